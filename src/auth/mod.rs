@@ -1,0 +1,4 @@
+//! Tokens, passwords and who a token proves.
+mod token;
+
+pub use self::token::Claims;

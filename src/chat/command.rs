@@ -1,0 +1,68 @@
+//! What clients ask for, in no front end's words.
+use crate::model::{ChosenStatus, ConversationId, MessageId, RoomId, UserId};
+
+/// A message that somebody wants to send.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Draft {
+    /// The text.
+    pub content: String,
+    /// `text`, `image`, …; absent: the file's, else `text`.
+    pub message_type: Option<String>,
+    /// URL of an upload of the sender.
+    pub file_url: Option<String>,
+    /// URLs of uploads of the sender, at most 20.
+    pub attachment_urls: Vec<String>,
+    /// The listing it is about.
+    pub listing_id: Option<String>,
+    /// The sender's own name for it: a repeat is the same message.
+    pub client_message_id: Option<String>,
+}
+
+/// A request of a proven user. Shapes and lengths are already checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Send to a user; the direct conversation is found or made. Answered by `Reply::Sent`.
+    SendDirect { recipient: UserId, draft: Draft },
+    /// Send to a conversation of one's own. Answered by `Reply::Sent`.
+    SendToConversation { conversation: ConversationId, draft: Draft },
+    /// Send to a public room; one need not be in it. `shown_as` is the room's id as it came, as JSON. Answered by `Reply::Sent`.
+    SendToRoom { room: RoomId, shown_as: Box<str>, draft: Draft },
+    /// Send to the common chat. Answered by `Reply::Sent`.
+    SendToCommonChat { draft: Draft },
+    /// Store a receipt. Answered by `Reply::Done`.
+    MarkRead { message: MessageId },
+    /// Open a conversation on this socket and end its mute; `groups_only` refuses all but groups. Answered by `Reply::Done`.
+    OpenConversation { conversation: ConversationId, groups_only: bool },
+    /// Mute a group on this socket. Never fails. Answered by `Reply::Done`.
+    LeaveConversation { conversation: ConversationId },
+    /// Typing began or ended. Answered by `Reply::Done`.
+    Typing { conversation: ConversationId, active: bool },
+    /// Enter a public room. Answered by `Reply::Done`.
+    JoinRoom { room: RoomId },
+    /// Leave a public room. Answered by `Reply::Done`.
+    LeaveRoom { room: RoomId },
+    /// Enter the common chat. Answered by `Reply::Done`.
+    JoinCommonChat,
+    /// Leave the common chat. Answered by `Reply::Done`.
+    LeaveCommonChat,
+    /// Choose one's presence. Answered by `Reply::Done`.
+    SetStatus { status: ChosenStatus },
+    /// Edit one's own message. Answered by `Reply::Message`.
+    EditMessage { message: MessageId, content: String },
+    /// Delete one's own message. Answered by `Reply::Message`.
+    DeleteMessage { message: MessageId },
+    /// Make a group; the asker is its administrator and a member. Answered by `Reply::Conversation`.
+    CreateGroup { name: String, avatar: Option<String>, participants: Vec<UserId> },
+    /// Find or make the direct conversation with a user. Answered by `Reply::Conversation`.
+    CreateDirect { participant: UserId },
+    /// Rename a group or change its picture (`Some(None)` removes it). Answered by `Reply::Conversation`.
+    UpdateConversation { conversation: ConversationId, name: Option<String>, avatar: Option<Option<String>> },
+    /// Delete a group. Answered by `Reply::Done`.
+    DeleteConversation { conversation: ConversationId },
+    /// Add members. Answered by `Reply::Conversation`.
+    AddParticipants { conversation: ConversationId, participants: Vec<UserId> },
+    /// Remove a member, or leave oneself. Answered by `Reply::Done`.
+    RemoveParticipant { conversation: ConversationId, participant: UserId },
+    /// Change one's own name or picture. Answered by `Reply::Account`.
+    UpdateProfile { full_name: Option<Option<String>>, avatar: Option<Option<String>> },
+}

@@ -1,0 +1,71 @@
+//! Why a command was refused.
+use std::time::Duration;
+
+/// Why a command was refused. Clients read [`ChatError::code`], each dialect in its own shape.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChatError {
+    /// The command is malformed.
+    #[error("Invalid {field}")]
+    InvalidPayload { field: &'static str },
+    /// No such user.
+    #[error("User not found")]
+    UserNotFound,
+    /// No such message.
+    #[error("Message not found")]
+    MessageNotFound,
+    /// No such conversation.
+    #[error("Conversation not found")]
+    ConversationNotFound,
+    /// No such upload.
+    #[error("File not found")]
+    FileNotFound,
+    /// The conversation exists and is not the asker's.
+    #[error("Not a member")]
+    NotAMember,
+    /// It exists and is not the asker's.
+    #[error("Not allowed")]
+    Forbidden,
+    /// The same `clientMessageId` was used for something else, or a name is taken.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// Too much at once.
+    #[error("Too many requests, try again later")]
+    RateLimited { retry_after: Duration },
+    /// Too long or too many.
+    #[error("Too large: {0}")]
+    TooLarge(&'static str),
+    /// The store is away and nobody has seen it.
+    #[error("The message could not be stored, try again later")]
+    StorageUnavailable,
+    /// It was admitted and handed out, and then not stored; a retry is shown to nobody twice.
+    #[error("The message was not stored, try again")]
+    NotStored,
+    /// Our fault.
+    #[error("Internal error")]
+    Internal,
+}
+
+impl ChatError {
+    /// Stable name for clients, e.g. `NOT_FOUND`; never given a second meaning.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidPayload { .. } => "INVALID_PAYLOAD",
+            Self::UserNotFound | Self::MessageNotFound | Self::ConversationNotFound | Self::FileNotFound => "NOT_FOUND",
+            Self::NotAMember | Self::Forbidden => "FORBIDDEN",
+            Self::Conflict(_) => "CONFLICT",
+            Self::RateLimited { .. } => "RATE_LIMITED",
+            Self::TooLarge(_) => "TOO_LARGE",
+            Self::StorageUnavailable => "STORAGE_UNAVAILABLE",
+            Self::NotStored => "NOT_STORED",
+            Self::Internal => "INTERNAL",
+        }
+    }
+
+    /// How long to wait before the next try, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after } => Some(*retry_after),
+            _ => None,
+        }
+    }
+}

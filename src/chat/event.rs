@@ -1,0 +1,73 @@
+//! What others are told, in no front end's words.
+use std::sync::Arc;
+
+use crate::model::{
+    ChosenStatus, Conversation, ConversationId, ConversationKind, Message, MessageId, Profile, SocketId, Timestamp, UserId,
+};
+
+/// One user's presence changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PresenceChange {
+    /// Came, or chose a status.
+    Online {
+        /// Who.
+        user: Arc<Profile>,
+        /// What they chose; never `Offline` for others' eyes.
+        status: ChosenStatus,
+    },
+    /// Went, or appears to have gone.
+    Offline {
+        /// Who.
+        user: UserId,
+        /// Since when.
+        last_seen: Timestamp,
+    },
+}
+
+/// Something that happened and that connections are told of.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The first event after the handshake; for one socket.
+    Connected { user: UserId, socket: SocketId },
+    /// A message in a conversation.
+    Message {
+        /// As of now.
+        message: Arc<Message>,
+        /// Of its conversation.
+        kind: ConversationKind,
+        /// Of a direct conversation: who it is for.
+        recipient: Option<Arc<Profile>>,
+    },
+    /// A message in a public room or the common chat.
+    RoomMessage {
+        /// As of now.
+        message: Arc<Message>,
+        /// The room's id as the sender wrote it, as JSON; empty for the common chat.
+        shown_as: Box<str>,
+    },
+    /// A message has new content.
+    MessageUpdated { message: Arc<Message>, kind: ConversationKind, recipient: Option<Arc<Profile>> },
+    /// A message is gone.
+    MessageDeleted { message: MessageId, conversation: ConversationId, kind: ConversationKind },
+    /// A message was proven received; for its sender.
+    Delivered { message: MessageId, conversation: ConversationId, user: UserId, delivered_at: Timestamp, client_message_id: Option<String> },
+    /// A message was read; for its sender.
+    Read { message: MessageId, conversation: ConversationId, user: UserId, read_at: Timestamp },
+    /// Typing began or ended. Volatile.
+    Typing { user: Arc<Profile>, conversation: ConversationId, active: bool },
+    /// Who came and went. Volatile.
+    Presence(Vec<PresenceChange>),
+    /// A conversation was made, or its name, picture, administrator or members changed.
+    ConversationChanged(Arc<Conversation>),
+    /// A conversation is gone, or one is no longer a member of it.
+    ConversationDeleted { conversation: ConversationId },
+    /// A member opened a group (`true`) or left it on one of its sockets.
+    GroupOpened { user: Arc<Profile>, conversation: ConversationId, opened: bool },
+}
+
+impl Event {
+    /// Whether it may be dropped for a slow reader; such events are state, the latest counts.
+    pub fn is_volatile(&self) -> bool {
+        matches!(self, Self::Typing { .. } | Self::Presence(_))
+    }
+}

@@ -1,0 +1,169 @@
+//! The messages that the broker takes from connections and HTTP, and those that it sends to them.
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use actix::{Message, Recipient};
+use tokio::sync::oneshot;
+
+use super::{Broadcast, ChatError, Command, Reply};
+use crate::auth::Claims;
+use crate::engineio::{CloseReason, ConnectionKey, Delivery};
+use crate::model::{Account, MessageId, SocketId, Timestamp, UserId};
+
+/// What a worker's connections are told.
+pub type ToWorker = Delivery<Broadcast, Notice>;
+
+/// Which kinds of events a connection has words for: what it has none for is not delivered by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Words {
+    /// Messages of direct conversations that others wrote.
+    pub direct_message: bool,
+    /// Messages of direct conversations that its own user wrote on another device.
+    pub own_direct_message: bool,
+    /// Messages of groups.
+    pub group_message: bool,
+    /// Whether the connection, undetermined and known by a cookie alone, proves nothing yet.
+    pub unproven: bool,
+}
+
+/// A worker thread is ready to be told things.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct RegisterWorker {
+    /// Its number, from 0.
+    pub worker: u16,
+    /// Where its connections are told things.
+    pub deliveries: Recipient<ToWorker>,
+}
+
+/// A client with a verified token asks to be admitted. Answered by [`Notice::Admitted`] or [`Notice::Refused`],
+/// or by [`Notice::Close`] where a retry can cure it.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Connect {
+    /// The connection.
+    pub connection: ConnectionKey,
+    /// The id that the socket will have.
+    pub socket: SocketId,
+    /// What the token says.
+    pub claims: Box<Claims>,
+    /// What its dialects can show.
+    pub words: Words,
+    /// Where it comes from.
+    pub address: Option<IpAddr>,
+}
+
+/// A connection that had been admitted, or asked to be, is gone.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Disconnect {
+    /// The connection.
+    pub connection: ConnectionKey,
+    /// Whether the client left on purpose: then its user is offline at once.
+    pub on_purpose: bool,
+    /// For the log.
+    pub reason: CloseReason,
+}
+
+/// A connection has learned its dialect: what it can show has changed.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct WordsLearned {
+    /// The connection.
+    pub connection: ConnectionKey,
+    /// What it can show now.
+    pub words: Words,
+}
+
+/// A connection's request. Answered by [`Notice::Reply`] with the same ticket.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Request {
+    /// The connection.
+    pub connection: ConnectionKey,
+    /// The connection's own number for this request.
+    pub ticket: u32,
+    /// What it asks for.
+    pub command: Command,
+    /// Whether the connection wants the event of a message that it sends only once it is stored (a held copy):
+    /// the event at the sender is the only confirmation that its front end knows.
+    pub held_copy: bool,
+}
+
+/// A request that came over HTTP.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Ask {
+    /// Who asks.
+    pub user: UserId,
+    /// What for.
+    pub command: Command,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Result<Reply, ChatError>>,
+}
+
+/// All of a catch-up page has left: the next one may come.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct CatchUpDrained {
+    /// The connection.
+    pub connection: ConnectionKey,
+}
+
+/// What an admitted socket needs to know.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// Who it is.
+    pub account: Arc<Account>,
+    /// When its token expires.
+    pub expires_at: Option<Timestamp>,
+    /// Whether a catch-up follows: until [`Notice::CatchUpDone`] events wait behind it.
+    pub catch_up: bool,
+}
+
+/// Why a client was not admitted, for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusedConnect {
+    /// The token is revoked.
+    InvalidToken,
+    /// There is no such user.
+    UserNotFound,
+    /// An administrator disabled the account.
+    AccountDisabled,
+}
+
+/// A word for one connection.
+#[derive(Debug)]
+pub enum Notice {
+    /// The socket is in. Everything that concerns it comes after this.
+    Admitted(Box<Admission>),
+    /// The socket is not in, and trying again will not help.
+    Refused(RefusedConnect),
+    /// The answer to a request.
+    Reply {
+        /// The request's.
+        ticket: u32,
+        /// What became of it.
+        reply: Result<Reply, ChatError>,
+    },
+    /// The sender's own copy of a message: keep it, and all events behind it, until [`Notice::Settle`].
+    Hold(Arc<Broadcast>),
+    /// A held copy may be shown (`stored`) or is dropped.
+    Settle {
+        /// Which.
+        message: MessageId,
+        /// Whether it is shown.
+        stored: bool,
+    },
+    /// A page of the catch-up, oldest first. [`CatchUpDrained`] asks for the next one.
+    CatchUp(Vec<Arc<Broadcast>>),
+    /// The catch-up is complete.
+    CatchUpDone,
+    /// The socket is put out, for good: `error` with this code, then DISCONNECT.
+    Kick {
+        /// `TOKEN_EXPIRED`, `INVALID_TOKEN`, `USER_NOT_FOUND`, `ACCOUNT_DISABLED`, `KICKED`, `RATE_LIMITED`.
+        code: &'static str,
+    },
+    /// The transport is closed; the client comes back by itself.
+    Close(CloseReason),
+}

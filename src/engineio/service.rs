@@ -1,0 +1,67 @@
+//! The border between Engine.IO and what is spoken over it.
+use std::net::IpAddr;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::{CloseReason, ConnectionKey, Encoded};
+
+/// What the HTTP request that opened a connection said.
+#[derive(Debug, Clone, Default)]
+pub struct Opening {
+    /// Query string, as sent.
+    pub query: String,
+    /// `Authorization` header.
+    pub authorization: Option<String>,
+    /// The cookie `token`, unless its origin may not use it.
+    pub cookie_token: Option<String>,
+    /// The client's address, as far as trusted proxies tell.
+    pub address: Option<IpAddr>,
+    /// Whether it came over TLS.
+    pub secure: bool,
+}
+
+/// What a service tells its connection.
+pub trait Output {
+    /// Queues packets. They leave in this order; what is queued while the task runs leaves in one write.
+    fn send(&mut self, packets: &Encoded);
+    /// Queues packets that may be dropped when the outbox is half full.
+    ///
+    /// Returns whether they were queued.
+    fn send_volatile(&mut self, packets: &Encoded) -> bool;
+    /// Ends the connection after what is queued has left. No more is read.
+    fn close(&mut self, reason: CloseReason);
+    /// Bytes that wait to leave.
+    fn queued_bytes(&self) -> usize;
+}
+
+/// What is spoken over Engine.IO connections: Socket.IO here, an echo in the conformance server.
+///
+/// All calls of one connection come from one thread, one at a time.
+pub trait Service: Sized + 'static {
+    /// What all services of a worker share.
+    type Context: Clone + 'static;
+    /// An event that many connections share.
+    type Shared: Send + Sync + 'static;
+    /// A word from inside for one connection.
+    type Notice: Send + 'static;
+
+    /// A connection opened; its open packet is already queued.
+    fn open(context: &Self::Context, key: ConnectionKey, opening: &Opening, now: Instant, out: &mut dyn Output) -> Self;
+    /// A text message came (without the Engine.IO type digit).
+    fn on_text(&mut self, text: &str, now: Instant, out: &mut dyn Output);
+    /// A binary message came.
+    fn on_binary(&mut self, data: Bytes, now: Instant, out: &mut dyn Output);
+    /// A shared event came from inside.
+    fn on_shared(&mut self, event: &std::sync::Arc<Self::Shared>, now: Instant, out: &mut dyn Output);
+    /// A word came from inside.
+    fn on_notice(&mut self, notice: Self::Notice, now: Instant, out: &mut dyn Output);
+    /// When [`Service::on_deadline`] wants to be called. Asked after every other call.
+    fn deadline(&self) -> Option<Instant>;
+    /// The deadline has passed.
+    fn on_deadline(&mut self, now: Instant, out: &mut dyn Output);
+    /// The outbox has run empty after having held something.
+    fn on_drained(&mut self, now: Instant, out: &mut dyn Output);
+    /// The connection is gone. Called exactly once, last.
+    fn on_close(&mut self, reason: CloseReason, now: Instant);
+}

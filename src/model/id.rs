@@ -1,0 +1,214 @@
+//! Identifiers. Clients see all of them as opaque texts.
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+/// A text that is no id of the kind asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid id")]
+pub struct InvalidId;
+
+/// The namespace of all ids that are derived from names: UUIDv5(DNS, `parlance`).
+pub fn namespace_uuid() -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_DNS, b"parlance")
+}
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// Wraps a UUID that the id source or the database gave.
+            pub const fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
+            /// The UUID itself.
+            pub const fn as_uuid(&self) -> &Uuid {
+                &self.0
+            }
+
+            /// Reads the text form. Only the form that is printed is taken (lower case, hyphens):
+            /// other spellings of the same UUID are other, unknown texts.
+            ///
+            /// # Errors
+            /// [`InvalidId`] for every other text.
+            pub fn parse(text: &str) -> Result<Self, InvalidId> {
+                let uuid = Uuid::try_parse(text).map_err(|_| InvalidId)?;
+                let mut buffer = Uuid::encode_buffer();
+                if uuid.hyphenated().encode_lower(&mut buffer) == text { Ok(Self(uuid)) } else { Err(InvalidId) }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(formatter)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+            }
+        }
+    };
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $max:literal, $allowed:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Takes a text as id.
+            ///
+            /// # Errors
+            /// [`InvalidId`] if its length or a character of it is not allowed.
+            pub fn parse(text: &str) -> Result<Self, InvalidId> {
+                let length = text.chars().count();
+                let allowed: fn(char) -> bool = $allowed;
+                if length == 0 || length > $max || !text.chars().all(allowed) {
+                    return Err(InvalidId);
+                }
+                Ok(Self(Arc::from(text)))
+            }
+
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(formatter, "{:?}", &*self.0)
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+    };
+}
+
+uuid_id! {
+    /// A conversation: direct, group or with the model.
+    ConversationId
+}
+uuid_id! {
+    /// A message. UUIDv7, or UUIDv5 of the sender and the `clientMessageId` (see [`MessageId::of_client_id`]).
+    MessageId
+}
+uuid_id! {
+    /// A stored notification.
+    NotificationId
+}
+
+impl MessageId {
+    /// The id of the message that `sender` calls `client_message_id`: the same for every retry, also after a crash.
+    ///
+    /// UUIDv5 with that name in the namespace UUIDv5([`namespace_uuid`], sender).
+    pub fn of_client_id(sender: &UserId, client_message_id: &str) -> Self {
+        let namespace = Uuid::new_v5(&namespace_uuid(), sender.as_str().as_bytes());
+        Self(Uuid::new_v5(&namespace, client_message_id.as_bytes()))
+    }
+}
+
+text_id! {
+    /// A user: 1–64 characters of `[A-Za-z0-9._:@-]`.
+    UserId, 64, |character| character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | ':' | '@' | '-')
+}
+text_id! {
+    /// A public room, by the name that clients chose: 1–200 characters.
+    RoomId, 200, |character| character != '\0'
+}
+
+/// The public id of one Socket.IO socket: 20 characters of URL-safe base64 (15 random bytes).
+/// Never the Engine.IO session id, which is a secret.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SocketId([u8; 20]);
+
+impl SocketId {
+    /// The id with these characters.
+    ///
+    /// # Errors
+    /// [`InvalidId`] unless `text` is 20 characters of URL-safe base64.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        let bytes: [u8; 20] = text.as_bytes().try_into().map_err(|_| InvalidId)?;
+        let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if bytes.iter().all(allowed) { Ok(Self(bytes)) } else { Err(InvalidId) }
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for SocketId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for SocketId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:?}", self.as_str())
+    }
+}
+
+impl Serialize for SocketId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_printed_form_of_a_uuid_is_an_id() {
+        let printed = "01890a5d-ac96-774b-bcce-b302099a8057";
+        assert_eq!(MessageId::parse(printed).unwrap().to_string(), printed);
+        for other in ["01890A5D-ac96-774b-bcce-b302099a8057", "01890a5dac96774bbcceb302099a8057", "", "x"] {
+            assert_eq!(MessageId::parse(other), Err(InvalidId), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn user_ids_are_short_and_plain() {
+        for good in ["a", "user:1", "A.b_c-d@e", &"x".repeat(64)] {
+            assert_eq!(UserId::parse(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "a b", "ä", "a/b", &"x".repeat(65)] {
+            assert_eq!(UserId::parse(bad), Err(InvalidId), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_retry_has_the_same_message_id() {
+        let (ann, bob) = (UserId::parse("ann").unwrap(), UserId::parse("bob").unwrap());
+        assert_eq!(MessageId::of_client_id(&ann, "1"), MessageId::of_client_id(&ann, "1"));
+        assert_ne!(MessageId::of_client_id(&ann, "1"), MessageId::of_client_id(&bob, "1"));
+    }
+}

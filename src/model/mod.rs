@@ -1,0 +1,16 @@
+//! Plain values that every layer shares: ids, users, conversations, messages, times.
+mod conversation;
+mod file;
+mod id;
+mod message;
+mod timestamp;
+mod user;
+
+pub use self::conversation::{Conversation, ConversationKind, LastMessage};
+pub use self::file::{File, MessageClass};
+pub use self::id::{
+    ConversationId, InvalidId, MessageId, NotificationId, RoomId, SocketId, UserId, namespace_uuid,
+};
+pub use self::message::{Message, MessageStatus, Place, ReadMark, Role};
+pub use self::timestamp::Timestamp;
+pub use self::user::{Account, ChosenStatus, Profile, UserRole};
