@@ -1,0 +1,141 @@
+//! What the persister stores, and what it answers.
+use std::sync::Arc;
+
+use crate::model::{ChosenStatus, Conversation, ConversationId, File, Message, MessageId, Profile, Timestamp, UserId, UserRole};
+
+/// A user to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewUser {
+    /// The id; provisioned users bring theirs.
+    pub id: UserId,
+    /// Wanted username. Where it is taken, `suffix_if_taken` decides.
+    pub username: String,
+    /// `true` appends a number to a taken username, `false` answers [`StoreError::Conflict`].
+    pub suffix_if_taken: bool,
+    /// E-mail; a taken one is dropped where `suffix_if_taken`, else [`StoreError::Conflict`].
+    pub email: Option<String>,
+    /// The name to show.
+    pub full_name: Option<String>,
+    /// Argon2 in PHC form; provisioned users have none and cannot log in.
+    pub password_hash: Option<String>,
+    /// The stored role.
+    pub role: UserRole,
+    /// When it is made.
+    pub created_at: Timestamp,
+}
+
+/// A message to be stored.
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    /// The message; its `seq` is given when it is stored.
+    pub message: Arc<Message>,
+    /// SHA-256 of target, content, file and attachment URLs of the request, where it bears a `clientMessageId`.
+    pub request_hash: Option<[u8; 32]>,
+    /// Hash of the private id of the session that sent it.
+    pub sent_by: Option<[u8; 32]>,
+}
+
+/// One change. Changes are stored in the order in which they were given; each either wholly or not at all.
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// Gives the message its `seq` and makes it its place's last one. Answered by [`Written::Message`].
+    /// The same id again (a retried batch) is no error and answers with the stored `seq`.
+    Message(Box<NewMessage>),
+    /// New content of a message (`updated_at` comes with it). Unless deleted.
+    EditMessage { message: MessageId, content: String, updated_at: Timestamp },
+    /// A message's content, file and attachments are emptied and it is marked deleted.
+    DeleteMessage { message: MessageId, deleted_at: Timestamp },
+    /// A receipt; `read_seq` of the reader moves forward to the message's `seq`, never back. A second one changes nothing.
+    MarkRead { message: MessageId, conversation: ConversationId, reader: UserId, read_at: Timestamp },
+    /// `delivered_seq` of these members moves forward, never back.
+    Delivered(Vec<DeliveredUpTo>),
+    /// A conversation and its first members, who all joined at its making (`joined_position`: messages up to it are not caught up).
+    /// A direct one has both users' ids as `direct_key` (see [`direct_key`]). Answered by [`Written::Done`].
+    CreateConversation { conversation: Arc<Conversation>, joined_position: i64 },
+    /// Name, picture and administrator become these.
+    UpdateConversation { conversation: ConversationId, name: Option<String>, avatar: Option<String>, admin: Option<UserId>, updated_at: Timestamp },
+    /// Members join. One who had left becomes a member again.
+    AddParticipants { conversation: ConversationId, users: Vec<UserId>, joined_at: Timestamp, joined_position: i64 },
+    /// A member leaves.
+    RemoveParticipant { conversation: ConversationId, user: UserId, left_at: Timestamp },
+    /// A group goes, with its messages.
+    DeleteConversation { conversation: ConversationId },
+    /// A user. Answered by [`Written::User`], also where the id is known already.
+    CreateUser(Box<NewUser>),
+    /// Name and picture become these.
+    UpdateProfile { user: UserId, full_name: Option<String>, avatar: Option<String> },
+    /// The chosen presence.
+    SetStatus { user: UserId, status: ChosenStatus },
+    /// The last socket closed.
+    SetLastSeen { user: UserId, last_seen: Timestamp },
+    /// A new password; tokens from before `valid_from` are revoked, except those of `kept_login`.
+    SetPassword { user: UserId, password_hash: String, valid_from: Timestamp, kept_login: Option<String> },
+    /// A role.
+    SetRole { user: UserId, role: UserRole },
+    /// Disabled or enabled.
+    SetDisabled { user: UserId, disabled: bool },
+    /// A login's tokens, or (`key` = hex of the fingerprint) a single one, are refused; may be forgotten after `until`.
+    RevokeToken { key: String, until: Timestamp },
+    /// An uploaded file.
+    Upload { file: File, owner: UserId, uploaded_at: Timestamp },
+    /// Nothing: answered when all before it is stored or given up.
+    Barrier,
+    /// Fails or panics on purpose; for tests of the persister.
+    #[doc(hidden)]
+    TestFault(TestFault),
+}
+
+/// How a [`Write::TestFault`] misbehaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[doc(hidden)]
+pub enum TestFault {
+    /// The database refuses this very row.
+    Poison,
+    /// The code panics.
+    Panic,
+}
+
+/// One member's progress in one conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveredUpTo {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Who.
+    pub user: UserId,
+    /// All up to this one.
+    pub seq: i64,
+}
+
+/// What became of a [`Write`] that was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// Stored.
+    Done,
+    /// A message has this number in its place.
+    Message { seq: i64 },
+    /// The user as stored, with the username that it got.
+    User(Arc<Profile>),
+}
+
+/// Why the store did not do it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The database is away, or too much waits for it.
+    #[error("the store is away")]
+    Unavailable,
+    /// The database refuses this very row; the cause is in the log.
+    #[error("the database refused it")]
+    Refused,
+    /// A unique name is taken: `username` or `email`.
+    #[error("{0} is taken")]
+    Conflict(&'static str),
+    /// The code that did it panicked.
+    #[error("internal error")]
+    Internal,
+}
+
+/// The key that makes the direct conversation of two users unique, whoever begins it.
+pub fn direct_key(one: &UserId, other: &UserId) -> String {
+    let (first, second) = if one <= other { (one, other) } else { (other, one) };
+    format!("{first}\n{second}")
+}
