@@ -11,6 +11,7 @@ pub use self::command::{Command, Draft};
 pub use self::error::ChatError;
 pub use self::event::{Event, PresenceChange};
 pub use self::ports::{
-    Admission, Ask, CatchUpDrained, Connect, Disconnect, Notice, RefusedConnect, RegisterWorker, Request, ToWorker, Words, WordsLearned,
+    Admission, Ask, CatchUpDrained, Connect, Disconnect, Notice, RefusedConnect, RegisterWorker, Request, ToWorker, Words,
+    WordsLearned,
 };
 pub use self::reply::Reply;

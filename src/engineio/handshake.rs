@@ -155,7 +155,10 @@ mod tests {
         assert_eq!(Refusal::SessionUnknown.json(), r#"{"code":1,"message":"Session ID unknown"}"#);
         assert_eq!(Refusal::BadHandshakeMethod.json(), r#"{"code":2,"message":"Bad handshake method"}"#);
         assert_eq!(Refusal::BadRequest.json(), r#"{"code":3,"message":"Bad request"}"#);
-        assert_eq!((Refusal::Forbidden.json().as_str(), Refusal::Forbidden.status()), (r#"{"code":4,"message":"Forbidden"}"#, 403));
+        assert_eq!(
+            (Refusal::Forbidden.json().as_str(), Refusal::Forbidden.status()),
+            (r#"{"code":4,"message":"Forbidden"}"#, 403)
+        );
         assert_eq!(Refusal::UnsupportedVersion.json(), r#"{"code":5,"message":"Unsupported protocol version"}"#);
     }
 

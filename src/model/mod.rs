@@ -8,9 +8,7 @@ mod user;
 
 pub use self::conversation::{Conversation, ConversationKind, LastMessage};
 pub use self::file::{File, MessageClass};
-pub use self::id::{
-    ConversationId, InvalidId, MessageId, NotificationId, RoomId, SocketId, UserId, namespace_uuid,
-};
+pub use self::id::{ConversationId, InvalidId, MessageId, NotificationId, RoomId, SocketId, UserId, namespace_uuid};
 pub use self::message::{Message, MessageStatus, Place, ReadMark, Role};
 pub use self::timestamp::Timestamp;
 pub use self::user::{Account, ChosenStatus, Profile, UserRole};
