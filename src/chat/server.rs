@@ -14,7 +14,7 @@ use super::delivered::Progress;
 use super::event::Event;
 use super::loading::{Load, LoadFor};
 use super::options::{Options, PresenceScope, Sources};
-use super::ports::{Ask, CatchUpDrained, Connect, Disconnect, Notice, RegisterWorker, Request, ToWorker, WordsLearned};
+use super::ports::{Ask, CatchUpDrained, Connect, Disconnect, Notice, RegisterWorker, Request, Tick, ToWorker, WordsLearned};
 use super::presence::PresenceWindow;
 use super::rooms::{RoomKey, Rooms};
 use super::sending::{FailedSends, InFlight};
@@ -264,23 +264,9 @@ impl ChatServer {
         let wait = u64::try_from(next.as_millis() - now.as_millis()).unwrap_or(0);
         let handle = ctx.run_later(Duration::from_millis(wait), |broker, ctx| {
             broker.timer = None;
-            broker.on_time(ctx);
+            ctx.notify(Tick);
         });
         self.timer = Some((next, handle));
-    }
-
-    fn on_time(&mut self, ctx: &mut Context<Self>) {
-        let now = self.now();
-        for change in self.typing.lapse(now) {
-            self.tell_typing(&change, None);
-        }
-        while self.grace.front().is_some_and(|(at, _)| *at <= now) {
-            if let Some((_, user)) = self.grace.pop_front() {
-                self.announce_if_gone(&user, now);
-            }
-        }
-        self.tell_presence(now, ctx);
-        self.arm_timer(ctx);
     }
 
     fn sweep(&mut self) {
@@ -464,5 +450,22 @@ impl Handler<Committed> for ChatServer {
             self.hand_out_what_waits();
         }
         self.arm_timer(ctx);
+    }
+}
+
+impl Handler<Tick> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
+        let now = self.now();
+        for change in self.typing.lapse(now) {
+            self.tell_typing(&change, None);
+        }
+        while self.grace.front().is_some_and(|(at, _)| *at <= now) {
+            if let Some((_, user)) = self.grace.pop_front() {
+                self.announce_if_gone(&user, now);
+            }
+        }
+        self.tell_presence(now, ctx);
     }
 }
