@@ -278,20 +278,23 @@ impl ChatServer {
             }
             !user.sessions.is_empty() || user.is_announced || user.sent.is_some() || user.used_at > old
         });
-        let users = &self.users;
-        let directs = &mut self.directs;
-        self.conversations.retain(|_, cached| {
-            let keep = cached.used_at > old
-                || cached.is_progress_unsaved
-                || cached
-                    .conversation
-                    .participants
-                    .iter()
-                    .any(|member| users.get(member).is_some_and(|user| !user.sessions.is_empty()));
-            if !keep && let [one, .., other] | [one @ other] = &cached.conversation.participants[..] {
+        let (users, directs) = (&mut self.users, &mut self.directs);
+        self.conversations.retain(|id, cached| {
+            let members = &cached.conversation.participants;
+            let is_used = members.iter().any(|member| users.get(member).is_some_and(|user| !user.sessions.is_empty()));
+            if is_used || cached.used_at > old || cached.is_progress_unsaved || cached.in_flight > 0 {
+                return true;
+            }
+            if let [one, .., other] | [one @ other] = &members[..] {
                 directs.remove(&crate::store::direct_key(one, other));
             }
-            keep
+            for member in members {
+                // What is known of the user stays as new as what is forgotten here.
+                if let Some(membership) = users.get_mut(member).and_then(|user| user.membership(*id)) {
+                    membership.last_seq = cached.conversation.last_seq;
+                }
+            }
+            false
         });
         self.failed.forget_before(now.plus_millis(-24 * 3_600_000));
         self.revocations.forget_expired(now);
