@@ -57,7 +57,8 @@ impl ChatServer {
         }
         crate::auth::check(claims, &user.account, &self.revocations, now).map_err(|refusal| match refusal {
             Refusal::AccountDisabled => RefusedConnect::AccountDisabled,
-            Refusal::Revoked => RefusedConnect::InvalidToken,
+            Refusal::UserNotFound => RefusedConnect::UserNotFound,
+            Refusal::NoToken | Refusal::InvalidToken | Refusal::TokenExpired => RefusedConnect::InvalidToken,
         })
     }
 
@@ -89,7 +90,7 @@ impl ChatServer {
             user: claims.user.clone(),
             socket,
             words,
-            token_key: claims.revocation_key().into(),
+            token_key: claims.revocation_key.clone(),
             is_in_common_chat: false,
             queue: Default::default(),
             is_blocked: false,
