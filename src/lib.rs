@@ -9,4 +9,5 @@
 pub mod auth;
 pub mod chat;
 pub mod engineio;
+pub mod http;
 pub mod model;
