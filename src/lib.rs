@@ -11,3 +11,4 @@ pub mod chat;
 pub mod engineio;
 pub mod http;
 pub mod model;
+pub mod store;
