@@ -57,7 +57,8 @@ impl ChatServer {
         }
         crate::auth::check(claims, &user.account, &self.revocations, now).map_err(|refusal| match refusal {
             Refusal::AccountDisabled => RefusedConnect::AccountDisabled,
-            Refusal::Revoked => RefusedConnect::InvalidToken,
+            Refusal::UserNotFound => RefusedConnect::UserNotFound,
+            Refusal::NoToken | Refusal::InvalidToken | Refusal::TokenExpired => RefusedConnect::InvalidToken,
         })
     }
 
@@ -79,17 +80,17 @@ impl ChatServer {
             .filter(|membership| membership.kind == ConversationKind::Group)
             .map(|membership| membership.conversation)
             .collect();
-        let is_behind = user.memberships.iter().any(|membership| membership.last_seq > membership.delivered_seq);
         for conversation in groups {
             self.rooms.join(RoomKey::Group(conversation), connection);
         }
         self.rooms.join(RoomKey::Everyone, connection);
-        let catch_up = (self.options.catch_up && is_behind).then(|| Box::new(CatchUp::new(self.position)));
+        let catch_up =
+            (self.options.catch_up && self.is_behind(&claims.user)).then(|| Box::new(CatchUp::new(self.handed_position())));
         let session = Session {
             user: claims.user.clone(),
             socket,
             words,
-            token_key: claims.revocation_key().into(),
+            token_key: claims.revocation_key.clone(),
             is_in_common_chat: false,
             queue: Default::default(),
             is_blocked: false,
@@ -107,6 +108,21 @@ impl ChatServer {
         if must_catch_up {
             self.read_catch_up_page(connection, ctx);
         }
+    }
+
+    /// Whether a user may have missed something: a conversation has newer messages, or some that are being stored.
+    fn is_behind(&self, id: &UserId) -> bool {
+        self.users.get(id).into_iter().flat_map(|user| &user.memberships).any(|membership| {
+            let cached = self.conversations.get(&membership.conversation);
+            let last_seq = cached.map_or(0, |cached| cached.conversation.last_seq).max(membership.last_seq);
+            last_seq > membership.delivered_seq || cached.is_some_and(|cached| cached.in_flight > 0)
+        })
+    }
+
+    /// Position of the last message that was handed out: later ones reach a socket that joins now by themselves.
+    fn handed_position(&self) -> i64 {
+        let first_unhanded = self.unhanded.front().and_then(|id| self.in_flight.get(id));
+        first_unhanded.map_or(self.position, |in_flight| in_flight.message.position - 1)
     }
 
     // ---- going ----

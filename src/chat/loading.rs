@@ -158,6 +158,7 @@ impl ChatServer {
         self.conversations.entry(conversation.id).or_insert_with(|| CachedConversation {
             updated_at: conversation.updated_at,
             handed_seq: conversation.last_seq,
+            in_flight: 0,
             is_progress_unsaved: false,
             used_at: now,
             conversation: Arc::new(conversation),

@@ -32,7 +32,7 @@ pub use self::error::ChatError;
 pub use self::event::{Event, PresenceChange};
 pub use self::options::{DeliveryMode, Options, PresenceScope, Sources};
 pub use self::ports::{
-    Admission, Ask, CatchUpDrained, Connect, Disconnect, Notice, RefusedConnect, RegisterWorker, Request, ToWorker, Words,
+    Admission, Ask, CatchUpDrained, Connect, Disconnect, Notice, RefusedConnect, RegisterWorker, Request, Tick, ToWorker, Words,
     WordsLearned,
 };
 pub use self::queries::{

@@ -262,7 +262,7 @@ impl Handler<RevokeTokens> for ChatServer {
             match message {
                 RevokeTokens::Key { user, key, until } => {
                     broker.put_out(&user, |token| token == key);
-                    broker.revocations.insert(key, until);
+                    broker.revocations.revoke(&key, until);
                 }
                 RevokeTokens::Password { user, kept_login, .. } => {
                     if let Some(entry) = broker.users.get_mut(&user) {

@@ -287,6 +287,9 @@ impl ChatServer {
         }
         self.position += 1;
         self.counters.messages += 1;
+        if let Some(cached) = self.cached(&message.place) {
+            cached.in_flight += 1;
+        }
         self.stop_typing(&message, &asker);
         self.remember_sent(&user, &message, request_hash);
         let spared = self.failed.take(id);
@@ -335,6 +338,7 @@ impl ChatServer {
         let cached = CachedConversation {
             updated_at: conversation.updated_at,
             handed_seq: 0,
+            in_flight: 0,
             is_progress_unsaved: false,
             used_at: conversation.created_at,
             conversation: conversation.clone(),
@@ -348,11 +352,16 @@ impl ChatServer {
         Ok(())
     }
 
+    /// The conversation of a place, where it is one and at hand.
+    pub(super) fn cached(&mut self, place: &Place) -> Option<&mut CachedConversation> {
+        let Place::Conversation(id) = place else { return None };
+        self.conversations.get_mut(id)
+    }
+
     /// The time of the next change in a place: it rises strictly within a conversation.
     pub(super) fn next_time_in(&mut self, place: &Place) -> Timestamp {
         let now = self.now();
-        let Place::Conversation(id) = place else { return now };
-        let Some(cached) = self.conversations.get_mut(id) else { return now };
+        let Some(cached) = self.cached(place) else { return now };
         cached.updated_at = now.max(cached.updated_at.plus_millis(1));
         cached.used_at = now;
         cached.updated_at

@@ -14,7 +14,7 @@ use super::delivered::Progress;
 use super::event::Event;
 use super::loading::{Load, LoadFor};
 use super::options::{Options, PresenceScope, Sources};
-use super::ports::{Ask, CatchUpDrained, Connect, Disconnect, Notice, RegisterWorker, Request, ToWorker, WordsLearned};
+use super::ports::{Ask, CatchUpDrained, Connect, Disconnect, Notice, RegisterWorker, Request, Tick, ToWorker, WordsLearned};
 use super::presence::PresenceWindow;
 use super::rooms::{RoomKey, Rooms};
 use super::sending::{FailedSends, InFlight};
@@ -264,23 +264,9 @@ impl ChatServer {
         let wait = u64::try_from(next.as_millis() - now.as_millis()).unwrap_or(0);
         let handle = ctx.run_later(Duration::from_millis(wait), |broker, ctx| {
             broker.timer = None;
-            broker.on_time(ctx);
+            ctx.notify(Tick);
         });
         self.timer = Some((next, handle));
-    }
-
-    fn on_time(&mut self, ctx: &mut Context<Self>) {
-        let now = self.now();
-        for change in self.typing.lapse(now) {
-            self.tell_typing(&change, None);
-        }
-        while self.grace.front().is_some_and(|(at, _)| *at <= now) {
-            if let Some((_, user)) = self.grace.pop_front() {
-                self.announce_if_gone(&user, now);
-            }
-        }
-        self.tell_presence(now, ctx);
-        self.arm_timer(ctx);
     }
 
     fn sweep(&mut self) {
@@ -292,20 +278,23 @@ impl ChatServer {
             }
             !user.sessions.is_empty() || user.is_announced || user.sent.is_some() || user.used_at > old
         });
-        let users = &self.users;
-        let directs = &mut self.directs;
-        self.conversations.retain(|_, cached| {
-            let keep = cached.used_at > old
-                || cached.is_progress_unsaved
-                || cached
-                    .conversation
-                    .participants
-                    .iter()
-                    .any(|member| users.get(member).is_some_and(|user| !user.sessions.is_empty()));
-            if !keep && let [one, .., other] | [one @ other] = &cached.conversation.participants[..] {
+        let (users, directs) = (&mut self.users, &mut self.directs);
+        self.conversations.retain(|id, cached| {
+            let members = &cached.conversation.participants;
+            let is_used = members.iter().any(|member| users.get(member).is_some_and(|user| !user.sessions.is_empty()));
+            if is_used || cached.used_at > old || cached.is_progress_unsaved || cached.in_flight > 0 {
+                return true;
+            }
+            if let [one, .., other] | [one @ other] = &members[..] {
                 directs.remove(&crate::store::direct_key(one, other));
             }
-            keep
+            for member in members {
+                // What is known of the user stays as new as what is forgotten here.
+                if let Some(membership) = users.get_mut(member).and_then(|user| user.membership(*id)) {
+                    membership.last_seq = cached.conversation.last_seq;
+                }
+            }
+            false
         });
         self.failed.forget_before(now.plus_millis(-24 * 3_600_000));
         self.revocations.forget_expired(now);
@@ -464,5 +453,22 @@ impl Handler<Committed> for ChatServer {
             self.hand_out_what_waits();
         }
         self.arm_timer(ctx);
+    }
+}
+
+impl Handler<Tick> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
+        let now = self.now();
+        for change in self.typing.lapse(now) {
+            self.tell_typing(&change, None);
+        }
+        while self.grace.front().is_some_and(|(at, _)| *at <= now) {
+            if let Some((_, user)) = self.grace.pop_front() {
+                self.announce_if_gone(&user, now);
+            }
+        }
+        self.tell_presence(now, ctx);
     }
 }

@@ -99,18 +99,27 @@ impl ChatServer {
                     self.unhanded.pop_front();
                     self.hand_out(id);
                 }
-                let Some(in_flight) = self.in_flight.remove(&id) else { return };
+                let Some(in_flight) = self.land(id) else { return };
                 self.confirm(in_flight, seq, ctx);
             }
             Err(error) => {
                 self.unhanded.retain(|waiting| *waiting != id);
-                let Some(in_flight) = self.in_flight.remove(&id) else { return };
+                let Some(in_flight) = self.land(id) else { return };
                 self.give_up(in_flight, error, ctx);
             }
         }
         if self.in_flight.is_empty() {
             self.departed.clear();
         }
+    }
+
+    /// A message is in flight no more.
+    fn land(&mut self, id: MessageId) -> Option<InFlight> {
+        let in_flight = self.in_flight.remove(&id)?;
+        if let Some(cached) = self.cached(&in_flight.message.place) {
+            cached.in_flight = cached.in_flight.saturating_sub(1);
+        }
+        Some(in_flight)
     }
 
     /// The commit is there: the sender is told first, then all that waited.

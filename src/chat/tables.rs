@@ -104,8 +104,10 @@ pub struct CatchUp {
 #[derive(Debug)]
 pub struct CachedConversation {
     pub conversation: Arc<Conversation>,
-    /// Position of the newest message admitted here.
+    /// Time of the newest change here: it rises strictly.
     pub updated_at: Timestamp,
+    /// Messages that are being stored.
+    pub in_flight: usize,
     /// `seq` of the newest message that was handed out and committed.
     pub handed_seq: i64,
     /// Whether members' `delivered_seq` lag behind `handed_seq`.
