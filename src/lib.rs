@@ -6,6 +6,8 @@
 //! bytes → transport → engineio → socketio → dialect → Command → ChatServer ⇢ store
 //! bytes ← transport ← engineio ← socketio ← dialect ← Reply / Event ←┘
 //! ```
+pub mod admin;
+pub mod api;
 pub mod app;
 pub mod auth;
 pub mod chat;
@@ -17,3 +19,4 @@ pub mod http;
 pub mod logging;
 pub mod model;
 pub mod store;
+pub mod web;
