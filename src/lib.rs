@@ -15,3 +15,4 @@ pub mod engineio;
 pub mod env;
 pub mod logging;
 pub mod model;
+pub mod store;
