@@ -80,7 +80,8 @@ export class Client {
       };
       if (!look()) this.waiting.push(look);
     });
-    return within(limit, () => `${event}; so far: ${JSON.stringify(this.inbox).slice(0, 2_000)}`, found);
+    const soFar = () => this.inbox.slice(-20).map((entry) => `${entry.event} ${JSON.stringify(entry.args).slice(0, 150)}`).join('\n');
+    return within(limit, () => `${event}; so far:\n${soFar()}`, found);
   }
 
   /** First arguments of the events of this name that nobody has taken. */
