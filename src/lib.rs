@@ -10,3 +10,4 @@ pub mod auth;
 pub mod chat;
 pub mod engineio;
 pub mod model;
+pub mod socketio;
