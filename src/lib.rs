@@ -11,3 +11,4 @@ pub mod chat;
 pub mod engineio;
 pub mod model;
 pub mod socketio;
+pub mod transport;
