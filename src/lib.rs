@@ -22,4 +22,5 @@ pub mod model;
 pub mod session;
 pub mod socketio;
 pub mod store;
+pub mod transport;
 pub mod web;
