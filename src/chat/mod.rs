@@ -30,7 +30,7 @@ pub use self::broadcast::{Broadcast, ENCODINGS};
 pub use self::command::{Command, Draft};
 pub use self::error::ChatError;
 pub use self::event::{Event, PresenceChange};
-pub use self::options::{DeliveryMode, Options, PresenceScope, Sources};
+pub use self::options::{Options, Sources};
 pub use self::ports::{
     Admission, Ask, CatchUpDrained, Connect, Disconnect, Notice, RefusedConnect, RegisterWorker, Request, Tick, ToWorker, Words,
     WordsLearned,

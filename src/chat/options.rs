@@ -4,33 +4,14 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::config::{Delivery, PresenceScope};
 use crate::model::Timestamp;
-
-/// When recipients are told of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DeliveryMode {
-    /// At its admission; the sender's ack waits for the commit.
-    #[default]
-    Live,
-    /// After the commit.
-    Stored,
-}
-
-/// Who is told of a user's presence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum PresenceScope {
-    /// Everybody who is online.
-    #[default]
-    Everyone,
-    /// Those who share a conversation with the user.
-    Contacts,
-}
 
 /// Settings of the broker.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// `DELIVERY`
-    pub delivery: DeliveryMode,
+    pub delivery: Delivery,
     /// `PRESENCE_SCOPE`
     pub presence_scope: PresenceScope,
     /// `PRESENCE_EVERYONE_MAX`: above so many users online `Everyone` acts as `Contacts`.
@@ -58,7 +39,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            delivery: DeliveryMode::Live,
+            delivery: Delivery::Live,
             presence_scope: PresenceScope::Everyone,
             presence_everyone_max: 1_000,
             presence_grace: Duration::from_secs(5),

@@ -9,13 +9,13 @@ use super::broadcast::Broadcast;
 use super::event::Event;
 use super::executing::Outcome;
 use super::loading::{Load, SENT_IDS_MAX};
-use super::options::DeliveryMode;
 use super::ports::Notice;
 use super::rooms::RoomKey;
 use super::server::{ChatServer, Progressed};
 use super::stored::Awaiting;
 use super::tables::{Asker, CachedConversation, Pending, SentId};
 use super::{ChatError, Command, Draft, Reply};
+use crate::config::Delivery;
 use crate::engineio::{ConnectionKey, Seat};
 use crate::model::{
     Conversation, ConversationId, ConversationKind, File, Message, MessageId, MessageStatus, Place, Profile, Role, Timestamp,
@@ -305,7 +305,7 @@ impl ChatServer {
             waiters: Vec::new(),
         };
         self.in_flight.insert(id, in_flight);
-        let is_live = self.options.delivery == DeliveryMode::Live && !self.store.is_failing();
+        let is_live = self.options.delivery == Delivery::Live && !self.store.is_failing();
         if is_live && self.unhanded.is_empty() && !facts.sent_ids_unreadable {
             self.hand_out(id);
         } else {

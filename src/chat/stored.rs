@@ -7,13 +7,13 @@ use log::warn;
 
 use super::conversations::Change;
 use super::event::Event;
-use super::options::DeliveryMode;
 use super::ports::Notice;
 use super::rooms::RoomKey;
 use super::sending::{Audience, InFlight};
 use super::server::ChatServer;
 use super::tables::{Asker, Facts, Pending};
 use super::{ChatError, Reply};
+use crate::config::Delivery;
 use crate::engineio::ConnectionKey;
 use crate::model::{
     ConversationId, ConversationKind, LastMessage, Message, MessageId, MessageStatus, Place, Profile, Timestamp, UserId,
@@ -190,7 +190,7 @@ impl ChatServer {
 
     /// In `live`, the first success after an outage: all that still waits is handed out, in order.
     pub(super) fn hand_out_what_waits(&mut self) {
-        if self.options.delivery == DeliveryMode::Live && !self.store.is_failing() {
+        if self.options.delivery == Delivery::Live && !self.store.is_failing() {
             while let Some(id) = self.unhanded.pop_front() {
                 self.hand_out(id);
             }

@@ -3,4 +3,5 @@ mod stub;
 mod write;
 pub use self::stub::*;
 
+pub use self::stub::*;
 pub use self::write::{DeliveredUpTo, NewMessage, NewUser, StoreError, TestFault, Write, Written, direct_key};

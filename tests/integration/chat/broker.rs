@@ -214,6 +214,17 @@ impl Broker {
         heard.into_iter().filter_map(|heard| if let Heard::Event(event) = heard { Some(event.event().clone()) } else { None }).collect()
     }
 
+    /// All events that a socket has heard when the broker has done what it was given, whatever the store does.
+    pub async fn events_so_far(&mut self, socket: Socket) -> Vec<Event> {
+        self.addr.send(Health).await.unwrap();
+        tokio::task::yield_now().await;
+        while let Ok(word) = self.heard.try_recv() {
+            self.waiting.push_back(word);
+        }
+        let at_socket = self.waiting.iter().filter(|(seat, _)| *seat == socket.0.seat);
+        at_socket.filter_map(|(_, heard)| if let Heard::Event(event) = heard { Some(event.event().clone()) } else { None }).collect()
+    }
+
     /// Waits until all that was given to the broker and the store by now is done and heard.
     pub async fn settle(&mut self) {
         for _ in 0..3 {

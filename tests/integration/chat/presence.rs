@@ -1,7 +1,8 @@
 //! Presence and typing, by a clock that the tests move.
 use std::time::Duration;
 
-use parlance::chat::{Command, Event, Notice, Options, PresenceChange, PresenceScope};
+use parlance::chat::{Command, Event, Notice, Options, PresenceChange};
+use parlance::config::PresenceScope;
 use parlance::model::ChosenStatus;
 
 use super::broker::{Broker, Socket, direct, user};
