@@ -6,4 +6,6 @@
     clippy::indexing_slicing,
     reason = "clippy takes only functions marked `#[test]` for tests, not what they call"
 )]
+mod api;
 mod cli;
+mod support;
