@@ -1,4 +1,5 @@
 //! Everything that is tested from outside, in one binary.
+#![cfg(test)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,5 +8,7 @@
     reason = "clippy takes only functions marked `#[test]` for tests, not what they call"
 )]
 mod api;
+mod chat;
 mod cli;
+mod layering;
 mod support;

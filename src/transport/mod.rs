@@ -1,0 +1,4 @@
+//! Sockets and HTTP under Engine.IO.
+mod frame;
+
+pub use self::frame::{FrameDecoder, FrameError, Message};
