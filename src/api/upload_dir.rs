@@ -123,7 +123,7 @@ mod tests {
         for bad in [
             format!("{stem}.png.part"),
             format!("{stem}.exe"),
-            format!("{stem}"),
+            stem.to_owned(),
             format!("{}.png", stem.to_uppercase()),
             format!("../{stem}.png"),
             format!("{stem}/../x.png"),

@@ -18,7 +18,10 @@ use crate::store::StoreError;
 
 /// Why a request was refused: `{"success":false,"error":S,"message":S,"code":C}`.
 #[derive(Debug)]
-pub struct Failure {
+pub struct Failure(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     status: StatusCode,
     code: &'static str,
     text: Cow<'static, str>,
@@ -31,7 +34,8 @@ pub struct Failure {
 impl Failure {
     /// A refusal with its sentence for people.
     pub fn new(status: StatusCode, code: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, text: text.into(), retry_after: None, allow: None, fields: Map::new(), headers: Vec::new() }
+        let (fields, headers) = (Map::new(), Vec::new());
+        Self(Box::new(Parts { status, code, text: text.into(), retry_after: None, allow: None, fields, headers }))
     }
 
     /// 400: the named field (or part of the request) is not what it should be.
@@ -61,8 +65,9 @@ impl Failure {
 
     /// 405; `allow` lists the methods that there are.
     pub fn method_not_allowed(allow: &'static str) -> Self {
-        let failure = Self::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Method not allowed");
-        Self { allow: Some(allow), ..failure }
+        let mut failure = Self::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Method not allowed");
+        failure.0.allow = Some(allow);
+        failure
     }
 
     /// 413
@@ -100,40 +105,40 @@ impl Failure {
     /// With a further field in the answer.
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Self {
-        self.fields.insert(name.to_owned(), value);
+        self.0.fields.insert(name.to_owned(), value);
         self
     }
 
     /// With further headers; names are lower case.
     #[must_use]
     pub fn with_headers(mut self, headers: Vec<(&'static str, String)>) -> Self {
-        self.headers.extend(headers);
+        self.0.headers.extend(headers);
         self
     }
 
     /// Stable name for clients.
     pub fn code(&self) -> &'static str {
-        self.code
+        self.0.code
     }
 
     /// The refusal as answer.
     pub fn to_response(&self) -> HttpResponse {
         let mut answer = Map::new();
         answer.insert("success".to_owned(), Value::Bool(false));
-        answer.insert("error".to_owned(), json!(self.text));
-        answer.insert("message".to_owned(), json!(self.text));
-        answer.insert("code".to_owned(), json!(self.code));
-        answer.extend(self.fields.clone());
-        let mut response = HttpResponse::build(self.status);
-        if let Some(wait) = self.retry_after {
+        answer.insert("error".to_owned(), json!(self.0.text));
+        answer.insert("message".to_owned(), json!(self.0.text));
+        answer.insert("code".to_owned(), json!(self.0.code));
+        answer.extend(self.0.fields.clone());
+        let mut response = HttpResponse::build(self.0.status);
+        if let Some(wait) = self.0.retry_after {
             answer.insert("retryAfterMs".to_owned(), json!(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
             // Whole seconds, rounded up: who comes back then is not refused again.
             response.insert_header((RETRY_AFTER, wait.as_millis().div_ceil(1_000).max(1).to_string()));
         }
-        if let Some(allow) = self.allow {
+        if let Some(allow) = self.0.allow {
             response.insert_header((ALLOW, allow));
         }
-        for (name, value) in &self.headers {
+        for (name, value) in &self.0.headers {
             if let Ok(value) = HeaderValue::from_str(value) {
                 response.insert_header((HeaderName::from_static(name), value));
             }
@@ -144,13 +149,13 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", self.code, self.text)
+        write!(formatter, "{}: {}", self.0.code, self.0.text)
     }
 }
 
 impl ResponseError for Failure {
     fn status_code(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
@@ -172,7 +177,9 @@ impl From<ChatError> for Failure {
             ChatError::StorageUnavailable | ChatError::NotStored => StatusCode::SERVICE_UNAVAILABLE,
             ChatError::Internal => return Self::internal("the broker could not carry out a command"),
         };
-        Self { retry_after: error.retry_after(), ..Self::new(status, error.code(), error.to_string()) }
+        let mut failure = Self::new(status, error.code(), error.to_string());
+        failure.0.retry_after = error.retry_after();
+        failure
     }
 }
 

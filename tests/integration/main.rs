@@ -7,6 +7,7 @@
     clippy::indexing_slicing,
     reason = "clippy takes only functions marked `#[test]` for tests, not what they call"
 )]
+mod api;
 mod chat;
 mod cli;
 mod layering;
