@@ -6,7 +6,13 @@
 //! bytes → transport → engineio → socketio → dialect → Command → ChatServer ⇢ store
 //! bytes ← transport ← engineio ← socketio ← dialect ← Reply / Event ←┘
 //! ```
+pub mod app;
 pub mod auth;
 pub mod chat;
+pub mod cli;
+pub mod config;
 pub mod engineio;
+pub mod env;
+pub mod logging;
 pub mod model;
+pub mod store;

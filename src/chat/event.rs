@@ -50,7 +50,13 @@ pub enum Event {
     /// A message is gone.
     MessageDeleted { message: MessageId, conversation: ConversationId, kind: ConversationKind },
     /// A message was proven received; for its sender.
-    Delivered { message: MessageId, conversation: ConversationId, user: UserId, delivered_at: Timestamp, client_message_id: Option<String> },
+    Delivered {
+        message: MessageId,
+        conversation: ConversationId,
+        user: UserId,
+        delivered_at: Timestamp,
+        client_message_id: Option<String>,
+    },
     /// A message was read; for its sender.
     Read { message: MessageId, conversation: ConversationId, user: UserId, read_at: Timestamp },
     /// Typing began or ended. Volatile.

@@ -132,7 +132,9 @@ mod tests {
 
     #[test]
     fn lengths_take_the_shortest_form() {
-        for (length, header) in [(125, vec![0x81, 125]), (126, vec![0x81, 126, 0, 126]), (65_536, vec![0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0])] {
+        for (length, header) in
+            [(125, vec![0x81, 125]), (126, vec![0x81, 126, 0, 126]), (65_536, vec![0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0])]
+        {
             assert_eq!(&Encoded::text(&"x".repeat(length)).frames()[..header.len()], &header[..]);
         }
     }

@@ -54,10 +54,7 @@ mod tests {
 
     #[test]
     fn prints_as_javascript_does() {
-        for (millis, text) in [
-            (0, "1970-01-01T00:00:00.000Z"),
-            (1_767_225_600_123, "2026-01-01T00:00:00.123Z"),
-        ] {
+        for (millis, text) in [(0, "1970-01-01T00:00:00.000Z"), (1_767_225_600_123, "2026-01-01T00:00:00.123Z")] {
             let time = Timestamp::from_millis(millis);
             assert_eq!(time.to_string(), text);
             assert_eq!(Timestamp::parse(text), Some(time));

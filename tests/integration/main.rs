@@ -1,3 +1,10 @@
-//! Integration tests: what needs more than one file of `src` at once.
-#![cfg(test)]
+//! Everything that is tested from outside, in one binary.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy takes only functions marked `#[test]` for tests, not what they call"
+)]
+mod cli;
 mod layering;
