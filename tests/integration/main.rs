@@ -1,4 +1,5 @@
 //! Everything that is tested from outside, in one binary.
+#![cfg(test)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -6,5 +7,7 @@
     clippy::indexing_slicing,
     reason = "clippy takes only functions marked `#[test]` for tests, not what they call"
 )]
+mod chat;
 mod cli;
 mod layering;
+mod support;
