@@ -130,10 +130,11 @@ impl ChatServer {
     pub(super) fn disconnect(&mut self, message: &Disconnect) {
         let Disconnect { connection, on_purpose, reason } = *message;
         self.connecting.remove(&connection);
+        let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
+        self.note_progress_of(&user);
         let Some(session) = self.sessions.remove(&connection) else { return };
         info!("disconnected sid={} user={} reason={:?}", session.socket, session.user, reason.as_str());
         let now = self.now();
-        self.note_progress_of(&session.user);
         self.leave_rooms(connection, &session);
         for change in self.typing.forget(&session.user, connection) {
             self.tell_typing(&change, None);

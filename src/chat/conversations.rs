@@ -99,11 +99,10 @@ impl ChatServer {
     /// What must be read before all of `users` are at hand.
     fn unknown_users(&self, pending: &Pending, users: &[UserId]) -> Result<Option<Load>, ChatError> {
         let unknown: Vec<_> = users.iter().filter(|user| !self.users.contains_key(*user)).cloned().collect();
-        match (unknown.is_empty(), pending.facts.users_read) {
-            (true, _) => Ok(None),
-            (false, true) => Err(ChatError::UserNotFound),
-            (false, false) => Ok(Some(Load::Users(unknown))),
+        if unknown.iter().any(|user| pending.facts.users_read.contains(user)) {
+            return Err(ChatError::UserNotFound);
         }
+        Ok((!unknown.is_empty()).then_some(Load::Users(unknown)))
     }
 
     fn create_group(&mut self, pending: &Pending, name: String, avatar: Option<String>, others: Vec<UserId>) -> Progressed {
@@ -132,7 +131,7 @@ impl ChatServer {
 
     fn create_direct(&mut self, pending: &Pending, other: &UserId) -> Outcome {
         if !self.users.contains_key(other) {
-            return if pending.facts.users_read {
+            return if pending.facts.users_read.contains(other) {
                 Err(ChatError::UserNotFound)
             } else {
                 Ok(Progressed::Needs(Load::Direct(pending.user.clone(), other.clone())))

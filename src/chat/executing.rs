@@ -20,7 +20,7 @@ impl ChatServer {
     /// Carries a command out as far as it can go by now. Nothing has changed where it needs more or is refused.
     pub(super) fn execute(&mut self, pending: &mut Pending) -> Outcome {
         if !self.users.contains_key(&pending.user) {
-            return if pending.facts.users_read {
+            return if pending.facts.users_read.contains(&pending.user) {
                 Err(ChatError::UserNotFound)
             } else {
                 Ok(Progressed::Needs(Load::Users(vec![pending.user.clone()])))

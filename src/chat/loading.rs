@@ -6,7 +6,7 @@ use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
 use super::server::ChatServer;
 use super::tables::{CachedConversation, Pending, SentId, SentIds, User};
 use crate::engineio::ConnectionKey;
-use crate::model::{Account, Conversation, ConversationId, File, Message, MessageId, Timestamp, UserId, UserRole};
+use crate::model::{Account, Conversation, ConversationId, File, Message, MessageId, MessageStatus, Timestamp, UserId, UserRole};
 use crate::store::{self, ClientIdRow, Membership, NewUser, Store, StoreError, Write};
 
 /// A sender's own ids are remembered for so long.
@@ -93,8 +93,8 @@ impl ChatServer {
         match loaded {
             Loaded::Users(users) => {
                 self.keep_users(users, now);
-                if let Some(pending) = pending {
-                    pending.facts.users_read = true;
+                if let (Some(pending), Load::Users(asked)) = (pending, load) {
+                    pending.facts.users_read.extend(asked.iter().cloned());
                 }
             }
             Loaded::Conversation(conversation) => {
@@ -106,9 +106,9 @@ impl ChatServer {
             Loaded::Direct(conversation, users) => {
                 conversation.into_iter().for_each(|conversation| self.keep_conversation(conversation, now));
                 self.keep_users(users, now);
-                if let Some(pending) = pending {
+                if let (Some(pending), Load::Direct(_, other)) = (pending, load) {
                     pending.facts.conversation_read = true;
-                    pending.facts.users_read = true;
+                    pending.facts.users_read.push(other.clone());
                 }
             }
             Loaded::Message(message) => {
@@ -127,7 +127,11 @@ impl ChatServer {
                 let sent = user.sent.get_or_insert_with(Box::<SentIds>::default);
                 sent.used_at = now;
                 for ClientIdRow { client_message_id, message, request_hash } in rows {
-                    sent.by_client_id.entry(client_message_id).or_insert(SentId { message, request_hash });
+                    sent.by_client_id.entry(client_message_id).or_insert(SentId {
+                        message,
+                        request_hash,
+                        status: MessageStatus::Sent,
+                    });
                 }
             }
         }

@@ -177,11 +177,7 @@ impl ChatServer {
     fn direct_target(&mut self, pending: &Pending, recipient: &UserId) -> Result<Result<Target, Load>, ChatError> {
         let read_both = || Ok(Err(Load::Direct(pending.user.clone(), recipient.clone())));
         let Some(other) = self.users.get(recipient) else {
-            return if pending.facts.users_read && pending.facts.conversation_read {
-                Err(ChatError::UserNotFound)
-            } else {
-                read_both()
-            };
+            return if pending.facts.users_read.contains(recipient) { Err(ChatError::UserNotFound) } else { read_both() };
         };
         let recipient_profile = other.profile().clone();
         let known = self.directs.get(&store::direct_key(&pending.user, recipient)).copied();
@@ -220,8 +216,10 @@ impl ChatServer {
         match &pending.facts.message {
             None => Ok(Some(Progressed::Needs(Load::Message(first.message)))),
             Some(Some(message)) => {
+                let mut message = (**message).clone();
+                message.status = message.status.max(first.status);
                 let status = message.status.min(MessageStatus::Delivered);
-                Ok(Some(Progressed::Done(Reply::Sent { message: message.clone(), status })))
+                Ok(Some(Progressed::Done(Reply::Sent { message: Arc::new(message), status })))
             }
             Some(None) => Ok(None),
         }
@@ -328,7 +326,8 @@ impl ChatServer {
             // Older ones are caught by the index.
             sent.by_client_id.clear();
         }
-        sent.by_client_id.insert(client_id.clone(), SentId { message: message.id, request_hash });
+        let first = SentId { message: message.id, request_hash, status: MessageStatus::Sent };
+        sent.by_client_id.insert(client_id.clone(), first);
     }
 
     /// Stores and opens a direct conversation that did not exist.

@@ -133,6 +133,12 @@ impl ChatServer {
             self.tell(connection, Notice::Settle { message: message.id, stored: true });
         }
         let status = if is_delivered { MessageStatus::Delivered } else { MessageStatus::Sent };
+        if let Some(client_id) = &message.client_message_id
+            && let Some(sent) = self.users.get_mut(&message.sender.id).and_then(|user| user.sent.as_mut())
+            && let Some(first) = sent.by_client_id.get_mut(client_id)
+        {
+            first.status = status;
+        }
         self.answer(asker, Ok(Reply::Sent { message, status }));
         self.resume_waiters(waiters, ctx);
     }

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::{ChatError, Command, Reply, Words};
 use crate::engineio::ConnectionKey;
 use crate::model::{
-    Account, Conversation, ConversationId, File, Message, MessageId, Profile, RoomId, SocketId, Timestamp, UserId,
+    Account, Conversation, ConversationId, File, Message, MessageId, MessageStatus, Profile, RoomId, SocketId, Timestamp, UserId,
 };
 use crate::store::Membership;
 
@@ -48,6 +48,8 @@ pub struct SentId {
     pub message: MessageId,
     /// SHA-256 of the first request.
     pub request_hash: Option<[u8; 32]>,
+    /// How far it got as far as its sender was told.
+    pub status: MessageStatus,
 }
 
 /// An admitted socket.
@@ -152,8 +154,8 @@ pub struct Facts {
     pub uploads: Option<Vec<(File, UserId)>>,
     /// The conversation was looked up; where it is not at hand now, there is none.
     pub conversation_read: bool,
-    /// The users were looked up.
-    pub users_read: bool,
+    /// These users were looked up; who is not at hand now is unknown.
+    pub users_read: Vec<UserId>,
     /// The sender's ids could not be read: the index decides.
     pub sent_ids_unreadable: bool,
 }

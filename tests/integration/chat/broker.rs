@@ -7,8 +7,8 @@ use std::time::Duration;
 use actix::{Actor, Addr, Context, Handler};
 use parlance::auth::{Claims, Revocations};
 use parlance::chat::{
-    Ask, Broadcast, ChatError, ChatServer, Command, Connect, Disconnect, Draft, Event, Health, Notice, Options, RegisterWorker, Reply,
-    Request, Sources, Tick, ToWorker, Words,
+    Ask, Broadcast, ChatError, ChatServer, Command, Connect, Disconnect, Draft, Event, Health, Notice, Options, RegisterWorker,
+    Reply, Request, Sources, Tick, ToWorker, Words,
 };
 use parlance::engineio::{CloseReason, ConnectionKey, Delivery, Seat};
 use parlance::model::{ConversationId, Message, SocketId, Timestamp, UserId, UserRole};
@@ -97,7 +97,9 @@ impl Broker {
         let (time, count) = (clock.clone(), AtomicU64::new(1));
         let sources = Sources {
             clock: Box::new(move || Timestamp::from_millis(time.load(Ordering::SeqCst))),
-            ids: Box::new(move || uuid::Uuid::from_u64_pair(0x7000, 0x8000_0000_0000_0000 | count.fetch_add(1, Ordering::SeqCst))),
+            ids: Box::new(move || {
+                uuid::Uuid::from_u64_pair(0x7000, 0x8000_0000_0000_0000 | count.fetch_add(1, Ordering::SeqCst))
+            }),
         };
         let addr = ChatServer::new(options, sources, store.clone(), Revocations::default()).start();
         let (tell, heard) = mpsc::unbounded_channel();
@@ -211,7 +213,10 @@ impl Broker {
     /// All events that a socket has heard by now.
     pub async fn events(&mut self, socket: Socket) -> Vec<Event> {
         let heard = self.all(socket).await;
-        heard.into_iter().filter_map(|heard| if let Heard::Event(event) = heard { Some(event.event().clone()) } else { None }).collect()
+        heard
+            .into_iter()
+            .filter_map(|heard| if let Heard::Event(event) = heard { Some(event.event().clone()) } else { None })
+            .collect()
     }
 
     /// All events that a socket has heard when the broker has done what it was given, whatever the store does.
@@ -222,7 +227,9 @@ impl Broker {
             self.waiting.push_back(word);
         }
         let at_socket = self.waiting.iter().filter(|(seat, _)| *seat == socket.0.seat);
-        at_socket.filter_map(|(_, heard)| if let Heard::Event(event) = heard { Some(event.event().clone()) } else { None }).collect()
+        at_socket
+            .filter_map(|(_, heard)| if let Heard::Event(event) = heard { Some(event.event().clone()) } else { None })
+            .collect()
     }
 
     /// Waits until all that was given to the broker and the store by now is done and heard.
@@ -280,4 +287,3 @@ fn new_user(name: &str) -> NewUser {
 pub fn claims(name: &str) -> Claims {
     crate::support::claims_of(user(name), Some(format!("login-{name}")))
 }
-

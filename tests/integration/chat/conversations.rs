@@ -104,5 +104,7 @@ async fn a_logout_puts_out_the_sockets_of_that_login_only() {
     broker.notice(ann, |notice| matches!(notice, parlance::chat::Notice::Kick { code: "INVALID_TOKEN" }).then_some(())).await;
     let again = broker.knock("ann").await;
     broker.notice(again, |notice| matches!(notice, parlance::chat::Notice::Refused(_)).then_some(())).await;
-    assert!(broker.all(bob).await.iter().all(|heard| !matches!(heard, super::broker::Heard::Notice(notice) if matches!(**notice, parlance::chat::Notice::Kick { .. }))));
+    assert!(broker.all(bob).await.iter().all(
+        |heard| !matches!(heard, super::broker::Heard::Notice(notice) if matches!(**notice, parlance::chat::Notice::Kick { .. }))
+    ));
 }

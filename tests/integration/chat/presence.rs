@@ -55,6 +55,7 @@ async fn the_last_socket_counts_at_once_when_it_left_on_purpose_and_after_a_grac
     broker.pass(Duration::from_secs(1)).await;
     broker.all(ann).await;
     broker.disconnect(bob, true).await;
+    broker.pass(Duration::from_millis(100)).await;
     assert_eq!(presence(&mut broker, ann).await, ["bob gone"]);
 }
 

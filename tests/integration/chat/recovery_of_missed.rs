@@ -11,7 +11,8 @@ async fn catch_up(broker: &mut Broker, socket: Socket) -> Vec<Vec<String>> {
         let page = broker
             .notice(socket, |notice| match notice {
                 Notice::CatchUp(page) => {
-                    let contents = page.iter().filter_map(|event| message_of(event.event())).map(|message| message.content.clone());
+                    let contents =
+                        page.iter().filter_map(|event| message_of(event.event())).map(|message| message.content.clone());
                     Some(Some(contents.collect::<Vec<_>>()))
                 }
                 Notice::CatchUpDone => Some(None),
@@ -80,6 +81,7 @@ async fn a_socket_that_is_up_to_date_has_no_catch_up() {
     broker.message(bob).await;
     broker.disconnect(bob, true).await;
     let bob = broker.knock("bob").await;
-    let caught_up = broker.notice(bob, |notice| if let Notice::Admitted(admission) = notice { Some(admission.catch_up) } else { None }).await;
+    let caught_up =
+        broker.notice(bob, |notice| if let Notice::Admitted(admission) = notice { Some(admission.catch_up) } else { None }).await;
     assert!(!caught_up);
 }
