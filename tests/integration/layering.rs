@@ -64,11 +64,16 @@ fn violations(file: &str, source: &str) -> Vec<Violation> {
     reader.found
 }
 
-/// The module that a file is: `chat/mod.rs` is `chat`, `chat/rooms.rs` is `chat::rooms`, `lib.rs` the root.
+/// The module that a file is: `chat/mod.rs` is `chat`, `chat/rooms.rs` is `chat::rooms`, `chat/rooms_tests.rs` is
+/// `chat::rooms::tests`, `lib.rs` the root.
 fn module_path(file: &str) -> Vec<String> {
     let path = file.trim_end_matches(".rs");
     let path = path.strip_suffix("/mod").unwrap_or(path);
-    if path == "lib" { Vec::new() } else { path.split('/').map(str::to_owned).collect() }
+    if path == "lib" {
+        return Vec::new();
+    }
+    let (path, tests) = path.strip_suffix("_tests").map_or((path, None), |tested| (tested, Some("tests")));
+    path.split('/').chain(tests).map(str::to_owned).collect()
 }
 
 fn layer(module: &str) -> Option<usize> {
