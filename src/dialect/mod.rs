@@ -3,6 +3,8 @@
 //! One file holds one front end, both directions. A new one is its file and a line in `select`'s table.
 mod error;
 mod fields;
+#[cfg(test)]
+pub(crate) mod fixtures;
 mod listing;
 mod messenger;
 mod select;

@@ -28,6 +28,8 @@ use crate::socketio::{self, Incoming, IncomingEvent};
 
 /// The only namespace that there is.
 const NAMESPACE: &str = "/";
+/// Longest name of an event in the log, in characters.
+const MAX_LOGGED_NAME: usize = 100;
 
 /// When something happens, by both clocks.
 #[derive(Debug, Clone, Copy)]
@@ -128,18 +130,25 @@ impl Session {
     /// An event came that is shared by many.
     pub fn on_shared(&mut self, event: &Arc<Broadcast>, around: &mut Surroundings<'_>) {
         let Stage::In { account, .. } = &self.stage else { return };
+        let viewer = &account.profile.id;
+        if event.event().is_volatile() {
+            let is_behind = self.active.as_ref().is_some_and(|active| !active.missed.is_empty());
+            if is_behind || !show_volatile(self.voice, viewer, event, around.wire) {
+                self.active().missed.add(event.event());
+            }
+            return;
+        }
         if let Some(active) = &mut self.active
             && active.gate.is_shut()
-            && !event.event().is_volatile()
         {
-            let bytes = encodings(self.voice, &account.profile.id, event).map(|encoded| encoded.frames().len()).sum();
+            let bytes = encodings(self.voice, viewer, event).map(|encoded| encoded.frames().len()).sum();
             let pushed = active.gate.push(event, bytes, around.rules.outbox_packets, around.rules.outbox_bytes);
             if pushed == Err(Overflow) {
                 around.wire.close(CloseReason::SlowConsumer);
             }
             return;
         }
-        show(self.voice, &account.profile.id, event, around.wire);
+        show(self.voice, viewer, event, around.wire);
     }
 
     /// The broker has a word for this client.
@@ -148,11 +157,8 @@ impl Session {
             Notice::Admitted(admission) => self.admitted(*admission, now, around),
             Notice::Refused(refused) => self.refused(refused, around),
             Notice::Reply { ticket, reply } => self.replied(ticket, reply, around),
-            Notice::Hold(event) => {
-                if self.is_in() {
-                    self.active().gate.hold(event);
-                }
-            }
+            Notice::Hold(event) if self.is_in() => self.active().gate.hold(event),
+            Notice::Hold(_) => {}
             Notice::Settle { message, stored } => {
                 if let Some(active) = &mut self.active {
                     active.gate.settle(message, stored);
@@ -195,9 +201,12 @@ impl Session {
 
     /// The outbox has run empty.
     pub fn on_drained(&mut self, now: Now, around: &mut Surroundings<'_>) {
-        let Some(active) = &mut self.active else { return };
+        let (Some(active), Stage::In { account, .. }) = (&mut self.active, &self.stage) else { return };
         if active.gate.page_left() {
             around.broker.catch_up_drained(CatchUpDrained { connection: self.key });
+        }
+        for event in active.missed.take() {
+            show_volatile(self.voice, &account.profile.id, &Broadcast::new(event), around.wire);
         }
         self.feed(around);
         self.tidy(now.instant);
@@ -299,7 +308,7 @@ impl Session {
     fn on_event(&mut self, event: IncomingEvent, now: Instant, around: &mut Surroundings<'_>) {
         let IncomingEvent { namespace: _, name, args, ack_id } = event;
         let Stage::In { socket, account } = &self.stage else { return around.wire.close(CloseReason::ForcedClose) };
-        debug!("event received sid={socket} user={} event={name:?}", account.profile.id);
+        debug!("event received sid={socket} user={} event={:?}", account.profile.id, shortened(&name));
         let dialects = self.learn(&name, around.broker);
         let Some((dialect, entry)) = executor(dialects, &name, &args) else {
             return self.on_unknown(&name, ack_id, now, around);
@@ -496,21 +505,31 @@ fn encodings<'a>(voice: Voice, viewer: &UserId, event: &'a Broadcast) -> impl It
 
 /// Sends an event; how many packets that were.
 fn show(voice: Voice, viewer: &UserId, event: &Broadcast, wire: &mut dyn Output) -> usize {
-    let is_volatile = event.event().is_volatile();
     let mut packets = 0;
     for encoded in encodings(voice, viewer, event) {
-        debug!("event sent user={viewer} packet={}", event_name(encoded));
-        if is_volatile {
-            wire.send_volatile(encoded);
-        } else {
-            wire.send(encoded);
-        }
+        debug!("event sent user={viewer} event={}", event_name(encoded));
+        wire.send(encoded);
         packets += encoded.packets();
     }
     packets
 }
 
-/// The start of a packet, as far as its event's name goes: for the log.
+/// Sends an event that may be dropped; whether none of it was.
+fn show_volatile(voice: Voice, viewer: &UserId, event: &Broadcast, wire: &mut dyn Output) -> bool {
+    let mut is_whole = true;
+    for encoded in encodings(voice, viewer, event) {
+        debug!("event sent user={viewer} event={}", event_name(encoded));
+        is_whole &= wire.send_volatile(encoded);
+    }
+    is_whole
+}
+
+/// A name that a client made up, for the log.
+fn shortened(name: &str) -> &str {
+    name.char_indices().nth(MAX_LOGGED_NAME).and_then(|(end, _)| name.get(..end)).unwrap_or(name)
+}
+
+/// The name of a packet's event, for the log.
 fn event_name(encoded: &Encoded) -> String {
     let name = encoded.payload().split(|byte| *byte == b'"').nth(1).unwrap_or_default();
     String::from_utf8_lossy(name).into_owned()

@@ -182,7 +182,6 @@ impl Store {
         StoreStats {
             queued: self.0.queue.depth(),
             reads_in_flight: self.0.reads_in_flight.load(Ordering::Relaxed),
-            is_failing: self.is_failing(),
             ..self.0.counters.stats()
         }
     }
@@ -226,12 +225,10 @@ impl Store {
         let in_flight = InFlight::begin(&self.0)?;
         let reader = self.0.free_readers.clone().acquire_owned().await.map_err(|_| StoreError::Unavailable)?;
         let (answer, outcome) = oneshot::channel();
-        let counters = self.0.counters.clone();
         // The permit goes along: a reader that hangs in the database's hands is not free, though its asker has left.
         let question = Question(Box::new(move |found_by| {
             if !answer.is_closed() {
                 drop(answer.send(found_by.ask(query)));
-                counters.reads.fetch_add(1, Ordering::Relaxed);
             }
             drop(reader);
         }));

@@ -54,11 +54,11 @@ pub fn search_users(conn: &mut AnyConnection, text: &str, limit: i64) -> QueryRe
     rows.into_iter().map(Account::try_from).collect()
 }
 
-/// All users by username, after the one with that username.
-pub fn list_accounts(conn: &mut AnyConnection, after: Option<&str>, limit: i64) -> QueryResult<Vec<Account>> {
+/// All users by id, after that one.
+pub fn list_accounts(conn: &mut AnyConnection, after: Option<&UserId>, limit: i64) -> QueryResult<Vec<Account>> {
     let rows = users::table
-        .filter(users::username_key.gt(folded(after.unwrap_or_default())))
-        .order(users::username_key)
+        .filter(users::id.gt(after.map_or("", UserId::as_str)))
+        .order(users::id)
         .limit(limit)
         .select(AccountRow::as_select())
         .load(conn)?;

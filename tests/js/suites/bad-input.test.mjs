@@ -3,10 +3,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
 import { conversationHistory, makeGroup, people, settle } from '../lib/chat.mjs';
-import { assertRefusal } from '../lib/client.mjs';
+import { assertRefusal, closeAfter, connect, open } from '../lib/client.mjs';
 import { DATABASES } from '../lib/database.mjs';
 import { PNG, tryUpload, upload } from '../lib/files.mjs';
 import { useServer } from '../lib/server.mjs';
+import { newUser } from '../lib/token.mjs';
+import { LIMIT, within } from '../lib/wait.mjs';
 
 const NOWHERE = '01900000-0000-7000-8000-000000000000';
 const LONG = 'x'.repeat(201);
@@ -167,6 +169,18 @@ describe('refused for size or number', () => {
     await alice.refused('TOO_LARGE', 'joinRoom', 'three');
     await alice.succeed('leaveRoom', 'one');
     await alice.succeed('joinRoom', 'three');
+  });
+
+  it('a third socket of a user is closed before it is admitted, and the others stay', async (test) => {
+    const user = newUser('collector');
+    const [first, second] = [await connect(holder.server, user), await connect(holder.server, user)];
+    const third = open(holder.server, { auth: { token: user.token } });
+    closeAfter(test, first, second, third);
+    await within(LIMIT, 'the close', new Promise((resolve) => third.socket.io.on('close', resolve)));
+    assert.equal(third.socket.connected, false);
+    await first.succeed('leave_group', 'nothing');
+    second.close();
+    closeAfter(test, await connect(holder.server, user));
   });
 
   it('files: none, too large, not of its kind, of no known kind', async (test) => {
