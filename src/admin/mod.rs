@@ -8,7 +8,7 @@ use crate::web::{endpoint, get_or_head};
 
 use self::figures::Sampler;
 
-/// Adds the routes. `sampler` is one for all worker threads.
+/// Adds the routes.
 pub fn routes(state: AdminState) -> impl Fn(&mut ServiceConfig) {
     move |config| {
         config

@@ -2,9 +2,7 @@
 use serde::Serialize;
 
 use crate::chat::{ChatError, UserPresence};
-use crate::model::{
-    Account, Conversation, File, LastMessage, Message, MessageId, Place, Profile, ReadMark, Timestamp, UserId, UserRole,
-};
+use crate::model::{Account, Conversation, File, LastMessage, Message, MessageId, Place, Profile, ReadMark, Timestamp, UserId};
 use crate::web::{Failure, WebState};
 
 /// A user for somebody's eyes.
@@ -42,13 +40,9 @@ impl<'a> UserView<'a> {
             is_online: *is_online,
             status: status.as_str(),
             last_seen: (*last_seen_here).max(*last_seen),
-            private: private.then(|| Private { email: email.as_deref(), role: role_name(*role) }),
+            private: private.then(|| Private { email: email.as_deref(), role: role.as_str() }),
         }
     }
-}
-
-fn role_name(role: UserRole) -> &'static str {
-    role.as_str()
 }
 
 /// A user for their own eyes.

@@ -1,4 +1,5 @@
 //! `POST /api/upload`
+use std::path::Path;
 use std::time::Duration;
 
 use actix_multipart::{Field, Multipart, MultipartError};
@@ -43,7 +44,9 @@ pub async fn upload(
     if !content_type.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
         return Err(no_file());
     }
-    let (new_file, filename, file_type, size) = receive(&state, Multipart::new(request.headers(), payload), limit).await?;
+    let parts = Multipart::new(request.headers(), payload);
+    let Received { file: mut new_file, filename, file_type, size } = receive(&state.settings.upload_dir, parts, limit).await?;
+    new_file.finish().await.map_err(|error| disk(&error))?;
     let file = File {
         url: format!("/uploads/{}", new_file.name()),
         filename,
@@ -57,18 +60,25 @@ pub async fn upload(
     Ok(HttpResponse::Ok().json(json!({"success": true, "file": file})))
 }
 
+/// A file that came whole.
+struct Received {
+    file: NewFile,
+    filename: String,
+    file_type: FileType,
+    size: u64,
+}
+
 /// Reads all parts, to the end, and keeps the first one that is a file named `file`.
-async fn receive(state: &WebState, mut parts: Multipart, limit: u64) -> Result<(NewFile, String, FileType, u64), Failure> {
+async fn receive(dir: &Path, mut parts: Multipart, limit: u64) -> Result<Received, Failure> {
     let mut received = None;
     let mut rest = 0;
     while let Some(mut part) = next(&mut parts).await? {
         match file_name(&part) {
             Some(filename) if received.is_none() => {
                 let file_type = FileType::of_name(&filename).ok_or_else(wrong_type)?;
-                let mut file =
-                    NewFile::create(&state.settings.upload_dir, file_type.extension).await.map_err(|error| disk(&error))?;
+                let mut file = NewFile::create(dir, file_type.extension).await.map_err(|error| disk(&error))?;
                 let size = store(&mut part, &mut file, file_type, limit).await?;
-                received = Some((file, filename, file_type, size));
+                received = Some(Received { file, filename, file_type, size });
             }
             _ => {
                 while let Some(chunk) = next(&mut part).await? {
@@ -80,9 +90,7 @@ async fn receive(state: &WebState, mut parts: Multipart, limit: u64) -> Result<(
             }
         }
     }
-    let (mut file, filename, file_type, size) = received.ok_or_else(no_file)?;
-    file.finish().await.map_err(|error| disk(&error))?;
-    Ok((file, filename, file_type, size))
+    received.ok_or_else(no_file)
 }
 
 /// Streams one part to disk; answers its size.
@@ -154,4 +162,55 @@ fn file_too_large() -> Failure {
 fn disk(error: &std::io::Error) -> Failure {
     warn!("cannot store an upload: {error}");
     Failure::store_away()
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderMap, HeaderValue};
+    use actix_web::web::Bytes;
+    use futures_util::stream;
+    use rand::rngs::SmallRng;
+    use rand::{RngExt as _, SeedableRng as _};
+
+    use super::*;
+
+    const BODY: &[u8] = b"--XX\r\nContent-Disposition: form-data; name=\"note\"\r\nContent-Length: 2\r\n\r\nhi\r\n\
+        --XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.gif\"\r\n\r\nGIF89a0123456789\r\n--XX--\r\n";
+
+    fn parts(body: &[u8], chunk: usize) -> Multipart {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("multipart/form-data; boundary=XX"));
+        let chunks: Vec<_> = body.chunks(chunk).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+        Multipart::new(&headers, stream::iter(chunks))
+    }
+
+    #[actix_web::test]
+    async fn a_body_is_read_in_chunks_of_any_size() {
+        let dir = tempfile::tempdir().unwrap();
+        for chunk in 1..BODY.len() {
+            let received = receive(dir.path(), parts(BODY, chunk), 100).await.unwrap();
+            assert_eq!((received.filename.as_str(), received.size), ("a.gif", 16), "chunks of {chunk}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn ten_thousand_mutated_bodies_have_an_answer_and_leave_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut random = SmallRng::seed_from_u64(7);
+        for _ in 0..10_000 {
+            let mut body = BODY.to_vec();
+            for _ in 0..random.random_range(1..4) {
+                let at = random.random_range(0..body.len());
+                match random.random_range(0..4) {
+                    0 => body[at] = random.random(),
+                    1 => drop(body.remove(at)),
+                    2 => body.insert(at, random.random()),
+                    _ => body.truncate(at.max(4)),
+                }
+            }
+            let chunk = random.random_range(1..=body.len());
+            drop(receive(dir.path(), parts(&body, chunk), 100).await);
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
 }

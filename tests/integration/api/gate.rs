@@ -160,3 +160,13 @@ async fn a_stopping_server_says_so() {
     api.get("ann", "/api/users?query=a").await.refused(503, "DRAINING");
     api.send("GET", "/healthz", &[], "").await.expect(200);
 }
+
+#[actix_web::test]
+async fn a_panic_ends_its_own_request() {
+    let api = TestApi::with(|setup| setup.client_url = vec!["https://app.example".to_owned()]).await;
+    let answer = api.send("GET", "/api/test/panic", &[("origin", "https://app.example")], "").await;
+    answer.refused(500, "INTERNAL");
+    assert!(answer.json()["errorId"].is_string());
+    assert_eq!(cors(&answer).0, Some("https://app.example"));
+    api.get("ann", "/api/auth/me").await.expect(200);
+}

@@ -35,7 +35,7 @@ pub struct Setup {
 
 pub struct TestApi {
     pub address: String,
-    pub database: TestStore,
+    _database: TestStore,
     pub broker: Addr<ChatServer>,
     pub tokens: Arc<TokenKeys>,
     pub draining: Arc<AtomicBool>,
@@ -134,13 +134,14 @@ impl TestApi {
             App::new().configure(configure(state.clone(), move |config| {
                 api::routes(api)(config);
                 admin::routes(admin)(config);
+                config.route("/api/test/panic", actix_web::web::get().to(panics));
             }))
         });
         let server = server.workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
         let address = server.addrs().first().unwrap().to_string();
         actix_web::rt::spawn(server.run());
         let client = awc::Client::builder().timeout(LIMIT).disable_redirects().finish();
-        Self { address, database, broker, tokens, draining, uploads, client, _folder: folder }
+        Self { address, _database: database, broker, tokens, draining, uploads, client, _folder: folder }
     }
 
     pub fn token(&self, user: &str) -> String {
@@ -201,6 +202,10 @@ impl TestApi {
         answer.expect(StatusCode::CREATED.as_u16());
         answer.text("/token")
     }
+}
+
+async fn panics() -> &'static str {
+    panic!("as asked by a test")
 }
 
 fn json_bytes(body: &Value) -> Vec<u8> {
