@@ -7,7 +7,7 @@ use actix::Recipient;
 use bytes::Bytes;
 
 use super::rules::Rules;
-use super::session::{Broker, Now, Session, Surroundings};
+use super::state::{Broker, Now, Session, Surroundings};
 use crate::chat::{Broadcast, CatchUpDrained, Connect, Disconnect, Notice, Request, WordsLearned};
 use crate::engineio::{CloseReason, ConnectionKey, Opening, Output, Service};
 use crate::model::Timestamp;

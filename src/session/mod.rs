@@ -3,6 +3,7 @@
 //! [`Session`] is a value: texts, notices, shared events and the time go in; packets and words for the broker come out.
 //! [`Client`] puts it on an Engine.IO connection.
 mod active;
+mod answering;
 mod client;
 mod credentials;
 mod gate;
@@ -10,10 +11,13 @@ mod limits;
 mod missed;
 mod pending;
 mod rules;
-mod session;
+mod showing;
+mod state;
+#[cfg(test)]
+mod tests;
 mod turns;
 
 pub use self::client::{Client, Context, Recipients};
 pub use self::limits::Limits;
 pub use self::rules::{Rules, Verify};
-pub use self::session::{Broker, Now, Session, Surroundings};
+pub use self::state::{Broker, Now, Session, Surroundings};

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::Limits;
 use crate::auth::{Claims, TokenError};
+use crate::config::Config;
 use crate::dialect::DialectSet;
 use crate::model::{SocketId, Timestamp};
 
@@ -36,6 +37,27 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// As configured.
+    pub fn of(config: &Config, verify: Verify) -> Self {
+        let defaults = Self::new(verify);
+        let dialects = DialectSet::parse(config.dialects.iter().map(|name| name.as_str())).unwrap_or(defaults.dialects);
+        Self {
+            dialects,
+            strict_events: config.strict_events,
+            allow_query_token: config.allow_query_token,
+            connect_timeout: config.connect_timeout,
+            outbox_packets: config.outbox_packets,
+            outbox_bytes: config.outbox_bytes,
+            limits: Limits {
+                events_per_second: config.rate_limit_events,
+                event_burst: config.rate_limit_burst,
+                receipts_per_second: config.rate_limit_receipts,
+                ..defaults.limits
+            },
+            ..defaults
+        }
+    }
+
     /// The defaults, with this check of tokens.
     pub fn new(verify: Verify) -> Self {
         Self {

@@ -8,10 +8,12 @@ use log::{debug, info};
 use serde_json::value::RawValue;
 
 use super::active::Active;
+use super::answering::{answer_refusal, answer_success};
 use super::credentials::{Handshake, find_pin};
 use super::gate::Overflow;
 use super::pending::Pending;
 use super::rules::Rules;
+use super::showing::{encodings, show, show_volatile};
 use super::turns::{Offer, Turn};
 use crate::auth::{Refusal, TokenPlace, find_connect_token};
 use crate::chat::{
@@ -19,7 +21,7 @@ use crate::chat::{
     WordsLearned,
 };
 use crate::dialect::{
-    Asked, Class, ConnectRefusal, Decoded, Dialect, DialectSet, Fault, Voice, connect_error, fault_ack, kick_packet,
+    Asked, Class, ConnectRefusal, Decoded, Dialect, DialectSet, Entry, Fault, Voice, connect_error, fault_ack, kick_packet,
     unknown_event_packet,
 };
 use crate::engineio::{CloseReason, ConnectionKey, Encoded, Opening, Output};
@@ -27,7 +29,7 @@ use crate::model::{Account, SocketId, Timestamp, UserId};
 use crate::socketio::{self, Incoming, IncomingEvent};
 
 /// The only namespace that there is.
-const NAMESPACE: &str = "/";
+pub const NAMESPACE: &str = "/";
 /// Longest name of an event in the log, in characters.
 const MAX_LOGGED_NAME: usize = 100;
 
@@ -218,6 +220,11 @@ impl Session {
             broker.disconnect(Disconnect { connection: self.key, on_purpose: false, reason });
         }
         self.leave();
+    }
+
+    /// Whether nothing is going on: all that is known stands in this value.
+    pub fn is_idle(&self) -> bool {
+        self.active.is_none()
     }
 
     // ---- coming ----
@@ -479,7 +486,7 @@ impl Session {
 }
 
 /// Which of `dialects` carries out an event that all of them have.
-fn executor(dialects: DialectSet, event: &str, args: &socketio::Args) -> Option<(Dialect, &'static crate::dialect::Entry)> {
+fn executor(dialects: DialectSet, event: &str, args: &socketio::Args) -> Option<(Dialect, &'static Entry)> {
     let first = dialects.iter().next()?;
     let preferred =
         dialects.iter().find(|dialect| dialect.entry(event).is_some_and(|entry| dialect.takes_precedence(entry.name, args)));
@@ -487,86 +494,7 @@ fn executor(dialects: DialectSet, event: &str, args: &socketio::Args) -> Option<
     dialect.entry(event).map(|entry| (dialect, entry))
 }
 
-/// An event's packets in each dialect that the client hears and that shows it to `viewer`; equal ones once.
-fn encodings<'a>(voice: Voice, viewer: &UserId, event: &'a Broadcast) -> impl Iterator<Item = &'a Encoded> {
-    let mut seen = smallvec::SmallVec::<[&Encoded; 4]>::new();
-    voice.heard().iter().filter_map(move |dialect| {
-        if !dialect.shows(event.event(), viewer, voice.has_pinned(dialect)) {
-            return None;
-        }
-        let encoded = event.encoding(dialect.index(), |event| dialect.encode(event))?;
-        if seen.contains(&encoded) {
-            return None;
-        }
-        seen.push(encoded);
-        Some(encoded)
-    })
-}
-
-/// Sends an event; how many packets that were.
-fn show(voice: Voice, viewer: &UserId, event: &Broadcast, wire: &mut dyn Output) -> usize {
-    let mut packets = 0;
-    for encoded in encodings(voice, viewer, event) {
-        debug!("event sent user={viewer} event={}", event_name(encoded));
-        wire.send(encoded);
-        packets += encoded.packets();
-    }
-    packets
-}
-
-/// Sends an event that may be dropped; whether none of it was.
-fn show_volatile(voice: Voice, viewer: &UserId, event: &Broadcast, wire: &mut dyn Output) -> bool {
-    let mut is_whole = true;
-    for encoded in encodings(voice, viewer, event) {
-        debug!("event sent user={viewer} event={}", event_name(encoded));
-        is_whole &= wire.send_volatile(encoded);
-    }
-    is_whole
-}
-
 /// A name that a client made up, for the log.
 fn shortened(name: &str) -> &str {
     name.char_indices().nth(MAX_LOGGED_NAME).and_then(|(end, _)| name.get(..end)).unwrap_or(name)
 }
-
-/// The name of a packet's event, for the log.
-fn event_name(encoded: &Encoded) -> String {
-    let name = encoded.payload().split(|byte| *byte == b'"').nth(1).unwrap_or_default();
-    String::from_utf8_lossy(name).into_owned()
-}
-
-fn answer_success(dialect: Dialect, asked: &Asked, ack_id: Option<u64>, reply: &Reply, wire: &mut dyn Output) {
-    if let Some(ack_id) = ack_id {
-        wire.send(&Encoded::text(&socketio::encode_ack(NAMESPACE, ack_id, &dialect.encode_ack(asked, reply))));
-    }
-    if let Some(text) = dialect.encode_reply(asked, reply) {
-        wire.send(&Encoded::text(&text));
-    }
-}
-
-/// Refuses a request: in its ack, or else in the words of each dialect that it belongs to; equal packets once.
-fn answer_refusal(
-    dialect: Dialect,
-    dialects: DialectSet,
-    asked: &Asked,
-    ack_id: Option<u64>,
-    fault: &Fault,
-    wire: &mut dyn Output,
-) {
-    if let Some(ack_id) = ack_id {
-        let ack = dialect.encode_refusal_ack(asked, fault);
-        return wire.send(&Encoded::text(&socketio::encode_ack(NAMESPACE, ack_id, &ack)));
-    }
-    let mut sent = Vec::new();
-    for dialect in dialects.iter() {
-        let text = dialect.encode_refusal(asked, fault);
-        if !sent.contains(&text) {
-            wire.send(&Encoded::text(&text));
-            sent.push(text);
-        }
-    }
-}
-
-#[cfg(test)]
-#[path = "session_tests.rs"]
-mod tests;
