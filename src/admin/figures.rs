@@ -92,23 +92,19 @@ fn store_figures(stats: &StoreStats) -> Value {
     let StoreStats {
         queued,
         reads_in_flight,
-        is_failing,
-        commits,
+        batches,
         writes,
         failed_commits,
         refused,
-        reads,
         commit_time,
-        commit_times,
+        commit_time_buckets,
     } = stats;
     let commit_times: Vec<_> =
-        commit_times.iter().map(|(up_to, count)| json!({"upToMs": up_to.as_secs_f64() * 1_000.0, "count": count})).collect();
+        commit_time_buckets.iter().map(|(up_to, count)| json!({"upToMs": up_to.as_secs_f64() * 1_000.0, "count": count})).collect();
     json!({
-        "failing": is_failing,
         "queued": queued,
         "readsInFlight": reads_in_flight,
-        "reads": reads,
-        "commits": commits,
+        "commits": batches,
         "writes": writes,
         "failedCommits": failed_commits,
         "refused": refused,

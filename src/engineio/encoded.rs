@@ -14,6 +14,7 @@ pub struct Encoded {
     frames: Bytes,
     payload: Bytes,
     packets: u32,
+    has_binary: bool,
 }
 
 impl Encoded {
@@ -23,7 +24,7 @@ impl Encoded {
         put_frame(Opcode::Text, packet.as_bytes(), &mut frames);
         let frames = frames.freeze();
         let payload = frames.slice(frames.len() - packet.len()..);
-        Self { frames, payload, packets: 1 }
+        Self { frames, payload, packets: 1, has_binary: false }
     }
 
     /// Several text packets in one buffer.
@@ -34,7 +35,7 @@ impl Encoded {
             put_entry(packet.as_bytes(), &mut payload);
             count += 1;
         }
-        Self { frames: frames.freeze(), payload: payload.freeze(), packets: count }
+        Self { frames: frames.freeze(), payload: payload.freeze(), packets: count, has_binary: false }
     }
 
     /// A text packet followed by binary messages that belong to it; nothing can come in between.
@@ -49,14 +50,14 @@ impl Encoded {
             put_binary(attachment, &mut frames, &mut payload);
         }
         let packets = u32::try_from(attachments.len()).unwrap_or(u32::MAX).saturating_add(1);
-        Self { frames: frames.freeze(), payload: payload.freeze(), packets }
+        Self { frames: frames.freeze(), payload: payload.freeze(), packets, has_binary: true }
     }
 
     /// One binary message.
     pub fn binary(data: &Bytes) -> Self {
         let (mut frames, mut payload) = (BytesMut::new(), BytesMut::new());
         put_binary(data, &mut frames, &mut payload);
-        Self { frames: frames.freeze(), payload: payload.freeze(), packets: 1 }
+        Self { frames: frames.freeze(), payload: payload.freeze(), packets: 1, has_binary: true }
     }
 
     /// The WebSocket frames, one after the other.
@@ -67,6 +68,19 @@ impl Encoded {
     /// The packets as a polling payload: joined by [`RECORD_SEPARATOR`], binary ones as `b` and base64.
     pub fn payload(&self) -> &Bytes {
         &self.payload
+    }
+
+    /// The same packets with binary messages as `b` and base64 in text frames, for WebSocket clients that asked for that;
+    /// `None` where there are none.
+    pub fn as_text_frames(&self) -> Option<Self> {
+        if !self.has_binary {
+            return None;
+        }
+        let mut frames = BytesMut::new();
+        for entry in self.payload.split(|byte| *byte == RECORD_SEPARATOR) {
+            put_frame(Opcode::Text, entry, &mut frames);
+        }
+        Some(Self { frames: frames.freeze(), payload: self.payload.clone(), packets: self.packets, has_binary: false })
     }
 
     /// How many packets these are.

@@ -2,9 +2,21 @@
 mod delivery;
 mod encoded;
 mod error;
+mod exchange;
+mod handshake;
+mod heartbeat;
+mod packet;
+mod payload;
 mod service;
+mod sid;
 
 pub use self::delivery::{ConnectionKey, Delivery, Seat};
 pub use self::encoded::Encoded;
 pub use self::error::CloseReason;
+pub use self::exchange::{Exchange, Overlap, Ticket};
+pub use self::handshake::{Query, Refusal, TransportKind, open_packet};
+pub use self::heartbeat::{Beat, Heartbeat, HeartbeatTimes};
+pub use self::packet::{Packet, PacketError, decode_packet};
+pub use self::payload::{decode_payload, join_payloads};
 pub use self::service::{Opening, Output, Service};
+pub use self::sid::Sid;

@@ -249,17 +249,6 @@ fn mutate(bytes: &mut Vec<u8>, edits: &[(prop::sample::Index, u8, u8)]) {
     }
 }
 
-/// Makes every other byte one that headers are made of, so that random streams come further than the first.
-fn likely(byte: u8) -> u8 {
-    match byte {
-        0..0x20 => 0x81,
-        0x20..0x40 => 0x82,
-        0x40..0x60 => 0x80,
-        0x60..0x80 => 0x01,
-        other => other,
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
 
@@ -287,7 +276,7 @@ proptest! {
 
     #[test]
     fn random_streams_decode_alike_in_any_reads(
-        input in vec(any::<u8>(), 0..200).prop_map(|bytes| bytes.into_iter().map(likely).collect::<Vec<_>>()),
+        input in vec(prop_oneof![any::<u8>(), Just(0x81), Just(0x80), Just(0xfe), Just(0xff)], 0..200),
         reads in vec(1..20_usize, 1..5),
     ) {
         prop_assert_eq!(decode_in_reads(&input, 50, &reads), decode_in_reads(&input, 50, &[usize::MAX]));

@@ -1,4 +1,34 @@
 //! Sockets and HTTP under Engine.IO.
+//!
+//! A worker thread has one `Hub`, which tells its connections what comes from inside and keeps their time, and one
+//! `Connection` actor for each client, which owns the client's socket. A connection's state is a `Link`: the hub writes to
+//! it directly, so that a broadcast costs its receivers' tasks no turn. A session lives on one thread for life.
+mod addresses;
+mod admission;
+mod compress;
+mod connection;
+mod deadlines;
 mod frame;
+mod http;
+mod hub;
+mod link;
+mod options;
+mod origin;
+mod outbox;
+mod polling;
+mod proxy;
+mod registry;
+mod seats;
+mod serve;
+mod stats;
+mod takeover;
+mod upgrade;
+mod websocket;
+mod worker;
 
 pub use self::frame::{FrameDecoder, FrameError, Message};
+pub use self::options::Options;
+pub use self::origin::{OriginVerdict, Origins};
+pub use self::proxy::Client;
+pub use self::serve::{Running, Stopper, serve};
+pub use self::stats::{Gauge, WorkerStats};

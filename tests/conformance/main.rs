@@ -1,4 +1,35 @@
-#[allow(dead_code)]
-mod socketio_fixture;
+//! Servers for the official test suites of Engine.IO v4 and Socket.IO v5.
+//!
+//! `cargo run --example conformance -- PORT FIXTURE`, fixture 1 (Engine.IO, path `/engine.io/`) or 3 (Socket.IO, path
+//! `/socket.io/`). Both listen on 127.0.0.1 and ::1, with the short intervals that the suites expect.
+mod echo;
 
-fn main() {}
+use std::time::Duration;
+
+use parlance::transport::{Options, Running, serve};
+
+fn main() -> std::io::Result<()> {
+    env_logger::init();
+    let mut arguments = std::env::args().skip(1);
+    let port = arguments.next().and_then(|port| port.parse().ok()).unwrap_or(3000);
+    let fixture = arguments.next().unwrap_or_else(|| "1".to_owned());
+    let options = Options {
+        port,
+        client_urls: vec!["*".to_owned()],
+        ping_interval: Duration::from_millis(300),
+        ping_timeout: Duration::from_millis(200),
+        max_packet_bytes: 1_000_000,
+        max_sockets_per_address: 0,
+        ..Options::default()
+    };
+    actix::System::new().block_on(async {
+        let Running { server, addresses, .. } = match fixture.as_str() {
+            "1" => serve::<echo::Echo, _, _>(Options { path: "/engine.io".to_owned(), ..options }, |_, _| (), |_| {})?,
+            other => return Err(std::io::Error::other(format!("there is no fixture {other}"))),
+        };
+        for address in addresses {
+            println!("listening on http://{address}");
+        }
+        server.await
+    })
+}

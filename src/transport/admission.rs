@@ -1,0 +1,117 @@
+//! Whether a request may open a session, and what is known of who opens it.
+use std::sync::atomic::Ordering;
+
+use actix_http::header::{self, HeaderMap};
+
+use super::origin::OriginVerdict;
+use super::proxy::Client;
+use super::worker::Shared;
+use crate::engineio::{Opening, Query, Refusal, Service};
+
+/// Why a request opens no session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Denied {
+    /// It is not as a handshake has to be.
+    Refused(Refusal),
+    /// The server stops.
+    Draining,
+    /// Its address has as many sessions as it may.
+    TooMany,
+}
+
+impl Denied {
+    pub(super) fn status(self) -> u16 {
+        match self {
+            Self::Refused(refusal) => refusal.status(),
+            Self::Draining => 503,
+            Self::TooMany => 429,
+        }
+    }
+
+    pub(super) fn message(self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.message(),
+            Self::Draining => "Server is shutting down",
+            Self::TooMany => "Too many connections",
+        }
+    }
+
+    /// Seconds after which another try makes sense.
+    pub(super) fn retry_after(self) -> Option<&'static str> {
+        match self {
+            Self::Refused(_) => None,
+            Self::Draining => Some("5"),
+            Self::TooMany => Some("30"),
+        }
+    }
+}
+
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl<S: Service> Shared<S> {
+    /// Judges a request's origin; what the proxies say is looked at only if it has one.
+    pub(super) fn judge(&self, headers: &HeaderMap, peer: Option<std::net::SocketAddr>) -> OriginVerdict {
+        if !headers.contains_key(header::ORIGIN) {
+            return OriginVerdict::Absent;
+        }
+        let client = self.client(headers, peer);
+        self.origins.judge(headers, client.is_secure, client.host.as_deref())
+    }
+
+    /// Who is behind a request.
+    pub(super) fn client(&self, headers: &HeaderMap, peer: Option<std::net::SocketAddr>) -> Client {
+        Client::of(peer, headers, false, &self.options.trusted_proxies)
+    }
+
+    /// Lets a handshake in. With an `Ok` the session counts for its address.
+    pub(super) fn admit(&self, query: &Query<'_>, client: &Client) -> Result<(), Denied> {
+        if !query.is_v4 {
+            return Err(Refusal::UnsupportedVersion.into());
+        }
+        if self.is_draining.load(Ordering::Relaxed) {
+            return Err(Denied::Draining);
+        }
+        if !self.addresses.try_enter(client.address) {
+            return Err(Denied::TooMany);
+        }
+        Ok(())
+    }
+}
+
+/// What the service is told of the request.
+pub(super) fn opening(headers: &HeaderMap, query: &str, client: &Client, verdict: &OriginVerdict) -> Opening {
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let cookie_token = if verdict.may_use_cookie() { cookie(headers, "token") } else { None };
+    Opening { query: query.to_owned(), authorization, cookie_token, address: client.address, secure: client.is_secure }
+}
+
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let mut pairs = headers
+        .get_all(header::COOKIE)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value.trim_matches('"').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_http::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn the_cookie_of_a_foreign_origin_is_dropped() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, HeaderValue::from_static("a=b; token=\"x.y.z\"; tokens=no"));
+        let client = Client { address: None, is_secure: false, host: None };
+        let token = |verdict: &OriginVerdict| opening(&headers, "", &client, verdict).cookie_token;
+        assert_eq!(token(&OriginVerdict::Absent).as_deref(), Some("x.y.z"));
+        assert_eq!(token(&OriginVerdict::OwnOfAny).as_deref(), Some("x.y.z"));
+        assert_eq!(token(&OriginVerdict::AnyOf), None);
+    }
+}

@@ -1,0 +1,189 @@
+//! The actor of one connection. It owns the socket, and stays the same when the transport changes.
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{self, Poll};
+use std::time::Instant;
+
+use actix::{Actor, ActorContext as _, ActorFuture, AsyncContext as _, Context, Handler, Message};
+use bytes::{Bytes, BytesMut};
+use log::debug;
+use tokio::net::TcpStream;
+
+use super::link::{Link, Phase};
+use super::polling::Answering;
+use super::upgrade::dismiss;
+use super::worker::{LinkRef, Worker};
+use crate::engineio::{CloseReason, Refusal, Service, Ticket};
+
+/// A connection with a client behind it.
+pub(super) struct Connection<S: Service> {
+    worker: Rc<Worker<S>>,
+    link: LinkRef<S>,
+}
+
+/// Asks for what is queued, at once or when there is something.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Get {
+    pub(super) ticket: Ticket,
+    pub(super) answering: Answering,
+}
+
+/// Brings the body of a POST.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Post {
+    pub(super) ticket: Ticket,
+    pub(super) body: Bytes,
+    pub(super) answering: Answering,
+}
+
+/// Claims the session for a POST whose body is still being received.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct BeginPost {
+    pub(super) ticket: Ticket,
+    pub(super) answering: Answering,
+}
+
+/// Gives the claim of a refused POST back.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct PostRefused {
+    pub(super) ticket: Ticket,
+}
+
+/// A request's client went away, or sent what ends a session.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct RequestFailed;
+
+/// Brings a WebSocket that wants to become the transport.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct TakeSocket {
+    pub(super) socket: std::net::TcpStream,
+    /// The 101.
+    pub(super) head: Bytes,
+    /// Bytes that came with the request.
+    pub(super) early: BytesMut,
+    /// What is written in place of the 101 if the session does not take it.
+    pub(super) refusal: fn(Refusal) -> Bytes,
+}
+
+impl<S: Service> Connection<S> {
+    /// Starts the actor of a connection that has its seat.
+    pub(super) fn run(worker: Rc<Worker<S>>, link: LinkRef<S>, context: Context<Self>) {
+        context.run(Self { worker, link });
+    }
+
+    /// Has the link react to something that came through the mailbox; what it queues leaves when the mailbox is empty.
+    fn react(&self, react: impl FnOnce(&mut Link<S>, &Worker<S>, Instant)) {
+        react(&mut self.link.borrow_mut(), &self.worker, Instant::now());
+    }
+}
+
+impl<S: Service> Actor for Connection<S> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.spawn(Drive(PhantomData));
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        let mut link = self.link.borrow_mut();
+        link.close(&self.worker, CloseReason::Shutdown, Instant::now());
+        link.finish(&self.worker);
+        self.worker.unseat(&link);
+    }
+}
+
+/// The connection's part of its task: the socket in both directions. Polled after the mailbox, until the connection ends.
+struct Drive<S>(PhantomData<fn() -> S>);
+
+impl<S: Service> ActorFuture<Connection<S>> for Drive<S> {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        connection: &mut Connection<S>,
+        actor: &mut Context<Connection<S>>,
+        task: &mut task::Context<'_>,
+    ) -> Poll<()> {
+        let Connection { worker, link } = connection;
+        let (mut link, now) = (link.borrow_mut(), Instant::now());
+        link.keep_waker(task.waker());
+        // its own limits keep a turn short, and a write that only seemed to block would look like a slow reader
+        let turn = std::future::poll_fn(|task| {
+            link.read(worker, task, now);
+            link.flush(worker, task, now);
+            Poll::Ready(())
+        });
+        let _ = std::pin::pin!(tokio::task::unconstrained(turn)).poll(task);
+        worker.last.forget();
+        worker.arm(&mut link);
+        if link.phase == Phase::Finished {
+            actor.stop();
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
+
+impl<S: Service> Handler<Get> for Connection<S> {
+    type Result = ();
+
+    fn handle(&mut self, Get { ticket, answering }: Get, _: &mut Self::Context) {
+        self.react(|link, worker, now| link.on_get(worker, ticket, answering, now));
+    }
+}
+
+impl<S: Service> Handler<Post> for Connection<S> {
+    type Result = ();
+
+    fn handle(&mut self, Post { ticket, body, answering }: Post, _: &mut Self::Context) {
+        self.react(|link, worker, now| link.on_post(worker, ticket, &body, answering, now));
+    }
+}
+
+impl<S: Service> Handler<BeginPost> for Connection<S> {
+    type Result = ();
+
+    fn handle(&mut self, BeginPost { ticket, answering }: BeginPost, _: &mut Self::Context) {
+        self.react(|link, worker, now| link.on_post_begun(worker, ticket, answering, now));
+    }
+}
+
+impl<S: Service> Handler<PostRefused> for Connection<S> {
+    type Result = ();
+
+    fn handle(&mut self, PostRefused { ticket }: PostRefused, _: &mut Self::Context) {
+        self.react(|link, _, _| link.on_post_refused(ticket));
+    }
+}
+
+impl<S: Service> Handler<RequestFailed> for Connection<S> {
+    type Result = ();
+
+    fn handle(&mut self, _: RequestFailed, _: &mut Self::Context) {
+        self.react(|link, worker, now| link.on_request_failed(worker, now));
+    }
+}
+
+impl<S: Service> Handler<TakeSocket> for Connection<S> {
+    type Result = ();
+
+    fn handle(&mut self, TakeSocket { socket, head, mut early, refusal }: TakeSocket, _: &mut Self::Context) {
+        let socket = match TcpStream::from_std(socket) {
+            Ok(socket) => socket,
+            Err(error) => return debug!("a socket could not be taken over error={error}"),
+        };
+        self.react(|link, worker, now| match link.begin_upgrade(worker, socket, head, now) {
+            None => link.take_in(worker, &mut early, now),
+            Some(socket) => {
+                actix::spawn(dismiss(socket, refusal(Refusal::BadRequest).into()));
+            }
+        });
+    }
+}

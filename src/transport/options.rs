@@ -1,0 +1,66 @@
+//! What the transport is told by the configuration.
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::engineio::HeartbeatTimes;
+
+/// Settings of listeners and connections.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Address or name to listen on; `localhost` is 127.0.0.1 and ::1.
+    pub host: String,
+    /// Port on all addresses; 0 takes any free one.
+    pub port: u16,
+    /// Worker threads.
+    pub workers: usize,
+    /// Path of the Engine.IO endpoint, without the slash at its end.
+    pub path: String,
+    /// Origins that may use the server besides its own; `*` allows all, without credentials.
+    pub client_urls: Vec<String>,
+    /// Proxies whose `X-Forwarded-*` headers count.
+    pub trusted_proxies: Vec<IpNet>,
+    /// From the handshake or the last pong to the next ping.
+    pub ping_interval: Duration,
+    /// From a ping to its pong.
+    pub ping_timeout: Duration,
+    /// Largest message, and largest polling body, in bytes.
+    pub max_packet_bytes: usize,
+    /// Packets that may wait for one client.
+    pub outbox_packets: usize,
+    /// Bytes that may wait for one client.
+    pub outbox_bytes: usize,
+    /// How long a write may make no progress.
+    pub write_timeout: Duration,
+    /// From the 101 of an upgrade to the client's `5`.
+    pub upgrade_timeout: Duration,
+    /// Sessions of one client address; 0 sets no limit.
+    pub max_sockets_per_address: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            host: "localhost".to_owned(),
+            port: 3000,
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            path: "/socket.io".to_owned(),
+            client_urls: Vec::new(),
+            trusted_proxies: Vec::new(),
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(20),
+            max_packet_bytes: 1_000_000,
+            outbox_packets: 1024,
+            outbox_bytes: 1024 * 1024,
+            write_timeout: Duration::from_secs(20),
+            upgrade_timeout: Duration::from_secs(10),
+            max_sockets_per_address: 1000,
+        }
+    }
+}
+
+impl Options {
+    pub(super) fn heartbeat(&self) -> HeartbeatTimes {
+        HeartbeatTimes { interval: self.ping_interval, timeout: self.ping_timeout }
+    }
+}

@@ -1,0 +1,216 @@
+//! Listening, and stopping in order.
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use actix::Recipient;
+use actix_http::{HttpService, KeepAlive};
+use actix_server::{Server, ServerHandle};
+use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::dev::AppConfig;
+use actix_web::{App, web};
+use log::warn;
+use tokio::net::TcpSocket;
+use tokio::time::timeout;
+
+use super::hub::CloseAll;
+use super::options::Options;
+use super::stats::WorkerStats;
+use super::worker::{Shared, Worker};
+use super::{http, takeover};
+use crate::engineio::{CloseReason, Delivery, Service};
+
+/// Connections that the kernel may hold for us.
+const BACKLOG: u32 = 4096;
+/// HTTP connections of one worker; WebSockets that were taken over are not among them.
+const MAX_HTTP_CONNECTIONS: usize = 100_000;
+/// How long an HTTP connection may be idle. Also what a client has to fetch the end of an answer.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long a client may take to notice that its HTTP connection is closed.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a free port is looked for that is free on all addresses.
+const PORT_ATTEMPTS: usize = 20;
+
+/// A server that runs.
+pub struct Running {
+    /// The server itself; it ends when it is stopped.
+    pub server: Server,
+    /// Where it listens; all addresses have the same port.
+    pub addresses: Vec<SocketAddr>,
+    /// Stops it.
+    pub stopper: Stopper,
+}
+
+/// Stops a server in order. Each step may be left out.
+#[derive(Clone)]
+pub struct Stopper {
+    handle: ServerHandle,
+    connections: Arc<dyn Connections>,
+}
+
+/// The connections of all threads, whatever is spoken over them.
+trait Connections: Send + Sync {
+    fn refuse_new(&self);
+    fn close_all(&self, reason: CloseReason);
+    fn is_empty(&self) -> bool;
+    fn emptied(&self) -> tokio::sync::futures::Notified<'_>;
+    fn stats(&self) -> Vec<Arc<WorkerStats>>;
+}
+
+impl<S: Service> Connections for Shared<S> {
+    fn refuse_new(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    fn close_all(&self, reason: CloseReason) {
+        for hub in &*self.hubs.lock().unwrap_or_else(PoisonError::into_inner) {
+            hub.do_send(CloseAll(reason));
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.open.load(Ordering::Acquire) == 0
+    }
+
+    fn emptied(&self) -> tokio::sync::futures::Notified<'_> {
+        self.emptied.notified()
+    }
+
+    fn stats(&self) -> Vec<Arc<WorkerStats>> {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Stopper {
+    /// Accepts no more connections, and answers handshakes on those that are open with 503.
+    pub async fn stop_accepting(&self) {
+        self.connections.refuse_new();
+        self.handle.pause().await;
+    }
+
+    /// Closes all sessions; returns when they are gone, or after `limit`.
+    pub async fn close_sessions(&self, limit: Duration) {
+        self.connections.refuse_new();
+        self.connections.close_all(CloseReason::Shutdown);
+        let gone = async {
+            loop {
+                let emptied = self.connections.emptied();
+                if self.connections.is_empty() {
+                    return;
+                }
+                emptied.await;
+            }
+        };
+        // those that are left are cut with their threads
+        let _ = timeout(limit, gone).await;
+    }
+
+    /// Ends the server. Requests in flight are finished first if `graceful`.
+    pub async fn stop(&self, graceful: bool) {
+        self.handle.stop(graceful).await;
+    }
+
+    /// The figures of each worker thread.
+    pub fn stats(&self) -> Vec<Arc<WorkerStats>> {
+        self.connections.stats()
+    }
+}
+
+/// Listens, and serves HTTP and Engine.IO.
+///
+/// `context` makes what a worker's services share. It is called once on each worker thread, before there are connections,
+/// with the worker's number and the recipient of what its connections are to be told. `configure` adds the other routes of
+/// the `App`, on each worker thread. Has to be called within an actix `System`; [`Running::server`] must be awaited.
+///
+/// # Errors
+/// If no address of the host can be listened on, or one has the port in use.
+pub fn serve<S, C, F>(options: Options, context: C, configure: F) -> io::Result<Running>
+where
+    S: Service,
+    C: Fn(u16, Recipient<Delivery<S::Shared, S::Notice>>) -> S::Context + Clone + Send + 'static,
+    F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+{
+    let listeners = listen(&options.host, options.port)?;
+    let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
+    let workers = options.workers.max(1);
+    let shared = Arc::new(Shared::<S>::new(options));
+    let mut builder =
+        Server::build().disable_signals().workers(workers).max_concurrent_connections(MAX_HTTP_CONNECTIONS).shutdown_timeout(2);
+    for listener in listeners {
+        let (shared, context, configure) = (shared.clone(), context.clone(), configure.clone());
+        builder = builder.listen("http", listener, move || {
+            let worker = Worker::current(&shared, context.clone());
+            let (polled, configure) = (worker.clone(), configure.clone());
+            let path = format!("{}/{{tail:.*}}", polled.options().path);
+            let polling = web::to(move |request, payload| http::handle(polled.clone(), request, payload));
+            let app = App::new().service(web::resource(path).route(polling)).configure(configure);
+            HttpService::build()
+                .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+                .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+                .tcp_nodelay(true)
+                .h1_allow_half_closed(false)
+                .upgrade(fn_service(move |(request, framed)| takeover::take_over(worker.clone(), request, framed)))
+                .finish(map_config(app, |_| AppConfig::default()))
+                .tcp()
+                .map_err(|error| log::debug!("http connection failed error={error}"))
+        })?;
+    }
+    let server = builder.run();
+    let stopper = Stopper { handle: server.handle(), connections: shared };
+    Ok(Running { server, addresses, stopper })
+}
+
+/// Binds every address of a host to the same port.
+fn listen(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
+    let addresses: Vec<IpAddr> = if host.eq_ignore_ascii_case("localhost") {
+        vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+    } else {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let mut resolved: Vec<IpAddr> = (host, port).to_socket_addrs()?.map(|address| address.ip()).collect();
+        resolved.sort();
+        resolved.dedup();
+        resolved
+    };
+    let mut attempts = if port == 0 { PORT_ATTEMPTS } else { 1 };
+    loop {
+        attempts -= 1;
+        match bind_all(&addresses, port) {
+            Err(error) if attempts > 0 && error.kind() == io::ErrorKind::AddrInUse => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+fn bind_all(addresses: &[IpAddr], mut port: u16) -> io::Result<Vec<TcpListener>> {
+    let mut listeners = Vec::with_capacity(addresses.len());
+    let mut missing = None;
+    for address in addresses {
+        match bind(SocketAddr::new(*address, port)) {
+            Ok(listener) => {
+                port = listener.local_addr()?.port();
+                listeners.push(listener);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
+            // machines without IPv6 have no ::1
+            Err(error) => missing = Some((address, error)),
+        }
+    }
+    match missing {
+        Some((_, error)) if listeners.is_empty() => Err(error),
+        Some((address, error)) => {
+            warn!("not listening on {address}: {error}");
+            Ok(listeners)
+        }
+        None if listeners.is_empty() => Err(io::ErrorKind::AddrNotAvailable.into()),
+        None => Ok(listeners),
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}

@@ -1,0 +1,91 @@
+//! Figures of one worker's connections.
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::engineio::CloseReason;
+
+/// Counters that one worker thread writes and anybody may read.
+///
+/// Only that thread writes, so a load and a store do for an addition, and no cache line is ever fought for.
+#[derive(Debug, Default)]
+pub struct WorkerStats {
+    /// Sessions that are on polling now.
+    pub polling_sessions: Gauge,
+    /// Sessions that are on a WebSocket now.
+    pub websocket_sessions: Gauge,
+    /// Sessions opened since the start.
+    pub opened: Gauge,
+    /// Sessions that moved from polling to a WebSocket.
+    pub upgraded: Gauge,
+    /// Engine.IO messages from clients.
+    pub messages_in: Gauge,
+    /// Bytes read from WebSockets and from polling bodies.
+    pub bytes_in: Gauge,
+    /// Engine.IO packets queued for clients.
+    pub packets_out: Gauge,
+    /// Bytes queued for clients.
+    pub bytes_out: Gauge,
+    closed: [Gauge; REASONS.len()],
+}
+
+/// The reasons in the order of their counters.
+const REASONS: [CloseReason; 11] = [
+    CloseReason::TransportClose,
+    CloseReason::TransportError,
+    CloseReason::PingTimeout,
+    CloseReason::ParseError,
+    CloseReason::ForcedClose,
+    CloseReason::ConnectTimeout,
+    CloseReason::Disconnected,
+    CloseReason::SlowConsumer,
+    CloseReason::Unavailable,
+    CloseReason::Shutdown,
+    CloseReason::Internal,
+];
+
+impl WorkerStats {
+    /// Connections closed so far, by reason.
+    pub fn closed(&self) -> impl Iterator<Item = (CloseReason, u64)> {
+        REASONS.into_iter().zip(self.closed.iter().map(Gauge::get))
+    }
+
+    pub(super) fn count_close(&self, reason: CloseReason) {
+        let counter = REASONS.iter().zip(&self.closed).find(|(other, _)| **other == reason);
+        if let Some((_, counter)) = counter {
+            counter.add(1);
+        }
+    }
+}
+
+/// A figure with a single writer.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicU64);
+
+impl Gauge {
+    /// The figure now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn add(&self, amount: u64) {
+        self.0.store(self.get().wrapping_add(amount), Ordering::Relaxed);
+    }
+
+    pub(super) fn subtract(&self, amount: u64) {
+        self.0.store(self.get().wrapping_sub(amount), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closes_are_counted_by_reason() {
+        let stats = WorkerStats::default();
+        stats.count_close(CloseReason::PingTimeout);
+        stats.count_close(CloseReason::PingTimeout);
+        stats.count_close(CloseReason::Internal);
+        let counted: Vec<_> = stats.closed().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(counted, [(CloseReason::PingTimeout, 2), (CloseReason::Internal, 1)]);
+    }
+}

@@ -1,0 +1,187 @@
+//! Taking a WebSocket's stream over from actix-http.
+//!
+//! The upgrade service gets every request that asks for an upgrade, whatever its path, past all that the `App` does. What
+//! the `App` checks for other requests is checked here with the same functions.
+use std::rc::Rc;
+use std::time::Instant;
+
+use actix::Context;
+use actix_codec::Framed;
+use actix_http::h1::Codec;
+use actix_http::{HttpMessage as _, header, ws};
+use bytes::{Bytes, BytesMut};
+use tokio::net::TcpStream;
+
+use super::admission::{Denied, opening};
+use super::connection::{Connection, TakeSocket};
+use super::link::{Link, NewLink, Transport};
+use super::outbox::{Outbox, Queued};
+use super::registry::Found;
+use super::upgrade::dismiss;
+use super::websocket::Wire;
+use super::worker::Worker;
+use crate::engineio::{Query, Refusal, Service, TransportKind};
+
+/// A stream with what was read from it too early and what was not yet written to it.
+struct Taken {
+    socket: TcpStream,
+    early: BytesMut,
+    unwritten: BytesMut,
+}
+
+/// Serves a request that asks for an upgrade. Nothing of actix-http's is kept beyond this call, unless to say no.
+pub(super) async fn take_over<S: Service>(
+    worker: Rc<Worker<S>>,
+    request: actix_http::Request,
+    framed: Framed<TcpStream, Codec>,
+) -> Result<(), actix_http::Error> {
+    let parts = framed.into_parts();
+    let taken = Taken { socket: parts.io, early: parts.read_buf, unwritten: parts.write_buf };
+    let outcome = serve(&worker, &request, taken);
+    drop(request);
+    if let Err((mut taken, denied)) = outcome {
+        taken.unwritten.extend_from_slice(&denial(denied));
+        dismiss(taken.socket, taken.unwritten.freeze().into()).await;
+    }
+    Ok(())
+}
+
+fn serve<S: Service>(worker: &Rc<Worker<S>>, request: &actix_http::Request, taken: Taken) -> Result<(), (Taken, NotTaken)> {
+    let checked = check(worker, request);
+    let (query, head) = match checked {
+        Ok(checked) => checked,
+        Err(denied) => return Err((taken, denied)),
+    };
+    match &query.sid {
+        Some(sid) => hand_over(worker, sid, taken, head),
+        None => open(worker, request, &query, taken, head),
+    }
+}
+
+/// Why a stream was not taken.
+enum NotTaken {
+    /// The path is not ours.
+    NotFound,
+    /// The request is no WebSocket handshake.
+    BadHandshake(&'static str),
+    Denied(Denied),
+}
+
+impl From<Refusal> for NotTaken {
+    fn from(refusal: Refusal) -> Self {
+        Self::Denied(refusal.into())
+    }
+}
+
+/// Checks all that needs no session, and makes the 101.
+fn check<'a, S: Service>(worker: &Worker<S>, request: &'a actix_http::Request) -> Result<(Query<'a>, Bytes), NotTaken> {
+    let path = request.path().strip_prefix(worker.options().path.as_str());
+    if !path.is_some_and(|rest| rest.starts_with('/')) {
+        return Err(NotTaken::NotFound);
+    }
+    if worker.shared.judge(request.headers(), request.peer_addr()).is_foreign() {
+        return Err(Refusal::Forbidden.into());
+    }
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    match query.transport {
+        None => return Err(Refusal::TransportUnknown.into()),
+        Some(TransportKind::Polling) => return Err(Refusal::BadRequest.into()),
+        Some(TransportKind::Websocket) => {}
+    }
+    ws::verify_handshake(request.head()).map_err(|error| match error {
+        ws::HandshakeError::GetMethodRequired => NotTaken::from(Refusal::BadHandshakeMethod),
+        ws::HandshakeError::UnsupportedVersion | ws::HandshakeError::NoVersionHeader => {
+            NotTaken::BadHandshake("Missing or invalid Sec-WebSocket-Version header")
+        }
+        ws::HandshakeError::BadWebsocketKey => NotTaken::BadHandshake("Missing or invalid Sec-WebSocket-Key header"),
+        ws::HandshakeError::NoWebsocketUpgrade | ws::HandshakeError::NoConnectionUpgrade => {
+            NotTaken::BadHandshake("Invalid Upgrade header")
+        }
+    })?;
+    let response = ws::handshake_response(request.head()).finish();
+    let accept = response.headers().get(header::SEC_WEBSOCKET_ACCEPT).map_or(&[][..], |accept| accept.as_bytes());
+    let mut head = BytesMut::with_capacity(160);
+    head.extend_from_slice(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
+    );
+    head.extend_from_slice(accept);
+    head.extend_from_slice(b"\r\n\r\n");
+    Ok((query, head.freeze()))
+}
+
+/// Brings the stream to the session that it wants to become the transport of, on whatever thread that lives.
+fn hand_over<S: Service>(worker: &Worker<S>, sid: &str, taken: Taken, head: Bytes) -> Result<(), (Taken, NotTaken)> {
+    let registry = &worker.shared.registry;
+    match registry.find(sid, |_| ()) {
+        Found::Polling(()) => {}
+        Found::Websocket => return Err((taken, Refusal::BadRequest.into())),
+        Found::Unknown => return Err((taken, Refusal::SessionUnknown.into())),
+    }
+    let Taken { socket, early, unwritten } = taken;
+    // the registration with this thread's reactor ends here
+    let Ok(socket) = socket.into_std() else { return Ok(()) };
+    let head = join(unwritten, head);
+    let take = TakeSocket { socket, head, early, refusal: |refusal| denial(refusal.into()) };
+    let _ = registry.find(sid, |session| session.do_send(take));
+    Ok(())
+}
+
+/// Opens a session on this thread. The 101, the open packet and what the service says first leave in one write.
+fn open<S: Service>(
+    worker: &Rc<Worker<S>>,
+    request: &actix_http::Request,
+    query: &Query<'_>,
+    taken: Taken,
+    head: Bytes,
+) -> Result<(), (Taken, NotTaken)> {
+    let client = worker.shared.client(request.headers(), request.peer_addr());
+    if let Err(denied) = worker.shared.admit(query, &client) {
+        return Err((taken, NotTaken::Denied(denied)));
+    }
+    let verdict = worker.shared.judge(request.headers(), request.peer_addr());
+    let opening = opening(request.headers(), request.uri().query().unwrap_or_default(), &client, &verdict);
+    let Taken { socket, mut early, unwritten } = taken;
+    let (sid, now) = (worker.new_sid(), Instant::now());
+    worker.shared.registry.insert_websocket(sid);
+    let link = worker.seat(|key| {
+        let transport = Transport::Websocket(Wire::new(socket));
+        let new = NewLink { sid, transport, opening: &opening, wants_base64: query.wants_base64 };
+        Link::open(worker, key, new, Some(Queued::Raw(join(unwritten, head))), now)
+    });
+    link.borrow_mut().take_in(worker, &mut early, now);
+    Connection::run(worker.clone(), link, Context::new());
+    Ok(())
+}
+
+/// Puts what was not yet written before the head of the response.
+fn join(unwritten: BytesMut, head: Bytes) -> Bytes {
+    if unwritten.is_empty() {
+        return head;
+    }
+    let mut joined = unwritten;
+    joined.extend_from_slice(&head);
+    joined.freeze()
+}
+
+/// A refusal as Engine.IO servers write it on an upgrade: the bare message.
+fn denial(denied: NotTaken) -> Bytes {
+    let (status, message, retry_after) = match denied {
+        NotTaken::NotFound => (404, "Not found", None),
+        NotTaken::BadHandshake(message) => (400, message, None),
+        NotTaken::Denied(denied) => (denied.status(), denied.message(), denied.retry_after()),
+    };
+    let reason = actix_http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
+    let retry_after = retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n")).unwrap_or_default();
+    let length = message.len();
+    Bytes::from(format!(
+        "HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n{retry_after}\r\n{message}"
+    ))
+}
+
+impl From<Bytes> for Outbox {
+    fn from(bytes: Bytes) -> Self {
+        let mut outbox = Self::default();
+        outbox.push(Rc::new(Queued::Raw(bytes)));
+        outbox
+    }
+}
