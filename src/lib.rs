@@ -6,8 +6,21 @@
 //! bytes → transport → engineio → socketio → dialect → Command → ChatServer ⇢ store
 //! bytes ← transport ← engineio ← socketio ← dialect ← Reply / Event ←┘
 //! ```
+pub mod admin;
+pub mod api;
+pub mod app;
 pub mod auth;
 pub mod chat;
+pub mod cli;
+pub mod config;
+pub mod dialect;
 pub mod engineio;
+pub mod env;
+pub mod http;
+pub mod logging;
 pub mod model;
+pub mod session;
+pub mod socketio;
+pub mod store;
 pub mod transport;
+pub mod web;

@@ -1,4 +1,21 @@
 //! Tokens, passwords and who a token proves.
+//!
+//! All of it is pure, [`token_secrets`] aside; hashing a password takes tens of milliseconds and belongs on a thread
+//! that may block.
+mod api_key;
+mod identity;
+mod password;
+mod refusal;
+mod registration;
+mod revocation;
+mod secret_file;
 mod token;
 
-pub use self::token::Claims;
+pub use self::api_key::ApiKeys;
+pub use self::identity::{FoundToken, RequestTokens, TokenPlace, check, find_connect_token};
+pub use self::password::{PasswordError, hash_password, verify_password};
+pub use self::refusal::Refusal;
+pub use self::registration::{InvalidField, check_email, check_full_name, check_password, check_username};
+pub use self::revocation::Revocations;
+pub use self::secret_file::{SecretError, token_secrets};
+pub use self::token::{Claims, MAX_TOKEN_BYTES, TokenError, TokenKeys, new_login_id};

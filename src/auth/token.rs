@@ -1,5 +1,22 @@
-//! JSON Web Tokens.
-use crate::model::{Timestamp, UserId};
+//! JSON Web Tokens: HS256 and nothing else.
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::model::{Timestamp, UserId, UserRole};
+
+/// Longest token that is looked at, in bytes. Browsers and proxies cut headers at 8–16 KB.
+pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// Largest integer that JavaScript holds exactly, 2^53 − 1.
+const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// What a verified token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,8 +29,8 @@ pub struct Claims {
     pub issued_at: Option<Timestamp>,
     /// The login that it belongs to, for tokens of ours; a logout revokes all tokens of a login.
     pub login: Option<String>,
-    /// SHA-256 of the whole token: what is revoked where there is no login.
-    pub fingerprint: [u8; 32],
+    /// What is revoked: the login, for a token made elsewhere the SHA-256 of the whole token in hex.
+    pub revocation_key: Box<str>,
     /// `username` or `name`, for provisioning.
     pub username: Option<String>,
     /// `fullName`, for provisioning.
@@ -23,3 +40,251 @@ pub struct Claims {
     /// `role`, for provisioning.
     pub role: Option<String>,
 }
+
+impl Claims {
+    /// Whether the token is past its `exp`.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|expires_at| expires_at <= now)
+    }
+
+    /// Until when a revocation of this token's key must be kept.
+    ///
+    /// A login's refreshed tokens may outlive this one, by up to `ttl` from `now`.
+    pub fn revoked_until(&self, now: Timestamp, ttl: Duration) -> Timestamp {
+        let refreshed = self.login.as_ref().map(|_| now.plus_millis(millis_of(ttl)));
+        self.expires_at.map_or(FOR_EVER, |expires_at| refreshed.map_or(expires_at, |refreshed| expires_at.max(refreshed)))
+    }
+}
+
+/// 9999-12-31T23:59:59.999Z: later than any token.
+const FOR_EVER: Timestamp = Timestamp::from_millis(253_402_300_799_999);
+
+/// Why a token proves nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// There is none, or it is empty.
+    #[error("no token")]
+    Missing,
+    /// Malformed, not signed by us or with HS256, not valid yet, or without what it must say.
+    #[error("invalid token")]
+    Invalid,
+    /// Past its `exp`.
+    #[error("token expired")]
+    Expired,
+}
+
+/// A fresh id for a login; its tokens and those refreshed from them carry it.
+pub fn new_login_id() -> String {
+    Uuid::now_v7().to_string()
+}
+
+/// The keys that tokens are checked and made with.
+pub struct TokenKeys {
+    verifying: Vec<DecodingKey>,
+    signing: EncodingKey,
+    validation: Validation,
+    header: Header,
+    require_exp: bool,
+    ttl: Duration,
+}
+
+impl TokenKeys {
+    /// All of `secrets` verify, the first signs; `ttl` is how long the tokens that are made are valid.
+    pub fn new<S: AsRef<[u8]>>(secrets: &[S], require_exp: bool, ttl: Duration) -> Self {
+        let mut validation = Validation::new(Algorithm::HS256);
+        // Times are checked here, against the given clock; `aud` is nobody's business in the front ends.
+        validation.required_spec_claims = HashSet::new();
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        validation.validate_aud = false;
+        let first = secrets.first().map(AsRef::as_ref).unwrap_or_default();
+        Self {
+            verifying: secrets.iter().map(|secret| DecodingKey::from_secret(secret.as_ref())).collect(),
+            signing: EncodingKey::from_secret(first),
+            validation,
+            header: Header::new(Algorithm::HS256),
+            require_exp,
+            ttl,
+        }
+    }
+
+    /// How long the tokens that are made are valid.
+    pub fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// Checks a token's form, signature and times.
+    ///
+    /// # Errors
+    /// [`TokenError::Expired`] only for a token that is right in all else.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
+        if token.is_empty() {
+            return Err(TokenError::Missing);
+        }
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(TokenError::Invalid);
+        }
+        let payload = self.decode(token)?;
+        if payload.nbf.is_some_and(|nbf| nbf.0 > now) || (self.require_exp && payload.exp.is_none()) {
+            return Err(TokenError::Invalid);
+        }
+        let claims = payload.into_claims(token)?;
+        if claims.is_expired(now) { Err(TokenError::Expired) } else { Ok(claims) }
+    }
+
+    /// Makes a token of the login `login`, which must be of [`new_login_id`]; answers when it expires, too.
+    pub fn issue(&self, user: &UserId, login: &str, role: UserRole, email: Option<&str>, now: Timestamp) -> (String, Timestamp) {
+        // `exp` is in whole seconds, rounded up, so that the token lives as long as promised.
+        let exp = now.plus_millis(millis_of(self.ttl)).as_millis().saturating_add(999).div_euclid(1000);
+        let claims = Issued {
+            id: user.as_str(),
+            user_id: user.as_str(),
+            sub: user.as_str(),
+            login,
+            role: role.as_str(),
+            email,
+            iat: now.as_millis().div_euclid(1000),
+            issued_at_ms: now.as_millis(),
+            exp,
+            jti: Uuid::now_v7().to_string(),
+        };
+        // Serializing texts and numbers and signing with HMAC cannot fail; an empty token would verify nowhere.
+        let token = jsonwebtoken::encode(&self.header, &claims, &self.signing).unwrap_or_default();
+        (token, Timestamp::from_millis(exp.saturating_mul(1000)))
+    }
+
+    /// The payload, if one of the keys signed it.
+    fn decode(&self, token: &str) -> Result<Payload, TokenError> {
+        for key in &self.verifying {
+            match jsonwebtoken::decode::<Payload>(token, key, &self.validation) {
+                // RFC 7515 §4.1.11: extensions that must be understood, and none is.
+                Ok(data) if data.header.crit.is_some() => return Err(TokenError::Invalid),
+                Ok(data) => return Ok(data.claims),
+                Err(error) if *error.kind() == ErrorKind::InvalidSignature => {}
+                Err(_) => return Err(TokenError::Invalid),
+            }
+        }
+        Err(TokenError::Invalid)
+    }
+}
+
+/// What a token of ours says.
+#[derive(Serialize)]
+struct Issued<'a> {
+    id: &'a str,
+    #[serde(rename = "userId")]
+    user_id: &'a str,
+    sub: &'a str,
+    login: &'a str,
+    role: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+    iat: i64,
+    /// `iat` to the millisecond: a login in the very second of a changed password is valid.
+    #[serde(rename = "iatMs")]
+    issued_at_ms: i64,
+    exp: i64,
+    jti: String,
+}
+
+/// What any token may say.
+#[derive(Deserialize)]
+struct Payload {
+    id: Option<Value>,
+    #[serde(rename = "userId")]
+    user_id: Option<Value>,
+    sub: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    exp: Option<NumericDate>,
+    #[serde(default, deserialize_with = "present")]
+    nbf: Option<NumericDate>,
+    iat: Option<Value>,
+    #[serde(rename = "iatMs")]
+    issued_at_ms: Option<Value>,
+    login: Option<Value>,
+    username: Option<Value>,
+    name: Option<Value>,
+    #[serde(rename = "fullName")]
+    full_name: Option<Value>,
+    email: Option<Value>,
+    role: Option<Value>,
+}
+
+impl Payload {
+    fn into_claims(self, token: &str) -> Result<Claims, TokenError> {
+        let Self { id, user_id, sub, exp, nbf: _, iat, issued_at_ms, login, username, name, full_name, email, role } = self;
+        let user = id.or(user_id).or(sub).as_ref().and_then(user_of).ok_or(TokenError::Invalid)?;
+        // Elsewhere `login` may be a user's name; ours is a UUID.
+        let login = text_of(login).filter(|text| Uuid::try_parse(text).is_ok());
+        let exact_ms = issued_at_ms.filter(|_| login.is_some()).and_then(|value| value.as_i64());
+        Ok(Claims {
+            user,
+            expires_at: exp.map(|exp| exp.0),
+            issued_at: exact_ms
+                .map(Timestamp::from_millis)
+                .or_else(|| iat.and_then(|iat| iat.as_f64()).map(|seconds| NumericDate::from_seconds(seconds).0)),
+            revocation_key: login.as_deref().map_or_else(|| fingerprint_of(token), Box::from),
+            login,
+            username: text_of(username).or_else(|| text_of(name)),
+            full_name: text_of(full_name),
+            email: text_of(email),
+            role: text_of(role),
+        })
+    }
+}
+
+/// Seconds since the epoch, perhaps with a fraction (RFC 7519 §2).
+#[derive(Clone, Copy)]
+struct NumericDate(Timestamp);
+
+impl NumericDate {
+    /// Rounded to milliseconds; what is out of range is the nearest that is not.
+    fn from_seconds(seconds: f64) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
+        let millis = (seconds * 1000.0).round() as i64;
+        Self(Timestamp::from_millis(millis))
+    }
+}
+
+/// Takes a number; unlike for other claims, `null` is malformed: it must not make a token eternal.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<NumericDate>, D::Error> {
+    f64::deserialize(deserializer).map(|seconds| Some(NumericDate::from_seconds(seconds)))
+}
+
+/// A text as it is; an integer from 0 to 2^53 − 1 as its decimal text.
+fn user_of(value: &Value) -> Option<UserId> {
+    match value {
+        Value::String(text) => UserId::parse(text).ok(),
+        Value::Number(number) => {
+            let integer = number.as_u64().filter(|integer| *integer <= MAX_SAFE_INTEGER)?;
+            UserId::parse(&integer.to_string()).ok()
+        }
+        _ => None,
+    }
+}
+
+fn text_of(value: Option<Value>) -> Option<String> {
+    match value {
+        Some(Value::String(text)) if !text.is_empty() => Some(text),
+        _ => None,
+    }
+}
+
+/// SHA-256 in hex. One token has one spelling: base64 with stray bits is refused, header and payload are signed as text.
+fn fingerprint_of(token: &str) -> Box<str> {
+    let digest = Sha256::digest(token.as_bytes());
+    let mut hex = String::with_capacity(64);
+    for byte in digest {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex.into_boxed_str()
+}
+
+fn millis_of(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+#[path = "token_tests.rs"]
+mod tests;

@@ -65,4 +65,31 @@ pub enum Command {
     RemoveParticipant { conversation: ConversationId, participant: UserId },
     /// Change one's own name or picture. Answered by `Reply::Account`.
     UpdateProfile { full_name: Option<Option<String>>, avatar: Option<Option<String>> },
+    /// Panics; for the test that a panic ends its command and nothing else.
+    #[doc(hidden)]
+    TestPanic,
+}
+
+impl Command {
+    /// The message that a send wants to send.
+    pub fn draft(&self) -> Option<&Draft> {
+        match self {
+            Self::SendDirect { draft, .. }
+            | Self::SendToConversation { draft, .. }
+            | Self::SendToRoom { draft, .. }
+            | Self::SendToCommonChat { draft } => Some(draft),
+            _ => None,
+        }
+    }
+
+    /// The same, taken out.
+    pub fn into_draft(self) -> Option<Draft> {
+        match self {
+            Self::SendDirect { draft, .. }
+            | Self::SendToConversation { draft, .. }
+            | Self::SendToRoom { draft, .. }
+            | Self::SendToCommonChat { draft } => Some(draft),
+            _ => None,
+        }
+    }
 }

@@ -69,3 +69,15 @@ impl ChatError {
         }
     }
 }
+
+impl From<crate::store::StoreError> for ChatError {
+    fn from(error: crate::store::StoreError) -> Self {
+        use crate::store::StoreError;
+        match error {
+            StoreError::Unavailable => Self::StorageUnavailable,
+            StoreError::Conflict("username") => Self::Conflict("This username is taken"),
+            StoreError::Conflict(_) => Self::Conflict("This e-mail address is taken"),
+            StoreError::Refused | StoreError::Internal => Self::Internal,
+        }
+    }
+}

@@ -1,17 +1,43 @@
 //! The message broker: who is here, who talks where, who is told what.
+//!
+//! [`ChatServer`] is the one actor that holds users, sockets, rooms and the messages under way. A command comes in
+//! ([`Request`], [`Ask`]), is checked, is given to the store, and takes effect; what it needs to know and does not is
+//! read first, in the socket's order. What others are told leaves through [`ToWorker`].
 mod broadcast;
+mod catch_up;
 mod command;
+mod connecting;
+mod conversations;
+mod delivered;
 mod error;
 mod event;
+mod executing;
+mod loading;
+mod options;
 mod ports;
+mod presence;
+mod queries;
+mod receipts;
 mod reply;
+mod rooms;
+mod sending;
+mod server;
+mod stored;
+mod tables;
+mod typing;
 
 pub use self::broadcast::{Broadcast, ENCODINGS};
 pub use self::command::{Command, Draft};
 pub use self::error::ChatError;
 pub use self::event::{Event, PresenceChange};
+pub use self::options::{Options, Sources};
 pub use self::ports::{
-    Admission, Ask, CatchUpDrained, Connect, Disconnect, Notice, RefusedConnect, RegisterWorker, Request, ToWorker, Words,
+    Admission, Ask, CatchUpDrained, Connect, Disconnect, Notice, RefusedConnect, RegisterWorker, Request, Tick, ToWorker, Words,
     WordsLearned,
 };
+pub use self::queries::{
+    Authenticate, AuthenticateError, BrokerStats, Drain, Health, OnlineUsers, PresenceOf, RevokeTokens, SocketsOf, Stats,
+    UserPresence,
+};
 pub use self::reply::Reply;
+pub use self::server::ChatServer;

@@ -110,6 +110,11 @@ pub struct CatchUpDrained {
     pub connection: ConnectionKey,
 }
 
+/// Looks at the clock and does what is due. The broker sends it to itself; tests send it when they have moved the clock.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Tick;
+
 /// What an admitted socket needs to know.
 #[derive(Debug, Clone)]
 pub struct Admission {

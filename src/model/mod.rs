@@ -1,5 +1,6 @@
 //! Plain values that every layer shares: ids, users, conversations, messages, times.
 mod conversation;
+mod digest;
 mod file;
 mod id;
 mod message;
@@ -7,6 +8,7 @@ mod timestamp;
 mod user;
 
 pub use self::conversation::{Conversation, ConversationKind, LastMessage};
+pub use self::digest::digest;
 pub use self::file::{File, MessageClass};
 pub use self::id::{ConversationId, InvalidId, MessageId, NotificationId, RoomId, SocketId, UserId, namespace_uuid};
 pub use self::message::{Message, MessageStatus, Place, ReadMark, Role};

@@ -1,4 +1,50 @@
 //! The database: one writer that commits in groups, and readers.
+//!
+//! [`Store`] is the handle. A change is a [`Write`], which the persister stores in the order of admission; a question is
+//! a function of a connection, which a reader answers:
+//!
+//! ```text
+//! try_write ─→ queue ─→ Persister ═ one transaction for all that waited ═→ Committed
+//! read ─→ Reader ═ find_…, list_… ═→ answer
+//! ```
+mod changes;
+mod connection;
+mod conversations;
+mod failure;
+mod handle;
+mod messages;
+mod migrations;
+mod missed;
+mod opening;
+mod persister;
+mod queue;
+mod reader;
+mod rows;
+mod schema;
+mod stats;
+mod tokens;
+mod url;
+mod users;
 mod write;
 
+pub use diesel::QueryResult;
+
+pub use self::connection::AnyConnection;
+pub use self::conversations::{
+    ConversationCursor, Membership, count_unread, find_conversation, find_direct, list_conversations, load_memberships,
+};
+pub use self::failure::OpenError;
+pub use self::handle::{Store, StoreOptions};
+pub use self::messages::{
+    ClientIdRow, HistoryRange, find_message, find_request_hash, find_uploads, last_activity, list_changed, list_client_ids,
+    list_history,
+};
+#[doc(hidden)]
+pub use self::migrations::{revert_migrations, run_migrations};
+pub use self::missed::{list_missed, missed_start};
+pub use self::queue::{Committed, Done};
+pub use self::stats::StoreStats;
+pub use self::tokens::list_revoked;
+pub use self::url::DatabaseUrl;
+pub use self::users::{count_users, find_account, find_credentials, find_profiles, list_accounts, search_users};
 pub use self::write::{DeliveredUpTo, NewMessage, NewUser, StoreError, TestFault, Write, Written, direct_key};

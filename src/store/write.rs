@@ -53,7 +53,13 @@ pub enum Write {
     /// A direct one has both users' ids as `direct_key` (see [`direct_key`]). Answered by [`Written::Done`].
     CreateConversation { conversation: Arc<Conversation>, joined_position: i64 },
     /// Name, picture and administrator become these.
-    UpdateConversation { conversation: ConversationId, name: Option<String>, avatar: Option<String>, admin: Option<UserId>, updated_at: Timestamp },
+    UpdateConversation {
+        conversation: ConversationId,
+        name: Option<String>,
+        avatar: Option<String>,
+        admin: Option<UserId>,
+        updated_at: Timestamp,
+    },
     /// Members join. One who had left becomes a member again.
     AddParticipants { conversation: ConversationId, users: Vec<UserId>, joined_at: Timestamp, joined_position: i64 },
     /// A member leaves.

@@ -1,1 +1,14 @@
-
+//! Everything that is tested from outside, in one binary.
+#![cfg(test)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy takes only functions marked `#[test]` for tests, not what they call"
+)]
+mod api;
+mod chat;
+mod cli;
+mod layering;
+mod support;

@@ -1,0 +1,12 @@
+DROP TABLE revoked_tokens;
+DROP TABLE boots;
+DROP TABLE listings;
+DROP TABLE uploads;
+DROP TABLE notifications;
+DROP TABLE message_reads;
+DROP TABLE messages;
+DROP TABLE participants;
+DROP TABLE rooms;
+DROP TABLE conversation_names;
+DROP TABLE conversations;
+DROP TABLE users;

@@ -1,0 +1,78 @@
+//! The figures as Server-Sent Events (source: HTML standard, 9.2).
+use std::time::Duration;
+
+use actix::{Actor, ActorFutureExt as _, AsyncContext as _, WrapFuture as _};
+use actix_web::HttpResponse;
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::web::{Bytes, Data};
+use actix_web_actors::HttpContext;
+use log::debug;
+use serde_json::{Map, Value};
+
+use super::figures::{Sampler, collect};
+use crate::auth::Claims;
+use crate::model::Timestamp;
+use crate::web::{Admin, Failure, WebState};
+
+/// A line is written so often.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// One reader of the stream. It is polled only while its client reads, so a stuck one holds a single line.
+struct StatsStream {
+    state: Data<WebState>,
+    sampler: Data<Sampler>,
+    claims: Option<Claims>,
+}
+
+impl Actor for StatsStream {
+    type Context = HttpContext<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.write_line(ctx);
+        ctx.run_interval(EVERY, |actor, ctx| actor.write_line(ctx));
+    }
+}
+
+impl StatsStream {
+    fn write_line(&mut self, ctx: &mut HttpContext<Self>) {
+        let line = line(self.state.clone(), self.sampler.clone(), self.claims.clone());
+        ctx.spawn(line.into_actor(self).map(|line, _, ctx| match line {
+            Ok(figures) => {
+                let text = Value::Object(figures);
+                ctx.write(Bytes::from(format!("data: {text}\n\n")));
+            }
+            Err(failure) => {
+                debug!("a stream of figures ends: {failure}");
+                ctx.write_eof();
+            }
+        }));
+    }
+}
+
+/// The next line, as long as the reader is an administrator and the server does not stop.
+async fn line(state: Data<WebState>, sampler: Data<Sampler>, claims: Option<Claims>) -> Result<Map<String, Value>, Failure> {
+    if state.is_draining() {
+        return Err(Failure::draining());
+    }
+    if let Some(claims) = claims {
+        if claims.is_expired(Timestamp::now()) {
+            return Err(crate::auth::Refusal::TokenExpired.into());
+        }
+        let account = state.chat.authenticate(claims).await?;
+        if account.role != crate::model::UserRole::Admin {
+            return Err(Failure::forbidden("Administrators only"));
+        }
+    }
+    collect(&state, &sampler).await
+}
+
+/// `GET /api/admin/stats/stream`
+pub async fn stream(state: Data<WebState>, sampler: Data<Sampler>, admin: Admin) -> HttpResponse {
+    let actor = StatsStream { state, sampler, claims: admin.claims };
+    HttpResponse::Ok()
+        .content_type("text/event-stream")
+        // Proxies must hand every line on at once.
+        .insert_header((CACHE_CONTROL, "no-cache, no-transform"))
+        .insert_header(("x-accel-buffering", "no"))
+        .streaming(HttpContext::create(actor))
+}

@@ -1,0 +1,99 @@
+//! One's own account.
+use std::time::Instant;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, ReqData};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::login_limit::{LoginLimit, Tried};
+use super::password_work::PasswordWork;
+use super::sessions::{begin_session, find_account};
+use super::shapes::own_user;
+use crate::auth::{check_email, check_full_name, check_password, check_username};
+use crate::chat::RevokeTokens;
+use crate::model::{Timestamp, UserId, UserRole};
+use crate::store::{self, NewUser, StoreError, Write};
+use crate::web::{Body, Failure, Proven, RequestOrigin, WebState};
+
+/// `POST /api/auth/register` `{username,email,password,fullName?}`
+pub async fn register(
+    state: Data<WebState>,
+    passwords: Data<PasswordWork>,
+    origin: ReqData<RequestOrigin>,
+    body: Body,
+) -> Result<HttpResponse, Failure> {
+    if !state.settings.allow_registration {
+        return Err(Failure::forbidden("Registration is closed"));
+    }
+    let (username, email) = (body.text("username")?.to_owned(), body.text("email")?.to_owned());
+    let (password, full_name) = (body.text("password")?.to_owned(), body.optional_text("fullName")?.map(str::to_owned));
+    check_username(&username)?;
+    check_email(&email)?;
+    check_password(&password)?;
+    full_name.as_deref().map_or(Ok(()), check_full_name)?;
+    refuse_taken(&state, &username, &email).await?;
+    let password_hash = passwords.hash(password).await?;
+    let id = UserId::parse(&Uuid::now_v7().to_string()).map_err(Failure::internal)?;
+    let user = NewUser {
+        id: id.clone(),
+        username,
+        suffix_if_taken: false,
+        email: Some(email),
+        full_name,
+        password_hash: Some(password_hash),
+        role: UserRole::User,
+        created_at: Timestamp::now(),
+    };
+    state.store.write(Write::CreateUser(Box::new(user))).await?;
+    let account = find_account(&state, &id).await?;
+    begin_session(&state, &origin, &account, StatusCode::CREATED).await
+}
+
+/// Refuses names by which somebody else logs in already, before work is spent on the password. A username that is
+/// another's e-mail address is refused too: a login takes both.
+async fn refuse_taken(state: &WebState, username: &str, email: &str) -> Result<(), Failure> {
+    let (username, email) = (username.to_owned(), email.to_owned());
+    let taken = state.store.read(move |conn| {
+        Ok((store::find_credentials(conn, &username)?.is_some(), store::find_credentials(conn, &email)?.is_some()))
+    });
+    match taken.await? {
+        (true, _) => Err(StoreError::Conflict("username").into()),
+        (_, true) => Err(StoreError::Conflict("email").into()),
+        (false, false) => Ok(()),
+    }
+}
+
+/// `GET /api/auth/me`
+pub async fn me(state: Data<WebState>, user: Proven) -> Result<HttpResponse, Failure> {
+    let account = find_account(&state, user.id()).await?;
+    Ok(HttpResponse::Ok().json(json!({"success": true, "user": own_user(&state, &account).await?})))
+}
+
+/// `POST /api/auth/password` `{oldPassword,newPassword}`
+pub async fn change_password(
+    state: Data<WebState>,
+    limit: Data<LoginLimit>,
+    passwords: Data<PasswordWork>,
+    origin: ReqData<RequestOrigin>,
+    user: Proven,
+    body: Body,
+) -> Result<HttpResponse, Failure> {
+    let old = body.text("oldPassword")?.to_owned();
+    let new = body.text("newPassword")?.to_owned();
+    check_password(&new).map_err(|_| Failure::bad_request("Invalid newPassword: must have 8 to 1024 characters"))?;
+    let tried = Tried { account: user.id().to_string(), address: origin.client.address };
+    limit.attempt(&tried, Instant::now()).map_err(Failure::rate_limited)?;
+    let (id, username) = (user.id().clone(), user.account.profile.username.clone());
+    let found = state.store.read(move |conn| store::find_credentials(conn, &username)).await?;
+    let hash = found.filter(|(account, _)| account.profile.id == id).and_then(|(_, hash)| hash);
+    if !passwords.verify(old, hash).await? {
+        return Err(Failure::invalid_credentials());
+    }
+    limit.forgive(&tried);
+    let password_hash = passwords.hash(new).await?;
+    let kept_login = user.claims.login.clone();
+    state.chat.revoke(RevokeTokens::Password { user: id, password_hash, kept_login }).await?;
+    Ok(HttpResponse::Ok().json(json!({"success": true})))
+}

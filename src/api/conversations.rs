@@ -1,0 +1,157 @@
+//! Conversations and who is in them.
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
+
+use super::shapes::ConversationView;
+use super::users::{emptiable, user_in_path};
+use crate::chat::{ChatError, Command, Reply};
+use crate::model::{Conversation, ConversationId, Timestamp, UserId};
+use crate::store::{self, ConversationCursor};
+use crate::web::{Body, Cursor, Failure, Page, PageRequest, Proven, Query, WebState, path_text};
+
+/// Longest name of a group, in characters.
+const NAME_MAX: usize = 200;
+/// Longest address of a picture, in characters.
+const AVATAR_MAX: usize = 2_048;
+/// Most users that one request can put into a group.
+const PARTICIPANTS_MAX: usize = 10_000;
+
+/// `GET /api/conversations`, last active first.
+pub async fn list(state: Data<WebState>, user: Proven, query: Query) -> Result<HttpResponse, Failure> {
+    let request = PageRequest::read(&query, 'c', read_cursor)?;
+    let before = match request.page {
+        Page::Newest => None,
+        Page::Before(cursor) => Some(cursor),
+        // What is more active moves while one reads: this list is read in one direction.
+        Page::After(_) => return Err(Failure::invalid("after")),
+    };
+    let (id, rows) = (user.id().clone(), request.limit_and_one());
+    let mut found = state.store.read_after_writes(move |conn| store::list_conversations(conn, &id, before, rows)).await?;
+    let goes_on = found.len() > request.limit;
+    found.truncate(request.limit);
+    let next = found.last().filter(|_| goes_on).map(|(last, _)| cursor_of(last).encode());
+    let conversations: Vec<_> = found.iter().map(|(conversation, unread)| ConversationView::new(conversation, *unread)).collect();
+    Ok(HttpResponse::Ok().json(json!({"success": true, "conversations": conversations, "nextCursor": next})))
+}
+
+fn cursor_of(conversation: &Conversation) -> Cursor {
+    Cursor::new('c', format_args!("{}.{}", conversation.updated_at.as_millis(), conversation.id))
+}
+
+fn read_cursor(key: &str) -> Option<ConversationCursor> {
+    let (millis, id) = key.split_once('.')?;
+    let updated_at = Timestamp::from_millis(millis.parse().ok()?);
+    Some(ConversationCursor { updated_at, id: ConversationId::parse(id).ok()? })
+}
+
+/// `POST /api/conversations` `{type:"group",name,participants}` or `{type:"direct",participantId}`
+pub async fn create(state: Data<WebState>, user: Proven, body: Body) -> Result<HttpResponse, Failure> {
+    let command = match body.text("type")? {
+        "direct" => Command::CreateDirect { participant: body.user("participantId")? },
+        "group" => Command::CreateGroup {
+            name: body.bounded_text("name", 1, NAME_MAX)?.ok_or_else(|| Failure::invalid("name"))?.to_owned(),
+            avatar: body.bounded_text("avatar", 1, AVATAR_MAX)?.map(str::to_owned),
+            participants: participants(&body)?,
+        },
+        _ => return Err(Failure::invalid("type")),
+    };
+    answer(&state, &user, command).await
+}
+
+fn participants(body: &Body) -> Result<Vec<UserId>, Failure> {
+    let participants = body.users("participants")?;
+    if participants.len() > PARTICIPANTS_MAX { Err(Failure::too_large("Too many participants")) } else { Ok(participants) }
+}
+
+/// `GET /api/conversations/{id}`
+pub async fn find(state: Data<WebState>, user: Proven, request: HttpRequest) -> Result<HttpResponse, Failure> {
+    let id = conversation_in_path(&request)?;
+    let asker = user.id().clone();
+    let found = state.store.read_after_writes(move |conn| {
+        let conversation = store::find_conversation(conn, id)?;
+        Ok((conversation, store::count_unread(conn, &asker, id)?))
+    });
+    let (conversation, unread) = found.await?;
+    let conversation = members_only(conversation, user.id())?;
+    Ok(HttpResponse::Ok().json(json!({"success": true, "conversation": ConversationView::new(&conversation, unread)})))
+}
+
+/// `PATCH /api/conversations/{id}` `{name?,avatar?}`. An empty picture takes it away.
+pub async fn update(state: Data<WebState>, user: Proven, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
+    let command = Command::UpdateConversation {
+        conversation: conversation_in_path(&request)?,
+        name: body.bounded_text("name", 1, NAME_MAX)?.map(str::to_owned),
+        avatar: emptiable(body.bounded_text("avatar", 0, AVATAR_MAX)?),
+    };
+    answer(&state, &user, command).await
+}
+
+/// `DELETE /api/conversations/{id}`
+pub async fn remove(state: Data<WebState>, user: Proven, request: HttpRequest) -> Result<HttpResponse, Failure> {
+    let command = Command::DeleteConversation { conversation: conversation_in_path(&request)? };
+    state.chat.ask(user.id(), command).await?;
+    Ok(HttpResponse::Ok().json(json!({"success": true})))
+}
+
+/// `POST /api/conversations/{id}/participants` `{participants:[userId]}`
+pub async fn add_participants(
+    state: Data<WebState>,
+    user: Proven,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Failure> {
+    let command = Command::AddParticipants { conversation: conversation_in_path(&request)?, participants: participants(&body)? };
+    answer(&state, &user, command).await
+}
+
+/// `DELETE /api/conversations/{id}/participants/{userId}`
+pub async fn remove_participant(state: Data<WebState>, user: Proven, request: HttpRequest) -> Result<HttpResponse, Failure> {
+    let command = Command::RemoveParticipant {
+        conversation: conversation_in_path(&request)?,
+        participant: user_in_path(&request, "user")?,
+    };
+    state.chat.ask(user.id(), command).await?;
+    Ok(HttpResponse::Ok().json(json!({"success": true})))
+}
+
+/// Carries out a command that changes a conversation and shows it.
+async fn answer(state: &WebState, user: &Proven, command: Command) -> Result<HttpResponse, Failure> {
+    let Reply::Conversation { conversation, created } = state.chat.ask(user.id(), command).await? else {
+        return Err(Failure::internal("the broker gave another answer to a change of a conversation"));
+    };
+    let (asker, id) = (user.id().clone(), conversation.id);
+    let unread =
+        if created { 0 } else { state.store.read_after_writes(move |conn| store::count_unread(conn, &asker, id)).await? };
+    let mut response = if created { HttpResponse::Created() } else { HttpResponse::Ok() };
+    Ok(response.json(json!({"success": true, "conversation": ConversationView::new(&conversation, unread)})))
+}
+
+/// The conversation, for a member of it.
+///
+/// # Errors
+/// 404 where there is none, 403 where it is not the asker's.
+pub fn members_only(conversation: Option<Conversation>, user: &UserId) -> Result<Conversation, ChatError> {
+    let conversation = conversation.ok_or(ChatError::ConversationNotFound)?;
+    if conversation.has(user) { Ok(conversation) } else { Err(ChatError::NotAMember) }
+}
+
+/// The conversation named in the path. What is no id belongs to none.
+pub fn conversation_in_path(request: &HttpRequest) -> Result<ConversationId, ChatError> {
+    ConversationId::parse(&path_text(request, "id")).map_err(|_| ChatError::ConversationNotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_made() {
+        let id = ConversationId::parse("01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
+        let cursor = ConversationCursor { updated_at: Timestamp::from_millis(-5), id };
+        assert_eq!(read_cursor(&format!("-5.{id}")), Some(cursor));
+        for bad in ["", ".", "1.", "1.x", &format!("x.{id}"), &format!("1{id}")] {
+            assert_eq!(read_cursor(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Sending, editing and deleting: the same commands as the sockets'.
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Value, json};
+
+use super::conversations::conversation_in_path;
+use super::shapes::MessageView;
+use crate::chat::{ChatError, Command, Draft, Reply};
+use crate::model::MessageId;
+use crate::web::{Body, Failure, Proven, WebState, path_text};
+
+/// Most further files of a message.
+const ATTACHMENTS_MAX: usize = 20;
+/// Longest type of a message, in characters.
+const TYPE_MAX: usize = 32;
+/// Longest name that a sender gives a message, in characters.
+const CLIENT_ID_MAX: usize = 200;
+
+/// `POST /api/conversations/{id}/messages` `{content?,type?,file?,attachments?,clientMessageId?}`
+pub async fn send(state: Data<WebState>, user: Proven, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
+    let conversation = conversation_in_path(&request)?;
+    let command = Command::SendToConversation { conversation, draft: draft(&body)? };
+    match state.chat.ask(user.id(), command).await? {
+        Reply::Sent { message, status } => Ok(HttpResponse::Created()
+            .json(json!({"success": true, "message": MessageView::new(&message), "status": status.as_str()}))),
+        _ => Err(Failure::internal("the broker gave another answer to a send")),
+    }
+}
+
+fn draft(body: &Body) -> Result<Draft, Failure> {
+    let attachment_urls = match body.get("attachments") {
+        None => Vec::new(),
+        Some(Value::Array(files)) if files.len() <= ATTACHMENTS_MAX => {
+            files.iter().map(file_url).collect::<Option<_>>().ok_or_else(|| Failure::invalid("attachments"))?
+        }
+        Some(_) => return Err(Failure::invalid("attachments")),
+    };
+    let draft = Draft {
+        content: body.optional_text("content")?.unwrap_or_default().to_owned(),
+        message_type: body.bounded_text("type", 1, TYPE_MAX)?.map(str::to_owned),
+        file_url: body.get("file").map(|file| file_url(file).ok_or_else(|| Failure::invalid("file"))).transpose()?,
+        attachment_urls,
+        listing_id: body.id_text("listingId", 1, CLIENT_ID_MAX)?,
+        client_message_id: body.id_text("clientMessageId", 1, CLIENT_ID_MAX)?,
+    };
+    if draft.content.is_empty() && draft.file_url.is_none() && draft.attachment_urls.is_empty() {
+        return Err(Failure::invalid("content"));
+    }
+    Ok(draft)
+}
+
+/// Of a file as the upload answered it, only the address counts.
+fn file_url(file: &Value) -> Option<String> {
+    file.as_object()?.get("url")?.as_str().map(str::to_owned)
+}
+
+/// `PATCH /api/messages/{id}` `{content}`
+pub async fn edit(state: Data<WebState>, user: Proven, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
+    let message = message_in_path(&request)?;
+    let content = body.text("content")?.to_owned();
+    match state.chat.ask(user.id(), Command::EditMessage { message, content }).await? {
+        Reply::Message(message) => Ok(HttpResponse::Ok().json(json!({"success": true, "message": MessageView::new(&message)}))),
+        _ => Err(Failure::internal("the broker gave another answer to an edit")),
+    }
+}
+
+/// `DELETE /api/messages/{id}`
+pub async fn remove(state: Data<WebState>, user: Proven, request: HttpRequest) -> Result<HttpResponse, Failure> {
+    state.chat.ask(user.id(), Command::DeleteMessage { message: message_in_path(&request)? }).await?;
+    Ok(HttpResponse::Ok().json(json!({"success": true})))
+}
+
+fn message_in_path(request: &HttpRequest) -> Result<MessageId, ChatError> {
+    MessageId::parse(&path_text(request, "id")).map_err(|_| ChatError::MessageNotFound)
+}

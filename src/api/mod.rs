@@ -1,0 +1,112 @@
+//! The HTTP routes of `contract/http.md`.
+mod accounts;
+mod conversations;
+mod cookie;
+mod file_type;
+mod files;
+mod health;
+mod history;
+mod login_limit;
+mod messages;
+mod password_work;
+mod sessions;
+mod shapes;
+mod upload;
+mod upload_dir;
+mod users;
+
+use std::sync::Arc;
+
+use actix_web::web::{Data, ServiceConfig, delete, patch, post};
+
+pub use self::upload_dir::prepare_uploads;
+
+use self::login_limit::LoginLimit;
+use self::password_work::PasswordWork;
+use crate::web::{Settings, endpoint, get_or_head};
+
+/// What the routes of one server share among all worker threads, beside [`crate::web::WebState`].
+#[derive(Clone)]
+pub struct ApiState {
+    logins: Data<LoginLimit>,
+    passwords: Data<PasswordWork>,
+}
+
+impl ApiState {
+    /// For one server.
+    pub fn new(settings: &Settings) -> Self {
+        let logins = LoginLimit::new(settings.logins_per_minute);
+        Self { logins: Data::from(Arc::new(logins)), passwords: Data::from(Arc::new(PasswordWork::new())) }
+    }
+}
+
+/// Adds the routes.
+pub fn routes(state: ApiState) -> impl Fn(&mut ServiceConfig) {
+    move |config| {
+        let ApiState { logins, passwords } = state.clone();
+        config.app_data(logins).app_data(passwords);
+        add_accounts(config);
+        add_conversations(config);
+        add_files(config);
+    }
+}
+
+fn add_accounts(config: &mut ServiceConfig) {
+    config
+        .service(endpoint("/api/auth/register", "POST").route(post().to(accounts::register)))
+        .service(endpoint("/api/auth/login", "POST").route(post().to(sessions::login)))
+        .service(endpoint("/api/auth/refresh", "POST").route(post().to(sessions::refresh)))
+        .service(endpoint("/api/auth/logout", "POST").route(post().to(sessions::logout)))
+        .service(endpoint("/api/auth/me", "GET, HEAD").route(get_or_head().to(accounts::me)))
+        .service(endpoint("/api/auth/password", "POST").route(post().to(accounts::change_password)))
+        .service(endpoint("/api/users", "GET, HEAD").route(get_or_head().to(users::search)))
+        .service(endpoint("/api/users/online", "GET, HEAD").route(get_or_head().to(users::online)))
+        .service(
+            endpoint("/api/users/me", "GET, HEAD, PATCH")
+                .route(patch().to(users::update_me))
+                .route(get_or_head().to(accounts::me)),
+        )
+        .service(endpoint("/api/users/{id}", "GET, HEAD").route(get_or_head().to(users::find)))
+        .service(endpoint("/api/users/{id}/sockets", "GET, HEAD").route(get_or_head().to(users::sockets)));
+}
+
+fn add_conversations(config: &mut ServiceConfig) {
+    config
+        .service(
+            endpoint("/api/conversations", "GET, HEAD, POST")
+                .route(get_or_head().to(conversations::list))
+                .route(post().to(conversations::create)),
+        )
+        .service(
+            endpoint("/api/conversations/{id}", "GET, HEAD, PATCH, DELETE")
+                .route(get_or_head().to(conversations::find))
+                .route(patch().to(conversations::update))
+                .route(delete().to(conversations::remove)),
+        )
+        .service(endpoint("/api/conversations/{id}/participants", "POST").route(post().to(conversations::add_participants)))
+        .service(
+            endpoint("/api/conversations/{id}/participants/{user}", "DELETE")
+                .route(delete().to(conversations::remove_participant)),
+        )
+        .service(
+            endpoint("/api/conversations/{id}/messages", "GET, HEAD, POST")
+                .route(get_or_head().to(history::conversation))
+                .route(post().to(messages::send)),
+        )
+        .service(
+            endpoint("/api/messages/{id}", "PATCH, DELETE")
+                .route(patch().to(messages::edit))
+                .route(delete().to(messages::remove)),
+        )
+        .service(endpoint("/api/rooms/{room}/messages", "GET, HEAD").route(get_or_head().to(history::room)))
+        .service(endpoint("/api/common-chat/messages", "GET, HEAD").route(get_or_head().to(history::common_chat)));
+}
+
+fn add_files(config: &mut ServiceConfig) {
+    config
+        .service(endpoint("/api/upload", "POST").route(post().to(upload::upload)))
+        .service(endpoint("/uploads/{name}", "GET, HEAD").route(get_or_head().to(files::serve)))
+        .service(endpoint("/api/socket/health", "GET, HEAD").route(get_or_head().to(health::socket)))
+        .service(endpoint("/healthz", "GET, HEAD").route(get_or_head().to(health::alive)))
+        .service(endpoint("/readyz", "GET, HEAD").route(get_or_head().to(health::ready)));
+}

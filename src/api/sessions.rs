@@ -1,0 +1,98 @@
+//! Logging in and out.
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, ReqData};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use serde_json::json;
+
+use super::cookie::{no_token_cookie, token_cookie};
+use super::login_limit::{LoginLimit, Tried};
+use super::password_work::PasswordWork;
+use super::shapes::own_user;
+use crate::auth::{Refusal, TokenPlace, new_login_id};
+use crate::chat::RevokeTokens;
+use crate::model::{Account, Timestamp};
+use crate::store;
+use crate::web::{Body, Failure, Proven, RequestOrigin, WebState};
+
+/// No name is longer than an e-mail address can be.
+const LOGIN_MAX: usize = 254;
+
+/// `POST /api/auth/login` `{login,password}`
+pub async fn login(
+    state: Data<WebState>,
+    limit: Data<LoginLimit>,
+    passwords: Data<PasswordWork>,
+    origin: ReqData<RequestOrigin>,
+    body: Body,
+) -> Result<HttpResponse, Failure> {
+    let login = body.bounded_text("login", 1, LOGIN_MAX)?.ok_or_else(|| Failure::invalid("login"))?.to_owned();
+    let password = body.text("password")?.to_owned();
+    let name = login.clone();
+    let found = state.store.read(move |conn| store::find_credentials(conn, &name)).await?;
+    let account = found.as_ref().map_or_else(|| login.to_lowercase(), |(account, _)| account.profile.id.to_string());
+    limit.attempt(&Tried { account, address: origin.client.address }, Instant::now()).map_err(Failure::rate_limited)?;
+    // An unknown name goes the same way, so that it takes the same time.
+    let (account, hash) = found.map_or((None, None), |(account, hash)| (Some(account), hash));
+    let is_right = passwords.verify(password, hash).await?;
+    let account = account.filter(|_| is_right).ok_or_else(Failure::invalid_credentials)?;
+    if account.disabled {
+        return Err(Refusal::AccountDisabled.into());
+    }
+    begin_session(&state, &origin, &account, StatusCode::OK).await
+}
+
+/// Answers with a token of a new login, as text and as cookie.
+pub async fn begin_session(
+    state: &WebState,
+    origin: &RequestOrigin,
+    account: &Account,
+    status: StatusCode,
+) -> Result<HttpResponse, Failure> {
+    answer_token(state, origin, account, &new_login_id(), HttpResponse::build(status), true).await
+}
+
+async fn answer_token(
+    state: &WebState,
+    origin: &RequestOrigin,
+    account: &Account,
+    login: &str,
+    mut response: HttpResponseBuilder,
+    with_cookie: bool,
+) -> Result<HttpResponse, Failure> {
+    let now = Timestamp::now();
+    let (token, expires_at) = state.tokens.issue(&account.profile.id, login, account.role, account.email.as_deref(), now);
+    if with_cookie {
+        response.cookie(token_cookie(&token, expires_at, now, origin.client.secure));
+    }
+    let user = own_user(state, account).await?;
+    Ok(response.json(json!({"success": true, "user": user, "token": token, "expiresAt": expires_at})))
+}
+
+/// `POST /api/auth/refresh`
+pub async fn refresh(state: Data<WebState>, origin: ReqData<RequestOrigin>, user: Proven) -> Result<HttpResponse, Failure> {
+    let Proven { account, claims, place } = user;
+    // A token made elsewhere belongs to no login: its successor begins one.
+    let login = claims.login.unwrap_or_else(new_login_id);
+    // Who came with the cookie goes on with it.
+    let with_cookie = place == TokenPlace::Cookie;
+    answer_token(&state, &origin, &account, &login, HttpResponse::Ok(), with_cookie).await
+}
+
+/// `POST /api/auth/logout`
+pub async fn logout(state: Data<WebState>, origin: ReqData<RequestOrigin>, user: Proven) -> Result<HttpResponse, Failure> {
+    let until = user.claims.revoked_until(Timestamp::now(), state.tokens.ttl());
+    let tokens = RevokeTokens::Key { user: user.id().clone(), key: user.claims.revocation_key.to_string(), until };
+    state.chat.revoke(tokens).await?;
+    let cookie = no_token_cookie(origin.client.secure);
+    Ok(HttpResponse::Ok().cookie(cookie).json(json!({"success": true})))
+}
+
+/// The stored account, as others of its owner's requests see it.
+pub async fn find_account(state: &WebState, user: &crate::model::UserId) -> Result<Arc<Account>, Failure> {
+    let id = user.clone();
+    let found = state.store.read(move |conn| store::find_account(conn, &id)).await?;
+    found.map(Arc::new).ok_or_else(|| crate::chat::ChatError::UserNotFound.into())
+}

@@ -1,0 +1,169 @@
+//! Files on disk: written under a name of their own, seen under their final one only when whole.
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use actix_web::web::block;
+use rand::RngExt as _;
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt as _;
+
+use super::file_type::FileType;
+
+/// How names of files that are being written end.
+const UNFINISHED: &str = ".part";
+/// Characters of a name, in hex: 128 random bits.
+const NAME_CHARACTERS: usize = 32;
+
+/// Makes the folder of the uploads, and removes what a crash left unfinished there. For the start of the server.
+///
+/// # Errors
+/// Where the folder cannot be made or read.
+pub fn prepare_uploads(dir: &Path) -> io::Result<()> {
+    fs::create_dir_all(dir)?;
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.to_string_lossy().ends_with(UNFINISHED) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a stored file can have this name: 32 characters of hex and a known extension. Nothing else is looked for.
+pub fn type_of_stored(name: &str) -> Option<FileType> {
+    let (stem, extension) = name.split_once('.')?;
+    let is_hex = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
+    if stem.len() != NAME_CHARACTERS || !stem.bytes().all(is_hex) {
+        return None;
+    }
+    FileType::of_extension(extension)
+}
+
+/// A file that is being uploaded. Dropped before [`NewFile::keep`] it leaves nothing behind.
+pub struct NewFile {
+    dir: PathBuf,
+    name: String,
+    path: PathBuf,
+    file: File,
+    kept: bool,
+}
+
+impl NewFile {
+    /// Begins a file with an unguessable name.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub async fn create(dir: &Path, extension: &str) -> io::Result<Self> {
+        let random: u128 = rand::rng().random();
+        let name = format!("{random:032x}.{extension}");
+        let path = dir.join(format!("{name}{UNFINISHED}"));
+        let file = File::options().write(true).create_new(true).open(&path).await?;
+        Ok(Self { dir: dir.to_owned(), name, path, file, kept: false })
+    }
+
+    /// Appends.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes).await
+    }
+
+    /// Puts the file under its final name, on the disk for good: a message that bears it may be acked.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub async fn finish(&mut self) -> io::Result<()> {
+        self.file.flush().await?;
+        self.file.sync_all().await?;
+        let (from, to, dir) = (self.path.clone(), self.dir.join(&self.name), self.dir.clone());
+        self.path.clone_from(&to);
+        let moved = block(move || {
+            fs::rename(from, to)?;
+            sync_dir(&dir)
+        });
+        moved.await.map_err(io::Error::other)?
+    }
+
+    /// The final name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file stays.
+    pub fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+/// A rename is on the disk when its folder is.
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    if cfg!(unix) { fs::File::open(dir)?.sync_all() } else { Ok(()) }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.kept {
+            // Under either name: the move may not have been made.
+            let _ = fs::remove_file(&self.path);
+            let _ = fs::remove_file(self.dir.join(format!("{}{UNFINISHED}", self.name)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_are_given_out_are_looked_for() {
+        let stem = "0123456789abcdef0123456789abcdef";
+        assert_eq!(type_of_stored(&format!("{stem}.png")).unwrap().mimetype, "image/png");
+        for bad in [
+            format!("{stem}.png.part"),
+            format!("{stem}.exe"),
+            stem.to_owned(),
+            format!("{}.png", stem.to_uppercase()),
+            format!("../{stem}.png"),
+            format!("{stem}/../x.png"),
+            "..".to_owned(),
+            "a.png".to_owned(),
+            String::new(),
+        ] {
+            assert!(type_of_stored(&bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_start_removes_what_a_crash_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let uploads = dir.path().join("deep/uploads");
+        prepare_uploads(&uploads).unwrap();
+        fs::write(uploads.join("x.png.part"), "x").unwrap();
+        fs::write(uploads.join("x.png"), "x").unwrap();
+        prepare_uploads(&uploads).unwrap();
+        assert!(!uploads.join("x.png.part").exists() && uploads.join("x.png").exists());
+    }
+
+    #[actix_web::test]
+    async fn a_file_that_is_not_kept_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        for finished in [false, true] {
+            let mut file = NewFile::create(dir.path(), "png").await.unwrap();
+            file.write(b"abc").await.unwrap();
+            if finished {
+                file.finish().await.unwrap();
+                assert!(dir.path().join(file.name()).exists());
+            }
+            drop(file);
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        }
+        let mut file = NewFile::create(dir.path(), "png").await.unwrap();
+        file.write(b"abc").await.unwrap();
+        file.finish().await.unwrap();
+        let path = dir.path().join(file.name());
+        file.keep();
+        assert_eq!(fs::read(path).unwrap(), b"abc");
+    }
+}

@@ -1,0 +1,95 @@
+//! Other users, and what one shows of oneself.
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
+
+use super::sessions::find_account;
+use super::shapes::{UserView, own_user};
+use crate::auth::check_full_name;
+use crate::chat::{ChatError, Command, Reply};
+use crate::model::{Account, UserId};
+use crate::store;
+use crate::web::{Admin, Body, Cursor, Failure, Page, PageRequest, Proven, Query, WebState, path_text};
+
+/// Longest address of a picture, in characters.
+const AVATAR_MAX: usize = 2_048;
+/// Longest text that is searched for: the longest name.
+const SEARCH_MAX: usize = 200;
+
+/// `GET /api/users?query=&limit=`
+pub async fn search(state: Data<WebState>, user: Proven, query: Query) -> Result<HttpResponse, Failure> {
+    let limit = i64::try_from(query.limit()?).unwrap_or(i64::MAX);
+    let text = query.get("query").filter(|text| !text.is_empty()).ok_or_else(|| Failure::bad_request("query is required"))?;
+    if text.chars().count() > SEARCH_MAX {
+        return Err(Failure::invalid("query"));
+    }
+    let text = text.to_owned();
+    let found = state.store.read(move |conn| store::search_users(conn, &text, limit)).await?;
+    let ids = found.iter().map(|account| account.profile.id.clone()).collect();
+    let presence = state.chat.presence_of(user.id().clone(), ids).await?;
+    let users: Vec<_> = found.iter().zip(&presence).map(|(account, presence)| view(&user, account, presence)).collect();
+    Ok(HttpResponse::Ok().json(json!({"success": true, "users": users})))
+}
+
+/// `GET /api/users/online`, by id.
+pub async fn online(state: Data<WebState>, user: Proven, query: Query) -> Result<HttpResponse, Failure> {
+    let request = PageRequest::read(&query, 'u', |key| UserId::parse(key).ok())?;
+    let mut online = state.chat.online_users(user.id().clone()).await?;
+    online.sort_by(|(one, _), (other, _)| one.profile.id.cmp(&other.profile.id));
+    let after = match &request.page {
+        Page::Newest => None,
+        Page::Before(key) | Page::After(key) => Some(key),
+    };
+    let mut rest = online.iter().filter(|(account, _)| after.is_none_or(|after| account.profile.id > *after)).peekable();
+    let page: Vec<_> = rest.by_ref().take(request.limit).collect();
+    let next =
+        if rest.peek().is_some() { page.last().map(|(account, _)| Cursor::new('u', &account.profile.id).encode()) } else { None };
+    let users: Vec<_> = page.iter().map(|(account, presence)| view(&user, account, presence)).collect();
+    Ok(HttpResponse::Ok().json(json!({"success": true, "users": users, "nextCursor": next})))
+}
+
+fn view<'a>(asker: &Proven, account: &'a Account, presence: &crate::chat::UserPresence) -> UserView<'a> {
+    UserView::new(account, presence, asker.is_admin() || account.profile.id == *asker.id())
+}
+
+/// `GET /api/users/{id}`
+pub async fn find(state: Data<WebState>, user: Proven, request: HttpRequest) -> Result<HttpResponse, Failure> {
+    let id = user_in_path(&request, "id")?;
+    let account = find_account(&state, &id).await?;
+    let presence = state.chat.presence_of(user.id().clone(), vec![id]).await?;
+    let presence = presence.first().ok_or(ChatError::Internal)?;
+    Ok(HttpResponse::Ok().json(json!({"success": true, "user": view(&user, &account, presence)})))
+}
+
+/// `GET /api/users/{id}/sockets`
+pub async fn sockets(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, Failure> {
+    let id = user_in_path(&request, "id")?;
+    find_account(&state, &id).await?;
+    let sockets = state.chat.sockets_of(id).await?;
+    Ok(HttpResponse::Ok().json(json!({"success": true, "sockets": sockets})))
+}
+
+/// `PATCH /api/users/me` `{fullName?,avatar?}`. An empty text takes it away.
+pub async fn update_me(state: Data<WebState>, user: Proven, body: Body) -> Result<HttpResponse, Failure> {
+    let full_name = emptiable(body.optional_text("fullName")?);
+    if let Some(Some(name)) = &full_name {
+        check_full_name(name)?;
+    }
+    let avatar = emptiable(body.bounded_text("avatar", 0, AVATAR_MAX)?);
+    match state.chat.ask(user.id(), Command::UpdateProfile { full_name, avatar }).await? {
+        Reply::Account(account) => {
+            Ok(HttpResponse::Ok().json(json!({"success": true, "user": own_user(&state, &account).await?})))
+        }
+        _ => Err(Failure::internal("the broker gave another answer to a change of the profile")),
+    }
+}
+
+/// Absent, taken away (empty) or new.
+pub fn emptiable(text: Option<&str>) -> Option<Option<String>> {
+    text.map(|text| (!text.is_empty()).then(|| text.to_owned()))
+}
+
+/// A user named in the path. What is no id is nobody's.
+pub fn user_in_path(request: &HttpRequest, name: &str) -> Result<UserId, ChatError> {
+    UserId::parse(&path_text(request, name)).map_err(|_| ChatError::UserNotFound)
+}

@@ -1,0 +1,294 @@
+//! Puts the parts together, serves, and stops in order.
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use actix::{Actor as _, Addr};
+use actix_server::Server;
+use log::{error, info, warn};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::admin::{self, AdminState};
+use crate::api::{self, ApiState};
+use crate::auth::{ApiKeys, Revocations, TokenKeys};
+use crate::chat::{self, ChatServer, Drain, Health, RegisterWorker, Sources};
+use crate::config::{CatchUp, Config, Host, Origins as ClientUrl};
+use crate::http::{Origins, TrustedProxies};
+use crate::model::Timestamp;
+use crate::session::{self, Client, Recipients, Rules};
+use crate::store::{self, DatabaseUrl, Store, StoreOptions};
+use crate::transport;
+use crate::web::{self, Chat, Settings, WebState};
+
+/// The broker is asked this often whether it still works.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+/// Without an answer for so long the process ends, so that whoever watches over it starts it anew.
+const PROBE_LIMIT: Duration = Duration::from_secs(30);
+
+/// Why the server could not start or stopped by itself: one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct AppError(pub String);
+
+impl AppError {
+    fn because(reason: impl ToString) -> Self {
+        Self(reason.to_string())
+    }
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`AppError`] if it cannot start.
+pub async fn run(config: Config) -> Result<(), AppError> {
+    let (running, server) = start(config).await?;
+    let mut server = actix::spawn(server);
+    writeln!(std::io::stdout(), "listening on {}", running.address()).map_err(AppError::because)?;
+    let mut signals = Signals::new().map_err(AppError::because)?;
+    tokio::select! {
+        () = signals.next() => info!("stopping"),
+        () = running.watch_broker() => return Err(AppError("the broker does not answer".to_owned())),
+        _ = &mut server => return Err(AppError("the listeners are gone".to_owned())),
+    }
+    tokio::select! {
+        () = running.stop() => info!("stopped"),
+        () = signals.next() => warn!("stopped at once by a second signal"),
+    }
+    Ok(())
+}
+
+/// A server that serves.
+pub struct Running {
+    stopper: transport::Stopper,
+    addresses: Vec<SocketAddr>,
+    chat: Addr<ChatServer>,
+    store: Store,
+    draining: Arc<AtomicBool>,
+    shutdown_timeout: Duration,
+}
+
+/// Starts everything; must be called in an actix `System`. The [`Server`] has to be awaited.
+///
+/// # Errors
+/// [`AppError`] if the database, the folder or the port cannot be had.
+pub async fn start(config: Config) -> Result<(Running, Server), AppError> {
+    let secrets = crate::auth::token_secrets(&config).map_err(AppError::because)?;
+    let tokens = Arc::new(TokenKeys::new(&secrets, config.require_exp, config.token_ttl));
+    let upload_dir = config.data_dir.join("uploads");
+    api::prepare_uploads(&upload_dir).map_err(|error| AppError(format!("{}: {error}", upload_dir.display())))?;
+    let url = DatabaseUrl::parse(config.database_url.as_str(), &config.data_dir).map_err(AppError::because)?;
+    let options = StoreOptions {
+        url,
+        pool_size: config.db_pool_size,
+        retry_for: config.store_retry_for,
+        queue: config.store_queue,
+    };
+    let store = Store::open(options).await.map_err(AppError::because)?;
+    let now = Timestamp::now();
+    let revoked = store.read(move |conn| store::list_revoked(conn, now)).await.map_err(AppError::because)?;
+
+    let chat = {
+        let (options, store, revocations) = (chat_options(&config), store.clone(), Revocations::new(revoked));
+        let address = Arc::new(OnceLock::new());
+        // It lives on the first worker's thread, where most of what it does ends anyway.
+        let begin = move || ChatServer::new(options.clone(), Sources::system(), store.clone(), revocations.clone()).start();
+        move || -> Addr<ChatServer> { address.get_or_init(&begin).clone() }
+    };
+    let draining = Arc::new(AtomicBool::new(false));
+    let origins = origins(&config)?;
+    let settings = Arc::new(settings(&config, upload_dir));
+    let (api, admin) = (ApiState::new(&settings), AdminState::default());
+    let proxies = Arc::new(TrustedProxies::new(config.trusted_proxies.clone()));
+
+    let sessions = {
+        let (chat, config, tokens) = (chat.clone(), config.clone(), tokens.clone());
+        move |worker, deliveries| {
+            let broker = chat();
+            broker.do_send(RegisterWorker { worker, deliveries });
+            let keys = tokens.clone();
+            let rules = Rules::of(&config, Box::new(move |token, now| keys.verify(token, now)));
+            session::Context::new(rules, recipients(&broker))
+        }
+    };
+    let routes = {
+        let (chat, store, draining, tokens) = (chat.clone(), store.clone(), draining.clone(), tokens);
+        let figures: Arc<[web::Figures]> = Arc::new([]);
+        move |service: &mut actix_web::web::ServiceConfig| {
+            let state = WebState {
+                settings: settings.clone(),
+                store: store.clone(),
+                chat: Chat::new(&chat()),
+                tokens: tokens.clone(),
+                origins: origins.clone(),
+                proxies: proxies.clone(),
+                draining: draining.clone(),
+                figures: figures.clone(),
+            };
+            let (api, admin) = (api.clone(), admin.clone());
+            service.configure(web::configure(state, |scope| {
+                scope.configure(api::routes(api)).configure(admin::routes(admin));
+            }));
+        }
+    };
+    let options = transport_options(&config);
+    let (host, port) = (options.host.clone(), options.port);
+    let transport::Running { server, addresses, stopper } = transport::serve::<Client, _, _>(options, sessions, routes)
+        .map_err(|error| AppError(format!("cannot listen on {host} port {port}: {error}")))?;
+    let running = Running { stopper, addresses, chat: chat(), store, draining, shutdown_timeout: config.shutdown_timeout };
+    Ok((running, server))
+}
+
+impl Running {
+    /// `http://host:port`
+    pub fn address(&self) -> String {
+        let first = self.addresses.first().map_or_else(String::new, |address| match address.ip() {
+            ip if ip.is_loopback() => format!("localhost:{}", address.port()),
+            _ => address.to_string(),
+        });
+        format!("http://{first}")
+    }
+
+    /// The port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.addresses.first().map_or(0, SocketAddr::port)
+    }
+
+    /// The broker.
+    pub fn chat(&self) -> &Addr<ChatServer> {
+        &self.chat
+    }
+
+    /// Stops accepting, finishes storing, then closes the connections, so that clients come back by themselves.
+    /// Takes at most `SHUTDOWN_TIMEOUT`.
+    pub async fn stop(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+        let orderly = async {
+            self.stopper.stop_accepting().await;
+            if self.chat.send(Drain).await.is_err() {
+                error!("the broker is gone");
+            }
+            self.store.finish().await;
+            // What the last commits had to say is in the connections' outboxes once the broker answers again.
+            let _ = self.chat.send(Health).await;
+            self.stopper.close_sessions(self.shutdown_timeout).await;
+        };
+        if tokio::time::timeout(self.shutdown_timeout, orderly).await.is_err() {
+            warn!("not everything was finished in time");
+        }
+        self.stopper.stop(false).await;
+    }
+
+    /// Returns when the broker has not answered for too long.
+    async fn watch_broker(&self) {
+        loop {
+            match tokio::time::timeout(PROBE_LIMIT, self.chat.send(Health)).await {
+                Ok(Ok(_)) => tokio::time::sleep(PROBE_EVERY).await,
+                Ok(Err(_)) | Err(_) => return,
+            }
+        }
+    }
+}
+
+/// What the broker is told of the settings.
+fn chat_options(config: &Config) -> chat::Options {
+    chat::Options {
+        delivery: config.delivery,
+        presence_scope: config.presence_scope,
+        presence_everyone_max: config.presence_everyone_max,
+        presence_grace: config.presence_grace,
+        typing_ttl: config.typing_ttl,
+        catch_up: config.catch_up == CatchUp::On,
+        catch_up_max: config.catch_up_max,
+        catch_up_page_bytes: config.outbox_bytes / 4,
+        max_sockets_per_user: config.max_sockets_per_user,
+        max_rooms_per_socket: config.max_rooms_per_socket,
+        max_message_length: config.max_message_length,
+        auto_provision_users: config.auto_provision_users,
+    }
+}
+
+/// What the transport is told of the settings.
+fn transport_options(config: &Config) -> transport::Options {
+    let host = match &config.host {
+        Host::Localhost => "localhost".to_owned(),
+        Host::Address(address) => address.to_string(),
+        Host::Name(name) => name.clone(),
+    };
+    transport::Options {
+        host,
+        port: config.port,
+        workers: workers(),
+        path: config.socket_path.as_str().to_owned(),
+        client_urls: client_urls(config),
+        trusted_proxies: config.trusted_proxies.clone(),
+        ping_interval: config.ping_interval,
+        ping_timeout: config.ping_timeout,
+        max_packet_bytes: config.max_packet_size,
+        outbox_packets: config.outbox_packets,
+        outbox_bytes: config.outbox_bytes,
+        write_timeout: config.write_timeout,
+        max_sockets_per_address: u32::try_from(config.max_sockets_per_address).unwrap_or(u32::MAX),
+        ..transport::Options::default()
+    }
+}
+
+/// One thread for each processor but one, which is left to the writer, the readers and the kernel. With two processors
+/// all connections and the broker share a thread, and a message wakes no other on its way.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get().saturating_sub(1).max(1))
+}
+
+fn recipients(broker: &Addr<ChatServer>) -> Recipients {
+    Recipients {
+        connect: broker.clone().recipient(),
+        request: broker.clone().recipient(),
+        words_learned: broker.clone().recipient(),
+        catch_up_drained: broker.clone().recipient(),
+        disconnect: broker.clone().recipient(),
+    }
+}
+
+/// What routes are told of the settings.
+fn settings(config: &Config, upload_dir: std::path::PathBuf) -> Settings {
+    Settings {
+        allow_registration: config.allow_registration,
+        uploads_require_auth: config.uploads_require_auth,
+        api_keys: ApiKeys::new(&config.api_keys),
+        max_body_bytes: config.max_packet_size,
+        max_upload_bytes: config.max_upload_size as u64,
+        logins_per_minute: config.rate_limit_logins as usize,
+        upload_dir,
+    }
+}
+
+fn client_urls(config: &Config) -> Vec<String> {
+    match &config.client_url {
+        ClientUrl::Listed(origins) => origins.clone(),
+        ClientUrl::Any => vec!["*".to_owned()],
+    }
+}
+
+fn origins(config: &Config) -> Result<Arc<Origins>, AppError> {
+    Origins::new(&client_urls(config), config.host.is_loopback()).map(Arc::new).map_err(AppError::because)
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

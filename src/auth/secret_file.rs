@@ -1,0 +1,142 @@
+//! The secret of tokens that is made where none is set.
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use log::{info, warn};
+
+use crate::config::{Config, Secret};
+
+/// Name of the file below `DATA_DIR`.
+const FILE_NAME: &str = "jwt-secret";
+
+/// Fewest bytes of a secret that cannot be guessed by trying (RFC 7518 §3.2 for HS256).
+const ADVISED_SECRET_BYTES: usize = 32;
+
+/// The secret could be neither read nor made.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot keep a token secret in {}: {reason}; set JWT_SECRET, or DATA_DIR to a folder that can be written", path.display())]
+pub struct SecretError {
+    path: PathBuf,
+    reason: io::Error,
+}
+
+/// The secrets of tokens: those that were set, else the one that is kept in `DATA_DIR`, which is made at the first start.
+/// Touches the disk.
+///
+/// # Errors
+/// [`SecretError`] if that one can be neither read nor made.
+pub fn token_secrets(config: &Config) -> Result<Vec<Secret>, SecretError> {
+    let set = config.jwt_secrets();
+    if set.iter().any(|secret| secret.expose().len() < ADVISED_SECRET_BYTES) {
+        warn!("a token secret is shorter than {ADVISED_SECRET_BYTES} bytes and can be guessed");
+    }
+    if !set.is_empty() {
+        return Ok(set);
+    }
+    let path = config.data_dir.join(FILE_NAME);
+    match read_or_make(&config.data_dir, &path) {
+        Ok(secret) => Ok(vec![Secret::new(secret)]),
+        Err(reason) => Err(SecretError { path, reason }),
+    }
+}
+
+fn read_or_make(folder: &Path, path: &Path) -> io::Result<String> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        found => return not_empty(found?),
+    }
+    fs::create_dir_all(folder)?;
+    // Written aside and linked into place: a crash leaves no half secret, and of two that start at once one wins.
+    let aside = tempfile_path(path);
+    write_privately(&aside, &random_secret())?;
+    let linked = fs::hard_link(&aside, path);
+    fs::remove_file(&aside)?;
+    match linked {
+        Ok(()) => info!("made a secret for tokens in {}", path.display()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    fs::File::open(folder)?.sync_all()?;
+    not_empty(fs::read_to_string(path)?)
+}
+
+fn not_empty(text: String) -> io::Result<String> {
+    let secret = text.trim();
+    if secret.is_empty() { Err(io::Error::other("it is empty, remove it")) } else { Ok(secret.to_owned()) }
+}
+
+fn tempfile_path(path: &Path) -> PathBuf {
+    path.with_extension(format!("{}.new", uuid::Uuid::now_v7()))
+}
+
+fn write_privately(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// 384 random bits.
+fn random_secret() -> String {
+    use base64::Engine as _;
+    let bytes: [u8; 48] = rand::random();
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config_in(folder: &Path) -> Config {
+        Config { data_dir: folder.join("made/at/start"), ..Config::default() }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_secret_is_made_once_and_is_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let config = config_in(folder.path());
+        let made = token_secrets(&config).unwrap();
+        assert_eq!(token_secrets(&config).unwrap(), made);
+        assert_eq!(made.len(), 1);
+        assert!(made[0].expose().len() >= 64);
+        let mode = fs::metadata(config.data_dir.join(FILE_NAME)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::read_dir(&config.data_dir).unwrap().count(), 1, "nothing else is left behind");
+    }
+
+    #[test]
+    fn of_two_first_starts_at_once_both_get_the_same_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config_in(folder.path());
+        let secrets: Vec<_> = std::thread::scope(|scope| {
+            let starts: Vec<_> = (0..8).map(|_| scope.spawn(|| token_secrets(&config).unwrap())).collect();
+            starts.into_iter().map(|start| start.join().unwrap()).collect()
+        });
+        assert!(secrets.windows(2).all(|pair| pair[0] == pair[1]));
+    }
+
+    #[test]
+    fn secrets_that_are_set_make_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config { jwt_secrete: Some(Secret::new("s")), ..config_in(folder.path()) };
+        assert_eq!(token_secrets(&config).unwrap(), [Secret::new("s")]);
+        assert!(!config.data_dir.exists());
+    }
+
+    #[test]
+    fn an_empty_file_or_an_unusable_folder_is_an_error_that_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config_in(folder.path());
+        fs::create_dir_all(&config.data_dir).unwrap();
+        fs::write(config.data_dir.join(FILE_NAME), "\n").unwrap();
+        assert!(token_secrets(&config).unwrap_err().to_string().contains("JWT_SECRET"));
+        let under_a_file = Config { data_dir: config.data_dir.join(FILE_NAME), ..Config::default() };
+        assert!(token_secrets(&under_a_file).is_err());
+    }
+}

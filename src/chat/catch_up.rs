@@ -1,0 +1,137 @@
+//! What was missed, page by page, as fast as the socket takes it.
+use std::sync::Arc;
+
+use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
+use log::warn;
+
+use super::broadcast::Broadcast;
+use super::event::Event;
+use super::ports::Notice;
+use super::server::ChatServer;
+use super::tables::CatchUp;
+use crate::engineio::{CloseReason, ConnectionKey};
+use crate::model::{ConversationKind, Message, MessageStatus, Place};
+use crate::store::{self, StoreError};
+
+/// Rows of the first page; later ones grow as long as they stay small.
+const FIRST_ROWS: i64 = 16;
+/// A page has at most so many messages.
+const ROWS_MAX: i64 = 200;
+/// What a message's packet has beside its content, about.
+const ENVELOPE_BYTES: usize = 700;
+
+impl CatchUp {
+    /// A catch-up on all messages up to a position.
+    pub fn new(up_to: i64) -> Self {
+        Self { up_to, after: -1, rows: FIRST_ROWS, is_reading: false }
+    }
+}
+
+impl ChatServer {
+    /// Reads the next page for a socket that has taken the last one.
+    pub(super) fn read_catch_up_page(&mut self, connection: ConnectionKey, ctx: &mut Context<Self>) {
+        let newest = i64::try_from(self.options.catch_up_max).unwrap_or(i64::MAX);
+        let Some(session) = self.sessions.get_mut(&connection) else { return };
+        let user = session.user.clone();
+        let Some(catch_up) = session.catch_up.as_mut().filter(|catch_up| !catch_up.is_reading) else { return };
+        catch_up.is_reading = true;
+        let (after, up_to, rows) = (catch_up.after, catch_up.up_to, catch_up.rows);
+        let store = self.store.clone();
+        let read = async move {
+            let query = move |conn: &mut store::AnyConnection| {
+                let after = if after < 0 { store::missed_start(conn, &user, up_to, newest)? } else { after };
+                store::list_missed(conn, &user, after, up_to, rows)
+            };
+            // The first page stands behind all that was admitted before; later ones find it stored.
+            if after < 0 { store.read_after_writes(query).await } else { store.read(query).await }
+        };
+        ctx.spawn(read.into_actor(self).map(move |page, broker, _| broker.on_catch_up_page(connection, page)));
+    }
+
+    fn on_catch_up_page(&mut self, connection: ConnectionKey, page: Result<Vec<Message>, StoreError>) {
+        let budget = self.options.catch_up_page_bytes;
+        let Some(session) = self.sessions.get_mut(&connection) else { return };
+        let user = session.user.clone();
+        let Some(catch_up) = session.catch_up.as_mut() else { return };
+        catch_up.is_reading = false;
+        let page = match page {
+            Ok(page) => page,
+            Err(error) => {
+                warn!("catch-up failed sid={} user={user} error={error}", session.socket);
+                return self.tell(connection, Notice::Close(CloseReason::Unavailable));
+            }
+        };
+        let read = page.len();
+        let (page, bytes) = take_page(page, budget);
+        if let Some(last) = page.last() {
+            catch_up.after = last.position;
+        }
+        let is_whole = page.len() == read && (read as i64) < catch_up.rows;
+        catch_up.rows = next_rows(catch_up.rows, page.len(), bytes, budget);
+        if is_whole {
+            session.catch_up = None;
+        }
+        let messages: Vec<Arc<Message>> = page.into_iter().map(Arc::new).collect();
+        let events: Vec<_> = messages.iter().map(|message| self.missed_event(&user, message)).collect();
+        if !events.is_empty() {
+            self.tell(connection, Notice::CatchUp(events));
+        }
+        if is_whole {
+            self.tell(connection, Notice::CatchUpDone);
+        }
+        self.note_caught_up(&user, &messages);
+    }
+
+    /// A missed message as the event that its recipient would have seen.
+    fn missed_event(&self, user: &crate::model::UserId, message: &Arc<Message>) -> Arc<Broadcast> {
+        let mut shown = (**message).clone();
+        shown.status = shown.status.max(MessageStatus::Delivered);
+        let kind = match shown.place {
+            Place::Conversation(id) => self
+                .users
+                .get(user)
+                .and_then(|user| user.memberships.iter().find(|membership| membership.conversation == id))
+                .map_or(ConversationKind::Group, |membership| membership.kind),
+            _ => ConversationKind::Group,
+        };
+        let recipient =
+            (kind != ConversationKind::Group).then(|| self.users.get(user).map(|user| user.profile().clone())).flatten();
+        Arc::new(Broadcast::new(Event::Message { message: Arc::new(shown), kind, recipient }))
+    }
+}
+
+/// The first messages that fit into `budget` bytes as encoded, at least one.
+fn take_page(mut page: Vec<Message>, budget: usize) -> (Vec<Message>, usize) {
+    let (mut bytes, mut count) = (0, 0);
+    for message in &page {
+        let size = message.content.len() + ENVELOPE_BYTES;
+        if count > 0 && bytes + size > budget {
+            break;
+        }
+        bytes += size;
+        count += 1;
+    }
+    page.truncate(count);
+    (page, bytes)
+}
+
+/// How many rows to ask for next: as many as would have filled the budget.
+fn next_rows(rows: i64, taken: usize, bytes: usize, budget: usize) -> i64 {
+    let Some(average) = bytes.checked_div(taken.max(1)).filter(|average| *average > 0) else { return rows };
+    let fitting = i64::try_from(budget / average).unwrap_or(ROWS_MAX);
+    fitting.clamp(1, ROWS_MAX).min(rows.saturating_mul(4))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next_rows;
+
+    #[test]
+    fn pages_grow_to_the_budget_and_no_further() {
+        assert_eq!(next_rows(16, 16, 16 * 1_000, 262_144), 64);
+        assert_eq!(next_rows(64, 64, 64 * 1_000, 262_144), 200);
+        assert_eq!(next_rows(16, 12, 12 * 20_700, 262_144), 12);
+        assert_eq!(next_rows(16, 1, 900_000, 262_144), 1);
+        assert_eq!(next_rows(16, 0, 0, 262_144), 16);
+    }
+}

@@ -1,0 +1,316 @@
+//! Sockets come and go, and others see it.
+use std::sync::Arc;
+
+use actix::Context;
+use log::{info, warn};
+use smallvec::SmallVec;
+
+use super::broadcast::Broadcast;
+use super::event::{Event, PresenceChange};
+use super::loading::{Load, LoadFor};
+use super::ports::{Admission, Connect, Disconnect, Notice, RefusedConnect};
+use super::rooms::RoomKey;
+use super::server::ChatServer;
+use super::stored::Awaiting;
+use super::tables::{CatchUp, Session};
+use crate::auth::{Claims, Refusal};
+use crate::engineio::{CloseReason, ConnectionKey};
+use crate::model::{ChosenStatus, ConversationKind, SocketId, Timestamp, UserId, UserRole};
+use crate::store::{NewUser, StoreError, Write};
+
+/// The user that the model writes as; nobody logs in as it.
+pub const MODEL_USER: &str = "model";
+
+impl ChatServer {
+    // ---- coming ----
+
+    /// The account of a client that wants in was looked up.
+    pub(super) fn on_account_loaded(
+        &mut self,
+        connection: ConnectionKey,
+        outcome: Result<(), StoreError>,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(connect) = self.connecting.remove(&connection) else { return };
+        if outcome.is_err() {
+            return self.tell(connection, Notice::Close(CloseReason::Unavailable));
+        }
+        let claims = &connect.claims;
+        if !self.users.contains_key(&claims.user) && self.options.auto_provision_users && claims.user.as_str() != MODEL_USER {
+            let user = Box::new(provisioned_user(claims, self.now()));
+            self.connecting.insert(connection, connect);
+            return self.start_load(Load::Provision(user), LoadFor::Connect(connection), ctx);
+        }
+        match self.check(claims) {
+            Ok(()) => self.admit_socket(connect, ctx),
+            Err(refusal) => self.tell(connection, Notice::Refused(refusal)),
+        }
+    }
+
+    /// Whether a verified token proves a user of ours, now.
+    pub(super) fn check(&mut self, claims: &Claims) -> Result<(), RefusedConnect> {
+        let now = self.now();
+        let user = self.users.get_mut(&claims.user).ok_or(RefusedConnect::UserNotFound)?;
+        user.used_at = now;
+        if claims.user.as_str() == MODEL_USER {
+            return Err(RefusedConnect::UserNotFound);
+        }
+        crate::auth::check(claims, &user.account, &self.revocations, now).map_err(|refusal| match refusal {
+            Refusal::AccountDisabled => RefusedConnect::AccountDisabled,
+            Refusal::UserNotFound => RefusedConnect::UserNotFound,
+            Refusal::NoToken | Refusal::InvalidToken | Refusal::TokenExpired => RefusedConnect::InvalidToken,
+        })
+    }
+
+    fn admit_socket(&mut self, connect: Connect, ctx: &mut Context<Self>) {
+        let Connect { connection, socket, claims, words, .. } = connect;
+        let now = self.now();
+        let limit = self.options.max_sockets_per_user;
+        let Some(user) = self.users.get_mut(&claims.user) else { return };
+        if limit > 0 && user.sessions.len() >= limit {
+            warn!("too many sockets user={} sockets={}", claims.user, user.sessions.len());
+            return self.tell(connection, Notice::Close(CloseReason::Unavailable));
+        }
+        user.sessions.push(connection);
+        user.used_at = now;
+        let account = user.account.clone();
+        let groups: SmallVec<[_; 8]> = user
+            .memberships
+            .iter()
+            .filter(|membership| membership.kind == ConversationKind::Group)
+            .map(|membership| membership.conversation)
+            .collect();
+        for conversation in groups {
+            self.rooms.join(RoomKey::Group(conversation), connection);
+        }
+        self.rooms.join(RoomKey::Everyone, connection);
+        let catch_up =
+            (self.options.catch_up && self.is_behind(&claims.user)).then(|| Box::new(CatchUp::new(self.handed_position())));
+        let session = Session {
+            user: claims.user.clone(),
+            socket,
+            words,
+            token_key: claims.revocation_key.clone(),
+            is_in_common_chat: false,
+            queue: Default::default(),
+            is_blocked: false,
+            places: None,
+            catch_up,
+        };
+        let must_catch_up = session.catch_up.is_some();
+        self.sessions.insert(connection, session);
+        let admission = Admission { account: account.clone(), expires_at: claims.expires_at, catch_up: must_catch_up };
+        self.tell(connection, Notice::Admitted(Box::new(admission)));
+        let connections = self.sockets_of(&claims.user).len();
+        info!("connected sid={socket} user={} role={} connections={connections}", claims.user, account.role.as_str());
+        self.announce(&claims.user, connection);
+        self.tell_presence(now, ctx);
+        if must_catch_up {
+            self.read_catch_up_page(connection, ctx);
+        }
+    }
+
+    /// Whether a user may have missed something: a conversation has newer messages, or some that are being stored.
+    fn is_behind(&self, id: &UserId) -> bool {
+        self.users.get(id).into_iter().flat_map(|user| &user.memberships).any(|membership| {
+            let cached = self.conversations.get(&membership.conversation);
+            let last_seq = cached.map_or(0, |cached| cached.conversation.last_seq).max(membership.last_seq);
+            last_seq > membership.delivered_seq || cached.is_some_and(|cached| cached.in_flight > 0)
+        })
+    }
+
+    /// Position of the last message that was handed out: later ones reach a socket that joins now by themselves.
+    fn handed_position(&self) -> i64 {
+        let first_unhanded = self.unhanded.front().and_then(|id| self.in_flight.get(id));
+        first_unhanded.map_or(self.position, |in_flight| in_flight.message.position - 1)
+    }
+
+    // ---- going ----
+
+    pub(super) fn disconnect(&mut self, message: &Disconnect) {
+        let Disconnect { connection, on_purpose, reason } = *message;
+        self.connecting.remove(&connection);
+        let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
+        self.note_progress_of(&user);
+        let Some(session) = self.sessions.remove(&connection) else { return };
+        info!("disconnected sid={} user={} reason={:?}", session.socket, session.user, reason.as_str());
+        let now = self.now();
+        self.leave_rooms(connection, &session);
+        for change in self.typing.forget(&session.user, connection) {
+            self.tell_typing(&change, None);
+        }
+        if !self.in_flight.is_empty() {
+            self.departed.push_back((connection, session.user.clone()));
+        }
+        let Some(user) = self.users.get_mut(&session.user) else { return };
+        user.sessions.retain(|socket| *socket != connection);
+        user.used_at = now;
+        if !user.sessions.is_empty() {
+            return;
+        }
+        self.progress.saw_last(&session.user, now);
+        if on_purpose || self.is_draining {
+            self.announce_if_gone(&session.user, now);
+            self.tell_presence_now(now);
+        } else {
+            let grace = i64::try_from(self.options.presence_grace.as_millis()).unwrap_or(i64::MAX);
+            self.grace.push_back((now.plus_millis(grace), session.user));
+        }
+    }
+
+    fn leave_rooms(&mut self, connection: ConnectionKey, session: &Session) {
+        let groups: SmallVec<[_; 8]> = self
+            .users
+            .get(&session.user)
+            .into_iter()
+            .flat_map(|user| &user.memberships)
+            .filter(|membership| membership.kind == ConversationKind::Group)
+            .map(|membership| membership.conversation)
+            .collect();
+        for conversation in groups {
+            self.rooms.leave(&RoomKey::Group(conversation), connection);
+        }
+        for room in session.places.iter().flat_map(|places| &places.rooms) {
+            self.rooms.leave(&RoomKey::Public(room.clone()), connection);
+        }
+        if session.is_in_common_chat {
+            self.rooms.leave(&RoomKey::CommonChat, connection);
+        }
+        self.rooms.leave(&RoomKey::Everyone, connection);
+    }
+
+    // ---- presence ----
+
+    /// A socket was admitted: its user may have come online.
+    fn announce(&mut self, id: &UserId, connection: ConnectionKey) {
+        let Some(user) = self.users.get_mut(id) else { return };
+        let own = PresenceChange::Online { user: user.account.profile.clone(), status: user.account.status };
+        if user.is_announced {
+            let event = Arc::new(Broadcast::new(Event::Presence(vec![own])));
+            return self.tell_few([connection], &event);
+        }
+        user.is_announced = true;
+        self.online += 1;
+        if user.account.status == ChosenStatus::Offline {
+            // Appears offline to all but himself.
+            let event = Arc::new(Broadcast::new(Event::Presence(vec![own])));
+            return self.tell_few([connection], &event);
+        }
+        self.presence.add(id, own);
+    }
+
+    /// A user may have gone: the last socket closed and none came within the time of grace.
+    pub(super) fn announce_if_gone(&mut self, id: &UserId, now: Timestamp) {
+        let Some(user) = self.users.get_mut(id) else { return };
+        if !user.sessions.is_empty() || !user.is_announced {
+            return;
+        }
+        user.is_announced = false;
+        self.online = self.online.saturating_sub(1);
+        if user.account.status != ChosenStatus::Offline {
+            self.presence.add(id, PresenceChange::Offline { user: id.clone(), last_seen: now });
+        }
+    }
+
+    /// A user chose a presence.
+    pub(super) fn choose_status(&mut self, id: &UserId, status: ChosenStatus) {
+        let now = self.now();
+        let Some(user) = self.users.get_mut(id) else { return };
+        let before = user.account.status;
+        let mut account = (*user.account).clone();
+        account.status = status;
+        if status == ChosenStatus::Offline {
+            account.last_seen = Some(now);
+        }
+        user.account = Arc::new(account);
+        let profile = user.account.profile.clone();
+        if status == ChosenStatus::Offline {
+            if before != ChosenStatus::Offline {
+                self.progress.saw_last(id, now);
+                self.presence.add(id, PresenceChange::Offline { user: id.clone(), last_seen: now });
+            }
+        } else if before != status {
+            self.presence.add(id, PresenceChange::Online { user: profile, status });
+        }
+    }
+
+    pub(super) fn tell_presence(&mut self, now: Timestamp, ctx: &mut Context<Self>) {
+        self.tell_presence_now(now);
+        self.arm_timer(ctx);
+    }
+
+    /// Tells what waits and may be told by now.
+    fn tell_presence_now(&mut self, now: Timestamp) {
+        let changes = self.presence.take(now);
+        if changes.is_empty() {
+            return;
+        }
+        if self.is_scope_contacts() {
+            return self.tell_contacts(changes);
+        }
+        let changes = changes.into_iter().map(|(_, change)| change).collect();
+        self.tell_room(&RoomKey::Everyone, &Arc::new(Broadcast::new(Event::Presence(changes))), &[]);
+    }
+
+    /// Tells each change to those who share a conversation that is at hand with its user, and to the user.
+    fn tell_contacts(&mut self, changes: Vec<(UserId, PresenceChange)>) {
+        for (id, change) in changes {
+            let event = Event::Presence(vec![change]);
+            let contacts = self.contacts_of(&id);
+            self.tell_users(&contacts, event);
+        }
+    }
+
+    /// The user, and those online who share a conversation with them.
+    pub(super) fn contacts_of(&self, id: &UserId) -> Vec<UserId> {
+        let mut contacts = vec![id.clone()];
+        let memberships = self.users.get(id).map_or(&[][..], |user| &user.memberships);
+        for membership in memberships {
+            match self.conversations.get(&membership.conversation) {
+                Some(cached) => contacts.extend(cached.conversation.participants.iter().cloned()),
+                None => contacts.extend(membership.other.iter().cloned()),
+            }
+            if membership.kind == ConversationKind::Group
+                && let Some(room) = self.rooms.find(&RoomKey::Group(membership.conversation))
+            {
+                contacts.extend(room.connections().filter_map(|key| self.sessions.get(&key)).map(|session| session.user.clone()));
+            }
+        }
+        contacts.sort_unstable();
+        contacts.dedup();
+        contacts
+    }
+
+    /// The public ids of a user's sockets.
+    pub(super) fn socket_ids_of(&self, user: &UserId) -> Vec<SocketId> {
+        self.sockets_of(user).iter().filter_map(|key| self.sessions.get(key)).map(|session| session.socket).collect()
+    }
+
+    /// Stores what is only known here before the process ends.
+    pub(super) fn store_last_seen(&mut self, seen: Vec<(UserId, Timestamp)>) {
+        for (user, last_seen) in seen {
+            // Refused only while the store is away: the next one will do.
+            if self.store(Write::SetLastSeen { user: user.clone(), last_seen }, Awaiting::Nothing).is_err() {
+                self.progress.saw_last(&user, last_seen);
+            }
+        }
+    }
+}
+
+/// The user that a token describes.
+pub(super) fn provisioned_user(claims: &Claims, now: Timestamp) -> NewUser {
+    NewUser {
+        id: claims.user.clone(),
+        username: claims.username.clone().filter(|name| is_username(name)).unwrap_or_else(|| claims.user.as_str().to_owned()),
+        suffix_if_taken: true,
+        email: claims.email.clone(),
+        full_name: claims.full_name.clone(),
+        password_hash: None,
+        role: claims.role.as_deref().and_then(UserRole::parse).unwrap_or_default(),
+        created_at: now,
+    }
+}
+
+fn is_username(name: &str) -> bool {
+    (1..=64).contains(&name.chars().count()) && !name.contains('\0') && !name.eq_ignore_ascii_case(MODEL_USER)
+}

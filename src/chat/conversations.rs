@@ -1,0 +1,331 @@
+//! The life of conversations: made, renamed, joined, left, deleted. What is stored takes effect on open sockets at once.
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::event::Event;
+use super::executing::Outcome;
+use super::loading::Load;
+use super::rooms::RoomKey;
+use super::sending::new_direct;
+use super::server::{ChatServer, Progressed};
+use super::stored::Awaiting;
+use super::tables::{Asker, CachedConversation, Pending};
+use super::{ChatError, Command, Reply};
+use crate::engineio::ConnectionKey;
+use crate::model::{Conversation, ConversationId, ConversationKind, Place, Timestamp, UserId};
+use crate::store::{Membership, Write, direct_key};
+
+/// A change that takes effect once it is stored.
+#[derive(Debug)]
+pub enum Change {
+    /// A conversation was made.
+    Made(Arc<Conversation>),
+    /// Name, picture or administrator are these now.
+    Updated { conversation: ConversationId, name: Option<String>, avatar: Option<String>, admin: Option<UserId>, at: Timestamp },
+    /// These joined.
+    Joined { conversation: ConversationId, users: Vec<UserId>, at: Timestamp },
+    /// This one left, and perhaps another one is administrator now.
+    Left { conversation: ConversationId, user: UserId, admin: Option<UserId>, at: Timestamp },
+    /// It is gone.
+    Deleted(ConversationId),
+}
+
+impl ChatServer {
+    /// Checks a change of a conversation and stores it.
+    pub(super) fn change_conversation(&mut self, pending: &Pending) -> Outcome {
+        match &pending.command {
+            Command::CreateGroup { name, avatar, participants } => {
+                if let Some(load) = self.unknown_users(pending, participants)? {
+                    return Ok(Progressed::Needs(load));
+                }
+                Ok(self.create_group(pending, name.clone(), avatar.clone(), participants.clone()))
+            }
+            Command::CreateDirect { participant } => self.create_direct(pending, participant),
+            Command::UpdateConversation { conversation, name, avatar } => {
+                let group = match self.own_group(pending, *conversation)? {
+                    Ok(group) => group,
+                    Err(load) => return Ok(Progressed::Needs(load)),
+                };
+                require_admin(&group, &pending.user)?;
+                let at = self.next_time_in(&Place::Conversation(group.id));
+                let name = name.clone().or_else(|| group.name.clone());
+                let avatar = avatar.clone().unwrap_or_else(|| group.avatar.clone());
+                Ok(updated(group.id, name, avatar, group.admin.clone(), at))
+            }
+            Command::DeleteConversation { conversation } => {
+                let group = match self.own_group(pending, *conversation)? {
+                    Ok(group) => group,
+                    Err(load) => return Ok(Progressed::Needs(load)),
+                };
+                require_admin(&group, &pending.user)?;
+                Ok(stored(Write::DeleteConversation { conversation: group.id }, Change::Deleted(group.id)))
+            }
+            Command::AddParticipants { conversation, participants } => {
+                let group = match self.own_group(pending, *conversation)? {
+                    Ok(group) => group,
+                    Err(load) => return Ok(Progressed::Needs(load)),
+                };
+                require_admin(&group, &pending.user)?;
+                if let Some(load) = self.unknown_users(pending, participants)? {
+                    return Ok(Progressed::Needs(load));
+                }
+                Ok(self.add_participants(&group, participants))
+            }
+            Command::RemoveParticipant { conversation, participant } => {
+                let group = match self.own_group(pending, *conversation)? {
+                    Ok(group) => group,
+                    Err(load) => return Ok(Progressed::Needs(load)),
+                };
+                if *participant != pending.user {
+                    require_admin(&group, &pending.user)?;
+                }
+                if !group.has(participant) {
+                    return Err(ChatError::UserNotFound);
+                }
+                Ok(self.remove_participant(&group, participant))
+            }
+            _ => Err(ChatError::Internal),
+        }
+    }
+
+    fn own_group(&mut self, pending: &Pending, id: ConversationId) -> Result<Result<Arc<Conversation>, Load>, ChatError> {
+        match self.own_conversation(pending, id)? {
+            Ok(conversation) if conversation.kind != ConversationKind::Group => Err(ChatError::Forbidden),
+            other => Ok(other),
+        }
+    }
+
+    /// What must be read before all of `users` are at hand.
+    fn unknown_users(&self, pending: &Pending, users: &[UserId]) -> Result<Option<Load>, ChatError> {
+        let unknown: Vec<_> = users.iter().filter(|user| !self.users.contains_key(*user)).cloned().collect();
+        if unknown.iter().any(|user| pending.facts.users_read.contains(user)) {
+            return Err(ChatError::UserNotFound);
+        }
+        Ok((!unknown.is_empty()).then_some(Load::Users(unknown)))
+    }
+
+    fn create_group(&mut self, pending: &Pending, name: String, avatar: Option<String>, others: Vec<UserId>) -> Progressed {
+        let mut participants = vec![pending.user.clone()];
+        for user in others {
+            if !participants.contains(&user) {
+                participants.push(user);
+            }
+        }
+        let now = self.now();
+        let conversation = Arc::new(Conversation {
+            id: ConversationId::from_uuid(self.new_id()),
+            kind: ConversationKind::Group,
+            name: Some(name),
+            avatar,
+            admin: Some(pending.user.clone()),
+            participants,
+            last_message: None,
+            last_seq: 0,
+            created_at: now,
+            updated_at: now,
+        });
+        let write = Write::CreateConversation { conversation: conversation.clone(), joined_position: self.position };
+        stored(write, Change::Made(conversation))
+    }
+
+    fn create_direct(&mut self, pending: &Pending, other: &UserId) -> Outcome {
+        if !self.users.contains_key(other) {
+            return if pending.facts.users_read.contains(other) {
+                Err(ChatError::UserNotFound)
+            } else {
+                Ok(Progressed::Needs(Load::Direct(pending.user.clone(), other.clone())))
+            };
+        }
+        if let Some(id) = self.directs.get(&direct_key(&pending.user, other))
+            && let Some(cached) = self.conversations.get(id)
+        {
+            return Ok(Progressed::Done(Reply::Conversation { conversation: cached.conversation.clone(), created: false }));
+        }
+        if !pending.facts.conversation_read {
+            return Ok(Progressed::Needs(Load::Direct(pending.user.clone(), other.clone())));
+        }
+        let now = self.now();
+        let conversation = new_direct(ConversationId::from_uuid(self.new_id()), &pending.user, other, now);
+        let conversation = Arc::new(conversation);
+        let write = Write::CreateConversation { conversation: conversation.clone(), joined_position: self.position };
+        Ok(stored(write, Change::Made(conversation)))
+    }
+
+    fn add_participants(&mut self, group: &Arc<Conversation>, users: &[UserId]) -> Progressed {
+        let mut joining: Vec<UserId> = Vec::new();
+        for user in users {
+            if !group.has(user) && !joining.contains(user) {
+                joining.push(user.clone());
+            }
+        }
+        if joining.is_empty() {
+            return Progressed::Done(Reply::Conversation { conversation: group.clone(), created: false });
+        }
+        let at = self.next_time_in(&Place::Conversation(group.id));
+        let write = Write::AddParticipants {
+            conversation: group.id,
+            users: joining.clone(),
+            joined_at: at,
+            joined_position: self.position,
+        };
+        stored(write, Change::Joined { conversation: group.id, users: joining, at })
+    }
+
+    fn remove_participant(&mut self, group: &Arc<Conversation>, user: &UserId) -> Progressed {
+        let Some(next) = group.participants.iter().find(|member| *member != user) else {
+            return stored(Write::DeleteConversation { conversation: group.id }, Change::Deleted(group.id));
+        };
+        let admin = if group.admin.as_ref() == Some(user) { Some(next.clone()) } else { group.admin.clone() };
+        let at = self.next_time_in(&Place::Conversation(group.id));
+        let write = Write::RemoveParticipant { conversation: group.id, user: user.clone(), left_at: at };
+        let change = Change::Left { conversation: group.id, user: user.clone(), admin: admin.clone(), at };
+        if admin == group.admin {
+            return stored(write, change);
+        }
+        let (id, name, avatar) = (group.id, group.name.clone(), group.avatar.clone());
+        Progressed::Then(Box::new(move |broker, pending| {
+            let heir = Write::UpdateConversation { conversation: id, name, avatar, admin, updated_at: at };
+            if broker.store(heir, Awaiting::Nothing).is_err() {
+                return broker.answer(pending.asker, Err(ChatError::StorageUnavailable));
+            }
+            broker.store_for(write, Awaiting::Conversation { change, asker: pending.asker });
+        }))
+    }
+
+    // ---- taking effect ----
+
+    pub(super) fn apply_change(&mut self, change: Change, asker: Asker) {
+        match change {
+            Change::Made(conversation) => {
+                self.join_members(&conversation, &conversation.participants);
+                let now = conversation.created_at;
+                self.keep_conversation((*conversation).clone(), now);
+                self.answer(asker, Ok(Reply::Conversation { conversation: conversation.clone(), created: true }));
+                self.tell_users(&conversation.participants, Event::ConversationChanged(conversation.clone()));
+            }
+            Change::Updated { conversation, name, avatar, admin, at } => {
+                let changed = self.edit_cached(conversation, |group| {
+                    group.name = name;
+                    group.avatar = avatar;
+                    group.admin = admin;
+                    group.updated_at = at;
+                });
+                self.answer_changed(changed, asker);
+            }
+            Change::Joined { conversation, users, at } => {
+                let changed = self.edit_cached(conversation, |group| {
+                    let joining: Vec<_> = users.iter().filter(|user| !group.has(user)).cloned().collect();
+                    group.participants.extend(joining);
+                    group.updated_at = at;
+                });
+                if let Some(group) = &changed {
+                    self.join_members(group, &users);
+                }
+                self.answer_changed(changed, asker);
+            }
+            Change::Left { conversation, user, admin, at } => {
+                let changed = self.edit_cached(conversation, |group| {
+                    group.participants.retain(|member| *member != user);
+                    group.admin = admin;
+                    group.updated_at = at;
+                });
+                self.part(conversation, &user);
+                self.answer(asker, Ok(Reply::Done));
+                self.tell_users([&user], Event::ConversationDeleted { conversation });
+                if let Some(group) = changed {
+                    self.tell_users(&group.participants, Event::ConversationChanged(group.clone()));
+                }
+            }
+            Change::Deleted(conversation) => {
+                let Some(cached) = self.conversations.remove(&conversation) else {
+                    return self.answer(asker, Ok(Reply::Done));
+                };
+                for member in &cached.conversation.participants {
+                    self.part(conversation, member);
+                }
+                self.answer(asker, Ok(Reply::Done));
+                self.tell_users(&cached.conversation.participants, Event::ConversationDeleted { conversation });
+            }
+        }
+    }
+
+    fn answer_changed(&mut self, changed: Option<Arc<Conversation>>, asker: Asker) {
+        let Some(conversation) = changed else { return self.answer(asker, Err(ChatError::ConversationNotFound)) };
+        self.answer(asker, Ok(Reply::Conversation { conversation: conversation.clone(), created: false }));
+        self.tell_users(&conversation.participants, Event::ConversationChanged(conversation.clone()));
+    }
+
+    fn edit_cached(&mut self, id: ConversationId, edit: impl FnOnce(&mut Conversation)) -> Option<Arc<Conversation>> {
+        let cached: &mut CachedConversation = self.conversations.get_mut(&id)?;
+        edit(Arc::make_mut(&mut cached.conversation));
+        Some(cached.conversation.clone())
+    }
+
+    /// Members who are at hand know of their membership, and their open sockets are in.
+    pub(super) fn join_members(&mut self, conversation: &Conversation, members: &[UserId]) {
+        let joined_position = self.position;
+        for member in members {
+            let Some(user) = self.users.get_mut(member) else { continue };
+            if user.membership(conversation.id).is_some() {
+                continue;
+            }
+            user.memberships.push(Membership {
+                conversation: conversation.id,
+                kind: conversation.kind,
+                other: (conversation.kind == ConversationKind::Direct).then(|| conversation.other_than(member).clone()),
+                delivered_seq: conversation.last_seq,
+                read_seq: 0,
+                last_seq: conversation.last_seq,
+                joined_position,
+            });
+            if conversation.kind == ConversationKind::Group {
+                let sockets: SmallVec<[ConnectionKey; 4]> = user.sessions.iter().copied().collect();
+                sockets.into_iter().for_each(|socket| self.rooms.join(RoomKey::Group(conversation.id), socket));
+            }
+        }
+    }
+
+    /// A member is out: their sockets hear nothing of it any more.
+    fn part(&mut self, id: ConversationId, member: &UserId) {
+        let Some(user) = self.users.get_mut(member) else { return };
+        user.memberships.retain(|membership| membership.conversation != id);
+        let sockets: SmallVec<[ConnectionKey; 4]> = user.sessions.iter().copied().collect();
+        for socket in sockets {
+            self.rooms.leave(&RoomKey::Group(id), socket);
+            self.typing.stop(id, member, socket);
+            if let Some(places) = self.sessions.get_mut(&socket).and_then(|session| session.places.as_mut()) {
+                places.muted.remove(&id);
+                places.opened.remove(&id);
+            }
+        }
+    }
+}
+
+/// Has a change stored; it takes effect then.
+fn stored(write: Write, change: Change) -> Progressed {
+    Progressed::Then(Box::new(move |broker, pending| {
+        broker.store_for(write, Awaiting::Conversation { change, asker: pending.asker });
+    }))
+}
+
+fn updated(
+    conversation: ConversationId,
+    name: Option<String>,
+    avatar: Option<String>,
+    admin: Option<UserId>,
+    at: Timestamp,
+) -> Progressed {
+    let write = Write::UpdateConversation {
+        conversation,
+        name: name.clone(),
+        avatar: avatar.clone(),
+        admin: admin.clone(),
+        updated_at: at,
+    };
+    stored(write, Change::Updated { conversation, name, avatar, admin, at })
+}
+
+fn require_admin(group: &Conversation, user: &UserId) -> Result<(), ChatError> {
+    if group.admin.as_ref() == Some(user) { Ok(()) } else { Err(ChatError::Forbidden) }
+}

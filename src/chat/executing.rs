@@ -1,0 +1,259 @@
+//! Each command: what it needs, what it checks, what it does.
+use std::sync::Arc;
+
+use super::broadcast::Broadcast;
+use super::event::Event;
+use super::loading::Load;
+use super::rooms::RoomKey;
+use super::server::{ChatServer, Progressed};
+use super::stored::Awaiting;
+use super::tables::{Pending, Places};
+use super::typing::TypingChange;
+use super::{ChatError, Command, Reply};
+use crate::engineio::ConnectionKey;
+use crate::model::{ChosenStatus, Conversation, ConversationId, ConversationKind, RoomId, UserId};
+use crate::store::Write;
+
+pub(super) type Outcome = Result<Progressed, ChatError>;
+
+impl ChatServer {
+    /// Carries a command out as far as it can go by now. Nothing has changed where it needs more or is refused.
+    pub(super) fn execute(&mut self, pending: &mut Pending) -> Outcome {
+        if !self.users.contains_key(&pending.user) {
+            return if pending.facts.users_read.contains(&pending.user) {
+                Err(ChatError::UserNotFound)
+            } else {
+                Ok(Progressed::Needs(Load::Users(vec![pending.user.clone()])))
+            };
+        }
+        match &pending.command {
+            Command::SendDirect { .. }
+            | Command::SendToConversation { .. }
+            | Command::SendToRoom { .. }
+            | Command::SendToCommonChat { .. } => self.send(pending),
+            Command::MarkRead { message } => self.mark_read(pending, *message),
+            Command::EditMessage { .. } | Command::DeleteMessage { .. } => self.change_message(pending),
+            Command::OpenConversation { conversation, groups_only } => self.open(pending, *conversation, *groups_only),
+            Command::LeaveConversation { conversation } => self.leave(pending, *conversation),
+            Command::Typing { conversation, active } => self.type_in(pending, *conversation, *active),
+            Command::JoinRoom { room } => self.join_room(pending, room.clone()),
+            Command::LeaveRoom { room } => self.leave_room(pending, room),
+            Command::JoinCommonChat => self.set_common_chat(pending, true),
+            Command::LeaveCommonChat => self.set_common_chat(pending, false),
+            Command::SetStatus { status } => self.set_status(*status),
+            Command::CreateGroup { .. }
+            | Command::CreateDirect { .. }
+            | Command::UpdateConversation { .. }
+            | Command::DeleteConversation { .. }
+            | Command::AddParticipants { .. }
+            | Command::RemoveParticipant { .. } => self.change_conversation(pending),
+            Command::UpdateProfile { full_name, avatar } => self.update_profile(pending, full_name.clone(), avatar.clone()),
+            #[expect(clippy::panic, reason = "the hook by which tests see that a panic stays with its command")]
+            Command::TestPanic => panic!("as asked by a test"),
+        }
+    }
+
+    /// The conversation, where the asker is a member of it.
+    ///
+    /// `Ok(Err(load))`: it must be read first.
+    pub(super) fn own_conversation(
+        &mut self,
+        pending: &Pending,
+        id: ConversationId,
+    ) -> Result<Result<Arc<Conversation>, Load>, ChatError> {
+        let now = self.now();
+        match self.conversations.get_mut(&id) {
+            Some(cached) if cached.conversation.has(&pending.user) => {
+                cached.used_at = now;
+                Ok(Ok(cached.conversation.clone()))
+            }
+            Some(_) => Err(ChatError::NotAMember),
+            None if pending.facts.conversation_read => Err(ChatError::ConversationNotFound),
+            None => Ok(Err(Load::Conversation(id))),
+        }
+    }
+
+    // ---- a socket's places ----
+
+    fn places(&mut self, connection: ConnectionKey) -> Option<&mut Places> {
+        Some(&mut **self.sessions.get_mut(&connection)?.places.get_or_insert_with(Box::default))
+    }
+
+    fn open(&mut self, pending: &Pending, id: ConversationId, groups_only: bool) -> Outcome {
+        let conversation = match self.own_conversation(pending, id) {
+            Ok(Ok(conversation)) => conversation,
+            Ok(Err(load)) => return Ok(Progressed::Needs(load)),
+            // What is unknown and what is another's look the same.
+            Err(_) => return Err(ChatError::NotAMember),
+        };
+        if groups_only && conversation.kind != ConversationKind::Group {
+            return Err(ChatError::NotAMember);
+        }
+        let Some(connection) = pending.asker.connection() else { return Ok(Progressed::Done(Reply::Done)) };
+        let Some(places) = self.places(connection) else { return Ok(Progressed::Done(Reply::Done)) };
+        let was_muted = places.muted.remove(&id);
+        let is_new = places.opened.insert(id);
+        if conversation.kind == ConversationKind::Group {
+            if was_muted {
+                self.rooms.join(RoomKey::Group(id), connection);
+            }
+            if is_new {
+                self.tell_opened(&pending.user, id, connection, true);
+            }
+        }
+        Ok(Progressed::Done(Reply::Done))
+    }
+
+    fn leave(&mut self, pending: &Pending, id: ConversationId) -> Outcome {
+        let Some(connection) = pending.asker.connection() else { return Ok(Progressed::Done(Reply::Done)) };
+        let is_group = match self.own_conversation(pending, id) {
+            Ok(Ok(conversation)) => conversation.kind == ConversationKind::Group,
+            Ok(Err(load)) => return Ok(Progressed::Needs(load)),
+            Err(_) => false,
+        };
+        if let Some(change) = self.typing.stop(id, &pending.user, connection) {
+            self.tell_typing(&change, Some(connection));
+        }
+        if !is_group {
+            return Ok(Progressed::Done(Reply::Done));
+        }
+        let Some(places) = self.places(connection) else { return Ok(Progressed::Done(Reply::Done)) };
+        let was_open = places.opened.remove(&id);
+        if places.muted.insert(id) {
+            self.rooms.leave(&RoomKey::Group(id), connection);
+        }
+        if was_open {
+            self.tell_opened(&pending.user, id, connection, false);
+        }
+        Ok(Progressed::Done(Reply::Done))
+    }
+
+    fn tell_opened(&self, user: &UserId, conversation: ConversationId, connection: ConnectionKey, opened: bool) {
+        let Some(user) = self.users.get(user) else { return };
+        let event = Event::GroupOpened { user: user.profile().clone(), conversation, opened };
+        self.tell_room(&RoomKey::Group(conversation), &Arc::new(Broadcast::new(event)), &[connection]);
+    }
+
+    fn join_room(&mut self, pending: &Pending, room: RoomId) -> Outcome {
+        let limit = self.options.max_rooms_per_socket;
+        let Some(connection) = pending.asker.connection() else { return Ok(Progressed::Done(Reply::Done)) };
+        let Some(places) = self.places(connection) else { return Ok(Progressed::Done(Reply::Done)) };
+        if limit > 0 && places.rooms.len() >= limit && !places.rooms.contains(&room) {
+            return Err(ChatError::TooLarge("too many rooms"));
+        }
+        if places.rooms.insert(room.clone()) {
+            self.rooms.join(RoomKey::Public(room), connection);
+        }
+        Ok(Progressed::Done(Reply::Done))
+    }
+
+    fn leave_room(&mut self, pending: &Pending, room: &RoomId) -> Outcome {
+        if let Some(connection) = pending.asker.connection()
+            && let Some(session) = self.sessions.get_mut(&connection)
+            && let Some(places) = &mut session.places
+            && places.rooms.remove(room)
+        {
+            if places.is_empty() {
+                session.places = None;
+            }
+            self.rooms.leave(&RoomKey::Public(room.clone()), connection);
+        }
+        Ok(Progressed::Done(Reply::Done))
+    }
+
+    fn set_common_chat(&mut self, pending: &Pending, joins: bool) -> Outcome {
+        if let Some(connection) = pending.asker.connection()
+            && let Some(session) = self.sessions.get_mut(&connection)
+            && session.is_in_common_chat != joins
+        {
+            session.is_in_common_chat = joins;
+            if joins {
+                self.rooms.join(RoomKey::CommonChat, connection);
+            } else {
+                self.rooms.leave(&RoomKey::CommonChat, connection);
+            }
+        }
+        Ok(Progressed::Done(Reply::Done))
+    }
+
+    // ---- typing ----
+
+    fn type_in(&mut self, pending: &Pending, id: ConversationId, active: bool) -> Outcome {
+        match self.own_conversation(pending, id)? {
+            Ok(_) => {}
+            Err(load) => return Ok(Progressed::Needs(load)),
+        }
+        let Some(connection) = pending.asker.connection() else { return Ok(Progressed::Done(Reply::Done)) };
+        let now = self.now();
+        let change = if active {
+            self.typing.start(id, &pending.user, connection, now, self.options.typing_ttl)
+        } else {
+            self.typing.stop(id, &pending.user, connection)
+        };
+        if let Some(change) = change {
+            self.tell_typing(&change, Some(connection));
+        }
+        Ok(Progressed::Done(Reply::Done))
+    }
+
+    /// Tells the other users in the conversation.
+    pub(super) fn tell_typing(&self, change: &TypingChange, typist: Option<ConnectionKey>) {
+        let Some(user) = self.users.get(&change.user) else { return };
+        let Some(cached) = self.conversations.get(&change.conversation) else { return };
+        let event = Event::Typing { user: user.profile().clone(), conversation: change.conversation, active: change.active };
+        if cached.conversation.kind == ConversationKind::Group {
+            let mut own = user.sessions.to_vec();
+            own.extend(typist.filter(|socket| !user.sessions.contains(socket)));
+            self.tell_room(&RoomKey::Group(change.conversation), &Arc::new(Broadcast::new(event)), &own);
+        } else {
+            let others = cached.conversation.participants.iter().filter(|member| **member != change.user);
+            self.tell_users(others, event);
+        }
+    }
+
+    // ---- oneself ----
+
+    fn set_status(&mut self, status: ChosenStatus) -> Outcome {
+        Ok(Progressed::Then(Box::new(move |broker, pending| {
+            let write = Write::SetStatus { user: pending.user.clone(), status };
+            match broker.store(write, Awaiting::Nothing) {
+                Ok(()) => {
+                    broker.choose_status(&pending.user, status);
+                    broker.answer(pending.asker, Ok(Reply::Done));
+                }
+                Err(refused) => broker.answer(pending.asker, Err(refused.0)),
+            }
+        })))
+    }
+
+    fn update_profile(
+        &mut self,
+        pending: &Pending,
+        full_name: Option<Option<String>>,
+        avatar: Option<Option<String>>,
+    ) -> Outcome {
+        let user = self.users.get(&pending.user).ok_or(ChatError::UserNotFound)?;
+        let mut profile = (**user.profile()).clone();
+        if let Some(full_name) = full_name {
+            profile.full_name = full_name;
+        }
+        if let Some(avatar) = avatar {
+            profile.avatar = avatar;
+        }
+        Ok(Progressed::Then(Box::new(move |broker, pending| {
+            let (full_name, avatar) = (profile.full_name.clone(), profile.avatar.clone());
+            let write = Write::UpdateProfile { user: pending.user.clone(), full_name, avatar };
+            broker.store_for(write, Awaiting::Profile { profile: Arc::new(profile), asker: pending.asker });
+        })))
+    }
+
+    /// Gives a change to the store; its asker is refused where there is no room. Returns whether it was taken.
+    pub(super) fn store_for(&mut self, write: Write, awaiting: Awaiting) -> bool {
+        let Err(refused) = self.store(write, awaiting) else { return true };
+        let (error, awaiting) = *refused;
+        if let Some(asker) = awaiting.into_asker() {
+            self.answer(asker, Err(error));
+        }
+        false
+    }
+}

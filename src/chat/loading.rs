@@ -1,0 +1,247 @@
+//! Reads that commands wait for.
+use std::sync::Arc;
+
+use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
+
+use super::server::ChatServer;
+use super::tables::{CachedConversation, Pending, SentId, SentIds, User};
+use crate::engineio::ConnectionKey;
+use crate::model::{Account, Conversation, ConversationId, File, Message, MessageId, MessageStatus, Timestamp, UserId, UserRole};
+use crate::store::{self, ClientIdRow, Membership, NewUser, Store, StoreError, Write};
+
+/// A sender's own ids are remembered for so long.
+const SENT_IDS_FOR_MS: i64 = 24 * 3_600_000;
+/// At most so many of a sender's own ids are remembered.
+pub const SENT_IDS_MAX: usize = 10_000;
+
+/// Something that is to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Load {
+    /// These users' accounts and memberships; unknown ones are made where provisioning is on.
+    Users(Vec<UserId>),
+    /// This user, made first.
+    Provision(Box<NewUser>),
+    /// A conversation.
+    Conversation(ConversationId),
+    /// The direct conversation of two users, and the second one's account.
+    Direct(UserId, UserId),
+    /// A message.
+    Message(MessageId),
+    /// Uploads by URL.
+    Uploads(Vec<String>),
+    /// The `clientMessageId`s of a sender.
+    SentIds(UserId),
+}
+
+/// What was read.
+#[derive(Debug)]
+pub enum Loaded {
+    Users(Vec<(Account, Vec<Membership>)>),
+    Conversation(Option<Conversation>),
+    Direct(Option<Conversation>, Vec<(Account, Vec<Membership>)>),
+    Message(Option<Box<Message>>),
+    Uploads(Vec<(File, UserId)>),
+    SentIds(Vec<ClientIdRow>),
+}
+
+/// Who waits for a read.
+#[derive(Debug)]
+pub enum LoadFor {
+    /// A command.
+    Command(Pending),
+    /// A client that wants to be admitted.
+    Connect(ConnectionKey),
+}
+
+impl ChatServer {
+    /// Starts a read; its waiter goes on when it is there.
+    pub(super) fn start_load(&mut self, load: Load, waiter: LoadFor, ctx: &mut Context<Self>) {
+        let store = self.store.clone();
+        let provision = self.options.auto_provision_users && matches!(waiter, LoadFor::Command(_));
+        let now = self.now();
+        let question = load.clone();
+        let read = async move { run(store, load, provision, now).await };
+        ctx.spawn(read.into_actor(self).map(move |loaded, broker, ctx| broker.on_loaded(&question, loaded, waiter, ctx)));
+    }
+
+    fn on_loaded(&mut self, load: &Load, loaded: Result<Loaded, StoreError>, waiter: LoadFor, ctx: &mut Context<Self>) {
+        match waiter {
+            LoadFor::Command(mut pending) => {
+                let outcome = match loaded {
+                    Ok(loaded) => {
+                        self.keep(load, loaded, Some(&mut pending));
+                        Ok(())
+                    }
+                    Err(_) if matches!(load, Load::SentIds(_)) => {
+                        pending.facts.sent_ids_unreadable = true;
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                };
+                self.resume(pending, outcome, ctx);
+            }
+            LoadFor::Connect(connection) => {
+                let outcome = loaded.map(|loaded| self.keep(load, loaded, None));
+                self.on_account_loaded(connection, outcome, ctx);
+            }
+        }
+    }
+
+    /// Keeps what was read, in the caches or with the command. What a cache holds already is newer than any read.
+    fn keep(&mut self, load: &Load, loaded: Loaded, pending: Option<&mut Pending>) {
+        let now = self.now();
+        match loaded {
+            Loaded::Users(users) => {
+                self.keep_users(users, now);
+                if let (Some(pending), Load::Users(asked)) = (pending, load) {
+                    pending.facts.users_read.extend(asked.iter().cloned());
+                }
+            }
+            Loaded::Conversation(conversation) => {
+                conversation.into_iter().for_each(|conversation| self.keep_conversation(conversation, now));
+                if let Some(pending) = pending {
+                    pending.facts.conversation_read = true;
+                }
+            }
+            Loaded::Direct(conversation, users) => {
+                conversation.into_iter().for_each(|conversation| self.keep_conversation(conversation, now));
+                self.keep_users(users, now);
+                if let (Some(pending), Load::Direct(_, other)) = (pending, load) {
+                    pending.facts.conversation_read = true;
+                    pending.facts.users_read.push(other.clone());
+                }
+            }
+            Loaded::Message(message) => {
+                if let Some(pending) = pending {
+                    pending.facts.message = Some(message.map(Arc::from));
+                }
+            }
+            Loaded::Uploads(uploads) => {
+                if let Some(pending) = pending {
+                    pending.facts.uploads = Some(uploads);
+                }
+            }
+            Loaded::SentIds(rows) => {
+                let Load::SentIds(sender) = load else { return };
+                let Some(user) = self.users.get_mut(sender) else { return };
+                let sent = user.sent.get_or_insert_with(Box::<SentIds>::default);
+                sent.used_at = now;
+                for ClientIdRow { client_message_id, message, request_hash } in rows {
+                    sent.by_client_id.entry(client_message_id).or_insert(SentId {
+                        message,
+                        request_hash,
+                        status: MessageStatus::Sent,
+                    });
+                }
+            }
+        }
+    }
+
+    pub(super) fn keep_users(&mut self, users: Vec<(Account, Vec<Membership>)>, now: Timestamp) {
+        for (account, memberships) in users {
+            let id = account.profile.id.clone();
+            self.users.entry(id).or_insert_with(|| User {
+                account: Arc::new(account),
+                memberships,
+                sessions: Default::default(),
+                is_announced: false,
+                sent: None,
+                used_at: now,
+            });
+        }
+    }
+
+    pub(super) fn keep_conversation(&mut self, conversation: Conversation, now: Timestamp) {
+        use crate::model::ConversationKind::Direct;
+        if conversation.kind == Direct {
+            let one = conversation.participants.first();
+            if let (Some(one), Some(other)) = (one, conversation.participants.last()) {
+                self.directs.insert(store::direct_key(one, other), conversation.id);
+            }
+        }
+        self.conversations.entry(conversation.id).or_insert_with(|| CachedConversation {
+            updated_at: conversation.updated_at,
+            handed_seq: conversation.last_seq,
+            in_flight: 0,
+            is_progress_unsaved: false,
+            used_at: now,
+            conversation: Arc::new(conversation),
+        });
+    }
+}
+
+/// Reads behind all writes that were given before.
+async fn run(store: Store, load: Load, provision: bool, now: Timestamp) -> Result<Loaded, StoreError> {
+    match load {
+        Load::Users(ids) => Ok(Loaded::Users(read_users(&store, ids, provision, now).await?)),
+        Load::Provision(user) => {
+            let id = user.id.clone();
+            store.write(Write::CreateUser(user)).await?;
+            Ok(Loaded::Users(read_users(&store, vec![id], false, now).await?))
+        }
+        Load::Conversation(id) => {
+            Ok(Loaded::Conversation(store.read_after_writes(move |conn| store::find_conversation(conn, id)).await?))
+        }
+        Load::Direct(one, other) => {
+            let (first, second) = (one, other.clone());
+            let conversation = store.read_after_writes(move |conn| store::find_direct(conn, &first, &second)).await?;
+            Ok(Loaded::Direct(conversation, read_users(&store, vec![other], provision, now).await?))
+        }
+        Load::Message(id) => {
+            let message = store.read_after_writes(move |conn| store::find_message(conn, id)).await?;
+            Ok(Loaded::Message(message.map(Box::new)))
+        }
+        Load::Uploads(urls) => Ok(Loaded::Uploads(store.read_after_writes(move |conn| store::find_uploads(conn, &urls)).await?)),
+        Load::SentIds(sender) => {
+            let since = now.plus_millis(-SENT_IDS_FOR_MS);
+            let limit = i64::try_from(SENT_IDS_MAX).unwrap_or(i64::MAX);
+            let rows = store.read_after_writes(move |conn| store::list_client_ids(conn, &sender, since, limit)).await?;
+            Ok(Loaded::SentIds(rows))
+        }
+    }
+}
+
+async fn read_users(
+    store: &Store,
+    ids: Vec<UserId>,
+    provision: bool,
+    now: Timestamp,
+) -> Result<Vec<(Account, Vec<Membership>)>, StoreError> {
+    let asked = ids.clone();
+    let mut found = store.read_after_writes(move |conn| find_users(conn, &asked)).await?;
+    if !provision {
+        return Ok(found);
+    }
+    let unknown: Vec<_> = ids.into_iter().filter(|id| found.iter().all(|(account, _)| account.profile.id != *id)).collect();
+    for id in &unknown {
+        store.write(Write::CreateUser(Box::new(bare_user(id.clone(), now)))).await?;
+    }
+    if !unknown.is_empty() {
+        found.extend(store.read_after_writes(move |conn| find_users(conn, &unknown)).await?);
+    }
+    Ok(found)
+}
+
+pub(super) fn find_users(conn: &mut store::AnyConnection, ids: &[UserId]) -> store::QueryResult<Vec<(Account, Vec<Membership>)>> {
+    let mut users = Vec::with_capacity(ids.len());
+    for id in ids {
+        if let Some(account) = store::find_account(conn, id)? {
+            users.push((account, store::load_memberships(conn, id)?));
+        }
+    }
+    Ok(users)
+}
+
+/// A user who is known by nothing but an id: accounts live elsewhere.
+fn bare_user(id: UserId, now: Timestamp) -> NewUser {
+    NewUser {
+        username: id.as_str().to_owned(),
+        id,
+        suffix_if_taken: true,
+        email: None,
+        full_name: None,
+        password_hash: None,
+        role: UserRole::User,
+        created_at: now,
+    }
+}

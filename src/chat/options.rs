@@ -1,0 +1,77 @@
+//! What the broker is told at its start: settings, and where time and ids come from.
+use std::fmt;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::config::{Delivery, PresenceScope};
+use crate::model::Timestamp;
+
+/// Settings of the broker.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `DELIVERY`
+    pub delivery: Delivery,
+    /// `PRESENCE_SCOPE`
+    pub presence_scope: PresenceScope,
+    /// `PRESENCE_EVERYONE_MAX`: above so many users online `Everyone` acts as `Contacts`.
+    pub presence_everyone_max: usize,
+    /// `PRESENCE_GRACE`
+    pub presence_grace: Duration,
+    /// `TYPING_TTL`
+    pub typing_ttl: Duration,
+    /// `CATCH_UP`
+    pub catch_up: bool,
+    /// `CATCH_UP_MAX`, messages.
+    pub catch_up_max: usize,
+    /// A page of catch-up holds at most so many bytes, as encoded.
+    pub catch_up_page_bytes: usize,
+    /// `MAX_SOCKETS_PER_USER`; 0: no limit.
+    pub max_sockets_per_user: usize,
+    /// `MAX_ROOMS_PER_SOCKET`; 0: no limit.
+    pub max_rooms_per_socket: usize,
+    /// `MAX_MESSAGE_LENGTH`, Unicode scalar values; 0: no limit of its own.
+    pub max_message_length: usize,
+    /// `AUTO_PROVISION_USERS`
+    pub auto_provision_users: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            delivery: Delivery::Live,
+            presence_scope: PresenceScope::Everyone,
+            presence_everyone_max: 1_000,
+            presence_grace: Duration::from_secs(5),
+            typing_ttl: Duration::from_secs(30),
+            catch_up: true,
+            catch_up_max: 5_000,
+            catch_up_page_bytes: 256 * 1024,
+            max_sockets_per_user: 50,
+            max_rooms_per_socket: 1_000,
+            max_message_length: 0,
+            auto_provision_users: false,
+        }
+    }
+}
+
+/// Where time and ids come from; tests give their own, so that they are exact.
+pub struct Sources {
+    /// The wall clock.
+    pub clock: Box<dyn FnMut() -> Timestamp + Send>,
+    /// New, unguessable UUIDs that sort by the time of their making.
+    pub ids: Box<dyn FnMut() -> Uuid + Send>,
+}
+
+impl Sources {
+    /// The machine's clock and random UUIDv7.
+    pub fn system() -> Self {
+        Self { clock: Box::new(Timestamp::now), ids: Box::new(Uuid::now_v7) }
+    }
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Sources")
+    }
+}

@@ -1,0 +1,295 @@
+//! What HTTP asks the broker beside commands: who is here, and whom a token proves.
+use std::sync::Arc;
+
+use actix::{ActorFutureExt as _, Context, Handler, Message, ResponseActFuture, WrapFuture as _};
+
+use super::ports::{Notice, RefusedConnect};
+use super::server::ChatServer;
+use crate::auth::Claims;
+use crate::engineio::ConnectionKey;
+use crate::model::{Account, ChosenStatus, SocketId, Timestamp, UserId};
+use crate::store::{self, Store, StoreError, Write};
+
+/// Asks whom a verified token proves: revocation, a disabled account and provisioning as for sockets.
+#[derive(Message, Debug)]
+#[rtype(result = "Result<Arc<Account>, AuthenticateError>")]
+pub struct Authenticate {
+    /// What the token says.
+    pub claims: Box<Claims>,
+}
+
+/// Why a verified token proves nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthenticateError {
+    /// For good.
+    Refused(RefusedConnect),
+    /// The store is away: trying again may help.
+    Unavailable,
+}
+
+/// Asks who is online, as far as `asker` may see it.
+#[derive(Message, Debug)]
+#[rtype(result = "Vec<(Arc<Account>, UserPresence)>")]
+pub struct OnlineUsers {
+    /// Who wants to know.
+    pub asker: UserId,
+}
+
+/// Asks for the presence of some users, as far as `asker` may see it. Answered in their order.
+#[derive(Message, Debug)]
+#[rtype(result = "Vec<UserPresence>")]
+pub struct PresenceOf {
+    /// Who wants to know.
+    pub asker: UserId,
+    /// Of whom.
+    pub users: Vec<UserId>,
+}
+
+/// One user's presence, for somebody's eyes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserPresence {
+    /// Whether a socket is there, and the user does not appear offline.
+    pub is_online: bool,
+    /// What to show: `Offline` for all who are not online.
+    pub status: ChosenStatus,
+    /// When the last socket closed, where that is known here and newer than what is stored.
+    pub last_seen: Option<Timestamp>,
+}
+
+/// Asks for the public ids of a user's sockets.
+#[derive(Message, Debug)]
+#[rtype(result = "Vec<SocketId>")]
+pub struct SocketsOf {
+    /// Whose.
+    pub user: UserId,
+}
+
+/// Asks for the figures of `/api/socket/health`. Also the probe that the broker still works.
+#[derive(Message, Debug)]
+#[rtype(result = "(usize, usize)")]
+pub struct Health;
+
+/// Asks for the broker's figures.
+#[derive(Message, Debug)]
+#[rtype(result = "BrokerStats")]
+pub struct Stats;
+
+/// The broker's figures, counted since its start where they are totals.
+#[derive(Debug, Clone, Default)]
+pub struct BrokerStats {
+    /// Admitted sockets.
+    pub sockets: usize,
+    /// Users who were announced as online.
+    pub online_users: usize,
+    /// Users whose account is at hand.
+    pub cached_users: usize,
+    /// Rooms with somebody in them.
+    pub rooms: usize,
+    /// Conversations at hand.
+    pub conversations: usize,
+    /// Messages that are being stored.
+    pub in_flight: usize,
+    /// Requests so far.
+    pub requests: u64,
+    /// Messages admitted so far.
+    pub messages: u64,
+    /// Requests refused so far.
+    pub refused: u64,
+    /// Commands that panicked so far.
+    pub panics: u64,
+}
+
+/// Revokes tokens: those of a login or a single one (`key`), or, after a password change, all of a user's but `kept_login`'s.
+/// Open sockets of such tokens are put out.
+#[derive(Message, Debug)]
+#[rtype(result = "Result<(), StoreError>")]
+pub enum RevokeTokens {
+    /// A login's tokens, or one token by its fingerprint in hex.
+    Key { user: UserId, key: String, until: Timestamp },
+    /// All but those of one login; the new password comes with it.
+    Password { user: UserId, password_hash: String, kept_login: Option<String> },
+}
+
+/// The server stops: nobody is let in, nothing is begun. Answered when what is only known here was given to the store.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Drain;
+
+impl Handler<Authenticate> for ChatServer {
+    type Result = ResponseActFuture<Self, Result<Arc<Account>, AuthenticateError>>;
+
+    fn handle(&mut self, message: Authenticate, _: &mut Context<Self>) -> Self::Result {
+        let Authenticate { claims } = message;
+        let new_user =
+            self.options.auto_provision_users.then(|| Box::new(super::connecting::provisioned_user(&claims, self.now())));
+        let is_known = self.users.contains_key(&claims.user);
+        let (store, user) = (self.store.clone(), claims.user.clone());
+        let read = async move { if is_known { Ok(None) } else { read_account(store, user, new_user).await.map(Some) } };
+        Box::pin(read.into_actor(self).map(move |found, broker, _| {
+            match found {
+                Ok(Some(found)) => {
+                    let now = broker.now();
+                    broker.keep_users(found, now);
+                }
+                Ok(None) => {}
+                Err(_) => return Err(AuthenticateError::Unavailable),
+            }
+            broker.check(&claims).map_err(AuthenticateError::Refused)?;
+            let user = broker.users.get(&claims.user);
+            user.map(|user| user.account.clone()).ok_or(AuthenticateError::Refused(RefusedConnect::UserNotFound))
+        }))
+    }
+}
+
+type Found = Vec<(Account, Vec<store::Membership>)>;
+
+async fn read_account(store: Store, user: UserId, new_user: Option<Box<store::NewUser>>) -> Result<Found, StoreError> {
+    let asked = [user.clone()];
+    let found = store.read_after_writes(move |conn| super::loading::find_users(conn, &asked)).await?;
+    match new_user {
+        Some(new_user) if found.is_empty() && user.as_str() != super::connecting::MODEL_USER => {
+            store.write(Write::CreateUser(new_user)).await?;
+            store.read_after_writes(move |conn| super::loading::find_users(conn, &[user])).await
+        }
+        _ => Ok(found),
+    }
+}
+
+impl ChatServer {
+    fn presence_of(&self, asker: &UserId, id: &UserId) -> UserPresence {
+        let Some(user) = self.users.get(id) else {
+            return UserPresence { is_online: false, status: ChosenStatus::Offline, last_seen: None };
+        };
+        let status = user.account.status;
+        let is_shown = id == asker || status != ChosenStatus::Offline;
+        let is_online = !user.sessions.is_empty() && is_shown;
+        UserPresence {
+            is_online,
+            status: if is_online { status } else { ChosenStatus::Offline },
+            last_seen: user.account.last_seen,
+        }
+    }
+
+    /// Puts out the open sockets of a user for which `is_revoked` holds.
+    fn put_out(&mut self, user: &UserId, is_revoked: impl Fn(&str) -> bool) {
+        let sockets: Vec<ConnectionKey> = self.sockets_of(user).to_vec();
+        for socket in sockets {
+            if self.sessions.get(&socket).is_some_and(|session| is_revoked(&session.token_key)) {
+                self.tell(socket, Notice::Kick { code: "INVALID_TOKEN" });
+            }
+        }
+    }
+}
+
+impl Handler<OnlineUsers> for ChatServer {
+    type Result = Vec<(Arc<Account>, UserPresence)>;
+
+    fn handle(&mut self, message: OnlineUsers, _: &mut Context<Self>) -> Self::Result {
+        let contacts = self.is_scope_contacts().then(|| self.contacts_of(&message.asker));
+        let mut online: Vec<_> = self
+            .users
+            .values()
+            .filter(|user| contacts.as_ref().is_none_or(|contacts| contacts.contains(&user.account.profile.id)))
+            .map(|user| (user.account.clone(), self.presence_of(&message.asker, &user.account.profile.id)))
+            .filter(|(_, presence)| presence.is_online)
+            .collect();
+        online.sort_by(|(one, _), (other, _)| one.profile.username.cmp(&other.profile.username));
+        online
+    }
+}
+
+impl Handler<PresenceOf> for ChatServer {
+    type Result = Vec<UserPresence>;
+
+    fn handle(&mut self, message: PresenceOf, _: &mut Context<Self>) -> Self::Result {
+        message.users.iter().map(|user| self.presence_of(&message.asker, user)).collect()
+    }
+}
+
+impl Handler<SocketsOf> for ChatServer {
+    type Result = Vec<SocketId>;
+
+    fn handle(&mut self, message: SocketsOf, _: &mut Context<Self>) -> Self::Result {
+        self.socket_ids_of(&message.user)
+    }
+}
+
+impl Handler<Health> for ChatServer {
+    type Result = actix::MessageResult<Health>;
+
+    fn handle(&mut self, _: Health, _: &mut Context<Self>) -> Self::Result {
+        actix::MessageResult((self.sessions.len(), self.rooms.count()))
+    }
+}
+
+impl Handler<Stats> for ChatServer {
+    type Result = actix::MessageResult<Stats>;
+
+    fn handle(&mut self, _: Stats, _: &mut Context<Self>) -> Self::Result {
+        actix::MessageResult(BrokerStats {
+            sockets: self.sessions.len(),
+            online_users: self.online,
+            cached_users: self.users.len(),
+            rooms: self.rooms.count(),
+            conversations: self.conversations.len(),
+            in_flight: self.in_flight.len(),
+            requests: self.counters.requests,
+            messages: self.counters.messages,
+            refused: self.counters.refused,
+            panics: self.counters.panics,
+        })
+    }
+}
+
+impl Handler<RevokeTokens> for ChatServer {
+    type Result = ResponseActFuture<Self, Result<(), StoreError>>;
+
+    fn handle(&mut self, message: RevokeTokens, _: &mut Context<Self>) -> Self::Result {
+        let now = self.now();
+        let write = match &message {
+            RevokeTokens::Key { key, until, .. } => Write::RevokeToken { key: key.clone(), until: *until },
+            RevokeTokens::Password { user, password_hash, kept_login } => Write::SetPassword {
+                user: user.clone(),
+                password_hash: password_hash.clone(),
+                valid_from: now,
+                kept_login: kept_login.clone(),
+            },
+        };
+        let store = self.store.clone();
+        let stored = async move { store.write(write).await };
+        Box::pin(stored.into_actor(self).map(move |outcome, broker, _| {
+            outcome?;
+            match message {
+                RevokeTokens::Key { user, key, until } => {
+                    broker.put_out(&user, |token| token == key);
+                    broker.revocations.revoke(&key, until);
+                }
+                RevokeTokens::Password { user, kept_login, .. } => {
+                    if let Some(entry) = broker.users.get_mut(&user) {
+                        let mut account = (*entry.account).clone();
+                        account.tokens_valid_from = Some(now);
+                        account.kept_login.clone_from(&kept_login);
+                        entry.account = Arc::new(account);
+                    }
+                    broker.put_out(&user, |token| kept_login.as_deref() != Some(token));
+                }
+            }
+            Ok(())
+        }))
+    }
+}
+
+impl Handler<Drain> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, _: Drain, _: &mut Context<Self>) {
+        self.is_draining = true;
+        let online: Vec<UserId> =
+            self.users.values().filter(|user| !user.sessions.is_empty()).map(|user| user.account.profile.id.clone()).collect();
+        let now = self.now();
+        for user in online {
+            self.progress.saw_last(&user, now);
+        }
+        self.save_progress();
+    }
+}

@@ -1,0 +1,110 @@
+//! Reading, editing and deleting messages.
+use std::sync::Arc;
+
+use super::event::Event;
+use super::executing::Outcome;
+use super::loading::Load;
+use super::server::{ChatServer, Progressed};
+use super::stored::Awaiting;
+use super::tables::Pending;
+use super::{ChatError, Command, Reply};
+use crate::model::{Message, MessageId, Place, Timestamp, UserId};
+use crate::store::Write;
+
+impl ChatServer {
+    /// The message that a command is about, once it is stored and read.
+    ///
+    /// `Ok(Err(_))`: the command waits for that.
+    fn message_of(&self, pending: &Pending, id: MessageId) -> Result<Result<Arc<Message>, Progressed>, ChatError> {
+        if self.in_flight.contains_key(&id) {
+            return Ok(Err(Progressed::Then(Box::new(move |broker, pending| broker.wait_behind(id, pending)))));
+        }
+        match &pending.facts.message {
+            None => Ok(Err(Progressed::Needs(Load::Message(id)))),
+            Some(Some(message)) if message.deleted_at.is_none() => Ok(Ok(message.clone())),
+            Some(_) => Err(ChatError::MessageNotFound),
+        }
+    }
+
+    pub(super) fn mark_read(&mut self, pending: &Pending, id: MessageId) -> Outcome {
+        let message = match self.message_of(pending, id)? {
+            Ok(message) => message,
+            Err(waits) => return Ok(waits),
+        };
+        let Place::Conversation(conversation) = message.place else { return Err(ChatError::Forbidden) };
+        if let Err(load) = self.own_conversation(pending, conversation)? {
+            return Ok(Progressed::Needs(load));
+        }
+        let reader = pending.user.clone();
+        let is_known = message.read_by.iter().any(|mark| mark.user == reader);
+        if message.sender.id == reader || is_known || self.reading.contains(&(id, reader.clone())) {
+            return Ok(Progressed::Done(Reply::Done));
+        }
+        let read_at = self.now();
+        Ok(Progressed::Then(Box::new(move |broker, pending| {
+            let write = Write::MarkRead { message: id, conversation, reader: reader.clone(), read_at };
+            let being_read = (id, reader.clone());
+            if broker.store_for(write, Awaiting::Read { message, reader, read_at, asker: pending.asker }) {
+                broker.reading.insert(being_read);
+            }
+        })))
+    }
+
+    pub(super) fn reading_ended(&mut self, message: &Message, reader: &UserId) {
+        self.reading.remove(&(message.id, reader.clone()));
+    }
+
+    /// Tells the author's devices.
+    pub(super) fn tell_read(&self, message: &Message, reader: UserId, read_at: Timestamp) {
+        let Place::Conversation(conversation) = message.place else { return };
+        let event = Event::Read { message: message.id, conversation, user: reader, read_at };
+        self.tell_users([&message.sender.id], event);
+    }
+
+    pub(super) fn change_message(&mut self, pending: &Pending) -> Outcome {
+        let (id, content) = match &pending.command {
+            Command::EditMessage { message, content } => (*message, Some(content.clone())),
+            Command::DeleteMessage { message } => (*message, None),
+            _ => return Err(ChatError::Internal),
+        };
+        let message = match self.message_of(pending, id)? {
+            Ok(message) => message,
+            Err(waits) => return Ok(waits),
+        };
+        if message.sender.id != pending.user {
+            return Err(ChatError::Forbidden);
+        }
+        if let Place::Conversation(conversation) = message.place
+            && let Err(load) = self.own_conversation(pending, conversation)?
+        {
+            return Ok(Progressed::Needs(load));
+        }
+        let has_files = message.file.is_some() || !message.attachments.is_empty();
+        if content.as_ref().is_some_and(|content| content.is_empty() && !has_files) {
+            return Err(ChatError::InvalidPayload { field: "content" });
+        }
+        let limit = self.options.max_message_length;
+        if limit > 0 && content.as_ref().is_some_and(|content| content.chars().count() > limit) {
+            return Err(ChatError::TooLarge("the text is too long"));
+        }
+        let changed_at = self.next_time_in(&message.place);
+        let mut changed = (*message).clone();
+        changed.updated_at = changed_at;
+        let write = match content {
+            Some(content) => {
+                changed.content.clone_from(&content);
+                Write::EditMessage { message: id, content, updated_at: changed_at }
+            }
+            None => {
+                changed.content.clear();
+                changed.file = None;
+                changed.attachments.clear();
+                changed.deleted_at = Some(changed_at);
+                Write::DeleteMessage { message: id, deleted_at: changed_at }
+            }
+        };
+        Ok(Progressed::Then(Box::new(move |broker, pending| {
+            broker.store_for(write, Awaiting::Changed { message: Arc::new(changed), asker: pending.asker });
+        })))
+    }
+}

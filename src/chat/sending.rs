@@ -1,0 +1,501 @@
+//! Messages: from the request to their handing out.
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
+use smallvec::SmallVec;
+
+use super::broadcast::Broadcast;
+use super::event::Event;
+use super::executing::Outcome;
+use super::loading::{Load, SENT_IDS_MAX};
+use super::ports::Notice;
+use super::rooms::RoomKey;
+use super::server::{ChatServer, Progressed};
+use super::stored::Awaiting;
+use super::tables::{Asker, CachedConversation, Pending, SentId};
+use super::{ChatError, Command, Draft, Reply};
+use crate::config::Delivery;
+use crate::engineio::{ConnectionKey, Seat};
+use crate::model::{
+    Conversation, ConversationId, ConversationKind, File, Message, MessageId, MessageStatus, Place, Profile, Role, Timestamp,
+    UserId, digest,
+};
+use crate::store::{self, NewMessage, Write};
+
+/// At most so many ids of sends that were not stored are remembered.
+const FAILED_MAX: usize = 10_000;
+
+/// An admitted message that is being stored.
+#[derive(Debug)]
+pub struct InFlight {
+    pub message: Arc<Message>,
+    pub audience: Audience,
+    pub asker: Asker,
+    /// Whether recipients have it already.
+    pub is_handed: bool,
+    /// Whether a live socket of a recipient has been handed it.
+    pub is_delivered: bool,
+    /// Who was told: the rooms' lists as they were then, and single sockets.
+    pub handed_lists: SmallVec<[(u16, Arc<Vec<Seat>>); 2]>,
+    pub handed_sockets: SmallVec<[ConnectionKey; 4]>,
+    /// Users who had it from an earlier try that was not stored.
+    pub spared: HashSet<UserId>,
+    /// Commands about it, and repeats of it, that wait until it is stored.
+    pub waiters: Vec<Pending>,
+}
+
+/// Who a message is for.
+#[derive(Debug, Clone)]
+pub enum Audience {
+    /// The users of a direct conversation or one with the model.
+    Pair { kind: ConversationKind, recipient: Arc<Profile> },
+    /// A group's unmuted sockets.
+    Group(ConversationId),
+    /// A public room or the common chat; the room's id as the sender wrote it.
+    Room { key: RoomKey, shown_as: Box<str> },
+}
+
+impl Audience {
+    fn event(&self, message: Arc<Message>) -> Event {
+        match self {
+            Self::Pair { kind, recipient, .. } => Event::Message { message, kind: *kind, recipient: Some(recipient.clone()) },
+            Self::Group(_) => Event::Message { message, kind: ConversationKind::Group, recipient: None },
+            Self::Room { shown_as, .. } => Event::RoomMessage { message, shown_as: shown_as.clone() },
+        }
+    }
+}
+
+/// Sends that were handed out and then not stored, and who had seen them: a retry goes to the others.
+#[derive(Debug, Default)]
+pub struct FailedSends {
+    seen_by: HashMap<MessageId, HashSet<UserId>>,
+    order: VecDeque<(Timestamp, MessageId)>,
+}
+
+impl FailedSends {
+    /// Remembers who saw it.
+    pub fn insert(&mut self, message: MessageId, seen_by: HashSet<UserId>, now: Timestamp) {
+        self.seen_by.entry(message).or_default().extend(seen_by);
+        self.order.push_back((now, message));
+        while self.order.len() > FAILED_MAX {
+            self.order.pop_front().map(|(_, oldest)| self.seen_by.remove(&oldest));
+        }
+    }
+
+    /// Who saw an earlier try.
+    pub fn take(&mut self, message: MessageId) -> HashSet<UserId> {
+        self.seen_by.remove(&message).unwrap_or_default()
+    }
+
+    /// Forgets what is older.
+    pub fn forget_before(&mut self, then: Timestamp) {
+        while self.order.front().is_some_and(|(at, _)| *at < then) {
+            self.order.pop_front().map(|(_, oldest)| self.seen_by.remove(&oldest));
+        }
+    }
+}
+
+/// What is known of a target once it may be sent to.
+struct Target {
+    place: Place,
+    audience: Audience,
+    /// A direct conversation that has to be made first.
+    new_conversation: Option<Arc<Conversation>>,
+}
+
+impl ChatServer {
+    /// Checks a send and admits it.
+    pub(super) fn send(&mut self, pending: &mut Pending) -> Outcome {
+        let Some(draft) = pending.command.draft() else { return Err(ChatError::Internal) };
+        check_draft(draft, self.options.max_message_length)?;
+        let target = match self.target(pending)? {
+            Ok(target) => target,
+            Err(load) => return Ok(Progressed::Needs(load)),
+        };
+        let Some(draft) = pending.command.draft() else { return Err(ChatError::Internal) };
+        let request_hash = draft.client_message_id.is_some().then(|| request_hash(&pending.command));
+        if let Some(client_id) = draft.client_message_id.clone()
+            && let Some(outcome) = self.repeat(pending, &client_id, request_hash)?
+        {
+            return Ok(outcome);
+        }
+        let Some(draft) = pending.command.draft() else { return Err(ChatError::Internal) };
+        let urls: Vec<String> = draft.file_url.iter().chain(&draft.attachment_urls).cloned().collect();
+        if !urls.is_empty() && pending.facts.uploads.is_none() {
+            return Ok(Progressed::Needs(Load::Uploads(urls)));
+        }
+        let uploads = pending.facts.uploads.as_deref().unwrap_or_default();
+        let mut files = urls.iter().map(|url| own_upload(url, uploads, &pending.user));
+        let file = if draft.file_url.is_some() { files.next().transpose()? } else { None };
+        let attachments = files.collect::<Result<Vec<_>, _>>()?;
+        if !self.store.has_room() {
+            return Err(ChatError::StorageUnavailable);
+        }
+        Ok(Progressed::Then(Box::new(move |broker, pending| broker.admit(pending, target, file, attachments, request_hash))))
+    }
+
+    /// Where a send goes, if its sender may send there. `Ok(Err(load))`: something must be read first.
+    fn target(&mut self, pending: &Pending) -> Result<Result<Target, Load>, ChatError> {
+        let target = match &pending.command {
+            Command::SendToRoom { room, shown_as, .. } => Target {
+                place: Place::Room(room.clone()),
+                audience: Audience::Room { key: RoomKey::Public(room.clone()), shown_as: shown_as.clone() },
+                new_conversation: None,
+            },
+            Command::SendToCommonChat { .. } => Target {
+                place: Place::CommonChat,
+                audience: Audience::Room { key: RoomKey::CommonChat, shown_as: "".into() },
+                new_conversation: None,
+            },
+            Command::SendDirect { recipient, .. } => return self.direct_target(pending, recipient),
+            Command::SendToConversation { conversation, .. } => match self.own_conversation(pending, *conversation) {
+                Ok(Ok(conversation)) => match self.conversation_target(pending, &conversation) {
+                    Ok(target) => target,
+                    Err(load) => return Ok(Err(load)),
+                },
+                Ok(Err(load)) => return Ok(Err(load)),
+                Err(error) => return Err(error),
+            },
+            _ => return Err(ChatError::Internal),
+        };
+        Ok(Ok(target))
+    }
+
+    fn conversation_target(&mut self, pending: &Pending, conversation: &Conversation) -> Result<Target, Load> {
+        let place = Place::Conversation(conversation.id);
+        if conversation.kind == ConversationKind::Group {
+            return Ok(Target { place, audience: Audience::Group(conversation.id), new_conversation: None });
+        }
+        let other = conversation.other_than(&pending.user);
+        let Some(recipient) = self.users.get(other) else { return Err(Load::Users(vec![other.clone()])) };
+        let recipient = recipient.profile().clone();
+        let audience = Audience::Pair { kind: conversation.kind, recipient };
+        Ok(Target { place, audience, new_conversation: None })
+    }
+
+    fn direct_target(&mut self, pending: &Pending, recipient: &UserId) -> Result<Result<Target, Load>, ChatError> {
+        let read_both = || Ok(Err(Load::Direct(pending.user.clone(), recipient.clone())));
+        let Some(other) = self.users.get(recipient) else {
+            return if pending.facts.users_read.contains(recipient) { Err(ChatError::UserNotFound) } else { read_both() };
+        };
+        let recipient_profile = other.profile().clone();
+        let known = self.directs.get(&store::direct_key(&pending.user, recipient)).copied();
+        let id = match known {
+            Some(id) => id,
+            None if !pending.facts.conversation_read => return read_both(),
+            None => ConversationId::from_uuid(self.new_id()),
+        };
+        let new_conversation = known.is_none().then(|| Arc::new(new_direct(id, &pending.user, recipient, self.now())));
+        let audience = Audience::Pair { kind: ConversationKind::Direct, recipient: recipient_profile };
+        Ok(Ok(Target { place: Place::Conversation(id), audience, new_conversation }))
+    }
+
+    /// What becomes of a send whose `clientMessageId` was used before; `None`: it was not.
+    fn repeat(
+        &mut self,
+        pending: &Pending,
+        client_id: &str,
+        request_hash: Option<[u8; 32]>,
+    ) -> Result<Option<Progressed>, ChatError> {
+        let id = MessageId::of_client_id(&pending.user, client_id);
+        if self.in_flight.contains_key(&id) {
+            return Ok(Some(Progressed::Then(Box::new(move |broker, pending| broker.wait_behind(id, pending)))));
+        }
+        let now = self.now();
+        let user = self.users.get_mut(&pending.user).ok_or(ChatError::UserNotFound)?;
+        let Some(sent) = &mut user.sent else {
+            let unreadable = pending.facts.sent_ids_unreadable;
+            return Ok((!unreadable).then(|| Progressed::Needs(Load::SentIds(pending.user.clone()))));
+        };
+        sent.used_at = now;
+        let Some(first) = sent.by_client_id.get(client_id) else { return Ok(None) };
+        if first.request_hash.is_some() && first.request_hash != request_hash {
+            return Err(ChatError::Conflict("This clientMessageId was used for another message"));
+        }
+        match &pending.facts.message {
+            None => Ok(Some(Progressed::Needs(Load::Message(first.message)))),
+            Some(Some(message)) => {
+                let mut message = (**message).clone();
+                message.status = message.status.max(first.status);
+                let status = message.status.min(MessageStatus::Delivered);
+                Ok(Some(Progressed::Done(Reply::Sent { message: Arc::new(message), status })))
+            }
+            Some(None) => Ok(None),
+        }
+    }
+
+    /// Has a command wait until a message is stored.
+    pub(super) fn wait_behind(&mut self, message: MessageId, pending: Pending) {
+        match self.in_flight.get_mut(&message) {
+            Some(in_flight) => in_flight.waiters.push(pending),
+            None => self.answer(pending.asker, Err(ChatError::MessageNotFound)),
+        }
+    }
+
+    /// Admits a message: from here on it has its id, its place in the order and its position.
+    fn admit(
+        &mut self,
+        pending: Pending,
+        target: Target,
+        file: Option<File>,
+        attachments: Vec<File>,
+        request_hash: Option<[u8; 32]>,
+    ) {
+        let Pending { user, asker, command, facts } = pending;
+        let Target { place, audience, new_conversation } = target;
+        let Some(draft) = command.into_draft() else { return self.answer(asker, Err(ChatError::Internal)) };
+        let Some(sender) = self.users.get(&user).map(|user| user.profile().clone()) else {
+            return self.answer(asker, Err(ChatError::UserNotFound));
+        };
+        if let Some(conversation) = &new_conversation
+            && let Err(error) = self.make_direct(conversation)
+        {
+            return self.answer(asker, Err(error));
+        }
+        let id = match &draft.client_message_id {
+            Some(client_id) => MessageId::of_client_id(&user, client_id),
+            None => MessageId::from_uuid(self.new_id()),
+        };
+        let created_at = self.next_time_in(&place);
+        let file_type = file.as_ref().map(|file| file.message_type.clone());
+        let message = Message {
+            id,
+            place,
+            seq: 0,
+            position: self.position + 1,
+            sender,
+            role: Role::User,
+            content: draft.content,
+            message_type: draft.message_type.or(file_type).unwrap_or_else(|| "text".to_owned()),
+            file,
+            attachments,
+            listing_id: draft.listing_id,
+            client_message_id: draft.client_message_id,
+            status: MessageStatus::Sent,
+            read_by: Vec::new(),
+            created_at,
+            updated_at: created_at,
+            deleted_at: None,
+        };
+        let message = Arc::new(message);
+        let write = Write::Message(Box::new(NewMessage { message: message.clone(), request_hash, sent_by: None }));
+        if let Err(refused) = self.store(write, Awaiting::Message(id)) {
+            return self.answer(asker, Err(refused.0));
+        }
+        self.position += 1;
+        self.counters.messages += 1;
+        if let Some(cached) = self.cached(&message.place) {
+            cached.in_flight += 1;
+        }
+        self.stop_typing(&message, &asker);
+        self.remember_sent(&user, &message, request_hash);
+        let spared = self.failed.take(id);
+        let in_flight = InFlight {
+            message,
+            audience,
+            asker,
+            is_handed: false,
+            is_delivered: false,
+            handed_lists: SmallVec::new(),
+            handed_sockets: SmallVec::new(),
+            spared,
+            waiters: Vec::new(),
+        };
+        self.in_flight.insert(id, in_flight);
+        let is_live = self.options.delivery == Delivery::Live && !self.store.is_failing();
+        if is_live && self.unhanded.is_empty() && !facts.sent_ids_unreadable {
+            self.hand_out(id);
+        } else {
+            self.unhanded.push_back(id);
+        }
+    }
+
+    fn stop_typing(&mut self, message: &Message, asker: &Asker) {
+        if let (Place::Conversation(conversation), Some(connection)) = (&message.place, asker.connection())
+            && let Some(change) = self.typing.stop(*conversation, &message.sender.id, connection)
+        {
+            self.tell_typing(&change, Some(connection));
+        }
+    }
+
+    fn remember_sent(&mut self, user: &UserId, message: &Message, request_hash: Option<[u8; 32]>) {
+        let Some(client_id) = &message.client_message_id else { return };
+        let Some(sent) = self.users.get_mut(user).and_then(|user| user.sent.as_mut()) else { return };
+        if sent.by_client_id.len() >= SENT_IDS_MAX {
+            // Older ones are caught by the index.
+            sent.by_client_id.clear();
+        }
+        let first = SentId { message: message.id, request_hash, status: MessageStatus::Sent };
+        sent.by_client_id.insert(client_id.clone(), first);
+    }
+
+    /// Stores and opens a direct conversation that did not exist.
+    pub(super) fn make_direct(&mut self, conversation: &Arc<Conversation>) -> Result<(), ChatError> {
+        let write = Write::CreateConversation { conversation: conversation.clone(), joined_position: self.position };
+        self.store(write, Awaiting::DirectMade(conversation.id)).map_err(|refused| refused.0)?;
+        let cached = CachedConversation {
+            updated_at: conversation.updated_at,
+            handed_seq: 0,
+            in_flight: 0,
+            is_progress_unsaved: false,
+            used_at: conversation.created_at,
+            conversation: conversation.clone(),
+        };
+        self.conversations.insert(conversation.id, cached);
+        if let (Some(one), Some(other)) = (conversation.participants.first(), conversation.participants.last()) {
+            self.directs.insert(store::direct_key(one, other), conversation.id);
+        }
+        self.join_members(conversation, &conversation.participants);
+        self.tell_users(&conversation.participants, Event::ConversationChanged(conversation.clone()));
+        Ok(())
+    }
+
+    /// The conversation of a place, where it is one and at hand.
+    pub(super) fn cached(&mut self, place: &Place) -> Option<&mut CachedConversation> {
+        let Place::Conversation(id) = place else { return None };
+        self.conversations.get_mut(id)
+    }
+
+    /// The time of the next change in a place: it rises strictly within a conversation.
+    pub(super) fn next_time_in(&mut self, place: &Place) -> Timestamp {
+        let now = self.now();
+        let Some(cached) = self.cached(place) else { return now };
+        cached.updated_at = now.max(cached.updated_at.plus_millis(1));
+        cached.used_at = now;
+        cached.updated_at
+    }
+
+    // ---- handing out ----
+
+    /// Hands a message to everybody it is for. The sender's own copy is held where its front end takes it for the ack.
+    pub(super) fn hand_out(&mut self, id: MessageId) {
+        let Some(mut in_flight) = self.in_flight.remove(&id) else { return };
+        let sender = in_flight.message.sender.id.clone();
+        let own = in_flight.asker.connection();
+        let is_held = matches!(in_flight.asker, Asker::Session { held_copy: true, .. });
+        let mut except: SmallVec<[ConnectionKey; 4]> = SmallVec::new();
+        except.extend(own.filter(|_| is_held));
+        except.extend(in_flight.spared.iter().flat_map(|user| self.sockets_of(user)).copied());
+
+        let recipients = self.recipients(&in_flight.audience, &sender, own, &except);
+        in_flight.is_delivered = recipients.reaches_others;
+        if recipients.reaches_others {
+            let mut message = (*in_flight.message).clone();
+            message.status = MessageStatus::Delivered;
+            in_flight.message = Arc::new(message);
+        }
+        let event = Arc::new(Broadcast::new(in_flight.audience.event(in_flight.message.clone())));
+        if let Some(room) = &recipients.room {
+            if let Some(room) = self.rooms.find(room) {
+                in_flight.handed_lists = room.lists().map(|(worker, list)| (worker, list.clone())).collect();
+            }
+            self.tell_room(room, &event, &except);
+        }
+        if !recipients.sockets.is_empty() {
+            self.tell_few(recipients.sockets.iter().copied(), &event);
+        }
+        in_flight.handed_sockets = recipients.sockets;
+        if let Some(own) = own.filter(|_| is_held) {
+            self.tell(own, Notice::Hold(event));
+        }
+        in_flight.is_handed = true;
+        self.in_flight.insert(id, in_flight);
+    }
+
+    fn recipients(
+        &self,
+        audience: &Audience,
+        sender: &UserId,
+        own: Option<ConnectionKey>,
+        except: &[ConnectionKey],
+    ) -> Recipients {
+        match audience {
+            Audience::Room { key, .. } => Recipients { room: Some(key.clone()), sockets: SmallVec::new(), reaches_others: false },
+            Audience::Group(id) => {
+                let key = RoomKey::Group(*id);
+                let reaches_others = self.rooms.find(&key).is_some_and(|room| {
+                    room.connections().any(|socket| self.receives(socket, |words| words.group_message, sender))
+                });
+                Recipients { room: Some(key), sockets: SmallVec::new(), reaches_others }
+            }
+            Audience::Pair { recipient, .. } => {
+                let theirs = self.sockets_of(&recipient.id);
+                let mut sockets: SmallVec<[ConnectionKey; 4]> = theirs.iter().copied().collect();
+                if recipient.id != *sender {
+                    sockets.extend(self.sockets_of(sender).iter().copied());
+                }
+                sockets.retain(|socket| Some(*socket) != own && !except.contains(socket));
+                let reaches_others = theirs.iter().any(|socket| self.receives(*socket, |words| words.direct_message, sender));
+                Recipients { room: None, sockets, reaches_others }
+            }
+        }
+    }
+
+    /// Whether a socket is another user's and can show what is sent.
+    fn receives(&self, socket: ConnectionKey, has_words: impl Fn(&super::Words) -> bool, sender: &UserId) -> bool {
+        self.sessions
+            .get(&socket)
+            .is_some_and(|session| session.user != *sender && has_words(&session.words) && !session.words.unproven)
+    }
+}
+
+struct Recipients {
+    room: Option<RoomKey>,
+    sockets: SmallVec<[ConnectionKey; 4]>,
+    reaches_others: bool,
+}
+
+fn check_draft(draft: &Draft, max_length: usize) -> Result<(), ChatError> {
+    if draft.content.is_empty() && draft.file_url.is_none() && draft.attachment_urls.is_empty() {
+        return Err(ChatError::InvalidPayload { field: "content" });
+    }
+    if max_length > 0 && draft.content.chars().count() > max_length {
+        return Err(ChatError::TooLarge("the text is too long"));
+    }
+    Ok(())
+}
+
+fn own_upload(url: &str, uploads: &[(File, UserId)], user: &UserId) -> Result<File, ChatError> {
+    let (file, owner) = uploads.iter().find(|(file, _)| file.url == url).ok_or(ChatError::FileNotFound)?;
+    if owner == user { Ok(file.clone()) } else { Err(ChatError::Forbidden) }
+}
+
+/// SHA-256 of what makes two requests the same.
+fn request_hash(command: &Command) -> [u8; 32] {
+    let conversation;
+    let (kind, target) = match command {
+        Command::SendDirect { recipient, .. } => ("direct", recipient.as_str()),
+        Command::SendToRoom { room, .. } => ("room", room.as_str()),
+        Command::SendToConversation { conversation: id, .. } => {
+            conversation = id.to_string();
+            ("conversation", conversation.as_str())
+        }
+        _ => ("common", ""),
+    };
+    let draft = command.draft();
+    let content = draft.map_or("", |draft| &draft.content);
+    let file = draft.and_then(|draft| draft.file_url.as_deref()).unwrap_or_default();
+    let attachments = draft.map_or(&[][..], |draft| &draft.attachment_urls);
+    digest([kind, target, content, file].into_iter().chain(attachments.iter().map(String::as_str)))
+}
+
+/// A direct conversation that has no message yet.
+pub(super) fn new_direct(id: ConversationId, one: &UserId, other: &UserId, now: Timestamp) -> Conversation {
+    let mut participants = vec![one.clone()];
+    if one != other {
+        participants.push(other.clone());
+    }
+    Conversation {
+        id,
+        kind: ConversationKind::Direct,
+        name: None,
+        avatar: None,
+        admin: None,
+        participants,
+        last_message: None,
+        last_seq: 0,
+        created_at: now,
+        updated_at: now,
+    }
+}

@@ -1,0 +1,475 @@
+//! The broker's actor: its state, its mailbox and its clock.
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext as _, Context, Handler, Recipient, SpawnHandle};
+use hashbrown::{HashMap, HashSet};
+use log::{error, info};
+use smallvec::SmallVec;
+
+use super::broadcast::Broadcast;
+use super::delivered::Progress;
+use super::event::Event;
+use super::loading::{Load, LoadFor};
+use super::options::{Options, Sources};
+use super::ports::{Ask, CatchUpDrained, Connect, Disconnect, Notice, RegisterWorker, Request, Tick, ToWorker, WordsLearned};
+use super::presence::PresenceWindow;
+use super::rooms::{RoomKey, Rooms};
+use super::sending::{FailedSends, InFlight};
+use super::stored::Awaiting;
+use super::tables::{Asker, CachedConversation, Facts, Pending, Session, User};
+use super::typing::Typing;
+use super::{ChatError, Reply};
+use crate::auth::Revocations;
+use crate::config::PresenceScope;
+use crate::engineio::{CloseReason, ConnectionKey, Delivery};
+use crate::model::{ConversationId, MessageId, Timestamp, UserId};
+use crate::store::{Committed, Done, Store, Write};
+
+/// What is known of users and conversations without a socket is kept so long after its last use.
+const IDLE_CACHE_MS: i64 = 60_000;
+/// How often members' progress and last-seen times are stored: a crash repeats at most so much of a catch-up.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
+/// How often caches are looked through.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
+/// At most so many requests of one socket wait behind a read.
+const QUEUE_PER_SOCKET: usize = 1_000;
+
+/// The central actor: who is here, who talks where. It never blocks and does no I/O; see [`crate::chat`].
+pub struct ChatServer {
+    pub(super) options: Options,
+    pub(super) store: Store,
+    sources: Sources,
+    workers: Vec<Option<Recipient<ToWorker>>>,
+    pub(super) users: HashMap<UserId, User>,
+    pub(super) sessions: HashMap<ConnectionKey, Session>,
+    pub(super) connecting: HashMap<ConnectionKey, Connect>,
+    pub(super) rooms: Rooms,
+    pub(super) conversations: HashMap<ConversationId, CachedConversation>,
+    pub(super) directs: HashMap<String, ConversationId>,
+    pub(super) in_flight: HashMap<MessageId, InFlight>,
+    /// Admitted messages that are not handed out yet, in order.
+    pub(super) unhanded: VecDeque<MessageId>,
+    pub(super) failed: FailedSends,
+    /// Who had which socket, of those that left while messages were under way.
+    pub(super) departed: VecDeque<(ConnectionKey, UserId)>,
+    pub(super) awaiting: HashMap<u64, Awaiting>,
+    next_tag: u64,
+    /// Position of the last message that was handed out.
+    pub(super) position: i64,
+    pub(super) typing: Typing,
+    pub(super) presence: PresenceWindow,
+    /// Users whose last socket was lost, and when they count as offline.
+    pub(super) grace: VecDeque<(Timestamp, UserId)>,
+    /// Users that others were told are online.
+    pub(super) online: usize,
+    pub(super) is_scope_narrowed: bool,
+    pub(super) progress: Progress,
+    /// Receipts that are being stored.
+    pub(super) reading: HashSet<(MessageId, UserId)>,
+    pub(super) revocations: Revocations,
+    pub(super) is_draining: bool,
+    pub(super) counters: Counters,
+    timer: Option<(Timestamp, SpawnHandle)>,
+}
+
+/// Figures since the start.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counters {
+    pub requests: u64,
+    pub messages: u64,
+    pub refused: u64,
+    pub panics: u64,
+}
+
+impl ChatServer {
+    /// A broker that nobody has connected to. `revocations` are those that were stored.
+    pub fn new(options: Options, sources: Sources, store: Store, revocations: Revocations) -> Self {
+        Self {
+            options,
+            sources,
+            workers: Vec::new(),
+            users: HashMap::new(),
+            sessions: HashMap::new(),
+            connecting: HashMap::new(),
+            rooms: Rooms::default(),
+            conversations: HashMap::new(),
+            directs: HashMap::new(),
+            in_flight: HashMap::new(),
+            unhanded: VecDeque::new(),
+            failed: FailedSends::default(),
+            departed: VecDeque::new(),
+            awaiting: HashMap::new(),
+            next_tag: 0,
+            position: store.last_position(),
+            typing: Typing::default(),
+            presence: PresenceWindow::default(),
+            grace: VecDeque::new(),
+            online: 0,
+            is_scope_narrowed: false,
+            progress: Progress::default(),
+            reading: HashSet::new(),
+            revocations,
+            is_draining: false,
+            counters: Counters::default(),
+            timer: None,
+            store,
+        }
+    }
+
+    pub(super) fn now(&mut self) -> Timestamp {
+        (self.sources.clock)()
+    }
+
+    pub(super) fn new_id(&mut self) -> uuid::Uuid {
+        (self.sources.ids)()
+    }
+
+    // ---- telling ----
+
+    pub(super) fn tell(&self, connection: ConnectionKey, notice: Notice) {
+        if let Some(worker) = self.worker(connection.worker) {
+            worker.do_send(Delivery::ToOne { to: connection.seat, notice });
+        }
+    }
+
+    pub(super) fn tell_few(&self, to: impl IntoIterator<Item = ConnectionKey>, event: &Arc<Broadcast>) {
+        let mut to: SmallVec<[ConnectionKey; 4]> = to.into_iter().collect();
+        to.sort_unstable();
+        for group in to.chunk_by(|one, other| one.worker == other.worker) {
+            let Some(worker) = group.first().and_then(|first| self.worker(first.worker)) else { continue };
+            worker.do_send(Delivery::ToFew { event: event.clone(), to: group.iter().map(|key| key.seat).collect() });
+        }
+    }
+
+    pub(super) fn tell_room(&self, room: &RoomKey, event: &Arc<Broadcast>, except: &[ConnectionKey]) {
+        let Some(room) = self.rooms.find(room) else { return };
+        for (number, list) in room.lists() {
+            let Some(worker) = self.worker(number) else { continue };
+            let except = except.iter().filter(|key| key.worker == number).map(|key| key.seat).collect();
+            worker.do_send(Delivery::ToMany { event: event.clone(), to: list.clone(), except });
+        }
+    }
+
+    /// Tells all sockets of these users.
+    pub(super) fn tell_users<'a>(&self, users: impl IntoIterator<Item = &'a UserId>, event: Event) {
+        let to: SmallVec<[ConnectionKey; 8]> = users.into_iter().flat_map(|user| self.sockets_of(user)).copied().collect();
+        if !to.is_empty() {
+            self.tell_few(to, &Arc::new(Broadcast::new(event)));
+        }
+    }
+
+    pub(super) fn sockets_of(&self, user: &UserId) -> &[ConnectionKey] {
+        self.users.get(user).map_or(&[], |user| &user.sessions)
+    }
+
+    fn worker(&self, number: u16) -> Option<&Recipient<ToWorker>> {
+        self.workers.get(usize::from(number))?.as_ref()
+    }
+
+    pub(super) fn answer(&mut self, asker: Asker, reply: Result<Reply, ChatError>) {
+        self.counters.refused += u64::from(reply.is_err());
+        match asker {
+            Asker::Session { connection, ticket, .. } => self.tell(connection, Notice::Reply { ticket, reply }),
+            // An asker who has gone wants no answer.
+            Asker::Http(answer) => drop(answer.send(reply)),
+        }
+    }
+
+    // ---- storing ----
+
+    /// Gives a change to the store; `awaiting` says what follows from its commit.
+    ///
+    /// # Errors
+    /// [`ChatError::StorageUnavailable`] where there is no room, with what was to follow; nothing has happened then.
+    pub(super) fn store(&mut self, write: Write, awaiting: Awaiting) -> Result<(), Box<(ChatError, Awaiting)>> {
+        let tag = self.next_tag;
+        if let Err(error) = self.store.try_write(write, Done::Tagged(tag)) {
+            return Err(Box::new((error.into(), awaiting)));
+        }
+        self.next_tag += 1;
+        self.awaiting.insert(tag, awaiting);
+        Ok(())
+    }
+
+    // ---- commands ----
+
+    /// Carries a command out, or has it wait for what it needs. Returns whether it waits for a read.
+    fn run(&mut self, mut pending: Pending, ctx: &mut Context<Self>) -> bool {
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.execute(&mut pending)));
+        match outcome {
+            Ok(Ok(Progressed::Done(reply))) => self.answer(pending.asker, Ok(reply)),
+            Ok(Ok(Progressed::Needs(load))) => {
+                self.start_load(load, LoadFor::Command(pending), ctx);
+                return true;
+            }
+            Ok(Ok(Progressed::Then(act))) => act(self, pending),
+            Ok(Err(error)) => self.answer(pending.asker, Err(error)),
+            Err(_) => {
+                self.counters.panics += 1;
+                error!("a command panicked user={}", pending.user);
+                self.answer(pending.asker, Err(ChatError::Internal));
+            }
+        }
+        false
+    }
+
+    /// A command's read is there, or failed.
+    pub(super) fn resume(&mut self, pending: Pending, outcome: Result<(), crate::store::StoreError>, ctx: &mut Context<Self>) {
+        let connection = pending.asker.connection();
+        let waits = match outcome {
+            Ok(()) => self.run(pending, ctx),
+            Err(error) => {
+                self.answer(pending.asker, Err(error.into()));
+                false
+            }
+        };
+        if let (Some(connection), false) = (connection, waits) {
+            self.unblock(connection, ctx);
+        }
+        self.arm_timer(ctx);
+    }
+
+    /// Goes on with a socket's requests that waited behind a read.
+    fn unblock(&mut self, connection: ConnectionKey, ctx: &mut Context<Self>) {
+        while let Some(session) = self.sessions.get_mut(&connection) {
+            session.is_blocked = false;
+            let Some(next) = session.queue.pop_front() else {
+                session.queue = VecDeque::new();
+                return;
+            };
+            if self.run(next, ctx) {
+                if let Some(session) = self.sessions.get_mut(&connection) {
+                    session.is_blocked = true;
+                }
+                return;
+            }
+        }
+    }
+
+    // ---- the clock ----
+
+    /// Does what is due and sets the timer for what is due next.
+    pub(super) fn arm_timer(&mut self, ctx: &mut Context<Self>) {
+        let now = self.now();
+        let due = [self.presence.due(now), self.grace.front().map(|(at, _)| *at), self.typing.next_lapse()];
+        let Some(next) = due.into_iter().flatten().min() else { return };
+        if self.timer.is_some_and(|(at, _)| at <= next) {
+            return;
+        }
+        if let Some((_, handle)) = self.timer.take() {
+            ctx.cancel_future(handle);
+        }
+        let wait = u64::try_from(next.as_millis() - now.as_millis()).unwrap_or(0);
+        let handle = ctx.run_later(Duration::from_millis(wait), |broker, ctx| {
+            broker.timer = None;
+            ctx.notify(Tick);
+        });
+        self.timer = Some((next, handle));
+    }
+
+    fn sweep(&mut self) {
+        let now = self.now();
+        let old = now.plus_millis(-IDLE_CACHE_MS);
+        self.users.retain(|_, user| {
+            if user.sent.as_ref().is_some_and(|sent| sent.used_at < now.plus_millis(-600_000)) {
+                user.sent = None;
+            }
+            !user.sessions.is_empty() || user.is_announced || user.sent.is_some() || user.used_at > old
+        });
+        let (users, directs) = (&mut self.users, &mut self.directs);
+        self.conversations.retain(|id, cached| {
+            let members = &cached.conversation.participants;
+            let is_used = members.iter().any(|member| users.get(member).is_some_and(|user| !user.sessions.is_empty()));
+            if is_used || cached.used_at > old || cached.is_progress_unsaved || cached.in_flight > 0 {
+                return true;
+            }
+            if let [one, .., other] | [one @ other] = &members[..] {
+                directs.remove(&crate::store::direct_key(one, other));
+            }
+            for member in members {
+                // What is known of the user stays as new as what is forgotten here.
+                if let Some(membership) = users.get_mut(member).and_then(|user| user.membership(*id)) {
+                    membership.last_seq = cached.conversation.last_seq;
+                }
+            }
+            false
+        });
+        self.failed.forget_before(now.plus_millis(-24 * 3_600_000));
+        self.revocations.forget_expired(now);
+    }
+
+    /// Whether presence goes to those who share a conversation only.
+    pub(super) fn is_scope_contacts(&mut self) -> bool {
+        if self.options.presence_scope == PresenceScope::Contacts {
+            return true;
+        }
+        let narrowed = self.online > self.options.presence_everyone_max;
+        if narrowed && !self.is_scope_narrowed {
+            info!("more than {} users online: presence goes to contacts only", self.options.presence_everyone_max);
+        }
+        self.is_scope_narrowed = narrowed;
+        narrowed
+    }
+}
+
+/// What has become of a command so far.
+pub(super) enum Progressed {
+    /// It is done.
+    Done(Reply),
+    /// It needs something that must be read first; then it is carried out anew.
+    Needs(Load),
+    /// All is checked: this takes the asker along and cannot fail.
+    Then(Box<dyn FnOnce(&mut ChatServer, Pending)>),
+}
+
+impl Actor for ChatServer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.store.report_to(ctx.address().recipient());
+        ctx.run_interval(SAVE_EVERY, |broker, _| broker.save_progress());
+        ctx.run_interval(SWEEP_EVERY, |broker, _| broker.sweep());
+    }
+}
+
+impl Handler<RegisterWorker> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: RegisterWorker, _: &mut Self::Context) {
+        let number = usize::from(message.worker);
+        if self.workers.len() <= number {
+            self.workers.resize_with(number + 1, || None);
+        }
+        if let Some(place) = self.workers.get_mut(number) {
+            *place = Some(message.deliveries);
+        }
+    }
+}
+
+impl Handler<Connect> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: Connect, ctx: &mut Self::Context) {
+        let connection = message.connection;
+        if self.is_draining {
+            return self.tell(connection, Notice::Close(CloseReason::Shutdown));
+        }
+        let user = message.claims.user.clone();
+        self.connecting.insert(connection, message);
+        if self.users.contains_key(&user) {
+            self.on_account_loaded(connection, Ok(()), ctx);
+        } else {
+            self.start_load(Load::Users(vec![user]), LoadFor::Connect(connection), ctx);
+        }
+        self.arm_timer(ctx);
+    }
+}
+
+impl Handler<Disconnect> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: Disconnect, ctx: &mut Self::Context) {
+        self.disconnect(&message);
+        self.arm_timer(ctx);
+    }
+}
+
+impl Handler<WordsLearned> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: WordsLearned, _: &mut Self::Context) {
+        if let Some(session) = self.sessions.get_mut(&message.connection) {
+            session.words = message.words;
+        }
+    }
+}
+
+impl Handler<Request> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: Request, ctx: &mut Self::Context) {
+        let Request { connection, ticket, command, held_copy } = message;
+        self.counters.requests += 1;
+        let Some(session) = self.sessions.get_mut(&connection) else { return };
+        let asker = Asker::Session { connection, ticket, held_copy };
+        let pending = Pending { user: session.user.clone(), asker, command, facts: Facts::default() };
+        if self.is_draining {
+            // Not answered: the client sends it again when it is back.
+            return;
+        }
+        if session.is_blocked {
+            if session.queue.len() < QUEUE_PER_SOCKET {
+                session.queue.push_back(pending);
+            } else {
+                let error = ChatError::RateLimited { retry_after: Duration::from_secs(1) };
+                self.answer(pending.asker, Err(error));
+            }
+            return;
+        }
+        if self.run(pending, ctx)
+            && let Some(session) = self.sessions.get_mut(&connection)
+        {
+            session.is_blocked = true;
+        }
+        self.arm_timer(ctx);
+    }
+}
+
+impl Handler<Ask> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: Ask, ctx: &mut Self::Context) {
+        let Ask { user, command, answer } = message;
+        self.counters.requests += 1;
+        self.run(Pending { user, asker: Asker::Http(answer), command, facts: Facts::default() }, ctx);
+        self.arm_timer(ctx);
+    }
+}
+
+impl Handler<CatchUpDrained> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: CatchUpDrained, ctx: &mut Self::Context) {
+        self.read_catch_up_page(message.connection, ctx);
+    }
+}
+
+impl Handler<Committed> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: Committed, ctx: &mut Self::Context) {
+        let mut stored_some = false;
+        for (tag, outcome) in message.outcomes {
+            let Some(awaiting) = self.awaiting.remove(&tag) else { continue };
+            stored_some |= outcome.is_ok();
+            if catch_unwind(AssertUnwindSafe(|| self.on_stored(awaiting, outcome, ctx))).is_err() {
+                self.counters.panics += 1;
+                error!("a panic after a commit tag={tag}");
+            }
+        }
+        if stored_some {
+            self.hand_out_what_waits();
+        }
+        self.arm_timer(ctx);
+    }
+}
+
+impl Handler<Tick> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
+        let now = self.now();
+        for change in self.typing.lapse(now) {
+            self.tell_typing(&change, None);
+        }
+        while self.grace.front().is_some_and(|(at, _)| *at <= now) {
+            if let Some((_, user)) = self.grace.pop_front() {
+                self.announce_if_gone(&user, now);
+            }
+        }
+        self.tell_presence(now, ctx);
+    }
+}

@@ -1,0 +1,276 @@
+//! What follows when a change is stored, or is not.
+use std::sync::Arc;
+
+use actix::Context;
+use hashbrown::HashSet;
+use log::warn;
+
+use super::conversations::Change;
+use super::event::Event;
+use super::ports::Notice;
+use super::rooms::RoomKey;
+use super::sending::{Audience, InFlight};
+use super::server::ChatServer;
+use super::tables::{Asker, Facts, Pending};
+use super::{ChatError, Reply};
+use crate::config::Delivery;
+use crate::engineio::ConnectionKey;
+use crate::model::{
+    ConversationId, ConversationKind, LastMessage, Message, MessageId, MessageStatus, Place, Profile, Timestamp, UserId,
+};
+use crate::store::{StoreError, Written, direct_key};
+
+/// What waits for a commit.
+#[derive(Debug)]
+pub enum Awaiting {
+    /// Nothing: a failure is in the store's log.
+    Nothing,
+    /// A message.
+    Message(MessageId),
+    /// A direct conversation that is in use already.
+    DirectMade(ConversationId),
+    /// A receipt.
+    Read { message: Arc<Message>, reader: UserId, read_at: Timestamp, asker: Asker },
+    /// An edit or a deletion; `message` as it is then.
+    Changed { message: Arc<Message>, asker: Asker },
+    /// A change of a conversation.
+    Conversation { change: Change, asker: Asker },
+    /// A new name or picture.
+    Profile { profile: Arc<Profile>, asker: Asker },
+}
+
+impl Awaiting {
+    /// Who is to be answered, where the awaiting itself holds the asker.
+    pub fn into_asker(self) -> Option<Asker> {
+        match self {
+            Self::Nothing | Self::Message(_) | Self::DirectMade(_) => None,
+            Self::Read { asker, .. }
+            | Self::Changed { asker, .. }
+            | Self::Conversation { asker, .. }
+            | Self::Profile { asker, .. } => Some(asker),
+        }
+    }
+}
+
+impl ChatServer {
+    /// A change was stored, or given up.
+    pub(super) fn on_stored(&mut self, awaiting: Awaiting, outcome: Result<Written, StoreError>, ctx: &mut Context<Self>) {
+        match awaiting {
+            Awaiting::Nothing => {}
+            Awaiting::Message(id) => self.on_message_stored(id, outcome, ctx),
+            Awaiting::DirectMade(id) => {
+                if outcome.is_err() {
+                    self.forget_direct(id);
+                }
+            }
+            Awaiting::Read { message, reader, read_at, asker } => {
+                self.reading_ended(&message, &reader);
+                match outcome {
+                    Ok(_) => {
+                        self.answer(asker, Ok(Reply::Done));
+                        self.tell_read(&message, reader, read_at);
+                    }
+                    Err(error) => self.answer(asker, Err(error.into())),
+                }
+            }
+            Awaiting::Changed { message, asker } => match outcome {
+                Ok(_) => {
+                    self.answer(asker, Ok(Reply::Message(message.clone())));
+                    self.tell_changed(message);
+                }
+                Err(error) => self.answer(asker, Err(error.into())),
+            },
+            Awaiting::Conversation { change, asker } => match outcome {
+                Ok(_) => self.apply_change(change, asker),
+                Err(error) => self.answer(asker, Err(error.into())),
+            },
+            Awaiting::Profile { profile, asker } => match outcome {
+                Ok(_) => self.apply_profile(profile, asker),
+                Err(error) => self.answer(asker, Err(error.into())),
+            },
+        }
+    }
+
+    fn on_message_stored(&mut self, id: MessageId, outcome: Result<Written, StoreError>, ctx: &mut Context<Self>) {
+        match outcome {
+            Ok(written) => {
+                let seq = if let Written::Message { seq } = written { seq } else { 0 };
+                if self.unhanded.front() == Some(&id) {
+                    self.unhanded.pop_front();
+                    self.hand_out(id);
+                }
+                let Some(in_flight) = self.land(id) else { return };
+                self.confirm(in_flight, seq, ctx);
+            }
+            Err(error) => {
+                self.unhanded.retain(|waiting| *waiting != id);
+                let Some(in_flight) = self.land(id) else { return };
+                self.give_up(in_flight, error, ctx);
+            }
+        }
+        if self.in_flight.is_empty() {
+            self.departed.clear();
+        }
+    }
+
+    /// A message is in flight no more.
+    fn land(&mut self, id: MessageId) -> Option<InFlight> {
+        let in_flight = self.in_flight.remove(&id)?;
+        if let Some(cached) = self.cached(&in_flight.message.place) {
+            cached.in_flight = cached.in_flight.saturating_sub(1);
+        }
+        Some(in_flight)
+    }
+
+    /// The commit is there: the sender is told first, then all that waited.
+    fn confirm(&mut self, in_flight: InFlight, seq: i64, ctx: &mut Context<Self>) {
+        let InFlight { message, asker, is_delivered, waiters, audience, .. } = in_flight;
+        let mut message = Arc::unwrap_or_clone(message);
+        message.seq = seq;
+        let message = Arc::new(message);
+        self.note_stored(&message, &audience);
+        if let Asker::Session { connection, held_copy: true, .. } = asker {
+            self.tell(connection, Notice::Settle { message: message.id, stored: true });
+        }
+        let status = if is_delivered { MessageStatus::Delivered } else { MessageStatus::Sent };
+        if let Some(client_id) = &message.client_message_id
+            && let Some(sent) = self.users.get_mut(&message.sender.id).and_then(|user| user.sent.as_mut())
+            && let Some(first) = sent.by_client_id.get_mut(client_id)
+        {
+            first.status = status;
+        }
+        self.answer(asker, Ok(Reply::Sent { message, status }));
+        self.resume_waiters(waiters, ctx);
+    }
+
+    /// It is not stored, and will not be: what the sender is told depends on who has seen it.
+    fn give_up(&mut self, in_flight: InFlight, error: StoreError, ctx: &mut Context<Self>) {
+        let id = in_flight.message.id;
+        warn!("message not stored message={id} user={} handed={}", in_flight.message.sender.id, in_flight.is_handed);
+        let reply = match error {
+            StoreError::Unavailable if in_flight.is_handed => ChatError::NotStored,
+            StoreError::Unavailable => ChatError::StorageUnavailable,
+            _ => ChatError::Internal,
+        };
+        if in_flight.is_handed {
+            let seen_by = self.who_saw(&in_flight);
+            let now = self.now();
+            self.failed.insert(id, seen_by, now);
+        }
+        if let Some(client_id) = &in_flight.message.client_message_id
+            && let Some(sent) = self.users.get_mut(&in_flight.message.sender.id).and_then(|user| user.sent.as_mut())
+        {
+            sent.by_client_id.remove(client_id);
+        }
+        if let Asker::Session { connection, held_copy: true, .. } = in_flight.asker {
+            self.tell(connection, Notice::Settle { message: id, stored: false });
+        }
+        self.answer(in_flight.asker, Err(reply));
+        self.resume_waiters(in_flight.waiters, ctx);
+    }
+
+    fn resume_waiters(&mut self, waiters: Vec<Pending>, ctx: &mut Context<Self>) {
+        for waiter in waiters {
+            // What was read before is older than what is stored now.
+            let pending = Pending { facts: Facts::default(), ..waiter };
+            self.resume(pending, Ok(()), ctx);
+        }
+    }
+
+    fn who_saw(&self, in_flight: &InFlight) -> HashSet<UserId> {
+        let lists = in_flight
+            .handed_lists
+            .iter()
+            .flat_map(|(worker, list)| list.iter().map(move |seat| ConnectionKey { worker: *worker, seat: *seat }));
+        let own = in_flight.asker.connection();
+        lists
+            .chain(in_flight.handed_sockets.iter().copied())
+            .filter(|socket| Some(*socket) != own)
+            .filter_map(|socket| match self.sessions.get(&socket) {
+                Some(session) => Some(session.user.clone()),
+                None => self.departed.iter().find(|(gone, _)| *gone == socket).map(|(_, user)| user.clone()),
+            })
+            .chain(in_flight.spared.iter().cloned())
+            .collect()
+    }
+
+    /// In `live`, the first success after an outage: all that still waits is handed out, in order.
+    pub(super) fn hand_out_what_waits(&mut self) {
+        if self.options.delivery == Delivery::Live && !self.store.is_failing() {
+            while let Some(id) = self.unhanded.pop_front() {
+                self.hand_out(id);
+            }
+        }
+    }
+
+    /// A stored message is its conversation's last one, and those who were handed it have progressed.
+    fn note_stored(&mut self, message: &Arc<Message>, audience: &Audience) {
+        let Place::Conversation(id) = message.place else { return };
+        let Some(cached) = self.conversations.get_mut(&id) else { return };
+        let conversation = Arc::make_mut(&mut cached.conversation);
+        conversation.last_seq = message.seq;
+        conversation.updated_at = message.created_at;
+        let is_bare_file = message.content.is_empty();
+        conversation.last_message = Some(LastMessage {
+            content: if is_bare_file { "File".to_owned() } else { message.content.clone() },
+            sender: message.sender.id.clone(),
+            timestamp: message.created_at,
+            message_type: message.message_type.clone(),
+        });
+        cached.handed_seq = message.seq;
+        if !cached.is_progress_unsaved {
+            cached.is_progress_unsaved = true;
+            self.progress.unsaved.push(id);
+        }
+        if let Audience::Pair { recipient, .. } = audience {
+            for member in [&recipient.id, &message.sender.id] {
+                if let Some(membership) = self.users.get_mut(member).and_then(|user| user.membership(id)) {
+                    membership.last_seq = message.seq;
+                }
+            }
+        }
+    }
+
+    fn forget_direct(&mut self, id: ConversationId) {
+        let Some(cached) = self.conversations.remove(&id) else { return };
+        let participants = &cached.conversation.participants;
+        if let (Some(one), Some(other)) = (participants.first(), participants.last()) {
+            self.directs.remove(&direct_key(one, other));
+        }
+        for member in participants {
+            if let Some(user) = self.users.get_mut(member) {
+                user.memberships.retain(|membership| membership.conversation != id);
+            }
+        }
+        self.tell_users(participants, Event::ConversationDeleted { conversation: id });
+    }
+
+    fn apply_profile(&mut self, profile: Arc<Profile>, asker: Asker) {
+        let Some(user) = self.users.get_mut(&profile.id) else { return self.answer(asker, Err(ChatError::UserNotFound)) };
+        let mut account = (*user.account).clone();
+        account.profile = profile;
+        user.account = Arc::new(account);
+        let account = user.account.clone();
+        self.answer(asker, Ok(Reply::Account(account)));
+    }
+
+    /// Tells an edited or deleted message's conversation.
+    fn tell_changed(&self, message: Arc<Message>) {
+        let Place::Conversation(id) = message.place else { return };
+        let Some(cached) = self.conversations.get(&id) else { return };
+        let kind = cached.conversation.kind;
+        let recipient = (kind != ConversationKind::Group)
+            .then(|| self.users.get(cached.conversation.other_than(&message.sender.id)))
+            .flatten()
+            .map(|user| user.profile().clone());
+        let event = match message.deleted_at {
+            Some(_) => Event::MessageDeleted { message: message.id, conversation: id, kind },
+            None => Event::MessageUpdated { message, kind, recipient },
+        };
+        if kind == ConversationKind::Group {
+            self.tell_room(&RoomKey::Group(id), &Arc::new(super::Broadcast::new(event)), &[]);
+        } else {
+            self.tell_users(&cached.conversation.participants, event);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Who is here: users with their sockets, and what is known of each.
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
+use smallvec::SmallVec;
+use tokio::sync::oneshot;
+
+use super::{ChatError, Command, Reply, Words};
+use crate::engineio::ConnectionKey;
+use crate::model::{
+    Account, Conversation, ConversationId, File, Message, MessageId, MessageStatus, Profile, RoomId, SocketId, Timestamp, UserId,
+};
+use crate::store::Membership;
+
+/// A user whose account is at hand: online, or used a short while ago.
+#[derive(Debug)]
+pub struct User {
+    pub account: Arc<Account>,
+    pub memberships: Vec<Membership>,
+    pub sessions: SmallVec<[ConnectionKey; 1]>,
+    /// Whether others were told that this user is online.
+    pub is_announced: bool,
+    pub sent: Option<Box<SentIds>>,
+    pub used_at: Timestamp,
+}
+
+impl User {
+    pub fn profile(&self) -> &Arc<Profile> {
+        &self.account.profile
+    }
+
+    pub fn membership(&mut self, conversation: ConversationId) -> Option<&mut Membership> {
+        self.memberships.iter_mut().find(|membership| membership.conversation == conversation)
+    }
+}
+
+/// A sender's `clientMessageId`s of the last 24 h.
+#[derive(Debug, Default)]
+pub struct SentIds {
+    pub by_client_id: HashMap<String, SentId>,
+    pub used_at: Timestamp,
+}
+
+/// What a `clientMessageId` stands for.
+#[derive(Debug, Clone, Copy)]
+pub struct SentId {
+    pub message: MessageId,
+    /// SHA-256 of the first request.
+    pub request_hash: Option<[u8; 32]>,
+    /// How far it got as far as its sender was told.
+    pub status: MessageStatus,
+}
+
+/// An admitted socket.
+#[derive(Debug)]
+pub struct Session {
+    pub user: UserId,
+    pub socket: SocketId,
+    pub words: Words,
+    /// The login that its token belongs to, else the token's fingerprint in hex.
+    pub token_key: Box<str>,
+    pub is_in_common_chat: bool,
+    /// Requests that wait for the first of them, in order.
+    pub queue: VecDeque<Pending>,
+    /// Whether the first request of the queue's owner is waiting for the store.
+    pub is_blocked: bool,
+    pub catch_up: Option<Box<CatchUp>>,
+    pub places: Option<Box<Places>>,
+}
+
+/// Where a socket is, beyond its user's conversations.
+#[derive(Debug, Default)]
+pub struct Places {
+    pub rooms: HashSet<RoomId>,
+    pub muted: HashSet<ConversationId>,
+    pub opened: HashSet<ConversationId>,
+}
+
+impl Places {
+    pub fn is_empty(&self) -> bool {
+        self.rooms.is_empty() && self.muted.is_empty() && self.opened.is_empty()
+    }
+}
+
+impl Session {
+    pub fn has_muted(&self, conversation: ConversationId) -> bool {
+        self.places.as_ref().is_some_and(|places| places.muted.contains(&conversation))
+    }
+}
+
+/// How far a socket's catch-up is.
+#[derive(Debug)]
+pub struct CatchUp {
+    /// Messages up to this position belong to the catch-up, those after it are live.
+    pub up_to: i64,
+    /// The position of the last message that was handed over.
+    pub after: i64,
+    /// How many rows the next page asks for.
+    pub rows: i64,
+    /// Whether a page is being read or the next one waits for the socket.
+    pub is_reading: bool,
+}
+
+/// A conversation that is at hand.
+#[derive(Debug)]
+pub struct CachedConversation {
+    pub conversation: Arc<Conversation>,
+    /// Time of the newest change here: it rises strictly.
+    pub updated_at: Timestamp,
+    /// Messages that are being stored.
+    pub in_flight: usize,
+    /// `seq` of the newest message that was handed out and committed.
+    pub handed_seq: i64,
+    /// Whether members' `delivered_seq` lag behind `handed_seq`.
+    pub is_progress_unsaved: bool,
+    pub used_at: Timestamp,
+}
+
+/// Who waits for an answer.
+#[derive(Debug)]
+pub enum Asker {
+    /// A socket's request.
+    Session { connection: ConnectionKey, ticket: u32, held_copy: bool },
+    /// A request over HTTP.
+    Http(oneshot::Sender<Result<Reply, ChatError>>),
+}
+
+impl Asker {
+    /// The socket that asks, if it is one.
+    pub fn connection(&self) -> Option<ConnectionKey> {
+        match self {
+            Self::Session { connection, .. } => Some(*connection),
+            Self::Http(_) => None,
+        }
+    }
+}
+
+/// A command on its way, with what was read for it so far.
+#[derive(Debug)]
+pub struct Pending {
+    pub user: UserId,
+    pub asker: Asker,
+    pub command: Command,
+    pub facts: Facts,
+}
+
+/// What was read for one command and is kept nowhere else.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// `Some(None)`: there is no such message.
+    pub message: Option<Option<Arc<Message>>>,
+    /// The uploads that the draft names.
+    pub uploads: Option<Vec<(File, UserId)>>,
+    /// The conversation was looked up; where it is not at hand now, there is none.
+    pub conversation_read: bool,
+    /// These users were looked up; who is not at hand now is unknown.
+    pub users_read: Vec<UserId>,
+    /// The sender's ids could not be read: the index decides.
+    pub sent_ids_unreadable: bool,
+}

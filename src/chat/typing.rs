@@ -1,0 +1,107 @@
+//! Who is typing where.
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use smallvec::SmallVec;
+
+use crate::engineio::ConnectionKey;
+use crate::model::{ConversationId, Timestamp, UserId};
+
+/// A change that others are told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TypingChange {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Who.
+    pub user: UserId,
+    /// Whether it began.
+    pub active: bool,
+}
+
+/// Typing states; a user types in a conversation while at least one of their sockets does.
+#[derive(Debug, Default)]
+pub struct Typing {
+    typists: HashMap<(ConversationId, UserId), SmallVec<[(ConnectionKey, Timestamp); 1]>>,
+}
+
+impl Typing {
+    /// A socket typed. Silent (`None`) while its user is typing there already.
+    pub fn start(
+        &mut self,
+        conversation: ConversationId,
+        user: &UserId,
+        connection: ConnectionKey,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> Option<TypingChange> {
+        let until = now.plus_millis(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX));
+        let sockets = self.typists.entry((conversation, user.clone())).or_default();
+        let silent = !sockets.is_empty();
+        match sockets.iter_mut().find(|(socket, _)| *socket == connection) {
+            Some((_, lapses)) => *lapses = until,
+            None => sockets.push((connection, until)),
+        }
+        (!silent).then(|| TypingChange { conversation, user: user.clone(), active: true })
+    }
+
+    /// A socket stopped, sent or left. Silent where it was not typing or another socket of its user still is.
+    pub fn stop(&mut self, conversation: ConversationId, user: &UserId, connection: ConnectionKey) -> Option<TypingChange> {
+        let key = (conversation, user.clone());
+        let sockets = self.typists.get_mut(&key)?;
+        sockets.retain(|(socket, _)| *socket != connection);
+        if !sockets.is_empty() {
+            return None;
+        }
+        self.typists.remove(&key);
+        Some(TypingChange { conversation, user: user.clone(), active: false })
+    }
+
+    /// A socket is gone: it types nowhere any more.
+    pub fn forget(&mut self, user: &UserId, connection: ConnectionKey) -> Vec<TypingChange> {
+        if self.typists.is_empty() {
+            return Vec::new();
+        }
+        let places: Vec<_> = self.typists.keys().filter(|(_, typist)| typist == user).map(|(place, _)| *place).collect();
+        places.into_iter().filter_map(|place| self.stop(place, user, connection)).collect()
+    }
+
+    /// What lapsed by `now`.
+    pub fn lapse(&mut self, now: Timestamp) -> Vec<TypingChange> {
+        let mut changes = Vec::new();
+        self.typists.retain(|(conversation, user), sockets| {
+            sockets.retain(|(_, until)| *until > now);
+            if sockets.is_empty() {
+                changes.push(TypingChange { conversation: *conversation, user: user.clone(), active: false });
+            }
+            !sockets.is_empty()
+        });
+        changes
+    }
+
+    /// When something lapses next.
+    pub fn next_lapse(&self) -> Option<Timestamp> {
+        self.typists.values().flatten().map(|(_, until)| *until).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engineio::Seat;
+
+    #[test]
+    fn repeats_are_silent_and_it_lapses_after_the_last_start() {
+        let (mut typing, ttl) = (Typing::default(), Duration::from_secs(30));
+        let (user, place) = (UserId::parse("ann").unwrap(), ConversationId::from_uuid(uuid::Uuid::nil()));
+        let socket = |slot| ConnectionKey { worker: 0, seat: Seat { slot, generation: 0 } };
+        let at = Timestamp::from_millis;
+        assert!(typing.start(place, &user, socket(1), at(0), ttl).is_some_and(|change| change.active));
+        assert_eq!(typing.start(place, &user, socket(1), at(10_000), ttl), None);
+        assert_eq!(typing.start(place, &user, socket(2), at(10_000), ttl), None, "another device of a typist");
+        assert_eq!(typing.stop(place, &user, socket(2)), None, "the first one still types");
+        assert_eq!(typing.lapse(at(39_999)), []);
+        assert_eq!(typing.next_lapse(), Some(at(40_000)));
+        assert!(matches!(&typing.lapse(at(40_000))[..], [change] if !change.active));
+        assert_eq!(typing.stop(place, &user, socket(1)), None, "a stop without a start is silent");
+    }
+}

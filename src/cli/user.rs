@@ -1,0 +1,196 @@
+//! `parlance user …`: makes, promotes and lists users in the configured database, also while the server runs.
+use std::fmt::Write as _;
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{Failure, print};
+use crate::auth::{check_email, check_full_name, check_password, check_username, hash_password};
+use crate::config::Config;
+use crate::model::{Account, Timestamp, UserId, UserRole};
+use crate::store::{self, DatabaseUrl, NewUser, Store, StoreError, StoreOptions, Write, Written};
+
+/// What to do with users.
+#[derive(Debug, Subcommand)]
+pub(super) enum UserCommand {
+    /// Make a user who can log in.
+    Add(AddUser),
+    /// Make a user an administrator, or an ordinary user again.
+    Role {
+        /// Username or e-mail address.
+        name: String,
+        /// The role.
+        role: Role,
+    },
+    /// List all users.
+    List {
+        /// As JSON, one user a line.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// The user to be made.
+#[derive(Debug, Args)]
+pub(super) struct AddUser {
+    /// Username, 1 to 64 characters.
+    name: String,
+    /// E-mail address; one can log in with it, too.
+    #[arg(long)]
+    email: Option<String>,
+    /// Password, 8 to 1024 characters; without it, it is read from standard input (others can see arguments).
+    #[arg(long)]
+    password: Option<String>,
+    /// The name to show.
+    #[arg(long)]
+    full_name: Option<String>,
+    /// What the user may do.
+    #[arg(long, default_value = "user")]
+    role: Role,
+}
+
+/// A role as it is written.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Role {
+    User,
+    Admin,
+}
+
+impl From<Role> for UserRole {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::User => Self::User,
+            Role::Admin => Self::Admin,
+        }
+    }
+}
+
+/// Users that one query of `user list` reads.
+const PAGE: i64 = 500;
+
+/// Carries out a command against the database of `config`.
+pub(super) async fn execute(command: UserCommand, config: &Config) -> Result<(), Failure> {
+    match command {
+        UserCommand::Add(user) => {
+            // Checked before the database is opened: what is wrong here need not wait for it.
+            let new = new_user(user)?;
+            let store = open(config).await?;
+            add(&store, new).await
+        }
+        UserCommand::Role { name, role } => set_role(&open(config).await?, &name, role.into()).await,
+        UserCommand::List { json } => list(&open(config).await?, json).await,
+    }
+}
+
+async fn open(config: &Config) -> Result<Store, Failure> {
+    let url = DatabaseUrl::parse(config.database_url.as_str(), &config.data_dir)
+        .map_err(|reason| Failure(format!("DATABASE_URL: {reason}")))?;
+    let options = StoreOptions { url, pool_size: 1, retry_for: config.store_retry_for, queue: config.store_queue };
+    Store::open(options).await.map_err(Failure::new)
+}
+
+fn new_user(user: AddUser) -> Result<NewUser, Failure> {
+    let AddUser { name, email, password, full_name, role } = user;
+    check_username(&name).map_err(Failure::new)?;
+    email.as_deref().map_or(Ok(()), check_email).map_err(Failure::new)?;
+    full_name.as_deref().map_or(Ok(()), check_full_name).map_err(Failure::new)?;
+    let password = match password {
+        Some(password) => password,
+        None => read_password(&name)?,
+    };
+    check_password(&password).map_err(Failure::new)?;
+    Ok(NewUser {
+        id: UserId::parse(&Uuid::now_v7().to_string()).map_err(Failure::new)?,
+        username: name,
+        suffix_if_taken: false,
+        email,
+        full_name,
+        password_hash: Some(hash_password(&password).map_err(Failure::new)?),
+        role: role.into(),
+        created_at: Timestamp::now(),
+    })
+}
+
+/// The first line of standard input, without its end.
+fn read_password(name: &str) -> Result<String, Failure> {
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        let _ = write!(io::stderr(), "Password of {name}: ");
+    }
+    let mut line = String::new();
+    stdin.lock().read_line(&mut line).map_err(|error| Failure(format!("cannot read the password: {error}")))?;
+    let password = line.strip_suffix('\n').unwrap_or(&line);
+    let password = password.strip_suffix('\r').unwrap_or(password);
+    if password.is_empty() {
+        return Err(Failure("no password: give --password, or write it to standard input".to_owned()));
+    }
+    Ok(password.to_owned())
+}
+
+async fn add(store: &Store, new: NewUser) -> Result<(), Failure> {
+    let (name, role) = (new.username.clone(), new.role);
+    match store.write(Write::CreateUser(Box::new(new))).await {
+        Ok(Written::User(profile)) => print(&format!("made {} {} (id {})\n", role.as_str(), profile.username, profile.id)),
+        Ok(_) => print(&format!("made {} {name}\n", role.as_str())),
+        Err(StoreError::Conflict(field)) => Err(Failure(format!("the {field} is taken: choose another"))),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+async fn set_role(store: &Store, name: &str, role: UserRole) -> Result<(), Failure> {
+    let login = name.to_owned();
+    let found = store.read(move |connection| store::find_credentials(connection, &login)).await;
+    let Some((account, _)) = found.map_err(|error| failed(&error))? else {
+        return Err(Failure(format!("there is no user {name:?}: `parlance user list` shows all")));
+    };
+    let user = account.profile.id.clone();
+    store.write(Write::SetRole { user, role }).await.map_err(|error| failed(&error))?;
+    print(&format!("{} is {} now\n", account.profile.username, role.as_str()))
+}
+
+async fn list(store: &Store, as_json: bool) -> Result<(), Failure> {
+    let show = if as_json { json_line } else { text_line };
+    let mut after: Option<UserId> = None;
+    loop {
+        let start = after.take();
+        let found = store.read(move |connection| store::list_accounts(connection, start.as_ref(), PAGE)).await;
+        let accounts = found.map_err(|error| failed(&error))?;
+        let Some(last) = accounts.last() else { return Ok(()) };
+        after = Some(last.profile.id.clone());
+        print(&accounts.iter().map(show).collect::<String>())?;
+    }
+}
+
+fn json_line(account: &Account) -> String {
+    let Account { profile, email, role, status, last_seen, disabled, tokens_valid_from: _, kept_login: _, created_at } = account;
+    let line = json!({
+        "id": profile.id, "username": profile.username, "fullName": profile.full_name, "email": email,
+        "role": role.as_str(), "status": status.as_str(), "disabled": disabled,
+        "lastSeen": last_seen, "createdAt": created_at,
+    });
+    format!("{line}\n")
+}
+
+fn text_line(account: &Account) -> String {
+    let profile = &account.profile;
+    let mut line = format!("{}  {:5}  {}", profile.id, account.role.as_str(), profile.username);
+    for part in [&profile.full_name, &account.email].into_iter().flatten() {
+        // Writing to a String cannot fail.
+        let _ = write!(line, "  {part}");
+    }
+    if account.disabled {
+        line.push_str("  (disabled)");
+    }
+    // A name with a line end must not look like two users.
+    line.chars().map(|character| if character.is_control() { ' ' } else { character }).chain(['\n']).collect()
+}
+
+fn failed(error: &StoreError) -> Failure {
+    let hint = match error {
+        StoreError::Unavailable => ": is it running, and is DATABASE_URL right?",
+        _ => "",
+    };
+    Failure(format!("{error}{hint}"))
+}

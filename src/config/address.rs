@@ -1,0 +1,298 @@
+//! Settings that say where something is: hosts, origins, paths, the database, log targets.
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use super::kind::{items, join};
+
+/// What to listen on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Host {
+    /// 127.0.0.1 and ::1.
+    #[default]
+    Localhost,
+    /// One address.
+    Address(IpAddr),
+    /// A name that is looked up at the start.
+    Name(String),
+}
+
+impl Host {
+    /// Whether only this machine can connect. A name counts as reachable from outside.
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Self::Localhost => true,
+            Self::Address(address) => address.is_loopback(),
+            Self::Name(_) => false,
+        }
+    }
+}
+
+impl FromStr for Host {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.eq_ignore_ascii_case("localhost") {
+            return Ok(Self::Localhost);
+        }
+        let unbracketed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+        if let Ok(address) = unbracketed.parse() {
+            return Ok(Self::Address(address));
+        }
+        let is_name = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
+        if is_name { Ok(Self::Name(text.to_owned())) } else { Err(format!("{text:?} is neither an address nor a name")) }
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Localhost => formatter.write_str("localhost"),
+            Self::Address(address) => address.fmt(formatter),
+            Self::Name(name) => formatter.write_str(name),
+        }
+    }
+}
+
+/// Origins of pages that may connect, beside the server's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origins {
+    /// These, as browsers write them: `https://example.org`, lower case, without the scheme's own port.
+    Listed(Vec<String>),
+    /// All (`*`).
+    Any,
+}
+
+impl Default for Origins {
+    fn default() -> Self {
+        Self::Listed(Vec::new())
+    }
+}
+
+impl FromStr for Origins {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        items(text).map(origin_of).collect::<Result<_, _>>().map(Self::Listed)
+    }
+}
+
+impl fmt::Display for Origins {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listed(origins) => formatter.write_str(&join(origins)),
+            Self::Any => formatter.write_str("*"),
+        }
+    }
+}
+
+/// The origin of a URL as a browser writes it in `Origin`.
+fn origin_of(url: &str) -> Result<String, String> {
+    let wrong = || format!("{url:?} is not an origin such as https://example.org, nor is the whole list *");
+    let lower = url.to_ascii_lowercase();
+    let (scheme, rest) = lower.split_once("://").ok_or_else(wrong)?;
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let own_port = match scheme {
+        "http" => ":80",
+        "https" => ":443",
+        _ => "",
+    };
+    let host = if own_port.is_empty() { host } else { host.strip_suffix(own_port).unwrap_or(host) };
+    let is_plain = |character: char| character.is_ascii_graphic() && character != '@' && character != '*';
+    if scheme.is_empty() || host.is_empty() || !scheme.chars().chain(host.chars()).all(is_plain) {
+        return Err(wrong());
+    }
+    Ok(format!("{scheme}://{host}"))
+}
+
+/// The path of the Engine.IO endpoint, without a slash at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocketPath(String);
+
+impl SocketPath {
+    /// Begins with a slash, does not end with one.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for SocketPath {
+    fn default() -> Self {
+        Self("/socket.io".to_owned())
+    }
+}
+
+impl FromStr for SocketPath {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let path = text.trim_end_matches('/');
+        let is_plain = path.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'{' | b'}'));
+        if path.len() > 1 && path.starts_with('/') && is_plain {
+            Ok(Self(path.to_owned()))
+        } else {
+            Err(format!("{text:?} is not a path such as /socket.io"))
+        }
+    }
+}
+
+impl fmt::Display for SocketPath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// Where the database is. May hold a password, which is not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseAddress(String);
+
+impl DatabaseAddress {
+    /// The whole address, with its password.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for DatabaseAddress {
+    fn default() -> Self {
+        Self("sqlite://parlance.db".to_owned())
+    }
+}
+
+impl FromStr for DatabaseAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = ["sqlite://", "postgres://", "postgresql://"];
+        // The value itself is not repeated: it may hold a password.
+        match known.iter().find_map(|scheme| text.strip_prefix(scheme)) {
+            Some("") => Err("names no database".to_owned()),
+            Some(_) => Ok(Self(text.to_owned())),
+            None => Err("must begin with sqlite:// or postgres://".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for DatabaseAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hidden = "***";
+        let (scheme, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
+        write!(formatter, "{scheme}://")?;
+        let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
+        if query.is_some_and(|query| query.contains('@')) {
+            // Either part may hold the password then.
+            return formatter.write_str(hidden);
+        }
+        match place.rsplit_once('@') {
+            Some((user, host)) => match user.split_once(':') {
+                Some((name, _)) => write!(formatter, "{name}:{hidden}@{host}")?,
+                None => write!(formatter, "{user}@{host}")?,
+            },
+            None => formatter.write_str(place)?,
+        }
+        let Some(query) = query else { return Ok(()) };
+        let shown = query.split('&').map(|pair| match pair.split_once('=') {
+            Some((name, _)) if name.to_ascii_lowercase().contains("password") => format!("{name}={hidden}"),
+            _ => pair.to_owned(),
+        });
+        write!(formatter, "?{}", shown.collect::<Vec<_>>().join("&"))
+    }
+}
+
+impl fmt::Debug for DatabaseAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+/// What is logged, as `env_logger` reads it: levels and `target=level` parts, then perhaps `/` and a pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFilter(String);
+
+impl LogFilter {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for LogFilter {
+    fn default() -> Self {
+        Self("info".to_owned())
+    }
+}
+
+impl FromStr for LogFilter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let targets = text.split('/').next().unwrap_or_default();
+        for part in items(targets) {
+            // A part without `=` is a level or a target, so it is always readable.
+            let Some((_, level)) = part.split_once('=') else { continue };
+            if !level.is_empty() && level.parse::<log::LevelFilter>().is_err() {
+                return Err(format!("{part:?}: the level is one of off, error, warn, info, debug, trace"));
+            }
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for LogFilter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts() {
+        for (text, host, loopback) in [
+            ("localhost", Host::Localhost, true),
+            ("127.0.0.1", Host::Address("127.0.0.1".parse().unwrap()), true),
+            ("[::1]", Host::Address("::1".parse().unwrap()), true),
+            ("0.0.0.0", Host::Address("0.0.0.0".parse().unwrap()), false),
+            ("chat.internal", Host::Name("chat.internal".to_owned()), false),
+        ] {
+            let parsed: Host = text.parse().unwrap();
+            assert_eq!((&parsed, parsed.is_loopback()), (&host, loopback), "{text}");
+        }
+    }
+
+    #[test]
+    fn origins_are_written_as_browsers_do() {
+        let parsed: Origins = "HTTPS://Example.org:443/, http://localhost:5173/app?x, http://a:80".parse().unwrap();
+        let expected = ["https://example.org", "http://localhost:5173", "http://a"];
+        assert_eq!(parsed, Origins::Listed(expected.map(str::to_owned).to_vec()));
+        assert_eq!("*".parse(), Ok(Origins::Any));
+        for wrong in ["example.org", "://a", "http://", "http://u:p@a", "http://*.example.org"] {
+            assert!(wrong.parse::<Origins>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_database_password_is_hidden_wherever_it_stands() {
+        for (text, shown) in [
+            ("sqlite:///var/lib/chat.db", "sqlite:///var/lib/chat.db"),
+            ("postgres://ann@db/chat", "postgres://ann@db/chat"),
+            ("postgres://ann:a@b/c@db:5432/chat", "postgres://ann:***@db:5432/chat"),
+            ("postgres:///chat?user=ann&password=x", "postgres:///chat?user=ann&password=***"),
+            ("postgres:///chat?password=a@b", "postgres://***"),
+            ("postgres://ann:a?b@db/chat", "postgres://***"),
+        ] {
+            assert_eq!(text.parse::<DatabaseAddress>().unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn a_socket_path_has_no_slash_at_its_end() {
+        assert_eq!("/chat/io/".parse::<SocketPath>().unwrap().as_str(), "/chat/io");
+        assert!("/".parse::<SocketPath>().is_err());
+    }
+}

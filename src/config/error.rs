@@ -1,0 +1,11 @@
+//! What is wrong with a setting.
+
+/// A setting whose value cannot be used. Shown as one line; never shows a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {reason}")]
+pub struct ConfigError {
+    /// The setting.
+    pub name: &'static str,
+    /// What is wrong and what would be right.
+    pub reason: String,
+}

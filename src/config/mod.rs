@@ -1,0 +1,393 @@
+//! All settings: their names, defaults, units and meaning, each declared once.
+//!
+//! They come from the environment, else from the `.env` file, else they have their default; an empty value counts as
+//! unset and unknown names are ignored. `parlance config` prints what is in force and where it came from.
+mod address;
+mod error;
+mod kind;
+mod secret;
+mod word;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+pub use self::address::{DatabaseAddress, Host, LogFilter, Origins, SocketPath};
+pub use self::error::ConfigError;
+pub use self::secret::Secret;
+pub use self::word::{CatchUp, Delivery, DialectName, PresenceScope};
+
+use self::kind::{Count, Flag, Folder, Hidden, HiddenList, Kind, Length, List, Parsed, Proxies, Size};
+
+/// A value as it was found outside, and where.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The text.
+    pub value: OsString,
+    /// `environment` or `.env`.
+    pub source: &'static str,
+}
+
+/// One setting as `parlance config` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// What it belongs to: `server`, `store`, …
+    pub group: &'static str,
+    /// The name in the environment.
+    pub name: &'static str,
+    /// The value in force; secrets are redacted.
+    pub value: String,
+    /// `default`, `environment` or `.env`.
+    pub source: &'static str,
+    /// What it is for.
+    pub help: &'static str,
+}
+
+macro_rules! settings {
+    ($($group:literal { $($(#[doc = $help:literal])+ $field:ident: $type:ty = $default:expr, $name:literal, $kind:expr;)+ })+) => {
+        /// What the server was told. Plain data; the default is what a start without any setting has.
+        #[derive(Debug, Clone)]
+        pub struct Config {
+            $($($(#[doc = $help])+ #[doc = ""] #[doc = concat!("`", $name, "`")] pub $field: $type,)+)+
+        }
+
+        impl Default for Config {
+            fn default() -> Self {
+                Self { $($($field: $default,)+)+ }
+            }
+        }
+
+        impl Config {
+            /// Reads every setting through `find`, which knows the environment and the `.env` file.
+            ///
+            /// # Errors
+            /// The first setting whose value is not one of its kind.
+            pub fn load(find: impl Fn(&str) -> Option<Found>) -> Result<Self, ConfigError> {
+                Ok(Self { $($($field: match text_of($name, &find)? {
+                    Some((text, _)) => parse($name, &$kind, &text)?,
+                    None => $default,
+                },)+)+ })
+            }
+
+            /// Lists every setting with its value and where that came from.
+            ///
+            /// # Errors
+            /// As [`Config::load`].
+            pub fn list(find: impl Fn(&str) -> Option<Found>) -> Result<Vec<Listed>, ConfigError> {
+                let mut listed = Vec::new();
+                $($({
+                    let (value, source) = match text_of($name, &find)? {
+                        Some((text, source)) => (parse($name, &$kind, &text)?, source),
+                        None => ($default, "default"),
+                    };
+                    let help = concat!($($help),+).trim_ascii_start();
+                    listed.push(Listed { group: $group, name: $name, value: $kind.print(&value), source, help });
+                })+)+
+                Ok(listed)
+            }
+        }
+    };
+}
+
+/// One second, the least that some lengths of time can have.
+const SECOND: Duration = Duration::from_secs(1);
+/// One millisecond, the least that most lengths of time can have.
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+settings! {
+    "server" {
+        /// Address or name to listen on; `localhost` is 127.0.0.1 and ::1.
+        host: Host = Host::Localhost, "HOST", Parsed::new();
+        /// Port to listen on; 0 takes any free one.
+        port: u16 = 3000, "PORT", Count::at_least(0);
+        /// Path of the Engine.IO endpoint.
+        socket_path: SocketPath = SocketPath::default(), "SOCKET_PATH", Parsed::new();
+        /// Folder for the database, the secret and the uploads; made where it is missing.
+        data_dir: PathBuf = PathBuf::from("./data"), "DATA_DIR", Folder;
+        /// Origins of browser pages that may connect, or `*` for all.
+        client_url: Origins = Origins::default(), "CLIENT_URL", Parsed::new();
+        /// Addresses or CIDR ranges of proxies whose `X-Forwarded-*` headers count.
+        trusted_proxies: Vec<IpNet> = Vec::new(), "TRUSTED_PROXIES", Proxies;
+        /// How long a stop may take.
+        shutdown_timeout: Duration = Duration::from_secs(10), "SHUTDOWN_TIMEOUT", Length::any();
+        /// What is logged: a level, or `target=level` parts.
+        rust_log: LogFilter = LogFilter::default(), "RUST_LOG", Parsed::new();
+    }
+    "store" {
+        /// `sqlite:///absolute`, `sqlite://relative-to-DATA_DIR` or `postgres://…`.
+        database_url: DatabaseAddress = DatabaseAddress::default(), "DATABASE_URL", Parsed::new();
+        /// Database connections for reading.
+        db_pool_size: usize = 10, "DB_POOL_SIZE", Count::at_least(1);
+        /// `live` shows messages while they are being stored, `stored` after that.
+        delivery: Delivery = Delivery::Live, "DELIVERY", Parsed::new();
+        /// How long an absent database is waited for.
+        store_retry_for: Duration = Duration::from_secs(30), "STORE_RETRY_FOR", Length::any();
+        /// Changes that may wait for the database.
+        store_queue: usize = 10_000, "STORE_QUEUE", Count::at_least(1);
+    }
+    "accounts" {
+        /// Secret of the tokens; signs, if set. Without any of the three one is made and kept in DATA_DIR.
+        jwt_secret: Option<Secret> = None, "JWT_SECRET", Hidden;
+        /// A further secret of tokens.
+        jwt_access_secret_key: Option<Secret> = None, "JWT_ACCESS_SECRET_KEY", Hidden;
+        /// A further secret of tokens.
+        jwt_secrete: Option<Secret> = None, "JWT_SECRETE", Hidden;
+        /// How long a token that this server makes is valid.
+        token_ttl: Duration = Duration::from_secs(7 * 24 * 60 * 60), "TOKEN_TTL", Length::at_least(SECOND);
+        /// Whether tokens without `exp` are refused.
+        require_exp: bool = false, "REQUIRE_EXP", Flag;
+        /// Whether anybody may register.
+        allow_registration: bool = true, "ALLOW_REGISTRATION", Flag;
+        /// Whether users unknown here are made from valid tokens; a token's role counts only then.
+        auto_provision_users: bool = false, "AUTO_PROVISION_USERS", Flag;
+        /// Whether `?token=` is looked at.
+        allow_query_token: bool = false, "ALLOW_QUERY_TOKEN", Flag;
+        /// Keys with which servers act as administrators (`X-API-Key`).
+        api_keys: Vec<Secret> = Vec::new(), "API_KEYS", HiddenList;
+        /// Whether uploads are shown only to users.
+        uploads_require_auth: bool = false, "UPLOADS_REQUIRE_AUTH", Flag;
+    }
+    "dialects" {
+        /// Event vocabularies that clients may speak.
+        dialects: Vec<DialectName> = DialectName::ALL.to_vec(), "DIALECTS", List::one_or_more();
+        /// Whether unknown events are answered with an error.
+        strict_events: bool = false, "STRICT_EVENTS", Flag;
+        /// Who learns who is online: `everyone`, or `contacts` (those who share a conversation).
+        presence_scope: PresenceScope = PresenceScope::Everyone, "PRESENCE_SCOPE", Parsed::new();
+        /// With more users online than this, `everyone` acts as `contacts`.
+        presence_everyone_max: usize = 1_000, "PRESENCE_EVERYONE_MAX", Count::at_least(0);
+        /// How long a user whose last socket dropped still counts as online.
+        presence_grace: Duration = Duration::from_secs(5), "PRESENCE_GRACE", Length::any();
+        /// How long typing lasts without a further sign.
+        typing_ttl: Duration = Duration::from_secs(30), "TYPING_TTL", Length::at_least(MILLISECOND);
+        /// Whether missed messages are delivered at connect: `on` or `off`.
+        catch_up: CatchUp = CatchUp::On, "CATCH_UP", Parsed::new();
+        /// Missed messages that are delivered at most, the newest.
+        catch_up_max: usize = 5_000, "CATCH_UP_MAX", Count::at_least(0);
+    }
+    "connections" {
+        /// Time between two heartbeats.
+        ping_interval: Duration = Duration::from_secs(25), "PING_INTERVAL", Length::at_least(MILLISECOND);
+        /// Time a client has to answer a heartbeat.
+        ping_timeout: Duration = Duration::from_secs(20), "PING_TIMEOUT", Length::at_least(MILLISECOND);
+        /// Time a client has to authenticate.
+        connect_timeout: Duration = Duration::from_secs(45), "CONNECT_TIMEOUT", Length::at_least(MILLISECOND);
+        /// Time that a blocked write may take.
+        write_timeout: Duration = Duration::from_secs(20), "WRITE_TIMEOUT", Length::at_least(MILLISECOND);
+        /// Packets that may wait for one socket.
+        outbox_packets: usize = 1_024, "OUTBOX_PACKETS", Count::at_least(1);
+        /// Bytes that may wait for one socket.
+        outbox_bytes: usize = 1024 * 1024, "OUTBOX_BYTES", Size::at_least(1);
+        /// Size of the largest packet that clients may send.
+        max_packet_size: usize = 1_000_000, "MAX_PACKET_SIZE", Size::at_least(1);
+    }
+    "limits" {
+        /// Events per second of one socket; 0: no limit.
+        rate_limit_events: u32 = 10, "RATE_LIMIT_EVENTS", Count::at_least(0);
+        /// Events that one socket may send at once.
+        rate_limit_burst: u32 = 20, "RATE_LIMIT_BURST", Count::at_least(0);
+        /// Receipts and typing signs per second of one socket; 0: no limit.
+        rate_limit_receipts: u32 = 100, "RATE_LIMIT_RECEIPTS", Count::at_least(0);
+        /// Logins per minute of one account and address; 0: no limit.
+        rate_limit_logins: u32 = 10, "RATE_LIMIT_LOGINS", Count::at_least(0);
+        /// Sockets of one user; 0: no limit.
+        max_sockets_per_user: usize = 50, "MAX_SOCKETS_PER_USER", Count::at_least(0);
+        /// Sockets of one address; 0: no limit.
+        max_sockets_per_address: usize = 1_000, "MAX_SOCKETS_PER_ADDRESS", Count::at_least(0);
+        /// Public rooms that one socket may join; 0: no limit.
+        max_rooms_per_socket: usize = 1_000, "MAX_ROOMS_PER_SOCKET", Count::at_least(0);
+        /// Characters of a message; 0: as many as its packet can hold.
+        max_message_length: usize = 0, "MAX_MESSAGE_LENGTH", Count::at_least(0);
+        /// Size of the largest upload; 0: no limit.
+        max_upload_size: usize = 50 * 1024 * 1024, "MAX_UPLOAD_SIZE", Size::at_least(0);
+    }
+}
+
+impl Config {
+    /// The secrets of tokens that were set, in the order of the setting names: all verify, the first signs.
+    pub fn jwt_secrets(&self) -> Vec<Secret> {
+        [&self.jwt_secret, &self.jwt_access_secret_key, &self.jwt_secrete].into_iter().flatten().cloned().collect()
+    }
+}
+
+/// The text of a setting and where it came from; `None` where it is unset or blank.
+fn text_of(name: &'static str, find: &impl Fn(&str) -> Option<Found>) -> Result<Option<(String, &'static str)>, ConfigError> {
+    let Some(Found { value, source }) = find(name) else { return Ok(None) };
+    let text = value.into_string().map_err(|_| ConfigError { name, reason: "is not UTF-8".to_owned() })?;
+    Ok(if text.trim().is_empty() { None } else { Some((text, source)) })
+}
+
+fn parse<K: Kind>(name: &'static str, kind: &K, text: &str) -> Result<K::Value, ConfigError> {
+    kind.parse(text).map_err(|reason| ConfigError { name, reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env<'a>(pairs: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<Found> + 'a {
+        move |name| {
+            let (_, value) = pairs.iter().find(|(known, _)| *known == name)?;
+            Some(Found { value: OsString::from(value), source: "environment" })
+        }
+    }
+
+    fn refused(name: &str, value: &str) -> String {
+        Config::load(env(&[(name, value)])).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn nothing_set_is_the_default() {
+        let config = Config::load(|_| None).unwrap();
+        assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
+        let listed = Config::list(|_| None).unwrap();
+        assert!(listed.iter().all(|setting| setting.source == "default" && !setting.help.is_empty()));
+    }
+
+    #[test]
+    fn every_printed_default_reads_back_as_itself() {
+        let listed = Config::list(|_| None).unwrap();
+        for Listed { name, value, .. } in &listed {
+            if value.is_empty() {
+                continue;
+            }
+            let again = Config::list(env(&[(name, value)])).unwrap();
+            let found = again.iter().find(|setting| setting.name == *name).unwrap();
+            assert_eq!((&found.value, found.source), (value, "environment"), "{name}");
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_design() {
+        let listed = Config::list(|_| None).unwrap();
+        let expected = [
+            ("HOST", "localhost"),
+            ("PORT", "3000"),
+            ("SOCKET_PATH", "/socket.io"),
+            ("DATA_DIR", "./data"),
+            ("CLIENT_URL", ""),
+            ("TRUSTED_PROXIES", ""),
+            ("SHUTDOWN_TIMEOUT", "10s"),
+            ("RUST_LOG", "info"),
+            ("DB_POOL_SIZE", "10"),
+            ("DELIVERY", "live"),
+            ("STORE_RETRY_FOR", "30s"),
+            ("STORE_QUEUE", "10000"),
+            ("JWT_SECRET", ""),
+            ("TOKEN_TTL", "7d"),
+            ("REQUIRE_EXP", "false"),
+            ("ALLOW_REGISTRATION", "true"),
+            ("CATCH_UP", "on"),
+            ("CATCH_UP_MAX", "5000"),
+            ("PRESENCE_SCOPE", "everyone"),
+            ("TYPING_TTL", "30s"),
+            ("OUTBOX_BYTES", "1MB"),
+            ("MAX_PACKET_SIZE", "1000000"),
+            ("MAX_UPLOAD_SIZE", "50MB"),
+        ];
+        for (name, value) in expected {
+            let found = listed.iter().find(|setting| setting.name == name).unwrap();
+            assert_eq!(found.value, value, "{name}");
+        }
+    }
+
+    #[test]
+    fn values_are_read_in_their_units() {
+        let config = Config::load(env(&[
+            ("PORT", "0"),
+            ("PING_INTERVAL", "250ms"),
+            ("TOKEN_TTL", "2h"),
+            ("OUTBOX_BYTES", "64KB"),
+            ("MAX_PACKET_SIZE", "2000000"),
+            ("DELIVERY", "stored"),
+            ("REQUIRE_EXP", "true"),
+            ("DIALECTS", "messenger, messenger"),
+            ("API_KEYS", "one,two"),
+            ("TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
+            ("HOST", ""),
+            ("UNKNOWN_NAME", "whatever"),
+        ]))
+        .unwrap();
+        assert_eq!(config.port, 0);
+        assert_eq!(config.ping_interval, Duration::from_millis(250));
+        assert_eq!(config.token_ttl, Duration::from_secs(7200));
+        assert_eq!(config.outbox_bytes, 65_536);
+        assert_eq!(config.max_packet_size, 2_000_000);
+        assert_eq!(config.delivery, Delivery::Stored);
+        assert!(config.require_exp);
+        assert_eq!(config.dialects, [DialectName::Messenger]);
+        assert_eq!(config.api_keys.len(), 2);
+        assert_eq!(config.trusted_proxies.len(), 2);
+        assert_eq!(config.host, Host::Localhost);
+    }
+
+    #[test]
+    fn a_bad_value_is_one_line_with_the_name() {
+        for (name, value) in [
+            ("PORT", "70000"),
+            ("PORT", "+5"),
+            ("PORT", "http"),
+            ("PING_INTERVAL", "25"),
+            ("PING_INTERVAL", "0s"),
+            ("PING_INTERVAL", "25 s"),
+            ("PING_INTERVAL", "-1s"),
+            ("TOKEN_TTL", "99999999999999999999d"),
+            ("TOKEN_TTL", "18446744073709551615d"),
+            ("OUTBOX_BYTES", "1GB"),
+            ("OUTBOX_BYTES", "1mb"),
+            ("REQUIRE_EXP", "yes"),
+            ("REQUIRE_EXP", "TRUE"),
+            ("DELIVERY", "fast"),
+            ("PRESENCE_SCOPE", "nobody"),
+            ("DIALECTS", "messenger,klingon"),
+            ("DIALECTS", ","),
+            ("CATCH_UP", "maybe"),
+            ("SOCKET_PATH", "socket.io"),
+            ("SOCKET_PATH", "/a?b"),
+            ("CLIENT_URL", "example.org"),
+            ("CLIENT_URL", "*,https://example.org"),
+            ("TRUSTED_PROXIES", "10.0.0.0/99"),
+            ("DATABASE_URL", "mysql://db"),
+            ("DATABASE_URL", "sqlite://"),
+            ("DB_POOL_SIZE", "0"),
+            ("STORE_QUEUE", "0"),
+            ("RUST_LOG", "parlance=loud"),
+            ("RUST_LOG", "a=b=c"),
+            ("HOST", "http://localhost"),
+            ("HOST", "a b\nc"),
+        ] {
+            let line = refused(name, value);
+            assert!(line.starts_with(&format!("{name}: ")), "{line}");
+            assert!(!line.contains('\n'), "{line}");
+        }
+        assert!(refused("PING_INTERVAL", "25").contains("25s"), "a bare number is refused with a hint");
+    }
+
+    #[test]
+    fn secrets_are_shown_nowhere() {
+        let pairs = [
+            ("JWT_SECRET", "hush-1"),
+            ("JWT_ACCESS_SECRET_KEY", "hush-2"),
+            ("JWT_SECRETE", "hush-3"),
+            ("API_KEYS", "hush-4,hush-5"),
+            ("DATABASE_URL", "postgres://ann:hush-6@db/chat?password=hush-7&sslmode=prefer"),
+        ];
+        let config = Config::load(env(&pairs)).unwrap();
+        let listed = Config::list(env(&pairs)).unwrap();
+        let shown = format!("{config:?} {listed:?} {config:#?}");
+        assert!(!shown.contains("hush"), "{shown}");
+        let secrets: Vec<_> = config.jwt_secrets().iter().map(|secret| secret.expose().to_owned()).collect();
+        assert_eq!(secrets, ["hush-1", "hush-2", "hush-3"]);
+        assert!(config.database_url.as_str().contains("hush-6"));
+    }
+
+    #[test]
+    fn a_value_that_is_not_utf8_is_refused() {
+        use std::os::unix::ffi::OsStringExt;
+        let find =
+            |name: &str| (name == "DATA_DIR").then(|| Found { value: OsString::from_vec(vec![0xff]), source: "environment" });
+        assert_eq!(Config::load(find).unwrap_err().name, "DATA_DIR");
+    }
+}

@@ -1,0 +1,78 @@
+//! Settings that are one word of a list.
+use std::fmt;
+use std::str::FromStr;
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal $(| $other:literal)*,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
+
+        impl $name {
+            /// All words, in the order in which they are listed.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word as it is written.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                match text {
+                    $($word $(| $other)* => Ok(Self::$variant),)+
+                    _ => Err(format!("{text:?} is unknown; known are {}", [$($word),+].join(", "))),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// When recipients get a message.
+    Delivery {
+        /// While it is being stored.
+        Live = "live",
+        /// After it was stored.
+        Stored = "stored",
+    }
+}
+
+words! {
+    /// Who learns who is online.
+    PresenceScope {
+        /// All users.
+        Everyone = "everyone",
+        /// Those who share a conversation.
+        Contacts = "contacts",
+    }
+}
+
+words! {
+    /// Whether missed messages are delivered at connect.
+    CatchUp {
+        /// They are.
+        On = "on" | "true",
+        /// They are left to the history.
+        Off = "off" | "false",
+    }
+}
+
+words! {
+    /// The event vocabularies that there are.
+    DialectName {
+        /// Market place; here its public rooms.
+        Listing = "listing",
+        /// Direct and group chat with acks.
+        Messenger = "messenger",
+    }
+}

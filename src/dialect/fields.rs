@@ -1,0 +1,227 @@
+//! Reading of payloads, by the rules that all dialects share (`contract/dialects.md` §2).
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+
+use super::Fault;
+use crate::chat::ChatError;
+use crate::model::{ConversationId, MessageId, RoomId, UserId};
+use crate::socketio::Args;
+
+/// Longest `listingId`, `roomId`, `chatId`, `clientMessageId` and text that may be one of our ids, in characters.
+const MAX_ID_LENGTH: usize = 200;
+/// Longest `type` and `messageType`, in characters.
+const MAX_TYPE_LENGTH: usize = 32;
+/// Longest URL of an upload, in characters: ours are far shorter.
+const MAX_URL_LENGTH: usize = 2_000;
+/// Longest name of a field that a refusal repeats, in characters.
+const MAX_NAME_LENGTH: usize = 64;
+/// Largest integer that JavaScript holds exactly.
+const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+
+/// The payload as a whole, where no field can be named.
+const PAYLOAD: &str = "payload";
+
+/// The fields of a payload.
+#[derive(Debug)]
+pub struct Payload<'a> {
+    fields: Object<'a>,
+}
+
+impl<'a> Payload<'a> {
+    /// The first argument; an absent one has no fields.
+    ///
+    /// # Errors
+    /// [`Fault::Field`] if it is no object, or holds U+0000 or an unpaired surrogate anywhere.
+    pub fn of(args: &'a Args) -> Result<Self, Fault> {
+        let payload = Self::parse(Field { name: PAYLOAD, json: present(args.get(0)) })?;
+        refuse_unusable_rest(args)?;
+        Ok(payload)
+    }
+
+    fn parse(field: Field<'a>) -> Result<Self, Fault> {
+        let Some(json) = field.json else { return Ok(Self { fields: Object::default() }) };
+        if !has_unusable_text(json) {
+            return serde_json::from_str(json).map(|fields| Self { fields }).map_err(|_| field.fault());
+        }
+        // Which field it is in is looked for only now: in a text without such escapes nothing can be wrong.
+        let fields = serde_json::from_str::<Object<'a>>(json).map_err(|_| field.fault())?;
+        let culprit = fields.0.iter().find(|(_, value)| has_unusable_text(value.get()));
+        let name = culprit.map(|(name, _)| name.as_ref()).filter(|name| name.chars().count() <= MAX_NAME_LENGTH);
+        Err(Fault::Field(name.map_or(Cow::Borrowed(field.name), |name| Cow::Owned(name.to_owned()))))
+    }
+
+    /// A field; of one that stands twice the last, as in JavaScript.
+    pub fn field(&self, name: &'static str) -> Field<'a> {
+        let json = self.fields.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value);
+        Field { name, json: present(json) }
+    }
+}
+
+/// A value of a payload.
+#[derive(Debug, Clone, Copy)]
+pub struct Field<'a> {
+    name: &'static str,
+    /// `None`: absent or `null`.
+    json: Option<&'a str>,
+}
+
+impl<'a> Field<'a> {
+    /// The first argument, of an event whose payload is one value.
+    ///
+    /// # Errors
+    /// [`Fault::Field`] if U+0000 or an unpaired surrogate stands anywhere.
+    pub fn of(args: &'a Args, name: &'static str) -> Result<Self, Fault> {
+        let field = Self { name, json: present(args.get(0)) };
+        if field.json.is_some_and(has_unusable_text) {
+            return Err(field.fault());
+        }
+        refuse_unusable_rest(args)?;
+        Ok(field)
+    }
+
+    /// The refusal that names this field.
+    pub fn fault(&self) -> Fault {
+        Fault::Field(Cow::Borrowed(self.name))
+    }
+
+    /// Its JSON as it came.
+    pub fn json(&self) -> Option<&'a str> {
+        self.json
+    }
+
+    /// A text of any length.
+    pub fn text(&self) -> Result<Option<String>, Fault> {
+        self.json.map(|json| serde_json::from_str(json).map_err(|_| self.fault())).transpose()
+    }
+
+    /// A text of 1 to `max` characters.
+    fn short_text(&self, max: usize) -> Result<Option<String>, Fault> {
+        let text = self.text()?;
+        if text.as_ref().is_some_and(|text| text.is_empty() || text.chars().nth(max).is_some()) {
+            return Err(self.fault());
+        }
+        Ok(text)
+    }
+
+    /// A kind of message: 1–32 characters.
+    pub fn message_type(&self) -> Result<Option<String>, Fault> {
+        self.short_text(MAX_TYPE_LENGTH)
+    }
+
+    /// A text of 1–200 characters, or an integer from 0 to 2^53−1 as its decimal text.
+    pub fn id(&self) -> Result<Option<String>, Fault> {
+        match self.json {
+            Some(json) if json.starts_with(|first: char| first.is_ascii_digit() || first == '-') => match json.parse::<u64>() {
+                Ok(integer) if integer <= MAX_SAFE_INTEGER => Ok(Some(json.to_owned())),
+                _ => Err(self.fault()),
+            },
+            _ => self.short_text(MAX_ID_LENGTH),
+        }
+    }
+
+    fn required_id(&self) -> Result<String, Fault> {
+        self.id()?.ok_or_else(|| self.fault())
+    }
+
+    /// A user's id; required.
+    pub fn user(&self) -> Result<UserId, Fault> {
+        UserId::parse(&self.required_id()?).map_err(|_| self.fault())
+    }
+
+    /// A public room's id; required.
+    pub fn room(&self) -> Result<RoomId, Fault> {
+        RoomId::parse(&self.required_id()?).map_err(|_| self.fault())
+    }
+
+    /// A conversation's id; required. A text that we never give out is the id of none.
+    pub fn conversation(&self) -> Result<ConversationId, Fault> {
+        ConversationId::parse(&self.required_id()?).map_err(|_| ChatError::ConversationNotFound.into())
+    }
+
+    /// A message's id; required. A text that we never give out is the id of none.
+    pub fn message(&self) -> Result<MessageId, Fault> {
+        MessageId::parse(&self.required_id()?).map_err(|_| ChatError::MessageNotFound.into())
+    }
+
+    /// The `url` of a `file`.
+    pub fn file_url(&self) -> Result<Option<String>, Fault> {
+        if self.json.is_none() {
+            return Ok(None);
+        }
+        let url = Payload::parse(*self)?.field("url");
+        let url = url.short_text(MAX_URL_LENGTH).map_err(|_| self.fault())?;
+        url.map(Some).ok_or_else(|| self.fault())
+    }
+}
+
+/// `null` is as if absent.
+fn present(value: Option<&RawValue>) -> Option<&str> {
+    value.map(RawValue::get).filter(|json| *json != "null")
+}
+
+/// Arguments beyond the first are ignored, but what cannot be kept is refused in them, too.
+fn refuse_unusable_rest(args: &Args) -> Result<(), Fault> {
+    let mut rest = (1..args.len()).filter_map(|index| args.get(index));
+    if rest.any(|value| has_unusable_text(value.get())) { Err(Fault::Field(Cow::Borrowed(PAYLOAD))) } else { Ok(()) }
+}
+
+/// Whether valid JSON holds U+0000 or an unpaired surrogate. Both can only stand there escaped.
+fn has_unusable_text(json: &str) -> bool {
+    let mut rest = json;
+    while let Some(at) = rest.find('\\') {
+        let escape = rest.get(at + 1..).unwrap_or_default();
+        let Some(unit) = code_unit(escape) else {
+            rest = escape.get(1..).unwrap_or_default();
+            continue;
+        };
+        rest = escape.get(5..).unwrap_or_default();
+        match unit {
+            0 | 0xdc00..=0xdfff => return true,
+            0xd800..=0xdbff => match rest.strip_prefix('\\').and_then(code_unit) {
+                Some(0xdc00..=0xdfff) => rest = rest.get(6..).unwrap_or_default(),
+                _ => return true,
+            },
+            _ => {}
+        }
+    }
+    false
+}
+
+/// The number of `u` and four hexadecimal digits.
+fn code_unit(escape: &str) -> Option<u32> {
+    u32::from_str_radix(escape.strip_prefix('u')?.get(..4)?, 16).ok()
+}
+
+/// The entries of a JSON object, in their order, values unread.
+#[derive(Debug, Default)]
+struct Object<'a>(SmallVec<[(Cow<'a, str>, &'a RawValue); 6]>);
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Object<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Object::default();
+                while let Some((Key(name), value)) = map.next_entry()? {
+                    entries.0.push((name, value));
+                }
+                Ok(entries)
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
+}

@@ -1,0 +1,88 @@
+//! Values for tests.
+use std::sync::Arc;
+
+use crate::model::{
+    Account, ChosenStatus, ConversationId, File, Message, MessageId, MessageStatus, Place, Profile, Role, Timestamp, UserId,
+    UserRole,
+};
+use crate::socketio::{Args, Client, Incoming};
+
+/// A conversation's id.
+pub const CONVERSATION: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+/// A message's id.
+pub const MESSAGE: &str = "01890a5d-ac96-774b-bcce-b302099a8058";
+
+pub fn user(id: &str) -> UserId {
+    UserId::parse(id).unwrap()
+}
+
+pub fn profile(id: &str) -> Arc<Profile> {
+    Arc::new(Profile { id: user(id), username: id.to_uppercase(), full_name: None, avatar: Some(format!("/{id}.png")) })
+}
+
+pub fn account(id: &str) -> Arc<Account> {
+    Arc::new(Account {
+        profile: profile(id),
+        email: None,
+        role: UserRole::User,
+        status: ChosenStatus::Online,
+        last_seen: None,
+        disabled: false,
+        tokens_valid_from: None,
+        kept_login: None,
+        created_at: Timestamp::default(),
+    })
+}
+
+pub fn conversation() -> ConversationId {
+    ConversationId::parse(CONVERSATION).unwrap()
+}
+
+pub fn message_id() -> MessageId {
+    MessageId::parse(MESSAGE).unwrap()
+}
+
+pub fn file(name: &str) -> File {
+    File {
+        url: format!("/uploads/{name}.png"),
+        filename: format!("{name}.png"),
+        size: 7,
+        mimetype: "image/png".to_owned(),
+        message_type: "image".to_owned(),
+    }
+}
+
+/// A message of `sender` in [`CONVERSATION`].
+pub fn message(sender: &str, content: &str) -> Message {
+    Message {
+        id: message_id(),
+        place: Place::Conversation(conversation()),
+        seq: 1,
+        position: 1,
+        sender: profile(sender),
+        role: Role::User,
+        content: content.to_owned(),
+        message_type: "text".to_owned(),
+        file: None,
+        attachments: Vec::new(),
+        listing_id: None,
+        client_message_id: None,
+        status: MessageStatus::Sent,
+        read_by: Vec::new(),
+        created_at: Timestamp::from_millis(1_767_225_600_123),
+        updated_at: Timestamp::from_millis(1_767_225_600_124),
+        deleted_at: None,
+    }
+}
+
+/// The arguments of an event, as a client sends them: JSON, comma-separated. `None`: not even JSON.
+pub fn args(json: &str) -> Option<Args> {
+    let mut client = Client::new();
+    client.on_text("0").unwrap();
+    client.join("/");
+    let comma = if json.is_empty() { "" } else { "," };
+    match client.on_text(&format!("2[\"x\"{comma}{json}]")).ok()?? {
+        Incoming::Event(event) => Some(event.args),
+        _ => None,
+    }
+}

@@ -1,0 +1,366 @@
+//! `messenger`: direct and group chat, presence, receipts, typing, files; every request has an ack callback.
+//!
+//! ```text
+//! → 421["send_direct_message",{"recipientId":"bob","content":"Hi Bob"}]
+//! ← 42["user_online",{"userId":"bob","username":"Bob"}]
+//! ← 42["message_read",{"messageId":"0197…","conversationId":"0197…","readBy":"bob","readAt":"2026-01-02T03:04:05.678Z"}]
+//! ```
+use std::borrow::Cow;
+
+use serde::{Serialize, Serializer};
+
+use super::Fault;
+use super::error::Wording;
+use super::fields::{Field, Payload};
+use super::vocabulary::{Asked, Decoded, Entry, Vocabulary, packet, to_json};
+use crate::auth::Refusal;
+use crate::chat::{ChatError, Command, Draft, Event, PresenceChange, Reply, Words};
+use crate::engineio::Encoded;
+use crate::model::{
+    ChosenStatus, ConversationId, ConversationKind, File, Message, MessageId, Place, Profile, ReadMark, Timestamp, UserId,
+};
+use crate::socketio::Args;
+
+/// The front end of `seeds/004`.
+#[derive(Debug)]
+pub struct Messenger;
+
+impl Vocabulary for Messenger {
+    fn name(&self) -> &'static str {
+        "messenger"
+    }
+
+    fn events(&self) -> &'static [Entry] {
+        const EVENTS: &[Entry] = &[
+            Entry::work("send_direct_message"),
+            Entry::work("send_group_message"),
+            Entry::receipt("mark_as_read"),
+            Entry::typing("typing_start"),
+            Entry::typing("typing_stop"),
+            Entry::work("join_group"),
+            Entry::work("leave_group"),
+        ];
+        EVENTS
+    }
+
+    fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, Fault> {
+        let command = match asked.event {
+            "send_direct_message" => {
+                let payload = Payload::of(args)?;
+                Command::SendDirect { recipient: payload.field("recipientId").user()?, draft: draft(&payload)? }
+            }
+            "send_group_message" => {
+                let payload = Payload::of(args)?;
+                let draft = draft(&payload)?;
+                Command::SendToConversation { conversation: payload.field("conversationId").conversation()?, draft }
+            }
+            "mark_as_read" => Command::MarkRead { message: Payload::of(args)?.field("messageId").message()? },
+            "typing_start" => {
+                Command::Typing { conversation: Payload::of(args)?.field("conversationId").conversation()?, active: true }
+            }
+            "typing_stop" => {
+                Command::Typing { conversation: Payload::of(args)?.field("conversationId").conversation()?, active: false }
+            }
+            "join_group" => {
+                let conversation = Field::of(args, "conversationId")?.conversation()?;
+                Command::OpenConversation { conversation, groups_only: true }
+            }
+            "leave_group" => match Field::of(args, "conversationId")?.conversation() {
+                Ok(conversation) => Command::LeaveConversation { conversation },
+                // It always succeeds, also for what does not exist.
+                Err(Fault::Chat(_)) => return Ok(Decoded::Done),
+                Err(fault) => return Err(fault),
+            },
+            _ => return Err(Fault::UnknownEvent),
+        };
+        Ok(command.into())
+    }
+
+    fn encode(&self, event: &Event) -> Option<Encoded> {
+        let text = match event {
+            Event::Message { message, kind, recipient: _ } => {
+                let name = if *kind == ConversationKind::Group { "new_group_message" } else { "new_message" };
+                packet(name, &Shown::of(message)?)
+            }
+            Event::MessageUpdated { message, kind: _, recipient: _ } => packet("message_updated", &Shown::of(message)?),
+            Event::MessageDeleted { message, conversation, kind: _ } => {
+                packet("message_deleted", &Deleted { message_id: *message, conversation_id: *conversation })
+            }
+            Event::Delivered { message, conversation, user, delivered_at, client_message_id: _ } => packet(
+                "message_delivered",
+                &Delivered { message_id: *message, conversation_id: *conversation, user_id: user, delivered_at: *delivered_at },
+            ),
+            Event::Read { message, conversation, user, read_at } => packet(
+                "message_read",
+                &Read { message_id: *message, conversation_id: *conversation, read_by: user, read_at: *read_at },
+            ),
+            Event::Typing { user, conversation, active: true } => packet("user_typing", &Member::new(user, *conversation)),
+            Event::Typing { user, conversation, active: false } => {
+                packet("user_stopped_typing", &Stopped { user_id: &user.id, conversation_id: *conversation })
+            }
+            Event::GroupOpened { user, conversation, opened } => {
+                packet(if *opened { "user_joined_group" } else { "user_left_group" }, &Member::new(user, *conversation))
+            }
+            Event::Presence(changes) => return presence(changes),
+            Event::Connected { .. }
+            | Event::RoomMessage { .. }
+            | Event::ConversationChanged(_)
+            | Event::ConversationDeleted { .. } => return None,
+        };
+        Some(Encoded::text(&text))
+    }
+
+    /// The front end shows every `new_message` as somebody else's, so one's own is for those who know better.
+    fn shows(&self, event: &Event, viewer: &UserId, is_pinned: bool) -> bool {
+        let Event::Message { message, kind, recipient } = event else { return true };
+        let to_oneself = recipient.as_ref().is_some_and(|recipient| recipient.id == *viewer);
+        is_pinned || *kind == ConversationKind::Group || message.sender.id != *viewer || to_oneself
+    }
+
+    fn words(&self, is_pinned: bool) -> Words {
+        Words { direct_message: true, own_direct_message: is_pinned, group_message: true, unproven: false }
+    }
+
+    fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String {
+        match reply {
+            Reply::Sent { message, status } => {
+                let status = message.status.max(*status);
+                let message = MessageView { status: status.as_str(), ..MessageView::of(message) };
+                let status = (asked.event == "send_direct_message").then_some(status.as_str());
+                to_json(&SentAck { success: true, message, status })
+            }
+            _ => to_json(&Done { success: true }),
+        }
+    }
+
+    fn word(&self, event: &'static str, fault: &Fault) -> Wording {
+        match (event, fault) {
+            ("join_group", Fault::Chat(ChatError::ConversationNotFound | ChatError::NotAMember | ChatError::Forbidden)) => {
+                Wording::new("FORBIDDEN", "Not a member")
+            }
+            ("send_group_message", Fault::Chat(ChatError::ConversationNotFound)) => Wording::new("NOT_FOUND", "Not a member"),
+            _ => fault.into(),
+        }
+    }
+
+    fn connect_sentence(&self, refusal: Refusal) -> Option<&'static str> {
+        match refusal {
+            Refusal::NoToken => Some("No token provided"),
+            Refusal::InvalidToken | Refusal::TokenExpired => Some("Authentication failed"),
+            Refusal::UserNotFound => Some("User not found"),
+            Refusal::AccountDisabled => None,
+        }
+    }
+}
+
+fn draft(payload: &Payload<'_>) -> Result<Draft, Fault> {
+    let content = payload.field("content");
+    let draft = Draft {
+        content: content.text()?.unwrap_or_default(),
+        message_type: None,
+        file_url: payload.field("file").file_url()?,
+        attachment_urls: Vec::new(),
+        listing_id: None,
+        client_message_id: payload.field("clientMessageId").id()?,
+    };
+    if draft.content.is_empty() && draft.file_url.is_none() { Err(content.fault()) } else { Ok(draft) }
+}
+
+/// One packet for each change that the front end has a word for.
+fn presence(changes: &[PresenceChange]) -> Option<Encoded> {
+    let packets: Vec<String> = changes
+        .iter()
+        .filter_map(|change| match change {
+            PresenceChange::Online { user, status: ChosenStatus::Online } => {
+                Some(packet("user_online", &Online { user_id: &user.id, username: &user.username }))
+            }
+            PresenceChange::Online { .. } => None,
+            PresenceChange::Offline { user, last_seen } => {
+                Some(packet("user_offline", &Offline { user_id: user, last_seen: *last_seen }))
+            }
+        })
+        .collect();
+    match packets.as_slice() {
+        [] => None,
+        [packet] => Some(Encoded::text(packet)),
+        packets => Some(Encoded::batch(packets.iter().map(String::as_str))),
+    }
+}
+
+/// A message of a conversation as `messenger` shows it, and as HTTP does with more fields beside it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageView<'a> {
+    #[serde(rename = "_id")]
+    id: MessageId,
+    conversation_id: Option<ConversationId>,
+    sender: Summary<'a>,
+    content: Cow<'a, str>,
+    message_type: &'a str,
+    file: Option<&'a File>,
+    status: &'static str,
+    read_by: ReadBy<'a>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_message_id: Option<&'a str>,
+}
+
+impl<'a> MessageView<'a> {
+    /// The message as it is.
+    pub fn of(message: &'a Message) -> Self {
+        let (file, further) = match (&message.file, message.attachments.as_slice()) {
+            (None, [first, further @ ..]) => (Some(first), further),
+            (file, further) => (file.as_ref(), further),
+        };
+        Self {
+            id: message.id,
+            conversation_id: conversation_of(message),
+            sender: Summary {
+                id: &message.sender.id,
+                username: &message.sender.username,
+                avatar: message.sender.avatar.as_deref(),
+            },
+            content: with_urls(&message.content, further),
+            message_type: match message.message_type.as_str() {
+                known @ ("text" | "image" | "video" | "audio" | "file") => known,
+                _ => "text",
+            },
+            file,
+            status: message.status.as_str(),
+            read_by: ReadBy(&message.read_by),
+            created_at: message.created_at,
+            updated_at: message.updated_at,
+            client_message_id: message.client_message_id.as_deref(),
+        }
+    }
+}
+
+fn conversation_of(message: &Message) -> Option<ConversationId> {
+    match message.place {
+        Place::Conversation(conversation) => Some(conversation),
+        Place::Room(_) | Place::CommonChat => None,
+    }
+}
+
+/// The content and, a line each, the files that there is no field for.
+fn with_urls<'a>(content: &'a str, files: &[File]) -> Cow<'a, str> {
+    if files.is_empty() {
+        return Cow::Borrowed(content);
+    }
+    let lines = std::iter::once(content).filter(|content| !content.is_empty());
+    Cow::Owned(lines.chain(files.iter().map(|file| file.url.as_str())).collect::<Vec<_>>().join("\n"))
+}
+
+#[derive(Debug, Serialize)]
+struct Summary<'a> {
+    #[serde(rename = "_id")]
+    id: &'a UserId,
+    username: &'a str,
+    avatar: Option<&'a str>,
+}
+
+#[derive(Debug)]
+struct ReadBy<'a>(&'a [ReadMark]);
+
+impl Serialize for ReadBy<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Mark<'a> {
+            user: &'a UserId,
+            read_at: Timestamp,
+        }
+        serializer.collect_seq(self.0.iter().map(|ReadMark { user, read_at }| Mark { user, read_at: *read_at }))
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'a> {
+    conversation_id: ConversationId,
+    message: MessageView<'a>,
+}
+
+impl<'a> Shown<'a> {
+    fn of(message: &'a Message) -> Option<Self> {
+        Some(Self { conversation_id: conversation_of(message)?, message: MessageView::of(message) })
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Deleted {
+    message_id: MessageId,
+    conversation_id: ConversationId,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Delivered<'a> {
+    message_id: MessageId,
+    conversation_id: ConversationId,
+    user_id: &'a UserId,
+    delivered_at: Timestamp,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Read<'a> {
+    message_id: MessageId,
+    conversation_id: ConversationId,
+    read_by: &'a UserId,
+    read_at: Timestamp,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Member<'a> {
+    user_id: &'a UserId,
+    username: &'a str,
+    conversation_id: ConversationId,
+}
+
+impl<'a> Member<'a> {
+    fn new(user: &'a Profile, conversation_id: ConversationId) -> Self {
+        Self { user_id: &user.id, username: &user.username, conversation_id }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Stopped<'a> {
+    user_id: &'a UserId,
+    conversation_id: ConversationId,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Online<'a> {
+    user_id: &'a UserId,
+    username: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Offline<'a> {
+    user_id: &'a UserId,
+    last_seen: Timestamp,
+}
+
+#[derive(Serialize)]
+struct SentAck<'a> {
+    success: bool,
+    message: MessageView<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Done {
+    success: bool,
+}
+
+#[cfg(test)]
+#[path = "messenger_tests.rs"]
+mod tests;

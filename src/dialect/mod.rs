@@ -1,0 +1,17 @@
+//! The front ends' vocabularies: between Socket.IO events and what the broker understands.
+//!
+//! One file holds one front end, both directions. A new one is its file and a line in `select`'s table.
+mod error;
+mod fields;
+#[cfg(test)]
+pub(crate) mod fixtures;
+mod listing;
+mod messenger;
+mod select;
+mod vocabulary;
+
+pub use self::error::{ConnectError, ConnectRefusal, Fault, connect_error, fault_ack, kick_packet, unknown_event_packet};
+pub use self::listing::RoomMessageView;
+pub use self::messenger::MessageView;
+pub use self::select::{Dialect, DialectSet, UnknownDialect, Voice};
+pub use self::vocabulary::{Asked, Class, Decoded, Entry, Vocabulary};

@@ -1,0 +1,150 @@
+//! What a dialect is made of.
+use std::fmt;
+
+use serde::Serialize;
+
+use super::Fault;
+use super::error::{Wording, error_packet, fault_ack_of};
+use crate::auth::Refusal;
+use crate::chat::{Command, Event, Reply, Words};
+use crate::engineio::Encoded;
+use crate::model::UserId;
+use crate::socketio::{Args, encode_event};
+
+/// What a request costs, for the rate limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Sends, joins, all that asks for work.
+    Work,
+    /// A read receipt: front ends send one for each message that they show.
+    Receipt,
+    /// Typing: front ends send one for each key. Only the latest counts.
+    Typing,
+}
+
+/// An event that clients of a dialect send.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// Its name on the wire.
+    pub name: &'static str,
+    /// What it costs.
+    pub class: Class,
+}
+
+impl Entry {
+    /// An event that asks for work.
+    pub const fn work(name: &'static str) -> Self {
+        Self { name, class: Class::Work }
+    }
+
+    /// A receipt.
+    pub const fn receipt(name: &'static str) -> Self {
+        Self { name, class: Class::Receipt }
+    }
+
+    /// Typing.
+    pub const fn typing(name: &'static str) -> Self {
+        Self { name, class: Class::Typing }
+    }
+}
+
+/// What a dialect keeps of a request until it is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The event's name.
+    pub event: &'static str,
+    /// JSON of the request that the answer repeats; empty where there is none.
+    pub echo: Box<str>,
+}
+
+/// What a request comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decoded {
+    /// The broker is asked.
+    Command {
+        /// What for.
+        command: Command,
+        /// Whether the message event at the sending socket is the only confirmation that its front end knows.
+        held_copy: bool,
+    },
+    /// There is nothing to do: it is answered at once, as with [`Reply::Done`].
+    Done,
+}
+
+impl From<Command> for Decoded {
+    fn from(command: Command) -> Self {
+        Self::Command { command, held_copy: false }
+    }
+}
+
+/// One front end's vocabulary.
+///
+/// A file per front end implements this; what most of them have in common stands here.
+pub trait Vocabulary: fmt::Debug + Sync {
+    /// Its name, as in `DIALECTS` and in a pin.
+    fn name(&self) -> &'static str;
+
+    /// All events that its clients send.
+    fn events(&self) -> &'static [Entry];
+
+    /// Understands a request. `asked.event` is one of [`Vocabulary::events`]; `asked.echo` is for the answer's sake
+    /// and is filled here, for refusals too.
+    ///
+    /// # Errors
+    /// [`Fault`] if it is malformed, or names what cannot exist.
+    fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, Fault>;
+
+    /// Of an event that several spoken dialects share: whether this one carries it out. Else the first in the table does.
+    fn takes_precedence(&self, _event: &'static str, _args: &Args) -> bool {
+        false
+    }
+
+    /// The packets that show an event; `None` where there is no word for it.
+    fn encode(&self, event: &Event) -> Option<Encoded>;
+
+    /// Whether `viewer` is shown an event that [`Vocabulary::encode`] has words for.
+    fn shows(&self, _event: &Event, _viewer: &UserId, _is_pinned: bool) -> bool {
+        true
+    }
+
+    /// What its words can show.
+    fn words(&self, is_pinned: bool) -> Words;
+
+    /// The arguments of a success ack.
+    fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String;
+
+    /// The event that answers a success, beside the ack: a whole Engine.IO text.
+    fn encode_reply(&self, _asked: &Asked, _reply: &Reply) -> Option<String> {
+        None
+    }
+
+    /// How a refusal reads here.
+    fn word(&self, _event: &'static str, fault: &Fault) -> Wording {
+        fault.into()
+    }
+
+    /// The arguments of the ack that refuses a request.
+    fn encode_refusal_ack(&self, asked: &Asked, fault: &Fault) -> String {
+        fault_ack_of(&self.word(asked.event, fault), fault)
+    }
+
+    /// The packet that refuses a request without an ack id: a whole Engine.IO text.
+    fn encode_refusal(&self, asked: &Asked, fault: &Fault) -> String {
+        error_packet(&self.word(asked.event, fault), Some(asked.event), fault)
+    }
+
+    /// Its front end's own sentence for a refused CONNECT.
+    fn connect_sentence(&self, _refusal: Refusal) -> Option<&'static str> {
+        None
+    }
+}
+
+/// JSON of a value that has only texts, numbers, lists and fields, which cannot fail.
+pub(super) fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// An EVENT packet in the default namespace.
+pub(super) fn packet(name: &str, argument: &impl Serialize) -> String {
+    encode_event("/", name, &to_json(argument))
+}

@@ -1,0 +1,139 @@
+//! A session on an Engine.IO connection.
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::Recipient;
+use bytes::Bytes;
+
+use super::rules::Rules;
+use super::state::{Broker, Now, Session, Surroundings};
+use crate::chat::{Broadcast, CatchUpDrained, Connect, Disconnect, Notice, Request, WordsLearned};
+use crate::engineio::{CloseReason, ConnectionKey, Opening, Output, Service};
+use crate::model::Timestamp;
+
+/// Where the sessions' words go: in production all to one broker, whose mailbox keeps their order.
+///
+/// None of these can be refused. What waits in the mailbox is bounded by [`Limits::unanswered`](super::Limits) requests
+/// and a handful of notices for each connection.
+#[derive(Debug, Clone)]
+pub struct Recipients {
+    /// See [`Connect`].
+    pub connect: Recipient<Connect>,
+    /// See [`Request`].
+    pub request: Recipient<Request>,
+    /// See [`WordsLearned`].
+    pub words_learned: Recipient<WordsLearned>,
+    /// See [`CatchUpDrained`].
+    pub catch_up_drained: Recipient<CatchUpDrained>,
+    /// See [`Disconnect`].
+    pub disconnect: Recipient<Disconnect>,
+}
+
+impl Broker for &Recipients {
+    fn connect(&mut self, message: Connect) {
+        self.connect.do_send(message);
+    }
+
+    fn request(&mut self, message: Request) {
+        self.request.do_send(message);
+    }
+
+    fn words_learned(&mut self, message: WordsLearned) {
+        self.words_learned.do_send(message);
+    }
+
+    fn catch_up_drained(&mut self, message: CatchUpDrained) {
+        self.catch_up_drained.do_send(message);
+    }
+
+    fn disconnect(&mut self, message: Disconnect) {
+        self.disconnect.do_send(message);
+    }
+}
+
+/// What all sessions of a server share.
+#[derive(Clone)]
+pub struct Context(Arc<(Rules, Recipients)>);
+
+impl Context {
+    /// Sessions by these rules, speaking to this broker.
+    pub fn new(rules: Rules, recipients: Recipients) -> Self {
+        Self(Arc::new((rules, recipients)))
+    }
+
+    fn rules(&self) -> &Rules {
+        &self.0.0
+    }
+
+    fn recipients(&self) -> &Recipients {
+        &self.0.1
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Context").field(self.rules()).finish()
+    }
+}
+
+/// One client's session, as the service of its connection.
+#[derive(Debug)]
+pub struct Client {
+    context: Context,
+    session: Session,
+}
+
+impl Client {
+    /// Lets the session react, with everything that it needs.
+    fn with<T>(&mut self, out: &mut dyn Output, act: impl FnOnce(&mut Session, &mut Surroundings<'_>) -> T) -> T {
+        let mut broker = self.context.recipients();
+        act(&mut self.session, &mut Surroundings { rules: self.context.rules(), wire: out, broker: &mut broker })
+    }
+}
+
+fn at(instant: Instant) -> Now {
+    Now { instant, wall: Timestamp::now() }
+}
+
+impl Service for Client {
+    type Context = Context;
+    type Shared = Broadcast;
+    type Notice = Notice;
+
+    fn open(context: &Context, key: ConnectionKey, opening: &Opening, now: Instant, _out: &mut dyn Output) -> Self {
+        Self { context: context.clone(), session: Session::open(context.rules(), key, opening, now) }
+    }
+
+    fn on_text(&mut self, text: &str, now: Instant, out: &mut dyn Output) {
+        self.with(out, |session, around| session.on_text(text, at(now), around));
+    }
+
+    fn on_binary(&mut self, data: Bytes, now: Instant, out: &mut dyn Output) {
+        self.with(out, |session, around| session.on_binary(data, at(now), around));
+    }
+
+    fn on_shared(&mut self, event: &Arc<Broadcast>, _now: Instant, out: &mut dyn Output) {
+        self.with(out, |session, around| session.on_shared(event, around));
+    }
+
+    fn on_notice(&mut self, notice: Notice, now: Instant, out: &mut dyn Output) {
+        self.with(out, |session, around| session.on_notice(notice, at(now), around));
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.session.deadline(self.context.rules())
+    }
+
+    fn on_deadline(&mut self, now: Instant, out: &mut dyn Output) {
+        self.with(out, |session, around| session.on_deadline(at(now), around));
+    }
+
+    fn on_drained(&mut self, now: Instant, out: &mut dyn Output) {
+        self.with(out, |session, around| session.on_drained(at(now), around));
+    }
+
+    fn on_close(&mut self, reason: CloseReason, _now: Instant) {
+        self.session.on_close(reason, &mut self.context.recipients());
+    }
+}

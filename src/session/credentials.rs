@@ -1,0 +1,109 @@
+//! What a client proves itself with: in its handshake, and in its CONNECT.
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use percent_encoding::percent_decode_str;
+use serde_json::value::RawValue;
+
+use crate::auth::{FoundToken, RequestTokens, TokenPlace};
+use crate::dialect::DialectSet;
+use crate::engineio::Opening;
+
+/// A pin that names what is not enabled, or is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadPin;
+
+/// What of a handshake counts at every CONNECT on its connection.
+#[derive(Debug)]
+pub struct Handshake {
+    /// The token of header, cookie or query.
+    pub token: Option<FoundToken>,
+    /// What `?dialect=` pins; empty: nothing.
+    pub pin: Result<DialectSet, BadPin>,
+}
+
+impl Handshake {
+    /// Reads what the request said that opened the connection.
+    pub fn of(opening: &Opening, enabled: DialectSet, allow_query_token: bool) -> Self {
+        let cookie = opening.cookie_token.as_deref().filter(|token| !token.is_empty());
+        let in_header = RequestTokens { authorization: opening.authorization.as_deref(), cookie: None, query: None };
+        let in_query = RequestTokens { query: allow_query_token.then_some(opening.query.as_str()), ..RequestTokens::default() };
+        let token = in_header
+            .find()
+            .or_else(|| cookie.map(|text| FoundToken { text: text.into(), place: TokenPlace::Cookie }))
+            .or_else(|| in_query.find());
+        Self { token, pin: query_pin(&opening.query, enabled) }
+    }
+}
+
+/// The dialects that a CONNECT pins: `auth` wins over the query; empty: none.
+///
+/// # Errors
+/// [`BadPin`] if it names one that is not enabled, or is no name.
+pub fn find_pin(auth: Option<&RawValue>, handshake: &Handshake, enabled: DialectSet) -> Result<DialectSet, BadPin> {
+    let keys = auth.and_then(|auth| serde_json::from_str::<HashMap<Cow<'_, str>, &RawValue>>(auth.get()).ok());
+    match keys.as_ref().and_then(|keys| keys.get("dialect")).filter(|pin| pin.get() != "null") {
+        Some(pin) => enabled.pick_json(pin).ok_or(BadPin),
+        None => handshake.pin,
+    }
+}
+
+fn query_pin(query: &str, enabled: DialectSet) -> Result<DialectSet, BadPin> {
+    let pin = query.split('&').filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == "dialect");
+    let Some((_, value)) = pin else { return Ok(DialectSet::EMPTY) };
+    let name = percent_decode_str(value).decode_utf8().map_err(|_| BadPin)?;
+    enabled.pick_name(&name).ok_or(BadPin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opening(query: &str, authorization: Option<&str>, cookie: Option<&str>) -> Opening {
+        Opening {
+            query: query.to_owned(),
+            authorization: authorization.map(str::to_owned),
+            cookie_token: cookie.map(str::to_owned),
+            ..Opening::default()
+        }
+    }
+
+    #[test]
+    fn tokens_are_looked_for_in_order() {
+        use TokenPlace::{Bearer, Cookie, Query};
+        for (query, authorization, cookie, allowed, expected) in [
+            ("token=q", Some("Bearer b"), Some("c"), true, Some(("b", Bearer))),
+            ("token=q", Some("Basic b"), Some("c"), true, Some(("c", Cookie))),
+            ("token=q", None, Some(""), true, Some(("q", Query))),
+            ("token=q", None, None, false, None),
+        ] {
+            let handshake = Handshake::of(&opening(query, authorization, cookie), DialectSet::all(), allowed);
+            let expected = expected.map(|(text, place)| FoundToken { text: text.into(), place });
+            assert_eq!(handshake.token, expected);
+        }
+    }
+
+    #[test]
+    fn a_pin_in_auth_wins_over_the_query() {
+        let all = DialectSet::all();
+        let pin = |name| all.pick_name(name).ok_or(BadPin);
+        for (query, auth, expected) in [
+            ("EIO=4", None, Ok(DialectSet::EMPTY)),
+            ("EIO=4&dialect=messenger", None, pin("messenger")),
+            ("dialect=messen%67er", Some("{}"), pin("messenger")),
+            ("dialect=listing", Some(r#"{"dialect":null}"#), pin("listing")),
+            ("dialect=listing", Some(r#"{"dialect":"messenger"}"#), pin("messenger")),
+            ("dialect=nope", Some(r#"{"dialect":"messenger"}"#), pin("messenger")),
+            ("dialect=listing", Some(r#"{"dialect":"nope"}"#), Err(BadPin)),
+            ("dialect=nope", None, Err(BadPin)),
+            ("dialect=", None, Err(BadPin)),
+            ("dialect=listing,messenger", None, Err(BadPin)),
+            ("dialect=%ff", None, Err(BadPin)),
+            ("", Some(r#"{"dialect":7}"#), Err(BadPin)),
+        ] {
+            let auth = auth.map(|text| RawValue::from_string(text.to_owned()).unwrap());
+            let handshake = Handshake::of(&opening(query, None, None), all, false);
+            assert_eq!(find_pin(auth.as_deref(), &handshake, all), expected, "{query} {auth:?}");
+        }
+    }
+}

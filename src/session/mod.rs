@@ -1,0 +1,23 @@
+//! One client: what it may, what it speaks, what it waits for.
+//!
+//! [`Session`] is a value: texts, notices, shared events and the time go in; packets and words for the broker come out.
+//! [`Client`] puts it on an Engine.IO connection.
+mod active;
+mod answering;
+mod client;
+mod credentials;
+mod gate;
+mod limits;
+mod missed;
+mod pending;
+mod rules;
+mod showing;
+mod state;
+#[cfg(test)]
+mod tests;
+mod turns;
+
+pub use self::client::{Client, Context, Recipients};
+pub use self::limits::Limits;
+pub use self::rules::{Rules, Verify};
+pub use self::state::{Broker, Now, Session, Surroundings};

@@ -1,0 +1,92 @@
+//! What holds for all sessions of a server.
+use std::fmt;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::Limits;
+use crate::auth::{Claims, TokenError};
+use crate::config::Config;
+use crate::dialect::DialectSet;
+use crate::model::{SocketId, Timestamp};
+
+/// Checks a token.
+pub type Verify = Box<dyn Fn(&str, Timestamp) -> Result<Claims, TokenError> + Send + Sync>;
+
+/// Settings, and what a session takes from outside.
+pub struct Rules {
+    /// `DIALECTS`
+    pub dialects: DialectSet,
+    /// `STRICT_EVENTS`
+    pub strict_events: bool,
+    /// `ALLOW_QUERY_TOKEN`
+    pub allow_query_token: bool,
+    /// `CONNECT_TIMEOUT`
+    pub connect_timeout: Duration,
+    /// `OUTBOX_PACKETS`: so many events may wait behind a catch-up or a held copy.
+    pub outbox_packets: usize,
+    /// `OUTBOX_BYTES`: so much may wait there.
+    pub outbox_bytes: usize,
+    /// Rate limits.
+    pub limits: Limits,
+    /// Checks tokens.
+    pub verify: Verify,
+    /// Makes unguessable socket ids.
+    pub socket_ids: Box<dyn Fn() -> SocketId + Send + Sync>,
+}
+
+impl Rules {
+    /// As configured.
+    pub fn of(config: &Config, verify: Verify) -> Self {
+        let defaults = Self::new(verify);
+        let dialects = DialectSet::parse(config.dialects.iter().map(|name| name.as_str())).unwrap_or(defaults.dialects);
+        Self {
+            dialects,
+            strict_events: config.strict_events,
+            allow_query_token: config.allow_query_token,
+            connect_timeout: config.connect_timeout,
+            outbox_packets: config.outbox_packets,
+            outbox_bytes: config.outbox_bytes,
+            limits: Limits {
+                events_per_second: config.rate_limit_events,
+                event_burst: config.rate_limit_burst,
+                receipts_per_second: config.rate_limit_receipts,
+                ..defaults.limits
+            },
+            ..defaults
+        }
+    }
+
+    /// The defaults, with this check of tokens.
+    pub fn new(verify: Verify) -> Self {
+        Self {
+            dialects: DialectSet::all(),
+            strict_events: false,
+            allow_query_token: false,
+            connect_timeout: Duration::from_secs(45),
+            outbox_packets: 1_024,
+            outbox_bytes: 1_024 * 1_024,
+            limits: Limits::default(),
+            verify,
+            socket_ids: Box::new(random_socket_id),
+        }
+    }
+}
+
+/// 15 random bytes.
+fn random_socket_id() -> SocketId {
+    loop {
+        let bytes: [u8; 15] = rand::random();
+        // They always make 20 characters.
+        if let Ok(id) = SocketId::parse(&URL_SAFE_NO_PAD.encode(bytes)) {
+            return id;
+        }
+    }
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Rules").field("dialects", &self.dialects).field("limits", &self.limits).finish_non_exhaustive()
+    }
+}

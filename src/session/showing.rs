@@ -1,0 +1,51 @@
+//! How events reach a client: in each dialect that it hears.
+use log::debug;
+use smallvec::SmallVec;
+
+use crate::chat::Broadcast;
+use crate::dialect::Voice;
+use crate::engineio::{Encoded, Output};
+use crate::model::UserId;
+
+/// An event's packets in each dialect that the client hears and that shows it to `viewer`; equal ones once.
+pub fn encodings<'a>(voice: Voice, viewer: &UserId, event: &'a Broadcast) -> impl Iterator<Item = &'a Encoded> {
+    let mut seen = SmallVec::<[&Encoded; 4]>::new();
+    voice.heard().iter().filter_map(move |dialect| {
+        if !dialect.shows(event.event(), viewer, voice.has_pinned(dialect)) {
+            return None;
+        }
+        let encoded = event.encoding(dialect.index(), |event| dialect.encode(event))?;
+        if seen.contains(&encoded) {
+            return None;
+        }
+        seen.push(encoded);
+        Some(encoded)
+    })
+}
+
+/// Sends an event; how many packets that were.
+pub fn show(voice: Voice, viewer: &UserId, event: &Broadcast, wire: &mut dyn Output) -> usize {
+    let mut packets = 0;
+    for encoded in encodings(voice, viewer, event) {
+        debug!("event sent user={viewer} event={}", event_name(encoded));
+        wire.send(encoded);
+        packets += encoded.packets();
+    }
+    packets
+}
+
+/// Sends an event that may be dropped; whether none of it was.
+pub fn show_volatile(voice: Voice, viewer: &UserId, event: &Broadcast, wire: &mut dyn Output) -> bool {
+    let mut is_whole = true;
+    for encoded in encodings(voice, viewer, event) {
+        debug!("event sent user={viewer} event={}", event_name(encoded));
+        is_whole &= wire.send_volatile(encoded);
+    }
+    is_whole
+}
+
+/// The name of a packet's event, for the log.
+fn event_name(encoded: &Encoded) -> String {
+    let name = encoded.payload().split(|byte| *byte == b'"').nth(1).unwrap_or_default();
+    String::from_utf8_lossy(name).into_owned()
+}

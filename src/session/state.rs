@@ -1,0 +1,500 @@
+//! One client, as a value.
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use log::{debug, info};
+use serde_json::value::RawValue;
+
+use super::active::Active;
+use super::answering::{answer_refusal, answer_success};
+use super::credentials::{Handshake, find_pin};
+use super::gate::Overflow;
+use super::pending::Pending;
+use super::rules::Rules;
+use super::showing::{encodings, show, show_volatile};
+use super::turns::{Offer, Turn};
+use crate::auth::{Refusal, TokenPlace, find_connect_token};
+use crate::chat::{
+    Admission, Broadcast, CatchUpDrained, ChatError, Connect, Disconnect, Notice, RefusedConnect, Reply, Request, Words,
+    WordsLearned,
+};
+use crate::dialect::{
+    Asked, Class, ConnectRefusal, Decoded, Dialect, DialectSet, Entry, Fault, Voice, connect_error, fault_ack, kick_packet,
+    unknown_event_packet,
+};
+use crate::engineio::{CloseReason, ConnectionKey, Encoded, Opening, Output};
+use crate::model::{Account, SocketId, Timestamp, UserId};
+use crate::socketio::{self, Incoming, IncomingEvent};
+
+/// The only namespace that there is.
+pub const NAMESPACE: &str = "/";
+/// Longest name of an event in the log, in characters.
+const MAX_LOGGED_NAME: usize = 100;
+
+/// When something happens, by both clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// For lengths of time.
+    pub instant: Instant,
+    /// For what tokens say.
+    pub wall: Timestamp,
+}
+
+/// Where a session's words for the broker go.
+pub trait Broker {
+    /// A client with a verified token wants in.
+    fn connect(&mut self, message: Connect);
+    /// It asks for something.
+    fn request(&mut self, message: Request);
+    /// It learned what it can show.
+    fn words_learned(&mut self, message: WordsLearned);
+    /// A page of its catch-up has left.
+    fn catch_up_drained(&mut self, message: CatchUpDrained);
+    /// It is gone.
+    fn disconnect(&mut self, message: Disconnect);
+}
+
+/// What a session works with during one call.
+pub struct Surroundings<'a> {
+    /// What holds for all sessions.
+    pub rules: &'a Rules,
+    /// The connection.
+    pub wire: &'a mut dyn Output,
+    /// The broker.
+    pub broker: &'a mut dyn Broker,
+}
+
+/// How far a client has come.
+#[derive(Debug)]
+enum Stage {
+    /// It is in no namespace.
+    Out,
+    /// The broker is asked whether it may come in.
+    Connecting { socket: SocketId },
+    /// It is in.
+    In { socket: SocketId, account: Arc<Account> },
+}
+
+/// All that is known of one client. An idle one holds no memory of its own but this and a reference to its account.
+#[derive(Debug)]
+pub struct Session {
+    key: ConnectionKey,
+    protocol: socketio::Client,
+    stage: Stage,
+    handshake: Handshake,
+    address: Option<IpAddr>,
+    voice: Voice,
+    /// Whether a cookie alone proved who it is.
+    is_by_cookie: bool,
+    /// Before it was ever in: when it must be. Later: when its token expires.
+    ends_at: Option<Instant>,
+    next_ticket: u32,
+    active: Option<Box<Active>>,
+}
+
+impl Session {
+    /// A connection has opened.
+    pub fn open(rules: &Rules, key: ConnectionKey, opening: &Opening, now: Instant) -> Self {
+        Self {
+            key,
+            protocol: socketio::Client::new(),
+            stage: Stage::Out,
+            handshake: Handshake::of(opening, rules.dialects, rules.allow_query_token),
+            address: opening.address,
+            voice: Voice::new(rules.dialects, DialectSet::EMPTY),
+            is_by_cookie: false,
+            ends_at: now.checked_add(rules.connect_timeout),
+            next_ticket: 0,
+            active: None,
+        }
+    }
+
+    /// A text message came.
+    pub fn on_text(&mut self, text: &str, now: Now, around: &mut Surroundings<'_>) {
+        match self.protocol.on_text(text) {
+            Ok(Some(incoming)) => self.on_incoming(incoming, now, around),
+            Ok(None) => {}
+            Err(error) => self.violated(&error, around),
+        }
+    }
+
+    /// A binary message came.
+    pub fn on_binary(&mut self, data: Bytes, now: Now, around: &mut Surroundings<'_>) {
+        match self.protocol.on_binary(data) {
+            Ok(Some(incoming)) => self.on_incoming(incoming, now, around),
+            Ok(None) => {}
+            Err(error) => self.violated(&error, around),
+        }
+    }
+
+    /// An event came that is shared by many.
+    pub fn on_shared(&mut self, event: &Arc<Broadcast>, around: &mut Surroundings<'_>) {
+        let Stage::In { account, .. } = &self.stage else { return };
+        let viewer = &account.profile.id;
+        if event.event().is_volatile() {
+            let is_behind = self.active.as_ref().is_some_and(|active| !active.missed.is_empty());
+            if is_behind || !show_volatile(self.voice, viewer, event, around.wire) {
+                self.active().missed.add(event.event());
+            }
+            return;
+        }
+        if let Some(active) = &mut self.active
+            && active.gate.is_shut()
+        {
+            let bytes = encodings(self.voice, viewer, event).map(|encoded| encoded.frames().len()).sum();
+            let pushed = active.gate.push(event, bytes, around.rules.outbox_packets, around.rules.outbox_bytes);
+            if pushed == Err(Overflow) {
+                around.wire.close(CloseReason::SlowConsumer);
+            }
+            return;
+        }
+        show(self.voice, viewer, event, around.wire);
+    }
+
+    /// The broker has a word for this client.
+    pub fn on_notice(&mut self, notice: Notice, now: Now, around: &mut Surroundings<'_>) {
+        match notice {
+            Notice::Admitted(admission) => self.admitted(*admission, now, around),
+            Notice::Refused(refused) => self.refused(refused, around),
+            Notice::Reply { ticket, reply } => self.replied(ticket, reply, around),
+            Notice::Hold(event) if self.is_in() => self.active().gate.hold(event),
+            Notice::Hold(_) => {}
+            Notice::Settle { message, stored } => {
+                if let Some(active) = &mut self.active {
+                    active.gate.settle(message, stored);
+                    self.feed(around);
+                }
+            }
+            Notice::CatchUp(page) => self.show_page(&page, around),
+            Notice::CatchUpDone => {
+                if let Some(active) = &mut self.active {
+                    active.gate.end_catch_up();
+                    self.feed(around);
+                }
+            }
+            Notice::Kick { code } => self.put_out(code, around),
+            Notice::Close(reason) => around.wire.close(reason),
+        }
+        self.tidy(now.instant);
+    }
+
+    /// When [`Session::on_deadline`] wants to be called.
+    pub fn deadline(&self, rules: &Rules) -> Option<Instant> {
+        let active = self.active.as_ref().and_then(|active| active.turns.deadline(&rules.limits));
+        [self.ends_at, active].into_iter().flatten().min()
+    }
+
+    /// The deadline has passed.
+    pub fn on_deadline(&mut self, now: Now, around: &mut Surroundings<'_>) {
+        if self.ends_at.is_some_and(|ends_at| ends_at <= now.instant) {
+            self.ends_at = None;
+            match self.stage {
+                Stage::In { .. } => self.put_out("TOKEN_EXPIRED", around),
+                Stage::Out | Stage::Connecting { .. } => around.wire.close(CloseReason::ConnectTimeout),
+            }
+        }
+        while let Some(turn) = self.active.as_mut().and_then(|active| active.turns.next(&around.rules.limits, now.instant)) {
+            self.run(turn, around);
+        }
+        self.tidy(now.instant);
+    }
+
+    /// The outbox has run empty.
+    pub fn on_drained(&mut self, now: Now, around: &mut Surroundings<'_>) {
+        let (Some(active), Stage::In { account, .. }) = (&mut self.active, &self.stage) else { return };
+        if active.gate.page_left() {
+            around.broker.catch_up_drained(CatchUpDrained { connection: self.key });
+        }
+        for event in active.missed.take() {
+            show_volatile(self.voice, &account.profile.id, &Broadcast::new(event), around.wire);
+        }
+        self.feed(around);
+        self.tidy(now.instant);
+    }
+
+    /// The connection is gone.
+    pub fn on_close(&mut self, reason: CloseReason, broker: &mut dyn Broker) {
+        if let Stage::Connecting { .. } | Stage::In { .. } = self.stage {
+            broker.disconnect(Disconnect { connection: self.key, on_purpose: false, reason });
+        }
+        self.leave();
+    }
+
+    /// Whether nothing is going on: all that is known stands in this value.
+    pub fn is_idle(&self) -> bool {
+        self.active.is_none()
+    }
+
+    // ---- coming ----
+
+    fn on_incoming(&mut self, incoming: Incoming, now: Now, around: &mut Surroundings<'_>) {
+        match incoming {
+            Incoming::Connect { namespace, auth } => self.on_connect(&namespace, auth.as_deref(), now, around),
+            Incoming::Event(event) => self.on_event(event, now.instant, around),
+            // Nothing that is sent asks for one.
+            Incoming::Ack { .. } => {}
+            Incoming::Disconnect { .. } => {
+                if self.is_in() {
+                    around.broker.disconnect(Disconnect {
+                        connection: self.key,
+                        on_purpose: true,
+                        reason: CloseReason::Disconnected,
+                    });
+                    self.leave();
+                }
+            }
+        }
+        self.tidy(now.instant);
+    }
+
+    fn on_connect(&mut self, namespace: &str, auth: Option<&RawValue>, now: Now, around: &mut Surroundings<'_>) {
+        if namespace != NAMESPACE {
+            let text = socketio::encode_connect_error(namespace, "Invalid namespace", None);
+            self.protocol.forget_connecting(namespace);
+            return around.wire.send(&Encoded::text(&text));
+        }
+        if !matches!(self.stage, Stage::Out) {
+            return around.wire.close(CloseReason::ForcedClose);
+        }
+        let rules = around.rules;
+        let pinned = match find_pin(auth, &self.handshake, rules.dialects) {
+            Ok(pinned) => pinned,
+            Err(_) => return self.refuse(ConnectRefusal::UnknownDialect, None, around),
+        };
+        self.voice = Voice::new(rules.dialects, pinned);
+        let found = find_connect_token(auth, self.handshake.token.as_ref());
+        let verified = found.and_then(|found| (rules.verify)(&found.text, now.wall).map(|claims| (claims, found.place)));
+        match verified {
+            Ok((claims, place)) => {
+                let socket = (rules.socket_ids)();
+                self.stage = Stage::Connecting { socket };
+                self.is_by_cookie = place == TokenPlace::Cookie;
+                let (connection, words, address) = (self.key, self.words(), self.address);
+                around.broker.connect(Connect { connection, socket, claims: Box::new(claims), words, address });
+            }
+            Err(error) => self.refuse(Refusal::from(error).into(), None, around),
+        }
+    }
+
+    fn admitted(&mut self, admission: Admission, now: Now, around: &mut Surroundings<'_>) {
+        let Stage::Connecting { socket } = self.stage else { return };
+        let Admission { account, expires_at, catch_up } = admission;
+        self.protocol.join(NAMESPACE);
+        around.wire.send(&Encoded::text(&socketio::encode_connect(NAMESPACE, socket.as_str())));
+        self.stage = Stage::In { socket, account };
+        self.ends_at = expires_at.and_then(|expires_at| {
+            let millis = expires_at.as_millis().saturating_sub(now.wall.as_millis());
+            now.instant.checked_add(Duration::from_millis(u64::try_from(millis).unwrap_or(0)))
+        });
+        if catch_up {
+            self.active().gate.begin_catch_up();
+        }
+    }
+
+    fn refused(&mut self, refused: RefusedConnect, around: &mut Surroundings<'_>) {
+        let Stage::Connecting { socket } = self.stage else { return };
+        self.stage = Stage::Out;
+        self.refuse(refused.into(), Some(socket), around);
+    }
+
+    fn refuse(&mut self, refusal: ConnectRefusal, socket: Option<SocketId>, around: &mut Surroundings<'_>) {
+        let enabled = around.rules.dialects;
+        let speakable = if refusal == ConnectRefusal::UnknownDialect { enabled } else { self.voice.speakable() };
+        let error = connect_error(refusal, speakable, enabled);
+        let sid = socket.as_ref().map_or("-", SocketId::as_str);
+        info!("authentication failed sid={sid} cause={}", error.code);
+        let text = socketio::encode_connect_error(NAMESPACE, &error.message, Some(&error.data));
+        self.protocol.forget_connecting(NAMESPACE);
+        around.wire.send(&Encoded::text(&text));
+    }
+
+    // ---- asking ----
+
+    fn on_event(&mut self, event: IncomingEvent, now: Instant, around: &mut Surroundings<'_>) {
+        let IncomingEvent { namespace: _, name, args, ack_id } = event;
+        let Stage::In { socket, account } = &self.stage else { return around.wire.close(CloseReason::ForcedClose) };
+        debug!("event received sid={socket} user={} event={:?}", account.profile.id, shortened(&name));
+        let dialects = self.learn(&name, around.broker);
+        let Some((dialect, entry)) = executor(dialects, &name, &args) else {
+            return self.on_unknown(&name, ack_id, now, around);
+        };
+        if entry.class == Class::Work && self.active().turns.is_flood(&around.rules.limits, now) {
+            return self.put_out("RATE_LIMITED", around);
+        }
+        let mut asked = Asked { event: entry.name, echo: Box::default() };
+        let request = dialect.decode(&mut asked, &args);
+        let turn = Turn { dialect, dialects, asked, ack_id, class: entry.class, request };
+        match self.active().turns.offer(turn, &around.rules.limits, now) {
+            Offer::Run(turn) => self.run(turn, around),
+            Offer::Waits => {}
+            Offer::Refused { turn, retry_after } => {
+                let Turn { dialect, dialects, asked, ack_id, .. } = turn;
+                let fault = ChatError::RateLimited { retry_after }.into();
+                answer_refusal(dialect, dialects, &asked, ack_id, &fault, around.wire);
+            }
+        }
+    }
+
+    fn on_unknown(&mut self, name: &str, ack_id: Option<u64>, now: Instant, around: &mut Surroundings<'_>) {
+        let limits = &around.rules.limits;
+        let turns = &mut self.active().turns;
+        if turns.is_flood(limits, now) {
+            return self.put_out("RATE_LIMITED", around);
+        }
+        let paid = turns.pay_unknown(limits, now);
+        if !around.rules.strict_events {
+            return;
+        }
+        let text = match (ack_id, paid) {
+            (Some(ack_id), Ok(())) => socketio::encode_ack(NAMESPACE, ack_id, &fault_ack(&Fault::UnknownEvent)),
+            (Some(ack_id), Err(retry_after)) => {
+                socketio::encode_ack(NAMESPACE, ack_id, &fault_ack(&ChatError::RateLimited { retry_after }.into()))
+            }
+            (None, Ok(())) => unknown_event_packet(name, &Fault::UnknownEvent),
+            (None, Err(retry_after)) => unknown_event_packet(name, &ChatError::RateLimited { retry_after }.into()),
+        };
+        around.wire.send(&Encoded::text(&text));
+    }
+
+    /// Learns the client's dialect from what it says; where that changes what it can show, the broker is told first.
+    fn learn(&mut self, event: &str, broker: &mut dyn Broker) -> DialectSet {
+        let before = self.voice;
+        let dialects = self.voice.learn(event);
+        if self.voice != before {
+            let words = self.words_of(before);
+            if words != self.words() {
+                broker.words_learned(WordsLearned { connection: self.key, words: self.words() });
+            }
+        }
+        dialects
+    }
+
+    /// Carries out a request whose turn it is.
+    fn run(&mut self, turn: Turn, around: &mut Surroundings<'_>) {
+        let Turn { dialect, dialects, asked, ack_id, class: _, request } = turn;
+        match request {
+            Ok(Decoded::Done) => answer_success(dialect, &asked, ack_id, &Reply::Done, around.wire),
+            Ok(Decoded::Command { command, held_copy }) => {
+                if self.active().pending.len() >= around.rules.limits.unanswered {
+                    let fault = ChatError::RateLimited { retry_after: Duration::from_secs(1) }.into();
+                    return answer_refusal(dialect, dialects, &asked, ack_id, &fault, around.wire);
+                }
+                let ticket = self.next_ticket;
+                self.next_ticket = ticket.wrapping_add(1);
+                self.active().pending.insert(Pending { ticket, dialect, dialects, asked, ack_id });
+                around.broker.request(Request { connection: self.key, ticket, command, held_copy });
+            }
+            Err(fault) => answer_refusal(dialect, dialects, &asked, ack_id, &fault, around.wire),
+        }
+    }
+
+    fn replied(&mut self, ticket: u32, reply: Result<Reply, ChatError>, around: &mut Surroundings<'_>) {
+        // A client that left and came back has forgotten what it asked before.
+        let Some(pending) = self.active.as_mut().and_then(|active| active.pending.take(ticket)) else { return };
+        let Pending { ticket: _, dialect, dialects, asked, ack_id } = pending;
+        match reply {
+            Ok(reply) => answer_success(dialect, &asked, ack_id, &reply, around.wire),
+            Err(error) => answer_refusal(dialect, dialects, &asked, ack_id, &error.into(), around.wire),
+        }
+    }
+
+    // ---- being told ----
+
+    /// Shows a page of the catch-up, and asks for the next one at once where there was nothing to show.
+    fn show_page(&mut self, page: &[Arc<Broadcast>], around: &mut Surroundings<'_>) {
+        let Stage::In { account, .. } = &self.stage else { return };
+        for event in page {
+            show(self.voice, &account.profile.id, event, around.wire);
+        }
+        if around.wire.queued_bytes() == 0 {
+            around.broker.catch_up_drained(CatchUpDrained { connection: self.key });
+        } else {
+            self.active().gate.send_page();
+        }
+    }
+
+    /// Sends what waited and may leave, no more at a time than a slow reader's outbox takes.
+    fn feed(&mut self, around: &mut Surroundings<'_>) {
+        let Stage::In { account, .. } = &self.stage else { return };
+        let Some(active) = &mut self.active else { return };
+        let mut packets = 0;
+        while around.wire.queued_bytes() < around.rules.outbox_bytes / 4 && packets < around.rules.outbox_packets.div_ceil(4) {
+            let Some(event) = active.gate.pop() else { return };
+            packets += show(self.voice, &account.profile.id, &event, around.wire);
+        }
+    }
+
+    // ---- going ----
+
+    /// Puts the client out for good.
+    fn put_out(&mut self, code: &'static str, around: &mut Surroundings<'_>) {
+        let Stage::In { socket, account } = &self.stage else { return };
+        info!("putting out sid={socket} user={} code={code}", account.profile.id);
+        around.wire.send(&Encoded::text(&kick_packet(code)));
+        around.wire.send(&Encoded::text(&socketio::encode_disconnect(NAMESPACE)));
+        self.protocol.leave(NAMESPACE);
+        around.broker.disconnect(Disconnect { connection: self.key, on_purpose: true, reason: CloseReason::Disconnected });
+        self.leave();
+        around.wire.close(CloseReason::Disconnected);
+    }
+
+    fn violated(&mut self, error: &socketio::ProtocolError, around: &mut Surroundings<'_>) {
+        debug!("socket.io violation user={} error={error}", self.user().map_or("-", UserId::as_str));
+        around.wire.close(CloseReason::ForcedClose);
+    }
+
+    fn leave(&mut self) {
+        self.stage = Stage::Out;
+        self.active = None;
+        self.ends_at = None;
+    }
+
+    // ---- helpers ----
+
+    fn is_in(&self) -> bool {
+        matches!(self.stage, Stage::In { .. })
+    }
+
+    fn user(&self) -> Option<&UserId> {
+        match &self.stage {
+            Stage::In { account, .. } => Some(&account.profile.id),
+            Stage::Out | Stage::Connecting { .. } => None,
+        }
+    }
+
+    fn words(&self) -> Words {
+        self.words_of(self.voice)
+    }
+
+    fn words_of(&self, voice: Voice) -> Words {
+        Words { unproven: self.is_by_cookie && voice.spoken().is_empty(), ..voice.words() }
+    }
+
+    fn active(&mut self) -> &mut Active {
+        self.active.get_or_insert_default()
+    }
+
+    fn tidy(&mut self, now: Instant) {
+        let Some(active) = &mut self.active else { return };
+        active.turns.forget_past(now);
+        if active.is_idle() {
+            self.active = None;
+        }
+    }
+}
+
+/// Which of `dialects` carries out an event that all of them have.
+fn executor(dialects: DialectSet, event: &str, args: &socketio::Args) -> Option<(Dialect, &'static Entry)> {
+    let first = dialects.iter().next()?;
+    let preferred =
+        dialects.iter().find(|dialect| dialect.entry(event).is_some_and(|entry| dialect.takes_precedence(entry.name, args)));
+    let dialect = preferred.unwrap_or(first);
+    dialect.entry(event).map(|entry| (dialect, entry))
+}
+
+/// A name that a client made up, for the log.
+fn shortened(name: &str) -> &str {
+    name.char_indices().nth(MAX_LOGGED_NAME).and_then(|(end, _)| name.get(..end)).unwrap_or(name)
+}

@@ -1,0 +1,161 @@
+//! Coming in and going.
+use super::*;
+
+#[test]
+fn a_client_comes_in() {
+    let mut case = Case::open(rules(), &Opening::default());
+    case.text(r#"0{"token":"ann"}"#);
+    let connect = case.broker.connects.pop().unwrap();
+    assert_eq!(connect.claims.user.as_str(), "ann");
+    assert!(connect.words.direct_message && connect.words.group_message && !connect.words.unproven);
+    assert!(case.sent().is_empty());
+    case.admit(None, false);
+    assert_eq!(case.sent(), [format!(r#"40{{"sid":"{}"}}"#, connect.socket)]);
+    case.wait(1_000 * SECOND);
+    assert_eq!(case.wire.closed, None, "who is in has no time limit");
+}
+
+#[test]
+fn refused_connects_say_why() {
+    let both = |code, sentence, own| (code, sentence, own);
+    for (auth, (code, sentence, own)) in [
+        ("", both("NO_TOKEN", "Authentication error: No token provided", "No token provided")),
+        (r#"{"token":null}"#, both("NO_TOKEN", "Authentication error: No token provided", "No token provided")),
+        (r#"{"token":"nope"}"#, both("INVALID_TOKEN", "Authentication error: Invalid token", "Authentication failed")),
+        (r#"{"token":7}"#, both("INVALID_TOKEN", "Authentication error: Invalid token", "Authentication failed")),
+        (r#"{"token":"expired"}"#, both("TOKEN_EXPIRED", "Authentication error: Invalid token", "Authentication failed")),
+    ] {
+        let error = |message| format!(r#"44{{"message":"{message}","data":{{"code":"{code}","status":401}}}}"#);
+        let mut case = Case::open(rules(), &Opening::default());
+        case.text(&format!("0{auth}"));
+        assert_eq!(case.sent(), [error(sentence)]);
+        case.text(r#"0{"token":"ann"}"#);
+        assert_eq!((case.broker.connects.len(), case.wire.closed), (1, None), "it may try again");
+
+        let pinned = Opening { query: "EIO=4&dialect=messenger".to_owned(), ..Opening::default() };
+        let mut case = Case::open(rules(), &pinned);
+        case.text(&format!("0{auth}"));
+        assert_eq!(case.sent(), [error(own)]);
+
+        let only = DialectSet::parse(["messenger"]).unwrap();
+        let mut case = Case::open(Rules { dialects: only, ..rules() }, &Opening::default());
+        case.text(&format!("0{auth}"));
+        assert_eq!(case.sent(), [error(own)]);
+    }
+}
+
+#[test]
+fn an_unknown_dialect_is_refused_before_the_token_is_looked_at() {
+    let mut case = Case::open(rules(), &Opening::default());
+    case.text(r#"0{"dialect":"morse"}"#);
+    let expected =
+        r#"44{"message":"Unknown dialect, known are: listing, messenger","data":{"code":"UNKNOWN_DIALECT","status":400}}"#;
+    assert_eq!(case.sent(), [expected]);
+    assert!(case.broker.connects.is_empty());
+}
+
+#[test]
+fn the_broker_may_refuse_and_the_client_try_again() {
+    let mut case = Case::open(rules(), &Opening::default());
+    case.text(r#"0{"token":"ann"}"#);
+    case.notice(Notice::Refused(RefusedConnect::UserNotFound));
+    assert_eq!(
+        case.sent(),
+        [r#"44{"message":"Authentication error: User not found","data":{"code":"USER_NOT_FOUND","status":401}}"#]
+    );
+    case.text(r#"0{"token":"ann"}"#);
+    let [first, second] = case.broker.connects.as_slice() else { panic!() };
+    assert_ne!(first.socket, second.socket);
+    assert!(case.broker.disconnects.is_empty());
+}
+
+#[test]
+fn there_is_one_namespace() {
+    let mut case = Case::open(rules(), &Opening::default());
+    case.text(r#"0/nope,{"token":"ann"}"#);
+    case.text(r#"0/nope,{"token":"ann"}"#);
+    let refused = r#"44/nope,{"message":"Invalid namespace"}"#;
+    assert_eq!(case.sent(), [refused, refused]);
+    case.text(r#"0{"token":"ann"}"#);
+    assert_eq!(case.broker.connects.len(), 1);
+}
+
+#[test]
+fn violations_close_the_connection() {
+    for texts in [
+        &[r#"0{"token":"ann"}"#, r#"0{"token":"ann"}"#][..],
+        &[r#"2["mark_as_read",{}]"#],
+        &[r#"0{"token":"ann"}"#, r#"2["mark_as_read",{}]"#],
+        &[r#"0{"token":"ann"}"#, "1"],
+        &["x"],
+    ] {
+        let mut case = Case::open(rules(), &Opening::default());
+        texts.iter().for_each(|text| case.text(text));
+        assert_eq!(case.wire.closed, Some(CloseReason::ForcedClose), "{texts:?}");
+    }
+    let mut case = Case::joined();
+    case.text(r#"0{"token":"ann"}"#);
+    assert_eq!(case.wire.closed, Some(CloseReason::ForcedClose));
+}
+
+#[test]
+fn who_does_not_come_in_in_time_is_closed() {
+    let mut case = Case::open(rules(), &Opening::default());
+    case.wait(44 * SECOND);
+    assert_eq!(case.wire.closed, None);
+    case.wait(SECOND);
+    assert_eq!(case.wire.closed, Some(CloseReason::ConnectTimeout));
+}
+
+#[test]
+fn a_client_may_leave_and_come_back() {
+    let mut case = Case::joined();
+    case.text(r#"21["mark_as_read",{"messageId":"01890a5d-ac96-774b-bcce-b302099a8058"}]"#);
+    let ticket = case.broker.requests[0].ticket;
+    case.text("1");
+    assert_eq!(case.broker.disconnects, [(true, CloseReason::Disconnected)]);
+    case.wait(100 * SECOND);
+    assert_eq!(case.wire.closed, None);
+    case.shared(deleted());
+    case.text(r#"0{"token":"ann"}"#);
+    case.admit(None, false);
+    case.sent();
+    case.notice(Notice::Reply { ticket, reply: Ok(Reply::Done) });
+    assert!(case.sent().is_empty(), "the answer to what was asked before is not told");
+    assert_ne!(case.broker.connects[0].socket, case.broker.connects[1].socket);
+    case.with(|session, _, around| session.on_close(CloseReason::TransportClose, around.broker));
+    assert_eq!(case.broker.disconnects.len(), 2);
+}
+
+#[test]
+fn the_broker_is_told_once_of_every_going() {
+    let close = |mut case: Case| {
+        case.with(|session, _, around| session.on_close(CloseReason::PingTimeout, around.broker));
+        case.broker.disconnects
+    };
+    assert_eq!(close(Case::open(rules(), &Opening::default())), []);
+    assert_eq!(close(Case::joined()), [(false, CloseReason::PingTimeout)]);
+    let mut connecting = Case::open(rules(), &Opening::default());
+    connecting.text(r#"0{"token":"ann"}"#);
+    assert_eq!(close(connecting), [(false, CloseReason::PingTimeout)]);
+    let mut kicked = Case::joined();
+    kicked.notice(Notice::Kick { code: "KICKED" });
+    assert_eq!(close(kicked), [(true, CloseReason::Disconnected)]);
+}
+
+#[test]
+fn an_expired_token_ends_the_session() {
+    let mut case = Case::open(rules(), &Opening::default());
+    case.text(r#"0{"token":"ann"}"#);
+    case.admit(Some(Timestamp::from_millis(WALL + 60_000)), false);
+    case.sent();
+    case.wait(59 * SECOND);
+    assert!(case.sent().is_empty());
+    case.wait(SECOND);
+    let error = r#"{"message":"Your session has expired","error":"Your session has expired","code":"TOKEN_EXPIRED"}"#;
+    assert_eq!(case.sent(), [format!(r#"42["error",{error}]"#), "41".to_owned()]);
+    assert_eq!(case.broker.disconnects, [(true, CloseReason::Disconnected)]);
+    assert_eq!(case.wire.closed, Some(CloseReason::Disconnected));
+    case.text(r#"2["mark_as_read",{}]"#);
+    assert!(case.sent().is_empty(), "what was on its way is ignored");
+}

@@ -1,0 +1,151 @@
+//! What a client is shown, and when.
+use super::*;
+
+#[test]
+fn an_undetermined_client_hears_all_and_then_what_it_speaks() {
+    let mut case = Case::joined();
+    case.shared(deleted());
+    let event = room_message("m");
+    case.with(|session, _, around| session.on_shared(&event, around));
+    assert_eq!(names(&case.sent()), ["message_deleted", "m"]);
+    case.text(r#"2["joinRoom",{}]"#);
+    assert_eq!(case.broker.words, [Words::default()], "a refused event teaches, too");
+    assert_eq!(names(&case.sent()), ["error"]);
+    case.shared(deleted());
+    case.with(|session, _, around| session.on_shared(&event, around));
+    assert_eq!(names(&case.sent()), ["m"]);
+    case.text(r#"2["typing_stop",{}]"#);
+    assert!(case.broker.words[1].direct_message);
+}
+
+#[test]
+fn a_cookie_alone_proves_nothing_until_something_is_said() {
+    let cookie = Opening { cookie_token: Some("ann".to_owned()), ..Opening::default() };
+    let mut case = Case::open(rules(), &cookie);
+    case.text("0");
+    assert!(case.broker.connects[0].words.unproven);
+    case.admit(None, false);
+    case.text(r#"2["dance"]"#);
+    assert!(case.broker.words.is_empty());
+    case.text(r#"2["typing_stop",{}]"#);
+    assert!(!case.broker.words[0].unproven);
+    let mut pinned = Case::open(rules(), &cookie);
+    pinned.text(r#"0{"dialect":"messenger"}"#);
+    assert!(!pinned.broker.connects[0].words.unproven);
+}
+
+#[test]
+fn ones_own_direct_messages_are_for_those_who_pinned() {
+    let event = || Event::Message {
+        message: message("ann", "hi").into(),
+        kind: ConversationKind::Direct,
+        recipient: Some(profile("bob")),
+    };
+    let mut case = Case::joined();
+    case.shared(event());
+    assert!(case.sent().is_empty());
+    let mut case = Case::joined_with(rules(), r#"{"token":"ann","dialect":["messenger"]}"#);
+    case.shared(event());
+    assert_eq!(names(&case.sent()), ["new_message"]);
+}
+
+#[test]
+fn events_wait_behind_a_held_copy() {
+    let mut case = Case::joined();
+    case.text(r#"2["joinRoom",1]"#);
+    let ticket = case.broker.requests[0].ticket;
+    case.notice(Notice::Hold(room_message("own 1")));
+    let other = room_message("other");
+    case.with(|session, _, around| session.on_shared(&other, around));
+    case.notice(Notice::Hold(room_message("own 2")));
+    case.notice(Notice::Hold(room_message("own 3")));
+    case.with(|session, _, around| session.on_shared(&other, around));
+    assert!(case.sent().is_empty());
+    case.notice(Notice::Reply { ticket, reply: Ok(Reply::Done) });
+    assert_eq!(names(&case.sent()), ["joinedRoom"], "replies pass");
+    case.notice(Notice::Settle { message: numbered("own 2"), stored: false });
+    assert!(case.sent().is_empty());
+    case.notice(Notice::Settle { message: numbered("own 1"), stored: true });
+    assert_eq!(names(&case.sent()), ["own 1", "other"]);
+    case.notice(Notice::Settle { message: numbered("own 3"), stored: true });
+    assert_eq!(names(&case.sent()), ["own 3", "other"]);
+    case.with(|session, _, around| session.on_shared(&other, around));
+    assert_eq!(names(&case.sent()), ["other"]);
+}
+
+#[test]
+fn volatile_events_pass_what_waits() {
+    let mut case = Case::joined();
+    case.notice(Notice::Hold(room_message("own")));
+    case.shared(typing(true));
+    case.shared(deleted());
+    assert_eq!(names(&case.sent()), ["user_typing"]);
+}
+
+#[test]
+fn live_events_wait_behind_the_catch_up() {
+    let mut case = Case::open(rules(), &Opening::default());
+    case.text(r#"0{"token":"ann"}"#);
+    case.admit(None, true);
+    case.sent();
+    case.drain();
+    assert_eq!(case.broker.drained, 0);
+    case.shared(deleted());
+    case.notice(Notice::CatchUp(vec![room_message("1"), room_message("2")]));
+    assert_eq!(names(&case.sent()), ["1", "2"]);
+    case.shared(deleted());
+    assert_eq!(case.broker.drained, 0);
+    case.drain();
+    assert_eq!(case.broker.drained, 1);
+    case.notice(Notice::CatchUp(vec![Arc::new(Broadcast::new(Event::ConversationDeleted { conversation: conversation() }))]));
+    assert_eq!(case.broker.drained, 2, "there was nothing to show");
+    case.notice(Notice::CatchUpDone);
+    assert_eq!(names(&case.sent()), ["message_deleted", "message_deleted"]);
+    case.shared(deleted());
+    assert_eq!(names(&case.sent()), ["message_deleted"]);
+}
+
+#[test]
+fn what_waits_leaves_no_faster_than_it_is_read() {
+    let mut case = Case::open(Rules { outbox_packets: 8, ..rules() }, &Opening::default());
+    case.text(r#"0{"token":"ann"}"#);
+    case.admit(None, true);
+    (0..5).for_each(|_| case.shared(deleted()));
+    case.sent();
+    case.notice(Notice::CatchUpDone);
+    assert_eq!(case.sent().len(), 2);
+    case.shared(typing(true));
+    case.shared(deleted());
+    assert_eq!(names(&case.sent()), ["user_typing"]);
+    case.drain();
+    assert_eq!(case.sent().len(), 2);
+    case.drain();
+    assert_eq!(case.sent().len(), 2);
+    assert!(case.session.is_idle() && case.wire.closed.is_none());
+}
+
+#[test]
+fn too_much_that_waits_closes_the_connection() {
+    let mut case = Case::open(Rules { outbox_packets: 8, ..rules() }, &Opening::default());
+    case.text(r#"0{"token":"ann"}"#);
+    case.admit(None, true);
+    (0..8).for_each(|_| case.shared(deleted()));
+    (0..100).for_each(|index| case.notice(Notice::Hold(room_message(&index.to_string()))));
+    assert_eq!(case.wire.closed, None, "held copies do not count");
+    case.shared(deleted());
+    assert_eq!(case.wire.closed, Some(CloseReason::SlowConsumer));
+}
+
+#[test]
+fn dropped_state_is_told_when_there_is_room() {
+    let mut case = Case::joined();
+    case.wire.drops_volatile = true;
+    case.shared(typing(true));
+    case.wire.drops_volatile = false;
+    case.shared(typing(false));
+    case.shared(typing(true));
+    assert!(case.sent().is_empty(), "nothing overtakes it");
+    case.drain();
+    assert_eq!(names(&case.sent()), ["user_typing"]);
+    assert!(case.session.is_idle());
+}

@@ -1,0 +1,211 @@
+//! A session between a recorded connection and a recorded broker, with a given clock.
+mod anything;
+mod asking;
+mod coming;
+mod hearing;
+mod limiting;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::rules::Rules;
+use super::state::{Broker, Now, Session, Surroundings};
+use crate::auth::{Claims, TokenError};
+use crate::chat::{
+    Admission, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Notice, RefusedConnect, Reply, Request,
+    Words, WordsLearned,
+};
+use crate::dialect::DialectSet;
+use crate::dialect::fixtures::{CONVERSATION, MESSAGE, account, conversation, message, message_id, profile};
+use crate::engineio::{CloseReason, ConnectionKey, Encoded, Opening, Output, Seat};
+use crate::model::{ConversationKind, MessageId, MessageStatus, Timestamp, UserId};
+use crate::session::Limits;
+
+const SECOND: Duration = Duration::from_secs(1);
+const WALL: i64 = 1_767_225_600_000;
+
+#[derive(Default)]
+struct Wire {
+    sent: Vec<String>,
+    closed: Option<CloseReason>,
+    queued_bytes: usize,
+    drops_volatile: bool,
+}
+
+impl Output for Wire {
+    fn send(&mut self, packets: &Encoded) {
+        let payload = String::from_utf8(packets.payload().to_vec()).unwrap();
+        self.sent.extend(payload.split('\x1e').map(str::to_owned));
+        self.queued_bytes += packets.payload().len();
+    }
+
+    fn send_volatile(&mut self, packets: &Encoded) -> bool {
+        if !self.drops_volatile {
+            self.send(packets);
+        }
+        !self.drops_volatile
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        self.closed.get_or_insert(reason);
+    }
+
+    fn queued_bytes(&self) -> usize {
+        self.queued_bytes
+    }
+}
+
+#[derive(Default)]
+struct Spy {
+    connects: Vec<Connect>,
+    requests: Vec<Request>,
+    words: Vec<Words>,
+    drained: usize,
+    disconnects: Vec<(bool, CloseReason)>,
+}
+
+impl Broker for Spy {
+    fn connect(&mut self, message: Connect) {
+        self.connects.push(message);
+    }
+
+    fn request(&mut self, message: Request) {
+        self.requests.push(message);
+    }
+
+    fn words_learned(&mut self, message: WordsLearned) {
+        self.words.push(message.words);
+    }
+
+    fn catch_up_drained(&mut self, _message: CatchUpDrained) {
+        self.drained += 1;
+    }
+
+    fn disconnect(&mut self, message: Disconnect) {
+        self.disconnects.push((message.on_purpose, message.reason));
+    }
+}
+
+struct Case {
+    rules: Rules,
+    session: Session,
+    wire: Wire,
+    broker: Spy,
+    now: Now,
+}
+
+/// A token is the name of its user, `expired`, or bad.
+fn rules() -> Rules {
+    let verify = |token: &str, _now: Timestamp| match token {
+        "expired" => Err(TokenError::Expired),
+        "ann" | "bob" => Ok(Claims {
+            user: UserId::parse(token).unwrap(),
+            expires_at: None,
+            issued_at: None,
+            login: None,
+            revocation_key: "key".into(),
+            username: None,
+            full_name: None,
+            email: None,
+            role: None,
+        }),
+        _ => Err(TokenError::Invalid),
+    };
+    Rules::new(Box::new(verify))
+}
+
+impl Case {
+    fn open(rules: Rules, opening: &Opening) -> Self {
+        let key = ConnectionKey { worker: 0, seat: Seat { slot: 1, generation: 1 } };
+        let now = Now { instant: Instant::now(), wall: Timestamp::from_millis(WALL) };
+        let session = Session::open(&rules, key, opening, now.instant);
+        Self { rules, session, wire: Wire::default(), broker: Spy::default(), now }
+    }
+
+    /// Ann is in, and nothing else has happened.
+    fn joined_with(rules: Rules, auth: &str) -> Self {
+        let mut case = Self::open(rules, &Opening::default());
+        case.text(&format!("0{auth}"));
+        case.admit(None, false);
+        case.wire.sent.clear();
+        case.drain();
+        case
+    }
+
+    fn joined() -> Self {
+        Self::joined_with(rules(), r#"{"token":"ann"}"#)
+    }
+
+    fn with<T>(&mut self, act: impl FnOnce(&mut Session, Now, &mut Surroundings<'_>) -> T) -> T {
+        let Self { rules, session, wire, broker, now } = self;
+        act(session, *now, &mut Surroundings { rules, wire, broker })
+    }
+
+    fn text(&mut self, text: &str) {
+        self.with(|session, now, around| session.on_text(text, now, around));
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.with(|session, now, around| session.on_notice(notice, now, around));
+    }
+
+    fn admit(&mut self, expires_at: Option<Timestamp>, catch_up: bool) {
+        self.notice(Notice::Admitted(Box::new(Admission { account: account("ann"), expires_at, catch_up })));
+    }
+
+    fn shared(&mut self, event: Event) {
+        let event = Arc::new(Broadcast::new(event));
+        self.with(|session, _, around| session.on_shared(&event, around));
+    }
+
+    fn drain(&mut self) {
+        self.wire.queued_bytes = 0;
+        self.with(|session, now, around| session.on_drained(now, around));
+    }
+
+    /// Lets time pass, and the deadlines in it.
+    fn wait(&mut self, time: Duration) {
+        let end = self.now.instant + time;
+        while let Some(at) = self.session.deadline(&self.rules).filter(|at| *at <= end) {
+            self.now.instant = at.max(self.now.instant);
+            self.with(|session, now, around| session.on_deadline(now, around));
+        }
+        self.now.instant = end;
+    }
+
+    fn sent(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.wire.sent)
+    }
+
+    fn commands(&mut self) -> Vec<Command> {
+        std::mem::take(&mut self.broker.requests).into_iter().map(|request| request.command).collect()
+    }
+}
+
+fn room_message(id: &str) -> Arc<Broadcast> {
+    let mut message = message("ann", id);
+    message.id = numbered(id);
+    Arc::new(Broadcast::new(Event::RoomMessage { message: message.into(), shown_as: "1".into() }))
+}
+
+fn numbered(id: &str) -> MessageId {
+    MessageId::of_client_id(&profile("ann").id, id)
+}
+
+fn typing(active: bool) -> Event {
+    Event::Typing { user: profile("bob"), conversation: conversation(), active }
+}
+
+fn deleted() -> Event {
+    Event::MessageDeleted { message: message_id(), conversation: conversation(), kind: ConversationKind::Direct }
+}
+
+/// The names of events, and of room messages their text.
+fn names(sent: &[String]) -> Vec<&str> {
+    sent.iter()
+        .map(|packet| match packet.split_once("\"message\":\"") {
+            Some((_, rest)) if packet.contains("roomMessage") => rest.split('"').next().unwrap(),
+            _ => packet.split('"').nth(1).unwrap_or(packet),
+        })
+        .collect()
+}

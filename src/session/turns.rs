@@ -1,0 +1,158 @@
+//! Requests that wait their turn: the rate limits of one socket, in the order of arrival.
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::limits::{Bucket, Flood, Limits, Rate};
+use crate::chat::Command;
+use crate::dialect::{Asked, Class, Decoded, Dialect, DialectSet, Fault};
+use crate::model::ConversationId;
+
+/// A request that was understood, or refused, and is not carried out or answered yet.
+#[derive(Debug)]
+pub struct Turn {
+    /// The dialect that carries it out.
+    pub dialect: Dialect,
+    /// Those in whose words it is refused.
+    pub dialects: DialectSet,
+    /// What is needed for the answer.
+    pub asked: Asked,
+    /// The client waits for this ack.
+    pub ack_id: Option<u64>,
+    /// What it costs.
+    pub class: Class,
+    /// What it comes to.
+    pub request: Result<Decoded, Fault>,
+}
+
+impl Turn {
+    /// The conversation, if this is typing that nobody waits for an answer of: only the latest counts.
+    fn typing_in(&self) -> Option<ConversationId> {
+        match (&self.request, self.ack_id) {
+            (Ok(Decoded::Command { command: Command::Typing { conversation, active: _ }, .. }), None) => Some(*conversation),
+            _ => None,
+        }
+    }
+}
+
+/// What becomes of a request that arrived.
+#[derive(Debug)]
+pub enum Offer {
+    /// It is its turn.
+    Run(Turn),
+    /// It waits.
+    Waits,
+    /// Too many wait already.
+    Refused {
+        /// The request.
+        turn: Turn,
+        /// When it may be tried again.
+        retry_after: Duration,
+    },
+}
+
+/// The limits' state and the requests that wait.
+#[derive(Debug, Default)]
+pub struct Turns {
+    waiting: VecDeque<Turn>,
+    waiting_events: usize,
+    events: Bucket,
+    receipts: Bucket,
+    flood: Flood,
+}
+
+impl Turns {
+    /// Counts an event that asks for work; whether the client floods the server.
+    pub fn is_flood(&mut self, limits: &Limits, now: Instant) -> bool {
+        limits.events_per_second > 0 && self.flood.count(limits.events_per_second, now)
+    }
+
+    /// Takes a request. None overtakes one that waits.
+    pub fn offer(&mut self, turn: Turn, limits: &Limits, now: Instant) -> Offer {
+        let retry_at = match self.waiting.front() {
+            Some(first) => match self.peek(first.class, limits, now) {
+                Ok(()) => now,
+                Err(retry_at) => retry_at,
+            },
+            None => match self.take(turn.class, limits, now) {
+                Ok(()) => return Offer::Run(turn),
+                Err(retry_at) => retry_at,
+            },
+        };
+        if let Some(conversation) = turn.typing_in() {
+            self.waiting.retain(|other| other.typing_in() != Some(conversation));
+        }
+        let has_room = match turn.class {
+            Class::Work => self.waiting_events < limits.waiting_events,
+            Class::Receipt | Class::Typing => self.waiting.len() - self.waiting_events < limits.waiting_receipts,
+        };
+        if !has_room {
+            return Offer::Refused { turn, retry_after: retry_at.saturating_duration_since(now) };
+        }
+        self.waiting_events += usize::from(turn.class == Class::Work);
+        self.waiting.push_back(turn);
+        Offer::Waits
+    }
+
+    /// Pays for an event of no dialect, which never waits but takes the place of one that would.
+    ///
+    /// # Errors
+    /// When it may be tried again.
+    pub fn pay_unknown(&mut self, limits: &Limits, now: Instant) -> Result<(), Duration> {
+        let Some(rate) = rate_of(Class::Work, limits) else { return Ok(()) };
+        self.events.take_in_advance(rate, limits.waiting_events, now).map_err(|at| at.saturating_duration_since(now))
+    }
+
+    /// The next request whose turn it is.
+    pub fn next(&mut self, limits: &Limits, now: Instant) -> Option<Turn> {
+        let class = self.waiting.front()?.class;
+        self.take(class, limits, now).ok()?;
+        self.waiting_events -= usize::from(class == Class::Work);
+        self.waiting.pop_front()
+    }
+
+    /// When [`Turns::next`] has something, or there is less to remember.
+    pub fn deadline(&self, limits: &Limits) -> Option<Instant> {
+        match self.waiting.front() {
+            Some(first) => rate_of(first.class, limits).and_then(|rate| self.bucket(first.class).next_at(rate)),
+            None => self.events.full_at().max(self.receipts.full_at()),
+        }
+    }
+
+    /// Whether there is nothing to remember.
+    pub fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.events.full_at().is_none() && self.receipts.full_at().is_none()
+    }
+
+    /// Forgets what time has made good.
+    pub fn forget_past(&mut self, now: Instant) {
+        self.events.forget_past(now);
+        self.receipts.forget_past(now);
+    }
+
+    fn take(&mut self, class: Class, limits: &Limits, now: Instant) -> Result<(), Instant> {
+        let Some(rate) = rate_of(class, limits) else { return Ok(()) };
+        match class {
+            Class::Work => self.events.take(rate, now),
+            Class::Receipt | Class::Typing => self.receipts.take(rate, now),
+        }
+    }
+
+    fn peek(&self, class: Class, limits: &Limits, now: Instant) -> Result<(), Instant> {
+        let Some(rate) = rate_of(class, limits) else { return Ok(()) };
+        self.bucket(class).take(rate, now)
+    }
+
+    fn bucket(&self, class: Class) -> Bucket {
+        match class {
+            Class::Work => self.events,
+            Class::Receipt | Class::Typing => self.receipts,
+        }
+    }
+}
+
+fn rate_of(class: Class, limits: &Limits) -> Option<Rate> {
+    match class {
+        Class::Work => Rate::new(limits.events_per_second, limits.event_burst),
+        Class::Receipt | Class::Typing => Rate::new(limits.receipts_per_second, limits.receipt_burst),
+    }
+}

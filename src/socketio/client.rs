@@ -1,0 +1,254 @@
+//! The Socket.IO state of one Engine.IO connection.
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::args::Args;
+use super::attachments::{Assembly, placeholders_fit};
+use super::error::ProtocolError;
+use super::packet::{Kind, Packet};
+
+/// What a client said.
+#[derive(Debug)]
+pub enum Incoming {
+    /// It asks for a namespace, `/` being the default one: [`Client::join`] it or [`Client::forget_connecting`] it.
+    Connect {
+        /// The namespace, which may not exist.
+        namespace: Box<str>,
+        /// An object.
+        auth: Option<Box<RawValue>>,
+    },
+    /// An event.
+    Event(IncomingEvent),
+    /// The answer to an event that asked for one.
+    Ack {
+        /// A joined namespace.
+        namespace: Box<str>,
+        /// The id of that event, which may be unknown.
+        id: u64,
+        /// The answer.
+        args: Args,
+    },
+    /// It has left a namespace.
+    Disconnect {
+        /// No longer a joined one.
+        namespace: Box<str>,
+    },
+}
+
+/// An event of a client, attachments included.
+#[derive(Debug)]
+pub struct IncomingEvent {
+    /// A joined namespace.
+    pub namespace: Box<str>,
+    /// Its name; the text of a number if that is what it was.
+    pub name: String,
+    /// What came after the name.
+    pub args: Args,
+    /// The id of the ack that it asks for.
+    pub ack_id: Option<u64>,
+}
+
+/// The namespaces of one connection, and the packet that waits for its attachments.
+///
+/// The default namespace is held inline: a client that uses no other has nothing on the heap.
+#[derive(Debug, Default)]
+pub struct Client {
+    others: Vec<(Box<str>, Membership)>,
+    assembling: Option<Box<(IncomingPacket, Assembly)>>,
+    default: Membership,
+    has_ever_joined: bool,
+}
+
+/// How a connection stands to a namespace.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Membership {
+    #[default]
+    None,
+    /// The CONNECT is not answered yet.
+    Connecting,
+    Joined,
+    /// The server left it, and the client may not know yet.
+    Left,
+}
+
+/// A binary packet without its attachments.
+#[derive(Debug)]
+struct IncomingPacket {
+    namespace: Box<str>,
+    /// `None` for an ack.
+    name: Option<String>,
+    ack_id: Option<u64>,
+    args: Args,
+}
+
+impl Client {
+    /// A client that has joined nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes in a text message (without the type digit of Engine.IO); `None` if it waits for attachments or is ignored.
+    ///
+    /// # Errors
+    /// [`ProtocolError`]: the connection is to be closed without an answer.
+    pub fn on_text(&mut self, text: &str) -> Result<Option<Incoming>, ProtocolError> {
+        if self.assembling.is_some() {
+            return Err(ProtocolError::UnexpectedText);
+        }
+        let packet = Packet::decode(text)?;
+        match packet.kind {
+            Kind::Connect => self.on_connect(&packet).map(Some),
+            Kind::Disconnect => self.on_disconnect(&packet),
+            Kind::Event => {
+                let (name, args) = packet.event()?;
+                self.on_packet(&packet, Some(name), args)
+            }
+            Kind::Ack => {
+                let args = packet.args()?;
+                self.on_packet(&packet, None, args)
+            }
+            Kind::ConnectError => Err(ProtocolError::UnexpectedConnectError),
+        }
+    }
+
+    /// Takes in a binary message; `None` if more attachments are outstanding or the packet is ignored.
+    ///
+    /// # Errors
+    /// [`ProtocolError::UnexpectedBinary`]: none was outstanding, the connection is to be closed.
+    pub fn on_binary(&mut self, data: Bytes) -> Result<Option<Incoming>, ProtocolError> {
+        let mut assembling = self.assembling.take().ok_or(ProtocolError::UnexpectedBinary)?;
+        let Some(attachments) = assembling.1.add(data) else {
+            self.assembling = Some(assembling);
+            return Ok(None);
+        };
+        let (mut packet, _) = *assembling;
+        packet.args.set_attachments(attachments);
+        Ok(self.deliver(packet))
+    }
+
+    /// Accepts a CONNECT.
+    pub fn join(&mut self, namespace: &str) {
+        self.set(namespace, Membership::Joined);
+        self.has_ever_joined = true;
+    }
+
+    /// Leaves a namespace from the server's side. Packets for it that are still on their way will be ignored.
+    pub fn leave(&mut self, namespace: &str) {
+        if self.membership(namespace) != Membership::None {
+            self.set(namespace, Membership::Left);
+        }
+    }
+
+    /// Forgets a CONNECT that was refused: the client may try again.
+    pub fn forget_connecting(&mut self, namespace: &str) {
+        if self.membership(namespace) == Membership::Connecting {
+            self.set(namespace, Membership::None);
+        }
+    }
+
+    /// Whether a namespace is joined.
+    pub fn has_joined(&self, namespace: &str) -> bool {
+        self.membership(namespace) == Membership::Joined
+    }
+
+    /// Whether any namespace was ever joined.
+    pub fn has_ever_joined(&self) -> bool {
+        self.has_ever_joined
+    }
+
+    /// The joined namespaces.
+    pub fn joined(&self) -> impl Iterator<Item = &str> {
+        let others = self.others.iter().map(|(namespace, membership)| (namespace.as_ref(), *membership));
+        std::iter::once(("/", self.default))
+            .chain(others)
+            .filter(|(_, membership)| *membership == Membership::Joined)
+            .map(|(namespace, _)| namespace)
+    }
+
+    fn on_connect(&mut self, packet: &Packet<'_>) -> Result<Incoming, ProtocolError> {
+        let auth = packet.auth()?;
+        if matches!(self.membership(packet.namespace), Membership::Connecting | Membership::Joined) {
+            return Err(ProtocolError::AlreadyConnected);
+        }
+        self.set(packet.namespace, Membership::Connecting);
+        Ok(Incoming::Connect { namespace: packet.namespace.into(), auth })
+    }
+
+    fn on_disconnect(&mut self, packet: &Packet<'_>) -> Result<Option<Incoming>, ProtocolError> {
+        packet.nothing()?;
+        let is_joined = self.is_joined_still(packet.namespace)?;
+        self.set(packet.namespace, Membership::None);
+        Ok(is_joined.then(|| Incoming::Disconnect { namespace: packet.namespace.into() }))
+    }
+
+    fn on_packet(&mut self, packet: &Packet<'_>, name: Option<String>, args: Args) -> Result<Option<Incoming>, ProtocolError> {
+        self.is_joined_still(packet.namespace)?;
+        let &Packet { attachments, namespace, ack_id, .. } = packet;
+        let packet = IncomingPacket { namespace: namespace.into(), name, ack_id, args };
+        if attachments == 0 {
+            return Ok(self.deliver(packet));
+        }
+        if !placeholders_fit(packet.args.as_str(), attachments) {
+            return Err(ProtocolError::IllegalPlaceholder);
+        }
+        self.assembling = Some(Box::new((packet, Assembly::new(attachments))));
+        Ok(None)
+    }
+
+    /// Hands out a complete packet, unless the server left its namespace.
+    fn deliver(&self, packet: IncomingPacket) -> Option<Incoming> {
+        let IncomingPacket { namespace, name, ack_id, args } = packet;
+        if !self.has_joined(&namespace) {
+            return None;
+        }
+        match name {
+            Some(name) => Some(Incoming::Event(IncomingEvent { namespace, name, args, ack_id })),
+            // An ack without an id answers nothing.
+            None => ack_id.map(|id| Incoming::Ack { namespace, id, args }),
+        }
+    }
+
+    /// Whether a namespace is joined, or was until the server left it; anything else is a violation.
+    fn is_joined_still(&self, namespace: &str) -> Result<bool, ProtocolError> {
+        match self.membership(namespace) {
+            Membership::Joined => Ok(true),
+            Membership::Left => Ok(false),
+            Membership::None | Membership::Connecting => Err(ProtocolError::NotConnected),
+        }
+    }
+
+    fn membership(&self, namespace: &str) -> Membership {
+        if namespace == "/" {
+            return self.default;
+        }
+        let other = self.others.iter().find(|(name, _)| name.as_ref() == namespace);
+        other.map_or(Membership::None, |(_, membership)| *membership)
+    }
+
+    fn set(&mut self, namespace: &str, membership: Membership) {
+        if namespace == "/" {
+            self.default = membership;
+            return;
+        }
+        let position = self.others.iter().position(|(name, _)| name.as_ref() == namespace);
+        match (position, membership) {
+            (Some(position), Membership::None) => {
+                self.others.swap_remove(position);
+                if self.others.is_empty() {
+                    self.others = Vec::new();
+                }
+            }
+            (None, Membership::None) => {}
+            (Some(position), membership) => {
+                if let Some(other) = self.others.get_mut(position) {
+                    other.1 = membership;
+                }
+            }
+            (None, membership) => self.others.push((namespace.into(), membership)),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

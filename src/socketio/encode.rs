@@ -1,0 +1,150 @@
+//! Packets to clients, as whole Engine.IO texts: with the `4` of a message in front.
+//!
+//! `args` are JSON values joined by commas, such as [`Args::json`](super::Args::json) gives; there may be none.
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::packet::is_reserved;
+
+/// Encodes an event: `42["name",args]`.
+pub fn encode_event(namespace: &str, name: &str, args: &str) -> String {
+    event('2', None, namespace, None, name, args)
+}
+
+/// Encodes an event that asks for an ack: `42<id>["name",args]`.
+pub fn encode_event_with_ack(namespace: &str, name: &str, args: &str, id: u64) -> String {
+    event('2', None, namespace, Some(id), name, args)
+}
+
+/// Encodes the text of an event with attachments, `45<attachments>-["name",args]`; they follow as binary messages.
+///
+/// `args` hold a placeholder for each. Clients take at most [`MAX_ATTACHMENTS`](super::MAX_ATTACHMENTS).
+pub fn encode_binary_event(namespace: &str, name: &str, args: &str, attachments: usize) -> String {
+    event('5', Some(attachments), namespace, None, name, args)
+}
+
+/// Encodes the answer to an event that asked for one: `43<id>[args]`.
+pub fn encode_ack(namespace: &str, id: u64, args: &str) -> String {
+    let mut out = start('3', None, namespace, Some(id), args.len() + 2);
+    push_all(&mut out, &["[", args, "]"]);
+    out
+}
+
+/// Encodes the text of an ack with attachments, `46<attachments>-<id>[args]`; they follow as binary messages.
+pub fn encode_binary_ack(namespace: &str, id: u64, args: &str, attachments: usize) -> String {
+    let mut out = start('6', Some(attachments), namespace, Some(id), args.len() + 2);
+    push_all(&mut out, &["[", args, "]"]);
+    out
+}
+
+/// Encodes that a namespace is joined: `40{"sid":"…"}`.
+pub fn encode_connect(namespace: &str, sid: &str) -> String {
+    let mut out = start('0', None, namespace, None, sid.len() + 10);
+    out.push_str("{\"sid\":");
+    push_json(&mut out, sid);
+    out.push('}');
+    out
+}
+
+/// Encodes that a CONNECT is refused: `44{"message":"…","data":…}`. `data` is JSON; without it the key is left out.
+pub fn encode_connect_error(namespace: &str, message: &str, data: Option<&str>) -> String {
+    let mut out = start('4', None, namespace, None, message.len() + data.map_or(0, str::len) + 24);
+    out.push_str("{\"message\":");
+    push_json(&mut out, message);
+    if let Some(data) = data {
+        push_all(&mut out, &[",\"data\":", data]);
+    }
+    out.push('}');
+    out
+}
+
+/// Encodes that the server leaves a namespace: `41`.
+pub fn encode_disconnect(namespace: &str) -> String {
+    start('1', None, namespace, None, 0)
+}
+
+fn event(kind: char, attachments: Option<usize>, namespace: &str, id: Option<u64>, name: &str, args: &str) -> String {
+    debug_assert!(!is_reserved(name), "{name} is a reserved event name");
+    let mut out = start(kind, attachments, namespace, id, name.len() + args.len() + 5);
+    out.push('[');
+    push_json(&mut out, name);
+    if !args.is_empty() {
+        push_all(&mut out, &[",", args]);
+    }
+    out.push(']');
+    out
+}
+
+/// Writes all that stands before the JSON, with room for `payload_bytes` of it.
+fn start(kind: char, attachments: Option<usize>, namespace: &str, id: Option<u64>, payload_bytes: usize) -> String {
+    let id_bytes = if id.is_some() { 20 } else { 0 };
+    let mut out = String::with_capacity(namespace.len() + payload_bytes + id_bytes + 6);
+    out.push('4');
+    out.push(kind);
+    // Writing to a `String` cannot fail.
+    if let Some(attachments) = attachments {
+        let _ = write!(out, "{attachments}-");
+    }
+    if namespace != "/" {
+        push_all(&mut out, &[namespace, ","]);
+    }
+    if let Some(id) = id {
+        let _ = write!(out, "{id}");
+    }
+    out
+}
+
+fn push_all(out: &mut String, parts: &[&str]) {
+    for part in parts {
+        out.push_str(part);
+    }
+}
+
+/// Appends a text as JSON.
+fn push_json(out: &mut String, text: &str) {
+    let plain = !text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\');
+    if plain {
+        push_all(out, &["\"", text, "\""]);
+        return;
+    }
+    let mut json = Vec::with_capacity(text.len() + 8);
+    // Neither can a text fail to be JSON, nor JSON to be UTF-8.
+    if text.serialize(&mut serde_json::Serializer::new(&mut json)).is_ok() {
+        out.push_str(std::str::from_utf8(&json).unwrap_or("\"\""));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_as_in_the_reference() {
+        for (encoded, expected) in [
+            (encode_event("/", "q", "1"), r#"42["q",1]"#),
+            (encode_event("/", "message", ""), r#"42["message"]"#),
+            (encode_event("/chat", "q", "1,{}"), r#"42/chat,["q",1,{}]"#),
+            (encode_event("/", "a\"b\n", ""), r#"42["a\"b\n"]"#),
+            (encode_event_with_ack("/", "q", "1", 12), r#"4212["q",1]"#),
+            (encode_event_with_ack("/ns", "q", "", 0), r#"42/ns,0["q"]"#),
+            (encode_binary_event("/", "u", r#"{"_placeholder":true,"num":0}"#, 1), r#"451-["u",{"_placeholder":true,"num":0}]"#),
+            (encode_binary_event("/chat", "u", "", 10), r#"4510-/chat,["u"]"#),
+            (encode_ack("/", 12, r#""r""#), r#"4312["r"]"#),
+            (encode_ack("/", 12, ""), "4312[]"),
+            (encode_ack("/ns", u64::MAX, "1"), "43/ns,18446744073709551615[1]"),
+            (encode_binary_ack("/", 12, r#"{"_placeholder":true,"num":0}"#, 1), r#"461-12[{"_placeholder":true,"num":0}]"#),
+            (encode_connect("/", "w9PNc0M2vJ0qT4KjAAAB"), r#"40{"sid":"w9PNc0M2vJ0qT4KjAAAB"}"#),
+            (encode_connect("/chat", "x"), r#"40/chat,{"sid":"x"}"#),
+            (encode_connect_error("/nope", "Invalid namespace", None), r#"44/nope,{"message":"Invalid namespace"}"#),
+            (
+                encode_connect_error("/vip", "not allowed", Some(r#"{"code":7}"#)),
+                r#"44/vip,{"message":"not allowed","data":{"code":7}}"#,
+            ),
+            (encode_disconnect("/"), "41"),
+            (encode_disconnect("/chat"), "41/chat,"),
+        ] {
+            assert_eq!(encoded, expected);
+        }
+    }
+}

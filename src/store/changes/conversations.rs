@@ -1,0 +1,126 @@
+//! Conversations and their members.
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
+
+use crate::model::{Conversation, ConversationId, ConversationKind, Timestamp, UserId};
+use crate::store::schema::{boots, conversation_names, conversations, message_reads, messages, participants};
+use crate::store::{AnyConnection, direct_key};
+
+/// A conversation that is there already (a retried batch) is left as it is.
+pub(super) fn create(conn: &mut AnyConnection, conversation: &Conversation, joined_position: i64) -> QueryResult<()> {
+    let Conversation { id, kind, name, avatar, admin, participants, created_at, updated_at, .. } = conversation;
+    let key = match (kind, participants.first(), participants.last()) {
+        (ConversationKind::Direct, Some(one), Some(other)) => Some(direct_key(one, other)),
+        _ => None,
+    };
+    let id = id.to_string();
+    diesel::sql_query(
+        "INSERT INTO conversations (id, kind, name, avatar, admin, direct_key, created_at, updated_at, last_seq, last_position) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0) ON CONFLICT (id) DO NOTHING",
+    )
+    .bind::<Text, _>(&id)
+    .bind::<Text, _>(kind.as_str())
+    .bind::<Nullable<Text>, _>(name)
+    .bind::<Nullable<Text>, _>(avatar)
+    .bind::<Nullable<Text>, _>(admin.as_ref().map(UserId::as_str))
+    .bind::<Nullable<Text>, _>(key)
+    .bind::<BigInt, _>(created_at.as_millis())
+    .bind::<BigInt, _>(updated_at.as_millis())
+    .execute(conn)?;
+    join(conn, &id, participants, *created_at, joined_position, 0)
+}
+
+pub(super) fn update(
+    conn: &mut AnyConnection,
+    id: ConversationId,
+    name: Option<&str>,
+    avatar: Option<&str>,
+    admin: Option<&UserId>,
+    updated_at: Timestamp,
+) -> QueryResult<()> {
+    let columns =
+        (conversations::name.eq(name), conversations::avatar.eq(avatar), conversations::admin.eq(admin.map(UserId::as_str)));
+    let id = id.to_string();
+    diesel::update(conversations::table.find(&id)).set(columns).execute(conn)?;
+    touch(conn, &id, updated_at)
+}
+
+/// Who joins later has all that was said before as read and received.
+pub(super) fn add_participants(
+    conn: &mut AnyConnection,
+    id: ConversationId,
+    users: &[UserId],
+    joined_at: Timestamp,
+    joined_position: i64,
+) -> QueryResult<()> {
+    let id = id.to_string();
+    let last_seq = conversations::table.find(&id).select(conversations::last_seq).first(conn).optional()?;
+    join(conn, &id, users, joined_at, joined_position, last_seq.unwrap_or_default())?;
+    touch(conn, &id, joined_at)
+}
+
+/// Present members stay as they are; those who had left begin anew.
+fn join(
+    conn: &mut AnyConnection,
+    id: &str,
+    users: &[UserId],
+    joined_at: Timestamp,
+    joined_position: i64,
+    last_seq: i64,
+) -> QueryResult<()> {
+    for (rank, user) in (0i64..).zip(users) {
+        diesel::sql_query(
+            "INSERT INTO participants (conversation, user_id, delivered_seq, read_seq, joined_at, joined_rank, joined_position) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (conversation, user_id) DO UPDATE SET \
+             delivered_seq = excluded.delivered_seq, read_seq = excluded.read_seq, joined_at = excluded.joined_at, \
+             joined_rank = excluded.joined_rank, joined_position = excluded.joined_position, left_at = NULL \
+             WHERE participants.left_at IS NOT NULL",
+        )
+        .bind::<Text, _>(id)
+        .bind::<Text, _>(user.as_str())
+        .bind::<BigInt, _>(last_seq)
+        .bind::<BigInt, _>(last_seq)
+        .bind::<BigInt, _>(joined_at.as_millis())
+        .bind::<BigInt, _>(rank)
+        .bind::<BigInt, _>(joined_position)
+        .execute(conn)?;
+    }
+    Ok(())
+}
+
+pub(super) fn remove_participant(
+    conn: &mut AnyConnection,
+    id: ConversationId,
+    user: &UserId,
+    left_at: Timestamp,
+) -> QueryResult<()> {
+    let id = id.to_string();
+    let member = participants::table.find((&id, user.as_str())).filter(participants::left_at.is_null());
+    diesel::update(member).set(participants::left_at.eq(left_at.as_millis())).execute(conn)?;
+    touch(conn, &id, left_at)
+}
+
+/// Its messages and members go with it. Their positions are not given again.
+pub(super) fn delete(conn: &mut AnyConnection, id: ConversationId) -> QueryResult<()> {
+    let id = id.to_string();
+    let last_position = conversations::table.find(&id).select(conversations::last_position).first::<i64>(conn).optional()?;
+    let Some(last_position) = last_position else { return Ok(()) };
+    diesel::update(boots::table.filter(boots::last_position.lt(last_position)))
+        .set(boots::last_position.eq(last_position))
+        .execute(conn)?;
+    let of_it = messages::table.filter(messages::place.eq(&id));
+    diesel::delete(message_reads::table.filter(message_reads::message.eq_any(of_it.select(messages::id)))).execute(conn)?;
+    diesel::delete(of_it).execute(conn)?;
+    diesel::delete(conversation_names::table.filter(conversation_names::conversation.eq(&id))).execute(conn)?;
+    diesel::delete(participants::table.filter(participants::conversation.eq(&id))).execute(conn)?;
+    diesel::delete(conversations::table.find(&id)).execute(conn)?;
+    Ok(())
+}
+
+fn touch(conn: &mut AnyConnection, id: &str, changed_at: Timestamp) -> QueryResult<()> {
+    let changed = changed_at.as_millis();
+    diesel::update(conversations::table.find(id).filter(conversations::updated_at.lt(changed)))
+        .set(conversations::updated_at.eq(changed))
+        .execute(conn)?;
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! New messages, one statement each: without a way to a server that is the fastest.
+use std::collections::HashMap;
+
+use diesel::SqliteConnection;
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use crate::model::Message;
+use crate::store::NewMessage;
+use crate::store::rows::{is_room, place_key, to_json};
+use crate::store::schema::{conversations, messages, rooms};
+
+/// What a place's row becomes.
+struct Progress {
+    is_room: bool,
+    is_new: bool,
+    last_seq: i64,
+    last_position: i64,
+    updated_at: i64,
+    has_changed: bool,
+}
+
+/// Stores messages and gives each its number; one that is stored already keeps the number it has. Those whose
+/// conversation there is not are left out.
+pub(super) fn insert_messages(conn: &mut SqliteConnection, new: &[&NewMessage]) -> QueryResult<HashMap<Uuid, i64>> {
+    let mut numbers = HashMap::with_capacity(new.len());
+    let mut places: HashMap<String, Option<Progress>> = HashMap::new();
+    for new in new {
+        let message = &*new.message;
+        let id = message.id.to_string();
+        let place = place_key(&message.place);
+        if !places.contains_key(&place) {
+            places.insert(place.clone(), load_progress(conn, &place, message)?);
+        }
+        let Some(Some(progress)) = places.get_mut(&place) else { continue };
+        let seq = progress.last_seq + 1;
+        if insert(conn, &id, &place, seq, new)? == 0 {
+            let stored = messages::table.find(&id).select(messages::seq).first(conn)?;
+            numbers.insert(*message.id.as_uuid(), stored);
+            continue;
+        }
+        progress.last_seq = seq;
+        progress.last_position = progress.last_position.max(message.position);
+        progress.updated_at = progress.updated_at.max(message.created_at.as_millis());
+        progress.has_changed = true;
+        numbers.insert(*message.id.as_uuid(), seq);
+    }
+    for (place, progress) in places {
+        if let Some(progress) = progress.filter(|progress| progress.has_changed) {
+            save_progress(conn, &place, &progress)?;
+        }
+    }
+    Ok(numbers)
+}
+
+fn load_progress(conn: &mut SqliteConnection, place: &str, message: &Message) -> QueryResult<Option<Progress>> {
+    let is_room = is_room(&message.place);
+    let found: Option<(i64, i64, i64)> = if is_room {
+        let columns = (rooms::last_seq, rooms::last_position, rooms::updated_at);
+        rooms::table.find(place).select(columns).first(conn).optional()?
+    } else {
+        let columns = (conversations::last_seq, conversations::last_position, conversations::updated_at);
+        conversations::table.find(place).select(columns).first(conn).optional()?
+    };
+    Ok(match found {
+        Some((last_seq, last_position, updated_at)) => {
+            Some(Progress { is_room, is_new: false, last_seq, last_position, updated_at, has_changed: false })
+        }
+        None if is_room => {
+            Some(Progress { is_room, is_new: true, last_seq: 0, last_position: 0, updated_at: 0, has_changed: false })
+        }
+        None => None,
+    })
+}
+
+fn save_progress(conn: &mut SqliteConnection, place: &str, progress: &Progress) -> QueryResult<()> {
+    let Progress { is_room, is_new, last_seq, last_position, updated_at, has_changed: _ } = *progress;
+    if is_new {
+        let room = (
+            rooms::place.eq(place),
+            rooms::last_seq.eq(last_seq),
+            rooms::last_position.eq(last_position),
+            rooms::created_at.eq(updated_at),
+            rooms::updated_at.eq(updated_at),
+        );
+        diesel::insert_into(rooms::table).values(room).execute(conn)?;
+    } else if is_room {
+        let columns = (rooms::last_seq.eq(last_seq), rooms::last_position.eq(last_position), rooms::updated_at.eq(updated_at));
+        diesel::update(rooms::table.find(place)).set(columns).execute(conn)?;
+    } else {
+        let columns = (
+            conversations::last_seq.eq(last_seq),
+            conversations::last_position.eq(last_position),
+            conversations::updated_at.eq(updated_at),
+        );
+        diesel::update(conversations::table.find(place)).set(columns).execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Answers 0 where a message with this id is there already.
+fn insert(conn: &mut SqliteConnection, id: &str, place: &str, seq: i64, new: &NewMessage) -> QueryResult<usize> {
+    let NewMessage { message, request_hash, sent_by } = new;
+    let file = message.file.as_ref().map(to_json).transpose()?;
+    let attachments = (!message.attachments.is_empty()).then(|| to_json(&message.attachments)).transpose()?;
+    diesel::insert_into(messages::table)
+        .values((
+            messages::id.eq(id),
+            messages::place.eq(place),
+            messages::seq.eq(seq),
+            messages::position.eq(message.position),
+            messages::sender.eq(message.sender.id.as_str()),
+            messages::created_at.eq(message.created_at.as_millis()),
+            messages::updated_at.eq(message.updated_at.as_millis()),
+            messages::role.eq(message.role.as_str()),
+            messages::message_type.eq(&message.message_type),
+            messages::listing_id.eq(&message.listing_id),
+            messages::client_message_id.eq(&message.client_message_id),
+            messages::request_hash.eq(request_hash.as_ref().map(|hash| &hash[..])),
+            messages::sent_by.eq(sent_by.as_ref().map(|hash| &hash[..])),
+            messages::file.eq(file),
+            messages::attachments.eq(attachments),
+            messages::content.eq(&message.content),
+        ))
+        .on_conflict(messages::id)
+        .do_nothing()
+        .execute(conn)
+}

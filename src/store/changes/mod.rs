@@ -1,0 +1,122 @@
+//! How each change is stored, within the transaction of its batch.
+//!
+//! New messages wait until all of a batch can go in at once, and what concerns stored messages (receipts, edits,
+//! progress) until after that. Only changes that look at what a conversation holds by then stand in between.
+mod conversations;
+mod insert_postgres;
+mod insert_sqlite;
+mod messages;
+mod progress;
+mod users;
+
+use diesel::QueryResult;
+use diesel::prelude::*;
+
+use super::{AnyConnection, NewMessage, StoreError, TestFault, Write, Written};
+
+/// What became of one change.
+pub(super) type Outcome = Result<Written, StoreError>;
+
+const DONE: Outcome = Ok(Written::Done);
+
+/// Stores `writes`; one outcome for each, in their order.
+///
+/// # Errors
+/// Nothing is to be kept then: the database is away, or refuses one of them.
+pub(super) fn apply(conn: &mut AnyConnection, writes: &[Write]) -> QueryResult<Vec<Outcome>> {
+    let mut outcomes: Vec<Outcome> = vec![DONE; writes.len()];
+    let mut run = Run::default();
+    for (write, outcome) in writes.iter().zip(&mut outcomes) {
+        match write {
+            Write::Message(message) => run.messages.push((message, outcome)),
+            Write::MarkRead { .. } | Write::EditMessage { .. } | Write::DeleteMessage { .. } | Write::Delivered(_) => {
+                run.changes.push(write);
+            }
+            Write::Barrier => {}
+            Write::AddParticipants { .. } | Write::DeleteConversation { .. } => {
+                std::mem::take(&mut run).store(conn)?;
+                *outcome = apply_one(conn, write)?;
+            }
+            _ => *outcome = apply_one(conn, write)?,
+        }
+    }
+    run.store(conn)?;
+    Ok(outcomes)
+}
+
+/// New messages, and changes of stored messages.
+#[derive(Default)]
+struct Run<'a> {
+    messages: Vec<(&'a NewMessage, &'a mut Outcome)>,
+    changes: Vec<&'a Write>,
+}
+
+impl Run<'_> {
+    fn store(self, conn: &mut AnyConnection) -> QueryResult<()> {
+        let Self { messages, changes } = self;
+        if !messages.is_empty() {
+            let (new, outcomes): (Vec<_>, Vec<_>) = messages.into_iter().unzip();
+            let numbers = match conn {
+                AnyConnection::Postgres(conn) => insert_postgres::insert_messages(conn, &new)?,
+                AnyConnection::Sqlite(conn) => insert_sqlite::insert_messages(conn, &new)?,
+            };
+            for (message, outcome) in new.into_iter().zip(outcomes) {
+                // A message whose place there is not has got no number.
+                let seq = numbers.get(message.message.id.as_uuid()).copied();
+                *outcome = seq.map(|seq| Written::Message { seq }).ok_or(StoreError::Refused);
+            }
+        }
+        progress::store(conn, &changes)?;
+        messages::store(conn, &changes)
+    }
+}
+
+fn apply_one(conn: &mut AnyConnection, write: &Write) -> QueryResult<Outcome> {
+    match write {
+        Write::CreateConversation { conversation, joined_position } => {
+            conversations::create(conn, conversation, *joined_position)?;
+        }
+        Write::UpdateConversation { conversation, name, avatar, admin, updated_at } => {
+            conversations::update(conn, *conversation, name.as_deref(), avatar.as_deref(), admin.as_ref(), *updated_at)?;
+        }
+        Write::AddParticipants { conversation, users, joined_at, joined_position } => {
+            conversations::add_participants(conn, *conversation, users, *joined_at, *joined_position)?;
+        }
+        Write::RemoveParticipant { conversation, user, left_at } => {
+            conversations::remove_participant(conn, *conversation, user, *left_at)?;
+        }
+        Write::DeleteConversation { conversation } => conversations::delete(conn, *conversation)?,
+        Write::CreateUser(user) => return users::create(conn, user),
+        Write::UpdateProfile { user, full_name, avatar } => {
+            users::update_profile(conn, user, full_name.as_deref(), avatar.as_deref())?;
+        }
+        Write::SetStatus { user, status } => users::set_status(conn, user, *status)?,
+        Write::SetLastSeen { user, last_seen } => users::set_last_seen(conn, user, *last_seen)?,
+        Write::SetPassword { user, password_hash, valid_from, kept_login } => {
+            users::set_password(conn, user, password_hash, *valid_from, kept_login.as_deref())?;
+        }
+        Write::SetRole { user, role } => users::set_role(conn, user, *role)?,
+        Write::SetDisabled { user, disabled } => users::set_disabled(conn, user, *disabled)?,
+        Write::RevokeToken { key, until } => users::revoke_token(conn, key, *until)?,
+        Write::Upload { file, owner, uploaded_at } => users::insert_upload(conn, file, owner, *uploaded_at)?,
+        Write::TestFault(fault) => misbehave(conn, *fault)?,
+        // The others belong to a run.
+        Write::Message(_)
+        | Write::MarkRead { .. }
+        | Write::EditMessage { .. }
+        | Write::DeleteMessage { .. }
+        | Write::Delivered(_)
+        | Write::Barrier => {}
+    }
+    Ok(DONE)
+}
+
+#[expect(clippy::panic, reason = "a test asks for it")]
+fn misbehave(conn: &mut AnyConnection, fault: TestFault) -> QueryResult<()> {
+    match fault {
+        TestFault::Poison => {
+            diesel::sql_query("INSERT INTO boots (id, started_at, last_position) VALUES (-1, 0, 0)").execute(conn).map(drop)
+        }
+        TestFault::Panic => panic!("a test asked for this panic"),
+    }
+}

@@ -1,0 +1,103 @@
+//! Connections to either database, with the settings that the promises rest on.
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
+use diesel::{Connection as _, PgConnection, QueryResult, SqliteConnection};
+
+use super::DatabaseUrl;
+
+/// What a writer sets: nothing is confirmed before it is on the disk.
+///
+/// The short busy time-out leaves the waiting to the persister, who knows for how long.
+const SQLITE_WRITER: &str = "PRAGMA busy_timeout = 1000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+     PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384;";
+const SQLITE_READER: &str = "PRAGMA busy_timeout = 4000; PRAGMA foreign_keys = ON; PRAGMA query_only = ON;";
+const POSTGRES_WRITER: &str =
+    "SET synchronous_commit = on; SET lock_timeout = '5s'; SET application_name = 'parlance writer'; SET jit = off;";
+const POSTGRES_READER: &str = "SET default_transaction_read_only = on; SET statement_timeout = '5s'; \
+     SET application_name = 'parlance reader'; SET jit = off;";
+
+/// A connection to either database.
+#[derive(diesel::MultiConnection)]
+pub enum AnyConnection {
+    /// To a Postgres server.
+    Postgres(PgConnection),
+    /// To a file.
+    Sqlite(SqliteConnection),
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Writing,
+    Reading,
+}
+
+/// Connects and sets what the purpose asks for. The cause of a failure is a text without secrets.
+pub(super) fn connect(url: &DatabaseUrl, purpose: Purpose) -> Result<AnyConnection, String> {
+    match url {
+        DatabaseUrl::Sqlite(path) => {
+            let location = path.to_str().ok_or("the database file's name is not UTF-8")?;
+            if purpose == Purpose::Writing {
+                make_private(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            }
+            let settings = if purpose == Purpose::Writing { SQLITE_WRITER } else { SQLITE_READER };
+            let mut conn = SqliteConnection::establish(location).map_err(|error| format!("{location}: {error}"))?;
+            conn.batch_execute(settings).map_err(|error| format!("{location}: {error}"))?;
+            Ok(AnyConnection::Sqlite(conn))
+        }
+        DatabaseUrl::Postgres(url) => {
+            let settings = if purpose == Purpose::Writing { POSTGRES_WRITER } else { POSTGRES_READER };
+            let mut conn = PgConnection::establish(url).map_err(|error| one_line(&error.to_string()))?;
+            conn.batch_execute(settings).map_err(|error| one_line(&error.to_string()))?;
+            Ok(AnyConnection::Postgres(conn))
+        }
+    }
+}
+
+/// Runs `body` in a transaction: committed where it answers `Ok`, rolled back otherwise.
+///
+/// On SQLite the write lock is taken at once, so that nothing fails halfway for want of it.
+pub(super) fn in_transaction<T>(
+    conn: &mut AnyConnection,
+    body: impl FnOnce(&mut AnyConnection) -> QueryResult<T>,
+) -> QueryResult<T> {
+    match conn {
+        AnyConnection::Postgres(conn) => AnsiTransactionManager::begin_transaction(conn)?,
+        AnyConnection::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")?,
+    }
+    match body(conn) {
+        Ok(value) => {
+            match conn {
+                AnyConnection::Postgres(conn) => AnsiTransactionManager::commit_transaction(conn)?,
+                AnyConnection::Sqlite(conn) => AnsiTransactionManager::commit_transaction(conn)?,
+            }
+            Ok(value)
+        }
+        Err(error) => {
+            // The first error says more; a connection that cannot even roll back is found out by its next use.
+            let _ = match conn {
+                AnyConnection::Postgres(conn) => AnsiTransactionManager::rollback_transaction(conn),
+                AnyConnection::Sqlite(conn) => AnsiTransactionManager::rollback_transaction(conn),
+            };
+            Err(error)
+        }
+    }
+}
+
+/// Makes the file, and its folder, where they are missing: for nobody else's eyes.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,269 @@
+//! The store as everybody else sees it.
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use actix::{Addr, Recipient, SyncArbiter};
+use diesel::QueryResult;
+use diesel::prelude::*;
+use log::{error, info};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::connection::AnyConnection;
+use super::opening::{self, Opened};
+use super::persister::{OnWriter, Persister, WritesWait};
+use super::queue::{Admitted, Committed, Done, Queue};
+use super::reader::{Question, Reader};
+use super::stats::{Counters, StoreStats};
+use super::{DatabaseUrl, OpenError, StoreError, Write, Written};
+
+/// Reads are answered within this time.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+/// More reads than this do not wait for a reader.
+const READS_MAX: usize = 10_000;
+/// How often it is looked whether the database has been away for too long.
+const WATCH_INTERVAL: Duration = Duration::from_millis(250);
+
+/// What a store needs to know.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// The database.
+    pub url: DatabaseUrl,
+    /// How many reads are answered at once.
+    pub pool_size: usize,
+    /// For how long an absent database is waited for.
+    pub retry_for: Duration,
+    /// How many writes may wait.
+    pub queue: usize,
+}
+
+/// The handle. Clones share one store, which ends with the last of them.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    boot: i64,
+    last_position: i64,
+    queue: Arc<Queue>,
+    counters: Arc<Counters>,
+    persister: Addr<Persister>,
+    readers: Addr<Reader>,
+    free_readers: Arc<Semaphore>,
+    reads_in_flight: AtomicUsize,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+impl Store {
+    /// Opens the database: waits for it, brings its tables up to date, notes the start, and starts the persister and
+    /// the readers. To be called inside of an actix system.
+    ///
+    /// # Errors
+    /// [`OpenError::Unavailable`] when it cannot be reached for `retry_for`, [`OpenError::Unusable`] when waiting will
+    /// not help.
+    pub async fn open(options: StoreOptions) -> Result<Self, OpenError> {
+        let (url, retry_for) = (options.url.clone(), options.retry_for);
+        let opened = actix_rt::task::spawn_blocking(move || opening::open(&url, retry_for)).await;
+        let Opened { boot, last_position } = opened.map_err(|error| OpenError::Unusable(error.to_string()))??;
+        let StoreOptions { url, pool_size, retry_for, queue } = options;
+        let pool_size = pool_size.max(1);
+        let queue = Arc::new(Queue::new(queue, retry_for));
+        let counters = Arc::new(Counters::default());
+        let (writer_url, writer_queue, writer_counters) = (url.clone(), queue.clone(), counters.clone());
+        let persister = SyncArbiter::start(1, move || {
+            Persister::new(writer_url.clone(), boot, writer_queue.clone(), writer_counters.clone())
+        });
+        let deaths = Arc::new(AtomicU64::new(0));
+        let readers = SyncArbiter::start(pool_size, move || Reader::new(url.clone(), deaths.clone()));
+        actix_rt::spawn(watch(queue.clone()));
+        info!("store opened boot={boot} position={last_position}");
+        Ok(Self(Arc::new(Inner {
+            boot,
+            last_position,
+            queue,
+            counters,
+            persister,
+            readers,
+            free_readers: Arc::new(Semaphore::new(pool_size)),
+            reads_in_flight: AtomicUsize::new(0),
+        })))
+    }
+
+    /// The number of this start: higher than all before.
+    pub fn boot(&self) -> i64 {
+        self.0.boot
+    }
+
+    /// A position that no message had before this start exceeds.
+    pub fn last_position(&self) -> i64 {
+        self.0.last_position
+    }
+
+    /// Says who is told what becomes of tagged writes.
+    pub fn report_to(&self, recipient: Recipient<Committed>) {
+        self.0.queue.report_to(recipient);
+    }
+
+    /// Admits a write without waiting for anything.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the queue is full or the database is known to be away.
+    pub fn try_write(&self, write: Write, done: Done) -> Result<(), StoreError> {
+        self.wake_for(self.0.queue.admit(write, done)?);
+        Ok(())
+    }
+
+    /// Stores a change.
+    ///
+    /// # Errors
+    /// Why it is not stored.
+    pub async fn write(&self, write: Write) -> Result<Written, StoreError> {
+        let (answer, outcome) = oneshot::channel();
+        self.try_write(write, Done::Answer(answer))?;
+        outcome.await.unwrap_or(Err(StoreError::Unavailable))
+    }
+
+    /// Whether a write would be admitted now.
+    pub fn has_room(&self) -> bool {
+        self.0.queue.has_room()
+    }
+
+    /// Whether commits fail: from the first that did until the next success.
+    pub fn is_failing(&self) -> bool {
+        self.0.queue.is_failing()
+    }
+
+    /// Asks the database. The question runs on a reader's thread; what it panics about is its own.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] within five seconds when the database does not answer.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        timeout(READ_TIMEOUT, self.ask(query)).await.unwrap_or(Err(StoreError::Unavailable))
+    }
+
+    /// [`Store::read`], behind all writes that were given before.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub async fn read_after_writes<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let behind_writes = async {
+            if self.0.queue.depth() > 0 || self.0.queue.is_away() {
+                self.write(Write::Barrier).await?;
+            }
+            self.ask(query).await
+        };
+        timeout(READ_TIMEOUT, behind_writes).await.unwrap_or(Err(StoreError::Unavailable))
+    }
+
+    /// Whether the store can serve.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] within five seconds when it cannot.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        if self.0.queue.is_away() {
+            return Err(StoreError::Unavailable);
+        }
+        self.read(|conn| diesel::sql_query("SELECT 1").execute(conn)).await.map(drop)
+    }
+
+    /// A look at the store.
+    pub fn stats(&self) -> StoreStats {
+        StoreStats {
+            queued: self.0.queue.depth(),
+            reads_in_flight: self.0.reads_in_flight.load(Ordering::Relaxed),
+            ..self.0.counters.stats()
+        }
+    }
+
+    /// Waits until all that was admitted is stored or given up.
+    pub async fn finish(&self) {
+        let (answer, outcome) = oneshot::channel();
+        if let Ok(admitted) = self.0.queue.push(Write::Barrier, Done::Answer(answer)) {
+            self.wake_for(admitted);
+            // Whatever became of it, nothing waits before it any more.
+            let _ = outcome.await;
+        }
+    }
+
+    /// Asks on the writer's own connection; for tests of its settings.
+    #[doc(hidden)]
+    pub async fn ask_writer<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, outcome) = oneshot::channel();
+        let ask = OnWriter(Box::new(move |conn| {
+            let found = conn.ok().and_then(|conn| query(conn).ok());
+            drop(answer.send(found));
+        }));
+        self.0.persister.do_send(ask);
+        outcome.await.ok().flatten().ok_or(StoreError::Internal)
+    }
+
+    fn wake_for(&self, admitted: Admitted) {
+        if admitted == Admitted::WakePersister {
+            // At most one of these is on its way: the queue says when the persister sleeps.
+            self.0.persister.do_send(WritesWait);
+        }
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let in_flight = InFlight::begin(&self.0)?;
+        let reader = self.0.free_readers.clone().acquire_owned().await.map_err(|_| StoreError::Unavailable)?;
+        let (answer, outcome) = oneshot::channel();
+        // The permit goes along: a reader that hangs in the database's hands is not free, though its asker has left.
+        let question = Question(Box::new(move |found_by| {
+            if !answer.is_closed() {
+                drop(answer.send(found_by.ask(query)));
+            }
+            drop(reader);
+        }));
+        self.0.readers.do_send(question);
+        let found = outcome.await.unwrap_or(Err(StoreError::Internal));
+        drop(in_flight);
+        found
+    }
+}
+
+/// Counts a read for as long as somebody waits for it.
+struct InFlight<'a>(&'a Inner);
+
+impl<'a> InFlight<'a> {
+    fn begin(inner: &'a Inner) -> Result<Self, StoreError> {
+        let read = Self(inner);
+        if inner.reads_in_flight.fetch_add(1, Ordering::Relaxed) < READS_MAX { Ok(read) } else { Err(StoreError::Unavailable) }
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.reads_in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Gives up what waits for too long; ends with the store.
+async fn watch(queue: Arc<Queue>) {
+    let mut ticks = interval(WATCH_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while !queue.is_closed() {
+        ticks.tick().await;
+        let begun = Instant::now();
+        if let Some(count) = queue.give_up_if_due() {
+            error!("the database is away for too long: gave up writes={count} in {:?}", begun.elapsed());
+        }
+    }
+}

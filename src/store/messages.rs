@@ -1,0 +1,165 @@
+//! Questions about messages: one, a page of history, what has changed.
+use std::collections::HashMap;
+
+use diesel::dsl::{exists, max};
+use diesel::prelude::*;
+
+use super::AnyConnection;
+use super::rows::{self, MessageRow, ProfileRow, hash_of, place_key};
+use super::schema::{conversations, message_reads, messages, participants, uploads, users};
+use crate::model::{ConversationId, File, Message, MessageId, Place, ReadMark, Timestamp, UserId};
+
+/// Which page of a place's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistoryRange {
+    /// The newest messages.
+    Newest,
+    /// Those before this `seq`, the nearest.
+    Before(i64),
+    /// Those after this `seq`, the nearest.
+    After(i64),
+}
+
+/// A message that its sender named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientIdRow {
+    /// The sender's name for it.
+    pub client_message_id: String,
+    /// Ours.
+    pub message: MessageId,
+    /// SHA-256 of the first request.
+    pub request_hash: Option<[u8; 32]>,
+}
+
+/// The message with this id, also a deleted one.
+pub fn find_message(conn: &mut AnyConnection, id: MessageId) -> QueryResult<Option<Message>> {
+    Ok(load_messages(conn, vec![id.to_string()])?.pop())
+}
+
+/// The hash of the request that made a message; `None`: there is no such message.
+pub fn find_request_hash(conn: &mut AnyConnection, id: MessageId) -> QueryResult<Option<Option<[u8; 32]>>> {
+    let hash = messages::table.find(id.to_string()).select(messages::request_hash).first(conn).optional()?;
+    Ok(hash.map(hash_of))
+}
+
+/// A page of a place's messages, ascending by `seq`, deleted ones left out.
+pub fn list_history(conn: &mut AnyConnection, place: &Place, range: HistoryRange, limit: i64) -> QueryResult<Vec<Message>> {
+    let mut query = messages::table
+        .filter(messages::place.eq(place_key(place)).and(messages::deleted_at.is_null()))
+        .select(messages::id)
+        .limit(limit)
+        .into_boxed();
+    query = match range {
+        HistoryRange::Newest => query.order(messages::seq.desc()),
+        HistoryRange::Before(seq) => query.filter(messages::seq.lt(seq)).order(messages::seq.desc()),
+        HistoryRange::After(seq) => query.filter(messages::seq.gt(seq)).order(messages::seq.asc()),
+    };
+    let mut ids: Vec<String> = query.load(conn)?;
+    if !matches!(range, HistoryRange::After(_)) {
+        ids.reverse();
+    }
+    load_messages(conn, ids)
+}
+
+/// A conversation's messages that changed after `since` (were stored, edited or read), oldest change first, deleted
+/// ones left out.
+pub fn list_changed(
+    conn: &mut AnyConnection,
+    conversation: ConversationId,
+    since: Timestamp,
+    limit: i64,
+) -> QueryResult<Vec<Message>> {
+    // Two questions, one for each index: a new message has no entry among the changed ones.
+    let of_place = || messages::table.filter(messages::place.eq(conversation.to_string()).and(messages::deleted_at.is_null()));
+    let columns = (messages::updated_at, messages::id);
+    let mut found: Vec<(i64, String)> = of_place()
+        .filter(messages::created_at.gt(since.as_millis()).and(messages::updated_at.le(messages::created_at)))
+        .order(messages::created_at)
+        .limit(limit)
+        .select(columns)
+        .load(conn)?;
+    let changed: Vec<(i64, String)> = of_place()
+        .filter(messages::updated_at.gt(since.as_millis()).and(messages::updated_at.gt(messages::created_at)))
+        .order(messages::updated_at)
+        .limit(limit)
+        .select(columns)
+        .load(conn)?;
+    found.extend(changed);
+    found.sort_unstable();
+    found.truncate(usize::try_from(limit).unwrap_or_default());
+    load_messages(conn, found.into_iter().map(|(_, id)| id).collect())
+}
+
+/// When the newest message in a user's conversations was written.
+pub fn last_activity(conn: &mut AnyConnection, user: &UserId) -> QueryResult<Option<Timestamp>> {
+    let newest: Option<i64> = participants::table
+        .inner_join(conversations::table.on(conversations::id.eq(participants::conversation)))
+        .inner_join(messages::table.on(messages::place.eq(conversations::id).and(messages::seq.eq(conversations::last_seq))))
+        .filter(participants::user_id.eq(user.as_str()).and(participants::left_at.is_null()))
+        .select(max(messages::created_at))
+        .first(conn)?;
+    Ok(newest.map(Timestamp::from_millis))
+}
+
+/// A sender's names for messages written since then, newest first.
+pub fn list_client_ids(conn: &mut AnyConnection, user: &UserId, since: Timestamp, limit: i64) -> QueryResult<Vec<ClientIdRow>> {
+    let rows: Vec<(Option<String>, String, Option<Vec<u8>>)> = messages::table
+        .filter(messages::sender.eq(user.as_str()).and(messages::client_message_id.is_not_null()))
+        .filter(messages::created_at.ge(since.as_millis()))
+        .order(messages::created_at.desc())
+        .limit(limit)
+        .select((messages::client_message_id, messages::id, messages::request_hash))
+        .load(conn)?;
+    rows.into_iter()
+        .map(|(name, id, hash)| {
+            let message = rows::message_id(&id)?;
+            Ok(ClientIdRow { client_message_id: name.unwrap_or_default(), message, request_hash: hash_of(hash) })
+        })
+        .collect()
+}
+
+/// The uploads with these URLs, as far as there are such, and their owners.
+pub fn find_uploads(conn: &mut AnyConnection, urls: &[String]) -> QueryResult<Vec<(File, UserId)>> {
+    let rows = uploads::table.filter(uploads::url.eq_any(urls)).select(rows::UploadRow::as_select()).load(conn)?;
+    rows.into_iter().map(TryFrom::try_from).collect()
+}
+
+/// Messages with their senders and receipts, in the order of `ids`.
+pub(super) fn load_messages(conn: &mut AnyConnection, ids: Vec<String>) -> QueryResult<Vec<Message>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let received = exists(
+        participants::table
+            .filter(participants::conversation.eq(messages::place).and(participants::user_id.ne(messages::sender)))
+            .filter(participants::delivered_seq.ge(messages::seq))
+            .filter(participants::joined_position.lt(messages::position)),
+    );
+    let rows: Vec<(MessageRow, ProfileRow, bool)> = messages::table
+        .inner_join(users::table.on(users::id.eq(messages::sender)))
+        .filter(messages::id.eq_any(&ids))
+        .select((MessageRow::as_select(), ProfileRow::as_select(), received))
+        .load(conn)?;
+    let mut receipts = load_receipts(conn, &ids)?;
+    let mut by_id = HashMap::with_capacity(rows.len());
+    for (row, sender, is_delivered) in rows {
+        let id = row.id.clone();
+        let read_by = receipts.remove(&id).unwrap_or_default();
+        by_id.insert(id, row.into_message(sender.try_into()?, is_delivered, read_by)?);
+    }
+    Ok(ids.iter().filter_map(|id| by_id.remove(id)).collect())
+}
+
+fn load_receipts(conn: &mut AnyConnection, ids: &[String]) -> QueryResult<HashMap<String, Vec<ReadMark>>> {
+    let marks: Vec<(String, String, i64)> = message_reads::table
+        .filter(message_reads::message.eq_any(ids))
+        .order((message_reads::read_at, message_reads::user_id))
+        .select((message_reads::message, message_reads::user_id, message_reads::read_at))
+        .load(conn)?;
+    let mut receipts: HashMap<String, Vec<ReadMark>> = HashMap::new();
+    for (message, user, read_at) in marks {
+        let mark = ReadMark { user: rows::user_id(&user)?, read_at: Timestamp::from_millis(read_at) };
+        receipts.entry(message).or_default().push(mark);
+    }
+    Ok(receipts)
+}

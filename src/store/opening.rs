@@ -1,0 +1,79 @@
+//! What happens before the store can be used: waiting for the database, tables, the number of this start.
+use std::thread;
+use std::time::{Duration, Instant};
+
+use diesel::dsl::max;
+use diesel::prelude::*;
+use log::warn;
+
+use super::connection::{Purpose, connect, in_transaction};
+use super::migrations::migrate;
+use super::schema::{boots, conversations, participants, revoked_tokens, rooms};
+use super::{AnyConnection, DatabaseUrl, OpenError};
+use crate::model::Timestamp;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// What libpq says when no waiting helps.
+const HOPELESS: [&str; 3] = ["SSL support is not compiled in", "invalid URI", "invalid sslmode value"];
+
+/// What an opened database says.
+pub(super) struct Opened {
+    pub boot: i64,
+    pub last_position: i64,
+}
+
+/// Waits for the database for `retry_for`, brings its tables up to date and notes the start. Blocks.
+pub(super) fn open(url: &DatabaseUrl, retry_for: Duration) -> Result<Opened, OpenError> {
+    let begun = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let cause = match attempt(url) {
+            Ok(opened) => return Ok(opened),
+            Err(OpenError::Unavailable(cause)) => cause,
+            Err(unusable) => return Err(unusable),
+        };
+        if begun.elapsed() + pause > retry_for {
+            return Err(OpenError::Unavailable(cause));
+        }
+        if pause == FIRST_PAUSE {
+            warn!("waiting for the database: {cause}");
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+fn attempt(url: &DatabaseUrl) -> Result<Opened, OpenError> {
+    let mut conn = connect(url, Purpose::Writing).map_err(|cause| {
+        if HOPELESS.iter().any(|text| cause.contains(text)) { OpenError::Unusable(cause) } else { OpenError::Unavailable(cause) }
+    })?;
+    if let Err(error) = migrate(&mut conn) {
+        let text = error.to_string();
+        let is_absence = error.downcast_ref::<diesel::result::Error>().is_some_and(super::failure::is_absence)
+            || text.contains("database is locked");
+        return Err(if is_absence { OpenError::Unavailable(text) } else { OpenError::Unusable(text) });
+    }
+    in_transaction(&mut conn, note_start).map_err(|error| {
+        let text = error.to_string();
+        if super::failure::is_absence(&error) { OpenError::Unavailable(text) } else { OpenError::Unusable(text) }
+    })
+}
+
+/// Positions go on after the highest that was ever given, whether its message is still there or not.
+fn note_start(conn: &mut AnyConnection) -> QueryResult<Opened> {
+    let known: [Option<i64>; 4] = [
+        boots::table.select(max(boots::last_position)).first(conn)?,
+        conversations::table.select(max(conversations::last_position)).first(conn)?,
+        rooms::table.select(max(rooms::last_position)).first(conn)?,
+        participants::table.select(max(participants::joined_position)).first(conn)?,
+    ];
+    let last_position = known.into_iter().flatten().max().unwrap_or_default();
+    let last_boot: Option<i64> = boots::table.select(max(boots::id)).first(conn)?;
+    let (boot, now) = (last_boot.unwrap_or_default() + 1, Timestamp::now().as_millis());
+    diesel::insert_into(boots::table)
+        .values((boots::id.eq(boot), boots::started_at.eq(now), boots::last_position.eq(last_position)))
+        .execute(conn)?;
+    diesel::delete(revoked_tokens::table.filter(revoked_tokens::revoked_until.le(now))).execute(conn)?;
+    Ok(Opened { boot, last_position })
+}

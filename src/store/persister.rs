@@ -1,0 +1,211 @@
+//! The one writer: takes what has gathered in the queue, and commits it as one transaction.
+//!
+//! While a batch is being committed the next one gathers, so that commits are shared without any timer: a lone write
+//! starts at once.
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use actix::{Actor, Handler, Message, SyncContext};
+use diesel::prelude::*;
+use log::{error, info, warn};
+
+use super::changes::{self, Outcome};
+use super::connection::{Purpose, connect, in_transaction};
+use super::failure::{is_absence, is_constraint, panic_text, refusal};
+use super::queue::Queue;
+use super::schema::boots;
+use super::stats::Counters;
+use super::{AnyConnection, DatabaseUrl, StoreError, Write};
+
+/// More writes than this make more than one transaction.
+const BATCH_MAX: usize = 1_000;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The actor, on a thread of its own: it waits for the database.
+pub(super) struct Persister {
+    url: DatabaseUrl,
+    boot: i64,
+    queue: Arc<Queue>,
+    counters: Arc<Counters>,
+    connection: Option<AnyConnection>,
+}
+
+/// Something waits in the queue.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct WritesWait;
+
+/// Runs on the writer's own connection, between two batches.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct OnWriter(pub Box<dyn FnOnce(Result<&mut AnyConnection, String>) + Send>);
+
+/// How a try to store some writes ended.
+enum Attempt {
+    Stored(Vec<Outcome>),
+    /// The database is away.
+    Away(String),
+    /// One of them is at fault.
+    AtFault(StoreError, String),
+}
+
+impl Persister {
+    pub fn new(url: DatabaseUrl, boot: i64, queue: Arc<Queue>, counters: Arc<Counters>) -> Self {
+        Self { url, boot, queue, counters, connection: None }
+    }
+
+    /// Stores a batch: whole, or split until those at fault stand alone; again and again while the database is away.
+    fn store(&mut self, writes: &[Write]) {
+        let mut outcomes = Vec::with_capacity(writes.len());
+        let mut pause = FIRST_PAUSE;
+        // The next one to try is the last of the list.
+        let mut parts: Vec<Range<usize>> = vec![0..writes.len()];
+        while let Some(part) = parts.pop() {
+            match self.attempt(writes.get(part.clone()).unwrap_or_default()) {
+                Attempt::Stored(stored) => {
+                    self.note_success();
+                    pause = FIRST_PAUSE;
+                    outcomes.extend(stored);
+                }
+                Attempt::Away(cause) => {
+                    self.note_failure(&cause);
+                    if self.queue.is_given_up() || self.queue.pause(pause) || self.queue.is_given_up() {
+                        break;
+                    }
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    parts.push(part);
+                }
+                Attempt::AtFault(answer, cause) if part.len() <= 1 => {
+                    self.counters.refused.fetch_add(1, Ordering::Relaxed);
+                    error!("write refused kind={} cause={cause}", kind_of(writes.get(part.start)));
+                    outcomes.push(Err(answer));
+                }
+                Attempt::AtFault(..) => {
+                    let middle = part.start + part.len() / 2;
+                    parts.push(middle..part.end);
+                    parts.push(part.start..middle);
+                }
+            }
+        }
+        outcomes.resize(writes.len(), Err(StoreError::Unavailable));
+        self.queue.settle(outcomes);
+    }
+
+    fn attempt(&mut self, writes: &[Write]) -> Attempt {
+        let begun = Instant::now();
+        let conn = match self.connected() {
+            Ok(conn) => conn,
+            Err(cause) => return Attempt::Away(cause),
+        };
+        let stored = catch_unwind(AssertUnwindSafe(|| in_transaction(conn, |conn| changes::apply(conn, writes))));
+        match stored {
+            Ok(Ok(outcomes)) => {
+                self.counters.note_commit(writes.len(), begun.elapsed());
+                Attempt::Stored(outcomes)
+            }
+            Ok(Err(error)) if is_constraint(&error) => Attempt::AtFault(refusal(&error), error.to_string()),
+            Ok(Err(error)) if is_absence(&error) => {
+                self.connection = None;
+                Attempt::Away(error.to_string())
+            }
+            Ok(Err(error)) => match self.probe() {
+                // A write that surely is in order fails too.
+                Err(_) => Attempt::Away(error.to_string()),
+                Ok(()) => Attempt::AtFault(refusal(&error), error.to_string()),
+            },
+            Err(panic) => {
+                // Whatever was open is rolled back with the connection.
+                self.connection = None;
+                Attempt::AtFault(StoreError::Internal, format!("panic: {}", panic_text(&*panic)))
+            }
+        }
+    }
+
+    /// A write that changes nothing.
+    fn probe(&mut self) -> Result<(), String> {
+        let boot = self.boot;
+        let conn = self.connected()?;
+        let probe = diesel::update(boots::table.find(boot)).set(boots::last_position.eq(boots::last_position));
+        let outcome = in_transaction(conn, |conn| probe.execute(conn)).map(drop).map_err(|error| error.to_string());
+        if outcome.is_err() {
+            self.connection = None;
+        }
+        outcome
+    }
+
+    fn connected(&mut self) -> Result<&mut AnyConnection, String> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => connect(&self.url, Purpose::Writing)?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    /// All that waited was given up: nothing is admitted until the database takes a write again.
+    fn wait_until_back(&mut self) {
+        let mut pause = FIRST_PAUSE;
+        while self.queue.is_away() && !self.queue.pause(pause) {
+            match self.probe() {
+                Ok(()) => self.note_success(),
+                Err(_) => pause = (pause * 2).min(LONGEST_PAUSE),
+            }
+        }
+    }
+
+    fn note_success(&self) {
+        if let Some(time) = self.queue.note_success() {
+            info!("the database is back after {time:.1?}");
+        }
+    }
+
+    fn note_failure(&self, cause: &str) {
+        self.counters.failed_commits.fetch_add(1, Ordering::Relaxed);
+        if self.queue.note_failure() {
+            warn!("the database is away, trying again: {cause}");
+        }
+    }
+}
+
+impl Actor for Persister {
+    type Context = SyncContext<Self>;
+}
+
+impl Handler<WritesWait> for Persister {
+    type Result = ();
+
+    fn handle(&mut self, _: WritesWait, _: &mut Self::Context) {
+        while !self.queue.is_closed() {
+            match self.queue.take(BATCH_MAX) {
+                Some(writes) => self.store(&writes),
+                None => return,
+            }
+            if self.queue.is_away() {
+                self.wait_until_back();
+            }
+        }
+    }
+}
+
+impl Handler<OnWriter> for Persister {
+    type Result = ();
+
+    fn handle(&mut self, OnWriter(question): OnWriter, _: &mut Self::Context) {
+        question(self.connected());
+    }
+}
+
+/// What the log calls a write: never its content.
+fn kind_of(write: Option<&Write>) -> String {
+    match write {
+        Some(Write::Message(new)) => format!("message id={} user={}", new.message.id, new.message.sender.id),
+        Some(write) => {
+            let text = format!("{write:?}");
+            text.split([' ', '(', '{']).next().unwrap_or_default().to_owned()
+        }
+        None => String::new(),
+    }
+}

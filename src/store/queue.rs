@@ -1,0 +1,243 @@
+//! What waits for the persister: a bounded first-in-first-out queue, and how the database is doing.
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use actix::{Message, Recipient};
+use tokio::sync::oneshot;
+
+use super::changes::Outcome;
+use super::{StoreError, Write, Written};
+
+/// A commit that takes longer than this counts as failing: the database hangs.
+const COMMIT_STALL: Duration = Duration::from_secs(5);
+
+/// Whom to tell what became of a [`Write`].
+#[derive(Debug)]
+pub enum Done {
+    /// Nobody; a failure is in the log.
+    Nobody,
+    /// The recipient of [`Committed`], under this number.
+    Tagged(u64),
+    /// The one who waits at the other end.
+    Answer(oneshot::Sender<Result<Written, StoreError>>),
+}
+
+/// What became of tagged writes: one message for each batch, after its commit, in the order of admission.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Committed {
+    /// The tag and the outcome of each.
+    pub outcomes: Vec<(u64, Result<Written, StoreError>)>,
+}
+
+/// The queue. Nothing here waits for the database: the lock is held for pushes and swaps only.
+pub(super) struct Queue {
+    limit: usize,
+    retry_for: Duration,
+    /// Admitted and not answered.
+    depth: AtomicUsize,
+    /// From a failed commit until the next success.
+    is_failing: AtomicBool,
+    /// Given up, until a probe succeeds.
+    is_away: AtomicBool,
+    state: Mutex<State>,
+    /// Wakes the persister out of a pause.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<(Write, Done)>,
+    /// Those of the batch that is being committed.
+    in_hand: Vec<Done>,
+    committing_since: Option<Instant>,
+    failing_since: Option<Instant>,
+    /// Whether the persister is at work, or about to look.
+    is_awake: bool,
+    is_closed: bool,
+    recipient: Option<Recipient<Committed>>,
+}
+
+/// What admission asks of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admitted {
+    /// The persister will come to it.
+    Queued,
+    /// The persister sleeps and must be woken.
+    WakePersister,
+}
+
+impl Queue {
+    pub fn new(limit: usize, retry_for: Duration) -> Self {
+        Self {
+            limit,
+            retry_for,
+            depth: AtomicUsize::new(0),
+            is_failing: AtomicBool::new(false),
+            is_away: AtomicBool::new(false),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    pub fn depth(&self) -> usize {
+        self.depth.load(Ordering::Relaxed)
+    }
+
+    pub fn has_room(&self) -> bool {
+        self.depth() < self.limit && !self.is_away()
+    }
+
+    pub fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Acquire)
+    }
+
+    pub fn is_away(&self) -> bool {
+        self.is_away.load(Ordering::Acquire)
+    }
+
+    pub fn report_to(&self, recipient: Recipient<Committed>) {
+        self.lock().recipient = Some(recipient);
+    }
+
+    /// Admits a write, unless too much waits or the database is known to be away.
+    pub fn admit(&self, write: Write, done: Done) -> Result<Admitted, StoreError> {
+        if self.has_room() { self.push(write, done) } else { Err(StoreError::Unavailable) }
+    }
+
+    /// [`Queue::admit`] whatever waits, for what stands at the end of all.
+    pub fn push(&self, write: Write, done: Done) -> Result<Admitted, StoreError> {
+        let mut state = self.lock();
+        // Looked at again under the lock: what is given up at this moment must not leave this one behind.
+        if self.is_away() || state.is_closed {
+            return Err(StoreError::Unavailable);
+        }
+        self.depth.fetch_add(1, Ordering::Relaxed);
+        state.waiting.push_back((write, done));
+        let was_awake = std::mem::replace(&mut state.is_awake, true);
+        Ok(if was_awake { Admitted::Queued } else { Admitted::WakePersister })
+    }
+
+    /// The next batch, at most `limit` writes; `None`: the persister may sleep.
+    pub fn take(&self, limit: usize) -> Option<Vec<Write>> {
+        let mut state = self.lock();
+        if state.waiting.is_empty() {
+            state.is_awake = false;
+            return None;
+        }
+        let batch = if state.waiting.len() <= limit {
+            std::mem::take(&mut state.waiting)
+        } else {
+            state.waiting.drain(..limit).collect()
+        };
+        let (writes, in_hand) = batch.into_iter().unzip();
+        state.in_hand = in_hand;
+        state.committing_since = Some(Instant::now());
+        Some(writes)
+    }
+
+    /// The batch in hand is done with. Where it was given up meanwhile, its askers have been answered already.
+    pub fn settle(&self, outcomes: Vec<Outcome>) {
+        let mut state = self.lock();
+        state.committing_since = None;
+        let done = std::mem::take(&mut state.in_hand);
+        self.answer(done.into_iter().zip(outcomes), &mut state);
+    }
+
+    /// A commit, or a probe, succeeded. Answers for how long the database had failed.
+    pub fn note_success(&self) -> Option<Duration> {
+        if !self.is_failing() {
+            return None;
+        }
+        let mut state = self.lock();
+        state.committing_since = state.committing_since.map(|_| Instant::now());
+        self.is_failing.store(false, Ordering::Release);
+        self.is_away.store(false, Ordering::Release);
+        state.failing_since.take().map(|since| since.elapsed())
+    }
+
+    /// A commit failed because the database is away. Answers whether that is news.
+    pub fn note_failure(&self) -> bool {
+        let mut state = self.lock();
+        let is_news = state.failing_since.is_none();
+        state.failing_since.get_or_insert_with(Instant::now);
+        self.is_failing.store(true, Ordering::Release);
+        is_news
+    }
+
+    /// Gives up all that waits, and what is in hand, when the database has been away for too long. Answers how much.
+    ///
+    /// Looked at from outside of the persister, who may hang in the database's hands.
+    pub fn give_up_if_due(&self) -> Option<usize> {
+        let mut state = self.lock();
+        let stalled = state.committing_since.filter(|since| since.elapsed() > COMMIT_STALL.min(self.retry_for));
+        if let Some(since) = stalled
+            && state.failing_since.is_none()
+        {
+            state.failing_since = Some(since);
+            self.is_failing.store(true, Ordering::Release);
+        }
+        let is_due = state.failing_since.is_some_and(|since| since.elapsed() >= self.retry_for);
+        if !is_due || self.is_away() {
+            return None;
+        }
+        self.is_away.store(true, Ordering::Release);
+        let mut given_up = std::mem::take(&mut state.in_hand);
+        given_up.extend(std::mem::take(&mut state.waiting).into_iter().map(|(_, done)| done));
+        let count = given_up.len();
+        self.answer(given_up.into_iter().map(|done| (done, Err(StoreError::Unavailable))), &mut state);
+        self.changed.notify_all();
+        Some(count)
+    }
+
+    /// Whether the batch in hand has been given up.
+    pub fn is_given_up(&self) -> bool {
+        self.is_away() && self.lock().in_hand.is_empty()
+    }
+
+    /// Waits, unless the store is closed. Answers whether it is.
+    pub fn pause(&self, time: Duration) -> bool {
+        let state = self.lock();
+        if state.is_closed {
+            return true;
+        }
+        let (state, _) = self.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner);
+        state.is_closed
+    }
+
+    /// The store is gone: nothing more is admitted, and retries end.
+    pub fn close(&self) {
+        self.lock().is_closed = true;
+        self.changed.notify_all();
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.lock().is_closed
+    }
+
+    /// Under the lock, so that reports leave in the order of the batches.
+    fn answer(&self, answers: impl ExactSizeIterator<Item = (Done, Outcome)>, state: &mut State) {
+        let count = answers.len();
+        let mut outcomes = Vec::with_capacity(count);
+        for (done, outcome) in answers {
+            match done {
+                Done::Nobody => {}
+                Done::Tagged(tag) => outcomes.push((tag, outcome)),
+                // Who does not wait any more needs no answer.
+                Done::Answer(answer) => drop(answer.send(outcome)),
+            }
+        }
+        self.depth.fetch_sub(count, Ordering::Relaxed);
+        if let Some(recipient) = &state.recipient
+            && !outcomes.is_empty()
+        {
+            recipient.do_send(Committed { outcomes });
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

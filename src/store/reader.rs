@@ -1,0 +1,99 @@
+//! Readers: a few threads with a connection each.
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use actix::{Actor, Handler, Message, SyncContext};
+use diesel::prelude::*;
+use log::{error, warn};
+
+use super::connection::{Purpose, connect};
+use super::failure::{is_absence, panic_text};
+use super::{AnyConnection, DatabaseUrl, StoreError};
+
+/// A connection that was not used for longer is tried before it is trusted.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
+
+/// One reader, on a thread of its own.
+pub(super) struct Reader {
+    url: DatabaseUrl,
+    /// Rises whenever a connection turns out to be dead: the others are tried then, too.
+    deaths: Arc<AtomicU64>,
+    connection: Option<AnyConnection>,
+    known_deaths: u64,
+    used_at: Instant,
+}
+
+/// A question, which answers to its asker by itself.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Question(pub Box<dyn FnOnce(&mut Reader) + Send>);
+
+impl Reader {
+    pub fn new(url: DatabaseUrl, deaths: Arc<AtomicU64>) -> Self {
+        Self { url, deaths, connection: None, known_deaths: 0, used_at: Instant::now() }
+    }
+
+    /// Asks; a panic of the question is its own.
+    pub fn ask<T>(&mut self, question: impl FnOnce(&mut AnyConnection) -> QueryResult<T>) -> Result<T, StoreError> {
+        let conn = match self.connected() {
+            Ok(conn) => conn,
+            Err(cause) => {
+                warn!("no connection to read from the database: {cause}");
+                return Err(StoreError::Unavailable);
+            }
+        };
+        let answer = catch_unwind(AssertUnwindSafe(|| question(conn)));
+        self.used_at = Instant::now();
+        match answer {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) if is_absence(&error) => {
+                warn!("the database did not answer: {error}");
+                self.bury();
+                Err(StoreError::Unavailable)
+            }
+            Ok(Err(error)) => {
+                error!("a query failed: {error}");
+                Err(StoreError::Internal)
+            }
+            Err(panic) => {
+                error!("a query panicked: {}", panic_text(&*panic));
+                self.connection = None;
+                Err(StoreError::Internal)
+            }
+        }
+    }
+
+    fn connected(&mut self) -> Result<&mut AnyConnection, String> {
+        let deaths = self.deaths.load(Ordering::Acquire);
+        let is_doubtful = deaths != self.known_deaths || self.used_at.elapsed() > TRUSTED_FOR;
+        let mut connection = self.connection.take();
+        if is_doubtful {
+            connection = connection.and_then(|mut conn| diesel::sql_query("SELECT 1").execute(&mut conn).is_ok().then_some(conn));
+        }
+        self.known_deaths = deaths;
+        let connection = match connection {
+            Some(connection) => connection,
+            None => connect(&self.url, Purpose::Reading)?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    fn bury(&mut self) {
+        self.connection = None;
+        self.known_deaths = self.deaths.fetch_add(1, Ordering::AcqRel) + 1;
+    }
+}
+
+impl Actor for Reader {
+    type Context = SyncContext<Self>;
+}
+
+impl Handler<Question> for Reader {
+    type Result = ();
+
+    fn handle(&mut self, Question(question): Question, _: &mut Self::Context) {
+        question(self);
+    }
+}

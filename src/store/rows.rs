@@ -1,0 +1,286 @@
+//! Rows, and the values that they become at the store's border.
+use std::sync::Arc;
+
+use diesel::result::Error;
+use diesel::{QueryResult, Queryable, Selectable};
+use serde::Deserialize;
+
+use super::schema::{conversations, messages, uploads, users};
+use crate::model::{
+    Account, ChosenStatus, Conversation, ConversationId, ConversationKind, File, Message, MessageId, MessageStatus, Place,
+    Profile, ReadMark, Role, RoomId, Timestamp, UserId, UserRole,
+};
+
+const ROOM_PREFIX: &str = "room:";
+const COMMON_CHAT: &str = "common-chat";
+
+/// A place as `messages.place` holds it.
+pub(super) fn place_key(place: &Place) -> String {
+    match place {
+        Place::Conversation(id) => id.to_string(),
+        Place::Room(room) => format!("{ROOM_PREFIX}{}", room.as_str()),
+        Place::CommonChat => COMMON_CHAT.to_owned(),
+    }
+}
+
+/// Whether a place's key is one of `rooms`.
+pub(super) fn is_room(place: &Place) -> bool {
+    !matches!(place, Place::Conversation(_))
+}
+
+fn place_of(key: &str) -> QueryResult<Place> {
+    if key == COMMON_CHAT {
+        return Ok(Place::CommonChat);
+    }
+    match key.strip_prefix(ROOM_PREFIX) {
+        Some(room) => RoomId::parse(room).map(Place::Room).map_err(|_| corrupt("messages.place", key)),
+        None => Ok(Place::Conversation(conversation_id(key)?)),
+    }
+}
+
+/// A stored text that no text of ours can be.
+pub(super) fn corrupt(column: &str, text: &str) -> Error {
+    let shown: String = text.chars().take(80).collect();
+    let cause: Box<dyn std::error::Error + Send + Sync> = format!("{column} holds {shown:?}").into();
+    Error::DeserializationError(cause)
+}
+
+pub(super) fn user_id(text: &str) -> QueryResult<UserId> {
+    UserId::parse(text).map_err(|_| corrupt("a user's id", text))
+}
+
+pub(super) fn conversation_id(text: &str) -> QueryResult<ConversationId> {
+    ConversationId::parse(text).map_err(|_| corrupt("a conversation's id", text))
+}
+
+pub(super) fn message_id(text: &str) -> QueryResult<MessageId> {
+    MessageId::parse(text).map_err(|_| corrupt("messages.id", text))
+}
+
+pub(super) fn conversation_kind(text: &str) -> QueryResult<ConversationKind> {
+    ConversationKind::parse(text).ok_or_else(|| corrupt("conversations.kind", text))
+}
+
+/// A SHA-256 as stored.
+pub(super) fn hash_of(bytes: Option<Vec<u8>>) -> Option<[u8; 32]> {
+    bytes.and_then(|bytes| bytes.try_into().ok())
+}
+
+/// A user as stored, less the password.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = users)]
+pub(super) struct AccountRow {
+    id: String,
+    username: String,
+    full_name: Option<String>,
+    avatar: Option<String>,
+    email: Option<String>,
+    role: String,
+    status: String,
+    last_seen: Option<i64>,
+    disabled: bool,
+    tokens_valid_from: Option<i64>,
+    kept_login: Option<String>,
+    created_at: i64,
+}
+
+impl TryFrom<AccountRow> for Account {
+    type Error = Error;
+
+    fn try_from(row: AccountRow) -> QueryResult<Self> {
+        let AccountRow {
+            id,
+            username,
+            full_name,
+            avatar,
+            email,
+            role,
+            status,
+            last_seen,
+            disabled,
+            tokens_valid_from,
+            kept_login,
+            created_at,
+        } = row;
+        Ok(Self {
+            profile: Arc::new(Profile { id: user_id(&id)?, username, full_name, avatar }),
+            email,
+            role: UserRole::parse(&role).ok_or_else(|| corrupt("users.role", &role))?,
+            status: ChosenStatus::parse(&status).ok_or_else(|| corrupt("users.status", &status))?,
+            last_seen: last_seen.map(Timestamp::from_millis),
+            disabled,
+            tokens_valid_from: tokens_valid_from.map(Timestamp::from_millis),
+            kept_login,
+            created_at: Timestamp::from_millis(created_at),
+        })
+    }
+}
+
+/// What others see of a user.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = users)]
+pub(super) struct ProfileRow {
+    id: String,
+    username: String,
+    full_name: Option<String>,
+    avatar: Option<String>,
+}
+
+impl TryFrom<ProfileRow> for Arc<Profile> {
+    type Error = Error;
+
+    fn try_from(row: ProfileRow) -> QueryResult<Self> {
+        let ProfileRow { id, username, full_name, avatar } = row;
+        Ok(Self::new(Profile { id: user_id(&id)?, username, full_name, avatar }))
+    }
+}
+
+/// A conversation without its members and its last message.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = conversations)]
+pub(super) struct ConversationRow {
+    pub id: String,
+    kind: String,
+    name: Option<String>,
+    avatar: Option<String>,
+    admin: Option<String>,
+    last_seq: i64,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl ConversationRow {
+    pub fn into_conversation(self, participants: Vec<UserId>) -> QueryResult<Conversation> {
+        let Self { id, kind, name, avatar, admin, last_seq, created_at, updated_at } = self;
+        Ok(Conversation {
+            id: conversation_id(&id)?,
+            kind: conversation_kind(&kind)?,
+            name,
+            avatar,
+            admin: admin.as_deref().map(user_id).transpose()?,
+            participants,
+            last_message: None,
+            last_seq,
+            created_at: Timestamp::from_millis(created_at),
+            updated_at: Timestamp::from_millis(updated_at),
+        })
+    }
+}
+
+/// A message without its sender's profile and its receipts.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = messages)]
+pub(super) struct MessageRow {
+    pub id: String,
+    place: String,
+    seq: i64,
+    position: i64,
+    created_at: i64,
+    updated_at: i64,
+    deleted_at: Option<i64>,
+    role: String,
+    message_type: String,
+    listing_id: Option<String>,
+    client_message_id: Option<String>,
+    file: Option<String>,
+    attachments: Option<String>,
+    content: String,
+}
+
+impl MessageRow {
+    pub fn into_message(self, sender: Arc<Profile>, is_delivered: bool, read_by: Vec<ReadMark>) -> QueryResult<Message> {
+        let Self {
+            id,
+            place,
+            seq,
+            position,
+            created_at,
+            updated_at,
+            deleted_at,
+            role,
+            message_type,
+            listing_id,
+            client_message_id,
+            file,
+            attachments,
+            content,
+        } = self;
+        let status = if !read_by.is_empty() {
+            MessageStatus::Read
+        } else if is_delivered {
+            MessageStatus::Delivered
+        } else {
+            MessageStatus::Sent
+        };
+        let file: Option<FileJson> = file.as_deref().map(|json| parse_json("messages.file", json)).transpose()?;
+        let attachments: Option<Vec<FileJson>> =
+            attachments.as_deref().map(|json| parse_json("messages.attachments", json)).transpose()?;
+        Ok(Message {
+            id: message_id(&id)?,
+            place: place_of(&place)?,
+            seq,
+            position,
+            sender,
+            role: if role == Role::Model.as_str() { Role::Model } else { Role::User },
+            content,
+            message_type,
+            file: file.map(File::from),
+            attachments: attachments.unwrap_or_default().into_iter().map(File::from).collect(),
+            listing_id,
+            client_message_id,
+            status,
+            read_by,
+            created_at: Timestamp::from_millis(created_at),
+            updated_at: Timestamp::from_millis(updated_at),
+            deleted_at: deleted_at.map(Timestamp::from_millis),
+        })
+    }
+}
+
+/// A file as `messages` holds it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FileJson {
+    url: String,
+    filename: String,
+    size: i64,
+    mimetype: String,
+    message_type: String,
+}
+
+impl From<FileJson> for File {
+    fn from(json: FileJson) -> Self {
+        let FileJson { url, filename, size, mimetype, message_type } = json;
+        Self { url, filename, size, mimetype, message_type }
+    }
+}
+
+fn parse_json<'a, T: Deserialize<'a>>(column: &str, json: &'a str) -> QueryResult<T> {
+    serde_json::from_str(json).map_err(|_| corrupt(column, json))
+}
+
+/// The JSON that a message's file, or its list of attachments, is stored as.
+pub(super) fn to_json<T: serde::Serialize>(value: &T) -> QueryResult<String> {
+    serde_json::to_string(value).map_err(|error| Error::SerializationError(error.into()))
+}
+
+/// An upload and its owner.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = uploads)]
+pub(super) struct UploadRow {
+    url: String,
+    owner: String,
+    filename: String,
+    size: i64,
+    mimetype: String,
+    message_type: String,
+}
+
+impl TryFrom<UploadRow> for (File, UserId) {
+    type Error = Error;
+
+    fn try_from(row: UploadRow) -> QueryResult<Self> {
+        let UploadRow { url, owner, filename, size, mimetype, message_type } = row;
+        Ok((File { url, filename, size, mimetype, message_type }, user_id(&owner)?))
+    }
+}

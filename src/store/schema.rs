@@ -1,0 +1,163 @@
+//! The tables, as `diesel print-schema` prints them.
+
+diesel::table! {
+    users (id) {
+        id -> Text,
+        username -> Text,
+        username_key -> Text,
+        email -> Nullable<Text>,
+        email_key -> Nullable<Text>,
+        password_hash -> Nullable<Text>,
+        full_name -> Nullable<Text>,
+        avatar -> Nullable<Text>,
+        search_text -> Text,
+        role -> Text,
+        status -> Text,
+        last_seen -> Nullable<BigInt>,
+        disabled -> Bool,
+        tokens_valid_from -> Nullable<BigInt>,
+        kept_login -> Nullable<Text>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    conversations (id) {
+        id -> Text,
+        kind -> Text,
+        name -> Nullable<Text>,
+        avatar -> Nullable<Text>,
+        admin -> Nullable<Text>,
+        direct_key -> Nullable<Text>,
+        last_seq -> BigInt,
+        last_position -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    conversation_names (owner, name) {
+        owner -> Text,
+        name -> Text,
+        conversation -> Text,
+        named_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    rooms (place) {
+        place -> Text,
+        last_seq -> BigInt,
+        last_position -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    participants (conversation, user_id) {
+        conversation -> Text,
+        user_id -> Text,
+        delivered_seq -> BigInt,
+        read_seq -> BigInt,
+        joined_at -> BigInt,
+        joined_rank -> BigInt,
+        joined_position -> BigInt,
+        left_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    messages (id) {
+        id -> Text,
+        place -> Text,
+        seq -> BigInt,
+        position -> BigInt,
+        sender -> Text,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        deleted_at -> Nullable<BigInt>,
+        role -> Text,
+        message_type -> Text,
+        listing_id -> Nullable<Text>,
+        client_message_id -> Nullable<Text>,
+        request_hash -> Nullable<Binary>,
+        sent_by -> Nullable<Binary>,
+        file -> Nullable<Text>,
+        attachments -> Nullable<Text>,
+        content -> Text,
+    }
+}
+
+diesel::table! {
+    message_reads (message, user_id) {
+        message -> Text,
+        user_id -> Text,
+        read_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    notifications (id) {
+        id -> Text,
+        user_id -> Text,
+        kind -> Text,
+        message -> Text,
+        data -> Nullable<Text>,
+        conversation -> Nullable<Text>,
+        seen_at -> Nullable<BigInt>,
+        read_at -> Nullable<BigInt>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    uploads (url) {
+        url -> Text,
+        owner -> Text,
+        filename -> Text,
+        size -> BigInt,
+        mimetype -> Text,
+        message_type -> Text,
+        uploaded_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    listings (id) {
+        id -> Text,
+        title -> Text,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    boots (id) {
+        id -> BigInt,
+        started_at -> BigInt,
+        last_position -> BigInt,
+    }
+}
+
+diesel::table! {
+    revoked_tokens (token_key) {
+        token_key -> Text,
+        revoked_until -> BigInt,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(
+    boots,
+    conversation_names,
+    conversations,
+    listings,
+    message_reads,
+    messages,
+    notifications,
+    participants,
+    revoked_tokens,
+    rooms,
+    uploads,
+    users,
+);

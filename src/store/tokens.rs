@@ -1,0 +1,15 @@
+//! Questions about tokens.
+use diesel::prelude::*;
+
+use super::AnyConnection;
+use super::schema::revoked_tokens;
+use crate::model::Timestamp;
+
+/// Revoked logins and tokens that are not forgotten yet, and until when they are kept.
+pub fn list_revoked(conn: &mut AnyConnection, now: Timestamp) -> QueryResult<Vec<(String, Timestamp)>> {
+    let rows: Vec<(String, i64)> = revoked_tokens::table
+        .filter(revoked_tokens::revoked_until.gt(now.as_millis()))
+        .select((revoked_tokens::token_key, revoked_tokens::revoked_until))
+        .load(conn)?;
+    Ok(rows.into_iter().map(|(key, until)| (key, Timestamp::from_millis(until))).collect())
+}

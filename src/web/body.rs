@@ -1,0 +1,209 @@
+//! JSON bodies.
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::{Data, Payload as PayloadStream};
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::StreamExt as _;
+use serde_json::{Map, Value};
+
+use super::{Failure, WebState};
+use crate::model::UserId;
+
+/// 2^53 − 1: integers up to here are what JavaScript says they are.
+const MAX_SAFE_INTEGER: u64 = 9_007_199_254_740_991;
+
+/// A JSON object that was sent. An absent body is `{}`, `null` is as if absent, unknown fields are ignored.
+#[derive(Debug, Clone, Default)]
+pub struct Body(Map<String, Value>);
+
+impl Body {
+    fn parse(bytes: &[u8]) -> Result<Self, Failure> {
+        if bytes.trim_ascii().is_empty() {
+            return Ok(Self::default());
+        }
+        // As a whole, so that an unpaired surrogate is refused wherever it stands.
+        let Ok(Value::Object(fields)) = serde_json::from_slice(bytes) else { return Err(Failure::invalid("JSON")) };
+        match fields.iter().find(|(name, value)| name.contains('\0') || has_nul(value)) {
+            Some((name, _)) => Err(Failure::invalid(name.replace('\0', "\u{fffd}"))),
+            None => Ok(Self(fields)),
+        }
+    }
+
+    /// A field's value, unless `null`.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A text that must be there.
+    ///
+    /// # Errors
+    /// 400 that names the field.
+    pub fn text(&self, name: &str) -> Result<&str, Failure> {
+        self.optional_text(name)?.ok_or_else(|| Failure::invalid(name))
+    }
+
+    /// A text, if it is there.
+    ///
+    /// # Errors
+    /// As [`Body::text`].
+    pub fn optional_text(&self, name: &str) -> Result<Option<&str>, Failure> {
+        self.get(name).map(|value| value.as_str().ok_or_else(|| Failure::invalid(name))).transpose()
+    }
+
+    /// A text of `least` to `most` characters, if it is there.
+    ///
+    /// # Errors
+    /// As [`Body::text`].
+    pub fn bounded_text(&self, name: &str, least: usize, most: usize) -> Result<Option<&str>, Failure> {
+        let text = self.optional_text(name)?;
+        match text.map(|text| text.chars().count()) {
+            Some(length) if length < least || length > most => Err(Failure::invalid(name)),
+            _ => Ok(text),
+        }
+    }
+
+    /// An id of `least` to `most` characters, if it is there; an integer is taken as its decimal text.
+    ///
+    /// # Errors
+    /// As [`Body::text`].
+    pub fn id_text(&self, name: &str, least: usize, most: usize) -> Result<Option<String>, Failure> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let text = id_text(value).ok_or_else(|| Failure::invalid(name))?;
+        if (least..=most).contains(&text.chars().count()) { Ok(Some(text)) } else { Err(Failure::invalid(name)) }
+    }
+
+    /// A user's id that must be there.
+    ///
+    /// # Errors
+    /// As [`Body::text`].
+    pub fn user(&self, name: &str) -> Result<UserId, Failure> {
+        self.get(name).and_then(user).ok_or_else(|| Failure::invalid(name))
+    }
+
+    /// A list of users that must be there, each named once.
+    ///
+    /// # Errors
+    /// As [`Body::text`].
+    pub fn users(&self, name: &str) -> Result<Vec<UserId>, Failure> {
+        let list = self.get(name).and_then(Value::as_array).ok_or_else(|| Failure::invalid(name))?;
+        let mut users = list.iter().map(user).collect::<Option<Vec<_>>>().ok_or_else(|| Failure::invalid(name))?;
+        let mut seen = hashbrown::HashSet::with_capacity(users.len());
+        users.retain(|user| seen.insert(user.clone()));
+        Ok(users)
+    }
+}
+
+fn user(value: &Value) -> Option<UserId> {
+    UserId::parse(&id_text(value)?).ok()
+}
+
+fn id_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => {
+            number.as_u64().filter(|integer| *integer <= MAX_SAFE_INTEGER).map(|integer| integer.to_string())
+        }
+        _ => None,
+    }
+}
+
+/// Whether U+0000 stands in it: Postgres has no such texts. Depth is bounded by the parser.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(has_nul),
+        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
+        _ => false,
+    }
+}
+
+impl FromRequest for Body {
+    type Error = Failure;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Failure>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let limit = request.app_data::<Data<WebState>>().map_or(0, |state| state.settings.max_body_bytes);
+        let content_type = request.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?").to_owned());
+        let stream = PayloadStream::from_request(request, payload);
+        Box::pin(async move {
+            let mut stream = stream.await.map_err(|_| Failure::invalid("body"))?;
+            let mut bytes = Vec::new();
+            while let Some(chunk) = stream.next().await {
+                let chunk = chunk.map_err(|error| match error {
+                    PayloadError::Overflow => Failure::too_large("The body is too large"),
+                    _ => Failure::invalid("body"),
+                })?;
+                if bytes.len() + chunk.len() > limit {
+                    return Err(Failure::too_large("The body is too large"));
+                }
+                bytes.extend_from_slice(&chunk);
+            }
+            if !bytes.is_empty() && content_type.is_some_and(|content_type| !is_json(&content_type)) {
+                return Err(Failure::unsupported_type("The body must be application/json"));
+            }
+            Self::parse(&bytes)
+        })
+    }
+}
+
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_object_without_u0000_is_refused() {
+        for bad in [
+            "{",
+            "[]",
+            "null",
+            "1",
+            "\"a\"",
+            "{\"a\":1}x",
+            "{\"a\":\"\\u0000\"}",
+            "{\"a\":[{\"b\\u0000\":1}]}",
+            "{\"\\u0000\":1}",
+            "{\"a\":\"\\ud800\"}",
+            "{\"ignored\":{\"x\":\"\\udc00\"}}",
+        ] {
+            assert!(Body::parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+        assert!(Body::parse(b"{\"a\":\"\xff\"}").is_err());
+        assert!(Body::parse(b"").is_ok() && Body::parse(b" \n").is_ok() && Body::parse(b"{}").is_ok());
+    }
+
+    #[test]
+    fn fields_are_checked_by_name() {
+        let body =
+            Body::parse(br#"{"t":"x","n":null,"i":7,"f":1.5,"neg":-1,"big":9007199254740992,"u":["a",7,"a"],"bad":["a b"]}"#)
+                .unwrap();
+        assert_eq!(body.text("t").unwrap(), "x");
+        assert!(body.text("n").is_err() && body.text("i").is_err());
+        assert_eq!(body.optional_text("n").unwrap(), None);
+        assert_eq!(body.id_text("i", 1, 200).unwrap().as_deref(), Some("7"));
+        assert!(
+            body.id_text("f", 1, 200).is_err() && body.id_text("neg", 1, 200).is_err() && body.id_text("big", 1, 200).is_err()
+        );
+        assert_eq!(body.users("u").unwrap().iter().map(UserId::as_str).collect::<Vec<_>>(), ["a", "7"]);
+        assert!(body.users("bad").is_err() && body.users("t").is_err() && body.users("missing").is_err());
+        assert!(body.bounded_text("t", 2, 3).is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+        #[test]
+        fn any_bytes_have_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Body::parse(&bytes);
+        }
+    }
+}

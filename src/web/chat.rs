@@ -1,0 +1,135 @@
+//! The broker, as HTTP asks it.
+use std::sync::Arc;
+
+use actix::dev::ToEnvelope;
+use actix::{Actor, Addr, Handler, Recipient};
+use tokio::sync::oneshot;
+
+use super::Failure;
+use crate::auth::{Claims, Refusal};
+use crate::chat::{
+    Ask, Authenticate, AuthenticateError, BrokerStats, ChatError, Command, Health, OnlineUsers, PresenceOf, RefusedConnect,
+    Reply, RevokeTokens, SocketsOf, Stats, UserPresence,
+};
+use crate::model::{Account, SocketId, UserId};
+
+/// Asks the broker. Cheap to clone.
+#[derive(Clone)]
+pub struct Chat {
+    ask: Recipient<Ask>,
+    authenticate: Recipient<Authenticate>,
+    online: Recipient<OnlineUsers>,
+    presence: Recipient<PresenceOf>,
+    sockets: Recipient<SocketsOf>,
+    health: Recipient<Health>,
+    stats: Recipient<Stats>,
+    revoke: Recipient<RevokeTokens>,
+}
+
+impl Chat {
+    /// Asks `broker`.
+    pub fn new<A>(broker: &Addr<A>) -> Self
+    where
+        A: Actor
+            + Handler<Ask>
+            + Handler<Authenticate>
+            + Handler<OnlineUsers>
+            + Handler<PresenceOf>
+            + Handler<SocketsOf>
+            + Handler<Health>
+            + Handler<Stats>
+            + Handler<RevokeTokens>,
+        A::Context: ToEnvelope<A, Ask>
+            + ToEnvelope<A, Authenticate>
+            + ToEnvelope<A, OnlineUsers>
+            + ToEnvelope<A, PresenceOf>
+            + ToEnvelope<A, SocketsOf>
+            + ToEnvelope<A, Health>
+            + ToEnvelope<A, Stats>
+            + ToEnvelope<A, RevokeTokens>,
+    {
+        Self {
+            ask: broker.clone().recipient(),
+            authenticate: broker.clone().recipient(),
+            online: broker.clone().recipient(),
+            presence: broker.clone().recipient(),
+            sockets: broker.clone().recipient(),
+            health: broker.clone().recipient(),
+            stats: broker.clone().recipient(),
+            revoke: broker.clone().recipient(),
+        }
+    }
+
+    /// Carries out a command of `user`.
+    ///
+    /// # Errors
+    /// Why the broker refused it; [`ChatError::Internal`] where it gave no answer.
+    pub async fn ask(&self, user: &UserId, command: Command) -> Result<Reply, ChatError> {
+        let (answer, answered) = oneshot::channel();
+        let ask = Ask { user: user.clone(), command, answer };
+        self.ask.send(ask).await.map_err(|_| ChatError::Internal)?;
+        answered.await.map_err(|_| ChatError::Internal)?
+    }
+
+    /// Whom a verified token proves.
+    ///
+    /// # Errors
+    /// 401 where it proves nobody, 503 while the store is away.
+    pub async fn authenticate(&self, claims: Claims) -> Result<Arc<Account>, Failure> {
+        let answer = self.authenticate.send(Authenticate { claims: Box::new(claims) }).await.map_err(Failure::from)?;
+        answer.map_err(|error| match error {
+            AuthenticateError::Refused(RefusedConnect::InvalidToken) => Refusal::InvalidToken.into(),
+            AuthenticateError::Refused(RefusedConnect::UserNotFound) => Refusal::UserNotFound.into(),
+            AuthenticateError::Refused(RefusedConnect::AccountDisabled) => Refusal::AccountDisabled.into(),
+            AuthenticateError::Unavailable => Failure::store_away(),
+        })
+    }
+
+    /// Who is online, for `asker`'s eyes.
+    ///
+    /// # Errors
+    /// 500 or 503 where the broker is gone.
+    pub async fn online_users(&self, asker: UserId) -> Result<Vec<(Arc<Account>, UserPresence)>, Failure> {
+        Ok(self.online.send(OnlineUsers { asker }).await?)
+    }
+
+    /// The presence of these users in their order, for `asker`'s eyes.
+    ///
+    /// # Errors
+    /// As [`Chat::online_users`].
+    pub async fn presence_of(&self, asker: UserId, users: Vec<UserId>) -> Result<Vec<UserPresence>, Failure> {
+        Ok(self.presence.send(PresenceOf { asker, users }).await?)
+    }
+
+    /// The public ids of a user's sockets.
+    ///
+    /// # Errors
+    /// As [`Chat::online_users`].
+    pub async fn sockets_of(&self, user: UserId) -> Result<Vec<SocketId>, Failure> {
+        Ok(self.sockets.send(SocketsOf { user }).await?)
+    }
+
+    /// Joined sockets, and rooms with somebody in them.
+    ///
+    /// # Errors
+    /// As [`Chat::online_users`].
+    pub async fn health(&self) -> Result<(usize, usize), Failure> {
+        Ok(self.health.send(Health).await?)
+    }
+
+    /// The broker's figures.
+    ///
+    /// # Errors
+    /// As [`Chat::online_users`].
+    pub async fn stats(&self) -> Result<BrokerStats, Failure> {
+        Ok(self.stats.send(Stats).await?)
+    }
+
+    /// Revokes tokens, in the store and on open sockets.
+    ///
+    /// # Errors
+    /// 503 while the store is away; nothing is revoked then.
+    pub async fn revoke(&self, tokens: RevokeTokens) -> Result<(), Failure> {
+        Ok(self.revoke.send(tokens).await??)
+    }
+}

@@ -1,0 +1,224 @@
+//! Refusals as clients see them.
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use actix::MailboxError;
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::{HttpResponse, ResponseError};
+use log::error;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::auth::{InvalidField, Refusal};
+use crate::chat::ChatError;
+use crate::store::StoreError;
+
+/// Why a request was refused: `{"success":false,"error":S,"message":S,"code":C}`.
+#[derive(Debug)]
+pub struct Failure(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    status: StatusCode,
+    code: &'static str,
+    text: Cow<'static, str>,
+    retry_after: Option<Duration>,
+    allow: Option<&'static str>,
+    fields: Map<String, Value>,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl Failure {
+    /// A refusal with its sentence for people.
+    pub fn new(status: StatusCode, code: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
+        let (fields, headers) = (Map::new(), Vec::new());
+        Self(Box::new(Parts { status, code, text: text.into(), retry_after: None, allow: None, fields, headers }))
+    }
+
+    /// 400: the named field (or part of the request) is not what it should be.
+    pub fn invalid(field: impl fmt::Display) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "INVALID_PAYLOAD", format!("Invalid {field}"))
+    }
+
+    /// 400 with a sentence of its own.
+    pub fn bad_request(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "INVALID_PAYLOAD", text)
+    }
+
+    /// 404: there is nothing at this address.
+    pub fn not_found(text: &'static str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", text)
+    }
+
+    /// 403
+    pub fn forbidden(text: &'static str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "FORBIDDEN", text)
+    }
+
+    /// 401: wrong name or wrong password.
+    pub fn invalid_credentials() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "INVALID_CREDENTIALS", "Invalid credentials")
+    }
+
+    /// 405; `allow` lists the methods that there are.
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        let mut failure = Self::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Method not allowed");
+        failure.0.allow = Some(allow);
+        failure
+    }
+
+    /// 413
+    pub fn too_large(text: &'static str) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", text)
+    }
+
+    /// 415
+    pub fn unsupported_type(text: &'static str) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_TYPE", text)
+    }
+
+    /// 429
+    pub fn rate_limited(retry_after: Duration) -> Self {
+        ChatError::RateLimited { retry_after }.into()
+    }
+
+    /// 503: the server is stopping.
+    pub fn draining() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "DRAINING", "The server is stopping, try again")
+    }
+
+    /// 503: the database, or the disk, is away.
+    pub fn store_away() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "STORAGE_UNAVAILABLE", "The storage is away, try again later")
+    }
+
+    /// 500. `cause` goes to the log under the id that the client is shown.
+    pub fn internal(cause: impl fmt::Display) -> Self {
+        let id = Uuid::now_v7();
+        error!("request failed error_id={id}: {cause}");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Internal error").with("errorId", json!(id))
+    }
+
+    /// With a further field in the answer.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Value) -> Self {
+        self.0.fields.insert(name.to_owned(), value);
+        self
+    }
+
+    /// With further headers; names are lower case.
+    #[must_use]
+    pub fn with_headers(mut self, headers: Vec<(&'static str, String)>) -> Self {
+        self.0.headers.extend(headers);
+        self
+    }
+
+    /// Stable name for clients.
+    pub fn code(&self) -> &'static str {
+        self.0.code
+    }
+
+    /// The refusal as answer.
+    pub fn to_response(&self) -> HttpResponse {
+        let mut answer = Map::new();
+        answer.insert("success".to_owned(), Value::Bool(false));
+        answer.insert("error".to_owned(), json!(self.0.text));
+        answer.insert("message".to_owned(), json!(self.0.text));
+        answer.insert("code".to_owned(), json!(self.0.code));
+        answer.extend(self.0.fields.clone());
+        let mut response = HttpResponse::build(self.0.status);
+        if let Some(wait) = self.0.retry_after {
+            answer.insert("retryAfterMs".to_owned(), json!(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
+            // Whole seconds, rounded up: who comes back then is not refused again.
+            response.insert_header((RETRY_AFTER, wait.as_millis().div_ceil(1_000).max(1).to_string()));
+        }
+        if let Some(allow) = self.0.allow {
+            response.insert_header((ALLOW, allow));
+        }
+        for (name, value) in &self.0.headers {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                response.insert_header((HeaderName::from_static(name), value));
+            }
+        }
+        response.json(answer)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.0.code, self.0.text)
+    }
+}
+
+impl ResponseError for Failure {
+    fn status_code(&self) -> StatusCode {
+        self.0.status
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        self.to_response()
+    }
+}
+
+impl From<ChatError> for Failure {
+    fn from(error: ChatError) -> Self {
+        let status = match &error {
+            ChatError::InvalidPayload { .. } => StatusCode::BAD_REQUEST,
+            ChatError::UserNotFound | ChatError::MessageNotFound | ChatError::ConversationNotFound | ChatError::FileNotFound => {
+                StatusCode::NOT_FOUND
+            }
+            ChatError::NotAMember | ChatError::Forbidden => StatusCode::FORBIDDEN,
+            ChatError::Conflict(_) => StatusCode::CONFLICT,
+            ChatError::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            ChatError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            ChatError::StorageUnavailable | ChatError::NotStored => StatusCode::SERVICE_UNAVAILABLE,
+            ChatError::Internal => return Self::internal("the broker could not carry out a command"),
+        };
+        let mut failure = Self::new(status, error.code(), error.to_string());
+        failure.0.retry_after = error.retry_after();
+        failure
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable => Self::store_away(),
+            StoreError::Conflict("username") => Self::new(StatusCode::CONFLICT, "CONFLICT", "This username is taken"),
+            StoreError::Conflict(_) => Self::new(StatusCode::CONFLICT, "CONFLICT", "This e-mail address is taken"),
+            StoreError::Refused | StoreError::Internal => Self::internal(error),
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let text = match refusal {
+            Refusal::NoToken => "No token",
+            Refusal::InvalidToken | Refusal::TokenExpired => "Invalid token",
+            Refusal::UserNotFound => "User not found",
+            Refusal::AccountDisabled => "Account disabled",
+        };
+        Self::new(StatusCode::UNAUTHORIZED, refusal.code(), text)
+    }
+}
+
+impl From<InvalidField> for Failure {
+    fn from(invalid: InvalidField) -> Self {
+        let InvalidField { field, reason } = invalid;
+        Self::bad_request(format!("Invalid {field}: {reason}"))
+    }
+}
+
+impl From<MailboxError> for Failure {
+    fn from(error: MailboxError) -> Self {
+        match error {
+            // The broker stops last: whoever asks then asks a server that is stopping.
+            MailboxError::Closed => Self::draining(),
+            MailboxError::Timeout => Self::internal(error),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The gate that every request passes: origins, a stopping server, malformed paths, panics.
+use std::panic::AssertUnwindSafe;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, VARY};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{Error, HttpMessage as _, HttpResponse};
+use futures_util::FutureExt as _;
+use percent_encoding::percent_decode_str;
+
+use super::{Failure, WebState};
+use crate::http::{Client, OriginVerdict};
+
+/// Where a request comes from; in the request's extensions.
+#[derive(Debug, Clone)]
+pub struct RequestOrigin {
+    /// The client's end.
+    pub client: Client,
+    /// Its page.
+    pub verdict: OriginVerdict,
+}
+
+/// Lets a request pass or answers it; sets the CORS headers of every answer.
+pub(super) async fn pass(state: Data<WebState>, request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
+    let peer = request.peer_addr().map(|peer| peer.ip());
+    let client = state.proxies.client(peer, request.app_config().secure(), request.headers());
+    let verdict = state.origins.judge_headers(request.headers(), client.host.as_deref(), client.secure);
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let origin = header("origin");
+    if request.method() == Method::OPTIONS && origin.is_some() && request.headers().contains_key("access-control-request-method")
+    {
+        let asked = header("access-control-request-headers");
+        let mut response = HttpResponse::NoContent().finish();
+        add_headers(response.headers_mut(), state.origins.preflight_headers(verdict, origin.as_deref(), asked.as_deref()));
+        return Ok(request.into_response(response));
+    }
+    let cors = state.origins.cors_headers(verdict, origin.as_deref());
+    if let Some(failure) = refusal(&state, &request, verdict) {
+        let mut response = failure.to_response();
+        add_headers(response.headers_mut(), cors);
+        return Ok(request.into_response(response));
+    }
+    request.extensions_mut().insert(RequestOrigin { client, verdict });
+    match AssertUnwindSafe(async { next.call(request).await }).catch_unwind().await {
+        Ok(Ok(mut response)) => {
+            add_headers(response.headers_mut(), cors);
+            Ok(response.map_into_boxed_body())
+        }
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(Failure::internal("a handler panicked").with_headers(cors).into()),
+    }
+}
+
+fn refusal(state: &WebState, request: &ServiceRequest, verdict: OriginVerdict) -> Option<Failure> {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !reads && !verdict.is_allowed() {
+        return Some(Failure::forbidden("Origin not allowed"));
+    }
+    // Probes are told themselves, and uploads are only read.
+    if state.is_draining() && request.path().starts_with("/api/") && request.path() != "/api/socket/health" {
+        return Some(Failure::draining());
+    }
+    let is_text = percent_decode_str(request.uri().path()).decode_utf8().is_ok();
+    if is_text { None } else { Some(Failure::invalid("path")) }
+}
+
+fn add_headers(headers: &mut HeaderMap, added: Vec<(&'static str, String)>) {
+    for (name, value) in added {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            let name = HeaderName::from_static(name);
+            if name == VARY {
+                headers.append(name, value);
+            } else {
+                headers.insert(name, value);
+            }
+        }
+    }
+}

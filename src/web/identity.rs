@@ -1,0 +1,94 @@
+//! Who asks.
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::HeaderMap;
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
+
+use super::{Failure, RequestOrigin, WebState};
+use crate::auth::{Claims, Refusal, RequestTokens, TokenPlace};
+use crate::model::{Account, Timestamp, UserId, UserRole};
+
+type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, Failure>>>>;
+
+/// A user whom a token proves.
+#[derive(Debug, Clone)]
+pub struct Proven {
+    /// As stored.
+    pub account: Arc<Account>,
+    /// What the token says.
+    pub claims: Claims,
+    /// Where the token stood.
+    pub place: TokenPlace,
+}
+
+impl Proven {
+    /// The user's id.
+    pub fn id(&self) -> &UserId {
+        &self.account.profile.id
+    }
+
+    /// Whether the user may use `/api/admin`.
+    pub fn is_admin(&self) -> bool {
+        self.account.role == UserRole::Admin
+    }
+}
+
+impl FromRequest for Proven {
+    type Error = Failure;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let state = request.app_data::<Data<WebState>>().cloned();
+        let header = |name| text(request.headers(), name);
+        let cookie_counts = request.extensions().get::<RequestOrigin>().is_none_or(|origin| origin.verdict.may_use_cookie());
+        let cookie = if cookie_counts { header("cookie") } else { None };
+        let token = RequestTokens { authorization: header("authorization"), cookie, query: None }.find();
+        Box::pin(async move {
+            let state = state.ok_or_else(|| Failure::internal("the routes have no state"))?;
+            let token = token.ok_or(Refusal::NoToken)?;
+            let claims = state.tokens.verify(&token.text, Timestamp::now()).map_err(Refusal::from)?;
+            let account = state.chat.authenticate(claims.clone()).await?;
+            Ok(Self { account, claims, place: token.place })
+        })
+    }
+}
+
+/// Proof that an administrator asks: a user with that role, or a server with a key.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// The token by which it was proven; `None` for a server.
+    pub claims: Option<Claims>,
+}
+
+impl FromRequest for Admin {
+    type Error = Failure;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let key = text(request.headers(), "x-api-key");
+        let keys = request.app_data::<Data<WebState>>().map(|state| &state.settings.api_keys);
+        if let (Some(key), Some(keys)) = (key, keys)
+            && keys.has(key)
+        {
+            return Box::pin(async { Ok(Self { claims: None }) });
+        }
+        let has_wrong_key = key.is_some();
+        let user = Proven::from_request(request, payload);
+        Box::pin(async move {
+            match user.await {
+                Ok(user) if user.is_admin() => Ok(Self { claims: Some(user.claims) }),
+                Ok(_) => Err(Failure::forbidden("Administrators only")),
+                Err(failure) if has_wrong_key && failure.code() == Refusal::NoToken.code() => Err(Refusal::InvalidToken.into()),
+                Err(failure) => Err(failure),
+            }
+        })
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}

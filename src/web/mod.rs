@@ -1,0 +1,22 @@
+//! What all routes share: who asks, what was sent, how refusals look, and the gate that every request passes.
+//!
+//! The wire shapes are those of `contract/http.md`: `{success:true, …}`, or `{success:false, error, message, code}`.
+mod body;
+mod chat;
+mod failure;
+mod gate;
+mod identity;
+mod page;
+mod query;
+mod routing;
+mod settings;
+
+pub use self::body::Body;
+pub use self::chat::Chat;
+pub use self::failure::Failure;
+pub use self::gate::RequestOrigin;
+pub use self::identity::{Admin, Proven};
+pub use self::page::{Cursor, MAX_PAGE, Page, PageRequest};
+pub use self::query::Query;
+pub use self::routing::{configure, endpoint, get_or_head, path_text};
+pub use self::settings::{Figures, Settings, WebState};

@@ -1,0 +1,76 @@
+//! What the routes are given at start.
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::Value;
+
+use crate::auth::{ApiKeys, TokenKeys};
+use crate::http::{Origins, TrustedProxies};
+use crate::store::Store;
+
+use super::Chat;
+
+/// Settings of the routes.
+#[derive(Clone)]
+pub struct Settings {
+    /// `ALLOW_REGISTRATION`
+    pub allow_registration: bool,
+    /// `UPLOADS_REQUIRE_AUTH`
+    pub uploads_require_auth: bool,
+    /// `API_KEYS`
+    pub api_keys: ApiKeys,
+    /// Longest JSON body in bytes: `MAX_PACKET_SIZE`, so that HTTP takes the messages that sockets take.
+    pub max_body_bytes: usize,
+    /// `MAX_UPLOAD_SIZE` in bytes; 0: no limit.
+    pub max_upload_bytes: u64,
+    /// `RATE_LIMIT_LOGINS`, per minute, account and address; 0: no limit.
+    pub logins_per_minute: usize,
+    /// Where uploads are kept: `DATA_DIR/uploads`.
+    pub upload_dir: PathBuf,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            allow_registration: true,
+            uploads_require_auth: false,
+            api_keys: ApiKeys::default(),
+            max_body_bytes: 1_000_000,
+            max_upload_bytes: 50 * 1024 * 1024,
+            logins_per_minute: 10,
+            upload_dir: PathBuf::from("data/uploads"),
+        }
+    }
+}
+
+/// A part's figures for administrators, under its name.
+pub type Figures = (&'static str, Arc<dyn Fn() -> Value + Send + Sync>);
+
+/// What the routes work with. One for all worker threads.
+#[derive(Clone)]
+pub struct WebState {
+    /// Settings.
+    pub settings: Arc<Settings>,
+    /// The database.
+    pub store: Store,
+    /// The broker.
+    pub chat: Chat,
+    /// Keys of tokens.
+    pub tokens: Arc<TokenKeys>,
+    /// Which pages may ask.
+    pub origins: Arc<Origins>,
+    /// Whose `X-Forwarded-*` count.
+    pub proxies: Arc<TrustedProxies>,
+    /// Whether the server is stopping.
+    pub draining: Arc<AtomicBool>,
+    /// Figures of parts that the routes do not know.
+    pub figures: Arc<[Figures]>,
+}
+
+impl WebState {
+    /// Whether the server is stopping.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}

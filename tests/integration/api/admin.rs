@@ -1,0 +1,42 @@
+//! The figures for administrators.
+use futures_util::StreamExt as _;
+use serde_json::Value;
+
+use super::server::{LIMIT, TestApi};
+
+#[actix_web::test]
+async fn figures_are_for_administrators() {
+    let api = TestApi::start().await;
+    for path in ["/api/admin/stats", "/api/admin/stats/stream"] {
+        api.get("ann", path).await.refused(403, "FORBIDDEN");
+        api.anonymous("GET", path, Value::Null).await.refused(401, "NO_TOKEN");
+    }
+    let stats = api.get("root", "/api/admin/stats").await.expect(200)["stats"].clone();
+    for pointer in ["/time", "/uptimeSeconds", "/messagesPerSecond", "/chat/sockets", "/store/queued", "/transport/polling"] {
+        assert!(stats.pointer(pointer).is_some(), "{pointer} in {stats}");
+    }
+    let by_key = api.send("GET", "/api/admin/stats", &[("x-api-key", "server-key")], "").await;
+    by_key.expect(200);
+}
+
+#[actix_web::test]
+async fn the_stream_is_a_line_a_second_until_the_server_stops() {
+    let api = TestApi::start().await;
+    let request =
+        api.client.get(format!("http://{}/api/admin/stats/stream", api.address)).insert_header(("x-api-key", "server-key"));
+    let mut response = request.send().await.unwrap();
+    assert_eq!(response.headers().get("content-type").unwrap(), "text/event-stream");
+    let mut text = String::new();
+    while text.matches("\n\n").count() < 2 {
+        let chunk = tokio::time::timeout(LIMIT, response.next()).await.unwrap().unwrap().unwrap();
+        text.push_str(std::str::from_utf8(&chunk).unwrap());
+    }
+    for event in text.split_terminator("\n\n") {
+        let figures: Value = serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap();
+        assert!(figures["chat"]["sockets"].is_number());
+    }
+    api.drain();
+    while let Some(chunk) = tokio::time::timeout(LIMIT, response.next()).await.unwrap() {
+        chunk.unwrap();
+    }
+}

@@ -1,0 +1,9 @@
+//! The HTTP routes, asked over the network.
+mod accounts;
+mod admin;
+mod conversations;
+mod files;
+mod gate;
+mod probes;
+mod server;
+mod users;

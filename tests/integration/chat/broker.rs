@@ -1,0 +1,289 @@
+//! A broker with a store of its own, a clock that tests move, and connections that are only ears.
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use actix::{Actor, Addr, Context, Handler};
+use parlance::auth::{Claims, Revocations};
+use parlance::chat::{
+    Ask, Broadcast, ChatError, ChatServer, Command, Connect, Disconnect, Draft, Event, Health, Notice, Options, RegisterWorker,
+    Reply, Request, Sources, Tick, ToWorker, Words,
+};
+use parlance::engineio::{CloseReason, ConnectionKey, Delivery, Seat};
+use parlance::model::{ConversationId, Message, SocketId, Timestamp, UserId, UserRole};
+use parlance::store::{NewUser, Store, Write};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::support::database::TestStore;
+
+/// No wait is longer.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// What one connection heard.
+#[derive(Debug, Clone)]
+pub enum Heard {
+    Event(Arc<Broadcast>),
+    Notice(Arc<Notice>),
+}
+
+struct Ears(mpsc::UnboundedSender<(Seat, Heard)>);
+
+impl Actor for Ears {
+    type Context = Context<Self>;
+}
+
+impl Handler<ToWorker> for Ears {
+    type Result = ();
+
+    fn handle(&mut self, delivery: ToWorker, _: &mut Context<Self>) {
+        let told: Vec<(Seat, Heard)> = match delivery {
+            Delivery::ToMany { event, to, except } => {
+                to.iter().filter(|seat| !except.contains(seat)).map(|seat| (*seat, Heard::Event(event.clone()))).collect()
+            }
+            Delivery::ToFew { event, to } => to.into_iter().map(|seat| (seat, Heard::Event(event.clone()))).collect(),
+            Delivery::ToOne { to, notice } => vec![(to, Heard::Notice(Arc::new(notice)))],
+        };
+        told.into_iter().for_each(|word| self.0.send(word).unwrap());
+    }
+}
+
+/// The broker under test.
+pub struct Broker {
+    pub addr: Addr<ChatServer>,
+    pub store: Store,
+    pub database: TestStore,
+    clock: Arc<AtomicI64>,
+    heard: mpsc::UnboundedReceiver<(Seat, Heard)>,
+    waiting: VecDeque<(Seat, Heard)>,
+    next_slot: u32,
+    next_ticket: u32,
+}
+
+/// One connection of a test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Socket(pub ConnectionKey);
+
+pub fn user(name: &str) -> UserId {
+    UserId::parse(name).unwrap()
+}
+
+pub fn text(content: &str) -> Draft {
+    Draft { content: content.to_owned(), ..Draft::default() }
+}
+
+pub fn direct(recipient: &str, content: &str) -> Command {
+    Command::SendDirect { recipient: user(recipient), draft: text(content) }
+}
+
+pub const ALL_WORDS: Words = Words { direct_message: true, own_direct_message: true, group_message: true, unproven: false };
+
+impl Broker {
+    pub async fn new() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    pub async fn with(options: Options) -> Self {
+        Self::on(TestStore::sqlite().await, options).await
+    }
+
+    /// A broker on a database, with the users `ann`, `bob`, `cid` and `dan`.
+    pub async fn on(database: TestStore, options: Options) -> Self {
+        let store = database.store.clone();
+        for name in ["ann", "bob", "cid", "dan"] {
+            store.write(Write::CreateUser(Box::new(new_user(name)))).await.unwrap();
+        }
+        let clock = Arc::new(AtomicI64::new(1_767_225_600_000));
+        let (time, count) = (clock.clone(), AtomicU64::new(1));
+        let sources = Sources {
+            clock: Box::new(move || Timestamp::from_millis(time.load(Ordering::SeqCst))),
+            ids: Box::new(move || {
+                uuid::Uuid::from_u64_pair(0x7000, 0x8000_0000_0000_0000 | count.fetch_add(1, Ordering::SeqCst))
+            }),
+        };
+        let addr = ChatServer::new(options, sources, store.clone(), Revocations::default()).start();
+        let (tell, heard) = mpsc::unbounded_channel();
+        addr.send(RegisterWorker { worker: 0, deliveries: Ears(tell).start().recipient() }).await.unwrap();
+        Self { addr, store, database, clock, heard, waiting: VecDeque::new(), next_slot: 0, next_ticket: 0 }
+    }
+
+    /// Moves the clock and has the broker look at it.
+    pub async fn pass(&mut self, time: Duration) {
+        self.clock.fetch_add(time.as_millis() as i64, Ordering::SeqCst);
+        self.addr.send(Tick).await.unwrap();
+    }
+
+    /// Connects without waiting for admission.
+    pub async fn knock(&mut self, name: &str) -> Socket {
+        self.next_slot += 1;
+        let connection = ConnectionKey { worker: 0, seat: Seat { slot: self.next_slot, generation: 0 } };
+        let socket = SocketId::parse(&format!("{:020}", self.next_slot)).unwrap();
+        let claims = Box::new(claims(name));
+        self.addr.send(Connect { connection, socket, claims, words: ALL_WORDS, address: None }).await.unwrap();
+        Socket(connection)
+    }
+
+    /// Connects and waits until admitted.
+    pub async fn connect(&mut self, name: &str) -> Socket {
+        let socket = self.knock(name).await;
+        self.notice(socket, |notice| matches!(notice, Notice::Admitted(_)).then_some(())).await;
+        socket
+    }
+
+    pub async fn disconnect(&mut self, socket: Socket, on_purpose: bool) {
+        let gone = Disconnect { connection: socket.0, on_purpose, reason: CloseReason::TransportClose };
+        self.addr.send(gone).await.unwrap();
+    }
+
+    /// Sends a request without waiting for its answer; returns its ticket.
+    pub async fn begin(&mut self, socket: Socket, command: Command) -> u32 {
+        self.begin_with(socket, command, false).await
+    }
+
+    pub async fn begin_with(&mut self, socket: Socket, command: Command, held_copy: bool) -> u32 {
+        self.next_ticket += 1;
+        let ticket = self.next_ticket;
+        self.addr.send(Request { connection: socket.0, ticket, command, held_copy }).await.unwrap();
+        ticket
+    }
+
+    /// The answer to a request.
+    pub async fn reply(&mut self, socket: Socket, ticket: u32) -> Result<Reply, ChatError> {
+        self.notice(socket, |notice| match notice {
+            Notice::Reply { ticket: answered, reply } if *answered == ticket => Some(reply.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Sends a request and waits for its answer.
+    pub async fn ask(&mut self, socket: Socket, command: Command) -> Result<Reply, ChatError> {
+        let ticket = self.begin(socket, command).await;
+        self.reply(socket, ticket).await
+    }
+
+    /// Asks as HTTP does.
+    pub async fn ask_as(&mut self, name: &str, command: Command) -> Result<Reply, ChatError> {
+        let (answer, answered) = oneshot::channel();
+        self.addr.send(Ask { user: user(name), command, answer }).await.unwrap();
+        tokio::time::timeout(LIMIT, answered).await.expect("an answer in time").expect("an answer")
+    }
+
+    /// A group of these, made by the first.
+    pub async fn group(&mut self, names: &[&str]) -> ConversationId {
+        let participants = names[1..].iter().map(|name| user(name)).collect();
+        let command = Command::CreateGroup { name: "Team".to_owned(), avatar: None, participants };
+        match self.ask_as(names[0], command).await {
+            Ok(Reply::Conversation { conversation, created: true }) => conversation.id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The next event at a socket for which `pick` has something; others are passed over.
+    pub async fn event<T>(&mut self, socket: Socket, pick: impl Fn(&Event) -> Option<T>) -> T {
+        self.next(socket, |heard| match heard {
+            Heard::Event(event) => pick(event.event()),
+            Heard::Notice(_) => None,
+        })
+        .await
+    }
+
+    /// The next message at a socket.
+    pub async fn message(&mut self, socket: Socket) -> Arc<Message> {
+        self.event(socket, message_of).await
+    }
+
+    /// The next notice at a socket for which `pick` has something; others are passed over.
+    pub async fn notice<T>(&mut self, socket: Socket, pick: impl Fn(&Notice) -> Option<T>) -> T {
+        self.next(socket, |heard| match heard {
+            Heard::Notice(notice) => pick(notice),
+            Heard::Event(_) => None,
+        })
+        .await
+    }
+
+    /// All that a socket has heard once everything given to the broker by now is done.
+    pub async fn all(&mut self, socket: Socket) -> Vec<Heard> {
+        self.settle().await;
+        let (own, others) = std::mem::take(&mut self.waiting).into_iter().partition(|(seat, _)| *seat == socket.0.seat);
+        self.waiting = others;
+        VecDeque::from(own).into_iter().map(|(_, heard)| heard).collect()
+    }
+
+    /// All events that a socket has heard by now.
+    pub async fn events(&mut self, socket: Socket) -> Vec<Event> {
+        let heard = self.all(socket).await;
+        heard
+            .into_iter()
+            .filter_map(|heard| if let Heard::Event(event) = heard { Some(event.event().clone()) } else { None })
+            .collect()
+    }
+
+    /// All events that a socket has heard when the broker has done what it was given, whatever the store does.
+    pub async fn events_so_far(&mut self, socket: Socket) -> Vec<Event> {
+        self.addr.send(Health).await.unwrap();
+        tokio::task::yield_now().await;
+        while let Ok(word) = self.heard.try_recv() {
+            self.waiting.push_back(word);
+        }
+        let at_socket = self.waiting.iter().filter(|(seat, _)| *seat == socket.0.seat);
+        at_socket
+            .filter_map(|(_, heard)| if let Heard::Event(event) = heard { Some(event.event().clone()) } else { None })
+            .collect()
+    }
+
+    /// Waits until all that was given to the broker and the store by now is done and heard.
+    pub async fn settle(&mut self) {
+        for _ in 0..3 {
+            let _ = self.store.write(Write::Barrier).await;
+            self.addr.send(Health).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        while let Ok(word) = self.heard.try_recv() {
+            self.waiting.push_back(word);
+        }
+    }
+
+    async fn next<T>(&mut self, socket: Socket, pick: impl Fn(&Heard) -> Option<T>) -> T {
+        let mut passed = VecDeque::new();
+        loop {
+            let (seat, heard) = match self.waiting.pop_front() {
+                Some(word) => word,
+                None => tokio::time::timeout(LIMIT, self.heard.recv()).await.expect("something heard in time").unwrap(),
+            };
+            if seat == socket.0.seat {
+                if let Some(found) = pick(&heard) {
+                    passed.extend(std::mem::take(&mut self.waiting));
+                    self.waiting = passed;
+                    return found;
+                }
+            } else {
+                passed.push_back((seat, heard));
+            }
+        }
+    }
+}
+
+pub fn message_of(event: &Event) -> Option<Arc<Message>> {
+    match event {
+        Event::Message { message, .. } | Event::RoomMessage { message, .. } => Some(message.clone()),
+        _ => None,
+    }
+}
+
+fn new_user(name: &str) -> NewUser {
+    NewUser {
+        id: user(name),
+        username: name.to_owned(),
+        suffix_if_taken: false,
+        email: None,
+        full_name: None,
+        password_hash: None,
+        role: UserRole::User,
+        created_at: Timestamp::from_millis(1),
+    }
+}
+
+pub fn claims(name: &str) -> Claims {
+    crate::support::claims_of(user(name), Some(format!("login-{name}")))
+}

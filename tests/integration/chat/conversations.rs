@@ -1,0 +1,110 @@
+//! Groups live: made, opened, muted, joined, left, deleted, with effect on open sockets at once.
+use parlance::chat::{Command, Event, Reply, RevokeTokens};
+use parlance::model::Timestamp;
+
+use super::broker::{Broker, Socket, message_of, text, user};
+
+async fn contents(broker: &mut Broker, socket: Socket) -> Vec<String> {
+    broker.events(socket).await.iter().filter_map(message_of).map(|message| message.content.clone()).collect()
+}
+
+#[actix::test]
+async fn membership_takes_effect_on_open_sockets_at_once() {
+    let mut broker = Broker::new().await;
+    let (ann, cid) = (broker.connect("ann").await, broker.connect("cid").await);
+    let group = broker.group(&["ann", "bob"]).await;
+    let say = |content: &str| Command::SendToConversation { conversation: group, draft: text(content) };
+    broker.ask(ann, say("one")).await.unwrap();
+    assert!(contents(&mut broker, cid).await.is_empty());
+    let add = Command::AddParticipants { conversation: group, participants: vec![user("cid"), user("cid")] };
+    assert_eq!(broker.ask_as("bob", add.clone()).await.unwrap_err().code(), "FORBIDDEN");
+    broker.ask_as("ann", add).await.unwrap();
+    broker.ask(ann, say("two")).await.unwrap();
+    assert_eq!(contents(&mut broker, cid).await, ["two"]);
+    broker.ask(cid, say("me too")).await.unwrap();
+    let remove = Command::RemoveParticipant { conversation: group, participant: user("cid") };
+    broker.ask_as("ann", remove).await.unwrap();
+    broker.event(cid, |event| matches!(event, Event::ConversationDeleted { .. }).then_some(())).await;
+    broker.ask(ann, say("three")).await.unwrap();
+    assert!(contents(&mut broker, cid).await.is_empty());
+    assert_eq!(broker.ask(cid, say("no more")).await.unwrap_err().code(), "FORBIDDEN");
+}
+
+#[actix::test]
+async fn the_longest_standing_member_follows_the_admin_and_the_last_one_out_ends_the_group() {
+    let mut broker = Broker::new().await;
+    let group = broker.group(&["ann", "bob", "cid"]).await;
+    let leave = |name: &str| Command::RemoveParticipant { conversation: group, participant: user(name) };
+    broker.ask_as("ann", leave("ann")).await.unwrap();
+    let rename = Command::UpdateConversation { conversation: group, name: Some("Ours".to_owned()), avatar: None };
+    assert_eq!(broker.ask_as("cid", rename.clone()).await.unwrap_err().code(), "FORBIDDEN");
+    match broker.ask_as("bob", rename).await {
+        Ok(Reply::Conversation { conversation, .. }) => {
+            assert_eq!((conversation.name.as_deref(), conversation.admin.as_ref()), (Some("Ours"), Some(&user("bob"))));
+        }
+        other => panic!("{other:?}"),
+    }
+    broker.ask_as("cid", leave("cid")).await.unwrap();
+    broker.ask_as("bob", leave("bob")).await.unwrap();
+    let open = Command::SendToConversation { conversation: group, draft: text("anybody?") };
+    assert_eq!(broker.ask_as("bob", open).await.unwrap_err().code(), "NOT_FOUND");
+}
+
+#[actix::test]
+async fn leaving_mutes_on_this_socket_until_it_joins_again() {
+    let mut broker = Broker::new().await;
+    let group = broker.group(&["ann", "bob"]).await;
+    let (ann, bob, bob_too) = (broker.connect("ann").await, broker.connect("bob").await, broker.connect("bob").await);
+    let open = Command::OpenConversation { conversation: group, groups_only: true };
+    let leave = Command::LeaveConversation { conversation: group };
+    let say = |content: &str| Command::SendToConversation { conversation: group, draft: text(content) };
+    let opened = |event: &Event| if let Event::GroupOpened { opened, .. } = event { Some(*opened) } else { None };
+    broker.ask(bob, open.clone()).await.unwrap();
+    broker.ask(bob, open.clone()).await.unwrap();
+    broker.ask(bob, leave.clone()).await.unwrap();
+    broker.ask(bob, leave).await.unwrap();
+    assert_eq!(broker.events(ann).await.iter().filter_map(opened).collect::<Vec<_>>(), [true, false]);
+    broker.ask(ann, say("unheard")).await.unwrap();
+    assert!(contents(&mut broker, bob).await.is_empty());
+    assert_eq!(contents(&mut broker, bob_too).await, ["unheard"]);
+    broker.ask(bob, open).await.unwrap();
+    broker.ask(ann, say("heard")).await.unwrap();
+    assert_eq!(contents(&mut broker, bob).await, ["heard"]);
+    let direct = broker.ask_as("ann", Command::CreateDirect { participant: user("bob") }).await;
+    let Ok(Reply::Conversation { conversation, created: true }) = direct else { panic!("{direct:?}") };
+    let open_direct = Command::OpenConversation { conversation: conversation.id, groups_only: true };
+    assert_eq!(broker.ask(bob, open_direct).await.unwrap_err().code(), "FORBIDDEN");
+}
+
+#[actix::test]
+async fn a_direct_conversation_is_made_once_whoever_begins() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    let one = broker.begin(ann, super::broker::direct("bob", "me first")).await;
+    let two = broker.begin(bob, super::broker::direct("ann", "no, me")).await;
+    let (one, two) = (broker.reply(ann, one).await, broker.reply(bob, two).await);
+    match (one, two) {
+        (Ok(Reply::Sent { message: one, .. }), Ok(Reply::Sent { message: two, .. })) => {
+            assert_eq!(one.place, two.place);
+            let mut seqs = [one.seq, two.seq];
+            seqs.sort_unstable();
+            assert_eq!(seqs, [1, 2]);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[actix::test]
+async fn a_logout_puts_out_the_sockets_of_that_login_only() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    let until = Timestamp::from_millis(i64::MAX);
+    let revoke = RevokeTokens::Key { user: user("ann"), key: "login-ann".to_owned(), until };
+    broker.addr.send(revoke).await.unwrap().unwrap();
+    broker.notice(ann, |notice| matches!(notice, parlance::chat::Notice::Kick { code: "INVALID_TOKEN" }).then_some(())).await;
+    let again = broker.knock("ann").await;
+    broker.notice(again, |notice| matches!(notice, parlance::chat::Notice::Refused(_)).then_some(())).await;
+    assert!(broker.all(bob).await.iter().all(
+        |heard| !matches!(heard, super::broker::Heard::Notice(notice) if matches!(**notice, parlance::chat::Notice::Kick { .. }))
+    ));
+}

@@ -1,0 +1,128 @@
+//! Presence and typing, by a clock that the tests move.
+use std::time::Duration;
+
+use parlance::chat::{Command, Event, Notice, Options, PresenceChange};
+use parlance::config::PresenceScope;
+use parlance::model::ChosenStatus;
+
+use super::broker::{Broker, Socket, direct, user};
+
+async fn presence(broker: &mut Broker, socket: Socket) -> Vec<String> {
+    let changes = broker.events(socket).await.into_iter().filter_map(|event| match event {
+        Event::Presence(changes) => Some(changes),
+        _ => None,
+    });
+    changes
+        .flatten()
+        .map(|change| match change {
+            PresenceChange::Online { user, status } => format!("{} {}", user.username, status.as_str()),
+            PresenceChange::Offline { user, .. } => format!("{user} gone"),
+        })
+        .collect()
+}
+
+#[actix::test]
+async fn the_first_socket_is_announced_and_a_further_one_to_itself_only() {
+    let mut broker = Broker::new().await;
+    let ann = broker.connect("ann").await;
+    assert_eq!(presence(&mut broker, ann).await, ["ann online"]);
+    broker.pass(Duration::from_secs(1)).await;
+    let bob = broker.connect("bob").await;
+    assert_eq!(presence(&mut broker, ann).await, ["bob online"]);
+    let second = broker.connect("bob").await;
+    assert_eq!(presence(&mut broker, second).await, ["bob online"]);
+    assert_eq!(presence(&mut broker, bob).await, ["bob online"]);
+    assert!(presence(&mut broker, ann).await.is_empty());
+}
+
+#[actix::test]
+async fn the_last_socket_counts_at_once_when_it_left_on_purpose_and_after_a_grace_else() {
+    let mut broker = Broker::new().await;
+    let ann = broker.connect("ann").await;
+    let bob = broker.connect("bob").await;
+    broker.pass(Duration::from_secs(1)).await;
+    broker.all(ann).await;
+    broker.disconnect(bob, false).await;
+    broker.pass(Duration::from_millis(4_999)).await;
+    assert!(presence(&mut broker, ann).await.is_empty());
+    let bob = broker.connect("bob").await;
+    broker.pass(Duration::from_secs(10)).await;
+    assert!(presence(&mut broker, ann).await.is_empty(), "he was back in time");
+    broker.disconnect(bob, false).await;
+    broker.pass(Duration::from_secs(5)).await;
+    assert_eq!(presence(&mut broker, ann).await, ["bob gone"]);
+    let bob = broker.connect("bob").await;
+    broker.pass(Duration::from_secs(1)).await;
+    broker.all(ann).await;
+    broker.disconnect(bob, true).await;
+    broker.pass(Duration::from_millis(100)).await;
+    assert_eq!(presence(&mut broker, ann).await, ["bob gone"]);
+}
+
+#[actix::test]
+async fn who_appears_offline_is_offline_to_all_but_himself() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    broker.pass(Duration::from_secs(1)).await;
+    broker.all(ann).await;
+    broker.ask(bob, Command::SetStatus { status: ChosenStatus::Offline }).await.unwrap();
+    broker.pass(Duration::from_secs(1)).await;
+    assert_eq!(presence(&mut broker, ann).await, ["bob gone"]);
+    broker.disconnect(bob, true).await;
+    let bob = broker.connect("bob").await;
+    broker.pass(Duration::from_secs(1)).await;
+    assert!(presence(&mut broker, ann).await.is_empty());
+    broker.ask(bob, Command::SetStatus { status: ChosenStatus::Busy }).await.unwrap();
+    broker.pass(Duration::from_secs(1)).await;
+    assert_eq!(presence(&mut broker, ann).await, ["bob busy"]);
+}
+
+#[actix::test]
+async fn above_the_limit_presence_goes_to_contacts_only() {
+    for options in [
+        Options { presence_scope: PresenceScope::Contacts, ..Options::default() },
+        Options { presence_everyone_max: 1, ..Options::default() },
+    ] {
+        let mut broker = Broker::with(options).await;
+        let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+        broker.ask(ann, direct("dan", "we know each other")).await.unwrap();
+        broker.pass(Duration::from_secs(1)).await;
+        broker.all(ann).await;
+        broker.all(bob).await;
+        broker.connect("dan").await;
+        broker.pass(Duration::from_secs(1)).await;
+        assert_eq!(presence(&mut broker, ann).await, ["dan online"]);
+        assert!(presence(&mut broker, bob).await.is_empty());
+    }
+}
+
+#[actix::test]
+async fn typing_reaches_the_others_and_lapses() {
+    let mut broker = Broker::new().await;
+    let group = broker.group(&["ann", "bob"]).await;
+    let (ann, ann_too, bob) = (broker.connect("ann").await, broker.connect("ann").await, broker.connect("bob").await);
+    let cid = broker.connect("cid").await;
+    let start = Command::Typing { conversation: group, active: true };
+    let typing = |event: &Event| if let Event::Typing { active, .. } = event { Some(*active) } else { None };
+    broker.ask(ann, start.clone()).await.unwrap();
+    broker.ask(ann, start.clone()).await.unwrap();
+    assert_eq!(broker.events(bob).await.iter().filter_map(typing).collect::<Vec<_>>(), [true]);
+    assert!(broker.events(ann_too).await.iter().all(|event| typing(event).is_none()), "not to oneself");
+    broker.pass(Duration::from_secs(31)).await;
+    assert_eq!(broker.events(bob).await.iter().filter_map(typing).collect::<Vec<_>>(), [false]);
+    assert_eq!(broker.ask(cid, start.clone()).await.unwrap_err().code(), "FORBIDDEN");
+    broker.ask(ann, start).await.unwrap();
+    broker.disconnect(ann, false).await;
+    assert_eq!(broker.events(bob).await.iter().filter_map(typing).collect::<Vec<_>>(), [true, false]);
+}
+
+#[actix::test]
+async fn too_many_sockets_of_one_user_are_sent_away_for_a_while() {
+    let mut broker = Broker::with(Options { max_sockets_per_user: 2, ..Options::default() }).await;
+    broker.connect("ann").await;
+    broker.connect("ann").await;
+    let third = broker.knock("ann").await;
+    broker.notice(third, |notice| matches!(notice, Notice::Close(_)).then_some(())).await;
+    let stranger = broker.knock(user("nobody").as_str()).await;
+    broker.notice(stranger, |notice| matches!(notice, Notice::Refused(_)).then_some(())).await;
+}

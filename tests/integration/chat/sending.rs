@@ -1,0 +1,255 @@
+//! P1–P5: acked is stored, live does not wait, refused is unseen, retry is safe, one order.
+use std::sync::Arc;
+
+use parlance::chat::{ChatError, Command, Draft, Event, Notice, Options, Reply};
+use parlance::config::Delivery;
+use parlance::model::{MessageId, MessageStatus, Place, RoomId};
+use parlance::store::{self, Done, HistoryRange, TestFault, Write};
+
+use super::broker::{Broker, Heard, Socket, direct, message_of, text, user};
+
+fn sent(reply: Result<Reply, ChatError>) -> (Arc<parlance::model::Message>, MessageStatus) {
+    match reply {
+        Ok(Reply::Sent { message, status }) => (message, status),
+        other => panic!("not sent: {other:?}"),
+    }
+}
+
+fn retry(recipient: &str, content: &str, id: &str) -> Command {
+    let draft = Draft { client_message_id: Some(id.to_owned()), ..text(content) };
+    Command::SendDirect { recipient: user(recipient), draft }
+}
+
+async fn stored(broker: &Broker, place: Place) -> Vec<String> {
+    let page =
+        broker.store.read_after_writes(move |conn| store::list_history(conn, &place, HistoryRange::Newest, 200)).await.unwrap();
+    page.into_iter().map(|message| message.content).collect()
+}
+
+#[actix::test]
+async fn a_direct_message_reaches_its_recipient_and_is_acked_once_stored() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    let ticket = broker.begin(ann, direct("bob", "hello")).await;
+    let got = broker.message(bob).await;
+    assert_eq!((got.content.as_str(), got.status, got.sender.username.as_str()), ("hello", MessageStatus::Delivered, "ann"));
+    let (message, status) = sent(broker.reply(ann, ticket).await);
+    assert_eq!((message.id, message.seq, status), (got.id, 1, MessageStatus::Delivered));
+    assert_eq!(stored(&broker, message.place.clone()).await, ["hello"]);
+}
+
+#[actix::test]
+async fn a_message_to_somebody_offline_is_sent_and_not_delivered() {
+    let mut broker = Broker::new().await;
+    let ann = broker.connect("ann").await;
+    let (message, status) = sent(broker.ask(ann, direct("bob", "later")).await);
+    assert_eq!((message.status, status), (MessageStatus::Sent, MessageStatus::Sent));
+}
+
+#[actix::test]
+async fn what_is_refused_is_seen_by_nobody_and_stored_nowhere() {
+    let mut broker = Broker::with(Options { max_message_length: 5, ..Options::default() }).await;
+    let group = broker.group(&["ann", "bob"]).await;
+    let (bob, cid) = (broker.connect("bob").await, broker.connect("cid").await);
+    let unknown_file = Draft { file_url: Some("/uploads/none.png".to_owned()), ..Draft::default() };
+    for (command, code) in [
+        (Command::SendToConversation { conversation: group, draft: text("no") }, "FORBIDDEN"),
+        (direct("bob", ""), "INVALID_PAYLOAD"),
+        (direct("bob", "sechse"), "TOO_LARGE"),
+        (direct("nobody", "no"), "NOT_FOUND"),
+        (Command::SendDirect { recipient: user("bob"), draft: unknown_file }, "NOT_FOUND"),
+        (Command::TestPanic, "INTERNAL"),
+    ] {
+        assert_eq!(broker.ask(cid, command).await.unwrap_err().code(), code);
+    }
+    assert!(broker.events(bob).await.iter().all(|event| message_of(event).is_none()));
+    assert!(stored(&broker, Place::Conversation(group)).await.is_empty());
+    // The panic took nobody else down.
+    assert!(broker.ask(bob, direct("ann", "on")).await.is_ok());
+}
+
+#[actix::test]
+async fn everybody_sees_the_order_in_which_messages_are_stored() {
+    let mut broker = Broker::new().await;
+    let group = broker.group(&["ann", "bob", "cid"]).await;
+    let sockets = [broker.connect("ann").await, broker.connect("bob").await, broker.connect("cid").await];
+    let mut tickets = Vec::new();
+    for number in 0..60 {
+        let socket = sockets[number % 3];
+        let draft = text(&number.to_string());
+        tickets.push((socket, broker.begin(socket, Command::SendToConversation { conversation: group, draft }).await));
+    }
+    for (socket, ticket) in tickets {
+        sent(broker.reply(socket, ticket).await);
+    }
+    let order = stored(&broker, Place::Conversation(group)).await;
+    assert_eq!(order, (0..60).map(|number| number.to_string()).collect::<Vec<_>>());
+    for socket in sockets {
+        let seen: Vec<_> =
+            broker.events(socket).await.iter().filter_map(message_of).map(|message| message.content.clone()).collect();
+        // What came before the socket's own last answer was passed over while waiting for it.
+        assert_eq!(seen, order[60 - seen.len()..]);
+    }
+}
+
+#[actix::test]
+async fn a_repeat_is_answered_like_the_first_and_shown_to_nobody() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    let first = broker.begin(ann, retry("bob", "once", "c1")).await;
+    let in_flight = broker.begin(ann, retry("bob", "once", "c1")).await;
+    let (first, _) = sent(broker.reply(ann, first).await);
+    let (again, status) = sent(broker.reply(ann, in_flight).await);
+    let (later, _) = sent(broker.ask(ann, retry("bob", "once", "c1")).await);
+    assert_eq!((first.id, first.id), (again.id, later.id));
+    assert_eq!(status, MessageStatus::Delivered);
+    assert_eq!(first.id, MessageId::of_client_id(&user("ann"), "c1"));
+    assert_eq!(broker.ask(ann, retry("bob", "other", "c1")).await.unwrap_err().code(), "CONFLICT");
+    assert_eq!(broker.ask(ann, retry("cid", "once", "c1")).await.unwrap_err().code(), "CONFLICT");
+    assert_eq!(broker.events(bob).await.iter().filter_map(message_of).count(), 1);
+    assert_eq!(stored(&broker, first.place.clone()).await, ["once"]);
+}
+
+#[actix::test]
+async fn a_repeat_after_a_restart_is_known_by_what_is_stored() {
+    let mut broker = Broker::new().await;
+    let ann = broker.connect("ann").await;
+    let (first, _) = sent(broker.ask(ann, retry("bob", "once", "c1")).await);
+    let mut broker = Broker::on(broker.database, Options::default()).await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    broker.all(bob).await;
+    let (again, _) = sent(broker.ask(ann, retry("bob", "once", "c1")).await);
+    assert_eq!((again.id, again.seq), (first.id, first.seq));
+    assert!(broker.events(bob).await.iter().all(|event| message_of(event).is_none()));
+}
+
+#[actix::test]
+async fn a_held_copy_is_shown_at_its_sender_once_stored_and_live_to_the_room() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    let room = RoomId::parse("7").unwrap();
+    for socket in [ann, bob] {
+        broker.ask(socket, Command::JoinRoom { room: room.clone() }).await.unwrap();
+    }
+    broker.all(ann).await;
+    let command = Command::SendToRoom { room, shown_as: "7".into(), draft: text("hi") };
+    let ticket = broker.begin_with(ann, command, true).await;
+    assert_eq!(broker.message(bob).await.content, "hi");
+    let words = broker.all(ann).await;
+    let held =
+        words.iter().position(|word| matches!(word, Heard::Notice(notice) if matches!(**notice, Notice::Hold(_)))).unwrap();
+    let settled = |word: &Heard| matches!(word, Heard::Notice(notice) if matches!(**notice, Notice::Settle { stored: true, .. }));
+    let replied = |word: &Heard| matches!(word, Heard::Notice(notice) if matches!(&**notice, Notice::Reply { ticket: of, .. } if *of == ticket));
+    assert!(held < words.iter().position(settled).unwrap());
+    assert!(words.iter().any(replied));
+    assert!(
+        words.iter().all(|word| !matches!(word, Heard::Event(event) if message_of(event.event()).is_some())),
+        "no second copy"
+    );
+}
+
+#[actix::test]
+async fn stored_delivery_shows_nothing_before_the_commit() {
+    let mut broker = Broker::with(Options { delivery: Delivery::Stored, ..Options::default() }).await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    sent(broker.ask(ann, direct("bob", "warm up")).await);
+    broker.message(bob).await;
+    let outage = broker.database.hold_writes().await;
+    let ticket = broker.begin(ann, direct("bob", "safe")).await;
+    assert!(broker.events_so_far(bob).await.iter().all(|event| message_of(event).is_none()));
+    drop(outage);
+    sent(broker.reply(ann, ticket).await);
+    assert_eq!(broker.message(bob).await.content, "safe");
+}
+
+#[actix::test]
+async fn a_refused_row_fails_alone_and_a_panicking_writer_too() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    sent(broker.ask(ann, direct("bob", "before")).await);
+    for fault in [TestFault::Poison, TestFault::Panic] {
+        broker.store.try_write(Write::TestFault(fault), Done::Nobody).unwrap();
+        sent(broker.ask(ann, direct("bob", "with it")).await);
+    }
+    for content in ["before", "with it", "with it"] {
+        assert_eq!(broker.message(bob).await.content, content);
+    }
+}
+
+#[actix::test]
+async fn an_outage_that_lasts_is_answered_and_a_retry_goes_to_the_others() {
+    let database =
+        crate::support::database::TestStore::sqlite_with(|options| options.retry_for = std::time::Duration::from_millis(300))
+            .await;
+    let mut broker = Broker::on(database, Options::default()).await;
+    let group = broker.group(&["ann", "bob", "cid"]).await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    let send = |content: &str| {
+        let draft = Draft { client_message_id: Some("c9".to_owned()), ..text(content) };
+        Command::SendToConversation { conversation: group, draft }
+    };
+    // The sender's ids are read before the outage.
+    sent(
+        broker
+            .ask(
+                ann,
+                Command::SendToConversation {
+                    conversation: group,
+                    draft: Draft { client_message_id: Some("c0".to_owned()), ..text("zero") },
+                },
+            )
+            .await,
+    );
+    broker.message(bob).await;
+    let outage = broker.database.hold_writes().await;
+    let ticket = broker.begin(ann, send("again")).await;
+    assert_eq!(broker.message(bob).await.content, "again", "live does not wait");
+    assert_eq!(broker.reply(ann, ticket).await.unwrap_err().code(), "NOT_STORED");
+    assert_eq!(broker.ask(ann, send("again")).await.unwrap_err().code(), "STORAGE_UNAVAILABLE");
+    drop(outage);
+    broker.database.until_available().await;
+    let cid = broker.connect("cid").await;
+    broker.all(bob).await;
+    sent(broker.ask(ann, send("again")).await);
+    assert_eq!(broker.message(cid).await.content, "again");
+    assert!(broker.events(bob).await.iter().all(|event| message_of(event).is_none()), "bob has seen it");
+    assert_eq!(stored(&broker, Place::Conversation(group)).await, ["zero", "again"]);
+}
+
+#[actix::test]
+async fn a_receipt_is_stored_once_and_told_to_the_author_once() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    let ticket = broker.begin(ann, direct("bob", "read me")).await;
+    let message = broker.message(bob).await;
+    let reading = broker.begin(bob, Command::MarkRead { message: message.id }).await;
+    sent(broker.reply(ann, ticket).await);
+    assert!(broker.reply(bob, reading).await.is_ok(), "waits behind the message");
+    let reads = |event: &Event| matches!(event, Event::Read { user: reader, .. } if *reader == user("bob")).then_some(());
+    broker.event(ann, reads).await;
+    assert!(broker.ask(bob, Command::MarkRead { message: message.id }).await.is_ok());
+    assert!(broker.ask(ann, Command::MarkRead { message: message.id }).await.is_ok(), "one's own: success, nobody is told");
+    assert!(broker.events(ann).await.iter().all(|event| reads(event).is_none()));
+    let cid: Socket = broker.connect("cid").await;
+    assert_eq!(broker.ask(cid, Command::MarkRead { message: message.id }).await.unwrap_err().code(), "FORBIDDEN");
+    let unknown = MessageId::from_uuid(uuid::Uuid::nil());
+    assert_eq!(broker.ask(cid, Command::MarkRead { message: unknown }).await.unwrap_err().code(), "NOT_FOUND");
+}
+
+#[actix::test]
+async fn only_the_author_edits_and_deletes_and_others_are_told() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    let (message, _) = sent(broker.ask(ann, direct("bob", "tpyo")).await);
+    let edit = Command::EditMessage { message: message.id, content: "typo".to_owned() };
+    assert_eq!(broker.ask_as("bob", edit.clone()).await.unwrap_err().code(), "FORBIDDEN");
+    assert!(broker.ask_as("ann", edit).await.is_ok());
+    let edited = broker
+        .event(bob, |event| if let Event::MessageUpdated { message, .. } = event { Some(message.clone()) } else { None })
+        .await;
+    assert_eq!(edited.content, "typo");
+    assert!(edited.updated_at > message.updated_at);
+    assert!(broker.ask_as("ann", Command::DeleteMessage { message: message.id }).await.is_ok());
+    broker.event(bob, |event| matches!(event, Event::MessageDeleted { .. }).then_some(())).await;
+    assert_eq!(broker.ask_as("ann", Command::DeleteMessage { message: message.id }).await.unwrap_err().code(), "NOT_FOUND");
+}

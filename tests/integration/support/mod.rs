@@ -1,0 +1,21 @@
+//! What tests share.
+pub mod database;
+
+use parlance::auth::Claims;
+use parlance::model::UserId;
+
+/// What a token of `user` says.
+pub fn claims_of(user: UserId, login: Option<String>) -> Claims {
+    let revocation_key = login.clone().unwrap_or_else(|| "foreign".to_owned()).into();
+    Claims {
+        user,
+        expires_at: None,
+        issued_at: None,
+        login,
+        revocation_key,
+        username: None,
+        full_name: None,
+        email: None,
+        role: None,
+    }
+}

@@ -1,0 +1,78 @@
+// What several suites do with the `messenger` vocabulary.
+import assert from 'node:assert/strict';
+
+import { connect } from './client.mjs';
+import { newUser } from './token.mjs';
+
+const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
+/** Times are what JavaScript's `toISOString` prints. */
+export function assertTime(value) {
+  assert.match(value, ISO_TIME);
+}
+
+/** `messenger`'s `message` has exactly the contract's fields. Fields in `expected` have to be equal. */
+export function assertMessage(message, sender, expected = {}) {
+  const { _id, conversationId, sender: from, content, messageType, file, status, readBy, createdAt, updatedAt, clientMessageId, ...unknown } = message;
+  assert.deepEqual(unknown, {}, 'fields that the contract does not know');
+  assert.match(_id, /^[0-9a-f-]{36}$/);
+  assert.match(conversationId, /^[0-9a-f-]{36}$/);
+  assert.deepEqual(from, { _id: sender.id, username: sender.username, avatar: null });
+  assert.equal(typeof content, 'string');
+  assert.equal(typeof messageType, 'string');
+  assert.ok(file === null || typeof file.url === 'string');
+  assert.ok(['sent', 'delivered', 'read'].includes(status), status);
+  assert.ok(Array.isArray(readBy));
+  assertTime(createdAt);
+  assertTime(updatedAt);
+  if ('clientMessageId' in message) assert.equal(typeof clientMessageId, 'string');
+  for (const [field, value] of Object.entries(expected)) assert.deepEqual(message[field], value, field);
+}
+
+/** Admitted clients of new users, one per name; they are closed when `test` is over. */
+export async function people(test, server, names, options = {}) {
+  const clients = [];
+  for (const name of names) {
+    const client = await connect(server, newUser(name), options);
+    test.after(() => client.close());
+    clients.push(client);
+  }
+  return clients;
+}
+
+/** Makes a group over HTTP and returns its id. */
+export async function makeGroup(server, admin, members, name = 'Friends') {
+  const answer = await server.api('POST', '/api/conversations', {
+    token: admin.user.token,
+    body: { type: 'group', name, participants: members.map((member) => member.user.id) },
+  });
+  assert.equal(answer.status, 201, JSON.stringify(answer.body));
+  assert.equal(answer.body.success, true);
+  return answer.body.conversation.id;
+}
+
+/** A conversation's whole history over HTTP, ascending, page by page. */
+export async function history(server, token, path) {
+  const messages = [];
+  for (let before; ;) {
+    const cursor = before === undefined ? '' : `&before=${encodeURIComponent(before)}`;
+    const { status, body } = await server.api('GET', `${path}?limit=200${cursor}`, { token });
+    assert.equal(status, 200, JSON.stringify(body));
+    messages.unshift(...body.messages);
+    if (body.nextCursor === null) return messages;
+    before = body.nextCursor;
+  }
+}
+
+/** History of one conversation. */
+export const conversationHistory = (server, token, id) => history(server, token, `/api/conversations/${id}/messages`);
+
+/**
+ * Proves that nothing else was under way to `recipient`: sends it one more message and waits for that.
+ * What the sender's actions before this caused stands before it in the recipient's inbox.
+ */
+export async function settle(sender, recipient) {
+  const content = `marker ${Math.random()}`;
+  await sender.succeed('send_direct_message', { recipientId: recipient.user.id, content });
+  await recipient.next('new_message', ({ message }) => message.content === content);
+}

@@ -1,0 +1,144 @@
+// Stock clients that remember what they were told.
+import assert from 'node:assert/strict';
+
+import { io as io40 } from 'sio40';
+import { io as io45 } from 'sio45';
+import { io as io48 } from 'sio48';
+
+import { LIMIT, within } from './wait.mjs';
+
+/** The client's releases. */
+export const VERSIONS = { 4.8: io48, 4.5: io45, '4.0': io40 };
+
+/** How a client may travel. */
+export const TRANSPORTS = { polling: ['polling'], websocket: ['websocket'], upgrading: ['polling', 'websocket'] };
+
+/** Makes a client. `options` go to the stock client as they are; nothing is awaited. */
+export function open(server, { version = '4.8', transport = 'websocket', ...options } = {}) {
+  const socket = VERSIONS[version](server.url, { transports: TRANSPORTS[transport], forceNew: true, reconnection: false, ...options });
+  return new Client(socket);
+}
+
+/** Makes a client of this user that has been admitted. `dialect` pins it. */
+export async function connect(server, user, { dialect, ...options } = {}) {
+  const client = open(server, { auth: { token: user.token, ...(dialect && { dialect }) }, ...options });
+  client.user = user;
+  await client.connected();
+  return client;
+}
+
+/** Why a client is refused: the error of `connect_error`. */
+export async function refusal(server, options) {
+  const client = open(server, options);
+  try {
+    return await within(LIMIT, 'connect_error', new Promise((resolve, reject) => {
+      client.socket.once('connect_error', resolve);
+      client.socket.once('connect', () => reject(new Error('was admitted')));
+    }));
+  } finally {
+    client.close();
+  }
+}
+
+/** A stock client and what it was told, in order. */
+export class Client {
+  constructor(socket) {
+    this.socket = socket;
+    /** `{event, args}` that no `next` has taken yet. */
+    this.inbox = [];
+    this.waiting = [];
+    socket.onAny((event, ...args) => {
+      this.inbox.push({ event, args });
+      this.waiting = this.waiting.filter((look) => !look());
+    });
+    this.gone = new Promise((resolve) => socket.on('disconnect', resolve));
+  }
+
+  async connected() {
+    if (this.socket.connected) return;
+    await within(LIMIT, 'connect', new Promise((resolve, reject) => {
+      this.socket.once('connect', resolve);
+      this.socket.once('connect_error', reject);
+    }));
+  }
+
+  /** Waits until an upgrading client is on its WebSocket. */
+  async upgraded() {
+    const { engine } = this.socket.io;
+    if (engine.transport.name === 'websocket') return;
+    await within(LIMIT, 'the upgrade', new Promise((resolve) => engine.once('upgrade', resolve)));
+  }
+
+  /** Takes the first event of this name whose first argument `matches` out of the inbox, waiting for it if need be. */
+  next(event, matches = () => true, limit = LIMIT) {
+    const found = new Promise((resolve) => {
+      const look = () => {
+        const place = this.inbox.findIndex((entry) => entry.event === event && matches(...entry.args));
+        if (place < 0) return false;
+        resolve(this.inbox.splice(place, 1)[0].args[0]);
+        return true;
+      };
+      if (!look()) this.waiting.push(look);
+    });
+    const soFar = () => this.inbox.slice(-20).map((entry) => `${entry.event} ${JSON.stringify(entry.args).slice(0, 150)}`).join('\n');
+    return within(limit, () => `${event}; so far:\n${soFar()}`, found);
+  }
+
+  /** First arguments of the events of this name that nobody has taken. */
+  told(event) {
+    return this.inbox.filter((entry) => entry.event === event).map((entry) => entry.args[0]);
+  }
+
+  /** Emits a request and gives its ack. */
+  ask(event, ...args) {
+    return this.askWithin(LIMIT, event, ...args);
+  }
+
+  askWithin(limit, event, ...args) {
+    return within(limit, `the ack of ${event} ${JSON.stringify(args).slice(0, 200)}`, new Promise((resolve) => {
+      this.socket.emit(event, ...args, resolve);
+    }));
+  }
+
+  /** As `ask`, and the answer has to be a success. */
+  async succeed(event, ...args) {
+    const answer = await this.ask(event, ...args);
+    assert.equal(answer?.success, true, `${event}: ${JSON.stringify(answer)}`);
+    return answer;
+  }
+
+  /** As `ask`, and the answer has to be a refusal with this code. */
+  async refused(code, event, ...args) {
+    const answer = await this.ask(event, ...args);
+    assertRefusal(answer, code);
+    assert.equal(answer.success, false);
+    return answer;
+  }
+
+  /** Emits without asking for an ack. */
+  tell(event, ...args) {
+    this.socket.emit(event, ...args);
+  }
+
+  /** Why it was disconnected, once it is. */
+  disconnected(limit = LIMIT) {
+    return within(limit, 'the disconnect', this.gone);
+  }
+
+  close() {
+    this.socket.disconnect();
+  }
+}
+
+/** The shape that every refusal has. */
+export function assertRefusal(answer, code) {
+  assert.equal(answer?.code, code, JSON.stringify(answer));
+  assert.equal(typeof answer.error, 'string');
+  assert.ok(answer.error.length > 0);
+  if (code === 'RATE_LIMITED') assert.ok(answer.retryAfterMs > 0, JSON.stringify(answer));
+}
+
+/** Closes these clients when the test is over. */
+export function closeAfter(test, ...clients) {
+  test.after(() => clients.forEach((client) => client.close()));
+}

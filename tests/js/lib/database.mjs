@@ -1,0 +1,129 @@
+// The two databases: SQLite needs nothing, Postgres is an instance of our own in a temporary folder.
+import { execFileSync, spawn } from 'node:child_process';
+import { chownSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after } from 'node:test';
+
+import { LIMIT, within } from './wait.mjs';
+
+/** What every suite runs on; `PARLANCE_TEST_DATABASES=sqlite` narrows it. */
+export const DATABASES = (process.env.PARLANCE_TEST_DATABASES ?? 'sqlite,postgres').split(',');
+
+/** A port that nobody listens on. */
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const probe = createServer().on('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const { port } = probe.address();
+      probe.close(() => resolve(port));
+    });
+  });
+}
+
+const run = (program, args, options) => execFileSync(program, args, { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8', ...options });
+
+/** Where the server programs are: on the PATH, or where Debian puts them. */
+function postgresProgram(name) {
+  const folders = (process.env.PATH ?? '').split(':');
+  try {
+    const root = '/usr/lib/postgresql';
+    folders.push(...readdirSync(root).sort((one, other) => other - one).map((version) => join(root, version, 'bin')));
+  } catch {
+    // Not Debian: the PATH has to do.
+  }
+  const folder = folders.find((candidate) => {
+    try {
+      return readdirSync(candidate).includes(name);
+    } catch {
+      return false;
+    }
+  });
+  if (!folder) throw new Error(`no ${name} found: install PostgreSQL, or run tests/run, which does`);
+  return join(folder, name);
+}
+
+/** A Postgres instance of our own. */
+export class Postgres {
+  static async start() {
+    const instance = new Postgres();
+    instance.folder = mkdtempSync(join(tmpdir(), 'parlance-postgres-'));
+    // Postgres refuses to run as root.
+    const account = {};
+    if (process.getuid() === 0) {
+      account.uid = Number(run('id', ['-u', 'postgres']));
+      account.gid = Number(run('id', ['-g', 'postgres']));
+      chownSync(instance.folder, account.uid, account.gid);
+    }
+    const data = join(instance.folder, 'data');
+    const options = { cwd: instance.folder, ...account };
+    run(postgresProgram('initdb'), ['-D', data, '-U', 'parlance', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'], options);
+    const port = await freePort();
+    // No test pulls the machine's plug, so this instance need not wait for its disk.
+    const settings = ['-c', 'listen_addresses=127.0.0.1', '-c', `unix_socket_directories=${instance.folder}`, '-c', 'fsync=off', '-c', 'max_connections=300'];
+    instance.process = spawn(postgresProgram('postgres'), ['-D', data, '-p', String(port), ...settings], { ...options, stdio: ['ignore', 'ignore', 'pipe'] });
+    const ready = new Promise((resolve, reject) => {
+      let log = '';
+      instance.process.stderr.on('data', (bytes) => {
+        log += bytes;
+        if (log.includes('ready to accept connections')) resolve();
+      });
+      instance.process.on('exit', () => reject(new Error(`Postgres ended\n${log}`)));
+    });
+    instance.url = `postgres://parlance@127.0.0.1:${port}`;
+    await within(LIMIT, 'Postgres to be ready', ready);
+    return instance;
+  }
+
+  /** Its processes: each backend is in a session of its own, so that one signal to the group would not do. */
+  processes() {
+    const parentOf = (id) => {
+      try {
+        return Number(readFileSync(`/proc/${id}/stat`, 'utf8').split(') ')[1].split(' ')[1]);
+      } catch {
+        return undefined;
+      }
+    };
+    const children = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).filter((id) => parentOf(id) === this.process.pid);
+    return [this.process.pid, ...children.map(Number)];
+  }
+
+  /** Stops answering, as a database on a hung machine does. */
+  freeze() {
+    // The first one stopped makes no new ones.
+    process.kill(this.process.pid, 'SIGSTOP');
+    for (const id of this.processes()) process.kill(id, 'SIGSTOP');
+  }
+
+  /** Goes on as if nothing had been. */
+  thaw() {
+    for (const id of this.processes().reverse()) process.kill(id, 'SIGCONT');
+  }
+
+  async remove() {
+    this.thaw();
+    const ended = new Promise((resolve) => this.process.on('exit', resolve));
+    this.process.kill('SIGQUIT');
+    await ended;
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Makes an empty database in the instance at `url` and returns its URL. */
+export function createDatabase(url) {
+  const name = `chat_${process.pid}_${Math.random().toString(36).slice(2)}`;
+  run('psql', ['-X', '-q', '-d', `${url}/postgres`, '-c', `create database ${name}`]);
+  return `${url}/${name}`;
+}
+
+let shared;
+after(async () => (await shared)?.remove());
+
+/** The `DATABASE_URL` of a new empty database; `undefined` is the server's default. */
+export async function newDatabase(kind) {
+  if (kind === 'sqlite') return undefined;
+  if (process.env.PARLANCE_TEST_POSTGRES) return createDatabase(process.env.PARLANCE_TEST_POSTGRES);
+  shared ??= Postgres.start();
+  return createDatabase((await shared).url);
+}

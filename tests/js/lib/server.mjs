@@ -1,0 +1,98 @@
+// The built server as a process of its own, on a free port, with a folder of its own.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+import { newDatabase } from './database.mjs';
+import { SECRET } from './token.mjs';
+import { LIMIT, within } from './wait.mjs';
+
+const BINARY = process.env.PARLANCE_BINARY ?? fileURLToPath(new URL('../../../target/debug/parlance', import.meta.url));
+
+/** Settings of every test server; a test overrides what it is about. */
+const SETTINGS = { PORT: '0', JWT_SECRET: SECRET, AUTO_PROVISION_USERS: 'true', RUST_LOG: 'warn' };
+
+/** A running server. */
+export class Server {
+  /** Starts one and waits until it listens. `wrap` is a command to run it under, e.g. strace. */
+  static async start({ database = 'sqlite', databaseUrl, env = {}, wrap = [] } = {}) {
+    const server = new Server();
+    server.folder = mkdtempSync(join(tmpdir(), 'parlance-'));
+    const url = databaseUrl ?? (await newDatabase(database));
+    server.env = { PATH: process.env.PATH, ...SETTINGS, DATA_DIR: server.folder, ...(url && { DATABASE_URL: url }), ...env };
+    server.wrap = wrap;
+    await server.launch();
+    return server;
+  }
+
+  /** Starts it again on the same data. */
+  async launch() {
+    const [program, ...args] = [...this.wrap, BINARY];
+    // Its own folder as working directory: no `.env` of the checkout gets in.
+    this.process = spawn(program, args, { cwd: this.folder, env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.log = '';
+    this.process.stderr.on('data', (bytes) => {
+      this.log = (this.log + bytes).slice(-20_000);
+    });
+    this.exited = new Promise((resolve) => {
+      this.process.on('exit', (code, signal) => resolve({ code, signal }));
+      this.process.on('error', (error) => resolve({ error }));
+    });
+    const listening = new Promise((resolve) => {
+      let out = '';
+      this.process.stdout.on('data', (bytes) => {
+        out += bytes;
+        const found = /listening on (http:\S+)/.exec(out);
+        if (found) resolve(found[1].replace(/\/$/, ''));
+      });
+    });
+    const died = this.exited.then((how) => {
+      throw new Error(`the server ended before it listened: ${JSON.stringify(how)}\n${this.log}`);
+    });
+    this.url = await within(3 * LIMIT, () => `the server to listen\n${this.log}`, Promise.race([listening, died]));
+    died.catch(() => {});
+  }
+
+  /** Sends a signal and waits for the end: `{code, signal}`. */
+  async end(signal = 'SIGTERM') {
+    this.process.kill(signal);
+    return within(LIMIT, () => `the end of the server after ${signal}\n${this.log}`, this.exited);
+  }
+
+  /** Ends it whatever it does, and removes what it kept. */
+  async remove() {
+    this.process.kill('SIGKILL');
+    await this.exited;
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** One HTTP request: `{status, body, headers}`, the body parsed where it is JSON. */
+  async api(method, path, { token, body, headers = {} } = {}) {
+    const form = body instanceof FormData;
+    const response = await within(LIMIT, `${method} ${path}`, fetch(this.url + path, {
+      method,
+      headers: {
+        ...(token && { authorization: `Bearer ${token}` }),
+        ...(body !== undefined && !form && { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      body: body === undefined || form ? body : typeof body === 'string' ? body : JSON.stringify(body),
+    }));
+    const text = await response.text();
+    const json = response.headers.get('content-type')?.includes('json');
+    return { status: response.status, headers: response.headers, body: json ? JSON.parse(text) : text };
+  }
+}
+
+/** Gives the enclosing `describe` one server; it is in `.server` while its tests run. */
+export function useServer(options = {}) {
+  const holder = {};
+  before(async () => {
+    holder.server = await Server.start(options);
+  });
+  after(() => holder.server?.remove());
+  return holder;
+}

@@ -1,0 +1,113 @@
+// The database goes away for a while: what was admitted is stored when it is back, what was refused was seen by nobody.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+
+import { conversationHistory, people, settle } from '../lib/chat.mjs';
+import { DATABASES, Postgres, createDatabase } from '../lib/database.mjs';
+import { Server } from '../lib/server.mjs';
+import { LIMIT, within } from '../lib/wait.mjs';
+
+/** How each database is taken away and given back. */
+const OUTAGES = {
+  async postgres(test) {
+    const instance = await Postgres.start();
+    test.after(() => instance.remove());
+    return { databaseUrl: createDatabase(instance.url), begin: () => instance.freeze(), end: () => instance.thaw() };
+  },
+  async sqlite(test) {
+    let shell;
+    test.after(() => shell?.kill('SIGKILL'));
+    return {
+      async begin(server) {
+        const file = readdirSync(server.folder).find((name) => /\.(db|sqlite3?)$/.test(name));
+        assert.ok(file, `no database file in ${readdirSync(server.folder)}`);
+        shell = spawn('sqlite3', [join(server.folder, file)], { stdio: ['pipe', 'pipe', 'inherit'] });
+        shell.stdin.write('.timeout 10000\nbegin exclusive;\nselect 1;\n');
+        await within(LIMIT, 'the lock', once(shell.stdout, 'data'));
+      },
+      async end() {
+        shell.stdin.end('commit;\n');
+        await within(LIMIT, 'the end of the lock', once(shell, 'exit'));
+      },
+    };
+  },
+};
+
+const QUEUE = 300;
+
+for (const database of DATABASES) {
+  describe(`an outage on ${database}`, () => {
+    async function setUp(test, env) {
+      const outage = await OUTAGES[database](test);
+      const server = await Server.start({ database, databaseUrl: outage.databaseUrl, env: { RATE_LIMIT_EVENTS: '0', STORE_QUEUE: `${QUEUE}`, ...env } });
+      test.after(() => server.remove());
+      const [alice, bob, carol] = await people(test, server, ['alice', 'bob', 'carol']);
+      const { conversationId } = (await alice.succeed('send_direct_message', { recipientId: bob.user.id, content: 'before' })).message;
+      await bob.next('new_message');
+      const send = (content, more = {}) => alice.askWithin(4 * LIMIT, 'send_direct_message', { recipientId: bob.user.id, content, ...more });
+      return { outage, server, alice, bob, carol, conversationId, send };
+    }
+
+    it('a full queue is stored; what did not fit is refused at once and seen by nobody', async (test) => {
+      const { outage, server, alice, bob, conversationId, send } = await setUp(test, { STORE_RETRY_FOR: '5m' });
+      await outage.begin(server);
+      const count = QUEUE + 200;
+      const refusedFirst = [];
+      const answers = Array.from({ length: count }, (_, index) => send(`during ${index}`).then((answer) => {
+        if (!answer.success) refusedFirst.push(answer);
+        return answer;
+      }));
+      // Refusals do not wait for the database.
+      await within(LIMIT, 'a refusal', Promise.race(answers));
+      assert.ok(refusedFirst.length > 0);
+      await outage.end();
+      const settled = await Promise.all(answers);
+      const [stored, refused] = [settled.filter(({ success }) => success), settled.filter(({ success }) => !success)];
+      refused.forEach(({ code }) => assert.equal(code, 'STORAGE_UNAVAILABLE'));
+      assert.ok(stored.length >= QUEUE, `${stored.length} stored`);
+
+      await settle(alice, bob);
+      const ids = stored.map(({ message }) => message._id);
+      assert.deepEqual(bob.told('new_message').map(({ message }) => message._id), ids);
+      const kept = await conversationHistory(server, bob.user.token, conversationId);
+      assert.deepEqual(kept.slice(1, -1).map(({ _id }) => _id), ids);
+    });
+
+    it('one that is too long is answered; reads and readiness answer within five seconds; all goes on afterwards', async (test) => {
+      const { outage, server, alice, bob, conversationId, send } = await setUp(test, { STORE_RETRY_FOR: '3s' });
+      await outage.begin(server);
+      const answer = await send('lost?', { clientMessageId: 'lost' });
+      assert.equal(answer.success, false);
+      assert.ok(['NOT_STORED', 'STORAGE_UNAVAILABLE'].includes(answer.code), JSON.stringify(answer));
+      assert.equal(bob.told('new_message').length, answer.code === 'NOT_STORED' ? 1 : 0);
+      assert.equal((await send('not now')).code, 'STORAGE_UNAVAILABLE');
+
+      const asked = Date.now();
+      const ready = await server.api('GET', '/readyz');
+      if (database === 'postgres') assert.equal(ready.status, 503);
+      assert.equal((await server.api('GET', '/healthz')).status, 200);
+      const page = await server.api('GET', `/api/conversations/${conversationId}/messages`, { token: alice.user.token });
+      if (database === 'postgres') assert.deepEqual([page.status, page.body.code], [503, 'STORAGE_UNAVAILABLE']);
+      assert.ok(Date.now() - asked < 12_000, 'each within five seconds');
+
+      await outage.end();
+      const again = await within(3 * LIMIT, 'the first success', (async () => {
+        for (;;) {
+          const retried = await send('lost?', { clientMessageId: 'lost' });
+          if (retried.success) return retried;
+          assert.equal(retried.code, 'STORAGE_UNAVAILABLE');
+          await server.api('GET', '/readyz');
+        }
+      })());
+      await settle(alice, bob);
+      assert.deepEqual(bob.told('new_message').map(({ message }) => message._id), [again.message._id], 'shown once');
+      const kept = await conversationHistory(server, bob.user.token, conversationId);
+      assert.deepEqual(kept.slice(1, -1).map(({ _id }) => _id), [again.message._id]);
+      assert.equal((await server.api('GET', '/readyz')).status, 200);
+    });
+  });
+}

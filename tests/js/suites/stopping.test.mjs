@@ -1,0 +1,64 @@
+// Whatever ends the server: what was acked is stored (P1), and an orderly end is orderly (P10).
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+
+import { connect } from '../lib/client.mjs';
+import { DATABASES } from '../lib/database.mjs';
+import { Load } from '../lib/load.mjs';
+import { Server } from '../lib/server.mjs';
+import { newUser } from '../lib/token.mjs';
+
+for (const database of DATABASES) {
+  describe(`stopping on ${database}`, () => {
+    async function underLoad(test, env = {}) {
+      const server = await Server.start({ database, env: { RATE_LIMIT_EVENTS: '0', ...env } });
+      test.after(() => server.remove());
+      const load = await Load.start(server);
+      test.after(() => load.close());
+      await load.reached(400);
+      return { server, load };
+    }
+
+    async function assertAllThere(server, load) {
+      await server.launch();
+      await load.assertDelivered(server, await load.assertStored(server));
+    }
+
+    it('kill -9 under load, and a restart: every acked message is there', async (test) => {
+      const { server, load } = await underLoad(test);
+      await server.end('SIGKILL');
+      await load.disconnected();
+      await assertAllThere(server, load);
+    });
+
+    it('SIGTERM under load: exit 0, clients may come back by themselves, every acked message is there', async (test) => {
+      const { server, load } = await underLoad(test);
+      const { code } = await server.end('SIGTERM');
+      assert.equal(code, 0, server.log);
+      for (const reason of await load.disconnected()) assert.match(reason, /^transport (close|error)$/);
+      await assertAllThere(server, load);
+    });
+
+    it('a second signal ends at once', async (test) => {
+      const { server } = await underLoad(test, { SHUTDOWN_TIMEOUT: '1h' });
+      server.process.kill('SIGTERM');
+      await server.end('SIGTERM');
+    });
+  });
+}
+
+describe('a stock client that may reconnect', () => {
+  it('comes back after a restart, and asks nothing of its user', async (test) => {
+    const server = await Server.start();
+    test.after(() => server.remove());
+    const client = await connect(server, newUser(), { reconnection: true, reconnectionDelay: 50, reconnectionDelayMax: 200 });
+    test.after(() => client.close());
+    const { port } = new URL(server.url);
+    server.env.PORT = port;
+    assert.equal((await server.end('SIGTERM')).code, 0);
+    await client.disconnected();
+    await server.launch();
+    await client.connected();
+    assert.equal((await client.ask('leave_group', 'x')).success, true);
+  });
+});
