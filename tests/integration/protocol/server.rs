@@ -192,6 +192,20 @@ impl TestServer {
         self.seen.try_iter().find_map(|seen| if let Seen::Closed(reason) = seen { Some(reason) } else { None })
     }
 
+    /// Has packets queued from inside, and waits until they are.
+    pub fn queue(&self, key: ConnectionKey, packets: &[&str]) {
+        let queued = || self.stopper.stats().iter().map(|stats| stats.packets_out.get()).sum::<u64>();
+        let before = queued();
+        for packet in packets {
+            self.order(key, Order::Send((*packet).to_owned()));
+        }
+        let give_up = Instant::now() + Duration::from_secs(10);
+        while queued() < before + packets.len() as u64 {
+            assert!(Instant::now() < give_up, "not queued");
+            std::thread::yield_now();
+        }
+    }
+
     /// Says something to a connection from inside.
     pub fn order(&self, key: ConnectionKey, notice: Order) {
         self.hubs.lock().unwrap()[&key.worker].do_send(Delivery::ToOne { to: key.seat, notice });

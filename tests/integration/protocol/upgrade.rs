@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use parlance::engineio::CloseReason;
 
 use super::client::{Frame, Poller, Ws};
-use super::server::{Order, TestServer};
+use super::server::TestServer;
 
 const SOON: Duration = Duration::from_millis(50);
 
@@ -18,9 +18,7 @@ fn polling_upgrade_keeps_queued_packets() {
         let mut ws = Ws::for_session(server.address, &poller.sid);
         ws.send("2probe");
         assert_eq!(ws.text(), "3probe");
-        for text in ["4one", "4two"] {
-            server.order(key, Order::Send(text.to_owned()));
-        }
+        server.queue(key, &["4one", "4two"]);
         assert_eq!(poller.push("4three").told(), (200, "ok"));
         assert!(ws.http.is_silent(SOON), "nothing but the answer to the probe comes before the 5");
         ws.send("5");
