@@ -152,13 +152,13 @@ async fn set_role(store: &Store, name: &str, role: UserRole) -> Result<(), Failu
 
 async fn list(store: &Store, as_json: bool) -> Result<(), Failure> {
     let show = if as_json { json_line } else { text_line };
-    let mut after: Option<String> = None;
+    let mut after: Option<UserId> = None;
     loop {
         let start = after.take();
-        let found = store.read(move |connection| store::list_accounts(connection, start.as_deref(), PAGE)).await;
+        let found = store.read(move |connection| store::list_accounts(connection, start.as_ref(), PAGE)).await;
         let accounts = found.map_err(|error| failed(&error))?;
         let Some(last) = accounts.last() else { return Ok(()) };
-        after = Some(last.profile.username.clone());
+        after = Some(last.profile.id.clone());
         print(&accounts.iter().map(show).collect::<String>())?;
     }
 }
