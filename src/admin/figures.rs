@@ -89,18 +89,12 @@ fn broker_figures(stats: &BrokerStats, mailbox_wait_micros: u128) -> Value {
 }
 
 fn store_figures(stats: &StoreStats) -> Value {
-    let StoreStats {
-        queued,
-        reads_in_flight,
-        batches,
-        writes,
-        failed_commits,
-        refused,
-        commit_time,
-        commit_time_buckets,
-    } = stats;
-    let commit_times: Vec<_> =
-        commit_time_buckets.iter().map(|(up_to, count)| json!({"upToMs": up_to.as_secs_f64() * 1_000.0, "count": count})).collect();
+    let StoreStats { queued, reads_in_flight, batches, writes, failed_commits, refused, commit_time, commit_time_buckets } =
+        stats;
+    let commit_times: Vec<_> = commit_time_buckets
+        .iter()
+        .map(|(up_to, count)| json!({"upToMs": up_to.as_secs_f64() * 1_000.0, "count": count}))
+        .collect();
     json!({
         "queued": queued,
         "readsInFlight": reads_in_flight,

@@ -80,7 +80,8 @@ async fn who_comes_back_begins_anew(fixture: Fixture) {
     fixture.done(Write::RemoveParticipant { conversation: id, user: user("ann"), left_at: at(10) }).await;
     fixture.say("bob", &group, "behind her back").await;
     let position = fixture.position();
-    let back = Write::AddParticipants { conversation: id, users: vec![user("ann")], joined_at: at(20), joined_position: position };
+    let back =
+        Write::AddParticipants { conversation: id, users: vec![user("ann")], joined_at: at(20), joined_position: position };
     fixture.done(back).await;
     assert_eq!(fixture.find_conversation(&group).await.unwrap().participants, [user("bob"), user("ann")]);
     assert!(fixture.ask(|conn| store::list_missed(conn, &user("ann"), 0, 99, 9)).await.is_empty());

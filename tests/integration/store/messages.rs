@@ -153,7 +153,8 @@ async fn a_receipt_counts_once_and_moves_forward(fixture: Fixture) {
     assert_eq!((second.status, second.read_by, second.updated_at), (MessageStatus::Read, marks.to_vec(), at(400)));
     // Of a message that comes with it in one batch, and of one that there is not.
     let third = fixture.message("ann", &group, "3");
-    let answers = [fixture.begin(read(first.id, "cid", 500)), fixture.begin(saying(&third)), fixture.begin(read(third.id, "cid", 600))];
+    let answers =
+        [fixture.begin(read(first.id, "cid", 500)), fixture.begin(saying(&third)), fixture.begin(read(third.id, "cid", 600))];
     for answer in answers {
         outcome(answer).await.unwrap();
     }
@@ -228,7 +229,9 @@ async fn sent_ids_are_found(fixture: Fixture) {
         let mut message = fixture.message("ann", &group, name);
         message.client_message_id = Some(name.to_owned());
         named.push(message.id);
-        fixture.done(Write::Message(Box::new(NewMessage { message: Arc::new(message), request_hash: hash, sent_by: None }))).await;
+        fixture
+            .done(Write::Message(Box::new(NewMessage { message: Arc::new(message), request_hash: hash, sent_by: None })))
+            .await;
         fixture.say("ann", &group, "without").await;
     }
     let since = fixture.find(named[1]).await.unwrap().created_at;

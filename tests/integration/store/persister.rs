@@ -226,8 +226,10 @@ async fn the_writer_confirms_only_what_is_on_the_disk(fixture: Fixture) {
             assert_eq!(found, ["on"]);
             // Also where the database's own default says otherwise.
             let default = fixture.store.ask_writer(|conn| {
-                diesel::sql_query("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$")
-                    .execute(conn)
+                diesel::sql_query(
+                    "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$",
+                )
+                .execute(conn)
             });
             default.await.unwrap();
             let again = Store::open(fixture.options.clone()).await.unwrap();
@@ -250,7 +252,8 @@ async fn postgres_counts_one_commit_for_all_that_waited() {
         // What a session did is counted at the latest when it ends or is asked for it.
         let found = fixture.store.ask_writer(|conn| {
             diesel::sql_query("SELECT pg_stat_force_next_flush()").execute(conn)?;
-            diesel::sql_query("SELECT xact_commit AS count FROM pg_stat_database WHERE datname = current_database()").get_result::<Count>(conn)
+            diesel::sql_query("SELECT xact_commit AS count FROM pg_stat_database WHERE datname = current_database()")
+                .get_result::<Count>(conn)
         });
         found.await.unwrap().count
     };

@@ -37,7 +37,10 @@ async fn a_user_comes_back_as_made(fixture: Fixture) {
     let Written::User(profile) = fixture.done(Write::CreateUser(Box::new(new.clone()))).await else { panic!("no user") };
     let found = account(&fixture, "dan").await;
     assert_eq!(found.profile, profile);
-    assert_eq!((found.email.as_deref(), found.role, found.status), (Some("Dan@Example.org"), UserRole::Admin, ChosenStatus::Online));
+    assert_eq!(
+        (found.email.as_deref(), found.role, found.status),
+        (Some("Dan@Example.org"), UserRole::Admin, ChosenStatus::Online)
+    );
     assert_eq!((found.last_seen, found.disabled, found.tokens_valid_from, found.kept_login), (None, false, None, None));
     assert_eq!(found.created_at, new.created_at);
     // The same id again is no error, and changes nothing.
@@ -65,8 +68,12 @@ async fn a_provisioned_user_gets_a_free_name(fixture: Fixture) {
     let email = Some("x@y.z".to_owned());
     let mut names = Vec::new();
     for number in 0..12 {
-        let provisioned =
-            NewUser { username: "Ann".to_owned(), suffix_if_taken: true, email: email.clone(), ..new_user(&format!("p{number}")) };
+        let provisioned = NewUser {
+            username: "Ann".to_owned(),
+            suffix_if_taken: true,
+            email: email.clone(),
+            ..new_user(&format!("p{number}"))
+        };
         names.push(username(&fixture, provisioned).await.unwrap());
     }
     assert_eq!(names, (2..14).map(|number| format!("Ann{number}")).collect::<Vec<_>>());
@@ -86,7 +93,12 @@ async fn users_change(fixture: Fixture) {
         Write::UpdateProfile { user: ann.clone(), full_name: Some("Ann B.".to_owned()), avatar: Some("/a.png".to_owned()) },
         Write::SetStatus { user: ann.clone(), status: ChosenStatus::Away },
         Write::SetLastSeen { user: ann.clone(), last_seen: at(5) },
-        Write::SetPassword { user: ann.clone(), password_hash: "new".to_owned(), valid_from: at(6), kept_login: Some("l1".to_owned()) },
+        Write::SetPassword {
+            user: ann.clone(),
+            password_hash: "new".to_owned(),
+            valid_from: at(6),
+            kept_login: Some("l1".to_owned()),
+        },
         Write::SetRole { user: ann.clone(), role: UserRole::Admin },
         Write::SetDisabled { user: ann.clone(), disabled: true },
         Write::SetRole { user: user("nobody"), role: UserRole::Admin },
@@ -95,7 +107,10 @@ async fn users_change(fixture: Fixture) {
     }
     let found = account(&fixture, "ann").await;
     assert_eq!((found.profile.full_name.as_deref(), found.profile.avatar.as_deref()), (Some("Ann B."), Some("/a.png")));
-    assert_eq!((found.status, found.last_seen, found.role, found.disabled), (ChosenStatus::Away, Some(at(5)), UserRole::Admin, true));
+    assert_eq!(
+        (found.status, found.last_seen, found.role, found.disabled),
+        (ChosenStatus::Away, Some(at(5)), UserRole::Admin, true)
+    );
     assert_eq!((found.tokens_valid_from, found.kept_login.as_deref()), (Some(at(6)), Some("l1")));
     let (_, hash) = fixture.ask(|conn| store::find_credentials(conn, "ann")).await.unwrap();
     assert_eq!(hash.as_deref(), Some("new"));

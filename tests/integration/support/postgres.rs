@@ -159,7 +159,8 @@ fn programs() -> PathBuf {
         .collect();
     versions.sort();
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = versions.into_iter().rev().map(|(_, folder)| folder).chain(std::env::split_paths(&path)).find(|folder| has_all(folder));
+    let found =
+        versions.into_iter().rev().map(|(_, folder)| folder).chain(std::env::split_paths(&path)).find(|folder| has_all(folder));
     found.expect("these tests need Postgres's programs in PATH or /usr/lib/postgresql: on Debian `apt-get install postgresql`")
 }
 
