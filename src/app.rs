@@ -79,12 +79,8 @@ pub async fn start(config: Config) -> Result<(Running, Server), AppError> {
     let upload_dir = config.data_dir.join("uploads");
     api::prepare_uploads(&upload_dir).map_err(|error| AppError(format!("{}: {error}", upload_dir.display())))?;
     let url = DatabaseUrl::parse(config.database_url.as_str(), &config.data_dir).map_err(AppError::because)?;
-    let options = StoreOptions {
-        url,
-        pool_size: config.db_pool_size,
-        retry_for: config.store_retry_for,
-        queue: config.store_queue,
-    };
+    let options =
+        StoreOptions { url, pool_size: config.db_pool_size, retry_for: config.store_retry_for, queue: config.store_queue };
     let store = Store::open(options).await.map_err(AppError::because)?;
     let now = Timestamp::now();
     let revoked = store.read(move |conn| store::list_revoked(conn, now)).await.map_err(AppError::because)?;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, Handler, Message, SyncContext};
 use diesel::prelude::*;
+use diesel::result::Error;
 use log::{error, info, warn};
 
 use super::changes::{self, Outcome};
@@ -49,6 +50,8 @@ enum Attempt {
     Stored(Vec<Outcome>),
     /// The database is away.
     Away(String),
+    /// It took so long that those who waited have been answered.
+    GivenUp,
     /// One of them is at fault.
     AtFault(StoreError, String),
 }
@@ -79,6 +82,7 @@ impl Persister {
                     pause = (pause * 2).min(LONGEST_PAUSE);
                     parts.push(part);
                 }
+                Attempt::GivenUp => break,
                 Attempt::AtFault(answer, cause) if part.len() <= 1 => {
                     self.counters.refused.fetch_add(1, Ordering::Relaxed);
                     error!("write refused kind={} cause={cause}", kind_of(writes.get(part.start)));
@@ -97,16 +101,23 @@ impl Persister {
 
     fn attempt(&mut self, writes: &[Write]) -> Attempt {
         let begun = Instant::now();
+        let queue = self.queue.clone();
         let conn = match self.connected() {
             Ok(conn) => conn,
             Err(cause) => return Attempt::Away(cause),
         };
-        let stored = catch_unwind(AssertUnwindSafe(|| in_transaction(conn, |conn| changes::apply(conn, writes))));
+        let store = |conn: &mut AnyConnection| {
+            let outcomes = changes::apply(conn, writes)?;
+            // What was answered as not stored must not be stored after all, as far as that is still in our hands.
+            if queue.is_given_up() { Err(Error::RollbackTransaction) } else { Ok(outcomes) }
+        };
+        let stored = catch_unwind(AssertUnwindSafe(|| in_transaction(conn, store)));
         match stored {
             Ok(Ok(outcomes)) => {
                 self.counters.note_commit(writes.len(), begun.elapsed());
                 Attempt::Stored(outcomes)
             }
+            Ok(Err(Error::RollbackTransaction)) => Attempt::GivenUp,
             Ok(Err(error)) if is_constraint(&error) => Attempt::AtFault(refusal(&error), error.to_string()),
             Ok(Err(error)) if is_absence(&error) => {
                 self.connection = None;

@@ -11,4 +11,5 @@ mod api;
 mod chat;
 mod cli;
 mod layering;
+mod store;
 mod support;
