@@ -43,7 +43,9 @@ pub(super) struct WritesWait;
 /// Runs on the writer's own connection, between two batches.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct OnWriter(pub Box<dyn FnOnce(Result<&mut AnyConnection, String>) + Send>);
+pub(super) struct OnWriter(pub WriterQuestion);
+
+type WriterQuestion = Box<dyn FnOnce(Result<&mut AnyConnection, String>) + Send>;
 
 /// How a try to store some writes ended.
 enum Attempt {
@@ -66,7 +68,7 @@ impl Persister {
         let mut outcomes = Vec::with_capacity(writes.len());
         let mut pause = FIRST_PAUSE;
         // The next one to try is the last of the list.
-        let mut parts: Vec<Range<usize>> = vec![0..writes.len()];
+        let mut parts: Vec<Range<usize>> = Vec::from([0..writes.len()]);
         while let Some(part) = parts.pop() {
             match self.attempt(writes.get(part.clone()).unwrap_or_default()) {
                 Attempt::Stored(stored) => {
