@@ -97,6 +97,7 @@ pub async fn start(config: Config) -> Result<(Running, Server), AppError> {
     let settings = Arc::new(settings(&config, upload_dir));
     let (api, admin) = (ApiState::new(&settings), AdminState::default());
     let proxies = Arc::new(TrustedProxies::new(config.trusted_proxies.clone()));
+    let transport = transport_options(&config, origins.clone(), proxies.clone());
 
     let sessions = {
         let (chat, config, tokens) = (chat.clone(), config.clone(), tokens.clone());
@@ -128,9 +129,8 @@ pub async fn start(config: Config) -> Result<(Running, Server), AppError> {
             }));
         }
     };
-    let options = transport_options(&config);
-    let (host, port) = (options.host.clone(), options.port);
-    let transport::Running { server, addresses, stopper } = transport::serve::<Client, _, _>(options, sessions, routes)
+    let (host, port) = (transport.host.clone(), transport.port);
+    let transport::Running { server, addresses, stopper } = transport::serve::<Client, _, _>(transport, sessions, routes)
         .map_err(|error| AppError(format!("cannot listen on {host} port {port}: {error}")))?;
     let running = Running { stopper, addresses, chat: chat(), store, draining, shutdown_timeout: config.shutdown_timeout };
     Ok((running, server))
@@ -206,7 +206,7 @@ fn chat_options(config: &Config) -> chat::Options {
 }
 
 /// What the transport is told of the settings.
-fn transport_options(config: &Config) -> transport::Options {
+fn transport_options(config: &Config, origins: Arc<Origins>, proxies: Arc<TrustedProxies>) -> transport::Options {
     let host = match &config.host {
         Host::Localhost => "localhost".to_owned(),
         Host::Address(address) => address.to_string(),
@@ -217,8 +217,7 @@ fn transport_options(config: &Config) -> transport::Options {
         port: config.port,
         workers: workers(),
         path: config.socket_path.as_str().to_owned(),
-        client_urls: client_urls(config),
-        trusted_proxies: config.trusted_proxies.clone(),
+        proxies,
         ping_interval: config.ping_interval,
         ping_timeout: config.ping_timeout,
         max_packet_bytes: config.max_packet_size,
@@ -226,7 +225,7 @@ fn transport_options(config: &Config) -> transport::Options {
         outbox_bytes: config.outbox_bytes,
         write_timeout: config.write_timeout,
         max_sockets_per_address: u32::try_from(config.max_sockets_per_address).unwrap_or(u32::MAX),
-        ..transport::Options::default()
+        ..transport::Options::new(origins)
     }
 }
 
