@@ -29,6 +29,9 @@ struct Taken {
     unwritten: BytesMut,
 }
 
+/// A stream that was not taken over after all, and why.
+type Refused = Box<(Taken, NotTaken)>;
+
 /// Serves a request that asks for an upgrade. Nothing of actix-http's is kept beyond this call, unless to say no.
 pub(super) async fn take_over<S: Service>(
     worker: Rc<Worker<S>>,
@@ -39,7 +42,8 @@ pub(super) async fn take_over<S: Service>(
     let taken = Taken { socket: parts.io, early: parts.read_buf, unwritten: parts.write_buf };
     let outcome = serve(&worker, &request, taken);
     drop(request);
-    if let Err((taken, denied)) = outcome {
+    if let Err(refused) = outcome {
+        let (taken, denied) = *refused;
         let words = match denied {
             NotTaken::Upgraded(head) => accept_and_close(join(taken.unwritten, head)),
             denied => Outbox::from(join(taken.unwritten, denial(denied))),
@@ -49,11 +53,11 @@ pub(super) async fn take_over<S: Service>(
     Ok(())
 }
 
-fn serve<S: Service>(worker: &Rc<Worker<S>>, request: &actix_http::Request, taken: Taken) -> Result<(), (Taken, NotTaken)> {
+fn serve<S: Service>(worker: &Rc<Worker<S>>, request: &actix_http::Request, taken: Taken) -> Result<(), Refused> {
     let checked = check(worker, request);
     let (query, head) = match checked {
         Ok(checked) => checked,
-        Err(denied) => return Err((taken, denied)),
+        Err(denied) => return Err(Box::new((taken, denied))),
     };
     match &query.sid {
         Some(sid) => hand_over(worker, sid, taken, head),
@@ -115,12 +119,12 @@ fn check<'a, S: Service>(worker: &Worker<S>, request: &'a actix_http::Request) -
 }
 
 /// Brings the stream to the session that it wants to become the transport of, on whatever thread that lives.
-fn hand_over<S: Service>(worker: &Worker<S>, sid: &str, taken: Taken, head: Bytes) -> Result<(), (Taken, NotTaken)> {
+fn hand_over<S: Service>(worker: &Worker<S>, sid: &str, taken: Taken, head: Bytes) -> Result<(), Refused> {
     let registry = &worker.shared.registry;
     match registry.find(sid, |_| ()) {
         Found::Polling(()) => {}
-        Found::Websocket => return Err((taken, NotTaken::Upgraded(head))),
-        Found::Unknown => return Err((taken, Refusal::SessionUnknown.into())),
+        Found::Websocket => return Err(Box::new((taken, NotTaken::Upgraded(head)))),
+        Found::Unknown => return Err(Box::new((taken, Refusal::SessionUnknown.into()))),
     }
     let Taken { socket, early, unwritten } = taken;
     // the registration with this thread's reactor ends here
@@ -138,10 +142,10 @@ fn open<S: Service>(
     query: &Query<'_>,
     taken: Taken,
     head: Bytes,
-) -> Result<(), (Taken, NotTaken)> {
+) -> Result<(), Refused> {
     let client = worker.shared.client(request.headers(), request.peer_addr());
     if let Err(denied) = worker.shared.admit(query, &client) {
-        return Err((taken, NotTaken::Denied(denied)));
+        return Err(Box::new((taken, NotTaken::Denied(denied))));
     }
     let verdict = worker.shared.judge(request.headers(), request.peer_addr());
     let opening = opening(request.headers(), request.uri().query().unwrap_or_default(), &client, verdict);
