@@ -7,6 +7,7 @@ mod insert_postgres;
 mod insert_sqlite;
 mod messages;
 mod progress;
+mod receipts;
 mod users;
 
 use diesel::QueryResult;
@@ -67,7 +68,8 @@ impl Run<'_> {
             }
         }
         progress::store(conn, &changes)?;
-        messages::store(conn, &changes)
+        messages::store(conn, &changes)?;
+        receipts::store(conn, &changes)
     }
 }
 
