@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix::{Actor as _, Addr};
 use actix_server::Server;
 use log::{error, info, warn};
+use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::admin::{self, AdminState};
@@ -97,6 +98,7 @@ pub async fn start(config: Config) -> Result<(Running, Server), AppError> {
     let settings = Arc::new(settings(&config, upload_dir));
     let (api, admin) = (ApiState::new(&settings), AdminState::default());
     let proxies = Arc::new(TrustedProxies::new(config.trusted_proxies.clone()));
+    let transport = transport_options(&config, origins.clone(), proxies.clone());
 
     let sessions = {
         let (chat, config, tokens) = (chat.clone(), config.clone(), tokens.clone());
@@ -108,9 +110,11 @@ pub async fn start(config: Config) -> Result<(Running, Server), AppError> {
             session::Context::new(rules, recipients(&broker))
         }
     };
+    let stopper_for_figures = Arc::new(OnceLock::new());
+    let stopper_of_routes = stopper_for_figures.clone();
     let routes = {
         let (chat, store, draining, tokens) = (chat.clone(), store.clone(), draining.clone(), tokens);
-        let figures: Arc<[web::Figures]> = Arc::new([]);
+        let figures: Arc<[web::Figures]> = Arc::new([connection_figures(stopper_of_routes.clone())]);
         move |service: &mut actix_web::web::ServiceConfig| {
             let state = WebState {
                 settings: settings.clone(),
@@ -128,10 +132,11 @@ pub async fn start(config: Config) -> Result<(Running, Server), AppError> {
             }));
         }
     };
-    let options = transport_options(&config);
-    let (host, port) = (options.host.clone(), options.port);
-    let transport::Running { server, addresses, stopper } = transport::serve::<Client, _, _>(options, sessions, routes)
+    let (host, port) = (transport.host.clone(), transport.port);
+    let transport::Running { server, addresses, stopper } = transport::serve::<Client, _, _>(transport, sessions, routes)
         .map_err(|error| AppError(format!("cannot listen on {host} port {port}: {error}")))?;
+    // Nobody else sets it.
+    let _ = stopper_for_figures.set(stopper.clone());
     let running = Running { stopper, addresses, chat: chat(), store, draining, shutdown_timeout: config.shutdown_timeout };
     Ok((running, server))
 }
@@ -206,7 +211,7 @@ fn chat_options(config: &Config) -> chat::Options {
 }
 
 /// What the transport is told of the settings.
-fn transport_options(config: &Config) -> transport::Options {
+fn transport_options(config: &Config, origins: Arc<Origins>, proxies: Arc<TrustedProxies>) -> transport::Options {
     let host = match &config.host {
         Host::Localhost => "localhost".to_owned(),
         Host::Address(address) => address.to_string(),
@@ -217,8 +222,7 @@ fn transport_options(config: &Config) -> transport::Options {
         port: config.port,
         workers: workers(),
         path: config.socket_path.as_str().to_owned(),
-        client_urls: client_urls(config),
-        trusted_proxies: config.trusted_proxies.clone(),
+        proxies,
         ping_interval: config.ping_interval,
         ping_timeout: config.ping_timeout,
         max_packet_bytes: config.max_packet_size,
@@ -226,7 +230,7 @@ fn transport_options(config: &Config) -> transport::Options {
         outbox_bytes: config.outbox_bytes,
         write_timeout: config.write_timeout,
         max_sockets_per_address: u32::try_from(config.max_sockets_per_address).unwrap_or(u32::MAX),
-        ..transport::Options::default()
+        ..transport::Options::new(origins)
     }
 }
 
@@ -268,6 +272,31 @@ fn client_urls(config: &Config) -> Vec<String> {
 
 fn origins(config: &Config) -> Result<Arc<Origins>, AppError> {
     Origins::new(&client_urls(config), config.host.is_loopback()).map(Arc::new).map_err(AppError::because)
+}
+
+/// Connections by transport, traffic and why connections ended, over all worker threads.
+fn connection_figures(server: Arc<OnceLock<transport::Stopper>>) -> web::Figures {
+    let figures = move || {
+        let workers = server.get().map(transport::Stopper::stats).unwrap_or_default();
+        let sum = |figure: fn(&transport::WorkerStats) -> u64| workers.iter().map(|stats| figure(stats)).sum::<u64>();
+        let mut closed = serde_json::Map::new();
+        for (reason, count) in workers.iter().flat_map(|stats| stats.closed()) {
+            let total = closed.get(reason.as_str()).and_then(serde_json::Value::as_u64).unwrap_or_default() + count;
+            closed.insert(reason.as_str().to_owned(), total.into());
+        }
+        json!({
+            "polling": sum(|stats| stats.polling_sessions.get()),
+            "websocket": sum(|stats| stats.websocket_sessions.get()),
+            "opened": sum(|stats| stats.opened.get()),
+            "upgraded": sum(|stats| stats.upgraded.get()),
+            "messagesIn": sum(|stats| stats.messages_in.get()),
+            "bytesIn": sum(|stats| stats.bytes_in.get()),
+            "packetsOut": sum(|stats| stats.packets_out.get()),
+            "bytesOut": sum(|stats| stats.bytes_out.get()),
+            "closed": closed,
+        })
+    };
+    ("connections", Arc::new(figures))
 }
 
 /// SIGTERM and SIGINT.

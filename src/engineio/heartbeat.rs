@@ -1,6 +1,9 @@
 //! The heartbeat of one connection (source: engine.io-protocol v4, "Heartbeat").
 use std::time::{Duration, Instant};
 
+/// A deadline that was noticed later than this counts from when it was noticed: then the server was held up, not the client.
+const TOLERANCE: Duration = Duration::from_millis(50);
+
 /// How often a client is pinged and how long it may take to answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeartbeatTimes {
@@ -47,7 +50,9 @@ impl Heartbeat {
         if self.is_ping_outstanding {
             return Beat::TimedOut;
         }
-        *self = Self { due_at: now + times.timeout, is_ping_outstanding: true };
+        // timers fire a little late; that must not add up
+        let pinged_at = if now.duration_since(self.due_at) <= TOLERANCE { self.due_at } else { now };
+        *self = Self { due_at: pinged_at + times.timeout, is_ping_outstanding: true };
         Beat::Ping
     }
 
@@ -72,9 +77,18 @@ mod tests {
         assert_eq!(heartbeat.on_deadline(start + Duration::from_millis(299), &TIMES), Beat::Wait);
         let ping_at = heartbeat.deadline();
         assert_eq!(ping_at, start + TIMES.interval);
-        assert_eq!(heartbeat.on_deadline(ping_at, &TIMES), Beat::Ping);
-        assert_eq!(heartbeat.deadline(), ping_at + TIMES.timeout);
+        assert_eq!(heartbeat.on_deadline(ping_at + Duration::from_millis(1), &TIMES), Beat::Ping);
+        assert_eq!(heartbeat.deadline(), ping_at + TIMES.timeout, "a late timer adds nothing");
         assert_eq!(heartbeat.on_deadline(ping_at + TIMES.timeout, &TIMES), Beat::TimedOut);
+    }
+
+    #[test]
+    fn a_server_that_was_held_up_gives_its_clients_their_time() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(start, &TIMES);
+        let late = start + Duration::from_secs(60);
+        assert_eq!(heartbeat.on_deadline(late, &TIMES), Beat::Ping);
+        assert_eq!(heartbeat.deadline(), late + TIMES.timeout);
     }
 
     #[test]

@@ -3,10 +3,9 @@ use std::sync::atomic::Ordering;
 
 use actix_http::header::{self, HeaderMap};
 
-use super::origin::OriginVerdict;
-use super::proxy::Client;
 use super::worker::Shared;
 use crate::engineio::{Opening, Query, Refusal, Service};
+use crate::http::{Client, OriginVerdict};
 
 /// Why a request opens no session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,15 +55,15 @@ impl<S: Service> Shared<S> {
     /// Judges a request's origin; what the proxies say is looked at only if it has one.
     pub(super) fn judge(&self, headers: &HeaderMap, peer: Option<std::net::SocketAddr>) -> OriginVerdict {
         if !headers.contains_key(header::ORIGIN) {
-            return OriginVerdict::Absent;
+            return OriginVerdict::NoOrigin;
         }
         let client = self.client(headers, peer);
-        self.origins.judge(headers, client.is_secure, client.host.as_deref())
+        self.options.origins.judge_headers(headers, client.host.as_deref(), client.secure)
     }
 
     /// Who is behind a request.
     pub(super) fn client(&self, headers: &HeaderMap, peer: Option<std::net::SocketAddr>) -> Client {
-        Client::of(peer, headers, false, &self.options.trusted_proxies)
+        self.options.proxies.client(peer.map(|peer| peer.ip()), false, headers)
     }
 
     /// Lets a handshake in. With an `Ok` the session counts for its address.
@@ -83,10 +82,10 @@ impl<S: Service> Shared<S> {
 }
 
 /// What the service is told of the request.
-pub(super) fn opening(headers: &HeaderMap, query: &str, client: &Client, verdict: &OriginVerdict) -> Opening {
+pub(super) fn opening(headers: &HeaderMap, query: &str, client: &Client, verdict: OriginVerdict) -> Opening {
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let cookie_token = if verdict.may_use_cookie() { cookie(headers, "token") } else { None };
-    Opening { query: query.to_owned(), authorization, cookie_token, address: client.address, secure: client.is_secure }
+    Opening { query: query.to_owned(), authorization, cookie_token, address: client.address, secure: client.secure }
 }
 
 fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -108,10 +107,10 @@ mod tests {
     fn the_cookie_of_a_foreign_origin_is_dropped() {
         let mut headers = HeaderMap::new();
         headers.insert(header::COOKIE, HeaderValue::from_static("a=b; token=\"x.y.z\"; tokens=no"));
-        let client = Client { address: None, is_secure: false, host: None };
-        let token = |verdict: &OriginVerdict| opening(&headers, "", &client, verdict).cookie_token;
-        assert_eq!(token(&OriginVerdict::Absent).as_deref(), Some("x.y.z"));
-        assert_eq!(token(&OriginVerdict::OwnOfAny).as_deref(), Some("x.y.z"));
-        assert_eq!(token(&OriginVerdict::AnyOf), None);
+        let client = Client { address: None, secure: false, host: None };
+        let token = |verdict: OriginVerdict| opening(&headers, "", &client, verdict).cookie_token;
+        assert_eq!(token(OriginVerdict::NoOrigin).as_deref(), Some("x.y.z"));
+        assert_eq!(token(OriginVerdict::Own).as_deref(), Some("x.y.z"));
+        assert_eq!(token(OriginVerdict::AnyOrigin), None);
     }
 }

@@ -12,9 +12,9 @@ use tokio::net::TcpStream;
 
 use super::link::{Link, Phase};
 use super::polling::Answering;
-use super::upgrade::dismiss;
+use super::upgrade::{accept_and_close, dismiss};
 use super::worker::{LinkRef, Worker};
-use crate::engineio::{CloseReason, Refusal, Service, Ticket};
+use crate::engineio::{CloseReason, Service, Ticket};
 
 /// A connection with a client behind it.
 pub(super) struct Connection<S: Service> {
@@ -68,8 +68,6 @@ pub(super) struct TakeSocket {
     pub(super) head: Bytes,
     /// Bytes that came with the request.
     pub(super) early: BytesMut,
-    /// What is written in place of the 101 if the session does not take it.
-    pub(super) refusal: fn(Refusal) -> Bytes,
 }
 
 impl<S: Service> Connection<S> {
@@ -80,7 +78,12 @@ impl<S: Service> Connection<S> {
 
     /// Has the link react to something that came through the mailbox; what it queues leaves when the mailbox is empty.
     fn react(&self, react: impl FnOnce(&mut Link<S>, &Worker<S>, Instant)) {
-        react(&mut self.link.borrow_mut(), &self.worker, Instant::now());
+        let (mut link, now) = (self.link.borrow_mut(), Instant::now());
+        // a timer may be late, a request must not profit from that
+        if link.deadline().is_some_and(|due| now >= due) {
+            link.on_deadline(&self.worker, now);
+        }
+        react(&mut link, &self.worker, now);
     }
 }
 
@@ -174,15 +177,15 @@ impl<S: Service> Handler<RequestFailed> for Connection<S> {
 impl<S: Service> Handler<TakeSocket> for Connection<S> {
     type Result = ();
 
-    fn handle(&mut self, TakeSocket { socket, head, mut early, refusal }: TakeSocket, _: &mut Self::Context) {
+    fn handle(&mut self, TakeSocket { socket, head, mut early }: TakeSocket, _: &mut Self::Context) {
         let socket = match TcpStream::from_std(socket) {
             Ok(socket) => socket,
             Err(error) => return debug!("a socket could not be taken over error={error}"),
         };
-        self.react(|link, worker, now| match link.begin_upgrade(worker, socket, head, now) {
+        self.react(|link, worker, now| match link.begin_upgrade(worker, socket, head.clone(), now) {
             None => link.take_in(worker, &mut early, now),
             Some(socket) => {
-                actix::spawn(dismiss(socket, refusal(Refusal::BadRequest).into()));
+                actix::spawn(dismiss(socket, accept_and_close(head)));
             }
         });
     }

@@ -3,7 +3,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use actix::{AsyncContext as _, Context};
-use actix_http::header::{self, HeaderMap, HeaderValue};
+use actix_http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use bytes::{Bytes, BytesMut};
@@ -16,11 +16,11 @@ use super::admission::{Denied, opening};
 use super::compress::Coding;
 use super::connection::{BeginPost, Connection, Get, Post, PostRefused, RequestFailed};
 use super::link::{Link, NewLink, Transport};
-use super::origin::OriginVerdict;
 use super::polling::{Answer, Polling};
 use super::registry::Found;
 use super::worker::Worker;
 use crate::engineio::{Query, Refusal, Service, Ticket, TransportKind};
+use crate::http::OriginVerdict;
 
 /// How long the body of a POST may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -30,23 +30,29 @@ const INLINE_COMPRESSION_BYTES: usize = 64 * 1024;
 /// Serves a request to the Engine.IO path that is no upgrade.
 pub(super) async fn handle<S: Service>(worker: Rc<Worker<S>>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let verdict = worker.shared.judge(request.headers(), request.peer_addr());
+    let origins = &worker.options().origins;
+    let text = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     if request.method() == Method::OPTIONS {
-        let mut response = HttpResponse::NoContent().finish();
-        for (name, value) in verdict.preflight_headers(request.headers()) {
-            response.headers_mut().insert(name, value);
-        }
-        return response;
+        let asked = text(header::ACCESS_CONTROL_REQUEST_HEADERS);
+        let headers = origins.preflight_headers(verdict, text(header::ORIGIN), asked);
+        return with_headers(HttpResponse::NoContent().finish(), headers);
     }
-    let mut response = if verdict.is_foreign() {
-        refused(Refusal::Forbidden)
-    } else {
-        match respond(&worker, &request, payload, &verdict).await {
+    let response = if verdict.is_allowed() {
+        match respond(&worker, &request, payload, verdict).await {
             Ok(response) => response,
             Err(denied) => deny(denied),
         }
+    } else {
+        refused(Refusal::Forbidden)
     };
-    for (name, value) in verdict.cors_headers() {
-        response.headers_mut().insert(name, value);
+    with_headers(response, origins.cors_headers(verdict, text(header::ORIGIN)))
+}
+
+fn with_headers(mut response: HttpResponse, headers: Vec<(&'static str, String)>) -> HttpResponse {
+    for (name, value) in headers {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            response.headers_mut().insert(HeaderName::from_static(name), value);
+        }
     }
     response
 }
@@ -55,7 +61,7 @@ async fn respond<S: Service>(
     worker: &Rc<Worker<S>>,
     request: &HttpRequest,
     payload: web::Payload,
-    verdict: &OriginVerdict,
+    verdict: OriginVerdict,
 ) -> Result<HttpResponse, Denied> {
     let query = Query::parse(request.query_string());
     let transport = query.transport.ok_or(Refusal::TransportUnknown)?;
@@ -87,7 +93,7 @@ async fn open<S: Service>(
     worker: &Rc<Worker<S>>,
     request: &HttpRequest,
     query: &Query<'_>,
-    verdict: &OriginVerdict,
+    verdict: OriginVerdict,
 ) -> Result<HttpResponse, Denied> {
     let client = worker.shared.client(request.headers(), request.peer_addr());
     worker.shared.admit(query, &client)?;

@@ -13,10 +13,8 @@ mod http;
 mod hub;
 mod link;
 mod options;
-mod origin;
 mod outbox;
 mod polling;
-mod proxy;
 mod registry;
 mod seats;
 mod serve;
@@ -28,7 +26,5 @@ mod worker;
 
 pub use self::frame::{FrameDecoder, FrameError, Message};
 pub use self::options::Options;
-pub use self::origin::{OriginVerdict, Origins};
-pub use self::proxy::Client;
 pub use self::serve::{Running, Stopper, serve};
 pub use self::stats::{Gauge, WorkerStats};

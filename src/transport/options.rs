@@ -1,9 +1,9 @@
 //! What the transport is told by the configuration.
+use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
-
 use crate::engineio::HeartbeatTimes;
+use crate::http::{Origins, TrustedProxies};
 
 /// Settings of listeners and connections.
 #[derive(Debug, Clone)]
@@ -16,10 +16,10 @@ pub struct Options {
     pub workers: usize,
     /// Path of the Engine.IO endpoint, without the slash at its end.
     pub path: String,
-    /// Origins that may use the server besides its own; `*` allows all, without credentials.
-    pub client_urls: Vec<String>,
+    /// Origins that may use the server.
+    pub origins: Arc<Origins>,
     /// Proxies whose `X-Forwarded-*` headers count.
-    pub trusted_proxies: Vec<IpNet>,
+    pub proxies: Arc<TrustedProxies>,
     /// From the handshake or the last pong to the next ping.
     pub ping_interval: Duration,
     /// From a ping to its pong.
@@ -38,15 +38,16 @@ pub struct Options {
     pub max_sockets_per_address: u32,
 }
 
-impl Default for Options {
-    fn default() -> Self {
+impl Options {
+    /// All else as a server has it that was told nothing.
+    pub fn new(origins: Arc<Origins>) -> Self {
         Self {
             host: "localhost".to_owned(),
             port: 3000,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             path: "/socket.io".to_owned(),
-            client_urls: Vec::new(),
-            trusted_proxies: Vec::new(),
+            origins,
+            proxies: Arc::default(),
             ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(20),
             max_packet_bytes: 1_000_000,
@@ -57,9 +58,7 @@ impl Default for Options {
             max_sockets_per_address: 1000,
         }
     }
-}
 
-impl Options {
     pub(super) fn heartbeat(&self) -> HeartbeatTimes {
         HeartbeatTimes { interval: self.ping_interval, timeout: self.ping_timeout }
     }

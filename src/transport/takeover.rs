@@ -17,7 +17,7 @@ use super::connection::{Connection, TakeSocket};
 use super::link::{Link, NewLink, Transport};
 use super::outbox::{Outbox, Queued};
 use super::registry::Found;
-use super::upgrade::dismiss;
+use super::upgrade::{accept_and_close, dismiss};
 use super::websocket::Wire;
 use super::worker::Worker;
 use crate::engineio::{Query, Refusal, Service, TransportKind};
@@ -39,9 +39,12 @@ pub(super) async fn take_over<S: Service>(
     let taken = Taken { socket: parts.io, early: parts.read_buf, unwritten: parts.write_buf };
     let outcome = serve(&worker, &request, taken);
     drop(request);
-    if let Err((mut taken, denied)) = outcome {
-        taken.unwritten.extend_from_slice(&denial(denied));
-        dismiss(taken.socket, taken.unwritten.freeze().into()).await;
+    if let Err((taken, denied)) = outcome {
+        let words = match denied {
+            NotTaken::Upgraded(head) => accept_and_close(join(taken.unwritten, head)),
+            denied => Outbox::from(join(taken.unwritten, denial(denied))),
+        };
+        dismiss(taken.socket, words).await;
     }
     Ok(())
 }
@@ -65,6 +68,8 @@ enum NotTaken {
     /// The request is no WebSocket handshake.
     BadHandshake(&'static str),
     Denied(Denied),
+    /// Its session is on a WebSocket already; this is the 101 that it gets all the same.
+    Upgraded(Bytes),
 }
 
 impl From<Refusal> for NotTaken {
@@ -79,7 +84,7 @@ fn check<'a, S: Service>(worker: &Worker<S>, request: &'a actix_http::Request) -
     if !path.is_some_and(|rest| rest.starts_with('/')) {
         return Err(NotTaken::NotFound);
     }
-    if worker.shared.judge(request.headers(), request.peer_addr()).is_foreign() {
+    if !worker.shared.judge(request.headers(), request.peer_addr()).is_allowed() {
         return Err(Refusal::Forbidden.into());
     }
     let query = Query::parse(request.uri().query().unwrap_or_default());
@@ -114,14 +119,14 @@ fn hand_over<S: Service>(worker: &Worker<S>, sid: &str, taken: Taken, head: Byte
     let registry = &worker.shared.registry;
     match registry.find(sid, |_| ()) {
         Found::Polling(()) => {}
-        Found::Websocket => return Err((taken, Refusal::BadRequest.into())),
+        Found::Websocket => return Err((taken, NotTaken::Upgraded(head))),
         Found::Unknown => return Err((taken, Refusal::SessionUnknown.into())),
     }
     let Taken { socket, early, unwritten } = taken;
     // the registration with this thread's reactor ends here
     let Ok(socket) = socket.into_std() else { return Ok(()) };
     let head = join(unwritten, head);
-    let take = TakeSocket { socket, head, early, refusal: |refusal| denial(refusal.into()) };
+    let take = TakeSocket { socket, head, early };
     let _ = registry.find(sid, |session| session.do_send(take));
     Ok(())
 }
@@ -139,7 +144,7 @@ fn open<S: Service>(
         return Err((taken, NotTaken::Denied(denied)));
     }
     let verdict = worker.shared.judge(request.headers(), request.peer_addr());
-    let opening = opening(request.headers(), request.uri().query().unwrap_or_default(), &client, &verdict);
+    let opening = opening(request.headers(), request.uri().query().unwrap_or_default(), &client, verdict);
     let Taken { socket, mut early, unwritten } = taken;
     let (sid, now) = (worker.new_sid(), Instant::now());
     worker.shared.registry.insert_websocket(sid);
@@ -168,6 +173,7 @@ fn denial(denied: NotTaken) -> Bytes {
     let (status, message, retry_after) = match denied {
         NotTaken::NotFound => (404, "Not found", None),
         NotTaken::BadHandshake(message) => (400, message, None),
+        NotTaken::Upgraded(_) => (400, Refusal::BadRequest.message(), None),
         NotTaken::Denied(denied) => (denied.status(), denied.message(), denied.retry_after()),
     };
     let reason = actix_http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();

@@ -112,6 +112,14 @@ impl<S: Service> Link<S> {
     }
 }
 
+/// What a WebSocket hears that comes for a session which is not to be upgraded (any more): the 101 and then a close frame,
+/// as Node answers, because clients take a refused handshake for a failed server.
+pub(super) fn accept_and_close(head: Bytes) -> Outbox {
+    let mut words = Outbox::from(head);
+    words.push(Rc::new(close_frame(None)));
+    words
+}
+
 /// Writes the last words on a socket and closes it so that they arrive: not before the peer has closed, within limits.
 pub(super) async fn dismiss(mut socket: TcpStream, mut words: Outbox) {
     let farewell = async {

@@ -16,7 +16,6 @@ use super::deadlines::Deadlines;
 use super::hub::Hub;
 use super::link::Link;
 use super::options::Options;
-use super::origin::Origins;
 use super::outbox::{LastQueued, Limits, Queued};
 use super::registry::Registry;
 use super::seats::Seats;
@@ -29,7 +28,6 @@ const SCRATCH_BYTES: usize = 64 * 1024;
 /// What all threads share.
 pub(super) struct Shared<S: Service> {
     pub(super) options: Options,
-    pub(super) origins: Origins,
     pub(super) registry: Registry<S>,
     pub(super) addresses: Addresses,
     /// Whether new sessions are refused.
@@ -47,7 +45,6 @@ pub(super) struct Shared<S: Service> {
 impl<S: Service> Shared<S> {
     pub(super) fn new(options: Options) -> Self {
         Self {
-            origins: Origins::new(&options.client_urls, &options.host),
             addresses: Addresses::new(options.max_sockets_per_address),
             options,
             registry: Registry::default(),

@@ -4,8 +4,10 @@
 //! `/socket.io/`). Both listen on 127.0.0.1 and ::1, with the short intervals that the suites expect.
 mod echo;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use parlance::http::Origins;
 use parlance::transport::{Options, Running, serve};
 
 fn main() -> std::io::Result<()> {
@@ -13,14 +15,14 @@ fn main() -> std::io::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let port = arguments.next().and_then(|port| port.parse().ok()).unwrap_or(3000);
     let fixture = arguments.next().unwrap_or_else(|| "1".to_owned());
+    let origins = Origins::new(&["*".to_owned()], true).map_err(std::io::Error::other)?;
     let options = Options {
         port,
-        client_urls: vec!["*".to_owned()],
         ping_interval: Duration::from_millis(300),
         ping_timeout: Duration::from_millis(200),
         max_packet_bytes: 1_000_000,
         max_sockets_per_address: 0,
-        ..Options::default()
+        ..Options::new(Arc::new(origins))
     };
     actix::System::new().block_on(async {
         let Running { server, addresses, .. } = match fixture.as_str() {

@@ -8,6 +8,7 @@
     reason = "clippy takes only functions marked `#[test]` for tests, not what they call"
 )]
 mod api;
+mod app;
 mod chat;
 mod cli;
 mod layering;
