@@ -13,6 +13,7 @@ mod users;
 use diesel::QueryResult;
 use diesel::prelude::*;
 
+use super::rows::is_room;
 use super::{AnyConnection, NewMessage, StoreError, TestFault, Write, Written};
 
 /// What became of one change.
@@ -43,6 +44,17 @@ pub(super) fn apply(conn: &mut AnyConnection, writes: &[Write]) -> QueryResult<V
     }
     run.store(conn)?;
     Ok(outcomes)
+}
+
+/// Whether [`apply`] stores `writes` with at most one statement, which needs no transaction around it: nothing but
+/// messages to conversations, or to rooms, on Postgres.
+pub(super) fn is_one_statement(conn: &AnyConnection, writes: &[Write]) -> bool {
+    let mut places = writes.iter().filter(|write| !matches!(write, Write::Barrier)).map(|write| match write {
+        Write::Message(new) => Some(is_room(&new.message.place)),
+        _ => None,
+    });
+    let Some(first) = places.next() else { return true };
+    matches!(conn, AnyConnection::Postgres(_)) && first.is_some() && places.all(|place| place == first)
 }
 
 /// New messages, and changes of stored messages.
