@@ -68,7 +68,7 @@ impl Persister {
         let mut outcomes = Vec::with_capacity(writes.len());
         let mut pause = FIRST_PAUSE;
         // The next one to try is the last of the list.
-        let mut parts: Vec<Range<usize>> = Vec::from([0..writes.len()]);
+        let mut parts: Vec<Range<usize>> = std::iter::once(0..writes.len()).collect();
         while let Some(part) = parts.pop() {
             match self.attempt(writes.get(part.clone()).unwrap_or_default()) {
                 Attempt::Stored(stored) => {
@@ -108,12 +108,15 @@ impl Persister {
             Ok(conn) => conn,
             Err(cause) => return Attempt::Away(cause),
         };
-        let store = |conn: &mut AnyConnection| {
+        let apply = |conn: &mut AnyConnection| {
             let outcomes = changes::apply(conn, writes)?;
             // What was answered as not stored must not be stored after all, as far as that is still in our hands.
             if queue.is_given_up() { Err(Error::RollbackTransaction) } else { Ok(outcomes) }
         };
-        let stored = catch_unwind(AssertUnwindSafe(|| in_transaction(conn, store)));
+        let store = |conn: &mut AnyConnection| {
+            if changes::is_one_statement(conn, writes) { changes::apply(conn, writes) } else { in_transaction(conn, apply) }
+        };
+        let stored = catch_unwind(AssertUnwindSafe(|| store(conn)));
         match stored {
             Ok(Ok(outcomes)) => {
                 self.counters.note_commit(writes.len(), begun.elapsed());

@@ -310,3 +310,11 @@ async fn what_cannot_be_opened_says_why_in_one_line() {
     let error = Store::open(store::StoreOptions { url, ..options }).await.err().unwrap().to_string();
     assert!(error.contains("cannot be reached") && !error.contains("secret") && error.lines().count() == 1, "{error}");
 }
+
+#[actix::test]
+async fn tls_that_is_not_compiled_in_is_not_waited_for() {
+    let url = store::DatabaseUrl::parse("postgres://127.0.0.1:1/db?sslmode=require", "/".as_ref()).unwrap();
+    let options = store::StoreOptions { url, pool_size: 1, retry_for: LIMIT, queue: 10 };
+    let hopeless = Store::open(options).await.err();
+    assert!(matches!(hopeless, Some(store::OpenError::Unusable(_))), "{hopeless:?}");
+}
