@@ -79,10 +79,10 @@ async fn respond<S: Service>(
         Found::Polling(()) if transport == TransportKind::Polling => {}
         Found::Polling(()) | Found::Websocket => return Err(Refusal::BadRequest.into()),
     }
-    let exchange = Requesting { worker, sid, ticket: worker.shared.ticket(), is_over: false };
+    let requesting = || Requesting { worker, sid, ticket: worker.shared.ticket(), is_over: false };
     match *request.method() {
-        Method::GET => exchange.get(request.headers()).await,
-        Method::POST => exchange.post(request.headers(), payload).await,
+        Method::GET => requesting().get(request.headers()).await,
+        Method::POST => requesting().post(request.headers(), payload).await,
         // as Node does, for want of anything that depends on it
         _ => Ok(HttpResponse::InternalServerError().finish()),
     }
@@ -183,8 +183,13 @@ impl<S: Service> Requesting<'_, S> {
             return Err(NotReceived::TooLarge);
         }
         let mut body = Body::default();
+        // a body that came with its head is only fed in after this call's first turn
+        let mut next = match select(payload.next(), std::pin::pin!(tokio::task::yield_now())).await {
+            Either::Left((chunk, _)) => Some(chunk),
+            Either::Right(_) => None,
+        };
         loop {
-            match payload.next().now_or_never() {
+            match next.take().or_else(|| payload.next().now_or_never()) {
                 None => break,
                 Some(None) => return Ok(body.finish()),
                 Some(Some(chunk)) => body.add(chunk.map_err(|_| NotReceived::Failed)?, max_bytes)?,

@@ -12,5 +12,6 @@ mod app;
 mod chat;
 mod cli;
 mod layering;
+mod protocol;
 mod store;
 mod support;

@@ -1,0 +1,50 @@
+//! What is said from inside to many.
+use std::sync::Arc;
+
+use parlance::engineio::{Delivery, Encoded, Seat};
+use smallvec::smallvec;
+
+use super::client::{Poller, Ws};
+use super::server::TestServer;
+
+#[test]
+fn an_event_reaches_those_it_is_for_on_either_transport() {
+    let server = TestServer::with(|options| options.workers = 1);
+    let mut ws: Vec<Ws> = (0..3).map(|_| Ws::open(server.address)).collect();
+    let mut poller = Poller::open(server.address);
+    let seats: Vec<Seat> = (0..4).map(|_| server.opened().0.seat).collect();
+    let hub = server.hubs.lock().unwrap()[&0].clone();
+    let say = |text: &str, except: &[Seat]| {
+        let event = Arc::new(Encoded::text(text));
+        hub.do_send(Delivery::ToMany { event, to: Arc::new(seats.clone()), except: except.into() });
+    };
+    say("4all", &[]);
+    say("4but the first", &seats[..1]);
+    hub.do_send(Delivery::ToFew { event: Arc::new(Encoded::text("4few")), to: smallvec![seats[0], seats[3]] });
+    assert_eq!((ws[0].text(), ws[0].text()), ("4all".to_owned(), "4few".to_owned()));
+    for other in &mut ws[1..] {
+        assert_eq!((other.text(), other.text()), ("4all".to_owned(), "4but the first".to_owned()));
+    }
+    assert_eq!(poller.poll().text(), "4all\x1e4but the first\x1e4few");
+}
+
+#[test]
+fn words_for_those_who_left_reach_nobody() {
+    let server = TestServer::with(|options| options.workers = 1);
+    let first = Ws::open(server.address);
+    let (gone, _) = server.opened();
+    drop(first);
+    server.closed();
+    let hub = server.hubs.lock().unwrap()[&0].clone();
+    let mut second = loop {
+        let second = Ws::open(server.address);
+        let (key, _) = server.opened();
+        if key.seat.slot == gone.seat.slot {
+            assert_ne!(key.seat.generation, gone.seat.generation);
+            break second;
+        }
+    };
+    hub.do_send(Delivery::ToFew { event: Arc::new(Encoded::text("4for the first")), to: smallvec![gone.seat] });
+    second.send("4hello");
+    assert_eq!(second.text(), "4hello");
+}

@@ -1,0 +1,11 @@
+//! Engine.IO on the wire, through a real server.
+mod client;
+mod fanout;
+mod heartbeat;
+mod polling;
+mod polling_limits;
+mod server;
+mod stopping;
+mod upgrade;
+mod websocket;
+mod websocket_limits;

@@ -1,0 +1,89 @@
+//! Long polling: what is too much, and what breaks.
+use std::time::Duration;
+
+use parlance::engineio::CloseReason;
+
+use super::client::{Http, Poller, UPGRADE};
+use super::server::{Order, TestServer};
+
+#[test]
+fn a_body_that_is_too_large_is_refused_and_the_session_stays() {
+    let server = TestServer::with(|options| options.max_packet_bytes = 100);
+    let mut poller = Poller::open(server.address);
+    let fits = format!("4{}", "a".repeat(99));
+    assert_eq!(poller.push(&fits).told(), (200, "ok"), "the limit is inclusive");
+    assert_eq!(poller.poll().text(), fits);
+    assert_eq!(poller.push(&format!("{fits}b")).told(), (413, ""));
+    poller.post = Http::connect(server.address);
+    let head = format!("POST {} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", poller.target());
+    poller.post.write(head.as_bytes());
+    assert!(poller.post.is_silent(Duration::from_millis(50)));
+    poller.post.write(format!("65\r\n{fits}b\r\n").as_bytes());
+    assert_eq!(poller.post.receive().told(), (413, ""));
+    poller.post = Http::connect(server.address);
+    assert_eq!(poller.push("4still here").told(), (200, "ok"));
+    assert_eq!(poller.poll().told(), (200, "4still here"));
+}
+
+#[test]
+fn binary_bodies_are_refused() {
+    let server = TestServer::start();
+    let mut poller = Poller::open(server.address);
+    let target = poller.target();
+    let response = poller.post.request("POST", &target, &["Content-Type: application/octet-stream"], b"4a");
+    assert_eq!(response.told(), (400, ""));
+    assert_eq!(server.closed(), CloseReason::TransportError);
+    poller.post = Http::connect(server.address);
+    assert!(poller.is_gone());
+}
+
+#[test]
+fn an_address_has_its_share_of_sessions() {
+    let server = TestServer::with(|options| options.max_sockets_per_address = 2);
+    let mut first = Poller::open(server.address);
+    let _second = Poller::open(server.address);
+    let mut http = Http::connect(server.address);
+    let refused = http.request("GET", "/engine.io/?EIO=4&transport=polling", &[], b"");
+    assert_eq!(refused.status, 429);
+    assert!(refused.header("retry-after").is_some());
+    let refused = Http::connect(server.address).request("GET", "/engine.io/?EIO=4&transport=websocket", &UPGRADE, b"");
+    assert_eq!(refused.status, 429);
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(first.push("1").told(), (200, "ok"));
+    let give_up = std::time::Instant::now() + Duration::from_secs(10);
+    while http.request("GET", "/engine.io/?EIO=4&transport=polling", &[], b"").status != 200 {
+        assert!(std::time::Instant::now() < give_up, "the place was not given back");
+    }
+}
+
+#[test]
+fn a_session_whose_client_does_not_poll_is_cut() {
+    let server = TestServer::with(|options| options.outbox_packets = 10);
+    let mut poller = Poller::open(server.address);
+    let (key, _) = server.opened();
+    for _ in 0..12 {
+        server.order(key, Order::Send("4x".to_owned()));
+    }
+    assert_eq!(server.closed(), CloseReason::SlowConsumer);
+    assert!(poller.is_gone());
+}
+
+#[test]
+fn a_panic_ends_its_own_session_only() {
+    let server = TestServer::start();
+    let mut victim = Poller::open(server.address);
+    let mut other = Poller::open(server.address);
+    assert_eq!(victim.push("4panic").status, 200);
+    assert_eq!(server.closed(), CloseReason::Internal);
+    assert_eq!(victim.poll().told(), (200, "6\x1e1"));
+    assert_eq!(other.push("4a").told(), (200, "ok"));
+    assert_eq!(other.poll().told(), (200, "4a"));
+}
+
+#[test]
+fn a_panic_while_a_session_opens_ends_it() {
+    let server = TestServer::start();
+    let mut poller = Poller::open_with(server.address, "&crash=1");
+    assert_eq!(poller.poll().told(), (200, "6\x1e1"));
+    assert!(poller.is_gone());
+}
