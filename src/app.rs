@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix::{Actor as _, Addr};
 use actix_server::Server;
 use log::{error, info, warn};
+use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::admin::{self, AdminState};
@@ -109,9 +110,11 @@ pub async fn start(config: Config) -> Result<(Running, Server), AppError> {
             session::Context::new(rules, recipients(&broker))
         }
     };
+    let stopper_for_figures = Arc::new(OnceLock::new());
+    let stopper_of_routes = stopper_for_figures.clone();
     let routes = {
         let (chat, store, draining, tokens) = (chat.clone(), store.clone(), draining.clone(), tokens);
-        let figures: Arc<[web::Figures]> = Arc::new([]);
+        let figures: Arc<[web::Figures]> = Arc::new([connection_figures(stopper_of_routes.clone())]);
         move |service: &mut actix_web::web::ServiceConfig| {
             let state = WebState {
                 settings: settings.clone(),
@@ -132,6 +135,8 @@ pub async fn start(config: Config) -> Result<(Running, Server), AppError> {
     let (host, port) = (transport.host.clone(), transport.port);
     let transport::Running { server, addresses, stopper } = transport::serve::<Client, _, _>(transport, sessions, routes)
         .map_err(|error| AppError(format!("cannot listen on {host} port {port}: {error}")))?;
+    // Nobody else sets it.
+    let _ = stopper_for_figures.set(stopper.clone());
     let running = Running { stopper, addresses, chat: chat(), store, draining, shutdown_timeout: config.shutdown_timeout };
     Ok((running, server))
 }
@@ -267,6 +272,31 @@ fn client_urls(config: &Config) -> Vec<String> {
 
 fn origins(config: &Config) -> Result<Arc<Origins>, AppError> {
     Origins::new(&client_urls(config), config.host.is_loopback()).map(Arc::new).map_err(AppError::because)
+}
+
+/// Connections by transport, traffic and why connections ended, over all worker threads.
+fn connection_figures(server: Arc<OnceLock<transport::Stopper>>) -> web::Figures {
+    let figures = move || {
+        let workers = server.get().map(transport::Stopper::stats).unwrap_or_default();
+        let sum = |figure: fn(&transport::WorkerStats) -> u64| workers.iter().map(|stats| figure(stats)).sum::<u64>();
+        let mut closed = serde_json::Map::new();
+        for (reason, count) in workers.iter().flat_map(|stats| stats.closed()) {
+            let total = closed.get(reason.as_str()).and_then(serde_json::Value::as_u64).unwrap_or_default() + count;
+            closed.insert(reason.as_str().to_owned(), total.into());
+        }
+        json!({
+            "polling": sum(|stats| stats.polling_sessions.get()),
+            "websocket": sum(|stats| stats.websocket_sessions.get()),
+            "opened": sum(|stats| stats.opened.get()),
+            "upgraded": sum(|stats| stats.upgraded.get()),
+            "messagesIn": sum(|stats| stats.messages_in.get()),
+            "bytesIn": sum(|stats| stats.bytes_in.get()),
+            "packetsOut": sum(|stats| stats.packets_out.get()),
+            "bytesOut": sum(|stats| stats.bytes_out.get()),
+            "closed": closed,
+        })
+    };
+    ("connections", Arc::new(figures))
 }
 
 /// SIGTERM and SIGINT.

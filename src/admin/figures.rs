@@ -63,7 +63,7 @@ pub async fn collect(state: &WebState, sampler: &Sampler) -> Result<Map<String, 
     // How long the broker's mailbox takes to come to a new entry.
     let waited = now.saturating_duration_since(asked_at);
     figures.insert("chat".to_owned(), broker_figures(&broker, waited.as_micros()));
-    figures.insert("store".to_owned(), store_figures(&state.store.stats()));
+    figures.insert("store".to_owned(), store_figures(&state.store.stats(), state.store.is_failing()));
     for (name, figure) in state.figures.iter() {
         figures.insert((*name).to_owned(), figure());
     }
@@ -88,22 +88,23 @@ fn broker_figures(stats: &BrokerStats, mailbox_wait_micros: u128) -> Value {
     })
 }
 
-fn store_figures(stats: &StoreStats) -> Value {
+fn store_figures(stats: &StoreStats, is_failing: bool) -> Value {
     let StoreStats { queued, reads_in_flight, batches, writes, failed_commits, refused, commit_time, commit_time_buckets } =
         stats;
-    let commit_times: Vec<_> = commit_time_buckets
+    let buckets: Vec<_> = commit_time_buckets
         .iter()
         .map(|(up_to, count)| json!({"upToMs": up_to.as_secs_f64() * 1_000.0, "count": count}))
         .collect();
     json!({
+        "failing": is_failing,
         "queued": queued,
         "readsInFlight": reads_in_flight,
-        "commits": batches,
+        "batches": batches,
         "writes": writes,
         "failedCommits": failed_commits,
         "refused": refused,
         "commitSeconds": commit_time.as_secs_f64(),
-        "commitTimes": commit_times,
+        "commitTimes": buckets,
     })
 }
 

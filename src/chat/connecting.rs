@@ -71,6 +71,9 @@ impl ChatServer {
             warn!("too many sockets user={} sockets={}", claims.user, user.sessions.len());
             return self.tell(connection, Notice::Close(CloseReason::Unavailable));
         }
+        // What the user's other sockets were handed is no longer missed.
+        self.note_progress_of(&claims.user);
+        let Some(user) = self.users.get_mut(&claims.user) else { return };
         user.sessions.push(connection);
         user.used_at = now;
         let account = user.account.clone();
@@ -106,6 +109,8 @@ impl ChatServer {
         self.announce(&claims.user, connection);
         self.tell_presence(now, ctx);
         if must_catch_up {
+            // The read stands behind this, and so begins where the user is.
+            self.save_progress();
             self.read_catch_up_page(connection, ctx);
         }
     }

@@ -48,7 +48,7 @@ pub enum Loaded {
 #[derive(Debug)]
 pub enum LoadFor {
     /// A command.
-    Command(Pending),
+    Command(Box<Pending>),
     /// A client that wants to be admitted.
     Connect(ConnectionKey),
 }
@@ -78,7 +78,7 @@ impl ChatServer {
                     }
                     Err(error) => Err(error),
                 };
-                self.resume(pending, outcome, ctx);
+                self.resume(*pending, outcome, ctx);
             }
             LoadFor::Connect(connection) => {
                 let outcome = loaded.map(|loaded| self.keep(load, loaded, None));

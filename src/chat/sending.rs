@@ -114,7 +114,7 @@ impl ChatServer {
             Err(load) => return Ok(Progressed::Needs(load)),
         };
         let Some(draft) = pending.command.draft() else { return Err(ChatError::Internal) };
-        let request_hash = draft.client_message_id.is_some().then(|| request_hash(&pending.command));
+        let request_hash = draft.client_message_id.is_some().then(|| request_hash(&target, draft));
         if let Some(client_id) = draft.client_message_id.clone()
             && let Some(outcome) = self.repeat(pending, &client_id, request_hash)?
         {
@@ -462,22 +462,16 @@ fn own_upload(url: &str, uploads: &[(File, UserId)], user: &UserId) -> Result<Fi
 }
 
 /// SHA-256 of what makes two requests the same.
-fn request_hash(command: &Command) -> [u8; 32] {
-    let conversation;
-    let (kind, target) = match command {
-        Command::SendDirect { recipient, .. } => ("direct", recipient.as_str()),
-        Command::SendToRoom { room, .. } => ("room", room.as_str()),
-        Command::SendToConversation { conversation: id, .. } => {
-            conversation = id.to_string();
-            ("conversation", conversation.as_str())
-        }
-        _ => ("common", ""),
+fn request_hash(target: &Target, draft: &Draft) -> [u8; 32] {
+    let (kind, name) = match (&target.audience, &target.place) {
+        // Named by its conversation or by its recipient, it is the same target.
+        (Audience::Pair { kind: ConversationKind::Direct, recipient }, _) => ("direct", recipient.id.to_string()),
+        (_, Place::Conversation(id)) => ("conversation", id.to_string()),
+        (_, Place::Room(room)) => ("room", room.to_string()),
+        (_, Place::CommonChat) => ("common", String::new()),
     };
-    let draft = command.draft();
-    let content = draft.map_or("", |draft| &draft.content);
-    let file = draft.and_then(|draft| draft.file_url.as_deref()).unwrap_or_default();
-    let attachments = draft.map_or(&[][..], |draft| &draft.attachment_urls);
-    digest([kind, target, content, file].into_iter().chain(attachments.iter().map(String::as_str)))
+    let file = draft.file_url.as_deref().unwrap_or_default();
+    digest([kind, &name, &draft.content, file].into_iter().chain(draft.attachment_urls.iter().map(String::as_str)))
 }
 
 /// A direct conversation that has no message yet.

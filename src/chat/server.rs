@@ -202,7 +202,7 @@ impl ChatServer {
         match outcome {
             Ok(Ok(Progressed::Done(reply))) => self.answer(pending.asker, Ok(reply)),
             Ok(Ok(Progressed::Needs(load))) => {
-                self.start_load(load, LoadFor::Command(pending), ctx);
+                self.start_load(load, LoadFor::Command(Box::new(pending)), ctx);
                 return true;
             }
             Ok(Ok(Progressed::Then(act))) => act(self, pending),
@@ -322,8 +322,11 @@ pub(super) enum Progressed {
     /// It needs something that must be read first; then it is carried out anew.
     Needs(Load),
     /// All is checked: this takes the asker along and cannot fail.
-    Then(Box<dyn FnOnce(&mut ChatServer, Pending)>),
+    Then(Act),
 }
+
+/// What a command does once nothing can fail any more.
+pub(super) type Act = Box<dyn FnOnce(&mut ChatServer, Pending)>;
 
 impl Actor for ChatServer {
     type Context = Context<Self>;

@@ -18,10 +18,13 @@ pub struct TypingChange {
     pub active: bool,
 }
 
+/// A user's sockets that type somewhere, and when each lapses.
+type Typists = SmallVec<[(ConnectionKey, Timestamp); 1]>;
+
 /// Typing states; a user types in a conversation while at least one of their sockets does.
 #[derive(Debug, Default)]
 pub struct Typing {
-    typists: HashMap<(ConversationId, UserId), SmallVec<[(ConnectionKey, Timestamp); 1]>>,
+    typists: HashMap<(ConversationId, UserId), Typists>,
 }
 
 impl Typing {

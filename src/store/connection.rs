@@ -14,8 +14,9 @@ use super::DatabaseUrl;
 const SQLITE_WRITER: &str = "PRAGMA busy_timeout = 1000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384;";
 const SQLITE_READER: &str = "PRAGMA busy_timeout = 4000; PRAGMA foreign_keys = ON; PRAGMA query_only = ON;";
-const POSTGRES_WRITER: &str =
-    "SET synchronous_commit = on; SET lock_timeout = '5s'; SET application_name = 'parlance writer'; SET jit = off;";
+/// The writer finds all by key: plans made while the tables were small must not read them whole when they are not.
+const POSTGRES_WRITER: &str = "SET synchronous_commit = on; SET lock_timeout = '5s'; SET application_name = 'parlance writer'; \
+     SET jit = off; SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan;";
 const POSTGRES_READER: &str = "SET default_transaction_read_only = on; SET statement_timeout = '5s'; \
      SET application_name = 'parlance reader'; SET jit = off;";
 

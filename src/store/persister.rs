@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, Handler, Message, SyncContext};
 use diesel::prelude::*;
+use diesel::result::Error;
 use log::{error, info, warn};
 
 use super::changes::{self, Outcome};
@@ -42,13 +43,17 @@ pub(super) struct WritesWait;
 /// Runs on the writer's own connection, between two batches.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct OnWriter(pub Box<dyn FnOnce(Result<&mut AnyConnection, String>) + Send>);
+pub(super) struct OnWriter(pub WriterQuestion);
+
+type WriterQuestion = Box<dyn FnOnce(Result<&mut AnyConnection, String>) + Send>;
 
 /// How a try to store some writes ended.
 enum Attempt {
     Stored(Vec<Outcome>),
     /// The database is away.
     Away(String),
+    /// It took so long that those who waited have been answered.
+    GivenUp,
     /// One of them is at fault.
     AtFault(StoreError, String),
 }
@@ -63,7 +68,7 @@ impl Persister {
         let mut outcomes = Vec::with_capacity(writes.len());
         let mut pause = FIRST_PAUSE;
         // The next one to try is the last of the list.
-        let mut parts: Vec<Range<usize>> = vec![0..writes.len()];
+        let mut parts: Vec<Range<usize>> = std::iter::once(0..writes.len()).collect();
         while let Some(part) = parts.pop() {
             match self.attempt(writes.get(part.clone()).unwrap_or_default()) {
                 Attempt::Stored(stored) => {
@@ -79,6 +84,7 @@ impl Persister {
                     pause = (pause * 2).min(LONGEST_PAUSE);
                     parts.push(part);
                 }
+                Attempt::GivenUp => break,
                 Attempt::AtFault(answer, cause) if part.len() <= 1 => {
                     self.counters.refused.fetch_add(1, Ordering::Relaxed);
                     error!("write refused kind={} cause={cause}", kind_of(writes.get(part.start)));
@@ -97,16 +103,26 @@ impl Persister {
 
     fn attempt(&mut self, writes: &[Write]) -> Attempt {
         let begun = Instant::now();
+        let queue = self.queue.clone();
         let conn = match self.connected() {
             Ok(conn) => conn,
             Err(cause) => return Attempt::Away(cause),
         };
-        let stored = catch_unwind(AssertUnwindSafe(|| in_transaction(conn, |conn| changes::apply(conn, writes))));
+        let apply = |conn: &mut AnyConnection| {
+            let outcomes = changes::apply(conn, writes)?;
+            // What was answered as not stored must not be stored after all, as far as that is still in our hands.
+            if queue.is_given_up() { Err(Error::RollbackTransaction) } else { Ok(outcomes) }
+        };
+        let store = |conn: &mut AnyConnection| {
+            if changes::is_one_statement(conn, writes) { changes::apply(conn, writes) } else { in_transaction(conn, apply) }
+        };
+        let stored = catch_unwind(AssertUnwindSafe(|| store(conn)));
         match stored {
             Ok(Ok(outcomes)) => {
                 self.counters.note_commit(writes.len(), begun.elapsed());
                 Attempt::Stored(outcomes)
             }
+            Ok(Err(Error::RollbackTransaction)) => Attempt::GivenUp,
             Ok(Err(error)) if is_constraint(&error) => Attempt::AtFault(refusal(&error), error.to_string()),
             Ok(Err(error)) if is_absence(&error) => {
                 self.connection = None;

@@ -219,8 +219,9 @@ impl Queue {
 
     /// Under the lock, so that reports leave in the order of the batches.
     fn answer(&self, answers: impl ExactSizeIterator<Item = (Done, Outcome)>, state: &mut State) {
-        let count = answers.len();
-        let mut outcomes = Vec::with_capacity(count);
+        // First, so that who has got an answer finds room.
+        self.depth.fetch_sub(answers.len(), Ordering::Relaxed);
+        let mut outcomes = Vec::with_capacity(answers.len());
         for (done, outcome) in answers {
             match done {
                 Done::Nobody => {}
@@ -229,7 +230,6 @@ impl Queue {
                 Done::Answer(answer) => drop(answer.send(outcome)),
             }
         }
-        self.depth.fetch_sub(count, Ordering::Relaxed);
         if let Some(recipient) = &state.recipient
             && !outcomes.is_empty()
         {

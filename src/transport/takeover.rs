@@ -29,6 +29,9 @@ struct Taken {
     unwritten: BytesMut,
 }
 
+/// A stream that was not taken over after all, and why.
+type Refused = Box<(Taken, NotTaken)>;
+
 /// Serves a request that asks for an upgrade. Nothing of actix-http's is kept beyond this call, unless to say no.
 pub(super) async fn take_over<S: Service>(
     worker: Rc<Worker<S>>,

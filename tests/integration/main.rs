@@ -8,8 +8,10 @@
     reason = "clippy takes only functions marked `#[test]` for tests, not what they call"
 )]
 mod api;
+mod app;
 mod chat;
 mod cli;
 mod layering;
 mod protocol;
+mod store;
 mod support;

@@ -15,10 +15,12 @@ use crate::store::rows::{is_room, message_id, place_key, to_json};
 const COLUMNS: &str = "id, place, position, sender, created_at, updated_at, role, message_type, listing_id, \
      client_message_id, request_hash, sent_by, file, attachments, content";
 
-/// Those not stored yet get their numbers: their place's last one goes up by as many as there are for it.
-const NUMBER: &str = ", fresh AS (\
-     SELECT input.*, row_number() OVER (PARTITION BY place ORDER BY nth) AS step, count(*) OVER (PARTITION BY place) AS steps \
-     FROM input WHERE NOT EXISTS (SELECT 1 FROM messages WHERE messages.id = input.id)), \
+/// Those not stored yet get their numbers: their place's last one goes up by as many as there are for it. A scalar
+/// subquery is looked up by key whatever the planner believes of the table's size.
+const NUMBER: &str = ", known AS MATERIALIZED (\
+     SELECT input.*, (SELECT messages.seq FROM messages WHERE messages.id = input.id) AS known_seq FROM input), \
+     fresh AS MATERIALIZED (SELECT known.*, row_number() OVER (PARTITION BY place ORDER BY nth) AS step, \
+     count(*) OVER (PARTITION BY place) AS steps FROM known WHERE known_seq IS NULL), \
      newest AS (SELECT place, count(*) AS added, max(position) AS position, max(created_at) AS created_at \
      FROM fresh GROUP BY place)";
 const MOVE_CONVERSATIONS: &str = ", moved AS (\
@@ -41,7 +43,7 @@ const INSERT: &str = ", stored AS (\
      client_message_id, request_hash, sent_by, file, attachments, content \
      FROM fresh JOIN moved USING (place) RETURNING messages.id, messages.seq) \
      SELECT id, seq FROM stored UNION ALL \
-     SELECT messages.id, messages.seq FROM messages JOIN input ON messages.id = input.id";
+     SELECT id, known_seq FROM known WHERE known_seq IS NOT NULL";
 
 /// Stores messages and gives each its number; one that is stored already keeps the number it has. Those whose
 /// conversation there is not are left out.

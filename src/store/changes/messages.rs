@@ -1,18 +1,16 @@
-//! Edits, deletions and receipts of stored messages.
+//! Edits and deletions of stored messages.
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
 
-use crate::model::{MessageId, Timestamp, UserId};
-use crate::store::schema::{conversations, messages, participants};
+use crate::model::{MessageId, Timestamp};
+use crate::store::schema::{conversations, messages};
 use crate::store::{AnyConnection, Write};
 
-/// Stores the edits, deletions and receipts among `changes`, in their order.
+/// Stores the edits and deletions among `changes`, in their order.
 pub(super) fn store(conn: &mut AnyConnection, changes: &[&Write]) -> QueryResult<()> {
     for change in changes {
         match change {
             Write::EditMessage { message, content, updated_at } => edit(conn, *message, content, *updated_at)?,
             Write::DeleteMessage { message, deleted_at } => delete(conn, *message, *deleted_at)?,
-            Write::MarkRead { message, conversation: _, reader, read_at } => mark_read(conn, *message, reader, *read_at)?,
             _ => {}
         }
     }
@@ -48,27 +46,5 @@ fn touch_conversation(conn: &mut AnyConnection, message: &str, changed_at: Times
     let conversation =
         conversations::table.find(place).filter(conversations::last_seq.eq(seq).and(conversations::updated_at.lt(changed)));
     diesel::update(conversation).set(conversations::updated_at.eq(changed)).execute(conn)?;
-    Ok(())
-}
-
-fn mark_read(conn: &mut AnyConnection, id: MessageId, reader: &UserId, read_at: Timestamp) -> QueryResult<()> {
-    let (id, read) = (id.to_string(), read_at.as_millis());
-    let found: Option<(String, i64)> =
-        messages::table.find(&id).select((messages::place, messages::seq)).first(conn).optional()?;
-    let Some((place, seq)) = found else { return Ok(()) };
-    let is_first = diesel::sql_query(
-        "INSERT INTO message_reads (message, user_id, read_at) VALUES ($1, $2, $3) ON CONFLICT (message, user_id) DO NOTHING",
-    )
-    .bind::<Text, _>(&id)
-    .bind::<Text, _>(reader.as_str())
-    .bind::<BigInt, _>(read)
-    .execute(conn)?
-        > 0;
-    if is_first {
-        let message = messages::table.find(&id).filter(messages::updated_at.lt(read));
-        diesel::update(message).set(messages::updated_at.eq(read)).execute(conn)?;
-    }
-    let member = participants::table.find((place, reader.as_str())).filter(participants::read_seq.lt(seq));
-    diesel::update(member).set(participants::read_seq.eq(seq)).execute(conn)?;
     Ok(())
 }

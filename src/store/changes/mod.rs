@@ -7,11 +7,13 @@ mod insert_postgres;
 mod insert_sqlite;
 mod messages;
 mod progress;
+mod receipts;
 mod users;
 
 use diesel::QueryResult;
 use diesel::prelude::*;
 
+use super::rows::is_room;
 use super::{AnyConnection, NewMessage, StoreError, TestFault, Write, Written};
 
 /// What became of one change.
@@ -44,6 +46,17 @@ pub(super) fn apply(conn: &mut AnyConnection, writes: &[Write]) -> QueryResult<V
     Ok(outcomes)
 }
 
+/// Whether [`apply`] stores `writes` with at most one statement, which needs no transaction around it: nothing but
+/// messages to conversations, or to rooms, on Postgres.
+pub(super) fn is_one_statement(conn: &AnyConnection, writes: &[Write]) -> bool {
+    let mut places = writes.iter().filter(|write| !matches!(write, Write::Barrier)).map(|write| match write {
+        Write::Message(new) => Some(is_room(&new.message.place)),
+        _ => None,
+    });
+    let Some(first) = places.next() else { return true };
+    matches!(conn, AnyConnection::Postgres(_)) && first.is_some() && places.all(|place| place == first)
+}
+
 /// New messages, and changes of stored messages.
 #[derive(Default)]
 struct Run<'a> {
@@ -67,7 +80,8 @@ impl Run<'_> {
             }
         }
         progress::store(conn, &changes)?;
-        messages::store(conn, &changes)
+        messages::store(conn, &changes)?;
+        receipts::store(conn, &changes)
     }
 }
 

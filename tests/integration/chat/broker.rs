@@ -205,9 +205,10 @@ impl Broker {
     /// All that a socket has heard once everything given to the broker by now is done.
     pub async fn all(&mut self, socket: Socket) -> Vec<Heard> {
         self.settle().await;
-        let (own, others) = std::mem::take(&mut self.waiting).into_iter().partition(|(seat, _)| *seat == socket.0.seat);
+        let (own, others): (VecDeque<_>, _) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|(seat, _)| *seat == socket.0.seat);
         self.waiting = others;
-        VecDeque::from(own).into_iter().map(|(_, heard)| heard).collect()
+        own.into_iter().map(|(_, heard)| heard).collect()
     }
 
     /// All events that a socket has heard by now.

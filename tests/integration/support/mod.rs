@@ -1,5 +1,6 @@
 //! What tests share.
 pub mod database;
+pub mod postgres;
 
 use parlance::auth::Claims;
 use parlance::model::UserId;

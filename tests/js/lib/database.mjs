@@ -4,7 +4,6 @@ import { chownSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after } from 'node:test';
 
 import { LIMIT, within } from './wait.mjs';
 
@@ -117,13 +116,10 @@ export function createDatabase(url) {
   return `${url}/${name}`;
 }
 
-let shared;
-after(async () => (await shared)?.remove());
-
 /** The `DATABASE_URL` of a new empty database; `undefined` is the server's default. */
-export async function newDatabase(kind) {
+export function newDatabase(kind) {
   if (kind === 'sqlite') return undefined;
-  if (process.env.PARLANCE_TEST_POSTGRES) return createDatabase(process.env.PARLANCE_TEST_POSTGRES);
-  shared ??= Postgres.start();
-  return createDatabase((await shared).url);
+  const { PARLANCE_TEST_POSTGRES: url } = process.env;
+  if (!url) throw new Error('no PARLANCE_TEST_POSTGRES: run the suites by `npm test`, which starts one');
+  return createDatabase(url);
 }

@@ -21,7 +21,7 @@ export class Server {
   static async start({ database = 'sqlite', databaseUrl, env = {}, wrap = [] } = {}) {
     const server = new Server();
     server.folder = mkdtempSync(join(tmpdir(), 'parlance-'));
-    const url = databaseUrl ?? (await newDatabase(database));
+    const url = databaseUrl ?? newDatabase(database);
     server.env = { PATH: process.env.PATH, ...SETTINGS, DATA_DIR: server.folder, ...(url && { DATABASE_URL: url }), ...env };
     server.wrap = wrap;
     await server.launch();

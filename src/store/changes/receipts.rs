@@ -1,0 +1,94 @@
+//! Who has read what.
+use diesel::pg::{Pg, PgConnection};
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Text};
+
+use crate::model::{MessageId, Timestamp, UserId};
+use crate::store::schema::{message_reads, messages, participants};
+use crate::store::{AnyConnection, Write};
+
+/// The first receipt of a reader for a message counts; the message changes with it, and the reader's `read_seq` moves
+/// forward to it.
+const STORE: &str = ") WITH ORDINALITY AS input (message, user_id, read_at, nth)), \
+     marks AS MATERIALIZED (SELECT DISTINCT ON (input.message, input.user_id) input.message, input.user_id, input.read_at, \
+     messages.place, messages.seq FROM input JOIN messages ON messages.id = input.message \
+     ORDER BY input.message, input.user_id, input.nth), \
+     stored AS (INSERT INTO message_reads (message, user_id, read_at) SELECT message, user_id, read_at FROM marks \
+     ON CONFLICT (message, user_id) DO NOTHING RETURNING message_reads.message, message_reads.read_at), \
+     touched AS (UPDATE messages SET updated_at = news.read_at \
+     FROM (SELECT message, max(read_at) AS read_at FROM stored GROUP BY message) AS news \
+     WHERE messages.id = news.message AND messages.updated_at < news.read_at) \
+     UPDATE participants SET read_seq = furthest.seq \
+     FROM (SELECT place, user_id, max(seq) AS seq FROM marks GROUP BY place, user_id) AS furthest \
+     WHERE participants.conversation = furthest.place AND participants.user_id = furthest.user_id \
+     AND participants.read_seq < furthest.seq";
+
+/// Stores the receipts among `changes`.
+pub(super) fn store(conn: &mut AnyConnection, changes: &[&Write]) -> QueryResult<()> {
+    let receipts = changes.iter().filter_map(|change| match change {
+        Write::MarkRead { message, conversation: _, reader, read_at } => Some((*message, reader, *read_at)),
+        _ => None,
+    });
+    match conn {
+        AnyConnection::Postgres(conn) => {
+            let mut arrays = Arrays::default();
+            for (message, reader, read_at) in receipts {
+                arrays.message.push(message.to_string());
+                arrays.reader.push(reader.as_str());
+                arrays.read_at.push(read_at.as_millis());
+            }
+            if arrays.message.is_empty() { Ok(()) } else { arrays.execute(conn).map(drop) }
+        }
+        AnyConnection::Sqlite(conn) => {
+            for (message, reader, read_at) in receipts {
+                mark_read(conn, message, reader, read_at)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn mark_read(conn: &mut SqliteConnection, id: MessageId, reader: &UserId, read_at: Timestamp) -> QueryResult<()> {
+    let (id, read) = (id.to_string(), read_at.as_millis());
+    let found: Option<(String, i64)> =
+        messages::table.find(&id).select((messages::place, messages::seq)).first(conn).optional()?;
+    let Some((place, seq)) = found else { return Ok(()) };
+    let receipt = (message_reads::message.eq(&id), message_reads::user_id.eq(reader.as_str()), message_reads::read_at.eq(read));
+    let is_first = diesel::insert_into(message_reads::table).values(receipt).on_conflict_do_nothing().execute(conn)? > 0;
+    if is_first {
+        let message = messages::table.find(&id).filter(messages::updated_at.lt(read));
+        diesel::update(message).set(messages::updated_at.eq(read)).execute(conn)?;
+    }
+    let member = participants::table.find((place, reader.as_str())).filter(participants::read_seq.lt(seq));
+    diesel::update(member).set(participants::read_seq.eq(seq)).execute(conn)?;
+    Ok(())
+}
+
+/// Receipts, column by column.
+#[derive(Default)]
+struct Arrays<'a> {
+    message: Vec<String>,
+    reader: Vec<&'a str>,
+    read_at: Vec<i64>,
+}
+
+impl QueryFragment<Pg> for Arrays<'_> {
+    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        pass.push_sql("WITH input AS (SELECT * FROM unnest(");
+        pass.push_bind_param::<Array<Text>, _>(&self.message)?;
+        pass.push_sql(", ");
+        pass.push_bind_param::<Array<Text>, _>(&self.reader)?;
+        pass.push_sql(", ");
+        pass.push_bind_param::<Array<BigInt>, _>(&self.read_at)?;
+        pass.push_sql(STORE);
+        Ok(())
+    }
+}
+
+impl QueryId for Arrays<'_> {
+    type QueryId = Arrays<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl RunQueryDsl<PgConnection> for Arrays<'_> {}

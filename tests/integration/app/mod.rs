@@ -1,0 +1,39 @@
+//! The whole server, in this process, driven by the stock Rust client.
+mod rust_client;
+
+use std::time::Duration;
+
+use parlance::app::{self, Running};
+use parlance::auth::{TokenKeys, new_login_id, token_secrets};
+use parlance::config::Config;
+use parlance::model::{Timestamp, UserId, UserRole};
+
+/// A server on a free port with a folder of its own.
+pub struct TestApp {
+    pub running: Running,
+    tokens: TokenKeys,
+    _folder: tempfile::TempDir,
+}
+
+impl TestApp {
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config {
+            port: 0,
+            data_dir: folder.path().to_owned(),
+            auto_provision_users: true,
+            shutdown_timeout: Duration::from_secs(5),
+            ..Config::default()
+        };
+        let tokens = TokenKeys::new(&token_secrets(&config).unwrap(), false, Duration::from_secs(3_600));
+        let (running, server) = app::start(config).await.unwrap();
+        actix::spawn(server);
+        Self { running, tokens, _folder: folder }
+    }
+
+    /// A token of a user, who is made at the first use.
+    pub fn token(&self, user: &str) -> String {
+        let id = UserId::parse(user).unwrap();
+        self.tokens.issue(&id, &new_login_id(), UserRole::User, None, Timestamp::now()).0
+    }
+}
