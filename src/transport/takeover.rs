@@ -65,9 +65,6 @@ fn serve<S: Service>(worker: &Rc<Worker<S>>, request: &actix_http::Request, take
     }
 }
 
-/// A stream that was not taken, and why.
-type Refused = Box<(Taken, NotTaken)>;
-
 /// Why a stream was not taken.
 enum NotTaken {
     /// The path is not ours.

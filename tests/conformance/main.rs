@@ -3,12 +3,16 @@
 //! `cargo run --example conformance -- PORT FIXTURE`, fixture 1 (Engine.IO, path `/engine.io/`) or 3 (Socket.IO, path
 //! `/socket.io/`). Both listen on 127.0.0.1 and ::1, with the short intervals that the suites expect.
 mod echo;
+mod socketio_fixture;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use parlance::http::Origins;
 use parlance::transport::{Options, Running, serve};
+
+use self::echo::Echo;
+use self::socketio_fixture::SocketIoFixture;
 
 fn main() -> std::io::Result<()> {
     env_logger::init();
@@ -26,7 +30,8 @@ fn main() -> std::io::Result<()> {
     };
     actix::System::new().block_on(async {
         let Running { server, addresses, .. } = match fixture.as_str() {
-            "1" => serve::<echo::Echo, _, _>(Options { path: "/engine.io".to_owned(), ..options }, |_, _| (), |_| {})?,
+            "1" => serve::<Echo, _, _>(Options { path: "/engine.io".to_owned(), ..options }, |_, _| (), |_| {})?,
+            "3" => serve::<SocketIoFixture, _, _>(options, |_, _| (), |_| {})?,
             other => return Err(std::io::Error::other(format!("there is no fixture {other}"))),
         };
         for address in addresses {
