@@ -44,6 +44,10 @@ impl AppError {
 /// # Errors
 /// [`AppError`] if it cannot start.
 pub async fn run(config: Config) -> Result<(), AppError> {
+    // Each connection is an open file, and the soft limit is often 1 024.
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        warn!("the limit of open files stays as it is: {error}");
+    }
     let (running, server) = start(config).await?;
     let mut server = actix::spawn(server);
     writeln!(std::io::stdout(), "listening on {}", running.address()).map_err(AppError::because)?;

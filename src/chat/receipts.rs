@@ -40,7 +40,7 @@ impl ChatServer {
         if message.sender.id == reader || is_known || self.reading.contains(&(id, reader.clone())) {
             return Ok(Progressed::Done(Reply::Done));
         }
-        let read_at = self.now();
+        let read_at = self.next_time_in(&message.place);
         Ok(Progressed::Then(Box::new(move |broker, pending| {
             let write = Write::MarkRead { message: id, conversation, reader: reader.clone(), read_at };
             let being_read = (id, reader.clone());
