@@ -1,15 +1,16 @@
 //! Puts the parts together, serves, and stops in order.
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix::{Actor as _, Addr};
-use actix_server::Server;
 use log::{error, info, warn};
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::admin::{self, AdminState};
 use crate::api::{self, ApiState};
@@ -27,6 +28,9 @@ use crate::web::{self, Chat, Settings, WebState};
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 /// Without an answer for so long the process ends, so that whoever watches over it starts it anew.
 const PROBE_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long clients may take to notice that their sessions are closed: a polling one may never ask again.
+const CLOSE_LIMIT: Duration = Duration::from_secs(3);
 
 /// Why the server could not start or stopped by itself: one line that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -48,8 +52,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         warn!("the limit of open files stays as it is: {error}");
     }
-    let (running, server) = start(config).await?;
-    let mut server = actix::spawn(server);
+    let (running, mut server) = start(config).await?;
     writeln!(std::io::stdout(), "listening on {}", running.address()).map_err(AppError::because)?;
     let mut signals = Signals::new().map_err(AppError::because)?;
     tokio::select! {
@@ -74,11 +77,11 @@ pub struct Running {
     shutdown_timeout: Duration,
 }
 
-/// Starts everything; must be called in an actix `System`. The [`Server`] has to be awaited.
+/// Starts everything; must be called in an actix `System`. The task ends with the server.
 ///
 /// # Errors
 /// [`AppError`] if the database, the folder or the port cannot be had.
-pub async fn start(config: Config) -> Result<(Running, Server), AppError> {
+pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>>), AppError> {
     let secrets = crate::auth::token_secrets(&config).map_err(AppError::because)?;
     let tokens = Arc::new(TokenKeys::new(&secrets, config.require_exp, config.token_ttl));
     let upload_dir = config.data_dir.join("uploads");
@@ -104,10 +107,14 @@ pub async fn start(config: Config) -> Result<(Running, Server), AppError> {
     let proxies = Arc::new(TrustedProxies::new(config.trusted_proxies.clone()));
     let transport = transport_options(&config, origins.clone(), proxies.clone());
 
+    let (begun, mut chat_begun) = watch::channel(None);
+    let begun = Arc::new(begun);
     let sessions = {
         let (chat, config, tokens) = (chat.clone(), config.clone(), tokens.clone());
+        let begun = begun.clone();
         move |worker, deliveries| {
             let broker = chat();
+            begun.send_replace(Some(broker.clone()));
             broker.do_send(RegisterWorker { worker, deliveries });
             let keys = tokens.clone();
             let rules = Rules::of(&config, Box::new(move |token, now| keys.verify(token, now)));
@@ -141,7 +148,11 @@ pub async fn start(config: Config) -> Result<(Running, Server), AppError> {
         .map_err(|error| AppError(format!("cannot listen on {host} port {port}: {error}")))?;
     // Nobody else sets it.
     let _ = stopper_for_figures.set(stopper.clone());
-    let running = Running { stopper, addresses, chat: chat(), store, draining, shutdown_timeout: config.shutdown_timeout };
+    let server = actix::spawn(server);
+    // The first worker begins the broker, and only once the server runs.
+    let chat = chat_begun.wait_for(Option::is_some).await.map_err(AppError::because)?.clone();
+    let chat = chat.ok_or_else(|| AppError("the broker did not begin".to_owned()))?;
+    let running = Running { stopper, addresses, chat, store, draining, shutdown_timeout: config.shutdown_timeout };
     Ok((running, server))
 }
 
@@ -177,7 +188,7 @@ impl Running {
             self.store.finish().await;
             // What the last commits had to say is in the connections' outboxes once the broker answers again.
             let _ = self.chat.send(Health).await;
-            self.stopper.close_sessions(self.shutdown_timeout).await;
+            self.stopper.close_sessions(CLOSE_LIMIT).await;
         };
         if tokio::time::timeout(self.shutdown_timeout, orderly).await.is_err() {
             warn!("not everything was finished in time");

@@ -32,7 +32,7 @@ impl ChatServer {
     pub(super) fn read_catch_up_page(&mut self, connection: ConnectionKey, ctx: &mut Context<Self>) {
         let newest = i64::try_from(self.options.catch_up_max).unwrap_or(i64::MAX);
         let Some(session) = self.sessions.get_mut(&connection) else { return };
-        let user = session.user.clone();
+        let (user, socket) = (session.user.clone(), session.socket);
         let Some(catch_up) = session.catch_up.as_mut().filter(|catch_up| !catch_up.is_reading) else { return };
         catch_up.is_reading = true;
         let (after, up_to, rows) = (catch_up.after, catch_up.up_to, catch_up.rows);
@@ -45,7 +45,12 @@ impl ChatServer {
             // The first page stands behind all that was admitted before; later ones find it stored.
             if after < 0 { store.read_after_writes(query).await } else { store.read(query).await }
         };
-        ctx.spawn(read.into_actor(self).map(move |page, broker, _| broker.on_catch_up_page(connection, page)));
+        ctx.spawn(read.into_actor(self).map(move |page, broker, _| {
+            // A connection may have left and come again meanwhile.
+            if broker.sessions.get(&connection).is_some_and(|session| session.socket == socket) {
+                broker.on_catch_up_page(connection, page);
+            }
+        }));
     }
 
     fn on_catch_up_page(&mut self, connection: ConnectionKey, page: Result<Vec<Message>, StoreError>) {

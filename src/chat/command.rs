@@ -82,7 +82,18 @@ impl Command {
         }
     }
 
-    /// The same, taken out.
+    /// The group that it changes, where it changes one that there is.
+    pub fn changed_group(&self) -> Option<ConversationId> {
+        match self {
+            Self::UpdateConversation { conversation, .. }
+            | Self::DeleteConversation { conversation }
+            | Self::AddParticipants { conversation, .. }
+            | Self::RemoveParticipant { conversation, .. } => Some(*conversation),
+            _ => None,
+        }
+    }
+
+    /// The message that a send wants to send, taken out.
     pub fn into_draft(self) -> Option<Draft> {
         match self {
             Self::SendDirect { draft, .. }

@@ -75,6 +75,7 @@ impl ChatServer {
         self.note_progress_of(&claims.user);
         let Some(user) = self.users.get_mut(&claims.user) else { return };
         user.sessions.push(connection);
+        user.offline_at = None;
         user.used_at = now;
         let account = user.account.clone();
         let groups: SmallVec<[_; 8]> = user
@@ -145,7 +146,7 @@ impl ChatServer {
             self.tell_typing(&change, None);
         }
         if !self.in_flight.is_empty() {
-            self.departed.push_back((connection, session.user.clone()));
+            self.departed.push_back((self.position, connection, session.user.clone()));
         }
         let Some(user) = self.users.get_mut(&session.user) else { return };
         user.sessions.retain(|socket| *socket != connection);
@@ -153,13 +154,17 @@ impl ChatServer {
         if !user.sessions.is_empty() {
             return;
         }
-        self.progress.saw_last(&session.user, now);
+        if user.account.status != ChosenStatus::Offline {
+            self.progress.saw_last(&session.user, now);
+        }
         if on_purpose || self.is_draining {
             self.announce_if_gone(&session.user, now);
             self.tell_presence_now(now);
         } else {
             let grace = i64::try_from(self.options.presence_grace.as_millis()).unwrap_or(i64::MAX);
-            self.grace.push_back((now.plus_millis(grace), session.user));
+            let offline_at = now.plus_millis(grace);
+            user.offline_at = Some(offline_at);
+            self.grace.push_back((offline_at, session.user));
         }
     }
 

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::broadcast::Broadcast;
 use super::event::Event;
 use super::executing::Outcome;
 use super::loading::Load;
@@ -31,9 +32,29 @@ pub enum Change {
     Deleted(ConversationId),
 }
 
+impl Change {
+    /// Which conversation changes.
+    pub fn conversation(&self) -> ConversationId {
+        match self {
+            Self::Made(conversation) => conversation.id,
+            Self::Updated { conversation, .. } | Self::Joined { conversation, .. } | Self::Left { conversation, .. } => {
+                *conversation
+            }
+            Self::Deleted(conversation) => *conversation,
+        }
+    }
+}
+
 impl ChatServer {
     /// Checks a change of a conversation and stores it.
     pub(super) fn change_conversation(&mut self, pending: &Pending) -> Outcome {
+        if let Some(id) = pending.command.changed_group()
+            && self.changing.contains_key(&id)
+        {
+            return Ok(Progressed::Then(Box::new(move |broker, pending| {
+                broker.changing.entry(id).or_default().push(pending);
+            })));
+        }
         match &pending.command {
             Command::CreateGroup { name, avatar, participants } => {
                 if let Some(load) = self.unknown_users(pending, participants)? {
@@ -148,8 +169,14 @@ impl ChatServer {
         let now = self.now();
         let conversation = new_direct(ConversationId::from_uuid(self.new_id()), &pending.user, other, now);
         let conversation = Arc::new(conversation);
-        let write = Write::CreateConversation { conversation: conversation.clone(), joined_position: self.position };
-        Ok(stored(write, Change::Made(conversation)))
+        // It is in use at once, as when a message makes it, so that nobody makes it twice.
+        Ok(Progressed::Then(Box::new(move |broker, pending| match broker.make_direct(&conversation) {
+            Ok(()) => {
+                let change = Change::Made(conversation);
+                broker.store_for(Write::Barrier, Awaiting::Conversation { change, asker: pending.asker });
+            }
+            Err(error) => broker.answer(pending.asker, Err(error)),
+        })))
     }
 
     fn add_participants(&mut self, group: &Arc<Conversation>, users: &[UserId]) -> Progressed {
@@ -189,19 +216,32 @@ impl ChatServer {
             if broker.store(heir, Awaiting::Nothing).is_err() {
                 return broker.answer(pending.asker, Err(ChatError::StorageUnavailable));
             }
-            broker.store_for(write, Awaiting::Conversation { change, asker: pending.asker });
+            broker.store_change(write, change, pending.asker);
         }))
+    }
+
+    /// Gives a change of a group to the store; further ones wait until it took effect.
+    fn store_change(&mut self, write: Write, change: Change, asker: Asker) {
+        let id = change.conversation();
+        if self.store_for(write, Awaiting::Conversation { change, asker }) {
+            self.changing.entry(id).or_default();
+        }
     }
 
     // ---- taking effect ----
 
     pub(super) fn apply_change(&mut self, change: Change, asker: Asker) {
+        self.account_changes += 1;
         match change {
             Change::Made(conversation) => {
                 self.join_members(&conversation, &conversation.participants);
                 let now = conversation.created_at;
                 self.keep_conversation((*conversation).clone(), now);
                 self.answer(asker, Ok(Reply::Conversation { conversation: conversation.clone(), created: true }));
+                if conversation.kind == ConversationKind::Direct {
+                    // They were told when it was made.
+                    return;
+                }
                 self.tell_users(&conversation.participants, Event::ConversationChanged(conversation.clone()));
             }
             Change::Updated { conversation, name, avatar, admin, at } => {
@@ -219,10 +259,12 @@ impl ChatServer {
                     group.participants.extend(joining);
                     group.updated_at = at;
                 });
+                let new: Vec<_> = users.into_iter().filter(|user| !self.is_member(user, conversation)).collect();
                 if let Some(group) = &changed {
-                    self.join_members(group, &users);
+                    self.join_members(group, &new);
                 }
                 self.answer_changed(changed, asker);
+                self.hand_to_new_members(conversation, &new);
             }
             Change::Left { conversation, user, admin, at } => {
                 let changed = self.edit_cached(conversation, |group| {
@@ -247,6 +289,31 @@ impl ChatServer {
                 self.answer(asker, Ok(Reply::Done));
                 self.tell_users(&cached.conversation.participants, Event::ConversationDeleted { conversation });
             }
+        }
+    }
+
+    fn is_member(&self, user: &UserId, conversation: ConversationId) -> bool {
+        let memberships = self.users.get(user).map_or(&[][..], |user| &user.memberships);
+        memberships.iter().any(|membership| membership.conversation == conversation)
+    }
+
+    /// Messages that were handed out while the joining was being stored are theirs too.
+    fn hand_to_new_members(&mut self, conversation: ConversationId, users: &[UserId]) {
+        let place = Place::Conversation(conversation);
+        let under_way = self.in_flight.values().filter(|in_flight| in_flight.is_handed && in_flight.message.place == place);
+        let mut under_way: Vec<_> = under_way.map(|in_flight| (in_flight.message.position, in_flight.message.id)).collect();
+        under_way.sort_unstable_by_key(|(position, _)| *position);
+        for (position, id) in under_way {
+            let sockets = users.iter().flat_map(|user| self.sockets_of(user)).copied();
+            let is_live = |socket: &ConnectionKey| {
+                let catch_up = self.sessions.get(socket).map(|session| session.catch_up.as_ref());
+                catch_up.is_some_and(|catch_up| catch_up.is_none_or(|catch_up| catch_up.up_to < position))
+            };
+            let to: Vec<_> = sockets.filter(is_live).collect();
+            let Some(in_flight) = self.in_flight.get_mut(&id) else { continue };
+            in_flight.handed_sockets.extend(to.iter().copied());
+            let event = Arc::new(Broadcast::new(in_flight.audience.event(in_flight.message.clone())));
+            self.tell_few(to, &event);
         }
     }
 
@@ -293,7 +360,9 @@ impl ChatServer {
         let sockets: SmallVec<[ConnectionKey; 4]> = user.sessions.iter().copied().collect();
         for socket in sockets {
             self.rooms.leave(&RoomKey::Group(id), socket);
-            self.typing.stop(id, member, socket);
+            if let Some(change) = self.typing.stop(id, member, socket) {
+                self.tell_typing(&change, Some(socket));
+            }
             if let Some(places) = self.sessions.get_mut(&socket).and_then(|session| session.places.as_mut()) {
                 places.muted.remove(&id);
                 places.opened.remove(&id);
@@ -304,9 +373,7 @@ impl ChatServer {
 
 /// Has a change stored; it takes effect then.
 fn stored(write: Write, change: Change) -> Progressed {
-    Progressed::Then(Box::new(move |broker, pending| {
-        broker.store_for(write, Awaiting::Conversation { change, asker: pending.asker });
-    }))
+    Progressed::Then(Box::new(move |broker, pending| broker.store_change(write, change, pending.asker)))
 }
 
 fn updated(

@@ -33,6 +33,16 @@ pub enum Load {
     SentIds(UserId),
 }
 
+impl Load {
+    /// The same question, where it was asked once.
+    fn again(self) -> Self {
+        match self {
+            Self::Provision(user) => Self::Users(vec![user.id]),
+            other => other,
+        }
+    }
+}
+
 /// What was read.
 #[derive(Debug)]
 pub enum Loaded {
@@ -59,9 +69,16 @@ impl ChatServer {
         let store = self.store.clone();
         let provision = self.options.auto_provision_users && matches!(waiter, LoadFor::Command(_));
         let now = self.now();
-        let question = load.clone();
+        let (question, seen) = (load.clone(), self.account_changes);
         let read = async move { run(store, load, provision, now).await };
-        ctx.spawn(read.into_actor(self).map(move |loaded, broker, ctx| broker.on_loaded(&question, loaded, waiter, ctx)));
+        ctx.spawn(read.into_actor(self).map(move |loaded, broker, ctx| {
+            let holds_accounts = matches!(loaded, Ok(Loaded::Users(_) | Loaded::Direct(..)));
+            if holds_accounts && seen != broker.account_changes {
+                // What was read may be older than what has taken effect since.
+                return broker.start_load(question.again(), waiter, ctx);
+            }
+            broker.on_loaded(&question, loaded, waiter, ctx);
+        }));
     }
 
     fn on_loaded(&mut self, load: &Load, loaded: Result<Loaded, StoreError>, waiter: LoadFor, ctx: &mut Context<Self>) {
@@ -127,6 +144,7 @@ impl ChatServer {
                 let sent = user.sent.get_or_insert_with(Box::<SentIds>::default);
                 sent.used_at = now;
                 for ClientIdRow { client_message_id, message, request_hash } in rows {
+                    sent.order.push_back(client_message_id.clone());
                     sent.by_client_id.entry(client_message_id).or_insert(SentId {
                         message,
                         request_hash,
@@ -145,6 +163,7 @@ impl ChatServer {
                 memberships,
                 sessions: Default::default(),
                 is_announced: false,
+                offline_at: None,
                 sent: None,
                 used_at: now,
             });

@@ -122,11 +122,14 @@ impl Handler<Authenticate> for ChatServer {
         let Authenticate { claims } = message;
         let new_user =
             self.options.auto_provision_users.then(|| Box::new(super::connecting::provisioned_user(&claims, self.now())));
+        let seen = self.account_changes;
         let is_known = self.users.contains_key(&claims.user);
         let (store, user) = (self.store.clone(), claims.user.clone());
         let read = async move { if is_known { Ok(None) } else { read_account(store, user, new_user).await.map(Some) } };
         Box::pin(read.into_actor(self).map(move |found, broker, _| {
             match found {
+                // What was read may be older than what has taken effect since.
+                Ok(Some(_)) if seen != broker.account_changes => return Err(AuthenticateError::Unavailable),
                 Ok(Some(found)) => {
                     let now = broker.now();
                     broker.keep_users(found, now);
@@ -271,6 +274,7 @@ impl Handler<RevokeTokens> for ChatServer {
                         account.kept_login.clone_from(&kept_login);
                         entry.account = Arc::new(account);
                     }
+                    broker.account_changes += 1;
                     broker.put_out(&user, |token| kept_login.as_deref() != Some(token));
                 }
             }
@@ -284,8 +288,12 @@ impl Handler<Drain> for ChatServer {
 
     fn handle(&mut self, _: Drain, _: &mut Context<Self>) {
         self.is_draining = true;
-        let online: Vec<UserId> =
-            self.users.values().filter(|user| !user.sessions.is_empty()).map(|user| user.account.profile.id.clone()).collect();
+        let online: Vec<UserId> = self
+            .users
+            .values()
+            .filter(|user| !user.sessions.is_empty() && user.account.status != ChosenStatus::Offline)
+            .map(|user| user.account.profile.id.clone())
+            .collect();
         let now = self.now();
         for user in online {
             self.progress.saw_last(&user, now);

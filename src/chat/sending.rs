@@ -39,6 +39,8 @@ pub struct InFlight {
     /// Who was told: the rooms' lists as they were then, and single sockets.
     pub handed_lists: SmallVec<[(u16, Arc<Vec<Seat>>); 2]>,
     pub handed_sockets: SmallVec<[ConnectionKey; 4]>,
+    /// Whether only the commit tells that it is no repeat: it is handed out after that.
+    pub waits_for_index: bool,
     /// Users who had it from an earlier try that was not stored.
     pub spared: HashSet<UserId>,
     /// Commands about it, and repeats of it, that wait until it is stored.
@@ -57,7 +59,7 @@ pub enum Audience {
 }
 
 impl Audience {
-    fn event(&self, message: Arc<Message>) -> Event {
+    pub(super) fn event(&self, message: Arc<Message>) -> Event {
         match self {
             Self::Pair { kind, recipient, .. } => Event::Message { message, kind: *kind, recipient: Some(recipient.clone()) },
             Self::Group(_) => Event::Message { message, kind: ConversationKind::Group, recipient: None },
@@ -299,6 +301,7 @@ impl ChatServer {
             is_delivered: false,
             handed_lists: SmallVec::new(),
             handed_sockets: SmallVec::new(),
+            waits_for_index: facts.sent_ids_unreadable,
             spared,
             waiters: Vec::new(),
         };
@@ -324,8 +327,10 @@ impl ChatServer {
         let Some(sent) = self.users.get_mut(user).and_then(|user| user.sent.as_mut()) else { return };
         if sent.by_client_id.len() >= SENT_IDS_MAX {
             // Older ones are caught by the index.
-            sent.by_client_id.clear();
+            let oldest = sent.order.pop_front();
+            oldest.map(|oldest| sent.by_client_id.remove(&oldest));
         }
+        sent.order.push_back(client_id.clone());
         let first = SentId { message: message.id, request_hash, status: MessageStatus::Sent };
         sent.by_client_id.insert(client_id.clone(), first);
     }

@@ -53,8 +53,10 @@ pub struct ChatServer {
     /// Admitted messages that are not handed out yet, in order.
     pub(super) unhanded: VecDeque<MessageId>,
     pub(super) failed: FailedSends,
-    /// Who had which socket, of those that left while messages were under way.
-    pub(super) departed: VecDeque<(ConnectionKey, UserId)>,
+    /// Who had which socket, of those that left while messages up to a position were under way.
+    pub(super) departed: VecDeque<(i64, ConnectionKey, UserId)>,
+    /// Position of the last message that is in flight no more.
+    pub(super) landed: i64,
     pub(super) awaiting: HashMap<u64, Awaiting>,
     next_tag: u64,
     /// Position of the last message that was handed out.
@@ -67,6 +69,10 @@ pub struct ChatServer {
     pub(super) online: usize,
     pub(super) is_scope_narrowed: bool,
     pub(super) progress: Progress,
+    /// Groups of which a change is being stored, and the changes that wait for that: each is computed from the last.
+    pub(super) changing: HashMap<ConversationId, Vec<Pending>>,
+    /// How often accounts or memberships changed: a read that began before is too old to be kept.
+    pub(super) account_changes: u64,
     /// Receipts that are being stored.
     pub(super) reading: HashSet<(MessageId, UserId)>,
     pub(super) revocations: Revocations,
@@ -101,6 +107,7 @@ impl ChatServer {
             unhanded: VecDeque::new(),
             failed: FailedSends::default(),
             departed: VecDeque::new(),
+            landed: 0,
             awaiting: HashMap::new(),
             next_tag: 0,
             position: store.last_position(),
@@ -110,6 +117,8 @@ impl ChatServer {
             online: 0,
             is_scope_narrowed: false,
             progress: Progress::default(),
+            changing: HashMap::new(),
+            account_changes: 0,
             reading: HashSet::new(),
             revocations,
             is_draining: false,
@@ -205,7 +214,12 @@ impl ChatServer {
                 self.start_load(load, LoadFor::Command(Box::new(pending)), ctx);
                 return true;
             }
-            Ok(Ok(Progressed::Then(act))) => act(self, pending),
+            Ok(Ok(Progressed::Then(act))) => {
+                if catch_unwind(AssertUnwindSafe(|| act(self, pending))).is_err() {
+                    self.counters.panics += 1;
+                    error!("a command panicked while it was carried out");
+                }
+            }
             Ok(Err(error)) => self.answer(pending.asker, Err(error)),
             Err(_) => {
                 self.counters.panics += 1;
@@ -218,7 +232,7 @@ impl ChatServer {
 
     /// A command's read is there, or failed.
     pub(super) fn resume(&mut self, pending: Pending, outcome: Result<(), crate::store::StoreError>, ctx: &mut Context<Self>) {
-        let connection = pending.asker.connection();
+        let connection = pending.asker.connection().filter(|_| pending.facts.holds_queue);
         let waits = match outcome {
             Ok(()) => self.run(pending, ctx),
             Err(error) => {
@@ -398,7 +412,8 @@ impl Handler<Request> for ChatServer {
         self.counters.requests += 1;
         let Some(session) = self.sessions.get_mut(&connection) else { return };
         let asker = Asker::Session { connection, ticket, held_copy };
-        let pending = Pending { user: session.user.clone(), asker, command, facts: Facts::default() };
+        let facts = Facts { holds_queue: true, ..Facts::default() };
+        let pending = Pending { user: session.user.clone(), asker, command, facts };
         if self.is_draining {
             // Not answered: the client sends it again when it is back.
             return;
@@ -469,7 +484,9 @@ impl Handler<Tick> for ChatServer {
             self.tell_typing(&change, None);
         }
         while self.grace.front().is_some_and(|(at, _)| *at <= now) {
-            if let Some((_, user)) = self.grace.pop_front() {
+            if let Some((at, user)) = self.grace.pop_front()
+                && self.users.get(&user).is_some_and(|entry| entry.offline_at == Some(at))
+            {
                 self.announce_if_gone(&user, now);
             }
         }

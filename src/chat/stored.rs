@@ -57,7 +57,13 @@ impl ChatServer {
     pub(super) fn on_stored(&mut self, awaiting: Awaiting, outcome: Result<Written, StoreError>, ctx: &mut Context<Self>) {
         match awaiting {
             Awaiting::Nothing => {}
-            Awaiting::Message(id) => self.on_message_stored(id, outcome, ctx),
+            Awaiting::Message(id) => {
+                self.on_message_stored(id, outcome, ctx);
+                // Nothing is in flight any more that these could have seen.
+                while self.departed.front().is_some_and(|(position, ..)| *position <= self.landed) {
+                    self.departed.pop_front();
+                }
+            }
             Awaiting::DirectMade(id) => {
                 if outcome.is_err() {
                     self.forget_direct(id);
@@ -75,15 +81,21 @@ impl ChatServer {
             }
             Awaiting::Changed { message, asker } => match outcome {
                 Ok(_) => {
+                    self.note_changed(&message);
                     self.answer(asker, Ok(Reply::Message(message.clone())));
                     self.tell_changed(message);
                 }
                 Err(error) => self.answer(asker, Err(error.into())),
             },
-            Awaiting::Conversation { change, asker } => match outcome {
-                Ok(_) => self.apply_change(change, asker),
-                Err(error) => self.answer(asker, Err(error.into())),
-            },
+            Awaiting::Conversation { change, asker } => {
+                let id = change.conversation();
+                match outcome {
+                    Ok(_) => self.apply_change(change, asker),
+                    Err(error) => self.answer(asker, Err(error.into())),
+                }
+                let waiters = self.changing.remove(&id).unwrap_or_default();
+                self.resume_waiters(waiters, ctx);
+            }
             Awaiting::Profile { profile, asker } => match outcome {
                 Ok(_) => self.apply_profile(profile, asker),
                 Err(error) => self.answer(asker, Err(error.into())),
@@ -108,14 +120,12 @@ impl ChatServer {
                 self.give_up(in_flight, error, ctx);
             }
         }
-        if self.in_flight.is_empty() {
-            self.departed.clear();
-        }
     }
 
     /// A message is in flight no more.
     fn land(&mut self, id: MessageId) -> Option<InFlight> {
         let in_flight = self.in_flight.remove(&id)?;
+        self.landed = in_flight.message.position;
         if let Some(cached) = self.cached(&in_flight.message.place) {
             cached.in_flight = cached.in_flight.saturating_sub(1);
         }
@@ -152,7 +162,7 @@ impl ChatServer {
             StoreError::Unavailable => ChatError::StorageUnavailable,
             _ => ChatError::Internal,
         };
-        if in_flight.is_handed {
+        if in_flight.is_handed || !in_flight.spared.is_empty() {
             let seen_by = self.who_saw(&in_flight);
             let now = self.now();
             self.failed.insert(id, seen_by, now);
@@ -182,13 +192,14 @@ impl ChatServer {
             .handed_lists
             .iter()
             .flat_map(|(worker, list)| list.iter().map(move |seat| ConnectionKey { worker: *worker, seat: *seat }));
-        let own = in_flight.asker.connection();
+        let is_held = matches!(in_flight.asker, Asker::Session { held_copy: true, .. });
+        let own = in_flight.asker.connection().filter(|_| is_held);
         lists
             .chain(in_flight.handed_sockets.iter().copied())
             .filter(|socket| Some(*socket) != own)
             .filter_map(|socket| match self.sessions.get(&socket) {
                 Some(session) => Some(session.user.clone()),
-                None => self.departed.iter().find(|(gone, _)| *gone == socket).map(|(_, user)| user.clone()),
+                None => self.departed.iter().find(|(_, gone, _)| *gone == socket).map(|(_, _, user)| user.clone()),
             })
             .chain(in_flight.spared.iter().cloned())
             .collect()
@@ -197,7 +208,11 @@ impl ChatServer {
     /// In `live`, the first success after an outage: all that still waits is handed out, in order.
     pub(super) fn hand_out_what_waits(&mut self) {
         if self.options.delivery == Delivery::Live && !self.store.is_failing() {
-            while let Some(id) = self.unhanded.pop_front() {
+            while let Some(id) = self.unhanded.front().copied() {
+                if self.in_flight.get(&id).is_some_and(|in_flight| in_flight.waits_for_index) {
+                    break;
+                }
+                self.unhanded.pop_front();
                 self.hand_out(id);
             }
         }
@@ -208,6 +223,10 @@ impl ChatServer {
         let Place::Conversation(id) = message.place else { return };
         let Some(cached) = self.conversations.get_mut(&id) else { return };
         let conversation = Arc::make_mut(&mut cached.conversation);
+        if message.seq <= conversation.last_seq {
+            // An old message, stored once more by a repeat that nobody remembered.
+            return;
+        }
         conversation.last_seq = message.seq;
         conversation.updated_at = message.created_at;
         let is_bare_file = message.content.is_empty();
@@ -228,6 +247,24 @@ impl ChatServer {
                     membership.last_seq = message.seq;
                 }
             }
+        }
+    }
+
+    /// The conversation's last message is shown as it is now; deleted, none is shown until the next.
+    fn note_changed(&mut self, message: &Message) {
+        let Some(cached) = self.cached(&message.place) else { return };
+        let last = &mut Arc::make_mut(&mut cached.conversation).last_message;
+        let Some(shown) =
+            last.as_mut().filter(|shown| shown.timestamp == message.created_at && shown.sender == message.sender.id)
+        else {
+            return;
+        };
+        if message.deleted_at.is_some() {
+            *last = None;
+        } else if message.content.is_empty() {
+            "File".clone_into(&mut shown.content);
+        } else {
+            shown.content.clone_from(&message.content);
         }
     }
 

@@ -21,6 +21,8 @@ pub struct User {
     pub sessions: SmallVec<[ConnectionKey; 1]>,
     /// Whether others were told that this user is online.
     pub is_announced: bool,
+    /// When the loss of the last socket counts, unless one comes before.
+    pub offline_at: Option<Timestamp>,
     pub sent: Option<Box<SentIds>>,
     pub used_at: Timestamp,
 }
@@ -39,6 +41,8 @@ impl User {
 #[derive(Debug, Default)]
 pub struct SentIds {
     pub by_client_id: HashMap<String, SentId>,
+    /// Their names, those loaded first, so that the oldest can go.
+    pub order: VecDeque<String>,
     pub used_at: Timestamp,
 }
 
@@ -158,4 +162,6 @@ pub struct Facts {
     pub users_read: Vec<UserId>,
     /// The sender's ids could not be read: the index decides.
     pub sent_ids_unreadable: bool,
+    /// Whether the socket's further requests wait for this one.
+    pub holds_queue: bool,
 }

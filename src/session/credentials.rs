@@ -49,7 +49,8 @@ pub fn find_pin(auth: Option<&RawValue>, handshake: &Handshake, enabled: Dialect
 }
 
 fn query_pin(query: &str, enabled: DialectSet) -> Result<DialectSet, BadPin> {
-    let pin = query.split('&').filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == "dialect");
+    let mut pairs = query.rsplit('&').filter_map(|pair| pair.split_once('='));
+    let pin = pairs.find(|(name, _)| *name == "dialect");
     let Some((_, value)) = pin else { return Ok(DialectSet::EMPTY) };
     let name = percent_decode_str(value).decode_utf8().map_err(|_| BadPin)?;
     enabled.pick_name(&name).ok_or(BadPin)
@@ -96,6 +97,8 @@ mod tests {
             ("dialect=nope", Some(r#"{"dialect":"messenger"}"#), pin("messenger")),
             ("dialect=listing", Some(r#"{"dialect":"nope"}"#), Err(BadPin)),
             ("dialect=nope", None, Err(BadPin)),
+            ("dialect=nope&dialect=listing", None, pin("listing")),
+            ("dialect=listing&dialect=nope", None, Err(BadPin)),
             ("dialect=", None, Err(BadPin)),
             ("dialect=listing,messenger", None, Err(BadPin)),
             ("dialect=%ff", None, Err(BadPin)),

@@ -1,7 +1,6 @@
 //! The one writer: takes what has gathered in the queue, and commits it as one transaction.
 //!
-//! While a batch is being committed the next one gathers, so that commits are shared without any timer: a lone write
-//! starts at once.
+//! While a batch is being committed the next one gathers, so that commits are shared: a lone write starts at once.
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -23,6 +22,9 @@ use super::{AnyConnection, DatabaseUrl, StoreError, Write};
 
 /// More writes than this make more than one transaction.
 const BATCH_MAX: usize = 1_000;
+/// Once writes come in company, batches begin no closer together than this: a commit costs much the same whether it
+/// holds one message or eight. A lone write, and a sender who waits for each ack, come after a batch of one and never wait.
+const PACE: Duration = Duration::from_millis(3);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -195,12 +197,13 @@ impl Handler<WritesWait> for Persister {
 
     fn handle(&mut self, _: WritesWait, _: &mut Self::Context) {
         while !self.queue.is_closed() {
-            match self.queue.take(BATCH_MAX) {
-                Some(writes) => self.store(&writes),
-                None => return,
-            }
+            let begun = Instant::now();
+            let Some(writes) = self.queue.take(BATCH_MAX) else { return };
+            self.store(&writes);
             if self.queue.is_away() {
                 self.wait_until_back();
+            } else if writes.len() > 1 {
+                self.queue.pause(PACE.saturating_sub(begun.elapsed()));
             }
         }
     }

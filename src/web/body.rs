@@ -1,20 +1,25 @@
 //! JSON bodies.
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{Data, Payload as PayloadStream};
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt as _;
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 use super::{Failure, WebState};
 use crate::model::UserId;
 
 /// 2^53 − 1: integers up to here are what JavaScript says they are.
 const MAX_SAFE_INTEGER: u64 = 9_007_199_254_740_991;
+
+/// A body has so long to arrive.
+const RECEIVE_LIMIT: Duration = Duration::from_secs(30);
 
 /// A JSON object that was sent. An absent body is `{}`, `null` is as if absent, unknown fields are ignored.
 #[derive(Debug, Clone, Default)]
@@ -128,26 +133,36 @@ impl FromRequest for Body {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let limit = request.app_data::<Data<WebState>>().map_or(0, |state| state.settings.max_body_bytes);
         let content_type = request.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?").to_owned());
+        let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         let stream = PayloadStream::from_request(request, payload);
         Box::pin(async move {
-            let mut stream = stream.await.map_err(|_| Failure::invalid("body"))?;
-            let mut bytes = Vec::new();
-            while let Some(chunk) = stream.next().await {
-                let chunk = chunk.map_err(|error| match error {
-                    PayloadError::Overflow => Failure::too_large("The body is too large"),
-                    _ => Failure::invalid("body"),
-                })?;
-                if bytes.len() + chunk.len() > limit {
-                    return Err(Failure::too_large("The body is too large"));
-                }
-                bytes.extend_from_slice(&chunk);
+            if announced.is_some_and(|length| length > limit as u64) {
+                return Err(Failure::too_large("The body is too large"));
             }
+            let stream = stream.await.map_err(|_| Failure::invalid("body"))?;
+            let received = timeout(RECEIVE_LIMIT, receive(stream, limit)).await;
+            let bytes = received.unwrap_or_else(|_| Err(Failure::invalid("body")))?;
             if !bytes.is_empty() && content_type.is_some_and(|content_type| !is_json(&content_type)) {
                 return Err(Failure::unsupported_type("The body must be application/json"));
             }
             Self::parse(&bytes)
         })
     }
+}
+
+async fn receive(mut stream: PayloadStream, limit: usize) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|error| match error {
+            PayloadError::Overflow => Failure::too_large("The body is too large"),
+            _ => Failure::invalid("body"),
+        })?;
+        if bytes.len() + chunk.len() > limit {
+            return Err(Failure::too_large("The body is too large"));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
 }
 
 fn is_json(content_type: &str) -> bool {

@@ -26,8 +26,7 @@ impl TestApp {
             ..Config::default()
         };
         let tokens = TokenKeys::new(&token_secrets(&config).unwrap(), false, Duration::from_secs(3_600));
-        let (running, server) = app::start(config).await.unwrap();
-        actix::spawn(server);
+        let (running, _) = app::start(config).await.unwrap();
         Self { running, tokens, _folder: folder }
     }
 
