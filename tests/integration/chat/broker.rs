@@ -164,9 +164,15 @@ impl Broker {
 
     /// Asks as HTTP does.
     pub async fn ask_as(&mut self, name: &str, command: Command) -> Result<Reply, ChatError> {
+        let answered = self.begin_as(name, command).await;
+        tokio::time::timeout(LIMIT, answered).await.expect("an answer in time").expect("an answer")
+    }
+
+    /// Asks as HTTP does, without waiting for the answer.
+    pub async fn begin_as(&mut self, name: &str, command: Command) -> oneshot::Receiver<Result<Reply, ChatError>> {
         let (answer, answered) = oneshot::channel();
         self.addr.send(Ask { user: user(name), command, answer }).await.unwrap();
-        tokio::time::timeout(LIMIT, answered).await.expect("an answer in time").expect("an answer")
+        answered
     }
 
     /// A group of these, made by the first.

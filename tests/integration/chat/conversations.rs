@@ -108,3 +108,61 @@ async fn a_logout_puts_out_the_sockets_of_that_login_only() {
         |heard| !matches!(heard, super::broker::Heard::Notice(notice) if matches!(**notice, parlance::chat::Notice::Kick { .. }))
     ));
 }
+
+#[actix::test]
+async fn two_changes_of_one_group_at_once_both_hold() {
+    let mut broker = Broker::new().await;
+    let group = broker.group(&["ann", "bob"]).await;
+    let change = |name: Option<&str>, avatar: Option<&str>| Command::UpdateConversation {
+        conversation: group,
+        name: name.map(str::to_owned),
+        avatar: avatar.map(|avatar| Some(avatar.to_owned())),
+    };
+    let outage = broker.database.hold_writes().await;
+    let renamed = broker.begin_as("ann", change(Some("Ours"), None)).await;
+    let painted = broker.begin_as("ann", change(None, Some("/a.png"))).await;
+    drop(outage);
+    renamed.await.unwrap().unwrap();
+    match painted.await.unwrap() {
+        Ok(Reply::Conversation { conversation, .. }) => {
+            assert_eq!((conversation.name.as_deref(), conversation.avatar.as_deref()), (Some("Ours"), Some("/a.png")));
+        }
+        other => panic!("{other:?}"),
+    }
+    let stored =
+        broker.store.read_after_writes(move |conn| parlance::store::find_conversation(conn, group)).await.unwrap().unwrap();
+    assert_eq!((stored.name.as_deref(), stored.avatar.as_deref()), (Some("Ours"), Some("/a.png")));
+}
+
+#[actix::test]
+async fn what_is_said_while_a_member_joins_reaches_the_member() {
+    let mut broker = Broker::new().await;
+    let group = broker.group(&["ann", "bob"]).await;
+    let (ann, cid) = (broker.connect("ann").await, broker.connect("cid").await);
+    let say = |content: &str| Command::SendToConversation { conversation: group, draft: text(content) };
+    // Nothing has to be read any more when writes stop.
+    broker.ask(ann, say("before")).await.unwrap();
+    let outage = broker.database.hold_writes().await;
+    let adding = Command::AddParticipants { conversation: group, participants: vec![user("cid")] };
+    let added = broker.begin_as("ann", adding).await;
+    let said = broker.begin(ann, say("meanwhile")).await;
+    drop(outage);
+    added.await.unwrap().unwrap();
+    broker.reply(ann, said).await.unwrap();
+    assert_eq!(contents(&mut broker, cid).await, ["meanwhile"]);
+}
+
+#[actix::test]
+async fn two_who_open_the_same_direct_conversation_at_once_open_one() {
+    let mut broker = Broker::new().await;
+    let outage = broker.database.hold_writes().await;
+    let one = broker.begin_as("ann", Command::CreateDirect { participant: user("bob") }).await;
+    let two = broker.begin_as("bob", Command::CreateDirect { participant: user("ann") }).await;
+    drop(outage);
+    match (one.await.unwrap(), two.await.unwrap()) {
+        (Ok(Reply::Conversation { conversation: one, .. }), Ok(Reply::Conversation { conversation: two, .. })) => {
+            assert_eq!(one.id, two.id);
+        }
+        other => panic!("{other:?}"),
+    }
+}
