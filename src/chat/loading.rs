@@ -4,7 +4,7 @@ use std::sync::Arc;
 use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
 
 use super::server::ChatServer;
-use super::tables::{CachedConversation, Pending, SentId, SentIds, User};
+use super::tables::{CachedConversation, Pending, SentId, SentIds, User, pair_key};
 use crate::engineio::ConnectionKey;
 use crate::model::{Account, Conversation, ConversationId, File, Message, MessageId, MessageStatus, Timestamp, UserId, UserRole};
 use crate::store::{self, ClientIdRow, Membership, NewUser, Store, StoreError, Write};
@@ -171,12 +171,8 @@ impl ChatServer {
     }
 
     pub(super) fn keep_conversation(&mut self, conversation: Conversation, now: Timestamp) {
-        use crate::model::ConversationKind::Direct;
-        if conversation.kind == Direct {
-            let one = conversation.participants.first();
-            if let (Some(one), Some(other)) = (one, conversation.participants.last()) {
-                self.directs.insert(store::direct_key(one, other), conversation.id);
-            }
+        if let Some(key) = pair_key(&conversation) {
+            self.directs.insert(key, conversation.id);
         }
         self.conversations.entry(conversation.id).or_insert_with(|| CachedConversation {
             updated_at: conversation.updated_at,

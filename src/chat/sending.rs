@@ -13,7 +13,7 @@ use super::ports::Notice;
 use super::rooms::RoomKey;
 use super::server::{ChatServer, Progressed};
 use super::stored::Awaiting;
-use super::tables::{Asker, CachedConversation, Pending, SentId};
+use super::tables::{Asker, CachedConversation, Pending, SentId, pair_key};
 use super::{ChatError, Command, Draft, Reply};
 use crate::config::Delivery;
 use crate::engineio::{ConnectionKey, Seat};
@@ -348,8 +348,8 @@ impl ChatServer {
             conversation: conversation.clone(),
         };
         self.conversations.insert(conversation.id, cached);
-        if let (Some(one), Some(other)) = (conversation.participants.first(), conversation.participants.last()) {
-            self.directs.insert(store::direct_key(one, other), conversation.id);
+        if let Some(key) = pair_key(conversation) {
+            self.directs.insert(key, conversation.id);
         }
         self.join_members(conversation, &conversation.participants);
         self.tell_users(&conversation.participants, Event::ConversationChanged(conversation.clone()));

@@ -19,7 +19,7 @@ use super::presence::PresenceWindow;
 use super::rooms::{RoomKey, Rooms};
 use super::sending::{FailedSends, InFlight};
 use super::stored::Awaiting;
-use super::tables::{Asker, CachedConversation, Facts, Pending, Session, User};
+use super::tables::{Asker, CachedConversation, Facts, Pending, Session, User, pair_key};
 use super::typing::Typing;
 use super::{ChatError, Reply};
 use crate::auth::Revocations;
@@ -300,8 +300,8 @@ impl ChatServer {
             if is_used || cached.used_at > old || cached.is_progress_unsaved || cached.in_flight > 0 {
                 return true;
             }
-            if let [one, .., other] | [one @ other] = &members[..] {
-                directs.remove(&crate::store::direct_key(one, other));
+            if let Some(key) = pair_key(&cached.conversation) {
+                directs.remove(&key);
             }
             for member in members {
                 // What is known of the user stays as new as what is forgotten here.

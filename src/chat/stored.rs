@@ -11,14 +11,14 @@ use super::ports::Notice;
 use super::rooms::RoomKey;
 use super::sending::{Audience, InFlight};
 use super::server::ChatServer;
-use super::tables::{Asker, Facts, Pending};
+use super::tables::{Asker, Facts, Pending, pair_key};
 use super::{ChatError, Reply};
 use crate::config::Delivery;
 use crate::engineio::ConnectionKey;
 use crate::model::{
     ConversationId, ConversationKind, LastMessage, Message, MessageId, MessageStatus, Place, Profile, Timestamp, UserId,
 };
-use crate::store::{StoreError, Written, direct_key};
+use crate::store::{StoreError, Written};
 
 /// What waits for a commit.
 #[derive(Debug)]
@@ -271,8 +271,8 @@ impl ChatServer {
     fn forget_direct(&mut self, id: ConversationId) {
         let Some(cached) = self.conversations.remove(&id) else { return };
         let participants = &cached.conversation.participants;
-        if let (Some(one), Some(other)) = (participants.first(), participants.last()) {
-            self.directs.remove(&direct_key(one, other));
+        if let Some(key) = pair_key(&cached.conversation) {
+            self.directs.remove(&key);
         }
         for member in participants {
             if let Some(user) = self.users.get_mut(member) {

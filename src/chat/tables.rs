@@ -9,9 +9,10 @@ use tokio::sync::oneshot;
 use super::{ChatError, Command, Reply, Words};
 use crate::engineio::ConnectionKey;
 use crate::model::{
-    Account, Conversation, ConversationId, File, Message, MessageId, MessageStatus, Profile, RoomId, SocketId, Timestamp, UserId,
+    Account, Conversation, ConversationId, ConversationKind, File, Message, MessageId, MessageStatus, Profile, RoomId, SocketId,
+    Timestamp, UserId,
 };
-use crate::store::Membership;
+use crate::store::{Membership, direct_key};
 
 /// A user whose account is at hand: online, or used a short while ago.
 #[derive(Debug)]
@@ -104,6 +105,13 @@ pub struct CatchUp {
     pub rows: i64,
     /// Whether a page is being read or the next one waits for the socket.
     pub is_reading: bool,
+}
+
+/// The key by which a direct conversation is found; `None` for other kinds.
+pub fn pair_key(conversation: &Conversation) -> Option<String> {
+    let members = &conversation.participants;
+    let pair = members.first().zip(members.last()).filter(|_| conversation.kind == ConversationKind::Direct);
+    pair.map(|(one, other)| direct_key(one, other))
 }
 
 /// A conversation that is at hand.
