@@ -59,7 +59,7 @@ async fn line(state: Data<WebState>, sampler: Data<Sampler>, claims: Option<Clai
             return Err(crate::auth::Refusal::TokenExpired.into());
         }
         let account = state.chat.authenticate(claims).await?;
-        if account.role != crate::model::UserRole::Admin {
+        if account.profile.role != crate::model::UserRole::Admin {
             return Err(Failure::forbidden("Administrators only"));
         }
     }

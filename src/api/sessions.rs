@@ -63,7 +63,8 @@ async fn answer_token(
     with_cookie: bool,
 ) -> Result<HttpResponse, Failure> {
     let now = Timestamp::now();
-    let (token, expires_at) = state.tokens.issue(&account.profile.id, login, account.role, account.email.as_deref(), now);
+    let (token, expires_at) =
+        state.tokens.issue(&account.profile.id, login, account.profile.role, account.profile.email.as_deref(), now);
     if with_cookie {
         response.cookie(token_cookie(&token, expires_at, now, origin.client.secure));
     }

@@ -29,8 +29,8 @@ struct Private<'a> {
 impl<'a> UserView<'a> {
     /// `private`: for the user's own eyes or an administrator's.
     pub fn new(account: &'a Account, presence: &UserPresence, private: bool) -> Self {
-        let Account { profile, email, role, last_seen, .. } = account;
-        let Profile { id, username, full_name, avatar } = &**profile;
+        let Account { profile, last_seen, .. } = account;
+        let Profile { id, username, full_name, avatar, email, role } = &**profile;
         let UserPresence { is_online, status, last_seen: last_seen_here } = presence;
         Self {
             id,
@@ -164,7 +164,7 @@ impl<'a> MessageView<'a> {
             updated_at,
             deleted_at: _,
         } = message;
-        let Profile { id: sender_id, username, full_name: _, avatar } = &**sender;
+        let Profile { id: sender_id, username, full_name: _, avatar, email: _, role: _ } = &**sender;
         Self {
             id: *id,
             conversation_id: match place {
@@ -218,7 +218,7 @@ struct RoomUserView<'a> {
 impl<'a> RoomMessageView<'a> {
     /// As it is now.
     pub fn new(message: &'a Message) -> Self {
-        let Profile { id: user_id, username, full_name, avatar } = &*message.sender;
+        let Profile { id: user_id, username, full_name, avatar, email: _, role: _ } = &*message.sender;
         let user = RoomUserView {
             id: user_id,
             full_name: full_name.as_deref().unwrap_or(username),

@@ -65,6 +65,8 @@ pub enum Command {
     RemoveParticipant { conversation: ConversationId, participant: UserId },
     /// Change one's own name or picture. Answered by `Reply::Account`.
     UpdateProfile { full_name: Option<Option<String>>, avatar: Option<Option<String>> },
+    /// One's own notifications, newest first. Answered by `Reply::Notifications`.
+    ListNotifications { limit: i64 },
     /// Panics; for the test that a panic ends its command and nothing else.
     #[doc(hidden)]
     TestPanic,

@@ -106,7 +106,7 @@ impl ChatServer {
         let admission = Admission { account: account.clone(), expires_at: claims.expires_at, catch_up: must_catch_up };
         self.tell(connection, Notice::Admitted(Box::new(admission)));
         let connections = self.sockets_of(&claims.user).len();
-        info!("connected sid={socket} user={} role={} connections={connections}", claims.user, account.role.as_str());
+        info!("connected sid={socket} user={} role={} connections={connections}", claims.user, account.profile.role.as_str());
         self.announce(&claims.user, connection);
         self.tell_presence(now, ctx);
         if must_catch_up {

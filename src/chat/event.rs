@@ -2,7 +2,8 @@
 use std::sync::Arc;
 
 use crate::model::{
-    ChosenStatus, Conversation, ConversationId, ConversationKind, Message, MessageId, Profile, SocketId, Timestamp, UserId,
+    ChosenStatus, Conversation, ConversationId, ConversationKind, Message, MessageId, Notification, Profile, SocketId, Timestamp,
+    UserId,
 };
 
 /// One user's presence changed.
@@ -63,6 +64,8 @@ pub enum Event {
     Typing { user: Arc<Profile>, conversation: ConversationId, active: bool },
     /// Who came and went. Volatile.
     Presence(Vec<PresenceChange>),
+    /// A notification was made or renewed; for its user.
+    Notification(Arc<Notification>),
     /// A conversation was made, or its name, picture, administrator or members changed.
     ConversationChanged(Arc<Conversation>),
     /// A conversation is gone, or one is no longer a member of it.

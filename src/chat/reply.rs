@@ -1,7 +1,7 @@
 //! What an asker is told.
 use std::sync::Arc;
 
-use crate::model::{Account, Conversation, Message, MessageStatus};
+use crate::model::{Account, Conversation, Message, MessageStatus, Notification};
 
 /// The answer to a command that succeeded.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub enum Reply {
         /// Whether it was made by this command.
         created: bool,
     },
+    /// Notifications, newest first.
+    Notifications(Vec<Notification>),
     /// One's own account as it is now.
     Account(Arc<Account>),
 }

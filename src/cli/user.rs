@@ -164,10 +164,10 @@ async fn list(store: &Store, as_json: bool) -> Result<(), Failure> {
 }
 
 fn json_line(account: &Account) -> String {
-    let Account { profile, email, role, status, last_seen, disabled, tokens_valid_from: _, kept_login: _, created_at } = account;
+    let Account { profile, status, last_seen, disabled, tokens_valid_from: _, kept_login: _, created_at } = account;
     let line = json!({
-        "id": profile.id, "username": profile.username, "fullName": profile.full_name, "email": email,
-        "role": role.as_str(), "status": status.as_str(), "disabled": disabled,
+        "id": profile.id, "username": profile.username, "fullName": profile.full_name, "email": profile.email,
+        "role": profile.role.as_str(), "status": status.as_str(), "disabled": disabled,
         "lastSeen": last_seen, "createdAt": created_at,
     });
     format!("{line}\n")
@@ -175,8 +175,8 @@ fn json_line(account: &Account) -> String {
 
 fn text_line(account: &Account) -> String {
     let profile = &account.profile;
-    let mut line = format!("{}  {:5}  {}", profile.id, account.role.as_str(), profile.username);
-    for part in [&profile.full_name, &account.email].into_iter().flatten() {
+    let mut line = format!("{}  {:5}  {}", profile.id, profile.role.as_str(), profile.username);
+    for part in [&profile.full_name, &profile.email].into_iter().flatten() {
         // Writing to a String cannot fail.
         let _ = write!(line, "  {part}");
     }

@@ -70,8 +70,14 @@ words! {
 words! {
     /// The event vocabularies that there are.
     DialectName {
-        /// Market place; here its public rooms.
+        /// One person and an AI model.
+        Assistant = "assistant",
+        /// Full chat, `resource:action`.
+        Conversation = "conversation",
+        /// Market place.
         Listing = "listing",
+        /// Chatbot back end, answers in envelopes.
+        Agent = "agent",
         /// Direct and group chat with acks.
         Messenger = "messenger",
     }

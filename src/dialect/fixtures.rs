@@ -17,14 +17,19 @@ pub fn user(id: &str) -> UserId {
 }
 
 pub fn profile(id: &str) -> Arc<Profile> {
-    Arc::new(Profile { id: user(id), username: id.to_uppercase(), full_name: None, avatar: Some(format!("/{id}.png")) })
+    Arc::new(Profile {
+        id: user(id),
+        username: id.to_uppercase(),
+        full_name: None,
+        avatar: Some(format!("/{id}.png")),
+        email: Some(format!("{id}@example.org")),
+        role: UserRole::User,
+    })
 }
 
 pub fn account(id: &str) -> Arc<Account> {
     Arc::new(Account {
         profile: profile(id),
-        email: None,
-        role: UserRole::User,
         status: ChosenStatus::Online,
         last_seen: None,
         disabled: false,

@@ -73,6 +73,7 @@ impl Vocabulary for Listing {
             | Event::Read { .. }
             | Event::Typing { .. }
             | Event::Presence(_)
+            | Event::Notification(_)
             | Event::ConversationChanged(_)
             | Event::ConversationDeleted { .. }
             | Event::GroupOpened { .. } => None,
@@ -175,7 +176,7 @@ struct Summary<'a> {
 
 impl<'a> Summary<'a> {
     fn of(user: &'a Profile) -> Self {
-        let Profile { id, username, full_name, avatar } = user;
+        let Profile { id, username, full_name, avatar, email: _, role: _ } = user;
         Self { id, full_name: full_name.as_deref().unwrap_or(username), username, profile_picture: avatar.as_deref() }
     }
 }

@@ -104,6 +104,7 @@ impl Vocabulary for Messenger {
             Event::Presence(changes) => return presence(changes),
             Event::Connected { .. }
             | Event::RoomMessage { .. }
+            | Event::Notification(_)
             | Event::ConversationChanged(_)
             | Event::ConversationDeleted { .. } => return None,
         };

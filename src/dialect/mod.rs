@@ -1,6 +1,9 @@
 //! The front ends' vocabularies: between Socket.IO events and what the broker understands.
 //!
 //! One file holds one front end, both directions. A new one is its file and a line in `select`'s table.
+mod agent;
+mod assistant;
+mod conversation;
 mod error;
 mod fields;
 #[cfg(test)]

@@ -4,13 +4,16 @@ use std::ops::Deref;
 
 use serde_json::value::RawValue;
 
+use super::agent::Agent;
+use super::assistant::Assistant;
+use super::conversation::Conversation;
 use super::listing::Listing;
 use super::messenger::Messenger;
 use super::vocabulary::{Entry, Vocabulary};
 use crate::chat::{ENCODINGS, Words};
 
 /// All dialects. The place of one is the number of its encoding in a broadcast.
-const TABLE: &[&dyn Vocabulary] = &[&Listing, &Messenger];
+const TABLE: &[&dyn Vocabulary] = &[&Assistant, &Conversation, &Listing, &Agent, &Messenger];
 
 const _: () = assert!(TABLE.len() <= ENCODINGS, "a broadcast has no room for so many encodings");
 
@@ -338,7 +341,7 @@ mod tests {
     #[test]
     fn settings_name_what_is_known() {
         let error = DialectSet::parse(["messenger", "morse"]).unwrap_err();
-        assert_eq!(error.to_string(), "unknown dialect, known are: listing, messenger");
+        assert_eq!(error.to_string(), "unknown dialect, known are: assistant, conversation, listing, agent, messenger");
         assert!(DialectSet::parse([]).is_err());
     }
 

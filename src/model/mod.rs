@@ -4,6 +4,7 @@ mod digest;
 mod file;
 mod id;
 mod message;
+mod notification;
 mod timestamp;
 mod user;
 
@@ -12,5 +13,6 @@ pub use self::digest::digest;
 pub use self::file::{File, MessageClass};
 pub use self::id::{ConversationId, InvalidId, MessageId, NotificationId, RoomId, SocketId, UserId, namespace_uuid};
 pub use self::message::{Message, MessageStatus, Place, ReadMark, Role};
+pub use self::notification::Notification;
 pub use self::timestamp::Timestamp;
 pub use self::user::{Account, ChosenStatus, Profile, UserRole};

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::{Timestamp, UserId};
 
-/// What others see of a user.
+/// Who a user is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// Opaque to clients.
@@ -14,6 +14,10 @@ pub struct Profile {
     pub full_name: Option<String>,
     /// Address of a picture.
     pub avatar: Option<String>,
+    /// For the user, for administrators, and where a front end shows it to those who share a conversation.
+    pub email: Option<String>,
+    /// The stored role; shown as the e-mail is.
+    pub role: UserRole,
 }
 
 /// What a user may do.
@@ -85,12 +89,8 @@ impl ChosenStatus {
 /// A user as stored, less the password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// What others see.
+    /// Who it is.
     pub profile: Arc<Profile>,
-    /// Shown to the user and to administrators only.
-    pub email: Option<String>,
-    /// The stored role.
-    pub role: UserRole,
     /// The chosen presence.
     pub status: ChosenStatus,
     /// When the last socket closed; `None` before the first.

@@ -103,9 +103,7 @@ impl TryFrom<AccountRow> for Account {
             created_at,
         } = row;
         Ok(Self {
-            profile: Arc::new(Profile { id: user_id(&id)?, username, full_name, avatar }),
-            email,
-            role: UserRole::parse(&role).ok_or_else(|| corrupt("users.role", &role))?,
+            profile: ProfileRow { id, username, full_name, avatar, email, role }.try_into()?,
             status: ChosenStatus::parse(&status).ok_or_else(|| corrupt("users.status", &status))?,
             last_seen: last_seen.map(Timestamp::from_millis),
             disabled,
@@ -116,7 +114,7 @@ impl TryFrom<AccountRow> for Account {
     }
 }
 
-/// What others see of a user.
+/// Who a user is.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = users)]
 pub(super) struct ProfileRow {
@@ -124,14 +122,17 @@ pub(super) struct ProfileRow {
     username: String,
     full_name: Option<String>,
     avatar: Option<String>,
+    email: Option<String>,
+    role: String,
 }
 
 impl TryFrom<ProfileRow> for Arc<Profile> {
     type Error = Error;
 
     fn try_from(row: ProfileRow) -> QueryResult<Self> {
-        let ProfileRow { id, username, full_name, avatar } = row;
-        Ok(Self::new(Profile { id: user_id(&id)?, username, full_name, avatar }))
+        let ProfileRow { id, username, full_name, avatar, email, role } = row;
+        let role = UserRole::parse(&role).ok_or_else(|| corrupt("users.role", &role))?;
+        Ok(Self::new(Profile { id: user_id(&id)?, username, full_name, avatar, email, role }))
     }
 }
 

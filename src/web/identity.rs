@@ -33,7 +33,7 @@ impl Proven {
 
     /// Whether the user may use `/api/admin`.
     pub fn is_admin(&self) -> bool {
-        self.account.role == UserRole::Admin
+        self.account.profile.role == UserRole::Admin
     }
 }
 

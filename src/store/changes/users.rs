@@ -53,7 +53,7 @@ pub(super) fn create(conn: &mut AnyConnection, new: &NewUser) -> QueryResult<Out
             users::created_at.eq(created_at.as_millis()),
         ))
         .execute(conn)?;
-    let profile = Profile { id: id.clone(), username, full_name: full_name.clone(), avatar: None };
+    let profile = Profile { id: id.clone(), username, full_name: full_name.clone(), avatar: None, email, role: *role };
     Ok(Ok(Written::User(Arc::new(profile))))
 }
 

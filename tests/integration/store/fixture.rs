@@ -260,7 +260,14 @@ pub fn user(name: &str) -> UserId {
 }
 
 pub fn profile(name: &str) -> Arc<Profile> {
-    Arc::new(Profile { id: user(name), username: name.to_owned(), full_name: None, avatar: None })
+    Arc::new(Profile {
+        id: user(name),
+        username: name.to_owned(),
+        full_name: None,
+        avatar: None,
+        email: None,
+        role: UserRole::User,
+    })
 }
 
 pub fn new_user(name: &str) -> NewUser {

@@ -38,7 +38,7 @@ async fn a_user_comes_back_as_made(fixture: Fixture) {
     let found = account(&fixture, "dan").await;
     assert_eq!(found.profile, profile);
     assert_eq!(
-        (found.email.as_deref(), found.role, found.status),
+        (found.profile.email.as_deref(), found.profile.role, found.status),
         (Some("Dan@Example.org"), UserRole::Admin, ChosenStatus::Online)
     );
     assert_eq!((found.last_seen, found.disabled, found.tokens_valid_from, found.kept_login), (None, false, None, None));
@@ -77,8 +77,8 @@ async fn a_provisioned_user_gets_a_free_name(fixture: Fixture) {
         names.push(username(&fixture, provisioned).await.unwrap());
     }
     assert_eq!(names, (2..14).map(|number| format!("Ann{number}")).collect::<Vec<_>>());
-    assert_eq!(account(&fixture, "p0").await.email, email);
-    assert_eq!(account(&fixture, "p1").await.email, None);
+    assert_eq!(account(&fixture, "p0").await.profile.email, email);
+    assert_eq!(account(&fixture, "p1").await.profile.email, None);
     let long = "x".repeat(64);
     for expected in [long.clone(), format!("{}2", &long[1..])] {
         let id = format!("long{}", &expected[60..]);
@@ -108,7 +108,7 @@ async fn users_change(fixture: Fixture) {
     let found = account(&fixture, "ann").await;
     assert_eq!((found.profile.full_name.as_deref(), found.profile.avatar.as_deref()), (Some("Ann B."), Some("/a.png")));
     assert_eq!(
-        (found.status, found.last_seen, found.role, found.disabled),
+        (found.status, found.last_seen, found.profile.role, found.disabled),
         (ChosenStatus::Away, Some(at(5)), UserRole::Admin, true)
     );
     assert_eq!((found.tokens_valid_from, found.kept_login.as_deref()), (Some(at(6)), Some("l1")));
