@@ -101,7 +101,12 @@ impl ChatServer {
         };
         let recipient =
             (kind != ConversationKind::Group).then(|| self.users.get(user).map(|user| user.profile().clone())).flatten();
-        Arc::new(Broadcast::new(Event::Message { message: Arc::new(shown), kind, recipient }))
+        let place = shown.place.clone();
+        let event = Event::Message { message: Arc::new(shown), kind, recipient };
+        match place {
+            Place::Conversation(id) => self.event_for([user], id, event),
+            Place::Room(_) | Place::CommonChat => Arc::new(Broadcast::new(event)),
+        }
     }
 }
 

@@ -345,6 +345,7 @@ impl ChatServer {
                 read_seq: 0,
                 last_seq: conversation.last_seq,
                 joined_position,
+                name: None,
             });
             if conversation.kind == ConversationKind::Group {
                 let sockets: SmallVec<[ConnectionKey; 4]> = user.sessions.iter().copied().collect();

@@ -49,7 +49,7 @@ pub enum Event {
     /// A message has new content.
     MessageUpdated { message: Arc<Message>, kind: ConversationKind, recipient: Option<Arc<Profile>> },
     /// A message is gone.
-    MessageDeleted { message: MessageId, conversation: ConversationId, kind: ConversationKind },
+    MessageDeleted { message: MessageId, conversation: ConversationId, kind: ConversationKind, deleted_at: Timestamp },
     /// A message was proven received; for its sender.
     Delivered {
         message: MessageId,

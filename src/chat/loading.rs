@@ -4,15 +4,18 @@ use std::sync::Arc;
 use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
 
 use super::server::ChatServer;
-use super::tables::{CachedConversation, Pending, SentId, SentIds, User, pair_key};
+use super::tables::{CachedConversation, Called, Pending, SentId, SentIds, User, pair_key};
 use crate::engineio::ConnectionKey;
 use crate::model::{Account, Conversation, ConversationId, File, Message, MessageId, MessageStatus, Timestamp, UserId, UserRole};
-use crate::store::{self, ClientIdRow, Membership, NewUser, Store, StoreError, Write};
+use crate::store::{self, ClientIdRow, Membership, NewUser, Overview, OverviewLimits, Store, StoreError, Write};
 
 /// A sender's own ids are remembered for so long.
 const SENT_IDS_FOR_MS: i64 = 24 * 3_600_000;
 /// At most so many of a sender's own ids are remembered.
 pub const SENT_IDS_MAX: usize = 10_000;
+
+/// One answer lists no more: the conversations last active, of each the longest-standing members.
+const OVERVIEW_LIMITS: OverviewLimits = OverviewLimits { conversations: 1_000, members_of_each: 1_000, members: 20_000 };
 
 /// Something that is to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +28,10 @@ pub enum Load {
     Conversation(ConversationId),
     /// The direct conversation of two users, and the second one's account.
     Direct(UserId, UserId),
+    /// The conversation that a text means to a user.
+    Called(UserId, String),
+    /// The conversations of a user.
+    Overviews(UserId),
     /// A message.
     Message(MessageId),
     /// Uploads by URL.
@@ -49,6 +56,8 @@ pub enum Loaded {
     Users(Vec<(Account, Vec<Membership>)>),
     Conversation(Option<Conversation>),
     Direct(Option<Conversation>, Vec<(Account, Vec<Membership>)>),
+    Called(Option<Conversation>),
+    Overviews(Vec<Overview>),
     Message(Option<Box<Message>>),
     Uploads(Vec<(File, UserId)>),
     SentIds(Vec<ClientIdRow>),
@@ -69,16 +78,24 @@ impl ChatServer {
         let store = self.store.clone();
         let provision = self.options.auto_provision_users && matches!(waiter, LoadFor::Command(_));
         let now = self.now();
-        let (question, seen) = (load.clone(), self.account_changes);
+        let (question, seen) = (load.clone(), self.changes_of(&load));
         let read = async move { run(store, load, provision, now).await };
         ctx.spawn(read.into_actor(self).map(move |loaded, broker, ctx| {
-            let holds_accounts = matches!(loaded, Ok(Loaded::Users(_) | Loaded::Direct(..)));
-            if holds_accounts && seen != broker.account_changes {
+            if loaded.is_ok() && seen != broker.changes_of(&question) {
                 // What was read may be older than what has taken effect since.
                 return broker.start_load(question.again(), waiter, ctx);
             }
             broker.on_loaded(&question, loaded, waiter, ctx);
         }));
+    }
+
+    /// How often what a read is about has changed.
+    fn changes_of(&self, load: &Load) -> u64 {
+        match load {
+            Load::Users(_) | Load::Provision(_) | Load::Direct(..) => self.account_changes,
+            Load::Called(user, _) => self.users.get(user).map_or(0, |user| user.names_given),
+            Load::Conversation(_) | Load::Overviews(_) | Load::Message(_) | Load::Uploads(_) | Load::SentIds(_) => 0,
+        }
     }
 
     fn on_loaded(&mut self, load: &Load, loaded: Result<Loaded, StoreError>, waiter: LoadFor, ctx: &mut Context<Self>) {
@@ -128,6 +145,19 @@ impl ChatServer {
                     pending.facts.users_read.push(other.clone());
                 }
             }
+            Loaded::Called(conversation) => {
+                if let Some(pending) = pending {
+                    let names_given = self.changes_of(load);
+                    let conversation = conversation.as_ref().map(|conversation| conversation.id);
+                    pending.facts.called = Some(Called { names_given, conversation });
+                }
+                conversation.into_iter().for_each(|conversation| self.keep_conversation(conversation, now));
+            }
+            Loaded::Overviews(overviews) => {
+                if let Some(pending) = pending {
+                    pending.facts.overviews = Some(overviews);
+                }
+            }
             Loaded::Message(message) => {
                 if let Some(pending) = pending {
                     pending.facts.message = Some(message.map(Arc::from));
@@ -160,6 +190,8 @@ impl ChatServer {
             let id = account.profile.id.clone();
             self.users.entry(id).or_insert_with(|| User {
                 account: Arc::new(account),
+                has_names: memberships.iter().any(|membership| membership.name.is_some()),
+                names_given: 0,
                 memberships,
                 sessions: Default::default(),
                 is_announced: false,
@@ -201,6 +233,13 @@ async fn run(store: Store, load: Load, provision: bool, now: Timestamp) -> Resul
             let (first, second) = (one, other.clone());
             let conversation = store.read_after_writes(move |conn| store::find_direct(conn, &first, &second)).await?;
             Ok(Loaded::Direct(conversation, read_users(&store, vec![other], provision, now).await?))
+        }
+        Load::Called(user, text) => {
+            Ok(Loaded::Called(store.read_after_writes(move |conn| store::find_called(conn, &user, &text)).await?))
+        }
+        Load::Overviews(user) => {
+            let read = store.read_after_writes(move |conn| store::list_overviews(conn, &user, OVERVIEW_LIMITS));
+            Ok(Loaded::Overviews(read.await?))
         }
         Load::Message(id) => {
             let message = store.read_after_writes(move |conn| store::find_message(conn, id)).await?;

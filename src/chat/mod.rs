@@ -13,6 +13,7 @@ mod error;
 mod event;
 mod executing;
 mod loading;
+mod naming;
 mod options;
 mod ports;
 mod presence;
@@ -26,7 +27,7 @@ mod stored;
 mod tables;
 mod typing;
 
-pub use self::broadcast::{Broadcast, ENCODINGS};
+pub use self::broadcast::{Broadcast, ENCODINGS, Names};
 pub use self::command::{Command, Draft};
 pub use self::error::ChatError;
 pub use self::event::{Event, PresenceChange};

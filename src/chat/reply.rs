@@ -1,7 +1,8 @@
 //! What an asker is told.
 use std::sync::Arc;
 
-use crate::model::{Account, Conversation, Message, MessageStatus, Notification};
+use crate::model::{Account, Conversation, Message, MessageStatus, Notification, SocketId, UserId};
+use crate::store::Overview;
 
 /// The answer to a command that succeeded.
 #[derive(Debug, Clone)]
@@ -14,6 +15,8 @@ pub enum Reply {
         message: Arc<Message>,
         /// `Delivered` where a live socket of the recipient has been handed it.
         status: MessageStatus,
+        /// What the sender calls the conversation.
+        name: Option<Arc<str>>,
     },
     /// A message as it is now.
     Message(Arc<Message>),
@@ -23,6 +26,15 @@ pub enum Reply {
         conversation: Arc<Conversation>,
         /// Whether it was made by this command.
         created: bool,
+    },
+    /// Conversations, last active first.
+    Conversations(Vec<Overview>),
+    /// Sockets and whose they are.
+    Connections {
+        /// As many as were asked for.
+        connections: Vec<(UserId, SocketId)>,
+        /// How many there are.
+        total: usize,
     },
     /// Notifications, newest first.
     Notifications(Vec<Notification>),

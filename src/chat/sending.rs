@@ -5,7 +5,6 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashSet};
 use smallvec::SmallVec;
 
-use super::broadcast::Broadcast;
 use super::event::Event;
 use super::executing::Outcome;
 use super::loading::{Load, SENT_IDS_MAX};
@@ -99,11 +98,19 @@ impl FailedSends {
 }
 
 /// What is known of a target once it may be sent to.
-struct Target {
-    place: Place,
-    audience: Audience,
+pub(super) struct Target {
+    pub place: Place,
+    pub audience: Audience,
     /// A direct conversation that has to be made first.
-    new_conversation: Option<Arc<Conversation>>,
+    pub new_conversation: Option<Arc<Conversation>>,
+    /// What the sender calls the conversation from now on.
+    pub new_name: Option<String>,
+}
+
+impl Target {
+    fn new(place: Place, audience: Audience) -> Self {
+        Self { place, audience, new_conversation: None, new_name: None }
+    }
 }
 
 impl ChatServer {
@@ -118,7 +125,7 @@ impl ChatServer {
         let Some(draft) = pending.command.draft() else { return Err(ChatError::Internal) };
         let request_hash = draft.client_message_id.is_some().then(|| request_hash(&target, draft));
         if let Some(client_id) = draft.client_message_id.clone()
-            && let Some(outcome) = self.repeat(pending, &client_id, request_hash)?
+            && let Some(outcome) = self.repeat(pending, &client_id, request_hash, &target)?
         {
             return Ok(outcome);
         }
@@ -140,17 +147,15 @@ impl ChatServer {
     /// Where a send goes, if its sender may send there. `Ok(Err(load))`: something must be read first.
     fn target(&mut self, pending: &Pending) -> Result<Result<Target, Load>, ChatError> {
         let target = match &pending.command {
-            Command::SendToRoom { room, shown_as, .. } => Target {
-                place: Place::Room(room.clone()),
-                audience: Audience::Room { key: RoomKey::Public(room.clone()), shown_as: shown_as.clone() },
-                new_conversation: None,
-            },
-            Command::SendToCommonChat { .. } => Target {
-                place: Place::CommonChat,
-                audience: Audience::Room { key: RoomKey::CommonChat, shown_as: "".into() },
-                new_conversation: None,
-            },
+            Command::SendToRoom { room, shown_as, .. } => {
+                let key = RoomKey::Public(room.clone());
+                Target::new(Place::Room(room.clone()), Audience::Room { key, shown_as: shown_as.clone() })
+            }
+            Command::SendToCommonChat { .. } => {
+                Target::new(Place::CommonChat, Audience::Room { key: RoomKey::CommonChat, shown_as: "".into() })
+            }
             Command::SendDirect { recipient, .. } => return self.direct_target(pending, recipient),
+            Command::SendToNamed { name, recipient, .. } => return self.named_target(pending, name, recipient.as_ref()),
             Command::SendToConversation { conversation, .. } => match self.own_conversation(pending, *conversation) {
                 Ok(Ok(conversation)) => match self.conversation_target(pending, &conversation) {
                     Ok(target) => target,
@@ -164,19 +169,19 @@ impl ChatServer {
         Ok(Ok(target))
     }
 
-    fn conversation_target(&mut self, pending: &Pending, conversation: &Conversation) -> Result<Target, Load> {
+    pub(super) fn conversation_target(&mut self, pending: &Pending, conversation: &Conversation) -> Result<Target, Load> {
         let place = Place::Conversation(conversation.id);
         if conversation.kind == ConversationKind::Group {
-            return Ok(Target { place, audience: Audience::Group(conversation.id), new_conversation: None });
+            return Ok(Target::new(place, Audience::Group(conversation.id)));
         }
         let other = conversation.other_than(&pending.user);
         let Some(recipient) = self.users.get(other) else { return Err(Load::Users(vec![other.clone()])) };
         let recipient = recipient.profile().clone();
         let audience = Audience::Pair { kind: conversation.kind, recipient };
-        Ok(Target { place, audience, new_conversation: None })
+        Ok(Target::new(place, audience))
     }
 
-    fn direct_target(&mut self, pending: &Pending, recipient: &UserId) -> Result<Result<Target, Load>, ChatError> {
+    pub(super) fn direct_target(&mut self, pending: &Pending, recipient: &UserId) -> Result<Result<Target, Load>, ChatError> {
         let read_both = || Ok(Err(Load::Direct(pending.user.clone(), recipient.clone())));
         let Some(other) = self.users.get(recipient) else {
             return if pending.facts.users_read.contains(recipient) { Err(ChatError::UserNotFound) } else { read_both() };
@@ -190,7 +195,7 @@ impl ChatServer {
         };
         let new_conversation = known.is_none().then(|| Arc::new(new_direct(id, &pending.user, recipient, self.now())));
         let audience = Audience::Pair { kind: ConversationKind::Direct, recipient: recipient_profile };
-        Ok(Ok(Target { place: Place::Conversation(id), audience, new_conversation }))
+        Ok(Ok(Target { new_conversation, ..Target::new(Place::Conversation(id), audience) }))
     }
 
     /// What becomes of a send whose `clientMessageId` was used before; `None`: it was not.
@@ -199,6 +204,7 @@ impl ChatServer {
         pending: &Pending,
         client_id: &str,
         request_hash: Option<[u8; 32]>,
+        target: &Target,
     ) -> Result<Option<Progressed>, ChatError> {
         let id = MessageId::of_client_id(&pending.user, client_id);
         if self.in_flight.contains_key(&id) {
@@ -221,7 +227,17 @@ impl ChatServer {
                 let mut message = (**message).clone();
                 message.status = message.status.max(first.status);
                 let status = message.status.min(MessageStatus::Delivered);
-                Ok(Some(Progressed::Done(Reply::Sent { message: Arc::new(message), status })))
+                let message = Arc::new(message);
+                let (name, event) =
+                    (self.senders_name(&message), self.message_event(&target.audience, message.clone()));
+                Ok(Some(Progressed::Then(Box::new(move |broker, pending| {
+                    if let Asker::Session { connection, held_copy: true, .. } = pending.asker {
+                        // The message's event is what the first one was answered by.
+                        broker.tell(connection, Notice::Hold(event));
+                        broker.tell(connection, Notice::Settle { message: message.id, stored: true });
+                    }
+                    broker.answer(pending.asker, Ok(Reply::Sent { message, status, name }));
+                }))))
             }
             Some(None) => Ok(None),
         }
@@ -245,7 +261,7 @@ impl ChatServer {
         request_hash: Option<[u8; 32]>,
     ) {
         let Pending { user, asker, command, facts } = pending;
-        let Target { place, audience, new_conversation } = target;
+        let Target { place, audience, new_conversation, new_name } = target;
         let Some(draft) = command.into_draft() else { return self.answer(asker, Err(ChatError::Internal)) };
         let Some(sender) = self.users.get(&user).map(|user| user.profile().clone()) else {
             return self.answer(asker, Err(ChatError::UserNotFound));
@@ -260,6 +276,11 @@ impl ChatServer {
             None => MessageId::from_uuid(self.new_id()),
         };
         let created_at = self.next_time_in(&place);
+        if let (Some(name), Place::Conversation(conversation)) = (new_name, &place)
+            && let Err(error) = self.give_name(&user, name, *conversation, created_at)
+        {
+            return self.answer(asker, Err(error));
+        }
         let file_type = file.as_ref().map(|file| file.message_type.clone());
         let message = Message {
             id,
@@ -390,7 +411,7 @@ impl ChatServer {
             message.status = MessageStatus::Delivered;
             in_flight.message = Arc::new(message);
         }
-        let event = Arc::new(Broadcast::new(in_flight.audience.event(in_flight.message.clone())));
+        let event = self.message_event(&in_flight.audience, in_flight.message.clone());
         if let Some(room) = &recipients.room {
             if let Some(room) = self.rooms.find(room) {
                 in_flight.handed_lists = room.lists().map(|(worker, list)| (worker, list.clone())).collect();

@@ -7,6 +7,7 @@ use log::warn;
 
 use super::conversations::Change;
 use super::event::Event;
+use super::naming::GivenName;
 use super::ports::Notice;
 use super::rooms::RoomKey;
 use super::sending::{Audience, InFlight};
@@ -29,6 +30,8 @@ pub enum Awaiting {
     Message(MessageId),
     /// A direct conversation that is in use already.
     DirectMade(ConversationId),
+    /// A name that is in use already.
+    Named(GivenName),
     /// A receipt.
     Read { message: Arc<Message>, reader: UserId, read_at: Timestamp, asker: Asker },
     /// An edit or a deletion; `message` as it is then.
@@ -43,7 +46,7 @@ impl Awaiting {
     /// Who is to be answered, where the awaiting itself holds the asker.
     pub fn into_asker(self) -> Option<Asker> {
         match self {
-            Self::Nothing | Self::Message(_) | Self::DirectMade(_) => None,
+            Self::Nothing | Self::Message(_) | Self::DirectMade(_) | Self::Named(_) => None,
             Self::Read { asker, .. }
             | Self::Changed { asker, .. }
             | Self::Conversation { asker, .. }
@@ -67,6 +70,11 @@ impl ChatServer {
             Awaiting::DirectMade(id) => {
                 if outcome.is_err() {
                     self.forget_direct(id);
+                }
+            }
+            Awaiting::Named(given) => {
+                if outcome.is_err() {
+                    self.take_name_back(given);
                 }
             }
             Awaiting::Read { message, reader, read_at, asker } => {
@@ -149,7 +157,8 @@ impl ChatServer {
         {
             first.status = status;
         }
-        self.answer(asker, Ok(Reply::Sent { message, status }));
+        let name = self.senders_name(&message);
+        self.answer(asker, Ok(Reply::Sent { message, status, name }));
         self.resume_waiters(waiters, ctx);
     }
 
@@ -301,13 +310,15 @@ impl ChatServer {
             .flatten()
             .map(|user| user.profile().clone());
         let event = match message.deleted_at {
-            Some(_) => Event::MessageDeleted { message: message.id, conversation: id, kind },
+            Some(deleted_at) => Event::MessageDeleted { message: message.id, conversation: id, kind, deleted_at },
             None => Event::MessageUpdated { message, kind, recipient },
         };
         if kind == ConversationKind::Group {
             self.tell_room(&RoomKey::Group(id), &Arc::new(super::Broadcast::new(event)), &[]);
         } else {
-            self.tell_users(&cached.conversation.participants, event);
+            let participants = &cached.conversation.participants;
+            let sockets = participants.iter().flat_map(|user| self.sockets_of(user)).copied();
+            self.tell_few(sockets, &self.event_for(participants, id, event));
         }
     }
 }

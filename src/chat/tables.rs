@@ -12,13 +12,17 @@ use crate::model::{
     Account, Conversation, ConversationId, ConversationKind, File, Message, MessageId, MessageStatus, Profile, RoomId, SocketId,
     Timestamp, UserId,
 };
-use crate::store::{Membership, direct_key};
+use crate::store::{Membership, Overview, direct_key};
 
 /// A user whose account is at hand: online, or used a short while ago.
 #[derive(Debug)]
 pub struct User {
     pub account: Arc<Account>,
     pub memberships: Vec<Membership>,
+    /// Whether a membership may have a name.
+    pub has_names: bool,
+    /// How many names were given since the user is at hand: what was read before is too old to be kept.
+    pub names_given: u64,
     pub sessions: SmallVec<[ConnectionKey; 1]>,
     /// Whether others were told that this user is online.
     pub is_announced: bool,
@@ -31,6 +35,21 @@ pub struct User {
 impl User {
     pub fn profile(&self) -> &Arc<Profile> {
         &self.account.profile
+    }
+
+    /// What the user calls a conversation.
+    pub fn name_of(&self, conversation: ConversationId) -> Option<&Arc<str>> {
+        let memberships = if self.has_names { &*self.memberships } else { &[] };
+        memberships.iter().find(|membership| membership.conversation == conversation)?.name.as_ref()
+    }
+
+    /// The conversation that the user calls so, as far as that is at hand: by its id or by the latest name.
+    pub fn conversation_called(&self, text: &str) -> Option<ConversationId> {
+        let id = ConversationId::parse(text).ok();
+        let means = |membership: &&Membership| {
+            Some(membership.conversation) == id || membership.name.as_deref().is_some_and(|name| name == text)
+        };
+        self.memberships.iter().find(means).map(|membership| membership.conversation)
     }
 
     pub fn membership(&mut self, conversation: ConversationId) -> Option<&mut Membership> {
@@ -164,6 +183,10 @@ pub struct Facts {
     pub message: Option<Option<Arc<Message>>>,
     /// The uploads that the draft names.
     pub uploads: Option<Vec<(File, UserId)>>,
+    /// What the sender calls a conversation was looked up.
+    pub called: Option<Called>,
+    /// The sender's conversations.
+    pub overviews: Option<Vec<Overview>>,
     /// The conversation was looked up; where it is not at hand now, there is none.
     pub conversation_read: bool,
     /// These users were looked up; who is not at hand now is unknown.
@@ -172,4 +195,13 @@ pub struct Facts {
     pub sent_ids_unreadable: bool,
     /// Whether the socket's further requests wait for this one.
     pub holds_queue: bool,
+}
+
+/// What a text meant to a user as a conversation.
+#[derive(Debug, Clone, Copy)]
+pub struct Called {
+    /// How many names the user had given by then.
+    pub names_given: u64,
+    /// `None`: nothing.
+    pub conversation: Option<ConversationId>,
 }

@@ -80,6 +80,10 @@ impl Vocabulary for Listing {
         }
     }
 
+    fn confirms_by_event(&self) -> bool {
+        true
+    }
+
     fn words(&self, _is_pinned: bool) -> Words {
         Words::default()
     }
@@ -87,7 +91,7 @@ impl Vocabulary for Listing {
     fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String {
         let room_id = serde_json::from_str(&asked.echo).ok();
         match (reply, room_id) {
-            (Reply::Sent { message, status: _ }, Some(room_id)) => {
+            (Reply::Sent { message, status: _, name: _ }, Some(room_id)) => {
                 to_json(&SentAck { success: true, sent: RoomMessageView::new(message, room_id) })
             }
             (_, room_id) => to_json(&RoomAck { success: true, room_id }),

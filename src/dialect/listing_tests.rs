@@ -5,7 +5,7 @@ use crate::model::{MessageStatus, RoomId};
 
 fn decode(event: &str, json: &str) -> (Asked, Result<Decoded, Fault>) {
     let entry = Listing.events().iter().find(|entry| entry.name == event).unwrap();
-    let mut asked = Asked { event: entry.name, echo: Box::default() };
+    let mut asked = Asked { event: entry.name, ..Asked::default() };
     let decoded = Listing.decode(&mut asked, &args(json).unwrap());
     (asked, decoded)
 }
@@ -75,7 +75,7 @@ fn what_is_malformed_is_refused_by_name() {
 
 #[test]
 fn a_refused_send_reads_as_the_front_end_knows_it() {
-    let asked = Asked { event: "sendRoomMessage", echo: Box::default() };
+    let asked = Asked { event: "sendRoomMessage", ..Asked::default() };
     assert_eq!(
         Listing.encode_refusal(&asked, &ChatError::StorageUnavailable.into()),
         concat!(
@@ -83,7 +83,7 @@ fn a_refused_send_reads_as_the_front_end_knows_it() {
             r#""code":"STORAGE_UNAVAILABLE","event":"sendRoomMessage"}]"#
         )
     );
-    let asked = Asked { event: "joinRoom", echo: Box::default() };
+    let asked = Asked { event: "joinRoom", ..Asked::default() };
     assert_eq!(
         Listing.encode_refusal(&asked, &Fault::Field("roomId".into())),
         r#"42["error",{"message":"Invalid roomId","error":"Invalid roomId","code":"INVALID_PAYLOAD","event":"joinRoom"}]"#
@@ -101,8 +101,8 @@ fn room_messages_are_shown_whole() {
     let encoded = Listing.encode(&event).unwrap();
     let text = String::from_utf8(encoded.payload().to_vec()).unwrap().replace(MESSAGE, "M");
     assert_eq!(text, format!(r#"42["roomMessage",{{{SHOWN}}}]"#));
-    let reply = Reply::Sent { message: message("ann", "hi").into(), status: MessageStatus::Sent };
-    let asked = Asked { event: "sendRoomMessage", echo: "7".into() };
+    let reply = Reply::Sent { message: message("ann", "hi").into(), status: MessageStatus::Sent, name: None };
+    let asked = Asked { event: "sendRoomMessage", echo: "7".into(), ..Asked::default() };
     assert_eq!(Listing.encode_ack(&asked, &reply).replace(MESSAGE, "M"), format!(r#"{{"success":true,{SHOWN}}}"#));
     assert_eq!(Listing.encode_reply(&asked, &reply), None);
 }

@@ -83,7 +83,7 @@ impl Vocabulary for Messenger {
                 packet(name, &Shown::of(message)?)
             }
             Event::MessageUpdated { message, kind: _, recipient: _ } => packet("message_updated", &Shown::of(message)?),
-            Event::MessageDeleted { message, conversation, kind: _ } => {
+            Event::MessageDeleted { message, conversation, kind: _, deleted_at: _ } => {
                 packet("message_deleted", &Deleted { message_id: *message, conversation_id: *conversation })
             }
             Event::Delivered { message, conversation, user, delivered_at, client_message_id: _ } => packet(
@@ -124,7 +124,7 @@ impl Vocabulary for Messenger {
 
     fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String {
         match reply {
-            Reply::Sent { message, status } => {
+            Reply::Sent { message, status, name: _ } => {
                 let status = message.status.max(*status);
                 let message = MessageView { status: status.as_str(), ..MessageView::of(message) };
                 let status = (asked.event == "send_direct_message").then_some(status.as_str());

@@ -168,6 +168,12 @@ impl DialectSet {
         self.iter().filter(|dialect| dialect.entry(event).is_some()).fold(Self::EMPTY, Self::with)
     }
 
+    /// Those whose front ends know no other confirmation of a message that they send than its event.
+    #[must_use]
+    pub fn confirming_by_event(self) -> Self {
+        self.iter().filter(|dialect| dialect.confirms_by_event()).fold(Self::EMPTY, Self::with)
+    }
+
     /// Their names, comma-separated.
     pub fn names(self) -> String {
         self.iter().map(|dialect| dialect.name()).collect::<Vec<_>>().join(", ")

@@ -10,10 +10,10 @@ use serde_json::value::RawValue;
 use super::active::Active;
 use super::answering::{answer_refusal, answer_success};
 use super::credentials::{Handshake, find_pin};
-use super::gate::Overflow;
+use super::gate::{Leaving, Overflow};
 use super::pending::Pending;
 use super::rules::Rules;
-use super::showing::{encodings, show, show_volatile};
+use super::showing::{encodings, show, show_own, show_volatile};
 use super::turns::{Offer, Turn};
 use crate::auth::{Refusal, TokenPlace, find_connect_token};
 use crate::chat::{
@@ -158,7 +158,7 @@ impl Session {
         match notice {
             Notice::Admitted(admission) => self.admitted(*admission, now, around),
             Notice::Refused(refused) => self.refused(refused, around),
-            Notice::Reply { ticket, reply } => self.replied(ticket, reply, around),
+            Notice::Reply { ticket, reply } => self.replied(ticket, reply, now, around),
             Notice::Hold(event) if self.is_in() => self.active().gate.hold(event),
             Notice::Hold(_) => {}
             Notice::Settle { message, stored } => {
@@ -196,7 +196,7 @@ impl Session {
             }
         }
         while let Some(turn) = self.active.as_mut().and_then(|active| active.turns.next(&around.rules.limits, now.instant)) {
-            self.run(turn, around);
+            self.run(turn, now, around);
         }
         self.tidy(now.instant);
     }
@@ -232,7 +232,7 @@ impl Session {
     fn on_incoming(&mut self, incoming: Incoming, now: Now, around: &mut Surroundings<'_>) {
         match incoming {
             Incoming::Connect { namespace, auth } => self.on_connect(&namespace, auth.as_deref(), now, around),
-            Incoming::Event(event) => self.on_event(event, now.instant, around),
+            Incoming::Event(event) => self.on_event(event, now, around),
             // Nothing that is sent asks for one.
             Incoming::Ack { .. } => {}
             Incoming::Disconnect { .. } => {
@@ -312,22 +312,22 @@ impl Session {
 
     // ---- asking ----
 
-    fn on_event(&mut self, event: IncomingEvent, now: Instant, around: &mut Surroundings<'_>) {
+    fn on_event(&mut self, event: IncomingEvent, now: Now, around: &mut Surroundings<'_>) {
         let IncomingEvent { namespace: _, name, args, ack_id } = event;
         let Stage::In { socket, account } = &self.stage else { return around.wire.close(CloseReason::ForcedClose) };
         debug!("event received sid={socket} user={} event={:?}", account.profile.id, shortened(&name));
         let dialects = self.learn(&name, around.broker);
         let Some((dialect, entry)) = executor(dialects, &name, &args) else {
-            return self.on_unknown(&name, ack_id, now, around);
+            return self.on_unknown(&name, ack_id, now.instant, around);
         };
-        if entry.class == Class::Work && self.active().turns.is_flood(&around.rules.limits, now) {
+        if entry.class == Class::Work && self.active().turns.is_flood(&around.rules.limits, now.instant) {
             return self.put_out("RATE_LIMITED", around);
         }
-        let mut asked = Asked { event: entry.name, echo: Box::default() };
+        let mut asked = Asked { event: entry.name, at: now.wall, ..Asked::default() };
         let request = dialect.decode(&mut asked, &args);
         let turn = Turn { dialect, dialects, asked, ack_id, class: entry.class, request };
-        match self.active().turns.offer(turn, &around.rules.limits, now) {
-            Offer::Run(turn) => self.run(turn, around),
+        match self.active().turns.offer(turn, &around.rules.limits, now.instant) {
+            Offer::Run(turn) => self.run(turn, now, around),
             Offer::Waits => {}
             Offer::Refused { turn, retry_after } => {
                 let Turn { dialect, dialects, asked, ack_id, .. } = turn;
@@ -372,28 +372,32 @@ impl Session {
     }
 
     /// Carries out a request whose turn it is.
-    fn run(&mut self, turn: Turn, around: &mut Surroundings<'_>) {
+    fn run(&mut self, turn: Turn, now: Now, around: &mut Surroundings<'_>) {
         let Turn { dialect, dialects, asked, ack_id, class: _, request } = turn;
         match request {
-            Ok(Decoded::Done) => answer_success(dialect, &asked, ack_id, &Reply::Done, around.wire),
+            Ok(Decoded::Done) => answer_success(dialect, &asked.answered(now.wall), ack_id, &Reply::Done, around.wire),
             Ok(Decoded::Command { command, held_copy }) => {
                 if self.active().pending.len() >= around.rules.limits.unanswered {
                     let fault = ChatError::RateLimited { retry_after: Duration::from_secs(1) }.into();
-                    return answer_refusal(dialect, dialects, &asked, ack_id, &fault, around.wire);
+                    return answer_refusal(dialect, dialects, &asked.answered(now.wall), ack_id, &fault, around.wire);
                 }
+                // Each dialect that the request belongs to is told as its front end expects.
+                let is_confirmed_by_event = command.draft().is_some() && !dialects.confirming_by_event().is_empty();
+                let held_copy = held_copy || is_confirmed_by_event;
                 let ticket = self.next_ticket;
                 self.next_ticket = ticket.wrapping_add(1);
                 self.active().pending.insert(Pending { ticket, dialect, dialects, asked, ack_id });
                 around.broker.request(Request { connection: self.key, ticket, command, held_copy });
             }
-            Err(fault) => answer_refusal(dialect, dialects, &asked, ack_id, &fault, around.wire),
+            Err(fault) => answer_refusal(dialect, dialects, &asked.answered(now.wall), ack_id, &fault, around.wire),
         }
     }
 
-    fn replied(&mut self, ticket: u32, reply: Result<Reply, ChatError>, around: &mut Surroundings<'_>) {
+    fn replied(&mut self, ticket: u32, reply: Result<Reply, ChatError>, now: Now, around: &mut Surroundings<'_>) {
         // A client that left and came back has forgotten what it asked before.
         let Some(pending) = self.active.as_mut().and_then(|active| active.pending.take(ticket)) else { return };
         let Pending { ticket: _, dialect, dialects, asked, ack_id } = pending;
+        let asked = asked.answered(now.wall);
         match reply {
             Ok(reply) => answer_success(dialect, &asked, ack_id, &reply, around.wire),
             Err(error) => answer_refusal(dialect, dialects, &asked, ack_id, &error.into(), around.wire),
@@ -421,7 +425,8 @@ impl Session {
         let Some(active) = &mut self.active else { return };
         let mut packets = 0;
         while around.wire.queued_bytes() < around.rules.outbox_bytes / 4 && packets < around.rules.outbox_packets.div_ceil(4) {
-            let Some(event) = active.gate.pop() else { return };
+            let Some(Leaving { event, is_own }) = active.gate.pop() else { return };
+            let show = if is_own { show_own } else { show };
             packets += show(self.voice, &account.profile.id, &event, around.wire);
         }
     }

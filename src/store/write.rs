@@ -60,6 +60,8 @@ pub enum Write {
         admin: Option<UserId>,
         updated_at: Timestamp,
     },
+    /// An owner calls a conversation so from now on; a name that meant another one means this one then.
+    NameConversation { owner: UserId, name: String, conversation: ConversationId, named_at: Timestamp },
     /// Members join. One who had left becomes a member again.
     AddParticipants { conversation: ConversationId, users: Vec<UserId>, joined_at: Timestamp, joined_position: i64 },
     /// A member leaves.

@@ -55,7 +55,7 @@ proptest! {
         } else {
             prop_assert!(sent.is_empty());
             let message = Arc::new(message("ann", "hi"));
-            case.notice(Notice::Reply { ticket: 0, reply: Ok(Reply::Sent { message, status: MessageStatus::Sent }) });
+            case.notice(Notice::Reply { ticket: 0, reply: Ok(Reply::Sent { message, status: MessageStatus::Sent, name: None }) });
             let is_acked = case.sent().first().is_some_and(|packet| packet.starts_with("437[{\"success\":true"));
             prop_assert!(is_acked || !has_ack);
         }

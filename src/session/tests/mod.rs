@@ -197,7 +197,7 @@ fn typing(active: bool) -> Event {
 }
 
 fn deleted() -> Event {
-    Event::MessageDeleted { message: message_id(), conversation: conversation(), kind: ConversationKind::Direct }
+    Event::MessageDeleted { message: message_id(), conversation: conversation(), kind: ConversationKind::Direct, deleted_at: Timestamp::default() }
 }
 
 /// The names of events, and of room messages their text.

@@ -93,6 +93,9 @@ fn apply_one(conn: &mut AnyConnection, write: &Write) -> QueryResult<Outcome> {
         Write::UpdateConversation { conversation, name, avatar, admin, updated_at } => {
             conversations::update(conn, *conversation, name.as_deref(), avatar.as_deref(), admin.as_ref(), *updated_at)?;
         }
+        Write::NameConversation { owner, name, conversation, named_at } => {
+            conversations::set_name(conn, owner, name, *conversation, *named_at)?;
+        }
         Write::AddParticipants { conversation, users, joined_at, joined_position } => {
             conversations::add_participants(conn, *conversation, users, *joined_at, *joined_position)?;
         }

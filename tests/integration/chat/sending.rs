@@ -10,7 +10,7 @@ use super::broker::{Broker, Heard, Socket, direct, message_of, text, user};
 
 fn sent(reply: Result<Reply, ChatError>) -> (Arc<parlance::model::Message>, MessageStatus) {
     match reply {
-        Ok(Reply::Sent { message, status }) => (message, status),
+        Ok(Reply::Sent { message, status, .. }) => (message, status),
         other => panic!("not sent: {other:?}"),
     }
 }
