@@ -104,9 +104,12 @@ impl Vocabulary for Agent {
         (asked.event != "message:send").then(|| json_packet(answer_to(asked.event), &answer(asked, reply)))
     }
 
-    fn word(&self, _event: &'static str, fault: &Fault) -> Wording {
+    fn word(&self, event: &'static str, fault: &Fault) -> Wording {
         match fault {
             Fault::Chat(ChatError::InvalidPayload { field: "recipient" }) => (&Fault::Field("targetUserId".into())).into(),
+            Fault::Chat(ChatError::StorageUnavailable) if event != "message:send" => {
+                Wording::new(fault.code(), "Could not be read, try again later")
+            }
             _ => fault.into(),
         }
     }

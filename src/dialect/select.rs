@@ -352,9 +352,10 @@ mod tests {
     }
 
     #[test]
-    fn only_those_who_pin_messenger_are_shown_their_own_direct_messages() {
+    fn in_messenger_only_those_who_pin_it_are_shown_their_own_direct_messages() {
         let all = DialectSet::all();
-        assert!(!Voice::new(all, DialectSet::EMPTY).words().own_direct_message);
+        assert!(Voice::new(all, named(&["agent"])).words().own_direct_message);
+        assert!(Voice::new(all, DialectSet::EMPTY).words().own_direct_message, "other dialects show them");
         assert!(!Voice::new(named(&["messenger"]), DialectSet::EMPTY).words().own_direct_message);
         let pinned = Voice::new(all, named(&["messenger"])).words();
         assert!(pinned.own_direct_message && pinned.direct_message && pinned.group_message);

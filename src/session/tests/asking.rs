@@ -57,3 +57,24 @@ fn unknown_events_are_ignored_unless_they_are_not() {
         ]
     );
 }
+
+#[test]
+fn agent_is_answered_in_envelopes() {
+    let mut case = Case::joined();
+    case.text(r#"2["message:send",{"conversationId":"conv_1"}]"#);
+    let refusal = concat!(
+        r#"{"success":false,"error":"Invalid content","code":"INVALID_PAYLOAD","timestamp":"2026-01-01T00:00:00.000Z"}"#
+    );
+    assert_eq!(case.sent(), [format!(r#"42["message:receive",{refusal}]"#)]);
+    case.text(r#"21["message:send",{"conversationId":"conv_1"}]"#);
+    assert_eq!(case.sent(), [format!("431[{refusal}]")]);
+
+    case.text(r#"2["message:send",{"targetUserId":"bob","content":"hi"}]"#);
+    assert!(case.broker.requests[0].held_copy);
+    case.text(r#"22["connection:get",{}]"#);
+    let ticket = case.broker.requests[1].ticket;
+    case.now.wall = Timestamp::from_millis(WALL + 1);
+    case.notice(Notice::Reply { ticket, reply: Ok(Reply::Connections { connections: Vec::new(), total: 0 }) });
+    let envelope = r#"{"success":true,"data":[],"totalConnections":0,"timestamp":"2026-01-01T00:00:00.001Z"}"#;
+    assert_eq!(case.sent(), [format!("432[{envelope}]"), format!(r#"42["connection:receive",{envelope}]"#)]);
+}
