@@ -1,5 +1,6 @@
 //! The HTTP routes of `contract/http.md`.
 mod accounts;
+mod connection;
 mod conversations;
 mod cookie;
 mod file_type;
@@ -106,6 +107,7 @@ fn add_files(config: &mut ServiceConfig) {
     config
         .service(endpoint("/api/upload", "POST").route(post().to(upload::upload)))
         .service(endpoint("/uploads/{name}", "GET, HEAD").route(get_or_head().to(files::serve)))
+        .service(endpoint("/app/get-connection-id", "GET, HEAD").route(get_or_head().to(connection::find)))
         .service(endpoint("/api/socket/health", "GET, HEAD").route(get_or_head().to(health::socket)))
         .service(endpoint("/healthz", "GET, HEAD").route(get_or_head().to(health::alive)))
         .service(endpoint("/readyz", "GET, HEAD").route(get_or_head().to(health::ready)));

@@ -57,33 +57,6 @@ impl ChatServer {
         }
     }
 
-    // ---- what is asked for ----
-
-    /// The sockets that a user may see: the user's own, and those of others in the scope of presence who do not appear
-    /// offline.
-    fn list_connections(&mut self, asker: &UserId, limit: usize) -> Reply {
-        let own = self.sockets_of(asker).to_vec();
-        let others: Vec<ConnectionKey> = if self.is_scope_contacts() {
-            let contacts = self.contacts_of(asker);
-            contacts.iter().filter(|user| *user != asker).flat_map(|user| self.sockets_of(user)).copied().collect()
-        } else {
-            let all = self.rooms.find(&RoomKey::Everyone).into_iter().flat_map(|room| room.connections());
-            all.filter(|key| !own.contains(key)).collect()
-        };
-        let is_shown = |user: &UserId| {
-            user == asker || self.users.get(user).is_some_and(|user| user.account.status != ChosenStatus::Offline)
-        };
-        let sockets = own.iter().chain(&others).filter_map(|key| self.sessions.get(key));
-        let (mut connections, mut total) = (Vec::new(), 0);
-        for session in sockets.filter(|session| is_shown(&session.user)) {
-            total += 1;
-            if connections.len() < limit {
-                connections.push((session.user.clone(), session.socket));
-            }
-        }
-        Reply::Connections { connections, total }
-    }
-
     /// The conversation, where the asker is a member of it.
     ///
     /// `Ok(Err(load))`: it must be read first.

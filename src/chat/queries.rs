@@ -4,6 +4,7 @@ use std::sync::Arc;
 use actix::{ActorFutureExt as _, Context, Handler, Message, ResponseActFuture, WrapFuture as _};
 
 use super::ports::{Notice, RefusedConnect};
+use super::reply::Reply;
 use super::server::ChatServer;
 use crate::auth::Claims;
 use crate::engineio::ConnectionKey;
@@ -171,6 +172,27 @@ impl ChatServer {
             status: if is_online { status } else { ChosenStatus::Offline },
             last_seen: user.account.last_seen,
         }
+    }
+
+    /// The sockets that `asker` may see, the own ones first: those of users who are online for the asker's eyes. In the scope
+    /// of everyone these are few, else they are the contacts'.
+    pub(super) fn list_connections(&mut self, asker: &UserId, limit: usize) -> Reply {
+        let own = self.sockets_of(asker).to_vec();
+        let others: Vec<ConnectionKey> = if self.is_scope_contacts() {
+            let contacts = self.contacts_of(asker);
+            contacts.iter().filter(|user| *user != asker).flat_map(|user| self.sockets_of(user)).copied().collect()
+        } else {
+            self.sessions.keys().filter(|key| !own.contains(key)).copied().collect()
+        };
+        let sessions = own.iter().chain(&others).filter_map(|key| self.sessions.get(key));
+        let (mut connections, mut total) = (Vec::new(), 0);
+        for session in sessions.filter(|session| self.presence_of(asker, &session.user).is_online) {
+            total += 1;
+            if connections.len() < limit {
+                connections.push((session.user.clone(), session.socket));
+            }
+        }
+        Reply::Connections { connections, total }
     }
 
     /// Puts out the open sockets of a user for which `is_revoked` holds.

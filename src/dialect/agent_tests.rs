@@ -346,12 +346,7 @@ fn refusals_come_in_the_envelope_of_the_answer() {
             "message:receive",
             r#""error":"Invalid targetUserId","code":"INVALID_PAYLOAD""#,
         ),
-        (
-            "message:send",
-            ChatError::NotAMember.into(),
-            "message:receive",
-            r#""error":"Not a member","code":"FORBIDDEN""#,
-        ),
+        ("message:send", ChatError::NotAMember.into(), "message:receive", r#""error":"Not a member","code":"FORBIDDEN""#),
         (
             "notification:get",
             ChatError::StorageUnavailable.into(),

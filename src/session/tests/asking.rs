@@ -60,11 +60,10 @@ fn unknown_events_are_ignored_unless_they_are_not() {
 
 #[test]
 fn agent_is_answered_in_envelopes() {
-    let mut case = Case::joined();
+    let mut case = Case::joined_with(rules_of_all(), r#"{"token":"ann","dialect":"agent"}"#);
     case.text(r#"2["message:send",{"conversationId":"conv_1"}]"#);
-    let refusal = concat!(
-        r#"{"success":false,"error":"Invalid content","code":"INVALID_PAYLOAD","timestamp":"2026-01-01T00:00:00.000Z"}"#
-    );
+    let refusal =
+        r#"{"success":false,"error":"Invalid content","code":"INVALID_PAYLOAD","timestamp":"2026-01-01T00:00:00.000Z"}"#;
     assert_eq!(case.sent(), [format!(r#"42["message:receive",{refusal}]"#)]);
     case.text(r#"21["message:send",{"conversationId":"conv_1"}]"#);
     assert_eq!(case.sent(), [format!("431[{refusal}]")]);

@@ -7,7 +7,7 @@ fn an_undetermined_client_hears_all_and_then_what_it_speaks() {
     case.shared(deleted());
     let event = room_message("m");
     case.with(|session, _, around| session.on_shared(&event, around));
-    assert_eq!(names(&case.sent()), ["message:deleted", "message_deleted", "m"]);
+    assert_eq!(names(&case.sent()), ["message_deleted", "m"]);
     case.text(r#"2["joinRoom",{}]"#);
     assert_eq!(case.broker.words, [Words::default()], "a refused event teaches, too");
     assert_eq!(names(&case.sent()), ["error"]);
@@ -56,7 +56,7 @@ fn direct(sender: &str, recipient: &str) -> Event {
 
 #[test]
 fn ones_own_copy_is_for_those_who_take_it_for_the_confirmation() {
-    let mut case = Case::joined_with(rules(), r#"{"token":"ann","dialect":["agent","messenger"]}"#);
+    let mut case = Case::joined_with(rules_of_all(), r#"{"token":"ann","dialect":["agent","messenger"]}"#);
     case.notice(Notice::Hold(Arc::new(Broadcast::new(direct("ann", "bob")))));
     case.shared(direct("bob", "ann"));
     case.notice(Notice::Settle { message: message_id(), stored: true });
@@ -65,7 +65,7 @@ fn ones_own_copy_is_for_those_who_take_it_for_the_confirmation() {
 
 #[test]
 fn each_viewer_is_shown_the_own_name_of_a_conversation() {
-    let mut case = Case::joined_with(rules(), r#"{"token":"ann","dialect":["agent","messenger"]}"#);
+    let mut case = Case::joined_with(rules_of_all(), r#"{"token":"ann","dialect":["agent","messenger"]}"#);
     let show = |case: &mut Case, owner: &str| {
         let event = Arc::new(Broadcast::named(direct("bob", "ann"), vec![(profile(owner).id.clone(), "conv_1".into())]));
         case.with(|session, _, around| session.on_shared(&event, around));
