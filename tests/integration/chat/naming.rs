@@ -131,18 +131,25 @@ async fn all_names_work_and_the_latest_is_shown_also_after_a_restart() {
 #[actix::test]
 async fn one_text_that_two_sockets_give_at_once_means_one_conversation() {
     let mut broker = Broker::new().await;
-    let (one, two) = (broker.connect("ann").await, broker.connect("ann").await);
-    for socket in [one, two] {
+    let sockets = [broker.connect("ann").await, broker.connect("ann").await, broker.connect("ann").await];
+    for socket in sockets {
         sent(broker.ask(socket, direct("bob", "b")).await);
         sent(broker.ask(socket, direct("cid", "c")).await);
     }
-    let first = broker.begin(one, named("x", Some("bob"), "mine")).await;
-    let second = broker.begin(two, named("x", Some("cid"), "no, mine")).await;
-    let (first, second) = (broker.reply(one, first).await, broker.reply(two, second).await);
-    let (taken, refused) = if first.is_ok() { (first, second) } else { (second, first) };
-    assert_eq!(refusal(refused).0, "INVALID_PAYLOAD");
-    let (_, place, _) = sent(taken);
-    assert_eq!(sent(broker.ask(one, named("x", None, "whose")).await).1, place);
+    for round in 0..20 {
+        let (text, later) = (format!("x{round}"), format!("y{round}"));
+        let [one, between, two] = sockets;
+        let first = broker.begin(one, named(&text, Some("bob"), "mine")).await;
+        // The text is no longer the latest name when the other one's turn comes.
+        let next = broker.begin(between, named(&later, Some("bob"), "later")).await;
+        let second = broker.begin(two, named(&text, Some("cid"), "no, mine")).await;
+        let (first, _, second) =
+            (broker.reply(one, first).await, broker.reply(between, next).await, broker.reply(two, second).await);
+        let (taken, refused) = if first.is_ok() { (first, second) } else { (second, first) };
+        assert_eq!(refusal(refused).0, "INVALID_PAYLOAD");
+        let (_, place, _) = sent(taken);
+        assert_eq!(sent(broker.ask(one, named(&text, None, "whose")).await).1, place);
+    }
 }
 
 #[actix::test]
