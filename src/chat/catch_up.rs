@@ -1,4 +1,5 @@
 //! What was missed, page by page, as fast as the socket takes it.
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
@@ -20,6 +21,13 @@ const ROWS_MAX: i64 = 200;
 /// What a message's packet has beside its content, about.
 const ENVELOPE_BYTES: usize = 700;
 
+/// Who waits for a page, first come first served.
+#[derive(Debug, Default)]
+pub struct PageReads {
+    under_way: usize,
+    waiting: VecDeque<ConnectionKey>,
+}
+
 impl CatchUp {
     /// A catch-up on all messages up to a position.
     pub fn new(up_to: i64) -> Self {
@@ -34,6 +42,10 @@ impl ChatServer {
         let Some(session) = self.sessions.get_mut(&connection) else { return };
         let (user, socket) = (session.user.clone(), session.socket);
         let Some(catch_up) = session.catch_up.as_mut().filter(|catch_up| !catch_up.is_reading) else { return };
+        if self.page_reads.under_way >= self.options.catch_up_reads {
+            return self.page_reads.waiting.push_back(connection);
+        }
+        self.page_reads.under_way += 1;
         catch_up.is_reading = true;
         let (after, up_to, rows) = (catch_up.after, catch_up.up_to, catch_up.rows);
         let store = self.store.clone();
@@ -45,10 +57,16 @@ impl ChatServer {
             // The first page stands behind all that was admitted before; later ones find it stored.
             if after < 0 { store.read_after_writes(query).await } else { store.read(query).await }
         };
-        ctx.spawn(read.into_actor(self).map(move |page, broker, _| {
+        ctx.spawn(read.into_actor(self).map(move |page, broker, ctx| {
+            broker.page_reads.under_way -= 1;
             // A connection may have left and come again meanwhile.
             if broker.sessions.get(&connection).is_some_and(|session| session.socket == socket) {
                 broker.on_catch_up_page(connection, page);
+            }
+            while broker.page_reads.under_way < broker.options.catch_up_reads
+                && let Some(next) = broker.page_reads.waiting.pop_front()
+            {
+                broker.read_catch_up_page(next, ctx);
             }
         }));
     }

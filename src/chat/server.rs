@@ -10,6 +10,7 @@ use log::{error, info};
 use smallvec::SmallVec;
 
 use super::broadcast::Broadcast;
+use super::catch_up::PageReads;
 use super::delivered::Progress;
 use super::event::Event;
 use super::loading::{Load, LoadFor};
@@ -69,6 +70,7 @@ pub struct ChatServer {
     pub(super) online: usize,
     pub(super) is_scope_narrowed: bool,
     pub(super) progress: Progress,
+    pub(super) page_reads: PageReads,
     /// Groups of which a change is being stored, and the changes that wait for that: each is computed from the last.
     pub(super) changing: HashMap<ConversationId, Vec<Pending>>,
     /// How often accounts or memberships changed: a read that began before is too old to be kept.
@@ -117,6 +119,7 @@ impl ChatServer {
             online: 0,
             is_scope_narrowed: false,
             progress: Progress::default(),
+            page_reads: PageReads::default(),
             changing: HashMap::new(),
             account_changes: 0,
             reading: HashSet::new(),
