@@ -1,7 +1,7 @@
 //! P1–P5: acked is stored, live does not wait, refused is unseen, retry is safe, one order.
 use std::sync::Arc;
 
-use parlance::chat::{ChatError, Command, Draft, Event, Notice, Options, Reply};
+use parlance::chat::{ChatError, Command, Draft, Event, Notice, Options, OwnCopy, Reply};
 use parlance::config::Delivery;
 use parlance::model::{MessageId, MessageStatus, Place, RoomId};
 use parlance::store::{self, Done, HistoryRange, TestFault, Write};
@@ -133,7 +133,7 @@ async fn a_held_copy_is_shown_at_its_sender_once_stored_and_live_to_the_room() {
     }
     broker.all(ann).await;
     let command = Command::SendToRoom { room, shown_as: "7".into(), draft: text("hi") };
-    let ticket = broker.begin_with(ann, command, true).await;
+    let ticket = broker.begin_with(ann, command, OwnCopy::Held).await;
     assert_eq!(broker.message(bob).await.content, "hi");
     let words = broker.all(ann).await;
     let held =
