@@ -18,7 +18,19 @@ fn receivers(event: &Event) -> Vec<String> {
     }
 }
 
-async fn missed(broker: &mut Broker, name: &str) -> (Socket, bool) {
+/// Connects and waits until nothing is missed any more.
+async fn catch_up(broker: &mut Broker, name: &str, words: Words) -> Socket {
+    let socket = broker.connect_with(name, words).await;
+    caught_up(broker, socket).await;
+    socket
+}
+
+async fn caught_up(broker: &mut Broker, socket: Socket) {
+    broker.notice(socket, |notice| matches!(notice, Notice::CatchUpDone).then_some(())).await;
+}
+
+/// Connects; whether a catch-up follows.
+async fn knock(broker: &mut Broker, name: &str) -> (Socket, bool) {
     let socket = broker.knock(name).await;
     let catches_up = broker
         .notice(socket, |notice| if let Notice::Admitted(admission) = notice { Some(admission.catch_up) } else { None })
@@ -58,12 +70,12 @@ async fn only_those_who_were_there_have_received_it_at_once() {
     let (ann, _bob, dan) = (broker.connect("ann").await, broker.connect("bob").await, broker.connect("dan").await);
     broker.ask(dan, Command::LeaveConversation { conversation: group }).await.unwrap();
     broker.all(ann).await;
-    broker.begin(ann, Command::SendToConversation { conversation: group, draft: text("all of you") }).await;
+    broker.ask(ann, Command::SendToConversation { conversation: group, draft: text("all of you") }).await.unwrap();
     assert_eq!(received(&mut broker, ann).await, ["bob"], "dan has muted it, cid is away");
-    broker.connect("cid").await;
+    catch_up(&mut broker, "cid", ALL_WORDS).await;
     assert_eq!(received(&mut broker, ann).await, ["cid later"]);
-    broker.connect("cid").await;
-    assert!(received(&mut broker, ann).await.is_empty());
+    let (_, catches_up) = knock(&mut broker, "cid").await;
+    assert!(!catches_up);
 }
 
 #[actix::test]
@@ -71,12 +83,12 @@ async fn a_sender_without_a_word_for_it_learns_of_late_ones_only() {
     let mut broker = Broker::new().await;
     let ann = broker.connect_with("ann", Words { received_at_once: false, ..ALL_WORDS }).await;
     let bob = broker.connect("bob").await;
-    broker.begin(ann, direct("bob", "there you are")).await;
+    broker.ask(ann, direct("bob", "there you are")).await.unwrap();
     assert!(received(&mut broker, ann).await.is_empty());
     broker.disconnect(bob, true).await;
-    broker.begin(ann, direct("bob", "are you?")).await;
+    broker.ask(ann, direct("bob", "are you?")).await.unwrap();
     broker.settle().await;
-    broker.connect("bob").await;
+    catch_up(&mut broker, "bob", ALL_WORDS).await;
     assert_eq!(received(&mut broker, ann).await, ["bob later"]);
 }
 
@@ -88,36 +100,48 @@ async fn what_a_socket_has_no_word_for_is_not_received_by_it() {
     let direct_only = Words { group_message: false, ..ALL_WORDS };
     let say = |content: &str| Command::SendToConversation { conversation: group, draft: text(content) };
     let deaf = broker.connect_with("bob", direct_only).await;
-    broker.begin(ann, say("one")).await;
+    broker.ask(ann, say("one")).await.unwrap();
     assert!(received(&mut broker, ann).await.is_empty());
     broker.disconnect(deaf, true).await;
-    broker.begin(ann, say("two")).await;
+    broker.ask(ann, say("two")).await.unwrap();
     broker.settle().await;
-    let deaf = broker.connect_with("bob", direct_only).await;
+    let deaf = catch_up(&mut broker, "bob", direct_only).await;
     assert!(received(&mut broker, ann).await.is_empty(), "nor in its catch-up");
     broker.disconnect(deaf, true).await;
-    broker.connect("bob").await;
+    catch_up(&mut broker, "bob", ALL_WORDS).await;
     assert_eq!(received(&mut broker, ann).await, ["bob later", "bob later"]);
 }
 
 #[actix::test]
 async fn what_waits_behind_a_catch_up_is_received_at_its_end() {
+    for received_at_once in [true, false] {
+        waits_behind_a_catch_up(Words { received_at_once, ..ALL_WORDS }).await;
+    }
+}
+
+async fn waits_behind_a_catch_up(senders: Words) {
     let mut broker = Broker::new().await;
-    let ann = broker.connect("ann").await;
+    let ann = broker.connect_with("ann", senders).await;
     for number in 0..20 {
         broker.ask(ann, direct("bob", &number.to_string())).await.unwrap();
     }
-    let (bob, catches_up) = missed(&mut broker, "bob").await;
+    let (bob, catches_up) = knock(&mut broker, "bob").await;
     assert!(catches_up);
     broker.notice(bob, |notice| matches!(notice, Notice::CatchUp(_)).then_some(())).await;
     assert_eq!(received(&mut broker, ann).await.len(), 16, "a first page");
-    broker.begin(ann, direct("bob", "live")).await;
+    broker.ask(ann, direct("cid", "later")).await.unwrap();
+    broker.ask(ann, direct("bob", "live")).await.unwrap();
     assert!(received(&mut broker, ann).await.is_empty());
+    // Whoever catches up has everybody's progress stored first.
+    catch_up(&mut broker, "cid", ALL_WORDS).await;
+    assert_eq!(received(&mut broker, ann).await, ["cid later"]);
     broker.addr.send(CatchUpDrained { connection: bob.0 }).await.unwrap();
-    broker.notice(bob, |notice| matches!(notice, Notice::CatchUpDone).then_some(())).await;
-    assert_eq!(received(&mut broker, ann).await, ["bob later", "bob later", "bob later", "bob later", "bob"]);
+    caught_up(&mut broker, bob).await;
+    let mut expected = vec!["bob later"; 4];
+    expected.extend(senders.received_at_once.then_some("bob"));
+    assert_eq!(received(&mut broker, ann).await, expected);
     broker.disconnect(bob, true).await;
-    let (_, catches_up) = missed(&mut broker, "bob").await;
+    let (_, catches_up) = knock(&mut broker, "bob").await;
     assert!(!catches_up, "he has it");
 }
 
@@ -129,7 +153,7 @@ async fn what_was_received_stays_so_when_the_socket_mutes_it_or_learns_another_d
     let ann = broker.connect("ann").await;
     for mutes in [true, false] {
         let bob = broker.connect("bob").await;
-        broker.begin(ann, say()).await;
+        broker.ask(ann, say()).await.unwrap();
         broker.event(bob, message_of).await;
         assert_eq!(received(&mut broker, ann).await, ["bob"]);
         if mutes {
@@ -139,7 +163,7 @@ async fn what_was_received_stays_so_when_the_socket_mutes_it_or_learns_another_d
             broker.addr.send(WordsLearned { connection: bob.0, words }).await.unwrap();
         }
         broker.disconnect(bob, true).await;
-        let (bob, catches_up) = missed(&mut broker, "bob").await;
+        let (bob, catches_up) = knock(&mut broker, "bob").await;
         assert!(!catches_up, "it does not come twice");
         broker.disconnect(bob, true).await;
         assert!(received(&mut broker, ann).await.is_empty());

@@ -142,8 +142,8 @@ async fn a_status_is_told_apart_from_coming() {
     ] {
         for _ in 0..2 {
             broker.ask(bob, Command::SetStatus { status }).await.unwrap();
+            broker.pass(Duration::from_secs(1)).await;
         }
-        broker.pass(Duration::from_secs(1)).await;
         let heard = broker.events(ann).await.into_iter().filter_map(|event| match event {
             Event::Presence(changes) => Some(changes),
             _ => None,
