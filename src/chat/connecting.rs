@@ -87,7 +87,6 @@ impl ChatServer {
         for conversation in groups {
             self.rooms.join(RoomKey::Group(conversation), connection);
         }
-        self.rooms.join(RoomKey::Everyone, connection);
         let catch_up =
             (self.options.catch_up && self.is_behind(&claims.user)).then(|| Box::new(CatchUp::new(self.handed_position())));
         let session = Session {
@@ -186,7 +185,6 @@ impl ChatServer {
         if session.is_in_common_chat {
             self.rooms.leave(&RoomKey::CommonChat, connection);
         }
-        self.rooms.leave(&RoomKey::Everyone, connection);
     }
 
     // ---- presence ----
@@ -227,6 +225,9 @@ impl ChatServer {
         let now = self.now();
         let Some(user) = self.users.get_mut(id) else { return };
         let before = user.account.status;
+        if status == before {
+            return;
+        }
         let mut account = (*user.account).clone();
         account.status = status;
         if status == ChosenStatus::Offline {
@@ -234,7 +235,7 @@ impl ChatServer {
         }
         user.account = Arc::new(account);
         let profile = user.account.profile.clone();
-        if before == status || !user.is_announced {
+        if !user.is_announced {
             return;
         }
         if status == ChosenStatus::Offline {
@@ -263,11 +264,11 @@ impl ChatServer {
         let (hiding, plain): (Vec<_>, Vec<_>) = changes.into_iter().partition(|(id, change)| self.is_hiding(id, change));
         if !plain.is_empty() {
             let plain = plain.into_iter().map(|(_, change)| change).collect();
-            self.tell_room(&RoomKey::Everyone, &Arc::new(Broadcast::new(Event::Presence(plain))), &[]);
+            self.tell_few(self.sessions.keys().copied(), &Arc::new(Broadcast::new(Event::Presence(plain))));
         }
         for (id, change) in hiding {
-            let event = Arc::new(Broadcast::new(Event::Presence(vec![change])));
-            self.tell_room(&RoomKey::Everyone, &event, self.sockets_of(&id));
+            let others = self.sessions.iter().filter(|(_, session)| session.user != id).map(|(socket, _)| *socket);
+            self.tell_few(others, &Arc::new(Broadcast::new(Event::Presence(vec![change]))));
             self.tell_hidden(&id);
         }
     }

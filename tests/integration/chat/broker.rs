@@ -148,11 +148,15 @@ impl Broker {
     /// Sends a request without waiting for its answer; returns its ticket. What is sent to a group is shown to its
     /// sender, too.
     pub async fn begin(&mut self, socket: Socket, command: Command) -> u32 {
-        let own_copy = if let Command::SendDirect { .. } = command { OwnCopy::None } else { OwnCopy::Live };
-        self.begin_with(socket, command, own_copy).await
+        self.begin_with(socket, command, false).await
     }
 
-    pub async fn begin_with(&mut self, socket: Socket, command: Command, own_copy: OwnCopy) -> u32 {
+    pub async fn begin_with(&mut self, socket: Socket, command: Command, held_copy: bool) -> u32 {
+        let own_copy = match &command {
+            _ if held_copy => OwnCopy::Held,
+            Command::SendDirect { .. } => OwnCopy::None,
+            _ => OwnCopy::Live,
+        };
         self.next_ticket += 1;
         let ticket = self.next_ticket;
         self.addr.send(Request { connection: socket.0, ticket, command, own_copy }).await.unwrap();

@@ -102,6 +102,9 @@ async fn who_chooses_to_appear_offline_sees_it_on_every_device_and_is_online_to_
         assert_eq!((seen[0].is_online, own[0].is_online), (false, true));
         assert_eq!(seen[0].last_seen, own[0].last_seen);
         assert!(seen[0].last_seen.is_some(), "that moment is when he was seen last");
+        broker.ask(bob, Command::SetStatus { status: ChosenStatus::Offline }).await.unwrap();
+        let later = broker.addr.send(of_bob("ann")).await.unwrap();
+        assert_eq!(later[0].last_seen, seen[0].last_seen, "and no later one");
     }
 }
 
