@@ -31,7 +31,7 @@ pub struct PageReads {
 impl CatchUp {
     /// A catch-up on all messages up to a position.
     pub fn new(up_to: i64) -> Self {
-        Self { up_to, after: -1, rows: FIRST_ROWS, is_reading: false }
+        Self { up_to, after: -1, rows: FIRST_ROWS, is_reading: false, behind: Vec::new() }
     }
 }
 
@@ -93,18 +93,17 @@ impl ChatServer {
         }
         let is_whole = page.len() == read && (read as i64) < catch_up.rows;
         catch_up.rows = next_rows(catch_up.rows, page.len(), bytes, budget);
-        if is_whole {
-            session.catch_up = None;
-        }
+        let caught_up = if is_whole { session.catch_up.take() } else { None };
         let messages: Vec<Arc<Message>> = page.into_iter().map(Arc::new).collect();
         let events: Vec<_> = messages.iter().map(|message| self.missed_event(&user, message)).collect();
         if !events.is_empty() {
             self.tell(connection, Notice::CatchUp(events));
         }
-        if is_whole {
+        self.note_caught_up(connection, &messages);
+        if let Some(caught_up) = caught_up {
             self.tell(connection, Notice::CatchUpDone);
+            self.note_caught_up_whole(connection, &caught_up.behind);
         }
-        self.note_caught_up(&user, &messages);
     }
 
     /// A missed message as the event that its recipient would have seen.

@@ -401,8 +401,12 @@ impl Handler<WordsLearned> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, message: WordsLearned, _: &mut Self::Context) {
-        if let Some(session) = self.sessions.get_mut(&message.connection) {
-            session.words = message.words;
+        let WordsLearned { connection, words } = message;
+        let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
+        // What it was handed by now counts as received although it may have no word for the like from here on.
+        self.note_progress_of(&user);
+        if let Some(session) = self.sessions.get_mut(&connection) {
+            session.words = words;
         }
     }
 }
@@ -411,10 +415,10 @@ impl Handler<Request> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, message: Request, ctx: &mut Self::Context) {
-        let Request { connection, ticket, command, held_copy } = message;
+        let Request { connection, ticket, command, own_copy } = message;
         self.counters.requests += 1;
         let Some(session) = self.sessions.get_mut(&connection) else { return };
-        let asker = Asker::Session { connection, ticket, held_copy };
+        let asker = Asker::Session { connection, ticket, own_copy };
         let facts = Facts { holds_queue: true, ..Facts::default() };
         let pending = Pending { user: session.user.clone(), asker, command, facts };
         if self.is_draining {
