@@ -14,7 +14,7 @@ use super::Fault;
 use super::error::Wording;
 use super::fields::Payload;
 use super::vocabulary::{Asked, Decoded, Entry, Vocabulary, json_packet, packet, to_json};
-use crate::chat::{ChatError, Command, Draft, Event, Reply, Words};
+use crate::chat::{ChatError, Command, Draft, Event, OwnCopy, Reply, Words};
 use crate::engineio::Encoded;
 use crate::model::{
     ConversationId, File, LastMessage, Message, MessageId, Notification, NotificationId, Place, Profile, SocketId, Timestamp,
@@ -69,7 +69,7 @@ impl Vocabulary for Agent {
             "notification:get" => Ok(Command::ListNotifications { limit: NOTIFICATIONS_MAX }.into()),
             "connection:get" => Ok(Command::ListConnections { limit: CONNECTIONS_MAX }.into()),
             "conversation:get" => Ok(Command::ListConversations.into()),
-            "message:send" => Ok(Decoded::Command { command: send(&payload)?, held_copy: true }),
+            "message:send" => Ok(Decoded::Command { command: send(&payload)?, own_copy: OwnCopy::Held }),
             _ => Err(Fault::UnknownEvent),
         }
     }
@@ -92,7 +92,7 @@ impl Vocabulary for Agent {
     }
 
     fn words(&self, _is_pinned: bool) -> Words {
-        Words { direct_message: true, own_direct_message: true, group_message: true, unproven: false }
+        Words { direct_message: true, own_direct_message: true, group_message: true, received_at_once: false, unproven: false }
     }
 
     fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String {
@@ -188,7 +188,7 @@ fn answer(asked: &Asked, reply: &Reply) -> String {
         Reply::Sent { message, status: _, name } => {
             to_json(&Envelope::new(MessageView::new(message, name.as_deref()), message.created_at))
         }
-        Reply::Done | Reply::Message(_) | Reply::Conversation { .. } | Reply::Account(_) => {
+        Reply::Done | Reply::Message(_) | Reply::Conversation { .. } | Reply::Renewed { .. } | Reply::Account(_) => {
             to_json(&Envelope::new(None::<()>, asked.at))
         }
     }

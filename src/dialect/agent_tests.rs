@@ -31,7 +31,7 @@ fn draft(content: &str) -> Draft {
 #[test]
 fn messages_name_their_target() {
     let sent = |json: &str| match decode("message:send", json) {
-        Ok(Decoded::Command { command, held_copy: true }) => command,
+        Ok(Decoded::Command { command, own_copy: OwnCopy::Held }) => command,
         other => panic!("{json}: {other:?}"),
     };
     let to = |name: &str, recipient: Option<&str>, draft| Command::SendToNamed {

@@ -17,8 +17,8 @@ use super::showing::{encodings, show, show_own, show_volatile};
 use super::turns::{Offer, Turn};
 use crate::auth::{Refusal, TokenPlace, find_connect_token};
 use crate::chat::{
-    Admission, Broadcast, CatchUpDrained, ChatError, Connect, Disconnect, Notice, RefusedConnect, Reply, Request, Words,
-    WordsLearned,
+    Admission, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Notice, OwnCopy, RefusedConnect, Reply,
+    Request, Words, WordsLearned,
 };
 use crate::dialect::{
     Asked, Class, ConnectRefusal, Decoded, Dialect, DialectSet, Entry, Fault, Voice, connect_error, fault_ack, kick_packet,
@@ -284,13 +284,26 @@ impl Session {
         self.protocol.join(NAMESPACE);
         around.wire.send(&Encoded::text(&socketio::encode_connect(NAMESPACE, socket.as_str())));
         self.stage = Stage::In { socket, account };
+        self.end_at(expires_at, now);
+        self.show_connected(around);
+        if catch_up {
+            self.active().gate.begin_catch_up();
+        }
+    }
+
+    /// The session ends with its token.
+    fn end_at(&mut self, expires_at: Option<Timestamp>, now: Now) {
         self.ends_at = expires_at.and_then(|expires_at| {
             let millis = expires_at.as_millis().saturating_sub(now.wall.as_millis());
             now.instant.checked_add(Duration::from_millis(u64::try_from(millis).unwrap_or(0)))
         });
-        if catch_up {
-            self.active().gate.begin_catch_up();
-        }
+    }
+
+    fn show_connected(&self, around: &mut Surroundings<'_>) {
+        let Stage::In { socket, account } = &self.stage else { return };
+        let user = account.profile.id.clone();
+        let event = Event::Connected { user, socket: *socket };
+        show(self.voice, &account.profile.id, &Broadcast::new(event), around.wire);
     }
 
     fn refused(&mut self, refused: RefusedConnect, around: &mut Surroundings<'_>) {
@@ -374,23 +387,30 @@ impl Session {
     /// Carries out a request whose turn it is.
     fn run(&mut self, turn: Turn, now: Now, around: &mut Surroundings<'_>) {
         let Turn { dialect, dialects, asked, ack_id, class: _, request } = turn;
-        match request {
-            Ok(Decoded::Done) => answer_success(dialect, &asked.answered(now.wall), ack_id, &Reply::Done, around.wire),
-            Ok(Decoded::Command { command, held_copy }) => {
-                if self.active().pending.len() >= around.rules.limits.unanswered {
-                    let fault = ChatError::RateLimited { retry_after: Duration::from_secs(1) }.into();
+        let (command, own_copy) = match request {
+            Ok(Decoded::Done) => return answer_success(dialect, &asked.answered(now.wall), ack_id, &Reply::Done, around.wire),
+            // Each dialect that the request belongs to is confirmed as its front end expects.
+            Ok(Decoded::Command { command, .. }) if command.draft().is_some() && !dialects.confirming_by_event().is_empty() => {
+                (command, OwnCopy::Held)
+            }
+            Ok(Decoded::Command { command, own_copy }) => (command, own_copy),
+            Ok(Decoded::Authenticate { token }) => match (around.rules.verify)(&token, now.wall) {
+                Ok(claims) => (Command::RenewToken { claims: Box::new(claims) }, OwnCopy::None),
+                Err(_) => {
+                    let fault = ChatError::InvalidToken.into();
                     return answer_refusal(dialect, dialects, &asked.answered(now.wall), ack_id, &fault, around.wire);
                 }
-                // Each dialect that the request belongs to is told as its front end expects.
-                let is_confirmed_by_event = command.draft().is_some() && !dialects.confirming_by_event().is_empty();
-                let held_copy = held_copy || is_confirmed_by_event;
-                let ticket = self.next_ticket;
-                self.next_ticket = ticket.wrapping_add(1);
-                self.active().pending.insert(Pending { ticket, dialect, dialects, asked, ack_id });
-                around.broker.request(Request { connection: self.key, ticket, command, held_copy });
-            }
-            Err(fault) => answer_refusal(dialect, dialects, &asked.answered(now.wall), ack_id, &fault, around.wire),
+            },
+            Err(fault) => return answer_refusal(dialect, dialects, &asked.answered(now.wall), ack_id, &fault, around.wire),
+        };
+        if self.active().pending.len() >= around.rules.limits.unanswered {
+            let fault = ChatError::RateLimited { retry_after: Duration::from_secs(1) }.into();
+            return answer_refusal(dialect, dialects, &asked.answered(now.wall), ack_id, &fault, around.wire);
         }
+        let ticket = self.next_ticket;
+        self.next_ticket = ticket.wrapping_add(1);
+        self.active().pending.insert(Pending { ticket, dialect, dialects, asked, ack_id });
+        around.broker.request(Request { connection: self.key, ticket, command, own_copy });
     }
 
     fn replied(&mut self, ticket: u32, reply: Result<Reply, ChatError>, now: Now, around: &mut Surroundings<'_>) {
@@ -398,6 +418,12 @@ impl Session {
         let Some(pending) = self.active.as_mut().and_then(|active| active.pending.take(ticket)) else { return };
         let Pending { ticket: _, dialect, dialects, asked, ack_id } = pending;
         let asked = asked.answered(now.wall);
+        if let Ok(Reply::Renewed { expires_at }) = reply {
+            self.end_at(expires_at, now);
+            if ack_id.is_none() {
+                self.show_connected(around);
+            }
+        }
         match reply {
             Ok(reply) => answer_success(dialect, &asked, ack_id, &reply, around.wire),
             Err(error) => answer_refusal(dialect, dialects, &asked, ack_id, &error.into(), around.wire),

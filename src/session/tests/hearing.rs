@@ -64,6 +64,18 @@ fn ones_own_copy_is_for_those_who_take_it_for_the_confirmation() {
 }
 
 #[test]
+fn who_speaks_conversation_and_agent_is_shown_the_own_message_once() {
+    let mut case = Case::joined_with(rules_of_all(), r#"{"token":"ann"}"#);
+    case.text(r#"2["message:send",{}]"#);
+    case.sent();
+    case.notice(Notice::Hold(Arc::new(Broadcast::new(direct("ann", "bob")))));
+    case.notice(Notice::Settle { message: message_id(), stored: true });
+    assert_eq!(names(&case.sent()), ["message:receive"]);
+    case.shared(direct("bob", "ann"));
+    assert_eq!(names(&case.sent()), ["message:new", "message:receive"]);
+}
+
+#[test]
 fn each_viewer_is_shown_the_own_name_of_a_conversation() {
     let mut case = Case::joined_with(rules_of_all(), r#"{"token":"ann","dialect":["agent","messenger"]}"#);
     let show = |case: &mut Case, owner: &str| {
