@@ -376,6 +376,10 @@ impl Session {
         let Turn { dialect, dialects, asked, ack_id, class: _, request } = turn;
         match request {
             Ok(Decoded::Done) => answer_success(dialect, &asked, ack_id, &Reply::Done, around.wire),
+            Ok(Decoded::OwnAccount) => {
+                let Stage::In { account, .. } = &self.stage else { return };
+                answer_success(dialect, &asked, ack_id, &Reply::Account(account.clone()), around.wire);
+            }
             Ok(Decoded::Command { command, held_copy }) => {
                 if self.active().pending.len() >= around.rules.limits.unanswered {
                     let fault = ChatError::RateLimited { retry_after: Duration::from_secs(1) }.into();

@@ -48,7 +48,8 @@ fn refused_connects_say_why() {
 fn an_unknown_dialect_is_refused_before_the_token_is_looked_at() {
     let mut case = Case::open(rules(), &Opening::default());
     case.text(r#"0{"dialect":"morse"}"#);
-    let expected = r#"44{"message":"Unknown dialect, known are: assistant, conversation, listing, agent, messenger","data":{"code":"UNKNOWN_DIALECT","status":400}}"#;
+    let expected =
+        r#"44{"message":"Unknown dialect, known are: listing, messenger","data":{"code":"UNKNOWN_DIALECT","status":400}}"#;
     assert_eq!(case.sent(), [expected]);
     assert!(case.broker.connects.is_empty());
 }

@@ -4,3 +4,5 @@ mod conversations;
 mod presence;
 mod recovery_of_missed;
 mod sending;
+mod syncing;
+mod titles;
