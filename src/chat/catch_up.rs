@@ -55,8 +55,10 @@ impl ChatServer {
 
     fn on_catch_up_page(&mut self, connection: ConnectionKey, page: Result<Vec<Message>, StoreError>) {
         let budget = self.options.catch_up_page_bytes;
+        let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
+        // What the user's other sockets were handed meanwhile is no longer missed.
+        self.note_progress_of(&user);
         let Some(session) = self.sessions.get_mut(&connection) else { return };
-        let user = session.user.clone();
         let Some(catch_up) = session.catch_up.as_mut() else { return };
         catch_up.is_reading = false;
         let page = match page {

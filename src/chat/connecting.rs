@@ -87,7 +87,6 @@ impl ChatServer {
         for conversation in groups {
             self.rooms.join(RoomKey::Group(conversation), connection);
         }
-        self.rooms.join(RoomKey::Everyone, connection);
         let catch_up =
             (self.options.catch_up && self.is_behind(&claims.user)).then(|| Box::new(CatchUp::new(self.handed_position())));
         let session = Session {
@@ -186,7 +185,6 @@ impl ChatServer {
         if session.is_in_common_chat {
             self.rooms.leave(&RoomKey::CommonChat, connection);
         }
-        self.rooms.leave(&RoomKey::Everyone, connection);
     }
 
     // ---- presence ----
@@ -259,7 +257,7 @@ impl ChatServer {
             return self.tell_contacts(changes);
         }
         let changes = changes.into_iter().map(|(_, change)| change).collect();
-        self.tell_room(&RoomKey::Everyone, &Arc::new(Broadcast::new(Event::Presence(changes))), &[]);
+        self.tell_few(self.sessions.keys().copied(), &Arc::new(Broadcast::new(Event::Presence(changes))));
     }
 
     /// Tells each change to those who share a conversation that is at hand with its user, and to the user.

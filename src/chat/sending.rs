@@ -26,6 +26,9 @@ use crate::store::{self, NewMessage, Write};
 /// At most so many ids of sends that were not stored are remembered.
 const FAILED_MAX: usize = 10_000;
 
+/// The same name for two different messages.
+pub(super) const USED_OTHERWISE: ChatError = ChatError::Conflict("This clientMessageId was used for another message");
+
 /// An admitted message that is being stored.
 #[derive(Debug)]
 pub struct InFlight {
@@ -43,6 +46,8 @@ pub struct InFlight {
     pub waits_for_index: bool,
     /// Users who had it from an earlier try that was not stored.
     pub spared: HashSet<UserId>,
+    /// Of the request, where it bears a `clientMessageId`.
+    pub request_hash: Option<[u8; 32]>,
     /// Commands about it, and repeats of it, that wait until it is stored.
     pub waiters: Vec<Pending>,
 }
@@ -133,7 +138,7 @@ impl ChatServer {
         let Some(draft) = pending.command.draft() else { return Err(ChatError::Internal) };
         let request_hash = draft.client_message_id.is_some().then(|| request_hash(&target, draft));
         if let Some(client_id) = draft.client_message_id.clone()
-            && let Some(outcome) = self.repeat(pending, &target, &client_id, request_hash)?
+            && let Some(outcome) = self.repeat(pending, &client_id, request_hash, &target.audience)?
         {
             return Ok(outcome);
         }
@@ -218,9 +223,9 @@ impl ChatServer {
     fn repeat(
         &mut self,
         pending: &Pending,
-        target: &Target,
         client_id: &str,
         request_hash: Option<[u8; 32]>,
+        audience: &Audience,
     ) -> Result<Option<Progressed>, ChatError> {
         let id = MessageId::of_client_id(&pending.user, client_id);
         if self.in_flight.contains_key(&id) {
@@ -235,24 +240,24 @@ impl ChatServer {
         sent.used_at = now;
         let Some(first) = sent.by_client_id.get(client_id) else { return Ok(None) };
         if first.request_hash.is_some() && first.request_hash != request_hash {
-            return Err(ChatError::Conflict("This clientMessageId was used for another message"));
+            return Err(USED_OTHERWISE);
         }
         match &pending.facts.message {
             None => Ok(Some(Progressed::Needs(Load::Message(first.message)))),
             Some(Some(message)) => {
                 let mut message = (**message).clone();
                 message.status = message.status.max(first.status);
-                let (message, audience) = (Arc::new(message), target.audience.clone());
+                let audience = audience.clone();
                 Ok(Some(Progressed::Then(Box::new(move |broker, pending| {
-                    broker.answer_again(pending.asker, message, &audience)
+                    broker.answer_again(pending.asker, &audience, Arc::new(message));
                 }))))
             }
             Some(None) => Ok(None),
         }
     }
 
-    /// Answers a repeat as the first was answered: a held copy, which is an answer too, comes again.
-    fn answer_again(&mut self, asker: Asker, message: Arc<Message>, audience: &Audience) {
+    /// Answers a repeat with what the first request made; whose front end knows no other answer is shown that.
+    pub(super) fn answer_again(&mut self, asker: Asker, audience: &Audience, message: Arc<Message>) {
         if let Asker::Session { connection, held_copy: true, .. } = asker {
             self.tell(connection, Notice::Hold(Arc::new(Broadcast::new(audience.event(message.clone())))));
             self.tell(connection, Notice::Settle { message: message.id, stored: true });
@@ -331,6 +336,7 @@ impl ChatServer {
             handed_sockets: SmallVec::new(),
             waits_for_index: facts.sent_ids_unreadable,
             spared,
+            request_hash,
             waiters: Vec::new(),
         };
         self.in_flight.insert(id, in_flight);

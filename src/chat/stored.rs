@@ -1,7 +1,7 @@
 //! What follows when a change is stored, or is not.
 use std::sync::Arc;
 
-use actix::Context;
+use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
 use hashbrown::HashSet;
 use log::warn;
 use tokio::sync::oneshot;
@@ -11,9 +11,9 @@ use super::conversations::Change;
 use super::event::Event;
 use super::ports::Notice;
 use super::rooms::RoomKey;
-use super::sending::{Audience, InFlight};
+use super::sending::{Audience, InFlight, USED_OTHERWISE};
 use super::server::ChatServer;
-use super::tables::{Asker, Facts, Pending, pair_key};
+use super::tables::{Asker, Facts, Pending, SentId, pair_key};
 use super::{ChatError, Reply};
 use crate::config::Delivery;
 use crate::engineio::ConnectionKey;
@@ -21,7 +21,7 @@ use crate::model::{
     ConversationId, ConversationKind, LastMessage, ListingId, Message, MessageId, MessageStatus, Place, Profile, Timestamp,
     UserId,
 };
-use crate::store::{StoreError, Written};
+use crate::store::{self, StoreError, Written};
 
 /// What waits for a commit.
 #[derive(Debug)]
@@ -119,8 +119,13 @@ impl ChatServer {
 
     fn on_message_stored(&mut self, id: MessageId, outcome: Result<Written, StoreError>, ctx: &mut Context<Self>) {
         match outcome {
+            Ok(Written::Message { is_repeat: true, .. }) => {
+                self.unhanded.retain(|waiting| *waiting != id);
+                let Some(in_flight) = self.land(id) else { return };
+                self.answer_known(in_flight, ctx);
+            }
             Ok(written) => {
-                let seq = if let Written::Message { seq } = written { seq } else { 0 };
+                let seq = if let Written::Message { seq, .. } = written { seq } else { 0 };
                 if self.unhanded.front() == Some(&id) {
                     self.unhanded.pop_front();
                     self.hand_out(id);
@@ -165,6 +170,39 @@ impl ChatServer {
         }
         self.answer(asker, Ok(Reply::Sent { message, recipient: audience.recipient(), status }));
         self.resume_waiters(waiters, ctx);
+    }
+
+    /// It was stored long ago and nobody remembered: it is no new message, and is answered as the first one was.
+    fn answer_known(&mut self, in_flight: InFlight, ctx: &mut Context<Self>) {
+        let InFlight { message, audience, asker, request_hash, waiters, .. } = in_flight;
+        let id = message.id;
+        if let Asker::Session { connection, held_copy: true, .. } = asker {
+            self.tell(connection, Notice::Settle { message: id, stored: false });
+        }
+        let store = self.store.clone();
+        let read = async move {
+            store.read(move |conn| Ok(store::find_message(conn, id)?.zip(store::find_request_hash(conn, id)?))).await
+        };
+        ctx.spawn(read.into_actor(self).map(move |found, broker, ctx| {
+            match found {
+                Ok(Some((known, hash))) => {
+                    if let Some(client_id) = &known.client_message_id
+                        && let Some(sent) = broker.users.get_mut(&known.sender.id).and_then(|user| user.sent.as_mut())
+                    {
+                        let first = SentId { message: id, request_hash: hash, status: known.status };
+                        sent.by_client_id.insert(client_id.clone(), first);
+                    }
+                    if hash.is_some() && hash != request_hash {
+                        broker.answer(asker, Err(USED_OTHERWISE));
+                    } else {
+                        broker.answer_again(asker, &audience, Arc::new(known));
+                    }
+                }
+                Ok(None) => broker.answer(asker, Err(ChatError::Internal)),
+                Err(error) => broker.answer(asker, Err(error.into())),
+            }
+            broker.resume_waiters(waiters, ctx);
+        }));
     }
 
     /// It is not stored, and will not be: what the sender is told depends on who has seen it.

@@ -126,8 +126,8 @@ impl Vocabulary for Messenger {
     fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String {
         match reply {
             Reply::Sent { message, recipient: _, status } => {
-                let status = message.status.max(*status);
-                let message = MessageView { status: status.as_str(), ..MessageView::of(message) };
+                let furthest = message.status.max(*status);
+                let message = MessageView { status: furthest.as_str(), ..MessageView::of(message) };
                 let status = (asked.event == "send_direct_message").then_some(status.as_str());
                 to_json(&SentAck { success: true, message, status })
             }
