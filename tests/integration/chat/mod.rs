@@ -5,3 +5,5 @@ mod delivered;
 mod presence;
 mod recovery_of_missed;
 mod sending;
+mod syncing;
+mod titles;
