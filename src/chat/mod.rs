@@ -25,6 +25,7 @@ mod sending;
 mod server;
 mod stored;
 mod tables;
+mod titles;
 mod typing;
 
 pub use self::broadcast::{Broadcast, ENCODINGS, Names};
@@ -42,3 +43,4 @@ pub use self::queries::{
 };
 pub use self::reply::Reply;
 pub use self::server::ChatServer;
+pub use self::titles::TitleListing;

@@ -17,8 +17,8 @@ use super::{ChatError, Command, Draft, Reply};
 use crate::config::Delivery;
 use crate::engineio::{ConnectionKey, Seat};
 use crate::model::{
-    Conversation, ConversationId, ConversationKind, File, Message, MessageId, MessageStatus, Place, Profile, Role, Timestamp,
-    UserId, digest,
+    Conversation, ConversationId, ConversationKind, File, Listing, Message, MessageId, MessageStatus, Place, Profile, Role,
+    Timestamp, UserId, digest,
 };
 use crate::store::{self, NewMessage, Write};
 
@@ -70,6 +70,14 @@ impl Audience {
             Self::Room { shown_as, .. } => Event::RoomMessage { message, shown_as: shown_as.clone() },
         }
     }
+
+    /// Of a direct conversation: the other one.
+    pub(super) fn recipient(&self) -> Option<Arc<Profile>> {
+        match self {
+            Self::Pair { recipient, .. } => Some(recipient.clone()),
+            Self::Group(_) | Self::Room { .. } => None,
+        }
+    }
 }
 
 /// Sends that were handed out and then not stored, and who had seen them: a retry goes to the others.
@@ -113,9 +121,16 @@ pub(super) struct Target {
 }
 
 impl Target {
-    fn new(place: Place, audience: Audience) -> Self {
+    pub(super) fn new(place: Place, audience: Audience) -> Self {
         Self { place, audience, new_conversation: None, new_name: None }
     }
+}
+
+/// What a draft names, as it was looked up.
+struct Subject {
+    file: Option<File>,
+    attachments: Vec<File>,
+    listing: Option<Listing>,
 }
 
 impl ChatServer {
@@ -146,7 +161,15 @@ impl ChatServer {
         if !self.store.has_room() {
             return Err(ChatError::StorageUnavailable);
         }
-        Ok(Progressed::Then(Box::new(move |broker, pending| broker.admit(pending, target, file, attachments, request_hash))))
+        let listing = match &draft.listing_id {
+            None => None,
+            Some(id) => match self.titles.find(id).or_else(|| pending.facts.listing.clone()) {
+                Some(listing) => Some(listing),
+                None => return Ok(Progressed::Needs(Load::Title(id.clone()))),
+            },
+        };
+        let subject = Subject { file, attachments, listing };
+        Ok(Progressed::Then(Box::new(move |broker, pending| broker.admit(pending, target, subject, request_hash))))
     }
 
     /// Where a send goes, if its sender may send there. `Ok(Err(load))`: something must be read first.
@@ -162,8 +185,8 @@ impl ChatServer {
             Command::SendDirect { recipient, .. } => return self.direct_target(pending, recipient),
             Command::SendToNamed { name, recipient, .. } => return self.named_target(pending, name, recipient.as_ref()),
             Command::SendToConversation { conversation, .. } => match self.own_conversation(pending, *conversation) {
-                Ok(Ok(conversation)) => match self.conversation_target(pending, &conversation) {
-                    Ok(target) => target,
+                Ok(Ok(conversation)) => match self.audience_of(pending, &conversation) {
+                    Ok(audience) => Target::new(Place::Conversation(conversation.id), audience),
                     Err(load) => return Ok(Err(load)),
                 },
                 Ok(Err(load)) => return Ok(Err(load)),
@@ -174,16 +197,14 @@ impl ChatServer {
         Ok(Ok(target))
     }
 
-    pub(super) fn conversation_target(&mut self, pending: &Pending, conversation: &Conversation) -> Result<Target, Load> {
-        let place = Place::Conversation(conversation.id);
+    /// Who is told what a member says in a conversation.
+    pub(super) fn audience_of(&self, pending: &Pending, conversation: &Conversation) -> Result<Audience, Load> {
         if conversation.kind == ConversationKind::Group {
-            return Ok(Target::new(place, Audience::Group(conversation.id)));
+            return Ok(Audience::Group(conversation.id));
         }
         let other = conversation.other_than(&pending.user);
         let Some(recipient) = self.users.get(other) else { return Err(Load::Users(vec![other.clone()])) };
-        let recipient = recipient.profile().clone();
-        let audience = Audience::Pair { kind: conversation.kind, recipient };
-        Ok(Target::new(place, audience))
+        Ok(Audience::Pair { kind: conversation.kind, recipient: recipient.profile().clone() })
     }
 
     pub(super) fn direct_target(&mut self, pending: &Pending, recipient: &UserId) -> Result<Result<Target, Load>, ChatError> {
@@ -248,7 +269,7 @@ impl ChatServer {
         }
         let status = message.status.min(MessageStatus::Delivered);
         let name = self.senders_name(&message);
-        self.answer(asker, Ok(Reply::Sent { message, status, name }));
+        self.answer(asker, Ok(Reply::Sent { message, recipient: audience.recipient(), status, name }));
     }
 
     /// Has a command wait until a message is stored.
@@ -260,15 +281,9 @@ impl ChatServer {
     }
 
     /// Admits a message: from here on it has its id, its place in the order and its position.
-    fn admit(
-        &mut self,
-        pending: Pending,
-        target: Target,
-        file: Option<File>,
-        attachments: Vec<File>,
-        request_hash: Option<[u8; 32]>,
-    ) {
+    fn admit(&mut self, pending: Pending, target: Target, subject: Subject, request_hash: Option<[u8; 32]>) {
         let Pending { user, asker, command, facts } = pending;
+        let Subject { file, attachments, listing } = subject;
         let Target { place, audience, new_conversation, new_name } = target;
         let Some(draft) = command.into_draft() else { return self.answer(asker, Err(ChatError::Internal)) };
         let Some(sender) = self.users.get(&user).map(|user| user.profile().clone()) else {
@@ -301,7 +316,7 @@ impl ChatServer {
             message_type: draft.message_type.or(file_type).unwrap_or_else(|| "text".to_owned()),
             file,
             attachments,
-            listing_id: draft.listing_id,
+            listing,
             client_message_id: draft.client_message_id,
             status: MessageStatus::Sent,
             read_by: Vec::new(),

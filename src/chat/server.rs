@@ -21,6 +21,7 @@ use super::rooms::{RoomKey, Rooms};
 use super::sending::{FailedSends, InFlight};
 use super::stored::Awaiting;
 use super::tables::{Asker, CachedConversation, Facts, Pending, Session, User, pair_key};
+use super::titles::Titles;
 use super::typing::Typing;
 use super::{ChatError, Reply};
 use crate::auth::Revocations;
@@ -75,6 +76,7 @@ pub struct ChatServer {
     pub(super) changing: HashMap<ConversationId, Vec<Pending>>,
     /// How often accounts or memberships changed: a read that began before is too old to be kept.
     pub(super) account_changes: u64,
+    pub(super) titles: Titles,
     /// Receipts that are being stored.
     pub(super) reading: HashSet<(MessageId, UserId)>,
     pub(super) revocations: Revocations,
@@ -122,6 +124,7 @@ impl ChatServer {
             page_reads: PageReads::default(),
             changing: HashMap::new(),
             account_changes: 0,
+            titles: Titles::default(),
             reading: HashSet::new(),
             revocations,
             is_draining: false,

@@ -185,7 +185,7 @@ fn answer(asked: &Asked, reply: &Reply) -> String {
             let data: Vec<_> = overviews.iter().map(ConversationView::new).collect();
             to_json(&Envelope::new(data, asked.at))
         }
-        Reply::Sent { message, status: _, name } => {
+        Reply::Sent { message, recipient: _, status: _, name } => {
             to_json(&Envelope::new(MessageView::new(message, name.as_deref()), message.created_at))
         }
         Reply::Done | Reply::Message(_) | Reply::Conversation { .. } | Reply::Renewed { .. } | Reply::Account(_) => {

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::dialect::fixtures::{CONVERSATION, MESSAGE, args, conversation, file, message, message_id, profile, user};
-use crate::model::{Conversation, ConversationKind, MessageStatus, Role};
+use crate::model::{Conversation, ConversationKind, Listing, ListingId, MessageStatus, Role};
 
 const AT: Timestamp = Timestamp::from_millis(1_767_225_600_125);
 
@@ -162,7 +162,7 @@ fn what_a_message_may_carry_is_shown() {
         message.role = Role::Model;
         message.file = Some(file("a"));
         message.attachments = vec![file("b")];
-        message.listing_id = Some("flat-7".to_owned());
+        message.listing = Some(Listing { id: ListingId::parse("flat-7").unwrap(), title: None });
         message.client_message_id = Some("c1".to_owned());
         let mut model = (*message.sender).clone();
         model.email = None;
@@ -322,7 +322,7 @@ fn conversations_are_answered_by_the_askers_names() {
 fn a_sent_message_is_acked_as_it_is_shown() {
     let sent = |name: Option<&str>| {
         let message = message("ann", "hi").into();
-        let reply = Reply::Sent { message, status: MessageStatus::Delivered, name: name.map(Arc::from) };
+        let reply = Reply::Sent { message, recipient: None, status: MessageStatus::Delivered, name: name.map(Arc::from) };
         assert_eq!(Agent.encode_reply(&asked("message:send"), &reply), None, "its event is the sender's own copy");
         format!(r#"42["message:receive",{}]"#, shortened(&Agent.encode_ack(&asked("message:send"), &reply)))
     };

@@ -290,7 +290,8 @@ fn there_are_no_words_for_the_rest() {
 
 #[test]
 fn acks_say_what_became_of_it() {
-    let reply = Reply::Sent { message: message("ann", "hi").into(), status: MessageStatus::Delivered, name: None };
+    let message = message("ann", "hi").into();
+    let reply = Reply::Sent { message, recipient: None, status: MessageStatus::Delivered, name: None };
     let ack = |event, reply| {
         let asked = Asked { event, ..Asked::default() };
         Messenger.encode_ack(&asked, reply).replace(CONVERSATION, "C").replace(MESSAGE, "M")

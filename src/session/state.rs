@@ -389,6 +389,11 @@ impl Session {
         let Turn { dialect, dialects, asked, ack_id, class: _, request } = turn;
         let (command, own_copy) = match request {
             Ok(Decoded::Done) => return answer_success(dialect, &asked.answered(now.wall), ack_id, &Reply::Done, around.wire),
+            Ok(Decoded::OwnAccount) => {
+                let Stage::In { account, .. } = &self.stage else { return };
+                let reply = Reply::Account(account.clone());
+                return answer_success(dialect, &asked.answered(now.wall), ack_id, &reply, around.wire);
+            }
             // Each dialect that the request belongs to is confirmed as its front end expects.
             Ok(Decoded::Command { command, .. }) if command.draft().is_some() && !dialects.confirming_by_event().is_empty() => {
                 (command, OwnCopy::Held)

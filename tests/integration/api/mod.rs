@@ -5,6 +5,7 @@ mod connection;
 mod conversations;
 mod files;
 mod gate;
+mod market;
 mod probes;
 mod server;
 mod users;

@@ -7,3 +7,5 @@ mod own_lists;
 mod presence;
 mod recovery_of_missed;
 mod sending;
+mod syncing;
+mod titles;
