@@ -43,7 +43,8 @@ impl TestStore {
 
     /// Changes the database behind the store's back.
     pub fn execute(&self, sql: &str) {
-        let mut connection = SqliteConnection::establish(&self.path.to_string_lossy()).unwrap();
+        let (path, _) = self.file.as_ref().expect("a database in a file");
+        let mut connection = SqliteConnection::establish(&path.to_string_lossy()).unwrap();
         connection.batch_execute(&format!("PRAGMA busy_timeout = 10000; {sql}")).unwrap();
     }
 
