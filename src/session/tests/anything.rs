@@ -41,7 +41,7 @@ proptest! {
 
     #[test]
     fn every_request_is_answered(event in any_event(), args in proptest::collection::vec(any_json(), 0..3), has_ack in any::<bool>()) {
-        let mut case = Case::joined_with(rules_of_all(), r#"{"token":"ann"}"#);
+        let mut case = Case::joined_with(Rules { dialects: DialectSet::all(), ..rules() }, r#"{"token":"ann"}"#);
         let args: String = args.iter().map(|arg| format!(",{arg}")).collect();
         let ack_id = if has_ack { "7" } else { "" };
         case.text(&format!("2{ack_id}[\"{event}\"{args}]"));
