@@ -1,4 +1,5 @@
 //! What clients ask for, in no front end's words.
+use crate::auth::Claims;
 use crate::model::{ChosenStatus, ConversationId, ListingId, MessageId, RoomId, UserId};
 
 /// A message that somebody wants to send.
@@ -47,6 +48,8 @@ pub enum Command {
     LeaveCommonChat,
     /// Choose one's presence. Answered by `Reply::Done`.
     SetStatus { status: ChosenStatus },
+    /// Stay in by another token, which is verified. Answered by `Reply::Renewed`.
+    RenewToken { claims: Box<Claims> },
     /// Edit one's own message. Answered by `Reply::Message`.
     EditMessage { message: MessageId, content: String },
     /// Delete one's own message. Answered by `Reply::Message`.

@@ -1,7 +1,7 @@
 //! What an asker is told.
 use std::sync::Arc;
 
-use crate::model::{Account, Conversation, Message, MessageStatus, Notification, Profile};
+use crate::model::{Account, Conversation, Message, MessageStatus, Notification, Profile, Timestamp};
 
 /// The answer to a command that succeeded.
 #[derive(Debug, Clone)]
@@ -28,6 +28,11 @@ pub enum Reply {
     },
     /// Notifications, newest first.
     Notifications(Vec<Notification>),
+    /// The socket is in by its new token.
+    Renewed {
+        /// When that one expires.
+        expires_at: Option<Timestamp>,
+    },
     /// One's own account as it is now.
     Account(Arc<Account>),
 }

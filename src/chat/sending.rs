@@ -9,7 +9,7 @@ use super::broadcast::Broadcast;
 use super::event::Event;
 use super::executing::Outcome;
 use super::loading::{Load, SENT_IDS_MAX};
-use super::ports::Notice;
+use super::ports::{Notice, OwnCopy};
 use super::rooms::RoomKey;
 use super::server::{ChatServer, Progressed};
 use super::stored::Awaiting;
@@ -258,7 +258,7 @@ impl ChatServer {
 
     /// Answers a repeat with what the first request made; whose front end knows no other answer is shown that.
     pub(super) fn answer_again(&mut self, asker: Asker, audience: &Audience, message: Arc<Message>) {
-        if let Asker::Session { connection, held_copy: true, .. } = asker {
+        if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = asker {
             self.tell(connection, Notice::Hold(Arc::new(Broadcast::new(audience.event(message.clone())))));
             self.tell(connection, Notice::Settle { message: message.id, stored: true });
         }
@@ -412,12 +412,12 @@ impl ChatServer {
         let Some(mut in_flight) = self.in_flight.remove(&id) else { return };
         let sender = in_flight.message.sender.id.clone();
         let own = in_flight.asker.connection();
-        let is_held = matches!(in_flight.asker, Asker::Session { held_copy: true, .. });
+        let own_copy = in_flight.asker.own_copy();
         let mut except: SmallVec<[ConnectionKey; 4]> = SmallVec::new();
-        except.extend(own.filter(|_| is_held));
+        except.extend(own.filter(|_| own_copy != OwnCopy::Live));
         except.extend(in_flight.spared.iter().flat_map(|user| self.sockets_of(user)).copied());
 
-        let recipients = self.recipients(&in_flight.audience, &sender, own, &except);
+        let recipients = self.recipients(&in_flight.audience, &sender, &except);
         in_flight.is_delivered = recipients.reaches_others;
         if recipients.reaches_others {
             let mut message = (*in_flight.message).clone();
@@ -435,20 +435,14 @@ impl ChatServer {
             self.tell_few(recipients.sockets.iter().copied(), &event);
         }
         in_flight.handed_sockets = recipients.sockets;
-        if let Some(own) = own.filter(|_| is_held) {
+        if let Some(own) = own.filter(|_| own_copy == OwnCopy::Held) {
             self.tell(own, Notice::Hold(event));
         }
         in_flight.is_handed = true;
         self.in_flight.insert(id, in_flight);
     }
 
-    fn recipients(
-        &self,
-        audience: &Audience,
-        sender: &UserId,
-        own: Option<ConnectionKey>,
-        except: &[ConnectionKey],
-    ) -> Recipients {
+    fn recipients(&self, audience: &Audience, sender: &UserId, except: &[ConnectionKey]) -> Recipients {
         match audience {
             Audience::Room { key, .. } => Recipients { room: Some(key.clone()), sockets: SmallVec::new(), reaches_others: false },
             Audience::Group(id) => {
@@ -464,7 +458,7 @@ impl ChatServer {
                 if recipient.id != *sender {
                     sockets.extend(self.sockets_of(sender).iter().copied());
                 }
-                sockets.retain(|socket| Some(*socket) != own && !except.contains(socket));
+                sockets.retain(|socket| !except.contains(socket));
                 let reaches_others = theirs.iter().any(|socket| self.receives(*socket, |words| words.direct_message, sender));
                 Recipients { room: None, sockets, reaches_others }
             }

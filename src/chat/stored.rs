@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::broadcast::Broadcast;
 use super::conversations::Change;
 use super::event::Event;
-use super::ports::Notice;
+use super::ports::{Notice, OwnCopy};
 use super::rooms::RoomKey;
 use super::sending::{Audience, InFlight, USED_OTHERWISE};
 use super::server::ChatServer;
@@ -18,8 +18,8 @@ use super::{ChatError, Reply};
 use crate::config::Delivery;
 use crate::engineio::ConnectionKey;
 use crate::model::{
-    ConversationId, ConversationKind, LastMessage, ListingId, Message, MessageId, MessageStatus, Place, Profile, Timestamp,
-    UserId,
+    ChosenStatus, ConversationId, ConversationKind, LastMessage, ListingId, Message, MessageId, MessageStatus, Place, Profile,
+    Timestamp, UserId,
 };
 use crate::store::{self, StoreError, Written};
 
@@ -38,6 +38,8 @@ pub enum Awaiting {
     Changed { message: Arc<Message>, audience: Option<Audience>, asker: Asker },
     /// A change of a conversation.
     Conversation { change: Change, asker: Asker },
+    /// A chosen presence.
+    Status { user: UserId, status: ChosenStatus, asker: Asker },
     /// A new name or picture.
     Profile { profile: Arc<Profile>, asker: Asker },
     /// A listing's title.
@@ -52,6 +54,7 @@ impl Awaiting {
             Self::Read { asker, .. }
             | Self::Changed { asker, .. }
             | Self::Conversation { asker, .. }
+            | Self::Status { asker, .. }
             | Self::Profile { asker, .. } => Some(asker),
         }
     }
@@ -103,6 +106,15 @@ impl ChatServer {
                 let waiters = self.changing.remove(&id).unwrap_or_default();
                 self.resume_waiters(waiters, ctx);
             }
+            Awaiting::Status { user, status, asker } => match outcome {
+                Ok(_) => {
+                    self.answer(asker, Ok(Reply::Done));
+                    self.choose_status(&user, status);
+                    let now = self.now();
+                    self.tell_presence(now, ctx);
+                }
+                Err(error) => self.answer(asker, Err(error.into())),
+            },
             Awaiting::Profile { profile, asker } => match outcome {
                 Ok(_) => self.apply_profile(profile, asker),
                 Err(error) => self.answer(asker, Err(error.into())),
@@ -153,12 +165,13 @@ impl ChatServer {
 
     /// The commit is there: the sender is told first, then all that waited.
     fn confirm(&mut self, in_flight: InFlight, seq: i64, ctx: &mut Context<Self>) {
+        let seen_by = self.has_word_of_receipts(&in_flight.message.sender.id).then(|| self.who_saw(&in_flight));
         let InFlight { message, asker, is_delivered, waiters, audience, .. } = in_flight;
         let mut message = Arc::unwrap_or_clone(message);
         message.seq = seq;
         let message = Arc::new(message);
         self.note_stored(&message, &audience);
-        if let Asker::Session { connection, held_copy: true, .. } = asker {
+        if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = asker {
             self.tell(connection, Notice::Settle { message: message.id, stored: true });
         }
         let status = if is_delivered { MessageStatus::Delivered } else { MessageStatus::Sent };
@@ -168,7 +181,10 @@ impl ChatServer {
         {
             first.status = status;
         }
-        self.answer(asker, Ok(Reply::Sent { message, recipient: audience.recipient(), status }));
+        self.answer(asker, Ok(Reply::Sent { message: message.clone(), recipient: audience.recipient(), status }));
+        if let Some(seen_by) = seen_by {
+            self.tell_received(&message, &seen_by);
+        }
         self.resume_waiters(waiters, ctx);
     }
 
@@ -176,7 +192,7 @@ impl ChatServer {
     fn answer_known(&mut self, in_flight: InFlight, ctx: &mut Context<Self>) {
         let InFlight { message, audience, asker, request_hash, waiters, .. } = in_flight;
         let id = message.id;
-        if let Asker::Session { connection, held_copy: true, .. } = asker {
+        if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = asker {
             self.tell(connection, Notice::Settle { message: id, stored: false });
         }
         let store = self.store.clone();
@@ -224,7 +240,7 @@ impl ChatServer {
         {
             sent.by_client_id.remove(client_id);
         }
-        if let Asker::Session { connection, held_copy: true, .. } = in_flight.asker {
+        if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = in_flight.asker {
             self.tell(connection, Notice::Settle { message: id, stored: false });
         }
         self.answer(in_flight.asker, Err(reply));
@@ -244,8 +260,7 @@ impl ChatServer {
             .handed_lists
             .iter()
             .flat_map(|(worker, list)| list.iter().map(move |seat| ConnectionKey { worker: *worker, seat: *seat }));
-        let is_held = matches!(in_flight.asker, Asker::Session { held_copy: true, .. });
-        let own = in_flight.asker.connection().filter(|_| is_held);
+        let own = in_flight.asker.connection().filter(|_| in_flight.asker.own_copy() != OwnCopy::Live);
         lists
             .chain(in_flight.handed_sockets.iter().copied())
             .filter(|socket| Some(*socket) != own)

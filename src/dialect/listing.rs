@@ -15,7 +15,7 @@ use super::content::{one_file, with_urls};
 use super::error::Wording;
 use super::fields::{Field, Payload};
 use super::vocabulary::{Asked, Decoded, Entry, Vocabulary, packet, to_json};
-use crate::chat::{Command, Draft, Event, Reply, Words};
+use crate::chat::{Command, Draft, Event, OwnCopy, Reply, Words};
 use crate::engineio::Encoded;
 use crate::model::{ConversationKind, File, Listing as Offer, ListingId, Message, MessageId, Place, Profile, Timestamp, UserId};
 use crate::socketio::Args;
@@ -114,7 +114,7 @@ impl Vocabulary for Listing {
     }
 
     fn words(&self, _is_pinned: bool) -> Words {
-        Words { direct_message: true, own_direct_message: true, group_message: false, unproven: false }
+        Words { direct_message: true, own_direct_message: true, group_message: false, ..Words::default() }
     }
 
     fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String {
@@ -156,7 +156,7 @@ impl Vocabulary for Listing {
 
 /// A send: the message event at the sending socket is all that its front end waits for.
 fn confirmed_by_event(command: Command) -> Decoded {
-    Decoded::Command { command, held_copy: true }
+    Decoded::Command { command, own_copy: OwnCopy::Held }
 }
 
 fn draft(payload: &Payload<'_>) -> Result<Draft, Fault> {

@@ -77,11 +77,11 @@ fn direct_and_common_messages_are_understood() {
         ),
     ] {
         let command = Command::SendDirect { recipient: user(recipient), draft };
-        assert_eq!(decode("sendDirectMessage", json).1, Ok(Decoded::Command { command, held_copy: true }), "{json}");
+        assert_eq!(decode("sendDirectMessage", json).1, Ok(Decoded::Command { command, own_copy: OwnCopy::Held }), "{json}");
     }
     let command = Command::SendToCommonChat { draft: text("hi") };
     let decoded = decode("sendCommonChatMessage", r#"{"content":"hi","listingId":"ignored"}"#).1;
-    assert_eq!(decoded, Ok(Decoded::Command { command, held_copy: true }));
+    assert_eq!(decoded, Ok(Decoded::Command { command, own_copy: OwnCopy::Held }));
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn room_messages_are_understood() {
         ..Draft::default()
     };
     let command = Command::SendToRoom { room: room("7"), shown_as: "7".into(), draft };
-    assert_eq!(decoded, Ok(Decoded::Command { command, held_copy: true }));
+    assert_eq!(decoded, Ok(Decoded::Command { command, own_copy: OwnCopy::Held }));
 }
 
 #[test]

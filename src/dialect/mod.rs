@@ -14,6 +14,7 @@ mod messenger;
 mod select;
 mod vocabulary;
 
+pub use self::conversation::ConversationView;
 pub use self::error::{ConnectError, ConnectRefusal, Fault, connect_error, fault_ack, kick_packet, unknown_event_packet};
 pub use self::listing::{DirectMessageView, RoomMessageView};
 pub use self::messenger::MessageView;

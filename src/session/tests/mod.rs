@@ -12,8 +12,8 @@ use super::rules::Rules;
 use super::state::{Broker, Now, Session, Surroundings};
 use crate::auth::{Claims, TokenError};
 use crate::chat::{
-    Admission, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Notice, RefusedConnect, Reply, Request,
-    Words, WordsLearned,
+    Admission, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Notice, OwnCopy, RefusedConnect, Reply,
+    Request, Words, WordsLearned,
 };
 use crate::dialect::DialectSet;
 use crate::dialect::fixtures::{CONVERSATION, MESSAGE, account, conversation, message, message_id, profile};

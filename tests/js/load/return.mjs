@@ -1,10 +1,12 @@
 // Many who come back together: users with missed messages reconnect at once while others talk.
 //
 //   PARLANCE_BINARY=../../target/release/parlance node load/return.mjs [users] [missed each] [pairs that talk]
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 
 import { Ear } from '../lib/ear.mjs';
-import { connect } from '../lib/client.mjs';
 import { percentile } from '../lib/cpu.mjs';
 import { Server } from '../lib/server.mjs';
 import { newUser } from '../lib/token.mjs';
@@ -25,44 +27,38 @@ try {
     await pipelined(missed, 20, (index) => server.api('POST', `/api/conversations/${body.conversation.id}/messages`, { token: writer.token, body: { content: `missed ${index}` } }));
   }
 
-  const talkers = await Promise.all(Array.from({ length: 2 * pairs }, () => connect(server, newUser('talker'))));
-  let times = [];
-  let talking = true;
-  const talk = async (index) => {
-    const [one, other] = [talkers[2 * index], talkers[2 * index + 1]];
-    while (talking) {
-      const sent = performance.now();
-      await one.succeed('send_direct_message', { recipientId: other.user.id, content: 'x' });
-      times.push(performance.now() - sent);
-      await pause(50);
-    }
+  const talkers = fork(fileURLToPath(new URL('talkers.mjs', import.meta.url)), [server.url, String(pairs)]);
+  const heard = async () => (await once(talkers, 'message'))[0];
+  await heard();
+  const timesOf = async (work) => {
+    talkers.send('start');
+    await work();
+    talkers.send('stop');
+    return heard();
   };
-  const talks = Array.from({ length: pairs }, (_, index) => talk(index));
   await pause(2000);
-  times = [];
-  await pause(QUIET_SECONDS * 1000);
-  const quiet = times;
-  times = [];
+  const quiet = await timesOf(() => pause(QUIET_SECONDS * 1000));
 
   const reads = async () => (await server.api('GET', '/api/admin/stats', { headers: { 'x-api-key': 'load-key' } })).body.stats.store.reads;
   const before = await reads();
-  const start = performance.now();
-  const ears = await Promise.all(sleepers.map((user) => Ear.connect(server, { token: user.token, dialect: 'messenger' })));
-  while (ears.some((ear) => ear.count('new_group_message') < missed)) {
-    if (performance.now() - start > 60_000) throw new Error('not all was caught up within a minute');
-    await pause(20);
-  }
-  const took = performance.now() - start;
-  await pause(Math.max(0, QUIET_SECONDS * 1000 - took));
-  talking = false;
-  await Promise.all(talks);
+  let ears;
+  let took;
+  const times = await timesOf(async () => {
+    const start = performance.now();
+    ears = await Promise.all(sleepers.map((user) => Ear.connect(server, { token: user.token, dialect: 'messenger' })));
+    while (ears.some((ear) => ear.count('new_group_message') < missed)) {
+      if (performance.now() - start > 60_000) throw new Error('not all was caught up within a minute');
+      await pause(20);
+    }
+    took = performance.now() - start;
+  });
   const [calm, busy] = [percentile(quiet, 0.99), percentile(times, 0.99)];
   const doubled = ears.filter((ear) => ear.count('new_group_message') !== missed).length;
   console.log(`${users} users had their ${missed} missed messages after ${took.toFixed(0)} ms; ${doubled} of them too many`);
   console.log(`reads of the store: ${((await reads()) - before) / users} per user`);
-  console.log(`others' p99 of the ack: ${calm.toFixed(2)} ms before, ${busy.toFixed(2)} ms meanwhile and after (${(busy / calm).toFixed(2)} ×; must: at most 1.5)`);
+  console.log(`others' p99 of the ack: ${calm.toFixed(2)} ms before, ${busy.toFixed(2)} ms meanwhile (${(busy / calm).toFixed(2)} ×; must: at most 1.5)`);
   for (const ear of ears) ear.close();
-  for (const talker of talkers) talker.close();
+  talkers.disconnect();
 } finally {
   await server.remove();
 }
