@@ -15,11 +15,8 @@ use super::stored::Awaiting;
 use super::tables::{CatchUp, Session};
 use crate::auth::{Claims, Refusal};
 use crate::engineio::{CloseReason, ConnectionKey};
-use crate::model::{ChosenStatus, ConversationKind, SocketId, Timestamp, UserId, UserRole};
+use crate::model::{ChosenStatus, ConversationKind, MODEL_USER, SocketId, Timestamp, UserId, UserRole};
 use crate::store::{NewUser, StoreError, Write};
-
-/// The user that the model writes as; nobody logs in as it.
-pub const MODEL_USER: &str = "model";
 
 impl ChatServer {
     // ---- coming ----

@@ -1,7 +1,10 @@
 //! What the persister stores, and what it answers.
 use std::sync::Arc;
 
-use crate::model::{ChosenStatus, Conversation, ConversationId, File, Message, MessageId, Profile, Timestamp, UserId, UserRole};
+use crate::model::{
+    ChosenStatus, Conversation, ConversationId, File, Message, MessageId, Notification, NotificationId, Profile, Timestamp,
+    UserId, UserRole,
+};
 
 /// A user to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +36,18 @@ pub struct NewMessage {
     pub request_hash: Option<[u8; 32]>,
     /// Hash of the private id of the session that sent it.
     pub sent_by: Option<[u8; 32]>,
+}
+
+/// A notification to be stored.
+#[derive(Debug, Clone)]
+pub struct NewNotification {
+    /// The notification.
+    pub notification: Arc<Notification>,
+    /// Of a message's: where that stands. The unseen one of the same user and conversation is renewed, where there is one:
+    /// it keeps its id and gets the rest, unless what it has is newer.
+    pub conversation: Option<ConversationId>,
+    /// Whether it has been shown.
+    pub is_seen: bool,
 }
 
 /// One change. Changes are stored in the order in which they were given; each either wholly or not at all.
@@ -82,6 +97,12 @@ pub enum Write {
     SetDisabled { user: UserId, disabled: bool },
     /// A login's tokens, or (`key` = hex of the fingerprint) a single one, are refused; may be forgotten after `until`.
     RevokeToken { key: String, until: Timestamp },
+    /// Notifications, made or renewed. One that is stored already is left as it is.
+    Notify(Vec<NewNotification>),
+    /// Those with these ids, or all of the user's, have been shown.
+    NotificationsSeen { user: UserId, ids: Option<Vec<NotificationId>>, seen_at: Timestamp },
+    /// Those with these ids, or all of the user's, have been read.
+    NotificationsRead { user: UserId, ids: Option<Vec<NotificationId>>, read_at: Timestamp },
     /// An uploaded file.
     Upload { file: File, owner: UserId, uploaded_at: Timestamp },
     /// Nothing: answered when all before it is stored or given up.
