@@ -45,15 +45,15 @@ impl ChatServer {
             // The first page stands behind all that was admitted before; later ones find it stored.
             if after < 0 { store.read_after_writes(query).await } else { store.read(query).await }
         };
-        ctx.spawn(read.into_actor(self).map(move |page, broker, _| {
+        ctx.spawn(read.into_actor(self).map(move |page, broker, ctx| {
             // A connection may have left and come again meanwhile.
             if broker.sessions.get(&connection).is_some_and(|session| session.socket == socket) {
-                broker.on_catch_up_page(connection, page);
+                broker.on_catch_up_page(connection, page, ctx);
             }
         }));
     }
 
-    fn on_catch_up_page(&mut self, connection: ConnectionKey, page: Result<Vec<Message>, StoreError>) {
+    fn on_catch_up_page(&mut self, connection: ConnectionKey, page: Result<Vec<Message>, StoreError>, ctx: &mut Context<Self>) {
         let budget = self.options.catch_up_page_bytes;
         let Some(session) = self.sessions.get_mut(&connection) else { return };
         let user = session.user.clone();
@@ -82,7 +82,7 @@ impl ChatServer {
             self.tell(connection, Notice::CatchUp(events));
         }
         if is_whole {
-            self.tell(connection, Notice::CatchUpDone);
+            self.show_unseen(connection, ctx);
         }
         self.note_caught_up(&user, &messages);
     }

@@ -22,6 +22,8 @@ pub struct Words {
     pub own_direct_message: bool,
     /// Messages of groups.
     pub group_message: bool,
+    /// Notifications.
+    pub notification: bool,
     /// Whether the connection, undetermined and known by a cookie alone, proves nothing yet.
     pub unproven: bool,
 }
@@ -122,7 +124,7 @@ pub struct Admission {
     pub account: Arc<Account>,
     /// When its token expires.
     pub expires_at: Option<Timestamp>,
-    /// Whether a catch-up follows: until [`Notice::CatchUpDone`] events wait behind it.
+    /// Whether a catch-up follows, of messages or of notifications: until [`Notice::CatchUpDone`] events wait behind it.
     pub catch_up: bool,
 }
 

@@ -299,5 +299,6 @@ impl Handler<Drain> for ChatServer {
             self.progress.saw_last(&user, now);
         }
         self.save_progress();
+        self.save_notifications();
     }
 }

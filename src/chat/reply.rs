@@ -26,6 +26,13 @@ pub enum Reply {
     },
     /// Notifications, newest first.
     Notifications(Vec<Notification>),
+    /// A notification is stored.
+    Notified {
+        /// As stored.
+        notification: Arc<Notification>,
+        /// To how many sockets it was sent.
+        sockets: usize,
+    },
     /// One's own account as it is now.
     Account(Arc<Account>),
 }

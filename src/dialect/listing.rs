@@ -76,6 +76,7 @@ impl Vocabulary for Listing {
             | Event::Notification(_)
             | Event::ConversationChanged(_)
             | Event::ConversationDeleted { .. }
+            | Event::Emitted(_)
             | Event::GroupOpened { .. } => None,
         }
     }

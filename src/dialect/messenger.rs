@@ -106,7 +106,8 @@ impl Vocabulary for Messenger {
             | Event::RoomMessage { .. }
             | Event::Notification(_)
             | Event::ConversationChanged(_)
-            | Event::ConversationDeleted { .. } => return None,
+            | Event::ConversationDeleted { .. }
+            | Event::Emitted(_) => return None,
         };
         Some(Encoded::text(&text))
     }
@@ -119,7 +120,7 @@ impl Vocabulary for Messenger {
     }
 
     fn words(&self, is_pinned: bool) -> Words {
-        Words { direct_message: true, own_direct_message: is_pinned, group_message: true, unproven: false }
+        Words { direct_message: true, own_direct_message: is_pinned, group_message: true, ..Words::default() }
     }
 
     fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String {

@@ -59,7 +59,7 @@ fn store_one(conn: &mut SqliteConnection, new: &NewNotification) -> QueryResult<
             notifications::data.eq(&notification.data),
             notifications::created_at.eq(created),
         );
-        let is_known: bool = diesel::select(diesel::dsl::exists(notifications::table.filter(unseen.clone()))).get_result(conn)?;
+        let is_known: bool = diesel::select(diesel::dsl::exists(notifications::table.filter(unseen))).get_result(conn)?;
         if is_known {
             let older = notifications::table.filter(unseen).filter(notifications::created_at.le(created));
             return diesel::update(older).set(renewed).execute(conn).map(drop);

@@ -76,7 +76,8 @@ pub fn direct(recipient: &str, content: &str) -> Command {
     Command::SendDirect { recipient: user(recipient), draft: text(content) }
 }
 
-pub const ALL_WORDS: Words = Words { direct_message: true, own_direct_message: true, group_message: true, unproven: false };
+pub const ALL_WORDS: Words =
+    Words { direct_message: true, own_direct_message: true, group_message: true, notification: true, unproven: false };
 
 impl Broker {
     pub async fn new() -> Self {
@@ -115,11 +116,15 @@ impl Broker {
 
     /// Connects without waiting for admission.
     pub async fn knock(&mut self, name: &str) -> Socket {
+        self.knock_with(name, ALL_WORDS).await
+    }
+
+    pub async fn knock_with(&mut self, name: &str, words: Words) -> Socket {
         self.next_slot += 1;
         let connection = ConnectionKey { worker: 0, seat: Seat { slot: self.next_slot, generation: 0 } };
         let socket = SocketId::parse(&format!("{:020}", self.next_slot)).unwrap();
         let claims = Box::new(claims(name));
-        self.addr.send(Connect { connection, socket, claims, words: ALL_WORDS, address: None }).await.unwrap();
+        self.addr.send(Connect { connection, socket, claims, words, address: None }).await.unwrap();
         Socket(connection)
     }
 

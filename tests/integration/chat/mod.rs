@@ -1,6 +1,8 @@
 //! The broker's actor, driven directly: real store, a clock and ids that the tests give.
 mod broker;
 mod conversations;
+mod emitting;
+mod notifications;
 mod presence;
 mod recovery_of_missed;
 mod sending;
