@@ -17,8 +17,8 @@ const ROOM_MAX: usize = 205;
 
 /// `POST /api/emit` `{to:{user|room|conversation|all},event,data}`
 ///
-/// `data` is the event's one argument, whatever JSON it is. A client takes a text at an event's end for a recovery offset
-/// only where it has been given a `pid`.
+/// `data` is the event's one argument, whatever JSON it is. The stock client takes a text at an event's end for a recovery
+/// offset where its CONNECT was answered with a `pid`, which none is yet; an offset of ours will stand behind it.
 pub async fn emit(state: Data<WebState>, _: Admin, body: Body) -> Result<HttpResponse, Failure> {
     let to = target(&body)?;
     let name = body.bounded_text("event", 1, NAME_MAX)?.ok_or_else(|| Failure::invalid("event"))?;

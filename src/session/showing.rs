@@ -3,7 +3,7 @@ use log::debug;
 use smallvec::SmallVec;
 
 use super::state::NAMESPACE;
-use crate::chat::{Broadcast, Event, WORDED};
+use crate::chat::{Broadcast, Emitted, Event, WORDED};
 use crate::dialect::Voice;
 use crate::engineio::{Encoded, Output};
 use crate::model::UserId;
@@ -13,12 +13,10 @@ use crate::socketio::encode_event;
 /// server has worded is the same in all.
 pub fn encodings<'a>(voice: Voice, viewer: &UserId, event: &'a Broadcast) -> impl Iterator<Item = &'a Encoded> {
     let mut seen = SmallVec::<[&Encoded; 4]>::new();
-    let worded = event.encoding(WORDED, |event| match event {
-        Event::Emitted(emitted) => {
-            Some(Encoded::text(&encode_event(NAMESPACE, &emitted.name, emitted.data.as_deref().unwrap_or_default())))
-        }
+    let worded = match event.event() {
+        Event::Emitted(emitted) => event.encoding(WORDED, |_| Some(encode_worded(emitted))),
         _ => None,
-    });
+    };
     let in_dialects = voice.heard().iter().filter_map(move |dialect| {
         if !dialect.shows(event.event(), viewer, voice.has_pinned(dialect)) {
             return None;
@@ -31,6 +29,11 @@ pub fn encodings<'a>(voice: Voice, viewer: &UserId, event: &'a Broadcast) -> imp
         Some(encoded)
     });
     worded.into_iter().chain(in_dialects)
+}
+
+fn encode_worded(emitted: &Emitted) -> Encoded {
+    let Emitted { name, data } = emitted;
+    Encoded::text(&encode_event(NAMESPACE, name, data.as_deref().unwrap_or_default()))
 }
 
 /// Sends an event; how many packets that were.
