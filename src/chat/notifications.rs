@@ -295,12 +295,14 @@ impl ChatServer {
             // Whatever is stored from here on says so again.
             user.may_have_unseen = false;
         }
-        let store = self.store.clone();
-        let read = async move { store.read_after_writes(move |conn| store::list_unseen(conn, &user, UNSEEN_MAX)).await };
+        let (store, asked) = (self.store.clone(), user.clone());
+        let read = async move { store.read_after_writes(move |conn| store::list_unseen(conn, &asked, UNSEEN_MAX)).await };
         ctx.spawn(read.into_actor(self).map(move |found, broker, _| {
             // A connection may have left and come again meanwhile.
             if broker.sessions.get(&connection).is_some_and(|session| session.socket == socket) {
                 broker.on_unseen(connection, found);
+            } else {
+                broker.note_unseen(&user);
             }
         }));
     }

@@ -231,6 +231,17 @@ async fn unseen_ones_are_shown_behind_the_catch_up_and_once() {
 }
 
 #[actix::test]
+async fn who_goes_before_they_are_read_is_shown_them_the_next_time() {
+    let mut broker = Broker::new().await;
+    broker.ask_as("bob", notify("sale", "Sold", None)).await.unwrap();
+    let hasty = broker.knock("bob").await;
+    broker.disconnect(hasty, true).await;
+    broker.settle().await;
+    let bob = broker.knock("bob").await;
+    assert_eq!(arrival(&mut broker, bob).await, ["page", "Sold"]);
+}
+
+#[actix::test]
 async fn the_newest_hundred_are_shown_and_the_rest_counts_as_seen() {
     let mut broker = Broker::new().await;
     for number in 0..130 {
