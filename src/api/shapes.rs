@@ -2,7 +2,8 @@
 use serde::Serialize;
 
 use crate::chat::{ChatError, UserPresence};
-use crate::model::{Account, Conversation, File, LastMessage, Message, MessageId, Place, Profile, ReadMark, Timestamp, UserId};
+use crate::dialect;
+use crate::model::{Account, Conversation, File, Message, MessageId, Place, Profile, ReadMark, Timestamp, UserId};
 use crate::web::{Failure, WebState};
 
 /// A user for somebody's eyes.
@@ -57,47 +58,15 @@ pub async fn own_user<'a>(state: &WebState, account: &'a Account) -> Result<User
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConversationView<'a> {
-    id: String,
-    r#type: &'static str,
-    name: Option<&'a str>,
-    avatar: Option<&'a str>,
-    participants: &'a [UserId],
-    admin: Option<&'a UserId>,
-    last_message: Option<LastMessageView<'a>>,
-    created_at: Timestamp,
-    updated_at: Timestamp,
+    #[serde(flatten)]
+    conversation: dialect::ConversationView<'a>,
     unread_count: i64,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LastMessageView<'a> {
-    content: &'a str,
-    sender: &'a UserId,
-    timestamp: Timestamp,
-    message_type: &'a str,
 }
 
 impl<'a> ConversationView<'a> {
     /// With the number of messages that the member has not read.
     pub fn new(conversation: &'a Conversation, unread_count: i64) -> Self {
-        let Conversation { id, kind, name, avatar, admin, participants, last_message, last_seq: _, created_at, updated_at } =
-            conversation;
-        Self {
-            id: id.to_string(),
-            r#type: kind.as_str(),
-            name: name.as_deref(),
-            avatar: avatar.as_deref(),
-            participants,
-            admin: admin.as_ref(),
-            last_message: last_message.as_ref().map(|last| {
-                let LastMessage { content, sender, timestamp, message_type } = last;
-                LastMessageView { content, sender, timestamp: *timestamp, message_type }
-            }),
-            created_at: *created_at,
-            updated_at: *updated_at,
-            unread_count,
-        }
+        Self { conversation: dialect::ConversationView::of(conversation), unread_count }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What clients ask for, in no front end's words.
 use super::Emitted;
+use crate::auth::Claims;
 use crate::model::{ChosenStatus, ConversationId, MessageId, RoomId, UserId};
 
 /// A message that somebody wants to send.
@@ -48,6 +49,8 @@ pub enum Command {
     LeaveCommonChat,
     /// Choose one's presence. Answered by `Reply::Done`.
     SetStatus { status: ChosenStatus },
+    /// Stay in by another token, which is verified. Answered by `Reply::Renewed`.
+    RenewToken { claims: Box<Claims> },
     /// Edit one's own message. Answered by `Reply::Message`.
     EditMessage { message: MessageId, content: String },
     /// Delete one's own message. Answered by `Reply::Message`.

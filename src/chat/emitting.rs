@@ -55,9 +55,9 @@ impl Handler<Emit> for ChatServer {
         let event = Arc::new(Broadcast::new(Event::Emitted(event)));
         let (id, room) = match to {
             EmitTo::User(user) => return ready(self.emit_to_users(&[user], &event)),
+            EmitTo::Everyone => return ready(self.emit_to(self.sessions.keys().copied().collect(), &event)),
             EmitTo::Room(room) => return ready(self.emit_to_room(&RoomKey::Public(room), &event)),
             EmitTo::CommonChat => return ready(self.emit_to_room(&RoomKey::CommonChat, &event)),
-            EmitTo::Everyone => return ready(self.emit_to_room(&RoomKey::Everyone, &event)),
             EmitTo::Conversation(id) => (id, None),
             EmitTo::ConversationOrRoom(id, room) => (id, Some(room)),
         };
@@ -88,9 +88,13 @@ fn ready(sockets: usize) -> ResponseActFuture<ChatServer, Result<usize, StoreErr
 
 impl ChatServer {
     fn emit_to_users(&self, users: &[UserId], event: &Arc<Broadcast>) -> usize {
-        let sockets: Vec<ConnectionKey> = users.iter().flat_map(|user| self.sockets_of(user)).copied().collect();
-        self.tell_few(sockets.iter().copied(), event);
-        sockets.len()
+        self.emit_to(users.iter().flat_map(|user| self.sockets_of(user)).copied().collect(), event)
+    }
+
+    fn emit_to(&self, sockets: Vec<ConnectionKey>, event: &Arc<Broadcast>) -> usize {
+        let count = sockets.len();
+        self.tell_few(sockets, event);
+        count
     }
 
     fn emit_to_room(&self, room: &RoomKey, event: &Arc<Broadcast>) -> usize {

@@ -36,8 +36,8 @@ pub use self::event::{Event, PresenceChange};
 pub use self::notifications::SaveNotifications;
 pub use self::options::{Options, Sources};
 pub use self::ports::{
-    Admission, Ask, CatchUpDrained, Connect, Disconnect, Notice, RefusedConnect, RegisterWorker, Request, Tick, ToWorker, Words,
-    WordsLearned,
+    Admission, Ask, CatchUpDrained, Connect, Disconnect, Notice, OwnCopy, RefusedConnect, RegisterWorker, Request, Tick,
+    ToWorker, Words, WordsLearned,
 };
 pub use self::queries::{
     Authenticate, AuthenticateError, BrokerStats, Drain, Health, OnlineUsers, PresenceOf, RevokeTokens, SocketsOf, Stats,

@@ -1,7 +1,7 @@
 //! What an asker is told.
 use std::sync::Arc;
 
-use crate::model::{Account, Conversation, Message, MessageStatus, Notification};
+use crate::model::{Account, Conversation, Message, MessageStatus, Notification, Timestamp};
 
 /// The answer to a command that succeeded.
 #[derive(Debug, Clone)]
@@ -32,6 +32,11 @@ pub enum Reply {
         notification: Arc<Notification>,
         /// To how many sockets it was sent.
         sockets: usize,
+    },
+    /// The socket is in by its new token.
+    Renewed {
+        /// When that one expires.
+        expires_at: Option<Timestamp>,
     },
     /// One's own account as it is now.
     Account(Arc<Account>),

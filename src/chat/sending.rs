@@ -9,7 +9,7 @@ use super::broadcast::Broadcast;
 use super::event::Event;
 use super::executing::Outcome;
 use super::loading::{Load, SENT_IDS_MAX};
-use super::ports::Notice;
+use super::ports::{Notice, OwnCopy};
 use super::rooms::RoomKey;
 use super::server::{ChatServer, Progressed};
 use super::stored::Awaiting;
@@ -25,6 +25,9 @@ use crate::store::{self, NewMessage, Write};
 
 /// At most so many ids of sends that were not stored are remembered.
 const FAILED_MAX: usize = 10_000;
+
+/// The same name for two different messages.
+pub(super) const USED_OTHERWISE: ChatError = ChatError::Conflict("This clientMessageId was used for another message");
 
 /// An admitted message that is being stored.
 #[derive(Debug)]
@@ -45,6 +48,8 @@ pub struct InFlight {
     pub waits_for_index: bool,
     /// Users who had it from an earlier try that was not stored.
     pub spared: HashSet<UserId>,
+    /// Of the request, where it bears a `clientMessageId`.
+    pub request_hash: Option<[u8; 32]>,
     /// Commands about it, and repeats of it, that wait until it is stored.
     pub waiters: Vec<Pending>,
 }
@@ -120,7 +125,7 @@ impl ChatServer {
         let Some(draft) = pending.command.draft() else { return Err(ChatError::Internal) };
         let request_hash = draft.client_message_id.is_some().then(|| request_hash(&target, draft));
         if let Some(client_id) = draft.client_message_id.clone()
-            && let Some(outcome) = self.repeat(pending, &client_id, request_hash)?
+            && let Some(outcome) = self.repeat(pending, &client_id, request_hash, &target.audience)?
         {
             return Ok(outcome);
         }
@@ -201,6 +206,7 @@ impl ChatServer {
         pending: &Pending,
         client_id: &str,
         request_hash: Option<[u8; 32]>,
+        audience: &Audience,
     ) -> Result<Option<Progressed>, ChatError> {
         let id = MessageId::of_client_id(&pending.user, client_id);
         if self.in_flight.contains_key(&id) {
@@ -215,18 +221,30 @@ impl ChatServer {
         sent.used_at = now;
         let Some(first) = sent.by_client_id.get(client_id) else { return Ok(None) };
         if first.request_hash.is_some() && first.request_hash != request_hash {
-            return Err(ChatError::Conflict("This clientMessageId was used for another message"));
+            return Err(USED_OTHERWISE);
         }
         match &pending.facts.message {
             None => Ok(Some(Progressed::Needs(Load::Message(first.message)))),
             Some(Some(message)) => {
                 let mut message = (**message).clone();
                 message.status = message.status.max(first.status);
-                let status = message.status.min(MessageStatus::Delivered);
-                Ok(Some(Progressed::Done(Reply::Sent { message: Arc::new(message), status })))
+                let audience = audience.clone();
+                Ok(Some(Progressed::Then(Box::new(move |broker, pending| {
+                    broker.answer_again(pending.asker, &audience, Arc::new(message));
+                }))))
             }
             Some(None) => Ok(None),
         }
+    }
+
+    /// Answers a repeat with what the first request made; whose front end knows no other answer is shown that.
+    pub(super) fn answer_again(&mut self, asker: Asker, audience: &Audience, message: Arc<Message>) {
+        if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = asker {
+            self.tell(connection, Notice::Hold(Arc::new(Broadcast::new(audience.event(message.clone())))));
+            self.tell(connection, Notice::Settle { message: message.id, stored: true });
+        }
+        let status = message.status.min(MessageStatus::Delivered);
+        self.answer(asker, Ok(Reply::Sent { message, status }));
     }
 
     /// Has a command wait until a message is stored.
@@ -306,6 +324,7 @@ impl ChatServer {
             absent: Arc::default(),
             waits_for_index: facts.sent_ids_unreadable,
             spared,
+            request_hash,
             waiters: Vec::new(),
         };
         self.in_flight.insert(id, in_flight);
@@ -382,13 +401,13 @@ impl ChatServer {
         let Some(mut in_flight) = self.in_flight.remove(&id) else { return };
         let sender = in_flight.message.sender.id.clone();
         let own = in_flight.asker.connection();
-        let is_held = matches!(in_flight.asker, Asker::Session { held_copy: true, .. });
+        let own_copy = in_flight.asker.own_copy();
         let mut except: SmallVec<[ConnectionKey; 4]> = SmallVec::new();
-        except.extend(own.filter(|_| is_held));
+        except.extend(own.filter(|_| own_copy != OwnCopy::Live));
         except.extend(in_flight.spared.iter().flat_map(|user| self.sockets_of(user)).copied());
 
         in_flight.absent = self.absent_in(&in_flight.message.place);
-        let recipients = self.recipients(&in_flight.audience, &sender, own, &except);
+        let recipients = self.recipients(&in_flight.audience, &sender, &except);
         in_flight.is_delivered = recipients.reaches_others;
         if recipients.reaches_others {
             let mut message = (*in_flight.message).clone();
@@ -406,20 +425,14 @@ impl ChatServer {
             self.tell_few(recipients.sockets.iter().copied(), &event);
         }
         in_flight.handed_sockets = recipients.sockets;
-        if let Some(own) = own.filter(|_| is_held) {
+        if let Some(own) = own.filter(|_| own_copy == OwnCopy::Held) {
             self.tell(own, Notice::Hold(event));
         }
         in_flight.is_handed = true;
         self.in_flight.insert(id, in_flight);
     }
 
-    fn recipients(
-        &self,
-        audience: &Audience,
-        sender: &UserId,
-        own: Option<ConnectionKey>,
-        except: &[ConnectionKey],
-    ) -> Recipients {
+    fn recipients(&self, audience: &Audience, sender: &UserId, except: &[ConnectionKey]) -> Recipients {
         match audience {
             Audience::Room { key, .. } => Recipients { room: Some(key.clone()), sockets: SmallVec::new(), reaches_others: false },
             Audience::Group(id) => {
@@ -435,7 +448,7 @@ impl ChatServer {
                 if recipient.id != *sender {
                     sockets.extend(self.sockets_of(sender).iter().copied());
                 }
-                sockets.retain(|socket| Some(*socket) != own && !except.contains(socket));
+                sockets.retain(|socket| !except.contains(socket));
                 let reaches_others = theirs.iter().any(|socket| self.receives(*socket, |words| words.direct_message, sender));
                 Recipients { room: None, sockets, reaches_others }
             }

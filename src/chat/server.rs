@@ -10,6 +10,7 @@ use log::{error, info};
 use smallvec::SmallVec;
 
 use super::broadcast::Broadcast;
+use super::catch_up::PageReads;
 use super::delivered::Progress;
 use super::event::Event;
 use super::loading::{Load, LoadFor};
@@ -72,6 +73,7 @@ pub struct ChatServer {
     pub(super) is_scope_narrowed: bool,
     pub(super) progress: Progress,
     pub(super) gathered: Gathered,
+    pub(super) page_reads: PageReads,
     /// Groups of which a change is being stored, and the changes that wait for that: each is computed from the last.
     pub(super) changing: HashMap<ConversationId, Vec<Pending>>,
     /// How often accounts or memberships changed: a read that began before is too old to be kept.
@@ -121,6 +123,7 @@ impl ChatServer {
             is_scope_narrowed: false,
             progress: Progress::default(),
             gathered: Gathered::default(),
+            page_reads: PageReads::default(),
             changing: HashMap::new(),
             account_changes: 0,
             reading: HashSet::new(),
@@ -405,8 +408,12 @@ impl Handler<WordsLearned> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, message: WordsLearned, _: &mut Self::Context) {
-        if let Some(session) = self.sessions.get_mut(&message.connection) {
-            session.words = message.words;
+        let WordsLearned { connection, words } = message;
+        let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
+        // What it was handed by now counts as received although it may have no word for the like from here on.
+        self.note_progress_of(&user);
+        if let Some(session) = self.sessions.get_mut(&connection) {
+            session.words = words;
         }
     }
 }
@@ -415,10 +422,10 @@ impl Handler<Request> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, message: Request, ctx: &mut Self::Context) {
-        let Request { connection, ticket, command, held_copy } = message;
+        let Request { connection, ticket, command, own_copy } = message;
         self.counters.requests += 1;
         let Some(session) = self.sessions.get_mut(&connection) else { return };
-        let asker = Asker::Session { connection, ticket, held_copy };
+        let asker = Asker::Session { connection, ticket, own_copy };
         let facts = Facts { holds_queue: true, ..Facts::default() };
         let pending = Pending { user: session.user.clone(), asker, command, facts };
         if self.is_draining {

@@ -1,26 +1,26 @@
 //! What follows when a change is stored, or is not.
 use std::sync::Arc;
 
-use actix::Context;
+use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
 use hashbrown::HashSet;
 use log::warn;
 
 use super::conversations::Change;
 use super::event::Event;
 use super::notifications::Owed;
-use super::ports::Notice;
+use super::ports::{Notice, OwnCopy};
 use super::rooms::RoomKey;
-use super::sending::{Audience, InFlight};
+use super::sending::{Audience, InFlight, USED_OTHERWISE};
 use super::server::ChatServer;
-use super::tables::{Asker, Facts, Pending, pair_key};
+use super::tables::{Asker, Facts, Pending, SentId, pair_key};
 use super::{ChatError, Reply};
 use crate::config::Delivery;
 use crate::engineio::ConnectionKey;
 use crate::model::{
-    ConversationId, ConversationKind, LastMessage, Message, MessageId, MessageStatus, Notification, Place, Profile, Timestamp,
-    UserId,
+    ChosenStatus, ConversationId, ConversationKind, LastMessage, Message, MessageId, MessageStatus, Notification, Place, Profile,
+    Timestamp, UserId,
 };
-use crate::store::{StoreError, Written};
+use crate::store::{self, StoreError, Written};
 
 /// What waits for a commit.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub enum Awaiting {
     Changed { message: Arc<Message>, asker: Asker },
     /// A change of a conversation.
     Conversation { change: Change, asker: Asker },
+    /// A chosen presence.
+    Status { user: UserId, status: ChosenStatus, asker: Asker },
     /// A new name or picture.
     Profile { profile: Arc<Profile>, asker: Asker },
     /// Notifications of messages.
@@ -53,6 +55,7 @@ impl Awaiting {
             Self::Read { asker, .. }
             | Self::Changed { asker, .. }
             | Self::Conversation { asker, .. }
+            | Self::Status { asker, .. }
             | Self::Profile { asker, .. }
             | Self::Notified { asker, .. } => Some(asker),
         }
@@ -103,6 +106,15 @@ impl ChatServer {
                 let waiters = self.changing.remove(&id).unwrap_or_default();
                 self.resume_waiters(waiters, ctx);
             }
+            Awaiting::Status { user, status, asker } => match outcome {
+                Ok(_) => {
+                    self.answer(asker, Ok(Reply::Done));
+                    self.choose_status(&user, status);
+                    let now = self.now();
+                    self.tell_presence(now, ctx);
+                }
+                Err(error) => self.answer(asker, Err(error.into())),
+            },
             Awaiting::Profile { profile, asker } => match outcome {
                 Ok(_) => self.apply_profile(profile, asker),
                 Err(error) => self.answer(asker, Err(error.into())),
@@ -125,8 +137,13 @@ impl ChatServer {
 
     fn on_message_stored(&mut self, id: MessageId, outcome: Result<Written, StoreError>, ctx: &mut Context<Self>) {
         match outcome {
+            Ok(Written::Message { is_repeat: true, .. }) => {
+                self.unhanded.retain(|waiting| *waiting != id);
+                let Some(in_flight) = self.land(id) else { return };
+                self.answer_known(in_flight, ctx);
+            }
             Ok(written) => {
-                let seq = if let Written::Message { seq } = written { seq } else { 0 };
+                let seq = if let Written::Message { seq, .. } = written { seq } else { 0 };
                 if self.unhanded.front() == Some(&id) {
                     self.unhanded.pop_front();
                     self.hand_out(id);
@@ -154,12 +171,13 @@ impl ChatServer {
 
     /// The commit is there: the sender is told first, then all that waited.
     fn confirm(&mut self, in_flight: InFlight, seq: i64, ctx: &mut Context<Self>) {
+        let seen_by = self.has_word_of_receipts(&in_flight.message.sender.id).then(|| self.who_saw(&in_flight));
         let InFlight { message, asker, is_delivered, absent, waiters, audience, .. } = in_flight;
         let mut message = Arc::unwrap_or_clone(message);
         message.seq = seq;
         let message = Arc::new(message);
         self.note_stored(&message, &audience, absent);
-        if let Asker::Session { connection, held_copy: true, .. } = asker {
+        if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = asker {
             self.tell(connection, Notice::Settle { message: message.id, stored: true });
         }
         let status = if is_delivered { MessageStatus::Delivered } else { MessageStatus::Sent };
@@ -169,8 +187,44 @@ impl ChatServer {
         {
             first.status = status;
         }
-        self.answer(asker, Ok(Reply::Sent { message, status }));
+        self.answer(asker, Ok(Reply::Sent { message: message.clone(), status }));
+        if let Some(seen_by) = seen_by {
+            self.tell_received(&message, &seen_by);
+        }
         self.resume_waiters(waiters, ctx);
+    }
+
+    /// It was stored long ago and nobody remembered: it is no new message, and is answered as the first one was.
+    fn answer_known(&mut self, in_flight: InFlight, ctx: &mut Context<Self>) {
+        let InFlight { message, audience, asker, request_hash, waiters, .. } = in_flight;
+        let id = message.id;
+        if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = asker {
+            self.tell(connection, Notice::Settle { message: id, stored: false });
+        }
+        let store = self.store.clone();
+        let read = async move {
+            store.read(move |conn| Ok(store::find_message(conn, id)?.zip(store::find_request_hash(conn, id)?))).await
+        };
+        ctx.spawn(read.into_actor(self).map(move |found, broker, ctx| {
+            match found {
+                Ok(Some((known, hash))) => {
+                    if let Some(client_id) = &known.client_message_id
+                        && let Some(sent) = broker.users.get_mut(&known.sender.id).and_then(|user| user.sent.as_mut())
+                    {
+                        let first = SentId { message: id, request_hash: hash, status: known.status };
+                        sent.by_client_id.insert(client_id.clone(), first);
+                    }
+                    if hash.is_some() && hash != request_hash {
+                        broker.answer(asker, Err(USED_OTHERWISE));
+                    } else {
+                        broker.answer_again(asker, &audience, Arc::new(known));
+                    }
+                }
+                Ok(None) => broker.answer(asker, Err(ChatError::Internal)),
+                Err(error) => broker.answer(asker, Err(error.into())),
+            }
+            broker.resume_waiters(waiters, ctx);
+        }));
     }
 
     /// It is not stored, and will not be: what the sender is told depends on who has seen it.
@@ -192,7 +246,7 @@ impl ChatServer {
         {
             sent.by_client_id.remove(client_id);
         }
-        if let Asker::Session { connection, held_copy: true, .. } = in_flight.asker {
+        if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = in_flight.asker {
             self.tell(connection, Notice::Settle { message: id, stored: false });
         }
         self.answer(in_flight.asker, Err(reply));
@@ -212,8 +266,7 @@ impl ChatServer {
             .handed_lists
             .iter()
             .flat_map(|(worker, list)| list.iter().map(move |seat| ConnectionKey { worker: *worker, seat: *seat }));
-        let is_held = matches!(in_flight.asker, Asker::Session { held_copy: true, .. });
-        let own = in_flight.asker.connection().filter(|_| is_held);
+        let own = in_flight.asker.connection().filter(|_| in_flight.asker.own_copy() != OwnCopy::Live);
         lists
             .chain(in_flight.handed_sockets.iter().copied())
             .filter(|socket| Some(*socket) != own)

@@ -6,7 +6,7 @@ use hashbrown::{HashMap, HashSet};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use super::{ChatError, Command, Reply, Words};
+use super::{ChatError, Command, OwnCopy, Reply, Words};
 use crate::engineio::ConnectionKey;
 use crate::model::{
     Account, Conversation, ConversationId, ConversationKind, File, Message, MessageId, MessageStatus, Notification, Profile,
@@ -109,6 +109,8 @@ pub struct CatchUp {
     pub rows: i64,
     /// Whether a page is being read or the next one waits for the socket.
     pub is_reading: bool,
+    /// Live messages that wait behind it and whose senders learn when they are received.
+    pub behind: Vec<Arc<Message>>,
 }
 
 /// The notifications that a socket is shown when it comes.
@@ -148,7 +150,7 @@ pub struct CachedConversation {
 #[derive(Debug)]
 pub enum Asker {
     /// A socket's request.
-    Session { connection: ConnectionKey, ticket: u32, held_copy: bool },
+    Session { connection: ConnectionKey, ticket: u32, own_copy: OwnCopy },
     /// A request over HTTP.
     Http(oneshot::Sender<Result<Reply, ChatError>>),
 }
@@ -159,6 +161,14 @@ impl Asker {
         match self {
             Self::Session { connection, .. } => Some(*connection),
             Self::Http(_) => None,
+        }
+    }
+
+    /// What the asking socket is shown of what it sends.
+    pub fn own_copy(&self) -> OwnCopy {
+        match self {
+            Self::Session { own_copy, .. } => *own_copy,
+            Self::Http(_) => OwnCopy::None,
         }
     }
 }

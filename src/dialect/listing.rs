@@ -14,7 +14,7 @@ use super::Fault;
 use super::error::Wording;
 use super::fields::{Field, Payload};
 use super::vocabulary::{Asked, Decoded, Entry, Vocabulary, packet, to_json};
-use crate::chat::{Command, Draft, Event, Reply, Words};
+use crate::chat::{Command, Draft, Event, OwnCopy, Reply, Words};
 use crate::engineio::Encoded;
 use crate::model::{File, Message, MessageId, Profile, Timestamp, UserId};
 use crate::socketio::Args;
@@ -53,7 +53,7 @@ impl Vocabulary for Listing {
                 let (room, draft) = (field.room()?, draft(&payload)?);
                 asked.echo = field.json().unwrap_or_default().into();
                 let command = Command::SendToRoom { room, shown_as: asked.echo.clone(), draft };
-                Ok(Decoded::Command { command, held_copy: true })
+                Ok(Decoded::Command { command, own_copy: OwnCopy::Held })
             }
             _ => Err(Fault::UnknownEvent),
         }

@@ -43,7 +43,7 @@ fn room_messages_are_understood() {
         ..Draft::default()
     };
     let command = Command::SendToRoom { room: room("7"), shown_as: "7".into(), draft };
-    assert_eq!(decoded, Ok(Decoded::Command { command, held_copy: true }));
+    assert_eq!(decoded, Ok(Decoded::Command { command, own_copy: OwnCopy::Held }));
 }
 
 #[test]

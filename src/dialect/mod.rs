@@ -14,7 +14,7 @@ mod rooms;
 mod select;
 mod vocabulary;
 
-pub use self::conversation::{NOTIFICATION_EVENT, NotificationView};
+pub use self::conversation::{ConversationView, NOTIFICATION_EVENT, NotificationView};
 pub use self::error::{ConnectError, ConnectRefusal, Fault, connect_error, fault_ack, kick_packet, unknown_event_packet};
 pub use self::listing::RoomMessageView;
 pub use self::messenger::MessageView;

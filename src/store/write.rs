@@ -54,7 +54,7 @@ pub struct NewNotification {
 #[derive(Debug, Clone)]
 pub enum Write {
     /// Gives the message its `seq` and makes it its place's last one. Answered by [`Written::Message`].
-    /// The same id again (a retried batch) is no error and answers with the stored `seq`.
+    /// The same id again is no error and answers with the stored `seq`: a retried batch, or (another position) a repeat.
     Message(Box<NewMessage>),
     /// New content of a message (`updated_at` comes with it). Unless deleted.
     EditMessage { message: MessageId, content: String, updated_at: Timestamp },
@@ -138,8 +138,8 @@ pub struct DeliveredUpTo {
 pub enum Written {
     /// Stored.
     Done,
-    /// A message has this number in its place.
-    Message { seq: i64 },
+    /// A message has this number in its place; of a repeat nothing was stored but what the first one brought.
+    Message { seq: i64, is_repeat: bool },
     /// The user as stored, with the username that it got.
     User(Arc<Profile>),
 }

@@ -171,6 +171,7 @@ impl From<ChatError> for Failure {
                 StatusCode::NOT_FOUND
             }
             ChatError::NotAMember | ChatError::Forbidden => StatusCode::FORBIDDEN,
+            ChatError::InvalidToken => StatusCode::UNAUTHORIZED,
             ChatError::Conflict(_) => StatusCode::CONFLICT,
             ChatError::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             ChatError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,

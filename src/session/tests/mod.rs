@@ -12,8 +12,8 @@ use super::rules::Rules;
 use super::state::{Broker, Now, Session, Surroundings};
 use crate::auth::{Claims, TokenError};
 use crate::chat::{
-    Admission, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Notice, RefusedConnect, Reply, Request,
-    Words, WordsLearned,
+    Admission, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Notice, OwnCopy, RefusedConnect, Reply,
+    Request, Words, WordsLearned,
 };
 use crate::dialect::DialectSet;
 use crate::dialect::fixtures::{CONVERSATION, MESSAGE, account, conversation, message, message_id, profile};
@@ -94,7 +94,7 @@ struct Case {
     now: Now,
 }
 
-/// A token is the name of its user, `expired`, or bad.
+/// A token is the name of its user, `expired`, or bad. Messenger and listing are enabled.
 fn rules() -> Rules {
     let verify = |token: &str, _now: Timestamp| match token {
         "expired" => Err(TokenError::Expired),
@@ -111,7 +111,9 @@ fn rules() -> Rules {
         }),
         _ => Err(TokenError::Invalid),
     };
-    Rules::new(Box::new(verify))
+    // What further dialects have words for is their tests' business.
+    let dialects = DialectSet::parse(["listing", "messenger"]).unwrap();
+    Rules { dialects, ..Rules::new(Box::new(verify)) }
 }
 
 impl Case {

@@ -1,6 +1,7 @@
 //! The broker's actor, driven directly: real store, a clock and ids that the tests give.
 mod broker;
 mod conversations;
+mod delivered;
 mod emitting;
 mod notifications;
 mod presence;

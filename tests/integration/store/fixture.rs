@@ -289,7 +289,7 @@ pub fn saying(message: &Message) -> Write {
 
 pub fn seq(written: Written) -> i64 {
     match written {
-        Written::Message { seq } => seq,
+        Written::Message { seq, .. } => seq,
         other => panic!("{other:?}"),
     }
 }

@@ -109,7 +109,14 @@ async fn a_message_to_nowhere_is_refused_alone(fixture: Fixture) {
     for answer in answers {
         outcomes.push(outcome(answer).await);
     }
-    assert_eq!(outcomes, [Ok(Written::Message { seq: 1 }), Err(StoreError::Refused), Ok(Written::Message { seq: 2 })]);
+    assert_eq!(
+        outcomes,
+        [
+            Ok(Written::Message { seq: 1, is_repeat: false }),
+            Err(StoreError::Refused),
+            Ok(Written::Message { seq: 2, is_repeat: false })
+        ]
+    );
 }
 
 async fn edits_and_deletions_show(fixture: Fixture) {
