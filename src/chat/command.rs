@@ -1,7 +1,7 @@
 //! What clients ask for, in no front end's words.
 use super::Emitted;
 use crate::auth::Claims;
-use crate::model::{ChosenStatus, ConversationId, MessageId, RoomId, UserId};
+use crate::model::{ChosenStatus, ConversationId, ListingId, MessageId, RoomId, UserId};
 
 /// A message that somebody wants to send.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,7 +15,7 @@ pub struct Draft {
     /// URLs of uploads of the sender, at most 20.
     pub attachment_urls: Vec<String>,
     /// The listing it is about.
-    pub listing_id: Option<String>,
+    pub listing_id: Option<ListingId>,
     /// The sender's own name for it: a repeat is the same message.
     pub client_message_id: Option<String>,
 }

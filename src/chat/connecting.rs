@@ -241,6 +241,7 @@ impl ChatServer {
         account.status = status;
         if status == ChosenStatus::Offline {
             account.last_seen = Some(now);
+            self.progress.saw_last(id, now);
         }
         user.account = Arc::new(account);
         let profile = user.account.profile.clone();
@@ -248,7 +249,6 @@ impl ChatServer {
             return;
         }
         if status == ChosenStatus::Offline {
-            self.progress.saw_last(id, now);
             self.presence.add(id, PresenceChange::Offline { user: id.clone(), last_seen: now });
         } else {
             let came = before == ChosenStatus::Offline;

@@ -26,6 +26,7 @@ mod sending;
 mod server;
 mod stored;
 mod tables;
+mod titles;
 mod typing;
 
 pub use self::broadcast::{Broadcast, ENCODINGS, WORDED};
@@ -45,3 +46,4 @@ pub use self::queries::{
 };
 pub use self::reply::Reply;
 pub use self::server::ChatServer;
+pub use self::titles::TitleListing;

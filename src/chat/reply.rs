@@ -1,7 +1,7 @@
 //! What an asker is told.
 use std::sync::Arc;
 
-use crate::model::{Account, Conversation, Message, MessageStatus, Notification, Timestamp};
+use crate::model::{Account, Conversation, Message, MessageStatus, Notification, Profile, Timestamp};
 
 /// The answer to a command that succeeded.
 #[derive(Debug, Clone)]
@@ -12,6 +12,8 @@ pub enum Reply {
     Sent {
         /// As stored; on a repeat as it is now.
         message: Arc<Message>,
+        /// Of a direct conversation: who it is for.
+        recipient: Option<Arc<Profile>>,
         /// `Delivered` where a live socket of the recipient has been handed it.
         status: MessageStatus,
     },

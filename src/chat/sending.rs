@@ -18,8 +18,8 @@ use super::{ChatError, Command, Draft, Reply};
 use crate::config::Delivery;
 use crate::engineio::{ConnectionKey, Seat};
 use crate::model::{
-    Conversation, ConversationId, ConversationKind, File, Message, MessageId, MessageStatus, Place, Profile, Role, Timestamp,
-    UserId, digest,
+    Conversation, ConversationId, ConversationKind, File, Listing, Message, MessageId, MessageStatus, Place, Profile, Role,
+    Timestamp, UserId, digest,
 };
 use crate::store::{self, NewMessage, Write};
 
@@ -73,6 +73,14 @@ impl Audience {
             Self::Room { shown_as, .. } => Event::RoomMessage { message, shown_as: shown_as.clone() },
         }
     }
+
+    /// Of a direct conversation: the other one.
+    pub(super) fn recipient(&self) -> Option<Arc<Profile>> {
+        match self {
+            Self::Pair { recipient, .. } => Some(recipient.clone()),
+            Self::Group(_) | Self::Room { .. } => None,
+        }
+    }
 }
 
 /// Sends that were handed out and then not stored, and who had seen them: a retry goes to the others.
@@ -113,6 +121,13 @@ struct Target {
     new_conversation: Option<Arc<Conversation>>,
 }
 
+/// What a draft names, as it was looked up.
+struct Subject {
+    file: Option<File>,
+    attachments: Vec<File>,
+    listing: Option<Listing>,
+}
+
 impl ChatServer {
     /// Checks a send and admits it.
     pub(super) fn send(&mut self, pending: &mut Pending) -> Outcome {
@@ -141,7 +156,15 @@ impl ChatServer {
         if !self.store.has_room() {
             return Err(ChatError::StorageUnavailable);
         }
-        Ok(Progressed::Then(Box::new(move |broker, pending| broker.admit(pending, target, file, attachments, request_hash))))
+        let listing = match &draft.listing_id {
+            None => None,
+            Some(id) => match self.titles.find(id).or_else(|| pending.facts.listing.clone()) {
+                Some(listing) => Some(listing),
+                None => return Ok(Progressed::Needs(Load::Title(id.clone()))),
+            },
+        };
+        let subject = Subject { file, attachments, listing };
+        Ok(Progressed::Then(Box::new(move |broker, pending| broker.admit(pending, target, subject, request_hash))))
     }
 
     /// Where a send goes, if its sender may send there. `Ok(Err(load))`: something must be read first.
@@ -159,8 +182,8 @@ impl ChatServer {
             },
             Command::SendDirect { recipient, .. } => return self.direct_target(pending, recipient),
             Command::SendToConversation { conversation, .. } => match self.own_conversation(pending, *conversation) {
-                Ok(Ok(conversation)) => match self.conversation_target(pending, &conversation) {
-                    Ok(target) => target,
+                Ok(Ok(conversation)) => match self.audience_of(pending, &conversation) {
+                    Ok(audience) => Target { place: Place::Conversation(conversation.id), audience, new_conversation: None },
                     Err(load) => return Ok(Err(load)),
                 },
                 Ok(Err(load)) => return Ok(Err(load)),
@@ -171,16 +194,14 @@ impl ChatServer {
         Ok(Ok(target))
     }
 
-    fn conversation_target(&mut self, pending: &Pending, conversation: &Conversation) -> Result<Target, Load> {
-        let place = Place::Conversation(conversation.id);
+    /// Who is told what a member says in a conversation.
+    pub(super) fn audience_of(&self, pending: &Pending, conversation: &Conversation) -> Result<Audience, Load> {
         if conversation.kind == ConversationKind::Group {
-            return Ok(Target { place, audience: Audience::Group(conversation.id), new_conversation: None });
+            return Ok(Audience::Group(conversation.id));
         }
         let other = conversation.other_than(&pending.user);
         let Some(recipient) = self.users.get(other) else { return Err(Load::Users(vec![other.clone()])) };
-        let recipient = recipient.profile().clone();
-        let audience = Audience::Pair { kind: conversation.kind, recipient };
-        Ok(Target { place, audience, new_conversation: None })
+        Ok(Audience::Pair { kind: conversation.kind, recipient: recipient.profile().clone() })
     }
 
     fn direct_target(&mut self, pending: &Pending, recipient: &UserId) -> Result<Result<Target, Load>, ChatError> {
@@ -244,7 +265,7 @@ impl ChatServer {
             self.tell(connection, Notice::Settle { message: message.id, stored: true });
         }
         let status = message.status.min(MessageStatus::Delivered);
-        self.answer(asker, Ok(Reply::Sent { message, status }));
+        self.answer(asker, Ok(Reply::Sent { message, recipient: audience.recipient(), status }));
     }
 
     /// Has a command wait until a message is stored.
@@ -256,15 +277,9 @@ impl ChatServer {
     }
 
     /// Admits a message: from here on it has its id, its place in the order and its position.
-    fn admit(
-        &mut self,
-        pending: Pending,
-        target: Target,
-        file: Option<File>,
-        attachments: Vec<File>,
-        request_hash: Option<[u8; 32]>,
-    ) {
+    fn admit(&mut self, pending: Pending, target: Target, subject: Subject, request_hash: Option<[u8; 32]>) {
         let Pending { user, asker, command, facts } = pending;
+        let Subject { file, attachments, listing } = subject;
         let Target { place, audience, new_conversation } = target;
         let Some(draft) = command.into_draft() else { return self.answer(asker, Err(ChatError::Internal)) };
         let Some(sender) = self.users.get(&user).map(|user| user.profile().clone()) else {
@@ -292,7 +307,7 @@ impl ChatServer {
             message_type: draft.message_type.or(file_type).unwrap_or_else(|| "text".to_owned()),
             file,
             attachments,
-            listing_id: draft.listing_id,
+            listing,
             client_message_id: draft.client_message_id,
             status: MessageStatus::Sent,
             read_by: Vec::new(),

@@ -22,6 +22,7 @@ use super::rooms::{RoomKey, Rooms};
 use super::sending::{FailedSends, InFlight};
 use super::stored::Awaiting;
 use super::tables::{Asker, CachedConversation, Facts, Pending, Session, User, pair_key};
+use super::titles::Titles;
 use super::typing::Typing;
 use super::{ChatError, Reply};
 use crate::auth::Revocations;
@@ -78,6 +79,7 @@ pub struct ChatServer {
     pub(super) changing: HashMap<ConversationId, Vec<Pending>>,
     /// How often accounts or memberships changed: a read that began before is too old to be kept.
     pub(super) account_changes: u64,
+    pub(super) titles: Titles,
     /// Receipts that are being stored.
     pub(super) reading: HashSet<(MessageId, UserId)>,
     pub(super) revocations: Revocations,
@@ -126,6 +128,7 @@ impl ChatServer {
             page_reads: PageReads::default(),
             changing: HashMap::new(),
             account_changes: 0,
+            titles: Titles::default(),
             reading: HashSet::new(),
             revocations,
             is_draining: false,

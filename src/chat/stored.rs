@@ -4,7 +4,9 @@ use std::sync::Arc;
 use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
 use hashbrown::HashSet;
 use log::warn;
+use tokio::sync::oneshot;
 
+use super::broadcast::Broadcast;
 use super::conversations::Change;
 use super::event::Event;
 use super::notifications::Owed;
@@ -17,8 +19,8 @@ use super::{ChatError, Reply};
 use crate::config::Delivery;
 use crate::engineio::ConnectionKey;
 use crate::model::{
-    ChosenStatus, ConversationId, ConversationKind, LastMessage, Message, MessageId, MessageStatus, Notification, Place, Profile,
-    Timestamp, UserId,
+    ChosenStatus, ConversationId, ConversationKind, LastMessage, ListingId, Message, MessageId, MessageStatus, Notification,
+    Place, Profile, Timestamp, UserId,
 };
 use crate::store::{self, StoreError, Written};
 
@@ -33,8 +35,8 @@ pub enum Awaiting {
     DirectMade(ConversationId),
     /// A receipt.
     Read { message: Arc<Message>, reader: UserId, read_at: Timestamp, asker: Asker },
-    /// An edit or a deletion; `message` as it is then.
-    Changed { message: Arc<Message>, asker: Asker },
+    /// An edit or a deletion; `message` as it is then, `audience` those who are told.
+    Changed { message: Arc<Message>, audience: Option<Audience>, asker: Asker },
     /// A change of a conversation.
     Conversation { change: Change, asker: Asker },
     /// A chosen presence.
@@ -45,13 +47,15 @@ pub enum Awaiting {
     Gathered(Vec<Owed>),
     /// A notification that a server asked for, and to how many sockets it was sent.
     Notified { notification: Arc<Notification>, sockets: usize, asker: Asker },
+    /// A listing's title.
+    Titled { listing: ListingId, title: String, answer: oneshot::Sender<Result<(), StoreError>> },
 }
 
 impl Awaiting {
     /// Who is to be answered, where the awaiting itself holds the asker.
     pub fn into_asker(self) -> Option<Asker> {
         match self {
-            Self::Nothing | Self::Message(_) | Self::DirectMade(_) | Self::Gathered(_) => None,
+            Self::Nothing | Self::Message(_) | Self::DirectMade(_) | Self::Gathered(_) | Self::Titled { .. } => None,
             Self::Read { asker, .. }
             | Self::Changed { asker, .. }
             | Self::Conversation { asker, .. }
@@ -89,11 +93,13 @@ impl ChatServer {
                     Err(error) => self.answer(asker, Err(error.into())),
                 }
             }
-            Awaiting::Changed { message, asker } => match outcome {
+            Awaiting::Changed { message, audience, asker } => match outcome {
                 Ok(_) => {
                     self.note_changed(&message);
                     self.answer(asker, Ok(Reply::Message(message.clone())));
-                    self.tell_changed(message);
+                    if let Some(audience) = audience {
+                        self.tell_changed(message, audience);
+                    }
                 }
                 Err(error) => self.answer(asker, Err(error.into())),
             },
@@ -131,6 +137,13 @@ impl ChatServer {
                     Err(error) => Err(error.into()),
                 };
                 self.answer(asker, reply);
+            }
+            Awaiting::Titled { listing, title, answer } => {
+                if outcome.is_ok() {
+                    self.titles.change(listing, title);
+                }
+                // Who does not wait any more needs no answer.
+                drop(answer.send(outcome.map(drop)));
             }
         }
     }
@@ -187,7 +200,7 @@ impl ChatServer {
         {
             first.status = status;
         }
-        self.answer(asker, Ok(Reply::Sent { message: message.clone(), status }));
+        self.answer(asker, Ok(Reply::Sent { message: message.clone(), recipient: audience.recipient(), status }));
         if let Some(seen_by) = seen_by {
             self.tell_received(&message, &seen_by);
         }
@@ -366,22 +379,23 @@ impl ChatServer {
     }
 
     /// Tells an edited or deleted message's conversation.
-    fn tell_changed(&self, message: Arc<Message>) {
-        let Place::Conversation(id) = message.place else { return };
-        let Some(cached) = self.conversations.get(&id) else { return };
-        let kind = cached.conversation.kind;
-        let recipient = (kind != ConversationKind::Group)
-            .then(|| self.users.get(cached.conversation.other_than(&message.sender.id)))
-            .flatten()
-            .map(|user| user.profile().clone());
+    fn tell_changed(&self, message: Arc<Message>, audience: Audience) {
+        let Place::Conversation(conversation) = message.place else { return };
+        let (kind, recipient) = match audience {
+            Audience::Pair { kind, recipient } => (kind, Some(recipient)),
+            Audience::Group(_) => (ConversationKind::Group, None),
+            Audience::Room { .. } => return,
+        };
+        let pair = recipient.as_ref().map(|recipient| [message.sender.id.clone(), recipient.id.clone()]);
         let event = match message.deleted_at {
-            Some(_) => Event::MessageDeleted { message: message.id, conversation: id, kind },
+            Some(_) => Event::MessageDeleted { message: message.id, conversation, kind },
             None => Event::MessageUpdated { message, kind, recipient },
         };
-        if kind == ConversationKind::Group {
-            self.tell_room(&RoomKey::Group(id), &Arc::new(super::Broadcast::new(event)), &[]);
-        } else {
-            self.tell_users(&cached.conversation.participants, event);
+        match pair {
+            // Of a conversation with oneself both are the same.
+            Some([one, other]) if one == other => self.tell_users([&one], event),
+            Some(pair) => self.tell_users(&pair, event),
+            None => self.tell_room(&RoomKey::Group(conversation), &Arc::new(Broadcast::new(event)), &[]),
         }
     }
 }

@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 use super::{ChatError, Command, OwnCopy, Reply, Words};
 use crate::engineio::ConnectionKey;
 use crate::model::{
-    Account, Conversation, ConversationId, ConversationKind, File, Message, MessageId, MessageStatus, Notification, Profile,
-    RoomId, SocketId, Timestamp, UserId,
+    Account, Conversation, ConversationId, ConversationKind, File, Listing, Message, MessageId, MessageStatus, Notification,
+    Profile, RoomId, SocketId, Timestamp, UserId,
 };
 use crate::store::{Membership, direct_key};
 
@@ -191,6 +191,8 @@ pub struct Facts {
     pub uploads: Option<Vec<(File, UserId)>>,
     /// The asker's notifications.
     pub notifications: Option<Vec<Notification>>,
+    /// The listing that the draft is about; without a title also where that could not be read.
+    pub listing: Option<Listing>,
     /// The conversation was looked up; where it is not at hand now, there is none.
     pub conversation_read: bool,
     /// These users were looked up; who is not at hand now is unknown.

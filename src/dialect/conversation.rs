@@ -131,7 +131,7 @@ impl Vocabulary for Conversation {
     }
 
     fn encode_ack(&self, _asked: &Asked, reply: &Reply) -> String {
-        let sent = if let Reply::Sent { message, status: _ } = reply { MessageView::of(message) } else { None };
+        let sent = if let Reply::Sent { message, .. } = reply { MessageView::of(message) } else { None };
         to_json(&Ack { success: true, sent })
     }
 

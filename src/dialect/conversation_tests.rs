@@ -1,7 +1,7 @@
 use super::*;
 use crate::chat::OwnCopy;
 use crate::dialect::fixtures::{CONVERSATION, MESSAGE, args, conversation, file, message, message_id, profile, user};
-use crate::model::{ConversationKind, MessageStatus};
+use crate::model::{ConversationKind, Listing, ListingId, MessageStatus};
 
 const AT: Timestamp = Timestamp::from_millis(1_767_225_600_123);
 
@@ -194,7 +194,7 @@ fn messages_are_shown_whole() {
         file: Some(file("a")),
         attachments: vec![file("a")],
         client_message_id: Some("c1".to_owned()),
-        listing_id: Some("l1".to_owned()),
+        listing: Some(Listing { id: ListingId::parse("l1").unwrap(), title: None }),
         ..message("ann", "hi")
     };
     let plain = PLAIN.replace("text", "sticker");
@@ -339,7 +339,7 @@ fn there_are_no_words_for_the_rest() {
 #[test]
 fn acks_say_what_became_of_it() {
     let ack = |event, reply| short(&Conversation.encode_ack(&Asked { event, echo: Box::default() }, reply));
-    let sent = Reply::Sent { message: message("ann", "hi").into(), status: MessageStatus::Delivered };
+    let sent = Reply::Sent { message: message("ann", "hi").into(), recipient: None, status: MessageStatus::Delivered };
     assert_eq!(ack("message:send", &sent), format!(r#"{{"success":true,{PLAIN}}}"#));
     assert_eq!(ack("conversation:join", &Reply::Done), r#"{"success":true}"#);
     assert_eq!(ack("authenticate", &Reply::Renewed { expires_at: None }), r#"{"success":true}"#);

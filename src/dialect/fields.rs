@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::Fault;
 use crate::chat::ChatError;
-use crate::model::{ConversationId, MessageId, RoomId, UserId};
+use crate::model::{ConversationId, ListingId, MessageId, RoomId, UserId};
 use crate::socketio::Args;
 
 /// Longest `listingId`, `roomId`, `chatId`, `clientMessageId` and text that may be one of our ids, in characters.
@@ -138,6 +138,11 @@ impl<'a> Field<'a> {
     /// A public room's id; required.
     pub fn room(&self) -> Result<RoomId, Fault> {
         RoomId::parse(&self.required_id()?).map_err(|_| self.fault())
+    }
+
+    /// A listing's id.
+    pub fn listing(&self) -> Result<Option<ListingId>, Fault> {
+        self.id()?.map(|id| ListingId::parse(&id).map_err(|_| self.fault())).transpose()
     }
 
     /// A conversation's id; required. A text that we never give out is the id of none.

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use serde::{Serialize, Serializer};
 
 use super::Fault;
+use super::content::{one_file, with_urls};
 use super::error::Wording;
 use super::fields::{Field, Payload};
 use super::vocabulary::{Asked, Decoded, Entry, Vocabulary, batch, packet, to_json};
@@ -133,7 +134,7 @@ impl Vocabulary for Messenger {
 
     fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String {
         match reply {
-            Reply::Sent { message, status } => {
+            Reply::Sent { message, recipient: _, status } => {
                 let furthest = message.status.max(*status);
                 let message = MessageView { status: furthest.as_str(), ..MessageView::of(message) };
                 let status = (asked.event == "send_direct_message").then_some(status.as_str());
@@ -216,10 +217,7 @@ pub struct MessageView<'a> {
 impl<'a> MessageView<'a> {
     /// The message as it is.
     pub fn of(message: &'a Message) -> Self {
-        let (file, further) = match (&message.file, message.attachments.as_slice()) {
-            (None, [first, further @ ..]) => (Some(first), further),
-            (file, further) => (file.as_ref(), further),
-        };
+        let (file, further) = one_file(message);
         Self {
             id: message.id,
             conversation_id: conversation_of(message),
@@ -228,7 +226,7 @@ impl<'a> MessageView<'a> {
                 username: &message.sender.username,
                 avatar: message.sender.avatar.as_deref(),
             },
-            content: with_urls(&message.content, further),
+            content: with_urls(Cow::Borrowed(&message.content), further),
             message_type: match message.message_type.as_str() {
                 known @ ("text" | "image" | "video" | "audio" | "file") => known,
                 _ => "text",
@@ -248,15 +246,6 @@ fn conversation_of(message: &Message) -> Option<ConversationId> {
         Place::Conversation(conversation) => Some(conversation),
         Place::Room(_) | Place::CommonChat => None,
     }
-}
-
-/// The content and, a line each, the files that there is no field for.
-fn with_urls<'a>(content: &'a str, files: &[File]) -> Cow<'a, str> {
-    if files.is_empty() {
-        return Cow::Borrowed(content);
-    }
-    let lines = std::iter::once(content).filter(|content| !content.is_empty());
-    Cow::Owned(lines.chain(files.iter().map(|file| file.url.as_str())).collect::<Vec<_>>().join("\n"))
 }
 
 #[derive(Debug, Serialize)]

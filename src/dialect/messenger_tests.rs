@@ -290,7 +290,7 @@ fn there_are_no_words_for_the_rest() {
 
 #[test]
 fn acks_say_what_became_of_it() {
-    let reply = Reply::Sent { message: message("ann", "hi").into(), status: MessageStatus::Delivered };
+    let reply = Reply::Sent { message: message("ann", "hi").into(), recipient: None, status: MessageStatus::Delivered };
     let ack = |event, reply| {
         let asked = Asked { event, echo: Box::default() };
         Messenger.encode_ack(&asked, reply).replace(CONVERSATION, "C").replace(MESSAGE, "M")

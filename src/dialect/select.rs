@@ -354,7 +354,9 @@ mod tests {
         let pinned = Voice::new(all, named(&["messenger"])).words();
         assert!(pinned.own_direct_message && pinned.direct_message && pinned.group_message);
         let listing = Voice::new(all, named(&["listing"])).words();
-        assert!(!listing.direct_message && !listing.group_message);
+        assert!(listing.direct_message && listing.own_direct_message && !listing.group_message);
+        let assistant = Voice::new(all, named(&["assistant"])).words();
+        assert!(!assistant.direct_message && !assistant.group_message);
     }
 
     #[test]

@@ -75,6 +75,8 @@ pub enum Decoded {
     },
     /// There is nothing to do: it is answered at once, as with [`Reply::Done`].
     Done,
+    /// It asks who the client is: answered at once, with [`Reply::Account`].
+    OwnAccount,
 }
 
 impl From<Command> for Decoded {

@@ -389,6 +389,10 @@ impl Session {
         let Turn { dialect, dialects, asked, ack_id, class: _, request } = turn;
         let (command, own_copy) = match request {
             Ok(Decoded::Done) => return answer_success(dialect, &asked, ack_id, &Reply::Done, around.wire),
+            Ok(Decoded::OwnAccount) => {
+                let Stage::In { account, .. } = &self.stage else { return };
+                return answer_success(dialect, &asked, ack_id, &Reply::Account(account.clone()), around.wire);
+            }
             Ok(Decoded::Command { command, own_copy }) => (command, own_copy),
             Ok(Decoded::Authenticate { token }) => match (around.rules.verify)(&token, now.wall) {
                 Ok(claims) => (Command::RenewToken { claims: Box::new(claims) }, OwnCopy::None),

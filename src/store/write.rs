@@ -2,8 +2,8 @@
 use std::sync::Arc;
 
 use crate::model::{
-    ChosenStatus, Conversation, ConversationId, File, Message, MessageId, Notification, NotificationId, Profile, Timestamp,
-    UserId, UserRole,
+    ChosenStatus, Conversation, ConversationId, File, ListingId, Message, MessageId, Notification, NotificationId, Profile,
+    Timestamp, UserId, UserRole,
 };
 
 /// A user to be made.
@@ -103,6 +103,8 @@ pub enum Write {
     NotificationsSeen { user: UserId, ids: Option<Vec<NotificationId>>, seen_at: Timestamp },
     /// Those with these ids, or all of the user's, have been read.
     NotificationsRead { user: UserId, ids: Option<Vec<NotificationId>>, read_at: Timestamp },
+    /// A listing is called so from now on.
+    SetListingTitle { listing: ListingId, title: String, updated_at: Timestamp },
     /// An uploaded file.
     Upload { file: File, owner: UserId, uploaded_at: Timestamp },
     /// Nothing: answered when all before it is stored or given up.

@@ -9,9 +9,9 @@ use super::Failure;
 use crate::auth::{Claims, Refusal};
 use crate::chat::{
     Ask, Authenticate, AuthenticateError, BrokerStats, ChatError, Command, Emit, Health, OnlineUsers, PresenceOf, RefusedConnect,
-    Reply, RevokeTokens, SaveNotifications, SocketsOf, Stats, UserPresence,
+    Reply, RevokeTokens, SaveNotifications, SocketsOf, Stats, TitleListing, UserPresence,
 };
-use crate::model::{Account, SocketId, UserId};
+use crate::model::{Account, ListingId, SocketId, UserId};
 
 /// Asks the broker. Cheap to clone.
 #[derive(Clone)]
@@ -26,6 +26,7 @@ pub struct Chat {
     revoke: Recipient<RevokeTokens>,
     save_notifications: Recipient<SaveNotifications>,
     emit: Recipient<Emit>,
+    title: Recipient<TitleListing>,
 }
 
 impl Chat {
@@ -42,7 +43,8 @@ impl Chat {
             + Handler<Stats>
             + Handler<RevokeTokens>
             + Handler<SaveNotifications>
-            + Handler<Emit>,
+            + Handler<Emit>
+            + Handler<TitleListing>,
         A::Context: ToEnvelope<A, Ask>
             + ToEnvelope<A, Authenticate>
             + ToEnvelope<A, OnlineUsers>
@@ -52,7 +54,8 @@ impl Chat {
             + ToEnvelope<A, Stats>
             + ToEnvelope<A, RevokeTokens>
             + ToEnvelope<A, SaveNotifications>
-            + ToEnvelope<A, Emit>,
+            + ToEnvelope<A, Emit>
+            + ToEnvelope<A, TitleListing>,
     {
         Self {
             ask: broker.clone().recipient(),
@@ -65,6 +68,7 @@ impl Chat {
             revoke: broker.clone().recipient(),
             save_notifications: broker.clone().recipient(),
             emit: broker.clone().recipient(),
+            title: broker.clone().recipient(),
         }
     }
 
@@ -155,5 +159,13 @@ impl Chat {
     /// 503 while the store is away; nothing is revoked then.
     pub async fn revoke(&self, tokens: RevokeTokens) -> Result<(), Failure> {
         Ok(self.revoke.send(tokens).await??)
+    }
+
+    /// Says what a listing is called.
+    ///
+    /// # Errors
+    /// 503 while the store is away; it keeps its title then.
+    pub async fn title_listing(&self, listing: ListingId, title: String) -> Result<(), Failure> {
+        Ok(self.title.send(TitleListing { listing, title }).await??)
     }
 }

@@ -9,14 +9,18 @@ fn requests_are_answered_by_their_acks_or_by_events() {
         panic!()
     };
     case.notice(Notice::Reply { ticket, reply: Ok(Reply::Done) });
-    assert_eq!(case.sent(), [r#"4317[{"success":true,"roomId":7}]"#, r#"42["joinedRoom",{"roomId":7,"success":true}]"#]);
+    assert_eq!(case.sent(), [r#"4317[{"success":true,"roomId":7}]"#, r#"42["joinedRoom",{"success":true,"roomId":7}]"#]);
     case.notice(Notice::Reply { ticket, reply: Ok(Reply::Done) });
     assert!(case.sent().is_empty(), "once");
 
     case.text(r#"2["leaveRoom","r"]"#);
     let ticket = case.broker.requests[1].ticket;
     case.notice(Notice::Reply { ticket, reply: Ok(Reply::Done) });
-    assert_eq!(case.sent(), [r#"42["leftRoom",{"roomId":"r","success":true}]"#]);
+    assert_eq!(case.sent(), [r#"42["leftRoom",{"success":true,"roomId":"r"}]"#]);
+
+    case.text(r#"219["setupUser"]"#);
+    assert_eq!(case.sent(), [r#"4319[{"success":true,"userId":"ann"}]"#, r#"42["userSetup",{"success":true,"userId":"ann"}]"#]);
+    assert_eq!(case.broker.requests.len(), 2, "nobody else is asked");
 
     case.text(r#"218["sendRoomMessage",{"roomId":"r"}]"#);
     assert_eq!(case.sent(), [r#"4318[{"success":false,"error":"Invalid content","code":"INVALID_PAYLOAD"}]"#]);

@@ -5,6 +5,7 @@
 mod conversations;
 mod insert_postgres;
 mod insert_sqlite;
+mod listings;
 mod messages;
 pub(super) mod notifications;
 mod progress;
@@ -127,6 +128,7 @@ fn apply_one(conn: &mut AnyConnection, write: &Write) -> QueryResult<Outcome> {
         Write::Notify(new) => notifications::store(conn, new)?,
         Write::NotificationsSeen { user, ids, seen_at } => notifications::mark_seen(conn, user, ids.as_deref(), *seen_at)?,
         Write::NotificationsRead { user, ids, read_at } => notifications::mark_read(conn, user, ids.as_deref(), *read_at)?,
+        Write::SetListingTitle { listing, title, updated_at } => listings::set_title(conn, listing, title, *updated_at)?,
         Write::Upload { file, owner, uploaded_at } => users::insert_upload(conn, file, owner, *uploaded_at)?,
         Write::TestFault(fault) => misbehave(conn, *fault)?,
         // The others belong to a run.

@@ -7,3 +7,5 @@ mod notifications;
 mod presence;
 mod recovery_of_missed;
 mod sending;
+mod syncing;
+mod titles;
