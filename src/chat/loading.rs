@@ -196,7 +196,9 @@ impl ChatServer {
                 is_announced: false,
                 offline_at: None,
                 sent: None,
-                may_have_unseen: true,
+                // Nobody knows what was stored before.
+                unseen_noted: 1,
+                unseen_shown: 0,
                 used_at: now,
             });
         }

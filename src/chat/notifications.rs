@@ -249,7 +249,7 @@ impl ChatServer {
 
     fn note_unseen(&mut self, user: &UserId) {
         if let Some(user) = self.users.get_mut(user) {
-            user.may_have_unseen = true;
+            user.unseen_noted = user.unseen_noted.wrapping_add(1);
         }
     }
 
@@ -281,7 +281,7 @@ impl ChatServer {
 
     /// Whether a socket that comes may have to be shown some.
     pub(super) fn is_owed_notifications(&self, user: &UserId, words: Words) -> bool {
-        words.notification && self.users.get(user).is_some_and(|user| user.may_have_unseen)
+        words.notification && self.users.get(user).is_some_and(|user| user.unseen_noted != user.unseen_shown)
     }
 
     /// A socket has caught up: what its user was not shown follows, and then all that has waited.
@@ -291,23 +291,19 @@ impl ChatServer {
             return self.tell(connection, Notice::CatchUpDone);
         }
         let (user, socket) = (session.user.clone(), session.socket);
-        if let Some(user) = self.users.get_mut(&user) {
-            // Whatever is stored from here on says so again.
-            user.may_have_unseen = false;
-        }
-        let (store, asked) = (self.store.clone(), user.clone());
-        let read = async move { store.read_after_writes(move |conn| store::list_unseen(conn, &asked, UNSEEN_MAX)).await };
+        let noted = self.users.get(&user).map_or(0, |user| user.unseen_noted);
+        let store = self.store.clone();
+        let read = async move { store.read_after_writes(move |conn| store::list_unseen(conn, &user, UNSEEN_MAX)).await };
         ctx.spawn(read.into_actor(self).map(move |found, broker, _| {
             // A connection may have left and come again meanwhile.
             if broker.sessions.get(&connection).is_some_and(|session| session.socket == socket) {
-                broker.on_unseen(connection, found);
-            } else {
-                broker.note_unseen(&user);
+                broker.on_unseen(connection, found, noted);
             }
         }));
     }
 
-    fn on_unseen(&mut self, connection: ConnectionKey, found: Result<Vec<Notification>, StoreError>) {
+    /// The store was asked when notifications had been `noted` so often.
+    fn on_unseen(&mut self, connection: ConnectionKey, found: Result<Vec<Notification>, StoreError>, noted: u32) {
         let Some((user, words)) = self.sessions.get(&connection).map(|session| (session.user.clone(), session.words)) else {
             return;
         };
@@ -325,8 +321,8 @@ impl ChatServer {
                 false
             }
         };
-        if !are_all_seen {
-            self.note_unseen(&user);
+        if are_all_seen && let Some(user) = self.users.get_mut(&user) {
+            user.unseen_shown = noted;
         }
         let found = if words.notification { found.unwrap_or_default() } else { Vec::new() };
         if let Some(session) = self.sessions.get_mut(&connection) {

@@ -25,8 +25,9 @@ pub struct User {
     /// When the loss of the last socket counts, unless one comes before.
     pub offline_at: Option<Timestamp>,
     pub sent: Option<Box<SentIds>>,
-    /// Whether the store may hold notifications that were not shown.
-    pub may_have_unseen: bool,
+    /// How often the store was given notifications that were not shown, and how many of those times are made up for.
+    pub unseen_noted: u32,
+    pub unseen_shown: u32,
     pub used_at: Timestamp,
 }
 
