@@ -2,15 +2,22 @@
 use log::debug;
 use smallvec::SmallVec;
 
-use crate::chat::Broadcast;
+use super::state::NAMESPACE;
+use crate::chat::{Broadcast, Emitted, Event, WORDED};
 use crate::dialect::Voice;
 use crate::engineio::{Encoded, Output};
 use crate::model::UserId;
+use crate::socketio::encode_event;
 
-/// An event's packets in each dialect that the client hears and that shows it to `viewer`; equal ones once.
+/// An event's packets in each dialect that the client hears and that shows it to `viewer`; equal ones once. What another
+/// server has worded is the same in all.
 pub fn encodings<'a>(voice: Voice, viewer: &UserId, event: &'a Broadcast) -> impl Iterator<Item = &'a Encoded> {
     let mut seen = SmallVec::<[&Encoded; 4]>::new();
-    voice.heard().iter().filter_map(move |dialect| {
+    let worded = match event.event() {
+        Event::Emitted(emitted) => event.encoding(WORDED, |_| Some(encode_worded(emitted))),
+        _ => None,
+    };
+    let in_dialects = voice.heard().iter().filter_map(move |dialect| {
         if !dialect.shows(event.event(), viewer, voice.has_pinned(dialect)) {
             return None;
         }
@@ -20,7 +27,13 @@ pub fn encodings<'a>(voice: Voice, viewer: &UserId, event: &'a Broadcast) -> imp
         }
         seen.push(encoded);
         Some(encoded)
-    })
+    });
+    worded.into_iter().chain(in_dialects)
+}
+
+fn encode_worded(emitted: &Emitted) -> Encoded {
+    let Emitted { name, data } = emitted;
+    Encoded::text(&encode_event(NAMESPACE, name, data.as_deref().unwrap_or_default()))
 }
 
 /// Sends an event; how many packets that were.

@@ -2,6 +2,8 @@
 mod broker;
 mod conversations;
 mod delivered;
+mod emitting;
+mod notifications;
 mod presence;
 mod recovery_of_missed;
 mod sending;
