@@ -3,6 +3,7 @@ mod accounts;
 mod connection;
 mod conversations;
 mod cookie;
+mod emit;
 mod file_type;
 mod files;
 mod health;
@@ -10,6 +11,7 @@ mod history;
 mod listings;
 mod login_limit;
 mod messages;
+mod notifications;
 mod password_work;
 mod sessions;
 mod shapes;
@@ -51,6 +53,7 @@ pub fn routes(state: ApiState) -> impl Fn(&mut ServiceConfig) {
         add_accounts(config);
         add_market_place(config);
         add_conversations(config);
+        add_notifications(config);
         add_files(config);
     }
 }
@@ -112,6 +115,17 @@ fn add_conversations(config: &mut ServiceConfig) {
         )
         .service(endpoint("/api/rooms/{room}/messages", "GET, HEAD").route(get_or_head().to(history::room)))
         .service(endpoint("/api/common-chat/messages", "GET, HEAD").route(get_or_head().to(history::common_chat)));
+}
+
+fn add_notifications(config: &mut ServiceConfig) {
+    config
+        .service(
+            endpoint("/api/notifications", "GET, HEAD, POST")
+                .route(get_or_head().to(notifications::list))
+                .route(post().to(notifications::create)),
+        )
+        .service(endpoint("/api/notifications/read", "POST").route(post().to(notifications::read)))
+        .service(endpoint("/api/emit", "POST").route(post().to(emit::emit)));
 }
 
 fn add_files(config: &mut ServiceConfig) {

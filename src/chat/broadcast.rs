@@ -8,13 +8,15 @@ use super::Event;
 
 /// How many different encodings of one event there can be: one per dialect.
 pub const ENCODINGS: usize = 6;
+/// The number of the encoding of an event that is worded already: the same for all.
+pub const WORDED: usize = ENCODINGS;
 
 /// An event and its encodings, made by the first who needs them. The broker never looks at them.
 #[derive(Debug)]
 pub struct Broadcast {
     event: Event,
     names: Names,
-    encodings: [OnceLock<Option<Encoded>>; ENCODINGS],
+    encodings: [OnceLock<Option<Encoded>>; ENCODINGS + 1],
 }
 
 /// What some of those who are told of an event call its conversation.

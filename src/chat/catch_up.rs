@@ -61,7 +61,7 @@ impl ChatServer {
             broker.page_reads.under_way -= 1;
             // A connection may have left and come again meanwhile.
             if broker.sessions.get(&connection).is_some_and(|session| session.socket == socket) {
-                broker.on_catch_up_page(connection, page);
+                broker.on_catch_up_page(connection, page, ctx);
             }
             while broker.page_reads.under_way < broker.options.catch_up_reads
                 && let Some(next) = broker.page_reads.waiting.pop_front()
@@ -71,7 +71,7 @@ impl ChatServer {
         }));
     }
 
-    fn on_catch_up_page(&mut self, connection: ConnectionKey, page: Result<Vec<Message>, StoreError>) {
+    fn on_catch_up_page(&mut self, connection: ConnectionKey, page: Result<Vec<Message>, StoreError>, ctx: &mut Context<Self>) {
         let budget = self.options.catch_up_page_bytes;
         let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
         // What the user's other sockets were handed meanwhile is no longer missed.
@@ -101,7 +101,7 @@ impl ChatServer {
         }
         self.note_caught_up(connection, &messages);
         if let Some(caught_up) = caught_up {
-            self.tell(connection, Notice::CatchUpDone);
+            self.show_unseen(connection, ctx);
             self.note_caught_up_whole(connection, &caught_up.behind);
         }
     }

@@ -1,4 +1,5 @@
 //! What clients ask for, in no front end's words.
+use super::Emitted;
 use crate::auth::Claims;
 use crate::model::{ChosenStatus, ConversationId, ListingId, MessageId, RoomId, UserId};
 
@@ -75,8 +76,11 @@ pub enum Command {
     ListConversations,
     /// The sockets that one may see. Answered by `Reply::Connections`.
     ListConnections { limit: usize },
-    /// One's own notifications, newest first. Answered by `Reply::Notifications`.
+    /// One's own notifications, newest first; they count as seen then. Answered by `Reply::Notifications`.
     ListNotifications { limit: i64 },
+    /// Notify the user: stored, and shown to their sockets at once; as `emitted`, where another server words it itself.
+    /// Answered by `Reply::Notified`.
+    Notify { kind: String, message: String, data: Option<String>, emitted: Option<Emitted> },
     /// Panics; for the test that a panic ends its command and nothing else.
     #[doc(hidden)]
     TestPanic,

@@ -53,7 +53,11 @@ impl ChatServer {
             Command::UpdateProfile { full_name, avatar } => self.update_profile(pending, full_name.clone(), avatar.clone()),
             Command::ListConversations => Ok(list_conversations(pending)),
             Command::ListConnections { limit } => Ok(Progressed::Done(self.list_connections(&pending.user, *limit))),
-            Command::ListNotifications { .. } => Err(ChatError::Internal),
+            Command::ListNotifications { limit } => {
+                let limit = *limit;
+                self.list_notifications(pending, limit)
+            }
+            Command::Notify { .. } => Ok(Progressed::Then(Box::new(Self::notify_as_asked))),
             #[expect(clippy::panic, reason = "the hook by which tests see that a panic stays with its command")]
             Command::TestPanic => panic!("as asked by a test"),
         }

@@ -7,10 +7,12 @@ use super::server::ChatServer;
 use super::tables::{CachedConversation, Called, Pending, SentId, SentIds, User, pair_key};
 use crate::engineio::ConnectionKey;
 use crate::model::{
-    Account, Conversation, ConversationId, File, Listing, ListingId, Message, MessageId, MessageStatus, Timestamp, UserId,
-    UserRole,
+    Account, Conversation, ConversationId, File, Listing, ListingId, Message, MessageId, MessageStatus, Notification, Timestamp,
+    UserId, UserRole,
 };
-use crate::store::{self, ClientIdRow, Membership, NewUser, Overview, OverviewLimits, Store, StoreError, Write};
+use crate::store::{
+    self, ClientIdRow, Membership, NewUser, NotificationRange, Overview, OverviewLimits, Store, StoreError, Write,
+};
 
 /// A sender's own ids are remembered for so long.
 const SENT_IDS_FOR_MS: i64 = 24 * 3_600_000;
@@ -43,6 +45,8 @@ pub enum Load {
     Uploads(Vec<String>),
     /// The `clientMessageId`s of a sender.
     SentIds(UserId),
+    /// So many of a user's newest notifications.
+    Notifications(UserId, i64),
 }
 
 impl Load {
@@ -67,6 +71,7 @@ pub enum Loaded {
     Title(Option<String>),
     Uploads(Vec<(File, UserId)>),
     SentIds(Vec<ClientIdRow>),
+    Notifications(Vec<Notification>),
 }
 
 /// A conversation, and when a message of it last changed.
@@ -111,6 +116,7 @@ impl ChatServer {
             Load::Conversation(_)
             | Load::Overviews(_)
             | Load::Title(_)
+            | Load::Notifications(..)
             | Load::Message(_)
             | Load::Uploads(_)
             | Load::SentIds(_) => 0,
@@ -196,6 +202,11 @@ impl ChatServer {
                     pending.facts.uploads = Some(uploads);
                 }
             }
+            Loaded::Notifications(notifications) => {
+                if let Some(pending) = pending {
+                    pending.facts.notifications = Some(notifications);
+                }
+            }
             Loaded::SentIds(rows) => {
                 let Load::SentIds(sender) = load else { return };
                 let Some(user) = self.users.get_mut(sender) else { return };
@@ -225,6 +236,9 @@ impl ChatServer {
                 is_announced: false,
                 offline_at: None,
                 sent: None,
+                // Nobody knows what was stored before.
+                unseen_noted: 1,
+                unseen_shown: 0,
                 used_at: now,
             });
         }
@@ -241,6 +255,7 @@ impl ChatServer {
             handed_seq: conversation.last_seq,
             in_flight: 0,
             is_progress_unsaved: false,
+            absent: None,
             used_at: now,
             conversation: Arc::new(conversation),
         });
@@ -283,6 +298,11 @@ async fn run(store: Store, load: Load, provision: bool, now: Timestamp) -> Resul
         // A title that was confirmed is stored, and no send waits for what is not.
         Load::Title(listing) => Ok(Loaded::Title(store.read(move |conn| store::find_title(conn, &listing)).await?)),
         Load::Uploads(urls) => Ok(Loaded::Uploads(store.read_after_writes(move |conn| store::find_uploads(conn, &urls)).await?)),
+        Load::Notifications(user, limit) => {
+            let newest =
+                move |conn: &mut store::AnyConnection| store::list_notifications(conn, &user, NotificationRange::Newest, limit);
+            Ok(Loaded::Notifications(store.read_after_writes(newest).await?))
+        }
         Load::SentIds(sender) => {
             let since = now.plus_millis(-SENT_IDS_FOR_MS);
             let limit = i64::try_from(SENT_IDS_MAX).unwrap_or(i64::MAX);

@@ -8,7 +8,7 @@ use super::reply::Reply;
 use super::server::ChatServer;
 use crate::auth::Claims;
 use crate::engineio::ConnectionKey;
-use crate::model::{Account, ChosenStatus, SocketId, Timestamp, UserId};
+use crate::model::{Account, ChosenStatus, MODEL_USER, SocketId, Timestamp, UserId};
 use crate::store::{self, Store, StoreError, Write};
 
 /// Asks whom a verified token proves: revocation, a disabled account and provisioning as for sockets.
@@ -151,7 +151,7 @@ async fn read_account(store: Store, user: UserId, new_user: Option<Box<store::Ne
     let asked = [user.clone()];
     let found = store.read_after_writes(move |conn| super::loading::find_users(conn, &asked)).await?;
     match new_user {
-        Some(new_user) if found.is_empty() && user.as_str() != super::connecting::MODEL_USER => {
+        Some(new_user) if found.is_empty() && user.as_str() != MODEL_USER => {
             store.write(Write::CreateUser(new_user)).await?;
             store.read_after_writes(move |conn| super::loading::find_users(conn, &[user])).await
         }
@@ -321,5 +321,6 @@ impl Handler<Drain> for ChatServer {
             self.progress.saw_last(&user, now);
         }
         self.save_progress();
+        self.save_notifications();
     }
 }

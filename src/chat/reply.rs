@@ -40,6 +40,13 @@ pub enum Reply {
     },
     /// Notifications, newest first.
     Notifications(Vec<Notification>),
+    /// A notification is stored.
+    Notified {
+        /// As stored.
+        notification: Arc<Notification>,
+        /// To how many sockets it was sent.
+        sockets: usize,
+    },
     /// The socket is in by its new token.
     Renewed {
         /// When that one expires.

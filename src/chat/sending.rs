@@ -41,6 +41,8 @@ pub struct InFlight {
     /// Who was told: the rooms' lists as they were then, and single sockets.
     pub handed_lists: SmallVec<[(u16, Arc<Vec<Seat>>); 2]>,
     pub handed_sockets: SmallVec<[ConnectionKey; 4]>,
+    /// Members who had no socket when it was handed out.
+    pub absent: Arc<[UserId]>,
     /// Whether only the commit tells that it is no repeat: it is handed out after that.
     pub waits_for_index: bool,
     /// Users who had it from an earlier try that was not stored.
@@ -345,6 +347,7 @@ impl ChatServer {
             is_delivered: false,
             handed_lists: SmallVec::new(),
             handed_sockets: SmallVec::new(),
+            absent: Arc::default(),
             waits_for_index: facts.sent_ids_unreadable,
             spared,
             request_hash,
@@ -389,6 +392,7 @@ impl ChatServer {
             handed_seq: 0,
             in_flight: 0,
             is_progress_unsaved: false,
+            absent: None,
             used_at: conversation.created_at,
             conversation: conversation.clone(),
         };
@@ -428,6 +432,7 @@ impl ChatServer {
         except.extend(own.filter(|_| own_copy != OwnCopy::Live));
         except.extend(in_flight.spared.iter().flat_map(|user| self.sockets_of(user)).copied());
 
+        in_flight.absent = self.absent_in(&in_flight.message.place);
         let recipients = self.recipients(&in_flight.audience, &sender, &except);
         in_flight.is_delivered = recipients.reaches_others;
         if recipients.reaches_others {

@@ -10,6 +10,7 @@ use super::broadcast::Broadcast;
 use super::conversations::Change;
 use super::event::Event;
 use super::naming::GivenName;
+use super::notifications::Owed;
 use super::ports::{Notice, OwnCopy};
 use super::rooms::RoomKey;
 use super::sending::{Audience, InFlight, USED_OTHERWISE};
@@ -19,8 +20,8 @@ use super::{ChatError, Reply};
 use crate::config::Delivery;
 use crate::engineio::ConnectionKey;
 use crate::model::{
-    ChosenStatus, ConversationId, ConversationKind, LastMessage, ListingId, Message, MessageId, MessageStatus, Place, Profile,
-    Timestamp, UserId,
+    ChosenStatus, ConversationId, ConversationKind, LastMessage, ListingId, Message, MessageId, MessageStatus, Notification,
+    Place, Profile, Timestamp, UserId,
 };
 use crate::store::{self, StoreError, Written};
 
@@ -45,6 +46,10 @@ pub enum Awaiting {
     Status { user: UserId, status: ChosenStatus, asker: Asker },
     /// A new name or picture.
     Profile { profile: Arc<Profile>, asker: Asker },
+    /// Notifications of messages.
+    Gathered(Vec<Owed>),
+    /// A notification that a server asked for, and to how many sockets it was sent.
+    Notified { notification: Arc<Notification>, sockets: usize, asker: Asker },
     /// A listing's title.
     Titled { listing: ListingId, title: String, answer: oneshot::Sender<Result<(), StoreError>> },
 }
@@ -53,12 +58,15 @@ impl Awaiting {
     /// Who is to be answered, where the awaiting itself holds the asker.
     pub fn into_asker(self) -> Option<Asker> {
         match self {
-            Self::Nothing | Self::Message(_) | Self::DirectMade(_) | Self::Named(_) | Self::Titled { .. } => None,
+            Self::Nothing | Self::Message(_) | Self::DirectMade(_) | Self::Named(_) | Self::Gathered(_) | Self::Titled { .. } => {
+                None
+            }
             Self::Read { asker, .. }
             | Self::Changed { asker, .. }
             | Self::Conversation { asker, .. }
             | Self::Status { asker, .. }
-            | Self::Profile { asker, .. } => Some(asker),
+            | Self::Profile { asker, .. }
+            | Self::Notified { asker, .. } => Some(asker),
         }
     }
 }
@@ -127,6 +135,19 @@ impl ChatServer {
                 Ok(_) => self.apply_profile(profile, asker),
                 Err(error) => self.answer(asker, Err(error.into())),
             },
+            Awaiting::Gathered(owed) => {
+                if outcome == Err(StoreError::Unavailable) {
+                    self.gathered.put_back(owed);
+                }
+            }
+            Awaiting::Notified { notification, sockets, asker } => {
+                let reply = match outcome {
+                    Ok(_) => Ok(Reply::Notified { notification, sockets }),
+                    Err(StoreError::Unavailable) if sockets > 0 => Err(ChatError::NotStored),
+                    Err(error) => Err(error.into()),
+                };
+                self.answer(asker, reply);
+            }
             Awaiting::Titled { listing, title, answer } => {
                 if outcome.is_ok() {
                     self.titles.change(listing, title);
@@ -174,11 +195,11 @@ impl ChatServer {
     /// The commit is there: the sender is told first, then all that waited.
     fn confirm(&mut self, in_flight: InFlight, seq: i64, ctx: &mut Context<Self>) {
         let seen_by = self.has_word_of_receipts(&in_flight.message.sender.id).then(|| self.who_saw(&in_flight));
-        let InFlight { message, asker, is_delivered, waiters, audience, .. } = in_flight;
+        let InFlight { message, asker, is_delivered, absent, waiters, audience, .. } = in_flight;
         let mut message = Arc::unwrap_or_clone(message);
         message.seq = seq;
         let message = Arc::new(message);
-        self.note_stored(&message, &audience);
+        self.note_stored(&message, &audience, absent);
         if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = asker {
             self.tell(connection, Notice::Settle { message: message.id, stored: true });
         }
@@ -295,7 +316,7 @@ impl ChatServer {
     }
 
     /// A stored message is its conversation's last one, and those who were handed it have progressed.
-    fn note_stored(&mut self, message: &Arc<Message>, audience: &Audience) {
+    fn note_stored(&mut self, message: &Arc<Message>, audience: &Audience, absent: Arc<[UserId]>) {
         let Place::Conversation(id) = message.place else { return };
         let Some(cached) = self.conversations.get_mut(&id) else { return };
         let conversation = Arc::make_mut(&mut cached.conversation);
@@ -317,6 +338,7 @@ impl ChatServer {
             cached.is_progress_unsaved = true;
             self.progress.unsaved.push(id);
         }
+        self.gathered.add(id, message, absent);
         if let Audience::Pair { recipient, .. } = audience {
             for member in [&recipient.id, &message.sender.id] {
                 if let Some(membership) = self.users.get_mut(member).and_then(|user| user.membership(id)) {

@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 use super::{ChatError, Command, OwnCopy, Reply, Words};
 use crate::engineio::ConnectionKey;
 use crate::model::{
-    Account, Conversation, ConversationId, ConversationKind, File, Listing, Message, MessageId, MessageStatus, Profile, RoomId,
-    SocketId, Timestamp, UserId,
+    Account, Conversation, ConversationId, ConversationKind, File, Listing, Message, MessageId, MessageStatus, Notification,
+    Profile, RoomId, SocketId, Timestamp, UserId,
 };
 use crate::store::{Membership, Overview, direct_key};
 
@@ -29,6 +29,9 @@ pub struct User {
     /// When the loss of the last socket counts, unless one comes before.
     pub offline_at: Option<Timestamp>,
     pub sent: Option<Box<SentIds>>,
+    /// How often the store was given notifications that were not shown, and how many of those times are made up for.
+    pub unseen_noted: u32,
+    pub unseen_shown: u32,
     pub used_at: Timestamp,
 }
 
@@ -90,6 +93,8 @@ pub struct Session {
     /// Whether the first request of the queue's owner is waiting for the store.
     pub is_blocked: bool,
     pub catch_up: Option<Box<CatchUp>>,
+    /// Notifications that are to be shown behind the catch-up.
+    pub unseen: Option<Unseen>,
     pub places: Option<Box<Places>>,
 }
 
@@ -128,6 +133,15 @@ pub struct CatchUp {
     pub behind: Vec<Arc<Message>>,
 }
 
+/// The notifications that a socket is shown when it comes.
+#[derive(Debug)]
+pub enum Unseen {
+    /// They will be read behind the catch-up, or are being read.
+    Due,
+    /// These wait until the socket has taken those before, oldest first.
+    Waiting(VecDeque<Arc<Notification>>),
+}
+
 /// The key by which a direct conversation is found; `None` for other kinds.
 pub fn pair_key(conversation: &Conversation) -> Option<String> {
     let members = &conversation.participants;
@@ -147,6 +161,8 @@ pub struct CachedConversation {
     pub handed_seq: i64,
     /// Whether members' `delivered_seq` lag behind `handed_seq`.
     pub is_progress_unsaved: bool,
+    /// Members without a socket, where that was looked up since it last changed.
+    pub absent: Option<Arc<[UserId]>>,
     pub used_at: Timestamp,
 }
 
@@ -197,6 +213,8 @@ pub struct Facts {
     pub called: Option<Called>,
     /// The sender's conversations.
     pub overviews: Option<Vec<Overview>>,
+    /// The asker's notifications.
+    pub notifications: Option<Vec<Notification>>,
     /// The listing that the draft is about; without a title also where that could not be read.
     pub listing: Option<Listing>,
     /// The conversation was looked up; where it is not at hand now, there is none.

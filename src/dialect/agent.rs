@@ -92,7 +92,7 @@ impl Vocabulary for Agent {
     }
 
     fn words(&self, _is_pinned: bool) -> Words {
-        Words { direct_message: true, own_direct_message: true, group_message: true, received_at_once: false, unproven: false }
+        Words { direct_message: true, own_direct_message: true, group_message: true, ..Words::default() }
     }
 
     fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String {
@@ -163,6 +163,7 @@ fn shown(event: &Event, name: Option<&str>) -> Option<Encoded> {
         | Event::Typing { .. }
         | Event::Presence(_)
         | Event::Notification(_)
+        | Event::Emitted(_)
         | Event::ConversationChanged(_)
         | Event::ConversationDeleted { .. }
         | Event::GroupOpened { .. } => return None,
@@ -188,9 +189,12 @@ fn answer(asked: &Asked, reply: &Reply) -> String {
         Reply::Sent { message, recipient: _, status: _, name } => {
             to_json(&Envelope::new(MessageView::new(message, name.as_deref()), message.created_at))
         }
-        Reply::Done | Reply::Message(_) | Reply::Conversation { .. } | Reply::Renewed { .. } | Reply::Account(_) => {
-            to_json(&Envelope::new(None::<()>, asked.at))
-        }
+        Reply::Done
+        | Reply::Message(_)
+        | Reply::Conversation { .. }
+        | Reply::Notified { .. }
+        | Reply::Renewed { .. }
+        | Reply::Account(_) => to_json(&Envelope::new(None::<()>, asked.at)),
     }
 }
 

@@ -108,6 +108,7 @@ impl Vocabulary for Listing {
             | Event::Notification(_)
             | Event::ConversationChanged(_)
             | Event::ConversationDeleted { .. }
+            | Event::Emitted(_)
             | Event::GroupOpened { .. } => return None,
         };
         Some(Encoded::text(&text))

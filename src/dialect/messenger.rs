@@ -115,7 +115,8 @@ impl Vocabulary for Messenger {
             | Event::RoomMessage { .. }
             | Event::Notification(_)
             | Event::ConversationChanged(_)
-            | Event::ConversationDeleted { .. } => return None,
+            | Event::ConversationDeleted { .. }
+            | Event::Emitted(_) => return None,
         };
         Some(Encoded::text(&text))
     }

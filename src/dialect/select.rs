@@ -261,6 +261,7 @@ impl Voice {
                 own_direct_message: sum.own_direct_message || words.own_direct_message,
                 group_message: sum.group_message || words.group_message,
                 received_at_once: sum.received_at_once || words.received_at_once,
+                notification: sum.notification || words.notification,
                 unproven: false,
             }
         })

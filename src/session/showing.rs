@@ -4,14 +4,21 @@ use std::borrow::Cow;
 use log::debug;
 use smallvec::SmallVec;
 
-use crate::chat::Broadcast;
+use super::state::NAMESPACE;
+use crate::chat::{Broadcast, Emitted, Event, WORDED};
 use crate::dialect::{DialectSet, Voice};
 use crate::engineio::{Encoded, Output};
 use crate::model::UserId;
+use crate::socketio::encode_event;
 
-/// An event's packets in each dialect that the client hears and that shows it to `viewer`; equal ones once.
+/// An event's packets in each dialect that the client hears and that shows it to `viewer`; equal ones once. What another
+/// server has worded is the same in all.
 pub fn encodings<'a>(voice: Voice, viewer: &UserId, event: &'a Broadcast) -> impl Iterator<Item = Cow<'a, Encoded>> {
-    encodings_in(voice.heard(), voice, viewer, event)
+    let worded = match event.event() {
+        Event::Emitted(emitted) => event.encoding(WORDED, |_| Some(encode_worded(emitted))),
+        _ => None,
+    };
+    worded.map(Cow::Borrowed).into_iter().chain(encodings_in(voice.heard(), voice, viewer, event))
 }
 
 fn encodings_in<'a>(
@@ -37,6 +44,11 @@ fn encodings_in<'a>(
         seen.push(encoded.clone());
         Some(encoded)
     })
+}
+
+fn encode_worded(emitted: &Emitted) -> Encoded {
+    let Emitted { name, data } = emitted;
+    Encoded::text(&encode_event(NAMESPACE, name, data.as_deref().unwrap_or_default()))
 }
 
 /// Sends an event; how many packets that were.

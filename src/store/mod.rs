@@ -17,6 +17,7 @@ mod listings;
 mod messages;
 mod migrations;
 mod missed;
+mod notifications;
 mod opening;
 mod persister;
 mod queue;
@@ -46,9 +47,10 @@ pub use self::messages::{
 #[doc(hidden)]
 pub use self::migrations::{revert_migrations, run_migrations};
 pub use self::missed::{list_missed, missed_start};
+pub use self::notifications::{NotificationCursor, NotificationRange, list_notifications, list_unseen};
 pub use self::queue::{Committed, Done};
 pub use self::stats::StoreStats;
 pub use self::tokens::list_revoked;
 pub use self::url::DatabaseUrl;
 pub use self::users::{count_users, find_account, find_credentials, find_profiles, list_accounts, search_users};
-pub use self::write::{DeliveredUpTo, NewMessage, NewUser, StoreError, TestFault, Write, Written, direct_key};
+pub use self::write::{DeliveredUpTo, NewMessage, NewNotification, NewUser, StoreError, TestFault, Write, Written, direct_key};

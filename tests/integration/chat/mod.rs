@@ -2,7 +2,9 @@
 mod broker;
 mod conversations;
 mod delivered;
+mod emitting;
 mod naming;
+mod notifications;
 mod own_lists;
 mod presence;
 mod recovery_of_missed;
