@@ -43,7 +43,7 @@ CREATE TABLE conversation_names (
     named_at BIGINT NOT NULL,
     PRIMARY KEY (owner, name)
 );
-CREATE INDEX conversation_names_by_conversation ON conversation_names (conversation, owner, named_at);
+CREATE INDEX conversation_names_by_conversation ON conversation_names (conversation);
 
 -- Public rooms (`room:<name>`) and the common chat (`common-chat`): made by their first message.
 CREATE TABLE rooms (
