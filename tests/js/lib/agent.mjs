@@ -70,5 +70,13 @@ export async function fetchList(client, resource, more) {
   return dataOf(await client.next(`${resource}:receive`), more);
 }
 
+/** The document's own listeners: what they log, which is all that its front end shows. */
+export function listen(client) {
+  const log = [];
+  client.socket.on('message:receive', (data) => data.success && log.push(['Message received:', data.data.content]));
+  client.socket.on('notification:receive', (data) => data.success && log.push(['Notifications:', data.data.length]));
+  return log;
+}
+
 /** Whether a conversation is shown by its id. */
 export const isId = (text) => /^[0-9a-f-]{36}$/.test(text);

@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
-import { agents, assertReceived, assertRefused, dataOf, fetchList, isId, newAgent, participant } from '../lib/agent.mjs';
-import { assertTime, makeGroup } from '../lib/chat.mjs';
-import { assertRefusal, closeAfter, connect, open } from '../lib/client.mjs';
+import { agents, assertReceived, assertRefused, dataOf, fetchList, isId, listen, newAgent, participant } from '../lib/agent.mjs';
+import { assertTime, makeGroup, people } from '../lib/chat.mjs';
+import { assertRefusal, closeAfter, connect, open, refusal } from '../lib/client.mjs';
 import { DATABASES } from '../lib/database.mjs';
 import { PNG, upload } from '../lib/files.mjs';
 import { OUTAGES } from '../lib/outage.mjs';
 import { Server, useServer } from '../lib/server.mjs';
+import { epoch, newUser, sign } from '../lib/token.mjs';
 import { LIMIT } from '../lib/wait.mjs';
 
 /** How a connection comes to speak `agent`. */
@@ -20,6 +21,12 @@ const MODES = {
 
 const NOWHERE = '01900000-0000-7000-8000-000000000000';
 const DOCUMENT = '/app/get-connection-id';
+const KEY = 'a-server-key';
+
+/** All that an `agent` front end can be told. */
+const WORDS = [
+  'notification:receive', 'connection:receive', 'conversation:receive', 'message:receive', 'message:updated', 'message:deleted', 'error',
+];
 
 for (const database of DATABASES) {
   for (const [mode, { env = {}, dialect }] of Object.entries(MODES)) {
@@ -32,7 +39,7 @@ for (const database of DATABASES) {
   }
 
   describe(`agent's finer points on ${database}`, () => {
-    const holder = useServer({ database });
+    const holder = useServer({ database, env: { RATE_LIMIT_EVENTS: '0', API_KEYS: KEY } });
     const pinned = { dialect: 'agent' };
 
     it('acks hold the envelope, and the event comes as well', async (test) => {
@@ -186,7 +193,148 @@ for (const database of DATABASES) {
       await bob.next('message:receive');
       await fetchList(bob, 'conversation');
       assert.deepEqual(bob.inbox, []);
-      assert.deepEqual(alice.told('new_message'), []);
+      for (const event of ['new_message', 'message:new']) assert.deepEqual(alice.told(event), [], 'its own message, once');
+    });
+
+    it('who has only ever sent a message speaks conversation as well, and is refused in both\'s words', async (test) => {
+      const [alice, bob] = await agents(test, holder.server, ['alice', 'bob']);
+      await fetchList(bob, 'conversation');
+      alice.tell('message:send', { targetUserId: bob.user.id, content: 'first' });
+      const { conversationId } = dataOf(await alice.next('message:receive'));
+      await bob.next('message:receive');
+      alice.inbox.length = 0;
+      // Without a target it is carried out as the other front end's: no names there.
+      alice.tell('message:send', { conversationId, content: 'second' });
+      assertReceived(await alice.next('message:receive'), alice.user, { conversationId, content: 'second' });
+      alice.tell('message:send', { conversationId: 'unknown', content: 'x' });
+      const sentence = 'Conversation not found';
+      assert.equal(assertRefused(await alice.next('message:receive'), 'NOT_FOUND'), sentence);
+      assert.deepEqual(await alice.next('error'), { message: sentence, error: sentence, code: 'NOT_FOUND', event: 'message:send' });
+      await alice.refused('NOT_FOUND', 'message:send', { conversationId: 'unknown', content: 'x' });
+      bob.tell('message:send', { conversationId, content: 'third' });
+      const { id, timestamp, ...heard } = await alice.next('message:new');
+      assert.deepEqual(heard, { conversationId, senderId: bob.user.id, content: 'third', type: 'text' });
+      assert.equal(dataOf(await alice.next('message:receive'))._id, id);
+      await fetchList(alice, 'conversation');
+      alice.inbox = alice.inbox.filter(({ event }) => event !== 'message:delivered');
+      bob.tell('message:send', { conversationId, content: 'fourth' });
+      await alice.next('message:receive');
+      await fetchList(alice, 'conversation');
+      assert.deepEqual(alice.inbox, [], 'one that tells them apart ends the doubt');
+    });
+
+    it('a note to oneself: once at each device', async (test) => {
+      const [alice] = await agents(test, holder.server, ['alice'], pinned);
+      const phone = await connect(holder.server, alice.user, pinned);
+      closeAfter(test, phone);
+      for (const content of ['milk', 'bread']) {
+        alice.tell('message:send', { conversationId: 'notes', targetUserId: alice.user.id, content });
+        const ids = [];
+        for (const client of [alice, phone]) {
+          ids.push(assertReceived(await client.next('message:receive'), alice.user, { conversationId: 'notes', content }));
+        }
+        assert.equal(ids[0], ids[1]);
+      }
+      const [{ participants, unreadCount }, ...others] = await fetchList(alice, 'conversation');
+      assert.deepEqual([participants, unreadCount, others], [[participant(alice.user)], 0, []]);
+      await fetchList(phone, 'conversation');
+      assert.deepEqual([...alice.inbox, ...phone.inbox], []);
+    });
+
+    it('notifications: the newest first, whole, and read once they were marked', async (test) => {
+      const { server } = holder;
+      const [alice] = await agents(test, server, ['alice'], pinned);
+      const bob = newAgent('bob');
+      alice.tell('message:send', { conversationId: 'conv_1', targetUserId: bob.id, content: 'one' });
+      const { data: { _id: messageId } } = await alice.next('message:receive');
+      const group = await makeGroup(server, alice, [{ user: bob }], 'Team');
+      const client = await connect(server, bob, pinned);
+      closeAfter(test, client);
+      const { conversationId } = dataOf(await client.next('message:receive'));
+      const made = await server.api('POST', '/api/notifications', {
+        headers: { 'x-api-key': KEY }, body: { userId: bob.id, type: 'order', message: 'It is on its way', data: { n: [1, null], at: { x: 'y' } } },
+      });
+      assert.equal(made.status, 201, JSON.stringify(made.body));
+      const bare = await server.api('POST', '/api/notifications', {
+        headers: { 'x-api-key': KEY }, body: { userId: bob.id, type: 'note', message: 'Nothing else' },
+      });
+      assert.equal(bare.status, 201, JSON.stringify(bare.body));
+      const listed = async () => (await fetchList(client, 'notification')).map(({ _id, createdAt, ...rest }) => {
+        assert.ok(isId(_id));
+        assertTime(createdAt);
+        return rest;
+      });
+      const expected = [
+        { type: 'note', message: 'Nothing else', data: null, read: false },
+        { type: 'order', message: 'It is on its way', data: { n: [1, null], at: { x: 'y' } }, read: false },
+        { type: 'group', message: `${alice.user.username} added you to Team`, data: { conversationId: group, by: alice.user.id }, read: false },
+        { type: 'message', message: `New message from ${alice.user.username}`, data: { conversationId, messageId, senderId: alice.user.id }, read: false },
+      ];
+      assert.deepEqual(await listed(), expected);
+      const ack = await client.ask('notification:get', {});
+      assert.deepEqual(await client.next('notification:receive'), ack);
+      assert.equal((await server.api('POST', '/api/notifications/read', { token: bob.token, body: {} })).status, 200);
+      assert.deepEqual(await listed(), expected.map((one) => ({ ...one, read: true })));
+      assert.deepEqual(client.inbox, [], 'this front end asks: it is told of none by itself');
+      const again = await connect(server, bob, { dialect: 'conversation' });
+      closeAfter(test, again);
+      await again.succeed('user:status', 'online');
+      assert.deepEqual(again.told('notification:new'), [], 'what was listed is seen');
+    });
+
+    it('the life of a group, and silence about all that there is no word for', async (test) => {
+      const { server } = holder;
+      const [alice, bob] = await agents(test, server, ['alice', 'bob'], pinned);
+      const [mia] = await people(test, server, ['mia'], { dialect: 'messenger' });
+      const group = await makeGroup(server, mia, [alice], 'Club');
+      const path = `/api/conversations/${group}`;
+      const { token } = mia.user;
+      const names = async (client) => (await fetchList(client, 'conversation')).map(({ name }) => name);
+      const say = async (content) => (await mia.succeed('send_group_message', { conversationId: group, content })).message;
+      const hears = async (client, content) => {
+        assert.equal(assertReceived(await client.next('message:receive'), mia.user, {
+          conversationId: group, content, senderInfo: { userId: mia.user.id, email: null, role: 'user' },
+        }).length, 36);
+      };
+      await say('before');
+      await hears(alice, 'before');
+      assert.deepEqual(await names(bob), []);
+      assert.equal((await server.api('POST', `${path}/participants`, { token, body: { participants: [bob.user.id] } })).status, 200);
+      assert.equal((await server.api('PATCH', path, { token, body: { name: 'Society' } })).status, 200);
+      assert.deepEqual(await names(bob), ['Society']);
+      await mia.succeed('join_group', group);
+      await mia.succeed('typing_start', { conversationId: group });
+      await mia.succeed('typing_stop', { conversationId: group });
+      const { _id } = await say('welcome');
+      for (const client of [alice, bob]) await hears(client, 'welcome');
+      bob.tell('message:send', { conversationId: group, content: 'thanks' });
+      const thanks = dataOf(await bob.next('message:receive'));
+      assert.deepEqual([dataOf(await alice.next('message:receive'))._id, thanks.conversationId], [thanks._id, group]);
+      await mia.succeed('mark_as_read', { messageId: thanks._id });
+      assert.equal((await server.api('PATCH', `/api/messages/${_id}`, { token, body: { content: 'hello' } })).status, 200);
+      assert.equal((await server.api('DELETE', `/api/messages/${_id}`, { token })).status, 200);
+      for (const client of [alice, bob]) {
+        const { content, conversationId } = dataOf(await client.next('message:updated'));
+        assert.deepEqual([content, conversationId], ['hello', group]);
+        assert.deepEqual(dataOf(await client.next('message:deleted')), { _id, conversationId: group });
+      }
+      assert.equal((await server.api('DELETE', `${path}/participants/${bob.user.id}`, { token })).status, 200);
+      await say('without you');
+      await hears(alice, 'without you');
+      bob.tell('message:send', { conversationId: group, content: 'me too' });
+      assert.equal(assertRefused(await bob.next('message:receive'), 'FORBIDDEN'), 'Not a member');
+      assert.deepEqual(await names(bob), []);
+      assert.equal((await server.api('DELETE', path, { token })).status, 200);
+      alice.tell('message:send', { conversationId: group, content: 'anybody?' });
+      assert.equal(assertRefused(await alice.next('message:receive'), 'NOT_FOUND'), 'Conversation not found');
+      assert.deepEqual(await names(alice), []);
+      mia.close();
+      await mia.disconnected();
+      const late = await connect(server, newUser('late'), { dialect: 'messenger' });
+      closeAfter(test, late);
+      await late.succeed('send_direct_message', { recipientId: alice.user.id, content: 'the last' });
+      assert.equal(dataOf(await alice.next('message:receive')).content, 'the last');
+      assert.deepEqual([...alice.inbox, ...bob.inbox], []);
     });
   });
 
@@ -195,6 +343,7 @@ for (const database of DATABASES) {
 
     it('come in the answer\'s envelope, or in the ack alone, and close nothing', async (test) => {
       const [alice, bob, carol] = await agents(test, holder.server, ['alice', 'bob', 'carol'], { dialect: 'agent' });
+      const log = listen(alice);
       const strangers = await makeGroup(holder.server, bob, [carol]);
       const { file } = await upload(holder.server, bob.user.token, 'his.png', PNG);
       dataOf(await alice.ask('message:send', { conversationId: 'known', targetUserId: bob.user.id, content: 'hi', clientMessageId: 'used' }));
@@ -244,6 +393,9 @@ for (const database of DATABASES) {
       dataOf(await alice.ask('message:send', { ...to, content: 'still here' }));
       assert.equal(dataOf(await bob.next('message:receive')).content, 'still here');
       assert.deepEqual(bob.inbox, [], 'nobody has seen what was refused');
+      await alice.next('message:receive');
+      assert.deepEqual(log, [['Message received:', 'hi'], ['Message received:', 'still here']], 'its user is shown no refused message');
+      assert.deepEqual(alice.inbox, [], 'one answer per fault');
     });
 
     it('without provisioning, an unknown target is refused', async (test) => {
@@ -275,6 +427,7 @@ for (const database of DATABASES) {
       const server = await Server.start({ database, databaseUrl: outage.databaseUrl, env: { STORE_RETRY_FOR: '2s' } });
       test.after(() => server.remove());
       const [alice, bob] = await agents(test, server, ['alice', 'bob'], { dialect: 'agent' });
+      const log = listen(alice);
       const send = (content) => alice.tell('message:send', { conversationId: 'conv_1', targetUserId: bob.user.id, content });
       send('before');
       dataOf(await alice.next('message:receive'));
@@ -287,6 +440,12 @@ for (const database of DATABASES) {
       assertRefused(await alice.next('message:receive', undefined, 4 * LIMIT), 'NOT_STORED');
       send('refused at once');
       assertRefused(await alice.next('message:receive'), 'STORAGE_UNAVAILABLE');
+      for (const resource of ['notification', 'conversation']) {
+        alice.tell(`${resource}:get`, {});
+        const refused = await alice.next(`${resource}:receive`, undefined, 4 * LIMIT);
+        assert.equal(assertRefused(refused, 'STORAGE_UNAVAILABLE'), 'Could not be read, try again later');
+      }
+      assert.deepEqual(log, [['Message received:', 'before']], 'its user is shown what is stored');
       await outage.end();
     });
   });
@@ -302,6 +461,43 @@ describe('agent in the scope of contacts', () => {
     assert.deepEqual(await fetchList(alice, 'connection', { totalConnections: 1 }), [own]);
     dataOf(await alice.ask('message:send', { targetUserId: bob.user.id, content: 'hi' }));
     assert.deepEqual(await fetchList(alice, 'connection', { totalConnections: 2 }), [own, his]);
+  });
+});
+
+describe('agent: who is refused at the door, and who is put out', () => {
+  const holder = useServer({ env: { DIALECTS: 'agent' } });
+  const strict = useServer({ env: { DIALECTS: 'agent', AUTO_PROVISION_USERS: 'false' } });
+
+  it('an error for the stock client, and for good', async () => {
+    const sentence = (text) => `Authentication error: ${text}`;
+    for (const [options, code, message] of [
+      [{}, 'NO_TOKEN', sentence('No token provided')],
+      [{ auth: { token: null } }, 'NO_TOKEN', sentence('No token provided')],
+      [{ auth: { token: 'your-jwt-token' } }, 'INVALID_TOKEN', sentence('Invalid token')],
+      [{ extraHeaders: { authorization: `Bearer ${sign({ id: 'x', exp: epoch(-60) })}` } }, 'TOKEN_EXPIRED', sentence('Invalid token')],
+      [{ auth: { token: newUser().token } }, 'USER_NOT_FOUND', sentence('User not found')],
+    ]) {
+      const error = await refusal(strict.server, options);
+      assert.deepEqual([error.message, error.data], [message, { code, status: 401 }]);
+    }
+    const error = await refusal(strict.server, { auth: { dialect: 'messenger' } });
+    assert.deepEqual([error.message, error.data], ['Unknown dialect, known are: agent', { code: 'UNKNOWN_DIALECT', status: 400 }]);
+  });
+
+  it('error comes first, then the disconnect', async (test) => {
+    const { server } = holder;
+    const putOut = async (client, code, message) => {
+      closeAfter(test, client);
+      assert.deepEqual(await client.next('error'), { message, error: message, code });
+      assert.equal(await client.disconnected(), 'io server disconnect');
+      assert.deepEqual(client.inbox.filter(({ event }) => !WORDS.includes(event)), []);
+    };
+    await putOut(await connect(server, newUser('brief', { exp: epoch(2) })), 'TOKEN_EXPIRED', 'Your session has expired');
+
+    const leaver = newUser('leaver');
+    const left = await connect(server, leaver);
+    assert.equal((await server.api('POST', '/api/auth/logout', { token: leaver.token })).status, 200);
+    await putOut(left, 'INVALID_TOKEN', 'You were logged out');
   });
 });
 
