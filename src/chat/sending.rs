@@ -22,7 +22,7 @@ use crate::model::{
 };
 use crate::store::{self, NewMessage, Write};
 
-/// At most so many ids of sends that were not stored are remembered.
+/// At most so many ids of sends that were given up are remembered.
 const FAILED_MAX: usize = 10_000;
 
 /// The same name for two different messages.
@@ -45,7 +45,9 @@ pub struct InFlight {
     pub absent: Arc<[UserId]>,
     /// Whether only the commit tells that it is no repeat: it is handed out after that.
     pub waits_for_index: bool,
-    /// Users who had it from an earlier try that was not stored.
+    /// An earlier try was given up; the database may have stored it nevertheless.
+    pub was_given_up: bool,
+    /// Users who had it from that try.
     pub spared: HashSet<UserId>,
     /// Of the request, where it bears a `clientMessageId`.
     pub request_hash: Option<[u8; 32]>,
@@ -82,7 +84,7 @@ impl Audience {
     }
 }
 
-/// Sends that were handed out and then not stored, and who had seen them: a retry goes to the others.
+/// Named sends that were given up, and who had seen them: a retry goes to the others.
 #[derive(Debug, Default)]
 pub struct FailedSends {
     seen_by: HashMap<MessageId, HashSet<UserId>>,
@@ -99,9 +101,9 @@ impl FailedSends {
         }
     }
 
-    /// Who saw an earlier try.
-    pub fn take(&mut self, message: MessageId) -> HashSet<UserId> {
-        self.seen_by.remove(&message).unwrap_or_default()
+    /// Who saw an earlier try, if one was given up.
+    pub fn take(&mut self, message: MessageId) -> Option<HashSet<UserId>> {
+        self.seen_by.remove(&message)
     }
 
     /// Forgets what is older.
@@ -338,7 +340,8 @@ impl ChatServer {
         }
         self.stop_typing(&message, &asker);
         self.remember_sent(&user, &message, request_hash);
-        let spared = self.failed.take(id);
+        let earlier = self.failed.take(id);
+        let waits_for_index = facts.sent_ids_unreadable || earlier.is_some();
         let in_flight = InFlight {
             message,
             audience,
@@ -348,14 +351,15 @@ impl ChatServer {
             handed_lists: SmallVec::new(),
             handed_sockets: SmallVec::new(),
             absent: Arc::default(),
-            waits_for_index: facts.sent_ids_unreadable,
-            spared,
+            waits_for_index,
+            was_given_up: earlier.is_some(),
+            spared: earlier.unwrap_or_default(),
             request_hash,
             waiters: Vec::new(),
         };
         self.in_flight.insert(id, in_flight);
         let is_live = self.options.delivery == Delivery::Live && !self.store.is_failing();
-        if is_live && self.unhanded.is_empty() && !facts.sent_ids_unreadable {
+        if is_live && self.unhanded.is_empty() && !waits_for_index {
             self.hand_out(id);
         } else {
             self.unhanded.push_back(id);

@@ -218,11 +218,11 @@ impl ChatServer {
         self.resume_waiters(waiters, ctx);
     }
 
-    /// It was stored long ago and nobody remembered: it is no new message, and is answered as the first one was.
+    /// It was stored before. Where nobody remembered, it is no new message, and is answered as the first one was; where it
+    /// was given up and the database has stored it all the same, only now does it go the way of any other.
     fn answer_known(&mut self, in_flight: InFlight, ctx: &mut Context<Self>) {
-        let InFlight { message, audience, asker, request_hash, waiters, .. } = in_flight;
-        let id = message.id;
-        if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = asker {
+        let id = in_flight.message.id;
+        if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = in_flight.asker {
             self.tell(connection, Notice::Settle { message: id, stored: false });
         }
         let store = self.store.clone();
@@ -230,28 +230,40 @@ impl ChatServer {
             store.read(move |conn| Ok(store::find_message(conn, id)?.zip(store::find_request_hash(conn, id)?))).await
         };
         ctx.spawn(read.into_actor(self).map(move |found, broker, ctx| {
-            match found {
-                Ok(Some((known, hash))) => {
-                    if let Some(client_id) = &known.client_message_id
-                        && let Some(sent) = broker.users.get_mut(&known.sender.id).and_then(|user| user.sent.as_mut())
-                    {
-                        let first = SentId { message: id, request_hash: hash, status: known.status };
-                        sent.by_client_id.insert(client_id.clone(), first);
-                    }
-                    if hash.is_some() && hash != request_hash {
-                        broker.answer(asker, Err(USED_OTHERWISE));
-                    } else {
-                        broker.answer_again(asker, &audience, Arc::new(known));
-                    }
-                }
-                Ok(None) => broker.answer(asker, Err(ChatError::Internal)),
-                Err(error) => broker.answer(asker, Err(error.into())),
+            let (known, hash) = match found {
+                Ok(Some(found)) => found,
+                Ok(None) => return broker.give_up(in_flight, StoreError::Internal, ctx),
+                Err(error) => return broker.give_up(in_flight, error, ctx),
+            };
+            let is_same = hash.is_none() || hash == in_flight.request_hash;
+            if in_flight.was_given_up && is_same {
+                return broker.confirm_late(InFlight { message: Arc::new(known), ..in_flight }, ctx);
             }
-            broker.resume_waiters(waiters, ctx);
+            if let Some(client_id) = &known.client_message_id
+                && let Some(sent) = broker.users.get_mut(&known.sender.id).and_then(|user| user.sent.as_mut())
+            {
+                let first = SentId { message: id, request_hash: hash, status: known.status };
+                sent.by_client_id.insert(client_id.clone(), first);
+            }
+            if is_same {
+                broker.answer_again(in_flight.asker, &in_flight.audience, Arc::new(known));
+            } else {
+                broker.answer(in_flight.asker, Err(USED_OTHERWISE));
+            }
+            broker.resume_waiters(in_flight.waiters, ctx);
         }));
     }
 
-    /// It is not stored, and will not be: what the sender is told depends on who has seen it.
+    fn confirm_late(&mut self, in_flight: InFlight, ctx: &mut Context<Self>) {
+        let (id, seq) = (in_flight.message.id, in_flight.message.seq);
+        self.in_flight.insert(id, in_flight);
+        self.hand_out(id);
+        if let Some(in_flight) = self.in_flight.remove(&id) {
+            self.confirm(in_flight, seq, ctx);
+        }
+    }
+
+    /// It is given up, and most likely not stored: what the sender is told depends on who has seen it.
     fn give_up(&mut self, in_flight: InFlight, error: StoreError, ctx: &mut Context<Self>) {
         let id = in_flight.message.id;
         warn!("message not stored message={id} user={} handed={}", in_flight.message.sender.id, in_flight.is_handed);
@@ -260,7 +272,7 @@ impl ChatServer {
             StoreError::Unavailable => ChatError::StorageUnavailable,
             _ => ChatError::Internal,
         };
-        if in_flight.is_handed || !in_flight.spared.is_empty() {
+        if in_flight.message.client_message_id.is_some() {
             let seen_by = self.who_saw(&in_flight);
             let now = self.now();
             self.failed.insert(id, seen_by, now);
