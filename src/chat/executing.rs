@@ -1,13 +1,16 @@
 //! Each command: what it needs, what it checks, what it does.
 use std::sync::Arc;
 
+use hashbrown::hash_map::Entry;
+
 use super::broadcast::Broadcast;
 use super::event::Event;
 use super::loading::Load;
 use super::rooms::RoomKey;
 use super::server::{ChatServer, Progressed};
 use super::stored::Awaiting;
-use super::tables::{Pending, Places};
+use super::tables::{Pending, Places, Tokens};
+use super::telling::Spared;
 use super::typing::TypingChange;
 use super::{ChatError, Command, Reply};
 use crate::auth::Claims;
@@ -101,11 +104,13 @@ impl ChatServer {
         }
         let Some(connection) = pending.asker.connection() else { return Ok(Progressed::Done(Reply::Done)) };
         let Some(places) = self.places(connection) else { return Ok(Progressed::Done(Reply::Done)) };
-        let was_muted = places.muted.remove(&id);
+        let muted_since = places.muted.remove(&id);
         let is_new = places.opened.insert(id);
         if conversation.kind == ConversationKind::Group {
-            if was_muted {
+            if let Some(since) = muted_since {
+                let serial = self.serial;
                 self.rooms.join(RoomKey::Group(id), connection);
+                self.places(connection).map(|places| places.note_absence(RoomKey::Group(id), since, serial));
             }
             if is_new {
                 self.tell_opened(&pending.user, id, connection, true);
@@ -129,10 +134,12 @@ impl ChatServer {
         }
         // What this socket was handed by now counts as received although it is muted from here on.
         self.note_progress_of(&pending.user);
+        let serial = self.serial;
         let Some(places) = self.places(connection) else { return Ok(Progressed::Done(Reply::Done)) };
         let was_open = places.opened.remove(&id);
-        if places.muted.insert(id) {
-            self.rooms.leave(&RoomKey::Group(id), connection);
+        if let Entry::Vacant(unmuted) = places.muted.entry(id) {
+            unmuted.insert(serial);
+            self.leave_one(&RoomKey::Group(id), connection);
         }
         if was_open {
             self.tell_opened(&pending.user, id, connection, false);
@@ -140,21 +147,24 @@ impl ChatServer {
         Ok(Progressed::Done(Reply::Done))
     }
 
-    fn tell_opened(&self, user: &UserId, conversation: ConversationId, connection: ConnectionKey, opened: bool) {
+    fn tell_opened(&mut self, user: &UserId, conversation: ConversationId, connection: ConnectionKey, opened: bool) {
         let Some(user) = self.users.get(user) else { return };
         let event = Event::GroupOpened { user: user.profile().clone(), conversation, opened };
-        self.tell_room(&RoomKey::Group(conversation), &Arc::new(Broadcast::new(event)), &[connection]);
+        let socket = self.sessions.get(&connection).map(|session| session.socket);
+        self.tell_room(&RoomKey::Group(conversation), Broadcast::new(event), Spared::one(Some(connection), socket));
     }
 
     fn join_room(&mut self, pending: &Pending, room: RoomId) -> Outcome {
-        let limit = self.options.max_rooms_per_socket;
+        let (limit, serial) = (self.options.max_rooms_per_socket, self.serial);
         let Some(connection) = pending.asker.connection() else { return Ok(Progressed::Done(Reply::Done)) };
         let Some(places) = self.places(connection) else { return Ok(Progressed::Done(Reply::Done)) };
         if limit > 0 && places.rooms.len() >= limit && !places.rooms.contains(&room) {
             return Err(ChatError::TooLarge("too many rooms"));
         }
         if places.rooms.insert(room.clone()) {
-            self.rooms.join(RoomKey::Public(room), connection);
+            let key = RoomKey::Public(room);
+            places.note_absence(key.clone(), 0, serial);
+            self.rooms.join(key, connection);
         }
         Ok(Progressed::Done(Reply::Done))
     }
@@ -165,10 +175,12 @@ impl ChatServer {
             && let Some(places) = &mut session.places
             && places.rooms.remove(room)
         {
+            let key = RoomKey::Public(room.clone());
+            places.absences.retain(|absence| absence.room != key);
             if places.is_empty() {
                 session.places = None;
             }
-            self.rooms.leave(&RoomKey::Public(room.clone()), connection);
+            self.leave_one(&key, connection);
         }
         Ok(Progressed::Done(Reply::Done))
     }
@@ -180,9 +192,12 @@ impl ChatServer {
         {
             session.is_in_common_chat = joins;
             if joins {
+                let serial = self.serial;
                 self.rooms.join(RoomKey::CommonChat, connection);
+                self.places(connection).map(|places| places.note_absence(RoomKey::CommonChat, 0, serial));
             } else {
-                self.rooms.leave(&RoomKey::CommonChat, connection);
+                self.places(connection).map(|places| places.absences.retain(|absence| absence.room != RoomKey::CommonChat));
+                self.leave_one(&RoomKey::CommonChat, connection);
             }
         }
         Ok(Progressed::Done(Reply::Done))
@@ -209,17 +224,18 @@ impl ChatServer {
     }
 
     /// Tells the other users in the conversation.
-    pub(super) fn tell_typing(&self, change: &TypingChange, typist: Option<ConnectionKey>) {
+    pub(super) fn tell_typing(&mut self, change: &TypingChange, typist: Option<ConnectionKey>) {
         let Some(user) = self.users.get(&change.user) else { return };
         let Some(cached) = self.conversations.get(&change.conversation) else { return };
         let event = Event::Typing { user: user.profile().clone(), conversation: change.conversation, active: change.active };
         if cached.conversation.kind == ConversationKind::Group {
             let mut own = user.sessions.to_vec();
             own.extend(typist.filter(|socket| !user.sessions.contains(socket)));
-            self.tell_room(&RoomKey::Group(change.conversation), &Arc::new(Broadcast::new(event)), &own);
+            let spared = Spared { connections: own.into(), ..Spared::default() };
+            self.tell_room(&RoomKey::Group(change.conversation), Broadcast::new(event), spared);
         } else {
-            let others = cached.conversation.participants.iter().filter(|member| **member != change.user);
-            self.tell_users(others, event);
+            let others = cached.conversation.clone();
+            self.tell_users(others.participants.iter().filter(|member| **member != change.user), event);
         }
     }
 
@@ -239,7 +255,7 @@ impl ChatServer {
         }
         self.check(claims).map_err(|_| ChatError::InvalidToken)?;
         if let Some(session) = pending.asker.connection().and_then(|connection| self.sessions.get_mut(&connection)) {
-            session.token_key.clone_from(&claims.revocation_key);
+            session.tokens = Tokens::of(claims);
         }
         Ok(Progressed::Done(Reply::Renewed { expires_at: claims.expires_at }))
     }

@@ -1,8 +1,7 @@
 //! `assistant`: one person talks with an AI model.
 use super::Fault;
-use super::vocabulary::{Asked, Decoded, Entry, Vocabulary};
+use super::vocabulary::{Asked, Decoded, Entry, Packets, Vocabulary};
 use crate::chat::{Event, Reply, Words};
-use crate::engineio::Encoded;
 use crate::socketio::Args;
 
 /// The front end of `seeds/000`.
@@ -22,7 +21,7 @@ impl Vocabulary for Assistant {
         Err(Fault::UnknownEvent)
     }
 
-    fn encode(&self, _event: &Event) -> Option<Encoded> {
+    fn encode(&self, _event: &Event) -> Option<Packets> {
         None
     }
 

@@ -12,6 +12,7 @@ pub(crate) mod fixtures;
 mod listing;
 mod messenger;
 mod rooms;
+mod seed;
 mod select;
 mod vocabulary;
 
@@ -21,5 +22,6 @@ pub use self::error::{ConnectError, ConnectRefusal, Fault, connect_error, fault_
 pub use self::listing::{DirectMessageView, RoomMessageView};
 pub use self::messenger::MessageView;
 pub use self::rooms::room_called;
+pub use self::seed::seed_packet;
 pub use self::select::{Dialect, DialectSet, UnknownDialect, Voice};
-pub use self::vocabulary::{Asked, Class, Decoded, Entry, Vocabulary};
+pub use self::vocabulary::{Asked, Class, Decoded, Entry, Packets, Vocabulary};
