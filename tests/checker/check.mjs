@@ -15,6 +15,7 @@ const USAGE = `node tests/checker/check.mjs [options]     (the server: PARLANCE_
   --lanes N              each page has so many requests under way (3)
   --pause MS             … and waits so long, on average, before the next (30)
   --allow LIST           excuses besides those of the contract (see below)
+  --without-recovery     all the excuses that end with these words
   --env NAME=VALUE       a setting of the server; repeatable
   --keep                 leaves the logs of the pages where they are, and says where
 
@@ -33,6 +34,7 @@ const { values: options } = parseArgs({
     lanes: { type: 'string', default: '3' },
     pause: { type: 'string', default: '30' },
     allow: { type: 'string', default: '' },
+    'without-recovery': { type: 'boolean', default: false },
     env: { type: 'string', multiple: true, default: [] },
     keep: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -54,7 +56,7 @@ function report({ violations, allowed, counts, faults, seconds, folder, serverLo
   say(`  ${seconds.toFixed(0)} s: ${join(counts)}`);
   say(`  faults: ${join(faults)}`);
   say(`  excused: ${join(allowed)}`);
-  const byRule = Map.groupBy ? Map.groupBy(violations, ({ rule }) => rule) : groupBy(violations, ({ rule }) => rule);
+  const byRule = groupBy(violations, ({ rule }) => rule);
   say(`  violations: ${join(Object.fromEntries([...byRule].map(([rule, found]) => [rule, found.length])))}`);
   for (const [rule, found] of byRule) {
     say(`  ${rule} (${RULES[rule] ?? 'the run itself'})`);
@@ -67,11 +69,18 @@ function report({ violations, allowed, counts, faults, seconds, folder, serverLo
 
 function groupBy(items, keyOf) {
   const groups = new Map();
-  for (const item of items) groups.set(keyOf(item), [...groups.get(keyOf(item)) ?? [], item]);
+  for (const item of items) {
+    const key = keyOf(item);
+    if (!groups.has(key)) groups.set(key, []);
+    groups.get(key).push(item);
+  }
   return groups;
 }
 
 process.on('SIGINT', () => process.exit(130)).on('SIGTERM', () => process.exit(143));
+
+const allow = list(options.allow);
+if (options['without-recovery']) allow.push(...Object.keys(ALLOWANCES).filter((name) => name.endsWith('without recovery')));
 
 let failed = 0;
 for (const database of list(options.database)) {
@@ -87,7 +96,7 @@ for (const database of list(options.database)) {
       kills: Number(options.kills),
       lanes: Number(options.lanes),
       pauseMs: Number(options.pause),
-      allow: list(options.allow),
+      allow,
       env: Object.fromEntries(options.env.map((pair) => pair.split(/=(.*)/s).slice(0, 2))),
       keep,
       say,

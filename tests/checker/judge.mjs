@@ -32,6 +32,7 @@ export const ALLOWANCES = {
   'twice without offset': 'Design §6: a client before 4.6 sends no offset; what was written to it and not proven comes again, with the same id.',
   'twice without recovery': 'Until recovery is built: what was written to a socket and not proven comes again, with the same id.',
   'missed without recovery': 'Until recovery is built: what was handed to a socket that was dead already counts as received.',
+  'echo without recovery': 'Until recovery is built: to a page that came back while its message was being stored, it comes as another device\'s.',
   'unproven without recovery': 'Until proof of delivery is built: handed to a socket counts as delivered.',
 };
 
@@ -76,10 +77,11 @@ class Verdict {
     this.counts = { sent: 0, attempts: 0, acked: 0, refused: 0, unknown: 0, stored: 0, shown: 0, pages: 0, connects: 0, recovered: 0, told: 0 };
   }
 
-  /** Something is wrong; `excuse` is the allowance that would cover it. */
-  find(rule, text, excuse) {
+  /** Something is wrong; each of `excuses` is an allowance that would cover it. */
+  find(rule, text, ...excuses) {
     if (!(rule in RULES)) throw new Error(`unknown rule ${rule}`);
-    if (excuse && this.allowances.has(excuse)) this.allowed[excuse] += 1;
+    const excuse = excuses.find((name) => this.allowances.has(name));
+    if (excuse) this.allowed[excuse] += 1;
     else this.violations.push({ rule, text });
   }
 
@@ -273,11 +275,14 @@ function judgePage(page, context, verdict) {
     }
     if (wasRefused(send)) verdict.find('refused', `${page.name} saw ${name}, which was refused (${send.refusals})`);
     const kindOf = context.conversations.get(conversation)?.kind;
-    if (kindOf === 'direct' && send.pages.size === 1 && send.pages.has(page.name)) verdict.find('echo', `${page.name} was shown its own ${name}`);
+    if (kindOf === 'direct' && send.pages.size === 1 && send.pages.has(page.name)) {
+      const excuses = send.connection === `${page.name}/${connection}` ? [] : ['echo without recovery'];
+      verdict.find('echo', `${page.name} was shown its own ${name}`, ...excuses);
+    }
 
     const first = seen.get(id);
     if (first) {
-      verdict.find('twice', `${page.name} saw ${name} at ${first.at} (connection ${first.connection}) and at ${at} (connection ${connection})`, excuseOfRepeat(page, first, { at, connection }, crashes));
+      verdict.find('twice', `${page.name} saw ${name} at ${first.at} (connection ${first.connection}) and at ${at} (connection ${connection})`, ...excusesOfRepeat(page, first, { at, connection }, wasMoved(send, crashes)));
       continue;
     }
     seen.set(id, { at, connection });
@@ -288,7 +293,7 @@ function judgePage(page, context, verdict) {
       if (other) verdict.find('twice', `${page.name} saw ${name} as ${id}; it is stored as ${other.id}`);
       else if (!send.refusals.includes('NOT_STORED')) {
         const crash = crashes.some((each) => send.firstSentAt <= each.until && at <= each.until);
-        verdict.find('unstored', `${page.name} saw ${name}, which is not stored`, crash ? 'unstored after crash' : undefined);
+        verdict.find('unstored', `${page.name} saw ${name}, which is not stored`, ...(crash ? ['unstored after crash'] : []));
       }
       continue;
     }
@@ -297,16 +302,15 @@ function judgePage(page, context, verdict) {
     const highest = reached.get(conversation);
     if (highest && entry.seq < highest.seq) {
       const moved = [entry, highest].some((each) => wasMoved(sends.get(each.name), crashes));
-      verdict.find('out of order', `${page.name} saw ${highest.name} (${highest.seq}) before ${name} (${entry.seq}) in ${conversation}`, moved ? 'moved after crash' : undefined);
+      verdict.find('out of order', `${page.name} saw ${highest.name} (${highest.seq}) before ${name} (${entry.seq}) in ${conversation}`, ...(moved ? ['moved after crash'] : []));
     } else reached.set(conversation, entry);
   }
   judgeView(page, { seen, loaded, reached, connection }, context, verdict);
 }
 
-function excuseOfRepeat(page, first, again, crashes) {
-  if (first.connection === again.connection) return undefined;
-  if (crashes.some(({ until }) => first.at <= until && again.at >= until)) return 'twice after crash';
-  return page.offsets ? 'twice without recovery' : 'twice without offset';
+function excusesOfRepeat(page, first, again, wasMoved) {
+  if (first.connection === again.connection) return [];
+  return [...(wasMoved ? ['twice after crash'] : []), page.offsets ? 'twice without recovery' : 'twice without offset'];
 }
 
 /** Whether it was on its way when the server was killed, so that its place is another than at first. */
@@ -322,8 +326,10 @@ function judgeView(page, { seen, loaded, reached, connection: last }, { sends, c
     const to = page.killed ? reached.get(conversation)?.seq ?? 0 : Infinity;
     history.forEach(({ id, seq, name }, index) => {
       if (seq <= from.seq || seq > to || seen.has(id) || !hasToSee(page, kind, sends.get(name))) return;
-      const excuse = isAtCut(history, index, seen, from.connection, last) ? 'missed without recovery' : undefined;
-      verdict.find('missed', `${page.name} did not see ${name} (${conversation} ${seq})`, excuse);
+      // What the user's other device wrote during an absence has no gap of its own: what others wrote meanwhile was caught up.
+      const isOwn = sends.get(name).user === page.user && last > 1;
+      const excuses = isOwn || isAtCut(history, index, seen, from.connection, last) ? ['missed without recovery'] : [];
+      verdict.find('missed', `${page.name} did not see ${name} (${conversation} ${seq})`, ...excuses);
     });
   }
 }
