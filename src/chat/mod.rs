@@ -24,6 +24,7 @@ mod sending;
 mod server;
 mod stored;
 mod tables;
+mod titles;
 mod typing;
 
 pub use self::broadcast::{Broadcast, ENCODINGS};
@@ -32,8 +33,8 @@ pub use self::error::ChatError;
 pub use self::event::{Event, PresenceChange};
 pub use self::options::{Options, Sources};
 pub use self::ports::{
-    Admission, Ask, CatchUpDrained, Connect, Disconnect, Notice, RefusedConnect, RegisterWorker, Request, Tick, ToWorker, Words,
-    WordsLearned,
+    Admission, Ask, CatchUpDrained, Connect, Disconnect, Notice, OwnCopy, RefusedConnect, RegisterWorker, Request, Tick,
+    ToWorker, Words, WordsLearned,
 };
 pub use self::queries::{
     Authenticate, AuthenticateError, BrokerStats, Drain, Health, OnlineUsers, PresenceOf, RevokeTokens, SocketsOf, Stats,
@@ -41,3 +42,4 @@ pub use self::queries::{
 };
 pub use self::reply::Reply;
 pub use self::server::ChatServer;
+pub use self::titles::TitleListing;

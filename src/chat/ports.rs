@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::{Broadcast, ChatError, Command, Reply};
 use crate::auth::Claims;
 use crate::engineio::{CloseReason, ConnectionKey, Delivery};
-use crate::model::{Account, MessageId, SocketId, Timestamp, UserId};
+use crate::model::{Account, ConversationKind, MessageId, SocketId, Timestamp, UserId};
 
 /// What a worker's connections are told.
 pub type ToWorker = Delivery<Broadcast, Notice>;
@@ -22,8 +22,32 @@ pub struct Words {
     pub own_direct_message: bool,
     /// Messages of groups.
     pub group_message: bool,
+    /// That a message of its user was received, also by those who had it before the send was answered.
+    pub received_at_once: bool,
     /// Whether the connection, undetermined and known by a cookie alone, proves nothing yet.
     pub unproven: bool,
+}
+
+impl Words {
+    /// Whether others' messages in such a conversation can be shown.
+    pub fn has_word_for(&self, kind: ConversationKind) -> bool {
+        match kind {
+            ConversationKind::Group => self.group_message,
+            ConversationKind::Direct | ConversationKind::Ai => self.direct_message,
+        }
+    }
+}
+
+/// What the socket that sends a message is shown of it, beside the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OwnCopy {
+    /// Nothing: its front end shows what it sends by itself.
+    #[default]
+    None,
+    /// What all others in the group or room are shown, at once.
+    Live,
+    /// The event, once the message is stored: it is the only confirmation that its front end knows.
+    Held,
 }
 
 /// A worker thread is ready to be told things.
@@ -85,9 +109,8 @@ pub struct Request {
     pub ticket: u32,
     /// What it asks for.
     pub command: Command,
-    /// Whether the connection wants the event of a message that it sends only once it is stored (a held copy):
-    /// the event at the sender is the only confirmation that its front end knows.
-    pub held_copy: bool,
+    /// Of a send: what this connection is shown of it.
+    pub own_copy: OwnCopy,
 }
 
 /// A request that came over HTTP.

@@ -9,7 +9,7 @@ use super::broadcast::Broadcast;
 use super::event::Event;
 use super::executing::Outcome;
 use super::loading::{Load, SENT_IDS_MAX};
-use super::ports::Notice;
+use super::ports::{Notice, OwnCopy};
 use super::rooms::RoomKey;
 use super::server::{ChatServer, Progressed};
 use super::stored::Awaiting;
@@ -18,8 +18,8 @@ use super::{ChatError, Command, Draft, Reply};
 use crate::config::Delivery;
 use crate::engineio::{ConnectionKey, Seat};
 use crate::model::{
-    Conversation, ConversationId, ConversationKind, File, Message, MessageId, MessageStatus, Place, Profile, Role, Timestamp,
-    UserId, digest,
+    Conversation, ConversationId, ConversationKind, File, Listing, Message, MessageId, MessageStatus, Place, Profile, Role,
+    Timestamp, UserId, digest,
 };
 use crate::store::{self, NewMessage, Write};
 
@@ -71,6 +71,14 @@ impl Audience {
             Self::Room { shown_as, .. } => Event::RoomMessage { message, shown_as: shown_as.clone() },
         }
     }
+
+    /// Of a direct conversation: the other one.
+    pub(super) fn recipient(&self) -> Option<Arc<Profile>> {
+        match self {
+            Self::Pair { recipient, .. } => Some(recipient.clone()),
+            Self::Group(_) | Self::Room { .. } => None,
+        }
+    }
 }
 
 /// Sends that were handed out and then not stored, and who had seen them: a retry goes to the others.
@@ -111,6 +119,13 @@ struct Target {
     new_conversation: Option<Arc<Conversation>>,
 }
 
+/// What a draft names, as it was looked up.
+struct Subject {
+    file: Option<File>,
+    attachments: Vec<File>,
+    listing: Option<Listing>,
+}
+
 impl ChatServer {
     /// Checks a send and admits it.
     pub(super) fn send(&mut self, pending: &mut Pending) -> Outcome {
@@ -139,7 +154,15 @@ impl ChatServer {
         if !self.store.has_room() {
             return Err(ChatError::StorageUnavailable);
         }
-        Ok(Progressed::Then(Box::new(move |broker, pending| broker.admit(pending, target, file, attachments, request_hash))))
+        let listing = match &draft.listing_id {
+            None => None,
+            Some(id) => match self.titles.find(id).or_else(|| pending.facts.listing.clone()) {
+                Some(listing) => Some(listing),
+                None => return Ok(Progressed::Needs(Load::Title(id.clone()))),
+            },
+        };
+        let subject = Subject { file, attachments, listing };
+        Ok(Progressed::Then(Box::new(move |broker, pending| broker.admit(pending, target, subject, request_hash))))
     }
 
     /// Where a send goes, if its sender may send there. `Ok(Err(load))`: something must be read first.
@@ -157,8 +180,8 @@ impl ChatServer {
             },
             Command::SendDirect { recipient, .. } => return self.direct_target(pending, recipient),
             Command::SendToConversation { conversation, .. } => match self.own_conversation(pending, *conversation) {
-                Ok(Ok(conversation)) => match self.conversation_target(pending, &conversation) {
-                    Ok(target) => target,
+                Ok(Ok(conversation)) => match self.audience_of(pending, &conversation) {
+                    Ok(audience) => Target { place: Place::Conversation(conversation.id), audience, new_conversation: None },
                     Err(load) => return Ok(Err(load)),
                 },
                 Ok(Err(load)) => return Ok(Err(load)),
@@ -169,16 +192,14 @@ impl ChatServer {
         Ok(Ok(target))
     }
 
-    fn conversation_target(&mut self, pending: &Pending, conversation: &Conversation) -> Result<Target, Load> {
-        let place = Place::Conversation(conversation.id);
+    /// Who is told what a member says in a conversation.
+    pub(super) fn audience_of(&self, pending: &Pending, conversation: &Conversation) -> Result<Audience, Load> {
         if conversation.kind == ConversationKind::Group {
-            return Ok(Target { place, audience: Audience::Group(conversation.id), new_conversation: None });
+            return Ok(Audience::Group(conversation.id));
         }
         let other = conversation.other_than(&pending.user);
         let Some(recipient) = self.users.get(other) else { return Err(Load::Users(vec![other.clone()])) };
-        let recipient = recipient.profile().clone();
-        let audience = Audience::Pair { kind: conversation.kind, recipient };
-        Ok(Target { place, audience, new_conversation: None })
+        Ok(Audience::Pair { kind: conversation.kind, recipient: recipient.profile().clone() })
     }
 
     fn direct_target(&mut self, pending: &Pending, recipient: &UserId) -> Result<Result<Target, Load>, ChatError> {
@@ -237,12 +258,12 @@ impl ChatServer {
 
     /// Answers a repeat with what the first request made; whose front end knows no other answer is shown that.
     pub(super) fn answer_again(&mut self, asker: Asker, audience: &Audience, message: Arc<Message>) {
-        if let Asker::Session { connection, held_copy: true, .. } = asker {
+        if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = asker {
             self.tell(connection, Notice::Hold(Arc::new(Broadcast::new(audience.event(message.clone())))));
             self.tell(connection, Notice::Settle { message: message.id, stored: true });
         }
         let status = message.status.min(MessageStatus::Delivered);
-        self.answer(asker, Ok(Reply::Sent { message, status }));
+        self.answer(asker, Ok(Reply::Sent { message, recipient: audience.recipient(), status }));
     }
 
     /// Has a command wait until a message is stored.
@@ -254,15 +275,9 @@ impl ChatServer {
     }
 
     /// Admits a message: from here on it has its id, its place in the order and its position.
-    fn admit(
-        &mut self,
-        pending: Pending,
-        target: Target,
-        file: Option<File>,
-        attachments: Vec<File>,
-        request_hash: Option<[u8; 32]>,
-    ) {
+    fn admit(&mut self, pending: Pending, target: Target, subject: Subject, request_hash: Option<[u8; 32]>) {
         let Pending { user, asker, command, facts } = pending;
+        let Subject { file, attachments, listing } = subject;
         let Target { place, audience, new_conversation } = target;
         let Some(draft) = command.into_draft() else { return self.answer(asker, Err(ChatError::Internal)) };
         let Some(sender) = self.users.get(&user).map(|user| user.profile().clone()) else {
@@ -290,7 +305,7 @@ impl ChatServer {
             message_type: draft.message_type.or(file_type).unwrap_or_else(|| "text".to_owned()),
             file,
             attachments,
-            listing_id: draft.listing_id,
+            listing,
             client_message_id: draft.client_message_id,
             status: MessageStatus::Sent,
             read_by: Vec::new(),
@@ -397,12 +412,12 @@ impl ChatServer {
         let Some(mut in_flight) = self.in_flight.remove(&id) else { return };
         let sender = in_flight.message.sender.id.clone();
         let own = in_flight.asker.connection();
-        let is_held = matches!(in_flight.asker, Asker::Session { held_copy: true, .. });
+        let own_copy = in_flight.asker.own_copy();
         let mut except: SmallVec<[ConnectionKey; 4]> = SmallVec::new();
-        except.extend(own.filter(|_| is_held));
+        except.extend(own.filter(|_| own_copy != OwnCopy::Live));
         except.extend(in_flight.spared.iter().flat_map(|user| self.sockets_of(user)).copied());
 
-        let recipients = self.recipients(&in_flight.audience, &sender, own, &except);
+        let recipients = self.recipients(&in_flight.audience, &sender, &except);
         in_flight.is_delivered = recipients.reaches_others;
         if recipients.reaches_others {
             let mut message = (*in_flight.message).clone();
@@ -420,20 +435,14 @@ impl ChatServer {
             self.tell_few(recipients.sockets.iter().copied(), &event);
         }
         in_flight.handed_sockets = recipients.sockets;
-        if let Some(own) = own.filter(|_| is_held) {
+        if let Some(own) = own.filter(|_| own_copy == OwnCopy::Held) {
             self.tell(own, Notice::Hold(event));
         }
         in_flight.is_handed = true;
         self.in_flight.insert(id, in_flight);
     }
 
-    fn recipients(
-        &self,
-        audience: &Audience,
-        sender: &UserId,
-        own: Option<ConnectionKey>,
-        except: &[ConnectionKey],
-    ) -> Recipients {
+    fn recipients(&self, audience: &Audience, sender: &UserId, except: &[ConnectionKey]) -> Recipients {
         match audience {
             Audience::Room { key, .. } => Recipients { room: Some(key.clone()), sockets: SmallVec::new(), reaches_others: false },
             Audience::Group(id) => {
@@ -449,7 +458,7 @@ impl ChatServer {
                 if recipient.id != *sender {
                     sockets.extend(self.sockets_of(sender).iter().copied());
                 }
-                sockets.retain(|socket| Some(*socket) != own && !except.contains(socket));
+                sockets.retain(|socket| !except.contains(socket));
                 let reaches_others = theirs.iter().any(|socket| self.receives(*socket, |words| words.direct_message, sender));
                 Recipients { room: None, sockets, reaches_others }
             }

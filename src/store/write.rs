@@ -1,7 +1,9 @@
 //! What the persister stores, and what it answers.
 use std::sync::Arc;
 
-use crate::model::{ChosenStatus, Conversation, ConversationId, File, Message, MessageId, Profile, Timestamp, UserId, UserRole};
+use crate::model::{
+    ChosenStatus, Conversation, ConversationId, File, ListingId, Message, MessageId, Profile, Timestamp, UserId, UserRole,
+};
 
 /// A user to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +84,8 @@ pub enum Write {
     SetDisabled { user: UserId, disabled: bool },
     /// A login's tokens, or (`key` = hex of the fingerprint) a single one, are refused; may be forgotten after `until`.
     RevokeToken { key: String, until: Timestamp },
+    /// A listing is called so from now on.
+    SetListingTitle { listing: ListingId, title: String, updated_at: Timestamp },
     /// An uploaded file.
     Upload { file: File, owner: UserId, uploaded_at: Timestamp },
     /// Nothing: answered when all before it is stored or given up.

@@ -94,7 +94,7 @@ impl<'a, const ROOMS: bool> Arrays<'a, ROOMS> {
             arrays.updated_at.push(message.updated_at.as_millis());
             arrays.role.push(message.role.as_str());
             arrays.message_type.push(&message.message_type);
-            arrays.listing_id.push(message.listing_id.as_deref());
+            arrays.listing_id.push(message.listing.as_ref().map(|listing| listing.id.as_str()));
             arrays.client_message_id.push(message.client_message_id.as_deref());
             arrays.request_hash.push(request_hash.as_ref().map(|hash| &hash[..]));
             arrays.sent_by.push(sent_by.as_ref().map(|hash| &hash[..]));

@@ -115,7 +115,7 @@ fn insert(conn: &mut SqliteConnection, id: &str, place: &str, seq: i64, new: &Ne
             messages::updated_at.eq(message.updated_at.as_millis()),
             messages::role.eq(message.role.as_str()),
             messages::message_type.eq(&message.message_type),
-            messages::listing_id.eq(&message.listing_id),
+            messages::listing_id.eq(message.listing.as_ref().map(|listing| listing.id.as_str())),
             messages::client_message_id.eq(&message.client_message_id),
             messages::request_hash.eq(request_hash.as_ref().map(|hash| &hash[..])),
             messages::sent_by.eq(sent_by.as_ref().map(|hash| &hash[..])),

@@ -5,6 +5,7 @@
 mod conversations;
 mod insert_postgres;
 mod insert_sqlite;
+mod listings;
 mod messages;
 mod progress;
 mod receipts;
@@ -123,6 +124,7 @@ fn apply_one(conn: &mut AnyConnection, write: &Write) -> QueryResult<Outcome> {
         Write::SetRole { user, role } => users::set_role(conn, user, *role)?,
         Write::SetDisabled { user, disabled } => users::set_disabled(conn, user, *disabled)?,
         Write::RevokeToken { key, until } => users::revoke_token(conn, key, *until)?,
+        Write::SetListingTitle { listing, title, updated_at } => listings::set_title(conn, listing, title, *updated_at)?,
         Write::Upload { file, owner, uploaded_at } => users::insert_upload(conn, file, owner, *uploaded_at)?,
         Write::TestFault(fault) => misbehave(conn, *fault)?,
         // The others belong to a run.

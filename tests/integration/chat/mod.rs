@@ -1,6 +1,9 @@
 //! The broker's actor, driven directly: real store, a clock and ids that the tests give.
 mod broker;
 mod conversations;
+mod delivered;
 mod presence;
 mod recovery_of_missed;
 mod sending;
+mod syncing;
+mod titles;

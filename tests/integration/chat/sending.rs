@@ -10,7 +10,7 @@ use super::broker::{Broker, Heard, Socket, direct, message_of, text, user};
 
 fn sent(reply: Result<Reply, ChatError>) -> (Arc<parlance::model::Message>, MessageStatus) {
     match reply {
-        Ok(Reply::Sent { message, status }) => (message, status),
+        Ok(Reply::Sent { message, status, .. }) => (message, status),
         other => panic!("not sent: {other:?}"),
     }
 }
@@ -146,6 +146,25 @@ async fn a_held_copy_is_shown_at_its_sender_once_stored_and_live_to_the_room() {
         words.iter().all(|word| !matches!(word, Heard::Event(event) if message_of(event.event()).is_some())),
         "no second copy"
     );
+}
+
+#[actix::test]
+async fn a_held_copy_comes_again_with_the_answer_to_a_repeat() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    let first = broker.begin_with(ann, retry("bob", "once", "c1"), true).await;
+    let in_flight = broker.begin_with(ann, retry("bob", "once", "c1"), true).await;
+    let held = |notice: &Notice| match notice {
+        Notice::Hold(event) => message_of(event.event()).map(|message| message.id),
+        Notice::Settle { message, stored: true } => Some(*message),
+        _ => None,
+    };
+    for ticket in [first, in_flight] {
+        let (hold, settle) = (broker.notice(ann, held).await, broker.notice(ann, held).await);
+        let (message, _) = sent(broker.reply(ann, ticket).await);
+        assert_eq!((hold, settle), (message.id, message.id));
+    }
+    assert_eq!(broker.events(bob).await.iter().filter_map(message_of).count(), 1);
 }
 
 #[actix::test]

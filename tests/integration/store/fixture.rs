@@ -116,7 +116,7 @@ impl Fixture {
             message_type: "text".to_owned(),
             file: None,
             attachments: Vec::new(),
-            listing_id: None,
+            listing: None,
             client_message_id: None,
             status: MessageStatus::Sent,
             read_by: Vec::new(),
