@@ -48,7 +48,7 @@ impl Fault {
         }
     }
 
-    fn retry_after_ms(&self) -> Option<u64> {
+    pub(super) fn retry_after_ms(&self) -> Option<u64> {
         let Self::Chat(error) = self else { return None };
         error.retry_after().map(whole_millis)
     }

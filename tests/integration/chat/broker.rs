@@ -76,8 +76,14 @@ pub fn direct(recipient: &str, content: &str) -> Command {
     Command::SendDirect { recipient: user(recipient), draft: text(content) }
 }
 
-pub const ALL_WORDS: Words =
-    Words { direct_message: true, own_direct_message: true, group_message: true, received_at_once: true, unproven: false };
+pub const ALL_WORDS: Words = Words {
+    direct_message: true,
+    own_direct_message: true,
+    group_message: true,
+    received_at_once: true,
+    notification: true,
+    unproven: false,
+};
 
 impl Broker {
     pub async fn new() -> Self {
@@ -119,7 +125,7 @@ impl Broker {
         self.knock_with(name, ALL_WORDS).await
     }
 
-    async fn knock_with(&mut self, name: &str, words: Words) -> Socket {
+    pub async fn knock_with(&mut self, name: &str, words: Words) -> Socket {
         self.next_slot += 1;
         let connection = ConnectionKey { worker: 0, seat: Seat { slot: self.next_slot, generation: 0 } };
         let socket = SocketId::parse(&format!("{:020}", self.next_slot)).unwrap();
@@ -267,7 +273,8 @@ impl Broker {
         }
     }
 
-    async fn next<T>(&mut self, socket: Socket, pick: impl Fn(&Heard) -> Option<T>) -> T {
+    /// The next word at a socket for which `pick` has something; others are passed over.
+    pub async fn next<T>(&mut self, socket: Socket, pick: impl Fn(&Heard) -> Option<T>) -> T {
         let mut passed = VecDeque::new();
         loop {
             let (seat, heard) = match self.waiting.pop_front() {

@@ -2,6 +2,10 @@
 mod broker;
 mod conversations;
 mod delivered;
+mod emitting;
+mod naming;
+mod notifications;
+mod own_lists;
 mod presence;
 mod recovery_of_missed;
 mod sending;
