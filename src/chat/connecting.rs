@@ -17,7 +17,9 @@ use super::stored::Awaiting;
 use super::tables::{CatchUp, Session, Tokens, Unseen};
 use crate::auth::{Claims, Refusal};
 use crate::engineio::{CloseReason, ConnectionKey};
-use crate::model::{ChosenStatus, ConversationKind, MODEL_USER, PrivateId, SocketId, Timestamp, UserId, UserRole, digest};
+use crate::model::{
+    ChosenStatus, ConversationKind, MODEL_USER, Offset, OffsetKind, PrivateId, SocketId, Timestamp, UserId, UserRole, digest,
+};
 use crate::store::{NewUser, StoreError, Write};
 
 impl ChatServer {
@@ -100,14 +102,15 @@ impl ChatServer {
             self.forget_absent(&claims.user);
             self.save_notifications_of(&claims.user);
         }
-        let unseen = self.is_owed_notifications(&claims.user, words).then_some(Unseen::Due);
-        let since = offset.and_then(|offset| self.offsets.since(offset, self.position));
+        let since = offset.and_then(|offset| self.offsets.since(offset, self.position, manner.last_encoding));
         let up_to = self.handed_position();
         let catch_up = (self.options.catch_up && self.is_behind(&claims.user, since, up_to)).then(|| {
             let sent_by = back_to.filter(|_| since.is_some()).map(|pid| sent_by(&pid));
             Box::new(CatchUp::new(up_to, since, sent_by))
         });
         let present = self.present();
+        let caught_up = Offset { position: up_to, kind: OffsetKind::CaughtUp, ..present };
+        let unseen = self.is_owed_notifications(&claims.user, words).then_some(Unseen::Due(caught_up));
         let session = Session {
             user: claims.user.clone(),
             socket,
@@ -221,7 +224,8 @@ impl ChatServer {
             user.sessions.retain(|socket| *socket != connection);
             user.used_at = now;
         }
-        let is_caught_up = session.catch_up.is_none() && session.unseen.is_none();
+        // Notifications that were not read yet stay unseen.
+        let is_caught_up = session.catch_up.is_none() && !matches!(session.unseen, Some(Unseen::Waiting(..)));
         match proven {
             Some(proven) if is_caught_up && !self.options.recovery_ttl.is_zero() => self.park(connection, session, proven),
             _ => {

@@ -43,8 +43,8 @@ pub use self::event::{Event, PresenceChange};
 pub use self::notifications::SaveNotifications;
 pub use self::options::{Options, Sources};
 pub use self::ports::{
-    Admission, Ask, Back, CatchUpDrained, Connect, Disconnect, Manner, Notice, OwnCopy, RefusedConnect, RegisterWorker,
-    Replay, ReplayKind, Request, Tick, ToWorker, Words, WordsLearned,
+    Admission, Ask, Back, CatchUpDrained, Connect, Disconnect, Manner, Notice, OwnCopy, RefusedConnect, RegisterWorker, Replay,
+    ReplayKind, Request, Tick, ToWorker, Words, WordsLearned,
 };
 pub use self::queries::{
     Authenticate, AuthenticateError, BrokerStats, Drain, Health, OnlineUsers, PresenceOf, RevokeTokens, SocketsOf, Stats,

@@ -59,9 +59,12 @@ impl Offsets {
         self.current
     }
 
-    /// From where on a client lacks messages. `None`: the offset is another database's or of the future.
-    pub fn since(&self, offset: Offset, last_position: i64) -> Option<Since> {
+    /// From where on a client lacks messages that is shown nothing beyond `last_encoding`. `None`: the offset is another
+    /// database's or of the future.
+    pub fn since(&self, offset: Offset, last_position: i64, last_encoding: u8) -> Option<Since> {
         let Offset { boot, position, part, kind } = offset;
+        // A message is one packet in each encoding.
+        let part = if part.encoding >= last_encoding { Part::ALL } else { part };
         let (part, unreceived_up_to) = match kind {
             OffsetKind::Event { is_message: false, .. } => (Part::ALL, None),
             OffsetKind::Event { is_message: true, .. } | OffsetKind::CaughtUp => (part, None),
@@ -76,9 +79,15 @@ impl Offsets {
         Some(Since { position: position.min(stored), part, unreceived_up_to: unreceived_up_to.map(|up_to| up_to.min(stored)) })
     }
 
-    /// How far a client has come, if the offset is one of an event since the start.
-    pub fn reached(&self, offset: Offset, last_serial: u64) -> Option<Reached> {
+    /// How far a client has come that is shown nothing beyond `last_encoding`, if the offset is one of an event since the
+    /// start.
+    pub fn reached(&self, offset: Offset, last_serial: u64, last_encoding: u8) -> Option<Reached> {
         match offset.kind {
+            OffsetKind::Event { serial, is_message: true }
+                if offset.boot == self.current && serial <= last_serial && offset.part.encoding >= last_encoding =>
+            {
+                Some(Reached::all_of(serial))
+            }
             OffsetKind::Event { serial, .. } if offset.boot == self.current && serial <= last_serial => {
                 Some(Reached { serial, part: offset.part })
             }
@@ -122,18 +131,21 @@ mod tests {
             (offset(5, 5, MESSAGE), None),
             (Offset { boot: Boot { number: 2, mark: 1 }, ..offset(2, 15, MESSAGE) }, None),
         ] {
-            assert_eq!(offsets.since(given, 30), expected, "{given:?}");
+            assert_eq!(offsets.since(given, 30, 4), expected, "{given:?}");
         }
+        let last = offset(4, 25, MESSAGE).at(Part { encoding: 4, packet: 0 });
+        assert_eq!(offsets.since(last, 30, 4), since(25, Part::ALL, None), "there is no packet after it");
     }
 
     #[test]
     fn only_what_was_handed_out_since_the_start_can_be_recovered() {
         let offsets = Offsets::new(&[start(1, 0), start(2, 10)]);
         let reached = Some(Reached { serial: 3, part: Part::FIRST });
-        assert_eq!(offsets.reached(offset(2, 5, MESSAGE), 3), reached);
-        assert_eq!(offsets.reached(offset(2, 5, OTHER), 3), reached);
-        assert_eq!(offsets.reached(offset(2, 5, MESSAGE), 2), None);
-        assert_eq!(offsets.reached(offset(1, 5, MESSAGE), 3), None);
-        assert_eq!(offsets.reached(offset(2, 5, OffsetKind::CaughtUp), 3), None);
+        assert_eq!(offsets.reached(offset(2, 5, MESSAGE), 3, 4), reached);
+        assert_eq!(offsets.reached(offset(2, 5, MESSAGE), 3, 0), Some(Reached::all_of(3)));
+        assert_eq!(offsets.reached(offset(2, 5, OTHER), 3, 0), reached, "it may be more than one packet");
+        assert_eq!(offsets.reached(offset(2, 5, MESSAGE), 2, 4), None);
+        assert_eq!(offsets.reached(offset(1, 5, MESSAGE), 3, 4), None);
+        assert_eq!(offsets.reached(offset(2, 5, OffsetKind::CaughtUp), 3, 4), None);
     }
 }

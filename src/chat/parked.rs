@@ -87,7 +87,17 @@ impl ChatServer {
     /// Keeps a session whose connection is gone; its rooms stay, without it in them.
     pub(super) fn park(&mut self, connection: ConnectionKey, session: Session, proven: Option<Reached>) {
         let Session { user, socket, pid, words, manner, tokens, places, is_in_common_chat, reached, .. } = session;
-        let parked = Parked { user, socket, words, manner, tokens, places, is_in_common_chat, reached: reached.max(proven), at: self.now() };
+        let parked = Parked {
+            user,
+            socket,
+            words,
+            manner,
+            tokens,
+            places,
+            is_in_common_chat,
+            reached: reached.max(proven),
+            at: self.now(),
+        };
         for room in self.rooms_of(&parked.user, parked.places.as_deref(), parked.is_in_common_chat) {
             self.rooms.park(room, connection);
         }

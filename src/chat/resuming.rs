@@ -78,7 +78,7 @@ impl ChatServer {
     /// How far the client of a parked session had come and what it has missed since; `None` where something of that is lost.
     fn missed(&self, connect: &Connect, pid: PrivateId) -> Option<(Reached, Vec<Replay>)> {
         let parked = self.parked.find(&pid).filter(|parked| parked.manner.asked == connect.manner.asked)?;
-        let told = connect.offset.and_then(|offset| self.offsets.reached(offset, self.serial));
+        let told = connect.offset.and_then(|offset| self.offsets.reached(offset, self.serial, parked.manner.last_encoding));
         let reached = parked.reached.max(told)?;
         let mut missed: Vec<MissedEvent> = Vec::new();
         let last_encoding = parked.manner.last_encoding;
@@ -205,7 +205,9 @@ impl ChatServer {
         self.note_caught_up_whole(connection, &[]);
         let seen: Vec<NotificationId> = missed
             .iter()
-            .filter_map(|replay| if let Event::Notification(notification) = replay.event.event() { Some(notification.id) } else { None })
+            .filter_map(
+                |replay| if let Event::Notification(notification) = replay.event.event() { Some(notification.id) } else { None },
+            )
             .collect();
         if !seen.is_empty() && words.notification && !words.unproven {
             let seen_at = self.now();
@@ -215,7 +217,12 @@ impl ChatServer {
     }
 
     /// The event that brings a client its first offset.
-    pub(super) fn seed(&self, user: &crate::model::UserId, socket: crate::model::SocketId, offset: crate::model::Offset) -> Arc<Broadcast> {
+    pub(super) fn seed(
+        &self,
+        user: &crate::model::UserId,
+        socket: crate::model::SocketId,
+        offset: crate::model::Offset,
+    ) -> Arc<Broadcast> {
         Arc::new(Broadcast::new(Event::Connected { user: user.clone(), socket }).seeding(offset))
     }
 }

@@ -13,7 +13,7 @@ use crate::auth::Claims;
 use crate::engineio::ConnectionKey;
 use crate::model::{
     Account, Conversation, ConversationId, ConversationKind, File, Listing, Message, MessageId, MessageStatus, Notification,
-    PrivateId, Profile, RoomId, SocketId, Timestamp, UserId,
+    Offset, PrivateId, Profile, RoomId, SocketId, Timestamp, UserId,
 };
 use crate::store::{Membership, Overview, direct_key};
 
@@ -210,10 +210,10 @@ pub struct CatchUp {
 /// The notifications that a socket is shown when it comes.
 #[derive(Debug)]
 pub enum Unseen {
-    /// They will be read behind the catch-up, or are being read.
-    Due,
+    /// They will be read behind the catch-up, or are being read. With the offset of a client that has caught up.
+    Due(Offset),
     /// These wait until the socket has taken those before, oldest first.
-    Waiting(VecDeque<Arc<Notification>>),
+    Waiting(VecDeque<Arc<Notification>>, Offset),
 }
 
 /// The key by which a direct conversation is found; `None` for other kinds.

@@ -178,15 +178,15 @@ fn draft(payload: &Payload<'_>) -> Result<Draft, Fault> {
 /// One packet for each change that the front end has a word for.
 fn presence(changes: &[PresenceChange]) -> Option<Packets> {
     let packets = changes.iter().filter_map(|change| match change {
-            PresenceChange::Online { user, came: true, status: _ } => {
-                Some(packet("user_online", &Online { user_id: &user.id, username: &user.username }))
-            }
-            // Another status of somebody who is online.
-            PresenceChange::Online { .. } => None,
-            PresenceChange::Offline { user, last_seen } => {
-                Some(packet("user_offline", &Offline { user_id: user, last_seen: *last_seen }))
-            }
-        });
+        PresenceChange::Online { user, came: true, status: _ } => {
+            Some(packet("user_online", &Online { user_id: &user.id, username: &user.username }))
+        }
+        // Another status of somebody who is online.
+        PresenceChange::Online { .. } => None,
+        PresenceChange::Offline { user, last_seen } => {
+            Some(packet("user_offline", &Offline { user_id: user, last_seen: *last_seen }))
+        }
+    });
     batch(packets)
 }
 

@@ -132,7 +132,9 @@ mod tests {
 
     #[test]
     fn an_offset_is_the_last_argument() {
-        for (event, expected) in [(encode_event("/", "q", "1,{}"), r#"42["q",1,{},"o.1"]"#), (encode_event("/", "q", ""), r#"42["q","o.1"]"#)] {
+        for (event, expected) in
+            [(encode_event("/", "q", "1,{}"), r#"42["q",1,{},"o.1"]"#), (encode_event("/", "q", ""), r#"42["q","o.1"]"#)]
+        {
             let mut packet = event;
             push_text_argument(&mut packet, "o.1");
             assert_eq!(packet, expected);

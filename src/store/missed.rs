@@ -61,11 +61,8 @@ pub fn list_since(
     up_to: i64,
     limit: i64,
 ) -> QueryResult<Vec<Message>> {
-    let ids: Vec<String> = said_since!(user, sent_by, after, up_to)
-        .order(messages::position.asc())
-        .limit(limit)
-        .select(messages::id)
-        .load(conn)?;
+    let ids: Vec<String> =
+        said_since!(user, sent_by, after, up_to).order(messages::position.asc()).limit(limit).select(messages::id).load(conn)?;
     load_messages(conn, ids)
 }
 
