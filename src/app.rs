@@ -24,6 +24,11 @@ use crate::store::{self, DatabaseUrl, Store, StoreOptions};
 use crate::transport;
 use crate::web::{self, Chat, Settings, WebState};
 
+/// More connections than this would not fit into memory.
+const MAX_CONNECTIONS: usize = 4_000_000;
+/// Open files that connections do not get.
+const FILES_RESERVED: usize = 100;
+
 /// The broker is asked this often whether it still works.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 /// Without an answer for so long the process ends, so that whoever watches over it starts it anew.
@@ -48,7 +53,7 @@ impl AppError {
 /// # Errors
 /// [`AppError`] if it cannot start.
 pub async fn run(config: Config) -> Result<(), AppError> {
-    // Each connection is an open file, and the soft limit is often 1 024.
+    // The soft limit is often 1 024.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         warn!("the limit of open files stays as it is: {error}");
     }
@@ -246,9 +251,16 @@ fn transport_options(config: &Config, origins: Arc<Origins>, proxies: Arc<Truste
         outbox_bytes: config.outbox_bytes,
         write_timeout: config.write_timeout,
         permessage_deflate: config.permessage_deflate,
+        max_connections: max_connections(),
         max_sockets_per_address: u32::try_from(config.max_sockets_per_address).unwrap_or(u32::MAX),
         ..transport::Options::new(origins)
     }
+}
+
+/// Each connection is an open file; some are left to the database and to uploads.
+fn max_connections() -> usize {
+    let (files, _) = rlimit::getrlimit(rlimit::Resource::NOFILE).unwrap_or((1_024, 1_024));
+    usize::try_from(files).unwrap_or(usize::MAX).min(MAX_CONNECTIONS).saturating_sub(FILES_RESERVED).max(4)
 }
 
 /// One thread for each processor but one, which is left to the writer, the readers and the kernel. With two processors
