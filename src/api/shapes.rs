@@ -158,6 +158,7 @@ impl<'a> MessageView<'a> {
             attachments,
             listing_id,
             client_message_id,
+            chat: _,
             status,
             read_by,
             created_at,

@@ -90,9 +90,10 @@ impl ChatServer {
     /// Whether a live socket of this member was handed what was said in a conversation by now.
     fn has_received_live(&self, user: &UserId, conversation: ConversationId, kind: ConversationKind) -> bool {
         self.sockets_of(user).iter().filter_map(|socket| self.sessions.get(socket)).any(|session| {
-            let has_words =
-                if kind == ConversationKind::Group { session.words.group_message } else { session.words.direct_message };
-            has_words && !session.words.unproven && session.catch_up.is_none() && !session.has_muted(conversation)
+            session.words.can_show(kind)
+                && !session.words.unproven
+                && session.catch_up.is_none()
+                && !session.has_muted(conversation)
         })
     }
 

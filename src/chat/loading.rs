@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
 
+use super::connecting::MODEL_USER;
 use super::server::ChatServer;
 use super::tables::{CachedConversation, Pending, SentId, SentIds, User, pair_key};
 use crate::engineio::ConnectionKey;
@@ -25,8 +26,12 @@ pub enum Load {
     Conversation(ConversationId),
     /// The direct conversation of two users, and the second one's account.
     Direct(UserId, UserId),
+    /// A chat with the model by its owner's name for it, or else the conversation with that id.
+    Chat(UserId, String),
     /// A message.
     Message(MessageId),
+    /// The answer to a question.
+    Answer(MessageId),
     /// Uploads by URL.
     Uploads(Vec<String>),
     /// The `clientMessageId`s of a sender.
@@ -48,6 +53,8 @@ impl Load {
 pub enum Loaded {
     Users(Vec<(Account, Vec<Membership>)>),
     Conversation(Option<Conversation>),
+    /// Whether it was found by its name.
+    Chat(Option<Conversation>, bool),
     Direct(Option<Conversation>, Vec<(Account, Vec<Membership>)>),
     Message(Option<Box<Message>>),
     Uploads(Vec<(File, UserId)>),
@@ -120,6 +127,17 @@ impl ChatServer {
                     pending.facts.conversation_read = true;
                 }
             }
+            Loaded::Chat(conversation, is_named) => {
+                if let (Some(conversation), true, Load::Chat(owner, name)) = (&conversation, is_named, load)
+                    && let Some(user) = self.users.get_mut(owner)
+                {
+                    user.chats.entry(name.clone()).or_insert(conversation.id);
+                }
+                conversation.into_iter().for_each(|conversation| self.keep_conversation(conversation, now));
+                if let Some(pending) = pending {
+                    pending.facts.conversation_read = true;
+                }
+            }
             Loaded::Direct(conversation, users) => {
                 conversation.into_iter().for_each(|conversation| self.keep_conversation(conversation, now));
                 self.keep_users(users, now);
@@ -129,8 +147,11 @@ impl ChatServer {
                 }
             }
             Loaded::Message(message) => {
-                if let Some(pending) = pending {
-                    pending.facts.message = Some(message.map(Arc::from));
+                let message = message.map(Arc::from);
+                match (pending, load) {
+                    (Some(pending), Load::Answer(_)) => pending.facts.answer = Some(message),
+                    (Some(pending), _) => pending.facts.message = Some(message),
+                    (None, _) => {}
                 }
             }
             Loaded::Uploads(uploads) => {
@@ -165,6 +186,7 @@ impl ChatServer {
                 is_announced: false,
                 offline_at: None,
                 sent: None,
+                chats: Default::default(),
                 used_at: now,
             });
         }
@@ -202,7 +224,18 @@ async fn run(store: Store, load: Load, provision: bool, now: Timestamp) -> Resul
             let conversation = store.read_after_writes(move |conn| store::find_direct(conn, &first, &second)).await?;
             Ok(Loaded::Direct(conversation, read_users(&store, vec![other], provision, now).await?))
         }
-        Load::Message(id) => {
+        Load::Chat(owner, name) => {
+            let found = store.read_after_writes(move |conn| match store::find_named(conn, &owner, &name)? {
+                Some(id) => Ok((store::find_conversation(conn, id)?, true)),
+                None => match ConversationId::parse(&name) {
+                    Ok(id) => Ok((store::find_conversation(conn, id)?, false)),
+                    Err(_) => Ok((None, false)),
+                },
+            });
+            let (conversation, is_named) = found.await?;
+            Ok(Loaded::Chat(conversation, is_named))
+        }
+        Load::Message(id) | Load::Answer(id) => {
             let message = store.read_after_writes(move |conn| store::find_message(conn, id)).await?;
             Ok(Loaded::Message(message.map(Box::new)))
         }
@@ -241,7 +274,9 @@ pub(super) fn find_users(conn: &mut store::AnyConnection, ids: &[UserId]) -> sto
     let mut users = Vec::with_capacity(ids.len());
     for id in ids {
         if let Some(account) = store::find_account(conn, id)? {
-            users.push((account, store::load_memberships(conn, id)?));
+            // The model is a member of every chat with it, and nobody asks of which.
+            let memberships = if id.as_str() == MODEL_USER { Vec::new() } else { store::load_memberships(conn, id)? };
+            users.push((account, memberships));
         }
     }
     Ok(users)

@@ -3,6 +3,7 @@
 //! [`ChatServer`] is the one actor that holds users, sockets, rooms and the messages under way. A command comes in
 //! ([`Request`], [`Ask`]), is checked, is given to the store, and takes effect; what it needs to know and does not is
 //! read first, in the socket's order. What others are told leaves through [`ToWorker`].
+mod assistant;
 mod broadcast;
 mod catch_up;
 mod command;
@@ -17,6 +18,7 @@ mod options;
 mod ports;
 mod presence;
 mod queries;
+mod questions;
 mod receipts;
 mod reply;
 mod rooms;
@@ -26,14 +28,15 @@ mod stored;
 mod tables;
 mod typing;
 
+pub use self::assistant::FinishAnswers;
 pub use self::broadcast::{Broadcast, ENCODINGS};
 pub use self::command::{Command, Draft};
-pub use self::error::ChatError;
+pub use self::error::{ChatError, ModelError};
 pub use self::event::{Event, PresenceChange};
 pub use self::options::{Options, Sources};
 pub use self::ports::{
-    Admission, Ask, CatchUpDrained, Connect, Disconnect, Notice, RefusedConnect, RegisterWorker, Request, Tick, ToWorker, Words,
-    WordsLearned,
+    Admission, Ask, CatchUpDrained, Connect, Disconnect, ModelSaid, ModelWord, Notice, Prompt, RefusedConnect, RegisterWorker,
+    Request, Tick, ToWorker, Turn, Words, WordsLearned,
 };
 pub use self::queries::{
     Authenticate, AuthenticateError, BrokerStats, Drain, Health, OnlineUsers, PresenceOf, RevokeTokens, SocketsOf, Stats,

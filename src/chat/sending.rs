@@ -6,10 +6,12 @@ use hashbrown::{HashMap, HashSet};
 use smallvec::SmallVec;
 
 use super::broadcast::Broadcast;
+use super::connecting::MODEL_USER;
 use super::event::Event;
 use super::executing::Outcome;
 use super::loading::{Load, SENT_IDS_MAX};
 use super::ports::Notice;
+use super::questions::Question;
 use super::rooms::RoomKey;
 use super::server::{ChatServer, Progressed};
 use super::stored::Awaiting;
@@ -39,12 +41,33 @@ pub struct InFlight {
     /// Who was told: the rooms' lists as they were then, and single sockets.
     pub handed_lists: SmallVec<[(u16, Arc<Vec<Seat>>); 2]>,
     pub handed_sockets: SmallVec<[ConnectionKey; 4]>,
-    /// Whether only the commit tells that it is no repeat: it is handed out after that.
-    pub waits_for_index: bool,
+    /// Whether it is handed out only once it is stored, whatever `DELIVERY` says.
+    pub waits_for_commit: bool,
     /// Users who had it from an earlier try that was not stored.
     pub spared: HashSet<UserId>,
+    /// What the model is asked once it is stored.
+    pub question: Option<Box<Question>>,
     /// Commands about it, and repeats of it, that wait until it is stored.
     pub waiters: Vec<Pending>,
+}
+
+impl InFlight {
+    /// A message that nobody has been told of yet.
+    pub fn new(message: Message, audience: Audience, asker: Asker) -> Self {
+        Self {
+            message: Arc::new(message),
+            audience,
+            asker,
+            is_handed: false,
+            is_delivered: false,
+            handed_lists: SmallVec::new(),
+            handed_sockets: SmallVec::new(),
+            waits_for_commit: false,
+            spared: HashSet::new(),
+            question: None,
+            waiters: Vec::new(),
+        }
+    }
 }
 
 /// Who a message is for.
@@ -99,11 +122,11 @@ impl FailedSends {
 }
 
 /// What is known of a target once it may be sent to.
-struct Target {
-    place: Place,
-    audience: Audience,
-    /// A direct conversation that has to be made first.
-    new_conversation: Option<Arc<Conversation>>,
+pub(super) struct Target {
+    pub place: Place,
+    pub audience: Audience,
+    /// A conversation that has to be made first: a direct one, or a chat with the model.
+    pub new_conversation: Option<Arc<Conversation>>,
 }
 
 impl ChatServer {
@@ -120,7 +143,10 @@ impl ChatServer {
         if let Some(client_id) = draft.client_message_id.clone()
             && let Some(outcome) = self.repeat(pending, &client_id, request_hash)?
         {
-            return Ok(outcome);
+            return Ok(match outcome {
+                Progressed::Done(Reply::Sent { message, status }) => self.ask_again(pending, &target, message, status),
+                other => other,
+            });
         }
         let Some(draft) = pending.command.draft() else { return Err(ChatError::Internal) };
         let urls: Vec<String> = draft.file_url.iter().chain(&draft.attachment_urls).cloned().collect();
@@ -150,7 +176,8 @@ impl ChatServer {
                 audience: Audience::Room { key: RoomKey::CommonChat, shown_as: "".into() },
                 new_conversation: None,
             },
-            Command::SendDirect { recipient, .. } => return self.direct_target(pending, recipient),
+            Command::SendDirect { recipient, .. } => return self.pair_target(pending, recipient),
+            Command::AskModel { chat, .. } => return self.chat_target(pending, chat),
             Command::SendToConversation { conversation, .. } => match self.own_conversation(pending, *conversation) {
                 Ok(Ok(conversation)) => match self.conversation_target(pending, &conversation) {
                     Ok(target) => target,
@@ -164,7 +191,7 @@ impl ChatServer {
         Ok(Ok(target))
     }
 
-    fn conversation_target(&mut self, pending: &Pending, conversation: &Conversation) -> Result<Target, Load> {
+    pub(super) fn conversation_target(&mut self, pending: &Pending, conversation: &Conversation) -> Result<Target, Load> {
         let place = Place::Conversation(conversation.id);
         if conversation.kind == ConversationKind::Group {
             return Ok(Target { place, audience: Audience::Group(conversation.id), new_conversation: None });
@@ -174,6 +201,14 @@ impl ChatServer {
         let recipient = recipient.profile().clone();
         let audience = Audience::Pair { kind: conversation.kind, recipient };
         Ok(Target { place, audience, new_conversation: None })
+    }
+
+    /// The direct conversation with a user; with the model, the chat of its name.
+    pub(super) fn pair_target(&mut self, pending: &Pending, other: &UserId) -> Result<Result<Target, Load>, ChatError> {
+        if other.as_str() == MODEL_USER {
+            return self.chat_target(pending, MODEL_USER);
+        }
+        self.direct_target(pending, other)
     }
 
     fn direct_target(&mut self, pending: &Pending, recipient: &UserId) -> Result<Result<Target, Load>, ChatError> {
@@ -244,6 +279,11 @@ impl ChatServer {
         attachments: Vec<File>,
         request_hash: Option<[u8; 32]>,
     ) {
+        let id = match pending.command.draft().and_then(|draft| draft.client_message_id.as_ref()) {
+            Some(client_id) => MessageId::of_client_id(&pending.user, client_id),
+            None => MessageId::from_uuid(self.new_id()),
+        };
+        let question = self.question(&pending, &target, id).map(Box::new);
         let Pending { user, asker, command, facts } = pending;
         let Target { place, audience, new_conversation } = target;
         let Some(draft) = command.into_draft() else { return self.answer(asker, Err(ChatError::Internal)) };
@@ -251,14 +291,10 @@ impl ChatServer {
             return self.answer(asker, Err(ChatError::UserNotFound));
         };
         if let Some(conversation) = &new_conversation
-            && let Err(error) = self.make_direct(conversation)
+            && let Err(error) = self.make_conversation(conversation)
         {
             return self.answer(asker, Err(error));
         }
-        let id = match &draft.client_message_id {
-            Some(client_id) => MessageId::of_client_id(&user, client_id),
-            None => MessageId::from_uuid(self.new_id()),
-        };
         let created_at = self.next_time_in(&place);
         let file_type = file.as_ref().map(|file| file.message_type.clone());
         let message = Message {
@@ -274,40 +310,37 @@ impl ChatServer {
             attachments,
             listing_id: draft.listing_id,
             client_message_id: draft.client_message_id,
+            chat: None,
             status: MessageStatus::Sent,
             read_by: Vec::new(),
             created_at,
             updated_at: created_at,
             deleted_at: None,
         };
-        let message = Arc::new(message);
+        // Whether it is a repeat only the index knows where the sender's ids cannot be read.
+        let waits_for_commit = facts.sent_ids_unreadable;
+        self.enter(InFlight { waits_for_commit, question, ..InFlight::new(message, audience, asker) }, request_hash);
+    }
+
+    /// Gives a message to the store, and to all whom it is for as soon as they may have it.
+    pub(super) fn enter(&mut self, in_flight: InFlight, request_hash: Option<[u8; 32]>) {
+        let (id, message) = (in_flight.message.id, in_flight.message.clone());
         let write = Write::Message(Box::new(NewMessage { message: message.clone(), request_hash, sent_by: None }));
         if let Err(refused) = self.store(write, Awaiting::Message(id)) {
-            return self.answer(asker, Err(refused.0));
+            return self.answer(in_flight.asker, Err(refused.0));
         }
         self.position += 1;
         self.counters.messages += 1;
         if let Some(cached) = self.cached(&message.place) {
             cached.in_flight += 1;
         }
-        self.stop_typing(&message, &asker);
-        self.remember_sent(&user, &message, request_hash);
+        self.stop_typing(&message, &in_flight.asker);
+        self.remember_sent(&message, request_hash);
+        let waits = in_flight.waits_for_commit;
         let spared = self.failed.take(id);
-        let in_flight = InFlight {
-            message,
-            audience,
-            asker,
-            is_handed: false,
-            is_delivered: false,
-            handed_lists: SmallVec::new(),
-            handed_sockets: SmallVec::new(),
-            waits_for_index: facts.sent_ids_unreadable,
-            spared,
-            waiters: Vec::new(),
-        };
-        self.in_flight.insert(id, in_flight);
+        self.in_flight.insert(id, InFlight { spared, ..in_flight });
         let is_live = self.options.delivery == Delivery::Live && !self.store.is_failing();
-        if is_live && self.unhanded.is_empty() && !facts.sent_ids_unreadable {
+        if is_live && self.unhanded.is_empty() && !waits {
             self.hand_out(id);
         } else {
             self.unhanded.push_back(id);
@@ -322,9 +355,9 @@ impl ChatServer {
         }
     }
 
-    fn remember_sent(&mut self, user: &UserId, message: &Message, request_hash: Option<[u8; 32]>) {
+    fn remember_sent(&mut self, message: &Message, request_hash: Option<[u8; 32]>) {
         let Some(client_id) = &message.client_message_id else { return };
-        let Some(sent) = self.users.get_mut(user).and_then(|user| user.sent.as_mut()) else { return };
+        let Some(sent) = self.users.get_mut(&message.sender.id).and_then(|user| user.sent.as_mut()) else { return };
         if sent.by_client_id.len() >= SENT_IDS_MAX {
             // Older ones are caught by the index.
             let oldest = sent.order.pop_front();
@@ -335,10 +368,13 @@ impl ChatServer {
         sent.by_client_id.insert(client_id.clone(), first);
     }
 
-    /// Stores and opens a direct conversation that did not exist.
-    pub(super) fn make_direct(&mut self, conversation: &Arc<Conversation>) -> Result<(), ChatError> {
+    /// Stores and opens a direct conversation, or a chat with the model, that did not exist.
+    pub(super) fn make_conversation(&mut self, conversation: &Arc<Conversation>) -> Result<(), ChatError> {
         let write = Write::CreateConversation { conversation: conversation.clone(), joined_position: self.position };
-        self.store(write, Awaiting::DirectMade(conversation.id)).map_err(|refused| refused.0)?;
+        self.store(write, Awaiting::ConversationMade(conversation.id)).map_err(|refused| refused.0)?;
+        if conversation.kind == ConversationKind::Ai {
+            self.name_chat(conversation);
+        }
         let cached = CachedConversation {
             updated_at: conversation.updated_at,
             handed_seq: 0,
@@ -419,29 +455,30 @@ impl ChatServer {
             Audience::Room { key, .. } => Recipients { room: Some(key.clone()), sockets: SmallVec::new(), reaches_others: false },
             Audience::Group(id) => {
                 let key = RoomKey::Group(*id);
-                let reaches_others = self.rooms.find(&key).is_some_and(|room| {
-                    room.connections().any(|socket| self.receives(socket, |words| words.group_message, sender))
-                });
+                let reaches_others = self
+                    .rooms
+                    .find(&key)
+                    .is_some_and(|room| room.connections().any(|socket| self.receives(socket, ConversationKind::Group, sender)));
                 Recipients { room: Some(key), sockets: SmallVec::new(), reaches_others }
             }
-            Audience::Pair { recipient, .. } => {
+            Audience::Pair { kind, recipient } => {
                 let theirs = self.sockets_of(&recipient.id);
                 let mut sockets: SmallVec<[ConnectionKey; 4]> = theirs.iter().copied().collect();
                 if recipient.id != *sender {
                     sockets.extend(self.sockets_of(sender).iter().copied());
                 }
                 sockets.retain(|socket| Some(*socket) != own && !except.contains(socket));
-                let reaches_others = theirs.iter().any(|socket| self.receives(*socket, |words| words.direct_message, sender));
+                let reaches_others = theirs.iter().any(|socket| self.receives(*socket, *kind, sender));
                 Recipients { room: None, sockets, reaches_others }
             }
         }
     }
 
     /// Whether a socket is another user's and can show what is sent.
-    fn receives(&self, socket: ConnectionKey, has_words: impl Fn(&super::Words) -> bool, sender: &UserId) -> bool {
+    fn receives(&self, socket: ConnectionKey, kind: ConversationKind, sender: &UserId) -> bool {
         self.sessions
             .get(&socket)
-            .is_some_and(|session| session.user != *sender && has_words(&session.words) && !session.words.unproven)
+            .is_some_and(|session| session.user != *sender && session.words.can_show(kind) && !session.words.unproven)
     }
 }
 
@@ -481,14 +518,25 @@ fn request_hash(target: &Target, draft: &Draft) -> [u8; 32] {
 
 /// A direct conversation that has no message yet.
 pub(super) fn new_direct(id: ConversationId, one: &UserId, other: &UserId, now: Timestamp) -> Conversation {
+    new_pair(id, ConversationKind::Direct, None, [one, other], now)
+}
+
+/// A conversation of two, or of one with itself, that has no message yet.
+pub(super) fn new_pair(
+    id: ConversationId,
+    kind: ConversationKind,
+    name: Option<String>,
+    [one, other]: [&UserId; 2],
+    now: Timestamp,
+) -> Conversation {
     let mut participants = vec![one.clone()];
     if one != other {
         participants.push(other.clone());
     }
     Conversation {
         id,
-        kind: ConversationKind::Direct,
-        name: None,
+        kind,
+        name,
         avatar: None,
         admin: None,
         participants,

@@ -27,8 +27,8 @@ pub enum Awaiting {
     Nothing,
     /// A message.
     Message(MessageId),
-    /// A direct conversation that is in use already.
-    DirectMade(ConversationId),
+    /// A direct conversation, or a chat with the model, that is in use already.
+    ConversationMade(ConversationId),
     /// A receipt.
     Read { message: Arc<Message>, reader: UserId, read_at: Timestamp, asker: Asker },
     /// An edit or a deletion; `message` as it is then.
@@ -43,7 +43,7 @@ impl Awaiting {
     /// Who is to be answered, where the awaiting itself holds the asker.
     pub fn into_asker(self) -> Option<Asker> {
         match self {
-            Self::Nothing | Self::Message(_) | Self::DirectMade(_) => None,
+            Self::Nothing | Self::Message(_) | Self::ConversationMade(_) => None,
             Self::Read { asker, .. }
             | Self::Changed { asker, .. }
             | Self::Conversation { asker, .. }
@@ -64,9 +64,9 @@ impl ChatServer {
                     self.departed.pop_front();
                 }
             }
-            Awaiting::DirectMade(id) => {
+            Awaiting::ConversationMade(id) => {
                 if outcome.is_err() {
-                    self.forget_direct(id);
+                    self.forget_conversation(id);
                 }
             }
             Awaiting::Read { message, reader, read_at, asker } => {
@@ -134,7 +134,7 @@ impl ChatServer {
 
     /// The commit is there: the sender is told first, then all that waited.
     fn confirm(&mut self, in_flight: InFlight, seq: i64, ctx: &mut Context<Self>) {
-        let InFlight { message, asker, is_delivered, waiters, audience, .. } = in_flight;
+        let InFlight { message, asker, is_delivered, waiters, audience, question, .. } = in_flight;
         let mut message = Arc::unwrap_or_clone(message);
         message.seq = seq;
         let message = Arc::new(message);
@@ -150,6 +150,9 @@ impl ChatServer {
             first.status = status;
         }
         self.answer(asker, Ok(Reply::Sent { message, status }));
+        if let Some(question) = question {
+            self.ask_model(*question);
+        }
         self.resume_waiters(waiters, ctx);
     }
 
@@ -209,7 +212,7 @@ impl ChatServer {
     pub(super) fn hand_out_what_waits(&mut self) {
         if self.options.delivery == Delivery::Live && !self.store.is_failing() {
             while let Some(id) = self.unhanded.front().copied() {
-                if self.in_flight.get(&id).is_some_and(|in_flight| in_flight.waits_for_index) {
+                if self.in_flight.get(&id).is_some_and(|in_flight| in_flight.waits_for_commit) {
                     break;
                 }
                 self.unhanded.pop_front();
@@ -268,7 +271,7 @@ impl ChatServer {
         }
     }
 
-    fn forget_direct(&mut self, id: ConversationId) {
+    fn forget_conversation(&mut self, id: ConversationId) {
         let Some(cached) = self.conversations.remove(&id) else { return };
         let participants = &cached.conversation.participants;
         if let Some(key) = pair_key(&cached.conversation) {
@@ -277,6 +280,7 @@ impl ChatServer {
         for member in participants {
             if let Some(user) = self.users.get_mut(member) {
                 user.memberships.retain(|membership| membership.conversation != id);
+                user.chats.retain(|_, chat| *chat != id);
             }
         }
         self.tell_users(participants, Event::ConversationDeleted { conversation: id });

@@ -25,6 +25,8 @@ pub struct User {
     /// When the loss of the last socket counts, unless one comes before.
     pub offline_at: Option<Timestamp>,
     pub sent: Option<Box<SentIds>>,
+    /// Chats with the model by the user's names for them, as far as they were used.
+    pub chats: HashMap<String, ConversationId>,
     pub used_at: Timestamp,
 }
 
@@ -136,6 +138,8 @@ pub enum Asker {
     Session { connection: ConnectionKey, ticket: u32, held_copy: bool },
     /// A request over HTTP.
     Http(oneshot::Sender<Result<Reply, ChatError>>),
+    /// Nobody: the model answers a question of this chat.
+    Model { conversation: ConversationId },
 }
 
 impl Asker {
@@ -143,7 +147,7 @@ impl Asker {
     pub fn connection(&self) -> Option<ConnectionKey> {
         match self {
             Self::Session { connection, .. } => Some(*connection),
-            Self::Http(_) => None,
+            Self::Http(_) | Self::Model { .. } => None,
         }
     }
 }
@@ -162,6 +166,8 @@ pub struct Pending {
 pub struct Facts {
     /// `Some(None)`: there is no such message.
     pub message: Option<Option<Arc<Message>>>,
+    /// `Some(None)`: the question has no answer yet.
+    pub answer: Option<Option<Arc<Message>>>,
     /// The uploads that the draft names.
     pub uploads: Option<Vec<(File, UserId)>>,
     /// The conversation was looked up; where it is not at hand now, there is none.

@@ -48,7 +48,7 @@ impl Fault {
         }
     }
 
-    fn retry_after_ms(&self) -> Option<u64> {
+    pub(super) fn retry_after_ms(&self) -> Option<u64> {
         let Self::Chat(error) = self else { return None };
         error.retry_after().map(whole_millis)
     }
@@ -110,6 +110,12 @@ struct RefusedAck<'a> {
 pub(super) fn error_packet(wording: &Wording, event: Option<&str>, fault: &Fault) -> String {
     let Wording { code, error, message } = wording;
     packet("error", &ErrorBody { message, error, code, event, retry_after_ms: fault.retry_after_ms() })
+}
+
+/// The event `error` for what no request is refused by: a message is stored, and what was to follow from it failed.
+pub(super) fn failure_packet(error: &ChatError) -> String {
+    let fault = Fault::Chat(error.clone());
+    error_packet(&(&fault).into(), None, &fault)
 }
 
 pub(super) fn fault_ack_of(wording: &Wording, fault: &Fault) -> String {

@@ -108,6 +108,11 @@ impl<'a> Field<'a> {
         Ok(text)
     }
 
+    /// `true` or `false`.
+    pub fn flag(&self) -> Result<Option<bool>, Fault> {
+        self.json.map(|json| json.parse().map_err(|_| self.fault())).transpose()
+    }
+
     /// A kind of message: 1–32 characters.
     pub fn message_type(&self) -> Result<Option<String>, Fault> {
         self.short_text(MAX_TYPE_LENGTH)

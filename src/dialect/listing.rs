@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Fault;
-use super::error::Wording;
+use super::error::{Wording, failure_packet};
 use super::fields::{Field, Payload};
 use super::vocabulary::{Asked, Decoded, Entry, Vocabulary, packet, to_json};
 use crate::chat::{Command, Draft, Event, Reply, Words};
@@ -65,7 +65,10 @@ impl Vocabulary for Listing {
                 let room_id = serde_json::from_str(shown_as).ok()?;
                 Some(Encoded::text(&packet("roomMessage", &RoomMessageView::new(message, room_id))))
             }
+            Event::AnswerFailed { error, .. } => Some(Encoded::text(&failure_packet(error))),
             Event::Connected { .. }
+            | Event::AnswerPiece { .. }
+            | Event::Apology { .. }
             | Event::Message { .. }
             | Event::MessageUpdated { .. }
             | Event::MessageDeleted { .. }

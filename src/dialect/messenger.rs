@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use serde::{Serialize, Serializer};
 
 use super::Fault;
-use super::error::Wording;
+use super::error::{Wording, failure_packet};
 use super::fields::{Field, Payload};
 use super::vocabulary::{Asked, Decoded, Entry, Vocabulary, packet, to_json};
 use crate::auth::Refusal;
@@ -102,7 +102,10 @@ impl Vocabulary for Messenger {
                 packet(if *opened { "user_joined_group" } else { "user_left_group" }, &Member::new(user, *conversation))
             }
             Event::Presence(changes) => return presence(changes),
+            Event::AnswerFailed { error, .. } => failure_packet(error),
             Event::Connected { .. }
+            | Event::AnswerPiece { .. }
+            | Event::Apology { .. }
             | Event::RoomMessage { .. }
             | Event::Notification(_)
             | Event::ConversationChanged(_)
@@ -119,7 +122,7 @@ impl Vocabulary for Messenger {
     }
 
     fn words(&self, is_pinned: bool) -> Words {
-        Words { direct_message: true, own_direct_message: is_pinned, group_message: true, unproven: false }
+        Words { direct_message: true, own_direct_message: is_pinned, group_message: true, ..Words::default() }
     }
 
     fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String {

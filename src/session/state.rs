@@ -8,7 +8,7 @@ use log::{debug, info};
 use serde_json::value::RawValue;
 
 use super::active::Active;
-use super::answering::{answer_refusal, answer_success};
+use super::answering::{Refused, answer_refusal, answer_success};
 use super::credentials::{Handshake, find_pin};
 use super::gate::Overflow;
 use super::pending::Pending;
@@ -332,7 +332,7 @@ impl Session {
             Offer::Refused { turn, retry_after } => {
                 let Turn { dialect, dialects, asked, ack_id, .. } = turn;
                 let fault = ChatError::RateLimited { retry_after }.into();
-                answer_refusal(dialect, dialects, &asked, ack_id, &fault, around.wire);
+                self.refuse_request(&Refused { dialect, dialects, asked: &asked, ack_id }, &fault, around);
             }
         }
     }
@@ -379,15 +379,19 @@ impl Session {
             Ok(Decoded::Command { command, held_copy }) => {
                 if self.active().pending.len() >= around.rules.limits.unanswered {
                     let fault = ChatError::RateLimited { retry_after: Duration::from_secs(1) }.into();
-                    return answer_refusal(dialect, dialects, &asked, ack_id, &fault, around.wire);
+                    return self.refuse_request(&Refused { dialect, dialects, asked: &asked, ack_id }, &fault, around);
                 }
                 let ticket = self.next_ticket;
                 self.next_ticket = ticket.wrapping_add(1);
                 self.active().pending.insert(Pending { ticket, dialect, dialects, asked, ack_id });
                 around.broker.request(Request { connection: self.key, ticket, command, held_copy });
             }
-            Err(fault) => answer_refusal(dialect, dialects, &asked, ack_id, &fault, around.wire),
+            Err(fault) => self.refuse_request(&Refused { dialect, dialects, asked: &asked, ack_id }, &fault, around),
         }
+    }
+
+    fn refuse_request(&self, refused: &Refused<'_>, fault: &Fault, around: &mut Surroundings<'_>) {
+        answer_refusal(refused, fault, self.voice, around.rules, around.wire);
     }
 
     fn replied(&mut self, ticket: u32, reply: Result<Reply, ChatError>, around: &mut Surroundings<'_>) {
@@ -396,7 +400,7 @@ impl Session {
         let Pending { ticket: _, dialect, dialects, asked, ack_id } = pending;
         match reply {
             Ok(reply) => answer_success(dialect, &asked, ack_id, &reply, around.wire),
-            Err(error) => answer_refusal(dialect, dialects, &asked, ack_id, &error.into(), around.wire),
+            Err(error) => self.refuse_request(&Refused { dialect, dialects, asked: &asked, ack_id }, &error.into(), around),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 
 use super::rows::{self, ConversationRow};
-use super::schema::{conversations, messages, participants};
+use super::schema::{conversation_names, conversations, messages, participants};
 use super::{AnyConnection, direct_key};
 use crate::model::{Conversation, ConversationId, ConversationKind, LastMessage, Timestamp, UserId};
 
@@ -84,6 +84,13 @@ pub fn find_direct(conn: &mut AnyConnection, one: &UserId, other: &UserId) -> Qu
         .first(conn)
         .optional()?;
     Ok(complete(conn, row.into_iter().collect())?.pop())
+}
+
+/// The conversation that its owner calls so.
+pub fn find_named(conn: &mut AnyConnection, owner: &UserId, name: &str) -> QueryResult<Option<ConversationId>> {
+    let named = conversation_names::table.find((owner.as_str(), name)).select(conversation_names::conversation);
+    let id: Option<String> = named.first(conn).optional()?;
+    id.map(|id| rows::conversation_id(&id)).transpose()
 }
 
 /// A user's conversations, last active first, each with the number of messages by others that the user has not read.

@@ -31,7 +31,8 @@ pub use diesel::QueryResult;
 
 pub use self::connection::AnyConnection;
 pub use self::conversations::{
-    ConversationCursor, Membership, count_unread, find_conversation, find_direct, list_conversations, load_memberships,
+    ConversationCursor, Membership, count_unread, find_conversation, find_direct, find_named, list_conversations,
+    load_memberships,
 };
 pub use self::failure::OpenError;
 pub use self::handle::{Store, StoreOptions};

@@ -64,6 +64,8 @@ pub enum Write {
     AddParticipants { conversation: ConversationId, users: Vec<UserId>, joined_at: Timestamp, joined_position: i64 },
     /// A member leaves.
     RemoveParticipant { conversation: ConversationId, user: UserId, left_at: Timestamp },
+    /// An owner calls a conversation so; a name that is in use means this one from now on, and is the owner's latest.
+    NameConversation { owner: UserId, name: String, conversation: ConversationId, named_at: Timestamp },
     /// A group goes, with its messages.
     DeleteConversation { conversation: ConversationId },
     /// A user. Answered by [`Written::User`], also where the id is known already.

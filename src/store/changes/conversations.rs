@@ -100,6 +100,25 @@ pub(super) fn remove_participant(
     touch(conn, &id, left_at)
 }
 
+pub(super) fn name(
+    conn: &mut AnyConnection,
+    owner: &UserId,
+    name: &str,
+    conversation: ConversationId,
+    named_at: Timestamp,
+) -> QueryResult<()> {
+    diesel::sql_query(
+        "INSERT INTO conversation_names (owner, name, conversation, named_at) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (owner, name) DO UPDATE SET conversation = excluded.conversation, named_at = excluded.named_at",
+    )
+    .bind::<Text, _>(owner.as_str())
+    .bind::<Text, _>(name)
+    .bind::<Text, _>(conversation.to_string())
+    .bind::<BigInt, _>(named_at.as_millis())
+    .execute(conn)
+    .map(drop)
+}
+
 /// Its messages and members go with it. Their positions are not given again.
 pub(super) fn delete(conn: &mut AnyConnection, id: ConversationId) -> QueryResult<()> {
     let id = id.to_string();

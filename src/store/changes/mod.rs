@@ -99,6 +99,9 @@ fn apply_one(conn: &mut AnyConnection, write: &Write) -> QueryResult<Outcome> {
         Write::RemoveParticipant { conversation, user, left_at } => {
             conversations::remove_participant(conn, *conversation, user, *left_at)?;
         }
+        Write::NameConversation { owner, name, conversation, named_at } => {
+            conversations::name(conn, owner, name, *conversation, *named_at)?;
+        }
         Write::DeleteConversation { conversation } => conversations::delete(conn, *conversation)?,
         Write::CreateUser(user) => return users::create(conn, user),
         Write::UpdateProfile { user, full_name, avatar } => {

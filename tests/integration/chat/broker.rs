@@ -76,7 +76,8 @@ pub fn direct(recipient: &str, content: &str) -> Command {
     Command::SendDirect { recipient: user(recipient), draft: text(content) }
 }
 
-pub const ALL_WORDS: Words = Words { direct_message: true, own_direct_message: true, group_message: true, unproven: false };
+pub const ALL_WORDS: Words =
+    Words { direct_message: true, own_direct_message: true, group_message: true, answer: true, unproven: false };
 
 impl Broker {
     pub async fn new() -> Self {

@@ -1,0 +1,355 @@
+//! Conversations with the model: which message is a question, what the model is asked, and what becomes of its answer.
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{ActorFutureExt as _, AsyncContext as _, Context, Handler, Message, ResponseActFuture, WrapFuture as _};
+use log::{info, warn};
+
+use super::broadcast::Broadcast;
+use super::connecting::MODEL_USER;
+use super::event::Event;
+use super::loading::Load;
+use super::ports::{ModelSaid, ModelWord, Prompt, Turn};
+use super::questions::Question;
+use super::sending::{Audience, InFlight, Target, new_pair};
+use super::server::{ChatServer, Progressed};
+use super::stored::Awaiting;
+use super::tables::{Asker, Pending};
+use super::{ChatError, Command, ModelError, Reply};
+use crate::model::{self, ConversationId, ConversationKind, MessageId, MessageStatus, Place, Role, UserId};
+use crate::store::{self, AnyConnection, HistoryRange, QueryResult, StoreError, Write};
+
+/// So many messages of a chat the model is told, the question among them.
+const TURNS: usize = 20;
+
+/// The server stops: questions that wait are given up. Answered when those that are asked are answered and given to the
+/// store, or given up as well because it took too long.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct FinishAnswers {
+    /// For so long answers are waited for.
+    pub within: Duration,
+}
+
+/// What was found before the model is asked.
+enum Found {
+    /// What it is to be told.
+    Turns(Vec<Turn>),
+    /// It has answered already.
+    Answer(Box<model::Message>),
+    /// The question was deleted.
+    Gone,
+}
+
+impl ChatServer {
+    // ---- chats ----
+
+    /// One's own chat with the model, by one's own name for it or by its id; one that there is not is to be made.
+    /// `Ok(Err(load))`: something must be read first.
+    pub(super) fn chat_target(&mut self, pending: &Pending, name: &str) -> Result<Result<Target, Load>, ChatError> {
+        let Some(model) = self.users.get(MODEL_USER).map(|model| model.profile().clone()) else {
+            return load_model(pending);
+        };
+        let named = self.users.get(&pending.user).and_then(|user| user.chats.get(name)).copied();
+        if named.is_none() && !pending.facts.conversation_read {
+            return Ok(Err(Load::Chat(pending.user.clone(), name.to_owned())));
+        }
+        let by_id = || ConversationId::parse(name).ok().filter(|id| self.conversations.contains_key(id));
+        let Some(id) = named.or_else(by_id) else {
+            let id = ConversationId::from_uuid(self.new_id());
+            let members = [&pending.user, &model.id];
+            let conversation = new_pair(id, ConversationKind::Ai, Some(name.to_owned()), members, self.now());
+            let audience = Audience::Pair { kind: ConversationKind::Ai, recipient: model };
+            return Ok(Ok(Target { place: Place::Conversation(id), audience, new_conversation: Some(Arc::new(conversation)) }));
+        };
+        match self.own_conversation(pending, id)? {
+            Ok(conversation) if conversation.kind == ConversationKind::Ai => Ok(self.conversation_target(pending, &conversation)),
+            Ok(_) => Err(ChatError::Forbidden),
+            Err(load) => Ok(Err(load)),
+        }
+    }
+
+    /// Its owner calls a new chat so, from now on.
+    pub(super) fn name_chat(&mut self, chat: &model::Conversation) {
+        let (Some(name), Some(owner)) = (&chat.name, chat.participants.first()) else { return };
+        if let Some(user) = self.users.get_mut(owner) {
+            user.chats.insert(name.clone(), chat.id);
+        }
+        let (owner, name) = (owner.clone(), name.clone());
+        let write = Write::NameConversation { owner, name, conversation: chat.id, named_at: chat.created_at };
+        if self.store(write, Awaiting::Nothing).is_err() {
+            warn!("a chat has lost its name conversation={}", chat.id);
+        }
+    }
+
+    /// Chats in which the model is about to say something stay at hand.
+    pub(super) fn keep_chats_in_use(&mut self, now: model::Timestamp) {
+        for (id, asker) in self.questions.busy() {
+            if let Some(cached) = self.conversations.get_mut(&id) {
+                cached.used_at = now;
+            }
+            if let Some(user) = self.users.get_mut(&asker.id) {
+                user.used_at = now;
+            }
+        }
+    }
+
+    // ---- asking ----
+
+    /// What the model is asked by a message to this target; `None`: it is not one that the model answers.
+    pub(super) fn question(&self, pending: &Pending, target: &Target, message: MessageId) -> Option<Question> {
+        let (Audience::Pair { kind: ConversationKind::Ai, recipient }, Place::Conversation(id)) =
+            (&target.audience, &target.place)
+        else {
+            return None;
+        };
+        let (chat, stream) = match &pending.command {
+            Command::AskModel { shown_as, stream, .. } => (Arc::from(&**shown_as), *stream),
+            _ => {
+                let at_hand = self.conversations.get(id).map(|cached| &cached.conversation);
+                let name = at_hand.or(target.new_conversation.as_ref())?.name.clone();
+                (serde_json::Value::from(name.unwrap_or_else(|| id.to_string())).to_string().into(), false)
+            }
+        };
+        Some(Question {
+            message,
+            conversation: *id,
+            asker: self.users.get(&pending.user)?.profile().clone(),
+            model: recipient.clone(),
+            chat,
+            socket: pending.asker.connection(),
+            stream,
+        })
+    }
+
+    /// A question that is stored already comes again: unless there is an answer, or will be one, the model is asked.
+    pub(super) fn ask_again(
+        &mut self,
+        pending: &Pending,
+        target: &Target,
+        message: Arc<model::Message>,
+        status: MessageStatus,
+    ) -> Progressed {
+        let done = Reply::Sent { message: message.clone(), status };
+        let Some(question) = self.question(pending, target, message.id).filter(|_| message.deleted_at.is_none()) else {
+            return Progressed::Done(done);
+        };
+        let Some(answer) = pending.facts.answer.clone() else {
+            return Progressed::Needs(Load::Answer(answer_id(&question)));
+        };
+        let wants_answer = matches!(pending.command, Command::AskModel { .. });
+        Progressed::Then(Box::new(move |broker, pending| {
+            broker.answer(pending.asker, Ok(done));
+            match (broker.questions.join(&question).map(str::to_owned), answer) {
+                (Some(said), _) if question.stream && !said.is_empty() => broker.tell_piece(&question, said, false),
+                (Some(_), _) => {}
+                (None, Some(answer)) if wants_answer => broker.tell_answer(&question, (*answer).clone()),
+                (None, Some(_)) => {}
+                (None, None) => broker.ask_model(question),
+            }
+        }))
+    }
+
+    /// Has a stored message answered by the model, when its turn comes.
+    pub(super) fn ask_model(&mut self, question: Question) {
+        if self.is_draining {
+            return self.tell_failure(&question, ModelError::Stopping.into());
+        }
+        if let Err((question, error)) = self.questions.add(question) {
+            self.tell_failure(&question, error.into());
+        }
+    }
+
+    /// Asks what may be asked by now.
+    pub(super) fn begin_questions(&mut self, ctx: &mut Context<Self>) {
+        while let Some((ticket, question)) = self.questions.begin(self.options.ai_concurrency) {
+            let waiting = self.questions.waiting_in(question.conversation);
+            let store = self.store.clone();
+            let read = async move { store.read_after_writes(move |conn| find_turns(conn, &question, &waiting)).await };
+            ctx.spawn(read.into_actor(self).map(move |found, broker, ctx| {
+                broker.prompt(ticket, found, ctx);
+                broker.begin_questions(ctx);
+            }));
+        }
+    }
+
+    fn prompt(&mut self, ticket: u64, found: Result<Found, StoreError>, ctx: &Context<Self>) {
+        let Some(question) = self.questions.find(ticket).cloned() else { return };
+        let failed = match (found, &self.model) {
+            (Ok(Found::Turns(turns)), Some(model)) => {
+                let answers = ctx.address().recipient();
+                return model.do_send(Prompt { ticket, turns, stream: question.stream, answers });
+            }
+            (Ok(Found::Answer(answer)), _) => {
+                self.tell_answer(&question, *answer);
+                return drop(self.questions.end(question.conversation));
+            }
+            (Ok(Found::Turns(_)), None) => ModelError::Failed.into(),
+            (Ok(Found::Gone), _) => ChatError::MessageNotFound,
+            (Err(error), _) => error.into(),
+        };
+        self.answer_settled(question.conversation, Err(failed));
+    }
+
+    // ---- answers ----
+
+    fn hear(&mut self, message: ModelSaid) {
+        let ModelSaid { ticket, word } = message;
+        match word {
+            ModelWord::Piece(piece) => {
+                if let Some(question) = self.questions.hear(ticket, &piece).filter(|question| question.stream).cloned() {
+                    self.tell_piece(&question, piece, false);
+                }
+            }
+            ModelWord::Answer(text) => {
+                let Some(question) = self.questions.find(ticket).cloned() else { return };
+                if question.stream {
+                    self.tell_piece(&question, String::new(), true);
+                }
+                self.admit_answer(&question, text);
+            }
+            ModelWord::Failed(error) => {
+                let Some(conversation) = self.questions.find(ticket).map(|question| question.conversation) else { return };
+                self.answer_settled(conversation, Err(error.into()));
+            }
+        }
+    }
+
+    /// An answer is shown once it is stored: what is asked anew because it was not would be answered in other words.
+    fn admit_answer(&mut self, question: &Question, content: String) {
+        let place = Place::Conversation(question.conversation);
+        let created_at = self.next_time_in(&place);
+        let message = model::Message {
+            id: answer_id(question),
+            place,
+            seq: 0,
+            position: self.position + 1,
+            sender: question.model.clone(),
+            role: Role::Model,
+            content,
+            message_type: "text".to_owned(),
+            file: None,
+            attachments: Vec::new(),
+            listing_id: None,
+            client_message_id: None,
+            chat: Some(question.chat.clone()),
+            status: MessageStatus::Sent,
+            read_by: Vec::new(),
+            created_at,
+            updated_at: created_at,
+            deleted_at: None,
+        };
+        let audience = Audience::Pair { kind: ConversationKind::Ai, recipient: question.asker.clone() };
+        let asker = Asker::Model { conversation: question.conversation };
+        self.enter(InFlight { waits_for_commit: true, ..InFlight::new(message, audience, asker) }, None);
+    }
+
+    /// The question that a chat waited for is answered, or will not be.
+    pub(super) fn answer_settled(&mut self, conversation: ConversationId, outcome: Result<(), ChatError>) {
+        let Some(question) = self.questions.end(conversation) else { return };
+        match outcome {
+            Ok(()) => info!("question answered message={} user={}", question.message, question.asker.id),
+            Err(error) => self.tell_failure(&question, error),
+        }
+    }
+
+    fn tell_failure(&self, question: &Question, error: ChatError) {
+        let Question { message, asker, chat, .. } = question;
+        warn!("question not answered message={message} user={} code={}", asker.id, error.code());
+        let (code, text) = (error.code(), self.options.ai_error_text.clone());
+        self.tell_users([&asker.id], Event::AnswerFailed { chat: chat.clone(), error });
+        self.tell_users([&asker.id], Event::Apology { chat: chat.clone(), text, code });
+    }
+
+    /// Tells the socket that asks for it again an answer that is stored already.
+    fn tell_answer(&self, question: &Question, mut answer: model::Message) {
+        answer.chat = Some(question.chat.clone());
+        let recipient = Some(question.asker.clone());
+        let event = Event::Message { message: Arc::new(answer), kind: ConversationKind::Ai, recipient };
+        self.tell_asking(question, event);
+    }
+
+    fn tell_piece(&self, question: &Question, delta: String, done: bool) {
+        self.tell_asking(question, Event::AnswerPiece { chat: question.chat.clone(), delta, done });
+    }
+
+    fn tell_asking(&self, question: &Question, event: Event) {
+        let Some(socket) = question.socket else { return };
+        // Its place may be another user's by now.
+        if self.sessions.get(&socket).is_some_and(|session| session.user == question.asker.id) {
+            self.tell_few([socket], &Arc::new(Broadcast::new(event)));
+        }
+    }
+}
+
+/// Whether these name the model, who talks with one user at a time.
+pub(super) fn refuse_model(users: &[UserId]) -> Result<(), ChatError> {
+    if users.iter().any(|user| user.as_str() == MODEL_USER) { Err(ChatError::Forbidden) } else { Ok(()) }
+}
+
+fn load_model(pending: &Pending) -> Result<Result<Target, Load>, ChatError> {
+    let model = UserId::parse(MODEL_USER).map_err(|_| ChatError::Internal)?;
+    if pending.facts.users_read.contains(&model) { Err(ChatError::UserNotFound) } else { Ok(Err(Load::Users(vec![model]))) }
+}
+
+/// A question has one answer, however often it is asked.
+fn answer_id(question: &Question) -> MessageId {
+    MessageId::of_client_id(&question.model.id, &question.message.to_string())
+}
+
+/// What the model is told: the newest messages of the chat, oldest first, the question at the end. Those that wait for an
+/// answer themselves come later.
+fn find_turns(conn: &mut AnyConnection, question: &Question, waiting: &[MessageId]) -> QueryResult<Found> {
+    if let Some(answer) = store::find_message(conn, answer_id(question))? {
+        return Ok(Found::Answer(Box::new(answer)));
+    }
+    let asked = store::find_message(conn, question.message)?.filter(|message| message.deleted_at.is_none());
+    let Some(asked) = asked else { return Ok(Found::Gone) };
+    let place = Place::Conversation(question.conversation);
+    let rows = i64::try_from(TURNS + waiting.len()).unwrap_or(i64::MAX);
+    let mut messages = store::list_history(conn, &place, HistoryRange::Newest, rows)?;
+    messages.retain(|message| message.id != asked.id && !waiting.contains(&message.id));
+    messages.push(asked);
+    let skipped = messages.len().saturating_sub(TURNS);
+    Ok(Found::Turns(messages.into_iter().skip(skipped).map(turn).collect()))
+}
+
+/// The text; of a file without one what it is called, for the model cannot look at it.
+fn turn(message: model::Message) -> Turn {
+    let model::Message { role, content, file, attachments, .. } = message;
+    let text = if content.is_empty() {
+        let names: Vec<_> = file.iter().chain(&attachments).map(|file| file.filename.as_str()).collect();
+        format!("[{}]", names.join(", "))
+    } else {
+        content
+    };
+    Turn { role, text }
+}
+
+impl Handler<ModelSaid> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: ModelSaid, ctx: &mut Context<Self>) {
+        self.hear(message);
+        self.begin_questions(ctx);
+    }
+}
+
+impl Handler<FinishAnswers> for ChatServer {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, message: FinishAnswers, _: &mut Context<Self>) -> Self::Result {
+        for question in self.questions.drop_waiting() {
+            self.tell_failure(&question, ModelError::Stopping.into());
+        }
+        let idle = self.questions.when_idle();
+        let waited = tokio::time::timeout(message.within, idle);
+        Box::pin(waited.into_actor(self).map(|outcome, broker, _| {
+            if outcome.is_err() {
+                for conversation in broker.questions.asked_in() {
+                    broker.answer_settled(conversation, Err(ModelError::Stopping.into()));
+                }
+            }
+        }))
+    }
+}
