@@ -56,7 +56,7 @@ impl ChatServer {
     fn on_catch_up_page(&mut self, connection: ConnectionKey, page: Result<Vec<Message>, StoreError>) {
         let budget = self.options.catch_up_page_bytes;
         let Some(session) = self.sessions.get_mut(&connection) else { return };
-        let user = session.user.clone();
+        let (user, words) = (session.user.clone(), session.words);
         let Some(catch_up) = session.catch_up.as_mut() else { return };
         catch_up.is_reading = false;
         let page = match page {
@@ -84,7 +84,7 @@ impl ChatServer {
         if is_whole {
             self.tell(connection, Notice::CatchUpDone);
         }
-        self.note_caught_up(&user, &messages);
+        self.note_caught_up(&user, words, &messages);
     }
 
     /// A missed message as the event that its recipient would have seen.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::Words;
 use super::broadcast::Broadcast;
 use super::event::Event;
 use super::server::ChatServer;
@@ -97,13 +98,14 @@ impl ChatServer {
         })
     }
 
-    /// A catch-up handed these to a user: their senders learn of it, once for each recipient.
-    pub(super) fn note_caught_up(&mut self, user: &UserId, messages: &[Arc<Message>]) {
+    /// A catch-up handed these to a socket that has these words: their senders learn of it, once for each recipient.
+    pub(super) fn note_caught_up(&mut self, user: &UserId, words: Words, messages: &[Arc<Message>]) {
         let now = self.now();
         for message in messages {
             let Place::Conversation(id) = message.place else { continue };
             let Some(membership) = self.users.get_mut(user).and_then(|user| user.membership(id)) else { continue };
-            if membership.delivered_seq >= message.seq {
+            let is_shown = words.can_show(membership.kind) && !words.unproven;
+            if membership.delivered_seq >= message.seq || !is_shown {
                 continue;
             }
             self.settle_progress(id, user, message.seq);

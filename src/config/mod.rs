@@ -305,7 +305,7 @@ mod tests {
             ("MAX_PACKET_SIZE", "1000000"),
             ("MAX_UPLOAD_SIZE", "50MB"),
             ("AI_PROVIDER", "echo"),
-            ("AI_TIMEOUT", "60s"),
+            ("AI_TIMEOUT", "1m"),
             ("AI_CONCURRENCY", "8"),
             ("AI_ERROR_TEXT", "Sorry, I cannot answer right now. Please try again."),
         ];

@@ -11,6 +11,7 @@ on_both_databases!(
     a_direct_conversation_is_found_from_both_sides_and_made_once,
     a_group_changes,
     who_comes_back_begins_anew,
+    an_owner_calls_a_conversation_by_names,
     a_deleted_group_is_gone_with_all_that_was_said,
     lists_begin_with_the_last_active,
 );
@@ -47,6 +48,28 @@ async fn a_direct_conversation_is_found_from_both_sides_and_made_once(fixture: F
     assert_eq!(fixture.membership("ann", &alone).await.unwrap().other, Some(user("ann")));
     let found = fixture.ask(|conn| store::find_direct(conn, &user("ann"), &user("ann"))).await.unwrap();
     assert_eq!((found.id, found.participants), (conversation_of(&alone), vec![user("ann")]));
+}
+
+async fn an_owner_calls_a_conversation_by_names(fixture: Fixture) {
+    let (one, other) = (fixture.direct(&["ann", "bob"]).await, fixture.group(&["ann", "cid"]).await);
+    let call = |owner: &str, name: &str, place: &Place| Write::NameConversation {
+        owner: user(owner),
+        name: name.to_owned(),
+        conversation: conversation_of(place),
+        named_at: at(1),
+    };
+    for (owner, name, place) in [("ann", "a b ü", &one), ("ann", "again", &one), ("bob", "a b ü", &other)] {
+        fixture.done(call(owner, name, place)).await;
+    }
+    let find = |owner: &'static str, name: &'static str| fixture.ask(move |conn| store::find_named(conn, &user(owner), name));
+    assert_eq!(find("ann", "a b ü").await, Some(conversation_of(&one)));
+    assert_eq!(find("ann", "again").await, Some(conversation_of(&one)));
+    assert_eq!(find("bob", "a b ü").await, Some(conversation_of(&other)), "another owner's name is another name");
+    assert_eq!((find("bob", "again").await, find("ann", "A b ü").await), (None, None));
+    fixture.done(call("ann", "again", &other)).await;
+    assert_eq!(find("ann", "again").await, Some(conversation_of(&other)));
+    fixture.done(Write::DeleteConversation { conversation: conversation_of(&other) }).await;
+    assert_eq!((find("ann", "again").await, find("bob", "a b ü").await), (None, None), "its names go with it");
 }
 
 async fn a_group_changes(fixture: Fixture) {

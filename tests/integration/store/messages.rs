@@ -59,6 +59,7 @@ async fn a_message_comes_back_as_it_was(fixture: Fixture) {
     message.file = Some(file("1.png"));
     message.attachments = vec![file("2.png"), file("3.png")];
     message.listing_id = Some("l1".to_owned());
+    message.chat = Some(r#"{"id":7}"#.into());
     message.client_message_id = Some("c1".to_owned());
     message.message_type = "image".to_owned();
     let new = NewMessage { message: Arc::new(message.clone()), request_hash: Some([7; 32]), sent_by: Some([8; 32]) };
