@@ -226,6 +226,7 @@ fn chat_options(config: &Config) -> chat::Options {
         catch_up: config.catch_up == CatchUp::On,
         catch_up_max: config.catch_up_max,
         catch_up_page_bytes: config.outbox_bytes / 4,
+        catch_up_reads: chat::Options::default().catch_up_reads,
         max_sockets_per_user: config.max_sockets_per_user,
         max_rooms_per_socket: config.max_rooms_per_socket,
         max_message_length: config.max_message_length,

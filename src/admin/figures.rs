@@ -89,7 +89,7 @@ fn broker_figures(stats: &BrokerStats, mailbox_wait_micros: u128) -> Value {
 }
 
 fn store_figures(stats: &StoreStats, is_failing: bool) -> Value {
-    let StoreStats { queued, reads_in_flight, batches, writes, failed_commits, refused, commit_time, commit_time_buckets } =
+    let StoreStats { queued, reads_in_flight, reads, batches, writes, failed_commits, refused, commit_time, commit_time_buckets } =
         stats;
     let buckets: Vec<_> = commit_time_buckets
         .iter()
@@ -99,6 +99,7 @@ fn store_figures(stats: &StoreStats, is_failing: bool) -> Value {
         "failing": is_failing,
         "queued": queued,
         "readsInFlight": reads_in_flight,
+        "reads": reads,
         "batches": batches,
         "writes": writes,
         "failedCommits": failed_commits,

@@ -76,6 +76,8 @@ impl Client {
             value.set_sensitive(true);
             headers.insert(HeaderName::from_static(name), value);
         }
+        // Where a provider of cryptography is set already, that one will do.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let builder = reqwest::Client::builder()
             .default_headers(headers)
             .user_agent(concat!("parlance/", env!("CARGO_PKG_VERSION")))

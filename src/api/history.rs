@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::conversations::{conversation_in_path, members_only};
-use super::shapes::{MessageView, RoomMessageView};
+use super::shapes::{MessageView, NumberedRoomMessage};
 use crate::model::{Message, Place, RoomId};
 use crate::store::{self, HistoryRange};
 use crate::web::{Cursor, Failure, Page, PageRequest, Proven, Query, WebState, path_text};
@@ -38,7 +38,7 @@ pub async fn common_chat(state: Data<WebState>, _: Proven, query: Query) -> Resu
 
 async fn public(state: &WebState, place: Place, query: &Query) -> Result<HttpResponse, Failure> {
     let (messages, next) = read(state, place, &page_request(query)?).await?;
-    Ok(answer(&messages.iter().map(RoomMessageView::new).collect::<Vec<_>>(), next))
+    Ok(answer(&messages.iter().map(NumberedRoomMessage::new).collect::<Vec<_>>(), next))
 }
 
 fn page_request(query: &Query) -> Result<PageRequest<i64>, Failure> {

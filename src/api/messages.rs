@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::conversations::conversation_in_path;
 use super::shapes::MessageView;
 use crate::chat::{ChatError, Command, Draft, Reply};
-use crate::model::MessageId;
+use crate::model::{ListingId, MessageId};
 use crate::web::{Body, Failure, Proven, WebState, path_text};
 
 /// Most further files of a message.
@@ -21,7 +21,7 @@ pub async fn send(state: Data<WebState>, user: Proven, request: HttpRequest, bod
     let conversation = conversation_in_path(&request)?;
     let command = Command::SendToConversation { conversation, draft: draft(&body)? };
     match state.chat.ask(user.id(), command).await? {
-        Reply::Sent { message, status } => Ok(HttpResponse::Created()
+        Reply::Sent { message, status, recipient: _ } => Ok(HttpResponse::Created()
             .json(json!({"success": true, "message": MessageView::new(&message), "status": status.as_str()}))),
         _ => Err(Failure::internal("the broker gave another answer to a send")),
     }
@@ -40,13 +40,18 @@ fn draft(body: &Body) -> Result<Draft, Failure> {
         message_type: body.bounded_text("type", 1, TYPE_MAX)?.map(str::to_owned),
         file_url: body.get("file").map(|file| file_url(file).ok_or_else(|| Failure::invalid("file"))).transpose()?,
         attachment_urls,
-        listing_id: body.id_text("listingId", 1, CLIENT_ID_MAX)?,
+        listing_id: listing(body)?,
         client_message_id: body.id_text("clientMessageId", 1, CLIENT_ID_MAX)?,
     };
     if draft.content.is_empty() && draft.file_url.is_none() && draft.attachment_urls.is_empty() {
         return Err(Failure::invalid("content"));
     }
     Ok(draft)
+}
+
+fn listing(body: &Body) -> Result<Option<ListingId>, Failure> {
+    let id = body.id_text("listingId", 1, CLIENT_ID_MAX)?;
+    id.map(|id| ListingId::parse(&id).map_err(|_| Failure::invalid("listingId"))).transpose()
 }
 
 /// Of a file as the upload answered it, only the address counts.

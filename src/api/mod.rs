@@ -6,18 +6,20 @@ mod file_type;
 mod files;
 mod health;
 mod history;
+mod listings;
 mod login_limit;
 mod messages;
 mod password_work;
 mod sessions;
 mod shapes;
+mod syncing;
 mod upload;
 mod upload_dir;
 mod users;
 
 use std::sync::Arc;
 
-use actix_web::web::{Data, ServiceConfig, delete, patch, post};
+use actix_web::web::{Data, ServiceConfig, delete, patch, post, put};
 
 pub use self::upload_dir::prepare_uploads;
 
@@ -46,6 +48,7 @@ pub fn routes(state: ApiState) -> impl Fn(&mut ServiceConfig) {
         let ApiState { logins, passwords } = state.clone();
         config.app_data(logins).app_data(passwords);
         add_accounts(config);
+        add_market_place(config);
         add_conversations(config);
         add_files(config);
     }
@@ -68,6 +71,14 @@ fn add_accounts(config: &mut ServiceConfig) {
         )
         .service(endpoint("/api/users/{id}", "GET, HEAD").route(get_or_head().to(users::find)))
         .service(endpoint("/api/users/{id}/sockets", "GET, HEAD").route(get_or_head().to(users::sockets)));
+}
+
+/// For front ends with a market place. Before the routes of single messages, whose ids could be these words.
+fn add_market_place(config: &mut ServiceConfig) {
+    config
+        .service(endpoint("/api/messages/sync", "POST").route(post().to(syncing::sync)))
+        .service(endpoint("/api/messages/sync-status", "GET, HEAD").route(get_or_head().to(syncing::status)))
+        .service(endpoint("/api/listings/{id}", "PUT").route(put().to(listings::put)));
 }
 
 fn add_conversations(config: &mut ServiceConfig) {

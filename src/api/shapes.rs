@@ -2,7 +2,8 @@
 use serde::Serialize;
 
 use crate::chat::{ChatError, UserPresence};
-use crate::model::{Account, Conversation, File, LastMessage, Message, MessageId, Place, Profile, ReadMark, Timestamp, UserId};
+use crate::dialect::{self, RoomMessageView};
+use crate::model::{Account, Conversation, File, ListingId, Message, MessageId, Place, Profile, ReadMark, Timestamp, UserId};
 use crate::web::{Failure, WebState};
 
 /// A user for somebody's eyes.
@@ -57,47 +58,15 @@ pub async fn own_user<'a>(state: &WebState, account: &'a Account) -> Result<User
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConversationView<'a> {
-    id: String,
-    r#type: &'static str,
-    name: Option<&'a str>,
-    avatar: Option<&'a str>,
-    participants: &'a [UserId],
-    admin: Option<&'a UserId>,
-    last_message: Option<LastMessageView<'a>>,
-    created_at: Timestamp,
-    updated_at: Timestamp,
+    #[serde(flatten)]
+    conversation: dialect::ConversationView<'a>,
     unread_count: i64,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LastMessageView<'a> {
-    content: &'a str,
-    sender: &'a UserId,
-    timestamp: Timestamp,
-    message_type: &'a str,
 }
 
 impl<'a> ConversationView<'a> {
     /// With the number of messages that the member has not read.
     pub fn new(conversation: &'a Conversation, unread_count: i64) -> Self {
-        let Conversation { id, kind, name, avatar, admin, participants, last_message, last_seq: _, created_at, updated_at } =
-            conversation;
-        Self {
-            id: id.to_string(),
-            r#type: kind.as_str(),
-            name: name.as_deref(),
-            avatar: avatar.as_deref(),
-            participants,
-            admin: admin.as_ref(),
-            last_message: last_message.as_ref().map(|last| {
-                let LastMessage { content, sender, timestamp, message_type } = last;
-                LastMessageView { content, sender, timestamp: *timestamp, message_type }
-            }),
-            created_at: *created_at,
-            updated_at: *updated_at,
-            unread_count,
-        }
+        Self { conversation: dialect::ConversationView::of(conversation), unread_count }
     }
 }
 
@@ -121,7 +90,7 @@ pub struct MessageView<'a> {
     seq: i64,
     role: &'static str,
     attachments: &'a [File],
-    listing_id: Option<&'a str>,
+    listing_id: Option<&'a ListingId>,
 }
 
 #[derive(Debug, Serialize)]
@@ -156,7 +125,7 @@ impl<'a> MessageView<'a> {
             message_type,
             file,
             attachments,
-            listing_id,
+            listing,
             client_message_id,
             chat: _,
             status,
@@ -184,68 +153,26 @@ impl<'a> MessageView<'a> {
             seq: *seq,
             role: role.as_str(),
             attachments,
-            listing_id: listing_id.as_deref(),
+            listing_id: listing.as_ref().map(|listing| &listing.id),
         }
     }
 }
 
-/// A message of a public room or the common chat: as its event.
+/// A message of a public room or the common chat: as its event, and its number.
 #[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RoomMessageView<'a> {
-    #[serde(rename = "_id")]
-    id: MessageId,
-    user: RoomUserView<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    room_id: Option<&'a str>,
-    message: String,
-    timestamp: Timestamp,
-    message_type: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<&'a File>,
+pub struct NumberedRoomMessage<'a> {
+    #[serde(flatten)]
+    message: RoomMessageView<'a, &'a str>,
     seq: i64,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct RoomUserView<'a> {
-    #[serde(rename = "_id")]
-    id: &'a UserId,
-    full_name: &'a str,
-    username: &'a str,
-    profile_picture: Option<&'a str>,
-}
-
-impl<'a> RoomMessageView<'a> {
+impl<'a> NumberedRoomMessage<'a> {
     /// As it is now.
     pub fn new(message: &'a Message) -> Self {
-        let Profile { id: user_id, username, full_name, avatar, email: _, role: _ } = &*message.sender;
-        let user = RoomUserView {
-            id: user_id,
-            full_name: full_name.as_deref().unwrap_or(username),
-            username,
-            profile_picture: avatar.as_deref(),
+        let view = match &message.place {
+            Place::Room(room) => RoomMessageView::new(message, room.as_str()),
+            Place::Conversation(_) | Place::CommonChat => RoomMessageView::of_common_chat(message),
         };
-        Self {
-            id: message.id,
-            user,
-            room_id: match &message.place {
-                Place::Room(room) => Some(room.as_str()),
-                Place::Conversation(_) | Place::CommonChat => None,
-            },
-            message: shown_text(message),
-            timestamp: message.created_at,
-            message_type: &message.message_type,
-            file: message.file.as_ref(),
-            seq: message.seq,
-        }
-    }
-}
-
-/// The text; where there is none, what the file is called and where it is.
-fn shown_text(message: &Message) -> String {
-    match message.file.as_ref().or(message.attachments.first()) {
-        Some(file) if message.content.is_empty() => format!("{} {}", file.filename, file.url),
-        _ => message.content.clone(),
+        Self { message: view, seq: message.seq }
     }
 }

@@ -12,10 +12,10 @@ use super::loading::Load;
 use super::ports::{ModelSaid, ModelWord, Prompt, Turn};
 use super::questions::Question;
 use super::sending::{Audience, InFlight, Target, new_pair};
-use super::server::{ChatServer, Progressed};
+use super::server::ChatServer;
 use super::stored::Awaiting;
 use super::tables::{Asker, Pending};
-use super::{ChatError, Command, ModelError, Reply};
+use super::{ChatError, Command, ModelError};
 use crate::model::{self, ConversationId, ConversationKind, MessageId, MessageStatus, Place, Role, UserId};
 use crate::store::{self, AnyConnection, HistoryRange, QueryResult, StoreError, Write};
 
@@ -103,12 +103,12 @@ impl ChatServer {
         else {
             return None;
         };
-        let (chat, stream) = match &pending.command {
-            Command::AskModel { shown_as, stream, .. } => (Arc::from(&**shown_as), *stream),
+        let (chat, stream, socket) = match &pending.command {
+            Command::AskModel { shown_as, stream, .. } => (Arc::from(&**shown_as), *stream, pending.asker.connection()),
             _ => {
                 let at_hand = self.conversations.get(id).map(|cached| &cached.conversation);
                 let name = at_hand.or(target.new_conversation.as_ref())?.name.clone();
-                (serde_json::Value::from(name.unwrap_or_else(|| id.to_string())).to_string().into(), false)
+                (serde_json::Value::from(name.unwrap_or_else(|| id.to_string())).to_string().into(), false, None)
             }
         };
         Some(Question {
@@ -117,37 +117,19 @@ impl ChatServer {
             asker: self.users.get(&pending.user)?.profile().clone(),
             model: recipient.clone(),
             chat,
-            socket: pending.asker.connection(),
+            socket,
             stream,
         })
     }
 
     /// A question that is stored already comes again: unless there is an answer, or will be one, the model is asked.
-    pub(super) fn ask_again(
-        &mut self,
-        pending: &Pending,
-        target: &Target,
-        message: Arc<model::Message>,
-        status: MessageStatus,
-    ) -> Progressed {
-        let done = Reply::Sent { message: message.clone(), status };
-        let Some(question) = self.question(pending, target, message.id).filter(|_| message.deleted_at.is_none()) else {
-            return Progressed::Done(done);
-        };
-        let Some(answer) = pending.facts.answer.clone() else {
-            return Progressed::Needs(Load::Answer(answer_id(&question)));
-        };
-        let wants_answer = matches!(pending.command, Command::AskModel { .. });
-        Progressed::Then(Box::new(move |broker, pending| {
-            broker.answer(pending.asker, Ok(done));
-            match (broker.questions.join(&question).map(str::to_owned), answer) {
-                (Some(said), _) if question.stream && !said.is_empty() => broker.tell_piece(&question, said, false),
-                (Some(_), _) => {}
-                (None, Some(answer)) if wants_answer => broker.tell_answer(&question, (*answer).clone()),
-                (None, Some(_)) => {}
-                (None, None) => broker.ask_model(question),
-            }
-        }))
+    pub(super) fn ask_again(&mut self, question: Question, answer: Option<&model::Message>) {
+        match (self.questions.join(&question).map(str::to_owned), answer) {
+            (Some(said), _) if question.stream && !said.is_empty() => self.tell_piece(&question, said, false),
+            (Some(_), _) => {}
+            (None, Some(answer)) => self.tell_answer(&question, answer.clone()),
+            (None, None) => self.ask_model(question),
+        }
     }
 
     /// Has a stored message answered by the model, when its turn comes.
@@ -220,7 +202,7 @@ impl ChatServer {
         let place = Place::Conversation(question.conversation);
         let created_at = self.next_time_in(&place);
         let message = model::Message {
-            id: answer_id(question),
+            id: question.answer_id(),
             place,
             seq: 0,
             position: self.position + 1,
@@ -230,7 +212,7 @@ impl ChatServer {
             message_type: "text".to_owned(),
             file: None,
             attachments: Vec::new(),
-            listing_id: None,
+            listing: None,
             client_message_id: None,
             chat: Some(question.chat.clone()),
             status: MessageStatus::Sent,
@@ -241,7 +223,7 @@ impl ChatServer {
         };
         let audience = Audience::Pair { kind: ConversationKind::Ai, recipient: question.asker.clone() };
         let asker = Asker::Model { conversation: question.conversation };
-        self.enter(InFlight { waits_for_commit: true, ..InFlight::new(message, audience, asker) }, None);
+        self.enter(InFlight { waits_for_commit: true, ..InFlight::new(message, audience, asker) });
     }
 
     /// The question that a chat waited for is answered, or will not be.
@@ -292,15 +274,10 @@ fn load_model(pending: &Pending) -> Result<Result<Target, Load>, ChatError> {
     if pending.facts.users_read.contains(&model) { Err(ChatError::UserNotFound) } else { Ok(Err(Load::Users(vec![model]))) }
 }
 
-/// A question has one answer, however often it is asked.
-fn answer_id(question: &Question) -> MessageId {
-    MessageId::of_client_id(&question.model.id, &question.message.to_string())
-}
-
 /// What the model is told: the newest messages of the chat, oldest first, the question at the end. Those that wait for an
 /// answer themselves come later.
 fn find_turns(conn: &mut AnyConnection, question: &Question, waiting: &[MessageId]) -> QueryResult<Found> {
-    if let Some(answer) = store::find_message(conn, answer_id(question))? {
+    if let Some(answer) = store::find_message(conn, question.answer_id())? {
         return Ok(Found::Answer(Box::new(answer)));
     }
     let asked = store::find_message(conn, question.message)?.filter(|message| message.deleted_at.is_none());

@@ -1,4 +1,5 @@
 //! What was missed, page by page, as fast as the socket takes it.
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
@@ -20,10 +21,17 @@ const ROWS_MAX: i64 = 200;
 /// What a message's packet has beside its content, about.
 const ENVELOPE_BYTES: usize = 700;
 
+/// Who waits for a page, first come first served.
+#[derive(Debug, Default)]
+pub struct PageReads {
+    under_way: usize,
+    waiting: VecDeque<ConnectionKey>,
+}
+
 impl CatchUp {
     /// A catch-up on all messages up to a position.
     pub fn new(up_to: i64) -> Self {
-        Self { up_to, after: -1, rows: FIRST_ROWS, is_reading: false }
+        Self { up_to, after: -1, rows: FIRST_ROWS, is_reading: false, behind: Vec::new() }
     }
 }
 
@@ -34,6 +42,10 @@ impl ChatServer {
         let Some(session) = self.sessions.get_mut(&connection) else { return };
         let (user, socket) = (session.user.clone(), session.socket);
         let Some(catch_up) = session.catch_up.as_mut().filter(|catch_up| !catch_up.is_reading) else { return };
+        if self.page_reads.under_way >= self.options.catch_up_reads {
+            return self.page_reads.waiting.push_back(connection);
+        }
+        self.page_reads.under_way += 1;
         catch_up.is_reading = true;
         let (after, up_to, rows) = (catch_up.after, catch_up.up_to, catch_up.rows);
         let store = self.store.clone();
@@ -45,18 +57,26 @@ impl ChatServer {
             // The first page stands behind all that was admitted before; later ones find it stored.
             if after < 0 { store.read_after_writes(query).await } else { store.read(query).await }
         };
-        ctx.spawn(read.into_actor(self).map(move |page, broker, _| {
+        ctx.spawn(read.into_actor(self).map(move |page, broker, ctx| {
+            broker.page_reads.under_way -= 1;
             // A connection may have left and come again meanwhile.
             if broker.sessions.get(&connection).is_some_and(|session| session.socket == socket) {
                 broker.on_catch_up_page(connection, page);
+            }
+            while broker.page_reads.under_way < broker.options.catch_up_reads
+                && let Some(next) = broker.page_reads.waiting.pop_front()
+            {
+                broker.read_catch_up_page(next, ctx);
             }
         }));
     }
 
     fn on_catch_up_page(&mut self, connection: ConnectionKey, page: Result<Vec<Message>, StoreError>) {
         let budget = self.options.catch_up_page_bytes;
+        let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
+        // What the user's other sockets were handed meanwhile is no longer missed.
+        self.note_progress_of(&user);
         let Some(session) = self.sessions.get_mut(&connection) else { return };
-        let (user, words) = (session.user.clone(), session.words);
         let Some(catch_up) = session.catch_up.as_mut() else { return };
         catch_up.is_reading = false;
         let page = match page {
@@ -73,18 +93,17 @@ impl ChatServer {
         }
         let is_whole = page.len() == read && (read as i64) < catch_up.rows;
         catch_up.rows = next_rows(catch_up.rows, page.len(), bytes, budget);
-        if is_whole {
-            session.catch_up = None;
-        }
+        let caught_up = if is_whole { session.catch_up.take() } else { None };
         let messages: Vec<Arc<Message>> = page.into_iter().map(Arc::new).collect();
         let events: Vec<_> = messages.iter().map(|message| self.missed_event(&user, message)).collect();
         if !events.is_empty() {
             self.tell(connection, Notice::CatchUp(events));
         }
-        if is_whole {
+        self.note_caught_up(connection, &messages);
+        if let Some(caught_up) = caught_up {
             self.tell(connection, Notice::CatchUpDone);
+            self.note_caught_up_whole(connection, &caught_up.behind);
         }
-        self.note_caught_up(&user, words, &messages);
     }
 
     /// A missed message as the event that its recipient would have seen.

@@ -1,5 +1,6 @@
 //! What clients ask for, in no front end's words.
-use crate::model::{ChosenStatus, ConversationId, MessageId, RoomId, UserId};
+use crate::auth::Claims;
+use crate::model::{ChosenStatus, ConversationId, ListingId, MessageId, RoomId, UserId};
 
 /// A message that somebody wants to send.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -13,7 +14,7 @@ pub struct Draft {
     /// URLs of uploads of the sender, at most 20.
     pub attachment_urls: Vec<String>,
     /// The listing it is about.
-    pub listing_id: Option<String>,
+    pub listing_id: Option<ListingId>,
     /// The sender's own name for it: a repeat is the same message.
     pub client_message_id: Option<String>,
 }
@@ -59,6 +60,8 @@ pub enum Command {
     LeaveCommonChat,
     /// Choose one's presence. Answered by `Reply::Done`.
     SetStatus { status: ChosenStatus },
+    /// Stay in by another token, which is verified. Answered by `Reply::Renewed`.
+    RenewToken { claims: Box<Claims> },
     /// Edit one's own message. Answered by `Reply::Message`.
     EditMessage { message: MessageId, content: String },
     /// Delete one's own message. Answered by `Reply::Message`.

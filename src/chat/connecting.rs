@@ -87,7 +87,6 @@ impl ChatServer {
         for conversation in groups {
             self.rooms.join(RoomKey::Group(conversation), connection);
         }
-        self.rooms.join(RoomKey::Everyone, connection);
         let catch_up =
             (self.options.catch_up && self.is_behind(&claims.user)).then(|| Box::new(CatchUp::new(self.handed_position())));
         let session = Session {
@@ -186,7 +185,6 @@ impl ChatServer {
         if session.is_in_common_chat {
             self.rooms.leave(&RoomKey::CommonChat, connection);
         }
-        self.rooms.leave(&RoomKey::Everyone, connection);
     }
 
     // ---- presence ----
@@ -194,7 +192,7 @@ impl ChatServer {
     /// A socket was admitted: its user may have come online.
     fn announce(&mut self, id: &UserId, connection: ConnectionKey) {
         let Some(user) = self.users.get_mut(id) else { return };
-        let own = PresenceChange::Online { user: user.account.profile.clone(), status: user.account.status };
+        let own = PresenceChange::Online { user: user.account.profile.clone(), status: user.account.status, came: true };
         if user.is_announced {
             let event = Arc::new(Broadcast::new(Event::Presence(vec![own])));
             return self.tell_few([connection], &event);
@@ -227,20 +225,25 @@ impl ChatServer {
         let now = self.now();
         let Some(user) = self.users.get_mut(id) else { return };
         let before = user.account.status;
+        if status == before {
+            return;
+        }
         let mut account = (*user.account).clone();
         account.status = status;
         if status == ChosenStatus::Offline {
             account.last_seen = Some(now);
+            self.progress.saw_last(id, now);
         }
         user.account = Arc::new(account);
         let profile = user.account.profile.clone();
+        if !user.is_announced {
+            return;
+        }
         if status == ChosenStatus::Offline {
-            if before != ChosenStatus::Offline {
-                self.progress.saw_last(id, now);
-                self.presence.add(id, PresenceChange::Offline { user: id.clone(), last_seen: now });
-            }
-        } else if before != status {
-            self.presence.add(id, PresenceChange::Online { user: profile, status });
+            self.presence.add(id, PresenceChange::Offline { user: id.clone(), last_seen: now });
+        } else {
+            let came = before == ChosenStatus::Offline;
+            self.presence.add(id, PresenceChange::Online { user: profile, status, came });
         }
     }
 
@@ -258,16 +261,39 @@ impl ChatServer {
         if self.is_scope_contacts() {
             return self.tell_contacts(changes);
         }
-        let changes = changes.into_iter().map(|(_, change)| change).collect();
-        self.tell_room(&RoomKey::Everyone, &Arc::new(Broadcast::new(Event::Presence(changes))), &[]);
+        let (hiding, plain): (Vec<_>, Vec<_>) = changes.into_iter().partition(|(id, change)| self.is_hiding(id, change));
+        if !plain.is_empty() {
+            let plain = plain.into_iter().map(|(_, change)| change).collect();
+            self.tell_few(self.sessions.keys().copied(), &Arc::new(Broadcast::new(Event::Presence(plain))));
+        }
+        for (id, change) in hiding {
+            let others = self.sessions.iter().filter(|(_, session)| session.user != id).map(|(socket, _)| *socket);
+            self.tell_few(others, &Arc::new(Broadcast::new(Event::Presence(vec![change]))));
+            self.tell_hidden(&id);
+        }
+    }
+
+    /// Whether a change says that somebody is offline who has sockets and only appears so.
+    fn is_hiding(&self, id: &UserId, change: &PresenceChange) -> bool {
+        matches!(change, PresenceChange::Offline { .. }) && !self.sockets_of(id).is_empty()
+    }
+
+    /// Tells the sockets of a user who appears offline that they are not.
+    fn tell_hidden(&self, id: &UserId) {
+        let Some(user) = self.users.get(id) else { return };
+        let own = PresenceChange::Online { user: user.profile().clone(), status: user.account.status, came: false };
+        self.tell_users([id], Event::Presence(vec![own]));
     }
 
     /// Tells each change to those who share a conversation that is at hand with its user, and to the user.
     fn tell_contacts(&mut self, changes: Vec<(UserId, PresenceChange)>) {
         for (id, change) in changes {
-            let event = Event::Presence(vec![change]);
-            let contacts = self.contacts_of(&id);
-            self.tell_users(&contacts, event);
+            let mut contacts = self.contacts_of(&id);
+            if self.is_hiding(&id, &change) {
+                contacts.retain(|contact| *contact != id);
+                self.tell_hidden(&id);
+            }
+            self.tell_users(&contacts, Event::Presence(vec![change]));
         }
     }
 

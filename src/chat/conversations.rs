@@ -229,7 +229,7 @@ impl ChatServer {
             Change::Made(conversation) => {
                 self.join_members(&conversation, &conversation.participants);
                 let now = conversation.created_at;
-                self.keep_conversation((*conversation).clone(), now);
+                self.keep_conversation((*conversation).clone(), None, now);
                 self.answer(asker, Ok(Reply::Conversation { conversation: conversation.clone(), created: true }));
                 if conversation.kind != ConversationKind::Group {
                     // They were told when it was made.

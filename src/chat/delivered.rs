@@ -3,13 +3,12 @@
 //! What a live socket was handed counts as received.
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
-use super::Words;
-use super::broadcast::Broadcast;
 use super::event::Event;
 use super::server::ChatServer;
 use super::stored::Awaiting;
+use crate::engineio::ConnectionKey;
 use crate::model::{ConversationId, ConversationKind, Message, Place, Timestamp, UserId};
 use crate::store::{DeliveredUpTo, Write};
 
@@ -91,35 +90,96 @@ impl ChatServer {
     /// Whether a live socket of this member was handed what was said in a conversation by now.
     fn has_received_live(&self, user: &UserId, conversation: ConversationId, kind: ConversationKind) -> bool {
         self.sockets_of(user).iter().filter_map(|socket| self.sessions.get(socket)).any(|session| {
-            session.words.can_show(kind)
+            session.words.has_word_for(kind)
                 && !session.words.unproven
                 && session.catch_up.is_none()
                 && !session.has_muted(conversation)
         })
     }
 
-    /// A catch-up handed these to a socket that has these words: their senders learn of it, once for each recipient.
-    pub(super) fn note_caught_up(&mut self, user: &UserId, words: Words, messages: &[Arc<Message>]) {
-        let now = self.now();
-        for message in messages {
-            let Place::Conversation(id) = message.place else { continue };
-            let Some(membership) = self.users.get_mut(user).and_then(|user| user.membership(id)) else { continue };
-            let is_shown = words.can_show(membership.kind) && !words.unproven;
-            if membership.delivered_seq >= message.seq || !is_shown {
+    // ---- telling the senders ----
+
+    /// Whether a sender has a device with a word for those who have a message when its send is answered.
+    pub(super) fn has_word_of_receipts(&self, sender: &UserId) -> bool {
+        self.sockets_of(sender)
+            .iter()
+            .filter_map(|socket| self.sessions.get(socket))
+            .any(|session| session.words.received_at_once)
+    }
+
+    /// A stored message was handed to these users: its sender learns who of them has received it.
+    pub(super) fn tell_received(&mut self, message: &Arc<Message>, seen_by: &HashSet<UserId>) {
+        let Place::Conversation(id) = message.place else { return };
+        let Some(kind) = self.conversations.get(&id).map(|cached| cached.conversation.kind) else { return };
+        let mut users = Vec::new();
+        for user in seen_by.iter().filter(|user| **user != message.sender.id) {
+            if self.has_received_live(user, id, kind) {
+                users.push(user.clone());
                 continue;
             }
-            self.settle_progress(id, user, message.seq);
-            let event = Event::Delivered {
-                message: message.id,
-                conversation: id,
-                user: user.clone(),
-                delivered_at: now,
-                client_message_id: message.client_message_id.clone(),
-            };
-            let sender = self.sockets_of(&message.sender.id);
-            if !sender.is_empty() {
-                self.tell_few(sender.iter().copied(), &Arc::new(Broadcast::new(event)));
+            // It waits behind their catch-up.
+            let sockets = self.users.get(user).map_or(&[][..], |user| &user.sessions);
+            for socket in sockets {
+                if let Some(catch_up) = self.sessions.get_mut(socket).and_then(|session| session.catch_up.as_mut()) {
+                    catch_up.behind.push(message.clone());
+                }
             }
         }
+        users.sort_unstable();
+        self.tell_delivered(message, users, true);
+    }
+
+    /// A socket was handed a page of its catch-up: the senders learn of it, once for each recipient.
+    pub(super) fn note_caught_up(&mut self, connection: ConnectionKey, page: &[Arc<Message>]) {
+        self.note_late(connection, page, false);
+    }
+
+    /// A socket has caught up, and what waited behind that was shown.
+    pub(super) fn note_caught_up_whole(&mut self, connection: ConnectionKey, behind: &[Arc<Message>]) {
+        self.note_late(connection, behind, true);
+        let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
+        let memberships = self.users.get(&user).map_or(&[][..], |user| &user.memberships);
+        let newer: Vec<_> = memberships
+            .iter()
+            .filter_map(|membership| {
+                let handed_seq = self.conversations.get(&membership.conversation)?.handed_seq;
+                (handed_seq > membership.delivered_seq).then_some((membership.conversation, membership.kind, handed_seq))
+            })
+            .collect();
+        for (id, kind, handed_seq) in newer {
+            if self.has_received_live(&user, id, kind) {
+                self.settle_progress(id, &user, handed_seq);
+            }
+        }
+    }
+
+    fn note_late(&mut self, connection: ConnectionKey, messages: &[Arc<Message>], at_once: bool) {
+        let Some(session) = self.sessions.get(&connection).filter(|session| !session.words.unproven) else { return };
+        let (user, words) = (session.user.clone(), session.words);
+        for message in messages {
+            let Place::Conversation(id) = message.place else { continue };
+            let Some(membership) = self.users.get_mut(&user).and_then(|user| user.membership(id)) else { continue };
+            if membership.delivered_seq >= message.seq || !words.has_word_for(membership.kind) {
+                continue;
+            }
+            self.settle_progress(id, &user, message.seq);
+            self.tell_delivered(message, vec![user.clone()], at_once);
+        }
+    }
+
+    fn tell_delivered(&mut self, message: &Message, users: Vec<UserId>, at_once: bool) {
+        let Place::Conversation(conversation) = message.place else { return };
+        if users.is_empty() {
+            return;
+        }
+        let event = Event::Delivered {
+            message: message.id,
+            conversation,
+            users,
+            delivered_at: self.now(),
+            client_message_id: message.client_message_id.clone(),
+            at_once,
+        };
+        self.tell_users([&message.sender.id], event);
     }
 }

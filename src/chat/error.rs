@@ -25,6 +25,9 @@ pub enum ChatError {
     /// It exists and is not the asker's.
     #[error("Not allowed")]
     Forbidden,
+    /// A token that proves nobody, or no longer.
+    #[error("Invalid token")]
+    InvalidToken,
     /// The same `clientMessageId` was used for something else, or a name is taken.
     #[error("{0}")]
     Conflict(&'static str),
@@ -55,6 +58,7 @@ impl ChatError {
             Self::InvalidPayload { .. } => "INVALID_PAYLOAD",
             Self::UserNotFound | Self::MessageNotFound | Self::ConversationNotFound | Self::FileNotFound => "NOT_FOUND",
             Self::NotAMember | Self::Forbidden => "FORBIDDEN",
+            Self::InvalidToken => "INVALID_TOKEN",
             Self::Conflict(_) => "CONFLICT",
             Self::RateLimited { .. } => "RATE_LIMITED",
             Self::TooLarge(_) => "TOO_LARGE",

@@ -16,6 +16,8 @@ pub enum PresenceChange {
         user: Arc<Profile>,
         /// What they chose; never `Offline` for others' eyes.
         status: ChosenStatus,
+        /// Whether they came: those who are told saw them offline before, if at all.
+        came: bool,
     },
     /// Went, or appears to have gone.
     Offline {
@@ -24,6 +26,17 @@ pub enum PresenceChange {
         /// Since when.
         last_seen: Timestamp,
     },
+}
+
+impl PresenceChange {
+    /// This change, for those who were not told of the `earlier` one.
+    #[must_use]
+    pub fn after(mut self, earlier: Option<&Self>) -> Self {
+        if let (Self::Online { came, .. }, Some(Self::Online { came: true, .. })) = (&mut self, earlier) {
+            *came = true;
+        }
+        self
+    }
 }
 
 /// Something that happened and that connections are told of.
@@ -55,9 +68,12 @@ pub enum Event {
     Delivered {
         message: MessageId,
         conversation: ConversationId,
-        user: UserId,
+        /// By these.
+        users: Vec<UserId>,
         delivered_at: Timestamp,
         client_message_id: Option<String>,
+        /// Whether they had it before the send was answered.
+        at_once: bool,
     },
     /// A message was read; for its sender.
     Read { message: MessageId, conversation: ConversationId, user: UserId, read_at: Timestamp },

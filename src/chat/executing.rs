@@ -10,6 +10,7 @@ use super::stored::Awaiting;
 use super::tables::{Pending, Places};
 use super::typing::TypingChange;
 use super::{ChatError, Command, Reply};
+use crate::auth::Claims;
 use crate::engineio::ConnectionKey;
 use crate::model::{ChosenStatus, Conversation, ConversationId, ConversationKind, RoomId, UserId};
 use crate::store::Write;
@@ -42,6 +43,7 @@ impl ChatServer {
             Command::JoinCommonChat => self.set_common_chat(pending, true),
             Command::LeaveCommonChat => self.set_common_chat(pending, false),
             Command::SetStatus { status } => self.set_status(*status),
+            Command::RenewToken { claims } => self.renew_token(pending, claims),
             Command::CreateGroup { .. }
             | Command::CreateDirect { .. }
             | Command::UpdateConversation { .. }
@@ -119,6 +121,8 @@ impl ChatServer {
         if !is_group {
             return Ok(Progressed::Done(Reply::Done));
         }
+        // What this socket was handed by now counts as received although it is muted from here on.
+        self.note_progress_of(&pending.user);
         let Some(places) = self.places(connection) else { return Ok(Progressed::Done(Reply::Done)) };
         let was_open = places.opened.remove(&id);
         if places.muted.insert(id) {
@@ -218,14 +222,20 @@ impl ChatServer {
     fn set_status(&mut self, status: ChosenStatus) -> Outcome {
         Ok(Progressed::Then(Box::new(move |broker, pending| {
             let write = Write::SetStatus { user: pending.user.clone(), status };
-            match broker.store(write, Awaiting::Nothing) {
-                Ok(()) => {
-                    broker.choose_status(&pending.user, status);
-                    broker.answer(pending.asker, Ok(Reply::Done));
-                }
-                Err(refused) => broker.answer(pending.asker, Err(refused.0)),
-            }
+            broker.store_for(write, Awaiting::Status { user: pending.user, status, asker: pending.asker });
         })))
+    }
+
+    /// A socket stays in by another token of its user.
+    fn renew_token(&mut self, pending: &Pending, claims: &Claims) -> Outcome {
+        if claims.user != pending.user {
+            return Err(ChatError::Forbidden);
+        }
+        self.check(claims).map_err(|_| ChatError::InvalidToken)?;
+        if let Some(session) = pending.asker.connection().and_then(|connection| self.sessions.get_mut(&connection)) {
+            session.token_key.clone_from(&claims.revocation_key);
+        }
+        Ok(Progressed::Done(Reply::Renewed { expires_at: claims.expires_at }))
     }
 
     fn update_profile(

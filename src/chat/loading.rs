@@ -7,7 +7,10 @@ use super::connecting::MODEL_USER;
 use super::server::ChatServer;
 use super::tables::{CachedConversation, Pending, SentId, SentIds, User, pair_key};
 use crate::engineio::ConnectionKey;
-use crate::model::{Account, Conversation, ConversationId, File, Message, MessageId, MessageStatus, Timestamp, UserId, UserRole};
+use crate::model::{
+    Account, Conversation, ConversationId, File, Listing, ListingId, Message, MessageId, MessageStatus, Timestamp, UserId,
+    UserRole,
+};
 use crate::store::{self, ClientIdRow, Membership, NewUser, Store, StoreError, Write};
 
 /// A sender's own ids are remembered for so long.
@@ -32,6 +35,8 @@ pub enum Load {
     Message(MessageId),
     /// The answer to a question.
     Answer(MessageId),
+    /// The title of a listing.
+    Title(ListingId),
     /// Uploads by URL.
     Uploads(Vec<String>),
     /// The `clientMessageId`s of a sender.
@@ -52,14 +57,18 @@ impl Load {
 #[derive(Debug)]
 pub enum Loaded {
     Users(Vec<(Account, Vec<Membership>)>),
-    Conversation(Option<Conversation>),
+    Conversation(Option<Found>),
     /// Whether it was found by its name.
-    Chat(Option<Conversation>, bool),
-    Direct(Option<Conversation>, Vec<(Account, Vec<Membership>)>),
+    Chat(Option<Found>, bool),
+    Direct(Option<Found>, Vec<(Account, Vec<Membership>)>),
     Message(Option<Box<Message>>),
+    Title(Option<String>),
     Uploads(Vec<(File, UserId)>),
     SentIds(Vec<ClientIdRow>),
 }
+
+/// A conversation, and when a message of it last changed.
+type Found = (Conversation, Option<Timestamp>);
 
 /// Who waits for a read.
 #[derive(Debug)]
@@ -76,13 +85,18 @@ impl ChatServer {
         let store = self.store.clone();
         let provision = self.options.auto_provision_users && matches!(waiter, LoadFor::Command(_));
         let now = self.now();
-        let (question, seen) = (load.clone(), self.account_changes);
+        let (question, seen, seen_titles) = (load.clone(), self.account_changes, self.titles.changes);
         let read = async move { run(store, load, provision, now).await };
         ctx.spawn(read.into_actor(self).map(move |loaded, broker, ctx| {
             let holds_accounts = matches!(loaded, Ok(Loaded::Users(_) | Loaded::Direct(..)));
             if holds_accounts && seen != broker.account_changes {
                 // What was read may be older than what has taken effect since.
                 return broker.start_load(question.again(), waiter, ctx);
+            }
+            if let (Load::Title(listing), Ok(Loaded::Title(title))) = (&question, &loaded)
+                && seen_titles == broker.titles.changes
+            {
+                broker.titles.keep(listing.clone(), title.clone());
             }
             broker.on_loaded(&question, loaded, waiter, ctx);
         }));
@@ -98,6 +112,10 @@ impl ChatServer {
                     }
                     Err(_) if matches!(load, Load::SentIds(_)) => {
                         pending.facts.sent_ids_unreadable = true;
+                        Ok(())
+                    }
+                    Err(_) if let Load::Title(listing) = load => {
+                        pending.facts.listing = Some(Listing { id: listing.clone(), title: None });
                         Ok(())
                     }
                     Err(error) => Err(error),
@@ -121,25 +139,25 @@ impl ChatServer {
                     pending.facts.users_read.extend(asked.iter().cloned());
                 }
             }
-            Loaded::Conversation(conversation) => {
-                conversation.into_iter().for_each(|conversation| self.keep_conversation(conversation, now));
+            Loaded::Conversation(found) => {
+                found.into_iter().for_each(|(conversation, changed_at)| self.keep_conversation(conversation, changed_at, now));
                 if let Some(pending) = pending {
                     pending.facts.conversation_read = true;
                 }
             }
-            Loaded::Chat(conversation, is_named) => {
-                if let (Some(conversation), true, Load::Chat(owner, name)) = (&conversation, is_named, load)
+            Loaded::Chat(found, is_named) => {
+                if let (Some((conversation, _)), true, Load::Chat(owner, name)) = (&found, is_named, load)
                     && let Some(user) = self.users.get_mut(owner)
                 {
                     user.chats.entry(name.clone()).or_insert(conversation.id);
                 }
-                conversation.into_iter().for_each(|conversation| self.keep_conversation(conversation, now));
+                found.into_iter().for_each(|(conversation, changed_at)| self.keep_conversation(conversation, changed_at, now));
                 if let Some(pending) = pending {
                     pending.facts.conversation_read = true;
                 }
             }
-            Loaded::Direct(conversation, users) => {
-                conversation.into_iter().for_each(|conversation| self.keep_conversation(conversation, now));
+            Loaded::Direct(found, users) => {
+                found.into_iter().for_each(|(conversation, changed_at)| self.keep_conversation(conversation, changed_at, now));
                 self.keep_users(users, now);
                 if let (Some(pending), Load::Direct(_, other)) = (pending, load) {
                     pending.facts.conversation_read = true;
@@ -152,6 +170,11 @@ impl ChatServer {
                     (Some(pending), Load::Answer(_)) => pending.facts.answer = Some(message),
                     (Some(pending), _) => pending.facts.message = Some(message),
                     (None, _) => {}
+                }
+            }
+            Loaded::Title(title) => {
+                if let (Some(pending), Load::Title(listing)) = (pending, load) {
+                    pending.facts.listing = Some(Listing { id: listing.clone(), title });
                 }
             }
             Loaded::Uploads(uploads) => {
@@ -192,12 +215,14 @@ impl ChatServer {
         }
     }
 
-    pub(super) fn keep_conversation(&mut self, conversation: Conversation, now: Timestamp) {
+    /// `changed_at`: when a message of it last changed, where that is not when it changed itself. Later changes come after
+    /// both.
+    pub(super) fn keep_conversation(&mut self, conversation: Conversation, changed_at: Option<Timestamp>, now: Timestamp) {
         if let Some(key) = pair_key(&conversation) {
             self.directs.insert(key, conversation.id);
         }
         self.conversations.entry(conversation.id).or_insert_with(|| CachedConversation {
-            updated_at: conversation.updated_at,
+            updated_at: changed_at.unwrap_or_default().max(conversation.updated_at),
             handed_seq: conversation.last_seq,
             in_flight: 0,
             is_progress_unsaved: false,
@@ -217,28 +242,32 @@ async fn run(store: Store, load: Load, provision: bool, now: Timestamp) -> Resul
             Ok(Loaded::Users(read_users(&store, vec![id], false, now).await?))
         }
         Load::Conversation(id) => {
-            Ok(Loaded::Conversation(store.read_after_writes(move |conn| store::find_conversation(conn, id)).await?))
+            let find = move |conn: &mut store::AnyConnection| with_last_change(conn, |conn| store::find_conversation(conn, id));
+            Ok(Loaded::Conversation(store.read_after_writes(find).await?))
         }
         Load::Direct(one, other) => {
             let (first, second) = (one, other.clone());
-            let conversation = store.read_after_writes(move |conn| store::find_direct(conn, &first, &second)).await?;
-            Ok(Loaded::Direct(conversation, read_users(&store, vec![other], provision, now).await?))
+            let find =
+                move |conn: &mut store::AnyConnection| with_last_change(conn, |conn| store::find_direct(conn, &first, &second));
+            let found = store.read_after_writes(find).await?;
+            Ok(Loaded::Direct(found, read_users(&store, vec![other], provision, now).await?))
         }
         Load::Chat(owner, name) => {
-            let found = store.read_after_writes(move |conn| match store::find_named(conn, &owner, &name)? {
-                Some(id) => Ok((store::find_conversation(conn, id)?, true)),
-                None => match ConversationId::parse(&name) {
-                    Ok(id) => Ok((store::find_conversation(conn, id)?, false)),
-                    Err(_) => Ok((None, false)),
-                },
-            });
-            let (conversation, is_named) = found.await?;
-            Ok(Loaded::Chat(conversation, is_named))
+            let find = move |conn: &mut store::AnyConnection| {
+                let named = store::find_named(conn, &owner, &name)?;
+                let Some(id) = named.or_else(|| ConversationId::parse(&name).ok()) else { return Ok((None, false)) };
+                let found = with_last_change(conn, |conn| store::find_conversation(conn, id))?;
+                Ok((found, named.is_some()))
+            };
+            let (found, is_named) = store.read_after_writes(find).await?;
+            Ok(Loaded::Chat(found, is_named))
         }
         Load::Message(id) | Load::Answer(id) => {
             let message = store.read_after_writes(move |conn| store::find_message(conn, id)).await?;
             Ok(Loaded::Message(message.map(Box::new)))
         }
+        // A title that was confirmed is stored, and no send waits for what is not.
+        Load::Title(listing) => Ok(Loaded::Title(store.read(move |conn| store::find_title(conn, &listing)).await?)),
         Load::Uploads(urls) => Ok(Loaded::Uploads(store.read_after_writes(move |conn| store::find_uploads(conn, &urls)).await?)),
         Load::SentIds(sender) => {
             let since = now.plus_millis(-SENT_IDS_FOR_MS);
@@ -247,6 +276,15 @@ async fn run(store: Store, load: Load, provision: bool, now: Timestamp) -> Resul
             Ok(Loaded::SentIds(rows))
         }
     }
+}
+
+fn with_last_change(
+    conn: &mut store::AnyConnection,
+    find: impl FnOnce(&mut store::AnyConnection) -> store::QueryResult<Option<Conversation>>,
+) -> store::QueryResult<Option<Found>> {
+    let Some(conversation) = find(conn)? else { return Ok(None) };
+    let changed_at = store::last_change(conn, conversation.id)?;
+    Ok(Some((conversation, changed_at)))
 }
 
 async fn read_users(

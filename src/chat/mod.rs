@@ -26,6 +26,7 @@ mod sending;
 mod server;
 mod stored;
 mod tables;
+mod titles;
 mod typing;
 
 pub use self::assistant::FinishAnswers;
@@ -35,8 +36,8 @@ pub use self::error::{ChatError, ModelError};
 pub use self::event::{Event, PresenceChange};
 pub use self::options::{Options, Sources};
 pub use self::ports::{
-    Admission, Ask, CatchUpDrained, Connect, Disconnect, ModelSaid, ModelWord, Notice, Prompt, RefusedConnect, RegisterWorker,
-    Request, Tick, ToWorker, Turn, Words, WordsLearned,
+    Admission, Ask, CatchUpDrained, Connect, Disconnect, ModelSaid, ModelWord, Notice, OwnCopy, Prompt, RefusedConnect,
+    RegisterWorker, Request, Tick, ToWorker, Turn, Words, WordsLearned,
 };
 pub use self::queries::{
     Authenticate, AuthenticateError, BrokerStats, Drain, Health, OnlineUsers, PresenceOf, RevokeTokens, SocketsOf, Stats,
@@ -44,3 +45,4 @@ pub use self::queries::{
 };
 pub use self::reply::Reply;
 pub use self::server::ChatServer;
+pub use self::titles::TitleListing;

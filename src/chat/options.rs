@@ -27,6 +27,8 @@ pub struct Options {
     pub catch_up_max: usize,
     /// A page of catch-up holds at most so many bytes, as encoded.
     pub catch_up_page_bytes: usize,
+    /// So many catch-up pages are read at once: more would take the processors from those who are here.
+    pub catch_up_reads: usize,
     /// `MAX_SOCKETS_PER_USER`; 0: no limit.
     pub max_sockets_per_user: usize,
     /// `MAX_ROOMS_PER_SOCKET`; 0: no limit.
@@ -52,6 +54,7 @@ impl Default for Options {
             catch_up: true,
             catch_up_max: 5_000,
             catch_up_page_bytes: 256 * 1024,
+            catch_up_reads: std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(4)),
             max_sockets_per_user: 50,
             max_rooms_per_socket: 1_000,
             max_message_length: 0,

@@ -24,19 +24,33 @@ pub struct Words {
     pub group_message: bool,
     /// Answers of the model, beside those who show direct messages and so these.
     pub answer: bool,
+    /// That a message of its user was received, also by those who had it before the send was answered.
+    pub received_at_once: bool,
     /// Whether the connection, undetermined and known by a cookie alone, proves nothing yet.
     pub unproven: bool,
 }
 
 impl Words {
     /// Whether others' messages in conversations of this kind can be shown.
-    pub fn can_show(&self, kind: ConversationKind) -> bool {
+    pub fn has_word_for(&self, kind: ConversationKind) -> bool {
         match kind {
             ConversationKind::Direct => self.direct_message,
             ConversationKind::Group => self.group_message,
             ConversationKind::Ai => self.direct_message || self.answer,
         }
     }
+}
+
+/// What the socket that sends a message is shown of it, beside the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OwnCopy {
+    /// Nothing: its front end shows what it sends by itself.
+    #[default]
+    None,
+    /// What all others in the group or room are shown, at once.
+    Live,
+    /// The event, once the message is stored: it is the only confirmation that its front end knows.
+    Held,
 }
 
 /// A worker thread is ready to be told things.
@@ -98,9 +112,8 @@ pub struct Request {
     pub ticket: u32,
     /// What it asks for.
     pub command: Command,
-    /// Whether the connection wants the event of a message that it sends only once it is stored (a held copy):
-    /// the event at the sender is the only confirmation that its front end knows.
-    pub held_copy: bool,
+    /// Of a send: what this connection is shown of it.
+    pub own_copy: OwnCopy,
 }
 
 /// A request that came over HTTP.

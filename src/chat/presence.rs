@@ -18,6 +18,7 @@ pub struct PresenceWindow {
 impl PresenceWindow {
     /// Adds a change. [`PresenceWindow::due`] says when it may be told.
     pub fn add(&mut self, user: &UserId, change: PresenceChange) {
+        let change = change.after(self.latest.get(user));
         if self.latest.insert(user.clone(), change).is_none() {
             self.order.push(user.clone());
         }
@@ -42,7 +43,10 @@ impl PresenceWindow {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::model::{ChosenStatus, Profile, UserRole};
 
     #[test]
     fn the_first_goes_at_once_and_the_rest_of_the_window_together() {
@@ -59,5 +63,23 @@ mod tests {
         assert_eq!(window.due(at(50)), Some(at(100)));
         assert_eq!(window.take(at(100)), [(ann.clone(), gone(&ann, 3)), (bob.clone(), gone(&bob, 2))]);
         assert_eq!(window.due(at(1_000)), None);
+    }
+
+    #[test]
+    fn who_came_and_chose_a_status_came() {
+        let ann = UserId::parse("ann").unwrap();
+        let profile = Arc::new(Profile {
+            id: ann.clone(),
+            username: "Ann".to_owned(),
+            full_name: None,
+            avatar: None,
+            email: None,
+            role: UserRole::User,
+        });
+        let online = |status, came| PresenceChange::Online { user: profile.clone(), status, came };
+        let mut window = PresenceWindow::default();
+        window.add(&ann, online(ChosenStatus::Online, true));
+        window.add(&ann, online(ChosenStatus::Away, false));
+        assert_eq!(window.take(Timestamp::from_millis(0)), [(ann.clone(), online(ChosenStatus::Away, true))]);
     }
 }

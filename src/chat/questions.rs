@@ -29,10 +29,17 @@ pub struct Question {
     pub model: Arc<Profile>,
     /// What the asker calls the chat, as JSON.
     pub chat: Arc<str>,
-    /// The socket that asked last, where it was a socket.
+    /// The socket that asked last, where it asked for an answer and did not just send a message.
     pub socket: Option<ConnectionKey>,
     /// Whether that socket wants the answer piece by piece.
     pub stream: bool,
+}
+
+impl Question {
+    /// It has one answer, however often it is asked.
+    pub fn answer_id(&self) -> MessageId {
+        MessageId::of_client_id(&self.model.id, &self.message.to_string())
+    }
 }
 
 /// The questions of one chat; the first one is asked, or is next.
@@ -120,7 +127,9 @@ impl Questions {
     pub fn join(&mut self, question: &Question) -> Option<&str> {
         let chat = self.chats.get_mut(&question.conversation)?;
         let known = chat.questions.iter_mut().find(|known| known.message == question.message)?;
-        (known.socket, known.stream) = (question.socket, question.stream);
+        if question.socket.is_some() {
+            (known.socket, known.stream) = (question.socket, question.stream);
+        }
         let is_first = chat.questions.front().is_some_and(|first| first.message == question.message);
         Some(if is_first { &chat.said } else { "" })
     }

@@ -74,11 +74,16 @@ impl ChatServer {
         if message.sender.id != pending.user {
             return Err(ChatError::Forbidden);
         }
-        if let Place::Conversation(conversation) = message.place
-            && let Err(load) = self.own_conversation(pending, conversation)?
-        {
-            return Ok(Progressed::Needs(load));
-        }
+        let audience = match message.place {
+            Place::Conversation(id) => {
+                let own = self.own_conversation(pending, id)?;
+                match own.and_then(|conversation| self.audience_of(pending, &conversation)) {
+                    Ok(audience) => Some(audience),
+                    Err(load) => return Ok(Progressed::Needs(load)),
+                }
+            }
+            Place::Room(_) | Place::CommonChat => None,
+        };
         let has_files = message.file.is_some() || !message.attachments.is_empty();
         if content.as_ref().is_some_and(|content| content.is_empty() && !has_files) {
             return Err(ChatError::InvalidPayload { field: "content" });
@@ -104,7 +109,7 @@ impl ChatServer {
             }
         };
         Ok(Progressed::Then(Box::new(move |broker, pending| {
-            broker.store_for(write, Awaiting::Changed { message: Arc::new(changed), asker: pending.asker });
+            broker.store_for(write, Awaiting::Changed { message: Arc::new(changed), audience, asker: pending.asker });
         })))
     }
 }

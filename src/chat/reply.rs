@@ -1,7 +1,7 @@
 //! What an asker is told.
 use std::sync::Arc;
 
-use crate::model::{Account, Conversation, Message, MessageStatus, Notification};
+use crate::model::{Account, Conversation, Message, MessageStatus, Notification, Profile, Timestamp};
 
 /// The answer to a command that succeeded.
 #[derive(Debug, Clone)]
@@ -12,6 +12,8 @@ pub enum Reply {
     Sent {
         /// As stored; on a repeat as it is now.
         message: Arc<Message>,
+        /// Of a direct conversation: who it is for.
+        recipient: Option<Arc<Profile>>,
         /// `Delivered` where a live socket of the recipient has been handed it.
         status: MessageStatus,
     },
@@ -26,6 +28,11 @@ pub enum Reply {
     },
     /// Notifications, newest first.
     Notifications(Vec<Notification>),
+    /// The socket is in by its new token.
+    Renewed {
+        /// When that one expires.
+        expires_at: Option<Timestamp>,
+    },
     /// One's own account as it is now.
     Account(Arc<Account>),
 }

@@ -16,8 +16,6 @@ pub enum RoomKey {
     Public(RoomId),
     /// The common chat.
     CommonChat,
-    /// Every admitted socket.
-    Everyone,
 }
 
 /// One room's connections, a list for each worker. A list is shared with the deliveries that are under way and
@@ -82,9 +80,9 @@ impl Rooms {
         self.rooms.get(key)
     }
 
-    /// How many rooms have somebody in them, not counting [`RoomKey::Everyone`].
+    /// How many rooms have somebody in them.
     pub fn count(&self) -> usize {
-        self.rooms.len() - usize::from(self.rooms.contains_key(&RoomKey::Everyone))
+        self.rooms.len()
     }
 }
 
@@ -113,7 +111,6 @@ mod tests {
     fn an_empty_room_is_gone() {
         let mut rooms = Rooms::default();
         rooms.join(RoomKey::CommonChat, connection(0, 1));
-        rooms.join(RoomKey::Everyone, connection(0, 1));
         assert_eq!(rooms.count(), 1);
         rooms.leave(&RoomKey::CommonChat, connection(0, 1));
         rooms.leave(&RoomKey::CommonChat, connection(0, 1));

@@ -10,7 +10,7 @@ use super::connecting::MODEL_USER;
 use super::event::Event;
 use super::executing::Outcome;
 use super::loading::{Load, SENT_IDS_MAX};
-use super::ports::Notice;
+use super::ports::{Notice, OwnCopy};
 use super::questions::Question;
 use super::rooms::RoomKey;
 use super::server::{ChatServer, Progressed};
@@ -20,13 +20,16 @@ use super::{ChatError, Command, Draft, Reply};
 use crate::config::Delivery;
 use crate::engineio::{ConnectionKey, Seat};
 use crate::model::{
-    Conversation, ConversationId, ConversationKind, File, Message, MessageId, MessageStatus, Place, Profile, Role, Timestamp,
-    UserId, digest,
+    Conversation, ConversationId, ConversationKind, File, Listing, Message, MessageId, MessageStatus, Place, Profile, Role,
+    Timestamp, UserId, digest,
 };
 use crate::store::{self, NewMessage, Write};
 
 /// At most so many ids of sends that were not stored are remembered.
 const FAILED_MAX: usize = 10_000;
+
+/// The same name for two different messages.
+pub(super) const USED_OTHERWISE: ChatError = ChatError::Conflict("This clientMessageId was used for another message");
 
 /// An admitted message that is being stored.
 #[derive(Debug)]
@@ -45,6 +48,8 @@ pub struct InFlight {
     pub waits_for_commit: bool,
     /// Users who had it from an earlier try that was not stored.
     pub spared: HashSet<UserId>,
+    /// Of the request, where it bears a `clientMessageId`.
+    pub request_hash: Option<[u8; 32]>,
     /// What the model is asked once it is stored.
     pub question: Option<Box<Question>>,
     /// Commands about it, and repeats of it, that wait until it is stored.
@@ -64,6 +69,7 @@ impl InFlight {
             handed_sockets: SmallVec::new(),
             waits_for_commit: false,
             spared: HashSet::new(),
+            request_hash: None,
             question: None,
             waiters: Vec::new(),
         }
@@ -87,6 +93,14 @@ impl Audience {
             Self::Pair { kind, recipient, .. } => Event::Message { message, kind: *kind, recipient: Some(recipient.clone()) },
             Self::Group(_) => Event::Message { message, kind: ConversationKind::Group, recipient: None },
             Self::Room { shown_as, .. } => Event::RoomMessage { message, shown_as: shown_as.clone() },
+        }
+    }
+
+    /// Of a direct conversation: the other one.
+    pub(super) fn recipient(&self) -> Option<Arc<Profile>> {
+        match self {
+            Self::Pair { recipient, .. } => Some(recipient.clone()),
+            Self::Group(_) | Self::Room { .. } => None,
         }
     }
 }
@@ -129,6 +143,13 @@ pub(super) struct Target {
     pub new_conversation: Option<Arc<Conversation>>,
 }
 
+/// What a draft names, as it was looked up.
+struct Subject {
+    file: Option<File>,
+    attachments: Vec<File>,
+    listing: Option<Listing>,
+}
+
 impl ChatServer {
     /// Checks a send and admits it.
     pub(super) fn send(&mut self, pending: &mut Pending) -> Outcome {
@@ -141,12 +162,9 @@ impl ChatServer {
         let Some(draft) = pending.command.draft() else { return Err(ChatError::Internal) };
         let request_hash = draft.client_message_id.is_some().then(|| request_hash(&target, draft));
         if let Some(client_id) = draft.client_message_id.clone()
-            && let Some(outcome) = self.repeat(pending, &client_id, request_hash)?
+            && let Some(outcome) = self.repeat(pending, &client_id, request_hash, &target)?
         {
-            return Ok(match outcome {
-                Progressed::Done(Reply::Sent { message, status }) => self.ask_again(pending, &target, message, status),
-                other => other,
-            });
+            return Ok(outcome);
         }
         let Some(draft) = pending.command.draft() else { return Err(ChatError::Internal) };
         let urls: Vec<String> = draft.file_url.iter().chain(&draft.attachment_urls).cloned().collect();
@@ -160,7 +178,15 @@ impl ChatServer {
         if !self.store.has_room() {
             return Err(ChatError::StorageUnavailable);
         }
-        Ok(Progressed::Then(Box::new(move |broker, pending| broker.admit(pending, target, file, attachments, request_hash))))
+        let listing = match &draft.listing_id {
+            None => None,
+            Some(id) => match self.titles.find(id).or_else(|| pending.facts.listing.clone()) {
+                Some(listing) => Some(listing),
+                None => return Ok(Progressed::Needs(Load::Title(id.clone()))),
+            },
+        };
+        let subject = Subject { file, attachments, listing };
+        Ok(Progressed::Then(Box::new(move |broker, pending| broker.admit(pending, target, subject, request_hash))))
     }
 
     /// Where a send goes, if its sender may send there. `Ok(Err(load))`: something must be read first.
@@ -191,16 +217,19 @@ impl ChatServer {
         Ok(Ok(target))
     }
 
-    pub(super) fn conversation_target(&mut self, pending: &Pending, conversation: &Conversation) -> Result<Target, Load> {
-        let place = Place::Conversation(conversation.id);
+    pub(super) fn conversation_target(&self, pending: &Pending, conversation: &Conversation) -> Result<Target, Load> {
+        let audience = self.audience_of(pending, conversation)?;
+        Ok(Target { place: Place::Conversation(conversation.id), audience, new_conversation: None })
+    }
+
+    /// Who is told what a member says in a conversation.
+    pub(super) fn audience_of(&self, pending: &Pending, conversation: &Conversation) -> Result<Audience, Load> {
         if conversation.kind == ConversationKind::Group {
-            return Ok(Target { place, audience: Audience::Group(conversation.id), new_conversation: None });
+            return Ok(Audience::Group(conversation.id));
         }
         let other = conversation.other_than(&pending.user);
         let Some(recipient) = self.users.get(other) else { return Err(Load::Users(vec![other.clone()])) };
-        let recipient = recipient.profile().clone();
-        let audience = Audience::Pair { kind: conversation.kind, recipient };
-        Ok(Target { place, audience, new_conversation: None })
+        Ok(Audience::Pair { kind: conversation.kind, recipient: recipient.profile().clone() })
     }
 
     /// The direct conversation with a user; with the model, the chat of its name.
@@ -234,6 +263,7 @@ impl ChatServer {
         pending: &Pending,
         client_id: &str,
         request_hash: Option<[u8; 32]>,
+        target: &Target,
     ) -> Result<Option<Progressed>, ChatError> {
         let id = MessageId::of_client_id(&pending.user, client_id);
         if self.in_flight.contains_key(&id) {
@@ -248,18 +278,38 @@ impl ChatServer {
         sent.used_at = now;
         let Some(first) = sent.by_client_id.get(client_id) else { return Ok(None) };
         if first.request_hash.is_some() && first.request_hash != request_hash {
-            return Err(ChatError::Conflict("This clientMessageId was used for another message"));
+            return Err(USED_OTHERWISE);
         }
         match &pending.facts.message {
             None => Ok(Some(Progressed::Needs(Load::Message(first.message)))),
             Some(Some(message)) => {
                 let mut message = (**message).clone();
                 message.status = message.status.max(first.status);
-                let status = message.status.min(MessageStatus::Delivered);
-                Ok(Some(Progressed::Done(Reply::Sent { message: Arc::new(message), status })))
+                let question = self.question(pending, target, message.id).filter(|_| message.deleted_at.is_none());
+                let answer = match (&question, &pending.facts.answer) {
+                    (Some(question), None) => return Ok(Some(Progressed::Needs(Load::Answer(question.answer_id())))),
+                    (_, answer) => answer.clone().flatten(),
+                };
+                let audience = target.audience.clone();
+                Ok(Some(Progressed::Then(Box::new(move |broker, pending| {
+                    broker.answer_again(pending.asker, &audience, Arc::new(message));
+                    if let Some(question) = question {
+                        broker.ask_again(question, answer.as_deref());
+                    }
+                }))))
             }
             Some(None) => Ok(None),
         }
+    }
+
+    /// Answers a repeat with what the first request made; whose front end knows no other answer is shown that.
+    pub(super) fn answer_again(&mut self, asker: Asker, audience: &Audience, message: Arc<Message>) {
+        if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = asker {
+            self.tell(connection, Notice::Hold(Arc::new(Broadcast::new(audience.event(message.clone())))));
+            self.tell(connection, Notice::Settle { message: message.id, stored: true });
+        }
+        let status = message.status.min(MessageStatus::Delivered);
+        self.answer(asker, Ok(Reply::Sent { message, recipient: audience.recipient(), status }));
     }
 
     /// Has a command wait until a message is stored.
@@ -271,20 +321,14 @@ impl ChatServer {
     }
 
     /// Admits a message: from here on it has its id, its place in the order and its position.
-    fn admit(
-        &mut self,
-        pending: Pending,
-        target: Target,
-        file: Option<File>,
-        attachments: Vec<File>,
-        request_hash: Option<[u8; 32]>,
-    ) {
+    fn admit(&mut self, pending: Pending, target: Target, subject: Subject, request_hash: Option<[u8; 32]>) {
         let id = match pending.command.draft().and_then(|draft| draft.client_message_id.as_ref()) {
             Some(client_id) => MessageId::of_client_id(&pending.user, client_id),
             None => MessageId::from_uuid(self.new_id()),
         };
         let question = self.question(&pending, &target, id).map(Box::new);
         let Pending { user, asker, command, facts } = pending;
+        let Subject { file, attachments, listing } = subject;
         let Target { place, audience, new_conversation } = target;
         let Some(draft) = command.into_draft() else { return self.answer(asker, Err(ChatError::Internal)) };
         let Some(sender) = self.users.get(&user).map(|user| user.profile().clone()) else {
@@ -308,7 +352,7 @@ impl ChatServer {
             message_type: draft.message_type.or(file_type).unwrap_or_else(|| "text".to_owned()),
             file,
             attachments,
-            listing_id: draft.listing_id,
+            listing,
             client_message_id: draft.client_message_id,
             chat: None,
             status: MessageStatus::Sent,
@@ -319,12 +363,12 @@ impl ChatServer {
         };
         // Whether it is a repeat only the index knows where the sender's ids cannot be read.
         let waits_for_commit = facts.sent_ids_unreadable;
-        self.enter(InFlight { waits_for_commit, question, ..InFlight::new(message, audience, asker) }, request_hash);
+        self.enter(InFlight { waits_for_commit, request_hash, question, ..InFlight::new(message, audience, asker) });
     }
 
     /// Gives a message to the store, and to all whom it is for as soon as they may have it.
-    pub(super) fn enter(&mut self, in_flight: InFlight, request_hash: Option<[u8; 32]>) {
-        let (id, message) = (in_flight.message.id, in_flight.message.clone());
+    pub(super) fn enter(&mut self, in_flight: InFlight) {
+        let (id, message, request_hash) = (in_flight.message.id, in_flight.message.clone(), in_flight.request_hash);
         let write = Write::Message(Box::new(NewMessage { message: message.clone(), request_hash, sent_by: None }));
         if let Err(refused) = self.store(write, Awaiting::Message(id)) {
             return self.answer(in_flight.asker, Err(refused.0));
@@ -414,12 +458,12 @@ impl ChatServer {
         let Some(mut in_flight) = self.in_flight.remove(&id) else { return };
         let sender = in_flight.message.sender.id.clone();
         let own = in_flight.asker.connection();
-        let is_held = matches!(in_flight.asker, Asker::Session { held_copy: true, .. });
+        let own_copy = in_flight.asker.own_copy();
         let mut except: SmallVec<[ConnectionKey; 4]> = SmallVec::new();
-        except.extend(own.filter(|_| is_held));
+        except.extend(own.filter(|_| own_copy != OwnCopy::Live));
         except.extend(in_flight.spared.iter().flat_map(|user| self.sockets_of(user)).copied());
 
-        let recipients = self.recipients(&in_flight.audience, &sender, own, &except);
+        let recipients = self.recipients(&in_flight.audience, &sender, &except);
         in_flight.is_delivered = recipients.reaches_others;
         if recipients.reaches_others {
             let mut message = (*in_flight.message).clone();
@@ -437,20 +481,14 @@ impl ChatServer {
             self.tell_few(recipients.sockets.iter().copied(), &event);
         }
         in_flight.handed_sockets = recipients.sockets;
-        if let Some(own) = own.filter(|_| is_held) {
+        if let Some(own) = own.filter(|_| own_copy == OwnCopy::Held) {
             self.tell(own, Notice::Hold(event));
         }
         in_flight.is_handed = true;
         self.in_flight.insert(id, in_flight);
     }
 
-    fn recipients(
-        &self,
-        audience: &Audience,
-        sender: &UserId,
-        own: Option<ConnectionKey>,
-        except: &[ConnectionKey],
-    ) -> Recipients {
+    fn recipients(&self, audience: &Audience, sender: &UserId, except: &[ConnectionKey]) -> Recipients {
         match audience {
             Audience::Room { key, .. } => Recipients { room: Some(key.clone()), sockets: SmallVec::new(), reaches_others: false },
             Audience::Group(id) => {
@@ -467,7 +505,7 @@ impl ChatServer {
                 if recipient.id != *sender {
                     sockets.extend(self.sockets_of(sender).iter().copied());
                 }
-                sockets.retain(|socket| Some(*socket) != own && !except.contains(socket));
+                sockets.retain(|socket| !except.contains(socket));
                 let reaches_others = theirs.iter().any(|socket| self.receives(*socket, *kind, sender));
                 Recipients { room: None, sockets, reaches_others }
             }
@@ -478,7 +516,7 @@ impl ChatServer {
     fn receives(&self, socket: ConnectionKey, kind: ConversationKind, sender: &UserId) -> bool {
         self.sessions
             .get(&socket)
-            .is_some_and(|session| session.user != *sender && session.words.can_show(kind) && !session.words.unproven)
+            .is_some_and(|session| session.user != *sender && session.words.has_word_for(kind) && !session.words.unproven)
     }
 }
 

@@ -10,6 +10,7 @@ use log::{error, info};
 use smallvec::SmallVec;
 
 use super::broadcast::Broadcast;
+use super::catch_up::PageReads;
 use super::delivered::Progress;
 use super::event::Event;
 use super::loading::{Load, LoadFor};
@@ -23,6 +24,7 @@ use super::rooms::{RoomKey, Rooms};
 use super::sending::{FailedSends, InFlight};
 use super::stored::Awaiting;
 use super::tables::{Asker, CachedConversation, Facts, Pending, Session, User, pair_key};
+use super::titles::Titles;
 use super::typing::Typing;
 use super::{ChatError, Reply};
 use crate::auth::Revocations;
@@ -72,10 +74,12 @@ pub struct ChatServer {
     pub(super) online: usize,
     pub(super) is_scope_narrowed: bool,
     pub(super) progress: Progress,
+    pub(super) page_reads: PageReads,
     /// Groups of which a change is being stored, and the changes that wait for that: each is computed from the last.
     pub(super) changing: HashMap<ConversationId, Vec<Pending>>,
     /// How often accounts or memberships changed: a read that began before is too old to be kept.
     pub(super) account_changes: u64,
+    pub(super) titles: Titles,
     /// Receipts that are being stored.
     pub(super) reading: HashSet<(MessageId, UserId)>,
     pub(super) revocations: Revocations,
@@ -122,8 +126,10 @@ impl ChatServer {
             online: 0,
             is_scope_narrowed: false,
             progress: Progress::default(),
+            page_reads: PageReads::default(),
             changing: HashMap::new(),
             account_changes: 0,
+            titles: Titles::default(),
             reading: HashSet::new(),
             revocations,
             questions: Questions::default(),
@@ -414,8 +420,12 @@ impl Handler<WordsLearned> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, message: WordsLearned, _: &mut Self::Context) {
-        if let Some(session) = self.sessions.get_mut(&message.connection) {
-            session.words = message.words;
+        let WordsLearned { connection, words } = message;
+        let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
+        // What it was handed by now counts as received although it may have no word for the like from here on.
+        self.note_progress_of(&user);
+        if let Some(session) = self.sessions.get_mut(&connection) {
+            session.words = words;
         }
     }
 }
@@ -424,10 +434,10 @@ impl Handler<Request> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, message: Request, ctx: &mut Self::Context) {
-        let Request { connection, ticket, command, held_copy } = message;
+        let Request { connection, ticket, command, own_copy } = message;
         self.counters.requests += 1;
         let Some(session) = self.sessions.get_mut(&connection) else { return };
-        let asker = Asker::Session { connection, ticket, held_copy };
+        let asker = Asker::Session { connection, ticket, own_copy };
         let facts = Facts { holds_queue: true, ..Facts::default() };
         let pending = Pending { user: session.user.clone(), asker, command, facts };
         if self.is_draining {

@@ -1,24 +1,27 @@
 //! What follows when a change is stored, or is not.
 use std::sync::Arc;
 
-use actix::Context;
+use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
 use hashbrown::HashSet;
 use log::warn;
+use tokio::sync::oneshot;
 
+use super::broadcast::Broadcast;
 use super::conversations::Change;
 use super::event::Event;
-use super::ports::Notice;
+use super::ports::{Notice, OwnCopy};
 use super::rooms::RoomKey;
-use super::sending::{Audience, InFlight};
+use super::sending::{Audience, InFlight, USED_OTHERWISE};
 use super::server::ChatServer;
-use super::tables::{Asker, Facts, Pending, pair_key};
+use super::tables::{Asker, Facts, Pending, SentId, pair_key};
 use super::{ChatError, Reply};
 use crate::config::Delivery;
 use crate::engineio::ConnectionKey;
 use crate::model::{
-    ConversationId, ConversationKind, LastMessage, Message, MessageId, MessageStatus, Place, Profile, Timestamp, UserId,
+    ChosenStatus, ConversationId, ConversationKind, LastMessage, ListingId, Message, MessageId, MessageStatus, Place, Profile,
+    Timestamp, UserId,
 };
-use crate::store::{StoreError, Written};
+use crate::store::{self, StoreError, Written};
 
 /// What waits for a commit.
 #[derive(Debug)]
@@ -31,22 +34,27 @@ pub enum Awaiting {
     ConversationMade(ConversationId),
     /// A receipt.
     Read { message: Arc<Message>, reader: UserId, read_at: Timestamp, asker: Asker },
-    /// An edit or a deletion; `message` as it is then.
-    Changed { message: Arc<Message>, asker: Asker },
+    /// An edit or a deletion; `message` as it is then, `audience` those who are told.
+    Changed { message: Arc<Message>, audience: Option<Audience>, asker: Asker },
     /// A change of a conversation.
     Conversation { change: Change, asker: Asker },
+    /// A chosen presence.
+    Status { user: UserId, status: ChosenStatus, asker: Asker },
     /// A new name or picture.
     Profile { profile: Arc<Profile>, asker: Asker },
+    /// A listing's title.
+    Titled { listing: ListingId, title: String, answer: oneshot::Sender<Result<(), StoreError>> },
 }
 
 impl Awaiting {
     /// Who is to be answered, where the awaiting itself holds the asker.
     pub fn into_asker(self) -> Option<Asker> {
         match self {
-            Self::Nothing | Self::Message(_) | Self::ConversationMade(_) => None,
+            Self::Nothing | Self::Message(_) | Self::ConversationMade(_) | Self::Titled { .. } => None,
             Self::Read { asker, .. }
             | Self::Changed { asker, .. }
             | Self::Conversation { asker, .. }
+            | Self::Status { asker, .. }
             | Self::Profile { asker, .. } => Some(asker),
         }
     }
@@ -79,11 +87,13 @@ impl ChatServer {
                     Err(error) => self.answer(asker, Err(error.into())),
                 }
             }
-            Awaiting::Changed { message, asker } => match outcome {
+            Awaiting::Changed { message, audience, asker } => match outcome {
                 Ok(_) => {
                     self.note_changed(&message);
                     self.answer(asker, Ok(Reply::Message(message.clone())));
-                    self.tell_changed(message);
+                    if let Some(audience) = audience {
+                        self.tell_changed(message, audience);
+                    }
                 }
                 Err(error) => self.answer(asker, Err(error.into())),
             },
@@ -96,17 +106,38 @@ impl ChatServer {
                 let waiters = self.changing.remove(&id).unwrap_or_default();
                 self.resume_waiters(waiters, ctx);
             }
+            Awaiting::Status { user, status, asker } => match outcome {
+                Ok(_) => {
+                    self.answer(asker, Ok(Reply::Done));
+                    self.choose_status(&user, status);
+                    let now = self.now();
+                    self.tell_presence(now, ctx);
+                }
+                Err(error) => self.answer(asker, Err(error.into())),
+            },
             Awaiting::Profile { profile, asker } => match outcome {
                 Ok(_) => self.apply_profile(profile, asker),
                 Err(error) => self.answer(asker, Err(error.into())),
             },
+            Awaiting::Titled { listing, title, answer } => {
+                if outcome.is_ok() {
+                    self.titles.change(listing, title);
+                }
+                // Who does not wait any more needs no answer.
+                drop(answer.send(outcome.map(drop)));
+            }
         }
     }
 
     fn on_message_stored(&mut self, id: MessageId, outcome: Result<Written, StoreError>, ctx: &mut Context<Self>) {
         match outcome {
+            Ok(Written::Message { is_repeat: true, .. }) => {
+                self.unhanded.retain(|waiting| *waiting != id);
+                let Some(in_flight) = self.land(id) else { return };
+                self.answer_known(in_flight, ctx);
+            }
             Ok(written) => {
-                let seq = if let Written::Message { seq } = written { seq } else { 0 };
+                let seq = if let Written::Message { seq, .. } = written { seq } else { 0 };
                 if self.unhanded.front() == Some(&id) {
                     self.unhanded.pop_front();
                     self.hand_out(id);
@@ -134,12 +165,13 @@ impl ChatServer {
 
     /// The commit is there: the sender is told first, then all that waited.
     fn confirm(&mut self, in_flight: InFlight, seq: i64, ctx: &mut Context<Self>) {
+        let seen_by = self.has_word_of_receipts(&in_flight.message.sender.id).then(|| self.who_saw(&in_flight));
         let InFlight { message, asker, is_delivered, waiters, audience, question, .. } = in_flight;
         let mut message = Arc::unwrap_or_clone(message);
         message.seq = seq;
         let message = Arc::new(message);
         self.note_stored(&message, &audience);
-        if let Asker::Session { connection, held_copy: true, .. } = asker {
+        if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = asker {
             self.tell(connection, Notice::Settle { message: message.id, stored: true });
         }
         let status = if is_delivered { MessageStatus::Delivered } else { MessageStatus::Sent };
@@ -149,11 +181,56 @@ impl ChatServer {
         {
             first.status = status;
         }
-        self.answer(asker, Ok(Reply::Sent { message, status }));
+        self.answer(asker, Ok(Reply::Sent { message: message.clone(), recipient: audience.recipient(), status }));
+        if let Some(seen_by) = seen_by {
+            self.tell_received(&message, &seen_by);
+        }
         if let Some(question) = question {
             self.ask_model(*question);
         }
         self.resume_waiters(waiters, ctx);
+    }
+
+    /// It was stored long ago and nobody remembered: it is no new message, and is answered as the first one was.
+    fn answer_known(&mut self, in_flight: InFlight, ctx: &mut Context<Self>) {
+        let InFlight { message, audience, asker, request_hash, question, waiters, .. } = in_flight;
+        let (id, answer) = (message.id, question.as_ref().map(|question| question.answer_id()));
+        if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = asker {
+            self.tell(connection, Notice::Settle { message: id, stored: false });
+        }
+        let store = self.store.clone();
+        let read = async move {
+            let find = move |conn: &mut store::AnyConnection| {
+                let answer = answer.map(|answer| store::find_message(conn, answer)).transpose()?.flatten();
+                Ok((store::find_message(conn, id)?.zip(store::find_request_hash(conn, id)?), answer))
+            };
+            store.read(find).await
+        };
+        ctx.spawn(read.into_actor(self).map(move |found, broker, ctx| {
+            match found {
+                Ok((Some((known, hash)), answer)) => {
+                    if let Some(client_id) = &known.client_message_id
+                        && let Some(sent) = broker.users.get_mut(&known.sender.id).and_then(|user| user.sent.as_mut())
+                    {
+                        let first = SentId { message: id, request_hash: hash, status: known.status };
+                        sent.by_client_id.insert(client_id.clone(), first);
+                    }
+                    if hash.is_some() && hash != request_hash {
+                        broker.answer(asker, Err(USED_OTHERWISE));
+                    } else {
+                        let question = question.filter(|_| known.deleted_at.is_none());
+                        broker.answer_again(asker, &audience, Arc::new(known));
+                        if let Some(question) = question {
+                            broker.ask_again(*question, answer.as_ref());
+                            broker.begin_questions(ctx);
+                        }
+                    }
+                }
+                Ok((None, _)) => broker.answer(asker, Err(ChatError::Internal)),
+                Err(error) => broker.answer(asker, Err(error.into())),
+            }
+            broker.resume_waiters(waiters, ctx);
+        }));
     }
 
     /// It is not stored, and will not be: what the sender is told depends on who has seen it.
@@ -175,7 +252,7 @@ impl ChatServer {
         {
             sent.by_client_id.remove(client_id);
         }
-        if let Asker::Session { connection, held_copy: true, .. } = in_flight.asker {
+        if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = in_flight.asker {
             self.tell(connection, Notice::Settle { message: id, stored: false });
         }
         self.answer(in_flight.asker, Err(reply));
@@ -195,8 +272,7 @@ impl ChatServer {
             .handed_lists
             .iter()
             .flat_map(|(worker, list)| list.iter().map(move |seat| ConnectionKey { worker: *worker, seat: *seat }));
-        let is_held = matches!(in_flight.asker, Asker::Session { held_copy: true, .. });
-        let own = in_flight.asker.connection().filter(|_| is_held);
+        let own = in_flight.asker.connection().filter(|_| in_flight.asker.own_copy() != OwnCopy::Live);
         lists
             .chain(in_flight.handed_sockets.iter().copied())
             .filter(|socket| Some(*socket) != own)
@@ -296,22 +372,23 @@ impl ChatServer {
     }
 
     /// Tells an edited or deleted message's conversation.
-    fn tell_changed(&self, message: Arc<Message>) {
-        let Place::Conversation(id) = message.place else { return };
-        let Some(cached) = self.conversations.get(&id) else { return };
-        let kind = cached.conversation.kind;
-        let recipient = (kind != ConversationKind::Group)
-            .then(|| self.users.get(cached.conversation.other_than(&message.sender.id)))
-            .flatten()
-            .map(|user| user.profile().clone());
+    fn tell_changed(&self, message: Arc<Message>, audience: Audience) {
+        let Place::Conversation(conversation) = message.place else { return };
+        let (kind, recipient) = match audience {
+            Audience::Pair { kind, recipient } => (kind, Some(recipient)),
+            Audience::Group(_) => (ConversationKind::Group, None),
+            Audience::Room { .. } => return,
+        };
+        let pair = recipient.as_ref().map(|recipient| [message.sender.id.clone(), recipient.id.clone()]);
         let event = match message.deleted_at {
-            Some(_) => Event::MessageDeleted { message: message.id, conversation: id, kind },
+            Some(_) => Event::MessageDeleted { message: message.id, conversation, kind },
             None => Event::MessageUpdated { message, kind, recipient },
         };
-        if kind == ConversationKind::Group {
-            self.tell_room(&RoomKey::Group(id), &Arc::new(super::Broadcast::new(event)), &[]);
-        } else {
-            self.tell_users(&cached.conversation.participants, event);
+        match pair {
+            // Of a conversation with oneself both are the same.
+            Some([one, other]) if one == other => self.tell_users([&one], event),
+            Some(pair) => self.tell_users(&pair, event),
+            None => self.tell_room(&RoomKey::Group(conversation), &Arc::new(Broadcast::new(event)), &[]),
         }
     }
 }

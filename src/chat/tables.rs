@@ -6,11 +6,11 @@ use hashbrown::{HashMap, HashSet};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use super::{ChatError, Command, Reply, Words};
+use super::{ChatError, Command, OwnCopy, Reply, Words};
 use crate::engineio::ConnectionKey;
 use crate::model::{
-    Account, Conversation, ConversationId, ConversationKind, File, Message, MessageId, MessageStatus, Profile, RoomId, SocketId,
-    Timestamp, UserId,
+    Account, Conversation, ConversationId, ConversationKind, File, Listing, Message, MessageId, MessageStatus, Profile, RoomId,
+    SocketId, Timestamp, UserId,
 };
 use crate::store::{Membership, direct_key};
 
@@ -107,6 +107,8 @@ pub struct CatchUp {
     pub rows: i64,
     /// Whether a page is being read or the next one waits for the socket.
     pub is_reading: bool,
+    /// Live messages that wait behind it and whose senders learn when they are received.
+    pub behind: Vec<Arc<Message>>,
 }
 
 /// The key by which a direct conversation is found; `None` for other kinds.
@@ -135,7 +137,7 @@ pub struct CachedConversation {
 #[derive(Debug)]
 pub enum Asker {
     /// A socket's request.
-    Session { connection: ConnectionKey, ticket: u32, held_copy: bool },
+    Session { connection: ConnectionKey, ticket: u32, own_copy: OwnCopy },
     /// A request over HTTP.
     Http(oneshot::Sender<Result<Reply, ChatError>>),
     /// Nobody: the model answers a question of this chat.
@@ -148,6 +150,14 @@ impl Asker {
         match self {
             Self::Session { connection, .. } => Some(*connection),
             Self::Http(_) | Self::Model { .. } => None,
+        }
+    }
+
+    /// What the asking socket is shown of what it sends.
+    pub fn own_copy(&self) -> OwnCopy {
+        match self {
+            Self::Session { own_copy, .. } => *own_copy,
+            Self::Http(_) | Self::Model { .. } => OwnCopy::None,
         }
     }
 }
@@ -170,6 +180,8 @@ pub struct Facts {
     pub answer: Option<Option<Arc<Message>>>,
     /// The uploads that the draft names.
     pub uploads: Option<Vec<(File, UserId)>>,
+    /// The listing that the draft is about; without a title also where that could not be read.
+    pub listing: Option<Listing>,
     /// The conversation was looked up; where it is not at hand now, there is none.
     pub conversation_read: bool,
     /// These users were looked up; who is not at hand now is unknown.

@@ -2,6 +2,7 @@
 use std::time::Duration;
 
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use smallvec::SmallVec;
 
 use crate::engineio::ConnectionKey;
@@ -25,6 +26,10 @@ type Typists = SmallVec<[(ConnectionKey, Timestamp); 1]>;
 #[derive(Debug, Default)]
 pub struct Typing {
     typists: HashMap<(ConversationId, UserId), Typists>,
+    /// Where each socket types.
+    places: HashMap<ConnectionKey, SmallVec<[ConversationId; 1]>>,
+    /// Nothing lapses before.
+    earliest: Option<Timestamp>,
 }
 
 impl Typing {
@@ -42,8 +47,12 @@ impl Typing {
         let silent = !sockets.is_empty();
         match sockets.iter_mut().find(|(socket, _)| *socket == connection) {
             Some((_, lapses)) => *lapses = until,
-            None => sockets.push((connection, until)),
+            None => {
+                sockets.push((connection, until));
+                self.places.entry(connection).or_default().push(conversation);
+            }
         }
+        self.earliest = Some(self.earliest.map_or(until, |earliest| earliest.min(until)));
         (!silent).then(|| TypingChange { conversation, user: user.clone(), active: true })
     }
 
@@ -52,6 +61,7 @@ impl Typing {
         let key = (conversation, user.clone());
         let sockets = self.typists.get_mut(&key)?;
         sockets.retain(|(socket, _)| *socket != connection);
+        forget_place(&mut self.places, connection, conversation);
         if !sockets.is_empty() {
             return None;
         }
@@ -61,29 +71,50 @@ impl Typing {
 
     /// A socket is gone: it types nowhere any more.
     pub fn forget(&mut self, user: &UserId, connection: ConnectionKey) -> Vec<TypingChange> {
-        if self.typists.is_empty() {
-            return Vec::new();
-        }
-        let places: Vec<_> = self.typists.keys().filter(|(_, typist)| typist == user).map(|(place, _)| *place).collect();
+        let places = self.places.remove(&connection).unwrap_or_default();
         places.into_iter().filter_map(|place| self.stop(place, user, connection)).collect()
     }
 
     /// What lapsed by `now`.
     pub fn lapse(&mut self, now: Timestamp) -> Vec<TypingChange> {
         let mut changes = Vec::new();
+        if self.earliest.is_none_or(|earliest| earliest > now) {
+            return changes;
+        }
+        let places = &mut self.places;
         self.typists.retain(|(conversation, user), sockets| {
-            sockets.retain(|(_, until)| *until > now);
+            sockets.retain(|(socket, until)| {
+                let goes_on = *until > now;
+                if !goes_on {
+                    forget_place(places, *socket, *conversation);
+                }
+                goes_on
+            });
             if sockets.is_empty() {
                 changes.push(TypingChange { conversation: *conversation, user: user.clone(), active: false });
             }
             !sockets.is_empty()
         });
+        self.earliest = self.typists.values().flatten().map(|(_, until)| *until).min();
         changes
     }
 
-    /// When something lapses next.
+    /// When something may lapse next: not before.
     pub fn next_lapse(&self) -> Option<Timestamp> {
-        self.typists.values().flatten().map(|(_, until)| *until).min()
+        self.earliest
+    }
+}
+
+fn forget_place(
+    places: &mut HashMap<ConnectionKey, SmallVec<[ConversationId; 1]>>,
+    connection: ConnectionKey,
+    conversation: ConversationId,
+) {
+    if let Entry::Occupied(mut entry) = places.entry(connection) {
+        entry.get_mut().retain(|place| *place != conversation);
+        if entry.get().is_empty() {
+            entry.remove();
+        }
     }
 }
 
@@ -105,6 +136,8 @@ mod tests {
         assert_eq!(typing.lapse(at(39_999)), []);
         assert_eq!(typing.next_lapse(), Some(at(40_000)));
         assert!(matches!(&typing.lapse(at(40_000))[..], [change] if !change.active));
+        assert_eq!(typing.next_lapse(), None);
+        assert!(typing.places.is_empty());
         assert_eq!(typing.stop(place, &user, socket(1)), None, "a stop without a start is silent");
     }
 }

@@ -33,7 +33,7 @@ fn questions_are_understood() {
         let draft = Draft { content: "Hi".to_owned(), ..Draft::default() };
         let command = Command::AskModel { chat: chat.to_owned(), shown_as: shown_as.into(), stream, draft };
         assert_eq!(decoded, Ok(command.into()), "{json}");
-        let reply = Reply::Sent { message: message("ann", "Hi").into(), status: MessageStatus::Sent };
+        let reply = Reply::Sent { message: message("ann", "Hi").into(), recipient: None, status: MessageStatus::Sent };
         assert_eq!(Assistant.encode_ack(&asked, &reply), format!(r#"{{"success":true,"chat":{shown_as}}}"#));
         assert_eq!(Assistant.encode_reply(&asked, &reply), None, "the answer comes when there is one");
     }

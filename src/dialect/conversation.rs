@@ -1,8 +1,23 @@
 //! `conversation`: conversations, typing, presence with status, receipts, notifications, several devices.
+//!
+//! ```text
+//! ← 42["connected",{"userId":"ann","socketId":"bTlhZk…"}]
+//! → 42["message:send",{"conversationId":"0197…","content":"Hi Bob"}]
+//! ← 42["message:new",{"id":"0197…","conversationId":"0197…","senderId":"ann","content":"Hi Bob","type":"text","timestamp":"2026-01-02T03:04:05.678Z"}]
+//! ```
+use serde::Serialize;
+use serde_json::value::RawValue;
+
 use super::Fault;
-use super::vocabulary::{Asked, Decoded, Entry, Vocabulary};
-use crate::chat::{Event, Reply, Words};
+use super::error::{Wording, failure_packet};
+use super::fields::{Field, Payload};
+use super::vocabulary::{Asked, Decoded, Entry, Vocabulary, batch, packet, to_json};
+use crate::chat::{ChatError, Command, Draft, Event, PresenceChange, Reply, Words};
 use crate::engineio::Encoded;
+use crate::model::{
+    ChosenStatus, Conversation as Model, ConversationId, File, LastMessage, Message, MessageId, Notification, NotificationId,
+    Place, SocketId, Timestamp, UserId,
+};
 use crate::socketio::Args;
 
 /// The front end of `seeds/001`.
@@ -15,22 +30,333 @@ impl Vocabulary for Conversation {
     }
 
     fn events(&self) -> &'static [Entry] {
-        &[]
+        const EVENTS: &[Entry] = &[
+            Entry::work("authenticate"),
+            Entry::work("message:send"),
+            Entry::receipt("message:read"),
+            Entry::typing("typing:start"),
+            Entry::typing("typing:stop"),
+            Entry::work("conversation:join"),
+            Entry::work("conversation:leave"),
+            Entry::work("user:status"),
+        ];
+        EVENTS
     }
 
-    fn decode(&self, _asked: &mut Asked, _args: &Args) -> Result<Decoded, Fault> {
-        Err(Fault::UnknownEvent)
+    fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, Fault> {
+        let command = match asked.event {
+            "authenticate" => return authenticate(&Payload::of(args)?.field("token")),
+            "message:send" => {
+                let payload = Payload::of(args)?;
+                let draft = draft(&payload)?;
+                Command::SendToConversation { conversation: payload.field("conversationId").conversation()?, draft }
+            }
+            "message:read" => Command::MarkRead { message: Payload::of(args)?.field("messageId").message()? },
+            "typing:start" => {
+                Command::Typing { conversation: Payload::of(args)?.field("conversationId").conversation()?, active: true }
+            }
+            "typing:stop" => {
+                Command::Typing { conversation: Payload::of(args)?.field("conversationId").conversation()?, active: false }
+            }
+            "conversation:join" => {
+                let conversation = Field::of(args, "conversationId")?.conversation()?;
+                Command::OpenConversation { conversation, groups_only: false }
+            }
+            "conversation:leave" => match Field::of(args, "conversationId")?.conversation() {
+                Ok(conversation) => Command::LeaveConversation { conversation },
+                // It always succeeds, also for what does not exist.
+                Err(Fault::Chat(_)) => return Ok(Decoded::Done),
+                Err(fault) => return Err(fault),
+            },
+            "user:status" => {
+                let field = Field::of(args, "status")?;
+                let status = field.text()?.as_deref().and_then(ChosenStatus::parse).ok_or_else(|| field.fault())?;
+                Command::SetStatus { status }
+            }
+            _ => return Err(Fault::UnknownEvent),
+        };
+        Ok(command.into())
     }
 
-    fn encode(&self, _event: &Event) -> Option<Encoded> {
-        None
+    fn encode(&self, event: &Event) -> Option<Encoded> {
+        let text = match event {
+            Event::Connected { user, socket } => packet("connected", &Connected { user_id: user, socket_id: socket }),
+            Event::Message { message, kind: _, recipient: _ } => packet("message:new", &MessageView::of(message)?),
+            Event::MessageUpdated { message, kind: _, recipient: _ } => packet("message:updated", &Updated::of(message)?),
+            Event::MessageDeleted { message, conversation, kind: _ } => {
+                packet("message:deleted", &MessageDeleted { message_id: *message, conversation_id: *conversation })
+            }
+            Event::Delivered { message, conversation, users, delivered_at, client_message_id, at_once: _ } => {
+                let delivered = |user_id| Delivered {
+                    message_id: *message,
+                    conversation_id: *conversation,
+                    user_id,
+                    delivered_at: *delivered_at,
+                    client_message_id: client_message_id.as_deref(),
+                };
+                let packets: Vec<_> = users.iter().map(|user| packet("message:delivered", &delivered(user))).collect();
+                return batch(&packets);
+            }
+            Event::Read { message, conversation, user, read_at } => packet(
+                "message:read",
+                &Read { message_id: *message, conversation_id: *conversation, user_id: user, read_at: *read_at },
+            ),
+            Event::Typing { user, conversation, active } => packet(
+                if *active { "typing:start" } else { "typing:stop" },
+                &Typing { user_id: &user.id, conversation_id: *conversation },
+            ),
+            Event::Presence(changes) => return batch(&changes.iter().map(presence).collect::<Vec<_>>()),
+            Event::Notification(notification) => packet("notification:new", &NotificationView::of(notification)),
+            Event::ConversationChanged(conversation) => packet("conversation:updated", &ConversationView::of(conversation)),
+            Event::ConversationDeleted { conversation } => {
+                packet("conversation:deleted", &ConversationDeleted { conversation_id: *conversation })
+            }
+            Event::AnswerFailed { error, .. } => failure_packet(error),
+            Event::AnswerPiece { .. } | Event::Apology { .. } | Event::RoomMessage { .. } | Event::GroupOpened { .. } => {
+                return None;
+            }
+        };
+        Some(Encoded::text(&text))
     }
 
     fn words(&self, _is_pinned: bool) -> Words {
-        Words::default()
+        Words { direct_message: true, own_direct_message: true, group_message: true, received_at_once: true, ..Words::default() }
     }
 
-    fn encode_ack(&self, _asked: &Asked, _reply: &Reply) -> String {
-        String::new()
+    fn encode_ack(&self, _asked: &Asked, reply: &Reply) -> String {
+        let sent = if let Reply::Sent { message, .. } = reply { MessageView::of(message) } else { None };
+        to_json(&Ack { success: true, sent })
+    }
+
+    fn word(&self, event: &'static str, fault: &Fault) -> Wording {
+        match (event, fault) {
+            // What is unknown and what is another's look the same.
+            ("conversation:join", Fault::Chat(ChatError::ConversationNotFound)) => (&Fault::from(ChatError::NotAMember)).into(),
+            _ => fault.into(),
+        }
     }
 }
+
+fn authenticate(token: &Field<'_>) -> Result<Decoded, Fault> {
+    match token.text() {
+        // As in a CONNECT: what is no text is a token that will not do.
+        Err(_) => Err(ChatError::InvalidToken.into()),
+        Ok(text) => match text.filter(|text| !text.is_empty()) {
+            Some(token) => Ok(Decoded::Authenticate { token }),
+            None => Err(token.fault()),
+        },
+    }
+}
+
+fn draft(payload: &Payload<'_>) -> Result<Draft, Fault> {
+    let content = payload.field("content");
+    let draft = Draft {
+        content: content.text()?.unwrap_or_default(),
+        message_type: payload.field("type").message_type()?,
+        file_url: payload.field("file").file_url()?,
+        attachment_urls: payload.field("attachments").file_urls()?,
+        listing_id: None,
+        client_message_id: payload.field("clientMessageId").id()?,
+    };
+    let is_empty = draft.content.is_empty() && draft.file_url.is_none() && draft.attachment_urls.is_empty();
+    if is_empty { Err(content.fault()) } else { Ok(draft) }
+}
+
+fn presence(change: &PresenceChange) -> String {
+    match change {
+        PresenceChange::Online { user, status, came: _ } => {
+            packet("user:online", &Online { user_id: &user.id, status: status.as_str() })
+        }
+        PresenceChange::Offline { user, last_seen } => packet("user:offline", &Offline { user_id: user, last_seen: *last_seen }),
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Connected<'a> {
+    user_id: &'a UserId,
+    socket_id: &'a SocketId,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageView<'a> {
+    id: MessageId,
+    conversation_id: ConversationId,
+    sender_id: &'a UserId,
+    content: &'a str,
+    r#type: &'a str,
+    timestamp: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a File>,
+    #[serde(skip_serializing_if = "<[File]>::is_empty")]
+    attachments: &'a [File],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_message_id: Option<&'a str>,
+}
+
+impl<'a> MessageView<'a> {
+    /// The message, if it stands in a conversation.
+    fn of(message: &'a Message) -> Option<Self> {
+        let Place::Conversation(conversation_id) = message.place else { return None };
+        Some(Self {
+            id: message.id,
+            conversation_id,
+            sender_id: &message.sender.id,
+            content: &message.content,
+            r#type: &message.message_type,
+            timestamp: message.created_at,
+            file: message.file.as_ref(),
+            attachments: &message.attachments,
+            client_message_id: message.client_message_id.as_deref(),
+        })
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Updated<'a> {
+    #[serde(flatten)]
+    message: MessageView<'a>,
+    updated_at: Timestamp,
+}
+
+impl<'a> Updated<'a> {
+    fn of(message: &'a Message) -> Option<Self> {
+        Some(Self { message: MessageView::of(message)?, updated_at: message.updated_at })
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageDeleted {
+    message_id: MessageId,
+    conversation_id: ConversationId,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Delivered<'a> {
+    message_id: MessageId,
+    conversation_id: ConversationId,
+    user_id: &'a UserId,
+    delivered_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_message_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Read<'a> {
+    message_id: MessageId,
+    conversation_id: ConversationId,
+    user_id: &'a UserId,
+    read_at: Timestamp,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Typing<'a> {
+    user_id: &'a UserId,
+    conversation_id: ConversationId,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Online<'a> {
+    user_id: &'a UserId,
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Offline<'a> {
+    user_id: &'a UserId,
+    last_seen: Timestamp,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NotificationView<'a> {
+    id: NotificationId,
+    r#type: &'a str,
+    message: &'a str,
+    data: Option<&'a RawValue>,
+    created_at: Timestamp,
+    read: bool,
+}
+
+impl<'a> NotificationView<'a> {
+    fn of(notification: &'a Notification) -> Self {
+        let Notification { id, user: _, kind, message, data, read, created_at } = notification;
+        let data = data.as_deref().and_then(|json| serde_json::from_str(json).ok());
+        Self { id: *id, r#type: kind, message, data, created_at: *created_at, read: *read }
+    }
+}
+
+/// A conversation as `conversation` shows it, and as HTTP does with more fields beside it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConversationView<'a> {
+    id: ConversationId,
+    r#type: &'static str,
+    name: Option<&'a str>,
+    avatar: Option<&'a str>,
+    participants: &'a [UserId],
+    admin: Option<&'a UserId>,
+    last_message: Option<LastMessageView<'a>>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl<'a> ConversationView<'a> {
+    /// The conversation as it is.
+    pub fn of(conversation: &'a Model) -> Self {
+        let Model { id, kind, name, avatar, admin, participants, last_message, last_seq: _, created_at, updated_at } =
+            conversation;
+        Self {
+            id: *id,
+            r#type: kind.as_str(),
+            name: name.as_deref(),
+            avatar: avatar.as_deref(),
+            participants,
+            admin: admin.as_ref(),
+            last_message: last_message.as_ref().map(LastMessageView::of),
+            created_at: *created_at,
+            updated_at: *updated_at,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LastMessageView<'a> {
+    content: &'a str,
+    sender: &'a UserId,
+    timestamp: Timestamp,
+    message_type: &'a str,
+}
+
+impl<'a> LastMessageView<'a> {
+    fn of(last: &'a LastMessage) -> Self {
+        let LastMessage { content, sender, timestamp, message_type } = last;
+        Self { content, sender, timestamp: *timestamp, message_type }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConversationDeleted {
+    conversation_id: ConversationId,
+}
+
+#[derive(Serialize)]
+struct Ack<'a> {
+    success: bool,
+    #[serde(flatten)]
+    sent: Option<MessageView<'a>>,
+}
+
+#[cfg(test)]
+#[path = "conversation_tests.rs"]
+mod tests;

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::Fault;
 use crate::chat::ChatError;
-use crate::model::{ConversationId, MessageId, RoomId, UserId};
+use crate::model::{ConversationId, ListingId, MessageId, RoomId, UserId};
 use crate::socketio::Args;
 
 /// Longest `listingId`, `roomId`, `chatId`, `clientMessageId` and text that may be one of our ids, in characters.
@@ -18,6 +18,8 @@ const MAX_ID_LENGTH: usize = 200;
 const MAX_TYPE_LENGTH: usize = 32;
 /// Longest URL of an upload, in characters: ours are far shorter.
 const MAX_URL_LENGTH: usize = 2_000;
+/// Most `attachments` of a message.
+const MAX_ATTACHMENTS: usize = 20;
 /// Longest name of a field that a refusal repeats, in characters.
 const MAX_NAME_LENGTH: usize = 64;
 /// Largest integer that JavaScript holds exactly.
@@ -143,6 +145,11 @@ impl<'a> Field<'a> {
         RoomId::parse(&self.required_id()?).map_err(|_| self.fault())
     }
 
+    /// A listing's id.
+    pub fn listing(&self) -> Result<Option<ListingId>, Fault> {
+        self.id()?.map(|id| ListingId::parse(&id).map_err(|_| self.fault())).transpose()
+    }
+
     /// A conversation's id; required. A text that we never give out is the id of none.
     pub fn conversation(&self) -> Result<ConversationId, Fault> {
         ConversationId::parse(&self.required_id()?).map_err(|_| ChatError::ConversationNotFound.into())
@@ -151,6 +158,17 @@ impl<'a> Field<'a> {
     /// A message's id; required. A text that we never give out is the id of none.
     pub fn message(&self) -> Result<MessageId, Fault> {
         MessageId::parse(&self.required_id()?).map_err(|_| ChatError::MessageNotFound.into())
+    }
+
+    /// The `url` of each `file` in a list of at most 20; empty where there is none.
+    pub fn file_urls(&self) -> Result<Vec<String>, Fault> {
+        let Some(json) = self.json else { return Ok(Vec::new()) };
+        let files: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| self.fault())?;
+        if files.len() > MAX_ATTACHMENTS {
+            return Err(self.fault());
+        }
+        let file = |file: &'a RawValue| Field { name: self.name, json: present(Some(file)) };
+        files.into_iter().map(|entry| file(entry).file_url()?.ok_or_else(|| self.fault())).collect()
     }
 
     /// The `url` of a `file`.

@@ -70,7 +70,7 @@ pub fn message(sender: &str, content: &str) -> Message {
         message_type: "text".to_owned(),
         file: None,
         attachments: Vec::new(),
-        listing_id: None,
+        listing: None,
         client_message_id: None,
         chat: None,
         status: MessageStatus::Sent,

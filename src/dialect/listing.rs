@@ -1,9 +1,9 @@
-//! `listing`: a market place; so far its public rooms.
+//! `listing`: a market place: direct messages about what is offered, one common chat, public rooms.
 //!
 //! ```text
-//! → 42["joinRoom","flat-7"]
+//! → 42["sendDirectMessage",{"receiverId":"bob","content":"Still free?","listingId":"flat-7"}]
+//! ← 42["directMessage",{"_id":"0197…","senderId":{…},"receiverId":{…},"message":"Still free?","listingId":{"_id":"flat-7","title":"Loft"},…}]
 //! ← 42["joinedRoom",{"roomId":"flat-7","success":true}]
-//! ← 42["roomMessage",{"_id":"0197…","user":{…},"roomId":"flat-7","message":"Still free?","timestamp":"2026-…","messageType":"text"}]
 //! ```
 use std::borrow::Cow;
 
@@ -11,13 +11,17 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Fault;
+use super::content::{one_file, with_urls};
 use super::error::{Wording, failure_packet};
 use super::fields::{Field, Payload};
 use super::vocabulary::{Asked, Decoded, Entry, Vocabulary, packet, to_json};
-use crate::chat::{Command, Draft, Event, Reply, Words};
+use crate::chat::{Command, Draft, Event, OwnCopy, Reply, Words};
 use crate::engineio::Encoded;
-use crate::model::{File, Message, MessageId, Profile, Timestamp, UserId};
+use crate::model::{ConversationKind, File, Listing as Offer, ListingId, Message, MessageId, Place, Profile, Timestamp, UserId};
 use crate::socketio::Args;
+
+/// What the front end shows for every send that was refused.
+const SEND_FAILED: &str = "Failed to send message";
 
 /// The front end of `seeds/002`.
 #[derive(Debug)]
@@ -29,12 +33,24 @@ impl Vocabulary for Listing {
     }
 
     fn events(&self) -> &'static [Entry] {
-        const EVENTS: &[Entry] = &[Entry::work("joinRoom"), Entry::work("leaveRoom"), Entry::work("sendRoomMessage")];
+        const EVENTS: &[Entry] = &[
+            Entry::work("setupUser"),
+            Entry::work("sendDirectMessage"),
+            Entry::work("joinCommonChat"),
+            Entry::work("leaveCommonChat"),
+            Entry::work("sendCommonChatMessage"),
+            Entry::work("joinRoom"),
+            Entry::work("leaveRoom"),
+            Entry::work("sendRoomMessage"),
+        ];
         EVENTS
     }
 
     fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, Fault> {
         match asked.event {
+            "setupUser" => Field::of(args, "payload").map(|_| Decoded::OwnAccount),
+            "joinCommonChat" => Field::of(args, "payload").map(|_| Command::JoinCommonChat.into()),
+            "leaveCommonChat" => Field::of(args, "payload").map(|_| Command::LeaveCommonChat.into()),
             "joinRoom" => {
                 let field = Field::of(args, "roomId")?;
                 let room = field.room()?;
@@ -47,31 +63,47 @@ impl Vocabulary for Listing {
                 asked.echo = field.json().unwrap_or_default().into();
                 Ok(Command::LeaveRoom { room }.into())
             }
+            "sendDirectMessage" => {
+                let payload = Payload::of(args)?;
+                let recipient = payload.field("receiverId").user()?;
+                let draft = Draft { listing_id: payload.field("listingId").listing()?, ..draft(&payload)? };
+                Ok(confirmed_by_event(Command::SendDirect { recipient, draft }))
+            }
+            "sendCommonChatMessage" => Ok(confirmed_by_event(Command::SendToCommonChat { draft: draft(&Payload::of(args)?)? })),
             "sendRoomMessage" => {
                 let payload = Payload::of(args)?;
                 let field = payload.field("roomId");
                 let (room, draft) = (field.room()?, draft(&payload)?);
                 asked.echo = field.json().unwrap_or_default().into();
-                let command = Command::SendToRoom { room, shown_as: asked.echo.clone(), draft };
-                Ok(Decoded::Command { command, held_copy: true })
+                Ok(confirmed_by_event(Command::SendToRoom { room, shown_as: asked.echo.clone(), draft }))
             }
             _ => Err(Fault::UnknownEvent),
         }
     }
 
     fn encode(&self, event: &Event) -> Option<Encoded> {
-        match event {
-            Event::RoomMessage { message, shown_as } => {
-                let room_id = serde_json::from_str(shown_as).ok()?;
-                Some(Encoded::text(&packet("roomMessage", &RoomMessageView::new(message, room_id))))
+        let text = match event {
+            Event::Message { message, kind: _, recipient: Some(recipient) } => {
+                packet("directMessage", &DirectMessageView::new(message, recipient))
             }
-            Event::AnswerFailed { error, .. } => Some(Encoded::text(&failure_packet(error))),
-            Event::Connected { .. }
+            Event::MessageUpdated { message, kind: _, recipient: Some(recipient) } => {
+                packet("messageUpdated", &DirectMessageView::new(message, recipient))
+            }
+            Event::MessageDeleted { message, conversation: _, kind: ConversationKind::Direct | ConversationKind::Ai } => {
+                packet("messageDeleted", &Deleted { id: *message })
+            }
+            Event::RoomMessage { message, shown_as: _ } if message.place == Place::CommonChat => {
+                packet("commonChatMessage", &RoomMessageView::of_common_chat(message))
+            }
+            Event::RoomMessage { message, shown_as } => packet("roomMessage", &RoomMessageView::new(message, room_id(shown_as)?)),
+            Event::AnswerFailed { error, .. } => failure_packet(error),
+            // Groups are not known here.
+            Event::Message { recipient: None, .. }
+            | Event::MessageUpdated { recipient: None, .. }
+            | Event::MessageDeleted { kind: ConversationKind::Group, .. }
+            | Event::Connected { .. }
             | Event::AnswerPiece { .. }
             | Event::Apology { .. }
-            | Event::Message { .. }
-            | Event::MessageUpdated { .. }
-            | Event::MessageDeleted { .. }
             | Event::Delivered { .. }
             | Event::Read { .. }
             | Event::Typing { .. }
@@ -79,41 +111,55 @@ impl Vocabulary for Listing {
             | Event::Notification(_)
             | Event::ConversationChanged(_)
             | Event::ConversationDeleted { .. }
-            | Event::GroupOpened { .. } => None,
-        }
+            | Event::GroupOpened { .. } => return None,
+        };
+        Some(Encoded::text(&text))
     }
 
     fn words(&self, _is_pinned: bool) -> Words {
-        Words::default()
+        Words { direct_message: true, own_direct_message: true, group_message: false, ..Words::default() }
     }
 
     fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String {
-        let room_id = serde_json::from_str(&asked.echo).ok();
-        match (reply, room_id) {
-            (Reply::Sent { message, status: _ }, Some(room_id)) => {
-                to_json(&SentAck { success: true, sent: RoomMessageView::new(message, room_id) })
+        match reply {
+            Reply::Sent { message, recipient: Some(recipient), status: _ } => {
+                to_json(&Success::with(DirectMessageView::new(message, recipient)))
             }
-            (_, room_id) => to_json(&RoomAck { success: true, room_id }),
+            Reply::Sent { message, recipient: None, status: _ } => match room_id(&asked.echo) {
+                Some(room_id) => to_json(&Success::with(RoomMessageView::new(message, room_id))),
+                None => to_json(&Success::with(RoomMessageView::of_common_chat(message))),
+            },
+            reply => to_json(&Success::of(asked, reply)),
         }
     }
 
-    fn encode_reply(&self, asked: &Asked, _reply: &Reply) -> Option<String> {
+    fn encode_reply(&self, asked: &Asked, reply: &Reply) -> Option<String> {
         let name = match asked.event {
+            "setupUser" => "userSetup",
+            "joinCommonChat" => "joinedCommonChat",
+            "leaveCommonChat" => "leftCommonChat",
             "joinRoom" => "joinedRoom",
             "leaveRoom" => "leftRoom",
             // The sender's own copy of the message is the answer.
             _ => return None,
         };
-        Some(packet(name, &RoomReply { room_id: serde_json::from_str(&asked.echo).ok()?, success: true }))
+        Some(packet(name, &Success::of(asked, reply)))
     }
 
     fn word(&self, event: &'static str, fault: &Fault) -> Wording {
         let wording = Wording::from(fault);
         match event {
-            "sendRoomMessage" => Wording { message: Cow::Borrowed("Failed to send message"), ..wording },
+            "sendDirectMessage" | "sendCommonChatMessage" | "sendRoomMessage" => {
+                Wording { message: Cow::Borrowed(SEND_FAILED), ..wording }
+            }
             _ => wording,
         }
     }
+}
+
+/// A send: the message event at the sending socket is all that its front end waits for.
+fn confirmed_by_event(command: Command) -> Decoded {
+    Decoded::Command { command, own_copy: OwnCopy::Held }
 }
 
 fn draft(payload: &Payload<'_>) -> Result<Draft, Fault> {
@@ -121,22 +167,69 @@ fn draft(payload: &Payload<'_>) -> Result<Draft, Fault> {
     let draft = Draft {
         content: content.text()?.unwrap_or_default(),
         message_type: payload.field("messageType").message_type()?,
-        file_url: None,
-        attachment_urls: Vec::new(),
-        listing_id: None,
         client_message_id: payload.field("clientMessageId").id()?,
+        ..Draft::default()
     };
     if draft.content.is_empty() { Err(content.fault()) } else { Ok(draft) }
 }
 
-/// A message of a public room as `listing` shows it, and as HTTP does with more fields beside it.
+/// The room's id as it came.
+fn room_id(json: &str) -> Option<&RawValue> {
+    serde_json::from_str(json).ok()
+}
+
+/// A direct message as `listing` shows it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RoomMessageView<'a> {
+pub struct DirectMessageView<'a> {
+    #[serde(rename = "_id")]
+    id: MessageId,
+    sender_id: Summary<'a>,
+    receiver_id: Summary<'a>,
+    message: Cow<'a, str>,
+    listing_id: Option<OfferView<'a>>,
+    message_type: &'a str,
+    is_read: bool,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a File>,
+}
+
+impl<'a> DirectMessageView<'a> {
+    /// The message as it is, for `receiver`.
+    pub fn new(message: &'a Message, receiver: &'a Profile) -> Self {
+        Self {
+            id: message.id,
+            sender_id: Summary::of(&message.sender),
+            receiver_id: Summary::of(receiver),
+            message: text_of(message),
+            listing_id: message.listing.as_ref().map(|Offer { id, title }| OfferView { id, title: title.as_deref() }),
+            message_type: &message.message_type,
+            is_read: !message.read_by.is_empty(),
+            created_at: message.created_at,
+            updated_at: message.updated_at,
+            file: one_file(message).0,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct OfferView<'a> {
+    #[serde(rename = "_id")]
+    id: &'a ListingId,
+    title: Option<&'a str>,
+}
+
+/// A message of a public room or the common chat as `listing` shows it; `R` is how the room's id is written.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoomMessageView<'a, R> {
     #[serde(rename = "_id")]
     id: MessageId,
     user: Summary<'a>,
-    room_id: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room_id: Option<R>,
     message: Cow<'a, str>,
     timestamp: Timestamp,
     message_type: &'a str,
@@ -144,27 +237,40 @@ pub struct RoomMessageView<'a> {
     file: Option<&'a File>,
 }
 
-impl<'a> RoomMessageView<'a> {
+impl<'a, R> RoomMessageView<'a, R> {
     /// The message, in the room that its reader calls `room_id`.
-    pub fn new(message: &'a Message, room_id: &'a RawValue) -> Self {
+    pub fn new(message: &'a Message, room_id: R) -> Self {
+        Self { room_id: Some(room_id), ..Self::without_room(message) }
+    }
+
+    fn without_room(message: &'a Message) -> Self {
         Self {
             id: message.id,
             user: Summary::of(&message.sender),
-            room_id,
+            room_id: None,
             message: text_of(message),
             timestamp: message.created_at,
             message_type: &message.message_type,
-            file: message.file.as_ref(),
+            file: one_file(message).0,
         }
+    }
+}
+
+impl<'a> RoomMessageView<'a, &'a str> {
+    /// The message, in the common chat.
+    pub fn of_common_chat(message: &'a Message) -> Self {
+        Self::without_room(message)
     }
 }
 
 /// The text; for a file without one, what a reader can do with it.
 fn text_of(message: &Message) -> Cow<'_, str> {
-    match &message.file {
+    let (file, further) = one_file(message);
+    let text = match file {
         Some(file) if message.content.is_empty() => Cow::Owned(format!("{} {}", file.filename, file.url)),
-        _ => Cow::Borrowed(&message.content),
-    }
+        _ => Cow::Borrowed(message.content.as_str()),
+    };
+    with_urls(text, further)
 }
 
 #[derive(Debug, Serialize)]
@@ -184,26 +290,44 @@ impl<'a> Summary<'a> {
     }
 }
 
+/// Success, and what belongs to it.
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct RoomReply<'a> {
-    room_id: &'a RawValue,
+struct Success<F> {
     success: bool,
+    #[serde(flatten)]
+    fields: F,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Default)]
 #[serde(rename_all = "camelCase")]
-struct RoomAck<'a> {
-    success: bool,
+struct ReplyFields<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<&'a UserId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     room_id: Option<&'a RawValue>,
 }
 
+impl<F> Success<F> {
+    fn with(fields: F) -> Self {
+        Self { success: true, fields }
+    }
+}
+
+impl<'a> Success<ReplyFields<'a>> {
+    /// Of what is no send.
+    fn of(asked: &'a Asked, reply: &'a Reply) -> Self {
+        let user_id = match reply {
+            Reply::Account(account) => Some(&account.profile.id),
+            _ => None,
+        };
+        Self::with(ReplyFields { user_id, room_id: room_id(&asked.echo) })
+    }
+}
+
 #[derive(Serialize)]
-struct SentAck<'a> {
-    success: bool,
-    #[serde(flatten)]
-    sent: RoomMessageView<'a>,
+struct Deleted {
+    #[serde(rename = "_id")]
+    id: MessageId,
 }
 
 #[cfg(test)]

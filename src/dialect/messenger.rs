@@ -10,15 +10,14 @@ use std::borrow::Cow;
 use serde::{Serialize, Serializer};
 
 use super::Fault;
+use super::content::{one_file, with_urls};
 use super::error::{Wording, failure_packet};
 use super::fields::{Field, Payload};
-use super::vocabulary::{Asked, Decoded, Entry, Vocabulary, packet, to_json};
+use super::vocabulary::{Asked, Decoded, Entry, Vocabulary, batch, packet, to_json};
 use crate::auth::Refusal;
-use crate::chat::{ChatError, Command, Draft, Event, PresenceChange, Reply, Words};
+use crate::chat::{ChatError, Command, Draft, Event, OwnCopy, PresenceChange, Reply, Words};
 use crate::engineio::Encoded;
-use crate::model::{
-    ChosenStatus, ConversationId, ConversationKind, File, Message, MessageId, Place, Profile, ReadMark, Timestamp, UserId,
-};
+use crate::model::{ConversationId, ConversationKind, File, Message, MessageId, Place, Profile, ReadMark, Timestamp, UserId};
 use crate::socketio::Args;
 
 /// The front end of `seeds/004`.
@@ -52,7 +51,9 @@ impl Vocabulary for Messenger {
             "send_group_message" => {
                 let payload = Payload::of(args)?;
                 let draft = draft(&payload)?;
-                Command::SendToConversation { conversation: payload.field("conversationId").conversation()?, draft }
+                let command =
+                    Command::SendToConversation { conversation: payload.field("conversationId").conversation()?, draft };
+                return Ok(Decoded::Command { command, own_copy: OwnCopy::Live });
             }
             "mark_as_read" => Command::MarkRead { message: Payload::of(args)?.field("messageId").message()? },
             "typing_start" => {
@@ -86,10 +87,18 @@ impl Vocabulary for Messenger {
             Event::MessageDeleted { message, conversation, kind: _ } => {
                 packet("message_deleted", &Deleted { message_id: *message, conversation_id: *conversation })
             }
-            Event::Delivered { message, conversation, user, delivered_at, client_message_id: _ } => packet(
-                "message_delivered",
-                &Delivered { message_id: *message, conversation_id: *conversation, user_id: user, delivered_at: *delivered_at },
-            ),
+            // Of those who had it at once the ack told.
+            Event::Delivered { at_once: true, .. } => return None,
+            Event::Delivered { message, conversation, users, delivered_at, client_message_id: _, at_once: false } => {
+                let delivered = |user_id| Delivered {
+                    message_id: *message,
+                    conversation_id: *conversation,
+                    user_id,
+                    delivered_at: *delivered_at,
+                };
+                let packets: Vec<_> = users.iter().map(|user| packet("message_delivered", &delivered(user))).collect();
+                return batch(&packets);
+            }
             Event::Read { message, conversation, user, read_at } => packet(
                 "message_read",
                 &Read { message_id: *message, conversation_id: *conversation, read_by: user, read_at: *read_at },
@@ -127,9 +136,9 @@ impl Vocabulary for Messenger {
 
     fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String {
         match reply {
-            Reply::Sent { message, status } => {
-                let status = message.status.max(*status);
-                let message = MessageView { status: status.as_str(), ..MessageView::of(message) };
+            Reply::Sent { message, recipient: _, status } => {
+                let furthest = message.status.max(*status);
+                let message = MessageView { status: furthest.as_str(), ..MessageView::of(message) };
                 let status = (asked.event == "send_direct_message").then_some(status.as_str());
                 to_json(&SentAck { success: true, message, status })
             }
@@ -175,20 +184,17 @@ fn presence(changes: &[PresenceChange]) -> Option<Encoded> {
     let packets: Vec<String> = changes
         .iter()
         .filter_map(|change| match change {
-            PresenceChange::Online { user, status: ChosenStatus::Online } => {
+            PresenceChange::Online { user, came: true, status: _ } => {
                 Some(packet("user_online", &Online { user_id: &user.id, username: &user.username }))
             }
+            // Another status of somebody who is online.
             PresenceChange::Online { .. } => None,
             PresenceChange::Offline { user, last_seen } => {
                 Some(packet("user_offline", &Offline { user_id: user, last_seen: *last_seen }))
             }
         })
         .collect();
-    match packets.as_slice() {
-        [] => None,
-        [packet] => Some(Encoded::text(packet)),
-        packets => Some(Encoded::batch(packets.iter().map(String::as_str))),
-    }
+    batch(&packets)
 }
 
 /// A message of a conversation as `messenger` shows it, and as HTTP does with more fields beside it.
@@ -213,10 +219,7 @@ pub struct MessageView<'a> {
 impl<'a> MessageView<'a> {
     /// The message as it is.
     pub fn of(message: &'a Message) -> Self {
-        let (file, further) = match (&message.file, message.attachments.as_slice()) {
-            (None, [first, further @ ..]) => (Some(first), further),
-            (file, further) => (file.as_ref(), further),
-        };
+        let (file, further) = one_file(message);
         Self {
             id: message.id,
             conversation_id: conversation_of(message),
@@ -225,7 +228,7 @@ impl<'a> MessageView<'a> {
                 username: &message.sender.username,
                 avatar: message.sender.avatar.as_deref(),
             },
-            content: with_urls(&message.content, further),
+            content: with_urls(Cow::Borrowed(&message.content), further),
             message_type: match message.message_type.as_str() {
                 known @ ("text" | "image" | "video" | "audio" | "file") => known,
                 _ => "text",
@@ -245,15 +248,6 @@ fn conversation_of(message: &Message) -> Option<ConversationId> {
         Place::Conversation(conversation) => Some(conversation),
         Place::Room(_) | Place::CommonChat => None,
     }
-}
-
-/// The content and, a line each, the files that there is no field for.
-fn with_urls<'a>(content: &'a str, files: &[File]) -> Cow<'a, str> {
-    if files.is_empty() {
-        return Cow::Borrowed(content);
-    }
-    let lines = std::iter::once(content).filter(|content| !content.is_empty());
-    Cow::Owned(lines.chain(files.iter().map(|file| file.url.as_str())).collect::<Vec<_>>().join("\n"))
 }
 
 #[derive(Debug, Serialize)]

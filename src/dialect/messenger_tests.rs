@@ -1,6 +1,6 @@
 use super::*;
 use crate::dialect::fixtures::{CONVERSATION, MESSAGE, args, conversation, file, message, message_id, profile, user};
-use crate::model::MessageStatus;
+use crate::model::{ChosenStatus, MessageStatus, SocketId};
 
 const AT: Timestamp = Timestamp::from_millis(1_767_225_600_123);
 
@@ -11,8 +11,9 @@ fn decode(event: &str, json: &str) -> Result<Decoded, Fault> {
 }
 
 fn command(event: &str, json: &str) -> Command {
+    let expected = if event == "send_group_message" { OwnCopy::Live } else { OwnCopy::None };
     match decode(event, json) {
-        Ok(Decoded::Command { command, held_copy: false }) => command,
+        Ok(Decoded::Command { command, own_copy }) if own_copy == expected => command,
         other => panic!("{event} {json}: {other:?}"),
     }
 }
@@ -218,9 +219,10 @@ fn the_other_events_are_shown_whole() {
             Event::Delivered {
                 message,
                 conversation,
-                user: user("bob"),
+                users: vec![user("bob")],
                 delivered_at: AT,
                 client_message_id: Some("x".to_owned()),
+                at_once: false,
             },
             r#"42["message_delivered",{"messageId":"M","conversationId":"C","userId":"bob","deliveredAt":"2026-01-01T00:00:00.123Z"}]"#,
         ),
@@ -246,12 +248,14 @@ fn the_other_events_are_shown_whole() {
         ),
         (
             Event::Presence(vec![
-                PresenceChange::Online { user: profile("bob"), status: ChosenStatus::Online },
-                PresenceChange::Online { user: profile("eve"), status: ChosenStatus::Away },
+                PresenceChange::Online { user: profile("bob"), status: ChosenStatus::Online, came: true },
+                PresenceChange::Online { user: profile("eve"), status: ChosenStatus::Away, came: false },
+                PresenceChange::Online { user: profile("dan"), status: ChosenStatus::Busy, came: true },
                 PresenceChange::Offline { user: user("ann"), last_seen: AT },
             ]),
             concat!(
                 "42[\"user_online\",{\"userId\":\"bob\",\"username\":\"BOB\"}]\x1e",
+                "42[\"user_online\",{\"userId\":\"dan\",\"username\":\"DAN\"}]\x1e",
                 "42[\"user_offline\",{\"userId\":\"ann\",\"lastSeen\":\"2026-01-01T00:00:00.123Z\"}]"
             ),
         ),
@@ -266,7 +270,19 @@ fn there_are_no_words_for_the_rest() {
     for event in [
         Event::RoomMessage { message, shown_as: "1".into() },
         Event::ConversationDeleted { conversation: conversation() },
-        Event::Presence(vec![PresenceChange::Online { user: profile("bob"), status: ChosenStatus::Busy }]),
+        Event::Presence(vec![
+            PresenceChange::Online { user: profile("bob"), status: ChosenStatus::Busy, came: false },
+            PresenceChange::Online { user: profile("bob"), status: ChosenStatus::Online, came: false },
+        ]),
+        Event::Delivered {
+            message: message_id(),
+            conversation: conversation(),
+            users: vec![user("bob")],
+            delivered_at: AT,
+            client_message_id: None,
+            at_once: true,
+        },
+        Event::Connected { user: user("bob"), socket: SocketId::parse("0123456789abcdefghij").unwrap() },
     ] {
         assert_eq!(Messenger.encode(&event), None, "{event:?}");
     }
@@ -274,7 +290,7 @@ fn there_are_no_words_for_the_rest() {
 
 #[test]
 fn acks_say_what_became_of_it() {
-    let reply = Reply::Sent { message: message("ann", "hi").into(), status: MessageStatus::Delivered };
+    let reply = Reply::Sent { message: message("ann", "hi").into(), recipient: None, status: MessageStatus::Delivered };
     let ack = |event, reply| {
         let asked = Asked { event, echo: Box::default() };
         Messenger.encode_ack(&asked, reply).replace(CONVERSATION, "C").replace(MESSAGE, "M")

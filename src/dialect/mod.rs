@@ -3,6 +3,7 @@
 //! One file holds one front end, both directions. A new one is its file and a line in `select`'s table.
 mod agent;
 mod assistant;
+mod content;
 mod conversation;
 mod error;
 mod fields;
@@ -13,8 +14,9 @@ mod messenger;
 mod select;
 mod vocabulary;
 
+pub use self::conversation::ConversationView;
 pub use self::error::{ConnectError, ConnectRefusal, Fault, connect_error, fault_ack, kick_packet, unknown_event_packet};
-pub use self::listing::RoomMessageView;
+pub use self::listing::{DirectMessageView, RoomMessageView};
 pub use self::messenger::MessageView;
 pub use self::select::{Dialect, DialectSet, UnknownDialect, Voice};
 pub use self::vocabulary::{Asked, Class, Decoded, Entry, Vocabulary};

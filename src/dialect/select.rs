@@ -255,6 +255,7 @@ impl Voice {
                 own_direct_message: sum.own_direct_message || words.own_direct_message,
                 group_message: sum.group_message || words.group_message,
                 answer: sum.answer || words.answer,
+                received_at_once: sum.received_at_once || words.received_at_once,
                 unproven: false,
             }
         })
@@ -349,12 +350,13 @@ mod tests {
     #[test]
     fn only_those_who_pin_messenger_are_shown_their_own_direct_messages() {
         let all = DialectSet::all();
-        assert!(!Voice::new(all, DialectSet::EMPTY).words().own_direct_message);
         assert!(!Voice::new(named(&["messenger"]), DialectSet::EMPTY).words().own_direct_message);
         let pinned = Voice::new(all, named(&["messenger"])).words();
         assert!(pinned.own_direct_message && pinned.direct_message && pinned.group_message);
         let listing = Voice::new(all, named(&["listing"])).words();
-        assert!(!listing.direct_message && !listing.group_message);
+        assert!(listing.direct_message && listing.own_direct_message && !listing.group_message);
+        let assistant = Voice::new(all, named(&["assistant"])).words();
+        assert!(!assistant.direct_message && !assistant.group_message);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::Fault;
 use super::error::{Wording, error_packet, fault_ack_of};
 use crate::auth::Refusal;
-use crate::chat::{Command, Event, Reply, Words};
+use crate::chat::{Command, Event, OwnCopy, Reply, Words};
 use crate::engineio::Encoded;
 use crate::model::UserId;
 use crate::socketio::{Args, encode_event};
@@ -64,16 +64,24 @@ pub enum Decoded {
     Command {
         /// What for.
         command: Command,
-        /// Whether the message event at the sending socket is the only confirmation that its front end knows.
-        held_copy: bool,
+        /// Of a send: what the sending socket is shown of it.
+        own_copy: OwnCopy,
+    },
+    /// The client shows another token, which is not verified yet. Then as [`Command::RenewToken`]; where no ack was asked
+    /// for, [`Event::Connected`] is the answer.
+    Authenticate {
+        /// As it came.
+        token: String,
     },
     /// There is nothing to do: it is answered at once, as with [`Reply::Done`].
     Done,
+    /// It asks who the client is: answered at once, with [`Reply::Account`].
+    OwnAccount,
 }
 
 impl From<Command> for Decoded {
     fn from(command: Command) -> Self {
-        Self::Command { command, held_copy: false }
+        Self::Command { command, own_copy: OwnCopy::None }
     }
 }
 
@@ -148,6 +156,15 @@ pub trait Vocabulary: fmt::Debug + Sync {
 /// JSON of a value that has only texts, numbers, lists and fields, which cannot fail.
 pub(super) fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
+}
+
+/// Packets that leave together; `None` where there are none.
+pub(super) fn batch(packets: &[String]) -> Option<Encoded> {
+    match packets {
+        [] => None,
+        [packet] => Some(Encoded::text(packet)),
+        packets => Some(Encoded::batch(packets.iter().map(String::as_str))),
+    }
 }
 
 /// An EVENT packet in the default namespace.

@@ -141,6 +141,10 @@ text_id! {
     /// A public room, by the name that clients chose: 1–200 characters.
     RoomId, 200, |character| character != '\0'
 }
+text_id! {
+    /// A listing of the market place, by the name that clients and its server have for it: 1–200 characters.
+    ListingId, 200, |character| character != '\0'
+}
 
 /// The public id of one Socket.IO socket: 20 characters of URL-safe base64 (15 random bytes).
 /// Never the Engine.IO session id, which is a secret.

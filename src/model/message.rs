@@ -1,7 +1,7 @@
 //! Messages.
 use std::sync::Arc;
 
-use super::{ConversationId, File, MessageId, Profile, RoomId, Timestamp, UserId};
+use super::{ConversationId, File, Listing, MessageId, Profile, RoomId, Timestamp, UserId};
 
 /// Where a message stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -90,7 +90,7 @@ pub struct Message {
     /// Further files, at most 20.
     pub attachments: Vec<File>,
     /// The listing it is about.
-    pub listing_id: Option<String>,
+    pub listing: Option<Listing>,
     /// The sender's own name for it.
     pub client_message_id: Option<String>,
     /// Of an answer of the model: what its question called the chat, as JSON.

@@ -53,11 +53,11 @@ impl Missed {
 
     fn add_presence(&mut self, change: &PresenceChange) {
         let (user, status) = match change {
-            PresenceChange::Online { user, status } => (&user.id, Some(*status)),
+            PresenceChange::Online { user, status, .. } => (&user.id, Some(*status)),
             PresenceChange::Offline { user, last_seen: _ } => (user, None),
         };
         if let Some(missed) = self.presence.get_mut(user) {
-            missed.latest = change.clone();
+            missed.latest = change.clone().after(Some(&missed.latest));
         } else if self.presence.len() < MAX_ENTRIES {
             // Who went was online before. A status other than the usual one is told again to be on the safe side.
             let told = if status.is_none() { Some(ChosenStatus::Online) } else { None };
@@ -91,7 +91,11 @@ mod tests {
     use crate::model::Timestamp;
 
     fn online(id: &str, status: ChosenStatus) -> Event {
-        Event::Presence(vec![PresenceChange::Online { user: profile(id), status }])
+        Event::Presence(vec![PresenceChange::Online { user: profile(id), status, came: false }])
+    }
+
+    fn came(id: &str, status: ChosenStatus) -> Event {
+        Event::Presence(vec![PresenceChange::Online { user: profile(id), status, came: true }])
     }
 
     fn offline(id: &str) -> Event {
@@ -104,13 +108,15 @@ mod tests {
 
     #[test]
     fn the_latest_state_is_told_where_it_differs() {
-        use ChosenStatus::{Away, Online};
+        use ChosenStatus::{Away, Busy, Online};
         for (dropped, expected) in [
             (vec![offline("ann")], vec![offline("ann")]),
             (vec![online("ann", Online)], vec![online("ann", Online)]),
             (vec![offline("ann"), online("ann", Online)], vec![]),
             (vec![offline("ann"), online("ann", Away)], vec![online("ann", Away)]),
             (vec![online("ann", Online), offline("ann")], vec![offline("ann")]),
+            (vec![came("ann", Online), online("ann", Away)], vec![came("ann", Away)]),
+            (vec![offline("ann"), came("ann", Busy), online("ann", Away)], vec![came("ann", Away)]),
             (vec![typing(true)], vec![typing(true)]),
             (vec![typing(true), typing(false)], vec![]),
             (vec![typing(false), typing(true), typing(false)], vec![typing(false)]),

@@ -17,8 +17,8 @@ use super::showing::{encodings, show, show_volatile};
 use super::turns::{Offer, Turn};
 use crate::auth::{Refusal, TokenPlace, find_connect_token};
 use crate::chat::{
-    Admission, Broadcast, CatchUpDrained, ChatError, Connect, Disconnect, Notice, RefusedConnect, Reply, Request, Words,
-    WordsLearned,
+    Admission, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Notice, OwnCopy, RefusedConnect, Reply,
+    Request, Words, WordsLearned,
 };
 use crate::dialect::{
     Asked, Class, ConnectRefusal, Decoded, Dialect, DialectSet, Entry, Fault, Voice, connect_error, fault_ack, kick_packet,
@@ -158,7 +158,7 @@ impl Session {
         match notice {
             Notice::Admitted(admission) => self.admitted(*admission, now, around),
             Notice::Refused(refused) => self.refused(refused, around),
-            Notice::Reply { ticket, reply } => self.replied(ticket, reply, around),
+            Notice::Reply { ticket, reply } => self.replied(ticket, reply, now, around),
             Notice::Hold(event) if self.is_in() => self.active().gate.hold(event),
             Notice::Hold(_) => {}
             Notice::Settle { message, stored } => {
@@ -196,7 +196,7 @@ impl Session {
             }
         }
         while let Some(turn) = self.active.as_mut().and_then(|active| active.turns.next(&around.rules.limits, now.instant)) {
-            self.run(turn, around);
+            self.run(turn, now, around);
         }
         self.tidy(now.instant);
     }
@@ -232,7 +232,7 @@ impl Session {
     fn on_incoming(&mut self, incoming: Incoming, now: Now, around: &mut Surroundings<'_>) {
         match incoming {
             Incoming::Connect { namespace, auth } => self.on_connect(&namespace, auth.as_deref(), now, around),
-            Incoming::Event(event) => self.on_event(event, now.instant, around),
+            Incoming::Event(event) => self.on_event(event, now, around),
             // Nothing that is sent asks for one.
             Incoming::Ack { .. } => {}
             Incoming::Disconnect { .. } => {
@@ -284,13 +284,26 @@ impl Session {
         self.protocol.join(NAMESPACE);
         around.wire.send(&Encoded::text(&socketio::encode_connect(NAMESPACE, socket.as_str())));
         self.stage = Stage::In { socket, account };
+        self.end_at(expires_at, now);
+        self.show_connected(around);
+        if catch_up {
+            self.active().gate.begin_catch_up();
+        }
+    }
+
+    /// The session ends with its token.
+    fn end_at(&mut self, expires_at: Option<Timestamp>, now: Now) {
         self.ends_at = expires_at.and_then(|expires_at| {
             let millis = expires_at.as_millis().saturating_sub(now.wall.as_millis());
             now.instant.checked_add(Duration::from_millis(u64::try_from(millis).unwrap_or(0)))
         });
-        if catch_up {
-            self.active().gate.begin_catch_up();
-        }
+    }
+
+    fn show_connected(&self, around: &mut Surroundings<'_>) {
+        let Stage::In { socket, account } = &self.stage else { return };
+        let user = account.profile.id.clone();
+        let event = Event::Connected { user, socket: *socket };
+        show(self.voice, &account.profile.id, &Broadcast::new(event), around.wire);
     }
 
     fn refused(&mut self, refused: RefusedConnect, around: &mut Surroundings<'_>) {
@@ -312,22 +325,22 @@ impl Session {
 
     // ---- asking ----
 
-    fn on_event(&mut self, event: IncomingEvent, now: Instant, around: &mut Surroundings<'_>) {
+    fn on_event(&mut self, event: IncomingEvent, now: Now, around: &mut Surroundings<'_>) {
         let IncomingEvent { namespace: _, name, args, ack_id } = event;
         let Stage::In { socket, account } = &self.stage else { return around.wire.close(CloseReason::ForcedClose) };
         debug!("event received sid={socket} user={} event={:?}", account.profile.id, shortened(&name));
         let dialects = self.learn(&name, around.broker);
         let Some((dialect, entry)) = executor(dialects, &name, &args) else {
-            return self.on_unknown(&name, ack_id, now, around);
+            return self.on_unknown(&name, ack_id, now.instant, around);
         };
-        if entry.class == Class::Work && self.active().turns.is_flood(&around.rules.limits, now) {
+        if entry.class == Class::Work && self.active().turns.is_flood(&around.rules.limits, now.instant) {
             return self.put_out("RATE_LIMITED", around);
         }
         let mut asked = Asked { event: entry.name, echo: Box::default() };
         let request = dialect.decode(&mut asked, &args);
         let turn = Turn { dialect, dialects, asked, ack_id, class: entry.class, request };
-        match self.active().turns.offer(turn, &around.rules.limits, now) {
-            Offer::Run(turn) => self.run(turn, around),
+        match self.active().turns.offer(turn, &around.rules.limits, now.instant) {
+            Offer::Run(turn) => self.run(turn, now, around),
             Offer::Waits => {}
             Offer::Refused { turn, retry_after } => {
                 let Turn { dialect, dialects, asked, ack_id, .. } = turn;
@@ -372,32 +385,48 @@ impl Session {
     }
 
     /// Carries out a request whose turn it is.
-    fn run(&mut self, turn: Turn, around: &mut Surroundings<'_>) {
+    fn run(&mut self, turn: Turn, now: Now, around: &mut Surroundings<'_>) {
         let Turn { dialect, dialects, asked, ack_id, class: _, request } = turn;
-        match request {
-            Ok(Decoded::Done) => answer_success(dialect, &asked, ack_id, &Reply::Done, around.wire),
-            Ok(Decoded::Command { command, held_copy }) => {
-                if self.active().pending.len() >= around.rules.limits.unanswered {
-                    let fault = ChatError::RateLimited { retry_after: Duration::from_secs(1) }.into();
+        let (command, own_copy) = match request {
+            Ok(Decoded::Done) => return answer_success(dialect, &asked, ack_id, &Reply::Done, around.wire),
+            Ok(Decoded::OwnAccount) => {
+                let Stage::In { account, .. } = &self.stage else { return };
+                return answer_success(dialect, &asked, ack_id, &Reply::Account(account.clone()), around.wire);
+            }
+            Ok(Decoded::Command { command, own_copy }) => (command, own_copy),
+            Ok(Decoded::Authenticate { token }) => match (around.rules.verify)(&token, now.wall) {
+                Ok(claims) => (Command::RenewToken { claims: Box::new(claims) }, OwnCopy::None),
+                Err(_) => {
+                    let fault = ChatError::InvalidToken.into();
                     return self.refuse_request(&Refused { dialect, dialects, asked: &asked, ack_id }, &fault, around);
                 }
-                let ticket = self.next_ticket;
-                self.next_ticket = ticket.wrapping_add(1);
-                self.active().pending.insert(Pending { ticket, dialect, dialects, asked, ack_id });
-                around.broker.request(Request { connection: self.key, ticket, command, held_copy });
-            }
-            Err(fault) => self.refuse_request(&Refused { dialect, dialects, asked: &asked, ack_id }, &fault, around),
+            },
+            Err(fault) => return self.refuse_request(&Refused { dialect, dialects, asked: &asked, ack_id }, &fault, around),
+        };
+        if self.active().pending.len() >= around.rules.limits.unanswered {
+            let fault = ChatError::RateLimited { retry_after: Duration::from_secs(1) }.into();
+            return self.refuse_request(&Refused { dialect, dialects, asked: &asked, ack_id }, &fault, around);
         }
+        let ticket = self.next_ticket;
+        self.next_ticket = ticket.wrapping_add(1);
+        self.active().pending.insert(Pending { ticket, dialect, dialects, asked, ack_id });
+        around.broker.request(Request { connection: self.key, ticket, command, own_copy });
     }
 
     fn refuse_request(&self, refused: &Refused<'_>, fault: &Fault, around: &mut Surroundings<'_>) {
         answer_refusal(refused, fault, self.voice, around.rules, around.wire);
     }
 
-    fn replied(&mut self, ticket: u32, reply: Result<Reply, ChatError>, around: &mut Surroundings<'_>) {
+    fn replied(&mut self, ticket: u32, reply: Result<Reply, ChatError>, now: Now, around: &mut Surroundings<'_>) {
         // A client that left and came back has forgotten what it asked before.
         let Some(pending) = self.active.as_mut().and_then(|active| active.pending.take(ticket)) else { return };
         let Pending { ticket: _, dialect, dialects, asked, ack_id } = pending;
+        if let Ok(Reply::Renewed { expires_at }) = reply {
+            self.end_at(expires_at, now);
+            if ack_id.is_none() {
+                self.show_connected(around);
+            }
+        }
         match reply {
             Ok(reply) => answer_success(dialect, &asked, ack_id, &reply, around.wire),
             Err(error) => self.refuse_request(&Refused { dialect, dialects, asked: &asked, ack_id }, &error.into(), around),

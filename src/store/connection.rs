@@ -65,9 +65,26 @@ pub(super) fn in_transaction<T>(
     conn: &mut AnyConnection,
     body: impl FnOnce(&mut AnyConnection) -> QueryResult<T>,
 ) -> QueryResult<T> {
+    transact(conn, "BEGIN", "BEGIN IMMEDIATE", body)
+}
+
+/// Runs questions that all see the same state of the database.
+pub(super) fn in_snapshot<T>(
+    conn: &mut AnyConnection,
+    body: impl FnOnce(&mut AnyConnection) -> QueryResult<T>,
+) -> QueryResult<T> {
+    transact(conn, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "BEGIN", body)
+}
+
+fn transact<T>(
+    conn: &mut AnyConnection,
+    postgres_begin: &str,
+    sqlite_begin: &str,
+    body: impl FnOnce(&mut AnyConnection) -> QueryResult<T>,
+) -> QueryResult<T> {
     match conn {
-        AnyConnection::Postgres(conn) => AnsiTransactionManager::begin_transaction(conn)?,
-        AnyConnection::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")?,
+        AnyConnection::Postgres(conn) => AnsiTransactionManager::begin_transaction_sql(conn, postgres_begin)?,
+        AnyConnection::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, sqlite_begin)?,
     }
     match body(conn) {
         Ok(value) => {

@@ -223,6 +223,7 @@ impl Store {
         query: impl FnOnce(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let in_flight = InFlight::begin(&self.0)?;
+        self.0.counters.reads.fetch_add(1, Ordering::Relaxed);
         let reader = self.0.free_readers.clone().acquire_owned().await.map_err(|_| StoreError::Unavailable)?;
         let (answer, outcome) = oneshot::channel();
         // The permit goes along: a reader that hangs in the database's hands is not free, though its asker has left.

@@ -1,13 +1,14 @@
-//! Questions about messages: one, a page of history, what has changed.
+//! Questions about messages: one, a page of history.
 use std::collections::HashMap;
 
-use diesel::dsl::{exists, max};
+use diesel::dsl::exists;
 use diesel::prelude::*;
 
 use super::AnyConnection;
+use super::listings::find_titles;
 use super::rows::{self, MessageRow, ProfileRow, hash_of, place_key};
-use super::schema::{conversations, message_reads, messages, participants, uploads, users};
-use crate::model::{ConversationId, File, Message, MessageId, Place, ReadMark, Timestamp, UserId};
+use super::schema::{message_reads, messages, participants, uploads, users};
+use crate::model::{File, Message, MessageId, Place, ReadMark, Timestamp, UserId};
 
 /// Which page of a place's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,46 +62,6 @@ pub fn list_history(conn: &mut AnyConnection, place: &Place, range: HistoryRange
     load_messages(conn, ids)
 }
 
-/// A conversation's messages that changed after `since` (were stored, edited or read), oldest change first, deleted
-/// ones left out.
-pub fn list_changed(
-    conn: &mut AnyConnection,
-    conversation: ConversationId,
-    since: Timestamp,
-    limit: i64,
-) -> QueryResult<Vec<Message>> {
-    // Two questions, one for each index: a new message has no entry among the changed ones.
-    let of_place = || messages::table.filter(messages::place.eq(conversation.to_string()).and(messages::deleted_at.is_null()));
-    let columns = (messages::updated_at, messages::id);
-    let mut found: Vec<(i64, String)> = of_place()
-        .filter(messages::created_at.gt(since.as_millis()).and(messages::updated_at.le(messages::created_at)))
-        .order(messages::created_at)
-        .limit(limit)
-        .select(columns)
-        .load(conn)?;
-    let changed: Vec<(i64, String)> = of_place()
-        .filter(messages::updated_at.gt(since.as_millis()).and(messages::updated_at.gt(messages::created_at)))
-        .order(messages::updated_at)
-        .limit(limit)
-        .select(columns)
-        .load(conn)?;
-    found.extend(changed);
-    found.sort_unstable();
-    found.truncate(usize::try_from(limit).unwrap_or_default());
-    load_messages(conn, found.into_iter().map(|(_, id)| id).collect())
-}
-
-/// When the newest message in a user's conversations was written.
-pub fn last_activity(conn: &mut AnyConnection, user: &UserId) -> QueryResult<Option<Timestamp>> {
-    let newest: Option<i64> = participants::table
-        .inner_join(conversations::table.on(conversations::id.eq(participants::conversation)))
-        .inner_join(messages::table.on(messages::place.eq(conversations::id).and(messages::seq.eq(conversations::last_seq))))
-        .filter(participants::user_id.eq(user.as_str()).and(participants::left_at.is_null()))
-        .select(max(messages::created_at))
-        .first(conn)?;
-    Ok(newest.map(Timestamp::from_millis))
-}
-
 /// A sender's names for messages written since then, newest first.
 pub fn list_client_ids(conn: &mut AnyConnection, user: &UserId, since: Timestamp, limit: i64) -> QueryResult<Vec<ClientIdRow>> {
     let rows: Vec<(Option<String>, String, Option<Vec<u8>>)> = messages::table
@@ -124,7 +85,7 @@ pub fn find_uploads(conn: &mut AnyConnection, urls: &[String]) -> QueryResult<Ve
     rows.into_iter().map(TryFrom::try_from).collect()
 }
 
-/// Messages with their senders and receipts, in the order of `ids`.
+/// Messages with their senders, receipts and listings' titles, in the order of `ids`.
 pub(super) fn load_messages(conn: &mut AnyConnection, ids: Vec<String>) -> QueryResult<Vec<Message>> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -141,11 +102,12 @@ pub(super) fn load_messages(conn: &mut AnyConnection, ids: Vec<String>) -> Query
         .select((MessageRow::as_select(), ProfileRow::as_select(), received))
         .load(conn)?;
     let mut receipts = load_receipts(conn, &ids)?;
+    let titles = find_titles(conn, rows.iter().filter_map(|(row, ..)| row.listing_id.as_deref()).collect())?;
     let mut by_id = HashMap::with_capacity(rows.len());
     for (row, sender, is_delivered) in rows {
         let id = row.id.clone();
         let read_by = receipts.remove(&id).unwrap_or_default();
-        by_id.insert(id, row.into_message(sender.try_into()?, is_delivered, read_by)?);
+        by_id.insert(id, row.into_message(sender.try_into()?, is_delivered, read_by, &titles)?);
     }
     Ok(ids.iter().filter_map(|id| by_id.remove(id)).collect())
 }

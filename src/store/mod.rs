@@ -7,11 +7,13 @@
 //! try_write ─→ queue ─→ Persister ═ one transaction for all that waited ═→ Committed
 //! read ─→ Reader ═ find_…, list_… ═→ answer
 //! ```
+mod changed;
 mod changes;
 mod connection;
 mod conversations;
 mod failure;
 mod handle;
+mod listings;
 mod messages;
 mod migrations;
 mod missed;
@@ -29,6 +31,7 @@ mod write;
 
 pub use diesel::QueryResult;
 
+pub use self::changed::{DirectChanges, last_activity, last_change, list_direct_changes};
 pub use self::connection::AnyConnection;
 pub use self::conversations::{
     ConversationCursor, Membership, count_unread, find_conversation, find_direct, find_named, list_conversations,
@@ -36,9 +39,9 @@ pub use self::conversations::{
 };
 pub use self::failure::OpenError;
 pub use self::handle::{Store, StoreOptions};
+pub use self::listings::find_title;
 pub use self::messages::{
-    ClientIdRow, HistoryRange, find_message, find_request_hash, find_uploads, last_activity, list_changed, list_client_ids,
-    list_history,
+    ClientIdRow, HistoryRange, find_message, find_request_hash, find_uploads, list_client_ids, list_history,
 };
 #[doc(hidden)]
 pub use self::migrations::{revert_migrations, run_migrations};

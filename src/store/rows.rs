@@ -1,4 +1,5 @@
 //! Rows, and the values that they become at the store's border.
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use diesel::result::Error;
@@ -7,8 +8,8 @@ use serde::Deserialize;
 
 use super::schema::{conversations, messages, uploads, users};
 use crate::model::{
-    Account, ChosenStatus, Conversation, ConversationId, ConversationKind, File, Message, MessageId, MessageStatus, Place,
-    Profile, ReadMark, Role, RoomId, Timestamp, UserId, UserRole,
+    Account, ChosenStatus, Conversation, ConversationId, ConversationKind, File, Listing, ListingId, Message, MessageId,
+    MessageStatus, Place, Profile, ReadMark, Role, RoomId, Timestamp, UserId, UserRole,
 };
 
 const ROOM_PREFIX: &str = "room:";
@@ -168,7 +169,7 @@ impl ConversationRow {
     }
 }
 
-/// A message without its sender's profile and its receipts.
+/// A message without its sender's profile, its receipts and its listing's title.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = messages)]
 pub(super) struct MessageRow {
@@ -181,7 +182,7 @@ pub(super) struct MessageRow {
     deleted_at: Option<i64>,
     role: String,
     message_type: String,
-    listing_id: Option<String>,
+    pub listing_id: Option<String>,
     client_message_id: Option<String>,
     file: Option<String>,
     attachments: Option<String>,
@@ -190,7 +191,13 @@ pub(super) struct MessageRow {
 }
 
 impl MessageRow {
-    pub fn into_message(self, sender: Arc<Profile>, is_delivered: bool, read_by: Vec<ReadMark>) -> QueryResult<Message> {
+    pub fn into_message(
+        self,
+        sender: Arc<Profile>,
+        is_delivered: bool,
+        read_by: Vec<ReadMark>,
+        titles: &HashMap<String, String>,
+    ) -> QueryResult<Message> {
         let Self {
             id,
             place,
@@ -218,6 +225,10 @@ impl MessageRow {
         let file: Option<FileJson> = file.as_deref().map(|json| parse_json("messages.file", json)).transpose()?;
         let attachments: Option<Vec<FileJson>> =
             attachments.as_deref().map(|json| parse_json("messages.attachments", json)).transpose()?;
+        let listing = listing_id.map(|id| {
+            let title = titles.get(&id).cloned();
+            ListingId::parse(&id).map(|id| Listing { id, title }).map_err(|_| corrupt("messages.listing_id", &id))
+        });
         Ok(Message {
             id: message_id(&id)?,
             place: place_of(&place)?,
@@ -229,7 +240,7 @@ impl MessageRow {
             message_type,
             file: file.map(File::from),
             attachments: attachments.unwrap_or_default().into_iter().map(File::from).collect(),
-            listing_id,
+            listing: listing.transpose()?,
             client_message_id,
             chat: chat.map(Arc::from),
             status,

@@ -12,6 +12,8 @@ pub struct StoreStats {
     pub queued: usize,
     /// Reads being answered, or waiting for a reader.
     pub reads_in_flight: usize,
+    /// Reads begun since the start.
+    pub reads: u64,
     /// Transactions committed since the start.
     pub batches: u64,
     /// Writes stored.
@@ -32,6 +34,7 @@ pub(super) struct Counters {
     pub writes: AtomicU64,
     pub failed_commits: AtomicU64,
     pub refused: AtomicU64,
+    pub reads: AtomicU64,
     batches: AtomicU64,
     commit_micros: AtomicU64,
     buckets: [AtomicU64; COMMIT_BOUNDS_MS.len()],
@@ -60,6 +63,7 @@ impl Counters {
             writes: self.writes.load(Ordering::Relaxed),
             failed_commits: self.failed_commits.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
+            reads: self.reads.load(Ordering::Relaxed),
             commit_time: Duration::from_micros(self.commit_micros.load(Ordering::Relaxed)),
             commit_time_buckets: commit_time_buckets.collect(),
             ..StoreStats::default()

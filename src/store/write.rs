@@ -1,7 +1,9 @@
 //! What the persister stores, and what it answers.
 use std::sync::Arc;
 
-use crate::model::{ChosenStatus, Conversation, ConversationId, File, Message, MessageId, Profile, Timestamp, UserId, UserRole};
+use crate::model::{
+    ChosenStatus, Conversation, ConversationId, File, ListingId, Message, MessageId, Profile, Timestamp, UserId, UserRole,
+};
 
 /// A user to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +41,7 @@ pub struct NewMessage {
 #[derive(Debug, Clone)]
 pub enum Write {
     /// Gives the message its `seq` and makes it its place's last one. Answered by [`Written::Message`].
-    /// The same id again (a retried batch) is no error and answers with the stored `seq`.
+    /// The same id again is no error and answers with the stored `seq`: a retried batch, or (another position) a repeat.
     Message(Box<NewMessage>),
     /// New content of a message (`updated_at` comes with it). Unless deleted.
     EditMessage { message: MessageId, content: String, updated_at: Timestamp },
@@ -84,6 +86,8 @@ pub enum Write {
     SetDisabled { user: UserId, disabled: bool },
     /// A login's tokens, or (`key` = hex of the fingerprint) a single one, are refused; may be forgotten after `until`.
     RevokeToken { key: String, until: Timestamp },
+    /// A listing is called so from now on.
+    SetListingTitle { listing: ListingId, title: String, updated_at: Timestamp },
     /// An uploaded file.
     Upload { file: File, owner: UserId, uploaded_at: Timestamp },
     /// Nothing: answered when all before it is stored or given up.
@@ -119,8 +123,8 @@ pub struct DeliveredUpTo {
 pub enum Written {
     /// Stored.
     Done,
-    /// A message has this number in its place.
-    Message { seq: i64 },
+    /// A message has this number in its place; of a repeat nothing was stored but what the first one brought.
+    Message { seq: i64, is_repeat: bool },
     /// The user as stored, with the username that it got.
     User(Arc<Profile>),
 }

@@ -9,9 +9,9 @@ use super::Failure;
 use crate::auth::{Claims, Refusal};
 use crate::chat::{
     Ask, Authenticate, AuthenticateError, BrokerStats, ChatError, Command, Health, OnlineUsers, PresenceOf, RefusedConnect,
-    Reply, RevokeTokens, SocketsOf, Stats, UserPresence,
+    Reply, RevokeTokens, SocketsOf, Stats, TitleListing, UserPresence,
 };
-use crate::model::{Account, SocketId, UserId};
+use crate::model::{Account, ListingId, SocketId, UserId};
 
 /// Asks the broker. Cheap to clone.
 #[derive(Clone)]
@@ -24,6 +24,7 @@ pub struct Chat {
     health: Recipient<Health>,
     stats: Recipient<Stats>,
     revoke: Recipient<RevokeTokens>,
+    title: Recipient<TitleListing>,
 }
 
 impl Chat {
@@ -38,7 +39,8 @@ impl Chat {
             + Handler<SocketsOf>
             + Handler<Health>
             + Handler<Stats>
-            + Handler<RevokeTokens>,
+            + Handler<RevokeTokens>
+            + Handler<TitleListing>,
         A::Context: ToEnvelope<A, Ask>
             + ToEnvelope<A, Authenticate>
             + ToEnvelope<A, OnlineUsers>
@@ -46,7 +48,8 @@ impl Chat {
             + ToEnvelope<A, SocketsOf>
             + ToEnvelope<A, Health>
             + ToEnvelope<A, Stats>
-            + ToEnvelope<A, RevokeTokens>,
+            + ToEnvelope<A, RevokeTokens>
+            + ToEnvelope<A, TitleListing>,
     {
         Self {
             ask: broker.clone().recipient(),
@@ -57,6 +60,7 @@ impl Chat {
             health: broker.clone().recipient(),
             stats: broker.clone().recipient(),
             revoke: broker.clone().recipient(),
+            title: broker.clone().recipient(),
         }
     }
 
@@ -131,5 +135,13 @@ impl Chat {
     /// 503 while the store is away; nothing is revoked then.
     pub async fn revoke(&self, tokens: RevokeTokens) -> Result<(), Failure> {
         Ok(self.revoke.send(tokens).await??)
+    }
+
+    /// Says what a listing is called.
+    ///
+    /// # Errors
+    /// 503 while the store is away; it keeps its title then.
+    pub async fn title_listing(&self, listing: ListingId, title: String) -> Result<(), Failure> {
+        Ok(self.title.send(TitleListing { listing, title }).await??)
     }
 }

@@ -109,6 +109,15 @@ impl Failure {
         self
     }
 
+    /// Where the fault is ours, with this sentence: the one that the asker's front end knows.
+    #[must_use]
+    pub fn or_ours(mut self, text: &'static str) -> Self {
+        if self.0.status.is_server_error() {
+            self.0.text = text.into();
+        }
+        self
+    }
+
     /// With further headers; names are lower case.
     #[must_use]
     pub fn with_headers(mut self, headers: Vec<(&'static str, String)>) -> Self {
@@ -171,6 +180,7 @@ impl From<ChatError> for Failure {
                 StatusCode::NOT_FOUND
             }
             ChatError::NotAMember | ChatError::Forbidden => StatusCode::FORBIDDEN,
+            ChatError::InvalidToken => StatusCode::UNAUTHORIZED,
             ChatError::Conflict(_) => StatusCode::CONFLICT,
             ChatError::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             ChatError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,

@@ -5,24 +5,28 @@ use super::*;
 fn requests_are_answered_by_their_acks_or_by_events() {
     let mut case = Case::joined();
     case.text(r#"217["joinRoom",7]"#);
-    let [Request { ticket, command: Command::JoinRoom { .. }, held_copy: false, .. }] = case.broker.requests[..] else {
+    let [Request { ticket, command: Command::JoinRoom { .. }, own_copy: OwnCopy::None, .. }] = case.broker.requests[..] else {
         panic!()
     };
     case.notice(Notice::Reply { ticket, reply: Ok(Reply::Done) });
-    assert_eq!(case.sent(), [r#"4317[{"success":true,"roomId":7}]"#, r#"42["joinedRoom",{"roomId":7,"success":true}]"#]);
+    assert_eq!(case.sent(), [r#"4317[{"success":true,"roomId":7}]"#, r#"42["joinedRoom",{"success":true,"roomId":7}]"#]);
     case.notice(Notice::Reply { ticket, reply: Ok(Reply::Done) });
     assert!(case.sent().is_empty(), "once");
 
     case.text(r#"2["leaveRoom","r"]"#);
     let ticket = case.broker.requests[1].ticket;
     case.notice(Notice::Reply { ticket, reply: Ok(Reply::Done) });
-    assert_eq!(case.sent(), [r#"42["leftRoom",{"roomId":"r","success":true}]"#]);
+    assert_eq!(case.sent(), [r#"42["leftRoom",{"success":true,"roomId":"r"}]"#]);
+
+    case.text(r#"219["setupUser"]"#);
+    assert_eq!(case.sent(), [r#"4319[{"success":true,"userId":"ann"}]"#, r#"42["userSetup",{"success":true,"userId":"ann"}]"#]);
+    assert_eq!(case.broker.requests.len(), 2, "nobody else is asked");
 
     case.text(r#"218["sendRoomMessage",{"roomId":"r"}]"#);
     assert_eq!(case.sent(), [r#"4318[{"success":false,"error":"Invalid content","code":"INVALID_PAYLOAD"}]"#]);
 
     case.text(r#"2["sendRoomMessage",{"roomId":"r","content":"hi"}]"#);
-    assert!(case.broker.requests[2].held_copy);
+    assert_eq!(case.broker.requests[2].own_copy, OwnCopy::Held);
     let ticket = case.broker.requests[2].ticket;
     case.notice(Notice::Reply { ticket, reply: Err(ChatError::NotStored) });
     let expected = concat!(
@@ -30,6 +34,58 @@ fn requests_are_answered_by_their_acks_or_by_events() {
         r#""code":"NOT_STORED","event":"sendRoomMessage"}]"#
     );
     assert_eq!(case.sent(), [expected]);
+}
+
+/// Ann is in and speaks `conversation`; her token is good for a minute.
+fn conversing() -> (Case, String) {
+    let mut case = Case::open(Rules { dialects: DialectSet::all(), ..rules() }, &Opening::default());
+    case.text(r#"0{"token":"ann","dialect":"conversation"}"#);
+    case.admit(Some(Timestamp::from_millis(WALL + 60_000)), false);
+    let connected = case.sent().pop().unwrap();
+    (case, connected)
+}
+
+#[test]
+fn a_fresh_token_extends_the_session() {
+    for ack_id in ["", "5"] {
+        let (mut case, connected) = conversing();
+        case.text(&format!(r#"2{ack_id}["authenticate",{{"token":"ann"}}]"#));
+        let request = case.broker.requests.pop().unwrap();
+        let Command::RenewToken { claims } = request.command else { panic!("{:?}", request.command) };
+        assert_eq!(claims.user.as_str(), "ann");
+        assert!(case.sent().is_empty());
+        let renewed = Reply::Renewed { expires_at: Some(Timestamp::from_millis(WALL + 120_000)) };
+        case.notice(Notice::Reply { ticket: request.ticket, reply: Ok(renewed) });
+        let answer = if ack_id.is_empty() { connected } else { r#"435[{"success":true}]"#.to_owned() };
+        assert_eq!(case.sent(), [answer]);
+        case.wait(119 * SECOND);
+        assert!(case.sent().is_empty());
+        case.wait(SECOND);
+        assert_eq!(names(&case.sent()), ["error", "41"]);
+    }
+}
+
+#[test]
+fn a_token_that_will_not_do_changes_nothing() {
+    let (mut case, _) = conversing();
+    for token in ["nope", "expired"] {
+        case.text(&format!(r#"25["authenticate",{{"token":"{token}"}}]"#));
+        case.text(&format!(r#"2["authenticate",{{"token":"{token}"}}]"#));
+        let error = concat!(
+            r#"42["error",{"message":"Invalid token","error":"Invalid token","#,
+            r#""code":"INVALID_TOKEN","event":"authenticate"}]"#
+        );
+        assert_eq!(case.sent(), [r#"435[{"success":false,"error":"Invalid token","code":"INVALID_TOKEN"}]"#, error]);
+    }
+    assert!(case.broker.requests.is_empty());
+    case.text(r#"25["authenticate",{"token":"bob"}]"#);
+    let ticket = case.broker.requests[0].ticket;
+    case.notice(Notice::Reply { ticket, reply: Err(ChatError::Forbidden) });
+    assert_eq!(case.sent(), [r#"435[{"success":false,"error":"Not allowed","code":"FORBIDDEN"}]"#]);
+    case.wait(59 * SECOND);
+    assert!(case.sent().is_empty());
+    case.wait(SECOND);
+    assert_eq!(names(&case.sent()), ["error", "41"], "the old token counts");
 }
 
 #[test]

@@ -16,6 +16,19 @@ fn a_client_comes_in() {
 }
 
 #[test]
+fn a_client_that_may_speak_conversation_is_told_who_it_is_before_all_else() {
+    for auth in [r#"{"token":"ann"}"#, r#"{"token":"ann","dialect":"conversation"}"#] {
+        let mut case = Case::open(Rules { dialects: DialectSet::all(), ..rules() }, &Opening::default());
+        case.text(&format!("0{auth}"));
+        let socket = case.broker.connects[0].socket;
+        case.admit(None, true);
+        case.shared(deleted());
+        let connected = format!(r#"42["connected",{{"userId":"ann","socketId":"{socket}"}}]"#);
+        assert_eq!(case.sent(), [format!(r#"40{{"sid":"{socket}"}}"#), connected]);
+    }
+}
+
+#[test]
 fn refused_connects_say_why() {
     let both = |code, sentence, own| (code, sentence, own);
     for (auth, (code, sentence, own)) in [
@@ -48,7 +61,8 @@ fn refused_connects_say_why() {
 fn an_unknown_dialect_is_refused_before_the_token_is_looked_at() {
     let mut case = Case::open(rules(), &Opening::default());
     case.text(r#"0{"dialect":"morse"}"#);
-    let expected = r#"44{"message":"Unknown dialect, known are: assistant, conversation, listing, agent, messenger","data":{"code":"UNKNOWN_DIALECT","status":400}}"#;
+    let expected =
+        r#"44{"message":"Unknown dialect, known are: listing, messenger","data":{"code":"UNKNOWN_DIALECT","status":400}}"#;
     assert_eq!(case.sent(), [expected]);
     assert!(case.broker.connects.is_empty());
 }

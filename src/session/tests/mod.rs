@@ -12,8 +12,8 @@ use super::rules::Rules;
 use super::state::{Broker, Now, Session, Surroundings};
 use crate::auth::{Claims, TokenError};
 use crate::chat::{
-    Admission, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Notice, RefusedConnect, Reply, Request,
-    Words, WordsLearned,
+    Admission, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Notice, OwnCopy, RefusedConnect, Reply,
+    Request, Words, WordsLearned,
 };
 use crate::dialect::DialectSet;
 use crate::dialect::fixtures::{CONVERSATION, MESSAGE, account, conversation, message, message_id, profile};
@@ -94,8 +94,13 @@ struct Case {
     now: Now,
 }
 
-/// A token is the name of its user, `expired`, or bad.
+/// Two dialects, so that what the others have words for changes nothing here.
 fn rules() -> Rules {
+    Rules { dialects: DialectSet::parse(["listing", "messenger"]).unwrap(), ..rules_of_all() }
+}
+
+/// A token is the name of its user, `expired`, or bad.
+fn rules_of_all() -> Rules {
     let verify = |token: &str, _now: Timestamp| match token {
         "expired" => Err(TokenError::Expired),
         "ann" | "bob" => Ok(Claims {
@@ -197,7 +202,7 @@ fn typing(active: bool) -> Event {
 }
 
 fn deleted() -> Event {
-    Event::MessageDeleted { message: message_id(), conversation: conversation(), kind: ConversationKind::Direct }
+    Event::MessageDeleted { message: message_id(), conversation: conversation(), kind: ConversationKind::Group }
 }
 
 /// The names of events, and of room messages their text.

@@ -8,6 +8,7 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text};
 use uuid::Uuid;
 
+use super::Stored;
 use crate::store::NewMessage;
 use crate::store::rows::{is_room, message_id, place_key, to_json};
 
@@ -18,7 +19,8 @@ const COLUMNS: &str = "id, place, position, sender, created_at, updated_at, role
 /// Those not stored yet get their numbers: their place's last one goes up by as many as there are for it. A scalar
 /// subquery is looked up by key whatever the planner believes of the table's size.
 const NUMBER: &str = ", known AS MATERIALIZED (\
-     SELECT input.*, (SELECT messages.seq FROM messages WHERE messages.id = input.id) AS known_seq FROM input), \
+     SELECT input.*, (SELECT messages.seq FROM messages WHERE messages.id = input.id) AS known_seq, \
+     (SELECT messages.position FROM messages WHERE messages.id = input.id) AS known_position FROM input), \
      fresh AS MATERIALIZED (SELECT known.*, row_number() OVER (PARTITION BY place ORDER BY nth) AS step, \
      count(*) OVER (PARTITION BY place) AS steps FROM known WHERE known_seq IS NULL), \
      newest AS (SELECT place, count(*) AS added, max(position) AS position, max(created_at) AS created_at \
@@ -41,13 +43,13 @@ const INSERT: &str = ", stored AS (\
      client_message_id, request_hash, sent_by, file, attachments, content, chat) \
      SELECT id, place, moved.last_seq - steps + step, position, sender, created_at, updated_at, role, message_type, listing_id, \
      client_message_id, request_hash, sent_by, file, attachments, content, chat \
-     FROM fresh JOIN moved USING (place) RETURNING messages.id, messages.seq) \
-     SELECT id, seq FROM stored UNION ALL \
-     SELECT id, known_seq FROM known WHERE known_seq IS NOT NULL";
+     FROM fresh JOIN moved USING (place) RETURNING messages.id, messages.seq, messages.position) \
+     SELECT id, seq, position FROM stored UNION ALL \
+     SELECT id, known_seq, known_position FROM known WHERE known_seq IS NOT NULL";
 
-/// Stores messages and gives each its number; one that is stored already keeps the number it has. Those whose
+/// Stores messages and gives each its number; one that is stored already keeps the numbers it has. Those whose
 /// conversation there is not are left out.
-pub(super) fn insert_messages(conn: &mut PgConnection, new: &[&NewMessage]) -> QueryResult<HashMap<Uuid, i64>> {
+pub(super) fn insert_messages(conn: &mut PgConnection, new: &[&NewMessage]) -> QueryResult<HashMap<Uuid, Stored>> {
     let (to_rooms, to_conversations): (Vec<_>, Vec<_>) = new.iter().copied().partition(|new| is_room(&new.message.place));
     let mut numbers = HashMap::with_capacity(new.len());
     Arrays::<false>::of(&to_conversations)?.insert(conn, &mut numbers)?;
@@ -93,7 +95,7 @@ impl<'a, const ROOMS: bool> Arrays<'a, ROOMS> {
             arrays.updated_at.push(message.updated_at.as_millis());
             arrays.role.push(message.role.as_str());
             arrays.message_type.push(&message.message_type);
-            arrays.listing_id.push(message.listing_id.as_deref());
+            arrays.listing_id.push(message.listing.as_ref().map(|listing| listing.id.as_str()));
             arrays.client_message_id.push(message.client_message_id.as_deref());
             arrays.request_hash.push(request_hash.as_ref().map(|hash| &hash[..]));
             arrays.sent_by.push(sent_by.as_ref().map(|hash| &hash[..]));
@@ -106,13 +108,13 @@ impl<'a, const ROOMS: bool> Arrays<'a, ROOMS> {
         Ok(arrays)
     }
 
-    fn insert(self, conn: &mut PgConnection, numbers: &mut HashMap<Uuid, i64>) -> QueryResult<()> {
+    fn insert(self, conn: &mut PgConnection, numbers: &mut HashMap<Uuid, Stored>) -> QueryResult<()> {
         if self.id.is_empty() {
             return Ok(());
         }
-        let stored: Vec<(String, i64)> = self.load(conn)?;
-        for (id, seq) in stored {
-            numbers.insert(*message_id(&id)?.as_uuid(), seq);
+        let stored: Vec<(String, i64, i64)> = self.load(conn)?;
+        for (id, seq, position) in stored {
+            numbers.insert(*message_id(&id)?.as_uuid(), Stored { seq, position });
         }
         Ok(())
     }
@@ -168,7 +170,7 @@ impl<const ROOMS: bool> QueryId for Arrays<'_, ROOMS> {
 }
 
 impl<const ROOMS: bool> Query for Arrays<'_, ROOMS> {
-    type SqlType = (Text, BigInt);
+    type SqlType = (Text, BigInt, BigInt);
 }
 
 impl<const ROOMS: bool> RunQueryDsl<PgConnection> for Arrays<'_, ROOMS> {}

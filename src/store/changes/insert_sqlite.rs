@@ -5,6 +5,7 @@ use diesel::SqliteConnection;
 use diesel::prelude::*;
 use uuid::Uuid;
 
+use super::Stored;
 use crate::model::Message;
 use crate::store::NewMessage;
 use crate::store::rows::{is_room, place_key, to_json};
@@ -20,9 +21,9 @@ struct Progress {
     has_changed: bool,
 }
 
-/// Stores messages and gives each its number; one that is stored already keeps the number it has. Those whose
+/// Stores messages and gives each its number; one that is stored already keeps the numbers it has. Those whose
 /// conversation there is not are left out.
-pub(super) fn insert_messages(conn: &mut SqliteConnection, new: &[&NewMessage]) -> QueryResult<HashMap<Uuid, i64>> {
+pub(super) fn insert_messages(conn: &mut SqliteConnection, new: &[&NewMessage]) -> QueryResult<HashMap<Uuid, Stored>> {
     let mut numbers = HashMap::with_capacity(new.len());
     let mut places: HashMap<String, Option<Progress>> = HashMap::new();
     for new in new {
@@ -35,15 +36,15 @@ pub(super) fn insert_messages(conn: &mut SqliteConnection, new: &[&NewMessage]) 
         let Some(Some(progress)) = places.get_mut(&place) else { continue };
         let seq = progress.last_seq + 1;
         if insert(conn, &id, &place, seq, new)? == 0 {
-            let stored = messages::table.find(&id).select(messages::seq).first(conn)?;
-            numbers.insert(*message.id.as_uuid(), stored);
+            let (seq, position) = messages::table.find(&id).select((messages::seq, messages::position)).first(conn)?;
+            numbers.insert(*message.id.as_uuid(), Stored { seq, position });
             continue;
         }
         progress.last_seq = seq;
         progress.last_position = progress.last_position.max(message.position);
         progress.updated_at = progress.updated_at.max(message.created_at.as_millis());
         progress.has_changed = true;
-        numbers.insert(*message.id.as_uuid(), seq);
+        numbers.insert(*message.id.as_uuid(), Stored { seq, position: message.position });
     }
     for (place, progress) in places {
         if let Some(progress) = progress.filter(|progress| progress.has_changed) {
@@ -114,7 +115,7 @@ fn insert(conn: &mut SqliteConnection, id: &str, place: &str, seq: i64, new: &Ne
             messages::updated_at.eq(message.updated_at.as_millis()),
             messages::role.eq(message.role.as_str()),
             messages::message_type.eq(&message.message_type),
-            messages::listing_id.eq(&message.listing_id),
+            messages::listing_id.eq(message.listing.as_ref().map(|listing| listing.id.as_str())),
             messages::client_message_id.eq(&message.client_message_id),
             messages::request_hash.eq(request_hash.as_ref().map(|hash| &hash[..])),
             messages::sent_by.eq(sent_by.as_ref().map(|hash| &hash[..])),

@@ -5,6 +5,7 @@
 mod conversations;
 mod insert_postgres;
 mod insert_sqlite;
+mod listings;
 mod messages;
 mod progress;
 mod receipts;
@@ -57,6 +58,13 @@ pub(super) fn is_one_statement(conn: &AnyConnection, writes: &[Write]) -> bool {
     matches!(conn, AnyConnection::Postgres(_)) && first.is_some() && places.all(|place| place == first)
 }
 
+/// The numbers under which a message stands.
+#[derive(Clone, Copy)]
+struct Stored {
+    seq: i64,
+    position: i64,
+}
+
 /// New messages, and changes of stored messages.
 #[derive(Default)]
 struct Run<'a> {
@@ -75,8 +83,12 @@ impl Run<'_> {
             };
             for (message, outcome) in new.into_iter().zip(outcomes) {
                 // A message whose place there is not has got no number.
-                let seq = numbers.get(message.message.id.as_uuid()).copied();
-                *outcome = seq.map(|seq| Written::Message { seq }).ok_or(StoreError::Refused);
+                let stored = numbers.get(message.message.id.as_uuid()).ok_or(StoreError::Refused);
+                *outcome = stored.map(|stored| Written::Message {
+                    seq: stored.seq,
+                    // A batch that is stored once more brings the same position.
+                    is_repeat: stored.position != message.message.position,
+                });
             }
         }
         progress::store(conn, &changes)?;
@@ -115,6 +127,7 @@ fn apply_one(conn: &mut AnyConnection, write: &Write) -> QueryResult<Outcome> {
         Write::SetRole { user, role } => users::set_role(conn, user, *role)?,
         Write::SetDisabled { user, disabled } => users::set_disabled(conn, user, *disabled)?,
         Write::RevokeToken { key, until } => users::revoke_token(conn, key, *until)?,
+        Write::SetListingTitle { listing, title, updated_at } => listings::set_title(conn, listing, title, *updated_at)?,
         Write::Upload { file, owner, uploaded_at } => users::insert_upload(conn, file, owner, *uploaded_at)?,
         Write::TestFault(fault) => misbehave(conn, *fault)?,
         // The others belong to a run.

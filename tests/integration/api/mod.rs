@@ -4,6 +4,7 @@ mod admin;
 mod conversations;
 mod files;
 mod gate;
+mod market;
 mod probes;
 mod server;
 mod users;

@@ -8,7 +8,7 @@ use actix::{Actor, Addr, Context, Handler};
 use parlance::auth::{Claims, Revocations};
 use parlance::chat::{
     Ask, Broadcast, ChatError, ChatServer, Command, Connect, Disconnect, Draft, Event, Health, ModelSaid, ModelWord, Notice,
-    Options, Prompt, RegisterWorker, Reply, Request, Sources, Tick, ToWorker, Words,
+    Options, OwnCopy, Prompt, RegisterWorker, Reply, Request, Sources, Tick, ToWorker, Words,
 };
 use parlance::engineio::{CloseReason, ConnectionKey, Delivery, Seat};
 use parlance::model::{ConversationId, Message, SocketId, Timestamp, UserId, UserRole};
@@ -92,8 +92,14 @@ pub fn direct(recipient: &str, content: &str) -> Command {
     Command::SendDirect { recipient: user(recipient), draft: text(content) }
 }
 
-pub const ALL_WORDS: Words =
-    Words { direct_message: true, own_direct_message: true, group_message: true, answer: true, unproven: false };
+pub const ALL_WORDS: Words = Words {
+    direct_message: true,
+    own_direct_message: true,
+    group_message: true,
+    answer: true,
+    received_at_once: true,
+    unproven: false,
+};
 
 impl Broker {
     pub async fn new() -> Self {
@@ -148,7 +154,12 @@ impl Broker {
 
     /// Connects and waits until admitted.
     pub async fn connect(&mut self, name: &str) -> Socket {
-        let socket = self.knock(name).await;
+        self.connect_with(name, ALL_WORDS).await
+    }
+
+    /// Connects, with words for these, and waits until admitted.
+    pub async fn connect_with(&mut self, name: &str, words: Words) -> Socket {
+        let socket = self.knock_with(name, words).await;
         self.notice(socket, |notice| matches!(notice, Notice::Admitted(_)).then_some(())).await;
         socket
     }
@@ -158,15 +169,21 @@ impl Broker {
         self.addr.send(gone).await.unwrap();
     }
 
-    /// Sends a request without waiting for its answer; returns its ticket.
+    /// Sends a request without waiting for its answer; returns its ticket. What is sent to a group is shown to its
+    /// sender, too.
     pub async fn begin(&mut self, socket: Socket, command: Command) -> u32 {
         self.begin_with(socket, command, false).await
     }
 
     pub async fn begin_with(&mut self, socket: Socket, command: Command, held_copy: bool) -> u32 {
+        let own_copy = match &command {
+            _ if held_copy => OwnCopy::Held,
+            Command::SendDirect { .. } => OwnCopy::None,
+            _ => OwnCopy::Live,
+        };
         self.next_ticket += 1;
         let ticket = self.next_ticket;
-        self.addr.send(Request { connection: socket.0, ticket, command, held_copy }).await.unwrap();
+        self.addr.send(Request { connection: socket.0, ticket, command, own_copy }).await.unwrap();
         ticket
     }
 

@@ -1,8 +1,10 @@
 //! Groups live: made, opened, muted, joined, left, deleted, with effect on open sockets at once.
-use parlance::chat::{Command, Event, Reply, RevokeTokens};
-use parlance::model::Timestamp;
+use parlance::auth::Claims;
+use parlance::chat::{Command, Event, Notice, Reply, RevokeTokens};
+use parlance::model::{Conversation, Timestamp, UserId};
 
-use super::broker::{Broker, Socket, message_of, text, user};
+use super::broker::{Broker, Heard, Socket, message_of, text, user};
+use crate::support::claims_of;
 
 async fn contents(broker: &mut Broker, socket: Socket) -> Vec<String> {
     broker.events(socket).await.iter().filter_map(message_of).map(|message| message.content.clone()).collect()
@@ -107,6 +109,119 @@ async fn a_logout_puts_out_the_sockets_of_that_login_only() {
     assert!(broker.all(bob).await.iter().all(
         |heard| !matches!(heard, super::broker::Heard::Notice(notice) if matches!(**notice, parlance::chat::Notice::Kick { .. }))
     ));
+}
+
+#[actix::test]
+async fn a_socket_goes_with_the_token_that_it_showed_last() {
+    let mut broker = Broker::new().await;
+    let ann = broker.connect("ann").await;
+    let until = Timestamp::from_millis(i64::MAX);
+    let revoke = |key: &str| RevokeTokens::Key { user: user("ann"), key: key.to_owned(), until };
+    let shown = |name: &str, login: &str| Command::RenewToken {
+        claims: Box::new(Claims {
+            expires_at: Some(Timestamp::from_millis(9_000_000_000_000)),
+            ..claims_of(user(name), Some(login.to_owned()))
+        }),
+    };
+    broker.addr.send(revoke("out")).await.unwrap().unwrap();
+    assert_eq!(broker.ask(ann, shown("ann", "out")).await.unwrap_err().code(), "INVALID_TOKEN");
+    assert_eq!(broker.ask(ann, shown("bob", "login-bob")).await.unwrap_err().code(), "FORBIDDEN");
+    match broker.ask(ann, shown("ann", "new")).await {
+        Ok(Reply::Renewed { expires_at }) => assert_eq!(expires_at, Some(Timestamp::from_millis(9_000_000_000_000))),
+        other => panic!("{other:?}"),
+    }
+    broker.addr.send(revoke("login-ann")).await.unwrap().unwrap();
+    assert!(broker.ask(ann, super::broker::direct("bob", "still here")).await.is_ok());
+    assert!(broker.all(ann).await.iter().all(|heard| !is_kick(heard)), "the old login is not hers any more");
+    broker.addr.send(revoke("new")).await.unwrap().unwrap();
+    assert!(broker.all(ann).await.iter().any(is_kick));
+}
+
+fn is_kick(heard: &Heard) -> bool {
+    matches!(heard, Heard::Notice(notice) if matches!(**notice, Notice::Kick { code: "INVALID_TOKEN" }))
+}
+
+/// What a socket heard of conversations since the last time: their members, or that one is gone.
+async fn changes(broker: &mut Broker, socket: Socket) -> Vec<String> {
+    let events = broker.events(socket).await;
+    let of = |event: &Event| match event {
+        Event::ConversationChanged(conversation) => {
+            let Conversation { name, avatar, admin, participants, .. } = &**conversation;
+            let participants: Vec<_> = participants.iter().map(UserId::as_str).collect();
+            let admin = admin.as_ref().map(|admin| admin.as_str());
+            let parts = [name.as_deref(), avatar.as_deref(), admin].map(|part| part.unwrap_or("-"));
+            Some(format!("{} {}", parts.join(" "), participants.join("+")))
+        }
+        Event::ConversationDeleted { .. } => Some("gone".to_owned()),
+        _ => None,
+    };
+    events.iter().filter_map(of).collect()
+}
+
+#[actix::test]
+async fn a_groups_life_is_told_to_those_whom_it_concerns() {
+    let mut broker = Broker::new().await;
+    let ann = broker.connect("ann").await;
+    let (bob, bob_too, cid) = (broker.connect("bob").await, broker.connect("bob").await, broker.connect("cid").await);
+    let group = broker.group(&["ann", "bob"]).await;
+    for socket in [ann, bob, bob_too] {
+        assert_eq!(changes(&mut broker, socket).await, ["Team - ann ann+bob"]);
+    }
+    let update = |name: Option<&str>, avatar: Option<Option<&str>>| Command::UpdateConversation {
+        conversation: group,
+        name: name.map(str::to_owned),
+        avatar: avatar.map(|avatar| avatar.map(str::to_owned)),
+    };
+    let remove = |name: &str| Command::RemoveParticipant { conversation: group, participant: user(name) };
+    let add = Command::AddParticipants { conversation: group, participants: vec![user("cid"), user("bob")] };
+    for (who, command, to_members, to_cid) in [
+        ("ann", update(Some("Ours"), None), &["Ours - ann ann+bob"][..], &[][..]),
+        ("ann", update(None, Some(Some("/a.png"))), &["Ours /a.png ann ann+bob"], &[]),
+        ("ann", update(None, Some(None)), &["Ours - ann ann+bob"], &[]),
+        ("ann", add.clone(), &["Ours - ann ann+bob+cid"], &["Ours - ann ann+bob+cid"]),
+        ("ann", add, &[], &[]),
+        ("ann", remove("cid"), &["Ours - ann ann+bob"], &["gone"]),
+    ] {
+        broker.ask_as(who, command.clone()).await.unwrap();
+        for socket in [ann, bob, bob_too] {
+            assert_eq!(changes(&mut broker, socket).await, to_members, "{command:?}");
+        }
+        assert_eq!(changes(&mut broker, cid).await, to_cid, "{command:?}");
+    }
+    broker.ask_as("ann", remove("ann")).await.unwrap();
+    assert_eq!(changes(&mut broker, ann).await, ["gone"]);
+    for socket in [bob, bob_too] {
+        assert_eq!(changes(&mut broker, socket).await, ["Ours - bob bob"]);
+    }
+    broker.ask_as("bob", Command::DeleteConversation { conversation: group }).await.unwrap();
+    for socket in [bob, bob_too] {
+        assert_eq!(changes(&mut broker, socket).await, ["gone"]);
+    }
+    assert!(changes(&mut broker, ann).await.is_empty());
+}
+
+#[actix::test]
+async fn a_direct_conversation_is_told_before_its_first_message() {
+    let mut broker = Broker::new().await;
+    let (ann, ann_too, bob) = (broker.connect("ann").await, broker.connect("ann").await, broker.connect("bob").await);
+    broker.ask(ann, super::broker::direct("bob", "hello")).await.unwrap();
+    let order: Vec<_> = broker
+        .events(bob)
+        .await
+        .iter()
+        .filter_map(|event| match event {
+            Event::ConversationChanged(conversation) => {
+                Some(format!("{} of {}", conversation.kind.as_str(), conversation.participants.len()))
+            }
+            other => message_of(other).map(|message| message.content.clone()),
+        })
+        .collect();
+    assert_eq!(order, ["direct of 2", "hello"]);
+    assert_eq!(changes(&mut broker, ann_too).await, ["- - - ann+bob"]);
+    broker.ask(ann, super::broker::direct("bob", "again")).await.unwrap();
+    assert!(changes(&mut broker, bob).await.is_empty(), "not for messages");
+    broker.ask_as("cid", Command::CreateDirect { participant: user("bob") }).await.unwrap();
+    assert_eq!(changes(&mut broker, bob).await, ["- - - cid+bob"]);
 }
 
 #[actix::test]

@@ -2,6 +2,9 @@
 mod assistant;
 mod broker;
 mod conversations;
+mod delivered;
 mod presence;
 mod recovery_of_missed;
 mod sending;
+mod syncing;
+mod titles;

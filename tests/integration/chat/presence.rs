@@ -1,7 +1,7 @@
 //! Presence and typing, by a clock that the tests move.
 use std::time::Duration;
 
-use parlance::chat::{Command, Event, Notice, Options, PresenceChange};
+use parlance::chat::{Command, Event, Notice, Options, PresenceChange, PresenceOf};
 use parlance::config::PresenceScope;
 use parlance::model::ChosenStatus;
 
@@ -15,7 +15,7 @@ async fn presence(broker: &mut Broker, socket: Socket) -> Vec<String> {
     changes
         .flatten()
         .map(|change| match change {
-            PresenceChange::Online { user, status } => format!("{} {}", user.username, status.as_str()),
+            PresenceChange::Online { user, status, .. } => format!("{} {}", user.username, status.as_str()),
             PresenceChange::Offline { user, .. } => format!("{user} gone"),
         })
         .collect()
@@ -75,6 +75,107 @@ async fn who_appears_offline_is_offline_to_all_but_himself() {
     broker.ask(bob, Command::SetStatus { status: ChosenStatus::Busy }).await.unwrap();
     broker.pass(Duration::from_secs(1)).await;
     assert_eq!(presence(&mut broker, ann).await, ["bob busy"]);
+}
+
+#[actix::test]
+async fn who_chooses_to_appear_offline_sees_it_on_every_device_and_is_online_to_himself() {
+    for options in [Options::default(), Options { presence_scope: PresenceScope::Contacts, ..Options::default() }] {
+        let mut broker = Broker::with(options).await;
+        let (ann, bob, bob_too) = (broker.connect("ann").await, broker.connect("bob").await, broker.connect("bob").await);
+        broker.ask(ann, direct("bob", "we know each other")).await.unwrap();
+        broker.pass(Duration::from_secs(1)).await;
+        for socket in [ann, bob, bob_too] {
+            broker.all(socket).await;
+        }
+        broker.ask(bob, Command::SetStatus { status: ChosenStatus::Offline }).await.unwrap();
+        broker.pass(Duration::from_secs(1)).await;
+        assert_eq!(presence(&mut broker, ann).await, ["bob gone"]);
+        for device in [bob, bob_too] {
+            assert_eq!(presence(&mut broker, device).await, ["bob offline"]);
+        }
+        let third = broker.connect("bob").await;
+        broker.pass(Duration::from_secs(1)).await;
+        assert_eq!(presence(&mut broker, third).await, ["bob offline"]);
+        assert!(presence(&mut broker, ann).await.is_empty());
+        let of_bob = |asker: &str| PresenceOf { asker: user(asker), users: vec![user("bob")] };
+        let (seen, own) = (broker.addr.send(of_bob("ann")).await.unwrap(), broker.addr.send(of_bob("bob")).await.unwrap());
+        assert_eq!((seen[0].is_online, own[0].is_online), (false, true));
+        assert_eq!(seen[0].last_seen, own[0].last_seen);
+        assert!(seen[0].last_seen.is_some(), "that moment is when he was seen last");
+        broker.ask(bob, Command::SetStatus { status: ChosenStatus::Offline }).await.unwrap();
+        let later = broker.addr.send(of_bob("ann")).await.unwrap();
+        assert_eq!(later[0].last_seen, seen[0].last_seen, "and no later one");
+    }
+}
+
+#[actix::test]
+async fn a_chosen_status_stays_over_reconnects_and_restarts() {
+    let mut broker = Broker::new().await;
+    let bob = broker.connect("bob").await;
+    broker.ask(bob, Command::SetStatus { status: ChosenStatus::Busy }).await.unwrap();
+    broker.disconnect(bob, true).await;
+    broker.pass(Duration::from_secs(1)).await;
+    let ann = broker.connect("ann").await;
+    broker.pass(Duration::from_secs(1)).await;
+    broker.all(ann).await;
+    broker.connect("bob").await;
+    broker.pass(Duration::from_secs(1)).await;
+    assert_eq!(presence(&mut broker, ann).await, ["bob busy"]);
+    let mut broker = Broker::on(broker.database, Options::default()).await;
+    let ann = broker.connect("ann").await;
+    broker.pass(Duration::from_secs(1)).await;
+    broker.all(ann).await;
+    broker.connect("bob").await;
+    broker.pass(Duration::from_secs(1)).await;
+    assert_eq!(presence(&mut broker, ann).await, ["bob busy"]);
+}
+
+#[actix::test]
+async fn a_status_is_told_apart_from_coming() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    broker.pass(Duration::from_secs(1)).await;
+    broker.all(ann).await;
+    for (status, expected) in [
+        (ChosenStatus::Away, "away, came: false"),
+        (ChosenStatus::Busy, "busy, came: false"),
+        (ChosenStatus::Online, "online, came: false"),
+        (ChosenStatus::Offline, "gone"),
+        (ChosenStatus::Away, "away, came: true"),
+    ] {
+        for _ in 0..2 {
+            broker.ask(bob, Command::SetStatus { status }).await.unwrap();
+            broker.pass(Duration::from_secs(1)).await;
+        }
+        let heard = broker.events(ann).await.into_iter().filter_map(|event| match event {
+            Event::Presence(changes) => Some(changes),
+            _ => None,
+        });
+        let heard: Vec<_> = heard
+            .flatten()
+            .map(|change| match change {
+                PresenceChange::Online { status, came, .. } => format!("{}, came: {came}", status.as_str()),
+                PresenceChange::Offline { .. } => "gone".to_owned(),
+            })
+            .collect();
+        assert_eq!(heard, [expected], "once");
+    }
+}
+
+#[actix::test]
+async fn a_status_takes_effect_when_it_is_stored() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    broker.pass(Duration::from_secs(1)).await;
+    broker.all(ann).await;
+    let outage = broker.database.hold_writes().await;
+    let ticket = broker.begin(bob, Command::SetStatus { status: ChosenStatus::Away }).await;
+    let told = |event: &Event| matches!(event, Event::Presence(_));
+    assert!(!broker.events_so_far(ann).await.iter().any(told));
+    drop(outage);
+    broker.reply(bob, ticket).await.unwrap();
+    broker.pass(Duration::from_secs(1)).await;
+    assert_eq!(presence(&mut broker, ann).await, ["bob away"]);
 }
 
 #[actix::test]

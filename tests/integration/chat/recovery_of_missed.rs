@@ -42,8 +42,11 @@ async fn what_was_missed_comes_in_order_before_anything_new() {
     let missed: Vec<_> = catch_up(&mut broker, bob).await.concat();
     assert_eq!(missed, (0..10).map(|number| number.to_string()).collect::<Vec<_>>());
     broker.settle().await;
-    let delivered = |event: &Event| if let Event::Delivered { user, .. } = event { Some(user.clone()) } else { None };
-    let told: Vec<UserId> = broker.events(ann).await.iter().filter_map(delivered).collect();
+    let delivered = |event: &Event| match event {
+        Event::Delivered { users, at_once: false, .. } => Some(users.clone()),
+        _ => None,
+    };
+    let told: Vec<UserId> = broker.events(ann).await.iter().filter_map(delivered).flatten().collect();
     assert_eq!(told, vec![user("bob"); 10]);
     let again = broker.connect("bob").await;
     assert!(broker.events(again).await.iter().all(|event| message_of(event).is_none()));

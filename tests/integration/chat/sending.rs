@@ -10,7 +10,7 @@ use super::broker::{Broker, Heard, Socket, direct, message_of, text, user};
 
 fn sent(reply: Result<Reply, ChatError>) -> (Arc<parlance::model::Message>, MessageStatus) {
     match reply {
-        Ok(Reply::Sent { message, status }) => (message, status),
+        Ok(Reply::Sent { message, status, .. }) => (message, status),
         other => panic!("not sent: {other:?}"),
     }
 }
@@ -149,6 +149,25 @@ async fn a_held_copy_is_shown_at_its_sender_once_stored_and_live_to_the_room() {
 }
 
 #[actix::test]
+async fn a_held_copy_comes_again_with_the_answer_to_a_repeat() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    let first = broker.begin_with(ann, retry("bob", "once", "c1"), true).await;
+    let in_flight = broker.begin_with(ann, retry("bob", "once", "c1"), true).await;
+    let held = |notice: &Notice| match notice {
+        Notice::Hold(event) => message_of(event.event()).map(|message| message.id),
+        Notice::Settle { message, stored: true } => Some(*message),
+        _ => None,
+    };
+    for ticket in [first, in_flight] {
+        let (hold, settle) = (broker.notice(ann, held).await, broker.notice(ann, held).await);
+        let (message, _) = sent(broker.reply(ann, ticket).await);
+        assert_eq!((hold, settle), (message.id, message.id));
+    }
+    assert_eq!(broker.events(bob).await.iter().filter_map(message_of).count(), 1);
+}
+
+#[actix::test]
 async fn stored_delivery_shows_nothing_before_the_commit() {
     let mut broker = Broker::with(Options { delivery: Delivery::Stored, ..Options::default() }).await;
     let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
@@ -252,4 +271,47 @@ async fn only_the_author_edits_and_deletes_and_others_are_told() {
     assert!(broker.ask_as("ann", Command::DeleteMessage { message: message.id }).await.is_ok());
     broker.event(bob, |event| matches!(event, Event::MessageDeleted { .. }).then_some(())).await;
     assert_eq!(broker.ask_as("ann", Command::DeleteMessage { message: message.id }).await.unwrap_err().code(), "NOT_FOUND");
+}
+
+#[actix::test]
+async fn stored_delivery_shows_a_forgotten_repeat_to_nobody() {
+    let stored_first = || Options { delivery: Delivery::Stored, ..Options::default() };
+    let mut broker = Broker::with(stored_first()).await;
+    let ann = broker.connect("ann").await;
+    let (first, _) = sent(broker.ask(ann, retry("bob", "once", "old")).await);
+
+    // Another start, later than its sender's names are looked back for.
+    let mut broker = Broker::on(broker.database, stored_first()).await;
+    broker.pass(std::time::Duration::from_secs(25 * 3_600)).await;
+    let (ann, bob, cid) = (broker.connect("ann").await, broker.connect("bob").await, broker.connect("cid").await);
+    sent(broker.ask(ann, direct("bob", "new")).await);
+    let begun = broker.begin_with(ann, retry("bob", "once", "old"), true).await;
+    let repeat =
+        broker.notice(ann, |notice| if let Notice::Hold(event) = notice { message_of(event.event()) } else { None }).await;
+    assert_eq!((repeat.id, repeat.seq), (first.id, 1), "who knows no ack is shown the first one");
+    let (again, _) = sent(broker.reply(ann, begun).await);
+    assert_eq!((again.id, again.seq, again.created_at), (first.id, 1, first.created_at));
+    for other in [retry("bob", "something else", "old"), retry("cid", "once", "old")] {
+        assert_eq!(broker.ask(ann, other).await.unwrap_err().code(), "CONFLICT");
+    }
+    sent(broker.ask(ann, direct("bob", "last")).await);
+    let heard: Vec<_> = broker.events(bob).await.iter().filter_map(message_of).map(|message| message.content.clone()).collect();
+    assert_eq!(heard, ["new", "last"], "the first came with the catch-up, once");
+    assert!(broker.events(cid).await.iter().all(|event| message_of(event).is_none()));
+}
+
+#[actix::test]
+async fn a_forgotten_name_used_otherwise_is_refused_by_the_index() {
+    let named = |content: &str| retry("bob", content, "old");
+    for delivery in [Delivery::Live, Delivery::Stored] {
+        let options = || Options { delivery, ..Options::default() };
+        let mut broker = Broker::with(options()).await;
+        sent(broker.ask_as("ann", named("once")).await);
+        let mut broker = Broker::on(broker.database, options()).await;
+        broker.pass(std::time::Duration::from_secs(25 * 3_600)).await;
+        sent(broker.ask_as("ann", direct("bob", "new")).await);
+        assert_eq!(broker.ask_as("ann", named("other")).await.unwrap_err().code(), "CONFLICT", "{delivery:?}");
+        assert_eq!(broker.ask_as("ann", named("other")).await.unwrap_err().code(), "CONFLICT", "now it is known");
+        assert_eq!(sent(broker.ask_as("ann", named("once")).await).0.content, "once");
+    }
 }

@@ -116,7 +116,7 @@ impl Fixture {
             message_type: "text".to_owned(),
             file: None,
             attachments: Vec::new(),
-            listing_id: None,
+            listing: None,
             client_message_id: None,
             chat: None,
             status: MessageStatus::Sent,
@@ -290,7 +290,7 @@ pub fn saying(message: &Message) -> Write {
 
 pub fn seq(written: Written) -> i64 {
     match written {
-        Written::Message { seq } => seq,
+        Written::Message { seq, .. } => seq,
         other => panic!("{other:?}"),
     }
 }

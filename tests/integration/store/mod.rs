@@ -17,6 +17,7 @@ macro_rules! on_both_databases {
     };
 }
 
+mod changed;
 mod conversations;
 mod messages;
 mod migrations;

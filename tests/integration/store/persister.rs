@@ -61,7 +61,7 @@ async fn reports_come_in_order(fixture: Fixture) {
     for (tag, outcome) in outcomes {
         match (tag % 5, outcome) {
             (0, Ok(Written::Done)) | (1, Err(StoreError::Refused)) | (2, Ok(Written::User(_))) => {}
-            (3 | 4, Ok(Written::Message { seq })) => {
+            (3 | 4, Ok(Written::Message { seq, .. })) => {
                 assert_eq!(seq, last_seq + 1);
                 last_seq = seq;
             }
@@ -135,7 +135,14 @@ async fn a_row_that_only_postgres_refuses_fails_alone() {
     for answer in answers {
         outcomes.push(outcome(answer).await);
     }
-    assert_eq!(outcomes, [Ok(Written::Message { seq: 1 }), Err(StoreError::Refused), Ok(Written::Message { seq: 2 })]);
+    assert_eq!(
+        outcomes,
+        [
+            Ok(Written::Message { seq: 1, is_repeat: false }),
+            Err(StoreError::Refused),
+            Ok(Written::Message { seq: 2, is_repeat: false })
+        ]
+    );
     assert!(!fixture.store.is_failing());
 }
 

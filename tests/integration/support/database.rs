@@ -6,11 +6,13 @@ use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, SqliteConnection};
 use parlance::store::{DatabaseUrl, Store, StoreOptions, Write};
 
+use super::postgres::Postgres;
+
 /// A store and the folder that its database lives in.
 pub struct TestStore {
     pub store: Store,
-    path: PathBuf,
-    _folder: tempfile::TempDir,
+    /// Where it is a file.
+    file: Option<(PathBuf, tempfile::TempDir)>,
 }
 
 /// While it lives nothing can be written.
@@ -24,20 +26,19 @@ impl TestStore {
     pub async fn sqlite_with(change: impl FnOnce(&mut StoreOptions)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("parlance.db");
-        let mut options = StoreOptions {
-            url: DatabaseUrl::Sqlite(path.clone()),
-            pool_size: 2,
-            retry_for: Duration::from_secs(30),
-            queue: 10_000,
-        };
-        change(&mut options);
-        let store = Store::open(options).await.unwrap();
-        Self { store, path, _folder: folder }
+        let store = open(DatabaseUrl::Sqlite(path.clone()), change).await;
+        Self { store, file: Some((path, folder)) }
+    }
+
+    pub async fn postgres() -> Self {
+        let url = DatabaseUrl::parse(&Postgres::shared().database(), &PathBuf::new()).unwrap();
+        Self { store: open(url, |_| {}).await, file: None }
     }
 
     /// Takes the database's write lock.
     pub async fn hold_writes(&self) -> Outage {
-        hold(&self.path)
+        let (path, _) = self.file.as_ref().expect("a database in a file");
+        hold(path)
     }
 
     /// Waits until something can be stored again.
@@ -48,6 +49,12 @@ impl TestStore {
             tokio::task::yield_now().await;
         }
     }
+}
+
+async fn open(url: DatabaseUrl, change: impl FnOnce(&mut StoreOptions)) -> Store {
+    let mut options = StoreOptions { url, pool_size: 2, retry_for: Duration::from_secs(30), queue: 10_000 };
+    change(&mut options);
+    Store::open(options).await.unwrap()
 }
 
 fn hold(path: &Path) -> Outage {

@@ -1,41 +1,12 @@
 // The database goes away for a while: what was admitted is stored when it is back, what was refused was seen by nobody.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, it } from 'node:test';
 
 import { conversationHistory, people, settle } from '../lib/chat.mjs';
-import { DATABASES, Postgres, createDatabase } from '../lib/database.mjs';
+import { DATABASES } from '../lib/database.mjs';
+import { OUTAGES } from '../lib/outage.mjs';
 import { Server } from '../lib/server.mjs';
 import { LIMIT, within } from '../lib/wait.mjs';
-
-/** How each database is taken away and given back. */
-const OUTAGES = {
-  async postgres(test) {
-    const instance = await Postgres.start();
-    test.after(() => instance.remove());
-    return { databaseUrl: createDatabase(instance.url), begin: () => instance.freeze(), end: () => instance.thaw() };
-  },
-  async sqlite(test) {
-    let shell;
-    test.after(() => shell?.kill('SIGKILL'));
-    return {
-      async begin(server) {
-        const file = readdirSync(server.folder).find((name) => /\.(db|sqlite3?)$/.test(name));
-        assert.ok(file, `no database file in ${readdirSync(server.folder)}`);
-        shell = spawn('sqlite3', [join(server.folder, file)], { stdio: ['pipe', 'pipe', 'inherit'] });
-        shell.stdin.write('.timeout 10000\nbegin exclusive;\nselect 1;\n');
-        await within(LIMIT, 'the lock', once(shell.stdout, 'data'));
-      },
-      async end() {
-        shell.stdin.end('commit;\n');
-        await within(LIMIT, 'the end of the lock', once(shell, 'exit'));
-      },
-    };
-  },
-};
 
 const QUEUE = 300;
 

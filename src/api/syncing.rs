@@ -1,0 +1,76 @@
+//! For front ends that keep a copy of their direct messages.
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde_json::{Value, json};
+
+use crate::dialect::DirectMessageView;
+use crate::model::{Message, Timestamp, UserId};
+use crate::store::{self, DirectChanges};
+use crate::web::{Body, Failure, Proven, WebState};
+
+/// Most messages of one answer.
+const MESSAGES_MAX: i64 = 100;
+/// What the front end shows where the fault is ours.
+const SYNC_FAILED: &str = "Failed to sync conversation";
+const STATUS_FAILED: &str = "Failed to get sync status";
+
+/// `POST /api/messages/sync` `{otherUserId,lastSyncTimestamp?}`
+pub async fn sync(state: Data<WebState>, user: Result<Proven, Failure>, body: Body) -> Result<HttpResponse, Failure> {
+    changes(&state, user, &body).await.map_err(|failure| failure.or_ours(SYNC_FAILED))
+}
+
+async fn changes(state: &WebState, user: Result<Proven, Failure>, body: &Body) -> Result<HttpResponse, Failure> {
+    let user = user?;
+    let other_id = other_user(body)?;
+    let since = last_sync(body)?;
+    let asker = user.id().clone();
+    let read = state.store.read_after_writes(move |conn| {
+        let changes = store::list_direct_changes(conn, &asker, &other_id, since, MESSAGES_MAX)?;
+        Ok((changes, store::find_profiles(conn, &[other_id])?.pop()))
+    });
+    let (DirectChanges { messages, up_to }, other) = read.await?;
+    let own = &user.account.profile;
+    // Who is unknown has no messages.
+    let other = other.as_ref().unwrap_or(own);
+    let receiver = |message: &Message| if message.sender.id == own.id { other } else { own };
+    let views: Vec<_> = messages.iter().map(|message| DirectMessageView::new(message, receiver(message))).collect();
+    Ok(HttpResponse::Ok().json(json!({"success": true, "messages": views, "syncTimestamp": up_to, "count": views.len()})))
+}
+
+fn other_user(body: &Body) -> Result<UserId, Failure> {
+    match body.get("otherUserId") {
+        None => Err(Failure::bad_request("otherUserId is required")),
+        Some(Value::String(text)) if text.is_empty() => Err(Failure::bad_request("otherUserId is required")),
+        Some(_) => body.user("otherUserId"),
+    }
+}
+
+/// ISO text or epoch milliseconds. An empty text is as if absent: the front end may have nothing else at first.
+fn last_sync(body: &Body) -> Result<Option<Timestamp>, Failure> {
+    let time = match body.get("lastSyncTimestamp") {
+        None => return Ok(None),
+        Some(Value::String(text)) if text.is_empty() => return Ok(None),
+        Some(Value::String(text)) => Timestamp::parse(text),
+        Some(Value::Number(millis)) => millis.as_i64().map(Timestamp::from_millis),
+        Some(_) => None,
+    };
+    time.map(Some).ok_or_else(|| Failure::invalid("lastSyncTimestamp"))
+}
+
+/// `GET /api/messages/sync-status`
+pub async fn status(state: Data<WebState>, user: Result<Proven, Failure>) -> Result<HttpResponse, Failure> {
+    last_activity(&state, user).await.map_err(|failure| failure.or_ours(STATUS_FAILED))
+}
+
+async fn last_activity(state: &WebState, user: Result<Proven, Failure>) -> Result<HttpResponse, Failure> {
+    let user = user?;
+    let id = user.id().clone();
+    let last_activity = state.store.read_after_writes(move |conn| store::last_activity(conn, &id)).await?;
+    let answer = json!({
+        "success": true,
+        "lastActivity": last_activity,
+        "serverTime": Timestamp::now(),
+        "userId": user.id(),
+    });
+    Ok(HttpResponse::Ok().json(answer))
+}

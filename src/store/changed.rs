@@ -1,0 +1,103 @@
+//! What has changed in direct conversations, for those who keep a copy.
+//!
+//! Within a conversation `updated_at` rises strictly from change to change, and changes are stored in that order: whoever
+//! has seen all up to one of them has only later ones to come.
+use diesel::dsl::max;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
+
+use super::connection::in_snapshot;
+use super::messages::load_messages;
+use super::schema::messages;
+use super::{AnyConnection, find_direct};
+use crate::model::{ConversationId, Message, Timestamp, UserId};
+
+/// Changes of the direct conversation of two users.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DirectChanges {
+    /// Messages that were stored, edited or read, as they are now, oldest change first; deleted ones left out.
+    pub messages: Vec<Message>,
+    /// Asking for what changed after this misses nothing and repeats nothing.
+    pub up_to: Timestamp,
+}
+
+/// What has changed after `since` in the direct conversation of two users; the oldest `limit` changes.
+pub fn list_direct_changes(
+    conn: &mut AnyConnection,
+    user: &UserId,
+    other: &UserId,
+    since: Option<Timestamp>,
+    limit: i64,
+) -> QueryResult<DirectChanges> {
+    // What is stored between two questions must not be in the answer to the second alone.
+    in_snapshot(conn, |conn| {
+        let Some(conversation) = find_direct(conn, user, other)? else { return Ok(DirectChanges::default()) };
+        let changed = list_changed(conn, conversation.id, since, limit)?;
+        let is_whole = i64::try_from(changed.len()).is_ok_and(|found| found < limit);
+        let up_to = match changed.last() {
+            Some((changed_at, _)) if !is_whole => Timestamp::from_millis(*changed_at),
+            // No clock is asked: it may go back, and this does not.
+            _ => last_change(conn, conversation.id)?.unwrap_or_default(),
+        };
+        let messages = load_messages(conn, changed.into_iter().map(|(_, id)| id).collect())?;
+        Ok(DirectChanges { messages, up_to })
+    })
+}
+
+/// When each message that is not deleted last changed, and its id, where that was after `since`; the oldest changes.
+fn list_changed(
+    conn: &mut AnyConnection,
+    conversation: ConversationId,
+    since: Option<Timestamp>,
+    limit: i64,
+) -> QueryResult<Vec<(i64, String)>> {
+    let since = since.map_or(i64::MIN, Timestamp::as_millis);
+    // Two questions, one for each index: a new message has no entry among the changed ones.
+    let of_place = || messages::table.filter(messages::place.eq(conversation.to_string()).and(messages::deleted_at.is_null()));
+    let columns = (messages::updated_at, messages::id);
+    let mut found: Vec<(i64, String)> = of_place()
+        .filter(messages::created_at.gt(since).and(messages::updated_at.le(messages::created_at)))
+        .order(messages::created_at)
+        .limit(limit)
+        .select(columns)
+        .load(conn)?;
+    let changed: Vec<(i64, String)> = of_place()
+        .filter(messages::updated_at.gt(since).and(messages::updated_at.gt(messages::created_at)))
+        .order(messages::updated_at)
+        .limit(limit)
+        .select(columns)
+        .load(conn)?;
+    found.extend(changed);
+    found.sort_unstable();
+    found.truncate(usize::try_from(limit).unwrap_or_default());
+    Ok(found)
+}
+
+/// When a message of a conversation was last stored, edited, read or deleted.
+pub fn last_change(conn: &mut AnyConnection, conversation: ConversationId) -> QueryResult<Option<Timestamp>> {
+    let of_place = || messages::table.filter(messages::place.eq(conversation.to_string()));
+    let stored: Option<i64> = of_place().select(max(messages::created_at)).first(conn)?;
+    let changed: Option<i64> =
+        of_place().filter(messages::updated_at.gt(messages::created_at)).select(max(messages::updated_at)).first(conn)?;
+    Ok(stored.max(changed).map(Timestamp::from_millis))
+}
+
+/// When a message of a user's direct conversations, those with the model among them, last changed.
+pub fn last_activity(conn: &mut AnyConnection, user: &UserId) -> QueryResult<Option<Timestamp>> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Nullable<BigInt>)]
+        newest: Option<i64>,
+    }
+    let row: Row = diesel::sql_query(
+        "WITH own AS (SELECT conversations.id FROM participants \
+         JOIN conversations ON conversations.id = participants.conversation \
+         WHERE participants.user_id = $1 AND participants.left_at IS NULL AND conversations.kind <> 'group') \
+         SELECT max(newest) AS newest FROM (\
+         SELECT (SELECT max(created_at) FROM messages WHERE place = own.id) AS newest FROM own UNION ALL \
+         SELECT (SELECT max(updated_at) FROM messages WHERE place = own.id AND updated_at > created_at) FROM own) AS changes",
+    )
+    .bind::<Text, _>(user.as_str())
+    .get_result(conn)?;
+    Ok(row.newest.map(Timestamp::from_millis))
+}

@@ -1,0 +1,24 @@
+//! What listings are called.
+use std::collections::HashMap;
+
+use diesel::prelude::*;
+
+use super::AnyConnection;
+use super::schema::listings;
+use crate::model::ListingId;
+
+/// The title of a listing; `None` while nobody has given it one.
+pub fn find_title(conn: &mut AnyConnection, listing: &ListingId) -> QueryResult<Option<String>> {
+    listings::table.find(listing.as_str()).select(listings::title).first(conn).optional()
+}
+
+/// The titles of these listings, as far as they have some.
+pub(super) fn find_titles(conn: &mut AnyConnection, mut ids: Vec<&str>) -> QueryResult<HashMap<String, String>> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    let rows = listings::table.filter(listings::id.eq_any(ids)).select((listings::id, listings::title)).load(conn)?;
+    Ok(rows.into_iter().collect())
+}

@@ -1,0 +1,171 @@
+//! Who learns that a message was received, when, and how often.
+use parlance::chat::{CatchUpDrained, Command, Event, Notice, Words, WordsLearned};
+
+use super::broker::{ALL_WORDS, Broker, Heard, Socket, direct, message_of, text};
+
+/// What a socket was told of receipts since the last time: `bob` for one that was there, `bob later` else.
+async fn received(broker: &mut Broker, socket: Socket) -> Vec<String> {
+    let events = broker.events(socket).await;
+    events.iter().flat_map(receivers).collect()
+}
+
+fn receivers(event: &Event) -> Vec<String> {
+    match event {
+        Event::Delivered { users, at_once, .. } => {
+            users.iter().map(|user| if *at_once { user.to_string() } else { format!("{user} later") }).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Connects and waits until nothing is missed any more.
+async fn catch_up(broker: &mut Broker, name: &str, words: Words) -> Socket {
+    let socket = broker.connect_with(name, words).await;
+    caught_up(broker, socket).await;
+    socket
+}
+
+async fn caught_up(broker: &mut Broker, socket: Socket) {
+    broker.notice(socket, |notice| matches!(notice, Notice::CatchUpDone).then_some(())).await;
+}
+
+/// Connects; whether a catch-up follows.
+async fn knock(broker: &mut Broker, name: &str) -> (Socket, bool) {
+    let socket = broker.knock(name).await;
+    let catches_up = broker
+        .notice(socket, |notice| if let Notice::Admitted(admission) = notice { Some(admission.catch_up) } else { None })
+        .await;
+    (socket, catches_up)
+}
+
+#[actix::test]
+async fn every_device_of_the_sender_is_told_once_for_each_recipient_and_after_the_answer() {
+    let mut broker = Broker::new().await;
+    let (ann, ann_too) = (broker.connect("ann").await, broker.connect("ann").await);
+    let (bob, _bob_too) = (broker.connect("bob").await, broker.connect("bob").await);
+    // Nothing has to be read any more for the next one.
+    broker.ask(ann, direct("bob", "first")).await.unwrap();
+    broker.all(ann).await;
+    broker.all(ann_too).await;
+    let ticket = broker.begin(ann, direct("bob", "hello")).await;
+    let words = broker.all(ann).await;
+    let is_reply = |word: &Heard| matches!(word, Heard::Notice(notice) if matches!(&**notice, Notice::Reply { ticket: of, .. } if *of == ticket));
+    let is_receipt = |word: &Heard| matches!(word, Heard::Event(event) if receivers(event.event()) == ["bob"]);
+    assert_eq!(words.iter().filter(|word| is_receipt(word)).count(), 1);
+    assert!(words.iter().position(is_reply).unwrap() < words.iter().position(is_receipt).unwrap());
+    assert_eq!(received(&mut broker, ann_too).await, ["bob"]);
+    assert!(received(&mut broker, bob).await.is_empty());
+    broker.ask_as("ann", direct("bob", "over HTTP")).await.unwrap();
+    for device in [ann, ann_too] {
+        assert_eq!(received(&mut broker, device).await, ["bob"]);
+    }
+    broker.ask(ann, direct("ann", "note to self")).await.unwrap();
+    assert!(received(&mut broker, ann_too).await.is_empty());
+}
+
+#[actix::test]
+async fn only_those_who_were_there_have_received_it_at_once() {
+    let mut broker = Broker::new().await;
+    let group = broker.group(&["ann", "bob", "cid", "dan"]).await;
+    let (ann, _bob, dan) = (broker.connect("ann").await, broker.connect("bob").await, broker.connect("dan").await);
+    broker.ask(dan, Command::LeaveConversation { conversation: group }).await.unwrap();
+    broker.all(ann).await;
+    broker.ask(ann, Command::SendToConversation { conversation: group, draft: text("all of you") }).await.unwrap();
+    assert_eq!(received(&mut broker, ann).await, ["bob"], "dan has muted it, cid is away");
+    catch_up(&mut broker, "cid", ALL_WORDS).await;
+    assert_eq!(received(&mut broker, ann).await, ["cid later"]);
+    let (_, catches_up) = knock(&mut broker, "cid").await;
+    assert!(!catches_up);
+}
+
+#[actix::test]
+async fn a_sender_without_a_word_for_it_learns_of_late_ones_only() {
+    let mut broker = Broker::new().await;
+    let ann = broker.connect_with("ann", Words { received_at_once: false, ..ALL_WORDS }).await;
+    let bob = broker.connect("bob").await;
+    broker.ask(ann, direct("bob", "there you are")).await.unwrap();
+    assert!(received(&mut broker, ann).await.is_empty());
+    broker.disconnect(bob, true).await;
+    broker.ask(ann, direct("bob", "are you?")).await.unwrap();
+    broker.settle().await;
+    catch_up(&mut broker, "bob", ALL_WORDS).await;
+    assert_eq!(received(&mut broker, ann).await, ["bob later"]);
+}
+
+#[actix::test]
+async fn what_a_socket_has_no_word_for_is_not_received_by_it() {
+    let mut broker = Broker::new().await;
+    let group = broker.group(&["ann", "bob"]).await;
+    let ann = broker.connect("ann").await;
+    let direct_only = Words { group_message: false, ..ALL_WORDS };
+    let say = |content: &str| Command::SendToConversation { conversation: group, draft: text(content) };
+    let deaf = broker.connect_with("bob", direct_only).await;
+    broker.ask(ann, say("one")).await.unwrap();
+    assert!(received(&mut broker, ann).await.is_empty());
+    broker.disconnect(deaf, true).await;
+    broker.ask(ann, say("two")).await.unwrap();
+    broker.settle().await;
+    let deaf = catch_up(&mut broker, "bob", direct_only).await;
+    assert!(received(&mut broker, ann).await.is_empty(), "nor in its catch-up");
+    broker.disconnect(deaf, true).await;
+    catch_up(&mut broker, "bob", ALL_WORDS).await;
+    assert_eq!(received(&mut broker, ann).await, ["bob later", "bob later"]);
+}
+
+#[actix::test]
+async fn what_waits_behind_a_catch_up_is_received_at_its_end() {
+    for received_at_once in [true, false] {
+        waits_behind_a_catch_up(Words { received_at_once, ..ALL_WORDS }).await;
+    }
+}
+
+async fn waits_behind_a_catch_up(senders: Words) {
+    let mut broker = Broker::new().await;
+    let ann = broker.connect_with("ann", senders).await;
+    for number in 0..20 {
+        broker.ask(ann, direct("bob", &number.to_string())).await.unwrap();
+    }
+    let (bob, catches_up) = knock(&mut broker, "bob").await;
+    assert!(catches_up);
+    broker.notice(bob, |notice| matches!(notice, Notice::CatchUp(_)).then_some(())).await;
+    assert_eq!(received(&mut broker, ann).await.len(), 16, "a first page");
+    broker.ask(ann, direct("cid", "later")).await.unwrap();
+    broker.ask(ann, direct("bob", "live")).await.unwrap();
+    assert!(received(&mut broker, ann).await.is_empty());
+    // Whoever catches up has everybody's progress stored first.
+    catch_up(&mut broker, "cid", ALL_WORDS).await;
+    assert_eq!(received(&mut broker, ann).await, ["cid later"]);
+    broker.addr.send(CatchUpDrained { connection: bob.0 }).await.unwrap();
+    caught_up(&mut broker, bob).await;
+    let mut expected = vec!["bob later"; 4];
+    expected.extend(senders.received_at_once.then_some("bob"));
+    assert_eq!(received(&mut broker, ann).await, expected);
+    broker.disconnect(bob, true).await;
+    let (_, catches_up) = knock(&mut broker, "bob").await;
+    assert!(!catches_up, "he has it");
+}
+
+#[actix::test]
+async fn what_was_received_stays_so_when_the_socket_mutes_it_or_learns_another_dialect() {
+    let mut broker = Broker::new().await;
+    let group = broker.group(&["ann", "bob"]).await;
+    let say = || Command::SendToConversation { conversation: group, draft: text("heard") };
+    let ann = broker.connect("ann").await;
+    for mutes in [true, false] {
+        let bob = broker.connect("bob").await;
+        broker.ask(ann, say()).await.unwrap();
+        broker.event(bob, message_of).await;
+        assert_eq!(received(&mut broker, ann).await, ["bob"]);
+        if mutes {
+            broker.ask(bob, Command::LeaveConversation { conversation: group }).await.unwrap();
+        } else {
+            let words = Words::default();
+            broker.addr.send(WordsLearned { connection: bob.0, words }).await.unwrap();
+        }
+        broker.disconnect(bob, true).await;
+        let (bob, catches_up) = knock(&mut broker, "bob").await;
+        assert!(!catches_up, "it does not come twice");
+        broker.disconnect(bob, true).await;
+        assert!(received(&mut broker, ann).await.is_empty());
+    }
+}
