@@ -196,6 +196,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::engineio::Seat;
     use crate::model::{UserId, UserRole};
 
     fn profile(id: &str) -> Arc<Profile> {
@@ -280,9 +281,12 @@ mod tests {
         questions.add(question("ann", 1, 11)).unwrap();
         let (ticket, _) = questions.begin(1).unwrap();
         questions.hear(ticket, "Hel").unwrap();
-        let again = |message| Question { stream: true, ..question("ann", 1, message) };
+        let socket = Some(ConnectionKey { worker: 0, seat: Seat { slot: 1, generation: 0 } });
+        let again = |message| Question { socket, stream: true, ..question("ann", 1, message) };
         assert_eq!(questions.join(&again(10)), Some("Hel"));
         assert_eq!(questions.join(&again(11)), Some(""));
+        let sent_again = question("ann", 1, 10);
+        assert_eq!(questions.join(&sent_again), Some("Hel"), "who does not wait for an answer takes no place");
         assert!(questions.hear(ticket, "lo").unwrap().stream);
     }
 
