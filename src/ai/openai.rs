@@ -41,14 +41,7 @@ impl Protocol for OpenAi {
 
     fn request(&self, turns: &[Turn], stream: bool) -> String {
         let system = (!self.system_prompt.is_empty()).then(|| json!({"role": "system", "content": self.system_prompt}));
-        let turns = turns.iter().map(|Turn { role, text }| {
-            let role = match role {
-                Role::User => "user",
-                Role::Model => "assistant",
-            };
-            json!({"role": role, "content": text})
-        });
-        let messages: Vec<_> = system.into_iter().chain(turns).collect();
+        let messages: Vec<_> = system.into_iter().chain(alternating(turns)).collect();
         json!({"model": self.model, "messages": messages, "stream": stream}).to_string()
     }
 
@@ -71,6 +64,17 @@ impl Protocol for OpenAi {
         let named = |name: &str| error.get(name).and_then(Value::as_str).map(str::to_owned);
         named("code").or_else(|| named("type"))
     }
+}
+
+/// Many models refuse whatever does not begin with the user and go on by turns: a failed question would end the chat.
+fn alternating(turns: &[Turn]) -> impl Iterator<Item = Value> {
+    let from_user = turns.iter().position(|turn| turn.role == Role::User).unwrap_or_default();
+    let turns = turns.get(from_user..).unwrap_or_default();
+    turns.chunk_by(|one, next| one.role == next.role).map(|same| {
+        let texts: Vec<_> = same.iter().map(|turn| turn.text.as_str()).collect();
+        let role = if same.iter().any(|turn| turn.role == Role::Model) { "assistant" } else { "user" };
+        json!({"role": role, "content": texts.join("\n\n")})
+    })
 }
 
 #[derive(Deserialize)]
@@ -124,6 +128,21 @@ mod tests {
         assert_eq!(
             openai("", "llama", "Be brief.").request(&turns, false),
             format!(r#"{{"messages":[{{"content":"Be brief.","role":"system"}},{said}],"model":"llama","stream":false}}"#)
+        );
+    }
+
+    #[test]
+    fn turns_alternate_and_the_user_begins() {
+        let said = [(Role::Model, "0"), (Role::User, "1"), (Role::User, "2"), (Role::Model, "3"), (Role::User, "4")];
+        let turns = said.map(|(role, text)| Turn { role, text: text.to_owned() });
+        let alternating: Vec<_> = alternating(&turns).map(|message| message.to_string()).collect();
+        assert_eq!(
+            alternating,
+            [
+                r#"{"content":"1\n\n2","role":"user"}"#,
+                r#"{"content":"3","role":"assistant"}"#,
+                r#"{"content":"4","role":"user"}"#
+            ]
         );
     }
 

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{ActorFutureExt as _, AsyncContext as _, Context, Handler, Message, ResponseActFuture, WrapFuture as _};
+use hashbrown::HashSet;
 use log::{info, warn};
 
 use super::broadcast::Broadcast;
@@ -10,7 +11,7 @@ use super::connecting::MODEL_USER;
 use super::event::Event;
 use super::loading::Load;
 use super::ports::{ModelSaid, ModelWord, Prompt, Turn};
-use super::questions::Question;
+use super::questions::{Question, answer_id};
 use super::sending::{Audience, InFlight, Target, new_pair};
 use super::server::ChatServer;
 use super::stored::Awaiting;
@@ -21,6 +22,8 @@ use crate::store::{self, AnyConnection, HistoryRange, QueryResult, StoreError, W
 
 /// So many messages of a chat the model is told, the question among them.
 const TURNS: usize = 20;
+/// So many are looked at: some may wait for an answer themselves.
+const ROWS: i64 = 40;
 
 /// The server stops: questions that wait are given up. Answered when those that are asked are answered and given to the
 /// store, or given up as well because it took too long.
@@ -145,9 +148,8 @@ impl ChatServer {
     /// Asks what may be asked by now.
     pub(super) fn begin_questions(&mut self, ctx: &mut Context<Self>) {
         while let Some((ticket, question)) = self.questions.begin(self.options.ai_concurrency) {
-            let waiting = self.questions.waiting_in(question.conversation);
             let store = self.store.clone();
-            let read = async move { store.read_after_writes(move |conn| find_turns(conn, &question, &waiting)).await };
+            let read = async move { store.read_after_writes(move |conn| find_turns(conn, &question)).await };
             ctx.spawn(read.into_actor(self).map(move |found, broker, ctx| {
                 broker.prompt(ticket, found, ctx);
                 broker.begin_questions(ctx);
@@ -274,18 +276,21 @@ fn load_model(pending: &Pending) -> Result<Result<Target, Load>, ChatError> {
     if pending.facts.users_read.contains(&model) { Err(ChatError::UserNotFound) } else { Ok(Err(Load::Users(vec![model]))) }
 }
 
-/// What the model is told: the newest messages of the chat, oldest first, the question at the end. Those that wait for an
-/// answer themselves come later.
-fn find_turns(conn: &mut AnyConnection, question: &Question, waiting: &[MessageId]) -> QueryResult<Found> {
+/// What the model is told: the newest messages of the chat, oldest first, the question at the end. What its user said after
+/// it comes only with its answer, for else it waits for one itself.
+fn find_turns(conn: &mut AnyConnection, question: &Question) -> QueryResult<Found> {
     if let Some(answer) = store::find_message(conn, question.answer_id())? {
         return Ok(Found::Answer(Box::new(answer)));
     }
     let asked = store::find_message(conn, question.message)?.filter(|message| message.deleted_at.is_none());
     let Some(asked) = asked else { return Ok(Found::Gone) };
     let place = Place::Conversation(question.conversation);
-    let rows = i64::try_from(TURNS + waiting.len()).unwrap_or(i64::MAX);
-    let mut messages = store::list_history(conn, &place, HistoryRange::Newest, rows)?;
-    messages.retain(|message| message.id != asked.id && !waiting.contains(&message.id));
+    let mut messages = store::list_history(conn, &place, HistoryRange::Newest, ROWS)?;
+    let said: HashSet<MessageId> = messages.iter().map(|message| message.id).collect();
+    messages.retain(|message| match message.role {
+        Role::Model => true,
+        Role::User => message.seq < asked.seq || said.contains(&answer_id(&question.model.id, message.id)),
+    });
     messages.push(asked);
     let skipped = messages.len().saturating_sub(TURNS);
     Ok(Found::Turns(messages.into_iter().skip(skipped).map(turn).collect()))

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::ModelError;
 use crate::engineio::ConnectionKey;
-use crate::model::{ConversationId, MessageId, Profile};
+use crate::model::{ConversationId, MessageId, Profile, UserId};
 
 /// So many questions of a chat wait behind the one that is asked.
 const WAITING_PER_CHAT: usize = 10;
@@ -36,10 +36,15 @@ pub struct Question {
 }
 
 impl Question {
-    /// It has one answer, however often it is asked.
+    /// The answer's id.
     pub fn answer_id(&self) -> MessageId {
-        MessageId::of_client_id(&self.model.id, &self.message.to_string())
+        answer_id(&self.model.id, self.message)
     }
+}
+
+/// A question has one answer, however often it is asked.
+pub fn answer_id(model: &UserId, question: MessageId) -> MessageId {
+    MessageId::of_client_id(model, &question.to_string())
 }
 
 /// The questions of one chat; the first one is asked, or is next.
@@ -114,12 +119,6 @@ impl Questions {
         let chat = self.chats.get_mut(self.asked.get(&ticket)?)?;
         chat.said.push_str(piece);
         chat.questions.front()
-    }
-
-    /// Questions of a chat that wait behind the one that is being asked.
-    pub fn waiting_in(&self, conversation: ConversationId) -> Vec<MessageId> {
-        let questions = self.chats.get(&conversation).map(|chat| chat.questions.iter().skip(1));
-        questions.into_iter().flatten().map(|question| question.message).collect()
     }
 
     /// Where this message is asked already, or waits: the socket that repeats it takes the place of the one that asked
@@ -197,7 +196,7 @@ mod tests {
 
     use super::*;
     use crate::engineio::Seat;
-    use crate::model::{UserId, UserRole};
+    use crate::model::UserRole;
 
     fn profile(id: &str) -> Arc<Profile> {
         let id = UserId::parse(id).unwrap();
@@ -253,7 +252,6 @@ mod tests {
         begin(&mut questions, 1).unwrap();
         let (refused, error) = questions.add(question("ann", 1, 11)).unwrap_err();
         assert_eq!((refused.message.as_uuid().as_u128(), error), (11, ModelError::Busy { retry_after: None }));
-        assert_eq!(questions.waiting_in(chat(1)).len(), 10);
         questions.end(chat(1));
         questions.add(question("ann", 1, 12)).unwrap();
     }
