@@ -308,6 +308,10 @@ impl ChatServer {
             self.tell(connection, Notice::Hold(Arc::new(Broadcast::new(audience.event(message.clone())))));
             self.tell(connection, Notice::Settle { message: message.id, stored: true });
         }
+        if let (Asker::Model { .. }, Some(reader)) = (&asker, audience.recipient()) {
+            // It was stored when nobody knew, and nobody has seen it.
+            self.tell_users([&reader.id], audience.event(message.clone()));
+        }
         let status = message.status.min(MessageStatus::Delivered);
         self.answer(asker, Ok(Reply::Sent { message, recipient: audience.recipient(), status }));
     }

@@ -39,20 +39,18 @@ impl Vocabulary for Assistant {
         if asked.event != "ai-message" {
             return Err(Fault::UnknownEvent);
         }
+        asked.echo = shown_as(args).into();
         let payload = Payload::of(args)?;
         let (chat, chat_id) = (payload.field("chat"), payload.field("chatId"));
-        let shown_as = chat.json().map(str::to_owned);
-        if shown_as.as_ref().is_some_and(|json| json.len() > CHAT_MAX_BYTES) {
+        if asked.echo.len() > CHAT_MAX_BYTES {
+            asked.echo = "".into();
             return Err(ChatError::TooLarge("the chat").into());
         }
-        asked.echo = shown_as.clone().unwrap_or_default().into();
         let name = match chat_id.id()? {
             Some(name) => name,
-            None if shown_as.as_ref().is_some_and(|json| json.starts_with('"')) => chat.id()?.ok_or_else(|| chat.fault())?,
+            None if asked.echo.starts_with('"') => chat.id()?.ok_or_else(|| chat.fault())?,
             None => return Err(chat_id.fault()),
         };
-        let shown_as: Box<str> = shown_as.unwrap_or_else(|| to_json(&name)).into();
-        asked.echo.clone_from(&shown_as);
         let content = payload.field("content");
         let draft = Draft {
             content: content.text()?.filter(|content| !content.is_empty()).ok_or_else(|| content.fault())?,
@@ -60,7 +58,7 @@ impl Vocabulary for Assistant {
             ..Draft::default()
         };
         let stream = payload.field("stream").flag()?.unwrap_or_default();
-        Ok(Command::AskModel { chat: name, shown_as, stream, draft }.into())
+        Ok(Command::AskModel { chat: name, shown_as: asked.echo.clone(), stream, draft }.into())
     }
 
     fn encode(&self, event: &Event) -> Option<Encoded> {
@@ -119,6 +117,13 @@ impl Vocabulary for Assistant {
             Refusal::UserNotFound | Refusal::AccountDisabled => None,
         }
     }
+}
+
+/// What answers and refusals call the chat of a request, as JSON: its `chat`, else its `chatId`; empty where it has neither.
+fn shown_as(args: &Args) -> String {
+    let payload = Payload::as_it_came(args);
+    let chat_id = || Some(to_json(&payload.field("chatId").id().ok()??));
+    payload.field("chat").repeatable().map(str::to_owned).or_else(chat_id).unwrap_or_default()
 }
 
 /// What a request called its chat, as it came; `null` where it called it nothing.

@@ -56,7 +56,7 @@ fn what_is_malformed_is_refused_with_the_chat_as_far_as_it_is_known() {
         (r#"{"chatId":"c","content":7,"chat":[1]}"#, "content", "[1]"),
         (r#"{"chatId":"c","content":"Hi","stream":"yes"}"#, "stream", r#""c""#),
         (r#"{"chatId":"c","content":"Hi","clientMessageId":""}"#, "clientMessageId", r#""c""#),
-        (r#"{"chatId":"c","content":"a\u0000"}"#, "content", "null"),
+        (r#"{"chatId":"c","content":"a\u0000"}"#, "content", r#""c""#),
     ] {
         let (asked, decoded) = decode(json);
         let fault = decoded.unwrap_err();

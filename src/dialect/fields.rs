@@ -57,6 +57,12 @@ impl<'a> Payload<'a> {
         Err(Fault::Field(name.map_or(Cow::Borrowed(field.name), |name| Cow::Owned(name.to_owned()))))
     }
 
+    /// The payload of a request that may be refused for something else in it, for what its refusal repeats.
+    pub fn as_it_came(args: &'a Args) -> Self {
+        let fields = present(args.get(0)).and_then(|json| serde_json::from_str(json).ok());
+        Self { fields: fields.unwrap_or_default() }
+    }
+
     /// A field; of one that stands twice the last, as in JavaScript.
     pub fn field(&self, name: &'static str) -> Field<'a> {
         let json = self.fields.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value);
@@ -89,6 +95,11 @@ impl<'a> Field<'a> {
     /// The refusal that names this field.
     pub fn fault(&self) -> Fault {
         Fault::Field(Cow::Borrowed(self.name))
+    }
+
+    /// Its JSON as it came, where it can be repeated: `None` also with U+0000 or an unpaired surrogate.
+    pub fn repeatable(&self) -> Option<&'a str> {
+        self.json.filter(|json| !has_unusable_text(json))
     }
 
     /// Its JSON as it came.
