@@ -21,7 +21,7 @@ pub async fn send(state: Data<WebState>, user: Proven, request: HttpRequest, bod
     let conversation = conversation_in_path(&request)?;
     let command = Command::SendToConversation { conversation, draft: draft(&body)? };
     match state.chat.ask(user.id(), command).await? {
-        Reply::Sent { message, status, recipient: _ } => Ok(HttpResponse::Created()
+        Reply::Sent { message, status, .. } => Ok(HttpResponse::Created()
             .json(json!({"success": true, "message": MessageView::new(&message), "status": status.as_str()}))),
         _ => Err(Failure::internal("the broker gave another answer to a send")),
     }

@@ -1,7 +1,9 @@
 //! The HTTP routes of `contract/http.md`.
 mod accounts;
+mod connection;
 mod conversations;
 mod cookie;
+mod emit;
 mod file_type;
 mod files;
 mod health;
@@ -9,6 +11,7 @@ mod history;
 mod listings;
 mod login_limit;
 mod messages;
+mod notifications;
 mod password_work;
 mod sessions;
 mod shapes;
@@ -50,6 +53,7 @@ pub fn routes(state: ApiState) -> impl Fn(&mut ServiceConfig) {
         add_accounts(config);
         add_market_place(config);
         add_conversations(config);
+        add_notifications(config);
         add_files(config);
     }
 }
@@ -113,10 +117,22 @@ fn add_conversations(config: &mut ServiceConfig) {
         .service(endpoint("/api/common-chat/messages", "GET, HEAD").route(get_or_head().to(history::common_chat)));
 }
 
+fn add_notifications(config: &mut ServiceConfig) {
+    config
+        .service(
+            endpoint("/api/notifications", "GET, HEAD, POST")
+                .route(get_or_head().to(notifications::list))
+                .route(post().to(notifications::create)),
+        )
+        .service(endpoint("/api/notifications/read", "POST").route(post().to(notifications::read)))
+        .service(endpoint("/api/emit", "POST").route(post().to(emit::emit)));
+}
+
 fn add_files(config: &mut ServiceConfig) {
     config
         .service(endpoint("/api/upload", "POST").route(post().to(upload::upload)))
         .service(endpoint("/uploads/{name}", "GET, HEAD").route(get_or_head().to(files::serve)))
+        .service(endpoint("/app/get-connection-id", "GET, HEAD").route(get_or_head().to(connection::find)))
         .service(endpoint("/api/socket/health", "GET, HEAD").route(get_or_head().to(health::socket)))
         .service(endpoint("/healthz", "GET, HEAD").route(get_or_head().to(health::alive)))
         .service(endpoint("/readyz", "GET, HEAD").route(get_or_head().to(health::ready)));

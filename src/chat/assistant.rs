@@ -7,18 +7,16 @@ use hashbrown::HashSet;
 use log::{info, warn};
 
 use super::broadcast::Broadcast;
-use super::connecting::MODEL_USER;
 use super::event::Event;
 use super::loading::Load;
 use super::ports::{ModelSaid, ModelWord, Prompt, Turn};
 use super::questions::{Question, answer_id};
 use super::sending::{Audience, InFlight, Target, new_pair};
 use super::server::ChatServer;
-use super::stored::Awaiting;
 use super::tables::{Asker, Pending};
 use super::{ChatError, Command, ModelError};
-use crate::model::{self, ConversationId, ConversationKind, MessageId, MessageStatus, Place, Role, UserId};
-use crate::store::{self, AnyConnection, HistoryRange, QueryResult, StoreError, Write};
+use crate::model::{self, ConversationId, ConversationKind, MODEL_USER, MessageId, MessageStatus, Place, Role, UserId};
+use crate::store::{self, AnyConnection, HistoryRange, QueryResult, StoreError};
 
 /// So many messages of a chat the model is told, the question among them.
 const TURNS: usize = 20;
@@ -53,36 +51,29 @@ impl ChatServer {
         let Some(model) = self.users.get(MODEL_USER).map(|model| model.profile().clone()) else {
             return load_model(pending);
         };
-        let named = self.users.get(&pending.user).and_then(|user| user.chats.get(name)).copied();
-        if named.is_none() && !pending.facts.conversation_read {
-            return Ok(Err(Load::Chat(pending.user.clone(), name.to_owned())));
-        }
-        let by_id = || ConversationId::parse(name).ok().filter(|id| self.conversations.contains_key(id));
-        let Some(id) = named.or_else(by_id) else {
+        let known = match self.called(pending, name)? {
+            Ok(known) => known,
+            Err(load) => return Ok(Err(load)),
+        };
+        let Some(conversation) = known else {
             let id = ConversationId::from_uuid(self.new_id());
             let members = [&pending.user, &model.id];
             let conversation = new_pair(id, ConversationKind::Ai, Some(name.to_owned()), members, self.now());
             let audience = Audience::Pair { kind: ConversationKind::Ai, recipient: model };
-            return Ok(Ok(Target { place: Place::Conversation(id), audience, new_conversation: Some(Arc::new(conversation)) }));
+            let target = Target::new(Place::Conversation(id), audience);
+            return Ok(Ok(Target { new_conversation: Some(Arc::new(conversation)), ..target }));
         };
-        match self.own_conversation(pending, id)? {
-            Ok(conversation) if conversation.kind == ConversationKind::Ai => Ok(self.conversation_target(pending, &conversation)),
-            Ok(_) => Err(ChatError::Forbidden),
-            Err(load) => Ok(Err(load)),
+        if conversation.kind != ConversationKind::Ai {
+            return Err(ChatError::Forbidden);
         }
+        let audience = Audience::Pair { kind: ConversationKind::Ai, recipient: model };
+        Ok(Ok(Target::new(Place::Conversation(conversation.id), audience)))
     }
 
     /// Its owner calls a new chat so, from now on.
-    pub(super) fn name_chat(&mut self, chat: &model::Conversation) {
-        let (Some(name), Some(owner)) = (&chat.name, chat.participants.first()) else { return };
-        if let Some(user) = self.users.get_mut(owner) {
-            user.chats.insert(name.clone(), chat.id);
-        }
-        let (owner, name) = (owner.clone(), name.clone());
-        let write = Write::NameConversation { owner, name, conversation: chat.id, named_at: chat.created_at };
-        if self.store(write, Awaiting::Nothing).is_err() {
-            warn!("a chat has lost its name conversation={}", chat.id);
-        }
+    pub(super) fn name_chat(&mut self, chat: &model::Conversation) -> Result<(), ChatError> {
+        let (Some(name), Some(owner)) = (&chat.name, chat.participants.first()) else { return Ok(()) };
+        self.give_name(owner, name.clone(), chat.id, chat.created_at)
     }
 
     /// Chats in which the model is about to say something stay at hand.
@@ -225,7 +216,7 @@ impl ChatServer {
         };
         let audience = Audience::Pair { kind: ConversationKind::Ai, recipient: question.asker.clone() };
         let asker = Asker::Model { conversation: question.conversation };
-        self.enter(InFlight { waits_for_commit: true, ..InFlight::new(message, audience, asker) });
+        self.enter(InFlight { waits_for_commit: true, was_given_up: true, ..InFlight::new(message, audience, asker) });
     }
 
     /// The question that a chat waited for is answered, or will not be.

@@ -1,4 +1,5 @@
 //! What clients ask for, in no front end's words.
+use super::Emitted;
 use crate::auth::Claims;
 use crate::model::{ChosenStatus, ConversationId, ListingId, MessageId, RoomId, UserId};
 
@@ -26,6 +27,9 @@ pub enum Command {
     SendDirect { recipient: UserId, draft: Draft },
     /// Send to a conversation of one's own. Answered by `Reply::Sent`.
     SendToConversation { conversation: ConversationId, draft: Draft },
+    /// Send to what the sender calls a conversation: its id, or a name of the sender's own. A text that means nothing yet
+    /// becomes the sender's name for the direct conversation with `recipient`. Answered by `Reply::Sent`.
+    SendToNamed { name: String, recipient: Option<UserId>, draft: Draft },
     /// Send to a public room; one need not be in it. `shown_as` is the room's id as it came, as JSON. Answered by `Reply::Sent`.
     SendToRoom { room: RoomId, shown_as: Box<str>, draft: Draft },
     /// Send to the common chat. Answered by `Reply::Sent`.
@@ -80,8 +84,15 @@ pub enum Command {
     RemoveParticipant { conversation: ConversationId, participant: UserId },
     /// Change one's own name or picture. Answered by `Reply::Account`.
     UpdateProfile { full_name: Option<Option<String>>, avatar: Option<Option<String>> },
-    /// One's own notifications, newest first. Answered by `Reply::Notifications`.
+    /// One's own conversations, last active first. Answered by `Reply::Conversations`.
+    ListConversations,
+    /// The sockets that one may see. Answered by `Reply::Connections`.
+    ListConnections { limit: usize },
+    /// One's own notifications, newest first; they count as seen then. Answered by `Reply::Notifications`.
     ListNotifications { limit: i64 },
+    /// Notify the user: stored, and shown to their sockets at once; as `emitted`, where another server words it itself.
+    /// Answered by `Reply::Notified`.
+    Notify { kind: String, message: String, data: Option<String>, emitted: Option<Emitted> },
     /// Panics; for the test that a panic ends its command and nothing else.
     #[doc(hidden)]
     TestPanic,
@@ -93,6 +104,7 @@ impl Command {
         match self {
             Self::SendDirect { draft, .. }
             | Self::SendToConversation { draft, .. }
+            | Self::SendToNamed { draft, .. }
             | Self::SendToRoom { draft, .. }
             | Self::SendToCommonChat { draft }
             | Self::AskModel { draft, .. } => Some(draft),
@@ -116,6 +128,7 @@ impl Command {
         match self {
             Self::SendDirect { draft, .. }
             | Self::SendToConversation { draft, .. }
+            | Self::SendToNamed { draft, .. }
             | Self::SendToRoom { draft, .. }
             | Self::SendToCommonChat { draft }
             | Self::AskModel { draft, .. } => Some(draft),

@@ -12,14 +12,11 @@ use super::ports::{Admission, Connect, Disconnect, Notice, RefusedConnect};
 use super::rooms::RoomKey;
 use super::server::ChatServer;
 use super::stored::Awaiting;
-use super::tables::{CatchUp, Session};
+use super::tables::{CatchUp, Session, Unseen};
 use crate::auth::{Claims, Refusal};
 use crate::engineio::{CloseReason, ConnectionKey};
-use crate::model::{ChosenStatus, ConversationKind, SocketId, Timestamp, UserId, UserRole};
+use crate::model::{ChosenStatus, ConversationKind, MODEL_USER, SocketId, Timestamp, UserId, UserRole};
 use crate::store::{NewUser, StoreError, Write};
-
-/// The user that the model writes as; nobody logs in as it.
-pub const MODEL_USER: &str = "model";
 
 impl ChatServer {
     // ---- coming ----
@@ -74,6 +71,7 @@ impl ChatServer {
         // What the user's other sockets were handed is no longer missed.
         self.note_progress_of(&claims.user);
         let Some(user) = self.users.get_mut(&claims.user) else { return };
+        let was_absent = user.sessions.is_empty();
         user.sessions.push(connection);
         user.offline_at = None;
         user.used_at = now;
@@ -87,6 +85,11 @@ impl ChatServer {
         for conversation in groups {
             self.rooms.join(RoomKey::Group(conversation), connection);
         }
+        if was_absent {
+            self.forget_absent(&claims.user);
+            self.save_notifications_of(&claims.user);
+        }
+        let unseen = self.is_owed_notifications(&claims.user, words).then_some(Unseen::Due);
         let catch_up =
             (self.options.catch_up && self.is_behind(&claims.user)).then(|| Box::new(CatchUp::new(self.handed_position())));
         let session = Session {
@@ -99,10 +102,12 @@ impl ChatServer {
             is_blocked: false,
             places: None,
             catch_up,
+            unseen,
         };
         let must_catch_up = session.catch_up.is_some();
+        let waits = must_catch_up || session.unseen.is_some();
         self.sessions.insert(connection, session);
-        let admission = Admission { account: account.clone(), expires_at: claims.expires_at, catch_up: must_catch_up };
+        let admission = Admission { account: account.clone(), expires_at: claims.expires_at, catch_up: waits };
         self.tell(connection, Notice::Admitted(Box::new(admission)));
         let connections = self.sockets_of(&claims.user).len();
         info!("connected sid={socket} user={} role={} connections={connections}", claims.user, account.profile.role.as_str());
@@ -112,6 +117,8 @@ impl ChatServer {
             // The read stands behind this, and so begins where the user is.
             self.save_progress();
             self.read_catch_up_page(connection, ctx);
+        } else if waits {
+            self.show_unseen(connection, ctx);
         }
     }
 
@@ -153,6 +160,8 @@ impl ChatServer {
         if !user.sessions.is_empty() {
             return;
         }
+        self.forget_absent(&session.user);
+        let Some(user) = self.users.get_mut(&session.user) else { return };
         if user.account.status != ChosenStatus::Offline {
             self.progress.saw_last(&session.user, now);
         }

@@ -5,7 +5,6 @@ use smallvec::SmallVec;
 
 use super::assistant::refuse_model;
 use super::broadcast::Broadcast;
-use super::connecting::MODEL_USER;
 use super::event::Event;
 use super::executing::Outcome;
 use super::loading::Load;
@@ -15,7 +14,7 @@ use super::stored::Awaiting;
 use super::tables::{Asker, CachedConversation, Pending};
 use super::{ChatError, Command, Reply};
 use crate::engineio::ConnectionKey;
-use crate::model::{Conversation, ConversationId, ConversationKind, Place, Timestamp, UserId};
+use crate::model::{Conversation, ConversationId, ConversationKind, MODEL_USER, Place, Timestamp, UserId};
 use crate::store::{Membership, Write};
 
 /// A change that takes effect once it is stored.
@@ -25,8 +24,8 @@ pub enum Change {
     Made(Arc<Conversation>),
     /// Name, picture or administrator are these now.
     Updated { conversation: ConversationId, name: Option<String>, avatar: Option<String>, admin: Option<UserId>, at: Timestamp },
-    /// These joined.
-    Joined { conversation: ConversationId, users: Vec<UserId>, at: Timestamp },
+    /// These joined, added by one.
+    Joined { conversation: ConversationId, users: Vec<UserId>, by: UserId, at: Timestamp },
     /// This one left, and perhaps another one is administrator now.
     Left { conversation: ConversationId, user: UserId, admin: Option<UserId>, at: Timestamp },
     /// It is gone.
@@ -94,7 +93,7 @@ impl ChatServer {
                 if let Some(load) = self.unknown_users(pending, participants)? {
                     return Ok(Progressed::Needs(load));
                 }
-                Ok(self.add_participants(&group, participants))
+                Ok(self.add_participants(&group, participants, &pending.user))
             }
             Command::RemoveParticipant { conversation, participant } => {
                 let group = match self.own_group(pending, *conversation)? {
@@ -172,7 +171,7 @@ impl ChatServer {
         })))
     }
 
-    fn add_participants(&mut self, group: &Arc<Conversation>, users: &[UserId]) -> Progressed {
+    fn add_participants(&mut self, group: &Arc<Conversation>, users: &[UserId], by: &UserId) -> Progressed {
         let mut joining: Vec<UserId> = Vec::new();
         for user in users {
             if !group.has(user) && !joining.contains(user) {
@@ -189,7 +188,7 @@ impl ChatServer {
             joined_at: at,
             joined_position: self.position,
         };
-        stored(write, Change::Joined { conversation: group.id, users: joining, at })
+        stored(write, Change::Joined { conversation: group.id, users: joining, by: by.clone(), at })
     }
 
     fn remove_participant(&mut self, group: &Arc<Conversation>, user: &UserId) -> Progressed {
@@ -236,6 +235,10 @@ impl ChatServer {
                     return;
                 }
                 self.tell_users(&conversation.participants, Event::ConversationChanged(conversation.clone()));
+                if let Some(maker) = &conversation.admin {
+                    let added = conversation.participants.iter().filter(|member| *member != maker);
+                    self.notify_added(&conversation, added, maker, conversation.created_at);
+                }
             }
             Change::Updated { conversation, name, avatar, admin, at } => {
                 let changed = self.edit_cached(conversation, |group| {
@@ -246,7 +249,7 @@ impl ChatServer {
                 });
                 self.answer_changed(changed, asker);
             }
-            Change::Joined { conversation, users, at } => {
+            Change::Joined { conversation, users, by, at } => {
                 let changed = self.edit_cached(conversation, |group| {
                     let joining: Vec<_> = users.iter().filter(|user| !group.has(user)).cloned().collect();
                     group.participants.extend(joining);
@@ -256,7 +259,10 @@ impl ChatServer {
                 if let Some(group) = &changed {
                     self.join_members(group, &new);
                 }
-                self.answer_changed(changed, asker);
+                self.answer_changed(changed.clone(), asker);
+                if let Some(group) = changed {
+                    self.notify_added(&group, &new, &by, at);
+                }
                 self.hand_to_new_members(conversation, &new);
             }
             Change::Left { conversation, user, admin, at } => {
@@ -319,6 +325,7 @@ impl ChatServer {
     fn edit_cached(&mut self, id: ConversationId, edit: impl FnOnce(&mut Conversation)) -> Option<Arc<Conversation>> {
         let cached: &mut CachedConversation = self.conversations.get_mut(&id)?;
         edit(Arc::make_mut(&mut cached.conversation));
+        cached.absent = None;
         Some(cached.conversation.clone())
     }
 
@@ -338,6 +345,7 @@ impl ChatServer {
                 read_seq: 0,
                 last_seq: conversation.last_seq,
                 joined_position,
+                name: None,
             });
             if conversation.kind == ConversationKind::Group {
                 let sockets: SmallVec<[ConnectionKey; 4]> = user.sessions.iter().copied().collect();

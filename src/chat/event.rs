@@ -1,7 +1,7 @@
 //! What others are told, in no front end's words.
 use std::sync::Arc;
 
-use super::ChatError;
+use super::{ChatError, Emitted};
 use crate::model::{
     ChosenStatus, Conversation, ConversationId, ConversationKind, Message, MessageId, Notification, Profile, SocketId, Timestamp,
     UserId,
@@ -63,7 +63,7 @@ pub enum Event {
     /// A message has new content.
     MessageUpdated { message: Arc<Message>, kind: ConversationKind, recipient: Option<Arc<Profile>> },
     /// A message is gone.
-    MessageDeleted { message: MessageId, conversation: ConversationId, kind: ConversationKind },
+    MessageDeleted { message: MessageId, conversation: ConversationId, kind: ConversationKind, deleted_at: Timestamp },
     /// A message was proven received; for its sender.
     Delivered {
         message: MessageId,
@@ -112,6 +112,8 @@ pub enum Event {
     ConversationChanged(Arc<Conversation>),
     /// A conversation is gone, or one is no longer a member of it.
     ConversationDeleted { conversation: ConversationId },
+    /// What another server emits, in its own words.
+    Emitted(Emitted),
     /// A member opened a group (`true`) or left it on one of its sockets.
     GroupOpened { user: Arc<Profile>, conversation: ConversationId, opened: bool },
 }

@@ -30,6 +30,7 @@ impl ChatServer {
         match &pending.command {
             Command::SendDirect { .. }
             | Command::SendToConversation { .. }
+            | Command::SendToNamed { .. }
             | Command::SendToRoom { .. }
             | Command::SendToCommonChat { .. }
             | Command::AskModel { .. } => self.send(pending),
@@ -51,7 +52,13 @@ impl ChatServer {
             | Command::AddParticipants { .. }
             | Command::RemoveParticipant { .. } => self.change_conversation(pending),
             Command::UpdateProfile { full_name, avatar } => self.update_profile(pending, full_name.clone(), avatar.clone()),
-            Command::ListNotifications { .. } => Err(ChatError::Internal),
+            Command::ListConversations => Ok(list_conversations(pending)),
+            Command::ListConnections { limit } => Ok(Progressed::Done(self.list_connections(&pending.user, *limit))),
+            Command::ListNotifications { limit } => {
+                let limit = *limit;
+                self.list_notifications(pending, limit)
+            }
+            Command::Notify { .. } => Ok(Progressed::Then(Box::new(Self::notify_as_asked))),
             #[expect(clippy::panic, reason = "the hook by which tests see that a panic stays with its command")]
             Command::TestPanic => panic!("as asked by a test"),
         }
@@ -267,5 +274,12 @@ impl ChatServer {
             self.answer(asker, Err(error));
         }
         false
+    }
+}
+
+fn list_conversations(pending: &mut Pending) -> Progressed {
+    match pending.facts.overviews.take() {
+        Some(overviews) => Progressed::Done(Reply::Conversations(overviews)),
+        None => Progressed::Needs(Load::Overviews(pending.user.clone())),
     }
 }

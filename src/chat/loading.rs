@@ -3,20 +3,24 @@ use std::sync::Arc;
 
 use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
 
-use super::connecting::MODEL_USER;
 use super::server::ChatServer;
-use super::tables::{CachedConversation, Pending, SentId, SentIds, User, pair_key};
+use super::tables::{CachedConversation, Called, Pending, SentId, SentIds, User, pair_key};
 use crate::engineio::ConnectionKey;
 use crate::model::{
-    Account, Conversation, ConversationId, File, Listing, ListingId, Message, MessageId, MessageStatus, Timestamp, UserId,
-    UserRole,
+    Account, Conversation, ConversationId, File, Listing, ListingId, MODEL_USER, Message, MessageId, MessageStatus, Notification,
+    Timestamp, UserId, UserRole,
 };
-use crate::store::{self, ClientIdRow, Membership, NewUser, Store, StoreError, Write};
+use crate::store::{
+    self, ClientIdRow, Membership, NewUser, NotificationRange, Overview, OverviewLimits, Store, StoreError, Write,
+};
 
 /// A sender's own ids are remembered for so long.
 const SENT_IDS_FOR_MS: i64 = 24 * 3_600_000;
 /// At most so many of a sender's own ids are remembered.
 pub const SENT_IDS_MAX: usize = 10_000;
+
+/// One answer lists no more: the conversations last active, of each the longest-standing members.
+const OVERVIEW_LIMITS: OverviewLimits = OverviewLimits { conversations: 1_000, members_of_each: 1_000, members: 20_000 };
 
 /// Something that is to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +33,10 @@ pub enum Load {
     Conversation(ConversationId),
     /// The direct conversation of two users, and the second one's account.
     Direct(UserId, UserId),
-    /// A chat with the model by its owner's name for it, or else the conversation with that id.
-    Chat(UserId, String),
+    /// The conversation that a text means to a user.
+    Called(UserId, String),
+    /// The conversations of a user.
+    Overviews(UserId),
     /// A message.
     Message(MessageId),
     /// The answer to a question.
@@ -41,6 +47,8 @@ pub enum Load {
     Uploads(Vec<String>),
     /// The `clientMessageId`s of a sender.
     SentIds(UserId),
+    /// So many of a user's newest notifications.
+    Notifications(UserId, i64),
 }
 
 impl Load {
@@ -58,13 +66,14 @@ impl Load {
 pub enum Loaded {
     Users(Vec<(Account, Vec<Membership>)>),
     Conversation(Option<Found>),
-    /// Whether it was found by its name.
-    Chat(Option<Found>, bool),
     Direct(Option<Found>, Vec<(Account, Vec<Membership>)>),
+    Called(Option<Found>),
+    Overviews(Vec<Overview>),
     Message(Option<Box<Message>>),
     Title(Option<String>),
     Uploads(Vec<(File, UserId)>),
     SentIds(Vec<ClientIdRow>),
+    Notifications(Vec<Notification>),
 }
 
 /// A conversation, and when a message of it last changed.
@@ -85,11 +94,10 @@ impl ChatServer {
         let store = self.store.clone();
         let provision = self.options.auto_provision_users && matches!(waiter, LoadFor::Command(_));
         let now = self.now();
-        let (question, seen, seen_titles) = (load.clone(), self.account_changes, self.titles.changes);
+        let (question, seen, seen_titles) = (load.clone(), self.changes_of(&load), self.titles.changes);
         let read = async move { run(store, load, provision, now).await };
         ctx.spawn(read.into_actor(self).map(move |loaded, broker, ctx| {
-            let holds_accounts = matches!(loaded, Ok(Loaded::Users(_) | Loaded::Direct(..)));
-            if holds_accounts && seen != broker.account_changes {
+            if loaded.is_ok() && seen != broker.changes_of(&question) {
                 // What was read may be older than what has taken effect since.
                 return broker.start_load(question.again(), waiter, ctx);
             }
@@ -100,6 +108,22 @@ impl ChatServer {
             }
             broker.on_loaded(&question, loaded, waiter, ctx);
         }));
+    }
+
+    /// How often what a read is about has changed.
+    fn changes_of(&self, load: &Load) -> u64 {
+        match load {
+            Load::Users(_) | Load::Provision(_) | Load::Direct(..) => self.account_changes,
+            Load::Called(user, _) => self.users.get(user).map_or(0, |user| user.names_given),
+            Load::Conversation(_)
+            | Load::Overviews(_)
+            | Load::Title(_)
+            | Load::Notifications(..)
+            | Load::Message(_)
+            | Load::Answer(_)
+            | Load::Uploads(_)
+            | Load::SentIds(_) => 0,
+        }
     }
 
     fn on_loaded(&mut self, load: &Load, loaded: Result<Loaded, StoreError>, waiter: LoadFor, ctx: &mut Context<Self>) {
@@ -145,23 +169,25 @@ impl ChatServer {
                     pending.facts.conversation_read = true;
                 }
             }
-            Loaded::Chat(found, is_named) => {
-                if let (Some((conversation, _)), true, Load::Chat(owner, name)) = (&found, is_named, load)
-                    && let Some(user) = self.users.get_mut(owner)
-                {
-                    user.chats.entry(name.clone()).or_insert(conversation.id);
-                }
-                found.into_iter().for_each(|(conversation, changed_at)| self.keep_conversation(conversation, changed_at, now));
-                if let Some(pending) = pending {
-                    pending.facts.conversation_read = true;
-                }
-            }
             Loaded::Direct(found, users) => {
                 found.into_iter().for_each(|(conversation, changed_at)| self.keep_conversation(conversation, changed_at, now));
                 self.keep_users(users, now);
                 if let (Some(pending), Load::Direct(_, other)) = (pending, load) {
                     pending.facts.conversation_read = true;
                     pending.facts.users_read.push(other.clone());
+                }
+            }
+            Loaded::Called(found) => {
+                if let Some(pending) = pending {
+                    let names_given = self.changes_of(load);
+                    let conversation = found.as_ref().map(|(conversation, _)| conversation.id);
+                    pending.facts.called = Some(Called { names_given, conversation });
+                }
+                found.into_iter().for_each(|(conversation, changed_at)| self.keep_conversation(conversation, changed_at, now));
+            }
+            Loaded::Overviews(overviews) => {
+                if let Some(pending) = pending {
+                    pending.facts.overviews = Some(overviews);
                 }
             }
             Loaded::Message(message) => {
@@ -180,6 +206,11 @@ impl ChatServer {
             Loaded::Uploads(uploads) => {
                 if let Some(pending) = pending {
                     pending.facts.uploads = Some(uploads);
+                }
+            }
+            Loaded::Notifications(notifications) => {
+                if let Some(pending) = pending {
+                    pending.facts.notifications = Some(notifications);
                 }
             }
             Loaded::SentIds(rows) => {
@@ -204,12 +235,16 @@ impl ChatServer {
             let id = account.profile.id.clone();
             self.users.entry(id).or_insert_with(|| User {
                 account: Arc::new(account),
+                has_names: memberships.iter().any(|membership| membership.name.is_some()),
+                names_given: 0,
                 memberships,
                 sessions: Default::default(),
                 is_announced: false,
                 offline_at: None,
                 sent: None,
-                chats: Default::default(),
+                // Nobody knows what was stored before.
+                unseen_noted: 1,
+                unseen_shown: 0,
                 used_at: now,
             });
         }
@@ -226,6 +261,7 @@ impl ChatServer {
             handed_seq: conversation.last_seq,
             in_flight: 0,
             is_progress_unsaved: false,
+            absent: None,
             used_at: now,
             conversation: Arc::new(conversation),
         });
@@ -252,15 +288,14 @@ async fn run(store: Store, load: Load, provision: bool, now: Timestamp) -> Resul
             let found = store.read_after_writes(find).await?;
             Ok(Loaded::Direct(found, read_users(&store, vec![other], provision, now).await?))
         }
-        Load::Chat(owner, name) => {
-            let find = move |conn: &mut store::AnyConnection| {
-                let named = store::find_named(conn, &owner, &name)?;
-                let Some(id) = named.or_else(|| ConversationId::parse(&name).ok()) else { return Ok((None, false)) };
-                let found = with_last_change(conn, |conn| store::find_conversation(conn, id))?;
-                Ok((found, named.is_some()))
-            };
-            let (found, is_named) = store.read_after_writes(find).await?;
-            Ok(Loaded::Chat(found, is_named))
+        Load::Called(user, text) => {
+            let find =
+                move |conn: &mut store::AnyConnection| with_last_change(conn, |conn| store::find_called(conn, &user, &text));
+            Ok(Loaded::Called(store.read_after_writes(find).await?))
+        }
+        Load::Overviews(user) => {
+            let read = store.read_after_writes(move |conn| store::list_overviews(conn, &user, OVERVIEW_LIMITS));
+            Ok(Loaded::Overviews(read.await?))
         }
         Load::Message(id) | Load::Answer(id) => {
             let message = store.read_after_writes(move |conn| store::find_message(conn, id)).await?;
@@ -269,6 +304,11 @@ async fn run(store: Store, load: Load, provision: bool, now: Timestamp) -> Resul
         // A title that was confirmed is stored, and no send waits for what is not.
         Load::Title(listing) => Ok(Loaded::Title(store.read(move |conn| store::find_title(conn, &listing)).await?)),
         Load::Uploads(urls) => Ok(Loaded::Uploads(store.read_after_writes(move |conn| store::find_uploads(conn, &urls)).await?)),
+        Load::Notifications(user, limit) => {
+            let newest =
+                move |conn: &mut store::AnyConnection| store::list_notifications(conn, &user, NotificationRange::Newest, limit);
+            Ok(Loaded::Notifications(store.read_after_writes(newest).await?))
+        }
         Load::SentIds(sender) => {
             let since = now.plus_millis(-SENT_IDS_FOR_MS);
             let limit = i64::try_from(SENT_IDS_MAX).unwrap_or(i64::MAX);

@@ -10,10 +10,13 @@ mod command;
 mod connecting;
 mod conversations;
 mod delivered;
+mod emitting;
 mod error;
 mod event;
 mod executing;
 mod loading;
+mod naming;
+mod notifications;
 mod options;
 mod ports;
 mod presence;
@@ -30,10 +33,12 @@ mod titles;
 mod typing;
 
 pub use self::assistant::FinishAnswers;
-pub use self::broadcast::{Broadcast, ENCODINGS};
+pub use self::broadcast::{Broadcast, ENCODINGS, Names, WORDED};
 pub use self::command::{Command, Draft};
+pub use self::emitting::{Emit, EmitTo, Emitted};
 pub use self::error::{ChatError, ModelError};
 pub use self::event::{Event, PresenceChange};
+pub use self::notifications::SaveNotifications;
 pub use self::options::{Options, Sources};
 pub use self::ports::{
     Admission, Ask, CatchUpDrained, Connect, Disconnect, ModelSaid, ModelWord, Notice, OwnCopy, Prompt, RefusedConnect,

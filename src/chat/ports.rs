@@ -26,6 +26,8 @@ pub struct Words {
     pub answer: bool,
     /// That a message of its user was received, also by those who had it before the send was answered.
     pub received_at_once: bool,
+    /// Notifications.
+    pub notification: bool,
     /// Whether the connection, undetermined and known by a cookie alone, proves nothing yet.
     pub unproven: bool,
 }
@@ -192,7 +194,7 @@ pub struct Admission {
     pub account: Arc<Account>,
     /// When its token expires.
     pub expires_at: Option<Timestamp>,
-    /// Whether a catch-up follows: until [`Notice::CatchUpDone`] events wait behind it.
+    /// Whether a catch-up follows, of messages or of notifications: until [`Notice::CatchUpDone`] events wait behind it.
     pub catch_up: bool,
 }
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use actix::{ActorFutureExt as _, Context, Handler, Message, ResponseActFuture, WrapFuture as _};
 
 use super::ports::{Notice, RefusedConnect};
+use super::reply::Reply;
 use super::server::ChatServer;
 use crate::auth::Claims;
 use crate::engineio::ConnectionKey;
-use crate::model::{Account, ChosenStatus, SocketId, Timestamp, UserId};
+use crate::model::{Account, ChosenStatus, MODEL_USER, SocketId, Timestamp, UserId};
 use crate::store::{self, Store, StoreError, Write};
 
 /// Asks whom a verified token proves: revocation, a disabled account and provisioning as for sockets.
@@ -150,7 +151,7 @@ async fn read_account(store: Store, user: UserId, new_user: Option<Box<store::Ne
     let asked = [user.clone()];
     let found = store.read_after_writes(move |conn| super::loading::find_users(conn, &asked)).await?;
     match new_user {
-        Some(new_user) if found.is_empty() && user.as_str() != super::connecting::MODEL_USER => {
+        Some(new_user) if found.is_empty() && user.as_str() != MODEL_USER => {
             store.write(Write::CreateUser(new_user)).await?;
             store.read_after_writes(move |conn| super::loading::find_users(conn, &[user])).await
         }
@@ -171,6 +172,27 @@ impl ChatServer {
             status: if is_online { status } else { ChosenStatus::Offline },
             last_seen: user.account.last_seen,
         }
+    }
+
+    /// The sockets that `asker` may see, the own ones first: those of users who are online for the asker's eyes. In the scope
+    /// of everyone these are few, else they are the contacts'.
+    pub(super) fn list_connections(&mut self, asker: &UserId, limit: usize) -> Reply {
+        let own = self.sockets_of(asker).to_vec();
+        let others: Vec<ConnectionKey> = if self.is_scope_contacts() {
+            let contacts = self.contacts_of(asker);
+            contacts.iter().filter(|user| *user != asker).flat_map(|user| self.sockets_of(user)).copied().collect()
+        } else {
+            self.sessions.keys().filter(|key| !own.contains(key)).copied().collect()
+        };
+        let sessions = own.iter().chain(&others).filter_map(|key| self.sessions.get(key));
+        let (mut connections, mut total) = (Vec::new(), 0);
+        for session in sessions.filter(|session| self.presence_of(asker, &session.user).is_online) {
+            total += 1;
+            if connections.len() < limit {
+                connections.push((session.user.clone(), session.socket));
+            }
+        }
+        Reply::Connections { connections, total }
     }
 
     /// Puts out the open sockets of a user for which `is_revoked` holds.
@@ -299,5 +321,6 @@ impl Handler<Drain> for ChatServer {
             self.progress.saw_last(&user, now);
         }
         self.save_progress();
+        self.save_notifications();
     }
 }

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashSet};
 use smallvec::SmallVec;
 
-use super::broadcast::Broadcast;
-use super::connecting::MODEL_USER;
 use super::event::Event;
 use super::executing::Outcome;
 use super::loading::{Load, SENT_IDS_MAX};
@@ -20,12 +18,12 @@ use super::{ChatError, Command, Draft, Reply};
 use crate::config::Delivery;
 use crate::engineio::{ConnectionKey, Seat};
 use crate::model::{
-    Conversation, ConversationId, ConversationKind, File, Listing, Message, MessageId, MessageStatus, Place, Profile, Role,
-    Timestamp, UserId, digest,
+    Conversation, ConversationId, ConversationKind, File, Listing, MODEL_USER, Message, MessageId, MessageStatus, Place, Profile,
+    Role, Timestamp, UserId, digest,
 };
 use crate::store::{self, NewMessage, Write};
 
-/// At most so many ids of sends that were not stored are remembered.
+/// At most so many ids of sends that were given up are remembered.
 const FAILED_MAX: usize = 10_000;
 
 /// The same name for two different messages.
@@ -44,9 +42,13 @@ pub struct InFlight {
     /// Who was told: the rooms' lists as they were then, and single sockets.
     pub handed_lists: SmallVec<[(u16, Arc<Vec<Seat>>); 2]>,
     pub handed_sockets: SmallVec<[ConnectionKey; 4]>,
+    /// Members who had no socket when it was handed out.
+    pub absent: Arc<[UserId]>,
     /// Whether it is handed out only once it is stored, whatever `DELIVERY` says.
     pub waits_for_commit: bool,
-    /// Users who had it from an earlier try that was not stored.
+    /// An earlier try was given up; the database may have stored it nevertheless.
+    pub was_given_up: bool,
+    /// Users who had it from that try.
     pub spared: HashSet<UserId>,
     /// Of the request, where it bears a `clientMessageId`.
     pub request_hash: Option<[u8; 32]>,
@@ -67,7 +69,9 @@ impl InFlight {
             is_delivered: false,
             handed_lists: SmallVec::new(),
             handed_sockets: SmallVec::new(),
+            absent: Arc::default(),
             waits_for_commit: false,
+            was_given_up: false,
             spared: HashSet::new(),
             request_hash: None,
             question: None,
@@ -105,7 +109,7 @@ impl Audience {
     }
 }
 
-/// Sends that were handed out and then not stored, and who had seen them: a retry goes to the others.
+/// Named sends that were given up, and who had seen them: a retry goes to the others.
 #[derive(Debug, Default)]
 pub struct FailedSends {
     seen_by: HashMap<MessageId, HashSet<UserId>>,
@@ -122,9 +126,9 @@ impl FailedSends {
         }
     }
 
-    /// Who saw an earlier try.
-    pub fn take(&mut self, message: MessageId) -> HashSet<UserId> {
-        self.seen_by.remove(&message).unwrap_or_default()
+    /// Who saw an earlier try, if one was given up.
+    pub fn take(&mut self, message: MessageId) -> Option<HashSet<UserId>> {
+        self.seen_by.remove(&message)
     }
 
     /// Forgets what is older.
@@ -141,6 +145,14 @@ pub(super) struct Target {
     pub audience: Audience,
     /// A conversation that has to be made first: a direct one, or a chat with the model.
     pub new_conversation: Option<Arc<Conversation>>,
+    /// What the sender calls the conversation from now on.
+    pub new_name: Option<String>,
+}
+
+impl Target {
+    pub(super) fn new(place: Place, audience: Audience) -> Self {
+        Self { place, audience, new_conversation: None, new_name: None }
+    }
 }
 
 /// What a draft names, as it was looked up.
@@ -192,21 +204,19 @@ impl ChatServer {
     /// Where a send goes, if its sender may send there. `Ok(Err(load))`: something must be read first.
     fn target(&mut self, pending: &Pending) -> Result<Result<Target, Load>, ChatError> {
         let target = match &pending.command {
-            Command::SendToRoom { room, shown_as, .. } => Target {
-                place: Place::Room(room.clone()),
-                audience: Audience::Room { key: RoomKey::Public(room.clone()), shown_as: shown_as.clone() },
-                new_conversation: None,
-            },
-            Command::SendToCommonChat { .. } => Target {
-                place: Place::CommonChat,
-                audience: Audience::Room { key: RoomKey::CommonChat, shown_as: "".into() },
-                new_conversation: None,
-            },
+            Command::SendToRoom { room, shown_as, .. } => {
+                let key = RoomKey::Public(room.clone());
+                Target::new(Place::Room(room.clone()), Audience::Room { key, shown_as: shown_as.clone() })
+            }
+            Command::SendToCommonChat { .. } => {
+                Target::new(Place::CommonChat, Audience::Room { key: RoomKey::CommonChat, shown_as: "".into() })
+            }
             Command::SendDirect { recipient, .. } => return self.pair_target(pending, recipient),
+            Command::SendToNamed { name, recipient, .. } => return self.named_target(pending, name, recipient.as_ref()),
             Command::AskModel { chat, .. } => return self.chat_target(pending, chat),
             Command::SendToConversation { conversation, .. } => match self.own_conversation(pending, *conversation) {
-                Ok(Ok(conversation)) => match self.conversation_target(pending, &conversation) {
-                    Ok(target) => target,
+                Ok(Ok(conversation)) => match self.audience_of(pending, &conversation) {
+                    Ok(audience) => Target::new(Place::Conversation(conversation.id), audience),
                     Err(load) => return Ok(Err(load)),
                 },
                 Ok(Err(load)) => return Ok(Err(load)),
@@ -215,11 +225,6 @@ impl ChatServer {
             _ => return Err(ChatError::Internal),
         };
         Ok(Ok(target))
-    }
-
-    pub(super) fn conversation_target(&self, pending: &Pending, conversation: &Conversation) -> Result<Target, Load> {
-        let audience = self.audience_of(pending, conversation)?;
-        Ok(Target { place: Place::Conversation(conversation.id), audience, new_conversation: None })
     }
 
     /// Who is told what a member says in a conversation.
@@ -254,7 +259,7 @@ impl ChatServer {
         };
         let new_conversation = known.is_none().then(|| Arc::new(new_direct(id, &pending.user, recipient, self.now())));
         let audience = Audience::Pair { kind: ConversationKind::Direct, recipient: recipient_profile };
-        Ok(Ok(Target { place: Place::Conversation(id), audience, new_conversation }))
+        Ok(Ok(Target { new_conversation, ..Target::new(Place::Conversation(id), audience) }))
     }
 
     /// What becomes of a send whose `clientMessageId` was used before; `None`: it was not.
@@ -305,15 +310,12 @@ impl ChatServer {
     /// Answers a repeat with what the first request made; whose front end knows no other answer is shown that.
     pub(super) fn answer_again(&mut self, asker: Asker, audience: &Audience, message: Arc<Message>) {
         if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = asker {
-            self.tell(connection, Notice::Hold(Arc::new(Broadcast::new(audience.event(message.clone())))));
+            self.tell(connection, Notice::Hold(self.message_event(audience, message.clone())));
             self.tell(connection, Notice::Settle { message: message.id, stored: true });
         }
-        if let (Asker::Model { .. }, Some(reader)) = (&asker, audience.recipient()) {
-            // It was stored when nobody knew, and nobody has seen it.
-            self.tell_users([&reader.id], audience.event(message.clone()));
-        }
         let status = message.status.min(MessageStatus::Delivered);
-        self.answer(asker, Ok(Reply::Sent { message, recipient: audience.recipient(), status }));
+        let name = self.senders_name(&message);
+        self.answer(asker, Ok(Reply::Sent { message, recipient: audience.recipient(), status, name }));
     }
 
     /// Has a command wait until a message is stored.
@@ -333,7 +335,7 @@ impl ChatServer {
         let question = self.question(&pending, &target, id).map(Box::new);
         let Pending { user, asker, command, facts } = pending;
         let Subject { file, attachments, listing } = subject;
-        let Target { place, audience, new_conversation } = target;
+        let Target { place, audience, new_conversation, new_name } = target;
         let Some(draft) = command.into_draft() else { return self.answer(asker, Err(ChatError::Internal)) };
         let Some(sender) = self.users.get(&user).map(|user| user.profile().clone()) else {
             return self.answer(asker, Err(ChatError::UserNotFound));
@@ -344,6 +346,11 @@ impl ChatServer {
             return self.answer(asker, Err(error));
         }
         let created_at = self.next_time_in(&place);
+        if let (Some(name), Place::Conversation(conversation)) = (new_name, &place)
+            && let Err(error) = self.give_name(&user, name, *conversation, created_at)
+        {
+            return self.answer(asker, Err(error));
+        }
         let file_type = file.as_ref().map(|file| file.message_type.clone());
         let message = Message {
             id,
@@ -384,11 +391,13 @@ impl ChatServer {
         }
         self.stop_typing(&message, &in_flight.asker);
         self.remember_sent(&message, request_hash);
-        let waits = in_flight.waits_for_commit;
-        let spared = self.failed.take(id);
-        self.in_flight.insert(id, InFlight { spared, ..in_flight });
+        let earlier = self.failed.take(id);
+        let waits_for_commit = in_flight.waits_for_commit || earlier.is_some();
+        let was_given_up = in_flight.was_given_up || earlier.is_some();
+        let spared = earlier.unwrap_or_default();
+        self.in_flight.insert(id, InFlight { waits_for_commit, was_given_up, spared, ..in_flight });
         let is_live = self.options.delivery == Delivery::Live && !self.store.is_failing();
-        if is_live && self.unhanded.is_empty() && !waits {
+        if is_live && self.unhanded.is_empty() && !waits_for_commit {
             self.hand_out(id);
         } else {
             self.unhanded.push_back(id);
@@ -420,14 +429,12 @@ impl ChatServer {
     pub(super) fn make_conversation(&mut self, conversation: &Arc<Conversation>) -> Result<(), ChatError> {
         let write = Write::CreateConversation { conversation: conversation.clone(), joined_position: self.position };
         self.store(write, Awaiting::ConversationMade(conversation.id)).map_err(|refused| refused.0)?;
-        if conversation.kind == ConversationKind::Ai {
-            self.name_chat(conversation);
-        }
         let cached = CachedConversation {
             updated_at: conversation.updated_at,
             handed_seq: 0,
             in_flight: 0,
             is_progress_unsaved: false,
+            absent: None,
             used_at: conversation.created_at,
             conversation: conversation.clone(),
         };
@@ -437,7 +444,7 @@ impl ChatServer {
         }
         self.join_members(conversation, &conversation.participants);
         self.tell_users(&conversation.participants, Event::ConversationChanged(conversation.clone()));
-        Ok(())
+        if conversation.kind == ConversationKind::Ai { self.name_chat(conversation) } else { Ok(()) }
     }
 
     /// The conversation of a place, where it is one and at hand.
@@ -467,6 +474,7 @@ impl ChatServer {
         except.extend(own.filter(|_| own_copy != OwnCopy::Live));
         except.extend(in_flight.spared.iter().flat_map(|user| self.sockets_of(user)).copied());
 
+        in_flight.absent = self.absent_in(&in_flight.message.place);
         let recipients = self.recipients(&in_flight.audience, &sender, &except);
         in_flight.is_delivered = recipients.reaches_others;
         if recipients.reaches_others {
@@ -474,7 +482,7 @@ impl ChatServer {
             message.status = MessageStatus::Delivered;
             in_flight.message = Arc::new(message);
         }
-        let event = Arc::new(Broadcast::new(in_flight.audience.event(in_flight.message.clone())));
+        let event = self.message_event(&in_flight.audience, in_flight.message.clone());
         if let Some(room) = &recipients.room {
             if let Some(room) = self.rooms.find(room) {
                 in_flight.handed_lists = room.lists().map(|(worker, list)| (worker, list.clone())).collect();

@@ -14,6 +14,7 @@ use super::catch_up::PageReads;
 use super::delivered::Progress;
 use super::event::Event;
 use super::loading::{Load, LoadFor};
+use super::notifications::Gathered;
 use super::options::{Options, Sources};
 use super::ports::{
     Ask, CatchUpDrained, Connect, Disconnect, Notice, Prompt, RegisterWorker, Request, Tick, ToWorker, WordsLearned,
@@ -35,7 +36,8 @@ use crate::store::{Committed, Done, Store, Write};
 
 /// What is known of users and conversations without a socket is kept so long after its last use.
 const IDLE_CACHE_MS: i64 = 60_000;
-/// How often members' progress and last-seen times are stored: a crash repeats at most so much of a catch-up.
+/// How often members' progress, last-seen times and notifications of messages are stored: a crash repeats at most so much
+/// of a catch-up. What it takes of the notifications is made up for at the next start.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 /// How often caches are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
@@ -74,6 +76,7 @@ pub struct ChatServer {
     pub(super) online: usize,
     pub(super) is_scope_narrowed: bool,
     pub(super) progress: Progress,
+    pub(super) gathered: Gathered,
     pub(super) page_reads: PageReads,
     /// Groups of which a change is being stored, and the changes that wait for that: each is computed from the last.
     pub(super) changing: HashMap<ConversationId, Vec<Pending>>,
@@ -126,6 +129,7 @@ impl ChatServer {
             online: 0,
             is_scope_narrowed: false,
             progress: Progress::default(),
+            gathered: Gathered::default(),
             page_reads: PageReads::default(),
             changing: HashMap::new(),
             account_changes: 0,
@@ -369,7 +373,10 @@ impl Actor for ChatServer {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.store.report_to(ctx.address().recipient());
-        ctx.run_interval(SAVE_EVERY, |broker, _| broker.save_progress());
+        ctx.run_interval(SAVE_EVERY, |broker, _| {
+            broker.save_progress();
+            broker.save_notifications();
+        });
         ctx.run_interval(SWEEP_EVERY, |broker, _| broker.sweep());
     }
 }
@@ -478,6 +485,7 @@ impl Handler<CatchUpDrained> for ChatServer {
 
     fn handle(&mut self, message: CatchUpDrained, ctx: &mut Self::Context) {
         self.read_catch_up_page(message.connection, ctx);
+        self.show_unseen_page(message.connection);
     }
 }
 

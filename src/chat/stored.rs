@@ -9,6 +9,8 @@ use tokio::sync::oneshot;
 use super::broadcast::Broadcast;
 use super::conversations::Change;
 use super::event::Event;
+use super::naming::GivenName;
+use super::notifications::Owed;
 use super::ports::{Notice, OwnCopy};
 use super::rooms::RoomKey;
 use super::sending::{Audience, InFlight, USED_OTHERWISE};
@@ -18,8 +20,8 @@ use super::{ChatError, Reply};
 use crate::config::Delivery;
 use crate::engineio::ConnectionKey;
 use crate::model::{
-    ChosenStatus, ConversationId, ConversationKind, LastMessage, ListingId, Message, MessageId, MessageStatus, Place, Profile,
-    Timestamp, UserId,
+    ChosenStatus, ConversationId, ConversationKind, LastMessage, ListingId, Message, MessageId, MessageStatus, Notification,
+    Place, Profile, Timestamp, UserId,
 };
 use crate::store::{self, StoreError, Written};
 
@@ -32,6 +34,8 @@ pub enum Awaiting {
     Message(MessageId),
     /// A direct conversation, or a chat with the model, that is in use already.
     ConversationMade(ConversationId),
+    /// A name that is in use already.
+    Named(GivenName),
     /// A receipt.
     Read { message: Arc<Message>, reader: UserId, read_at: Timestamp, asker: Asker },
     /// An edit or a deletion; `message` as it is then, `audience` those who are told.
@@ -42,6 +46,10 @@ pub enum Awaiting {
     Status { user: UserId, status: ChosenStatus, asker: Asker },
     /// A new name or picture.
     Profile { profile: Arc<Profile>, asker: Asker },
+    /// Notifications of messages.
+    Gathered(Vec<Owed>),
+    /// A notification that a server asked for, and to how many sockets it was sent.
+    Notified { notification: Arc<Notification>, sockets: usize, asker: Asker },
     /// A listing's title.
     Titled { listing: ListingId, title: String, answer: oneshot::Sender<Result<(), StoreError>> },
 }
@@ -50,12 +58,18 @@ impl Awaiting {
     /// Who is to be answered, where the awaiting itself holds the asker.
     pub fn into_asker(self) -> Option<Asker> {
         match self {
-            Self::Nothing | Self::Message(_) | Self::ConversationMade(_) | Self::Titled { .. } => None,
+            Self::Nothing
+            | Self::Message(_)
+            | Self::ConversationMade(_)
+            | Self::Named(_)
+            | Self::Gathered(_)
+            | Self::Titled { .. } => None,
             Self::Read { asker, .. }
             | Self::Changed { asker, .. }
             | Self::Conversation { asker, .. }
             | Self::Status { asker, .. }
-            | Self::Profile { asker, .. } => Some(asker),
+            | Self::Profile { asker, .. }
+            | Self::Notified { asker, .. } => Some(asker),
         }
     }
 }
@@ -75,6 +89,11 @@ impl ChatServer {
             Awaiting::ConversationMade(id) => {
                 if outcome.is_err() {
                     self.forget_conversation(id);
+                }
+            }
+            Awaiting::Named(given) => {
+                if outcome.is_err() {
+                    self.take_name_back(given);
                 }
             }
             Awaiting::Read { message, reader, read_at, asker } => {
@@ -119,6 +138,19 @@ impl ChatServer {
                 Ok(_) => self.apply_profile(profile, asker),
                 Err(error) => self.answer(asker, Err(error.into())),
             },
+            Awaiting::Gathered(owed) => {
+                if outcome == Err(StoreError::Unavailable) {
+                    self.gathered.put_back(owed);
+                }
+            }
+            Awaiting::Notified { notification, sockets, asker } => {
+                let reply = match outcome {
+                    Ok(_) => Ok(Reply::Notified { notification, sockets }),
+                    Err(StoreError::Unavailable) if sockets > 0 => Err(ChatError::NotStored),
+                    Err(error) => Err(error.into()),
+                };
+                self.answer(asker, reply);
+            }
             Awaiting::Titled { listing, title, answer } => {
                 if outcome.is_ok() {
                     self.titles.change(listing, title);
@@ -166,11 +198,11 @@ impl ChatServer {
     /// The commit is there: the sender is told first, then all that waited.
     fn confirm(&mut self, in_flight: InFlight, seq: i64, ctx: &mut Context<Self>) {
         let seen_by = self.has_word_of_receipts(&in_flight.message.sender.id).then(|| self.who_saw(&in_flight));
-        let InFlight { message, asker, is_delivered, waiters, audience, question, .. } = in_flight;
+        let InFlight { message, asker, is_delivered, absent, waiters, audience, question, .. } = in_flight;
         let mut message = Arc::unwrap_or_clone(message);
         message.seq = seq;
         let message = Arc::new(message);
-        self.note_stored(&message, &audience);
+        self.note_stored(&message, &audience, absent);
         if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = asker {
             self.tell(connection, Notice::Settle { message: message.id, stored: true });
         }
@@ -181,7 +213,8 @@ impl ChatServer {
         {
             first.status = status;
         }
-        self.answer(asker, Ok(Reply::Sent { message: message.clone(), recipient: audience.recipient(), status }));
+        let name = self.senders_name(&message);
+        self.answer(asker, Ok(Reply::Sent { message: message.clone(), recipient: audience.recipient(), status, name }));
         if let Some(seen_by) = seen_by {
             self.tell_received(&message, &seen_by);
         }
@@ -191,11 +224,11 @@ impl ChatServer {
         self.resume_waiters(waiters, ctx);
     }
 
-    /// It was stored long ago and nobody remembered: it is no new message, and is answered as the first one was.
+    /// It was stored before. Where nobody remembered, it is no new message, and is answered as the first one was; where it
+    /// was given up and the database has stored it all the same, only now does it go the way of any other.
     fn answer_known(&mut self, in_flight: InFlight, ctx: &mut Context<Self>) {
-        let InFlight { message, audience, asker, request_hash, question, waiters, .. } = in_flight;
-        let (id, answer) = (message.id, question.as_ref().map(|question| question.answer_id()));
-        if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = asker {
+        let (id, answer) = (in_flight.message.id, in_flight.question.as_ref().map(|question| question.answer_id()));
+        if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = in_flight.asker {
             self.tell(connection, Notice::Settle { message: id, stored: false });
         }
         let store = self.store.clone();
@@ -207,33 +240,46 @@ impl ChatServer {
             store.read(find).await
         };
         ctx.spawn(read.into_actor(self).map(move |found, broker, ctx| {
-            match found {
-                Ok((Some((known, hash)), answer)) => {
-                    if let Some(client_id) = &known.client_message_id
-                        && let Some(sent) = broker.users.get_mut(&known.sender.id).and_then(|user| user.sent.as_mut())
-                    {
-                        let first = SentId { message: id, request_hash: hash, status: known.status };
-                        sent.by_client_id.insert(client_id.clone(), first);
-                    }
-                    if hash.is_some() && hash != request_hash {
-                        broker.answer(asker, Err(USED_OTHERWISE));
-                    } else {
-                        let question = question.filter(|_| known.deleted_at.is_none());
-                        broker.answer_again(asker, &audience, Arc::new(known));
-                        if let Some(question) = question {
-                            broker.ask_again(*question, answer.as_ref());
-                            broker.begin_questions(ctx);
-                        }
-                    }
-                }
-                Ok((None, _)) => broker.answer(asker, Err(ChatError::Internal)),
-                Err(error) => broker.answer(asker, Err(error.into())),
+            let ((known, hash), answer) = match found {
+                Ok((Some(found), answer)) => (found, answer),
+                Ok((None, _)) => return broker.give_up(in_flight, StoreError::Internal, ctx),
+                Err(error) => return broker.give_up(in_flight, error, ctx),
+            };
+            let is_same = hash.is_none() || hash == in_flight.request_hash;
+            if in_flight.was_given_up && is_same {
+                broker.confirm_late(InFlight { message: Arc::new(known), ..in_flight }, ctx);
+                return broker.begin_questions(ctx);
             }
-            broker.resume_waiters(waiters, ctx);
+            if let Some(client_id) = &known.client_message_id
+                && let Some(sent) = broker.users.get_mut(&known.sender.id).and_then(|user| user.sent.as_mut())
+            {
+                let first = SentId { message: id, request_hash: hash, status: known.status };
+                sent.by_client_id.insert(client_id.clone(), first);
+            }
+            if is_same {
+                let question = in_flight.question.filter(|_| known.deleted_at.is_none());
+                broker.answer_again(in_flight.asker, &in_flight.audience, Arc::new(known));
+                if let Some(question) = question {
+                    broker.ask_again(*question, answer.as_ref());
+                }
+            } else {
+                broker.answer(in_flight.asker, Err(USED_OTHERWISE));
+            }
+            broker.resume_waiters(in_flight.waiters, ctx);
+            broker.begin_questions(ctx);
         }));
     }
 
-    /// It is not stored, and will not be: what the sender is told depends on who has seen it.
+    fn confirm_late(&mut self, in_flight: InFlight, ctx: &mut Context<Self>) {
+        let (id, seq) = (in_flight.message.id, in_flight.message.seq);
+        self.in_flight.insert(id, in_flight);
+        self.hand_out(id);
+        if let Some(in_flight) = self.in_flight.remove(&id) {
+            self.confirm(in_flight, seq, ctx);
+        }
+    }
+
+    /// It is given up, and most likely not stored: what the sender is told depends on who has seen it.
     fn give_up(&mut self, in_flight: InFlight, error: StoreError, ctx: &mut Context<Self>) {
         let id = in_flight.message.id;
         warn!("message not stored message={id} user={} handed={}", in_flight.message.sender.id, in_flight.is_handed);
@@ -242,7 +288,7 @@ impl ChatServer {
             StoreError::Unavailable => ChatError::StorageUnavailable,
             _ => ChatError::Internal,
         };
-        if in_flight.is_handed || !in_flight.spared.is_empty() {
+        if in_flight.message.client_message_id.is_some() {
             let seen_by = self.who_saw(&in_flight);
             let now = self.now();
             self.failed.insert(id, seen_by, now);
@@ -298,7 +344,7 @@ impl ChatServer {
     }
 
     /// A stored message is its conversation's last one, and those who were handed it have progressed.
-    fn note_stored(&mut self, message: &Arc<Message>, audience: &Audience) {
+    fn note_stored(&mut self, message: &Arc<Message>, audience: &Audience, absent: Arc<[UserId]>) {
         let Place::Conversation(id) = message.place else { return };
         let Some(cached) = self.conversations.get_mut(&id) else { return };
         let conversation = Arc::make_mut(&mut cached.conversation);
@@ -320,6 +366,7 @@ impl ChatServer {
             cached.is_progress_unsaved = true;
             self.progress.unsaved.push(id);
         }
+        self.gathered.add(id, message, absent);
         if let Audience::Pair { recipient, .. } = audience {
             for member in [&recipient.id, &message.sender.id] {
                 if let Some(membership) = self.users.get_mut(member).and_then(|user| user.membership(id)) {
@@ -356,7 +403,6 @@ impl ChatServer {
         for member in participants {
             if let Some(user) = self.users.get_mut(member) {
                 user.memberships.retain(|membership| membership.conversation != id);
-                user.chats.retain(|_, chat| *chat != id);
             }
         }
         self.tell_users(participants, Event::ConversationDeleted { conversation: id });
@@ -381,14 +427,16 @@ impl ChatServer {
         };
         let pair = recipient.as_ref().map(|recipient| [message.sender.id.clone(), recipient.id.clone()]);
         let event = match message.deleted_at {
-            Some(_) => Event::MessageDeleted { message: message.id, conversation, kind },
+            Some(deleted_at) => Event::MessageDeleted { message: message.id, conversation, kind, deleted_at },
             None => Event::MessageUpdated { message, kind, recipient },
         };
-        match pair {
+        let viewers = match &pair {
             // Of a conversation with oneself both are the same.
-            Some([one, other]) if one == other => self.tell_users([&one], event),
-            Some(pair) => self.tell_users(&pair, event),
-            None => self.tell_room(&RoomKey::Group(conversation), &Arc::new(Broadcast::new(event)), &[]),
-        }
+            Some([one, other]) if one == other => std::slice::from_ref(one),
+            Some(pair) => pair,
+            None => return self.tell_room(&RoomKey::Group(conversation), &Arc::new(Broadcast::new(event)), &[]),
+        };
+        let sockets: Vec<_> = viewers.iter().flat_map(|user| self.sockets_of(user)).copied().collect();
+        self.tell_few(sockets, &self.event_for(viewers, conversation, event));
     }
 }

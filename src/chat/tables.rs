@@ -9,30 +9,50 @@ use tokio::sync::oneshot;
 use super::{ChatError, Command, OwnCopy, Reply, Words};
 use crate::engineio::ConnectionKey;
 use crate::model::{
-    Account, Conversation, ConversationId, ConversationKind, File, Listing, Message, MessageId, MessageStatus, Profile, RoomId,
-    SocketId, Timestamp, UserId,
+    Account, Conversation, ConversationId, ConversationKind, File, Listing, Message, MessageId, MessageStatus, Notification,
+    Profile, RoomId, SocketId, Timestamp, UserId,
 };
-use crate::store::{Membership, direct_key};
+use crate::store::{Membership, Overview, direct_key};
 
 /// A user whose account is at hand: online, or used a short while ago.
 #[derive(Debug)]
 pub struct User {
     pub account: Arc<Account>,
     pub memberships: Vec<Membership>,
+    /// Whether a membership may have a name.
+    pub has_names: bool,
+    /// How many names were given since the user is at hand: what was read before is too old to be kept.
+    pub names_given: u64,
     pub sessions: SmallVec<[ConnectionKey; 1]>,
     /// Whether others were told that this user is online.
     pub is_announced: bool,
     /// When the loss of the last socket counts, unless one comes before.
     pub offline_at: Option<Timestamp>,
     pub sent: Option<Box<SentIds>>,
-    /// Chats with the model by the user's names for them, as far as they were used.
-    pub chats: HashMap<String, ConversationId>,
+    /// How often the store was given notifications that were not shown, and how many of those times are made up for.
+    pub unseen_noted: u32,
+    pub unseen_shown: u32,
     pub used_at: Timestamp,
 }
 
 impl User {
     pub fn profile(&self) -> &Arc<Profile> {
         &self.account.profile
+    }
+
+    /// What the user calls a conversation.
+    pub fn name_of(&self, conversation: ConversationId) -> Option<&Arc<str>> {
+        let memberships = if self.has_names { &*self.memberships } else { &[] };
+        memberships.iter().find(|membership| membership.conversation == conversation)?.name.as_ref()
+    }
+
+    /// The conversation that the user calls so, as far as that is at hand: by its id or by the latest name.
+    pub fn conversation_called(&self, text: &str) -> Option<ConversationId> {
+        let id = ConversationId::parse(text).ok();
+        let means = |membership: &&Membership| {
+            Some(membership.conversation) == id || membership.name.as_deref().is_some_and(|name| name == text)
+        };
+        self.memberships.iter().find(means).map(|membership| membership.conversation)
     }
 
     pub fn membership(&mut self, conversation: ConversationId) -> Option<&mut Membership> {
@@ -73,6 +93,8 @@ pub struct Session {
     /// Whether the first request of the queue's owner is waiting for the store.
     pub is_blocked: bool,
     pub catch_up: Option<Box<CatchUp>>,
+    /// Notifications that are to be shown behind the catch-up.
+    pub unseen: Option<Unseen>,
     pub places: Option<Box<Places>>,
 }
 
@@ -111,6 +133,15 @@ pub struct CatchUp {
     pub behind: Vec<Arc<Message>>,
 }
 
+/// The notifications that a socket is shown when it comes.
+#[derive(Debug)]
+pub enum Unseen {
+    /// They will be read behind the catch-up, or are being read.
+    Due,
+    /// These wait until the socket has taken those before, oldest first.
+    Waiting(VecDeque<Arc<Notification>>),
+}
+
 /// The key by which a direct conversation is found; `None` for other kinds.
 pub fn pair_key(conversation: &Conversation) -> Option<String> {
     let members = &conversation.participants;
@@ -130,6 +161,8 @@ pub struct CachedConversation {
     pub handed_seq: i64,
     /// Whether members' `delivered_seq` lag behind `handed_seq`.
     pub is_progress_unsaved: bool,
+    /// Members without a socket, where that was looked up since it last changed.
+    pub absent: Option<Arc<[UserId]>>,
     pub used_at: Timestamp,
 }
 
@@ -180,6 +213,12 @@ pub struct Facts {
     pub answer: Option<Option<Arc<Message>>>,
     /// The uploads that the draft names.
     pub uploads: Option<Vec<(File, UserId)>>,
+    /// What the sender calls a conversation was looked up.
+    pub called: Option<Called>,
+    /// The sender's conversations.
+    pub overviews: Option<Vec<Overview>>,
+    /// The asker's notifications.
+    pub notifications: Option<Vec<Notification>>,
     /// The listing that the draft is about; without a title also where that could not be read.
     pub listing: Option<Listing>,
     /// The conversation was looked up; where it is not at hand now, there is none.
@@ -190,4 +229,13 @@ pub struct Facts {
     pub sent_ids_unreadable: bool,
     /// Whether the socket's further requests wait for this one.
     pub holds_queue: bool,
+}
+
+/// What a text meant to a user as a conversation.
+#[derive(Debug, Clone, Copy)]
+pub struct Called {
+    /// How many names the user had given by then.
+    pub names_given: u64,
+    /// `None`: nothing.
+    pub conversation: Option<ConversationId>,
 }

@@ -1,13 +1,58 @@
-//! `agent`: a chatbot back end: request and reply events in an envelope.
+//! `agent`: a chatbot back end: request and reply events in an envelope, stored messages for who is away.
+//!
+//! ```text
+//! → 42["message:send",{"conversationId":"conv_123","targetUserId":"user_456","content":"Hello!"}]
+//! ← 42["message:receive",{"success":true,"data":{"_id":"0197…","conversationId":"conv_123","sender":"user",…},"timestamp":"2026-…"}]
+//! ← 42["connection:receive",{"success":true,"data":[{"userId":"…","socketId":"…"}],"totalConnections":1,"timestamp":"2026-…"}]
+//! ```
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
 use super::Fault;
-use super::vocabulary::{Asked, Decoded, Entry, Vocabulary};
-use crate::chat::{Event, Reply, Words};
+use super::error::{Wording, failure_packet};
+use super::fields::Payload;
+use super::vocabulary::{Asked, Decoded, Entry, Vocabulary, json_packet, packet, to_json};
+use crate::chat::{ChatError, Command, Draft, Event, OwnCopy, Reply, Words};
 use crate::engineio::Encoded;
+use crate::model::{
+    ConversationId, File, LastMessage, Message, MessageId, Notification, NotificationId, Place, Profile, SocketId, Timestamp,
+    UserId,
+};
 use crate::socketio::Args;
+use crate::store::Overview;
+
+/// Most notifications of one answer.
+const NOTIFICATIONS_MAX: i64 = 100;
+/// Most sockets of one answer.
+const CONNECTIONS_MAX: usize = 1_000;
 
 /// The front end of `seeds/003`.
 #[derive(Debug)]
 pub struct Agent;
+
+const EVENTS: &[Entry] = &[
+    Entry::work("notification:get"),
+    Entry::work("connection:get"),
+    Entry::work("conversation:get"),
+    Entry::work("message:send"),
+];
+
+/// The event that answers a request.
+fn answer_to(event: &str) -> &'static str {
+    match event {
+        "notification:get" => "notification:receive",
+        "connection:get" => "connection:receive",
+        "conversation:get" => "conversation:receive",
+        _ => "message:receive",
+    }
+}
+
+/// The requests and what answers each, as the front end's address book lists them.
+pub fn agent_exchanges() -> Vec<String> {
+    EVENTS.iter().map(|entry| format!("{} → {}", entry.name, answer_to(entry.name))).collect()
+}
 
 impl Vocabulary for Agent {
     fn name(&self) -> &'static str {
@@ -15,22 +60,327 @@ impl Vocabulary for Agent {
     }
 
     fn events(&self) -> &'static [Entry] {
-        &[]
+        EVENTS
     }
 
-    fn decode(&self, _asked: &mut Asked, _args: &Args) -> Result<Decoded, Fault> {
-        Err(Fault::UnknownEvent)
+    fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, Fault> {
+        let payload = Payload::of(args)?;
+        match asked.event {
+            "notification:get" => Ok(Command::ListNotifications { limit: NOTIFICATIONS_MAX }.into()),
+            "connection:get" => Ok(Command::ListConnections { limit: CONNECTIONS_MAX }.into()),
+            "conversation:get" => Ok(Command::ListConversations.into()),
+            "message:send" => Ok(Decoded::Command { command: send(&payload)?, own_copy: OwnCopy::Held }),
+            _ => Err(Fault::UnknownEvent),
+        }
     }
 
-    fn encode(&self, _event: &Event) -> Option<Encoded> {
-        None
+    /// Who names a target means this front end: the other one that has such an event knows none.
+    fn takes_precedence(&self, event: &'static str, args: &Args) -> bool {
+        event == "message:send" && Payload::of(args).is_ok_and(|payload| payload.field("targetUserId").json().is_some())
+    }
+
+    fn confirms_by_event(&self) -> bool {
+        true
+    }
+
+    fn encode(&self, event: &Event) -> Option<Encoded> {
+        shown(event, None)
+    }
+
+    fn encode_named(&self, event: &Event, name: &str) -> Option<Encoded> {
+        shown(event, Some(name))
     }
 
     fn words(&self, _is_pinned: bool) -> Words {
-        Words::default()
+        Words { direct_message: true, own_direct_message: true, group_message: true, ..Words::default() }
     }
 
-    fn encode_ack(&self, _asked: &Asked, _reply: &Reply) -> String {
-        String::new()
+    fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String {
+        answer(asked, reply)
+    }
+
+    fn encode_reply(&self, asked: &Asked, reply: &Reply) -> Option<String> {
+        // The sender's own copy of the message is the answer.
+        (asked.event != "message:send").then(|| json_packet(answer_to(asked.event), &answer(asked, reply)))
+    }
+
+    fn word(&self, event: &'static str, fault: &Fault) -> Wording {
+        match fault {
+            Fault::Chat(ChatError::InvalidPayload { field: "recipient" }) => (&Fault::Field("targetUserId".into())).into(),
+            Fault::Chat(ChatError::StorageUnavailable) if event != "message:send" => {
+                Wording::new(fault.code(), "Could not be read, try again later")
+            }
+            _ => fault.into(),
+        }
+    }
+
+    fn encode_refusal_ack(&self, asked: &Asked, fault: &Fault) -> String {
+        to_json(&Refused::new(&self.word(asked.event, fault), fault, asked.at))
+    }
+
+    fn encode_refusal(&self, asked: &Asked, fault: &Fault) -> String {
+        json_packet(answer_to(asked.event), &self.encode_refusal_ack(asked, fault))
     }
 }
+
+fn send(payload: &Payload<'_>) -> Result<Command, Fault> {
+    let (conversation, target, content) =
+        (payload.field("conversationId"), payload.field("targetUserId"), payload.field("content"));
+    let recipient = target.json().map(|_| target.user()).transpose()?;
+    let draft = Draft {
+        content: content.text()?.unwrap_or_default(),
+        attachment_urls: payload.field("attachments").file_urls()?,
+        client_message_id: payload.field("clientMessageId").id()?,
+        ..Draft::default()
+    };
+    let command = match (conversation.id()?, recipient) {
+        (Some(name), recipient) => Command::SendToNamed { name, recipient, draft },
+        (None, Some(recipient)) => Command::SendDirect { recipient, draft },
+        (None, None) => return Err(conversation.fault()),
+    };
+    let is_empty = command.draft().is_some_and(|draft| draft.content.is_empty() && draft.attachment_urls.is_empty());
+    if is_empty { Err(content.fault()) } else { Ok(command) }
+}
+
+/// An event for one who calls its conversation `name`, or by its id.
+fn shown(event: &Event, name: Option<&str>) -> Option<Encoded> {
+    let text = match event {
+        Event::Message { message, kind: _, recipient: _ } => {
+            packet("message:receive", &Envelope::new(MessageView::new(message, name)?, message.created_at))
+        }
+        Event::MessageUpdated { message, kind: _, recipient: _ } => {
+            let view = MessageView { updated_at: Some(message.updated_at), ..MessageView::new(message, name)? };
+            packet("message:updated", &Envelope::new(view, message.updated_at))
+        }
+        Event::MessageDeleted { message, conversation, kind: _, deleted_at } => {
+            let deleted = Deleted { id: *message, conversation_id: called(*conversation, name) };
+            packet("message:deleted", &Envelope::new(deleted, *deleted_at))
+        }
+        Event::AnswerFailed { error, .. } => failure_packet(error),
+        Event::Connected { .. }
+        | Event::AnswerPiece { .. }
+        | Event::Apology { .. }
+        | Event::RoomMessage { .. }
+        | Event::Delivered { .. }
+        | Event::Read { .. }
+        | Event::Typing { .. }
+        | Event::Presence(_)
+        | Event::Notification(_)
+        | Event::Emitted(_)
+        | Event::ConversationChanged(_)
+        | Event::ConversationDeleted { .. }
+        | Event::GroupOpened { .. } => return None,
+    };
+    Some(Encoded::text(&text))
+}
+
+/// The envelope that answers a request.
+fn answer(asked: &Asked, reply: &Reply) -> String {
+    match reply {
+        Reply::Notifications(notifications) => {
+            let data: Vec<_> = notifications.iter().map(NotificationView::new).collect();
+            to_json(&Envelope::new(data, asked.at))
+        }
+        Reply::Connections { connections, total } => {
+            let data: Vec<_> = connections.iter().map(|(user, socket)| Connection { user_id: user, socket_id: socket }).collect();
+            to_json(&Envelope { total_connections: Some(*total), ..Envelope::new(data, asked.at) })
+        }
+        Reply::Conversations(overviews) => {
+            let data: Vec<_> = overviews.iter().map(ConversationView::new).collect();
+            to_json(&Envelope::new(data, asked.at))
+        }
+        Reply::Sent { message, recipient: _, status: _, name } => {
+            to_json(&Envelope::new(MessageView::new(message, name.as_deref()), message.created_at))
+        }
+        Reply::Done
+        | Reply::Message(_)
+        | Reply::Conversation { .. }
+        | Reply::Notified { .. }
+        | Reply::Renewed { .. }
+        | Reply::Account(_) => to_json(&Envelope::new(None::<()>, asked.at)),
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope<T> {
+    success: bool,
+    data: T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_connections: Option<usize>,
+    timestamp: Timestamp,
+}
+
+impl<T> Envelope<T> {
+    fn new(data: T, timestamp: Timestamp) -> Self {
+        Self { success: true, data, total_connections: None, timestamp }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Refused<'a> {
+    success: bool,
+    error: &'a str,
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    timestamp: Timestamp,
+}
+
+impl<'a> Refused<'a> {
+    fn new(wording: &'a Wording, fault: &Fault, timestamp: Timestamp) -> Self {
+        let Wording { code, error, message: _ } = wording;
+        Self { success: false, error, code, retry_after_ms: fault.retry_after_ms(), timestamp }
+    }
+}
+
+/// What somebody who calls a conversation `name` sees as its id.
+fn called(id: ConversationId, name: Option<&str>) -> Cow<'_, str> {
+    name.map_or_else(|| Cow::Owned(id.to_string()), Cow::Borrowed)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageView<'a> {
+    #[serde(rename = "_id")]
+    id: MessageId,
+    conversation_id: Cow<'a, str>,
+    sender: &'static str,
+    sender_id: &'a UserId,
+    content: &'a str,
+    attachments: Vec<&'a File>,
+    sender_info: SenderInfo<'a>,
+    created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    updated_at: Option<Timestamp>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SenderInfo<'a> {
+    user_id: &'a UserId,
+    email: Option<&'a str>,
+    role: &'static str,
+}
+
+impl<'a> MessageView<'a> {
+    fn new(message: &'a Message, name: Option<&'a str>) -> Option<Self> {
+        let Place::Conversation(conversation) = message.place else { return None };
+        let Profile { id, username: _, full_name: _, avatar: _, email, role } = &*message.sender;
+        Some(Self {
+            id: message.id,
+            conversation_id: called(conversation, name),
+            sender: message.role.as_str(),
+            sender_id: id,
+            content: &message.content,
+            attachments: message.file.iter().chain(&message.attachments).collect(),
+            sender_info: SenderInfo { user_id: id, email: email.as_deref(), role: role.as_str() },
+            created_at: message.created_at,
+            updated_at: None,
+        })
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Deleted<'a> {
+    #[serde(rename = "_id")]
+    id: MessageId,
+    conversation_id: Cow<'a, str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NotificationView<'a> {
+    #[serde(rename = "_id")]
+    id: NotificationId,
+    r#type: &'a str,
+    message: &'a str,
+    data: Option<&'a RawValue>,
+    read: bool,
+    created_at: Timestamp,
+}
+
+impl<'a> NotificationView<'a> {
+    fn new(notification: &'a Notification) -> Self {
+        let Notification { id, user: _, kind, message, data, read, created_at } = notification;
+        let data = data.as_deref().and_then(|data| serde_json::from_str(data).ok());
+        Self { id: *id, r#type: kind, message, data, read: *read, created_at: *created_at }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Connection<'a> {
+    user_id: &'a UserId,
+    socket_id: &'a SocketId,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConversationView<'a> {
+    #[serde(rename = "_id")]
+    id: Cow<'a, str>,
+    r#type: &'static str,
+    name: Option<&'a str>,
+    avatar: Option<&'a str>,
+    participants: Vec<Participant<'a>>,
+    last_message: Option<LastMessageView<'a>>,
+    unread_count: i64,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl<'a> ConversationView<'a> {
+    fn new(overview: &'a Overview) -> Self {
+        let Overview { conversation, members, unread, name } = overview;
+        Self {
+            id: called(conversation.id, name.as_deref()),
+            r#type: conversation.kind.as_str(),
+            name: conversation.name.as_deref(),
+            avatar: conversation.avatar.as_deref(),
+            participants: members.iter().map(|member| Participant::new(member)).collect(),
+            last_message: conversation.last_message.as_ref().map(LastMessageView::new),
+            unread_count: *unread,
+            created_at: conversation.created_at,
+            updated_at: conversation.updated_at,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Participant<'a> {
+    user_id: &'a UserId,
+    username: &'a str,
+    email: Option<&'a str>,
+    role: &'static str,
+}
+
+impl<'a> Participant<'a> {
+    fn new(user: &'a Profile) -> Self {
+        let Profile { id, username, full_name: _, avatar: _, email, role } = user;
+        Self { user_id: id, username, email: email.as_deref(), role: role.as_str() }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LastMessageView<'a> {
+    content: &'a str,
+    sender: &'a UserId,
+    timestamp: Timestamp,
+    message_type: &'a str,
+}
+
+impl<'a> LastMessageView<'a> {
+    fn new(last: &'a LastMessage) -> Self {
+        let LastMessage { content, sender, timestamp, message_type } = last;
+        Self { content, sender, timestamp: *timestamp, message_type }
+    }
+}
+
+#[cfg(test)]
+#[path = "agent_tests.rs"]
+mod tests;

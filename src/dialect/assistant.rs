@@ -82,6 +82,7 @@ impl Vocabulary for Assistant {
             | Event::Typing { .. }
             | Event::Presence(_)
             | Event::Notification(_)
+            | Event::Emitted(_)
             | Event::ConversationChanged(_)
             | Event::ConversationDeleted { .. }
             | Event::GroupOpened { .. } => return None,

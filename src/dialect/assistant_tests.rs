@@ -4,7 +4,7 @@ use crate::dialect::fixtures::{args, message, message_id, profile, user};
 use crate::model::{Message, MessageStatus};
 
 fn decode(json: &str) -> (Asked, Result<Decoded, Fault>) {
-    let mut asked = Asked { event: "ai-message", echo: Box::default() };
+    let mut asked = Asked { event: "ai-message", ..Asked::default() };
     let decoded = Assistant.decode(&mut asked, &args(json).unwrap());
     (asked, decoded)
 }
@@ -33,7 +33,8 @@ fn questions_are_understood() {
         let draft = Draft { content: "Hi".to_owned(), ..Draft::default() };
         let command = Command::AskModel { chat: chat.to_owned(), shown_as: shown_as.into(), stream, draft };
         assert_eq!(decoded, Ok(command.into()), "{json}");
-        let reply = Reply::Sent { message: message("ann", "Hi").into(), recipient: None, status: MessageStatus::Sent };
+        let reply =
+            Reply::Sent { message: message("ann", "Hi").into(), recipient: None, status: MessageStatus::Sent, name: None };
         assert_eq!(Assistant.encode_ack(&asked, &reply), format!(r#"{{"success":true,"chat":{shown_as}}}"#));
         assert_eq!(Assistant.encode_reply(&asked, &reply), None, "the answer comes when there is one");
     }

@@ -20,6 +20,9 @@ use crate::model::{
 };
 use crate::socketio::Args;
 
+/// The event of a notification, by which other servers tell this front end of theirs, too.
+pub const NOTIFICATION_EVENT: &str = "notification:new";
+
 /// The front end of `seeds/001`.
 #[derive(Debug)]
 pub struct Conversation;
@@ -83,7 +86,7 @@ impl Vocabulary for Conversation {
             Event::Connected { user, socket } => packet("connected", &Connected { user_id: user, socket_id: socket }),
             Event::Message { message, kind: _, recipient: _ } => packet("message:new", &MessageView::of(message)?),
             Event::MessageUpdated { message, kind: _, recipient: _ } => packet("message:updated", &Updated::of(message)?),
-            Event::MessageDeleted { message, conversation, kind: _ } => {
+            Event::MessageDeleted { message, conversation, kind: _, deleted_at: _ } => {
                 packet("message:deleted", &MessageDeleted { message_id: *message, conversation_id: *conversation })
             }
             Event::Delivered { message, conversation, users, delivered_at, client_message_id, at_once: _ } => {
@@ -106,21 +109,30 @@ impl Vocabulary for Conversation {
                 &Typing { user_id: &user.id, conversation_id: *conversation },
             ),
             Event::Presence(changes) => return batch(&changes.iter().map(presence).collect::<Vec<_>>()),
-            Event::Notification(notification) => packet("notification:new", &NotificationView::of(notification)),
+            Event::Notification(notification) => packet(NOTIFICATION_EVENT, &NotificationView::of(notification)),
             Event::ConversationChanged(conversation) => packet("conversation:updated", &ConversationView::of(conversation)),
             Event::ConversationDeleted { conversation } => {
                 packet("conversation:deleted", &ConversationDeleted { conversation_id: *conversation })
             }
             Event::AnswerFailed { error, .. } => failure_packet(error),
-            Event::AnswerPiece { .. } | Event::Apology { .. } | Event::RoomMessage { .. } | Event::GroupOpened { .. } => {
-                return None;
-            }
+            Event::AnswerPiece { .. }
+            | Event::Apology { .. }
+            | Event::RoomMessage { .. }
+            | Event::GroupOpened { .. }
+            | Event::Emitted(_) => return None,
         };
         Some(Encoded::text(&text))
     }
 
     fn words(&self, _is_pinned: bool) -> Words {
-        Words { direct_message: true, own_direct_message: true, group_message: true, received_at_once: true, ..Words::default() }
+        Words {
+            direct_message: true,
+            own_direct_message: true,
+            group_message: true,
+            received_at_once: true,
+            notification: true,
+            ..Words::default()
+        }
     }
 
     fn encode_ack(&self, _asked: &Asked, reply: &Reply) -> String {
@@ -275,9 +287,10 @@ struct Offline<'a> {
     last_seen: Timestamp,
 }
 
-#[derive(Serialize)]
+/// A notification as `conversation` shows it, and as HTTP does.
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct NotificationView<'a> {
+pub struct NotificationView<'a> {
     id: NotificationId,
     r#type: &'a str,
     message: &'a str,
@@ -287,7 +300,8 @@ struct NotificationView<'a> {
 }
 
 impl<'a> NotificationView<'a> {
-    fn of(notification: &'a Notification) -> Self {
+    /// As it is now.
+    pub fn of(notification: &'a Notification) -> Self {
         let Notification { id, user: _, kind, message, data, read, created_at } = notification;
         let data = data.as_deref().and_then(|json| serde_json::from_str(json).ok());
         Self { id: *id, r#type: kind, message, data, created_at: *created_at, read: *read }

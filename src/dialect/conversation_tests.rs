@@ -7,7 +7,7 @@ const AT: Timestamp = Timestamp::from_millis(1_767_225_600_123);
 
 fn decode(event: &str, json: &str) -> Result<Decoded, Fault> {
     let entry = Conversation.events().iter().find(|entry| entry.name == event).unwrap();
-    let mut asked = Asked { event: entry.name, echo: Box::default() };
+    let mut asked = Asked { event: entry.name, ..Asked::default() };
     Conversation.decode(&mut asked, &args(json).unwrap())
 }
 
@@ -157,7 +157,7 @@ fn ids_that_we_never_give_out_are_unknown() {
 
 #[test]
 fn refusals_are_worded() {
-    let error = |event, fault: &Fault| Conversation.encode_refusal(&Asked { event, echo: Box::default() }, fault);
+    let error = |event, fault: &Fault| Conversation.encode_refusal(&Asked { event, ..Asked::default() }, fault);
     assert_eq!(
         error("message:send", &ChatError::NotAMember.into()),
         r#"42["error",{"message":"Not a member","error":"Not a member","code":"FORBIDDEN","event":"message:send"}]"#
@@ -166,7 +166,7 @@ fn refusals_are_worded() {
         error("conversation:join", &ChatError::ConversationNotFound.into()),
         r#"42["error",{"message":"Not a member","error":"Not a member","code":"FORBIDDEN","event":"conversation:join"}]"#
     );
-    let asked = Asked { event: "authenticate", echo: Box::default() };
+    let asked = Asked { event: "authenticate", ..Asked::default() };
     assert_eq!(
         Conversation.encode_refusal_ack(&asked, &ChatError::InvalidToken.into()),
         r#"{"success":false,"error":"Invalid token","code":"INVALID_TOKEN"}"#
@@ -273,7 +273,7 @@ fn the_other_events_are_shown_whole() {
             r#"42["connected",{"userId":"ann","socketId":"0123456789abcdefghij"}]"#,
         ),
         (
-            Event::MessageDeleted { message, conversation, kind: ConversationKind::Direct },
+            Event::MessageDeleted { message, conversation, kind: ConversationKind::Direct, deleted_at: AT },
             r#"42["message:deleted",{"messageId":"M","conversationId":"C"}]"#,
         ),
         (
@@ -338,8 +338,9 @@ fn there_are_no_words_for_the_rest() {
 
 #[test]
 fn acks_say_what_became_of_it() {
-    let ack = |event, reply| short(&Conversation.encode_ack(&Asked { event, echo: Box::default() }, reply));
-    let sent = Reply::Sent { message: message("ann", "hi").into(), recipient: None, status: MessageStatus::Delivered };
+    let ack = |event, reply| short(&Conversation.encode_ack(&Asked { event, ..Asked::default() }, reply));
+    let message = message("ann", "hi").into();
+    let sent = Reply::Sent { message, recipient: None, status: MessageStatus::Delivered, name: None };
     assert_eq!(ack("message:send", &sent), format!(r#"{{"success":true,{PLAIN}}}"#));
     assert_eq!(ack("conversation:join", &Reply::Done), r#"{"success":true}"#);
     assert_eq!(ack("authenticate", &Reply::Renewed { expires_at: None }), r#"{"success":true}"#);

@@ -89,7 +89,7 @@ impl Vocabulary for Listing {
             Event::MessageUpdated { message, kind: _, recipient: Some(recipient) } => {
                 packet("messageUpdated", &DirectMessageView::new(message, recipient))
             }
-            Event::MessageDeleted { message, conversation: _, kind: ConversationKind::Direct | ConversationKind::Ai } => {
+            Event::MessageDeleted { message, kind: ConversationKind::Direct | ConversationKind::Ai, .. } => {
                 packet("messageDeleted", &Deleted { id: *message })
             }
             Event::RoomMessage { message, shown_as: _ } if message.place == Place::CommonChat => {
@@ -111,9 +111,14 @@ impl Vocabulary for Listing {
             | Event::Notification(_)
             | Event::ConversationChanged(_)
             | Event::ConversationDeleted { .. }
+            | Event::Emitted(_)
             | Event::GroupOpened { .. } => return None,
         };
         Some(Encoded::text(&text))
+    }
+
+    fn confirms_by_event(&self) -> bool {
+        true
     }
 
     fn words(&self, _is_pinned: bool) -> Words {
@@ -122,10 +127,10 @@ impl Vocabulary for Listing {
 
     fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String {
         match reply {
-            Reply::Sent { message, recipient: Some(recipient), status: _ } => {
+            Reply::Sent { message, recipient: Some(recipient), .. } => {
                 to_json(&Success::with(DirectMessageView::new(message, recipient)))
             }
-            Reply::Sent { message, recipient: None, status: _ } => match room_id(&asked.echo) {
+            Reply::Sent { message, recipient: None, .. } => match room_id(&asked.echo) {
                 Some(room_id) => to_json(&Success::with(RoomMessageView::new(message, room_id))),
                 None => to_json(&Success::with(RoomMessageView::of_common_chat(message))),
             },

@@ -7,7 +7,7 @@ use crate::model::{MessageStatus, ReadMark, RoomId};
 
 fn decode(event: &str, json: &str) -> (Asked, Result<Decoded, Fault>) {
     let entry = Listing.events().iter().find(|entry| entry.name == event).unwrap();
-    let mut asked = Asked { event: entry.name, echo: Box::default() };
+    let mut asked = Asked { event: entry.name, ..Asked::default() };
     let decoded = Listing.decode(&mut asked, &args(json).unwrap());
     (asked, decoded)
 }
@@ -143,7 +143,7 @@ fn what_is_malformed_is_refused_by_name() {
 #[test]
 fn a_refused_send_reads_as_the_front_end_knows_it() {
     for event in ["sendDirectMessage", "sendCommonChatMessage", "sendRoomMessage"] {
-        let asked = Asked { event, echo: Box::default() };
+        let asked = Asked { event, ..Asked::default() };
         assert_eq!(
             Listing.encode_refusal(&asked, &ChatError::StorageUnavailable.into()),
             concat!(
@@ -157,7 +157,7 @@ fn a_refused_send_reads_as_the_front_end_knows_it() {
             r#"{"success":false,"error":"User not found","code":"NOT_FOUND"}"#
         );
     }
-    let asked = Asked { event: "joinRoom", echo: Box::default() };
+    let asked = Asked { event: "joinRoom", ..Asked::default() };
     assert_eq!(
         Listing.encode_refusal(&asked, &Fault::Field("roomId".into())),
         r#"42["error",{"message":"Invalid roomId","error":"Invalid roomId","code":"INVALID_PAYLOAD","event":"joinRoom"}]"#
@@ -175,8 +175,8 @@ fn room_messages_are_shown_whole() {
     let encoded = Listing.encode(&event).unwrap();
     let text = String::from_utf8(encoded.payload().to_vec()).unwrap().replace(MESSAGE, "M");
     assert_eq!(text, format!(r#"42["roomMessage",{{{SHOWN}}}]"#));
-    let reply = Reply::Sent { message: message("ann", "hi").into(), recipient: None, status: MessageStatus::Sent };
-    let asked = Asked { event: "sendRoomMessage", echo: "7".into() };
+    let reply = Reply::Sent { message: message("ann", "hi").into(), recipient: None, status: MessageStatus::Sent, name: None };
+    let asked = Asked { event: "sendRoomMessage", echo: "7".into(), ..Asked::default() };
     assert_eq!(Listing.encode_ack(&asked, &reply).replace(MESSAGE, "M"), format!(r#"{{"success":true,{SHOWN}}}"#));
     assert_eq!(Listing.encode_reply(&asked, &reply), None);
 }
@@ -190,8 +190,8 @@ fn common_chat_messages_are_shown_whole() {
     let message = Arc::new(Message { place: Place::CommonChat, ..message("ann", "hi") });
     let event = Event::RoomMessage { message: message.clone(), shown_as: "".into() };
     assert_eq!(shown(&event), Some(format!(r#"42["commonChatMessage",{{{SHOWN}}}]"#)));
-    let reply = Reply::Sent { message, recipient: None, status: MessageStatus::Sent };
-    let asked = Asked { event: "sendCommonChatMessage", echo: Box::default() };
+    let reply = Reply::Sent { message, recipient: None, status: MessageStatus::Sent, name: None };
+    let asked = Asked { event: "sendCommonChatMessage", ..Asked::default() };
     assert_eq!(Listing.encode_ack(&asked, &reply).replace(MESSAGE, "M"), format!(r#"{{"success":true,{SHOWN}}}"#));
     assert_eq!(Listing.encode_reply(&asked, &reply), None);
 }
@@ -215,11 +215,12 @@ fn direct_messages_are_shown_whole() {
         assert_eq!(shown(&event), Some(format!(r#"42["directMessage",{{{DIRECT}}}]"#)));
         let event = Event::MessageUpdated { message: message.clone(), kind, recipient: Some(bob.clone()) };
         assert_eq!(shown(&event), Some(format!(r#"42["messageUpdated",{{{DIRECT}}}]"#)));
-        let event = Event::MessageDeleted { message: message_id(), conversation: conversation(), kind };
+        let event =
+            Event::MessageDeleted { message: message_id(), conversation: conversation(), kind, deleted_at: Timestamp::default() };
         assert_eq!(shown(&event), Some(r#"42["messageDeleted",{"_id":"M"}]"#.to_owned()));
     }
-    let reply = Reply::Sent { message, recipient: Some(bob), status: MessageStatus::Delivered };
-    let asked = Asked { event: "sendDirectMessage", echo: Box::default() };
+    let reply = Reply::Sent { message, recipient: Some(bob), status: MessageStatus::Delivered, name: None };
+    let asked = Asked { event: "sendDirectMessage", ..Asked::default() };
     assert_eq!(Listing.encode_ack(&asked, &reply).replace(MESSAGE, "M"), format!(r#"{{"success":true,{DIRECT}}}"#));
     assert_eq!(Listing.encode_reply(&asked, &reply), None);
 }
@@ -231,7 +232,7 @@ fn there_are_no_words_for_groups() {
     for event in [
         Event::Message { message: message.clone(), kind, recipient: None },
         Event::MessageUpdated { message, kind, recipient: None },
-        Event::MessageDeleted { message: message_id(), conversation: conversation(), kind },
+        Event::MessageDeleted { message: message_id(), conversation: conversation(), kind, deleted_at: Timestamp::default() },
         Event::Typing { user: profile("bob"), conversation: conversation(), active: true },
     ] {
         assert_eq!(shown(&event), None, "{event:?}");

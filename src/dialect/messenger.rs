@@ -84,7 +84,7 @@ impl Vocabulary for Messenger {
                 packet(name, &Shown::of(message)?)
             }
             Event::MessageUpdated { message, kind: _, recipient: _ } => packet("message_updated", &Shown::of(message)?),
-            Event::MessageDeleted { message, conversation, kind: _ } => {
+            Event::MessageDeleted { message, conversation, kind: _, deleted_at: _ } => {
                 packet("message_deleted", &Deleted { message_id: *message, conversation_id: *conversation })
             }
             // Of those who had it at once the ack told.
@@ -118,7 +118,8 @@ impl Vocabulary for Messenger {
             | Event::RoomMessage { .. }
             | Event::Notification(_)
             | Event::ConversationChanged(_)
-            | Event::ConversationDeleted { .. } => return None,
+            | Event::ConversationDeleted { .. }
+            | Event::Emitted(_) => return None,
         };
         Some(Encoded::text(&text))
     }
@@ -136,7 +137,7 @@ impl Vocabulary for Messenger {
 
     fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String {
         match reply {
-            Reply::Sent { message, recipient: _, status } => {
+            Reply::Sent { message, status, .. } => {
                 let furthest = message.status.max(*status);
                 let message = MessageView { status: furthest.as_str(), ..MessageView::of(message) };
                 let status = (asked.event == "send_direct_message").then_some(status.as_str());

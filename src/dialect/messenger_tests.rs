@@ -6,7 +6,7 @@ const AT: Timestamp = Timestamp::from_millis(1_767_225_600_123);
 
 fn decode(event: &str, json: &str) -> Result<Decoded, Fault> {
     let entry = Messenger.events().iter().find(|entry| entry.name == event).unwrap();
-    let mut asked = Asked { event: entry.name, echo: Box::default() };
+    let mut asked = Asked { event: entry.name, ..Asked::default() };
     Messenger.decode(&mut asked, &args(json).unwrap())
 }
 
@@ -138,10 +138,10 @@ fn refusals_read_as_the_front_end_knows_them() {
             r#"{"success":false,"error":"Too many requests, try again later","code":"RATE_LIMITED","retryAfterMs":100}"#,
         ),
     ] {
-        let asked = Asked { event, echo: Box::default() };
+        let asked = Asked { event, ..Asked::default() };
         assert_eq!(Messenger.encode_refusal_ack(&asked, &error.into()), ack);
     }
-    let asked = Asked { event: "send_direct_message", echo: Box::default() };
+    let asked = Asked { event: "send_direct_message", ..Asked::default() };
     assert_eq!(
         Messenger.encode_refusal(&asked, &Fault::Field("content".into())),
         r#"42["error",{"message":"Invalid content","error":"Invalid content","code":"INVALID_PAYLOAD","event":"send_direct_message"}]"#
@@ -212,7 +212,7 @@ fn the_other_events_are_shown_whole() {
     let (message, conversation) = (message_id(), conversation());
     for (event, expected) in [
         (
-            Event::MessageDeleted { message, conversation, kind: ConversationKind::Direct },
+            Event::MessageDeleted { message, conversation, kind: ConversationKind::Direct, deleted_at: AT },
             r#"42["message_deleted",{"messageId":"M","conversationId":"C"}]"#,
         ),
         (
@@ -290,9 +290,10 @@ fn there_are_no_words_for_the_rest() {
 
 #[test]
 fn acks_say_what_became_of_it() {
-    let reply = Reply::Sent { message: message("ann", "hi").into(), recipient: None, status: MessageStatus::Delivered };
+    let message = message("ann", "hi").into();
+    let reply = Reply::Sent { message, recipient: None, status: MessageStatus::Delivered, name: None };
     let ack = |event, reply| {
-        let asked = Asked { event, echo: Box::default() };
+        let asked = Asked { event, ..Asked::default() };
         Messenger.encode_ack(&asked, reply).replace(CONVERSATION, "C").replace(MESSAGE, "M")
     };
     let delivered = PLAIN.replace("\"sent\"", "\"delivered\"");

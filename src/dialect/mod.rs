@@ -11,12 +11,15 @@ mod fields;
 pub(crate) mod fixtures;
 mod listing;
 mod messenger;
+mod rooms;
 mod select;
 mod vocabulary;
 
-pub use self::conversation::ConversationView;
+pub use self::agent::agent_exchanges;
+pub use self::conversation::{ConversationView, NOTIFICATION_EVENT, NotificationView};
 pub use self::error::{ConnectError, ConnectRefusal, Fault, connect_error, fault_ack, kick_packet, unknown_event_packet};
 pub use self::listing::{DirectMessageView, RoomMessageView};
 pub use self::messenger::MessageView;
+pub use self::rooms::room_called;
 pub use self::select::{Dialect, DialectSet, UnknownDialect, Voice};
 pub use self::vocabulary::{Asked, Class, Decoded, Entry, Vocabulary};

@@ -168,6 +168,12 @@ impl DialectSet {
         self.iter().filter(|dialect| dialect.entry(event).is_some()).fold(Self::EMPTY, Self::with)
     }
 
+    /// Those whose front ends know no other confirmation of a message that they send than its event.
+    #[must_use]
+    pub fn confirming_by_event(self) -> Self {
+        self.iter().filter(|dialect| dialect.confirms_by_event()).fold(Self::EMPTY, Self::with)
+    }
+
     /// Their names, comma-separated.
     pub fn names(self) -> String {
         self.iter().map(|dialect| dialect.name()).collect::<Vec<_>>().join(", ")
@@ -256,6 +262,7 @@ impl Voice {
                 group_message: sum.group_message || words.group_message,
                 answer: sum.answer || words.answer,
                 received_at_once: sum.received_at_once || words.received_at_once,
+                notification: sum.notification || words.notification,
                 unproven: false,
             }
         })
@@ -348,8 +355,10 @@ mod tests {
     }
 
     #[test]
-    fn only_those_who_pin_messenger_are_shown_their_own_direct_messages() {
+    fn in_messenger_only_those_who_pin_it_are_shown_their_own_direct_messages() {
         let all = DialectSet::all();
+        assert!(Voice::new(all, named(&["agent"])).words().own_direct_message);
+        assert!(Voice::new(all, DialectSet::EMPTY).words().own_direct_message, "other dialects show them");
         assert!(!Voice::new(named(&["messenger"]), DialectSet::EMPTY).words().own_direct_message);
         let pinned = Voice::new(all, named(&["messenger"])).words();
         assert!(pinned.own_direct_message && pinned.direct_message && pinned.group_message);

@@ -8,7 +8,7 @@ use super::error::{Wording, error_packet, fault_ack_of};
 use crate::auth::Refusal;
 use crate::chat::{Command, Event, OwnCopy, Reply, Words};
 use crate::engineio::Encoded;
-use crate::model::UserId;
+use crate::model::{Timestamp, UserId};
 use crate::socketio::{Args, encode_event};
 
 /// What a request costs, for the rate limits.
@@ -49,12 +49,22 @@ impl Entry {
 }
 
 /// What a dialect keeps of a request until it is answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Asked {
     /// The event's name.
     pub event: &'static str,
     /// JSON of the request that the answer repeats; empty where there is none.
     pub echo: Box<str>,
+    /// When it is answered; before that, when it came.
+    pub at: Timestamp,
+}
+
+impl Asked {
+    /// The same, answered at this time.
+    #[must_use]
+    pub fn answered(self, at: Timestamp) -> Self {
+        Self { at, ..self }
+    }
 }
 
 /// What a request comes to.
@@ -110,9 +120,19 @@ pub trait Vocabulary: fmt::Debug + Sync {
     /// The packets that show an event; `None` where there is no word for it.
     fn encode(&self, event: &Event) -> Option<Encoded>;
 
+    /// The packets that show an event to one who calls its conversation `name`; `None`: those that everybody gets.
+    fn encode_named(&self, _event: &Event, _name: &str) -> Option<Encoded> {
+        None
+    }
+
     /// Whether `viewer` is shown an event that [`Vocabulary::encode`] has words for.
     fn shows(&self, _event: &Event, _viewer: &UserId, _is_pinned: bool) -> bool {
         true
+    }
+
+    /// Whether the event of a message at the socket that sends it is the only confirmation that its front end knows.
+    fn confirms_by_event(&self) -> bool {
+        false
     }
 
     /// What its words can show.
@@ -169,5 +189,10 @@ pub(super) fn batch(packets: &[String]) -> Option<Encoded> {
 
 /// An EVENT packet in the default namespace.
 pub(super) fn packet(name: &str, argument: &impl Serialize) -> String {
-    encode_event("/", name, &to_json(argument))
+    json_packet(name, &to_json(argument))
+}
+
+/// An EVENT packet in the default namespace, its argument as JSON.
+pub(super) fn json_packet(name: &str, argument: &str) -> String {
+    encode_event("/", name, argument)
 }

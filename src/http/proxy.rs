@@ -69,11 +69,23 @@ impl TrustedProxies {
         if let Some(host) = first("x-forwarded-host") {
             client.host = Some(host.to_owned());
         }
+        if let (Some(port), Some(host)) = (first("x-forwarded-port"), &mut client.host) {
+            complete(host, port, client.secure);
+        }
         client
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// Adds a port to a host that has none, unless it is the scheme's own.
+fn complete(host: &mut String, port: &str, secure: bool) {
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let default_port = if secure { 443 } else { 80 };
+    if let Some(port) = port.parse::<u16>().ok().filter(|port| *port != default_port && !has_port) {
+        host.push_str(&format!(":{port}"));
     }
 }
 
@@ -128,6 +140,25 @@ mod tests {
         assert_eq!((trusted.secure, trusted.host.as_deref()), (true, Some("chat.example")));
         let other = proxies.client("10.0.0.2".parse().ok(), false, &headers);
         assert_eq!((other.secure, other.host.as_deref()), (false, Some("inner:3000")));
+    }
+
+    #[test]
+    fn a_port_completes_a_host_that_has_none() {
+        let proxies = TrustedProxies::parse(&["10.0.0.1".to_owned()]).unwrap();
+        for (peer, proto, host, port, expected) in [
+            ("10.0.0.1", "https", "chat.example", "8443", "chat.example:8443"),
+            ("10.0.0.1", "https", "chat.example", "443", "chat.example"),
+            ("10.0.0.1", "http", "chat.example", "443", "chat.example:443"),
+            ("10.0.0.1", "https", "chat.example:444", "8443", "chat.example:444"),
+            ("10.0.0.1", "https", "[2001:db8::1]", "8443", "[2001:db8::1]:8443"),
+            ("10.0.0.1", "https", "chat.example", "8443x", "chat.example"),
+            ("10.0.0.1", "https", "chat.example", "99999", "chat.example"),
+            ("10.0.0.2", "https", "chat.example", "8443", "chat.example"),
+        ] {
+            let headers = headers(&[("host", host), ("x-forwarded-proto", proto), ("x-forwarded-port", port)]);
+            let client = proxies.client(peer.parse().ok(), false, &headers);
+            assert_eq!(client.host.as_deref(), Some(expected), "{peer} {proto} {host} {port}");
+        }
     }
 
     #[test]

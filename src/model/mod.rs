@@ -17,4 +17,4 @@ pub use self::listing::Listing;
 pub use self::message::{Message, MessageStatus, Place, ReadMark, Role};
 pub use self::notification::Notification;
 pub use self::timestamp::Timestamp;
-pub use self::user::{Account, ChosenStatus, Profile, UserRole};
+pub use self::user::{Account, ChosenStatus, MODEL_USER, Profile, UserRole};

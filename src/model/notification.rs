@@ -1,5 +1,7 @@
 //! What a user is told of who was not there.
-use super::{NotificationId, Timestamp, UserId};
+use serde_json::json;
+
+use super::{Conversation, ConversationId, Message, NotificationId, Profile, Timestamp, UserId};
 
 /// A notification as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,4 +20,35 @@ pub struct Notification {
     pub read: bool,
     /// When it was made, or renewed.
     pub created_at: Timestamp,
+}
+
+impl Notification {
+    /// Tells `user` of a message in a conversation.
+    pub fn of_message(id: NotificationId, user: UserId, message: &Message, conversation: ConversationId) -> Self {
+        let sender = &message.sender;
+        let data = json!({"conversationId": conversation, "messageId": message.id, "senderId": sender.id});
+        Self {
+            id,
+            user,
+            kind: "message".to_owned(),
+            message: format!("New message from {}", sender.username),
+            data: Some(data.to_string()),
+            read: false,
+            created_at: message.created_at,
+        }
+    }
+
+    /// Tells `user` that `by` put them into a group.
+    pub fn of_joining(id: NotificationId, user: UserId, group: &Conversation, by: &Profile, created_at: Timestamp) -> Self {
+        let name = group.name.as_deref().unwrap_or_default();
+        Self {
+            id,
+            user,
+            kind: "group".to_owned(),
+            message: format!("{} added you to {name}", by.username),
+            data: Some(json!({"conversationId": group.id, "by": by.id}).to_string()),
+            read: false,
+            created_at,
+        }
+    }
 }

@@ -3,6 +3,9 @@ use std::sync::Arc;
 
 use super::{Timestamp, UserId};
 
+/// The user that the AI model writes as; nobody logs in as it.
+pub const MODEL_USER: &str = "model";
+
 /// Who a user is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {

@@ -19,21 +19,21 @@ pub fn answer_success(dialect: Dialect, asked: &Asked, ack_id: Option<u64>, repl
 
 /// A request that is to be refused.
 #[derive(Debug)]
-pub struct Refused<'a> {
+pub struct Refused {
     /// The dialect that carried it out, or would have.
     pub dialect: Dialect,
     /// Those in whose words it is refused.
     pub dialects: DialectSet,
     /// What is needed for the answer.
-    pub asked: &'a Asked,
+    pub asked: Asked,
     /// The client waits for this ack.
     pub ack_id: Option<u64>,
 }
 
 /// Refuses a request: in its ack, or else in the words of each dialect that it belongs to; equal packets once.
-pub fn answer_refusal(refused: &Refused<'_>, fault: &Fault, voice: Voice, rules: &Rules, wire: &mut dyn Output) {
-    let Refused { dialect, dialects, asked, ack_id } = *refused;
-    if let Some(ack_id) = ack_id {
+pub fn answer_refusal(refused: &Refused, fault: &Fault, voice: Voice, rules: &Rules, wire: &mut dyn Output) {
+    let Refused { dialect, dialects, asked, ack_id } = refused;
+    if let Some(ack_id) = *ack_id {
         let ack = dialect.encode_refusal_ack(asked, fault);
         return wire.send(&Encoded::text(&encode_ack(NAMESPACE, ack_id, &ack)));
     }

@@ -22,6 +22,15 @@ enum Waiting {
     },
 }
 
+/// An event that may leave.
+#[derive(Debug)]
+pub struct Leaving {
+    /// The event.
+    pub event: Arc<Broadcast>,
+    /// Whether it is the copy of a message at the socket that sent it.
+    pub is_own: bool,
+}
+
 /// The queue in front of the outbox. Volatile events, acks, replies and errors pass it by.
 #[derive(Debug, Default)]
 pub struct Gate {
@@ -96,7 +105,7 @@ impl Gate {
     }
 
     /// The next event that may leave.
-    pub fn pop(&mut self) -> Option<Arc<Broadcast>> {
+    pub fn pop(&mut self) -> Option<Leaving> {
         while !self.catching_up {
             if matches!(self.waiting.front()?, Waiting::Held { stored: None, .. }) {
                 return None;
@@ -105,9 +114,9 @@ impl Gate {
                 Waiting::Event { event, bytes } => {
                     self.waiting_events -= 1;
                     self.waiting_bytes -= bytes;
-                    return Some(event);
+                    return Some(Leaving { event, is_own: false });
                 }
-                Waiting::Held { event, stored: Some(true) } => return Some(event),
+                Waiting::Held { event, stored: Some(true) } => return Some(Leaving { event, is_own: true }),
                 Waiting::Held { .. } => {}
             }
         }

@@ -10,10 +10,10 @@ use serde_json::value::RawValue;
 use super::active::Active;
 use super::answering::{Refused, answer_refusal, answer_success};
 use super::credentials::{Handshake, find_pin};
-use super::gate::Overflow;
+use super::gate::{Leaving, Overflow};
 use super::pending::Pending;
 use super::rules::Rules;
-use super::showing::{encodings, show, show_volatile};
+use super::showing::{encodings, show, show_own, show_volatile};
 use super::turns::{Offer, Turn};
 use crate::auth::{Refusal, TokenPlace, find_connect_token};
 use crate::chat::{
@@ -336,7 +336,7 @@ impl Session {
         if entry.class == Class::Work && self.active().turns.is_flood(&around.rules.limits, now.instant) {
             return self.put_out("RATE_LIMITED", around);
         }
-        let mut asked = Asked { event: entry.name, echo: Box::default() };
+        let mut asked = Asked { event: entry.name, at: now.wall, ..Asked::default() };
         let request = dialect.decode(&mut asked, &args);
         let turn = Turn { dialect, dialects, asked, ack_id, class: entry.class, request };
         match self.active().turns.offer(turn, &around.rules.limits, now.instant) {
@@ -345,7 +345,7 @@ impl Session {
             Offer::Refused { turn, retry_after } => {
                 let Turn { dialect, dialects, asked, ack_id, .. } = turn;
                 let fault = ChatError::RateLimited { retry_after }.into();
-                self.refuse_request(&Refused { dialect, dialects, asked: &asked, ack_id }, &fault, around);
+                self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around);
             }
         }
     }
@@ -388,24 +388,29 @@ impl Session {
     fn run(&mut self, turn: Turn, now: Now, around: &mut Surroundings<'_>) {
         let Turn { dialect, dialects, asked, ack_id, class: _, request } = turn;
         let (command, own_copy) = match request {
-            Ok(Decoded::Done) => return answer_success(dialect, &asked, ack_id, &Reply::Done, around.wire),
+            Ok(Decoded::Done) => return answer_success(dialect, &asked.answered(now.wall), ack_id, &Reply::Done, around.wire),
             Ok(Decoded::OwnAccount) => {
                 let Stage::In { account, .. } = &self.stage else { return };
-                return answer_success(dialect, &asked, ack_id, &Reply::Account(account.clone()), around.wire);
+                let reply = Reply::Account(account.clone());
+                return answer_success(dialect, &asked.answered(now.wall), ack_id, &reply, around.wire);
+            }
+            // Each dialect that the request belongs to is confirmed as its front end expects.
+            Ok(Decoded::Command { command, .. }) if command.draft().is_some() && !dialects.confirming_by_event().is_empty() => {
+                (command, OwnCopy::Held)
             }
             Ok(Decoded::Command { command, own_copy }) => (command, own_copy),
             Ok(Decoded::Authenticate { token }) => match (around.rules.verify)(&token, now.wall) {
                 Ok(claims) => (Command::RenewToken { claims: Box::new(claims) }, OwnCopy::None),
                 Err(_) => {
                     let fault = ChatError::InvalidToken.into();
-                    return self.refuse_request(&Refused { dialect, dialects, asked: &asked, ack_id }, &fault, around);
+                    return self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around);
                 }
             },
-            Err(fault) => return self.refuse_request(&Refused { dialect, dialects, asked: &asked, ack_id }, &fault, around),
+            Err(fault) => return self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around),
         };
         if self.active().pending.len() >= around.rules.limits.unanswered {
             let fault = ChatError::RateLimited { retry_after: Duration::from_secs(1) }.into();
-            return self.refuse_request(&Refused { dialect, dialects, asked: &asked, ack_id }, &fault, around);
+            return self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around);
         }
         let ticket = self.next_ticket;
         self.next_ticket = ticket.wrapping_add(1);
@@ -413,14 +418,16 @@ impl Session {
         around.broker.request(Request { connection: self.key, ticket, command, own_copy });
     }
 
-    fn refuse_request(&self, refused: &Refused<'_>, fault: &Fault, around: &mut Surroundings<'_>) {
-        answer_refusal(refused, fault, self.voice, around.rules, around.wire);
+    fn refuse_request(&self, refused: Refused, fault: &Fault, now: Now, around: &mut Surroundings<'_>) {
+        let refused = Refused { asked: refused.asked.answered(now.wall), ..refused };
+        answer_refusal(&refused, fault, self.voice, around.rules, around.wire);
     }
 
     fn replied(&mut self, ticket: u32, reply: Result<Reply, ChatError>, now: Now, around: &mut Surroundings<'_>) {
         // A client that left and came back has forgotten what it asked before.
         let Some(pending) = self.active.as_mut().and_then(|active| active.pending.take(ticket)) else { return };
         let Pending { ticket: _, dialect, dialects, asked, ack_id } = pending;
+        let asked = asked.answered(now.wall);
         if let Ok(Reply::Renewed { expires_at }) = reply {
             self.end_at(expires_at, now);
             if ack_id.is_none() {
@@ -429,7 +436,7 @@ impl Session {
         }
         match reply {
             Ok(reply) => answer_success(dialect, &asked, ack_id, &reply, around.wire),
-            Err(error) => self.refuse_request(&Refused { dialect, dialects, asked: &asked, ack_id }, &error.into(), around),
+            Err(error) => self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &error.into(), now, around),
         }
     }
 
@@ -454,7 +461,8 @@ impl Session {
         let Some(active) = &mut self.active else { return };
         let mut packets = 0;
         while around.wire.queued_bytes() < around.rules.outbox_bytes / 4 && packets < around.rules.outbox_packets.div_ceil(4) {
-            let Some(event) = active.gate.pop() else { return };
+            let Some(Leaving { event, is_own }) = active.gate.pop() else { return };
+            let show = if is_own { show_own } else { show };
             packets += show(self.voice, &account.profile.id, &event, around.wire);
         }
     }

@@ -23,4 +23,4 @@ pub use self::encode::{
     encode_event_with_ack,
 };
 pub use self::error::ProtocolError;
-pub use self::packet::{MAX_ATTACHMENTS, MAX_DEPTH};
+pub use self::packet::{MAX_ATTACHMENTS, MAX_DEPTH, is_reserved};

@@ -104,7 +104,7 @@ impl<'a> Packet<'a> {
 }
 
 /// Whether the libraries keep an event name for themselves: refused on receive, never emitted.
-pub(super) fn is_reserved(name: &str) -> bool {
+pub fn is_reserved(name: &str) -> bool {
     matches!(name, "connect" | "connect_error" | "disconnect" | "disconnecting" | "newListener" | "removeListener")
 }
 

@@ -8,9 +8,10 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::connection::in_snapshot;
 use super::messages::load_messages;
-use super::schema::messages;
-use super::{AnyConnection, find_direct};
-use crate::model::{ConversationId, Message, Timestamp, UserId};
+use super::rows;
+use super::schema::{conversation_names, conversations, messages, participants};
+use super::{AnyConnection, direct_key};
+use crate::model::{ConversationId, ConversationKind, Message, Timestamp, UserId};
 
 /// Changes of the direct conversation of two users.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -31,17 +32,34 @@ pub fn list_direct_changes(
 ) -> QueryResult<DirectChanges> {
     // What is stored between two questions must not be in the answer to the second alone.
     in_snapshot(conn, |conn| {
-        let Some(conversation) = find_direct(conn, user, other)? else { return Ok(DirectChanges::default()) };
-        let changed = list_changed(conn, conversation.id, since, limit)?;
+        let Some(conversation) = find_pair(conn, user, other)? else { return Ok(DirectChanges::default()) };
+        let changed = list_changed(conn, conversation, since, limit)?;
         let is_whole = i64::try_from(changed.len()).is_ok_and(|found| found < limit);
         let up_to = match changed.last() {
             Some((changed_at, _)) if !is_whole => Timestamp::from_millis(*changed_at),
             // No clock is asked: it may go back, and this does not.
-            _ => last_change(conn, conversation.id)?.unwrap_or_default(),
+            _ => last_change(conn, conversation)?.unwrap_or_default(),
         };
         let messages = load_messages(conn, changed.into_iter().map(|(_, id)| id).collect())?;
         Ok(DirectChanges { messages, up_to })
     })
+}
+
+/// The direct conversation of two users. With the model that is the chat which the user calls by the model's own name.
+fn find_pair(conn: &mut AnyConnection, user: &UserId, other: &UserId) -> QueryResult<Option<ConversationId>> {
+    let direct = conversations::table.filter(conversations::direct_key.eq(direct_key(user, other)));
+    let mut found: Option<String> = direct.select(conversations::id).first(conn).optional()?;
+    if found.is_none() {
+        found = conversation_names::table
+            .inner_join(participants::table.on(participants::conversation.eq(conversation_names::conversation)))
+            .inner_join(conversations::table.on(conversations::id.eq(conversation_names::conversation)))
+            .filter(conversation_names::owner.eq(user.as_str()).and(conversation_names::name.eq(other.as_str())))
+            .filter(participants::user_id.eq(other.as_str()).and(conversations::kind.eq(ConversationKind::Ai.as_str())))
+            .select(conversations::id)
+            .first(conn)
+            .optional()?;
+    }
+    found.map(|id| rows::conversation_id(&id)).transpose()
 }
 
 /// When each message that is not deleted last changed, and its id, where that was after `since`; the oldest changes.

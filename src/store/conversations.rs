@@ -1,12 +1,13 @@
 //! Questions about conversations and who is in them.
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use diesel::prelude::*;
 
-use super::rows::{self, ConversationRow};
-use super::schema::{conversation_names, conversations, messages, participants};
+use super::rows::{self, ConversationRow, ProfileRow};
+use super::schema::{conversation_names, conversations, messages, participants, users};
 use super::{AnyConnection, direct_key};
-use crate::model::{Conversation, ConversationId, ConversationKind, LastMessage, Timestamp, UserId};
+use crate::model::{Conversation, ConversationId, ConversationKind, LastMessage, Profile, Timestamp, UserId};
 
 /// What a last message without a text shows.
 const FILE_CONTENT: &str = "File";
@@ -28,6 +29,45 @@ pub struct Membership {
     pub last_seq: i64,
     /// Messages up to this position are no news for this member.
     pub joined_position: i64,
+    /// What the user calls it, by the latest name.
+    pub name: Option<Arc<str>>,
+}
+
+/// A conversation as one of its members is shown it in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overview {
+    /// The conversation.
+    pub conversation: Conversation,
+    /// Its members, the longest-standing first.
+    pub members: Vec<Arc<Profile>>,
+    /// Messages by others that the member has not read.
+    pub unread: i64,
+    /// What the member calls it, by the latest name.
+    pub name: Option<Arc<str>>,
+}
+
+/// How long a list of [`Overview`]s gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OverviewLimits {
+    /// Conversations.
+    pub conversations: i64,
+    /// Members that are named of one conversation.
+    pub members_of_each: i64,
+    /// Members of all together: the list ends with the conversation that reaches so many.
+    pub members: usize,
+}
+
+/// What the owner of a `participants` row calls its conversation: a column for queries of that table.
+macro_rules! latest_name {
+    () => {
+        conversation_names::table
+            .filter(conversation_names::conversation.eq(participants::conversation))
+            .filter(conversation_names::owner.eq(participants::user_id))
+            .order(conversation_names::named_at.desc())
+            .select(conversation_names::name)
+            .limit(1)
+            .single_value()
+    };
 }
 
 /// Where a page of conversations ends.
@@ -41,7 +81,7 @@ pub struct ConversationCursor {
 
 /// The conversations that a user is in.
 pub fn load_memberships(conn: &mut AnyConnection, user: &UserId) -> QueryResult<Vec<Membership>> {
-    type Row = (String, String, Option<String>, i64, i64, i64, i64);
+    type Row = (String, String, Option<String>, i64, i64, i64, i64, Option<String>);
     let rows: Vec<Row> = participants::table
         .inner_join(conversations::table.on(conversations::id.eq(participants::conversation)))
         .filter(participants::user_id.eq(user.as_str()).and(participants::left_at.is_null()))
@@ -53,13 +93,15 @@ pub fn load_memberships(conn: &mut AnyConnection, user: &UserId) -> QueryResult<
             participants::read_seq,
             conversations::last_seq,
             participants::joined_position,
+            latest_name!(),
         ))
         .load(conn)?;
     rows.into_iter()
-        .map(|(id, kind, direct_key, delivered_seq, read_seq, last_seq, joined_position)| {
+        .map(|(id, kind, direct_key, delivered_seq, read_seq, last_seq, joined_position, name)| {
             let other = direct_key.and_then(|key| other_of(&key, user));
             let (conversation, kind) = (rows::conversation_id(&id)?, rows::conversation_kind(&kind)?);
-            Ok(Membership { conversation, kind, other, delivered_seq, read_seq, last_seq, joined_position })
+            let name = name.map(Arc::from);
+            Ok(Membership { conversation, kind, other, delivered_seq, read_seq, last_seq, joined_position, name })
         })
         .collect()
 }
@@ -86,11 +128,53 @@ pub fn find_direct(conn: &mut AnyConnection, one: &UserId, other: &UserId) -> Qu
     Ok(complete(conn, row.into_iter().collect())?.pop())
 }
 
-/// The conversation that its owner calls so.
-pub fn find_named(conn: &mut AnyConnection, owner: &UserId, name: &str) -> QueryResult<Option<ConversationId>> {
-    let named = conversation_names::table.find((owner.as_str(), name)).select(conversation_names::conversation);
-    let id: Option<String> = named.first(conn).optional()?;
-    id.map(|id| rows::conversation_id(&id)).transpose()
+/// The conversation that a text means to a user: the one that the user calls so, else the one with this id, whoever's
+/// it is.
+pub fn find_called(conn: &mut AnyConnection, user: &UserId, text: &str) -> QueryResult<Option<Conversation>> {
+    let named = conversation_names::table.find((user.as_str(), text)).select(conversation_names::conversation);
+    let named: Option<String> = named.first(conn).optional()?;
+    let id = match named {
+        Some(id) => Some(rows::conversation_id(&id)?),
+        None => ConversationId::parse(text).ok(),
+    };
+    id.map_or(Ok(None), |id| find_conversation(conn, id))
+}
+
+/// A user's conversations, last active first, as far as `limits` go.
+pub fn list_overviews(conn: &mut AnyConnection, user: &UserId, limits: OverviewLimits) -> QueryResult<Vec<Overview>> {
+    let rows: Vec<(ConversationRow, i64, Option<String>)> = participants::table
+        .inner_join(conversations::table.on(conversations::id.eq(participants::conversation)))
+        .filter(participants::user_id.eq(user.as_str()).and(participants::left_at.is_null()))
+        .order((conversations::updated_at.desc(), conversations::id.desc()))
+        .limit(limits.conversations)
+        .select((ConversationRow::as_select(), participants::read_seq, latest_name!()))
+        .load(conn)?;
+    let (mut overviews, mut listed) = (Vec::with_capacity(rows.len()), 0);
+    for (row, read_seq, name) in rows {
+        if listed >= limits.members {
+            break;
+        }
+        let id = row.id.clone();
+        let members = list_members(conn, &id, limits.members_of_each)?;
+        listed += members.len();
+        let mut conversation = row.into_conversation(members.iter().map(|member| member.id.clone()).collect())?;
+        conversation.last_message = find_last_message(conn, &id)?;
+        let unread = count_after(conn, user, &id, read_seq)?;
+        overviews.push(Overview { conversation, members, unread, name: name.map(Arc::from) });
+    }
+    Ok(overviews)
+}
+
+/// Present members, the longest-standing first.
+fn list_members(conn: &mut AnyConnection, conversation: &str, limit: i64) -> QueryResult<Vec<Arc<Profile>>> {
+    let rows: Vec<ProfileRow> = participants::table
+        .inner_join(users::table.on(users::id.eq(participants::user_id)))
+        .filter(participants::conversation.eq(conversation).and(participants::left_at.is_null()))
+        .order((participants::joined_at, participants::joined_rank, participants::user_id))
+        .limit(limit)
+        .select(ProfileRow::as_select())
+        .load(conn)?;
+    rows.into_iter().map(Arc::<Profile>::try_from).collect()
 }
 
 /// A user's conversations, last active first, each with the number of messages by others that the user has not read.
@@ -128,8 +212,12 @@ pub fn count_unread(conn: &mut AnyConnection, user: &UserId, conversation: Conve
     let place = conversation.to_string();
     let read_seq: Option<i64> =
         participants::table.find((&place, user.as_str())).select(participants::read_seq).first(conn).optional()?;
+    count_after(conn, user, &place, read_seq.unwrap_or_default())
+}
+
+fn count_after(conn: &mut AnyConnection, user: &UserId, place: &str, seq: i64) -> QueryResult<i64> {
     messages::table
-        .filter(messages::place.eq(&place).and(messages::seq.gt(read_seq.unwrap_or_default())))
+        .filter(messages::place.eq(place).and(messages::seq.gt(seq)))
         .filter(messages::sender.ne(user.as_str()).and(messages::deleted_at.is_null()))
         .count()
         .get_result(conn)

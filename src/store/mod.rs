@@ -17,6 +17,7 @@ mod listings;
 mod messages;
 mod migrations;
 mod missed;
+mod notifications;
 mod opening;
 mod persister;
 mod queue;
@@ -34,8 +35,8 @@ pub use diesel::QueryResult;
 pub use self::changed::{DirectChanges, last_activity, last_change, list_direct_changes};
 pub use self::connection::AnyConnection;
 pub use self::conversations::{
-    ConversationCursor, Membership, count_unread, find_conversation, find_direct, find_named, list_conversations,
-    load_memberships,
+    ConversationCursor, Membership, Overview, OverviewLimits, count_unread, find_called, find_conversation, find_direct,
+    list_conversations, list_overviews, load_memberships,
 };
 pub use self::failure::OpenError;
 pub use self::handle::{Store, StoreOptions};
@@ -46,9 +47,10 @@ pub use self::messages::{
 #[doc(hidden)]
 pub use self::migrations::{revert_migrations, run_migrations};
 pub use self::missed::{list_missed, missed_start};
+pub use self::notifications::{NotificationCursor, NotificationRange, list_notifications, list_unseen};
 pub use self::queue::{Committed, Done};
 pub use self::stats::StoreStats;
 pub use self::tokens::list_revoked;
 pub use self::url::DatabaseUrl;
 pub use self::users::{count_users, find_account, find_credentials, find_profiles, list_accounts, search_users};
-pub use self::write::{DeliveredUpTo, NewMessage, NewUser, StoreError, TestFault, Write, Written, direct_key};
+pub use self::write::{DeliveredUpTo, NewMessage, NewNotification, NewUser, StoreError, TestFault, Write, Written, direct_key};

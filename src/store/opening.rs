@@ -6,8 +6,10 @@ use diesel::dsl::max;
 use diesel::prelude::*;
 use log::warn;
 
+use super::changes;
 use super::connection::{Purpose, connect, in_transaction};
 use super::migrations::migrate;
+use super::notifications::list_owed;
 use super::schema::{boots, conversations, participants, revoked_tokens, rooms};
 use super::{AnyConnection, DatabaseUrl, OpenError};
 use crate::model::Timestamp;
@@ -74,6 +76,8 @@ fn note_start(conn: &mut AnyConnection) -> QueryResult<Opened> {
     diesel::insert_into(boots::table)
         .values((boots::id.eq(boot), boots::started_at.eq(now), boots::last_position.eq(last_position)))
         .execute(conn)?;
+    let owed = list_owed(conn)?;
+    changes::notifications::store(conn, &owed)?;
     diesel::delete(revoked_tokens::table.filter(revoked_tokens::revoked_until.le(now))).execute(conn)?;
     Ok(Opened { boot, last_position })
 }

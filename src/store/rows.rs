@@ -6,10 +6,10 @@ use diesel::result::Error;
 use diesel::{QueryResult, Queryable, Selectable};
 use serde::Deserialize;
 
-use super::schema::{conversations, messages, uploads, users};
+use super::schema::{conversations, messages, notifications, uploads, users};
 use crate::model::{
     Account, ChosenStatus, Conversation, ConversationId, ConversationKind, File, Listing, ListingId, Message, MessageId,
-    MessageStatus, Place, Profile, ReadMark, Role, RoomId, Timestamp, UserId, UserRole,
+    MessageStatus, Notification, NotificationId, Place, Profile, ReadMark, Role, RoomId, Timestamp, UserId, UserRole,
 };
 
 const ROOM_PREFIX: &str = "room:";
@@ -277,6 +277,36 @@ fn parse_json<'a, T: Deserialize<'a>>(column: &str, json: &'a str) -> QueryResul
 /// The JSON that a message's file, or its list of attachments, is stored as.
 pub(super) fn to_json<T: serde::Serialize>(value: &T) -> QueryResult<String> {
     serde_json::to_string(value).map_err(|error| Error::SerializationError(error.into()))
+}
+
+/// A notification, less where it stands.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = notifications)]
+pub(super) struct NotificationRow {
+    id: String,
+    user_id: String,
+    kind: String,
+    message: String,
+    data: Option<String>,
+    read_at: Option<i64>,
+    created_at: i64,
+}
+
+impl TryFrom<NotificationRow> for Notification {
+    type Error = Error;
+
+    fn try_from(row: NotificationRow) -> QueryResult<Self> {
+        let NotificationRow { id, user_id: user, kind, message, data, read_at, created_at } = row;
+        Ok(Self {
+            id: NotificationId::parse(&id).map_err(|_| corrupt("notifications.id", &id))?,
+            user: user_id(&user)?,
+            kind,
+            message,
+            data,
+            read: read_at.is_some(),
+            created_at: Timestamp::from_millis(created_at),
+        })
+    }
 }
 
 /// An upload and its owner.

@@ -2,7 +2,8 @@
 use std::sync::Arc;
 
 use crate::model::{
-    ChosenStatus, Conversation, ConversationId, File, ListingId, Message, MessageId, Profile, Timestamp, UserId, UserRole,
+    ChosenStatus, Conversation, ConversationId, File, ListingId, Message, MessageId, Notification, NotificationId, Profile,
+    Timestamp, UserId, UserRole,
 };
 
 /// A user to be made.
@@ -37,6 +38,18 @@ pub struct NewMessage {
     pub sent_by: Option<[u8; 32]>,
 }
 
+/// A notification to be stored.
+#[derive(Debug, Clone)]
+pub struct NewNotification {
+    /// The notification.
+    pub notification: Arc<Notification>,
+    /// Of a message's: where that stands. The unseen one of the same user and conversation is renewed, where there is one:
+    /// it keeps its id and gets the rest, unless what it has is newer.
+    pub conversation: Option<ConversationId>,
+    /// Whether it has been shown.
+    pub is_seen: bool,
+}
+
 /// One change. Changes are stored in the order in which they were given; each either wholly or not at all.
 #[derive(Debug, Clone)]
 pub enum Write {
@@ -62,12 +75,12 @@ pub enum Write {
         admin: Option<UserId>,
         updated_at: Timestamp,
     },
+    /// An owner calls a conversation so from now on; a name that meant another one means this one then.
+    NameConversation { owner: UserId, name: String, conversation: ConversationId, named_at: Timestamp },
     /// Members join. One who had left becomes a member again.
     AddParticipants { conversation: ConversationId, users: Vec<UserId>, joined_at: Timestamp, joined_position: i64 },
     /// A member leaves.
     RemoveParticipant { conversation: ConversationId, user: UserId, left_at: Timestamp },
-    /// An owner calls a conversation so; a name that is in use means this one from now on, and is the owner's latest.
-    NameConversation { owner: UserId, name: String, conversation: ConversationId, named_at: Timestamp },
     /// A group goes, with its messages.
     DeleteConversation { conversation: ConversationId },
     /// A user. Answered by [`Written::User`], also where the id is known already.
@@ -86,6 +99,12 @@ pub enum Write {
     SetDisabled { user: UserId, disabled: bool },
     /// A login's tokens, or (`key` = hex of the fingerprint) a single one, are refused; may be forgotten after `until`.
     RevokeToken { key: String, until: Timestamp },
+    /// Notifications, made or renewed. One that is stored already is left as it is.
+    Notify(Vec<NewNotification>),
+    /// Those with these ids, or all of the user's, have been shown.
+    NotificationsSeen { user: UserId, ids: Option<Vec<NotificationId>>, seen_at: Timestamp },
+    /// Those with these ids, or all of the user's, have been read.
+    NotificationsRead { user: UserId, ids: Option<Vec<NotificationId>>, read_at: Timestamp },
     /// A listing is called so from now on.
     SetListingTitle { listing: ListingId, title: String, updated_at: Timestamp },
     /// An uploaded file.

@@ -43,6 +43,15 @@ impl Body {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
+    /// An object, if it is there.
+    ///
+    /// # Errors
+    /// 400 that names the field.
+    pub fn object(&self, name: &str) -> Result<Option<Self>, Failure> {
+        let fields = |value: &Value| value.as_object().cloned().map(Self).ok_or_else(|| Failure::invalid(name));
+        self.get(name).map(fields).transpose()
+    }
+
     /// A text that must be there.
     ///
     /// # Errors

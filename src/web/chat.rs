@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 use super::Failure;
 use crate::auth::{Claims, Refusal};
 use crate::chat::{
-    Ask, Authenticate, AuthenticateError, BrokerStats, ChatError, Command, Health, OnlineUsers, PresenceOf, RefusedConnect,
-    Reply, RevokeTokens, SocketsOf, Stats, TitleListing, UserPresence,
+    Ask, Authenticate, AuthenticateError, BrokerStats, ChatError, Command, Emit, Health, OnlineUsers, PresenceOf, RefusedConnect,
+    Reply, RevokeTokens, SaveNotifications, SocketsOf, Stats, TitleListing, UserPresence,
 };
 use crate::model::{Account, ListingId, SocketId, UserId};
 
@@ -24,6 +24,8 @@ pub struct Chat {
     health: Recipient<Health>,
     stats: Recipient<Stats>,
     revoke: Recipient<RevokeTokens>,
+    save_notifications: Recipient<SaveNotifications>,
+    emit: Recipient<Emit>,
     title: Recipient<TitleListing>,
 }
 
@@ -40,6 +42,8 @@ impl Chat {
             + Handler<Health>
             + Handler<Stats>
             + Handler<RevokeTokens>
+            + Handler<SaveNotifications>
+            + Handler<Emit>
             + Handler<TitleListing>,
         A::Context: ToEnvelope<A, Ask>
             + ToEnvelope<A, Authenticate>
@@ -49,6 +53,8 @@ impl Chat {
             + ToEnvelope<A, Health>
             + ToEnvelope<A, Stats>
             + ToEnvelope<A, RevokeTokens>
+            + ToEnvelope<A, SaveNotifications>
+            + ToEnvelope<A, Emit>
             + ToEnvelope<A, TitleListing>,
     {
         Self {
@@ -60,6 +66,8 @@ impl Chat {
             health: broker.clone().recipient(),
             stats: broker.clone().recipient(),
             revoke: broker.clone().recipient(),
+            save_notifications: broker.clone().recipient(),
+            emit: broker.clone().recipient(),
             title: broker.clone().recipient(),
         }
     }
@@ -127,6 +135,22 @@ impl Chat {
     /// As [`Chat::online_users`].
     pub async fn stats(&self) -> Result<BrokerStats, Failure> {
         Ok(self.stats.send(Stats).await?)
+    }
+
+    /// Has what a user is to be notified of given to the store: reads and writes behind this find all.
+    ///
+    /// # Errors
+    /// As [`Chat::online_users`].
+    pub async fn save_notifications(&self, user: UserId) -> Result<(), Failure> {
+        Ok(self.save_notifications.send(SaveNotifications { user }).await?)
+    }
+
+    /// Emits an event in another server's words; to how many sockets.
+    ///
+    /// # Errors
+    /// 503 where it must be looked up who is meant, and the store is away.
+    pub async fn emit(&self, emit: Emit) -> Result<usize, Failure> {
+        Ok(self.emit.send(emit).await??)
     }
 
     /// Revokes tokens, in the store and on open sockets.

@@ -38,7 +38,7 @@ fn requests_are_answered_by_their_acks_or_by_events() {
 
 /// Ann is in and speaks `conversation`; her token is good for a minute.
 fn conversing() -> (Case, String) {
-    let mut case = Case::open(Rules { dialects: DialectSet::all(), ..rules() }, &Opening::default());
+    let mut case = Case::open(rules_of_all(), &Opening::default());
     case.text(r#"0{"token":"ann","dialect":"conversation"}"#);
     case.admit(Some(Timestamp::from_millis(WALL + 60_000)), false);
     let connected = case.sent().pop().unwrap();
@@ -112,4 +112,53 @@ fn unknown_events_are_ignored_unless_they_are_not() {
             r#"42["error",{"message":"Unknown event","error":"Unknown event","code":"UNKNOWN_EVENT","event":"mark_as_read"}]"#
         ]
     );
+}
+
+#[test]
+fn agent_is_answered_in_envelopes() {
+    let mut case = Case::joined_with(rules_of_all(), r#"{"token":"ann","dialect":"agent"}"#);
+    case.text(r#"2["message:send",{"conversationId":"conv_1"}]"#);
+    let refusal =
+        r#"{"success":false,"error":"Invalid content","code":"INVALID_PAYLOAD","timestamp":"2026-01-01T00:00:00.000Z"}"#;
+    assert_eq!(case.sent(), [format!(r#"42["message:receive",{refusal}]"#)]);
+    case.text(r#"21["message:send",{"conversationId":"conv_1"}]"#);
+    assert_eq!(case.sent(), [format!("431[{refusal}]")]);
+
+    case.text(r#"2["message:send",{"targetUserId":"bob","content":"hi"}]"#);
+    assert_eq!(case.broker.requests[0].own_copy, OwnCopy::Held);
+    case.text(r#"22["connection:get",{}]"#);
+    let ticket = case.broker.requests[1].ticket;
+    case.now.wall = Timestamp::from_millis(WALL + 1);
+    case.notice(Notice::Reply { ticket, reply: Ok(Reply::Connections { connections: Vec::new(), total: 0 }) });
+    let envelope = r#"{"success":true,"data":[],"totalConnections":0,"timestamp":"2026-01-01T00:00:00.001Z"}"#;
+    assert_eq!(case.sent(), [format!("432[{envelope}]"), format!(r#"42["connection:receive",{envelope}]"#)]);
+}
+
+#[test]
+fn what_two_dialects_have_in_common_is_done_once_and_answered_in_each_ones_words() {
+    let mut case = Case::joined_with(rules_of_all(), r#"{"token":"ann"}"#);
+    case.text(&format!(r#"2["message:send",{{"conversationId":"{CONVERSATION}","content":"hi"}}]"#));
+    let [Request { ticket, command: Command::SendToConversation { .. }, own_copy: OwnCopy::Held, .. }] = case.broker.requests[..]
+    else {
+        panic!("{:?}", case.broker.requests)
+    };
+    case.notice(Notice::Reply { ticket, reply: Err(ChatError::NotAMember) });
+    let envelope = r#"{"success":false,"error":"Not a member","code":"FORBIDDEN","timestamp":"2026-01-01T00:00:00.000Z"}"#;
+    let error = r#"{"message":"Not a member","error":"Not a member","code":"FORBIDDEN","event":"message:send"}"#;
+    assert_eq!(case.sent(), [format!(r#"42["error",{error}]"#), format!(r#"42["message:receive",{envelope}]"#)]);
+
+    case.text(r#"25["message:send",{"conversationId":"conv_1","targetUserId":"bob"}]"#);
+    assert_eq!(
+        case.sent(),
+        [format!("435[{}]", envelope.replace("Not a member", "Invalid content").replace("FORBIDDEN", "INVALID_PAYLOAD"))]
+    );
+    case.text(r#"2["message:send",{"conversationId":"conv_1","targetUserId":"bob","content":"hi"}]"#);
+    assert!(matches!(case.commands()[1], Command::SendToNamed { .. }));
+
+    case.text(r#"2["typing:stop",{}]"#);
+    case.sent();
+    case.text(&format!(r#"2["message:send",{{"conversationId":"{CONVERSATION}","targetUserId":"bob","content":"hi"}}]"#));
+    let [Request { command: Command::SendToConversation { .. }, own_copy: OwnCopy::None, .. }] = case.broker.requests[..] else {
+        panic!("it speaks only one of them now: {:?}", case.broker.requests)
+    };
 }

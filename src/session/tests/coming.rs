@@ -18,7 +18,7 @@ fn a_client_comes_in() {
 #[test]
 fn a_client_that_may_speak_conversation_is_told_who_it_is_before_all_else() {
     for auth in [r#"{"token":"ann"}"#, r#"{"token":"ann","dialect":"conversation"}"#] {
-        let mut case = Case::open(Rules { dialects: DialectSet::all(), ..rules() }, &Opening::default());
+        let mut case = Case::open(rules_of_all(), &Opening::default());
         case.text(&format!("0{auth}"));
         let socket = case.broker.connects[0].socket;
         case.admit(None, true);

@@ -49,6 +49,47 @@ fn messenger_shows_ones_own_direct_messages_to_those_who_pinned_it() {
     assert_eq!(names(&case.sent()), ["new_message"]);
 }
 
+fn direct(sender: &str, recipient: &str) -> Event {
+    let (message, recipient) = (message(sender, "hi").into(), Some(profile(recipient)));
+    Event::Message { message, kind: ConversationKind::Direct, recipient }
+}
+
+#[test]
+fn ones_own_copy_is_for_those_who_take_it_for_the_confirmation() {
+    let mut case = Case::joined_with(rules_of_all(), r#"{"token":"ann","dialect":["agent","messenger"]}"#);
+    case.notice(Notice::Hold(Arc::new(Broadcast::new(direct("ann", "bob")))));
+    case.shared(direct("bob", "ann"));
+    case.notice(Notice::Settle { message: message_id(), stored: true });
+    assert_eq!(names(&case.sent()), ["message:receive", "message:receive", "new_message"]);
+}
+
+#[test]
+fn who_speaks_conversation_and_agent_is_shown_the_own_message_once() {
+    let mut case = Case::joined_with(rules_of_all(), r#"{"token":"ann"}"#);
+    case.text(r#"2["message:send",{}]"#);
+    case.sent();
+    case.notice(Notice::Hold(Arc::new(Broadcast::new(direct("ann", "bob")))));
+    case.notice(Notice::Settle { message: message_id(), stored: true });
+    assert_eq!(names(&case.sent()), ["message:receive"]);
+    case.shared(direct("bob", "ann"));
+    assert_eq!(names(&case.sent()), ["message:new", "message:receive"]);
+}
+
+#[test]
+fn each_viewer_is_shown_the_own_name_of_a_conversation() {
+    let mut case = Case::joined_with(rules_of_all(), r#"{"token":"ann","dialect":["agent","messenger"]}"#);
+    let show = |case: &mut Case, owner: &str| {
+        let event = Arc::new(Broadcast::named(direct("bob", "ann"), vec![(profile(owner).id.clone(), "conv_1".into())]));
+        case.with(|session, _, around| session.on_shared(&event, around));
+        case.sent()
+    };
+    let others = show(&mut case, "bob");
+    let own = show(&mut case, "ann");
+    assert_eq!(names(&own), ["message:receive", "new_message"]);
+    assert_eq!(own[0], others[0].replace(CONVERSATION, "conv_1"));
+    assert_eq!(own[1], others[1], "only one front end knows names");
+}
+
 #[test]
 fn events_wait_behind_a_held_copy() {
     let mut case = Case::joined();

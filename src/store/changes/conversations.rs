@@ -45,6 +45,25 @@ pub(super) fn update(
     touch(conn, &id, updated_at)
 }
 
+pub(super) fn set_name(
+    conn: &mut AnyConnection,
+    owner: &UserId,
+    name: &str,
+    conversation: ConversationId,
+    named_at: Timestamp,
+) -> QueryResult<()> {
+    diesel::sql_query(
+        "INSERT INTO conversation_names (owner, name, conversation, named_at) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (owner, name) DO UPDATE SET conversation = excluded.conversation, named_at = excluded.named_at",
+    )
+    .bind::<Text, _>(owner.as_str())
+    .bind::<Text, _>(name)
+    .bind::<Text, _>(conversation.to_string())
+    .bind::<BigInt, _>(named_at.as_millis())
+    .execute(conn)
+    .map(drop)
+}
+
 /// Who joins later has all that was said before as read and received.
 pub(super) fn add_participants(
     conn: &mut AnyConnection,
@@ -98,25 +117,6 @@ pub(super) fn remove_participant(
     let member = participants::table.find((&id, user.as_str())).filter(participants::left_at.is_null());
     diesel::update(member).set(participants::left_at.eq(left_at.as_millis())).execute(conn)?;
     touch(conn, &id, left_at)
-}
-
-pub(super) fn name(
-    conn: &mut AnyConnection,
-    owner: &UserId,
-    name: &str,
-    conversation: ConversationId,
-    named_at: Timestamp,
-) -> QueryResult<()> {
-    diesel::sql_query(
-        "INSERT INTO conversation_names (owner, name, conversation, named_at) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (owner, name) DO UPDATE SET conversation = excluded.conversation, named_at = excluded.named_at",
-    )
-    .bind::<Text, _>(owner.as_str())
-    .bind::<Text, _>(name)
-    .bind::<Text, _>(conversation.to_string())
-    .bind::<BigInt, _>(named_at.as_millis())
-    .execute(conn)
-    .map(drop)
 }
 
 /// Its messages and members go with it. Their positions are not given again.

@@ -7,6 +7,7 @@ mod insert_postgres;
 mod insert_sqlite;
 mod listings;
 mod messages;
+pub(super) mod notifications;
 mod progress;
 mod receipts;
 mod users;
@@ -105,14 +106,14 @@ fn apply_one(conn: &mut AnyConnection, write: &Write) -> QueryResult<Outcome> {
         Write::UpdateConversation { conversation, name, avatar, admin, updated_at } => {
             conversations::update(conn, *conversation, name.as_deref(), avatar.as_deref(), admin.as_ref(), *updated_at)?;
         }
+        Write::NameConversation { owner, name, conversation, named_at } => {
+            conversations::set_name(conn, owner, name, *conversation, *named_at)?;
+        }
         Write::AddParticipants { conversation, users, joined_at, joined_position } => {
             conversations::add_participants(conn, *conversation, users, *joined_at, *joined_position)?;
         }
         Write::RemoveParticipant { conversation, user, left_at } => {
             conversations::remove_participant(conn, *conversation, user, *left_at)?;
-        }
-        Write::NameConversation { owner, name, conversation, named_at } => {
-            conversations::name(conn, owner, name, *conversation, *named_at)?;
         }
         Write::DeleteConversation { conversation } => conversations::delete(conn, *conversation)?,
         Write::CreateUser(user) => return users::create(conn, user),
@@ -127,6 +128,9 @@ fn apply_one(conn: &mut AnyConnection, write: &Write) -> QueryResult<Outcome> {
         Write::SetRole { user, role } => users::set_role(conn, user, *role)?,
         Write::SetDisabled { user, disabled } => users::set_disabled(conn, user, *disabled)?,
         Write::RevokeToken { key, until } => users::revoke_token(conn, key, *until)?,
+        Write::Notify(new) => notifications::store(conn, new)?,
+        Write::NotificationsSeen { user, ids, seen_at } => notifications::mark_seen(conn, user, ids.as_deref(), *seen_at)?,
+        Write::NotificationsRead { user, ids, read_at } => notifications::mark_read(conn, user, ids.as_deref(), *read_at)?,
         Write::SetListingTitle { listing, title, updated_at } => listings::set_title(conn, listing, title, *updated_at)?,
         Write::Upload { file, owner, uploaded_at } => users::insert_upload(conn, file, owner, *uploaded_at)?,
         Write::TestFault(fault) => misbehave(conn, *fault)?,

@@ -1,6 +1,7 @@
 //! The HTTP routes, asked over the network.
 mod accounts;
 mod admin;
+mod connection;
 mod conversations;
 mod files;
 mod gate;

@@ -98,6 +98,7 @@ pub const ALL_WORDS: Words = Words {
     group_message: true,
     answer: true,
     received_at_once: true,
+    notification: true,
     unproven: false,
 };
 
@@ -307,7 +308,8 @@ impl Broker {
         }
     }
 
-    async fn next<T>(&mut self, socket: Socket, pick: impl Fn(&Heard) -> Option<T>) -> T {
+    /// The next word at a socket for which `pick` has something; others are passed over.
+    pub async fn next<T>(&mut self, socket: Socket, pick: impl Fn(&Heard) -> Option<T>) -> T {
         let mut passed = VecDeque::new();
         loop {
             let (seat, heard) = match self.waiting.pop_front() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use parlance::chat::{ChatError, Command, Draft, Event, Notice, Options, Reply};
 use parlance::config::Delivery;
 use parlance::model::{MessageId, MessageStatus, Place, RoomId};
-use parlance::store::{self, Done, HistoryRange, TestFault, Write};
+use parlance::store::{self, Done, HistoryRange, NewMessage, TestFault, Write};
 
 use super::broker::{Broker, Heard, Socket, direct, message_of, text, user};
 
@@ -233,6 +233,36 @@ async fn an_outage_that_lasts_is_answered_and_a_retry_goes_to_the_others() {
     assert_eq!(broker.message(cid).await.content, "again");
     assert!(broker.events(bob).await.iter().all(|event| message_of(event).is_none()), "bob has seen it");
     assert_eq!(stored(&broker, Place::Conversation(group)).await, ["zero", "again"]);
+}
+
+#[actix::test]
+async fn what_was_given_up_and_stored_all_the_same_goes_out_with_its_repeat() {
+    let database =
+        crate::support::database::TestStore::sqlite_with(|options| options.retry_for = std::time::Duration::from_millis(300))
+            .await;
+    let mut broker = Broker::on(database, Options { delivery: Delivery::Stored, ..Options::default() }).await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    let (first, _) = sent(broker.ask(ann, retry("bob", "before", "first")).await);
+    let outage = broker.database.hold_writes().await;
+    assert_eq!(broker.ask(ann, retry("bob", "late", "name")).await.unwrap_err().code(), "STORAGE_UNAVAILABLE");
+    drop(outage);
+    broker.database.until_available().await;
+    // The database has taken it, although nobody heard of that.
+    let late = parlance::model::Message {
+        id: MessageId::of_client_id(&user("ann"), "name"),
+        content: "late".to_owned(),
+        client_message_id: Some("name".to_owned()),
+        ..(*first).clone()
+    };
+    let write = Write::Message(Box::new(NewMessage { message: Arc::new(late), request_hash: None, sent_by: None }));
+    broker.store.write(write).await.unwrap();
+    let (answered, _) = sent(broker.ask(ann, retry("bob", "late", "name")).await);
+    assert_eq!((answered.seq, answered.created_at), (2, first.created_at));
+    let heard: Vec<_> = broker.events(bob).await.iter().filter_map(message_of).map(|message| message.content.clone()).collect();
+    assert_eq!(heard, ["before", "late"]);
+    let (again, _) = sent(broker.ask(ann, retry("bob", "late", "name")).await);
+    assert_eq!(again.seq, 2);
+    assert!(broker.events(bob).await.iter().all(|event| message_of(event).is_none()), "shown once");
 }
 
 #[actix::test]

@@ -1,10 +1,18 @@
 //! What has changed in direct conversations.
-use parlance::model::{Message, MessageId, Timestamp};
+use std::sync::Arc;
+
+use diesel::RunQueryDsl as _;
+use parlance::model::{ConversationKind, Message, MessageId, Place, Timestamp};
 use parlance::store::{self, DirectChanges, Write};
 
 use super::fixture::{Fixture, at, conversation_of, user};
 
-on_both_databases!(changes_come_oldest_first, nothing_has_no_changes, activity_is_that_of_direct_messages);
+on_both_databases!(
+    changes_come_oldest_first,
+    nothing_has_no_changes,
+    the_chat_with_the_model_is_the_one_of_its_name,
+    activity_is_that_of_direct_messages,
+);
 
 async fn changes(fixture: &Fixture, since: Option<Timestamp>, limit: i64) -> DirectChanges {
     fixture.ask(move |conn| store::list_direct_changes(conn, &user("bob"), &user("ann"), since, limit)).await
@@ -61,6 +69,25 @@ async fn nothing_has_no_changes(fixture: Fixture) {
     assert_eq!(changes(&fixture, Some(at(0)), 9).await, none);
     let nobody = fixture.ask(|conn| store::list_direct_changes(conn, &user("bob"), &user("nobody"), None, 9)).await;
     assert_eq!(nobody, none);
+}
+
+async fn the_chat_with_the_model_is_the_one_of_its_name(fixture: Fixture) {
+    // Named by their owner: after the model, after a user, and otherwise.
+    for name in ["model", "cid", "plans"] {
+        let chat = fixture.new_conversation(ConversationKind::Ai, &["bob", "model"]);
+        let id = chat.id;
+        fixture.done(Write::CreateConversation { conversation: Arc::new(chat), joined_position: 0 }).await;
+        let insert =
+            format!("INSERT INTO conversation_names (owner, name, conversation, named_at) VALUES ('bob', '{name}', '{id}', 1)");
+        fixture.store.ask_writer(move |conn| diesel::sql_query(insert).execute(conn)).await.unwrap();
+        fixture.say("bob", &Place::Conversation(id), name).await;
+    }
+    let changes = async |one: &'static str, other: &'static str| {
+        fixture.ask(move |conn| store::list_direct_changes(conn, &user(one), &user(other), None, 9)).await
+    };
+    assert_eq!(contents(&changes("bob", "model").await), ["model"]);
+    assert_eq!(contents(&changes("bob", "cid").await), [""; 0]);
+    assert_eq!(contents(&changes("ann", "model").await), [""; 0]);
 }
 
 async fn activity_is_that_of_direct_messages(fixture: Fixture) {

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use parlance::model::{ConversationKind, Place};
-use parlance::store::{self, ConversationCursor, StoreError, Write};
+use parlance::store::{self, ConversationCursor, Overview, OverviewLimits, StoreError, Write};
 
 use super::fixture::{Fixture, at, conversation_of, user};
 
@@ -11,9 +11,12 @@ on_both_databases!(
     a_direct_conversation_is_found_from_both_sides_and_made_once,
     a_group_changes,
     who_comes_back_begins_anew,
-    an_owner_calls_a_conversation_by_names,
     a_deleted_group_is_gone_with_all_that_was_said,
     lists_begin_with_the_last_active,
+    names_are_their_owners,
+    the_latest_name_is_shown,
+    overviews_show_members_and_what_is_unread,
+    overviews_have_a_bound,
 );
 
 async fn a_conversation_comes_back_as_it_was(fixture: Fixture) {
@@ -48,28 +51,6 @@ async fn a_direct_conversation_is_found_from_both_sides_and_made_once(fixture: F
     assert_eq!(fixture.membership("ann", &alone).await.unwrap().other, Some(user("ann")));
     let found = fixture.ask(|conn| store::find_direct(conn, &user("ann"), &user("ann"))).await.unwrap();
     assert_eq!((found.id, found.participants), (conversation_of(&alone), vec![user("ann")]));
-}
-
-async fn an_owner_calls_a_conversation_by_names(fixture: Fixture) {
-    let (one, other) = (fixture.direct(&["ann", "bob"]).await, fixture.group(&["ann", "cid"]).await);
-    let call = |owner: &str, name: &str, place: &Place| Write::NameConversation {
-        owner: user(owner),
-        name: name.to_owned(),
-        conversation: conversation_of(place),
-        named_at: at(1),
-    };
-    for (owner, name, place) in [("ann", "a b ü", &one), ("ann", "again", &one), ("bob", "a b ü", &other)] {
-        fixture.done(call(owner, name, place)).await;
-    }
-    let find = |owner: &'static str, name: &'static str| fixture.ask(move |conn| store::find_named(conn, &user(owner), name));
-    assert_eq!(find("ann", "a b ü").await, Some(conversation_of(&one)));
-    assert_eq!(find("ann", "again").await, Some(conversation_of(&one)));
-    assert_eq!(find("bob", "a b ü").await, Some(conversation_of(&other)), "another owner's name is another name");
-    assert_eq!((find("bob", "again").await, find("ann", "A b ü").await), (None, None));
-    fixture.done(call("ann", "again", &other)).await;
-    assert_eq!(find("ann", "again").await, Some(conversation_of(&other)));
-    fixture.done(Write::DeleteConversation { conversation: conversation_of(&other) }).await;
-    assert_eq!((find("ann", "again").await, find("bob", "a b ü").await), (None, None), "its names go with it");
 }
 
 async fn a_group_changes(fixture: Fixture) {
@@ -162,4 +143,108 @@ async fn lists_begin_with_the_last_active(fixture: Fixture) {
     let id = expected[0].0;
     assert_eq!(fixture.ask(move |conn| store::count_unread(conn, &user("ann"), id)).await, 0);
     assert_eq!(fixture.ask(move |conn| store::count_unread(conn, &user("bob"), id)).await, 1);
+}
+
+fn naming(owner: &str, name: &str, place: &Place, named_at: i64) -> Write {
+    Write::NameConversation {
+        owner: user(owner),
+        name: name.to_owned(),
+        conversation: conversation_of(place),
+        named_at: at(named_at),
+    }
+}
+
+async fn called(fixture: &Fixture, owner: &'static str, text: &str) -> Option<Place> {
+    let text = text.to_owned();
+    let found = fixture.ask(move |conn| store::find_called(conn, &user(owner), &text)).await;
+    found.map(|found| Place::Conversation(found.id))
+}
+
+async fn names_are_their_owners(fixture: Fixture) {
+    let (bob, cid) = (fixture.direct(&["ann", "bob"]).await, fixture.direct(&["ann", "cid"]).await);
+    for (owner, name, place) in [("ann", "one", &bob), ("ann", "two", &bob), ("bob", "one", &bob), ("cid", "one", &cid)] {
+        fixture.done(naming(owner, name, place, 1)).await;
+        // A repeat, as of a retried batch.
+        fixture.done(naming(owner, name, place, 1)).await;
+    }
+    assert_eq!(called(&fixture, "ann", "one").await.as_ref(), Some(&bob));
+    assert_eq!(called(&fixture, "ann", "two").await.as_ref(), Some(&bob));
+    assert_eq!(called(&fixture, "cid", "one").await.as_ref(), Some(&cid));
+    for (owner, text) in [("bob", "two"), ("ann", "ONE"), ("ann", "three"), ("ann", "")] {
+        assert_eq!(called(&fixture, owner, text).await, None, "{owner} {text}");
+    }
+    let id = conversation_of(&bob).to_string();
+    assert_eq!(called(&fixture, "cid", &id).await.as_ref(), Some(&bob), "an id is everybody's");
+    fixture.done(naming("cid", &id, &cid, 2)).await;
+    assert_eq!(called(&fixture, "cid", &id).await.as_ref(), Some(&cid), "one's own name comes first");
+    fixture.done(naming("ann", "one", &cid, 3)).await;
+    assert_eq!(called(&fixture, "ann", "one").await.as_ref(), Some(&cid), "the later meaning holds");
+    let nowhere = fixture.new_conversation(ConversationKind::Direct, &["ann", "bob"]).id;
+    assert_eq!(fixture.write(naming("ann", "lost", &Place::Conversation(nowhere), 4)).await, Err(StoreError::Refused));
+    assert_eq!(called(&fixture, "ann", "lost").await, None);
+}
+
+async fn the_latest_name_is_shown(fixture: Fixture) {
+    let direct = fixture.direct(&["ann", "bob"]).await;
+    let other = fixture.direct(&["ann", "cid"]).await;
+    assert_eq!(fixture.membership("ann", &direct).await.unwrap().name, None);
+    for (name, named_at) in [("z", 10), ("a", 30), ("m", 20)] {
+        fixture.done(naming("ann", name, &direct, named_at)).await;
+    }
+    fixture.done(naming("bob", "bobs", &direct, 40)).await;
+    for (owner, place, name) in [("ann", &direct, Some("a")), ("bob", &direct, Some("bobs")), ("ann", &other, None)] {
+        assert_eq!(fixture.membership(owner, place).await.unwrap().name.as_deref(), name, "{owner}");
+    }
+    let group = fixture.group(&["ann", "bob"]).await;
+    fixture.done(naming("ann", "team", &group, 50)).await;
+    fixture.done(Write::DeleteConversation { conversation: conversation_of(&group) }).await;
+    assert_eq!(called(&fixture, "ann", "team").await, None, "a deleted conversation has no names");
+}
+
+async fn overviews(fixture: &Fixture, limits: OverviewLimits) -> Vec<Overview> {
+    fixture.ask(move |conn| store::list_overviews(conn, &user("ann"), limits)).await
+}
+
+const LIMITS: OverviewLimits = OverviewLimits { conversations: 10, members_of_each: 10, members: 100 };
+
+async fn overviews_show_members_and_what_is_unread(fixture: Fixture) {
+    let direct = fixture.direct(&["ann", "bob"]).await;
+    let group = fixture.group(&["cid", "ann"]).await;
+    fixture.direct(&["bob", "cid"]).await;
+    for content in ["one", "two"] {
+        fixture.say("bob", &direct, content).await;
+    }
+    fixture.say("ann", &direct, "mine").await;
+    fixture.done(naming("ann", "conv_1", &direct, 1)).await;
+    fixture.done(naming("bob", "bobs", &direct, 2)).await;
+    let listed = overviews(&fixture, LIMITS).await;
+    let [first, second] = &listed[..] else { panic!("{listed:?}") };
+    assert_eq!(Some(&first.conversation), fixture.find_conversation(&direct).await.as_ref());
+    assert_eq!((first.unread, first.name.as_deref()), (2, Some("conv_1")));
+    assert_eq!(Some(&second.conversation), fixture.find_conversation(&group).await.as_ref());
+    assert_eq!((second.unread, second.name.as_deref()), (0, None));
+    let members: Vec<_> = second.members.iter().map(|member| member.username.as_str()).collect();
+    assert_eq!(members, ["cid", "ann"]);
+    fixture.done(Write::RemoveParticipant { conversation: conversation_of(&group), user: user("ann"), left_at: at(90) }).await;
+    assert_eq!(overviews(&fixture, LIMITS).await.len(), 1);
+}
+
+async fn overviews_have_a_bound(fixture: Fixture) {
+    let mut groups = Vec::new();
+    for _ in 0..4 {
+        let group = fixture.group(&["bob", "cid", "ann"]).await;
+        groups.insert(0, conversation_of(&group));
+        fixture.say("bob", &group, "hello").await;
+    }
+    for (limits, members) in [
+        (OverviewLimits { conversations: 2, ..LIMITS }, vec![3, 3]),
+        (OverviewLimits { members_of_each: 2, ..LIMITS }, vec![2, 2, 2, 2]),
+        (OverviewLimits { members: 6, ..LIMITS }, vec![3, 3]),
+        (OverviewLimits { members: 7, ..LIMITS }, vec![3, 3, 3]),
+    ] {
+        let listed = overviews(&fixture, limits).await;
+        assert_eq!(listed.iter().map(|overview| overview.members.len()).collect::<Vec<_>>(), members);
+        let ids: Vec<_> = listed.iter().map(|overview| overview.conversation.id).collect();
+        assert_eq!(ids, groups[..ids.len()]);
+    }
 }

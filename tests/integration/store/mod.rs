@@ -22,6 +22,7 @@ mod conversations;
 mod messages;
 mod migrations;
 mod missed;
+mod notifications;
 mod outage;
 mod persister;
 mod users;

@@ -41,6 +41,13 @@ impl TestStore {
         hold(path)
     }
 
+    /// Changes the database behind the store's back.
+    pub fn execute(&self, sql: &str) {
+        let (path, _) = self.file.as_ref().expect("a database in a file");
+        let mut connection = SqliteConnection::establish(&path.to_string_lossy()).unwrap();
+        connection.batch_execute(&format!("PRAGMA busy_timeout = 10000; {sql}")).unwrap();
+    }
+
     /// Waits until something can be stored again.
     pub async fn until_available(&self) {
         let until = Instant::now() + Duration::from_secs(20);

@@ -70,12 +70,17 @@ export class Client {
   }
 
   /** Takes the first event of this name whose first argument `matches` out of the inbox, waiting for it if need be. */
-  next(event, matches = () => true, limit = LIMIT) {
+  async next(event, matches = () => true, limit = LIMIT) {
+    return (await this.nextArgs(event, matches, limit))[0];
+  }
+
+  /** As `next`, with all arguments. */
+  nextArgs(event, matches = () => true, limit = LIMIT) {
     const found = new Promise((resolve) => {
       const look = () => {
         const place = this.inbox.findIndex((entry) => entry.event === event && matches(...entry.args));
         if (place < 0) return false;
-        resolve(this.inbox.splice(place, 1)[0].args[0]);
+        resolve(this.inbox.splice(place, 1)[0].args);
         return true;
       };
       if (!look()) this.waiting.push(look);

@@ -1,0 +1,2 @@
+DROP INDEX conversation_names_by_conversation;
+CREATE INDEX conversation_names_by_conversation ON conversation_names (conversation);

@@ -1,0 +1,67 @@
+//! Events that other servers emit.
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde_json::{Value, json};
+
+use super::notifications::worded_notification;
+use crate::chat::{Command, Emit, EmitTo, Emitted, Reply};
+use crate::dialect::{NOTIFICATION_EVENT, room_called};
+use crate::model::{ConversationId, UserId};
+use crate::socketio::is_reserved;
+use crate::web::{Admin, Body, Failure, WebState};
+
+/// Longest name of an event, in characters.
+const NAME_MAX: usize = 200;
+/// Longest name of a room, in characters: that of a public room with `room_` before it.
+const ROOM_MAX: usize = 205;
+
+/// `POST /api/emit` `{to:{user|room|conversation|all},event,data}`
+///
+/// `data` is the event's one argument, whatever JSON it is. The stock client takes a text at an event's end for a recovery
+/// offset where its CONNECT was answered with a `pid`, which none is yet; an offset of ours will stand behind it.
+pub async fn emit(state: Data<WebState>, _: Admin, body: Body) -> Result<HttpResponse, Failure> {
+    let to = target(&body)?;
+    let name = body.bounded_text("event", 1, NAME_MAX)?.ok_or_else(|| Failure::invalid("event"))?;
+    if is_reserved(name) {
+        return Err(Failure::bad_request(format!("Invalid event: {name} is reserved")));
+    }
+    let data = body.get("data");
+    let event = Emitted { name: name.into(), data: data.map(|data| data.to_string().into()) };
+    let sockets = match to {
+        Some(EmitTo::User(user)) if name == NOTIFICATION_EVENT => notify(&state, &user, event, data).await?,
+        Some(to) => state.chat.emit(Emit { to, event }).await?,
+        None => 0,
+    };
+    Ok(HttpResponse::Ok().json(json!({"success": true, "sockets": sockets})))
+}
+
+/// A notification is stored as well; one who is not there is shown it later.
+async fn notify(state: &WebState, user: &UserId, event: Emitted, data: Option<&Value>) -> Result<usize, Failure> {
+    let (kind, message, data) = worded_notification(data)?;
+    let command = Command::Notify { kind, message, data, emitted: Some(event) };
+    match state.chat.ask(user, command).await? {
+        Reply::Notified { notification: _, sockets } => Ok(sockets),
+        _ => Err(Failure::internal("the broker gave another answer to a notification")),
+    }
+}
+
+/// Who is meant; `None`: something that cannot exist.
+fn target(body: &Body) -> Result<Option<EmitTo>, Failure> {
+    let to = body.object("to")?.ok_or_else(|| Failure::bad_request("to is required"))?;
+    let all = match to.get("all") {
+        None | Some(Value::Bool(false)) => None,
+        Some(Value::Bool(true)) => Some(EmitTo::Everyone),
+        Some(_) => return Err(Failure::invalid("to.all")),
+    };
+    let user = to.get("user").map(|_| to.user("user").map_err(|_| Failure::invalid("to.user"))).transpose()?;
+    let room = to.id_text("room", 1, ROOM_MAX).map_err(|_| Failure::invalid("to.room"))?;
+    let conversation = to.id_text("conversation", 1, ROOM_MAX).map_err(|_| Failure::invalid("to.conversation"))?;
+    let room = room.map(|room| room_called(&room));
+    let conversation = conversation.map(|id| ConversationId::parse(&id).ok().map(EmitTo::Conversation));
+    let mut named = [all.map(Some), user.map(EmitTo::User).map(Some), room, conversation].into_iter().flatten();
+    match (named.next(), named.next()) {
+        (Some(target), None) => Ok(target),
+        (None, _) => Err(Failure::invalid("to: it names nobody")),
+        (Some(_), Some(_)) => Err(Failure::invalid("to: it names more than one")),
+    }
+}

@@ -1,0 +1,137 @@
+//! Notifications: one's own, and those that other servers make.
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde_json::{Value, json};
+
+use crate::chat::{Command, Reply};
+use crate::dialect::NotificationView;
+use crate::model::{Notification, NotificationId, Timestamp};
+use crate::store::{self, NotificationCursor, NotificationRange, Write};
+use crate::web::{Admin, Body, Cursor, Failure, Page, PageRequest, Proven, Query, WebState};
+
+/// Longest type of a notification, in characters: as of a message.
+const TYPE_MAX: usize = 32;
+/// Longest text of a notification, in characters.
+const MESSAGE_MAX: usize = 4_000;
+/// Longest data of a notification, in bytes as JSON: a hundred of them are shown at once to who comes.
+const DATA_MAX_BYTES: usize = 65_536;
+/// Most notifications that one request marks by their ids.
+const IDS_MAX: usize = 10_000;
+
+/// `GET /api/notifications`, newest first.
+pub async fn list(state: Data<WebState>, user: Proven, query: Query) -> Result<HttpResponse, Failure> {
+    let request = PageRequest::read(&query, 'n', read_cursor)?;
+    let range = match request.page {
+        Page::Newest => NotificationRange::Newest,
+        Page::Before(cursor) => NotificationRange::Before(cursor),
+        Page::After(cursor) => NotificationRange::After(cursor),
+    };
+    let (id, rows) = (user.id().clone(), request.limit_and_one());
+    state.chat.save_notifications(id.clone()).await?;
+    let mut found = state.store.read_after_writes(move |conn| store::list_notifications(conn, &id, range, rows)).await?;
+    let goes_on = found.len() > request.limit;
+    // The one row too many is at the end at which the list goes on.
+    let next = if matches!(range, NotificationRange::After(_)) {
+        found.drain(..found.len().saturating_sub(request.limit));
+        found.first()
+    } else {
+        found.truncate(request.limit);
+        found.last()
+    };
+    let next = next.filter(|_| goes_on).map(|next| cursor_of(next).encode());
+    let notifications: Vec<_> = found.iter().map(NotificationView::of).collect();
+    Ok(HttpResponse::Ok().json(json!({"success": true, "notifications": notifications, "nextCursor": next})))
+}
+
+fn cursor_of(notification: &Notification) -> Cursor {
+    Cursor::new('n', format_args!("{}.{}", notification.created_at.as_millis(), notification.id))
+}
+
+fn read_cursor(key: &str) -> Option<NotificationCursor> {
+    let (millis, id) = key.split_once('.')?;
+    let created_at = Timestamp::from_millis(millis.parse().ok()?);
+    Some(NotificationCursor { created_at, id: NotificationId::parse(id).ok()? })
+}
+
+/// `POST /api/notifications/read` `{ids?}`: some, or all there are. Ids that are not the user's count for nothing.
+pub async fn read(state: Data<WebState>, user: Proven, body: Body) -> Result<HttpResponse, Failure> {
+    let ids = match body.get("ids") {
+        None => None,
+        Some(Value::Array(ids)) if ids.len() <= IDS_MAX => Some(known_ids(ids)?),
+        Some(Value::Array(_)) => return Err(Failure::too_large("Too many ids")),
+        Some(_) => return Err(Failure::invalid("ids")),
+    };
+    let user = user.id().clone();
+    state.chat.save_notifications(user.clone()).await?;
+    state.store.write(Write::NotificationsRead { user, ids, read_at: Timestamp::now() }).await?;
+    Ok(HttpResponse::Ok().json(json!({"success": true})))
+}
+
+/// Those that can be ids of ours; whatever is no id at all is refused.
+fn known_ids(ids: &[Value]) -> Result<Vec<NotificationId>, Failure> {
+    if !ids.iter().all(|id| id.is_string() || id.is_u64()) {
+        return Err(Failure::invalid("ids"));
+    }
+    Ok(ids.iter().filter_map(Value::as_str).filter_map(|id| NotificationId::parse(id).ok()).collect())
+}
+
+/// `POST /api/notifications` `{userId,type,message,data?}`
+pub async fn create(state: Data<WebState>, _: Admin, body: Body) -> Result<HttpResponse, Failure> {
+    let user = body.user("userId")?;
+    let command = Command::Notify {
+        kind: body.bounded_text("type", 1, TYPE_MAX)?.ok_or_else(|| Failure::invalid("type"))?.to_owned(),
+        message: body.bounded_text("message", 1, MESSAGE_MAX)?.ok_or_else(|| Failure::invalid("message"))?.to_owned(),
+        data: data_text(body.get("data"))?,
+        emitted: None,
+    };
+    match state.chat.ask(&user, command).await? {
+        Reply::Notified { notification, sockets: _ } => {
+            Ok(HttpResponse::Created().json(json!({"success": true, "notification": NotificationView::of(&notification)})))
+        }
+        _ => Err(Failure::internal("the broker gave another answer to a notification")),
+    }
+}
+
+fn data_text(data: Option<&Value>) -> Result<Option<String>, Failure> {
+    let data = data.map(Value::to_string);
+    if data.as_ref().is_some_and(|data| data.len() > DATA_MAX_BYTES) {
+        return Err(Failure::too_large("The data is too large"));
+    }
+    Ok(data)
+}
+
+/// What is stored of a notification that another server words itself: what it has of our fields, whatever it is.
+pub fn worded_notification(data: Option<&Value>) -> Result<(String, String, Option<String>), Failure> {
+    let field = |name| data.and_then(|data| data.get(name)).filter(|value| !value.is_null());
+    let text = |name, most| field(name).and_then(Value::as_str).map(|text: &str| text.chars().take(most).collect::<String>());
+    let kind = text("type", TYPE_MAX).filter(|kind| !kind.is_empty()).unwrap_or_else(|| "notification".to_owned());
+    let rest = if data.is_some_and(Value::is_object) { field("data") } else { data };
+    Ok((kind, text("message", MESSAGE_MAX).unwrap_or_default(), data_text(rest)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_made() {
+        let id = NotificationId::parse("01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
+        let cursor = NotificationCursor { created_at: Timestamp::from_millis(7), id };
+        assert_eq!(read_cursor(&format!("7.{id}")), Some(cursor));
+        for bad in ["", ".", "7", "7.x", &format!("x.{id}")] {
+            assert_eq!(read_cursor(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn of_a_worded_notification_is_kept_what_it_has() {
+        let full = json!({"id": "n-1", "type": "sale", "message": "Sold", "data": {"price": 7}, "createdAt": "2026"});
+        let kept = |data: Option<&Value>| worded_notification(data).unwrap();
+        assert_eq!(kept(Some(&full)), ("sale".into(), "Sold".into(), Some(r#"{"price":7}"#.into())));
+        assert_eq!(kept(Some(&json!({"type": "", "data": null}))), ("notification".into(), "".into(), None));
+        assert_eq!(kept(Some(&json!({"type": 7, "message": ["x"]}))), ("notification".into(), "".into(), None));
+        assert_eq!(kept(Some(&json!("Sold"))), ("notification".into(), "".into(), Some("\"Sold\"".into())));
+        assert_eq!(kept(None), ("notification".into(), "".into(), None));
+        assert!(worded_notification(Some(&json!({"data": "x".repeat(DATA_MAX_BYTES)}))).is_err());
+    }
+}

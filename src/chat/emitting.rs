@@ -1,0 +1,104 @@
+//! Events that other servers emit, in their own words.
+use std::sync::Arc;
+
+use actix::{ActorFutureExt as _, Context, Handler, Message, ResponseActFuture, WrapFuture as _};
+
+use super::broadcast::Broadcast;
+use super::event::Event;
+use super::rooms::RoomKey;
+use super::server::ChatServer;
+use crate::engineio::ConnectionKey;
+use crate::model::{Conversation, ConversationId, ConversationKind, RoomId, UserId};
+use crate::store::{self, StoreError};
+
+/// An event as another server words it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Emitted {
+    /// Its name; none that Socket.IO keeps for itself.
+    pub name: Box<str>,
+    /// Its one argument, as JSON; `None`: it has none.
+    pub data: Option<Box<str>>,
+}
+
+/// Who is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EmitTo {
+    /// A user's sockets.
+    User(UserId),
+    /// The sockets in a public room.
+    Room(RoomId),
+    /// Those in the common chat.
+    CommonChat,
+    /// Those in a conversation: of a group the unmuted ones.
+    Conversation(ConversationId),
+    /// Those in the conversation with this id; where there is none, those in the public room that is called so.
+    ConversationOrRoom(ConversationId, RoomId),
+    /// All sockets.
+    Everyone,
+}
+
+/// Emits an event to sockets of every dialect. Answered by how many sockets were told.
+#[derive(Message, Debug)]
+#[rtype(result = "Result<usize, StoreError>")]
+pub struct Emit {
+    /// To whom.
+    pub to: EmitTo,
+    /// What.
+    pub event: Emitted,
+}
+
+impl Handler<Emit> for ChatServer {
+    type Result = ResponseActFuture<Self, Result<usize, StoreError>>;
+
+    fn handle(&mut self, message: Emit, _: &mut Context<Self>) -> Self::Result {
+        let Emit { to, event } = message;
+        let event = Arc::new(Broadcast::new(Event::Emitted(event)));
+        let (id, room) = match to {
+            EmitTo::User(user) => return ready(self.emit_to_users(&[user], &event)),
+            EmitTo::Everyone => return ready(self.emit_to(self.sessions.keys().copied().collect(), &event)),
+            EmitTo::Room(room) => return ready(self.emit_to_room(&RoomKey::Public(room), &event)),
+            EmitTo::CommonChat => return ready(self.emit_to_room(&RoomKey::CommonChat, &event)),
+            EmitTo::Conversation(id) => (id, None),
+            EmitTo::ConversationOrRoom(id, room) => (id, Some(room)),
+        };
+        let cached = self.conversations.get(&id).map(|cached| cached.conversation.clone());
+        let store = self.store.clone();
+        let find = async move {
+            match cached {
+                Some(conversation) => Ok(Some(conversation)),
+                None => Ok(store.read_after_writes(move |conn| store::find_conversation(conn, id)).await?.map(Arc::new)),
+            }
+        };
+        Box::pin(find.into_actor(self).map(move |found: Result<Option<Arc<Conversation>>, StoreError>, broker, _| {
+            Ok(match (found?, room) {
+                (Some(conversation), _) if conversation.kind == ConversationKind::Group => {
+                    broker.emit_to_room(&RoomKey::Group(id), &event)
+                }
+                (Some(conversation), _) => broker.emit_to_users(&conversation.participants, &event),
+                (None, Some(room)) => broker.emit_to_room(&RoomKey::Public(room), &event),
+                (None, None) => 0,
+            })
+        }))
+    }
+}
+
+fn ready(sockets: usize) -> ResponseActFuture<ChatServer, Result<usize, StoreError>> {
+    Box::pin(actix::fut::ready(Ok(sockets)))
+}
+
+impl ChatServer {
+    fn emit_to_users(&self, users: &[UserId], event: &Arc<Broadcast>) -> usize {
+        self.emit_to(users.iter().flat_map(|user| self.sockets_of(user)).copied().collect(), event)
+    }
+
+    fn emit_to(&self, sockets: Vec<ConnectionKey>, event: &Arc<Broadcast>) -> usize {
+        let count = sockets.len();
+        self.tell_few(sockets, event);
+        count
+    }
+
+    fn emit_to_room(&self, room: &RoomKey, event: &Arc<Broadcast>) -> usize {
+        self.tell_room(room, event, &[]);
+        self.rooms.find(room).map_or(0, |room| room.connections().count())
+    }
+}

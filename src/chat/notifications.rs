@@ -1,0 +1,387 @@
+//! Notifications: of messages to those without a socket, and of what else concerns a user.
+//!
+//! A message that is stored owes a notification to every member who had no socket when it was handed out. What is owed is
+//! gathered, the newest of each user and conversation, and stored within a second, or at once for a user who comes or
+//! asks. What a crash takes is made up for at the next start, from the messages themselves (see `store`).
+//!
+//! All others are shown to their user's sockets in the step in which they are given to the store. So each is either known
+//! there as seen, or unseen and shown when the next socket with a word for it comes.
+use std::sync::Arc;
+
+use actix::{ActorFutureExt as _, AsyncContext as _, Context, Handler, Message as ActixMessage, WrapFuture as _};
+use hashbrown::HashMap;
+use log::warn;
+
+use super::broadcast::Broadcast;
+use super::event::Event;
+use super::executing::Outcome;
+use super::loading::Load;
+use super::ports::{Notice, Words};
+use super::server::{ChatServer, Progressed};
+use super::stored::Awaiting;
+use super::tables::{Pending, Unseen};
+use super::{ChatError, Command, Reply};
+use crate::engineio::ConnectionKey;
+use crate::model::{Conversation, ConversationId, MODEL_USER, Message, Notification, NotificationId, Place, Timestamp, UserId};
+use crate::store::{self, NewNotification, StoreError, Write};
+
+/// At a connect so many of the newest unseen ones are shown; the rest counts as seen.
+const UNSEEN_MAX: i64 = 100;
+/// What a notification's packet has beside its texts, about.
+const ENVELOPE_BYTES: usize = 200;
+
+/// Stores what is gathered for a user: what is read behind this has it.
+#[derive(ActixMessage, Debug)]
+#[rtype(result = "()")]
+pub struct SaveNotifications {
+    /// Whose.
+    pub user: UserId,
+}
+
+/// A message of which members are to be notified.
+#[derive(Debug, Clone)]
+pub struct Owed {
+    conversation: ConversationId,
+    message: Arc<Message>,
+    /// Members without a socket, perhaps its sender among them.
+    absent: Arc<[UserId]>,
+}
+
+impl Owed {
+    /// Whom it is owed to.
+    fn users(&self) -> impl Iterator<Item = &UserId> {
+        self.absent.iter().filter(|user| **user != self.message.sender.id)
+    }
+}
+
+/// What is owed and not given to the store yet.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    by_conversation: HashMap<ConversationId, Unwritten>,
+}
+
+/// Of one conversation.
+#[derive(Debug, Default)]
+struct Unwritten {
+    /// In order.
+    owed: Vec<Owed>,
+    /// Whose part of how many of these is written.
+    written: HashMap<UserId, usize>,
+}
+
+impl Gathered {
+    /// A message was stored.
+    pub fn add(&mut self, conversation: ConversationId, message: &Arc<Message>, absent: Arc<[UserId]>) {
+        if absent.is_empty() {
+            return;
+        }
+        let unwritten = self.by_conversation.entry(conversation).or_default();
+        let is_for_all = |sender: &UserId| !absent.contains(sender);
+        match unwritten.owed.last_mut() {
+            // Whom the last one is owed to gets this one instead.
+            Some(last)
+                if Arc::ptr_eq(&last.absent, &absent)
+                    && unwritten.written.is_empty()
+                    && (last.message.sender.id == message.sender.id || is_for_all(&message.sender.id)) =>
+            {
+                last.message = message.clone();
+            }
+            _ => unwritten.owed.push(Owed { conversation, message: message.clone(), absent }),
+        }
+    }
+
+    /// It could not be stored: it is owed as before.
+    pub fn put_back(&mut self, owed: Vec<Owed>) {
+        for owed in owed {
+            let unwritten = self.by_conversation.entry(owed.conversation).or_default();
+            unwritten.written.values_mut().for_each(|count| *count += 1);
+            for user in owed.users() {
+                unwritten.written.remove(user);
+            }
+            unwritten.owed.insert(0, owed);
+        }
+    }
+
+    /// The newest of each user and conversation; nothing is left.
+    fn take_all(&mut self) -> Vec<Owed> {
+        std::mem::take(&mut self.by_conversation).into_values().flat_map(Unwritten::into_newest).collect()
+    }
+
+    /// The newest of each of these conversations that is owed to `user`.
+    fn take_of(&mut self, user: &UserId, conversations: impl Iterator<Item = ConversationId>) -> Vec<Owed> {
+        let newest = conversations.filter_map(|id| self.by_conversation.get_mut(&id)?.take_of(user));
+        newest.collect()
+    }
+}
+
+impl Unwritten {
+    fn into_newest(self) -> Vec<Owed> {
+        let Self { owed, written } = self;
+        if owed.len() == 1 && written.is_empty() {
+            return owed;
+        }
+        let mut newest: HashMap<&UserId, usize> = HashMap::new();
+        for (place, one) in owed.iter().enumerate() {
+            newest.extend(
+                one.users().filter(|user| written.get(*user).is_none_or(|count| *count <= place)).map(|user| (user, place)),
+            );
+        }
+        let is_newest = |place: usize, user: &UserId| newest.get(user) == Some(&place);
+        let of_place = |(place, one): (usize, &Owed)| {
+            let absent: Arc<[UserId]> = one.users().filter(|user| is_newest(place, user)).cloned().collect();
+            (!absent.is_empty()).then(|| Owed { absent, ..one.clone() })
+        };
+        owed.iter().enumerate().filter_map(of_place).collect()
+    }
+
+    fn take_of(&mut self, user: &UserId) -> Option<Owed> {
+        let count = self.owed.len();
+        let written = self.written.insert(user.clone(), count).unwrap_or_default();
+        let newest = self.owed.iter().skip(written).rfind(|owed| owed.users().any(|absent| absent == user))?;
+        Some(Owed { absent: Arc::from([user.clone()]), ..newest.clone() })
+    }
+}
+
+impl ChatServer {
+    // ---- of messages ----
+
+    /// The members of a conversation who have no socket. Looked up once for as long as nothing changes: a big group pays
+    /// for it when somebody comes or goes, not with each message.
+    pub(super) fn absent_in(&mut self, place: &Place) -> Arc<[UserId]> {
+        let Self { conversations, users, .. } = self;
+        let Place::Conversation(id) = place else { return Arc::default() };
+        let Some(cached) = conversations.get_mut(id) else { return Arc::default() };
+        let members = &cached.conversation.participants;
+        let is_absent =
+            |member: &&UserId| member.as_str() != MODEL_USER && users.get(*member).is_none_or(|user| user.sessions.is_empty());
+        cached.absent.get_or_insert_with(|| members.iter().filter(is_absent).cloned().collect()).clone()
+    }
+
+    /// A user's first socket came, or the last one went.
+    pub(super) fn forget_absent(&mut self, user: &UserId) {
+        let memberships = self.users.get(user).map_or(&[][..], |user| &user.memberships);
+        for membership in memberships {
+            if let Some(cached) = self.conversations.get_mut(&membership.conversation) {
+                cached.absent = None;
+            }
+        }
+    }
+
+    /// Stores all that is gathered. Who has come meanwhile had it from the catch-up.
+    pub(super) fn save_notifications(&mut self) {
+        let owed = self.gathered.take_all();
+        let still_absent = |user: &UserId, broker: &Self| broker.sockets_of(user).is_empty();
+        self.store_owed(owed, still_absent);
+    }
+
+    /// Stores what is gathered for one user.
+    pub(super) fn save_notifications_of(&mut self, user: &UserId) {
+        let memberships = self.users.get(user).map_or(&[][..], |user| &user.memberships);
+        let owed = self.gathered.take_of(user, memberships.iter().map(|membership| membership.conversation));
+        self.store_owed(owed, |_, _| true);
+    }
+
+    fn store_owed(&mut self, owed: Vec<Owed>, is_due: impl Fn(&UserId, &Self) -> bool) {
+        let mut new = Vec::new();
+        for one in &owed {
+            for user in one.users() {
+                if !is_due(user, self) {
+                    continue;
+                }
+                let id = NotificationId::from_uuid(self.new_id());
+                let notification = Arc::new(Notification::of_message(id, user.clone(), &one.message, one.conversation));
+                new.push(NewNotification { notification, conversation: Some(one.conversation), is_seen: false });
+                self.note_unseen(user);
+            }
+        }
+        if new.is_empty() {
+            return;
+        }
+        if let Err(refused) = self.store(Write::Notify(new), Awaiting::Gathered(owed))
+            && let Awaiting::Gathered(owed) = refused.1
+        {
+            self.gathered.put_back(owed);
+        }
+    }
+
+    // ---- of all else ----
+
+    /// Notifies those whom `by` has added to a group.
+    pub(super) fn notify_added<'a>(
+        &mut self,
+        group: &Conversation,
+        added: impl IntoIterator<Item = &'a UserId>,
+        by: &UserId,
+        at: Timestamp,
+    ) {
+        let Some(by) = self.users.get(by).map(|user| user.profile().clone()) else { return };
+        let mut notifications = Vec::new();
+        for user in added {
+            let id = NotificationId::from_uuid(self.new_id());
+            notifications.push(Arc::new(Notification::of_joining(id, user.clone(), group, &by, at)));
+        }
+        if notifications.is_empty() {
+            return;
+        }
+        let new = notifications.iter().map(|notification| self.stamped(notification)).collect();
+        if self.store(Write::Notify(new), Awaiting::Nothing).is_err() {
+            return warn!("notifications not stored conversation={} users={}", group.id, notifications.len());
+        }
+        for notification in notifications {
+            let user = notification.user.clone();
+            self.tell_users([&user], Event::Notification(notification));
+        }
+    }
+
+    /// For the store, with whether it will have been seen once it is shown to the user's sockets.
+    fn stamped(&mut self, notification: &Arc<Notification>) -> NewNotification {
+        let is_seen = self.words_of(&notification.user).any(|words| words.notification && !words.unproven);
+        if !is_seen {
+            self.note_unseen(&notification.user);
+        }
+        NewNotification { notification: notification.clone(), conversation: None, is_seen }
+    }
+
+    /// What the sockets of a user have words for.
+    fn words_of(&self, user: &UserId) -> impl Iterator<Item = Words> {
+        self.sockets_of(user).iter().filter_map(|socket| self.sessions.get(socket)).map(|session| session.words)
+    }
+
+    fn note_unseen(&mut self, user: &UserId) {
+        if let Some(user) = self.users.get_mut(user) {
+            user.unseen_noted = user.unseen_noted.wrapping_add(1);
+        }
+    }
+
+    /// Carries [`Command::Notify`] out.
+    pub(super) fn notify_as_asked(&mut self, pending: Pending) {
+        let Pending { user, asker, command, facts: _ } = pending;
+        let Command::Notify { kind, message, data, emitted } = command else {
+            return self.answer(asker, Err(ChatError::Internal));
+        };
+        let id = NotificationId::from_uuid(self.new_id());
+        let created_at = self.now();
+        let notification = Arc::new(Notification { id, user, kind, message, data, read: false, created_at });
+        let mut new = self.stamped(&notification);
+        let mut sockets = self.words_of(&notification.user).filter(|words| words.notification).count();
+        if emitted.is_some() {
+            // It goes out in no dialect's words: every socket gets it.
+            sockets = self.sockets_of(&notification.user).len();
+            new.is_seen = sockets > 0;
+        }
+        let awaiting = Awaiting::Notified { notification: notification.clone(), sockets, asker };
+        if !self.store_for(Write::Notify(vec![new]), awaiting) {
+            return;
+        }
+        let user = notification.user.clone();
+        self.tell_users([&user], emitted.map_or(Event::Notification(notification), Event::Emitted));
+    }
+
+    // ---- shown to who comes ----
+
+    /// Whether a socket that comes may have to be shown some.
+    pub(super) fn is_owed_notifications(&self, user: &UserId, words: Words) -> bool {
+        words.notification && self.users.get(user).is_some_and(|user| user.unseen_noted != user.unseen_shown)
+    }
+
+    /// A socket has caught up: what its user was not shown follows, and then all that has waited.
+    pub(super) fn show_unseen(&mut self, connection: ConnectionKey, ctx: &mut Context<Self>) {
+        let Some(session) = self.sessions.get(&connection) else { return };
+        if session.unseen.is_none() {
+            return self.tell(connection, Notice::CatchUpDone);
+        }
+        let (user, socket) = (session.user.clone(), session.socket);
+        let noted = self.users.get(&user).map_or(0, |user| user.unseen_noted);
+        let store = self.store.clone();
+        let read = async move { store.read_after_writes(move |conn| store::list_unseen(conn, &user, UNSEEN_MAX)).await };
+        ctx.spawn(read.into_actor(self).map(move |found, broker, _| {
+            // A connection may have left and come again meanwhile.
+            if broker.sessions.get(&connection).is_some_and(|session| session.socket == socket) {
+                broker.on_unseen(connection, found, noted);
+            }
+        }));
+    }
+
+    /// The store was asked when notifications had been `noted` so often.
+    fn on_unseen(&mut self, connection: ConnectionKey, found: Result<Vec<Notification>, StoreError>, noted: u32) {
+        let Some((user, words)) = self.sessions.get(&connection).map(|session| (session.user.clone(), session.words)) else {
+            return;
+        };
+        // Its client may have turned out to have no word for them.
+        let proves = words.notification && !words.unproven;
+        let are_all_seen = match &found {
+            Ok(found) if found.is_empty() => true,
+            Ok(_) if proves => {
+                let seen = Write::NotificationsSeen { user: user.clone(), ids: None, seen_at: self.now() };
+                self.store(seen, Awaiting::Nothing).is_ok()
+            }
+            Ok(_) => false,
+            Err(error) => {
+                warn!("notifications not read user={user} error={error}");
+                false
+            }
+        };
+        if are_all_seen && let Some(user) = self.users.get_mut(&user) {
+            user.unseen_shown = noted;
+        }
+        let found = if words.notification { found.unwrap_or_default() } else { Vec::new() };
+        if let Some(session) = self.sessions.get_mut(&connection) {
+            session.unseen = Some(Unseen::Waiting(found.into_iter().rev().map(Arc::new).collect()));
+        }
+        self.show_unseen_page(connection);
+    }
+
+    /// Shows as many as a page holds, once the socket has taken what came before.
+    pub(super) fn show_unseen_page(&mut self, connection: ConnectionKey) {
+        let budget = self.options.catch_up_page_bytes;
+        let Some(session) = self.sessions.get_mut(&connection) else { return };
+        let Some(Unseen::Waiting(waiting)) = &mut session.unseen else { return };
+        let (mut page, mut bytes) = (Vec::new(), 0);
+        while let Some(next) = waiting.front() {
+            bytes += next.message.len() + next.data.as_ref().map_or(0, String::len) + ENVELOPE_BYTES;
+            if !page.is_empty() && bytes > budget {
+                break;
+            }
+            page.extend(waiting.pop_front().map(|next| Arc::new(Broadcast::new(Event::Notification(next)))));
+        }
+        let is_last = waiting.is_empty();
+        if is_last {
+            session.unseen = None;
+        }
+        if !page.is_empty() {
+            self.tell(connection, Notice::CatchUp(page));
+        }
+        if is_last {
+            self.tell(connection, Notice::CatchUpDone);
+        }
+    }
+
+    // ---- asked for ----
+
+    /// One's own: what was answered counts as seen.
+    pub(super) fn list_notifications(&mut self, pending: &mut Pending, limit: i64) -> Outcome {
+        let Some(found) = pending.facts.notifications.take() else {
+            self.save_notifications_of(&pending.user);
+            return Ok(Progressed::Needs(Load::Notifications(pending.user.clone(), limit)));
+        };
+        Ok(Progressed::Then(Box::new(move |broker, pending| {
+            let (user, seen_at) = (pending.user, broker.now());
+            let ids: Vec<_> = found.iter().map(|notification| notification.id).collect();
+            // Refused only while the store is away: then they come once more.
+            if !ids.is_empty()
+                && broker.store(Write::NotificationsSeen { user, ids: Some(ids), seen_at }, Awaiting::Nothing).is_err()
+            {
+                warn!("notifications not marked as seen");
+            }
+            broker.answer(pending.asker, Ok(Reply::Notifications(found)));
+        })))
+    }
+}
+
+impl Handler<SaveNotifications> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: SaveNotifications, _: &mut Context<Self>) {
+        self.save_notifications_of(&message.user);
+    }
+}
