@@ -500,7 +500,8 @@ for (const database of DATABASES) {
         return client;
       };
       const own = await speak('assistant');
-      const [messenger, conversation, listing] = [await speak('messenger'), await speak('conversation'), await speak('listing')];
+      const [messenger, conversation] = [await speak('messenger'), await speak('conversation')];
+      const [listing, agent] = [await speak('listing'), await speak('agent')];
       const me = { user };
       const theModel = { id: 'model', username: 'model', user: { id: 'model' } };
       let place;
@@ -515,6 +516,7 @@ for (const database of DATABASES) {
         'messenger, by the conversation': () => messenger.succeed('send_group_message', { conversationId: place, content: 'messenger, by the conversation?' }),
         conversation: () => conversation.succeed('message:send', { conversationId: place, content: 'conversation?' }),
         listing: () => listing.succeed('sendDirectMessage', { receiverId: 'model', content: 'listing?' }),
+        agent: () => agent.succeed('message:send', { targetUserId: 'model', content: 'agent?' }),
         assistant: () => own.succeed('ai-message', { chatId: place, chat: 'model', content: 'assistant?' }),
         HTTP: async () => {
           const { status, body } = await server.api('POST', `/api/conversations/${place}/messages`, { token: user.token, body: { content: 'HTTP?' } });
@@ -545,6 +547,13 @@ for (const database of DATABASES) {
           senderId: summary('model', 'model'), receiverId: summary(user.id, user.username), message: `to ${way}`,
           listingId: null, messageType: 'text', isRead: false,
         });
+        const { success, data, timestamp, ...unknown } = await agent.next('message:receive', (told) => told.data.content === `to ${way}`);
+        assert.deepEqual([success, unknown, timestamp], [true, {}, createdAt]);
+        assert.deepEqual(data, {
+          // What its owner calls it.
+          _id, conversationId: 'model', sender: 'model', senderId: 'model', content: `to ${way}`, attachments: [],
+          senderInfo: { userId: 'model', email: null, role: 'user' }, createdAt,
+        });
         // The user's other devices have the question.
         if (!way.startsWith('conversation')) assertNew(await conversation.next('message:new'), me, place, `${way}?`);
       }
@@ -552,10 +561,10 @@ for (const database of DATABASES) {
       await conversation.succeed('message:send', { conversationId: place, content: 'Once more?' });
       (await model.next()).refuse(500);
       assert.deepEqual(await own.next('ai-error'), { chat: 'model', message: FAILED, error: FAILED, code: 'MODEL_FAILED' });
-      for (const client of [messenger, conversation]) {
+      for (const client of [messenger, conversation, agent]) {
         assert.deepEqual(await client.next('error'), { message: FAILED, error: FAILED, code: 'MODEL_FAILED' });
       }
-      assert.equal((await listing.next('error')).code, 'MODEL_FAILED');
+      assert.deepEqual(await listing.next('error'), { message: FAILED, error: FAILED, code: 'MODEL_FAILED' });
       assertNothingElse(own);
     });
   });
