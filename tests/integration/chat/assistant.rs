@@ -232,6 +232,7 @@ async fn asking_again_asks_anew_until_there_is_an_answer_and_stores_nothing_twic
         assert_eq!(broker.event(device, apology).await.2, "MODEL_FAILED");
     }
     broker.say(&prompt, answer("too late")).await;
+    assert!(!broker.is_prompted().await, "twice asked, it was one question");
     sent(broker.ask(ann, retry("c", "Why?", "q1")).await);
     let prompt = broker.prompt().await;
     broker.say(&prompt, answer("Because.")).await;
