@@ -68,6 +68,18 @@ words! {
 }
 
 words! {
+    /// Who answers questions for the model.
+    AiProvider {
+        /// Nobody: the answer says so.
+        Echo = "echo",
+        /// Google's Gemini API.
+        Gemini = "gemini",
+        /// Any server that speaks chat completions.
+        Openai = "openai",
+    }
+}
+
+words! {
     /// The event vocabularies that there are.
     DialectName {
         /// One person and an AI model.
