@@ -17,9 +17,9 @@ use ipnet::IpNet;
 pub use self::address::{DatabaseAddress, Host, LogFilter, Origins, SocketPath};
 pub use self::error::ConfigError;
 pub use self::secret::Secret;
-pub use self::word::{CatchUp, Delivery, DialectName, PresenceScope};
+pub use self::word::{CatchUp, Delivery, DialectNames, PresenceScope};
 
-use self::kind::{Count, Flag, Folder, Hidden, HiddenList, Kind, Length, List, Parsed, Proxies, Size};
+use self::kind::{Count, Flag, Folder, Hidden, HiddenList, Kind, Length, Parsed, Proxies, Size};
 
 /// A value as it was found outside, and where.
 #[derive(Debug, Clone)]
@@ -150,8 +150,8 @@ settings! {
         uploads_require_auth: bool = false, "UPLOADS_REQUIRE_AUTH", Flag;
     }
     "dialects" {
-        /// Event vocabularies that clients may speak.
-        dialects: Vec<DialectName> = DialectName::ALL.to_vec(), "DIALECTS", List::one_or_more();
+        /// Event vocabularies that clients may speak, comma-separated, or `all`.
+        dialects: DialectNames = DialectNames::All, "DIALECTS", Parsed::new();
         /// Whether unknown events are answered with an error.
         strict_events: bool = false, "STRICT_EVENTS", Flag;
         /// Who learns who is online: `everyone`, or `contacts` (those who share a conversation).
@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(config.max_packet_size, 2_000_000);
         assert_eq!(config.delivery, Delivery::Stored);
         assert!(config.require_exp);
-        assert_eq!(config.dialects, [DialectName::Messenger]);
+        assert_eq!(config.dialects, DialectNames::Listed(vec!["messenger".to_owned()]));
         assert_eq!(config.api_keys.len(), 2);
         assert_eq!(config.trusted_proxies.len(), 2);
         assert_eq!(config.host, Host::Localhost);
@@ -341,7 +341,6 @@ mod tests {
             ("REQUIRE_EXP", "TRUE"),
             ("DELIVERY", "fast"),
             ("PRESENCE_SCOPE", "nobody"),
-            ("DIALECTS", "messenger,klingon"),
             ("DIALECTS", ","),
             ("CATCH_UP", "maybe"),
             ("SOCKET_PATH", "socket.io"),

@@ -2,6 +2,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::kind::{items, join};
+
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal $(| $other:literal)*,)+ }) => {
         $(#[$doc])*
@@ -9,9 +11,6 @@ macro_rules! words {
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
 
         impl $name {
-            /// All words, in the order in which they are listed.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
             /// The word as it is written.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
@@ -67,18 +66,42 @@ words! {
     }
 }
 
-words! {
-    /// The event vocabularies that there are.
-    DialectName {
-        /// One person and an AI model.
-        Assistant = "assistant",
-        /// Full chat, `resource:action`.
-        Conversation = "conversation",
-        /// Market place.
-        Listing = "listing",
-        /// Chatbot back end, answers in envelopes.
-        Agent = "agent",
-        /// Direct and group chat with acks.
-        Messenger = "messenger",
+/// Which event vocabularies are meant. What there are is known to `dialect`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum DialectNames {
+    /// Every one that there is.
+    #[default]
+    All,
+    /// Those with these names.
+    Listed(Vec<String>),
+}
+
+impl FromStr for DialectNames {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.trim() == "all" {
+            return Ok(Self::All);
+        }
+        let mut names: Vec<String> = Vec::new();
+        for name in items(text) {
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+        if names.is_empty() {
+            Err("names nothing; write a comma-separated list, or all".to_owned())
+        } else {
+            Ok(Self::Listed(names))
+        }
+    }
+}
+
+impl fmt::Display for DialectNames {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => formatter.write_str("all"),
+            Self::Listed(names) => formatter.write_str(&join(names)),
+        }
     }
 }
