@@ -1,6 +1,7 @@
 //! What was missed, page by page, as fast as the socket takes it.
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
 use log::warn;
@@ -20,6 +21,9 @@ const FIRST_ROWS: i64 = 16;
 const ROWS_MAX: i64 = 200;
 /// What a message's packet has beside its content, about.
 const ENVELOPE_BYTES: usize = 700;
+/// Where others wait, the next page is read after so many times the time that this one took: many who come back
+/// together take a part of a processor, and leave the rest to those who are here.
+const REST: u32 = 2;
 
 /// Who waits for a page, first come first served.
 #[derive(Debug, Default)]
@@ -49,6 +53,7 @@ impl ChatServer {
         catch_up.is_reading = true;
         let (after, up_to, rows) = (catch_up.after, catch_up.up_to, catch_up.rows);
         let store = self.store.clone();
+        let begun = Instant::now();
         let read = async move {
             let query = move |conn: &mut store::AnyConnection| {
                 let after = if after < 0 { store::missed_start(conn, &user, up_to, newest)? } else { after };
@@ -58,17 +63,25 @@ impl ChatServer {
             if after < 0 { store.read_after_writes(query).await } else { store.read(query).await }
         };
         ctx.spawn(read.into_actor(self).map(move |page, broker, ctx| {
-            broker.page_reads.under_way -= 1;
             // A connection may have left and come again meanwhile.
             if broker.sessions.get(&connection).is_some_and(|session| session.socket == socket) {
                 broker.on_catch_up_page(connection, page, ctx);
             }
-            while broker.page_reads.under_way < broker.options.catch_up_reads
-                && let Some(next) = broker.page_reads.waiting.pop_front()
-            {
-                broker.read_catch_up_page(next, ctx);
+            if broker.page_reads.waiting.is_empty() {
+                Self::end_page_read(broker, ctx);
+            } else {
+                ctx.run_later(begun.elapsed() * REST, Self::end_page_read);
             }
         }));
+    }
+
+    fn end_page_read(&mut self, ctx: &mut Context<Self>) {
+        self.page_reads.under_way -= 1;
+        while self.page_reads.under_way < self.options.catch_up_reads
+            && let Some(next) = self.page_reads.waiting.pop_front()
+        {
+            self.read_catch_up_page(next, ctx);
+        }
     }
 
     fn on_catch_up_page(&mut self, connection: ConnectionKey, page: Result<Vec<Message>, StoreError>, ctx: &mut Context<Self>) {

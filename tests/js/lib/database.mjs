@@ -55,24 +55,36 @@ export class Postgres {
       account.gid = Number(run('id', ['-g', 'postgres']));
       chownSync(instance.folder, account.uid, account.gid);
     }
-    const data = join(instance.folder, 'data');
-    const options = { cwd: instance.folder, ...account };
-    run(postgresProgram('initdb'), ['-D', data, '-U', 'parlance', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'], options);
-    const port = await freePort();
+    instance.data = join(instance.folder, 'data');
+    instance.options = { cwd: instance.folder, ...account };
+    run(postgresProgram('initdb'), ['-D', instance.data, '-U', 'parlance', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'], instance.options);
+    instance.port = await freePort();
+    instance.url = `postgres://parlance@127.0.0.1:${instance.port}`;
+    await instance.launch();
+    return instance;
+  }
+
+  /** Starts it on its data, and waits until it is ready. */
+  async launch() {
     // No test pulls the machine's plug, so this instance need not wait for its disk.
-    const settings = ['-c', 'listen_addresses=127.0.0.1', '-c', `unix_socket_directories=${instance.folder}`, '-c', 'fsync=off', '-c', 'max_connections=300'];
-    instance.process = spawn(postgresProgram('postgres'), ['-D', data, '-p', String(port), ...settings], { ...options, stdio: ['ignore', 'ignore', 'pipe'] });
+    const settings = ['-c', 'listen_addresses=127.0.0.1', '-c', `unix_socket_directories=${this.folder}`, '-c', 'fsync=off', '-c', 'max_connections=300'];
+    this.process = spawn(postgresProgram('postgres'), ['-D', this.data, '-p', String(this.port), ...settings], { ...this.options, stdio: ['ignore', 'ignore', 'pipe'] });
     const ready = new Promise((resolve, reject) => {
       let log = '';
-      instance.process.stderr.on('data', (bytes) => {
-        log += bytes;
+      this.process.stderr.on('data', (bytes) => {
+        log = (log + bytes).slice(-20_000);
         if (log.includes('ready to accept connections')) resolve();
       });
-      instance.process.on('exit', () => reject(new Error(`Postgres ended\n${log}`)));
+      this.process.on('exit', () => reject(new Error(`Postgres ended\n${log}`)));
     });
-    instance.url = `postgres://parlance@127.0.0.1:${port}`;
     await within(LIMIT, 'Postgres to be ready', ready);
-    return instance;
+  }
+
+  /** Ends at once, as by a crash: what it was doing is rolled back at the next start. */
+  async crash() {
+    const ended = new Promise((resolve) => this.process.on('exit', resolve));
+    this.process.kill('SIGQUIT');
+    await ended;
   }
 
   /** Its processes: each backend is in a session of its own, so that one signal to the group would not do. */
@@ -102,9 +114,7 @@ export class Postgres {
 
   async remove() {
     this.thaw();
-    const ended = new Promise((resolve) => this.process.on('exit', resolve));
-    this.process.kill('SIGQUIT');
-    await ended;
+    await this.crash();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

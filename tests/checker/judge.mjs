@@ -1,0 +1,355 @@
+// Judges a finished run. Pure: the histories go in, the verdict comes out (judge.test.mjs has a broken history for every rule).
+//
+// A *page* is one life of a front end: from its loading until it is killed or the run ends, over however many connections.
+// A message is known by its *name*: its text and its `clientMessageId`, made by the page that wrote it, never used again.
+
+/** What each rule stands for. */
+export const RULES = {
+  lost: 'P1: what was acked is stored',
+  altered: 'P1: it is stored as it was sent, where it was sent',
+  'stored twice': 'P4: a message is stored once, however often it was sent',
+  'two answers': 'P4: a repeat gets the first answer again',
+  ghost: 'P3: nothing is stored or seen that was never sent',
+  refused: 'P3: what was refused is neither stored nor seen',
+  unstored: 'P2: what was seen is stored',
+  missed: 'P6, P7: every page sees all that is stored after its loading',
+  twice: 'P4, P7: no page sees a message twice',
+  echo: 'P4: a page is not shown the direct message that it wrote itself',
+  'out of order': 'P5: every page sees a conversation in the order of its numbers',
+  'bad seq': 'P5: numbers rise within a conversation, and every member reads the same history',
+  overtaken: 'P5: what was acked before another was sent stands before it',
+  'sender order': 'P5: what one connection wrote to a conversation stands there in the order of writing',
+  unproven: 'P7: a sender is told "delivered" only of what a page of the recipient has seen',
+  unanswered: 'P9: every request is answered',
+  'turned away': 'P9: no passing trouble makes a stock client give up for good',
+};
+
+/** What may be excused, and why. Nothing is, but what the caller names. */
+export const ALLOWANCES = {
+  'unstored after crash': 'DELIVERY=live (P2): recipients do not wait for the commit; what they saw, a crash may lose.',
+  'twice after crash': 'DELIVERY=live (P4): the sender sends again what the crash lost; who saw it before sees the same id again.',
+  'moved after crash': 'DELIVERY=live (P4): what is sent again after a crash has the place of its retry.',
+  'twice without offset': 'Design §6: a client before 4.6 sends no offset; what was written to it and not proven comes again, with the same id.',
+  'twice without recovery': 'Until recovery is built: what was written to a socket and not proven comes again, with the same id.',
+  'missed without recovery': 'Until recovery is built: what was handed to a socket that was dead already counts as received.',
+  'echo without recovery': 'Until recovery is built: to a page that came back while its message was being stored, it comes as another device\'s.',
+  'unproven without recovery': 'Until proof of delivery is built: handed to a socket counts as delivered.',
+};
+
+/** What the contract itself allows. */
+export const CONTRACT = {
+  stored: ['twice without offset'],
+  live: ['twice without offset', 'unstored after crash', 'twice after crash', 'moved after crash'],
+};
+
+/** Refusals that say that nobody has seen it. */
+const UNSEEN = new Set(['STORAGE_UNAVAILABLE', 'FORBIDDEN', 'NOT_FOUND', 'TOO_LARGE', 'INVALID_PAYLOAD', 'RATE_LIMITED']);
+
+/**
+ * The verdict: `{violations: [{rule, text}], allowed: {allowance: count}, counts}`.
+ *
+ * - `conversations`: `[{id, kind: 'direct' | 'group', members: [user], histories: [[{id, seq, sender, name}]]}]`, the histories as different members read them, the first one counts.
+ * - `pages`: `[{name, device, user, pinned, offsets, killed, records}]`. `offsets`: the client sends them at reconnect. `records` may be any iterable; it is gone through twice. Times `at` are of one clock:
+ *   `{kind: 'connect', at, recovered}` · `{kind: 'disconnect', at}` · `{kind: 'turned away', at, code}` · `{kind: 'loaded', at, conversation, seq}` (it read the history up to there)
+ *   `{kind: 'send', at, name, conversation}` · `{kind: 'ack', at, name, id}` · `{kind: 'refused', at, name, code}` · `{kind: 'unknown', at, name}` (no answer came)
+ *   `{kind: 'got', at, id, conversation, name, sender}` · `{kind: 'delivered', at, id, user}`
+ * - `crashes`: `[{at, until}]`, from the kill of the server until it listened again.
+ */
+export function judge({ conversations, pages, crashes = [] }, allowances = []) {
+  const verdict = new Verdict(allowances);
+  const sends = collectSends(pages, verdict);
+  const stored = judgeStored(conversations, sends, verdict);
+  judgeSends(sends, stored, verdict);
+  const context = { sends, stored, crashes, conversations: new Map(conversations.map((each) => [each.id, each])), proofs: collectProofs(pages) };
+  for (const page of pages) judgePage(page, context, verdict);
+  for (const [key, proof] of context.proofs) {
+    if (!(proof.seenAt <= proof.toldAt)) verdict.find('unproven', `${key} was told at ${proof.toldAt}, seen at ${proof.seenAt ?? 'no time'}`, 'unproven without recovery');
+  }
+  return verdict.close();
+}
+
+class Verdict {
+  constructor(allowances) {
+    for (const name of allowances) if (!(name in ALLOWANCES)) throw new Error(`unknown allowance ${name}; known: ${Object.keys(ALLOWANCES).join(', ')}`);
+    this.allowances = new Set(allowances);
+    this.violations = [];
+    this.allowed = Object.fromEntries(allowances.map((name) => [name, 0]));
+    this.counts = { sent: 0, attempts: 0, acked: 0, refused: 0, unknown: 0, stored: 0, shown: 0, pages: 0, connects: 0, recovered: 0, told: 0 };
+  }
+
+  /** Something is wrong; each of `excuses` is an allowance that would cover it. */
+  find(rule, text, ...excuses) {
+    if (!(rule in RULES)) throw new Error(`unknown rule ${rule}`);
+    const excuse = excuses.find((name) => this.allowances.has(name));
+    if (excuse) this.allowed[excuse] += 1;
+    else this.violations.push({ rule, text });
+  }
+
+  close() {
+    const { violations, allowed, counts } = this;
+    return { violations, allowed, counts };
+  }
+}
+
+// ---- what was sent ----
+
+/** Name → what became of it: `{user, conversation, devices, attempts, firstSentAt, ackedAt, id, refusals, unknowns, connection}`. */
+function collectSends(pages, verdict) {
+  const sends = new Map();
+  for (const page of pages) {
+    verdict.counts.pages += 1;
+    let connections = 0;
+    let isConnected = false;
+    for (const record of page.records) {
+      switch (record.kind) {
+        case 'connect':
+          connections += 1;
+          isConnected = true;
+          verdict.counts.connects += 1;
+          if (record.recovered) verdict.counts.recovered += 1;
+          break;
+        case 'disconnect':
+          isConnected = false;
+          break;
+        case 'turned away':
+          verdict.find('turned away', `${page.name} got ${record.code}`);
+          break;
+        case 'send':
+          addAttempt(sends, page, record, isConnected ? `${page.name}/${connections}` : undefined);
+          verdict.counts.attempts += 1;
+          break;
+        case 'ack':
+        case 'refused':
+        case 'unknown':
+          addAnswer(sends, page, record, verdict);
+          break;
+        default:
+      }
+    }
+  }
+  verdict.counts.sent = sends.size;
+  return sends;
+}
+
+function addAttempt(sends, page, { name, conversation, at }, connection) {
+  let send = sends.get(name);
+  if (!send) {
+    send = { user: page.user, conversation, devices: new Set(), pages: new Set(), attempts: 0, refusals: [], unknowns: 0, firstSentAt: at, connection, isOpen: false };
+    sends.set(name, send);
+  }
+  send.attempts += 1;
+  send.firstSentAt = Math.min(send.firstSentAt, at);
+  send.devices.add(page.device);
+  send.pages.add(page.name);
+  if (!page.killed) send.isOpen = true;
+  if (send.conversation !== conversation || send.user !== page.user) throw new Error(`${name} was used for two messages: the checker is wrong`);
+}
+
+function addAnswer(sends, page, { kind, name, at, id, code }, verdict) {
+  const send = sends.get(name);
+  if (!send) throw new Error(`${page.name} was answered about ${name}, which it never sent: the checker is wrong`);
+  if (kind === 'unknown') send.unknowns += 1;
+  if (kind === 'refused') send.refusals.push(code);
+  if (kind !== 'ack') return;
+  if (send.id !== undefined && send.id !== id) verdict.find('two answers', `${name} was acked as ${send.id} and as ${id}`);
+  send.id ??= id;
+  send.ackedAt = Math.min(send.ackedAt ?? Infinity, at);
+}
+
+// ---- what is stored ----
+
+/** Id → `{name, seq, conversation}`, and per conversation its history. */
+function judgeStored(conversations, sends, verdict) {
+  const byId = new Map();
+  const byName = new Map();
+  for (const { id: conversation, histories: [history, ...others] } of conversations) {
+    for (const other of others) {
+      const differs = history.length !== other.length || history.some(({ id, seq }, index) => other[index].id !== id || other[index].seq !== seq);
+      if (differs) verdict.find('bad seq', `${conversation}: two members read different histories (${history.length} and ${other.length} messages)`);
+    }
+    let last = 0;
+    for (const { id, seq, sender, name } of history) {
+      if (!(seq > last)) verdict.find('bad seq', `${conversation}: ${seq} (${name}) comes after ${last}`);
+      last = seq;
+      const first = byName.get(name) ?? (byId.has(id) ? byId.get(id) : undefined);
+      if (first) verdict.find('stored twice', `${name} in ${conversation} at ${seq}, and in ${first.conversation} at ${first.seq}`);
+      const entry = { id, name, seq, conversation };
+      byId.set(id, entry);
+      byName.set(name, entry);
+      const send = sends.get(name);
+      if (!send) verdict.find('ghost', `${name} is stored in ${conversation} and was never sent`);
+      else if (send.user !== sender || send.conversation !== conversation) verdict.find('altered', `${name} of ${send.user} to ${send.conversation} is stored as of ${sender} in ${conversation}`);
+      else if (send.id !== undefined && send.id !== id) verdict.find('altered', `${name} was acked as ${send.id} and is stored as ${id}`);
+    }
+    judgeRealTime(conversation, history, sends, verdict);
+    judgeSenderOrder(conversation, history, sends, verdict);
+    verdict.counts.stored += history.length;
+  }
+  return { byId, byName };
+}
+
+/** Nothing stands before what had been acked when it was first sent. */
+function judgeRealTime(conversation, history, sends, verdict) {
+  let earliest = { ackedAt: Infinity };
+  for (const { name } of [...history].reverse()) {
+    const send = sends.get(name);
+    if (!send) continue;
+    if (earliest.ackedAt < send.firstSentAt) verdict.find('overtaken', `${conversation}: ${earliest.name} was acked before ${name} was sent, and stands after it`);
+    if (send.ackedAt < earliest.ackedAt) earliest = { name, ackedAt: send.ackedAt };
+  }
+}
+
+/** What was sent once, by one connection, is in the order of sending. */
+function judgeSenderOrder(conversation, history, sends, verdict) {
+  const latest = new Map();
+  for (const { name } of history) {
+    const send = sends.get(name);
+    if (send?.attempts !== 1 || !send.connection) continue;
+    const before = latest.get(send.connection);
+    if (before && before.send.firstSentAt > send.firstSentAt) verdict.find('sender order', `${conversation}: ${before.name} was sent after ${name} and stands before it`);
+    else latest.set(send.connection, { name, send });
+  }
+}
+
+// ---- what senders were told ----
+
+const wasRefused = (send) => send.attempts > 0 && send.refusals.length === send.attempts && send.refusals.every((code) => UNSEEN.has(code));
+
+function judgeSends(sends, stored, verdict) {
+  const { counts } = verdict;
+  for (const [name, send] of sends) {
+    const entry = stored.byName.get(name);
+    if (send.id !== undefined) {
+      counts.acked += 1;
+      if (!entry) verdict.find('lost', `${name} to ${send.conversation} was acked as ${send.id} and is not stored`);
+    } else if (send.refusals.length > 0) {
+      counts.refused += 1;
+      if (entry && wasRefused(send)) verdict.find('refused', `${name} was refused (${send.refusals}) and is stored at ${entry.seq}`);
+    } else {
+      counts.unknown += 1;
+      if (send.isOpen) verdict.find('unanswered', `${name}: ${send.attempts} attempts, no answer`);
+    }
+  }
+}
+
+/** `id user` → when a sender was told, for the first time, that it is delivered. */
+function collectProofs(pages) {
+  const proofs = new Map();
+  for (const page of pages) {
+    for (const { kind, at, id, user } of page.records) {
+      if (kind !== 'delivered') continue;
+      const proof = proofs.get(`${id} ${user}`);
+      if (!proof) proofs.set(`${id} ${user}`, { toldAt: at, seenAt: undefined });
+      else proof.toldAt = Math.min(proof.toldAt, at);
+    }
+  }
+  return proofs;
+}
+
+// ---- what pages saw ----
+
+function judgePage(page, context, verdict) {
+  const { sends, stored, crashes, proofs } = context;
+  /** Id → `{at, connection}` of its first showing. */
+  const seen = new Map();
+  /** Conversation → up to where the page knows its history from loading it. */
+  const loaded = new Map();
+  /** Conversation → the highest number shown. */
+  const reached = new Map();
+  let connection = 0;
+  for (const record of page.records) {
+    const { kind, at, id, conversation, name, sender } = record;
+    if (kind === 'connect') connection += 1;
+    if (kind === 'loaded') loaded.set(conversation, { seq: record.seq, connection });
+    if (kind === 'delivered') verdict.counts.told += 1;
+    if (kind !== 'got') continue;
+    verdict.counts.shown += 1;
+
+    const proof = proofs.get(`${id} ${page.user}`);
+    if (proof) proof.seenAt = Math.min(proof.seenAt ?? Infinity, at);
+
+    const send = sends.get(name);
+    if (!send || send.user !== sender || send.conversation !== conversation) {
+      verdict.find('ghost', `${page.name} saw ${name} of ${sender} in ${conversation}, which was never sent`);
+      continue;
+    }
+    if (wasRefused(send)) verdict.find('refused', `${page.name} saw ${name}, which was refused (${send.refusals})`);
+    const kindOf = context.conversations.get(conversation)?.kind;
+    if (kindOf === 'direct' && send.pages.size === 1 && send.pages.has(page.name)) {
+      const excuses = send.connection === `${page.name}/${connection}` ? [] : ['echo without recovery'];
+      verdict.find('echo', `${page.name} was shown its own ${name}`, ...excuses);
+    }
+
+    const first = seen.get(id);
+    if (first) {
+      verdict.find('twice', `${page.name} saw ${name} at ${first.at} (connection ${first.connection}) and at ${at} (connection ${connection})`, ...excusesOfRepeat(page, first, { at, connection }, wasMoved(send, crashes)));
+      continue;
+    }
+    seen.set(id, { at, connection });
+
+    const entry = stored.byId.get(id);
+    if (!entry) {
+      const other = stored.byName.get(name);
+      if (other) verdict.find('twice', `${page.name} saw ${name} as ${id}; it is stored as ${other.id}`);
+      else if (!send.refusals.includes('NOT_STORED')) {
+        const crash = crashes.some((each) => send.firstSentAt <= each.until && at <= each.until);
+        verdict.find('unstored', `${page.name} saw ${name}, which is not stored`, ...(crash ? ['unstored after crash'] : []));
+      }
+      continue;
+    }
+    // What was answered NOT_STORED and sent again has the place of its retry (P5).
+    if (send.refusals.includes('NOT_STORED')) continue;
+    const highest = reached.get(conversation);
+    if (highest && entry.seq < highest.seq) {
+      const moved = [entry, highest].some((each) => wasMoved(sends.get(each.name), crashes));
+      verdict.find('out of order', `${page.name} saw ${highest.name} (${highest.seq}) before ${name} (${entry.seq}) in ${conversation}`, ...(moved ? ['moved after crash'] : []));
+    } else reached.set(conversation, entry);
+  }
+  judgeView(page, { seen, loaded, reached, connection }, context, verdict);
+}
+
+function excusesOfRepeat(page, first, again, wasMoved) {
+  if (first.connection === again.connection) return [];
+  return [...(wasMoved ? ['twice after crash'] : []), page.offsets ? 'twice without recovery' : 'twice without offset'];
+}
+
+/** Whether it was on its way when the server was killed, so that its place is another than at first. */
+const wasMoved = (send, crashes) => crashes.some(({ at, until }) => send.firstSentAt <= until && !(send.ackedAt < at));
+
+/** All that is stored after the loading was seen. A killed page had to see what stands before the last that it saw. */
+function judgeView(page, { seen, loaded, reached, connection: last }, { sends, conversations }, verdict) {
+  for (const { id: conversation, kind, members, histories: [history] } of conversations.values()) {
+    if (!members.includes(page.user)) continue;
+    const from = loaded.get(conversation);
+    if (from === undefined && !page.killed) throw new Error(`${page.name} never loaded ${conversation}: the checker is wrong`);
+    if (from === undefined) continue;
+    const to = page.killed ? reached.get(conversation)?.seq ?? 0 : Infinity;
+    history.forEach(({ id, seq, name }, index) => {
+      if (seq <= from.seq || seq > to || seen.has(id) || !hasToSee(page, kind, sends.get(name))) return;
+      // What the user's other device wrote during an absence has no gap of its own: what others wrote meanwhile was caught up.
+      const isOwn = sends.get(name).user === page.user && last > 1;
+      const excuses = isOwn || isAtCut(history, index, seen, from.connection, last) ? ['missed without recovery'] : [];
+      verdict.find('missed', `${page.name} did not see ${name} (${conversation} ${seq})`, ...excuses);
+    });
+  }
+}
+
+/** Whether a page is shown this message, by the contract. */
+function hasToSee(page, kind, send) {
+  if (!send) return false;
+  if (send.user !== page.user) return true;
+  // Its own device's: the ack was its showing. Another device's: where the dialect is pinned, or in a group (contract §4);
+  // a client without offsets is caught up with what others wrote.
+  return !send.devices.has(page.device) && page.offsets && (kind === 'group' || page.pinned);
+}
+
+/** Whether the page changed its connection (from `first` to `last`) between what it saw before and after this place of the history. */
+function isAtCut(history, index, seen, first, last) {
+  let before = index - 1;
+  while (before >= 0 && !seen.has(history[before].id)) before -= 1;
+  let after = index + 1;
+  while (after < history.length && !seen.has(history[after].id)) after += 1;
+  const begin = before < 0 ? first : Math.max(first, seen.get(history[before].id).connection);
+  const end = after >= history.length ? last : seen.get(history[after].id).connection;
+  return begin !== end;
+}

@@ -1,0 +1,322 @@
+// Every rule of the judge catches a history that breaks it, and nothing else is found in that history.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+
+import { ALLOWANCES, CONTRACT, RULES, judge } from './judge.mjs';
+
+/**
+ * A sound run: ann and bob write to each other (`direct`), and with carl in `group`. The ids are the names in capitals.
+ * Every record of every page is of its own instant. `change` breaks it.
+ */
+function run(change = () => {}) {
+  let clock = 0;
+  const page = (name, user, more = {}) => ({ name, device: name.split('.')[0], user, pinned: true, offsets: true, killed: false, records: [], ...more });
+  const pages = { ann: page('ann.0', 'ann'), bob: page('bob.0', 'bob'), carl: page('carl.0', 'carl') };
+  const conversations = {
+    direct: { id: 'direct', kind: 'direct', members: ['ann', 'bob'], histories: [[], []] },
+    group: { id: 'group', kind: 'group', members: ['ann', 'bob', 'carl'], histories: [[], []] },
+  };
+  const log = (who, kind, fields = {}) => pages[who].records.push({ kind, at: ++clock, ...fields });
+  const store = (conversation, name, sender) => {
+    for (const history of conversations[conversation].histories) history.push({ id: name.toUpperCase(), seq: history.length + 1, sender, name });
+  };
+  const got = (who, conversation, name, sender) => log(who, 'got', { id: name.toUpperCase(), conversation, name, sender });
+  for (const who of Object.keys(pages)) {
+    log(who, 'connect', { recovered: false });
+    for (const { id, members } of Object.values(conversations)) if (members.includes(who)) log(who, 'loaded', { conversation: id, seq: 0 });
+  }
+  /** One message, from sending to seeing. */
+  const tell = (sender, conversation, name) => {
+    log(sender, 'send', { name, conversation });
+    store(conversation, name, sender);
+    log(sender, 'ack', { name, id: name.toUpperCase() });
+    for (const who of conversations[conversation].members) if (who !== sender || conversation === 'group') got(who, conversation, name, sender);
+  };
+  tell('ann', 'direct', 'a1');
+  tell('bob', 'direct', 'b1');
+  tell('ann', 'group', 'a2');
+  tell('carl', 'group', 'c1');
+  log('ann', 'delivered', { id: 'A1', user: 'bob' });
+  const crashes = [];
+  const tools = { pages, conversations, crashes, page, log, store, got, tell, now: () => clock };
+  change(tools);
+  return { pages: Object.values(pages), conversations: Object.values(conversations), crashes };
+}
+
+const find = (records, kind, name) => records.find((record) => record.kind === kind && record.name === name);
+const remove = (records, kind, name) => records.splice(records.indexOf(find(records, kind, name)), 1);
+
+/** Takes a message out of the history and closes the gap. */
+function unstore({ conversations }, conversation, name) {
+  for (const history of conversations[conversation].histories) {
+    history.splice(history.findIndex((entry) => entry.name === name), 1);
+    history.forEach((entry, index) => {
+      entry.seq = index + 1;
+    });
+  }
+}
+
+/** Swaps two neighbours in the history. */
+function swap({ conversations }, conversation, index) {
+  for (const history of conversations[conversation].histories) {
+    [history[index], history[index + 1]] = [{ ...history[index + 1], seq: index + 1 }, { ...history[index], seq: index + 2 }];
+  }
+}
+
+function crash({ crashes, log, now }) {
+  const at = now() + 0.5;
+  for (const who of ['ann', 'bob', 'carl']) log(who, 'disconnect');
+  crashes.push({ at, until: now() + 0.5 });
+  for (const who of ['ann', 'bob', 'carl']) log(who, 'connect', { recovered: false });
+}
+
+function reconnect({ log }, who) {
+  log(who, 'disconnect');
+  log(who, 'connect', { recovered: true });
+}
+
+/** What breaks each rule: `[what, rules, change, allowance that covers it?, others that do too?]`. */
+const BROKEN = [
+  ['an acked message that is not stored', ['lost', 'unstored'], (all) => unstore(all, 'direct', 'b1')],
+  ['an acked message that nobody has', 'lost', ({ log }) => {
+    log('ann', 'send', { name: 'a9', conversation: 'direct' });
+    log('ann', 'ack', { name: 'a9', id: 'A9' });
+  }],
+  ['a message stored as another sender\'s', 'altered', ({ conversations }) => conversations.direct.histories.forEach((history) => {
+    history[0].sender = 'bob';
+  })],
+  ['a message stored under another id than acked', 'altered', ({ pages, conversations }) => {
+    conversations.direct.histories.forEach((history) => {
+      history[0].id = 'X';
+    });
+    find(pages.bob.records, 'got', 'a1').id = 'X';
+    pages.ann.records.pop();
+  }],
+  ['one name stored under two ids', ['stored twice', 'altered', 'missed', 'overtaken'], ({ conversations }) => {
+    conversations.direct.histories.forEach((history) => history.push({ ...history[0], id: 'A1-again', seq: 3 }));
+  }],
+  ['a repeat that gets another id', 'two answers', ({ log }) => {
+    log('ann', 'send', { name: 'a1', conversation: 'direct' });
+    log('ann', 'ack', { name: 'a1', id: 'other' });
+  }],
+  ['a stored message that nobody sent', 'ghost', ({ store }) => store('direct', 'zz', 'ann')],
+  ['a shown message that nobody sent', 'ghost', ({ got }) => got('bob', 'direct', 'zz', 'ann')],
+  ['a message shown in a conversation that it was not sent to', ['ghost', 'ghost', 'missed'], ({ tell, pages }) => {
+    tell('ann', 'direct', 'a9');
+    find(pages.bob.records, 'got', 'a9').conversation = 'group';
+    pages.carl.records.push({ ...find(pages.bob.records, 'got', 'a9') });
+  }],
+  ['a refused message that is shown', ['refused', 'unstored'], ({ log, got }) => {
+    log('ann', 'send', { name: 'a9', conversation: 'group' });
+    log('ann', 'refused', { name: 'a9', code: 'STORAGE_UNAVAILABLE' });
+    got('bob', 'group', 'a9', 'ann');
+  }],
+  ['a refused message that is stored and shown', ['refused', 'refused'], ({ log, got, store }) => {
+    log('ann', 'send', { name: 'a9', conversation: 'direct' });
+    log('ann', 'refused', { name: 'a9', code: 'FORBIDDEN' });
+    store('direct', 'a9', 'ann');
+    got('bob', 'direct', 'a9', 'ann');
+  }],
+  ['a shown message that is not stored, without a crash', 'unstored', ({ log, got }) => {
+    log('ann', 'send', { name: 'a9', conversation: 'direct' });
+    log('ann', 'refused', { name: 'a9', code: 'INTERNAL' });
+    got('bob', 'direct', 'a9', 'ann');
+  }],
+  ['a shown message that a crash lost', 'unstored', (all) => {
+    all.pages.ann.killed = true;
+    all.log('ann', 'send', { name: 'a9', conversation: 'direct' });
+    all.got('bob', 'direct', 'a9', 'ann');
+    crash(all);
+  }, 'unstored after crash'],
+  ['a hole within one connection', 'missed', ({ tell, pages }) => {
+    tell('ann', 'group', 'a8');
+    tell('ann', 'group', 'a9');
+    remove(pages.bob.records, 'got', 'a8');
+  }],
+  ['a hole where the connection changed', 'missed', (all) => {
+    all.tell('ann', 'group', 'a8');
+    reconnect(all, 'bob');
+    all.tell('ann', 'group', 'a9');
+    remove(all.pages.bob.records, 'got', 'a8');
+  }, 'missed without recovery'],
+  ['a hole in what a killed page saw', 'missed', ({ tell, pages }) => {
+    tell('ann', 'group', 'a8');
+    tell('ann', 'group', 'a9');
+    remove(pages.bob.records, 'got', 'a8');
+    pages.bob.killed = true;
+  }],
+  ['another device that misses what its user wrote', 'missed', ({ pages, page, log, got, tell, conversations }) => {
+    pages.ann2 = page('ann2.0', 'ann');
+    log('ann2', 'connect');
+    for (const { id, histories } of Object.values(conversations)) log('ann2', 'loaded', { conversation: id, seq: histories[0].length });
+    tell('ann', 'direct', 'a8');
+    tell('ann', 'direct', 'a9');
+    got('ann2', 'direct', 'a9', 'ann');
+  }],
+  ['the same message again on one connection', 'twice', ({ got }) => got('bob', 'direct', 'a1', 'ann')],
+  ['the same message again after a reconnect', 'twice', (all) => {
+    reconnect(all, 'bob');
+    all.got('bob', 'direct', 'a1', 'ann');
+  }, 'twice without recovery'],
+  ['the same message again for an old client', 'twice', (all) => {
+    all.pages.bob.offsets = false;
+    reconnect(all, 'bob');
+    all.got('bob', 'direct', 'a1', 'ann');
+  }, 'twice without offset'],
+  ['what a crash lost, and its sender sent again', 'twice', (all) => {
+    all.log('ann', 'send', { name: 'a9', conversation: 'direct' });
+    all.got('bob', 'direct', 'a9', 'ann');
+    crash(all);
+    all.tell('ann', 'direct', 'a9');
+  }, 'twice after crash', ['twice without recovery']],
+  ['what was acked before a crash, again after it', 'twice', (all) => {
+    crash(all);
+    all.got('bob', 'direct', 'a1', 'ann');
+  }, 'twice without recovery'],
+  ['the same message under another id', 'twice', ({ pages, got }) => {
+    got('bob', 'direct', 'a1', 'ann');
+    pages.bob.records.at(-1).id = 'other';
+  }],
+  ['one\'s own direct message shown to the page that wrote it', 'echo', ({ tell, got }) => {
+    tell('ann', 'direct', 'a9');
+    got('ann', 'direct', 'a9', 'ann');
+  }],
+  ['one\'s own direct message shown to the page that wrote it, on another connection', 'echo', (all) => {
+    all.log('ann', 'send', { name: 'a9', conversation: 'direct' });
+    reconnect(all, 'ann');
+    all.store('direct', 'a9', 'ann');
+    all.got('ann', 'direct', 'a9', 'ann');
+    all.got('bob', 'direct', 'a9', 'ann');
+    all.log('ann', 'send', { name: 'a9', conversation: 'direct' });
+    all.log('ann', 'ack', { name: 'a9', id: 'A9' });
+  }, 'echo without recovery'],
+  ['a pair shown in the wrong order', 'out of order', ({ pages }) => {
+    const { records } = pages.carl;
+    const [one, other] = [records.indexOf(find(records, 'got', 'a2')), records.indexOf(find(records, 'got', 'c1'))];
+    [records[one], records[other]] = [records[other], records[one]];
+  }],
+  ['a message that a crash moved', 'out of order', (all) => {
+    all.log('ann', 'send', { name: 'a8', conversation: 'direct' });
+    all.got('bob', 'direct', 'a8', 'ann');
+    crash(all);
+    all.tell('ann', 'direct', 'a9');
+    all.log('ann', 'send', { name: 'a8', conversation: 'direct' });
+    all.store('direct', 'a8', 'ann');
+    all.log('ann', 'ack', { name: 'a8', id: 'A8' });
+  }, 'moved after crash'],
+  ['numbers that fall', 'bad seq', ({ conversations }) => conversations.direct.histories.forEach((history) => {
+    history[0].seq = 5;
+  })],
+  ['two members who read different histories', 'bad seq', ({ conversations }) => conversations.direct.histories[1].pop()],
+  ['a message that overtook what was acked before it was sent', ['overtaken'], (all) => {
+    const [bob, ann] = [all.pages.bob.records, all.pages.ann.records];
+    remove(bob, 'got', 'a1');
+    remove(ann, 'got', 'b1');
+    ann.pop();
+    swap(all, 'direct', 0);
+    all.got('ann', 'direct', 'b1', 'bob');
+    all.got('bob', 'direct', 'a1', 'ann');
+  }],
+  ['two messages of one connection the wrong way round', 'sender order', (all) => {
+    all.log('ann', 'send', { name: 'a8', conversation: 'direct' });
+    all.log('ann', 'send', { name: 'a9', conversation: 'direct' });
+    for (const name of ['a9', 'a8']) {
+      all.store('direct', name, 'ann');
+      all.log('ann', 'ack', { name, id: name.toUpperCase() });
+      all.got('bob', 'direct', name, 'ann');
+    }
+  }],
+  ['"delivered" told before it was seen', 'unproven', ({ pages, log, tell }) => {
+    tell('ann', 'direct', 'a9');
+    log('ann', 'delivered', { id: 'A9', user: 'bob' });
+    const [seen, told] = [find(pages.bob.records, 'got', 'a9'), pages.ann.records.at(-1)];
+    [seen.at, told.at] = [told.at, seen.at];
+  }, 'unproven without recovery'],
+  ['"delivered" told of what was never seen', 'unproven', ({ log }) => log('bob', 'delivered', { id: 'B1', user: 'carl' }), 'unproven without recovery'],
+  ['a request without an answer', 'unanswered', ({ log }) => {
+    log('ann', 'send', { name: 'a9', conversation: 'direct' });
+    log('ann', 'unknown', { name: 'a9' });
+  }],
+  ['a client that was turned away', 'turned away', ({ log }) => log('ann', 'turned away', { code: 'INVALID_TOKEN' })],
+];
+
+/** Runs that look odd and break nothing. */
+const SOUND = {
+  'all is well': () => {},
+  'a repeat that was answered as the first': ({ log }) => {
+    log('ann', 'send', { name: 'a1', conversation: 'direct' });
+    log('ann', 'ack', { name: 'a1', id: 'A1' });
+  },
+  'a refused message that nobody saw': ({ log }) => {
+    log('ann', 'send', { name: 'a9', conversation: 'group' });
+    log('ann', 'refused', { name: 'a9', code: 'FORBIDDEN' });
+  },
+  'seen, answered NOT_STORED, and given up': ({ log, got }) => {
+    log('ann', 'send', { name: 'a9', conversation: 'direct' });
+    got('bob', 'direct', 'a9', 'ann');
+    log('ann', 'refused', { name: 'a9', code: 'NOT_STORED' });
+  },
+  'answered NOT_STORED, and stored by a retry at a later place': (all) => {
+    all.log('ann', 'send', { name: 'a8', conversation: 'direct' });
+    all.got('bob', 'direct', 'a8', 'ann');
+    all.log('ann', 'refused', { name: 'a8', code: 'NOT_STORED' });
+    all.tell('ann', 'direct', 'a9');
+    all.log('ann', 'send', { name: 'a8', conversation: 'direct' });
+    all.store('direct', 'a8', 'ann');
+    all.log('ann', 'ack', { name: 'a8', id: 'A8' });
+  },
+  'a page that was loaded later, and the rest of a killed one': ({ pages, page, log, conversations, tell }) => {
+    pages.bob.killed = true;
+    pages.bob1 = page('bob.1', 'bob');
+    log('bob1', 'connect');
+    for (const { id, histories } of Object.values(conversations)) log('bob1', 'loaded', { conversation: id, seq: histories[0].length });
+    conversations.direct.members = ['ann', 'bob1'];
+    tell('ann', 'direct', 'a9');
+    pages.bob1.records.at(-1).at += 0.1;
+    conversations.direct.members = ['ann', 'bob'];
+  },
+  'what a killed page had sent, never answered': ({ pages, log }) => {
+    pages.ann.killed = true;
+    log('ann', 'send', { name: 'a9', conversation: 'direct' });
+  },
+  'a second device that is not pinned, and a message of its own user': ({ pages, page, log, conversations, tell }) => {
+    pages.ann2 = page('ann2.0', 'ann', { pinned: false });
+    log('ann2', 'connect');
+    for (const { id, histories } of Object.values(conversations)) log('ann2', 'loaded', { conversation: id, seq: histories[0].length });
+    tell('ann', 'direct', 'a9');
+  },
+};
+
+const rulesOf = (verdict) => verdict.violations.map(({ rule }) => rule).sort();
+
+describe('the judge', () => {
+  for (const [what, change] of Object.entries(SOUND)) {
+    it(`finds nothing: ${what}`, () => assert.deepEqual(judge(run(change)).violations, []));
+  }
+
+  for (const [what, rules, change, allowance, others = []] of BROKEN) {
+    it(`finds ${what}`, () => {
+      const verdict = judge(run(change));
+      assert.deepEqual(rulesOf(verdict), [rules].flat().sort(), JSON.stringify(verdict.violations, undefined, 1));
+    });
+    it(`${allowance ? 'excuses' : 'has no excuse for'} ${what}`, () => {
+      const useless = Object.keys(ALLOWANCES).filter((name) => name !== allowance && !others.includes(name));
+      assert.notDeepEqual(judge(run(change), useless).violations, [], 'other allowances do not cover it');
+      if (!allowance) return;
+      const verdict = judge(run(change), [allowance]);
+      assert.deepEqual(verdict.violations, []);
+      assert.equal(verdict.allowed[allowance], 1, 'and it is counted');
+    });
+  }
+
+  it('has a broken history for every rule and every allowance', () => {
+    assert.deepEqual([...new Set(BROKEN.flatMap(([, rules]) => rules))].sort(), Object.keys(RULES).sort());
+    assert.deepEqual([...new Set(BROKEN.flatMap(([, , , allowance]) => allowance ?? []))].sort(), Object.keys(ALLOWANCES).sort());
+    for (const names of Object.values(CONTRACT)) for (const name of names) assert.ok(name in ALLOWANCES, name);
+  });
+
+  it('counts', () => {
+    const { counts } = judge(run());
+    assert.deepEqual(counts, { sent: 4, attempts: 4, acked: 4, refused: 0, unknown: 0, stored: 4, shown: 8, pages: 3, connects: 3, recovered: 0, told: 1 });
+  });
+});

@@ -1,0 +1,74 @@
+// What a page remembers of itself: one line per event, on the disk before the page does anything else, so that it outlives a kill.
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+
+/** Fields of each kind of record after `kind` and `at`. */
+const FIELDS = {
+  connect: ['recovered', 'transport'],
+  disconnect: ['reason'],
+  'turned away': ['code'],
+  loaded: ['conversation', 'seq'],
+  send: ['name', 'conversation'],
+  ack: ['name', 'id'],
+  refused: ['name', 'code'],
+  unknown: ['name'],
+  got: ['id', 'conversation', 'name', 'sender'],
+  delivered: ['id', 'user'],
+};
+
+/** Microseconds of the machine's monotonic clock: the same in all processes. */
+export const now = () => Number(process.hrtime.bigint() / 1000n);
+
+/** A log that is being written. */
+export class LogWriter {
+  constructor(file) {
+    this.descriptor = openSync(file, 'a');
+  }
+
+  add(kind, ...values) {
+    if (values.length !== FIELDS[kind]?.length) throw new Error(`${kind} has the fields ${FIELDS[kind]}`);
+    writeSync(this.descriptor, `${JSON.stringify([kind, now(), ...values])}\n`);
+  }
+}
+
+const CHUNK_BYTES = 1 << 20;
+
+/** The lines of a file, without one that a kill cut off. */
+function* lines(file) {
+  const descriptor = openSync(file, 'r');
+  try {
+    const chunk = Buffer.alloc(CHUNK_BYTES);
+    let rest = Buffer.alloc(0);
+    for (let read; (read = readSync(descriptor, chunk)) > 0;) {
+      const bytes = Buffer.concat([rest, chunk.subarray(0, read)]);
+      const end = bytes.lastIndexOf(10) + 1;
+      rest = Buffer.from(bytes.subarray(end));
+      for (const line of bytes.toString('utf8', 0, end).split('\n')) if (line) yield line;
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** The records of a log, read anew each time they are gone through: a long run's do not fit in memory. */
+export const readLog = (file) => ({
+  * [Symbol.iterator]() {
+    for (const line of lines(file)) {
+      const [kind, at, ...values] = JSON.parse(line);
+      const record = { kind, at };
+      FIELDS[kind].forEach((field, index) => {
+        record[field] = values[index];
+      });
+      yield record;
+    }
+  },
+});
+
+/** What was sent and got no answer: `[{name, conversation}]`. */
+export function unansweredIn(records) {
+  const open = new Map();
+  for (const { kind, name, conversation } of records) {
+    if (kind === 'send') open.set(name, { name, conversation });
+    if (kind === 'ack' || kind === 'refused') open.delete(name);
+  }
+  return [...open.values()];
+}

@@ -1,0 +1,278 @@
+// One run: a server, its database, pages in processes of their own, and the nemesis between them; then the verdict.
+import { fork } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+import { Postgres, createDatabase } from '../js/lib/database.mjs';
+import { conversationHistory } from '../js/lib/chat.mjs';
+import { Server } from '../js/lib/server.mjs';
+import { newUser } from '../js/lib/token.mjs';
+import { within } from '../js/lib/wait.mjs';
+import { CONTRACT, judge } from './judge.mjs';
+import { Nemesis, serverFaults } from './nemesis.mjs';
+import { Way } from './proxy.mjs';
+import { now, readLog, unansweredIn } from './records.mjs';
+import { nameIn } from './text.mjs';
+
+const PAGE = fileURLToPath(new URL('page.mjs', import.meta.url));
+
+/** Fast heartbeats and short memories, so that a short run meets what takes minutes elsewhere. */
+const SETTINGS = {
+  RATE_LIMIT_EVENTS: '0',
+  PING_INTERVAL: '1s',
+  PING_TIMEOUT: '1500ms',
+  WRITE_TIMEOUT: '3s',
+  PRESENCE_GRACE: '500ms',
+  RECOVERY_TTL: '3s',
+  PROOF_INTERVAL: '500ms',
+  CATCH_UP_MAX: '1000000',
+  MAX_MESSAGE_LENGTH: '30000',
+  MAX_SOCKETS_PER_USER: '1000',
+};
+
+/** Who takes part: the user, and how this device of his talks. */
+const DEVICES = [
+  { user: 'ann', transport: 'websocket', pinned: true },
+  { user: 'ann', transport: 'upgrading', pinned: false },
+  { user: 'bob', transport: 'polling', pinned: true },
+  { user: 'bob', transport: 'websocket', pinned: true },
+  { user: 'carl', transport: 'websocket', pinned: false },
+  { user: 'dora', transport: 'upgrading', pinned: true },
+  // Before 4.6 the stock client knows no offset; its user has no other device, so that he misses nothing either.
+  { user: 'emil', transport: 'websocket', pinned: false, version: '4.5' },
+  { user: 'fay', transport: 'polling', pinned: false },
+];
+
+const GROUPS = { everyone: ['ann', 'bob', 'carl', 'dora', 'emil', 'fay'], some: ['ann', 'carl', 'emil'], others: ['bob', 'dora', 'fay'], few: ['bob', 'emil'] };
+
+/** How long the pages may take to say their last and to see each other's, ms. */
+const SETTLE_LIMIT = 60_000;
+
+/** The server, and who kills it. */
+class Host {
+  static async start(databaseUrl, settings) {
+    const host = new Host();
+    host.server = await Server.start({ databaseUrl, env: settings });
+    host.folder = host.server.folder;
+    host.port = Number(new URL(host.server.url).port);
+    // From here on it has to come back where its clients look for it.
+    host.server.env.PORT = String(host.port);
+    host.crashes = [];
+    host.complaints = [];
+    host.watch();
+    return host;
+  }
+
+  watch() {
+    const { server } = this;
+    server.exited.then((how) => {
+      if (!this.isEnding) this.complaints.push(`the server ended by itself: ${JSON.stringify(how)}\n${server.log}`);
+    });
+  }
+
+  async kill(downMs) {
+    const crash = { at: now(), until: Infinity };
+    this.crashes.push(crash);
+    await this.restart('SIGKILL', downMs);
+    crash.until = now();
+  }
+
+  async stop(downMs) {
+    const { code, signal } = await this.restart('SIGTERM', downMs);
+    if (code !== 0) this.complaints.push(`SIGTERM ended with ${code ?? signal}`);
+  }
+
+  async restart(signal, downMs) {
+    this.isEnding = true;
+    const how = await this.server.end(signal);
+    await pause(downMs);
+    await this.server.launch();
+    this.isEnding = false;
+    this.watch();
+    return how;
+  }
+
+  async remove() {
+    this.isEnding = true;
+    await this.server.remove();
+  }
+}
+
+/** One device: its pages, one after the other, and its line. */
+class Device {
+  constructor(name, plan, way, folder) {
+    Object.assign(this, { name, plan, way, folder });
+    /** `{name, log, killed}` of each page so far. */
+    this.pages = [];
+    this.acked = 0;
+  }
+
+  restart() {
+    const before = this.pages.at(-1);
+    const name = `${this.name}.${this.pages.length}`;
+    const page = { name, log: join(this.folder, `${name}.log`), killed: false, acked: 0 };
+    // It may be killed before it writes its first line.
+    writeFileSync(page.log, '');
+    this.pages.push(page);
+    const child = fork(PAGE, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    this.child = child;
+    this.page = page;
+    for (const word of ['loaded', 'idle', 'marked', 'complete']) {
+      page[word] = new Promise((resolve) => child.on('message', (message) => message[word] && resolve()));
+    }
+    page.exited = new Promise((resolve) => child.on('exit', resolve));
+    child.on('message', ({ acked }) => {
+      page.acked = acked ?? page.acked;
+    });
+    child.on('error', () => {});
+    child.send({ start: { ...this.plan, name, device: this.name, url: this.way.url, log: page.log, outbox: before ? unansweredIn(readLog(before.log)) : [] } });
+    // It was told to finish while it was away.
+    if (this.isFinishing) this.tell({ finish: true });
+  }
+
+  tell(message) {
+    this.child.send(message, () => {});
+  }
+
+  finish() {
+    this.isFinishing = true;
+    this.tell({ finish: true });
+  }
+
+  freeze() {
+    this.child.kill('SIGSTOP');
+  }
+
+  thaw() {
+    this.child.kill('SIGCONT');
+  }
+
+  async kill() {
+    this.page.killed = true;
+    this.child.kill('SIGKILL');
+    await this.page.exited;
+  }
+
+  acks() {
+    return this.pages.reduce((sum, { acked }) => sum + acked, 0);
+  }
+}
+
+/** Makes the conversations: every pair of users, and the groups. */
+async function makeConversations(server, users) {
+  const conversations = [];
+  const make = async (admin, body, kind, members) => {
+    const answer = await server.api('POST', '/api/conversations', { token: users[admin].token, body });
+    if (!answer.body.success) throw new Error(`no conversation: ${JSON.stringify(answer.body)}`);
+    conversations.push({ id: answer.body.conversation.id, kind, members: members.map((member) => users[member].id), token: users[admin].token });
+  };
+  const names = Object.keys(users);
+  for (const [name, members] of Object.entries(GROUPS)) {
+    await make(members[0], { type: 'group', name, participants: members.map((member) => users[member].id) }, 'group', members);
+  }
+  for (const [index, one] of names.entries()) {
+    for (const other of names.slice(index + 1)) await make(one, { type: 'direct', participantId: users[other].id }, 'direct', [one, other]);
+  }
+  return conversations;
+}
+
+/** What a device of this user writes to. */
+function writtenTo(conversations, user) {
+  return conversations
+    .filter(({ kind, members }) => kind === 'group' || members.includes(user.id))
+    .map(({ id, kind, members }) => ({ id, kind, members, other: members.find((member) => member !== user.id), isForeign: !members.includes(user.id) }));
+}
+
+/** Every conversation's history, as its first and its last member read it. */
+async function readHistories(server, conversations, tokens) {
+  const judged = [];
+  for (const { id, kind, members } of conversations) {
+    const histories = [];
+    for (const member of [members[0], members.at(-1)]) {
+      const messages = await conversationHistory(server, tokens.get(member), id);
+      histories.push(messages.map(({ _id, seq, sender, content }) => ({ id: _id, seq, sender: sender._id, name: nameIn(content) })));
+    }
+    judged.push({ id, kind, members, histories });
+  }
+  return judged;
+}
+
+/**
+ * Runs once: `{violations, allowed, counts, faults, seconds, folder}`.
+ *
+ * It lasts `seconds`, or where `messages` is given until so many are acked. `kills` of the server are spread over it.
+ */
+export async function runOnce({ seed, database, delivery, seconds, messages, kills, lanes, pauseMs, allow, env, keep, say }) {
+  const folder = mkdtempSync(join(tmpdir(), 'parlance-checker-'));
+  const undo = [() => keep || rmSync(folder, { recursive: true, force: true })];
+  const killChildren = () => undo.forEach((each) => each.isChild && each());
+  process.on('exit', killChildren);
+  try {
+    const postgres = database === 'postgres' ? await Postgres.start() : undefined;
+    if (postgres) undo.push(() => postgres.remove());
+    const host = await Host.start(postgres && createDatabase(postgres.url), { ...SETTINGS, DELIVERY: delivery, ...env });
+    undo.push(() => host.remove());
+    const { server } = host;
+
+    const users = Object.fromEntries([...new Set(DEVICES.map(({ user }) => user))].map((name) => [name, newUser(name)]));
+    const tokens = new Map(Object.values(users).map(({ id, token }) => [id, token]));
+    // A user is known to the server from the first use of the token.
+    for (const token of tokens.values()) await server.api('GET', '/api/auth/me', { token });
+    const conversations = await makeConversations(server, users);
+
+    const devices = new Map();
+    for (const [index, { user, version = '4.8', ...how }] of DEVICES.entries()) {
+      const name = `${user}${index}`;
+      const way = await Way.open(() => host.port);
+      const plan = { seed, user: users[user].id, token: users[user].token, server: server.url, version, dialect: 'messenger', lanes, pauseMs, conversations: writtenTo(conversations, users[user]), ...how };
+      const device = new Device(name, plan, way, folder);
+      devices.set(name, device);
+      undo.push(Object.assign(() => device.child?.kill('SIGKILL'), { isChild: true }), () => way.close());
+      device.restart();
+    }
+    const each = (act) => Promise.all([...devices.values()].map(act));
+    const acks = () => [...devices.values()].reduce((sum, device) => sum + device.acks(), 0);
+
+    await within(SETTLE_LIMIT, 'all pages to be loaded', each((device) => device.page.loaded));
+
+    // Torment.
+    const begun = Date.now();
+    const nemesis = new Nemesis({ devices, host, postgres, say });
+    const stop = new AbortController();
+    const lines = nemesis.tormentLines(seed, stop.signal);
+    const progress = () => (messages ? acks() / messages : (Date.now() - begun) / (seconds * 1000));
+    const isOver = () => progress() >= 1 || host.complaints.length > 0;
+    const faults = serverFaults(seed, database, kills);
+    while (!isOver()) {
+      if (faults.length > 0 && progress() >= faults[0].at) await nemesis.onServer(faults.shift());
+      else await pause(50);
+    }
+    stop.abort();
+    await lines;
+    await nemesis.heal();
+
+    // Calm: all say their last, and wait for each other's.
+    const late = [];
+    const settle = (what, promise) => within(SETTLE_LIMIT, what, promise).catch((error) => late.push(error.message));
+    await each((device) => device.finish());
+    await settle('all pages to be answered', each((device) => device.page.idle));
+    const present = [...devices.values()].map(({ page, name, plan }) => ({ name: page.name, device: name, user: plan.user }));
+    await each((device) => device.tell({ mark: present }));
+    await settle('the last words to be answered', each((device) => device.page.marked));
+    await settle('all pages to see the last words', each((device) => device.page.complete));
+    await each((device) => (device.kill(), device.page.killed = false, device.page.exited));
+
+    const histories = await readHistories(server, conversations, tokens);
+    const pages = [...devices.values()].flatMap(({ name: device, plan: { user, pinned, version }, pages: all }) => all.map(({ name, killed, log }) => (
+      { name, device, user, pinned, offsets: version === '4.8', killed, records: readLog(log) })));
+    const verdict = judge({ conversations: histories, pages, crashes: host.crashes }, [...CONTRACT[delivery], ...allow]);
+    for (const text of [...host.complaints, ...late]) verdict.violations.unshift({ rule: 'run', text });
+    return { ...verdict, faults: nemesis.done, seconds: (Date.now() - begun) / 1000, folder, serverLog: server.log };
+  } finally {
+    process.off('exit', killChildren);
+    for (const each of undo.reverse()) await each();
+  }
+}
