@@ -89,6 +89,16 @@ export class Client {
     return within(limit, () => `${event}; so far:\n${soFar()}`, found);
   }
 
+  /** Waits until there are so many events that nobody has taken. */
+  async holds(count) {
+    const enough = new Promise((resolve) => {
+      const look = () => this.inbox.length >= count && (resolve(), true);
+      if (!look()) this.waiting.push(look);
+    });
+    const soFar = () => this.inbox.slice(-20).map(({ event }) => event).join(', ');
+    await within(LIMIT, () => `${count} events; so far: ${soFar()}`, enough);
+  }
+
   /** First arguments of the events of this name that nobody has taken. */
   told(event) {
     return this.inbox.filter((entry) => entry.event === event).map((entry) => entry.args[0]);
