@@ -1,21 +1,9 @@
 // Every front end's words for everything that can happen, as dialects.md §5–§10 have them; independent of the server's code.
 import assert from 'node:assert/strict';
 
+import { TIME, assertLike } from './shape.mjs';
+
 export const DIALECTS = ['assistant', 'conversation', 'listing', 'agent', 'messenger'];
-
-/** Stand in expected payloads for what only the server knows. */
-export const TIME = 'a time';
-export const ID = 'an id';
-
-const FORMS = { [TIME]: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/, [ID]: /^[0-9a-f-]{36}$/ };
-
-/** `expected` with the times and ids that `actual` has in their places. */
-function filled(expected, actual) {
-  if (expected === TIME || expected === ID) return FORMS[expected].test(actual) ? actual : expected;
-  if (expected === null || typeof expected !== 'object') return expected;
-  if (Array.isArray(expected)) return expected.map((value, index) => filled(value, actual?.[index]));
-  return Object.fromEntries(Object.entries(expected).map(([field, value]) => [field, filled(value, actual?.[field])]));
-}
 
 /** Presence is gathered for a moment, so that it may come behind what happened later; receivers come in any order. */
 const LOOSE = [['user:online', 'user:offline', 'user_online', 'user_offline'], ['message:delivered', 'message_delivered']];
@@ -31,7 +19,7 @@ function ordered(told) {
 /** A client was told exactly these `[event, payload]`, in this order. */
 export function assertTold(client, expected, what) {
   const told = ordered(client.inbox.splice(0).map(({ event, args }) => [event, args[0]]));
-  assert.deepEqual(told, filled(ordered(expected), told), what);
+  assertLike(told, ordered(expected), what);
 }
 
 // ---- what is said ----
@@ -232,7 +220,7 @@ export class Matrix {
 
   /** A readable table; a cell that was not right in all of `runs` says in how many it was. */
   print(runs) {
-    const line = (...cells) => cells.map((cell, index) => cell.padEnd([23, 22][index] ?? 15)).join('').trimEnd();
+    const line = (...cells) => cells.map((cell, index) => cell.padEnd([23, 22][index] ?? 18)).join('').trimEnd();
     const out = [line('', 'from', ...DIALECTS.map((name) => `to ${name}`))];
     for (const [row, senders] of this.rows) {
       if (senders.size === 0) out.push(line(row, `0/${runs}`));

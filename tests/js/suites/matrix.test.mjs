@@ -7,8 +7,9 @@ import { closeAfter, connect } from '../lib/client.mjs';
 import { makeDirect } from '../lib/conversation.mjs';
 import { DATABASES } from '../lib/database.mjs';
 import { PNG, upload } from '../lib/files.mjs';
-import { DIALECTS, ID, Matrix, REQUESTS, TIME, assertTold, hasWordToSend, said, send } from '../lib/matrix.mjs';
+import { DIALECTS, Matrix, REQUESTS, assertTold, hasWordToSend, said, send } from '../lib/matrix.mjs';
 import { useServer } from '../lib/server.mjs';
+import { ID, TIME } from '../lib/shape.mjs';
 
 const KEY = 'a-server-key';
 const KINDS_OF_TRANSPORT = ['polling', 'websocket'];
