@@ -13,9 +13,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::admin::{self, AdminState};
+use crate::ai::Model;
 use crate::api::{self, ApiState};
 use crate::auth::{ApiKeys, Revocations, TokenKeys};
-use crate::chat::{self, ChatServer, Drain, Health, RegisterWorker, Sources};
+use crate::chat::{self, ChatServer, Drain, FinishAnswers, Health, RegisterWorker, Sources};
 use crate::config::{CatchUp, Config, Host, Origins as ClientUrl};
 use crate::dialect::DialectSet;
 use crate::http::{Origins, TrustedProxies};
@@ -95,11 +96,16 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let now = Timestamp::now();
     let revoked = store.read(move |conn| store::list_revoked(conn, now)).await.map_err(AppError::because)?;
 
+    // It has the main thread, where little else happens: what it reads and waits for holds up no connection.
+    let model = Model::new(&config).map_err(AppError::because)?.start().recipient();
     let chat = {
         let (options, store, revocations) = (chat_options(&config), store.clone(), Revocations::new(revoked));
         let address = Arc::new(OnceLock::new());
         // It lives on the first worker's thread, where most of what it does ends anyway.
-        let begin = move || ChatServer::new(options.clone(), Sources::system(), store.clone(), revocations.clone()).start();
+        let begin = move || {
+            let broker = ChatServer::new(options.clone(), Sources::system(), store.clone(), revocations.clone());
+            broker.with_model(model.clone()).start()
+        };
         move || -> Addr<ChatServer> { address.get_or_init(&begin).clone() }
     };
     let draining = Arc::new(AtomicBool::new(false));
@@ -187,6 +193,8 @@ impl Running {
             if self.chat.send(Drain).await.is_err() {
                 error!("the broker is gone");
             }
+            // What the model has begun to say is stored, if it comes to an end soon.
+            let _ = self.chat.send(FinishAnswers { within: self.shutdown_timeout / 2 }).await;
             self.store.finish().await;
             // What the last commits had to say is in the connections' outboxes once the broker answers again.
             let _ = self.chat.send(Health).await;
@@ -225,6 +233,8 @@ fn chat_options(config: &Config) -> chat::Options {
         max_rooms_per_socket: config.max_rooms_per_socket,
         max_message_length: config.max_message_length,
         auto_provision_users: config.auto_provision_users,
+        ai_concurrency: config.ai_concurrency,
+        ai_error_text: config.ai_error_text.as_str().into(),
     }
 }
 

@@ -32,7 +32,8 @@ impl ChatServer {
             | Command::SendToConversation { .. }
             | Command::SendToNamed { .. }
             | Command::SendToRoom { .. }
-            | Command::SendToCommonChat { .. } => self.send(pending),
+            | Command::SendToCommonChat { .. }
+            | Command::AskModel { .. } => self.send(pending),
             Command::MarkRead { message } => self.mark_read(pending, *message),
             Command::EditMessage { .. } | Command::DeleteMessage { .. } => self.change_message(pending),
             Command::OpenConversation { conversation, groups_only } => self.open(pending, *conversation, *groups_only),

@@ -186,6 +186,21 @@ impl Kind for Proxies {
     }
 }
 
+/// Any text, without the white space around it.
+pub(super) struct Text;
+
+impl Kind for Text {
+    type Value = String;
+
+    fn parse(&self, text: &str) -> Result<String, String> {
+        Ok(text.trim().to_owned())
+    }
+
+    fn print(&self, value: &String) -> String {
+        value.lines().collect::<Vec<_>>().join("\\n")
+    }
+}
+
 /// A folder; it need not exist.
 pub(super) struct Folder;
 

@@ -3,6 +3,7 @@
 //! They come from the environment, else from the `.env` file, else they have their default; an empty value counts as
 //! unset and unknown names are ignored. `parlance config` prints what is in force and where it came from.
 mod address;
+mod dialects;
 mod error;
 mod kind;
 mod secret;
@@ -14,12 +15,13 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-pub use self::address::{DatabaseAddress, Host, LogFilter, Origins, SocketPath};
+pub use self::address::{DatabaseAddress, Host, LogFilter, ModelAddress, Origins, SocketPath};
+pub use self::dialects::DialectNames;
 pub use self::error::ConfigError;
 pub use self::secret::Secret;
-pub use self::word::{CatchUp, Delivery, DialectNames, PresenceScope};
+pub use self::word::{AiProvider, CatchUp, Delivery, PresenceScope};
 
-use self::kind::{Count, Flag, Folder, Hidden, HiddenList, Kind, Length, Parsed, Proxies, Size};
+use self::kind::{Count, Flag, Folder, Hidden, HiddenList, Kind, Length, Parsed, Proxies, Size, Text};
 
 /// A value as it was found outside, and where.
 #[derive(Debug, Clone)]
@@ -203,6 +205,24 @@ settings! {
         /// Size of the largest upload; 0: no limit.
         max_upload_size: usize = 50 * 1024 * 1024, "MAX_UPLOAD_SIZE", Size::at_least(0);
     }
+    "model" {
+        /// Who answers in AI conversations: `gemini`, `openai` (any server that speaks chat completions), or `echo`: nobody.
+        ai_provider: AiProvider = AiProvider::Echo, "AI_PROVIDER", Parsed::new();
+        /// Base address of the provider; without one its own. `/v1` (openai) or `/v1beta` (gemini) is added where it has no path.
+        ai_url: ModelAddress = ModelAddress::default(), "AI_URL", Parsed::new();
+        /// Key of the provider; servers of one's own often need none.
+        ai_api_key: Option<Secret> = None, "AI_API_KEY", Hidden;
+        /// Name of the model; without one `gemini-2.5-flash` or `gpt-4o-mini`.
+        ai_model: String = String::new(), "AI_MODEL", Text;
+        /// How long an answer may take.
+        ai_timeout: Duration = Duration::from_secs(60), "AI_TIMEOUT", Length::at_least(MILLISECOND);
+        /// Questions that are asked at once.
+        ai_concurrency: usize = 8, "AI_CONCURRENCY", Count::at_least(1);
+        /// What the model is told before every chat.
+        ai_system_prompt: String = String::new(), "AI_SYSTEM_PROMPT", Text;
+        /// What is shown instead of an answer by front ends that know no failure.
+        ai_error_text: String = "Sorry, I cannot answer right now. Please try again.".to_owned(), "AI_ERROR_TEXT", Text;
+    }
 }
 
 impl Config {
@@ -286,6 +306,10 @@ mod tests {
             ("OUTBOX_BYTES", "1MB"),
             ("MAX_PACKET_SIZE", "1000000"),
             ("MAX_UPLOAD_SIZE", "50MB"),
+            ("AI_PROVIDER", "echo"),
+            ("AI_TIMEOUT", "1m"),
+            ("AI_CONCURRENCY", "8"),
+            ("AI_ERROR_TEXT", "Sorry, I cannot answer right now. Please try again."),
         ];
         for (name, value) in expected {
             let found = listed.iter().find(|setting| setting.name == name).unwrap();
@@ -352,6 +376,10 @@ mod tests {
             ("DATABASE_URL", "sqlite://"),
             ("DB_POOL_SIZE", "0"),
             ("STORE_QUEUE", "0"),
+            ("AI_PROVIDER", "gpt"),
+            ("AI_URL", "localhost:8000"),
+            ("AI_CONCURRENCY", "0"),
+            ("AI_TIMEOUT", "0s"),
             ("RUST_LOG", "parlance=loud"),
             ("RUST_LOG", "a=b=c"),
             ("HOST", "http://localhost"),
@@ -371,6 +399,7 @@ mod tests {
             ("JWT_ACCESS_SECRET_KEY", "hush-2"),
             ("JWT_SECRETE", "hush-3"),
             ("API_KEYS", "hush-4,hush-5"),
+            ("AI_API_KEY", "hush-8"),
             ("DATABASE_URL", "postgres://ann:hush-6@db/chat?password=hush-7&sslmode=prefer"),
         ];
         let config = Config::load(env(&pairs)).unwrap();

@@ -308,6 +308,7 @@ impl Voice {
                 direct_message: sum.direct_message || words.direct_message,
                 own_direct_message: sum.own_direct_message || words.own_direct_message,
                 group_message: sum.group_message || words.group_message,
+                answer: sum.answer || words.answer,
                 received_at_once: sum.received_at_once || words.received_at_once,
                 notification: sum.notification || words.notification,
                 unproven: false,
