@@ -89,10 +89,10 @@ export class Client {
     return within(limit, () => `${event}; so far:\n${soFar()}`, found);
   }
 
-  /** Waits until there are so many events that nobody has taken. */
-  async holds(count) {
+  /** Waits until so many events that nobody has taken `match`. */
+  async holds(count, matches = () => true) {
     const enough = new Promise((resolve) => {
-      const look = () => this.inbox.length >= count && (resolve(), true);
+      const look = () => this.inbox.filter(matches).length >= count && (resolve(), true);
       if (!look()) this.waiting.push(look);
     });
     const soFar = () => this.inbox.slice(-20).map(({ event }) => event).join(', ');

@@ -57,8 +57,8 @@ const messageNew = ({ id, conversationId, sender, content, type, createdAt, file
 const envelope = (data, timestamp) => ({ success: true, data, timestamp });
 
 /** The data of `agent`'s `message:receive`. */
-const received = ({ id, conversationId, sender, content, file, attachments = [], createdAt, role = 'user' }) => ({
-  _id: id, conversationId, sender: role, senderId: sender.id, content,
+const received = ({ id, conversationId, name, sender, content, file, attachments = [], createdAt, role = 'user' }) => ({
+  _id: id, conversationId: name ?? conversationId, sender: role, senderId: sender.id, content,
   attachments: [...(file ? [file] : []), ...attachments],
   senderInfo: { userId: sender.id, email: sender.email ?? null, role: 'user' },
   createdAt,
@@ -82,7 +82,7 @@ function messengerMessage(message) {
 /** Dialect → what happened → `[event, payload]`; what is not there, or gives nothing, is a `–` of §10's table. */
 export const WORDS = {
   assistant: {
-    answer: ({ chat, content }) => ['ai-response', { chat, content }],
+    message: ({ role, chat, content }) => role === 'model' && ['ai-response', { chat, content }],
   },
   conversation: {
     connected: ({ user, socket }) => ['connected', { userId: user.id, socketId: socket }],
@@ -99,7 +99,6 @@ export const WORDS = {
     changed: (conversation) => ['conversation:updated', conversation],
     gone: (conversationId) => ['conversation:deleted', { conversationId }],
     notified: (notification) => ['notification:new', notification],
-    answer: ({ message }) => ['message:new', messageNew(message)],
   },
   listing: {
     message: (message) => message.recipient && ['directMessage', directMessage(message)],
@@ -111,13 +110,11 @@ export const WORDS = {
     commonChat: ({ id, sender, content, createdAt }) => ['commonChatMessage', {
       _id: id, user: summary(sender), message: content, timestamp: createdAt, messageType: 'text',
     }],
-    answer: ({ message }) => ['directMessage', directMessage(message)],
   },
   agent: {
     message: (message) => ['message:receive', envelope(received(message), message.createdAt)],
     edited: (message) => ['message:updated', envelope({ ...received(message), updatedAt: message.updatedAt }, message.updatedAt)],
     deleted: ({ id, conversationId }) => ['message:deleted', envelope({ _id: id, conversationId }, TIME)],
-    answer: ({ message }) => ['message:receive', envelope(received(message), message.createdAt)],
   },
   messenger: {
     message: (message) => [message.recipient ? 'new_message' : 'new_group_message', messengerMessage(message)],
@@ -137,7 +134,6 @@ export const WORDS = {
     opened: ({ user: { id, username }, conversationId, opened }) => [
       opened ? 'user_joined_group' : 'user_left_group', { userId: id, username, conversationId },
     ],
-    answer: ({ message }) => ['new_message', messengerMessage(message)],
   },
 };
 
@@ -157,6 +153,7 @@ const direct = { listing: 'sendDirectMessage', messenger: 'send_direct_message' 
  */
 export async function send(server, client, to, { content, type, file, attachments, listingId, clientMessageId }) {
   const { dialect, user: { token } } = client;
+  if (dialect === 'assistant' && to.chat) return client.succeed('ai-message', { chatId: to.conversationId, chat: to.chat, content });
   const common = { content, ...(clientMessageId && { clientMessageId }) };
   if (dialect === 'conversation') {
     return (await client.succeed('message:send', { ...common, conversationId: to.conversationId, type, file, attachments })).id;

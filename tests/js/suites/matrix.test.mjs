@@ -3,21 +3,20 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 
 import { newAgent } from '../lib/agent.mjs';
-import { closeAfter, connect } from '../lib/client.mjs';
 import { makeDirect } from '../lib/conversation.mjs';
 import { DATABASES } from '../lib/database.mjs';
 import { PNG, upload } from '../lib/files.mjs';
-import { DIALECTS, Matrix, REQUESTS, assertTold, hasWordToSend, said, send } from '../lib/matrix.mjs';
+import { DIALECTS, Matrix, REQUESTS, hasWordToSend, said, send } from '../lib/matrix.mjs';
 import { useServer } from '../lib/server.mjs';
 import { ID, TIME } from '../lib/shape.mjs';
+import { KEY, Stage } from '../lib/stage.mjs';
 
-const KEY = 'a-server-key';
 const KINDS_OF_TRANSPORT = ['polling', 'websocket'];
 
 const matrix = new Matrix([
   'connected', 'direct message', 'group message', 'public room message', 'common chat message', 'edited', 'deleted', 'delivered', 'read', 'typing',
   'online', 'offline', 'chooses away', 'chooses busy', 'appears offline', 'appears again', 'conversation changed', 'conversation deleted',
-  'notification', 'opened a group', 'left a group',
+  'notification', 'opened a group', 'left a group', 'question to the AI', 'AI reply',
 ]);
 let runs = 0;
 
@@ -29,9 +28,13 @@ for (const database of DATABASES) {
       for (const dialect of DIALECTS) {
         it(`from ${dialect} to all, ${transport}`, async (test) => {
           matrix.run = `${database} ${transport}`;
-          await new Play(test, holder.server, dialect, transport).perform();
+          await new Play(matrix, test, holder.server, dialect, { transport }).perform();
         });
       }
+      it(`the AI, ${transport}`, async (test) => {
+        matrix.run = `${database} ${transport}`;
+        await new Chat(matrix, test, holder.server, { transport }).perform();
+      });
     }
   });
 }
@@ -60,15 +63,20 @@ const CARRIED = {
   messenger: ['text', 'text with a name of its own', 'file alone', 'text and file'],
 };
 
+const MODEL = { id: 'model', username: 'model' };
+/** What a user's chat with the model is called that a direct message begins. */
+const CHAT = 'model';
+/** What the model says where none is configured, before what it was asked. */
+const ECHO = 'No AI model is configured on this server (AI_PROVIDER=echo). You said: ';
+
 /** Ann, who speaks the dialect in question, and one of each dialect who hears what she does: the others. */
-class Play {
-  constructor(test, server, dialect, transport) {
-    Object.assign(this, { test, server, dialect, transport });
+class Play extends Stage {
+  constructor(matrix, test, server, dialect, options) {
+    super(matrix, test, server, options);
+    this.dialect = dialect;
     this.can = REQUESTS[dialect] ?? {};
     this.user = newAgent(`ann-${dialect}`);
     this.others = [];
-    this.expected = new Map();
-    this.cells = [];
   }
 
   async perform() {
@@ -93,7 +101,7 @@ class Play {
   /** The others are there; Ann is known and away. Each writes to her. */
   async raiseCurtain() {
     await this.api('GET', '/api/auth/me', this.user);
-    for (const dialect of DIALECTS) this.others.push(await this.connect(newAgent(`${dialect}-user`), dialect));
+    for (const dialect of DIALECTS) this.others.push(await this.enter(newAgent(`${dialect}-user`), dialect));
     this.direct = new Map();
     this.missed = new Map();
     for (const other of this.others) {
@@ -101,7 +109,7 @@ class Play {
       this.direct.set(other, { conversationId, user: other.user });
       const draft = { content: `from ${other.dialect}` };
       const to = { conversationId, user: this.user };
-      const message = await this.fact(await send(this.server, other, to, draft), to, other.user, draft);
+      const message = await this.sent(other, to, draft);
       this.missed.set(other, { ...message, status: 'delivered' });
     }
     await this.forget();
@@ -109,16 +117,16 @@ class Play {
 
   /** Ann connects: the others see her, and that she got what they wrote. She is shown it, and what she was notified of. */
   async coming() {
-    this.ann = await this.connect(this.user, this.dialect);
-    this.expect('connected', 'nothing');
-    this.expect('online', 'online', { user: this.user, status: 'online', came: true });
+    this.ann = await this.enter(this.user, this.dialect);
+    this.tell('connected', 'nothing');
+    this.tell('online', 'online', { user: this.user, status: 'online', came: true });
     const isShown = said(this.dialect, 'message', this.missed.get(this.others[0])).length > 0;
     for (const [other, message] of this.missed) {
-      this.expectOwn('message', message);
-      this.expect('delivered', isShown ? 'delivered' : 'nothing', { message, to: this.user, atOnce: false }, { to: [other] });
+      this.tellAnn('message', message);
+      this.tell('delivered', isShown ? 'delivered' : 'nothing', { message, to: this.user, atOnce: false }, { to: [other] });
     }
     for (const [other, { id, conversationId, createdAt }] of this.missed) {
-      const words = this.expectOwn('notified', {
+      const words = this.tellAnn('notified', {
         id: ID, type: 'message', message: `New message from ${other.user.username}`,
         data: { conversationId, messageId: id, senderId: other.user.id }, createdAt, read: false,
       });
@@ -134,7 +142,7 @@ class Play {
 
   async read(author, message) {
     await this.ann.succeed(...this.can.read(message.id));
-    this.expect('read', 'read', { message, by: this.user }, { to: [author] });
+    this.tell('read', 'read', { message, by: this.user }, { to: [author] });
     await this.check(`reading ${message.content}`);
   }
 
@@ -148,8 +156,8 @@ class Play {
     for (const name of CARRIED[this.dialect]) {
       for (const other of this.others) {
         const message = await this.say(this.direct.get(other), DRAFTS[name](this.files));
-        this.expect('direct message', 'message', message, { to: [other], by: this.means(this.direct.get(other)) });
-        if (other.dialect !== 'assistant') this.expectOwn('delivered', { message, to: other.user, atOnce: true });
+        this.tell('direct message', 'message', message, { to: [other], by: this.means(this.direct.get(other)) });
+        if (other.dialect !== 'assistant') this.tellAnn('delivered', { message, to: other.user, atOnce: true });
       }
       await this.check(`direct: ${name}`);
     }
@@ -160,9 +168,9 @@ class Play {
     const { conversation } = await this.api('POST', '/api/conversations', this.user, { type: 'group', name: 'Friends', participants });
     const { unreadCount, ...shown } = conversation;
     this.group = { conversationId: conversation.id };
-    this.expect('conversation changed', 'changed', shown, { by: 'HTTP' });
-    this.expectOwn('changed', shown);
-    this.expect('notification', 'notified', {
+    this.tell('conversation changed', 'changed', shown, { by: 'HTTP' });
+    this.tellAnn('changed', shown);
+    this.tell('notification', 'notified', {
       id: ID, type: 'group', message: `${this.user.username} added you to Friends`,
       data: { conversationId: conversation.id, by: this.user.id }, createdAt: TIME, read: false,
     }, { by: 'HTTP' });
@@ -172,9 +180,9 @@ class Play {
   async sendingToGroup() {
     for (const name of CARRIED[this.dialect].filter((name) => name !== 'text about a listing')) {
       const message = await this.say(this.group, DRAFTS[name](this.files));
-      this.expect('group message', 'message', message, { by: this.means(this.group) });
+      this.tell('group message', 'message', message, { by: this.means(this.group) });
       for (const other of this.others) {
-        if (said(other.dialect, 'message', message).length > 0) this.expectOwn('delivered', { message, to: other.user, atOnce: true });
+        if (said(other.dialect, 'message', message).length > 0) this.tellAnn('delivered', { message, to: other.user, atOnce: true });
       }
       await this.check(`group: ${name}`);
     }
@@ -184,7 +192,7 @@ class Play {
     if (!this.can.read) return;
     for (const other of this.others) {
       const draft = { content: `to all from ${other.dialect}` };
-      const message = await this.fact(await send(this.server, other, this.group, draft), this.group, other.user, draft);
+      const message = await this.sent(other, this.group, draft);
       await this.forget();
       await this.read(other, message);
     }
@@ -196,10 +204,10 @@ class Play {
       for (const other of this.others) {
         const { conversationId } = this.direct.get(other);
         await this.ann.succeed(...this.can.typing(conversationId, active));
-        this.expect('typing', 'typing', { user: this.user, conversationId, active }, { to: [other] });
+        this.tell('typing', 'typing', { user: this.user, conversationId, active }, { to: [other] });
       }
       await this.ann.succeed(...this.can.typing(this.group.conversationId, active));
-      this.expect('typing', 'typing', { user: this.user, ...this.group, active });
+      this.tell('typing', 'typing', { user: this.user, ...this.group, active });
       await this.check(`typing ${active}`);
     }
   }
@@ -212,15 +220,15 @@ class Play {
       await this.api('PATCH', path, this.user, { content: 'mended' });
       const isDelivered = to.some((other) => said(other.dialect, 'message', message).length > 0);
       const edited = {
-        ...await this.fact(message.id, place, this.user, { ...message, content: 'mended' }), status: isDelivered ? 'delivered' : 'sent',
+        ...await this.fact(({ _id }) => _id === message.id, place, this.user, { ...message, content: 'mended' }), status: isDelivered ? 'delivered' : 'sent',
       };
       assert.ok(edited.updatedAt > message.updatedAt);
-      this.expect('edited', 'edited', edited, { to });
-      this.expectOwn('edited', edited);
+      this.tell('edited', 'edited', edited, { to });
+      this.tellAnn('edited', edited);
       await this.check('editing');
       await this.api('DELETE', path, this.user);
-      this.expect('deleted', 'deleted', edited, { to });
-      this.expectOwn('deleted', edited);
+      this.tell('deleted', 'deleted', edited, { to });
+      this.tellAnn('deleted', edited);
       await this.check('deleting');
     }
   }
@@ -229,7 +237,7 @@ class Play {
     if (!this.can.open) return;
     for (const [row, request, opened] of [['opened a group', this.can.open, true], ['left a group', this.can.leave, false]]) {
       await this.ann.succeed(...request(this.group.conversationId));
-      this.expect(row, 'opened', { user: this.user, ...this.group, opened });
+      this.tell(row, 'opened', { user: this.user, ...this.group, opened });
       await this.check(row);
     }
   }
@@ -241,8 +249,8 @@ class Play {
       ['chooses away', 'away', 'online'], ['chooses busy', 'busy', 'online'], ['appears offline', 'offline', 'offline'], ['appears again', 'online', 'online'],
     ]) {
       await this.ann.succeed(...this.can.status(status));
-      this.expect(row, what, { user, status, came: row === 'appears again' });
-      this.expectOwn('online', { user, status });
+      this.tell(row, what, { user, status, came: row === 'appears again' });
+      this.tellAnn('online', { user, status });
       await this.check(row);
     }
   }
@@ -251,12 +259,12 @@ class Play {
     const path = `/api/conversations/${this.group.conversationId}`;
     const { conversation: { unreadCount, ...renamed } } = await this.api('PATCH', path, this.user, { name: 'Society' });
     assert.equal(renamed.name, 'Society');
-    this.expect('conversation changed', 'changed', renamed, { by: 'HTTP' });
-    this.expectOwn('changed', renamed);
+    this.tell('conversation changed', 'changed', renamed, { by: 'HTTP' });
+    this.tellAnn('changed', renamed);
     await this.check('renaming');
     await this.api('DELETE', path, this.user);
-    this.expect('conversation deleted', 'gone', this.group.conversationId, { by: 'HTTP' });
-    this.expectOwn('gone', this.group.conversationId);
+    this.tell('conversation deleted', 'gone', this.group.conversationId, { by: 'HTTP' });
+    this.tellAnn('gone', this.group.conversationId);
     await this.check('deleting the group');
   }
 
@@ -274,106 +282,77 @@ class Play {
     ]) {
       const { _id, timestamp } = await this.ann.succeed(...request);
       const message = { id: _id, sender: this.user, roomId, content, createdAt: timestamp };
-      this.expect(row, what, message);
-      this.expectOwn(what, message);
+      this.tell(row, what, message);
+      this.tellAnn(what, message);
       await this.check(row);
     }
   }
 
   async going() {
-    this.ann.close();
-    await this.ann.disconnected();
-    this.ann = undefined;
-    this.expect('offline', 'offline', { user: this.user });
+    await this.leave(this.ann);
+    this.tell('offline', 'offline', { user: this.user });
     await this.check('going');
   }
 
-  // ---- how it is seen ----
-
-  /** What happened is to be told to these others, to each as its dialect has it. */
-  expect(row, what, facts, { to = this.others, by = this.dialect } = {}) {
-    for (const other of to) {
-      const words = said(other.dialect, what, facts);
-      this.expectAt(other, words);
-      this.cells.push([row, by, other.dialect, words]);
-    }
-  }
-
-  /** The same, to Ann's own socket. */
-  expectOwn(what, facts) {
-    const words = said(this.dialect, what, facts);
-    this.expectAt(this.ann, words);
-    return words;
-  }
-
-  expectAt(client, words) {
-    this.expected.set(client, [...(this.expected.get(client) ?? []), ...words]);
-  }
-
-  /** Everybody was told what is expected, exactly that and in this order, and nobody anything else. */
-  async check(what) {
-    const clients = this.ann ? [...this.others, this.ann] : this.others;
-    await Promise.all(clients.map((client) => client.holds(this.expected.get(client)?.length ?? 0)));
-    await this.settle();
-    for (const client of clients) {
-      const where = client === this.ann ? 'at Ann herself' : `at ${client.dialect}`;
-      assertTold(client, this.expected.get(client) ?? [], `${what}, ${where}`);
-    }
-    this.cells.forEach((cell) => matrix.saw(...cell));
-    this.cells = [];
-    this.expected.clear();
-  }
-
-  /** Waits until what is under way has come: an event that a server emits itself passes through every dialect. */
-  async settle() {
-    const event = `settled ${Math.random()}`;
-    const { status } = await this.server.api('POST', '/api/emit', { headers: { 'x-api-key': KEY }, body: { to: { all: true }, event } });
-    assert.equal(status, 200);
-    await Promise.all([...this.others, this.ann].map((client) => client?.nextArgs(event)));
-  }
-
-  async forget() {
-    await this.settle();
-    for (const client of [...this.others, this.ann]) client?.inbox.splice(0);
-  }
-
-  // ---- how it is done ----
-
-  async connect(user, dialect) {
-    const client = await connect(this.server, user, { dialect, transport: this.transport });
-    closeAfter(this.test, client);
-    const greeting = said(dialect, 'connected', { user, socket: client.socket.id });
-    const presence = said(dialect, 'online', { user, status: 'online', came: true });
-    for (const [event, payload] of [...greeting, ...presence]) assert.deepEqual(await client.next(event, ({ userId }) => userId === user.id), payload);
-    matrix.saw('connected', dialect, dialect, greeting);
-    return Object.assign(client, { user, dialect });
-  }
-
-  async api(method, path, { token }, body) {
-    const answer = await this.server.api(method, path, { token, body });
-    assert.ok(answer.status < 300, `${method} ${path}: ${JSON.stringify(answer.body)}`);
-    return answer.body;
-  }
+  // ---- how ----
 
   /** Ann sends; what is known of the message then. Her socket is shown it where its front end expects that. */
   async say(to, draft) {
-    const message = { ...await this.fact(await send(this.server, this.ann, to, draft), to, this.user, draft), status: 'delivered' };
+    const message = { ...await this.sent(this.ann, to, draft), status: 'delivered' };
     this.last.set(to, message);
     const isShown = this.means(to) === this.dialect && (['listing', 'agent'].includes(this.dialect) || (this.dialect === 'messenger' && !to.user));
-    if (isShown) this.expectOwn('message', message);
+    if (isShown) this.tellAnn('message', message);
     return message;
+  }
+
+  /** Somebody sends. */
+  async sent(client, to, draft) {
+    const id = await send(this.server, client, to, draft);
+    return this.fact(({ _id }) => _id === id, to, client.user, draft);
+  }
+
+  /** Something that Ann did is told to these others. */
+  tell(row, what, facts, { to = this.others, by = this.dialect } = {}) {
+    this.expect(row, by, to, what, facts);
+  }
+
+  /** And to her own socket. */
+  tellAnn(what, facts) {
+    return this.expectAt(this.ann, what, facts);
   }
 
   /** What her front end sends to such a place by. */
   means(to) {
     return hasWordToSend(this.dialect, to) ? this.dialect : `${this.dialect}, by HTTP`;
   }
+}
 
-  /** A message of which HTTP says what only the server knows. */
-  async fact(id, to, sender, draft) {
-    const { messages } = await this.api('GET', `/api/conversations/${to.conversationId}/messages?limit=200`, sender);
-    const { createdAt, updatedAt, status, readBy } = messages.find(({ _id }) => _id === id);
-    const type = draft.type ?? draft.file?.messageType ?? 'text';
-    return { ...draft, id, conversationId: to.conversationId, sender, recipient: to.user, type, createdAt, updatedAt, status, readBy };
+/** One user who has a device of each dialect, and asks the model from each. */
+class Chat extends Stage {
+  async perform() {
+    const user = newAgent('asker');
+    for (const dialect of DIALECTS) await this.enter(user, dialect, this.clients.length === 0);
+    const messenger = this.clients.find(({ dialect }) => dialect === 'messenger');
+    const { message: { conversationId } } = await messenger.succeed('send_direct_message', { recipientId: MODEL.id, content: 'Hello' });
+    await messenger.next('new_message', ({ message }) => message.sender._id === MODEL.id);
+    await this.forget();
+    for (const asker of this.clients) await this.asking(asker, { conversationId, chat: CHAT });
+  }
+
+  async asking(asker, place) {
+    const { user, dialect } = asker;
+    const toModel = { ...place, user: MODEL };
+    const content = `Why, ${dialect}?`;
+    await send(this.server, asker, toModel, { content });
+    // All devices are told in one go.
+    await asker.holds(1, ({ args: [told] }) => JSON.stringify(told).includes(ECHO));
+    const more = { name: CHAT, chat: CHAT, reader: user };
+    const question = await this.fact((message) => message.content === content, { ...toModel, reader: user }, user, { content, ...more });
+    const said = `${ECHO}${content}`;
+    const answer = await this.fact((message) => message.content === said, { ...place, user, reader: user }, MODEL, { content: said, role: 'model', ...more });
+    this.expect('question to the AI', dialect, this.clients.filter((client) => client !== asker), 'message', question);
+    if (['listing', 'agent'].includes(dialect)) this.expectAt(asker, 'message', question);
+    this.expect('AI reply', dialect, this.clients, 'message', { ...answer, status: 'delivered' });
+    await this.check(`asking in ${dialect}`);
   }
 }
