@@ -19,12 +19,12 @@ export class Stage {
   }
 
   /** A client that pins `dialect`, and has been told of itself. */
-  async enter(user, dialect, came = true) {
+  async enter(user, dialect) {
     const client = await connect(this.server, user, { dialect, ...this.options });
     closeAfter(this.test, client);
     this.clients.push(client);
     const greeting = said(dialect, 'connected', { user, socket: client.socket.id });
-    const presence = said(dialect, 'online', { user, status: 'online', came });
+    const presence = said(dialect, 'online', { user, status: 'online', came: true });
     for (const [event, payload] of [...greeting, ...presence]) {
       assert.deepEqual(await client.next(event, ({ userId }) => userId === user.id), payload);
     }

@@ -331,7 +331,8 @@ class Play extends Stage {
 class Chat extends Stage {
   async perform() {
     const user = newAgent('asker');
-    for (const dialect of DIALECTS) await this.enter(user, dialect, this.clients.length === 0);
+    // First those who hear that their user comes: who is later by less than the moment for which presence is gathered hears it, too.
+    for (const dialect of ['conversation', 'messenger', 'assistant', 'listing', 'agent']) await this.enter(user, dialect);
     const messenger = this.clients.find(({ dialect }) => dialect === 'messenger');
     const { message: { conversationId } } = await messenger.succeed('send_direct_message', { recipientId: MODEL.id, content: 'Hello' });
     await messenger.next('new_message', ({ message }) => message.sender._id === MODEL.id);
