@@ -257,6 +257,7 @@ fn transport_options(config: &Config, origins: Arc<Origins>, proxies: Arc<Truste
         outbox_packets: config.outbox_packets,
         outbox_bytes: config.outbox_bytes,
         write_timeout: config.write_timeout,
+        permessage_deflate: config.permessage_deflate,
         max_sockets_per_address: u32::try_from(config.max_sockets_per_address).unwrap_or(u32::MAX),
         ..transport::Options::new(origins)
     }

@@ -178,6 +178,8 @@ settings! {
         connect_timeout: Duration = Duration::from_secs(45), "CONNECT_TIMEOUT", Length::at_least(MILLISECOND);
         /// Time that a blocked write may take.
         write_timeout: Duration = Duration::from_secs(20), "WRITE_TIMEOUT", Length::at_least(MILLISECOND);
+        /// Whether messages over WebSocket are compressed for clients that offer it.
+        permessage_deflate: bool = false, "PERMESSAGE_DEFLATE", Flag;
         /// Packets that may wait for one socket.
         outbox_packets: usize = 1_024, "OUTBOX_PACKETS", Count::at_least(1);
         /// Bytes that may wait for one socket.

@@ -32,6 +32,8 @@ pub struct Options {
     pub outbox_bytes: usize,
     /// How long a write may make no progress.
     pub write_timeout: Duration,
+    /// Whether messages over WebSocket are compressed for clients that offer it.
+    pub permessage_deflate: bool,
     /// From the 101 of an upgrade to the client's `5`.
     pub upgrade_timeout: Duration,
     /// Sessions of one client address; 0 sets no limit.
@@ -54,6 +56,7 @@ impl Options {
             outbox_packets: 1024,
             outbox_bytes: 1024 * 1024,
             write_timeout: Duration::from_secs(20),
+            permessage_deflate: false,
             upgrade_timeout: Duration::from_secs(10),
             max_sockets_per_address: 1000,
         }
