@@ -303,6 +303,7 @@ mod tests {
             ("ALLOW_REGISTRATION", "true"),
             ("CATCH_UP", "on"),
             ("CATCH_UP_MAX", "5000"),
+            ("DIALECTS", "all"),
             ("PRESENCE_SCOPE", "everyone"),
             ("TYPING_TTL", "30s"),
             ("OUTBOX_BYTES", "1MB"),
