@@ -18,6 +18,7 @@ use crate::api::{self, ApiState};
 use crate::auth::{ApiKeys, Revocations, TokenKeys};
 use crate::chat::{self, ChatServer, Drain, FinishAnswers, Health, RegisterWorker, Sources};
 use crate::config::{CatchUp, Config, Host, Origins as ClientUrl};
+use crate::dialect::DialectSet;
 use crate::http::{Origins, TrustedProxies};
 use crate::model::Timestamp;
 use crate::session::{self, Client, Recipients, Rules};
@@ -88,6 +89,7 @@ pub struct Running {
 /// # Errors
 /// [`AppError`] if the database, the folder or the port cannot be had.
 pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>>), AppError> {
+    let dialects = DialectSet::enabled(&config.dialects).map_err(AppError::because)?;
     let secrets = crate::auth::token_secrets(&config).map_err(AppError::because)?;
     let tokens = Arc::new(TokenKeys::new(&secrets, config.require_exp, config.token_ttl));
     let upload_dir = config.data_dir.join("uploads");
@@ -128,7 +130,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
             begun.send_replace(Some(broker.clone()));
             broker.do_send(RegisterWorker { worker, deliveries });
             let keys = tokens.clone();
-            let rules = Rules::of(&config, Box::new(move |token, now| keys.verify(token, now)));
+            let rules = Rules::of(&config, dialects, Box::new(move |token, now| keys.verify(token, now)));
             session::Context::new(rules, recipients(&broker))
         }
     };

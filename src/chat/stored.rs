@@ -108,6 +108,7 @@ impl ChatServer {
             }
             Awaiting::Changed { message, audience, asker } => match outcome {
                 Ok(_) => {
+                    let message = self.with_progress(message);
                     self.note_changed(&message);
                     self.answer(asker, Ok(Reply::Message(message.clone())));
                     if let Some(audience) = audience {

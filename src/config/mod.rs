@@ -3,6 +3,7 @@
 //! They come from the environment, else from the `.env` file, else they have their default; an empty value counts as
 //! unset and unknown names are ignored. `parlance config` prints what is in force and where it came from.
 mod address;
+mod dialects;
 mod error;
 mod kind;
 mod secret;
@@ -15,11 +16,12 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 pub use self::address::{DatabaseAddress, Host, LogFilter, ModelAddress, Origins, SocketPath};
+pub use self::dialects::DialectNames;
 pub use self::error::ConfigError;
 pub use self::secret::Secret;
-pub use self::word::{AiProvider, CatchUp, Delivery, DialectName, PresenceScope};
+pub use self::word::{AiProvider, CatchUp, Delivery, PresenceScope};
 
-use self::kind::{Count, Flag, Folder, Hidden, HiddenList, Kind, Length, List, Parsed, Proxies, Size, Text};
+use self::kind::{Count, Flag, Folder, Hidden, HiddenList, Kind, Length, Parsed, Proxies, Size, Text};
 
 /// A value as it was found outside, and where.
 #[derive(Debug, Clone)]
@@ -150,8 +152,8 @@ settings! {
         uploads_require_auth: bool = false, "UPLOADS_REQUIRE_AUTH", Flag;
     }
     "dialects" {
-        /// Event vocabularies that clients may speak.
-        dialects: Vec<DialectName> = DialectName::ALL.to_vec(), "DIALECTS", List::one_or_more();
+        /// Event vocabularies that clients may speak, comma-separated, or `all`.
+        dialects: DialectNames = DialectNames::All, "DIALECTS", Parsed::new();
         /// Whether unknown events are answered with an error.
         strict_events: bool = false, "STRICT_EVENTS", Flag;
         /// Who learns who is online: `everyone`, or `contacts` (those who share a conversation).
@@ -301,6 +303,7 @@ mod tests {
             ("ALLOW_REGISTRATION", "true"),
             ("CATCH_UP", "on"),
             ("CATCH_UP_MAX", "5000"),
+            ("DIALECTS", "all"),
             ("PRESENCE_SCOPE", "everyone"),
             ("TYPING_TTL", "30s"),
             ("OUTBOX_BYTES", "1MB"),
@@ -341,7 +344,7 @@ mod tests {
         assert_eq!(config.max_packet_size, 2_000_000);
         assert_eq!(config.delivery, Delivery::Stored);
         assert!(config.require_exp);
-        assert_eq!(config.dialects, [DialectName::Messenger]);
+        assert_eq!(config.dialects, DialectNames::Listed(vec!["messenger".to_owned()]));
         assert_eq!(config.api_keys.len(), 2);
         assert_eq!(config.trusted_proxies.len(), 2);
         assert_eq!(config.host, Host::Localhost);
@@ -365,7 +368,6 @@ mod tests {
             ("REQUIRE_EXP", "TRUE"),
             ("DELIVERY", "fast"),
             ("PRESENCE_SCOPE", "nobody"),
-            ("DIALECTS", "messenger,klingon"),
             ("DIALECTS", ","),
             ("CATCH_UP", "maybe"),
             ("SOCKET_PATH", "socket.io"),

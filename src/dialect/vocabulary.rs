@@ -188,7 +188,7 @@ pub(super) fn batch(packets: &[String]) -> Option<Encoded> {
 }
 
 /// An EVENT packet in the default namespace.
-pub(super) fn packet(name: &str, argument: &impl Serialize) -> String {
+pub fn packet(name: &str, argument: &impl Serialize) -> String {
     json_packet(name, &to_json(argument))
 }
 

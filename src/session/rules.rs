@@ -40,9 +40,8 @@ pub struct Rules {
 
 impl Rules {
     /// As configured.
-    pub fn of(config: &Config, verify: Verify) -> Self {
+    pub fn of(config: &Config, dialects: DialectSet, verify: Verify) -> Self {
         let defaults = Self::new(verify);
-        let dialects = DialectSet::parse(config.dialects.iter().map(|name| name.as_str())).unwrap_or(defaults.dialects);
         Self {
             dialects,
             strict_events: config.strict_events,

@@ -89,6 +89,16 @@ export class Client {
     return within(limit, () => `${event}; so far:\n${soFar()}`, found);
   }
 
+  /** Waits until so many events that nobody has taken `match`. */
+  async holds(count, matches = () => true) {
+    const enough = new Promise((resolve) => {
+      const look = () => this.inbox.filter(matches).length >= count && (resolve(), true);
+      if (!look()) this.waiting.push(look);
+    });
+    const soFar = () => this.inbox.slice(-20).map(({ event }) => event).join(', ');
+    await within(LIMIT, () => `${count} events; so far: ${soFar()}`, enough);
+  }
+
   /** First arguments of the events of this name that nobody has taken. */
   told(event) {
     return this.inbox.filter((entry) => entry.event === event).map((entry) => entry.args[0]);
