@@ -13,16 +13,23 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::admin::{self, AdminState};
+use crate::ai::Model;
 use crate::api::{self, ApiState};
 use crate::auth::{ApiKeys, Revocations, TokenKeys};
-use crate::chat::{self, ChatServer, Drain, Health, RegisterWorker, Sources};
+use crate::chat::{self, ChatServer, Drain, FinishAnswers, Health, RegisterWorker, Sources};
 use crate::config::{CatchUp, Config, Host, Origins as ClientUrl};
+use crate::dialect::DialectSet;
 use crate::http::{Origins, TrustedProxies};
 use crate::model::Timestamp;
 use crate::session::{self, Client, Recipients, Rules};
 use crate::store::{self, DatabaseUrl, Store, StoreOptions};
 use crate::transport;
 use crate::web::{self, Chat, Settings, WebState};
+
+/// More connections than this would not fit into memory.
+const MAX_CONNECTIONS: usize = 4_000_000;
+/// Open files that connections do not get.
+const FILES_RESERVED: usize = 100;
 
 /// The broker is asked this often whether it still works.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
@@ -48,7 +55,7 @@ impl AppError {
 /// # Errors
 /// [`AppError`] if it cannot start.
 pub async fn run(config: Config) -> Result<(), AppError> {
-    // Each connection is an open file, and the soft limit is often 1 024.
+    // The soft limit is often 1 024.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         warn!("the limit of open files stays as it is: {error}");
     }
@@ -82,6 +89,7 @@ pub struct Running {
 /// # Errors
 /// [`AppError`] if the database, the folder or the port cannot be had.
 pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>>), AppError> {
+    let dialects = DialectSet::enabled(&config.dialects).map_err(AppError::because)?;
     let secrets = crate::auth::token_secrets(&config).map_err(AppError::because)?;
     let tokens = Arc::new(TokenKeys::new(&secrets, config.require_exp, config.token_ttl));
     let upload_dir = config.data_dir.join("uploads");
@@ -93,11 +101,16 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let now = Timestamp::now();
     let revoked = store.read(move |conn| store::list_revoked(conn, now)).await.map_err(AppError::because)?;
 
+    // It has the main thread, where little else happens: what it reads and waits for holds up no connection.
+    let model = Model::new(&config).map_err(AppError::because)?.start().recipient();
     let chat = {
         let (options, store, revocations) = (chat_options(&config), store.clone(), Revocations::new(revoked));
         let address = Arc::new(OnceLock::new());
         // It lives on the first worker's thread, where most of what it does ends anyway.
-        let begin = move || ChatServer::new(options.clone(), Sources::system(), store.clone(), revocations.clone()).start();
+        let begin = move || {
+            let broker = ChatServer::new(options.clone(), Sources::system(), store.clone(), revocations.clone());
+            broker.with_model(model.clone()).start()
+        };
         move || -> Addr<ChatServer> { address.get_or_init(&begin).clone() }
     };
     let draining = Arc::new(AtomicBool::new(false));
@@ -117,7 +130,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
             begun.send_replace(Some(broker.clone()));
             broker.do_send(RegisterWorker { worker, deliveries });
             let keys = tokens.clone();
-            let rules = Rules::of(&config, Box::new(move |token, now| keys.verify_all_but_expiry(token, now)));
+            let rules = Rules::of(&config, dialects, Box::new(move |token, now| keys.verify_all_but_expiry(token, now)));
             session::Context::new(rules, recipients(&broker))
         }
     };
@@ -185,6 +198,8 @@ impl Running {
             if self.chat.send(Drain).await.is_err() {
                 error!("the broker is gone");
             }
+            // What the model has begun to say is stored, if it comes to an end soon.
+            let _ = self.chat.send(FinishAnswers { within: self.shutdown_timeout / 2 }).await;
             self.store.finish().await;
             // What the last commits had to say is in the connections' outboxes once the broker answers again.
             let _ = self.chat.send(Health).await;
@@ -228,6 +243,8 @@ fn chat_options(config: &Config) -> chat::Options {
         max_rooms_per_socket: config.max_rooms_per_socket,
         max_message_length: config.max_message_length,
         auto_provision_users: config.auto_provision_users,
+        ai_concurrency: config.ai_concurrency,
+        ai_error_text: config.ai_error_text.as_str().into(),
     }
 }
 
@@ -250,9 +267,17 @@ fn transport_options(config: &Config, origins: Arc<Origins>, proxies: Arc<Truste
         outbox_packets: config.outbox_packets,
         outbox_bytes: config.outbox_bytes,
         write_timeout: config.write_timeout,
+        permessage_deflate: config.permessage_deflate,
+        max_connections: max_connections(),
         max_sockets_per_address: u32::try_from(config.max_sockets_per_address).unwrap_or(u32::MAX),
         ..transport::Options::new(origins)
     }
+}
+
+/// Each connection is an open file; some are left to the database and to uploads.
+fn max_connections() -> usize {
+    let (files, _) = rlimit::getrlimit(rlimit::Resource::NOFILE).unwrap_or((1_024, 1_024));
+    usize::try_from(files).unwrap_or(usize::MAX).min(MAX_CONNECTIONS).saturating_sub(FILES_RESERVED).max(4)
 }
 
 /// One thread for each processor but one, which is left to the writer, the readers and the kernel. With two processors

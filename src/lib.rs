@@ -3,10 +3,11 @@
 //! A message's way, and with it the order of the layers, lowest first:
 //!
 //! ```text
-//! bytes → transport → engineio → socketio → dialect → Command → ChatServer ⇢ store
+//! bytes → transport → engineio → socketio → dialect → Command → ChatServer ⇢ store, ai
 //! bytes ← transport ← engineio ← socketio ← dialect ← Reply / Event ←┘
 //! ```
 pub mod admin;
+pub mod ai;
 pub mod api;
 pub mod app;
 pub mod auth;

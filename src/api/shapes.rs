@@ -127,6 +127,7 @@ impl<'a> MessageView<'a> {
             attachments,
             listing,
             client_message_id,
+            chat: _,
             status,
             read_by,
             created_at,

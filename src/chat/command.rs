@@ -23,7 +23,7 @@ pub struct Draft {
 /// A request of a proven user. Shapes and lengths are already checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Send to a user; the direct conversation is found or made. Answered by `Reply::Sent`.
+    /// Send to a user; the direct conversation is found or made. To the model: to one's own chat of its name. Answered by `Reply::Sent`.
     SendDirect { recipient: UserId, draft: Draft },
     /// Send to a conversation of one's own. Answered by `Reply::Sent`.
     SendToConversation { conversation: ConversationId, draft: Draft },
@@ -34,6 +34,18 @@ pub enum Command {
     SendToRoom { room: RoomId, shown_as: Box<str>, draft: Draft },
     /// Send to the common chat. Answered by `Reply::Sent`.
     SendToCommonChat { draft: Draft },
+    /// Send to a chat with the model, made at its first use, and have the model answer. Answered by `Reply::Sent` once
+    /// the question is stored.
+    AskModel {
+        /// The asker's own name for the chat, or its id.
+        chat: String,
+        /// What the answer calls the chat, as JSON.
+        shown_as: Box<str>,
+        /// Whether the asking socket wants the answer piece by piece.
+        stream: bool,
+        /// The question.
+        draft: Draft,
+    },
     /// Store a receipt. Answered by `Reply::Done`.
     MarkRead { message: MessageId },
     /// Open a conversation on this socket and end its mute; `groups_only` refuses all but groups. Answered by `Reply::Done`.
@@ -94,7 +106,8 @@ impl Command {
             | Self::SendToConversation { draft, .. }
             | Self::SendToNamed { draft, .. }
             | Self::SendToRoom { draft, .. }
-            | Self::SendToCommonChat { draft } => Some(draft),
+            | Self::SendToCommonChat { draft }
+            | Self::AskModel { draft, .. } => Some(draft),
             _ => None,
         }
     }
@@ -117,7 +130,8 @@ impl Command {
             | Self::SendToConversation { draft, .. }
             | Self::SendToNamed { draft, .. }
             | Self::SendToRoom { draft, .. }
-            | Self::SendToCommonChat { draft } => Some(draft),
+            | Self::SendToCommonChat { draft }
+            | Self::AskModel { draft, .. } => Some(draft),
             _ => None,
         }
     }

@@ -49,9 +49,9 @@ impl ChatServer {
         let is_late = claims.is_expired(self.now());
         let checked = Claims { expires_at: claims.expires_at.filter(|_| !is_late), ..(**claims).clone() };
         match self.check(&checked).map(|()| self.come_back(connect, ctx)) {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) if is_late => self.tell(connection, Notice::Refused(RefusedConnect::TokenExpired)),
-            Ok(Err(connect)) => self.admit_socket(connect, ctx),
+            Ok(None) => {}
+            Ok(Some(_)) if is_late => self.tell(connection, Notice::Refused(RefusedConnect::TokenExpired)),
+            Ok(Some(connect)) => self.admit_socket(connect, ctx),
             Err(refusal) => self.tell(connection, Notice::Refused(refusal)),
         }
     }

@@ -3,20 +3,20 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::assistant::refuse_model;
 use super::broadcast::Broadcast;
 use super::event::Event;
 use super::executing::Outcome;
 use super::loading::Load;
 use super::rooms::RoomKey;
-use super::sending::new_direct;
 use super::server::{ChatServer, Progressed};
 use super::stored::Awaiting;
 use super::tables::{Asker, CachedConversation, Pending};
 use super::telling::Spared;
 use super::{ChatError, Command, Reply};
 use crate::engineio::ConnectionKey;
-use crate::model::{Conversation, ConversationId, ConversationKind, Place, Timestamp, UserId};
-use crate::store::{Membership, Write, direct_key};
+use crate::model::{Conversation, ConversationId, ConversationKind, MODEL_USER, Place, Timestamp, UserId};
+use crate::store::{Membership, Write};
 
 /// A change that takes effect once it is stored.
 #[derive(Debug)]
@@ -58,6 +58,7 @@ impl ChatServer {
         }
         match &pending.command {
             Command::CreateGroup { name, avatar, participants } => {
+                refuse_model(participants)?;
                 if let Some(load) = self.unknown_users(pending, participants)? {
                     return Ok(Progressed::Needs(load));
                 }
@@ -89,6 +90,7 @@ impl ChatServer {
                     Err(load) => return Ok(Progressed::Needs(load)),
                 };
                 require_admin(&group, &pending.user)?;
+                refuse_model(participants)?;
                 if let Some(load) = self.unknown_users(pending, participants)? {
                     return Ok(Progressed::Needs(load));
                 }
@@ -152,26 +154,16 @@ impl ChatServer {
     }
 
     fn create_direct(&mut self, pending: &Pending, other: &UserId) -> Outcome {
-        if !self.users.contains_key(other) {
-            return if pending.facts.users_read.contains(other) {
-                Err(ChatError::UserNotFound)
-            } else {
-                Ok(Progressed::Needs(Load::Direct(pending.user.clone(), other.clone())))
-            };
-        }
-        if let Some(id) = self.directs.get(&direct_key(&pending.user, other))
-            && let Some(cached) = self.conversations.get(id)
-        {
+        let target = match self.pair_target(pending, other)? {
+            Ok(target) => target,
+            Err(load) => return Ok(Progressed::Needs(load)),
+        };
+        let Some(conversation) = target.new_conversation else {
+            let cached = self.cached(&target.place).ok_or(ChatError::ConversationNotFound)?;
             return Ok(Progressed::Done(Reply::Conversation { conversation: cached.conversation.clone(), created: false }));
-        }
-        if !pending.facts.conversation_read {
-            return Ok(Progressed::Needs(Load::Direct(pending.user.clone(), other.clone())));
-        }
-        let now = self.now();
-        let conversation = new_direct(ConversationId::from_uuid(self.new_id()), &pending.user, other, now);
-        let conversation = Arc::new(conversation);
+        };
         // It is in use at once, as when a message makes it, so that nobody makes it twice.
-        Ok(Progressed::Then(Box::new(move |broker, pending| match broker.make_direct(&conversation) {
+        Ok(Progressed::Then(Box::new(move |broker, pending| match broker.make_conversation(&conversation) {
             Ok(()) => {
                 let change = Change::Made(conversation);
                 broker.store_for(Write::Barrier, Awaiting::Conversation { change, asker: pending.asker });
@@ -239,7 +231,7 @@ impl ChatServer {
                 let now = conversation.created_at;
                 self.keep_conversation((*conversation).clone(), None, now);
                 self.answer(asker, Ok(Reply::Conversation { conversation: conversation.clone(), created: true }));
-                if conversation.kind == ConversationKind::Direct {
+                if conversation.kind != ConversationKind::Group {
                     // They were told when it was made.
                     return;
                 }
@@ -348,7 +340,7 @@ impl ChatServer {
     pub(super) fn join_members(&mut self, conversation: &Conversation, members: &[UserId]) {
         let joined_position = self.position;
         for member in members {
-            let Some(user) = self.users.get_mut(member) else { continue };
+            let Some(user) = self.users.get_mut(member).filter(|_| member.as_str() != MODEL_USER) else { continue };
             if user.membership(conversation.id).is_some() {
                 continue;
             }

@@ -9,7 +9,7 @@ use super::event::Event;
 use super::server::ChatServer;
 use super::stored::Awaiting;
 use crate::engineio::ConnectionKey;
-use crate::model::{ConversationId, ConversationKind, Message, Place, Timestamp, UserId};
+use crate::model::{ConversationId, ConversationKind, Message, MessageStatus, Place, Timestamp, UserId};
 use crate::store::{DeliveredUpTo, Write};
 
 /// What is not stored yet.
@@ -95,6 +95,17 @@ impl ChatServer {
                 && session.catch_up.is_none()
                 && !session.has_muted(conversation)
         })
+    }
+
+    /// A message that was read from the store, delivered where somebody was handed it whose progress is not stored yet.
+    pub(super) fn with_progress(&self, mut message: Arc<Message>) -> Arc<Message> {
+        let Place::Conversation(id) = message.place else { return message };
+        let Some(conversation) = self.conversations.get(&id).map(|cached| &cached.conversation) else { return message };
+        let mut others = conversation.participants.iter().filter(|user| **user != message.sender.id);
+        if message.status == MessageStatus::Sent && others.any(|user| self.has_received_live(user, id, conversation.kind)) {
+            Arc::make_mut(&mut message).status = MessageStatus::Delivered;
+        }
+        message
     }
 
     // ---- telling the senders ----

@@ -43,6 +43,9 @@ pub enum ChatError {
     /// It was admitted and handed out, and then not stored; a retry is shown to nobody twice.
     #[error("The message was not stored, try again")]
     NotStored,
+    /// The model was asked and did not answer; the question stays stored.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// Our fault.
     #[error("Internal error")]
     Internal,
@@ -61,6 +64,7 @@ impl ChatError {
             Self::TooLarge(_) => "TOO_LARGE",
             Self::StorageUnavailable => "STORAGE_UNAVAILABLE",
             Self::NotStored => "NOT_STORED",
+            Self::Model(error) => error.code(),
             Self::Internal => "INTERNAL",
         }
     }
@@ -69,7 +73,39 @@ impl ChatError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after } => Some(*retry_after),
+            Self::Model(ModelError::Busy { retry_after }) => *retry_after,
             _ => None,
+        }
+    }
+}
+
+/// Why the model did not answer a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ModelError {
+    /// It cannot be reached, refuses, breaks off or says nothing.
+    #[error("The model could not answer, try again")]
+    Failed,
+    /// It took longer than `AI_TIMEOUT`.
+    #[error("The model did not answer in time, try again")]
+    Timeout,
+    /// Too many questions wait, here or there.
+    #[error("Too many questions wait for the model, try again later")]
+    Busy {
+        /// When it may be tried again, where that is known.
+        retry_after: Option<Duration>,
+    },
+    /// This server stops before there is an answer.
+    #[error("The server is being restarted, ask again in a moment")]
+    Stopping,
+}
+
+impl ModelError {
+    /// Stable name for clients.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Failed | Self::Stopping => "MODEL_FAILED",
+            Self::Timeout => "MODEL_TIMEOUT",
+            Self::Busy { .. } => "MODEL_BUSY",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What others are told, in no front end's words.
 use std::sync::Arc;
 
-use super::Emitted;
+use super::{ChatError, Emitted};
 use crate::model::{
     ChosenStatus, Conversation, ConversationId, ConversationKind, Message, MessageId, Notification, Profile, SocketId, Timestamp,
     UserId,
@@ -77,6 +77,31 @@ pub enum Event {
     },
     /// A message was read; for its sender.
     Read { message: MessageId, conversation: ConversationId, user: UserId, read_at: Timestamp },
+    /// A piece of an answer that the model is still giving; for the socket that asked for pieces.
+    AnswerPiece {
+        /// What its question called the chat, as JSON.
+        chat: Arc<str>,
+        /// What was added.
+        delta: String,
+        /// Whether nothing more is added.
+        done: bool,
+    },
+    /// A question got no answer; it stays stored.
+    AnswerFailed {
+        /// What the question called the chat, as JSON.
+        chat: Arc<str>,
+        /// Why.
+        error: ChatError,
+    },
+    /// What to show instead of an answer, for front ends that know no failure. Comes with every `AnswerFailed`.
+    Apology {
+        /// What the question called the chat, as JSON.
+        chat: Arc<str>,
+        /// The words.
+        text: Arc<str>,
+        /// The failure's code.
+        code: &'static str,
+    },
     /// Typing began or ended. Volatile.
     Typing { user: Arc<Profile>, conversation: ConversationId, active: bool },
     /// Who came and went. Volatile.

@@ -35,7 +35,8 @@ impl ChatServer {
             | Command::SendToConversation { .. }
             | Command::SendToNamed { .. }
             | Command::SendToRoom { .. }
-            | Command::SendToCommonChat { .. } => self.send(pending),
+            | Command::SendToCommonChat { .. }
+            | Command::AskModel { .. } => self.send(pending),
             Command::MarkRead { message } => self.mark_read(pending, *message),
             Command::EditMessage { .. } | Command::DeleteMessage { .. } => self.change_message(pending),
             Command::OpenConversation { conversation, groups_only } => self.open(pending, *conversation, *groups_only),
@@ -92,6 +93,12 @@ impl ChatServer {
         Some(&mut **self.sessions.get_mut(&connection)?.places.get_or_insert_with(Box::default))
     }
 
+    fn note_absence(&mut self, connection: ConnectionKey, room: RoomKey, from: u64, to: u64) {
+        if let Some(places) = self.places(connection) {
+            places.note_absence(room, from, to);
+        }
+    }
+
     fn open(&mut self, pending: &Pending, id: ConversationId, groups_only: bool) -> Outcome {
         let conversation = match self.own_conversation(pending, id) {
             Ok(Ok(conversation)) => conversation,
@@ -110,7 +117,7 @@ impl ChatServer {
             if let Some(since) = muted_since {
                 let serial = self.serial;
                 self.rooms.join(RoomKey::Group(id), connection);
-                self.places(connection).map(|places| places.note_absence(RoomKey::Group(id), since, serial));
+                self.note_absence(connection, RoomKey::Group(id), since, serial);
             }
             if is_new {
                 self.tell_opened(&pending.user, id, connection, true);
@@ -194,9 +201,11 @@ impl ChatServer {
             if joins {
                 let serial = self.serial;
                 self.rooms.join(RoomKey::CommonChat, connection);
-                self.places(connection).map(|places| places.note_absence(RoomKey::CommonChat, 0, serial));
+                self.note_absence(connection, RoomKey::CommonChat, 0, serial);
             } else {
-                self.places(connection).map(|places| places.absences.retain(|absence| absence.room != RoomKey::CommonChat));
+                if let Some(places) = self.places(connection) {
+                    places.absences.retain(|absence| absence.room != RoomKey::CommonChat);
+                }
                 self.leave_one(&RoomKey::CommonChat, connection);
             }
         }

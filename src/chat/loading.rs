@@ -7,8 +7,8 @@ use super::server::ChatServer;
 use super::tables::{CachedConversation, Called, Pending, SentId, SentIds, User, pair_key};
 use crate::engineio::ConnectionKey;
 use crate::model::{
-    Account, Conversation, ConversationId, File, Listing, ListingId, Message, MessageId, MessageStatus, Notification, Timestamp,
-    UserId, UserRole,
+    Account, Conversation, ConversationId, File, Listing, ListingId, MODEL_USER, Message, MessageId, MessageStatus, Notification,
+    Timestamp, UserId, UserRole,
 };
 use crate::store::{
     self, ClientIdRow, Membership, NewUser, NotificationRange, Overview, OverviewLimits, Store, StoreError, Write,
@@ -39,6 +39,8 @@ pub enum Load {
     Overviews(UserId),
     /// A message.
     Message(MessageId),
+    /// The answer to a question.
+    Answer(MessageId),
     /// The title of a listing.
     Title(ListingId),
     /// Uploads by URL.
@@ -118,6 +120,7 @@ impl ChatServer {
             | Load::Title(_)
             | Load::Notifications(..)
             | Load::Message(_)
+            | Load::Answer(_)
             | Load::Uploads(_)
             | Load::SentIds(_) => 0,
         }
@@ -188,8 +191,11 @@ impl ChatServer {
                 }
             }
             Loaded::Message(message) => {
-                if let Some(pending) = pending {
-                    pending.facts.message = Some(message.map(Arc::from));
+                let message = message.map(Arc::from);
+                match (pending, load) {
+                    (Some(pending), Load::Answer(_)) => pending.facts.answer = Some(message),
+                    (Some(pending), _) => pending.facts.message = Some(message),
+                    (None, _) => {}
                 }
             }
             Loaded::Title(title) => {
@@ -292,7 +298,7 @@ async fn run(store: Store, load: Load, provision: bool, now: Timestamp) -> Resul
             let read = store.read_after_writes(move |conn| store::list_overviews(conn, &user, OVERVIEW_LIMITS));
             Ok(Loaded::Overviews(read.await?))
         }
-        Load::Message(id) => {
+        Load::Message(id) | Load::Answer(id) => {
             let message = store.read_after_writes(move |conn| store::find_message(conn, id)).await?;
             Ok(Loaded::Message(message.map(Box::new)))
         }
@@ -347,7 +353,9 @@ pub(super) fn find_users(conn: &mut store::AnyConnection, ids: &[UserId]) -> sto
     let mut users = Vec::with_capacity(ids.len());
     for id in ids {
         if let Some(account) = store::find_account(conn, id)? {
-            users.push((account, store::load_memberships(conn, id)?));
+            // The model is a member of every chat with it, and nobody asks of which.
+            let memberships = if id.as_str() == MODEL_USER { Vec::new() } else { store::load_memberships(conn, id)? };
+            users.push((account, memberships));
         }
     }
     Ok(users)

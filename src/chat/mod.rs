@@ -3,6 +3,7 @@
 //! [`ChatServer`] is the one actor that holds users, sockets, rooms and the messages under way. A command comes in
 //! ([`Request`], [`Ask`]), is checked, is given to the store, and takes effect; what it needs to know and does not is
 //! read first, in the socket's order. What others are told leaves through [`ToWorker`].
+mod assistant;
 mod broadcast;
 mod catch_up;
 mod command;
@@ -22,6 +23,7 @@ mod parked;
 mod ports;
 mod presence;
 mod queries;
+mod questions;
 mod receipts;
 mod reply;
 mod resuming;
@@ -35,16 +37,17 @@ mod telling;
 mod titles;
 mod typing;
 
+pub use self::assistant::FinishAnswers;
 pub use self::broadcast::{Broadcast, ENCODINGS, Names, WORDED};
 pub use self::command::{Command, Draft};
 pub use self::emitting::{Emit, EmitTo, Emitted};
-pub use self::error::ChatError;
+pub use self::error::{ChatError, ModelError};
 pub use self::event::{Event, PresenceChange};
 pub use self::notifications::SaveNotifications;
 pub use self::options::{Options, Sources};
 pub use self::ports::{
-    Admission, Ask, Back, CatchUpDrained, Connect, Disconnect, Manner, Notice, OwnCopy, RefusedConnect, RegisterWorker, Replay,
-    ReplayKind, Request, Tick, ToWorker, Words, WordsLearned,
+    Admission, Ask, Back, CatchUpDrained, Connect, Disconnect, Manner, ModelSaid, ModelWord, Notice, OwnCopy, Prompt,
+    RefusedConnect, RegisterWorker, Replay, ReplayKind, Request, Tick, ToWorker, Turn, Words, WordsLearned,
 };
 pub use self::queries::{
     Authenticate, AuthenticateError, BrokerStats, Drain, Health, OnlineUsers, PresenceOf, RevokeTokens, SocketsOf, Stats,

@@ -42,7 +42,7 @@ impl ChatServer {
                 Ok(audience.map(|audience| Target::new(Place::Conversation(conversation.id), audience)))
             }
             (None, Some(recipient)) => {
-                let target = self.direct_target(pending, recipient)?;
+                let target = self.pair_target(pending, recipient)?;
                 Ok(target.map(|target| Target { new_name: Some(text.to_owned()), ..target }))
             }
             (None, None) => Err(ChatError::ConversationNotFound),
@@ -50,7 +50,7 @@ impl ChatServer {
     }
 
     /// The conversation of the asker's that a text means; `Ok(Ok(None))`: it means none yet.
-    fn called(&mut self, pending: &Pending, text: &str) -> Result<Result<Option<Arc<Conversation>>, Load>, ChatError> {
+    pub(super) fn called(&mut self, pending: &Pending, text: &str) -> Result<Result<Option<Arc<Conversation>>, Load>, ChatError> {
         let load = || Ok(Err(Load::Called(pending.user.clone(), text.to_owned())));
         let Some(user) = self.users.get(&pending.user) else { return Err(ChatError::UserNotFound) };
         let read = pending.facts.called.filter(|called| called.names_given == user.names_given);

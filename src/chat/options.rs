@@ -1,5 +1,6 @@
 //! What the broker is told at its start: settings, and where time and ids come from.
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -47,6 +48,10 @@ pub struct Options {
     pub max_message_length: usize,
     /// `AUTO_PROVISION_USERS`
     pub auto_provision_users: bool,
+    /// `AI_CONCURRENCY`: so many questions are asked at once.
+    pub ai_concurrency: usize,
+    /// `AI_ERROR_TEXT`
+    pub ai_error_text: Arc<str>,
 }
 
 impl Default for Options {
@@ -70,6 +75,8 @@ impl Default for Options {
             max_rooms_per_socket: 1_000,
             max_message_length: 0,
             auto_provision_users: false,
+            ai_concurrency: 8,
+            ai_error_text: "Sorry, I cannot answer right now. Please try again.".into(),
         }
     }
 }

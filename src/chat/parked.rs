@@ -108,7 +108,9 @@ impl ChatServer {
             most => (user.parked.len() > most).then(|| user.parked.first().copied()).flatten(),
         };
         self.parked.insert(pid, parked);
-        surplus.map(|oldest| self.forget_parked(oldest));
+        if let Some(oldest) = surplus {
+            self.forget_parked(oldest);
+        }
         self.forget_old_parked();
     }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use actix::{Message, Recipient};
 use tokio::sync::oneshot;
 
-use super::{Broadcast, ChatError, Command, Reply};
+use super::{Broadcast, ChatError, Command, ModelError, Reply};
 use crate::auth::Claims;
 use crate::engineio::{CloseReason, ConnectionKey, Delivery};
-use crate::model::{Account, ConversationKind, MessageId, Offset, Part, PrivateId, SocketId, Timestamp, UserId};
+use crate::model::{Account, ConversationKind, MessageId, Offset, Part, PrivateId, Role, SocketId, Timestamp, UserId};
 
 /// What a worker's connections are told.
 pub type ToWorker = Delivery<Broadcast, Notice>;
@@ -22,6 +22,8 @@ pub struct Words {
     pub own_direct_message: bool,
     /// Messages of groups.
     pub group_message: bool,
+    /// Answers of the model, beside those who show direct messages and so these.
+    pub answer: bool,
     /// That a message of its user was received, also by those who had it before the send was answered.
     pub received_at_once: bool,
     /// Notifications.
@@ -31,11 +33,12 @@ pub struct Words {
 }
 
 impl Words {
-    /// Whether others' messages in such a conversation can be shown.
+    /// Whether others' messages in conversations of this kind can be shown.
     pub fn has_word_for(&self, kind: ConversationKind) -> bool {
         match kind {
+            ConversationKind::Direct => self.direct_message,
             ConversationKind::Group => self.group_message,
-            ConversationKind::Direct | ConversationKind::Ai => self.direct_message,
+            ConversationKind::Ai => self.direct_message || self.answer,
         }
     }
 }
@@ -162,6 +165,50 @@ pub struct CatchUpDrained {
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct Tick;
+
+/// Asks the model. `answers` gets pieces, where `stream`, and then one answer or failure, whatever happens.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Prompt {
+    /// The broker's number for it.
+    pub ticket: u64,
+    /// What was said last, the question at the end.
+    pub turns: Vec<Turn>,
+    /// Whether the answer is wanted piece by piece.
+    pub stream: bool,
+    /// Where the answer goes.
+    pub answers: Recipient<ModelSaid>,
+}
+
+/// Something that was said in a chat with the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// By whom.
+    pub role: Role,
+    /// What; never empty.
+    pub text: String,
+}
+
+/// The model, or what stands for it, says something to a [`Prompt`].
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct ModelSaid {
+    /// The prompt's.
+    pub ticket: u64,
+    /// What.
+    pub word: ModelWord,
+}
+
+/// What came of a [`Prompt`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelWord {
+    /// More of the answer; the whole one follows.
+    Piece(String),
+    /// The whole answer; not empty, and without what cannot be stored.
+    Answer(String),
+    /// There is none.
+    Failed(ModelError),
+}
 
 /// What an admitted socket needs to know.
 #[derive(Debug, Clone)]

@@ -16,7 +16,7 @@ use super::server::ChatServer;
 use super::stored::Awaiting;
 use super::tables::{Places, Session, Tokens};
 use crate::engineio::{CloseReason, ConnectionKey};
-use crate::model::{Message, NotificationId, PrivateId};
+use crate::model::{Message, NotificationId, Offset, PrivateId, SocketId, UserId};
 use crate::store::Write;
 
 /// The session that a client wants to come back to.
@@ -26,32 +26,28 @@ enum Found {
 }
 
 impl ChatServer {
-    /// Lets a client go on with its session, where that is there and nothing that it has missed is lost.
-    ///
-    /// # Errors
-    /// The request: it has to come anew. The session that it named is gone.
-    pub(super) fn come_back(&mut self, connect: Connect, ctx: &mut Context<Self>) -> Result<(), Connect> {
-        let Some(pid) = connect.back_to else { return Err(connect) };
-        let Some(found) = self.find_session(&connect, pid) else { return Err(connect) };
+    /// Lets a client go on with its session, where that is there and nothing that it has missed is lost. Else the request is
+    /// answered: its client has to come anew, and the session that it named is gone.
+    pub(super) fn come_back(&mut self, connect: Connect, ctx: &mut Context<Self>) -> Option<Connect> {
+        let Some((pid, found)) = connect.back_to.and_then(|pid| Some((pid, self.find_session(&connect, pid)?))) else {
+            return Some(connect);
+        };
         if let Found::Open(connection) = found {
             self.take_over(connection);
         }
         self.forget_old_parked();
-        let Some(missed) = self.missed(&connect, pid) else {
+        let Some((reached, missed)) = self.missed(&connect, pid) else {
             self.forget_parked(pid);
-            return Err(connect);
+            return Some(connect);
         };
         let limit = self.options.max_sockets_per_user;
         if limit > 0 && self.sockets_of(&connect.claims.user).len() >= limit {
             self.tell(connect.connection, Notice::Close(CloseReason::Unavailable));
-            return Ok(());
+            return None;
         }
-        let (reached, missed) = missed;
-        match self.unpark(pid) {
-            Some(parked) => self.readmit(connect, pid, parked, reached, missed, ctx),
-            None => return Err(connect),
-        }
-        Ok(())
+        let Some(parked) = self.unpark(pid) else { return Some(connect) };
+        self.readmit(connect, pid, parked, reached, missed, ctx);
+        None
     }
 
     /// The session with this private id, if it is this user's. A token past its time serves where the session's own is not.
@@ -80,6 +76,10 @@ impl ChatServer {
         let parked = self.parked.find(&pid).filter(|parked| parked.manner.asked == connect.manner.asked)?;
         let told = connect.offset.and_then(|offset| self.offsets.reached(offset, self.serial, parked.manner.last_encoding));
         let reached = parked.reached.max(told)?;
+        let forgotten = parked.places.as_ref().map_or(0, |places| places.forgotten_absences);
+        if forgotten > reached.serial {
+            return None;
+        }
         let mut missed: Vec<MissedEvent> = Vec::new();
         let last_encoding = parked.manner.last_encoding;
         let own = [RingKey::Everyone, RingKey::User(parked.user.clone()), RingKey::Socket(pid)];
@@ -217,12 +217,7 @@ impl ChatServer {
     }
 
     /// The event that brings a client its first offset.
-    pub(super) fn seed(
-        &self,
-        user: &crate::model::UserId,
-        socket: crate::model::SocketId,
-        offset: crate::model::Offset,
-    ) -> Arc<Broadcast> {
+    pub(super) fn seed(&self, user: &UserId, socket: SocketId, offset: Offset) -> Arc<Broadcast> {
         Arc::new(Broadcast::new(Event::Connected { user: user.clone(), socket }).seeding(offset))
     }
 }

@@ -12,6 +12,7 @@ use super::executing::Outcome;
 use super::loading::{Load, SENT_IDS_MAX};
 use super::parked::AskingSocket;
 use super::ports::{Notice, OwnCopy};
+use super::questions::Question;
 use super::rings::{Except, RingKey};
 use super::rooms::RoomKey;
 use super::server::{ChatServer, Progressed};
@@ -22,8 +23,8 @@ use super::{ChatError, Command, Draft, Reply};
 use crate::config::Delivery;
 use crate::engineio::{ConnectionKey, Seat};
 use crate::model::{
-    Conversation, ConversationId, ConversationKind, File, Listing, Message, MessageId, MessageStatus, Place, Profile, Role,
-    Timestamp, UserId, digest,
+    Conversation, ConversationId, ConversationKind, File, Listing, MODEL_USER, Message, MessageId, MessageStatus, Place, Profile,
+    Role, Timestamp, UserId, digest,
 };
 use crate::store::{self, NewMessage, Write};
 
@@ -44,12 +45,12 @@ pub struct InFlight {
     /// Whether a live socket of a recipient has been handed it.
     pub is_delivered: bool,
     /// Who was told: the rooms' lists as they were then, and single sockets.
-    pub handed_lists: SmallVec<[(u16, Arc<Vec<Seat>>); 2]>,
+    pub handed_lists: HandedLists,
     pub handed_sockets: SmallVec<[ConnectionKey; 4]>,
     /// Members who had no socket when it was handed out.
     pub absent: Arc<[UserId]>,
-    /// Whether only the commit tells that it is no repeat: it is handed out after that.
-    pub waits_for_index: bool,
+    /// Whether it is handed out only once it is stored, whatever `DELIVERY` says.
+    pub waits_for_commit: bool,
     /// An earlier try was given up; the database may have stored it nevertheless.
     pub was_given_up: bool,
     /// Users who had it from that try.
@@ -58,9 +59,37 @@ pub struct InFlight {
     pub request_hash: Option<[u8; 32]>,
     /// What recipients have.
     pub event: Option<Arc<Broadcast>>,
+    /// What the model is asked once it is stored.
+    pub question: Option<Box<Question>>,
     /// Commands about it, and repeats of it, that wait until it is stored.
     pub waiters: Vec<Pending>,
 }
+
+impl InFlight {
+    /// A message that nobody has been told of yet.
+    pub fn new(message: Message, audience: Audience, asker: Asker) -> Self {
+        Self {
+            message: Arc::new(message),
+            audience,
+            asker,
+            is_handed: false,
+            is_delivered: false,
+            handed_lists: SmallVec::new(),
+            handed_sockets: SmallVec::new(),
+            absent: Arc::default(),
+            waits_for_commit: false,
+            was_given_up: false,
+            spared: HashSet::new(),
+            request_hash: None,
+            event: None,
+            question: None,
+            waiters: Vec::new(),
+        }
+    }
+}
+
+/// The connections of a room, by worker.
+type HandedLists = SmallVec<[(u16, Arc<Vec<Seat>>); 2]>;
 
 /// Who a message is for.
 #[derive(Debug, Clone)]
@@ -125,7 +154,7 @@ impl FailedSends {
 pub(super) struct Target {
     pub place: Place,
     pub audience: Audience,
-    /// A direct conversation that has to be made first.
+    /// A conversation that has to be made first: a direct one, or a chat with the model.
     pub new_conversation: Option<Arc<Conversation>>,
     /// What the sender calls the conversation from now on.
     pub new_name: Option<String>,
@@ -156,7 +185,7 @@ impl ChatServer {
         let Some(draft) = pending.command.draft() else { return Err(ChatError::Internal) };
         let request_hash = draft.client_message_id.is_some().then(|| request_hash(&target, draft));
         if let Some(client_id) = draft.client_message_id.clone()
-            && let Some(outcome) = self.repeat(pending, &client_id, request_hash, &target.audience)?
+            && let Some(outcome) = self.repeat(pending, &client_id, request_hash, &target)?
         {
             return Ok(outcome);
         }
@@ -193,8 +222,9 @@ impl ChatServer {
             Command::SendToCommonChat { .. } => {
                 Target::new(Place::CommonChat, Audience::Room { key: RoomKey::CommonChat, shown_as: "".into() })
             }
-            Command::SendDirect { recipient, .. } => return self.direct_target(pending, recipient),
+            Command::SendDirect { recipient, .. } => return self.pair_target(pending, recipient),
             Command::SendToNamed { name, recipient, .. } => return self.named_target(pending, name, recipient.as_ref()),
+            Command::AskModel { chat, .. } => return self.chat_target(pending, chat),
             Command::SendToConversation { conversation, .. } => match self.own_conversation(pending, *conversation) {
                 Ok(Ok(conversation)) => match self.audience_of(pending, &conversation) {
                     Ok(audience) => Target::new(Place::Conversation(conversation.id), audience),
@@ -218,7 +248,15 @@ impl ChatServer {
         Ok(Audience::Pair { kind: conversation.kind, recipient: recipient.profile().clone() })
     }
 
-    pub(super) fn direct_target(&mut self, pending: &Pending, recipient: &UserId) -> Result<Result<Target, Load>, ChatError> {
+    /// The direct conversation with a user; with the model, the chat of its name.
+    pub(super) fn pair_target(&mut self, pending: &Pending, other: &UserId) -> Result<Result<Target, Load>, ChatError> {
+        if other.as_str() == MODEL_USER {
+            return self.chat_target(pending, MODEL_USER);
+        }
+        self.direct_target(pending, other)
+    }
+
+    fn direct_target(&mut self, pending: &Pending, recipient: &UserId) -> Result<Result<Target, Load>, ChatError> {
         let read_both = || Ok(Err(Load::Direct(pending.user.clone(), recipient.clone())));
         let Some(other) = self.users.get(recipient) else {
             return if pending.facts.users_read.contains(recipient) { Err(ChatError::UserNotFound) } else { read_both() };
@@ -241,7 +279,7 @@ impl ChatServer {
         pending: &Pending,
         client_id: &str,
         request_hash: Option<[u8; 32]>,
-        audience: &Audience,
+        target: &Target,
     ) -> Result<Option<Progressed>, ChatError> {
         let id = MessageId::of_client_id(&pending.user, client_id);
         if self.in_flight.contains_key(&id) {
@@ -263,9 +301,17 @@ impl ChatServer {
             Some(Some(message)) => {
                 let mut message = (**message).clone();
                 message.status = message.status.max(first.status);
-                let audience = audience.clone();
+                let question = self.question(pending, target, message.id).filter(|_| message.deleted_at.is_none());
+                let answer = match (&question, &pending.facts.answer) {
+                    (Some(question), None) => return Ok(Some(Progressed::Needs(Load::Answer(question.answer_id())))),
+                    (_, answer) => answer.clone().flatten(),
+                };
+                let audience = target.audience.clone();
                 Ok(Some(Progressed::Then(Box::new(move |broker, pending| {
                     broker.answer_again(pending.asker, &audience, Arc::new(message));
+                    if let Some(question) = question {
+                        broker.ask_again(question, answer.as_deref());
+                    }
                 }))))
             }
             Some(None) => Ok(None),
@@ -298,6 +344,11 @@ impl ChatServer {
 
     /// Admits a message: from here on it has its id, its place in the order and its position.
     fn admit(&mut self, pending: Pending, target: Target, subject: Subject, request_hash: Option<[u8; 32]>) {
+        let id = match pending.command.draft().and_then(|draft| draft.client_message_id.as_ref()) {
+            Some(client_id) => MessageId::of_client_id(&pending.user, client_id),
+            None => MessageId::from_uuid(self.new_id()),
+        };
+        let question = self.question(&pending, &target, id).map(Box::new);
         let Pending { user, asker, command, facts } = pending;
         let Subject { file, attachments, listing } = subject;
         let Target { place, audience, new_conversation, new_name } = target;
@@ -306,14 +357,10 @@ impl ChatServer {
             return self.answer(asker, Err(ChatError::UserNotFound));
         };
         if let Some(conversation) = &new_conversation
-            && let Err(error) = self.make_direct(conversation)
+            && let Err(error) = self.make_conversation(conversation)
         {
             return self.answer(asker, Err(error));
         }
-        let id = match &draft.client_message_id {
-            Some(client_id) => MessageId::of_client_id(&user, client_id),
-            None => MessageId::from_uuid(self.new_id()),
-        };
         let created_at = self.next_time_in(&place);
         if let (Some(name), Place::Conversation(conversation)) = (new_name, &place)
             && let Err(error) = self.give_name(&user, name, *conversation, created_at)
@@ -334,46 +381,40 @@ impl ChatServer {
             attachments,
             listing,
             client_message_id: draft.client_message_id,
+            chat: None,
             status: MessageStatus::Sent,
             read_by: Vec::new(),
             created_at,
             updated_at: created_at,
             deleted_at: None,
         };
-        let message = Arc::new(message);
-        let sent_by = self.asking_socket(&user, &asker).map(|asking| sent_by(&asking.pid));
+        // Whether it is a repeat only the index knows where the sender's ids cannot be read.
+        let waits_for_commit = facts.sent_ids_unreadable;
+        self.enter(InFlight { waits_for_commit, request_hash, question, ..InFlight::new(message, audience, asker) });
+    }
+
+    /// Gives a message to the store, and to all whom it is for as soon as they may have it.
+    pub(super) fn enter(&mut self, in_flight: InFlight) {
+        let (id, message, request_hash) = (in_flight.message.id, in_flight.message.clone(), in_flight.request_hash);
+        let sent_by = self.asking_socket(&message.sender.id, &in_flight.asker).map(|asking| sent_by(&asking.pid));
         let write = Write::Message(Box::new(NewMessage { message: message.clone(), request_hash, sent_by }));
         if let Err(refused) = self.store(write, Awaiting::Message(id)) {
-            return self.answer(asker, Err(refused.0));
+            return self.answer(in_flight.asker, Err(refused.0));
         }
         self.position += 1;
         self.counters.messages += 1;
         if let Some(cached) = self.cached(&message.place) {
             cached.in_flight += 1;
         }
-        self.stop_typing(&message, &asker);
-        self.remember_sent(&user, &message, request_hash);
+        self.stop_typing(&message, &in_flight.asker);
+        self.remember_sent(&message, request_hash);
         let earlier = self.failed.take(id);
-        let waits_for_index = facts.sent_ids_unreadable || earlier.is_some();
-        let in_flight = InFlight {
-            message,
-            audience,
-            asker,
-            is_handed: false,
-            is_delivered: false,
-            handed_lists: SmallVec::new(),
-            handed_sockets: SmallVec::new(),
-            absent: Arc::default(),
-            waits_for_index,
-            was_given_up: earlier.is_some(),
-            spared: earlier.unwrap_or_default(),
-            request_hash,
-            event: None,
-            waiters: Vec::new(),
-        };
-        self.in_flight.insert(id, in_flight);
+        let waits_for_commit = in_flight.waits_for_commit || earlier.is_some();
+        let was_given_up = in_flight.was_given_up || earlier.is_some();
+        let spared = earlier.unwrap_or_default();
+        self.in_flight.insert(id, InFlight { waits_for_commit, was_given_up, spared, ..in_flight });
         let is_live = self.options.delivery == Delivery::Live && !self.store.is_failing();
-        if is_live && self.unhanded.is_empty() && !waits_for_index {
+        if is_live && self.unhanded.is_empty() && !waits_for_commit {
             self.hand_out(id);
         } else {
             self.unhanded.push_back(id);
@@ -388,9 +429,9 @@ impl ChatServer {
         }
     }
 
-    fn remember_sent(&mut self, user: &UserId, message: &Message, request_hash: Option<[u8; 32]>) {
+    fn remember_sent(&mut self, message: &Message, request_hash: Option<[u8; 32]>) {
         let Some(client_id) = &message.client_message_id else { return };
-        let Some(sent) = self.users.get_mut(user).and_then(|user| user.sent.as_mut()) else { return };
+        let Some(sent) = self.users.get_mut(&message.sender.id).and_then(|user| user.sent.as_mut()) else { return };
         if sent.by_client_id.len() >= SENT_IDS_MAX {
             // Older ones are caught by the index.
             let oldest = sent.order.pop_front();
@@ -401,10 +442,10 @@ impl ChatServer {
         sent.by_client_id.insert(client_id.clone(), first);
     }
 
-    /// Stores and opens a direct conversation that did not exist.
-    pub(super) fn make_direct(&mut self, conversation: &Arc<Conversation>) -> Result<(), ChatError> {
+    /// Stores and opens a direct conversation, or a chat with the model, that did not exist.
+    pub(super) fn make_conversation(&mut self, conversation: &Arc<Conversation>) -> Result<(), ChatError> {
         let write = Write::CreateConversation { conversation: conversation.clone(), joined_position: self.position };
-        self.store(write, Awaiting::DirectMade(conversation.id)).map_err(|refused| refused.0)?;
+        self.store(write, Awaiting::ConversationMade(conversation.id)).map_err(|refused| refused.0)?;
         let cached = CachedConversation {
             updated_at: conversation.updated_at,
             handed_seq: 0,
@@ -420,7 +461,7 @@ impl ChatServer {
         }
         self.join_members(conversation, &conversation.participants);
         self.tell_users(&conversation.participants, Event::ConversationChanged(conversation.clone()));
-        Ok(())
+        if conversation.kind == ConversationKind::Ai { self.name_chat(conversation) } else { Ok(()) }
     }
 
     /// The conversation of a place, where it is one and at hand.
@@ -482,7 +523,7 @@ impl ChatServer {
         key: &RoomKey,
         event: Broadcast,
         spared: Spared,
-        handed_lists: &mut SmallVec<[(u16, Arc<Vec<Seat>>); 2]>,
+        handed_lists: &mut HandedLists,
     ) -> Arc<Broadcast> {
         if let Some(room) = self.rooms.find(key) {
             *handed_lists = room.lists().map(|(worker, list)| (worker, list.clone())).collect();
@@ -506,18 +547,18 @@ impl ChatServer {
             Audience::Group(id) => self
                 .rooms
                 .find(&RoomKey::Group(*id))
-                .is_some_and(|room| room.connections().any(|socket| self.receives(socket, |words| words.group_message, sender))),
-            Audience::Pair { recipient, .. } => {
-                self.sockets_of(&recipient.id).iter().any(|socket| self.receives(*socket, |words| words.direct_message, sender))
+                .is_some_and(|room| room.connections().any(|socket| self.receives(socket, ConversationKind::Group, sender))),
+            Audience::Pair { kind, recipient } => {
+                self.sockets_of(&recipient.id).iter().any(|socket| self.receives(*socket, *kind, sender))
             }
         }
     }
 
     /// Whether a socket is another user's and can show what is sent.
-    fn receives(&self, socket: ConnectionKey, has_words: impl Fn(&super::Words) -> bool, sender: &UserId) -> bool {
+    fn receives(&self, socket: ConnectionKey, kind: ConversationKind, sender: &UserId) -> bool {
         self.sessions
             .get(&socket)
-            .is_some_and(|session| session.user != *sender && has_words(&session.words) && !session.words.unproven)
+            .is_some_and(|session| session.user != *sender && session.words.has_word_for(kind) && !session.words.unproven)
     }
 }
 
@@ -551,14 +592,25 @@ fn request_hash(target: &Target, draft: &Draft) -> [u8; 32] {
 
 /// A direct conversation that has no message yet.
 pub(super) fn new_direct(id: ConversationId, one: &UserId, other: &UserId, now: Timestamp) -> Conversation {
+    new_pair(id, ConversationKind::Direct, None, [one, other], now)
+}
+
+/// A conversation of two, or of one with itself, that has no message yet.
+pub(super) fn new_pair(
+    id: ConversationId,
+    kind: ConversationKind,
+    name: Option<String>,
+    [one, other]: [&UserId; 2],
+    now: Timestamp,
+) -> Conversation {
     let mut participants = vec![one.clone()];
     if one != other {
         participants.push(other.clone());
     }
     Conversation {
         id,
-        kind: ConversationKind::Direct,
-        name: None,
+        kind,
+        name,
         avatar: None,
         admin: None,
         participants,

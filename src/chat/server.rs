@@ -14,8 +14,11 @@ use super::notifications::Gathered;
 use super::offsets::Offsets;
 use super::options::{Options, Sources};
 use super::parked::ParkedSessions;
-use super::ports::{Ask, CatchUpDrained, Connect, Disconnect, Notice, RegisterWorker, Request, Tick, ToWorker, WordsLearned};
+use super::ports::{
+    Ask, CatchUpDrained, Connect, Disconnect, Notice, Prompt, RegisterWorker, Request, Tick, ToWorker, WordsLearned,
+};
 use super::presence::PresenceWindow;
+use super::questions::Questions;
 use super::rings::Rings;
 use super::rooms::Rooms;
 use super::sending::{FailedSends, InFlight};
@@ -89,6 +92,8 @@ pub struct ChatServer {
     /// Receipts that are being stored.
     pub(super) reading: HashSet<(MessageId, UserId)>,
     pub(super) revocations: Revocations,
+    pub(super) questions: Questions,
+    pub(super) model: Option<Recipient<Prompt>>,
     pub(super) is_draining: bool,
     pub(super) counters: Counters,
     timer: Option<(Timestamp, SpawnHandle)>,
@@ -143,11 +148,19 @@ impl ChatServer {
             titles: Titles::default(),
             reading: HashSet::new(),
             revocations,
+            questions: Questions::default(),
+            model: None,
             is_draining: false,
             counters: Counters::default(),
             timer: None,
             store,
         }
+    }
+
+    /// The same with a model that answers questions.
+    #[must_use]
+    pub fn with_model(self, model: Recipient<Prompt>) -> Self {
+        Self { model: Some(model), ..self }
     }
 
     pub(super) fn now(&mut self) -> Timestamp {
@@ -170,6 +183,7 @@ impl ChatServer {
             Asker::Session { connection, ticket, .. } => self.tell(connection, Notice::Reply { ticket, reply }),
             // An asker who has gone wants no answer.
             Asker::Http(answer) => drop(answer.send(reply)),
+            Asker::Model { conversation } => self.answer_settled(conversation, reply.map(drop)),
         }
     }
 
@@ -205,6 +219,7 @@ impl ChatServer {
                     self.counters.panics += 1;
                     error!("a command panicked while it was carried out");
                 }
+                self.begin_questions(ctx);
             }
             Ok(Err(error)) => self.answer(pending.asker, Err(error)),
             Err(_) => {
@@ -273,6 +288,7 @@ impl ChatServer {
     fn sweep(&mut self) {
         let now = self.now();
         let old = now.plus_millis(-IDLE_CACHE_MS);
+        self.keep_chats_in_use(now);
         self.users.retain(|_, user| {
             if user.sent.as_ref().is_some_and(|sent| sent.used_at < now.plus_millis(-600_000)) {
                 user.sent = None;
@@ -468,6 +484,7 @@ impl Handler<Committed> for ChatServer {
         if stored_some {
             self.hand_out_what_waits();
         }
+        self.begin_questions(ctx);
         self.arm_timer(ctx);
     }
 }

@@ -34,8 +34,8 @@ pub enum Awaiting {
     Nothing,
     /// A message.
     Message(MessageId),
-    /// A direct conversation that is in use already.
-    DirectMade(ConversationId),
+    /// A direct conversation, or a chat with the model, that is in use already.
+    ConversationMade(ConversationId),
     /// A name that is in use already.
     Named(GivenName),
     /// A receipt.
@@ -60,9 +60,12 @@ impl Awaiting {
     /// Who is to be answered, where the awaiting itself holds the asker.
     pub fn into_asker(self) -> Option<Asker> {
         match self {
-            Self::Nothing | Self::Message(_) | Self::DirectMade(_) | Self::Named(_) | Self::Gathered(_) | Self::Titled { .. } => {
-                None
-            }
+            Self::Nothing
+            | Self::Message(_)
+            | Self::ConversationMade(_)
+            | Self::Named(_)
+            | Self::Gathered(_)
+            | Self::Titled { .. } => None,
             Self::Read { asker, .. }
             | Self::Changed { asker, .. }
             | Self::Conversation { asker, .. }
@@ -85,9 +88,9 @@ impl ChatServer {
                     self.departed.pop_front();
                 }
             }
-            Awaiting::DirectMade(id) => {
+            Awaiting::ConversationMade(id) => {
                 if outcome.is_err() {
-                    self.forget_direct(id);
+                    self.forget_conversation(id);
                 }
             }
             Awaiting::Named(given) => {
@@ -107,6 +110,7 @@ impl ChatServer {
             }
             Awaiting::Changed { message, audience, asker } => match outcome {
                 Ok(_) => {
+                    let message = self.with_progress(message);
                     self.note_changed(&message);
                     self.answer(asker, Ok(Reply::Message(message.clone())));
                     if let Some(audience) = audience {
@@ -197,7 +201,7 @@ impl ChatServer {
     /// The commit is there: the sender is told first, then all that waited.
     fn confirm(&mut self, in_flight: InFlight, seq: i64, ctx: &mut Context<Self>) {
         let seen_by = self.has_word_of_receipts(&in_flight.message.sender.id).then(|| self.who_saw(&in_flight));
-        let InFlight { message, asker, is_delivered, absent, waiters, audience, event, .. } = in_flight;
+        let InFlight { message, asker, is_delivered, absent, waiters, audience, event, question, .. } = in_flight;
         let mut message = Arc::unwrap_or_clone(message);
         message.seq = seq;
         let message = Arc::new(message);
@@ -218,27 +222,35 @@ impl ChatServer {
         if let Some(seen_by) = seen_by {
             self.tell_received(&message, &seen_by);
         }
+        if let Some(question) = question {
+            self.ask_model(*question);
+        }
         self.resume_waiters(waiters, ctx);
     }
 
     /// It was stored before. Where nobody remembered, it is no new message, and is answered as the first one was; where it
     /// was given up and the database has stored it all the same, only now does it go the way of any other.
     fn answer_known(&mut self, in_flight: InFlight, ctx: &mut Context<Self>) {
-        let id = in_flight.message.id;
+        let (id, answer) = (in_flight.message.id, in_flight.question.as_ref().map(|question| question.answer_id()));
         self.settle(&in_flight.message.sender.id, &in_flight.asker, id, false);
         let store = self.store.clone();
         let read = async move {
-            store.read(move |conn| Ok(store::find_message(conn, id)?.zip(store::find_request_hash(conn, id)?))).await
+            let find = move |conn: &mut store::AnyConnection| {
+                let answer = answer.map(|answer| store::find_message(conn, answer)).transpose()?.flatten();
+                Ok((store::find_message(conn, id)?.zip(store::find_request_hash(conn, id)?), answer))
+            };
+            store.read(find).await
         };
         ctx.spawn(read.into_actor(self).map(move |found, broker, ctx| {
-            let (known, hash) = match found {
-                Ok(Some(found)) => found,
-                Ok(None) => return broker.give_up(in_flight, StoreError::Internal, ctx),
+            let ((known, hash), answer) = match found {
+                Ok((Some(found), answer)) => (found, answer),
+                Ok((None, _)) => return broker.give_up(in_flight, StoreError::Internal, ctx),
                 Err(error) => return broker.give_up(in_flight, error, ctx),
             };
             let is_same = hash.is_none() || hash == in_flight.request_hash;
             if in_flight.was_given_up && is_same {
-                return broker.confirm_late(InFlight { message: Arc::new(known), ..in_flight }, ctx);
+                broker.confirm_late(InFlight { message: Arc::new(known), ..in_flight }, ctx);
+                return broker.begin_questions(ctx);
             }
             if let Some(client_id) = &known.client_message_id
                 && let Some(sent) = broker.users.get_mut(&known.sender.id).and_then(|user| user.sent.as_mut())
@@ -247,11 +259,16 @@ impl ChatServer {
                 sent.by_client_id.insert(client_id.clone(), first);
             }
             if is_same {
+                let question = in_flight.question.filter(|_| known.deleted_at.is_none());
                 broker.answer_again(in_flight.asker, &in_flight.audience, Arc::new(known));
+                if let Some(question) = question {
+                    broker.ask_again(*question, answer.as_ref());
+                }
             } else {
                 broker.answer(in_flight.asker, Err(USED_OTHERWISE));
             }
             broker.resume_waiters(in_flight.waiters, ctx);
+            broker.begin_questions(ctx);
         }));
     }
 
@@ -331,7 +348,7 @@ impl ChatServer {
     pub(super) fn hand_out_what_waits(&mut self) {
         if self.options.delivery == Delivery::Live && !self.store.is_failing() {
             while let Some(id) = self.unhanded.front().copied() {
-                if self.in_flight.get(&id).is_some_and(|in_flight| in_flight.waits_for_index) {
+                if self.in_flight.get(&id).is_some_and(|in_flight| in_flight.waits_for_commit) {
                     break;
                 }
                 self.unhanded.pop_front();
@@ -391,7 +408,7 @@ impl ChatServer {
         }
     }
 
-    fn forget_direct(&mut self, id: ConversationId) {
+    fn forget_conversation(&mut self, id: ConversationId) {
         let Some(cached) = self.conversations.remove(&id) else { return };
         let participants = &cached.conversation.participants;
         if let Some(key) = pair_key(&cached.conversation) {

@@ -247,6 +247,8 @@ pub enum Asker {
     Session { connection: ConnectionKey, socket: SocketId, ticket: u32, own_copy: OwnCopy },
     /// A request over HTTP.
     Http(oneshot::Sender<Result<Reply, ChatError>>),
+    /// Nobody: the model answers a question of this chat.
+    Model { conversation: ConversationId },
 }
 
 impl Asker {
@@ -254,7 +256,7 @@ impl Asker {
     pub fn connection(&self) -> Option<ConnectionKey> {
         match self {
             Self::Session { connection, .. } => Some(*connection),
-            Self::Http(_) => None,
+            Self::Http(_) | Self::Model { .. } => None,
         }
     }
 
@@ -262,7 +264,7 @@ impl Asker {
     pub fn own_copy(&self) -> OwnCopy {
         match self {
             Self::Session { own_copy, .. } => *own_copy,
-            Self::Http(_) => OwnCopy::None,
+            Self::Http(_) | Self::Model { .. } => OwnCopy::None,
         }
     }
 }
@@ -281,6 +283,8 @@ pub struct Pending {
 pub struct Facts {
     /// `Some(None)`: there is no such message.
     pub message: Option<Option<Arc<Message>>>,
+    /// `Some(None)`: the question has no answer yet.
+    pub answer: Option<Option<Arc<Message>>>,
     /// The uploads that the draft names.
     pub uploads: Option<Vec<(File, UserId)>>,
     /// What the sender calls a conversation was looked up.

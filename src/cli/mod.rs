@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use self::user::UserCommand;
 use crate::app;
 use crate::config::{Config, Found, Listed};
+use crate::dialect::DialectSet;
 use crate::env::Environment;
 use crate::logging;
 
@@ -63,6 +64,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Some(Found { value: value.clone(), source })
     };
     let config = Config::load(find).map_err(Failure::new)?;
+    DialectSet::enabled(&config.dialects).map_err(Failure::new)?;
     match command {
         Command::Serve => {
             logging::start(config.rust_log.as_str());

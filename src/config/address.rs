@@ -208,6 +208,39 @@ impl fmt::Debug for DatabaseAddress {
     }
 }
 
+/// The base address of an AI provider, without a slash at its end; empty: the provider's own.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ModelAddress(String);
+
+impl ModelAddress {
+    /// The address, or this one where none is set.
+    pub fn or<'a>(&'a self, default: &'a str) -> &'a str {
+        if self.0.is_empty() { default } else { &self.0 }
+    }
+}
+
+impl FromStr for ModelAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let rest = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+        let rest = rest.ok_or("must begin with http:// or https://")?;
+        let host = rest.split('/').next().unwrap_or_default();
+        // The value itself is not repeated: it may hold a key, which has a setting of its own.
+        if host.is_empty() || host.contains('@') || !rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\\".contains(&byte))
+        {
+            return Err("is not a base address such as http://localhost:8000/v1; a key belongs in AI_API_KEY".to_owned());
+        }
+        Ok(Self(text.trim_end_matches('/').to_owned()))
+    }
+}
+
+impl fmt::Display for ModelAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
 /// What is logged, as `env_logger` reads it: levels and `target=level` parts, then perhaps `/` and a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFilter(String);
@@ -287,6 +320,20 @@ mod tests {
             ("postgres://ann:a?b@db/chat", "postgres://***"),
         ] {
             assert_eq!(text.parse::<DatabaseAddress>().unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn a_model_address_holds_no_key() {
+        for (text, kept) in [("http://localhost:8000/v1/", "http://localhost:8000/v1"), ("https://[::1]:1", "https://[::1]:1")] {
+            assert_eq!(text.parse::<ModelAddress>().unwrap().or("default"), kept);
+        }
+        assert_eq!(ModelAddress::default().or("default"), "default");
+        for wrong in
+            ["", "localhost:8000", "ftp://a", "http://", "http:///v1", "http://u:hush@a", "http://a/?key=hush", "http://a b"]
+        {
+            let error = wrong.parse::<ModelAddress>().unwrap_err();
+            assert!(!error.contains("hush"), "{error}");
         }
     }
 

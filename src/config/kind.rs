@@ -166,34 +166,6 @@ impl<T: FromStr<Err = String> + Display> Kind for Parsed<T> {
     }
 }
 
-/// A comma-separated list of at least one; what is named twice counts once.
-pub(super) struct List<T>(PhantomData<T>);
-
-impl<T> List<T> {
-    pub(super) const fn one_or_more() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<T: FromStr<Err = String> + Display + PartialEq> Kind for List<T> {
-    type Value = Vec<T>;
-
-    fn parse(&self, text: &str) -> Result<Vec<T>, String> {
-        let mut values = Vec::new();
-        for item in items(text) {
-            let value = item.parse()?;
-            if !values.contains(&value) {
-                values.push(value);
-            }
-        }
-        if values.is_empty() { Err("names nothing; write a comma-separated list".to_owned()) } else { Ok(values) }
-    }
-
-    fn print(&self, value: &Vec<T>) -> String {
-        join(value)
-    }
-}
-
 /// Addresses and CIDR ranges.
 pub(super) struct Proxies;
 
@@ -211,6 +183,21 @@ impl Kind for Proxies {
 
     fn print(&self, value: &Vec<IpNet>) -> String {
         join(value)
+    }
+}
+
+/// Any text, without the white space around it.
+pub(super) struct Text;
+
+impl Kind for Text {
+    type Value = String;
+
+    fn parse(&self, text: &str) -> Result<String, String> {
+        Ok(text.trim().to_owned())
+    }
+
+    fn print(&self, value: &String) -> String {
+        value.lines().collect::<Vec<_>>().join("\\n")
     }
 }
 

@@ -3,6 +3,7 @@
 //! They come from the environment, else from the `.env` file, else they have their default; an empty value counts as
 //! unset and unknown names are ignored. `parlance config` prints what is in force and where it came from.
 mod address;
+mod dialects;
 mod error;
 mod kind;
 mod secret;
@@ -14,12 +15,13 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-pub use self::address::{DatabaseAddress, Host, LogFilter, Origins, SocketPath};
+pub use self::address::{DatabaseAddress, Host, LogFilter, ModelAddress, Origins, SocketPath};
+pub use self::dialects::DialectNames;
 pub use self::error::ConfigError;
 pub use self::secret::Secret;
-pub use self::word::{CatchUp, Delivery, DialectName, PresenceScope};
+pub use self::word::{AiProvider, CatchUp, Delivery, PresenceScope};
 
-use self::kind::{Count, Flag, Folder, Hidden, HiddenList, Kind, Length, List, Parsed, Proxies, Size};
+use self::kind::{Count, Flag, Folder, Hidden, HiddenList, Kind, Length, Parsed, Proxies, Size, Text};
 
 /// A value as it was found outside, and where.
 #[derive(Debug, Clone)]
@@ -150,8 +152,8 @@ settings! {
         uploads_require_auth: bool = false, "UPLOADS_REQUIRE_AUTH", Flag;
     }
     "dialects" {
-        /// Event vocabularies that clients may speak.
-        dialects: Vec<DialectName> = DialectName::ALL.to_vec(), "DIALECTS", List::one_or_more();
+        /// Event vocabularies that clients may speak, comma-separated, or `all`.
+        dialects: DialectNames = DialectNames::All, "DIALECTS", Parsed::new();
         /// Whether unknown events are answered with an error.
         strict_events: bool = false, "STRICT_EVENTS", Flag;
         /// Who learns who is online: `everyone`, or `contacts` (those who share a conversation).
@@ -182,6 +184,8 @@ settings! {
         recovery_bytes: usize = 64 * 1024 * 1024, "RECOVERY_BYTES", Size::at_least(0);
         /// Sessions of lost connections that are kept.
         parked_max: usize = 100_000, "PARKED_MAX", Count::at_least(0);
+        /// Whether messages over WebSocket are compressed for clients that offer it.
+        permessage_deflate: bool = false, "PERMESSAGE_DEFLATE", Flag;
         /// Packets that may wait for one socket.
         outbox_packets: usize = 1_024, "OUTBOX_PACKETS", Count::at_least(1);
         /// Bytes that may wait for one socket.
@@ -208,6 +212,24 @@ settings! {
         max_message_length: usize = 0, "MAX_MESSAGE_LENGTH", Count::at_least(0);
         /// Size of the largest upload; 0: no limit.
         max_upload_size: usize = 50 * 1024 * 1024, "MAX_UPLOAD_SIZE", Size::at_least(0);
+    }
+    "model" {
+        /// Who answers in AI conversations: `gemini`, `openai` (any server that speaks chat completions), or `echo`: nobody.
+        ai_provider: AiProvider = AiProvider::Echo, "AI_PROVIDER", Parsed::new();
+        /// Base address of the provider; without one its own. `/v1` (openai) or `/v1beta` (gemini) is added where it has no path.
+        ai_url: ModelAddress = ModelAddress::default(), "AI_URL", Parsed::new();
+        /// Key of the provider; servers of one's own often need none.
+        ai_api_key: Option<Secret> = None, "AI_API_KEY", Hidden;
+        /// Name of the model; without one `gemini-2.5-flash` or `gpt-4o-mini`.
+        ai_model: String = String::new(), "AI_MODEL", Text;
+        /// How long an answer may take.
+        ai_timeout: Duration = Duration::from_secs(60), "AI_TIMEOUT", Length::at_least(MILLISECOND);
+        /// Questions that are asked at once.
+        ai_concurrency: usize = 8, "AI_CONCURRENCY", Count::at_least(1);
+        /// What the model is told before every chat.
+        ai_system_prompt: String = String::new(), "AI_SYSTEM_PROMPT", Text;
+        /// What is shown instead of an answer by front ends that know no failure.
+        ai_error_text: String = "Sorry, I cannot answer right now. Please try again.".to_owned(), "AI_ERROR_TEXT", Text;
     }
 }
 
@@ -287,11 +309,16 @@ mod tests {
             ("ALLOW_REGISTRATION", "true"),
             ("CATCH_UP", "on"),
             ("CATCH_UP_MAX", "5000"),
+            ("DIALECTS", "all"),
             ("PRESENCE_SCOPE", "everyone"),
             ("TYPING_TTL", "30s"),
             ("OUTBOX_BYTES", "1MB"),
             ("MAX_PACKET_SIZE", "1000000"),
             ("MAX_UPLOAD_SIZE", "50MB"),
+            ("AI_PROVIDER", "echo"),
+            ("AI_TIMEOUT", "1m"),
+            ("AI_CONCURRENCY", "8"),
+            ("AI_ERROR_TEXT", "Sorry, I cannot answer right now. Please try again."),
         ];
         for (name, value) in expected {
             let found = listed.iter().find(|setting| setting.name == name).unwrap();
@@ -323,7 +350,7 @@ mod tests {
         assert_eq!(config.max_packet_size, 2_000_000);
         assert_eq!(config.delivery, Delivery::Stored);
         assert!(config.require_exp);
-        assert_eq!(config.dialects, [DialectName::Messenger]);
+        assert_eq!(config.dialects, DialectNames::Listed(vec!["messenger".to_owned()]));
         assert_eq!(config.api_keys.len(), 2);
         assert_eq!(config.trusted_proxies.len(), 2);
         assert_eq!(config.host, Host::Localhost);
@@ -347,7 +374,6 @@ mod tests {
             ("REQUIRE_EXP", "TRUE"),
             ("DELIVERY", "fast"),
             ("PRESENCE_SCOPE", "nobody"),
-            ("DIALECTS", "messenger,klingon"),
             ("DIALECTS", ","),
             ("CATCH_UP", "maybe"),
             ("SOCKET_PATH", "socket.io"),
@@ -359,6 +385,10 @@ mod tests {
             ("DATABASE_URL", "sqlite://"),
             ("DB_POOL_SIZE", "0"),
             ("STORE_QUEUE", "0"),
+            ("AI_PROVIDER", "gpt"),
+            ("AI_URL", "localhost:8000"),
+            ("AI_CONCURRENCY", "0"),
+            ("AI_TIMEOUT", "0s"),
             ("RUST_LOG", "parlance=loud"),
             ("RUST_LOG", "a=b=c"),
             ("HOST", "http://localhost"),
@@ -378,6 +408,7 @@ mod tests {
             ("JWT_ACCESS_SECRET_KEY", "hush-2"),
             ("JWT_SECRETE", "hush-3"),
             ("API_KEYS", "hush-4,hush-5"),
+            ("AI_API_KEY", "hush-8"),
             ("DATABASE_URL", "postgres://ann:hush-6@db/chat?password=hush-7&sslmode=prefer"),
         ];
         let config = Config::load(env(&pairs)).unwrap();

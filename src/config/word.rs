@@ -9,9 +9,6 @@ macro_rules! words {
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
 
         impl $name {
-            /// All words, in the order in which they are listed.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
             /// The word as it is written.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
@@ -68,17 +65,13 @@ words! {
 }
 
 words! {
-    /// The event vocabularies that there are.
-    DialectName {
-        /// One person and an AI model.
-        Assistant = "assistant",
-        /// Full chat, `resource:action`.
-        Conversation = "conversation",
-        /// Market place.
-        Listing = "listing",
-        /// Chatbot back end, answers in envelopes.
-        Agent = "agent",
-        /// Direct and group chat with acks.
-        Messenger = "messenger",
+    /// Who answers questions for the model.
+    AiProvider {
+        /// Nobody: the answer says so.
+        Echo = "echo",
+        /// Google's Gemini API.
+        Gemini = "gemini",
+        /// Any server that speaks chat completions.
+        Openai = "openai",
     }
 }

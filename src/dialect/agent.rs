@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Fault;
-use super::error::Wording;
+use super::error::{Wording, failure_packet};
 use super::fields::Payload;
 use super::vocabulary::{Asked, Decoded, Entry, Packets, Vocabulary, json_packet, one, packet, to_json};
 use crate::chat::{ChatError, Command, Draft, Event, OwnCopy, Reply, Words};
@@ -155,7 +155,10 @@ fn shown(event: &Event, name: Option<&str>) -> Option<Packets> {
             let deleted = Deleted { id: *message, conversation_id: called(*conversation, name) };
             packet("message:deleted", &Envelope::new(deleted, *deleted_at))
         }
+        Event::AnswerFailed { error, .. } => failure_packet(error),
         Event::Connected { .. }
+        | Event::AnswerPiece { .. }
+        | Event::Apology { .. }
         | Event::RoomMessage { .. }
         | Event::Delivered { .. }
         | Event::Read { .. }

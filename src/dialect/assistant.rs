@@ -1,8 +1,24 @@
 //! `assistant`: one person talks with an AI model.
+//!
+//! ```text
+//! → 42["ai-message",{"chatId":"c-1","chat":"c-1","content":"Why is the sky blue?"}]
+//! ← 42["ai-response",{"chat":"c-1","content":"Because air scatters blue light most."}]
+//! ← 42["ai-error",{"chat":"c-1","message":"The model could not answer, try again","error":"The model could not …","code":"MODEL_FAILED"}]
+//! ```
+use serde::Serialize;
+use serde_json::value::RawValue;
+
 use super::Fault;
-use super::vocabulary::{Asked, Decoded, Entry, Packets, Vocabulary};
-use crate::chat::{Event, Reply, Words};
+use super::error::Wording;
+use super::fields::Payload;
+use super::vocabulary::{Asked, Decoded, Entry, Packets, Vocabulary, one, packet, to_json};
+use crate::auth::Refusal;
+use crate::chat::{ChatError, Command, Draft, Event, Reply, Words};
+use crate::model::{ConversationKind, Role, UserId};
 use crate::socketio::Args;
+
+/// Longest `chat` that an answer repeats, in bytes: it is kept with the answer.
+const CHAT_MAX_BYTES: usize = 64 * 1024;
 
 /// The front end of `seeds/000`.
 #[derive(Debug)]
@@ -14,22 +30,155 @@ impl Vocabulary for Assistant {
     }
 
     fn events(&self) -> &'static [Entry] {
-        &[]
+        const EVENTS: &[Entry] = &[Entry::work("ai-message")];
+        EVENTS
     }
 
-    fn decode(&self, _asked: &mut Asked, _args: &Args) -> Result<Decoded, Fault> {
-        Err(Fault::UnknownEvent)
+    fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, Fault> {
+        if asked.event != "ai-message" {
+            return Err(Fault::UnknownEvent);
+        }
+        asked.echo = shown_as(args).into();
+        let payload = Payload::of(args)?;
+        let (chat, chat_id) = (payload.field("chat"), payload.field("chatId"));
+        if asked.echo.len() > CHAT_MAX_BYTES {
+            asked.echo = "".into();
+            return Err(ChatError::TooLarge("the chat").into());
+        }
+        let name = match chat_id.id()? {
+            Some(name) => name,
+            None if asked.echo.starts_with('"') => chat.id()?.ok_or_else(|| chat.fault())?,
+            None => return Err(chat_id.fault()),
+        };
+        let content = payload.field("content");
+        let draft = Draft {
+            content: content.text()?.filter(|content| !content.is_empty()).ok_or_else(|| content.fault())?,
+            client_message_id: payload.field("clientMessageId").id()?,
+            ..Draft::default()
+        };
+        let stream = payload.field("stream").flag()?.unwrap_or_default();
+        Ok(Command::AskModel { chat: name, shown_as: asked.echo.clone(), stream, draft }.into())
     }
 
-    fn encode(&self, _event: &Event) -> Option<Packets> {
-        None
+    fn encode(&self, event: &Event) -> Option<Packets> {
+        let text = match event {
+            Event::Message { message, kind: ConversationKind::Ai, recipient: _ } if message.role == Role::Model => {
+                let chat = message.chat.as_deref().unwrap_or_default();
+                packet("ai-response", &Answer { chat: raw(chat), content: &message.content })
+            }
+            Event::AnswerPiece { chat, delta, done } => {
+                packet("ai-response-chunk", &Piece { chat: raw(chat), delta, done: *done })
+            }
+            Event::AnswerFailed { chat, error } => failure(chat, &error.clone().into()),
+            Event::Apology { chat, text, code } => apology(chat, text, code),
+            Event::Connected { .. }
+            | Event::Message { .. }
+            | Event::RoomMessage { .. }
+            | Event::MessageUpdated { .. }
+            | Event::MessageDeleted { .. }
+            | Event::Delivered { .. }
+            | Event::Read { .. }
+            | Event::Typing { .. }
+            | Event::Presence(_)
+            | Event::Notification(_)
+            | Event::Emitted(_)
+            | Event::ConversationChanged(_)
+            | Event::ConversationDeleted { .. }
+            | Event::GroupOpened { .. } => return None,
+        };
+        Some(one(text))
+    }
+
+    /// Who pinned this dialect knows `ai-error`. The front end does not, and would wait for ever.
+    fn shows(&self, event: &Event, _viewer: &UserId, is_pinned: bool) -> bool {
+        !(is_pinned && matches!(event, Event::Apology { .. }))
     }
 
     fn words(&self, _is_pinned: bool) -> Words {
-        Words::default()
+        Words { answer: true, ..Words::default() }
     }
 
-    fn encode_ack(&self, _asked: &Asked, _reply: &Reply) -> String {
-        String::new()
+    fn encode_ack(&self, asked: &Asked, _reply: &Reply) -> String {
+        to_json(&Stored { success: true, chat: raw(&asked.echo) })
+    }
+
+    fn encode_refusal(&self, asked: &Asked, fault: &Fault) -> String {
+        failure(&asked.echo, fault)
+    }
+
+    fn encode_apology(&self, asked: &Asked, fault: &Fault, text: &str) -> Option<String> {
+        Some(apology(&asked.echo, text, fault.code()))
+    }
+
+    fn connect_sentence(&self, refusal: Refusal) -> Option<&'static str> {
+        match refusal {
+            Refusal::NoToken => Some("Authentication error : No token provided"),
+            Refusal::InvalidToken | Refusal::TokenExpired => Some("Authentication error : Invalid token"),
+            Refusal::UserNotFound | Refusal::AccountDisabled => None,
+        }
     }
 }
+
+/// What answers and refusals call the chat of a request, as JSON: its `chat`, else its `chatId`; empty where it has neither.
+fn shown_as(args: &Args) -> String {
+    let payload = Payload::as_it_came(args);
+    let chat_id = || Some(to_json(&payload.field("chatId").id().ok()??));
+    payload.field("chat").repeatable().map(str::to_owned).or_else(chat_id).unwrap_or_default()
+}
+
+/// What a request called its chat, as it came; `null` where it called it nothing.
+fn raw(json: &str) -> Option<&RawValue> {
+    serde_json::from_str(json).ok()
+}
+
+fn failure(chat: &str, fault: &Fault) -> String {
+    let Wording { code, error, message } = fault.into();
+    let retry_after_ms = fault.retry_after_ms();
+    packet("ai-error", &Failure { chat: raw(chat), message: &message, error: &error, code, retry_after_ms })
+}
+
+fn apology(chat: &str, content: &str, code: &'static str) -> String {
+    packet("ai-response", &Apology { chat: raw(chat), content, error: true, code })
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    chat: Option<&'a RawValue>,
+    content: &'a str,
+}
+
+#[derive(Serialize)]
+struct Piece<'a> {
+    chat: Option<&'a RawValue>,
+    delta: &'a str,
+    done: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Failure<'a> {
+    chat: Option<&'a RawValue>,
+    message: &'a str,
+    error: &'a str,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Apology<'a> {
+    chat: Option<&'a RawValue>,
+    content: &'a str,
+    error: bool,
+    code: &'static str,
+}
+
+#[derive(Serialize)]
+struct Stored<'a> {
+    success: bool,
+    chat: Option<&'a RawValue>,
+}
+
+#[cfg(test)]
+#[path = "assistant_tests.rs"]
+mod tests;

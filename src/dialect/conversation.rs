@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Fault;
-use super::error::Wording;
+use super::error::{Wording, failure_packet};
 use super::fields::{Field, Payload};
 use super::vocabulary::{Asked, Decoded, Entry, Packets, Vocabulary, batch, one, packet, to_json};
 use crate::chat::{ChatError, Command, Draft, Event, PresenceChange, Reply, Words};
@@ -112,7 +112,12 @@ impl Vocabulary for Conversation {
             Event::ConversationDeleted { conversation } => {
                 packet("conversation:deleted", &ConversationDeleted { conversation_id: *conversation })
             }
-            Event::RoomMessage { .. } | Event::GroupOpened { .. } | Event::Emitted(_) => return None,
+            Event::AnswerFailed { error, .. } => failure_packet(error),
+            Event::AnswerPiece { .. }
+            | Event::Apology { .. }
+            | Event::RoomMessage { .. }
+            | Event::GroupOpened { .. }
+            | Event::Emitted(_) => return None,
         };
         Some(one(text))
     }
@@ -124,7 +129,7 @@ impl Vocabulary for Conversation {
             group_message: true,
             received_at_once: true,
             notification: true,
-            unproven: false,
+            ..Words::default()
         }
     }
 

@@ -112,6 +112,12 @@ pub(super) fn error_packet(wording: &Wording, event: Option<&str>, fault: &Fault
     packet("error", &ErrorBody { message, error, code, event, retry_after_ms: fault.retry_after_ms() })
 }
 
+/// The event `error` for what no request is refused by: a message is stored, and what was to follow from it failed.
+pub(super) fn failure_packet(error: &ChatError) -> String {
+    let fault = Fault::Chat(error.clone());
+    error_packet(&(&fault).into(), None, &fault)
+}
+
 pub(super) fn fault_ack_of(wording: &Wording, fault: &Fault) -> String {
     let Wording { code, error, message: _ } = wording;
     to_json(&RefusedAck { success: false, error, code, retry_after_ms: fault.retry_after_ms() })

@@ -57,6 +57,12 @@ impl<'a> Payload<'a> {
         Err(Fault::Field(name.map_or(Cow::Borrowed(field.name), |name| Cow::Owned(name.to_owned()))))
     }
 
+    /// The payload of a request that may be refused for something else in it, for what its refusal repeats.
+    pub fn as_it_came(args: &'a Args) -> Self {
+        let fields = present(args.get(0)).and_then(|json| serde_json::from_str(json).ok());
+        Self { fields: fields.unwrap_or_default() }
+    }
+
     /// A field; of one that stands twice the last, as in JavaScript.
     pub fn field(&self, name: &'static str) -> Field<'a> {
         let json = self.fields.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value);
@@ -91,6 +97,11 @@ impl<'a> Field<'a> {
         Fault::Field(Cow::Borrowed(self.name))
     }
 
+    /// Its JSON as it came, where it can be repeated: `None` also with U+0000 or an unpaired surrogate.
+    pub fn repeatable(&self) -> Option<&'a str> {
+        self.json.filter(|json| !has_unusable_text(json))
+    }
+
     /// Its JSON as it came.
     pub fn json(&self) -> Option<&'a str> {
         self.json
@@ -108,6 +119,11 @@ impl<'a> Field<'a> {
             return Err(self.fault());
         }
         Ok(text)
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&self) -> Result<Option<bool>, Fault> {
+        self.json.map(|json| json.parse().map_err(|_| self.fault())).transpose()
     }
 
     /// A kind of message: 1–32 characters.

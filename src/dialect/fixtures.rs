@@ -72,6 +72,7 @@ pub fn message(sender: &str, content: &str) -> Message {
         attachments: Vec::new(),
         listing: None,
         client_message_id: None,
+        chat: None,
         status: MessageStatus::Sent,
         read_by: Vec::new(),
         created_at: Timestamp::from_millis(1_767_225_600_123),

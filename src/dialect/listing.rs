@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::Fault;
 use super::content::{one_file, with_urls};
-use super::error::Wording;
+use super::error::{Wording, failure_packet};
 use super::fields::{Field, Payload};
 use super::vocabulary::{Asked, Decoded, Entry, Packets, Vocabulary, one, packet, to_json};
 use crate::chat::{Command, Draft, Event, OwnCopy, Reply, Words};
@@ -95,11 +95,14 @@ impl Vocabulary for Listing {
                 packet("commonChatMessage", &RoomMessageView::of_common_chat(message))
             }
             Event::RoomMessage { message, shown_as } => packet("roomMessage", &RoomMessageView::new(message, room_id(shown_as)?)),
+            Event::AnswerFailed { error, .. } => failure_packet(error),
             // Groups are not known here.
             Event::Message { recipient: None, .. }
             | Event::MessageUpdated { recipient: None, .. }
             | Event::MessageDeleted { kind: ConversationKind::Group, .. }
             | Event::Connected { .. }
+            | Event::AnswerPiece { .. }
+            | Event::Apology { .. }
             | Event::Delivered { .. }
             | Event::Read { .. }
             | Event::Typing { .. }

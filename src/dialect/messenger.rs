@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 
 use super::Fault;
 use super::content::{one_file, with_urls};
-use super::error::Wording;
+use super::error::{Wording, failure_packet};
 use super::fields::{Field, Payload};
 use super::vocabulary::{Asked, Decoded, Entry, Packets, Vocabulary, batch, one, packet, to_json};
 use crate::auth::Refusal;
@@ -109,7 +109,10 @@ impl Vocabulary for Messenger {
                 packet(if *opened { "user_joined_group" } else { "user_left_group" }, &Member::new(user, *conversation))
             }
             Event::Presence(changes) => return presence(changes),
+            Event::AnswerFailed { error, .. } => failure_packet(error),
             Event::Connected { .. }
+            | Event::AnswerPiece { .. }
+            | Event::Apology { .. }
             | Event::RoomMessage { .. }
             | Event::Notification(_)
             | Event::ConversationChanged(_)

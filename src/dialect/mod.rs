@@ -1,6 +1,7 @@
 //! The front ends' vocabularies: between Socket.IO events and what the broker understands.
 //!
-//! One file holds one front end, both directions. A new one is its file and a line in `select`'s table.
+//! One file holds one front end, both directions. A new one is its file and a line in `select`'s table; one that stands
+//! outside of this crate is its file and a call of [`register`].
 mod agent;
 mod assistant;
 mod content;
@@ -18,10 +19,13 @@ mod vocabulary;
 
 pub use self::agent::agent_exchanges;
 pub use self::conversation::{ConversationView, NOTIFICATION_EVENT, NotificationView};
-pub use self::error::{ConnectError, ConnectRefusal, Fault, connect_error, fault_ack, kick_packet, unknown_event_packet};
+pub use self::error::{
+    ConnectError, ConnectRefusal, Fault, Wording, connect_error, fault_ack, kick_packet, unknown_event_packet,
+};
+pub use self::fields::{Field, Payload};
 pub use self::listing::{DirectMessageView, RoomMessageView};
 pub use self::messenger::MessageView;
 pub use self::rooms::room_called;
 pub use self::seed::seed_packet;
-pub use self::select::{Dialect, DialectSet, UnknownDialect, Voice};
-pub use self::vocabulary::{Asked, Class, Decoded, Entry, Packets, Vocabulary};
+pub use self::select::{Dialect, DialectSet, RegisterError, UnknownDialect, Voice, register};
+pub use self::vocabulary::{Asked, Class, Decoded, Entry, Packets, Vocabulary, packet};

@@ -1,6 +1,7 @@
 //! Which dialects there are, which are enabled, and which a connection speaks.
 use std::fmt;
 use std::ops::Deref;
+use std::sync::OnceLock;
 
 use serde_json::value::RawValue;
 
@@ -11,11 +12,45 @@ use super::listing::Listing;
 use super::messenger::Messenger;
 use super::vocabulary::{Entry, Vocabulary};
 use crate::chat::{ENCODINGS, Manner, Words};
+use crate::config::{ConfigError, DialectNames};
 
-/// All dialects. The place of one is the number of its encoding in a broadcast.
-const TABLE: &[&dyn Vocabulary] = &[&Assistant, &Conversation, &Listing, &Agent, &Messenger];
+/// The dialects of the five front ends. The place of one is the number of its encoding in a broadcast.
+const OURS: [&dyn Vocabulary; 5] = [&Assistant, &Conversation, &Listing, &Agent, &Messenger];
 
-const _: () = assert!(TABLE.len() <= ENCODINGS, "a broadcast has no room for so many encodings");
+/// How many further ones a broadcast has room for.
+const ROOM: usize = ENCODINGS - OURS.len();
+
+/// Dialects of others, whose places follow.
+static OTHERS: [OnceLock<&'static dyn Vocabulary>; ROOM] = [const { OnceLock::new() }; ROOM];
+
+/// Why a dialect was not registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RegisterError {
+    /// There is one of this name.
+    #[error("a dialect of this name is known already")]
+    NameTaken,
+    /// There are as many as a broadcast can be encoded in.
+    #[error("there is no room for another dialect")]
+    NoRoom,
+}
+
+/// Makes a dialect known to every server that this process starts from now on.
+///
+/// # Errors
+/// [`RegisterError`] if its name is taken, or there is no room.
+pub fn register(vocabulary: &'static dyn Vocabulary) -> Result<(), RegisterError> {
+    if Dialect::find(vocabulary.name()).is_some() {
+        return Err(RegisterError::NameTaken);
+    }
+    let mut places = OTHERS.iter();
+    if places.any(|place| place.set(vocabulary).is_ok()) { Ok(()) } else { Err(RegisterError::NoRoom) }
+}
+
+/// What stands at a place of the table.
+fn vocabulary_at(place: usize) -> Option<&'static dyn Vocabulary> {
+    let other = || OTHERS.get(place.checked_sub(OURS.len())?)?.get();
+    OURS.get(place).or_else(other).copied()
+}
 
 /// One dialect.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,7 +78,7 @@ impl Deref for Dialect {
 
     fn deref(&self) -> &Self::Target {
         // No other number is ever made.
-        TABLE.get(self.index()).copied().unwrap_or(&Messenger)
+        vocabulary_at(self.index()).unwrap_or(&Messenger)
     }
 }
 
@@ -70,11 +105,24 @@ impl DialectSet {
     pub const EMPTY: Self = Self(0);
 
     /// Every dialect that there is.
-    pub const fn all() -> Self {
-        Self(((1u16 << TABLE.len()) - 1) as u8)
+    pub fn all() -> Self {
+        let others = OTHERS.iter().filter(|place| place.get().is_some()).count();
+        Self(((1u16 << (OURS.len() + others)) - 1) as u8)
     }
 
-    /// Those with these names, as `DIALECTS` lists them.
+    /// Those that `DIALECTS` names.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if it names one that there is not.
+    pub fn enabled(names: &DialectNames) -> Result<Self, ConfigError> {
+        match names {
+            DialectNames::All => Ok(Self::all()),
+            DialectNames::Listed(names) => Self::parse(names.iter().map(String::as_str))
+                .map_err(|error| ConfigError { name: "DIALECTS", reason: error.to_string() }),
+        }
+    }
+
+    /// Those with these names.
     ///
     /// # Errors
     /// [`UnknownDialect`] if a name is none's, or there is no name.
@@ -272,6 +320,7 @@ impl Voice {
                 direct_message: sum.direct_message || words.direct_message,
                 own_direct_message: sum.own_direct_message || words.own_direct_message,
                 group_message: sum.group_message || words.group_message,
+                answer: sum.answer || words.answer,
                 received_at_once: sum.received_at_once || words.received_at_once,
                 notification: sum.notification || words.notification,
                 unproven: false,
@@ -374,6 +423,10 @@ mod tests {
         let error = DialectSet::parse(["messenger", "morse"]).unwrap_err();
         assert_eq!(error.to_string(), "unknown dialect, known are: assistant, conversation, listing, agent, messenger");
         assert!(DialectSet::parse([]).is_err());
+        let listed = |name: &str| DialectSet::enabled(&DialectNames::Listed(vec![name.to_owned()]));
+        assert_eq!(listed("agent"), Ok(named(&["agent"])));
+        assert_eq!(listed("morse").unwrap_err().name, "DIALECTS");
+        assert_eq!(DialectSet::enabled(&DialectNames::All), Ok(DialectSet::all()));
     }
 
     #[test]
@@ -393,7 +446,7 @@ mod tests {
     #[test]
     fn every_dialect_has_its_own_name() {
         let names: std::collections::HashSet<_> = DialectSet::all().iter().map(|dialect| dialect.name()).collect();
-        assert_eq!(names.len(), TABLE.len());
+        assert_eq!(names.len(), OURS.len());
         for dialect in DialectSet::all().iter() {
             assert_eq!(Dialect::find(dialect.name()), Some(dialect));
         }

@@ -161,6 +161,12 @@ pub trait Vocabulary: fmt::Debug + Sync {
         error_packet(&self.word(asked.event, fault), Some(asked.event), fault)
     }
 
+    /// What follows the packet that refuses a request where the dialect is not pinned, for a front end that does not know
+    /// that packet; `text` is what to show instead of an answer.
+    fn encode_apology(&self, _asked: &Asked, _fault: &Fault, _text: &str) -> Option<String> {
+        None
+    }
+
     /// Its front end's own sentence for a refused CONNECT.
     fn connect_sentence(&self, _refusal: Refusal) -> Option<&'static str> {
         None
@@ -187,7 +193,7 @@ pub(super) fn batch(packets: impl IntoIterator<Item = String>) -> Option<Packets
 }
 
 /// An EVENT packet in the default namespace.
-pub(super) fn packet(name: &str, argument: &impl Serialize) -> String {
+pub fn packet(name: &str, argument: &impl Serialize) -> String {
     json_packet(name, &to_json(argument))
 }
 

@@ -83,6 +83,25 @@ impl Encoded {
         Some(Self { frames: frames.freeze(), payload: self.payload.clone(), packets: self.packets, has_binary: false })
     }
 
+    /// The same packets with each frame's payload compressed where `compress` makes it shorter (RFC 7692 §6); `None` where it
+    /// does so for none.
+    pub fn deflated(&self, compress: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Self> {
+        let mut frames = BytesMut::with_capacity(self.frames.len());
+        let mut is_shorter = false;
+        let mut rest = &self.frames[..];
+        while let Some((first, payload, after)) = split_frame(rest) {
+            match compress(payload) {
+                Some(compressed) => {
+                    put_frame_of(first | COMPRESSED, &compressed, &mut frames);
+                    is_shorter = true;
+                }
+                None => put_frame_of(first, payload, &mut frames),
+            }
+            rest = after;
+        }
+        is_shorter.then(|| Self { frames: frames.freeze(), payload: self.payload.clone(), ..*self })
+    }
+
     /// How many packets these are.
     pub fn packets(&self) -> usize {
         self.packets as usize
@@ -94,9 +113,28 @@ enum Opcode {
     Binary = 0x2,
 }
 
+/// The bit that marks a compressed message (RFC 7692 §6).
+const COMPRESSED: u8 = 0x40;
+
 /// Appends an unfragmented, unmasked frame (RFC 6455 §5.2).
 fn put_frame(opcode: Opcode, data: &[u8], out: &mut BytesMut) {
-    out.put_u8(0x80 | opcode as u8);
+    put_frame_of(0x80 | opcode as u8, data, out);
+}
+
+/// Takes apart what [`put_frame`] put together: the first byte, the payload, and what follows.
+fn split_frame(frames: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&[first, short], rest) = frames.split_first_chunk()?;
+    let (length, rest) = match short {
+        126 => rest.split_first_chunk().map(|(length, rest)| (u64::from(u16::from_be_bytes(*length)), rest))?,
+        127 => rest.split_first_chunk().map(|(length, rest)| (u64::from_be_bytes(*length), rest))?,
+        short => (u64::from(short), rest),
+    };
+    let (payload, after) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+    Some((first, payload, after))
+}
+
+fn put_frame_of(first: u8, data: &[u8], out: &mut BytesMut) {
+    out.put_u8(first);
     match data.len() {
         length @ 0..=125 => out.put_u8(length as u8),
         length @ 126..=0xffff => {
@@ -142,6 +180,19 @@ mod tests {
         assert!(encoded.payload().ends_with(b"]\x1ebAQI="));
         assert!(encoded.frames().ends_with(&[0x82, 2, 1, 2]));
         assert_eq!(encoded.packets(), 2);
+    }
+
+    #[test]
+    fn only_what_gets_shorter_is_compressed() {
+        let packets = Encoded::batch(["4aaaa", "4b"]);
+        let deflated = packets.deflated(|payload| (payload.len() > 2).then(|| b"z".to_vec())).unwrap();
+        assert_eq!(&deflated.frames()[..], b"\xc1\x01z\x81\x024b");
+        assert_eq!((deflated.payload(), deflated.packets()), (packets.payload(), 2));
+        assert_eq!(packets.deflated(|_| None), None);
+        for length in [125, 126, 65_535, 65_536] {
+            let long = Encoded::text(&"x".repeat(length)).deflated(|payload| Some(payload.to_vec())).unwrap();
+            assert_eq!(long.frames().len(), Encoded::text(&"x".repeat(length)).frames().len());
+        }
     }
 
     #[test]

@@ -100,6 +100,8 @@ pub struct Message {
     pub listing: Option<Listing>,
     /// The sender's own name for it.
     pub client_message_id: Option<String>,
+    /// Of an answer of the model: what its question called the chat, as JSON.
+    pub chat: Option<Arc<str>>,
     /// How far it got.
     pub status: MessageStatus,
     /// Who read it and when.

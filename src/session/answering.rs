@@ -1,9 +1,10 @@
 //! How requests are answered.
 use crate::chat::Reply;
-use crate::dialect::{Asked, Dialect, DialectSet, Fault};
+use crate::dialect::{Asked, Dialect, DialectSet, Fault, Voice};
 use crate::engineio::{Encoded, Output};
 use crate::socketio::encode_ack;
 
+use super::rules::Rules;
 use super::state::NAMESPACE;
 
 /// Tells that a request succeeded: first its ack, then the event that answers it.
@@ -16,25 +17,34 @@ pub fn answer_success(dialect: Dialect, asked: &Asked, ack_id: Option<u64>, repl
     }
 }
 
+/// A request that is to be refused.
+#[derive(Debug)]
+pub struct Refused {
+    /// The dialect that carried it out, or would have.
+    pub dialect: Dialect,
+    /// Those in whose words it is refused.
+    pub dialects: DialectSet,
+    /// What is needed for the answer.
+    pub asked: Asked,
+    /// The client waits for this ack.
+    pub ack_id: Option<u64>,
+}
+
 /// Refuses a request: in its ack, or else in the words of each dialect that it belongs to; equal packets once.
-pub fn answer_refusal(
-    dialect: Dialect,
-    dialects: DialectSet,
-    asked: &Asked,
-    ack_id: Option<u64>,
-    fault: &Fault,
-    wire: &mut dyn Output,
-) {
-    if let Some(ack_id) = ack_id {
+pub fn answer_refusal(refused: &Refused, fault: &Fault, voice: Voice, rules: &Rules, wire: &mut dyn Output) {
+    let Refused { dialect, dialects, asked, ack_id } = refused;
+    if let Some(ack_id) = *ack_id {
         let ack = dialect.encode_refusal_ack(asked, fault);
         return wire.send(&Encoded::text(&encode_ack(NAMESPACE, ack_id, &ack)));
     }
     let mut sent = Vec::new();
     for dialect in dialects.iter() {
-        let text = dialect.encode_refusal(asked, fault);
-        if !sent.contains(&text) {
-            wire.send(&Encoded::text(&text));
-            sent.push(text);
+        let apology = if voice.has_pinned(dialect) { None } else { dialect.encode_apology(asked, fault, &rules.ai_error_text) };
+        for text in std::iter::once(dialect.encode_refusal(asked, fault)).chain(apology) {
+            if !sent.contains(&text) {
+                wire.send(&Encoded::text(&text));
+                sent.push(text);
+            }
         }
     }
 }

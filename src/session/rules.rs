@@ -28,6 +28,8 @@ pub struct Rules {
     pub outbox_packets: usize,
     /// `OUTBOX_BYTES`: so much may wait there.
     pub outbox_bytes: usize,
+    /// `AI_ERROR_TEXT`
+    pub ai_error_text: Box<str>,
     /// Rate limits.
     pub limits: Limits,
     /// Checks tokens, all but whether they are past their time.
@@ -38,9 +40,8 @@ pub struct Rules {
 
 impl Rules {
     /// As configured.
-    pub fn of(config: &Config, verify: Verify) -> Self {
+    pub fn of(config: &Config, dialects: DialectSet, verify: Verify) -> Self {
         let defaults = Self::new(verify);
-        let dialects = DialectSet::parse(config.dialects.iter().map(|name| name.as_str())).unwrap_or(defaults.dialects);
         Self {
             dialects,
             strict_events: config.strict_events,
@@ -48,6 +49,7 @@ impl Rules {
             connect_timeout: config.connect_timeout,
             outbox_packets: config.outbox_packets,
             outbox_bytes: config.outbox_bytes,
+            ai_error_text: config.ai_error_text.as_str().into(),
             limits: Limits {
                 events_per_second: config.rate_limit_events,
                 event_burst: config.rate_limit_burst,
@@ -67,6 +69,7 @@ impl Rules {
             connect_timeout: Duration::from_secs(45),
             outbox_packets: 1_024,
             outbox_bytes: 1_024 * 1_024,
+            ai_error_text: "Sorry, I cannot answer right now. Please try again.".into(),
             limits: Limits::default(),
             verify,
             random_ids: Box::new(random_id),

@@ -8,7 +8,7 @@ use log::{debug, info};
 use serde_json::value::RawValue;
 
 use super::active::Active;
-use super::answering::{answer_refusal, answer_success};
+use super::answering::{Refused, answer_refusal, answer_success};
 use super::credentials::{Handshake, find_pin, find_return};
 use super::gate::{Leaving, LeavingKind, Overflow};
 use super::pending::Pending;
@@ -393,7 +393,7 @@ impl Session {
             Offer::Refused { turn, retry_after } => {
                 let Turn { dialect, dialects, asked, ack_id, .. } = turn;
                 let fault = ChatError::RateLimited { retry_after }.into();
-                answer_refusal(dialect, dialects, &asked, ack_id, &fault, around.wire);
+                self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around);
             }
         }
     }
@@ -446,26 +446,27 @@ impl Session {
             }
             Ok(Decoded::Command { command, own_copy }) => (command, own_copy),
             Ok(Decoded::Authenticate { token }) => match (around.rules.verify)(&token, now.wall) {
-                Ok(claims) if claims.is_expired(now.wall) => {
+                Ok(claims) if !claims.is_expired(now.wall) => (Command::RenewToken { claims: Box::new(claims) }, OwnCopy::None),
+                Ok(_) | Err(_) => {
                     let fault = ChatError::InvalidToken.into();
-                    return answer_refusal(dialect, dialects, &asked.answered(now.wall), ack_id, &fault, around.wire);
-                }
-                Ok(claims) => (Command::RenewToken { claims: Box::new(claims) }, OwnCopy::None),
-                Err(_) => {
-                    let fault = ChatError::InvalidToken.into();
-                    return answer_refusal(dialect, dialects, &asked.answered(now.wall), ack_id, &fault, around.wire);
+                    return self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around);
                 }
             },
-            Err(fault) => return answer_refusal(dialect, dialects, &asked.answered(now.wall), ack_id, &fault, around.wire),
+            Err(fault) => return self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around),
         };
         if self.active().pending.len() >= around.rules.limits.unanswered {
             let fault = ChatError::RateLimited { retry_after: Duration::from_secs(1) }.into();
-            return answer_refusal(dialect, dialects, &asked.answered(now.wall), ack_id, &fault, around.wire);
+            return self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around);
         }
         let ticket = self.next_ticket;
         self.next_ticket = ticket.wrapping_add(1);
         self.active().pending.insert(Pending { ticket, dialect, dialects, asked, ack_id });
         around.broker.request(Request { connection: self.key, ticket, command, own_copy });
+    }
+
+    fn refuse_request(&self, refused: Refused, fault: &Fault, now: Now, around: &mut Surroundings<'_>) {
+        let refused = Refused { asked: refused.asked.answered(now.wall), ..refused };
+        answer_refusal(&refused, fault, self.voice, around.rules, around.wire);
     }
 
     fn replied(&mut self, ticket: u32, reply: Result<Reply, ChatError>, now: Now, around: &mut Surroundings<'_>) {
@@ -481,7 +482,7 @@ impl Session {
         }
         match reply {
             Ok(reply) => answer_success(dialect, &asked, ack_id, &reply, around.wire),
-            Err(error) => answer_refusal(dialect, dialects, &asked, ack_id, &error.into(), around.wire),
+            Err(error) => self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &error.into(), now, around),
         }
     }
 

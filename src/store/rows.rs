@@ -187,6 +187,7 @@ pub(super) struct MessageRow {
     file: Option<String>,
     attachments: Option<String>,
     content: String,
+    chat: Option<String>,
 }
 
 impl MessageRow {
@@ -212,6 +213,7 @@ impl MessageRow {
             file,
             attachments,
             content,
+            chat,
         } = self;
         let status = if !read_by.is_empty() {
             MessageStatus::Read
@@ -240,6 +242,7 @@ impl MessageRow {
             attachments: attachments.unwrap_or_default().into_iter().map(File::from).collect(),
             listing: listing.transpose()?,
             client_message_id,
+            chat: chat.map(Arc::from),
             status,
             read_by,
             created_at: Timestamp::from_millis(created_at),

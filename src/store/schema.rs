@@ -87,6 +87,7 @@ diesel::table! {
         file -> Nullable<Text>,
         attachments -> Nullable<Text>,
         content -> Text,
+        chat -> Nullable<Text>,
     }
 }
 

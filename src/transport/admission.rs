@@ -14,6 +14,8 @@ pub(super) enum Denied {
     Refused(Refusal),
     /// The server stops.
     Draining,
+    /// There are as many sessions as the process may have open files for.
+    Full,
     /// Its address has as many sessions as it may.
     TooMany,
 }
@@ -22,7 +24,7 @@ impl Denied {
     pub(super) fn status(self) -> u16 {
         match self {
             Self::Refused(refusal) => refusal.status(),
-            Self::Draining => 503,
+            Self::Draining | Self::Full => 503,
             Self::TooMany => 429,
         }
     }
@@ -31,6 +33,7 @@ impl Denied {
         match self {
             Self::Refused(refusal) => refusal.message(),
             Self::Draining => "Server is shutting down",
+            Self::Full => "Server is full",
             Self::TooMany => "Too many connections",
         }
     }
@@ -39,7 +42,7 @@ impl Denied {
     pub(super) fn retry_after(self) -> Option<&'static str> {
         match self {
             Self::Refused(_) => None,
-            Self::Draining => Some("5"),
+            Self::Draining | Self::Full => Some("5"),
             Self::TooMany => Some("30"),
         }
     }
@@ -73,6 +76,9 @@ impl<S: Service> Shared<S> {
         }
         if self.is_draining.load(Ordering::Relaxed) {
             return Err(Denied::Draining);
+        }
+        if self.open.load(Ordering::Relaxed) >= self.options.max_sessions() {
+            return Err(Denied::Full);
         }
         if !self.addresses.try_enter(client.address) {
             return Err(Denied::TooMany);

@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use log::debug;
 use tokio::net::TcpStream;
 
+use super::deflate::Deflate;
 use super::link::{Link, Phase};
 use super::polling::Answering;
 use super::upgrade::{accept_and_close, dismiss};
@@ -66,6 +67,8 @@ pub(super) struct TakeSocket {
     pub(super) socket: std::net::TcpStream,
     /// The 101.
     pub(super) head: Bytes,
+    /// How its messages may be compressed.
+    pub(super) deflate: Option<Deflate>,
     /// Bytes that came with the request.
     pub(super) early: BytesMut,
 }
@@ -177,12 +180,12 @@ impl<S: Service> Handler<RequestFailed> for Connection<S> {
 impl<S: Service> Handler<TakeSocket> for Connection<S> {
     type Result = ();
 
-    fn handle(&mut self, TakeSocket { socket, head, mut early }: TakeSocket, _: &mut Self::Context) {
+    fn handle(&mut self, TakeSocket { socket, head, deflate, mut early }: TakeSocket, _: &mut Self::Context) {
         let socket = match TcpStream::from_std(socket) {
             Ok(socket) => socket,
             Err(error) => return debug!("a socket could not be taken over error={error}"),
         };
-        self.react(|link, worker, now| match link.begin_upgrade(worker, socket, head.clone(), now) {
+        self.react(|link, worker, now| match link.begin_upgrade(worker, socket, head.clone(), deflate, now) {
             None => link.take_in(worker, &mut early, now),
             Some(socket) => {
                 actix::spawn(dismiss(socket, accept_and_close(head)));

@@ -5,6 +5,8 @@ use std::ops::ControlFlow;
 
 use smallvec::SmallVec;
 
+use super::deflate::inflate;
+
 /// Bytes of the longest header: two, a length of 64 bits, a mask.
 const MAX_HEADER_BYTES: usize = 14;
 
@@ -29,7 +31,7 @@ pub enum Message<'a> {
 /// Why a client's frames are refused. The connection is closed with [`FrameError::close_code`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// A reserved bit is set; no extension is negotiated.
+    /// A reserved bit is set, and no extension is negotiated that gives it a meaning there.
     #[error("reserved bit set")]
     ReservedBit,
     /// The opcode is none of the six.
@@ -50,7 +52,10 @@ pub enum FrameError {
     /// A text, or the reason in a close frame, is not UTF-8.
     #[error("text is not UTF-8")]
     NotUtf8,
-    /// A message is announced that would be longer than the limit.
+    /// A compressed message is none.
+    #[error("invalid compressed data")]
+    BadDeflate,
+    /// A message is announced, or inflated, that would be longer than the limit.
     #[error("message too large")]
     TooLarge,
 }
@@ -60,7 +65,7 @@ impl FrameError {
     pub fn close_code(self) -> u16 {
         match self {
             Self::TooLarge => 1009,
-            Self::NotUtf8 => 1007,
+            Self::NotUtf8 | Self::BadDeflate => 1007,
             _ => 1002,
         }
     }
@@ -75,6 +80,8 @@ impl FrameError {
 pub struct FrameDecoder {
     incomplete: Option<Box<Incomplete>>,
     is_finished: bool,
+    /// Whether messages may be compressed (RFC 7692).
+    may_inflate: bool,
 }
 
 /// What waits for more bytes.
@@ -88,6 +95,8 @@ struct Incomplete {
     control: Vec<u8>,
     /// The fragmented message that goes on after the frame.
     kind: Option<Kind>,
+    /// Whether that is compressed.
+    is_deflated: bool,
     /// The payload of the message so far.
     message: Vec<u8>,
 }
@@ -117,6 +126,8 @@ impl Opcode {
 #[derive(Debug, Clone, Copy)]
 struct Frame {
     is_last: bool,
+    /// Of a message's first frame: whether the message is compressed.
+    is_deflated: bool,
     opcode: Opcode,
     /// Turned so that it starts with the key of the next byte.
     mask: [u8; 4],
@@ -129,10 +140,15 @@ impl FrameDecoder {
         Self::default()
     }
 
+    /// One whose client may send compressed messages.
+    pub fn inflating() -> Self {
+        Self { may_inflate: true, ..Self::default() }
+    }
+
     /// Takes in what was read, and hands out each message that is complete with it.
     ///
     /// Payloads are unmasked in place; a message that lies whole in `input` is handed out from there. A message may have
-    /// `max_bytes` over all its fragments. After a close frame, an error, or when `on_message` breaks off, everything
+    /// `max_bytes` over all its fragments, also when inflated. After a close frame, an error, or when `on_message` breaks off, everything
     /// that follows is ignored.
     ///
     /// # Errors
@@ -182,7 +198,7 @@ impl FrameDecoder {
             unmask(data, frame.mask);
             if available < frame.missing {
                 self.keep(frame, data);
-            } else if self.finish(frame, data, on_message)?.is_break() {
+            } else if self.finish(frame, data, max_bytes, on_message)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
@@ -193,7 +209,7 @@ impl FrameDecoder {
     /// An incomplete one is kept.
     fn read_header(&mut self, input: &[u8], max_bytes: usize) -> Result<Option<(Frame, usize)>, FrameError> {
         let Some(incomplete) = &mut self.incomplete else {
-            let read = parse_header(input, None, max_bytes)?;
+            let read = parse_header(input, None, max_bytes, self.may_inflate)?;
             if read.is_none() {
                 self.incomplete = Some(Box::new(Incomplete { header: SmallVec::from_slice(input), ..Incomplete::default() }));
             }
@@ -202,17 +218,19 @@ impl FrameDecoder {
         let kept = incomplete.header.len();
         incomplete.header.extend(input.iter().copied().take(MAX_HEADER_BYTES.saturating_sub(kept)));
         let room = max_bytes.saturating_sub(incomplete.message.len());
-        let Some((frame, length)) = parse_header(&incomplete.header, incomplete.kind, room)? else { return Ok(None) };
+        let Some((frame, length)) = parse_header(&incomplete.header, incomplete.kind, room, self.may_inflate)? else {
+            return Ok(None);
+        };
         incomplete.header.clear();
         Ok(Some((frame, length.saturating_sub(kept))))
     }
 
     /// Keeps a part of a payload.
     fn keep(&mut self, frame: Frame, data: &[u8]) {
-        let Frame { is_last, opcode, mut mask, missing } = frame;
+        let Frame { is_last, is_deflated, opcode, mut mask, missing } = frame;
         mask.rotate_left(data.len() % 4);
         let incomplete = self.incomplete.get_or_insert_default();
-        incomplete.frame = Some(Frame { is_last, opcode, mask, missing: missing - data.len() });
+        incomplete.frame = Some(Frame { is_last, is_deflated, opcode, mask, missing: missing - data.len() });
         if opcode.is_control() { &mut incomplete.control } else { &mut incomplete.message }.extend_from_slice(data);
     }
 
@@ -221,6 +239,7 @@ impl FrameDecoder {
         &mut self,
         frame: Frame,
         data: &[u8],
+        max_bytes: usize,
         on_message: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, FrameError> {
         let mut incomplete = self.incomplete.as_mut();
@@ -231,22 +250,27 @@ impl FrameDecoder {
         };
         let whole = Joined::new(kept, data);
         let data = whole.as_slice();
-        let kind = match frame.opcode {
+        let (kind, is_deflated) = match frame.opcode {
             Opcode::Ping => return Ok(on_message(Message::Ping(data))),
             Opcode::Pong => return Ok(on_message(Message::Pong(data))),
             Opcode::Close => {
                 let _ = on_message(Message::Close(close_code(data)?));
                 return Ok(ControlFlow::Break(()));
             }
-            Opcode::First(kind) => Some(kind),
-            Opcode::Continuation => incomplete.and_then(|incomplete| incomplete.kind.take()),
+            Opcode::First(kind) => (Some(kind), frame.is_deflated),
+            Opcode::Continuation => {
+                incomplete.map_or((None, false), |incomplete| (incomplete.kind.take(), incomplete.is_deflated))
+            }
         };
         if !frame.is_last {
             let incomplete = self.incomplete.get_or_insert_default();
             incomplete.kind = kind;
+            incomplete.is_deflated = is_deflated;
             incomplete.message = whole.into_vec();
             return Ok(ControlFlow::Continue(()));
         }
+        let inflated = if is_deflated { Some(inflate(data, max_bytes)?) } else { None };
+        let data = inflated.as_deref().unwrap_or(data);
         Ok(match kind {
             Some(Kind::Text) => on_message(Message::Text(std::str::from_utf8(data).map_err(|_| FrameError::NotUtf8)?)),
             Some(Kind::Binary) => on_message(Message::Binary(data)),
@@ -294,9 +318,16 @@ impl<'a> Joined<'a> {
 /// Reads a header; `None` if it is incomplete. What is wrong is said as soon as the bytes that say it are there.
 ///
 /// `continues` is the fragmented message that is open, `room` what a message may still get.
-fn parse_header(bytes: &[u8], continues: Option<Kind>, room: usize) -> Result<Option<(Frame, usize)>, FrameError> {
+fn parse_header(
+    bytes: &[u8],
+    continues: Option<Kind>,
+    room: usize,
+    may_inflate: bool,
+) -> Result<Option<(Frame, usize)>, FrameError> {
     let [first, second, rest @ ..] = bytes else { return Ok(None) };
-    if first & 0x70 != 0 {
+    let is_deflated = first & 0x40 != 0;
+    let may_be_deflated = may_inflate && matches!(first & 0x0f, 0x1 | 0x2);
+    if first & 0x30 != 0 || (is_deflated && !may_be_deflated) {
         return Err(FrameError::ReservedBit);
     }
     let is_last = first & 0x80 != 0;
@@ -333,7 +364,7 @@ fn parse_header(bytes: &[u8], continues: Option<Kind>, room: usize) -> Result<Op
         return Err(FrameError::TooLarge);
     }
     let Some((mask, rest)) = rest.split_first_chunk() else { return Ok(None) };
-    Ok(Some((Frame { is_last, opcode, mask: *mask, missing }, bytes.len() - rest.len())))
+    Ok(Some((Frame { is_last, is_deflated, opcode, mask: *mask, missing }, bytes.len() - rest.len())))
 }
 
 /// Reads the payload of a close frame: nothing, or a code and a reason.

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use log::{debug, error, warn};
 
 use super::deadlines::{self, Armed};
-use super::outbox::{Outbox, Outlet, Queued};
+use super::deflate::Deflate;
+use super::outbox::{Form, Outbox, Outlet, Queued};
 use super::polling::Polling;
 use super::websocket::Wire;
 use super::worker::Worker;
@@ -30,6 +31,12 @@ pub(super) enum Transport {
     Websocket(Wire),
     /// No more.
     Gone,
+}
+
+impl Transport {
+    fn deflate(&self) -> Option<Deflate> {
+        if let Self::Websocket(wire) = self { wire.deflate } else { None }
+    }
 }
 
 /// How far the connection has come.
@@ -314,7 +321,8 @@ impl<S: Service> Link<S> {
     fn guard(&mut self, worker: &Worker<S>, now: Instant, run: impl FnOnce(&mut Self, &mut dyn Output)) {
         let (bytes, packets) = (self.outbox.bytes(), self.outbox.packets());
         let mut outbox = std::mem::take(&mut self.outbox);
-        let mut outlet = Outlet::new(&mut outbox, &worker.last, worker.limits(), self.wants_base64);
+        let form = Form { base64: self.wants_base64, deflate: self.transport.deflate() };
+        let mut outlet = Outlet::new(&mut outbox, &worker.last, worker.limits(), form);
         let outcome = catch_unwind(AssertUnwindSafe(|| run(self, &mut outlet)));
         let close_reason = outlet.close_reason();
         self.outbox = outbox;

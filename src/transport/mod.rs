@@ -8,6 +8,7 @@ mod admission;
 mod compress;
 mod connection;
 mod deadlines;
+mod deflate;
 mod frame;
 mod http;
 mod hub;

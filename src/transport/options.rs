@@ -32,8 +32,12 @@ pub struct Options {
     pub outbox_bytes: usize,
     /// How long a write may make no progress.
     pub write_timeout: Duration,
+    /// Whether messages over WebSocket are compressed for clients that offer it.
+    pub permessage_deflate: bool,
     /// From the 101 of an upgrade to the client's `5`.
     pub upgrade_timeout: Duration,
+    /// Connections of all kinds that may be open: a quarter for HTTP, the others for sessions.
+    pub max_connections: usize,
     /// Sessions of one client address; 0 sets no limit.
     pub max_sockets_per_address: u32,
 }
@@ -54,9 +58,20 @@ impl Options {
             outbox_packets: 1024,
             outbox_bytes: 1024 * 1024,
             write_timeout: Duration::from_secs(20),
+            permessage_deflate: false,
             upgrade_timeout: Duration::from_secs(10),
+            max_connections: 4_000_000,
             max_sockets_per_address: 1000,
         }
+    }
+
+    /// HTTP connections of one worker; WebSockets that were taken over are not among them.
+    pub(super) fn max_http_connections(&self) -> usize {
+        (self.max_connections / 4 / self.workers.max(1)).max(1)
+    }
+
+    pub(super) fn max_sessions(&self) -> usize {
+        self.max_connections.saturating_sub(self.max_connections / 4)
     }
 
     pub(super) fn heartbeat(&self) -> HeartbeatTimes {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use tokio::io::AsyncWrite;
 
+use super::deflate::{Compressor, Deflate};
 use crate::engineio::{CloseReason, Encoded, Output, join_payloads};
 
 /// Buffers of one vectored write; more wait for the next one.
@@ -147,12 +148,17 @@ pub(super) struct Limits {
 }
 
 /// The packets that a thread queued last, so that a broadcast's receivers share one reference.
-#[derive(Debug, Default)]
-pub(super) struct LastQueued(RefCell<Option<Rc<Queued>>>);
+#[derive(Default)]
+pub(super) struct LastQueued {
+    plain: RefCell<Option<Rc<Queued>>>,
+    /// The frames that were compressed last, for whom, and what became of them.
+    deflated: RefCell<Option<(Bytes, Deflate, Rc<Queued>)>>,
+    compressor: Compressor,
+}
 
 impl LastQueued {
     fn share(&self, packets: &Encoded) -> Rc<Queued> {
-        let mut last = self.0.borrow_mut();
+        let mut last = self.plain.borrow_mut();
         if let Some(queued) = &*last
             && let Queued::Packets(other) = &**queued
             // the buffer is kept alive here, so its address cannot stand for other bytes
@@ -166,10 +172,37 @@ impl LastQueued {
         queued
     }
 
+    fn share_deflated(&self, packets: &Encoded, deflate: Deflate) -> Rc<Queued> {
+        let mut last = self.deflated.borrow_mut();
+        if let Some((source, agreed, queued)) = &*last
+            && *agreed == deflate
+            && source.as_ptr() == packets.frames().as_ptr()
+            && source.len() == packets.frames().len()
+        {
+            return queued.clone();
+        }
+        let queued = match packets.deflated(|payload| self.compressor.compress(deflate, payload)) {
+            Some(deflated) => Rc::new(Queued::Packets(deflated)),
+            None => self.share(packets),
+        };
+        *last = Some((packets.frames().clone(), deflate, queued.clone()));
+        queued
+    }
+
     /// Lets go of the packets.
     pub(super) fn forget(&self) {
-        self.0.borrow_mut().take();
+        self.plain.borrow_mut().take();
+        self.deflated.borrow_mut().take();
     }
+}
+
+/// How a client takes its packets.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Form {
+    /// Binary messages as base64.
+    pub(super) base64: bool,
+    /// Compressed.
+    pub(super) deflate: Option<Deflate>,
 }
 
 /// What a service is given during one call: the outbox with its limits.
@@ -178,16 +211,16 @@ pub(super) struct Outlet<'a> {
     last: &'a LastQueued,
     is_full: bool,
     is_half_full: bool,
-    wants_base64: bool,
+    form: Form,
     close: Option<CloseReason>,
 }
 
 impl<'a> Outlet<'a> {
     /// Full is judged by what waits now, so that an event with all its packets fits whenever less than the limit waits.
-    pub(super) fn new(outbox: &'a mut Outbox, last: &'a LastQueued, limits: Limits, wants_base64: bool) -> Self {
+    pub(super) fn new(outbox: &'a mut Outbox, last: &'a LastQueued, limits: Limits, form: Form) -> Self {
         let is_full = outbox.packets >= limits.packets || outbox.bytes >= limits.bytes;
         let is_half_full = outbox.packets >= limits.packets / 2 || outbox.bytes >= limits.bytes / 2;
-        Self { outbox, last, is_full, is_half_full, wants_base64, close: None }
+        Self { outbox, last, is_full, is_half_full, form, close: None }
     }
 
     /// Why the connection is to be closed, if it is.
@@ -205,9 +238,11 @@ impl Output for Outlet<'_> {
             self.close = Some(CloseReason::SlowConsumer);
             return;
         }
-        let queued = match self.wants_base64.then(|| packets.as_text_frames()).flatten() {
-            Some(as_text) => Rc::new(Queued::Packets(as_text)),
-            None => self.last.share(packets),
+        let as_text = if self.form.base64 { packets.as_text_frames() } else { None };
+        let queued = match (as_text, self.form.deflate) {
+            (Some(as_text), _) => Rc::new(Queued::Packets(as_text)),
+            (None, Some(deflate)) => self.last.share_deflated(packets, deflate),
+            (None, None) => self.last.share(packets),
         };
         self.outbox.push(queued);
     }
@@ -271,7 +306,7 @@ mod tests {
     const LIMITS: Limits = Limits { packets: 4, bytes: 1000 };
 
     fn send(outbox: &mut Outbox, last: &LastQueued, text: &str) -> Option<CloseReason> {
-        let mut outlet = Outlet::new(outbox, last, LIMITS, false);
+        let mut outlet = Outlet::new(outbox, last, LIMITS, Form::default());
         outlet.send(&Encoded::text(text));
         outlet.close_reason()
     }
@@ -298,7 +333,7 @@ mod tests {
         let (mut one, mut other, last) = (Outbox::default(), Outbox::default(), LastQueued::default());
         let packets = Encoded::text("4a");
         for outbox in [&mut one, &mut other] {
-            Outlet::new(outbox, &last, LIMITS, false).send(&packets);
+            Outlet::new(outbox, &last, LIMITS, Form::default()).send(&packets);
         }
         assert!(Rc::ptr_eq(one.first.as_ref().unwrap(), other.first.as_ref().unwrap()));
         send(&mut one, &last, "4a");
@@ -311,7 +346,7 @@ mod tests {
         assert_eq!(send(&mut outbox, &last, &"x".repeat(5000)), None, "any event fits into an empty outbox");
         assert_eq!(send(&mut outbox, &last, "4a"), Some(CloseReason::SlowConsumer));
         outbox.clear();
-        let mut outlet = Outlet::new(&mut outbox, &last, LIMITS, false);
+        let mut outlet = Outlet::new(&mut outbox, &last, LIMITS, Form::default());
         for _ in 0..10 {
             outlet.send(&Encoded::text("4a"));
         }
@@ -322,16 +357,17 @@ mod tests {
     fn volatile_packets_are_dropped_when_half_full() {
         let (mut outbox, last) = (Outbox::default(), LastQueued::default());
         let volatile = Encoded::text("4v");
-        assert!(Outlet::new(&mut outbox, &last, LIMITS, false).send_volatile(&volatile));
+        assert!(Outlet::new(&mut outbox, &last, LIMITS, Form::default()).send_volatile(&volatile));
         send(&mut outbox, &last, "4a");
-        assert!(!Outlet::new(&mut outbox, &last, LIMITS, false).send_volatile(&volatile));
+        assert!(!Outlet::new(&mut outbox, &last, LIMITS, Form::default()).send_volatile(&volatile));
         assert_eq!(&outbox.take_payload()[..], b"4v\x1e4a");
     }
 
     #[test]
     fn binary_goes_as_base64_to_clients_that_ask_for_it() {
         let (mut outbox, last) = (Outbox::default(), LastQueued::default());
-        Outlet::new(&mut outbox, &last, LIMITS, true).send(&Encoded::binary(&Bytes::from_static(&[1])));
+        Outlet::new(&mut outbox, &last, LIMITS, Form { base64: true, deflate: None })
+            .send(&Encoded::binary(&Bytes::from_static(&[1])));
         let mut pipe = Pipe { taken: Vec::new(), room: 100, calls: 0 };
         assert!(outbox.poll_write(&mut pipe, &mut Context::from_waker(Waker::noop())).is_ready());
         assert_eq!(pipe.taken, b"\x81\x05bAQ==");

@@ -24,8 +24,6 @@ use crate::engineio::{CloseReason, Delivery, Service};
 
 /// Connections that the kernel may hold for us.
 const BACKLOG: u32 = 4096;
-/// HTTP connections of one worker; WebSockets that were taken over are not among them.
-const MAX_HTTP_CONNECTIONS: usize = 100_000;
 /// How long an HTTP connection may be idle. Also what a client has to fetch the end of an answer.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How long a client may take to notice that its HTTP connection is closed.
@@ -135,9 +133,11 @@ where
     let listeners = listen(&options.host, options.port)?;
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
     let workers = options.workers.max(1);
+    let max_http_connections = options.max_http_connections();
     let shared = Arc::new(Shared::<S>::new(options));
+    // Beyond that the kernel keeps them waiting.
     let mut builder =
-        Server::build().disable_signals().workers(workers).max_concurrent_connections(MAX_HTTP_CONNECTIONS).shutdown_timeout(2);
+        Server::build().disable_signals().workers(workers).max_concurrent_connections(max_http_connections).shutdown_timeout(2);
     for listener in listeners {
         let (shared, context, configure) = (shared.clone(), context.clone(), configure.clone());
         builder = builder.listen("http", listener, move || {

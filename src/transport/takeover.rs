@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 
 use super::admission::{Denied, opening};
 use super::connection::{Connection, TakeSocket};
+use super::deflate::Deflate;
 use super::link::{Link, NewLink, Transport};
 use super::outbox::{Outbox, Queued};
 use super::registry::Found;
@@ -55,14 +56,20 @@ pub(super) async fn take_over<S: Service>(
 
 fn serve<S: Service>(worker: &Rc<Worker<S>>, request: &actix_http::Request, taken: Taken) -> Result<(), Refused> {
     let checked = check(worker, request);
-    let (query, head) = match checked {
+    let (query, accepted) = match checked {
         Ok(checked) => checked,
         Err(denied) => return Err(Box::new((taken, denied))),
     };
     match &query.sid {
-        Some(sid) => hand_over(worker, sid, taken, head),
-        None => open(worker, request, &query, taken, head),
+        Some(sid) => hand_over(worker, sid, taken, accepted),
+        None => open(worker, request, &query, taken, accepted),
     }
+}
+
+/// The 101, and what it agrees to.
+struct Accepted {
+    head: Bytes,
+    deflate: Option<Deflate>,
 }
 
 /// Why a stream was not taken.
@@ -83,7 +90,7 @@ impl From<Refusal> for NotTaken {
 }
 
 /// Checks all that needs no session, and makes the 101.
-fn check<'a, S: Service>(worker: &Worker<S>, request: &'a actix_http::Request) -> Result<(Query<'a>, Bytes), NotTaken> {
+fn check<'a, S: Service>(worker: &Worker<S>, request: &'a actix_http::Request) -> Result<(Query<'a>, Accepted), NotTaken> {
     let path = request.path().strip_prefix(worker.options().path.as_str());
     if !path.is_some_and(|rest| rest.starts_with('/')) {
         return Err(NotTaken::NotFound);
@@ -114,12 +121,20 @@ fn check<'a, S: Service>(worker: &Worker<S>, request: &'a actix_http::Request) -
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
     );
     head.extend_from_slice(accept);
+    let offers = request.headers().get_all(header::SEC_WEBSOCKET_EXTENSIONS).filter_map(|offer| offer.to_str().ok());
+    let agreed = if worker.options().permessage_deflate { Deflate::negotiate(offers) } else { None };
+    let deflate = agreed.map(|(deflate, answer)| {
+        head.extend_from_slice(b"\r\nSec-WebSocket-Extensions: ");
+        head.extend_from_slice(answer.as_bytes());
+        deflate
+    });
     head.extend_from_slice(b"\r\n\r\n");
-    Ok((query, head.freeze()))
+    Ok((query, Accepted { head: head.freeze(), deflate }))
 }
 
 /// Brings the stream to the session that it wants to become the transport of, on whatever thread that lives.
-fn hand_over<S: Service>(worker: &Worker<S>, sid: &str, taken: Taken, head: Bytes) -> Result<(), Refused> {
+fn hand_over<S: Service>(worker: &Worker<S>, sid: &str, taken: Taken, accepted: Accepted) -> Result<(), Refused> {
+    let Accepted { head, deflate } = accepted;
     let registry = &worker.shared.registry;
     match registry.find(sid, |_| ()) {
         Found::Polling(()) => {}
@@ -130,7 +145,7 @@ fn hand_over<S: Service>(worker: &Worker<S>, sid: &str, taken: Taken, head: Byte
     // the registration with this thread's reactor ends here
     let Ok(socket) = socket.into_std() else { return Ok(()) };
     let head = join(unwritten, head);
-    let take = TakeSocket { socket, head, early };
+    let take = TakeSocket { socket, head, deflate, early };
     let _ = registry.find(sid, |session| session.do_send(take));
     Ok(())
 }
@@ -141,7 +156,7 @@ fn open<S: Service>(
     request: &actix_http::Request,
     query: &Query<'_>,
     taken: Taken,
-    head: Bytes,
+    Accepted { head, deflate }: Accepted,
 ) -> Result<(), Refused> {
     let client = worker.shared.client(request.headers(), request.peer_addr());
     if let Err(denied) = worker.shared.admit(query, &client) {
@@ -153,7 +168,7 @@ fn open<S: Service>(
     let (sid, now) = (worker.new_sid(), Instant::now());
     worker.shared.registry.insert_websocket(sid);
     let link = worker.seat(|key| {
-        let transport = Transport::Websocket(Wire::new(socket));
+        let transport = Transport::Websocket(Wire::new(socket, deflate));
         let new = NewLink { sid, transport, opening: &opening, wants_base64: query.wants_base64 };
         Link::open(worker, key, new, Some(Queued::Raw(join(unwritten, head))), now)
     });

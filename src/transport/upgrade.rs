@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::deflate::Deflate;
 use super::frame::Message;
 use super::link::{Link, Phase, Transport};
 use super::outbox::{Outbox, Queued};
@@ -40,6 +41,7 @@ impl<S: Service> Link<S> {
         worker: &Worker<S>,
         socket: TcpStream,
         head: Bytes,
+        deflate: Option<Deflate>,
         now: Instant,
     ) -> Option<TcpStream> {
         let Transport::Polling(polling) = &mut self.transport else { return Some(socket) };
@@ -49,7 +51,7 @@ impl<S: Service> Link<S> {
         let mut outbox = Outbox::default();
         outbox.push(Rc::new(Queued::Raw(head)));
         let until = now + worker.options().upgrade_timeout;
-        polling.probe = Some(Box::new(Probe { wire: Wire::new(socket), outbox, until }));
+        polling.probe = Some(Box::new(Probe { wire: Wire::new(socket, deflate), outbox, until }));
         None
     }
 

@@ -9,6 +9,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::deflate::Deflate;
 use super::frame::{FrameDecoder, Message};
 use super::link::{CLOSE_LINGER, Link, Phase, Transport};
 use super::outbox::Queued;
@@ -22,11 +23,14 @@ const ROUNDS_PER_TURN: usize = 4;
 pub(super) struct Wire {
     pub(super) socket: TcpStream,
     pub(super) frames: FrameDecoder,
+    /// How messages may be compressed, if they may.
+    pub(super) deflate: Option<Deflate>,
 }
 
 impl Wire {
-    pub(super) fn new(socket: TcpStream) -> Self {
-        Self { socket, frames: FrameDecoder::new() }
+    pub(super) fn new(socket: TcpStream, deflate: Option<Deflate>) -> Self {
+        let frames = if deflate.is_some() { FrameDecoder::inflating() } else { FrameDecoder::new() };
+        Self { socket, frames, deflate }
     }
 }
 

@@ -23,7 +23,7 @@ const LAYERS: [&[&str]; 9] = [
 const SIDEWAYS: [(&str, &str); 2] = [("api", "web"), ("admin", "web")];
 
 /// Outside crates and the one file or folder of `src` that may name each.
-const HOMES: [(&str, &str); 14] = [
+const HOMES: [(&str, &str); 15] = [
     ("diesel", "store"),
     ("diesel_migrations", "store"),
     ("libsqlite3_sys", "store"),
@@ -34,6 +34,7 @@ const HOMES: [(&str, &str); 14] = [
     ("clap", "cli"),
     ("dotenvy", "env"),
     ("reqwest", "ai"),
+    ("rustls", "ai"),
     ("flate2", "transport"),
     ("infer", "api"),
     ("actix_multipart", "api"),

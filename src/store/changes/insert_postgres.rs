@@ -14,7 +14,7 @@ use crate::store::rows::{is_room, message_id, place_key, to_json};
 
 /// What the arrays are called, in their order.
 const COLUMNS: &str = "id, place, position, sender, created_at, updated_at, role, message_type, listing_id, \
-     client_message_id, request_hash, sent_by, file, attachments, content";
+     client_message_id, request_hash, sent_by, file, attachments, content, chat";
 
 /// Those not stored yet get their numbers: their place's last one goes up by as many as there are for it. A scalar
 /// subquery is looked up by key whatever the planner believes of the table's size.
@@ -40,9 +40,9 @@ const MOVE_ROOMS: &str = ", moved AS (\
      RETURNING rooms.place, rooms.last_seq)";
 const INSERT: &str = ", stored AS (\
      INSERT INTO messages (id, place, seq, position, sender, created_at, updated_at, role, message_type, listing_id, \
-     client_message_id, request_hash, sent_by, file, attachments, content) \
+     client_message_id, request_hash, sent_by, file, attachments, content, chat) \
      SELECT id, place, moved.last_seq - steps + step, position, sender, created_at, updated_at, role, message_type, listing_id, \
-     client_message_id, request_hash, sent_by, file, attachments, content \
+     client_message_id, request_hash, sent_by, file, attachments, content, chat \
      FROM fresh JOIN moved USING (place) RETURNING messages.id, messages.seq, messages.position) \
      SELECT id, seq, position FROM stored UNION ALL \
      SELECT id, known_seq, known_position FROM known WHERE known_seq IS NOT NULL";
@@ -75,6 +75,7 @@ struct Arrays<'a, const ROOMS: bool> {
     file: Vec<Option<String>>,
     attachments: Vec<Option<String>>,
     content: Vec<&'a str>,
+    chat: Vec<Option<&'a str>>,
 }
 
 impl<'a, const ROOMS: bool> Arrays<'a, ROOMS> {
@@ -102,6 +103,7 @@ impl<'a, const ROOMS: bool> Arrays<'a, ROOMS> {
             let attachments = (!message.attachments.is_empty()).then(|| to_json(&message.attachments));
             arrays.attachments.push(attachments.transpose()?);
             arrays.content.push(&message.content);
+            arrays.chat.push(message.chat.as_deref());
         }
         Ok(arrays)
     }
@@ -150,6 +152,8 @@ impl<const ROOMS: bool> QueryFragment<Pg> for Arrays<'_, ROOMS> {
         pass.push_bind_param::<Array<Nullable<Text>>, _>(&self.attachments)?;
         pass.push_sql(", ");
         pass.push_bind_param::<Array<Text>, _>(&self.content)?;
+        pass.push_sql(", ");
+        pass.push_bind_param::<Array<Nullable<Text>>, _>(&self.chat)?;
         pass.push_sql(") WITH ORDINALITY AS input (");
         pass.push_sql(COLUMNS);
         pass.push_sql(", nth))");

@@ -122,6 +122,7 @@ fn insert(conn: &mut SqliteConnection, id: &str, place: &str, seq: i64, new: &Ne
             messages::file.eq(file),
             messages::attachments.eq(attachments),
             messages::content.eq(&message.content),
+            messages::chat.eq(message.chat.as_deref()),
         ))
         .on_conflict(messages::id)
         .do_nothing()

@@ -1,5 +1,8 @@
 //! The whole server, in this process, driven by the stock Rust client.
 mod rust_client;
+mod sixth_dialect;
+mod telegraph;
+mod user;
 
 use std::time::Duration;
 
@@ -17,13 +20,18 @@ pub struct TestApp {
 
 impl TestApp {
     pub async fn start() -> Self {
+        Self::start_with(Config::default()).await
+    }
+
+    /// Of these settings, but where they say what no test may choose.
+    pub async fn start_with(config: Config) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = Config {
             port: 0,
             data_dir: folder.path().to_owned(),
             auto_provision_users: true,
             shutdown_timeout: Duration::from_secs(5),
-            ..Config::default()
+            ..config
         };
         let tokens = TokenKeys::new(&token_secrets(&config).unwrap(), false, Duration::from_secs(3_600));
         let (running, _) = app::start(config).await.unwrap();

@@ -7,8 +7,8 @@ use std::time::Duration;
 use actix::{Actor, Addr, Context, Handler};
 use parlance::auth::{Claims, Revocations};
 use parlance::chat::{
-    Ask, Broadcast, ChatError, ChatServer, Command, Connect, Disconnect, Draft, Event, Health, Manner, Notice, Options, OwnCopy,
-    RegisterWorker, Reply, Request, Sources, Tick, ToWorker, Words,
+    Ask, Broadcast, ChatError, ChatServer, Command, Connect, Disconnect, Draft, Event, Health, Manner, ModelSaid, ModelWord,
+    Notice, Options, OwnCopy, Prompt, RegisterWorker, Reply, Request, Sources, Tick, ToWorker, Words,
 };
 use parlance::engineio::{CloseReason, ConnectionKey, Delivery, Seat};
 use parlance::model::{ConversationId, Message, PrivateId, SocketId, Timestamp, UserId, UserRole};
@@ -48,6 +48,21 @@ impl Handler<ToWorker> for Ears {
     }
 }
 
+/// A model that leaves its answers to the test.
+struct Probe(mpsc::UnboundedSender<Prompt>);
+
+impl Actor for Probe {
+    type Context = Context<Self>;
+}
+
+impl Handler<Prompt> for Probe {
+    type Result = ();
+
+    fn handle(&mut self, prompt: Prompt, _: &mut Context<Self>) {
+        self.0.send(prompt).unwrap();
+    }
+}
+
 /// The broker under test.
 pub struct Broker {
     pub addr: Addr<ChatServer>,
@@ -56,6 +71,7 @@ pub struct Broker {
     clock: Arc<AtomicI64>,
     heard: mpsc::UnboundedReceiver<(Seat, Heard)>,
     waiting: VecDeque<(Seat, Heard)>,
+    prompts: mpsc::UnboundedReceiver<Prompt>,
     next_slot: u32,
     next_ticket: u32,
 }
@@ -80,6 +96,7 @@ pub const ALL_WORDS: Words = Words {
     direct_message: true,
     own_direct_message: true,
     group_message: true,
+    answer: true,
     received_at_once: true,
     notification: true,
     unproven: false,
@@ -108,10 +125,12 @@ impl Broker {
                 uuid::Uuid::from_u64_pair(0x7000, 0x8000_0000_0000_0000 | count.fetch_add(1, Ordering::SeqCst))
             }),
         };
-        let addr = ChatServer::new(options, sources, store.clone(), Revocations::default()).start();
+        let (prompt, prompts) = mpsc::unbounded_channel();
+        let model = Probe(prompt).start().recipient();
+        let addr = ChatServer::new(options, sources, store.clone(), Revocations::default()).with_model(model).start();
         let (tell, heard) = mpsc::unbounded_channel();
         addr.send(RegisterWorker { worker: 0, deliveries: Ears(tell).start().recipient() }).await.unwrap();
-        Self { addr, store, database, clock, heard, waiting: VecDeque::new(), next_slot: 0, next_ticket: 0 }
+        Self { addr, store, database, clock, heard, waiting: VecDeque::new(), prompts, next_slot: 0, next_ticket: 0 }
     }
 
     /// The broker of a server that was killed and starts again.
@@ -241,6 +260,22 @@ impl Broker {
             Heard::Event(_) => None,
         })
         .await
+    }
+
+    /// What the model is asked next.
+    pub async fn prompt(&mut self) -> Prompt {
+        tokio::time::timeout(LIMIT, self.prompts.recv()).await.expect("a prompt in time").unwrap()
+    }
+
+    /// Whether the model has been asked something that no test has looked at.
+    pub async fn is_prompted(&mut self) -> bool {
+        self.settle().await;
+        !self.prompts.is_empty()
+    }
+
+    /// The model says something.
+    pub async fn say(&mut self, prompt: &Prompt, word: ModelWord) {
+        prompt.answers.send(ModelSaid { ticket: prompt.ticket, word }).await.unwrap();
     }
 
     /// All that a socket has heard once everything given to the broker by now is done.

@@ -298,6 +298,7 @@ async fn only_the_author_edits_and_deletes_and_others_are_told() {
         .await;
     assert_eq!(edited.content, "typo");
     assert!(edited.updated_at > message.updated_at);
+    assert_eq!(edited.status, MessageStatus::Delivered, "as it was shown before");
     assert!(broker.ask_as("ann", Command::DeleteMessage { message: message.id }).await.is_ok());
     broker.event(bob, |event| matches!(event, Event::MessageDeleted { .. }).then_some(())).await;
     assert_eq!(broker.ask_as("ann", Command::DeleteMessage { message: message.id }).await.unwrap_err().code(), "NOT_FOUND");

@@ -118,6 +118,7 @@ impl Fixture {
             attachments: Vec::new(),
             listing: None,
             client_message_id: None,
+            chat: None,
             status: MessageStatus::Sent,
             read_by: Vec::new(),
             created_at: at,

@@ -45,8 +45,11 @@ const OFFSET = /^([em][0-9a-z]+(\.[0-9a-z]+){2}\.(z|[0-9a-z]{2,})\.[0-9a-z]+|c[0
 const UNPLACED = new Set([
   'user_online', 'user_offline', 'user_typing', 'user_stopped_typing', 'user:online', 'user:offline', 'typing:start', 'typing:stop',
   'userSetup', 'joinedRoom', 'leftRoom', 'joinedCommonChat', 'leftCommonChat',
-  'notification:receive', 'connection:receive', 'conversation:receive', 'error', 'ai-error',
+  'notification:receive', 'connection:receive', 'conversation:receive', 'error', 'ai-response-chunk',
 ]);
+
+/** Events that some requests are answered by, too. */
+const EITHER = new Set(['connected', 'ai-response', 'ai-error']);
 
 /** Takes the offset off an event's arguments. All events have one but the unplaced; those must not even look so. */
 export function takeOffset(event, args) {
@@ -56,8 +59,7 @@ export function takeOffset(event, args) {
     assert.notEqual(typeof last, 'string', `${event} ends in a text`);
     return undefined;
   }
-  // The first one has an offset; `authenticate` is answered by another one, without.
-  if ((event === 'connected' || event === 'ai-response') && typeof last !== 'string') return undefined;
+  if (EITHER.has(event) && typeof last !== 'string') return undefined;
   assert.match(String(last), OFFSET, `the offset of ${event}`);
   return args.pop();
 }
@@ -113,6 +115,16 @@ export class Client {
     });
     const soFar = () => this.inbox.slice(-20).map((entry) => `${entry.event} ${JSON.stringify(entry.args).slice(0, 150)}`).join('\n');
     return within(limit, () => `${event}; so far:\n${soFar()}`, found);
+  }
+
+  /** Waits until so many events that nobody has taken `match`. */
+  async holds(count, matches = () => true) {
+    const enough = new Promise((resolve) => {
+      const look = () => this.inbox.filter(matches).length >= count && (resolve(), true);
+      if (!look()) this.waiting.push(look);
+    });
+    const soFar = () => this.inbox.slice(-20).map(({ event }) => event).join(', ');
+    await within(LIMIT, () => `${count} events; so far: ${soFar()}`, enough);
   }
 
   /** First arguments of the events of this name that nobody has taken. */

@@ -133,3 +133,10 @@ export function newDatabase(kind) {
   if (!url) throw new Error('no PARLANCE_TEST_POSTGRES: run the suites by `npm test`, which starts one');
   return createDatabase(url);
 }
+
+/** Runs SQL on a server's database, behind its back. */
+export function runSql(server, sql) {
+  const { DATABASE_URL: url } = server.env;
+  if (url) return run('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', url, '-c', sql]);
+  return run('sqlite3', [join(server.folder, 'parlance.db'), `.timeout 10000`, sql]);
+}

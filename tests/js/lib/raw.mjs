@@ -5,13 +5,15 @@ import { connect as connectTcp } from 'node:net';
 
 import { LIMIT, within } from './wait.mjs';
 
-/** A masked text frame. */
-export function textFrame(text) {
-  const payload = Buffer.from(text);
+/** A masked frame; `first` is its first byte. */
+export function maskedFrame(first, payload) {
   const mask = randomBytes(4);
   const length = payload.length < 126 ? [0x80 | payload.length] : [0xfe, payload.length >> 8, payload.length & 0xff];
-  return Buffer.concat([Buffer.from([0x81, ...length]), mask, payload.map((byte, index) => byte ^ mask[index % 4])]);
+  return Buffer.concat([Buffer.from([first, ...length]), mask, payload.map((byte, index) => byte ^ mask[index % 4])]);
 }
+
+/** A masked text frame. */
+export const textFrame = (text) => maskedFrame(0x81, Buffer.from(text));
 
 /** A TCP socket whose client has been admitted over WebSocket and reads nothing from then on. */
 export async function stuckReader(server, token) {

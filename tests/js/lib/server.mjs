@@ -10,7 +10,8 @@ import { newDatabase } from './database.mjs';
 import { SECRET } from './token.mjs';
 import { LIMIT, within } from './wait.mjs';
 
-const BINARY = process.env.PARLANCE_BINARY ?? fileURLToPath(new URL('../../../target/debug/parlance', import.meta.url));
+/** The server under test. */
+export const BINARY = process.env.PARLANCE_BINARY ?? fileURLToPath(new URL('../../../target/debug/parlance', import.meta.url));
 
 /** Settings of every test server; a test overrides what it is about. */
 const SETTINGS = { PORT: '0', JWT_SECRET: SECRET, AUTO_PROVISION_USERS: 'true', RUST_LOG: 'warn' };

@@ -1,0 +1,267 @@
+//! One question, over HTTP: asked again while the provider wants us to wait, read whole or piece by piece.
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use log::warn;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Response, StatusCode};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::protocol::{Part, Protocol};
+use super::sse::Events;
+use crate::chat::{ModelError, Turn};
+
+/// A connection that takes longer will not come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest answer, as long as the longest message that clients may send.
+const ANSWER_MAX_BYTES: usize = 1_000_000;
+/// Longest body: an answer has more around it.
+const BODY_MAX_BYTES: usize = 8 * 1024 * 1024;
+/// Of a refusal no more is read.
+const REFUSAL_MAX_BYTES: usize = 64 * 1024;
+/// Longest name of a refusal in the log, in characters.
+const REFUSAL_NAME_MAX: usize = 64;
+/// How often one is asked again who does not say when.
+const BLIND_RETRIES: u32 = 3;
+/// How long that takes the first time; then twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Why there is no answer; the cause is for the log.
+#[derive(Debug)]
+struct Failed {
+    error: ModelError,
+    cause: String,
+}
+
+impl Failed {
+    fn because(cause: impl ToString) -> Self {
+        Self { error: ModelError::Failed, cause: cause.to_string() }
+    }
+}
+
+/// What one try came to.
+enum Tried {
+    Answered(String),
+    /// Ask again later, after this time if it is known.
+    Later(StatusCode, Option<Duration>),
+}
+
+/// Where pieces of an answer go.
+pub trait Pieces {
+    /// Passes one on, and waits until there is room for the next.
+    async fn piece(&mut self, text: String);
+}
+
+/// Asks a provider.
+#[derive(Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    protocol: Box<dyn Protocol>,
+    timeout: Duration,
+}
+
+impl Client {
+    /// Asks by `protocol` with this key; an answer may take as long as `timeout`.
+    ///
+    /// # Errors
+    /// One line that says what is wrong.
+    pub fn new(protocol: Box<dyn Protocol>, key: Option<&str>, timeout: Duration) -> Result<Self, String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(key) = key {
+            let (name, prefix) = protocol.key_header();
+            let value = HeaderValue::from_str(&format!("{prefix}{}", key.trim()));
+            let mut value = value.map_err(|_| "AI_API_KEY: is not a key that a request can carry".to_owned())?;
+            value.set_sensitive(true);
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        // Where a provider of cryptography is set already, that one will do.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let builder = reqwest::Client::builder()
+            .default_headers(headers)
+            .user_agent(concat!("parlance/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT.min(timeout))
+            // The key is for this address alone.
+            .redirect(Policy::none());
+        let is_plain = protocol.address(false).starts_with("http://");
+        // Without TLS no certificate is needed, and a machine that has none will do.
+        let builder = if is_plain { builder.tls_certs_only([]) } else { builder };
+        let http = builder.build().map_err(|error| format!("the AI provider cannot be asked: {}", chain(error)))?;
+        Ok(Self { http, protocol, timeout })
+    }
+
+    /// Asks and gives the answer, not empty. With `pieces` they get it as it comes, before it is known to be whole.
+    ///
+    /// # Errors
+    /// [`ModelError`] if there is none; the cause is in the log.
+    pub async fn ask(&self, turns: &[Turn], pieces: Option<&mut impl Pieces>) -> Result<String, ModelError> {
+        let too_late = || Err(Failed { error: ModelError::Timeout, cause: format!("no answer within {:?}", self.timeout) });
+        let answer = timeout(self.timeout, self.ask_patiently(turns, pieces)).await.unwrap_or_else(|_| too_late());
+        answer.map_err(|Failed { error, cause }| {
+            warn!("the model did not answer code={} cause={cause}", error.code());
+            error
+        })
+    }
+
+    async fn ask_patiently(&self, turns: &[Turn], mut pieces: Option<&mut impl Pieces>) -> Result<String, Failed> {
+        let ends_at = Instant::now() + self.timeout;
+        let request = self.protocol.request(turns, pieces.is_some());
+        for tries in 0.. {
+            let (status, wanted) = match self.attempt(&request, &mut pieces).await? {
+                Tried::Answered(answer) => return Ok(answer),
+                Tried::Later(status, wanted) => (status, wanted),
+            };
+            let blind = (tries < BLIND_RETRIES).then(|| FIRST_PAUSE * 2u32.pow(tries));
+            let pause = wanted.or(blind).filter(|pause| Instant::now() + *pause < ends_at);
+            let Some(pause) = pause else {
+                let error = ModelError::Busy { retry_after: wanted };
+                return Err(Failed { error, cause: format!("status={} retry_after={wanted:?}", status.as_u16()) });
+            };
+            sleep(pause).await;
+        }
+        Err(Failed::because("asked too often"))
+    }
+
+    async fn attempt(&self, request: &str, pieces: &mut Option<&mut impl Pieces>) -> Result<Tried, Failed> {
+        let address = self.protocol.address(pieces.is_some());
+        let sent = self.http.post(address).body(request.to_owned()).send().await;
+        let response = sent.map_err(|error| Failed::because(chain(error)))?;
+        let status = response.status();
+        if !status.is_success() {
+            return self.read_refusal(response).await;
+        }
+        let is_stream =
+            response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        let answer = if is_stream { self.read_stream(response, pieces).await? } else { self.read_whole(response).await? };
+        if answer.is_empty() { Err(Failed::because("the answer is empty")) } else { Ok(Tried::Answered(answer)) }
+    }
+
+    async fn read_refusal(&self, response: Response) -> Result<Tried, Failed> {
+        let status = response.status();
+        let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(retry_after);
+        // Why the rest of it is missing is of no interest.
+        let body = read_up_to(response, REFUSAL_MAX_BYTES).await.unwrap_or_default();
+        let wanted = header.or_else(|| self.protocol.retry_after(&body));
+        if status == StatusCode::TOO_MANY_REQUESTS || (status == StatusCode::SERVICE_UNAVAILABLE && wanted.is_some()) {
+            return Ok(Tried::Later(status, wanted));
+        }
+        let name = self.protocol.refusal(&body).filter(|name| is_plain_name(name)).unwrap_or_default();
+        Err(Failed::because(format!("status={} {name}", status.as_u16()).trim_end()))
+    }
+
+    async fn read_whole(&self, response: Response) -> Result<String, Failed> {
+        let body = read_up_to(response, BODY_MAX_BYTES).await?;
+        let Part { text, is_last: _ } = self.protocol.read(&body).map_err(Failed::because)?;
+        let mut answer = String::new();
+        extend(&mut answer, text)?;
+        Ok(answer)
+    }
+
+    async fn read_stream(&self, mut response: Response, pieces: &mut Option<&mut impl Pieces>) -> Result<String, Failed> {
+        let (mut events, mut answer) = (Events::default(), String::new());
+        while let Some(chunk) = next_chunk(&mut response).await? {
+            let mut piece = String::new();
+            let mut is_last = false;
+            for data in events.push(&chunk).map_err(|_| Failed::because("an event without an end"))? {
+                let part = self.protocol.read(&data).map_err(Failed::because)?;
+                piece.push_str(&part.text);
+                is_last |= part.is_last;
+            }
+            let piece = extend(&mut answer, piece)?;
+            if let Some(pieces) = pieces
+                && !piece.is_empty()
+            {
+                pieces.piece(piece).await;
+            }
+            if is_last {
+                return Ok(answer);
+            }
+        }
+        Err(Failed::because("the stream broke off"))
+    }
+}
+
+/// Adds to an answer, less what no message may hold; gives what was added.
+fn extend(answer: &mut String, mut text: String) -> Result<String, Failed> {
+    text.retain(|character| character != '\0');
+    if answer.len() + text.len() > ANSWER_MAX_BYTES {
+        return Err(Failed::because("the answer is too long"));
+    }
+    answer.push_str(&text);
+    Ok(text)
+}
+
+async fn next_chunk(response: &mut Response) -> Result<Option<impl AsRef<[u8]> + std::ops::Deref<Target = [u8]>>, Failed> {
+    response.chunk().await.map_err(|error| Failed::because(chain(error)))
+}
+
+async fn read_up_to(mut response: Response, max_bytes: usize) -> Result<String, Failed> {
+    let mut body = Vec::new();
+    while let Some(chunk) = next_chunk(&mut response).await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > max_bytes {
+            return Err(Failed::because("the body is too long"));
+        }
+    }
+    String::from_utf8(body).map_err(|_| Failed::because("the body is no UTF-8"))
+}
+
+/// `Retry-After`: seconds, or a date.
+fn retry_after(text: &str) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = DateTime::parse_from_rfc2822(text).ok()?;
+    // A date that has passed: at once.
+    Some((date.to_utc() - Utc::now()).to_std().unwrap_or_default())
+}
+
+/// A provider's name for an error, and not a sentence, which may repeat what was said.
+fn is_plain_name(name: &str) -> bool {
+    name.len() <= REFUSAL_NAME_MAX && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+}
+
+/// An error with its causes, without the address.
+fn chain(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_to_come_back_is_seconds_or_a_date() {
+        assert_eq!(retry_after("7"), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+        let later = (Utc::now() + chrono::Duration::seconds(60)).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        assert!((Duration::from_secs(50)..Duration::from_secs(61)).contains(&retry_after(&later).unwrap()), "{later}");
+        for nonsense in ["", "soon", "-1", "1.5"] {
+            assert_eq!(retry_after(nonsense), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn an_answer_holds_nothing_that_cannot_be_stored() {
+        let mut answer = "a".to_owned();
+        assert_eq!(extend(&mut answer, "b\0c".to_owned()).unwrap(), "bc");
+        assert_eq!(answer, "abc");
+        assert!(extend(&mut answer, "x".repeat(ANSWER_MAX_BYTES)).is_err());
+    }
+
+    #[test]
+    fn the_log_names_refusals_and_repeats_no_sentence() {
+        for (name, is_plain) in [("RESOURCE_EXHAUSTED", true), ("model_not_found", true), ("you said so", false), ("sk-1", false)]
+        {
+            assert_eq!(is_plain_name(name), is_plain, "{name}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The actor that asks.
+use std::sync::Arc;
+
+use actix::{Actor, Context, Handler, Recipient};
+use log::{info, warn};
+
+use super::client::{Client, Pieces};
+use super::gemini::Gemini;
+use super::openai::OpenAi;
+use super::protocol::Protocol;
+use crate::chat::{ModelError, ModelSaid, ModelWord, Prompt, Turn};
+use crate::config::{AiProvider, Config, ModelAddress, Secret};
+
+/// What a server without a model answers, before it repeats the question.
+const ECHO: &str = "No AI model is configured on this server (AI_PROVIDER=echo). You said: ";
+
+/// The settings of the provider will not do: one line.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unusable(String);
+
+/// Asks the configured provider whatever the broker prompts it; how much at once is the broker's to decide.
+#[derive(Debug)]
+pub struct Model(Arc<Provider>);
+
+#[derive(Debug)]
+enum Provider {
+    Echo,
+    Remote(Client),
+}
+
+impl Model {
+    /// The configured one.
+    ///
+    /// # Errors
+    /// [`Unusable`] if a setting makes no sense.
+    pub fn new(config: &Config) -> Result<Self, Unusable> {
+        let Config { ai_provider, ai_url, ai_api_key, ai_model, ai_system_prompt, ai_timeout, .. } = config;
+        let protocol: Box<dyn Protocol> = match ai_provider {
+            AiProvider::Echo => return Ok(Self(Arc::new(Provider::Echo))),
+            AiProvider::Gemini => Box::new(Gemini::new(ai_url, ai_model, ai_system_prompt)),
+            AiProvider::Openai => Box::new(OpenAi::new(ai_url, ai_model, ai_system_prompt)),
+        };
+        if ai_api_key.is_none() && *ai_url == ModelAddress::default() {
+            warn!("AI_PROVIDER={ai_provider} needs AI_API_KEY, or the AI_URL of a server that needs none");
+        }
+        info!("questions go to {}", protocol.address(false));
+        let client = Client::new(protocol, ai_api_key.as_ref().map(Secret::expose), *ai_timeout).map_err(Unusable)?;
+        Ok(Self(Arc::new(Provider::Remote(client))))
+    }
+}
+
+impl Actor for Model {
+    type Context = Context<Self>;
+}
+
+impl Handler<Prompt> for Model {
+    type Result = ();
+
+    fn handle(&mut self, message: Prompt, _: &mut Context<Self>) {
+        let Prompt { ticket, turns, stream, answers } = message;
+        let (provider, mut asked) = (self.0.clone(), Asked { ticket, answers, is_answered: false });
+        actix::spawn(async move {
+            let answer = match &*provider {
+                Provider::Echo => Ok(echo(&turns, stream, &mut asked).await),
+                Provider::Remote(client) => client.ask(&turns, stream.then_some(&mut asked)).await,
+            };
+            asked.end(answer);
+        });
+    }
+}
+
+async fn echo(turns: &[Turn], stream: bool, asked: &mut Asked) -> String {
+    let question = turns.last().map_or("", |turn| &turn.text);
+    if stream {
+        asked.piece(ECHO.to_owned()).await;
+        asked.piece(question.to_owned()).await;
+    }
+    format!("{ECHO}{question}")
+}
+
+/// A prompt that is being answered. It gets an end whatever happens: the broker waits for it.
+struct Asked {
+    ticket: u64,
+    answers: Recipient<ModelSaid>,
+    is_answered: bool,
+}
+
+impl Asked {
+    fn end(&mut self, answer: Result<String, ModelError>) {
+        self.is_answered = true;
+        let word = answer.map_or_else(ModelWord::Failed, ModelWord::Answer);
+        self.answers.do_send(ModelSaid { ticket: self.ticket, word });
+    }
+}
+
+impl Pieces for Asked {
+    async fn piece(&mut self, text: String) {
+        // A broker that is gone wants none.
+        let _ = self.answers.send(ModelSaid { ticket: self.ticket, word: ModelWord::Piece(text) }).await;
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.end(Err(ModelError::Failed));
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! Conversations with the model: which message is a question, what the model is asked, and what becomes of its answer.
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{ActorFutureExt as _, AsyncContext as _, Context, Handler, Message, ResponseActFuture, WrapFuture as _};
+use hashbrown::HashSet;
+use log::{info, warn};
+
+use super::broadcast::Broadcast;
+use super::event::Event;
+use super::loading::Load;
+use super::ports::{ModelSaid, ModelWord, Prompt, Turn};
+use super::questions::{Question, answer_id};
+use super::sending::{Audience, InFlight, Target, new_pair};
+use super::server::ChatServer;
+use super::tables::{Asker, Pending};
+use super::{ChatError, Command, ModelError};
+use crate::model::{self, ConversationId, ConversationKind, MODEL_USER, MessageId, MessageStatus, Place, Role, UserId};
+use crate::store::{self, AnyConnection, HistoryRange, QueryResult, StoreError};
+
+/// So many messages of a chat the model is told, the question among them.
+const TURNS: usize = 20;
+/// So many are looked at: some may wait for an answer themselves.
+const ROWS: i64 = 40;
+
+/// The server stops: questions that wait are given up. Answered when those that are asked are answered and given to the
+/// store, or given up as well because it took too long.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct FinishAnswers {
+    /// For so long answers are waited for.
+    pub within: Duration,
+}
+
+/// What was found before the model is asked.
+enum Found {
+    /// What it is to be told.
+    Turns(Vec<Turn>),
+    /// It has answered already.
+    Answer(Box<model::Message>),
+    /// The question was deleted.
+    Gone,
+}
+
+impl ChatServer {
+    // ---- chats ----
+
+    /// One's own chat with the model, by one's own name for it or by its id; one that there is not is to be made.
+    /// `Ok(Err(load))`: something must be read first.
+    pub(super) fn chat_target(&mut self, pending: &Pending, name: &str) -> Result<Result<Target, Load>, ChatError> {
+        let Some(model) = self.users.get(MODEL_USER).map(|model| model.profile().clone()) else {
+            return load_model(pending);
+        };
+        let known = match self.called(pending, name)? {
+            Ok(known) => known,
+            Err(load) => return Ok(Err(load)),
+        };
+        let Some(conversation) = known else {
+            let id = ConversationId::from_uuid(self.new_id());
+            let members = [&pending.user, &model.id];
+            let conversation = new_pair(id, ConversationKind::Ai, Some(name.to_owned()), members, self.now());
+            let audience = Audience::Pair { kind: ConversationKind::Ai, recipient: model };
+            let target = Target::new(Place::Conversation(id), audience);
+            return Ok(Ok(Target { new_conversation: Some(Arc::new(conversation)), ..target }));
+        };
+        if conversation.kind != ConversationKind::Ai {
+            return Err(ChatError::Forbidden);
+        }
+        let audience = Audience::Pair { kind: ConversationKind::Ai, recipient: model };
+        Ok(Ok(Target::new(Place::Conversation(conversation.id), audience)))
+    }
+
+    /// Its owner calls a new chat so, from now on.
+    pub(super) fn name_chat(&mut self, chat: &model::Conversation) -> Result<(), ChatError> {
+        let (Some(name), Some(owner)) = (&chat.name, chat.participants.first()) else { return Ok(()) };
+        self.give_name(owner, name.clone(), chat.id, chat.created_at)
+    }
+
+    /// Chats in which the model is about to say something stay at hand.
+    pub(super) fn keep_chats_in_use(&mut self, now: model::Timestamp) {
+        for (id, asker) in self.questions.busy() {
+            if let Some(cached) = self.conversations.get_mut(&id) {
+                cached.used_at = now;
+            }
+            if let Some(user) = self.users.get_mut(&asker.id) {
+                user.used_at = now;
+            }
+        }
+    }
+
+    // ---- asking ----
+
+    /// What the model is asked by a message to this target; `None`: it is not one that the model answers.
+    pub(super) fn question(&self, pending: &Pending, target: &Target, message: MessageId) -> Option<Question> {
+        let (Audience::Pair { kind: ConversationKind::Ai, recipient }, Place::Conversation(id)) =
+            (&target.audience, &target.place)
+        else {
+            return None;
+        };
+        let (chat, stream, socket) = match &pending.command {
+            Command::AskModel { shown_as, stream, .. } => (Arc::from(&**shown_as), *stream, pending.asker.connection()),
+            _ => {
+                let at_hand = self.conversations.get(id).map(|cached| &cached.conversation);
+                let name = at_hand.or(target.new_conversation.as_ref())?.name.clone();
+                (serde_json::Value::from(name.unwrap_or_else(|| id.to_string())).to_string().into(), false, None)
+            }
+        };
+        Some(Question {
+            message,
+            conversation: *id,
+            asker: self.users.get(&pending.user)?.profile().clone(),
+            model: recipient.clone(),
+            chat,
+            socket,
+            stream,
+        })
+    }
+
+    /// A question that is stored already comes again: unless there is an answer, or will be one, the model is asked.
+    pub(super) fn ask_again(&mut self, question: Question, answer: Option<&model::Message>) {
+        match (self.questions.join(&question).map(str::to_owned), answer) {
+            (Some(said), _) if question.stream && !said.is_empty() => self.tell_piece(&question, said, false),
+            (Some(_), _) => {}
+            (None, Some(answer)) => self.tell_answer(&question, answer.clone()),
+            (None, None) => self.ask_model(question),
+        }
+    }
+
+    /// Has a stored message answered by the model, when its turn comes.
+    pub(super) fn ask_model(&mut self, question: Question) {
+        if self.is_draining {
+            return self.tell_failure(&question, ModelError::Stopping.into());
+        }
+        if let Err((question, error)) = self.questions.add(question) {
+            self.tell_failure(&question, error.into());
+        }
+    }
+
+    /// Asks what may be asked by now.
+    pub(super) fn begin_questions(&mut self, ctx: &mut Context<Self>) {
+        while let Some((ticket, question)) = self.questions.begin(self.options.ai_concurrency) {
+            let store = self.store.clone();
+            let read = async move { store.read_after_writes(move |conn| find_turns(conn, &question)).await };
+            ctx.spawn(read.into_actor(self).map(move |found, broker, ctx| {
+                broker.prompt(ticket, found, ctx);
+                broker.begin_questions(ctx);
+            }));
+        }
+    }
+
+    fn prompt(&mut self, ticket: u64, found: Result<Found, StoreError>, ctx: &Context<Self>) {
+        let Some(question) = self.questions.find(ticket).cloned() else { return };
+        let failed = match (found, &self.model) {
+            (Ok(Found::Turns(turns)), Some(model)) => {
+                let answers = ctx.address().recipient();
+                return model.do_send(Prompt { ticket, turns, stream: question.stream, answers });
+            }
+            (Ok(Found::Answer(answer)), _) => {
+                self.tell_answer(&question, *answer);
+                return drop(self.questions.end(question.conversation));
+            }
+            (Ok(Found::Turns(_)), None) => ModelError::Failed.into(),
+            (Ok(Found::Gone), _) => ChatError::MessageNotFound,
+            (Err(error), _) => error.into(),
+        };
+        self.answer_settled(question.conversation, Err(failed));
+    }
+
+    // ---- answers ----
+
+    fn hear(&mut self, message: ModelSaid) {
+        let ModelSaid { ticket, word } = message;
+        match word {
+            ModelWord::Piece(piece) => {
+                if let Some(question) = self.questions.hear(ticket, &piece).filter(|question| question.stream).cloned() {
+                    self.tell_piece(&question, piece, false);
+                }
+            }
+            ModelWord::Answer(text) => {
+                let Some(question) = self.questions.find(ticket).cloned() else { return };
+                if question.stream {
+                    self.tell_piece(&question, String::new(), true);
+                }
+                self.admit_answer(&question, text);
+            }
+            ModelWord::Failed(error) => {
+                let Some(conversation) = self.questions.find(ticket).map(|question| question.conversation) else { return };
+                self.answer_settled(conversation, Err(error.into()));
+            }
+        }
+    }
+
+    /// An answer is shown once it is stored: what is asked anew because it was not would be answered in other words.
+    fn admit_answer(&mut self, question: &Question, content: String) {
+        let place = Place::Conversation(question.conversation);
+        let created_at = self.next_time_in(&place);
+        let message = model::Message {
+            id: question.answer_id(),
+            place,
+            seq: 0,
+            position: self.position + 1,
+            sender: question.model.clone(),
+            role: Role::Model,
+            content,
+            message_type: "text".to_owned(),
+            file: None,
+            attachments: Vec::new(),
+            listing: None,
+            client_message_id: None,
+            chat: Some(question.chat.clone()),
+            status: MessageStatus::Sent,
+            read_by: Vec::new(),
+            created_at,
+            updated_at: created_at,
+            deleted_at: None,
+        };
+        let audience = Audience::Pair { kind: ConversationKind::Ai, recipient: question.asker.clone() };
+        let asker = Asker::Model { conversation: question.conversation };
+        self.enter(InFlight { waits_for_commit: true, was_given_up: true, ..InFlight::new(message, audience, asker) });
+    }
+
+    /// The question that a chat waited for is answered, or will not be.
+    pub(super) fn answer_settled(&mut self, conversation: ConversationId, outcome: Result<(), ChatError>) {
+        let Some(question) = self.questions.end(conversation) else { return };
+        match outcome {
+            Ok(()) => info!("question answered message={} user={}", question.message, question.asker.id),
+            Err(error) => self.tell_failure(&question, error),
+        }
+    }
+
+    fn tell_failure(&mut self, question: &Question, error: ChatError) {
+        let Question { message, asker, chat, .. } = question;
+        warn!("question not answered message={message} user={} code={}", asker.id, error.code());
+        let (code, text) = (error.code(), self.options.ai_error_text.clone());
+        self.tell_users([&asker.id], Event::AnswerFailed { chat: chat.clone(), error });
+        self.tell_users([&asker.id], Event::Apology { chat: chat.clone(), text, code });
+    }
+
+    /// Tells the socket that asks for it again an answer that is stored already.
+    fn tell_answer(&mut self, question: &Question, mut answer: model::Message) {
+        answer.chat = Some(question.chat.clone());
+        let recipient = Some(question.asker.clone());
+        let event = Event::Message { message: Arc::new(answer), kind: ConversationKind::Ai, recipient };
+        let event = self.place(Broadcast::new(event));
+        self.tell_asking(question, &event);
+    }
+
+    fn tell_piece(&self, question: &Question, delta: String, done: bool) {
+        let piece = Event::AnswerPiece { chat: question.chat.clone(), delta, done };
+        // The whole answer follows: pieces have no place in the order.
+        self.tell_asking(question, &Arc::new(Broadcast::new(piece)));
+    }
+
+    fn tell_asking(&self, question: &Question, event: &Arc<Broadcast>) {
+        let Some(socket) = question.socket else { return };
+        // Its place may be another user's by now.
+        if self.sessions.get(&socket).is_some_and(|session| session.user == question.asker.id) {
+            self.tell_few([socket], event);
+        }
+    }
+}
+
+/// Whether these name the model, who talks with one user at a time.
+pub(super) fn refuse_model(users: &[UserId]) -> Result<(), ChatError> {
+    if users.iter().any(|user| user.as_str() == MODEL_USER) { Err(ChatError::Forbidden) } else { Ok(()) }
+}
+
+fn load_model(pending: &Pending) -> Result<Result<Target, Load>, ChatError> {
+    let model = UserId::parse(MODEL_USER).map_err(|_| ChatError::Internal)?;
+    if pending.facts.users_read.contains(&model) { Err(ChatError::UserNotFound) } else { Ok(Err(Load::Users(vec![model]))) }
+}
+
+/// What the model is told: the newest messages of the chat, oldest first, the question at the end. What its user said after
+/// it comes only with its answer, for else it waits for one itself.
+fn find_turns(conn: &mut AnyConnection, question: &Question) -> QueryResult<Found> {
+    if let Some(answer) = store::find_message(conn, question.answer_id())? {
+        return Ok(Found::Answer(Box::new(answer)));
+    }
+    let asked = store::find_message(conn, question.message)?.filter(|message| message.deleted_at.is_none());
+    let Some(asked) = asked else { return Ok(Found::Gone) };
+    let place = Place::Conversation(question.conversation);
+    let mut messages = store::list_history(conn, &place, HistoryRange::Newest, ROWS)?;
+    let said: HashSet<MessageId> = messages.iter().map(|message| message.id).collect();
+    messages.retain(|message| match message.role {
+        Role::Model => true,
+        Role::User => message.seq < asked.seq || said.contains(&answer_id(&question.model.id, message.id)),
+    });
+    messages.push(asked);
+    let skipped = messages.len().saturating_sub(TURNS);
+    Ok(Found::Turns(messages.into_iter().skip(skipped).map(turn).collect()))
+}
+
+/// The text; of a file without one what it is called, for the model cannot look at it.
+fn turn(message: model::Message) -> Turn {
+    let model::Message { role, content, file, attachments, .. } = message;
+    let text = if content.is_empty() {
+        let names: Vec<_> = file.iter().chain(&attachments).map(|file| file.filename.as_str()).collect();
+        format!("[{}]", names.join(", "))
+    } else {
+        content
+    };
+    Turn { role, text }
+}
+
+impl Handler<ModelSaid> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: ModelSaid, ctx: &mut Context<Self>) {
+        self.hear(message);
+        self.begin_questions(ctx);
+    }
+}
+
+impl Handler<FinishAnswers> for ChatServer {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, message: FinishAnswers, _: &mut Context<Self>) -> Self::Result {
+        for question in self.questions.drop_waiting() {
+            self.tell_failure(&question, ModelError::Stopping.into());
+        }
+        let idle = self.questions.when_idle();
+        let waited = tokio::time::timeout(message.within, idle);
+        Box::pin(waited.into_actor(self).map(|outcome, broker, _| {
+            if outcome.is_err() {
+                for conversation in broker.questions.asked_in() {
+                    broker.answer_settled(conversation, Err(ModelError::Stopping.into()));
+                }
+            }
+        }))
+    }
+}

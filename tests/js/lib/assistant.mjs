@@ -1,0 +1,38 @@
+// What suites do with the `assistant` vocabulary.
+import assert from 'node:assert/strict';
+
+import { history } from './chat.mjs';
+import { closeAfter, open } from './client.mjs';
+import { newUser } from './token.mjs';
+
+/** All that an `assistant` connection can be told once it is known to be one. */
+export const WORDS = ['ai-response', 'ai-response-chunk', 'ai-error', 'error', 'recovery:seed'];
+
+/** `AI_ERROR_TEXT` as it is by default: what its user is shown whenever there is no answer. */
+export const APOLOGY = 'Sorry, I cannot answer right now. Please try again.';
+
+/** A device as that front end has it: the token comes in a cookie. `dialect` pins it. */
+export async function device(test, server, user = newUser('asker'), { dialect, ...options } = {}) {
+  const client = open(server, { extraHeaders: { cookie: `theme=dark; token=${user.token}` }, ...(dialect && { query: { dialect } }), ...options });
+  closeAfter(test, client);
+  client.user = user;
+  client.isPinned = dialect !== undefined;
+  await client.connected();
+  return client;
+}
+
+/** The failure in each of its forms: `ai-error`, and where the connection has not pinned the dialect what its front end shows. */
+export async function assertFailure(client, chat, code, sentence, more = {}) {
+  assert.deepEqual(await client.next('ai-error'), { chat, message: sentence, error: sentence, code, ...more });
+  if (!client.isPinned) assert.deepEqual(await client.next('ai-response'), { chat, content: APOLOGY, error: true, code });
+}
+
+/** What is stored of this user's chat of that name: `[role, content]`. */
+export async function stored(server, user, name) {
+  const { status, body } = await server.api('GET', '/api/conversations?limit=100', { token: user.token });
+  assert.equal(status, 200, JSON.stringify(body));
+  const chats = body.conversations.filter((conversation) => conversation.type === 'ai' && conversation.name === name);
+  assert.equal(chats.length, 1, `chats called ${name}`);
+  const messages = await history(server, user.token, `/api/conversations/${chats[0].id}/messages`);
+  return messages.map(({ sender, content }) => [(sender._id ?? sender) === 'model' ? 'model' : 'user', content]);
+}

@@ -1,0 +1,156 @@
+// A stand-in for an AI provider: a real HTTP server on loopback that says what the test tells it to.
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+
+import { LIMIT, within } from './wait.mjs';
+
+/** The key that the server is given; it belongs in one header and nowhere else. */
+export const KEY = 'sk-hush-hush-0123456789';
+
+/** What the providers differ in. */
+const PROVIDERS = {
+  gemini: {
+    path: (stream) => `/v1beta/models/stand-in:${stream ? 'streamGenerateContent?alt=sse' : 'generateContent'}`,
+    keyHeader: { name: 'x-goog-api-key', value: KEY },
+    request: (turns) => ({ contents: turns.map(([role, text]) => ({ role, parts: [{ text }] })) }),
+    said: (text) => ({ candidates: [{ content: { parts: [{ text }], role: 'model' }, finishReason: 'STOP', index: 0 }], usageMetadata: {} }),
+    piece: (text) => ({ candidates: [{ content: { parts: [{ text }], role: 'model' }, index: 0 }] }),
+    last: () => [{ candidates: [{ content: { parts: [{ text: '' }], role: 'model' }, finishReason: 'STOP', index: 0 }] }],
+    error: (status, name) => ({ error: { code: status, message: `It failed, and ${KEY} is to blame`, status: name } }),
+  },
+  openai: {
+    path: () => '/v1/chat/completions',
+    keyHeader: { name: 'authorization', value: `Bearer ${KEY}` },
+    request: (turns, stream) => ({
+      model: 'stand-in',
+      messages: turns.map(([role, content]) => ({ role: role === 'model' ? 'assistant' : role, content })),
+      stream,
+    }),
+    said: (content) => ({ id: 'x', object: 'chat.completion', choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }] }),
+    piece: (content) => ({ id: 'x', choices: [{ index: 0, delta: { content }, finish_reason: null }] }),
+    last: () => [{ id: 'x', choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] }, '[DONE]'],
+    error: (status, name) => ({ error: { message: `It failed, and ${KEY} is to blame`, type: name.toLowerCase(), code: null } }),
+  },
+};
+
+export const PROVIDER_NAMES = Object.keys(PROVIDERS);
+
+/** One question that the stand-in was asked, open until it is answered. */
+class Asked {
+  constructor(provider, request, response, body) {
+    Object.assign(this, { provider, response, path: request.url, headers: request.headers, body });
+    this.gone = once(response, 'close');
+  }
+
+  /** Whether it is asked as the provider's documents say, in pieces or not, with these `[role, text]` turns. */
+  isFor(turns, stream = false) {
+    const { path, keyHeader, request } = this.provider;
+    return {
+      actual: { path: this.path, key: this.headers[keyHeader.name], body: this.body },
+      expected: { path: path(stream), key: keyHeader.value, body: request(turns, stream) },
+    };
+  }
+
+  send(status, body, headers = {}) {
+    this.response.writeHead(status, { 'content-type': 'application/json', ...headers });
+    this.response.end(typeof body === 'string' ? body : JSON.stringify(body));
+  }
+
+  answer(text) {
+    this.send(200, this.provider.said(text));
+  }
+
+  refuse(status, headers = {}, name = 'SOME_REASON') {
+    this.send(status, this.provider.error(status, name), headers);
+  }
+
+  /** Half of an answer, and a whole one's length: then the line is cut. */
+  cutAnswer(text) {
+    const body = JSON.stringify(this.provider.said(text));
+    this.response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length });
+    this.response.write(body.slice(0, body.length / 2), () => this.cut());
+  }
+
+  halfAnswer(text) {
+    const body = JSON.stringify(this.provider.said(text));
+    this.send(200, body.slice(0, body.length / 2));
+  }
+
+  /** Begins or goes on with a stream. */
+  line(text) {
+    if (!this.response.headersSent) this.response.writeHead(200, { 'content-type': 'text/event-stream' });
+    return new Promise((resolve) => this.response.write(text, resolve));
+  }
+
+  event(data) {
+    return this.line(`data: ${typeof data === 'string' ? data : JSON.stringify(data)}\r\n\r\n`);
+  }
+
+  piece(text) {
+    return this.event(this.provider.piece(text));
+  }
+
+  async finish() {
+    for (const data of this.provider.last()) await this.event(data);
+    this.response.end();
+  }
+
+  end() {
+    this.response.end();
+  }
+
+  /** Cuts the line. */
+  cut() {
+    this.response.destroy();
+  }
+}
+
+/** The stand-in. */
+export class Model {
+  static async start(name) {
+    const model = new Model();
+    Object.assign(model, { name, provider: PROVIDERS[name], asked: [], waiting: [], sockets: new Set() });
+    await model.open(0);
+    return model;
+  }
+
+  async open(port) {
+    this.server = createServer(async (request, response) => {
+      let body = '';
+      for await (const chunk of request) body += chunk;
+      this.asked.push(new Asked(this.provider, request, response, JSON.parse(body)));
+      this.waiting.shift()?.();
+    });
+    this.server.on('connection', (socket) => {
+      this.sockets.add(socket);
+      socket.on('close', () => this.sockets.delete(socket)).on('error', () => {});
+    });
+    this.server.listen(port, '127.0.0.1');
+    await within(LIMIT, 'the stand-in', once(this.server, 'listening'));
+    this.port = this.server.address().port;
+  }
+
+  /** Settings that point a server here. */
+  get env() {
+    return { AI_PROVIDER: this.name, AI_URL: `http://127.0.0.1:${this.port}`, AI_API_KEY: KEY, AI_MODEL: 'stand-in' };
+  }
+
+  /** The next question. */
+  async next(limit = LIMIT) {
+    if (this.asked.length === 0) await within(limit, 'a question', new Promise((resolve) => this.waiting.push(resolve)));
+    return this.asked.shift();
+  }
+
+  /** Goes, and cuts all lines. */
+  async kill() {
+    const closed = once(this.server, 'close');
+    this.server.close();
+    this.sockets.forEach((socket) => socket.destroy());
+    await closed;
+  }
+
+  /** Comes back at its old address. */
+  async revive() {
+    await this.open(this.port);
+  }
+}

@@ -1,0 +1,26 @@
+// Whole payloads compared, where only the server knows some of the values.
+import assert from 'node:assert/strict';
+
+/** Stand in expected payloads for such a value. */
+export const TIME = 'a time';
+export const ID = 'an id';
+export const MILLIS = 'a number of milliseconds';
+
+const FITS = {
+  [TIME]: (value) => /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value),
+  [ID]: (value) => /^[0-9a-f-]{36}$/.test(value),
+  [MILLIS]: (value) => Number.isInteger(value) && value > 0,
+};
+
+/** `expected` with the values of `actual` that fit in their places. */
+function filled(expected, actual) {
+  if (Object.hasOwn(FITS, expected)) return FITS[expected](actual) ? actual : expected;
+  if (expected === null || typeof expected !== 'object') return expected;
+  if (Array.isArray(expected)) return expected.map((value, index) => filled(value, actual?.[index]));
+  return Object.fromEntries(Object.entries(expected).map(([field, value]) => [field, filled(value, actual?.[field])]));
+}
+
+/** They are equal: no field more, less or misspelt. */
+export function assertLike(actual, expected, message) {
+  assert.deepEqual(actual, filled(expected, actual), message);
+}

@@ -1,0 +1,195 @@
+// Who may do what: every route and every event that names something of somebody's, asked by everybody (http.md, dialects.md §11).
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+
+import { makeGroup, people } from '../lib/chat.mjs';
+import { connect } from '../lib/client.mjs';
+import { DATABASES } from '../lib/database.mjs';
+import { PNG, upload } from '../lib/files.mjs';
+import { BINARY, useServer } from '../lib/server.mjs';
+import { newUser } from '../lib/token.mjs';
+
+const KEY = 'the-key-of-a-server';
+const ROLES = ['anonymous', 'stranger', 'member', 'owner', 'administrator', 'server'];
+
+/** What each role is answered, in the order of `ROLES`. */
+const ANYONE = (ok) => [ok, ok, ok, ok, ok, ok];
+const USERS = (ok) => [401, ok, ok, ok, ok, 401];
+const MEMBERS = (ok) => [401, 403, ok, ok, 403, 401];
+const OWNER = (ok) => [401, 403, 403, ok, 403, 401];
+const ADMINISTRATORS = (ok) => [401, 403, 403, 403, ok, ok];
+
+const group = ({ group }) => `/api/conversations/${group}`;
+const message = ({ message }) => `/api/messages/${message}`;
+const form = () => {
+  const body = new FormData();
+  body.append('file', new Blob([PNG], { type: 'image/png' }), 'a.png');
+  return body;
+};
+
+/** Every route of the server: the path for one request, its body, and who may. */
+const ROUTES = {
+  'POST /api/auth/register': [() => '/api/auth/register', () => ({ username: newUser('new').username, email: `${newUser().username}@x.org`, password: 'correct horse' }), ANYONE(201)],
+  'POST /api/auth/login': [() => '/api/auth/login', () => ({ login: 'root', password: 'correct horse' }), ANYONE(200)],
+  'POST /api/auth/refresh': [() => '/api/auth/refresh', () => ({}), USERS(200)],
+  'POST /api/auth/logout': [() => '/api/auth/logout', () => ({}), USERS(200)],
+  'GET /api/auth/me': [() => '/api/auth/me', undefined, USERS(200)],
+  // Whose password is not known here has none to change: `INVALID_CREDENTIALS`, and for the administrator too with this one.
+  'POST /api/auth/password': [() => '/api/auth/password', () => ({ oldPassword: 'not this one', newPassword: 'another horse' }), ANYONE(401)],
+  'GET /api/users': [() => '/api/users?query=a', undefined, USERS(200)],
+  'GET /api/users/online': [() => '/api/users/online', undefined, USERS(200)],
+  'GET /api/users/me': [() => '/api/users/me', undefined, USERS(200)],
+  'PATCH /api/users/me': [() => '/api/users/me', () => ({ fullName: 'Somebody' }), USERS(200)],
+  'GET /api/users/{id}': [({ owner }) => `/api/users/${owner.id}`, undefined, USERS(200)],
+  'GET /api/users/{id}/sockets': [({ owner }) => `/api/users/${owner.id}/sockets`, undefined, ADMINISTRATORS(200)],
+  'POST /api/messages/sync': [() => '/api/messages/sync', ({ owner }) => ({ otherUserId: owner.id }), USERS(200)],
+  'GET /api/messages/sync-status': [() => '/api/messages/sync-status', undefined, USERS(200)],
+  'PUT /api/listings/{id}': [() => '/api/listings/flat', () => ({ title: 'A flat' }), ADMINISTRATORS(200)],
+  'GET /api/conversations': [() => '/api/conversations', undefined, USERS(200)],
+  'POST /api/conversations': [() => '/api/conversations', () => ({ type: 'group', name: 'New', participants: [] }), USERS(201)],
+  'GET /api/conversations/{id}': [group, undefined, MEMBERS(200)],
+  'PATCH /api/conversations/{id}': [group, () => ({ name: 'Renamed' }), OWNER(200)],
+  'DELETE /api/conversations/{id}': [group, undefined, OWNER(200)],
+  'POST /api/conversations/{id}/participants': [(made) => `${group(made)}/participants`, ({ other }) => ({ participants: [other.id] }), OWNER(200)],
+  'DELETE /api/conversations/{id}/participants/{user}': [(made) => `${group(made)}/participants/${made.third.id}`, undefined, OWNER(200)],
+  'GET /api/conversations/{id}/messages': [(made) => `${group(made)}/messages`, undefined, MEMBERS(200)],
+  'POST /api/conversations/{id}/messages': [(made) => `${group(made)}/messages`, () => ({ content: 'posted' }), MEMBERS(201)],
+  'PATCH /api/messages/{id}': [message, () => ({ content: 'edited' }), OWNER(200)],
+  'DELETE /api/messages/{id}': [message, undefined, OWNER(200)],
+  'GET /api/rooms/{room}/messages': [() => '/api/rooms/square/messages', undefined, USERS(200)],
+  'GET /api/common-chat/messages': [() => '/api/common-chat/messages', undefined, USERS(200)],
+  'GET /api/notifications': [() => '/api/notifications', undefined, USERS(200)],
+  'POST /api/notifications': [() => '/api/notifications', ({ owner }) => ({ userId: owner.id, type: 'sale', message: 'Sold' }), ADMINISTRATORS(201)],
+  'POST /api/notifications/read': [() => '/api/notifications/read', () => ({}), USERS(200)],
+  'POST /api/emit': [() => '/api/emit', ({ owner }) => ({ to: { user: owner.id }, event: 'news', data: 1 }), ADMINISTRATORS(200)],
+  'POST /api/upload': [() => '/api/upload', form, USERS(200)],
+  'GET /uploads/{name}': [({ file }) => file, undefined, ANYONE(200)],
+  'GET /app/get-connection-id': [() => '/app/get-connection-id', undefined, ANYONE(200)],
+  'GET /api/socket/health': [() => '/api/socket/health', undefined, ANYONE(200)],
+  'GET /healthz': [() => '/healthz', undefined, ANYONE(200)],
+  'GET /readyz': [() => '/readyz', undefined, ANYONE(200)],
+  'GET /api/admin/stats': [() => '/api/admin/stats', undefined, ADMINISTRATORS(200)],
+  'GET /api/admin/stats/stream': [() => '/api/admin/stats/stream', undefined, ADMINISTRATORS(200)],
+};
+
+/** Events that name something of a group's or of an author's, per dialect, with their payloads: the members may. */
+const EVENTS = {
+  messenger: {
+    send_group_message: ({ group }) => ({ conversationId: group, content: 'x' }),
+    join_group: ({ group }) => group,
+    mark_as_read: ({ message }) => ({ messageId: message }),
+    typing_start: ({ group }) => ({ conversationId: group }),
+    typing_stop: ({ group }) => ({ conversationId: group }),
+  },
+  conversation: {
+    'conversation:join': ({ group }) => group,
+    'message:send': ({ group }) => ({ conversationId: group, content: 'x' }),
+    'message:read': ({ group, message }) => ({ conversationId: group, messageId: message }),
+    'typing:start': ({ group }) => ({ conversationId: group }),
+    'typing:stop': ({ group }) => ({ conversationId: group }),
+  },
+  agent: {
+    'message:send': ({ group }) => ({ conversationId: group, content: 'x' }),
+  },
+};
+
+/** A group of owner, member and a third, with a message of the owner's. */
+async function makeWorld(server, administrator) {
+  const [owner, member, stranger, third, other] = ['owner', 'member', 'stranger', 'third', 'other'].map((name) => newUser(name));
+  for (const user of [member, stranger, third, other]) await server.api('GET', '/api/auth/me', { token: user.token });
+  const id = await makeGroup(server, { user: owner }, [{ user: member }, { user: third }]);
+  const sent = await server.api('POST', `/api/conversations/${id}/messages`, { token: owner.token, body: { content: 'ours' } });
+  const { file } = await upload(server, owner.token, 'a.png', PNG);
+  return { owner, member, stranger, third, other, administrator, group: id, message: sent.body.message._id, file: file.url };
+}
+
+for (const database of DATABASES) {
+  describe(`access on ${database}`, () => {
+    const holder = useServer({ database, env: { API_KEYS: KEY, RATE_LIMIT_EVENTS: '0', RATE_LIMIT_LOGINS: '0' } });
+
+    /** Somebody with that role; a new login only where the last one was ended. */
+    async function administrator() {
+      const { server } = holder;
+      if (!server.root) {
+        execFileSync(BINARY, ['user', 'add', 'root', '--password', 'correct horse', '--role', 'admin'], { env: server.env, cwd: server.folder });
+      }
+      if (!server.root || (await server.api('GET', '/api/auth/me', { token: server.root.token })).status !== 200) {
+        const { body } = await server.api('POST', '/api/auth/login', { body: { login: 'root', password: 'correct horse' } });
+        server.root = { ...body.user, token: body.token };
+      }
+      return server.root;
+    }
+
+    it('every route is in the table', () => {
+      const source = ['api', 'admin'].map((module) => readFileSync(new URL(`../../../src/${module}/mod.rs`, import.meta.url), 'utf8')).join('\n');
+      const built = [...source.matchAll(/endpoint\(\s*"([^"]+)",\s*"([^"]+)"/g)]
+        .flatMap(([, path, methods]) => methods.split(', ').filter((method) => method !== 'HEAD').map((method) => `${method} ${path}`));
+      assert.ok(built.length > 30, `${built.length} routes found`);
+      assert.deepEqual(Object.keys(ROUTES).sort(), built.sort());
+    });
+
+    for (const [route, [path, body, expected]] of Object.entries(ROUTES)) {
+      it(route, async () => {
+        const { server } = holder;
+        const [method] = route.split(' ');
+        for (const [place, role] of ROLES.entries()) {
+          const world = await makeWorld(server, await administrator());
+          const headers = role === 'server' ? { 'x-api-key': KEY } : {};
+          const options = { token: world[role]?.token, headers, body: body?.(world) };
+          const { status, body: answer } = route.endsWith('/stream')
+            ? await statusOf(server, path(world), options)
+            : await server.api(method, path(world), options);
+          assert.equal(status, expected[place], `${role}: ${JSON.stringify(answer)}`);
+          if (status < 400) continue;
+          const code = { 401: /^(NO_TOKEN|INVALID_CREDENTIALS)$/, 403: /^FORBIDDEN$/ }[status];
+          assert.match(answer.code, code, role);
+          assert.equal(answer.success, false);
+        }
+      });
+    }
+
+    for (const [dialect, events] of Object.entries(EVENTS)) {
+      for (const [event, payload] of Object.entries(events)) {
+        it(`${event} (${dialect})`, async (test) => {
+          const { server } = holder;
+          for (const role of ['stranger', 'member', 'owner', 'administrator']) {
+            const world = await makeWorld(server, await administrator());
+            const listener = await connect(server, world.third, { dialect });
+            const client = await connect(server, world[role], { dialect });
+            test.after(() => [listener, client].forEach((one) => one.close()));
+            const answer = await client.ask(event, payload(world));
+            const mayDo = role === 'member' || role === 'owner';
+            assert.equal(answer.success ?? answer.data?.success, mayDo, `${role}: ${JSON.stringify(answer)}`);
+            if (mayDo) continue;
+            assert.equal(answer.code ?? answer.error?.code, 'FORBIDDEN', JSON.stringify(answer));
+            const { body } = await server.api('GET', `/api/conversations/${world.group}/messages`, { token: world.owner.token });
+            assert.equal(body.messages.length, 1, 'nothing is stored');
+          }
+        });
+      }
+    }
+
+    it('whoever is not in asks for nothing', async (test) => {
+      const [watcher] = await people(test, holder.server, ['watcher']);
+      const response = await fetch(`${holder.server.url}/socket.io/?EIO=4&transport=polling`);
+      const { sid } = JSON.parse((await response.text()).slice(1));
+      const url = `${holder.server.url}/socket.io/?EIO=4&transport=polling&sid=${sid}`;
+      const said = `42${JSON.stringify(['send_direct_message', { recipientId: watcher.user.id, content: 'from nobody' }])}`;
+      assert.equal((await fetch(url, { method: 'POST', body: said })).status, 200);
+      assert.match(await (await fetch(url)).text(), /1$/, 'the session is over');
+      const { body } = await holder.server.api('GET', '/api/conversations', { token: watcher.user.token });
+      assert.deepEqual(body.conversations, []);
+    });
+  });
+}
+
+/** The status of a stream, of which nothing more is read. */
+async function statusOf(server, path, { token, headers }) {
+  const abort = new AbortController();
+  const response = await fetch(server.url + path, { headers: { ...headers, ...(token && { authorization: `Bearer ${token}` }) }, signal: abort.signal });
+  const body = response.ok ? undefined : await response.json();
+  abort.abort();
+  return { status: response.status, body };
+}
