@@ -232,7 +232,7 @@ impl ChatServer {
                 for room in self.rooms_of(&id, session.places.as_deref(), session.is_in_common_chat) {
                     self.leave_one(&room, connection);
                 }
-                self.rings.forget(&RingKey::Socket(session.pid));
+                self.forget_kept(&RingKey::Socket(session.pid));
                 self.forget_ring_of(&id);
             }
         }
@@ -316,11 +316,10 @@ impl ChatServer {
         let (hiding, plain): (Vec<_>, Vec<_>) = changes.into_iter().partition(|(id, change)| self.is_hiding(id, change));
         if !plain.is_empty() {
             let plain = plain.into_iter().map(|(_, change)| change).collect();
-            self.tell_few(self.sessions.keys().copied(), &Arc::new(Broadcast::new(Event::Presence(plain))));
+            self.tell_everyone(Broadcast::new(Event::Presence(plain)), Vec::new());
         }
         for (id, change) in hiding {
-            let others = self.sessions.iter().filter(|(_, session)| session.user != id).map(|(socket, _)| *socket);
-            self.tell_few(others, &Arc::new(Broadcast::new(Event::Presence(vec![change]))));
+            self.tell_everyone(Broadcast::new(Event::Presence(vec![change])), vec![id.clone()]);
             self.tell_hidden(&id);
         }
     }

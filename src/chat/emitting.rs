@@ -55,7 +55,7 @@ impl Handler<Emit> for ChatServer {
         let event = Broadcast::new(Event::Emitted(event));
         let (id, room) = match to {
             EmitTo::User(user) => return ready(self.emit_to_users(&[user], event)),
-            EmitTo::Everyone => return ready(self.tell_everyone(event)),
+            EmitTo::Everyone => return ready(self.tell_everyone(event, Vec::new())),
             EmitTo::Room(room) => return ready(self.emit_to_room(&RoomKey::Public(room), event)),
             EmitTo::CommonChat => return ready(self.emit_to_room(&RoomKey::CommonChat, event)),
             EmitTo::Conversation(id) => (id, None),

@@ -6,6 +6,7 @@ use hashbrown::hash_map::Entry;
 use super::broadcast::Broadcast;
 use super::event::Event;
 use super::loading::Load;
+use super::rings::Except;
 use super::rooms::RoomKey;
 use super::server::{ChatServer, Progressed};
 use super::stored::Awaiting;
@@ -240,7 +241,8 @@ impl ChatServer {
         if cached.conversation.kind == ConversationKind::Group {
             let mut own = user.sessions.to_vec();
             own.extend(typist.filter(|socket| !user.sessions.contains(socket)));
-            let spared = Spared { connections: own.into(), ..Spared::default() };
+            let except = Except { users: vec![change.user.clone()], ..Except::default() };
+            let spared = Spared { connections: own.into(), except };
             self.tell_room(&RoomKey::Group(change.conversation), Broadcast::new(event), spared);
         } else {
             let others = cached.conversation.clone();

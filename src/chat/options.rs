@@ -90,7 +90,16 @@ impl Options {
             ttl_ms: i64::try_from(self.recovery_ttl.as_millis()).unwrap_or(i64::MAX),
         }
     }
+
+    /// Of presence and typing less is kept: the latest counts.
+    pub(super) fn state_limits(&self) -> RingLimits {
+        let limits = self.ring_limits();
+        RingLimits { events: limits.events.min(STATES_MAX), bytes_of_all: limits.bytes_of_all / 4, ..limits }
+    }
 }
+
+/// So many changes of presence, or of who is typing, are kept in one place.
+const STATES_MAX: usize = 256;
 
 /// Where time and ids come from; tests give their own, so that they are exact.
 pub struct Sources {

@@ -130,7 +130,7 @@ impl ChatServer {
         for room in self.rooms_of(&parked.user, parked.places.as_deref(), parked.is_in_common_chat) {
             self.leave_parked(&room);
         }
-        self.rings.forget(&RingKey::Socket(pid));
+        self.forget_kept(&RingKey::Socket(pid));
         self.forget_ring_of(&parked.user);
     }
 
@@ -171,14 +171,14 @@ impl ChatServer {
 
     fn forget_ring_of_empty(&mut self, room: &RoomKey) {
         if self.rooms.find(room).is_none() {
-            self.rings.forget(&RingKey::Room(room.clone()));
+            self.forget_kept(&RingKey::Room(room.clone()));
         }
     }
 
     /// Drops a user's ring where nobody can want it.
     pub(super) fn forget_ring_of(&mut self, user: &UserId) {
         if self.users.get(user).is_none_or(|user| !user.has_sessions()) {
-            self.rings.forget(&RingKey::User(user.clone()));
+            self.forget_kept(&RingKey::User(user.clone()));
         }
     }
 

@@ -238,6 +238,8 @@ pub struct Back {
     pub manner: Manner,
     /// What it has missed, in order.
     pub missed: Vec<Replay>,
+    /// Presence and typing that it may have missed, in order: the latest counts.
+    pub states: Vec<Arc<Broadcast>>,
 }
 
 /// An event that was missed.

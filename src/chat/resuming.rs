@@ -118,6 +118,17 @@ impl ChatServer {
         Some((reached, replays.collect()))
     }
 
+    /// What was told of presence and typing since a session's client was here.
+    fn states_since(&self, parked: &Parked, reached: Reached) -> Vec<Arc<Broadcast>> {
+        let places = parked.places.as_deref();
+        let rooms = self.rooms_of(&parked.user, places, parked.is_in_common_chat).into_iter().map(RingKey::Room);
+        let keys = [RingKey::Everyone, RingKey::User(parked.user.clone())].into_iter().chain(rooms);
+        let mut states: Vec<MissedEvent> =
+            keys.flat_map(|key| self.states.missed(&key, reached, &parked.socket, &parked.user).collect::<Vec<_>>()).collect();
+        states.sort_by_key(|state| state.serial);
+        states.into_iter().map(|state| state.event).collect()
+    }
+
     /// Whether a parked session's copy of a message waits for the commit.
     fn is_being_stored(&self, message: &Message, parked: &Parked) -> bool {
         let asking = self.in_flight.get(&message.id).and_then(|in_flight| self.asking_socket(&parked.user, &in_flight.asker));
@@ -134,6 +145,7 @@ impl ChatServer {
         ctx: &mut Context<Self>,
     ) {
         let Connect { connection, claims, .. } = connect;
+        let states = self.states_since(&parked, reached);
         let Parked { user: id, socket, words, manner, tokens, places, is_in_common_chat, reached: _, at: _ } = parked;
         let now = self.now();
         // What the user's other sockets were handed is no longer missed.
@@ -159,7 +171,7 @@ impl ChatServer {
             pid,
             seed: self.seed(&id, socket, self.present()),
             serial: self.serial,
-            back: Some(Back { manner, missed: missed.clone() }),
+            back: Some(Back { manner, missed: missed.clone(), states }),
         };
         let session = Session {
             user: id.clone(),

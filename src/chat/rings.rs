@@ -104,9 +104,11 @@ impl Rings {
         Self { rings: HashMap::new(), limits, bytes: 0 }
     }
 
-    /// Keeps an event that has a place in the order.
-    pub fn push(&mut self, key: RingKey, event: &Arc<Broadcast>, except: Except, now: Timestamp) {
-        let Some(serial) = event.serial().filter(|_| self.limits.ttl_ms > 0) else { return };
+    /// Keeps an event that comes at this place in the order.
+    pub fn push(&mut self, key: RingKey, serial: u64, event: &Arc<Broadcast>, except: Except, now: Timestamp) {
+        if self.limits.ttl_ms == 0 {
+            return;
+        }
         let Self { rings, limits, bytes: bytes_of_all } = self;
         let bytes = event.weight();
         let ring = rings.entry(key).or_default();
@@ -189,19 +191,15 @@ impl Rings {
 mod tests {
     use super::*;
     use crate::chat::{Emitted, Event};
-    use crate::model::{Boot, Offset, OffsetKind};
 
     const LIMITS: RingLimits = RingLimits { events: 3, bytes: 1_000_000, bytes_of_all: 1_000_000, ttl_ms: 1_000 };
 
-    fn event(serial: u64, bytes: usize) -> Arc<Broadcast> {
-        let event = Event::Emitted(Emitted { name: "x".into(), data: Some("x".repeat(bytes).into()) });
-        let boot = Boot { number: 1, mark: 0 };
-        let kind = OffsetKind::Event { serial, is_message: false };
-        Arc::new(Broadcast::new(event).placed(Offset { boot, position: 0, part: Part::FIRST, kind }))
+    fn event(bytes: usize) -> Arc<Broadcast> {
+        Arc::new(Broadcast::new(Event::Emitted(Emitted { name: "x".into(), data: Some("x".repeat(bytes).into()) })))
     }
 
     fn push(rings: &mut Rings, serial: u64, at: i64) {
-        rings.push(RingKey::Everyone, &event(serial, 0), Except::default(), Timestamp::from_millis(at));
+        rings.push(RingKey::Everyone, serial, &event(0), Except::default(), Timestamp::from_millis(at));
     }
 
     fn missed(rings: &Rings, key: &RingKey, serial: u64, part: Part) -> Option<Vec<u64>> {
@@ -240,14 +238,14 @@ mod tests {
         assert_eq!((rings.bytes(), missed(&rings, &RingKey::Everyone, 1, Part::ALL)), (0, None));
         assert_eq!(missed(&rings, &RingKey::Everyone, 2, Part::ALL), Some(vec![]));
 
-        let weight = event(1, 1_000).weight();
+        let weight = event(1_000).weight();
         for limits in [RingLimits { bytes: 2 * weight, ..LIMITS }, RingLimits { bytes_of_all: 2 * weight, ..LIMITS }] {
             let mut rings = Rings::new(limits);
             for serial in 1..=3 {
-                rings.push(RingKey::Everyone, &event(serial, 1_000), Except::default(), Timestamp::default());
+                rings.push(RingKey::Everyone, serial, &event(1_000), Except::default(), Timestamp::default());
             }
             assert_eq!(rings.bytes(), 2 * weight);
-            rings.push(RingKey::Everyone, &event(4, 5_000), Except::default(), Timestamp::default());
+            rings.push(RingKey::Everyone, 4, &event(5_000), Except::default(), Timestamp::default());
             assert_eq!((rings.bytes(), missed(&rings, &RingKey::Everyone, 4, Part::ALL)), (0, Some(vec![])));
             rings.forget(&RingKey::Everyone);
         }

@@ -13,7 +13,6 @@ use super::loading::{Load, SENT_IDS_MAX};
 use super::parked::AskingSocket;
 use super::ports::{Notice, OwnCopy};
 use super::questions::Question;
-use super::rings::{Except, RingKey};
 use super::rooms::RoomKey;
 use super::server::{ChatServer, Progressed};
 use super::stored::Awaiting;
@@ -533,8 +532,7 @@ impl ChatServer {
 
     /// Keeps the sender's own copy of a message back until it is stored.
     fn hold(&mut self, asking: AskingSocket, event: Arc<Broadcast>) {
-        let now = self.now();
-        self.rings.push(RingKey::Socket(asking.pid), &event, Except::default(), now);
+        self.keep_own(asking.pid, &event);
         if let Some(connection) = asking.connection {
             self.tell(connection, Notice::Hold(event));
         }

@@ -73,6 +73,8 @@ pub struct ChatServer {
     pub(super) serial: u64,
     pub(super) offsets: Offsets,
     pub(super) rings: Rings,
+    /// Presence and typing of late.
+    pub(super) states: Rings,
     pub(super) parked: ParkedSessions,
     pub(super) typing: Typing,
     pub(super) presence: PresenceWindow,
@@ -114,6 +116,7 @@ impl ChatServer {
     pub fn new(options: Options, sources: Sources, store: Store, revocations: Revocations) -> Self {
         Self {
             rings: Rings::new(options.ring_limits()),
+            states: Rings::new(options.state_limits()),
             options,
             sources,
             workers: Vec::new(),
@@ -315,6 +318,7 @@ impl ChatServer {
         });
         self.forget_old_parked();
         self.rings.expire(now);
+        self.states.expire(now);
         self.failed.forget_before(now.plus_millis(-24 * 3_600_000));
         self.revocations.forget_expired(now);
     }

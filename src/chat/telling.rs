@@ -10,7 +10,7 @@ use super::rings::{Except, RingKey};
 use super::rooms::RoomKey;
 use super::server::ChatServer;
 use crate::engineio::{ConnectionKey, Delivery};
-use crate::model::{Offset, OffsetKind, Part, SocketId, UserId};
+use crate::model::{Offset, OffsetKind, Part, PrivateId, SocketId, UserId};
 
 /// The sockets that an event is not for: a socket by its connection, where it has one now, and by its id.
 #[derive(Debug, Default)]
@@ -47,6 +47,27 @@ impl ChatServer {
         Arc::new(event.placed(Offset { boot: self.offsets.boot(), position: self.handed, part: Part::FIRST, kind }))
     }
 
+    /// Keeps an event for those of its receivers who are not here, or do not get it. Of presence and typing the latest counts,
+    /// and how much of it was told nobody knows: it stands before the next event.
+    fn keep_event(&mut self, key: RingKey, event: &Arc<Broadcast>, except: Except) {
+        let now = self.now();
+        match event.serial() {
+            Some(serial) => self.rings.push(key, serial, event, except, now),
+            None => self.states.push(key, self.serial + 1, event, except, now),
+        }
+    }
+
+    /// Keeps a copy for the socket that sent it.
+    pub(super) fn keep_own(&mut self, pid: PrivateId, event: &Arc<Broadcast>) {
+        self.keep_event(RingKey::Socket(pid), event, Except::default());
+    }
+
+    /// Nobody is left who could miss what is kept there.
+    pub(super) fn forget_kept(&mut self, key: &RingKey) {
+        self.rings.forget(key);
+        self.states.forget(key);
+    }
+
     /// The offset of one who has all that was handed out by now.
     pub(super) fn present(&self) -> Offset {
         let kind = OffsetKind::Event { serial: self.serial, is_message: false };
@@ -66,13 +87,12 @@ impl ChatServer {
         spared: Spared,
     ) -> (Arc<Broadcast>, SmallVec<[ConnectionKey; 4]>) {
         let event = self.place(event);
-        let now = self.now();
         let mut to = SmallVec::new();
         for id in users {
             let Some(user) = self.users.get(id).filter(|user| user.has_sessions()) else { continue };
             to.extend(user.sessions.iter().copied().filter(|socket| !spared.connections.contains(socket)));
             if !spared.except.users.contains(id) {
-                self.rings.push(RingKey::User(id.clone()), &event, spared.except.clone(), now);
+                self.keep_event(RingKey::User(id.clone()), &event, spared.except.clone());
             }
         }
         self.tell_few(to.iter().copied(), &event);
@@ -88,18 +108,18 @@ impl ChatServer {
             let except = spared.connections.iter().filter(|key| key.worker == number).map(|key| key.seat).collect();
             worker.do_send(Delivery::ToMany { event: event.clone(), to: list.clone(), except });
         }
-        let now = self.now();
-        self.rings.push(RingKey::Room(key.clone()), &event, spared.except, now);
+        self.keep_event(RingKey::Room(key.clone()), &event, spared.except);
         event
     }
 
-    /// Tells all sockets; how many those are.
-    pub(super) fn tell_everyone(&mut self, event: Broadcast) -> usize {
+    /// Tells all sockets but some users'; how many those are.
+    pub(super) fn tell_everyone(&mut self, event: Broadcast, but: Vec<UserId>) -> usize {
         let event = self.place(event);
-        self.tell_few(self.sessions.keys().copied(), &event);
-        let now = self.now();
-        self.rings.push(RingKey::Everyone, &event, Except::default(), now);
-        self.sessions.len()
+        let told = self.sessions.iter().filter(|(_, session)| !but.contains(&session.user)).map(|(socket, _)| *socket);
+        let told: Vec<ConnectionKey> = told.collect();
+        self.tell_few(told.iter().copied(), &event);
+        self.keep_event(RingKey::Everyone, &event, Except { users: but, ..Except::default() });
+        told.len()
     }
 
     /// Sends an event to these sockets. It is kept for nobody.

@@ -324,9 +324,12 @@ impl Session {
         self.stage = Stage::In { socket, account };
         self.end_at(expires_at, now);
         match back {
-            Some(Back { manner, missed }) => {
+            Some(Back { manner, missed, states }) => {
                 self.voice = Voice::of_manner(around.rules.dialects, manner);
-                self.active().gate.push_missed(missed, seed);
+                let active = self.active();
+                active.gate.push_missed(missed, seed);
+                // Told when the outbox has run empty, where it differs from what was told before.
+                states.iter().for_each(|state| active.missed.add(state.event()));
                 self.feed(around);
             }
             None => {

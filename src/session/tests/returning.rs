@@ -15,7 +15,7 @@ fn missed(event: Arc<Broadcast>, had: Option<Part>, kind: ReplayKind) -> Replay 
 fn back(rules: Rules, auth: &str, manner: Manner, missed: Vec<Replay>) -> Case {
     let mut case = Case::open(rules, &Opening::default());
     case.text(&format!("0{auth}"));
-    let admission = Admission { back: Some(Back { manner, missed }), ..case.admission(None, false) };
+    let admission = Admission { back: Some(Back { manner, missed, states: Vec::new() }), ..case.admission(None, false) };
     case.notice(Notice::Admitted(Box::new(admission)));
     case
 }
@@ -179,4 +179,17 @@ fn nothing_is_proven_while_the_catch_up_is_under_way() {
         case.with(|session, _, around| session.on_close(CloseReason::TransportClose, around.broker));
         assert_eq!(case.broker.proven, expected);
     }
+}
+
+#[test]
+fn presence_and_typing_are_told_as_they_are_now() {
+    let mut case = Case::open(rules(), &Opening::default());
+    case.text(r#"0{"token":"ann"}"#);
+    let states = [typing(true), typing(false), typing(true)].map(|event| Arc::new(Broadcast::new(event))).to_vec();
+    let back = Back { manner: case.manner(), missed: Vec::new(), states };
+    let admission = Admission { back: Some(back), ..case.admission(None, false) };
+    case.notice(Notice::Admitted(Box::new(admission)));
+    case.sent();
+    case.drain();
+    assert_eq!(names(&case.sent()), ["user_typing"]);
 }

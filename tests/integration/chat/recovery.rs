@@ -577,3 +577,37 @@ async fn parked_counts_as_not_connected_and_replayed_as_seen() {
         Heard::Event(event) => matches!(event.event(), Event::Notification(_)),
     }));
 }
+
+#[actix::test]
+async fn who_came_went_and_typed_meanwhile_is_told() {
+    let mut broker = Broker::new().await;
+    let (left, typed) = (broker.group(&["ann", "bob"]).await, broker.group(&["ann", "bob"]).await);
+    let (ann, cid) = (broker.connect("ann").await, broker.connect("cid").await);
+    let (bob, known) = come(&mut broker, "bob").await;
+    broker.pass(SECOND).await;
+    broker.ask(ann, Command::Typing { conversation: left, active: true }).await.unwrap();
+    broker.ask(ann, direct("bob", "seen")).await.unwrap();
+    let known = Known { offset: read(&mut broker, bob).await, ..known };
+    lose(&mut broker, bob).await;
+    broker.ask(ann, Command::Typing { conversation: left, active: false }).await.unwrap();
+    broker.ask(ann, Command::Typing { conversation: typed, active: true }).await.unwrap();
+    broker.disconnect(cid, true).await;
+    broker.pass(SECOND).await;
+    let (_, admission, missed) = come_back(&mut broker, "bob", known).await;
+    assert_eq!(missed.unwrap(), Vec::<String>::new());
+    let told: Vec<_> = admission
+        .back
+        .unwrap()
+        .states
+        .iter()
+        .filter_map(|state| match state.event() {
+            Event::Typing { conversation, active, .. } => Some(format!("{} {active}", *conversation == left)),
+            Event::Presence(changes) => match &changes[..] {
+                [PresenceChange::Offline { user, .. }] => Some(format!("{user} went")),
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, ["true false", "false true", "cid went"]);
+}
