@@ -45,11 +45,11 @@ const OFFSET = /^([em][0-9a-z]+(\.[0-9a-z]+){2}\.(z|[0-9a-z]{2,})\.[0-9a-z]+|c[0
 const UNPLACED = new Set([
   'user_online', 'user_offline', 'user_typing', 'user_stopped_typing', 'user:online', 'user:offline', 'typing:start', 'typing:stop',
   'userSetup', 'joinedRoom', 'leftRoom', 'joinedCommonChat', 'leftCommonChat',
-  'notification:receive', 'connection:receive', 'conversation:receive', 'error', 'ai-response-chunk',
+  'notification:receive', 'connection:receive', 'conversation:receive', 'ai-response-chunk',
 ]);
 
 /** Events that some requests are answered by, too. */
-const EITHER = new Set(['connected', 'ai-response', 'ai-error']);
+const EITHER = new Set(['connected', 'error', 'ai-response', 'ai-error']);
 
 /** Takes the offset off an event's arguments. All events have one but the unplaced; those must not even look so. */
 export function takeOffset(event, args) {
