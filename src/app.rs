@@ -130,7 +130,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
             begun.send_replace(Some(broker.clone()));
             broker.do_send(RegisterWorker { worker, deliveries });
             let keys = tokens.clone();
-            let rules = Rules::of(&config, dialects, Box::new(move |token, now| keys.verify(token, now)));
+            let rules = Rules::of(&config, dialects, Box::new(move |token, now| keys.verify_all_but_expiry(token, now)));
             session::Context::new(rules, recipients(&broker))
         }
     };
@@ -234,6 +234,11 @@ fn chat_options(config: &Config) -> chat::Options {
         catch_up_max: config.catch_up_max,
         catch_up_page_bytes: config.outbox_bytes / 4,
         catch_up_reads: chat::Options::default().catch_up_reads,
+        recovery_ttl: config.recovery_ttl,
+        recovery_bytes: config.recovery_bytes,
+        parked_max: config.parked_max,
+        replay_events: config.outbox_packets,
+        replay_bytes: config.outbox_bytes,
         max_sockets_per_user: config.max_sockets_per_user,
         max_rooms_per_socket: config.max_rooms_per_socket,
         max_message_length: config.max_message_length,

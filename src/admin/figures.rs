@@ -71,8 +71,21 @@ pub async fn collect(state: &WebState, sampler: &Sampler) -> Result<Map<String, 
 }
 
 fn broker_figures(stats: &BrokerStats, mailbox_wait_micros: u128) -> Value {
-    let BrokerStats { sockets, online_users, cached_users, rooms, conversations, in_flight, requests, messages, refused, panics } =
-        stats;
+    let BrokerStats {
+        sockets,
+        online_users,
+        cached_users,
+        rooms,
+        conversations,
+        in_flight,
+        parked,
+        recovered,
+        recovery_bytes,
+        requests,
+        messages,
+        refused,
+        panics,
+    } = stats;
     json!({
         "mailboxWaitMicros": u64::try_from(mailbox_wait_micros).unwrap_or(u64::MAX),
         "sockets": sockets,
@@ -81,6 +94,9 @@ fn broker_figures(stats: &BrokerStats, mailbox_wait_micros: u128) -> Value {
         "rooms": rooms,
         "conversations": conversations,
         "inFlight": in_flight,
+        "parked": parked,
+        "recovered": recovered,
+        "recoveryBytes": recovery_bytes,
         "requests": requests,
         "messages": messages,
         "refused": refused,

@@ -228,7 +228,7 @@ impl ChatServer {
         }
     }
 
-    fn tell_failure(&self, question: &Question, error: ChatError) {
+    fn tell_failure(&mut self, question: &Question, error: ChatError) {
         let Question { message, asker, chat, .. } = question;
         warn!("question not answered message={message} user={} code={}", asker.id, error.code());
         let (code, text) = (error.code(), self.options.ai_error_text.clone());
@@ -237,22 +237,25 @@ impl ChatServer {
     }
 
     /// Tells the socket that asks for it again an answer that is stored already.
-    fn tell_answer(&self, question: &Question, mut answer: model::Message) {
+    fn tell_answer(&mut self, question: &Question, mut answer: model::Message) {
         answer.chat = Some(question.chat.clone());
         let recipient = Some(question.asker.clone());
         let event = Event::Message { message: Arc::new(answer), kind: ConversationKind::Ai, recipient };
-        self.tell_asking(question, event);
+        let event = self.place(Broadcast::new(event));
+        self.tell_asking(question, &event);
     }
 
     fn tell_piece(&self, question: &Question, delta: String, done: bool) {
-        self.tell_asking(question, Event::AnswerPiece { chat: question.chat.clone(), delta, done });
+        let piece = Event::AnswerPiece { chat: question.chat.clone(), delta, done };
+        // The whole answer follows: pieces have no place in the order.
+        self.tell_asking(question, &Arc::new(Broadcast::new(piece)));
     }
 
-    fn tell_asking(&self, question: &Question, event: Event) {
+    fn tell_asking(&self, question: &Question, event: &Arc<Broadcast>) {
         let Some(socket) = question.socket else { return };
         // Its place may be another user's by now.
         if self.sessions.get(&socket).is_some_and(|session| session.user == question.asker.id) {
-            self.tell_few([socket], &Arc::new(Broadcast::new(event)));
+            self.tell_few([socket], event);
         }
     }
 }

@@ -2,7 +2,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::engineio::Encoded;
-use crate::model::UserId;
+use crate::model::{Message, Offset, OffsetKind, Part, UserId};
 
 use super::Event;
 
@@ -10,12 +10,20 @@ use super::Event;
 pub const ENCODINGS: usize = 6;
 /// The number of the encoding of an event that is worded already: the same for all.
 pub const WORDED: usize = ENCODINGS;
+/// What an event's packets have beside its texts, about.
+const ENVELOPE_BYTES: usize = 1_500;
 
 /// An event and its encodings, made by the first who needs them. The broker never looks at them.
 #[derive(Debug)]
 pub struct Broadcast {
     event: Event,
     names: Names,
+    offset: Option<Offset>,
+    /// Whether its packets have one place all together.
+    is_one_place: bool,
+    had: Option<Part>,
+    /// Of a message: the number under which it is stored, once it is.
+    stored_seq: OnceLock<i64>,
     encodings: [OnceLock<Option<Encoded>>; ENCODINGS + 1],
 }
 
@@ -23,19 +31,77 @@ pub struct Broadcast {
 pub type Names = Vec<(UserId, Arc<str>)>;
 
 impl Broadcast {
-    /// An event that nobody has encoded yet.
+    /// An event that nobody has encoded yet and that has no place in the order: a volatile one.
     pub fn new(event: Event) -> Self {
-        Self::named(event, Names::new())
+        Self {
+            event,
+            names: Names::new(),
+            offset: None,
+            is_one_place: false,
+            had: None,
+            stored_seq: OnceLock::new(),
+            encodings: Default::default(),
+        }
     }
 
-    /// An event in a conversation for which some have names of their own.
-    pub fn named(event: Event, names: Names) -> Self {
-        Self { event, names, encodings: Default::default() }
+    /// The same, in a conversation for which some have names of their own.
+    #[must_use]
+    pub fn named(self, names: Names) -> Self {
+        Self { names, ..self }
+    }
+
+    /// The same with a place in the order, of which every packet bears its own part.
+    #[must_use]
+    pub fn placed(self, offset: Offset) -> Self {
+        Self { offset: Some(offset), ..self }
+    }
+
+    /// The same with an offset of which it is not the event itself: all its packets bear just that.
+    #[must_use]
+    pub fn seeding(self, offset: Offset) -> Self {
+        Self { offset: Some(offset), is_one_place: true, ..self }
+    }
+
+    /// The same for one who had its packets up to this one before.
+    #[must_use]
+    pub fn behind(self, had: Option<Part>) -> Self {
+        Self { had, ..self }
     }
 
     /// What happened.
     pub fn event(&self) -> &Event {
         &self.event
+    }
+
+    /// The message that is new by it.
+    pub(super) fn message(&self) -> Option<&Arc<Message>> {
+        match &self.event {
+            Event::Message { message, .. } | Event::RoomMessage { message, .. } => Some(message),
+            _ => None,
+        }
+    }
+
+    /// Its place in the order.
+    pub fn offset(&self) -> Option<Offset> {
+        self.offset
+    }
+
+    /// The place of one of its packets.
+    pub fn offset_of(&self, part: Part) -> Option<Offset> {
+        self.offset.map(|offset| if self.is_one_place { offset } else { offset.at(part) })
+    }
+
+    /// The how many-th event it is since the start.
+    pub fn serial(&self) -> Option<u64> {
+        match self.offset?.kind {
+            OffsetKind::Event { serial, .. } => Some(serial),
+            OffsetKind::CaughtUp | OffsetKind::Unreceived { .. } => None,
+        }
+    }
+
+    /// Its receiver had the packets up to this one before.
+    pub fn had(&self) -> Option<Part> {
+        self.had
     }
 
     /// What `viewer` calls its conversation, where that is not its id.
@@ -44,7 +110,33 @@ impl Broadcast {
     }
 
     /// Its encoding number `index`, made by `encode` where nobody did before; `None` where it has no words there.
-    pub fn encoding(&self, index: usize, encode: impl FnOnce(&Event) -> Option<Encoded>) -> Option<&Encoded> {
-        self.encodings.get(index)?.get_or_init(|| encode(&self.event)).as_ref()
+    pub fn encoding(&self, index: usize, encode: impl FnOnce(&Self) -> Option<Encoded>) -> Option<&Encoded> {
+        self.encodings.get(index)?.get_or_init(|| encode(self)).as_ref()
+    }
+
+    /// Of a message: it is stored under this number.
+    pub(super) fn note_stored(&self, seq: i64) {
+        // It is stored once.
+        let _ = self.stored_seq.set(seq);
+    }
+
+    /// Of a message: the number under which it is stored, once it is.
+    pub(super) fn stored_seq(&self) -> Option<i64> {
+        self.stored_seq.get().copied()
+    }
+
+    /// The memory that it takes as long as it is kept, about.
+    pub(super) fn weight(&self) -> usize {
+        let texts = match &self.event {
+            // In a few dialects' words.
+            Event::Message { message, .. } | Event::RoomMessage { message, .. } | Event::MessageUpdated { message, .. } => {
+                3 * message.content.len()
+            }
+            Event::Notification(notification) => notification.message.len() + notification.data.as_ref().map_or(0, String::len),
+            Event::ConversationChanged(conversation) => 40 * conversation.participants.len(),
+            Event::Emitted(emitted) => 2 * emitted.data.as_ref().map_or(0, |data| data.len()),
+            _ => 0,
+        };
+        texts + ENVELOPE_BYTES
     }
 }

@@ -8,14 +8,18 @@ use smallvec::SmallVec;
 use super::broadcast::Broadcast;
 use super::event::{Event, PresenceChange};
 use super::loading::{Load, LoadFor};
+use super::offsets::{Reached, Since};
 use super::ports::{Admission, Connect, Disconnect, Notice, RefusedConnect};
+use super::rings::RingKey;
 use super::rooms::RoomKey;
 use super::server::ChatServer;
 use super::stored::Awaiting;
-use super::tables::{CatchUp, Session, Unseen};
+use super::tables::{CatchUp, Session, Tokens, Unseen};
 use crate::auth::{Claims, Refusal};
 use crate::engineio::{CloseReason, ConnectionKey};
-use crate::model::{ChosenStatus, ConversationKind, MODEL_USER, SocketId, Timestamp, UserId, UserRole};
+use crate::model::{
+    ChosenStatus, ConversationKind, MODEL_USER, Offset, OffsetKind, PrivateId, SocketId, Timestamp, UserId, UserRole, digest,
+};
 use crate::store::{NewUser, StoreError, Write};
 
 impl ChatServer {
@@ -33,13 +37,21 @@ impl ChatServer {
             return self.tell(connection, Notice::Close(CloseReason::Unavailable));
         }
         let claims = &connect.claims;
+        if !self.users.contains_key(&claims.user) && claims.is_expired(self.now()) {
+            return self.tell(connection, Notice::Refused(RefusedConnect::TokenExpired));
+        }
         if !self.users.contains_key(&claims.user) && self.options.auto_provision_users && claims.user.as_str() != MODEL_USER {
             let user = Box::new(provisioned_user(claims, self.now()));
             self.connecting.insert(connection, connect);
             return self.start_load(Load::Provision(user), LoadFor::Connect(connection), ctx);
         }
-        match self.check(claims) {
-            Ok(()) => self.admit_socket(connect, ctx),
+        // A token past its time may serve for a session that comes back, if it is right in all else.
+        let is_late = claims.is_expired(self.now());
+        let checked = Claims { expires_at: claims.expires_at.filter(|_| !is_late), ..(**claims).clone() };
+        match self.check(&checked).map(|()| self.come_back(connect, ctx)) {
+            Ok(None) => {}
+            Ok(Some(_)) if is_late => self.tell(connection, Notice::Refused(RefusedConnect::TokenExpired)),
+            Ok(Some(connect)) => self.admit_socket(connect, ctx),
             Err(refusal) => self.tell(connection, Notice::Refused(refusal)),
         }
     }
@@ -55,12 +67,13 @@ impl ChatServer {
         crate::auth::check(claims, &user.account, &self.revocations, now).map_err(|refusal| match refusal {
             Refusal::AccountDisabled => RefusedConnect::AccountDisabled,
             Refusal::UserNotFound => RefusedConnect::UserNotFound,
-            Refusal::NoToken | Refusal::InvalidToken | Refusal::TokenExpired => RefusedConnect::InvalidToken,
+            Refusal::TokenExpired => RefusedConnect::TokenExpired,
+            Refusal::NoToken | Refusal::InvalidToken => RefusedConnect::InvalidToken,
         })
     }
 
     fn admit_socket(&mut self, connect: Connect, ctx: &mut Context<Self>) {
-        let Connect { connection, socket, claims, words, .. } = connect;
+        let Connect { connection, socket, pid, claims, words, manner, back_to, offset, address: _ } = connect;
         let now = self.now();
         let limit = self.options.max_sockets_per_user;
         let Some(user) = self.users.get_mut(&claims.user) else { return };
@@ -89,14 +102,23 @@ impl ChatServer {
             self.forget_absent(&claims.user);
             self.save_notifications_of(&claims.user);
         }
-        let unseen = self.is_owed_notifications(&claims.user, words).then_some(Unseen::Due);
-        let catch_up =
-            (self.options.catch_up && self.is_behind(&claims.user)).then(|| Box::new(CatchUp::new(self.handed_position())));
+        let since = offset.and_then(|offset| self.offsets.since(offset, self.position, manner.last_encoding));
+        let up_to = self.handed_position();
+        let catch_up = (self.options.catch_up && self.is_behind(&claims.user, since, up_to)).then(|| {
+            let sent_by = back_to.filter(|_| since.is_some()).map(|pid| sent_by(&pid));
+            Box::new(CatchUp::new(up_to, since, sent_by))
+        });
+        let present = self.present();
+        let caught_up = Offset { position: up_to, kind: OffsetKind::CaughtUp, ..present };
+        let unseen = self.is_owed_notifications(&claims.user, words).then_some(Unseen::Due(caught_up));
         let session = Session {
             user: claims.user.clone(),
             socket,
+            pid,
             words,
-            token_key: claims.revocation_key.clone(),
+            manner,
+            tokens: Tokens::of(&claims),
+            reached: catch_up.is_none().then(|| Reached::all_of(self.serial)),
             is_in_common_chat: false,
             queue: Default::default(),
             is_blocked: false,
@@ -106,8 +128,18 @@ impl ChatServer {
         };
         let must_catch_up = session.catch_up.is_some();
         let waits = must_catch_up || session.unseen.is_some();
+        let offset = session.catch_up.as_ref().map_or(present, |catch_up| catch_up.start(present));
         self.sessions.insert(connection, session);
-        let admission = Admission { account: account.clone(), expires_at: claims.expires_at, catch_up: waits };
+        let admission = Admission {
+            account: account.clone(),
+            expires_at: claims.expires_at,
+            catch_up: waits,
+            socket,
+            pid,
+            seed: self.seed(&claims.user, socket, offset),
+            serial: self.serial,
+            back: None,
+        };
         self.tell(connection, Notice::Admitted(Box::new(admission)));
         let connections = self.sockets_of(&claims.user).len();
         info!("connected sid={socket} user={} role={} connections={connections}", claims.user, account.profile.role.as_str());
@@ -122,8 +154,12 @@ impl ChatServer {
         }
     }
 
-    /// Whether a user may have missed something: a conversation has newer messages, or some that are being stored.
-    fn is_behind(&self, id: &UserId) -> bool {
+    /// Whether a client may have missed something: since it was here there were messages, or, where that is not known, one of
+    /// its user's conversations has newer messages, or some that are being stored.
+    fn is_behind(&self, id: &UserId, since: Option<Since>, up_to: i64) -> bool {
+        if let Some(since) = since {
+            return since.after() < up_to;
+        }
         self.users.get(id).into_iter().flat_map(|user| &user.memberships).any(|membership| {
             let cached = self.conversations.get(&membership.conversation);
             let last_seq = cached.map_or(0, |cached| cached.conversation.last_seq).max(membership.last_seq);
@@ -140,66 +176,73 @@ impl ChatServer {
     // ---- going ----
 
     pub(super) fn disconnect(&mut self, message: &Disconnect) {
-        let Disconnect { connection, on_purpose, reason } = *message;
+        let Disconnect { connection, on_purpose, reason, proven } = *message;
         self.connecting.remove(&connection);
-        let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
-        self.note_progress_of(&user);
-        let Some(session) = self.sessions.remove(&connection) else { return };
-        info!("disconnected sid={} user={} reason={:?}", session.socket, session.user, reason.as_str());
+        let may_come_back = !on_purpose && !self.is_draining && reason != CloseReason::ParseError;
+        let proven = may_come_back.then(|| (proven > 0).then(|| Reached::all_of(proven)));
+        let Some(id) = self.lose(connection, reason, proven) else { return };
         let now = self.now();
-        self.leave_rooms(connection, &session);
-        for change in self.typing.forget(&session.user, connection) {
-            self.tell_typing(&change, None);
-        }
-        if !self.in_flight.is_empty() {
-            self.departed.push_back((self.position, connection, session.user.clone()));
-        }
-        let Some(user) = self.users.get_mut(&session.user) else { return };
-        user.sessions.retain(|socket| *socket != connection);
-        user.used_at = now;
-        if !user.sessions.is_empty() {
+        if !self.sockets_of(&id).is_empty() {
             return;
         }
-        self.forget_absent(&session.user);
-        let Some(user) = self.users.get_mut(&session.user) else { return };
+        self.forget_absent(&id);
+        let Some(user) = self.users.get_mut(&id) else { return };
         if user.account.status != ChosenStatus::Offline {
-            self.progress.saw_last(&session.user, now);
+            self.progress.saw_last(&id, now);
         }
         if on_purpose || self.is_draining {
-            self.announce_if_gone(&session.user, now);
+            self.announce_if_gone(&id, now);
             self.tell_presence_now(now);
         } else {
             let grace = i64::try_from(self.options.presence_grace.as_millis()).unwrap_or(i64::MAX);
             let offline_at = now.plus_millis(grace);
             user.offline_at = Some(offline_at);
-            self.grace.push_back((offline_at, session.user));
+            self.grace.push_back((offline_at, id));
         }
     }
 
-    fn leave_rooms(&mut self, connection: ConnectionKey, session: &Session) {
-        let groups: SmallVec<[_; 8]> = self
-            .users
-            .get(&session.user)
-            .into_iter()
-            .flat_map(|user| &user.memberships)
-            .filter(|membership| membership.kind == ConversationKind::Group)
-            .map(|membership| membership.conversation)
-            .collect();
-        for conversation in groups {
-            self.rooms.leave(&RoomKey::Group(conversation), connection);
+    /// A connection is no more. Its session is parked, with what is `proven` to have reached its client, unless it has left
+    /// for good (`None`) or is still catching up. Answers whose it was.
+    pub(super) fn lose(
+        &mut self,
+        connection: ConnectionKey,
+        reason: CloseReason,
+        proven: Option<Option<Reached>>,
+    ) -> Option<UserId> {
+        let id = self.sessions.get(&connection)?.user.clone();
+        self.note_progress_of(&id);
+        let session = self.sessions.remove(&connection)?;
+        info!("disconnected sid={} user={id} reason={:?}", session.socket, reason.as_str());
+        for change in self.typing.forget(&id, connection) {
+            self.tell_typing(&change, None);
         }
-        for room in session.places.iter().flat_map(|places| &places.rooms) {
-            self.rooms.leave(&RoomKey::Public(room.clone()), connection);
+        if !self.in_flight.is_empty() {
+            self.departed.push_back((self.position, connection, id.clone()));
         }
-        if session.is_in_common_chat {
-            self.rooms.leave(&RoomKey::CommonChat, connection);
+        let now = self.now();
+        if let Some(user) = self.users.get_mut(&id) {
+            user.sessions.retain(|socket| *socket != connection);
+            user.used_at = now;
         }
+        // Notifications that were not read yet stay unseen.
+        let is_caught_up = session.catch_up.is_none() && !matches!(session.unseen, Some(Unseen::Waiting(..)));
+        match proven {
+            Some(proven) if is_caught_up && !self.options.recovery_ttl.is_zero() => self.park(connection, session, proven),
+            _ => {
+                for room in self.rooms_of(&id, session.places.as_deref(), session.is_in_common_chat) {
+                    self.leave_one(&room, connection);
+                }
+                self.forget_kept(&RingKey::Socket(session.pid));
+                self.forget_ring_of(&id);
+            }
+        }
+        Some(id)
     }
 
     // ---- presence ----
 
     /// A socket was admitted: its user may have come online.
-    fn announce(&mut self, id: &UserId, connection: ConnectionKey) {
+    pub(super) fn announce(&mut self, id: &UserId, connection: ConnectionKey) {
         let Some(user) = self.users.get_mut(id) else { return };
         let own = PresenceChange::Online { user: user.account.profile.clone(), status: user.account.status, came: true };
         if user.is_announced {
@@ -273,11 +316,10 @@ impl ChatServer {
         let (hiding, plain): (Vec<_>, Vec<_>) = changes.into_iter().partition(|(id, change)| self.is_hiding(id, change));
         if !plain.is_empty() {
             let plain = plain.into_iter().map(|(_, change)| change).collect();
-            self.tell_few(self.sessions.keys().copied(), &Arc::new(Broadcast::new(Event::Presence(plain))));
+            self.tell_everyone(Broadcast::new(Event::Presence(plain)), Vec::new());
         }
         for (id, change) in hiding {
-            let others = self.sessions.iter().filter(|(_, session)| session.user != id).map(|(socket, _)| *socket);
-            self.tell_few(others, &Arc::new(Broadcast::new(Event::Presence(vec![change]))));
+            self.tell_everyone(Broadcast::new(Event::Presence(vec![change])), vec![id.clone()]);
             self.tell_hidden(&id);
         }
     }
@@ -288,7 +330,7 @@ impl ChatServer {
     }
 
     /// Tells the sockets of a user who appears offline that they are not.
-    fn tell_hidden(&self, id: &UserId) {
+    fn tell_hidden(&mut self, id: &UserId) {
         let Some(user) = self.users.get(id) else { return };
         let own = PresenceChange::Online { user: user.profile().clone(), status: user.account.status, came: false };
         self.tell_users([id], Event::Presence(vec![own]));
@@ -340,6 +382,11 @@ impl ChatServer {
             }
         }
     }
+}
+
+/// A session's private id as it is stored with what it sends.
+pub(super) fn sent_by(pid: &PrivateId) -> [u8; 32] {
+    digest([pid.expose()])
 }
 
 /// The user that a token describes.

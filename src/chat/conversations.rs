@@ -12,6 +12,7 @@ use super::rooms::RoomKey;
 use super::server::{ChatServer, Progressed};
 use super::stored::Awaiting;
 use super::tables::{Asker, CachedConversation, Pending};
+use super::telling::Spared;
 use super::{ChatError, Command, Reply};
 use crate::engineio::ConnectionKey;
 use crate::model::{Conversation, ConversationId, ConversationKind, MODEL_USER, Place, Timestamp, UserId};
@@ -303,16 +304,22 @@ impl ChatServer {
         let mut under_way: Vec<_> = under_way.map(|in_flight| (in_flight.message.position, in_flight.message.id)).collect();
         under_way.sort_unstable_by_key(|(position, _)| *position);
         for (position, id) in under_way {
-            let sockets = users.iter().flat_map(|user| self.sockets_of(user)).copied();
-            let is_live = |socket: &ConnectionKey| {
-                let catch_up = self.sessions.get(socket).map(|session| session.catch_up.as_ref());
-                catch_up.is_some_and(|catch_up| catch_up.is_none_or(|catch_up| catch_up.up_to < position))
-            };
-            let to: Vec<_> = sockets.filter(is_live).collect();
-            let Some(in_flight) = self.in_flight.get_mut(&id) else { continue };
-            in_flight.handed_sockets.extend(to.iter().copied());
-            let event = Arc::new(Broadcast::new(in_flight.audience.event(in_flight.message.clone())));
-            self.tell_few(to, &event);
+            let mut spared = Spared::default();
+            for socket in users.iter().flat_map(|user| self.sockets_of(user)) {
+                // Its catch-up brings it.
+                if let Some(session) = self.sessions.get(socket)
+                    && session.catch_up.as_ref().is_some_and(|catch_up| catch_up.up_to >= position)
+                {
+                    spared.connections.push(*socket);
+                    spared.except.sockets.push(session.socket);
+                }
+            }
+            let Some(in_flight) = self.in_flight.get(&id) else { continue };
+            let event = Broadcast::new(in_flight.audience.event(in_flight.message.clone()));
+            let (_, told) = self.tell_users_but(users, event, spared);
+            if let Some(in_flight) = self.in_flight.get_mut(&id) {
+                in_flight.handed_sockets.extend(told);
+            }
         }
     }
 
@@ -348,8 +355,7 @@ impl ChatServer {
                 name: None,
             });
             if conversation.kind == ConversationKind::Group {
-                let sockets: SmallVec<[ConnectionKey; 4]> = user.sessions.iter().copied().collect();
-                sockets.into_iter().for_each(|socket| self.rooms.join(RoomKey::Group(conversation.id), socket));
+                self.enter_group(conversation.id, member);
             }
         }
     }
@@ -359,14 +365,14 @@ impl ChatServer {
         let Some(user) = self.users.get_mut(member) else { return };
         user.memberships.retain(|membership| membership.conversation != id);
         let sockets: SmallVec<[ConnectionKey; 4]> = user.sessions.iter().copied().collect();
+        self.part_parked(id, member);
         for socket in sockets {
-            self.rooms.leave(&RoomKey::Group(id), socket);
+            self.leave_one(&RoomKey::Group(id), socket);
             if let Some(change) = self.typing.stop(id, member, socket) {
                 self.tell_typing(&change, Some(socket));
             }
             if let Some(places) = self.sessions.get_mut(&socket).and_then(|session| session.places.as_mut()) {
-                places.muted.remove(&id);
-                places.opened.remove(&id);
+                places.forget(id);
             }
         }
     }

@@ -174,7 +174,9 @@ impl ChatServer {
                 continue;
             }
             self.settle_progress(id, &user, message.seq);
-            self.tell_delivered(message, vec![user.clone()], at_once);
+            if message.sender.id != user {
+                self.tell_delivered(message, vec![user.clone()], at_once);
+            }
         }
     }
 

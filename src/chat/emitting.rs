@@ -7,7 +7,7 @@ use super::broadcast::Broadcast;
 use super::event::Event;
 use super::rooms::RoomKey;
 use super::server::ChatServer;
-use crate::engineio::ConnectionKey;
+use super::telling::Spared;
 use crate::model::{Conversation, ConversationId, ConversationKind, RoomId, UserId};
 use crate::store::{self, StoreError};
 
@@ -52,12 +52,12 @@ impl Handler<Emit> for ChatServer {
 
     fn handle(&mut self, message: Emit, _: &mut Context<Self>) -> Self::Result {
         let Emit { to, event } = message;
-        let event = Arc::new(Broadcast::new(Event::Emitted(event)));
+        let event = Broadcast::new(Event::Emitted(event));
         let (id, room) = match to {
-            EmitTo::User(user) => return ready(self.emit_to_users(&[user], &event)),
-            EmitTo::Everyone => return ready(self.emit_to(self.sessions.keys().copied().collect(), &event)),
-            EmitTo::Room(room) => return ready(self.emit_to_room(&RoomKey::Public(room), &event)),
-            EmitTo::CommonChat => return ready(self.emit_to_room(&RoomKey::CommonChat, &event)),
+            EmitTo::User(user) => return ready(self.emit_to_users(&[user], event)),
+            EmitTo::Everyone => return ready(self.tell_everyone(event, Vec::new())),
+            EmitTo::Room(room) => return ready(self.emit_to_room(&RoomKey::Public(room), event)),
+            EmitTo::CommonChat => return ready(self.emit_to_room(&RoomKey::CommonChat, event)),
             EmitTo::Conversation(id) => (id, None),
             EmitTo::ConversationOrRoom(id, room) => (id, Some(room)),
         };
@@ -72,10 +72,10 @@ impl Handler<Emit> for ChatServer {
         Box::pin(find.into_actor(self).map(move |found: Result<Option<Arc<Conversation>>, StoreError>, broker, _| {
             Ok(match (found?, room) {
                 (Some(conversation), _) if conversation.kind == ConversationKind::Group => {
-                    broker.emit_to_room(&RoomKey::Group(id), &event)
+                    broker.emit_to_room(&RoomKey::Group(id), event)
                 }
-                (Some(conversation), _) => broker.emit_to_users(&conversation.participants, &event),
-                (None, Some(room)) => broker.emit_to_room(&RoomKey::Public(room), &event),
+                (Some(conversation), _) => broker.emit_to_users(&conversation.participants, event),
+                (None, Some(room)) => broker.emit_to_room(&RoomKey::Public(room), event),
                 (None, None) => 0,
             })
         }))
@@ -87,18 +87,13 @@ fn ready(sockets: usize) -> ResponseActFuture<ChatServer, Result<usize, StoreErr
 }
 
 impl ChatServer {
-    fn emit_to_users(&self, users: &[UserId], event: &Arc<Broadcast>) -> usize {
-        self.emit_to(users.iter().flat_map(|user| self.sockets_of(user)).copied().collect(), event)
+    fn emit_to_users(&mut self, users: &[UserId], event: Broadcast) -> usize {
+        let (_, told) = self.tell_users_but(users, event, Spared::default());
+        told.len()
     }
 
-    fn emit_to(&self, sockets: Vec<ConnectionKey>, event: &Arc<Broadcast>) -> usize {
-        let count = sockets.len();
-        self.tell_few(sockets, event);
-        count
-    }
-
-    fn emit_to_room(&self, room: &RoomKey, event: &Arc<Broadcast>) -> usize {
-        self.tell_room(room, event, &[]);
+    fn emit_to_room(&mut self, room: &RoomKey, event: Broadcast) -> usize {
+        self.tell_room(room, event, Spared::default());
         self.rooms.find(room).map_or(0, |room| room.connections().count())
     }
 }

@@ -1,13 +1,17 @@
 //! Each command: what it needs, what it checks, what it does.
 use std::sync::Arc;
 
+use hashbrown::hash_map::Entry;
+
 use super::broadcast::Broadcast;
 use super::event::Event;
 use super::loading::Load;
+use super::rings::Except;
 use super::rooms::RoomKey;
 use super::server::{ChatServer, Progressed};
 use super::stored::Awaiting;
-use super::tables::{Pending, Places};
+use super::tables::{Pending, Places, Tokens};
+use super::telling::Spared;
 use super::typing::TypingChange;
 use super::{ChatError, Command, Reply};
 use crate::auth::Claims;
@@ -90,6 +94,12 @@ impl ChatServer {
         Some(&mut **self.sessions.get_mut(&connection)?.places.get_or_insert_with(Box::default))
     }
 
+    fn note_absence(&mut self, connection: ConnectionKey, room: RoomKey, from: u64, to: u64) {
+        if let Some(places) = self.places(connection) {
+            places.note_absence(room, from, to);
+        }
+    }
+
     fn open(&mut self, pending: &Pending, id: ConversationId, groups_only: bool) -> Outcome {
         let conversation = match self.own_conversation(pending, id) {
             Ok(Ok(conversation)) => conversation,
@@ -102,11 +112,13 @@ impl ChatServer {
         }
         let Some(connection) = pending.asker.connection() else { return Ok(Progressed::Done(Reply::Done)) };
         let Some(places) = self.places(connection) else { return Ok(Progressed::Done(Reply::Done)) };
-        let was_muted = places.muted.remove(&id);
+        let muted_since = places.muted.remove(&id);
         let is_new = places.opened.insert(id);
         if conversation.kind == ConversationKind::Group {
-            if was_muted {
+            if let Some(since) = muted_since {
+                let serial = self.serial;
                 self.rooms.join(RoomKey::Group(id), connection);
+                self.note_absence(connection, RoomKey::Group(id), since, serial);
             }
             if is_new {
                 self.tell_opened(&pending.user, id, connection, true);
@@ -130,10 +142,12 @@ impl ChatServer {
         }
         // What this socket was handed by now counts as received although it is muted from here on.
         self.note_progress_of(&pending.user);
+        let serial = self.serial;
         let Some(places) = self.places(connection) else { return Ok(Progressed::Done(Reply::Done)) };
         let was_open = places.opened.remove(&id);
-        if places.muted.insert(id) {
-            self.rooms.leave(&RoomKey::Group(id), connection);
+        if let Entry::Vacant(unmuted) = places.muted.entry(id) {
+            unmuted.insert(serial);
+            self.leave_one(&RoomKey::Group(id), connection);
         }
         if was_open {
             self.tell_opened(&pending.user, id, connection, false);
@@ -141,21 +155,24 @@ impl ChatServer {
         Ok(Progressed::Done(Reply::Done))
     }
 
-    fn tell_opened(&self, user: &UserId, conversation: ConversationId, connection: ConnectionKey, opened: bool) {
+    fn tell_opened(&mut self, user: &UserId, conversation: ConversationId, connection: ConnectionKey, opened: bool) {
         let Some(user) = self.users.get(user) else { return };
         let event = Event::GroupOpened { user: user.profile().clone(), conversation, opened };
-        self.tell_room(&RoomKey::Group(conversation), &Arc::new(Broadcast::new(event)), &[connection]);
+        let socket = self.sessions.get(&connection).map(|session| session.socket);
+        self.tell_room(&RoomKey::Group(conversation), Broadcast::new(event), Spared::one(Some(connection), socket));
     }
 
     fn join_room(&mut self, pending: &Pending, room: RoomId) -> Outcome {
-        let limit = self.options.max_rooms_per_socket;
+        let (limit, serial) = (self.options.max_rooms_per_socket, self.serial);
         let Some(connection) = pending.asker.connection() else { return Ok(Progressed::Done(Reply::Done)) };
         let Some(places) = self.places(connection) else { return Ok(Progressed::Done(Reply::Done)) };
         if limit > 0 && places.rooms.len() >= limit && !places.rooms.contains(&room) {
             return Err(ChatError::TooLarge("too many rooms"));
         }
         if places.rooms.insert(room.clone()) {
-            self.rooms.join(RoomKey::Public(room), connection);
+            let key = RoomKey::Public(room);
+            places.note_absence(key.clone(), 0, serial);
+            self.rooms.join(key, connection);
         }
         Ok(Progressed::Done(Reply::Done))
     }
@@ -166,10 +183,12 @@ impl ChatServer {
             && let Some(places) = &mut session.places
             && places.rooms.remove(room)
         {
+            let key = RoomKey::Public(room.clone());
+            places.absences.retain(|absence| absence.room != key);
             if places.is_empty() {
                 session.places = None;
             }
-            self.rooms.leave(&RoomKey::Public(room.clone()), connection);
+            self.leave_one(&key, connection);
         }
         Ok(Progressed::Done(Reply::Done))
     }
@@ -181,9 +200,14 @@ impl ChatServer {
         {
             session.is_in_common_chat = joins;
             if joins {
+                let serial = self.serial;
                 self.rooms.join(RoomKey::CommonChat, connection);
+                self.note_absence(connection, RoomKey::CommonChat, 0, serial);
             } else {
-                self.rooms.leave(&RoomKey::CommonChat, connection);
+                if let Some(places) = self.places(connection) {
+                    places.absences.retain(|absence| absence.room != RoomKey::CommonChat);
+                }
+                self.leave_one(&RoomKey::CommonChat, connection);
             }
         }
         Ok(Progressed::Done(Reply::Done))
@@ -210,17 +234,19 @@ impl ChatServer {
     }
 
     /// Tells the other users in the conversation.
-    pub(super) fn tell_typing(&self, change: &TypingChange, typist: Option<ConnectionKey>) {
+    pub(super) fn tell_typing(&mut self, change: &TypingChange, typist: Option<ConnectionKey>) {
         let Some(user) = self.users.get(&change.user) else { return };
         let Some(cached) = self.conversations.get(&change.conversation) else { return };
         let event = Event::Typing { user: user.profile().clone(), conversation: change.conversation, active: change.active };
         if cached.conversation.kind == ConversationKind::Group {
             let mut own = user.sessions.to_vec();
             own.extend(typist.filter(|socket| !user.sessions.contains(socket)));
-            self.tell_room(&RoomKey::Group(change.conversation), &Arc::new(Broadcast::new(event)), &own);
+            let except = Except { users: vec![change.user.clone()], ..Except::default() };
+            let spared = Spared { connections: own.into(), except };
+            self.tell_room(&RoomKey::Group(change.conversation), Broadcast::new(event), spared);
         } else {
-            let others = cached.conversation.participants.iter().filter(|member| **member != change.user);
-            self.tell_users(others, event);
+            let others = cached.conversation.clone();
+            self.tell_users(others.participants.iter().filter(|member| **member != change.user), event);
         }
     }
 
@@ -240,7 +266,7 @@ impl ChatServer {
         }
         self.check(claims).map_err(|_| ChatError::InvalidToken)?;
         if let Some(session) = pending.asker.connection().and_then(|connection| self.sessions.get_mut(&connection)) {
-            session.token_key.clone_from(&claims.revocation_key);
+            session.tokens = Tokens::of(claims);
         }
         Ok(Progressed::Done(Reply::Renewed { expires_at: claims.expires_at }))
     }

@@ -239,6 +239,7 @@ impl ChatServer {
                 names_given: 0,
                 memberships,
                 sessions: Default::default(),
+                parked: Vec::new(),
                 is_announced: false,
                 offline_at: None,
                 sent: None,

@@ -17,18 +17,23 @@ mod executing;
 mod loading;
 mod naming;
 mod notifications;
+mod offsets;
 mod options;
+mod parked;
 mod ports;
 mod presence;
 mod queries;
 mod questions;
 mod receipts;
 mod reply;
+mod resuming;
+mod rings;
 mod rooms;
 mod sending;
 mod server;
 mod stored;
 mod tables;
+mod telling;
 mod titles;
 mod typing;
 
@@ -41,8 +46,8 @@ pub use self::event::{Event, PresenceChange};
 pub use self::notifications::SaveNotifications;
 pub use self::options::{Options, Sources};
 pub use self::ports::{
-    Admission, Ask, CatchUpDrained, Connect, Disconnect, ModelSaid, ModelWord, Notice, OwnCopy, Prompt, RefusedConnect,
-    RegisterWorker, Request, Tick, ToWorker, Turn, Words, WordsLearned,
+    Admission, Ask, Back, CatchUpDrained, Connect, Disconnect, Manner, ModelSaid, ModelWord, Notice, OwnCopy, Prompt,
+    RefusedConnect, RegisterWorker, Replay, ReplayKind, Request, Tick, ToWorker, Turn, Words, WordsLearned,
 };
 pub use self::queries::{
     Authenticate, AuthenticateError, BrokerStats, Drain, Health, OnlineUsers, PresenceOf, RevokeTokens, SocketsOf, Stats,

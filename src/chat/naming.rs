@@ -117,7 +117,7 @@ impl ChatServer {
     }
 
     /// The event that shows a message to its audience, each by the own name.
-    pub(super) fn message_event(&self, audience: &Audience, message: Arc<Message>) -> Arc<Broadcast> {
+    pub(super) fn message_event(&self, audience: &Audience, message: Arc<Message>) -> Broadcast {
         let names = match (audience, &message.place) {
             (Audience::Pair { recipient, .. }, Place::Conversation(conversation)) => {
                 self.names_of(*conversation, [&message.sender.id, &recipient.id])
@@ -125,7 +125,7 @@ impl ChatServer {
             // Only direct conversations are named.
             _ => Vec::new(),
         };
-        Arc::new(Broadcast::named(audience.event(message), names))
+        Broadcast::new(audience.event(message)).named(names)
     }
 
     /// An event in a direct conversation, or one with the model, for these.
@@ -134,8 +134,8 @@ impl ChatServer {
         viewers: impl IntoIterator<Item = &'a UserId>,
         conversation: ConversationId,
         event: Event,
-    ) -> Arc<Broadcast> {
-        Arc::new(Broadcast::named(event, self.names_of(conversation, viewers)))
+    ) -> Broadcast {
+        Broadcast::new(event).named(self.names_of(conversation, viewers))
     }
 
     fn names_of<'a>(&self, conversation: ConversationId, viewers: impl IntoIterator<Item = &'a UserId>) -> Names {

@@ -325,8 +325,10 @@ impl ChatServer {
             user.unseen_shown = noted;
         }
         let found = if words.notification { found.unwrap_or_default() } else { Vec::new() };
-        if let Some(session) = self.sessions.get_mut(&connection) {
-            session.unseen = Some(Unseen::Waiting(found.into_iter().rev().map(Arc::new).collect()));
+        if let Some(session) = self.sessions.get_mut(&connection)
+            && let Some(Unseen::Due(offset) | Unseen::Waiting(_, offset)) = session.unseen
+        {
+            session.unseen = Some(Unseen::Waiting(found.into_iter().rev().map(Arc::new).collect(), offset));
         }
         self.show_unseen_page(connection);
     }
@@ -335,14 +337,15 @@ impl ChatServer {
     pub(super) fn show_unseen_page(&mut self, connection: ConnectionKey) {
         let budget = self.options.catch_up_page_bytes;
         let Some(session) = self.sessions.get_mut(&connection) else { return };
-        let Some(Unseen::Waiting(waiting)) = &mut session.unseen else { return };
+        let Some(Unseen::Waiting(waiting, offset)) = &mut session.unseen else { return };
         let (mut page, mut bytes) = (Vec::new(), 0);
         while let Some(next) = waiting.front() {
             bytes += next.message.len() + next.data.as_ref().map_or(0, String::len) + ENVELOPE_BYTES;
             if !page.is_empty() && bytes > budget {
                 break;
             }
-            page.extend(waiting.pop_front().map(|next| Arc::new(Broadcast::new(Event::Notification(next)))));
+            let shown = waiting.pop_front().map(|next| Broadcast::new(Event::Notification(next)).seeding(*offset));
+            page.extend(shown.map(Arc::new));
         }
         let is_last = waiting.is_empty();
         if is_last {

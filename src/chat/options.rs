@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::rings::RingLimits;
 use crate::config::{Delivery, PresenceScope};
 use crate::model::Timestamp;
 
@@ -29,6 +30,16 @@ pub struct Options {
     pub catch_up_page_bytes: usize,
     /// So many catch-up pages are read at once: more would take the processors from those who are here.
     pub catch_up_reads: usize,
+    /// `RECOVERY_TTL`; zero: no session is recovered.
+    pub recovery_ttl: Duration,
+    /// `RECOVERY_BYTES`: what was said lately takes no more.
+    pub recovery_bytes: usize,
+    /// `PARKED_MAX`
+    pub parked_max: usize,
+    /// A session that has missed more events than this is caught up instead; no ring holds more.
+    pub replay_events: usize,
+    /// The same in bytes.
+    pub replay_bytes: usize,
     /// `MAX_SOCKETS_PER_USER`; 0: no limit.
     pub max_sockets_per_user: usize,
     /// `MAX_ROOMS_PER_SOCKET`; 0: no limit.
@@ -55,6 +66,11 @@ impl Default for Options {
             catch_up_max: 5_000,
             catch_up_page_bytes: 256 * 1024,
             catch_up_reads: std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(4)),
+            recovery_ttl: Duration::from_secs(120),
+            recovery_bytes: 64 * 1024 * 1024,
+            parked_max: 100_000,
+            replay_events: 1_024,
+            replay_bytes: 1024 * 1024,
             max_sockets_per_user: 50,
             max_rooms_per_socket: 1_000,
             max_message_length: 0,
@@ -64,6 +80,26 @@ impl Default for Options {
         }
     }
 }
+
+impl Options {
+    pub(super) fn ring_limits(&self) -> RingLimits {
+        RingLimits {
+            events: self.replay_events,
+            bytes: self.replay_bytes,
+            bytes_of_all: self.recovery_bytes,
+            ttl_ms: i64::try_from(self.recovery_ttl.as_millis()).unwrap_or(i64::MAX),
+        }
+    }
+
+    /// Of presence and typing less is kept: the latest counts.
+    pub(super) fn state_limits(&self) -> RingLimits {
+        let limits = self.ring_limits();
+        RingLimits { events: limits.events.min(STATES_MAX), bytes_of_all: limits.bytes_of_all / 4, ..limits }
+    }
+}
+
+/// So many changes of presence, or of who is typing, are kept in one place.
+const STATES_MAX: usize = 256;
 
 /// Where time and ids come from; tests give their own, so that they are exact.
 pub struct Sources {

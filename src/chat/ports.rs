@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::{Broadcast, ChatError, Command, ModelError, Reply};
 use crate::auth::Claims;
 use crate::engineio::{CloseReason, ConnectionKey, Delivery};
-use crate::model::{Account, ConversationKind, MessageId, Role, SocketId, Timestamp, UserId};
+use crate::model::{Account, ConversationKind, MessageId, Offset, Part, PrivateId, Role, SocketId, Timestamp, UserId};
 
 /// What a worker's connections are told.
 pub type ToWorker = Delivery<Broadcast, Notice>;
@@ -43,6 +43,17 @@ impl Words {
     }
 }
 
+/// How a client speaks, in the words of the layer above. The broker keeps it for a session that comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Manner {
+    /// What it asked for at its CONNECT: who asks for something else does not come back, but comes anew.
+    pub asked: u8,
+    /// What was learned of it.
+    pub learned: [u8; 2],
+    /// The last encoding of events that it may be shown.
+    pub last_encoding: u8,
+}
+
 /// What the socket that sends a message is shown of it, beside the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OwnCopy {
@@ -74,10 +85,18 @@ pub struct Connect {
     pub connection: ConnectionKey,
     /// The id that the socket will have.
     pub socket: SocketId,
-    /// What the token says.
+    /// The private id that its session will have.
+    pub pid: PrivateId,
+    /// What the token says. One that is merely past its time serves only for a session that comes back.
     pub claims: Box<Claims>,
     /// What its dialects can show.
     pub words: Words,
+    /// How it speaks.
+    pub manner: Manner,
+    /// The session that it wants to come back to.
+    pub back_to: Option<PrivateId>,
+    /// How far it had come.
+    pub offset: Option<Offset>,
     /// Where it comes from.
     pub address: Option<IpAddr>,
 }
@@ -92,6 +111,8 @@ pub struct Disconnect {
     pub on_purpose: bool,
     /// For the log.
     pub reason: CloseReason,
+    /// Number of an event up to which all is proven to have reached the client; 0: none.
+    pub proven: u64,
 }
 
 /// A connection has learned its dialect: what it can show has changed.
@@ -102,6 +123,8 @@ pub struct WordsLearned {
     pub connection: ConnectionKey,
     /// What it can show now.
     pub words: Words,
+    /// How it speaks now.
+    pub manner: Manner,
 }
 
 /// A connection's request. Answered by [`Notice::Reply`] with the same ticket.
@@ -196,6 +219,49 @@ pub struct Admission {
     pub expires_at: Option<Timestamp>,
     /// Whether a catch-up follows, of messages or of notifications: until [`Notice::CatchUpDone`] events wait behind it.
     pub catch_up: bool,
+    /// The id of its socket.
+    pub socket: SocketId,
+    /// The private id of its session.
+    pub pid: PrivateId,
+    /// The event that brings the client its offset: behind all that is shown of the session that came back.
+    pub seed: Arc<Broadcast>,
+    /// The number of the last event before.
+    pub serial: u64,
+    /// Of a session that came back: how it speaks, and what it has missed.
+    pub back: Option<Back>,
+}
+
+/// What a session that came back is told.
+#[derive(Debug, Clone)]
+pub struct Back {
+    /// How it spoke.
+    pub manner: Manner,
+    /// What it has missed, in order.
+    pub missed: Vec<Replay>,
+    /// Presence and typing that it may have missed, in order: the latest counts.
+    pub states: Vec<Arc<Broadcast>>,
+}
+
+/// An event that was missed.
+#[derive(Debug, Clone)]
+pub struct Replay {
+    /// Which.
+    pub event: Arc<Broadcast>,
+    /// The packets up to this one had arrived.
+    pub had: Option<Part>,
+    /// How it is shown.
+    pub kind: ReplayKind,
+}
+
+/// How an event that was missed is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplayKind {
+    /// As to all.
+    Shared,
+    /// It is the sender's own copy of a stored message.
+    Own,
+    /// It is the sender's own copy of a message that is being stored, as [`Notice::Hold`].
+    Held,
 }
 
 /// Why a client was not admitted, for good.
@@ -203,6 +269,8 @@ pub struct Admission {
 pub enum RefusedConnect {
     /// The token is revoked.
     InvalidToken,
+    /// The token is past its time, and there is no session to come back to.
+    TokenExpired,
     /// There is no such user.
     UserNotFound,
     /// An administrator disabled the account.

@@ -90,6 +90,12 @@ pub struct BrokerStats {
     pub conversations: usize,
     /// Messages that are being stored.
     pub in_flight: usize,
+    /// Sessions whose connection was lost and that may come back.
+    pub parked: usize,
+    /// Sessions that came back so far.
+    pub recovered: u64,
+    /// Bytes of what was said lately, kept for those who come back, about.
+    pub recovery_bytes: usize,
     /// Requests so far.
     pub requests: u64,
     /// Messages admitted so far.
@@ -195,11 +201,12 @@ impl ChatServer {
         Reply::Connections { connections, total }
     }
 
-    /// Puts out the open sockets of a user for which `is_revoked` holds.
+    /// Puts out the sessions of a user for which `is_revoked` holds.
     fn put_out(&mut self, user: &UserId, is_revoked: impl Fn(&str) -> bool) {
+        self.put_out_parked(user, &is_revoked);
         let sockets: Vec<ConnectionKey> = self.sockets_of(user).to_vec();
         for socket in sockets {
-            if self.sessions.get(&socket).is_some_and(|session| is_revoked(&session.token_key)) {
+            if self.sessions.get(&socket).is_some_and(|session| session.tokens.keys.iter().any(|key| is_revoked(key))) {
                 self.tell(socket, Notice::Kick { code: "INVALID_TOKEN" });
             }
         }
@@ -258,6 +265,9 @@ impl Handler<Stats> for ChatServer {
             rooms: self.rooms.count(),
             conversations: self.conversations.len(),
             in_flight: self.in_flight.len(),
+            parked: self.parked.len(),
+            recovered: self.counters.recovered,
+            recovery_bytes: self.rings.bytes(),
             requests: self.counters.requests,
             messages: self.counters.messages,
             refused: self.counters.refused,

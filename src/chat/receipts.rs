@@ -55,7 +55,7 @@ impl ChatServer {
     }
 
     /// Tells the author's devices.
-    pub(super) fn tell_read(&self, message: &Message, reader: UserId, read_at: Timestamp) {
+    pub(super) fn tell_read(&mut self, message: &Message, reader: UserId, read_at: Timestamp) {
         let Place::Conversation(conversation) = message.place else { return };
         let event = Event::Read { message: message.id, conversation, user: reader, read_at };
         self.tell_users([&message.sender.id], event);

@@ -24,6 +24,8 @@ pub enum RoomKey {
 pub struct Room {
     by_worker: SmallVec<[Arc<Vec<Seat>>; 2]>,
     members: usize,
+    /// Sessions without a connection that are in it.
+    parked: usize,
 }
 
 impl Room {
@@ -46,10 +48,12 @@ impl Room {
     }
 }
 
-/// All rooms that have somebody in them.
+/// All rooms that have somebody in them, be it a parked session.
 #[derive(Debug, Default)]
 pub struct Rooms {
     rooms: HashMap<RoomKey, Room>,
+    /// Those with a connection in them.
+    open: usize,
 }
 
 impl Rooms {
@@ -58,6 +62,7 @@ impl Rooms {
         let room = self.rooms.entry(key).or_default();
         if let Some(list) = room.list(connection.worker) {
             list.push(connection.seat);
+            self.open += usize::from(room.members == 0);
             room.members += 1;
         }
     }
@@ -69,8 +74,38 @@ impl Rooms {
         if let Some(place) = list.iter().rposition(|seat| *seat == connection.seat) {
             list.swap_remove(place);
             room.members -= 1;
+            self.open -= usize::from(room.members == 0);
         }
-        if room.members == 0 {
+        self.remove_if_empty(key);
+    }
+
+    /// A connection's session is parked: it stays in a room without hearing it.
+    pub fn park(&mut self, key: RoomKey, connection: ConnectionKey) {
+        self.join_parked(key.clone());
+        self.leave(&key, connection);
+    }
+
+    /// A parked session comes into a room.
+    pub fn join_parked(&mut self, key: RoomKey) {
+        self.rooms.entry(key).or_default().parked += 1;
+    }
+
+    /// A parked session has come back on this connection.
+    pub fn join_from_parked(&mut self, key: RoomKey, connection: ConnectionKey) {
+        self.join(key.clone(), connection);
+        self.leave_parked(&key);
+    }
+
+    /// A parked session is out of a room.
+    pub fn leave_parked(&mut self, key: &RoomKey) {
+        if let Some(room) = self.rooms.get_mut(key) {
+            room.parked = room.parked.saturating_sub(1);
+        }
+        self.remove_if_empty(key);
+    }
+
+    fn remove_if_empty(&mut self, key: &RoomKey) {
+        if self.rooms.get(key).is_some_and(|room| room.members == 0 && room.parked == 0) {
             self.rooms.remove(key);
         }
     }
@@ -80,9 +115,9 @@ impl Rooms {
         self.rooms.get(key)
     }
 
-    /// How many rooms have somebody in them.
+    /// How many rooms have a connection in them.
     pub fn count(&self) -> usize {
-        self.rooms.len()
+        self.open
     }
 }
 
@@ -105,6 +140,22 @@ mod tests {
         assert_eq!(given.iter().map(|seat| seat.slot).collect::<Vec<_>>(), [1]);
         let now: Vec<_> = rooms.find(&RoomKey::CommonChat).unwrap().connections().collect();
         assert_eq!(now, [connection(0, 2), connection(1, 7)]);
+    }
+
+    #[test]
+    fn a_room_stays_for_a_parked_session() {
+        let mut rooms = Rooms::default();
+        let (key, one) = (RoomKey::CommonChat, connection(0, 1));
+        rooms.join(key.clone(), one);
+        rooms.park(key.clone(), one);
+        assert_eq!(rooms.find(&key).unwrap().connections().count(), 0);
+        assert_eq!(rooms.count(), 0);
+        rooms.join_from_parked(key.clone(), connection(1, 2));
+        rooms.leave(&key, connection(1, 2));
+        assert!(rooms.find(&key).is_none());
+        rooms.join_parked(key.clone());
+        rooms.leave_parked(&key);
+        assert!(rooms.find(&key).is_none());
     }
 
     #[test]

@@ -5,15 +5,19 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashSet};
 use smallvec::SmallVec;
 
+use super::broadcast::Broadcast;
+use super::connecting::sent_by;
 use super::event::Event;
 use super::executing::Outcome;
 use super::loading::{Load, SENT_IDS_MAX};
+use super::parked::AskingSocket;
 use super::ports::{Notice, OwnCopy};
 use super::questions::Question;
 use super::rooms::RoomKey;
 use super::server::{ChatServer, Progressed};
 use super::stored::Awaiting;
 use super::tables::{Asker, CachedConversation, Pending, SentId, pair_key};
+use super::telling::Spared;
 use super::{ChatError, Command, Draft, Reply};
 use crate::config::Delivery;
 use crate::engineio::{ConnectionKey, Seat};
@@ -40,7 +44,7 @@ pub struct InFlight {
     /// Whether a live socket of a recipient has been handed it.
     pub is_delivered: bool,
     /// Who was told: the rooms' lists as they were then, and single sockets.
-    pub handed_lists: SmallVec<[(u16, Arc<Vec<Seat>>); 2]>,
+    pub handed_lists: HandedLists,
     pub handed_sockets: SmallVec<[ConnectionKey; 4]>,
     /// Members who had no socket when it was handed out.
     pub absent: Arc<[UserId]>,
@@ -52,6 +56,8 @@ pub struct InFlight {
     pub spared: HashSet<UserId>,
     /// Of the request, where it bears a `clientMessageId`.
     pub request_hash: Option<[u8; 32]>,
+    /// What recipients have.
+    pub event: Option<Arc<Broadcast>>,
     /// What the model is asked once it is stored.
     pub question: Option<Box<Question>>,
     /// Commands about it, and repeats of it, that wait until it is stored.
@@ -74,11 +80,15 @@ impl InFlight {
             was_given_up: false,
             spared: HashSet::new(),
             request_hash: None,
+            event: None,
             question: None,
             waiters: Vec::new(),
         }
     }
 }
+
+/// The connections of a room, by worker.
+type HandedLists = SmallVec<[(u16, Arc<Vec<Seat>>); 2]>;
 
 /// Who a message is for.
 #[derive(Debug, Clone)]
@@ -309,9 +319,14 @@ impl ChatServer {
 
     /// Answers a repeat with what the first request made; whose front end knows no other answer is shown that.
     pub(super) fn answer_again(&mut self, asker: Asker, audience: &Audience, message: Arc<Message>) {
-        if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = asker {
-            self.tell(connection, Notice::Hold(self.message_event(audience, message.clone())));
-            self.tell(connection, Notice::Settle { message: message.id, stored: true });
+        if asker.own_copy() == OwnCopy::Held
+            && let Some(asking) = self.asking_socket(&message.sender.id, &asker)
+        {
+            let event = self.place(self.message_event(audience, message.clone()));
+            self.hold(asking, event);
+            if let Some(connection) = asking.connection {
+                self.tell(connection, Notice::Settle { message: message.id, stored: true });
+            }
         }
         let status = message.status.min(MessageStatus::Delivered);
         let name = self.senders_name(&message);
@@ -380,7 +395,8 @@ impl ChatServer {
     /// Gives a message to the store, and to all whom it is for as soon as they may have it.
     pub(super) fn enter(&mut self, in_flight: InFlight) {
         let (id, message, request_hash) = (in_flight.message.id, in_flight.message.clone(), in_flight.request_hash);
-        let write = Write::Message(Box::new(NewMessage { message: message.clone(), request_hash, sent_by: None }));
+        let sent_by = self.asking_socket(&message.sender.id, &in_flight.asker).map(|asking| sent_by(&asking.pid));
+        let write = Write::Message(Box::new(NewMessage { message: message.clone(), request_hash, sent_by }));
         if let Err(refused) = self.store(write, Awaiting::Message(id)) {
             return self.answer(in_flight.asker, Err(refused.0));
         }
@@ -468,58 +484,70 @@ impl ChatServer {
     pub(super) fn hand_out(&mut self, id: MessageId) {
         let Some(mut in_flight) = self.in_flight.remove(&id) else { return };
         let sender = in_flight.message.sender.id.clone();
-        let own = in_flight.asker.connection();
+        let asking = self.asking_socket(&sender, &in_flight.asker);
         let own_copy = in_flight.asker.own_copy();
-        let mut except: SmallVec<[ConnectionKey; 4]> = SmallVec::new();
-        except.extend(own.filter(|_| own_copy != OwnCopy::Live));
-        except.extend(in_flight.spared.iter().flat_map(|user| self.sockets_of(user)).copied());
+        let own = asking.filter(|_| own_copy != OwnCopy::Live);
+        let mut spared = Spared::one(own.and_then(|own| own.connection), own.map(|own| own.socket));
+        spared.connections.extend(in_flight.spared.iter().flat_map(|user| self.sockets_of(user)).copied());
+        spared.except.users.extend(in_flight.spared.iter().cloned());
 
         in_flight.absent = self.absent_in(&in_flight.message.place);
-        let recipients = self.recipients(&in_flight.audience, &sender, &except);
-        in_flight.is_delivered = recipients.reaches_others;
-        if recipients.reaches_others {
+        in_flight.is_delivered = self.reaches_others(&in_flight.audience, &sender);
+        if in_flight.is_delivered {
             let mut message = (*in_flight.message).clone();
             message.status = MessageStatus::Delivered;
             in_flight.message = Arc::new(message);
         }
         let event = self.message_event(&in_flight.audience, in_flight.message.clone());
-        if let Some(room) = &recipients.room {
-            if let Some(room) = self.rooms.find(room) {
-                in_flight.handed_lists = room.lists().map(|(worker, list)| (worker, list.clone())).collect();
+        let event = match &in_flight.audience {
+            Audience::Group(id) => self.hand_to_room(&RoomKey::Group(*id), event, spared, &mut in_flight.handed_lists),
+            Audience::Room { key, .. } => self.hand_to_room(key, event, spared, &mut in_flight.handed_lists),
+            Audience::Pair { recipient, .. } => {
+                let other = (recipient.id != sender).then_some(&recipient.id);
+                let (event, told) = self.tell_users_but(other.into_iter().chain([&sender]), event, spared);
+                in_flight.handed_sockets = told;
+                event
             }
-            self.tell_room(room, &event, &except);
-        }
-        if !recipients.sockets.is_empty() {
-            self.tell_few(recipients.sockets.iter().copied(), &event);
-        }
-        in_flight.handed_sockets = recipients.sockets;
-        if let Some(own) = own.filter(|_| own_copy == OwnCopy::Held) {
-            self.tell(own, Notice::Hold(event));
+        };
+        if let Some(asking) = asking.filter(|_| own_copy == OwnCopy::Held) {
+            self.hold(asking, event.clone());
         }
         in_flight.is_handed = true;
+        in_flight.event = Some(event);
         self.in_flight.insert(id, in_flight);
     }
 
-    fn recipients(&self, audience: &Audience, sender: &UserId, except: &[ConnectionKey]) -> Recipients {
+    fn hand_to_room(
+        &mut self,
+        key: &RoomKey,
+        event: Broadcast,
+        spared: Spared,
+        handed_lists: &mut HandedLists,
+    ) -> Arc<Broadcast> {
+        if let Some(room) = self.rooms.find(key) {
+            *handed_lists = room.lists().map(|(worker, list)| (worker, list.clone())).collect();
+        }
+        self.tell_room(key, event, spared)
+    }
+
+    /// Keeps the sender's own copy of a message back until it is stored.
+    fn hold(&mut self, asking: AskingSocket, event: Arc<Broadcast>) {
+        self.keep_own(asking.pid, &event);
+        if let Some(connection) = asking.connection {
+            self.tell(connection, Notice::Hold(event));
+        }
+    }
+
+    /// Whether a live socket of another user in the conversation shows what is sent.
+    fn reaches_others(&self, audience: &Audience, sender: &UserId) -> bool {
         match audience {
-            Audience::Room { key, .. } => Recipients { room: Some(key.clone()), sockets: SmallVec::new(), reaches_others: false },
-            Audience::Group(id) => {
-                let key = RoomKey::Group(*id);
-                let reaches_others = self
-                    .rooms
-                    .find(&key)
-                    .is_some_and(|room| room.connections().any(|socket| self.receives(socket, ConversationKind::Group, sender)));
-                Recipients { room: Some(key), sockets: SmallVec::new(), reaches_others }
-            }
+            Audience::Room { .. } => false,
+            Audience::Group(id) => self
+                .rooms
+                .find(&RoomKey::Group(*id))
+                .is_some_and(|room| room.connections().any(|socket| self.receives(socket, ConversationKind::Group, sender))),
             Audience::Pair { kind, recipient } => {
-                let theirs = self.sockets_of(&recipient.id);
-                let mut sockets: SmallVec<[ConnectionKey; 4]> = theirs.iter().copied().collect();
-                if recipient.id != *sender {
-                    sockets.extend(self.sockets_of(sender).iter().copied());
-                }
-                sockets.retain(|socket| !except.contains(socket));
-                let reaches_others = theirs.iter().any(|socket| self.receives(*socket, *kind, sender));
-                Recipients { room: None, sockets, reaches_others }
+                self.sockets_of(&recipient.id).iter().any(|socket| self.receives(*socket, *kind, sender))
             }
         }
     }
@@ -530,12 +558,6 @@ impl ChatServer {
             .get(&socket)
             .is_some_and(|session| session.user != *sender && session.words.has_word_for(kind) && !session.words.unproven)
     }
-}
-
-struct Recipients {
-    room: Option<RoomKey>,
-    sockets: SmallVec<[ConnectionKey; 4]>,
-    reaches_others: bool,
 }
 
 fn check_draft(draft: &Draft, max_length: usize) -> Result<(), ChatError> {

@@ -1,27 +1,26 @@
 //! The broker's actor: its state, its mailbox and its clock.
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext as _, Context, Handler, Recipient, SpawnHandle};
 use hashbrown::{HashMap, HashSet};
 use log::{error, info};
-use smallvec::SmallVec;
 
-use super::broadcast::Broadcast;
 use super::catch_up::PageReads;
 use super::delivered::Progress;
-use super::event::Event;
 use super::loading::{Load, LoadFor};
 use super::notifications::Gathered;
+use super::offsets::Offsets;
 use super::options::{Options, Sources};
+use super::parked::ParkedSessions;
 use super::ports::{
     Ask, CatchUpDrained, Connect, Disconnect, Notice, Prompt, RegisterWorker, Request, Tick, ToWorker, WordsLearned,
 };
 use super::presence::PresenceWindow;
 use super::questions::Questions;
-use super::rooms::{RoomKey, Rooms};
+use super::rings::Rings;
+use super::rooms::Rooms;
 use super::sending::{FailedSends, InFlight};
 use super::stored::Awaiting;
 use super::tables::{Asker, CachedConversation, Facts, Pending, Session, User, pair_key};
@@ -30,7 +29,7 @@ use super::typing::Typing;
 use super::{ChatError, Reply};
 use crate::auth::Revocations;
 use crate::config::PresenceScope;
-use crate::engineio::{CloseReason, ConnectionKey, Delivery};
+use crate::engineio::{CloseReason, ConnectionKey};
 use crate::model::{ConversationId, MessageId, Timestamp, UserId};
 use crate::store::{Committed, Done, Store, Write};
 
@@ -66,8 +65,17 @@ pub struct ChatServer {
     pub(super) landed: i64,
     pub(super) awaiting: HashMap<u64, Awaiting>,
     next_tag: u64,
-    /// Position of the last message that was handed out.
+    /// Position of the last message that was admitted.
     pub(super) position: i64,
+    /// Highest position of a message that was handed out.
+    pub(super) handed: i64,
+    /// How many events were handed out.
+    pub(super) serial: u64,
+    pub(super) offsets: Offsets,
+    pub(super) rings: Rings,
+    /// Presence and typing of late.
+    pub(super) states: Rings,
+    pub(super) parked: ParkedSessions,
     pub(super) typing: Typing,
     pub(super) presence: PresenceWindow,
     /// Users whose last socket was lost, and when they count as offline.
@@ -100,12 +108,15 @@ pub struct Counters {
     pub messages: u64,
     pub refused: u64,
     pub panics: u64,
+    pub recovered: u64,
 }
 
 impl ChatServer {
     /// A broker that nobody has connected to. `revocations` are those that were stored.
     pub fn new(options: Options, sources: Sources, store: Store, revocations: Revocations) -> Self {
         Self {
+            rings: Rings::new(options.ring_limits()),
+            states: Rings::new(options.state_limits()),
             options,
             sources,
             workers: Vec::new(),
@@ -123,6 +134,10 @@ impl ChatServer {
             awaiting: HashMap::new(),
             next_tag: 0,
             position: store.last_position(),
+            handed: store.last_position(),
+            serial: 0,
+            offsets: Offsets::new(store.starts()),
+            parked: ParkedSessions::default(),
             typing: Typing::default(),
             presence: PresenceWindow::default(),
             grace: VecDeque::new(),
@@ -161,43 +176,7 @@ impl ChatServer {
 
     // ---- telling ----
 
-    pub(super) fn tell(&self, connection: ConnectionKey, notice: Notice) {
-        if let Some(worker) = self.worker(connection.worker) {
-            worker.do_send(Delivery::ToOne { to: connection.seat, notice });
-        }
-    }
-
-    pub(super) fn tell_few(&self, to: impl IntoIterator<Item = ConnectionKey>, event: &Arc<Broadcast>) {
-        let mut to: SmallVec<[ConnectionKey; 4]> = to.into_iter().collect();
-        to.sort_unstable();
-        for group in to.chunk_by(|one, other| one.worker == other.worker) {
-            let Some(worker) = group.first().and_then(|first| self.worker(first.worker)) else { continue };
-            worker.do_send(Delivery::ToFew { event: event.clone(), to: group.iter().map(|key| key.seat).collect() });
-        }
-    }
-
-    pub(super) fn tell_room(&self, room: &RoomKey, event: &Arc<Broadcast>, except: &[ConnectionKey]) {
-        let Some(room) = self.rooms.find(room) else { return };
-        for (number, list) in room.lists() {
-            let Some(worker) = self.worker(number) else { continue };
-            let except = except.iter().filter(|key| key.worker == number).map(|key| key.seat).collect();
-            worker.do_send(Delivery::ToMany { event: event.clone(), to: list.clone(), except });
-        }
-    }
-
-    /// Tells all sockets of these users.
-    pub(super) fn tell_users<'a>(&self, users: impl IntoIterator<Item = &'a UserId>, event: Event) {
-        let to: SmallVec<[ConnectionKey; 8]> = users.into_iter().flat_map(|user| self.sockets_of(user)).copied().collect();
-        if !to.is_empty() {
-            self.tell_few(to, &Arc::new(Broadcast::new(event)));
-        }
-    }
-
-    pub(super) fn sockets_of(&self, user: &UserId) -> &[ConnectionKey] {
-        self.users.get(user).map_or(&[], |user| &user.sessions)
-    }
-
-    fn worker(&self, number: u16) -> Option<&Recipient<ToWorker>> {
+    pub(super) fn worker(&self, number: u16) -> Option<&Recipient<ToWorker>> {
         self.workers.get(usize::from(number))?.as_ref()
     }
 
@@ -317,12 +296,12 @@ impl ChatServer {
             if user.sent.as_ref().is_some_and(|sent| sent.used_at < now.plus_millis(-600_000)) {
                 user.sent = None;
             }
-            !user.sessions.is_empty() || user.is_announced || user.sent.is_some() || user.used_at > old
+            user.has_sessions() || user.is_announced || user.sent.is_some() || user.used_at > old
         });
         let (users, directs) = (&mut self.users, &mut self.directs);
         self.conversations.retain(|id, cached| {
             let members = &cached.conversation.participants;
-            let is_used = members.iter().any(|member| users.get(member).is_some_and(|user| !user.sessions.is_empty()));
+            let is_used = members.iter().any(|member| users.get(member).is_some_and(User::has_sessions));
             if is_used || cached.used_at > old || cached.is_progress_unsaved || cached.in_flight > 0 {
                 return true;
             }
@@ -337,6 +316,9 @@ impl ChatServer {
             }
             false
         });
+        self.forget_old_parked();
+        self.rings.expire(now);
+        self.states.expire(now);
         self.failed.forget_before(now.plus_millis(-24 * 3_600_000));
         self.revocations.forget_expired(now);
     }
@@ -427,12 +409,13 @@ impl Handler<WordsLearned> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, message: WordsLearned, _: &mut Self::Context) {
-        let WordsLearned { connection, words } = message;
+        let WordsLearned { connection, words, manner } = message;
         let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
         // What it was handed by now counts as received although it may have no word for the like from here on.
         self.note_progress_of(&user);
         if let Some(session) = self.sessions.get_mut(&connection) {
             session.words = words;
+            session.manner = manner;
         }
     }
 }
@@ -444,7 +427,7 @@ impl Handler<Request> for ChatServer {
         let Request { connection, ticket, command, own_copy } = message;
         self.counters.requests += 1;
         let Some(session) = self.sessions.get_mut(&connection) else { return };
-        let asker = Asker::Session { connection, ticket, own_copy };
+        let asker = Asker::Session { connection, socket: session.socket, ticket, own_copy };
         let facts = Facts { holds_queue: true, ..Facts::default() };
         let pending = Pending { user: session.user.clone(), asker, command, facts };
         if self.is_draining {
@@ -518,6 +501,7 @@ impl Handler<Tick> for ChatServer {
         for change in self.typing.lapse(now) {
             self.tell_typing(&change, None);
         }
+        self.forget_old_parked();
         while self.grace.front().is_some_and(|(at, _)| *at <= now) {
             if let Some((at, user)) = self.grace.pop_front()
                 && self.users.get(&user).is_some_and(|entry| entry.offline_at == Some(at))

@@ -12,10 +12,12 @@ use super::event::Event;
 use super::naming::GivenName;
 use super::notifications::Owed;
 use super::ports::{Notice, OwnCopy};
+use super::rings::RingKey;
 use super::rooms::RoomKey;
 use super::sending::{Audience, InFlight, USED_OTHERWISE};
 use super::server::ChatServer;
 use super::tables::{Asker, Facts, Pending, SentId, pair_key};
+use super::telling::Spared;
 use super::{ChatError, Reply};
 use crate::config::Delivery;
 use crate::engineio::ConnectionKey;
@@ -199,13 +201,14 @@ impl ChatServer {
     /// The commit is there: the sender is told first, then all that waited.
     fn confirm(&mut self, in_flight: InFlight, seq: i64, ctx: &mut Context<Self>) {
         let seen_by = self.has_word_of_receipts(&in_flight.message.sender.id).then(|| self.who_saw(&in_flight));
-        let InFlight { message, asker, is_delivered, absent, waiters, audience, question, .. } = in_flight;
+        let InFlight { message, asker, is_delivered, absent, waiters, audience, event, question, .. } = in_flight;
         let mut message = Arc::unwrap_or_clone(message);
         message.seq = seq;
         let message = Arc::new(message);
         self.note_stored(&message, &audience, absent);
-        if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = asker {
-            self.tell(connection, Notice::Settle { message: message.id, stored: true });
+        self.settle(&message.sender.id, &asker, message.id, true);
+        if let Some(event) = &event {
+            event.note_stored(seq);
         }
         let status = if is_delivered { MessageStatus::Delivered } else { MessageStatus::Sent };
         if let Some(client_id) = &message.client_message_id
@@ -229,9 +232,7 @@ impl ChatServer {
     /// was given up and the database has stored it all the same, only now does it go the way of any other.
     fn answer_known(&mut self, in_flight: InFlight, ctx: &mut Context<Self>) {
         let (id, answer) = (in_flight.message.id, in_flight.question.as_ref().map(|question| question.answer_id()));
-        if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = in_flight.asker {
-            self.tell(connection, Notice::Settle { message: id, stored: false });
-        }
+        self.settle(&in_flight.message.sender.id, &in_flight.asker, id, false);
         let store = self.store.clone();
         let read = async move {
             let find = move |conn: &mut store::AnyConnection| {
@@ -299,11 +300,23 @@ impl ChatServer {
         {
             sent.by_client_id.remove(client_id);
         }
-        if let Asker::Session { connection, own_copy: OwnCopy::Held, .. } = in_flight.asker {
-            self.tell(connection, Notice::Settle { message: id, stored: false });
-        }
+        self.settle(&in_flight.message.sender.id, &in_flight.asker, id, false);
         self.answer(in_flight.asker, Err(reply));
         self.resume_waiters(in_flight.waiters, ctx);
+    }
+
+    /// The sender's own copy of a message is shown from here on, or dropped.
+    fn settle(&mut self, sender: &UserId, asker: &Asker, message: MessageId, stored: bool) {
+        if asker.own_copy() != OwnCopy::Held {
+            return;
+        }
+        let Some(asking) = self.asking_socket(sender, asker) else { return };
+        if !stored {
+            self.rings.drop_message(&RingKey::Socket(asking.pid), message);
+        }
+        if let Some(connection) = asking.connection {
+            self.tell(connection, Notice::Settle { message, stored });
+        }
     }
 
     fn resume_waiters(&mut self, waiters: Vec<Pending>, ctx: &mut Context<Self>) {
@@ -419,7 +432,7 @@ impl ChatServer {
     }
 
     /// Tells an edited or deleted message's conversation.
-    fn tell_changed(&self, message: Arc<Message>, audience: Audience) {
+    fn tell_changed(&mut self, message: Arc<Message>, audience: Audience) {
         let Place::Conversation(conversation) = message.place else { return };
         let (kind, recipient) = match audience {
             Audience::Pair { kind, recipient } => (kind, Some(recipient)),
@@ -435,9 +448,8 @@ impl ChatServer {
             // Of a conversation with oneself both are the same.
             Some([one, other]) if one == other => std::slice::from_ref(one),
             Some(pair) => pair,
-            None => return self.tell_room(&RoomKey::Group(conversation), &Arc::new(Broadcast::new(event)), &[]),
+            None => return drop(self.tell_room(&RoomKey::Group(conversation), Broadcast::new(event), Spared::default())),
         };
-        let sockets: Vec<_> = viewers.iter().flat_map(|user| self.sockets_of(user)).copied().collect();
-        self.tell_few(sockets, &self.event_for(viewers, conversation, event));
+        self.tell_users_but(viewers, self.event_for(viewers, conversation, event), Spared::default());
     }
 }

@@ -3,14 +3,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use tokio::sync::oneshot;
 
-use super::{ChatError, Command, OwnCopy, Reply, Words};
+use super::offsets::{Reached, Since};
+use super::rooms::RoomKey;
+use super::{ChatError, Command, Manner, OwnCopy, Reply, Words};
+use crate::auth::Claims;
 use crate::engineio::ConnectionKey;
 use crate::model::{
     Account, Conversation, ConversationId, ConversationKind, File, Listing, Message, MessageId, MessageStatus, Notification,
-    Profile, RoomId, SocketId, Timestamp, UserId,
+    Offset, PrivateId, Profile, RoomId, SocketId, Timestamp, UserId,
 };
 use crate::store::{Membership, Overview, direct_key};
 
@@ -24,6 +27,8 @@ pub struct User {
     /// How many names were given since the user is at hand: what was read before is too old to be kept.
     pub names_given: u64,
     pub sessions: SmallVec<[ConnectionKey; 1]>,
+    /// Sessions whose connection was lost, oldest first.
+    pub parked: Vec<PrivateId>,
     /// Whether others were told that this user is online.
     pub is_announced: bool,
     /// When the loss of the last socket counts, unless one comes before.
@@ -36,6 +41,11 @@ pub struct User {
 }
 
 impl User {
+    /// Whether a session of theirs is open or parked.
+    pub fn has_sessions(&self) -> bool {
+        !self.sessions.is_empty() || !self.parked.is_empty()
+    }
+
     pub fn profile(&self) -> &Arc<Profile> {
         &self.account.profile
     }
@@ -84,9 +94,12 @@ pub struct SentId {
 pub struct Session {
     pub user: UserId,
     pub socket: SocketId,
+    pub pid: PrivateId,
     pub words: Words,
-    /// The login that its token belongs to, else the token's fingerprint in hex.
-    pub token_key: Box<str>,
+    pub manner: Manner,
+    pub tokens: Tokens,
+    /// How far its client is known to have come; `None`, while a catch-up began it: only the client knows.
+    pub reached: Option<Reached>,
     pub is_in_common_chat: bool,
     /// Requests that wait for the first of them, in order.
     pub queue: VecDeque<Pending>,
@@ -98,23 +111,80 @@ pub struct Session {
     pub places: Option<Box<Places>>,
 }
 
+/// What a session is in by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tokens {
+    /// The logins that its tokens belong to, else their fingerprints in hex: the one that expires last, and the newest.
+    pub keys: SmallVec<[Box<str>; 1]>,
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Tokens {
+    /// One token.
+    pub fn of(claims: &Claims) -> Self {
+        Self { keys: smallvec![claims.revocation_key.clone()], expires_at: claims.expires_at }
+    }
+
+    /// These and a newer one: the later expiry counts.
+    pub fn and(self, newer: Self, now: Timestamp) -> Self {
+        let has_expired = newer.expires_at.is_some_and(|at| at <= now);
+        let lasts = |tokens: &Self| tokens.expires_at.unwrap_or(Timestamp::from_millis(i64::MAX));
+        match lasts(&newer) >= lasts(&self) {
+            true => newer,
+            false if has_expired || newer.keys == self.keys => self,
+            false => Self { keys: self.keys.into_iter().take(1).chain(newer.keys).collect(), expires_at: self.expires_at },
+        }
+    }
+}
+
 /// Where a socket is, beyond its user's conversations.
 #[derive(Debug, Default)]
 pub struct Places {
     pub rooms: HashSet<RoomId>,
-    pub muted: HashSet<ConversationId>,
+    /// Since the event with this number.
+    pub muted: HashMap<ConversationId, u64>,
     pub opened: HashSet<ConversationId>,
+    /// When it was not in the rooms in which it is.
+    pub absences: Vec<Absence>,
+    /// Absences that ended by then are forgotten.
+    pub forgotten_absences: u64,
+}
+
+/// A socket was not in a room while events were handed out: those after `from`, up to `to`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Absence {
+    pub room: RoomKey,
+    pub from: u64,
+    pub to: u64,
 }
 
 impl Places {
     pub fn is_empty(&self) -> bool {
-        self.rooms.is_empty() && self.muted.is_empty() && self.opened.is_empty()
+        self.rooms.is_empty() && self.muted.is_empty() && self.opened.is_empty() && self.absences.is_empty()
+    }
+
+    /// A socket is in a room since the event `to`, and was not since `from`; 0: it never was.
+    pub fn note_absence(&mut self, room: RoomKey, from: u64, to: u64) {
+        if self.absences.len() >= ABSENCES_MAX {
+            self.forgotten_absences = self.absences.remove(0).to;
+        }
+        self.absences.push(Absence { room, from, to });
+    }
+
+    /// Its user is no member of a conversation any more. Whether it was muted.
+    pub fn forget(&mut self, conversation: ConversationId) -> bool {
+        self.opened.remove(&conversation);
+        self.absences.retain(|absence| absence.room != RoomKey::Group(conversation));
+        self.muted.remove(&conversation).is_some()
     }
 }
 
+/// So many absences of one socket are remembered.
+const ABSENCES_MAX: usize = 1_024;
+
 impl Session {
     pub fn has_muted(&self, conversation: ConversationId) -> bool {
-        self.places.as_ref().is_some_and(|places| places.muted.contains(&conversation))
+        self.places.as_ref().is_some_and(|places| places.muted.contains_key(&conversation))
     }
 }
 
@@ -123,8 +193,12 @@ impl Session {
 pub struct CatchUp {
     /// Messages up to this position belong to the catch-up, those after it are live.
     pub up_to: i64,
-    /// The position of the last message that was handed over.
-    pub after: i64,
+    /// From where on its client lacks messages; `None`: it does not know, and gets what its user had not received.
+    pub since: Option<Since>,
+    /// The client's earlier session: it knows what it sent itself.
+    pub sent_by: Option<[u8; 32]>,
+    /// The position of the last message that was handed over; `None`: nothing was.
+    pub after: Option<i64>,
     /// How many rows the next page asks for.
     pub rows: i64,
     /// Whether a page is being read or the next one waits for the socket.
@@ -136,10 +210,10 @@ pub struct CatchUp {
 /// The notifications that a socket is shown when it comes.
 #[derive(Debug)]
 pub enum Unseen {
-    /// They will be read behind the catch-up, or are being read.
-    Due,
+    /// They will be read behind the catch-up, or are being read. With the offset of a client that has caught up.
+    Due(Offset),
     /// These wait until the socket has taken those before, oldest first.
-    Waiting(VecDeque<Arc<Notification>>),
+    Waiting(VecDeque<Arc<Notification>>, Offset),
 }
 
 /// The key by which a direct conversation is found; `None` for other kinds.
@@ -170,7 +244,7 @@ pub struct CachedConversation {
 #[derive(Debug)]
 pub enum Asker {
     /// A socket's request.
-    Session { connection: ConnectionKey, ticket: u32, own_copy: OwnCopy },
+    Session { connection: ConnectionKey, socket: SocketId, ticket: u32, own_copy: OwnCopy },
     /// A request over HTTP.
     Http(oneshot::Sender<Result<Reply, ChatError>>),
     /// Nobody: the model answers a question of this chat.

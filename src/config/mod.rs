@@ -178,6 +178,12 @@ settings! {
         connect_timeout: Duration = Duration::from_secs(45), "CONNECT_TIMEOUT", Length::at_least(MILLISECOND);
         /// Time that a blocked write may take.
         write_timeout: Duration = Duration::from_secs(20), "WRITE_TIMEOUT", Length::at_least(MILLISECOND);
+        /// How long a client whose connection was lost can come back to its session; 0s: it always comes anew.
+        recovery_ttl: Duration = Duration::from_secs(120), "RECOVERY_TTL", Length::any();
+        /// Memory for what was said lately, for those who come back.
+        recovery_bytes: usize = 64 * 1024 * 1024, "RECOVERY_BYTES", Size::at_least(0);
+        /// Sessions of lost connections that are kept.
+        parked_max: usize = 100_000, "PARKED_MAX", Count::at_least(0);
         /// Whether messages over WebSocket are compressed for clients that offer it.
         permessage_deflate: bool = false, "PERMESSAGE_DEFLATE", Flag;
         /// Packets that may wait for one socket.

@@ -13,9 +13,8 @@ use serde_json::value::RawValue;
 use super::Fault;
 use super::error::{Wording, failure_packet};
 use super::fields::Payload;
-use super::vocabulary::{Asked, Decoded, Entry, Vocabulary, json_packet, packet, to_json};
+use super::vocabulary::{Asked, Decoded, Entry, Packets, Vocabulary, json_packet, one, packet, to_json};
 use crate::chat::{ChatError, Command, Draft, Event, OwnCopy, Reply, Words};
-use crate::engineio::Encoded;
 use crate::model::{
     ConversationId, File, LastMessage, Message, MessageId, Notification, NotificationId, Place, Profile, SocketId, Timestamp,
     UserId,
@@ -83,11 +82,11 @@ impl Vocabulary for Agent {
         true
     }
 
-    fn encode(&self, event: &Event) -> Option<Encoded> {
+    fn encode(&self, event: &Event) -> Option<Packets> {
         shown(event, None)
     }
 
-    fn encode_named(&self, event: &Event, name: &str) -> Option<Encoded> {
+    fn encode_named(&self, event: &Event, name: &str) -> Option<Packets> {
         shown(event, Some(name))
     }
 
@@ -143,7 +142,7 @@ fn send(payload: &Payload<'_>) -> Result<Command, Fault> {
 }
 
 /// An event for one who calls its conversation `name`, or by its id.
-fn shown(event: &Event, name: Option<&str>) -> Option<Encoded> {
+fn shown(event: &Event, name: Option<&str>) -> Option<Packets> {
     let text = match event {
         Event::Message { message, kind: _, recipient: _ } => {
             packet("message:receive", &Envelope::new(MessageView::new(message, name)?, message.created_at))
@@ -171,7 +170,7 @@ fn shown(event: &Event, name: Option<&str>) -> Option<Encoded> {
         | Event::ConversationDeleted { .. }
         | Event::GroupOpened { .. } => return None,
     };
-    Some(Encoded::text(&text))
+    Some(one(text))
 }
 
 /// The envelope that answers a request.

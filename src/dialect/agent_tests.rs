@@ -16,8 +16,8 @@ fn decode(event: &'static str, json: &str) -> Result<Decoded, Fault> {
     Agent.decode(&mut asked(event), &args(json).unwrap())
 }
 
-fn text_of(encoded: &Encoded) -> String {
-    shortened(std::str::from_utf8(encoded.payload()).unwrap())
+fn text_of(encoded: &[String]) -> String {
+    shortened(&encoded.join("\u{1e}"))
 }
 
 fn shortened(text: &str) -> String {

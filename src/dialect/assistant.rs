@@ -11,10 +11,9 @@ use serde_json::value::RawValue;
 use super::Fault;
 use super::error::Wording;
 use super::fields::Payload;
-use super::vocabulary::{Asked, Decoded, Entry, Vocabulary, packet, to_json};
+use super::vocabulary::{Asked, Decoded, Entry, Packets, Vocabulary, one, packet, to_json};
 use crate::auth::Refusal;
 use crate::chat::{ChatError, Command, Draft, Event, Reply, Words};
-use crate::engineio::Encoded;
 use crate::model::{ConversationKind, Role, UserId};
 use crate::socketio::Args;
 
@@ -61,7 +60,7 @@ impl Vocabulary for Assistant {
         Ok(Command::AskModel { chat: name, shown_as: asked.echo.clone(), stream, draft }.into())
     }
 
-    fn encode(&self, event: &Event) -> Option<Encoded> {
+    fn encode(&self, event: &Event) -> Option<Packets> {
         let text = match event {
             Event::Message { message, kind: ConversationKind::Ai, recipient: _ } if message.role == Role::Model => {
                 let chat = message.chat.as_deref().unwrap_or_default();
@@ -87,7 +86,7 @@ impl Vocabulary for Assistant {
             | Event::ConversationDeleted { .. }
             | Event::GroupOpened { .. } => return None,
         };
-        Some(Encoded::text(&text))
+        Some(one(text))
     }
 
     /// Who pinned this dialect knows `ai-error`. The front end does not, and would wait for ever.

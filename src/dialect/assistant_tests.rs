@@ -10,7 +10,7 @@ fn decode(json: &str) -> (Asked, Result<Decoded, Fault>) {
 }
 
 fn shown(event: &Event) -> Option<String> {
-    Assistant.encode(event).map(|encoded| String::from_utf8(encoded.payload().to_vec()).unwrap())
+    Assistant.encode(event).map(|packets| packets.join("\u{1e}"))
 }
 
 fn answered(role: Role, kind: ConversationKind) -> Event {

@@ -11,9 +11,8 @@ use serde_json::value::RawValue;
 use super::Fault;
 use super::error::{Wording, failure_packet};
 use super::fields::{Field, Payload};
-use super::vocabulary::{Asked, Decoded, Entry, Vocabulary, batch, packet, to_json};
+use super::vocabulary::{Asked, Decoded, Entry, Packets, Vocabulary, batch, one, packet, to_json};
 use crate::chat::{ChatError, Command, Draft, Event, PresenceChange, Reply, Words};
-use crate::engineio::Encoded;
 use crate::model::{
     ChosenStatus, Conversation as Model, ConversationId, File, LastMessage, Message, MessageId, Notification, NotificationId,
     Place, SocketId, Timestamp, UserId,
@@ -81,7 +80,7 @@ impl Vocabulary for Conversation {
         Ok(command.into())
     }
 
-    fn encode(&self, event: &Event) -> Option<Encoded> {
+    fn encode(&self, event: &Event) -> Option<Packets> {
         let text = match event {
             Event::Connected { user, socket } => packet("connected", &Connected { user_id: user, socket_id: socket }),
             Event::Message { message, kind: _, recipient: _ } => packet("message:new", &MessageView::of(message)?),
@@ -97,8 +96,7 @@ impl Vocabulary for Conversation {
                     delivered_at: *delivered_at,
                     client_message_id: client_message_id.as_deref(),
                 };
-                let packets: Vec<_> = users.iter().map(|user| packet("message:delivered", &delivered(user))).collect();
-                return batch(&packets);
+                return batch(users.iter().map(|user| packet("message:delivered", &delivered(user))));
             }
             Event::Read { message, conversation, user, read_at } => packet(
                 "message:read",
@@ -108,7 +106,7 @@ impl Vocabulary for Conversation {
                 if *active { "typing:start" } else { "typing:stop" },
                 &Typing { user_id: &user.id, conversation_id: *conversation },
             ),
-            Event::Presence(changes) => return batch(&changes.iter().map(presence).collect::<Vec<_>>()),
+            Event::Presence(changes) => return batch(changes.iter().map(presence)),
             Event::Notification(notification) => packet(NOTIFICATION_EVENT, &NotificationView::of(notification)),
             Event::ConversationChanged(conversation) => packet("conversation:updated", &ConversationView::of(conversation)),
             Event::ConversationDeleted { conversation } => {
@@ -121,7 +119,7 @@ impl Vocabulary for Conversation {
             | Event::GroupOpened { .. }
             | Event::Emitted(_) => return None,
         };
-        Some(Encoded::text(&text))
+        Some(one(text))
     }
 
     fn words(&self, _is_pinned: bool) -> Words {

@@ -24,7 +24,7 @@ fn short(text: &str) -> String {
 
 fn shown(event: &Event) -> String {
     let encoded = Conversation.encode(event).unwrap();
-    short(std::str::from_utf8(encoded.payload()).unwrap())
+    short(&encoded.join("\u{1e}"))
 }
 
 #[test]

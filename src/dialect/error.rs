@@ -166,6 +166,7 @@ impl From<RefusedConnect> for ConnectRefusal {
     fn from(refused: RefusedConnect) -> Self {
         Self::Auth(match refused {
             RefusedConnect::InvalidToken => Refusal::InvalidToken,
+            RefusedConnect::TokenExpired => Refusal::TokenExpired,
             RefusedConnect::UserNotFound => Refusal::UserNotFound,
             RefusedConnect::AccountDisabled => Refusal::AccountDisabled,
         })

@@ -14,9 +14,8 @@ use super::Fault;
 use super::content::{one_file, with_urls};
 use super::error::{Wording, failure_packet};
 use super::fields::{Field, Payload};
-use super::vocabulary::{Asked, Decoded, Entry, Vocabulary, packet, to_json};
+use super::vocabulary::{Asked, Decoded, Entry, Packets, Vocabulary, one, packet, to_json};
 use crate::chat::{Command, Draft, Event, OwnCopy, Reply, Words};
-use crate::engineio::Encoded;
 use crate::model::{ConversationKind, File, Listing as Offer, ListingId, Message, MessageId, Place, Profile, Timestamp, UserId};
 use crate::socketio::Args;
 
@@ -81,7 +80,7 @@ impl Vocabulary for Listing {
         }
     }
 
-    fn encode(&self, event: &Event) -> Option<Encoded> {
+    fn encode(&self, event: &Event) -> Option<Packets> {
         let text = match event {
             Event::Message { message, kind: _, recipient: Some(recipient) } => {
                 packet("directMessage", &DirectMessageView::new(message, recipient))
@@ -114,7 +113,7 @@ impl Vocabulary for Listing {
             | Event::Emitted(_)
             | Event::GroupOpened { .. } => return None,
         };
-        Some(Encoded::text(&text))
+        Some(one(text))
     }
 
     fn confirms_by_event(&self) -> bool {

@@ -173,7 +173,7 @@ const SHOWN: &str = concat!(
 fn room_messages_are_shown_whole() {
     let event = Event::RoomMessage { message: message("ann", "hi").into(), shown_as: "7".into() };
     let encoded = Listing.encode(&event).unwrap();
-    let text = String::from_utf8(encoded.payload().to_vec()).unwrap().replace(MESSAGE, "M");
+    let text = encoded.join("\u{1e}").replace(MESSAGE, "M");
     assert_eq!(text, format!(r#"42["roomMessage",{{{SHOWN}}}]"#));
     let reply = Reply::Sent { message: message("ann", "hi").into(), recipient: None, status: MessageStatus::Sent, name: None };
     let asked = Asked { event: "sendRoomMessage", echo: "7".into(), ..Asked::default() };
@@ -198,7 +198,7 @@ fn common_chat_messages_are_shown_whole() {
 
 fn shown(event: &Event) -> Option<String> {
     let encoded = Listing.encode(event)?;
-    Some(String::from_utf8(encoded.payload().to_vec()).unwrap().replace(MESSAGE, "M"))
+    Some(encoded.join("\u{1e}").replace(MESSAGE, "M"))
 }
 
 const DIRECT: &str = concat!(

@@ -13,10 +13,9 @@ use super::Fault;
 use super::content::{one_file, with_urls};
 use super::error::{Wording, failure_packet};
 use super::fields::{Field, Payload};
-use super::vocabulary::{Asked, Decoded, Entry, Vocabulary, batch, packet, to_json};
+use super::vocabulary::{Asked, Decoded, Entry, Packets, Vocabulary, batch, one, packet, to_json};
 use crate::auth::Refusal;
 use crate::chat::{ChatError, Command, Draft, Event, OwnCopy, PresenceChange, Reply, Words};
-use crate::engineio::Encoded;
 use crate::model::{ConversationId, ConversationKind, File, Message, MessageId, Place, Profile, ReadMark, Timestamp, UserId};
 use crate::socketio::Args;
 
@@ -77,7 +76,7 @@ impl Vocabulary for Messenger {
         Ok(command.into())
     }
 
-    fn encode(&self, event: &Event) -> Option<Encoded> {
+    fn encode(&self, event: &Event) -> Option<Packets> {
         let text = match event {
             Event::Message { message, kind, recipient: _ } => {
                 let name = if *kind == ConversationKind::Group { "new_group_message" } else { "new_message" };
@@ -96,8 +95,7 @@ impl Vocabulary for Messenger {
                     user_id,
                     delivered_at: *delivered_at,
                 };
-                let packets: Vec<_> = users.iter().map(|user| packet("message_delivered", &delivered(user))).collect();
-                return batch(&packets);
+                return batch(users.iter().map(|user| packet("message_delivered", &delivered(user))));
             }
             Event::Read { message, conversation, user, read_at } => packet(
                 "message_read",
@@ -121,7 +119,7 @@ impl Vocabulary for Messenger {
             | Event::ConversationDeleted { .. }
             | Event::Emitted(_) => return None,
         };
-        Some(Encoded::text(&text))
+        Some(one(text))
     }
 
     /// The front end shows every `new_message` as somebody else's, so one's own is for those who know better.
@@ -181,21 +179,18 @@ fn draft(payload: &Payload<'_>) -> Result<Draft, Fault> {
 }
 
 /// One packet for each change that the front end has a word for.
-fn presence(changes: &[PresenceChange]) -> Option<Encoded> {
-    let packets: Vec<String> = changes
-        .iter()
-        .filter_map(|change| match change {
-            PresenceChange::Online { user, came: true, status: _ } => {
-                Some(packet("user_online", &Online { user_id: &user.id, username: &user.username }))
-            }
-            // Another status of somebody who is online.
-            PresenceChange::Online { .. } => None,
-            PresenceChange::Offline { user, last_seen } => {
-                Some(packet("user_offline", &Offline { user_id: user, last_seen: *last_seen }))
-            }
-        })
-        .collect();
-    batch(&packets)
+fn presence(changes: &[PresenceChange]) -> Option<Packets> {
+    let packets = changes.iter().filter_map(|change| match change {
+        PresenceChange::Online { user, came: true, status: _ } => {
+            Some(packet("user_online", &Online { user_id: &user.id, username: &user.username }))
+        }
+        // Another status of somebody who is online.
+        PresenceChange::Online { .. } => None,
+        PresenceChange::Offline { user, last_seen } => {
+            Some(packet("user_offline", &Offline { user_id: user, last_seen: *last_seen }))
+        }
+    });
+    batch(packets)
 }
 
 /// A message of a conversation as `messenger` shows it, and as HTTP does with more fields beside it.

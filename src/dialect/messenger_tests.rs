@@ -20,7 +20,7 @@ fn command(event: &str, json: &str) -> Command {
 
 fn shown(event: &Event) -> String {
     let encoded = Messenger.encode(event).unwrap();
-    String::from_utf8(encoded.payload().to_vec()).unwrap().replace(CONVERSATION, "C").replace(MESSAGE, "M")
+    encoded.join("\u{1e}").replace(CONVERSATION, "C").replace(MESSAGE, "M")
 }
 
 #[test]

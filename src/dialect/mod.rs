@@ -13,6 +13,7 @@ pub(crate) mod fixtures;
 mod listing;
 mod messenger;
 mod rooms;
+mod seed;
 mod select;
 mod vocabulary;
 
@@ -25,5 +26,6 @@ pub use self::fields::{Field, Payload};
 pub use self::listing::{DirectMessageView, RoomMessageView};
 pub use self::messenger::MessageView;
 pub use self::rooms::room_called;
+pub use self::seed::seed_packet;
 pub use self::select::{Dialect, DialectSet, RegisterError, UnknownDialect, Voice, register};
-pub use self::vocabulary::{Asked, Class, Decoded, Entry, Vocabulary, packet};
+pub use self::vocabulary::{Asked, Class, Decoded, Entry, Packets, Vocabulary, packet};

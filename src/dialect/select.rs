@@ -11,7 +11,7 @@ use super::conversation::Conversation;
 use super::listing::Listing;
 use super::messenger::Messenger;
 use super::vocabulary::{Entry, Vocabulary};
-use crate::chat::{ENCODINGS, Words};
+use crate::chat::{ENCODINGS, Manner, Words};
 use crate::config::{ConfigError, DialectNames};
 
 /// The dialects of the five front ends. The place of one is the number of its encoding in a broadcast.
@@ -300,6 +300,18 @@ impl Voice {
         known_by
     }
 
+    /// All of this, for the broker to keep.
+    pub fn manner(&self) -> Manner {
+        let last = self.heard().iter().last().map_or(0, |dialect| dialect.0);
+        Manner { asked: self.pinned.0, learned: [self.learned.0, self.doubtful.0], last_encoding: last }
+    }
+
+    /// The voice of a session that comes back.
+    pub fn of_manner(enabled: DialectSet, manner: Manner) -> Self {
+        let Manner { asked, learned: [learned, doubtful], last_encoding: _ } = manner;
+        Self { enabled, pinned: DialectSet(asked), learned: DialectSet(learned), doubtful: DialectSet(doubtful) }
+    }
+
     /// What it has words for.
     pub fn words(&self) -> Words {
         self.heard().iter().fold(Words::default(), |sum, dialect| {
@@ -342,6 +354,17 @@ mod tests {
         assert_eq!(voice.spoken(), A);
         assert_eq!(voice.learn_from(C), C);
         assert_eq!(voice.spoken(), A.or(C));
+    }
+
+    #[test]
+    fn a_session_that_comes_back_speaks_as_before() {
+        let mut voice = Voice::new(DialectSet::all(), DialectSet::EMPTY);
+        assert_eq!(voice.manner().last_encoding, Dialect::find("messenger").unwrap().0);
+        voice.learn("message:send");
+        assert_eq!(Voice::of_manner(DialectSet::all(), voice.manner()), voice);
+        assert_eq!(voice.manner().last_encoding, Dialect::find("agent").unwrap().0);
+        let pinned = Voice::new(DialectSet::all(), named(&["listing"]));
+        assert_eq!(Voice::of_manner(DialectSet::all(), pinned.manner()), pinned);
     }
 
     #[test]

@@ -2,12 +2,12 @@
 use std::fmt;
 
 use serde::Serialize;
+use smallvec::SmallVec;
 
 use super::Fault;
 use super::error::{Wording, error_packet, fault_ack_of};
 use crate::auth::Refusal;
 use crate::chat::{Command, Event, OwnCopy, Reply, Words};
-use crate::engineio::Encoded;
 use crate::model::{Timestamp, UserId};
 use crate::socketio::{Args, encode_event};
 
@@ -118,10 +118,10 @@ pub trait Vocabulary: fmt::Debug + Sync {
     }
 
     /// The packets that show an event; `None` where there is no word for it.
-    fn encode(&self, event: &Event) -> Option<Encoded>;
+    fn encode(&self, event: &Event) -> Option<Packets>;
 
     /// The packets that show an event to one who calls its conversation `name`; `None`: those that everybody gets.
-    fn encode_named(&self, _event: &Event, _name: &str) -> Option<Encoded> {
+    fn encode_named(&self, _event: &Event, _name: &str) -> Option<Packets> {
         None
     }
 
@@ -178,13 +178,18 @@ pub(super) fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
+/// The packets that show one event: whole Engine.IO texts.
+pub type Packets = SmallVec<[String; 1]>;
+
+/// One packet shows it.
+pub(super) fn one(packet: String) -> Packets {
+    Packets::from_buf([packet])
+}
+
 /// Packets that leave together; `None` where there are none.
-pub(super) fn batch(packets: &[String]) -> Option<Encoded> {
-    match packets {
-        [] => None,
-        [packet] => Some(Encoded::text(packet)),
-        packets => Some(Encoded::batch(packets.iter().map(String::as_str))),
-    }
+pub(super) fn batch(packets: impl IntoIterator<Item = String>) -> Option<Packets> {
+    let packets: Packets = packets.into_iter().collect();
+    (!packets.is_empty()).then_some(packets)
 }
 
 /// An EVENT packet in the default namespace.

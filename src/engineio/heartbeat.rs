@@ -56,11 +56,14 @@ impl Heartbeat {
         Beat::Ping
     }
 
-    /// A pong came. One that answers no ping changes nothing, so a client cannot put its time-out off.
-    pub fn on_pong(&mut self, now: Instant, times: &HeartbeatTimes) {
-        if self.is_ping_outstanding {
+    /// A pong came; whether it answers a ping. One that answers none changes nothing, so a client cannot put its time-out
+    /// off.
+    pub fn on_pong(&mut self, now: Instant, times: &HeartbeatTimes) -> bool {
+        let is_answer = self.is_ping_outstanding;
+        if is_answer {
             *self = Self { due_at: now + times.interval, is_ping_outstanding: false };
         }
+        is_answer
     }
 }
 
@@ -97,7 +100,8 @@ mod tests {
         let mut heartbeat = Heartbeat::new(start, &TIMES);
         heartbeat.on_deadline(start + TIMES.interval, &TIMES);
         let pong_at = start + TIMES.interval + Duration::from_millis(40);
-        heartbeat.on_pong(pong_at, &TIMES);
+        assert!(heartbeat.on_pong(pong_at, &TIMES));
+        assert!(!heartbeat.on_pong(pong_at, &TIMES), "it was answered");
         assert_eq!(heartbeat.deadline(), pong_at + TIMES.interval);
     }
 
@@ -105,7 +109,7 @@ mod tests {
     fn a_pong_that_answers_nothing_is_harmless() {
         let start = Instant::now();
         let mut heartbeat = Heartbeat::new(start, &TIMES);
-        heartbeat.on_pong(start + Duration::from_millis(250), &TIMES);
+        assert!(!heartbeat.on_pong(start + Duration::from_millis(250), &TIMES));
         assert_eq!(heartbeat.deadline(), start + TIMES.interval);
     }
 }

@@ -11,7 +11,7 @@ mod service;
 mod sid;
 
 pub use self::delivery::{ConnectionKey, Delivery, Seat};
-pub use self::encoded::Encoded;
+pub use self::encoded::{Encoded, RECORD_SEPARATOR};
 pub use self::error::CloseReason;
 pub use self::exchange::{Exchange, Overlap, Ticket};
 pub use self::handshake::{Query, Refusal, TransportKind, open_packet};

@@ -186,6 +186,31 @@ impl Serialize for SocketId {
     }
 }
 
+/// The private id of one Socket.IO session, by which its client recovers it: as long as a [`SocketId`], and shown nowhere.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PrivateId([u8; 20]);
+
+impl PrivateId {
+    /// The id with these characters.
+    ///
+    /// # Errors
+    /// [`InvalidId`] unless `text` is 20 characters of URL-safe base64.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        SocketId::parse(text).map(|SocketId(bytes)| Self(bytes))
+    }
+
+    /// The id as text, for its client alone.
+    pub fn expose(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for PrivateId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("PrivateId")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

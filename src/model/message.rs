@@ -14,6 +14,13 @@ pub enum Place {
     CommonChat,
 }
 
+impl Place {
+    /// The conversation, where it is one.
+    pub fn conversation(&self) -> Option<ConversationId> {
+        if let Self::Conversation(id) = self { Some(*id) } else { None }
+    }
+}
+
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Role {

@@ -6,15 +6,19 @@ mod id;
 mod listing;
 mod message;
 mod notification;
+mod offset;
 mod timestamp;
 mod user;
 
 pub use self::conversation::{Conversation, ConversationKind, LastMessage};
 pub use self::digest::digest;
 pub use self::file::{File, MessageClass};
-pub use self::id::{ConversationId, InvalidId, ListingId, MessageId, NotificationId, RoomId, SocketId, UserId, namespace_uuid};
+pub use self::id::{
+    ConversationId, InvalidId, ListingId, MessageId, NotificationId, PrivateId, RoomId, SocketId, UserId, namespace_uuid,
+};
 pub use self::listing::Listing;
 pub use self::message::{Message, MessageStatus, Place, ReadMark, Role};
 pub use self::notification::Notification;
+pub use self::offset::{Boot, Offset, OffsetKind, Part};
 pub use self::timestamp::Timestamp;
 pub use self::user::{Account, ChosenStatus, MODEL_USER, Profile, UserRole};

@@ -133,6 +133,14 @@ impl Service for Client {
         self.with(out, |session, around| session.on_drained(at(now), around));
     }
 
+    fn on_ping(&mut self) {
+        self.session.on_ping();
+    }
+
+    fn on_pong(&mut self) {
+        self.session.on_pong();
+    }
+
     fn on_close(&mut self, reason: CloseReason, _now: Instant) {
         self.session.on_close(reason, &mut self.context.recipients());
     }

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::auth::{FoundToken, RequestTokens, TokenPlace};
 use crate::dialect::DialectSet;
 use crate::engineio::Opening;
+use crate::model::{Offset, PrivateId};
 
 /// A pin that names what is not enabled, or is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,15 @@ pub fn find_pin(auth: Option<&RawValue>, handshake: &Handshake, enabled: Dialect
     }
 }
 
+/// What a CONNECT of a client that was here before says: the private id of its session, and how far it had come. What is none
+/// of ours counts as absent.
+pub fn find_return(auth: Option<&RawValue>) -> (Option<PrivateId>, Option<Offset>) {
+    let keys = auth.and_then(|auth| serde_json::from_str::<HashMap<Cow<'_, str>, &RawValue>>(auth.get()).ok());
+    let text = |key| serde_json::from_str::<Cow<'_, str>>(keys.as_ref()?.get(key)?.get()).ok();
+    let back_to = text("pid").and_then(|pid| PrivateId::parse(&pid).ok());
+    (back_to, text("offset").and_then(|offset| Offset::parse(&offset)))
+}
+
 fn query_pin(query: &str, enabled: DialectSet) -> Result<DialectSet, BadPin> {
     let mut pairs = query.rsplit('&').filter_map(|pair| pair.split_once('='));
     let pin = pairs.find(|(name, _)| *name == "dialect");
@@ -82,6 +92,24 @@ mod tests {
             let expected = expected.map(|(text, place)| FoundToken { text: text.into(), place });
             assert_eq!(handshake.token, expected);
         }
+    }
+
+    #[test]
+    fn who_was_here_before_says_so() {
+        let (pid, offset) = ("p".repeat(20), "c1.2.3.40");
+        for (auth, has_pid, has_offset) in [
+            (format!(r#"{{"pid":"{pid}","offset":"{offset}"}}"#), true, true),
+            (format!(r#"{{"pid":"{pid}"}}"#), true, false),
+            (format!(r#"{{"offset":"{offset}"}}"#), false, true),
+            (format!(r#"{{"pid":7,"offset":"{offset}x"}}"#), false, false),
+            (r#"{"pid":"","offset":null}"#.to_owned(), false, false),
+            ("[]".to_owned(), false, false),
+        ] {
+            let raw = RawValue::from_string(auth.clone()).unwrap();
+            let (found, place) = find_return(Some(&raw));
+            assert_eq!((found.is_some(), place.is_some()), (has_pid, has_offset), "{auth}");
+        }
+        assert_eq!(find_return(None), (None, None));
     }
 
     #[test]

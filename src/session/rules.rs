@@ -9,7 +9,7 @@ use super::Limits;
 use crate::auth::{Claims, TokenError};
 use crate::config::Config;
 use crate::dialect::DialectSet;
-use crate::model::{SocketId, Timestamp};
+use crate::model::Timestamp;
 
 /// Checks a token.
 pub type Verify = Box<dyn Fn(&str, Timestamp) -> Result<Claims, TokenError> + Send + Sync>;
@@ -32,10 +32,10 @@ pub struct Rules {
     pub ai_error_text: Box<str>,
     /// Rate limits.
     pub limits: Limits,
-    /// Checks tokens.
+    /// Checks tokens, all but whether they are past their time.
     pub verify: Verify,
-    /// Makes unguessable socket ids.
-    pub socket_ids: Box<dyn Fn() -> SocketId + Send + Sync>,
+    /// Makes unguessable ids: of 20 characters of URL-safe base64.
+    pub random_ids: Box<dyn Fn() -> String + Send + Sync>,
 }
 
 impl Rules {
@@ -72,20 +72,14 @@ impl Rules {
             ai_error_text: "Sorry, I cannot answer right now. Please try again.".into(),
             limits: Limits::default(),
             verify,
-            socket_ids: Box::new(random_socket_id),
+            random_ids: Box::new(random_id),
         }
     }
 }
 
 /// 15 random bytes.
-fn random_socket_id() -> SocketId {
-    loop {
-        let bytes: [u8; 15] = rand::random();
-        // They always make 20 characters.
-        if let Ok(id) = SocketId::parse(&URL_SAFE_NO_PAD.encode(bytes)) {
-            return id;
-        }
-    }
+fn random_id() -> String {
+    URL_SAFE_NO_PAD.encode(rand::random::<[u8; 15]>())
 }
 
 impl fmt::Debug for Rules {

@@ -6,60 +6,116 @@ use smallvec::SmallVec;
 
 use super::state::NAMESPACE;
 use crate::chat::{Broadcast, Emitted, Event, WORDED};
-use crate::dialect::{DialectSet, Voice};
-use crate::engineio::{Encoded, Output};
-use crate::model::UserId;
-use crate::socketio::encode_event;
+use crate::dialect::{Dialect, DialectSet, Packets, Voice, seed_packet};
+use crate::engineio::{Encoded, Output, RECORD_SEPARATOR};
+use crate::model::{Part, UserId};
+use crate::socketio::{encode_event, push_text_argument};
 
 /// An event's packets in each dialect that the client hears and that shows it to `viewer`; equal ones once. What another
 /// server has worded is the same in all.
 pub fn encodings<'a>(voice: Voice, viewer: &UserId, event: &'a Broadcast) -> impl Iterator<Item = Cow<'a, Encoded>> {
-    let worded = match event.event() {
-        Event::Emitted(emitted) => event.encoding(WORDED, |_| Some(encode_worded(emitted))),
-        _ => None,
-    };
-    worded.map(Cow::Borrowed).into_iter().chain(encodings_in(voice.heard(), voice, viewer, event))
+    encodings_in(voice.heard(), voice, viewer, event, None)
 }
 
+/// The same in some dialects, without the packets up to the one that the client has had before.
 fn encodings_in<'a>(
     dialects: DialectSet,
     voice: Voice,
     viewer: &UserId,
     event: &'a Broadcast,
+    had: Option<Part>,
 ) -> impl Iterator<Item = Cow<'a, Encoded>> {
+    let had = had.max(event.had());
+    let worded = match event.event() {
+        Event::Emitted(emitted) if had.is_none_or(|had| usize::from(had.encoding) < WORDED) => {
+            event.encoding(WORDED, |event| encoded(encode_worded(emitted), event, WORDED, 0))
+        }
+        _ => None,
+    };
     let name = event.name_for(viewer);
     let mut seen = SmallVec::<[Cow<'a, Encoded>; 4]>::new();
-    dialects.iter().filter_map(move |dialect| {
+    let in_dialects = dialects.iter().filter_map(move |dialect| {
         if !dialect.shows(event.event(), viewer, voice.has_pinned(dialect)) {
             return None;
         }
-        let own = name.and_then(|name| dialect.encode_named(event.event(), name));
-        let encoded = match own {
-            Some(own) => Cow::Owned(own),
-            None => Cow::Borrowed(event.encoding(dialect.index(), |event| dialect.encode(event))?),
+        let shown = match name.and_then(|name| dialect.encode_named(event.event(), name)) {
+            Some(own) => Cow::Owned(encoded(own, event, dialect.index(), 0)?),
+            None => Cow::Borrowed(event.encoding(dialect.index(), |event| encode_in(dialect, event, 0))?),
         };
-        if seen.contains(&encoded) {
+        if seen.iter().any(|other| say_the_same(other, &shown, event.offset().is_some())) {
             return None;
         }
-        seen.push(encoded.clone());
-        Some(encoded)
-    })
+        seen.push(shown.clone());
+        match had {
+            Some(had) if dialect.index() < usize::from(had.encoding) => None,
+            Some(had) if dialect.index() == usize::from(had.encoding) => {
+                let packets = name.and_then(|name| dialect.encode_named(event.event(), name));
+                let packets = packets.or_else(|| dialect.encode(event.event()))?;
+                encoded(packets, event, dialect.index(), usize::from(had.packet) + 1).map(Cow::Owned)
+            }
+            _ => Some(shown),
+        }
+    });
+    worded.map(Cow::Borrowed).into_iter().chain(in_dialects)
 }
 
-fn encode_worded(emitted: &Emitted) -> Encoded {
+fn encode_in(dialect: Dialect, event: &Broadcast, skipped: usize) -> Option<Encoded> {
+    encoded(dialect.encode(event.event())?, event, dialect.index(), skipped)
+}
+
+/// Packets with their places in the order, without the first few; `None` where none are left.
+fn encoded(mut packets: Packets, event: &Broadcast, encoding: usize, skipped: usize) -> Option<Encoded> {
+    for (place, packet) in packets.iter_mut().enumerate() {
+        let part = Part { encoding: u8::try_from(encoding).unwrap_or(u8::MAX), packet: u16::try_from(place).unwrap_or(u16::MAX) };
+        if let Some(offset) = event.offset_of(part) {
+            push_text_argument(packet, &offset.to_string());
+        }
+    }
+    match packets.get(skipped..)? {
+        [] => None,
+        [packet] => Some(Encoded::text(packet)),
+        packets => Some(Encoded::batch(packets.iter().map(String::as_str))),
+    }
+}
+
+/// Whether two dialects show an event alike, their places in the order aside.
+fn say_the_same(one: &Encoded, other: &Encoded, are_placed: bool) -> bool {
+    if !are_placed {
+        return one == other;
+    }
+    one.payload().len() == other.payload().len() && without_places(one).eq(without_places(other))
+}
+
+fn without_places(encoded: &Encoded) -> impl Iterator<Item = &[u8]> {
+    let packets = encoded.payload().split(|byte| *byte == RECORD_SEPARATOR);
+    packets.map(|packet| packet.iter().rposition(|byte| *byte == b',').and_then(|end| packet.get(..end)).unwrap_or(packet))
+}
+
+fn encode_worded(emitted: &Emitted) -> Packets {
     let Emitted { name, data } = emitted;
-    Encoded::text(&encode_event(NAMESPACE, name, data.as_deref().unwrap_or_default()))
+    Packets::from_buf([encode_event(NAMESPACE, name, data.as_deref().unwrap_or_default())])
 }
 
-/// Sends an event; how many packets that were.
-pub fn show(voice: Voice, viewer: &UserId, event: &Broadcast, wire: &mut dyn Output) -> usize {
-    send(encodings(voice, viewer, event), viewer, wire)
+/// Sends an event, without the packets up to the one that the client `had` before; how many packets that were.
+pub fn show(voice: Voice, viewer: &UserId, event: &Broadcast, had: Option<Part>, wire: &mut dyn Output) -> usize {
+    send(encodings_in(voice.heard(), voice, viewer, event, had), viewer, wire)
 }
 
 /// Sends a message's event to the socket that sent it, in the dialects whose front ends take that for the confirmation;
 /// how many packets that were.
-pub fn show_own(voice: Voice, viewer: &UserId, event: &Broadcast, wire: &mut dyn Output) -> usize {
-    send(encodings_in(voice.heard().confirming_by_event(), voice, viewer, event), viewer, wire)
+pub fn show_own(voice: Voice, viewer: &UserId, event: &Broadcast, had: Option<Part>, wire: &mut dyn Output) -> usize {
+    send(encodings_in(voice.heard().confirming_by_event(), voice, viewer, event, had), viewer, wire)
+}
+
+/// Sends the event that brings a client its first offset.
+pub fn show_seed(voice: Voice, viewer: &UserId, seed: &Broadcast, wire: &mut dyn Output) -> usize {
+    let packets = show(voice, viewer, seed, None, wire);
+    if packets == 0
+        && let Some(encoded) = encoded(Packets::from_buf([seed_packet()]), seed, 0, 0)
+    {
+        wire.send(&encoded);
+    }
+    packets.max(1)
 }
 
 fn send<'a>(encodings: impl Iterator<Item = Cow<'a, Encoded>>, viewer: &UserId, wire: &mut dyn Output) -> usize {

@@ -9,23 +9,23 @@ use serde_json::value::RawValue;
 
 use super::active::Active;
 use super::answering::{Refused, answer_refusal, answer_success};
-use super::credentials::{Handshake, find_pin};
-use super::gate::{Leaving, Overflow};
+use super::credentials::{Handshake, find_pin, find_return};
+use super::gate::{Leaving, LeavingKind, Overflow};
 use super::pending::Pending;
 use super::rules::Rules;
-use super::showing::{encodings, show, show_own, show_volatile};
+use super::showing::{encodings, show, show_own, show_seed, show_volatile};
 use super::turns::{Offer, Turn};
 use crate::auth::{Refusal, TokenPlace, find_connect_token};
 use crate::chat::{
-    Admission, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Notice, OwnCopy, RefusedConnect, Reply,
-    Request, Words, WordsLearned,
+    Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Notice, OwnCopy, RefusedConnect,
+    Reply, Request, Words, WordsLearned,
 };
 use crate::dialect::{
     Asked, Class, ConnectRefusal, Decoded, Dialect, DialectSet, Entry, Fault, Voice, connect_error, fault_ack, kick_packet,
     unknown_event_packet,
 };
 use crate::engineio::{CloseReason, ConnectionKey, Encoded, Opening, Output};
-use crate::model::{Account, SocketId, Timestamp, UserId};
+use crate::model::{Account, PrivateId, SocketId, Timestamp, UserId};
 use crate::socketio::{self, Incoming, IncomingEvent};
 
 /// The only namespace that there is.
@@ -91,6 +91,12 @@ pub struct Session {
     /// Before it was ever in: when it must be. Later: when its token expires.
     ends_at: Option<Instant>,
     next_ticket: u32,
+    /// Number of the last event up to which all is in the outbox or has left,
+    shown: u64,
+    /// as it was when the last ping was queued,
+    pinged: u64,
+    /// and when the last ping was that was answered.
+    proven: u64,
     active: Option<Box<Active>>,
 }
 
@@ -107,6 +113,9 @@ impl Session {
             is_by_cookie: false,
             ends_at: now.checked_add(rules.connect_timeout),
             next_ticket: 0,
+            shown: 0,
+            pinged: 0,
+            proven: 0,
             active: None,
         }
     }
@@ -150,7 +159,8 @@ impl Session {
             }
             return;
         }
-        show(self.voice, viewer, event, around.wire);
+        show(self.voice, viewer, event, None, around.wire);
+        self.shown = event.serial().unwrap_or(self.shown);
     }
 
     /// The broker has a word for this client.
@@ -170,7 +180,7 @@ impl Session {
             Notice::CatchUp(page) => self.show_page(&page, around),
             Notice::CatchUpDone => {
                 if let Some(active) = &mut self.active {
-                    active.gate.end_catch_up();
+                    self.shown = active.gate.end_catch_up().unwrap_or(self.shown);
                     self.feed(around);
                 }
             }
@@ -214,10 +224,20 @@ impl Session {
         self.tidy(now.instant);
     }
 
+    /// A ping was queued behind all that was sent by now.
+    pub fn on_ping(&mut self) {
+        self.pinged = self.shown;
+    }
+
+    /// The last ping was answered.
+    pub fn on_pong(&mut self) {
+        self.proven = self.pinged;
+    }
+
     /// The connection is gone.
     pub fn on_close(&mut self, reason: CloseReason, broker: &mut dyn Broker) {
         if let Stage::Connecting { .. } | Stage::In { .. } = self.stage {
-            broker.disconnect(Disconnect { connection: self.key, on_purpose: false, reason });
+            broker.disconnect(Disconnect { connection: self.key, on_purpose: false, reason, proven: self.proven });
         }
         self.leave();
     }
@@ -241,6 +261,7 @@ impl Session {
                         connection: self.key,
                         on_purpose: true,
                         reason: CloseReason::Disconnected,
+                        proven: self.proven,
                     });
                     self.leave();
                 }
@@ -266,28 +287,58 @@ impl Session {
         self.voice = Voice::new(rules.dialects, pinned);
         let found = find_connect_token(auth, self.handshake.token.as_ref());
         let verified = found.and_then(|found| (rules.verify)(&found.text, now.wall).map(|claims| (claims, found.place)));
+        let (back_to, offset) = find_return(auth);
         match verified {
+            // It may serve for a session that comes back.
+            Ok((claims, _)) if claims.is_expired(now.wall) && back_to.is_none() => {
+                self.refuse(Refusal::TokenExpired.into(), None, around);
+            }
             Ok((claims, place)) => {
-                let socket = (rules.socket_ids)();
+                let (socket, pid) = (SocketId::parse(&(rules.random_ids)()), PrivateId::parse(&(rules.random_ids)()));
+                let (Ok(socket), Ok(pid)) = (socket, pid) else { return around.wire.close(CloseReason::Internal) };
                 self.stage = Stage::Connecting { socket };
                 self.is_by_cookie = place == TokenPlace::Cookie;
-                let (connection, words, address) = (self.key, self.words(), self.address);
-                around.broker.connect(Connect { connection, socket, claims: Box::new(claims), words, address });
+                around.broker.connect(Connect {
+                    connection: self.key,
+                    socket,
+                    pid,
+                    claims: Box::new(claims),
+                    words: self.words(),
+                    manner: self.voice.manner(),
+                    back_to,
+                    offset,
+                    address: self.address,
+                });
             }
             Err(error) => self.refuse(Refusal::from(error).into(), None, around),
         }
     }
 
     fn admitted(&mut self, admission: Admission, now: Now, around: &mut Surroundings<'_>) {
-        let Stage::Connecting { socket } = self.stage else { return };
-        let Admission { account, expires_at, catch_up } = admission;
+        let Stage::Connecting { .. } = self.stage else { return };
+        let Admission { account, expires_at, catch_up, socket, pid, seed, serial, back } = admission;
         self.protocol.join(NAMESPACE);
-        around.wire.send(&Encoded::text(&socketio::encode_connect(NAMESPACE, socket.as_str())));
+        let connected = socketio::encode_connect(NAMESPACE, socket.as_str(), Some(pid.expose()));
+        around.wire.send(&Encoded::text(&connected));
+        let viewer = account.profile.id.clone();
         self.stage = Stage::In { socket, account };
         self.end_at(expires_at, now);
-        self.show_connected(around);
-        if catch_up {
-            self.active().gate.begin_catch_up();
+        match back {
+            Some(Back { manner, missed, states }) => {
+                self.voice = Voice::of_manner(around.rules.dialects, manner);
+                let active = self.active();
+                active.gate.push_missed(missed, seed);
+                // Told when the outbox has run empty, where it differs from what was told before.
+                states.iter().for_each(|state| active.missed.add(state.event()));
+                self.feed(around);
+            }
+            None => {
+                show_seed(self.voice, &viewer, &seed, around.wire);
+                match catch_up {
+                    true => self.active().gate.begin_catch_up(serial),
+                    false => self.shown = serial,
+                }
+            }
         }
     }
 
@@ -303,7 +354,7 @@ impl Session {
         let Stage::In { socket, account } = &self.stage else { return };
         let user = account.profile.id.clone();
         let event = Event::Connected { user, socket: *socket };
-        show(self.voice, &account.profile.id, &Broadcast::new(event), around.wire);
+        show(self.voice, &account.profile.id, &Broadcast::new(event), None, around.wire);
     }
 
     fn refused(&mut self, refused: RefusedConnect, around: &mut Surroundings<'_>) {
@@ -376,10 +427,8 @@ impl Session {
         let before = self.voice;
         let dialects = self.voice.learn(event);
         if self.voice != before {
-            let words = self.words_of(before);
-            if words != self.words() {
-                broker.words_learned(WordsLearned { connection: self.key, words: self.words() });
-            }
+            let (connection, words, manner) = (self.key, self.words(), self.voice.manner());
+            broker.words_learned(WordsLearned { connection, words, manner });
         }
         dialects
     }
@@ -400,8 +449,8 @@ impl Session {
             }
             Ok(Decoded::Command { command, own_copy }) => (command, own_copy),
             Ok(Decoded::Authenticate { token }) => match (around.rules.verify)(&token, now.wall) {
-                Ok(claims) => (Command::RenewToken { claims: Box::new(claims) }, OwnCopy::None),
-                Err(_) => {
+                Ok(claims) if !claims.is_expired(now.wall) => (Command::RenewToken { claims: Box::new(claims) }, OwnCopy::None),
+                Ok(_) | Err(_) => {
                     let fault = ChatError::InvalidToken.into();
                     return self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around);
                 }
@@ -446,7 +495,7 @@ impl Session {
     fn show_page(&mut self, page: &[Arc<Broadcast>], around: &mut Surroundings<'_>) {
         let Stage::In { account, .. } = &self.stage else { return };
         for event in page {
-            show(self.voice, &account.profile.id, event, around.wire);
+            show(self.voice, &account.profile.id, event, None, around.wire);
         }
         if around.wire.queued_bytes() == 0 {
             around.broker.catch_up_drained(CatchUpDrained { connection: self.key });
@@ -461,9 +510,14 @@ impl Session {
         let Some(active) = &mut self.active else { return };
         let mut packets = 0;
         while around.wire.queued_bytes() < around.rules.outbox_bytes / 4 && packets < around.rules.outbox_packets.div_ceil(4) {
-            let Some(Leaving { event, is_own }) = active.gate.pop() else { return };
-            let show = if is_own { show_own } else { show };
-            packets += show(self.voice, &account.profile.id, &event, around.wire);
+            let Some(Leaving { event, had, kind }) = active.gate.pop() else { return };
+            let viewer = &account.profile.id;
+            packets += match kind {
+                LeavingKind::Shared => show(self.voice, viewer, &event, had, around.wire),
+                LeavingKind::Own => show_own(self.voice, viewer, &event, had, around.wire),
+                LeavingKind::Seed => show_seed(self.voice, viewer, &event, around.wire),
+            };
+            self.shown = event.serial().unwrap_or(self.shown);
         }
     }
 
@@ -476,7 +530,8 @@ impl Session {
         around.wire.send(&Encoded::text(&kick_packet(code)));
         around.wire.send(&Encoded::text(&socketio::encode_disconnect(NAMESPACE)));
         self.protocol.leave(NAMESPACE);
-        around.broker.disconnect(Disconnect { connection: self.key, on_purpose: true, reason: CloseReason::Disconnected });
+        let (connection, proven) = (self.key, self.proven);
+        around.broker.disconnect(Disconnect { connection, on_purpose: true, reason: CloseReason::Disconnected, proven });
         self.leave();
         around.wire.close(CloseReason::Disconnected);
     }
@@ -490,6 +545,7 @@ impl Session {
         self.stage = Stage::Out;
         self.active = None;
         self.ends_at = None;
+        (self.shown, self.pinged, self.proven) = (0, 0, 0);
     }
 
     // ---- helpers ----

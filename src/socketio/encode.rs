@@ -12,6 +12,13 @@ pub fn encode_event(namespace: &str, name: &str, args: &str) -> String {
     event('2', None, namespace, None, name, args)
 }
 
+/// Adds a last argument to an encoded event without attachments: a text that is the same as JSON.
+pub fn push_text_argument(packet: &mut String, text: &str) {
+    if packet.pop() == Some(']') {
+        push_all(packet, &[",\"", text, "\"]"]);
+    }
+}
+
 /// Encodes an event that asks for an ack: `42<id>["name",args]`.
 pub fn encode_event_with_ack(namespace: &str, name: &str, args: &str, id: u64) -> String {
     event('2', None, namespace, Some(id), name, args)
@@ -38,11 +45,15 @@ pub fn encode_binary_ack(namespace: &str, id: u64, args: &str, attachments: usiz
     out
 }
 
-/// Encodes that a namespace is joined: `40{"sid":"…"}`.
-pub fn encode_connect(namespace: &str, sid: &str) -> String {
-    let mut out = start('0', None, namespace, None, sid.len() + 10);
+/// Encodes that a namespace is joined: `40{"sid":"…"}`, with recovery `40{"sid":"…","pid":"…"}`.
+pub fn encode_connect(namespace: &str, sid: &str, pid: Option<&str>) -> String {
+    let mut out = start('0', None, namespace, None, sid.len() + pid.map_or(0, |pid| pid.len() + 9) + 10);
     out.push_str("{\"sid\":");
     push_json(&mut out, sid);
+    if let Some(pid) = pid {
+        out.push_str(",\"pid\":");
+        push_json(&mut out, pid);
+    }
     out.push('}');
     out
 }
@@ -120,6 +131,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_offset_is_the_last_argument() {
+        for (event, expected) in
+            [(encode_event("/", "q", "1,{}"), r#"42["q",1,{},"o.1"]"#), (encode_event("/", "q", ""), r#"42["q","o.1"]"#)]
+        {
+            let mut packet = event;
+            push_text_argument(&mut packet, "o.1");
+            assert_eq!(packet, expected);
+        }
+    }
+
+    #[test]
     fn packets_as_in_the_reference() {
         for (encoded, expected) in [
             (encode_event("/", "q", "1"), r#"42["q",1]"#),
@@ -134,8 +156,8 @@ mod tests {
             (encode_ack("/", 12, ""), "4312[]"),
             (encode_ack("/ns", u64::MAX, "1"), "43/ns,18446744073709551615[1]"),
             (encode_binary_ack("/", 12, r#"{"_placeholder":true,"num":0}"#, 1), r#"461-12[{"_placeholder":true,"num":0}]"#),
-            (encode_connect("/", "w9PNc0M2vJ0qT4KjAAAB"), r#"40{"sid":"w9PNc0M2vJ0qT4KjAAAB"}"#),
-            (encode_connect("/chat", "x"), r#"40/chat,{"sid":"x"}"#),
+            (encode_connect("/", "w9PNc0M2vJ0qT4KjAAAB", None), r#"40{"sid":"w9PNc0M2vJ0qT4KjAAAB"}"#),
+            (encode_connect("/chat", "x", Some("y")), r#"40/chat,{"sid":"x","pid":"y"}"#),
             (encode_connect_error("/nope", "Invalid namespace", None), r#"44/nope,{"message":"Invalid namespace"}"#),
             (
                 encode_connect_error("/vip", "not allowed", Some(r#"{"code":7}"#)),

@@ -20,7 +20,7 @@ pub use self::args::Args;
 pub use self::client::{Client, Incoming, IncomingEvent};
 pub use self::encode::{
     encode_ack, encode_binary_ack, encode_binary_event, encode_connect, encode_connect_error, encode_disconnect, encode_event,
-    encode_event_with_ack,
+    encode_event_with_ack, push_text_argument,
 };
 pub use self::error::ProtocolError;
 pub use self::packet::{MAX_ATTACHMENTS, MAX_DEPTH, is_reserved};

@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::connection::AnyConnection;
-use super::opening::{self, Opened};
+use super::opening::{self, Opened, Start};
 use super::persister::{OnWriter, Persister, WritesWait};
 use super::queue::{Admitted, Committed, Done, Queue};
 use super::reader::{Question, Reader};
@@ -45,6 +45,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     boot: i64,
     last_position: i64,
+    starts: Vec<Start>,
     queue: Arc<Queue>,
     counters: Arc<Counters>,
     persister: Addr<Persister>,
@@ -69,7 +70,7 @@ impl Store {
     pub async fn open(options: StoreOptions) -> Result<Self, OpenError> {
         let (url, retry_for) = (options.url.clone(), options.retry_for);
         let opened = actix_rt::task::spawn_blocking(move || opening::open(&url, retry_for)).await;
-        let Opened { boot, last_position } = opened.map_err(|error| OpenError::Unusable(error.to_string()))??;
+        let Opened { boot, last_position, starts } = opened.map_err(|error| OpenError::Unusable(error.to_string()))??;
         let StoreOptions { url, pool_size, retry_for, queue } = options;
         let pool_size = pool_size.max(1);
         let queue = Arc::new(Queue::new(queue, retry_for));
@@ -85,6 +86,7 @@ impl Store {
         Ok(Self(Arc::new(Inner {
             boot,
             last_position,
+            starts,
             queue,
             counters,
             persister,
@@ -102,6 +104,11 @@ impl Store {
     /// A position that no message had before this start exceeds.
     pub fn last_position(&self) -> i64 {
         self.0.last_position
+    }
+
+    /// The latest starts, this one last.
+    pub fn starts(&self) -> &[Start] {
+        &self.0.starts
     }
 
     /// Says who is told what becomes of tagged writes.

@@ -46,8 +46,9 @@ pub use self::messages::{
 };
 #[doc(hidden)]
 pub use self::migrations::{revert_migrations, run_migrations};
-pub use self::missed::{list_missed, missed_start};
+pub use self::missed::{list_missed, list_since, missed_start, since_start};
 pub use self::notifications::{NotificationCursor, NotificationRange, list_notifications, list_unseen};
+pub use self::opening::Start;
 pub use self::queue::{Committed, Done};
 pub use self::stats::StoreStats;
 pub use self::tokens::list_revoked;

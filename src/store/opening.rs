@@ -23,7 +23,22 @@ const HOPELESS: [&str; 3] = ["SSL support is not compiled in", "invalid URI", "i
 pub(super) struct Opened {
     pub boot: i64,
     pub last_position: i64,
+    pub starts: Vec<Start>,
 }
+
+/// A start of a server on this database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    /// It rises at every start.
+    pub number: i64,
+    /// When it was.
+    pub started_at: Timestamp,
+    /// The highest position that was stored by then.
+    pub last_position: i64,
+}
+
+/// Offsets from before so many starts are taken for none.
+const STARTS_KNOWN: i64 = 10_000;
 
 /// Waits for the database for `retry_for`, brings its tables up to date and notes the start. Blocks.
 pub(super) fn open(url: &DatabaseUrl, retry_for: Duration) -> Result<Opened, OpenError> {
@@ -79,5 +94,12 @@ fn note_start(conn: &mut AnyConnection) -> QueryResult<Opened> {
     let owed = list_owed(conn)?;
     changes::notifications::store(conn, &owed)?;
     diesel::delete(revoked_tokens::table.filter(revoked_tokens::revoked_until.le(now))).execute(conn)?;
-    Ok(Opened { boot, last_position })
+    let columns = (boots::id, boots::started_at, boots::last_position);
+    let rows: Vec<(i64, i64, i64)> = boots::table.order(boots::id.desc()).limit(STARTS_KNOWN).select(columns).load(conn)?;
+    let starts = rows.into_iter().rev().map(|(number, started_at, last_position)| Start {
+        number,
+        started_at: Timestamp::from_millis(started_at),
+        last_position,
+    });
+    Ok(Opened { boot, last_position, starts: starts.collect() })
 }

@@ -183,7 +183,13 @@ impl<S: Service> Link<S> {
                 worker.stats.messages_in.add(1);
                 self.call(worker, now, |service, out| service.on_binary(data, now, out));
             }
-            Packet::Pong(_) => self.heartbeat.on_pong(now, &worker.options().heartbeat()),
+            Packet::Pong(_) => {
+                if self.heartbeat.on_pong(now, &worker.options().heartbeat())
+                    && let Some(service) = &mut self.service
+                {
+                    service.on_pong();
+                }
+            }
             Packet::Close => self.close(worker, CloseReason::TransportClose, now),
             // the server pings here, not the client
             Packet::Ping(_) => self.close(worker, CloseReason::TransportError, now),
@@ -231,7 +237,12 @@ impl<S: Service> Link<S> {
         }
         match self.heartbeat.on_deadline(now, &worker.options().heartbeat()) {
             Beat::Wait => {}
-            Beat::Ping => self.outbox.push(worker.common.ping.clone()),
+            Beat::Ping => {
+                self.outbox.push(worker.common.ping.clone());
+                if let Some(service) = &mut self.service {
+                    service.on_ping();
+                }
+            }
             Beat::TimedOut => return self.close(worker, CloseReason::PingTimeout, now),
         }
         self.on_polling_deadline(worker, now);

@@ -91,6 +91,7 @@ impl Chat {
         let answer = self.authenticate.send(Authenticate { claims: Box::new(claims) }).await.map_err(Failure::from)?;
         answer.map_err(|error| match error {
             AuthenticateError::Refused(RefusedConnect::InvalidToken) => Refusal::InvalidToken.into(),
+            AuthenticateError::Refused(RefusedConnect::TokenExpired) => Refusal::TokenExpired.into(),
             AuthenticateError::Refused(RefusedConnect::UserNotFound) => Refusal::UserNotFound.into(),
             AuthenticateError::Refused(RefusedConnect::AccountDisabled) => Refusal::AccountDisabled.into(),
             AuthenticateError::Unavailable => Failure::store_away(),

@@ -40,7 +40,7 @@ impl SocketIoFixture {
         }
         self.client.join(namespace);
         let sid = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 15]>());
-        out.send(&Encoded::text(&encode_connect(namespace, &sid)));
+        out.send(&Encoded::text(&encode_connect(namespace, &sid, None)));
         out.send(&Encoded::text(&encode_event(namespace, "auth", auth)));
     }
 }

@@ -5,12 +5,14 @@ use super::*;
 fn a_client_comes_in() {
     let mut case = Case::open(rules(), &Opening::default());
     case.text(r#"0{"token":"ann"}"#);
-    let connect = case.broker.connects.pop().unwrap();
+    let connect = &case.broker.connects[0];
+    let (socket, pid) = (connect.socket, connect.pid);
     assert_eq!(connect.claims.user.as_str(), "ann");
     assert!(connect.words.direct_message && connect.words.group_message && !connect.words.unproven);
     assert!(case.sent().is_empty());
     case.admit(None, false);
-    assert_eq!(case.sent(), [format!(r#"40{{"sid":"{}"}}"#, connect.socket)]);
+    let connected = format!(r#"40{{"sid":"{}","pid":"{}"}}"#, socket, pid.expose());
+    assert_eq!(case.sent(), [connected, r#"42["recovery:seed","e1.0.3.z.5"]"#.to_owned()]);
     case.wait(1_000 * SECOND);
     assert_eq!(case.wire.closed, None, "who is in has no time limit");
 }
@@ -20,11 +22,11 @@ fn a_client_that_may_speak_conversation_is_told_who_it_is_before_all_else() {
     for auth in [r#"{"token":"ann"}"#, r#"{"token":"ann","dialect":"conversation"}"#] {
         let mut case = Case::open(rules_of_all(), &Opening::default());
         case.text(&format!("0{auth}"));
-        let socket = case.broker.connects[0].socket;
+        let Connect { socket, pid, .. } = case.broker.connects[0];
         case.admit(None, true);
         case.shared(deleted());
-        let connected = format!(r#"42["connected",{{"userId":"ann","socketId":"{socket}"}}]"#);
-        assert_eq!(case.sent(), [format!(r#"40{{"sid":"{socket}"}}"#), connected]);
+        let connected = format!(r#"42["connected",{{"userId":"ann","socketId":"{socket}"}},"e1.0.3.z.5"]"#);
+        assert_eq!(case.sent(), [format!(r#"40{{"sid":"{socket}","pid":"{}"}}"#, pid.expose()), connected]);
     }
 }
 

@@ -79,7 +79,7 @@ fn who_speaks_conversation_and_agent_is_shown_the_own_message_once() {
 fn each_viewer_is_shown_the_own_name_of_a_conversation() {
     let mut case = Case::joined_with(rules_of_all(), r#"{"token":"ann","dialect":["agent","messenger"]}"#);
     let show = |case: &mut Case, owner: &str| {
-        let event = Arc::new(Broadcast::named(direct("bob", "ann"), vec![(profile(owner).id.clone(), "conv_1".into())]));
+        let event = Arc::new(Broadcast::new(direct("bob", "ann")).named(vec![(profile(owner).id.clone(), "conv_1".into())]));
         case.with(|session, _, around| session.on_shared(&event, around));
         case.sent()
     };

@@ -4,6 +4,7 @@ mod asking;
 mod coming;
 mod hearing;
 mod limiting;
+mod returning;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,13 +13,13 @@ use super::rules::Rules;
 use super::state::{Broker, Now, Session, Surroundings};
 use crate::auth::{Claims, TokenError};
 use crate::chat::{
-    Admission, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Notice, OwnCopy, RefusedConnect, Reply,
-    Request, Words, WordsLearned,
+    Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Manner, Notice, OwnCopy,
+    RefusedConnect, Replay, ReplayKind, Reply, Request, Words, WordsLearned,
 };
 use crate::dialect::DialectSet;
-use crate::dialect::fixtures::{CONVERSATION, MESSAGE, account, conversation, message, message_id, profile};
+use crate::dialect::fixtures::{CONVERSATION, MESSAGE, account, conversation, message, message_id, profile, user};
 use crate::engineio::{CloseReason, ConnectionKey, Encoded, Opening, Output, Seat};
-use crate::model::{ConversationKind, MessageId, MessageStatus, Timestamp, UserId};
+use crate::model::{Boot, ConversationKind, MessageId, MessageStatus, Offset, OffsetKind, Part, Timestamp, UserId};
 use crate::session::Limits;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -60,8 +61,10 @@ struct Spy {
     connects: Vec<Connect>,
     requests: Vec<Request>,
     words: Vec<Words>,
+    manners: Vec<Manner>,
     drained: usize,
     disconnects: Vec<(bool, CloseReason)>,
+    proven: u64,
 }
 
 impl Broker for Spy {
@@ -75,6 +78,7 @@ impl Broker for Spy {
 
     fn words_learned(&mut self, message: WordsLearned) {
         self.words.push(message.words);
+        self.manners.push(message.manner);
     }
 
     fn catch_up_drained(&mut self, _message: CatchUpDrained) {
@@ -83,6 +87,7 @@ impl Broker for Spy {
 
     fn disconnect(&mut self, message: Disconnect) {
         self.disconnects.push((message.on_purpose, message.reason));
+        self.proven = message.proven;
     }
 }
 
@@ -97,10 +102,9 @@ struct Case {
 /// A token is the name of its user, `expired`, or bad. Messenger and listing are enabled.
 fn rules() -> Rules {
     let verify = |token: &str, _now: Timestamp| match token {
-        "expired" => Err(TokenError::Expired),
-        "ann" | "bob" => Ok(Claims {
+        "expired" | "ann" | "bob" => Ok(Claims {
             user: UserId::parse(token).unwrap(),
-            expires_at: None,
+            expires_at: (token == "expired").then_some(Timestamp::from_millis(WALL)),
             issued_at: None,
             login: None,
             revocation_key: "key".into(),
@@ -156,7 +160,21 @@ impl Case {
     }
 
     fn admit(&mut self, expires_at: Option<Timestamp>, catch_up: bool) {
-        self.notice(Notice::Admitted(Box::new(Admission { account: account("ann"), expires_at, catch_up })));
+        let admission = self.admission(expires_at, catch_up);
+        self.notice(Notice::Admitted(Box::new(admission)));
+    }
+
+    /// Of the client that asked last.
+    fn admission(&self, expires_at: Option<Timestamp>, catch_up: bool) -> Admission {
+        let Connect { socket, pid, .. } = *self.broker.connects.last().unwrap();
+        let connected = Event::Connected { user: user("ann"), socket };
+        let seed = Arc::new(Broadcast::new(connected).seeding(offset(5, Part::ALL)));
+        Admission { account: account("ann"), expires_at, catch_up, socket, pid, seed, serial: 5, back: None }
+    }
+
+    /// How the client that asked last spoke then.
+    fn manner(&self) -> Manner {
+        self.broker.connects.last().unwrap().manner
     }
 
     fn shared(&mut self, event: Event) {
@@ -196,6 +214,12 @@ fn room_message(id: &str) -> Arc<Broadcast> {
 
 fn numbered(id: &str) -> MessageId {
     MessageId::of_client_id(&profile("ann").id, id)
+}
+
+/// The offset of an event.
+fn offset(serial: u64, part: Part) -> Offset {
+    let boot = Boot { number: 1, mark: 0 };
+    Offset { boot, position: 3, part, kind: OffsetKind::Event { serial, is_message: false } }
 }
 
 fn typing(active: bool) -> Event {

@@ -6,8 +6,7 @@
 //! ← 42["slip",{"no":"0197…","by":"bob","at":"2026-01-02T03:04:06.789Z"}]
 //! ```
 use parlance::chat::{Command, Draft, Event, PresenceChange, Reply, Words};
-use parlance::dialect::{Asked, Decoded, Entry, Fault, Payload, Vocabulary, Wording, packet};
-use parlance::engineio::Encoded;
+use parlance::dialect::{Asked, Decoded, Entry, Fault, Packets, Payload, Vocabulary, Wording, packet};
 use parlance::model::{Message, UserId};
 use parlance::socketio::Args;
 use serde_json::{Value, json};
@@ -37,17 +36,16 @@ impl Vocabulary for Telegraph {
         Ok(Command::SendDirect { recipient: payload.field("to").user()?, draft }.into())
     }
 
-    fn encode(&self, event: &Event) -> Option<Encoded> {
+    fn encode(&self, event: &Event) -> Option<Packets> {
         let text = match event {
             Event::Message { message, recipient: Some(_), .. } => packet("wired", &telegram(message)),
             Event::Read { message, user, read_at, .. } => packet("slip", &json!({ "no": message, "by": user, "at": read_at })),
             Event::Presence(changes) => {
-                let packets: Vec<_> = changes.iter().map(presence).collect();
-                return Some(Encoded::batch(packets.iter().map(String::as_str)));
+                return Some(changes.iter().map(presence).collect());
             }
             _ => return None,
         };
-        Some(Encoded::text(&text))
+        Some(Packets::from_buf([text]))
     }
 
     fn shows(&self, event: &Event, viewer: &UserId, _is_pinned: bool) -> bool {

@@ -457,7 +457,7 @@ async fn pieces_for_a_socket_that_left_are_nobodys() {
     let ann = broker.connect("ann").await;
     sent(broker.ask(ann, streamed(question("c", "Why?"))).await);
     let prompt = broker.prompt().await;
-    let gone = Disconnect { connection: ann.0, on_purpose: true, reason: CloseReason::TransportClose };
+    let gone = Disconnect { connection: ann.0, on_purpose: true, reason: CloseReason::TransportClose, proven: 0 };
     broker.addr.send(gone).await.unwrap();
     broker.all(ann).await;
     broker.say(&prompt, ModelWord::Piece("Be".to_owned())).await;

@@ -7,11 +7,11 @@ use std::time::Duration;
 use actix::{Actor, Addr, Context, Handler};
 use parlance::auth::{Claims, Revocations};
 use parlance::chat::{
-    Ask, Broadcast, ChatError, ChatServer, Command, Connect, Disconnect, Draft, Event, Health, ModelSaid, ModelWord, Notice,
-    Options, OwnCopy, Prompt, RegisterWorker, Reply, Request, Sources, Tick, ToWorker, Words,
+    Ask, Broadcast, ChatError, ChatServer, Command, Connect, Disconnect, Draft, Event, Health, Manner, ModelSaid, ModelWord,
+    Notice, Options, OwnCopy, Prompt, RegisterWorker, Reply, Request, Sources, Tick, ToWorker, Words,
 };
 use parlance::engineio::{CloseReason, ConnectionKey, Delivery, Seat};
-use parlance::model::{ConversationId, Message, SocketId, Timestamp, UserId, UserRole};
+use parlance::model::{ConversationId, Message, PrivateId, SocketId, Timestamp, UserId, UserRole};
 use parlance::store::{NewUser, Store, Write};
 use tokio::sync::{mpsc, oneshot};
 
@@ -133,6 +133,13 @@ impl Broker {
         Self { addr, store, database, clock, heard, waiting: VecDeque::new(), prompts, next_slot: 0, next_ticket: 0 }
     }
 
+    /// The broker of a server that was killed and starts again.
+    pub async fn restarted(self) -> Self {
+        let Self { database, .. } = self;
+        // Ids are given once.
+        Self { next_slot: 1_000, ..Self::on(database.reopened().await, Options::default()).await }
+    }
+
     /// Moves the clock and has the broker look at it.
     pub async fn pass(&mut self, time: Duration) {
         self.clock.fetch_add(time.as_millis() as i64, Ordering::SeqCst);
@@ -147,9 +154,15 @@ impl Broker {
     pub async fn knock_with(&mut self, name: &str, words: Words) -> Socket {
         self.next_slot += 1;
         let connection = ConnectionKey { worker: 0, seat: Seat { slot: self.next_slot, generation: 0 } };
-        let socket = SocketId::parse(&format!("{:020}", self.next_slot)).unwrap();
-        let claims = Box::new(claims(name));
-        self.addr.send(Connect { connection, socket, claims, words, address: None }).await.unwrap();
+        self.addr.send(Connect { words, ..first_connect(connection, name) }).await.unwrap();
+        Socket(connection)
+    }
+
+    /// Knocks as a client that was here before.
+    pub async fn return_with(&mut self, name: &str, change: impl FnOnce(Connect) -> Connect) -> Socket {
+        self.next_slot += 1;
+        let connection = ConnectionKey { worker: 0, seat: Seat { slot: self.next_slot, generation: 0 } };
+        self.addr.send(change(first_connect(connection, name))).await.unwrap();
         Socket(connection)
     }
 
@@ -166,7 +179,7 @@ impl Broker {
     }
 
     pub async fn disconnect(&mut self, socket: Socket, on_purpose: bool) {
-        let gone = Disconnect { connection: socket.0, on_purpose, reason: CloseReason::TransportClose };
+        let gone = Disconnect { connection: socket.0, on_purpose, reason: CloseReason::TransportClose, proven: 0 };
         self.addr.send(gone).await.unwrap();
     }
 
@@ -326,6 +339,22 @@ impl Broker {
                 passed.push_back((seat, heard));
             }
         }
+    }
+}
+
+/// A client that was never here.
+fn first_connect(connection: ConnectionKey, name: &str) -> Connect {
+    let id = format!("{:020}", connection.seat.slot);
+    Connect {
+        connection,
+        socket: SocketId::parse(&id).unwrap(),
+        pid: PrivateId::parse(&id).unwrap(),
+        claims: Box::new(claims(name)),
+        words: ALL_WORDS,
+        manner: Manner { last_encoding: 4, ..Manner::default() },
+        back_to: None,
+        offset: None,
+        address: None,
     }
 }
 

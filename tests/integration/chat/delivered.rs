@@ -1,5 +1,5 @@
 //! Who learns that a message was received, when, and how often.
-use parlance::chat::{CatchUpDrained, Command, Event, Notice, Words, WordsLearned};
+use parlance::chat::{CatchUpDrained, Command, Event, Manner, Notice, Words, WordsLearned};
 
 use super::broker::{ALL_WORDS, Broker, Heard, Socket, direct, message_of, text};
 
@@ -160,7 +160,7 @@ async fn what_was_received_stays_so_when_the_socket_mutes_it_or_learns_another_d
             broker.ask(bob, Command::LeaveConversation { conversation: group }).await.unwrap();
         } else {
             let words = Words::default();
-            broker.addr.send(WordsLearned { connection: bob.0, words }).await.unwrap();
+            broker.addr.send(WordsLearned { connection: bob.0, words, manner: Manner::default() }).await.unwrap();
         }
         broker.disconnect(bob, true).await;
         let (bob, catches_up) = knock(&mut broker, "bob").await;

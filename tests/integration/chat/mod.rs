@@ -8,6 +8,7 @@ mod naming;
 mod notifications;
 mod own_lists;
 mod presence;
+mod recovery;
 mod recovery_of_missed;
 mod sending;
 mod syncing;

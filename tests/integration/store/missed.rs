@@ -1,10 +1,16 @@
 //! What a user has missed.
-use parlance::model::{MessageStatus, Place};
-use parlance::store::{self, DeliveredUpTo, Write};
+use std::sync::Arc;
+
+use parlance::model::{Message, MessageId, MessageStatus, Place};
+use parlance::store::{self, DeliveredUpTo, NewMessage, Write};
 
 use super::fixture::{Fixture, at, conversation_of, user};
 
-on_both_databases!(what_others_wrote_is_missed_in_order, the_newest_of_many_are_kept);
+on_both_databases!(
+    what_others_wrote_is_missed_in_order,
+    the_newest_of_many_are_kept,
+    all_since_a_position_but_what_one_session_sent
+);
 
 async fn missed(fixture: &Fixture, name: &'static str, after: i64, up_to: i64, limit: i64) -> Vec<String> {
     let found = fixture.ask(move |conn| store::list_missed(conn, &user(name), after, up_to, limit)).await;
@@ -44,4 +50,35 @@ async fn the_newest_of_many_are_kept(fixture: Fixture) {
         assert_eq!(start, expected, "{newest} of {up_to}");
     }
     assert_eq!(missed(&fixture, "bob", 7, 10, 99).await, ["8", "9", "10"]);
+}
+
+async fn all_since_a_position_but_what_one_session_sent(fixture: Fixture) {
+    let (group, direct) = (fixture.group(&["ann", "bob"]).await, fixture.direct(&["ann", "bob"]).await);
+    fixture.say("ann", &group, "1").await;
+    let mut own = fixture.say("bob", &group, "2 by nobody's session").await;
+    for (content, sent_by) in [("3 this session's", [7; 32]), ("4 another session's", [8; 32])] {
+        own.id = MessageId::of_client_id(&user("bob"), content);
+        (own.position, own.content) = (own.position + 1, content.to_owned());
+        let new = NewMessage { message: Arc::new(own.clone()), request_hash: None, sent_by: Some(sent_by) };
+        fixture.done(Write::Message(Box::new(new))).await;
+    }
+    let position = own.position;
+    let last = MessageId::of_client_id(&user("ann"), "last");
+    let last = Message { id: last, place: direct, position: position + 1, content: "5".to_owned(), ..own };
+    fixture.done(super::fixture::saying(&last)).await;
+    fixture
+        .done(Write::Delivered(vec![DeliveredUpTo { conversation: conversation_of(&group), user: user("bob"), seq: 4 }]))
+        .await;
+    let since = |sent_by: Option<[u8; 32]>, after: i64, up_to: i64, limit: i64| {
+        let asked = fixture.ask(move |conn| store::list_since(conn, &user("bob"), sent_by.as_ref(), after, up_to, limit));
+        async move { asked.await.iter().map(|message| message.content[..1].to_owned()).collect::<String>() }
+    };
+    assert_eq!(since(Some([7; 32]), 0, 99, 9).await, "1245", "whatever was delivered");
+    assert_eq!(since(None, 0, 99, 9).await, "12345");
+    assert_eq!(since(None, 1, position, 2).await, "23");
+    assert_eq!(fixture.ask(|conn| store::list_since(conn, &user("dan"), None, 0, 99, 9)).await.len(), 0);
+    for (after, newest, expected) in [(0, 2, Some(2)), (0, 4, None), (0, 3, Some(1)), (1, 3, None)] {
+        let start = fixture.ask(move |conn| store::since_start(conn, &user("bob"), Some(&[7; 32]), after, 99, newest)).await;
+        assert_eq!(start, expected, "{newest} after {after}");
+    }
 }

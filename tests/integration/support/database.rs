@@ -30,6 +30,13 @@ impl TestStore {
         Self { store, file: Some((path, folder)) }
     }
 
+    /// The store of a server that starts again on the same file.
+    pub async fn reopened(self) -> Self {
+        let (path, folder) = self.file.expect("a database in a file");
+        let store = open(DatabaseUrl::Sqlite(path.clone()), |_| {}).await;
+        Self { store, file: Some((path, folder)) }
+    }
+
     pub async fn postgres() -> Self {
         let url = DatabaseUrl::parse(&Postgres::shared().database(), &PathBuf::new()).unwrap();
         Self { store: open(url, |_| {}).await, file: None }

@@ -40,6 +40,30 @@ export async function refusal(server, options) {
   }
 }
 
+const OFFSET = /^([em][0-9a-z]+(\.[0-9a-z]+){2}\.(z|[0-9a-z]{2,})\.[0-9a-z]+|c[0-9a-z]+(\.[0-9a-z]+){2}\.(z|[0-9a-z]{2,})|u[0-9a-z]+(\.[0-9a-z]+){2}\.(z|[0-9a-z]{2,})\.[0-9a-z]+)$/;
+/** What may be dropped, and answers to requests: they have no place in the order. */
+const UNPLACED = new Set([
+  'user_online', 'user_offline', 'user_typing', 'user_stopped_typing', 'user:online', 'user:offline', 'typing:start', 'typing:stop',
+  'userSetup', 'joinedRoom', 'leftRoom', 'joinedCommonChat', 'leftCommonChat',
+  'notification:receive', 'connection:receive', 'conversation:receive', 'error', 'ai-response-chunk',
+]);
+
+/** Events that some requests are answered by, too. */
+const EITHER = new Set(['connected', 'ai-response', 'ai-error']);
+
+/** Takes the offset off an event's arguments. All events have one but the unplaced; those must not even look so. */
+export function takeOffset(event, args) {
+  const last = args.at(-1);
+  const isAnswer = UNPLACED.has(event) || (event === 'message:receive' && last?.success === false);
+  if (isAnswer) {
+    assert.notEqual(typeof last, 'string', `${event} ends in a text`);
+    return undefined;
+  }
+  if (EITHER.has(event) && typeof last !== 'string') return undefined;
+  assert.match(String(last), OFFSET, `the offset of ${event}`);
+  return args.pop();
+}
+
 /** A stock client and what it was told, in order. */
 export class Client {
   constructor(socket) {
@@ -47,7 +71,11 @@ export class Client {
     /** `{event, args}` that no `next` has taken yet. */
     this.inbox = [];
     this.waiting = [];
+    /** The last one that came. */
+    this.offset = undefined;
     socket.onAny((event, ...args) => {
+      this.offset = takeOffset(event, args) ?? this.offset;
+      if (event === 'recovery:seed') return;
       this.inbox.push({ event, args });
       this.waiting = this.waiting.filter((look) => !look());
     });

@@ -1,0 +1,151 @@
+//! Which offsets are ours, and what they say.
+use crate::model::{Boot, Offset, OffsetKind, Part};
+use crate::store::Start;
+
+/// How far a session's client has come in what was handed out since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reached {
+    /// Number of the last event of which something arrived.
+    pub serial: u64,
+    /// The last packet of it that arrived.
+    pub part: Part,
+}
+
+impl Reached {
+    /// All up to an event.
+    pub fn all_of(serial: u64) -> Self {
+        Self { serial, part: Part::ALL }
+    }
+}
+
+/// From where on a client lacks messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Since {
+    /// It has those up to this position,
+    pub position: i64,
+    /// and of the last one the packets up to this.
+    pub part: Part,
+    /// Up to this position only those are lacking that the user had not received; `None`: all are lacking.
+    pub unreceived_up_to: Option<i64>,
+}
+
+impl Since {
+    /// The position after which it lacks something.
+    pub fn after(&self) -> i64 {
+        if self.part == Part::ALL { self.position } else { self.position - 1 }
+    }
+}
+
+/// The starts of which offsets may be.
+#[derive(Debug)]
+pub struct Offsets {
+    current: Boot,
+    /// With the highest position that is stored of that time.
+    earlier: Vec<(Boot, i64)>,
+}
+
+impl Offsets {
+    /// The offsets of a database with these starts, the latest last.
+    pub fn new(starts: &[Start]) -> Self {
+        let boot = |start: &Start| Boot::new(start.number, start.started_at);
+        let current = starts.last().map_or(Boot { number: 0, mark: 0 }, boot);
+        // What was handed out and not stored is gone, and its positions were given once more.
+        let earlier = starts.iter().zip(starts.iter().skip(1)).map(|(start, next)| (boot(start), next.last_position)).collect();
+        Self { current, earlier }
+    }
+
+    /// The present start.
+    pub fn boot(&self) -> Boot {
+        self.current
+    }
+
+    /// From where on a client lacks messages that is shown nothing beyond `last_encoding`. `None`: the offset is another
+    /// database's or of the future.
+    pub fn since(&self, offset: Offset, last_position: i64, last_encoding: u8) -> Option<Since> {
+        let Offset { boot, position, part, kind } = offset;
+        // A message is one packet in each encoding.
+        let part = if part.encoding >= last_encoding { Part::ALL } else { part };
+        let (part, unreceived_up_to) = match kind {
+            OffsetKind::Event { is_message: false, .. } => (Part::ALL, None),
+            OffsetKind::Event { is_message: true, .. } | OffsetKind::CaughtUp => (part, None),
+            OffsetKind::Unreceived { up_to } => (part, Some(up_to)),
+        };
+        if boot == self.current {
+            let since = Since { position, part, unreceived_up_to };
+            return (position <= last_position && unreceived_up_to.is_none_or(|up_to| up_to <= last_position)).then_some(since);
+        }
+        let (_, stored) = *self.earlier.iter().find(|(earlier, _)| *earlier == boot)?;
+        let part = if position > stored { Part::ALL } else { part };
+        Some(Since { position: position.min(stored), part, unreceived_up_to: unreceived_up_to.map(|up_to| up_to.min(stored)) })
+    }
+
+    /// How far a client has come that is shown nothing beyond `last_encoding`, if the offset is one of an event since the
+    /// start.
+    pub fn reached(&self, offset: Offset, last_serial: u64, last_encoding: u8) -> Option<Reached> {
+        match offset.kind {
+            OffsetKind::Event { serial, is_message: true }
+                if offset.boot == self.current && serial <= last_serial && offset.part.encoding >= last_encoding =>
+            {
+                Some(Reached::all_of(serial))
+            }
+            OffsetKind::Event { serial, .. } if offset.boot == self.current && serial <= last_serial => {
+                Some(Reached { serial, part: offset.part })
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+
+    fn start(number: i64, last_position: i64) -> Start {
+        Start { number, started_at: Timestamp::from_millis(1_000 * number), last_position }
+    }
+
+    fn offset(number: i64, position: i64, kind: OffsetKind) -> Offset {
+        let Start { number, started_at, .. } = start(number, 0);
+        Offset { boot: Boot::new(number, started_at), position, part: Part::FIRST, kind }
+    }
+
+    const MESSAGE: OffsetKind = OffsetKind::Event { serial: 3, is_message: true };
+    const OTHER: OffsetKind = OffsetKind::Event { serial: 3, is_message: false };
+
+    #[test]
+    fn an_offset_says_which_messages_are_lacking() {
+        let offsets = Offsets::new(&[start(1, 0), start(2, 10), start(4, 20)]);
+        let since = |position, part, unreceived_up_to| Some(Since { position, part, unreceived_up_to });
+        for (given, expected) in [
+            (offset(4, 25, MESSAGE), since(25, Part::FIRST, None)),
+            (offset(4, 25, OTHER), since(25, Part::ALL, None)),
+            (offset(4, 31, MESSAGE), None),
+            (offset(4, 25, OffsetKind::Unreceived { up_to: 28 }), since(25, Part::FIRST, Some(28))),
+            (offset(4, 25, OffsetKind::Unreceived { up_to: 31 }), None),
+            (offset(2, 15, OffsetKind::CaughtUp), since(15, Part::FIRST, None)),
+            // Handed out, and never stored: the position has another message now.
+            (offset(2, 22, MESSAGE), since(20, Part::ALL, None)),
+            (offset(1, 15, OffsetKind::Unreceived { up_to: 17 }), since(10, Part::ALL, Some(10))),
+            (offset(3, 5, MESSAGE), None),
+            (offset(5, 5, MESSAGE), None),
+            (Offset { boot: Boot { number: 2, mark: 1 }, ..offset(2, 15, MESSAGE) }, None),
+        ] {
+            assert_eq!(offsets.since(given, 30, 4), expected, "{given:?}");
+        }
+        let last = offset(4, 25, MESSAGE).at(Part { encoding: 4, packet: 0 });
+        assert_eq!(offsets.since(last, 30, 4), since(25, Part::ALL, None), "there is no packet after it");
+    }
+
+    #[test]
+    fn only_what_was_handed_out_since_the_start_can_be_recovered() {
+        let offsets = Offsets::new(&[start(1, 0), start(2, 10)]);
+        let reached = Some(Reached { serial: 3, part: Part::FIRST });
+        assert_eq!(offsets.reached(offset(2, 5, MESSAGE), 3, 4), reached);
+        assert_eq!(offsets.reached(offset(2, 5, MESSAGE), 3, 0), Some(Reached::all_of(3)));
+        assert_eq!(offsets.reached(offset(2, 5, OTHER), 3, 0), reached, "it may be more than one packet");
+        assert_eq!(offsets.reached(offset(2, 5, MESSAGE), 2, 4), None);
+        assert_eq!(offsets.reached(offset(1, 5, MESSAGE), 3, 4), None);
+        assert_eq!(offsets.reached(offset(2, 5, OffsetKind::CaughtUp), 3, 4), None);
+    }
+}

@@ -1,0 +1,250 @@
+//! Sessions whose connection was lost: kept for a while, for clients that come back.
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+use log::debug;
+use smallvec::SmallVec;
+
+use super::offsets::Reached;
+use super::ports::{Manner, Words};
+use super::rings::RingKey;
+use super::rooms::RoomKey;
+use super::server::ChatServer;
+use super::tables::{Absence, Asker, Places, Session, Tokens};
+use crate::engineio::ConnectionKey;
+use crate::model::{ConversationId, ConversationKind, PrivateId, SocketId, Timestamp, UserId};
+
+/// A session without a connection. What happens to its user meanwhile happens to it.
+#[derive(Debug)]
+pub struct Parked {
+    pub user: UserId,
+    pub socket: SocketId,
+    pub words: Words,
+    pub manner: Manner,
+    pub tokens: Tokens,
+    pub places: Option<Box<Places>>,
+    pub is_in_common_chat: bool,
+    /// How far its client is known to have come; `None`: only the client knows.
+    pub reached: Option<Reached>,
+    pub at: Timestamp,
+}
+
+/// All parked sessions.
+#[derive(Debug, Default)]
+pub struct ParkedSessions {
+    by_pid: HashMap<PrivateId, Parked>,
+    /// Oldest first; of those that came back meanwhile, too.
+    order: VecDeque<(Timestamp, PrivateId)>,
+}
+
+impl ParkedSessions {
+    pub fn len(&self) -> usize {
+        self.by_pid.len()
+    }
+
+    pub fn find(&self, pid: &PrivateId) -> Option<&Parked> {
+        self.by_pid.get(pid)
+    }
+
+    fn insert(&mut self, pid: PrivateId, parked: Parked) {
+        self.order.push_back((parked.at, pid));
+        self.by_pid.insert(pid, parked);
+    }
+
+    fn remove(&mut self, pid: &PrivateId) -> Option<Parked> {
+        let parked = self.by_pid.remove(pid);
+        if self.order.len() > 64 && self.order.len() > 2 * self.by_pid.len() {
+            let by_pid = &self.by_pid;
+            self.order.retain(|(at, pid)| by_pid.get(pid).is_some_and(|parked| parked.at == *at));
+        }
+        parked
+    }
+
+    /// The oldest, where it was parked before then, or where there are more than `max`.
+    fn oldest(&mut self, before: Timestamp, max: usize) -> Option<PrivateId> {
+        while let Some((at, pid)) = self.order.front().copied() {
+            if self.by_pid.get(&pid).is_some_and(|parked| parked.at == at) {
+                return (at <= before || self.by_pid.len() > max).then_some(pid);
+            }
+            self.order.pop_front();
+        }
+        None
+    }
+}
+
+/// Where the socket is now that asked for something.
+#[derive(Debug, Clone, Copy)]
+pub struct AskingSocket {
+    /// `None`: it is parked.
+    pub connection: Option<ConnectionKey>,
+    pub socket: SocketId,
+    pub pid: PrivateId,
+}
+
+impl ChatServer {
+    // ---- parking ----
+
+    /// Keeps a session whose connection is gone; its rooms stay, without it in them.
+    pub(super) fn park(&mut self, connection: ConnectionKey, session: Session, proven: Option<Reached>) {
+        let Session { user, socket, pid, words, manner, tokens, places, is_in_common_chat, reached, .. } = session;
+        let parked = Parked {
+            user,
+            socket,
+            words,
+            manner,
+            tokens,
+            places,
+            is_in_common_chat,
+            reached: reached.max(proven),
+            at: self.now(),
+        };
+        for room in self.rooms_of(&parked.user, parked.places.as_deref(), parked.is_in_common_chat) {
+            self.rooms.park(room, connection);
+        }
+        let Some(user) = self.users.get_mut(&parked.user) else { return };
+        user.parked.push(pid);
+        let surplus = match self.options.max_sockets_per_user {
+            0 => None,
+            most => (user.parked.len() > most).then(|| user.parked.first().copied()).flatten(),
+        };
+        self.parked.insert(pid, parked);
+        if let Some(oldest) = surplus {
+            self.forget_parked(oldest);
+        }
+        self.forget_old_parked();
+    }
+
+    /// Sessions that were parked for too long, and those beyond the bound.
+    pub(super) fn forget_old_parked(&mut self) {
+        let ttl = i64::try_from(self.options.recovery_ttl.as_millis()).unwrap_or(i64::MAX);
+        let before = Timestamp::from_millis(self.now().as_millis().saturating_sub(ttl));
+        while let Some(oldest) = self.parked.oldest(before, self.options.parked_max) {
+            self.forget_parked(oldest);
+        }
+    }
+
+    /// A parked session can no longer be come back to.
+    pub(super) fn forget_parked(&mut self, pid: PrivateId) {
+        let Some(parked) = self.unpark(pid) else { return };
+        debug!("parked session forgotten sid={} user={}", parked.socket, parked.user);
+        for room in self.rooms_of(&parked.user, parked.places.as_deref(), parked.is_in_common_chat) {
+            self.leave_parked(&room);
+        }
+        self.forget_kept(&RingKey::Socket(pid));
+        self.forget_ring_of(&parked.user);
+    }
+
+    /// Takes a session out of the parked ones. Its rooms still count it.
+    pub(super) fn unpark(&mut self, pid: PrivateId) -> Option<Parked> {
+        let parked = self.parked.remove(&pid)?;
+        if let Some(user) = self.users.get_mut(&parked.user) {
+            user.parked.retain(|other| *other != pid);
+        }
+        Some(parked)
+    }
+
+    /// The rooms in which a session with these places is.
+    pub(super) fn rooms_of(&self, user: &UserId, places: Option<&Places>, is_in_common_chat: bool) -> SmallVec<[RoomKey; 8]> {
+        let memberships = self.users.get(user).map_or(&[][..], |user| &user.memberships);
+        let is_muted = |id: &ConversationId| places.is_some_and(|places| places.muted.contains_key(id));
+        let groups = memberships
+            .iter()
+            .filter(|membership| membership.kind == ConversationKind::Group && !is_muted(&membership.conversation))
+            .map(|membership| RoomKey::Group(membership.conversation));
+        let public = places.into_iter().flat_map(|places| &places.rooms).map(|room| RoomKey::Public(room.clone()));
+        groups.chain(public).chain(is_in_common_chat.then_some(RoomKey::CommonChat)).collect()
+    }
+
+    // ---- leaving rooms ----
+
+    /// A connection is no longer in a room.
+    pub(super) fn leave_one(&mut self, room: &RoomKey, connection: ConnectionKey) {
+        self.rooms.leave(room, connection);
+        self.forget_ring_of_empty(room);
+    }
+
+    /// A parked session is no longer in a room.
+    fn leave_parked(&mut self, room: &RoomKey) {
+        self.rooms.leave_parked(room);
+        self.forget_ring_of_empty(room);
+    }
+
+    fn forget_ring_of_empty(&mut self, room: &RoomKey) {
+        if self.rooms.find(room).is_none() {
+            self.forget_kept(&RingKey::Room(room.clone()));
+        }
+    }
+
+    /// Drops a user's ring where nobody can want it.
+    pub(super) fn forget_ring_of(&mut self, user: &UserId) {
+        if self.users.get(user).is_none_or(|user| !user.has_sessions()) {
+            self.forget_kept(&RingKey::User(user.clone()));
+        }
+    }
+
+    // ---- membership, of open and parked sessions alike ----
+
+    /// The sessions of a new member are in the group from here on.
+    pub(super) fn enter_group(&mut self, id: ConversationId, member: &UserId) {
+        let Some(user) = self.users.get(member) else { return };
+        let (open, parked) = (user.sessions.clone(), user.parked.clone());
+        let serial = self.serial;
+        for connection in open {
+            self.rooms.join(RoomKey::Group(id), connection);
+            if let Some(session) = self.sessions.get_mut(&connection) {
+                session.places.get_or_insert_default().note_absence(RoomKey::Group(id), 0, serial);
+            }
+        }
+        for pid in parked {
+            self.rooms.join_parked(RoomKey::Group(id));
+            if let Some(parked) = self.parked.by_pid.get_mut(&pid) {
+                parked.places.get_or_insert_default().note_absence(RoomKey::Group(id), 0, serial);
+            }
+        }
+    }
+
+    /// The parked sessions of one who is no member any more are not in the group.
+    pub(super) fn part_parked(&mut self, id: ConversationId, member: &UserId) {
+        let parked = self.users.get(member).map(|user| user.parked.clone()).unwrap_or_default();
+        for pid in parked {
+            let Some(parked) = self.parked.by_pid.get_mut(&pid) else { continue };
+            let was_muted = parked.places.as_mut().is_some_and(|places| places.forget(id));
+            if !was_muted {
+                self.leave_parked(&RoomKey::Group(id));
+            }
+        }
+    }
+
+    /// Parked sessions of a user that came in by revoked tokens are gone.
+    pub(super) fn put_out_parked(&mut self, user: &UserId, is_revoked: impl Fn(&str) -> bool) {
+        let parked = self.users.get(user).map(|user| user.parked.clone()).unwrap_or_default();
+        for pid in parked {
+            if self.parked.find(&pid).is_some_and(|parked| parked.tokens.keys.iter().any(|key| is_revoked(key))) {
+                self.forget_parked(pid);
+            }
+        }
+    }
+
+    // ---- who asked ----
+
+    /// Where the socket is now that asked: it may have come back on another connection, or be parked.
+    pub(super) fn asking_socket(&self, user: &UserId, asker: &Asker) -> Option<AskingSocket> {
+        let Asker::Session { connection, socket, .. } = asker else { return None };
+        let found = |connection: &ConnectionKey| {
+            let session = self.sessions.get(connection).filter(|session| session.socket == *socket)?;
+            Some(AskingSocket { connection: Some(*connection), socket: *socket, pid: session.pid })
+        };
+        let user = self.users.get(user)?;
+        found(connection).or_else(|| user.sessions.iter().find_map(found)).or_else(|| {
+            let pid = user.parked.iter().find(|pid| self.parked.find(pid).is_some_and(|parked| parked.socket == *socket))?;
+            Some(AskingSocket { connection: None, socket: *socket, pid: *pid })
+        })
+    }
+}
+
+/// A socket was not in a room while these events were handed out: those after `from`, up to `to`.
+impl Absence {
+    pub fn covers(&self, serial: u64) -> bool {
+        self.from < serial && serial <= self.to
+    }
+}

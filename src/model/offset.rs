@@ -1,0 +1,201 @@
+//! How far a client has come in what it was sent, as an opaque text that comes back with the client.
+use std::fmt;
+
+use super::Timestamp;
+
+/// A start of a server on its database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Boot {
+    /// It rises at every start.
+    pub number: i64,
+    /// Of the time of the start: another database's start with the same number has most likely another one.
+    pub mark: u32,
+}
+
+impl Boot {
+    /// The start with this number.
+    pub fn new(number: i64, started_at: Timestamp) -> Self {
+        let mark = started_at.as_millis().rem_euclid(i64::from(MARKS));
+        Self { number, mark: u32::try_from(mark).unwrap_or_default() }
+    }
+}
+
+/// So many marks there are: five characters.
+const MARKS: u32 = 36u32.pow(5);
+
+/// A packet of an event: one event may be several packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Part {
+    /// Number of the encoding, which is the dialect's.
+    pub encoding: u8,
+    /// Place among the packets of that encoding.
+    pub packet: u16,
+}
+
+impl Part {
+    /// The first one.
+    pub const FIRST: Self = Self { encoding: 0, packet: 0 };
+    /// Behind the last one.
+    pub const ALL: Self = Self { encoding: u8::MAX, packet: u16::MAX };
+}
+
+/// What an offset is the place of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OffsetKind {
+    /// An event that was handed out, the `serial`th since the start. Of a message the position is its own, else that of
+    /// the last message handed out before.
+    Event { serial: u64, is_message: bool },
+    /// A message of a catch-up that delivers all after a position.
+    CaughtUp,
+    /// A message of a catch-up that delivers, up to the position `up_to`, what the user had not received on any device.
+    Unreceived { up_to: i64 },
+}
+
+/// The place of a packet. All packets before it were sent before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offset {
+    /// When it was given.
+    pub boot: Boot,
+    /// The last message handed out by then.
+    pub position: i64,
+    /// Which packet of the event, or of that message.
+    pub part: Part,
+    /// The place of what.
+    pub kind: OffsetKind,
+}
+
+impl Offset {
+    /// The same event's packet.
+    #[must_use]
+    pub fn at(self, part: Part) -> Self {
+        Self { part, ..self }
+    }
+
+    /// Reads what [`Offset`]'s `Display` writes, and nothing else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut fields = text.get(1..)?.split('.');
+        let (boot, mark, position, part) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        let extra = fields.next();
+        let kind = match (text.get(..1)?, extra) {
+            ("e", Some(serial)) => OffsetKind::Event { serial: number(serial)?, is_message: false },
+            ("m", Some(serial)) => OffsetKind::Event { serial: number(serial)?, is_message: true },
+            ("c", None) => OffsetKind::CaughtUp,
+            ("u", Some(up_to)) => OffsetKind::Unreceived { up_to: number(up_to)? },
+            _ => return None,
+        };
+        let part = match part {
+            "z" => Part::ALL,
+            part => Part { encoding: number(part.get(..1)?)?, packet: number(part.get(1..)?)? },
+        };
+        let offset = Self { boot: Boot { number: number(boot)?, mark: number(mark)? }, position: number(position)?, part, kind };
+        // One offset has one spelling.
+        (offset.to_string() == text).then_some(offset)
+    }
+}
+
+impl fmt::Display for Offset {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { boot, position, part, kind } = self;
+        let (letter, extra) = match kind {
+            OffsetKind::Event { serial, is_message: false } => ('e', Some(*serial)),
+            OffsetKind::Event { serial, is_message: true } => ('m', Some(*serial)),
+            OffsetKind::CaughtUp => ('c', None),
+            OffsetKind::Unreceived { up_to } => ('u', Some(unsigned(*up_to))),
+        };
+        write!(
+            formatter,
+            "{letter}{}.{}.{}.",
+            Base36(unsigned(boot.number)),
+            Base36(boot.mark.into()),
+            Base36(unsigned(*position))
+        )?;
+        match *part {
+            Part::ALL => formatter.write_str("z")?,
+            Part { encoding, packet } => write!(formatter, "{}{}", Base36(encoding.into()), Base36(packet.into()))?,
+        }
+        extra.map_or(Ok(()), |extra| write!(formatter, ".{}", Base36(extra)))
+    }
+}
+
+/// Numbers here count up from 0.
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}
+
+struct Base36(u64);
+
+impl fmt::Display for Base36 {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // 36^13 is more than any number here.
+        let (mut digits, mut rest) = ([b'0'; 13], self.0);
+        let mut start = digits.len();
+        for (place, digit) in digits.iter_mut().enumerate().rev() {
+            *digit = match u8::try_from(rest % 36).unwrap_or_default() {
+                low @ 0..=9 => b'0' + low,
+                high => b'a' + high - 10,
+            };
+            (rest, start) = (rest / 36, place);
+            if rest == 0 {
+                break;
+            }
+        }
+        formatter.write_str(std::str::from_utf8(digits.get(start..).unwrap_or_default()).unwrap_or_default())
+    }
+}
+
+fn number<T: TryFrom<u64>>(text: &str) -> Option<T> {
+    T::try_from(u64::from_str_radix(text, 36).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_offset() -> impl Strategy<Value = Offset> {
+        let part = prop_oneof![Just(Part::ALL), (0u8..36, any::<u16>()).prop_map(|(encoding, packet)| Part { encoding, packet })];
+        let kind = prop_oneof![
+            (any::<u64>(), any::<bool>()).prop_map(|(serial, is_message)| OffsetKind::Event { serial, is_message }),
+            Just(OffsetKind::CaughtUp),
+            (0..i64::MAX).prop_map(|up_to| OffsetKind::Unreceived { up_to }),
+        ];
+        (0..i64::MAX, 0..MARKS, 0..i64::MAX, part, kind).prop_map(|(number, mark, position, part, kind)| Offset {
+            boot: Boot { number, mark },
+            position,
+            part,
+            kind,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(offset in any_offset()) {
+            let text = offset.to_string();
+            prop_assert!(text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'.'));
+            prop_assert_eq!(Offset::parse(&text), Some(offset));
+        }
+
+        #[test]
+        fn nothing_else_is_read(text in "\\PC{0,24}|[a-z0-9.+]{0,24}|m[0-9a-z]{1,2}\\.[0-9a-z]{1,2}\\.[0-9a-z]{1,2}\\.[0-9a-z]{1,3}\\.[0-9a-z]{1,14}") {
+            if let Some(offset) = Offset::parse(&text) {
+                prop_assert_eq!(offset.to_string(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn an_offset_is_short() {
+        let boot = Boot::new(7, Timestamp::from_millis(1_767_225_600_123));
+        let kind = OffsetKind::Event { serial: 123_456_789, is_message: true };
+        let offset = Offset { boot, position: 98_765_432, part: Part { encoding: 4, packet: 0 }, kind };
+        assert_eq!(offset.to_string(), "m7.ohs3f.1msvw8.40.21i3v9");
+        assert_eq!(offset.at(Part::ALL).to_string(), "m7.ohs3f.1msvw8.z.21i3v9");
+    }
+
+    #[test]
+    fn parts_are_in_order() {
+        let part = |encoding, packet| Part { encoding, packet };
+        assert!(Part::FIRST < part(0, 1) && part(0, 1) < part(1, 0) && part(6, 9) < Part::ALL);
+    }
+}

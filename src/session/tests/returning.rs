@@ -1,0 +1,195 @@
+//! Offsets, and coming back to a session whose connection was lost.
+use super::*;
+
+/// A room message that is the event with this number.
+fn numbered_event(serial: u64, text: &str) -> Arc<Broadcast> {
+    let Event::RoomMessage { message, shown_as } = room_message(text).event().clone() else { panic!() };
+    Arc::new(Broadcast::new(Event::RoomMessage { message, shown_as }).placed(offset(serial, Part::FIRST)))
+}
+
+fn missed(event: Arc<Broadcast>, had: Option<Part>, kind: ReplayKind) -> Replay {
+    Replay { event, had, kind }
+}
+
+/// A client that knocked, and is told that it is back.
+fn back(rules: Rules, auth: &str, manner: Manner, missed: Vec<Replay>) -> Case {
+    let mut case = Case::open(rules, &Opening::default());
+    case.text(&format!("0{auth}"));
+    let admission = Admission { back: Some(Back { manner, missed, states: Vec::new() }), ..case.admission(None, false) };
+    case.notice(Notice::Admitted(Box::new(admission)));
+    case
+}
+
+/// The last arguments of events.
+fn offsets(sent: &[String]) -> Vec<&str> {
+    sent.iter().map(|packet| packet.rsplit_once(",\"").unwrap().1.trim_end_matches("\"]")).collect()
+}
+
+#[test]
+fn every_packet_of_an_event_bears_its_own_offset() {
+    let mut case = Case::joined_with(rules(), r#"{"token":"ann","dialect":["listing","messenger"]}"#);
+    let event =
+        Event::Message { message: message("bob", "hi").into(), kind: ConversationKind::Direct, recipient: Some(profile("ann")) };
+    let event = Arc::new(Broadcast::new(event).placed(offset(7, Part::FIRST)));
+    case.with(|session, _, around| session.on_shared(&event, around));
+    assert_eq!(offsets(&case.sent()), ["e1.0.3.20.7", "e1.0.3.40.7"]);
+    let users = vec![user("bob"), user("cid")];
+    let delivered = Event::Delivered {
+        message: message_id(),
+        conversation: conversation(),
+        users,
+        delivered_at: Timestamp::default(),
+        client_message_id: None,
+        at_once: false,
+    };
+    let event = Arc::new(Broadcast::new(delivered).placed(offset(8, Part::FIRST)));
+    case.with(|session, _, around| session.on_shared(&event, around));
+    assert_eq!(offsets(&case.sent()), ["e1.0.3.40.8", "e1.0.3.41.8"]);
+    case.shared(typing(true));
+    assert!(case.sent()[0].ends_with("}]"), "what may be dropped has none");
+}
+
+#[test]
+fn who_was_here_before_says_where() {
+    let mut case = Case::open(rules(), &Opening::default());
+    let pid = "p".repeat(20);
+    case.text(&format!(r#"0{{"token":"ann","pid":"{pid}","offset":"e1.0.3.20.7"}}"#));
+    let connect = case.broker.connects.pop().unwrap();
+    assert_eq!(connect.back_to.unwrap().expose(), pid);
+    assert_eq!(connect.offset, Some(offset(7, Part { encoding: 2, packet: 0 })));
+    assert_ne!(connect.pid.expose(), pid, "if it has to come anew, it has a new one");
+}
+
+#[test]
+fn a_token_past_its_time_serves_who_comes_back_at_most() {
+    let mut case = Case::open(rules(), &Opening::default());
+    case.text(r#"0{"token":"expired"}"#);
+    assert!(case.broker.connects.is_empty() && case.sent()[0].contains("TOKEN_EXPIRED"));
+    case.text(&format!(r#"0{{"token":"expired","pid":"{}"}}"#, "p".repeat(20)));
+    assert!(case.broker.connects[0].claims.is_expired(case.now.wall));
+    case.notice(Notice::Refused(RefusedConnect::TokenExpired));
+    assert!(case.sent()[0].contains("TOKEN_EXPIRED"));
+}
+
+#[test]
+fn what_was_missed_comes_after_connect_and_before_the_seed() {
+    let replays = vec![
+        missed(numbered_event(6, "one"), None, ReplayKind::Shared),
+        missed(numbered_event(7, "own"), None, ReplayKind::Own),
+        missed(numbered_event(8, "two"), None, ReplayKind::Shared),
+    ];
+    let mut case = back(rules(), r#"{"token":"ann"}"#, Manner::default(), replays);
+    case.with(|session, _, around| session.on_shared(&numbered_event(9, "new"), around));
+    let sent = case.sent();
+    assert!(sent[0].starts_with("40"));
+    assert_eq!(names(&sent[1..]), ["one", "own", "two", "recovery:seed", "new"]);
+}
+
+#[test]
+fn who_comes_back_speaks_as_before_whatever_is_said_now() {
+    let mut case = Case::open(rules(), &Opening::default());
+    case.text(r#"0{"token":"ann"}"#);
+    case.admit(None, false);
+    case.text(r#"2["mark_as_read",{}]"#);
+    let manner = case.broker.manners[0];
+    let mut case = back(rules(), r#"{"token":"ann"}"#, manner, Vec::new());
+    case.sent();
+    let event = numbered_event(9, "for others");
+    case.with(|session, _, around| session.on_shared(&event, around));
+    assert!(case.sent().is_empty(), "it was learned that it speaks messenger");
+}
+
+#[test]
+fn of_an_event_that_came_in_part_the_rest_comes() {
+    let message =
+        Event::Message { message: message("bob", "hi").into(), kind: ConversationKind::Direct, recipient: Some(profile("ann")) };
+    let shown = |had: Option<Part>| {
+        let event = Arc::new(Broadcast::new(message.clone()).placed(offset(7, Part::FIRST)));
+        let case =
+            &mut back(rules(), r#"{"token":"ann"}"#, Case::joined().manner(), vec![missed(event, had, ReplayKind::Shared)]);
+        names(&case.sent()[1..]).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(None), ["directMessage", "new_message", "recovery:seed"]);
+    assert_eq!(shown(Some(Part { encoding: 2, packet: 0 })), ["new_message", "recovery:seed"]);
+    assert_eq!(shown(Some(Part { encoding: 4, packet: 0 })), ["recovery:seed"]);
+}
+
+#[test]
+fn a_copy_that_was_held_is_held_again_at_its_place() {
+    let replays = vec![
+        missed(numbered_event(6, "one"), None, ReplayKind::Shared),
+        missed(numbered_event(7, "own"), None, ReplayKind::Held),
+        missed(numbered_event(8, "two"), None, ReplayKind::Shared),
+    ];
+    let mut case = back(rules(), r#"{"token":"ann"}"#, Manner::default(), replays);
+    assert_eq!(names(&case.sent()[1..]), ["one"]);
+    case.with(|session, _, around| session.on_shared(&numbered_event(9, "new"), around));
+    case.notice(Notice::Settle { message: numbered("own"), stored: true });
+    assert_eq!(names(&case.sent()), ["own", "two", "recovery:seed", "new"]);
+}
+
+#[test]
+fn what_was_missed_leaves_no_faster_than_it_is_read() {
+    let replays = (6..16).map(|serial| missed(numbered_event(serial, "missed"), None, ReplayKind::Shared)).collect();
+    let mut case = back(Rules { outbox_packets: 16, ..rules() }, r#"{"token":"ann"}"#, Manner::default(), replays);
+    let mut packets = vec![case.sent().len()];
+    while !case.session.is_idle() {
+        case.drain();
+        packets.push(case.sent().len());
+    }
+    assert_eq!(packets, [5, 4, 3]);
+}
+
+#[test]
+fn only_an_answered_ping_proves_that_something_arrived() {
+    let proven = |act: &dyn Fn(&mut Case)| {
+        let mut case = Case::joined();
+        act(&mut case);
+        case.with(|session, _, around| session.on_close(CloseReason::TransportClose, around.broker));
+        case.broker.proven
+    };
+    let hear = |case: &mut Case, serial| case.with(|session, _, around| session.on_shared(&numbered_event(serial, "x"), around));
+    let ping = |case: &mut Case| case.with(|session, _, _| session.on_ping());
+    let pong = |case: &mut Case| case.with(|session, _, _| session.on_pong());
+    assert_eq!(proven(&|case| hear(case, 7)), 0);
+    assert_eq!(proven(&|case| (hear(case, 7), ping(case)).1), 0);
+    assert_eq!(proven(&|case| (ping(case), pong(case)).1), 5, "the seed's");
+    assert_eq!(proven(&|case| (hear(case, 7), ping(case), hear(case, 8), pong(case)).3), 7);
+    let behind_a_copy = |case: &mut Case| {
+        case.notice(Notice::Hold(numbered_event(7, "own")));
+        hear(case, 8);
+        ping(case);
+        pong(case);
+    };
+    assert_eq!(proven(&behind_a_copy), 5, "it waits and was not sent");
+    assert_eq!(proven(&|case| (hear(case, 7), ping(case), case.text("1"), case.text(r#"0{"token":"ann"}"#), pong(case)).4), 0);
+}
+
+#[test]
+fn nothing_is_proven_while_the_catch_up_is_under_way() {
+    for (is_done, expected) in [(false, 0), (true, 5)] {
+        let mut case = Case::open(rules(), &Opening::default());
+        case.text(r#"0{"token":"ann"}"#);
+        case.admit(None, true);
+        if is_done {
+            case.notice(Notice::CatchUpDone);
+        }
+        case.with(|session, _, _| session.on_ping());
+        case.with(|session, _, _| session.on_pong());
+        case.with(|session, _, around| session.on_close(CloseReason::TransportClose, around.broker));
+        assert_eq!(case.broker.proven, expected);
+    }
+}
+
+#[test]
+fn presence_and_typing_are_told_as_they_are_now() {
+    let mut case = Case::open(rules(), &Opening::default());
+    case.text(r#"0{"token":"ann"}"#);
+    let states = [typing(true), typing(false), typing(true)].map(|event| Arc::new(Broadcast::new(event))).to_vec();
+    let back = Back { manner: case.manner(), missed: Vec::new(), states };
+    let admission = Admission { back: Some(back), ..case.admission(None, false) };
+    case.notice(Notice::Admitted(Box::new(admission)));
+    case.sent();
+    case.drain();
+    assert_eq!(names(&case.sent()), ["user_typing"]);
+}
