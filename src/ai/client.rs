@@ -113,7 +113,7 @@ impl Client {
                 Tried::Later(status, wanted) => (status, wanted),
             };
             let blind = (tries < BLIND_RETRIES).then(|| FIRST_PAUSE * 2u32.pow(tries));
-            let pause = wanted.or(blind).filter(|pause| Instant::now() + *pause < ends_at);
+            let pause = wanted.or(blind).filter(|pause| is_over_before(ends_at, *pause));
             let Some(pause) = pause else {
                 let error = ModelError::Busy { retry_after: wanted };
                 return Err(Failed { error, cause: format!("status={} retry_after={wanted:?}", status.as_u16()) });
@@ -207,6 +207,11 @@ async fn read_up_to(mut response: Response, max_bytes: usize) -> Result<String, 
     String::from_utf8(body).map_err(|_| Failed::because("the body is no UTF-8"))
 }
 
+/// Whether a pause that begins now leaves time to ask. A provider may want a longer one than any clock can tell.
+fn is_over_before(ends_at: Instant, pause: Duration) -> bool {
+    Instant::now().checked_add(pause).is_some_and(|end| end < ends_at)
+}
+
 /// `Retry-After`: seconds, or a date.
 fn retry_after(text: &str) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse() {
@@ -246,6 +251,14 @@ mod tests {
         assert!((Duration::from_secs(50)..Duration::from_secs(61)).contains(&retry_after(&later).unwrap()), "{later}");
         for nonsense in ["", "soon", "-1", "1.5"] {
             assert_eq!(retry_after(nonsense), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn no_pause_is_too_long_to_be_refused() {
+        let ends_at = Instant::now() + Duration::from_secs(60);
+        for (pause, expected) in [(Duration::ZERO, true), (Duration::from_secs(61), false), (Duration::MAX, false)] {
+            assert_eq!(is_over_before(ends_at, pause), expected, "{pause:?}");
         }
     }
 
