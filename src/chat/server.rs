@@ -13,7 +13,7 @@ use super::broadcast::Broadcast;
 use super::catch_up::PageReads;
 use super::delivered::Progress;
 use super::event::Event;
-use super::loading::{Load, LoadFor};
+use super::loading::{AccountChanges, Load, LoadFor};
 use super::notifications::Gathered;
 use super::options::{Options, Sources};
 use super::ports::{
@@ -80,8 +80,7 @@ pub struct ChatServer {
     pub(super) page_reads: PageReads,
     /// Groups of which a change is being stored, and the changes that wait for that: each is computed from the last.
     pub(super) changing: HashMap<ConversationId, Vec<Pending>>,
-    /// How often accounts or memberships changed: a read that began before is too old to be kept.
-    pub(super) account_changes: u64,
+    pub(super) account_changes: AccountChanges,
     pub(super) titles: Titles,
     /// Receipts that are being stored.
     pub(super) reading: HashSet<(MessageId, UserId)>,
@@ -132,7 +131,7 @@ impl ChatServer {
             gathered: Gathered::default(),
             page_reads: PageReads::default(),
             changing: HashMap::new(),
-            account_changes: 0,
+            account_changes: AccountChanges::default(),
             titles: Titles::default(),
             reading: HashSet::new(),
             revocations,
@@ -338,6 +337,7 @@ impl ChatServer {
             false
         });
         self.failed.forget_before(now.plus_millis(-24 * 3_600_000));
+        self.account_changes.forget_before(old);
         self.revocations.forget_expired(now);
     }
 
