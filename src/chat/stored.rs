@@ -107,6 +107,7 @@ impl ChatServer {
                 }
             }
             Awaiting::Changed { message, audience, asker } => match outcome {
+                Ok(Written::Gone) => self.answer(asker, Err(ChatError::MessageNotFound)),
                 Ok(_) => {
                     let message = self.with_progress(message);
                     self.note_changed(&message);
