@@ -259,7 +259,7 @@ impl ChatServer {
                 sent.by_client_id.insert(client_id.clone(), first);
             }
             if is_same {
-                let question = in_flight.question.filter(|_| known.deleted_at.is_none());
+                let question = in_flight.question.filter(|question| question.is_due(&known));
                 broker.answer_again(in_flight.asker, &in_flight.audience, Arc::new(known));
                 if let Some(question) = question {
                     broker.ask_again(*question, answer.as_ref());
