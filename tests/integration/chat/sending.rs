@@ -305,6 +305,23 @@ async fn only_the_author_edits_and_deletes_and_others_are_told() {
 }
 
 #[actix::test]
+async fn a_message_that_is_deleted_by_two_at_once_is_deleted_once() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    for _ in 0..5 {
+        let (message, _) = sent(broker.ask(ann, direct("bob", "oh")).await);
+        // Both have read the message before either is stored.
+        let delete = Command::DeleteMessage { message: message.id };
+        let (one, other) = (broker.begin_as("ann", delete.clone()).await, broker.begin_as("ann", delete).await);
+        let mut codes = [one.await.unwrap(), other.await.unwrap()].map(|reply| reply.map_or_else(|error| error.code(), |_| "OK"));
+        codes.sort_unstable();
+        assert_eq!(codes, ["NOT_FOUND", "OK"]);
+        let told = broker.events(bob).await.iter().filter(|event| matches!(event, Event::MessageDeleted { .. })).count();
+        assert_eq!(told, 1);
+    }
+}
+
+#[actix::test]
 async fn stored_delivery_shows_a_forgotten_repeat_to_nobody() {
     let stored_first = || Options { delivery: Delivery::Stored, ..Options::default() };
     let mut broker = Broker::with(stored_first()).await;
