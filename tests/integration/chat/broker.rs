@@ -290,6 +290,11 @@ impl Broker {
         while let Ok(word) = self.heard.try_recv() {
             self.waiting.push_back(word);
         }
+        self.heard_by_then(socket)
+    }
+
+    /// All events that a socket had heard, and nobody asked for, when the last word came that was waited for.
+    pub fn heard_by_then(&self, socket: Socket) -> Vec<Event> {
         let at_socket = self.waiting.iter().filter(|(seat, _)| *seat == socket.0.seat);
         at_socket
             .filter_map(|(_, heard)| if let Heard::Event(event) = heard { Some(event.event().clone()) } else { None })

@@ -2,11 +2,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
+import { conversationHistory, people } from '../lib/chat.mjs';
 import { connect } from '../lib/client.mjs';
 import { DATABASES } from '../lib/database.mjs';
 import { Load } from '../lib/load.mjs';
+import { OUTAGES } from '../lib/outage.mjs';
 import { Server } from '../lib/server.mjs';
 import { newUser } from '../lib/token.mjs';
+import { LIMIT, within } from '../lib/wait.mjs';
 
 for (const database of DATABASES) {
   describe(`stopping on ${database}`, () => {
@@ -37,6 +40,31 @@ for (const database of DATABASES) {
       assert.equal(code, 0, server.log);
       for (const reason of await load.disconnected()) assert.match(reason, /^transport (close|error)$/);
       await assertAllThere(server, load);
+    });
+
+    it('SIGTERM while the database is away: what was under way is stored and acked before the end', async (test) => {
+      const outage = await OUTAGES[database](test);
+      const env = { RUST_LOG: 'info', SHUTDOWN_TIMEOUT: '1m', STORE_RETRY_FOR: '1m' };
+      const server = await Server.start({ database, databaseUrl: outage.databaseUrl, env });
+      test.after(() => server.remove());
+      const [alice, bob] = await people(test, server, ['alice', 'bob']);
+      const send = (content) => alice.askWithin(2 * LIMIT, 'send_direct_message', { recipientId: bob.user.id, content });
+      assert.equal((await send('before')).success, true);
+      await bob.next('new_message');
+      await outage.begin(server);
+      const answer = send('under way');
+      await bob.next('new_message');
+      server.process.kill('SIGTERM');
+      await within(LIMIT, 'the listener to be gone', (async () => {
+        while (await fetch(`${server.url}/healthz`).then(() => true, () => false));
+      })());
+      await outage.end();
+      assert.equal((await answer).success, true);
+      assert.equal((await within(LIMIT, 'the end', server.exited)).code, 0, server.log);
+      await server.launch();
+      const { conversationId } = (await answer).message;
+      const kept = await conversationHistory(server, alice.user.token, conversationId);
+      assert.deepEqual(kept.map(({ content }) => content), ['before', 'under way']);
     });
 
     it('a second signal ends at once', async (test) => {
