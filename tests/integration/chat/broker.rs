@@ -197,6 +197,14 @@ impl Broker {
         .await
     }
 
+    /// Whether the answer to a request was heard, and not asked for, by the time of the last word that was waited for.
+    pub fn is_answered(&self, socket: Socket, ticket: u32) -> bool {
+        self.waiting.iter().any(|(seat, heard)| {
+            let Heard::Notice(notice) = heard else { return false };
+            *seat == socket.0.seat && matches!(&**notice, Notice::Reply { ticket: answered, .. } if *answered == ticket)
+        })
+    }
+
     /// Sends a request and waits for its answer.
     pub async fn ask(&mut self, socket: Socket, command: Command) -> Result<Reply, ChatError> {
         let ticket = self.begin(socket, command).await;

@@ -176,6 +176,7 @@ async fn stored_delivery_shows_nothing_before_the_commit() {
     let outage = broker.database.hold_writes().await;
     let ticket = broker.begin(ann, direct("bob", "safe")).await;
     assert!(broker.events_so_far(bob).await.iter().all(|event| message_of(event).is_none()));
+    assert!(!broker.is_answered(ann, ticket));
     drop(outage);
     sent(broker.reply(ann, ticket).await);
     assert_eq!(broker.message(bob).await.content, "safe");
@@ -248,6 +249,7 @@ async fn live_waits_while_commits_fail_and_the_first_success_hands_out_all_that_
     let second = broker.begin(ann, direct("bob", "second")).await;
     let third = broker.begin(ann, direct("bob", "third")).await;
     assert!(broker.events_so_far(bob).await.iter().all(|event| message_of(event).is_none()));
+    assert!([first, second, third].iter().all(|ticket| !broker.is_answered(ann, *ticket)));
     drop(outage);
     sent(broker.reply(ann, first).await);
     sent(broker.reply(ann, second).await);
