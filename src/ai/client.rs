@@ -112,8 +112,7 @@ impl Client {
                 Tried::Answered(answer) => return Ok(answer),
                 Tried::Later(status, wanted) => (status, wanted),
             };
-            let blind = (tries < BLIND_RETRIES).then(|| FIRST_PAUSE * 2u32.pow(tries));
-            let pause = wanted.or(blind).filter(|pause| Instant::now() + *pause < ends_at);
+            let pause = pause_after(tries, wanted).filter(|pause| is_over_before(ends_at, *pause));
             let Some(pause) = pause else {
                 let error = ModelError::Busy { retry_after: wanted };
                 return Err(Failed { error, cause: format!("status={} retry_after={wanted:?}", status.as_u16()) });
@@ -207,6 +206,18 @@ async fn read_up_to(mut response: Response, max_bytes: usize) -> Result<String, 
     String::from_utf8(body).map_err(|_| Failed::because("the body is no UTF-8"))
 }
 
+/// How long to wait after so many tries. As long as is wanted, and longer from try to try: who wants no pause, or one that
+/// has passed, is not asked without end. `None`: who does not say when is not asked so often.
+fn pause_after(tries: u32, wanted: Option<Duration>) -> Option<Duration> {
+    let least = FIRST_PAUSE * 2u32.pow(tries.min(BLIND_RETRIES));
+    wanted.map(|wanted| wanted.max(least)).or((tries < BLIND_RETRIES).then_some(least))
+}
+
+/// Whether a pause that begins now leaves time to ask. A provider may want a longer one than any clock can tell.
+fn is_over_before(ends_at: Instant, pause: Duration) -> bool {
+    Instant::now().checked_add(pause).is_some_and(|end| end < ends_at)
+}
+
 /// `Retry-After`: seconds, or a date.
 fn retry_after(text: &str) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse() {
@@ -246,6 +257,30 @@ mod tests {
         assert!((Duration::from_secs(50)..Duration::from_secs(61)).contains(&retry_after(&later).unwrap()), "{later}");
         for nonsense in ["", "soon", "-1", "1.5"] {
             assert_eq!(retry_after(nonsense), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn pauses_grow_and_are_as_long_as_is_wanted() {
+        let seconds = |seconds: Option<u64>| seconds.map(Duration::from_secs);
+        for (tries, wanted, expected) in [
+            (0, None, Some(1)),
+            (2, None, Some(4)),
+            (3, None, None),
+            (0, Some(0), Some(1)),
+            (2, Some(0), Some(4)),
+            (1_000, Some(0), Some(8)),
+            (0, Some(30), Some(30)),
+        ] {
+            assert_eq!(pause_after(tries, seconds(wanted)), seconds(expected), "{tries} {wanted:?}");
+        }
+    }
+
+    #[test]
+    fn no_pause_is_too_long_to_be_refused() {
+        let ends_at = Instant::now() + Duration::from_secs(60);
+        for (pause, expected) in [(Duration::ZERO, true), (Duration::from_secs(61), false), (Duration::MAX, false)] {
+            assert_eq!(is_over_before(ends_at, pause), expected, "{pause:?}");
         }
     }
 

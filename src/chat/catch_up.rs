@@ -26,7 +26,7 @@ const ROWS_MAX: i64 = 200;
 const ENVELOPE_BYTES: usize = 700;
 /// Where others wait, the next page is read after so many times the time that this one took: many who come back
 /// together take a part of a processor, and leave the rest to those who are here.
-const REST: u32 = 2;
+const REST: u32 = 3;
 
 /// Who waits for a page, first come first served.
 #[derive(Debug, Default)]

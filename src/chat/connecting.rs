@@ -246,6 +246,10 @@ impl ChatServer {
         let Some(user) = self.users.get_mut(id) else { return };
         let own = PresenceChange::Online { user: user.account.profile.clone(), status: user.account.status, came: true };
         if user.is_announced {
+            if self.presence.is_coming(id) {
+                // It is told with all others.
+                return;
+            }
             let event = Arc::new(Broadcast::new(Event::Presence(vec![own])));
             return self.tell_few([connection], &event);
         }
@@ -348,7 +352,7 @@ impl ChatServer {
         }
     }
 
-    /// The user, and those online who share a conversation with them.
+    /// The user, and those online who share a conversation with them, in the order of their ids.
     pub(super) fn contacts_of(&self, id: &UserId) -> Vec<UserId> {
         let mut contacts = vec![id.clone()];
         let memberships = self.users.get(id).map_or(&[][..], |user| &user.memberships);

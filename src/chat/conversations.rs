@@ -1,6 +1,7 @@
 //! The life of conversations: made, renamed, joined, left, deleted. What is stored takes effect on open sockets at once.
 use std::sync::Arc;
 
+use hashbrown::HashSet;
 use smallvec::SmallVec;
 
 use super::assistant::refuse_model;
@@ -62,7 +63,7 @@ impl ChatServer {
                 if let Some(load) = self.unknown_users(pending, participants)? {
                     return Ok(Progressed::Needs(load));
                 }
-                Ok(self.create_group(pending, name.clone(), avatar.clone(), participants.clone()))
+                Ok(self.create_group(pending, name.clone(), avatar.clone(), participants))
             }
             Command::CreateDirect { participant } => self.create_direct(pending, participant),
             Command::UpdateConversation { conversation, name, avatar } => {
@@ -129,13 +130,10 @@ impl ChatServer {
         Ok((!unknown.is_empty()).then_some(Load::Users(unknown)))
     }
 
-    fn create_group(&mut self, pending: &Pending, name: String, avatar: Option<String>, others: Vec<UserId>) -> Progressed {
+    fn create_group(&mut self, pending: &Pending, name: String, avatar: Option<String>, others: &[UserId]) -> Progressed {
         let mut participants = vec![pending.user.clone()];
-        for user in others {
-            if !participants.contains(&user) {
-                participants.push(user);
-            }
-        }
+        let others = those_not_in(&participants, others);
+        participants.extend(others);
         let now = self.now();
         let conversation = Arc::new(Conversation {
             id: ConversationId::from_uuid(self.new_id()),
@@ -173,12 +171,7 @@ impl ChatServer {
     }
 
     fn add_participants(&mut self, group: &Arc<Conversation>, users: &[UserId], by: &UserId) -> Progressed {
-        let mut joining: Vec<UserId> = Vec::new();
-        for user in users {
-            if !group.has(user) && !joining.contains(user) {
-                joining.push(user.clone());
-            }
-        }
+        let joining = those_not_in(&group.participants, users);
         if joining.is_empty() {
             return Progressed::Done(Reply::Conversation { conversation: group.clone(), created: false });
         }
@@ -224,9 +217,10 @@ impl ChatServer {
     // ---- taking effect ----
 
     pub(super) fn apply_change(&mut self, change: Change, asker: Asker) {
-        self.account_changes += 1;
+        let now = self.now();
         match change {
             Change::Made(conversation) => {
+                self.account_changes.note(&conversation.participants, now);
                 self.join_members(&conversation, &conversation.participants);
                 let now = conversation.created_at;
                 self.keep_conversation((*conversation).clone(), None, now);
@@ -251,8 +245,9 @@ impl ChatServer {
                 self.answer_changed(changed, asker);
             }
             Change::Joined { conversation, users, by, at } => {
+                self.account_changes.note(&users, now);
                 let changed = self.edit_cached(conversation, |group| {
-                    let joining: Vec<_> = users.iter().filter(|user| !group.has(user)).cloned().collect();
+                    let joining = those_not_in(&group.participants, &users);
                     group.participants.extend(joining);
                     group.updated_at = at;
                 });
@@ -267,6 +262,7 @@ impl ChatServer {
                 self.hand_to_new_members(conversation, &new);
             }
             Change::Left { conversation, user, admin, at } => {
+                self.account_changes.note([&user], now);
                 let changed = self.edit_cached(conversation, |group| {
                     group.participants.retain(|member| *member != user);
                     group.admin = admin;
@@ -283,6 +279,7 @@ impl ChatServer {
                 let Some(cached) = self.conversations.remove(&conversation) else {
                     return self.answer(asker, Ok(Reply::Done));
                 };
+                self.account_changes.note(&cached.conversation.participants, now);
                 for member in &cached.conversation.participants {
                     self.part(conversation, member);
                 }
@@ -376,6 +373,12 @@ impl ChatServer {
             }
         }
     }
+}
+
+/// Those of `users` that are no members yet, each once.
+fn those_not_in(members: &[UserId], users: &[UserId]) -> Vec<UserId> {
+    let mut known: HashSet<&UserId> = members.iter().collect();
+    users.iter().filter(|user| known.insert(user)).cloned().collect()
 }
 
 /// Has a change stored; it takes effect then.

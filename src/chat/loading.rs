@@ -2,6 +2,7 @@
 use std::sync::Arc;
 
 use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
+use hashbrown::HashMap;
 
 use super::server::ChatServer;
 use super::tables::{CachedConversation, Called, Pending, SentId, SentIds, User, pair_key};
@@ -88,6 +89,31 @@ pub enum LoadFor {
     Connect(ConnectionKey),
 }
 
+/// Whose account or memberships changed of late: what was read of them before is too old to be kept.
+#[derive(Debug, Default)]
+pub struct AccountChanges {
+    count: u64,
+    newest: HashMap<UserId, (u64, Timestamp)>,
+}
+
+impl AccountChanges {
+    /// Those of these users changed.
+    pub fn note<'a>(&mut self, users: impl IntoIterator<Item = &'a UserId>, now: Timestamp) {
+        self.count += 1;
+        self.newest.extend(users.into_iter().map(|user| (user.clone(), (self.count, now))));
+    }
+
+    /// The number of the newest change that concerns one of these users.
+    pub fn newest_of<'a>(&self, users: impl IntoIterator<Item = &'a UserId>) -> u64 {
+        users.into_iter().filter_map(|user| self.newest.get(user)).map(|(number, _)| *number).max().unwrap_or_default()
+    }
+
+    /// Forgets what no read can have begun before.
+    pub fn forget_before(&mut self, then: Timestamp) {
+        self.newest.retain(|_, (_, at)| *at >= then);
+    }
+}
+
 impl ChatServer {
     /// Starts a read; its waiter goes on when it is there.
     pub(super) fn start_load(&mut self, load: Load, waiter: LoadFor, ctx: &mut Context<Self>) {
@@ -110,10 +136,12 @@ impl ChatServer {
         }));
     }
 
-    /// How often what a read is about has changed.
+    /// Which change was the newest of what a read is about.
     fn changes_of(&self, load: &Load) -> u64 {
         match load {
-            Load::Users(_) | Load::Provision(_) | Load::Direct(..) => self.account_changes,
+            Load::Users(users) => self.account_changes.newest_of(users),
+            Load::Provision(user) => self.account_changes.newest_of([&user.id]),
+            Load::Direct(_, other) => self.account_changes.newest_of([other]),
             Load::Called(user, _) => self.users.get(user).map_or(0, |user| user.names_given),
             Load::Conversation(_)
             | Load::Overviews(_)

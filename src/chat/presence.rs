@@ -24,6 +24,11 @@ impl PresenceWindow {
         }
     }
 
+    /// Whether it waits to be told that a user came.
+    pub fn is_coming(&self, user: &UserId) -> bool {
+        matches!(self.latest.get(user), Some(PresenceChange::Online { came: true, .. }))
+    }
+
     /// When the waiting changes are to be told; `None` where nothing waits.
     pub fn due(&self, now: Timestamp) -> Option<Timestamp> {
         if self.order.is_empty() { None } else { Some(self.open_until.map_or(now, |until| until.max(now))) }

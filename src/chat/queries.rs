@@ -126,28 +126,7 @@ impl Handler<Authenticate> for ChatServer {
     type Result = ResponseActFuture<Self, Result<Arc<Account>, AuthenticateError>>;
 
     fn handle(&mut self, message: Authenticate, _: &mut Context<Self>) -> Self::Result {
-        let Authenticate { claims } = message;
-        let new_user =
-            self.options.auto_provision_users.then(|| Box::new(super::connecting::provisioned_user(&claims, self.now())));
-        let seen = self.account_changes;
-        let is_known = self.users.contains_key(&claims.user);
-        let (store, user) = (self.store.clone(), claims.user.clone());
-        let read = async move { if is_known { Ok(None) } else { read_account(store, user, new_user).await.map(Some) } };
-        Box::pin(read.into_actor(self).map(move |found, broker, _| {
-            match found {
-                // What was read may be older than what has taken effect since.
-                Ok(Some(_)) if seen != broker.account_changes => return Err(AuthenticateError::Unavailable),
-                Ok(Some(found)) => {
-                    let now = broker.now();
-                    broker.keep_users(found, now);
-                }
-                Ok(None) => {}
-                Err(_) => return Err(AuthenticateError::Unavailable),
-            }
-            broker.check(&claims).map_err(AuthenticateError::Refused)?;
-            let user = broker.users.get(&claims.user);
-            user.map(|user| user.account.clone()).ok_or(AuthenticateError::Refused(RefusedConnect::UserNotFound))
-        }))
+        self.authenticate(message.claims)
     }
 }
 
@@ -166,6 +145,37 @@ async fn read_account(store: Store, user: UserId, new_user: Option<Box<store::Ne
 }
 
 impl ChatServer {
+    fn authenticate(&mut self, claims: Box<Claims>) -> ResponseActFuture<Self, Result<Arc<Account>, AuthenticateError>> {
+        let new_user =
+            self.options.auto_provision_users.then(|| Box::new(super::connecting::provisioned_user(&claims, self.now())));
+        let seen = self.account_changes.newest_of([&claims.user]);
+        let is_known = self.users.contains_key(&claims.user);
+        let (store, user) = (self.store.clone(), claims.user.clone());
+        let read = async move { if is_known { Ok(None) } else { read_account(store, user, new_user).await.map(Some) } };
+        Box::pin(read.into_actor(self).then(move |found, broker, _| {
+            let found = match found {
+                // What was read may be older than what has taken effect since.
+                Ok(Some(_)) if seen != broker.account_changes.newest_of([&claims.user]) => return broker.authenticate(claims),
+                found => found,
+            };
+            Box::pin(actix::fut::ready(broker.authenticated(&claims, found)))
+        }))
+    }
+
+    fn authenticated(
+        &mut self,
+        claims: &Claims,
+        found: Result<Option<Found>, StoreError>,
+    ) -> Result<Arc<Account>, AuthenticateError> {
+        if let Some(found) = found.map_err(|_| AuthenticateError::Unavailable)? {
+            let now = self.now();
+            self.keep_users(found, now);
+        }
+        self.check(claims).map_err(AuthenticateError::Refused)?;
+        let user = self.users.get(&claims.user);
+        user.map(|user| user.account.clone()).ok_or(AuthenticateError::Refused(RefusedConnect::UserNotFound))
+    }
+
     fn presence_of(&self, asker: &UserId, id: &UserId) -> UserPresence {
         let Some(user) = self.users.get(id) else {
             return UserPresence { is_online: false, status: ChosenStatus::Offline, last_seen: None };
@@ -221,7 +231,7 @@ impl Handler<OnlineUsers> for ChatServer {
         let mut online: Vec<_> = self
             .users
             .values()
-            .filter(|user| contacts.as_ref().is_none_or(|contacts| contacts.contains(&user.account.profile.id)))
+            .filter(|user| contacts.as_ref().is_none_or(|contacts| contacts.binary_search(&user.account.profile.id).is_ok()))
             .map(|user| (user.account.clone(), self.presence_of(&message.asker, &user.account.profile.id)))
             .filter(|(_, presence)| presence.is_online)
             .collect();
@@ -306,7 +316,7 @@ impl Handler<RevokeTokens> for ChatServer {
                         account.kept_login.clone_from(&kept_login);
                         entry.account = Arc::new(account);
                     }
-                    broker.account_changes += 1;
+                    broker.account_changes.note([&user], now);
                     broker.put_out(&user, |token| kept_login.as_deref() != Some(token));
                 }
             }

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::ModelError;
 use crate::engineio::ConnectionKey;
-use crate::model::{ConversationId, MessageId, Profile, UserId};
+use crate::model::{ConversationId, Message, MessageId, Profile, UserId};
 
 /// So many questions of a chat wait behind the one that is asked.
 const WAITING_PER_CHAT: usize = 10;
@@ -36,6 +36,12 @@ pub struct Question {
 }
 
 impl Question {
+    /// Whether it is to be answered when `message` is repeated: who asks for an answer is told that there is none to a
+    /// deleted one.
+    pub fn is_due(&self, message: &Message) -> bool {
+        self.socket.is_some() || message.deleted_at.is_none()
+    }
+
     /// The answer's id.
     pub fn answer_id(&self) -> MessageId {
         answer_id(&self.model.id, self.message)

@@ -300,7 +300,7 @@ impl ChatServer {
             Some(Some(message)) => {
                 let mut message = (**message).clone();
                 message.status = message.status.max(first.status);
-                let question = self.question(pending, target, message.id).filter(|_| message.deleted_at.is_none());
+                let question = self.question(pending, target, message.id).filter(|question| question.is_due(&message));
                 let answer = match (&question, &pending.facts.answer) {
                     (Some(question), None) => return Ok(Some(Progressed::Needs(Load::Answer(question.answer_id())))),
                     (_, answer) => answer.clone().flatten(),

@@ -9,7 +9,7 @@ use log::{error, info};
 
 use super::catch_up::PageReads;
 use super::delivered::Progress;
-use super::loading::{Load, LoadFor};
+use super::loading::{AccountChanges, Load, LoadFor};
 use super::notifications::Gathered;
 use super::offsets::Offsets;
 use super::options::{Options, Sources};
@@ -88,8 +88,7 @@ pub struct ChatServer {
     pub(super) page_reads: PageReads,
     /// Groups of which a change is being stored, and the changes that wait for that: each is computed from the last.
     pub(super) changing: HashMap<ConversationId, Vec<Pending>>,
-    /// How often accounts or memberships changed: a read that began before is too old to be kept.
-    pub(super) account_changes: u64,
+    pub(super) account_changes: AccountChanges,
     pub(super) titles: Titles,
     /// Receipts that are being stored.
     pub(super) reading: HashSet<(MessageId, UserId)>,
@@ -147,7 +146,7 @@ impl ChatServer {
             gathered: Gathered::default(),
             page_reads: PageReads::default(),
             changing: HashMap::new(),
-            account_changes: 0,
+            account_changes: AccountChanges::default(),
             titles: Titles::default(),
             reading: HashSet::new(),
             revocations,
@@ -320,6 +319,7 @@ impl ChatServer {
         self.rings.expire(now);
         self.states.expire(now);
         self.failed.forget_before(now.plus_millis(-24 * 3_600_000));
+        self.account_changes.forget_before(old);
         self.revocations.forget_expired(now);
     }
 

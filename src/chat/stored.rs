@@ -109,6 +109,7 @@ impl ChatServer {
                 }
             }
             Awaiting::Changed { message, audience, asker } => match outcome {
+                Ok(Written::Gone) => self.answer(asker, Err(ChatError::MessageNotFound)),
                 Ok(_) => {
                     let message = self.with_progress(message);
                     self.note_changed(&message);
@@ -259,7 +260,7 @@ impl ChatServer {
                 sent.by_client_id.insert(client_id.clone(), first);
             }
             if is_same {
-                let question = in_flight.question.filter(|_| known.deleted_at.is_none());
+                let question = in_flight.question.filter(|question| question.is_due(&known));
                 broker.answer_again(in_flight.asker, &in_flight.audience, Arc::new(known));
                 if let Some(question) = question {
                     broker.ask_again(*question, answer.as_ref());

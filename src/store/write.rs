@@ -144,6 +144,8 @@ pub enum Written {
     Done,
     /// A message has this number in its place; of a repeat nothing was stored but what the first one brought.
     Message { seq: i64, is_repeat: bool },
+    /// Nothing: the message that was to be edited or deleted was deleted before.
+    Gone,
     /// The user as stored, with the username that it got.
     User(Arc<Profile>),
 }

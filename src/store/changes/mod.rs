@@ -34,7 +34,7 @@ pub(super) fn apply(conn: &mut AnyConnection, writes: &[Write]) -> QueryResult<V
         match write {
             Write::Message(message) => run.messages.push((message, outcome)),
             Write::MarkRead { .. } | Write::EditMessage { .. } | Write::DeleteMessage { .. } | Write::Delivered(_) => {
-                run.changes.push(write);
+                run.changes.push((write, outcome));
             }
             Write::Barrier => {}
             Write::AddParticipants { .. } | Write::DeleteConversation { .. } => {
@@ -70,7 +70,7 @@ struct Stored {
 #[derive(Default)]
 struct Run<'a> {
     messages: Vec<(&'a NewMessage, &'a mut Outcome)>,
-    changes: Vec<&'a Write>,
+    changes: Vec<(&'a Write, &'a mut Outcome)>,
 }
 
 impl Run<'_> {
@@ -92,9 +92,10 @@ impl Run<'_> {
                 });
             }
         }
-        progress::store(conn, &changes)?;
-        messages::store(conn, &changes)?;
-        receipts::store(conn, &changes)
+        let writes: Vec<&Write> = changes.iter().map(|(write, _)| *write).collect();
+        progress::store(conn, &writes)?;
+        messages::store(conn, changes)?;
+        receipts::store(conn, &writes)
     }
 }
 

@@ -422,6 +422,22 @@ async fn a_deleted_question_is_not_asked() {
 }
 
 #[actix::test]
+async fn who_asks_a_deleted_question_again_is_told_that_it_is_gone() {
+    let mut broker = Broker::new().await;
+    let ann = broker.connect("ann").await;
+    let asked = sent(broker.ask(ann, retry("c", "Why?", "q1")).await);
+    let prompt = broker.prompt().await;
+    broker.say(&prompt, ModelWord::Failed(ModelError::Failed)).await;
+    assert_eq!(broker.event(ann, failure).await.1, "MODEL_FAILED");
+    assert!(broker.ask(ann, Command::DeleteMessage { message: asked.id }).await.is_ok());
+    sent(broker.ask(ann, retry("c", "Why?", "q1")).await);
+    broker.settle().await;
+    let failures: Vec<_> = broker.events(ann).await.iter().filter_map(failure).map(|(_, code)| code).collect();
+    assert_eq!(failures, ["NOT_FOUND"]);
+    assert!(!broker.is_prompted().await);
+}
+
+#[actix::test]
 async fn a_stop_waits_for_what_is_being_said_and_gives_up_the_rest() {
     let mut broker = Broker::with(Options { ai_concurrency: 1, ..Options::default() }).await;
     let ann = broker.connect("ann").await;

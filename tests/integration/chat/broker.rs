@@ -210,6 +210,14 @@ impl Broker {
         .await
     }
 
+    /// Whether the answer to a request was heard, and not asked for, by the time of the last word that was waited for.
+    pub fn is_answered(&self, socket: Socket, ticket: u32) -> bool {
+        self.waiting.iter().any(|(seat, heard)| {
+            let Heard::Notice(notice) = heard else { return false };
+            *seat == socket.0.seat && matches!(&**notice, Notice::Reply { ticket: answered, .. } if *answered == ticket)
+        })
+    }
+
     /// Sends a request and waits for its answer.
     pub async fn ask(&mut self, socket: Socket, command: Command) -> Result<Reply, ChatError> {
         let ticket = self.begin(socket, command).await;
@@ -303,6 +311,11 @@ impl Broker {
         while let Ok(word) = self.heard.try_recv() {
             self.waiting.push_back(word);
         }
+        self.heard_by_then(socket)
+    }
+
+    /// All events that a socket had heard, and nobody asked for, when the last word came that was waited for.
+    pub fn heard_by_then(&self, socket: Socket) -> Vec<Event> {
         let at_socket = self.waiting.iter().filter(|(seat, _)| *seat == socket.0.seat);
         at_socket
             .filter_map(|(_, heard)| if let Heard::Event(event) = heard { Some(event.event().clone()) } else { None })

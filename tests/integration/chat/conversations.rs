@@ -1,9 +1,9 @@
 //! Groups live: made, opened, muted, joined, left, deleted, with effect on open sockets at once.
 use parlance::auth::Claims;
-use parlance::chat::{Command, Event, Notice, Reply, RevokeTokens};
+use parlance::chat::{Authenticate, AuthenticateError, Command, Event, Notice, RefusedConnect, Reply, RevokeTokens};
 use parlance::model::{Conversation, Timestamp, UserId};
 
-use super::broker::{Broker, Heard, Socket, message_of, text, user};
+use super::broker::{Broker, Heard, Socket, claims, message_of, text, user};
 use crate::support::claims_of;
 
 async fn contents(broker: &mut Broker, socket: Socket) -> Vec<String> {
@@ -109,6 +109,33 @@ async fn a_logout_puts_out_the_sockets_of_that_login_only() {
     assert!(broker.all(bob).await.iter().all(
         |heard| !matches!(heard, super::broker::Heard::Notice(notice) if matches!(**notice, parlance::chat::Notice::Kick { .. }))
     ));
+}
+
+#[actix::test]
+async fn who_is_looked_up_while_others_change_is_found() {
+    let mut broker = Broker::new().await;
+    let group = broker.group(&["ann", "bob"]).await;
+    let outage = broker.database.hold_writes().await;
+    // It takes effect after the question was put and before it is answered.
+    let rename = Command::UpdateConversation { conversation: group, name: Some("Crew".to_owned()), avatar: None };
+    let renamed = broker.begin_as("ann", rename).await;
+    let asked = actix::spawn(broker.addr.send(Authenticate { claims: Box::new(claims("cid")) }));
+    drop(outage);
+    assert!(renamed.await.unwrap().is_ok());
+    assert_eq!(asked.await.unwrap().unwrap().unwrap().profile.id, user("cid"));
+}
+
+#[actix::test]
+async fn who_is_looked_up_is_known_by_what_holds_by_then() {
+    let broker = Broker::new().await;
+    let outage = broker.database.hold_writes().await;
+    let changed = RevokeTokens::Password { user: user("cid"), password_hash: "x".to_owned(), kept_login: None };
+    let changed = actix::spawn(broker.addr.send(changed));
+    let asked = actix::spawn(broker.addr.send(Authenticate { claims: Box::new(claims("cid")) }));
+    drop(outage);
+    changed.await.unwrap().unwrap().unwrap();
+    let refused = asked.await.unwrap().unwrap();
+    assert_eq!(refused.unwrap_err(), AuthenticateError::Refused(RefusedConnect::InvalidToken));
 }
 
 #[actix::test]

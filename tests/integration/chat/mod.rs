@@ -1,5 +1,6 @@
 //! The broker's actor, driven directly: real store, a clock and ids that the tests give.
 mod assistant;
+mod bounds;
 mod broker;
 mod conversations;
 mod delivered;

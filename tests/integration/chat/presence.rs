@@ -36,6 +36,18 @@ async fn the_first_socket_is_announced_and_a_further_one_to_itself_only() {
 }
 
 #[actix::test]
+async fn devices_that_come_together_are_told_once() {
+    let mut broker = Broker::new().await;
+    broker.connect("ann").await;
+    // Others have just come, so that this is told a moment later.
+    let (bob, bob_too) = (broker.connect("bob").await, broker.connect("bob").await);
+    broker.pass(Duration::from_secs(1)).await;
+    for device in [bob, bob_too] {
+        assert_eq!(presence(&mut broker, device).await, ["bob online"]);
+    }
+}
+
+#[actix::test]
 async fn the_last_socket_counts_at_once_when_it_left_on_purpose_and_after_a_grace_else() {
     let mut broker = Broker::new().await;
     let ann = broker.connect("ann").await;

@@ -176,6 +176,7 @@ async fn stored_delivery_shows_nothing_before_the_commit() {
     let outage = broker.database.hold_writes().await;
     let ticket = broker.begin(ann, direct("bob", "safe")).await;
     assert!(broker.events_so_far(bob).await.iter().all(|event| message_of(event).is_none()));
+    assert!(!broker.is_answered(ann, ticket));
     drop(outage);
     sent(broker.reply(ann, ticket).await);
     assert_eq!(broker.message(bob).await.content, "safe");
@@ -236,6 +237,60 @@ async fn an_outage_that_lasts_is_answered_and_a_retry_goes_to_the_others() {
 }
 
 #[actix::test]
+async fn live_waits_while_commits_fail_and_the_first_success_hands_out_all_that_waits() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    sent(broker.ask(ann, direct("bob", "before")).await);
+    broker.message(bob).await;
+    let outage = broker.database.hold_writes().await;
+    let first = broker.begin(ann, direct("bob", "live")).await;
+    assert_eq!(broker.message(bob).await.content, "live");
+    broker.database.until_failing().await;
+    let second = broker.begin(ann, direct("bob", "second")).await;
+    let third = broker.begin(ann, direct("bob", "third")).await;
+    assert!(broker.events_so_far(bob).await.iter().all(|event| message_of(event).is_none()));
+    assert!([first, second, third].iter().all(|ticket| !broker.is_answered(ann, *ticket)));
+    drop(outage);
+    sent(broker.reply(ann, first).await);
+    sent(broker.reply(ann, second).await);
+    let by_then: Vec<_> =
+        broker.heard_by_then(bob).iter().filter_map(message_of).map(|message| message.content.clone()).collect();
+    assert_eq!(by_then, ["second", "third"], "their own commits came later");
+    sent(broker.reply(ann, third).await);
+}
+
+#[actix::test]
+async fn nothing_overtakes_a_retry_that_waits_for_its_commit() {
+    let database =
+        crate::support::database::TestStore::sqlite_with(|options| options.retry_for = std::time::Duration::from_secs(2)).await;
+    let mut broker = Broker::on(database, Options::default()).await;
+    let group = broker.group(&["ann", "bob", "cid"]).await;
+    let (ann, cid) = (broker.connect("ann").await, broker.connect("cid").await);
+    let send = |content: &str| {
+        let draft = Draft { client_message_id: Some(content.to_owned()), ..text(content) };
+        Command::SendToConversation { conversation: group, draft }
+    };
+    // The sender's ids are read before the outage.
+    sent(broker.ask(ann, send("before")).await);
+    broker.disconnect(cid, true).await;
+    let outage = broker.database.hold_writes().await;
+    assert_eq!(broker.ask(ann, send("again")).await.unwrap_err().code(), "NOT_STORED");
+    drop(outage);
+    broker.database.until_available().await;
+    let bob = broker.connect("bob").await;
+    broker.all(bob).await;
+    let outage = broker.database.hold_writes().await;
+    let again = broker.begin(ann, send("again")).await;
+    let next = broker.begin(ann, send("next")).await;
+    assert!(broker.events_so_far(bob).await.iter().all(|event| message_of(event).is_none()));
+    drop(outage);
+    sent(broker.reply(ann, again).await);
+    sent(broker.reply(ann, next).await);
+    let heard: Vec<_> = broker.events(bob).await.iter().filter_map(message_of).map(|message| message.content.clone()).collect();
+    assert_eq!(heard, ["again", "next"]);
+}
+
+#[actix::test]
 async fn what_was_given_up_and_stored_all_the_same_goes_out_with_its_repeat() {
     let database =
         crate::support::database::TestStore::sqlite_with(|options| options.retry_for = std::time::Duration::from_millis(300))
@@ -286,6 +341,24 @@ async fn a_receipt_is_stored_once_and_told_to_the_author_once() {
 }
 
 #[actix::test]
+async fn a_receipt_is_told_once_it_is_stored() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    let (message, _) = sent(broker.ask(ann, direct("bob", "read me")).await);
+    broker.settle().await;
+    let outage = broker.database.hold_writes().await;
+    let reading = broker.begin(bob, Command::MarkRead { message: message.id }).await;
+    while broker.store.stats().queued == 0 {
+        tokio::task::yield_now().await;
+    }
+    let reads = |event: &Event| matches!(event, Event::Read { .. }).then_some(());
+    assert!(broker.events_so_far(ann).await.iter().all(|event| reads(event).is_none()));
+    drop(outage);
+    assert!(broker.reply(bob, reading).await.is_ok());
+    broker.event(ann, reads).await;
+}
+
+#[actix::test]
 async fn only_the_author_edits_and_deletes_and_others_are_told() {
     let mut broker = Broker::new().await;
     let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
@@ -302,6 +375,23 @@ async fn only_the_author_edits_and_deletes_and_others_are_told() {
     assert!(broker.ask_as("ann", Command::DeleteMessage { message: message.id }).await.is_ok());
     broker.event(bob, |event| matches!(event, Event::MessageDeleted { .. }).then_some(())).await;
     assert_eq!(broker.ask_as("ann", Command::DeleteMessage { message: message.id }).await.unwrap_err().code(), "NOT_FOUND");
+}
+
+#[actix::test]
+async fn a_message_that_is_deleted_by_two_at_once_is_deleted_once() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    for _ in 0..5 {
+        let (message, _) = sent(broker.ask(ann, direct("bob", "oh")).await);
+        // Both have read the message before either is stored.
+        let delete = Command::DeleteMessage { message: message.id };
+        let (one, other) = (broker.begin_as("ann", delete.clone()).await, broker.begin_as("ann", delete).await);
+        let mut codes = [one.await.unwrap(), other.await.unwrap()].map(|reply| reply.map_or_else(|error| error.code(), |_| "OK"));
+        codes.sort_unstable();
+        assert_eq!(codes, ["NOT_FOUND", "OK"]);
+        let told = broker.events(bob).await.iter().filter(|event| matches!(event, Event::MessageDeleted { .. })).count();
+        assert_eq!(told, 1);
+    }
 }
 
 #[actix::test]

@@ -135,8 +135,14 @@ async fn edits_and_deletions_show(fixture: Fixture) {
     let shown = fixture.find_conversation(&group).await.unwrap();
     assert_eq!((shown.last_message.unwrap().content, shown.updated_at), ("better".to_owned(), at(500)));
 
-    fixture.done(Write::DeleteMessage { message: last.id, deleted_at: at(600) }).await;
-    fixture.done(Write::EditMessage { message: last.id, content: "undead".to_owned(), updated_at: at(700) }).await;
+    // The same once more, as when a batch is tried again.
+    for _ in 0..2 {
+        fixture.done(Write::DeleteMessage { message: last.id, deleted_at: at(600) }).await;
+    }
+    let undead = Write::EditMessage { message: last.id, content: "undead".to_owned(), updated_at: at(700) };
+    for late in [undead, Write::DeleteMessage { message: last.id, deleted_at: at(800) }] {
+        assert_eq!(fixture.store.write(late).await, Ok(Written::Gone));
+    }
     let deleted = fixture.find(last.id).await.unwrap();
     assert_eq!((&*deleted.content, deleted.deleted_at, deleted.updated_at), ("", Some(at(600)), at(600)));
     assert_eq!(fixture.contents(&group).await, ["first"]);

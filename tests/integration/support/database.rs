@@ -55,6 +55,15 @@ impl TestStore {
         connection.batch_execute(&format!("PRAGMA busy_timeout = 10000; {sql}")).unwrap();
     }
 
+    /// Waits until a commit has failed.
+    pub async fn until_failing(&self) {
+        let until = Instant::now() + Duration::from_secs(20);
+        while !self.store.is_failing() {
+            assert!(Instant::now() < until, "the store does not notice");
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Waits until something can be stored again.
     pub async fn until_available(&self) {
         let until = Instant::now() + Duration::from_secs(20);

@@ -1,17 +1,21 @@
 // Whatever ends the server: what was acked is stored (P1), and an orderly end is orderly (P10).
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { describe, it } from 'node:test';
 
+import { conversationHistory, people } from '../lib/chat.mjs';
 import { connect } from '../lib/client.mjs';
 import { DATABASES } from '../lib/database.mjs';
 import { Load } from '../lib/load.mjs';
+import { OUTAGES } from '../lib/outage.mjs';
 import { Server } from '../lib/server.mjs';
 import { newUser } from '../lib/token.mjs';
+import { LIMIT, within } from '../lib/wait.mjs';
 
 for (const database of DATABASES) {
   describe(`stopping on ${database}`, () => {
-    async function underLoad(test, env = {}) {
-      const server = await Server.start({ database, env: { RATE_LIMIT_EVENTS: '0', ...env } });
+    async function underLoad(test) {
+      const server = await Server.start({ database, env: { RATE_LIMIT_EVENTS: '0' } });
       test.after(() => server.remove());
       const load = await Load.start(server);
       test.after(() => load.close());
@@ -39,9 +43,41 @@ for (const database of DATABASES) {
       await assertAllThere(server, load);
     });
 
-    it('a second signal ends at once', async (test) => {
-      const { server } = await underLoad(test, { SHUTDOWN_TIMEOUT: '1h' });
+    /** A stop that waits for the database, which is away: one message is under way. */
+    async function stopInAnOutage(test) {
+      const outage = await OUTAGES[database](test);
+      const env = { RUST_LOG: 'info', SHUTDOWN_TIMEOUT: '1h', STORE_RETRY_FOR: '1h' };
+      const server = await Server.start({ database, databaseUrl: outage.databaseUrl, env });
+      test.after(() => server.remove());
+      const [alice, bob] = await people(test, server, ['alice', 'bob']);
+      const to = { recipientId: bob.user.id };
+      await alice.succeed('send_direct_message', { ...to, content: 'before' });
+      await bob.next('new_message');
+      await outage.begin(server);
+      const answer = new Promise((resolve) => {
+        alice.socket.emit('send_direct_message', { ...to, content: 'under way' }, resolve);
+      });
+      await bob.next('new_message');
       server.process.kill('SIGTERM');
+      await within(LIMIT, 'the stop to begin', (async () => {
+        while (!/stopping$/m.test(server.log)) await once(server.process.stderr, 'data');
+      })());
+      return { outage, server, alice, answer };
+    }
+
+    it('SIGTERM while the database is away: what was under way is stored and acked before the end', async (test) => {
+      const { outage, server, alice, answer } = await stopInAnOutage(test);
+      await outage.end();
+      const { success, message } = await within(LIMIT, 'the ack', answer);
+      assert.equal(success, true);
+      assert.equal((await within(LIMIT, 'the end', server.exited)).code, 0, server.log);
+      await server.launch();
+      const kept = await conversationHistory(server, alice.user.token, message.conversationId);
+      assert.deepEqual(kept.map(({ content }) => content), ['before', 'under way']);
+    });
+
+    it('a second signal ends at once, whatever the first one waits for', async (test) => {
+      const { server } = await stopInAnOutage(test);
       await server.end('SIGTERM');
     });
   });
