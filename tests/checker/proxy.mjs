@@ -1,6 +1,12 @@
 // A TCP proxy that misbehaves on request: each page has one of its own.
 import { connect, createServer } from 'node:net';
 
+/** Resets a connection. Of one that is being closed Node would never let go: its process would not end. */
+function cut(socket) {
+  if (socket.destroyed || socket.connecting || socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
 /** Bytes of one direction on their way. */
 class Pipe {
   constructor(from, to, valve) {
@@ -67,7 +73,7 @@ class Pair {
   onClose(other, hadError) {
     if (this.isForgotten) return;
     this.close = () => {
-      if (hadError) other.resetAndDestroy();
+      if (hadError) cut(other);
       else other.destroySoon();
       this.way.pairs.delete(this);
     };
@@ -81,14 +87,14 @@ class Pair {
   }
 
   reset() {
-    this.client.resetAndDestroy();
-    this.server.resetAndDestroy();
+    cut(this.client);
+    cut(this.server);
   }
 
   /** Cuts one side; the other is not told and hears nothing any more. */
   forget(side) {
     this.isForgotten = true;
-    this[side].resetAndDestroy();
+    cut(this[side]);
     this.way.forgotten.add(side === 'client' ? this.server : this.client);
     this.way.pairs.delete(this);
   }
