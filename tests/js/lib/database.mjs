@@ -43,6 +43,15 @@ function postgresProgram(name) {
   return join(folder, name);
 }
 
+/** Signals a process, which may have ended meanwhile. */
+function signal(id, name) {
+  try {
+    process.kill(id, name);
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
+}
+
 /** A Postgres instance of our own. */
 export class Postgres {
   static async start() {
@@ -103,13 +112,13 @@ export class Postgres {
   /** Stops answering, as a database on a hung machine does. */
   freeze() {
     // The first one stopped makes no new ones.
-    process.kill(this.process.pid, 'SIGSTOP');
-    for (const id of this.processes()) process.kill(id, 'SIGSTOP');
+    signal(this.process.pid, 'SIGSTOP');
+    for (const id of this.processes()) signal(id, 'SIGSTOP');
   }
 
   /** Goes on as if nothing had been. */
   thaw() {
-    for (const id of this.processes().reverse()) process.kill(id, 'SIGCONT');
+    for (const id of this.processes().reverse()) signal(id, 'SIGCONT');
   }
 
   async remove() {
