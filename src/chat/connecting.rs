@@ -10,11 +10,12 @@ use super::event::{Event, PresenceChange};
 use super::loading::{Load, LoadFor};
 use super::offsets::{Reached, Since};
 use super::ports::{Admission, Connect, Disconnect, Notice, RefusedConnect};
-use super::rings::RingKey;
+use super::rings::{Except, RingKey};
 use super::rooms::RoomKey;
 use super::server::ChatServer;
 use super::stored::Awaiting;
 use super::tables::{CatchUp, Session, Tokens, Unseen};
+use super::telling::Spared;
 use crate::auth::{Claims, Refusal};
 use crate::engineio::{CloseReason, ConnectionKey};
 use crate::model::{
@@ -348,7 +349,11 @@ impl ChatServer {
                 contacts.retain(|contact| *contact != id);
                 self.tell_hidden(&id);
             }
-            self.tell_users(&contacts, Event::Presence(vec![change]));
+            // Who comes needs not be told of it once more when coming back: ten thousand who are idle would each keep that.
+            let has_come = matches!(change, PresenceChange::Online { came: true, .. });
+            let users = if has_come { vec![id] } else { Vec::new() };
+            let spared = Spared { except: Except { users, ..Except::default() }, ..Spared::default() };
+            self.tell_users_but(&contacts, Broadcast::new(Event::Presence(vec![change])), spared);
         }
     }
 
