@@ -108,9 +108,6 @@ struct ReadView<'a> {
     read_at: Timestamp,
 }
 
-/// The types that the front end with acks knows.
-const KNOWN_TYPES: [&str; 5] = ["text", "image", "video", "audio", "file"];
-
 impl<'a> MessageView<'a> {
     /// As it is now.
     pub fn new(message: &'a Message) -> Self {
@@ -143,7 +140,7 @@ impl<'a> MessageView<'a> {
             },
             sender: SenderView { id: sender_id, username, avatar: avatar.as_deref() },
             content,
-            message_type: if KNOWN_TYPES.contains(&message_type.as_str()) { message_type } else { "text" },
+            message_type: dialect::known_type(message_type),
             file: file.as_ref(),
             status: status.as_str(),
             read_by: read_by.iter().map(|ReadMark { user, read_at }| ReadView { user, read_at: *read_at }).collect(),

@@ -11,13 +11,13 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Fault;
+use super::content::{LastMessageView, data_of};
 use super::error::{Wording, failure_packet};
 use super::fields::Payload;
 use super::vocabulary::{Asked, Decoded, Entry, Packets, Vocabulary, json_packet, one, packet, to_json};
 use crate::chat::{ChatError, Command, Draft, Event, OwnCopy, Reply, Words};
 use crate::model::{
-    ConversationId, File, LastMessage, Message, MessageId, Notification, NotificationId, Place, Profile, SocketId, Timestamp,
-    UserId,
+    ConversationId, File, Message, MessageId, Notification, NotificationId, Place, Profile, SocketId, Timestamp, UserId,
 };
 use crate::socketio::Args;
 use crate::store::Overview;
@@ -303,9 +303,8 @@ struct NotificationView<'a> {
 
 impl<'a> NotificationView<'a> {
     fn new(notification: &'a Notification) -> Self {
-        let Notification { id, user: _, kind, message, data, read, created_at } = notification;
-        let data = data.as_deref().and_then(|data| serde_json::from_str(data).ok());
-        Self { id: *id, r#type: kind, message, data, read: *read, created_at: *created_at }
+        let Notification { id, user: _, kind, message, data: _, read, created_at } = notification;
+        Self { id: *id, r#type: kind, message, data: data_of(notification), read: *read, created_at: *created_at }
     }
 }
 
@@ -340,7 +339,7 @@ impl<'a> ConversationView<'a> {
             name: conversation.name.as_deref(),
             avatar: conversation.avatar.as_deref(),
             participants: members.iter().map(|member| Participant::new(member)).collect(),
-            last_message: conversation.last_message.as_ref().map(LastMessageView::new),
+            last_message: conversation.last_message.as_ref().map(LastMessageView::of),
             unread_count: *unread,
             created_at: conversation.created_at,
             updated_at: conversation.updated_at,
@@ -361,22 +360,6 @@ impl<'a> Participant<'a> {
     fn new(user: &'a Profile) -> Self {
         let Profile { id, username, full_name: _, avatar: _, email, role } = user;
         Self { user_id: id, username, email: email.as_deref(), role: role.as_str() }
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LastMessageView<'a> {
-    content: &'a str,
-    sender: &'a UserId,
-    timestamp: Timestamp,
-    message_type: &'a str,
-}
-
-impl<'a> LastMessageView<'a> {
-    fn new(last: &'a LastMessage) -> Self {
-        let LastMessage { content, sender, timestamp, message_type } = last;
-        Self { content, sender, timestamp: *timestamp, message_type }
     }
 }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::dialect::fixtures::{CONVERSATION, MESSAGE, args, conversation, file, message, message_id, profile, user};
-use crate::model::{Conversation, ConversationKind, Listing, ListingId, MessageStatus, Role};
+use crate::model::{Conversation, ConversationKind, LastMessage, Listing, ListingId, MessageStatus, Role};
 
 const AT: Timestamp = Timestamp::from_millis(1_767_225_600_125);
 

@@ -1,7 +1,10 @@
-//! How a message's files are shown where there is room for one.
+//! What several dialects show alike.
 use std::borrow::Cow;
 
-use crate::model::{File, Message};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::model::{File, LastMessage, Message, Notification, Timestamp, UserId};
 
 /// The file that is shown, and those that there is no room for.
 pub(super) fn one_file(message: &Message) -> (Option<&File>, &[File]) {
@@ -18,4 +21,32 @@ pub(super) fn with_urls<'a>(content: Cow<'a, str>, files: &[File]) -> Cow<'a, st
     }
     let lines = Some(&*content).filter(|content| !content.is_empty()).into_iter();
     Cow::Owned(lines.chain(files.iter().map(|file| file.url.as_str())).collect::<Vec<_>>().join("\n"))
+}
+
+/// A type of message for front ends that know these five: any other is a text.
+pub fn known_type(message_type: &str) -> &str {
+    if ["text", "image", "video", "audio", "file"].contains(&message_type) { message_type } else { "text" }
+}
+
+/// What comes with a notification, as it was given.
+pub(super) fn data_of(notification: &Notification) -> Option<&RawValue> {
+    notification.data.as_deref().and_then(|json| serde_json::from_str(json).ok())
+}
+
+/// The last message of a conversation, as lists of conversations show it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LastMessageView<'a> {
+    content: &'a str,
+    sender: &'a UserId,
+    timestamp: Timestamp,
+    message_type: &'a str,
+}
+
+impl<'a> LastMessageView<'a> {
+    /// As it is now.
+    pub fn of(last: &'a LastMessage) -> Self {
+        let LastMessage { content, sender, timestamp, message_type } = last;
+        Self { content, sender, timestamp: *timestamp, message_type }
+    }
 }

@@ -9,13 +9,14 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Fault;
+use super::content::{LastMessageView, data_of};
 use super::error::{Wording, failure_packet};
 use super::fields::{Field, Payload};
 use super::vocabulary::{Asked, Decoded, Entry, Packets, Vocabulary, batch, one, packet, to_json};
 use crate::chat::{ChatError, Command, Draft, Event, PresenceChange, Reply, Words};
 use crate::model::{
-    ChosenStatus, Conversation as Model, ConversationId, File, LastMessage, Message, MessageId, Notification, NotificationId,
-    Place, SocketId, Timestamp, UserId,
+    ChosenStatus, Conversation as Model, ConversationId, File, Message, MessageId, Notification, NotificationId, Place, SocketId,
+    Timestamp, UserId,
 };
 use crate::socketio::Args;
 
@@ -54,22 +55,15 @@ impl Vocabulary for Conversation {
                 Command::SendToConversation { conversation: payload.field("conversationId").conversation()?, draft }
             }
             "message:read" => Command::MarkRead { message: Payload::of(args)?.field("messageId").message()? },
-            "typing:start" => {
-                Command::Typing { conversation: Payload::of(args)?.field("conversationId").conversation()?, active: true }
-            }
-            "typing:stop" => {
-                Command::Typing { conversation: Payload::of(args)?.field("conversationId").conversation()?, active: false }
+            event @ ("typing:start" | "typing:stop") => {
+                let conversation = Payload::of(args)?.field("conversationId").conversation()?;
+                Command::Typing { conversation, active: event == "typing:start" }
             }
             "conversation:join" => {
                 let conversation = Field::of(args, "conversationId")?.conversation()?;
                 Command::OpenConversation { conversation, groups_only: false }
             }
-            "conversation:leave" => match Field::of(args, "conversationId")?.conversation() {
-                Ok(conversation) => Command::LeaveConversation { conversation },
-                // It always succeeds, also for what does not exist.
-                Err(Fault::Chat(_)) => return Ok(Decoded::Done),
-                Err(fault) => return Err(fault),
-            },
+            "conversation:leave" => return Decoded::leaving(Field::of(args, "conversationId")?.conversation()),
             "user:status" => {
                 let field = Field::of(args, "status")?;
                 let status = field.text()?.as_deref().and_then(ChosenStatus::parse).ok_or_else(|| field.fault())?;
@@ -300,9 +294,8 @@ pub struct NotificationView<'a> {
 impl<'a> NotificationView<'a> {
     /// As it is now.
     pub fn of(notification: &'a Notification) -> Self {
-        let Notification { id, user: _, kind, message, data, read, created_at } = notification;
-        let data = data.as_deref().and_then(|json| serde_json::from_str(json).ok());
-        Self { id: *id, r#type: kind, message, data, created_at: *created_at, read: *read }
+        let Notification { id, user: _, kind, message, data: _, read, created_at } = notification;
+        Self { id: *id, r#type: kind, message, data: data_of(notification), created_at: *created_at, read: *read }
     }
 }
 
@@ -337,22 +330,6 @@ impl<'a> ConversationView<'a> {
             created_at: *created_at,
             updated_at: *updated_at,
         }
-    }
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LastMessageView<'a> {
-    content: &'a str,
-    sender: &'a UserId,
-    timestamp: Timestamp,
-    message_type: &'a str,
-}
-
-impl<'a> LastMessageView<'a> {
-    fn of(last: &'a LastMessage) -> Self {
-        let LastMessage { content, sender, timestamp, message_type } = last;
-        Self { content, sender, timestamp: *timestamp, message_type }
     }
 }
 

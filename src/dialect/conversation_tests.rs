@@ -1,7 +1,7 @@
 use super::*;
 use crate::chat::OwnCopy;
 use crate::dialect::fixtures::{CONVERSATION, MESSAGE, args, conversation, file, message, message_id, profile, user};
-use crate::model::{ConversationKind, Listing, ListingId, MessageStatus};
+use crate::model::{ConversationKind, LastMessage, Listing, ListingId, MessageStatus};
 
 const AT: Timestamp = Timestamp::from_millis(1_767_225_600_123);
 

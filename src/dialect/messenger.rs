@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use serde::{Serialize, Serializer};
 
 use super::Fault;
-use super::content::{one_file, with_urls};
+use super::content::{known_type, one_file, with_urls};
 use super::error::{Wording, failure_packet};
 use super::fields::{Field, Payload};
 use super::vocabulary::{Asked, Decoded, Entry, Packets, Vocabulary, batch, one, packet, to_json};
@@ -55,22 +55,15 @@ impl Vocabulary for Messenger {
                 return Ok(Decoded::Command { command, own_copy: OwnCopy::Live });
             }
             "mark_as_read" => Command::MarkRead { message: Payload::of(args)?.field("messageId").message()? },
-            "typing_start" => {
-                Command::Typing { conversation: Payload::of(args)?.field("conversationId").conversation()?, active: true }
-            }
-            "typing_stop" => {
-                Command::Typing { conversation: Payload::of(args)?.field("conversationId").conversation()?, active: false }
+            event @ ("typing_start" | "typing_stop") => {
+                let conversation = Payload::of(args)?.field("conversationId").conversation()?;
+                Command::Typing { conversation, active: event == "typing_start" }
             }
             "join_group" => {
                 let conversation = Field::of(args, "conversationId")?.conversation()?;
                 Command::OpenConversation { conversation, groups_only: true }
             }
-            "leave_group" => match Field::of(args, "conversationId")?.conversation() {
-                Ok(conversation) => Command::LeaveConversation { conversation },
-                // It always succeeds, also for what does not exist.
-                Err(Fault::Chat(_)) => return Ok(Decoded::Done),
-                Err(fault) => return Err(fault),
-            },
+            "leave_group" => return Decoded::leaving(Field::of(args, "conversationId")?.conversation()),
             _ => return Err(Fault::UnknownEvent),
         };
         Ok(command.into())
@@ -193,10 +186,10 @@ fn presence(changes: &[PresenceChange]) -> Option<Packets> {
     batch(packets)
 }
 
-/// A message of a conversation as `messenger` shows it, and as HTTP does with more fields beside it.
-#[derive(Debug, Serialize)]
+/// A message of a conversation. HTTP has its own, with the files as they are and more fields beside.
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct MessageView<'a> {
+struct MessageView<'a> {
     #[serde(rename = "_id")]
     id: MessageId,
     conversation_id: Option<ConversationId>,
@@ -213,8 +206,7 @@ pub struct MessageView<'a> {
 }
 
 impl<'a> MessageView<'a> {
-    /// The message as it is.
-    pub fn of(message: &'a Message) -> Self {
+    fn of(message: &'a Message) -> Self {
         let (file, further) = one_file(message);
         Self {
             id: message.id,
@@ -225,10 +217,7 @@ impl<'a> MessageView<'a> {
                 avatar: message.sender.avatar.as_deref(),
             },
             content: with_urls(Cow::Borrowed(&message.content), further),
-            message_type: match message.message_type.as_str() {
-                known @ ("text" | "image" | "video" | "audio" | "file") => known,
-                _ => "text",
-            },
+            message_type: known_type(&message.message_type),
             file,
             status: message.status.as_str(),
             read_by: ReadBy(&message.read_by),
@@ -246,7 +235,7 @@ fn conversation_of(message: &Message) -> Option<ConversationId> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct Summary<'a> {
     #[serde(rename = "_id")]
     id: &'a UserId,
@@ -254,7 +243,6 @@ struct Summary<'a> {
     avatar: Option<&'a str>,
 }
 
-#[derive(Debug)]
 struct ReadBy<'a>(&'a [ReadMark]);
 
 impl Serialize for ReadBy<'_> {

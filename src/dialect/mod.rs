@@ -18,13 +18,13 @@ mod select;
 mod vocabulary;
 
 pub use self::agent::agent_exchanges;
+pub use self::content::known_type;
 pub use self::conversation::{ConversationView, NOTIFICATION_EVENT, NotificationView};
 pub use self::error::{
     ConnectError, ConnectRefusal, Fault, Wording, connect_error, fault_ack, kick_packet, unknown_event_packet,
 };
 pub use self::fields::{Field, Payload};
 pub use self::listing::{DirectMessageView, RoomMessageView};
-pub use self::messenger::MessageView;
 pub use self::rooms::room_called;
 pub use self::seed::seed_packet;
 pub use self::select::{Dialect, DialectSet, RegisterError, UnknownDialect, Voice, register};

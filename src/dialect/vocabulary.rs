@@ -8,7 +8,7 @@ use super::Fault;
 use super::error::{Wording, error_packet, fault_ack_of};
 use crate::auth::Refusal;
 use crate::chat::{Command, Event, OwnCopy, Reply, Words};
-use crate::model::{Timestamp, UserId};
+use crate::model::{ConversationId, Timestamp, UserId};
 use crate::socketio::{Args, encode_event};
 
 /// What a request costs, for the rate limits.
@@ -87,6 +87,17 @@ pub enum Decoded {
     Done,
     /// It asks who the client is: answered at once, with [`Reply::Account`].
     OwnAccount,
+}
+
+impl Decoded {
+    /// A request to leave a conversation: it always succeeds, also for what does not exist.
+    pub(super) fn leaving(conversation: Result<ConversationId, Fault>) -> Result<Self, Fault> {
+        match conversation {
+            Ok(conversation) => Ok(Command::LeaveConversation { conversation }.into()),
+            Err(Fault::Chat(_)) => Ok(Self::Done),
+            Err(fault) => Err(fault),
+        }
+    }
 }
 
 impl From<Command> for Decoded {

@@ -270,6 +270,16 @@ impl Broker {
         .await
     }
 
+    /// The next page of a socket's catch-up; `None`: it has caught up.
+    pub async fn page(&mut self, socket: Socket) -> Option<Vec<Arc<Broadcast>>> {
+        self.notice(socket, |notice| match notice {
+            Notice::CatchUp(page) => Some(Some(page.clone())),
+            Notice::CatchUpDone => Some(None),
+            _ => None,
+        })
+        .await
+    }
+
     /// What the model is asked next.
     pub async fn prompt(&mut self) -> Prompt {
         tokio::time::timeout(LIMIT, self.prompts.recv()).await.expect("a prompt in time").unwrap()

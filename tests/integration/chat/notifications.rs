@@ -73,14 +73,7 @@ async fn arrival(broker: &mut Broker, socket: Socket) -> Vec<String> {
         return seen;
     }
     loop {
-        let page = broker
-            .notice(socket, |notice| match notice {
-                Notice::CatchUp(page) => Some(Some(page.clone())),
-                Notice::CatchUpDone => Some(None),
-                _ => None,
-            })
-            .await;
-        let Some(page) = page else { return seen };
+        let Some(page) = broker.page(socket).await else { return seen };
         seen.push("page".to_owned());
         for event in page {
             match (message_of(event.event()), notification_of(event.event())) {

@@ -219,14 +219,7 @@ async fn who_has_missed_more_than_is_kept_is_caught_up() {
 async fn pages(broker: &mut Broker, socket: Socket) -> (Vec<String>, Option<Offset>) {
     let (mut texts, mut offset) = (Vec::new(), None);
     loop {
-        let page = broker
-            .notice(socket, |notice| match notice {
-                Notice::CatchUp(page) => Some(Some(page.clone())),
-                Notice::CatchUpDone => Some(None),
-                _ => None,
-            })
-            .await;
-        let Some(page) = page else { return (texts, offset) };
+        let Some(page) = broker.page(socket).await else { return (texts, offset) };
         for event in page {
             texts.extend(message_of(event.event()).map(|message| message.content.clone()));
             offset = event.offset().or(offset);

@@ -76,3 +76,22 @@ export async function settle(sender, recipient) {
   await sender.succeed('send_direct_message', { recipientId: recipient.user.id, content });
   await recipient.next('new_message', ({ message }) => message.content === content);
 }
+
+/** `payload` with the values of `made` in place of `$name`. */
+export function filled(payload, made) {
+  if (typeof payload === 'string' && payload.startsWith('$')) {
+    assert.ok(made[payload.slice(1)], payload);
+    return made[payload.slice(1)];
+  }
+  if (Array.isArray(payload)) return payload.map((value) => filled(value, made));
+  if (payload === null || typeof payload !== 'object') return payload;
+  return Object.fromEntries(Object.entries(payload).map(([field, value]) => [field, filled(value, made)]));
+}
+
+/** A refusal over HTTP has exactly these fields. */
+export function assertHttpError({ status, body }, expectedStatus, code) {
+  assert.equal(status, expectedStatus, JSON.stringify(body));
+  const { success, error, message, code: given, ...unknown } = body;
+  assert.deepEqual([success, given, unknown], [false, code, {}]);
+  assert.equal(error, message);
+}

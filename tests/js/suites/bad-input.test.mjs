@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
-import { conversationHistory, makeGroup, people, settle } from '../lib/chat.mjs';
+import { conversationHistory, filled, makeGroup, people, settle } from '../lib/chat.mjs';
 import { assertRefusal, closeAfter, connect, open } from '../lib/client.mjs';
 import { DATABASES } from '../lib/database.mjs';
 import { PNG, tryUpload, upload } from '../lib/files.mjs';
@@ -64,17 +64,6 @@ const REFUSED = [
   ['sendRoomMessage', { roomId: 'r', content: '' }, 'INVALID_PAYLOAD'],
   ['sendRoomMessage', { roomId: 'r', content: 'x', messageType: LONG }, 'INVALID_PAYLOAD'],
 ];
-
-/** `payload` with the names of `made` in place of `$name`. */
-function filled(payload, made) {
-  if (typeof payload === 'string' && payload.startsWith('$')) {
-    assert.ok(made[payload.slice(1)], payload);
-    return made[payload.slice(1)];
-  }
-  if (Array.isArray(payload)) return payload.map((value) => filled(value, made));
-  if (payload === null || typeof payload !== 'object') return payload;
-  return Object.fromEntries(Object.entries(payload).map(([field, value]) => [field, filled(value, made)]));
-}
 
 for (const database of DATABASES) {
   describe(`refused on ${database}`, () => {

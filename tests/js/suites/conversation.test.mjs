@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
-import { assertTime, conversationHistory, makeGroup, people } from '../lib/chat.mjs';
+import { assertTime, conversationHistory, filled, makeGroup, people } from '../lib/chat.mjs';
 import { assertRefusal, closeAfter, connect, open, refusal, TRANSPORTS } from '../lib/client.mjs';
 import { assertConversation, assertNew, assertReceipt, flush, makeDirect, unread, WORDS } from '../lib/conversation.mjs';
 import { DATABASES } from '../lib/database.mjs';
@@ -297,17 +297,6 @@ const REFUSED = [
   ['authenticate', { token: '$revoked' }, 'INVALID_TOKEN', 'Invalid token'],
   ['authenticate', { token: '$strangers_token' }, 'FORBIDDEN', 'Not allowed'],
 ];
-
-/** `payload` with the values of `made` in place of `$name`. */
-function filled(payload, made) {
-  if (typeof payload === 'string' && payload.startsWith('$')) {
-    assert.ok(made[payload.slice(1)], payload);
-    return made[payload.slice(1)];
-  }
-  if (Array.isArray(payload)) return payload.map((value) => filled(value, made));
-  if (payload === null || typeof payload !== 'object') return payload;
-  return Object.fromEntries(Object.entries(payload).map(([field, value]) => [field, filled(value, made)]));
-}
 
 for (const database of DATABASES) {
   describe(`conversation: refused on ${database}`, () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
-import { assertTime, makeGroup, people } from '../lib/chat.mjs';
+import { assertHttpError, assertTime, makeGroup, people } from '../lib/chat.mjs';
 import { closeAfter, connect, TRANSPORTS, VERSIONS } from '../lib/client.mjs';
 import { DATABASES } from '../lib/database.mjs';
 import { useServer } from '../lib/server.mjs';
@@ -14,13 +14,6 @@ const DIALECTS = ['assistant', 'conversation', 'listing', 'agent', 'messenger'];
 async function emit(server, body, expected) {
   const answer = await server.api('POST', '/api/emit', { headers: { 'x-api-key': KEY }, body });
   assert.deepEqual([answer.status, answer.body], [200, { success: true, sockets: expected }], JSON.stringify(body));
-}
-
-function assertError({ status, body }, expectedStatus, code) {
-  assert.equal(status, expectedStatus, JSON.stringify(body));
-  const { success, error, message, code: given, ...unknown } = body;
-  assert.deepEqual([success, given, unknown], [false, code, {}]);
-  assert.equal(error, message);
 }
 
 for (const database of DATABASES) {
@@ -117,7 +110,7 @@ describe('emitting, refused', () => {
 
   it('names that Socket.IO keeps for itself', async () => {
     for (const event of ['connect', 'connect_error', 'disconnect', 'disconnecting', 'newListener', 'removeListener']) {
-      assertError(await ask({ ...good, event }), 400, 'INVALID_PAYLOAD');
+      assertHttpError(await ask({ ...good, event }), 400, 'INVALID_PAYLOAD');
     }
     assert.equal((await ask({ ...good, event: 'error' })).status, 200);
   });
@@ -127,16 +120,16 @@ describe('emitting, refused', () => {
       { to: undefined }, { to: null }, { to: 'bob' }, { to: [] }, { to: {} }, { to: { all: false } }, { to: { all: 'x' } }, { to: { user: {} } },
       { to: { user: 'a b' } }, { to: { room: '' } }, { to: { room: true } }, { to: { conversation: [] } }, { to: { user: 'bob', all: true } },
       { to: { socket: 'x' } }, { event: undefined }, { event: '' }, { event: 7 }, { event: 'a\0b' }, { data: '\0' }, { data: { '\0': 1 } },
-    ]) assertError(await ask({ ...good, ...bad }), 400, 'INVALID_PAYLOAD');
-    assertError(await ask('{"to":{"all":true},"event":"x","data":"\\ud800"}'), 400, 'INVALID_PAYLOAD');
+    ]) assertHttpError(await ask({ ...good, ...bad }), 400, 'INVALID_PAYLOAD');
+    assertHttpError(await ask('{"to":{"all":true},"event":"x","data":"\\ud800"}'), 400, 'INVALID_PAYLOAD');
   });
 
   it('those who may not', async (test) => {
     const [alice] = await people(test, holder.server, ['alice']);
-    assertError(await ask(good, {}), 401, 'NO_TOKEN');
-    assertError(await ask(good, { 'x-api-key': 'x' }), 401, 'INVALID_TOKEN');
-    assertError(await ask(good, { authorization: `Bearer ${alice.user.token}` }), 403, 'FORBIDDEN');
-    assertError(await holder.server.api('GET', '/api/emit', { headers: { 'x-api-key': KEY } }), 405, 'METHOD_NOT_ALLOWED');
+    assertHttpError(await ask(good, {}), 401, 'NO_TOKEN');
+    assertHttpError(await ask(good, { 'x-api-key': 'x' }), 401, 'INVALID_TOKEN');
+    assertHttpError(await ask(good, { authorization: `Bearer ${alice.user.token}` }), 403, 'FORBIDDEN');
+    assertHttpError(await holder.server.api('GET', '/api/emit', { headers: { 'x-api-key': KEY } }), 405, 'METHOD_NOT_ALLOWED');
   });
 });
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
-import { assertTime, makeGroup, people, settle } from '../lib/chat.mjs';
+import { assertHttpError, assertTime, makeGroup, people, settle } from '../lib/chat.mjs';
 import { closeAfter, connect, TRANSPORTS } from '../lib/client.mjs';
 import { DATABASES } from '../lib/database.mjs';
 import { Server, useServer } from '../lib/server.mjs';
@@ -36,13 +36,6 @@ async function list(server, { token }, query = '') {
 }
 
 const notify = (server, body, headers = withKey) => server.api('POST', '/api/notifications', { headers, body });
-
-function assertError({ status, body }, expectedStatus, code) {
-  assert.equal(status, expectedStatus, JSON.stringify(body));
-  const { success, error, message, code: given, ...unknown } = body;
-  assert.deepEqual([success, given, unknown], [false, code, {}]);
-  assert.equal(error, message);
-}
 
 for (const database of DATABASES) {
   describe(`notifications on ${database}`, () => {
@@ -198,7 +191,7 @@ for (const database of DATABASES) {
       assert.deepEqual([later, still, last, none], ['32', '54', '6', null]);
       assert.deepEqual(await page(`?limit=9&after=${further}`), ['65432', null]);
       for (const query of ['?limit=0', '?limit=x', '?before=x', `?before=${before}&after=${before}`]) {
-        assertError(await server().api('GET', `/api/notifications${query}`, { token: bob.token }), 400, 'INVALID_PAYLOAD');
+        assertHttpError(await server().api('GET', `/api/notifications${query}`, { token: bob.token }), 400, 'INVALID_PAYLOAD');
       }
     });
 
@@ -217,7 +210,7 @@ for (const database of DATABASES) {
       assert.deepEqual(await read(bob, { ids: null }), [true, true, true]);
       for (const ids of ['x', {}, [null], [{}], [1.5], 7]) {
         const answer = await server().api('POST', '/api/notifications/read', { token: bob.token, body: { ids } });
-        assertError(answer, 400, 'INVALID_PAYLOAD');
+        assertHttpError(answer, 400, 'INVALID_PAYLOAD');
       }
     });
 
@@ -235,19 +228,19 @@ for (const database of DATABASES) {
     it('who may not, and what is malformed, is refused', async (test) => {
       const [alice] = await people(test, server(), ['alice']);
       const good = { userId: alice.user.id, type: 'n', message: 'x' };
-      assertError(await server().api('GET', '/api/notifications'), 401, 'NO_TOKEN');
-      assertError(await server().api('POST', '/api/notifications/read', { body: {} }), 401, 'NO_TOKEN');
-      assertError(await notify(server(), good, {}), 401, 'NO_TOKEN');
-      assertError(await notify(server(), good, { 'x-api-key': `${KEY}x` }), 401, 'INVALID_TOKEN');
-      assertError(await server().api('POST', '/api/notifications', { token: alice.user.token, body: good }), 403, 'FORBIDDEN');
+      assertHttpError(await server().api('GET', '/api/notifications'), 401, 'NO_TOKEN');
+      assertHttpError(await server().api('POST', '/api/notifications/read', { body: {} }), 401, 'NO_TOKEN');
+      assertHttpError(await notify(server(), good, {}), 401, 'NO_TOKEN');
+      assertHttpError(await notify(server(), good, { 'x-api-key': `${KEY}x` }), 401, 'INVALID_TOKEN');
+      assertHttpError(await server().api('POST', '/api/notifications', { token: alice.user.token, body: good }), 403, 'FORBIDDEN');
       for (const bad of [
         { userId: undefined }, { userId: 'a b' }, { userId: {} }, { type: undefined }, { type: '' }, { type: 'x'.repeat(33) }, { type: 1 },
         { message: undefined }, { message: '' }, { message: null }, { message: [] }, { message: 'a\0b' }, { data: { a: '\0' } },
       ]) {
-        assertError(await notify(server(), { ...good, ...bad }), 400, 'INVALID_PAYLOAD');
+        assertHttpError(await notify(server(), { ...good, ...bad }), 400, 'INVALID_PAYLOAD');
       }
-      assertError(await notify(server(), { ...good, data: 'x'.repeat(70_000) }), 413, 'TOO_LARGE');
-      assertError(await server().api('DELETE', '/api/notifications', { headers: withKey }), 405, 'METHOD_NOT_ALLOWED');
+      assertHttpError(await notify(server(), { ...good, data: 'x'.repeat(70_000) }), 413, 'TOO_LARGE');
+      assertHttpError(await server().api('DELETE', '/api/notifications', { headers: withKey }), 405, 'METHOD_NOT_ALLOWED');
       assert.deepEqual((await list(server(), alice.user)).notifications, []);
     });
   });
@@ -274,5 +267,5 @@ for (const database of DATABASES) {
 it('nobody is notified who does not exist', async (test) => {
   const server = await Server.start({ env: { API_KEYS: KEY, AUTO_PROVISION_USERS: 'false' } });
   test.after(() => server.remove());
-  assertError(await notify(server, { userId: 'nobody', type: 'n', message: 'x' }), 404, 'NOT_FOUND');
+  assertHttpError(await notify(server, { userId: 'nobody', type: 'n', message: 'x' }), 404, 'NOT_FOUND');
 });
