@@ -235,6 +235,7 @@ fn chat_options(config: &Config) -> chat::Options {
         catch_up_page_bytes: config.outbox_bytes / 4,
         catch_up_reads: chat::Options::default().catch_up_reads,
         recovery_ttl: config.recovery_ttl,
+        proof_limit: config.proof_interval.saturating_add(config.ping_interval).saturating_add(config.ping_timeout),
         recovery_bytes: config.recovery_bytes,
         parked_max: config.parked_max,
         replay_events: config.outbox_packets,
@@ -292,6 +293,7 @@ fn recipients(broker: &Addr<ChatServer>) -> Recipients {
         request: broker.clone().recipient(),
         words_learned: broker.clone().recipient(),
         catch_up_drained: broker.clone().recipient(),
+        proven: broker.clone().recipient(),
         disconnect: broker.clone().recipient(),
     }
 }

@@ -22,9 +22,20 @@ pub struct Broadcast {
     /// Whether its packets have one place all together.
     is_one_place: bool,
     had: Option<Part>,
-    /// Of a message: the number under which it is stored, once it is.
-    stored_seq: OnceLock<i64>,
+    proof_wanted: ProofWanted,
     encodings: [OnceLock<Option<Encoded>>; ENCODINGS + 1],
+}
+
+/// Whether somebody waits to hear that an event has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProofWanted {
+    /// Nobody.
+    #[default]
+    No,
+    /// It is to be known before long: what is not proven comes again.
+    Soon,
+    /// A sender who is here waits for it.
+    AtOnce,
 }
 
 /// What some of those who are told of an event call its conversation.
@@ -39,7 +50,7 @@ impl Broadcast {
             offset: None,
             is_one_place: false,
             had: None,
-            stored_seq: OnceLock::new(),
+            proof_wanted: ProofWanted::No,
             encodings: Default::default(),
         }
     }
@@ -66,6 +77,12 @@ impl Broadcast {
     #[must_use]
     pub fn behind(self, had: Option<Part>) -> Self {
         Self { had, ..self }
+    }
+
+    /// The same with somebody who waits to hear that it has arrived.
+    #[must_use]
+    pub fn wanting(self, proof_wanted: ProofWanted) -> Self {
+        Self { proof_wanted, ..self }
     }
 
     /// What happened.
@@ -104,6 +121,15 @@ impl Broadcast {
         self.had
     }
 
+    /// Whether somebody waits to hear that it has reached `viewer`: not who wrote it.
+    pub fn proof_wanted_of(&self, viewer: &UserId) -> ProofWanted {
+        match self.proof_wanted {
+            ProofWanted::No => ProofWanted::No,
+            _ if self.message().is_some_and(|message| message.sender.id == *viewer) => ProofWanted::No,
+            wanted => wanted,
+        }
+    }
+
     /// What `viewer` calls its conversation, where that is not its id.
     pub fn name_for(&self, viewer: &UserId) -> Option<&str> {
         self.names.iter().find(|(owner, _)| owner == viewer).map(|(_, name)| &**name)
@@ -112,17 +138,6 @@ impl Broadcast {
     /// Its encoding number `index`, made by `encode` where nobody did before; `None` where it has no words there.
     pub fn encoding(&self, index: usize, encode: impl FnOnce(&Self) -> Option<Encoded>) -> Option<&Encoded> {
         self.encodings.get(index)?.get_or_init(|| encode(self)).as_ref()
-    }
-
-    /// Of a message: it is stored under this number.
-    pub(super) fn note_stored(&self, seq: i64) {
-        // It is stored once.
-        let _ = self.stored_seq.set(seq);
-    }
-
-    /// Of a message: the number under which it is stored, once it is.
-    pub(super) fn stored_seq(&self) -> Option<i64> {
-        self.stored_seq.get().copied()
     }
 
     /// The memory that it takes as long as it is kept, about.

@@ -100,7 +100,7 @@ impl PageQuery {
 impl CatchUp {
     /// A catch-up on all messages up to a position.
     pub fn new(up_to: i64, since: Option<Since>, sent_by: Option<[u8; 32]>) -> Self {
-        Self { up_to, since, sent_by, after: None, rows: FIRST_ROWS, is_reading: false, behind: Vec::new() }
+        Self { up_to, since, sent_by, after: None, rows: FIRST_ROWS, is_reading: false }
     }
 
     /// Up to this position it brings what the user had not received on any device, after it all.
@@ -175,7 +175,7 @@ impl ChatServer {
     fn on_catch_up_page(&mut self, connection: ConnectionKey, page: Result<Page, StoreError>, ctx: &mut Context<Self>) {
         let budget = self.options.catch_up_page_bytes;
         let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
-        // What the user's other sockets were handed meanwhile is no longer missed.
+        // What the user's other sockets have received meanwhile is no longer missed.
         self.note_progress_of(&user);
         let Some(session) = self.sessions.get_mut(&connection) else { return };
         let Some(catch_up) = session.catch_up.as_mut() else { return };
@@ -193,7 +193,9 @@ impl ChatServer {
         let places: Vec<_> = page.iter().map(|message| (catch_up.kind_at(message.position), catch_up.had_of(message))).collect();
         let is_whole = page.len() == read && (read as i64) < catch_up.rows;
         catch_up.rows = next_rows(catch_up.rows, page.len(), bytes, budget);
-        let caught_up = if is_whole { session.catch_up.take() } else { None };
+        if is_whole {
+            session.catch_up = None;
+        }
         let messages: Vec<Arc<Message>> = page.into_iter().map(Arc::new).collect();
         let events: Vec<_> = messages
             .iter()
@@ -205,11 +207,10 @@ impl ChatServer {
             .collect();
         if !events.is_empty() {
             self.tell(connection, Notice::CatchUp(events));
+            self.note_page(connection, &messages);
         }
-        self.note_caught_up(connection, &messages);
-        if let Some(caught_up) = caught_up {
+        if is_whole {
             self.show_unseen(connection, ctx);
-            self.note_caught_up_whole(connection, &caught_up.behind);
         }
     }
 

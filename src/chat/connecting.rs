@@ -82,7 +82,7 @@ impl ChatServer {
             warn!("too many sockets user={} sockets={}", claims.user, user.sessions.len());
             return self.tell(connection, Notice::Close(CloseReason::Unavailable));
         }
-        // What the user's other sockets were handed is no longer missed.
+        // What the user's other sockets have received is no longer missed.
         self.note_progress_of(&claims.user);
         let Some(user) = self.users.get_mut(&claims.user) else { return };
         let was_absent = user.sessions.is_empty();
@@ -104,6 +104,7 @@ impl ChatServer {
             self.save_notifications_of(&claims.user);
         }
         let since = offset.and_then(|offset| self.offsets.since(offset, self.position, manner.last_encoding));
+        let had = offset.and_then(|offset| self.offsets.reached(offset, self.serial, manner.last_encoding));
         let up_to = self.handed_position();
         let catch_up = (self.options.catch_up && self.is_behind(&claims.user, since, up_to)).then(|| {
             let sent_by = back_to.filter(|_| since.is_some()).map(|pid| sent_by(&pid));
@@ -120,6 +121,8 @@ impl ChatServer {
             manner,
             tokens: Tokens::of(&claims),
             reached: catch_up.is_none().then(|| Reached::all_of(self.serial)),
+            proven: had.map_or(0, Reached::whole_serial),
+            unproven: None,
             is_in_common_chat: false,
             queue: Default::default(),
             is_blocked: false,
@@ -131,6 +134,8 @@ impl ChatServer {
         let waits = must_catch_up || session.unseen.is_some();
         let offset = session.catch_up.as_ref().map_or(present, |catch_up| catch_up.start(present));
         self.sessions.insert(connection, session);
+        // Its offset is proof, too.
+        self.note_progress_of(&claims.user);
         let admission = Admission {
             account: account.clone(),
             expires_at: claims.expires_at,
@@ -179,9 +184,9 @@ impl ChatServer {
     pub(super) fn disconnect(&mut self, message: &Disconnect) {
         let Disconnect { connection, on_purpose, reason, proven } = *message;
         self.connecting.remove(&connection);
+        self.on_proven(connection, proven);
         let may_come_back = !on_purpose && !self.is_draining && reason != CloseReason::ParseError;
-        let proven = may_come_back.then(|| (proven > 0).then(|| Reached::all_of(proven)));
-        let Some(id) = self.lose(connection, reason, proven) else { return };
+        let Some(id) = self.lose(connection, reason, may_come_back) else { return };
         let now = self.now();
         if !self.sockets_of(&id).is_empty() {
             return;
@@ -202,14 +207,9 @@ impl ChatServer {
         }
     }
 
-    /// A connection is no more. Its session is parked, with what is `proven` to have reached its client, unless it has left
-    /// for good (`None`) or is still catching up. Answers whose it was.
-    pub(super) fn lose(
-        &mut self,
-        connection: ConnectionKey,
-        reason: CloseReason,
-        proven: Option<Option<Reached>>,
-    ) -> Option<UserId> {
+    /// A connection is no more. Its session is parked, unless it cannot come back or is still catching up. Answers whose it
+    /// was.
+    pub(super) fn lose(&mut self, connection: ConnectionKey, reason: CloseReason, may_come_back: bool) -> Option<UserId> {
         let id = self.sessions.get(&connection)?.user.clone();
         self.note_progress_of(&id);
         let session = self.sessions.remove(&connection)?;
@@ -227,15 +227,14 @@ impl ChatServer {
         }
         // Notifications that were not read yet stay unseen.
         let is_caught_up = session.catch_up.is_none() && !matches!(session.unseen, Some(Unseen::Waiting(..)));
-        match proven {
-            Some(proven) if is_caught_up && !self.options.recovery_ttl.is_zero() => self.park(connection, session, proven),
-            _ => {
-                for room in self.rooms_of(&id, session.places.as_deref(), session.is_in_common_chat) {
-                    self.leave_one(&room, connection);
-                }
-                self.forget_kept(&RingKey::Socket(session.pid));
-                self.forget_ring_of(&id);
+        if may_come_back && is_caught_up && !self.options.recovery_ttl.is_zero() {
+            self.park(connection, session);
+        } else {
+            for room in self.rooms_of(&id, session.places.as_deref(), session.is_in_common_chat) {
+                self.leave_one(&room, connection);
             }
+            self.forget_kept(&RingKey::Socket(session.pid));
+            self.forget_ring_of(&id);
         }
         Some(id)
     }

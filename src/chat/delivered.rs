@@ -1,25 +1,39 @@
-//! Who has received what: kept in memory, stored in turns.
-//!
-//! What a live socket was handed counts as received.
+//! Who has received what: proven by clients' answers, kept in memory, stored in turns.
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashSet};
+use actix::{AsyncContext as _, Context, Handler};
+use hashbrown::HashMap;
 
 use super::event::Event;
+use super::handed::{HandedMessage, Receipt};
+use super::ports::{Mark, Proven};
 use super::server::ChatServer;
 use super::stored::Awaiting;
 use crate::engineio::ConnectionKey;
-use crate::model::{ConversationId, ConversationKind, Message, MessageStatus, Place, Timestamp, UserId};
+use crate::model::{ConversationId, ConversationKind, Message, MessageId, MessageStatus, Place, Timestamp, UserId};
 use crate::store::{DeliveredUpTo, Write};
 
-/// What is not stored yet.
+/// What is not stored, or not told, yet.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Conversations with messages whose receivers are not stored.
-    pub unsaved: Vec<ConversationId>,
-    /// Members' progress that is settled already: those who left, and those who caught up.
+    /// Conversations with messages that were stored of late: some may have proven them before that.
+    pub stored: Vec<ConversationId>,
     settled: HashMap<(ConversationId, UserId), i64>,
     last_seen: HashMap<UserId, Timestamp>,
+    untold: Vec<Received>,
+    /// Where in `untold` a message is.
+    places: HashMap<(MessageId, bool), usize>,
+    is_telling: bool,
+}
+
+/// A message and who has received it.
+#[derive(Debug)]
+struct Received {
+    receipt: Receipt,
+    users: Vec<UserId>,
+    /// Whether they had it when the send was answered.
+    at_once: bool,
 }
 
 impl Progress {
@@ -29,23 +43,219 @@ impl Progress {
     }
 
     /// A member has received all up to `seq`.
-    pub fn settle(&mut self, conversation: ConversationId, user: &UserId, seq: i64) {
+    fn settle(&mut self, conversation: ConversationId, user: &UserId, seq: i64) {
         let known = self.settled.entry((conversation, user.clone())).or_default();
         *known = seq.max(*known);
+    }
+
+    /// A message's sender is to learn that a user has received it.
+    fn tell(&mut self, receipt: &Receipt, user: &UserId, at_once: bool) {
+        let place = *self.places.entry((receipt.message, at_once)).or_insert(self.untold.len());
+        match self.untold.get_mut(place) {
+            Some(received) => received.users.push(user.clone()),
+            None => self.untold.push(Received { receipt: receipt.clone(), users: vec![user.clone()], at_once }),
+        }
+    }
+}
+
+/// Pages of a catch-up that a socket was told and has not proven yet.
+#[derive(Debug, Default)]
+pub struct UnprovenPages {
+    told: u32,
+    waiting: VecDeque<(u32, Vec<Receipt>)>,
+}
+
+impl UnprovenPages {
+    fn push(&mut self, page: Vec<Receipt>) {
+        self.told = self.told.saturating_add(1);
+        self.waiting.push_back((self.told, page));
+    }
+
+    fn prove(&mut self, mark: Mark) -> Vec<Receipt> {
+        let proven = self.waiting.partition_point(|(number, _)| Mark::Page(*number) <= mark);
+        self.waiting.drain(..proven).flat_map(|(_, page)| page).collect()
+    }
+}
+
+/// Tells senders who has received their messages: all that came together in one word for each message.
+#[derive(actix::Message, Debug)]
+#[rtype(result = "()")]
+struct TellReceived;
+
+impl Handler<Proven> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, Proven { connection, mark }: Proven, ctx: &mut Self::Context) {
+        self.on_proven(connection, mark);
+        self.tell_received_soon(ctx);
+    }
+}
+
+impl Handler<TellReceived> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, _: TellReceived, _: &mut Self::Context) {
+        self.tell_received();
     }
 }
 
 impl ChatServer {
+    // ---- what is proven ----
+
+    /// What a socket was told up to a mark has surely arrived.
+    pub(super) fn on_proven(&mut self, connection: ConnectionKey, mark: Mark) {
+        let Some(session) = self.sessions.get_mut(&connection) else { return };
+        let (user, words) = (session.user.clone(), session.words);
+        let pages = session.unproven.as_mut().map_or_else(Vec::new, |pages| pages.prove(mark));
+        if let Some(serial) = mark.serial() {
+            session.unproven = None;
+            session.proven = session.proven.max(serial);
+        }
+        if words.unproven {
+            return;
+        }
+        for receipt in &pages {
+            let Some(membership) = self.users.get_mut(&user).and_then(|user| user.membership(receipt.conversation)) else {
+                continue;
+            };
+            if membership.delivered_seq >= receipt.seq || !words.has_word_for(membership.kind) {
+                continue;
+            }
+            self.settle_progress(receipt.conversation, &user, receipt.seq);
+            let handed = self.conversations.get(&receipt.conversation).and_then(|cached| cached.handed.find(receipt.seq));
+            let was_handed = handed.is_some_and(|handed| handed.was_handed_to(&user));
+            if receipt.sender != user && self.awaits_receipt(&receipt.sender, was_handed) {
+                self.progress.tell(receipt, &user, was_handed);
+            }
+        }
+        if mark.serial().is_some() {
+            self.note_progress_of(&user);
+        }
+    }
+
+    /// Notes what a user is known to have received by now, in all conversations.
+    pub(super) fn note_progress_of(&mut self, user: &UserId) {
+        let memberships = self.users.get(user).map_or(&[][..], |user| &user.memberships);
+        let behind = |(id, delivered_seq): &(ConversationId, i64)| {
+            self.conversations.get(id).is_some_and(|cached| cached.handed.last_seq() > *delivered_seq)
+        };
+        let behind: Vec<_> =
+            memberships.iter().map(|membership| (membership.conversation, membership.delivered_seq)).filter(behind).collect();
+        for (id, _) in behind {
+            self.note_progress_in(user, id);
+        }
+    }
+
+    /// Notes what a member is known to have received by now.
+    fn note_progress_in(&mut self, user: &UserId, id: ConversationId) {
+        let Some(kind) = self.conversations.get(&id).map(|cached| cached.conversation.kind) else { return };
+        let proven = self.proven_to(user, id, kind);
+        self.note_received(user, id, |handed| handed.serial <= proven);
+    }
+
+    /// A user has read a message, and so has received it. One who is still catching up may lack others before it.
+    pub(super) fn note_read(&mut self, user: &UserId, message: &Message) {
+        let Place::Conversation(id) = message.place else { return };
+        let mut sessions = self.sockets_of(user).iter().filter_map(|socket| self.sessions.get(socket));
+        if !sessions.any(|session| session.catch_up.is_some()) {
+            self.note_received(user, id, |handed| handed.receipt.seq <= message.seq);
+        }
+    }
+
+    fn note_received(&mut self, user: &UserId, id: ConversationId, is_proven: impl Fn(&HandedMessage) -> bool) {
+        let Some(delivered_seq) = self.users.get_mut(user).and_then(|user| user.membership(id)).map(|known| known.delivered_seq)
+        else {
+            return;
+        };
+        let Some(cached) = self.conversations.get(&id) else { return };
+        let mut seq = delivered_seq;
+        for handed in cached.handed.received_by(user, delivered_seq, is_proven) {
+            let receipt = &handed.receipt;
+            seq = receipt.seq;
+            let was_handed = handed.was_handed_to(user);
+            if receipt.sender != *user && self.awaits_receipt(&receipt.sender, was_handed) {
+                self.progress.tell(receipt, user, was_handed);
+            }
+        }
+        if seq > delivered_seq {
+            self.settle_progress(id, user, seq);
+        }
+    }
+
+    /// Up to this event all that was said in a conversation has surely reached a live socket of this member, as far as that
+    /// shows it.
+    fn proven_to(&self, user: &UserId, id: ConversationId, kind: ConversationKind) -> u64 {
+        let shows = |words: &super::Words| words.has_word_for(kind) && !words.unproven;
+        let sessions = self.sockets_of(user).iter().filter_map(|socket| self.sessions.get(socket));
+        sessions
+            .filter(|session| shows(&session.words))
+            .map(|session| session.muted_since(id).map_or(session.proven, |since| session.proven.min(since)))
+            .max()
+            .unwrap_or(0)
+    }
+
+    fn settle_progress(&mut self, id: ConversationId, user: &UserId, seq: i64) {
+        self.progress.settle(id, user, seq);
+        if let Some(membership) = self.users.get_mut(user).and_then(|user| user.membership(id)) {
+            membership.delivered_seq = membership.delivered_seq.max(seq);
+        }
+    }
+
+    // ---- what is handed out ----
+
+    /// A message was stored that was handed out. Some may have proven it before; where a sender waits to hear that, they are
+    /// looked for at once.
+    pub(super) fn note_handed(&mut self, handed: HandedMessage) {
+        let (id, sender) = (handed.receipt.conversation, handed.receipt.sender.clone());
+        let Some(cached) = self.conversations.get_mut(&id) else { return };
+        cached.handed.push(handed);
+        let conversation = cached.conversation.clone();
+        if conversation.kind != ConversationKind::Group || self.awaits_receipt(&sender, true) {
+            for member in &conversation.participants {
+                self.note_progress_in(member, id);
+            }
+        } else if let Some(cached) = self.conversations.get_mut(&id)
+            && !std::mem::replace(&mut cached.is_progress_due, true)
+        {
+            self.progress.stored.push(id);
+        }
+    }
+
+    /// A socket was told a page of its catch-up.
+    pub(super) fn note_page(&mut self, connection: ConnectionKey, page: &[Arc<Message>]) {
+        if let Some(session) = self.sessions.get_mut(&connection) {
+            let receipts = page.iter().filter_map(|message| Receipt::of(message)).collect();
+            session.unproven.get_or_insert_default().push(receipts);
+        }
+    }
+
+    /// A message that was read from the store, delivered where somebody's progress is not stored yet.
+    pub(super) fn with_progress(&self, mut message: Arc<Message>) -> Arc<Message> {
+        let Place::Conversation(id) = message.place else { return message };
+        let Some(conversation) = self.conversations.get(&id).map(|cached| &cached.conversation) else { return message };
+        let mut others = conversation.participants.iter().filter(|user| **user != message.sender.id);
+        if message.status == MessageStatus::Sent && others.any(|user| self.has_received(user, id, message.seq)) {
+            Arc::make_mut(&mut message).status = MessageStatus::Delivered;
+        }
+        message
+    }
+
+    fn has_received(&self, user: &UserId, id: ConversationId, seq: i64) -> bool {
+        let memberships = self.users.get(user).map_or(&[][..], |user| &user.memberships);
+        memberships.iter().any(|membership| membership.conversation == id && membership.delivered_seq >= seq)
+            || self.progress.settled.get(&(id, user.clone())).is_some_and(|settled| *settled >= seq)
+    }
+
+    // ---- storing ----
+
     /// Stores everybody's progress since the last time.
     pub(super) fn save_progress(&mut self) {
-        for id in std::mem::take(&mut self.progress.unsaved) {
+        for id in std::mem::take(&mut self.progress.stored) {
             let Some(cached) = self.conversations.get_mut(&id) else { continue };
-            cached.is_progress_unsaved = false;
-            let (seq, conversation) = (cached.handed_seq, cached.conversation.clone());
+            cached.is_progress_due = false;
+            let conversation = cached.conversation.clone();
             for member in &conversation.participants {
-                if self.has_received_live(member, id, conversation.kind) {
-                    self.settle_progress(id, member, seq);
-                }
+                self.note_progress_in(member, id);
             }
         }
         if !self.progress.settled.is_empty() {
@@ -60,139 +270,38 @@ impl ChatServer {
         self.store_last_seen(seen.into_iter().collect());
     }
 
-    /// A socket goes: what its user had by now is settled while it is still known.
-    pub(super) fn note_progress_of(&mut self, user: &UserId) {
-        let Some(entry) = self.users.get(user) else { return };
-        let unsaved: Vec<_> = entry
-            .memberships
-            .iter()
-            .filter(|membership| {
-                self.conversations.get(&membership.conversation).is_some_and(|cached| cached.is_progress_unsaved)
-            })
-            .map(|membership| (membership.conversation, membership.kind))
-            .collect();
-        for (id, kind) in unsaved {
-            if self.has_received_live(user, id, kind)
-                && let Some(seq) = self.conversations.get(&id).map(|cached| cached.handed_seq)
-            {
-                self.settle_progress(id, user, seq);
-            }
-        }
-    }
-
-    fn settle_progress(&mut self, id: ConversationId, user: &UserId, seq: i64) {
-        self.progress.settle(id, user, seq);
-        if let Some(membership) = self.users.get_mut(user).and_then(|user| user.membership(id)) {
-            membership.delivered_seq = membership.delivered_seq.max(seq);
-        }
-    }
-
-    /// Whether a live socket of this member was handed what was said in a conversation by now.
-    fn has_received_live(&self, user: &UserId, conversation: ConversationId, kind: ConversationKind) -> bool {
-        self.sockets_of(user).iter().filter_map(|socket| self.sessions.get(socket)).any(|session| {
-            session.words.has_word_for(kind)
-                && !session.words.unproven
-                && session.catch_up.is_none()
-                && !session.has_muted(conversation)
-        })
-    }
-
-    /// A message that was read from the store, delivered where somebody was handed it whose progress is not stored yet.
-    pub(super) fn with_progress(&self, mut message: Arc<Message>) -> Arc<Message> {
-        let Place::Conversation(id) = message.place else { return message };
-        let Some(conversation) = self.conversations.get(&id).map(|cached| &cached.conversation) else { return message };
-        let mut others = conversation.participants.iter().filter(|user| **user != message.sender.id);
-        if message.status == MessageStatus::Sent && others.any(|user| self.has_received_live(user, id, conversation.kind)) {
-            Arc::make_mut(&mut message).status = MessageStatus::Delivered;
-        }
-        message
-    }
-
     // ---- telling the senders ----
 
-    /// Whether a sender has a device with a word for those who have a message when its send is answered.
-    pub(super) fn has_word_of_receipts(&self, sender: &UserId) -> bool {
-        self.sockets_of(sender)
-            .iter()
-            .filter_map(|socket| self.sessions.get(socket))
-            .any(|session| session.words.received_at_once)
-    }
-
-    /// A stored message was handed to these users: its sender learns who of them has received it.
-    pub(super) fn tell_received(&mut self, message: &Arc<Message>, seen_by: &HashSet<UserId>) {
-        let Place::Conversation(id) = message.place else { return };
-        let Some(kind) = self.conversations.get(&id).map(|cached| cached.conversation.kind) else { return };
-        let mut users = Vec::new();
-        for user in seen_by.iter().filter(|user| **user != message.sender.id) {
-            if self.has_received_live(user, id, kind) {
-                users.push(user.clone());
-                continue;
-            }
-            // It waits behind their catch-up.
-            let sockets = self.users.get(user).map_or(&[][..], |user| &user.sessions);
-            for socket in sockets {
-                if let Some(catch_up) = self.sessions.get_mut(socket).and_then(|session| session.catch_up.as_mut()) {
-                    catch_up.behind.push(message.clone());
-                }
-            }
+    /// Whether a sender has a device with a word for those who have received a message: all of them for those who had not
+    /// been handed it when the send was answered, some also for the others.
+    pub(super) fn awaits_receipt(&self, sender: &UserId, was_handed: bool) -> bool {
+        let Some(user) = self.users.get(sender) else { return false };
+        if !was_handed {
+            return user.has_sessions();
         }
-        users.sort_unstable();
-        self.tell_delivered(message, users, true);
+        let open = user.sessions.iter().filter_map(|socket| self.sessions.get(socket)).map(|session| session.words);
+        let parked = user.parked.iter().filter_map(|pid| self.parked.find(pid)).map(|parked| parked.words);
+        open.chain(parked).any(|words| words.received_at_once)
     }
 
-    /// A socket was handed a page of its catch-up: the senders learn of it, once for each recipient.
-    pub(super) fn note_caught_up(&mut self, connection: ConnectionKey, page: &[Arc<Message>]) {
-        self.note_late(connection, page, false);
-    }
-
-    /// A socket has caught up, and what waited behind that was shown.
-    pub(super) fn note_caught_up_whole(&mut self, connection: ConnectionKey, behind: &[Arc<Message>]) {
-        self.note_late(connection, behind, true);
-        let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
-        let memberships = self.users.get(&user).map_or(&[][..], |user| &user.memberships);
-        let newer: Vec<_> = memberships
-            .iter()
-            .filter_map(|membership| {
-                let handed_seq = self.conversations.get(&membership.conversation)?.handed_seq;
-                (handed_seq > membership.delivered_seq).then_some((membership.conversation, membership.kind, handed_seq))
-            })
-            .collect();
-        for (id, kind, handed_seq) in newer {
-            if self.has_received_live(&user, id, kind) {
-                self.settle_progress(id, &user, handed_seq);
-            }
+    /// Has the senders told, behind all that is in the mailbox by now: proofs come in company.
+    pub(super) fn tell_received_soon(&mut self, ctx: &mut Context<Self>) {
+        if !self.progress.untold.is_empty() && !std::mem::replace(&mut self.progress.is_telling, true) {
+            ctx.address().do_send(TellReceived);
         }
     }
 
-    fn note_late(&mut self, connection: ConnectionKey, messages: &[Arc<Message>], at_once: bool) {
-        let Some(session) = self.sessions.get(&connection).filter(|session| !session.words.unproven) else { return };
-        let (user, words) = (session.user.clone(), session.words);
-        for message in messages {
-            let Place::Conversation(id) = message.place else { continue };
-            let Some(membership) = self.users.get_mut(&user).and_then(|user| user.membership(id)) else { continue };
-            if membership.delivered_seq >= message.seq || !words.has_word_for(membership.kind) {
-                continue;
-            }
-            self.settle_progress(id, &user, message.seq);
-            if message.sender.id != user {
-                self.tell_delivered(message, vec![user.clone()], at_once);
-            }
+    /// Tells the senders.
+    pub(super) fn tell_received(&mut self) {
+        self.progress.is_telling = false;
+        self.progress.places.clear();
+        for Received { receipt, mut users, at_once } in std::mem::take(&mut self.progress.untold) {
+            users.sort_unstable();
+            let Receipt { conversation, seq: _, message, sender, client_message_id } = receipt;
+            let client_message_id = client_message_id.map(String::from);
+            let delivered_at = self.now();
+            let event = Event::Delivered { message, conversation, users, delivered_at, client_message_id, at_once };
+            self.tell_users([&sender], event);
         }
-    }
-
-    fn tell_delivered(&mut self, message: &Message, users: Vec<UserId>, at_once: bool) {
-        let Place::Conversation(conversation) = message.place else { return };
-        if users.is_empty() {
-            return;
-        }
-        let event = Event::Delivered {
-            message: message.id,
-            conversation,
-            users,
-            delivered_at: self.now(),
-            client_message_id: message.client_message_id.clone(),
-            at_once,
-        };
-        self.tell_users([&message.sender.id], event);
     }
 }

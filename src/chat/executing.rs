@@ -140,8 +140,6 @@ impl ChatServer {
         if !is_group {
             return Ok(Progressed::Done(Reply::Done));
         }
-        // What this socket was handed by now counts as received although it is muted from here on.
-        self.note_progress_of(&pending.user);
         let serial = self.serial;
         let Some(places) = self.places(connection) else { return Ok(Progressed::Done(Reply::Done)) };
         let was_open = places.opened.remove(&id);

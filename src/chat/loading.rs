@@ -4,6 +4,7 @@ use std::sync::Arc;
 use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
 use hashbrown::HashMap;
 
+use super::handed::Handed;
 use super::server::ChatServer;
 use super::tables::{CachedConversation, Called, Pending, SentId, SentIds, User, pair_key};
 use crate::engineio::ConnectionKey;
@@ -287,9 +288,9 @@ impl ChatServer {
         }
         self.conversations.entry(conversation.id).or_insert_with(|| CachedConversation {
             updated_at: changed_at.unwrap_or_default().max(conversation.updated_at),
-            handed_seq: conversation.last_seq,
+            handed: Handed::default(),
             in_flight: 0,
-            is_progress_unsaved: false,
+            is_progress_due: false,
             absent: None,
             used_at: now,
             conversation: Arc::new(conversation),

@@ -14,6 +14,7 @@ mod emitting;
 mod error;
 mod event;
 mod executing;
+mod handed;
 mod loading;
 mod naming;
 mod notifications;
@@ -38,7 +39,7 @@ mod titles;
 mod typing;
 
 pub use self::assistant::FinishAnswers;
-pub use self::broadcast::{Broadcast, ENCODINGS, Names, WORDED};
+pub use self::broadcast::{Broadcast, ENCODINGS, Names, ProofWanted, WORDED};
 pub use self::command::{Command, Draft};
 pub use self::emitting::{Emit, EmitTo, Emitted};
 pub use self::error::{ChatError, ModelError};
@@ -46,8 +47,8 @@ pub use self::event::{Event, PresenceChange};
 pub use self::notifications::SaveNotifications;
 pub use self::options::{Options, Sources};
 pub use self::ports::{
-    Admission, Ask, Back, CatchUpDrained, Connect, Disconnect, Manner, ModelSaid, ModelWord, Notice, OwnCopy, Prompt,
-    RefusedConnect, RegisterWorker, Replay, ReplayKind, Request, Tick, ToWorker, Turn, Words, WordsLearned,
+    Admission, Ask, Back, CatchUpDrained, Connect, Disconnect, Manner, Mark, ModelSaid, ModelWord, Notice, OwnCopy, Prompt,
+    Proven, RefusedConnect, RegisterWorker, Replay, ReplayKind, Request, Tick, ToWorker, Turn, Words, WordsLearned,
 };
 pub use self::queries::{
     Authenticate, AuthenticateError, BrokerStats, Drain, Health, OnlineUsers, PresenceOf, RevokeTokens, SocketsOf, Stats,

@@ -16,6 +16,11 @@ impl Reached {
     pub fn all_of(serial: u64) -> Self {
         Self { serial, part: Part::ALL }
     }
+
+    /// Number of the last event of which all arrived, with all before.
+    pub fn whole_serial(self) -> u64 {
+        if self.part == Part::ALL { self.serial } else { self.serial.saturating_sub(1) }
+    }
 }
 
 /// From where on a client lacks messages.

@@ -85,8 +85,8 @@ impl ChatServer {
     // ---- parking ----
 
     /// Keeps a session whose connection is gone; its rooms stay, without it in them.
-    pub(super) fn park(&mut self, connection: ConnectionKey, session: Session, proven: Option<Reached>) {
-        let Session { user, socket, pid, words, manner, tokens, places, is_in_common_chat, reached, .. } = session;
+    pub(super) fn park(&mut self, connection: ConnectionKey, session: Session) {
+        let Session { user, socket, pid, words, manner, tokens, places, is_in_common_chat, reached, proven, .. } = session;
         let parked = Parked {
             user,
             socket,
@@ -95,7 +95,7 @@ impl ChatServer {
             tokens,
             places,
             is_in_common_chat,
-            reached: reached.max(proven),
+            reached: reached.max((proven > 0).then(|| Reached::all_of(proven))),
             at: self.now(),
         };
         for room in self.rooms_of(&parked.user, parked.places.as_deref(), parked.is_in_common_chat) {

@@ -111,8 +111,40 @@ pub struct Disconnect {
     pub on_purpose: bool,
     /// For the log.
     pub reason: CloseReason,
-    /// Number of an event up to which all is proven to have reached the client; 0: none.
-    pub proven: u64,
+    /// What is proven to have reached the client.
+    pub proven: Mark,
+}
+
+/// How much of what a session was told: pages of the catch-up come before events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Mark {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// So many [`Notice::CatchUp`].
+    Page(u32),
+    /// All up to the event with this number.
+    Event(u64),
+}
+
+impl Mark {
+    /// Number of the last event.
+    pub fn serial(self) -> Option<u64> {
+        match self {
+            Self::Event(serial) => Some(serial),
+            Self::Nothing | Self::Page(_) => None,
+        }
+    }
+}
+
+/// What a connection was told has surely reached its client, and somebody waited to hear it.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Proven {
+    /// The connection.
+    pub connection: ConnectionKey,
+    /// All up to this.
+    pub mark: Mark,
 }
 
 /// A connection has learned its dialect: what it can show has changed.

@@ -57,6 +57,9 @@ impl ChatServer {
     /// Tells the author's devices.
     pub(super) fn tell_read(&mut self, message: &Message, reader: UserId, read_at: Timestamp) {
         let Place::Conversation(conversation) = message.place else { return };
+        // First that it was received.
+        self.note_read(&reader, message);
+        self.tell_received();
         let event = Event::Read { message: message.id, conversation, user: reader, read_at };
         self.tell_users([&message.sender.id], event);
     }

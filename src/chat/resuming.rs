@@ -67,7 +67,7 @@ impl ChatServer {
 
     /// A client is back before its old connection was noticed as lost: that one is.
     fn take_over(&mut self, connection: ConnectionKey) {
-        self.lose(connection, CloseReason::TransportClose, Some(None));
+        self.lose(connection, CloseReason::TransportClose, true);
         self.tell(connection, Notice::Close(CloseReason::ForcedClose));
     }
 
@@ -148,8 +148,6 @@ impl ChatServer {
         let states = self.states_since(&parked, reached);
         let Parked { user: id, socket, words, manner, tokens, places, is_in_common_chat, reached: _, at: _ } = parked;
         let now = self.now();
-        // What the user's other sockets were handed is no longer missed.
-        self.note_progress_of(&id);
         for room in self.rooms_of(&id, places.as_deref(), is_in_common_chat) {
             self.rooms.join_from_parked(room, connection);
         }
@@ -181,6 +179,8 @@ impl ChatServer {
             manner,
             tokens,
             reached: Some(reached),
+            proven: reached.whole_serial(),
+            unproven: None,
             is_in_common_chat,
             queue: Default::default(),
             is_blocked: false,
@@ -189,6 +189,8 @@ impl ChatServer {
             unseen: None,
         };
         self.sessions.insert(connection, session);
+        // Its offset is proof.
+        self.note_progress_of(&id);
         self.counters.recovered += 1;
         self.tell(connection, Notice::Admitted(Box::new(admission)));
         info!("recovered sid={socket} user={id} missed={}", missed.len());
@@ -199,22 +201,17 @@ impl ChatServer {
         self.tell_presence(now, ctx);
     }
 
-    /// What was missed has reached a socket now: senders learn of it, and its user's notifications count as seen.
+    /// What was missed is on its way to a socket now: it is among those that messages under way were handed to, and its user's
+    /// notifications count as seen.
     fn note_replayed(&mut self, connection: ConnectionKey, missed: &[Replay]) {
         let Some((user, words)) = self.sessions.get(&connection).map(|session| (session.user.clone(), session.words)) else {
             return;
         };
-        let mut messages = Vec::new();
-        for replay in missed {
-            let Some(message) = replay.event.message().filter(|message| message.sender.id != user) else { continue };
-            if let Some(seq) = replay.event.stored_seq() {
-                messages.push(Arc::new(Message { seq, ..(**message).clone() }));
-            } else if let Some(in_flight) = self.in_flight.get_mut(&message.id) {
+        for message in missed.iter().filter_map(|replay| replay.event.message()).filter(|message| message.sender.id != user) {
+            if let Some(in_flight) = self.in_flight.get_mut(&message.id) {
                 in_flight.handed_sockets.push(connection);
             }
         }
-        self.note_caught_up(connection, &messages);
-        self.note_caught_up_whole(connection, &[]);
         let seen: Vec<NotificationId> = missed
             .iter()
             .filter_map(

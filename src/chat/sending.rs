@@ -5,10 +5,11 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashSet};
 use smallvec::SmallVec;
 
-use super::broadcast::Broadcast;
+use super::broadcast::{Broadcast, ProofWanted};
 use super::connecting::sent_by;
 use super::event::Event;
 use super::executing::Outcome;
+use super::handed::Handed;
 use super::loading::{Load, SENT_IDS_MAX};
 use super::parked::AskingSocket;
 use super::ports::{Notice, OwnCopy};
@@ -447,9 +448,9 @@ impl ChatServer {
         self.store(write, Awaiting::ConversationMade(conversation.id)).map_err(|refused| refused.0)?;
         let cached = CachedConversation {
             updated_at: conversation.updated_at,
-            handed_seq: 0,
+            handed: Handed::default(),
             in_flight: 0,
-            is_progress_unsaved: false,
+            is_progress_due: false,
             absent: None,
             used_at: conversation.created_at,
             conversation: conversation.clone(),
@@ -498,7 +499,12 @@ impl ChatServer {
             message.status = MessageStatus::Delivered;
             in_flight.message = Arc::new(message);
         }
-        let event = self.message_event(&in_flight.audience, in_flight.message.clone());
+        let wanted = match in_flight.message.place {
+            Place::Conversation(_) if self.awaits_receipt(&sender, true) => ProofWanted::AtOnce,
+            Place::Conversation(_) => ProofWanted::Soon,
+            Place::Room(_) | Place::CommonChat => ProofWanted::No,
+        };
+        let event = self.message_event(&in_flight.audience, in_flight.message.clone()).wanting(wanted);
         let event = match &in_flight.audience {
             Audience::Group(id) => self.hand_to_room(&RoomKey::Group(*id), event, spared, &mut in_flight.handed_lists),
             Audience::Room { key, .. } => self.hand_to_room(key, event, spared, &mut in_flight.handed_lists),

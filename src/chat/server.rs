@@ -268,10 +268,11 @@ impl ChatServer {
 
     // ---- the clock ----
 
-    /// Does what is due and sets the timer for what is due next.
+    /// At the end of a turn: sets the timer for what is due next, and has told what came together.
     pub(super) fn arm_timer(&mut self, ctx: &mut Context<Self>) {
         let now = self.now();
         let due = [self.presence.due(now), self.grace.front().map(|(at, _)| *at), self.typing.next_lapse()];
+        self.tell_received_soon(ctx);
         let Some(next) = due.into_iter().flatten().min() else { return };
         if self.timer.is_some_and(|(at, _)| at <= next) {
             return;
@@ -301,7 +302,7 @@ impl ChatServer {
         self.conversations.retain(|id, cached| {
             let members = &cached.conversation.participants;
             let is_used = members.iter().any(|member| users.get(member).is_some_and(User::has_sessions));
-            if is_used || cached.used_at > old || cached.is_progress_unsaved || cached.in_flight > 0 {
+            if is_used || cached.used_at > old || cached.is_progress_due || cached.in_flight > 0 {
                 return true;
             }
             if let Some(key) = pair_key(&cached.conversation) {
@@ -315,6 +316,8 @@ impl ChatServer {
             }
             false
         });
+        let unprovable = now.plus_millis(-self.options.proof_memory_ms());
+        self.conversations.values_mut().for_each(|cached| cached.handed.forget_before(unprovable));
         self.forget_old_parked();
         self.rings.expire(now);
         self.states.expire(now);
@@ -411,7 +414,7 @@ impl Handler<WordsLearned> for ChatServer {
     fn handle(&mut self, message: WordsLearned, _: &mut Self::Context) {
         let WordsLearned { connection, words, manner } = message;
         let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
-        // What it was handed by now counts as received although it may have no word for the like from here on.
+        // What it has received by now stays received although it may have no word for the like from here on.
         self.note_progress_of(&user);
         if let Some(session) = self.sessions.get_mut(&connection) {
             session.words = words;

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::broadcast::Broadcast;
 use super::conversations::Change;
 use super::event::Event;
+use super::handed::{HandedMessage, Receipt};
 use super::naming::GivenName;
 use super::notifications::Owed;
 use super::ports::{Notice, OwnCopy};
@@ -201,16 +202,12 @@ impl ChatServer {
 
     /// The commit is there: the sender is told first, then all that waited.
     fn confirm(&mut self, in_flight: InFlight, seq: i64, ctx: &mut Context<Self>) {
-        let seen_by = self.has_word_of_receipts(&in_flight.message.sender.id).then(|| self.who_saw(&in_flight));
-        let InFlight { message, asker, is_delivered, absent, waiters, audience, event, question, .. } = in_flight;
+        let InFlight { message, asker, is_delivered, absent, spared, waiters, audience, event, question, .. } = in_flight;
         let mut message = Arc::unwrap_or_clone(message);
         message.seq = seq;
         let message = Arc::new(message);
-        self.note_stored(&message, &audience, absent);
+        let is_newest = self.note_stored(&message, &audience, absent.clone());
         self.settle(&message.sender.id, &asker, message.id, true);
-        if let Some(event) = &event {
-            event.note_stored(seq);
-        }
         let status = if is_delivered { MessageStatus::Delivered } else { MessageStatus::Sent };
         if let Some(client_id) = &message.client_message_id
             && let Some(sent) = self.users.get_mut(&message.sender.id).and_then(|user| user.sent.as_mut())
@@ -220,8 +217,9 @@ impl ChatServer {
         }
         let name = self.senders_name(&message);
         self.answer(asker, Ok(Reply::Sent { message: message.clone(), recipient: audience.recipient(), status, name }));
-        if let Some(seen_by) = seen_by {
-            self.tell_received(&message, &seen_by);
+        if let (true, Some(receipt), Some(serial)) = (is_newest, Receipt::of(&message), event.and_then(|event| event.serial())) {
+            let at = self.now();
+            self.note_handed(HandedMessage { receipt, serial, is_delivered, absent, spared, at });
         }
         if let Some(question) = question {
             self.ask_model(*question);
@@ -358,14 +356,13 @@ impl ChatServer {
         }
     }
 
-    /// A stored message is its conversation's last one, and those who were handed it have progressed.
-    fn note_stored(&mut self, message: &Arc<Message>, audience: &Audience, absent: Arc<[UserId]>) {
-        let Place::Conversation(id) = message.place else { return };
-        let Some(cached) = self.conversations.get_mut(&id) else { return };
+    /// A stored message is its conversation's last one, unless it is an old one that was confirmed late. Whether it is.
+    fn note_stored(&mut self, message: &Arc<Message>, audience: &Audience, absent: Arc<[UserId]>) -> bool {
+        let Place::Conversation(id) = message.place else { return false };
+        let Some(cached) = self.conversations.get_mut(&id) else { return false };
         let conversation = Arc::make_mut(&mut cached.conversation);
         if message.seq <= conversation.last_seq {
-            // An old message, stored once more by a repeat that nobody remembered.
-            return;
+            return false;
         }
         conversation.last_seq = message.seq;
         conversation.updated_at = message.created_at;
@@ -376,11 +373,6 @@ impl ChatServer {
             timestamp: message.created_at,
             message_type: message.message_type.clone(),
         });
-        cached.handed_seq = message.seq;
-        if !cached.is_progress_unsaved {
-            cached.is_progress_unsaved = true;
-            self.progress.unsaved.push(id);
-        }
         self.gathered.add(id, message, absent);
         if let Audience::Pair { recipient, .. } = audience {
             for member in [&recipient.id, &message.sender.id] {
@@ -389,6 +381,7 @@ impl ChatServer {
                 }
             }
         }
+        true
     }
 
     /// The conversation's last message is shown as it is now; deleted, none is shown until the next.

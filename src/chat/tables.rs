@@ -6,6 +6,8 @@ use hashbrown::{HashMap, HashSet};
 use smallvec::{SmallVec, smallvec};
 use tokio::sync::oneshot;
 
+use super::delivered::UnprovenPages;
+use super::handed::Handed;
 use super::offsets::{Reached, Since};
 use super::rooms::RoomKey;
 use super::{ChatError, Command, Manner, OwnCopy, Reply, Words};
@@ -100,6 +102,10 @@ pub struct Session {
     pub tokens: Tokens,
     /// How far its client is known to have come; `None`, while a catch-up began it: only the client knows.
     pub reached: Option<Reached>,
+    /// Number of the last event up to which all that it was told is known to have arrived.
+    pub proven: u64,
+    /// Pages of the catch-up that may not have arrived yet.
+    pub unproven: Option<Box<UnprovenPages>>,
     pub is_in_common_chat: bool,
     /// Requests that wait for the first of them, in order.
     pub queue: VecDeque<Pending>,
@@ -183,8 +189,9 @@ impl Places {
 const ABSENCES_MAX: usize = 1_024;
 
 impl Session {
-    pub fn has_muted(&self, conversation: ConversationId) -> bool {
-        self.places.as_ref().is_some_and(|places| places.muted.contains_key(&conversation))
+    /// Since which event it hears nothing of a conversation, if it has muted that.
+    pub fn muted_since(&self, conversation: ConversationId) -> Option<u64> {
+        self.places.as_ref()?.muted.get(&conversation).copied()
     }
 }
 
@@ -203,8 +210,6 @@ pub struct CatchUp {
     pub rows: i64,
     /// Whether a page is being read or the next one waits for the socket.
     pub is_reading: bool,
-    /// Live messages that wait behind it and whose senders learn when they are received.
-    pub behind: Vec<Arc<Message>>,
 }
 
 /// The notifications that a socket is shown when it comes.
@@ -231,10 +236,10 @@ pub struct CachedConversation {
     pub updated_at: Timestamp,
     /// Messages that are being stored.
     pub in_flight: usize,
-    /// `seq` of the newest message that was handed out and committed.
-    pub handed_seq: i64,
-    /// Whether members' `delivered_seq` lag behind `handed_seq`.
-    pub is_progress_unsaved: bool,
+    /// What was handed out of late and is stored.
+    pub handed: Handed,
+    /// Whether it is to be looked who has proven that before it was stored.
+    pub is_progress_due: bool,
     /// Members without a socket, where that was looked up since it last changed.
     pub absent: Option<Arc<[UserId]>>,
     pub used_at: Timestamp,

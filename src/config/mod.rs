@@ -180,6 +180,9 @@ settings! {
         write_timeout: Duration = Duration::from_secs(20), "WRITE_TIMEOUT", Length::at_least(MILLISECOND);
         /// How long a client whose connection was lost can come back to its session; 0s: it always comes anew.
         recovery_ttl: Duration = Duration::from_secs(120), "RECOVERY_TTL", Length::any();
+        /// A client is asked before the next heartbeat whether a message has arrived, so long after it was sent at the latest; at
+        /// once where its sender waits to hear it.
+        proof_interval: Duration = Duration::from_secs(5), "PROOF_INTERVAL", Length::any();
         /// Memory for what was said lately, for those who come back.
         recovery_bytes: usize = 64 * 1024 * 1024, "RECOVERY_BYTES", Size::at_least(0);
         /// Sessions of lost connections that are kept.

@@ -4,6 +4,10 @@ use std::time::{Duration, Instant};
 /// A deadline that was noticed later than this counts from when it was noticed: then the server was held up, not the client.
 const TOLERANCE: Duration = Duration::from_millis(50);
 
+/// Pings that are wanted early come no sooner than this after the last pong: however much there is to prove, a busy
+/// connection has four of them a second.
+const EARLY_PING_GAP: Duration = Duration::from_millis(250);
+
 /// How often a client is pinged and how long it may take to answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeartbeatTimes {
@@ -37,26 +41,40 @@ impl Heartbeat {
         Self { due_at: now + times.interval, is_ping_outstanding: false }
     }
 
-    /// When [`Heartbeat::on_deadline`] wants to be called.
-    pub fn deadline(&self) -> Instant {
-        self.due_at
+    /// When [`Heartbeat::on_deadline`] wants to be called, where a ping is wanted by then. While one is outstanding there is
+    /// no other.
+    pub fn deadline(&self, wanted: Option<Instant>, times: &HeartbeatTimes) -> Instant {
+        match wanted.filter(|_| !self.is_ping_outstanding) {
+            Some(wanted) => {
+                let last_pong = self.due_at.checked_sub(times.interval);
+                let earliest = last_pong.map_or(wanted, |last_pong| last_pong + EARLY_PING_GAP);
+                self.due_at.min(wanted.max(earliest))
+            }
+            None => self.due_at,
+        }
+    }
+
+    /// Whether a ping is to be queued now.
+    pub fn is_ping_due(&self, now: Instant, wanted: Option<Instant>, times: &HeartbeatTimes) -> bool {
+        !self.is_ping_outstanding && self.deadline(wanted, times) <= now
     }
 
     /// Time has passed.
-    pub fn on_deadline(&mut self, now: Instant, times: &HeartbeatTimes) -> Beat {
-        if now < self.due_at {
+    pub fn on_deadline(&mut self, now: Instant, wanted: Option<Instant>, times: &HeartbeatTimes) -> Beat {
+        if now < self.deadline(wanted, times) {
             return Beat::Wait;
         }
         if self.is_ping_outstanding {
             return Beat::TimedOut;
         }
         // timers fire a little late; that must not add up
-        let pinged_at = if now.duration_since(self.due_at) <= TOLERANCE { self.due_at } else { now };
+        let is_on_time = now >= self.due_at && now.duration_since(self.due_at) <= TOLERANCE;
+        let pinged_at = if is_on_time { self.due_at } else { now };
         *self = Self { due_at: pinged_at + times.timeout, is_ping_outstanding: true };
         Beat::Ping
     }
 
-    /// A pong came; whether it answers a ping. One that answers none changes nothing, so a client cannot put its time-out
+    /// A pong came; from it the interval runs anew, whatever asked for the ping. Whether it answers a ping. One that answers none changes nothing, so a client cannot put its time-out
     /// off.
     pub fn on_pong(&mut self, now: Instant, times: &HeartbeatTimes) -> bool {
         let is_answer = self.is_ping_outstanding;
@@ -77,12 +95,12 @@ mod tests {
     fn a_silent_client_is_gone_after_interval_and_timeout() {
         let start = Instant::now();
         let mut heartbeat = Heartbeat::new(start, &TIMES);
-        assert_eq!(heartbeat.on_deadline(start + Duration::from_millis(299), &TIMES), Beat::Wait);
-        let ping_at = heartbeat.deadline();
+        assert_eq!(heartbeat.on_deadline(start + Duration::from_millis(299), None, &TIMES), Beat::Wait);
+        let ping_at = heartbeat.deadline(None, &TIMES);
         assert_eq!(ping_at, start + TIMES.interval);
-        assert_eq!(heartbeat.on_deadline(ping_at + Duration::from_millis(1), &TIMES), Beat::Ping);
-        assert_eq!(heartbeat.deadline(), ping_at + TIMES.timeout, "a late timer adds nothing");
-        assert_eq!(heartbeat.on_deadline(ping_at + TIMES.timeout, &TIMES), Beat::TimedOut);
+        assert_eq!(heartbeat.on_deadline(ping_at + Duration::from_millis(1), None, &TIMES), Beat::Ping);
+        assert_eq!(heartbeat.deadline(None, &TIMES), ping_at + TIMES.timeout, "a late timer adds nothing");
+        assert_eq!(heartbeat.on_deadline(ping_at + TIMES.timeout, None, &TIMES), Beat::TimedOut);
     }
 
     #[test]
@@ -90,19 +108,19 @@ mod tests {
         let start = Instant::now();
         let mut heartbeat = Heartbeat::new(start, &TIMES);
         let late = start + Duration::from_secs(60);
-        assert_eq!(heartbeat.on_deadline(late, &TIMES), Beat::Ping);
-        assert_eq!(heartbeat.deadline(), late + TIMES.timeout);
+        assert_eq!(heartbeat.on_deadline(late, None, &TIMES), Beat::Ping);
+        assert_eq!(heartbeat.deadline(None, &TIMES), late + TIMES.timeout);
     }
 
     #[test]
     fn a_pong_restarts_the_interval_from_its_arrival() {
         let start = Instant::now();
         let mut heartbeat = Heartbeat::new(start, &TIMES);
-        heartbeat.on_deadline(start + TIMES.interval, &TIMES);
+        heartbeat.on_deadline(start + TIMES.interval, None, &TIMES);
         let pong_at = start + TIMES.interval + Duration::from_millis(40);
         assert!(heartbeat.on_pong(pong_at, &TIMES));
         assert!(!heartbeat.on_pong(pong_at, &TIMES), "it was answered");
-        assert_eq!(heartbeat.deadline(), pong_at + TIMES.interval);
+        assert_eq!(heartbeat.deadline(None, &TIMES), pong_at + TIMES.interval);
     }
 
     #[test]
@@ -110,6 +128,24 @@ mod tests {
         let start = Instant::now();
         let mut heartbeat = Heartbeat::new(start, &TIMES);
         assert!(!heartbeat.on_pong(start + Duration::from_millis(250), &TIMES));
-        assert_eq!(heartbeat.deadline(), start + TIMES.interval);
+        assert_eq!(heartbeat.deadline(None, &TIMES), start + TIMES.interval);
+    }
+
+    #[test]
+    fn a_ping_that_is_wanted_comes_early_and_restarts_the_interval() {
+        let times = HeartbeatTimes { interval: Duration::from_secs(25), timeout: Duration::from_secs(20) };
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(start, &times);
+        let wanted = start + Duration::from_secs(5);
+        assert_eq!(heartbeat.deadline(Some(wanted), &times), wanted);
+        assert!(!heartbeat.is_ping_due(start, Some(wanted), &times));
+        assert_eq!(heartbeat.on_deadline(wanted, Some(wanted), &times), Beat::Ping);
+        let later = wanted + Duration::from_secs(1);
+        assert_eq!(heartbeat.deadline(Some(later), &times), wanted + times.timeout, "one at a time, with its own time-out");
+        assert!(!heartbeat.is_ping_due(later, Some(later), &times));
+        assert!(heartbeat.on_pong(later, &times));
+        assert_eq!(heartbeat.deadline(None, &times), later + times.interval);
+        assert_eq!(heartbeat.deadline(Some(start), &times), later + EARLY_PING_GAP, "not one for each message");
+        assert_eq!(heartbeat.deadline(Some(later + 2 * times.interval), &times), later + times.interval);
     }
 }

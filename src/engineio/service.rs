@@ -62,6 +62,10 @@ pub trait Service: Sized + 'static {
     fn on_deadline(&mut self, now: Instant, out: &mut dyn Output);
     /// The outbox has run empty after having held something.
     fn on_drained(&mut self, now: Instant, out: &mut dyn Output);
+    /// By when it wants a ping: its answer proves that all before it was received. Asked after every other call.
+    fn ping_wanted(&self) -> Option<Instant> {
+        None
+    }
     /// A ping was queued behind all that was sent by now.
     fn on_ping(&mut self) {}
     /// The client has answered the last ping: all that was sent before that has reached it.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::rules::Rules;
 use super::state::{Broker, Now, Session, Surroundings};
-use crate::chat::{Broadcast, CatchUpDrained, Connect, Disconnect, Notice, Request, WordsLearned};
+use crate::chat::{Broadcast, CatchUpDrained, Connect, Disconnect, Notice, Proven, Request, WordsLearned};
 use crate::engineio::{CloseReason, ConnectionKey, Opening, Output, Service};
 use crate::model::Timestamp;
 
@@ -26,6 +26,8 @@ pub struct Recipients {
     pub words_learned: Recipient<WordsLearned>,
     /// See [`CatchUpDrained`].
     pub catch_up_drained: Recipient<CatchUpDrained>,
+    /// See [`Proven`].
+    pub proven: Recipient<Proven>,
     /// See [`Disconnect`].
     pub disconnect: Recipient<Disconnect>,
 }
@@ -45,6 +47,10 @@ impl Broker for &Recipients {
 
     fn catch_up_drained(&mut self, message: CatchUpDrained) {
         self.catch_up_drained.do_send(message);
+    }
+
+    fn proven(&mut self, message: Proven) {
+        self.proven.do_send(message);
     }
 
     fn disconnect(&mut self, message: Disconnect) {
@@ -113,8 +119,8 @@ impl Service for Client {
         self.with(out, |session, around| session.on_binary(data, at(now), around));
     }
 
-    fn on_shared(&mut self, event: &Arc<Broadcast>, _now: Instant, out: &mut dyn Output) {
-        self.with(out, |session, around| session.on_shared(event, around));
+    fn on_shared(&mut self, event: &Arc<Broadcast>, now: Instant, out: &mut dyn Output) {
+        self.with(out, |session, around| session.on_shared(event, now, around));
     }
 
     fn on_notice(&mut self, notice: Notice, now: Instant, out: &mut dyn Output) {
@@ -133,12 +139,16 @@ impl Service for Client {
         self.with(out, |session, around| session.on_drained(at(now), around));
     }
 
+    fn ping_wanted(&self) -> Option<Instant> {
+        self.session.ping_wanted()
+    }
+
     fn on_ping(&mut self) {
         self.session.on_ping();
     }
 
     fn on_pong(&mut self) {
-        self.session.on_pong();
+        self.session.on_pong(&mut self.context.recipients());
     }
 
     fn on_close(&mut self, reason: CloseReason, _now: Instant) {

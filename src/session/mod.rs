@@ -10,6 +10,7 @@ mod gate;
 mod limits;
 mod missed;
 mod pending;
+mod proof;
 mod rules;
 mod showing;
 mod state;

@@ -24,6 +24,8 @@ pub struct Rules {
     pub allow_query_token: bool,
     /// `CONNECT_TIMEOUT`
     pub connect_timeout: Duration,
+    /// `PROOF_INTERVAL`: so long what was sent may go without proof that it arrived.
+    pub proof_interval: Duration,
     /// `OUTBOX_PACKETS`: so many events may wait behind a catch-up or a held copy.
     pub outbox_packets: usize,
     /// `OUTBOX_BYTES`: so much may wait there.
@@ -47,6 +49,7 @@ impl Rules {
             strict_events: config.strict_events,
             allow_query_token: config.allow_query_token,
             connect_timeout: config.connect_timeout,
+            proof_interval: config.proof_interval,
             outbox_packets: config.outbox_packets,
             outbox_bytes: config.outbox_bytes,
             ai_error_text: config.ai_error_text.as_str().into(),
@@ -67,6 +70,7 @@ impl Rules {
             strict_events: false,
             allow_query_token: false,
             connect_timeout: Duration::from_secs(45),
+            proof_interval: Duration::from_secs(5),
             outbox_packets: 1_024,
             outbox_bytes: 1_024 * 1_024,
             ai_error_text: "Sorry, I cannot answer right now. Please try again.".into(),

@@ -12,13 +12,14 @@ use super::answering::{Refused, answer_refusal, answer_success};
 use super::credentials::{Handshake, find_pin, find_return};
 use super::gate::{Leaving, LeavingKind, Overflow};
 use super::pending::Pending;
+use super::proof::Proof;
 use super::rules::Rules;
 use super::showing::{encodings, show, show_own, show_seed, show_volatile};
 use super::turns::{Offer, Turn};
 use crate::auth::{Refusal, TokenPlace, find_connect_token};
 use crate::chat::{
-    Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Notice, OwnCopy, RefusedConnect,
-    Reply, Request, Words, WordsLearned,
+    Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Mark, Notice, OwnCopy,
+    ProofWanted, Proven, RefusedConnect, Reply, Request, Words, WordsLearned,
 };
 use crate::dialect::{
     Asked, Class, ConnectRefusal, Decoded, Dialect, DialectSet, Entry, Fault, Voice, connect_error, fault_ack, kick_packet,
@@ -52,6 +53,8 @@ pub trait Broker {
     fn words_learned(&mut self, message: WordsLearned);
     /// A page of its catch-up has left.
     fn catch_up_drained(&mut self, message: CatchUpDrained);
+    /// Something has surely arrived.
+    fn proven(&mut self, message: Proven);
     /// It is gone.
     fn disconnect(&mut self, message: Disconnect);
 }
@@ -91,12 +94,7 @@ pub struct Session {
     /// Before it was ever in: when it must be. Later: when its token expires.
     ends_at: Option<Instant>,
     next_ticket: u32,
-    /// Number of the last event up to which all is in the outbox or has left,
-    shown: u64,
-    /// as it was when the last ping was queued,
-    pinged: u64,
-    /// and when the last ping was that was answered.
-    proven: u64,
+    proof: Proof,
     active: Option<Box<Active>>,
 }
 
@@ -113,9 +111,7 @@ impl Session {
             is_by_cookie: false,
             ends_at: now.checked_add(rules.connect_timeout),
             next_ticket: 0,
-            shown: 0,
-            pinged: 0,
-            proven: 0,
+            proof: Proof::default(),
             active: None,
         }
     }
@@ -139,7 +135,7 @@ impl Session {
     }
 
     /// An event came that is shared by many.
-    pub fn on_shared(&mut self, event: &Arc<Broadcast>, around: &mut Surroundings<'_>) {
+    pub fn on_shared(&mut self, event: &Arc<Broadcast>, now: Instant, around: &mut Surroundings<'_>) {
         let Stage::In { account, .. } = &self.stage else { return };
         let viewer = &account.profile.id;
         if event.event().is_volatile() {
@@ -159,8 +155,8 @@ impl Session {
             }
             return;
         }
-        show(self.voice, viewer, event, None, around.wire);
-        self.shown = event.serial().unwrap_or(self.shown);
+        let packets = show(self.voice, viewer, event, None, around.wire);
+        self.proof.tell_event(event, viewer, packets, now, around.rules.proof_interval);
     }
 
     /// The broker has a word for this client.
@@ -174,14 +170,14 @@ impl Session {
             Notice::Settle { message, stored } => {
                 if let Some(active) = &mut self.active {
                     active.gate.settle(message, stored);
-                    self.feed(around);
+                    self.feed(now.instant, around);
                 }
             }
-            Notice::CatchUp(page) => self.show_page(&page, around),
+            Notice::CatchUp(page) => self.show_page(&page, now.instant, around),
             Notice::CatchUpDone => {
-                if let Some(active) = &mut self.active {
-                    self.shown = active.gate.end_catch_up().unwrap_or(self.shown);
-                    self.feed(around);
+                if let Some(serial) = self.active.as_mut().and_then(|active| active.gate.end_catch_up()) {
+                    self.proof.tell(Mark::Event(serial));
+                    self.feed(now.instant, around);
                 }
             }
             Notice::Kick { code } => self.put_out(code, around),
@@ -220,24 +216,33 @@ impl Session {
         for event in active.missed.take() {
             show_volatile(self.voice, &account.profile.id, &Broadcast::new(event), around.wire);
         }
-        self.feed(around);
+        self.feed(now.instant, around);
         self.tidy(now.instant);
+    }
+
+    /// By when a ping is wanted.
+    pub fn ping_wanted(&self) -> Option<Instant> {
+        self.proof.wanted()
     }
 
     /// A ping was queued behind all that was sent by now.
     pub fn on_ping(&mut self) {
-        self.pinged = self.shown;
+        self.proof.on_ping();
     }
 
     /// The last ping was answered.
-    pub fn on_pong(&mut self) {
-        self.proven = self.pinged;
+    pub fn on_pong(&mut self, broker: &mut dyn Broker) {
+        if let Some(mark) = self.proof.on_pong()
+            && self.is_in()
+        {
+            broker.proven(Proven { connection: self.key, mark });
+        }
     }
 
     /// The connection is gone.
     pub fn on_close(&mut self, reason: CloseReason, broker: &mut dyn Broker) {
         if let Stage::Connecting { .. } | Stage::In { .. } = self.stage {
-            broker.disconnect(Disconnect { connection: self.key, on_purpose: false, reason, proven: self.proven });
+            broker.disconnect(Disconnect { connection: self.key, on_purpose: false, reason, proven: self.proof.proven() });
         }
         self.leave();
     }
@@ -261,7 +266,7 @@ impl Session {
                         connection: self.key,
                         on_purpose: true,
                         reason: CloseReason::Disconnected,
-                        proven: self.proven,
+                        proven: self.proof.proven(),
                     });
                     self.leave();
                 }
@@ -330,13 +335,13 @@ impl Session {
                 active.gate.push_missed(missed, seed);
                 // Told when the outbox has run empty, where it differs from what was told before.
                 states.iter().for_each(|state| active.missed.add(state.event()));
-                self.feed(around);
+                self.feed(now.instant, around);
             }
             None => {
                 show_seed(self.voice, &viewer, &seed, around.wire);
                 match catch_up {
                     true => self.active().gate.begin_catch_up(serial),
-                    false => self.shown = serial,
+                    false => self.proof.tell(Mark::Event(serial)),
                 }
             }
         }
@@ -492,11 +497,13 @@ impl Session {
     // ---- being told ----
 
     /// Shows a page of the catch-up, and asks for the next one at once where there was nothing to show.
-    fn show_page(&mut self, page: &[Arc<Broadcast>], around: &mut Surroundings<'_>) {
+    fn show_page(&mut self, page: &[Arc<Broadcast>], now: Instant, around: &mut Surroundings<'_>) {
         let Stage::In { account, .. } = &self.stage else { return };
         for event in page {
             show(self.voice, &account.profile.id, event, None, around.wire);
         }
+        self.proof.tell_page();
+        self.proof.want(ProofWanted::AtOnce, now, around.rules.proof_interval);
         if around.wire.queued_bytes() == 0 {
             around.broker.catch_up_drained(CatchUpDrained { connection: self.key });
         } else {
@@ -505,19 +512,20 @@ impl Session {
     }
 
     /// Sends what waited and may leave, no more at a time than a slow reader's outbox takes.
-    fn feed(&mut self, around: &mut Surroundings<'_>) {
-        let Stage::In { account, .. } = &self.stage else { return };
-        let Some(active) = &mut self.active else { return };
+    fn feed(&mut self, now: Instant, around: &mut Surroundings<'_>) {
         let mut packets = 0;
         while around.wire.queued_bytes() < around.rules.outbox_bytes / 4 && packets < around.rules.outbox_packets.div_ceil(4) {
-            let Some(Leaving { event, had, kind }) = active.gate.pop() else { return };
+            let Stage::In { account, .. } = &self.stage else { return };
+            let leaving = self.active.as_mut().and_then(|active| active.gate.pop());
+            let Some(Leaving { event, had, kind }) = leaving else { return };
             let viewer = &account.profile.id;
-            packets += match kind {
+            let shown = match kind {
                 LeavingKind::Shared => show(self.voice, viewer, &event, had, around.wire),
                 LeavingKind::Own => show_own(self.voice, viewer, &event, had, around.wire),
                 LeavingKind::Seed => show_seed(self.voice, viewer, &event, around.wire),
             };
-            self.shown = event.serial().unwrap_or(self.shown);
+            packets += shown;
+            self.proof.tell_event(&event, viewer, shown, now, around.rules.proof_interval);
         }
     }
 
@@ -530,7 +538,7 @@ impl Session {
         around.wire.send(&Encoded::text(&kick_packet(code)));
         around.wire.send(&Encoded::text(&socketio::encode_disconnect(NAMESPACE)));
         self.protocol.leave(NAMESPACE);
-        let (connection, proven) = (self.key, self.proven);
+        let (connection, proven) = (self.key, self.proof.proven());
         around.broker.disconnect(Disconnect { connection, on_purpose: true, reason: CloseReason::Disconnected, proven });
         self.leave();
         around.wire.close(CloseReason::Disconnected);
@@ -545,7 +553,7 @@ impl Session {
         self.stage = Stage::Out;
         self.active = None;
         self.ends_at = None;
-        (self.shown, self.pinged, self.proven) = (0, 0, 0);
+        self.proof = Proof::default();
     }
 
     // ---- helpers ----

@@ -83,7 +83,7 @@ impl<S: Service> Connection<S> {
     fn react(&self, react: impl FnOnce(&mut Link<S>, &Worker<S>, Instant)) {
         let (mut link, now) = (self.link.borrow_mut(), Instant::now());
         // a timer may be late, a request must not profit from that
-        if link.deadline().is_some_and(|due| now >= due) {
+        if link.deadline(&self.worker).is_some_and(|due| now >= due) {
             link.on_deadline(&self.worker, now);
         }
         react(&mut link, &self.worker, now);

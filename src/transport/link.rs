@@ -199,6 +199,10 @@ impl<S: Service> Link<S> {
 
     /// Writes or hands out what waits.
     pub(super) fn flush(&mut self, worker: &Worker<S>, context: &mut Context<'_>, now: Instant) {
+        if self.phase == Phase::Open && self.heartbeat.is_ping_due(now, self.ping_wanted(), &worker.options().heartbeat()) {
+            // In one write with what it is to prove.
+            self.beat(worker, now);
+        }
         match self.transport {
             Transport::Polling(_) => self.flush_polling(worker, context, now),
             Transport::Websocket(_) => self.flush_websocket(worker, context, now),
@@ -207,9 +211,9 @@ impl<S: Service> Link<S> {
     }
 
     /// The earliest moment at which [`Link::on_deadline`] has something to do.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self, worker: &Worker<S>) -> Option<Instant> {
         let own = match self.phase {
-            Phase::Open => Some(self.heartbeat.deadline()),
+            Phase::Open => Some(self.heartbeat.deadline(self.ping_wanted(), &worker.options().heartbeat())),
             Phase::Closing(until) => Some(until),
             Phase::Finished => return None,
         };
@@ -235,7 +239,22 @@ impl<S: Service> Link<S> {
             Phase::Closing(until) if now >= until => return self.finish(worker),
             Phase::Closing(_) | Phase::Finished => return,
         }
-        match self.heartbeat.on_deadline(now, &worker.options().heartbeat()) {
+        self.beat(worker, now);
+        if self.phase != Phase::Open {
+            return;
+        }
+        self.on_polling_deadline(worker, now);
+        if self.service.as_ref().and_then(S::deadline).is_some_and(|due| now >= due) {
+            self.call(worker, now, |service, out| service.on_deadline(now, out));
+        }
+    }
+
+    fn ping_wanted(&self) -> Option<Instant> {
+        self.service.as_ref().and_then(S::ping_wanted)
+    }
+
+    fn beat(&mut self, worker: &Worker<S>, now: Instant) {
+        match self.heartbeat.on_deadline(now, self.ping_wanted(), &worker.options().heartbeat()) {
             Beat::Wait => {}
             Beat::Ping => {
                 self.outbox.push(worker.common.ping.clone());
@@ -243,11 +262,7 @@ impl<S: Service> Link<S> {
                     service.on_ping();
                 }
             }
-            Beat::TimedOut => return self.close(worker, CloseReason::PingTimeout, now),
-        }
-        self.on_polling_deadline(worker, now);
-        if self.service.as_ref().and_then(S::deadline).is_some_and(|due| now >= due) {
-            self.call(worker, now, |service, out| service.on_deadline(now, out));
+            Beat::TimedOut => self.close(worker, CloseReason::PingTimeout, now),
         }
     }
 

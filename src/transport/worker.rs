@@ -186,7 +186,7 @@ impl<S: Service> Worker<S> {
 
     /// Sees to it that the connection is looked at when its next deadline comes.
     pub(super) fn arm(&self, link: &mut Link<S>) {
-        let Some(due) = link.deadline() else { return };
+        let Some(due) = link.deadline(self) else { return };
         let seat = link.seat();
         let is_first = self.deadlines.borrow_mut().arm(seat, link.armed_mut(), due);
         if is_first && self.sleeps_until.get().is_none_or(|until| due < until) {

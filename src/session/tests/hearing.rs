@@ -6,13 +6,13 @@ fn an_undetermined_client_hears_all_and_then_what_it_speaks() {
     let mut case = Case::joined();
     case.shared(deleted());
     let event = room_message("m");
-    case.with(|session, _, around| session.on_shared(&event, around));
+    case.with(|session, now, around| session.on_shared(&event, now.instant, around));
     assert_eq!(names(&case.sent()), ["message_deleted", "m"]);
     case.text(r#"2["joinRoom",{}]"#);
     assert!(!case.broker.words[0].group_message, "a refused event teaches, too");
     assert_eq!(names(&case.sent()), ["error"]);
     case.shared(deleted());
-    case.with(|session, _, around| session.on_shared(&event, around));
+    case.with(|session, now, around| session.on_shared(&event, now.instant, around));
     assert_eq!(names(&case.sent()), ["m"]);
     case.text(r#"2["typing_stop",{}]"#);
     assert!(case.broker.words[1].group_message);
@@ -80,7 +80,7 @@ fn each_viewer_is_shown_the_own_name_of_a_conversation() {
     let mut case = Case::joined_with(rules_of_all(), r#"{"token":"ann","dialect":["agent","messenger"]}"#);
     let show = |case: &mut Case, owner: &str| {
         let event = Arc::new(Broadcast::new(direct("bob", "ann")).named(vec![(profile(owner).id.clone(), "conv_1".into())]));
-        case.with(|session, _, around| session.on_shared(&event, around));
+        case.with(|session, now, around| session.on_shared(&event, now.instant, around));
         case.sent()
     };
     let others = show(&mut case, "bob");
@@ -97,10 +97,10 @@ fn events_wait_behind_a_held_copy() {
     let ticket = case.broker.requests[0].ticket;
     case.notice(Notice::Hold(room_message("own 1")));
     let other = room_message("other");
-    case.with(|session, _, around| session.on_shared(&other, around));
+    case.with(|session, now, around| session.on_shared(&other, now.instant, around));
     case.notice(Notice::Hold(room_message("own 2")));
     case.notice(Notice::Hold(room_message("own 3")));
-    case.with(|session, _, around| session.on_shared(&other, around));
+    case.with(|session, now, around| session.on_shared(&other, now.instant, around));
     assert!(case.sent().is_empty());
     case.notice(Notice::Reply { ticket, reply: Ok(Reply::Done) });
     assert_eq!(names(&case.sent()), ["joinedRoom"], "replies pass");
@@ -110,7 +110,7 @@ fn events_wait_behind_a_held_copy() {
     assert_eq!(names(&case.sent()), ["own 1", "other"]);
     case.notice(Notice::Settle { message: numbered("own 3"), stored: true });
     assert_eq!(names(&case.sent()), ["own 3", "other"]);
-    case.with(|session, _, around| session.on_shared(&other, around));
+    case.with(|session, now, around| session.on_shared(&other, now.instant, around));
     assert_eq!(names(&case.sent()), ["other"]);
 }
 

@@ -13,8 +13,8 @@ use super::rules::Rules;
 use super::state::{Broker, Now, Session, Surroundings};
 use crate::auth::{Claims, TokenError};
 use crate::chat::{
-    Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Manner, Notice, OwnCopy,
-    RefusedConnect, Replay, ReplayKind, Reply, Request, Words, WordsLearned,
+    Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Manner, Mark, Notice, OwnCopy,
+    ProofWanted, Proven, RefusedConnect, Replay, ReplayKind, Reply, Request, Words, WordsLearned,
 };
 use crate::dialect::DialectSet;
 use crate::dialect::fixtures::{CONVERSATION, MESSAGE, account, conversation, message, message_id, profile, user};
@@ -64,7 +64,10 @@ struct Spy {
     manners: Vec<Manner>,
     drained: usize,
     disconnects: Vec<(bool, CloseReason)>,
-    proven: u64,
+    /// Asked for, one by one,
+    proofs: Vec<Mark>,
+    /// and in the end.
+    proven: Mark,
 }
 
 impl Broker for Spy {
@@ -83,6 +86,10 @@ impl Broker for Spy {
 
     fn catch_up_drained(&mut self, _message: CatchUpDrained) {
         self.drained += 1;
+    }
+
+    fn proven(&mut self, message: Proven) {
+        self.proofs.push(message.mark);
     }
 
     fn disconnect(&mut self, message: Disconnect) {
@@ -179,12 +186,20 @@ impl Case {
 
     fn shared(&mut self, event: Event) {
         let event = Arc::new(Broadcast::new(event));
-        self.with(|session, _, around| session.on_shared(&event, around));
+        self.with(|session, now, around| session.on_shared(&event, now.instant, around));
     }
 
     fn drain(&mut self) {
         self.wire.queued_bytes = 0;
         self.with(|session, now, around| session.on_drained(now, around));
+    }
+
+    fn ping(&mut self) {
+        self.session.on_ping();
+    }
+
+    fn pong(&mut self) {
+        self.with(|session, _, around| session.on_pong(around.broker));
     }
 
     /// Lets time pass, and the deadlines in it.

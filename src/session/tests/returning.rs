@@ -31,7 +31,7 @@ fn every_packet_of_an_event_bears_its_own_offset() {
     let event =
         Event::Message { message: message("bob", "hi").into(), kind: ConversationKind::Direct, recipient: Some(profile("ann")) };
     let event = Arc::new(Broadcast::new(event).placed(offset(7, Part::FIRST)));
-    case.with(|session, _, around| session.on_shared(&event, around));
+    case.with(|session, now, around| session.on_shared(&event, now.instant, around));
     assert_eq!(offsets(&case.sent()), ["e1.0.3.20.7", "e1.0.3.40.7"]);
     let users = vec![user("bob"), user("cid")];
     let delivered = Event::Delivered {
@@ -43,7 +43,7 @@ fn every_packet_of_an_event_bears_its_own_offset() {
         at_once: false,
     };
     let event = Arc::new(Broadcast::new(delivered).placed(offset(8, Part::FIRST)));
-    case.with(|session, _, around| session.on_shared(&event, around));
+    case.with(|session, now, around| session.on_shared(&event, now.instant, around));
     assert_eq!(offsets(&case.sent()), ["e1.0.3.40.8", "e1.0.3.41.8"]);
     case.shared(typing(true));
     assert!(case.sent()[0].ends_with("}]"), "what may be dropped has none");
@@ -79,7 +79,7 @@ fn what_was_missed_comes_after_connect_and_before_the_seed() {
         missed(numbered_event(8, "two"), None, ReplayKind::Shared),
     ];
     let mut case = back(rules(), r#"{"token":"ann"}"#, Manner::default(), replays);
-    case.with(|session, _, around| session.on_shared(&numbered_event(9, "new"), around));
+    case.with(|session, now, around| session.on_shared(&numbered_event(9, "new"), now.instant, around));
     let sent = case.sent();
     assert!(sent[0].starts_with("40"));
     assert_eq!(names(&sent[1..]), ["one", "own", "two", "recovery:seed", "new"]);
@@ -95,7 +95,7 @@ fn who_comes_back_speaks_as_before_whatever_is_said_now() {
     let mut case = back(rules(), r#"{"token":"ann"}"#, manner, Vec::new());
     case.sent();
     let event = numbered_event(9, "for others");
-    case.with(|session, _, around| session.on_shared(&event, around));
+    case.with(|session, now, around| session.on_shared(&event, now.instant, around));
     assert!(case.sent().is_empty(), "it was learned that it speaks messenger");
 }
 
@@ -123,7 +123,7 @@ fn a_copy_that_was_held_is_held_again_at_its_place() {
     ];
     let mut case = back(rules(), r#"{"token":"ann"}"#, Manner::default(), replays);
     assert_eq!(names(&case.sent()[1..]), ["one"]);
-    case.with(|session, _, around| session.on_shared(&numbered_event(9, "new"), around));
+    case.with(|session, now, around| session.on_shared(&numbered_event(9, "new"), now.instant, around));
     case.notice(Notice::Settle { message: numbered("own"), stored: true });
     assert_eq!(names(&case.sent()), ["own", "two", "recovery:seed", "new"]);
 }
@@ -148,37 +148,99 @@ fn only_an_answered_ping_proves_that_something_arrived() {
         case.with(|session, _, around| session.on_close(CloseReason::TransportClose, around.broker));
         case.broker.proven
     };
-    let hear = |case: &mut Case, serial| case.with(|session, _, around| session.on_shared(&numbered_event(serial, "x"), around));
-    let ping = |case: &mut Case| case.with(|session, _, _| session.on_ping());
-    let pong = |case: &mut Case| case.with(|session, _, _| session.on_pong());
-    assert_eq!(proven(&|case| hear(case, 7)), 0);
-    assert_eq!(proven(&|case| (hear(case, 7), ping(case)).1), 0);
-    assert_eq!(proven(&|case| (ping(case), pong(case)).1), 5, "the seed's");
-    assert_eq!(proven(&|case| (hear(case, 7), ping(case), hear(case, 8), pong(case)).3), 7);
+    assert_eq!(proven(&|case| hear(case, 7)), Mark::Nothing);
+    assert_eq!(proven(&|case| (hear(case, 7), case.ping()).1), Mark::Nothing);
+    assert_eq!(proven(&|case| (case.ping(), case.pong()).1), Mark::Event(5), "the seed's");
+    assert_eq!(proven(&|case| (hear(case, 7), case.ping(), hear(case, 8), case.pong()).3), Mark::Event(7));
     let behind_a_copy = |case: &mut Case| {
         case.notice(Notice::Hold(numbered_event(7, "own")));
         hear(case, 8);
-        ping(case);
-        pong(case);
+        case.ping();
+        case.pong();
     };
-    assert_eq!(proven(&behind_a_copy), 5, "it waits and was not sent");
-    assert_eq!(proven(&|case| (hear(case, 7), ping(case), case.text("1"), case.text(r#"0{"token":"ann"}"#), pong(case)).4), 0);
+    assert_eq!(proven(&behind_a_copy), Mark::Event(5), "it waits and was not sent");
+    let anew = |case: &mut Case| {
+        hear(case, 7);
+        case.ping();
+        case.text("1");
+        case.text(r#"0{"token":"ann"}"#);
+        case.pong();
+    };
+    assert_eq!(proven(&anew), Mark::Nothing);
 }
 
 #[test]
 fn nothing_is_proven_while_the_catch_up_is_under_way() {
-    for (is_done, expected) in [(false, 0), (true, 5)] {
+    for (is_done, expected) in [(false, Mark::Nothing), (true, Mark::Event(5))] {
         let mut case = Case::open(rules(), &Opening::default());
         case.text(r#"0{"token":"ann"}"#);
         case.admit(None, true);
         if is_done {
             case.notice(Notice::CatchUpDone);
         }
-        case.with(|session, _, _| session.on_ping());
-        case.with(|session, _, _| session.on_pong());
+        case.ping();
+        case.pong();
         case.with(|session, _, around| session.on_close(CloseReason::TransportClose, around.broker));
         assert_eq!(case.broker.proven, expected);
     }
+}
+
+fn hear(case: &mut Case, serial: u64) {
+    case.with(|session, now, around| session.on_shared(&numbered_event(serial, "x"), now.instant, around));
+}
+
+/// A message of a conversation, by bob or whom else, and who waits for its proof.
+fn wanting(serial: u64, sender: &str, wanted: ProofWanted) -> Arc<Broadcast> {
+    let event = Event::Message { message: message(sender, "hello").into(), kind: ConversationKind::Group, recipient: None };
+    Arc::new(Broadcast::new(event).placed(offset(serial, Part::FIRST)).wanting(wanted))
+}
+
+#[test]
+fn a_message_is_to_be_proven_before_long_and_at_once_where_its_sender_waits() {
+    let wanted = |event: Arc<Broadcast>| {
+        let mut case = Case::joined();
+        case.with(|session, now, around| session.on_shared(&event, now.instant, around));
+        case.session.ping_wanted().map(|at| at - case.now.instant)
+    };
+    assert_eq!(wanted(wanting(7, "bob", ProofWanted::Soon)), Some(rules().proof_interval));
+    assert_eq!(wanted(wanting(7, "bob", ProofWanted::AtOnce)), Some(Duration::ZERO));
+    assert_eq!(wanted(wanting(7, "bob", ProofWanted::No)), None);
+    assert_eq!(wanted(wanting(7, "ann", ProofWanted::AtOnce)), None, "it is her own");
+    let mut listing = Case::joined_with(rules(), r#"{"token":"ann","dialect":"listing"}"#);
+    listing.with(|session, now, around| session.on_shared(&wanting(7, "bob", ProofWanted::Soon), now.instant, around));
+    assert_eq!(listing.session.ping_wanted(), None, "it has no word for groups");
+}
+
+#[test]
+fn the_broker_hears_of_proofs_that_somebody_waits_for() {
+    let mut case = Case::joined();
+    case.ping();
+    case.pong();
+    case.with(|session, now, around| session.on_shared(&wanting(7, "bob", ProofWanted::Soon), now.instant, around));
+    case.ping();
+    assert_eq!(case.session.ping_wanted(), None, "one is on its way");
+    hear(&mut case, 8);
+    case.pong();
+    case.pong();
+    assert_eq!(case.broker.proofs, [Mark::Event(7)]);
+}
+
+#[test]
+fn pages_of_the_catch_up_are_proven_one_by_one() {
+    let mut case = Case::open(rules(), &Opening::default());
+    case.text(r#"0{"token":"ann"}"#);
+    case.admit(None, true);
+    for number in 1..=2 {
+        case.notice(Notice::CatchUp(vec![numbered_event(3, "missed")]));
+        assert_eq!(case.session.ping_wanted(), Some(case.now.instant), "its senders wait");
+        case.ping();
+        case.pong();
+        assert_eq!(case.broker.proofs.last(), Some(&Mark::Page(number)));
+    }
+    case.with(|session, now, around| session.on_shared(&wanting(7, "bob", ProofWanted::Soon), now.instant, around));
+    assert_eq!(case.session.ping_wanted(), None, "it waits behind the catch-up");
+    case.notice(Notice::CatchUpDone);
+    assert_eq!(case.session.ping_wanted(), Some(case.now.instant + rules().proof_interval));
 }
 
 #[test]

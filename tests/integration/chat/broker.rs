@@ -1,14 +1,15 @@
-//! A broker with a store of its own, a clock that tests move, and connections that are only ears.
-use std::collections::VecDeque;
+//! A broker with a store of its own, a clock that tests move, and connections that are only ears: they hear, and answer each
+//! ping at once.
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix::{Actor, Addr, Context, Handler};
 use parlance::auth::{Claims, Revocations};
 use parlance::chat::{
-    Ask, Broadcast, ChatError, ChatServer, Command, Connect, Disconnect, Draft, Event, Health, Manner, ModelSaid, ModelWord,
-    Notice, Options, OwnCopy, Prompt, RegisterWorker, Reply, Request, Sources, Tick, ToWorker, Words,
+    Ask, Broadcast, ChatError, ChatServer, Command, Connect, Disconnect, Draft, Event, Health, Manner, Mark, ModelSaid,
+    ModelWord, Notice, Options, OwnCopy, Prompt, Proven, RegisterWorker, Reply, Request, Sources, Tick, ToWorker, Words,
 };
 use parlance::engineio::{CloseReason, ConnectionKey, Delivery, Seat};
 use parlance::model::{ConversationId, Message, PrivateId, SocketId, Timestamp, UserId, UserRole};
@@ -18,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::support::database::TestStore;
 
 /// No wait is longer.
-const LIMIT: Duration = Duration::from_secs(20);
+pub const LIMIT: Duration = Duration::from_secs(20);
 
 /// What one connection heard.
 #[derive(Debug, Clone)]
@@ -27,7 +28,43 @@ pub enum Heard {
     Notice(Arc<Notice>),
 }
 
-struct Ears(mpsc::UnboundedSender<(Seat, Heard)>);
+struct Ears {
+    heard: mpsc::UnboundedSender<(Seat, Heard)>,
+    broker: Addr<ChatServer>,
+    /// Whether pings are answered.
+    answer: Arc<AtomicBool>,
+    told: HashMap<Seat, Told>,
+}
+
+/// What a connection was told, and what of it was sent.
+#[derive(Debug, Default)]
+struct Told {
+    is_catching_up: bool,
+    sent: Mark,
+    last: u64,
+}
+
+impl Told {
+    fn hear(&mut self, word: &Heard) {
+        match word {
+            Heard::Event(event) => self.last = event.serial().unwrap_or(self.last),
+            Heard::Notice(notice) => match &**notice {
+                Notice::Admitted(admission) => {
+                    self.is_catching_up = admission.catch_up;
+                    self.last = admission.serial;
+                }
+                Notice::CatchUp(_) => {
+                    self.sent = Mark::Page(if let Mark::Page(number) = self.sent { number + 1 } else { 1 });
+                }
+                Notice::CatchUpDone => self.is_catching_up = false,
+                _ => return,
+            },
+        }
+        if !self.is_catching_up {
+            self.sent = Mark::Event(self.last);
+        }
+    }
+}
 
 impl Actor for Ears {
     type Context = Context<Self>;
@@ -44,7 +81,15 @@ impl Handler<ToWorker> for Ears {
             Delivery::ToFew { event, to } => to.into_iter().map(|seat| (seat, Heard::Event(event.clone()))).collect(),
             Delivery::ToOne { to, notice } => vec![(to, Heard::Notice(Arc::new(notice)))],
         };
-        told.into_iter().for_each(|word| self.0.send(word).unwrap());
+        for (seat, word) in told {
+            let told = self.told.entry(seat).or_default();
+            let before = told.sent;
+            told.hear(&word);
+            self.heard.send((seat, word)).unwrap();
+            if told.sent != before && self.answer.load(Ordering::SeqCst) {
+                self.broker.do_send(Proven { connection: ConnectionKey { worker: 0, seat }, mark: told.sent });
+            }
+        }
     }
 }
 
@@ -69,6 +114,7 @@ pub struct Broker {
     pub store: Store,
     pub database: TestStore,
     clock: Arc<AtomicI64>,
+    answer: Arc<AtomicBool>,
     heard: mpsc::UnboundedReceiver<(Seat, Heard)>,
     waiting: VecDeque<(Seat, Heard)>,
     prompts: mpsc::UnboundedReceiver<Prompt>,
@@ -129,8 +175,10 @@ impl Broker {
         let model = Probe(prompt).start().recipient();
         let addr = ChatServer::new(options, sources, store.clone(), Revocations::default()).with_model(model).start();
         let (tell, heard) = mpsc::unbounded_channel();
-        addr.send(RegisterWorker { worker: 0, deliveries: Ears(tell).start().recipient() }).await.unwrap();
-        Self { addr, store, database, clock, heard, waiting: VecDeque::new(), prompts, next_slot: 0, next_ticket: 0 }
+        let answer = Arc::new(AtomicBool::new(true));
+        let ears = Ears { heard: tell, broker: addr.clone(), answer: answer.clone(), told: HashMap::new() };
+        addr.send(RegisterWorker { worker: 0, deliveries: ears.start().recipient() }).await.unwrap();
+        Self { addr, store, answer, database, clock, heard, waiting: VecDeque::new(), prompts, next_slot: 0, next_ticket: 0 }
     }
 
     /// The broker of a server that was killed and starts again.
@@ -138,6 +186,16 @@ impl Broker {
         let Self { database, .. } = self;
         // Ids are given once.
         Self { next_slot: 1_000, ..Self::on(database.reopened().await, Options::default()).await }
+    }
+
+    /// From here on no connection answers a ping, or all do.
+    pub fn answer_pings(&self, answer: bool) {
+        self.answer.store(answer, Ordering::SeqCst);
+    }
+
+    /// A connection's client answers a ping that was sent behind this.
+    pub async fn prove(&mut self, socket: Socket, mark: Mark) {
+        self.addr.send(Proven { connection: socket.0, mark }).await.unwrap();
     }
 
     /// Moves the clock and has the broker look at it.
@@ -179,7 +237,7 @@ impl Broker {
     }
 
     pub async fn disconnect(&mut self, socket: Socket, on_purpose: bool) {
-        let gone = Disconnect { connection: socket.0, on_purpose, reason: CloseReason::TransportClose, proven: 0 };
+        let gone = Disconnect { connection: socket.0, on_purpose, reason: CloseReason::TransportClose, proven: Mark::Nothing };
         self.addr.send(gone).await.unwrap();
     }
 

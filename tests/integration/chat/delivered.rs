@@ -1,7 +1,15 @@
 //! Who learns that a message was received, when, and how often.
-use parlance::chat::{CatchUpDrained, Command, Event, Manner, Notice, Words, WordsLearned};
+use std::time::Duration;
 
-use super::broker::{ALL_WORDS, Broker, Heard, Socket, direct, message_of, text};
+use parlance::chat::{
+    CatchUpDrained, Command, Connect, Disconnect, Event, Manner, Mark, Notice, Options, Reply, Words, WordsLearned,
+};
+use parlance::engineio::CloseReason;
+use parlance::model::{MessageId, MessageStatus, Part, PrivateId};
+use parlance::store;
+
+use super::broker::{ALL_WORDS, Broker, Heard, LIMIT, Socket, direct, message_of, text};
+use crate::support::database::TestStore;
 
 /// What a socket was told of receipts since the last time: `bob` for one that was there, `bob later` else.
 async fn received(broker: &mut Broker, socket: Socket) -> Vec<String> {
@@ -168,4 +176,186 @@ async fn what_was_received_stays_so_when_the_socket_mutes_it_or_learns_another_d
         broker.disconnect(bob, true).await;
         assert!(received(&mut broker, ann).await.is_empty());
     }
+}
+
+// ---- proof ----
+
+#[actix::test]
+async fn nothing_is_received_before_it_is_proven() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    broker.ask(ann, direct("bob", "first")).await.unwrap();
+    assert_eq!(received(&mut broker, ann).await, ["bob"]);
+    broker.answer_pings(false);
+    let sent = broker.ask(ann, direct("bob", "hello")).await.unwrap();
+    let Reply::Sent { message, status, .. } = sent else { panic!("{sent:?}") };
+    assert_eq!(status, MessageStatus::Delivered, "the answer waits for nobody");
+    let at_bob = last_serial(&mut broker, bob).await;
+    broker.prove(bob, Mark::Event(at_bob - 1)).await;
+    assert!(received(&mut broker, ann).await.is_empty(), "a ping that was sent before says nothing");
+    broker.prove(bob, Mark::Event(at_bob)).await;
+    assert_eq!(received(&mut broker, ann).await, ["bob"]);
+    broker.prove(bob, Mark::Event(at_bob)).await;
+    assert!(received(&mut broker, ann).await.is_empty(), "once");
+    until_stored_as_received(&broker, message.id).await;
+}
+
+#[actix::test]
+async fn what_was_not_proven_when_a_socket_died_for_good_comes_again() {
+    for proven in [true, false] {
+        let mut broker = Broker::with(Options { recovery_ttl: Duration::ZERO, ..Options::default() }).await;
+        let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+        broker.answer_pings(proven);
+        broker.ask(ann, direct("bob", "hello")).await.unwrap();
+        let sent = broker.message(bob).await;
+        broker.settle().await;
+        broker.disconnect(bob, false).await;
+        let (bob, catches_up) = knock(&mut broker, "bob").await;
+        assert_eq!(catches_up, !proven);
+        if !proven {
+            let page = broker.page(bob).await.unwrap();
+            let again: Vec<_> = page.iter().filter_map(|event| message_of(event.event())).map(|message| message.id).collect();
+            assert_eq!(again, [sent.id]);
+        }
+    }
+}
+
+#[actix::test]
+async fn the_last_word_of_a_connection_counts() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    broker.answer_pings(false);
+    broker.ask(ann, direct("bob", "hello")).await.unwrap();
+    let proven = Mark::Event(last_serial(&mut broker, bob).await);
+    let reason = CloseReason::PingTimeout;
+    broker.addr.send(Disconnect { connection: bob.0, on_purpose: true, reason, proven }).await.unwrap();
+    assert_eq!(received(&mut broker, ann).await, ["bob"]);
+    let (_, catches_up) = knock(&mut broker, "bob").await;
+    assert!(!catches_up);
+}
+
+#[actix::test]
+async fn what_is_proven_before_it_is_stored_is_received_once_it_is() {
+    for group in [false, true] {
+        let mut broker = Broker::on(TestStore::sqlite().await, Options::default()).await;
+        let place = broker.group(&["ann", "bob"]).await;
+        let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+        let say = |what: &str| match group {
+            true => Command::SendToConversation { conversation: place, draft: text(what) },
+            false => direct("bob", what),
+        };
+        broker.ask(ann, say("first")).await.unwrap();
+        received(&mut broker, ann).await;
+        let held = broker.database.hold_writes().await;
+        let ticket = broker.begin(ann, say("hello")).await;
+        broker.message(bob).await;
+        broker.message(bob).await;
+        assert!(broker.events_so_far(ann).await.iter().flat_map(receivers).next().is_none(), "first the answer");
+        drop(held);
+        broker.reply(ann, ticket).await.unwrap();
+        assert_eq!(received(&mut broker, ann).await, ["bob"]);
+    }
+}
+
+#[actix::test]
+async fn who_has_read_a_message_has_received_it() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    broker.answer_pings(false);
+    broker.ask(ann, direct("bob", "one")).await.unwrap();
+    broker.ask(ann, direct("bob", "two")).await.unwrap();
+    broker.message(bob).await;
+    let two = broker.message(bob).await;
+    broker.ask(bob, Command::MarkRead { message: two.id }).await.unwrap();
+    let told = broker.events(ann).await;
+    let words: Vec<_> = told
+        .iter()
+        .filter_map(|event| match event {
+            Event::Delivered { .. } => Some("received"),
+            Event::Read { .. } => Some("read"),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(words, ["received", "received", "read"]);
+}
+
+#[actix::test]
+async fn what_was_heard_before_a_mute_is_received_when_it_is_proven_after_it() {
+    let mut broker = Broker::new().await;
+    let group = broker.group(&["ann", "bob"]).await;
+    let say = |what: &str| Command::SendToConversation { conversation: group, draft: text(what) };
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    broker.answer_pings(false);
+    broker.ask(ann, say("heard")).await.unwrap();
+    broker.ask(bob, Command::LeaveConversation { conversation: group }).await.unwrap();
+    broker.ask(ann, say("not heard")).await.unwrap();
+    broker.ask(ann, direct("bob", "heard, too")).await.unwrap();
+    let proven = last_serial(&mut broker, bob).await;
+    broker.prove(bob, Mark::Event(proven)).await;
+    let told = broker.events(ann).await;
+    let count = told.iter().filter(|event| matches!(event, Event::Delivered { .. })).count();
+    assert_eq!(count, 2);
+}
+
+#[actix::test]
+async fn a_page_is_received_when_it_is_proven() {
+    let mut broker = Broker::new().await;
+    let ann = broker.connect("ann").await;
+    for number in 0..20 {
+        broker.ask(ann, direct("bob", &number.to_string())).await.unwrap();
+    }
+    broker.answer_pings(false);
+    let (bob, _) = knock(&mut broker, "bob").await;
+    broker.page(bob).await.unwrap();
+    broker.addr.send(CatchUpDrained { connection: bob.0 }).await.unwrap();
+    broker.page(bob).await.unwrap();
+    assert!(received(&mut broker, ann).await.is_empty());
+    broker.prove(bob, Mark::Page(1)).await;
+    assert_eq!(received(&mut broker, ann).await, vec!["bob later"; 16]);
+    // It dies in the middle: what was not proven comes again.
+    broker.disconnect(bob, false).await;
+    let (bob, _) = knock(&mut broker, "bob").await;
+    assert_eq!(broker.page(bob).await.unwrap().len(), 4);
+}
+
+#[actix::test]
+async fn who_comes_back_by_an_offset_has_proven_all_before_it() {
+    for recovery_ttl in [Duration::from_secs(120), Duration::ZERO] {
+        let mut broker = Broker::with(Options { recovery_ttl, ..Options::default() }).await;
+        let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+        broker.answer_pings(false);
+        broker.ask(ann, direct("bob", "hello")).await.unwrap();
+        let offset = broker
+            .next(bob, |heard| match heard {
+                Heard::Event(event) => message_of(event.event()).and(event.offset_of(Part { encoding: 4, packet: 0 })),
+                Heard::Notice(_) => None,
+            })
+            .await;
+        assert!(received(&mut broker, ann).await.is_empty());
+        broker.disconnect(bob, false).await;
+        let pid = PrivateId::parse(&format!("{:020}", bob.0.seat.slot)).unwrap();
+        let back = |connect| Connect { back_to: Some(pid), offset: Some(offset), ..connect };
+        broker.return_with("bob", back).await;
+        assert_eq!(received(&mut broker, ann).await, ["bob"]);
+    }
+}
+
+/// The number of the last event that a socket has heard of.
+async fn last_serial(broker: &mut Broker, socket: Socket) -> u64 {
+    let heard = broker.all(socket).await;
+    let serials = heard.iter().filter_map(|heard| if let Heard::Event(event) = heard { event.serial() } else { None });
+    serials.max().unwrap()
+}
+
+/// Waits until the store knows that a message was received.
+async fn until_stored_as_received(broker: &Broker, message: MessageId) {
+    let received = async {
+        loop {
+            let found = broker.store.read(move |conn| store::find_message(conn, message)).await.unwrap().unwrap();
+            if found.status == MessageStatus::Delivered {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(LIMIT, received).await.expect("stored in time");
 }

@@ -2,8 +2,8 @@
 use std::time::Duration;
 
 use parlance::chat::{
-    Admission, CatchUpDrained, Command, Connect, Disconnect, Event, Manner, Notice, Options, PresenceChange, RefusedConnect,
-    ReplayKind, RevokeTokens, Words, WordsLearned,
+    Admission, CatchUpDrained, Command, Connect, Disconnect, Event, Manner, Mark, Notice, Options, PresenceChange,
+    RefusedConnect, ReplayKind, RevokeTokens, Words, WordsLearned,
 };
 use parlance::engineio::CloseReason;
 use parlance::model::{Offset, OffsetKind, Part, PrivateId, RoomId, Timestamp};
@@ -110,6 +110,7 @@ async fn what_was_missed_comes_in_order_and_once() {
 #[actix::test]
 async fn it_comes_back_twice_in_a_row_and_before_it_had_received_anything() {
     let mut broker = Broker::new().await;
+    broker.answer_pings(false);
     let ann = broker.connect("ann").await;
     let (bob, known) = come(&mut broker, "bob").await;
     lose(&mut broker, bob).await;
@@ -125,6 +126,7 @@ async fn it_comes_back_twice_in_a_row_and_before_it_had_received_anything() {
 #[actix::test]
 async fn it_comes_back_before_its_loss_was_noticed() {
     let mut broker = Broker::new().await;
+    broker.answer_pings(false);
     let (ann, (old, known)) = (broker.connect("ann").await, come(&mut broker, "bob").await);
     broker.ask(ann, direct("bob", "one")).await.unwrap();
     let (bob, _, missed) = come_back(&mut broker, "bob", known).await;
@@ -140,6 +142,7 @@ async fn it_comes_back_before_its_loss_was_noticed() {
 #[actix::test]
 async fn of_an_event_that_arrived_in_part_the_rest_is_missed() {
     let mut broker = Broker::new().await;
+    broker.answer_pings(false);
     let (ann, (bob, known)) = (broker.connect("ann").await, come(&mut broker, "bob").await);
     broker.ask(ann, direct("bob", "one")).await.unwrap();
     let offset = read(&mut broker, bob).await.map(|offset| offset.at(Part { encoding: 2, packet: 0 }));
@@ -168,6 +171,7 @@ async fn an_idle_client_comes_back_however_long_it_was_idle() {
 #[actix::test]
 async fn what_a_ping_has_proven_need_not_be_kept() {
     let mut broker = Broker::with(Options { replay_events: 3, ..Options::default() }).await;
+    broker.answer_pings(false);
     let (ann, (bob, known)) = (broker.connect("ann").await, come(&mut broker, "bob").await);
     for number in 0..9 {
         broker.ask(ann, direct("bob", &number.to_string())).await.unwrap();
@@ -178,13 +182,13 @@ async fn what_a_ping_has_proven_need_not_be_kept() {
         serial = last;
     }
     let gone = |connection, proven| Disconnect { connection, on_purpose: false, reason: CloseReason::PingTimeout, proven };
-    broker.addr.send(gone(bob.0, serial)).await.unwrap();
+    broker.addr.send(gone(bob.0, Mark::Event(serial))).await.unwrap();
     let (bob, _, missed) = come_back(&mut broker, "bob", known).await;
     assert_eq!(missed, Some(vec![]), "its own offset is older than what is kept");
     for number in 0..9 {
         broker.ask(ann, direct("bob", &number.to_string())).await.unwrap();
     }
-    broker.addr.send(gone(bob.0, 0)).await.unwrap();
+    broker.addr.send(gone(bob.0, Mark::Nothing)).await.unwrap();
     assert_eq!(come_back(&mut broker, "bob", known).await.2, None, "nothing proves the second nine");
 }
 
@@ -252,7 +256,7 @@ async fn who_left_on_purpose_or_talked_nonsense_comes_anew() {
         (false, CloseReason::ForcedClose, true),
     ] {
         let (socket, known) = come(&mut broker, "bob").await;
-        broker.addr.send(Disconnect { connection: socket.0, on_purpose, reason, proven: 0 }).await.unwrap();
+        broker.addr.send(Disconnect { connection: socket.0, on_purpose, reason, proven: Mark::Nothing }).await.unwrap();
         let (socket, _, missed) = come_back(&mut broker, "bob", known).await;
         assert_eq!(missed.is_some(), is_kept, "{reason:?}");
         broker.disconnect(socket, true).await;
@@ -322,6 +326,7 @@ async fn rooms_mutes_and_what_was_learned_stay() {
 #[actix::test]
 async fn what_was_said_before_one_came_is_not_replayed() {
     let mut broker = Broker::new().await;
+    broker.answer_pings(false);
     let group = broker.group(&["ann", "bob"]).await;
     let (ann, listener) = (broker.connect("ann").await, broker.connect("cid").await);
     let room = RoomId::parse("flat").unwrap();
@@ -432,6 +437,7 @@ async fn a_session_lives_as_long_as_the_later_token() {
 #[actix::test]
 async fn the_senders_own_copy_is_held_again_or_shown() {
     let mut broker = Broker::new().await;
+    broker.answer_pings(false);
     let group = broker.group(&["ann", "bob"]).await;
     let bob = broker.connect("bob").await;
     let (ann, known) = come(&mut broker, "ann").await;

@@ -1,0 +1,174 @@
+//! What was handed out in a conversation of late: by it a proof, which is of all events up to one, becomes one of messages.
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use hashbrown::HashSet;
+
+use crate::model::{ConversationId, Message, MessageId, Timestamp, UserId};
+
+/// So many messages of one conversation are remembered: of those before, senders are not told any more who receives them.
+const MESSAGES_MAX: usize = 4_096;
+
+/// A message of which its sender may want to know who has received it.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    pub conversation: ConversationId,
+    pub seq: i64,
+    pub message: MessageId,
+    pub sender: UserId,
+    pub client_message_id: Option<Box<str>>,
+}
+
+impl Receipt {
+    /// Of a message that is stored; `None` in public rooms.
+    pub fn of(message: &Message) -> Option<Self> {
+        Some(Self {
+            conversation: message.place.conversation()?,
+            seq: message.seq,
+            message: message.id,
+            sender: message.sender.id.clone(),
+            client_message_id: message.client_message_id.as_deref().map(Into::into),
+        })
+    }
+}
+
+/// A stored message that was handed out.
+#[derive(Debug)]
+pub struct HandedMessage {
+    pub receipt: Receipt,
+    /// The number of its event.
+    pub serial: u64,
+    /// Whether a live socket of a recipient showed it then.
+    pub is_delivered: bool,
+    /// Members who had no socket then.
+    pub absent: Arc<[UserId]>,
+    /// Users who had it before.
+    pub spared: HashSet<UserId>,
+    pub at: Timestamp,
+}
+
+impl HandedMessage {
+    /// Whether a member is taken to have had it when the send was answered.
+    pub fn was_handed_to(&self, user: &UserId) -> bool {
+        self.is_delivered && !self.absent.contains(user)
+    }
+
+    fn needs_no_proof_of(&self, user: &UserId) -> bool {
+        self.receipt.sender == *user || self.spared.contains(user)
+    }
+}
+
+/// The latest messages of a conversation, in order.
+#[derive(Debug, Default)]
+pub struct Handed(VecDeque<HandedMessage>);
+
+impl Handed {
+    /// The next one.
+    pub fn push(&mut self, message: HandedMessage) {
+        if self.0.len() >= MESSAGES_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(message);
+    }
+
+    /// Number of the newest one in the conversation; 0: none is remembered.
+    pub fn last_seq(&self) -> i64 {
+        self.0.back().map_or(0, |last| last.receipt.seq)
+    }
+
+    /// Those after `seq` that a user has received: all that are proven, and those after them that are the user's own.
+    pub fn received_by(
+        &self,
+        user: &UserId,
+        seq: i64,
+        is_proven: impl Fn(&HandedMessage) -> bool,
+    ) -> impl Iterator<Item = &HandedMessage> {
+        let first = self.0.partition_point(|handed| handed.receipt.seq <= seq);
+        let mut last = seq;
+        self.0.range(first..).take_while(move |handed| {
+            let is_next = handed.receipt.seq == last + 1;
+            last = handed.receipt.seq;
+            is_proven(handed) || is_next && handed.needs_no_proof_of(user)
+        })
+    }
+
+    /// A message that is remembered.
+    pub fn find(&self, seq: i64) -> Option<&HandedMessage> {
+        self.0.binary_search_by_key(&seq, |handed| handed.receipt.seq).ok().and_then(|place| self.0.get(place))
+    }
+
+    /// Forgets those that nobody can prove any more.
+    pub fn forget_before(&mut self, at: Timestamp) {
+        let old = self.0.partition_point(|handed| handed.at < at);
+        self.0.drain(..old);
+        if self.0.is_empty() {
+            self.0 = VecDeque::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(name: &str) -> UserId {
+        UserId::parse(name).unwrap()
+    }
+
+    /// Messages 1, 2, … by these, each the event with ten times its number.
+    fn handed(senders: &[&str]) -> Handed {
+        let mut handed = Handed::default();
+        for (seq, sender) in (1..).zip(senders) {
+            let receipt = Receipt {
+                conversation: ConversationId::from_uuid(uuid::Uuid::nil()),
+                seq,
+                message: MessageId::of_client_id(&user(sender), &seq.to_string()),
+                sender: user(sender),
+                client_message_id: None,
+            };
+            let at = Timestamp::from_millis(seq);
+            let absent = if seq == 2 { [user("cid")].into() } else { Arc::default() };
+            handed.push(HandedMessage {
+                receipt,
+                serial: 10 * seq as u64,
+                is_delivered: seq != 3,
+                absent,
+                spared: HashSet::new(),
+                at,
+            });
+        }
+        handed
+    }
+
+    #[test]
+    fn what_is_proven_is_received_and_own_ones_right_after_it() {
+        let handed = handed(&["ann", "bob", "bob", "ann", "bob", "ann"]);
+        let received = |name: &str, seq, proven| {
+            let user = user(name);
+            let received = handed.received_by(&user, seq, |handed| handed.serial <= proven);
+            received.map(|handed| handed.receipt.seq).collect::<Vec<_>>()
+        };
+        assert_eq!(received("ann", 0, 35), [1, 2, 3, 4]);
+        assert_eq!(received("bob", 0, 35), [1, 2, 3]);
+        assert_eq!(received("bob", 1, 0), [2, 3], "nobody has to prove what he wrote");
+        assert_eq!(received("cid", 2, 100), [3, 4, 5, 6]);
+        assert_eq!(received("cid", 0, 9), [0; 0]);
+        assert_eq!(received("bob", 6, 100), [0; 0]);
+    }
+
+    #[test]
+    fn a_gap_is_not_jumped_by_own_ones() {
+        let mut handed = handed(&["ann", "bob", "bob"]);
+        handed.forget_before(Timestamp::from_millis(2));
+        assert_eq!(handed.received_by(&user("bob"), 0, |_| false).count(), 0);
+        handed.forget_before(Timestamp::from_millis(9));
+        assert_eq!(handed.last_seq(), 0);
+    }
+
+    #[test]
+    fn who_was_away_or_deaf_was_not_handed_it() {
+        let handed = handed(&["ann", "ann", "ann"]);
+        let was_handed = |seq| handed.find(seq).map(|handed| handed.was_handed_to(&user("cid")));
+        assert_eq!([1, 2, 3, 4].map(was_handed), [Some(true), Some(false), Some(false), None]);
+    }
+}

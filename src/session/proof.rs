@@ -1,0 +1,122 @@
+//! What has surely reached the client.
+//!
+//! Engine.IO clients answer pings in order: the pong that answers a ping sent after an event proves that it was read.
+use std::time::{Duration, Instant};
+
+use crate::chat::{Broadcast, Mark, ProofWanted};
+use crate::model::UserId;
+
+/// How far a client was told, was when it was pinged, and is known to have come.
+#[derive(Debug, Default)]
+pub struct Proof {
+    /// All up to this is in the outbox or has left,
+    told: Mark,
+    /// as it was when the last ping was queued,
+    pinged: Mark,
+    /// and when the last ping was that was answered.
+    proven: Mark,
+    /// By when a ping is wanted for what was told since the last one.
+    wanted: Option<Instant>,
+    /// Whether somebody waits for the answer of the last ping.
+    is_awaited: bool,
+}
+
+impl Proof {
+    /// An event was sent to `viewer`, as so many packets.
+    pub fn tell_event(&mut self, event: &Broadcast, viewer: &UserId, packets: usize, now: Instant, interval: Duration) {
+        if let Some(serial) = event.serial() {
+            self.tell(Mark::Event(serial));
+        }
+        if packets > 0 {
+            self.want(event.proof_wanted_of(viewer), now, interval);
+        }
+    }
+
+    /// Something was told.
+    pub fn tell(&mut self, mark: Mark) {
+        self.told = mark;
+    }
+
+    /// A page of the catch-up was told.
+    pub fn tell_page(&mut self) {
+        self.told = match self.told {
+            Mark::Page(number) => Mark::Page(number.saturating_add(1)),
+            Mark::Nothing | Mark::Event(_) => Mark::Page(1),
+        };
+    }
+
+    /// Somebody waits to hear that what was told last has arrived.
+    pub fn want(&mut self, wanted: ProofWanted, now: Instant, interval: Duration) {
+        let by = match wanted {
+            ProofWanted::No => return,
+            ProofWanted::Soon => now.checked_add(interval),
+            ProofWanted::AtOnce => Some(now),
+        };
+        self.wanted = [self.wanted, by].into_iter().flatten().min();
+    }
+
+    /// By when a ping is wanted.
+    pub fn wanted(&self) -> Option<Instant> {
+        self.wanted
+    }
+
+    /// A ping was queued behind all that was told by now.
+    pub fn on_ping(&mut self) {
+        self.pinged = self.told;
+        self.is_awaited = self.wanted.take().is_some();
+    }
+
+    /// The last ping was answered. What is proven by it, where somebody waits for that.
+    pub fn on_pong(&mut self) -> Option<Mark> {
+        self.proven = self.pinged;
+        std::mem::take(&mut self.is_awaited).then_some(self.proven)
+    }
+
+    /// All up to this has reached the client.
+    pub fn proven(&self) -> Mark {
+        self.proven
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(5);
+
+    #[test]
+    fn a_ping_is_wanted_for_what_somebody_waits_for_and_once() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(1);
+        let mut proof = Proof::default();
+        proof.tell(Mark::Event(7));
+        proof.want(ProofWanted::No, now, INTERVAL);
+        assert_eq!(proof.wanted(), None);
+        proof.want(ProofWanted::Soon, now, INTERVAL);
+        proof.want(ProofWanted::Soon, later, INTERVAL);
+        assert_eq!(proof.wanted(), Some(now + INTERVAL), "the first one's");
+        proof.want(ProofWanted::AtOnce, later, INTERVAL);
+        assert_eq!(proof.wanted(), Some(later));
+        proof.on_ping();
+        assert_eq!(proof.wanted(), None);
+        proof.tell(Mark::Event(8));
+        assert_eq!(proof.on_pong(), Some(Mark::Event(7)), "what was told later is not proven");
+        proof.on_ping();
+        assert_eq!(proof.on_pong(), None, "nobody waits");
+        assert_eq!(proof.proven(), Mark::Event(8));
+    }
+
+    #[test]
+    fn pages_are_counted_up_to_the_first_event() {
+        let mut proof = Proof::default();
+        proof.tell_page();
+        proof.tell_page();
+        proof.on_ping();
+        proof.on_pong();
+        assert_eq!(proof.proven(), Mark::Page(2));
+        proof.tell(Mark::Event(1));
+        proof.on_ping();
+        proof.on_pong();
+        assert!(proof.proven() > Mark::Page(2));
+    }
+}
