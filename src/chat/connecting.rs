@@ -122,6 +122,7 @@ impl ChatServer {
             tokens: Tokens::of(&claims),
             reached: catch_up.is_none().then(|| Reached::all_of(self.serial)),
             proven: had.map_or(0, Reached::whole_serial),
+            told_after: had.map_or(self.serial, |_| 0),
             unproven: None,
             is_in_common_chat: false,
             queue: Default::default(),

@@ -8,8 +8,10 @@ use hashbrown::HashMap;
 use super::event::Event;
 use super::handed::{HandedMessage, Receipt};
 use super::ports::{Mark, Proven};
+use super::rooms::RoomKey;
 use super::server::ChatServer;
 use super::stored::Awaiting;
+use super::tables::Session;
 use crate::engineio::ConnectionKey;
 use crate::model::{ConversationId, ConversationKind, Message, MessageId, MessageStatus, Place, Timestamp, UserId};
 use crate::store::{DeliveredUpTo, Write};
@@ -150,7 +152,10 @@ impl ChatServer {
     fn note_progress_in(&mut self, user: &UserId, id: ConversationId) {
         let Some(kind) = self.conversations.get(&id).map(|cached| cached.conversation.kind) else { return };
         let proven = self.proven_to(user, id, kind);
-        self.note_received(user, id, |handed| handed.serial <= proven);
+        let was_told = |broker: &Self, handed: &HandedMessage| {
+            handed.spared.contains(user) || broker.was_told(user, id, kind, handed.serial)
+        };
+        self.note_received(user, id, |handed| handed.serial <= proven, was_told);
     }
 
     /// A user has read a message, and so has received it. One who is still catching up may lack others before it.
@@ -158,11 +163,18 @@ impl ChatServer {
         let Place::Conversation(id) = message.place else { return };
         let mut sessions = self.sockets_of(user).iter().filter_map(|socket| self.sessions.get(socket));
         if !sessions.any(|session| session.catch_up.is_some()) {
-            self.note_received(user, id, |handed| handed.receipt.seq <= message.seq);
+            self.note_received(user, id, |handed| handed.receipt.seq <= message.seq, |_, _| true);
         }
     }
 
-    fn note_received(&mut self, user: &UserId, id: ConversationId, is_proven: impl Fn(&HandedMessage) -> bool) {
+    /// Notes that a member has received all that `is_proven`; the senders of what `was_told` learn of it.
+    fn note_received(
+        &mut self,
+        user: &UserId,
+        id: ConversationId,
+        is_proven: impl Fn(&HandedMessage) -> bool,
+        was_told: impl Fn(&Self, &HandedMessage) -> bool,
+    ) {
         let Some(delivered_seq) = self.users.get_mut(user).and_then(|user| user.membership(id)).map(|known| known.delivered_seq)
         else {
             return;
@@ -173,7 +185,7 @@ impl ChatServer {
             let receipt = &handed.receipt;
             seq = receipt.seq;
             let was_handed = handed.was_handed_to(user);
-            if receipt.sender != *user && self.awaits_receipt(&receipt.sender, was_handed) {
+            if receipt.sender != *user && self.awaits_receipt(&receipt.sender, was_handed) && was_told(self, handed) {
                 self.progress.tell(receipt, user, was_handed);
             }
         }
@@ -182,16 +194,26 @@ impl ChatServer {
         }
     }
 
-    /// Up to this event all that was said in a conversation has surely reached a live socket of this member, as far as that
-    /// shows it.
+    /// Up to this event all that was said in a conversation has surely reached a live socket of this member, as far as it was
+    /// told that.
     fn proven_to(&self, user: &UserId, id: ConversationId, kind: ConversationKind) -> u64 {
-        let shows = |words: &super::Words| words.has_word_for(kind) && !words.unproven;
+        let proven = |session: &Session| session.muted_since(id).map_or(session.proven, |since| session.proven.min(since));
+        self.listening(user, kind).map(proven).max().unwrap_or(0)
+    }
+
+    /// Whether a live socket of this member was told an event of a conversation and has it.
+    fn was_told(&self, user: &UserId, id: ConversationId, kind: ConversationKind, serial: u64) -> bool {
+        let was_there = |session: &Session| {
+            let absences = session.places.iter().flat_map(|places| &places.absences);
+            session.told_after < serial && !absences.into_iter().any(|one| one.room == RoomKey::Group(id) && one.covers(serial))
+        };
+        self.listening(user, kind).any(|session| session.proven >= serial && was_there(session))
+    }
+
+    /// The live sockets of a user that show messages of this kind.
+    fn listening(&self, user: &UserId, kind: ConversationKind) -> impl Iterator<Item = &Session> {
         let sessions = self.sockets_of(user).iter().filter_map(|socket| self.sessions.get(socket));
-        sessions
-            .filter(|session| shows(&session.words))
-            .map(|session| session.muted_since(id).map_or(session.proven, |since| session.proven.min(since)))
-            .max()
-            .unwrap_or(0)
+        sessions.filter(move |session| session.words.has_word_for(kind) && !session.words.unproven)
     }
 
     fn settle_progress(&mut self, id: ConversationId, user: &UserId, seq: i64) {

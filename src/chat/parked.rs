@@ -26,6 +26,7 @@ pub struct Parked {
     pub is_in_common_chat: bool,
     /// How far its client is known to have come; `None`: only the client knows.
     pub reached: Option<Reached>,
+    pub told_after: u64,
     pub at: Timestamp,
 }
 
@@ -86,7 +87,8 @@ impl ChatServer {
 
     /// Keeps a session whose connection is gone; its rooms stay, without it in them.
     pub(super) fn park(&mut self, connection: ConnectionKey, session: Session) {
-        let Session { user, socket, pid, words, manner, tokens, places, is_in_common_chat, reached, proven, .. } = session;
+        let Session { user, socket, pid, words, manner, tokens, places, is_in_common_chat, reached, proven, told_after, .. } =
+            session;
         let parked = Parked {
             user,
             socket,
@@ -96,6 +98,7 @@ impl ChatServer {
             places,
             is_in_common_chat,
             reached: reached.max((proven > 0).then(|| Reached::all_of(proven))),
+            told_after,
             at: self.now(),
         };
         for room in self.rooms_of(&parked.user, parked.places.as_deref(), parked.is_in_common_chat) {

@@ -146,7 +146,7 @@ impl ChatServer {
     ) {
         let Connect { connection, claims, .. } = connect;
         let states = self.states_since(&parked, reached);
-        let Parked { user: id, socket, words, manner, tokens, places, is_in_common_chat, reached: _, at: _ } = parked;
+        let Parked { user: id, socket, words, manner, tokens, places, is_in_common_chat, reached: _, told_after, at: _ } = parked;
         let now = self.now();
         for room in self.rooms_of(&id, places.as_deref(), is_in_common_chat) {
             self.rooms.join_from_parked(room, connection);
@@ -180,6 +180,7 @@ impl ChatServer {
             tokens,
             reached: Some(reached),
             proven: reached.whole_serial(),
+            told_after,
             unproven: None,
             is_in_common_chat,
             queue: Default::default(),

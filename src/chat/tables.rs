@@ -104,6 +104,8 @@ pub struct Session {
     pub reached: Option<Reached>,
     /// Number of the last event up to which all that it was told is known to have arrived.
     pub proven: u64,
+    /// Events after this one it was told live, or replayed.
+    pub told_after: u64,
     /// Pages of the catch-up that may not have arrived yet.
     pub unproven: Option<Box<UnprovenPages>>,
     pub is_in_common_chat: bool,

@@ -15,7 +15,6 @@ const USAGE = `node tests/checker/check.mjs [options]     (the server: PARLANCE_
   --lanes N              each page has so many requests under way (3)
   --pause MS             … and waits so long, on average, before the next (30)
   --allow LIST           excuses besides those of the contract (see below)
-  --without-recovery     all the excuses that end with these words
   --env NAME=VALUE       a setting of the server; repeatable
   --keep                 leaves the logs of the pages where they are, and says where
 
@@ -34,7 +33,6 @@ const { values: options } = parseArgs({
     lanes: { type: 'string', default: '3' },
     pause: { type: 'string', default: '30' },
     allow: { type: 'string', default: '' },
-    'without-recovery': { type: 'boolean', default: false },
     env: { type: 'string', multiple: true, default: [] },
     keep: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -80,7 +78,6 @@ function groupBy(items, keyOf) {
 process.on('SIGINT', () => process.exit(130)).on('SIGTERM', () => process.exit(143));
 
 const allow = list(options.allow);
-if (options['without-recovery']) allow.push(...Object.keys(ALLOWANCES).filter((name) => name.endsWith('without recovery')));
 
 let failed = 0;
 for (const database of list(options.database)) {

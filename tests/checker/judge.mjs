@@ -30,10 +30,6 @@ export const ALLOWANCES = {
   'twice after crash': 'DELIVERY=live (P4): the sender sends again what the crash lost; who saw it before sees the same id again.',
   'moved after crash': 'DELIVERY=live (P4): what is sent again after a crash has the place of its retry.',
   'twice without offset': 'Design §6: a client before 4.6 sends no offset; what was written to it and not proven comes again, with the same id.',
-  'twice without recovery': 'Until recovery is built: what was written to a socket and not proven comes again, with the same id.',
-  'missed without recovery': 'Until recovery is built: what was handed to a socket that was dead already counts as received.',
-  'echo without recovery': 'Until recovery is built: to a page that came back while its message was being stored, it comes as another device\'s.',
-  'unproven without recovery': 'Until proof of delivery is built: handed to a socket counts as delivered.',
 };
 
 /** What the contract itself allows. */
@@ -63,7 +59,7 @@ export function judge({ conversations, pages, crashes = [] }, allowances = []) {
   const context = { sends, stored, crashes, conversations: new Map(conversations.map((each) => [each.id, each])), proofs: collectProofs(pages) };
   for (const page of pages) judgePage(page, context, verdict);
   for (const [key, proof] of context.proofs) {
-    if (!(proof.seenAt <= proof.toldAt)) verdict.find('unproven', `${key} was told at ${proof.toldAt}, seen at ${proof.seenAt ?? 'no time'}`, 'unproven without recovery');
+    if (!(proof.seenAt <= proof.toldAt)) verdict.find('unproven', `${key} was told at ${proof.toldAt}, seen at ${proof.seenAt ?? 'no time'}`);
   }
   return verdict.close();
 }
@@ -260,7 +256,7 @@ function judgePage(page, context, verdict) {
   for (const record of page.records) {
     const { kind, at, id, conversation, name, sender } = record;
     if (kind === 'connect') connection += 1;
-    if (kind === 'loaded') loaded.set(conversation, { seq: record.seq, connection });
+    if (kind === 'loaded') loaded.set(conversation, record.seq);
     if (kind === 'delivered') verdict.counts.told += 1;
     if (kind !== 'got') continue;
     verdict.counts.shown += 1;
@@ -276,8 +272,7 @@ function judgePage(page, context, verdict) {
     if (wasRefused(send)) verdict.find('refused', `${page.name} saw ${name}, which was refused (${send.refusals})`);
     const kindOf = context.conversations.get(conversation)?.kind;
     if (kindOf === 'direct' && send.pages.size === 1 && send.pages.has(page.name)) {
-      const excuses = send.connection === `${page.name}/${connection}` ? [] : ['echo without recovery'];
-      verdict.find('echo', `${page.name} was shown its own ${name}`, ...excuses);
+      verdict.find('echo', `${page.name} was shown its own ${name}`);
     }
 
     const first = seen.get(id);
@@ -305,32 +300,29 @@ function judgePage(page, context, verdict) {
       verdict.find('out of order', `${page.name} saw ${highest.name} (${highest.seq}) before ${name} (${entry.seq}) in ${conversation}`, ...(moved ? ['moved after crash'] : []));
     } else reached.set(conversation, entry);
   }
-  judgeView(page, { seen, loaded, reached, connection }, context, verdict);
+  judgeView(page, { seen, loaded, reached }, context, verdict);
 }
 
 function excusesOfRepeat(page, first, again, wasMoved) {
   if (first.connection === again.connection) return [];
-  return [...(wasMoved ? ['twice after crash'] : []), page.offsets ? 'twice without recovery' : 'twice without offset'];
+  return [...(wasMoved ? ['twice after crash'] : []), ...(page.offsets ? [] : ['twice without offset'])];
 }
 
 /** Whether it was on its way when the server was killed, so that its place is another than at first. */
 const wasMoved = (send, crashes) => crashes.some(({ at, until }) => send.firstSentAt <= until && !(send.ackedAt < at));
 
 /** All that is stored after the loading was seen. A killed page had to see what stands before the last that it saw. */
-function judgeView(page, { seen, loaded, reached, connection: last }, { sends, conversations }, verdict) {
+function judgeView(page, { seen, loaded, reached }, { sends, conversations }, verdict) {
   for (const { id: conversation, kind, members, histories: [history] } of conversations.values()) {
     if (!members.includes(page.user)) continue;
     const from = loaded.get(conversation);
     if (from === undefined && !page.killed) throw new Error(`${page.name} never loaded ${conversation}: the checker is wrong`);
     if (from === undefined) continue;
     const to = page.killed ? reached.get(conversation)?.seq ?? 0 : Infinity;
-    history.forEach(({ id, seq, name }, index) => {
-      if (seq <= from.seq || seq > to || seen.has(id) || !hasToSee(page, kind, sends.get(name))) return;
-      // What the user's other device wrote during an absence has no gap of its own: what others wrote meanwhile was caught up.
-      const isOwn = sends.get(name).user === page.user && last > 1;
-      const excuses = isOwn || isAtCut(history, index, seen, from.connection, last) ? ['missed without recovery'] : [];
-      verdict.find('missed', `${page.name} did not see ${name} (${conversation} ${seq})`, ...excuses);
-    });
+    for (const { id, seq, name } of history) {
+      if (seq <= from || seq > to || seen.has(id) || !hasToSee(page, kind, sends.get(name))) continue;
+      verdict.find('missed', `${page.name} did not see ${name} (${conversation} ${seq})`);
+    }
   }
 }
 
@@ -341,15 +333,4 @@ function hasToSee(page, kind, send) {
   // Its own device's: the ack was its showing. Another device's: where the dialect is pinned, or in a group (contract §4);
   // a client without offsets is caught up with what others wrote.
   return !send.devices.has(page.device) && page.offsets && (kind === 'group' || page.pinned);
-}
-
-/** Whether the page changed its connection (from `first` to `last`) between what it saw before and after this place of the history. */
-function isAtCut(history, index, seen, first, last) {
-  let before = index - 1;
-  while (before >= 0 && !seen.has(history[before].id)) before -= 1;
-  let after = index + 1;
-  while (after < history.length && !seen.has(history[after].id)) after += 1;
-  const begin = before < 0 ? first : Math.max(first, seen.get(history[before].id).connection);
-  const end = after >= history.length ? last : seen.get(history[after].id).connection;
-  return begin !== end;
 }

@@ -138,7 +138,7 @@ const BROKEN = [
     reconnect(all, 'bob');
     all.tell('ann', 'group', 'a9');
     remove(all.pages.bob.records, 'got', 'a8');
-  }, 'missed without recovery'],
+  }],
   ['a hole in what a killed page saw', 'missed', ({ tell, pages }) => {
     tell('ann', 'group', 'a8');
     tell('ann', 'group', 'a9');
@@ -157,7 +157,7 @@ const BROKEN = [
   ['the same message again after a reconnect', 'twice', (all) => {
     reconnect(all, 'bob');
     all.got('bob', 'direct', 'a1', 'ann');
-  }, 'twice without recovery'],
+  }],
   ['the same message again for an old client', 'twice', (all) => {
     all.pages.bob.offsets = false;
     reconnect(all, 'bob');
@@ -168,11 +168,11 @@ const BROKEN = [
     all.got('bob', 'direct', 'a9', 'ann');
     crash(all);
     all.tell('ann', 'direct', 'a9');
-  }, 'twice after crash', ['twice without recovery']],
+  }, 'twice after crash'],
   ['what was acked before a crash, again after it', 'twice', (all) => {
     crash(all);
     all.got('bob', 'direct', 'a1', 'ann');
-  }, 'twice without recovery'],
+  }],
   ['the same message under another id', 'twice', ({ pages, got }) => {
     got('bob', 'direct', 'a1', 'ann');
     pages.bob.records.at(-1).id = 'other';
@@ -189,7 +189,7 @@ const BROKEN = [
     all.got('bob', 'direct', 'a9', 'ann');
     all.log('ann', 'send', { name: 'a9', conversation: 'direct' });
     all.log('ann', 'ack', { name: 'a9', id: 'A9' });
-  }, 'echo without recovery'],
+  }],
   ['a pair shown in the wrong order', 'out of order', ({ pages }) => {
     const { records } = pages.carl;
     const [one, other] = [records.indexOf(find(records, 'got', 'a2')), records.indexOf(find(records, 'got', 'c1'))];
@@ -231,8 +231,8 @@ const BROKEN = [
     log('ann', 'delivered', { id: 'A9', user: 'bob' });
     const [seen, told] = [find(pages.bob.records, 'got', 'a9'), pages.ann.records.at(-1)];
     [seen.at, told.at] = [told.at, seen.at];
-  }, 'unproven without recovery'],
-  ['"delivered" told of what was never seen', 'unproven', ({ log }) => log('bob', 'delivered', { id: 'B1', user: 'carl' }), 'unproven without recovery'],
+  }],
+  ['"delivered" told of what was never seen', 'unproven', ({ log }) => log('bob', 'delivered', { id: 'B1', user: 'carl' })],
   ['a request without an answer', 'unanswered', ({ log }) => {
     log('ann', 'send', { name: 'a9', conversation: 'direct' });
     log('ann', 'unknown', { name: 'a9' });

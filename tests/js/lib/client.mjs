@@ -13,6 +13,9 @@ export const VERSIONS = { 4.8: io48, 4.5: io45, '4.0': io40 };
 /** How a client may travel. */
 export const TRANSPORTS = { polling: ['polling'], websocket: ['websocket'], upgrading: ['polling', 'websocket'] };
 
+/** Settings of a server whose clients prove soon what they have heard. */
+export const PROVING = { PING_INTERVAL: '50ms', STRICT_EVENTS: 'true' };
+
 /** Makes a client. `options` go to the stock client as they are; nothing is awaited. */
 export function open(server, { version = '4.8', transport = 'websocket', ...options } = {}) {
   const socket = VERSIONS[version](server.url, { transports: TRANSPORTS[transport], forceNew: true, reconnection: false, ...options });
@@ -95,6 +98,12 @@ export class Client {
     const { engine } = this.socket.io;
     if (engine.transport.name === 'websocket') return;
     await within(LIMIT, 'the upgrade', new Promise((resolve) => engine.once('upgrade', resolve)));
+  }
+
+  /** Waits until the server knows that all that came by now has arrived. It has to run with `PROVING`. */
+  async proven() {
+    await within(LIMIT, 'a ping', new Promise((resolve) => this.socket.io.once('ping', resolve)));
+    await this.ask('no such event');
   }
 
   /** Takes the first event of this name whose first argument `matches` out of the inbox, waiting for it if need be. */

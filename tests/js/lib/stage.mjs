@@ -64,8 +64,9 @@ export class Stage {
     this.expected.clear();
   }
 
-  /** Waits until what is under way has come: an event that a server emits itself passes through every dialect. */
+  /** Waits until what is under way has come, and is proven: an event that a server emits itself passes through every dialect. */
   async settle() {
+    await Promise.all(this.clients.map((client) => client.proven()));
     const event = `settled ${Math.random()}`;
     const { status } = await this.server.api('POST', '/api/emit', { headers: { 'x-api-key': KEY }, body: { to: { all: true }, event } });
     assert.equal(status, 200);

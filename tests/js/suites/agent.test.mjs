@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 
 import { agents, assertReceived, assertRefused, dataOf, fetchList, isId, listen, newAgent, participant } from '../lib/agent.mjs';
 import { assertTime, makeGroup, people } from '../lib/chat.mjs';
-import { assertRefusal, closeAfter, connect, open, refusal } from '../lib/client.mjs';
+import { assertRefusal, closeAfter, connect, open, PROVING, refusal } from '../lib/client.mjs';
 import { DATABASES } from '../lib/database.mjs';
 import { PNG, upload } from '../lib/files.mjs';
 import { OUTAGES } from '../lib/outage.mjs';
@@ -31,7 +31,7 @@ const WORDS = [
 for (const database of DATABASES) {
   for (const [mode, { env = {}, dialect }] of Object.entries(MODES)) {
     describe(`agent, ${mode}, on ${database}`, () => {
-      const holder = useServer({ database, env });
+      const holder = useServer({ database, env: { ...PROVING, ...env } });
       for (const transport of ['polling', 'websocket']) {
         it(`does what the front end's document shows over ${transport}`, (test) => document(test, holder.server, { transport, dialect }));
       }
@@ -577,6 +577,7 @@ async function document(test, server, options) {
   assert.deepEqual([his._id, his.unreadCount], [conversationId, 1]);
 
   // Offline users: stored, and delivered when they connect.
+  await bob.proven();
   bob.close();
   await bob.disconnected();
   alice.tell('message:send', { conversationId: 'conv_123', targetUserId: user.id, content: 'Are you there?' });

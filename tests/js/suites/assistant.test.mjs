@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 
 import { APOLOGY, assertFailure, device, stored, WORDS } from '../lib/assistant.mjs';
 import { assertMessage, assertTime } from '../lib/chat.mjs';
-import { connect, refusal, TRANSPORTS } from '../lib/client.mjs';
+import { connect, PROVING, refusal, TRANSPORTS } from '../lib/client.mjs';
 import { assertNew } from '../lib/conversation.mjs';
 import { DATABASES } from '../lib/database.mjs';
 import { KEY, Model, PROVIDER_NAMES } from '../lib/model.mjs';
@@ -50,7 +50,7 @@ for (const database of DATABASES) {
       describe(`assistant, ${way}, ${provider}, on ${database}`, () => {
         for (const transport of provider === 'gemini' ? Object.keys(TRANSPORTS) : ['websocket']) {
           it(`an ordinary day, ${transport}`, async (test) => {
-            const { server, model } = await serverAndModel(test, { database, provider, env });
+            const { server, model } = await serverAndModel(test, { database, provider, env: { ...PROVING, ...env } });
             await day(test, server, model, { transport, ...options });
           });
         }
@@ -153,6 +153,7 @@ async function day(test, server, model, options) {
   assert.deepEqual(await stored(server, user, 'c-1'), turns);
 
   // Who was away is told the answer when he comes back.
+  await Promise.all([laptop, phone].map((client) => client.proven()));
   laptop.close();
   phone.close();
   const other = await device(test, server, user, options);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 
 import { newAgent } from '../lib/agent.mjs';
+import { PROVING } from '../lib/client.mjs';
 import { makeDirect } from '../lib/conversation.mjs';
 import { DATABASES } from '../lib/database.mjs';
 import { PNG, upload } from '../lib/files.mjs';
@@ -22,7 +23,7 @@ let runs = 0;
 
 for (const database of DATABASES) {
   describe(`across dialects on ${database}`, () => {
-    const holder = useServer({ database, env: { RATE_LIMIT_EVENTS: '0', PRESENCE_SCOPE: 'contacts', API_KEYS: KEY } });
+    const holder = useServer({ database, env: { ...PROVING, RATE_LIMIT_EVENTS: '0', PRESENCE_SCOPE: 'contacts', API_KEYS: KEY } });
     for (const transport of KINDS_OF_TRANSPORT) {
       runs += 1;
       for (const dialect of DIALECTS) {
@@ -214,6 +215,7 @@ class Play extends Stage {
 
   /** Edits and deletes over HTTP what she sent last to each, and to the group. */
   async changing() {
+    await this.settle();
     for (const [place, message] of this.last) {
       const to = place === this.group ? this.others : this.others.filter((other) => this.direct.get(other) === place);
       const path = `/api/messages/${message.id}`;
