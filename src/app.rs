@@ -204,11 +204,12 @@ impl Running {
             // What the last commits had to say is in the connections' outboxes once the broker answers again.
             let _ = self.chat.send(Health).await;
             self.stopper.close_sessions(CLOSE_LIMIT).await;
+            self.stopper.stop(false).await;
         };
         if tokio::time::timeout(self.shutdown_timeout, orderly).await.is_err() {
+            // What is cut off now was not acked.
             warn!("not everything was finished in time");
         }
-        self.stopper.stop(false).await;
     }
 
     /// Returns when the broker has not answered for too long.

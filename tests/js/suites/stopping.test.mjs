@@ -44,9 +44,9 @@ for (const database of DATABASES) {
     });
 
     /** A stop that waits for the database, which is away: one message is under way. */
-    async function stopInAnOutage(test) {
+    async function stopInAnOutage(test, { SHUTDOWN_TIMEOUT = '1h' } = {}) {
       const outage = await OUTAGES[database](test);
-      const env = { RUST_LOG: 'info', SHUTDOWN_TIMEOUT: '1h', STORE_RETRY_FOR: '1h' };
+      const env = { RUST_LOG: 'info', SHUTDOWN_TIMEOUT, STORE_RETRY_FOR: '1h' };
       const server = await Server.start({ database, databaseUrl: outage.databaseUrl, env });
       test.after(() => server.remove());
       const [alice, bob] = await people(test, server, ['alice', 'bob']);
@@ -74,6 +74,17 @@ for (const database of DATABASES) {
       await server.launch();
       const kept = await conversationHistory(server, alice.user.token, message.conversationId);
       assert.deepEqual(kept.map(({ content }) => content), ['before', 'under way']);
+    });
+
+    it('what does not end within SHUTDOWN_TIMEOUT is cut off, unacked', async (test) => {
+      const { server, answer } = await stopInAnOutage(test, { SHUTDOWN_TIMEOUT: '1s' });
+      let isAcked = false;
+      answer.then(({ success }) => {
+        isAcked = success;
+      });
+      assert.equal((await within(LIMIT, 'the end', server.exited)).code, 0, server.log);
+      assert.match(server.log, /not everything was finished in time/);
+      assert.equal(isAcked, false);
     });
 
     it('a second signal ends at once, whatever the first one waits for', async (test) => {
