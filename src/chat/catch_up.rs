@@ -209,6 +209,7 @@ impl ChatServer {
             self.tell(connection, Notice::CatchUp(events));
             self.note_page(connection, &messages);
         }
+        self.tell_received_soon(ctx);
         if is_whole {
             self.show_unseen(connection, ctx);
         }

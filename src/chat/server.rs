@@ -358,8 +358,9 @@ impl Actor for ChatServer {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.store.report_to(ctx.address().recipient());
-        ctx.run_interval(SAVE_EVERY, |broker, _| {
+        ctx.run_interval(SAVE_EVERY, |broker, ctx| {
             broker.save_progress();
+            broker.tell_received_soon(ctx);
             broker.save_notifications();
         });
         ctx.run_interval(SWEEP_EVERY, |broker, _| broker.sweep());
@@ -411,11 +412,12 @@ impl Handler<Disconnect> for ChatServer {
 impl Handler<WordsLearned> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, message: WordsLearned, _: &mut Self::Context) {
+    fn handle(&mut self, message: WordsLearned, ctx: &mut Self::Context) {
         let WordsLearned { connection, words, manner } = message;
         let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
         // What it has received by now stays received although it may have no word for the like from here on.
         self.note_progress_of(&user);
+        self.tell_received_soon(ctx);
         if let Some(session) = self.sessions.get_mut(&connection) {
             session.words = words;
             session.manner = manner;

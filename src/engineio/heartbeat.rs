@@ -74,8 +74,8 @@ impl Heartbeat {
         Beat::Ping
     }
 
-    /// A pong came; from it the interval runs anew, whatever asked for the ping. Whether it answers a ping. One that answers none changes nothing, so a client cannot put its time-out
-    /// off.
+    /// A pong came; whether it answers a ping. From it the interval runs anew, whatever asked for the ping. One that answers
+    /// none changes nothing, so a client cannot put its time-out off.
     pub fn on_pong(&mut self, now: Instant, times: &HeartbeatTimes) -> bool {
         let is_answer = self.is_ping_outstanding;
         if is_answer {

@@ -19,7 +19,7 @@ export const RULES = {
   'bad seq': 'P5: numbers rise within a conversation, and every member reads the same history',
   overtaken: 'P5: what was acked before another was sent stands before it',
   'sender order': 'P5: what one connection wrote to a conversation stands there in the order of writing',
-  unproven: 'P7: a sender is told "delivered" only of what a page of the recipient has seen',
+  unproven: 'P6: a sender is told "delivered" only of what a page of the recipient has seen',
   unanswered: 'P9: every request is answered',
   'turned away': 'P9: no passing trouble makes a stock client give up for good',
 };
