@@ -60,6 +60,10 @@ pub trait Service: Sized + 'static {
     fn deadline(&self) -> Option<Instant>;
     /// The deadline has passed.
     fn on_deadline(&mut self, now: Instant, out: &mut dyn Output);
+    /// Whether [`Service::on_drained`] would do anything now.
+    fn wants_drained(&self) -> bool {
+        true
+    }
     /// The outbox has run empty after having held something.
     fn on_drained(&mut self, now: Instant, out: &mut dyn Output);
     /// By when it wants a ping: its answer proves that all before it was received. Asked after every other call.

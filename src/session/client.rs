@@ -135,8 +135,12 @@ impl Service for Client {
         self.with(out, |session, around| session.on_deadline(at(now), around));
     }
 
+    fn wants_drained(&self) -> bool {
+        !self.session.is_idle()
+    }
+
     fn on_drained(&mut self, now: Instant, out: &mut dyn Output) {
-        self.with(out, |session, around| session.on_drained(at(now), around));
+        self.with(out, |session, around| session.on_drained(now, around));
     }
 
     fn ping_wanted(&self) -> Option<Instant> {

@@ -208,7 +208,7 @@ impl Session {
     }
 
     /// The outbox has run empty.
-    pub fn on_drained(&mut self, now: Now, around: &mut Surroundings<'_>) {
+    pub fn on_drained(&mut self, now: Instant, around: &mut Surroundings<'_>) {
         let (Some(active), Stage::In { account, .. }) = (&mut self.active, &self.stage) else { return };
         if active.gate.page_left() {
             around.broker.catch_up_drained(CatchUpDrained { connection: self.key });
@@ -216,8 +216,8 @@ impl Session {
         for event in active.missed.take() {
             show_volatile(self.voice, &account.profile.id, &Broadcast::new(event), around.wire);
         }
-        self.feed(now.instant, around);
-        self.tidy(now.instant);
+        self.feed(now, around);
+        self.tidy(now);
     }
 
     /// By when a ping is wanted.

@@ -162,6 +162,15 @@ impl<S: Service> Link<S> {
         });
     }
 
+    /// Tells the service that its outbox has run empty, where it was not told and wants to know. Whether it was told.
+    pub(super) fn tell_drained(&mut self, worker: &Worker<S>, now: Instant) -> bool {
+        let is_due = std::mem::take(&mut self.owes_drained) && self.service.as_ref().is_some_and(S::wants_drained);
+        if is_due {
+            self.call(worker, now, |service, out| service.on_drained(now, out));
+        }
+        is_due
+    }
+
     /// Takes in a text frame or an entry of a payload.
     pub(super) fn on_text(&mut self, worker: &Worker<S>, text: &str, now: Instant) -> Result<(), PacketError> {
         let packet = decode_packet(text)?;

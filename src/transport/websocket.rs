@@ -105,10 +105,9 @@ impl<S: Service> Link<S> {
     /// Writes what waits, and lets the service fill up what has left.
     pub(super) fn flush_websocket(&mut self, worker: &Worker<S>, context: &mut Context<'_>, now: Instant) {
         for _ in 0..ROUNDS_PER_TURN {
-            if !self.write_websocket(worker, context, now) || !std::mem::take(&mut self.owes_drained) {
+            if !self.write_websocket(worker, context, now) || !self.tell_drained(worker, now) {
                 break;
             }
-            self.call(worker, now, |service, out| service.on_drained(now, out));
         }
         if !self.outbox.is_empty() {
             if self.blocked_until.is_none() {

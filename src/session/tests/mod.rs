@@ -191,7 +191,7 @@ impl Case {
 
     fn drain(&mut self) {
         self.wire.queued_bytes = 0;
-        self.with(|session, now, around| session.on_drained(now, around));
+        self.with(|session, now, around| session.on_drained(now.instant, around));
     }
 
     fn ping(&mut self) {
