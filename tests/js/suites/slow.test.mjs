@@ -5,7 +5,9 @@ import { describe, it } from 'node:test';
 import { makeGroup, people, settle } from '../lib/chat.mjs';
 import { connect } from '../lib/client.mjs';
 import { stuckReader } from '../lib/raw.mjs';
+import { Reader } from '../lib/reader.mjs';
 import { useServer } from '../lib/server.mjs';
+import { newUser } from '../lib/token.mjs';
 import { pipelined } from '../lib/wait.mjs';
 
 describe('a stuck reader', () => {
@@ -33,5 +35,40 @@ describe('a stuck reader', () => {
     await settle(alice, back);
     const missed = back.told('new_group_message').map(({ message }) => message._id);
     assert.deepEqual(missed, sent.map(({ message }) => message._id), 'it has proven nothing');
+  });
+});
+
+describe('a stock client whose process is frozen', () => {
+  // Neither a blocked write nor the heartbeat cuts it so soon.
+  const holder = useServer({ env: { RATE_LIMIT_EVENTS: '0', OUTBOX_BYTES: '256KB', PRESENCE_GRACE: '1s' } });
+
+  it('is cut when its outbox is full, slows nobody, and goes on with exactly what it missed', async (test) => {
+    const { server } = holder;
+    // One dialect: a client that is told in all of them has four times as much to read, and may be too slow itself.
+    const dialect = 'messenger';
+    const [alice, bob] = await people(test, server, ['alice', 'bob'], { dialect });
+    const reader = await Reader.start(server, newUser('reader'), { dialect });
+    test.after(() => reader.close());
+    const group = await makeGroup(server, alice, [bob, reader]);
+    let sent = 0;
+    const say = (count, content) => pipelined(count, 4, () => alice.succeed('send_group_message', { conversationId: group, content: `${++sent} ${content}` }));
+
+    await say(10, 'while all is well');
+    await reader.toldUpTo('10');
+    reader.freeze();
+    // Beside the outbox, the machine's socket buffers have to be full.
+    const isCut = () => alice.told('user_offline').some(({ userId }) => userId === reader.user.id);
+    while (!isCut() && sent < 3_000) await say(20, 'x'.repeat(20_000));
+    assert.ok(isCut(), `after ${sent} messages`);
+    await say(10, 'while it is away');
+    reader.thaw();
+    await say(10, 'while it comes back');
+
+    await settle(alice, bob);
+    const told = bob.told('new_group_message').map(({ message }) => message.content.split(' ', 1)[0]);
+    assert.deepEqual([...told].sort((one, other) => one - other), Array.from({ length: sent }, (_, index) => String(index + 1)));
+    const { words, returns } = await reader.toldUpTo(told.at(-1));
+    assert.equal(returns.length, 1);
+    assert.deepEqual(words, told);
   });
 });

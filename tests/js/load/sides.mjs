@@ -1,0 +1,20 @@
+// What a load script was asked for, and the servers that it measures one after the other: ours, and beside it Node's with `--beside node`.
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+import { Server } from '../lib/server.mjs';
+
+const PEER = fileURLToPath(new URL('peer.mjs', import.meta.url));
+
+/** The numbers and options given, else the presets, and the `sides`. */
+export function asked(presets, options = {}) {
+  const { positionals, values } = parseArgs({ allowPositionals: true, options: { beside: { type: 'string' }, ...options } });
+  if (![undefined, 'node'].includes(values.beside)) throw new Error('there is only `--beside node`');
+  const numbers = presets.map((preset, index) => Number(positionals[index] ?? preset));
+  return { numbers, values, sides: values.beside ? ['ours', 'node'] : ['ours'] };
+}
+
+/** Starts a side's server. Node's is started in place of the binary, which it takes for an argument. */
+export function startSide(side, env = {}) {
+  return Server.start({ env, wrap: side === 'node' ? [process.execPath, PEER] : [] });
+}
