@@ -112,7 +112,7 @@ impl ChatServer {
         });
         let present = self.present();
         let caught_up = Offset { position: up_to, kind: OffsetKind::CaughtUp, ..present };
-        let unseen = self.is_owed_notifications(&claims.user, words).then_some(Unseen::Due(caught_up));
+        let unseen = self.is_owed_notifications(&claims.user, words).then(|| Box::new(Unseen::Due(caught_up)));
         let session = Session {
             user: claims.user.clone(),
             socket,
@@ -125,7 +125,7 @@ impl ChatServer {
             told_after: had.map_or(self.serial, |_| 0),
             unproven: None,
             is_in_common_chat: false,
-            queue: Default::default(),
+            queue: None,
             is_blocked: false,
             places: None,
             catch_up,
@@ -227,7 +227,7 @@ impl ChatServer {
             user.used_at = now;
         }
         // Notifications that were not read yet stay unseen.
-        let is_caught_up = session.catch_up.is_none() && !matches!(session.unseen, Some(Unseen::Waiting(..)));
+        let is_caught_up = session.catch_up.is_none() && !matches!(session.unseen.as_deref(), Some(Unseen::Waiting(..)));
         if may_come_back && is_caught_up && !self.options.recovery_ttl.is_zero() {
             self.park(connection, session);
         } else {

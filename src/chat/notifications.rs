@@ -326,9 +326,10 @@ impl ChatServer {
         }
         let found = if words.notification { found.unwrap_or_default() } else { Vec::new() };
         if let Some(session) = self.sessions.get_mut(&connection)
-            && let Some(Unseen::Due(offset) | Unseen::Waiting(_, offset)) = session.unseen
+            && let Some(Unseen::Due(offset) | Unseen::Waiting(_, offset)) = session.unseen.as_deref()
         {
-            session.unseen = Some(Unseen::Waiting(found.into_iter().rev().map(Arc::new).collect(), offset));
+            let waiting = Unseen::Waiting(found.into_iter().rev().map(Arc::new).collect(), *offset);
+            session.unseen = Some(Box::new(waiting));
         }
         self.show_unseen_page(connection);
     }
@@ -337,7 +338,7 @@ impl ChatServer {
     pub(super) fn show_unseen_page(&mut self, connection: ConnectionKey) {
         let budget = self.options.catch_up_page_bytes;
         let Some(session) = self.sessions.get_mut(&connection) else { return };
-        let Some(Unseen::Waiting(waiting, offset)) = &mut session.unseen else { return };
+        let Some(Unseen::Waiting(waiting, offset)) = session.unseen.as_deref_mut() else { return };
         let (mut page, mut bytes) = (Vec::new(), 0);
         while let Some(next) = waiting.front() {
             bytes += next.message.len() + next.data.as_ref().map_or(0, String::len) + ENVELOPE_BYTES;

@@ -183,7 +183,7 @@ impl ChatServer {
             told_after,
             unproven: None,
             is_in_common_chat,
-            queue: Default::default(),
+            queue: None,
             is_blocked: false,
             places,
             catch_up: None,

@@ -253,8 +253,8 @@ impl ChatServer {
     fn unblock(&mut self, connection: ConnectionKey, ctx: &mut Context<Self>) {
         while let Some(session) = self.sessions.get_mut(&connection) {
             session.is_blocked = false;
-            let Some(next) = session.queue.pop_front() else {
-                session.queue = VecDeque::new();
+            let Some(next) = session.queue.as_mut().and_then(|queue| queue.pop_front()) else {
+                session.queue = None;
                 return;
             };
             if self.run(next, ctx) {
@@ -440,8 +440,9 @@ impl Handler<Request> for ChatServer {
             return;
         }
         if session.is_blocked {
-            if session.queue.len() < QUEUE_PER_SOCKET {
-                session.queue.push_back(pending);
+            let queue = session.queue.get_or_insert_default();
+            if queue.len() < QUEUE_PER_SOCKET {
+                queue.push_back(pending);
             } else {
                 let error = ChatError::RateLimited { retry_after: Duration::from_secs(1) };
                 self.answer(pending.asker, Err(error));

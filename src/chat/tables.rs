@@ -110,12 +110,13 @@ pub struct Session {
     pub unproven: Option<Box<UnprovenPages>>,
     pub is_in_common_chat: bool,
     /// Requests that wait for the first of them, in order.
-    pub queue: VecDeque<Pending>,
+    #[expect(clippy::box_collection, reason = "most sockets have none, and there are many sockets")]
+    pub queue: Option<Box<VecDeque<Pending>>>,
     /// Whether the first request of the queue's owner is waiting for the store.
     pub is_blocked: bool,
     pub catch_up: Option<Box<CatchUp>>,
     /// Notifications that are to be shown behind the catch-up.
-    pub unseen: Option<Unseen>,
+    pub unseen: Option<Box<Unseen>>,
     pub places: Option<Box<Places>>,
 }
 

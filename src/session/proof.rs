@@ -6,15 +6,39 @@ use std::time::{Duration, Instant};
 use crate::chat::{Broadcast, Mark, ProofWanted};
 use crate::model::UserId;
 
+/// A [`Mark`] in eight bytes: every connection has three.
+#[derive(Debug, Clone, Copy, Default)]
+struct PackedMark(u64);
+
+impl From<Mark> for PackedMark {
+    fn from(mark: Mark) -> Self {
+        match mark {
+            Mark::Nothing => Self(0),
+            Mark::Page(number) => Self(u64::from(number) << 1),
+            Mark::Event(serial) => Self(serial << 1 | 1),
+        }
+    }
+}
+
+impl From<PackedMark> for Mark {
+    fn from(PackedMark(packed): PackedMark) -> Self {
+        match packed >> 1 {
+            serial if packed & 1 == 1 => Self::Event(serial),
+            0 => Self::Nothing,
+            number => Self::Page(u32::try_from(number).unwrap_or(u32::MAX)),
+        }
+    }
+}
+
 /// How far a client was told, was when it was pinged, and is known to have come.
 #[derive(Debug, Default)]
 pub struct Proof {
     /// All up to this is in the outbox or has left,
-    told: Mark,
+    told: PackedMark,
     /// as it was when the last ping was queued,
-    pinged: Mark,
+    pinged: PackedMark,
     /// and when the last ping was that was answered.
-    proven: Mark,
+    proven: PackedMark,
     /// By when a ping is wanted for what was told since the last one.
     wanted: Option<Instant>,
     /// Whether somebody waits for the answer of the last ping.
@@ -34,15 +58,13 @@ impl Proof {
 
     /// Something was told.
     pub fn tell(&mut self, mark: Mark) {
-        self.told = mark;
+        self.told = mark.into();
     }
 
     /// A page of the catch-up was told.
     pub fn tell_page(&mut self) {
-        self.told = match self.told {
-            Mark::Page(number) => Mark::Page(number.saturating_add(1)),
-            Mark::Nothing | Mark::Event(_) => Mark::Page(1),
-        };
+        let number = if let Mark::Page(number) = self.told.into() { number } else { 0 };
+        self.tell(Mark::Page(number.saturating_add(1)));
     }
 
     /// Somebody waits to hear that what was told last has arrived.
@@ -69,12 +91,12 @@ impl Proof {
     /// The last ping was answered. What is proven by it, where somebody waits for that.
     pub fn on_pong(&mut self) -> Option<Mark> {
         self.proven = self.pinged;
-        std::mem::take(&mut self.is_awaited).then_some(self.proven)
+        std::mem::take(&mut self.is_awaited).then(|| self.proven())
     }
 
     /// All up to this has reached the client.
     pub fn proven(&self) -> Mark {
-        self.proven
+        self.proven.into()
     }
 }
 
@@ -104,6 +126,14 @@ mod tests {
         proof.on_ping();
         assert_eq!(proof.on_pong(), None, "nobody waits");
         assert_eq!(proof.proven(), Mark::Event(8));
+    }
+
+    #[test]
+    fn marks_are_packed_without_loss() {
+        for mark in [Mark::Nothing, Mark::Page(1), Mark::Page(u32::MAX), Mark::Event(0), Mark::Event(u64::MAX >> 1)] {
+            assert_eq!(Mark::from(PackedMark::from(mark)), mark);
+        }
+        assert!(size_of::<Proof>() <= 48);
     }
 
     #[test]

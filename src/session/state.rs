@@ -290,7 +290,7 @@ impl Session {
             Err(_) => return self.refuse(ConnectRefusal::UnknownDialect, None, around),
         };
         self.voice = Voice::new(rules.dialects, pinned);
-        let found = find_connect_token(auth, self.handshake.token.as_ref());
+        let found = find_connect_token(auth, self.handshake.token.as_deref());
         let verified = found.and_then(|found| (rules.verify)(&found.text, now.wall).map(|claims| (claims, found.place)));
         let (back_to, offset) = find_return(auth);
         match verified {
