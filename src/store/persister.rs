@@ -22,9 +22,14 @@ use super::{AnyConnection, DatabaseUrl, StoreError, Write};
 
 /// More writes than this make more than one transaction.
 const BATCH_MAX: usize = 1_000;
-/// Once writes come in company, batches begin no closer together than this: a commit costs much the same whether it
-/// holds one message or eight. A lone write, and a sender who waits for each ack, come after a batch of one and never wait.
+/// Once writes come in company, batches begin no closer together than this, unless as many wait again already: a commit
+/// costs much the same whether it holds one message or eight, and who waits for an ack comes again once it is there. A lone
+/// write, and a sender who waits for each ack, come after a batch of one and never wait.
 const PACE: Duration = Duration::from_millis(3);
+/// The same in much company.
+const LONG_PACE: Duration = Duration::from_millis(6);
+/// So many writes in a batch are much company.
+const MUCH: usize = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -203,7 +208,8 @@ impl Handler<WritesWait> for Persister {
             if self.queue.is_away() {
                 self.wait_until_back();
             } else if writes.len() > 1 {
-                self.queue.pause(PACE.saturating_sub(begun.elapsed()));
+                let pace = if writes.len() < MUCH { PACE } else { LONG_PACE };
+                self.queue.await_company(writes.len(), pace.saturating_sub(begun.elapsed()));
             }
         }
     }

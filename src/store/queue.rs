@@ -56,6 +56,8 @@ struct State {
     failing_since: Option<Instant>,
     /// Whether the persister is at work, or about to look.
     is_awake: bool,
+    /// The persister wants to be told when so many wait.
+    awaited: Option<usize>,
     is_closed: bool,
     recipient: Option<Recipient<Committed>>,
 }
@@ -116,6 +118,10 @@ impl Queue {
         }
         self.depth.fetch_add(1, Ordering::Relaxed);
         state.waiting.push_back((write, done));
+        if state.awaited.is_some_and(|awaited| state.waiting.len() >= awaited) {
+            state.awaited = None;
+            self.changed.notify_all();
+        }
         let was_awake = std::mem::replace(&mut state.is_awake, true);
         Ok(if was_awake { Admitted::Queued } else { Admitted::WakePersister })
     }
@@ -205,6 +211,18 @@ impl Queue {
         }
         let (state, _) = self.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner);
         state.is_closed
+    }
+
+    /// Waits until so many writes wait, but no longer than this.
+    pub fn await_company(&self, count: usize, time: Duration) {
+        let mut state = self.lock();
+        if state.waiting.len() >= count {
+            return;
+        }
+        state.awaited = Some(count);
+        let is_alone = |state: &mut State| state.awaited.is_some() && !state.is_closed;
+        let (mut state, _) = self.changed.wait_timeout_while(state, time, is_alone).unwrap_or_else(PoisonError::into_inner);
+        state.awaited = None;
     }
 
     /// The store is gone: nothing more is admitted, and retries end.
