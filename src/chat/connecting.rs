@@ -121,8 +121,8 @@ impl ChatServer {
             manner,
             tokens: Tokens::of(&claims),
             reached: catch_up.is_none().then(|| Reached::all_of(self.serial)),
-            proven: had.map_or(0, Reached::whole_serial),
-            told_after: had.map_or(self.serial, |_| 0),
+            proven: 0,
+            told_after: self.serial,
             unproven: None,
             is_in_common_chat: false,
             queue: None,
@@ -135,8 +135,9 @@ impl ChatServer {
         let waits = must_catch_up || session.unseen.is_some();
         let offset = session.catch_up.as_ref().map_or(present, |catch_up| catch_up.start(present));
         self.sessions.insert(connection, session);
-        // Its offset is proof, too.
-        self.note_progress_of(&claims.user);
+        if let Some(had) = had {
+            self.note_had(&claims.user, had.whole_serial());
+        }
         let admission = Admission {
             account: account.clone(),
             expires_at: claims.expires_at,
@@ -393,9 +394,9 @@ impl ChatServer {
     }
 }
 
-/// A session's private id as it is stored with what it sends.
+/// Who a session's client is, as it is stored with what it sends.
 pub(super) fn sent_by(pid: &PrivateId) -> [u8; 32] {
-    digest([pid.expose()])
+    digest([pid.client()])
 }
 
 /// The user that a token describes.

@@ -14,7 +14,7 @@ use super::stored::Awaiting;
 use super::tables::Session;
 use crate::engineio::ConnectionKey;
 use crate::model::{ConversationId, ConversationKind, Message, MessageId, MessageStatus, Place, Timestamp, UserId};
-use crate::store::{DeliveredUpTo, Write};
+use crate::store::{DeliveredUpTo, Membership, Write};
 
 /// What is not stored, or not told, yet.
 #[derive(Debug, Default)]
@@ -135,17 +135,28 @@ impl ChatServer {
         }
     }
 
+    /// A client's offset proves that it had all up to an event.
+    pub(super) fn note_had(&mut self, user: &UserId, serial: u64) {
+        for id in self.conversations_behind(user) {
+            self.note_received(user, id, |handed| handed.serial <= serial, |_, handed| handed.serial <= serial);
+        }
+    }
+
     /// Notes what a user is known to have received by now, in all conversations.
     pub(super) fn note_progress_of(&mut self, user: &UserId) {
-        let memberships = self.users.get(user).map_or(&[][..], |user| &user.memberships);
-        let behind = |(id, delivered_seq): &(ConversationId, i64)| {
-            self.conversations.get(id).is_some_and(|cached| cached.handed.last_seq() > *delivered_seq)
-        };
-        let behind: Vec<_> =
-            memberships.iter().map(|membership| (membership.conversation, membership.delivered_seq)).filter(behind).collect();
-        for (id, _) in behind {
+        for id in self.conversations_behind(user) {
             self.note_progress_in(user, id);
         }
+    }
+
+    /// Where there is something that a user is not known to have received.
+    fn conversations_behind(&self, user: &UserId) -> Vec<ConversationId> {
+        let memberships = self.users.get(user).map_or(&[][..], |user| &user.memberships);
+        let is_behind = |membership: &&Membership| {
+            let cached = self.conversations.get(&membership.conversation);
+            cached.is_some_and(|cached| cached.handed.last_seq() > membership.delivered_seq)
+        };
+        memberships.iter().filter(is_behind).map(|membership| membership.conversation).collect()
     }
 
     /// Notes what a member is known to have received by now.

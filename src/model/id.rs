@@ -187,8 +187,14 @@ impl Serialize for SocketId {
 }
 
 /// The private id of one Socket.IO session, by which its client recovers it: as long as a [`SocketId`], and shown nowhere.
+///
+/// Its second half stays the same over all sessions of one client: by it is known what this client sent itself, however
+/// often it came anew since. The first half is new each time: a stock client takes the same id for a recovery.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PrivateId([u8; 20]);
+
+/// Where the second half of a [`PrivateId`] begins.
+const CLIENT_AT: usize = 10;
 
 impl PrivateId {
     /// The id with these characters.
@@ -197,6 +203,18 @@ impl PrivateId {
     /// [`InvalidId`] unless `text` is 20 characters of URL-safe base64.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         SocketId::parse(text).map(|SocketId(bytes)| Self(bytes))
+    }
+
+    /// This one for a client that had `earlier` before.
+    #[must_use]
+    pub fn of_client(self, earlier: Self) -> Self {
+        let (Self(new), Self(old)) = (self, earlier);
+        Self(std::array::from_fn(|place| *if place < CLIENT_AT { &new } else { &old }.get(place).unwrap_or(&b'_')))
+    }
+
+    /// What all ids of one client have in common.
+    pub fn client(&self) -> &str {
+        self.expose().get(CLIENT_AT..).unwrap_or_default()
     }
 
     /// The id as text, for its client alone.
@@ -232,6 +250,13 @@ mod tests {
         for bad in ["", "a b", "ä", "a/b", &"x".repeat(65)] {
             assert_eq!(UserId::parse(bad), Err(InvalidId), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn all_private_ids_of_a_client_have_one_half_in_common() {
+        let [one, other] = ["aaaaaaaaaaAAAAAAAAAA", "bbbbbbbbbbBBBBBBBBBB"].map(|text| PrivateId::parse(text).unwrap());
+        let next = other.of_client(one);
+        assert_eq!((next.expose(), next.client()), ("bbbbbbbbbbAAAAAAAAAA", one.client()));
     }
 
     #[test]

@@ -301,6 +301,7 @@ impl Session {
             Ok((claims, place)) => {
                 let (socket, pid) = (SocketId::parse(&(rules.random_ids)()), PrivateId::parse(&(rules.random_ids)()));
                 let (Ok(socket), Ok(pid)) = (socket, pid) else { return around.wire.close(CloseReason::Internal) };
+                let pid = back_to.map_or(pid, |earlier| pid.of_client(earlier));
                 self.stage = Stage::Connecting { socket };
                 self.is_by_cookie = place == TokenPlace::Cookie;
                 around.broker.connect(Connect {

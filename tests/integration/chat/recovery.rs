@@ -25,7 +25,10 @@ impl Known {
     }
 
     fn back(self) -> impl FnOnce(Connect) -> Connect {
-        move |connect| Connect { back_to: Some(self.pid), offset: self.offset, ..connect }
+        move |connect| {
+            let pid = connect.pid.of_client(self.pid);
+            Connect { back_to: Some(self.pid), pid, offset: self.offset, ..connect }
+        }
     }
 }
 
@@ -493,6 +496,21 @@ async fn a_client_that_comes_anew_gets_what_this_device_lacks() {
         come_back(&mut broker, "bob", Known { pid: PrivateId::parse(&"x".repeat(20)).unwrap(), ..again }).await;
     assert!(admission.catch_up);
     assert_eq!(pages(&mut broker, bob).await.0, ["three"]);
+}
+
+#[actix::test]
+async fn what_a_client_sent_is_not_shown_to_it_however_often_it_comes_anew() {
+    let mut broker = Broker::with(Options { recovery_ttl: Duration::ZERO, ..Options::default() }).await;
+    let (ann, (mut bob, mut known)) = (broker.connect("ann").await, come(&mut broker, "bob").await);
+    broker.ask(bob, direct("ann", "own")).await.unwrap();
+    broker.ask(ann, direct("bob", "one")).await.unwrap();
+    for _ in 0..3 {
+        // It is cut before anything has reached it.
+        lose(&mut broker, bob).await;
+        let (socket, admission, _) = come_back(&mut broker, "bob", known).await;
+        assert_eq!(pages(&mut broker, socket).await.0, ["one"]);
+        (bob, known) = (socket, Known { pid: admission.pid, ..known });
+    }
 }
 
 #[actix::test]
