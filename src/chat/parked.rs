@@ -230,6 +230,23 @@ impl ChatServer {
 
     // ---- who asked ----
 
+    /// A user's sessions, open (with their connections) and parked, that are this one's client's.
+    pub(super) fn sessions_of_client(
+        &self,
+        user: &UserId,
+        pid: &PrivateId,
+    ) -> impl Iterator<Item = (Option<ConnectionKey>, SocketId)> {
+        let user = self.users.get(user);
+        let (open, parked) = user.map_or((&[][..], &[][..]), |user| (&user.sessions[..], &user.parked[..]));
+        let client = *pid;
+        let open = open.iter().filter_map(move |connection| {
+            let session = self.sessions.get(connection).filter(|session| session.pid.client() == client.client())?;
+            Some((Some(*connection), session.socket))
+        });
+        let parked = parked.iter().filter(move |pid| pid.client() == client.client());
+        open.chain(parked.filter_map(|pid| Some((None, self.parked.find(pid)?.socket))))
+    }
+
     /// Where the socket is now that asked: it may have come back on another connection, or be parked.
     pub(super) fn asking_socket(&self, user: &UserId, asker: &Asker) -> Option<AskingSocket> {
         let Asker::Session { connection, socket, .. } = asker else { return None };

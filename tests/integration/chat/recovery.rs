@@ -5,6 +5,7 @@ use parlance::chat::{
     Admission, CatchUpDrained, Command, Connect, Disconnect, Event, Manner, Mark, Notice, Options, PresenceChange,
     RefusedConnect, ReplayKind, RevokeTokens, Words, WordsLearned,
 };
+use parlance::config::Delivery;
 use parlance::engineio::CloseReason;
 use parlance::model::{Offset, OffsetKind, Part, PrivateId, RoomId, Timestamp};
 
@@ -511,6 +512,22 @@ async fn what_a_client_sent_is_not_shown_to_it_however_often_it_comes_anew() {
         assert_eq!(pages(&mut broker, socket).await.0, ["one"]);
         (bob, known) = (socket, Known { pid: admission.pid, ..known });
     }
+}
+
+#[actix::test]
+async fn nor_is_what_was_being_stored_when_it_came_anew() {
+    let stored = Options { recovery_ttl: Duration::ZERO, delivery: Delivery::Stored, ..Options::default() };
+    let mut broker = Broker::with(stored).await;
+    let (other, (bob, known)) = (broker.connect("bob").await, come(&mut broker, "bob").await);
+    broker.ask(bob, direct("ann", "before")).await.unwrap();
+    broker.message(other).await;
+    let outage = broker.database.hold_writes().await;
+    broker.begin(bob, direct("ann", "own")).await;
+    lose(&mut broker, bob).await;
+    let (bob, ..) = come_back(&mut broker, "bob", known).await;
+    drop(outage);
+    assert_eq!(broker.message(other).await.content, "own");
+    assert!(broker.events(bob).await.iter().all(|event| message_of(event).is_none()));
 }
 
 #[actix::test]
