@@ -75,11 +75,12 @@ impl Store {
         let pool_size = pool_size.max(1);
         let queue = Arc::new(Queue::new(queue, retry_for));
         let counters = Arc::new(Counters::default());
-        let (writer_url, writer_queue, writer_counters) = (url.clone(), queue.clone(), counters.clone());
-        let persister = SyncArbiter::start(1, move || {
-            Persister::new(writer_url.clone(), boot, writer_queue.clone(), writer_counters.clone())
-        });
         let deaths = Arc::new(AtomicU64::new(0));
+        let writer = (url.clone(), queue.clone(), counters.clone(), deaths.clone());
+        let persister = SyncArbiter::start(1, move || {
+            let (url, queue, counters, deaths) = writer.clone();
+            Persister::new(url, boot, queue, counters, deaths)
+        });
         let readers = SyncArbiter::start(pool_size, move || Reader::new(url.clone(), deaths.clone()));
         actix_rt::spawn(watch(queue.clone()));
         info!("store opened boot={boot} position={last_position}");

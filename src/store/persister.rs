@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, Handler, Message, SyncContext};
@@ -39,6 +39,8 @@ pub(super) struct Persister {
     boot: i64,
     queue: Arc<Queue>,
     counters: Arc<Counters>,
+    /// Rises when the connection turns out to be dead: the readers try theirs then.
+    deaths: Arc<AtomicU64>,
     connection: Option<AnyConnection>,
 }
 
@@ -66,8 +68,8 @@ enum Attempt {
 }
 
 impl Persister {
-    pub fn new(url: DatabaseUrl, boot: i64, queue: Arc<Queue>, counters: Arc<Counters>) -> Self {
-        Self { url, boot, queue, counters, connection: None }
+    pub fn new(url: DatabaseUrl, boot: i64, queue: Arc<Queue>, counters: Arc<Counters>, deaths: Arc<AtomicU64>) -> Self {
+        Self { url, boot, queue, counters, deaths, connection: None }
     }
 
     /// Stores a batch: whole, or split until those at fault stand alone; again and again while the database is away.
@@ -133,6 +135,7 @@ impl Persister {
             Ok(Err(error)) if is_constraint(&error) => Attempt::AtFault(refusal(&error), error.to_string()),
             Ok(Err(error)) if is_absence(&error) => {
                 self.connection = None;
+                self.deaths.fetch_add(1, Ordering::AcqRel);
                 Attempt::Away(error.to_string())
             }
             Ok(Err(error)) => match self.probe() {
