@@ -13,7 +13,7 @@ use super::server::ChatServer;
 use super::stored::Awaiting;
 use super::tables::Session;
 use crate::engineio::ConnectionKey;
-use crate::model::{ConversationId, ConversationKind, Message, MessageId, MessageStatus, Place, Timestamp, UserId};
+use crate::model::{Conversation, ConversationId, ConversationKind, Message, MessageId, MessageStatus, Place, Timestamp, UserId};
 use crate::store::{DeliveredUpTo, Membership, Write};
 
 /// What is not stored, or not told, yet.
@@ -126,7 +126,7 @@ impl ChatServer {
             self.settle_progress(receipt.conversation, &user, receipt.seq);
             let handed = self.conversations.get(&receipt.conversation).and_then(|cached| cached.handed.find(receipt.seq));
             let was_handed = handed.is_some_and(|handed| handed.was_handed_to(&user));
-            if receipt.sender != user && self.awaits_receipt(&receipt.sender, was_handed) {
+            if self.is_news(receipt, &user, was_handed) {
                 self.progress.tell(receipt, &user, was_handed);
             }
         }
@@ -157,6 +157,12 @@ impl ChatServer {
             cached.is_some_and(|cached| cached.handed.last_seq() > membership.delivered_seq)
         };
         memberships.iter().filter(is_behind).map(|membership| membership.conversation).collect()
+    }
+
+    fn note_progress_of_members(&mut self, conversation: &Conversation) {
+        for member in &conversation.participants {
+            self.note_progress_in(member, conversation.id);
+        }
     }
 
     /// Notes what a member is known to have received by now.
@@ -196,7 +202,7 @@ impl ChatServer {
             let receipt = &handed.receipt;
             seq = receipt.seq;
             let was_handed = handed.was_handed_to(user);
-            if receipt.sender != *user && self.awaits_receipt(&receipt.sender, was_handed) && was_told(self, handed) {
+            if self.is_news(receipt, user, was_handed) && was_told(self, handed) {
                 self.progress.tell(receipt, user, was_handed);
             }
         }
@@ -214,10 +220,9 @@ impl ChatServer {
 
     /// Whether a live socket of this member was told an event of a conversation and has it.
     fn was_told(&self, user: &UserId, id: ConversationId, kind: ConversationKind, serial: u64) -> bool {
-        let was_there = |session: &Session| {
-            let absences = session.places.iter().flat_map(|places| &places.absences);
-            session.told_after < serial && !absences.into_iter().any(|one| one.room == RoomKey::Group(id) && one.covers(serial))
-        };
+        let room = RoomKey::Group(id);
+        let was_absent = |session: &Session| session.places.as_ref().is_some_and(|places| places.was_absent(&room, serial));
+        let was_there = |session: &Session| session.told_after < serial && !was_absent(session);
         self.listening(user, kind).any(|session| session.proven >= serial && was_there(session))
     }
 
@@ -244,9 +249,7 @@ impl ChatServer {
         cached.handed.push(handed);
         let conversation = cached.conversation.clone();
         if conversation.kind != ConversationKind::Group || self.awaits_receipt(&sender, true) {
-            for member in &conversation.participants {
-                self.note_progress_in(member, id);
-            }
+            self.note_progress_of_members(&conversation);
         } else if let Some(cached) = self.conversations.get_mut(&id)
             && !std::mem::replace(&mut cached.is_progress_due, true)
         {
@@ -287,9 +290,7 @@ impl ChatServer {
             let Some(cached) = self.conversations.get_mut(&id) else { continue };
             cached.is_progress_due = false;
             let conversation = cached.conversation.clone();
-            for member in &conversation.participants {
-                self.note_progress_in(member, id);
-            }
+            self.note_progress_of_members(&conversation);
         }
         if !self.progress.settled.is_empty() {
             let settled = std::mem::take(&mut self.progress.settled);
@@ -315,6 +316,11 @@ impl ChatServer {
         let open = user.sessions.iter().filter_map(|socket| self.sessions.get(socket)).map(|session| session.words);
         let parked = user.parked.iter().filter_map(|pid| self.parked.find(pid)).map(|parked| parked.words);
         open.chain(parked).any(|words| words.received_at_once)
+    }
+
+    /// Whether a message's sender is to hear that a user has received it.
+    fn is_news(&self, receipt: &Receipt, user: &UserId, was_handed: bool) -> bool {
+        receipt.sender != *user && self.awaits_receipt(&receipt.sender, was_handed)
     }
 
     /// Has the senders told, behind all that is in the mailbox by now: proofs come in company.

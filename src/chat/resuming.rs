@@ -243,7 +243,7 @@ impl Places {
     }
 
     /// Whether the socket was not in a room when an event was handed out.
-    fn was_absent(&self, room: &RoomKey, serial: u64) -> bool {
+    pub(super) fn was_absent(&self, room: &RoomKey, serial: u64) -> bool {
         self.absences.iter().any(|absence| absence.room == *room && absence.covers(serial))
     }
 }

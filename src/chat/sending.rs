@@ -491,10 +491,9 @@ impl ChatServer {
         let sender = in_flight.message.sender.id.clone();
         let asking = self.asking_socket(&sender, &in_flight.asker);
         let own_copy = in_flight.asker.own_copy();
-        let own = asking.filter(|_| own_copy != OwnCopy::Live);
-        let mut spared = Spared::one(own.and_then(|own| own.connection), own.map(|own| own.socket));
+        let mut spared = Spared::default();
         if let Some(pid) = in_flight.sender.filter(|_| own_copy != OwnCopy::Live) {
-            // The client may have come anew since.
+            // Beside the session that sent it, where the client came anew since, that one.
             let (connections, sockets): (Vec<_>, Vec<_>) = self.sessions_of_client(&sender, &pid).unzip();
             spared.connections.extend(connections.into_iter().flatten());
             spared.except.sockets.extend(sockets);
