@@ -103,6 +103,8 @@ async fn a_repeat_is_answered_like_the_first_and_shown_to_nobody() {
     let first = broker.begin(ann, retry("bob", "once", "c1")).await;
     let in_flight = broker.begin(ann, retry("bob", "once", "c1")).await;
     broker.message(bob).await;
+    broker.events_so_far(ann).await;
+    assert!(!broker.is_answered(ann, in_flight), "it waits for the first one's commit");
     drop(outage);
     let (first, _) = sent(broker.reply(ann, first).await);
     let (again, status) = sent(broker.reply(ann, in_flight).await);
