@@ -16,7 +16,7 @@ const USAGE = `node tests/checker/check.mjs [options]     (the server: PARLANCE_
   --pause MS             … and waits so long, on average, before the next (30)
   --allow LIST           excuses besides those of the contract (see below)
   --env NAME=VALUE       a setting of the server; repeatable
-  --keep                 leaves the logs of the pages where they are, and says where
+  --keep                 leaves the logs of the pages and of the server, and says where
 
 A run is made for every database and delivery. Exits 0 if no run has a violation. Excuses:
 ${Object.entries(ALLOWANCES).map(([name, reason]) => `  ${name.padEnd(26)} ${reason}`).join('\n')}

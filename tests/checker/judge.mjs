@@ -255,6 +255,8 @@ function judgePage(page, context, verdict) {
   const loaded = new Map();
   /** Conversation → the highest number shown. */
   const reached = new Map();
+  /** The same, of those whose number is that of their first try. */
+  const arrived = new Map();
   let connection = 0;
   for (const record of page.records) {
     const { kind, at, id, conversation, name, sender } = record;
@@ -302,8 +304,10 @@ function judgePage(page, context, verdict) {
       const moved = [entry, highest].some((each) => wasMoved(sends.get(each.name), crashes));
       verdict.find('out of order', `${page.name} saw ${highest.name} (${highest.seq}) before ${name} (${entry.seq}) in ${conversation}`, ...(moved ? ['moved after crash'] : []));
     } else reached.set(conversation, entry);
+    // One that a crash lost has the place of its repeat: it does not tell how far the page had come.
+    if (!wasMoved(send, crashes)) arrived.set(conversation, Math.max(arrived.get(conversation) ?? 0, entry.seq));
   }
-  judgeView(page, { seen, loaded, reached }, context, verdict);
+  judgeView(page, { seen, loaded, arrived }, context, verdict);
 }
 
 function excusesOfRepeat(page, first, again, wasMoved) {
@@ -315,13 +319,13 @@ function excusesOfRepeat(page, first, again, wasMoved) {
 const wasMoved = (send, crashes) => crashes.some(({ at, until }) => send.firstSentAt <= until && !(send.ackedAt < at));
 
 /** All that is stored after the loading was seen. A killed page had to see what stands before the last that it saw. */
-function judgeView(page, { seen, loaded, reached }, { sends, conversations }, verdict) {
+function judgeView(page, { seen, loaded, arrived }, { sends, conversations }, verdict) {
   for (const { id: conversation, kind, members, histories: [history] } of conversations.values()) {
     if (!members.includes(page.user)) continue;
     const from = loaded.get(conversation);
     if (from === undefined && !page.killed) throw new Error(`${page.name} never loaded ${conversation}: the checker is wrong`);
     if (from === undefined) continue;
-    const to = page.killed ? reached.get(conversation)?.seq ?? 0 : Infinity;
+    const to = page.killed ? arrived.get(conversation) ?? 0 : Infinity;
     for (const { id, seq, name } of history) {
       if (seq <= from || seq > to || seen.has(id) || !hasToSee(page, kind, sends.get(name))) continue;
       verdict.find('missed', `${page.name} did not see ${name} (${conversation} ${seq})`);

@@ -275,6 +275,16 @@ const SOUND = {
     pages.bob1.records.at(-1).at += 0.1;
     conversations.direct.members = ['ann', 'bob'];
   },
+  'a killed page, and what it saw that a crash lost and that was sent again behind others': ({ pages, log, got, crashes, conversations, tell, now }) => {
+    pages.bob.killed = true;
+    log('ann', 'send', { name: 'a9', conversation: 'group' });
+    got('bob', 'group', 'a9', 'ann');
+    crashes.push({ at: now() + 0.1, until: now() + 0.2 });
+    conversations.group.members = ['ann', 'carl'];
+    tell('carl', 'group', 'c9');
+    tell('ann', 'group', 'a9');
+    conversations.group.members = ['ann', 'bob', 'carl'];
+  },
   'what a killed page had sent, never answered': ({ pages, log }) => {
     pages.ann.killed = true;
     log('ann', 'send', { name: 'a9', conversation: 'direct' });

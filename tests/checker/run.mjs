@@ -53,9 +53,9 @@ const SETTLE_LIMIT = 60_000;
 
 /** The server, and who kills it. */
 class Host {
-  static async start(databaseUrl, settings) {
+  static async start(databaseUrl, settings, logFile) {
     const host = new Host();
-    host.server = await Server.start({ databaseUrl, env: settings });
+    host.server = await Server.start({ databaseUrl, env: settings, logFile });
     host.folder = host.server.folder;
     host.port = Number(new URL(host.server.url).port);
     // From here on it has to come back where its clients look for it.
@@ -213,7 +213,7 @@ export async function runOnce({ seed, database, delivery, seconds, messages, kil
   try {
     const postgres = database === 'postgres' ? await Postgres.start() : undefined;
     if (postgres) undo.push(() => postgres.remove());
-    const host = await Host.start(postgres && createDatabase(postgres.url), { ...SETTINGS, DELIVERY: delivery, ...env });
+    const host = await Host.start(postgres && createDatabase(postgres.url), { ...SETTINGS, DELIVERY: delivery, ...env }, keep && join(folder, 'server.log'));
     undo.push(() => host.remove());
     const { server } = host;
 

@@ -1,6 +1,6 @@
 // The built server as a process of its own, on a free port, with a folder of its own.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
@@ -18,9 +18,10 @@ const SETTINGS = { PORT: '0', JWT_SECRET: SECRET, AUTO_PROVISION_USERS: 'true', 
 
 /** A running server. */
 export class Server {
-  /** Starts one and waits until it listens. `wrap` is a command to run it under, e.g. strace. */
-  static async start({ database = 'sqlite', databaseUrl, env = {}, wrap = [] } = {}) {
+  /** Starts one and waits until it listens. `wrap` is a command to run it under, e.g. strace; `logFile` gets all that it logs. */
+  static async start({ database = 'sqlite', databaseUrl, env = {}, wrap = [], logFile } = {}) {
     const server = new Server();
+    server.logFile = logFile;
     server.folder = mkdtempSync(join(tmpdir(), 'parlance-'));
     const url = databaseUrl ?? newDatabase(database);
     server.env = { PATH: process.env.PATH, ...SETTINGS, DATA_DIR: server.folder, ...(url && { DATABASE_URL: url }), ...env };
@@ -37,6 +38,7 @@ export class Server {
     this.log = '';
     this.process.stderr.on('data', (bytes) => {
       this.log = (this.log + bytes).slice(-20_000);
+      if (this.logFile) appendFileSync(this.logFile, bytes);
     });
     this.exited = new Promise((resolve) => {
       this.process.on('exit', (code, signal) => resolve({ code, signal }));
