@@ -5,12 +5,13 @@ use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
 use hashbrown::HashMap;
 
 use super::handed::Handed;
+use super::sent_ids::{SENT_IDS_MAX, SentIds};
 use super::server::ChatServer;
-use super::tables::{CachedConversation, Called, Pending, SentId, SentIds, User, pair_key};
+use super::tables::{CachedConversation, Called, Pending, User, pair_key};
 use crate::engineio::ConnectionKey;
 use crate::model::{
-    Account, Conversation, ConversationId, File, Listing, ListingId, MODEL_USER, Message, MessageId, MessageStatus, Notification,
-    Timestamp, UserId, UserRole,
+    Account, Conversation, ConversationId, File, Listing, ListingId, MODEL_USER, Message, MessageId, Notification, Timestamp,
+    UserId, UserRole,
 };
 use crate::store::{
     self, ClientIdRow, Membership, NewUser, NotificationRange, Overview, OverviewLimits, Store, StoreError, Write,
@@ -18,8 +19,6 @@ use crate::store::{
 
 /// A sender's own ids are remembered for so long.
 const SENT_IDS_FOR_MS: i64 = 24 * 3_600_000;
-/// At most so many of a sender's own ids are remembered.
-pub const SENT_IDS_MAX: usize = 10_000;
 
 /// One answer lists no more: the conversations last active, of each the longest-standing members.
 const OVERVIEW_LIMITS: OverviewLimits = OverviewLimits { conversations: 1_000, members_of_each: 1_000, members: 20_000 };
@@ -245,16 +244,7 @@ impl ChatServer {
             Loaded::SentIds(rows) => {
                 let Load::SentIds(sender) = load else { return };
                 let Some(user) = self.users.get_mut(sender) else { return };
-                let sent = user.sent.get_or_insert_with(Box::<SentIds>::default);
-                sent.used_at = now;
-                for ClientIdRow { client_message_id, message, request_hash } in rows {
-                    sent.order.push_back(client_message_id.clone());
-                    sent.by_client_id.entry(client_message_id).or_insert(SentId {
-                        message,
-                        request_hash,
-                        status: MessageStatus::Sent,
-                    });
-                }
+                user.sent.get_or_insert_with(|| Box::new(SentIds::of_rows(rows, now)));
             }
         }
     }

@@ -31,6 +31,7 @@ mod resuming;
 mod rings;
 mod rooms;
 mod sending;
+mod sent_ids;
 mod server;
 mod stored;
 mod tables;

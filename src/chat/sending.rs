@@ -10,14 +10,15 @@ use super::connecting::sent_by;
 use super::event::Event;
 use super::executing::Outcome;
 use super::handed::Handed;
-use super::loading::{Load, SENT_IDS_MAX};
+use super::loading::Load;
 use super::parked::AskingSocket;
 use super::ports::{Notice, OwnCopy};
 use super::questions::Question;
 use super::rooms::RoomKey;
+use super::sent_ids::SentId;
 use super::server::{ChatServer, Progressed};
 use super::stored::Awaiting;
-use super::tables::{Asker, CachedConversation, Pending, SentId, pair_key};
+use super::tables::{Asker, CachedConversation, Pending, pair_key};
 use super::telling::Spared;
 use super::{ChatError, Command, Draft, Reply};
 use crate::config::Delivery;
@@ -295,7 +296,7 @@ impl ChatServer {
             return Ok((!unreadable).then(|| Progressed::Needs(Load::SentIds(pending.user.clone()))));
         };
         sent.used_at = now;
-        let Some(first) = sent.by_client_id.get(client_id) else { return Ok(None) };
+        let Some(first) = sent.find(client_id) else { return Ok(None) };
         if first.request_hash.is_some() && first.request_hash != request_hash {
             return Err(USED_OTHERWISE);
         }
@@ -436,14 +437,7 @@ impl ChatServer {
     fn remember_sent(&mut self, message: &Message, request_hash: Option<[u8; 32]>) {
         let Some(client_id) = &message.client_message_id else { return };
         let Some(sent) = self.users.get_mut(&message.sender.id).and_then(|user| user.sent.as_mut()) else { return };
-        if sent.by_client_id.len() >= SENT_IDS_MAX {
-            // Older ones are caught by the index.
-            let oldest = sent.order.pop_front();
-            oldest.map(|oldest| sent.by_client_id.remove(&oldest));
-        }
-        sent.order.push_back(client_id.clone());
-        let first = SentId { message: message.id, request_hash, status: MessageStatus::Sent };
-        sent.by_client_id.insert(client_id.clone(), first);
+        sent.insert(client_id, SentId { message: message.id, request_hash, status: MessageStatus::Sent });
     }
 
     /// Stores and opens a direct conversation, or a chat with the model, that did not exist.

@@ -16,8 +16,9 @@ use super::ports::{Notice, OwnCopy};
 use super::rings::RingKey;
 use super::rooms::RoomKey;
 use super::sending::{Audience, InFlight, USED_OTHERWISE};
+use super::sent_ids::SentId;
 use super::server::ChatServer;
-use super::tables::{Asker, Facts, Pending, SentId, pair_key};
+use super::tables::{Asker, Facts, Pending, pair_key};
 use super::telling::Spared;
 use super::{ChatError, Reply};
 use crate::config::Delivery;
@@ -211,9 +212,8 @@ impl ChatServer {
         let status = if is_delivered { MessageStatus::Delivered } else { MessageStatus::Sent };
         if let Some(client_id) = &message.client_message_id
             && let Some(sent) = self.users.get_mut(&message.sender.id).and_then(|user| user.sent.as_mut())
-            && let Some(first) = sent.by_client_id.get_mut(client_id)
         {
-            first.status = status;
+            sent.note_status(client_id, status);
         }
         let name = self.senders_name(&message);
         self.answer(asker, Ok(Reply::Sent { message: message.clone(), recipient: audience.recipient(), status, name }));
@@ -254,8 +254,7 @@ impl ChatServer {
             if let Some(client_id) = &known.client_message_id
                 && let Some(sent) = broker.users.get_mut(&known.sender.id).and_then(|user| user.sent.as_mut())
             {
-                let first = SentId { message: id, request_hash: hash, status: known.status };
-                sent.by_client_id.insert(client_id.clone(), first);
+                sent.insert(client_id, SentId { message: id, request_hash: hash, status: known.status });
             }
             if is_same {
                 let question = in_flight.question.filter(|question| question.is_due(&known));
@@ -297,7 +296,7 @@ impl ChatServer {
         if let Some(client_id) = &in_flight.message.client_message_id
             && let Some(sent) = self.users.get_mut(&in_flight.message.sender.id).and_then(|user| user.sent.as_mut())
         {
-            sent.by_client_id.remove(client_id);
+            sent.remove(client_id);
         }
         self.settle(&in_flight.message.sender.id, &in_flight.asker, id, false);
         self.answer(in_flight.asker, Err(reply));

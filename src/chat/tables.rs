@@ -10,12 +10,13 @@ use super::delivered::UnprovenPages;
 use super::handed::Handed;
 use super::offsets::{Reached, Since};
 use super::rooms::RoomKey;
+use super::sent_ids::SentIds;
 use super::{ChatError, Command, Manner, OwnCopy, Reply, Words};
 use crate::auth::Claims;
 use crate::engineio::ConnectionKey;
 use crate::model::{
-    Account, Conversation, ConversationId, ConversationKind, File, Listing, Message, MessageId, MessageStatus, Notification,
-    Offset, PrivateId, Profile, RoomId, SocketId, Timestamp, UserId,
+    Account, Conversation, ConversationId, ConversationKind, File, Listing, Message, Notification, Offset, PrivateId, Profile,
+    RoomId, SocketId, Timestamp, UserId,
 };
 use crate::store::{Membership, Overview, direct_key};
 
@@ -70,25 +71,6 @@ impl User {
     pub fn membership(&mut self, conversation: ConversationId) -> Option<&mut Membership> {
         self.memberships.iter_mut().find(|membership| membership.conversation == conversation)
     }
-}
-
-/// A sender's `clientMessageId`s of the last 24 h.
-#[derive(Debug, Default)]
-pub struct SentIds {
-    pub by_client_id: HashMap<String, SentId>,
-    /// Their names, those loaded first, so that the oldest can go.
-    pub order: VecDeque<String>,
-    pub used_at: Timestamp,
-}
-
-/// What a `clientMessageId` stands for.
-#[derive(Debug, Clone, Copy)]
-pub struct SentId {
-    pub message: MessageId,
-    /// SHA-256 of the first request.
-    pub request_hash: Option<[u8; 32]>,
-    /// How far it got as far as its sender was told.
-    pub status: MessageStatus,
 }
 
 /// An admitted socket.
