@@ -119,6 +119,24 @@ async fn a_repeat_is_answered_like_the_first_and_shown_to_nobody() {
 }
 
 #[actix::test]
+async fn a_repeat_waits_for_as_long_as_the_first() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    // The sender's ids are read before writes wait.
+    broker.ask(ann, retry("bob", "before", "c0")).await.unwrap();
+    let outage = broker.database.hold_writes().await;
+    let first = broker.begin(ann, retry("bob", "once", "c1")).await;
+    let again = broker.begin(ann, retry("bob", "once", "c1")).await;
+    // What only reads is not waited for any more by now.
+    let unknown = Command::MarkRead { message: MessageId::of_client_id(&user("ann"), "unknown") };
+    assert_eq!(broker.ask(bob, unknown).await.unwrap_err().code(), "STORAGE_UNAVAILABLE");
+    drop(outage);
+    let (first, _) = sent(broker.reply(ann, first).await);
+    let (again, _) = sent(broker.reply(ann, again).await);
+    assert_eq!((first.id, first.seq), (again.id, again.seq));
+}
+
+#[actix::test]
 async fn a_repeat_after_a_restart_is_known_by_what_is_stored() {
     let mut broker = Broker::new().await;
     let ann = broker.connect("ann").await;
