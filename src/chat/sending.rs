@@ -24,8 +24,8 @@ use super::{ChatError, Command, Draft, Reply};
 use crate::config::Delivery;
 use crate::engineio::{ConnectionKey, Seat};
 use crate::model::{
-    Conversation, ConversationId, ConversationKind, File, Listing, MODEL_USER, Message, MessageId, MessageStatus, Place,
-    PrivateId, Profile, Role, Timestamp, UserId, digest,
+    Conversation, ConversationId, ConversationKind, File, Listing, MODEL_USER, Message, MessageId, MessageStatus, Place, Profile,
+    Role, Timestamp, UserId, digest,
 };
 use crate::store::{self, NewMessage, Write};
 
@@ -41,8 +41,6 @@ pub struct InFlight {
     pub message: Arc<Message>,
     pub audience: Audience,
     pub asker: Asker,
-    /// The session of the socket that sent it.
-    pub sender: Option<PrivateId>,
     /// Whether recipients have it already.
     pub is_handed: bool,
     /// Whether a live socket of a recipient has been handed it.
@@ -75,7 +73,6 @@ impl InFlight {
             message: Arc::new(message),
             audience,
             asker,
-            sender: None,
             is_handed: false,
             is_delivered: false,
             handed_lists: SmallVec::new(),
@@ -400,8 +397,7 @@ impl ChatServer {
     /// Gives a message to the store, and to all whom it is for as soon as they may have it.
     pub(super) fn enter(&mut self, in_flight: InFlight) {
         let (id, message, request_hash) = (in_flight.message.id, in_flight.message.clone(), in_flight.request_hash);
-        let sender = self.asking_socket(&message.sender.id, &in_flight.asker).map(|asking| asking.pid);
-        let sent_by = sender.as_ref().map(sent_by);
+        let sent_by = in_flight.asker.pid().as_ref().map(sent_by);
         let write = Write::Message(Box::new(NewMessage { message: message.clone(), request_hash, sent_by }));
         if let Err(refused) = self.store(write, Awaiting::Message(id)) {
             return self.answer(in_flight.asker, Err(refused.0));
@@ -417,7 +413,7 @@ impl ChatServer {
         let waits_for_commit = in_flight.waits_for_commit || earlier.is_some();
         let was_given_up = in_flight.was_given_up || earlier.is_some();
         let spared = earlier.unwrap_or_default();
-        self.in_flight.insert(id, InFlight { sender, waits_for_commit, was_given_up, spared, ..in_flight });
+        self.in_flight.insert(id, InFlight { waits_for_commit, was_given_up, spared, ..in_flight });
         let is_live = self.options.delivery == Delivery::Live && !self.store.is_failing();
         if is_live && self.unhanded.is_empty() && !waits_for_commit {
             self.hand_out(id);
@@ -486,7 +482,7 @@ impl ChatServer {
         let asking = self.asking_socket(&sender, &in_flight.asker);
         let own_copy = in_flight.asker.own_copy();
         let mut spared = Spared::default();
-        if let Some(pid) = in_flight.sender.filter(|_| own_copy != OwnCopy::Live) {
+        if let Some(pid) = in_flight.asker.pid().filter(|_| own_copy != OwnCopy::Live) {
             // Beside the session that sent it, where the client came anew since, that one.
             let (connections, sockets): (Vec<_>, Vec<_>) = self.sessions_of_client(&sender, &pid).unzip();
             spared.connections.extend(connections.into_iter().flatten());

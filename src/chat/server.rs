@@ -432,7 +432,7 @@ impl Handler<Request> for ChatServer {
         let Request { connection, ticket, command, own_copy } = message;
         self.counters.requests += 1;
         let Some(session) = self.sessions.get_mut(&connection) else { return };
-        let asker = Asker::Session { connection, socket: session.socket, ticket, own_copy };
+        let asker = Asker::Session { connection, socket: session.socket, pid: session.pid, ticket, own_copy };
         let facts = Facts { holds_queue: true, ..Facts::default() };
         let pending = Pending { user: session.user.clone(), asker, command, facts };
         if self.is_draining {

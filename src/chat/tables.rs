@@ -234,7 +234,7 @@ pub struct CachedConversation {
 #[derive(Debug)]
 pub enum Asker {
     /// A socket's request.
-    Session { connection: ConnectionKey, socket: SocketId, ticket: u32, own_copy: OwnCopy },
+    Session { connection: ConnectionKey, socket: SocketId, pid: PrivateId, ticket: u32, own_copy: OwnCopy },
     /// A request over HTTP.
     Http(oneshot::Sender<Result<Reply, ChatError>>),
     /// Nobody: the model answers a question of this chat.
@@ -246,6 +246,14 @@ impl Asker {
     pub fn connection(&self) -> Option<ConnectionKey> {
         match self {
             Self::Session { connection, .. } => Some(*connection),
+            Self::Http(_) | Self::Model { .. } => None,
+        }
+    }
+
+    /// The session of the asking socket, which may be gone by now.
+    pub fn pid(&self) -> Option<PrivateId> {
+        match self {
+            Self::Session { pid, .. } => Some(*pid),
             Self::Http(_) | Self::Model { .. } => None,
         }
     }

@@ -1,8 +1,8 @@
 //! A broker with a store of its own, a clock that tests move, and connections that are only ears: they hear, and answer each
 //! ping at once.
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix::{Actor, Addr, Context, Handler};
@@ -257,6 +257,26 @@ impl Broker {
         let ticket = self.next_ticket;
         self.addr.send(Request { connection: socket.0, ticket, command, own_copy }).await.unwrap();
         ticket
+    }
+
+    /// Keeps both readers busy until what is returned is dropped.
+    pub async fn hold_reads(&self) -> std::sync::mpsc::Sender<()> {
+        let (hold, held) = std::sync::mpsc::channel::<()>();
+        let held = Arc::new(Mutex::new(held));
+        for _ in 0..2 {
+            let (store, held) = (self.store.clone(), held.clone());
+            actix_rt::spawn(async move {
+                let question = store.read(move |_| {
+                    let _ = held.lock().unwrap().recv_timeout(LIMIT);
+                    Ok(())
+                });
+                let _ = question.await;
+            });
+        }
+        while self.store.stats().reads_in_flight < 2 {
+            tokio::task::yield_now().await;
+        }
+        hold
     }
 
     /// The answer to a request.

@@ -531,6 +531,23 @@ async fn nor_is_what_was_being_stored_when_it_came_anew() {
 }
 
 #[actix::test]
+async fn nor_is_what_waited_for_a_read_when_its_session_ended() {
+    let mut broker = Broker::with(Options { recovery_ttl: Duration::ZERO, ..Options::default() }).await;
+    let (other, (bob, known)) = (broker.connect("bob").await, come(&mut broker, "bob").await);
+    broker.ask(bob, direct("ann", "before")).await.unwrap();
+    broker.message(other).await;
+    let hold = broker.hold_reads().await;
+    // That there is no conversation with cid yet has to be read.
+    broker.begin(bob, direct("cid", "own")).await;
+    lose(&mut broker, bob).await;
+    drop(hold);
+    assert_eq!(broker.message(other).await.content, "own");
+    let (bob, admission, _) = come_back(&mut broker, "bob", known).await;
+    assert!(admission.catch_up);
+    assert_eq!(pages(&mut broker, bob).await.0, [""; 0]);
+}
+
+#[actix::test]
 async fn a_catch_up_that_was_cut_goes_on_by_its_offset() {
     let mut broker = Broker::with(Options { catch_up_page_bytes: 10_000, ..Options::default() }).await;
     let ann = broker.connect("ann").await;
