@@ -219,7 +219,7 @@ impl ChatServer {
     }
 
     /// Whether a live socket of this member was told an event of a conversation and has it.
-    fn was_told(&self, user: &UserId, id: ConversationId, kind: ConversationKind, serial: u64) -> bool {
+    pub(super) fn was_told(&self, user: &UserId, id: ConversationId, kind: ConversationKind, serial: u64) -> bool {
         let room = RoomKey::Group(id);
         let was_absent = |session: &Session| session.places.as_ref().is_some_and(|places| places.was_absent(&room, serial));
         let was_there = |session: &Session| session.told_after < serial && !was_absent(session);

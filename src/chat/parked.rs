@@ -12,7 +12,7 @@ use super::rooms::RoomKey;
 use super::server::ChatServer;
 use super::tables::{Absence, Asker, Places, Session, Tokens};
 use crate::engineio::ConnectionKey;
-use crate::model::{ConversationId, ConversationKind, PrivateId, SocketId, Timestamp, UserId};
+use crate::model::{ConversationId, ConversationKind, Place, PrivateId, SocketId, Timestamp, UserId};
 
 /// A session without a connection. What happens to its user meanwhile happens to it.
 #[derive(Debug)]
@@ -230,21 +230,48 @@ impl ChatServer {
 
     // ---- who asked ----
 
-    /// A user's sessions, open (with their connections) and parked, that are this one's client's.
+    /// A user's sessions that are this one's client's.
     pub(super) fn sessions_of_client(
         &self,
         user: &UserId,
-        pid: &PrivateId,
+        pid: PrivateId,
+    ) -> impl Iterator<Item = (Option<ConnectionKey>, SocketId)> {
+        self.sessions_where(user, move |other, _, _| other.client() == pid.client())
+    }
+
+    /// A user's sessions that were told an event of a place, or have it coming.
+    pub(super) fn sessions_told(
+        &self,
+        user: &UserId,
+        place: &Place,
+        serial: u64,
+    ) -> impl Iterator<Item = (Option<ConnectionKey>, SocketId)> {
+        let room = RoomKey::of(place);
+        self.sessions_where(user, move |_, told_after, places| {
+            told_after < serial && !places.is_some_and(|places| places.was_absent(&room, serial))
+        })
+    }
+
+    /// A user's sessions, open (with their connections) and parked, by what they have in common: private id, the event after
+    /// which they were told all, where they were.
+    fn sessions_where(
+        &self,
+        user: &UserId,
+        is_one: impl Fn(&PrivateId, u64, Option<&Places>) -> bool + Clone,
     ) -> impl Iterator<Item = (Option<ConnectionKey>, SocketId)> {
         let user = self.users.get(user);
         let (open, parked) = user.map_or((&[][..], &[][..]), |user| (&user.sessions[..], &user.parked[..]));
-        let client = *pid;
+        let is_open_one = is_one.clone();
         let open = open.iter().filter_map(move |connection| {
-            let session = self.sessions.get(connection).filter(|session| session.pid.client() == client.client())?;
-            Some((Some(*connection), session.socket))
+            let session = self.sessions.get(connection)?;
+            is_open_one(&session.pid, session.told_after, session.places.as_deref())
+                .then_some((Some(*connection), session.socket))
         });
-        let parked = parked.iter().filter(move |pid| pid.client() == client.client());
-        open.chain(parked.filter_map(|pid| Some((None, self.parked.find(pid)?.socket))))
+        let parked = parked.iter().filter_map(move |pid| {
+            let parked = self.parked.find(pid)?;
+            is_one(pid, parked.told_after, parked.places.as_deref()).then_some((None, parked.socket))
+        });
+        open.chain(parked)
     }
 
     /// Where the socket is now that asked: it may have come back on another connection, or be parked.

@@ -5,7 +5,7 @@ use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use crate::engineio::{ConnectionKey, Seat};
-use crate::model::{ConversationId, RoomId};
+use crate::model::{ConversationId, Place, RoomId};
 
 /// What a room stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -16,6 +16,17 @@ pub enum RoomKey {
     Public(RoomId),
     /// The common chat.
     CommonChat,
+}
+
+impl RoomKey {
+    /// Of those who are told what is said at a place; a conversation of two has none.
+    pub fn of(place: &Place) -> Self {
+        match place {
+            Place::Conversation(id) => Self::Group(*id),
+            Place::Room(room) => Self::Public(room.clone()),
+            Place::CommonChat => Self::CommonChat,
+        }
+    }
 }
 
 /// One room's connections, a list for each worker. A list is shared with the deliveries that are under way and

@@ -2,7 +2,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use super::broadcast::{Broadcast, ProofWanted};
@@ -54,8 +54,8 @@ pub struct InFlight {
     pub waits_for_commit: bool,
     /// An earlier try was given up; the database may have stored it nevertheless.
     pub was_given_up: bool,
-    /// Users who had it from that try.
-    pub spared: HashSet<UserId>,
+    /// Users who were told of that try, by the event with this number.
+    pub spared: HashMap<UserId, u64>,
     /// Of the request, where it bears a `clientMessageId`.
     pub request_hash: Option<[u8; 32]>,
     /// What recipients have.
@@ -80,7 +80,7 @@ impl InFlight {
             absent: Arc::default(),
             waits_for_commit: false,
             was_given_up: false,
-            spared: HashSet::new(),
+            spared: HashMap::new(),
             request_hash: None,
             event: None,
             question: None,
@@ -121,32 +121,32 @@ impl Audience {
     }
 }
 
-/// Named sends that were given up, and who had seen them: a retry goes to the others.
+/// Named sends that were given up, and who had been told of them by which event: a retry goes to the others.
 #[derive(Debug, Default)]
 pub struct FailedSends {
-    seen_by: HashMap<MessageId, HashSet<UserId>>,
+    told: HashMap<MessageId, HashMap<UserId, u64>>,
     order: VecDeque<(Timestamp, MessageId)>,
 }
 
 impl FailedSends {
-    /// Remembers who saw it.
-    pub fn insert(&mut self, message: MessageId, seen_by: HashSet<UserId>, now: Timestamp) {
-        self.seen_by.entry(message).or_default().extend(seen_by);
+    /// Remembers who was told.
+    pub fn insert(&mut self, message: MessageId, told: HashMap<UserId, u64>, now: Timestamp) {
+        self.told.entry(message).or_default().extend(told);
         self.order.push_back((now, message));
         while self.order.len() > FAILED_MAX {
-            self.order.pop_front().map(|(_, oldest)| self.seen_by.remove(&oldest));
+            self.order.pop_front().map(|(_, oldest)| self.told.remove(&oldest));
         }
     }
 
-    /// Who saw an earlier try, if one was given up.
-    pub fn take(&mut self, message: MessageId) -> Option<HashSet<UserId>> {
-        self.seen_by.remove(&message)
+    /// Who was told of an earlier try, if one was given up.
+    pub fn take(&mut self, message: MessageId) -> Option<HashMap<UserId, u64>> {
+        self.told.remove(&message)
     }
 
     /// Forgets what is older.
     pub fn forget_before(&mut self, then: Timestamp) {
         while self.order.front().is_some_and(|(at, _)| *at < then) {
-            self.order.pop_front().map(|(_, oldest)| self.seen_by.remove(&oldest));
+            self.order.pop_front().map(|(_, oldest)| self.told.remove(&oldest));
         }
     }
 }
@@ -484,12 +484,15 @@ impl ChatServer {
         let mut spared = Spared::default();
         if let Some(pid) = in_flight.asker.pid().filter(|_| own_copy != OwnCopy::Live) {
             // Beside the session that sent it, where the client came anew since, that one.
-            let (connections, sockets): (Vec<_>, Vec<_>) = self.sessions_of_client(&sender, &pid).unzip();
+            let (connections, sockets): (Vec<_>, Vec<_>) = self.sessions_of_client(&sender, pid).unzip();
             spared.connections.extend(connections.into_iter().flatten());
             spared.except.sockets.extend(sockets);
         }
-        spared.connections.extend(in_flight.spared.iter().flat_map(|user| self.sockets_of(user)).copied());
-        spared.except.users.extend(in_flight.spared.iter().cloned());
+        for (user, serial) in &in_flight.spared {
+            let (connections, sockets): (Vec<_>, Vec<_>) = self.sessions_told(user, &in_flight.message.place, *serial).unzip();
+            spared.connections.extend(connections.into_iter().flatten());
+            spared.except.sockets.extend(sockets);
+        }
 
         in_flight.absent = self.absent_in(&in_flight.message.place);
         in_flight.is_delivered = self.reaches_others(&in_flight.audience, &sender);

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use log::warn;
 use tokio::sync::oneshot;
 
@@ -219,6 +219,7 @@ impl ChatServer {
         self.answer(asker, Ok(Reply::Sent { message: message.clone(), recipient: audience.recipient(), status, name }));
         if let (true, Some(receipt), Some(serial)) = (is_newest, Receipt::of(&message), event.and_then(|event| event.serial())) {
             let at = self.now();
+            let spared = self.who_has(&receipt, spared);
             self.note_handed(HandedMessage { receipt, serial, is_delivered, absent, spared, at });
         }
         if let Some(question) = question {
@@ -289,9 +290,9 @@ impl ChatServer {
             _ => ChatError::Internal,
         };
         if in_flight.message.client_message_id.is_some() {
-            let seen_by = self.who_saw(&in_flight);
+            let told = self.who_was_told(&in_flight);
             let now = self.now();
-            self.failed.insert(id, seen_by, now);
+            self.failed.insert(id, told, now);
         }
         if let Some(client_id) = &in_flight.message.client_message_id
             && let Some(sent) = self.users.get_mut(&in_flight.message.sender.id).and_then(|user| user.sent.as_mut())
@@ -325,21 +326,30 @@ impl ChatServer {
         }
     }
 
-    fn who_saw(&self, in_flight: &InFlight) -> HashSet<UserId> {
+    /// Those of who were told of an earlier try that surely have it.
+    fn who_has(&self, receipt: &Receipt, told: HashMap<UserId, u64>) -> HashSet<UserId> {
+        let Some(cached) = self.conversations.get(&receipt.conversation) else { return HashSet::new() };
+        let (id, kind) = (receipt.conversation, cached.conversation.kind);
+        told.into_iter().filter(|(user, serial)| self.was_told(user, id, kind, *serial)).map(|(user, _)| user).collect()
+    }
+
+    /// Whom it was handed to, and by which event; of those before, by that of its earlier try.
+    fn who_was_told(&self, in_flight: &InFlight) -> HashMap<UserId, u64> {
+        let serial = in_flight.event.as_ref().and_then(|event| event.serial()).unwrap_or_default();
         let lists = in_flight
             .handed_lists
             .iter()
             .flat_map(|(worker, list)| list.iter().map(move |seat| ConnectionKey { worker: *worker, seat: *seat }));
         let own = in_flight.asker.connection().filter(|_| in_flight.asker.own_copy() != OwnCopy::Live);
-        lists
-            .chain(in_flight.handed_sockets.iter().copied())
-            .filter(|socket| Some(*socket) != own)
-            .filter_map(|socket| match self.sessions.get(&socket) {
-                Some(session) => Some(session.user.clone()),
-                None => self.departed.iter().find(|(_, gone, _)| *gone == socket).map(|(_, _, user)| user.clone()),
-            })
-            .chain(in_flight.spared.iter().cloned())
-            .collect()
+        let handed =
+            lists.chain(in_flight.handed_sockets.iter().copied()).filter(|socket| Some(*socket) != own).filter_map(|socket| {
+                match self.sessions.get(&socket) {
+                    Some(session) => Some(session.user.clone()),
+                    None => self.departed.iter().find(|(_, gone, _)| *gone == socket).map(|(_, _, user)| user.clone()),
+                }
+            });
+        let before = in_flight.spared.iter().map(|(user, serial)| (user.clone(), *serial));
+        before.chain(handed.map(|user| (user, serial))).collect()
     }
 
     /// In `live`, the first success after an outage: all that still waits is handed out, in order.

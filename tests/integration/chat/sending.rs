@@ -263,6 +263,44 @@ async fn an_outage_that_lasts_is_answered_and_a_retry_goes_to_the_others() {
 }
 
 #[actix::test]
+async fn a_retry_goes_to_who_was_told_of_the_first_try_and_may_not_have_it() {
+    let database =
+        crate::support::database::TestStore::sqlite_with(|options| options.retry_for = std::time::Duration::from_millis(300))
+            .await;
+    let mut broker = Broker::on(database, Options::default()).await;
+    let group = broker.group(&["ann", "bob", "cid"]).await;
+    let (ann, bob, cid) = (broker.connect("ann").await, broker.connect("bob").await, broker.connect("cid").await);
+    let send = |name: &str| {
+        let draft = Draft { client_message_id: Some(name.to_owned()), ..text(name) };
+        Command::SendToConversation { conversation: group, draft }
+    };
+    // The sender's ids are read before the outage.
+    sent(broker.ask(ann, send("before")).await);
+    for socket in [bob, cid] {
+        broker.message(socket).await;
+    }
+    broker.settle().await;
+    broker.answer_pings(false);
+    let outage = broker.database.hold_writes().await;
+    assert_eq!(broker.ask(ann, send("again")).await.unwrap_err().code(), "NOT_STORED");
+    for socket in [bob, cid] {
+        assert_eq!(broker.message(socket).await.content, "again", "it was on its way to both");
+        broker.disconnect(socket, true).await;
+    }
+    drop(outage);
+    broker.database.until_available().await;
+    let bob = broker.connect("bob").await;
+    broker.all(bob).await;
+    sent(broker.ask(ann, send("again")).await);
+    assert_eq!(broker.message(bob).await.content, "again", "another session");
+    let cid = broker.knock("cid").await;
+    let page = broker.page(cid).await.unwrap();
+    let missed: Vec<_> =
+        page.iter().filter_map(|event| message_of(event.event())).map(|message| message.content.clone()).collect();
+    assert_eq!(missed, ["again"], "it was not proven");
+}
+
+#[actix::test]
 async fn live_waits_while_commits_fail_and_the_first_success_hands_out_all_that_waits() {
     let mut broker = Broker::new().await;
     let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
