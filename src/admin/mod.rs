@@ -1,8 +1,9 @@
-//! What administrators read.
+//! What administrators read, and what they do.
+mod acts;
 mod figures;
 mod stream;
 
-use actix_web::web::{Data, ServiceConfig, get};
+use actix_web::web::{Data, ServiceConfig, get, patch, post};
 
 use crate::web::{endpoint, get_or_head};
 
@@ -14,7 +15,9 @@ pub fn routes(state: AdminState) -> impl Fn(&mut ServiceConfig) {
         config
             .app_data(state.0.clone())
             .service(endpoint("/api/admin/stats", "GET, HEAD").route(get_or_head().to(figures::stats)))
-            .service(endpoint("/api/admin/stats/stream", "GET").route(get().to(stream::stream)));
+            .service(endpoint("/api/admin/stats/stream", "GET").route(get().to(stream::stream)))
+            .service(endpoint("/api/admin/users/{id}", "PATCH").route(patch().to(acts::change_user)))
+            .service(endpoint("/api/admin/sockets/{id}/kick", "POST").route(post().to(acts::kick)));
     }
 }
 

@@ -3,6 +3,7 @@
 //! [`ChatServer`] is the one actor that holds users, sockets, rooms and the messages under way. A command comes in
 //! ([`Request`], [`Ask`]), is checked, is given to the store, and takes effect; what it needs to know and does not is
 //! read first, in the socket's order. What others are told leaves through [`ToWorker`].
+mod administering;
 mod assistant;
 mod broadcast;
 mod catch_up;
@@ -39,6 +40,7 @@ mod telling;
 mod titles;
 mod typing;
 
+pub use self::administering::Administer;
 pub use self::assistant::FinishAnswers;
 pub use self::broadcast::{Broadcast, ENCODINGS, Names, ProofWanted, WORDED};
 pub use self::command::{Command, Draft};

@@ -47,6 +47,11 @@ impl ParkedSessions {
         self.by_pid.get(pid)
     }
 
+    /// The private id of the session with this public one.
+    pub fn find_socket(&self, socket: &SocketId) -> Option<PrivateId> {
+        self.by_pid.iter().find(|(_, parked)| parked.socket == *socket).map(|(pid, _)| *pid)
+    }
+
     fn insert(&mut self, pid: PrivateId, parked: Parked) {
         self.order.push_back((parked.at, pid));
         self.by_pid.insert(pid, parked);

@@ -212,12 +212,12 @@ impl ChatServer {
     }
 
     /// Puts out the sessions of a user for which `is_revoked` holds.
-    fn put_out(&mut self, user: &UserId, is_revoked: impl Fn(&str) -> bool) {
+    pub(super) fn put_out(&mut self, user: &UserId, code: &'static str, is_revoked: impl Fn(&str) -> bool) {
         self.put_out_parked(user, &is_revoked);
         let sockets: Vec<ConnectionKey> = self.sockets_of(user).to_vec();
         for socket in sockets {
             if self.sessions.get(&socket).is_some_and(|session| session.tokens.keys.iter().any(|key| is_revoked(key))) {
-                self.tell(socket, Notice::Kick { code: "INVALID_TOKEN" });
+                self.tell(socket, Notice::Kick { code });
             }
         }
     }
@@ -306,7 +306,7 @@ impl Handler<RevokeTokens> for ChatServer {
             outcome?;
             match message {
                 RevokeTokens::Key { user, key, until } => {
-                    broker.put_out(&user, |token| token == key);
+                    broker.put_out(&user, "INVALID_TOKEN", |token| token == key);
                     broker.revocations.revoke(&key, until);
                 }
                 RevokeTokens::Password { user, kept_login, .. } => {
@@ -317,7 +317,7 @@ impl Handler<RevokeTokens> for ChatServer {
                         entry.account = Arc::new(account);
                     }
                     broker.account_changes.note([&user], now);
-                    broker.put_out(&user, |token| kept_login.as_deref() != Some(token));
+                    broker.put_out(&user, "INVALID_TOKEN", |token| kept_login.as_deref() != Some(token));
                 }
             }
             Ok(())

@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 use super::Failure;
 use crate::auth::{Claims, Refusal};
 use crate::chat::{
-    Ask, Authenticate, AuthenticateError, BrokerStats, ChatError, Command, Emit, Health, OnlineUsers, PresenceOf, RefusedConnect,
-    Reply, RevokeTokens, SaveNotifications, SocketsOf, Stats, TitleListing, UserPresence,
+    Administer, Ask, Authenticate, AuthenticateError, BrokerStats, ChatError, Command, Emit, Health, OnlineUsers, PresenceOf,
+    RefusedConnect, Reply, RevokeTokens, SaveNotifications, SocketsOf, Stats, TitleListing, UserPresence,
 };
 use crate::model::{Account, ListingId, SocketId, UserId};
 
@@ -27,6 +27,7 @@ pub struct Chat {
     save_notifications: Recipient<SaveNotifications>,
     emit: Recipient<Emit>,
     title: Recipient<TitleListing>,
+    administer: Recipient<Administer>,
 }
 
 impl Chat {
@@ -44,7 +45,8 @@ impl Chat {
             + Handler<RevokeTokens>
             + Handler<SaveNotifications>
             + Handler<Emit>
-            + Handler<TitleListing>,
+            + Handler<TitleListing>
+            + Handler<Administer>,
         A::Context: ToEnvelope<A, Ask>
             + ToEnvelope<A, Authenticate>
             + ToEnvelope<A, OnlineUsers>
@@ -55,7 +57,8 @@ impl Chat {
             + ToEnvelope<A, RevokeTokens>
             + ToEnvelope<A, SaveNotifications>
             + ToEnvelope<A, Emit>
-            + ToEnvelope<A, TitleListing>,
+            + ToEnvelope<A, TitleListing>
+            + ToEnvelope<A, Administer>,
     {
         Self {
             ask: broker.clone().recipient(),
@@ -69,6 +72,7 @@ impl Chat {
             save_notifications: broker.clone().recipient(),
             emit: broker.clone().recipient(),
             title: broker.clone().recipient(),
+            administer: broker.clone().recipient(),
         }
     }
 
@@ -160,6 +164,14 @@ impl Chat {
     /// 503 while the store is away; nothing is revoked then.
     pub async fn revoke(&self, tokens: RevokeTokens) -> Result<(), Failure> {
         Ok(self.revoke.send(tokens).await??)
+    }
+
+    /// Does what an administrator asks for; whether there is whom it is about.
+    ///
+    /// # Errors
+    /// 503 where it has to be stored and the store is away; nothing is done then.
+    pub async fn administer(&self, act: Administer) -> Result<bool, Failure> {
+        Ok(self.administer.send(act).await??)
     }
 
     /// Says what a listing is called.

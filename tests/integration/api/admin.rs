@@ -1,6 +1,6 @@
 //! The figures for administrators.
 use futures_util::StreamExt as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::server::{LIMIT, TestApi};
 
@@ -38,5 +38,29 @@ async fn the_stream_is_a_line_a_second_until_the_server_stops() {
     api.drain();
     while let Some(chunk) = tokio::time::timeout(LIMIT, response.next()).await.unwrap() {
         chunk.unwrap();
+    }
+}
+
+#[actix_web::test]
+async fn an_account_is_disabled_and_enabled_again() {
+    let api = TestApi::start().await;
+    api.get("ann", "/api/auth/me").await.expect(200);
+    let change = |disabled: bool| json!({ "disabled": disabled });
+    let done = api.call("root", "PATCH", "/api/admin/users/ann", change(true)).await.expect(200);
+    assert_eq!(done["user"], json!({ "id": "ann", "disabled": true }));
+    api.get("ann", "/api/auth/me").await.refused(401, "ACCOUNT_DISABLED");
+    api.call("root", "PATCH", "/api/admin/users/ann", change(false)).await.expect(200);
+    api.get("ann", "/api/auth/me").await.expect(200);
+    for (path, body, status, code) in [
+        ("/api/admin/users/nobody", change(true), 404, "NOT_FOUND"),
+        ("/api/admin/users/n%20o", change(true), 404, "NOT_FOUND"),
+        ("/api/admin/users/ann", json!({}), 400, "INVALID_PAYLOAD"),
+        ("/api/admin/users/ann", json!({ "disabled": "yes" }), 400, "INVALID_PAYLOAD"),
+        ("/api/admin/users/root", change(true), 403, "FORBIDDEN"),
+    ] {
+        api.call("root", "PATCH", path, body).await.refused(status, code);
+    }
+    for path in ["/api/admin/sockets/x/kick", "/api/admin/sockets/xxxxxxxxxxxxxxxxxxxx/kick"] {
+        api.call("root", "POST", path, json!({})).await.refused(404, "NOT_FOUND");
     }
 }

@@ -1,4 +1,5 @@
 //! The broker's actor, driven directly: real store, a clock and ids that the tests give.
+mod administering;
 mod assistant;
 mod bounds;
 mod broker;

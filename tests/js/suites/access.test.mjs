@@ -72,6 +72,9 @@ const ROUTES = {
   'GET /readyz': [() => '/readyz', undefined, ANYONE(200)],
   'GET /api/admin/stats': [() => '/api/admin/stats', undefined, ADMINISTRATORS(200)],
   'GET /api/admin/stats/stream': [() => '/api/admin/stats/stream', undefined, ADMINISTRATORS(200)],
+  'PATCH /api/admin/users/{id}': [({ third }) => `/api/admin/users/${third.id}`, () => ({ disabled: true }), ADMINISTRATORS(200)],
+  // Who may is told that nobody is there.
+  'POST /api/admin/sockets/{id}/kick': [() => `/api/admin/sockets/${'x'.repeat(20)}/kick`, () => ({}), ADMINISTRATORS(404)],
 };
 
 /** Events that name something of a group's or of an author's, per dialect, with their payloads: the members may. */
@@ -143,7 +146,7 @@ for (const database of DATABASES) {
             : await server.api(method, path(world), options);
           assert.equal(status, expected[place], `${role}: ${JSON.stringify(answer)}`);
           if (status < 400) continue;
-          const code = { 401: /^(NO_TOKEN|INVALID_CREDENTIALS)$/, 403: /^FORBIDDEN$/ }[status];
+          const code = { 401: /^(NO_TOKEN|INVALID_CREDENTIALS)$/, 403: /^FORBIDDEN$/, 404: /^NOT_FOUND$/ }[status];
           assert.match(answer.code, code, role);
           assert.equal(answer.success, false);
         }

@@ -4,9 +4,11 @@ import { describe, it } from 'node:test';
 
 import { people, settle } from '../lib/chat.mjs';
 import { assertRefusal, closeAfter, connect, open, refusal } from '../lib/client.mjs';
+import { DATABASES } from '../lib/database.mjs';
 import { useServer } from '../lib/server.mjs';
 import { epoch, newUser, sign } from '../lib/token.mjs';
 
+const KEY = 'the-key-of-a-server';
 const NO_TOKEN = ['NO_TOKEN', 'Authentication error: No token provided'];
 const INVALID = ['INVALID_TOKEN', 'Authentication error: Invalid token'];
 const EXPIRED = ['TOKEN_EXPIRED', 'Authentication error: Invalid token'];
@@ -148,6 +150,43 @@ describe('a token that ends while its client is connected', () => {
     await settle(carol, bob);
   });
 });
+
+for (const database of DATABASES) {
+  describe(`what an administrator does, on ${database}`, () => {
+    const holder = useServer({ database, env: { API_KEYS: KEY } });
+    const act = (method, path, body) => holder.server.api(method, path, { headers: { 'x-api-key': KEY }, body });
+
+    it('a kick: the code, then a disconnect that is final; the client may come again', async (test) => {
+      const [alice, bob] = await people(test, holder.server, ['alice', 'bob']);
+      const { status } = await act('POST', `/api/admin/sockets/${alice.socket.id}/kick`, {});
+      assert.equal(status, 200);
+      assertRefusal(await alice.next('error'), 'KICKED');
+      assert.equal(await alice.disconnected(), 'io server disconnect');
+      const again = await connect(holder.server, alice.user);
+      closeAfter(test, again);
+      await settle(again, bob);
+    });
+
+    it('disables an account: its sockets go, its token is refused, a session cannot be come back to; enabled, it gets what it missed', async (test) => {
+      const [alice, bob] = await people(test, holder.server, ['alice', 'bob']);
+      const parked = await connect(holder.server, alice.user, { reconnection: true, reconnectionDelay: 10 });
+      closeAfter(test, parked);
+      assert.equal((await act('PATCH', `/api/admin/users/${alice.user.id}`, { disabled: true })).status, 200);
+      for (const client of [alice, parked]) {
+        assertRefusal(await client.next('error'), 'ACCOUNT_DISABLED');
+        assert.equal(await client.disconnected(), 'io server disconnect');
+      }
+      await assertRefused(holder.server, withToken(alice.user.token), ['ACCOUNT_DISABLED', 'Authentication error: Account disabled']);
+      assert.equal((await holder.server.api('GET', '/api/auth/me', { token: alice.user.token })).body.code, 'ACCOUNT_DISABLED');
+      const answer = await bob.ask('send_direct_message', { recipientId: alice.user.id, content: 'meanwhile' });
+      assert.equal(answer.success, true);
+      await act('PATCH', `/api/admin/users/${alice.user.id}`, { disabled: false });
+      const again = await connect(holder.server, alice.user);
+      closeAfter(test, again);
+      assert.equal((await again.next('new_message')).message.content, 'meanwhile');
+    });
+  });
+}
 
 describe('who never shows a token', () => {
   const holder = useServer({ env: { CONNECT_TIMEOUT: '500ms' } });

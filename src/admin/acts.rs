@@ -1,0 +1,32 @@
+//! Acts of an administrator.
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Value, json};
+
+use crate::chat::{Administer, ChatError};
+use crate::model::{SocketId, UserId};
+use crate::web::{Admin, Body, Failure, WebState, path_text};
+
+/// `PATCH /api/admin/users/{id}` `{disabled}`. Oneself is not disabled: nobody might be left who could undo it.
+pub async fn change_user(state: Data<WebState>, admin: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
+    let user = UserId::parse(&path_text(&request, "id")).map_err(|_| ChatError::UserNotFound)?;
+    let Some(Value::Bool(disabled)) = body.get("disabled") else { return Err(Failure::invalid("disabled")) };
+    if *disabled && admin.claims.is_some_and(|claims| claims.user == user) {
+        return Err(Failure::forbidden("Another administrator has to do that"));
+    }
+    let act = Administer::SetDisabled { user: user.clone(), disabled: *disabled };
+    if !state.chat.administer(act).await? {
+        return Err(ChatError::UserNotFound.into());
+    }
+    Ok(HttpResponse::Ok().json(json!({"success": true, "user": {"id": user, "disabled": disabled}})))
+}
+
+/// `POST /api/admin/sockets/{id}/kick`
+pub async fn kick(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, Failure> {
+    let no_socket = || Failure::not_found("Socket not found");
+    let socket = SocketId::parse(&path_text(&request, "id")).map_err(|_| no_socket())?;
+    match state.chat.administer(Administer::Kick { socket }).await? {
+        true => Ok(HttpResponse::Ok().json(json!({"success": true}))),
+        false => Err(no_socket()),
+    }
+}

@@ -1,0 +1,86 @@
+//! What administrators do to users and their sockets.
+use std::sync::Arc;
+
+use actix::{ActorFutureExt as _, Context, Handler, Message, ResponseActFuture, WrapFuture as _};
+use log::info;
+
+use super::ports::Notice;
+use super::server::ChatServer;
+use crate::model::{SocketId, UserId};
+use crate::store::{StoreError, Write};
+
+/// An act of an administrator. Answers whether there is whom it is about.
+#[derive(Message, Debug, Clone)]
+#[rtype(result = "Result<bool, StoreError>")]
+pub enum Administer {
+    /// Disables an account, or enables it again. A disabled one's sockets are put out, its sessions cannot be come back to, and
+    /// its tokens prove nobody.
+    SetDisabled {
+        /// Whose.
+        user: UserId,
+        /// Whether it is to be.
+        disabled: bool,
+    },
+    /// Puts a socket out: its client is told so, and does not come back by itself. One whose connection was lost a short while
+    /// ago cannot come back to its session.
+    Kick {
+        /// Which.
+        socket: SocketId,
+    },
+}
+
+impl Handler<Administer> for ChatServer {
+    type Result = ResponseActFuture<Self, Result<bool, StoreError>>;
+
+    fn handle(&mut self, act: Administer, _: &mut Context<Self>) -> Self::Result {
+        match act {
+            Administer::Kick { socket } => {
+                let was_there = self.kick(socket);
+                Box::pin(async move { Ok(was_there) }.into_actor(self))
+            }
+            Administer::SetDisabled { user, disabled } => {
+                let (store, id) = (self.store.clone(), user.clone());
+                let stored = async move {
+                    let asked = id.clone();
+                    if store.read_after_writes(move |conn| crate::store::find_account(conn, &asked)).await?.is_none() {
+                        return Ok(false);
+                    }
+                    store.write(Write::SetDisabled { user: id, disabled }).await.map(|_| true)
+                };
+                Box::pin(stored.into_actor(self).map(move |outcome, broker, _| {
+                    if outcome == Ok(true) {
+                        broker.on_disabled(&user, disabled);
+                    }
+                    outcome
+                }))
+            }
+        }
+    }
+}
+
+impl ChatServer {
+    fn kick(&mut self, socket: SocketId) -> bool {
+        let open = self.sessions.iter().find(|(_, session)| session.socket == socket).map(|(connection, _)| *connection);
+        if let Some(connection) = open {
+            info!("kicked sid={socket}");
+            self.tell(connection, Notice::Kick { code: "KICKED" });
+            return true;
+        }
+        let parked = self.parked.find_socket(&socket);
+        parked.inspect(|pid| self.forget_parked(*pid)).is_some()
+    }
+
+    fn on_disabled(&mut self, user: &UserId, disabled: bool) {
+        info!("account {} user={user}", if disabled { "disabled" } else { "enabled" });
+        let now = self.now();
+        if let Some(entry) = self.users.get_mut(user) {
+            let mut account = (*entry.account).clone();
+            account.disabled = disabled;
+            entry.account = Arc::new(account);
+        }
+        self.account_changes.note([user], now);
+        if disabled {
+            self.put_out(user, "ACCOUNT_DISABLED", |_| true);
+        }
+    }
+}
