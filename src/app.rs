@@ -94,6 +94,14 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let tokens = Arc::new(TokenKeys::new(&secrets, config.require_exp, config.token_ttl));
     let upload_dir = config.data_dir.join("uploads");
     api::prepare_uploads(&upload_dir).map_err(|error| AppError(format!("{}: {error}", upload_dir.display())))?;
+    if let Some(folder) = client_files(&config) {
+        api::check_client_files(&folder).map_err(|error| {
+            AppError(format!(
+                "CLIENT_FILES: no socket.io.js in {} ({error}); it is `dist` of the npm package socket.io-client",
+                folder.display()
+            ))
+        })?;
+    }
     let url = DatabaseUrl::parse(config.database_url.as_str(), &config.data_dir).map_err(AppError::because)?;
     let options =
         StoreOptions { url, pool_size: config.db_pool_size, retry_for: config.store_retry_for, queue: config.store_queue };
@@ -262,6 +270,7 @@ fn transport_options(config: &Config, origins: Arc<Origins>, proxies: Arc<Truste
         port: config.port,
         workers: workers(),
         path: config.socket_path.as_str().to_owned(),
+        other_files: api::CLIENT_FILES,
         proxies,
         ping_interval: config.ping_interval,
         ping_timeout: config.ping_timeout,
@@ -309,7 +318,13 @@ fn settings(config: &Config, upload_dir: std::path::PathBuf) -> Settings {
         max_upload_bytes: config.max_upload_size as u64,
         logins_per_minute: config.rate_limit_logins as usize,
         upload_dir,
+        client_files: client_files(config),
+        socket_path: config.socket_path.as_str().to_owned(),
     }
+}
+
+fn client_files(config: &Config) -> Option<std::path::PathBuf> {
+    (!config.client_files.as_os_str().is_empty()).then(|| config.client_files.clone())
 }
 
 fn client_urls(config: &Config) -> Vec<String> {

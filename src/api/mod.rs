@@ -1,5 +1,6 @@
 //! The HTTP routes of `contract/http.md`.
 mod accounts;
+mod client_files;
 mod connection;
 mod conversations;
 mod cookie;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use actix_web::web::{Data, ServiceConfig, delete, patch, post, put};
 
+pub use self::client_files::{CLIENT_FILES, check_client_files};
 pub use self::upload_dir::prepare_uploads;
 
 use self::login_limit::LoginLimit;
@@ -35,26 +37,32 @@ use crate::web::{Settings, endpoint, get_or_head};
 pub struct ApiState {
     logins: Data<LoginLimit>,
     passwords: Data<PasswordWork>,
+    socket_path: Arc<str>,
 }
 
 impl ApiState {
     /// For one server.
     pub fn new(settings: &Settings) -> Self {
         let logins = LoginLimit::new(settings.logins_per_minute);
-        Self { logins: Data::from(Arc::new(logins)), passwords: Data::from(Arc::new(PasswordWork::new())) }
+        Self {
+            logins: Data::from(Arc::new(logins)),
+            passwords: Data::from(Arc::new(PasswordWork::new())),
+            socket_path: settings.socket_path.as_str().into(),
+        }
     }
 }
 
 /// Adds the routes.
 pub fn routes(state: ApiState) -> impl Fn(&mut ServiceConfig) {
     move |config| {
-        let ApiState { logins, passwords } = state.clone();
+        let ApiState { logins, passwords, socket_path } = state.clone();
         config.app_data(logins).app_data(passwords);
         add_accounts(config);
         add_market_place(config);
         add_conversations(config);
         add_notifications(config);
         add_files(config);
+        client_files::add(config, &socket_path);
     }
 }
 

@@ -106,6 +106,8 @@ settings! {
         port: u16 = 3000, "PORT", Count::at_least(0);
         /// Path of the Engine.IO endpoint.
         socket_path: SocketPath = SocketPath::default(), "SOCKET_PATH", Parsed::new();
+        /// Folder of the browser client's files, `dist` of the npm package `socket.io-client`: served under SOCKET_PATH.
+        client_files: PathBuf = PathBuf::new(), "CLIENT_FILES", Folder;
         /// Folder for the database, the secret and the uploads; made where it is missing.
         data_dir: PathBuf = PathBuf::from("./data"), "DATA_DIR", Folder;
         /// Origins of browser pages that may connect, or `*` for all.

@@ -16,6 +16,8 @@ pub struct Options {
     pub workers: usize,
     /// Path of the Engine.IO endpoint, without the slash at its end.
     pub path: String,
+    /// Names under that path that are served by another route.
+    pub other_files: &'static [&'static str],
     /// Origins that may use the server.
     pub origins: Arc<Origins>,
     /// Proxies whose `X-Forwarded-*` headers count.
@@ -50,6 +52,7 @@ impl Options {
             port: 3000,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             path: "/socket.io".to_owned(),
+            other_files: &[],
             origins,
             proxies: Arc::default(),
             ping_interval: Duration::from_secs(25),

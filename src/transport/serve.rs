@@ -10,6 +10,7 @@ use actix_http::{HttpService, KeepAlive};
 use actix_server::{Server, ServerHandle};
 use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::dev::AppConfig;
+use actix_web::guard::{GuardContext, fn_guard};
 use actix_web::{App, web};
 use log::warn;
 use tokio::net::TcpSocket;
@@ -150,7 +151,12 @@ where
             let path = &worker.options().path;
             // The path that every client uses stands for itself: what is looked for by a pattern costs a fifth of a request.
             let exact = web::resource(format!("{path}/")).route(polling());
-            let further = web::resource(format!("{path}/{{tail:.*}}")).route(polling());
+            let others = worker.options().other_files;
+            let is_ours = move |context: &GuardContext<'_>| {
+                let name = context.head().uri.path().rsplit('/').next().unwrap_or_default();
+                !others.contains(&name)
+            };
+            let further = web::resource(format!("{path}/{{tail:.*}}")).guard(fn_guard(is_ours)).route(polling());
             let app = App::new().service(exact).service(further).configure(configure);
             HttpService::build()
                 .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))

@@ -28,6 +28,10 @@ pub struct Settings {
     pub logins_per_minute: usize,
     /// Where uploads are kept: `DATA_DIR/uploads`.
     pub upload_dir: PathBuf,
+    /// `CLIENT_FILES`
+    pub client_files: Option<PathBuf>,
+    /// `SOCKET_PATH`, without the slash at its end.
+    pub socket_path: String,
 }
 
 impl Default for Settings {
@@ -40,6 +44,8 @@ impl Default for Settings {
             max_upload_bytes: 50 * 1024 * 1024,
             logins_per_minute: 10,
             upload_dir: PathBuf::from("data/uploads"),
+            client_files: None,
+            socket_path: "/socket.io".to_owned(),
         }
     }
 }

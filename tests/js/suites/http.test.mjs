@@ -1,12 +1,15 @@
 // What front ends ask over HTTP (http.md).
 import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 
 import { assertMessage, conversationHistory, makeGroup, people } from '../lib/chat.mjs';
 import { open } from '../lib/client.mjs';
 import { DATABASES } from '../lib/database.mjs';
 import { PNG, upload } from '../lib/files.mjs';
-import { useServer } from '../lib/server.mjs';
+import { Server, useServer } from '../lib/server.mjs';
 import { epoch, newUser, sign } from '../lib/token.mjs';
 
 const NOWHERE = '01900000-0000-7000-8000-000000000000';
@@ -196,5 +199,42 @@ describe('origins', () => {
       test.after(() => friend.close());
       await friend.connected();
     }
+  });
+});
+
+describe('the client for browsers', () => {
+  const dist = fileURLToPath(new URL('../node_modules/sio48/dist/', import.meta.url));
+  const holder = useServer({ env: { CLIENT_FILES: dist } });
+  const without = useServer({ env: { SOCKET_PATH: '/chat/socket' } });
+  const get = (path, options) => fetch(`${holder.server.url}/socket.io/${path}`, options);
+
+  for (const name of readdirSync(dist).filter((file) => /\.js(\.map)?$/.test(file))) {
+    it(name, async () => {
+      const answer = await get(name);
+      assert.equal(answer.status, 200);
+      assert.equal(await answer.text(), readFileSync(join(dist, name), 'utf8'));
+      assert.equal(answer.headers.get('content-type'), name.endsWith('.map') ? 'application/json' : 'application/javascript; charset=utf-8');
+      assert.equal(answer.headers.get('cache-control'), 'public, max-age=0');
+      const again = await get(name, { headers: { 'if-none-match': answer.headers.get('etag') } });
+      assert.equal(again.status, 304);
+    });
+  }
+
+  it('stands beside the endpoint, and is all that is shown of the folder', async (test) => {
+    assert.deepEqual([(await get('socket.io.js', { method: 'POST' })).status, (await get('socket.io.js', { method: 'HEAD' })).status], [405, 200]);
+    for (const path of ['package.json', '..%2fpackage.json', 'socket.io.js/..%2f..%2fpackage.json']) {
+      assert.equal((await (await get(path)).json()).code, 0, `${path} is asked of the endpoint: unknown transport`);
+    }
+    await people(test, holder.server, ['alice']);
+  });
+
+  it('without the folder the answer says how it is had', async () => {
+    const answer = await without.server.api('GET', '/chat/socket/socket.io.min.js');
+    assertError(answer, 404, 'NOT_FOUND');
+    assert.match(answer.body.error, /CLIENT_FILES/);
+  });
+
+  it('a folder without a client ends the start, and says why', async () => {
+    await assert.rejects(Server.start({ env: { CLIENT_FILES: '/' } }), /CLIENT_FILES: no socket\.io\.js in \//);
   });
 });

@@ -1,0 +1,59 @@
+//! The browser client's files, beside the endpoint that it talks to (source: socket.io, "serveClient").
+use std::io;
+use std::path::{Path, PathBuf};
+
+use actix_files::NamedFile;
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::web::{Data, ServiceConfig, block};
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::web::{Failure, WebState, endpoint, get_or_head};
+
+/// Their names, as in the folder `dist` of the npm package `socket.io-client`.
+pub const CLIENT_FILES: &[&str] = &[
+    "socket.io.js",
+    "socket.io.js.map",
+    "socket.io.min.js",
+    "socket.io.min.js.map",
+    "socket.io.esm.min.js",
+    "socket.io.esm.min.js.map",
+    "socket.io.msgpack.min.js",
+    "socket.io.msgpack.min.js.map",
+];
+
+/// Sees to it that a folder is the right one.
+///
+/// # Errors
+/// It is not there, or has no client in it.
+pub fn check_client_files(folder: &Path) -> io::Result<()> {
+    std::fs::metadata(folder.join("socket.io.js")).map(drop)
+}
+
+/// Adds a route for each file, under the path of the endpoint.
+pub(super) fn add(config: &mut ServiceConfig, socket_path: &str) {
+    for name in CLIENT_FILES {
+        let route = get_or_head().to(move |state: Data<WebState>, request: HttpRequest| serve(state, request, name));
+        config.service(endpoint(&format!("{socket_path}/{name}"), "GET, HEAD").route(route));
+    }
+}
+
+async fn serve(state: Data<WebState>, request: HttpRequest, name: &'static str) -> Result<HttpResponse, Failure> {
+    let Some(folder) = &state.settings.client_files else {
+        return Err(Failure::not_found(
+            "Set CLIENT_FILES to the folder dist of the npm package socket.io-client to have it served",
+        ));
+    };
+    let path: PathBuf = folder.join(name);
+    let opened = block(move || NamedFile::open(path)).await.map_err(Failure::internal)?;
+    let mimetype = if name.ends_with(".map") { "application/json" } else { "application/javascript" };
+    let opened = opened
+        .map_err(|_| Failure::not_found("The folder of CLIENT_FILES has no such file"))?
+        .set_content_type(mimetype.parse().map_err(Failure::internal)?)
+        .disable_content_disposition();
+    let mut response = opened.into_response(&request);
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Another release of the client may come in its place.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=0"));
+    Ok(response)
+}
