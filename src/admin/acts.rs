@@ -4,12 +4,12 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use crate::chat::{Administer, ChatError};
-use crate::model::{SocketId, UserId};
-use crate::web::{Admin, Body, Failure, WebState, path_text};
+use crate::model::SocketId;
+use crate::web::{Admin, Body, Failure, WebState, path_text, user_in_path};
 
 /// `PATCH /api/admin/users/{id}` `{disabled}`. Oneself is not disabled: nobody might be left who could undo it.
 pub async fn change_user(state: Data<WebState>, admin: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
-    let user = UserId::parse(&path_text(&request, "id")).map_err(|_| ChatError::UserNotFound)?;
+    let user = user_in_path(&request, "id")?;
     let Some(Value::Bool(disabled)) = body.get("disabled") else { return Err(Failure::invalid("disabled")) };
     if *disabled && admin.claims.is_some_and(|claims| claims.user == user) {
         return Err(Failure::forbidden("Another administrator has to do that"));

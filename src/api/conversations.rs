@@ -4,11 +4,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
 use super::shapes::ConversationView;
-use super::users::{emptiable, user_in_path};
+use super::users::emptiable;
 use crate::chat::{ChatError, Command, Reply};
 use crate::model::{Conversation, ConversationId, Timestamp, UserId};
 use crate::store::{self, ConversationCursor};
-use crate::web::{Body, Cursor, Failure, Page, PageRequest, Proven, Query, WebState, path_text};
+use crate::web::{Body, Cursor, Failure, Page, PageRequest, Proven, Query, WebState, path_text, user_in_path};
 
 /// Longest name of a group, in characters.
 const NAME_MAX: usize = 200;

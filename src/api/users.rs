@@ -9,7 +9,7 @@ use crate::auth::check_full_name;
 use crate::chat::{ChatError, Command, Reply};
 use crate::model::{Account, UserId};
 use crate::store;
-use crate::web::{Admin, Body, Cursor, Failure, Page, PageRequest, Proven, Query, WebState, path_text};
+use crate::web::{Admin, Body, Cursor, Failure, Page, PageRequest, Proven, Query, WebState, user_in_path};
 
 /// Longest address of a picture, in characters.
 const AVATAR_MAX: usize = 2_048;
@@ -87,9 +87,4 @@ pub async fn update_me(state: Data<WebState>, user: Proven, body: Body) -> Resul
 /// Absent, taken away (empty) or new.
 pub fn emptiable(text: Option<&str>) -> Option<Option<String>> {
     text.map(|text| (!text.is_empty()).then(|| text.to_owned()))
-}
-
-/// A user named in the path. What is no id is nobody's.
-pub fn user_in_path(request: &HttpRequest, name: &str) -> Result<UserId, ChatError> {
-    UserId::parse(&path_text(request, name)).map_err(|_| ChatError::UserNotFound)
 }

@@ -74,9 +74,7 @@ impl ChatServer {
         info!("account {} user={user}", if disabled { "disabled" } else { "enabled" });
         let now = self.now();
         if let Some(entry) = self.users.get_mut(user) {
-            let mut account = (*entry.account).clone();
-            account.disabled = disabled;
-            entry.account = Arc::new(account);
+            Arc::make_mut(&mut entry.account).disabled = disabled;
         }
         self.account_changes.note([user], now);
         if disabled {

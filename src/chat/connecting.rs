@@ -286,13 +286,12 @@ impl ChatServer {
         if status == before {
             return;
         }
-        let mut account = (*user.account).clone();
+        let account = Arc::make_mut(&mut user.account);
         account.status = status;
         if status == ChosenStatus::Offline {
             account.last_seen = Some(now);
             self.progress.saw_last(id, now);
         }
-        user.account = Arc::new(account);
         let profile = user.account.profile.clone();
         if !user.is_announced {
             return;

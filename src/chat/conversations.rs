@@ -307,8 +307,7 @@ impl ChatServer {
                 if let Some(session) = self.sessions.get(socket)
                     && session.catch_up.as_ref().is_some_and(|catch_up| catch_up.up_to >= position)
                 {
-                    spared.connections.push(*socket);
-                    spared.except.sockets.push(session.socket);
+                    spared.extend([(Some(*socket), session.socket)]);
                 }
             }
             let Some(in_flight) = self.in_flight.get(&id) else { continue };

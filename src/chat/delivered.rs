@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use super::event::Event;
 use super::handed::{HandedMessage, Receipt};
 use super::ports::{Mark, Proven};
+use super::resuming::was_told;
 use super::rooms::RoomKey;
 use super::server::ChatServer;
 use super::stored::Awaiting;
@@ -221,9 +222,8 @@ impl ChatServer {
     /// Whether a live socket of this member was told an event of a conversation and has it.
     pub(super) fn was_told(&self, user: &UserId, id: ConversationId, kind: ConversationKind, serial: u64) -> bool {
         let room = RoomKey::Group(id);
-        let was_absent = |session: &Session| session.places.as_ref().is_some_and(|places| places.was_absent(&room, serial));
-        let was_there = |session: &Session| session.told_after < serial && !was_absent(session);
-        self.listening(user, kind).any(|session| session.proven >= serial && was_there(session))
+        let was_told = |session: &Session| was_told(session.told_after, session.places.as_deref(), &room, serial);
+        self.listening(user, kind).any(|session| session.proven >= serial && was_told(session))
     }
 
     /// The live sockets of a user that show messages of this kind.

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::offsets::Reached;
 use super::ports::{Manner, Words};
+use super::resuming::was_told;
 use super::rings::RingKey;
 use super::rooms::RoomKey;
 use super::server::ChatServer;
@@ -252,9 +253,7 @@ impl ChatServer {
         serial: u64,
     ) -> impl Iterator<Item = (Option<ConnectionKey>, SocketId)> {
         let room = RoomKey::of(place);
-        self.sessions_where(user, move |_, told_after, places| {
-            told_after < serial && !places.is_some_and(|places| places.was_absent(&room, serial))
-        })
+        self.sessions_where(user, move |_, told_after, places| was_told(told_after, places, &room, serial))
     }
 
     /// A user's sessions, open (with their connections) and parked, by what they have in common: private id, the event after

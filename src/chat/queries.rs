@@ -311,10 +311,9 @@ impl Handler<RevokeTokens> for ChatServer {
                 }
                 RevokeTokens::Password { user, kept_login, .. } => {
                     if let Some(entry) = broker.users.get_mut(&user) {
-                        let mut account = (*entry.account).clone();
+                        let account = Arc::make_mut(&mut entry.account);
                         account.tokens_valid_from = Some(now);
                         account.kept_login.clone_from(&kept_login);
-                        entry.account = Arc::new(account);
                     }
                     broker.account_changes.note([&user], now);
                     broker.put_out(&user, "INVALID_TOKEN", |token| kept_login.as_deref() != Some(token));

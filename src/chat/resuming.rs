@@ -232,6 +232,11 @@ impl ChatServer {
     }
 }
 
+/// Whether a session was told an event of a room, or has it coming: it was told all after `told_after` where it was.
+pub(super) fn was_told(told_after: u64, places: Option<&Places>, room: &RoomKey, serial: u64) -> bool {
+    told_after < serial && !places.is_some_and(|places| places.was_absent(room, serial))
+}
+
 impl Places {
     /// Of a room's events those after this one are needed, for one who has come so far.
     fn needed_since(&self, room: &RoomKey, reached: Reached) -> Reached {
@@ -243,7 +248,7 @@ impl Places {
     }
 
     /// Whether the socket was not in a room when an event was handed out.
-    pub(super) fn was_absent(&self, room: &RoomKey, serial: u64) -> bool {
+    fn was_absent(&self, room: &RoomKey, serial: u64) -> bool {
         self.absences.iter().any(|absence| absence.room == *room && absence.covers(serial))
     }
 }

@@ -484,14 +484,10 @@ impl ChatServer {
         let mut spared = Spared::default();
         if let Some(pid) = in_flight.asker.pid().filter(|_| own_copy != OwnCopy::Live) {
             // Beside the session that sent it, where the client came anew since, that one.
-            let (connections, sockets): (Vec<_>, Vec<_>) = self.sessions_of_client(&sender, pid).unzip();
-            spared.connections.extend(connections.into_iter().flatten());
-            spared.except.sockets.extend(sockets);
+            spared.extend(self.sessions_of_client(&sender, pid));
         }
         for (user, serial) in &in_flight.spared {
-            let (connections, sockets): (Vec<_>, Vec<_>) = self.sessions_told(user, &in_flight.message.place, *serial).unzip();
-            spared.connections.extend(connections.into_iter().flatten());
-            spared.except.sockets.extend(sockets);
+            spared.extend(self.sessions_told(user, &in_flight.message.place, *serial));
         }
 
         in_flight.absent = self.absent_in(&in_flight.message.place);

@@ -427,9 +427,7 @@ impl ChatServer {
 
     fn apply_profile(&mut self, profile: Arc<Profile>, asker: Asker) {
         let Some(user) = self.users.get_mut(&profile.id) else { return self.answer(asker, Err(ChatError::UserNotFound)) };
-        let mut account = (*user.account).clone();
-        account.profile = profile;
-        user.account = Arc::new(account);
+        Arc::make_mut(&mut user.account).profile = profile;
         let account = user.account.clone();
         self.answer(asker, Ok(Reply::Account(account)));
     }

@@ -27,6 +27,15 @@ impl Spared {
     }
 }
 
+impl Extend<(Option<ConnectionKey>, SocketId)> for Spared {
+    fn extend<T: IntoIterator<Item = (Option<ConnectionKey>, SocketId)>>(&mut self, sockets: T) {
+        for (connection, socket) in sockets {
+            self.connections.extend(connection);
+            self.except.sockets.push(socket);
+        }
+    }
+}
+
 impl ChatServer {
     /// A word for one connection.
     pub(super) fn tell(&self, connection: ConnectionKey, notice: Notice) {

@@ -18,5 +18,5 @@ pub use self::gate::RequestOrigin;
 pub use self::identity::{Admin, Proven};
 pub use self::page::{Cursor, MAX_PAGE, Page, PageRequest};
 pub use self::query::Query;
-pub use self::routing::{configure, endpoint, get_or_head, path_text};
+pub use self::routing::{configure, endpoint, get_or_head, path_text, user_in_path};
 pub use self::settings::{Figures, Settings, WebState};

@@ -6,6 +6,8 @@ use actix_web::{HttpRequest, Resource, Route};
 use percent_encoding::percent_decode_str;
 
 use super::{Failure, WebState, gate};
+use crate::chat::ChatError;
+use crate::model::UserId;
 
 /// Puts routes behind the gate, with an answer for every address and method that there is not.
 ///
@@ -33,4 +35,12 @@ pub fn path_text(request: &HttpRequest, name: &str) -> String {
     // The router has decoded all but `%`, `/` and `+`; the gate has seen that it is UTF-8.
     let raw = request.match_info().get(name).unwrap_or_default();
     percent_decode_str(raw).decode_utf8_lossy().into_owned()
+}
+
+/// A user named in the path. What is no id is nobody's.
+///
+/// # Errors
+/// [`ChatError::UserNotFound`]
+pub fn user_in_path(request: &HttpRequest, name: &str) -> Result<UserId, ChatError> {
+    UserId::parse(&path_text(request, name)).map_err(|_| ChatError::UserNotFound)
 }

@@ -1,5 +1,6 @@
 //! P1–P5: acked is stored, live does not wait, refused is unseen, retry is safe, one order.
 use std::sync::Arc;
+use std::time::Duration;
 
 use parlance::chat::{ChatError, Command, Draft, Event, Notice, Options, Reply};
 use parlance::config::Delivery;
@@ -7,6 +8,7 @@ use parlance::model::{MessageId, MessageStatus, Place, RoomId};
 use parlance::store::{self, Done, HistoryRange, NewMessage, TestFault, Write};
 
 use super::broker::{Broker, Heard, Socket, direct, message_of, text, user};
+use crate::support::database::TestStore;
 
 fn sent(reply: Result<Reply, ChatError>) -> (Arc<parlance::model::Message>, MessageStatus) {
     match reply {
@@ -24,6 +26,11 @@ async fn stored(broker: &Broker, place: Place) -> Vec<String> {
     let page =
         broker.store.read_after_writes(move |conn| store::list_history(conn, &place, HistoryRange::Newest, 200)).await.unwrap();
     page.into_iter().map(|message| message.content).collect()
+}
+
+/// A broker that waits for an absent database no longer than this.
+async fn giving_up_after(time: Duration, options: Options) -> Broker {
+    Broker::on(TestStore::sqlite_with(|options| options.retry_for = time).await, options).await
 }
 
 #[actix::test]
@@ -224,10 +231,7 @@ async fn a_refused_row_fails_alone_and_a_panicking_writer_too() {
 
 #[actix::test]
 async fn an_outage_that_lasts_is_answered_and_a_retry_goes_to_the_others() {
-    let database =
-        crate::support::database::TestStore::sqlite_with(|options| options.retry_for = std::time::Duration::from_millis(300))
-            .await;
-    let mut broker = Broker::on(database, Options::default()).await;
+    let mut broker = giving_up_after(Duration::from_millis(300), Options::default()).await;
     let group = broker.group(&["ann", "bob", "cid"]).await;
     let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
     let send = |content: &str| {
@@ -264,10 +268,7 @@ async fn an_outage_that_lasts_is_answered_and_a_retry_goes_to_the_others() {
 
 #[actix::test]
 async fn a_retry_goes_to_who_was_told_of_the_first_try_and_may_not_have_it() {
-    let database =
-        crate::support::database::TestStore::sqlite_with(|options| options.retry_for = std::time::Duration::from_millis(300))
-            .await;
-    let mut broker = Broker::on(database, Options::default()).await;
+    let mut broker = giving_up_after(Duration::from_millis(300), Options::default()).await;
     let group = broker.group(&["ann", "bob", "cid"]).await;
     let (ann, bob, cid) = (broker.connect("ann").await, broker.connect("bob").await, broker.connect("cid").await);
     let send = |name: &str| {
@@ -325,9 +326,7 @@ async fn live_waits_while_commits_fail_and_the_first_success_hands_out_all_that_
 
 #[actix::test]
 async fn nothing_overtakes_a_retry_that_waits_for_its_commit() {
-    let database =
-        crate::support::database::TestStore::sqlite_with(|options| options.retry_for = std::time::Duration::from_secs(2)).await;
-    let mut broker = Broker::on(database, Options::default()).await;
+    let mut broker = giving_up_after(Duration::from_secs(2), Options::default()).await;
     let group = broker.group(&["ann", "bob", "cid"]).await;
     let (ann, cid) = (broker.connect("ann").await, broker.connect("cid").await);
     let send = |content: &str| {
@@ -356,10 +355,8 @@ async fn nothing_overtakes_a_retry_that_waits_for_its_commit() {
 
 #[actix::test]
 async fn what_was_given_up_and_stored_all_the_same_goes_out_with_its_repeat() {
-    let database =
-        crate::support::database::TestStore::sqlite_with(|options| options.retry_for = std::time::Duration::from_millis(300))
-            .await;
-    let mut broker = Broker::on(database, Options { delivery: Delivery::Stored, ..Options::default() }).await;
+    let stored = Options { delivery: Delivery::Stored, ..Options::default() };
+    let mut broker = giving_up_after(Duration::from_millis(300), stored).await;
     let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
     let (first, _) = sent(broker.ask(ann, retry("bob", "before", "first")).await);
     let outage = broker.database.hold_writes().await;

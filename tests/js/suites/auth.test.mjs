@@ -167,12 +167,12 @@ for (const database of DATABASES) {
       await settle(again, bob);
     });
 
-    it('disables an account: its sockets go, its token is refused, a session cannot be come back to; enabled, it gets what it missed', async (test) => {
+    it('disables an account: its sockets go, its token is refused; enabled, it gets what it missed', async (test) => {
       const [alice, bob] = await people(test, holder.server, ['alice', 'bob']);
-      const parked = await connect(holder.server, alice.user, { reconnection: true, reconnectionDelay: 10 });
-      closeAfter(test, parked);
+      const other = await connect(holder.server, alice.user, { reconnection: true, reconnectionDelay: 10 });
+      closeAfter(test, other);
       assert.equal((await act('PATCH', `/api/admin/users/${alice.user.id}`, { disabled: true })).status, 200);
-      for (const client of [alice, parked]) {
+      for (const client of [alice, other]) {
         assertRefusal(await client.next('error'), 'ACCOUNT_DISABLED');
         assert.equal(await client.disconnected(), 'io server disconnect');
       }
