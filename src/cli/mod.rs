@@ -1,4 +1,6 @@
 //! The command line: `parlance [serve]`, `parlance config`, `parlance user …`.
+mod database;
+mod migrate;
 mod user;
 
 use std::fmt::Write as _;
@@ -7,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use self::migrate::MigrateCommand;
 use self::user::UserCommand;
 use crate::app;
 use crate::config::{Config, Found, Listed};
@@ -33,6 +36,9 @@ enum Command {
     /// Make, promote and list users in the configured database.
     #[command(subcommand)]
     User(UserCommand),
+    /// Bring the tables up to date, take the latest step back, or tell which there are.
+    #[command(subcommand)]
+    Migrate(MigrateCommand),
 }
 
 /// Why a command failed: one line that says what to do.
@@ -76,6 +82,7 @@ fn execute(command: Command) -> Result<(), Failure> {
             logging::start("warn");
             actix::System::new().block_on(user::execute(command, &config))
         }
+        Command::Migrate(command) => migrate::execute(&command, &config),
     }
 }
 

@@ -6,11 +6,11 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Failure, print};
+use super::{Failure, database, print};
 use crate::auth::{check_email, check_full_name, check_password, check_username, hash_password};
 use crate::config::Config;
 use crate::model::{Account, Timestamp, UserId, UserRole};
-use crate::store::{self, DatabaseUrl, NewUser, Store, StoreError, StoreOptions, Write, Written};
+use crate::store::{self, NewUser, Store, StoreError, StoreOptions, Write, Written};
 
 /// What to do with users.
 #[derive(Debug, Subcommand)]
@@ -85,9 +85,8 @@ pub(super) async fn execute(command: UserCommand, config: &Config) -> Result<(),
 }
 
 async fn open(config: &Config) -> Result<Store, Failure> {
-    let url = DatabaseUrl::parse(config.database_url.as_str(), &config.data_dir)
-        .map_err(|reason| Failure(format!("DATABASE_URL: {reason}")))?;
-    let options = StoreOptions { url, pool_size: 1, retry_for: config.store_retry_for, queue: config.store_queue };
+    let options =
+        StoreOptions { url: database::url(config)?, pool_size: 1, retry_for: config.store_retry_for, queue: config.store_queue };
     Store::open(options).await.map_err(Failure::new)
 }
 

@@ -1,14 +1,43 @@
 //! The tables' history: the same versions and names for both databases, compiled in.
 use diesel::connection::SimpleConnection as _;
+use diesel::migration::{Migration as _, MigrationSource as _};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Text};
+use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::AnyConnection;
+use super::maintenance::MaintenanceError;
+use super::{AnyConnection, OpenError};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 /// Held while tables are made, so that two processes that start at once do not both make them. Any number of our own.
 const LOCK: &str = "SELECT pg_advisory_lock(7263917025)";
 const UNLOCK: &str = "SELECT pg_advisory_unlock(7263917025)";
+
+/// A step in the tables' history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationState {
+    /// What its folder is called; of one that this version does not know its number.
+    pub name: String,
+    /// Whether the database has it.
+    pub is_applied: bool,
+    /// Whether this version has it.
+    pub is_known: bool,
+}
+
+#[derive(QueryableByName)]
+struct Applied {
+    #[diesel(sql_type = Text)]
+    version: String,
+}
+
+#[derive(QueryableByName)]
+struct Answer {
+    #[diesel(sql_type = Bool)]
+    answer: bool,
+}
 
 type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
@@ -23,6 +52,76 @@ pub(super) fn migrate(conn: &mut AnyConnection) -> Outcome {
         }
         AnyConnection::Sqlite(conn) => conn.run_pending_migrations(SQLITE).map(drop),
     }
+}
+
+/// The tables' history, oldest step first: those of this version, and those that the database has from a later one.
+///
+/// # Errors
+/// [`MaintenanceError::Failed`].
+pub fn list_migrations(conn: &mut AnyConnection) -> Result<Vec<MigrationState>, MaintenanceError> {
+    // What diesel offers makes its table where that is missing: not to be done by who only looks.
+    let applied: Vec<String> = if has_history(conn)? {
+        let rows = diesel::sql_query("SELECT version FROM __diesel_schema_migrations").load::<Applied>(conn)?;
+        rows.into_iter().map(|row| row.version).collect()
+    } else {
+        Vec::new()
+    };
+    let known = match conn {
+        AnyConnection::Postgres(_) => names::<Pg>(&POSTGRES),
+        AnyConnection::Sqlite(_) => names::<Sqlite>(&SQLITE),
+    }?;
+    let mut list: Vec<(String, MigrationState)> = applied
+        .iter()
+        .filter(|version| !known.iter().any(|(own, _)| own == *version))
+        .map(|version| (version.clone(), MigrationState { name: version.clone(), is_applied: true, is_known: false }))
+        .collect();
+    list.extend(known.into_iter().map(|(version, name)| {
+        let is_applied = applied.contains(&version);
+        (version, MigrationState { name, is_applied, is_known: true })
+    }));
+    list.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(list.into_iter().map(|(_, state)| state).collect())
+}
+
+fn has_history(conn: &mut AnyConnection) -> QueryResult<bool> {
+    let question = match conn {
+        AnyConnection::Postgres(_) => "SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS answer",
+        AnyConnection::Sqlite(_) => {
+            "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '__diesel_schema_migrations') AS answer"
+        }
+    };
+    diesel::sql_query(question).get_result::<Answer>(conn).map(|row| row.answer)
+}
+
+/// Version and name of each.
+fn names<DB: diesel::backend::Backend>(source: &EmbeddedMigrations) -> Result<Vec<(String, String)>, MaintenanceError>
+where
+    EmbeddedMigrations: diesel::migration::MigrationSource<DB>,
+{
+    let migrations = source.migrations().map_err(|error| MaintenanceError::Failed(error.to_string()))?;
+    Ok(migrations.iter().map(|migration| (migration.name().version().to_string(), migration.name().to_string())).collect())
+}
+
+/// Brings the tables up to date. Answers with what was missing.
+///
+/// # Errors
+/// [`MaintenanceError::Open`], [`MaintenanceError::Failed`].
+pub fn apply_migrations(conn: &mut AnyConnection) -> Result<Vec<String>, MaintenanceError> {
+    let missing = list_migrations(conn)?.into_iter().filter(|step| !step.is_applied).map(|step| step.name).collect();
+    migrate(conn).map_err(|error| MaintenanceError::Open(OpenError::Unusable(error.to_string())))?;
+    Ok(missing)
+}
+
+/// Takes the latest step back.
+///
+/// # Errors
+/// [`MaintenanceError::Failed`], also where this version does not know that step.
+pub fn revert_last_migration(conn: &mut AnyConnection) -> Result<(), MaintenanceError> {
+    let outcome = match conn {
+        AnyConnection::Postgres(conn) => conn.revert_last_migration(POSTGRES).map(drop),
+        AnyConnection::Sqlite(conn) => conn.revert_last_migration(SQLITE).map(drop),
+    };
+    outcome.map_err(|error| MaintenanceError::Failed(error.to_string()))
 }
 
 /// Takes all tables away again; for tests of the way back.

@@ -14,6 +14,7 @@ mod conversations;
 mod failure;
 mod handle;
 mod listings;
+mod maintenance;
 mod messages;
 mod migrations;
 mod missed;
@@ -41,9 +42,11 @@ pub use self::conversations::{
 pub use self::failure::OpenError;
 pub use self::handle::{Store, StoreOptions};
 pub use self::listings::find_title;
+pub use self::maintenance::{MaintenanceError, connect_alone, connect_beside, connect_or_make};
 pub use self::messages::{
     ClientIdRow, HistoryRange, find_message, find_request_hash, find_uploads, list_client_ids, list_history,
 };
+pub use self::migrations::{MigrationState, apply_migrations, list_migrations, revert_last_migration};
 #[doc(hidden)]
 pub use self::migrations::{revert_migrations, run_migrations};
 pub use self::missed::{list_missed, list_since, missed_start, since_start};

@@ -1,4 +1,6 @@
 //! The built binary, driven from outside as a newcomer would.
+mod migrate;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;

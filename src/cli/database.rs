@@ -1,0 +1,32 @@
+//! What commands that work on the whole database have in common.
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+
+use super::Failure;
+use crate::config::Config;
+use crate::store::{DatabaseUrl, MaintenanceError, OpenError};
+
+/// The configured database.
+pub(super) fn url(config: &Config) -> Result<DatabaseUrl, Failure> {
+    DatabaseUrl::parse(config.database_url.as_str(), &config.data_dir)
+        .map_err(|reason| Failure(format!("DATABASE_URL: {reason}")))
+}
+
+/// What to do about it.
+pub(super) fn failed(error: &MaintenanceError) -> Failure {
+    let hint = match error {
+        MaintenanceError::Open(OpenError::Unavailable(_)) => ": is it running, and is DATABASE_URL right?",
+        _ => "",
+    };
+    Failure(format!("{error}{hint}"))
+}
+
+/// Asks on the terminal; without one the answer is no.
+pub(super) fn confirms(question: &str) -> bool {
+    let stdin = io::stdin();
+    if !stdin.is_terminal() {
+        return false;
+    }
+    let _ = write!(io::stderr(), "{question} [y/N] ");
+    let mut line = String::new();
+    stdin.lock().read_line(&mut line).is_ok() && matches!(line.trim(), "y" | "Y" | "yes")
+}

@@ -1,0 +1,94 @@
+//! `parlance migrate …`: the history of the tables.
+use std::fmt::Write as _;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::database::{self, confirms, failed};
+use super::{Failure, print};
+use crate::config::Config;
+use crate::store::{self, DatabaseUrl, MigrationState};
+
+/// What to do with the tables.
+#[derive(Debug, Subcommand)]
+pub(super) enum MigrateCommand {
+    /// Apply what is missing, as the server does at its start. A missing SQLite file is made.
+    Up,
+    /// Take the latest migration back, and with it what its tables and columns hold. The server must not run.
+    Down {
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Tell which migrations the database has, and which are missing.
+    Status {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Carries out a command against the database of `config`.
+pub(super) fn execute(command: &MigrateCommand, config: &Config) -> Result<(), Failure> {
+    let url = database::url(config)?;
+    match command {
+        MigrateCommand::Up => up(&url),
+        MigrateCommand::Down { yes } => down(&url, *yes),
+        MigrateCommand::Status { json } => status(&url, *json),
+    }
+}
+
+fn up(url: &DatabaseUrl) -> Result<(), Failure> {
+    let mut conn = store::connect_or_make(url).map_err(|error| failed(&error))?;
+    let applied = store::apply_migrations(&mut conn).map_err(|error| failed(&error))?;
+    if applied.is_empty() {
+        return print("the tables are up to date\n");
+    }
+    print(&applied.iter().fold(String::new(), |text, name| text + "applied " + name + "\n"))
+}
+
+fn down(url: &DatabaseUrl, is_confirmed: bool) -> Result<(), Failure> {
+    let mut conn = store::connect_alone(url).map_err(|error| failed(&error))?;
+    let list = store::list_migrations(&mut conn).map_err(|error| failed(&error))?;
+    let Some(last) = list.iter().rev().find(|step| step.is_applied) else {
+        return Err(Failure("the database has no tables of ours: there is nothing to take back".to_owned()));
+    };
+    let MigrationState { name, is_known, .. } = last;
+    if !is_known {
+        return Err(Failure(format!("the migration {name} is of a later version: take it back with that one")));
+    }
+    if !is_confirmed && !confirms(&format!("Take back {name}, and lose what its tables and columns hold?")) {
+        return Err(Failure(format!("{name} stays; to take it back without being asked, give --yes")));
+    }
+    store::revert_last_migration(&mut conn).map_err(|error| failed(&error))?;
+    print(&format!("took back {name}; this version applies it again at its next start\n"))
+}
+
+fn status(url: &DatabaseUrl, as_json: bool) -> Result<(), Failure> {
+    let mut conn = store::connect_beside(url).map_err(|error| failed(&error))?;
+    let list = store::list_migrations(&mut conn).map_err(|error| failed(&error))?;
+    let pending = list.iter().filter(|step| !step.is_applied).count();
+    if as_json {
+        let migrations: Vec<_> = list
+            .iter()
+            .map(
+                |MigrationState { name, is_applied, is_known }| json!({ "name": name, "applied": is_applied, "known": is_known }),
+            )
+            .collect();
+        return print(&format!("{}\n", json!({ "migrations": migrations, "pending": pending })));
+    }
+    let mut text = String::new();
+    for MigrationState { name, is_applied, is_known } in &list {
+        let state = match (is_applied, is_known) {
+            (true, true) => "applied",
+            (true, false) => "applied by a later version",
+            (false, _) => "missing",
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{name}  {state}");
+    }
+    if pending > 0 {
+        let _ = writeln!(text, "{pending} missing: `parlance migrate up`, or the next start of the server, applies them");
+    }
+    print(&text)
+}

@@ -1,0 +1,106 @@
+//! Connections for work on the whole database, outside of the store: migrations, export, import, backup.
+use diesel::connection::SimpleConnection as _;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool};
+
+use super::connection::{Purpose, connect};
+use super::failure::is_absence;
+use super::{AnyConnection, DatabaseUrl, OpenError};
+
+/// Nobody else may have the file open, from the first look at it on until the connection ends.
+const SQLITE_ALONE: &str = "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT;";
+/// Any number of our own: whoever works alone holds it.
+const POSTGRES_ALONE: &str = "SELECT pg_try_advisory_lock(7263917026) AS holds";
+const POSTGRES_SERVERS: &str = "SELECT count(*) AS count FROM pg_stat_activity WHERE datname = current_database() \
+     AND pid <> pg_backend_pid() AND application_name IN ('parlance writer', 'parlance reader')";
+/// Long questions are its business, and found by key they need no sorting of whole tables.
+const POSTGRES_WHOLE: &str = "SET statement_timeout = 0; SET enable_seqscan = off; SET enable_sort = off; \
+     SET application_name = 'parlance maintenance';";
+
+/// Why such work cannot be done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MaintenanceError {
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// There is no file of this name.
+    #[error("there is no database {0}: `parlance migrate up` makes it")]
+    Missing(String),
+    /// Somebody else has it open.
+    #[error("the database is in use: stop the server that uses it, and other commands, first")]
+    InUse,
+    /// It failed on the way.
+    #[error("the database failed: {0}")]
+    Failed(String),
+}
+
+impl From<diesel::result::Error> for MaintenanceError {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+#[derive(QueryableByName)]
+struct Holds {
+    #[diesel(sql_type = Bool)]
+    holds: bool,
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+/// Connects for reading, beside a server that may run. A missing file is not made.
+///
+/// # Errors
+/// [`MaintenanceError::Open`], [`MaintenanceError::Missing`].
+pub fn connect_beside(url: &DatabaseUrl) -> Result<AnyConnection, MaintenanceError> {
+    must_exist(url)?;
+    let mut conn = connect(url, Purpose::Reading).map_err(OpenError::Unavailable)?;
+    if let AnyConnection::Postgres(conn) = &mut conn {
+        conn.batch_execute(POSTGRES_WHOLE)?;
+    }
+    Ok(conn)
+}
+
+/// Connects for writing, with nobody else at work: not before, and of SQLite's files not until the connection ends.
+///
+/// # Errors
+/// [`MaintenanceError::InUse`] where a server runs on the database; else as [`connect_beside`].
+pub fn connect_alone(url: &DatabaseUrl) -> Result<AnyConnection, MaintenanceError> {
+    must_exist(url)?;
+    let mut conn = connect(url, Purpose::Writing).map_err(|cause| {
+        if cause.contains("database is locked") { MaintenanceError::InUse } else { OpenError::Unavailable(cause).into() }
+    })?;
+    match &mut conn {
+        AnyConnection::Sqlite(conn) => conn
+            .batch_execute(SQLITE_ALONE)
+            .map_err(|error| if is_absence(&error) { MaintenanceError::InUse } else { error.into() })?,
+        AnyConnection::Postgres(conn) => {
+            conn.batch_execute(POSTGRES_WHOLE)?;
+            let Holds { holds } = diesel::sql_query(POSTGRES_ALONE).get_result(conn)?;
+            let Count { count } = diesel::sql_query(POSTGRES_SERVERS).get_result(conn)?;
+            if !holds || count > 0 {
+                return Err(MaintenanceError::InUse);
+            }
+        }
+    }
+    Ok(conn)
+}
+
+/// Connects for writing as a server does that starts: the file is made where it is missing.
+///
+/// # Errors
+/// [`MaintenanceError::Open`].
+pub fn connect_or_make(url: &DatabaseUrl) -> Result<AnyConnection, MaintenanceError> {
+    Ok(connect(url, Purpose::Writing).map_err(OpenError::Unavailable)?)
+}
+
+fn must_exist(url: &DatabaseUrl) -> Result<(), MaintenanceError> {
+    match url {
+        DatabaseUrl::Sqlite(path) if !path.exists() => Err(MaintenanceError::Missing(path.display().to_string())),
+        _ => Ok(()),
+    }
+}
