@@ -19,6 +19,7 @@ use crate::auth::{ApiKeys, Revocations, TokenKeys};
 use crate::chat::{self, ChatServer, Drain, FinishAnswers, Health, RegisterWorker, Sources};
 use crate::config::{CatchUp, Config, Host, Origins as ClientUrl};
 use crate::dialect::DialectSet;
+use crate::feed::Feed;
 use crate::http::{Origins, TrustedProxies};
 use crate::model::Timestamp;
 use crate::session::{self, Client, Recipients, Rules};
@@ -109,29 +110,30 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let now = Timestamp::now();
     let revoked = store.read(move |conn| store::list_revoked(conn, now)).await.map_err(AppError::because)?;
 
+    let feed = Feed::default();
     // It has the main thread, where little else happens: what it reads and waits for holds up no connection.
     let model = Model::new(&config).map_err(AppError::because)?.start().recipient();
     let chat = {
         let (options, store, revocations) = (chat_options(&config), store.clone(), Revocations::new(revoked));
-        let address = Arc::new(OnceLock::new());
+        let (address, watched) = (Arc::new(OnceLock::new()), feed.clone());
         // It lives on the first worker's thread, where most of what it does ends anyway.
         let begin = move || {
             let broker = ChatServer::new(options.clone(), Sources::system(), store.clone(), revocations.clone());
-            broker.with_model(model.clone()).start()
+            broker.with_model(model.clone()).with_feed(watched.clone()).start()
         };
         move || -> Addr<ChatServer> { address.get_or_init(&begin).clone() }
     };
     let draining = Arc::new(AtomicBool::new(false));
     let origins = origins(&config)?;
     let settings = Arc::new(settings(&config, upload_dir));
-    let (api, admin) = (ApiState::new(&settings), AdminState::default());
+    let (api, admin) = (ApiState::new(&settings), AdminState::new(feed.clone()));
     let proxies = Arc::new(TrustedProxies::new(config.trusted_proxies.clone()));
     let transport = transport_options(&config, origins.clone(), proxies.clone());
 
     let (begun, mut chat_begun) = watch::channel(None);
     let begun = Arc::new(begun);
     let sessions = {
-        let (chat, config, tokens) = (chat.clone(), config.clone(), tokens.clone());
+        let (chat, config, tokens, feed) = (chat.clone(), config.clone(), tokens.clone(), feed.clone());
         let begun = begun.clone();
         move |worker, deliveries| {
             let broker = chat();
@@ -139,7 +141,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
             broker.do_send(RegisterWorker { worker, deliveries });
             let keys = tokens.clone();
             let rules = Rules::of(&config, dialects, Box::new(move |token, now| keys.verify_all_but_expiry(token, now)));
-            session::Context::new(rules, recipients(&broker))
+            session::Context::new(Rules { feed: feed.clone(), ..rules }, recipients(&broker))
         }
     };
     let stopper_for_figures = Arc::new(OnceLock::new());
@@ -302,6 +304,7 @@ fn recipients(broker: &Addr<ChatServer>) -> Recipients {
         connect: broker.clone().recipient(),
         request: broker.clone().recipient(),
         words_learned: broker.clone().recipient(),
+        upgraded: broker.clone().recipient(),
         catch_up_drained: broker.clone().recipient(),
         proven: broker.clone().recipient(),
         disconnect: broker.clone().recipient(),

@@ -17,6 +17,7 @@ pub mod config;
 pub mod dialect;
 pub mod engineio;
 pub mod env;
+pub mod feed;
 pub mod http;
 pub mod logging;
 pub mod model;

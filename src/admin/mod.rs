@@ -1,10 +1,13 @@
 //! What administrators read, and what they do.
 mod acts;
+mod events;
 mod figures;
+mod showing;
 mod stream;
 
 use actix_web::web::{Data, ServiceConfig, get, patch, post};
 
+use crate::feed::Feed;
 use crate::web::{endpoint, get_or_head};
 
 use self::figures::Sampler;
@@ -13,7 +16,9 @@ use self::figures::Sampler;
 pub fn routes(state: AdminState) -> impl Fn(&mut ServiceConfig) {
     move |config| {
         config
-            .app_data(state.0.clone())
+            .app_data(state.sampler.clone())
+            .app_data(state.feed.clone())
+            .service(endpoint("/api/admin/events/stream", "GET").route(get().to(events::stream)))
             .service(endpoint("/api/admin/stats", "GET, HEAD").route(get_or_head().to(figures::stats)))
             .service(endpoint("/api/admin/stats/stream", "GET").route(get().to(stream::stream)))
             .service(endpoint("/api/admin/users/{id}", "PATCH").route(patch().to(acts::change_user)))
@@ -22,5 +27,15 @@ pub fn routes(state: AdminState) -> impl Fn(&mut ServiceConfig) {
 }
 
 /// What the routes of one server share among all worker threads.
-#[derive(Clone, Default)]
-pub struct AdminState(Data<Sampler>);
+#[derive(Clone)]
+pub struct AdminState {
+    sampler: Data<Sampler>,
+    feed: Data<Feed>,
+}
+
+impl AdminState {
+    /// For one server, of which `feed` tells what happens.
+    pub fn new(feed: Feed) -> Self {
+        Self { sampler: Data::default(), feed: Data::new(feed) }
+    }
+}

@@ -6,6 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Bytes, Data};
 use actix_web_actors::HttpContext;
+use futures_util::Stream;
 use log::debug;
 use serde_json::{Map, Value};
 
@@ -49,8 +50,17 @@ impl StatsStream {
     }
 }
 
-/// The next line, as long as the reader is an administrator and the server does not stop.
+/// The next line.
 async fn line(state: Data<WebState>, sampler: Data<Sampler>, claims: Option<Claims>) -> Result<Map<String, Value>, Failure> {
+    still_admin(state.clone(), claims).await?;
+    collect(&state, &sampler).await
+}
+
+/// Whether a stream goes on: its reader is an administrator still and the server does not stop.
+///
+/// # Errors
+/// Why it does not.
+pub async fn still_admin(state: Data<WebState>, claims: Option<Claims>) -> Result<(), Failure> {
     if state.is_draining() {
         return Err(Failure::draining());
     }
@@ -63,16 +73,20 @@ async fn line(state: Data<WebState>, sampler: Data<Sampler>, claims: Option<Clai
             return Err(Failure::forbidden("Administrators only"));
         }
     }
-    collect(&state, &sampler).await
+    Ok(())
 }
 
-/// `GET /api/admin/stats/stream`
-pub async fn stream(state: Data<WebState>, sampler: Data<Sampler>, admin: Admin) -> HttpResponse {
-    let actor = StatsStream { state, sampler, claims: admin.claims };
+/// A stream that is handed on line by line.
+pub fn event_stream(lines: impl Stream<Item = Result<Bytes, actix_web::Error>> + 'static) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/event-stream")
         // Proxies must hand every line on at once.
         .insert_header((CACHE_CONTROL, "no-cache, no-transform"))
         .insert_header(("x-accel-buffering", "no"))
-        .streaming(HttpContext::create(actor))
+        .streaming(lines)
+}
+
+/// `GET /api/admin/stats/stream`
+pub async fn stream(state: Data<WebState>, sampler: Data<Sampler>, admin: Admin) -> HttpResponse {
+    event_stream(HttpContext::create(StatsStream { state, sampler, claims: admin.claims }))
 }

@@ -74,7 +74,7 @@ impl ChatServer {
     }
 
     fn admit_socket(&mut self, connect: Connect, ctx: &mut Context<Self>) {
-        let Connect { connection, socket, pid, claims, words, manner, back_to, offset, address: _ } = connect;
+        let Connect { connection, socket, pid, claims, words, manner, back_to, offset, peer } = connect;
         let now = self.now();
         let limit = self.options.max_sockets_per_user;
         let Some(user) = self.users.get_mut(&claims.user) else { return };
@@ -130,11 +130,14 @@ impl ChatServer {
             places: None,
             catch_up,
             unseen,
+            peer,
+            connected_at: now,
         };
         let must_catch_up = session.catch_up.is_some();
         let waits = must_catch_up || session.unseen.is_some();
         let offset = session.catch_up.as_ref().map_or(present, |catch_up| catch_up.start(present));
         self.sessions.insert(connection, session);
+        self.tell_connected(connection);
         if let Some(had) = had {
             self.note_had(&claims.user, had.whole_serial());
         }
@@ -216,6 +219,7 @@ impl ChatServer {
         self.note_progress_of(&id);
         let session = self.sessions.remove(&connection)?;
         info!("disconnected sid={} user={id} reason={:?}", session.socket, reason.as_str());
+        self.tell_disconnected(&session, reason);
         for change in self.typing.forget(&id, connection) {
             self.tell_typing(&change, None);
         }

@@ -117,7 +117,7 @@ impl ChatServer {
         if conversation.kind == ConversationKind::Group {
             if let Some(since) = muted_since {
                 let serial = self.serial;
-                self.rooms.join(RoomKey::Group(id), connection);
+                self.join_one(RoomKey::Group(id), connection);
                 self.note_absence(connection, RoomKey::Group(id), since, serial);
             }
             if is_new {
@@ -170,7 +170,7 @@ impl ChatServer {
         if places.rooms.insert(room.clone()) {
             let key = RoomKey::Public(room);
             places.note_absence(key.clone(), 0, serial);
-            self.rooms.join(key, connection);
+            self.join_one(key, connection);
         }
         Ok(Progressed::Done(Reply::Done))
     }
@@ -199,7 +199,7 @@ impl ChatServer {
             session.is_in_common_chat = joins;
             if joins {
                 let serial = self.serial;
-                self.rooms.join(RoomKey::CommonChat, connection);
+                self.join_one(RoomKey::CommonChat, connection);
                 self.note_absence(connection, RoomKey::CommonChat, 0, serial);
             } else {
                 if let Some(places) = self.places(connection) {

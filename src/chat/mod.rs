@@ -39,6 +39,7 @@ mod tables;
 mod telling;
 mod titles;
 mod typing;
+mod watching;
 
 pub use self::administering::Administer;
 pub use self::assistant::FinishAnswers;
@@ -51,7 +52,7 @@ pub use self::notifications::SaveNotifications;
 pub use self::options::{Options, Sources};
 pub use self::ports::{
     Admission, Ask, Back, CatchUpDrained, Connect, Disconnect, Manner, Mark, ModelSaid, ModelWord, Notice, OwnCopy, Prompt,
-    Proven, RefusedConnect, RegisterWorker, Replay, ReplayKind, Request, Tick, ToWorker, Turn, Words, WordsLearned,
+    Proven, RefusedConnect, RegisterWorker, Replay, ReplayKind, Request, Tick, ToWorker, Turn, Upgraded, Words, WordsLearned,
 };
 pub use self::queries::{
     Authenticate, AuthenticateError, BrokerStats, Drain, Health, OnlineUsers, PresenceOf, RevokeTokens, SocketsOf, Stats,
@@ -60,3 +61,4 @@ pub use self::queries::{
 pub use self::reply::Reply;
 pub use self::server::ChatServer;
 pub use self::titles::TitleListing;
+pub use self::watching::{Sockets, WatchSockets};

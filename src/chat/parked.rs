@@ -166,9 +166,17 @@ impl ChatServer {
 
     // ---- leaving rooms ----
 
+    /// A socket is in a room from here on. It must not be there yet.
+    pub(super) fn join_one(&mut self, room: RoomKey, connection: ConnectionKey) {
+        self.tell_joined(connection, &room);
+        self.rooms.join(room, connection);
+    }
+
     /// A connection is no longer in a room.
     pub(super) fn leave_one(&mut self, room: &RoomKey, connection: ConnectionKey) {
-        self.rooms.leave(room, connection);
+        if self.rooms.leave(room, connection) {
+            self.tell_left(connection, room);
+        }
         self.forget_ring_of_empty(room);
     }
 
@@ -199,7 +207,7 @@ impl ChatServer {
         let (open, parked) = (user.sessions.clone(), user.parked.clone());
         let serial = self.serial;
         for connection in open {
-            self.rooms.join(RoomKey::Group(id), connection);
+            self.join_one(RoomKey::Group(id), connection);
             if let Some(session) = self.sessions.get_mut(&connection) {
                 session.places.get_or_insert_default().note_absence(RoomKey::Group(id), 0, serial);
             }

@@ -1,5 +1,4 @@
 //! The messages that the broker takes from connections and HTTP, and those that it sends to them.
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix::{Message, Recipient};
@@ -7,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::{Broadcast, ChatError, Command, ModelError, Reply};
 use crate::auth::Claims;
-use crate::engineio::{CloseReason, ConnectionKey, Delivery};
+use crate::engineio::{CloseReason, ConnectionKey, Delivery, Peer};
 use crate::model::{Account, ConversationKind, MessageId, Offset, Part, PrivateId, Role, SocketId, Timestamp, UserId};
 
 /// What a worker's connections are told.
@@ -97,8 +96,8 @@ pub struct Connect {
     pub back_to: Option<PrivateId>,
     /// How far it had come.
     pub offset: Option<Offset>,
-    /// Where it comes from.
-    pub address: Option<IpAddr>,
+    /// Where it comes from, and how.
+    pub peer: Peer,
 }
 
 /// A connection that had been admitted, or asked to be, is gone.
@@ -157,6 +156,14 @@ pub struct WordsLearned {
     pub words: Words,
     /// How it speaks now.
     pub manner: Manner,
+}
+
+/// A connection has moved from polling to a WebSocket.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Upgraded {
+    /// The connection.
+    pub connection: ConnectionKey,
 }
 
 /// A connection's request. Answered by [`Notice::Reply`] with the same ticket.

@@ -144,7 +144,7 @@ impl ChatServer {
         missed: Vec<Replay>,
         ctx: &mut Context<Self>,
     ) {
-        let Connect { connection, claims, .. } = connect;
+        let Connect { connection, claims, peer, .. } = connect;
         let states = self.states_since(&parked, reached);
         let Parked { user: id, socket, words, manner, tokens, places, is_in_common_chat, reached: _, told_after, at: _ } = parked;
         let now = self.now();
@@ -188,8 +188,11 @@ impl ChatServer {
             places,
             catch_up: None,
             unseen: None,
+            peer,
+            connected_at: now,
         };
         self.sessions.insert(connection, session);
+        self.tell_connected(connection);
         // Its offset is proof.
         self.note_progress_of(&id);
         self.counters.recovered += 1;

@@ -1,4 +1,5 @@
 //! Rooms: which connections hear what is said where.
+use std::fmt;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -25,6 +26,17 @@ impl RoomKey {
             Place::Conversation(id) => Self::Group(*id),
             Place::Room(room) => Self::Public(room.clone()),
             Place::CommonChat => Self::CommonChat,
+        }
+    }
+}
+
+/// Its name for administrators.
+impl fmt::Display for RoomKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Group(id) => write!(formatter, "conversation:{id}"),
+            Self::Public(room) => write!(formatter, "room:{room}"),
+            Self::CommonChat => formatter.write_str("common_chat"),
         }
     }
 }
@@ -78,16 +90,18 @@ impl Rooms {
         }
     }
 
-    /// Takes a connection out of a room, if it is there.
-    pub fn leave(&mut self, key: &RoomKey, connection: ConnectionKey) {
-        let Some(room) = self.rooms.get_mut(key) else { return };
-        let Some(list) = room.list(connection.worker) else { return };
-        if let Some(place) = list.iter().rposition(|seat| *seat == connection.seat) {
+    /// Takes a connection out of a room; whether it was there.
+    pub fn leave(&mut self, key: &RoomKey, connection: ConnectionKey) -> bool {
+        let Some(room) = self.rooms.get_mut(key) else { return false };
+        let Some(list) = room.list(connection.worker) else { return false };
+        let place = list.iter().rposition(|seat| *seat == connection.seat);
+        if let Some(place) = place {
             list.swap_remove(place);
             room.members -= 1;
             self.open -= usize::from(room.members == 0);
         }
         self.remove_if_empty(key);
+        place.is_some()
     }
 
     /// A connection's session is parked: it stays in a room without hearing it.

@@ -15,7 +15,7 @@ use super::offsets::Offsets;
 use super::options::{Options, Sources};
 use super::parked::ParkedSessions;
 use super::ports::{
-    Ask, CatchUpDrained, Connect, Disconnect, Notice, Prompt, RegisterWorker, Request, Tick, ToWorker, WordsLearned,
+    Ask, CatchUpDrained, Connect, Disconnect, Notice, Prompt, RegisterWorker, Request, Tick, ToWorker, Upgraded, WordsLearned,
 };
 use super::presence::PresenceWindow;
 use super::questions::Questions;
@@ -29,7 +29,8 @@ use super::typing::Typing;
 use super::{ChatError, Reply};
 use crate::auth::Revocations;
 use crate::config::PresenceScope;
-use crate::engineio::{CloseReason, ConnectionKey};
+use crate::engineio::{CloseReason, ConnectionKey, TransportKind};
+use crate::feed::{Feed, What};
 use crate::model::{ConversationId, MessageId, Timestamp, UserId};
 use crate::store::{Committed, Done, Store, Write};
 
@@ -95,6 +96,7 @@ pub struct ChatServer {
     pub(super) revocations: Revocations,
     pub(super) questions: Questions,
     pub(super) model: Option<Recipient<Prompt>>,
+    pub(super) feed: Feed,
     pub(super) is_draining: bool,
     pub(super) counters: Counters,
     timer: Option<(Timestamp, SpawnHandle)>,
@@ -152,6 +154,7 @@ impl ChatServer {
             revocations,
             questions: Questions::default(),
             model: None,
+            feed: Feed::default(),
             is_draining: false,
             counters: Counters::default(),
             timer: None,
@@ -163,6 +166,12 @@ impl ChatServer {
     #[must_use]
     pub fn with_model(self, model: Recipient<Prompt>) -> Self {
         Self { model: Some(model), ..self }
+    }
+
+    /// The same with watchers who are told of sockets and rooms.
+    #[must_use]
+    pub fn with_feed(self, feed: Feed) -> Self {
+        Self { feed, ..self }
     }
 
     pub(super) fn now(&mut self) -> Timestamp {
@@ -406,6 +415,20 @@ impl Handler<Disconnect> for ChatServer {
     fn handle(&mut self, message: Disconnect, ctx: &mut Self::Context) {
         self.disconnect(&message);
         self.arm_timer(ctx);
+    }
+}
+
+impl Handler<Upgraded> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, Upgraded { connection }: Upgraded, _: &mut Self::Context) {
+        let peer = match (self.sessions.get_mut(&connection), self.connecting.get_mut(&connection)) {
+            (Some(session), _) => &mut session.peer,
+            (None, Some(connect)) => &mut connect.peer,
+            (None, None) => return,
+        };
+        peer.transport = TransportKind::Websocket;
+        self.tell_watchers(connection, || What::Upgraded);
     }
 }
 

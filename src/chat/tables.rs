@@ -13,7 +13,7 @@ use super::rooms::RoomKey;
 use super::sent_ids::SentIds;
 use super::{ChatError, Command, Manner, OwnCopy, Reply, Words};
 use crate::auth::Claims;
-use crate::engineio::ConnectionKey;
+use crate::engineio::{ConnectionKey, Peer};
 use crate::model::{
     Account, Conversation, ConversationId, ConversationKind, File, Listing, Message, Notification, Offset, PrivateId, Profile,
     RoomId, SocketId, Timestamp, UserId,
@@ -100,6 +100,8 @@ pub struct Session {
     /// Notifications that are to be shown behind the catch-up.
     pub unseen: Option<Box<Unseen>>,
     pub places: Option<Box<Places>>,
+    pub peer: Peer,
+    pub connected_at: Timestamp,
 }
 
 /// What a session is in by.

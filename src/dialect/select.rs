@@ -104,6 +104,16 @@ impl DialectSet {
     /// None.
     pub const EMPTY: Self = Self(0);
 
+    /// By the places of those that are in it.
+    pub fn of_bits(bits: u8) -> Self {
+        Self(bits).and(Self::all())
+    }
+
+    /// The places of those that are in it.
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
     /// Every dialect that there is.
     pub fn all() -> Self {
         let others = OTHERS.iter().filter(|place| place.get().is_some()).count();

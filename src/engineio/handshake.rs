@@ -7,12 +7,23 @@ use percent_encoding::percent_decode_str;
 use super::sid::Sid;
 
 /// The transports of Engine.IO v4 that are served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TransportKind {
     /// HTTP long polling.
+    #[default]
     Polling,
     /// WebSocket.
     Websocket,
+}
+
+impl TransportKind {
+    /// Its name in a query string.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Polling => "polling",
+            Self::Websocket => "websocket",
+        }
+    }
 }
 
 /// The keys of a query string that mean something to Engine.IO.

@@ -18,5 +18,5 @@ pub use self::handshake::{Query, Refusal, TransportKind, open_packet};
 pub use self::heartbeat::{Beat, Heartbeat, HeartbeatTimes};
 pub use self::packet::{Packet, PacketError, decode_packet};
 pub use self::payload::{decode_payload, join_payloads};
-pub use self::service::{Opening, Output, Service};
+pub use self::service::{Opening, Output, Peer, Service};
 pub use self::sid::Sid;

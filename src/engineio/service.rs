@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::{CloseReason, ConnectionKey, Encoded};
+use super::{CloseReason, ConnectionKey, Encoded, TransportKind};
 
 /// What the HTTP request that opened a connection said.
 #[derive(Debug, Clone, Default)]
@@ -15,10 +15,19 @@ pub struct Opening {
     pub authorization: Option<String>,
     /// The cookie `token`, unless its origin may not use it.
     pub cookie_token: Option<String>,
-    /// The client's address, as far as trusted proxies tell.
+    /// The client's end.
+    pub peer: Peer,
+}
+
+/// A client's end of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Peer {
+    /// Its address, as far as trusted proxies tell.
     pub address: Option<IpAddr>,
-    /// Whether it came over TLS.
+    /// Whether it speaks TLS.
     pub secure: bool,
+    /// How it is reached now.
+    pub transport: TransportKind,
 }
 
 /// What a service tells its connection.
@@ -52,6 +61,8 @@ pub trait Service: Sized + 'static {
     fn on_text(&mut self, text: &str, now: Instant, out: &mut dyn Output);
     /// A binary message came.
     fn on_binary(&mut self, data: Bytes, now: Instant, out: &mut dyn Output);
+    /// The client has moved from polling to a WebSocket.
+    fn on_upgraded(&mut self) {}
     /// A shared event came from inside.
     fn on_shared(&mut self, event: &std::sync::Arc<Self::Shared>, now: Instant, out: &mut dyn Output);
     /// A word came from inside.

@@ -8,7 +8,8 @@ use bytes::Bytes;
 
 use super::rules::Rules;
 use super::state::{Broker, Now, Session, Surroundings};
-use crate::chat::{Broadcast, CatchUpDrained, Connect, Disconnect, Notice, Proven, Request, WordsLearned};
+use super::tapping::Tap;
+use crate::chat::{Broadcast, CatchUpDrained, Connect, Disconnect, Notice, Proven, Request, Upgraded, WordsLearned};
 use crate::engineio::{CloseReason, ConnectionKey, Opening, Output, Service};
 use crate::model::Timestamp;
 
@@ -24,6 +25,8 @@ pub struct Recipients {
     pub request: Recipient<Request>,
     /// See [`WordsLearned`].
     pub words_learned: Recipient<WordsLearned>,
+    /// See [`Upgraded`].
+    pub upgraded: Recipient<Upgraded>,
     /// See [`CatchUpDrained`].
     pub catch_up_drained: Recipient<CatchUpDrained>,
     /// See [`Proven`].
@@ -43,6 +46,10 @@ impl Broker for &Recipients {
 
     fn words_learned(&mut self, message: WordsLearned) {
         self.words_learned.do_send(message);
+    }
+
+    fn upgraded(&mut self, message: Upgraded) {
+        self.upgraded.do_send(message);
     }
 
     fn catch_up_drained(&mut self, message: CatchUpDrained) {
@@ -93,8 +100,14 @@ pub struct Client {
 impl Client {
     /// Lets the session react, with everything that it needs.
     fn with<T>(&mut self, out: &mut dyn Output, act: impl FnOnce(&mut Session, &mut Surroundings<'_>) -> T) -> T {
-        let mut broker = self.context.recipients();
-        act(&mut self.session, &mut Surroundings { rules: self.context.rules(), wire: out, broker: &mut broker })
+        let (rules, mut broker) = (self.context.rules(), self.context.recipients());
+        if rules.feed.is_watched() {
+            let (before, mut tap) = (self.session.who(), Tap::new(out));
+            let done = act(&mut self.session, &mut Surroundings { rules, wire: &mut tap, broker: &mut broker });
+            tap.tell(&rules.feed, before, &self.session);
+            return done;
+        }
+        act(&mut self.session, &mut Surroundings { rules, wire: out, broker: &mut broker })
     }
 }
 
@@ -117,6 +130,10 @@ impl Service for Client {
 
     fn on_binary(&mut self, data: Bytes, now: Instant, out: &mut dyn Output) {
         self.with(out, |session, around| session.on_binary(data, at(now), around));
+    }
+
+    fn on_upgraded(&mut self) {
+        self.session.on_upgraded(&mut self.context.recipients());
     }
 
     fn on_shared(&mut self, event: &Arc<Broadcast>, now: Instant, out: &mut dyn Output) {

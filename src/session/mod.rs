@@ -14,6 +14,7 @@ mod proof;
 mod rules;
 mod showing;
 mod state;
+mod tapping;
 #[cfg(test)]
 mod tests;
 mod turns;

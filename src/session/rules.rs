@@ -9,6 +9,7 @@ use super::Limits;
 use crate::auth::{Claims, TokenError};
 use crate::config::Config;
 use crate::dialect::DialectSet;
+use crate::feed::Feed;
 use crate::model::Timestamp;
 
 /// Checks a token.
@@ -36,6 +37,8 @@ pub struct Rules {
     pub limits: Limits,
     /// Checks tokens, all but whether they are past their time.
     pub verify: Verify,
+    /// Where watchers are told what clients send and are sent.
+    pub feed: Feed,
     /// Makes unguessable ids: of 20 characters of URL-safe base64.
     pub random_ids: Box<dyn Fn() -> String + Send + Sync>,
 }
@@ -76,6 +79,7 @@ impl Rules {
             ai_error_text: "Sorry, I cannot answer right now. Please try again.".into(),
             limits: Limits::default(),
             verify,
+            feed: Feed::default(),
             random_ids: Box::new(random_id),
         }
     }

@@ -1,5 +1,4 @@
 //! One client, as a value.
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,13 +18,14 @@ use super::turns::{Offer, Turn};
 use crate::auth::{Refusal, TokenPlace, find_connect_token};
 use crate::chat::{
     Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Mark, Notice, OwnCopy,
-    ProofWanted, Proven, RefusedConnect, Reply, Request, Words, WordsLearned,
+    ProofWanted, Proven, RefusedConnect, Reply, Request, Upgraded, Words, WordsLearned,
 };
 use crate::dialect::{
     Asked, Class, ConnectRefusal, Decoded, Dialect, DialectSet, Entry, Fault, Voice, connect_error, fault_ack, kick_packet,
     unknown_event_packet,
 };
-use crate::engineio::{CloseReason, ConnectionKey, Encoded, Opening, Output};
+use crate::engineio::{CloseReason, ConnectionKey, Encoded, Opening, Output, Peer, TransportKind};
+use crate::feed::{Args, Happening, What};
 use crate::model::{Account, PrivateId, SocketId, Timestamp, UserId};
 use crate::socketio::{self, Incoming, IncomingEvent};
 
@@ -51,6 +51,8 @@ pub trait Broker {
     fn request(&mut self, message: Request);
     /// It learned what it can show.
     fn words_learned(&mut self, message: WordsLearned);
+    /// It is reached by a WebSocket now.
+    fn upgraded(&mut self, message: Upgraded);
     /// A page of its catch-up has left.
     fn catch_up_drained(&mut self, message: CatchUpDrained);
     /// Something has surely arrived.
@@ -87,7 +89,7 @@ pub struct Session {
     protocol: socketio::Client,
     stage: Stage,
     handshake: Handshake,
-    address: Option<IpAddr>,
+    peer: Peer,
     voice: Voice,
     /// Whether a cookie alone proved who it is.
     is_by_cookie: bool,
@@ -106,7 +108,7 @@ impl Session {
             protocol: socketio::Client::new(),
             stage: Stage::Out,
             handshake: Handshake::of(opening, rules.dialects, rules.allow_query_token),
-            address: opening.address,
+            peer: opening.peer,
             voice: Voice::new(rules.dialects, DialectSet::EMPTY),
             is_by_cookie: false,
             ends_at: now.checked_add(rules.connect_timeout),
@@ -186,6 +188,14 @@ impl Session {
         self.tidy(now.instant);
     }
 
+    /// The client has moved to a WebSocket.
+    pub fn on_upgraded(&mut self, broker: &mut dyn Broker) {
+        self.peer.transport = TransportKind::Websocket;
+        if let Stage::Connecting { .. } | Stage::In { .. } = self.stage {
+            broker.upgraded(Upgraded { connection: self.key });
+        }
+    }
+
     /// When [`Session::on_deadline`] wants to be called.
     pub fn deadline(&self, rules: &Rules) -> Option<Instant> {
         let active = self.active.as_ref().and_then(|active| active.turns.deadline(&rules.limits));
@@ -245,6 +255,19 @@ impl Session {
             broker.disconnect(Disconnect { connection: self.key, on_purpose: false, reason, proven: self.proof.proven() });
         }
         self.leave();
+    }
+
+    /// Which socket this is and whose, once it is in.
+    pub fn who(&self) -> Option<(SocketId, UserId)> {
+        match &self.stage {
+            Stage::In { socket, account } => Some((*socket, account.profile.id.clone())),
+            Stage::Out | Stage::Connecting { .. } => None,
+        }
+    }
+
+    /// What it is sent events in.
+    pub fn heard(&self) -> DialectSet {
+        self.voice.heard()
     }
 
     /// Whether nothing is going on: all that is known stands in this value.
@@ -313,7 +336,7 @@ impl Session {
                     manner: self.voice.manner(),
                     back_to,
                     offset,
-                    address: self.address,
+                    peer: self.peer,
                 });
             }
             Err(error) => self.refuse(Refusal::from(error).into(), None, around),
@@ -386,7 +409,13 @@ impl Session {
         let IncomingEvent { namespace: _, name, args, ack_id } = event;
         let Stage::In { socket, account } = &self.stage else { return around.wire.close(CloseReason::ForcedClose) };
         debug!("event received sid={socket} user={} event={:?}", account.profile.id, shortened(&name));
+        let (socket, user) = (*socket, account.profile.id.clone());
         let dialects = self.learn(&name, around.broker);
+        around.rules.feed.tell(|| {
+            let args = Args::new(args.json().into());
+            let what = What::Received { event: name.as_str().into(), args, dialects: dialects.bits() };
+            Happening { at: now.wall, socket, user, what }
+        });
         let Some((dialect, entry)) = executor(dialects, &name, &args) else {
             return self.on_unknown(&name, ack_id, now.instant, around);
         };

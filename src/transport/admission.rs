@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use actix_http::header::{self, HeaderMap};
 
 use super::worker::Shared;
-use crate::engineio::{Opening, Query, Refusal, Service};
+use crate::engineio::{Opening, Peer, Query, Refusal, Service, TransportKind};
 use crate::http::{Client, OriginVerdict};
 
 /// Why a request opens no session.
@@ -88,10 +88,17 @@ impl<S: Service> Shared<S> {
 }
 
 /// What the service is told of the request.
-pub(super) fn opening(headers: &HeaderMap, query: &str, client: &Client, verdict: OriginVerdict) -> Opening {
+pub(super) fn opening(
+    headers: &HeaderMap,
+    query: &str,
+    client: &Client,
+    verdict: OriginVerdict,
+    transport: TransportKind,
+) -> Opening {
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let cookie_token = if verdict.may_use_cookie() { cookie(headers, "token") } else { None };
-    Opening { query: query.to_owned(), authorization, cookie_token, address: client.address, secure: client.secure }
+    let peer = Peer { address: client.address, secure: client.secure, transport };
+    Opening { query: query.to_owned(), authorization, cookie_token, peer }
 }
 
 fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -114,7 +121,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::COOKIE, HeaderValue::from_static("a=b; token=\"x.y.z\"; tokens=no"));
         let client = Client { address: None, secure: false, host: None };
-        let token = |verdict: OriginVerdict| opening(&headers, "", &client, verdict).cookie_token;
+        let token = |verdict: OriginVerdict| opening(&headers, "", &client, verdict, TransportKind::Polling).cookie_token;
         assert_eq!(token(OriginVerdict::NoOrigin).as_deref(), Some("x.y.z"));
         assert_eq!(token(OriginVerdict::Own).as_deref(), Some("x.y.z"));
         assert_eq!(token(OriginVerdict::AnyOrigin), None);

@@ -97,7 +97,7 @@ async fn open<S: Service>(
 ) -> Result<HttpResponse, Denied> {
     let client = worker.shared.client(request.headers(), request.peer_addr());
     worker.shared.admit(query, &client)?;
-    let opening = opening(request.headers(), request.query_string(), &client, verdict);
+    let opening = opening(request.headers(), request.query_string(), &client, verdict, TransportKind::Polling);
     let context = Context::<Connection<S>>::new();
     let sid = worker.new_sid();
     worker.shared.registry.insert_polling(sid, context.address());

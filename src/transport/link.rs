@@ -101,7 +101,7 @@ impl<S: Service> Link<S> {
             armed: Armed::default(),
             waker: None,
             seat: key.seat,
-            address: opening.address,
+            address: opening.peer.address,
             sid,
             wants_base64,
             is_dirty: false,
@@ -160,6 +160,13 @@ impl<S: Service> Link<S> {
                 react(service, out);
             }
         });
+    }
+
+    /// Tells the service that the transport is a WebSocket now.
+    pub(super) fn tell_upgraded(&mut self) {
+        if let Some(service) = &mut self.service {
+            service.on_upgraded();
+        }
     }
 
     /// Tells the service that its outbox has run empty, where it was not told and wants to know. Whether it was told.

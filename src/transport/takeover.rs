@@ -163,7 +163,8 @@ fn open<S: Service>(
         return Err(Box::new((taken, NotTaken::Denied(denied))));
     }
     let verdict = worker.shared.judge(request.headers(), request.peer_addr());
-    let opening = opening(request.headers(), request.uri().query().unwrap_or_default(), &client, verdict);
+    let query_string = request.uri().query().unwrap_or_default();
+    let opening = opening(request.headers(), query_string, &client, verdict, TransportKind::Websocket);
     let Taken { socket, mut early, unwritten } = taken;
     let (sid, now) = (worker.new_sid(), Instant::now());
     worker.shared.registry.insert_websocket(sid);

@@ -111,6 +111,7 @@ impl<S: Service> Link<S> {
         worker.stats.polling_sessions.subtract(1);
         worker.stats.websocket_sessions.add(1);
         worker.stats.upgraded.add(1);
+        self.tell_upgraded();
     }
 }
 

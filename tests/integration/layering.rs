@@ -7,9 +7,10 @@ use syn::visit::{self, Visit};
 use syn::{ItemMod, ItemUse, Macro, MetaList, UseTree};
 
 /// Top-level modules, lowest first. Modules of one layer do not import each other, but for [`SIDEWAYS`].
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &["model", "config", "env", "logging"],
     &["engineio", "socketio", "store", "auth", "http"],
+    &["feed"],
     &["chat"],
     &["dialect"],
     &["session"],

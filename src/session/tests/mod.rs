@@ -14,7 +14,7 @@ use super::state::{Broker, Now, Session, Surroundings};
 use crate::auth::{Claims, TokenError};
 use crate::chat::{
     Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Manner, Mark, Notice, OwnCopy,
-    ProofWanted, Proven, RefusedConnect, Replay, ReplayKind, Reply, Request, Words, WordsLearned,
+    ProofWanted, Proven, RefusedConnect, Replay, ReplayKind, Reply, Request, Upgraded, Words, WordsLearned,
 };
 use crate::dialect::DialectSet;
 use crate::dialect::fixtures::{CONVERSATION, MESSAGE, account, conversation, message, message_id, profile, user};
@@ -64,6 +64,7 @@ struct Spy {
     manners: Vec<Manner>,
     drained: usize,
     disconnects: Vec<(bool, CloseReason)>,
+    upgrades: usize,
     /// Asked for, one by one,
     proofs: Vec<Mark>,
     /// and in the end.
@@ -82,6 +83,10 @@ impl Broker for Spy {
     fn words_learned(&mut self, message: WordsLearned) {
         self.words.push(message.words);
         self.manners.push(message.manner);
+    }
+
+    fn upgraded(&mut self, _message: Upgraded) {
+        self.upgrades += 1;
     }
 
     fn catch_up_drained(&mut self, _message: CatchUpDrained) {

@@ -12,6 +12,7 @@ use parlance::admin::{self, AdminState};
 use parlance::api::{self, ApiState};
 use parlance::auth::{ApiKeys, Revocations, TokenKeys, new_login_id};
 use parlance::chat::{Ask, ChatServer, Command, Options, Reply, Sources};
+use parlance::feed::Feed;
 use parlance::http::{Origins, TrustedProxies};
 use parlance::model::{Timestamp, UserId, UserRole};
 use parlance::store::{NewUser, Write};
@@ -128,7 +129,7 @@ impl TestApi {
             draining: draining.clone(),
             figures: Arc::new([("transport", Arc::new(|| serde_json::json!({"polling": 0})))]),
         };
-        let (api, admin) = (ApiState::new(&setup.settings), AdminState::default());
+        let (api, admin) = (ApiState::new(&setup.settings), AdminState::new(Feed::default()));
         let server = HttpServer::new(move || {
             let (api, admin) = (api.clone(), admin.clone());
             App::new().configure(configure(state.clone(), move |config| {

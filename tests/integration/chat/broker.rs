@@ -11,7 +11,7 @@ use parlance::chat::{
     Ask, Broadcast, ChatError, ChatServer, Command, Connect, Disconnect, Draft, Event, Health, Manner, Mark, ModelSaid,
     ModelWord, Notice, Options, OwnCopy, Prompt, Proven, RegisterWorker, Reply, Request, Sources, Tick, ToWorker, Words,
 };
-use parlance::engineio::{CloseReason, ConnectionKey, Delivery, Seat};
+use parlance::engineio::{CloseReason, ConnectionKey, Delivery, Peer, Seat};
 use parlance::model::{ConversationId, Message, PrivateId, SocketId, Timestamp, UserId, UserRole};
 use parlance::store::{NewUser, Store, Write};
 use tokio::sync::{mpsc, oneshot};
@@ -455,7 +455,7 @@ fn first_connect(connection: ConnectionKey, name: &str) -> Connect {
         manner: Manner { last_encoding: 4, ..Manner::default() },
         back_to: None,
         offset: None,
-        address: None,
+        peer: Peer::default(),
     }
 }
 

@@ -127,8 +127,8 @@ fn what_the_request_said_reaches_the_service() {
     assert_eq!(opening.query, "EIO=4&transport=websocket&a=%20b");
     assert_eq!(opening.authorization.as_deref(), Some("Bearer abc"));
     assert_eq!(opening.cookie_token.as_deref(), Some("def"));
-    assert_eq!(opening.address, Some([203, 0, 113, 9].into()));
-    assert!(opening.secure);
+    assert_eq!(opening.peer.address, Some([203, 0, 113, 9].into()));
+    assert!(opening.peer.secure);
 }
 
 #[test]

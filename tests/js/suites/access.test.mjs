@@ -72,6 +72,7 @@ const ROUTES = {
   'GET /readyz': [() => '/readyz', undefined, ANYONE(200)],
   'GET /api/admin/stats': [() => '/api/admin/stats', undefined, ADMINISTRATORS(200)],
   'GET /api/admin/stats/stream': [() => '/api/admin/stats/stream', undefined, ADMINISTRATORS(200)],
+  'GET /api/admin/events/stream': [() => '/api/admin/events/stream', undefined, ADMINISTRATORS(200)],
   'PATCH /api/admin/users/{id}': [({ third }) => `/api/admin/users/${third.id}`, () => ({ disabled: true }), ADMINISTRATORS(200)],
   // Who may is told that nobody is there.
   'POST /api/admin/sockets/{id}/kick': [() => `/api/admin/sockets/${'x'.repeat(20)}/kick`, () => ({}), ADMINISTRATORS(404)],

@@ -1,0 +1,119 @@
+//! What happens, as administrators see it.
+use serde_json::{Map, Value, json};
+
+use crate::dialect::DialectSet;
+use crate::feed::{Args, Happening, SocketView, What};
+
+/// What stands for a value that proves somebody.
+const HIDDEN: &str = "(hidden)";
+/// Keys of such values contain one of these words.
+const SECRETS: [&str; 4] = ["token", "password", "secret", "authorization"];
+
+/// An event with its arguments.
+pub struct ShownEvent {
+    /// Its name.
+    pub name: Box<str>,
+    /// What came after the name.
+    pub args: Args,
+    /// The dialects of the one who said it, or hears it.
+    pub dialects: DialectSet,
+}
+
+/// The event that a client sent or was sent.
+pub fn event_of(what: &What) -> Option<ShownEvent> {
+    let (name, args, dialects) = match what {
+        What::Received { event, args, dialects } => (event.clone(), args.clone(), *dialects),
+        What::Sent { packet, dialects } => {
+            let (name, args) = packet.event()?;
+            (name, args, *dialects)
+        }
+        _ => return None,
+    };
+    Some(ShownEvent { name, args, dialects: DialectSet::of_bits(dialects) })
+}
+
+/// Arguments as values; what proves somebody is left out.
+pub fn values(args: &Args) -> Vec<Value> {
+    let json = match args {
+        Args::Json(json) => json,
+        Args::TooLong(bytes) => return vec![json!(format!("({bytes} bytes, not shown)"))],
+    };
+    let list = [b"[", &json[..], b"]"].concat();
+    let mut values: Vec<Value> = serde_json::from_slice(&list).unwrap_or_else(|_| vec![json!("(not shown)")]);
+    values.iter_mut().for_each(hide_secrets);
+    values
+}
+
+/// Values nest no deeper than a parser takes, see [`crate::socketio::MAX_DEPTH`].
+fn hide_secrets(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(hide_secrets),
+        Value::Object(fields) => fields.iter_mut().for_each(|(key, value)| {
+            let key = key.to_ascii_lowercase();
+            if SECRETS.iter().any(|secret| key.contains(secret)) && !value.is_boolean() {
+                *value = json!(HIDDEN);
+            } else {
+                hide_secrets(value);
+            }
+        }),
+        _ => {}
+    }
+}
+
+/// Something that happened as one object, its arguments only where `bodies` are wanted.
+pub fn line(happening: &Happening, bodies: bool) -> Option<Value> {
+    let Happening { at, socket, user, what } = happening;
+    let (kind, more) = match what {
+        What::Connected(view) => ("connected", connected(view)),
+        What::Upgraded => ("updated", json!({"transport": "websocket"})),
+        What::Disconnected { reason, rooms: _ } => ("disconnected", json!({"reason": reason.as_str()})),
+        What::Joined { room } => ("joined", json!({"room": room})),
+        What::Left { room } => ("left", json!({"room": room})),
+        What::Received { .. } => ("received", event(what, bodies)?),
+        What::Sent { .. } => ("sent", event(what, bodies)?),
+    };
+    let mut line = Map::new();
+    line.insert("time".to_owned(), json!(at));
+    line.insert("what".to_owned(), json!(kind));
+    line.insert("socket".to_owned(), json!(socket));
+    line.insert("user".to_owned(), json!(user));
+    if let Value::Object(more) = more {
+        line.extend(more);
+    }
+    Some(Value::Object(line))
+}
+
+fn connected(view: &SocketView) -> Value {
+    let SocketView { user, peer, rooms, .. } = view;
+    json!({
+        "username": user.username,
+        "transport": peer.transport.as_str(),
+        "address": peer.address,
+        "rooms": rooms,
+    })
+}
+
+fn event(what: &What, bodies: bool) -> Option<Value> {
+    let ShownEvent { name, args, dialects } = event_of(what)?;
+    let dialects: Vec<_> = dialects.iter().map(|dialect| dialect.name()).collect();
+    let mut shown = json!({"event": name, "dialects": dialects});
+    if bodies && let Some(shown) = shown.as_object_mut() {
+        shown.insert("args".to_owned(), json!(values(&args)));
+    }
+    Some(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_proves_somebody_is_left_out() {
+        let args = r#"{"accessToken":"t","a":[{"Password":{"x":1}}],"token":true},"text""#;
+        let shown = json!([{"accessToken": "(hidden)", "a": [{"Password": "(hidden)"}], "token": true}, "text"]);
+        assert_eq!(json!(values(&Args::Json(args.into()))), shown);
+        assert_eq!(values(&Args::Json("".into())), [] as [Value; 0]);
+        assert_eq!(values(&Args::TooLong(9_000)), ["(9000 bytes, not shown)"]);
+        assert_eq!(values(&Args::Json("[".into())), ["(not shown)"]);
+    }
+}
