@@ -1,6 +1,8 @@
 //! The command line: `parlance [serve]`, `parlance config`, `parlance user …`.
+mod backup;
 mod database;
 mod migrate;
+mod transfer;
 mod user;
 
 use std::fmt::Write as _;
@@ -39,6 +41,12 @@ enum Command {
     /// Bring the tables up to date, take the latest step back, or tell which there are.
     #[command(subcommand)]
     Migrate(MigrateCommand),
+    /// Write the whole database to a file of JSON lines, also while the server runs; uploaded files are not in it.
+    Export(transfer::Export),
+    /// Fill an empty database, of either kind, from such a file; what was interrupted goes on.
+    Import(transfer::ImportFrom),
+    /// Copy the SQLite database to a file while the server runs; of Postgres it says how.
+    Backup(backup::Backup),
 }
 
 /// Why a command failed: one line that says what to do.
@@ -83,6 +91,9 @@ fn execute(command: Command) -> Result<(), Failure> {
             actix::System::new().block_on(user::execute(command, &config))
         }
         Command::Migrate(command) => migrate::execute(&command, &config),
+        Command::Export(arguments) => transfer::export(&arguments, &config),
+        Command::Import(arguments) => transfer::import(&arguments, &config),
+        Command::Backup(arguments) => backup::execute(&arguments, &config),
     }
 }
 

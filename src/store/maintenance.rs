@@ -5,6 +5,7 @@ use diesel::sql_types::{BigInt, Bool};
 
 use super::connection::{Purpose, connect};
 use super::failure::is_absence;
+use super::migrations::list_migrations;
 use super::{AnyConnection, DatabaseUrl, OpenError};
 
 /// Nobody else may have the file open, from the first look at it on until the connection ends.
@@ -29,6 +30,9 @@ pub enum MaintenanceError {
     /// Somebody else has it open.
     #[error("the database is in use: stop the server that uses it, and other commands, first")]
     InUse,
+    /// Its tables are not those of this version.
+    #[error("the database lacks the migration {0}: `parlance migrate up` brings it up to date")]
+    Outdated(String),
     /// It failed on the way.
     #[error("the database failed: {0}")]
     Failed(String),
@@ -71,6 +75,14 @@ pub fn connect_beside(url: &DatabaseUrl) -> Result<AnyConnection, MaintenanceErr
 /// [`MaintenanceError::InUse`] where a server runs on the database; else as [`connect_beside`].
 pub fn connect_alone(url: &DatabaseUrl) -> Result<AnyConnection, MaintenanceError> {
     must_exist(url)?;
+    connect_or_make_alone(url)
+}
+
+/// [`connect_alone`], where a missing file is made.
+///
+/// # Errors
+/// As [`connect_alone`].
+pub fn connect_or_make_alone(url: &DatabaseUrl) -> Result<AnyConnection, MaintenanceError> {
     let mut conn = connect(url, Purpose::Writing).map_err(|cause| {
         if cause.contains("database is locked") { MaintenanceError::InUse } else { OpenError::Unavailable(cause).into() }
     })?;
@@ -96,6 +108,15 @@ pub fn connect_alone(url: &DatabaseUrl) -> Result<AnyConnection, MaintenanceErro
 /// [`MaintenanceError::Open`].
 pub fn connect_or_make(url: &DatabaseUrl) -> Result<AnyConnection, MaintenanceError> {
     Ok(connect(url, Purpose::Writing).map_err(OpenError::Unavailable)?)
+}
+
+/// # Errors
+/// [`MaintenanceError::Outdated`] where a migration of this version is missing.
+pub(super) fn must_be_up_to_date(conn: &mut AnyConnection) -> Result<(), MaintenanceError> {
+    match list_migrations(conn)?.into_iter().find(|migration| !migration.is_applied) {
+        Some(missing) => Err(MaintenanceError::Outdated(missing.name)),
+        None => Ok(()),
+    }
 }
 
 fn must_exist(url: &DatabaseUrl) -> Result<(), MaintenanceError> {

@@ -7,6 +7,7 @@
 //! try_write ─→ queue ─→ Persister ═ one transaction for all that waited ═→ Committed
 //! read ─→ Reader ═ find_…, list_… ═→ answer
 //! ```
+mod backup;
 mod changed;
 mod changes;
 mod connection;
@@ -27,12 +28,14 @@ mod rows;
 mod schema;
 mod stats;
 mod tokens;
+mod transfer;
 mod url;
 mod users;
 mod write;
 
 pub use diesel::QueryResult;
 
+pub use self::backup::{BackupError, back_up};
 pub use self::changed::{DirectChanges, last_activity, last_change, list_direct_changes};
 pub use self::connection::AnyConnection;
 pub use self::conversations::{
@@ -55,6 +58,7 @@ pub use self::opening::Start;
 pub use self::queue::{Committed, Done};
 pub use self::stats::StoreStats;
 pub use self::tokens::list_revoked;
+pub use self::transfer::{Import, Step, Sum, Sums, TransferError, compare, export, import};
 pub use self::url::DatabaseUrl;
 pub use self::users::{count_users, find_account, find_credentials, find_profiles, list_accounts, search_users};
 pub use self::write::{DeliveredUpTo, NewMessage, NewNotification, NewUser, StoreError, TestFault, Write, Written, direct_key};

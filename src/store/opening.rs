@@ -10,7 +10,7 @@ use super::changes;
 use super::connection::{Purpose, connect, in_transaction};
 use super::migrations::migrate;
 use super::notifications::list_owed;
-use super::schema::{boots, conversations, participants, revoked_tokens, rooms};
+use super::schema::{boots, conversations, imports, participants, revoked_tokens, rooms};
 use super::{AnyConnection, DatabaseUrl, OpenError};
 use crate::model::Timestamp;
 
@@ -18,6 +18,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// What libpq says when no waiting helps.
 const HOPELESS: [&str; 3] = ["SSL support is not compiled in", "invalid URI", "invalid sslmode value"];
+
+/// Half of somebody's messages must not look like all of them.
+const HALF_IMPORTED: &str = "an import into it is not finished: `parlance import FILE` with the same file goes on with it";
 
 /// What an opened database says.
 pub(super) struct Opened {
@@ -71,10 +74,15 @@ fn attempt(url: &DatabaseUrl) -> Result<Opened, OpenError> {
             || text.contains("database is locked");
         return Err(if is_absence { OpenError::Unavailable(text) } else { OpenError::Unusable(text) });
     }
-    in_transaction(&mut conn, note_start).map_err(|error| {
+    let in_words = |error: diesel::result::Error| {
         let text = error.to_string();
         if super::failure::is_absence(&error) { OpenError::Unavailable(text) } else { OpenError::Unusable(text) }
-    })
+    };
+    let interrupted: i64 = imports::table.count().get_result(&mut conn).map_err(in_words)?;
+    if interrupted > 0 {
+        return Err(OpenError::Unusable(HALF_IMPORTED.to_owned()));
+    }
+    in_transaction(&mut conn, note_start).map_err(in_words)
 }
 
 /// Positions go on after the highest that was ever given, whether its message is still there or not.

@@ -148,10 +148,19 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    imports (file) {
+        file -> Text,
+        lines -> BigInt,
+        digest -> Text,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     boots,
     conversation_names,
     conversations,
+    imports,
     listings,
     message_reads,
     messages,

@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 10] = [
 const SIDEWAYS: [(&str, &str); 2] = [("api", "web"), ("admin", "web")];
 
 /// Outside crates and the one file or folder of `src` that may name each.
-const HOMES: [(&str, &str); 15] = [
+const HOMES: [(&str, &str); 16] = [
     ("diesel", "store"),
     ("diesel_migrations", "store"),
     ("libsqlite3_sys", "store"),
@@ -33,6 +33,7 @@ const HOMES: [(&str, &str); 15] = [
     ("argon2", "auth/password"),
     ("actix_web_actors", "admin"),
     ("clap", "cli"),
+    ("indicatif", "cli"),
     ("dotenvy", "env"),
     ("reqwest", "ai"),
     ("rustls", "ai"),

@@ -1,0 +1,203 @@
+//! Into an empty database.
+//!
+//! How far it came is stored in the transaction of the rows themselves, so that an import that was interrupted, in
+//! whatever way, goes on where it stood.
+use std::io::BufRead;
+
+use diesel::dsl::max;
+use diesel::prelude::*;
+use sha2::{Digest as _, Sha256};
+
+use super::TransferError;
+use super::export::{must_equal, read_all};
+use super::lines::{Line, Lines, Step, wrong};
+use super::sums::{Sums, Tally, hexadecimal};
+use super::tables::{Batch, Record, STARTS, TABLES};
+use crate::model::Timestamp;
+use crate::store::connection::in_transaction;
+use crate::store::schema::{boots, conversations, imports, messages, participants, rooms, users};
+use crate::store::{AnyConnection, DatabaseUrl, apply_migrations, maintenance::connect_or_make_alone};
+
+/// Rows that are stored in one transaction, unless they are long.
+const BATCH_ROWS: usize = 2_000;
+/// Bytes of a file that are stored in one transaction, unless a row alone has more.
+const BATCH_BYTES: u64 = 4 * 1024 * 1024;
+/// The user that every new database has: the AI model speaks as it.
+const MODEL: &str = "model";
+
+/// An import that came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// What the database has now, read back from it: the same as the file says.
+    pub sums: Sums,
+    /// Lines that an earlier run had stored already.
+    pub resumed_after: u64,
+}
+
+/// Stores all of a file in an empty database, and reads it back. One that was interrupted goes on; with `is_restart` it
+/// begins anew.
+///
+/// # Errors
+/// Why the database is not what the file says. What was stored by then stays, for the import to go on.
+pub fn import(
+    url: &DatabaseUrl,
+    input: impl BufRead,
+    is_restart: bool,
+    on_step: &mut dyn FnMut(Step),
+) -> Result<Import, TransferError> {
+    let (header, lines) = Lines::begin(input)?;
+    let mut conn = connect_or_make_alone(url)?;
+    apply_migrations(&mut conn)?;
+    let (done, digest) = match begun(&mut conn)? {
+        Some(_) if is_restart => begin(&mut conn, &header.id)?,
+        Some(Begun { file, lines, digest }) if file == header.id => (lines, digest),
+        Some(_) => {
+            let reason = "the import of another file is not finished: go on with that one, or give --restart to throw away what \
+                          it brought";
+            return Err(TransferError::OtherImport(reason.to_owned()));
+        }
+        None => {
+            must_be_empty(&mut conn)?;
+            begin(&mut conn, &header.id)?
+        }
+    };
+    let resumed_after = u64::try_from(done).unwrap_or_default();
+    let expected = Run::new(&mut conn, &header.id, resumed_after, digest).take_in(lines, on_step)?;
+    let sums = read_all(&mut conn, on_step, &mut |_| Ok(()))?;
+    must_equal("the database", &sums, &expected)?;
+    in_transaction(&mut conn, finish)?;
+    Ok(Import { sums, resumed_after })
+}
+
+#[derive(Queryable)]
+struct Begun {
+    file: String,
+    lines: i64,
+    digest: String,
+}
+
+fn begun(conn: &mut AnyConnection) -> QueryResult<Option<Begun>> {
+    imports::table.select((imports::file, imports::lines, imports::digest)).first(conn).optional()
+}
+
+fn must_be_empty(conn: &mut AnyConnection) -> Result<(), TransferError> {
+    for table in TABLES.iter().filter(|table| table.name != STARTS) {
+        let count = match table.name {
+            "users" => users::table.filter(users::id.ne(MODEL)).count().get_result(conn)?,
+            _ => (table.count)(conn)?,
+        };
+        if count > 0 {
+            return Err(TransferError::NotEmpty(format!("{}: {count} rows", table.name)));
+        }
+    }
+    Ok(())
+}
+
+/// Takes away what every new database has, and what an interrupted import brought.
+fn begin(conn: &mut AnyConnection, file: &str) -> QueryResult<(i64, String)> {
+    in_transaction(conn, |conn| {
+        for table in TABLES.iter().rev() {
+            (table.clear)(conn)?;
+        }
+        diesel::delete(imports::table).execute(conn)?;
+        let row = (imports::file.eq(file), imports::lines.eq(0), imports::digest.eq(""));
+        diesel::insert_into(imports::table).values(row).execute(conn)?;
+        Ok((0, String::new()))
+    })
+}
+
+/// A file on its way into the database.
+struct Run<'a> {
+    conn: &'a mut AnyConnection,
+    file: &'a str,
+    /// Lines that are stored already, and SHA-256 of them.
+    stored: u64,
+    digest: String,
+    batch: Batch,
+    batch_bytes: u64,
+    tally: Tally,
+    hash: Sha256,
+}
+
+impl<'a> Run<'a> {
+    fn new(conn: &'a mut AnyConnection, file: &'a str, stored: u64, digest: String) -> Self {
+        let (batch, tally, hash) = (Batch::default(), Tally::default(), Sha256::new());
+        Self { conn, file, stored, digest, batch, batch_bytes: 0, tally, hash }
+    }
+
+    /// Stores what is not stored yet. Answers with what the last line says.
+    fn take_in(mut self, mut lines: Lines<impl BufRead>, on_step: &mut dyn FnMut(Step)) -> Result<Sums, TransferError> {
+        loop {
+            let number = lines.number;
+            match lines.next()? {
+                Some((Line::Row(table, line), bytes)) => {
+                    self.take(number + 1, table, line, bytes)?;
+                    on_step(Step::Done(bytes));
+                }
+                Some((Line::End(expected), _)) => {
+                    lines.must_end()?;
+                    self.store(number)?;
+                    must_equal("the file", &self.tally.finish(), &expected)?;
+                    return Ok(expected);
+                }
+                None => {
+                    self.store(number)?;
+                    return Err(TransferError::Cut(number));
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, number: u64, table: &str, line: &[u8], bytes: u64) -> Result<(), TransferError> {
+        self.tally.add(table, line);
+        self.hash.update(line);
+        self.hash.update(b"\n");
+        if number < self.stored {
+            return Ok(());
+        }
+        if number == self.stored {
+            // The same id does not make it the same file.
+            let is_same = hexadecimal(self.hash.clone()) == self.digest;
+            return if is_same { Ok(()) } else { Err(wrong(number, &"this line, or one before, is not what was imported")) };
+        }
+        self.batch.push(serde_json::from_slice::<Record>(line).map_err(|error| wrong(number, &error))?);
+        self.batch_bytes += bytes;
+        if self.batch.rows >= BATCH_ROWS || self.batch_bytes >= BATCH_BYTES { self.store(number) } else { Ok(()) }
+    }
+
+    /// Stores the batch, whose last line is this one.
+    fn store(&mut self, number: u64) -> Result<(), TransferError> {
+        if self.batch.rows == 0 {
+            return Ok(());
+        }
+        let (batch, file, digest) = (&mut self.batch, self.file, hexadecimal(self.hash.clone()));
+        let stored = in_transaction(self.conn, |conn| {
+            batch.store(conn)?;
+            let progress = (imports::lines.eq(i64::try_from(number).unwrap_or(i64::MAX)), imports::digest.eq(digest));
+            diesel::update(imports::table.find(file)).set(progress).execute(conn)
+        });
+        stored.map_err(|error| TransferError::Rows { number, reason: error.to_string() })?;
+        self.batch_bytes = 0;
+        Ok(())
+    }
+}
+
+/// Notes a start above every imported one and every imported position, so that offsets of before are told from new ones.
+fn finish(conn: &mut AnyConnection) -> QueryResult<()> {
+    let positions: [Option<i64>; 5] = [
+        boots::table.select(max(boots::last_position)).first(conn)?,
+        conversations::table.select(max(conversations::last_position)).first(conn)?,
+        rooms::table.select(max(rooms::last_position)).first(conn)?,
+        participants::table.select(max(participants::joined_position)).first(conn)?,
+        messages::table.select(max(messages::position)).first(conn)?,
+    ];
+    let last_position = positions.into_iter().flatten().max().unwrap_or_default();
+    let last: Option<i64> = boots::table.select(max(boots::id)).first(conn)?;
+    let row = (
+        boots::id.eq(last.unwrap_or_default() + 1),
+        boots::started_at.eq(Timestamp::now().as_millis()),
+        boots::last_position.eq(last_position),
+    );
+    diesel::insert_into(boots::table).values(row).execute(conn)?;
+    diesel::delete(imports::table).execute(conn).map(drop)
+}

@@ -1,0 +1,49 @@
+// The binary's other commands, on a folder or a database of one's own.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { newDatabase } from './database.mjs';
+import { BINARY } from './server.mjs';
+import { SECRET } from './token.mjs';
+import { LIMIT, within } from './wait.mjs';
+
+/** A new folder that is gone after the test, and a database of this kind: the environment of commands and servers. */
+export function newPlace(test, kind) {
+  const folder = mkdtempSync(join(tmpdir(), 'parlance-'));
+  test.after(() => rmSync(folder, { recursive: true, force: true }));
+  const url = newDatabase(kind);
+  return { kind, folder, file: join(folder, 'parlance.db'), env: { DATA_DIR: folder, JWT_SECRET: SECRET, ...(url && { DATABASE_URL: url }) } };
+}
+
+/** Begins a command. `.done` is `{code, signal, out, errors}`. */
+export function begin(place, args) {
+  const child = spawn(BINARY, args, { cwd: place.folder, env: { PATH: process.env.PATH, ...place.env } });
+  let [out, errors] = ['', ''];
+  child.stdout.on('data', (bytes) => (out += bytes));
+  child.stderr.on('data', (bytes) => (errors += bytes));
+  // Who is killed does not read on.
+  child.stdin.on('error', () => {});
+  const ended = new Promise((resolve) => child.on('close', (code, signal) => resolve({ code, signal, out, errors })));
+  child.done = within(5 * LIMIT, () => `the end of parlance ${args.join(' ')}\n${errors}`, ended);
+  return child;
+}
+
+/** Carries out a command without input, which succeeds; its output. */
+export async function succeed(place, ...args) {
+  const child = begin(place, args);
+  child.stdin.end();
+  const { code, out, errors } = await child.done;
+  if (code !== 0) throw new Error(`parlance ${args.join(' ')}: ${code}\n${errors}`);
+  return out;
+}
+
+/** Carries out a command without input, which fails; its line on stderr. */
+export async function refused(place, ...args) {
+  const child = begin(place, args);
+  child.stdin.end();
+  const { code, errors } = await child.done;
+  if (code !== 1) throw new Error(`parlance ${args.join(' ')}: ${code} instead of 1\n${errors}`);
+  return errors;
+}
