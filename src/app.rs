@@ -1,4 +1,6 @@
 //! Puts the parts together, serves, and stops in order.
+mod retention;
+
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -175,6 +177,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     // The first worker begins the broker, and only once the server runs.
     let chat = chat_begun.wait_for(Option::is_some).await.map_err(AppError::because)?.clone();
     let chat = chat.ok_or_else(|| AppError("the broker did not begin".to_owned()))?;
+    retention::begin(&config, store.clone(), chat.clone(), draining.clone());
     let running = Running { stopper, addresses, chat, store, draining, shutdown_timeout: config.shutdown_timeout };
     Ok((running, server))
 }

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use actix_web::web::{Data, ServiceConfig, delete, patch, post, put};
 
 pub use self::client_files::{CLIENT_FILES, check_client_files};
-pub use self::upload_dir::prepare_uploads;
+pub use self::upload_dir::{prepare_uploads, remove_uploads};
 
 use self::login_limit::LoginLimit;
 use self::password_work::PasswordWork;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use actix_web::web::block;
+use log::warn;
 use rand::RngExt as _;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
@@ -38,6 +39,26 @@ pub fn type_of_stored(name: &str) -> Option<FileType> {
         return None;
     }
     FileType::of_extension(extension)
+}
+
+/// Removes the files of uploads with these addresses. One that is not there is no failure.
+pub async fn remove_uploads(dir: &Path, urls: Vec<String>) {
+    let dir = dir.to_owned();
+    let removed = block(move || {
+        for url in urls {
+            let name = url.rsplit('/').next().unwrap_or_default();
+            // Nothing else than what was given out is touched, whatever the database says.
+            let outcome = type_of_stored(name).map(|_| fs::remove_file(dir.join(name)));
+            if let Some(Err(error)) = outcome
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                warn!("cannot remove the upload {name}: {error}");
+            }
+        }
+    });
+    if let Err(error) = removed.await {
+        warn!("uploads were not removed: {error}");
+    }
 }
 
 /// A file that is being uploaded. Dropped before [`NewFile::keep`] it leaves nothing behind.

@@ -6,7 +6,7 @@ use log::info;
 
 use super::ports::Notice;
 use super::server::ChatServer;
-use crate::model::{SocketId, UserId};
+use crate::model::{SocketId, Timestamp, UserId};
 use crate::store::{StoreError, Write};
 
 /// An act of an administrator. Answers whether there is whom it is about.
@@ -27,6 +27,26 @@ pub enum Administer {
         /// Which.
         socket: SocketId,
     },
+}
+
+/// Messages from before were deleted: no conversation is shown with one of them as its last.
+#[derive(Message, Debug, Clone, Copy)]
+#[rtype(result = "()")]
+pub struct MessagesPruned {
+    /// Those that were written before that.
+    pub before: Timestamp,
+}
+
+impl Handler<MessagesPruned> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, MessagesPruned { before }: MessagesPruned, _: &mut Context<Self>) {
+        for cached in self.conversations.values_mut() {
+            if cached.conversation.last_message.as_ref().is_some_and(|last| last.timestamp < before) {
+                Arc::make_mut(&mut cached.conversation).last_message = None;
+            }
+        }
+    }
 }
 
 impl Handler<Administer> for ChatServer {

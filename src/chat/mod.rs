@@ -41,7 +41,7 @@ mod titles;
 mod typing;
 mod watching;
 
-pub use self::administering::Administer;
+pub use self::administering::{Administer, MessagesPruned};
 pub use self::assistant::FinishAnswers;
 pub use self::broadcast::{Broadcast, ENCODINGS, Names, ProofWanted, WORDED};
 pub use self::command::{Command, Draft};

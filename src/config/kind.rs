@@ -126,6 +126,29 @@ impl Kind for Length {
     }
 }
 
+/// How long something is kept: a length of time, or `0s`: for ever.
+pub(super) struct Kept(Duration);
+
+impl Kept {
+    pub(super) const fn at_least(least: Duration) -> Self {
+        Self(least)
+    }
+}
+
+impl Kind for Kept {
+    type Value = Duration;
+
+    fn parse(&self, text: &str) -> Result<Duration, String> {
+        let value = Length::any().parse(text)?;
+        let is_short = !value.is_zero() && value < self.0;
+        if is_short { Err(format!("must be 0s (for ever) or at least {}", self.print(&self.0))) } else { Ok(value) }
+    }
+
+    fn print(&self, value: &Duration) -> String {
+        Length::any().print(value)
+    }
+}
+
 /// `true` or `false`.
 pub(super) struct Flag;
 
@@ -281,6 +304,15 @@ fn at_least_length(value: Duration, least: Duration) -> Result<Duration, String>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_kept_is_kept_for_ever_or_for_long_enough() {
+        let kept = Kept::at_least(Duration::from_secs(86_400));
+        assert_eq!(kept.parse("0s").unwrap(), Duration::ZERO);
+        assert_eq!(kept.parse("24h").unwrap(), Duration::from_secs(86_400));
+        assert_eq!(kept.parse("23h").unwrap_err(), "must be 0s (for ever) or at least 1d");
+        assert!(kept.parse("30").unwrap_err().contains("unit"));
+    }
 
     #[test]
     fn lengths_read_and_print() {

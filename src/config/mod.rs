@@ -21,7 +21,7 @@ pub use self::error::ConfigError;
 pub use self::secret::Secret;
 pub use self::word::{AiProvider, CatchUp, Delivery, PresenceScope};
 
-use self::kind::{Count, Flag, Folder, Hidden, HiddenList, Kind, Length, Parsed, Proxies, Size, Text};
+use self::kind::{Count, Flag, Folder, Hidden, HiddenList, Kept, Kind, Length, Parsed, Proxies, Size, Text};
 
 /// A value as it was found outside, and where.
 #[derive(Debug, Clone)]
@@ -97,6 +97,10 @@ macro_rules! settings {
 const SECOND: Duration = Duration::from_secs(1);
 /// One millisecond, the least that most lengths of time can have.
 const MILLISECOND: Duration = Duration::from_millis(1);
+/// The least that messages are kept: for a day a retry is known by its name, and what was missed lately comes.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// The least that is kept of what has still to be used.
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 settings! {
     "server" {
@@ -130,6 +134,12 @@ settings! {
         store_retry_for: Duration = Duration::from_secs(30), "STORE_RETRY_FOR", Length::any();
         /// Changes that may wait for the database.
         store_queue: usize = 10_000, "STORE_QUEUE", Count::at_least(1);
+        /// Messages older than this are deleted; 0s: never. At least 1d.
+        retain_messages: Duration = Duration::ZERO, "RETAIN_MESSAGES", Kept::at_least(DAY);
+        /// Notifications older than this are deleted; 0s: never. At least 1h.
+        retain_notifications: Duration = Duration::ZERO, "RETAIN_NOTIFICATIONS", Kept::at_least(HOUR);
+        /// Uploads older than this that no message and no picture names are deleted; 0s: never. At least 1h.
+        retain_orphans: Duration = Duration::ZERO, "RETAIN_ORPHANS", Kept::at_least(HOUR);
     }
     "accounts" {
         /// Secret of the tokens; signs, if set. Without any of the three one is made and kept in DATA_DIR.
@@ -308,6 +318,7 @@ mod tests {
             ("DELIVERY", "live"),
             ("STORE_RETRY_FOR", "30s"),
             ("STORE_QUEUE", "10000"),
+            ("RETAIN_MESSAGES", "0s"),
             ("JWT_SECRET", ""),
             ("TOKEN_TTL", "7d"),
             ("REQUIRE_EXP", "false"),

@@ -107,6 +107,14 @@ pub enum Write {
     NotificationsRead { user: UserId, ids: Option<Vec<NotificationId>>, read_at: Timestamp },
     /// A listing is called so from now on.
     SetListingTitle { listing: ListingId, title: String, updated_at: Timestamp },
+    /// The oldest messages of a place go, of those that were written before that, with their receipts: at most so many.
+    /// Answered by [`Written::Pruned`].
+    PruneMessages { place: String, before: Timestamp, limit: i64 },
+    /// The oldest notifications of a user go, of those that were made or last renewed before that: at most so many. Answered by
+    /// [`Written::Pruned`].
+    PruneNotifications { user: UserId, before: Timestamp, limit: i64 },
+    /// The records of uploads with these addresses go.
+    ForgetUploads { urls: Vec<String> },
     /// An uploaded file.
     Upload { file: File, owner: UserId, uploaded_at: Timestamp },
     /// Nothing: answered when all before it is stored or given up.
@@ -146,6 +154,8 @@ pub enum Written {
     Message { seq: i64, is_repeat: bool },
     /// Nothing: the message that was to be edited or deleted was deleted before.
     Gone,
+    /// So many rows were deleted.
+    Pruned { rows: usize },
     /// The user as stored, with the username that it got.
     User(Arc<Profile>),
 }

@@ -10,6 +10,7 @@ mod messages;
 pub(super) mod notifications;
 mod progress;
 mod receipts;
+mod retention;
 mod users;
 
 use diesel::QueryResult;
@@ -134,6 +135,9 @@ fn apply_one(conn: &mut AnyConnection, write: &Write) -> QueryResult<Outcome> {
         Write::NotificationsRead { user, ids, read_at } => notifications::mark_read(conn, user, ids.as_deref(), *read_at)?,
         Write::SetListingTitle { listing, title, updated_at } => listings::set_title(conn, listing, title, *updated_at)?,
         Write::Upload { file, owner, uploaded_at } => users::insert_upload(conn, file, owner, *uploaded_at)?,
+        Write::PruneMessages { place, before, limit } => return retention::prune_messages(conn, place, *before, *limit),
+        Write::PruneNotifications { user, before, limit } => return retention::prune_notifications(conn, user, *before, *limit),
+        Write::ForgetUploads { urls } => return retention::forget_uploads(conn, urls),
         Write::TestFault(fault) => misbehave(conn, *fault)?,
         // The others belong to a run.
         Write::Message(_)

@@ -1,5 +1,5 @@
 //! What administrators do is felt at once, by open sockets and by those that could come back.
-use parlance::chat::{Administer, Notice, RefusedConnect, SocketsOf, Stats};
+use parlance::chat::{Administer, Command, MessagesPruned, Notice, RefusedConnect, Reply, SocketsOf, Stats};
 use parlance::model::SocketId;
 
 use super::broker::{Broker, Heard, Socket, direct, user};
@@ -45,4 +45,21 @@ async fn one_socket_is_kicked_and_no_other() {
     assert!(!administer(&broker, Administer::Kick { socket: SocketId::parse(&"x".repeat(20)).unwrap() }).await);
     let is_kick = |heard: &Heard| matches!(heard, Heard::Notice(notice) if matches!(**notice, Notice::Kick { .. }));
     assert!(!broker.all(other).await.iter().any(is_kick));
+}
+
+#[actix::test]
+async fn a_message_that_has_grown_old_is_nobodys_last_one() {
+    let mut broker = Broker::new().await;
+    let ann = broker.connect("ann").await;
+    let message = broker.ask(ann, direct("bob", "hello")).await.unwrap();
+    let Reply::Sent { message, .. } = message else { panic!("{message:?}") };
+    let last = async |broker: &mut Broker| {
+        let reply = broker.ask_as("ann", Command::CreateDirect { participant: user("bob") }).await.unwrap();
+        let Reply::Conversation { conversation, created: false } = reply else { panic!("{reply:?}") };
+        conversation.last_message.as_ref().map(|last| last.content.clone())
+    };
+    broker.addr.send(MessagesPruned { before: message.created_at }).await.unwrap();
+    assert_eq!(last(&mut broker).await.as_deref(), Some("hello"), "it is not older than that");
+    broker.addr.send(MessagesPruned { before: message.created_at.plus_millis(1) }).await.unwrap();
+    assert_eq!(last(&mut broker).await, None);
 }

@@ -1,0 +1,76 @@
+//! Lets go what has grown old: at the start, then every hour.
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix::Addr;
+use log::{info, warn};
+
+use crate::api;
+use crate::chat::{ChatServer, MessagesPruned};
+use crate::config::Config;
+use crate::model::Timestamp;
+use crate::store::{self, Store, StoreError};
+
+/// Between two rounds.
+const EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// How long what is kept; nothing: for ever.
+struct Retention {
+    messages: Option<Duration>,
+    notifications: Option<Duration>,
+    orphans: Option<Duration>,
+    upload_dir: PathBuf,
+}
+
+/// Begins the rounds, if anything is not kept for ever. They end when the server stops.
+pub(super) fn begin(config: &Config, store: Store, chat: Addr<ChatServer>, draining: Arc<AtomicBool>) {
+    let some = |length: Duration| (!length.is_zero()).then_some(length);
+    let retention = Retention {
+        messages: some(config.retain_messages),
+        notifications: some(config.retain_notifications),
+        orphans: some(config.retain_orphans),
+        upload_dir: config.data_dir.join("uploads"),
+    };
+    if retention.messages.or(retention.notifications).or(retention.orphans).is_none() {
+        return;
+    }
+    actix::spawn(async move {
+        while !draining.load(Ordering::Relaxed) {
+            if let Err(error) = retention.round(&store, &chat).await {
+                warn!("not all that is old was deleted, the rest waits for the next hour: {error}");
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    });
+}
+
+impl Retention {
+    async fn round(&self, store: &Store, chat: &Addr<ChatServer>) -> Result<(), StoreError> {
+        let now = Timestamp::now();
+        let before = |length: Duration| now.plus_millis(-i64::try_from(length.as_millis()).unwrap_or(i64::MAX));
+        if let Some(length) = self.messages {
+            let before = before(length);
+            let outcome = store::prune_messages(store, before).await;
+            // Also of a round that was cut short.
+            chat.do_send(MessagesPruned { before });
+            note("messages", outcome?);
+        }
+        if let Some(length) = self.notifications {
+            note("notifications", store::prune_notifications(store, before(length)).await?);
+        }
+        // Behind the messages: what only they named is nobody's now.
+        if let Some(length) = self.orphans {
+            let remove = async |urls: Vec<String>| api::remove_uploads(&self.upload_dir, urls).await;
+            note("uploads", store::prune_uploads(store, before(length), remove).await?);
+        }
+        Ok(())
+    }
+}
+
+fn note(what: &str, count: usize) {
+    if count > 0 {
+        info!("deleted what is old: {what}={count}");
+    }
+}

@@ -1,0 +1,44 @@
+//! What has grown old goes, so many rows at a time.
+use diesel::prelude::*;
+
+use super::Outcome;
+use crate::model::{Timestamp, UserId};
+use crate::store::schema::{message_reads, messages, notifications, uploads};
+use crate::store::{AnyConnection, Written};
+
+/// The oldest `limit` messages of a place that were written before that, and their receipts. Their numbers and positions
+/// are not given again: the place knows how far it came.
+pub(super) fn prune_messages(conn: &mut AnyConnection, place: &str, before: Timestamp, limit: i64) -> QueryResult<Outcome> {
+    let ids: Vec<String> = messages::table
+        .filter(messages::place.eq(place).and(messages::created_at.lt(before.as_millis())))
+        .order(messages::created_at)
+        .limit(limit)
+        .select(messages::id)
+        .load(conn)?;
+    diesel::delete(message_reads::table.filter(message_reads::message.eq_any(&ids))).execute(conn)?;
+    let rows = diesel::delete(messages::table.filter(messages::id.eq_any(&ids))).execute(conn)?;
+    Ok(Ok(Written::Pruned { rows }))
+}
+
+/// The oldest `limit` notifications of a user that were made, or last renewed, before that.
+pub(super) fn prune_notifications(
+    conn: &mut AnyConnection,
+    user: &UserId,
+    before: Timestamp,
+    limit: i64,
+) -> QueryResult<Outcome> {
+    let ids: Vec<String> = notifications::table
+        .filter(notifications::user_id.eq(user.as_str()).and(notifications::created_at.lt(before.as_millis())))
+        .order((notifications::created_at, notifications::id))
+        .limit(limit)
+        .select(notifications::id)
+        .load(conn)?;
+    let rows = diesel::delete(notifications::table.filter(notifications::id.eq_any(&ids))).execute(conn)?;
+    Ok(Ok(Written::Pruned { rows }))
+}
+
+/// The records of these uploads.
+pub(super) fn forget_uploads(conn: &mut AnyConnection, urls: &[String]) -> QueryResult<Outcome> {
+    let rows = diesel::delete(uploads::table.filter(uploads::url.eq_any(urls))).execute(conn)?;
+    Ok(Ok(Written::Pruned { rows }))
+}
