@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use actix::{Actor as _, Addr};
 use log::{error, info, warn};
-use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -23,11 +22,12 @@ use crate::config::{CatchUp, Config, Host, Origins as ClientUrl};
 use crate::dialect::DialectSet;
 use crate::feed::Feed;
 use crate::http::{Origins, TrustedProxies};
+use crate::meter::{ActorStats, Counted, Meter};
 use crate::model::Timestamp;
 use crate::session::{self, Client, Recipients, Rules};
 use crate::store::{self, DatabaseUrl, Store, StoreOptions};
 use crate::transport;
-use crate::web::{self, Chat, Settings, WebState};
+use crate::web::{self, Chat, ServerFigures, Settings, Traffic, WebState};
 
 /// More connections than this would not fit into memory.
 const MAX_CONNECTIONS: usize = 4_000_000;
@@ -113,21 +113,23 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let revoked = store.read(move |conn| store::list_revoked(conn, now)).await.map_err(AppError::because)?;
 
     let feed = Feed::default();
+    let broker_meter = Arc::new(Meter::default());
     // It has the main thread, where little else happens: what it reads and waits for holds up no connection.
-    let model = Model::new(&config).map_err(AppError::because)?.start().recipient();
+    let model_meter = Arc::new(Meter::default());
+    let model = Model::new(&config, model_meter.clone()).map_err(AppError::because)?.start().recipient();
     let chat = {
         let (options, store, revocations) = (chat_options(&config), store.clone(), Revocations::new(revoked));
-        let (address, watched) = (Arc::new(OnceLock::new()), feed.clone());
+        let (address, meter, watched) = (Arc::new(OnceLock::new()), broker_meter.clone(), feed.clone());
         // It lives on the first worker's thread, where most of what it does ends anyway.
         let begin = move || {
             let broker = ChatServer::new(options.clone(), Sources::system(), store.clone(), revocations.clone());
-            broker.with_model(model.clone()).with_feed(watched.clone()).start()
+            broker.with_model(model.clone()).with_feed(watched.clone()).metered(meter.clone()).start()
         };
         move || -> Addr<ChatServer> { address.get_or_init(&begin).clone() }
     };
     let draining = Arc::new(AtomicBool::new(false));
     let origins = origins(&config)?;
-    let settings = Arc::new(settings(&config, upload_dir));
+    let settings = Arc::new(settings(&config, dialects, upload_dir));
     let (api, admin) = (ApiState::new(&settings), AdminState::new(feed.clone()));
     let proxies = Arc::new(TrustedProxies::new(config.trusted_proxies.clone()));
     let transport = transport_options(&config, origins.clone(), proxies.clone());
@@ -136,6 +138,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let begun = Arc::new(begun);
     let sessions = {
         let (chat, config, tokens, feed) = (chat.clone(), config.clone(), tokens.clone(), feed.clone());
+        let meter = broker_meter.clone();
         let begun = begun.clone();
         move |worker, deliveries| {
             let broker = chat();
@@ -143,14 +146,15 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
             broker.do_send(RegisterWorker { worker, deliveries });
             let keys = tokens.clone();
             let rules = Rules::of(&config, dialects, Box::new(move |token, now| keys.verify_all_but_expiry(token, now)));
-            session::Context::new(Rules { feed: feed.clone(), ..rules }, recipients(&broker))
+            session::Context::new(Rules { feed: feed.clone(), ..rules }, recipients(&broker, &meter))
         }
     };
     let stopper_for_figures = Arc::new(OnceLock::new());
     let stopper_of_routes = stopper_for_figures.clone();
     let routes = {
         let (chat, store, draining, tokens) = (chat.clone(), store.clone(), draining.clone(), tokens);
-        let figures: Arc<[web::Figures]> = Arc::new([connection_figures(stopper_of_routes.clone())]);
+        let figures = server_figures(stopper_of_routes.clone(), broker_meter, model_meter);
+        let connections = connection_views(stopper_of_routes);
         move |service: &mut actix_web::web::ServiceConfig| {
             let state = WebState {
                 settings: settings.clone(),
@@ -161,6 +165,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
                 proxies: proxies.clone(),
                 draining: draining.clone(),
                 figures: figures.clone(),
+                connections: connections.clone(),
             };
             let (api, admin) = (api.clone(), admin.clone());
             service.configure(web::configure(state, |scope| {
@@ -302,21 +307,23 @@ fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, |processors| processors.get().saturating_sub(1).max(1))
 }
 
-fn recipients(broker: &Addr<ChatServer>) -> Recipients {
+fn recipients(broker: &Addr<ChatServer>, meter: &Arc<Meter>) -> Recipients {
     Recipients {
-        connect: broker.clone().recipient(),
-        request: broker.clone().recipient(),
-        words_learned: broker.clone().recipient(),
-        upgraded: broker.clone().recipient(),
-        catch_up_drained: broker.clone().recipient(),
-        proven: broker.clone().recipient(),
-        disconnect: broker.clone().recipient(),
+        connect: Counted::new(broker.clone().recipient(), meter.clone()),
+        request: Counted::new(broker.clone().recipient(), meter.clone()),
+        limited: Counted::new(broker.clone().recipient(), meter.clone()),
+        words_learned: Counted::new(broker.clone().recipient(), meter.clone()),
+        upgraded: Counted::new(broker.clone().recipient(), meter.clone()),
+        catch_up_drained: Counted::new(broker.clone().recipient(), meter.clone()),
+        proven: Counted::new(broker.clone().recipient(), meter.clone()),
+        disconnect: Counted::new(broker.clone().recipient(), meter.clone()),
     }
 }
 
 /// What routes are told of the settings.
-fn settings(config: &Config, upload_dir: std::path::PathBuf) -> Settings {
+fn settings(config: &Config, dialects: DialectSet, upload_dir: std::path::PathBuf) -> Settings {
     Settings {
+        dialects,
         allow_registration: config.allow_registration,
         uploads_require_auth: config.uploads_require_auth,
         api_keys: ApiKeys::new(&config.api_keys),
@@ -344,29 +351,52 @@ fn origins(config: &Config) -> Result<Arc<Origins>, AppError> {
     Origins::new(&client_urls(config), config.host.is_loopback()).map(Arc::new).map_err(AppError::because)
 }
 
-/// Connections by transport, traffic and why connections ended, over all worker threads.
-fn connection_figures(server: Arc<OnceLock<transport::Stopper>>) -> web::Figures {
-    let figures = move || {
+/// What the routes are told of the threads that serve connections, and of actors.
+fn server_figures(server: Arc<OnceLock<transport::Stopper>>, broker: Arc<Meter>, model: Arc<Meter>) -> web::AskFigures {
+    Arc::new(move || {
         let workers = server.get().map(transport::Stopper::stats).unwrap_or_default();
         let sum = |figure: fn(&transport::WorkerStats) -> u64| workers.iter().map(|stats| figure(stats)).sum::<u64>();
-        let mut closed = serde_json::Map::new();
+        let all = |meter: fn(&transport::WorkerStats) -> ActorStats| {
+            workers.iter().map(|stats| meter(stats)).fold(ActorStats::default(), ActorStats::and)
+        };
+        let mut closed: Vec<(&'static str, u64)> = Vec::new();
         for (reason, count) in workers.iter().flat_map(|stats| stats.closed()) {
-            let total = closed.get(reason.as_str()).and_then(serde_json::Value::as_u64).unwrap_or_default() + count;
-            closed.insert(reason.as_str().to_owned(), total.into());
+            match closed.iter_mut().find(|(name, _)| *name == reason.as_str()) {
+                Some((_, total)) => *total += count,
+                None => closed.push((reason.as_str(), count)),
+            }
         }
-        json!({
-            "polling": sum(|stats| stats.polling_sessions.get()),
-            "websocket": sum(|stats| stats.websocket_sessions.get()),
-            "opened": sum(|stats| stats.opened.get()),
-            "upgraded": sum(|stats| stats.upgraded.get()),
-            "messagesIn": sum(|stats| stats.messages_in.get()),
-            "bytesIn": sum(|stats| stats.bytes_in.get()),
-            "packetsOut": sum(|stats| stats.packets_out.get()),
-            "bytesOut": sum(|stats| stats.bytes_out.get()),
-            "closed": closed,
+        ServerFigures {
+            broker: broker.stats(),
+            hubs: all(|stats| stats.hub.stats()),
+            connections: all(|stats| stats.connections.stats()),
+            model: model.stats(),
+            traffic: Traffic {
+                polling: sum(|stats| stats.polling_sessions.get()),
+                websocket: sum(|stats| stats.websocket_sessions.get()),
+                opened: sum(|stats| stats.opened.get()),
+                upgraded: sum(|stats| stats.upgraded.get()),
+                messages_in: sum(|stats| stats.messages_in.get()),
+                bytes_in: sum(|stats| stats.bytes_in.get()),
+                packets_out: sum(|stats| stats.packets_out.get()),
+                bytes_out: sum(|stats| stats.bytes_out.get()),
+                closed,
+            },
+        }
+    })
+}
+
+/// What the routes are told of connections.
+fn connection_views(server: Arc<OnceLock<transport::Stopper>>) -> web::AskConnections {
+    Arc::new(move |connections| {
+        let server = server.get().cloned();
+        Box::pin(async move {
+            match server {
+                Some(server) => server.view(&connections).await,
+                None => vec![None; connections.len()],
+            }
         })
-    };
-    ("connections", Arc::new(figures))
+    })
 }
 
 /// SIGTERM and SIGINT.

@@ -20,6 +20,7 @@ pub mod env;
 pub mod feed;
 pub mod http;
 pub mod logging;
+pub mod meter;
 pub mod model;
 pub mod session;
 pub mod socketio;

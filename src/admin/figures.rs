@@ -1,15 +1,19 @@
-//! The figures that there are.
+//! The figures that there are. One source for JSON and for Prometheus.
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::chat::BrokerStats;
+use crate::dialect::{DialectSet, Voice};
+use crate::meter::{ActorStats, Distribution};
 use crate::model::Timestamp;
 use crate::store::StoreStats;
-use crate::web::{Admin, Failure, WebState};
+use crate::web::{Admin, Failure, ServerFigures, Traffic, WebState};
 
 /// A rate is measured over at least so long, in seconds.
 const RATE_OVER_SECONDS: f64 = 0.9;
@@ -46,31 +50,245 @@ impl Sampler {
     }
 }
 
+/// All figures. What is no gauge counts since the start.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Figures {
+    /// When they were taken.
+    pub time: Timestamp,
+    /// For how long the server runs.
+    pub uptime_seconds: u64,
+    /// Messages admitted a second, over the last second or longer.
+    pub messages_per_second: f64,
+    /// How busy each kind of actor is.
+    pub actors: Vec<ActorFigures>,
+    /// Admitted sockets.
+    pub sessions: SessionFigures,
+    /// Who is here and what is said.
+    pub chat: ChatFigures,
+    /// How the database is doing.
+    pub store: StoreFigures,
+    /// What came and went over the Engine.IO endpoint.
+    pub connections: ConnectionFigures,
+}
+
+/// One kind of actor.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActorFigures {
+    /// Its name.
+    pub actor: &'static str,
+    /// Messages that wait for it; `None` where that is not counted.
+    pub mailbox: Option<u64>,
+    /// Turns: messages handled, and what else it did.
+    pub handled: u64,
+    /// Time spent in them.
+    pub busy_seconds: f64,
+    /// The slowest turn of the last ten minutes or so.
+    pub slowest: Option<SlowestFigures>,
+}
+
+/// A turn that took long.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SlowestFigures {
+    /// The message that was handled, or what else was done.
+    pub message: &'static str,
+    /// How long it took.
+    pub seconds: f64,
+    /// When it ended.
+    pub at: Timestamp,
+}
+
+/// Admitted sockets, by what they have in common.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionFigures {
+    /// Connections by transport: `polling`, `websocket`. Also those that are not admitted yet.
+    pub by_transport: BTreeMap<&'static str, u64>,
+    /// Sockets by what they speak for sure: a dialect's name, several with `+` between them, or `undetermined`.
+    pub by_dialect: BTreeMap<String, u64>,
+    /// Sockets by namespace.
+    pub by_namespace: BTreeMap<&'static str, u64>,
+}
+
+/// The broker's figures.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChatFigures {
+    /// How long its mailbox took to come to the question for these figures.
+    pub mailbox_wait_micros: u64,
+    /// Admitted sockets.
+    pub sockets: usize,
+    /// Users who were announced as online.
+    pub online_users: usize,
+    /// Users whose account is at hand.
+    pub cached_users: usize,
+    /// Rooms with somebody in them.
+    pub rooms: usize,
+    /// Conversations at hand.
+    pub conversations: usize,
+    /// Messages that are being stored.
+    pub in_flight: usize,
+    /// Sessions whose connection was lost and that may come back.
+    pub parked: usize,
+    /// Sessions that came back.
+    pub recovered: u64,
+    /// Clients that wanted to come back and came anew, by why.
+    pub not_recovered: BTreeMap<&'static str, u64>,
+    /// Memory for what was said lately, for those who come back.
+    pub recovery_bytes: usize,
+    /// Requests.
+    pub requests: u64,
+    /// Messages admitted.
+    pub messages: u64,
+    /// Requests refused by the broker.
+    pub refused: u64,
+    /// Commands that panicked.
+    pub panics: u64,
+}
+
+/// The store's figures.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreFigures {
+    /// Whether commits fail.
+    pub failing: bool,
+    /// Writes that wait.
+    pub queued: usize,
+    /// Reads being answered, or waiting.
+    pub reads_in_flight: usize,
+    /// Reads.
+    pub reads: u64,
+    /// Writes stored.
+    pub writes: u64,
+    /// Commits that failed because the database was away.
+    pub failed_commits: u64,
+    /// Writes that the database refused.
+    pub refused: u64,
+    /// How long commits took.
+    pub commit_seconds: DistributionFigures,
+    /// Writes that shared a commit.
+    pub batch_writes: DistributionFigures,
+    /// How long the first write of a batch had waited.
+    pub queue_wait_seconds: DistributionFigures,
+    /// How long reads took, the wait for a reader included.
+    pub read_seconds: DistributionFigures,
+}
+
+/// How many values there were of which size.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DistributionFigures {
+    /// How many values.
+    pub count: u64,
+    /// Their sum.
+    pub sum: f64,
+    /// How many were no larger than each bound; larger ones count in none.
+    pub buckets: Vec<BucketFigures>,
+}
+
+/// One bound of a distribution.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BucketFigures {
+    /// The bound.
+    pub up_to: f64,
+    /// How many values were no larger.
+    pub count: u64,
+}
+
+/// The Engine.IO endpoint's figures.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionFigures {
+    /// Sessions on polling.
+    pub polling: u64,
+    /// Sessions on a WebSocket.
+    pub websocket: u64,
+    /// Sessions opened.
+    pub opened: u64,
+    /// Sessions that moved from polling to a WebSocket.
+    pub upgraded: u64,
+    /// Engine.IO messages from clients.
+    pub messages_in: u64,
+    /// Bytes from clients.
+    pub bytes_in: u64,
+    /// Engine.IO packets for clients.
+    pub packets_out: u64,
+    /// Bytes for clients.
+    pub bytes_out: u64,
+    /// Sessions that ended, by why.
+    pub closed: BTreeMap<&'static str, u64>,
+}
+
 /// `GET /api/admin/stats`
 pub async fn stats(state: Data<WebState>, sampler: Data<Sampler>, _: Admin) -> Result<HttpResponse, Failure> {
     Ok(HttpResponse::Ok().json(json!({"success": true, "stats": collect(&state, &sampler).await?})))
 }
 
-/// All figures as one object.
-pub async fn collect(state: &WebState, sampler: &Sampler) -> Result<Map<String, Value>, Failure> {
+/// All figures as they are now.
+///
+/// # Errors
+/// 500 or 503 where the broker is gone.
+pub async fn collect(state: &WebState, sampler: &Sampler) -> Result<Figures, Failure> {
     let asked_at = Instant::now();
     let broker = state.chat.stats().await?;
     let now = Instant::now();
-    let mut figures = Map::new();
-    figures.insert("time".to_owned(), json!(Timestamp::now()));
-    figures.insert("uptimeSeconds".to_owned(), json!(now.saturating_duration_since(sampler.started).as_secs()));
-    figures.insert("messagesPerSecond".to_owned(), json!(sampler.messages_per_second(broker.messages, now)));
-    // How long the broker's mailbox takes to come to a new entry.
-    let waited = now.saturating_duration_since(asked_at);
-    figures.insert("chat".to_owned(), broker_figures(&broker, waited.as_micros()));
-    figures.insert("store".to_owned(), store_figures(&state.store.stats(), state.store.is_failing()));
-    for (name, figure) in state.figures.iter() {
-        figures.insert((*name).to_owned(), figure());
-    }
-    Ok(figures)
+    let (server, store) = ((state.figures)(), state.store.stats());
+    Ok(Figures {
+        time: Timestamp::now(),
+        uptime_seconds: now.saturating_duration_since(sampler.started).as_secs(),
+        messages_per_second: sampler.messages_per_second(broker.messages, now),
+        actors: actors(&server, &broker, &store),
+        sessions: sessions(&server.traffic, &broker, state.settings.dialects),
+        chat: chat(&broker, now.saturating_duration_since(asked_at)),
+        store: stored(&store, state.store.is_failing()),
+        connections: connections(server.traffic),
+    })
 }
 
-fn broker_figures(stats: &BrokerStats, mailbox_wait_micros: u128) -> Value {
+fn actors(server: &ServerFigures, broker: &BrokerStats, store: &StoreStats) -> Vec<ActorFigures> {
+    let number = |count: usize| Some(count as u64);
+    vec![
+        actor("ChatServer", &server.broker, Some(server.broker.waiting)),
+        actor("Hub", &server.hubs, Some(server.hubs.waiting)),
+        actor("Connection", &server.connections, None),
+        actor("Persister", &store.persister, number(store.queued)),
+        actor("Reader", &store.readers, number(store.reads_in_flight)),
+        actor("Model", &server.model, number(broker.questions)),
+    ]
+}
+
+fn actor(name: &'static str, stats: &ActorStats, mailbox: Option<u64>) -> ActorFigures {
+    let ActorStats { waiting: _, handled, busy, slowest } = stats;
+    ActorFigures {
+        actor: name,
+        mailbox,
+        handled: *handled,
+        busy_seconds: busy.as_secs_f64(),
+        slowest: slowest.map(|slowest| SlowestFigures {
+            message: slowest.message,
+            seconds: slowest.took.as_secs_f64(),
+            at: Timestamp::now().plus_millis(-i64::try_from(slowest.ago.as_millis()).unwrap_or(i64::MAX)),
+        }),
+    }
+}
+
+fn sessions(traffic: &Traffic, broker: &BrokerStats, enabled: DialectSet) -> SessionFigures {
+    let mut by_dialect = BTreeMap::new();
+    for (manner, count) in &broker.manners {
+        let spoken = Voice::of_manner(enabled, *manner).spoken();
+        *by_dialect.entry(spoken.label()).or_default() += *count as u64;
+    }
+    SessionFigures {
+        by_transport: BTreeMap::from([("polling", traffic.polling), ("websocket", traffic.websocket)]),
+        by_dialect,
+        by_namespace: BTreeMap::from([("/", broker.sockets as u64)]),
+    }
+}
+
+fn chat(stats: &BrokerStats, mailbox_wait: Duration) -> ChatFigures {
     let BrokerStats {
         sockets,
         online_users,
@@ -80,55 +298,87 @@ fn broker_figures(stats: &BrokerStats, mailbox_wait_micros: u128) -> Value {
         in_flight,
         parked,
         recovered,
+        not_recovered,
+        manners: _,
+        questions: _,
         recovery_bytes,
         requests,
         messages,
         refused,
         panics,
     } = stats;
-    json!({
-        "mailboxWaitMicros": u64::try_from(mailbox_wait_micros).unwrap_or(u64::MAX),
-        "sockets": sockets,
-        "onlineUsers": online_users,
-        "cachedUsers": cached_users,
-        "rooms": rooms,
-        "conversations": conversations,
-        "inFlight": in_flight,
-        "parked": parked,
-        "recovered": recovered,
-        "recoveryBytes": recovery_bytes,
-        "requests": requests,
-        "messages": messages,
-        "refused": refused,
-        "panics": panics,
-    })
+    ChatFigures {
+        mailbox_wait_micros: u64::try_from(mailbox_wait.as_micros()).unwrap_or(u64::MAX),
+        sockets: *sockets,
+        online_users: *online_users,
+        cached_users: *cached_users,
+        rooms: *rooms,
+        conversations: *conversations,
+        in_flight: *in_flight,
+        parked: *parked,
+        recovered: *recovered,
+        not_recovered: not_recovered.iter().map(|(reason, count)| (reason.as_str(), *count)).collect(),
+        recovery_bytes: *recovery_bytes,
+        requests: *requests,
+        messages: *messages,
+        refused: *refused,
+        panics: *panics,
+    }
 }
 
-fn store_figures(stats: &StoreStats, is_failing: bool) -> Value {
-    let StoreStats { queued, reads_in_flight, reads, batches, writes, failed_commits, refused, commit_time, commit_time_buckets } =
-        stats;
-    let buckets: Vec<_> = commit_time_buckets
-        .iter()
-        .map(|(up_to, count)| json!({"upToMs": up_to.as_secs_f64() * 1_000.0, "count": count}))
-        .collect();
-    json!({
-        "failing": is_failing,
-        "queued": queued,
-        "readsInFlight": reads_in_flight,
-        "reads": reads,
-        "batches": batches,
-        "writes": writes,
-        "failedCommits": failed_commits,
-        "refused": refused,
-        "commitSeconds": commit_time.as_secs_f64(),
-        "commitTimes": buckets,
-    })
+fn stored(stats: &StoreStats, failing: bool) -> StoreFigures {
+    let StoreStats {
+        queued,
+        reads_in_flight,
+        reads,
+        writes,
+        failed_commits,
+        refused,
+        commits,
+        batches,
+        queue_waits,
+        read_times,
+        persister: _,
+        readers: _,
+    } = stats;
+    StoreFigures {
+        failing,
+        queued: *queued,
+        reads_in_flight: *reads_in_flight,
+        reads: *reads,
+        writes: *writes,
+        failed_commits: *failed_commits,
+        refused: *refused,
+        commit_seconds: distribution(commits),
+        batch_writes: distribution(batches),
+        queue_wait_seconds: distribution(queue_waits),
+        read_seconds: distribution(read_times),
+    }
+}
+
+fn distribution(counted: &Distribution) -> DistributionFigures {
+    let Distribution { buckets, count, sum } = counted;
+    let buckets = buckets.iter().map(|(up_to, count)| BucketFigures { up_to: *up_to, count: *count }).collect();
+    DistributionFigures { count: *count, sum: *sum, buckets }
+}
+
+fn connections(traffic: Traffic) -> ConnectionFigures {
+    let Traffic { polling, websocket, opened, upgraded, messages_in, bytes_in, packets_out, bytes_out, closed } = traffic;
+    ConnectionFigures {
+        polling,
+        websocket,
+        opened,
+        upgraded,
+        messages_in,
+        bytes_in,
+        packets_out,
+        bytes_out,
+        closed: closed.into_iter().collect(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

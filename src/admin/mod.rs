@@ -2,6 +2,7 @@
 mod acts;
 mod events;
 mod figures;
+mod sessions;
 mod showing;
 mod stream;
 
@@ -22,6 +23,10 @@ pub fn routes(state: AdminState) -> impl Fn(&mut ServiceConfig) {
             .service(endpoint("/api/admin/stats", "GET, HEAD").route(get_or_head().to(figures::stats)))
             .service(endpoint("/api/admin/stats/stream", "GET").route(get().to(stream::stream)))
             .service(endpoint("/api/admin/users/{id}", "PATCH").route(patch().to(acts::change_user)))
+            .service(endpoint("/api/admin/sockets", "GET, HEAD").route(get_or_head().to(sessions::list)))
+            .service(endpoint("/api/admin/sockets/{id}", "GET, HEAD").route(get_or_head().to(sessions::show)))
+            .service(endpoint("/api/admin/rooms", "GET, HEAD").route(get_or_head().to(sessions::rooms)))
+            .service(endpoint("/api/admin/rooms/{room}", "GET, HEAD").route(get_or_head().to(sessions::show_room)))
             .service(endpoint("/api/admin/sockets/{id}/kick", "POST").route(post().to(acts::kick)));
     }
 }

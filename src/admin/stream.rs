@@ -8,9 +8,8 @@ use actix_web::web::{Bytes, Data};
 use actix_web_actors::HttpContext;
 use futures_util::Stream;
 use log::debug;
-use serde_json::{Map, Value};
 
-use super::figures::{Sampler, collect};
+use super::figures::{Figures, Sampler, collect};
 use crate::auth::Claims;
 use crate::model::Timestamp;
 use crate::web::{Admin, Failure, WebState};
@@ -39,7 +38,8 @@ impl StatsStream {
         let line = line(self.state.clone(), self.sampler.clone(), self.claims.clone());
         ctx.spawn(line.into_actor(self).map(|line, _, ctx| match line {
             Ok(figures) => {
-                let text = Value::Object(figures);
+                // Numbers and texts: it cannot fail.
+                let text = serde_json::to_string(&figures).unwrap_or_default();
                 ctx.write(Bytes::from(format!("data: {text}\n\n")));
             }
             Err(failure) => {
@@ -51,7 +51,7 @@ impl StatsStream {
 }
 
 /// The next line.
-async fn line(state: Data<WebState>, sampler: Data<Sampler>, claims: Option<Claims>) -> Result<Map<String, Value>, Failure> {
+async fn line(state: Data<WebState>, sampler: Data<Sampler>, claims: Option<Claims>) -> Result<Figures, Failure> {
     still_admin(state.clone(), claims).await?;
     collect(&state, &sampler).await
 }

@@ -10,6 +10,7 @@ use super::openai::OpenAi;
 use super::protocol::Protocol;
 use crate::chat::{ModelError, ModelSaid, ModelWord, Prompt, Turn};
 use crate::config::{AiProvider, Config, ModelAddress, Secret};
+use crate::meter::{Meter, Metered};
 
 /// What a server without a model answers, before it repeats the question.
 const ECHO: &str = "No AI model is configured on this server (AI_PROVIDER=echo). You said: ";
@@ -21,7 +22,10 @@ pub struct Unusable(String);
 
 /// Asks the configured provider whatever the broker prompts it; how much at once is the broker's to decide.
 #[derive(Debug)]
-pub struct Model(Arc<Provider>);
+pub struct Model {
+    provider: Arc<Provider>,
+    meter: Arc<Meter>,
+}
 
 #[derive(Debug)]
 enum Provider {
@@ -30,14 +34,14 @@ enum Provider {
 }
 
 impl Model {
-    /// The configured one.
+    /// The configured one; `meter` counts its turns.
     ///
     /// # Errors
     /// [`Unusable`] if a setting makes no sense.
-    pub fn new(config: &Config) -> Result<Self, Unusable> {
+    pub fn new(config: &Config, meter: Arc<Meter>) -> Result<Self, Unusable> {
         let Config { ai_provider, ai_url, ai_api_key, ai_model, ai_system_prompt, ai_timeout, .. } = config;
         let protocol: Box<dyn Protocol> = match ai_provider {
-            AiProvider::Echo => return Ok(Self(Arc::new(Provider::Echo))),
+            AiProvider::Echo => return Ok(Self { provider: Arc::new(Provider::Echo), meter }),
             AiProvider::Gemini => Box::new(Gemini::new(ai_url, ai_model, ai_system_prompt)),
             AiProvider::Openai => Box::new(OpenAi::new(ai_url, ai_model, ai_system_prompt)),
         };
@@ -46,7 +50,13 @@ impl Model {
         }
         info!("questions go to {}", protocol.address(false));
         let client = Client::new(protocol, ai_api_key.as_ref().map(Secret::expose), *ai_timeout).map_err(Unusable)?;
-        Ok(Self(Arc::new(Provider::Remote(client))))
+        Ok(Self { provider: Arc::new(Provider::Remote(client)), meter })
+    }
+}
+
+impl Metered for Model {
+    fn meter(&self) -> &Meter {
+        &self.meter
     }
 }
 
@@ -58,14 +68,16 @@ impl Handler<Prompt> for Model {
     type Result = ();
 
     fn handle(&mut self, message: Prompt, _: &mut Context<Self>) {
-        let Prompt { ticket, turns, stream, answers } = message;
-        let (provider, mut asked) = (self.0.clone(), Asked { ticket, answers, is_answered: false });
-        actix::spawn(async move {
-            let answer = match &*provider {
-                Provider::Echo => Ok(echo(&turns, stream, &mut asked).await),
-                Provider::Remote(client) => client.ask(&turns, stream.then_some(&mut asked)).await,
-            };
-            asked.end(answer);
+        self.turn::<Prompt, _>(|model| {
+            let Prompt { ticket, turns, stream, answers } = message;
+            let (provider, mut asked) = (model.provider.clone(), Asked { ticket, answers, is_answered: false });
+            actix::spawn(async move {
+                let answer = match &*provider {
+                    Provider::Echo => Ok(echo(&turns, stream, &mut asked).await),
+                    Provider::Remote(client) => client.ask(&turns, stream.then_some(&mut asked)).await,
+                };
+                asked.end(answer);
+            });
         });
     }
 }

@@ -6,6 +6,7 @@ use log::info;
 
 use super::ports::Notice;
 use super::server::ChatServer;
+use crate::meter::Metered as _;
 use crate::model::{SocketId, Timestamp, UserId};
 use crate::store::{StoreError, Write};
 
@@ -41,11 +42,13 @@ impl Handler<MessagesPruned> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, MessagesPruned { before }: MessagesPruned, _: &mut Context<Self>) {
-        for cached in self.conversations.values_mut() {
-            if cached.conversation.last_message.as_ref().is_some_and(|last| last.timestamp < before) {
-                Arc::make_mut(&mut cached.conversation).last_message = None;
+        self.turn::<MessagesPruned, _>(|broker| {
+            for cached in broker.conversations.values_mut() {
+                if cached.conversation.last_message.as_ref().is_some_and(|last| last.timestamp < before) {
+                    Arc::make_mut(&mut cached.conversation).last_message = None;
+                }
             }
-        }
+        });
     }
 }
 
@@ -53,6 +56,12 @@ impl Handler<Administer> for ChatServer {
     type Result = ResponseActFuture<Self, Result<bool, StoreError>>;
 
     fn handle(&mut self, act: Administer, _: &mut Context<Self>) -> Self::Result {
+        self.turn::<Administer, _>(|broker| broker.administer(act))
+    }
+}
+
+impl ChatServer {
+    fn administer(&mut self, act: Administer) -> ResponseActFuture<Self, Result<bool, StoreError>> {
         match act {
             Administer::Kick { socket } => {
                 let was_there = self.kick(socket);
@@ -76,9 +85,7 @@ impl Handler<Administer> for ChatServer {
             }
         }
     }
-}
 
-impl ChatServer {
     fn kick(&mut self, socket: SocketId) -> bool {
         let open = self.sessions.iter().find(|(_, session)| session.socket == socket).map(|(connection, _)| *connection);
         if let Some(connection) = open {

@@ -15,6 +15,7 @@ use super::sending::{Audience, InFlight, Target, new_pair};
 use super::server::ChatServer;
 use super::tables::{Asker, Pending};
 use super::{ChatError, Command, ModelError};
+use crate::meter::Metered as _;
 use crate::model::{self, ConversationId, ConversationKind, MODEL_USER, MessageId, MessageStatus, Place, Role, UserId};
 use crate::store::{self, AnyConnection, HistoryRange, QueryResult, StoreError};
 
@@ -306,8 +307,10 @@ impl Handler<ModelSaid> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, message: ModelSaid, ctx: &mut Context<Self>) {
-        self.hear(message);
-        self.begin_questions(ctx);
+        self.turn::<ModelSaid, _>(|broker| {
+            broker.hear(message);
+            broker.begin_questions(ctx);
+        });
     }
 }
 
@@ -315,17 +318,19 @@ impl Handler<FinishAnswers> for ChatServer {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, message: FinishAnswers, _: &mut Context<Self>) -> Self::Result {
-        for question in self.questions.drop_waiting() {
-            self.tell_failure(&question, ModelError::Stopping.into());
-        }
-        let idle = self.questions.when_idle();
-        let waited = tokio::time::timeout(message.within, idle);
-        Box::pin(waited.into_actor(self).map(|outcome, broker, _| {
-            if outcome.is_err() {
-                for conversation in broker.questions.asked_in() {
-                    broker.answer_settled(conversation, Err(ModelError::Stopping.into()));
-                }
+        self.turn::<FinishAnswers, _>(|broker| {
+            for question in broker.questions.drop_waiting() {
+                broker.tell_failure(&question, ModelError::Stopping.into());
             }
-        }))
+            let idle = broker.questions.when_idle();
+            let waited = tokio::time::timeout(message.within, idle);
+            Box::pin(waited.into_actor(broker).map(|outcome, broker, _| {
+                if outcome.is_err() {
+                    for conversation in broker.questions.asked_in() {
+                        broker.answer_settled(conversation, Err(ModelError::Stopping.into()));
+                    }
+                }
+            }))
+        })
     }
 }

@@ -16,6 +16,7 @@ use super::server::ChatServer;
 use super::stored::Awaiting;
 use super::tables::{CatchUp, Session, Tokens, Unseen};
 use super::telling::Spared;
+use super::traces::{Coming, Leaving};
 use crate::auth::{Claims, Refusal};
 use crate::engineio::{CloseReason, ConnectionKey};
 use crate::model::{
@@ -49,12 +50,19 @@ impl ChatServer {
         // A token past its time may serve for a session that comes back, if it is right in all else.
         let is_late = claims.is_expired(self.now());
         let checked = Claims { expires_at: claims.expires_at.filter(|_| !is_late), ..(**claims).clone() };
+        let user = claims.user.clone();
         match self.check(&checked).map(|()| self.come_back(connect, ctx)) {
             Ok(None) => {}
-            Ok(Some(_)) if is_late => self.tell(connection, Notice::Refused(RefusedConnect::TokenExpired)),
-            Ok(Some(connect)) => self.admit_socket(connect, ctx),
-            Err(refusal) => self.tell(connection, Notice::Refused(refusal)),
+            Ok(Some(_)) if is_late => self.refuse_socket(connection, &user, RefusedConnect::TokenExpired),
+            Ok(Some((connect, coming))) => self.admit_socket(connect, coming, ctx),
+            Err(refusal) => self.refuse_socket(connection, &user, refusal),
         }
+    }
+
+    fn refuse_socket(&mut self, connection: ConnectionKey, user: &UserId, refusal: RefusedConnect) {
+        let now = self.now();
+        self.traces.note(user, |trace| trace.refused = Some((now, refusal)));
+        self.tell(connection, Notice::Refused(refusal));
     }
 
     /// Whether a verified token proves a user of ours, now.
@@ -73,7 +81,7 @@ impl ChatServer {
         })
     }
 
-    fn admit_socket(&mut self, connect: Connect, ctx: &mut Context<Self>) {
+    fn admit_socket(&mut self, connect: Connect, coming: Coming, ctx: &mut Context<Self>) {
         let Connect { connection, socket, pid, claims, words, manner, back_to, offset, peer } = connect;
         let now = self.now();
         let limit = self.options.max_sockets_per_user;
@@ -136,8 +144,9 @@ impl ChatServer {
         let must_catch_up = session.catch_up.is_some();
         let waits = must_catch_up || session.unseen.is_some();
         let offset = session.catch_up.as_ref().map_or(present, |catch_up| catch_up.start(present));
-        self.sessions.insert(connection, session);
+        self.seat_session(connection, session);
         self.tell_connected(connection);
+        self.traces.note(&claims.user, |trace| trace.came = Some((now, socket, coming)));
         if let Some(had) = had {
             self.note_had(&claims.user, had.whole_serial());
         }
@@ -217,7 +226,7 @@ impl ChatServer {
     pub(super) fn lose(&mut self, connection: ConnectionKey, reason: CloseReason, may_come_back: bool) -> Option<UserId> {
         let id = self.sessions.get(&connection)?.user.clone();
         self.note_progress_of(&id);
-        let session = self.sessions.remove(&connection)?;
+        let session = self.unseat_session(connection)?;
         info!("disconnected sid={} user={id} reason={:?}", session.socket, reason.as_str());
         self.tell_disconnected(&session, reason);
         for change in self.typing.forget(&id, connection) {
@@ -233,7 +242,10 @@ impl ChatServer {
         }
         // Notifications that were not read yet stay unseen.
         let is_caught_up = session.catch_up.is_none() && !matches!(session.unseen.as_deref(), Some(Unseen::Waiting(..)));
-        if may_come_back && is_caught_up && !self.options.recovery_ttl.is_zero() {
+        let is_parked = may_come_back && is_caught_up && !self.options.recovery_ttl.is_zero();
+        let leaving = Leaving { at: now, socket: session.socket, reason, is_parked };
+        self.traces.note(&id, |trace| trace.left = Some(leaving));
+        if is_parked {
             self.park(connection, session);
         } else {
             for room in self.rooms_of(&id, session.places.as_deref(), session.is_in_common_chat) {

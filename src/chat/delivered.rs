@@ -14,6 +14,7 @@ use super::server::ChatServer;
 use super::stored::Awaiting;
 use super::tables::Session;
 use crate::engineio::ConnectionKey;
+use crate::meter::Metered as _;
 use crate::model::{Conversation, ConversationId, ConversationKind, Message, MessageId, MessageStatus, Place, Timestamp, UserId};
 use crate::store::{DeliveredUpTo, Membership, Write};
 
@@ -89,8 +90,10 @@ impl Handler<Proven> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, Proven { connection, mark }: Proven, ctx: &mut Self::Context) {
-        self.on_proven(connection, mark);
-        self.tell_received_soon(ctx);
+        self.turn_of_counted::<Proven, _>(|broker| {
+            broker.on_proven(connection, mark);
+            broker.tell_received_soon(ctx);
+        });
     }
 }
 
@@ -98,7 +101,9 @@ impl Handler<TellReceived> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, _: TellReceived, _: &mut Self::Context) {
-        self.tell_received();
+        self.turn::<TellReceived, _>(|broker| {
+            broker.tell_received();
+        });
     }
 }
 

@@ -8,6 +8,7 @@ use super::event::Event;
 use super::rooms::RoomKey;
 use super::server::ChatServer;
 use super::telling::Spared;
+use crate::meter::Metered as _;
 use crate::model::{Conversation, ConversationId, ConversationKind, RoomId, UserId};
 use crate::store::{self, StoreError};
 
@@ -51,34 +52,36 @@ impl Handler<Emit> for ChatServer {
     type Result = ResponseActFuture<Self, Result<usize, StoreError>>;
 
     fn handle(&mut self, message: Emit, _: &mut Context<Self>) -> Self::Result {
-        let Emit { to, event } = message;
-        let event = Broadcast::new(Event::Emitted(event));
-        let (id, room) = match to {
-            EmitTo::User(user) => return ready(self.emit_to_users(&[user], event)),
-            EmitTo::Everyone => return ready(self.tell_everyone(event, Vec::new())),
-            EmitTo::Room(room) => return ready(self.emit_to_room(&RoomKey::Public(room), event)),
-            EmitTo::CommonChat => return ready(self.emit_to_room(&RoomKey::CommonChat, event)),
-            EmitTo::Conversation(id) => (id, None),
-            EmitTo::ConversationOrRoom(id, room) => (id, Some(room)),
-        };
-        let cached = self.conversations.get(&id).map(|cached| cached.conversation.clone());
-        let store = self.store.clone();
-        let find = async move {
-            match cached {
-                Some(conversation) => Ok(Some(conversation)),
-                None => Ok(store.read_after_writes(move |conn| store::find_conversation(conn, id)).await?.map(Arc::new)),
-            }
-        };
-        Box::pin(find.into_actor(self).map(move |found: Result<Option<Arc<Conversation>>, StoreError>, broker, _| {
-            Ok(match (found?, room) {
-                (Some(conversation), _) if conversation.kind == ConversationKind::Group => {
-                    broker.emit_to_room(&RoomKey::Group(id), event)
+        self.turn::<Emit, _>(|broker| {
+            let Emit { to, event } = message;
+            let event = Broadcast::new(Event::Emitted(event));
+            let (id, room) = match to {
+                EmitTo::User(user) => return ready(broker.emit_to_users(&[user], event)),
+                EmitTo::Everyone => return ready(broker.tell_everyone(event, Vec::new())),
+                EmitTo::Room(room) => return ready(broker.emit_to_room(&RoomKey::Public(room), event)),
+                EmitTo::CommonChat => return ready(broker.emit_to_room(&RoomKey::CommonChat, event)),
+                EmitTo::Conversation(id) => (id, None),
+                EmitTo::ConversationOrRoom(id, room) => (id, Some(room)),
+            };
+            let cached = broker.conversations.get(&id).map(|cached| cached.conversation.clone());
+            let store = broker.store.clone();
+            let find = async move {
+                match cached {
+                    Some(conversation) => Ok(Some(conversation)),
+                    None => Ok(store.read_after_writes(move |conn| store::find_conversation(conn, id)).await?.map(Arc::new)),
                 }
-                (Some(conversation), _) => broker.emit_to_users(&conversation.participants, event),
-                (None, Some(room)) => broker.emit_to_room(&RoomKey::Public(room), event),
-                (None, None) => 0,
-            })
-        }))
+            };
+            Box::pin(find.into_actor(broker).map(move |found: Result<Option<Arc<Conversation>>, StoreError>, broker, _| {
+                Ok(match (found?, room) {
+                    (Some(conversation), _) if conversation.kind == ConversationKind::Group => {
+                        broker.emit_to_room(&RoomKey::Group(id), event)
+                    }
+                    (Some(conversation), _) => broker.emit_to_users(&conversation.participants, event),
+                    (None, Some(room)) => broker.emit_to_room(&RoomKey::Public(room), event),
+                    (None, None) => 0,
+                })
+            }))
+        })
     }
 }
 

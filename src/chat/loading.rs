@@ -9,6 +9,7 @@ use super::sent_ids::{SENT_IDS_MAX, SentIds};
 use super::server::ChatServer;
 use super::tables::{CachedConversation, Called, Pending, User, pair_key};
 use crate::engineio::ConnectionKey;
+use crate::meter::Metered as _;
 use crate::model::{
     Account, Conversation, ConversationId, File, Listing, ListingId, MODEL_USER, Message, MessageId, Notification, Timestamp,
     UserId, UserRole,
@@ -132,7 +133,7 @@ impl ChatServer {
             {
                 broker.titles.keep(listing.clone(), title.clone());
             }
-            broker.on_loaded(&question, loaded, waiter, ctx);
+            broker.turn::<Load, _>(|broker| broker.on_loaded(&question, loaded, waiter, ctx));
         }));
     }
 

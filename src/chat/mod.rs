@@ -7,6 +7,7 @@ mod administering;
 mod assistant;
 mod broadcast;
 mod catch_up;
+mod census;
 mod command;
 mod connecting;
 mod conversations;
@@ -16,6 +17,7 @@ mod error;
 mod event;
 mod executing;
 mod handed;
+mod inspecting;
 mod loading;
 mod naming;
 mod notifications;
@@ -38,6 +40,7 @@ mod stored;
 mod tables;
 mod telling;
 mod titles;
+mod traces;
 mod typing;
 mod watching;
 
@@ -48,17 +51,22 @@ pub use self::command::{Command, Draft};
 pub use self::emitting::{Emit, EmitTo, Emitted};
 pub use self::error::{ChatError, ModelError};
 pub use self::event::{Event, PresenceChange};
+pub use self::inspecting::{FindRoom, FindSession, ListRooms, ListSessions, RoomOrder, RoomView, SessionView, TraceOf};
 pub use self::notifications::SaveNotifications;
 pub use self::options::{Options, Sources};
 pub use self::ports::{
-    Admission, Ask, Back, CatchUpDrained, Connect, Disconnect, Manner, Mark, ModelSaid, ModelWord, Notice, OwnCopy, Prompt,
-    Proven, RefusedConnect, RegisterWorker, Replay, ReplayKind, Request, Tick, ToWorker, Turn, Upgraded, Words, WordsLearned,
+    Admission, Ask, Back, CatchUpDrained, Connect, Disconnect, Limited, Manner, Mark, ModelSaid, ModelWord, Notice, OwnCopy,
+    Prompt, Proven, RefusedConnect, RegisterWorker, Replay, ReplayKind, Request, Tick, ToWorker, Turn, Upgraded, Words,
+    WordsLearned,
 };
 pub use self::queries::{
     Authenticate, AuthenticateError, BrokerStats, Drain, Health, OnlineUsers, PresenceOf, RevokeTokens, SocketsOf, Stats,
     UserPresence,
 };
 pub use self::reply::Reply;
+pub use self::resuming::NotRecovered;
+pub use self::rooms::RoomKey;
 pub use self::server::ChatServer;
 pub use self::titles::TitleListing;
+pub use self::traces::{Coming, Leaving, Trace};
 pub use self::watching::{Sockets, WatchSockets};

@@ -22,6 +22,7 @@ use super::stored::Awaiting;
 use super::tables::{Pending, Unseen};
 use super::{ChatError, Command, Reply};
 use crate::engineio::ConnectionKey;
+use crate::meter::Metered as _;
 use crate::model::{Conversation, ConversationId, MODEL_USER, Message, Notification, NotificationId, Place, Timestamp, UserId};
 use crate::store::{self, NewNotification, StoreError, Write};
 
@@ -386,6 +387,8 @@ impl Handler<SaveNotifications> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, message: SaveNotifications, _: &mut Context<Self>) {
-        self.save_notifications_of(&message.user);
+        self.turn::<SaveNotifications, _>(|broker| {
+            broker.save_notifications_of(&message.user);
+        });
     }
 }

@@ -53,6 +53,11 @@ impl ParkedSessions {
         self.by_pid.iter().find(|(_, parked)| parked.socket == *socket).map(|(pid, _)| *pid)
     }
 
+    /// All of them: their sockets, and whose they are.
+    pub fn sockets(&self) -> impl Iterator<Item = (SocketId, &UserId)> {
+        self.by_pid.values().map(|parked| (parked.socket, &parked.user))
+    }
+
     fn insert(&mut self, pid: PrivateId, parked: Parked) {
         self.order.push_back((parked.at, pid));
         self.by_pid.insert(pid, parked);

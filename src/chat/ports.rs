@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::{Broadcast, ChatError, Command, ModelError, Reply};
 use crate::auth::Claims;
 use crate::engineio::{CloseReason, ConnectionKey, Delivery, Peer};
+use crate::meter::Counted;
 use crate::model::{Account, ConversationKind, MessageId, Offset, Part, PrivateId, Role, SocketId, Timestamp, UserId};
 
 /// What a worker's connections are told.
@@ -43,7 +44,7 @@ impl Words {
 }
 
 /// How a client speaks, in the words of the layer above. The broker keeps it for a session that comes back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Manner {
     /// What it asked for at its CONNECT: who asks for something else does not come back, but comes anew.
     pub asked: u8,
@@ -72,7 +73,7 @@ pub struct RegisterWorker {
     /// Its number, from 0.
     pub worker: u16,
     /// Where its connections are told things.
-    pub deliveries: Recipient<ToWorker>,
+    pub deliveries: Counted<ToWorker>,
 }
 
 /// A client with a verified token asks to be admitted. Answered by [`Notice::Admitted`] or [`Notice::Refused`],
@@ -144,6 +145,16 @@ pub struct Proven {
     pub connection: ConnectionKey,
     /// All up to this.
     pub mark: Mark,
+}
+
+/// Requests of a connection were refused because there were too many. Sent once a second at most.
+#[derive(Message, Debug, Clone, Copy)]
+#[rtype(result = "()")]
+pub struct Limited {
+    /// The connection.
+    pub connection: ConnectionKey,
+    /// How many since the last time.
+    pub refused: u32,
 }
 
 /// A connection has learned its dialect: what it can show has changed.

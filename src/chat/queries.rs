@@ -3,11 +3,13 @@ use std::sync::Arc;
 
 use actix::{ActorFutureExt as _, Context, Handler, Message, ResponseActFuture, WrapFuture as _};
 
-use super::ports::{Notice, RefusedConnect};
+use super::ports::{Manner, Notice, RefusedConnect};
 use super::reply::Reply;
+use super::resuming::NotRecovered;
 use super::server::ChatServer;
 use crate::auth::Claims;
 use crate::engineio::ConnectionKey;
+use crate::meter::Metered as _;
 use crate::model::{Account, ChosenStatus, MODEL_USER, SocketId, Timestamp, UserId};
 use crate::store::{self, Store, StoreError, Write};
 
@@ -94,6 +96,12 @@ pub struct BrokerStats {
     pub parked: usize,
     /// Sessions that came back so far.
     pub recovered: u64,
+    /// Clients that wanted to come back and came anew, by why.
+    pub not_recovered: Vec<(NotRecovered, u64)>,
+    /// Open sessions by how they speak.
+    pub manners: Vec<(Manner, usize)>,
+    /// Questions that the model is answering.
+    pub questions: usize,
     /// Bytes of what was said lately, kept for those who come back, about.
     pub recovery_bytes: usize,
     /// Requests so far.
@@ -126,7 +134,7 @@ impl Handler<Authenticate> for ChatServer {
     type Result = ResponseActFuture<Self, Result<Arc<Account>, AuthenticateError>>;
 
     fn handle(&mut self, message: Authenticate, _: &mut Context<Self>) -> Self::Result {
-        self.authenticate(message.claims)
+        self.turn::<Authenticate, _>(|broker| broker.authenticate(message.claims))
     }
 }
 
@@ -227,16 +235,18 @@ impl Handler<OnlineUsers> for ChatServer {
     type Result = Vec<(Arc<Account>, UserPresence)>;
 
     fn handle(&mut self, message: OnlineUsers, _: &mut Context<Self>) -> Self::Result {
-        let contacts = self.is_scope_contacts().then(|| self.contacts_of(&message.asker));
-        let mut online: Vec<_> = self
-            .users
-            .values()
-            .filter(|user| contacts.as_ref().is_none_or(|contacts| contacts.binary_search(&user.account.profile.id).is_ok()))
-            .map(|user| (user.account.clone(), self.presence_of(&message.asker, &user.account.profile.id)))
-            .filter(|(_, presence)| presence.is_online)
-            .collect();
-        online.sort_by(|(one, _), (other, _)| one.profile.username.cmp(&other.profile.username));
-        online
+        self.turn::<OnlineUsers, _>(|broker| {
+            let contacts = broker.is_scope_contacts().then(|| broker.contacts_of(&message.asker));
+            let mut online: Vec<_> = broker
+                .users
+                .values()
+                .filter(|user| contacts.as_ref().is_none_or(|contacts| contacts.binary_search(&user.account.profile.id).is_ok()))
+                .map(|user| (user.account.clone(), broker.presence_of(&message.asker, &user.account.profile.id)))
+                .filter(|(_, presence)| presence.is_online)
+                .collect();
+            online.sort_by(|(one, _), (other, _)| one.profile.username.cmp(&other.profile.username));
+            online
+        })
     }
 }
 
@@ -244,7 +254,7 @@ impl Handler<PresenceOf> for ChatServer {
     type Result = Vec<UserPresence>;
 
     fn handle(&mut self, message: PresenceOf, _: &mut Context<Self>) -> Self::Result {
-        message.users.iter().map(|user| self.presence_of(&message.asker, user)).collect()
+        self.turn::<PresenceOf, _>(|broker| message.users.iter().map(|user| broker.presence_of(&message.asker, user)).collect())
     }
 }
 
@@ -252,7 +262,7 @@ impl Handler<SocketsOf> for ChatServer {
     type Result = Vec<SocketId>;
 
     fn handle(&mut self, message: SocketsOf, _: &mut Context<Self>) -> Self::Result {
-        self.socket_ids_of(&message.user)
+        self.turn::<SocketsOf, _>(|broker| broker.socket_ids_of(&message.user))
     }
 }
 
@@ -260,7 +270,7 @@ impl Handler<Health> for ChatServer {
     type Result = actix::MessageResult<Health>;
 
     fn handle(&mut self, _: Health, _: &mut Context<Self>) -> Self::Result {
-        actix::MessageResult((self.sessions.len(), self.rooms.count()))
+        self.turn::<Health, _>(|broker| actix::MessageResult((broker.sessions.len(), broker.rooms.count())))
     }
 }
 
@@ -268,20 +278,25 @@ impl Handler<Stats> for ChatServer {
     type Result = actix::MessageResult<Stats>;
 
     fn handle(&mut self, _: Stats, _: &mut Context<Self>) -> Self::Result {
-        actix::MessageResult(BrokerStats {
-            sockets: self.sessions.len(),
-            online_users: self.online,
-            cached_users: self.users.len(),
-            rooms: self.rooms.count(),
-            conversations: self.conversations.len(),
-            in_flight: self.in_flight.len(),
-            parked: self.parked.len(),
-            recovered: self.counters.recovered,
-            recovery_bytes: self.rings.bytes(),
-            requests: self.counters.requests,
-            messages: self.counters.messages,
-            refused: self.counters.refused,
-            panics: self.counters.panics,
+        self.turn::<Stats, _>(|broker| {
+            actix::MessageResult(BrokerStats {
+                sockets: broker.sessions.len(),
+                online_users: broker.online,
+                cached_users: broker.users.len(),
+                rooms: broker.rooms.count(),
+                conversations: broker.conversations.len(),
+                in_flight: broker.in_flight.len(),
+                parked: broker.parked.len(),
+                recovered: broker.counters.recovered,
+                not_recovered: broker.counters.not_recovered().collect(),
+                manners: broker.census.manners(),
+                questions: broker.questions.asked(),
+                recovery_bytes: broker.rings.bytes(),
+                requests: broker.counters.requests,
+                messages: broker.counters.messages,
+                refused: broker.counters.refused,
+                panics: broker.counters.panics,
+            })
         })
     }
 }
@@ -290,37 +305,39 @@ impl Handler<RevokeTokens> for ChatServer {
     type Result = ResponseActFuture<Self, Result<(), StoreError>>;
 
     fn handle(&mut self, message: RevokeTokens, _: &mut Context<Self>) -> Self::Result {
-        let now = self.now();
-        let write = match &message {
-            RevokeTokens::Key { key, until, .. } => Write::RevokeToken { key: key.clone(), until: *until },
-            RevokeTokens::Password { user, password_hash, kept_login } => Write::SetPassword {
-                user: user.clone(),
-                password_hash: password_hash.clone(),
-                valid_from: now,
-                kept_login: kept_login.clone(),
-            },
-        };
-        let store = self.store.clone();
-        let stored = async move { store.write(write).await };
-        Box::pin(stored.into_actor(self).map(move |outcome, broker, _| {
-            outcome?;
-            match message {
-                RevokeTokens::Key { user, key, until } => {
-                    broker.put_out(&user, "INVALID_TOKEN", |token| token == key);
-                    broker.revocations.revoke(&key, until);
-                }
-                RevokeTokens::Password { user, kept_login, .. } => {
-                    if let Some(entry) = broker.users.get_mut(&user) {
-                        let account = Arc::make_mut(&mut entry.account);
-                        account.tokens_valid_from = Some(now);
-                        account.kept_login.clone_from(&kept_login);
+        self.turn::<RevokeTokens, _>(|broker| {
+            let now = broker.now();
+            let write = match &message {
+                RevokeTokens::Key { key, until, .. } => Write::RevokeToken { key: key.clone(), until: *until },
+                RevokeTokens::Password { user, password_hash, kept_login } => Write::SetPassword {
+                    user: user.clone(),
+                    password_hash: password_hash.clone(),
+                    valid_from: now,
+                    kept_login: kept_login.clone(),
+                },
+            };
+            let store = broker.store.clone();
+            let stored = async move { store.write(write).await };
+            Box::pin(stored.into_actor(broker).map(move |outcome, broker, _| {
+                outcome?;
+                match message {
+                    RevokeTokens::Key { user, key, until } => {
+                        broker.put_out(&user, "INVALID_TOKEN", |token| token == key);
+                        broker.revocations.revoke(&key, until);
                     }
-                    broker.account_changes.note([&user], now);
-                    broker.put_out(&user, "INVALID_TOKEN", |token| kept_login.as_deref() != Some(token));
+                    RevokeTokens::Password { user, kept_login, .. } => {
+                        if let Some(entry) = broker.users.get_mut(&user) {
+                            let account = Arc::make_mut(&mut entry.account);
+                            account.tokens_valid_from = Some(now);
+                            account.kept_login.clone_from(&kept_login);
+                        }
+                        broker.account_changes.note([&user], now);
+                        broker.put_out(&user, "INVALID_TOKEN", |token| kept_login.as_deref() != Some(token));
+                    }
                 }
-            }
-            Ok(())
-        }))
+                Ok(())
+            }))
+        })
     }
 }
 
@@ -328,18 +345,20 @@ impl Handler<Drain> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, _: Drain, _: &mut Context<Self>) {
-        self.is_draining = true;
-        let online: Vec<UserId> = self
-            .users
-            .values()
-            .filter(|user| !user.sessions.is_empty() && user.account.status != ChosenStatus::Offline)
-            .map(|user| user.account.profile.id.clone())
-            .collect();
-        let now = self.now();
-        for user in online {
-            self.progress.saw_last(&user, now);
-        }
-        self.save_progress();
-        self.save_notifications();
+        self.turn::<Drain, _>(|broker| {
+            broker.is_draining = true;
+            let online: Vec<UserId> = broker
+                .users
+                .values()
+                .filter(|user| !user.sessions.is_empty() && user.account.status != ChosenStatus::Offline)
+                .map(|user| user.account.profile.id.clone())
+                .collect();
+            let now = broker.now();
+            for user in online {
+                broker.progress.saw_last(&user, now);
+            }
+            broker.save_progress();
+            broker.save_notifications();
+        });
     }
 }

@@ -76,6 +76,11 @@ pub struct Questions {
 }
 
 impl Questions {
+    /// How many the model is answering.
+    pub fn asked(&self) -> usize {
+        self.asked.len()
+    }
+
     /// Takes a question.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use actix::Context;
-use log::info;
+use log::{debug, info};
 use smallvec::SmallVec;
 
 use super::broadcast::Broadcast;
@@ -15,9 +15,42 @@ use super::rooms::RoomKey;
 use super::server::ChatServer;
 use super::stored::Awaiting;
 use super::tables::{Places, Session, Tokens};
+use super::traces::Coming;
 use crate::engineio::{CloseReason, ConnectionKey};
 use crate::model::{Message, NotificationId, Offset, PrivateId, SocketId, UserId};
 use crate::store::Write;
+
+/// Why a client that wanted to come back to its session came anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotRecovered {
+    /// There is no such session of this user: it was parked for too long, or ended, or the server was started since. Or its
+    /// token is past its time.
+    Unknown,
+    /// The client asked for other dialects than before.
+    AskedOtherwise,
+    /// How far the client had come cannot be told.
+    OffsetUnknown,
+    /// Some of what it has missed is not kept any more.
+    Forgotten,
+    /// It has missed too much.
+    TooMuch,
+}
+
+impl NotRecovered {
+    /// All of them, in the order of their counters.
+    pub const ALL: [Self; 5] = [Self::Unknown, Self::AskedOtherwise, Self::OffsetUnknown, Self::Forgotten, Self::TooMuch];
+
+    /// A name for figures.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "session unknown",
+            Self::AskedOtherwise => "other dialects",
+            Self::OffsetUnknown => "offset unknown",
+            Self::Forgotten => "forgotten",
+            Self::TooMuch => "too much",
+        }
+    }
+}
 
 /// The session that a client wants to come back to.
 enum Found {
@@ -28,26 +61,34 @@ enum Found {
 impl ChatServer {
     /// Lets a client go on with its session, where that is there and nothing that it has missed is lost. Else the request is
     /// answered: its client has to come anew, and the session that it named is gone.
-    pub(super) fn come_back(&mut self, connect: Connect, ctx: &mut Context<Self>) -> Option<Connect> {
-        let Some((pid, found)) = connect.back_to.and_then(|pid| Some((pid, self.find_session(&connect, pid)?))) else {
-            return Some(connect);
-        };
+    pub(super) fn come_back(&mut self, connect: Connect, ctx: &mut Context<Self>) -> Option<(Connect, Coming)> {
+        let Some(pid) = connect.back_to else { return Some((connect, Coming::New)) };
+        let Some(found) = self.find_session(&connect, pid) else { return Some(self.comes_anew(connect, NotRecovered::Unknown)) };
         if let Found::Open(connection) = found {
             self.take_over(connection);
         }
         self.forget_old_parked();
-        let Some((reached, missed)) = self.missed(&connect, pid) else {
-            self.forget_parked(pid);
-            return Some(connect);
+        let (reached, missed) = match self.missed(&connect, pid) {
+            Ok(missed) => missed,
+            Err(reason) => {
+                self.forget_parked(pid);
+                return Some(self.comes_anew(connect, reason));
+            }
         };
         let limit = self.options.max_sockets_per_user;
         if limit > 0 && self.sockets_of(&connect.claims.user).len() >= limit {
             self.tell(connect.connection, Notice::Close(CloseReason::Unavailable));
             return None;
         }
-        let Some(parked) = self.unpark(pid) else { return Some(connect) };
+        let Some(parked) = self.unpark(pid) else { return Some(self.comes_anew(connect, NotRecovered::Unknown)) };
         self.readmit(connect, pid, parked, reached, missed, ctx);
         None
+    }
+
+    fn comes_anew(&mut self, connect: Connect, reason: NotRecovered) -> (Connect, Coming) {
+        debug!("not recovered user={} cause={:?}", connect.claims.user, reason.as_str());
+        self.counters.note_not_recovered(reason);
+        (connect, Coming::NotRecovered(reason))
     }
 
     /// The session with this private id, if it is this user's. A token past its time serves where the session's own is not.
@@ -71,21 +112,24 @@ impl ChatServer {
         self.tell(connection, Notice::Close(CloseReason::ForcedClose));
     }
 
-    /// How far the client of a parked session had come and what it has missed since; `None` where something of that is lost.
-    fn missed(&self, connect: &Connect, pid: PrivateId) -> Option<(Reached, Vec<Replay>)> {
-        let parked = self.parked.find(&pid).filter(|parked| parked.manner.asked == connect.manner.asked)?;
+    /// How far the client of a parked session had come and what it has missed since; or why that cannot be shown.
+    fn missed(&self, connect: &Connect, pid: PrivateId) -> Result<(Reached, Vec<Replay>), NotRecovered> {
+        let parked = self.parked.find(&pid).ok_or(NotRecovered::Unknown)?;
+        if parked.manner.asked != connect.manner.asked {
+            return Err(NotRecovered::AskedOtherwise);
+        }
         let told = connect.offset.and_then(|offset| self.offsets.reached(offset, self.serial, parked.manner.last_encoding));
-        let reached = parked.reached.max(told)?;
+        let reached = parked.reached.max(told).ok_or(NotRecovered::OffsetUnknown)?;
         let forgotten = parked.places.as_ref().map_or(0, |places| places.forgotten_absences);
         if forgotten > reached.serial {
-            return None;
+            return Err(NotRecovered::Forgotten);
         }
         let mut missed: Vec<MissedEvent> = Vec::new();
         let last_encoding = parked.manner.last_encoding;
         let own = [RingKey::Everyone, RingKey::User(parked.user.clone()), RingKey::Socket(pid)];
         for key in own {
             if !self.rings.is_whole_since(&key, reached, last_encoding) {
-                return None;
+                return Err(NotRecovered::Forgotten);
             }
             missed.extend(self.rings.missed(&key, reached, &parked.socket, &parked.user));
         }
@@ -94,7 +138,7 @@ impl ChatServer {
             let key = RingKey::Room(room.clone());
             let needed = places.map_or(reached, |places| places.needed_since(&room, reached));
             if !self.rings.is_whole_since(&key, needed, last_encoding) {
-                return None;
+                return Err(NotRecovered::Forgotten);
             }
             let of_room = self.rings.missed(&key, reached, &parked.socket, &parked.user);
             missed.extend(of_room.filter(|event| places.is_none_or(|places| !places.was_absent(&room, event.serial))));
@@ -103,7 +147,7 @@ impl ChatServer {
         missed.dedup_by_key(|event| event.serial);
         let bytes: usize = missed.iter().map(|event| event.event.weight()).sum();
         if missed.len() > self.options.replay_events || bytes > self.options.replay_bytes {
-            return None;
+            return Err(NotRecovered::TooMuch);
         }
         let own_copies: Vec<u64> =
             self.rings.missed(&RingKey::Socket(pid), reached, &parked.socket, &parked.user).map(|event| event.serial).collect();
@@ -115,7 +159,7 @@ impl ChatServer {
             };
             Replay { event, had, kind }
         });
-        Some((reached, replays.collect()))
+        Ok((reached, replays.collect()))
     }
 
     /// What was told of presence and typing since a session's client was here.
@@ -191,11 +235,12 @@ impl ChatServer {
             peer,
             connected_at: now,
         };
-        self.sessions.insert(connection, session);
+        self.seat_session(connection, session);
         self.tell_connected(connection);
         // Its offset is proof.
         self.note_progress_of(&id);
         self.counters.recovered += 1;
+        self.traces.note(&id, |trace| trace.came = Some((now, socket, Coming::Recovered { missed: missed.len() })));
         self.tell(connection, Notice::Admitted(Box::new(admission)));
         info!("recovered sid={socket} user={id} missed={}", missed.len());
         self.note_replayed(connection, &missed);

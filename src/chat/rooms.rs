@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use crate::engineio::{ConnectionKey, Seat};
-use crate::model::{ConversationId, Place, RoomId};
+use crate::model::{ConversationId, Place, RoomId, Timestamp};
 
 /// What a room stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -20,6 +20,15 @@ pub enum RoomKey {
 }
 
 impl RoomKey {
+    /// Reads what [`RoomKey`] is shown as.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.split_once(':') {
+            Some(("conversation", id)) => ConversationId::parse(id).ok().map(Self::Group),
+            Some(("room", name)) => RoomId::parse(name).ok().map(Self::Public),
+            _ => (text == "common_chat").then_some(Self::CommonChat),
+        }
+    }
+
     /// Of those who are told what is said at a place; a conversation of two has none.
     pub fn of(place: &Place) -> Self {
         match place {
@@ -30,7 +39,7 @@ impl RoomKey {
     }
 }
 
-/// Its name for administrators.
+/// Its name for administrators: `conversation:ID` (a group), `room:NAME` or `common_chat`.
 impl fmt::Display for RoomKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -49,6 +58,7 @@ pub struct Room {
     members: usize,
     /// Sessions without a connection that are in it.
     parked: usize,
+    said: Said,
 }
 
 impl Room {
@@ -62,6 +72,21 @@ impl Room {
         self.lists().flat_map(|(worker, list)| list.iter().map(move |seat| ConnectionKey { worker, seat: *seat }))
     }
 
+    /// How many connections are in it.
+    pub fn members(&self) -> usize {
+        self.members
+    }
+
+    /// How many sessions without a connection are in it.
+    pub fn parked(&self) -> usize {
+        self.parked
+    }
+
+    /// Messages in the last whole minute, or in this one where those are more.
+    pub fn messages_per_minute(&self, now: Timestamp) -> u32 {
+        self.said.per_minute(minute_of(now))
+    }
+
     fn list(&mut self, worker: u16) -> Option<&mut Vec<Seat>> {
         let worker = usize::from(worker);
         if self.by_worker.len() <= worker {
@@ -69,6 +94,36 @@ impl Room {
         }
         self.by_worker.get_mut(worker).map(Arc::make_mut)
     }
+}
+
+/// How much is said in a room.
+#[derive(Debug, Default, Clone, Copy)]
+struct Said {
+    minute: i64,
+    in_this: u32,
+    in_last: u32,
+}
+
+impl Said {
+    fn count(&mut self, minute: i64) {
+        if minute != self.minute {
+            self.in_last = if minute == self.minute + 1 { self.in_this } else { 0 };
+            *self = Self { minute, in_this: 0, in_last: self.in_last };
+        }
+        self.in_this = self.in_this.saturating_add(1);
+    }
+
+    fn per_minute(self, minute: i64) -> u32 {
+        match minute - self.minute {
+            0 => self.in_this.max(self.in_last),
+            1 => self.in_this,
+            _ => 0,
+        }
+    }
+}
+
+fn minute_of(at: Timestamp) -> i64 {
+    at.as_millis() / 60_000
 }
 
 /// All rooms that have somebody in them, be it a parked session.
@@ -140,6 +195,18 @@ impl Rooms {
         self.rooms.get(key)
     }
 
+    /// A message was said in a room.
+    pub fn note_said(&mut self, key: &RoomKey, now: Timestamp) {
+        if let Some(room) = self.rooms.get_mut(key) {
+            room.said.count(minute_of(now));
+        }
+    }
+
+    /// All rooms.
+    pub fn iter(&self) -> impl Iterator<Item = (&RoomKey, &Room)> {
+        self.rooms.iter()
+    }
+
     /// How many rooms have a connection in them.
     pub fn count(&self) -> usize {
         self.open
@@ -181,6 +248,26 @@ mod tests {
         rooms.join_parked(key.clone());
         rooms.leave_parked(&key);
         assert!(rooms.find(&key).is_none());
+    }
+
+    #[test]
+    fn what_is_said_counts_for_the_minute_after() {
+        let mut said = Said::default();
+        (0..5).for_each(|_| said.count(100));
+        assert_eq!((said.per_minute(100), said.per_minute(101), said.per_minute(102)), (5, 5, 0));
+        said.count(101);
+        assert_eq!((said.per_minute(101), said.per_minute(102)), (5, 1));
+        said.count(200);
+        assert_eq!(said.per_minute(200), 1);
+    }
+
+    #[test]
+    fn a_room_is_read_as_it_is_shown() {
+        let group = RoomKey::Group(ConversationId::parse("0197a000-0000-7000-8000-000000000001").unwrap());
+        for room in [group, RoomKey::Public(RoomId::parse("a:b").unwrap()), RoomKey::CommonChat] {
+            assert_eq!(RoomKey::parse(&room.to_string()), Some(room));
+        }
+        assert_eq!(RoomKey::parse("conversation:x"), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The broker's actor: its state, its mailbox and its clock.
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext as _, Context, Handler, Recipient, SpawnHandle};
@@ -8,6 +9,7 @@ use hashbrown::{HashMap, HashSet};
 use log::{error, info};
 
 use super::catch_up::PageReads;
+use super::census::Census;
 use super::delivered::Progress;
 use super::loading::{AccountChanges, Load, LoadFor};
 use super::notifications::Gathered;
@@ -15,22 +17,26 @@ use super::offsets::Offsets;
 use super::options::{Options, Sources};
 use super::parked::ParkedSessions;
 use super::ports::{
-    Ask, CatchUpDrained, Connect, Disconnect, Notice, Prompt, RegisterWorker, Request, Tick, ToWorker, Upgraded, WordsLearned,
+    Ask, CatchUpDrained, Connect, Disconnect, Limited, Notice, Prompt, RegisterWorker, Request, Tick, ToWorker, Upgraded,
+    WordsLearned,
 };
 use super::presence::PresenceWindow;
 use super::questions::Questions;
+use super::resuming::NotRecovered;
 use super::rings::Rings;
 use super::rooms::Rooms;
 use super::sending::{FailedSends, InFlight};
 use super::stored::Awaiting;
 use super::tables::{Asker, CachedConversation, Facts, Pending, Session, User, pair_key};
 use super::titles::Titles;
+use super::traces::Traces;
 use super::typing::Typing;
 use super::{ChatError, Reply};
 use crate::auth::Revocations;
 use crate::config::PresenceScope;
 use crate::engineio::{CloseReason, ConnectionKey, TransportKind};
 use crate::feed::{Feed, What};
+use crate::meter::{Counted, Meter, Metered};
 use crate::model::{ConversationId, MessageId, Timestamp, UserId};
 use crate::store::{Committed, Done, Store, Write};
 
@@ -49,7 +55,8 @@ pub struct ChatServer {
     pub(super) options: Options,
     pub(super) store: Store,
     sources: Sources,
-    workers: Vec<Option<Recipient<ToWorker>>>,
+    workers: Vec<Option<Counted<ToWorker>>>,
+    meter: Arc<Meter>,
     pub(super) users: HashMap<UserId, User>,
     pub(super) sessions: HashMap<ConnectionKey, Session>,
     pub(super) connecting: HashMap<ConnectionKey, Connect>,
@@ -99,6 +106,8 @@ pub struct ChatServer {
     pub(super) feed: Feed,
     pub(super) is_draining: bool,
     pub(super) counters: Counters,
+    pub(super) census: Census,
+    pub(super) traces: Traces,
     timer: Option<(Timestamp, SpawnHandle)>,
 }
 
@@ -110,6 +119,19 @@ pub struct Counters {
     pub refused: u64,
     pub panics: u64,
     pub recovered: u64,
+    /// In the order of [`NotRecovered::ALL`].
+    not_recovered: [u64; NotRecovered::ALL.len()],
+}
+
+impl Counters {
+    pub(super) fn note_not_recovered(&mut self, reason: NotRecovered) {
+        let counters = NotRecovered::ALL.iter().zip(&mut self.not_recovered);
+        counters.filter(|(other, _)| **other == reason).for_each(|(_, count)| *count += 1);
+    }
+
+    pub(super) fn not_recovered(&self) -> impl Iterator<Item = (NotRecovered, u64)> {
+        NotRecovered::ALL.into_iter().zip(self.not_recovered)
+    }
 }
 
 impl ChatServer {
@@ -121,6 +143,7 @@ impl ChatServer {
             options,
             sources,
             workers: Vec::new(),
+            meter: Arc::default(),
             users: HashMap::new(),
             sessions: HashMap::new(),
             connecting: HashMap::new(),
@@ -157,6 +180,8 @@ impl ChatServer {
             feed: Feed::default(),
             is_draining: false,
             counters: Counters::default(),
+            census: Census::default(),
+            traces: Traces::default(),
             timer: None,
             store,
         }
@@ -174,6 +199,12 @@ impl ChatServer {
         Self { feed, ..self }
     }
 
+    /// The same, its turns counted by this meter.
+    #[must_use]
+    pub fn metered(self, meter: Arc<Meter>) -> Self {
+        Self { meter, ..self }
+    }
+
     pub(super) fn now(&mut self) -> Timestamp {
         (self.sources.clock)()
     }
@@ -184,7 +215,7 @@ impl ChatServer {
 
     // ---- telling ----
 
-    pub(super) fn worker(&self, number: u16) -> Option<&Recipient<ToWorker>> {
+    pub(super) fn worker(&self, number: u16) -> Option<&Counted<ToWorker>> {
         self.workers.get(usize::from(number))?.as_ref()
     }
 
@@ -362,17 +393,31 @@ pub(super) enum Progressed {
 /// What a command does once nothing can fail any more.
 pub(super) type Act = Box<dyn FnOnce(&mut ChatServer, Pending)>;
 
+/// What of members' progress and of notifications is only known here is to be stored.
+struct SaveDue;
+
+/// The caches are to be looked through.
+struct SweepDue;
+
+impl Metered for ChatServer {
+    fn meter(&self) -> &Meter {
+        &self.meter
+    }
+}
+
 impl Actor for ChatServer {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.store.report_to(ctx.address().recipient());
+        self.store.report_to(Counted::new(ctx.address().recipient(), self.meter.clone()));
         ctx.run_interval(SAVE_EVERY, |broker, ctx| {
-            broker.save_progress();
-            broker.tell_received_soon(ctx);
-            broker.save_notifications();
+            broker.turn::<SaveDue, _>(|broker| {
+                broker.save_progress();
+                broker.tell_received_soon(ctx);
+                broker.save_notifications();
+            });
         });
-        ctx.run_interval(SWEEP_EVERY, |broker, _| broker.sweep());
+        ctx.run_interval(SWEEP_EVERY, |broker, _| broker.turn::<SweepDue, _>(Self::sweep));
     }
 }
 
@@ -394,18 +439,20 @@ impl Handler<Connect> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, message: Connect, ctx: &mut Self::Context) {
-        let connection = message.connection;
-        if self.is_draining {
-            return self.tell(connection, Notice::Close(CloseReason::Shutdown));
-        }
-        let user = message.claims.user.clone();
-        self.connecting.insert(connection, message);
-        if self.users.contains_key(&user) {
-            self.on_account_loaded(connection, Ok(()), ctx);
-        } else {
-            self.start_load(Load::Users(vec![user]), LoadFor::Connect(connection), ctx);
-        }
-        self.arm_timer(ctx);
+        self.turn_of_counted::<Connect, _>(|broker| {
+            let connection = message.connection;
+            if broker.is_draining {
+                return broker.tell(connection, Notice::Close(CloseReason::Shutdown));
+            }
+            let user = message.claims.user.clone();
+            broker.connecting.insert(connection, message);
+            if broker.users.contains_key(&user) {
+                broker.on_account_loaded(connection, Ok(()), ctx);
+            } else {
+                broker.start_load(Load::Users(vec![user]), LoadFor::Connect(connection), ctx);
+            }
+            broker.arm_timer(ctx);
+        });
     }
 }
 
@@ -413,8 +460,10 @@ impl Handler<Disconnect> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, message: Disconnect, ctx: &mut Self::Context) {
-        self.disconnect(&message);
-        self.arm_timer(ctx);
+        self.turn_of_counted::<Disconnect, _>(|broker| {
+            broker.disconnect(&message);
+            broker.arm_timer(ctx);
+        });
     }
 }
 
@@ -422,13 +471,15 @@ impl Handler<Upgraded> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, Upgraded { connection }: Upgraded, _: &mut Self::Context) {
-        let peer = match (self.sessions.get_mut(&connection), self.connecting.get_mut(&connection)) {
-            (Some(session), _) => &mut session.peer,
-            (None, Some(connect)) => &mut connect.peer,
-            (None, None) => return,
-        };
-        peer.transport = TransportKind::Websocket;
-        self.tell_watchers(connection, || What::Upgraded);
+        self.turn_of_counted::<Upgraded, _>(|broker| {
+            let peer = match (broker.sessions.get_mut(&connection), broker.connecting.get_mut(&connection)) {
+                (Some(session), _) => &mut session.peer,
+                (None, Some(connect)) => &mut connect.peer,
+                (None, None) => return,
+            };
+            peer.transport = TransportKind::Websocket;
+            broker.tell_watchers(connection, || What::Upgraded);
+        });
     }
 }
 
@@ -436,15 +487,32 @@ impl Handler<WordsLearned> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, message: WordsLearned, ctx: &mut Self::Context) {
-        let WordsLearned { connection, words, manner } = message;
-        let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
-        // What it has received by now stays received although it may have no word for the like from here on.
-        self.note_progress_of(&user);
-        self.tell_received_soon(ctx);
-        if let Some(session) = self.sessions.get_mut(&connection) {
-            session.words = words;
-            session.manner = manner;
-        }
+        self.turn_of_counted::<WordsLearned, _>(|broker| {
+            let WordsLearned { connection, words, manner } = message;
+            let Some(user) = broker.sessions.get(&connection).map(|session| session.user.clone()) else { return };
+            // What it has received by now stays received although it may have no word for the like from here on.
+            broker.note_progress_of(&user);
+            broker.tell_received_soon(ctx);
+            if let Some(session) = broker.sessions.get_mut(&connection) {
+                session.words = words;
+            }
+            broker.change_manner(connection, manner);
+        });
+    }
+}
+
+impl Handler<Limited> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, Limited { connection, refused }: Limited, _: &mut Self::Context) {
+        self.turn_of_counted::<Limited, _>(|broker| {
+            let now = broker.now();
+            let Some(session) = broker.sessions.get(&connection) else { return };
+            broker.traces.note(&session.user, |trace| {
+                let before = trace.limited.map_or(0, |(count, _)| count);
+                trace.limited = Some((before + u64::from(refused), now));
+            });
+        });
     }
 }
 
@@ -452,32 +520,34 @@ impl Handler<Request> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, message: Request, ctx: &mut Self::Context) {
-        let Request { connection, ticket, command, own_copy } = message;
-        self.counters.requests += 1;
-        let Some(session) = self.sessions.get_mut(&connection) else { return };
-        let asker = Asker::Session { connection, socket: session.socket, pid: session.pid, ticket, own_copy };
-        let facts = Facts { holds_queue: true, ..Facts::default() };
-        let pending = Pending { user: session.user.clone(), asker, command, facts };
-        if self.is_draining {
-            // Not answered: the client sends it again when it is back.
-            return;
-        }
-        if session.is_blocked {
-            let queue = session.queue.get_or_insert_default();
-            if queue.len() < QUEUE_PER_SOCKET {
-                queue.push_back(pending);
-            } else {
-                let error = ChatError::RateLimited { retry_after: Duration::from_secs(1) };
-                self.answer(pending.asker, Err(error));
+        self.turn_of_counted::<Request, _>(|broker| {
+            let Request { connection, ticket, command, own_copy } = message;
+            broker.counters.requests += 1;
+            let Some(session) = broker.sessions.get_mut(&connection) else { return };
+            let asker = Asker::Session { connection, socket: session.socket, pid: session.pid, ticket, own_copy };
+            let facts = Facts { holds_queue: true, ..Facts::default() };
+            let pending = Pending { user: session.user.clone(), asker, command, facts };
+            if broker.is_draining {
+                // Not answered: the client sends it again when it is back.
+                return;
             }
-            return;
-        }
-        if self.run(pending, ctx)
-            && let Some(session) = self.sessions.get_mut(&connection)
-        {
-            session.is_blocked = true;
-        }
-        self.arm_timer(ctx);
+            if session.is_blocked {
+                let queue = session.queue.get_or_insert_default();
+                if queue.len() < QUEUE_PER_SOCKET {
+                    queue.push_back(pending);
+                } else {
+                    let error = ChatError::RateLimited { retry_after: Duration::from_secs(1) };
+                    broker.answer(pending.asker, Err(error));
+                }
+                return;
+            }
+            if broker.run(pending, ctx)
+                && let Some(session) = broker.sessions.get_mut(&connection)
+            {
+                session.is_blocked = true;
+            }
+            broker.arm_timer(ctx);
+        });
     }
 }
 
@@ -485,10 +555,12 @@ impl Handler<Ask> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, message: Ask, ctx: &mut Self::Context) {
-        let Ask { user, command, answer } = message;
-        self.counters.requests += 1;
-        self.run(Pending { user, asker: Asker::Http(answer), command, facts: Facts::default() }, ctx);
-        self.arm_timer(ctx);
+        self.turn::<Ask, _>(|broker| {
+            let Ask { user, command, answer } = message;
+            broker.counters.requests += 1;
+            broker.run(Pending { user, asker: Asker::Http(answer), command, facts: Facts::default() }, ctx);
+            broker.arm_timer(ctx);
+        });
     }
 }
 
@@ -496,8 +568,10 @@ impl Handler<CatchUpDrained> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, message: CatchUpDrained, ctx: &mut Self::Context) {
-        self.read_catch_up_page(message.connection, ctx);
-        self.show_unseen_page(message.connection);
+        self.turn_of_counted::<CatchUpDrained, _>(|broker| {
+            broker.read_catch_up_page(message.connection, ctx);
+            broker.show_unseen_page(message.connection);
+        });
     }
 }
 
@@ -505,20 +579,22 @@ impl Handler<Committed> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, message: Committed, ctx: &mut Self::Context) {
-        let mut stored_some = false;
-        for (tag, outcome) in message.outcomes {
-            let Some(awaiting) = self.awaiting.remove(&tag) else { continue };
-            stored_some |= outcome.is_ok();
-            if catch_unwind(AssertUnwindSafe(|| self.on_stored(awaiting, outcome, ctx))).is_err() {
-                self.counters.panics += 1;
-                error!("a panic after a commit tag={tag}");
+        self.turn_of_counted::<Committed, _>(|broker| {
+            let mut stored_some = false;
+            for (tag, outcome) in message.outcomes {
+                let Some(awaiting) = broker.awaiting.remove(&tag) else { continue };
+                stored_some |= outcome.is_ok();
+                if catch_unwind(AssertUnwindSafe(|| broker.on_stored(awaiting, outcome, ctx))).is_err() {
+                    broker.counters.panics += 1;
+                    error!("a panic after a commit tag={tag}");
+                }
             }
-        }
-        if stored_some {
-            self.hand_out_what_waits();
-        }
-        self.begin_questions(ctx);
-        self.arm_timer(ctx);
+            if stored_some {
+                broker.hand_out_what_waits();
+            }
+            broker.begin_questions(ctx);
+            broker.arm_timer(ctx);
+        });
     }
 }
 
@@ -526,18 +602,20 @@ impl Handler<Tick> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
-        let now = self.now();
-        for change in self.typing.lapse(now) {
-            self.tell_typing(&change, None);
-        }
-        self.forget_old_parked();
-        while self.grace.front().is_some_and(|(at, _)| *at <= now) {
-            if let Some((at, user)) = self.grace.pop_front()
-                && self.users.get(&user).is_some_and(|entry| entry.offline_at == Some(at))
-            {
-                self.announce_if_gone(&user, now);
+        self.turn::<Tick, _>(|broker| {
+            let now = broker.now();
+            for change in broker.typing.lapse(now) {
+                broker.tell_typing(&change, None);
             }
-        }
-        self.tell_presence(now, ctx);
+            broker.forget_old_parked();
+            while broker.grace.front().is_some_and(|(at, _)| *at <= now) {
+                if let Some((at, user)) = broker.grace.pop_front()
+                    && broker.users.get(&user).is_some_and(|entry| entry.offline_at == Some(at))
+                {
+                    broker.announce_if_gone(&user, now);
+                }
+            }
+            broker.tell_presence(now, ctx);
+        });
     }
 }

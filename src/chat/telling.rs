@@ -111,6 +111,10 @@ impl ChatServer {
     /// Tells all in a room, less some.
     pub(super) fn tell_room(&mut self, key: &RoomKey, event: Broadcast, spared: Spared) -> Arc<Broadcast> {
         let event = self.place(event);
+        if event.message().is_some() {
+            let now = self.now();
+            self.rooms.note_said(key, now);
+        }
         let Some(room) = self.rooms.find(key) else { return event };
         for (number, list) in room.lists() {
             let Some(worker) = self.worker(number) else { continue };

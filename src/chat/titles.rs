@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 
 use super::server::ChatServer;
 use super::stored::Awaiting;
+use crate::meter::Metered as _;
 use crate::model::{Listing, ListingId};
 use crate::store::{StoreError, Write};
 
@@ -63,13 +64,15 @@ impl Handler<TitleListing> for ChatServer {
     type Result = ResponseFuture<Result<(), StoreError>>;
 
     fn handle(&mut self, message: TitleListing, _: &mut Context<Self>) -> Self::Result {
-        let TitleListing { listing, title } = message;
-        let (answer, answered) = oneshot::channel();
-        let updated_at = self.now();
-        let write = Write::SetListingTitle { listing: listing.clone(), title: title.clone(), updated_at };
-        // Where it is refused, the one who would have answered is gone.
-        drop(self.store(write, Awaiting::Titled { listing, title, answer }));
-        Box::pin(async move { answered.await.unwrap_or(Err(StoreError::Unavailable)) })
+        self.turn::<TitleListing, _>(|broker| {
+            let TitleListing { listing, title } = message;
+            let (answer, answered) = oneshot::channel();
+            let updated_at = broker.now();
+            let write = Write::SetListingTitle { listing: listing.clone(), title: title.clone(), updated_at };
+            // Where it is refused, the one who would have answered is gone.
+            drop(broker.store(write, Awaiting::Titled { listing, title, answer }));
+            Box::pin(async move { answered.await.unwrap_or(Err(StoreError::Unavailable)) })
+        })
     }
 }
 

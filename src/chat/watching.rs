@@ -6,6 +6,7 @@ use super::server::ChatServer;
 use super::tables::Session;
 use crate::engineio::{CloseReason, ConnectionKey};
 use crate::feed::{Happening, SocketView, Watcher, What};
+use crate::meter::Metered as _;
 use crate::model::Timestamp;
 
 /// So many rooms of one socket are told.
@@ -32,10 +33,13 @@ impl Handler<WatchSockets> for ChatServer {
     type Result = MessageResult<WatchSockets>;
 
     fn handle(&mut self, WatchSockets { most }: WatchSockets, _: &mut Context<Self>) -> Self::Result {
-        let watcher = (self.sessions.len() <= most).then(|| self.feed.watch()).flatten();
-        MessageResult(watcher.map_or(Sockets::TooMany, |watcher| {
-            let views = self.sessions.iter().filter_map(|(connection, session)| self.view(*connection, session)).collect();
-            Sockets::Watched(views, watcher)
+        MessageResult(self.turn::<WatchSockets, _>(|broker| {
+            let watcher = (broker.sessions.len() <= most).then(|| broker.feed.watch()).flatten();
+            watcher.map_or(Sockets::TooMany, |watcher| {
+                let views =
+                    broker.sessions.iter().filter_map(|(connection, session)| broker.view(*connection, session)).collect();
+                Sockets::Watched(views, watcher)
+            })
         }))
     }
 }

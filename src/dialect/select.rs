@@ -232,6 +232,12 @@ impl DialectSet {
         self.iter().filter(|dialect| dialect.confirms_by_event()).fold(Self::EMPTY, Self::with)
     }
 
+    /// Their names as one word of a figure: with `+` between them, `undetermined` where there are none.
+    pub fn label(self) -> String {
+        let names: Vec<_> = self.iter().map(|dialect| dialect.name()).collect();
+        if names.is_empty() { "undetermined".to_owned() } else { names.join("+") }
+    }
+
     /// Their names, comma-separated.
     pub fn names(self) -> String {
         self.iter().map(|dialect| dialect.name()).collect::<Vec<_>>().join(", ")
@@ -270,6 +276,20 @@ impl Voice {
     pub fn spoken(&self) -> DialectSet {
         let speakable = self.speakable();
         if !self.pinned.is_empty() || speakable.len() == 1 { speakable } else { self.learned }
+    }
+
+    /// How it is known what it speaks: `pinned` (it said so at CONNECT), `only one` (no other is enabled), `learned` (from its
+    /// events), or `not yet`.
+    pub fn origin(&self) -> &'static str {
+        if !self.pinned.is_empty() {
+            "pinned"
+        } else if self.enabled.len() == 1 {
+            "only one"
+        } else if self.learned.is_empty() {
+            "not yet"
+        } else {
+            "learned"
+        }
     }
 
     /// What events are sent in.

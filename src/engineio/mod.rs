@@ -9,6 +9,7 @@ mod packet;
 mod payload;
 mod service;
 mod sid;
+mod view;
 
 pub use self::delivery::{ConnectionKey, Delivery, Seat};
 pub use self::encoded::{Encoded, RECORD_SEPARATOR};
@@ -20,3 +21,4 @@ pub use self::packet::{Packet, PacketError, decode_packet};
 pub use self::payload::{decode_payload, join_payloads};
 pub use self::service::{Opening, Output, Peer, Service};
 pub use self::sid::Sid;
+pub use self::view::ConnectionView;

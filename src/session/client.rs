@@ -3,14 +3,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix::Recipient;
 use bytes::Bytes;
 
 use super::rules::Rules;
 use super::state::{Broker, Now, Session, Surroundings};
 use super::tapping::Tap;
-use crate::chat::{Broadcast, CatchUpDrained, Connect, Disconnect, Notice, Proven, Request, Upgraded, WordsLearned};
+use crate::chat::{Broadcast, CatchUpDrained, Connect, Disconnect, Limited, Notice, Proven, Request, Upgraded, WordsLearned};
 use crate::engineio::{CloseReason, ConnectionKey, Opening, Output, Service};
+use crate::meter::Counted;
 use crate::model::Timestamp;
 
 /// Where the sessions' words go: in production all to one broker, whose mailbox keeps their order.
@@ -20,19 +20,21 @@ use crate::model::Timestamp;
 #[derive(Debug, Clone)]
 pub struct Recipients {
     /// See [`Connect`].
-    pub connect: Recipient<Connect>,
+    pub connect: Counted<Connect>,
     /// See [`Request`].
-    pub request: Recipient<Request>,
+    pub request: Counted<Request>,
     /// See [`WordsLearned`].
-    pub words_learned: Recipient<WordsLearned>,
+    pub words_learned: Counted<WordsLearned>,
     /// See [`Upgraded`].
-    pub upgraded: Recipient<Upgraded>,
+    pub upgraded: Counted<Upgraded>,
+    /// See [`Limited`].
+    pub limited: Counted<Limited>,
     /// See [`CatchUpDrained`].
-    pub catch_up_drained: Recipient<CatchUpDrained>,
+    pub catch_up_drained: Counted<CatchUpDrained>,
     /// See [`Proven`].
-    pub proven: Recipient<Proven>,
+    pub proven: Counted<Proven>,
     /// See [`Disconnect`].
-    pub disconnect: Recipient<Disconnect>,
+    pub disconnect: Counted<Disconnect>,
 }
 
 impl Broker for &Recipients {
@@ -50,6 +52,10 @@ impl Broker for &Recipients {
 
     fn upgraded(&mut self, message: Upgraded) {
         self.upgraded.do_send(message);
+    }
+
+    fn limited(&mut self, message: Limited) {
+        self.limited.do_send(message);
     }
 
     fn catch_up_drained(&mut self, message: CatchUpDrained) {

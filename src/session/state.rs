@@ -17,7 +17,7 @@ use super::showing::{encodings, show, show_own, show_seed, show_volatile};
 use super::turns::{Offer, Turn};
 use crate::auth::{Refusal, TokenPlace, find_connect_token};
 use crate::chat::{
-    Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Mark, Notice, OwnCopy,
+    Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Limited, Mark, Notice, OwnCopy,
     ProofWanted, Proven, RefusedConnect, Reply, Request, Upgraded, Words, WordsLearned,
 };
 use crate::dialect::{
@@ -49,6 +49,8 @@ pub trait Broker {
     fn connect(&mut self, message: Connect);
     /// It asks for something.
     fn request(&mut self, message: Request);
+    /// Requests of it were refused because there were too many.
+    fn limited(&mut self, message: Limited);
     /// It learned what it can show.
     fn words_learned(&mut self, message: WordsLearned);
     /// It is reached by a WebSocket now.
@@ -429,6 +431,7 @@ impl Session {
             Offer::Run(turn) => self.run(turn, now, around),
             Offer::Waits => {}
             Offer::Refused { turn, retry_after } => {
+                self.note_limited(now.instant, around.broker);
                 let Turn { dialect, dialects, asked, ack_id, .. } = turn;
                 let fault = ChatError::RateLimited { retry_after }.into();
                 self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around);
@@ -443,6 +446,9 @@ impl Session {
             return self.put_out("RATE_LIMITED", around);
         }
         let paid = turns.pay_unknown(limits, now);
+        if paid.is_err() {
+            self.note_limited(now, around.broker);
+        }
         if !around.rules.strict_events {
             return;
         }
@@ -455,6 +461,12 @@ impl Session {
             (None, Err(retry_after)) => unknown_event_packet(name, &ChatError::RateLimited { retry_after }.into()),
         };
         around.wire.send(&Encoded::text(&text));
+    }
+
+    fn note_limited(&mut self, now: Instant, broker: &mut dyn Broker) {
+        if let Some(refused) = self.active().turns.note_refused(now) {
+            broker.limited(Limited { connection: self.key, refused });
+        }
     }
 
     /// Learns the client's dialect from what it says; where that changes what it can show, the broker is told first.

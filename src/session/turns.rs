@@ -58,12 +58,28 @@ pub struct Turns {
     events: Bucket,
     receipts: Bucket,
     flood: Flood,
+    /// Refusals that the broker was not told of, and when it was told last.
+    refused: u32,
+    refused_told_at: Option<Instant>,
 }
+
+/// The broker is told of refusals no more often.
+const TELL_REFUSED_EVERY: Duration = Duration::from_secs(1);
 
 impl Turns {
     /// Counts an event that asks for work; whether the client floods the server.
     pub fn is_flood(&mut self, limits: &Limits, now: Instant) -> bool {
         limits.events_per_second > 0 && self.flood.count(limits.events_per_second, now)
+    }
+
+    /// Counts a refusal; answers how many there were where it is time to tell.
+    pub fn note_refused(&mut self, now: Instant) -> Option<u32> {
+        self.refused = self.refused.saturating_add(1);
+        if self.refused_told_at.is_some_and(|at| now.saturating_duration_since(at) < TELL_REFUSED_EVERY) {
+            return None;
+        }
+        self.refused_told_at = Some(now);
+        Some(std::mem::take(&mut self.refused))
     }
 
     /// Takes a request. None overtakes one that waits.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use actix::{Addr, Recipient, SyncArbiter};
+use actix::{Addr, SyncArbiter};
 use diesel::QueryResult;
 use diesel::prelude::*;
 use log::{error, info};
@@ -17,6 +17,7 @@ use super::queue::{Admitted, Committed, Done, Queue};
 use super::reader::{Question, Reader};
 use super::stats::{Counters, StoreStats};
 use super::{DatabaseUrl, OpenError, StoreError, Write, Written};
+use crate::meter::Counted;
 
 /// Reads are answered within this time.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
@@ -81,7 +82,8 @@ impl Store {
             let (url, queue, counters, deaths) = writer.clone();
             Persister::new(url, boot, queue, counters, deaths)
         });
-        let readers = SyncArbiter::start(pool_size, move || Reader::new(url.clone(), deaths.clone()));
+        let counted = counters.clone();
+        let readers = SyncArbiter::start(pool_size, move || Reader::new(url.clone(), deaths.clone(), counted.clone()));
         actix_rt::spawn(watch(queue.clone()));
         info!("store opened boot={boot} position={last_position}");
         Ok(Self(Arc::new(Inner {
@@ -113,7 +115,7 @@ impl Store {
     }
 
     /// Says who is told what becomes of tagged writes.
-    pub fn report_to(&self, recipient: Recipient<Committed>) {
+    pub fn report_to(&self, recipient: Counted<Committed>) {
         self.0.queue.report_to(recipient);
     }
 
@@ -230,7 +232,7 @@ impl Store {
         &self,
         query: impl FnOnce(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let in_flight = InFlight::begin(&self.0)?;
+        let (begun, in_flight) = (Instant::now(), InFlight::begin(&self.0)?);
         self.0.counters.reads.fetch_add(1, Ordering::Relaxed);
         let reader = self.0.free_readers.clone().acquire_owned().await.map_err(|_| StoreError::Unavailable)?;
         let (answer, outcome) = oneshot::channel();
@@ -244,6 +246,7 @@ impl Store {
         self.0.readers.do_send(question);
         let found = outcome.await.unwrap_or(Err(StoreError::Internal));
         drop(in_flight);
+        self.0.counters.read_times.note_time(begun.elapsed());
         found
     }
 }

@@ -206,8 +206,10 @@ impl Handler<WritesWait> for Persister {
     fn handle(&mut self, _: WritesWait, _: &mut Self::Context) {
         while !self.queue.is_closed() {
             let begun = Instant::now();
-            let Some(writes) = self.queue.take(BATCH_MAX) else { return };
+            let Some((writes, waited)) = self.queue.take(BATCH_MAX) else { return };
+            self.counters.queue_waits.note_time(waited);
             self.store(&writes);
+            self.counters.persister.note("batch", begun);
             if self.queue.is_away() {
                 self.wait_until_back();
             } else if writes.len() > 1 {
@@ -222,7 +224,9 @@ impl Handler<OnWriter> for Persister {
     type Result = ();
 
     fn handle(&mut self, OnWriter(question): OnWriter, _: &mut Self::Context) {
+        let begun = Instant::now();
         question(self.connected());
+        self.counters.persister.note("OnWriter", begun);
     }
 }
 

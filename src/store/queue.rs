@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use actix::{Message, Recipient};
+use actix::Message;
 use tokio::sync::oneshot;
 
 use super::changes::Outcome;
 use super::{StoreError, Write, Written};
+use crate::meter::Counted;
 
 /// A commit that takes longer than this counts as failing: the database hangs.
 const COMMIT_STALL: Duration = Duration::from_secs(5);
@@ -50,6 +51,8 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<(Write, Done)>,
+    /// Since when the first of them waits.
+    waiting_since: Option<Instant>,
     /// Those of the batch that is being committed.
     in_hand: Vec<Done>,
     committing_since: Option<Instant>,
@@ -59,7 +62,7 @@ struct State {
     /// The persister wants to be told when so many wait.
     awaited: Option<usize>,
     is_closed: bool,
-    recipient: Option<Recipient<Committed>>,
+    recipient: Option<Counted<Committed>>,
 }
 
 /// What admission asks of its caller.
@@ -100,7 +103,7 @@ impl Queue {
         self.is_away.load(Ordering::Acquire)
     }
 
-    pub fn report_to(&self, recipient: Recipient<Committed>) {
+    pub fn report_to(&self, recipient: Counted<Committed>) {
         self.lock().recipient = Some(recipient);
     }
 
@@ -117,6 +120,9 @@ impl Queue {
             return Err(StoreError::Unavailable);
         }
         self.depth.fetch_add(1, Ordering::Relaxed);
+        if state.waiting.is_empty() {
+            state.waiting_since = Some(Instant::now());
+        }
         state.waiting.push_back((write, done));
         if state.awaited.is_some_and(|awaited| state.waiting.len() >= awaited) {
             state.awaited = None;
@@ -126,8 +132,8 @@ impl Queue {
         Ok(if was_awake { Admitted::Queued } else { Admitted::WakePersister })
     }
 
-    /// The next batch, at most `limit` writes; `None`: the persister may sleep.
-    pub fn take(&self, limit: usize) -> Option<Vec<Write>> {
+    /// The next batch, at most `limit` writes, and how long the first has waited; `None`: the persister may sleep.
+    pub fn take(&self, limit: usize) -> Option<(Vec<Write>, Duration)> {
         let mut state = self.lock();
         if state.waiting.is_empty() {
             state.is_awake = false;
@@ -140,8 +146,10 @@ impl Queue {
         };
         let (writes, in_hand) = batch.into_iter().unzip();
         state.in_hand = in_hand;
-        state.committing_since = Some(Instant::now());
-        Some(writes)
+        let now = Instant::now();
+        state.committing_since = Some(now);
+        let waited = state.waiting_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        Some((writes, waited))
     }
 
     /// The batch in hand is done with. Where it was given up meanwhile, its askers have been answered already.

@@ -10,6 +10,7 @@ use log::{error, warn};
 
 use super::connection::{Purpose, connect};
 use super::failure::{is_absence, panic_text};
+use super::stats::Counters;
 use super::{AnyConnection, DatabaseUrl, StoreError};
 
 /// A connection that was not used for longer is tried before it is trusted.
@@ -20,6 +21,7 @@ pub(super) struct Reader {
     url: DatabaseUrl,
     /// Rises whenever a connection turns out to be dead: the others are tried then, too.
     deaths: Arc<AtomicU64>,
+    counters: Arc<Counters>,
     connection: Option<AnyConnection>,
     known_deaths: u64,
     used_at: Instant,
@@ -31,8 +33,8 @@ pub(super) struct Reader {
 pub(super) struct Question(pub Box<dyn FnOnce(&mut Reader) + Send>);
 
 impl Reader {
-    pub fn new(url: DatabaseUrl, deaths: Arc<AtomicU64>) -> Self {
-        Self { url, deaths, connection: None, known_deaths: 0, used_at: Instant::now() }
+    pub fn new(url: DatabaseUrl, deaths: Arc<AtomicU64>, counters: Arc<Counters>) -> Self {
+        Self { url, deaths, counters, connection: None, known_deaths: 0, used_at: Instant::now() }
     }
 
     /// Asks; a panic of the question is its own.
@@ -94,6 +96,8 @@ impl Handler<Question> for Reader {
     type Result = ();
 
     fn handle(&mut self, Question(question): Question, _: &mut Self::Context) {
+        let begun = Instant::now();
         question(self);
+        self.counters.readers().note("Question", begun);
     }
 }

@@ -1,12 +1,17 @@
 //! How the store is doing, in numbers.
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Upper bounds of the histogram of commit times, in milliseconds; slower ones count in none.
-const COMMIT_BOUNDS_MS: [u64; 10] = [1, 2, 5, 10, 25, 50, 100, 250, 1_000, 5_000];
+use crate::meter::{ActorStats, Distribution, Histogram, Meter};
+
+/// Upper bounds of the histograms of times, in microseconds.
+const TIMES: &[u64] = &[250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 5_000_000];
+/// Upper bounds of the histogram of batch sizes.
+const SIZES: &[u64] = &[1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000];
 
 /// A look at the store.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct StoreStats {
     /// Writes admitted and not answered.
     pub queued: usize,
@@ -14,58 +19,82 @@ pub struct StoreStats {
     pub reads_in_flight: usize,
     /// Reads begun since the start.
     pub reads: u64,
-    /// Transactions committed since the start.
-    pub batches: u64,
     /// Writes stored.
     pub writes: u64,
     /// Commits that failed because the database was away.
     pub failed_commits: u64,
     /// Writes that the database refused, or that panicked.
     pub refused: u64,
-    /// Time spent in transactions that were committed.
-    pub commit_time: Duration,
-    /// How many commits took no longer than each time, ascending; each includes those before it.
-    pub commit_time_buckets: Vec<(Duration, u64)>,
+    /// Seconds that transactions took which were committed.
+    pub commits: Distribution,
+    /// How many writes they held.
+    pub batches: Distribution,
+    /// Seconds that the first write of each batch had waited for its turn.
+    pub queue_waits: Distribution,
+    /// Seconds that reads took, the wait for a reader included.
+    pub read_times: Distribution,
+    /// The writer.
+    pub persister: ActorStats,
+    /// All readers.
+    pub readers: ActorStats,
 }
 
 /// The running numbers behind [`StoreStats`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Counters {
     pub writes: AtomicU64,
     pub failed_commits: AtomicU64,
     pub refused: AtomicU64,
     pub reads: AtomicU64,
-    batches: AtomicU64,
-    commit_micros: AtomicU64,
-    buckets: [AtomicU64; COMMIT_BOUNDS_MS.len()],
+    pub read_times: Histogram,
+    pub queue_waits: Histogram,
+    pub persister: Meter,
+    readers: Mutex<Meter>,
+    commits: Histogram,
+    batches: Histogram,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            writes: AtomicU64::new(0),
+            failed_commits: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            reads: AtomicU64::new(0),
+            read_times: Histogram::of_times(TIMES),
+            queue_waits: Histogram::of_times(TIMES),
+            persister: Meter::default(),
+            readers: Mutex::default(),
+            commits: Histogram::of_times(TIMES),
+            batches: Histogram::of_numbers(SIZES),
+        }
+    }
 }
 
 impl Counters {
     pub fn note_commit(&self, writes: usize, time: Duration) {
-        self.batches.fetch_add(1, Ordering::Relaxed);
         self.writes.fetch_add(writes as u64, Ordering::Relaxed);
-        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        self.commit_micros.fetch_add(micros, Ordering::Relaxed);
-        let bucket = COMMIT_BOUNDS_MS.iter().zip(&self.buckets).find(|(bound, _)| micros <= **bound * 1_000);
-        if let Some((_, bucket)) = bucket {
-            bucket.fetch_add(1, Ordering::Relaxed);
-        }
+        self.batches.note(writes as u64);
+        self.commits.note_time(time);
+    }
+
+    /// The meter of all readers.
+    pub fn readers(&self) -> MutexGuard<'_, Meter> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn stats(&self) -> StoreStats {
-        let mut below = 0;
-        let commit_time_buckets = COMMIT_BOUNDS_MS.iter().zip(&self.buckets).map(|(bound, bucket)| {
-            below += bucket.load(Ordering::Relaxed);
-            (Duration::from_millis(*bound), below)
-        });
         StoreStats {
-            batches: self.batches.load(Ordering::Relaxed),
             writes: self.writes.load(Ordering::Relaxed),
             failed_commits: self.failed_commits.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
             reads: self.reads.load(Ordering::Relaxed),
-            commit_time: Duration::from_micros(self.commit_micros.load(Ordering::Relaxed)),
-            commit_time_buckets: commit_time_buckets.collect(),
+            commits: self.commits.distribution(),
+            batches: self.batches.distribution(),
+            queue_waits: self.queue_waits.distribution(),
+            read_times: self.read_times.distribution(),
+            persister: self.persister.stats(),
+            readers: self.readers().stats(),
             ..StoreStats::default()
         }
     }
@@ -76,15 +105,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commit_times_add_up() {
+    fn a_commit_counts_as_a_batch_with_its_writes_and_its_time() {
         let counters = Counters::default();
         for millis in [1, 3, 3, 60_000] {
             counters.note_commit(2, Duration::from_millis(millis));
         }
         let stats = counters.stats();
-        assert_eq!((stats.batches, stats.writes), (4, 8));
-        assert_eq!(stats.commit_time_buckets[0], (Duration::from_millis(1), 1));
-        assert_eq!(stats.commit_time_buckets[2], (Duration::from_millis(5), 3));
-        assert_eq!(stats.commit_time_buckets.last().unwrap().1, 3);
+        assert_eq!((stats.commits.count, stats.batches.count, stats.writes), (4, 4, 8));
+        assert_eq!(stats.commits.buckets[2], (0.001, 1));
+        assert_eq!(stats.commits.buckets.last().unwrap().1, 3);
+        assert_eq!(stats.batches.buckets[..2], [(1.0, 0), (2.0, 4)]);
     }
 }

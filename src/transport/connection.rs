@@ -16,6 +16,7 @@ use super::polling::Answering;
 use super::upgrade::{accept_and_close, dismiss};
 use super::worker::{LinkRef, Worker};
 use crate::engineio::{CloseReason, Service, Ticket};
+use crate::meter::{Meter, Metered};
 
 /// A connection with a client behind it.
 pub(super) struct Connection<S: Service> {
@@ -80,13 +81,23 @@ impl<S: Service> Connection<S> {
     }
 
     /// Has the link react to something that came through the mailbox; what it queues leaves when the mailbox is empty.
-    fn react(&self, react: impl FnOnce(&mut Link<S>, &Worker<S>, Instant)) {
+    fn react<M>(&mut self, react: impl FnOnce(&mut Link<S>, &Worker<S>, Instant)) {
+        self.turn::<M, _>(|connection| connection.react_now(react));
+    }
+
+    fn react_now(&self, react: impl FnOnce(&mut Link<S>, &Worker<S>, Instant)) {
         let (mut link, now) = (self.link.borrow_mut(), Instant::now());
         // a timer may be late, a request must not profit from that
         if link.deadline(&self.worker).is_some_and(|due| now >= due) {
             link.on_deadline(&self.worker, now);
         }
         react(&mut link, &self.worker, now);
+    }
+}
+
+impl<S: Service> Metered for Connection<S> {
+    fn meter(&self) -> &Meter {
+        &self.worker.stats.connections
     }
 }
 
@@ -129,6 +140,7 @@ impl<S: Service> ActorFuture<Connection<S>> for Drive<S> {
         let _ = std::pin::pin!(tokio::task::unconstrained(turn)).poll(task);
         worker.last.forget();
         worker.arm(&mut link);
+        worker.note_turn(now);
         if link.phase == Phase::Finished {
             actor.stop();
             return Poll::Ready(());
@@ -141,7 +153,7 @@ impl<S: Service> Handler<Get> for Connection<S> {
     type Result = ();
 
     fn handle(&mut self, Get { ticket, answering }: Get, _: &mut Self::Context) {
-        self.react(|link, worker, now| link.on_get(worker, ticket, answering, now));
+        self.react::<Get>(|link, worker, now| link.on_get(worker, ticket, answering, now));
     }
 }
 
@@ -149,7 +161,7 @@ impl<S: Service> Handler<Post> for Connection<S> {
     type Result = ();
 
     fn handle(&mut self, Post { ticket, body, answering }: Post, _: &mut Self::Context) {
-        self.react(|link, worker, now| link.on_post(worker, ticket, &body, answering, now));
+        self.react::<Post>(|link, worker, now| link.on_post(worker, ticket, &body, answering, now));
     }
 }
 
@@ -157,7 +169,7 @@ impl<S: Service> Handler<BeginPost> for Connection<S> {
     type Result = ();
 
     fn handle(&mut self, BeginPost { ticket, answering }: BeginPost, _: &mut Self::Context) {
-        self.react(|link, worker, now| link.on_post_begun(worker, ticket, answering, now));
+        self.react::<BeginPost>(|link, worker, now| link.on_post_begun(worker, ticket, answering, now));
     }
 }
 
@@ -165,7 +177,7 @@ impl<S: Service> Handler<PostRefused> for Connection<S> {
     type Result = ();
 
     fn handle(&mut self, PostRefused { ticket }: PostRefused, _: &mut Self::Context) {
-        self.react(|link, _, _| link.on_post_refused(ticket));
+        self.react::<PostRefused>(|link, _, _| link.on_post_refused(ticket));
     }
 }
 
@@ -173,7 +185,7 @@ impl<S: Service> Handler<RequestFailed> for Connection<S> {
     type Result = ();
 
     fn handle(&mut self, _: RequestFailed, _: &mut Self::Context) {
-        self.react(|link, worker, now| link.on_request_failed(worker, now));
+        self.react::<RequestFailed>(|link, worker, now| link.on_request_failed(worker, now));
     }
 }
 
@@ -185,7 +197,7 @@ impl<S: Service> Handler<TakeSocket> for Connection<S> {
             Ok(socket) => socket,
             Err(error) => return debug!("a socket could not be taken over error={error}"),
         };
-        self.react(|link, worker, now| match link.begin_upgrade(worker, socket, head.clone(), deflate, now) {
+        self.react::<TakeSocket>(|link, worker, now| match link.begin_upgrade(worker, socket, head.clone(), deflate, now) {
             None => link.take_in(worker, &mut early, now),
             Some(socket) => {
                 actix::spawn(dismiss(socket, accept_and_close(head)));

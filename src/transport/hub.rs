@@ -11,7 +11,8 @@ use actix::{Actor, ActorFuture, AsyncContext as _, Context, Handler, Message};
 use tokio::time::Sleep;
 
 use super::worker::{LinkRef, Worker};
-use crate::engineio::{CloseReason, Delivery, Output, Seat, Service};
+use crate::engineio::{CloseReason, ConnectionView, Delivery, Output, Seat, Service};
+use crate::meter::{Meter, Metered};
 
 /// Deliveries of one thread. A broadcast is one message here, however many receive it.
 const MAILBOX: usize = 65_536;
@@ -20,6 +21,11 @@ const MAILBOX: usize = 65_536;
 pub(super) struct Hub<S: Service> {
     worker: Rc<Worker<S>>,
 }
+
+/// Asks what these connections are at this moment.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Vec<Option<ConnectionView>>")]
+pub(super) struct ViewConnections(pub(super) Vec<Seat>);
 
 /// Closes all connections.
 #[derive(Debug, Clone, Message)]
@@ -51,6 +57,12 @@ impl<S: Service> Hub<S> {
     }
 }
 
+impl<S: Service> Metered for Hub<S> {
+    fn meter(&self) -> &Meter {
+        &self.worker.stats.hub
+    }
+}
+
 impl<S: Service> Actor for Hub<S> {
     type Context = Context<Self>;
 
@@ -64,18 +76,18 @@ impl<S: Service> Handler<Delivery<S::Shared, S::Notice>> for Hub<S> {
     type Result = ();
 
     fn handle(&mut self, delivery: Delivery<S::Shared, S::Notice>, _: &mut Self::Context) {
-        match delivery {
+        self.turn_of_counted::<Delivery<S::Shared, S::Notice>, _>(|hub| match delivery {
             Delivery::ToMany { event, to, except } => {
-                self.deliver(to.iter().copied().filter(|seat| !except.contains(seat)), &event);
+                hub.deliver(to.iter().copied().filter(|seat| !except.contains(seat)), &event);
             }
-            Delivery::ToFew { event, to } => self.deliver(to.into_iter(), &event),
+            Delivery::ToFew { event, to } => hub.deliver(to.into_iter(), &event),
             Delivery::ToOne { to, notice } => {
                 let now = Instant::now();
-                if let Some(link) = self.worker.seats().get(to) {
-                    self.tell(link, now, |service, out| service.on_notice(notice, now, out));
+                if let Some(link) = hub.worker.seats().get(to) {
+                    hub.tell(link, now, |service, out| service.on_notice(notice, now, out));
                 }
             }
-        }
+        });
     }
 }
 
@@ -91,6 +103,17 @@ impl<S: Service> Handler<CloseAll> for Hub<S> {
                 self.worker.mark_dirty(link);
             }
         }
+    }
+}
+
+impl<S: Service> Handler<ViewConnections> for Hub<S> {
+    type Result = Vec<Option<ConnectionView>>;
+
+    fn handle(&mut self, ViewConnections(seats): ViewConnections, _: &mut Self::Context) -> Self::Result {
+        self.turn::<ViewConnections, _>(|hub| {
+            let table = hub.worker.seats();
+            seats.into_iter().map(|seat| table.get(seat).map(|link| link.borrow().view())).collect()
+        })
     }
 }
 
@@ -148,6 +171,7 @@ impl<S: Service> Turn<S> {
         });
         let _ = pin!(tokio::task::unconstrained(writes)).poll(task);
         worker.last.forget();
+        worker.stats.hub.note("write", now);
     }
 }
 

@@ -14,8 +14,8 @@ use super::polling::Polling;
 use super::websocket::Wire;
 use super::worker::Worker;
 use crate::engineio::{
-    Beat, CloseReason, ConnectionKey, Encoded, Heartbeat, Opening, Output, Packet, PacketError, Seat, Service, Sid,
-    decode_packet, open_packet,
+    Beat, CloseReason, ConnectionKey, ConnectionView, Encoded, Heartbeat, Opening, Output, Packet, PacketError, Seat, Service,
+    Sid, decode_packet, open_packet,
 };
 
 /// How long a closed WebSocket may take to close its side, and a dead one to take what is left.
@@ -123,6 +123,15 @@ impl<S: Service> Link<S> {
 
     pub(super) fn sid(&self) -> &Sid {
         &self.sid
+    }
+
+    /// What it is at this moment.
+    pub(super) fn view(&self) -> ConnectionView {
+        ConnectionView {
+            queued_packets: self.outbox.packets(),
+            queued_bytes: self.outbox.bytes(),
+            is_blocked: self.blocked_until.is_some(),
+        }
     }
 
     pub(super) fn address(&self) -> Option<IpAddr> {

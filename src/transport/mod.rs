@@ -28,4 +28,4 @@ mod worker;
 pub use self::frame::{FrameDecoder, FrameError, Message};
 pub use self::options::Options;
 pub use self::serve::{Running, Stopper, serve};
-pub use self::stats::{Gauge, WorkerStats};
+pub use self::stats::WorkerStats;

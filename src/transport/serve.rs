@@ -1,11 +1,12 @@
 //! Listening, and stopping in order.
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use actix::Recipient;
 use actix_http::{HttpService, KeepAlive};
 use actix_server::{Server, ServerHandle};
 use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
@@ -16,12 +17,13 @@ use log::warn;
 use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
-use super::hub::CloseAll;
+use super::hub::{CloseAll, ViewConnections};
 use super::options::Options;
 use super::stats::WorkerStats;
 use super::worker::{Shared, Worker};
 use super::{http, takeover};
-use crate::engineio::{CloseReason, Delivery, Service};
+use crate::engineio::{CloseReason, ConnectionKey, ConnectionView, Delivery, Seat, Service};
+use crate::meter::Counted;
 
 /// Connections that the kernel may hold for us.
 const BACKLOG: u32 = 4096;
@@ -56,7 +58,11 @@ trait Connections: Send + Sync {
     fn is_empty(&self) -> bool;
     fn emptied(&self) -> tokio::sync::futures::Notified<'_>;
     fn stats(&self) -> Vec<Arc<WorkerStats>>;
+    fn view(&self, worker: u16, seats: Vec<Seat>) -> BoxFuture<Vec<Option<ConnectionView>>>;
 }
+
+/// An answer that is awaited on any thread.
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl<S: Service> Connections for Shared<S> {
     fn refuse_new(&self) {
@@ -64,7 +70,7 @@ impl<S: Service> Connections for Shared<S> {
     }
 
     fn close_all(&self, reason: CloseReason) {
-        for hub in &*self.hubs.lock().unwrap_or_else(PoisonError::into_inner) {
+        for (_, hub) in &*self.hubs.lock().unwrap_or_else(PoisonError::into_inner) {
             hub.do_send(CloseAll(reason));
         }
     }
@@ -79,6 +85,17 @@ impl<S: Service> Connections for Shared<S> {
 
     fn stats(&self) -> Vec<Arc<WorkerStats>> {
         self.stats.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn view(&self, worker: u16, seats: Vec<Seat>) -> BoxFuture<Vec<Option<ConnectionView>>> {
+        let hubs = self.hubs.lock().unwrap_or_else(PoisonError::into_inner);
+        let hub = hubs.iter().find(|(number, _)| *number == worker).map(|(_, hub)| hub.clone());
+        Box::pin(async move {
+            match hub {
+                Some(hub) => hub.send(ViewConnections(seats)).await.unwrap_or_default(),
+                None => Vec::new(),
+            }
+        })
     }
 }
 
@@ -111,6 +128,22 @@ impl Stopper {
         self.handle.stop(graceful).await;
     }
 
+    /// What connections are at this moment, in their order; `None` for those that are gone.
+    pub async fn view(&self, connections: &[ConnectionKey]) -> Vec<Option<ConnectionView>> {
+        let mut views = vec![None; connections.len()];
+        let workers: BTreeSet<u16> = connections.iter().map(|key| key.worker).collect();
+        for worker in workers {
+            let of_worker = || connections.iter().enumerate().filter(|(_, key)| key.worker == worker);
+            let found = self.connections.view(worker, of_worker().map(|(_, key)| key.seat).collect()).await;
+            for ((place, _), view) in of_worker().zip(found) {
+                if let Some(slot) = views.get_mut(place) {
+                    *slot = view;
+                }
+            }
+        }
+        views
+    }
+
     /// The figures of each worker thread.
     pub fn stats(&self) -> Vec<Arc<WorkerStats>> {
         self.connections.stats()
@@ -128,7 +161,7 @@ impl Stopper {
 pub fn serve<S, C, F>(options: Options, context: C, configure: F) -> io::Result<Running>
 where
     S: Service,
-    C: Fn(u16, Recipient<Delivery<S::Shared, S::Notice>>) -> S::Context + Clone + Send + 'static,
+    C: Fn(u16, Counted<Delivery<S::Shared, S::Notice>>) -> S::Context + Clone + Send + 'static,
     F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 {
     let listeners = listen(&options.host, options.port)?;

@@ -1,7 +1,8 @@
 //! Figures of one worker's connections.
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
 use crate::engineio::CloseReason;
+use crate::meter::{Gauge, Meter};
 
 /// Counters that one worker thread writes and anybody may read.
 ///
@@ -24,8 +25,15 @@ pub struct WorkerStats {
     pub packets_out: Gauge,
     /// Bytes queued for clients.
     pub bytes_out: Gauge,
+    /// How busy the thread's hub is: it tells connections things and writes for them.
+    pub hub: Arc<Meter>,
+    /// How busy its connections are. Of their own turns one in [`TIMED`] is timed.
+    pub connections: Meter,
     closed: [Gauge; REASONS.len()],
 }
+
+/// One in so many of the connections' turns is timed: reading the clock costs as much as a small turn.
+pub(super) const TIMED: u64 = 16;
 
 /// The reasons in the order of their counters.
 const REASONS: [CloseReason; 11] = [
@@ -53,25 +61,6 @@ impl WorkerStats {
         if let Some((_, counter)) = counter {
             counter.add(1);
         }
-    }
-}
-
-/// A figure with a single writer.
-#[derive(Debug, Default)]
-pub struct Gauge(AtomicU64);
-
-impl Gauge {
-    /// The figure now.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn add(&self, amount: u64) {
-        self.0.store(self.get().wrapping_add(amount), Ordering::Relaxed);
-    }
-
-    pub(super) fn subtract(&self, amount: u64) {
-        self.0.store(self.get().wrapping_sub(amount), Ordering::Relaxed);
     }
 }
 

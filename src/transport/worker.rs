@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 use std::time::Instant;
 
-use actix::{Addr, AsyncContext as _, Context, Recipient};
+use actix::{Addr, AsyncContext as _, Context};
 use rand::RngExt as _;
 use tokio::sync::Notify;
 
@@ -19,8 +19,9 @@ use super::options::Options;
 use super::outbox::{LastQueued, Limits, Queued};
 use super::registry::Registry;
 use super::seats::Seats;
-use super::stats::WorkerStats;
+use super::stats::{TIMED, WorkerStats};
 use crate::engineio::{ConnectionKey, Delivery, Encoded, Service, Sid, Ticket};
+use crate::meter::Counted;
 
 /// Bytes that one read can bring. One buffer serves all connections of a thread.
 const SCRATCH_BYTES: usize = 64 * 1024;
@@ -36,7 +37,8 @@ pub(super) struct Shared<S: Service> {
     pub(super) open: AtomicUsize,
     /// Told when the last session is gone.
     pub(super) emptied: Notify,
-    pub(super) hubs: Mutex<Vec<Addr<Hub<S>>>>,
+    /// Each with the number of its worker.
+    pub(super) hubs: Mutex<Vec<(u16, Addr<Hub<S>>)>>,
     pub(super) stats: Mutex<Vec<Arc<WorkerStats>>>,
     next_worker: AtomicU16,
     next_ticket: AtomicU64,
@@ -97,7 +99,7 @@ impl<S: Service> Worker<S> {
     /// The worker of this thread, which is made, with its [`Hub`], when it is asked for first.
     pub(super) fn current(
         shared: &Arc<Shared<S>>,
-        context: impl FnOnce(u16, Recipient<Delivery<S::Shared, S::Notice>>) -> S::Context,
+        context: impl FnOnce(u16, Counted<Delivery<S::Shared, S::Notice>>) -> S::Context,
     ) -> Rc<Self> {
         let current = CURRENT.with_borrow(|current| current.clone().and_then(|worker| worker.downcast::<Self>().ok()));
         current.unwrap_or_else(|| {
@@ -109,16 +111,16 @@ impl<S: Service> Worker<S> {
 
     fn start(
         shared: Arc<Shared<S>>,
-        context: impl FnOnce(u16, Recipient<Delivery<S::Shared, S::Notice>>) -> S::Context,
+        context: impl FnOnce(u16, Counted<Delivery<S::Shared, S::Notice>>) -> S::Context,
     ) -> Rc<Self> {
         let index = shared.next_worker.fetch_add(1, Ordering::Relaxed);
         let hub = Context::<Hub<S>>::new();
         let address = hub.address();
         let stats = Arc::new(WorkerStats::default());
-        shared.hubs.lock().unwrap_or_else(PoisonError::into_inner).push(address.clone());
+        shared.hubs.lock().unwrap_or_else(PoisonError::into_inner).push((index, address.clone()));
         shared.stats.lock().unwrap_or_else(PoisonError::into_inner).push(stats.clone());
         let worker = Rc::new(Self {
-            context: context(index, address.recipient()),
+            context: context(index, Counted::new(address.recipient(), stats.hub.clone())),
             shared,
             stats,
             last: LastQueued::default(),
@@ -172,6 +174,14 @@ impl<S: Service> Worker<S> {
 
     pub(super) fn scratch(&self) -> RefMut<'_, Box<[u8]>> {
         self.scratch.borrow_mut()
+    }
+
+    /// Counts a turn of a connection's own.
+    pub(super) fn note_turn(&self, begun: Instant) {
+        let meter = &self.stats.connections;
+        if meter.note_untimed().is_multiple_of(TIMED) {
+            meter.note_time("turn", begun, TIMED);
+        }
     }
 
     /// Has the hub write what waits on this connection.

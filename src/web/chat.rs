@@ -1,79 +1,26 @@
 //! The broker, as HTTP asks it.
 use std::sync::Arc;
 
-use actix::dev::ToEnvelope;
-use actix::{Actor, Addr, Handler, Recipient};
+use actix::Addr;
 use tokio::sync::oneshot;
 
 use super::Failure;
 use crate::auth::{Claims, Refusal};
 use crate::chat::{
-    Administer, Ask, Authenticate, AuthenticateError, BrokerStats, ChatError, Command, Emit, Health, OnlineUsers, PresenceOf,
-    RefusedConnect, Reply, RevokeTokens, SaveNotifications, SocketsOf, Stats, TitleListing, UserPresence,
+    Administer, Ask, Authenticate, AuthenticateError, BrokerStats, ChatError, ChatServer, Command, Emit, FindRoom, FindSession,
+    Health, ListRooms, ListSessions, OnlineUsers, PresenceOf, RefusedConnect, Reply, RevokeTokens, RoomView, SaveNotifications,
+    SessionView, SocketsOf, Stats, TitleListing, Trace, TraceOf, UserPresence,
 };
 use crate::model::{Account, ListingId, SocketId, UserId};
 
 /// Asks the broker. Cheap to clone.
 #[derive(Clone)]
-pub struct Chat {
-    ask: Recipient<Ask>,
-    authenticate: Recipient<Authenticate>,
-    online: Recipient<OnlineUsers>,
-    presence: Recipient<PresenceOf>,
-    sockets: Recipient<SocketsOf>,
-    health: Recipient<Health>,
-    stats: Recipient<Stats>,
-    revoke: Recipient<RevokeTokens>,
-    save_notifications: Recipient<SaveNotifications>,
-    emit: Recipient<Emit>,
-    title: Recipient<TitleListing>,
-    administer: Recipient<Administer>,
-}
+pub struct Chat(Addr<ChatServer>);
 
 impl Chat {
     /// Asks `broker`.
-    pub fn new<A>(broker: &Addr<A>) -> Self
-    where
-        A: Actor
-            + Handler<Ask>
-            + Handler<Authenticate>
-            + Handler<OnlineUsers>
-            + Handler<PresenceOf>
-            + Handler<SocketsOf>
-            + Handler<Health>
-            + Handler<Stats>
-            + Handler<RevokeTokens>
-            + Handler<SaveNotifications>
-            + Handler<Emit>
-            + Handler<TitleListing>
-            + Handler<Administer>,
-        A::Context: ToEnvelope<A, Ask>
-            + ToEnvelope<A, Authenticate>
-            + ToEnvelope<A, OnlineUsers>
-            + ToEnvelope<A, PresenceOf>
-            + ToEnvelope<A, SocketsOf>
-            + ToEnvelope<A, Health>
-            + ToEnvelope<A, Stats>
-            + ToEnvelope<A, RevokeTokens>
-            + ToEnvelope<A, SaveNotifications>
-            + ToEnvelope<A, Emit>
-            + ToEnvelope<A, TitleListing>
-            + ToEnvelope<A, Administer>,
-    {
-        Self {
-            ask: broker.clone().recipient(),
-            authenticate: broker.clone().recipient(),
-            online: broker.clone().recipient(),
-            presence: broker.clone().recipient(),
-            sockets: broker.clone().recipient(),
-            health: broker.clone().recipient(),
-            stats: broker.clone().recipient(),
-            revoke: broker.clone().recipient(),
-            save_notifications: broker.clone().recipient(),
-            emit: broker.clone().recipient(),
-            title: broker.clone().recipient(),
-            administer: broker.clone().recipient(),
-        }
+    pub fn new(broker: &Addr<ChatServer>) -> Self {
+        Self(broker.clone())
     }
 
     /// Carries out a command of `user`.
@@ -83,7 +30,7 @@ impl Chat {
     pub async fn ask(&self, user: &UserId, command: Command) -> Result<Reply, ChatError> {
         let (answer, answered) = oneshot::channel();
         let ask = Ask { user: user.clone(), command, answer };
-        self.ask.send(ask).await.map_err(|_| ChatError::Internal)?;
+        self.0.send(ask).await.map_err(|_| ChatError::Internal)?;
         answered.await.map_err(|_| ChatError::Internal)?
     }
 
@@ -92,7 +39,7 @@ impl Chat {
     /// # Errors
     /// 401 where it proves nobody, 503 while the store is away.
     pub async fn authenticate(&self, claims: Claims) -> Result<Arc<Account>, Failure> {
-        let answer = self.authenticate.send(Authenticate { claims: Box::new(claims) }).await.map_err(Failure::from)?;
+        let answer = self.0.send(Authenticate { claims: Box::new(claims) }).await.map_err(Failure::from)?;
         answer.map_err(|error| match error {
             AuthenticateError::Refused(RefusedConnect::InvalidToken) => Refusal::InvalidToken.into(),
             AuthenticateError::Refused(RefusedConnect::TokenExpired) => Refusal::TokenExpired.into(),
@@ -107,7 +54,7 @@ impl Chat {
     /// # Errors
     /// 500 or 503 where the broker is gone.
     pub async fn online_users(&self, asker: UserId) -> Result<Vec<(Arc<Account>, UserPresence)>, Failure> {
-        Ok(self.online.send(OnlineUsers { asker }).await?)
+        Ok(self.0.send(OnlineUsers { asker }).await?)
     }
 
     /// The presence of these users in their order, for `asker`'s eyes.
@@ -115,7 +62,7 @@ impl Chat {
     /// # Errors
     /// As [`Chat::online_users`].
     pub async fn presence_of(&self, asker: UserId, users: Vec<UserId>) -> Result<Vec<UserPresence>, Failure> {
-        Ok(self.presence.send(PresenceOf { asker, users }).await?)
+        Ok(self.0.send(PresenceOf { asker, users }).await?)
     }
 
     /// The public ids of a user's sockets.
@@ -123,7 +70,7 @@ impl Chat {
     /// # Errors
     /// As [`Chat::online_users`].
     pub async fn sockets_of(&self, user: UserId) -> Result<Vec<SocketId>, Failure> {
-        Ok(self.sockets.send(SocketsOf { user }).await?)
+        Ok(self.0.send(SocketsOf { user }).await?)
     }
 
     /// Joined sockets, and rooms with somebody in them.
@@ -131,7 +78,7 @@ impl Chat {
     /// # Errors
     /// As [`Chat::online_users`].
     pub async fn health(&self) -> Result<(usize, usize), Failure> {
-        Ok(self.health.send(Health).await?)
+        Ok(self.0.send(Health).await?)
     }
 
     /// The broker's figures.
@@ -139,7 +86,7 @@ impl Chat {
     /// # Errors
     /// As [`Chat::online_users`].
     pub async fn stats(&self) -> Result<BrokerStats, Failure> {
-        Ok(self.stats.send(Stats).await?)
+        Ok(self.0.send(Stats).await?)
     }
 
     /// Has what a user is to be notified of given to the store: reads and writes behind this find all.
@@ -147,7 +94,7 @@ impl Chat {
     /// # Errors
     /// As [`Chat::online_users`].
     pub async fn save_notifications(&self, user: UserId) -> Result<(), Failure> {
-        Ok(self.save_notifications.send(SaveNotifications { user }).await?)
+        Ok(self.0.send(SaveNotifications { user }).await?)
     }
 
     /// Emits an event in another server's words; to how many sockets.
@@ -155,7 +102,7 @@ impl Chat {
     /// # Errors
     /// 503 where it must be looked up who is meant, and the store is away.
     pub async fn emit(&self, emit: Emit) -> Result<usize, Failure> {
-        Ok(self.emit.send(emit).await??)
+        Ok(self.0.send(emit).await??)
     }
 
     /// Revokes tokens, in the store and on open sockets.
@@ -163,7 +110,7 @@ impl Chat {
     /// # Errors
     /// 503 while the store is away; nothing is revoked then.
     pub async fn revoke(&self, tokens: RevokeTokens) -> Result<(), Failure> {
-        Ok(self.revoke.send(tokens).await??)
+        Ok(self.0.send(tokens).await??)
     }
 
     /// Does what an administrator asks for; whether there is whom it is about.
@@ -171,7 +118,7 @@ impl Chat {
     /// # Errors
     /// 503 where it has to be stored and the store is away; nothing is done then.
     pub async fn administer(&self, act: Administer) -> Result<bool, Failure> {
-        Ok(self.administer.send(act).await??)
+        Ok(self.0.send(act).await??)
     }
 
     /// Says what a listing is called.
@@ -179,6 +126,46 @@ impl Chat {
     /// # Errors
     /// 503 while the store is away; it keeps its title then.
     pub async fn title_listing(&self, listing: ListingId, title: String) -> Result<(), Failure> {
-        Ok(self.title.send(TitleListing { listing, title }).await??)
+        Ok(self.0.send(TitleListing { listing, title }).await??)
+    }
+
+    /// Sessions, in the order of their sockets' ids.
+    ///
+    /// # Errors
+    /// As [`Chat::online_users`].
+    pub async fn list_sessions(&self, which: ListSessions) -> Result<Vec<SessionView>, Failure> {
+        Ok(self.0.send(which).await?)
+    }
+
+    /// One session, open or parked.
+    ///
+    /// # Errors
+    /// As [`Chat::online_users`].
+    pub async fn find_session(&self, socket: SocketId) -> Result<Option<SessionView>, Failure> {
+        Ok(self.0.send(FindSession { socket }).await?)
+    }
+
+    /// The largest or busiest rooms.
+    ///
+    /// # Errors
+    /// As [`Chat::online_users`].
+    pub async fn list_rooms(&self, which: ListRooms) -> Result<Vec<RoomView>, Failure> {
+        Ok(self.0.send(which).await?)
+    }
+
+    /// A room with who is in it.
+    ///
+    /// # Errors
+    /// As [`Chat::online_users`].
+    pub async fn find_room(&self, which: FindRoom) -> Result<Option<(RoomView, Vec<(SocketId, UserId)>)>, Failure> {
+        Ok(self.0.send(which).await?)
+    }
+
+    /// How a user came and went lately.
+    ///
+    /// # Errors
+    /// As [`Chat::online_users`].
+    pub async fn trace_of(&self, user: UserId) -> Result<Trace, Failure> {
+        Ok(self.0.send(TraceOf { user }).await?)
     }
 }

@@ -3,13 +3,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::Value;
-
 use crate::auth::{ApiKeys, TokenKeys};
+use crate::config::DialectNames;
+use crate::dialect::DialectSet;
 use crate::http::{Origins, TrustedProxies};
 use crate::store::Store;
 
-use super::Chat;
+use super::{AskConnections, AskFigures, Chat};
 
 /// Settings of the routes.
 #[derive(Clone)]
@@ -28,6 +28,8 @@ pub struct Settings {
     pub logins_per_minute: usize,
     /// Where uploads are kept: `DATA_DIR/uploads`.
     pub upload_dir: PathBuf,
+    /// `DIALECTS`
+    pub dialects: DialectSet,
     /// `CLIENT_FILES`
     pub client_files: Option<PathBuf>,
     /// `SOCKET_PATH`, without the slash at its end.
@@ -44,14 +46,12 @@ impl Default for Settings {
             max_upload_bytes: 50 * 1024 * 1024,
             logins_per_minute: 10,
             upload_dir: PathBuf::from("data/uploads"),
+            dialects: DialectSet::enabled(&DialectNames::All).unwrap_or(DialectSet::EMPTY),
             client_files: None,
             socket_path: "/socket.io".to_owned(),
         }
     }
 }
-
-/// A part's figures for administrators, under its name.
-pub type Figures = (&'static str, Arc<dyn Fn() -> Value + Send + Sync>);
 
 /// What the routes work with. One for all worker threads.
 #[derive(Clone)]
@@ -71,7 +71,9 @@ pub struct WebState {
     /// Whether the server is stopping.
     pub draining: Arc<AtomicBool>,
     /// Figures of parts that the routes do not know.
-    pub figures: Arc<[Figures]>,
+    pub figures: AskFigures,
+    /// What connections are at this moment.
+    pub connections: AskConnections,
 }
 
 impl WebState {

@@ -8,7 +8,7 @@ use syn::{ItemMod, ItemUse, Macro, MetaList, UseTree};
 
 /// Top-level modules, lowest first. Modules of one layer do not import each other, but for [`SIDEWAYS`].
 const LAYERS: [&[&str]; 10] = [
-    &["model", "config", "env", "logging"],
+    &["model", "config", "env", "logging", "meter"],
     &["engineio", "socketio", "store", "auth", "http"],
     &["feed"],
     &["chat"],

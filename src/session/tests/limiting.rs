@@ -18,6 +18,7 @@ fn events_beyond_the_burst_wait_and_those_beyond_that_are_refused() {
     assert_eq!(rooms(case.commands()), expected(0..20));
     let refused = case.sent();
     assert_eq!(refused.len(), 5);
+    assert_eq!(case.broker.limited, [1], "the others are told of with the next one");
     let limited =
         r#"4370[{"success":false,"error":"Too many requests, try again later","code":"RATE_LIMITED","retryAfterMs":100}]"#;
     assert_eq!(refused[0], limited);
@@ -28,6 +29,8 @@ fn events_beyond_the_burst_wait_and_those_beyond_that_are_refused() {
     case.wait(4 * SECOND);
     assert_eq!(rooms(case.commands()), expected(30..70));
     assert_eq!(names(&case.sent()), ["error"]);
+    (0..80).for_each(|index| case.text(&format!(r#"2["joinRoom",{index}]"#)));
+    assert_eq!(case.broker.limited, [1, 5]);
 }
 
 #[test]

@@ -13,8 +13,8 @@ use super::rules::Rules;
 use super::state::{Broker, Now, Session, Surroundings};
 use crate::auth::{Claims, TokenError};
 use crate::chat::{
-    Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Manner, Mark, Notice, OwnCopy,
-    ProofWanted, Proven, RefusedConnect, Replay, ReplayKind, Reply, Request, Upgraded, Words, WordsLearned,
+    Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Limited, Manner, Mark, Notice,
+    OwnCopy, ProofWanted, Proven, RefusedConnect, Replay, ReplayKind, Reply, Request, Upgraded, Words, WordsLearned,
 };
 use crate::dialect::DialectSet;
 use crate::dialect::fixtures::{CONVERSATION, MESSAGE, account, conversation, message, message_id, profile, user};
@@ -62,6 +62,7 @@ struct Spy {
     requests: Vec<Request>,
     words: Vec<Words>,
     manners: Vec<Manner>,
+    limited: Vec<u32>,
     drained: usize,
     disconnects: Vec<(bool, CloseReason)>,
     upgrades: usize,
@@ -87,6 +88,10 @@ impl Broker for Spy {
 
     fn upgraded(&mut self, _message: Upgraded) {
         self.upgrades += 1;
+    }
+
+    fn limited(&mut self, message: Limited) {
+        self.limited.push(message.refused);
     }
 
     fn catch_up_drained(&mut self, _message: CatchUpDrained) {

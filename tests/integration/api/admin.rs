@@ -12,7 +12,7 @@ async fn figures_are_for_administrators() {
         api.anonymous("GET", path, Value::Null).await.refused(401, "NO_TOKEN");
     }
     let stats = api.get("root", "/api/admin/stats").await.expect(200)["stats"].clone();
-    for pointer in ["/time", "/uptimeSeconds", "/messagesPerSecond", "/chat/sockets", "/store/queued", "/transport/polling"] {
+    for pointer in ["/time", "/uptimeSeconds", "/messagesPerSecond", "/chat/sockets", "/store/queued", "/connections/polling"] {
         assert!(stats.pointer(pointer).is_some(), "{pointer} in {stats}");
     }
     let by_key = api.send("GET", "/api/admin/stats", &[("x-api-key", "server-key")], "").await;

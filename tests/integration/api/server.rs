@@ -127,7 +127,8 @@ impl TestApi {
             origins: Arc::new(Origins::new(&setup.client_url, setup.host_is_loopback).unwrap()),
             proxies: Arc::new(TrustedProxies::parse(&setup.trusted_proxies).unwrap()),
             draining: draining.clone(),
-            figures: Arc::new([("transport", Arc::new(|| serde_json::json!({"polling": 0})))]),
+            figures: Arc::new(parlance::web::ServerFigures::default),
+            connections: Arc::new(|keys| Box::pin(std::future::ready(vec![None; keys.len()]))),
         };
         let (api, admin) = (ApiState::new(&setup.settings), AdminState::new(Feed::default()));
         let server = HttpServer::new(move || {

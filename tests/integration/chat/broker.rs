@@ -177,7 +177,7 @@ impl Broker {
         let (tell, heard) = mpsc::unbounded_channel();
         let answer = Arc::new(AtomicBool::new(true));
         let ears = Ears { heard: tell, broker: addr.clone(), answer: answer.clone(), told: HashMap::new() };
-        addr.send(RegisterWorker { worker: 0, deliveries: ears.start().recipient() }).await.unwrap();
+        addr.send(RegisterWorker { worker: 0, deliveries: ears.start().recipient().into() }).await.unwrap();
         Self { addr, store, answer, database, clock, heard, waiting: VecDeque::new(), prompts, next_slot: 0, next_ticket: 0 }
     }
 

@@ -4,10 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use actix::{Recipient, System};
+use actix::System;
 use bytes::Bytes;
 use parlance::engineio::{CloseReason, ConnectionKey, Delivery, Encoded, Opening, Output, Service};
 use parlance::http::Origins;
+use parlance::meter::Counted;
 use parlance::transport::{Options, Running, Stopper, serve};
 
 /// What the service told the test.
@@ -20,7 +21,7 @@ pub enum Seen {
 }
 
 /// Recipients of what is said to connections, by worker.
-pub type Hubs = Arc<Mutex<HashMap<u16, Recipient<Delivery<Encoded, Order>>>>>;
+pub type Hubs = Arc<Mutex<HashMap<u16, Counted<Delivery<Encoded, Order>>>>>;
 
 /// A word for one connection.
 #[derive(Debug)]

@@ -200,7 +200,7 @@ impl Fixture {
     /// Hears what becomes of tagged writes.
     pub fn listen(&self) -> mpsc::UnboundedReceiver<Committed> {
         let (tell, heard) = mpsc::unbounded_channel();
-        self.store.report_to(Ear(tell).start().recipient());
+        self.store.report_to(Ear(tell).start().recipient().into());
         heard
     }
 

@@ -83,8 +83,10 @@ async fn writes_that_wait_share_a_commit(fixture: Fixture) {
         outcome(answer).await.unwrap();
     }
     let after = fixture.store.stats();
-    assert_eq!((after.batches - before.batches, after.writes - before.writes), (1, 900));
-    assert!(after.commit_time > before.commit_time);
+    assert_eq!((after.batches.count - before.batches.count, after.writes - before.writes), (1, 900));
+    assert!(after.commits.sum > before.commits.sum);
+    assert_eq!(after.queue_waits.count - before.queue_waits.count, 1);
+    assert!(after.persister.handled > before.persister.handled);
     assert_eq!(fixture.contents(&group).await, (0..900).map(|number| number.to_string()).collect::<Vec<_>>());
 }
 

@@ -1,0 +1,111 @@
+//! Sessions and rooms, as administrators see them.
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Value, json};
+
+use crate::chat::{FindRoom, ListRooms, ListSessions, RoomKey, RoomOrder, RoomView, SessionView};
+use crate::dialect::Voice;
+use crate::engineio::ConnectionView;
+use crate::model::{SocketId, UserId};
+use crate::web::{Admin, Failure, Query, WebState, path_text};
+
+/// `GET /api/admin/sockets?user=&after=&limit=`: sessions in the order of their sockets' ids, those whose connection was lost
+/// among them. `next` is the `after` of the next page.
+pub async fn list(state: Data<WebState>, _: Admin, query: Query) -> Result<HttpResponse, Failure> {
+    let user = query.get("user").map(|id| UserId::parse(id).map_err(|_| Failure::invalid("user"))).transpose()?;
+    let after = query.get("after").map(|id| SocketId::parse(id).map_err(|_| Failure::invalid("after"))).transpose()?;
+    let limit = query.limit()?;
+    let views = state.chat.list_sessions(ListSessions { user, after, limit }).await?;
+    let next = (views.len() == limit).then(|| views.last().map(|view| view.socket)).flatten();
+    let sockets: Vec<Value> =
+        with_connections(&state, views).await.iter().map(|(view, connection)| session(&state, view, *connection)).collect();
+    Ok(HttpResponse::Ok().json(json!({"success": true, "sockets": sockets, "next": next})))
+}
+
+/// `GET /api/admin/sockets/{id}`
+pub async fn show(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, Failure> {
+    let no_socket = || Failure::not_found("Socket not found");
+    let socket = SocketId::parse(&path_text(&request, "id")).map_err(|_| no_socket())?;
+    let view = state.chat.find_session(socket).await?.ok_or_else(no_socket)?;
+    let shown = with_connections(&state, vec![view]).await;
+    let socket = shown.first().map(|(view, connection)| session(&state, view, *connection));
+    Ok(HttpResponse::Ok().json(json!({"success": true, "socket": socket})))
+}
+
+/// `GET /api/admin/rooms?sort=members|rate&limit=`
+pub async fn rooms(state: Data<WebState>, _: Admin, query: Query) -> Result<HttpResponse, Failure> {
+    let order = match query.get("sort") {
+        None | Some("members") => RoomOrder::Members,
+        Some("rate") => RoomOrder::Rate,
+        Some(_) => return Err(Failure::invalid("sort")),
+    };
+    let rooms = state.chat.list_rooms(ListRooms { order, limit: query.limit()? }).await?;
+    let rooms: Vec<Value> = rooms.iter().map(room).collect();
+    Ok(HttpResponse::Ok().json(json!({"success": true, "rooms": rooms})))
+}
+
+/// `GET /api/admin/rooms/{room}?limit=`: who is in it.
+pub async fn show_room(state: Data<WebState>, _: Admin, request: HttpRequest, query: Query) -> Result<HttpResponse, Failure> {
+    let no_room = || Failure::not_found("Nobody is in such a room");
+    let key = RoomKey::parse(&path_text(&request, "room")).ok_or_else(no_room)?;
+    let (view, members) = state.chat.find_room(FindRoom { room: key, limit: query.limit()? }).await?.ok_or_else(no_room)?;
+    let members: Vec<Value> = members.iter().map(|(socket, user)| json!({"socketId": socket, "userId": user})).collect();
+    Ok(HttpResponse::Ok().json(json!({"success": true, "room": room(&view), "sockets": members})))
+}
+
+/// Sessions, each with what its connection is at this moment.
+pub async fn with_connections(state: &WebState, views: Vec<SessionView>) -> Vec<(SessionView, Option<ConnectionView>)> {
+    let keys: Vec<_> = views.iter().filter_map(|view| view.connection).collect();
+    let mut found = (state.connections)(keys).await.into_iter();
+    views
+        .into_iter()
+        .map(|view| (view.connection.and_then(|_| found.next().flatten()), view))
+        .map(|(one, view)| (view, one))
+        .collect()
+}
+
+fn session(state: &WebState, view: &SessionView, connection: Option<ConnectionView>) -> Value {
+    let SessionView {
+        socket,
+        user,
+        username,
+        connection: key,
+        peer,
+        since,
+        manner,
+        words: _,
+        rooms,
+        muted,
+        expires_at,
+        is_catching_up,
+        waiting_requests,
+        unproven_events,
+    } = view;
+    let voice = Voice::of_manner(state.settings.dialects, *manner);
+    json!({
+        "socketId": socket,
+        "userId": user,
+        "username": username,
+        "state": if key.is_some() { "open" } else { "parked" },
+        "since": since,
+        "namespace": "/",
+        "dialects": voice.spoken().iter().map(|dialect| dialect.name()).collect::<Vec<_>>(),
+        "dialectsFrom": voice.origin(),
+        "rooms": rooms.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "muted": muted,
+        "expiresAt": expires_at,
+        "catchingUp": is_catching_up,
+        "waitingRequests": waiting_requests,
+        "unprovenEvents": unproven_events,
+        "transport": peer.map(|peer| peer.transport.as_str()),
+        "address": peer.and_then(|peer| peer.address),
+        "queuedPackets": connection.map(|connection| connection.queued_packets),
+        "queuedBytes": connection.map(|connection| connection.queued_bytes),
+        "blocked": connection.map(|connection| connection.is_blocked),
+    })
+}
+
+fn room(view: &RoomView) -> Value {
+    let RoomView { room, members, parked, messages_per_minute } = view;
+    json!({"room": room.to_string(), "members": members, "parked": parked, "messagesPerMinute": messages_per_minute})
+}

@@ -1,0 +1,310 @@
+//! What administrators see of sessions and rooms.
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use actix::{Context, Handler, Message, MessageResult};
+
+use super::ports::{Manner, Words};
+use super::rooms::{Room, RoomKey};
+use super::server::ChatServer;
+use super::tables::{Places, Session, Tokens};
+use super::traces::Trace;
+use crate::engineio::{ConnectionKey, Peer};
+use crate::meter::Metered as _;
+use crate::model::{ConversationId, SocketId, Timestamp, UserId};
+
+/// Asks for sessions, in the order of their sockets' ids. It looks at all that there are.
+#[derive(Message, Debug, Clone)]
+#[rtype(result = "Vec<SessionView>")]
+pub struct ListSessions {
+    /// Whose; `None`: everybody's.
+    pub user: Option<UserId>,
+    /// Those after this one.
+    pub after: Option<SocketId>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Asks for one session, open or parked.
+#[derive(Message, Debug, Clone, Copy)]
+#[rtype(result = "Option<SessionView>")]
+pub struct FindSession {
+    /// Its socket's id.
+    pub socket: SocketId,
+}
+
+/// A session as the broker knows it.
+#[derive(Debug, Clone)]
+pub struct SessionView {
+    /// The id of its socket.
+    pub socket: SocketId,
+    /// Whose it is.
+    pub user: UserId,
+    /// The user's name, where it is at hand.
+    pub username: Option<String>,
+    /// Its connection; `None`: it is parked.
+    pub connection: Option<ConnectionKey>,
+    /// How it is reached; `None`: it is parked.
+    pub peer: Option<Peer>,
+    /// Since when it has that, or is parked.
+    pub since: Timestamp,
+    /// How it speaks.
+    pub manner: Manner,
+    /// What it has words for.
+    pub words: Words,
+    /// The rooms in which it is.
+    pub rooms: Vec<RoomKey>,
+    /// Groups of which it wants to hear nothing.
+    pub muted: Vec<ConversationId>,
+    /// When it ends with its token.
+    pub expires_at: Option<Timestamp>,
+    /// Whether it is being shown what it missed.
+    pub is_catching_up: bool,
+    /// Requests that wait for the database behind the first of them.
+    pub waiting_requests: usize,
+    /// Events that were handed out to somebody since the last one that it is known to have.
+    pub unproven_events: u64,
+}
+
+/// By what rooms are ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoomOrder {
+    /// Those with the most connections first.
+    Members,
+    /// Those with the most messages a minute first.
+    Rate,
+}
+
+/// Asks for the largest or busiest rooms. It looks at all that there are.
+#[derive(Message, Debug, Clone, Copy)]
+#[rtype(result = "Vec<RoomView>")]
+pub struct ListRooms {
+    /// Which first.
+    pub order: RoomOrder,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Asks who is in a room: connections in no order.
+#[derive(Message, Debug, Clone)]
+#[rtype(result = "Option<(RoomView, Vec<(SocketId, UserId)>)>")]
+pub struct FindRoom {
+    /// Which.
+    pub room: RoomKey,
+    /// At most so many of its connections.
+    pub limit: usize,
+}
+
+/// A room with somebody in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomView {
+    /// Which.
+    pub room: RoomKey,
+    /// Connections in it.
+    pub members: usize,
+    /// Sessions in it whose connection was lost.
+    pub parked: usize,
+    /// Messages in the last whole minute, or in this one where those are more.
+    pub messages_per_minute: u32,
+}
+
+/// Asks how a user came and went lately.
+#[derive(Message, Debug, Clone)]
+#[rtype(result = "Trace")]
+pub struct TraceOf {
+    /// Who.
+    pub user: UserId,
+}
+
+impl Handler<ListSessions> for ChatServer {
+    type Result = Vec<SessionView>;
+
+    fn handle(&mut self, message: ListSessions, _: &mut Context<Self>) -> Self::Result {
+        self.turn::<ListSessions, _>(|broker| broker.list_sessions(&message))
+    }
+}
+
+impl Handler<FindSession> for ChatServer {
+    type Result = Option<SessionView>;
+
+    fn handle(&mut self, FindSession { socket }: FindSession, _: &mut Context<Self>) -> Self::Result {
+        self.turn::<FindSession, _>(|broker| {
+            let open = broker.sessions.iter().find(|(_, session)| session.socket == socket);
+            open.map(|(connection, session)| broker.session_view(*connection, session)).or_else(|| broker.parked_view(socket))
+        })
+    }
+}
+
+impl Handler<ListRooms> for ChatServer {
+    type Result = Vec<RoomView>;
+
+    fn handle(&mut self, ListRooms { order, limit }: ListRooms, _: &mut Context<Self>) -> Self::Result {
+        self.turn::<ListRooms, _>(|broker| {
+            let now = broker.now();
+            let key = |room: &Room| match order {
+                RoomOrder::Members => room.members() as u64,
+                RoomOrder::Rate => u64::from(room.messages_per_minute(now)),
+            };
+            let rooms: Vec<(&RoomKey, &Room)> = broker.rooms.iter().collect();
+            let all = rooms.iter().enumerate().map(|(place, (_, room))| (key(room), place));
+            let views = largest(all, limit).into_iter().filter_map(|place| rooms.get(place));
+            views.map(|(key, room)| RoomView::of(key, room, now)).collect()
+        })
+    }
+}
+
+impl Handler<FindRoom> for ChatServer {
+    type Result = Option<(RoomView, Vec<(SocketId, UserId)>)>;
+
+    fn handle(&mut self, FindRoom { room: key, limit }: FindRoom, _: &mut Context<Self>) -> Self::Result {
+        self.turn::<FindRoom, _>(|broker| {
+            let now = broker.now();
+            let room = broker.rooms.find(&key)?;
+            let sessions = room.connections().filter_map(|connection| broker.sessions.get(&connection));
+            let members = sessions.take(limit).map(|session| (session.socket, session.user.clone())).collect();
+            Some((RoomView::of(&key, room, now), members))
+        })
+    }
+}
+
+impl Handler<TraceOf> for ChatServer {
+    type Result = MessageResult<TraceOf>;
+
+    fn handle(&mut self, TraceOf { user }: TraceOf, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.turn::<TraceOf, _>(|broker| broker.traces.of(&user)))
+    }
+}
+
+impl RoomView {
+    fn of(key: &RoomKey, room: &Room, now: Timestamp) -> Self {
+        Self {
+            room: key.clone(),
+            members: room.members(),
+            parked: room.parked(),
+            messages_per_minute: room.messages_per_minute(now),
+        }
+    }
+}
+
+impl ChatServer {
+    fn list_sessions(&self, ListSessions { user, after, limit }: &ListSessions) -> Vec<SessionView> {
+        let is_asked = |session: &Session| {
+            user.as_ref().is_none_or(|user| session.user == *user) && after.is_none_or(|after| session.socket > after)
+        };
+        let open = self.sessions.iter().filter(|(_, session)| is_asked(session)).map(|(_, session)| session.socket);
+        let is_parked_asked = |socket: SocketId, of: &UserId| {
+            user.as_ref().is_none_or(|user| of == user) && after.is_none_or(|after| socket > after)
+        };
+        let parked = self.parked.sockets().filter(|(socket, user)| is_parked_asked(*socket, user)).map(|(socket, _)| socket);
+        let mut first: BinaryHeap<SocketId> = BinaryHeap::with_capacity(limit + 1);
+        for socket in open.chain(parked) {
+            first.push(socket);
+            if first.len() > *limit {
+                first.pop();
+            }
+        }
+        let first = first.into_sorted_vec();
+        let mut views: Vec<SessionView> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| first.binary_search(&session.socket).is_ok())
+            .map(|(connection, session)| self.session_view(*connection, session))
+            .collect();
+        let is_open = |socket: &SocketId| views.iter().any(|view| view.socket == *socket);
+        let parked: Vec<SessionView> =
+            first.iter().filter(|socket| !is_open(socket)).filter_map(|socket| self.parked_view(*socket)).collect();
+        views.extend(parked);
+        views.sort_by_key(|view| view.socket);
+        views
+    }
+
+    fn session_view(&self, connection: ConnectionKey, session: &Session) -> SessionView {
+        SessionView {
+            connection: Some(connection),
+            peer: Some(session.peer),
+            since: session.connected_at,
+            is_catching_up: session.catch_up.is_some(),
+            waiting_requests: session.queue.as_ref().map_or(0, |queue| queue.len()),
+            unproven_events: self.serial.saturating_sub(session.proven.max(session.told_after)),
+            ..self.common_view(ViewParts {
+                socket: session.socket,
+                user: &session.user,
+                manner: session.manner,
+                words: session.words,
+                places: session.places.as_deref(),
+                is_in_common_chat: session.is_in_common_chat,
+                tokens: &session.tokens,
+            })
+        }
+    }
+
+    fn parked_view(&self, socket: SocketId) -> Option<SessionView> {
+        let parked = self.parked.find(&self.parked.find_socket(&socket)?)?;
+        let view = self.common_view(ViewParts {
+            socket,
+            user: &parked.user,
+            manner: parked.manner,
+            words: parked.words,
+            places: parked.places.as_deref(),
+            is_in_common_chat: parked.is_in_common_chat,
+            tokens: &parked.tokens,
+        });
+        let had = parked.reached.map_or(parked.told_after, |reached| reached.serial);
+        Some(SessionView { since: parked.at, unproven_events: self.serial.saturating_sub(had), ..view })
+    }
+
+    fn common_view(&self, parts: ViewParts<'_>) -> SessionView {
+        let ViewParts { socket, user, manner, words, places, is_in_common_chat, tokens } = parts;
+        let account = self.users.get(user).map(|user| &user.account);
+        SessionView {
+            socket,
+            user: user.clone(),
+            username: account.map(|account| account.profile.username.clone()),
+            connection: None,
+            peer: None,
+            since: Timestamp::default(),
+            manner,
+            words,
+            rooms: self.rooms_of(user, places, is_in_common_chat).into_vec(),
+            muted: places.into_iter().flat_map(|places| places.muted.keys().copied()).collect(),
+            expires_at: tokens.expires_at,
+            is_catching_up: false,
+            waiting_requests: 0,
+            unproven_events: 0,
+        }
+    }
+}
+
+/// What an open session and a parked one have in common.
+struct ViewParts<'a> {
+    socket: SocketId,
+    user: &'a UserId,
+    manner: Manner,
+    words: Words,
+    places: Option<&'a Places>,
+    is_in_common_chat: bool,
+    tokens: &'a Tokens,
+}
+
+/// The places of the largest, largest first.
+fn largest(all: impl Iterator<Item = (u64, usize)>, limit: usize) -> Vec<usize> {
+    let mut kept = BinaryHeap::new();
+    for entry in all {
+        kept.push(Reverse(entry));
+        if kept.len() > limit {
+            kept.pop();
+        }
+    }
+    kept.into_sorted_vec().into_iter().map(|Reverse((_, place))| place).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_come_first() {
+        assert_eq!(largest([3, 9, 1, 7].into_iter().zip(0..), 3), [1, 3, 0]);
+        assert!(largest([3].into_iter().zip(0..), 0).is_empty());
+    }
+}

@@ -1,0 +1,202 @@
+//! How busy an actor is.
+use std::any::type_name;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Gauge;
+
+/// The slowest turn is forgotten after this time: what was slow at the start is no news.
+const SLOWEST_FOR: Duration = Duration::from_secs(600);
+
+/// Counts the turns of one actor, or of all actors of a kind on one thread. Only that thread notes turns.
+#[derive(Debug)]
+pub struct Meter {
+    started: Instant,
+    waiting: AtomicI64,
+    handled: Gauge,
+    busy_nanos: Gauge,
+    /// The time that a turn must exceed to be the slowest, and until when, in nanoseconds since the start.
+    slowest_nanos: Gauge,
+    slowest_until: Gauge,
+    slowest: Mutex<Option<(&'static str, Instant)>>,
+}
+
+/// What a [`Meter`] has counted, or several of one kind.
+#[derive(Debug, Clone, Default)]
+pub struct ActorStats {
+    /// Messages in the mailbox, of those that are counted as they are sent.
+    pub waiting: u64,
+    /// Turns so far: messages handled, and what else the actor did.
+    pub handled: u64,
+    /// Time spent in them.
+    pub busy: Duration,
+    /// The slowest of the last ten minutes or so.
+    pub slowest: Option<Slowest>,
+}
+
+/// A turn that took long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slowest {
+    /// What was handled.
+    pub message: &'static str,
+    /// For how long.
+    pub took: Duration,
+    /// How long ago.
+    pub ago: Duration,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            waiting: AtomicI64::new(0),
+            handled: Gauge::default(),
+            busy_nanos: Gauge::default(),
+            slowest_nanos: Gauge::default(),
+            slowest_until: Gauge::default(),
+            slowest: Mutex::new(None),
+        }
+    }
+}
+
+impl Meter {
+    /// A message was sent to the actor.
+    pub fn sent(&self) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A message that was counted as sent is being handled.
+    pub fn taken(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A turn that began then has ended.
+    pub fn note(&self, message: &'static str, begun: Instant) {
+        self.handled.add(1);
+        self.note_time(message, begun, 1);
+    }
+
+    /// A turn that need not be timed; answers how many there were by now.
+    pub fn note_untimed(&self) -> u64 {
+        self.handled.add(1);
+        self.handled.get()
+    }
+
+    /// A turn that was timed for `turns` like it, which [`Meter::note_untimed`] counts.
+    pub fn note_time(&self, message: &'static str, begun: Instant, turns: u64) {
+        let end = Instant::now();
+        let nanos = nanos(end.saturating_duration_since(begun));
+        self.busy_nanos.add(nanos.saturating_mul(turns));
+        let now = nanos_since(self.started, end);
+        if nanos > self.slowest_nanos.get() || now > self.slowest_until.get() {
+            self.slowest_nanos.set(nanos);
+            self.slowest_until.set(now.saturating_add(self::nanos(SLOWEST_FOR)));
+            *self.slowest.lock().unwrap_or_else(PoisonError::into_inner) = Some((message, end));
+        }
+    }
+
+    /// What was counted by now.
+    pub fn stats(&self) -> ActorStats {
+        let slowest = *self.slowest.lock().unwrap_or_else(PoisonError::into_inner);
+        ActorStats {
+            // One that was not counted as sent may have been taken.
+            waiting: u64::try_from(self.waiting.load(Ordering::Relaxed)).unwrap_or(0),
+            handled: self.handled.get(),
+            busy: Duration::from_nanos(self.busy_nanos.get()),
+            slowest: slowest.map(|(message, at)| Slowest {
+                message,
+                took: Duration::from_nanos(self.slowest_nanos.get()),
+                ago: at.elapsed(),
+            }),
+        }
+    }
+}
+
+impl ActorStats {
+    /// Of these and others of the kind.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            waiting: self.waiting + other.waiting,
+            handled: self.handled + other.handled,
+            busy: self.busy + other.busy,
+            slowest: [self.slowest, other.slowest].into_iter().flatten().max_by_key(|slowest| slowest.took),
+        }
+    }
+}
+
+/// An actor whose turns are counted.
+pub trait Metered {
+    /// What counts them.
+    fn meter(&self) -> &Meter;
+
+    /// Handles a message of type `M`.
+    fn turn<M, T>(&mut self, handle: impl FnOnce(&mut Self) -> T) -> T {
+        let begun = Instant::now();
+        let outcome = handle(self);
+        self.meter().note(short_name::<M>(), begun);
+        outcome
+    }
+
+    /// Handles a message of type `M` that was counted as it was sent.
+    fn turn_of_counted<M, T>(&mut self, handle: impl FnOnce(&mut Self) -> T) -> T {
+        self.meter().taken();
+        self.turn::<M, T>(handle)
+    }
+}
+
+/// A type's name without its path and parameters.
+fn short_name<M>() -> &'static str {
+    let name = type_name::<M>().split('<').next().unwrap_or_default();
+    name.rsplit("::").next().unwrap_or(name)
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn nanos_since(start: Instant, end: Instant) -> u64 {
+    nanos(end.saturating_duration_since(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Worked<T>(T);
+
+    #[derive(Default)]
+    struct Worker(Meter);
+
+    impl Metered for Worker {
+        fn meter(&self) -> &Meter {
+            &self.0
+        }
+    }
+
+    #[test]
+    fn turns_are_counted_with_the_slowest_by_name() {
+        let mut worker = Worker::default();
+        worker.0.sent();
+        worker.0.sent();
+        worker.turn_of_counted::<Worked<u8>, _>(|_| std::hint::black_box(()));
+        worker.0.note("late", Instant::now().checked_sub(Duration::from_secs(2)).unwrap());
+        worker.0.note("quick", Instant::now());
+        let stats = worker.0.stats();
+        assert_eq!((stats.waiting, stats.handled), (1, 3));
+        assert_eq!(stats.slowest.map(|slowest| slowest.message), Some("late"));
+        assert!(stats.busy >= Duration::from_secs(2));
+        assert_eq!(short_name::<Worked<Vec<u8>>>(), "Worked");
+    }
+
+    #[test]
+    fn figures_of_a_kind_add_up() {
+        let (one, other) = (Meter::default(), Meter::default());
+        one.note("short", Instant::now());
+        other.note("long", Instant::now().checked_sub(Duration::from_secs(1)).unwrap());
+        let both = one.stats().and(other.stats());
+        assert_eq!(both.handled, 2);
+        assert_eq!(both.slowest.map(|slowest| slowest.message), Some("long"));
+    }
+}

@@ -1,0 +1,66 @@
+//! An actor's address that counts what waits there.
+use std::fmt;
+use std::sync::Arc;
+
+use actix::{Message, Recipient};
+
+use super::Meter;
+
+/// Where messages of one type are sent, each counted until the actor takes it. The one end of what
+/// [`Metered::turn_of_counted`](super::Metered::turn_of_counted) is the other.
+pub struct Counted<M>
+where
+    M: Message + Send,
+    M::Result: Send,
+{
+    to: Recipient<M>,
+    meter: Arc<Meter>,
+}
+
+impl<M> Counted<M>
+where
+    M: Message + Send,
+    M::Result: Send,
+{
+    /// Sends to an actor with this meter.
+    pub fn new(to: Recipient<M>, meter: Arc<Meter>) -> Self {
+        Self { to, meter }
+    }
+
+    /// Sends a message, whatever waits already.
+    pub fn do_send(&self, message: M) {
+        self.meter.sent();
+        self.to.do_send(message);
+    }
+}
+
+/// To an actor whose turns nobody counts.
+impl<M> From<Recipient<M>> for Counted<M>
+where
+    M: Message + Send,
+    M::Result: Send,
+{
+    fn from(to: Recipient<M>) -> Self {
+        Self::new(to, Arc::default())
+    }
+}
+
+impl<M> Clone for Counted<M>
+where
+    M: Message + Send,
+    M::Result: Send,
+{
+    fn clone(&self) -> Self {
+        Self { to: self.to.clone(), meter: self.meter.clone() }
+    }
+}
+
+impl<M> fmt::Debug for Counted<M>
+where
+    M: Message + Send,
+    M::Result: Send,
+{
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Counted").field("meter", &self.meter).finish_non_exhaustive()
+    }
+}

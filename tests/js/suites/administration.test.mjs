@@ -1,0 +1,154 @@
+// What an administrator sees: figures, sessions, rooms; and that they are true of stock clients.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+
+import { makeGroup, people, settle } from '../lib/chat.mjs';
+import { connect } from '../lib/client.mjs';
+import { useServer } from '../lib/server.mjs';
+import { newUser } from '../lib/token.mjs';
+import { LIMIT, within } from '../lib/wait.mjs';
+
+const KEY = 'the-key-of-a-server';
+
+describe('administration', () => {
+  const holder = useServer({ env: { API_KEYS: KEY, RATE_LIMIT_EVENTS: '10', RATE_LIMIT_BURST: '10' } });
+  const read = async (path, expected = 200) => {
+    const { status, body } = await holder.server.api('GET', `/api/admin/${path}`, { headers: { 'x-api-key': KEY } });
+    assert.equal(status, expected, JSON.stringify(body));
+    return body;
+  };
+  const stats = async () => (await read('stats')).stats;
+  const actor = ({ actors }, name) => actors.find((entry) => entry.actor === name);
+
+  /** Reads until `isThere` holds of it. */
+  async function until(what, readOnce, isThere) {
+    const looked = async () => {
+      for (;;) {
+        const found = await readOnce();
+        if (isThere(found)) return found;
+      }
+    };
+    return within(LIMIT, what, looked());
+  }
+
+  it('counts what each kind of actor does, and how long it takes', async (test) => {
+    const before = await stats();
+    const [mia, carl] = await people(test, holder.server, ['mia', 'carl']);
+    await settle(mia, carl);
+    const after = await stats();
+    for (const name of ['ChatServer', 'Hub', 'Connection', 'Persister', 'Reader']) {
+      const [then, now] = [actor(before, name), actor(after, name)];
+      assert.ok(now.handled > then.handled, `${name}: ${JSON.stringify([then, now])}`);
+    }
+    for (const name of ['ChatServer', 'Hub', 'Persister', 'Reader']) assert.ok(actor(after, name).busySeconds > 0, name);
+    assert.equal(actor(after, 'ChatServer').mailbox, 0, 'all that was sent is handled');
+    const { slowest } = actor(after, 'Persister');
+    assert.ok(slowest.message.length > 0 && slowest.seconds > 0 && Math.abs(Date.now() - Date.parse(slowest.at)) < 3_600_000, JSON.stringify(slowest));
+  });
+
+  it('has the store\'s times and batch sizes as distributions', async (test) => {
+    const before = await stats();
+    const [mia, carl] = await people(test, holder.server, ['mia', 'carl']);
+    await settle(mia, carl);
+    const { store } = await stats();
+    for (const name of ['commitSeconds', 'batchWrites', 'queueWaitSeconds', 'readSeconds']) {
+      const { count, sum, buckets } = store[name];
+      assert.ok(count > before.store[name].count, name);
+      assert.ok(sum > 0, name);
+      const counts = buckets.map((bucket) => bucket.count);
+      assert.deepEqual(counts, counts.toSorted((one, other) => one - other), `${name} adds up`);
+      assert.ok(counts.at(-1) <= count, name);
+    }
+    assert.ok(store.batchWrites.sum >= store.writes, 'every write is in a batch');
+  });
+
+  it('knows sessions by transport, dialect and namespace, and forgets those that have gone', async (test) => {
+    const before = await until('the clients of other tests to be gone', stats, ({ sessions }) => Object.values(sessions.byTransport).every((count) => count === 0));
+    const pinned = await connect(holder.server, newUser('pia'), { dialect: 'conversation' });
+    const polling = await connect(holder.server, newUser('paul'), { transport: 'polling' });
+    test.after(() => [pinned, polling].forEach((client) => client.close()));
+    const [learned] = await people(test, holder.server, ['lea']);
+    await learned.ask('mark_as_read', { messageId: 'none' });
+    const { sessions } = await stats();
+    const more = (group, name) => (sessions[group][name] ?? 0) - (before.sessions[group][name] ?? 0);
+    assert.deepEqual([more('byTransport', 'polling'), more('byTransport', 'websocket')], [1, 2]);
+    assert.deepEqual(['conversation', 'messenger', 'undetermined'].map((name) => more('byDialect', name)), [1, 1, 1]);
+    assert.equal(more('byNamespace', '/'), 3);
+    [pinned, polling, learned].forEach((client) => client.close());
+    await until('nobody to be left', stats, (now) => now.chat.sockets === before.chat.sockets
+      && JSON.stringify(now.sessions.byDialect) === JSON.stringify(before.sessions.byDialect));
+  });
+
+  it('shows a user\'s sessions, and one of them whole', async (test) => {
+    const [mia, carl] = await people(test, holder.server, ['mia', 'carl']);
+    const other = await connect(holder.server, mia.user, { transport: 'polling', dialect: 'messenger' });
+    test.after(() => other.close());
+    const group = await makeGroup(holder.server, mia, [carl]);
+    await mia.succeed('join_group', group);
+    const { sockets, next } = await read(`sockets?user=${mia.user.id}`);
+    assert.equal(next, null);
+    assert.deepEqual(sockets.map(({ socketId }) => socketId), [mia.socket.id, other.socket.id].toSorted());
+    const { socket } = await read(`sockets/${other.socket.id}`);
+    const { since, address, unprovenEvents, expiresAt, ...rest } = socket;
+    assert.ok(Date.now() - Date.parse(since) < 60_000);
+    assert.match(address, /127\.0\.0\.1|::1/);
+    assert.equal(typeof unprovenEvents, 'number');
+    assert.ok(Date.parse(expiresAt) > Date.now());
+    assert.deepEqual(rest, {
+      socketId: other.socket.id, userId: mia.user.id, username: mia.user.username, state: 'open', namespace: '/',
+      dialects: ['messenger'], dialectsFrom: 'pinned', rooms: [`conversation:${group}`], muted: [], catchingUp: false,
+      waitingRequests: 0, transport: 'polling', queuedPackets: 0, queuedBytes: 0, blocked: false,
+    });
+    const { socket: learned } = await read(`sockets/${mia.socket.id}`);
+    assert.deepEqual([learned.dialects, learned.dialectsFrom, learned.transport], [['messenger'], 'learned', 'websocket']);
+    await mia.succeed('leave_group', group);
+    const { socket: muted } = await read(`sockets/${mia.socket.id}`);
+    assert.deepEqual([muted.rooms, muted.muted], [[], [group]]);
+    await read('sockets/nobody', 404);
+    await read(`sockets/${'x'.repeat(20)}`, 404);
+  });
+
+  it('pages through all sessions, each once', async (test) => {
+    const clients = await people(test, holder.server, ['a', 'b', 'c', 'd', 'e']);
+    const seen = [];
+    for (let after = ''; after !== null;) {
+      const { sockets, next } = await read(`sockets?limit=2${after && `&after=${after}`}`);
+      seen.push(...sockets.map(({ socketId }) => socketId));
+      after = next;
+    }
+    assert.equal(new Set(seen).size, seen.length);
+    clients.forEach(({ socket }) => assert.ok(seen.includes(socket.id)));
+    for (const query of ['limit=0', 'limit=x', 'after=x', 'user=a%20b']) await read(`sockets?${query}`, 400);
+  });
+
+  it('a session whose connection was lost is shown as parked, and one that did not come back with its reason', async (test) => {
+    const [mia] = await people(test, holder.server, ['mia']);
+    const id = mia.socket.id;
+    const before = await stats();
+    mia.socket.io.engine.close();
+    const parked = await until('the session to be parked', () => read(`sockets?user=${mia.user.id}`), ({ sockets }) => sockets[0]?.state === 'parked');
+    assert.deepEqual([parked.sockets[0].socketId, parked.sockets[0].transport], [id, null]);
+    const foreign = await connect(holder.server, mia.user, { auth: { token: mia.user.token, pid: 'A'.repeat(20), offset: 'e1.1.1.z.1' } });
+    test.after(() => foreign.close());
+    const now = await stats();
+    assert.equal(now.chat.notRecovered['session unknown'] - before.chat.notRecovered['session unknown'], 1);
+    assert.equal(now.connections.closed['transport close'] - before.connections.closed['transport close'], 1);
+  });
+
+  it('lists the largest and the busiest rooms, and who is in one', async (test) => {
+    const [mia, carl, eve] = await people(test, holder.server, ['mia', 'carl', 'eve']);
+    const group = await makeGroup(holder.server, mia, [carl, eve]);
+    const small = await makeGroup(holder.server, mia, [carl]);
+    for (let index = 0; index < 3; index += 1) await mia.succeed('send_group_message', { conversationId: small, content: 'said' });
+    const { rooms: largest } = await read('rooms');
+    assert.deepEqual(largest[0], { room: `conversation:${group}`, members: 3, parked: 0, messagesPerMinute: 0 });
+    const { rooms: busiest } = await read('rooms?sort=rate&limit=1');
+    assert.deepEqual(busiest.map(({ room, members }) => [room, members]), [[`conversation:${small}`, 2]]);
+    assert.ok([1, 2, 3].includes(busiest[0].messagesPerMinute), 'of two minutes where one ended meanwhile');
+    const { room, sockets } = await read(`rooms/conversation:${group}`);
+    assert.equal(room.members, 3);
+    assert.deepEqual(new Set(sockets.map(({ userId }) => userId)), new Set([mia, carl, eve].map(({ user }) => user.id)));
+    for (const name of ['conversation:none', 'elsewhere', 'room:nobody-there']) await read(`rooms/${name}`, 404);
+    await read('rooms?sort=size', 400);
+  });
+});
