@@ -1,6 +1,7 @@
 //! What administrators read, and what they do.
 mod acts;
 mod events;
+mod explain;
 mod figures;
 mod sessions;
 mod showing;
@@ -25,6 +26,8 @@ pub fn routes(state: AdminState) -> impl Fn(&mut ServiceConfig) {
             .service(endpoint("/api/admin/users/{id}", "PATCH").route(patch().to(acts::change_user)))
             .service(endpoint("/api/admin/sockets", "GET, HEAD").route(get_or_head().to(sessions::list)))
             .service(endpoint("/api/admin/sockets/{id}", "GET, HEAD").route(get_or_head().to(sessions::show)))
+            .service(endpoint("/api/admin/explain/user/{who}", "GET, HEAD").route(get_or_head().to(explain::user)))
+            .service(endpoint("/api/admin/explain/message/{id}", "GET, HEAD").route(get_or_head().to(explain::message)))
             .service(endpoint("/api/admin/rooms", "GET, HEAD").route(get_or_head().to(sessions::rooms)))
             .service(endpoint("/api/admin/rooms/{room}", "GET, HEAD").route(get_or_head().to(sessions::show_room)))
             .service(endpoint("/api/admin/sockets/{id}/kick", "POST").route(post().to(acts::kick)));

@@ -281,7 +281,7 @@ impl ChatServer {
         message
     }
 
-    fn has_received(&self, user: &UserId, id: ConversationId, seq: i64) -> bool {
+    pub(super) fn has_received(&self, user: &UserId, id: ConversationId, seq: i64) -> bool {
         let memberships = self.users.get(user).map_or(&[][..], |user| &user.memberships);
         memberships.iter().any(|membership| membership.conversation == id && membership.delivered_seq >= seq)
             || self.progress.settled.get(&(id, user.clone())).is_some_and(|settled| *settled >= seq)

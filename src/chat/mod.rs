@@ -41,6 +41,7 @@ mod tables;
 mod telling;
 mod titles;
 mod traces;
+mod tracing;
 mod typing;
 mod watching;
 
@@ -69,4 +70,5 @@ pub use self::rooms::RoomKey;
 pub use self::server::ChatServer;
 pub use self::titles::TitleListing;
 pub use self::traces::{Coming, Leaving, Trace};
+pub use self::tracing::{MemberTrace, MessageTrace, SessionState, SessionTrace, TraceMessage};
 pub use self::watching::{Sockets, WatchSockets};

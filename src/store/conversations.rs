@@ -2,6 +2,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use diesel::dsl::{count_star, min};
 use diesel::prelude::*;
 
 use super::rows::{self, ConversationRow, ProfileRow};
@@ -213,6 +214,41 @@ pub fn count_unread(conn: &mut AnyConnection, user: &UserId, conversation: Conve
     let read_seq: Option<i64> =
         participants::table.find((&place, user.as_str())).select(participants::read_seq).first(conn).optional()?;
     count_after(conn, user, &place, read_seq.unwrap_or_default())
+}
+
+/// Messages of one conversation that a member is not known to have received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undelivered {
+    /// Where.
+    pub conversation: ConversationId,
+    /// How many.
+    pub messages: i64,
+    /// When the oldest of them was written.
+    pub since: Timestamp,
+}
+
+/// What others wrote that a user is not known to have received: at most so many conversations, the longest waiting first.
+pub fn list_undelivered(conn: &mut AnyConnection, user: &UserId, most: i64) -> QueryResult<Vec<Undelivered>> {
+    let is_waiting = messages::seq
+        .gt(participants::delivered_seq)
+        .and(messages::position.gt(participants::joined_position))
+        .and(messages::sender.ne(participants::user_id))
+        .and(messages::deleted_at.is_null());
+    let rows: Vec<(String, i64, Option<i64>)> = messages::table
+        .inner_join(participants::table.on(participants::conversation.eq(messages::place)))
+        .filter(participants::user_id.eq(user.as_str()).and(participants::left_at.is_null()))
+        .filter(is_waiting)
+        .group_by(messages::place)
+        .select((messages::place, count_star(), min(messages::created_at)))
+        .order(min(messages::created_at).asc())
+        .limit(most)
+        .load(conn)?;
+    rows.into_iter()
+        .map(|(place, messages, since)| {
+            let since = Timestamp::from_millis(since.unwrap_or_default());
+            Ok(Undelivered { conversation: rows::conversation_id(&place)?, messages, since })
+        })
+        .collect()
 }
 
 fn count_after(conn: &mut AnyConnection, user: &UserId, place: &str, seq: i64) -> QueryResult<i64> {

@@ -40,8 +40,8 @@ pub use self::backup::{BackupError, back_up};
 pub use self::changed::{DirectChanges, last_activity, last_change, list_direct_changes};
 pub use self::connection::AnyConnection;
 pub use self::conversations::{
-    ConversationCursor, Membership, Overview, OverviewLimits, count_unread, find_called, find_conversation, find_direct,
-    list_conversations, list_overviews, load_memberships,
+    ConversationCursor, Membership, Overview, OverviewLimits, Undelivered, count_unread, find_called, find_conversation,
+    find_direct, list_conversations, list_overviews, list_undelivered, load_memberships,
 };
 pub use self::failure::OpenError;
 pub use self::handle::{Store, StoreOptions};

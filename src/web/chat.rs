@@ -8,8 +8,8 @@ use super::Failure;
 use crate::auth::{Claims, Refusal};
 use crate::chat::{
     Administer, Ask, Authenticate, AuthenticateError, BrokerStats, ChatError, ChatServer, Command, Emit, FindRoom, FindSession,
-    Health, ListRooms, ListSessions, OnlineUsers, PresenceOf, RefusedConnect, Reply, RevokeTokens, RoomView, SaveNotifications,
-    SessionView, SocketsOf, Stats, TitleListing, Trace, TraceOf, UserPresence,
+    Health, ListRooms, ListSessions, MessageTrace, OnlineUsers, PresenceOf, RefusedConnect, Reply, RevokeTokens, RoomView,
+    SaveNotifications, SessionView, SocketsOf, Stats, TitleListing, Trace, TraceMessage, TraceOf, UserPresence,
 };
 use crate::model::{Account, ListingId, SocketId, UserId};
 
@@ -167,5 +167,13 @@ impl Chat {
     /// As [`Chat::online_users`].
     pub async fn trace_of(&self, user: UserId) -> Result<Trace, Failure> {
         Ok(self.0.send(TraceOf { user }).await?)
+    }
+
+    /// What is known of a message in memory.
+    ///
+    /// # Errors
+    /// As [`Chat::online_users`].
+    pub async fn trace_message(&self, which: TraceMessage) -> Result<MessageTrace, Failure> {
+        Ok(self.0.send(which).await?)
     }
 }

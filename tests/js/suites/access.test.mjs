@@ -59,7 +59,7 @@ const ROUTES = {
   'PATCH /api/messages/{id}': [message, () => ({ content: 'edited' }), OWNER(200)],
   'DELETE /api/messages/{id}': [message, undefined, OWNER(200)],
   'GET /api/rooms/{room}/messages': [() => '/api/rooms/square/messages', undefined, USERS(200)],
-  'GET /api/common_chat/messages': [() => '/api/common_chat/messages', undefined, USERS(200)],
+  'GET /api/common-chat/messages': [() => '/api/common-chat/messages', undefined, USERS(200)],
   'GET /api/notifications': [() => '/api/notifications', undefined, USERS(200)],
   'POST /api/notifications': [() => '/api/notifications', ({ owner }) => ({ userId: owner.id, type: 'sale', message: 'Sold' }), ADMINISTRATORS(201)],
   'POST /api/notifications/read': [() => '/api/notifications/read', () => ({}), USERS(200)],
@@ -75,6 +75,8 @@ const ROUTES = {
   'GET /api/admin/events/stream': [() => '/api/admin/events/stream', undefined, ADMINISTRATORS(200)],
   'PATCH /api/admin/users/{id}': [({ third }) => `/api/admin/users/${third.id}`, () => ({ disabled: true }), ADMINISTRATORS(200)],
   'GET /api/admin/sockets': [() => '/api/admin/sockets', undefined, ADMINISTRATORS(200)],
+  'GET /api/admin/explain/user/{who}': [({ owner }) => `/api/admin/explain/user/${owner.id}`, undefined, ADMINISTRATORS(200)],
+  'GET /api/admin/explain/message/{id}': [({ message }) => `/api/admin/explain/message/${message}`, undefined, ADMINISTRATORS(200)],
   'GET /api/admin/rooms': [() => '/api/admin/rooms', undefined, ADMINISTRATORS(200)],
   // Who may is told that nobody is there.
   'GET /api/admin/sockets/{id}': [() => `/api/admin/sockets/${'x'.repeat(20)}`, undefined, ADMINISTRATORS(404)],

@@ -151,4 +151,68 @@ describe('administration', () => {
     for (const name of ['conversation:none', 'elsewhere', 'room:nobody-there']) await read(`rooms/${name}`, 404);
     await read('rooms?sort=size', 400);
   });
+
+  // ---- explaining ----
+
+  const explain = async (path, expected) => (await read(`explain/${path}`, expected)).explanation;
+  const codes = ({ facts }) => facts.map(({ code }) => code);
+  const fact = ({ facts }, code) => facts.find((entry) => entry.code === code) ?? assert.fail(`${code} in ${JSON.stringify(facts)}`);
+
+  it('explains why a user gets messages, by id, name, e-mail or socket', async (test) => {
+    const [mia, carl] = await people(test, holder.server, ['mia', 'carl']);
+    await settle(carl, mia);
+    for (const who of [mia.user.id, mia.user.username, mia.socket.id]) {
+      const answer = await until(`${who} to have received all`, () => explain(`user/${encodeURIComponent(who)}`), (now) => codes(now).includes('NOTHING_WAITS'));
+      assert.match(answer.verdict, /^Gets messages: 1 socket is connected\. Nothing waits\.$/);
+      assert.match(fact(answer, 'CONNECTED').text, new RegExp(`^Socket ${mia.socket.id} is connected over websocket from `));
+      assert.match(fact(answer, 'CAME').text, /came anew/);
+      assert.match(fact(answer, 'DIALECT').text, /has sent no event/);
+    }
+    await read('explain/user/nobody-of-that-name', 404);
+    await read('explain/user/%20', 404);
+  });
+
+  it('explains a lost connection, a disabled account, what waits and who is too fast', async (test) => {
+    const [mia, carl] = await people(test, holder.server, ['mia', 'carl'], { dialect: 'messenger' });
+    const group = await makeGroup(holder.server, carl, [mia]);
+    await mia.succeed('leave_group', group);
+    assert.match(fact(await explain(`user/${mia.user.id}`), 'MUTED').text, new RegExp(group));
+    for (let index = 0; index < 80; index += 1) mia.socket.emit('join_group', group);
+    const limited = await until('the refusals to be known', () => explain(`user/${mia.user.id}`), (now) => codes(now).includes('RATE_LIMITED'));
+    assert.match(fact(limited, 'RATE_LIMITED').text, /^At least \d+ requests? (was|were) refused/);
+    mia.socket.io.engine.close();
+    const parked = await until('the loss to be noticed', () => explain(`user/${mia.user.id}`), (now) => codes(now).includes('PARKED'));
+    assert.match(parked.verdict, /^Gets nothing now: the connection is lost/);
+    assert.match(fact(parked, 'LEFT').text, /its client closed the connection, or the network did\. Its session was kept/);
+    await carl.succeed('send_direct_message', { recipientId: mia.user.id, content: 'waits' });
+    const waiting = await explain(`user/${mia.user.id}`);
+    assert.match(waiting.verdict, / 1 message wait\.$/);
+    assert.match(fact(waiting, 'UNDELIVERED').text, /^1 message of conversation [0-9a-f-]{36} are stored/);
+    const { status } = await holder.server.api('PATCH', `/api/admin/users/${mia.user.id}`, { headers: { 'x-api-key': KEY }, body: { disabled: true } });
+    assert.equal(status, 200);
+    await assert.rejects(connect(holder.server, mia.user));
+    const disabled = await explain(`user/${mia.user.id}`);
+    assert.match(disabled.verdict, /^Gets nothing: the account is disabled\./);
+    assert.match(fact(disabled, 'REFUSED').text, /ACCOUNT_DISABLED/);
+    assert.ok(codes(disabled).includes('NOT_CONNECTED'));
+  });
+
+  it('explains a message: who has it, who read it, who lacks it and why', async (test) => {
+    const [mia, carl, eve, fay] = await people(test, holder.server, ['mia', 'carl', 'eve', 'fay'], { dialect: 'messenger' });
+    const group = await makeGroup(holder.server, mia, [carl, eve, fay]);
+    await eve.succeed('leave_group', group);
+    fay.close();
+    await until('the one to be gone', () => read(`sockets?user=${fay.user.id}`), ({ sockets }) => sockets.length === 0);
+    const { message: { _id: messageId } } = await mia.succeed('send_group_message', { conversationId: group, content: 'to all' });
+    await carl.next('new_group_message', ({ message }) => message._id === messageId);
+    await carl.succeed('mark_as_read', { messageId });
+    const answer = await until('the reader to be known', () => explain(`message/${messageId}`), (now) => codes(now).includes('READ'));
+    assert.equal(answer.verdict, 'Stored. Of 3 recipients looked at, 1 read it, 0 more received it, 2 lack it.');
+    assert.match(fact(answer, 'SENT').text, new RegExp(`^${mia.user.username} sent it`));
+    assert.match(fact(answer, 'READ').text, new RegExp(`^${carl.user.id} read it`));
+    assert.match(fact(answer, 'MUTED').text, new RegExp(`^${eve.user.id}: socket ${eve.socket.id} has left the group's live messages`));
+    assert.match(fact(answer, 'NOT_CONNECTED').text, new RegExp(`^${fay.user.id} lacks it`));
+    await read('explain/message/none', 404);
+    await read('explain/message/0197a000-0000-7000-8000-000000000001', 404);
+  });
 });

@@ -1,0 +1,140 @@
+//! What became of a message.
+use super::{Explanation, Fact};
+use crate::chat::{MemberTrace, MessageTrace, SessionState, SessionTrace};
+use crate::model::{Conversation, Message, UserId};
+
+/// What is known of a message.
+#[derive(Debug)]
+pub struct MessageFacts<'a> {
+    /// As stored.
+    pub message: &'a Message,
+    /// Where it stands; `None`: in a public room or the common chat, or its conversation is gone.
+    pub conversation: Option<&'a Conversation>,
+    /// The members that are spoken of: the sender is not.
+    pub members: Vec<UserId>,
+    /// What is known in memory, of those members in this order.
+    pub trace: MessageTrace,
+}
+
+/// Says it.
+pub fn explain_message(facts: &MessageFacts<'_>) -> Explanation {
+    let MessageFacts { message, conversation, members, trace } = facts;
+    let mut told = vec![Fact::at("SENT", message.created_at, format!("{} sent it; it is stored.", message.sender.username))];
+    if let Some(at) = message.deleted_at {
+        told.push(Fact::at("DELETED", at, "It was deleted: it is shown to nobody any more."));
+    }
+    if let Some(at) = trace.handed_at {
+        told.push(Fact::at("HANDED_OUT", at, "It was handed out to the sockets that were there."));
+    }
+    let Some(conversation) = conversation else {
+        let text = "Who is in a public room is sent what is said there, at once; who received it is not noted.";
+        told.push(Fact::new("PUBLIC", text));
+        return Explanation { verdict: "Stored, and told to all who were in the room.".to_owned(), facts: told };
+    };
+    let (mut read, mut received) = (0, 0);
+    for (member, known) in members.iter().zip(&trace.members) {
+        let mark = message.read_by.iter().find(|mark| mark.user == *member);
+        if let Some(mark) = mark {
+            read += 1;
+            told.push(Fact::at("READ", mark.read_at, format!("{member} read it.")));
+        } else if known.has_received {
+            received += 1;
+            told.push(Fact::new("RECEIVED", format!("{member} has received it: {}.", proof(known))));
+        } else {
+            tell_lack(member, known, &mut told);
+        }
+    }
+    let others = conversation.participants.iter().filter(|member| **member != message.sender.id).count();
+    if others > members.len() {
+        told.push(Fact::new("MORE_MEMBERS", format!("{} further members are not spoken of here.", others - members.len())));
+    }
+    let lacking = members.len() - read - received;
+    let verdict = match lacking {
+        0 => format!("Stored, and received by all of {others} recipients that were looked at; {read} read it."),
+        _ => format!(
+            "Stored. Of {} recipients looked at, {read} read it, {received} more received it, {lacking} lack it.",
+            members.len()
+        ),
+    };
+    Explanation { verdict, facts: told }
+}
+
+fn proof(known: &MemberTrace) -> String {
+    let proven = known.sessions.iter().find(|session| session.state == SessionState::Proven);
+    match proven {
+        Some(SessionTrace { socket, .. }) => format!("socket {socket} answered a heartbeat that was sent after it"),
+        None => {
+            "a device answered a heartbeat after it, came back with an offset behind it, or a later message was read".to_owned()
+        }
+    }
+}
+
+fn tell_lack(member: &UserId, known: &MemberTrace, told: &mut Vec<Fact>) {
+    if known.sessions.is_empty() {
+        told.push(Fact::new("NOT_CONNECTED", format!("{member} lacks it: not connected. It comes at the next connect.")));
+    }
+    for SessionTrace { socket, state } in &known.sessions {
+        let (code, why) = match state {
+            SessionState::NoWord => ("NO_WORD", "speaks a dialect that has no word for it and is never sent it"),
+            SessionState::Unproven => {
+                ("SILENT_COOKIE", "is known by a cookie alone and has said nothing: what it is sent does not count")
+            }
+            SessionState::Muted => ("MUTED", "has left the group's live messages; only history shows it"),
+            SessionState::Parked => ("PARKED", "has lost its connection; it is kept for its return"),
+            SessionState::CatchingUp => ("CATCHING_UP", "is being shown what it missed; this comes in its turn"),
+            SessionState::Proven => ("PROVEN", "has it; that is about to be noted"),
+            SessionState::Sent => ("SENT_UNPROVEN", "was sent it; no heartbeat was answered since"),
+            SessionState::CameLater => ("CAME_LATER", "came after it was handed out and is caught up"),
+            SessionState::Unknown => ("UNKNOWN", "is connected; what it was sent then is not remembered"),
+        };
+        told.push(Fact::new(code, format!("{member}: socket {socket} {why}.")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::fixtures::{self, message};
+    use crate::model::{ConversationKind, ReadMark, SocketId, Timestamp};
+
+    fn user(name: &str) -> UserId {
+        UserId::parse(name).unwrap()
+    }
+
+    #[test]
+    fn every_member_is_spoken_of_with_what_stands_in_the_way() {
+        let mut message: Message = message("sender", "text");
+        message.read_by = vec![ReadMark { user: user("reader"), read_at: Timestamp::from_millis(5) }];
+        let names = ["reader", "receiver", "absent", "muted"].map(user);
+        let conversation = Conversation {
+            id: fixtures::conversation(),
+            kind: ConversationKind::Group,
+            name: None,
+            avatar: None,
+            admin: None,
+            participants: names.iter().cloned().chain([message.sender.id.clone()]).collect(),
+            last_seq: 1,
+            last_message: None,
+            created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+        };
+        let socket = SocketId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap();
+        let member = |has_received, state: Option<SessionState>| MemberTrace {
+            has_received,
+            sessions: state.into_iter().map(|state| SessionTrace { socket, state }).collect(),
+        };
+        let members = vec![
+            member(true, Some(SessionState::Proven)),
+            member(true, Some(SessionState::Proven)),
+            member(false, None),
+            member(false, Some(SessionState::Muted)),
+        ];
+        let trace = MessageTrace { members, ..MessageTrace::default() };
+        let facts = MessageFacts { message: &message, conversation: Some(&conversation), members: names.to_vec(), trace };
+        let Explanation { verdict, facts: told } = explain_message(&facts);
+        let codes: Vec<_> = told.iter().map(|fact| fact.code).collect();
+        assert_eq!(codes, ["SENT", "READ", "RECEIVED", "NOT_CONNECTED", "MUTED"]);
+        assert_eq!(verdict, "Stored. Of 4 recipients looked at, 1 read it, 1 more received it, 2 lack it.");
+        assert!(told[2].text.contains("heartbeat"), "{}", told[2].text);
+    }
+}
