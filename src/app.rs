@@ -130,7 +130,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let draining = Arc::new(AtomicBool::new(false));
     let origins = origins(&config)?;
     let settings = Arc::new(settings(&config, dialects, upload_dir));
-    let (api, admin) = (ApiState::new(&settings), AdminState::new(feed.clone()));
+    let (api, admin) = (ApiState::new(&settings, operations()), AdminState::new(feed.clone()));
     let proxies = Arc::new(TrustedProxies::new(config.trusted_proxies.clone()));
     let transport = transport_options(&config, origins.clone(), proxies.clone());
 
@@ -239,6 +239,16 @@ impl Running {
             }
         }
     }
+}
+
+/// What all routes take and answer.
+fn operations() -> Vec<web::Operation> {
+    [api::OPERATIONS, admin::OPERATIONS].concat()
+}
+
+/// The OpenAPI document of all routes.
+pub fn openapi() -> serde_json::Value {
+    web::openapi(&operations())
 }
 
 /// What the broker is told of the settings.

@@ -22,6 +22,7 @@ pub mod http;
 pub mod logging;
 pub mod meter;
 pub mod model;
+pub mod schema;
 pub mod session;
 pub mod socketio;
 pub mod store;

@@ -3,11 +3,14 @@ mod acts;
 mod events;
 mod explain;
 mod figures;
+mod operations;
 mod sessions;
 mod showing;
 mod stream;
 
 use actix_web::web::{Data, ServiceConfig, get, patch, post};
+
+pub use self::operations::OPERATIONS;
 
 use crate::feed::Feed;
 use crate::web::{endpoint, get_or_head};

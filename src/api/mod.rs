@@ -9,10 +9,12 @@ mod file_type;
 mod files;
 mod health;
 mod history;
+mod interfaces;
 mod listings;
 mod login_limit;
 mod messages;
 mod notifications;
+mod operations;
 mod password_work;
 mod sessions;
 mod shapes;
@@ -26,27 +28,31 @@ use std::sync::Arc;
 use actix_web::web::{Data, ServiceConfig, delete, patch, post, put};
 
 pub use self::client_files::{CLIENT_FILES, check_client_files};
+pub use self::operations::OPERATIONS;
 pub use self::upload_dir::{prepare_uploads, remove_uploads};
 
+use self::interfaces::Documents;
 use self::login_limit::LoginLimit;
 use self::password_work::PasswordWork;
-use crate::web::{Settings, endpoint, get_or_head};
+use crate::web::{Operation, Settings, endpoint, get_or_head};
 
 /// What the routes of one server share among all worker threads, beside [`crate::web::WebState`].
 #[derive(Clone)]
 pub struct ApiState {
     logins: Data<LoginLimit>,
     passwords: Data<PasswordWork>,
+    documents: Data<Documents>,
     socket_path: Arc<str>,
 }
 
 impl ApiState {
-    /// For one server.
-    pub fn new(settings: &Settings) -> Self {
+    /// For one server, with these routes in all.
+    pub fn new(settings: &Settings, operations: Vec<Operation>) -> Self {
         let logins = LoginLimit::new(settings.logins_per_minute);
         Self {
             logins: Data::from(Arc::new(logins)),
             passwords: Data::from(Arc::new(PasswordWork::new())),
+            documents: Data::new(Documents::new(operations)),
             socket_path: settings.socket_path.as_str().into(),
         }
     }
@@ -55,13 +61,14 @@ impl ApiState {
 /// Adds the routes.
 pub fn routes(state: ApiState) -> impl Fn(&mut ServiceConfig) {
     move |config| {
-        let ApiState { logins, passwords, socket_path } = state.clone();
-        config.app_data(logins).app_data(passwords);
+        let ApiState { logins, passwords, documents, socket_path } = state.clone();
+        config.app_data(logins).app_data(passwords).app_data(documents);
         add_accounts(config);
         add_market_place(config);
         add_conversations(config);
         add_notifications(config);
         add_files(config);
+        add_interfaces(config);
         client_files::add(config, &socket_path);
     }
 }
@@ -144,4 +151,11 @@ fn add_files(config: &mut ServiceConfig) {
         .service(endpoint("/api/socket/health", "GET, HEAD").route(get_or_head().to(health::socket)))
         .service(endpoint("/healthz", "GET, HEAD").route(get_or_head().to(health::alive)))
         .service(endpoint("/readyz", "GET, HEAD").route(get_or_head().to(health::ready)));
+}
+
+fn add_interfaces(config: &mut ServiceConfig) {
+    config
+        .service(endpoint("/api/openapi.json", "GET, HEAD").route(get_or_head().to(interfaces::openapi_document)))
+        .service(endpoint("/api/asyncapi.json", "GET, HEAD").route(get_or_head().to(interfaces::asyncapi_document)))
+        .service(endpoint("/api/types.d.ts", "GET, HEAD").route(get_or_head().to(interfaces::types)));
 }

@@ -1,29 +1,37 @@
 //! Users, conversations and messages as HTTP shows them.
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::chat::{ChatError, UserPresence};
 use crate::dialect::{self, RoomMessageView};
-use crate::model::{Account, Conversation, File, ListingId, Message, MessageId, Place, Profile, ReadMark, Timestamp, UserId};
+use crate::model::{
+    Account, ChosenStatus, Conversation, File, ListingId, Message, MessageId, MessageStatus, Place, Profile, ReadMark, Role,
+    Timestamp, UserId, UserRole,
+};
 use crate::web::{Failure, WebState};
 
 /// A user for somebody's eyes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "User")]
 pub struct UserView<'a> {
     id: &'a UserId,
     username: &'a str,
     full_name: Option<&'a str>,
     avatar: Option<&'a str>,
     is_online: bool,
+    #[schemars(with = "ChosenStatus")]
     status: &'static str,
     last_seen: Option<Timestamp>,
     #[serde(flatten)]
     private: Option<Private<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Private<'a> {
+    #[schemars(extend("x-nullable" = true))]
     email: Option<&'a str>,
+    #[schemars(with = "UserRole")]
     role: &'static str,
 }
 
@@ -55,8 +63,9 @@ pub async fn own_user<'a>(state: &WebState, account: &'a Account) -> Result<User
 }
 
 /// A conversation as one of its members sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Conversation")]
 pub struct ConversationView<'a> {
     #[serde(flatten)]
     conversation: dialect::ConversationView<'a>,
@@ -71,16 +80,19 @@ impl<'a> ConversationView<'a> {
 }
 
 /// A message of a conversation: as in the front end with acks, and what that one does not know.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Message")]
 pub struct MessageView<'a> {
     #[serde(rename = "_id")]
     id: MessageId,
     conversation_id: Option<String>,
     sender: SenderView<'a>,
     content: &'a str,
+    #[schemars(with = "dialect::KnownType")]
     message_type: &'a str,
     file: Option<&'a File>,
+    #[schemars(with = "MessageStatus")]
     status: &'static str,
     read_by: Vec<ReadView<'a>>,
     created_at: Timestamp,
@@ -88,12 +100,14 @@ pub struct MessageView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     client_message_id: Option<&'a str>,
     seq: i64,
+    #[schemars(with = "Role")]
     role: &'static str,
     attachments: &'a [File],
     listing_id: Option<&'a ListingId>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Sender")]
 struct SenderView<'a> {
     #[serde(rename = "_id")]
     id: &'a UserId,
@@ -101,8 +115,9 @@ struct SenderView<'a> {
     avatar: Option<&'a str>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "ReadMark")]
 struct ReadView<'a> {
     user: &'a UserId,
     read_at: Timestamp,
@@ -156,7 +171,8 @@ impl<'a> MessageView<'a> {
 }
 
 /// A message of a public room or the common chat: as its event, and its number.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RoomMessage")]
 pub struct NumberedRoomMessage<'a> {
     #[serde(flatten)]
     message: RoomMessageView<'a, &'a str>,

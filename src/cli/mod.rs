@@ -15,7 +15,7 @@ use self::migrate::MigrateCommand;
 use self::user::UserCommand;
 use crate::app;
 use crate::config::{Config, Found, Listed};
-use crate::dialect::DialectSet;
+use crate::dialect::{self, DialectSet};
 use crate::env::Environment;
 use crate::logging;
 
@@ -35,6 +35,12 @@ enum Command {
     Serve,
     /// List the settings: name, value, where it came from, what it is for.
     Config,
+    /// Print what the HTTP routes take and answer, as OpenAPI.
+    Openapi,
+    /// Print what Socket.IO clients say and are told, as AsyncAPI.
+    Asyncapi,
+    /// Print the same as TypeScript types.
+    Types,
     /// Make, promote and list users in the configured database.
     #[command(subcommand)]
     User(UserCommand),
@@ -85,6 +91,9 @@ fn execute(command: Command) -> Result<(), Failure> {
             actix::System::new().block_on(app::run(config)).map_err(Failure::new)
         }
         Command::Config => print(&table(&Config::list(find).map_err(Failure::new)?)),
+        Command::Openapi => print(&format!("{:#}\n", app::openapi())),
+        Command::Asyncapi => print(&format!("{:#}\n", dialect::asyncapi())),
+        Command::Types => print(&dialect::types()),
         Command::User(command) => {
             // What a command says is its output; of the log only what went wrong.
             logging::start("warn");

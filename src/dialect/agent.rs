@@ -7,18 +7,23 @@
 //! ```
 use std::borrow::Cow;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Fault;
 use super::content::{LastMessageView, data_of};
-use super::error::{Wording, failure_packet};
+use super::error::{Code, Wording, failure_packet};
 use super::fields::Payload;
-use super::vocabulary::{Asked, Decoded, Entry, Packets, Vocabulary, json_packet, one, packet, to_json};
+use super::takes::{ATTACHMENTS, CLIENT_MESSAGE_ID, CONTENT, CONVERSATION_ID, SOME_ATTACHMENTS, SOME_CONTENT, id};
+use super::vocabulary::{About, Asked, Decoded, Entry, Packets, Told, Vocabulary, json_packet, one, packet, to_json};
 use crate::chat::{ChatError, Command, Draft, Event, OwnCopy, Reply, Words};
 use crate::model::{
-    ConversationId, File, Message, MessageId, Notification, NotificationId, Place, Profile, SocketId, Timestamp, UserId,
+    ConversationId, ConversationKind, File, Message, MessageId, Notification, NotificationId, Place, Profile, Role, SocketId,
+    Timestamp, UserId, UserRole,
 };
+use crate::schema::{Field, Shape, kinds};
 use crate::socketio::Args;
 use crate::store::Overview;
 
@@ -32,11 +37,79 @@ const CONNECTIONS_MAX: usize = 1_000;
 pub struct Agent;
 
 const EVENTS: &[Entry] = &[
-    Entry::work("notification:get"),
-    Entry::work("connection:get"),
-    Entry::work("conversation:get"),
-    Entry::work("message:send"),
+    Entry::work("notification:get").about(&About {
+        summary: "Asks for one's own notifications, newest first, at most 100.",
+        takes: Shape::Object(&[]),
+        ack: enveloped::<Vec<NotificationView>>,
+        is_acked: false,
+        reply: Some("notification:receive"),
+    }),
+    Entry::work("connection:get").about(&About {
+        summary: "Asks who is connected, a row for each socket, at most 1000.",
+        takes: Shape::Object(&[]),
+        ack: connections,
+        is_acked: false,
+        reply: Some("connection:receive"),
+    }),
+    Entry::work("conversation:get").about(&About {
+        summary: "Asks for one's own conversations, last active first.",
+        takes: Shape::Object(&[]),
+        ack: enveloped::<Vec<ConversationView>>,
+        is_acked: false,
+        reply: Some("conversation:receive"),
+    }),
+    Entry::work("message:send").about(&About {
+        summary: "Sends a message to a conversation, or to a user; conversationId may be one's own name for the conversation with \
+                  targetUserId.",
+        takes: Shape::ObjectWith(
+            &[
+                Field::optional("conversationId", id),
+                Field::optional("targetUserId", kinds::user),
+                CONTENT,
+                ATTACHMENTS,
+                CLIENT_MESSAGE_ID,
+            ],
+            &[&[CONVERSATION_ID, Field::required("targetUserId", kinds::user)], &[SOME_CONTENT, SOME_ATTACHMENTS]],
+        ),
+        ack: enveloped::<MessageView>,
+        is_acked: false,
+        reply: Some("message:receive"),
+    }),
 ];
+
+const TOLD: &[Told] = &[
+    Told::unplaced(
+        "notification:receive",
+        enveloped::<Vec<NotificationView>>,
+        "One's own notifications, or why there is no answer.",
+    ),
+    Told::unplaced("connection:receive", connections, "Who is connected, or why there is no answer."),
+    Told::unplaced(
+        "conversation:receive",
+        enveloped::<Vec<ConversationView>>,
+        "One's own conversations, or why there is no answer.",
+    ),
+    Told::either("message:receive", enveloped::<MessageView>, "A message, one's own too; or why a message was not sent."),
+    Told::new("message:updated", SchemaGenerator::subschema_for::<Envelope<MessageView>>, "A message was edited."),
+    Told::new("message:deleted", SchemaGenerator::subschema_for::<Envelope<Deleted>>, "A message was deleted."),
+];
+
+/// An envelope, or why there is none.
+fn enveloped<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [generator.subschema_for::<Envelope<T>>(), generator.subschema_for::<Refused>()] })
+}
+
+/// The answer to `connection:get`: the only one with a total.
+fn connections(generator: &mut SchemaGenerator) -> Schema {
+    let mut envelope = generator.subschema_for::<Envelope<Vec<Connection>>>();
+    if let Some(Value::Object(properties)) = envelope.get_mut("properties") {
+        properties.insert("totalConnections".to_owned(), kinds::count(generator).to_value());
+    }
+    if let Some(Value::Array(required)) = envelope.get_mut("required") {
+        required.push("totalConnections".into());
+    }
+    json_schema!({ "anyOf": [envelope, generator.subschema_for::<Refused>()] })
+}
 
 /// The event that answers a request.
 fn answer_to(event: &str) -> &'static str {
@@ -60,6 +133,10 @@ impl Vocabulary for Agent {
 
     fn events(&self) -> &'static [Entry] {
         EVENTS
+    }
+
+    fn told(&self) -> &'static [Told] {
+        TOLD
     }
 
     fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, Fault> {
@@ -200,12 +277,15 @@ fn answer(asked: &Asked, reply: &Reply) -> String {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(inline)]
 struct Envelope<T> {
+    #[schemars(extend("const" = true))]
     success: bool,
     data: T,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
     total_connections: Option<usize>,
     timestamp: Timestamp,
 }
@@ -216,11 +296,14 @@ impl<T> Envelope<T> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "FailedEnvelope")]
 struct Refused<'a> {
+    #[schemars(extend("const" = false))]
     success: bool,
     error: &'a str,
+    #[schemars(with = "Code")]
     code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
@@ -239,12 +322,14 @@ fn called(id: ConversationId, name: Option<&str>) -> Cow<'_, str> {
     name.map_or_else(|| Cow::Owned(id.to_string()), Cow::Borrowed)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Message")]
 struct MessageView<'a> {
     #[serde(rename = "_id")]
     id: MessageId,
     conversation_id: Cow<'a, str>,
+    #[schemars(with = "Role")]
     sender: &'static str,
     sender_id: &'a UserId,
     content: &'a str,
@@ -255,11 +340,12 @@ struct MessageView<'a> {
     updated_at: Option<Timestamp>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct SenderInfo<'a> {
     user_id: &'a UserId,
     email: Option<&'a str>,
+    #[schemars(with = "UserRole")]
     role: &'static str,
 }
 
@@ -281,7 +367,7 @@ impl<'a> MessageView<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Deleted<'a> {
     #[serde(rename = "_id")]
@@ -289,8 +375,9 @@ struct Deleted<'a> {
     conversation_id: Cow<'a, str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Notification")]
 struct NotificationView<'a> {
     #[serde(rename = "_id")]
     id: NotificationId,
@@ -308,18 +395,20 @@ impl<'a> NotificationView<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Connection<'a> {
     user_id: &'a UserId,
     socket_id: &'a SocketId,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Conversation")]
 struct ConversationView<'a> {
     #[serde(rename = "_id")]
     id: Cow<'a, str>,
+    #[schemars(with = "ConversationKind")]
     r#type: &'static str,
     name: Option<&'a str>,
     avatar: Option<&'a str>,
@@ -347,12 +436,13 @@ impl<'a> ConversationView<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Participant<'a> {
     user_id: &'a UserId,
     username: &'a str,
     email: Option<&'a str>,
+    #[schemars(with = "UserRole")]
     role: &'static str,
 }
 

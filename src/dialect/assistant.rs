@@ -5,16 +5,19 @@
 //! ← 42["ai-response",{"chat":"c-1","content":"Because air scatters blue light most."}]
 //! ← 42["ai-error",{"chat":"c-1","message":"The model could not answer, try again","error":"The model could not …","code":"MODEL_FAILED"}]
 //! ```
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Fault;
-use super::error::Wording;
+use super::error::{Code, RefusedAck, Wording};
 use super::fields::Payload;
-use super::vocabulary::{Asked, Decoded, Entry, Packets, Vocabulary, one, packet, to_json};
+use super::takes::{CLIENT_MESSAGE_ID, SOME_CONTENT, id, id_text};
+use super::vocabulary::{About, Asked, Decoded, Entry, Packets, Told, Vocabulary, one, packet, to_json};
 use crate::auth::Refusal;
 use crate::chat::{ChatError, Command, Draft, Event, Reply, Words};
 use crate::model::{ConversationKind, Role, UserId};
+use crate::schema::{Field, Shape, either, kinds};
 use crate::socketio::Args;
 
 /// Longest `chat` that an answer repeats, in bytes: it is kept with the answer.
@@ -30,8 +33,40 @@ impl Vocabulary for Assistant {
     }
 
     fn events(&self) -> &'static [Entry] {
-        const EVENTS: &[Entry] = &[Entry::work("ai-message")];
+        const EVENTS: &[Entry] = &[Entry::work("ai-message").about(&About {
+            summary: "Asks the model; the question is stored, and the answer comes as ai-response. chat comes back with it.",
+            takes: Shape::ObjectWith(
+                &[
+                    Field::optional("chatId", id),
+                    Field::optional("chat", kinds::anything),
+                    SOME_CONTENT,
+                    Field::optional("stream", kinds::flag),
+                    CLIENT_MESSAGE_ID,
+                ],
+                &[&[Field::required("chatId", id), Field::required("chat", id_text)]],
+            ),
+            ack: either::<Stored, RefusedAck>,
+            is_acked: false,
+            reply: None,
+        })];
         EVENTS
+    }
+
+    fn told(&self) -> &'static [Told] {
+        const TOLD: &[Told] = &[
+            Told::either(
+                "ai-response",
+                either::<Answer, Apology>,
+                "The model's answer; or, where assistant was not pinned, what to show instead of one.",
+            ),
+            Told::unplaced(
+                "ai-response-chunk",
+                SchemaGenerator::subschema_for::<Piece>,
+                "A piece of the answer, where the question had stream: true.",
+            ),
+            Told::either("ai-error", SchemaGenerator::subschema_for::<Failure>, "There is no answer; asking again works."),
+        ];
+        TOLD
     }
 
     fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, Fault> {
@@ -141,40 +176,44 @@ fn apology(chat: &str, content: &str, code: &'static str) -> String {
     packet("ai-response", &Apology { chat: raw(chat), content, error: true, code })
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Answer<'a> {
     chat: Option<&'a RawValue>,
     content: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Piece<'a> {
     chat: Option<&'a RawValue>,
     delta: &'a str,
     done: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Failure<'a> {
     chat: Option<&'a RawValue>,
     message: &'a str,
     error: &'a str,
+    #[schemars(with = "Code")]
     code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Apology<'a> {
     chat: Option<&'a RawValue>,
     content: &'a str,
+    #[schemars(extend("const" = true))]
     error: bool,
+    #[schemars(with = "Code")]
     code: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Stored<'a> {
+    #[schemars(extend("const" = true))]
     success: bool,
     chat: Option<&'a RawValue>,
 }

@@ -1,6 +1,7 @@
 //! What several dialects show alike.
 use std::borrow::Cow;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -23,9 +24,30 @@ pub(super) fn with_urls<'a>(content: Cow<'a, str>, files: &[File]) -> Cow<'a, st
     Cow::Owned(lines.chain(files.iter().map(|file| file.url.as_str())).collect::<Vec<_>>().join("\n"))
 }
 
+/// The types of messages that all front ends know.
+const KNOWN_TYPES: [&str; 5] = ["text", "image", "video", "audio", "file"];
+
 /// A type of message for front ends that know these five: any other is a text.
 pub fn known_type(message_type: &str) -> &str {
-    if ["text", "image", "video", "audio", "file"].contains(&message_type) { message_type } else { "text" }
+    if KNOWN_TYPES.contains(&message_type) { message_type } else { "text" }
+}
+
+/// The schema of what [`known_type`] gives.
+#[derive(Debug)]
+pub struct KnownType;
+
+impl JsonSchema for KnownType {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "KnownType".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": KNOWN_TYPES })
+    }
 }
 
 /// What comes with a notification, as it was given.
@@ -34,8 +56,9 @@ pub(super) fn data_of(notification: &Notification) -> Option<&RawValue> {
 }
 
 /// The last message of a conversation, as lists of conversations show it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "LastMessage")]
 pub(super) struct LastMessageView<'a> {
     content: &'a str,
     sender: &'a UserId,

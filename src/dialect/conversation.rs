@@ -5,19 +5,24 @@
 //! → 42["message:send",{"conversationId":"0197…","content":"Hi Bob"}]
 //! ← 42["message:new",{"id":"0197…","conversationId":"0197…","senderId":"ann","content":"Hi Bob","type":"text","timestamp":"2026-01-02T03:04:05.678Z"}]
 //! ```
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Fault;
 use super::content::{LastMessageView, data_of};
-use super::error::{Wording, failure_packet};
+use super::error::{RefusedAck, Wording, failure_packet};
 use super::fields::{Field, Payload};
-use super::vocabulary::{Asked, Decoded, Entry, Packets, Vocabulary, batch, one, packet, to_json};
+use super::takes::{
+    ATTACHMENTS, CLIENT_MESSAGE_ID, CONTENT, CONVERSATION_ID, FILE, MESSAGE_ID, SOME_ATTACHMENTS, SOME_CONTENT, SOME_FILE, TYPE,
+};
+use super::vocabulary::{About, Asked, Decoded, Entry, Packets, Told, Vocabulary, batch, one, packet, to_json};
 use crate::chat::{ChatError, Command, Draft, Event, PresenceChange, Reply, Words};
 use crate::model::{
-    ChosenStatus, Conversation as Model, ConversationId, File, Message, MessageId, Notification, NotificationId, Place, SocketId,
-    Timestamp, UserId,
+    ChosenStatus, Conversation as Model, ConversationId, ConversationKind, File, Message, MessageId, Notification,
+    NotificationId, Place, SocketId, Timestamp, UserId,
 };
+use crate::schema::{self, Shape, either, kinds};
 use crate::socketio::Args;
 
 /// The event of a notification, by which other servers tell this front end of theirs, too.
@@ -27,6 +32,9 @@ pub const NOTIFICATION_EVENT: &str = "notification:new";
 #[derive(Debug)]
 pub struct Conversation;
 
+/// An answer that says no more than that it is done.
+const DONE: About = About { summary: "", takes: Shape::Nothing, ack: either::<Done, RefusedAck>, is_acked: false, reply: None };
+
 impl Vocabulary for Conversation {
     fn name(&self) -> &'static str {
         "conversation"
@@ -34,16 +42,92 @@ impl Vocabulary for Conversation {
 
     fn events(&self) -> &'static [Entry] {
         const EVENTS: &[Entry] = &[
-            Entry::work("authenticate"),
-            Entry::work("message:send"),
-            Entry::receipt("message:read"),
-            Entry::typing("typing:start"),
-            Entry::typing("typing:stop"),
-            Entry::work("conversation:join"),
-            Entry::work("conversation:leave"),
-            Entry::work("user:status"),
+            Entry::work("authenticate").about(&About {
+                summary: "Shows a fresh token of the same user; without an ack, connected is the answer.",
+                takes: Shape::Object(&[schema::Field::required("token", kinds::some_text)]),
+                reply: Some("connected"),
+                ..DONE
+            }),
+            Entry::work("message:send").about(&About {
+                summary: "Sends a message to the others in a conversation; to the sender, message:delivered tells of its arrival.",
+                takes: Shape::ObjectWith(
+                    &[CONVERSATION_ID, CONTENT, TYPE, FILE, ATTACHMENTS, CLIENT_MESSAGE_ID],
+                    &[&[SOME_CONTENT, SOME_FILE, SOME_ATTACHMENTS]],
+                ),
+                ack: either::<Ack, RefusedAck>,
+                ..DONE
+            }),
+            Entry::receipt("message:read").about(&About {
+                summary: "Says that a message was read.",
+                takes: Shape::Object(&[MESSAGE_ID]),
+                ..DONE
+            }),
+            Entry::typing("typing:start").about(&About {
+                summary: "Says that the user types; it lapses by itself.",
+                takes: Shape::Object(&[CONVERSATION_ID]),
+                ..DONE
+            }),
+            Entry::typing("typing:stop").about(&About {
+                summary: "Says that the user types no longer.",
+                takes: Shape::Object(&[CONVERSATION_ID]),
+                ..DONE
+            }),
+            Entry::work("conversation:join").about(&About {
+                summary: "Opens a conversation on this socket, and ends its mute. Participants only.",
+                takes: Shape::Value(CONVERSATION_ID),
+                ..DONE
+            }),
+            Entry::work("conversation:leave").about(&About {
+                summary: "Closes and mutes a group on this socket; always succeeds, and ends no membership.",
+                takes: Shape::Value(CONVERSATION_ID),
+                ..DONE
+            }),
+            Entry::work("user:status").about(&About {
+                summary: "Chooses how one appears to others; it stays over reconnects.",
+                takes: Shape::Value(schema::Field::required("status", SchemaGenerator::subschema_for::<ChosenStatus>)),
+                ..DONE
+            }),
         ];
         EVENTS
+    }
+
+    fn told(&self) -> &'static [Told] {
+        const TOLD: &[Told] = &[
+            Told::either(
+                "connected",
+                SchemaGenerator::subschema_for::<Connected>,
+                "The first event after the handshake; after a recovery it follows the missed events.",
+            ),
+            Told::new("message:new", SchemaGenerator::subschema_for::<MessageView>, "A message in a conversation."),
+            Told::new("message:updated", SchemaGenerator::subschema_for::<Updated>, "A message was edited."),
+            Told::new("message:deleted", SchemaGenerator::subschema_for::<MessageDeleted>, "A message was deleted."),
+            Told::new(
+                "message:delivered",
+                SchemaGenerator::subschema_for::<Delivered>,
+                "One's own message has reached a device of a recipient.",
+            ),
+            Told::new("message:read", SchemaGenerator::subschema_for::<Read>, "Somebody read one's own message."),
+            Told::unplaced("typing:start", SchemaGenerator::subschema_for::<Typing>, "Somebody types."),
+            Told::unplaced("typing:stop", SchemaGenerator::subschema_for::<Typing>, "Somebody types no longer."),
+            Told::unplaced("user:online", SchemaGenerator::subschema_for::<Online>, "A user came, or chose another status."),
+            Told::unplaced("user:offline", SchemaGenerator::subschema_for::<Offline>, "A user went, or appears to have gone."),
+            Told::new(
+                NOTIFICATION_EVENT,
+                SchemaGenerator::subschema_for::<NotificationView>,
+                "A notification was made or renewed. Other servers that emit it word it themselves.",
+            ),
+            Told::new(
+                "conversation:updated",
+                SchemaGenerator::subschema_for::<ConversationView>,
+                "A conversation was made, or its name, picture, admin or members changed.",
+            ),
+            Told::new(
+                "conversation:deleted",
+                SchemaGenerator::subschema_for::<ConversationDeleted>,
+                "A conversation is gone, or one is no longer a member.",
+            ),
+        ];
+        TOLD
     }
 
     fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, Fault> {
@@ -175,15 +259,16 @@ fn presence(change: &PresenceChange) -> String {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Connected<'a> {
     user_id: &'a UserId,
     socket_id: &'a SocketId,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Message")]
 struct MessageView<'a> {
     id: MessageId,
     conversation_id: ConversationId,
@@ -217,8 +302,9 @@ impl<'a> MessageView<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "UpdatedMessage")]
 struct Updated<'a> {
     #[serde(flatten)]
     message: MessageView<'a>,
@@ -231,14 +317,14 @@ impl<'a> Updated<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct MessageDeleted {
     message_id: MessageId,
     conversation_id: ConversationId,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Delivered<'a> {
     message_id: MessageId,
@@ -249,7 +335,7 @@ struct Delivered<'a> {
     client_message_id: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Read<'a> {
     message_id: MessageId,
@@ -258,21 +344,22 @@ struct Read<'a> {
     read_at: Timestamp,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Typing<'a> {
     user_id: &'a UserId,
     conversation_id: ConversationId,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Online<'a> {
     user_id: &'a UserId,
+    #[schemars(with = "ChosenStatus")]
     status: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Offline<'a> {
     user_id: &'a UserId,
@@ -280,8 +367,9 @@ struct Offline<'a> {
 }
 
 /// A notification as `conversation` shows it, and as HTTP does.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Notification")]
 pub struct NotificationView<'a> {
     id: NotificationId,
     r#type: &'a str,
@@ -300,10 +388,12 @@ impl<'a> NotificationView<'a> {
 }
 
 /// A conversation as `conversation` shows it, and as HTTP does with more fields beside it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Conversation")]
 pub struct ConversationView<'a> {
     id: ConversationId,
+    #[schemars(with = "ConversationKind")]
     r#type: &'static str,
     name: Option<&'a str>,
     avatar: Option<&'a str>,
@@ -333,17 +423,28 @@ impl<'a> ConversationView<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct ConversationDeleted {
     conversation_id: ConversationId,
 }
 
-#[derive(Serialize)]
+/// The message where one was sent; without it that it is done.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Sent")]
 struct Ack<'a> {
+    #[schemars(extend("const" = true))]
     success: bool,
     #[serde(flatten)]
+    #[schemars(with = "MessageView")]
     sent: Option<MessageView<'a>>,
+}
+
+#[derive(JsonSchema)]
+struct Done {
+    #[expect(dead_code, reason = "as an `Ack` without a message")]
+    #[schemars(extend("const" = true))]
+    success: bool,
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use super::DialectSet;
-use super::vocabulary::{packet, to_json};
+use super::vocabulary::{Offset, Told, packet, to_json};
 use crate::auth::Refusal;
 use crate::chat::{ChatError, RefusedConnect};
 
@@ -84,11 +85,49 @@ impl From<&Fault> for Wording {
     }
 }
 
-#[derive(Serialize)]
+/// All codes of refusals that are told by events and acks (`docs/dialects/codes.md`).
+const CODES: [&str; 18] = [
+    "ACCOUNT_DISABLED",
+    "CONFLICT",
+    "FORBIDDEN",
+    "INTERNAL",
+    "INVALID_PAYLOAD",
+    "INVALID_TOKEN",
+    "KICKED",
+    "MODEL_BUSY",
+    "MODEL_FAILED",
+    "MODEL_TIMEOUT",
+    "NOT_FOUND",
+    "NOT_STORED",
+    "RATE_LIMITED",
+    "STORAGE_UNAVAILABLE",
+    "TOKEN_EXPIRED",
+    "TOO_LARGE",
+    "UNKNOWN_EVENT",
+    "USER_NOT_FOUND",
+];
+
+/// The schema of a code.
+pub(super) struct Code;
+
+impl JsonSchema for Code {
+    fn schema_name() -> Cow<'static, str> {
+        "Code".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": CODES })
+    }
+}
+
+/// A refusal of what asked for no ack, and what no request is refused by.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct ErrorBody<'a> {
+#[schemars(rename = "ErrorEvent")]
+pub(super) struct ErrorBody<'a> {
     message: &'a str,
     error: &'a str,
+    #[schemars(with = "Code")]
     code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<&'a str>,
@@ -96,11 +135,15 @@ struct ErrorBody<'a> {
     retry_after_ms: Option<u64>,
 }
 
-#[derive(Serialize)]
+/// The ack that refuses a request.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct RefusedAck<'a> {
+#[schemars(rename = "Refusal")]
+pub(super) struct RefusedAck<'a> {
+    #[schemars(extend("const" = false))]
     success: bool,
     error: &'a str,
+    #[schemars(with = "Code")]
     code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
@@ -146,6 +189,21 @@ pub fn kick_packet(code: &'static str) -> String {
     };
     packet("error", &ErrorBody { message: sentence, error: sentence, code, event: None, retry_after_ms: None })
 }
+
+/// What clients of every dialect are told.
+pub(super) const COMMON: [Told; 2] = [
+    Told::either(
+        "error",
+        SchemaGenerator::subschema_for::<ErrorBody>,
+        "A request without an ack was refused, or something happened that no request is refused by; before a DISCONNECT, why.",
+    ),
+    Told {
+        name: "recovery:seed",
+        summary: "An offset from the start, for a socket that will not be told connected.",
+        payload: None,
+        offset: Offset::Always,
+    },
+];
 
 /// Why a CONNECT is refused for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

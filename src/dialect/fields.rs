@@ -13,13 +13,13 @@ use crate::model::{ConversationId, ListingId, MessageId, RoomId, UserId};
 use crate::socketio::Args;
 
 /// Longest `listingId`, `roomId`, `chatId`, `clientMessageId` and text that may be one of our ids, in characters.
-const MAX_ID_LENGTH: usize = 200;
+pub(super) const MAX_ID_LENGTH: usize = 200;
 /// Longest `type` and `messageType`, in characters.
-const MAX_TYPE_LENGTH: usize = 32;
+pub(super) const MAX_TYPE_LENGTH: usize = 32;
 /// Longest URL of an upload, in characters: ours are far shorter.
-const MAX_URL_LENGTH: usize = 2_000;
+pub(super) const MAX_URL_LENGTH: usize = 2_000;
 /// Most `attachments` of a message.
-const MAX_ATTACHMENTS: usize = 20;
+pub(super) const MAX_ATTACHMENTS: usize = 20;
 /// Longest name of a field that a refusal repeats, in characters.
 const MAX_NAME_LENGTH: usize = 64;
 /// Largest integer that JavaScript holds exactly.

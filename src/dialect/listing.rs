@@ -7,16 +7,20 @@
 //! ```
 use std::borrow::Cow;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Fault;
 use super::content::{one_file, with_urls};
-use super::error::{Wording, failure_packet};
+use super::error::{RefusedAck, Wording, failure_packet};
 use super::fields::{Field, Payload};
-use super::vocabulary::{Asked, Decoded, Entry, Packets, Vocabulary, one, packet, to_json};
+use super::takes::{CLIENT_MESSAGE_ID, MESSAGE_TYPE, SOME_CONTENT, id};
+use super::vocabulary::{About, Asked, Decoded, Entry, Packets, Told, Vocabulary, one, packet, to_json};
 use crate::chat::{Command, Draft, Event, OwnCopy, Reply, Words};
 use crate::model::{ConversationKind, File, Listing as Offer, ListingId, Message, MessageId, Place, Profile, Timestamp, UserId};
+use crate::schema::{self, SchemaOf, Shape, kinds, success};
 use crate::socketio::Args;
 
 /// What the front end shows for every send that was refused.
@@ -26,6 +30,49 @@ const SEND_FAILED: &str = "Failed to send message";
 #[derive(Debug)]
 pub struct Listing;
 
+const UNACKED: About = About {
+    summary: "",
+    takes: Shape::Nothing,
+    ack: |generator| or_refusal(done(generator), generator),
+    is_acked: false,
+    reply: None,
+};
+
+const ROOM_ID: schema::Field = schema::Field::required("roomId", id);
+
+fn or_refusal(answer: Schema, generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [answer, generator.subschema_for::<RefusedAck>()] })
+}
+
+fn done(generator: &mut SchemaGenerator) -> Schema {
+    success(generator, &[])
+}
+
+fn user_setup(generator: &mut SchemaGenerator) -> Schema {
+    success(generator, &[("userId", SchemaGenerator::subschema_for::<UserId> as SchemaOf)])
+}
+
+fn in_room(generator: &mut SchemaGenerator) -> Schema {
+    success(generator, &[("roomId", SchemaGenerator::subschema_for::<GivenId> as SchemaOf)])
+}
+
+/// The schema of an id that is shown as it came.
+struct GivenId;
+
+impl JsonSchema for GivenId {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "GivenId".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        id(generator)
+    }
+}
+
 impl Vocabulary for Listing {
     fn name(&self) -> &'static str {
         "listing"
@@ -33,16 +80,82 @@ impl Vocabulary for Listing {
 
     fn events(&self) -> &'static [Entry] {
         const EVENTS: &[Entry] = &[
-            Entry::work("setupUser"),
-            Entry::work("sendDirectMessage"),
-            Entry::work("joinCommonChat"),
-            Entry::work("leaveCommonChat"),
-            Entry::work("sendCommonChatMessage"),
-            Entry::work("joinRoom"),
-            Entry::work("leaveRoom"),
-            Entry::work("sendRoomMessage"),
+            Entry::work("setupUser").about(&About {
+                summary: "Asks who one is.",
+                takes: Shape::Value(schema::Field::optional("payload", kinds::anything)),
+                ack: |generator| or_refusal(user_setup(generator), generator),
+                reply: Some("userSetup"),
+                ..UNACKED
+            }),
+            Entry::work("sendDirectMessage").about(&About {
+                summary: "Sends a message to a user; directMessage comes to the sender too, and is the confirmation.",
+                takes: Shape::Object(&[
+                    schema::Field::required("receiverId", kinds::user),
+                    SOME_CONTENT,
+                    schema::Field::optional("listingId", id),
+                    MESSAGE_TYPE,
+                    CLIENT_MESSAGE_ID,
+                ]),
+                ack: |generator| or_refusal(generator.subschema_for::<Success<DirectMessageView>>(), generator),
+                reply: Some("directMessage"),
+                ..UNACKED
+            }),
+            Entry::work("joinCommonChat").about(&About {
+                summary: "Joins the common chat.",
+                reply: Some("joinedCommonChat"),
+                ..UNACKED
+            }),
+            Entry::work("leaveCommonChat").about(&About {
+                summary: "Leaves the common chat.",
+                reply: Some("leftCommonChat"),
+                ..UNACKED
+            }),
+            Entry::work("sendCommonChatMessage").about(&About {
+                summary: "Sends a message to all in the common chat; commonChatMessage comes to the sender too.",
+                takes: Shape::Object(&[SOME_CONTENT, MESSAGE_TYPE, CLIENT_MESSAGE_ID]),
+                ack: |generator| or_refusal(generator.subschema_for::<Success<CommonChatMessage>>(), generator),
+                reply: Some("commonChatMessage"),
+                ..UNACKED
+            }),
+            Entry::work("joinRoom").about(&About {
+                summary: "Joins a public room.",
+                takes: Shape::Value(ROOM_ID),
+                ack: |generator| or_refusal(in_room(generator), generator),
+                reply: Some("joinedRoom"),
+                ..UNACKED
+            }),
+            Entry::work("leaveRoom").about(&About {
+                summary: "Leaves a public room.",
+                takes: Shape::Value(ROOM_ID),
+                ack: |generator| or_refusal(in_room(generator), generator),
+                reply: Some("leftRoom"),
+                ..UNACKED
+            }),
+            Entry::work("sendRoomMessage").about(&About {
+                summary: "Sends a message to all in a public room; roomMessage comes to the sender too.",
+                takes: Shape::Object(&[ROOM_ID, SOME_CONTENT, MESSAGE_TYPE, CLIENT_MESSAGE_ID]),
+                ack: |generator| or_refusal(generator.subschema_for::<Success<RoomMessageView<GivenId>>>(), generator),
+                reply: Some("roomMessage"),
+                ..UNACKED
+            }),
         ];
         EVENTS
+    }
+
+    fn told(&self) -> &'static [Told] {
+        const TOLD: &[Told] = &[
+            Told::unplaced("userSetup", user_setup, "Who one is."),
+            Told::new("directMessage", SchemaGenerator::subschema_for::<DirectMessageView>, "A direct message, one's own too."),
+            Told::unplaced("joinedCommonChat", done, "One is in the common chat."),
+            Told::unplaced("leftCommonChat", done, "One is no longer in the common chat."),
+            Told::new("commonChatMessage", SchemaGenerator::subschema_for::<CommonChatMessage>, "A message in the common chat."),
+            Told::unplaced("joinedRoom", in_room, "One is in the room."),
+            Told::unplaced("leftRoom", in_room, "One is no longer in the room."),
+            Told::new("roomMessage", SchemaGenerator::subschema_for::<RoomMessageView<GivenId>>, "A message in a public room."),
+            Told::new("messageUpdated", SchemaGenerator::subschema_for::<DirectMessageView>, "A direct message was edited."),
+            Told::new("messageDeleted", SchemaGenerator::subschema_for::<Deleted>, "A direct message was deleted."),
+        ];
+        TOLD
     }
 
     fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, Fault> {
@@ -183,8 +296,9 @@ fn room_id(json: &str) -> Option<&RawValue> {
 }
 
 /// A direct message as `listing` shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "DirectMessage")]
 pub struct DirectMessageView<'a> {
     #[serde(rename = "_id")]
     id: MessageId,
@@ -218,7 +332,8 @@ impl<'a> DirectMessageView<'a> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Listing")]
 struct OfferView<'a> {
     #[serde(rename = "_id")]
     id: &'a ListingId,
@@ -226,13 +341,15 @@ struct OfferView<'a> {
 }
 
 /// A message of a public room or the common chat as `listing` shows it; `R` is how the room's id is written.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "RoomMessage", transform = require_room)]
 pub struct RoomMessageView<'a, R> {
     #[serde(rename = "_id")]
     id: MessageId,
     user: Summary<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "R")]
     room_id: Option<R>,
     message: Cow<'a, str>,
     timestamp: Timestamp,
@@ -267,6 +384,35 @@ impl<'a> RoomMessageView<'a, &'a str> {
     }
 }
 
+/// Only the common chat's messages have none, and those are a [`CommonChatMessage`].
+fn require_room(schema: &mut Schema) {
+    if let Some(Value::Array(required)) = schema.get_mut("required") {
+        required.push("roomId".into());
+    }
+}
+
+/// The schema of a [`RoomMessageView`] in the common chat.
+#[derive(Debug)]
+pub struct CommonChatMessage;
+
+impl JsonSchema for CommonChatMessage {
+    fn schema_name() -> Cow<'static, str> {
+        "CommonChatMessage".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = RoomMessageView::<GivenId>::json_schema(generator);
+        if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+            properties.remove("roomId");
+        }
+        if let Some(Value::Array(required)) = schema.get_mut("required") {
+            required.retain(|name| name != "roomId");
+        }
+        schema.insert("description".to_owned(), "A message of the common chat as `listing` shows it.".into());
+        schema
+    }
+}
+
 /// The text; for a file without one, what a reader can do with it.
 fn text_of(message: &Message) -> Cow<'_, str> {
     let (file, further) = one_file(message);
@@ -277,8 +423,9 @@ fn text_of(message: &Message) -> Cow<'_, str> {
     with_urls(text, further)
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "User")]
 struct Summary<'a> {
     #[serde(rename = "_id")]
     id: &'a UserId,
@@ -295,8 +442,10 @@ impl<'a> Summary<'a> {
 }
 
 /// Success, and what belongs to it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
 struct Success<F> {
+    #[schemars(extend("const" = true))]
     success: bool,
     #[serde(flatten)]
     fields: F,
@@ -328,7 +477,7 @@ impl<'a> Success<ReplyFields<'a>> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Deleted {
     #[serde(rename = "_id")]
     id: MessageId,

@@ -7,21 +7,32 @@
 //! ```
 use std::borrow::Cow;
 
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
 use super::Fault;
-use super::content::{known_type, one_file, with_urls};
-use super::error::{Wording, failure_packet};
+use super::content::{KnownType, known_type, one_file, with_urls};
+use super::error::{RefusedAck, Wording, failure_packet};
 use super::fields::{Field, Payload};
-use super::vocabulary::{Asked, Decoded, Entry, Packets, Vocabulary, batch, one, packet, to_json};
+use super::takes::{CLIENT_MESSAGE_ID, CONTENT, CONVERSATION_ID, FILE, MESSAGE_ID, SOME_CONTENT, SOME_FILE};
+use super::vocabulary::{About, Asked, Decoded, Entry, Packets, Told, Vocabulary, batch, one, packet, to_json};
 use crate::auth::Refusal;
 use crate::chat::{ChatError, Command, Draft, Event, OwnCopy, PresenceChange, Reply, Words};
-use crate::model::{ConversationId, ConversationKind, File, Message, MessageId, Place, Profile, ReadMark, Timestamp, UserId};
+use crate::model::{
+    ConversationId, ConversationKind, File, Message, MessageId, MessageStatus, Place, Profile, ReadMark, Timestamp, UserId,
+};
+use crate::schema::{self, Shape, either, kinds};
 use crate::socketio::Args;
 
 /// The front end of `seeds/004`.
 #[derive(Debug)]
 pub struct Messenger;
+
+/// An answer that says no more than that it is done.
+const DONE: About = About { summary: "", takes: Shape::Nothing, ack: either::<Done, RefusedAck>, is_acked: true, reply: None };
+
+/// A message has a text or a file.
+const SAYS_SOMETHING: &[&[schema::Field]] = &[&[SOME_CONTENT, SOME_FILE]];
 
 impl Vocabulary for Messenger {
     fn name(&self) -> &'static str {
@@ -30,15 +41,75 @@ impl Vocabulary for Messenger {
 
     fn events(&self) -> &'static [Entry] {
         const EVENTS: &[Entry] = &[
-            Entry::work("send_direct_message"),
-            Entry::work("send_group_message"),
-            Entry::receipt("mark_as_read"),
-            Entry::typing("typing_start"),
-            Entry::typing("typing_stop"),
-            Entry::work("join_group"),
-            Entry::work("leave_group"),
+            Entry::work("send_direct_message").about(&About {
+                summary: "Sends a message to a user, in the direct conversation with them; its status is delivered where it was \
+                          handed to a live socket.",
+                takes: Shape::ObjectWith(
+                    &[schema::Field::required("recipientId", kinds::user), CONTENT, FILE, CLIENT_MESSAGE_ID],
+                    SAYS_SOMETHING,
+                ),
+                ack: either::<DirectAck, RefusedAck>,
+                ..DONE
+            }),
+            Entry::work("send_group_message").about(&About {
+                summary: "Sends a message to a group, or to one's own conversation with the model. Members only.",
+                takes: Shape::ObjectWith(&[CONVERSATION_ID, CONTENT, FILE, CLIENT_MESSAGE_ID], SAYS_SOMETHING),
+                ack: either::<GroupAck, RefusedAck>,
+                ..DONE
+            }),
+            Entry::receipt("mark_as_read").about(&About {
+                summary: "Says that a message was read. Participants only.",
+                takes: Shape::Object(&[MESSAGE_ID]),
+                is_acked: false,
+                ..DONE
+            }),
+            Entry::typing("typing_start").about(&About {
+                summary: "Says that the user types; it lapses by itself.",
+                takes: Shape::Object(&[CONVERSATION_ID]),
+                is_acked: false,
+                ..DONE
+            }),
+            Entry::typing("typing_stop").about(&About {
+                summary: "Says that the user types no longer.",
+                takes: Shape::Object(&[CONVERSATION_ID]),
+                is_acked: false,
+                ..DONE
+            }),
+            Entry::work("join_group").about(&About {
+                summary: "Opens a group on this socket, and ends its mute. Members only.",
+                takes: Shape::Value(CONVERSATION_ID),
+                ..DONE
+            }),
+            Entry::work("leave_group").about(&About {
+                summary: "Closes and mutes a group on this socket; always succeeds, and ends no membership.",
+                takes: Shape::Value(CONVERSATION_ID),
+                is_acked: false,
+                ..DONE
+            }),
         ];
         EVENTS
+    }
+
+    fn told(&self) -> &'static [Told] {
+        const TOLD: &[Told] = &[
+            Told::unplaced("user_online", SchemaGenerator::subschema_for::<Online>, "A user came."),
+            Told::unplaced("user_offline", SchemaGenerator::subschema_for::<Offline>, "A user went."),
+            Told::new("new_message", SchemaGenerator::subschema_for::<Shown>, "A direct message, or the model's answer."),
+            Told::new("new_group_message", SchemaGenerator::subschema_for::<Shown>, "A message in a group."),
+            Told::new("message_read", SchemaGenerator::subschema_for::<Read>, "Somebody read one's own message."),
+            Told::new(
+                "message_delivered",
+                SchemaGenerator::subschema_for::<Delivered>,
+                "One's own message has reached somebody to whom it had not been handed when its ack was made.",
+            ),
+            Told::new("message_updated", SchemaGenerator::subschema_for::<Shown>, "A message was edited."),
+            Told::new("message_deleted", SchemaGenerator::subschema_for::<Deleted>, "A message was deleted."),
+            Told::unplaced("user_typing", SchemaGenerator::subschema_for::<Member>, "Somebody types."),
+            Told::unplaced("user_stopped_typing", SchemaGenerator::subschema_for::<Stopped>, "Somebody types no longer."),
+            Told::new("user_joined_group", SchemaGenerator::subschema_for::<Member>, "A member opened a group."),
+            Told::new("user_left_group", SchemaGenerator::subschema_for::<Member>, "A member closed a group."),
+        ];
+        TOLD
     }
 
     fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, Fault> {
@@ -131,8 +202,10 @@ impl Vocabulary for Messenger {
             Reply::Sent { message, status, .. } => {
                 let furthest = message.status.max(*status);
                 let message = MessageView { status: furthest.as_str(), ..MessageView::of(message) };
-                let status = (asked.event == "send_direct_message").then_some(status.as_str());
-                to_json(&SentAck { success: true, message, status })
+                match asked.event {
+                    "send_direct_message" => to_json(&DirectAck { success: true, message, status: status.as_str() }),
+                    _ => to_json(&GroupAck { success: true, message }),
+                }
             }
             _ => to_json(&Done { success: true }),
         }
@@ -187,17 +260,22 @@ fn presence(changes: &[PresenceChange]) -> Option<Packets> {
 }
 
 /// A message of a conversation. HTTP has its own, with the files as they are and more fields beside.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Message")]
 struct MessageView<'a> {
     #[serde(rename = "_id")]
     id: MessageId,
+    #[schemars(with = "ConversationId")]
     conversation_id: Option<ConversationId>,
     sender: Summary<'a>,
     content: Cow<'a, str>,
+    #[schemars(with = "KnownType")]
     message_type: &'a str,
     file: Option<&'a File>,
+    #[schemars(with = "MessageStatus")]
     status: &'static str,
+    #[schemars(with = "Vec<Mark>")]
     read_by: ReadBy<'a>,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -235,7 +313,8 @@ fn conversation_of(message: &Message) -> Option<ConversationId> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "User")]
 struct Summary<'a> {
     #[serde(rename = "_id")]
     id: &'a UserId,
@@ -243,21 +322,23 @@ struct Summary<'a> {
     avatar: Option<&'a str>,
 }
 
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "ReadMark")]
+struct Mark<'a> {
+    user: &'a UserId,
+    read_at: Timestamp,
+}
+
 struct ReadBy<'a>(&'a [ReadMark]);
 
 impl Serialize for ReadBy<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Mark<'a> {
-            user: &'a UserId,
-            read_at: Timestamp,
-        }
         serializer.collect_seq(self.0.iter().map(|ReadMark { user, read_at }| Mark { user, read_at: *read_at }))
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Shown<'a> {
     conversation_id: ConversationId,
@@ -270,14 +351,14 @@ impl<'a> Shown<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Deleted {
     message_id: MessageId,
     conversation_id: ConversationId,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Delivered<'a> {
     message_id: MessageId,
@@ -286,7 +367,7 @@ struct Delivered<'a> {
     delivered_at: Timestamp,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Read<'a> {
     message_id: MessageId,
@@ -295,7 +376,7 @@ struct Read<'a> {
     read_at: Timestamp,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Member<'a> {
     user_id: &'a UserId,
@@ -309,37 +390,48 @@ impl<'a> Member<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Stopped<'a> {
     user_id: &'a UserId,
     conversation_id: ConversationId,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Online<'a> {
     user_id: &'a UserId,
     username: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Offline<'a> {
     user_id: &'a UserId,
     last_seen: Timestamp,
 }
 
-#[derive(Serialize)]
-struct SentAck<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SentDirect")]
+struct DirectAck<'a> {
+    #[schemars(extend("const" = true))]
     success: bool,
     message: MessageView<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'static str>,
+    #[schemars(with = "MessageStatus")]
+    status: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SentGroup")]
+struct GroupAck<'a> {
+    #[schemars(extend("const" = true))]
+    success: bool,
+    message: MessageView<'a>,
+}
+
+#[derive(Serialize, JsonSchema)]
 struct Done {
+    #[schemars(extend("const" = true))]
     success: bool,
 }
 

@@ -4,6 +4,7 @@
 //! outside of this crate is its file and a call of [`register`].
 mod agent;
 mod assistant;
+mod asyncapi;
 mod content;
 mod conversation;
 mod error;
@@ -15,17 +16,22 @@ mod messenger;
 mod rooms;
 mod seed;
 mod select;
+mod takes;
+mod types;
 mod vocabulary;
 
 pub use self::agent::agent_exchanges;
-pub use self::content::known_type;
+pub use self::asyncapi::asyncapi;
+pub use self::content::{KnownType, known_type};
 pub use self::conversation::{ConversationView, NOTIFICATION_EVENT, NotificationView};
+use self::error::COMMON;
 pub use self::error::{
     ConnectError, ConnectRefusal, Fault, Wording, connect_error, fault_ack, kick_packet, unknown_event_packet,
 };
 pub use self::fields::{Field, Payload};
-pub use self::listing::{DirectMessageView, RoomMessageView};
+pub use self::listing::{CommonChatMessage, DirectMessageView, RoomMessageView};
 pub use self::rooms::room_called;
 pub use self::seed::seed_packet;
 pub use self::select::{Dialect, DialectSet, RegisterError, UnknownDialect, Voice, register};
-pub use self::vocabulary::{Asked, Class, Decoded, Entry, Packets, Vocabulary, packet};
+pub use self::types::types;
+pub use self::vocabulary::{About, Asked, Class, Decoded, Entry, Offset, Packets, Told, Vocabulary, packet};

@@ -9,6 +9,7 @@ use super::error::{Wording, error_packet, fault_ack_of};
 use crate::auth::Refusal;
 use crate::chat::{Command, Event, OwnCopy, Reply, Words};
 use crate::model::{ConversationId, Timestamp, UserId};
+use crate::schema::{Field, SchemaOf, Shape, kinds};
 use crate::socketio::{Args, encode_event};
 
 /// What a request costs, for the rate limits.
@@ -22,6 +23,73 @@ pub enum Class {
     Typing,
 }
 
+/// What documents say of an event that clients send.
+#[derive(Debug, Clone, Copy)]
+pub struct About {
+    /// What it does, in a sentence.
+    pub summary: &'static str,
+    /// Its argument.
+    pub takes: Shape,
+    /// The argument of its ack, refusals included.
+    pub ack: SchemaOf,
+    /// Whether its front end always asks for the ack.
+    pub is_acked: bool,
+    /// The event that answers a success beside the ack.
+    pub reply: Option<&'static str>,
+}
+
+impl About {
+    /// Of an event that nobody has described.
+    const UNKNOWN: Self = Self {
+        summary: "",
+        takes: Shape::Value(Field::optional("payload", kinds::anything)),
+        ack: kinds::anything,
+        is_acked: false,
+        reply: None,
+    };
+}
+
+/// Whether an event has its recovery offset as last argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offset {
+    /// It has a place in the order of events.
+    Always,
+    /// Where it does not answer a request of this socket.
+    Unasked,
+    /// It may be dropped, or is an answer.
+    Never,
+}
+
+/// What documents say of an event that clients are told.
+#[derive(Debug, Clone, Copy)]
+pub struct Told {
+    /// Its name on the wire.
+    pub name: &'static str,
+    /// When it comes, in a sentence.
+    pub summary: &'static str,
+    /// Its argument, where it has one.
+    pub payload: Option<SchemaOf>,
+    /// Whether an offset follows.
+    pub offset: Offset,
+}
+
+impl Told {
+    /// An event with a place in the order.
+    pub const fn new(name: &'static str, payload: SchemaOf, summary: &'static str) -> Self {
+        Self { name, summary, payload: Some(payload), offset: Offset::Always }
+    }
+
+    /// An event that may be dropped, or an answer.
+    pub const fn unplaced(name: &'static str, payload: SchemaOf, summary: &'static str) -> Self {
+        Self { offset: Offset::Never, ..Self::new(name, payload, summary) }
+    }
+
+    /// An event that comes by itself, and as an answer.
+    pub const fn either(name: &'static str, payload: SchemaOf, summary: &'static str) -> Self {
+        Self { offset: Offset::Unasked, ..Self::new(name, payload, summary) }
+    }
+}
+
 /// An event that clients of a dialect send.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
@@ -29,22 +97,30 @@ pub struct Entry {
     pub name: &'static str,
     /// What it costs.
     pub class: Class,
+    /// What documents say of it.
+    pub about: &'static About,
 }
 
 impl Entry {
     /// An event that asks for work.
     pub const fn work(name: &'static str) -> Self {
-        Self { name, class: Class::Work }
+        Self { name, class: Class::Work, about: &About::UNKNOWN }
     }
 
     /// A receipt.
     pub const fn receipt(name: &'static str) -> Self {
-        Self { name, class: Class::Receipt }
+        Self { class: Class::Receipt, ..Self::work(name) }
     }
 
     /// Typing.
     pub const fn typing(name: &'static str) -> Self {
-        Self { name, class: Class::Typing }
+        Self { class: Class::Typing, ..Self::work(name) }
+    }
+
+    /// The same, described.
+    #[must_use]
+    pub const fn about(self, about: &'static About) -> Self {
+        Self { about, ..self }
     }
 }
 
@@ -115,6 +191,11 @@ pub trait Vocabulary: fmt::Debug + Sync {
 
     /// All events that its clients send.
     fn events(&self) -> &'static [Entry];
+
+    /// All events that its clients are told, beside those that every dialect has; for documents.
+    fn told(&self) -> &'static [Told] {
+        &[]
+    }
 
     /// Understands a request. `asked.event` is one of [`Vocabulary::events`]; `asked.echo` is for the answer's sake
     /// and is filled here, for refusals too.

@@ -1,8 +1,11 @@
 //! Conversations: who talks with whom.
+use schemars::JsonSchema;
+
 use super::{ConversationId, Timestamp, UserId};
 
 /// How a conversation came to be and who can join it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema)]
+#[schemars(inline, rename_all = "lowercase")]
 pub enum ConversationKind {
     /// Two users (or one with itself); at most one per pair.
     Direct,

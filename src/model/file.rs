@@ -1,8 +1,9 @@
 //! Uploaded files as messages refer to them.
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A file that was uploaded: exactly what `POST /api/upload` answered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct File {
     /// `/uploads/<unguessable name>.<extension>`.
@@ -14,11 +15,13 @@ pub struct File {
     /// By content, never as the client said.
     pub mimetype: String,
     /// `image`, `video`, `audio` or `file`.
+    #[schemars(with = "MessageClass")]
     pub message_type: String,
 }
 
 /// What kind of message a file makes, by its MIME type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+#[schemars(inline, rename_all = "lowercase")]
 pub enum MessageClass {
     /// `image/*`
     Image,

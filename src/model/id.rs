@@ -1,7 +1,9 @@
 //! Identifiers. Clients see all of them as opaque texts.
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
@@ -13,6 +15,25 @@ pub struct InvalidId;
 /// The namespace of all ids that are derived from names: UUIDv5(DNS, `parlance`).
 pub fn namespace_uuid() -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_DNS, b"parlance")
+}
+
+/// How an id looks where it is shown.
+macro_rules! id_schema {
+    ($name:ident, $schema:tt) => {
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    };
 }
 
 macro_rules! uuid_id {
@@ -55,11 +76,13 @@ macro_rules! uuid_id {
                 serializer.serialize_str(self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
             }
         }
+
+        id_schema!($name, { "type": "string", "format": "uuid" });
     };
 }
 
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $max:literal, $allowed:expr) => {
+    ($(#[$doc:meta])* $name:ident, $max:literal, $pattern:literal, $allowed:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
@@ -107,6 +130,8 @@ macro_rules! text_id {
                 serializer.serialize_str(&self.0)
             }
         }
+
+        id_schema!($name, { "type": "string", "minLength": 1, "maxLength": $max, "pattern": $pattern });
     };
 }
 
@@ -135,15 +160,15 @@ impl MessageId {
 
 text_id! {
     /// A user: 1–64 characters of `[A-Za-z0-9._:@-]`.
-    UserId, 64, |character| character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | ':' | '@' | '-')
+    UserId, 64, "^[A-Za-z0-9._:@-]+$", |character| character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | ':' | '@' | '-')
 }
 text_id! {
     /// A public room, by the name that clients chose: 1–200 characters.
-    RoomId, 200, |character| character != '\0'
+    RoomId, 200, r"^[^\u0000]+$", |character| character != '\0'
 }
 text_id! {
     /// A listing of the market place, by the name that clients and its server have for it: 1–200 characters.
-    ListingId, 200, |character| character != '\0'
+    ListingId, 200, r"^[^\u0000]+$", |character| character != '\0'
 }
 
 /// The public id of one Socket.IO socket: 20 characters of URL-safe base64 (15 random bytes).
@@ -185,6 +210,8 @@ impl Serialize for SocketId {
         serializer.serialize_str(self.as_str())
     }
 }
+
+id_schema!(SocketId, { "type": "string", "pattern": "^[A-Za-z0-9_-]{20}$" });
 
 /// The private id of one Socket.IO session, by which its client recovers it: as long as a [`SocketId`], and shown nowhere.
 ///

@@ -1,6 +1,8 @@
 //! Messages.
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+
 use super::{ConversationId, File, Listing, MessageId, Profile, RoomId, Timestamp, UserId};
 
 /// Where a message stands.
@@ -22,7 +24,8 @@ impl Place {
 }
 
 /// Who speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema)]
+#[schemars(inline, rename_all = "lowercase")]
 pub enum Role {
     /// A person.
     #[default]
@@ -42,7 +45,8 @@ impl Role {
 }
 
 /// How far a message got: the furthest that any recipient reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, JsonSchema)]
+#[schemars(inline, rename_all = "lowercase")]
 pub enum MessageStatus {
     /// Stored, or on its way there.
     #[default]

@@ -1,6 +1,8 @@
 //! Users and what others see of them.
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+
 use super::{Timestamp, UserId};
 
 /// The user that the AI model writes as; nobody logs in as it.
@@ -24,7 +26,8 @@ pub struct Profile {
 }
 
 /// What a user may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema)]
+#[schemars(inline, rename_all = "lowercase")]
 pub enum UserRole {
     /// An ordinary user.
     #[default]
@@ -53,7 +56,8 @@ impl UserRole {
 }
 
 /// The presence a user chose; kept over reconnects and restarts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema)]
+#[schemars(inline, rename_all = "lowercase")]
 pub enum ChosenStatus {
     /// Present.
     #[default]

@@ -8,7 +8,7 @@ use syn::{ItemMod, ItemUse, Macro, MetaList, UseTree};
 
 /// Top-level modules, lowest first. Modules of one layer do not import each other, but for [`SIDEWAYS`].
 const LAYERS: [&[&str]; 10] = [
-    &["model", "config", "env", "logging", "meter"],
+    &["model", "config", "env", "logging", "meter", "schema"],
     &["engineio", "socketio", "store", "auth", "http"],
     &["feed"],
     &["chat"],
@@ -228,7 +228,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
 }
 
 /// All Rust files below `folder`.
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
+pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -4,6 +4,7 @@ mod user;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
@@ -23,7 +24,7 @@ const UNDELIVERED_MAX: i64 = 20;
 const MEMBERS_MAX: usize = 50;
 
 /// An answer: the gist, then what it follows from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Explanation {
     /// The gist, in one sentence.
     pub verdict: String,
@@ -32,7 +33,7 @@ pub struct Explanation {
 }
 
 /// Something that is known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Fact {
     /// A stable name for scripts.
     pub code: &'static str,

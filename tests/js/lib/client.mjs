@@ -5,6 +5,7 @@ import { io as io40 } from 'sio40';
 import { io as io45 } from 'sio45';
 import { io as io48 } from 'sio48';
 
+import { checkAck, checkTold } from './documents.mjs';
 import { LIMIT, within } from './wait.mjs';
 
 /** The client's releases. */
@@ -26,6 +27,7 @@ export function open(server, { version = '4.8', transport = 'websocket', ...opti
 export async function connect(server, user, { dialect, ...options } = {}) {
   const client = open(server, { auth: { token: user.token, ...(dialect && { dialect }) }, ...options });
   client.user = user;
+  if (dialect) client.spoken = [dialect].flat();
   await client.connected();
   return client;
 }
@@ -76,13 +78,25 @@ export class Client {
     this.waiting = [];
     /** The last one that came. */
     this.offset = undefined;
+    /** The dialects that it pinned; what comes and is answered has to be as the AsyncAPI document says. */
+    this.spoken = undefined;
     socket.onAny((event, ...args) => {
       this.offset = takeOffset(event, args) ?? this.offset;
+      this.check(() => checkTold(event, args[0], this.spoken));
       if (event === 'recovery:seed') return;
       this.inbox.push({ event, args });
       this.waiting = this.waiting.filter((look) => !look());
     });
     this.gone = new Promise((resolve) => socket.on('disconnect', resolve));
+  }
+
+  /** A fault ends the test, wherever it is. */
+  check(look) {
+    try {
+      look();
+    } catch (error) {
+      process.nextTick(() => { throw error; });
+    }
   }
 
   async connected() {
@@ -148,7 +162,10 @@ export class Client {
 
   askWithin(limit, event, ...args) {
     return within(limit, `the ack of ${event} ${JSON.stringify(args).slice(0, 200)}`, new Promise((resolve) => {
-      this.socket.emit(event, ...args, resolve);
+      this.socket.emit(event, ...args, (answer) => {
+        this.check(() => checkAck(event, answer, this.spoken));
+        resolve(answer);
+      });
     }));
   }
 

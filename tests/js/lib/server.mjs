@@ -4,14 +4,14 @@ import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
-import { fileURLToPath } from 'node:url';
 
+import { BINARY } from './binary.mjs';
 import { newDatabase } from './database.mjs';
+import { checkAnswer } from './documents.mjs';
 import { SECRET } from './token.mjs';
 import { LIMIT, within } from './wait.mjs';
 
-/** The server under test. */
-export const BINARY = process.env.PARLANCE_BINARY ?? fileURLToPath(new URL('../../../target/debug/parlance', import.meta.url));
+export { BINARY };
 
 /** Settings of every test server; a test overrides what it is about. */
 const SETTINGS = { PORT: '0', JWT_SECRET: SECRET, AUTO_PROVISION_USERS: 'true', RUST_LOG: 'warn' };
@@ -72,7 +72,7 @@ export class Server {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** One HTTP request: `{status, body, headers}`, the body parsed where it is JSON. */
+  /** One HTTP request: `{status, body, headers}`, the body parsed where it is JSON; it has to be as the OpenAPI document says. */
   async api(method, path, { token, body, headers = {} } = {}) {
     const form = body instanceof FormData;
     const response = await within(LIMIT, `${method} ${path}`, fetch(this.url + path, {
@@ -86,7 +86,9 @@ export class Server {
     }));
     const text = await response.text();
     const json = response.headers.get('content-type')?.includes('json');
-    return { status: response.status, headers: response.headers, body: json ? JSON.parse(text) : text };
+    const answer = { status: response.status, headers: response.headers, body: json ? JSON.parse(text) : text };
+    checkAnswer(method, path, answer);
+    return answer;
   }
 }
 

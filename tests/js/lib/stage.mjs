@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 
 import { closeAfter, connect } from './client.mjs';
+import { isTold } from './documents.mjs';
 import { assertTold, said } from './matrix.mjs';
 
 /** The server key with which a stage's server is started. */
@@ -49,6 +50,7 @@ export class Stage {
   /** The same, of one client, and not noted in the matrix. */
   expectAt(client, what, facts) {
     const words = said(client.dialect, what, facts);
+    for (const [event] of words) assert.ok(isTold(event, client.dialect), `${event} is in no document of ${client.dialect}`);
     this.expected.set(client, [...(this.expected.get(client) ?? []), ...words]);
     return words;
   }

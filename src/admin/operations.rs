@@ -1,0 +1,132 @@
+//! What the routes take and answer, for `/api/openapi.json`: a line for each, in the order of `mod.rs`.
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+use super::explain::Explanation;
+use crate::model::{SocketId, UserId};
+use crate::schema::{Field, Shape, kinds};
+use crate::web::{Answer, Operation, Refused, Who};
+
+/// All of them.
+pub const OPERATIONS: &[Operation] = &[
+    Operation::get(
+        "/api/admin/events/stream",
+        Who::Admin,
+        "What happens, as Server-Sent Events; without bodies, unless asked for.",
+    )
+    .query(&[
+        Field::optional("user", kinds::user),
+        Field::optional("socket", SchemaGenerator::subschema_for::<SocketId>),
+        Field::optional("dialect", kinds::some_text),
+        Field::optional("event", kinds::text),
+        Field::optional("bodies", kinds::flag),
+    ])
+    .answers(&[Answer::Other(200, "text/event-stream")]),
+    Operation::get("/api/admin/stats", Who::Admin, "What the server counts.")
+        .answers(&[Answer::Success(200, &[("stats", figures)])]),
+    Operation::get("/api/admin/stats/stream", Who::Admin, "The same as Server-Sent Events, one line a second.")
+        .answers(&[Answer::Other(200, "text/event-stream")]),
+    Operation::patch(
+        "/api/admin/users/{id}",
+        Who::Admin,
+        "Disables an account (its sockets go, its tokens are refused) or enables it.",
+    )
+    .body(Shape::Object(&[Field::required("disabled", kinds::flag)]))
+    .answers(&[Answer::Success(200, &[("user", disabled_user)])])
+    .refuses(&[NOT_FOUND]),
+    Operation::get(
+        "/api/admin/sockets",
+        Who::Admin,
+        "Sessions in the order of their sockets' ids, parked ones too; next is the after of the next page.",
+    )
+    .query(&[Field::optional("user", kinds::user), Field::optional("after", SchemaGenerator::subschema_for::<SocketId>), LIMIT])
+    .answers(&[Answer::Success(200, &[("sockets", sessions), ("next", SchemaGenerator::subschema_for::<Option<SocketId>>)])]),
+    Operation::get("/api/admin/sockets/{id}", Who::Admin, "A session.")
+        .answers(&[Answer::Success(200, &[("socket", session)])])
+        .refuses(&[NOT_FOUND]),
+    Operation::get(
+        "/api/admin/explain/user/{who}",
+        Who::Admin,
+        "Why a user does or does not get messages; by id, name, e-mail or socket id.",
+    )
+    .answers(&[Answer::Success(200, &[("user", view), ("explanation", SchemaGenerator::subschema_for::<Explanation>)])])
+    .refuses(&[NOT_FOUND]),
+    Operation::get("/api/admin/explain/message/{id}", Who::Admin, "What became of a message.")
+        .answers(&[Answer::Success(200, &[("message", view), ("explanation", SchemaGenerator::subschema_for::<Explanation>)])])
+        .refuses(&[NOT_FOUND]),
+    Operation::get("/api/admin/rooms", Who::Admin, "Rooms with somebody in them, by members or by rate.")
+        .query(&[Field::optional("sort", room_order), LIMIT])
+        .answers(&[Answer::Success(200, &[("rooms", rooms)])]),
+    Operation::get("/api/admin/rooms/{room}", Who::Admin, "A room, and who is in it.")
+        .query(&[LIMIT])
+        .answers(&[Answer::Success(200, &[("room", room), ("sockets", members)])])
+        .refuses(&[NOT_FOUND]),
+    Operation::post("/api/admin/sockets/{id}/kick", Who::Admin, "Disconnects a socket.").refuses(&[NOT_FOUND]),
+];
+
+const LIMIT: Field = Field::optional("limit", limit);
+const NOT_FOUND: Refused = (404, "NOT_FOUND");
+
+/// More than 200 counts as 200.
+fn limit(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "minimum": 1, "default": 50 })
+}
+
+fn room_order(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": ["members", "rate"] })
+}
+
+/// What is known at the moment, which may be more from release to release.
+fn view(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "properties": { "id": { "type": "string" } }, "required": ["id"], "additionalProperties": true })
+}
+
+fn session(generator: &mut SchemaGenerator) -> Schema {
+    let (socket, user) = (generator.subschema_for::<SocketId>(), generator.subschema_for::<UserId>());
+    json_schema!({
+        "type": "object",
+        "properties": { "socketId": socket, "userId": user, "state": { "enum": ["open", "parked"] } },
+        "required": ["socketId", "userId", "state"],
+        "additionalProperties": true,
+    })
+}
+
+fn sessions(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": session(generator) })
+}
+
+fn room(generator: &mut SchemaGenerator) -> Schema {
+    let count = kinds::count(generator);
+    json_schema!({
+        "type": "object",
+        "properties": { "room": { "type": "string" }, "members": count, "parked": count, "messagesPerMinute": { "type": "number" } },
+        "required": ["room", "members", "parked", "messagesPerMinute"],
+    })
+}
+
+fn rooms(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": room(generator) })
+}
+
+fn members(generator: &mut SchemaGenerator) -> Schema {
+    let (socket, user) = (generator.subschema_for::<SocketId>(), generator.subschema_for::<UserId>());
+    let member = json_schema!({
+        "type": "object",
+        "properties": { "socketId": socket, "userId": user },
+        "required": ["socketId", "userId"],
+    });
+    json_schema!({ "type": "array", "items": member })
+}
+
+/// Figures under their names, which may be more from release to release.
+fn figures(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "additionalProperties": true })
+}
+
+fn disabled_user(generator: &mut SchemaGenerator) -> Schema {
+    let id = generator.subschema_for::<UserId>();
+    json_schema!({
+        "type": "object",
+        "properties": { "id": id, "disabled": { "type": "boolean" } },
+        "required": ["id", "disabled"],
+    })
+}

@@ -1,0 +1,395 @@
+//! What the routes take and answer, for `/api/openapi.json`: a line for each, in the order of `mod.rs`.
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
+
+use super::shapes::{ConversationView, MessageView, NumberedRoomMessage, UserView};
+use crate::dialect::{CommonChatMessage, DirectMessageView, NotificationView};
+use crate::model::{File, ListingId, MessageStatus, SocketId, Timestamp, UserId};
+use crate::schema::{Field, SchemaOf, Shape, kinds};
+use crate::web::{Answer, Operation, Refused, Who};
+
+/// All of them.
+pub const OPERATIONS: &[Operation] = &[
+    // accounts
+    Operation::post(
+        "/api/auth/register",
+        Who::Anyone,
+        "Makes an account and logs in; sets the cookie token, too. ALLOW_REGISTRATION.",
+    )
+    .body(Shape::Object(&[
+        Field::required("username", username),
+        Field::required("email", email),
+        Field::required("password", password),
+        Field::optional("fullName", full_name),
+    ]))
+    .answers(&[Answer::Success(201, LOGIN)])
+    .refuses(&[CONFLICT]),
+    Operation::post("/api/auth/login", Who::Anyone, "Logs in by username or e-mail; sets the cookie token, too.")
+        .body(Shape::Object(&[Field::required("login", kinds::text_of::<1, 254>), Field::required("password", kinds::text)]))
+        .answers(&[Answer::Success(200, LOGIN)])
+        .refuses(&[INVALID_CREDENTIALS, (401, "ACCOUNT_DISABLED")]),
+    Operation::post("/api/auth/refresh", Who::User, "A new token of the same login; the old one stays valid until its own exp.")
+        .answers(&[Answer::Success(200, LOGIN)]),
+    Operation::post("/api/auth/logout", Who::User, "Revokes that login's tokens at once, and clears the cookie."),
+    Operation::get("/api/auth/me", Who::User, "The caller.").answers(OWN_USER),
+    Operation::post(
+        "/api/auth/password",
+        Who::User,
+        "Changes the password; revokes all other tokens of the user and their sockets.",
+    )
+    .body(Shape::Object(&[Field::required("oldPassword", kinds::text), Field::required("newPassword", password)]))
+    .refuses(&[INVALID_CREDENTIALS]),
+    // users
+    Operation::get("/api/users", Who::User, "Users by part of username or full name, without regard to case.")
+        .query(&[Field::required("query", kinds::text_of::<1, 200>), LIMIT])
+        .answers(&[Answer::Success(200, &[("users", of::<Vec<UserView>>)])]),
+    Operation::get("/api/users/online", Who::User, "Who is online, by id.")
+        .query(PAGE)
+        .answers(&[Answer::Success(200, &[("users", of::<Vec<UserView>>), NEXT_CURSOR])]),
+    Operation::patch("/api/users/me", Who::User, "Changes what one shows of oneself; an empty text takes it away.")
+        .body(Shape::Object(&[
+            Field::optional("fullName", emptiable_full_name),
+            Field::optional("avatar", kinds::text_of::<0, 2_048>),
+        ]))
+        .answers(OWN_USER),
+    Operation::get("/api/users/me", Who::User, "The caller.").answers(OWN_USER),
+    Operation::get("/api/users/{id}", Who::User, "A user.")
+        .answers(&[Answer::Success(200, &[("user", of::<UserView>)])])
+        .refuses(&[NOT_FOUND]),
+    Operation::get("/api/users/{id}/sockets", Who::Admin, "Socket ids of a user.")
+        .answers(&[Answer::Success(200, &[("sockets", of::<Vec<SocketId>>)])])
+        .refuses(&[NOT_FOUND]),
+    // market place
+    Operation::post(
+        "/api/messages/sync",
+        Who::User,
+        "Direct messages with that user changed since, oldest change first, at most 100.",
+    )
+    .body(Shape::Object(&[Field::required("otherUserId", kinds::user), Field::optional("lastSyncTimestamp", time)]))
+    .answers(&[Answer::Success(
+        200,
+        &[("messages", of::<Vec<DirectMessageView>>), ("syncTimestamp", of::<Timestamp>), ("count", kinds::count)],
+    )]),
+    Operation::get("/api/messages/sync-status", Who::User, "When direct messages of the user last changed.").answers(&[
+        Answer::Success(
+            200,
+            &[("lastActivity", of::<Option<Timestamp>>), ("serverTime", of::<Timestamp>), ("userId", of::<UserId>)],
+        ),
+    ]),
+    Operation::put("/api/listings/{id}", Who::Admin, "The title that directMessage.listingId shows.")
+        .path(&[Field::required("id", of::<ListingId>)])
+        .body(Shape::Object(&[Field::required("title", kinds::text_of::<1, 500>)]))
+        .answers(&[Answer::Success(200, &[("listing", listing)])]),
+    // conversations
+    Operation::get("/api/conversations", Who::User, "One's conversations, last active first.")
+        .query(&[LIMIT, BEFORE])
+        .answers(&[Answer::Success(200, &[("conversations", of::<Vec<ConversationView>>), NEXT_CURSOR])]),
+    Operation::post("/api/conversations", Who::User, "Makes a group, or finds or makes the direct conversation with a user.")
+        .body(Shape::Value(Field::required("conversation", new_conversation)))
+        .answers(&[
+            Answer::Success(200, &[("conversation", of::<ConversationView>)]),
+            Answer::Success(201, &[("conversation", of::<ConversationView>)]),
+        ])
+        .refuses(&[NOT_FOUND, TOO_LARGE]),
+    Operation::get("/api/conversations/{id}", Who::User, "A conversation, for its members.")
+        .answers(CONVERSATION)
+        .refuses(&[NOT_FOUND]),
+    Operation::patch("/api/conversations/{id}", Who::User, "Renames a group or changes its picture, for its admin.")
+        .body(Shape::Object(&[
+            Field::optional("name", kinds::text_of::<1, 200>),
+            Field::optional("avatar", kinds::text_of::<0, 2_048>),
+        ]))
+        .answers(CONVERSATION)
+        .refuses(&[NOT_FOUND]),
+    Operation::delete("/api/conversations/{id}", Who::User, "Deletes a group, for its admin.").refuses(&[NOT_FOUND]),
+    Operation::post("/api/conversations/{id}/participants", Who::User, "Adds members to a group, for its admin.")
+        .body(Shape::Object(&[Field::required("participants", participants)]))
+        .answers(CONVERSATION)
+        .refuses(&[NOT_FOUND]),
+    Operation::delete(
+        "/api/conversations/{id}/participants/{user}",
+        Who::User,
+        "Removes a member, for the group's admin; self may leave.",
+    )
+    .refuses(&[NOT_FOUND]),
+    Operation::get("/api/conversations/{id}/messages", Who::User, "What was said in a conversation, ascending, for its members.")
+        .query(PAGE)
+        .answers(&[Answer::Success(200, &[("messages", of::<Vec<MessageView>>), NEXT_CURSOR])])
+        .refuses(&[NOT_FOUND]),
+    Operation::post("/api/conversations/{id}/messages", Who::User, "Sends a message: the same command as the socket's.")
+        .body(Shape::ObjectWith(
+            &[
+                Field::optional("content", kinds::text),
+                Field::optional("type", kinds::text_of::<1, 32>),
+                Field::optional("file", file_reference),
+                Field::optional("attachments", attachments),
+                Field::optional("listingId", kinds::id_of::<200>),
+                Field::optional("clientMessageId", kinds::id_of::<200>),
+            ],
+            &[&[
+                Field::required("content", kinds::some_text),
+                Field::required("file", file_reference),
+                Field::required("attachments", some_attachments),
+            ]],
+        ))
+        .answers(&[Answer::Success(201, &[("message", of::<MessageView>), ("status", of::<MessageStatus>)])])
+        .refuses(&[NOT_FOUND, CONFLICT, NOT_STORED, (503, "MODEL_BUSY"), (503, "MODEL_FAILED"), (503, "MODEL_TIMEOUT")]),
+    Operation::patch("/api/messages/{id}", Who::User, "Edits a message, for its author; recipients are told.")
+        .body(Shape::Object(&[Field::required("content", kinds::some_text)]))
+        .answers(&[Answer::Success(200, &[("message", of::<MessageView>)])])
+        .refuses(&[NOT_FOUND, NOT_STORED]),
+    Operation::delete("/api/messages/{id}", Who::User, "Deletes a message, for its author; recipients are told.")
+        .refuses(&[NOT_FOUND, NOT_STORED]),
+    Operation::get(
+        "/api/rooms/{room}/messages",
+        Who::User,
+        "What was said in a public room, ascending; nobody wrote there: empty.",
+    )
+    .path(&[Field::required("room", kinds::text_of::<1, 200>)])
+    .query(PAGE)
+    .answers(&[Answer::Success(200, &[("messages", of::<Vec<NumberedRoomMessage>>), NEXT_CURSOR])]),
+    Operation::get("/api/common-chat/messages", Who::User, "What was said in the common chat, ascending.")
+        .query(PAGE)
+        .answers(&[Answer::Success(200, &[("messages", numbered_common_chat), NEXT_CURSOR])]),
+    // notifications
+    Operation::get("/api/notifications", Who::User, "One's notifications, newest first.")
+        .query(PAGE)
+        .answers(&[Answer::Success(200, &[("notifications", of::<Vec<NotificationView>>), NEXT_CURSOR])]),
+    Operation::post("/api/notifications", Who::Admin, "Notifies a user: stored, and notification:new.")
+        .body(Shape::Object(&[
+            Field::required("userId", kinds::user),
+            Field::required("type", kinds::text_of::<1, 32>),
+            Field::required("message", kinds::text_of::<1, 4_000>),
+            Field::optional("data", kinds::anything),
+        ]))
+        .answers(&[Answer::Success(201, &[("notification", of::<NotificationView>)])])
+        .refuses(&[NOT_FOUND, NOT_STORED]),
+    Operation::post("/api/notifications/read", Who::User, "Marks some or all read.")
+        .body(Shape::Object(&[Field::optional("ids", notification_ids)])),
+    Operation::post("/api/emit", Who::Admin, "An event, as it is, to sockets of every dialect; nobody there: sockets 0.")
+        .body(Shape::Object(&[
+            Field::required("to", emit_target),
+            Field::required("event", event_name),
+            Field::optional("data", kinds::anything),
+        ]))
+        .answers(&[Answer::Success(200, &[("sockets", kinds::count)])])
+        .refuses(&[NOT_FOUND, NOT_STORED]),
+    // files
+    Operation::post("/api/upload", Who::User, "Stores a file; its type is known by name and content.")
+        .file()
+        .answers(&[Answer::Success(200, &[("file", of::<File>)])]),
+    Operation::get("/uploads/{name}", Who::AnyoneOrUsers, "A stored file, in ranges where asked for. UPLOADS_REQUIRE_AUTH.")
+        .answers(&[Answer::Other(200, "*/*"), Answer::Other(206, "*/*"), Answer::Empty(304), Answer::Empty(412)])
+        .refuses(&[NOT_FOUND, (416, "INVALID_PAYLOAD")]),
+    // the server
+    Operation::get("/app/get-connection-id", Who::Anyone, "Where a client finds the socket.")
+        .answers(&[Answer::Success(200, &[("data", connection)])]),
+    Operation::get("/api/socket/health", Who::Anyone, "Joined sockets, and rooms with somebody in them.")
+        .answers(&[Answer::Json(200, socket_health)]),
+    Operation::get("/healthz", Who::Anyone, "The process lives.").answers(&[Answer::Success(200, &[("status", of::<String>)])]),
+    Operation::get("/readyz", Who::Anyone, "It can serve; 503 with the reasons otherwise.")
+        .answers(&[Answer::Success(200, &[("status", of::<String>)])]),
+    // these documents
+    Operation::get("/api/openapi.json", Who::Anyone, "This document.").answers(DOCUMENT),
+    Operation::get("/api/asyncapi.json", Who::Anyone, "What Socket.IO clients say and are told, as AsyncAPI.").answers(DOCUMENT),
+    Operation::get("/api/types.d.ts", Who::Anyone, "The same as TypeScript types.")
+        .answers(&[Answer::Other(200, "text/plain"), Answer::Empty(304)]),
+];
+
+const NOT_FOUND: Refused = (404, "NOT_FOUND");
+const CONFLICT: Refused = (409, "CONFLICT");
+const NOT_STORED: Refused = (503, "NOT_STORED");
+const TOO_LARGE: Refused = (413, "TOO_LARGE");
+const INVALID_CREDENTIALS: Refused = (401, "INVALID_CREDENTIALS");
+
+const LIMIT: Field = Field::optional("limit", limit);
+const BEFORE: Field = Field::optional("before", cursor);
+const PAGE: &[Field] = &[LIMIT, BEFORE, Field::optional("after", cursor)];
+const NEXT_CURSOR: (&str, SchemaOf) = ("nextCursor", of::<Option<String>>);
+const OWN_USER: &[Answer] = &[Answer::Success(200, &[("user", own_user)])];
+const CONVERSATION: &[Answer] = &[Answer::Success(200, &[("conversation", of::<ConversationView>)])];
+const LOGIN: &[(&str, SchemaOf)] = &[("user", own_user), ("token", of::<String>), ("expiresAt", of::<Timestamp>)];
+const DOCUMENT: &[Answer] = &[Answer::Json(200, object), Answer::Empty(304)];
+
+fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+fn object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object" })
+}
+
+/// A user for their own eyes: what others are not shown is there.
+fn own_user(generator: &mut SchemaGenerator) -> Schema {
+    let user = generator.subschema_for::<UserView>();
+    json_schema!({ "allOf": [user, { "required": ["email", "role"] }] })
+}
+
+fn listing(generator: &mut SchemaGenerator) -> Schema {
+    let id = generator.subschema_for::<ListingId>();
+    json_schema!({ "type": "object", "properties": { "id": id, "title": { "type": "string" } }, "required": ["id", "title"] })
+}
+
+fn numbered_common_chat(generator: &mut SchemaGenerator) -> Schema {
+    let mut message = CommonChatMessage::json_schema(generator);
+    if let Some(Value::Object(properties)) = message.get_mut("properties") {
+        properties.insert("seq".to_owned(), json!({ "type": "integer" }));
+    }
+    if let Some(Value::Array(required)) = message.get_mut("required") {
+        required.push("seq".into());
+    }
+    json_schema!({ "type": "array", "items": message })
+}
+
+fn connection(generator: &mut SchemaGenerator) -> Schema {
+    let timestamp = generator.subschema_for::<Timestamp>();
+    let text = json!({ "type": "string" });
+    json_schema!({
+        "type": "object",
+        "properties": {
+            "websocketUrl": text,
+            "connectionInfo": {
+                "type": "object",
+                "properties": { "protocol": { "enum": ["ws", "wss"] }, "host": text, "port": text, "timestamp": timestamp },
+                "required": ["protocol", "host", "port", "timestamp"],
+            },
+            "instructions": {
+                "type": "object",
+                "properties": { "authentication": text, "events": { "type": "array", "items": text } },
+                "required": ["authentication", "events"],
+            },
+        },
+        "required": ["websocketUrl", "connectionInfo", "instructions"],
+    })
+}
+
+fn socket_health(generator: &mut SchemaGenerator) -> Schema {
+    let count = kinds::count(generator);
+    json_schema!({
+        "type": "object",
+        "properties": {
+            "status": { "const": "ok" },
+            "socket": {
+                "type": "object",
+                "properties": { "initialized": { "type": "boolean" }, "connected": count, "rooms": count },
+                "required": ["initialized", "connected", "rooms"],
+            },
+        },
+        "required": ["status", "socket"],
+    })
+}
+
+// ---- what is sent ----
+
+/// As `auth::check_username`.
+fn username(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "minLength": 1, "maxLength": 64,
+        "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$",
+        "not": { "pattern": "^\\s*[mM][oO][dD][eE][lL]\\s*$" },
+    })
+}
+
+/// As `auth::check_email`.
+fn email(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "minLength": 3, "maxLength": 254,
+        "pattern": "^[^\\s\\u0000-\\u001f\\u007f-\\u009f]+@[^@\\s\\u0000-\\u001f\\u007f-\\u009f]+$",
+    })
+}
+
+/// As `auth::check_password`.
+fn password(generator: &mut SchemaGenerator) -> Schema {
+    kinds::text_of::<8, 1_024>(generator)
+}
+
+/// As `auth::check_full_name`.
+fn full_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$" })
+}
+
+fn emptiable_full_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "maxLength": 200, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$" })
+}
+
+/// More than 200 counts as 200.
+fn limit(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "minimum": 1, "default": 50 })
+}
+
+/// Exclusive and opaque: a `nextCursor` of the same list.
+fn cursor(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$" })
+}
+
+/// ISO text or epoch milliseconds; an empty text is as if absent.
+fn time(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [{ "type": "string", "format": "date-time" }, { "const": "" }, { "type": "integer" }] })
+}
+
+fn participants(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": kinds::user(generator), "maxItems": 10_000 })
+}
+
+fn new_conversation(generator: &mut SchemaGenerator) -> Schema {
+    const GROUP: Shape = Shape::Object(&[
+        Field::required("type", word_group),
+        Field::required("name", kinds::text_of::<1, 200>),
+        Field::optional("avatar", kinds::text_of::<1, 2_048>),
+        Field::required("participants", participants),
+    ]);
+    const DIRECT: Shape = Shape::Object(&[Field::required("type", word_direct), Field::required("participantId", kinds::user)]);
+    json_schema!({ "anyOf": [GROUP.schema(generator), DIRECT.schema(generator)] })
+}
+
+fn word_group(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "const": "group" })
+}
+
+fn word_direct(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "const": "direct" })
+}
+
+/// A file as its upload was answered: only the address counts.
+fn file_reference(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "properties": { "url": { "type": "string" } }, "required": ["url"] })
+}
+
+fn attachments(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": file_reference(generator), "maxItems": 20 })
+}
+
+fn some_attachments(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": file_reference(generator), "minItems": 1, "maxItems": 20 })
+}
+
+/// Those that are nobody's count for nothing.
+fn notification_ids(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": { "type": ["string", "integer"], "minimum": 0 }, "maxItems": 10_000 })
+}
+
+/// One of four.
+fn emit_target(generator: &mut SchemaGenerator) -> Schema {
+    let user = kinds::user(generator).to_value();
+    let room = kinds::id_of::<205>(generator).to_value();
+    let all = json!({ "const": true });
+    let nobody = |name: &str| if name == "all" { json!({ "enum": [false, null] }) } else { json!({ "type": "null" }) };
+    let targets = [("user", user), ("room", room.clone()), ("conversation", room), ("all", all)];
+    let only = |(name, schema): &(&str, Value)| {
+        let properties: serde_json::Map<_, _> = targets
+            .iter()
+            .map(|(other, _)| ((*other).to_owned(), if other == name { schema.clone() } else { nobody(other) }))
+            .collect();
+        json!({ "type": "object", "properties": properties, "required": [name] })
+    };
+    let alternatives: Vec<_> = targets.iter().map(only).collect();
+    json_schema!({ "anyOf": alternatives })
+}
+
+/// Not one of those that Socket.IO keeps for itself.
+fn event_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "minLength": 1, "maxLength": 200,
+        "not": { "enum": ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"] },
+    })
+}

@@ -1,0 +1,106 @@
+//! TypeScript types of all dialects, for `Socket<ServerToClientEvents, ClientToServerEvents>` of `socket.io-client`.
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::asyncapi::described;
+use super::vocabulary::{Entry, Offset, Told};
+use super::{COMMON, Vocabulary};
+use crate::schema::{Definitions, Shape, interface, pascal_case, type_of};
+
+/// The file's head, and what all namespaces share.
+const HEAD: &str = "\
+// Types of what Parlance's clients say and are told, a namespace for each dialect:
+//
+//   import { io, type Socket } from 'socket.io-client';
+//   import type { Messenger } from './parlance';
+//   const socket: Socket<Messenger.ServerToClientEvents, Messenger.ClientToServerEvents> = io(url, { auth: { token } });
+//
+// A handler's last argument is a recovery offset, which the client keeps by itself.
+
+/** The same events with an ack that is always asked for, which `emitWithAck` needs to know an answer's type. */
+export type Acked<Events> = {
+  [Event in keyof Events]: Events[Event] extends (...args: infer Arguments) => void
+    ? (...args: Required<Arguments>) => void
+    : never;
+};
+";
+
+/// The declarations.
+pub fn types() -> String {
+    let mut text = format!("// Parlance {}\n{HEAD}", env!("CARGO_PKG_VERSION"));
+    for dialect in described() {
+        let indented = namespace(&*dialect)
+            .lines()
+            .map(|line| if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") })
+            .collect::<String>();
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\nexport namespace {} {{\n{indented}}}\n", pascal_case(dialect.name()));
+    }
+    text
+}
+
+fn namespace(dialect: &dyn Vocabulary) -> String {
+    let mut definitions = Definitions::new("");
+    let mut further = String::new();
+    let told: String =
+        COMMON.iter().chain(dialect.told()).map(|told| told_member(told, &mut definitions, &mut further)).collect();
+    let asked: String = dialect.events().iter().map(|entry| asked_member(entry, &mut definitions, &mut further)).collect();
+    let mut text = String::new();
+    for (name, schema) in definitions.take() {
+        text.push_str(&interface(&name, &schema));
+        text.push('\n');
+    }
+    let _ = write!(text, "{further}/** What the server tells. */\ninterface ServerToClientEvents {{\n{told}}}\n\n");
+    let _ = write!(text, "/** What clients say. */\ninterface ClientToServerEvents {{\n{asked}}}\n");
+    text
+}
+
+fn told_member(told: &Told, definitions: &mut Definitions, further: &mut String) -> String {
+    let payload = told.payload.map(|payload| {
+        let schema = definitions.schema(payload);
+        format!("payload: {}", named(&format!("{}Event", pascal_case(told.name)), &schema, further))
+    });
+    let offset = match told.offset {
+        Offset::Always => Some("offset: string"),
+        Offset::Unasked => Some("offset?: string"),
+        Offset::Never => None,
+    };
+    let arguments: Vec<_> = payload.as_deref().into_iter().chain(offset).collect();
+    format!("  /** {} */\n  {}: ({}) => void;\n", told.summary, key(told.name), arguments.join(", "))
+}
+
+fn asked_member(entry: &Entry, definitions: &mut Definitions, further: &mut String) -> String {
+    let about = entry.about;
+    let event = pascal_case(entry.name);
+    let payload = (!matches!(about.takes, Shape::Nothing)).then(|| {
+        let schema = definitions.request(&about.takes);
+        let name = if let Shape::Value(field) = about.takes { field.name } else { "payload" };
+        let mark = if about.takes.may_be_absent() { "?" } else { "" };
+        format!("{name}{mark}: {}", named(&format!("{event}Request"), &schema, further))
+    });
+    let answer = definitions.schema(about.ack);
+    let answer = named(&format!("{event}Answer"), &answer, further);
+    let mark = if about.is_acked && !about.takes.may_be_absent() { "" } else { "?" };
+    let arguments: Vec<_> = payload.into_iter().chain([format!("ack{mark}: (answer: {answer}) => void")]).collect();
+    format!("  /** {} */\n  {}: ({}) => void;\n", about.summary, key(entry.name), arguments.join(", "))
+}
+
+/// The type of a schema; where it is more than a word, it is declared under this name.
+fn named(name: &str, schema: &Value, further: &mut String) -> String {
+    if schema.get("properties").is_none() && schema.get("anyOf").is_none() {
+        return type_of(schema, "");
+    }
+    further.push_str(&interface(name, schema));
+    further.push('\n');
+    name.to_owned()
+}
+
+/// An event's name as a member's.
+fn key(event: &str) -> String {
+    if event.chars().all(|character| character.is_ascii_alphanumeric() || character == '_') {
+        event.to_owned()
+    } else {
+        format!("'{event}'")
+    }
+}

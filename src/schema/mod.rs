@@ -1,0 +1,9 @@
+//! What JSON looks like: the shapes of what is sent, from its serde types, and of what is read, from descriptions that stand
+//! beside the code that reads it. OpenAPI, AsyncAPI and the TypeScript types are made of these (`docs/interfaces.md`).
+mod definitions;
+mod request;
+mod typescript;
+
+pub use self::definitions::{Definitions, SchemaOf, either, success};
+pub use self::request::{Field, Shape, kinds};
+pub use self::typescript::{interface, pascal_case, type_of};

@@ -1,0 +1,151 @@
+//! The shapes of what clients send. It is read by hand, so its shape is described where it is read.
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value, json};
+
+use super::SchemaOf;
+
+/// A field of what a client sends. Unknown ones are ignored.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// Its name on the wire.
+    pub name: &'static str,
+    /// Whether it has to be there. Where it has not, `null` is as if absent.
+    pub is_required: bool,
+    /// What it has to be.
+    pub schema: SchemaOf,
+}
+
+impl Field {
+    /// One that has to be there.
+    pub const fn required(name: &'static str, schema: SchemaOf) -> Self {
+        Self { name, is_required: true, schema }
+    }
+
+    /// One that may be left out.
+    pub const fn optional(name: &'static str, schema: SchemaOf) -> Self {
+        Self { name, is_required: false, schema }
+    }
+
+    fn schema(&self, generator: &mut SchemaGenerator) -> Value {
+        let schema = (self.schema)(generator).to_value();
+        if self.is_required { schema } else { or_null(schema) }
+    }
+}
+
+/// What a client sends.
+#[derive(Debug, Clone, Copy)]
+pub enum Shape {
+    /// Nothing; what comes nevertheless is ignored.
+    Nothing,
+    /// One value.
+    Value(Field),
+    /// An object with these fields.
+    Object(&'static [Field]),
+    /// An object with these fields, that has to be like at least one of the alternatives of each list.
+    ObjectWith(&'static [Field], &'static [&'static [Field]]),
+}
+
+impl Shape {
+    /// Whether there is nothing in it that has to be there.
+    pub fn may_be_absent(&self) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Value(field) => !field.is_required,
+            Self::Object(fields) => !fields.iter().any(|field| field.is_required),
+            Self::ObjectWith(..) => false,
+        }
+    }
+
+    /// Its schema.
+    pub fn schema(&self, generator: &mut SchemaGenerator) -> Schema {
+        match self {
+            Self::Nothing => json_schema!({}),
+            Self::Value(field) => Schema::try_from(field.schema(generator)).unwrap_or_default(),
+            Self::Object(fields) => object(fields, generator),
+            Self::ObjectWith(fields, choices) => {
+                let mut schema = object(fields, generator);
+                let mut choice = |alternatives: &[Field]| {
+                    let like: Vec<_> = alternatives.iter().map(|field| object(&[*field], generator)).collect();
+                    json!({ "anyOf": like })
+                };
+                let choices: Vec<_> = choices.iter().map(|alternatives| choice(alternatives)).collect();
+                schema.insert("allOf".to_owned(), choices.into());
+                schema
+            }
+        }
+    }
+}
+
+fn object(fields: &[Field], generator: &mut SchemaGenerator) -> Schema {
+    let properties: Map<_, _> = fields.iter().map(|field| (field.name.to_owned(), field.schema(generator))).collect();
+    let required: Vec<_> = fields.iter().filter(|field| field.is_required).map(|field| field.name).collect();
+    let mut schema = json_schema!({ "type": "object" });
+    if !properties.is_empty() {
+        schema.insert("properties".to_owned(), properties.into());
+    }
+    if !required.is_empty() {
+        schema.insert("required".to_owned(), json!(required));
+    }
+    schema
+}
+
+fn or_null(schema: Value) -> Value {
+    let Value::Object(mut fields) = schema else { return schema };
+    let types = match fields.get("type") {
+        Some(Value::Array(types)) => types.iter().cloned().chain([json!("null")]).collect(),
+        Some(only) if !fields.contains_key("enum") => json!([only, "null"]),
+        // Without a type it is anything, `null` too.
+        None if fields.is_empty() => return Value::Object(fields),
+        _ => return json!({ "anyOf": [fields, { "type": "null" }] }),
+    };
+    fields.insert("type".to_owned(), types);
+    Value::Object(fields)
+}
+
+/// Values that are read alike in many places.
+pub mod kinds {
+    use schemars::{Schema, SchemaGenerator, json_schema};
+
+    /// Whatever JSON it is.
+    pub fn anything(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({})
+    }
+
+    /// `true` or `false`.
+    pub fn flag(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "boolean" })
+    }
+
+    /// A text.
+    pub fn text(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
+    }
+
+    /// A text that is not empty.
+    pub fn some_text(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1 })
+    }
+
+    /// A whole number, not negative.
+    pub fn count(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": 0 })
+    }
+
+    /// A text of `MIN` to `MAX` characters.
+    pub fn text_of<const MIN: usize, const MAX: usize>(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": MIN, "maxLength": MAX })
+    }
+
+    /// An id of 1 to `MAX` characters; an integer from 0 to 2^53−1 counts as its decimal text.
+    pub fn id_of<const MAX: usize>(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "integer"], "minLength": 1, "maxLength": MAX, "minimum": 0, "maximum": 9_007_199_254_740_991u64 })
+    }
+
+    /// A user's id.
+    pub fn user(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["string", "integer"],
+            "maxLength": 64, "pattern": "^[A-Za-z0-9._:@-]+$", "minimum": 0, "maximum": 9_007_199_254_740_991u64,
+        })
+    }
+}

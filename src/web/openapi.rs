@@ -1,0 +1,196 @@
+//! OpenAPI 3.1 of all routes (source: spec.openapis.org, 3.1.0).
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::operation::{Answer, Operation, Refused, Sent, Who};
+use crate::schema::{Definitions, Field, Shape, kinds, pascal_case};
+
+/// What every route may answer.
+const ANYWHERE: &[Refused] = &[
+    (400, "INVALID_PAYLOAD"),
+    (403, "FORBIDDEN"),
+    (429, "RATE_LIMITED"),
+    (500, "INTERNAL"),
+    (503, "STORAGE_UNAVAILABLE"),
+    (503, "DRAINING"),
+];
+/// To who shows no token that will do.
+const UNPROVEN: &[Refused] =
+    &[(401, "NO_TOKEN"), (401, "INVALID_TOKEN"), (401, "TOKEN_EXPIRED"), (401, "USER_NOT_FOUND"), (401, "ACCOUNT_DISABLED")];
+/// Where something is sent.
+const UNREADABLE: &[Refused] = &[(413, "TOO_LARGE"), (415, "UNSUPPORTED_TYPE")];
+
+/// The document of these operations.
+pub fn openapi(operations: &[Operation]) -> Value {
+    let mut definitions = Definitions::new("");
+    let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    for operation in operations {
+        let described = describe(operation, &mut definitions);
+        paths.entry(operation.path).or_default().insert(operation.method.to_ascii_lowercase(), described);
+    }
+    let mut schemas = definitions.take();
+    schemas.insert("Failure".to_owned(), failure_schema());
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Parlance",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "JSON in and out; unknown fields are ignored, null is as if absent. Every GET answers HEAD too. Another method \
+                of a path is 405 METHOD_NOT_ALLOWED with Allow, another path 404 NOT_FOUND. While the server stops it answers 503 DRAINING. \
+                Lists page by key: without a cursor the newest page; nextCursor is the value for before (for after where the request had after), \
+                null at the end.",
+            "license": { "name": "MIT", "identifier": "MIT" },
+        },
+        "servers": [{ "url": "/" }],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
+                "cookie": { "type": "apiKey", "in": "cookie", "name": "token" },
+                "key": { "type": "apiKey", "in": "header", "name": "X-API-Key", "description": "Of the setting API_KEYS." },
+                "text": { "type": "http", "scheme": "bearer", "description": "A text that a setting names." },
+            },
+        },
+    })
+}
+
+/// A refusal.
+fn failure_schema() -> Value {
+    json!({
+        "description": "A refusal.",
+        "type": "object",
+        "properties": {
+            "success": { "type": "boolean", "const": false },
+            "error": { "type": "string", "description": "A sentence for people." },
+            "message": { "type": "string", "description": "The same." },
+            "code": { "type": "string", "description": "Stable: docs/dialects/codes.md." },
+            "errorId": { "type": "string", "description": "Is in the log, too." },
+            "retryAfterMs": { "type": "integer", "minimum": 0 },
+        },
+        "required": ["success", "error", "message", "code"],
+        "additionalProperties": true,
+    })
+}
+
+fn describe(operation: &Operation, definitions: &mut Definitions) -> Value {
+    let Operation { method, path, summary, who, path_fields, query, sent, answers, refusals } = operation;
+    let mut parameters: Vec<_> = path_names(path).map(|name| path_parameter(name, path_fields, definitions)).collect();
+    parameters.extend(query.iter().map(|field| parameter("query", field, definitions)));
+    let mut responses: BTreeMap<String, Value> = BTreeMap::new();
+    for answer in *answers {
+        let (status, response) = answer_response(answer, definitions);
+        responses.insert(status.to_string(), response);
+    }
+    let mut codes: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
+    let unproven = if *who == Who::Anyone { &[] } else { UNPROVEN };
+    let unreadable = if matches!(sent, Sent::Nothing) { &[] } else { UNREADABLE };
+    for (status, code) in [ANYWHERE, unproven, unreadable, refusals].into_iter().flatten() {
+        let known = codes.entry(*status).or_default();
+        if !known.contains(code) {
+            known.push(code);
+        }
+    }
+    for (status, codes) in codes {
+        // A readiness probe answers with this status, too.
+        responses.entry(status.to_string()).or_insert_with(|| failure_response(status, &codes));
+    }
+    let mut described = json!({
+        "operationId": format!("{}{}", method.to_ascii_lowercase(), pascal_case(path)),
+        "summary": summary,
+        "tags": [tag(path)],
+        "security": security(*who),
+        "responses": responses,
+    });
+    if let Some(fields) = described.as_object_mut() {
+        if !parameters.is_empty() {
+            fields.insert("parameters".to_owned(), parameters.into());
+        }
+        if let Some(body) = request_body(sent, definitions) {
+            fields.insert("requestBody".to_owned(), body);
+        }
+    }
+    described
+}
+
+fn path_names(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+}
+
+fn path_parameter(name: &str, known: &[Field], definitions: &mut Definitions) -> Value {
+    let known = known.iter().find(|field| field.name == name);
+    let schema = definitions.schema(known.map_or(kinds::some_text, |field| field.schema));
+    json!({ "name": name, "in": "path", "required": true, "schema": schema })
+}
+
+fn parameter(place: &str, field: &Field, definitions: &mut Definitions) -> Value {
+    let schema = definitions.schema(field.schema);
+    json!({ "name": field.name, "in": place, "required": field.is_required, "schema": schema })
+}
+
+fn request_body(sent: &Sent, definitions: &mut Definitions) -> Option<Value> {
+    match sent {
+        Sent::Nothing => None,
+        Sent::Json(shape) => {
+            let schema = match shape {
+                Shape::Nothing => return None,
+                shape => definitions.request(shape),
+            };
+            Some(json!({ "required": !shape.may_be_absent(), "content": { "application/json": { "schema": schema } } }))
+        }
+        Sent::File => {
+            let file = json!({ "type": "string", "contentMediaType": "application/octet-stream" });
+            let schema = json!({ "type": "object", "properties": { "file": file }, "required": ["file"] });
+            Some(json!({ "required": true, "content": { "multipart/form-data": { "schema": schema } } }))
+        }
+    }
+}
+
+fn answer_response(answer: &Answer, definitions: &mut Definitions) -> (u16, Value) {
+    let json_of = |schema: Value| json!({ "application/json": { "schema": schema } });
+    let (status, content) = match answer {
+        Answer::Success(status, fields) => {
+            let mut properties = Map::from_iter([("success".to_owned(), json!({ "type": "boolean", "const": true }))]);
+            properties.extend(fields.iter().map(|(name, schema)| ((*name).to_owned(), definitions.schema(*schema))));
+            let required: Vec<_> = properties.keys().cloned().collect();
+            (*status, Some(json_of(json!({ "type": "object", "properties": properties, "required": required }))))
+        }
+        Answer::Json(status, schema) => (*status, Some(json_of(definitions.schema(*schema)))),
+        Answer::Other(status, content_type) => (*status, Some(json!({ *content_type: {} }))),
+        Answer::Empty(status) => (*status, None),
+    };
+    let mut response = json!({ "description": "It is done." });
+    if let (Some(fields), Some(content)) = (response.as_object_mut(), content) {
+        fields.insert("content".to_owned(), content);
+    }
+    (status, response)
+}
+
+fn failure_response(status: u16, codes: &[&str]) -> Value {
+    let schema = json!({ "allOf": [
+        { "$ref": "#/components/schemas/Failure" },
+        { "properties": { "code": { "enum": codes } } },
+    ] });
+    let mut response = json!({ "description": codes.join(", "), "content": { "application/json": { "schema": schema } } });
+    if let (429, Some(fields)) = (status, response.as_object_mut()) {
+        let seconds = json!({ "schema": { "type": "integer", "minimum": 1 } });
+        fields.insert("headers".to_owned(), json!({ "Retry-After": seconds }));
+    }
+    response
+}
+
+/// The first part of the path that says something.
+fn tag(path: &str) -> &str {
+    path.split('/').find(|part| !part.is_empty() && *part != "api").unwrap_or("api")
+}
+
+fn security(who: Who) -> Value {
+    match who {
+        Who::Anyone => json!([]),
+        Who::AnyoneOrUsers => json!([{}, { "token": [] }, { "cookie": [] }]),
+        Who::User => json!([{ "token": [] }, { "cookie": [] }]),
+        Who::Admin => json!([{ "token": [] }, { "cookie": [] }, { "key": [] }]),
+        Who::Bearer => json!([{}, { "text": [] }]),
+    }
+}

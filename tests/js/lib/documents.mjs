@@ -1,0 +1,98 @@
+// What the server says of itself for programs, and whether what it sends is like it.
+import { execFileSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import formats from 'ajv-formats';
+
+import { BINARY } from './binary.mjs';
+
+/** What `parlance NAME` prints. */
+export const printed = (name) => execFileSync(BINARY, [name], { cwd: tmpdir(), env: { PATH: process.env.PATH }, encoding: 'utf8', maxBuffer: 2 ** 24 });
+
+const documents = {};
+const document = (name) => (documents[name] ??= JSON.parse(printed(name)));
+
+const ajv = formats.default(new Ajv2020({ strict: false, allErrors: true }));
+
+/** The schema, with no field but those that it has. */
+function closed(schema, isPart = false) {
+  if (Array.isArray(schema)) return schema.map((part) => closed(part));
+  if (schema === null || typeof schema !== 'object') return schema;
+  const entries = Object.entries(schema).map(([name, value]) => [name, name === 'allOf' ? value.map((part) => closed(part, true)) : closed(value)]);
+  const copy = Object.fromEntries(entries);
+  return copy.properties && !isPart && !('additionalProperties' in copy) ? { ...copy, additionalProperties: false } : copy;
+}
+
+const validators = new Map();
+
+/** Why `value` is not like the schema that `find` gives; `undefined` if it is. `key` names the schema. */
+function unlike(name, key, find, value) {
+  if (!validators.has(key)) {
+    const schema = find();
+    validators.set(key, schema && ajv.compile(closed({ ...schema, components: document(name).components })));
+  }
+  const validate = validators.get(key);
+  if (!validate || validate(value)) return undefined;
+  const errors = validate.errors.map(({ instancePath, message, params }) => `${instancePath} ${message} ${JSON.stringify(params)}`);
+  return `${key} is not as \`parlance ${name}\` has it: ${errors.join('; ')}\n${JSON.stringify(value).slice(0, 2_000)}`;
+}
+
+// ---- Socket.IO ----
+
+/** Per dialect: kind (`told`, `asked`, `ack`) and name → the message in the document. */
+const messages = (dialect) => document('asyncapi').channels[dialect].messages;
+const keyOf = (kind, event) => `${kind}.${event.replaceAll(':', '-')}`;
+export const dialects = () => Object.keys(document('asyncapi').channels);
+
+/** The dialects, of those spoken, that have such a message. */
+const speakers = (kind, event, spoken) => (spoken ?? dialects()).filter((dialect) => Object.hasOwn(messages(dialect), keyOf(kind, event)));
+
+/** What another server emits comes in its own words. */
+const worded = (payload) => typeof payload?.id !== 'string' || !('createdAt' in payload);
+
+/** Throws where no spoken dialect says such a thing; `spoken` is all where it is not known. Other servers' own events pass. */
+function check(kind, event, value, spoken) {
+  const found = speakers(kind, event, spoken);
+  if (found.length === 0 || (event === 'notification:new' && worded(value))) return found.length > 0;
+  const faults = found.map((dialect) => {
+    const message = messages(dialect)[keyOf(kind, event)];
+    return unlike('asyncapi', `${kind} ${event} (${dialect})`, () => message.payload, value);
+  });
+  if (faults.every(Boolean)) throw new Error(faults.join('\n'));
+  return true;
+}
+
+/** An event that a client was told; whether any dialect has it. */
+export const checkTold = (event, value, spoken) => check('told', event, value, spoken);
+
+/** Whether such an event is described. */
+export const isTold = (event, dialect) => speakers('told', event, [dialect]).length > 0;
+
+/** An ack. */
+export const checkAck = (event, value, spoken) => check('ack', event, value, spoken);
+
+/** Whether such an event has a recovery offset: `always`, `unasked` or `never`. */
+export const offsetOf = (event) => messages(speakers('told', event)[0])[keyOf('told', event)]['x-offset'];
+
+// ---- HTTP ----
+
+const patterns = () => (documents.patterns ??= Object.keys(document('openapi').paths)
+  // What is written out comes before what any text fits.
+  .sort((one, other) => one.split('{').length - other.split('{').length)
+  .map((path) => ({ path, pattern: new RegExp(`^${path.replace(/[.]/g, '\\.').replace(/\{[^}]+\}/g, '[^/]+')}$`) })));
+
+/** Throws where the answer to a request is not one that the document has. Paths and methods that there are not pass. */
+export function checkAnswer(method, path, { status, body, headers }) {
+  const found = patterns().find(({ pattern }) => pattern.test(path.split('?')[0]));
+  const operation = found && document('openapi').paths[found.path][method === 'HEAD' ? 'get' : method.toLowerCase()];
+  if (!operation || method === 'HEAD') return;
+  const what = `${method} ${found.path} ${status}`;
+  const response = operation.responses[status];
+  if (!response) throw new Error(`${what} is not in the document: ${JSON.stringify(body)}`);
+  const type = headers.get('content-type')?.split(';')[0];
+  const content = response.content?.[type] ?? response.content?.['*/*'];
+  if (type && !content) throw new Error(`${what} is not of type ${type} in the document`);
+  const fault = content?.schema && unlike('openapi', what, () => content.schema, body);
+  if (fault) throw new Error(fault);
+}
