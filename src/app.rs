@@ -1,5 +1,6 @@
 //! Puts the parts together, serves, and stops in order.
 mod retention;
+mod supervisor;
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -25,8 +26,8 @@ use crate::http::{Origins, TrustedProxies};
 use crate::meter::{ActorStats, Counted, Meter};
 use crate::model::Timestamp;
 use crate::session::{self, Client, Recipients, Rules};
-use crate::store::{self, DatabaseUrl, Store, StoreOptions};
-use crate::transport;
+use crate::store::{self, Claim, DatabaseUrl, Store, StoreOptions};
+use crate::transport::{self, Listeners, Tls};
 use crate::web::{self, Chat, ServerFigures, Settings, Traffic, WebState};
 
 /// More connections than this would not fit into memory.
@@ -36,11 +37,15 @@ const FILES_RESERVED: usize = 100;
 
 /// The broker is asked this often whether it still works.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
+/// New certificates are looked for this often; SIGHUP has it done at once.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(10);
 /// Without an answer for so long the process ends, so that whoever watches over it starts it anew.
 const PROBE_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long clients may take to notice that their sessions are closed: a polling one may never ask again.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
+/// The same where another server waits to serve them: who has noticed nothing hears it from that.
+const HAND_OVER_LIMIT: Duration = Duration::from_millis(500);
 
 /// Why the server could not start or stopped by itself: one line that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -65,14 +70,32 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let (running, mut server) = start(config).await?;
     writeln!(std::io::stdout(), "listening on {}", running.address()).map_err(AppError::because)?;
     let mut signals = Signals::new().map_err(AppError::because)?;
-    tokio::select! {
-        () = signals.next() => info!("stopping"),
-        () = running.watch_broker() => return Err(AppError("the broker does not answer".to_owned())),
-        _ = &mut server => return Err(AppError("the listeners are gone".to_owned())),
+    supervisor::ready();
+    if let Some(tls) = running.tls.clone() {
+        actix::spawn(watch_certificate(tls));
     }
+    let watched = async {
+        tokio::select! {
+            () = running.watch_broker() => Err(AppError("the broker does not answer".to_owned())),
+            _ = &mut server => Err(AppError("the listeners are gone".to_owned())),
+        }
+    };
+    let mut watched = std::pin::pin!(watched);
+    loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Asked::ToStop => break info!("stopping"),
+                Asked::ToReload => if let Some(tls) = &running.tls {
+                    reload(tls).await;
+                }
+            },
+            failure = &mut watched => return failure,
+        }
+    }
+    supervisor::stopping();
     tokio::select! {
         () = running.stop() => info!("stopped"),
-        () = signals.next() => warn!("stopped at once by a second signal"),
+        () = signals.stop_asked() => warn!("stopped at once by a second signal"),
     }
     Ok(())
 }
@@ -85,6 +108,10 @@ pub struct Running {
     store: Store,
     draining: Arc<AtomicBool>,
     shutdown_timeout: Duration,
+    close_limit: Duration,
+    tls: Option<Tls>,
+    /// The last that goes: no other server may write before all is written.
+    _claim: Claim,
 }
 
 /// Starts everything; must be called in an actix `System`. The task ends with the server.
@@ -106,6 +133,11 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
         })?;
     }
     let url = DatabaseUrl::parse(config.database_url.as_str(), &config.data_dir).map_err(AppError::because)?;
+    let tls = tls(&config)?;
+    // From here on clients may come: they wait until there is somebody to accept them.
+    let listeners = listen(&config)?;
+    let close_limit = if listeners.outlive_us() { HAND_OVER_LIMIT } else { CLOSE_LIMIT };
+    let claim = Claim::take(&url, config.store_retry_for).await.map_err(AppError::because)?;
     let options =
         StoreOptions { url, pool_size: config.db_pool_size, retry_for: config.store_retry_for, queue: config.store_queue };
     let store = Store::open(options).await.map_err(AppError::because)?;
@@ -132,7 +164,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let settings = Arc::new(settings(&config, dialects, upload_dir));
     let (api, admin) = (ApiState::new(&settings, operations()), AdminState::new(feed.clone()));
     let proxies = Arc::new(TrustedProxies::new(config.trusted_proxies.clone()));
-    let transport = transport_options(&config, origins.clone(), proxies.clone());
+    let transport = transport_options(&config, tls.clone(), origins.clone(), proxies.clone());
 
     let (begun, mut chat_begun) = watch::channel(None);
     let begun = Arc::new(begun);
@@ -173,9 +205,8 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
             }));
         }
     };
-    let (host, port) = (transport.host.clone(), transport.port);
-    let transport::Running { server, addresses, stopper } = transport::serve::<Client, _, _>(transport, sessions, routes)
-        .map_err(|error| AppError(format!("cannot listen on {host} port {port}: {error}")))?;
+    let transport::Running { server, addresses, stopper } =
+        transport::serve::<Client, _, _>(transport, listeners, sessions, routes).map_err(AppError::because)?;
     // Nobody else sets it.
     let _ = stopper_for_figures.set(stopper.clone());
     let server = actix::spawn(server);
@@ -183,18 +214,19 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let chat = chat_begun.wait_for(Option::is_some).await.map_err(AppError::because)?.clone();
     let chat = chat.ok_or_else(|| AppError("the broker did not begin".to_owned()))?;
     retention::begin(&config, store.clone(), chat.clone(), draining.clone());
-    let running = Running { stopper, addresses, chat, store, draining, shutdown_timeout: config.shutdown_timeout };
+    let shutdown_timeout = config.shutdown_timeout;
+    let running = Running { stopper, addresses, chat, store, draining, shutdown_timeout, close_limit, tls, _claim: claim };
     Ok((running, server))
 }
 
 impl Running {
-    /// `http://host:port`
+    /// `http://host:port`, `https://host:port` with TLS
     pub fn address(&self) -> String {
         let first = self.addresses.first().map_or_else(String::new, |address| match address.ip() {
             ip if ip.is_loopback() => format!("localhost:{}", address.port()),
             _ => address.to_string(),
         });
-        format!("http://{first}")
+        format!("{}://{first}", if self.tls.is_some() { "https" } else { "http" })
     }
 
     /// The port that it listens on.
@@ -221,7 +253,7 @@ impl Running {
             self.store.finish().await;
             // What the last commits had to say is in the connections' outboxes once the broker answers again.
             let _ = self.chat.send(Health).await;
-            self.stopper.close_sessions(CLOSE_LIMIT).await;
+            self.stopper.close_sessions(self.close_limit).await;
             self.stopper.stop(false).await;
         };
         if tokio::time::timeout(self.shutdown_timeout, orderly).await.is_err() {
@@ -234,7 +266,10 @@ impl Running {
     async fn watch_broker(&self) {
         loop {
             match tokio::time::timeout(PROBE_LIMIT, self.chat.send(Health)).await {
-                Ok(Ok(_)) => tokio::time::sleep(PROBE_EVERY).await,
+                Ok(Ok(_)) => {
+                    supervisor::alive();
+                    tokio::time::sleep(PROBE_EVERY).await;
+                }
                 Ok(Err(_)) | Err(_) => return,
             }
         }
@@ -278,16 +313,61 @@ fn chat_options(config: &Config) -> chat::Options {
     }
 }
 
-/// What the transport is told of the settings.
-fn transport_options(config: &Config, origins: Arc<Origins>, proxies: Arc<TrustedProxies>) -> transport::Options {
+/// The sockets that were passed to this process, else those of `HOST` and `PORT`.
+fn listen(config: &Config) -> Result<Listeners, AppError> {
+    let given = Listeners::given().map_err(|error| AppError(format!("LISTEN_FDS: {error}")))?;
+    if let Some(given) = given {
+        info!("listening on the sockets that were passed, not on HOST and PORT");
+        return Ok(given);
+    }
     let host = match &config.host {
         Host::Localhost => "localhost".to_owned(),
         Host::Address(address) => address.to_string(),
         Host::Name(name) => name.clone(),
     };
+    Listeners::bind(&host, config.port, config.reuse_port)
+        .map_err(|error| AppError(format!("cannot listen on {host} port {}: {error}", config.port)))
+}
+
+/// The certificate of `TLS_CERT` and `TLS_KEY`; none where neither is set.
+fn tls(config: &Config) -> Result<Option<Tls>, AppError> {
+    let [cert, key] = [&config.tls_cert, &config.tls_key];
+    match [cert, key].map(|file| !file.as_os_str().is_empty()) {
+        [false, false] => Ok(None),
+        [true, true] => {
+            Tls::open(cert.clone(), key.clone()).map(Some).map_err(|reason| AppError(format!("TLS_CERT, TLS_KEY: {reason}")))
+        }
+        [_, has_key] => {
+            let (set, missing) = if has_key { ("TLS_KEY", "TLS_CERT") } else { ("TLS_CERT", "TLS_KEY") };
+            Err(AppError(format!("{missing}: must be set where {set} is")))
+        }
+    }
+}
+
+/// Looks for a new certificate now and then.
+async fn watch_certificate(tls: Tls) {
+    loop {
+        tokio::time::sleep(CERTIFICATE_EVERY).await;
+        reload(&tls).await;
+    }
+}
+
+async fn reload(tls: &Tls) {
+    let tls = tls.clone();
+    if let Err(error) = tokio::task::spawn_blocking(move || tls.reload()).await {
+        error!("the certificate could not be looked at: {error}");
+    }
+}
+
+/// What the transport is told of the settings.
+fn transport_options(
+    config: &Config,
+    tls: Option<Tls>,
+    origins: Arc<Origins>,
+    proxies: Arc<TrustedProxies>,
+) -> transport::Options {
     transport::Options {
-        host,
-        port: config.port,
+        tls,
         workers: workers(),
         path: config.socket_path.as_str().to_owned(),
         other_files: api::CLIENT_FILES,
@@ -343,6 +423,7 @@ fn settings(config: &Config, dialects: DialectSet, upload_dir: std::path::PathBu
         upload_dir,
         client_files: client_files(config),
         socket_path: config.socket_path.as_str().to_owned(),
+        speaks_tls: !config.tls_cert.as_os_str().is_empty(),
     }
 }
 
@@ -409,21 +490,40 @@ fn connection_views(server: Arc<OnceLock<transport::Stopper>>) -> web::AskConnec
     })
 }
 
-/// SIGTERM and SIGINT.
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// SIGTERM, SIGINT
+    ToStop,
+    /// SIGHUP
+    ToReload,
+}
+
+/// SIGTERM, SIGINT and SIGHUP.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Asked::ToStop,
+            _ = self.interrupt.recv() => Asked::ToStop,
+            _ = self.hang_up.recv() => Asked::ToReload,
         }
+    }
+
+    async fn stop_asked(&mut self) {
+        while self.next().await != Asked::ToStop {}
     }
 }

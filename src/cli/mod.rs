@@ -1,6 +1,7 @@
 //! The command line: `parlance [serve]`, `parlance config`, `parlance user …`.
 mod backup;
 mod database;
+mod healthz;
 mod migrate;
 mod transfer;
 mod user;
@@ -53,6 +54,8 @@ enum Command {
     Import(transfer::ImportFrom),
     /// Copy the SQLite database to a file while the server runs; of Postgres it says how.
     Backup(backup::Backup),
+    /// Ask the server of these settings whether it lives: status 0 if it does.
+    Healthz,
 }
 
 /// Why a command failed: one line that says what to do.
@@ -102,6 +105,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Migrate(command) => migrate::execute(&command, &config),
         Command::Export(arguments) => transfer::export(&arguments, &config),
         Command::Import(arguments) => transfer::import(&arguments, &config),
+        Command::Healthz => healthz::execute(&config),
         Command::Backup(arguments) => backup::execute(&arguments, &config),
     }
 }

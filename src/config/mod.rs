@@ -108,6 +108,12 @@ settings! {
         host: Host = Host::Localhost, "HOST", Parsed::new();
         /// Port to listen on; 0 takes any free one.
         port: u16 = 3000, "PORT", Count::at_least(0);
+        /// Whether a second server may be started on the port: it waits until the first one is stopped, and takes over from it.
+        reuse_port: bool = false, "REUSE_PORT", Flag;
+        /// Certificate with its chain, a PEM file: HTTPS and wss are spoken, and nothing else. Read again when it changes.
+        tls_cert: PathBuf = PathBuf::new(), "TLS_CERT", Folder;
+        /// Private key of TLS_CERT, a PEM file.
+        tls_key: PathBuf = PathBuf::new(), "TLS_KEY", Folder;
         /// Path of the Engine.IO endpoint.
         socket_path: SocketPath = SocketPath::default(), "SOCKET_PATH", Parsed::new();
         /// Folder of the browser client's files, `dist` of the npm package `socket.io-client`: served under SOCKET_PATH.

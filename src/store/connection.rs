@@ -106,7 +106,7 @@ fn transact<T>(
 }
 
 /// Makes the file, and its folder, where they are missing: for nobody else's eyes.
-fn make_private(path: &Path) -> std::io::Result<()> {
+pub(super) fn make_private(path: &Path) -> std::io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
@@ -116,6 +116,6 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -10,6 +10,7 @@
 mod backup;
 mod changed;
 mod changes;
+mod claim;
 mod connection;
 mod conversations;
 mod failure;
@@ -38,6 +39,7 @@ pub use diesel::QueryResult;
 
 pub use self::backup::{BackupError, back_up};
 pub use self::changed::{DirectChanges, last_activity, last_change, list_direct_changes};
+pub use self::claim::Claim;
 pub use self::connection::AnyConnection;
 pub use self::conversations::{
     ConversationCursor, Membership, Overview, OverviewLimits, Undelivered, count_unread, find_called, find_conversation,

@@ -45,10 +45,19 @@ const STARTS_KNOWN: i64 = 10_000;
 
 /// Waits for the database for `retry_for`, brings its tables up to date and notes the start. Blocks.
 pub(super) fn open(url: &DatabaseUrl, retry_for: Duration) -> Result<Opened, OpenError> {
+    patiently(retry_for, LONGEST_PAUSE, || attempt(url))
+}
+
+/// Tries again for `retry_for` while the database is unavailable. Blocks.
+pub(super) fn patiently<T>(
+    retry_for: Duration,
+    longest_pause: Duration,
+    mut attempt: impl FnMut() -> Result<T, OpenError>,
+) -> Result<T, OpenError> {
     let begun = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
-        let cause = match attempt(url) {
+        let cause = match attempt() {
             Ok(opened) => return Ok(opened),
             Err(OpenError::Unavailable(cause)) => cause,
             Err(unusable) => return Err(unusable),
@@ -60,14 +69,17 @@ pub(super) fn open(url: &DatabaseUrl, retry_for: Duration) -> Result<Opened, Ope
             warn!("waiting for the database: {cause}");
         }
         thread::sleep(pause);
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(longest_pause);
     }
 }
 
+/// Why there is no connection.
+pub(super) fn absent(cause: String) -> OpenError {
+    if HOPELESS.iter().any(|text| cause.contains(text)) { OpenError::Unusable(cause) } else { OpenError::Unavailable(cause) }
+}
+
 fn attempt(url: &DatabaseUrl) -> Result<Opened, OpenError> {
-    let mut conn = connect(url, Purpose::Writing).map_err(|cause| {
-        if HOPELESS.iter().any(|text| cause.contains(text)) { OpenError::Unusable(cause) } else { OpenError::Unavailable(cause) }
-    })?;
+    let mut conn = connect(url, Purpose::Writing).map_err(absent)?;
     if let Err(error) = migrate(&mut conn) {
         let text = error.to_string();
         let is_absence = error.downcast_ref::<diesel::result::Error>().is_some_and(super::failure::is_absence)

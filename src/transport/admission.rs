@@ -3,8 +3,8 @@ use std::sync::atomic::Ordering;
 
 use actix_http::header::{self, HeaderMap};
 
-use super::worker::Shared;
-use crate::engineio::{Opening, Peer, Query, Refusal, Service, TransportKind};
+use super::worker::{Shared, Worker};
+use crate::engineio::{Opening, Peer, Query, Refusal, Service, TransportKind, open_packet};
 use crate::http::{Client, OriginVerdict};
 
 /// Why a request opens no session.
@@ -12,7 +12,8 @@ use crate::http::{Client, OriginVerdict};
 pub(super) enum Denied {
     /// It is not as a handshake has to be.
     Refused(Refusal),
-    /// The server stops.
+    /// The server stops. A client that hears of a failure may take it for a server that is none of its own, and leave; a session
+    /// that ends at once it takes for a lost one, and comes back.
     Draining,
     /// There are as many sessions as the process may have open files for.
     Full,
@@ -66,7 +67,7 @@ impl<S: Service> Shared<S> {
 
     /// Who is behind a request.
     pub(super) fn client(&self, headers: &HeaderMap, peer: Option<std::net::SocketAddr>) -> Client {
-        self.options.proxies.client(peer.map(|peer| peer.ip()), false, headers)
+        self.options.proxies.client(peer.map(|peer| peer.ip()), self.options.tls.is_some(), headers)
     }
 
     /// Lets a handshake in. With an `Ok` the session counts for its address.
@@ -84,6 +85,14 @@ impl<S: Service> Shared<S> {
             return Err(Denied::TooMany);
         }
         Ok(())
+    }
+}
+
+impl<S: Service> Worker<S> {
+    /// The open packet of a session that ends with the next packet.
+    pub(super) fn open_packet_of_none(&self) -> String {
+        let options = self.options();
+        open_packet(&self.new_sid(), false, options.ping_interval, options.ping_timeout, options.max_packet_bytes)
     }
 }
 

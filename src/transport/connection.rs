@@ -8,11 +8,11 @@ use std::time::Instant;
 use actix::{Actor, ActorContext as _, ActorFuture, AsyncContext as _, Context, Handler, Message};
 use bytes::{Bytes, BytesMut};
 use log::debug;
-use tokio::net::TcpStream;
 
 use super::deflate::Deflate;
 use super::link::{Link, Phase};
 use super::polling::Answering;
+use super::socket::Travelling;
 use super::upgrade::{accept_and_close, dismiss};
 use super::worker::{LinkRef, Worker};
 use crate::engineio::{CloseReason, Service, Ticket};
@@ -65,7 +65,7 @@ pub(super) struct RequestFailed;
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct TakeSocket {
-    pub(super) socket: std::net::TcpStream,
+    pub(super) socket: Travelling,
     /// The 101.
     pub(super) head: Bytes,
     /// How its messages may be compressed.
@@ -193,14 +193,14 @@ impl<S: Service> Handler<TakeSocket> for Connection<S> {
     type Result = ();
 
     fn handle(&mut self, TakeSocket { socket, head, deflate, mut early }: TakeSocket, _: &mut Self::Context) {
-        let socket = match TcpStream::from_std(socket) {
+        let socket = match socket.arrive() {
             Ok(socket) => socket,
             Err(error) => return debug!("a socket could not be taken over error={error}"),
         };
         self.react::<TakeSocket>(|link, worker, now| match link.begin_upgrade(worker, socket, head.clone(), deflate, now) {
             None => link.take_in(worker, &mut early, now),
             Some(socket) => {
-                actix::spawn(dismiss(socket, accept_and_close(head)));
+                actix::spawn(dismiss(socket, accept_and_close(head, None)));
             }
         });
     }

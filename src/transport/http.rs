@@ -1,10 +1,11 @@
 //! Engine.IO over plain HTTP: handshakes and long polling.
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use actix::{AsyncContext as _, Context};
 use actix_http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_http::{Method, StatusCode};
+use actix_http::{ConnectionType, Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::future::{Either, select};
@@ -37,15 +38,29 @@ pub(super) async fn handle<S: Service>(worker: Rc<Worker<S>>, request: HttpReque
         let headers = origins.preflight_headers(verdict, text(header::ORIGIN), asked);
         return with_headers(HttpResponse::NoContent().finish(), headers);
     }
-    let response = if verdict.is_allowed() {
+    let mut response = if verdict.is_allowed() {
         match respond(&worker, &request, payload, verdict).await {
             Ok(response) => response,
+            Err(Denied::Draining) => {
+                let ended = format!("{}\u{1e}1", worker.open_packet_of_none());
+                payload_response(request.headers(), Bytes::from(ended)).await
+            }
             Err(denied) => deny(denied),
         }
     } else {
         refused(Refusal::Forbidden)
     };
+    if worker.shared.is_draining.load(Ordering::Relaxed) && !is_of_a_session(&worker, &request) {
+        // what the client asks next finds the server that comes after this one
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
     with_headers(response, origins.cors_headers(verdict, text(header::ORIGIN)))
+}
+
+/// Whether the client has more to ask of this server.
+fn is_of_a_session<S: Service>(worker: &Worker<S>, request: &HttpRequest) -> bool {
+    let sid = Query::parse(request.query_string()).sid;
+    sid.is_some_and(|sid| !matches!(worker.shared.registry.find(&sid, |_| ()), Found::Unknown))
 }
 
 fn with_headers(mut response: HttpResponse, headers: Vec<(&'static str, String)>) -> HttpResponse {

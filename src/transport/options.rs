@@ -2,16 +2,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::tls::Tls;
 use crate::engineio::HeartbeatTimes;
 use crate::http::{Origins, TrustedProxies};
 
 /// Settings of listeners and connections.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Address or name to listen on; `localhost` is 127.0.0.1 and ::1.
-    pub host: String,
-    /// Port on all addresses; 0 takes any free one.
-    pub port: u16,
     /// Worker threads.
     pub workers: usize,
     /// Path of the Engine.IO endpoint, without the slash at its end.
@@ -22,6 +19,8 @@ pub struct Options {
     pub origins: Arc<Origins>,
     /// Proxies whose `X-Forwarded-*` headers count.
     pub proxies: Arc<TrustedProxies>,
+    /// What is spoken under HTTP; without it connections are plain.
+    pub tls: Option<Tls>,
     /// From the handshake or the last pong to the next ping.
     pub ping_interval: Duration,
     /// From a ping to its pong.
@@ -48,13 +47,12 @@ impl Options {
     /// All else as a server has it that was told nothing.
     pub fn new(origins: Arc<Origins>) -> Self {
         Self {
-            host: "localhost".to_owned(),
-            port: 3000,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             path: "/socket.io".to_owned(),
             other_files: &[],
             origins,
             proxies: Arc::default(),
+            tls: None,
             ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(20),
             max_packet_bytes: 1_000_000,

@@ -121,7 +121,7 @@ impl Outbox {
             }
             self.advance(written);
         }
-        Poll::Ready(Ok(()))
+        Pin::new(&mut socket).poll_flush(context)
     }
 
     fn advance(&mut self, written: usize) {

@@ -1,38 +1,39 @@
 //! Listening, and stopping in order.
 use std::collections::BTreeSet;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use actix_http::{HttpService, KeepAlive};
+use actix_http::{HttpService, KeepAlive, Protocol};
 use actix_server::{Server, ServerHandle};
 use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::guard::{GuardContext, fn_guard};
 use actix_web::{App, web};
 use log::warn;
-use tokio::net::TcpSocket;
-use tokio::time::timeout;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
 
 use super::hub::{CloseAll, ViewConnections};
+use super::listening::{Keeper, Listeners};
 use super::options::Options;
+use super::socket::Socket;
 use super::stats::WorkerStats;
+use super::tls::Tls;
 use super::worker::{Shared, Worker};
-use super::{http, takeover};
+use super::{http, succession, takeover};
 use crate::engineio::{CloseReason, ConnectionKey, ConnectionView, Delivery, Seat, Service};
 use crate::meter::Counted;
 
-/// Connections that the kernel may hold for us.
-const BACKLOG: u32 = 4096;
 /// How long an HTTP connection may be idle. Also what a client has to fetch the end of an answer.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How long a client may take to notice that its HTTP connection is closed.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often a free port is looked for that is free on all addresses.
-const PORT_ATTEMPTS: usize = 20;
+/// How long a connection that was begun when a successor took over may need until it is there: a round trip.
+const ARRIVAL_TIME: Duration = Duration::from_millis(250);
 
 /// A server that runs.
 pub struct Running {
@@ -49,6 +50,8 @@ pub struct Running {
 pub struct Stopper {
     handle: ServerHandle,
     connections: Arc<dyn Connections>,
+    /// The sockets that another process may share.
+    shared: Arc<[TcpListener]>,
 }
 
 /// The connections of all threads, whatever is spoken over them.
@@ -100,10 +103,21 @@ impl<S: Service> Connections for Shared<S> {
 }
 
 impl Stopper {
-    /// Accepts no more connections, and answers handshakes on those that are open with 503.
+    /// Accepts no more connections: they wait in the kernel for the next process that has the sockets. Handshakes on those that
+    /// are open are answered by a session that ends at once, which no client takes for a failed attempt.
+    ///
+    /// Where the port is shared new connections go to the successor; what was begun before is still accepted.
     pub async fn stop_accepting(&self) {
         self.connections.refuse_new();
-        self.handle.pause().await;
+        if self.shared.is_empty() {
+            return self.handle.pause().await;
+        }
+        for listener in &*self.shared {
+            if let Err(error) = succession::prefer_successor(listener) {
+                warn!("connections may be lost on the way to the successor: {error}");
+            }
+        }
+        sleep(ARRIVAL_TIME).await;
     }
 
     /// Closes all sessions; returns when they are gone, or after `limit`.
@@ -150,29 +164,31 @@ impl Stopper {
     }
 }
 
-/// Listens, and serves HTTP and Engine.IO.
+/// Serves HTTP and Engine.IO on sockets that listen.
 ///
 /// `context` makes what a worker's services share. It is called once on each worker thread, before there are connections,
 /// with the worker's number and the recipient of what its connections are to be told. `configure` adds the other routes of
 /// the `App`, on each worker thread. Has to be called within an actix `System`; [`Running::server`] must be awaited.
 ///
 /// # Errors
-/// If no address of the host can be listened on, or one has the port in use.
-pub fn serve<S, C, F>(options: Options, context: C, configure: F) -> io::Result<Running>
+/// If the sockets cannot be used.
+pub fn serve<S, C, F>(options: Options, listeners: Listeners, context: C, configure: F) -> io::Result<Running>
 where
     S: Service,
     C: Fn(u16, Counted<Delivery<S::Shared, S::Notice>>) -> S::Context + Clone + Send + 'static,
     F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 {
-    let listeners = listen(&options.host, options.port)?;
-    let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
+    let addresses = listeners.addresses()?;
+    let Listeners { sockets, keeper } = listeners;
+    let of_others = if keeper == Keeper::Successor { sockets.as_slice() } else { &[] };
+    let of_others = of_others.iter().map(TcpListener::try_clone).collect::<io::Result<Arc<[_]>>>()?;
     let workers = options.workers.max(1);
     let max_http_connections = options.max_http_connections();
     let shared = Arc::new(Shared::<S>::new(options));
     // Beyond that the kernel keeps them waiting.
     let mut builder =
         Server::build().disable_signals().workers(workers).max_concurrent_connections(max_http_connections).shutdown_timeout(2);
-    for listener in listeners {
+    for listener in sockets {
         let (shared, context, configure) = (shared.clone(), context.clone(), configure.clone());
         builder = builder.listen("http", listener, move || {
             let worker = Worker::current(&shared, context.clone());
@@ -191,71 +207,30 @@ where
             };
             let further = web::resource(format!("{path}/{{tail:.*}}")).guard(fn_guard(is_ours)).route(polling());
             let app = App::new().service(exact).service(further).configure(configure);
-            HttpService::build()
+            let http = HttpService::build()
                 .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
                 .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-                .tcp_nodelay(true)
                 .h1_allow_half_closed(false)
                 .upgrade(fn_service(move |(request, framed)| takeover::take_over(worker.clone(), request, framed)))
                 .finish(map_config(app, |_| AppConfig::default()))
-                .tcp()
-                .map_err(|error| log::debug!("http connection failed error={error}"))
+                .map_err(|error| log::debug!("http connection failed error={error}"));
+            let tls = shared.options.tls.clone();
+            fn_service(move |socket: TcpStream| receive(tls.clone(), socket)).and_then(http)
         })?;
     }
     let server = builder.run();
-    let stopper = Stopper { handle: server.handle(), connections: shared };
+    let stopper = Stopper { handle: server.handle(), connections: shared, shared: of_others };
     Ok(Running { server, addresses, stopper })
 }
 
-/// Binds every address of a host to the same port.
-fn listen(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
-    let addresses: Vec<IpAddr> = if host.eq_ignore_ascii_case("localhost") {
-        vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
-    } else {
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let mut resolved: Vec<IpAddr> = (host, port).to_socket_addrs()?.map(|address| address.ip()).collect();
-        resolved.sort();
-        resolved.dedup();
-        resolved
+/// Makes of a connection one that HTTP can be spoken over; shakes hands where that takes TLS.
+async fn receive(tls: Option<Tls>, socket: TcpStream) -> Result<(Socket, Protocol, Option<SocketAddr>), ()> {
+    // It fails only where the connection has failed, which is seen at once.
+    let _ = socket.set_nodelay(true);
+    let peer = socket.peer_addr().ok();
+    let socket = match tls {
+        None => Socket::Plain(socket),
+        Some(tls) => tls.accept(socket).await.ok_or(())?,
     };
-    let mut attempts = if port == 0 { PORT_ATTEMPTS } else { 1 };
-    loop {
-        attempts -= 1;
-        match bind_all(&addresses, port) {
-            Err(error) if attempts > 0 && error.kind() == io::ErrorKind::AddrInUse => {}
-            outcome => return outcome,
-        }
-    }
-}
-
-fn bind_all(addresses: &[IpAddr], mut port: u16) -> io::Result<Vec<TcpListener>> {
-    let mut listeners = Vec::with_capacity(addresses.len());
-    let mut missing = None;
-    for address in addresses {
-        match bind(SocketAddr::new(*address, port)) {
-            Ok(listener) => {
-                port = listener.local_addr()?.port();
-                listeners.push(listener);
-            }
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
-            // machines without IPv6 have no ::1
-            Err(error) => missing = Some((address, error)),
-        }
-    }
-    match missing {
-        Some((_, error)) if listeners.is_empty() => Err(error),
-        Some((address, error)) => {
-            warn!("not listening on {address}: {error}");
-            Ok(listeners)
-        }
-        None if listeners.is_empty() => Err(io::ErrorKind::AddrNotAvailable.into()),
-        None => Ok(listeners),
-    }
-}
-
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)?.into_std()
+    Ok((socket, Protocol::Http1, peer))
 }

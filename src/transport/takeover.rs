@@ -10,7 +10,6 @@ use actix_codec::Framed;
 use actix_http::h1::Codec;
 use actix_http::{HttpMessage as _, header, ws};
 use bytes::{Bytes, BytesMut};
-use tokio::net::TcpStream;
 
 use super::admission::{Denied, opening};
 use super::connection::{Connection, TakeSocket};
@@ -18,6 +17,7 @@ use super::deflate::Deflate;
 use super::link::{Link, NewLink, Transport};
 use super::outbox::{Outbox, Queued};
 use super::registry::Found;
+use super::socket::Socket;
 use super::upgrade::{accept_and_close, dismiss};
 use super::websocket::Wire;
 use super::worker::Worker;
@@ -25,7 +25,7 @@ use crate::engineio::{Query, Refusal, Service, TransportKind};
 
 /// A stream with what was read from it too early and what was not yet written to it.
 struct Taken {
-    socket: TcpStream,
+    socket: Socket,
     early: BytesMut,
     unwritten: BytesMut,
 }
@@ -37,7 +37,7 @@ type Refused = Box<(Taken, NotTaken)>;
 pub(super) async fn take_over<S: Service>(
     worker: Rc<Worker<S>>,
     request: actix_http::Request,
-    framed: Framed<TcpStream, Codec>,
+    framed: Framed<Socket, Codec>,
 ) -> Result<(), actix_http::Error> {
     let parts = framed.into_parts();
     let taken = Taken { socket: parts.io, early: parts.read_buf, unwritten: parts.write_buf };
@@ -46,7 +46,8 @@ pub(super) async fn take_over<S: Service>(
     if let Err(refused) = outcome {
         let (taken, denied) = *refused;
         let words = match denied {
-            NotTaken::Upgraded(head) => accept_and_close(join(taken.unwritten, head)),
+            NotTaken::Upgraded(head) => accept_and_close(join(taken.unwritten, head), None),
+            NotTaken::Ended(head, packet) => accept_and_close(join(taken.unwritten, head), Some(&packet)),
             denied => Outbox::from(join(taken.unwritten, denial(denied))),
         };
         dismiss(taken.socket, words).await;
@@ -81,11 +82,19 @@ enum NotTaken {
     Denied(Denied),
     /// Its session is on a WebSocket already; this is the 101 that it gets all the same.
     Upgraded(Bytes),
+    /// The server stops: the 101, and the packet of a session that ends at once.
+    Ended(Bytes, String),
 }
 
 impl From<Refusal> for NotTaken {
     fn from(refusal: Refusal) -> Self {
-        Self::Denied(refusal.into())
+        Denied::from(refusal).into()
+    }
+}
+
+impl From<Denied> for NotTaken {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
     }
 }
 
@@ -143,7 +152,7 @@ fn hand_over<S: Service>(worker: &Worker<S>, sid: &str, taken: Taken, accepted: 
     }
     let Taken { socket, early, unwritten } = taken;
     // the registration with this thread's reactor ends here
-    let Ok(socket) = socket.into_std() else { return Ok(()) };
+    let Ok(socket) = socket.depart() else { return Ok(()) };
     let head = join(unwritten, head);
     let take = TakeSocket { socket, head, deflate, early };
     let _ = registry.find(sid, |session| session.do_send(take));
@@ -160,7 +169,8 @@ fn open<S: Service>(
 ) -> Result<(), Refused> {
     let client = worker.shared.client(request.headers(), request.peer_addr());
     if let Err(denied) = worker.shared.admit(query, &client) {
-        return Err(Box::new((taken, NotTaken::Denied(denied))));
+        let denied = if denied == Denied::Draining { NotTaken::Ended(head, worker.open_packet_of_none()) } else { denied.into() };
+        return Err(Box::new((taken, denied)));
     }
     let verdict = worker.shared.judge(request.headers(), request.peer_addr());
     let query_string = request.uri().query().unwrap_or_default();
@@ -193,7 +203,7 @@ fn denial(denied: NotTaken) -> Bytes {
     let (status, message, retry_after) = match denied {
         NotTaken::NotFound => (404, "Not found", None),
         NotTaken::BadHandshake(message) => (400, message, None),
-        NotTaken::Upgraded(_) => (400, Refusal::BadRequest.message(), None),
+        NotTaken::Upgraded(_) | NotTaken::Ended(..) => (400, Refusal::BadRequest.message(), None),
         NotTaken::Denied(denied) => (denied.status(), denied.message(), denied.retry_after()),
     };
     let reason = actix_http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();

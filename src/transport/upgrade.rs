@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use log::debug;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::deflate::Deflate;
 use super::frame::Message;
 use super::link::{Link, Phase, Transport};
 use super::outbox::{Outbox, Queued};
+use super::socket::Socket;
 use super::websocket::{Wire, close_frame, pong_frame};
 use super::worker::Worker;
 use crate::engineio::{Encoded, Packet, Service, decode_packet};
@@ -39,11 +39,11 @@ impl<S: Service> Link<S> {
     pub(super) fn begin_upgrade(
         &mut self,
         worker: &Worker<S>,
-        socket: TcpStream,
+        socket: Socket,
         head: Bytes,
         deflate: Option<Deflate>,
         now: Instant,
-    ) -> Option<TcpStream> {
+    ) -> Option<Socket> {
         let Transport::Polling(polling) = &mut self.transport else { return Some(socket) };
         if self.phase != Phase::Open || !polling.exchange.begin_upgrade() {
             return Some(socket);
@@ -116,15 +116,18 @@ impl<S: Service> Link<S> {
 }
 
 /// What a WebSocket hears that comes for a session which is not to be upgraded (any more): the 101 and then a close frame,
-/// as Node answers, because clients take a refused handshake for a failed server.
-pub(super) fn accept_and_close(head: Bytes) -> Outbox {
+/// as Node answers, because clients take a refused handshake for a failed server. `packet` goes between.
+pub(super) fn accept_and_close(head: Bytes, packet: Option<&str>) -> Outbox {
     let mut words = Outbox::from(head);
+    if let Some(packet) = packet {
+        words.push(Rc::new(Queued::Packets(Encoded::text(packet))));
+    }
     words.push(Rc::new(close_frame(None)));
     words
 }
 
 /// Writes the last words on a socket and closes it so that they arrive: not before the peer has closed, within limits.
-pub(super) async fn dismiss(mut socket: TcpStream, mut words: Outbox) {
+pub(super) async fn dismiss(mut socket: Socket, mut words: Outbox) {
     let farewell = async {
         std::future::poll_fn(|context| words.poll_write(&mut socket, context)).await?;
         socket.shutdown().await?;

@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::deflate::Deflate;
 use super::frame::{FrameDecoder, Message};
 use super::link::{CLOSE_LINGER, Link, Phase, Transport};
 use super::outbox::Queued;
+use super::socket::Socket;
 use super::worker::Worker;
 use crate::engineio::{CloseReason, Packet, Service};
 
@@ -21,14 +21,14 @@ const ROUNDS_PER_TURN: usize = 4;
 
 /// A socket that was taken over and the frames that come in on it.
 pub(super) struct Wire {
-    pub(super) socket: TcpStream,
+    pub(super) socket: Socket,
     pub(super) frames: FrameDecoder,
     /// How messages may be compressed, if they may.
     pub(super) deflate: Option<Deflate>,
 }
 
 impl Wire {
-    pub(super) fn new(socket: TcpStream, deflate: Option<Deflate>) -> Self {
+    pub(super) fn new(socket: Socket, deflate: Option<Deflate>) -> Self {
         let frames = if deflate.is_some() { FrameDecoder::inflating() } else { FrameDecoder::new() };
         Self { socket, frames, deflate }
     }
@@ -109,10 +109,11 @@ impl<S: Service> Link<S> {
                 break;
             }
         }
+        if self.blocked_until.is_some() {
+            return;
+        }
         if !self.outbox.is_empty() {
-            if self.blocked_until.is_none() {
-                context.waker().wake_by_ref();
-            }
+            context.waker().wake_by_ref();
             return;
         }
         if let (Phase::Closing(_), Transport::Websocket(wire)) = (self.phase, &mut self.transport)
@@ -130,7 +131,8 @@ impl<S: Service> Link<S> {
     pub(super) fn write_websocket(&mut self, worker: &Worker<S>, context: &mut Context<'_>, now: Instant) -> bool {
         let Transport::Websocket(wire) = &mut self.transport else { return false };
         let waiting = self.outbox.bytes();
-        if waiting == 0 {
+        // What has left the outbox may still wait under TLS.
+        if waiting == 0 && self.blocked_until.is_none() {
             return true;
         }
         match self.outbox.poll_write(&mut wire.socket, context) {

@@ -3,8 +3,8 @@ use std::panic::AssertUnwindSafe;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, VARY};
+use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _, HttpResponse};
@@ -26,7 +26,7 @@ pub struct RequestOrigin {
 /// Lets a request pass or answers it; sets the CORS headers of every answer.
 pub(super) async fn pass(state: Data<WebState>, request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
     let peer = request.peer_addr().map(|peer| peer.ip());
-    let client = state.proxies.client(peer, request.app_config().secure(), request.headers());
+    let client = state.proxies.client(peer, state.settings.speaks_tls, request.headers());
     let verdict = state.origins.judge_headers(request.headers(), client.host.as_deref(), client.secure);
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let origin = header("origin");
@@ -40,12 +40,19 @@ pub(super) async fn pass(state: Data<WebState>, request: ServiceRequest, next: N
     let cors = state.origins.cors_headers(verdict, origin.as_deref());
     if let Some(failure) = refusal(&state, &request, verdict) {
         let mut response = failure.to_response();
+        if state.is_draining() {
+            // What the client asks next finds the server that comes after this one.
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
         add_headers(response.headers_mut(), cors);
         return Ok(request.into_response(response));
     }
     request.extensions_mut().insert(RequestOrigin { client, verdict });
     match AssertUnwindSafe(async { next.call(request).await }).catch_unwind().await {
         Ok(Ok(mut response)) => {
+            if state.is_draining() {
+                response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            }
             add_headers(response.headers_mut(), cors);
             Ok(response.map_into_boxed_body())
         }

@@ -34,6 +34,8 @@ pub struct Settings {
     pub client_files: Option<PathBuf>,
     /// `SOCKET_PATH`, without the slash at its end.
     pub socket_path: String,
+    /// Whether the server itself speaks TLS.
+    pub speaks_tls: bool,
 }
 
 impl Default for Settings {
@@ -49,6 +51,7 @@ impl Default for Settings {
             dialects: DialectSet::enabled(&DialectNames::All).unwrap_or(DialectSet::EMPTY),
             client_files: None,
             socket_path: "/socket.io".to_owned(),
+            speaks_tls: false,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parlance::http::Origins;
-use parlance::transport::{Options, Running, serve};
+use parlance::transport::{Listeners, Options, Running, serve};
 
 use self::echo::Echo;
 use self::socketio_fixture::SocketIoFixture;
@@ -21,7 +21,6 @@ fn main() -> std::io::Result<()> {
     let fixture = arguments.next().unwrap_or_else(|| "1".to_owned());
     let origins = Origins::new(&["*".to_owned()], true).map_err(std::io::Error::other)?;
     let options = Options {
-        port,
         ping_interval: Duration::from_millis(300),
         ping_timeout: Duration::from_millis(200),
         max_packet_bytes: 1_000_000,
@@ -29,9 +28,10 @@ fn main() -> std::io::Result<()> {
         ..Options::new(Arc::new(origins))
     };
     actix::System::new().block_on(async {
+        let listeners = Listeners::bind("localhost", port, false)?;
         let Running { server, addresses, .. } = match fixture.as_str() {
-            "1" => serve::<Echo, _, _>(Options { path: "/engine.io".to_owned(), ..options }, |_, _| (), |_| {})?,
-            "3" => serve::<SocketIoFixture, _, _>(options, |_, _| (), |_| {})?,
+            "1" => serve::<Echo, _, _>(Options { path: "/engine.io".to_owned(), ..options }, listeners, |_, _| (), |_| {})?,
+            "3" => serve::<SocketIoFixture, _, _>(options, listeners, |_, _| (), |_| {})?,
             other => return Err(std::io::Error::other(format!("there is no fixture {other}"))),
         };
         for address in addresses {

@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 10] = [
 const SIDEWAYS: [(&str, &str); 2] = [("api", "web"), ("admin", "web")];
 
 /// Outside crates and the one file or folder of `src` that may name each.
-const HOMES: [(&str, &str); 16] = [
+const HOMES: [(&str, &str); 20] = [
     ("diesel", "store"),
     ("diesel_migrations", "store"),
     ("libsqlite3_sys", "store"),
@@ -38,6 +38,10 @@ const HOMES: [(&str, &str); 16] = [
     ("reqwest", "ai"),
     ("rustls", "ai"),
     ("flate2", "transport"),
+    ("listenfd", "transport/listening"),
+    ("nix", "transport/succession"),
+    ("sd_notify", "app/supervisor"),
+    ("tokio_rustls", "transport"),
     ("infer", "api"),
     ("actix_multipart", "api"),
     ("actix_files", "api"),

@@ -1,6 +1,6 @@
 //! A server whose service does what its client says.
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use parlance::engineio::{CloseReason, ConnectionKey, Delivery, Encoded, Opening, Output, Service};
 use parlance::http::Origins;
 use parlance::meter::Counted;
-use parlance::transport::{Options, Running, Stopper, serve};
+use parlance::transport::{Listeners, Options, Running, Stopper, serve};
 
 /// What the service told the test.
 #[derive(Debug)]
@@ -138,13 +138,7 @@ impl TestServer {
     pub fn with_origins(client_urls: &[&str], change: impl FnOnce(&mut Options)) -> Self {
         let urls: Vec<String> = client_urls.iter().map(|url| (*url).to_owned()).collect();
         let origins = Origins::new(&urls, client_urls.is_empty()).unwrap();
-        let mut options = Options {
-            host: Ipv4Addr::LOCALHOST.to_string(),
-            port: 0,
-            workers: 2,
-            path: "/engine.io".to_owned(),
-            ..Options::new(Arc::new(origins))
-        };
+        let mut options = Options { workers: 2, path: "/engine.io".to_owned(), ..Options::new(Arc::new(origins)) };
         change(&mut options);
         let (send_seen, seen) = mpsc::channel();
         let (send_started, started) = mpsc::channel();
@@ -156,7 +150,9 @@ impl TestServer {
                     their_hubs.lock().unwrap().insert(worker, hub);
                     Shared { seen: send_seen.clone() }
                 };
-                let Running { server, addresses, stopper } = serve::<Scripted, _, _>(options, context, |_| {}).unwrap();
+                let listeners = Listeners::bind("127.0.0.1", 0, false).unwrap();
+                let Running { server, addresses, stopper } =
+                    serve::<Scripted, _, _>(options, listeners, context, |_| {}).unwrap();
                 send_started.send((addresses[0], stopper)).unwrap();
                 server.await.unwrap();
             });

@@ -8,7 +8,7 @@ use super::client::{Frame, Http, Poller, Ws};
 use super::server::TestServer;
 
 #[test]
-fn connections_are_told_and_new_ones_are_refused() {
+fn connections_are_told_and_new_ones_end_at_once() {
     let server = TestServer::start();
     let mut http = Http::connect(server.address);
     assert_eq!(http.request("GET", "/", &[], b"").status, 404);
@@ -28,9 +28,12 @@ fn connections_are_told_and_new_ones_are_refused() {
     assert_eq!((server.closed(), server.closed()), (CloseReason::Shutdown, CloseReason::Shutdown));
     drop(ws);
     closing.join().unwrap();
-    let refused = http.request("GET", "/engine.io/?EIO=4&transport=polling", &[], b"");
-    assert_eq!(refused.status, 503);
-    assert!(refused.header("retry-after").is_some());
+    // Clients leave when they are refused; a session that ends they take for a lost one.
+    let ended = http.request("GET", "/engine.io/?EIO=4&transport=polling", &[], b"");
+    let (status, packets) = ended.told();
+    assert_eq!(status, 200);
+    assert!(packets.starts_with("0{\"sid\":") && packets.ends_with("}\x1e1"), "{packets}");
+    assert_eq!(ended.header("connection"), Some("close"), "the next request finds the next server");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 // The built server as a process of its own, on a free port, with a folder of its own.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,6 +33,11 @@ export class Server {
 
   /** Starts it again on the same data. */
   async launch() {
+    this.spawn();
+    this.url = await this.listening();
+  }
+
+  spawn() {
     const [program, ...args] = [...this.wrap, BINARY];
     // Its own folder as working directory: no `.env` of the checkout gets in.
     this.process = spawn(program, args, { cwd: this.folder, env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -44,19 +50,40 @@ export class Server {
       this.process.on('exit', (code, signal) => resolve({ code, signal }));
       this.process.on('error', (error) => resolve({ error }));
     });
-    const listening = new Promise((resolve) => {
+  }
+
+  /** Waits until it says that it listens: where. */
+  listening() {
+    const said = new Promise((resolve) => {
       let out = '';
-      this.process.stdout.on('data', (bytes) => {
+      const read = (bytes) => {
         out += bytes;
-        const found = /listening on (http:\S+)/.exec(out);
-        if (found) resolve(found[1].replace(/\/$/, ''));
-      });
+        const found = /listening on (https?:\S+)/.exec(out);
+        if (!found) return;
+        this.process.stdout.off('data', read).resume();
+        resolve(found[1].replace(/\/$/, ''));
+      };
+      this.process.stdout.on('data', read);
     });
     const died = this.exited.then((how) => {
       throw new Error(`the server ended before it listened: ${JSON.stringify(how)}\n${this.log}`);
     });
-    this.url = await within(3 * LIMIT, () => `the server to listen\n${this.log}`, Promise.race([listening, died]));
     died.catch(() => {});
+    return within(3 * LIMIT, () => `the server to listen\n${this.log}`, Promise.race([said, died]));
+  }
+
+  /** Another server on this one's data, which is not waited for. */
+  successor(env = {}) {
+    const server = Object.assign(new Server(), { folder: this.folder, wrap: this.wrap, logFile: this.logFile, env: { ...this.env, ...env } });
+    server.spawn();
+    return server;
+  }
+
+  /** Waits until the log says so. */
+  logs(pattern) {
+    return within(LIMIT, () => `${pattern} in the log\n${this.log}`, (async () => {
+      while (!pattern.test(this.log)) await once(this.process.stderr, 'data');
+    })());
   }
 
   /** Sends a signal and waits for the end: `{code, signal}`. */

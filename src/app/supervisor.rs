@@ -1,0 +1,24 @@
+//! What whoever watches over the process is told (`sd_notify`; nothing, where there is no `NOTIFY_SOCKET`).
+use log::warn;
+use sd_notify::NotifyState;
+
+/// Clients are served.
+pub(super) fn ready() {
+    tell(NotifyState::Ready);
+}
+
+/// The broker has answered.
+pub(super) fn alive() {
+    tell(NotifyState::Watchdog);
+}
+
+/// The end has begun.
+pub(super) fn stopping() {
+    tell(NotifyState::Stopping);
+}
+
+fn tell(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        warn!("the supervisor could not be told: {error}");
+    }
+}

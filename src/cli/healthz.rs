@@ -1,0 +1,54 @@
+//! `parlance healthz`: asks the server of these settings whether it lives, for health checks of images that have no `curl`.
+use std::io::{Read as _, Write as _};
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::time::Duration;
+
+use super::Failure;
+use crate::config::{Config, Host};
+use crate::transport;
+
+/// How long each step may take.
+const LIMIT: Duration = Duration::from_secs(4);
+/// Longer than the first line of any answer.
+const ANSWER_BYTES: usize = 512;
+
+/// Succeeds if `GET /healthz` on the configured port is answered with 200.
+pub(super) fn execute(config: &Config) -> Result<(), Failure> {
+    let host = match &config.host {
+        Host::Address(address) if !address.is_unspecified() => address.to_string(),
+        Host::Name(name) => name.clone(),
+        Host::Localhost | Host::Address(_) => "localhost".to_owned(),
+    };
+    let at = format!("{host} port {}", config.port);
+    let failed = |reason: &dyn std::fmt::Display| Failure(format!("no healthy server at {at}: {reason}"));
+    let status = ask(&host, config.port, !config.tls_cert.as_os_str().is_empty()).map_err(|error| failed(&error))?;
+    if status == "200" { Ok(()) } else { Err(failed(&format!("it answers {status:?}"))) }
+}
+
+/// The status of the answer.
+fn ask(host: &str, port: u16, speaks_tls: bool) -> std::io::Result<String> {
+    let mut failure = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
+    for address in (host, port).to_socket_addrs()? {
+        let socket = match TcpStream::connect_timeout(&address, LIMIT) {
+            Ok(socket) => socket,
+            Err(error) => {
+                failure = error;
+                continue;
+            }
+        };
+        socket.set_read_timeout(Some(LIMIT))?;
+        socket.set_write_timeout(Some(LIMIT))?;
+        let request = format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let mut stream: Box<dyn transport::Stream> =
+            if speaks_tls { Box::new(transport::over_any_tls(socket)?) } else { Box::new(socket) };
+        stream.write_all(request.as_bytes())?;
+        let mut answer = Vec::new();
+        let outcome = stream.take(ANSWER_BYTES as u64).read_to_end(&mut answer);
+        if answer.is_empty() {
+            outcome?;
+        }
+        let head = String::from_utf8_lossy(&answer);
+        return Ok(head.split(' ').nth(1).unwrap_or_default().to_owned());
+    }
+    Err(failure)
+}
