@@ -65,7 +65,7 @@ impl AppError {
 pub async fn run(config: Config) -> Result<(), AppError> {
     // The soft limit is often 1 024.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        warn!("the limit of open files stays as it is: {error}");
+        warn!(cause:% = error; "the limit of open files stays as it is");
     }
     let (running, mut server) = start(config).await?;
     writeln!(std::io::stdout(), "listening on {}", running.address()).map_err(AppError::because)?;

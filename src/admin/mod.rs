@@ -3,12 +3,13 @@ mod acts;
 mod events;
 mod explain;
 mod figures;
+mod log_filter;
 mod operations;
 mod sessions;
 mod showing;
 mod stream;
 
-use actix_web::web::{Data, ServiceConfig, get, patch, post};
+use actix_web::web::{Data, ServiceConfig, get, patch, post, put};
 
 pub use self::operations::OPERATIONS;
 
@@ -26,6 +27,11 @@ pub fn routes(state: AdminState) -> impl Fn(&mut ServiceConfig) {
             .service(endpoint("/api/admin/events/stream", "GET").route(get().to(events::stream)))
             .service(endpoint("/api/admin/stats", "GET, HEAD").route(get_or_head().to(figures::stats)))
             .service(endpoint("/api/admin/stats/stream", "GET").route(get().to(stream::stream)))
+            .service(
+                endpoint("/api/admin/log", "GET, HEAD, PUT")
+                    .route(get_or_head().to(log_filter::show))
+                    .route(put().to(log_filter::put)),
+            )
             .service(endpoint("/api/admin/users/{id}", "PATCH").route(patch().to(acts::change_user)))
             .service(endpoint("/api/admin/sockets", "GET, HEAD").route(get_or_head().to(sessions::list)))
             .service(endpoint("/api/admin/sockets/{id}", "GET, HEAD").route(get_or_head().to(sessions::show)))

@@ -43,7 +43,7 @@ impl StatsStream {
                 ctx.write(Bytes::from(format!("data: {text}\n\n")));
             }
             Err(failure) => {
-                debug!("a stream of figures ends: {failure}");
+                debug!(cause:% = failure; "a stream of figures ends");
                 ctx.write_eof();
             }
         }));

@@ -99,7 +99,7 @@ impl Client {
         let too_late = || Err(Failed { error: ModelError::Timeout, cause: format!("no answer within {:?}", self.timeout) });
         let answer = timeout(self.timeout, self.ask_patiently(turns, pieces)).await.unwrap_or_else(|_| too_late());
         answer.map_err(|Failed { error, cause }| {
-            warn!("the model did not answer code={} cause={cause}", error.code());
+            warn!(code = error.code(), cause; "the model did not answer");
             error
         })
     }

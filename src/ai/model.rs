@@ -46,9 +46,9 @@ impl Model {
             AiProvider::Openai => Box::new(OpenAi::new(ai_url, ai_model, ai_system_prompt)),
         };
         if ai_api_key.is_none() && *ai_url == ModelAddress::default() {
-            warn!("AI_PROVIDER={ai_provider} needs AI_API_KEY, or the AI_URL of a server that needs none");
+            warn!(provider:% = ai_provider; "AI_PROVIDER needs AI_API_KEY, or the AI_URL of a server that needs none");
         }
-        info!("questions go to {}", protocol.address(false));
+        info!(address:% = protocol.address(false); "questions go to a model");
         let client = Client::new(protocol, ai_api_key.as_ref().map(Secret::expose), *ai_timeout).map_err(Unusable)?;
         Ok(Self { provider: Arc::new(Provider::Remote(client)), meter })
     }

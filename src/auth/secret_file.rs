@@ -29,7 +29,7 @@ pub struct SecretError {
 pub fn token_secrets(config: &Config) -> Result<Vec<Secret>, SecretError> {
     let set = config.jwt_secrets();
     if set.iter().any(|secret| secret.expose().len() < ADVISED_SECRET_BYTES) {
-        warn!("a token secret is shorter than {ADVISED_SECRET_BYTES} bytes and can be guessed");
+        warn!(advised_bytes = ADVISED_SECRET_BYTES; "a token secret is short and can be guessed");
     }
     if !set.is_empty() {
         return Ok(set);
@@ -53,7 +53,7 @@ fn read_or_make(folder: &Path, path: &Path) -> io::Result<String> {
     let linked = fs::hard_link(&aside, path);
     fs::remove_file(&aside)?;
     match linked {
-        Ok(()) => info!("made a secret for tokens in {}", path.display()),
+        Ok(()) => info!(file:% = path.display(); "made a secret for tokens"),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error),
     }

@@ -89,7 +89,7 @@ impl ChatServer {
     fn kick(&mut self, socket: SocketId) -> bool {
         let open = self.sessions.iter().find(|(_, session)| session.socket == socket).map(|(connection, _)| *connection);
         if let Some(connection) = open {
-            info!("kicked sid={socket}");
+            info!(sid:% = socket; "kicked");
             self.tell(connection, Notice::Kick { code: "KICKED" });
             return true;
         }
@@ -98,7 +98,7 @@ impl ChatServer {
     }
 
     fn on_disabled(&mut self, user: &UserId, disabled: bool) {
-        info!("account {} user={user}", if disabled { "disabled" } else { "enabled" });
+        info!(user:% = user; "account {}", if disabled { "disabled" } else { "enabled" });
         let now = self.now();
         if let Some(entry) = self.users.get_mut(user) {
             Arc::make_mut(&mut entry.account).disabled = disabled;

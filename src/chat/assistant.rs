@@ -224,14 +224,14 @@ impl ChatServer {
     pub(super) fn answer_settled(&mut self, conversation: ConversationId, outcome: Result<(), ChatError>) {
         let Some(question) = self.questions.end(conversation) else { return };
         match outcome {
-            Ok(()) => info!("question answered message={} user={}", question.message, question.asker.id),
+            Ok(()) => info!(message_id:% = question.message, user:% = question.asker.id; "question answered"),
             Err(error) => self.tell_failure(&question, error),
         }
     }
 
     fn tell_failure(&mut self, question: &Question, error: ChatError) {
         let Question { message, asker, chat, .. } = question;
-        warn!("question not answered message={message} user={} code={}", asker.id, error.code());
+        warn!(message_id:% = message, user:% = asker.id, code = error.code(); "question not answered");
         let (code, text) = (error.code(), self.options.ai_error_text.clone());
         self.tell_users([&asker.id], Event::AnswerFailed { chat: chat.clone(), error });
         self.tell_users([&asker.id], Event::Apology { chat: chat.clone(), text, code });

@@ -183,7 +183,7 @@ impl ChatServer {
         let Page { messages: page, recipients } = match page {
             Ok(page) => page,
             Err(error) => {
-                warn!("catch-up failed sid={} user={user} error={error}", session.socket);
+                warn!(sid:% = session.socket, user:% = user, cause:% = error; "catch-up failed");
                 return self.tell(connection, Notice::Close(CloseReason::Unavailable));
             }
         };

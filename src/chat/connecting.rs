@@ -87,7 +87,7 @@ impl ChatServer {
         let limit = self.options.max_sockets_per_user;
         let Some(user) = self.users.get_mut(&claims.user) else { return };
         if limit > 0 && user.sessions.len() >= limit {
-            warn!("too many sockets user={} sockets={}", claims.user, user.sessions.len());
+            warn!(user:% = claims.user, sockets = user.sessions.len(); "too many sockets");
             return self.tell(connection, Notice::Close(CloseReason::Unavailable));
         }
         // What the user's other sockets have received is no longer missed.
@@ -162,7 +162,8 @@ impl ChatServer {
         };
         self.tell(connection, Notice::Admitted(Box::new(admission)));
         let connections = self.sockets_of(&claims.user).len();
-        info!("connected sid={socket} user={} role={} connections={connections}", claims.user, account.profile.role.as_str());
+        let role = account.profile.role.as_str();
+        info!(sid:% = socket, user:% = claims.user, role, connections; "connected");
         self.announce(&claims.user, connection);
         self.tell_presence(now, ctx);
         if must_catch_up {
@@ -227,7 +228,7 @@ impl ChatServer {
         let id = self.sessions.get(&connection)?.user.clone();
         self.note_progress_of(&id);
         let session = self.unseat_session(connection)?;
-        info!("disconnected sid={} user={id} reason={:?}", session.socket, reason.as_str());
+        info!(sid:% = session.socket, user:% = id, reason = reason.as_str(); "disconnected");
         self.tell_disconnected(&session, reason);
         for change in self.typing.forget(&id, connection) {
             self.tell_typing(&change, None);

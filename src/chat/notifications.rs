@@ -226,7 +226,7 @@ impl ChatServer {
         }
         let new = notifications.iter().map(|notification| self.stamped(notification)).collect();
         if self.store(Write::Notify(new), Awaiting::Nothing).is_err() {
-            return warn!("notifications not stored conversation={} users={}", group.id, notifications.len());
+            return warn!(conversation:% = group.id, users = notifications.len(); "notifications not stored");
         }
         for notification in notifications {
             let user = notification.user.clone();
@@ -318,7 +318,7 @@ impl ChatServer {
             }
             Ok(_) => false,
             Err(error) => {
-                warn!("notifications not read user={user} error={error}");
+                warn!(user:% = user, cause:% = error; "notifications not read");
                 false
             }
         };

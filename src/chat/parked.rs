@@ -140,7 +140,7 @@ impl ChatServer {
     /// A parked session can no longer be come back to.
     pub(super) fn forget_parked(&mut self, pid: PrivateId) {
         let Some(parked) = self.unpark(pid) else { return };
-        debug!("parked session forgotten sid={} user={}", parked.socket, parked.user);
+        debug!(sid:% = parked.socket, user:% = parked.user; "parked session forgotten");
         for room in self.rooms_of(&parked.user, parked.places.as_deref(), parked.is_in_common_chat) {
             self.leave_parked(&room);
         }

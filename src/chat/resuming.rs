@@ -242,7 +242,7 @@ impl ChatServer {
         self.counters.recovered += 1;
         self.traces.note(&id, |trace| trace.came = Some((now, socket, Coming::Recovered { missed: missed.len() })));
         self.tell(connection, Notice::Admitted(Box::new(admission)));
-        info!("recovered sid={socket} user={id} missed={}", missed.len());
+        info!(sid:% = socket, user:% = id, missed = missed.len(); "recovered");
         self.note_replayed(connection, &missed);
         if !was_announced {
             self.announce(&id, connection);

@@ -266,7 +266,7 @@ impl ChatServer {
             Ok(Err(error)) => self.answer(pending.asker, Err(error)),
             Err(_) => {
                 self.counters.panics += 1;
-                error!("a command panicked user={}", pending.user);
+                error!(user:% = pending.user; "a command panicked");
                 self.answer(pending.asker, Err(ChatError::Internal));
             }
         }
@@ -373,7 +373,7 @@ impl ChatServer {
         }
         let narrowed = self.online > self.options.presence_everyone_max;
         if narrowed && !self.is_scope_narrowed {
-            info!("more than {} users online: presence goes to contacts only", self.options.presence_everyone_max);
+            info!(online = self.online; "presence goes to contacts only: more than PRESENCE_EVERYONE_MAX are online");
         }
         self.is_scope_narrowed = narrowed;
         narrowed
@@ -586,7 +586,7 @@ impl Handler<Committed> for ChatServer {
                 stored_some |= outcome.is_ok();
                 if catch_unwind(AssertUnwindSafe(|| broker.on_stored(awaiting, outcome, ctx))).is_err() {
                     broker.counters.panics += 1;
-                    error!("a panic after a commit tag={tag}");
+                    error!(tag; "a panic after a commit");
                 }
             }
             if stored_some {

@@ -283,7 +283,8 @@ impl ChatServer {
     /// It is given up, and most likely not stored: what the sender is told depends on who has seen it.
     fn give_up(&mut self, in_flight: InFlight, error: StoreError, ctx: &mut Context<Self>) {
         let id = in_flight.message.id;
-        warn!("message not stored message={id} user={} handed={}", in_flight.message.sender.id, in_flight.is_handed);
+        let (sender, handed) = (&in_flight.message.sender.id, in_flight.is_handed);
+        warn!(message_id:% = id, user:% = sender, handed, cause:% = error; "message not stored");
         let reply = match error {
             StoreError::Unavailable if in_flight.is_handed => ChatError::NotStored,
             StoreError::Unavailable => ChatError::StorageUnavailable,

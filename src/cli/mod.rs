@@ -11,11 +11,12 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use log::LevelFilter;
 
 use self::migrate::MigrateCommand;
 use self::user::UserCommand;
 use crate::app;
-use crate::config::{Config, Found, Listed};
+use crate::config::{Config, Found, Listed, LogFilter, LogFormat};
 use crate::dialect::{self, DialectSet};
 use crate::env::Environment;
 use crate::logging;
@@ -74,7 +75,7 @@ pub fn run() -> ExitCode {
     match execute(Arguments::parse().command.unwrap_or(Command::Serve)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let _ = writeln!(io::stderr(), "parlance: {}", one_line(&failure.to_string()));
+            logging::fail(&one_line(&failure.to_string()));
             ExitCode::FAILURE
         }
     }
@@ -90,7 +91,7 @@ fn execute(command: Command) -> Result<(), Failure> {
     DialectSet::enabled(&config.dialects).map_err(Failure::new)?;
     match command {
         Command::Serve => {
-            logging::start(config.rust_log.as_str());
+            logging::start(config.log_format, config.rust_log.clone());
             actix::System::new().block_on(app::run(config)).map_err(Failure::new)
         }
         Command::Config => print(&table(&Config::list(find).map_err(Failure::new)?)),
@@ -99,7 +100,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Types => print(&dialect::types()),
         Command::User(command) => {
             // What a command says is its output; of the log only what went wrong.
-            logging::start("warn");
+            logging::start(LogFormat::Text, LogFilter::from(LevelFilter::Warn));
             actix::System::new().block_on(user::execute(command, &config))
         }
         Command::Migrate(command) => migrate::execute(&command, &config),

@@ -241,45 +241,6 @@ impl fmt::Display for ModelAddress {
     }
 }
 
-/// What is logged, as `env_logger` reads it: levels and `target=level` parts, then perhaps `/` and a pattern.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogFilter(String);
-
-impl LogFilter {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Default for LogFilter {
-    fn default() -> Self {
-        Self("info".to_owned())
-    }
-}
-
-impl FromStr for LogFilter {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let targets = text.split('/').next().unwrap_or_default();
-        for part in items(targets) {
-            // A part without `=` is a level or a target, so it is always readable.
-            let Some((_, level)) = part.split_once('=') else { continue };
-            if !level.is_empty() && level.parse::<log::LevelFilter>().is_err() {
-                return Err(format!("{part:?}: the level is one of off, error, warn, info, debug, trace"));
-            }
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl fmt::Display for LogFilter {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

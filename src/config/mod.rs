@@ -6,6 +6,7 @@ mod address;
 mod dialects;
 mod error;
 mod kind;
+mod log_filter;
 mod secret;
 mod word;
 
@@ -15,11 +16,12 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-pub use self::address::{DatabaseAddress, Host, LogFilter, ModelAddress, Origins, SocketPath};
+pub use self::address::{DatabaseAddress, Host, ModelAddress, Origins, SocketPath};
 pub use self::dialects::DialectNames;
 pub use self::error::ConfigError;
+pub use self::log_filter::LogFilter;
 pub use self::secret::Secret;
-pub use self::word::{AiProvider, CatchUp, Delivery, PresenceScope};
+pub use self::word::{AiProvider, CatchUp, Delivery, LogFormat, PresenceScope};
 
 use self::kind::{Count, Flag, Folder, Hidden, HiddenList, Kept, Kind, Length, Parsed, Proxies, Size, Text};
 
@@ -128,6 +130,8 @@ settings! {
         shutdown_timeout: Duration = Duration::from_secs(10), "SHUTDOWN_TIMEOUT", Length::any();
         /// What is logged: a level, or `target=level` parts.
         rust_log: LogFilter = LogFilter::default(), "RUST_LOG", Parsed::new();
+        /// How: `text` or `json`, an object a line.
+        log_format: LogFormat = LogFormat::Text, "LOG_FORMAT", Parsed::new();
     }
     "store" {
         /// `sqlite:///absolute`, `sqlite://relative-to-DATA_DIR` or `postgres://…`.
@@ -320,6 +324,7 @@ mod tests {
             ("TRUSTED_PROXIES", ""),
             ("SHUTDOWN_TIMEOUT", "10s"),
             ("RUST_LOG", "info"),
+            ("LOG_FORMAT", "text"),
             ("DB_POOL_SIZE", "10"),
             ("DELIVERY", "live"),
             ("STORE_RETRY_FOR", "30s"),
@@ -413,6 +418,7 @@ mod tests {
             ("AI_TIMEOUT", "0s"),
             ("RUST_LOG", "parlance=loud"),
             ("RUST_LOG", "a=b=c"),
+            ("LOG_FORMAT", "JSON"),
             ("HOST", "http://localhost"),
             ("HOST", "a b\nc"),
         ] {

@@ -75,3 +75,13 @@ words! {
         Openai = "openai",
     }
 }
+
+words! {
+    /// How the lines of the log are written.
+    LogFormat {
+        /// For people.
+        Text = "text",
+        /// For programs.
+        Json = "json",
+    }
+}

@@ -131,7 +131,7 @@ pub fn show_seed(voice: Voice, viewer: &UserId, seed: &Broadcast, wire: &mut dyn
 fn send<'a>(encodings: impl Iterator<Item = Cow<'a, Encoded>>, viewer: &UserId, wire: &mut dyn Output) -> usize {
     let mut packets = 0;
     for encoded in encodings {
-        debug!("event sent user={viewer} event={}", event_name(&encoded));
+        debug!(user:% = viewer, event:% = event_name(&encoded); "event sent");
         wire.send(&encoded);
         packets += encoded.packets();
     }
@@ -142,7 +142,7 @@ fn send<'a>(encodings: impl Iterator<Item = Cow<'a, Encoded>>, viewer: &UserId, 
 pub fn show_volatile(voice: Voice, viewer: &UserId, event: &Broadcast, wire: &mut dyn Output) -> bool {
     let mut is_whole = true;
     for encoded in encodings(voice, viewer, event) {
-        debug!("event sent user={viewer} event={}", event_name(&encoded));
+        debug!(user:% = viewer, event:% = event_name(&encoded); "event sent");
         is_whole &= wire.send_volatile(&encoded);
     }
     is_whole

@@ -410,7 +410,7 @@ impl Session {
     fn on_event(&mut self, event: IncomingEvent, now: Now, around: &mut Surroundings<'_>) {
         let IncomingEvent { namespace: _, name, args, ack_id } = event;
         let Stage::In { socket, account } = &self.stage else { return around.wire.close(CloseReason::ForcedClose) };
-        debug!("event received sid={socket} user={} event={:?}", account.profile.id, shortened(&name));
+        debug!(sid:% = socket, user:% = account.profile.id, event = shortened(&name); "event received");
         let (socket, user) = (*socket, account.profile.id.clone());
         let dialects = self.learn(&name, around.broker);
         around.rules.feed.tell(|| {

@@ -85,7 +85,7 @@ impl Store {
         let counted = counters.clone();
         let readers = SyncArbiter::start(pool_size, move || Reader::new(url.clone(), deaths.clone(), counted.clone()));
         actix_rt::spawn(watch(queue.clone()));
-        info!("store opened boot={boot} position={last_position}");
+        info!(boot, position:% = last_position; "store opened");
         Ok(Self(Arc::new(Inner {
             boot,
             last_position,
@@ -275,7 +275,7 @@ async fn watch(queue: Arc<Queue>) {
         ticks.tick().await;
         let begun = Instant::now();
         if let Some(count) = queue.give_up_if_due() {
-            error!("the database is away for too long: gave up writes={count} in {:?}", begun.elapsed());
+            error!(writes = count, seconds = begun.elapsed().as_secs_f64(); "gave up: the database is away for too long");
         }
     }
 }

@@ -66,7 +66,7 @@ pub(super) fn patiently<T>(
             return Err(OpenError::Unavailable(cause));
         }
         if pause == FIRST_PAUSE {
-            warn!("waiting for the database: {cause}");
+            warn!(cause; "waiting for the database");
         }
         thread::sleep(pause);
         pause = (pause * 2).min(longest_pause);

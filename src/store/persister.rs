@@ -96,7 +96,7 @@ impl Persister {
                 Attempt::GivenUp => break,
                 Attempt::AtFault(answer, cause) if part.len() <= 1 => {
                     self.counters.refused.fetch_add(1, Ordering::Relaxed);
-                    error!("write refused kind={} cause={cause}", kind_of(writes.get(part.start)));
+                    error!(kind = kind_of(writes.get(part.start)), cause; "write refused");
                     outcomes.push(Err(answer));
                 }
                 Attempt::AtFault(..) => {
@@ -184,14 +184,14 @@ impl Persister {
 
     fn note_success(&self) {
         if let Some(time) = self.queue.note_success() {
-            info!("the database is back after {time:.1?}");
+            info!(away_seconds = time.as_secs_f64(); "the database is back");
         }
     }
 
     fn note_failure(&self, cause: &str) {
         self.counters.failed_commits.fetch_add(1, Ordering::Relaxed);
         if self.queue.note_failure() {
-            warn!("the database is away, trying again: {cause}");
+            warn!(cause; "the database is away, trying again");
         }
     }
 }

@@ -42,7 +42,7 @@ impl Reader {
         let conn = match self.connected() {
             Ok(conn) => conn,
             Err(cause) => {
-                warn!("no connection to read from the database: {cause}");
+                warn!(cause:% = cause; "no connection to read from the database");
                 return Err(StoreError::Unavailable);
             }
         };
@@ -51,16 +51,16 @@ impl Reader {
         match answer {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) if is_absence(&error) => {
-                warn!("the database did not answer: {error}");
+                warn!(cause:% = error; "the database did not answer");
                 self.bury();
                 Err(StoreError::Unavailable)
             }
             Ok(Err(error)) => {
-                error!("a query failed: {error}");
+                error!(cause:% = error; "a query failed");
                 Err(StoreError::Internal)
             }
             Err(panic) => {
-                error!("a query panicked: {}", panic_text(&*panic));
+                error!(cause = panic_text(&*panic); "a query panicked");
                 self.connection = None;
                 Err(StoreError::Internal)
             }

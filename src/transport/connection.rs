@@ -195,7 +195,7 @@ impl<S: Service> Handler<TakeSocket> for Connection<S> {
     fn handle(&mut self, TakeSocket { socket, head, deflate, mut early }: TakeSocket, _: &mut Self::Context) {
         let socket = match socket.arrive() {
             Ok(socket) => socket,
-            Err(error) => return debug!("a socket could not be taken over error={error}"),
+            Err(error) => return debug!(cause:% = error; "a socket could not be taken over"),
         };
         self.react::<TakeSocket>(|link, worker, now| match link.begin_upgrade(worker, socket, head.clone(), deflate, now) {
             None => link.take_in(worker, &mut early, now),

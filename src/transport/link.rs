@@ -297,19 +297,17 @@ impl<S: Service> Link<S> {
             return;
         }
         match reason {
-            CloseReason::SlowConsumer => warn!(
-                "closing slow connection worker_seat={} queued_packets={} queued_bytes={}",
-                self.seat.slot,
-                self.outbox.packets(),
-                self.outbox.bytes()
-            ),
-            _ => debug!("closing connection worker_seat={} reason={:?}", self.seat.slot, reason.as_str()),
+            CloseReason::SlowConsumer => {
+                let (worker_seat, queued_packets, queued_bytes) = (self.seat.slot, self.outbox.packets(), self.outbox.bytes());
+                warn!(worker_seat, queued_packets, queued_bytes; "closing slow connection");
+            }
+            _ => debug!(worker_seat = self.seat.slot, reason = reason.as_str(); "closing connection"),
         }
         worker.stats.count_close(reason);
         if let Some(mut service) = self.service.take()
             && catch_unwind(AssertUnwindSafe(move || service.on_close(reason, now))).is_err()
         {
-            error!("a connection panicked while it closed worker_seat={}", self.seat.slot);
+            error!(worker_seat = self.seat.slot; "a connection panicked while it closed");
         }
         match &self.transport {
             Transport::Polling(_) => {
@@ -369,7 +367,7 @@ impl<S: Service> Link<S> {
         worker.stats.bytes_out.add(self.outbox.bytes().saturating_sub(bytes) as u64);
         worker.stats.packets_out.add(self.outbox.packets().saturating_sub(packets) as u64);
         if outcome.is_err() {
-            error!("a connection panicked worker_seat={}", self.seat.slot);
+            error!(worker_seat = self.seat.slot; "a connection panicked");
             self.close(worker, CloseReason::Internal, now);
         } else if let Some(reason) = close_reason {
             self.close(worker, reason, now);

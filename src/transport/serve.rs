@@ -213,7 +213,7 @@ where
                 .h1_allow_half_closed(false)
                 .upgrade(fn_service(move |(request, framed)| takeover::take_over(worker.clone(), request, framed)))
                 .finish(map_config(app, |_| AppConfig::default()))
-                .map_err(|error| log::debug!("http connection failed error={error}"));
+                .map_err(|error| log::debug!(cause:% = error; "http connection failed"));
             let tls = shared.options.tls.clone();
             fn_service(move |socket: TcpStream| receive(tls.clone(), socket)).and_then(http)
         })?;

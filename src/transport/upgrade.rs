@@ -91,7 +91,7 @@ impl<S: Service> Link<S> {
         let Transport::Polling(polling) = &mut self.transport else { return };
         polling.exchange.cancel_upgrade();
         if let Some(probe) = polling.probe.take() {
-            debug!("upgrade cancelled worker_seat={}", self.seat().slot);
+            debug!(worker_seat = self.seat().slot; "upgrade cancelled");
             let Probe { wire, mut outbox, until: _ } = *probe;
             outbox.push(Rc::new(close_frame(None)));
             actix::spawn(dismiss(wire.socket, outbox));

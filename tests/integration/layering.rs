@@ -8,8 +8,8 @@ use syn::{ItemMod, ItemUse, Macro, MetaList, UseTree};
 
 /// Top-level modules, lowest first. Modules of one layer do not import each other, but for [`SIDEWAYS`].
 const LAYERS: [&[&str]; 10] = [
-    &["model", "config", "env", "logging", "meter", "schema"],
-    &["engineio", "socketio", "store", "auth", "http"],
+    &["model", "config", "env", "meter", "schema"],
+    &["engineio", "socketio", "store", "auth", "http", "logging"],
     &["feed"],
     &["chat"],
     &["dialect"],
@@ -45,6 +45,9 @@ const HOMES: [(&str, &str); 20] = [
     ("infer", "api"),
     ("actix_multipart", "api"),
     ("actix_files", "api"),
+    ("env_logger", "logging"),
+    ("env_filter", "config/log_filter"),
+    ("arc_swap", "logging"),
 ];
 
 /// Our own name, as the binary says it.

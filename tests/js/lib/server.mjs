@@ -86,6 +86,18 @@ export class Server {
     })());
   }
 
+  /** The first line of the log that `fits`, waited for if need be. */
+  async logged(fits, what = 'a line of the log') {
+    const find = () => this.log.split('\n').slice(0, -1).find(fits);
+    return within(LIMIT, () => `${what}\n${this.log}`, (async () => {
+      for (;;) {
+        const line = find();
+        if (line !== undefined) return line;
+        await once(this.process.stderr, 'data');
+      }
+    })());
+  }
+
   /** Sends a signal and waits for the end: `{code, signal}`. */
   async end(signal = 'SIGTERM') {
     this.process.kill(signal);

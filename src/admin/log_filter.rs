@@ -1,0 +1,51 @@
+//! What is logged, switched while the server runs.
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use log::info;
+use serde_json::{Value, json};
+
+use crate::config::LogFilter;
+use crate::logging::{self, Switched};
+use crate::model::Timestamp;
+use crate::web::{Admin, Body, Failure};
+
+/// Longest filter, in characters.
+const MAX_FILTER_LENGTH: usize = 1_000;
+/// Longest time after which a switched filter returns: 30 days.
+const MAX_SECONDS: u64 = 30 * 24 * 60 * 60;
+
+/// `GET /api/admin/log`
+pub async fn show(_: Admin) -> HttpResponse {
+    answer()
+}
+
+/// `PUT /api/admin/log` `{filter,forSeconds?}`. Without `forSeconds` it holds until the next start.
+pub async fn put(admin: Admin, body: Body) -> Result<HttpResponse, Failure> {
+    let text = body.bounded_text("filter", 1, MAX_FILTER_LENGTH)?.filter(|text| !text.trim().is_empty());
+    let text = text.ok_or_else(|| Failure::invalid("filter"))?;
+    let filter: LogFilter = text.parse().map_err(|reason| Failure::bad_request(format!("Invalid filter: {reason}")))?;
+    let time = match body.get("forSeconds").map(Value::as_u64) {
+        None => None,
+        Some(Some(seconds @ 1..=MAX_SECONDS)) => Some(Duration::from_secs(seconds)),
+        Some(_) => return Err(Failure::invalid("forSeconds")),
+    };
+    let by = admin.claims.as_ref().map_or("a server's key", |claims| claims.user.as_str());
+    info!(filter:% = filter, seconds = time.map(|time| time.as_secs()), by; "the log's filter is switched");
+    let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    let change = logging::switch(filter, time.map(|time| Timestamp::now().plus_millis(millis(time))));
+    if let Some(time) = time {
+        actix_web::rt::spawn(async move {
+            actix_web::rt::time::sleep(time).await;
+            if logging::restore(change) {
+                info!("the log's filter is as configured again");
+            }
+        });
+    }
+    Ok(answer())
+}
+
+fn answer() -> HttpResponse {
+    let Switched { filter, configured, until } = logging::switched();
+    HttpResponse::Ok().json(json!({"success": true, "log": {"filter": filter, "configured": configured, "until": until}}))
+}
