@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{Actor as _, Addr};
 use log::{error, info, warn};
@@ -23,6 +23,7 @@ use crate::config::{CatchUp, Config, Host, Origins as ClientUrl};
 use crate::dialect::DialectSet;
 use crate::feed::Feed;
 use crate::http::{Origins, TrustedProxies};
+use crate::logging::{Refusals, SUMMED_UP_EVERY};
 use crate::meter::{ActorStats, Counted, Meter};
 use crate::model::Timestamp;
 use crate::session::{self, Client, Recipients, Rules};
@@ -145,6 +146,9 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let revoked = store.read(move |conn| store::list_revoked(conn, now)).await.map_err(AppError::because)?;
 
     let feed = Feed::default();
+    let refusals = Arc::new(Refusals::default());
+    actix::spawn(sum_up_refusals(refusals.clone()));
+
     let broker_meter = Arc::new(Meter::default());
     // It has the main thread, where little else happens: what it reads and waits for holds up no connection.
     let model_meter = Arc::new(Meter::default());
@@ -152,10 +156,16 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let chat = {
         let (options, store, revocations) = (chat_options(&config), store.clone(), Revocations::new(revoked));
         let (address, meter, watched) = (Arc::new(OnceLock::new()), broker_meter.clone(), feed.clone());
+        let refusals = refusals.clone();
         // It lives on the first worker's thread, where most of what it does ends anyway.
         let begin = move || {
             let broker = ChatServer::new(options.clone(), Sources::system(), store.clone(), revocations.clone());
-            broker.with_model(model.clone()).with_feed(watched.clone()).metered(meter.clone()).start()
+            broker
+                .with_model(model.clone())
+                .with_feed(watched.clone())
+                .with_refusals(refusals.clone())
+                .metered(meter.clone())
+                .start()
         };
         move || -> Addr<ChatServer> { address.get_or_init(&begin).clone() }
     };
@@ -164,13 +174,16 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let settings = Arc::new(settings(&config, dialects, upload_dir));
     let (api, admin) = (ApiState::new(&settings, operations()), AdminState::new(feed.clone()));
     let proxies = Arc::new(TrustedProxies::new(config.trusted_proxies.clone()));
-    let transport = transport_options(&config, tls.clone(), origins.clone(), proxies.clone());
+    let transport = transport::Options {
+        note_refusal: refusals.clone().noting(),
+        ..transport_options(&config, tls.clone(), origins.clone(), proxies.clone())
+    };
 
     let (begun, mut chat_begun) = watch::channel(None);
     let begun = Arc::new(begun);
     let sessions = {
         let (chat, config, tokens, feed) = (chat.clone(), config.clone(), tokens.clone(), feed.clone());
-        let meter = broker_meter.clone();
+        let (meter, refusals) = (broker_meter.clone(), refusals.clone());
         let begun = begun.clone();
         move |worker, deliveries| {
             let broker = chat();
@@ -178,7 +191,8 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
             broker.do_send(RegisterWorker { worker, deliveries });
             let keys = tokens.clone();
             let rules = Rules::of(&config, dialects, Box::new(move |token, now| keys.verify_all_but_expiry(token, now)));
-            session::Context::new(Rules { feed: feed.clone(), ..rules }, recipients(&broker, &meter))
+            let rules = Rules { feed: feed.clone(), note_refusal: refusals.clone().noting(), ..rules };
+            session::Context::new(rules, recipients(&broker, &meter))
         }
     };
     let stopper_for_figures = Arc::new(OnceLock::new());
@@ -196,6 +210,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
                 origins: origins.clone(),
                 proxies: proxies.clone(),
                 draining: draining.clone(),
+                refusals: refusals.clone(),
                 figures: figures.clone(),
                 connections: connections.clone(),
             };
@@ -284,6 +299,14 @@ fn operations() -> Vec<web::Operation> {
 /// The OpenAPI document of all routes.
 pub fn openapi() -> serde_json::Value {
     web::openapi(&operations())
+}
+
+/// Sums up what floods the server, as long as that runs.
+async fn sum_up_refusals(refusals: Arc<Refusals>) {
+    loop {
+        tokio::time::sleep(SUMMED_UP_EVERY).await;
+        refusals.sum_up(Instant::now());
+    }
 }
 
 /// What the broker is told of the settings.

@@ -115,7 +115,7 @@ impl EventStream {
         ctx.spawn(check.into_actor(self).map(|outcome, _, ctx| match outcome {
             Ok(()) => ctx.write(Bytes::from_static(b": still watching\n\n")),
             Err(failure) => {
-                debug!("a stream of events ends: {failure}");
+                debug!(cause:% = failure; "a stream of events ends");
                 ctx.write_eof();
                 ctx.stop();
             }

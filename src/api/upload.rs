@@ -7,7 +7,6 @@ use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::{Stream, StreamExt as _};
-use log::warn;
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -160,8 +159,7 @@ fn file_too_large() -> Failure {
 }
 
 fn disk(error: &std::io::Error) -> Failure {
-    warn!("cannot store an upload: {error}");
-    Failure::store_away()
+    Failure::store_away().because(format!("cannot store an upload: {error}"))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix::{ActorFutureExt as _, AsyncContext as _, Context, Handler, Message, ResponseActFuture, WrapFuture as _};
 use hashbrown::HashSet;
-use log::{info, warn};
+use log::info;
 
 use super::broadcast::Broadcast;
 use super::event::Event;
@@ -15,6 +15,7 @@ use super::sending::{Audience, InFlight, Target, new_pair};
 use super::server::ChatServer;
 use super::tables::{Asker, Pending};
 use super::{ChatError, Command, ModelError};
+use crate::logging::{RefusalKind, RefusalNote};
 use crate::meter::Metered as _;
 use crate::model::{self, ConversationId, ConversationKind, MODEL_USER, MessageId, MessageStatus, Place, Role, UserId};
 use crate::store::{self, AnyConnection, HistoryRange, QueryResult, StoreError};
@@ -231,9 +232,12 @@ impl ChatServer {
 
     fn tell_failure(&mut self, question: &Question, error: ChatError) {
         let Question { message, asker, chat, .. } = question;
-        warn!(message_id:% = message, user:% = asker.id, code = error.code(); "question not answered");
+        let cause = format!("question {message}: {error}");
+        let (kind, code, event, sid, address) = (RefusalKind::Event, error.code(), Some("ask the model"), None, None);
+        let note = RefusalNote { kind, code, cause: &cause, sid, user: Some(asker.id.as_str()), event, address };
+        let error_id = self.refusals.note(&note);
         let (code, text) = (error.code(), self.options.ai_error_text.clone());
-        self.tell_users([&asker.id], Event::AnswerFailed { chat: chat.clone(), error });
+        self.tell_users([&asker.id], Event::AnswerFailed { chat: chat.clone(), error, error_id });
         self.tell_users([&asker.id], Event::Apology { chat: chat.clone(), text, code });
     }
 

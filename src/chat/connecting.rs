@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use actix::Context;
-use log::{info, warn};
+use log::info;
 use smallvec::SmallVec;
 
 use super::broadcast::Broadcast;
@@ -36,7 +36,7 @@ impl ChatServer {
     ) {
         let Some(connect) = self.connecting.remove(&connection) else { return };
         if outcome.is_err() {
-            return self.tell(connection, Notice::Close(CloseReason::Unavailable));
+            return self.turn_away(&connect, "STORAGE_UNAVAILABLE", "the storage is away", CloseReason::Unavailable);
         }
         let claims = &connect.claims;
         if !self.users.contains_key(&claims.user) && claims.is_expired(self.now()) {
@@ -81,15 +81,23 @@ impl ChatServer {
         })
     }
 
+    /// Whether the user has as many sockets as one may; then it is turned away.
+    pub(super) fn is_full(&self, connect: &Connect) -> bool {
+        let (limit, sockets) = (self.options.max_sockets_per_user, self.sockets_of(&connect.claims.user).len());
+        let is_full = limit > 0 && sockets >= limit;
+        if is_full {
+            let cause = format!("the user has {sockets} sockets (MAX_SOCKETS_PER_USER)");
+            self.turn_away(connect, "TOO_MANY_SOCKETS", &cause, CloseReason::Unavailable);
+        }
+        is_full
+    }
+
     fn admit_socket(&mut self, connect: Connect, coming: Coming, ctx: &mut Context<Self>) {
+        if self.is_full(&connect) {
+            return;
+        }
         let Connect { connection, socket, pid, claims, words, manner, back_to, offset, peer } = connect;
         let now = self.now();
-        let limit = self.options.max_sockets_per_user;
-        let Some(user) = self.users.get_mut(&claims.user) else { return };
-        if limit > 0 && user.sessions.len() >= limit {
-            warn!(user:% = claims.user, sockets = user.sessions.len(); "too many sockets");
-            return self.tell(connection, Notice::Close(CloseReason::Unavailable));
-        }
         // What the user's other sockets have received is no longer missed.
         self.note_progress_of(&claims.user);
         let Some(user) = self.users.get_mut(&claims.user) else { return };

@@ -2,6 +2,7 @@
 use std::sync::Arc;
 
 use super::{ChatError, Emitted};
+use crate::logging::ErrorId;
 use crate::model::{
     ChosenStatus, Conversation, ConversationId, ConversationKind, Message, MessageId, Notification, Profile, SocketId, Timestamp,
     UserId,
@@ -92,6 +93,8 @@ pub enum Event {
         chat: Arc<str>,
         /// Why.
         error: ChatError,
+        /// Its id in the log, if it has a line there.
+        error_id: Option<ErrorId>,
     },
     /// What to show instead of an answer, for front ends that know no failure. Comes with every `AnswerFailed`.
     Apology {

@@ -75,9 +75,7 @@ impl ChatServer {
                 return Some(self.comes_anew(connect, reason));
             }
         };
-        let limit = self.options.max_sockets_per_user;
-        if limit > 0 && self.sockets_of(&connect.claims.user).len() >= limit {
-            self.tell(connect.connection, Notice::Close(CloseReason::Unavailable));
+        if self.is_full(&connect) {
             return None;
         }
         let Some(parked) = self.unpark(pid) else { return Some(self.comes_anew(connect, NotRecovered::Unknown)) };

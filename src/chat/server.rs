@@ -36,6 +36,7 @@ use crate::auth::Revocations;
 use crate::config::PresenceScope;
 use crate::engineio::{CloseReason, ConnectionKey, TransportKind};
 use crate::feed::{Feed, What};
+use crate::logging::{RefusalKind, RefusalNote, Refusals};
 use crate::meter::{Counted, Meter, Metered};
 use crate::model::{ConversationId, MessageId, Timestamp, UserId};
 use crate::store::{Committed, Done, Store, Write};
@@ -108,6 +109,7 @@ pub struct ChatServer {
     pub(super) counters: Counters,
     pub(super) census: Census,
     pub(super) traces: Traces,
+    pub(super) refusals: Arc<Refusals>,
     timer: Option<(Timestamp, SpawnHandle)>,
 }
 
@@ -182,6 +184,7 @@ impl ChatServer {
             counters: Counters::default(),
             census: Census::default(),
             traces: Traces::default(),
+            refusals: Arc::default(),
             timer: None,
             store,
         }
@@ -203,6 +206,20 @@ impl ChatServer {
     #[must_use]
     pub fn metered(self, meter: Arc<Meter>) -> Self {
         Self { meter, ..self }
+    }
+
+    /// The same with the refusals of the whole server.
+    #[must_use]
+    pub fn with_refusals(self, refusals: Arc<Refusals>) -> Self {
+        Self { refusals, ..self }
+    }
+
+    /// Closes a connection before its CONNECT is answered, for what a retry can cure.
+    pub(super) fn turn_away(&self, connect: &Connect, code: &'static str, cause: &str, reason: CloseReason) {
+        let (kind, user, address) = (RefusalKind::Connect, Some(connect.claims.user.as_str()), connect.peer.address);
+        let note = RefusalNote { kind, code, cause, sid: Some(connect.socket.as_str()), user, event: None, address };
+        self.refusals.note(&note);
+        self.tell(connect.connection, Notice::Close(reason));
     }
 
     pub(super) fn now(&mut self) -> Timestamp {
@@ -442,7 +459,7 @@ impl Handler<Connect> for ChatServer {
         self.turn_of_counted::<Connect, _>(|broker| {
             let connection = message.connection;
             if broker.is_draining {
-                return broker.tell(connection, Notice::Close(CloseReason::Shutdown));
+                return broker.turn_away(&message, "DRAINING", "the server is stopping", CloseReason::Shutdown);
             }
             let user = message.claims.user.clone();
             broker.connecting.insert(connection, message);

@@ -19,6 +19,7 @@ use super::fields::Payload;
 use super::takes::{ATTACHMENTS, CLIENT_MESSAGE_ID, CONTENT, CONVERSATION_ID, SOME_ATTACHMENTS, SOME_CONTENT, id};
 use super::vocabulary::{About, Asked, Decoded, Entry, Packets, Told, Vocabulary, json_packet, one, packet, to_json};
 use crate::chat::{ChatError, Command, Draft, Event, OwnCopy, Reply, Words};
+use crate::logging::ErrorId;
 use crate::model::{
     ConversationId, ConversationKind, File, Message, MessageId, Notification, NotificationId, Place, Profile, Role, SocketId,
     Timestamp, UserId, UserRole,
@@ -191,7 +192,7 @@ impl Vocabulary for Agent {
     }
 
     fn encode_refusal_ack(&self, asked: &Asked, fault: &Fault) -> String {
-        to_json(&Refused::new(&self.word(asked.event, fault), fault, asked.at))
+        to_json(&Refused::new(&self.word(asked.event, fault), fault, asked))
     }
 
     fn encode_refusal(&self, asked: &Asked, fault: &Fault) -> String {
@@ -232,7 +233,7 @@ fn shown(event: &Event, name: Option<&str>) -> Option<Packets> {
             let deleted = Deleted { id: *message, conversation_id: called(*conversation, name) };
             packet("message:deleted", &Envelope::new(deleted, *deleted_at))
         }
-        Event::AnswerFailed { error, .. } => failure_packet(error),
+        Event::AnswerFailed { error, error_id, .. } => failure_packet(error, *error_id),
         Event::Connected { .. }
         | Event::AnswerPiece { .. }
         | Event::Apology { .. }
@@ -307,13 +308,16 @@ struct Refused<'a> {
     code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_id: Option<ErrorId>,
     timestamp: Timestamp,
 }
 
 impl<'a> Refused<'a> {
-    fn new(wording: &'a Wording, fault: &Fault, timestamp: Timestamp) -> Self {
+    fn new(wording: &'a Wording, fault: &Fault, asked: &Asked) -> Self {
         let Wording { code, error, message: _ } = wording;
-        Self { success: false, error, code, retry_after_ms: fault.retry_after_ms(), timestamp }
+        let (retry_after_ms, error_id, timestamp) = (fault.retry_after_ms(), asked.error_id, asked.at);
+        Self { success: false, error, code, retry_after_ms, error_id, timestamp }
     }
 }
 

@@ -16,6 +16,7 @@ use super::takes::{CLIENT_MESSAGE_ID, SOME_CONTENT, id, id_text};
 use super::vocabulary::{About, Asked, Decoded, Entry, Packets, Told, Vocabulary, one, packet, to_json};
 use crate::auth::Refusal;
 use crate::chat::{ChatError, Command, Draft, Event, Reply, Words};
+use crate::logging::ErrorId;
 use crate::model::{ConversationKind, Role, UserId};
 use crate::schema::{Field, Shape, either, kinds};
 use crate::socketio::Args;
@@ -104,7 +105,7 @@ impl Vocabulary for Assistant {
             Event::AnswerPiece { chat, delta, done } => {
                 packet("ai-response-chunk", &Piece { chat: raw(chat), delta, done: *done })
             }
-            Event::AnswerFailed { chat, error } => failure(chat, &error.clone().into()),
+            Event::AnswerFailed { chat, error, error_id } => failure(chat, &error.clone().into(), *error_id),
             Event::Apology { chat, text, code } => apology(chat, text, code),
             Event::Connected { .. }
             | Event::Message { .. }
@@ -138,7 +139,7 @@ impl Vocabulary for Assistant {
     }
 
     fn encode_refusal(&self, asked: &Asked, fault: &Fault) -> String {
-        failure(&asked.echo, fault)
+        failure(&asked.echo, fault, asked.error_id)
     }
 
     fn encode_apology(&self, asked: &Asked, fault: &Fault, text: &str) -> Option<String> {
@@ -166,10 +167,10 @@ fn raw(json: &str) -> Option<&RawValue> {
     serde_json::from_str(json).ok()
 }
 
-fn failure(chat: &str, fault: &Fault) -> String {
+fn failure(chat: &str, fault: &Fault, error_id: Option<ErrorId>) -> String {
     let Wording { code, error, message } = fault.into();
     let retry_after_ms = fault.retry_after_ms();
-    packet("ai-error", &Failure { chat: raw(chat), message: &message, error: &error, code, retry_after_ms })
+    packet("ai-error", &Failure { chat: raw(chat), message: &message, error: &error, code, retry_after_ms, error_id })
 }
 
 fn apology(chat: &str, content: &str, code: &'static str) -> String {
@@ -199,6 +200,8 @@ struct Failure<'a> {
     code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_id: Option<ErrorId>,
 }
 
 #[derive(Serialize, JsonSchema)]

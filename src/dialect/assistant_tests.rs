@@ -106,7 +106,7 @@ fn a_failure_is_told_and_to_a_front_end_that_does_not_know_it_as_an_answer() {
             r#""message":"Too many questions wait for the model, try again later","error":"Too many questions wait for the model, try again later","code":"MODEL_BUSY","retryAfterMs":1500"#,
         ),
     ] {
-        let event = Event::AnswerFailed { chat: r#""c""#.into(), error: error.into() };
+        let event = Event::AnswerFailed { chat: r#""c""#.into(), error: error.into(), error_id: None };
         assert_eq!(shown(&event).unwrap(), format!(r#"42["ai-error",{{"chat":"c",{words}}}]"#));
     }
     let apology = Event::Apology { chat: "7".into(), text: "Sorry.".into(), code: "MODEL_FAILED" };

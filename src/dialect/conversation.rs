@@ -190,7 +190,7 @@ impl Vocabulary for Conversation {
             Event::ConversationDeleted { conversation } => {
                 packet("conversation:deleted", &ConversationDeleted { conversation_id: *conversation })
             }
-            Event::AnswerFailed { error, .. } => failure_packet(error),
+            Event::AnswerFailed { error, error_id, .. } => failure_packet(error, *error_id),
             Event::AnswerPiece { .. }
             | Event::Apology { .. }
             | Event::RoomMessage { .. }

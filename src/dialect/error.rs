@@ -9,6 +9,7 @@ use super::DialectSet;
 use super::vocabulary::{Offset, Told, packet, to_json};
 use crate::auth::Refusal;
 use crate::chat::{ChatError, RefusedConnect};
+use crate::logging::ErrorId;
 
 /// Longest name of an unknown event that an answer repeats, in characters.
 const MAX_ECHOED_NAME: usize = 200;
@@ -133,6 +134,8 @@ pub(super) struct ErrorBody<'a> {
     event: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_id: Option<ErrorId>,
 }
 
 /// The ack that refuses a request.
@@ -147,47 +150,54 @@ pub(super) struct RefusedAck<'a> {
     code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_id: Option<ErrorId>,
 }
 
 /// The event `error`.
-pub(super) fn error_packet(wording: &Wording, event: Option<&str>, fault: &Fault) -> String {
+pub(super) fn error_packet(wording: &Wording, event: Option<&str>, fault: &Fault, error_id: Option<ErrorId>) -> String {
     let Wording { code, error, message } = wording;
-    packet("error", &ErrorBody { message, error, code, event, retry_after_ms: fault.retry_after_ms() })
+    packet("error", &ErrorBody { message, error, code, event, retry_after_ms: fault.retry_after_ms(), error_id })
 }
 
 /// The event `error` for what no request is refused by: a message is stored, and what was to follow from it failed.
-pub(super) fn failure_packet(error: &ChatError) -> String {
+pub(super) fn failure_packet(error: &ChatError, error_id: Option<ErrorId>) -> String {
     let fault = Fault::Chat(error.clone());
-    error_packet(&(&fault).into(), None, &fault)
+    error_packet(&(&fault).into(), None, &fault, error_id)
 }
 
-pub(super) fn fault_ack_of(wording: &Wording, fault: &Fault) -> String {
+pub(super) fn fault_ack_of(wording: &Wording, fault: &Fault, error_id: Option<ErrorId>) -> String {
     let Wording { code, error, message: _ } = wording;
-    to_json(&RefusedAck { success: false, error, code, retry_after_ms: fault.retry_after_ms() })
+    to_json(&RefusedAck { success: false, error, code, retry_after_ms: fault.retry_after_ms(), error_id })
 }
 
 /// The arguments of the ack that refuses a request of no dialect.
-pub fn fault_ack(fault: &Fault) -> String {
-    fault_ack_of(&fault.into(), fault)
+pub fn fault_ack(fault: &Fault, error_id: Option<ErrorId>) -> String {
+    fault_ack_of(&fault.into(), fault, error_id)
 }
 
 /// The event `error` for an event that no spoken dialect has: the same in every dialect.
-pub fn unknown_event_packet(name: &str, fault: &Fault) -> String {
+pub fn unknown_event_packet(name: &str, fault: &Fault, error_id: Option<ErrorId>) -> String {
     let name: String = name.chars().take(MAX_ECHOED_NAME).collect();
-    error_packet(&fault.into(), Some(&name), fault)
+    error_packet(&fault.into(), Some(&name), fault, error_id)
 }
 
-/// The event `error` that precedes a DISCONNECT: the same in every dialect.
-pub fn kick_packet(code: &'static str) -> String {
-    let sentence = match code {
+/// Why a client is put out, for people.
+pub fn kick_sentence(code: &'static str) -> &'static str {
+    match code {
         "TOKEN_EXPIRED" => "Your session has expired",
         "INVALID_TOKEN" => "You were logged out",
         "USER_NOT_FOUND" => "User not found",
         "ACCOUNT_DISABLED" => "Account disabled",
         "RATE_LIMITED" => "Too many requests",
         _ => "You were disconnected by an administrator",
-    };
-    packet("error", &ErrorBody { message: sentence, error: sentence, code, event: None, retry_after_ms: None })
+    }
+}
+
+/// The event `error` that precedes a DISCONNECT: the same in every dialect.
+pub fn kick_packet(code: &'static str, error_id: Option<ErrorId>) -> String {
+    let sentence = kick_sentence(code);
+    packet("error", &ErrorBody { message: sentence, error: sentence, code, event: None, retry_after_ms: None, error_id })
 }
 
 /// What clients of every dialect are told.
@@ -238,14 +248,24 @@ pub struct ConnectError {
     pub code: &'static str,
     /// For people.
     pub message: Cow<'static, str>,
+    /// The HTTP status that would say the same.
+    pub status: u16,
+}
+
+impl ConnectError {
     /// JSON with code and status.
-    pub data: String,
+    pub fn data(&self, error_id: Option<ErrorId>) -> String {
+        to_json(&ConnectErrorData { code: self.code, status: self.status, error_id })
+    }
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct ConnectErrorData {
     code: &'static str,
     status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_id: Option<ErrorId>,
 }
 
 /// Words a refused CONNECT, for a connection that can speak `speakable`.
@@ -259,7 +279,7 @@ pub fn connect_error(refusal: ConnectRefusal, speakable: DialectSet, enabled: Di
             (refusal.code(), Cow::Borrowed(own.unwrap_or_else(|| common_sentence(refusal))), 401)
         }
     };
-    ConnectError { code, message, data: to_json(&ConnectErrorData { code, status }) }
+    ConnectError { code, message, status }
 }
 
 fn common_sentence(refusal: Refusal) -> &'static str {

@@ -208,7 +208,7 @@ impl Vocabulary for Listing {
                 packet("commonChatMessage", &RoomMessageView::of_common_chat(message))
             }
             Event::RoomMessage { message, shown_as } => packet("roomMessage", &RoomMessageView::new(message, room_id(shown_as)?)),
-            Event::AnswerFailed { error, .. } => failure_packet(error),
+            Event::AnswerFailed { error, error_id, .. } => failure_packet(error, *error_id),
             // Groups are not known here.
             Event::Message { recipient: None, .. }
             | Event::MessageUpdated { recipient: None, .. }

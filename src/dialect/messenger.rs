@@ -173,7 +173,7 @@ impl Vocabulary for Messenger {
                 packet(if *opened { "user_joined_group" } else { "user_left_group" }, &Member::new(user, *conversation))
             }
             Event::Presence(changes) => return presence(changes),
-            Event::AnswerFailed { error, .. } => failure_packet(error),
+            Event::AnswerFailed { error, error_id, .. } => failure_packet(error, *error_id),
             Event::Connected { .. }
             | Event::AnswerPiece { .. }
             | Event::Apology { .. }

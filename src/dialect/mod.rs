@@ -26,7 +26,7 @@ pub use self::content::{KnownType, known_type};
 pub use self::conversation::{ConversationView, NOTIFICATION_EVENT, NotificationView};
 use self::error::COMMON;
 pub use self::error::{
-    ConnectError, ConnectRefusal, Fault, Wording, connect_error, fault_ack, kick_packet, unknown_event_packet,
+    ConnectError, ConnectRefusal, Fault, Wording, connect_error, fault_ack, kick_packet, kick_sentence, unknown_event_packet,
 };
 pub use self::fields::{Field, Payload};
 pub use self::listing::{CommonChatMessage, DirectMessageView, RoomMessageView};

@@ -8,6 +8,7 @@ use super::Fault;
 use super::error::{Wording, error_packet, fault_ack_of};
 use crate::auth::Refusal;
 use crate::chat::{Command, Event, OwnCopy, Reply, Words};
+use crate::logging::ErrorId;
 use crate::model::{ConversationId, Timestamp, UserId};
 use crate::schema::{Field, SchemaOf, Shape, kinds};
 use crate::socketio::{Args, encode_event};
@@ -133,6 +134,8 @@ pub struct Asked {
     pub echo: Box<str>,
     /// When it is answered; before that, when it came.
     pub at: Timestamp,
+    /// Where it is refused: its id in the log, if it has a line there.
+    pub error_id: Option<ErrorId>,
 }
 
 impl Asked {
@@ -245,12 +248,12 @@ pub trait Vocabulary: fmt::Debug + Sync {
 
     /// The arguments of the ack that refuses a request.
     fn encode_refusal_ack(&self, asked: &Asked, fault: &Fault) -> String {
-        fault_ack_of(&self.word(asked.event, fault), fault)
+        fault_ack_of(&self.word(asked.event, fault), fault, asked.error_id)
     }
 
     /// The packet that refuses a request without an ack id: a whole Engine.IO text.
     fn encode_refusal(&self, asked: &Asked, fault: &Fault) -> String {
-        error_packet(&self.word(asked.event, fault), Some(asked.event), fault)
+        error_packet(&self.word(asked.event, fault), Some(asked.event), fault, asked.error_id)
     }
 
     /// What follows the packet that refuses a request where the dialect is not pinned, for a front end that does not know

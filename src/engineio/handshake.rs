@@ -94,6 +94,18 @@ impl Refusal {
         }
     }
 
+    /// As logs and figures name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TransportUnknown => "TRANSPORT_UNKNOWN",
+            Self::SessionUnknown => "SESSION_UNKNOWN",
+            Self::BadHandshakeMethod => "BAD_HANDSHAKE_METHOD",
+            Self::BadRequest => "BAD_REQUEST",
+            Self::Forbidden => "FORBIDDEN",
+            Self::UnsupportedVersion => "UNSUPPORTED_VERSION",
+        }
+    }
+
     /// The message; the whole body where the request was an upgrade.
     pub fn message(self) -> &'static str {
         match self {

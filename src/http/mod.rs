@@ -4,3 +4,6 @@ mod proxy;
 
 pub use self::origin::{InvalidOrigin, OriginVerdict, Origins};
 pub use self::proxy::{Client, TrustedProxies};
+
+/// The header with a refusal's id in the log.
+pub const ERROR_ID: &str = "x-error-id";

@@ -4,7 +4,9 @@
 //! `user` as JSON. Fields are named as clients' are, but in `snake_case`; those without a value are left out.
 mod fields;
 mod lines;
+mod refusals;
 mod switch;
 
 pub use self::lines::{fail, start};
+pub use self::refusals::{ErrorId, NoteRefusal, RefusalKind, RefusalNote, Refusals, SUMMED_UP_EVERY};
 pub use self::switch::{Change, Switched, restore, switch, switched};

@@ -1,5 +1,6 @@
 //! What holds for all sessions of a server.
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -10,6 +11,7 @@ use crate::auth::{Claims, TokenError};
 use crate::config::Config;
 use crate::dialect::DialectSet;
 use crate::feed::Feed;
+use crate::logging::NoteRefusal;
 use crate::model::Timestamp;
 
 /// Checks a token.
@@ -41,6 +43,8 @@ pub struct Rules {
     pub feed: Feed,
     /// Makes unguessable ids: of 20 characters of URL-safe base64.
     pub random_ids: Box<dyn Fn() -> String + Send + Sync>,
+    /// Takes note of what is refused.
+    pub note_refusal: NoteRefusal,
 }
 
 impl Rules {
@@ -81,6 +85,7 @@ impl Rules {
             verify,
             feed: Feed::default(),
             random_ids: Box::new(random_id),
+            note_refusal: Arc::new(|_| None),
         }
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use log::{debug, info};
+use log::debug;
 use serde_json::value::RawValue;
 
 use super::active::Active;
@@ -22,10 +22,11 @@ use crate::chat::{
 };
 use crate::dialect::{
     Asked, Class, ConnectRefusal, Decoded, Dialect, DialectSet, Entry, Fault, Voice, connect_error, fault_ack, kick_packet,
-    unknown_event_packet,
+    kick_sentence, unknown_event_packet,
 };
 use crate::engineio::{CloseReason, ConnectionKey, Encoded, Opening, Output, Peer, TransportKind};
 use crate::feed::{Args, Happening, What};
+use crate::logging::{ErrorId, RefusalKind, RefusalNote};
 use crate::model::{Account, PrivateId, SocketId, Timestamp, UserId};
 use crate::socketio::{self, Incoming, IncomingEvent};
 
@@ -210,7 +211,11 @@ impl Session {
             self.ends_at = None;
             match self.stage {
                 Stage::In { .. } => self.put_out("TOKEN_EXPIRED", around),
-                Stage::Out | Stage::Connecting { .. } => around.wire.close(CloseReason::ConnectTimeout),
+                Stage::Out | Stage::Connecting { .. } => {
+                    let cause = "no namespace was joined in time (CONNECT_TIMEOUT)";
+                    note(around.rules, self.refusal(RefusalKind::Connect, "CONNECT_TIMEOUT", cause));
+                    around.wire.close(CloseReason::ConnectTimeout);
+                }
             }
         }
         while let Some(turn) = self.active.as_mut().and_then(|active| active.turns.next(&around.rules.limits, now.instant)) {
@@ -302,6 +307,9 @@ impl Session {
 
     fn on_connect(&mut self, namespace: &str, auth: Option<&RawValue>, now: Now, around: &mut Surroundings<'_>) {
         if namespace != NAMESPACE {
+            // The protocol has no place for an id in this one.
+            let refusal = self.refusal(RefusalKind::Connect, "INVALID_NAMESPACE", "Invalid namespace");
+            note(around.rules, RefusalNote { event: Some(namespace), ..refusal });
             let text = socketio::encode_connect_error(namespace, "Invalid namespace", None);
             self.protocol.forget_connecting(namespace);
             return around.wire.send(&Encoded::text(&text));
@@ -398,9 +406,9 @@ impl Session {
         let enabled = around.rules.dialects;
         let speakable = if refusal == ConnectRefusal::UnknownDialect { enabled } else { self.voice.speakable() };
         let error = connect_error(refusal, speakable, enabled);
-        let sid = socket.as_ref().map_or("-", SocketId::as_str);
-        info!("authentication failed sid={sid} cause={}", error.code);
-        let text = socketio::encode_connect_error(NAMESPACE, &error.message, Some(&error.data));
+        let (code, cause, sid) = (error.code, &*error.message, socket.as_ref().map(SocketId::as_str));
+        let error_id = note(around.rules, RefusalNote { sid, ..self.refusal(RefusalKind::Connect, code, cause) });
+        let text = socketio::encode_connect_error(NAMESPACE, &error.message, Some(&error.data(error_id)));
         self.protocol.forget_connecting(NAMESPACE);
         around.wire.send(&Encoded::text(&text));
     }
@@ -452,13 +460,14 @@ impl Session {
         if !around.rules.strict_events {
             return;
         }
-        let text = match (ack_id, paid) {
-            (Some(ack_id), Ok(())) => socketio::encode_ack(NAMESPACE, ack_id, &fault_ack(&Fault::UnknownEvent)),
-            (Some(ack_id), Err(retry_after)) => {
-                socketio::encode_ack(NAMESPACE, ack_id, &fault_ack(&ChatError::RateLimited { retry_after }.into()))
-            }
-            (None, Ok(())) => unknown_event_packet(name, &Fault::UnknownEvent),
-            (None, Err(retry_after)) => unknown_event_packet(name, &ChatError::RateLimited { retry_after }.into()),
+        let fault = match paid {
+            Ok(()) => Fault::UnknownEvent,
+            Err(retry_after) => ChatError::RateLimited { retry_after }.into(),
+        };
+        let error_id = self.note_fault(around.rules, name, &fault);
+        let text = match ack_id {
+            Some(ack_id) => socketio::encode_ack(NAMESPACE, ack_id, &fault_ack(&fault, error_id)),
+            None => unknown_event_packet(name, &fault, error_id),
         };
         around.wire.send(&Encoded::text(&text));
     }
@@ -515,7 +524,8 @@ impl Session {
     }
 
     fn refuse_request(&self, refused: Refused, fault: &Fault, now: Now, around: &mut Surroundings<'_>) {
-        let refused = Refused { asked: refused.asked.answered(now.wall), ..refused };
+        let error_id = self.note_fault(around.rules, refused.asked.event, fault);
+        let refused = Refused { asked: Asked { error_id, ..refused.asked.answered(now.wall) }, ..refused };
         answer_refusal(&refused, fault, self.voice, around.rules, around.wire);
     }
 
@@ -575,9 +585,11 @@ impl Session {
 
     /// Puts the client out for good.
     fn put_out(&mut self, code: &'static str, around: &mut Surroundings<'_>) {
-        let Stage::In { socket, account } = &self.stage else { return };
-        info!("putting out sid={socket} user={} code={code}", account.profile.id);
-        around.wire.send(&Encoded::text(&kick_packet(code)));
+        if !self.is_in() {
+            return;
+        }
+        let error_id = note(around.rules, self.refusal(RefusalKind::Disconnect, code, kick_sentence(code)));
+        around.wire.send(&Encoded::text(&kick_packet(code, error_id)));
         around.wire.send(&Encoded::text(&socketio::encode_disconnect(NAMESPACE)));
         self.protocol.leave(NAMESPACE);
         let (connection, proven) = (self.key, self.proof.proven());
@@ -587,7 +599,7 @@ impl Session {
     }
 
     fn violated(&mut self, error: &socketio::ProtocolError, around: &mut Surroundings<'_>) {
-        debug!("socket.io violation user={} error={error}", self.user().map_or("-", UserId::as_str));
+        debug!(user = self.user().map(UserId::as_str), cause:% = error; "socket.io violation");
         around.wire.close(CloseReason::ForcedClose);
     }
 
@@ -596,6 +608,24 @@ impl Session {
         self.active = None;
         self.ends_at = None;
         self.proof = Proof::default();
+    }
+
+    // ---- the log ----
+
+    /// What is known of a refusal of this client.
+    fn refusal<'a>(&'a self, kind: RefusalKind, code: &'static str, cause: &'a str) -> RefusalNote<'a> {
+        let (sid, user) = match &self.stage {
+            Stage::Out => (None, None),
+            Stage::Connecting { socket } => (Some(socket.as_str()), None),
+            Stage::In { socket, account } => (Some(socket.as_str()), Some(account.profile.id.as_str())),
+        };
+        RefusalNote { kind, code, cause, sid, user, event: None, address: self.peer.address }
+    }
+
+    /// Takes note that an event is refused.
+    fn note_fault(&self, rules: &Rules, event: &str, fault: &Fault) -> Option<ErrorId> {
+        let cause = fault.sentence();
+        note(rules, RefusalNote { event: Some(event), ..self.refusal(RefusalKind::Event, fault.code(), &cause) })
     }
 
     // ---- helpers ----
@@ -630,6 +660,10 @@ impl Session {
             self.active = None;
         }
     }
+}
+
+fn note(rules: &Rules, note: RefusalNote<'_>) -> Option<ErrorId> {
+    (rules.note_refusal)(&note)
 }
 
 /// Which of `dialects` carries out an event that all of them have.

@@ -1,11 +1,13 @@
 //! Whether a request may open a session, and what is known of who opens it.
 use std::sync::atomic::Ordering;
 
+use actix_http::Method;
 use actix_http::header::{self, HeaderMap};
 
 use super::worker::{Shared, Worker};
 use crate::engineio::{Opening, Peer, Query, Refusal, Service, TransportKind, open_packet};
 use crate::http::{Client, OriginVerdict};
+use crate::logging::{ErrorId, RefusalKind, RefusalNote};
 
 /// Why a request opens no session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +24,16 @@ pub(super) enum Denied {
 }
 
 impl Denied {
+    /// As the log and the figures name it.
+    fn code(self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.name(),
+            Self::Draining => "DRAINING",
+            Self::Full => "SERVER_FULL",
+            Self::TooMany => "TOO_MANY_SOCKETS",
+        }
+    }
+
     pub(super) fn status(self) -> u16 {
         match self {
             Self::Refused(refusal) => refusal.status(),
@@ -55,6 +67,16 @@ impl From<Refusal> for Denied {
     }
 }
 
+/// What the log says of a request.
+#[derive(Clone, Copy)]
+pub(super) struct Asking<'a> {
+    pub(super) method: &'a Method,
+    /// Without the query: it may have a token.
+    pub(super) path: &'a str,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) peer: Option<std::net::SocketAddr>,
+}
+
 impl<S: Service> Shared<S> {
     /// Judges a request's origin; what the proxies say is looked at only if it has one.
     pub(super) fn judge(&self, headers: &HeaderMap, peer: Option<std::net::SocketAddr>) -> OriginVerdict {
@@ -68,6 +90,15 @@ impl<S: Service> Shared<S> {
     /// Who is behind a request.
     pub(super) fn client(&self, headers: &HeaderMap, peer: Option<std::net::SocketAddr>) -> Client {
         self.options.proxies.client(peer.map(|peer| peer.ip()), self.options.tls.is_some(), headers)
+    }
+
+    /// Takes note that a request is refused. What is answered is fixed, so the id has a header of its own.
+    pub(super) fn note(&self, denied: Denied, request: &Asking<'_>) -> Option<ErrorId> {
+        let Asking { method, path, headers, peer } = *request;
+        let (event, address) = (format!("{method} {path}"), self.client(headers, peer).address);
+        let (kind, code, cause) = (RefusalKind::Handshake, denied.code(), denied.message());
+        let note = RefusalNote { kind, code, cause, sid: None, user: None, event: Some(&event), address };
+        (self.options.note_refusal)(&note)
     }
 
     /// Lets a handshake in. With an `Ok` the session counts for its address.

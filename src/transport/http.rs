@@ -13,7 +13,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::admission::{Denied, opening};
+use super::admission::{Asking, Denied, opening};
 use super::compress::Coding;
 use super::connection::{BeginPost, Connection, Get, Post, PostRefused, RequestFailed};
 use super::link::{Link, NewLink, Transport};
@@ -21,7 +21,7 @@ use super::polling::{Answer, Polling};
 use super::registry::Found;
 use super::worker::Worker;
 use crate::engineio::{Query, Refusal, Service, Ticket, TransportKind};
-use crate::http::OriginVerdict;
+use crate::http::{ERROR_ID, OriginVerdict};
 
 /// How long the body of a POST may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -38,17 +38,20 @@ pub(super) async fn handle<S: Service>(worker: Rc<Worker<S>>, request: HttpReque
         let headers = origins.preflight_headers(verdict, text(header::ORIGIN), asked);
         return with_headers(HttpResponse::NoContent().finish(), headers);
     }
-    let mut response = if verdict.is_allowed() {
-        match respond(&worker, &request, payload, verdict).await {
-            Ok(response) => response,
-            Err(Denied::Draining) => {
-                let ended = format!("{}\u{1e}1", worker.open_packet_of_none());
-                payload_response(request.headers(), Bytes::from(ended)).await
-            }
-            Err(denied) => deny(denied),
+    let response =
+        if verdict.is_allowed() { respond(&worker, &request, payload, verdict).await } else { Err(Refusal::Forbidden.into()) };
+    let mut response = match response {
+        Ok(response) => response,
+        Err(Denied::Draining) => {
+            let ended = format!("{}\u{1e}1", worker.open_packet_of_none());
+            payload_response(request.headers(), Bytes::from(ended)).await
         }
-    } else {
-        refused(Refusal::Forbidden)
+        Err(denied) => {
+            let (method, path, headers, peer) = (request.method(), request.path(), request.headers(), request.peer_addr());
+            let error_id = worker.shared.note(denied, &Asking { method, path, headers, peer });
+            let error_id = error_id.map(|error_id| (ERROR_ID, error_id.to_string()));
+            with_headers(deny(denied), error_id.into_iter().collect())
+        }
     };
     if worker.shared.is_draining.load(Ordering::Relaxed) && !is_of_a_session(&worker, &request) {
         // what the client asks next finds the server that comes after this one

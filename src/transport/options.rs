@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::tls::Tls;
 use crate::engineio::HeartbeatTimes;
 use crate::http::{Origins, TrustedProxies};
+use crate::logging::NoteRefusal;
 
 /// Settings of listeners and connections.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// Worker threads.
     pub workers: usize,
@@ -41,6 +42,8 @@ pub struct Options {
     pub max_connections: usize,
     /// Sessions of one client address; 0 sets no limit.
     pub max_sockets_per_address: u32,
+    /// Takes note of what is refused.
+    pub note_refusal: NoteRefusal,
 }
 
 impl Options {
@@ -63,6 +66,7 @@ impl Options {
             upgrade_timeout: Duration::from_secs(10),
             max_connections: 4_000_000,
             max_sockets_per_address: 1000,
+            note_refusal: Arc::new(|_| None),
         }
     }
 

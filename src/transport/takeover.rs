@@ -11,7 +11,7 @@ use actix_http::h1::Codec;
 use actix_http::{HttpMessage as _, header, ws};
 use bytes::{Bytes, BytesMut};
 
-use super::admission::{Denied, opening};
+use super::admission::{Asking, Denied, opening};
 use super::connection::{Connection, TakeSocket};
 use super::deflate::Deflate;
 use super::link::{Link, NewLink, Transport};
@@ -22,6 +22,8 @@ use super::upgrade::{accept_and_close, dismiss};
 use super::websocket::Wire;
 use super::worker::Worker;
 use crate::engineio::{Query, Refusal, Service, TransportKind};
+use crate::http::ERROR_ID;
+use crate::logging::ErrorId;
 
 /// A stream with what was read from it too early and what was not yet written to it.
 struct Taken {
@@ -42,14 +44,17 @@ pub(super) async fn take_over<S: Service>(
     let parts = framed.into_parts();
     let taken = Taken { socket: parts.io, early: parts.read_buf, unwritten: parts.write_buf };
     let outcome = serve(&worker, &request, taken);
-    drop(request);
     if let Err(refused) = outcome {
         let (taken, denied) = *refused;
         let words = match denied {
             NotTaken::Upgraded(head) => accept_and_close(join(taken.unwritten, head), None),
             NotTaken::Ended(head, packet) => accept_and_close(join(taken.unwritten, head), Some(&packet)),
-            denied => Outbox::from(join(taken.unwritten, denial(denied))),
+            denied => {
+                let error_id = note(&worker, &request, &denied);
+                Outbox::from(join(taken.unwritten, denial(denied, error_id)))
+            }
         };
+        drop(request);
         dismiss(taken.socket, words).await;
     }
     Ok(())
@@ -198,8 +203,20 @@ fn join(unwritten: BytesMut, head: Bytes) -> Bytes {
     joined.freeze()
 }
 
+fn note<S: Service>(worker: &Worker<S>, request: &actix_http::Request, denied: &NotTaken) -> Option<ErrorId> {
+    let denied = match denied {
+        NotTaken::Denied(denied) => *denied,
+        // Some other path, or something that no client of ours says.
+        NotTaken::NotFound | NotTaken::BadHandshake(_) | NotTaken::Upgraded(_) | NotTaken::Ended(..) => {
+            Refusal::BadRequest.into()
+        }
+    };
+    let (method, path, headers, peer) = (request.method(), request.path(), request.headers(), request.peer_addr());
+    worker.shared.note(denied, &Asking { method, path, headers, peer })
+}
+
 /// A refusal as Engine.IO servers write it on an upgrade: the bare message.
-fn denial(denied: NotTaken) -> Bytes {
+fn denial(denied: NotTaken, error_id: Option<ErrorId>) -> Bytes {
     let (status, message, retry_after) = match denied {
         NotTaken::NotFound => (404, "Not found", None),
         NotTaken::BadHandshake(message) => (400, message, None),
@@ -208,9 +225,10 @@ fn denial(denied: NotTaken) -> Bytes {
     };
     let reason = actix_http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
     let retry_after = retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n")).unwrap_or_default();
+    let error_id = error_id.map(|error_id| format!("{ERROR_ID}: {error_id}\r\n")).unwrap_or_default();
     let length = message.len();
     Bytes::from(format!(
-        "HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n{retry_after}\r\n{message}"
+        "HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n{retry_after}{error_id}\r\n{message}"
     ))
 }
 

@@ -8,23 +8,26 @@ use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
-use log::error;
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 use crate::auth::{InvalidField, Refusal};
 use crate::chat::ChatError;
+use crate::http::ERROR_ID;
+use crate::logging::ErrorId;
 use crate::store::StoreError;
 
 /// Why a request was refused: `{"success":false,"error":S,"message":S,"code":C}`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Failure(Box<Parts>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Parts {
     status: StatusCode,
     code: &'static str,
     text: Cow<'static, str>,
+    /// For the log; where there is none, the text.
+    cause: Option<String>,
+    error_id: Option<ErrorId>,
     retry_after: Option<Duration>,
     allow: Option<&'static str>,
     fields: Map<String, Value>,
@@ -34,8 +37,9 @@ struct Parts {
 impl Failure {
     /// A refusal with its sentence for people.
     pub fn new(status: StatusCode, code: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
-        let (fields, headers) = (Map::new(), Vec::new());
-        Self(Box::new(Parts { status, code, text: text.into(), retry_after: None, allow: None, fields, headers }))
+        let (text, fields, headers) = (text.into(), Map::new(), Vec::new());
+        let (cause, error_id, retry_after, allow) = (None, None, None, None);
+        Self(Box::new(Parts { status, code, text, cause, error_id, retry_after, allow, fields, headers }))
     }
 
     /// 400: the named field (or part of the request) is not what it should be.
@@ -97,9 +101,21 @@ impl Failure {
 
     /// 500. `cause` goes to the log under the id that the client is shown.
     pub fn internal(cause: impl fmt::Display) -> Self {
-        let id = Uuid::now_v7();
-        error!("request failed error_id={id}: {cause}");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Internal error").with("errorId", json!(id))
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Internal error").because(cause)
+    }
+
+    /// With what the log says of it, and the client is not told.
+    #[must_use]
+    pub fn because(mut self, cause: impl fmt::Display) -> Self {
+        self.0.cause = Some(cause.to_string());
+        self
+    }
+
+    /// Under its id in the log.
+    #[must_use]
+    pub(super) fn logged(mut self, error_id: ErrorId) -> Self {
+        self.0.error_id = Some(error_id);
+        self
     }
 
     /// With a further field in the answer.
@@ -130,7 +146,12 @@ impl Failure {
         self.0.code
     }
 
-    /// The refusal as answer.
+    /// Why, for the log.
+    pub(super) fn cause(&self) -> &str {
+        self.0.cause.as_deref().unwrap_or(&self.0.text)
+    }
+
+    /// The refusal as answer. The gate finds it there, notes it, and has it written again where the log has a line of it.
     pub fn to_response(&self) -> HttpResponse {
         let mut answer = Map::new();
         answer.insert("success".to_owned(), Value::Bool(false));
@@ -139,6 +160,10 @@ impl Failure {
         answer.insert("code".to_owned(), json!(self.0.code));
         answer.extend(self.0.fields.clone());
         let mut response = HttpResponse::build(self.0.status);
+        if let Some(error_id) = self.0.error_id {
+            answer.insert("errorId".to_owned(), json!(error_id));
+            response.insert_header((ERROR_ID, error_id.to_string()));
+        }
         if let Some(wait) = self.0.retry_after {
             answer.insert("retryAfterMs".to_owned(), json!(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
             // Whole seconds, rounded up: who comes back then is not refused again.
@@ -152,13 +177,15 @@ impl Failure {
                 response.insert_header((HeaderName::from_static(name), value));
             }
         }
-        response.json(answer)
+        let mut response = response.json(answer);
+        response.extensions_mut().insert(self.clone());
+        response
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", self.0.code, self.0.text)
+        write!(formatter, "{}: {}", self.code(), self.cause())
     }
 }
 

@@ -1,10 +1,11 @@
 //! The gate that every request passes: origins, a stopping server, malformed paths, panics.
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, VARY};
-use actix_web::http::{ConnectionType, Method};
+use actix_web::http::{ConnectionType, Method, Uri};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _, HttpResponse};
@@ -13,6 +14,8 @@ use percent_encoding::percent_decode_str;
 
 use super::{Failure, WebState};
 use crate::http::{Client, OriginVerdict};
+use crate::logging::{ErrorId, RefusalKind, RefusalNote};
+use crate::model::UserId;
 
 /// Where a request comes from; in the request's extensions.
 #[derive(Debug, Clone)]
@@ -38,26 +41,52 @@ pub(super) async fn pass(state: Data<WebState>, request: ServiceRequest, next: N
         return Ok(request.into_response(response));
     }
     let cors = state.origins.cors_headers(verdict, origin.as_deref());
-    if let Some(failure) = refusal(&state, &request, verdict) {
-        let mut response = failure.to_response();
-        if state.is_draining() {
-            // What the client asks next finds the server that comes after this one.
-            response.head_mut().set_connection_type(ConnectionType::Close);
-        }
-        add_headers(response.headers_mut(), cors);
-        return Ok(request.into_response(response));
-    }
+    let refused = refusal(&state, &request, verdict);
+    let asking = Asking { method: request.method().clone(), uri: request.uri().clone(), address: client.address };
     request.extensions_mut().insert(RequestOrigin { client, verdict });
-    match AssertUnwindSafe(async { next.call(request).await }).catch_unwind().await {
-        Ok(Ok(mut response)) => {
-            if state.is_draining() {
-                response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    let outcome = match refused {
+        Some(failure) => Ok(request.into_response(failure.to_response())),
+        None => match AssertUnwindSafe(async { next.call(request).await }).catch_unwind().await {
+            Ok(outcome) => outcome.map(ServiceResponse::map_into_boxed_body),
+            Err(_) => {
+                let failure = Failure::internal("a handler panicked").with_headers(cors);
+                let noted = asking.note(&state, &failure, None);
+                return Err(noted.map_or_else(|| failure.clone(), |error_id| failure.clone().logged(error_id)).into());
             }
-            add_headers(response.headers_mut(), cors);
-            Ok(response.map_into_boxed_body())
-        }
-        Ok(Err(error)) => Err(error),
-        Err(_) => Err(Failure::internal("a handler panicked").with_headers(cors).into()),
+        },
+    };
+    let mut response = note(&state, &asking, outcome?);
+    if state.is_draining() {
+        // What the client asks next finds the server that comes after this one.
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    add_headers(response.headers_mut(), cors);
+    Ok(response)
+}
+
+/// What the log says of a request that is refused.
+struct Asking {
+    method: Method,
+    uri: Uri,
+    address: Option<IpAddr>,
+}
+
+impl Asking {
+    fn note(&self, state: &WebState, failure: &Failure, user: Option<&UserId>) -> Option<ErrorId> {
+        // Not the query: it may have a token.
+        let event = format!("{} {}", self.method, self.uri.path());
+        let (kind, code, cause, user) = (RefusalKind::Http, failure.code(), failure.cause(), user.map(UserId::as_str));
+        state.refusals.note(&RefusalNote { kind, code, cause, sid: None, user, event: Some(&event), address: self.address })
+    }
+}
+
+/// Takes note of a refusal; where the log has a line of it, the answer says under which id.
+fn note(state: &WebState, asking: &Asking, response: ServiceResponse) -> ServiceResponse {
+    let Some(failure) = response.response().extensions().get::<Failure>().cloned() else { return response };
+    let user = response.request().extensions().get::<UserId>().cloned();
+    match asking.note(state, &failure, user.as_ref()) {
+        Some(error_id) => response.into_response(failure.logged(error_id).to_response()),
+        None => response,
     }
 }
 

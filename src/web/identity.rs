@@ -47,11 +47,14 @@ impl FromRequest for Proven {
         let cookie_counts = request.extensions().get::<RequestOrigin>().is_none_or(|origin| origin.verdict.may_use_cookie());
         let cookie = if cookie_counts { header("cookie") } else { None };
         let token = RequestTokens { authorization: header("authorization"), cookie, query: None }.find();
+        let request = request.clone();
         Box::pin(async move {
             let state = state.ok_or_else(|| Failure::internal("the routes have no state"))?;
             let token = token.ok_or(Refusal::NoToken)?;
             let claims = state.tokens.verify(&token.text, Timestamp::now()).map_err(Refusal::from)?;
             let account = state.chat.authenticate(claims.clone()).await?;
+            // For the log, should the request be refused.
+            request.extensions_mut().insert(account.profile.id.clone());
             Ok(Self { account, claims, place: token.place })
         })
     }

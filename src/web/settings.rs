@@ -7,6 +7,7 @@ use crate::auth::{ApiKeys, TokenKeys};
 use crate::config::DialectNames;
 use crate::dialect::DialectSet;
 use crate::http::{Origins, TrustedProxies};
+use crate::logging::Refusals;
 use crate::store::Store;
 
 use super::{AskConnections, AskFigures, Chat};
@@ -73,6 +74,8 @@ pub struct WebState {
     pub proxies: Arc<TrustedProxies>,
     /// Whether the server is stopping.
     pub draining: Arc<AtomicBool>,
+    /// What was refused.
+    pub refusals: Arc<Refusals>,
     /// Figures of parts that the routes do not know.
     pub figures: AskFigures,
     /// What connections are at this moment.

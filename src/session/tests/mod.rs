@@ -4,6 +4,7 @@ mod asking;
 mod coming;
 mod hearing;
 mod limiting;
+mod refusing;
 mod returning;
 
 use std::sync::Arc;

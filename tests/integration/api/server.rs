@@ -127,6 +127,7 @@ impl TestApi {
             origins: Arc::new(Origins::new(&setup.client_url, setup.host_is_loopback).unwrap()),
             proxies: Arc::new(TrustedProxies::parse(&setup.trusted_proxies).unwrap()),
             draining: draining.clone(),
+            refusals: Arc::default(),
             figures: Arc::new(parlance::web::ServerFigures::default),
             connections: Arc::new(|keys| Box::pin(std::future::ready(vec![None; keys.len()]))),
         };

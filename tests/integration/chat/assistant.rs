@@ -61,7 +61,7 @@ async fn stored(broker: &Broker, place: &Place) -> Vec<String> {
 
 fn failure(event: &Event) -> Option<(String, &'static str)> {
     match event {
-        Event::AnswerFailed { chat, error } => Some((chat.to_string(), error.code())),
+        Event::AnswerFailed { chat, error, .. } => Some((chat.to_string(), error.code())),
         _ => None,
     }
 }

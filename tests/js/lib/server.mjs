@@ -87,9 +87,9 @@ export class Server {
   }
 
   /** The first line of the log that `fits`, waited for if need be. */
-  async logged(fits, what = 'a line of the log') {
+  async logged(fits, what = 'a line of the log', limit = LIMIT) {
     const find = () => this.log.split('\n').slice(0, -1).find(fits);
-    return within(LIMIT, () => `${what}\n${this.log}`, (async () => {
+    return within(limit, () => `${what}\n${this.log}`, (async () => {
       for (;;) {
         const line = find();
         if (line !== undefined) return line;

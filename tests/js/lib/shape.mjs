@@ -5,10 +5,12 @@ import assert from 'node:assert/strict';
 export const TIME = 'a time';
 export const ID = 'an id';
 export const MILLIS = 'a number of milliseconds';
+export const ERROR_ID = 'the id of a refusal';
 
 const FITS = {
   [TIME]: (value) => /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value),
   [ID]: (value) => /^[0-9a-f-]{36}$/.test(value),
+  [ERROR_ID]: (value) => /^r-[0-9a-hjkmnp-tv-z]{8}$/.test(value),
   [MILLIS]: (value) => Number.isInteger(value) && value > 0,
 };
 

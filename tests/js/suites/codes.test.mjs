@@ -9,7 +9,7 @@ import { makeDirect } from '../lib/conversation.mjs';
 import { DATABASES, runSql } from '../lib/database.mjs';
 import { OUTAGES } from '../lib/outage.mjs';
 import { Server, useServer } from '../lib/server.mjs';
-import { MILLIS, TIME, assertLike } from '../lib/shape.mjs';
+import { ERROR_ID, MILLIS, TIME, assertLike } from '../lib/shape.mjs';
 import { newUser } from '../lib/token.mjs';
 import { LIMIT } from '../lib/wait.mjs';
 
@@ -119,7 +119,7 @@ for (const database of DATABASES) {
         const ann = await connect(holder.server, made.ann.user, { dialect });
         closeAfter(test, ann);
         for (const [code, [draft, sentence]] of Object.entries(REFUSED_DRAFTS)) {
-          await assertRefused(ann, dialect, send(draft, made), { code, sentence });
+          await assertRefused(ann, dialect, send(draft, made), { code, sentence, ...(code === 'INTERNAL' && { errorId: ERROR_ID }) });
         }
         for (const [code, [event, payload, sentence]] of Object.entries(others(made))) {
           await assertRefused(ann, dialect, [event, payload], { code, sentence });
