@@ -378,7 +378,7 @@ async fn watch_certificate(tls: Tls) {
 async fn reload(tls: &Tls) {
     let tls = tls.clone();
     if let Err(error) = tokio::task::spawn_blocking(move || tls.reload()).await {
-        error!("the certificate could not be looked at: {error}");
+        error!(cause:% = error; "the certificate could not be looked at");
     }
 }
 
@@ -440,6 +440,7 @@ fn settings(config: &Config, dialects: DialectSet, upload_dir: std::path::PathBu
         allow_registration: config.allow_registration,
         uploads_require_auth: config.uploads_require_auth,
         api_keys: ApiKeys::new(&config.api_keys),
+        metrics_tokens: ApiKeys::new(config.metrics_token.as_slice()),
         max_body_bytes: config.max_packet_size,
         max_upload_bytes: config.max_upload_size as u64,
         logins_per_minute: config.rate_limit_logins as usize,

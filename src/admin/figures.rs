@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::chat::BrokerStats;
 use crate::dialect::{DialectSet, Voice};
+use crate::logging::{RefusalKind, Refusals};
 use crate::meter::{ActorStats, Distribution};
 use crate::model::Timestamp;
 use crate::store::StoreStats;
@@ -70,6 +71,20 @@ pub struct Figures {
     pub store: StoreFigures,
     /// What came and went over the Engine.IO endpoint.
     pub connections: ConnectionFigures,
+    /// What clients were refused.
+    pub refusals: Vec<RefusalFigures>,
+}
+
+/// What clients were refused for one reason.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusalFigures {
+    /// What it was: `event`, `http`, …
+    pub kind: &'static str,
+    /// Why.
+    pub code: &'static str,
+    /// How often.
+    pub count: u64,
 }
 
 /// One kind of actor.
@@ -245,6 +260,7 @@ pub async fn collect(state: &WebState, sampler: &Sampler) -> Result<Figures, Fai
         chat: chat(&broker, now.saturating_duration_since(asked_at)),
         store: stored(&store, state.store.is_failing()),
         connections: connections(server.traffic),
+        refusals: refusals(&state.refusals),
     })
 }
 
@@ -375,6 +391,11 @@ fn connections(traffic: Traffic) -> ConnectionFigures {
         bytes_out,
         closed: closed.into_iter().collect(),
     }
+}
+
+fn refusals(refusals: &Refusals) -> Vec<RefusalFigures> {
+    let figures = |(kind, code, count): (RefusalKind, &'static str, u64)| RefusalFigures { kind: kind.as_str(), code, count };
+    refusals.totals().into_iter().map(figures).collect()
 }
 
 #[cfg(test)]

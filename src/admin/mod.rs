@@ -2,8 +2,10 @@
 mod acts;
 mod events;
 mod explain;
+mod families;
 mod figures;
 mod log_filter;
+mod metrics;
 mod operations;
 mod sessions;
 mod showing;
@@ -27,6 +29,7 @@ pub fn routes(state: AdminState) -> impl Fn(&mut ServiceConfig) {
             .service(endpoint("/api/admin/events/stream", "GET").route(get().to(events::stream)))
             .service(endpoint("/api/admin/stats", "GET, HEAD").route(get_or_head().to(figures::stats)))
             .service(endpoint("/api/admin/stats/stream", "GET").route(get().to(stream::stream)))
+            .service(endpoint("/metrics", "GET, HEAD").route(get_or_head().to(metrics::metrics)))
             .service(
                 endpoint("/api/admin/log", "GET, HEAD, PUT")
                     .route(get_or_head().to(log_filter::show))

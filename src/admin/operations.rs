@@ -25,6 +25,12 @@ pub const OPERATIONS: &[Operation] = &[
         .answers(&[Answer::Success(200, &[("stats", figures)])]),
     Operation::get("/api/admin/stats/stream", Who::Admin, "The same as Server-Sent Events, one line a second.")
         .answers(&[Answer::Other(200, "text/event-stream")]),
+    Operation::get("/metrics", Who::Bearer, "The figures for Prometheus; with METRICS_TOKEN, where that is set.")
+        .answers(&[Answer::Other(200, "text/plain")]),
+    Operation::get("/api/admin/log", Who::Admin, "What is logged.").answers(&[Answer::Success(200, &[("log", log_filter)])]),
+    Operation::put("/api/admin/log", Who::Admin, "Switches what is logged; for so long, or until the next start.")
+        .body(Shape::Object(&[Field::required("filter", kinds::some_text), Field::optional("forSeconds", log_seconds)]))
+        .answers(&[Answer::Success(200, &[("log", log_filter)])]),
     Operation::patch(
         "/api/admin/users/{id}",
         Who::Admin,
@@ -118,6 +124,24 @@ fn members(generator: &mut SchemaGenerator) -> Schema {
 }
 
 /// Figures under their names, which may be more from release to release.
+/// As `RUST_LOG`.
+fn log_filter(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "properties": {
+            "filter": { "type": "string" },
+            "configured": { "type": "string" },
+            "until": { "type": ["string", "null"], "format": "date-time" },
+        },
+        "required": ["filter", "configured", "until"],
+        "additionalProperties": false,
+    })
+}
+
+fn log_seconds(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "minimum": 1, "maximum": 2_592_000 })
+}
+
 fn figures(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "additionalProperties": true })
 }

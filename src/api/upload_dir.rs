@@ -52,12 +52,12 @@ pub async fn remove_uploads(dir: &Path, urls: Vec<String>) {
             if let Some(Err(error)) = outcome
                 && error.kind() != io::ErrorKind::NotFound
             {
-                warn!("cannot remove the upload {name}: {error}");
+                warn!(file = name, cause:% = error; "cannot remove an upload");
             }
         }
     });
     if let Err(error) = removed.await {
-        warn!("uploads were not removed: {error}");
+        warn!(cause:% = error; "uploads were not removed");
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn begin(config: &Config, store: Store, chat: Addr<ChatServer>, drain
     actix::spawn(async move {
         while !draining.load(Ordering::Relaxed) {
             if let Err(error) = retention.round(&store, &chat).await {
-                warn!("not all that is old was deleted, the rest waits for the next hour: {error}");
+                warn!(cause:% = error; "not all that is old was deleted, the rest waits for the next hour");
             }
             tokio::time::sleep(EVERY).await;
         }
@@ -71,6 +71,6 @@ impl Retention {
 
 fn note(what: &str, count: usize) {
     if count > 0 {
-        info!("deleted what is old: {what}={count}");
+        info!(what, count; "deleted what is old");
     }
 }

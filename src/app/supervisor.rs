@@ -19,6 +19,6 @@ pub(super) fn stopping() {
 
 fn tell(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
-        warn!("the supervisor could not be told: {error}");
+        warn!(cause:% = error; "the supervisor could not be told");
     }
 }

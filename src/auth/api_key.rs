@@ -11,6 +11,11 @@ impl ApiKeys {
         Self(keys.iter().map(|key| Sha256::digest(key.as_ref()).into()).collect())
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether `given` is one of the keys. Hashes are compared, so that the time taken tells nothing about a key.
     pub fn has(&self, given: &str) -> bool {
         let hash: [u8; 32] = Sha256::digest(given.as_bytes()).into();

@@ -84,7 +84,7 @@ impl ChatServer {
     }
 
     fn comes_anew(&mut self, connect: Connect, reason: NotRecovered) -> (Connect, Coming) {
-        debug!("not recovered user={} cause={:?}", connect.claims.user, reason.as_str());
+        debug!(user:% = connect.claims.user, cause = reason.as_str(); "not recovered");
         self.counters.note_not_recovered(reason);
         (connect, Coming::NotRecovered(reason))
     }

@@ -132,6 +132,8 @@ settings! {
         rust_log: LogFilter = LogFilter::default(), "RUST_LOG", Parsed::new();
         /// How: `text` or `json`, an object a line.
         log_format: LogFormat = LogFormat::Text, "LOG_FORMAT", Parsed::new();
+        /// Token with which `/metrics` is scraped; without one everybody may.
+        metrics_token: Option<Secret> = None, "METRICS_TOKEN", Hidden;
     }
     "store" {
         /// `sqlite:///absolute`, `sqlite://relative-to-DATA_DIR` or `postgres://…`.
@@ -437,6 +439,7 @@ mod tests {
             ("JWT_SECRETE", "hush-3"),
             ("API_KEYS", "hush-4,hush-5"),
             ("AI_API_KEY", "hush-8"),
+            ("METRICS_TOKEN", "hush-9"),
             ("DATABASE_URL", "postgres://ann:hush-6@db/chat?password=hush-7&sslmode=prefer"),
         ];
         let config = Config::load(env(&pairs)).unwrap();

@@ -116,7 +116,7 @@ fn bind_all(addresses: &[IpAddr], mut port: u16, reuse_port: bool) -> io::Result
     match missing {
         Some((_, error)) if listeners.is_empty() => Err(error),
         Some((address, error)) => {
-            warn!("not listening on {address}: {error}");
+            warn!(address:% = address, cause:% = error; "not listening");
             Ok(listeners)
         }
         None if listeners.is_empty() => Err(io::ErrorKind::AddrNotAvailable.into()),

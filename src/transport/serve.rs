@@ -114,7 +114,7 @@ impl Stopper {
         }
         for listener in &*self.shared {
             if let Err(error) = succession::prefer_successor(listener) {
-                warn!("connections may be lost on the way to the successor: {error}");
+                warn!(cause:% = error; "connections may be lost on the way to the successor");
             }
         }
         sleep(ARRIVAL_TIME).await;

@@ -76,9 +76,9 @@ impl Tls {
         match read(chain_file, key_file) {
             Ok(key) => {
                 *current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
-                info!("the certificate was reloaded from {}", chain_file.display());
+                info!(file:% = chain_file.display(); "the certificate was reloaded");
             }
-            Err(reason) => error!("the certificate stays as it is: {reason}"),
+            Err(reason) => error!(cause:% = reason; "the certificate stays as it is"),
         }
     }
 
@@ -91,7 +91,7 @@ impl Tls {
         match timeout(HANDSHAKE_TIMEOUT, handshake).await {
             Ok(Ok(stream)) => Some(Socket::Tls(Box::new(stream))),
             Ok(Err(error)) => {
-                debug!("tls handshake failed error={error}");
+                debug!(cause:% = error; "tls handshake failed");
                 None
             }
             Err(_) => {

@@ -21,6 +21,8 @@ pub struct Settings {
     pub uploads_require_auth: bool,
     /// `API_KEYS`
     pub api_keys: ApiKeys,
+    /// `METRICS_TOKEN`, if it is set.
+    pub metrics_tokens: ApiKeys,
     /// Longest JSON body in bytes: `MAX_PACKET_SIZE`, so that HTTP takes the messages that sockets take.
     pub max_body_bytes: usize,
     /// `MAX_UPLOAD_SIZE` in bytes; 0: no limit.
@@ -45,6 +47,7 @@ impl Default for Settings {
             allow_registration: true,
             uploads_require_auth: false,
             api_keys: ApiKeys::default(),
+            metrics_tokens: ApiKeys::default(),
             max_body_bytes: 1_000_000,
             max_upload_bytes: 50 * 1024 * 1024,
             logins_per_minute: 10,

@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 10] = [
 const SIDEWAYS: [(&str, &str); 2] = [("api", "web"), ("admin", "web")];
 
 /// Outside crates and the one file or folder of `src` that may name each.
-const HOMES: [(&str, &str); 20] = [
+const HOMES: [(&str, &str); 24] = [
     ("diesel", "store"),
     ("diesel_migrations", "store"),
     ("libsqlite3_sys", "store"),
@@ -46,6 +46,7 @@ const HOMES: [(&str, &str); 20] = [
     ("actix_multipart", "api"),
     ("actix_files", "api"),
     ("env_logger", "logging"),
+    ("prometheus", "admin"),
     ("env_filter", "config/log_filter"),
     ("arc_swap", "logging"),
 ];

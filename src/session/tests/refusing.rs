@@ -57,10 +57,11 @@ fn a_refused_request_is_noted_once_and_says_so_in_each_dialects_words() {
     assert_eq!(names(&sent), ["error", "message:receive"]);
     assert!(sent.iter().all(|packet| packet.contains(r#","errorId":"r-00000001""#)), "{sent:?}");
 
-    case.text(r#"21["send_group_message",{"conversationId":"nope"}]"#);
+    case.text(r#"21["join_group","nope"]"#);
     let ack = r#"431[{"success":false,"error":"Not a member","code":"FORBIDDEN","errorId":"r-00000001"}]"#;
     assert_eq!(case.sent(), [ack]);
-    assert_eq!(taken(&noted), [r#"event FORBIDDEN sid Some("ann") Some("send_group_message") Not a member"#]);
+    let note = r#"event NOT_FOUND sid Some("ann") Some("join_group") Conversation not found"#;
+    assert_eq!(taken(&noted), [note], "what the client is not told");
 
     case.text(r#"2["ai-message",{"chatId":"c"}]"#);
     let sent = case.sent();

@@ -76,6 +76,7 @@ const ROUTES = {
   'GET /api/admin/stats': [() => '/api/admin/stats', undefined, ADMINISTRATORS(200)],
   'GET /api/admin/stats/stream': [() => '/api/admin/stats/stream', undefined, ADMINISTRATORS(200)],
   'GET /api/admin/events/stream': [() => '/api/admin/events/stream', undefined, ADMINISTRATORS(200)],
+  'GET /metrics': [() => '/metrics', undefined, ANYONE(200)],
   'GET /api/admin/log': [() => '/api/admin/log', undefined, ADMINISTRATORS(200)],
   'PUT /api/admin/log': [() => '/api/admin/log', () => ({ filter: 'warn' }), ADMINISTRATORS(200)],
   'PATCH /api/admin/users/{id}': [({ third }) => `/api/admin/users/${third.id}`, () => ({ disabled: true }), ADMINISTRATORS(200)],

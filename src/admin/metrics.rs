@@ -1,0 +1,189 @@
+//! The figures for Prometheus: those of `GET /api/admin/stats`, and the process's own.
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use actix_web::web::{Data, block};
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::families::Families;
+use super::figures::{
+    ActorFigures, ChatFigures, ConnectionFigures, Figures, RefusalFigures, Sampler, SessionFigures, StoreFigures, collect,
+};
+use crate::auth::Refusal;
+use crate::web::{Failure, WebState};
+
+/// `GET /metrics`
+pub async fn metrics(state: Data<WebState>, sampler: Data<Sampler>, request: HttpRequest) -> Result<HttpResponse, Failure> {
+    check_token(&state, &request)?;
+    let figures = collect(&state, &sampler).await?;
+    // The process's figures are read from files: the open ones may be many.
+    let text = block(move || text(&figures)).await.map_err(Failure::internal)?.map_err(Failure::internal)?;
+    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, Families::content_type())).body(text))
+}
+
+/// Everybody may scrape where no token is set.
+fn check_token(state: &WebState, request: &HttpRequest) -> Result<(), Refusal> {
+    if state.settings.metrics_tokens.is_empty() {
+        return Ok(());
+    }
+    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let (scheme, token) = header.and_then(|header| header.split_once(' ')).ok_or(Refusal::NoToken)?;
+    let is_right = scheme.eq_ignore_ascii_case("bearer") && state.settings.metrics_tokens.has(token.trim());
+    if is_right { Ok(()) } else { Err(Refusal::InvalidToken) }
+}
+
+/// All of them, in the format that every Prometheus reads.
+fn text(figures: &Figures) -> Result<String, prometheus::Error> {
+    let mut families = Families::default();
+    // Every field has a decision: what JSON has, scrapers have as well.
+    let Figures {
+        time: _,
+        // Since `process_start_time_seconds`.
+        uptime_seconds: _,
+        // The rate of the total.
+        messages_per_second: _,
+        actors,
+        sessions,
+        chat,
+        store,
+        connections,
+        refusals,
+    } = figures;
+    let version = [("version", env!("CARGO_PKG_VERSION"))];
+    families.gauges("build_info", "The version that runs, as a label of 1.", [(&version[..], 1.0)]);
+    add_connections(&mut families, connections);
+    add_sessions(&mut families, sessions);
+    add_chat(&mut families, chat);
+    add_store(&mut families, store);
+    add_actors(&mut families, actors);
+    add_refusals(&mut families, refusals);
+    #[cfg(target_os = "linux")]
+    {
+        use prometheus::core::Collector as _;
+        families.extend(prometheus::process_collector::ProcessCollector::for_self().collect());
+    }
+    families.text()
+}
+
+fn add_connections(families: &mut Families, figures: &ConnectionFigures) {
+    let ConnectionFigures { polling, websocket, opened, upgraded, messages_in, bytes_in, packets_out, bytes_out, closed } =
+        figures;
+    let by_transport = [(&[("transport", "polling")][..], *polling as f64), (&[("transport", "websocket")], *websocket as f64)];
+    families.gauges("connections", "Engine.IO connections, also those that no user was proven for yet.", by_transport);
+    families.counter("connections_opened_total", "Engine.IO connections opened.", *opened);
+    families.counter("connections_upgraded_total", "Connections that moved from polling to a WebSocket.", *upgraded);
+    let closed: Vec<_> = closed.iter().map(|(reason, count)| ([("reason", *reason)], *count as f64)).collect();
+    let closed = closed.iter().map(|(labels, count)| (&labels[..], *count));
+    families.counters("connections_closed_total", "Connections that ended, by why.", closed);
+    families.counter("received_messages_total", "Engine.IO messages from clients.", *messages_in);
+    families.counter("received_bytes_total", "Bytes from clients.", *bytes_in);
+    families.counter("sent_packets_total", "Engine.IO packets queued for clients.", *packets_out);
+    families.counter("sent_bytes_total", "Bytes queued for clients.", *bytes_out);
+}
+
+fn add_sessions(families: &mut Families, figures: &SessionFigures) {
+    let SessionFigures {
+        // As `parlance_connections`.
+        by_transport: _,
+        by_dialect,
+        by_namespace,
+    } = figures;
+    let by_namespace: Vec<_> = by_namespace.iter().map(|(name, count)| ([("namespace", *name)], *count as f64)).collect();
+    let by_namespace = by_namespace.iter().map(|(labels, count)| (&labels[..], *count));
+    families.gauges("sockets", "Admitted sockets, by namespace.", by_namespace);
+    let by_dialect: Vec<_> = by_dialect.iter().map(|(name, count)| ([("dialect", name.as_str())], *count as f64)).collect();
+    let by_dialect = by_dialect.iter().map(|(labels, count)| (&labels[..], *count));
+    families.gauges("dialect_sockets", "Admitted sockets, by what they speak for sure.", by_dialect);
+}
+
+fn add_chat(families: &mut Families, figures: &ChatFigures) {
+    let ChatFigures {
+        mailbox_wait_micros,
+        // As `parlance_sockets`.
+        sockets: _,
+        online_users,
+        cached_users,
+        rooms,
+        conversations,
+        in_flight,
+        parked,
+        recovered,
+        not_recovered,
+        recovery_bytes,
+        requests,
+        messages,
+        refused,
+        panics,
+    } = figures;
+    let seconds = *mailbox_wait_micros as f64 / 1e6;
+    families.gauge(
+        "broker_wait_seconds",
+        "How long the broker's mailbox took to come to the question for these figures.",
+        seconds,
+    );
+    families.gauge("online_users", "Users who were announced as online.", *online_users as f64);
+    families.gauge("cached_users", "Users whose account is at hand.", *cached_users as f64);
+    families.gauge("rooms", "Rooms with somebody in them.", *rooms as f64);
+    families.gauge("cached_conversations", "Conversations at hand.", *conversations as f64);
+    families.gauge("messages_in_flight", "Messages that are being stored.", *in_flight as f64);
+    families.counter("messages_total", "Messages admitted.", *messages);
+    families.counter("requests_total", "Requests of clients that reached the broker.", *requests);
+    families.counter("requests_refused_total", "Those that it refused.", *refused);
+    families.counter("command_panics_total", "Commands that panicked: defects of the server.", *panics);
+    families.gauge("parked_sessions", "Sessions whose connection was lost and that may come back.", *parked as f64);
+    families.gauge("recovery_bytes", "Memory for what was said lately, for those who come back.", *recovery_bytes as f64);
+    families.counter("sessions_recovered_total", "Sessions that came back.", *recovered);
+    let not_recovered: Vec<_> = not_recovered.iter().map(|(why, count)| ([("reason", *why)], *count as f64)).collect();
+    let not_recovered = not_recovered.iter().map(|(labels, count)| (&labels[..], *count));
+    families.counters("sessions_not_recovered_total", "Clients that wanted to come back and came anew, by why.", not_recovered);
+}
+
+fn add_store(families: &mut Families, figures: &StoreFigures) {
+    let StoreFigures {
+        failing,
+        queued,
+        reads_in_flight,
+        reads,
+        writes,
+        failed_commits,
+        refused,
+        commit_seconds,
+        batch_writes,
+        queue_wait_seconds,
+        read_seconds,
+    } = figures;
+    families.gauge("store_failing", "Whether commits fail: 1 while the database is away.", f64::from(u8::from(*failing)));
+    families.gauge("store_queued_writes", "Writes that wait for their commit.", *queued as f64);
+    families.gauge("store_reads_in_flight", "Reads being answered, or waiting for a reader.", *reads_in_flight as f64);
+    families.counter("store_reads_total", "Reads.", *reads);
+    families.counter("store_writes_total", "Writes stored.", *writes);
+    families.counter("store_failed_commits_total", "Commits that failed because the database was away.", *failed_commits);
+    families.counter("store_refused_writes_total", "Writes that the database refused.", *refused);
+    families.histogram("store_commit_seconds", "How long commits took.", commit_seconds);
+    families.histogram("store_batch_writes", "Writes that shared a commit.", batch_writes);
+    families.histogram("store_queue_wait_seconds", "How long the first write of a batch had waited.", queue_wait_seconds);
+    families.histogram("store_read_seconds", "How long reads took, the wait for a reader included.", read_seconds);
+}
+
+fn add_actors(families: &mut Families, figures: &[ActorFigures]) {
+    let labels: Vec<_> = figures.iter().map(|figures| [("actor", figures.actor)]).collect();
+    let by = |figure: fn(&ActorFigures) -> Option<f64>| {
+        let values = labels.iter().zip(figures).filter_map(|(labels, figures)| Some((&labels[..], figure(figures)?)));
+        values.collect::<Vec<_>>()
+    };
+    let waiting = by(|figures| figures.mailbox.map(|waiting| waiting as f64));
+    families.gauges("actor_waiting_messages", "Messages that wait for an actor.", waiting);
+    families.counters(
+        "actor_turns_total",
+        "Messages handled, and what else an actor did.",
+        by(|figures| Some(figures.handled as f64)),
+    );
+    families.counters("actor_busy_seconds_total", "Time spent in that.", by(|figures| Some(figures.busy_seconds)));
+    let slowest = by(|figures| Some(figures.slowest.as_ref().map_or(0.0, |slowest| slowest.seconds)));
+    families.gauges("actor_slowest_turn_seconds", "The slowest turn of the last ten minutes or so.", slowest);
+}
+
+fn add_refusals(families: &mut Families, figures: &[RefusalFigures]) {
+    let values: Vec<_> =
+        figures.iter().map(|RefusalFigures { kind, code, count }| ([("kind", *kind), ("code", *code)], *count as f64)).collect();
+    let values = values.iter().map(|(labels, count)| (&labels[..], *count));
+    families.counters("refusals_total", "What clients were refused, by what it was and why.", values);
+}
