@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 
 import { history } from './chat.mjs';
 import { closeAfter, open } from './client.mjs';
+import { ERROR_ID, assertLike } from './shape.mjs';
 import { newUser } from './token.mjs';
 
 /** All that an `assistant` connection can be told once it is known to be one. */
@@ -23,7 +24,10 @@ export async function device(test, server, user = newUser('asker'), { dialect, .
 
 /** The failure in each of its forms: `ai-error`, and where the connection has not pinned the dialect what its front end shows. */
 export async function assertFailure(client, chat, code, sentence, more = {}) {
-  assert.deepEqual(await client.next('ai-error'), { chat, message: sentence, error: sentence, code, ...more });
+  const { errorId, ...failure } = await client.next('ai-error');
+  assert.deepEqual(failure, { chat, message: sentence, error: sentence, code, ...more });
+  // Where the log has a line of it.
+  if (errorId !== undefined) assertLike({ errorId }, { errorId: ERROR_ID });
   if (!client.isPinned) assert.deepEqual(await client.next('ai-response'), { chat, content: APOLOGY, error: true, code });
 }
 
