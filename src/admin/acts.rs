@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::chat::{Administer, ChatError};
 use crate::model::SocketId;
-use crate::web::{Admin, Body, Failure, WebState, path_text, user_in_path};
+use crate::web::{Admin, Body, Failure, WebState, delete_account, path_text, user_in_path};
 
 /// `PATCH /api/admin/users/{id}` `{disabled}`. Oneself is not disabled: nobody might be left who could undo it.
 pub async fn change_user(state: Data<WebState>, admin: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
@@ -19,6 +19,16 @@ pub async fn change_user(state: Data<WebState>, admin: Admin, request: HttpReque
         return Err(ChatError::UserNotFound.into());
     }
     Ok(HttpResponse::Ok().json(json!({"success": true, "user": {"id": user, "disabled": disabled}})))
+}
+
+/// `DELETE /api/admin/users/{id}`. Oneself is deleted by `DELETE /api/users/me`, which asks for the password.
+pub async fn delete_user(state: Data<WebState>, admin: Admin, request: HttpRequest) -> Result<HttpResponse, Failure> {
+    let user = user_in_path(&request, "id")?;
+    if admin.claims.is_some_and(|claims| claims.user == user) {
+        return Err(Failure::forbidden("Use DELETE /api/users/me"));
+    }
+    delete_account(&state, &user).await?;
+    Ok(HttpResponse::Ok().json(json!({"success": true})))
 }
 
 /// `POST /api/admin/sockets/{id}/kick`

@@ -83,17 +83,31 @@ pub async fn change_password(
     let old = body.text("oldPassword")?.to_owned();
     let new = body.text("newPassword")?.to_owned();
     check_password(&new).map_err(|_| Failure::bad_request("Invalid newPassword: must have 8 to 1024 characters"))?;
+    must_know_password(&state, &limit, &passwords, &origin, &user, old, Instant::now()).await?;
+    let password_hash = passwords.hash(new).await?;
+    let kept_login = user.claims.login.clone();
+    state.chat.revoke(RevokeTokens::Password { user: user.id().clone(), password_hash, kept_login }).await?;
+    Ok(HttpResponse::Ok().json(json!({"success": true})))
+}
+
+/// Refuses who does not know the password that belongs to the token. Each try counts as one to log in.
+pub async fn must_know_password(
+    state: &WebState,
+    limit: &LoginLimit,
+    passwords: &PasswordWork,
+    origin: &RequestOrigin,
+    user: &Proven,
+    password: String,
+    now: Instant,
+) -> Result<(), Failure> {
     let tried = Tried { account: user.id().to_string(), address: origin.client.address };
-    limit.attempt(&tried, Instant::now()).map_err(Failure::rate_limited)?;
+    limit.attempt(&tried, now).map_err(Failure::rate_limited)?;
     let (id, username) = (user.id().clone(), user.account.profile.username.clone());
     let found = state.store.read(move |conn| store::find_credentials(conn, &username)).await?;
     let hash = found.filter(|(account, _)| account.profile.id == id).and_then(|(_, hash)| hash);
-    if !passwords.verify(old, hash).await? {
+    if !passwords.verify(password, hash).await? {
         return Err(Failure::invalid_credentials());
     }
     limit.forgive(&tried);
-    let password_hash = passwords.hash(new).await?;
-    let kept_login = user.claims.login.clone();
-    state.chat.revoke(RevokeTokens::Password { user: id, password_hash, kept_login }).await?;
-    Ok(HttpResponse::Ok().json(json!({"success": true})))
+    Ok(())
 }

@@ -16,6 +16,7 @@ mod messages;
 mod notifications;
 mod operations;
 mod password_work;
+mod personal;
 mod sessions;
 mod shapes;
 mod syncing;
@@ -25,7 +26,7 @@ mod users;
 
 use std::sync::Arc;
 
-use actix_web::web::{Data, ServiceConfig, delete, patch, post, put};
+use actix_web::web::{Data, ServiceConfig, delete, get, patch, post, put};
 
 pub use self::client_files::{CLIENT_FILES, check_client_files};
 pub use self::operations::OPERATIONS;
@@ -84,10 +85,12 @@ fn add_accounts(config: &mut ServiceConfig) {
         .service(endpoint("/api/users", "GET, HEAD").route(get_or_head().to(users::search)))
         .service(endpoint("/api/users/online", "GET, HEAD").route(get_or_head().to(users::online)))
         .service(
-            endpoint("/api/users/me", "GET, HEAD, PATCH")
+            endpoint("/api/users/me", "GET, HEAD, PATCH, DELETE")
                 .route(patch().to(users::update_me))
+                .route(delete().to(personal::delete_me))
                 .route(get_or_head().to(accounts::me)),
         )
+        .service(endpoint("/api/users/me/export", "GET").route(get().to(personal::export_me)))
         .service(endpoint("/api/users/{id}", "GET, HEAD").route(get_or_head().to(users::find)))
         .service(endpoint("/api/users/{id}/sockets", "GET, HEAD").route(get_or_head().to(users::sockets)));
 }

@@ -85,8 +85,12 @@ pub fn find_connect_token(auth: Option<&RawValue>, handshake: Option<&FoundToken
 ///
 /// # Errors
 /// [`Refusal::TokenExpired`] past `exp`; [`Refusal::InvalidToken`] after a logout of it or a later change of the
-/// password (a token that does not say when it was made counts as older); [`Refusal::AccountDisabled`].
+/// password (a token that does not say when it was made counts as older); [`Refusal::UserNotFound`] of a deleted account;
+/// [`Refusal::AccountDisabled`].
 pub fn check(claims: &Claims, account: &Account, revoked: &Revocations, now: Timestamp) -> Result<(), Refusal> {
+    if account.is_deleted {
+        return Err(Refusal::UserNotFound);
+    }
     if claims.is_expired(now) {
         return Err(Refusal::TokenExpired);
     }
@@ -210,6 +214,7 @@ mod tests {
             status: ChosenStatus::Online,
             last_seen: None,
             disabled,
+            is_deleted: false,
             tokens_valid_from: valid_from.map(Timestamp::from_millis),
             kept_login: kept_login.map(str::to_owned),
             created_at: Timestamp::default(),

@@ -7,8 +7,8 @@ use log::info;
 use super::ports::Notice;
 use super::server::ChatServer;
 use crate::meter::Metered as _;
-use crate::model::{SocketId, Timestamp, UserId};
-use crate::store::{StoreError, Write};
+use crate::model::{ConversationKind, MODEL_USER, Profile, SocketId, Timestamp, UserId, UserRole};
+use crate::store::{DELETED_NAME, Store, StoreError, Write};
 
 /// An act of an administrator. Answers whether there is whom it is about.
 #[derive(Message, Debug, Clone)]
@@ -21,6 +21,11 @@ pub enum Administer {
         user: UserId,
         /// Whether it is to be.
         disabled: bool,
+    },
+    /// Deletes an account: its sockets are put out, its tokens prove nobody, what is personal is gone.
+    Delete {
+        /// Whose.
+        user: UserId,
     },
     /// Puts a socket out: its client is told so, and does not come back by itself. One whose connection was lost a short while
     /// ago cannot come back to its session.
@@ -67,11 +72,25 @@ impl ChatServer {
                 let was_there = self.kick(socket);
                 Box::pin(async move { Ok(was_there) }.into_actor(self))
             }
+            Administer::Delete { user } => {
+                let (store, id, deleted_at) = (self.store.clone(), user.clone(), self.now());
+                let stored = async move {
+                    if !is_there(&store, &id).await? {
+                        return Ok(false);
+                    }
+                    store.write(Write::DeleteUser { user: id, deleted_at }).await.map(|_| true)
+                };
+                Box::pin(stored.into_actor(self).map(move |outcome, broker, _| {
+                    if outcome == Ok(true) {
+                        broker.on_deleted(&user);
+                    }
+                    outcome
+                }))
+            }
             Administer::SetDisabled { user, disabled } => {
                 let (store, id) = (self.store.clone(), user.clone());
                 let stored = async move {
-                    let asked = id.clone();
-                    if store.read_after_writes(move |conn| crate::store::find_account(conn, &asked)).await?.is_none() {
+                    if !is_there(&store, &id).await? {
                         return Ok(false);
                     }
                     store.write(Write::SetDisabled { user: id, disabled }).await.map(|_| true)
@@ -85,7 +104,15 @@ impl ChatServer {
             }
         }
     }
+}
 
+async fn is_there(store: &Store, user: &UserId) -> Result<bool, StoreError> {
+    let asked = user.clone();
+    let found = store.read_after_writes(move |conn| crate::store::find_account(conn, &asked)).await?;
+    Ok(found.is_some_and(|account| !account.is_deleted && account.profile.id.as_str() != MODEL_USER))
+}
+
+impl ChatServer {
     fn kick(&mut self, socket: SocketId) -> bool {
         let open = self.sessions.iter().find(|(_, session)| session.socket == socket).map(|(connection, _)| *connection);
         if let Some(connection) = open {
@@ -95,6 +122,28 @@ impl ChatServer {
         }
         let parked = self.parked.find_socket(&socket);
         parked.inspect(|pid| self.forget_parked(*pid)).is_some()
+    }
+
+    fn on_deleted(&mut self, user: &UserId) {
+        info!("account deleted user={user}");
+        let now = self.now();
+        if let Some(entry) = self.users.get_mut(user) {
+            let account = Arc::make_mut(&mut entry.account);
+            account.is_deleted = true;
+            account.last_seen = None;
+            account.profile = Arc::new(Profile {
+                id: user.clone(),
+                username: DELETED_NAME.to_owned(),
+                full_name: None,
+                avatar: None,
+                email: None,
+                role: UserRole::User,
+            });
+            // Chats with the model went with their user.
+            entry.memberships.retain(|membership| membership.kind == ConversationKind::Direct);
+        }
+        self.account_changes.note([user], now);
+        self.put_out(user, "USER_NOT_FOUND", |_| true);
     }
 
     fn on_disabled(&mut self, user: &UserId, disabled: bool) {

@@ -24,12 +24,15 @@ pub(super) type Outcome = Result<Progressed, ChatError>;
 impl ChatServer {
     /// Carries a command out as far as it can go by now. Nothing has changed where it needs more or is refused.
     pub(super) fn execute(&mut self, pending: &mut Pending) -> Outcome {
-        if !self.users.contains_key(&pending.user) {
+        let Some(user) = self.users.get(&pending.user) else {
             return if pending.facts.users_read.contains(&pending.user) {
                 Err(ChatError::UserNotFound)
             } else {
                 Ok(Progressed::Needs(Load::Users(vec![pending.user.clone()])))
             };
+        };
+        if user.account.is_deleted {
+            return Err(ChatError::UserNotFound);
         }
         match &pending.command {
             Command::SendDirect { .. }

@@ -262,6 +262,9 @@ impl ChatServer {
         let Some(other) = self.users.get(recipient) else {
             return if pending.facts.users_read.contains(recipient) { Err(ChatError::UserNotFound) } else { read_both() };
         };
+        if other.account.is_deleted {
+            return Err(ChatError::UserNotFound);
+        }
         let recipient_profile = other.profile().clone();
         let known = self.directs.get(&store::direct_key(&pending.user, recipient)).copied();
         let id = match known {

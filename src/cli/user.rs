@@ -10,7 +10,7 @@ use super::{Failure, database, print};
 use crate::auth::{check_email, check_full_name, check_password, check_username, hash_password};
 use crate::config::Config;
 use crate::model::{Account, Timestamp, UserId, UserRole};
-use crate::store::{self, NewUser, Store, StoreError, StoreOptions, Write, Written};
+use crate::store::{self, NewUser, PersonalError, Store, StoreError, StoreOptions, Write, Written};
 
 /// What to do with users.
 #[derive(Debug, Subcommand)]
@@ -23,6 +23,20 @@ pub(super) enum UserCommand {
         name: String,
         /// The role.
         role: Role,
+    },
+    /// Delete a user: what is personal is gone, what was said to others stays. While the server runs, it does that itself:
+    /// DELETE /api/admin/users/ID.
+    Delete {
+        /// Username or e-mail address.
+        name: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Write all that is a user's to standard output, as JSON lines.
+    Export {
+        /// Username or e-mail address.
+        name: String,
     },
     /// List all users.
     List {
@@ -80,6 +94,12 @@ pub(super) async fn execute(command: UserCommand, config: &Config) -> Result<(),
             add(&store, new).await
         }
         UserCommand::Role { name, role } => set_role(&open(config).await?, &name, role.into()).await,
+        UserCommand::Delete { name, yes } => {
+            // A server that runs would go on with a user whom it takes for there.
+            drop(store::connect_alone(&database::url(config)?).map_err(|error| database::failed(&error))?);
+            delete(&open(config).await?, &name, yes).await
+        }
+        UserCommand::Export { name } => export(&open(config).await?, &name).await,
         UserCommand::List { json } => list(&open(config).await?, json).await,
     }
 }
@@ -139,14 +159,38 @@ async fn add(store: &Store, new: NewUser) -> Result<(), Failure> {
 }
 
 async fn set_role(store: &Store, name: &str, role: UserRole) -> Result<(), Failure> {
-    let login = name.to_owned();
-    let found = store.read(move |connection| store::find_credentials(connection, &login)).await;
-    let Some((account, _)) = found.map_err(|error| failed(&error))? else {
-        return Err(Failure(format!("there is no user {name:?}: `parlance user list` shows all")));
-    };
+    let account = find(store, name).await?;
     let user = account.profile.id.clone();
     store.write(Write::SetRole { user, role }).await.map_err(|error| failed(&error))?;
     print(&format!("{} is {} now\n", account.profile.username, role.as_str()))
+}
+
+async fn find(store: &Store, name: &str) -> Result<Account, Failure> {
+    let login = name.to_owned();
+    let found = store.read(move |connection| store::find_credentials(connection, &login)).await;
+    let found = found.map_err(|error| failed(&error))?.map(|(account, _)| account).filter(|account| !account.is_deleted);
+    found.ok_or_else(|| Failure(format!("there is no user {name:?}: `parlance user list` shows all")))
+}
+
+async fn delete(store: &Store, name: &str, is_confirmed: bool) -> Result<(), Failure> {
+    let account = find(store, name).await?;
+    let username = &account.profile.username;
+    if !is_confirmed && !database::confirms(&format!("Delete {username}, for good?")) {
+        return Err(Failure(format!("{username} stays; to delete without being asked, give --yes")));
+    }
+    let write = Write::DeleteUser { user: account.profile.id.clone(), deleted_at: Timestamp::now() };
+    store.write(write).await.map_err(|error| failed(&error))?;
+    print(&format!("deleted {username}\n"))
+}
+
+async fn export(store: &Store, name: &str) -> Result<(), Failure> {
+    let account = find(store, name).await?;
+    let outcome = store::export_personal(store, &account.profile.id, async |text| print(&text).is_ok()).await;
+    outcome.map_err(|error| match error {
+        PersonalError::Store(error) => failed(&error),
+        PersonalError::NoUser => Failure(format!("{name:?} was deleted meanwhile")),
+        PersonalError::Unwanted => Failure("cannot write the output".to_owned()),
+    })
 }
 
 async fn list(store: &Store, as_json: bool) -> Result<(), Failure> {
@@ -163,7 +207,8 @@ async fn list(store: &Store, as_json: bool) -> Result<(), Failure> {
 }
 
 fn json_line(account: &Account) -> String {
-    let Account { profile, status, last_seen, disabled, tokens_valid_from: _, kept_login: _, created_at } = account;
+    let Account { profile, status, last_seen, disabled, is_deleted: _, tokens_valid_from: _, kept_login: _, created_at } =
+        account;
     let line = json!({
         "id": profile.id, "username": profile.username, "fullName": profile.full_name, "email": profile.email,
         "role": profile.role.as_str(), "status": status.as_str(), "disabled": disabled,

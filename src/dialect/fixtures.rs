@@ -33,6 +33,7 @@ pub fn account(id: &str) -> Arc<Account> {
         status: ChosenStatus::Online,
         last_seen: None,
         disabled: false,
+        is_deleted: false,
         tokens_valid_from: None,
         kept_login: None,
         created_at: Timestamp::default(),

@@ -104,6 +104,8 @@ pub struct Account {
     pub last_seen: Option<Timestamp>,
     /// By an administrator: no token of this user is accepted.
     pub disabled: bool,
+    /// Whether the account was deleted: its row stays as the author of what it said to others.
+    pub is_deleted: bool,
     /// Tokens issued before this moment are revoked (a changed password), except those of `kept_login`.
     pub tokens_valid_from: Option<Timestamp>,
     /// The login that changed the password: its tokens stay valid.

@@ -83,6 +83,7 @@ pub(super) struct AccountRow {
     tokens_valid_from: Option<i64>,
     kept_login: Option<String>,
     created_at: i64,
+    deleted_at: Option<i64>,
 }
 
 impl TryFrom<AccountRow> for Account {
@@ -102,12 +103,14 @@ impl TryFrom<AccountRow> for Account {
             tokens_valid_from,
             kept_login,
             created_at,
+            deleted_at,
         } = row;
         Ok(Self {
             profile: ProfileRow { id, username, full_name, avatar, email, role }.try_into()?,
             status: ChosenStatus::parse(&status).ok_or_else(|| corrupt("users.status", &status))?,
             last_seen: last_seen.map(Timestamp::from_millis),
             disabled,
+            is_deleted: deleted_at.is_some(),
             tokens_valid_from: tokens_valid_from.map(Timestamp::from_millis),
             kept_login,
             created_at: Timestamp::from_millis(created_at),

@@ -18,6 +18,7 @@ diesel::table! {
         tokens_valid_from -> Nullable<BigInt>,
         kept_login -> Nullable<Text>,
         created_at -> BigInt,
+        deleted_at -> Nullable<BigInt>,
     }
 }
 

@@ -8,6 +8,9 @@ use super::rows::{AccountRow, ProfileRow};
 use super::schema::users;
 use crate::model::{Account, Profile, UserId};
 
+/// What others see in place of the name of a deleted user.
+pub const DELETED_NAME: &str = "Deleted user";
+
 /// The form in which usernames and e-mail addresses are compared.
 pub(super) fn folded(text: &str) -> String {
     text.to_lowercase()
@@ -46,7 +49,7 @@ pub fn find_profiles(conn: &mut AnyConnection, ids: &[UserId]) -> QueryResult<Ve
 /// Users whose username or full name contains `text`, without regard to case, by username.
 pub fn search_users(conn: &mut AnyConnection, text: &str, limit: i64) -> QueryResult<Vec<Account>> {
     let rows = users::table
-        .filter(users::search_text.like(pattern(text)).escape('\\'))
+        .filter(users::search_text.like(pattern(text)).escape('\\').and(users::deleted_at.is_null()))
         .order(users::username_key)
         .limit(limit)
         .select(AccountRow::as_select())
@@ -54,10 +57,10 @@ pub fn search_users(conn: &mut AnyConnection, text: &str, limit: i64) -> QueryRe
     rows.into_iter().map(Account::try_from).collect()
 }
 
-/// All users by id, after that one.
+/// All users by id, after that one; deleted ones left out.
 pub fn list_accounts(conn: &mut AnyConnection, after: Option<&UserId>, limit: i64) -> QueryResult<Vec<Account>> {
     let rows = users::table
-        .filter(users::id.gt(after.map_or("", UserId::as_str)))
+        .filter(users::id.gt(after.map_or("", UserId::as_str)).and(users::deleted_at.is_null()))
         .order(users::id)
         .limit(limit)
         .select(AccountRow::as_select())

@@ -3,6 +3,7 @@
 //! The wire shapes are those of `contract/http.md`: `{success:true, …}`, or `{success:false, error, message, code}`.
 mod body;
 mod chat;
+mod deleting;
 mod failure;
 mod figures;
 mod gate;
@@ -16,6 +17,7 @@ mod settings;
 
 pub use self::body::Body;
 pub use self::chat::Chat;
+pub use self::deleting::delete_account;
 pub use self::failure::Failure;
 pub use self::figures::{AskConnections, AskFigures, ServerFigures, Traffic};
 pub use self::gate::RequestOrigin;

@@ -3,6 +3,7 @@
 //! New messages wait until all of a batch can go in at once, and what concerns stored messages (receipts, edits,
 //! progress) until after that. Only changes that look at what a conversation holds by then stand in between.
 mod conversations;
+mod deletion;
 mod insert_postgres;
 mod insert_sqlite;
 mod listings;
@@ -38,7 +39,7 @@ pub(super) fn apply(conn: &mut AnyConnection, writes: &[Write]) -> QueryResult<V
                 run.changes.push((write, outcome));
             }
             Write::Barrier => {}
-            Write::AddParticipants { .. } | Write::DeleteConversation { .. } => {
+            Write::AddParticipants { .. } | Write::DeleteConversation { .. } | Write::DeleteUser { .. } => {
                 std::mem::take(&mut run).store(conn)?;
                 *outcome = apply_one(conn, write)?;
             }
@@ -129,6 +130,7 @@ fn apply_one(conn: &mut AnyConnection, write: &Write) -> QueryResult<Outcome> {
         }
         Write::SetRole { user, role } => users::set_role(conn, user, *role)?,
         Write::SetDisabled { user, disabled } => users::set_disabled(conn, user, *disabled)?,
+        Write::DeleteUser { user, deleted_at } => deletion::delete_user(conn, user, *deleted_at)?,
         Write::RevokeToken { key, until } => users::revoke_token(conn, key, *until)?,
         Write::Notify(new) => notifications::store(conn, new)?,
         Write::NotificationsSeen { user, ids, seen_at } => notifications::mark_seen(conn, user, ids.as_deref(), *seen_at)?,

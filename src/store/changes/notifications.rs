@@ -7,17 +7,18 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Nullable, Text};
 
 use crate::model::{NotificationId, Timestamp, UserId};
-use crate::store::schema::notifications;
+use crate::store::schema::{notifications, users};
 use crate::store::{AnyConnection, NewNotification};
 
 /// An unseen one of the same user and conversation takes the place of a new row.
 const STORE: &str = ") AS input (id, user_id, kind, message, data, conversation, seen_at, created_at) \
      WHERE NOT EXISTS (SELECT 1 FROM notifications AS known WHERE known.id = input.id) \
+     AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = input.user_id AND users.deleted_at IS NOT NULL) \
      ON CONFLICT (user_id, conversation) WHERE conversation IS NOT NULL AND seen_at IS NULL AND read_at IS NULL \
      DO UPDATE SET message = excluded.message, data = excluded.data, created_at = excluded.created_at \
      WHERE notifications.created_at <= excluded.created_at";
 
-/// Stores new ones, and renews those that are unseen.
+/// Stores new ones, and renews those that are unseen. Who was deleted gets none.
 pub(in crate::store) fn store(conn: &mut AnyConnection, new: &[NewNotification]) -> QueryResult<()> {
     let new = newest_of_each(new);
     if new.is_empty() {
@@ -48,6 +49,10 @@ fn store_one(conn: &mut SqliteConnection, new: &NewNotification) -> QueryResult<
     let NewNotification { notification, conversation, is_seen } = new;
     let conversation = conversation.map(|id| id.to_string());
     let created = notification.created_at.as_millis();
+    let deleted = users::table.find(notification.user.as_str()).filter(users::deleted_at.is_not_null());
+    if diesel::select(diesel::dsl::exists(deleted)).get_result(conn)? {
+        return Ok(());
+    }
     if let (Some(conversation), false) = (&conversation, is_seen) {
         let unseen = notifications::user_id
             .eq(notification.user.as_str())

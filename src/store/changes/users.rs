@@ -110,7 +110,8 @@ pub(super) fn set_status(conn: &mut AnyConnection, id: &UserId, status: ChosenSt
 }
 
 pub(super) fn set_last_seen(conn: &mut AnyConnection, id: &UserId, last_seen: Timestamp) -> QueryResult<()> {
-    diesel::update(users::table.find(id.as_str())).set(users::last_seen.eq(last_seen.as_millis())).execute(conn).map(drop)
+    let present = users::table.find(id.as_str()).filter(users::deleted_at.is_null());
+    diesel::update(present).set(users::last_seen.eq(last_seen.as_millis())).execute(conn).map(drop)
 }
 
 pub(super) fn set_password(

@@ -119,7 +119,7 @@ tables! {
     { id: String, username: String, username_key: String, search_text: String, role: String, status: String, disabled: bool,
       created_at: i64 }
     { email: String, email_key: String, password_hash: String, full_name: String, avatar: String, last_seen: i64,
-      tokens_valid_from: i64, kept_login: String }
+      tokens_valid_from: i64, kept_login: String, deleted_at: i64 }
     {}
 
     conversations Conversations (id)

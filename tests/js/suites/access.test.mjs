@@ -41,6 +41,9 @@ const ROUTES = {
   'GET /api/users': [() => '/api/users?query=a', undefined, USERS(200)],
   'GET /api/users/online': [() => '/api/users/online', undefined, USERS(200)],
   'GET /api/users/me': [() => '/api/users/me', undefined, USERS(200)],
+  // Whoever is in has to say the password, too: `INVALID_CREDENTIALS` with this one.
+  'DELETE /api/users/me': [() => '/api/users/me', () => ({ password: 'not the password' }), ANYONE(401)],
+  'GET /api/users/me/export': [() => '/api/users/me/export', undefined, USERS(200)],
   'PATCH /api/users/me': [() => '/api/users/me', () => ({ fullName: 'Somebody' }), USERS(200)],
   'GET /api/users/{id}': [({ owner }) => `/api/users/${owner.id}`, undefined, USERS(200)],
   'GET /api/users/{id}/sockets': [({ owner }) => `/api/users/${owner.id}/sockets`, undefined, ADMINISTRATORS(200)],
@@ -87,6 +90,7 @@ const ROUTES = {
   // Who may is told that nobody is there.
   'GET /api/admin/sockets/{id}': [() => `/api/admin/sockets/${'x'.repeat(20)}`, undefined, ADMINISTRATORS(404)],
   'GET /api/admin/rooms/{room}': [() => '/api/admin/rooms/room:nowhere', undefined, ADMINISTRATORS(404)],
+  'DELETE /api/admin/users/{id}': [() => '/api/admin/users/nobody-of-ours', undefined, ADMINISTRATORS(404)],
   'POST /api/admin/sockets/{id}/kick': [() => `/api/admin/sockets/${'x'.repeat(20)}/kick`, () => ({}), ADMINISTRATORS(404)],
 };
 
@@ -154,7 +158,7 @@ for (const database of DATABASES) {
           const world = await makeWorld(server, await administrator());
           const headers = role === 'server' ? { 'x-api-key': KEY } : {};
           const options = { token: world[role]?.token, headers, body: body?.(world) };
-          const { status, body: answer } = route.endsWith('/stream')
+          const { status, body: answer } = /[/](stream|export)$/.test(route)
             ? await statusOf(server, path(world), options)
             : await server.api(method, path(world), options);
           assert.equal(status, expected[place], `${role}: ${JSON.stringify(answer)}`);

@@ -1,0 +1,57 @@
+//! What a user may ask for of the own data: all of it, and that it goes.
+use std::io;
+use std::time::Instant;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
+use actix_web::web::{Bytes, Data, ReqData};
+use futures_util::stream;
+use log::warn;
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::accounts::must_know_password;
+use super::cookie::no_token_cookie;
+use super::login_limit::LoginLimit;
+use super::password_work::PasswordWork;
+use crate::store::{self, PersonalError};
+use crate::web::{Body, Failure, Proven, RequestOrigin, WebState, delete_account};
+
+/// Pages that wait for the asker's connection.
+const PAGES: usize = 2;
+
+/// `DELETE /api/users/me` `{password}`
+pub async fn delete_me(
+    state: Data<WebState>,
+    limit: Data<LoginLimit>,
+    passwords: Data<PasswordWork>,
+    origin: ReqData<RequestOrigin>,
+    user: Proven,
+    body: Body,
+) -> Result<HttpResponse, Failure> {
+    let password = body.text("password")?.to_owned();
+    must_know_password(&state, &limit, &passwords, &origin, &user, password, Instant::now()).await?;
+    delete_account(&state, user.id()).await?;
+    Ok(HttpResponse::Ok().cookie(no_token_cookie(origin.client.secure)).json(json!({"success": true})))
+}
+
+/// `GET /api/users/me/export`: a line of JSON for each thing, an `end` last. One without an end was cut off.
+pub async fn export_me(state: Data<WebState>, user: Proven) -> Result<HttpResponse, Failure> {
+    let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(PAGES);
+    let (store, id) = (state.store.clone(), user.id().clone());
+    actix_web::rt::spawn(async move {
+        let take = async |text: String| sender.send(Ok(Bytes::from(text))).await.is_ok();
+        match store::export_personal(&store, &id, take).await {
+            Ok(()) | Err(PersonalError::Unwanted) => {}
+            Err(error) => {
+                warn!("a user's data ends early user={id}: {error:?}");
+                // The connection is cut, so that it is not taken for whole.
+                let _ = sender.send(Err(io::Error::other("the store is away"))).await;
+            }
+        }
+    });
+    let pages = stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|page| (page, receiver)) });
+    let mut response = HttpResponse::Ok();
+    response.content_type("application/x-ndjson").insert_header((CACHE_CONTROL, "no-store"));
+    Ok(response.insert_header((CONTENT_DISPOSITION, "attachment; filename=\"my-data.jsonl\"")).streaming(pages))
+}

@@ -1,0 +1,84 @@
+//! A user goes: what is personal is deleted, what was said to others stays, by an author without a name.
+use diesel::prelude::*;
+
+use super::conversations;
+use crate::model::{ChosenStatus, ConversationId, ConversationKind, MODEL_USER, Timestamp, UserId, UserRole};
+use crate::store::rows::conversation_id;
+use crate::store::schema::{conversation_names, conversations as conversation_rows, notifications, participants, uploads, users};
+use crate::store::{AnyConnection, DELETED_NAME, direct_key};
+
+/// Deletes a user, who leaves all groups. A second time, or of somebody who is not there, nothing happens.
+pub(super) fn delete_user(conn: &mut AnyConnection, user: &UserId, deleted_at: Timestamp) -> QueryResult<()> {
+    let known = users::table.find(user.as_str()).filter(users::deleted_at.is_null()).select(users::id);
+    if known.first::<String>(conn).optional()?.is_none() || user.as_str() == MODEL_USER {
+        return Ok(());
+    }
+    leave(conn, user, deleted_at)?;
+    diesel::delete(conversation_names::table.filter(conversation_names::owner.eq(user.as_str()))).execute(conn)?;
+    diesel::delete(notifications::table.filter(notifications::user_id.eq(user.as_str()))).execute(conn)?;
+    // The files that messages name stay, and are nobody's.
+    diesel::update(uploads::table.filter(uploads::owner.eq(user.as_str()))).set(uploads::owner.eq(MODEL_USER)).execute(conn)?;
+    let nothing = None::<String>;
+    let personal = (
+        users::username.eq(DELETED_NAME),
+        // No name has a line end, so nobody else can have this one.
+        users::username_key.eq(format!("deleted\n{user}")),
+        users::email.eq(&nothing),
+        users::email_key.eq(&nothing),
+        users::password_hash.eq(&nothing),
+        users::full_name.eq(&nothing),
+        users::avatar.eq(&nothing),
+        users::search_text.eq(""),
+        users::role.eq(UserRole::User.as_str()),
+        users::status.eq(ChosenStatus::Offline.as_str()),
+        users::last_seen.eq(None::<i64>),
+        users::kept_login.eq(&nothing),
+        users::tokens_valid_from.eq(deleted_at.as_millis()),
+        users::deleted_at.eq(deleted_at.as_millis()),
+    );
+    diesel::update(users::table.find(user.as_str())).set(personal).execute(conn).map(drop)
+}
+
+/// Of each group another member becomes administrator, the last one out deletes it. Chats with the model, and with oneself,
+/// were nobody else's and go. Direct conversations stay the others'.
+fn leave(conn: &mut AnyConnection, user: &UserId, left_at: Timestamp) -> QueryResult<()> {
+    type Row = (String, String, Option<String>, Option<String>);
+    let own: Vec<Row> = participants::table
+        .inner_join(conversation_rows::table.on(conversation_rows::id.eq(participants::conversation)))
+        .filter(participants::user_id.eq(user.as_str()).and(participants::left_at.is_null()))
+        .select((conversation_rows::id, conversation_rows::kind, conversation_rows::admin, conversation_rows::direct_key))
+        .load(conn)?;
+    let with_oneself = direct_key(user, user);
+    for (id, kind, admin, key) in own {
+        let conversation = conversation_id(&id)?;
+        let is_nobody_elses = kind == ConversationKind::Ai.as_str() || key.as_ref() == Some(&with_oneself);
+        if is_nobody_elses {
+            conversations::delete(conn, conversation)?;
+        } else if kind == ConversationKind::Group.as_str() {
+            leave_group(conn, user, conversation, admin.as_deref() == Some(user.as_str()), left_at)?;
+        }
+    }
+    Ok(())
+}
+
+fn leave_group(
+    conn: &mut AnyConnection,
+    user: &UserId,
+    id: ConversationId,
+    is_admin: bool,
+    left_at: Timestamp,
+) -> QueryResult<()> {
+    let heir: Option<String> = participants::table
+        .filter(participants::conversation.eq(id.to_string()).and(participants::left_at.is_null()))
+        .filter(participants::user_id.ne(user.as_str()))
+        .order((participants::joined_at, participants::joined_rank, participants::user_id))
+        .select(participants::user_id)
+        .first(conn)
+        .optional()?;
+    let Some(heir) = heir else { return conversations::delete(conn, id) };
+    if is_admin {
+        let group = conversation_rows::table.find(id.to_string());
+        diesel::update(group).set(conversation_rows::admin.eq(heir)).execute(conn)?;
+    }
+    conversations::remove_participant(conn, id, user, left_at)
+}
