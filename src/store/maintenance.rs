@@ -1,7 +1,7 @@
 //! Connections for work on the whole database, outside of the store: migrations, export, import, backup.
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool};
+use diesel::sql_types::BigInt;
 
 use super::connection::{Purpose, connect};
 use super::failure::is_absence;
@@ -10,8 +10,8 @@ use super::{AnyConnection, DatabaseUrl, OpenError};
 
 /// Nobody else may have the file open, from the first look at it on until the connection ends.
 const SQLITE_ALONE: &str = "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT;";
-/// Any number of our own: whoever works alone holds it.
-const POSTGRES_ALONE: &str = "SELECT pg_try_advisory_lock(7263917026) AS holds";
+/// Any number of our own: whoever works alone holds it. A command that was killed does so until Postgres notices.
+const POSTGRES_ALONE: &str = "SET lock_timeout = '10s'; SELECT pg_advisory_lock(7263917026);";
 const POSTGRES_SERVERS: &str = "SELECT count(*) AS count FROM pg_stat_activity WHERE datname = current_database() \
      AND pid <> pg_backend_pid() AND application_name IN ('parlance writer', 'parlance reader')";
 /// Long questions are its business, and found by key they need no sorting of whole tables.
@@ -42,12 +42,6 @@ impl From<diesel::result::Error> for MaintenanceError {
     fn from(error: diesel::result::Error) -> Self {
         Self::Failed(error.to_string())
     }
-}
-
-#[derive(QueryableByName)]
-struct Holds {
-    #[diesel(sql_type = Bool)]
-    holds: bool,
 }
 
 #[derive(QueryableByName)]
@@ -92,9 +86,8 @@ pub fn connect_or_make_alone(url: &DatabaseUrl) -> Result<AnyConnection, Mainten
             .map_err(|error| if is_absence(&error) { MaintenanceError::InUse } else { error.into() })?,
         AnyConnection::Postgres(conn) => {
             conn.batch_execute(POSTGRES_WHOLE)?;
-            let Holds { holds } = diesel::sql_query(POSTGRES_ALONE).get_result(conn)?;
             let Count { count } = diesel::sql_query(POSTGRES_SERVERS).get_result(conn)?;
-            if !holds || count > 0 {
+            if count > 0 || conn.batch_execute(POSTGRES_ALONE).is_err() {
                 return Err(MaintenanceError::InUse);
             }
         }
