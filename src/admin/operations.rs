@@ -39,6 +39,12 @@ pub const OPERATIONS: &[Operation] = &[
     .body(Shape::Object(&[Field::required("disabled", kinds::flag)]))
     .answers(&[Answer::Success(200, &[("user", disabled_user)])])
     .refuses(&[NOT_FOUND]),
+    Operation::delete(
+        "/api/admin/users/{id}",
+        Who::Admin,
+        "Deletes an account: what is personal is gone, what was said to others stays by a nameless author.",
+    )
+    .refuses(&[NOT_FOUND]),
     Operation::get(
         "/api/admin/sockets",
         Who::Admin,

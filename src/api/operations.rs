@@ -52,7 +52,16 @@ pub const OPERATIONS: &[Operation] = &[
             Field::optional("avatar", kinds::text_of::<0, 2_048>),
         ]))
         .answers(OWN_USER),
+    Operation::delete(
+        "/api/users/me",
+        Who::User,
+        "Deletes the account: what is personal is gone, what was said to others stays by a nameless author.",
+    )
+    .body(Shape::Object(&[Field::required("password", kinds::text)]))
+    .refuses(&[INVALID_CREDENTIALS]),
     Operation::get("/api/users/me", Who::User, "The caller.").answers(OWN_USER),
+    Operation::get("/api/users/me/export", Who::User, "All that is the caller's, a line of JSON each, an end last.")
+        .answers(&[Answer::Other(200, "application/x-ndjson")]),
     Operation::get("/api/users/{id}", Who::User, "A user.")
         .answers(&[Answer::Success(200, &[("user", of::<UserView>)])])
         .refuses(&[NOT_FOUND]),
