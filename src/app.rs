@@ -411,6 +411,11 @@ fn transport_options(
 /// Each connection is an open file; some are left to the database and to uploads.
 fn max_connections() -> usize {
     let (files, _) = rlimit::getrlimit(rlimit::Resource::NOFILE).unwrap_or((1_024, 1_024));
+    connections_with(files)
+}
+
+/// How many connections so many open files allow.
+pub fn connections_with(files: u64) -> usize {
     usize::try_from(files).unwrap_or(usize::MAX).min(MAX_CONNECTIONS).saturating_sub(FILES_RESERVED).max(4)
 }
 

@@ -54,6 +54,11 @@ impl Environment {
         Ok(Self { values })
     }
 
+    /// All names that have a value, and where each came from.
+    pub fn names(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.values.iter().filter(|(_, (value, _))| !value.is_empty()).map(|(name, (_, source))| (name.as_str(), *source))
+    }
+
     /// The value of a name, and where it came from: `environment` or `.env`.
     pub fn find(&self, name: &str) -> Option<(&OsString, &'static str)> {
         self.values.get(name).map(|(value, source)| (value, *source))
@@ -104,6 +109,9 @@ mod tests {
         assert_eq!(find("JWT_SECRET"), Some(("a # b", ".env")));
         assert_eq!(find("DATA_DIR"), Some(("", ".env")));
         assert_eq!(find("OTHER"), None);
+        let mut names: Vec<_> = env.names().collect();
+        names.sort_unstable();
+        assert_eq!(names, [("HOST", ".env"), ("JWT_SECRET", ".env"), ("PORT", "environment")]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod operations;
 mod sessions;
 mod showing;
 mod stream;
+mod tokens;
 
 use actix_web::web::{Data, ServiceConfig, delete, get, patch, post};
 
@@ -29,11 +30,8 @@ pub fn routes(state: AdminState) -> impl Fn(&mut ServiceConfig) {
             .service(endpoint("/api/admin/events/stream", "GET").route(get().to(events::stream)))
             .service(endpoint("/api/admin/stats", "GET, HEAD").route(get_or_head().to(figures::stats)))
             .service(endpoint("/api/admin/stats/stream", "GET").route(get().to(stream::stream)))
-            .service(
-                endpoint("/api/admin/users/{id}", "PATCH, DELETE")
-                    .route(patch().to(acts::change_user))
-                    .route(delete().to(acts::delete_user)),
-            )
+            .service(endpoint("/api/admin/tokens/revoke", "POST").route(post().to(tokens::revoke)))
+            .service(endpoint("/api/admin/users/{id}", "PATCH").route(patch().to(acts::change_user)))
             .service(endpoint("/api/admin/sockets", "GET, HEAD").route(get_or_head().to(sessions::list)))
             .service(endpoint("/api/admin/sockets/{id}", "GET, HEAD").route(get_or_head().to(sessions::show)))
             .service(endpoint("/api/admin/explain/user/{who}", "GET, HEAD").route(get_or_head().to(explain::user)))

@@ -3,14 +3,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use log::warn;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::redirect::Policy;
-use reqwest::{Response, StatusCode};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::protocol::{Part, Protocol};
-use super::sse::Events;
 use crate::chat::{ModelError, Turn};
+use crate::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use crate::http::{Events, HttpClient, Response, StatusCode, cause_of, http_client, next_chunk, read_up_to};
 
 /// A connection that takes longer will not come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -56,7 +54,7 @@ pub trait Pieces {
 /// Asks a provider.
 #[derive(Debug)]
 pub struct Client {
-    http: reqwest::Client,
+    http: HttpClient,
     protocol: Box<dyn Protocol>,
     timeout: Duration,
 }
@@ -76,18 +74,8 @@ impl Client {
             value.set_sensitive(true);
             headers.insert(HeaderName::from_static(name), value);
         }
-        // Where a provider of cryptography is set already, that one will do.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let builder = reqwest::Client::builder()
-            .default_headers(headers)
-            .user_agent(concat!("parlance/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT.min(timeout))
-            // The key is for this address alone.
-            .redirect(Policy::none());
-        let is_plain = protocol.address(false).starts_with("http://");
-        // Without TLS no certificate is needed, and a machine that has none will do.
-        let builder = if is_plain { builder.tls_certs_only([]) } else { builder };
-        let http = builder.build().map_err(|error| format!("the AI provider cannot be asked: {}", chain(error)))?;
+        let http = http_client(&protocol.address(false), headers, CONNECT_TIMEOUT.min(timeout))
+            .map_err(|cause| format!("the AI provider cannot be asked: {cause}"))?;
         Ok(Self { http, protocol, timeout })
     }
 
@@ -125,7 +113,7 @@ impl Client {
     async fn attempt(&self, request: &str, pieces: &mut Option<&mut impl Pieces>) -> Result<Tried, Failed> {
         let address = self.protocol.address(pieces.is_some());
         let sent = self.http.post(address).body(request.to_owned()).send().await;
-        let response = sent.map_err(|error| Failed::because(chain(error)))?;
+        let response = sent.map_err(|error| Failed::because(cause_of(error)))?;
         let status = response.status();
         if !status.is_success() {
             return self.read_refusal(response).await;
@@ -150,7 +138,7 @@ impl Client {
     }
 
     async fn read_whole(&self, response: Response) -> Result<String, Failed> {
-        let body = read_up_to(response, BODY_MAX_BYTES).await?;
+        let body = read_up_to(response, BODY_MAX_BYTES).await.map_err(Failed::because)?;
         let Part { text, is_last: _ } = self.protocol.read(&body).map_err(Failed::because)?;
         let mut answer = String::new();
         extend(&mut answer, text)?;
@@ -159,7 +147,7 @@ impl Client {
 
     async fn read_stream(&self, mut response: Response, pieces: &mut Option<&mut impl Pieces>) -> Result<String, Failed> {
         let (mut events, mut answer) = (Events::default(), String::new());
-        while let Some(chunk) = next_chunk(&mut response).await? {
+        while let Some(chunk) = next_chunk(&mut response).await.map_err(Failed::because)? {
             let mut piece = String::new();
             let mut is_last = false;
             for data in events.push(&chunk).map_err(|_| Failed::because("an event without an end"))? {
@@ -191,21 +179,6 @@ fn extend(answer: &mut String, mut text: String) -> Result<String, Failed> {
     Ok(text)
 }
 
-async fn next_chunk(response: &mut Response) -> Result<Option<impl AsRef<[u8]> + std::ops::Deref<Target = [u8]>>, Failed> {
-    response.chunk().await.map_err(|error| Failed::because(chain(error)))
-}
-
-async fn read_up_to(mut response: Response, max_bytes: usize) -> Result<String, Failed> {
-    let mut body = Vec::new();
-    while let Some(chunk) = next_chunk(&mut response).await? {
-        body.extend_from_slice(&chunk);
-        if body.len() > max_bytes {
-            return Err(Failed::because("the body is too long"));
-        }
-    }
-    String::from_utf8(body).map_err(|_| Failed::because("the body is no UTF-8"))
-}
-
 /// How long to wait after so many tries. As long as is wanted, and longer from try to try: who wants no pause, or one that
 /// has passed, is not asked without end. `None`: who does not say when is not asked so often.
 fn pause_after(tries: u32, wanted: Option<Duration>) -> Option<Duration> {
@@ -231,18 +204,6 @@ fn retry_after(text: &str) -> Option<Duration> {
 /// A provider's name for an error, and not a sentence, which may repeat what was said.
 fn is_plain_name(name: &str) -> bool {
     name.len() <= REFUSAL_NAME_MAX && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
-}
-
-/// An error with its causes, without the address.
-fn chain(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

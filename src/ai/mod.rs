@@ -9,6 +9,5 @@ mod gemini;
 mod model;
 mod openai;
 mod protocol;
-mod sse;
 
 pub use self::model::{Model, Unusable};

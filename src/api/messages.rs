@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::conversations::conversation_in_path;
 use super::shapes::MessageView;
 use crate::chat::{ChatError, Command, Draft, Reply};
-use crate::model::{ListingId, MessageId};
-use crate::web::{Body, Failure, Proven, WebState, path_text};
+use crate::model::{ConversationId, ListingId, MessageId, RoomId, UserId};
+use crate::web::{Admin, Body, Failure, Proven, USER_NAME_MAX, WebState, path_text, user_called};
 
 /// Most further files of a message.
 const ATTACHMENTS_MAX: usize = 20;
@@ -57,6 +57,71 @@ fn listing(body: &Body) -> Result<Option<ListingId>, Failure> {
 /// Of a file as the upload answered it, only the address counts.
 fn file_url(file: &Value) -> Option<String> {
     file.as_object()?.get("url")?.as_str().map(str::to_owned)
+}
+
+/// `POST /api/messages` `{from?,to:{user|conversation|room|commonChat},content,…}`: one's own; a server with a key says `from` whom.
+pub async fn post(
+    state: Data<WebState>,
+    server: Result<Admin, Failure>,
+    user: Result<Proven, Failure>,
+    body: Body,
+) -> Result<HttpResponse, Failure> {
+    let from = match (server, user) {
+        (Ok(Admin { claims: None }), _) => speaker(&state, &body).await?,
+        (_, Ok(user)) => {
+            let is_own = body.get("from").is_none_or(|from| from.as_str() == Some(user.id().as_str()));
+            if !is_own {
+                return Err(Failure::forbidden("Only a server with a key speaks for others"));
+            }
+            user.id().clone()
+        }
+        (Err(failure), _) | (_, Err(failure)) => return Err(failure),
+    };
+    let command = addressed(&state, &body).await?;
+    match state.chat.ask(&from, command).await? {
+        Reply::Sent { message, status, .. } => Ok(HttpResponse::Created()
+            .json(json!({"success": true, "message": MessageView::new(&message), "status": status.as_str()}))),
+        _ => Err(Failure::internal("the broker gave another answer to a send")),
+    }
+}
+
+/// Whom a server speaks for.
+async fn speaker(state: &WebState, body: &Body) -> Result<UserId, Failure> {
+    let name = body.bounded_text("from", 1, USER_NAME_MAX)?.ok_or_else(|| Failure::bad_request("from is required"))?;
+    let account = user_called(state, name).await?;
+    if account.disabled {
+        return Err(Failure::forbidden("The account that it is from is disabled"));
+    }
+    Ok(account.profile.id.clone())
+}
+
+/// The message, and where it goes.
+async fn addressed(state: &WebState, body: &Body) -> Result<Command, Failure> {
+    let draft = draft(body)?;
+    let to = body.object("to")?.ok_or_else(|| Failure::bad_request("to is required"))?;
+    let names = [
+        to.bounded_text("user", 1, USER_NAME_MAX)?,
+        to.bounded_text("conversation", 1, USER_NAME_MAX)?,
+        to.bounded_text("room", 1, USER_NAME_MAX)?,
+    ];
+    let is_common = to.get("commonChat").is_some_and(|value| *value == Value::Bool(true));
+    match (names, is_common) {
+        ([Some(user), None, None], false) => {
+            let recipient = user_called(state, user).await?.profile.id.clone();
+            Ok(Command::SendDirect { recipient, draft })
+        }
+        ([None, Some(id), None], false) => {
+            let conversation = ConversationId::parse(id).map_err(|_| ChatError::ConversationNotFound)?;
+            Ok(Command::SendToConversation { conversation, draft })
+        }
+        ([None, None, Some(name)], false) => {
+            let room = RoomId::parse(name).map_err(|_| Failure::invalid("to.room"))?;
+            Ok(Command::SendToRoom { room, shown_as: json!(name).to_string().into(), draft })
+        }
+        ([None, None, None], true) => Ok(Command::SendToCommonChat { draft }),
+        ([None, None, None], false) => Err(Failure::invalid("to: it names nobody")),
+        _ => Err(Failure::invalid("to: it names more than one")),
+    }
 }
 
 /// `PATCH /api/messages/{id}` `{content}`

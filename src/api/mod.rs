@@ -126,6 +126,7 @@ fn add_conversations(config: &mut ServiceConfig) {
                 .route(get_or_head().to(history::conversation))
                 .route(post().to(messages::send)),
         )
+        .service(endpoint("/api/messages", "POST").route(post().to(messages::post)))
         .service(
             endpoint("/api/messages/{id}", "PATCH, DELETE")
                 .route(patch().to(messages::edit))

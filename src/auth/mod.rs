@@ -17,5 +17,5 @@ pub use self::password::{PasswordError, hash_password, verify_password};
 pub use self::refusal::Refusal;
 pub use self::registration::{InvalidField, check_email, check_full_name, check_password, check_username};
 pub use self::revocation::Revocations;
-pub use self::secret_file::{SecretError, token_secrets};
-pub use self::token::{Claims, MAX_TOKEN_BYTES, TokenError, TokenKeys, new_login_id};
+pub use self::secret_file::{ADVISED_SECRET_BYTES, KeptSecret, SecretError, find_kept_secret, token_secrets};
+pub use self::token::{Claims, Examined, MAX_TOKEN_BYTES, TokenError, TokenKeys, new_login_id};

@@ -11,7 +11,7 @@ use crate::config::{Config, Secret};
 const FILE_NAME: &str = "jwt-secret";
 
 /// Fewest bytes of a secret that cannot be guessed by trying (RFC 7518 §3.2 for HS256).
-const ADVISED_SECRET_BYTES: usize = 32;
+pub const ADVISED_SECRET_BYTES: usize = 32;
 
 /// The secret could be neither read nor made.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,35 @@ pub fn token_secrets(config: &Config) -> Result<Vec<Secret>, SecretError> {
     let path = config.data_dir.join(FILE_NAME);
     match read_or_make(&config.data_dir, &path) {
         Ok(secret) => Ok(vec![Secret::new(secret)]),
+        Err(reason) => Err(SecretError { path, reason }),
+    }
+}
+
+/// The secret that is kept in `DATA_DIR`.
+#[derive(Debug)]
+pub struct KeptSecret {
+    /// Its file.
+    pub path: PathBuf,
+    /// The secret.
+    pub secret: Secret,
+    /// Who may read it: the file's permission bits.
+    pub mode: u32,
+}
+
+/// Looks for the secret that is kept in `DATA_DIR`, which serves where none is set. Makes none.
+///
+/// # Errors
+/// [`SecretError`] if there is one that cannot be used.
+pub fn find_kept_secret(config: &Config) -> Result<Option<KeptSecret>, SecretError> {
+    let path = config.data_dir.join(FILE_NAME);
+    let read = || -> io::Result<_> {
+        let secret = Secret::new(not_empty(fs::read_to_string(&path)?)?);
+        let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path)?.permissions()) & 0o777;
+        Ok((secret, mode))
+    };
+    match read() {
+        Ok((secret, mode)) => Ok(Some(KeptSecret { path, secret, mode })),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(reason) => Err(SecretError { path, reason }),
     }
 }

@@ -121,6 +121,8 @@ pub struct BrokerStats {
 pub enum RevokeTokens {
     /// A login's tokens, or one token by its fingerprint in hex.
     Key { user: UserId, key: String, until: Timestamp },
+    /// All of a user that there are by now.
+    All { user: UserId },
     /// All but those of one login; the new password comes with it.
     Password { user: UserId, password_hash: String, kept_login: Option<String> },
 }
@@ -309,6 +311,7 @@ impl Handler<RevokeTokens> for ChatServer {
             let now = broker.now();
             let write = match &message {
                 RevokeTokens::Key { key, until, .. } => Write::RevokeToken { key: key.clone(), until: *until },
+                RevokeTokens::All { user } => Write::RevokeTokensOf { user: user.clone(), valid_from: now },
                 RevokeTokens::Password { user, password_hash, kept_login } => Write::SetPassword {
                     user: user.clone(),
                     password_hash: password_hash.clone(),
@@ -325,19 +328,25 @@ impl Handler<RevokeTokens> for ChatServer {
                         broker.put_out(&user, "INVALID_TOKEN", |token| token == key);
                         broker.revocations.revoke(&key, until);
                     }
-                    RevokeTokens::Password { user, kept_login, .. } => {
-                        if let Some(entry) = broker.users.get_mut(&user) {
-                            let account = Arc::make_mut(&mut entry.account);
-                            account.tokens_valid_from = Some(now);
-                            account.kept_login.clone_from(&kept_login);
-                        }
-                        broker.account_changes.note([&user], now);
-                        broker.put_out(&user, "INVALID_TOKEN", |token| kept_login.as_deref() != Some(token));
-                    }
+                    RevokeTokens::All { user } => broker.on_tokens_revoked(&user, None, now),
+                    RevokeTokens::Password { user, kept_login, .. } => broker.on_tokens_revoked(&user, kept_login, now),
                 }
                 Ok(())
             }))
         })
+    }
+}
+
+impl ChatServer {
+    /// A user's tokens from before `now` are revoked, but for those of one login.
+    fn on_tokens_revoked(&mut self, user: &UserId, kept_login: Option<String>, now: Timestamp) {
+        if let Some(entry) = self.users.get_mut(user) {
+            let account = Arc::make_mut(&mut entry.account);
+            account.tokens_valid_from = Some(now);
+            account.kept_login.clone_from(&kept_login);
+        }
+        self.account_changes.note([user], now);
+        self.put_out(user, "INVALID_TOKEN", |token| kept_login.as_deref() != Some(token));
     }
 }
 

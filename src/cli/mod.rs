@@ -1,22 +1,33 @@
-//! The command line: `parlance [serve]`, `parlance config`, `parlance user …`.
+//! The command line: `parlance [serve]`, and what helps those who run it. Each command has a file.
 mod backup;
+mod check;
+mod completions;
+mod config;
 mod database;
-mod healthz;
+mod figures;
 mod migrate;
+mod remote;
+mod send;
+mod stats;
+mod token;
 mod transfer;
 mod user;
 
-use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use log::LevelFilter;
+use clap_complete::Shell;
 
+use self::check::CheckOptions;
+use self::config::ConfigOptions;
 use self::migrate::MigrateCommand;
+use self::send::SendOptions;
+use self::stats::StatsOptions;
+use self::token::TokenCommand;
 use self::user::UserCommand;
 use crate::app;
-use crate::config::{Config, Found, Listed, LogFilter, LogFormat};
+use crate::config::{Config, Found};
 use crate::dialect::{self, DialectSet};
 use crate::env::Environment;
 use crate::logging;
@@ -36,7 +47,9 @@ enum Command {
     /// Serve (the default).
     Serve,
     /// List the settings: name, value, where it came from, what it is for.
-    Config,
+    Config(ConfigOptions),
+    /// See whether the server can run here: settings, secret, database, disk, port, limits. Changes nothing.
+    Check(CheckOptions),
     /// Print what the HTTP routes take and answer, as OpenAPI.
     Openapi,
     /// Print what Socket.IO clients say and are told, as AsyncAPI.
@@ -55,8 +68,18 @@ enum Command {
     Import(transfer::ImportFrom),
     /// Copy the SQLite database to a file while the server runs; of Postgres it says how.
     Backup(backup::Backup),
-    /// Ask the server of these settings whether it lives: status 0 if it does.
-    Healthz,
+    /// Make, look into and revoke tokens.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Send a message, or an event in other words, through a running server.
+    Send(SendOptions),
+    /// Watch a running server's figures, every second.
+    Stats(StatsOptions),
+    /// Print the script that completes this command's words in a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
 }
 
 /// Why a command failed: one line that says what to do.
@@ -65,6 +88,11 @@ enum Command {
 struct Failure(String);
 
 impl Failure {
+    /// One of which all has been said already.
+    fn told() -> Self {
+        Self(String::new())
+    }
+
     fn new(reason: impl ToString) -> Self {
         Self(reason.to_string())
     }
@@ -75,18 +103,27 @@ pub fn run() -> ExitCode {
     match execute(Arguments::parse().command.unwrap_or(Command::Serve)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            logging::fail(&one_line(&failure.to_string()));
+            let line = one_line(&failure.to_string());
+            if !line.is_empty() {
+                let _ = writeln!(io::stderr(), "parlance: {line}");
+            }
             ExitCode::FAILURE
         }
     }
 }
 
 fn execute(command: Command) -> Result<(), Failure> {
+    if let Command::Completions { shell } = command {
+        return completions::execute(shell);
+    }
     let environment = Environment::load().map_err(Failure::new)?;
     let find = |name: &str| {
         let (value, source) = environment.find(name)?;
         Some(Found { value: value.clone(), source })
     };
+    if let Command::Check(options) = &command {
+        return check::execute(options, &environment, find);
+    }
     let config = Config::load(find).map_err(Failure::new)?;
     DialectSet::enabled(&config.dialects).map_err(Failure::new)?;
     match command {
@@ -94,7 +131,7 @@ fn execute(command: Command) -> Result<(), Failure> {
             logging::start(config.log_format, config.rust_log.clone());
             actix::System::new().block_on(app::run(config)).map_err(Failure::new)
         }
-        Command::Config => print(&table(&Config::list(find).map_err(Failure::new)?)),
+        Command::Config(options) => config::execute(&options, &environment, find),
         Command::Openapi => print(&format!("{:#}\n", app::openapi())),
         Command::Asyncapi => print(&format!("{:#}\n", dialect::asyncapi())),
         Command::Types => print(&dialect::types()),
@@ -108,27 +145,15 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Import(arguments) => transfer::import(&arguments, &config),
         Command::Healthz => healthz::execute(&config),
         Command::Backup(arguments) => backup::execute(&arguments, &config),
-    }
-}
-
-/// The settings, aligned, under the names of their groups.
-fn table(settings: &[Listed]) -> String {
-    let width = |of: fn(&Listed) -> usize, most: usize| settings.iter().map(of).max().unwrap_or(0).min(most);
-    let name_width = width(|setting| setting.name.len(), 40);
-    let value_width = width(|setting| setting.value.chars().count(), 30);
-    let mut text = String::new();
-    let mut group = "";
-    for Listed { group: own, name, value, source, help } in settings {
-        if *own != group {
-            let gap = if group.is_empty() { "" } else { "\n" };
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "{gap}# {own}");
-            group = own;
+        Command::Token(command) => {
+            logging::start("warn");
+            actix::System::new().block_on(token::execute(&command, &environment, &config))
         }
-        let value = if value.is_empty() { "(none)" } else { value };
-        let _ = writeln!(text, "{name:name_width$}  {value:value_width$}  {source:11}  {help}");
+        Command::Send(options) => actix::System::new().block_on(send::execute(&options, &environment, &config)),
+        Command::Stats(options) => actix::System::new().block_on(stats::execute(&options, &environment, &config)),
+        // Done above: they do without a configuration that is right.
+        Command::Check(_) | Command::Completions { .. } => Ok(()),
     }
-    text
 }
 
 /// Writes a command's output. A reader that has seen enough (`parlance config | head`) is no failure.
@@ -157,13 +182,5 @@ mod tests {
     #[test]
     fn failures_are_one_line() {
         assert_eq!(one_line("a\n  b\r\n\n"), "a; b");
-    }
-
-    #[test]
-    fn the_table_shows_each_setting_in_its_group() {
-        let text = table(&Config::list(|_| None).unwrap());
-        assert!(text.starts_with("# server\nHOST "));
-        assert!(text.contains("\n# limits\nRATE_LIMIT_EVENTS "));
-        assert!(text.lines().any(|line| line.starts_with("JWT_SECRET ") && line.contains("(none)")));
     }
 }

@@ -104,7 +104,7 @@ pub(super) async fn execute(command: UserCommand, config: &Config) -> Result<(),
     }
 }
 
-async fn open(config: &Config) -> Result<Store, Failure> {
+pub(super) async fn open(config: &Config) -> Result<Store, Failure> {
     let options =
         StoreOptions { url: database::url(config)?, pool_size: 1, retry_for: config.store_retry_for, queue: config.store_queue };
     Store::open(options).await.map_err(Failure::new)
@@ -231,7 +231,7 @@ fn text_line(account: &Account) -> String {
     line.chars().map(|character| if character.is_control() { ' ' } else { character }).chain(['\n']).collect()
 }
 
-fn failed(error: &StoreError) -> Failure {
+pub(super) fn failed(error: &StoreError) -> Failure {
     let hint = match error {
         StoreError::Unavailable => ": is it running, and is DATABASE_URL right?",
         _ => "",

@@ -8,6 +8,7 @@ mod error;
 mod kind;
 mod log_filter;
 mod secret;
+mod typo;
 mod word;
 
 use std::ffi::OsString;
@@ -21,7 +22,8 @@ pub use self::dialects::DialectNames;
 pub use self::error::ConfigError;
 pub use self::log_filter::LogFilter;
 pub use self::secret::Secret;
-pub use self::word::{AiProvider, CatchUp, Delivery, LogFormat, PresenceScope};
+pub use self::typo::{Typo, typos};
+pub use self::word::{AiProvider, CatchUp, Delivery, PresenceScope};
 
 use self::kind::{Count, Flag, Folder, Hidden, HiddenList, Kept, Kind, Length, Parsed, Proxies, Size, Text};
 
@@ -74,6 +76,20 @@ macro_rules! settings {
                     None => $default,
                 },)+)+ })
             }
+
+            /// Every setting whose value is not one of its kind.
+            pub fn problems(find: impl Fn(&str) -> Option<Found>) -> Vec<ConfigError> {
+                let mut problems = Vec::new();
+                $($({
+                    let found = text_of($name, &find);
+                    let read: Result<Option<$type>, _> = found.and_then(|found| found.map(|(text, _)| parse($name, &$kind, &text)).transpose());
+                    problems.extend(read.err());
+                })+)+
+                problems
+            }
+
+            /// The names of all settings.
+            pub const NAMES: &[&str] = &[$($($name,)+)+];
 
             /// Lists every setting with its value and where that came from.
             ///
@@ -263,8 +279,26 @@ settings! {
 impl Config {
     /// The secrets of tokens that were set, in the order of the setting names: all verify, the first signs.
     pub fn jwt_secrets(&self) -> Vec<Secret> {
-        [&self.jwt_secret, &self.jwt_access_secret_key, &self.jwt_secrete].into_iter().flatten().cloned().collect()
+        self.named_jwt_secrets().into_iter().map(|(_, secret)| secret).collect()
     }
+
+    /// [`Config::jwt_secrets`] with the names of their settings.
+    pub fn named_jwt_secrets(&self) -> Vec<(&'static str, Secret)> {
+        let settings = [
+            ("JWT_SECRET", &self.jwt_secret),
+            ("JWT_ACCESS_SECRET_KEY", &self.jwt_access_secret_key),
+            ("JWT_SECRETE", &self.jwt_secrete),
+        ];
+        settings.into_iter().filter_map(|(name, secret)| Some((name, secret.clone()?))).collect()
+    }
+}
+
+/// Reads a length of time as settings are written: a number with `ms`, `s`, `m`, `h` or `d`; at least a second.
+///
+/// # Errors
+/// What would be right.
+pub fn parse_length(text: &str) -> Result<Duration, String> {
+    Length::at_least(SECOND).parse(text)
 }
 
 /// The text of a setting and where it came from; `None` where it is unset or blank.
@@ -429,6 +463,14 @@ mod tests {
             assert!(!line.contains('\n'), "{line}");
         }
         assert!(refused("PING_INTERVAL", "25").contains("25s"), "a bare number is refused with a hint");
+    }
+
+    #[test]
+    fn all_bad_values_are_found_at_once() {
+        let problems = Config::problems(env(&[("PORT", "http"), ("HOST", "::1"), ("TYPING_TTL", "6")]));
+        let names: Vec<_> = problems.iter().map(|problem| problem.name).collect();
+        assert_eq!(names, ["PORT", "TYPING_TTL"]);
+        assert!(Config::NAMES.contains(&"PORT") && Config::NAMES.len() == Config::list(|_| None).unwrap().len());
     }
 
     #[test]

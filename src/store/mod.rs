@@ -16,6 +16,7 @@ mod conversations;
 mod failure;
 mod handle;
 mod listings;
+mod looking;
 mod maintenance;
 mod messages;
 mod migrations;
@@ -49,6 +50,7 @@ pub use self::conversations::{
 pub use self::failure::OpenError;
 pub use self::handle::{Store, StoreOptions};
 pub use self::listings::find_title;
+pub use self::looking::{DatabaseState, connect_to_look, look_at};
 pub use self::maintenance::{MaintenanceError, connect_alone, connect_beside, connect_or_make};
 pub use self::messages::{
     ClientIdRow, HistoryRange, find_message, find_request_hash, find_uploads, list_client_ids, list_history,

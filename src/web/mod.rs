@@ -2,6 +2,7 @@
 //!
 //! The wire shapes are those of `contract/http.md`: `{success:true, …}`, or `{success:false, error, message, code}`.
 mod body;
+mod called;
 mod chat;
 mod deleting;
 mod failure;
@@ -16,6 +17,7 @@ mod routing;
 mod settings;
 
 pub use self::body::Body;
+pub use self::called::{USER_NAME_MAX, user_called};
 pub use self::chat::Chat;
 pub use self::deleting::delete_account;
 pub use self::failure::Failure;

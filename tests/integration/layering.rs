@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 10] = [
 const SIDEWAYS: [(&str, &str); 2] = [("api", "web"), ("admin", "web")];
 
 /// Outside crates and the one file or folder of `src` that may name each.
-const HOMES: [(&str, &str); 24] = [
+const HOMES: [(&str, &str); 19] = [
     ("diesel", "store"),
     ("diesel_migrations", "store"),
     ("libsqlite3_sys", "store"),
@@ -33,10 +33,13 @@ const HOMES: [(&str, &str); 24] = [
     ("argon2", "auth/password"),
     ("actix_web_actors", "admin"),
     ("clap", "cli"),
+    ("clap_complete", "cli"),
     ("indicatif", "cli"),
+    ("rustix", "cli"),
+    ("strsim", "config"),
     ("dotenvy", "env"),
-    ("reqwest", "ai"),
-    ("rustls", "ai"),
+    ("reqwest", "http"),
+    ("rustls", "http"),
     ("flate2", "transport"),
     ("listenfd", "transport/listening"),
     ("nix", "transport/succession"),

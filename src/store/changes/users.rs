@@ -137,6 +137,11 @@ pub(super) fn set_disabled(conn: &mut AnyConnection, id: &UserId, disabled: bool
     diesel::update(users::table.find(id.as_str())).set(users::disabled.eq(disabled)).execute(conn).map(drop)
 }
 
+pub(super) fn revoke_tokens_of(conn: &mut AnyConnection, id: &UserId, valid_from: Timestamp) -> QueryResult<()> {
+    let changes = (users::tokens_valid_from.eq(valid_from.as_millis()), users::kept_login.eq(None::<String>));
+    diesel::update(users::table.find(id.as_str())).set(changes).execute(conn).map(drop)
+}
+
 pub(super) fn revoke_token(conn: &mut AnyConnection, key: &str, until: Timestamp) -> QueryResult<()> {
     diesel::sql_query(
         "INSERT INTO revoked_tokens (token_key, revoked_until) VALUES ($1, $2) ON CONFLICT (token_key) DO UPDATE SET \

@@ -1,5 +1,7 @@
 //! The built binary, driven from outside as a newcomer would.
+mod check;
 mod migrate;
+mod token;
 
 use std::fs;
 use std::io::Write as _;

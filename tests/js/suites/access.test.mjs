@@ -61,6 +61,7 @@ const ROUTES = {
   'POST /api/conversations/{id}/messages': [(made) => `${group(made)}/messages`, () => ({ content: 'posted' }), MEMBERS(201)],
   'PATCH /api/messages/{id}': [message, () => ({ content: 'edited' }), OWNER(200)],
   'DELETE /api/messages/{id}': [message, undefined, OWNER(200)],
+  'POST /api/messages': [() => '/api/messages', ({ owner, member }) => ({ from: owner.id, to: { user: member.id }, content: 'x' }), [401, 403, 403, 201, 403, 201]],
   'GET /api/rooms/{room}/messages': [() => '/api/rooms/square/messages', undefined, USERS(200)],
   'GET /api/common-chat/messages': [() => '/api/common-chat/messages', undefined, USERS(200)],
   'GET /api/notifications': [() => '/api/notifications', undefined, USERS(200)],
@@ -87,6 +88,7 @@ const ROUTES = {
   'GET /api/admin/explain/user/{who}': [({ owner }) => `/api/admin/explain/user/${owner.id}`, undefined, ADMINISTRATORS(200)],
   'GET /api/admin/explain/message/{id}': [({ message }) => `/api/admin/explain/message/${message}`, undefined, ADMINISTRATORS(200)],
   'GET /api/admin/rooms': [() => '/api/admin/rooms', undefined, ADMINISTRATORS(200)],
+  'POST /api/admin/tokens/revoke': [() => '/api/admin/tokens/revoke', ({ third }) => ({ user: third.id }), ADMINISTRATORS(200)],
   // Who may is told that nobody is there.
   'GET /api/admin/sockets/{id}': [() => `/api/admin/sockets/${'x'.repeat(20)}`, undefined, ADMINISTRATORS(404)],
   'GET /api/admin/rooms/{room}': [() => '/api/admin/rooms/room:nowhere', undefined, ADMINISTRATORS(404)],

@@ -1,0 +1,32 @@
+//! Tokens that administrators revoke.
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde_json::json;
+
+use crate::auth::MAX_TOKEN_BYTES;
+use crate::chat::RevokeTokens;
+use crate::model::Timestamp;
+use crate::web::{Admin, Body, Failure, USER_NAME_MAX, WebState, user_called};
+
+/// `POST /api/admin/tokens/revoke` `{token}` or `{user}`: one login's tokens (of a token made elsewhere, that one), or all of a
+/// user. Their sockets are put out at once.
+pub async fn revoke(state: Data<WebState>, _: Admin, body: Body) -> Result<HttpResponse, Failure> {
+    let now = Timestamp::now();
+    let (user, revoked) = match (body.bounded_text("token", 1, MAX_TOKEN_BYTES)?, body.get("user")) {
+        (Some(token), None) => {
+            // One past its time may still serve for a session that comes back.
+            let claims = state.tokens.verify_all_but_expiry(token, now).map_err(|_| Failure::invalid("token"))?;
+            let until = claims.revoked_until(now, state.tokens.ttl());
+            let user = claims.user;
+            (user.clone(), RevokeTokens::Key { user, key: claims.revocation_key.into(), until })
+        }
+        (None, Some(_)) => {
+            let name = body.bounded_text("user", 1, USER_NAME_MAX)?.unwrap_or_default();
+            let user = user_called(&state, name).await?.profile.id.clone();
+            (user.clone(), RevokeTokens::All { user })
+        }
+        _ => return Err(Failure::bad_request("One of token and user is required")),
+    };
+    state.chat.revoke(revoked).await?;
+    Ok(HttpResponse::Ok().json(json!({"success": true, "user": {"id": user}})))
+}

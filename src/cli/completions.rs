@@ -1,0 +1,12 @@
+//! `parlance completions SHELL`: what a shell reads to complete our words.
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+
+use super::{Arguments, Failure, print};
+
+/// Prints the script for `shell`. Needs no configuration.
+pub(super) fn execute(shell: Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "parlance", &mut script);
+    print(&String::from_utf8_lossy(&script))
+}

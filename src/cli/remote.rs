@@ -1,0 +1,227 @@
+//! A running server, asked over HTTP.
+use std::net::IpAddr;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::Failure;
+use crate::config::{Config, Host, Secret};
+use crate::env::Environment;
+use crate::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use crate::http::{HttpClient, RequestBuilder, Response, StatusCode, cause_of, http_client, read_up_to};
+
+/// A server that takes longer to be reached is not there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest time that an answer takes.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest answer that is read, in bytes.
+const ANSWER_MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// Which server, and what lets us in.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct RemoteOptions {
+    /// Address of the running server; else PARLANCE_URL, else where this configuration listens.
+    #[arg(long)]
+    url: Option<String>,
+    /// One of its API_KEYS, or the token of an administrator; else PARLANCE_KEY, else the first of this configuration's API_KEYS.
+    #[arg(long)]
+    key: Option<String>,
+}
+
+/// A server that can be asked.
+pub(super) struct Remote {
+    base: String,
+    http: HttpClient,
+    has_key: bool,
+    is_named: bool,
+}
+
+/// Why there is no answer that says "done".
+#[derive(Debug)]
+pub(super) enum AskError {
+    /// Nobody is there: why.
+    Away(String),
+    /// The server refused: status, code, sentence.
+    Refused(StatusCode, String, String),
+    /// It answered what we do not understand.
+    Odd(String),
+}
+
+impl Remote {
+    /// The server that was named, or the one that this configuration makes.
+    ///
+    /// # Errors
+    /// The address or the key is none.
+    pub(super) fn new(options: &RemoteOptions, environment: &Environment, config: &Config) -> Result<Self, Failure> {
+        let set = |name: &str| {
+            let (value, _) = environment.find(name)?;
+            value.to_str().map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned)
+        };
+        let named = options.url.clone().or_else(|| set("PARLANCE_URL"));
+        let is_named = named.is_some();
+        let base = named.map_or_else(|| own_address(config), Ok)?;
+        let base = base.trim_end_matches('/').to_owned();
+        if !base.starts_with("http://") && !base.starts_with("https://") {
+            return Err(Failure(format!("{base:?} is no address of a server: write one such as http://localhost:3000")));
+        }
+        // A key of this configuration is for its own server, and for no other that is named.
+        let own_key = config.api_keys.first().map(Secret::expose).filter(|_| !is_named).map(str::to_owned);
+        let key = options.key.clone().or_else(|| set("PARLANCE_KEY")).or(own_key);
+        let headers = headers(key.as_deref())?;
+        let http = http_client(&base, headers, CONNECT_TIMEOUT).map_err(Failure::new)?;
+        Ok(Self { base, http, has_key: key.is_some(), is_named })
+    }
+
+    /// Its address.
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Whether somebody said which server is meant.
+    pub(super) fn is_named(&self) -> bool {
+        self.is_named
+    }
+
+    /// Whether there is a key to come in with.
+    pub(super) fn has_key(&self) -> bool {
+        self.has_key
+    }
+
+    /// Reads.
+    pub(super) async fn get(&self, path: &str) -> Result<Value, AskError> {
+        self.ask(self.http.get(format!("{}{path}", self.base))).await
+    }
+
+    /// Has something done.
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, AskError> {
+        let request = self.http.post(format!("{}{path}", self.base)).header(CONTENT_TYPE, "application/json");
+        self.ask(request.body(body.to_string())).await
+    }
+
+    /// Opens a stream of events.
+    pub(super) async fn stream(&self, path: &str) -> Result<Response, AskError> {
+        let sent = timeout(ANSWER_TIMEOUT, self.http.get(format!("{}{path}", self.base)).send()).await;
+        let response = sent.map_err(|_| too_late())?.map_err(|error| AskError::Away(cause_of(error)))?;
+        if response.status().is_success() { Ok(response) } else { Err(refusal(response).await) }
+    }
+
+    /// Says what to do about an error.
+    pub(super) fn advise(&self, error: AskError) -> Failure {
+        let Self { base, has_key, .. } = self;
+        match error {
+            AskError::Away(cause) => Failure(format!(
+                "no server answers at {base} ({cause}): start one with `parlance serve`, or name another with --url or PARLANCE_URL"
+            )),
+            AskError::Refused(StatusCode::UNAUTHORIZED, ..) if !has_key => Failure(format!(
+                "{base} wants a key: give one of its API_KEYS, or an administrator's token, with --key or PARLANCE_KEY"
+            )),
+            AskError::Refused(StatusCode::UNAUTHORIZED, code, _) => Failure(format!(
+                "{base} refuses the key ({code}): it must be one of the API_KEYS that the server was started with, or the valid \
+                 token of an administrator"
+            )),
+            AskError::Refused(StatusCode::FORBIDDEN, _, text) => {
+                Failure(format!("{base} refuses it ({text}): give one of its API_KEYS with --key or PARLANCE_KEY"))
+            }
+            AskError::Refused(StatusCode::NOT_FOUND, code, _) if code.is_empty() => {
+                Failure(format!("{base} is no Parlance, or an older one: name the right one with --url or PARLANCE_URL"))
+            }
+            AskError::Refused(StatusCode::NOT_FOUND, _, text) if text.starts_with("User") => {
+                Failure(format!("{base} knows no such user: `parlance user list` shows all, on its machine"))
+            }
+            AskError::Refused(StatusCode::NOT_FOUND, _, text) if text.starts_with("Conversation") => {
+                Failure(format!("{base} knows no such conversation: its members read their ids at /api/conversations"))
+            }
+            AskError::Refused(status, code, text) => Failure(format!("{base} answers {}: {text} ({code})", status.as_u16())),
+            AskError::Odd(cause) => Failure(format!(
+                "{base} answers what Parlance never does ({cause}): name the right one with --url or PARLANCE_URL"
+            )),
+        }
+    }
+
+    async fn ask(&self, request: RequestBuilder) -> Result<Value, AskError> {
+        let answer = async {
+            let response = request.send().await.map_err(|error| AskError::Away(cause_of(error)))?;
+            if !response.status().is_success() {
+                return Err(refusal(response).await);
+            }
+            let body = read_up_to(response, ANSWER_MAX_BYTES).await.map_err(AskError::Odd)?;
+            serde_json::from_str(&body).map_err(|_| AskError::Odd("its answer is no JSON".to_owned()))
+        };
+        timeout(ANSWER_TIMEOUT, answer).await.unwrap_or_else(|_| Err(too_late()))
+    }
+}
+
+fn too_late() -> AskError {
+    AskError::Away(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs()))
+}
+
+async fn refusal(response: Response) -> AskError {
+    let status = response.status();
+    let body = read_up_to(response, ANSWER_MAX_BYTES).await.unwrap_or_default();
+    let body: Value = serde_json::from_str(&body).unwrap_or(json!({}));
+    let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    AskError::Refused(status, text("code"), text("message"))
+}
+
+/// A token is told from a key by its form: three parts, the first one an encoded JSON object.
+fn headers(key: Option<&str>) -> Result<HeaderMap, Failure> {
+    let mut headers = HeaderMap::new();
+    let Some(key) = key else { return Ok(headers) };
+    let is_token = key.starts_with("eyJ") && key.split('.').count() == 3;
+    let (name, text) = match is_token {
+        true => (AUTHORIZATION, format!("Bearer {key}")),
+        false => (HeaderName::from_static("x-api-key"), key.to_owned()),
+    };
+    let value = HeaderValue::from_str(&text);
+    let mut value = value.map_err(|_| Failure("the key has characters that no request can carry: check --key".to_owned()))?;
+    value.set_sensitive(true);
+    headers.insert(name, value);
+    Ok(headers)
+}
+
+/// Where a server of this configuration is reached from here.
+fn own_address(config: &Config) -> Result<String, Failure> {
+    let host = match &config.host {
+        Host::Localhost => "localhost".to_owned(),
+        Host::Address(address) if address.is_unspecified() => "localhost".to_owned(),
+        Host::Address(IpAddr::V6(address)) => format!("[{address}]"),
+        Host::Address(address) => address.to_string(),
+        Host::Name(name) => name.clone(),
+    };
+    match config.port {
+        0 => {
+            Err(Failure("PORT=0 says nothing about where the server is: give its address with --url or PARLANCE_URL".to_owned()))
+        }
+        port => Ok(format!("http://{host}:{port}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_reached_where_it_listens() {
+        for (host, expected) in [
+            (Host::Localhost, "http://localhost:3000"),
+            (Host::Address("0.0.0.0".parse().unwrap()), "http://localhost:3000"),
+            (Host::Address("::".parse().unwrap()), "http://localhost:3000"),
+            (Host::Address("10.0.0.7".parse().unwrap()), "http://10.0.0.7:3000"),
+            (Host::Address("::1".parse().unwrap()), "http://[::1]:3000"),
+            (Host::Name("chat.internal".to_owned()), "http://chat.internal:3000"),
+        ] {
+            assert_eq!(own_address(&Config { host, ..Config::default() }).unwrap(), expected);
+        }
+        assert!(own_address(&Config { port: 0, ..Config::default() }).is_err());
+    }
+
+    #[test]
+    fn tokens_and_keys_have_headers_of_their_own() {
+        assert_eq!(headers(Some("eyJh.eyJi.c")).unwrap()["authorization"], "Bearer eyJh.eyJi.c");
+        assert_eq!(headers(Some("a.b.c")).unwrap()["x-api-key"], "a.b.c");
+        assert!(headers(Some("a\nb")).is_err());
+        assert!(headers(None).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,151 @@
+//! `parlance send`: a message, or an event in other words, through a running server.
+use clap::{ArgGroup, Args};
+use serde_json::{Map, Value, json};
+
+use super::remote::{Remote, RemoteOptions};
+use super::{Failure, print};
+use crate::config::Config;
+use crate::env::Environment;
+
+/// What is sent, and to whom.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("target").required(true).args(["to", "group", "room", "all"]))]
+pub(super) struct SendOptions {
+    /// To a user: id, username or e-mail address (with --event: the id).
+    #[arg(long, value_name = "USER")]
+    to: Option<String>,
+    /// To a group, or any conversation: its id.
+    #[arg(long, value_name = "ID")]
+    group: Option<String>,
+    /// To a public room: its name.
+    #[arg(long, value_name = "NAME")]
+    room: Option<String>,
+    /// To all sockets; for events only.
+    #[arg(long)]
+    all: bool,
+    /// From whom: id, username or e-mail address. A message needs it.
+    #[arg(long, value_name = "USER", required_unless_present = "event", conflicts_with = "event")]
+    from: Option<String>,
+    /// The text of the message.
+    #[arg(required_unless_present = "event", conflicts_with = "event")]
+    text: Option<String>,
+    /// Send this event instead of a message: it goes out as it is, in no dialect's words, and is not stored.
+    #[arg(long, value_name = "EVENT")]
+    event: Option<String>,
+    /// The event's one argument, as JSON; none without it.
+    #[arg(long, value_name = "JSON", requires = "event")]
+    data: Option<String>,
+    /// A name of one's own for the message: sent again, it is the same message.
+    #[arg(long, value_name = "NAME", conflicts_with = "event")]
+    id: Option<String>,
+    #[command(flatten)]
+    remote: RemoteOptions,
+    /// Print the server's answer as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Sends, and says what happened.
+pub(super) async fn execute(options: &SendOptions, environment: &Environment, config: &Config) -> Result<(), Failure> {
+    let remote = Remote::new(&options.remote, environment, config)?;
+    let (path, body) = request(options)?;
+    let answer = remote.post(path, &body).await.map_err(|error| remote.advise(error))?;
+    match options.json {
+        true => print(&format!("{answer}\n")),
+        false => print(&format!("{}\n", outcome(options, &answer))),
+    }
+}
+
+fn request(options: &SendOptions) -> Result<(&'static str, Value), Failure> {
+    let SendOptions { to, group, room, all, from, text, event, data, id, .. } = options;
+    if *all && event.is_none() {
+        return Err(Failure("--all is for events: add --event, or say whom the message is for".to_owned()));
+    }
+    let mut target = Map::new();
+    for (name, value) in [("user", to), ("conversation", group), ("room", room)] {
+        target.extend(value.as_ref().map(|value| (name.to_owned(), json!(value))));
+    }
+    if *all {
+        target.insert("all".to_owned(), json!(true));
+    }
+    let mut body = Map::from_iter([("to".to_owned(), Value::Object(target))]);
+    let texts = [("from", from), ("content", text), ("event", event), ("clientMessageId", id)];
+    body.extend(texts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value.as_ref()?)))));
+    if let Some(data) = data {
+        let wrong =
+            |error| Failure(format!("--data is no JSON ({error}): write a text as '\"text\"', an object as '{{\"a\":1}}'"));
+        body.insert("data".to_owned(), serde_json::from_str(data).map_err(wrong)?);
+    }
+    Ok((if event.is_some() { "/api/emit" } else { "/api/messages" }, Value::Object(body)))
+}
+
+/// What happened, in a sentence.
+fn outcome(options: &SendOptions, answer: &Value) -> String {
+    if let Some(sockets) = answer.get("sockets").and_then(Value::as_u64) {
+        return match sockets {
+            0 => "nobody there: the event went to no socket, and is not kept".to_owned(),
+            1 => "the event went to 1 socket".to_owned(),
+            _ => format!("the event went to {sockets} sockets"),
+        };
+    }
+    let id = answer.get("message").and_then(|message| message.get("_id")).and_then(Value::as_str).unwrap_or_default();
+    match answer.get("status").and_then(Value::as_str) {
+        Some("delivered" | "read") => format!("stored as {id} and handed to a socket of the recipient"),
+        _ if options.to.is_some() => format!("stored as {id}; the recipient has no socket now and gets it at the next connect"),
+        _ if options.room.is_some() => format!("stored as {id} and shown to who is in the room"),
+        _ => format!("stored as {id}; members with a socket are shown it, the others get it at their next connect"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: SendOptions,
+    }
+
+    fn options(words: &[&str]) -> SendOptions {
+        Line::try_parse_from([&["send"], words].concat()).unwrap().options
+    }
+
+    fn asked(words: &[&str]) -> (&'static str, Value) {
+        request(&options(words)).unwrap()
+    }
+
+    #[test]
+    fn words_become_requests() {
+        let (path, body) = asked(&["--from", "ann", "--to", "bob", "Hello"]);
+        assert_eq!((path, body), ("/api/messages", json!({"from": "ann", "to": {"user": "bob"}, "content": "Hello"})));
+        let (path, body) = asked(&["--room", "square", "--event", "price", "--data", "{\"a\":1}"]);
+        assert_eq!((path, body), ("/api/emit", json!({"to": {"room": "square"}, "event": "price", "data": {"a": 1}})));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for words in [
+            &["--to", "bob", "Hello"][..],
+            &["--from", "ann", "Hello"],
+            &["--from", "ann", "--to", "bob"],
+            &["--from", "ann", "--to", "bob", "--room", "x", "Hello"],
+            &["--to", "bob", "--data", "1"],
+        ] {
+            assert!(Line::try_parse_from([&["send"], words].concat()).is_err(), "{words:?}");
+        }
+        assert!(request(&options(&["--from", "ann", "--all", "Hello"])).is_err());
+    }
+
+    #[test]
+    fn answers_become_sentences() {
+        let to_bob = options(&["--from", "ann", "--to", "bob", "x"]);
+        let answer = |status| json!({"message": {"_id": "m"}, "status": status});
+        assert!(outcome(&to_bob, &json!({"sockets": 0})).starts_with("nobody there"));
+        assert!(outcome(&to_bob, &answer("delivered")).contains("handed"));
+        assert!(outcome(&to_bob, &answer("sent")).contains("next connect"));
+        assert!(outcome(&options(&["--from", "ann", "--room", "r", "x"]), &answer("sent")).contains("in the room"));
+    }
+}

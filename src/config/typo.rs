@@ -1,0 +1,74 @@
+//! Names that were meant to be settings.
+use super::Config;
+
+/// The command line's own names in the environment, which are no settings of the server.
+const OTHERS: [&str; 2] = ["PARLANCE_URL", "PARLANCE_KEY"];
+/// What some put before every name.
+const PREFIX: &str = "PARLANCE_";
+
+/// A name that looks like one of a setting, and is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Typo {
+    /// As it was found.
+    pub name: String,
+    /// Where: `environment` or `.env`.
+    pub source: &'static str,
+    /// What it may have been meant to be.
+    pub meant: &'static str,
+}
+
+/// Those of `names` that look like a setting's and are none, in their order. Settings that are set already are meant by none.
+pub fn typos<'a>(names: impl IntoIterator<Item = (&'a str, &'static str)>) -> Vec<Typo> {
+    let mut names: Vec<_> = names.into_iter().collect();
+    names.sort_unstable();
+    let is_set = |setting: &str| names.iter().any(|(name, _)| *name == setting);
+    let found = names.iter().filter_map(|(name, source)| {
+        let meant = meant_by(name).filter(|meant| !is_set(meant))?;
+        Some(Typo { name: (*name).to_owned(), source, meant })
+    });
+    found.collect()
+}
+
+/// The setting that a name is closest to, if it is close and no setting itself.
+fn meant_by(name: &str) -> Option<&'static str> {
+    if Config::NAMES.contains(&name) || OTHERS.contains(&name) {
+        return None;
+    }
+    let plain = name.to_ascii_uppercase().replace('-', "_");
+    let plain = plain.strip_prefix(PREFIX).unwrap_or(&plain);
+    let near = Config::NAMES.iter().map(|setting| (strsim::damerau_levenshtein(plain, setting), *setting));
+    let (distance, setting) = near.min_by_key(|(distance, _)| *distance)?;
+    // Of short names many are one letter apart: `HOME` is no `HOST`, and `POST` may be anybody's.
+    let allowed = if distance == 0 { 0 } else { (setting.len() / 4).saturating_sub(1).min(3) };
+    (distance <= allowed).then_some(setting)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_told_and_what_is_anybodys_is_not() {
+        for (name, meant) in [
+            ("DATABSE_URL", Some("DATABASE_URL")),
+            ("JWT_SECERT", Some("JWT_SECRET")),
+            ("PARLANCE_PORT", Some("PORT")),
+            ("client-url", Some("CLIENT_URL")),
+            ("RATE_LIMIT_EVENT", Some("RATE_LIMIT_EVENTS")),
+            ("PRESENCE_SCOPE", None),
+            ("PARLANCE_URL", None),
+            ("HOME", None),
+            ("HOSTNAME", None),
+            ("POST", None),
+            ("LS_COLORS", None),
+        ] {
+            assert_eq!(meant_by(name), meant, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_set_is_not_meant_by_another() {
+        let found = typos([("JWT_SECRT", ".env"), ("DATA_DIRS", "environment"), ("DATA_DIR", ".env")]);
+        assert_eq!(found, [Typo { name: "JWT_SECRT".to_owned(), source: ".env", meant: "JWT_SECRET" }]);
+    }
+}

@@ -1,0 +1,63 @@
+//! Asking other servers over HTTP: AI providers, and a running Parlance on behalf of the command line.
+use std::ops::Deref;
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+
+pub use reqwest::header;
+pub use reqwest::{Client as HttpClient, RequestBuilder, Response, StatusCode};
+
+use self::header::HeaderMap;
+
+/// Makes a client that sends these headers along to `address`, and to nobody else.
+///
+/// # Errors
+/// One line that says what is wrong.
+pub fn http_client(address: &str, headers: HeaderMap, connect_timeout: Duration) -> Result<HttpClient, String> {
+    // Where a provider of cryptography is set already, that one will do.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let builder = HttpClient::builder()
+        .default_headers(headers)
+        .user_agent(concat!("parlance/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(connect_timeout)
+        // The key is for this address alone.
+        .redirect(Policy::none());
+    // Without TLS no certificate is needed, and a machine that has none will do.
+    let builder = if address.starts_with("http://") { builder.tls_certs_only([]) } else { builder };
+    builder.build().map_err(cause_of)
+}
+
+/// The next piece of a body; `None` at its end.
+///
+/// # Errors
+/// Why the rest does not come.
+pub async fn next_chunk(response: &mut Response) -> Result<Option<impl AsRef<[u8]> + Deref<Target = [u8]> + use<>>, String> {
+    response.chunk().await.map_err(cause_of)
+}
+
+/// A whole body.
+///
+/// # Errors
+/// It breaks off, is longer than `max_bytes`, or no UTF-8.
+pub async fn read_up_to(mut response: Response, max_bytes: usize) -> Result<String, String> {
+    let mut body = Vec::new();
+    while let Some(chunk) = next_chunk(&mut response).await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > max_bytes {
+            return Err("the body is too long".to_owned());
+        }
+    }
+    String::from_utf8(body).map_err(|_| "the body is no UTF-8".to_owned())
+}
+
+/// An error with its causes, without the address.
+pub fn cause_of(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

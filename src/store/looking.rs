@@ -1,0 +1,93 @@
+//! Looking at a database as it is: nothing is made, waited for or brought up to date, and a server may use it meanwhile.
+use std::path::Path;
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+
+use super::connection::{Purpose, connect};
+use super::migrations::list_migrations;
+use super::{AnyConnection, DatabaseUrl, MaintenanceError, MigrationState, OpenError};
+
+/// A database as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseState {
+    /// What serves it: `SQLite 3.50.2` or `Postgres 17.5`.
+    pub version: String,
+    /// The tables' history.
+    pub migrations: Vec<MigrationState>,
+    /// How many connections the server takes; `None` where there is no server.
+    pub max_connections: Option<i64>,
+}
+
+#[derive(QueryableByName)]
+struct Version {
+    #[diesel(sql_type = Text)]
+    version: String,
+}
+
+#[derive(QueryableByName)]
+struct Limit {
+    #[diesel(sql_type = BigInt)]
+    limit: i64,
+}
+
+/// Looks at the database; `None`: a file that is not there yet. Blocks.
+///
+/// # Errors
+/// [`MaintenanceError::Open`], [`MaintenanceError::Failed`].
+pub fn look_at(url: &DatabaseUrl) -> Result<Option<DatabaseState>, MaintenanceError> {
+    let Some(mut conn) = connect_to_look(url)? else { return Ok(None) };
+    let (version, max_connections) = match &conn {
+        AnyConnection::Sqlite(_) => ("SELECT 'SQLite ' || sqlite_version() AS version", None),
+        AnyConnection::Postgres(_) => (
+            "SELECT 'Postgres ' || current_setting('server_version') AS version",
+            Some("SELECT current_setting('max_connections')::bigint AS limit"),
+        ),
+    };
+    let Version { version } = diesel::sql_query(version).get_result(&mut conn)?;
+    let limit = max_connections.map(|question| diesel::sql_query(question).get_result::<Limit>(&mut conn)).transpose()?;
+    let migrations = list_migrations(&mut conn)?;
+    Ok(Some(DatabaseState { version, migrations, max_connections: limit.map(|row| row.limit) }))
+}
+
+/// Connects only to look; `None`: a file that is not there yet.
+///
+/// # Errors
+/// [`MaintenanceError::Open`].
+pub fn connect_to_look(url: &DatabaseUrl) -> Result<Option<AnyConnection>, MaintenanceError> {
+    let conn = match url {
+        DatabaseUrl::Sqlite(path) if !path.exists() => return Ok(None),
+        DatabaseUrl::Sqlite(path) => connect(&DatabaseUrl::Sqlite(untouched(path).into()), Purpose::Reading),
+        DatabaseUrl::Postgres(_) => connect(url, Purpose::Reading),
+    };
+    Ok(Some(conn.map_err(OpenError::Unavailable)?))
+}
+
+/// A file's address for SQLite that makes nothing: neither it nor those beside it (source: SQLite, "URI Filenames").
+///
+/// Without a log beside it nobody has written since it was closed, and it can be read as it stands.
+fn untouched(path: &Path) -> String {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let immutable = if Path::new(&log).exists() { "" } else { "&immutable=1" };
+    let mut address = String::from("file:");
+    for character in path.to_string_lossy().chars() {
+        match character {
+            '%' => address.push_str("%25"),
+            '?' => address.push_str("%3f"),
+            '#' => address.push_str("%23"),
+            _ => address.push(character),
+        }
+    }
+    format!("{address}?mode=ro{immutable}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_signs_of_addresses_stands_for_itself() {
+        assert_eq!(untouched(Path::new("/a b/50%?#.db")), "file:/a b/50%25%3f%23.db?mode=ro&immutable=1");
+    }
+}
