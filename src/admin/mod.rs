@@ -7,6 +7,7 @@ mod figures;
 mod log_filter;
 mod metrics;
 mod operations;
+mod page;
 mod sessions;
 mod showing;
 mod stream;
@@ -27,6 +28,10 @@ pub fn routes(state: AdminState) -> impl Fn(&mut ServiceConfig) {
         config
             .app_data(state.sampler.clone())
             .app_data(state.feed.clone())
+            .service(endpoint("/admin", "GET, HEAD").route(get_or_head().to(page::index)))
+            .service(endpoint("/admin/", "GET, HEAD").route(get_or_head().to(page::index)))
+            .service(endpoint("/admin/page.css", "GET, HEAD").route(get_or_head().to(page::style)))
+            .service(endpoint("/admin/page.js", "GET, HEAD").route(get_or_head().to(page::script)))
             .service(endpoint("/api/admin/events/stream", "GET").route(get().to(events::stream)))
             .service(endpoint("/api/admin/stats", "GET, HEAD").route(get_or_head().to(figures::stats)))
             .service(endpoint("/api/admin/stats/stream", "GET").route(get().to(stream::stream)))

@@ -67,8 +67,11 @@ fn collect(entries: &mut Vec<String>, path: &str, figures: &Map<String, Value>, 
         let name = if path.is_empty() { words(key) } else { format!("{path} {}", words(key)) };
         let old = before.and_then(|old| old.get(key));
         match value {
-            Value::Object(inner) => collect(entries, &name, inner, old.and_then(Value::as_object)),
-            Value::Array(rows) => match percentiles(rows) {
+            Value::Object(inner) => match distribution(inner, &name) {
+                Some(text) => entries.push(text),
+                None => collect(entries, &name, inner, old.and_then(Value::as_object)),
+            },
+            Value::Array(rows) => match percentiles(rows, None) {
                 Some(text) => entries.push(format!("{name} {text}")),
                 None => entries.extend(list(rows).into_iter().map(|row| format!("{name}: {row}"))),
             },
@@ -100,7 +103,7 @@ fn plain(value: &Value) -> String {
 
 /// One line for each of the first rows of a list.
 fn list(rows: &[Value]) -> Vec<String> {
-    if let Some(text) = percentiles(rows) {
+    if let Some(text) = percentiles(rows, None) {
         return vec![text];
     }
     let mut lines: Vec<_> = rows.iter().take(ROWS_MAX).map(row).collect();
@@ -118,19 +121,29 @@ fn row(row: &Value) -> String {
 }
 
 /// Half, most and nearly all of what a histogram has counted: rows of an upper bound (`upTo…`) and a `count` of all up to there.
-fn percentiles(rows: &[Value]) -> Option<String> {
+fn percentiles(rows: &[Value], all: Option<u64>) -> Option<String> {
     let buckets: Vec<(f64, &str, u64)> = rows.iter().map(bucket).collect::<Option<_>>()?;
     let (_, unit, _) = *buckets.first()?;
-    let total = buckets.iter().map(|(.., count)| *count).max()?;
+    let total = all.or_else(|| buckets.iter().map(|(.., count)| *count).max())?;
     if total == 0 {
         return Some("none yet".to_owned());
     }
     let within = |share: u64| {
-        let (bound, ..) = buckets.iter().find(|(.., count)| count.saturating_mul(100) >= total.saturating_mul(share))?;
-        Some(if bound.is_finite() { format!("{share}% ≤ {bound}{unit}") } else { format!("{share}% beyond") })
+        let is_enough = |count: u64| count.saturating_mul(100) >= total.saturating_mul(share);
+        match buckets.iter().find(|(.., count)| is_enough(*count)).filter(|(bound, ..)| bound.is_finite()) {
+            Some((bound, ..)) => format!("{share}% ≤ {bound}{unit}"),
+            None => format!("{share}% beyond"),
+        }
     };
-    let parts: Vec<_> = [50, 90, 99].into_iter().filter_map(within).collect();
+    let parts: Vec<_> = [50, 90, 99].into_iter().map(within).collect();
     Some(format!("{} of {total}", parts.join(", ")))
+}
+
+/// A histogram with its `count`, `sum` and `buckets`.
+fn distribution(figures: &Map<String, Value>, name: &str) -> Option<String> {
+    // What is beyond the last bound is in the count alone.
+    let text = percentiles(figures.get("buckets")?.as_array()?, figures.get("count")?.as_u64())?;
+    Some(format!("{name} {text}"))
 }
 
 fn bucket(row: &Value) -> Option<(f64, &str, u64)> {
@@ -202,6 +215,7 @@ mod tests {
             "chat": {"mailboxWaitMicros": 12, "messages": 5},
             "connections": {"closed": {"transport close": 1}},
             "store": {"commitTimes": [{"upToMs": 1.0, "count": 9}, {"upToMs": 5.0, "count": 10}]},
+            "reads": {"readSeconds": {"count": 2, "sum": 0.5, "buckets": [{"upTo": 0.25, "count": 1}, {"upTo": 0.5, "count": 2}]}},
             "rooms": [{"room": "a\u{1b}[2J", "members": 2}],
         }));
         let text = shown(&figures, Some(&before), 200);
@@ -210,6 +224,7 @@ mod tests {
             "chat          mailbox wait µs 12   messages 5 (+2)",
             "connections   closed transport close 1",
             "store         commit times 50% ≤ 1 ms, 90% ≤ 1 ms, 99% ≤ 5 ms of 10",
+            "reads         read seconds 50% ≤ 0.25, 90% ≤ 0.5, 99% ≤ 0.5 of 2",
             "rooms         members 2, room a[2J",
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
