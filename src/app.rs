@@ -14,13 +14,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::admin::{self, AdminState};
+use crate::admin::{self, AdminState, Console, ConsoleOptions, ConsoleReady, Totals};
 use crate::ai::Model;
 use crate::api::{self, ApiState};
-use crate::auth::{ApiKeys, Revocations, TokenKeys};
+use crate::auth::{AdminLogin, ApiKeys, Revocations, TokenKeys};
 use crate::chat::{self, ChatServer, Drain, FinishAnswers, Health, RegisterWorker, Sources};
 use crate::config::{CatchUp, Config, Host, Origins as ClientUrl};
 use crate::dialect::DialectSet;
+use crate::engineio::CloseReason;
 use crate::feed::Feed;
 use crate::http::{Origins, TrustedProxies};
 use crate::logging::{Refusals, SUMMED_UP_EVERY};
@@ -133,6 +134,15 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
             ))
         })?;
     }
+    if let Some(folder) = admin_ui_dir(&config) {
+        api::check_admin_ui(&folder).map_err(|error| {
+            AppError(format!(
+                "ADMIN_UI_DIR: no index.html in {} ({error}); it is `ui/dist` of the npm package @socket.io/admin-ui",
+                folder.display()
+            ))
+        })?;
+    }
+    let admin_login = admin_login(&config)?;
     let url = DatabaseUrl::parse(config.database_url.as_str(), &config.data_dir).map_err(AppError::because)?;
     let tls = tls(&config)?;
     // From here on clients may come: they wait until there is somebody to accept them.
@@ -179,23 +189,30 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
         ..transport_options(&config, tls.clone(), origins.clone(), proxies.clone())
     };
 
+    let stopper_for_figures = Arc::new(OnceLock::new());
+    let console = admin_login.map(|login| {
+        let (passwords, connections) = (api.password_work(), stopper_for_figures.clone());
+        Console::new(console_options(&config, login, passwords, connections)).start()
+    });
     let (begun, mut chat_begun) = watch::channel(None);
     let begun = Arc::new(begun);
     let sessions = {
         let (chat, config, tokens, feed) = (chat.clone(), config.clone(), tokens.clone(), feed.clone());
         let (meter, refusals) = (broker_meter.clone(), refusals.clone());
         let begun = begun.clone();
-        move |worker, deliveries| {
+        move |worker, deliveries: Counted<chat::ToWorker>| {
             let broker = chat();
             begun.send_replace(Some(broker.clone()));
+            if let Some(console) = &console {
+                console.do_send(ConsoleReady { worker, deliveries: deliveries.clone(), chat: Chat::new(&broker) });
+            }
             broker.do_send(RegisterWorker { worker, deliveries });
             let keys = tokens.clone();
             let rules = Rules::of(&config, dialects, Box::new(move |token, now| keys.verify_all_but_expiry(token, now)));
-            let rules = Rules { feed: feed.clone(), note_refusal: refusals.clone().noting(), ..rules };
-            session::Context::new(rules, recipients(&broker, &meter))
+            let rules = Rules { feed: feed.clone(), has_console: console.is_some(), ..rules };
+            session::Context::new(rules, recipients(&broker, &meter, console.as_ref()))
         }
     };
-    let stopper_for_figures = Arc::new(OnceLock::new());
     let stopper_of_routes = stopper_for_figures.clone();
     let routes = {
         let (chat, store, draining, tokens) = (chat.clone(), store.clone(), draining.clone(), tokens);
@@ -425,7 +442,7 @@ fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, |processors| processors.get().saturating_sub(1).max(1))
 }
 
-fn recipients(broker: &Addr<ChatServer>, meter: &Arc<Meter>) -> Recipients {
+fn recipients(broker: &Addr<ChatServer>, meter: &Arc<Meter>, console: Option<&Addr<Console>>) -> Recipients {
     Recipients {
         connect: Counted::new(broker.clone().recipient(), meter.clone()),
         request: Counted::new(broker.clone().recipient(), meter.clone()),
@@ -435,6 +452,7 @@ fn recipients(broker: &Addr<ChatServer>, meter: &Arc<Meter>) -> Recipients {
         catch_up_drained: Counted::new(broker.clone().recipient(), meter.clone()),
         proven: Counted::new(broker.clone().recipient(), meter.clone()),
         disconnect: Counted::new(broker.clone().recipient(), meter.clone()),
+        console: console.map(|console| console.clone().recipient()),
     }
 }
 
@@ -451,6 +469,7 @@ fn settings(config: &Config, dialects: DialectSet, upload_dir: std::path::PathBu
         logins_per_minute: config.rate_limit_logins as usize,
         upload_dir,
         client_files: client_files(config),
+        admin_ui_dir: admin_ui_dir(config),
         socket_path: config.socket_path.as_str().to_owned(),
         speaks_tls: !config.tls_cert.as_os_str().is_empty(),
     }
@@ -458,6 +477,32 @@ fn settings(config: &Config, dialects: DialectSet, upload_dir: std::path::PathBu
 
 fn client_files(config: &Config) -> Option<std::path::PathBuf> {
     (!config.client_files.as_os_str().is_empty()).then(|| config.client_files.clone())
+}
+
+fn admin_ui_dir(config: &Config) -> Option<std::path::PathBuf> {
+    (!config.admin_ui_dir.as_os_str().is_empty()).then(|| config.admin_ui_dir.clone())
+}
+
+/// Who may use the Admin UI, if anybody.
+fn admin_login(config: &Config) -> Result<Option<AdminLogin>, AppError> {
+    let login = config.admin_ui_password.as_ref().map(|hash| AdminLogin::new(&config.admin_ui_user, hash.expose()));
+    login.transpose().map_err(|error| AppError(format!("ADMIN_UI_PASSWORD: {error}")))
+}
+
+fn console_options(
+    config: &Config,
+    login: AdminLogin,
+    passwords: Arc<web::PasswordWork>,
+    connections: Arc<OnceLock<transport::Stopper>>,
+) -> ConsoleOptions {
+    ConsoleOptions {
+        login,
+        mode: config.admin_ui_mode,
+        logins_per_minute: config.rate_limit_logins as usize,
+        path: config.socket_path.as_str().to_owned(),
+        passwords,
+        totals: Box::new(move || connection_totals(&connections)),
+    }
 }
 
 fn client_urls(config: &Config) -> Vec<String> {
@@ -469,6 +514,29 @@ fn client_urls(config: &Config) -> Vec<String> {
 
 fn origins(config: &Config) -> Result<Arc<Origins>, AppError> {
     Origins::new(&client_urls(config), config.host.is_loopback()).map(Arc::new).map_err(AppError::because)
+}
+
+/// What connections have done, over all worker threads.
+fn connection_totals(server: &OnceLock<transport::Stopper>) -> Totals {
+    let workers = server.get().map(transport::Stopper::stats).unwrap_or_default();
+    let sum = |figure: fn(&transport::WorkerStats) -> u64| workers.iter().map(|stats| figure(stats)).sum::<u64>();
+    let mut closed: Vec<(CloseReason, u64)> = Vec::new();
+    for (reason, count) in workers.iter().flat_map(|stats| stats.closed()) {
+        match closed.iter_mut().find(|(other, _)| *other == reason) {
+            Some((_, total)) => *total += count,
+            None => closed.push((reason, count)),
+        }
+    }
+    Totals {
+        polling: sum(|stats| stats.polling_sessions.get()),
+        websocket: sum(|stats| stats.websocket_sessions.get()),
+        opened: sum(|stats| stats.opened.get()),
+        closed,
+        messages_in: sum(|stats| stats.messages_in.get()),
+        packets_out: sum(|stats| stats.packets_out.get()),
+        bytes_in: sum(|stats| stats.bytes_in.get()),
+        bytes_out: sum(|stats| stats.bytes_out.get()),
+    }
 }
 
 /// What the routes are told of the threads that serve connections, and of actors.

@@ -1,5 +1,6 @@
 //! What administrators read, and what they do.
 mod acts;
+mod console;
 mod events;
 mod explain;
 mod families;
@@ -19,6 +20,8 @@ pub use self::operations::OPERATIONS;
 
 use crate::feed::Feed;
 use crate::web::{endpoint, get_or_head};
+
+pub use self::console::{Console, ConsoleOptions, ConsoleReady, Totals};
 
 use self::figures::Sampler;
 

@@ -7,15 +7,13 @@ use actix_web::web::{Data, ReqData};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::login_limit::{LoginLimit, Tried};
-use super::password_work::PasswordWork;
 use super::sessions::{begin_session, find_account};
 use super::shapes::own_user;
 use crate::auth::{check_email, check_full_name, check_password, check_username};
 use crate::chat::RevokeTokens;
 use crate::model::{Timestamp, UserId, UserRole};
 use crate::store::{self, NewUser, StoreError, Write};
-use crate::web::{Body, Failure, Proven, RequestOrigin, WebState};
+use crate::web::{Body, Failure, LoginLimit, PasswordWork, Proven, RequestOrigin, Tried, WebState};
 
 /// `POST /api/auth/register` `{username,email,password,fullName?}`
 pub async fn register(

@@ -1,12 +1,12 @@
 //! The browser client's files, beside the endpoint that it talks to (source: socket.io, "serveClient").
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use actix_files::NamedFile;
-use actix_web::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use actix_web::web::{Data, ServiceConfig, block};
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
+use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
+use super::served::serve_file;
 use crate::web::{Failure, WebState, endpoint, get_or_head};
 
 /// Their names, as in the folder `dist` of the npm package `socket.io-client`.
@@ -43,17 +43,10 @@ async fn serve(state: Data<WebState>, request: HttpRequest, name: &'static str) 
             "Set CLIENT_FILES to the folder dist of the npm package socket.io-client to have it served",
         ));
     };
-    let path: PathBuf = folder.join(name);
-    let opened = block(move || NamedFile::open(path)).await.map_err(Failure::internal)?;
     let mimetype = if name.ends_with(".map") { "application/json" } else { "application/javascript" };
-    let opened = opened
-        .map_err(|_| Failure::not_found("The folder of CLIENT_FILES has no such file"))?
-        .set_content_type(mimetype.parse().map_err(Failure::internal)?)
-        .disable_content_disposition();
-    let mut response = opened.into_response(&request);
-    let headers = response.headers_mut();
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let missing = "The folder of CLIENT_FILES has no such file";
+    let mut response = serve_file(&request, folder.join(name), Some(mimetype), missing).await?;
     // Another release of the client may come in its place.
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=0"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=0"));
     Ok(response)
 }

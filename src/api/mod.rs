@@ -1,5 +1,6 @@
 //! The HTTP routes of `contract/http.md`.
 mod accounts;
+mod admin_ui_files;
 mod client_files;
 mod connection;
 mod conversations;
@@ -11,12 +12,9 @@ mod health;
 mod history;
 mod interfaces;
 mod listings;
-mod login_limit;
 mod messages;
 mod notifications;
-mod operations;
-mod password_work;
-mod personal;
+mod served;
 mod sessions;
 mod shapes;
 mod syncing;
@@ -28,14 +26,12 @@ use std::sync::Arc;
 
 use actix_web::web::{Data, ServiceConfig, delete, get, patch, post, put};
 
+pub use self::admin_ui_files::check_admin_ui;
 pub use self::client_files::{CLIENT_FILES, check_client_files};
 pub use self::operations::OPERATIONS;
 pub use self::upload_dir::{prepare_uploads, remove_uploads};
 
-use self::interfaces::Documents;
-use self::login_limit::LoginLimit;
-use self::password_work::PasswordWork;
-use crate::web::{Operation, Settings, endpoint, get_or_head};
+use crate::web::{LoginLimit, PasswordWork, Settings, endpoint, get_or_head};
 
 /// What the routes of one server share among all worker threads, beside [`crate::web::WebState`].
 #[derive(Clone)]
@@ -56,6 +52,11 @@ impl ApiState {
             documents: Data::new(Documents::new(operations)),
             socket_path: settings.socket_path.as_str().into(),
         }
+    }
+
+    /// Where passwords are worked on, for others who have some.
+    pub fn password_work(&self) -> Arc<PasswordWork> {
+        self.passwords.clone().into_inner()
     }
 }
 
@@ -151,6 +152,8 @@ fn add_files(config: &mut ServiceConfig) {
     config
         .service(endpoint("/api/upload", "POST").route(post().to(upload::upload)))
         .service(endpoint("/uploads/{name}", "GET, HEAD").route(get_or_head().to(files::serve)))
+        .service(endpoint("/admin/ui", "GET, HEAD").route(get_or_head().to(admin_ui_files::redirect)))
+        .service(endpoint("/admin/ui/{file:.*}", "GET, HEAD").route(get_or_head().to(admin_ui_files::serve)))
         .service(endpoint("/app/get-connection-id", "GET, HEAD").route(get_or_head().to(connection::find)))
         .service(endpoint("/api/socket/health", "GET, HEAD").route(get_or_head().to(health::socket)))
         .service(endpoint("/healthz", "GET, HEAD").route(get_or_head().to(health::alive)))

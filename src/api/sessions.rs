@@ -8,14 +8,12 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde_json::json;
 
 use super::cookie::{no_token_cookie, token_cookie};
-use super::login_limit::{LoginLimit, Tried};
-use super::password_work::PasswordWork;
 use super::shapes::own_user;
 use crate::auth::{Refusal, TokenPlace, new_login_id};
 use crate::chat::RevokeTokens;
 use crate::model::{Account, Timestamp};
 use crate::store;
-use crate::web::{Body, Failure, Proven, RequestOrigin, WebState};
+use crate::web::{Body, Failure, LoginLimit, PasswordWork, Proven, RequestOrigin, Tried, WebState};
 
 /// No name is longer than an e-mail address can be.
 const LOGIN_MAX: usize = 254;

@@ -2,6 +2,7 @@
 //!
 //! All of it is pure, [`token_secrets`] aside; hashing a password takes tens of milliseconds and belongs on a thread
 //! that may block.
+mod admin_login;
 mod api_key;
 mod identity;
 mod password;
@@ -11,6 +12,7 @@ mod revocation;
 mod secret_file;
 mod token;
 
+pub use self::admin_login::{AdminLogin, AdminLoginError, hash_admin_password};
 pub use self::api_key::ApiKeys;
 pub use self::identity::{FoundToken, RequestTokens, TokenPlace, check, find_connect_token};
 pub use self::password::{PasswordError, hash_password, verify_password};

@@ -5,7 +5,10 @@ use actix::{ActorFutureExt as _, Context, Handler, Message, ResponseActFuture, W
 use log::info;
 
 use super::ports::Notice;
+use super::rooms::RoomKey;
 use super::server::ChatServer;
+use super::tables::User;
+use crate::engineio::ConnectionKey;
 use crate::meter::Metered as _;
 use crate::model::{ConversationKind, MODEL_USER, Profile, SocketId, Timestamp, UserId, UserRole};
 use crate::store::{DELETED_NAME, Store, StoreError, Write};
@@ -32,6 +35,12 @@ pub enum Administer {
     Kick {
         /// Which.
         socket: SocketId,
+    },
+    /// Puts all sockets out that are in a room, as administrators call it: `user:ID`, `conversation:ID`, `room:NAME`,
+    /// `common_chat`, or a socket's id.
+    KickRoom {
+        /// Its name; `None`: all sockets.
+        room: Option<Box<str>>,
     },
 }
 
@@ -72,20 +81,9 @@ impl ChatServer {
                 let was_there = self.kick(socket);
                 Box::pin(async move { Ok(was_there) }.into_actor(self))
             }
-            Administer::Delete { user } => {
-                let (store, id, deleted_at) = (self.store.clone(), user.clone(), self.now());
-                let stored = async move {
-                    if !is_there(&store, &id).await? {
-                        return Ok(false);
-                    }
-                    store.write(Write::DeleteUser { user: id, deleted_at }).await.map(|_| true)
-                };
-                Box::pin(stored.into_actor(self).map(move |outcome, broker, _| {
-                    if outcome == Ok(true) {
-                        broker.on_deleted(&user);
-                    }
-                    outcome
-                }))
+            Administer::KickRoom { room } => {
+                let was_there = self.kick_room(room.as_deref());
+                Box::pin(async move { Ok(was_there) }.into_actor(self))
             }
             Administer::SetDisabled { user, disabled } => {
                 let (store, id) = (self.store.clone(), user.clone());
@@ -124,26 +122,25 @@ impl ChatServer {
         parked.inspect(|pid| self.forget_parked(*pid)).is_some()
     }
 
-    fn on_deleted(&mut self, user: &UserId) {
-        info!("account deleted user={user}");
-        let now = self.now();
-        if let Some(entry) = self.users.get_mut(user) {
-            let account = Arc::make_mut(&mut entry.account);
-            account.is_deleted = true;
-            account.last_seen = None;
-            account.profile = Arc::new(Profile {
-                id: user.clone(),
-                username: DELETED_NAME.to_owned(),
-                full_name: None,
-                avatar: None,
-                email: None,
-                role: UserRole::User,
-            });
-            // Chats with the model went with their user.
-            entry.memberships.retain(|membership| membership.kind == ConversationKind::Direct);
+    fn kick_room(&mut self, room: Option<&str>) -> bool {
+        if let Some(Ok(user)) = room.and_then(|room| room.strip_prefix("user:")).map(UserId::parse) {
+            let was_there = self.users.get(&user).is_some_and(User::has_sessions);
+            self.put_out(&user, "KICKED", |_| true);
+            return was_there;
         }
-        self.account_changes.note([user], now);
-        self.put_out(user, "USER_NOT_FOUND", |_| true);
+        let connections: Vec<ConnectionKey> = match room {
+            None => self.sessions.keys().copied().collect(),
+            Some(room) => match (SocketId::parse(room), RoomKey::called(room)) {
+                (Ok(socket), _) => return self.kick(socket),
+                (_, Some(key)) => self.rooms.find(&key).map(|room| room.connections().collect()).unwrap_or_default(),
+                (_, None) => Vec::new(),
+            },
+        };
+        info!("kicked room={} sockets={}", room.unwrap_or("-"), connections.len());
+        for connection in &connections {
+            self.tell(*connection, Notice::Kick { code: "KICKED" });
+        }
+        !connections.is_empty()
     }
 
     fn on_disabled(&mut self, user: &UserId, disabled: bool) {

@@ -9,7 +9,7 @@ use super::rooms::RoomKey;
 use super::server::ChatServer;
 use super::telling::Spared;
 use crate::meter::Metered as _;
-use crate::model::{Conversation, ConversationId, ConversationKind, RoomId, UserId};
+use crate::model::{Conversation, ConversationId, ConversationKind, RoomId, SocketId, UserId};
 use crate::store::{self, StoreError};
 
 /// An event as another server words it.
@@ -17,7 +17,7 @@ use crate::store::{self, StoreError};
 pub struct Emitted {
     /// Its name; none that Socket.IO keeps for itself.
     pub name: Box<str>,
-    /// Its one argument, as JSON; `None`: it has none.
+    /// Its arguments, as JSON joined by commas; `None`: it has none.
     pub data: Option<Box<str>>,
 }
 
@@ -34,6 +34,8 @@ pub enum EmitTo {
     Conversation(ConversationId),
     /// Those in the conversation with this id; where there is none, those in the public room that is called so.
     ConversationOrRoom(ConversationId, RoomId),
+    /// One socket.
+    Socket(SocketId),
     /// All sockets.
     Everyone,
 }
@@ -57,6 +59,7 @@ impl Handler<Emit> for ChatServer {
             let event = Broadcast::new(Event::Emitted(event));
             let (id, room) = match to {
                 EmitTo::User(user) => return ready(broker.emit_to_users(&[user], event)),
+                EmitTo::Socket(socket) => return ready(broker.emit_to_socket(socket, event)),
                 EmitTo::Everyone => return ready(broker.tell_everyone(event, Vec::new())),
                 EmitTo::Room(room) => return ready(broker.emit_to_room(&RoomKey::Public(room), event)),
                 EmitTo::CommonChat => return ready(broker.emit_to_room(&RoomKey::CommonChat, event)),
@@ -89,7 +92,33 @@ fn ready(sockets: usize) -> ResponseActFuture<ChatServer, Result<usize, StoreErr
     Box::pin(actix::fut::ready(Ok(sockets)))
 }
 
+impl EmitTo {
+    /// Who is in a room, as administrators call it; see [`Administer::KickRoom`](super::Administer::KickRoom).
+    pub fn room_of_administrators(name: &str) -> Option<Self> {
+        if let Some(Ok(user)) = name.strip_prefix("user:").map(UserId::parse) {
+            return Some(Self::User(user));
+        }
+        if let Ok(socket) = SocketId::parse(name) {
+            return Some(Self::Socket(socket));
+        }
+        RoomKey::called(name).map(|key| match key {
+            RoomKey::Group(id) => Self::Conversation(id),
+            RoomKey::Public(room) => Self::Room(room),
+            RoomKey::CommonChat => Self::CommonChat,
+        })
+    }
+}
+
 impl ChatServer {
+    fn emit_to_socket(&mut self, socket: SocketId, event: Broadcast) -> usize {
+        let found = self.sessions.iter().find(|(_, session)| session.socket == socket);
+        let Some((connection, pid)) = found.map(|(connection, session)| (*connection, session.pid)) else { return 0 };
+        let event = self.place(event);
+        self.tell_few([connection], &event);
+        self.keep_own(pid, &event);
+        1
+    }
+
     fn emit_to_users(&mut self, users: &[UserId], event: Broadcast) -> usize {
         let (_, told) = self.tell_users_but(users, event, Spared::default());
         told.len()

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::{Broadcast, ChatError, Command, ModelError, Reply};
 use crate::auth::Claims;
-use crate::engineio::{CloseReason, ConnectionKey, Delivery, Peer};
+use crate::engineio::{CloseReason, ConnectionKey, Delivery, Encoded, Peer};
 use crate::meter::Counted;
 use crate::model::{Account, ConversationKind, MessageId, Offset, Part, PrivateId, Role, SocketId, Timestamp, UserId};
 
@@ -327,6 +327,33 @@ pub enum RefusedConnect {
     AccountDisabled,
 }
 
+/// A word for a connection's client in the administrators' namespace, in which the chat has no part.
+#[derive(Debug)]
+pub enum ConsoleNotice {
+    /// It is in.
+    Admitted {
+        /// The id of its socket.
+        socket: SocketId,
+    },
+    /// It is not in.
+    Refused {
+        /// Why, in words that its front end knows.
+        message: String,
+    },
+    /// It is sent these.
+    Packets {
+        /// Whole Engine.IO packets.
+        packets: Encoded,
+        /// Whether it is to be said when they have left; else they may be dropped.
+        is_awaited: bool,
+    },
+    /// It is put out.
+    Out {
+        /// Whether the connection is closed, whatever else is on it.
+        closes: bool,
+    },
+}
+
 /// A word for one connection.
 #[derive(Debug)]
 pub enum Notice {
@@ -361,4 +388,6 @@ pub enum Notice {
     },
     /// The transport is closed; the client comes back by itself.
     Close(CloseReason),
+    /// Of another namespace, and not from the chat's broker.
+    Console(ConsoleNotice),
 }

@@ -50,6 +50,17 @@ impl fmt::Display for RoomKey {
     }
 }
 
+impl RoomKey {
+    /// The room that administrators call so; whether somebody is in it is another question.
+    pub fn called(name: &str) -> Option<Self> {
+        match name.split_once(':') {
+            Some(("conversation", id)) => ConversationId::parse(id).ok().map(Self::Group),
+            Some(("room", room)) => RoomId::parse(room).ok().map(Self::Public),
+            _ => (name == "common_chat").then_some(Self::CommonChat),
+        }
+    }
+}
+
 /// One room's connections, a list for each worker. A list is shared with the deliveries that are under way and
 /// copied only when it changes meanwhile.
 #[derive(Debug, Default)]

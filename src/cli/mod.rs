@@ -1,4 +1,5 @@
-//! The command line: `parlance [serve]`, and what helps those who run it. Each command has a file.
+//! The command line: `parlance [serve]`, `parlance config`, `parlance user …`.
+mod admin_password;
 mod backup;
 mod check;
 mod completions;
@@ -59,6 +60,8 @@ enum Command {
     /// Make, promote and list users in the configured database.
     #[command(subcommand)]
     User(UserCommand),
+    /// Hash a password for the Admin UI of Socket.IO: reads it from standard input, prints the setting ADMIN_UI_PASSWORD.
+    AdminPassword,
     /// Bring the tables up to date, take the latest step back, or tell which there are.
     #[command(subcommand)]
     Migrate(MigrateCommand),
@@ -113,8 +116,9 @@ pub fn run() -> ExitCode {
 }
 
 fn execute(command: Command) -> Result<(), Failure> {
-    if let Command::Completions { shell } = command {
-        return completions::execute(shell);
+    if let Command::AdminPassword = command {
+        // Settings may be what is being mended.
+        return admin_password::execute();
     }
     let environment = Environment::load().map_err(Failure::new)?;
     let find = |name: &str| {
@@ -131,10 +135,8 @@ fn execute(command: Command) -> Result<(), Failure> {
             logging::start(config.log_format, config.rust_log.clone());
             actix::System::new().block_on(app::run(config)).map_err(Failure::new)
         }
-        Command::Config(options) => config::execute(&options, &environment, find),
-        Command::Openapi => print(&format!("{:#}\n", app::openapi())),
-        Command::Asyncapi => print(&format!("{:#}\n", dialect::asyncapi())),
-        Command::Types => print(&dialect::types()),
+        Command::AdminPassword => Ok(()),
+        Command::Config => print(&table(&Config::list(find).map_err(Failure::new)?)),
         Command::User(command) => {
             // What a command says is its output; of the log only what went wrong.
             logging::start(LogFormat::Text, LogFilter::from(LevelFilter::Warn));

@@ -133,7 +133,7 @@ fn new_user(user: AddUser) -> Result<NewUser, Failure> {
 }
 
 /// The first line of standard input, without its end.
-fn read_password(name: &str) -> Result<String, Failure> {
+pub(super) fn read_password(name: &str) -> Result<String, Failure> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
         let _ = write!(io::stderr(), "Password of {name}: ");

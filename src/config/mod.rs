@@ -22,8 +22,7 @@ pub use self::dialects::DialectNames;
 pub use self::error::ConfigError;
 pub use self::log_filter::LogFilter;
 pub use self::secret::Secret;
-pub use self::typo::{Typo, typos};
-pub use self::word::{AiProvider, CatchUp, Delivery, PresenceScope};
+pub use self::word::{AdminUiMode, AiProvider, CatchUp, Delivery, PresenceScope};
 
 use self::kind::{Count, Flag, Folder, Hidden, HiddenList, Kept, Kind, Length, Parsed, Proxies, Size, Text};
 
@@ -274,6 +273,16 @@ settings! {
         /// What is shown instead of an answer by front ends that know no failure.
         ai_error_text: String = "Sorry, I cannot answer right now. Please try again.".to_owned(), "AI_ERROR_TEXT", Text;
     }
+    "operations" {
+        /// Name with which one logs in to the Admin UI of Socket.IO.
+        admin_ui_user: String = "admin".to_owned(), "ADMIN_UI_USER", Text;
+        /// Hash of its password, as `parlance admin-password` makes it; without one there is no namespace `/admin`.
+        admin_ui_password: Option<Secret> = None, "ADMIN_UI_PASSWORD", Hidden;
+        /// What it is shown: `development` (sockets, rooms, events and what is said in them) or `production` (figures only).
+        admin_ui_mode: AdminUiMode = AdminUiMode::Development, "ADMIN_UI_MODE", Parsed::new();
+        /// Folder of its files, `ui/dist` of the npm package `@socket.io/admin-ui`: served at `/admin/ui/`.
+        admin_ui_dir: PathBuf = PathBuf::new(), "ADMIN_UI_DIR", Folder;
+    }
 }
 
 impl Config {
@@ -448,6 +457,7 @@ mod tests {
             ("DATABASE_URL", "sqlite://"),
             ("DB_POOL_SIZE", "0"),
             ("STORE_QUEUE", "0"),
+            ("ADMIN_UI_MODE", "staging"),
             ("AI_PROVIDER", "gpt"),
             ("AI_URL", "localhost:8000"),
             ("AI_CONCURRENCY", "0"),
@@ -481,7 +491,7 @@ mod tests {
             ("JWT_SECRETE", "hush-3"),
             ("API_KEYS", "hush-4,hush-5"),
             ("AI_API_KEY", "hush-8"),
-            ("METRICS_TOKEN", "hush-9"),
+            ("ADMIN_UI_PASSWORD", "hush-9"),
             ("DATABASE_URL", "postgres://ann:hush-6@db/chat?password=hush-7&sslmode=prefer"),
         ];
         let config = Config::load(env(&pairs)).unwrap();

@@ -65,6 +65,16 @@ words! {
 }
 
 words! {
+    /// What the Admin UI is shown.
+    AdminUiMode {
+        /// Sockets, rooms, and events with what is said in them.
+        Development = "development",
+        /// Figures.
+        Production = "production",
+    }
+}
+
+words! {
     /// Who answers questions for the model.
     AiProvider {
         /// Nobody: the answer says so.

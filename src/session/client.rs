@@ -3,8 +3,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use actix::Recipient;
 use bytes::Bytes;
 
+use super::console::AtConsole;
 use super::rules::Rules;
 use super::state::{Broker, Now, Session, Surroundings};
 use super::tapping::Tap;
@@ -35,6 +37,8 @@ pub struct Recipients {
     pub proven: Counted<Proven>,
     /// See [`Disconnect`].
     pub disconnect: Counted<Disconnect>,
+    /// See [`AtConsole`]; `None`: there is no such namespace.
+    pub console: Option<Recipient<AtConsole>>,
 }
 
 impl Broker for &Recipients {
@@ -68,6 +72,12 @@ impl Broker for &Recipients {
 
     fn disconnect(&mut self, message: Disconnect) {
         self.disconnect.do_send(message);
+    }
+
+    fn at_console(&mut self, message: AtConsole) {
+        if let Some(console) = &self.console {
+            console.do_send(message);
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 mod active;
 mod answering;
 mod client;
+mod console;
 mod credentials;
 mod gate;
 mod limits;
@@ -20,6 +21,7 @@ mod tests;
 mod turns;
 
 pub use self::client::{Client, Context, Recipients};
+pub use self::console::{AtConsole, CONSOLE, ConsoleAct};
 pub use self::limits::Limits;
 pub use self::rules::{Rules, Verify};
 pub use self::state::{Broker, Now, Session, Surroundings};

@@ -39,6 +39,8 @@ pub struct Rules {
     pub limits: Limits,
     /// Checks tokens, all but whether they are past their time.
     pub verify: Verify,
+    /// Whether there is a namespace for administrators.
+    pub has_console: bool,
     /// Where watchers are told what clients send and are sent.
     pub feed: Feed,
     /// Makes unguessable ids: of 20 characters of URL-safe base64.
@@ -83,6 +85,7 @@ impl Rules {
             ai_error_text: "Sorry, I cannot answer right now. Please try again.".into(),
             limits: Limits::default(),
             verify,
+            has_console: false,
             feed: Feed::default(),
             random_ids: Box::new(random_id),
             note_refusal: Arc::new(|_| None),

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::active::Active;
 use super::answering::{Refused, answer_refusal, answer_success};
+use super::console::{AtConsole, CONSOLE, ConsoleSide};
 use super::credentials::{Handshake, find_pin, find_return};
 use super::gate::{Leaving, LeavingKind, Overflow};
 use super::pending::Pending;
@@ -30,7 +31,7 @@ use crate::logging::{ErrorId, RefusalKind, RefusalNote};
 use crate::model::{Account, PrivateId, SocketId, Timestamp, UserId};
 use crate::socketio::{self, Incoming, IncomingEvent};
 
-/// The only namespace that there is.
+/// The namespace of the chat.
 pub const NAMESPACE: &str = "/";
 /// Longest name of an event in the log, in characters.
 const MAX_LOGGED_NAME: usize = 100;
@@ -62,6 +63,8 @@ pub trait Broker {
     fn proven(&mut self, message: Proven);
     /// It is gone.
     fn disconnect(&mut self, message: Disconnect);
+    /// It does something in the administrators' namespace.
+    fn at_console(&mut self, message: AtConsole);
 }
 
 /// What a session works with during one call.
@@ -77,7 +80,7 @@ pub struct Surroundings<'a> {
 /// How far a client has come.
 #[derive(Debug)]
 enum Stage {
-    /// It is in no namespace.
+    /// It is not in the chat.
     Out,
     /// The broker is asked whether it may come in.
     Connecting { socket: SocketId },
@@ -88,19 +91,20 @@ enum Stage {
 /// All that is known of one client. An idle one holds no memory of its own but this and a reference to its account.
 #[derive(Debug)]
 pub struct Session {
-    key: ConnectionKey,
-    protocol: socketio::Client,
+    pub(super) key: ConnectionKey,
+    pub(super) protocol: socketio::Client,
     stage: Stage,
     handshake: Handshake,
-    peer: Peer,
+    pub(super) peer: Peer,
     voice: Voice,
     /// Whether a cookie alone proved who it is.
     is_by_cookie: bool,
     /// Before it was ever in: when it must be. Later: when its token expires.
-    ends_at: Option<Instant>,
+    pub(super) ends_at: Option<Instant>,
     next_ticket: u32,
     proof: Proof,
     active: Option<Box<Active>>,
+    pub(super) console: Option<Box<ConsoleSide>>,
 }
 
 impl Session {
@@ -118,6 +122,7 @@ impl Session {
             next_ticket: 0,
             proof: Proof::default(),
             active: None,
+            console: None,
         }
     }
 
@@ -187,6 +192,7 @@ impl Session {
             }
             Notice::Kick { code } => self.put_out(code, around),
             Notice::Close(reason) => around.wire.close(reason),
+            Notice::Console(notice) => self.on_console(notice, around),
         }
         self.tidy(now.instant);
     }
@@ -226,6 +232,7 @@ impl Session {
 
     /// The outbox has run empty.
     pub fn on_drained(&mut self, now: Instant, around: &mut Surroundings<'_>) {
+        self.console_drained(around);
         let (Some(active), Stage::In { account, .. }) = (&mut self.active, &self.stage) else { return };
         if active.gate.page_left() {
             around.broker.catch_up_drained(CatchUpDrained { connection: self.key });
@@ -262,6 +269,7 @@ impl Session {
             broker.disconnect(Disconnect { connection: self.key, on_purpose: false, reason, proven: self.proof.proven() });
         }
         self.leave();
+        self.leave_console(reason, broker);
     }
 
     /// Which socket this is and whose, once it is in.
@@ -279,7 +287,7 @@ impl Session {
 
     /// Whether nothing is going on: all that is known stands in this value.
     pub fn is_idle(&self) -> bool {
-        self.active.is_none()
+        self.active.is_none() && !self.is_awaited_by_console()
     }
 
     // ---- coming ----
@@ -287,9 +295,15 @@ impl Session {
     fn on_incoming(&mut self, incoming: Incoming, now: Now, around: &mut Surroundings<'_>) {
         match incoming {
             Incoming::Connect { namespace, auth } => self.on_connect(&namespace, auth.as_deref(), now, around),
+            Incoming::Event(event) if event.namespace.as_ref() == CONSOLE => {
+                self.ask_console(event.name, event.args, now, around)
+            }
             Incoming::Event(event) => self.on_event(event, now, around),
             // Nothing that is sent asks for one.
             Incoming::Ack { .. } => {}
+            Incoming::Disconnect { namespace } if namespace.as_ref() == CONSOLE => {
+                self.leave_console(CloseReason::Disconnected, around.broker);
+            }
             Incoming::Disconnect { .. } => {
                 if self.is_in() {
                     around.broker.disconnect(Disconnect {
@@ -306,6 +320,9 @@ impl Session {
     }
 
     fn on_connect(&mut self, namespace: &str, auth: Option<&RawValue>, now: Now, around: &mut Surroundings<'_>) {
+        if namespace == CONSOLE && around.rules.has_console {
+            return self.enter_console(auth, around);
+        }
         if namespace != NAMESPACE {
             // The protocol has no place for an id in this one.
             let refusal = self.refusal(RefusalKind::Connect, "INVALID_NAMESPACE", "Invalid namespace");
@@ -595,7 +612,9 @@ impl Session {
         let (connection, proven) = (self.key, self.proof.proven());
         around.broker.disconnect(Disconnect { connection, on_purpose: true, reason: CloseReason::Disconnected, proven });
         self.leave();
-        around.wire.close(CloseReason::Disconnected);
+        if !self.protocol.has_joined(CONSOLE) {
+            around.wire.close(CloseReason::Disconnected);
+        }
     }
 
     fn violated(&mut self, error: &socketio::ProtocolError, around: &mut Surroundings<'_>) {
@@ -630,7 +649,7 @@ impl Session {
 
     // ---- helpers ----
 
-    fn is_in(&self) -> bool {
+    pub(super) fn is_in(&self) -> bool {
         matches!(self.stage, Stage::In { .. })
     }
 

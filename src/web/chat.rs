@@ -9,7 +9,8 @@ use crate::auth::{Claims, Refusal};
 use crate::chat::{
     Administer, Ask, Authenticate, AuthenticateError, BrokerStats, ChatError, ChatServer, Command, Emit, FindRoom, FindSession,
     Health, ListRooms, ListSessions, MessageTrace, OnlineUsers, PresenceOf, RefusedConnect, Reply, RevokeTokens, RoomView,
-    SaveNotifications, SessionView, SocketsOf, Stats, TitleListing, Trace, TraceMessage, TraceOf, UserPresence,
+    SaveNotifications, SessionView, Sockets, SocketsOf, Stats, TitleListing, Trace, TraceMessage, TraceOf, UserPresence,
+    WatchSockets,
 };
 use crate::model::{Account, ListingId, SocketId, UserId};
 
@@ -119,6 +120,14 @@ impl Chat {
     /// 503 where it has to be stored and the store is away; nothing is done then.
     pub async fn administer(&self, act: Administer) -> Result<bool, Failure> {
         Ok(self.0.send(act).await??)
+    }
+
+    /// All sockets, if there are no more than `most`, and what happens to them from then on.
+    ///
+    /// # Errors
+    /// As [`Chat::online_users`].
+    pub async fn watch_sockets(&self, most: usize) -> Result<Sockets, Failure> {
+        Ok(self.0.send(WatchSockets { most }).await?)
     }
 
     /// Says what a listing is called.

@@ -35,6 +35,8 @@ pub struct Settings {
     pub dialects: DialectSet,
     /// `CLIENT_FILES`
     pub client_files: Option<PathBuf>,
+    /// `ADMIN_UI_DIR`
+    pub admin_ui_dir: Option<PathBuf>,
     /// `SOCKET_PATH`, without the slash at its end.
     pub socket_path: String,
     /// Whether the server itself speaks TLS.
@@ -54,6 +56,7 @@ impl Default for Settings {
             upload_dir: PathBuf::from("data/uploads"),
             dialects: DialectSet::enabled(&DialectNames::All).unwrap_or(DialectSet::EMPTY),
             client_files: None,
+            admin_ui_dir: None,
             socket_path: "/socket.io".to_owned(),
             speaks_tls: false,
         }

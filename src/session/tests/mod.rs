@@ -2,6 +2,7 @@
 mod anything;
 mod asking;
 mod coming;
+mod console;
 mod hearing;
 mod limiting;
 mod refusing;
@@ -10,6 +11,7 @@ mod returning;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::console::{AtConsole, ConsoleAct};
 use super::rules::Rules;
 use super::state::{Broker, Now, Session, Surroundings};
 use crate::auth::{Claims, TokenError};
@@ -67,6 +69,7 @@ struct Spy {
     drained: usize,
     disconnects: Vec<(bool, CloseReason)>,
     upgrades: usize,
+    console: Vec<ConsoleAct>,
     /// Asked for, one by one,
     proofs: Vec<Mark>,
     /// and in the end.
@@ -106,6 +109,10 @@ impl Broker for Spy {
     fn disconnect(&mut self, message: Disconnect) {
         self.disconnects.push((message.on_purpose, message.reason));
         self.proven = message.proven;
+    }
+
+    fn at_console(&mut self, message: AtConsole) {
+        self.console.push(message.act);
     }
 }
 

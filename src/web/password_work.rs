@@ -5,8 +5,8 @@ use std::time::Duration;
 use actix_web::web::block;
 use tokio::sync::Semaphore;
 
+use super::Failure;
 use crate::auth::{hash_password, verify_password};
-use crate::web::Failure;
 
 /// So many may wait: at some 50 ms each on two cores that is a few seconds.
 const WAITING_MAX: usize = 256;
@@ -19,6 +19,7 @@ pub struct PasswordWork {
 
 impl PasswordWork {
     /// As many at once as the machine has cores.
+    #[expect(clippy::new_without_default, reason = "one is shared by all")]
     pub fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self { running: Arc::new(Semaphore::new(cores)), waiting: Arc::new(Semaphore::new(cores + WAITING_MAX)) }
@@ -40,7 +41,11 @@ impl PasswordWork {
         self.run(move || verify_password(&password, hash.as_deref())).await
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    /// Does other such work: slow on purpose, and for anybody who asks.
+    ///
+    /// # Errors
+    /// 429 where too many wait.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
         let busy = || Failure::rate_limited(Duration::from_secs(2));
         let _waiting = self.waiting.try_acquire().map_err(|_| busy())?;
         let running = self.running.clone().acquire_owned().await.map_err(|_| busy())?;

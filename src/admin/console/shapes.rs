@@ -1,0 +1,167 @@
+//! What the Admin UI is told, in its words.
+use serde_json::{Value, json};
+
+use super::super::showing::{event_of, values};
+use crate::config::AdminUiMode;
+use crate::engineio::{ConnectionKey, Peer};
+use crate::feed::{Happening, SocketView, What};
+use crate::model::{SocketId, Timestamp};
+use crate::session::CONSOLE;
+use crate::socketio::encode_event;
+
+/// The namespace of the chat.
+const CHAT: &str = "/";
+
+/// An event's packet.
+pub fn packet(name: &str, args: &[Value]) -> String {
+    let args: Vec<String> = args.iter().map(Value::to_string).collect();
+    encode_event(CONSOLE, name, &args.join(","))
+}
+
+/// What can be done from the UI, and what it is shown.
+pub fn config(mode: AdminUiMode) -> String {
+    let mut features = vec!["EMIT", "DISCONNECT", "MDISCONNECT", "AGGREGATED_EVENTS"];
+    if mode == AdminUiMode::Development {
+        features.push("ALL_EVENTS");
+    }
+    packet("config", &[json!({"supportedFeatures": features})])
+}
+
+/// A socket of the chat.
+pub fn chat_socket(view: &SocketView, path: &str) -> Value {
+    let SocketView { socket, user, connection, peer, connected_at, rooms } = view;
+    let data = json!({"user": user.id, "username": user.username});
+    let rooms = std::iter::once(json!(socket)).chain(rooms.iter().map(|room| json!(room))).collect();
+    socket_object(CHAT, socket, *connection, *peer, *connected_at, path, data, rooms)
+}
+
+/// A socket of this namespace.
+pub fn console_socket(socket: &SocketId, connection: ConnectionKey, peer: Peer, since: Timestamp, path: &str) -> Value {
+    socket_object(CONSOLE, socket, connection, peer, since, path, json!({}), vec![json!(socket)])
+}
+
+#[expect(clippy::too_many_arguments, reason = "each is a field of its own")]
+fn socket_object(
+    namespace: &str,
+    socket: &SocketId,
+    connection: ConnectionKey,
+    peer: Peer,
+    since: Timestamp,
+    path: &str,
+    data: Value,
+    rooms: Vec<Value>,
+) -> Value {
+    let Peer { address, secure, transport } = peer;
+    json!({
+        "id": socket,
+        "clientId": client_id(connection),
+        "transport": transport.as_str(),
+        "nsp": namespace,
+        "data": data,
+        "handshake": {
+            "address": address.map_or_else(String::new, |address| address.to_string()),
+            // Neither is kept: they may prove somebody.
+            "headers": {},
+            "query": {},
+            "issued": since.as_millis(),
+            "secure": secure,
+            "time": since,
+            "url": format!("{path}/"),
+            "xdomain": false,
+        },
+        "rooms": rooms,
+    })
+}
+
+/// What groups the sockets of one connection; its own id is a secret.
+fn client_id(ConnectionKey { worker, seat }: ConnectionKey) -> String {
+    format!("{worker}-{}-{}", seat.slot, seat.generation)
+}
+
+/// That a socket has come, in the order that the UI relies on: its own room first.
+pub fn came(socket: &Value, at: Timestamp) -> [String; 2] {
+    let (namespace, id) = (socket["nsp"].clone(), socket["id"].clone());
+    [packet("room_joined", &[namespace, id.clone(), id, json!(at)]), packet("socket_connected", &[socket.clone(), json!(at)])]
+}
+
+/// That a socket has gone, and then which rooms it has left.
+pub fn went(namespace: &str, id: &SocketId, reason: &str, rooms: &[Box<str>], at: Timestamp) -> Vec<String> {
+    let own = id.to_string();
+    let rooms = std::iter::once(own.as_str()).chain(rooms.iter().map(|room| &**room));
+    let left = rooms.map(|room| packet("room_left", &[json!(namespace), json!(room), json!(id), json!(at)]));
+    std::iter::once(packet("socket_disconnected", &[json!(namespace), json!(id), json!(reason), json!(at)])).chain(left).collect()
+}
+
+/// Something that happened in the chat.
+pub fn happened(happening: &Happening, path: &str) -> Vec<String> {
+    let Happening { at, socket, user: _, what } = happening;
+    let one = |name: &str, more: Value| vec![packet(name, &[json!(CHAT), more, json!(socket), json!(at)])];
+    match what {
+        What::Connected(view) => came(&chat_socket(view, path), *at).into(),
+        What::Upgraded => vec![packet("socket_updated", &[json!({"id": socket, "nsp": CHAT, "transport": "websocket"})])],
+        What::Disconnected { reason, rooms } => went(CHAT, socket, reason.as_str(), rooms, *at),
+        What::Joined { room } => one("room_joined", json!(room)),
+        What::Left { room } => one("room_left", json!(room)),
+        What::Received { .. } => event("event_received", happening),
+        What::Sent { .. } => event("event_sent", happening),
+    }
+}
+
+fn event(name: &str, Happening { at, socket, user: _, what }: &Happening) -> Vec<String> {
+    let Some(event) = event_of(what) else { return Vec::new() };
+    let said: Vec<Value> = std::iter::once(json!(event.name)).chain(values(&event.args)).collect();
+    vec![packet(name, &[json!(CHAT), json!(socket), json!(said), json!(at)])]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engineio::CloseReason;
+    use crate::feed::{Args, Packet};
+    use crate::model::UserId;
+
+    fn happening(what: What) -> Happening {
+        let socket = SocketId::parse("abcdefghijklmnopqrst").unwrap();
+        Happening { at: Timestamp::from_millis(1_767_225_600_123), socket, user: UserId::parse("ann").unwrap(), what }
+    }
+
+    fn told(what: What) -> Vec<String> {
+        happened(&happening(what), "/socket.io")
+    }
+
+    #[test]
+    fn events_are_told_as_the_ui_reads_them() {
+        let time = "\"2026-01-01T00:00:00.123Z\"";
+        let socket = "\"abcdefghijklmnopqrst\"";
+        let sent = Packet::new(r#"42["q",{"token":"t"},"c1.2.3.40"]"#.into());
+        for (what, expected) in [
+            (What::Joined { room: "room:7".into() }, vec![format!(r#"42/admin,["room_joined","/","room:7",{socket},{time}]"#)]),
+            (What::Left { room: "room:7".into() }, vec![format!(r#"42/admin,["room_left","/","room:7",{socket},{time}]"#)]),
+            (
+                What::Received { event: "x".into(), args: Args::Json("1,[2]".into()), dialects: 0 },
+                vec![format!(r#"42/admin,["event_received","/",{socket},["x",1,[2]],{time}]"#)],
+            ),
+            (
+                What::Sent { packet: sent, dialects: 0 },
+                vec![format!(r#"42/admin,["event_sent","/",{socket},["q",{{"token":"(hidden)"}}],{time}]"#)],
+            ),
+            (
+                What::Disconnected { reason: CloseReason::PingTimeout, rooms: vec!["user:ann".into()] },
+                vec![
+                    format!(r#"42/admin,["socket_disconnected","/",{socket},"ping timeout",{time}]"#),
+                    format!(r#"42/admin,["room_left","/",{socket},{socket},{time}]"#),
+                    format!(r#"42/admin,["room_left","/","user:ann",{socket},{time}]"#),
+                ],
+            ),
+        ] {
+            assert_eq!(told(what), expected);
+        }
+        assert_eq!(told(What::Upgraded).len(), 1);
+    }
+
+    #[test]
+    fn production_has_no_events() {
+        assert!(config(AdminUiMode::Development).contains("ALL_EVENTS"));
+        assert!(!config(AdminUiMode::Production).contains("ALL_EVENTS"));
+    }
+}

@@ -1,0 +1,56 @@
+//! What happens, put together for a guest.
+use std::time::Duration;
+
+use super::shapes::happened;
+use crate::feed::{Seen, Watcher};
+
+/// What happens within this time is told together.
+const GATHERED_FOR: Duration = Duration::from_millis(25);
+/// So many packets, and so many bytes, are told at once.
+const PACKETS_MAX: usize = 200;
+const BYTES_MAX: usize = 128 * 1024;
+
+/// What is to be told next.
+#[derive(Debug)]
+pub struct Batch {
+    /// At least one, unless some was lost.
+    pub packets: Vec<String>,
+    /// So much happened that can no longer be told: what the guest knows of sockets may be wrong.
+    pub lost: u64,
+}
+
+/// Waits for something to happen, and gathers what happens with it.
+pub async fn gather(mut watcher: Watcher, path: String) -> (Watcher, Batch) {
+    let mut batch = Batch { packets: Vec::new(), lost: 0 };
+    let mut bytes = 0;
+    while batch.packets.is_empty() && batch.lost == 0 {
+        let first = watcher.next().await;
+        bytes += batch.add(&first, &path);
+    }
+    tokio::time::sleep(GATHERED_FOR).await;
+    while batch.lost == 0
+        && batch.packets.len() < PACKETS_MAX
+        && bytes < BYTES_MAX
+        && let Some(next) = watcher.try_next()
+    {
+        bytes += batch.add(&next, &path);
+    }
+    (watcher, batch)
+}
+
+impl Batch {
+    fn add(&mut self, seen: &Seen, path: &str) -> usize {
+        match seen {
+            Seen::Happening(happening) => {
+                let packets = happened(happening, path);
+                let bytes = packets.iter().map(String::len).sum();
+                self.packets.extend(packets);
+                bytes
+            }
+            Seen::Lost(lost) => {
+                self.lost = *lost;
+                0
+            }
+        }
+    }
+}

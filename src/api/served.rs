@@ -1,0 +1,30 @@
+//! Files of a folder that a setting names.
+use std::path::PathBuf;
+
+use actix_files::NamedFile;
+use actix_web::http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::web::block;
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::web::Failure;
+
+/// Answers with a file, or that it has not changed; without a type it has the one of its name.
+///
+/// # Errors
+/// 404 with these words where it is not there.
+pub async fn serve_file(
+    request: &HttpRequest,
+    path: PathBuf,
+    mimetype: Option<&str>,
+    missing: &'static str,
+) -> Result<HttpResponse, Failure> {
+    let open = move || NamedFile::open(path).ok().filter(|file| file.metadata().is_file());
+    let opened = block(open).await.map_err(Failure::internal)?;
+    let mut opened = opened.ok_or_else(|| Failure::not_found(missing))?.disable_content_disposition();
+    if let Some(mimetype) = mimetype {
+        opened = opened.set_content_type(mimetype.parse().map_err(Failure::internal)?);
+    }
+    let mut response = opened.into_response(request);
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Ok(response)
+}

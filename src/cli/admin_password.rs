@@ -1,0 +1,12 @@
+//! `parlance admin-password`: makes the hash for `ADMIN_UI_PASSWORD`.
+use super::user::read_password;
+use super::{Failure, print};
+use crate::auth::hash_admin_password;
+
+/// Reads a password from standard input and prints the setting.
+pub(super) fn execute() -> Result<(), Failure> {
+    let password = read_password("the Admin UI").map_err(|_| Failure("no password: write it to standard input".to_owned()))?;
+    let hash = hash_admin_password(&password).map_err(Failure::new)?;
+    // Between single quotes neither a shell nor the file .env takes its $ for names.
+    print(&format!("ADMIN_UI_PASSWORD='{hash}'\n"))
+}
