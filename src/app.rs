@@ -209,7 +209,8 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
             broker.do_send(RegisterWorker { worker, deliveries });
             let keys = tokens.clone();
             let rules = Rules::of(&config, dialects, Box::new(move |token, now| keys.verify_all_but_expiry(token, now)));
-            let rules = Rules { feed: feed.clone(), has_console: console.is_some(), ..rules };
+            let rules =
+                Rules { feed: feed.clone(), has_console: console.is_some(), note_refusal: refusals.clone().noting(), ..rules };
             session::Context::new(rules, recipients(&broker, &meter, console.as_ref()))
         }
     };

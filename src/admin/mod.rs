@@ -14,7 +14,7 @@ mod showing;
 mod stream;
 mod tokens;
 
-use actix_web::web::{Data, ServiceConfig, delete, get, patch, post};
+use actix_web::web::{Data, ServiceConfig, delete, get, patch, post, put};
 
 pub use self::operations::OPERATIONS;
 
@@ -38,8 +38,18 @@ pub fn routes(state: AdminState) -> impl Fn(&mut ServiceConfig) {
             .service(endpoint("/api/admin/events/stream", "GET").route(get().to(events::stream)))
             .service(endpoint("/api/admin/stats", "GET, HEAD").route(get_or_head().to(figures::stats)))
             .service(endpoint("/api/admin/stats/stream", "GET").route(get().to(stream::stream)))
+            .service(endpoint("/metrics", "GET, HEAD").route(get_or_head().to(metrics::metrics)))
+            .service(
+                endpoint("/api/admin/log", "GET, HEAD, PUT")
+                    .route(get_or_head().to(log_filter::show))
+                    .route(put().to(log_filter::put)),
+            )
             .service(endpoint("/api/admin/tokens/revoke", "POST").route(post().to(tokens::revoke)))
-            .service(endpoint("/api/admin/users/{id}", "PATCH").route(patch().to(acts::change_user)))
+            .service(
+                endpoint("/api/admin/users/{id}", "PATCH, DELETE")
+                    .route(patch().to(acts::change_user))
+                    .route(delete().to(acts::delete_user)),
+            )
             .service(endpoint("/api/admin/sockets", "GET, HEAD").route(get_or_head().to(sessions::list)))
             .service(endpoint("/api/admin/sockets/{id}", "GET, HEAD").route(get_or_head().to(sessions::show)))
             .service(endpoint("/api/admin/explain/user/{who}", "GET, HEAD").route(get_or_head().to(explain::user)))

@@ -45,6 +45,17 @@ pub const OPERATIONS: &[Operation] = &[
         "Deletes an account: what is personal is gone, what was said to others stays by a nameless author.",
     )
     .refuses(&[NOT_FOUND]),
+    Operation::post(
+        "/api/admin/tokens/revoke",
+        Who::Admin,
+        "Revokes the tokens of a token's login, or all of a user; their sockets are put out.",
+    )
+    .body(Shape::ObjectWith(
+        &[Field::optional("token", kinds::some_text), Field::optional("user", kinds::text_of::<1, 254>)],
+        &[&[Field::required("token", kinds::some_text), Field::required("user", kinds::text_of::<1, 254>)]],
+    ))
+    .answers(&[Answer::Success(200, &[("user", view)])])
+    .refuses(&[NOT_FOUND]),
     Operation::get(
         "/api/admin/sockets",
         Who::Admin,

@@ -14,6 +14,8 @@ mod interfaces;
 mod listings;
 mod messages;
 mod notifications;
+mod operations;
+mod personal;
 mod served;
 mod sessions;
 mod shapes;
@@ -31,7 +33,8 @@ pub use self::client_files::{CLIENT_FILES, check_client_files};
 pub use self::operations::OPERATIONS;
 pub use self::upload_dir::{prepare_uploads, remove_uploads};
 
-use crate::web::{LoginLimit, PasswordWork, Settings, endpoint, get_or_head};
+use self::interfaces::Documents;
+use crate::web::{LoginLimit, Operation, PasswordWork, Settings, endpoint, get_or_head};
 
 /// What the routes of one server share among all worker threads, beside [`crate::web::WebState`].
 #[derive(Clone)]

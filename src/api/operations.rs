@@ -135,11 +135,23 @@ pub const OPERATIONS: &[Operation] = &[
                 Field::optional("listingId", kinds::id_of::<200>),
                 Field::optional("clientMessageId", kinds::id_of::<200>),
             ],
-            &[&[
-                Field::required("content", kinds::some_text),
-                Field::required("file", file_reference),
-                Field::required("attachments", some_attachments),
-            ]],
+            SOMETHING_SAID,
+        ))
+        .answers(&[Answer::Success(201, &[("message", of::<MessageView>), ("status", of::<MessageStatus>)])])
+        .refuses(&[NOT_FOUND, CONFLICT, NOT_STORED, (503, "MODEL_BUSY"), (503, "MODEL_FAILED"), (503, "MODEL_TIMEOUT")]),
+    Operation::post("/api/messages", Who::User, "Sends a message, wherever it goes; a server with a key says from whom.")
+        .body(Shape::ObjectWith(
+            &[
+                Field::required("to", addressee),
+                Field::optional("from", kinds::text_of::<1, 254>),
+                Field::optional("content", kinds::text),
+                Field::optional("type", kinds::text_of::<1, 32>),
+                Field::optional("file", file_reference),
+                Field::optional("attachments", attachments),
+                Field::optional("listingId", kinds::id_of::<200>),
+                Field::optional("clientMessageId", kinds::id_of::<200>),
+            ],
+            SOMETHING_SAID,
         ))
         .answers(&[Answer::Success(201, &[("message", of::<MessageView>), ("status", of::<MessageStatus>)])])
         .refuses(&[NOT_FOUND, CONFLICT, NOT_STORED, (503, "MODEL_BUSY"), (503, "MODEL_FAILED"), (503, "MODEL_TIMEOUT")]),
@@ -204,6 +216,20 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::get("/api/types.d.ts", Who::Anyone, "The same as TypeScript types.")
         .answers(&[Answer::Other(200, "text/plain"), Answer::Empty(304)]),
 ];
+
+/// Of what a message says at least one.
+const SOMETHING_SAID: &[&[Field]] = &[&[
+    Field::required("content", kinds::some_text),
+    Field::required("file", file_reference),
+    Field::required("attachments", some_attachments),
+]];
+
+/// Exactly one of a user, a conversation, a public room and the common chat.
+fn addressee(_: &mut SchemaGenerator) -> Schema {
+    let named = |name: &str, most: u16| json!({"type": "object", "properties": {name: {"type": "string", "minLength": 1, "maxLength": most}}, "required": [name], "additionalProperties": false});
+    let common = json!({"type": "object", "properties": {"commonChat": {"const": true}}, "required": ["commonChat"], "additionalProperties": false});
+    json_schema!({ "oneOf": [named("user", 254), named("conversation", 254), named("room", 200), common] })
+}
 
 const NOT_FOUND: Refused = (404, "NOT_FOUND");
 const CONFLICT: Refused = (409, "CONFLICT");

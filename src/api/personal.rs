@@ -12,10 +12,8 @@ use tokio::sync::mpsc;
 
 use super::accounts::must_know_password;
 use super::cookie::no_token_cookie;
-use super::login_limit::LoginLimit;
-use super::password_work::PasswordWork;
 use crate::store::{self, PersonalError};
-use crate::web::{Body, Failure, Proven, RequestOrigin, WebState, delete_account};
+use crate::web::{Body, Failure, LoginLimit, PasswordWork, Proven, RequestOrigin, WebState, delete_account};
 
 /// Pages that wait for the asker's connection.
 const PAGES: usize = 2;

@@ -85,6 +85,21 @@ impl ChatServer {
                 let was_there = self.kick_room(room.as_deref());
                 Box::pin(async move { Ok(was_there) }.into_actor(self))
             }
+            Administer::Delete { user } => {
+                let (store, id, deleted_at) = (self.store.clone(), user.clone(), self.now());
+                let stored = async move {
+                    if !is_there(&store, &id).await? {
+                        return Ok(false);
+                    }
+                    store.write(Write::DeleteUser { user: id, deleted_at }).await.map(|_| true)
+                };
+                Box::pin(stored.into_actor(self).map(move |outcome, broker, _| {
+                    if outcome == Ok(true) {
+                        broker.on_deleted(&user);
+                    }
+                    outcome
+                }))
+            }
             Administer::SetDisabled { user, disabled } => {
                 let (store, id) = (self.store.clone(), user.clone());
                 let stored = async move {
@@ -120,6 +135,28 @@ impl ChatServer {
         }
         let parked = self.parked.find_socket(&socket);
         parked.inspect(|pid| self.forget_parked(*pid)).is_some()
+    }
+
+    fn on_deleted(&mut self, user: &UserId) {
+        info!("account deleted user={user}");
+        let now = self.now();
+        if let Some(entry) = self.users.get_mut(user) {
+            let account = Arc::make_mut(&mut entry.account);
+            account.is_deleted = true;
+            account.last_seen = None;
+            account.profile = Arc::new(Profile {
+                id: user.clone(),
+                username: DELETED_NAME.to_owned(),
+                full_name: None,
+                avatar: None,
+                email: None,
+                role: UserRole::User,
+            });
+            // Chats with the model went with their user.
+            entry.memberships.retain(|membership| membership.kind == ConversationKind::Direct);
+        }
+        self.account_changes.note([user], now);
+        self.put_out(user, "USER_NOT_FOUND", |_| true);
     }
 
     fn kick_room(&mut self, room: Option<&str>) -> bool {

@@ -1,4 +1,4 @@
-//! The command line: `parlance [serve]`, `parlance config`, `parlance user …`.
+//! The command line: `parlance [serve]`, and what helps those who run it. Each command has a file.
 mod admin_password;
 mod backup;
 mod check;
@@ -6,6 +6,7 @@ mod completions;
 mod config;
 mod database;
 mod figures;
+mod healthz;
 mod migrate;
 mod remote;
 mod send;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
+use log::LevelFilter;
 
 use self::check::CheckOptions;
 use self::config::ConfigOptions;
@@ -28,7 +30,7 @@ use self::stats::StatsOptions;
 use self::token::TokenCommand;
 use self::user::UserCommand;
 use crate::app;
-use crate::config::{Config, Found};
+use crate::config::{Config, Found, LogFilter, LogFormat};
 use crate::dialect::{self, DialectSet};
 use crate::env::Environment;
 use crate::logging;
@@ -71,6 +73,8 @@ enum Command {
     Import(transfer::ImportFrom),
     /// Copy the SQLite database to a file while the server runs; of Postgres it says how.
     Backup(backup::Backup),
+    /// Ask the server of these settings whether it lives: status 0 if it does.
+    Healthz,
     /// Make, look into and revoke tokens.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -108,7 +112,7 @@ pub fn run() -> ExitCode {
         Err(failure) => {
             let line = one_line(&failure.to_string());
             if !line.is_empty() {
-                let _ = writeln!(io::stderr(), "parlance: {line}");
+                logging::fail(&line);
             }
             ExitCode::FAILURE
         }
@@ -116,9 +120,11 @@ pub fn run() -> ExitCode {
 }
 
 fn execute(command: Command) -> Result<(), Failure> {
-    if let Command::AdminPassword = command {
-        // Settings may be what is being mended.
-        return admin_password::execute();
+    // What may be called to mend the settings does without them.
+    match command {
+        Command::Completions { shell } => return completions::execute(shell),
+        Command::AdminPassword => return admin_password::execute(),
+        _ => {}
     }
     let environment = Environment::load().map_err(Failure::new)?;
     let find = |name: &str| {
@@ -135,8 +141,10 @@ fn execute(command: Command) -> Result<(), Failure> {
             logging::start(config.log_format, config.rust_log.clone());
             actix::System::new().block_on(app::run(config)).map_err(Failure::new)
         }
-        Command::AdminPassword => Ok(()),
-        Command::Config => print(&table(&Config::list(find).map_err(Failure::new)?)),
+        Command::Config(options) => config::execute(&options, &environment, find),
+        Command::Openapi => print(&format!("{:#}\n", app::openapi())),
+        Command::Asyncapi => print(&format!("{:#}\n", dialect::asyncapi())),
+        Command::Types => print(&dialect::types()),
         Command::User(command) => {
             // What a command says is its output; of the log only what went wrong.
             logging::start(LogFormat::Text, LogFilter::from(LevelFilter::Warn));
@@ -148,13 +156,13 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Healthz => healthz::execute(&config),
         Command::Backup(arguments) => backup::execute(&arguments, &config),
         Command::Token(command) => {
-            logging::start("warn");
+            logging::start(LogFormat::Text, LogFilter::from(LevelFilter::Warn));
             actix::System::new().block_on(token::execute(&command, &environment, &config))
         }
         Command::Send(options) => actix::System::new().block_on(send::execute(&options, &environment, &config)),
         Command::Stats(options) => actix::System::new().block_on(stats::execute(&options, &environment, &config)),
         // Done above: they do without a configuration that is right.
-        Command::Check(_) | Command::Completions { .. } => Ok(()),
+        Command::Check(_) | Command::Completions { .. } | Command::AdminPassword => Ok(()),
     }
 }
 

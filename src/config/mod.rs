@@ -22,7 +22,8 @@ pub use self::dialects::DialectNames;
 pub use self::error::ConfigError;
 pub use self::log_filter::LogFilter;
 pub use self::secret::Secret;
-pub use self::word::{AdminUiMode, AiProvider, CatchUp, Delivery, PresenceScope};
+pub use self::typo::{Typo, typos};
+pub use self::word::{AdminUiMode, AiProvider, CatchUp, Delivery, LogFormat, PresenceScope};
 
 use self::kind::{Count, Flag, Folder, Hidden, HiddenList, Kept, Kind, Length, Parsed, Proxies, Size, Text};
 
@@ -492,6 +493,7 @@ mod tests {
             ("API_KEYS", "hush-4,hush-5"),
             ("AI_API_KEY", "hush-8"),
             ("ADMIN_UI_PASSWORD", "hush-9"),
+            ("METRICS_TOKEN", "hush-10"),
             ("DATABASE_URL", "postgres://ann:hush-6@db/chat?password=hush-7&sslmode=prefer"),
         ];
         let config = Config::load(env(&pairs)).unwrap();

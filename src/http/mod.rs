@@ -9,3 +9,6 @@ pub use self::client::{HttpClient, RequestBuilder, Response, StatusCode, cause_o
 pub use self::origin::{InvalidOrigin, OriginVerdict, Origins};
 pub use self::proxy::{Client, TrustedProxies};
 pub use self::sse::{Events, TooLong};
+
+/// The header with a refusal's id in the log.
+pub const ERROR_ID: &str = "x-error-id";

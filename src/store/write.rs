@@ -97,6 +97,8 @@ pub enum Write {
     SetRole { user: UserId, role: UserRole },
     /// Disabled or enabled.
     SetDisabled { user: UserId, disabled: bool },
+    /// A user goes: leaves the groups, loses all that is personal, and stays as the nameless author of what was said to others.
+    DeleteUser { user: UserId, deleted_at: Timestamp },
     /// All tokens of a user from before `valid_from` are refused.
     RevokeTokensOf { user: UserId, valid_from: Timestamp },
     /// A login's tokens, or (`key` = hex of the fingerprint) a single one, are refused; may be forgotten after `until`.

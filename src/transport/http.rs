@@ -38,9 +38,9 @@ pub(super) async fn handle<S: Service>(worker: Rc<Worker<S>>, request: HttpReque
         let headers = origins.preflight_headers(verdict, text(header::ORIGIN), asked);
         return with_headers(HttpResponse::NoContent().finish(), headers);
     }
-    let response =
+    let answered =
         if verdict.is_allowed() { respond(&worker, &request, payload, verdict).await } else { Err(Refusal::Forbidden.into()) };
-    let mut response = match response {
+    let mut response = match answered {
         Ok(response) => response,
         Err(Denied::Draining) => {
             let ended = format!("{}\u{1e}1", worker.open_packet_of_none());

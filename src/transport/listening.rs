@@ -11,7 +11,7 @@ use tokio::net::TcpSocket;
 use super::succession;
 
 /// Connections that the kernel may hold for us.
-const BACKLOG: u32 = 4096;
+pub const BACKLOG: u32 = 4096;
 /// How often a free port is looked for that is free on all addresses.
 const PORT_ATTEMPTS: usize = 20;
 

@@ -31,8 +31,9 @@ mod websocket;
 mod worker;
 
 pub use self::frame::{FrameDecoder, FrameError, Message};
-pub use self::listening::Listeners;
+pub use self::listening::{BACKLOG, Listeners};
 pub use self::options::Options;
-pub use self::serve::{BACKLOG, Running, Stopper, serve};
+pub use self::probe::{Stream, over_any_tls};
+pub use self::serve::{Running, Stopper, serve};
 pub use self::stats::WorkerStats;
 pub use self::tls::Tls;

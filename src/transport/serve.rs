@@ -28,8 +28,6 @@ use super::{http, succession, takeover};
 use crate::engineio::{CloseReason, ConnectionKey, ConnectionView, Delivery, Seat, Service};
 use crate::meter::Counted;
 
-/// Connections that the kernel may hold for us.
-pub const BACKLOG: u32 = 4096;
 /// How long an HTTP connection may be idle. Also what a client has to fetch the end of an answer.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How long a client may take to notice that its HTTP connection is closed.

@@ -77,6 +77,8 @@ fn every_route_is_in_the_openapi_document_and_nothing_else() {
         said.read(&fs::read_to_string(path).unwrap());
     }
     assert!(said.routes.len() > 40, "{:?}", said.routes);
+    // Pages and their files are for people.
+    said.routes.retain(|route| !route.contains(" /admin"));
     let document = app::openapi();
     let paths = document["paths"].as_object().unwrap();
     let described: BTreeSet<_> = paths

@@ -130,6 +130,7 @@ fn apply_one(conn: &mut AnyConnection, write: &Write) -> QueryResult<Outcome> {
         }
         Write::SetRole { user, role } => users::set_role(conn, user, *role)?,
         Write::SetDisabled { user, disabled } => users::set_disabled(conn, user, *disabled)?,
+        Write::DeleteUser { user, deleted_at } => deletion::delete_user(conn, user, *deleted_at)?,
         Write::RevokeTokensOf { user, valid_from } => users::revoke_tokens_of(conn, user, *valid_from)?,
         Write::RevokeToken { key, until } => users::revoke_token(conn, key, *until)?,
         Write::Notify(new) => notifications::store(conn, new)?,

@@ -81,7 +81,7 @@ describe('two servers by mistake', () => {
       test.after(() => server.remove());
       const second = server.successor({ STORE_RETRY_FOR: '1s' });
       assert.equal((await within(LIMIT, 'its end', second.exited)).code, 1);
-      assert.match(second.log, /waiting for the database: another server is using it/);
+      assert.match(second.log, /waiting for the database cause="another server is using it"/);
       assert.match(second.log, /^parlance: the database cannot be reached: another server is using it$/m);
       assert.equal((await server.api('GET', '/readyz')).status, 200);
     });
