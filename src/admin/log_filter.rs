@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use log::info;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::config::LogFilter;
 use crate::logging::{self, Switched};
@@ -25,11 +25,7 @@ pub async fn put(admin: Admin, body: Body) -> Result<HttpResponse, Failure> {
     let text = body.bounded_text("filter", 1, MAX_FILTER_LENGTH)?.filter(|text| !text.trim().is_empty());
     let text = text.ok_or_else(|| Failure::invalid("filter"))?;
     let filter: LogFilter = text.parse().map_err(|reason| Failure::bad_request(format!("Invalid filter: {reason}")))?;
-    let time = match body.get("forSeconds").map(Value::as_u64) {
-        None => None,
-        Some(Some(seconds @ 1..=MAX_SECONDS)) => Some(Duration::from_secs(seconds)),
-        Some(_) => return Err(Failure::invalid("forSeconds")),
-    };
+    let time = body.bounded_integer("forSeconds", 1, MAX_SECONDS)?.map(Duration::from_secs);
     let by = admin.claims.as_ref().map_or("a server's key", |claims| claims.user.as_str());
     info!(filter:% = filter, seconds = time.map(|time| time.as_secs()), by; "the log's filter is switched");
     let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);

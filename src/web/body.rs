@@ -9,7 +9,7 @@ use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{Data, Payload as PayloadStream};
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt as _;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use tokio::time::timeout;
 
 use super::{Failure, WebState};
@@ -90,6 +90,16 @@ impl Body {
         if (least..=most).contains(&text.chars().count()) { Ok(Some(text)) } else { Err(Failure::invalid(name)) }
     }
 
+    /// An integer from `least` to `most`, if it is there.
+    ///
+    /// # Errors
+    /// As [`Body::text`].
+    pub fn bounded_integer(&self, name: &str, least: u64, most: u64) -> Result<Option<u64>, Failure> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let integer = value.as_number().and_then(whole).filter(|integer| (least..=most).contains(integer));
+        integer.map(Some).ok_or_else(|| Failure::invalid(name))
+    }
+
     /// A user's id that must be there.
     ///
     /// # Errors
@@ -118,11 +128,19 @@ fn user(value: &Value) -> Option<UserId> {
 fn id_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
-        Value::Number(number) => {
-            number.as_u64().filter(|integer| *integer <= MAX_SAFE_INTEGER).map(|integer| integer.to_string())
-        }
+        Value::Number(number) => whole(number).map(|integer| integer.to_string()),
         _ => None,
     }
+}
+
+/// An integer, however it is written: `7.0` is one, too.
+fn whole(number: &Number) -> Option<u64> {
+    let integer = number.as_u64().or_else(|| {
+        let value = number.as_f64().filter(|value| value.fract() == 0.0)?;
+        // Without a fraction; what does not fit is none.
+        format!("{value:.0}").parse().ok()
+    });
+    integer.filter(|integer| *integer <= MAX_SAFE_INTEGER)
 }
 
 /// Whether U+0000 stands in it: Postgres has no such texts. Depth is bounded by the parser.
@@ -215,6 +233,10 @@ mod tests {
         assert!(body.text("n").is_err() && body.text("i").is_err());
         assert_eq!(body.optional_text("n").unwrap(), None);
         assert_eq!(body.id_text("i", 1, 200).unwrap().as_deref(), Some("7"));
+        let whole = Body::parse(br#"{"i":7.0,"e":9.007199254740991e15,"over":9.007199254740992e15,"less":-1.0}"#).unwrap();
+        assert_eq!(whole.id_text("i", 1, 200).unwrap().as_deref(), Some("7"));
+        assert_eq!(whole.bounded_integer("e", 0, MAX_SAFE_INTEGER).unwrap(), Some(MAX_SAFE_INTEGER));
+        assert!(whole.bounded_integer("over", 0, u64::MAX).is_err() && whole.id_text("less", 1, 9).is_err());
         assert!(
             body.id_text("f", 1, 200).is_err() && body.id_text("neg", 1, 200).is_err() && body.id_text("big", 1, 200).is_err()
         );
