@@ -14,14 +14,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::admin::{self, AdminState, Console, ConsoleOptions, ConsoleReady, Totals};
+use crate::admin::{self, AdminState, Console, ConsoleOptions, ConsoleReady};
 use crate::ai::Model;
 use crate::api::{self, ApiState};
 use crate::auth::{AdminLogin, ApiKeys, Revocations, TokenKeys};
 use crate::chat::{self, ChatServer, Drain, FinishAnswers, Health, RegisterWorker, Sources};
 use crate::config::{CatchUp, Config, Host, Origins as ClientUrl};
 use crate::dialect::DialectSet;
-use crate::engineio::CloseReason;
 use crate::feed::Feed;
 use crate::http::{Origins, TrustedProxies};
 use crate::logging::{Refusals, SUMMED_UP_EVERY};
@@ -502,7 +501,7 @@ fn console_options(
         logins_per_minute: config.rate_limit_logins as usize,
         path: config.socket_path.as_str().to_owned(),
         passwords,
-        totals: Box::new(move || connection_totals(&connections)),
+        totals: Box::new(move || traffic(&worker_stats(&connections))),
     }
 }
 
@@ -518,59 +517,46 @@ fn origins(config: &Config) -> Result<Arc<Origins>, AppError> {
 }
 
 /// What connections have done, over all worker threads.
-fn connection_totals(server: &OnceLock<transport::Stopper>) -> Totals {
-    let workers = server.get().map(transport::Stopper::stats).unwrap_or_default();
+fn traffic(workers: &[Arc<transport::WorkerStats>]) -> Traffic {
     let sum = |figure: fn(&transport::WorkerStats) -> u64| workers.iter().map(|stats| figure(stats)).sum::<u64>();
-    let mut closed: Vec<(CloseReason, u64)> = Vec::new();
+    let mut closed: Vec<(&'static str, u64)> = Vec::new();
     for (reason, count) in workers.iter().flat_map(|stats| stats.closed()) {
-        match closed.iter_mut().find(|(other, _)| *other == reason) {
+        match closed.iter_mut().find(|(name, _)| *name == reason.as_str()) {
             Some((_, total)) => *total += count,
-            None => closed.push((reason, count)),
+            None => closed.push((reason.as_str(), count)),
         }
     }
-    Totals {
+    Traffic {
         polling: sum(|stats| stats.polling_sessions.get()),
         websocket: sum(|stats| stats.websocket_sessions.get()),
         opened: sum(|stats| stats.opened.get()),
-        closed,
+        upgraded: sum(|stats| stats.upgraded.get()),
         messages_in: sum(|stats| stats.messages_in.get()),
-        packets_out: sum(|stats| stats.packets_out.get()),
         bytes_in: sum(|stats| stats.bytes_in.get()),
+        packets_out: sum(|stats| stats.packets_out.get()),
         bytes_out: sum(|stats| stats.bytes_out.get()),
+        closed,
     }
+}
+
+/// The figures of each worker thread, once there are any.
+fn worker_stats(server: &OnceLock<transport::Stopper>) -> Vec<Arc<transport::WorkerStats>> {
+    server.get().map(transport::Stopper::stats).unwrap_or_default()
 }
 
 /// What the routes are told of the threads that serve connections, and of actors.
 fn server_figures(server: Arc<OnceLock<transport::Stopper>>, broker: Arc<Meter>, model: Arc<Meter>) -> web::AskFigures {
     Arc::new(move || {
-        let workers = server.get().map(transport::Stopper::stats).unwrap_or_default();
-        let sum = |figure: fn(&transport::WorkerStats) -> u64| workers.iter().map(|stats| figure(stats)).sum::<u64>();
+        let workers = worker_stats(&server);
         let all = |meter: fn(&transport::WorkerStats) -> ActorStats| {
             workers.iter().map(|stats| meter(stats)).fold(ActorStats::default(), ActorStats::and)
         };
-        let mut closed: Vec<(&'static str, u64)> = Vec::new();
-        for (reason, count) in workers.iter().flat_map(|stats| stats.closed()) {
-            match closed.iter_mut().find(|(name, _)| *name == reason.as_str()) {
-                Some((_, total)) => *total += count,
-                None => closed.push((reason.as_str(), count)),
-            }
-        }
         ServerFigures {
             broker: broker.stats(),
             hubs: all(|stats| stats.hub.stats()),
             connections: all(|stats| stats.connections.stats()),
             model: model.stats(),
-            traffic: Traffic {
-                polling: sum(|stats| stats.polling_sessions.get()),
-                websocket: sum(|stats| stats.websocket_sessions.get()),
-                opened: sum(|stats| stats.opened.get()),
-                upgraded: sum(|stats| stats.upgraded.get()),
-                messages_in: sum(|stats| stats.messages_in.get()),
-                bytes_in: sum(|stats| stats.bytes_in.get()),
-                packets_out: sum(|stats| stats.packets_out.get()),
-                bytes_out: sum(|stats| stats.bytes_out.get()),
-                closed,
-            },
+            traffic: traffic(&workers),
         }
     })
 }

@@ -21,7 +21,7 @@ pub use self::operations::OPERATIONS;
 use crate::feed::Feed;
 use crate::web::{endpoint, get_or_head};
 
-pub use self::console::{Console, ConsoleOptions, ConsoleReady, Totals};
+pub use self::console::{Console, ConsoleOptions, ConsoleReady};
 
 use self::figures::Sampler;
 

@@ -13,7 +13,7 @@ use super::guests::{Guests, Seat, Watching};
 use super::requests::Asked;
 use super::session_ids::SessionIds;
 use super::shapes;
-use super::totals::{Seconds, Totals};
+use super::totals::Seconds;
 use super::watching::{Batch, gather};
 use crate::auth::AdminLogin;
 use crate::chat::{Administer, BrokerStats, ConsoleNotice, Notice, Sockets, ToWorker};
@@ -23,7 +23,7 @@ use crate::feed::Watcher;
 use crate::meter::Counted;
 use crate::model::{SocketId, Timestamp};
 use crate::session::{AtConsole, CONSOLE, ConsoleAct};
-use crate::web::{Chat, LoginLimit, PasswordWork, Tried};
+use crate::web::{Chat, LoginLimit, PasswordWork, Traffic, Tried};
 
 /// Figures are counted by the second, and told every other.
 const SECOND: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ pub struct ConsoleOptions {
     /// Where passwords are worked on.
     pub passwords: Arc<PasswordWork>,
     /// What connections have done.
-    pub totals: Box<dyn Fn() -> Totals + Send>,
+    pub totals: Box<dyn Fn() -> Traffic + Send>,
 }
 
 /// A worker thread is ready to be told things.
@@ -302,7 +302,7 @@ impl Console {
     }
 
     fn stats(&self, stats: &BrokerStats, seconds: &[Value]) -> Value {
-        let Totals { polling, websocket, .. } = (self.options.totals)();
+        let Traffic { polling, websocket, .. } = (self.options.totals)();
         let (hostname, pid) = (hostname(), std::process::id());
         json!({
             "serverId": format!("{hostname}#{pid}"),

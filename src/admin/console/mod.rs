@@ -12,4 +12,3 @@ mod totals;
 mod watching;
 
 pub use self::actor::{Console, ConsoleOptions, ConsoleReady};
-pub use self::totals::Totals;

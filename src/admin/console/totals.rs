@@ -1,34 +1,13 @@
 //! What connections have done in all, and by that in each second.
 use serde_json::{Value, json};
 
-use crate::engineio::CloseReason;
 use crate::model::Timestamp;
-
-/// Counted since the start, over all connections.
-#[derive(Debug, Clone, Default)]
-pub struct Totals {
-    /// Connections that are on polling now.
-    pub polling: u64,
-    /// Connections that are on a WebSocket now.
-    pub websocket: u64,
-    /// Connections that were opened.
-    pub opened: u64,
-    /// Connections that were closed, by reason.
-    pub closed: Vec<(CloseReason, u64)>,
-    /// Messages from clients.
-    pub messages_in: u64,
-    /// Packets to clients.
-    pub packets_out: u64,
-    /// Bytes from clients.
-    pub bytes_in: u64,
-    /// Bytes to clients.
-    pub bytes_out: u64,
-}
+use crate::web::Traffic;
 
 /// The seconds since somebody was told.
 #[derive(Debug, Default)]
 pub struct Seconds {
-    last: Totals,
+    last: Traffic,
     /// Entries of `aggregatedEvents`.
     untold: Vec<Value>,
 }
@@ -38,20 +17,20 @@ const UNTOLD_MAX: usize = 1_000;
 
 impl Seconds {
     /// Begins to count.
-    pub fn begin(&mut self, totals: Totals) {
+    pub fn begin(&mut self, totals: Traffic) {
         *self = Self { last: totals, untold: Vec::new() };
     }
 
     /// A second is over.
-    pub fn add(&mut self, totals: Totals, now: Timestamp) {
+    pub fn add(&mut self, totals: Traffic, now: Timestamp) {
         let second = now.as_millis() / 1_000 * 1_000;
         let mut more = Vec::new();
-        let mut note = |kind: &str, reason: Option<CloseReason>, before: u64, after: u64| {
+        let mut note = |kind: &str, reason: Option<&str>, before: u64, after: u64| {
             let count = after.saturating_sub(before);
             match reason {
                 _ if count == 0 => {}
                 Some(reason) => {
-                    more.push(json!({"timestamp": second, "type": kind, "subType": reason.as_str(), "count": count}));
+                    more.push(json!({"timestamp": second, "type": kind, "subType": reason, "count": count}));
                 }
                 None => more.push(json!({"timestamp": second, "type": kind, "count": count})),
             }
@@ -85,10 +64,10 @@ mod tests {
     #[test]
     fn each_second_is_told_once_by_what_it_added() {
         let mut seconds = Seconds::default();
-        let before = Totals { opened: 5, closed: vec![(CloseReason::PingTimeout, 1)], bytes_in: 100, ..Totals::default() };
+        let before = Traffic { opened: 5, closed: vec![("ping timeout", 1)], bytes_in: 100, ..Traffic::default() };
         seconds.begin(before.clone());
-        let closed = vec![(CloseReason::PingTimeout, 1), (CloseReason::TransportClose, 2)];
-        seconds.add(Totals { opened: 8, closed, bytes_in: 107, ..before }, Timestamp::from_millis(1_767_225_600_999));
+        let closed = vec![("ping timeout", 1), ("transport close", 2)];
+        seconds.add(Traffic { opened: 8, closed, bytes_in: 107, ..before }, Timestamp::from_millis(1_767_225_600_999));
         let expected = [
             json!({"timestamp": 1_767_225_600_000i64, "type": "rawConnection", "count": 3}),
             json!({"timestamp": 1_767_225_600_000i64, "type": "rawDisconnection", "subType": "transport close", "count": 2}),
