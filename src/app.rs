@@ -125,16 +125,16 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let tokens = Arc::new(TokenKeys::new(&secrets, config.require_exp, config.token_ttl));
     let upload_dir = config.data_dir.join("uploads");
     api::prepare_uploads(&upload_dir).map_err(|error| AppError(format!("{}: {error}", upload_dir.display())))?;
-    if let Some(folder) = client_files(&config) {
-        api::check_client_files(&folder).map_err(|error| {
+    if let Some(folder) = &config.client_files {
+        api::check_client_files(folder).map_err(|error| {
             AppError(format!(
                 "CLIENT_FILES: no socket.io.js in {} ({error}); it is `dist` of the npm package socket.io-client",
                 folder.display()
             ))
         })?;
     }
-    if let Some(folder) = admin_ui_dir(&config) {
-        api::check_admin_ui(&folder).map_err(|error| {
+    if let Some(folder) = &config.admin_ui_dir {
+        api::check_admin_ui(folder).map_err(|error| {
             AppError(format!(
                 "ADMIN_UI_DIR: no index.html in {} ({error}); it is `ui/dist` of the npm package @socket.io/admin-ui",
                 folder.display()
@@ -370,16 +370,18 @@ fn listen(config: &Config) -> Result<Listeners, AppError> {
 }
 
 /// The certificate of `TLS_CERT` and `TLS_KEY`; none where neither is set.
-fn tls(config: &Config) -> Result<Option<Tls>, AppError> {
-    let [cert, key] = [&config.tls_cert, &config.tls_key];
-    match [cert, key].map(|file| !file.as_os_str().is_empty()) {
-        [false, false] => Ok(None),
-        [true, true] => {
-            Tls::open(cert.clone(), key.clone()).map(Some).map_err(|reason| AppError(format!("TLS_CERT, TLS_KEY: {reason}")))
-        }
-        [_, has_key] => {
-            let (set, missing) = if has_key { ("TLS_KEY", "TLS_CERT") } else { ("TLS_CERT", "TLS_KEY") };
-            Err(AppError(format!("{missing}: must be set where {set} is")))
+///
+/// # Errors
+/// [`AppError`] with the settings' names if one is missing, or one of the files is no good.
+pub fn tls(config: &Config) -> Result<Option<Tls>, AppError> {
+    let missing = |missing: &str, set: &str| Err(AppError(format!("{missing}: must be set where {set} is")));
+    match (&config.tls_cert, &config.tls_key) {
+        (None, None) => Ok(None),
+        (Some(_), None) => missing("TLS_KEY", "TLS_CERT"),
+        (None, Some(_)) => missing("TLS_CERT", "TLS_KEY"),
+        (Some(cert), Some(key)) => {
+            let tls = Tls::open(cert.clone(), key.clone());
+            tls.map(Some).map_err(|reason| AppError(format!("TLS_CERT, TLS_KEY: {reason}")))
         }
     }
 }
@@ -468,23 +470,18 @@ fn settings(config: &Config, dialects: DialectSet, upload_dir: std::path::PathBu
         max_upload_bytes: config.max_upload_size as u64,
         logins_per_minute: config.rate_limit_logins as usize,
         upload_dir,
-        client_files: client_files(config),
-        admin_ui_dir: admin_ui_dir(config),
+        client_files: config.client_files.clone(),
+        admin_ui_dir: config.admin_ui_dir.clone(),
         socket_path: config.socket_path.as_str().to_owned(),
-        speaks_tls: !config.tls_cert.as_os_str().is_empty(),
+        speaks_tls: config.speaks_tls(),
     }
 }
 
-fn client_files(config: &Config) -> Option<std::path::PathBuf> {
-    (!config.client_files.as_os_str().is_empty()).then(|| config.client_files.clone())
-}
-
-fn admin_ui_dir(config: &Config) -> Option<std::path::PathBuf> {
-    (!config.admin_ui_dir.as_os_str().is_empty()).then(|| config.admin_ui_dir.clone())
-}
-
 /// Who may use the Admin UI, if anybody.
-fn admin_login(config: &Config) -> Result<Option<AdminLogin>, AppError> {
+///
+/// # Errors
+/// [`AppError`] with the setting's name if `ADMIN_UI_PASSWORD` is no hash of a password.
+pub fn admin_login(config: &Config) -> Result<Option<AdminLogin>, AppError> {
     let login = config.admin_ui_password.as_ref().map(|hash| AdminLogin::new(&config.admin_ui_user, hash.expose()));
     login.transpose().map_err(|error| AppError(format!("ADMIN_UI_PASSWORD: {error}")))
 }

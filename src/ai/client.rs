@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::protocol::{Part, Protocol};
 use crate::chat::{ModelError, Turn};
 use crate::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use crate::http::{Events, HttpClient, Response, StatusCode, cause_of, http_client, next_chunk, read_up_to};
+use crate::http::{Events, HttpClient, Response, StatusCode, Trust, cause_of, http_client, next_chunk, read_up_to};
 
 /// A connection that takes longer will not come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -74,7 +74,7 @@ impl Client {
             value.set_sensitive(true);
             headers.insert(HeaderName::from_static(name), value);
         }
-        let http = http_client(&protocol.address(false), headers, CONNECT_TIMEOUT.min(timeout))
+        let http = http_client(&protocol.address(false), Trust::Certified, headers, CONNECT_TIMEOUT.min(timeout))
             .map_err(|cause| format!("the AI provider cannot be asked: {cause}"))?;
         Ok(Self { http, protocol, timeout })
     }

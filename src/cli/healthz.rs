@@ -21,7 +21,7 @@ pub(super) fn execute(config: &Config) -> Result<(), Failure> {
     };
     let at = format!("{host} port {}", config.port);
     let failed = |reason: &dyn std::fmt::Display| Failure(format!("no healthy server at {at}: {reason}"));
-    let status = ask(&host, config.port, !config.tls_cert.as_os_str().is_empty()).map_err(|error| failed(&error))?;
+    let status = ask(&host, config.port, config.speaks_tls()).map_err(|error| failed(&error))?;
     if status == "200" { Ok(()) } else { Err(failed(&format!("it answers {status:?}"))) }
 }
 

@@ -6,11 +6,13 @@ mod completions;
 mod config;
 mod database;
 mod figures;
+mod following;
 mod healthz;
 mod migrate;
 mod remote;
 mod send;
 mod stats;
+mod tail;
 mod token;
 mod transfer;
 mod user;
@@ -27,6 +29,7 @@ use self::config::ConfigOptions;
 use self::migrate::MigrateCommand;
 use self::send::SendOptions;
 use self::stats::StatsOptions;
+use self::tail::TailOptions;
 use self::token::TokenCommand;
 use self::user::UserCommand;
 use crate::app;
@@ -82,6 +85,8 @@ enum Command {
     Send(SendOptions),
     /// Watch a running server's figures, every second.
     Stats(StatsOptions),
+    /// Watch what happens on a running server: sockets, rooms and events as they come and go.
+    Tail(TailOptions),
     /// Print the script that completes this command's words in a shell.
     Completions {
         /// Which shell.
@@ -161,6 +166,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         }
         Command::Send(options) => actix::System::new().block_on(send::execute(&options, &environment, &config)),
         Command::Stats(options) => actix::System::new().block_on(stats::execute(&options, &environment, &config)),
+        Command::Tail(options) => actix::System::new().block_on(tail::execute(&options, &environment, &config)),
         // Done above: they do without a configuration that is right.
         Command::Check(_) | Command::Completions { .. } | Command::AdminPassword => Ok(()),
     }

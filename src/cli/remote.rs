@@ -10,7 +10,7 @@ use super::Failure;
 use crate::config::{Config, Host, Secret};
 use crate::env::Environment;
 use crate::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use crate::http::{HttpClient, RequestBuilder, Response, StatusCode, cause_of, http_client, read_up_to};
+use crate::http::{HttpClient, RequestBuilder, Response, StatusCode, Trust, cause_of, http_client, read_up_to};
 
 /// A server that takes longer to be reached is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -70,7 +70,9 @@ impl Remote {
         let own_key = config.api_keys.first().map(Secret::expose).filter(|_| !is_named).map(str::to_owned);
         let key = options.key.clone().or_else(|| set("PARLANCE_KEY")).or(own_key);
         let headers = headers(key.as_deref())?;
-        let http = http_client(&base, headers, CONNECT_TIMEOUT).map_err(Failure::new)?;
+        // Our own has a certificate for the name that others call it by, and may have made it itself.
+        let trust = if is_named { Trust::Certified } else { Trust::Everybody };
+        let http = http_client(&base, trust, headers, CONNECT_TIMEOUT).map_err(Failure::new)?;
         Ok(Self { base, http, has_key: key.is_some(), is_named })
     }
 
@@ -194,7 +196,7 @@ fn own_address(config: &Config) -> Result<String, Failure> {
         0 => {
             Err(Failure("PORT=0 says nothing about where the server is: give its address with --url or PARLANCE_URL".to_owned()))
         }
-        port => Ok(format!("http://{host}:{port}")),
+        port => Ok(format!("{}://{host}:{port}", if config.speaks_tls() { "https" } else { "http" })),
     }
 }
 
@@ -214,6 +216,8 @@ mod tests {
         ] {
             assert_eq!(own_address(&Config { host, ..Config::default() }).unwrap(), expected);
         }
+        let speaks_tls = Config { tls_cert: Some("cert.pem".into()), ..Config::default() };
+        assert_eq!(own_address(&speaks_tls).unwrap(), "https://localhost:3000");
         assert!(own_address(&Config { port: 0, ..Config::default() }).is_err());
     }
 

@@ -239,6 +239,21 @@ impl Kind for Folder {
     }
 }
 
+/// A file or a folder that there need not be at all.
+pub(super) struct Optional;
+
+impl Kind for Optional {
+    type Value = Option<PathBuf>;
+
+    fn parse(&self, text: &str) -> Result<Option<PathBuf>, String> {
+        Folder.parse(text).map(Some)
+    }
+
+    fn print(&self, value: &Option<PathBuf>) -> String {
+        value.as_ref().map(|path| Folder.print(path)).unwrap_or_default()
+    }
+}
+
 /// A secret, taken as it stands: white space belongs to it.
 pub(super) struct Hidden;
 

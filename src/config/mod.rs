@@ -25,7 +25,7 @@ pub use self::secret::Secret;
 pub use self::typo::{Typo, typos};
 pub use self::word::{AdminUiMode, AiProvider, CatchUp, Delivery, LogFormat, PresenceScope};
 
-use self::kind::{Count, Flag, Folder, Hidden, HiddenList, Kept, Kind, Length, Parsed, Proxies, Size, Text};
+use self::kind::{Count, Flag, Folder, Hidden, HiddenList, Kept, Kind, Length, Optional, Parsed, Proxies, Size, Text};
 
 /// A value as it was found outside, and where.
 #[derive(Debug, Clone)]
@@ -129,13 +129,13 @@ settings! {
         /// Whether a second server may be started on the port: it waits until the first one is stopped, and takes over from it.
         reuse_port: bool = false, "REUSE_PORT", Flag;
         /// Certificate with its chain, a PEM file: HTTPS and wss are spoken, and nothing else. Read again when it changes.
-        tls_cert: PathBuf = PathBuf::new(), "TLS_CERT", Folder;
+        tls_cert: Option<PathBuf> = None, "TLS_CERT", Optional;
         /// Private key of TLS_CERT, a PEM file.
-        tls_key: PathBuf = PathBuf::new(), "TLS_KEY", Folder;
+        tls_key: Option<PathBuf> = None, "TLS_KEY", Optional;
         /// Path of the Engine.IO endpoint.
         socket_path: SocketPath = SocketPath::default(), "SOCKET_PATH", Parsed::new();
         /// Folder of the browser client's files, `dist` of the npm package `socket.io-client`: served under SOCKET_PATH.
-        client_files: PathBuf = PathBuf::new(), "CLIENT_FILES", Folder;
+        client_files: Option<PathBuf> = None, "CLIENT_FILES", Optional;
         /// Folder for the database, the secret and the uploads; made where it is missing.
         data_dir: PathBuf = PathBuf::from("./data"), "DATA_DIR", Folder;
         /// Origins of browser pages that may connect, or `*` for all.
@@ -282,7 +282,7 @@ settings! {
         /// What it is shown: `development` (sockets, rooms, events and what is said in them) or `production` (figures only).
         admin_ui_mode: AdminUiMode = AdminUiMode::Development, "ADMIN_UI_MODE", Parsed::new();
         /// Folder of its files, `ui/dist` of the npm package `@socket.io/admin-ui`: served at `/admin/ui/`.
-        admin_ui_dir: PathBuf = PathBuf::new(), "ADMIN_UI_DIR", Folder;
+        admin_ui_dir: Option<PathBuf> = None, "ADMIN_UI_DIR", Optional;
     }
 }
 
@@ -290,6 +290,11 @@ impl Config {
     /// The secrets of tokens that were set, in the order of the setting names: all verify, the first signs.
     pub fn jwt_secrets(&self) -> Vec<Secret> {
         self.named_jwt_secrets().into_iter().map(|(_, secret)| secret).collect()
+    }
+
+    /// Whether HTTPS and wss are spoken.
+    pub fn speaks_tls(&self) -> bool {
+        self.tls_cert.is_some()
     }
 
     /// [`Config::jwt_secrets`] with the names of their settings.

@@ -5,7 +5,9 @@ mod origin;
 mod proxy;
 mod sse;
 
-pub use self::client::{HttpClient, RequestBuilder, Response, StatusCode, cause_of, header, http_client, next_chunk, read_up_to};
+pub use self::client::{
+    HttpClient, RequestBuilder, Response, StatusCode, Trust, cause_of, header, http_client, next_chunk, read_up_to,
+};
 pub use self::origin::{InvalidOrigin, OriginVerdict, Origins};
 pub use self::proxy::{Client, TrustedProxies};
 pub use self::sse::{Events, TooLong};

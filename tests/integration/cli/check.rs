@@ -4,6 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::time::SystemTime;
 
 use serde_json::Value;
@@ -32,7 +33,8 @@ fn find<'a>(findings: &'a [[String; 4]], what: &str) -> &'a [String; 4] {
     findings.iter().find(|[_, found, ..]| found == what).unwrap()
 }
 
-/// All files below a folder, and when each was written.
+/// All files below a folder, and when each was written; but for the memory that readers of SQLite share, where they note how
+/// far they are.
 fn files(folder: &Path) -> BTreeMap<String, SystemTime> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -40,6 +42,9 @@ fn files(folder: &Path) -> BTreeMap<String, SystemTime> {
         let name = entry.path().display().to_string();
         if entry.path().is_dir() {
             found.extend(files(&entry.path()));
+        }
+        if name.ends_with("-shm") {
+            continue;
         }
         found.insert(name, entry.metadata().unwrap().modified().unwrap());
     }
@@ -67,6 +72,8 @@ fn what_is_wrong_is_found_at_once_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
+    // It takes connections, and says nothing that we say.
+    std::thread::spawn(move || taken.incoming().for_each(drop));
     fs::write(folder.path().join(".env"), "JWT_SECERT=hush\n").unwrap();
     let settings = [
         ("TYPING_TTL", "6"),
@@ -76,6 +83,8 @@ fn what_is_wrong_is_found_at_once_with_what_to_do() {
         ("JWT_ACCESS_SECRET_KEY", "hush"),
         ("DIALECTS", "klingon"),
         ("CLIENT_FILES", "nowhere"),
+        ("TLS_CERT", "no.pem"),
+        ("ADMIN_UI_PASSWORD", "hush"),
         ("DATA_DIR", ".env"),
         ("AI_PROVIDER", "openai"),
     ];
@@ -93,6 +102,8 @@ fn what_is_wrong_is_found_at_once_with_what_to_do() {
         ("error", "port", "taken by another program"),
         ("warning", "open files", "connections"),
         ("error", "client files", "nowhere"),
+        ("error", "certificate", "TLS_KEY"),
+        ("error", "admin ui", "ADMIN_UI_PASSWORD"),
         ("warning", "model", "AI_PROVIDER"),
     ] {
         let is_it = |[was, subject, found, advice]: &[String; 4]| {
@@ -102,6 +113,47 @@ fn what_is_wrong_is_found_at_once_with_what_to_do() {
     }
     assert_eq!(files(folder.path()).len(), 1);
     assert_eq!(run(folder.path(), &settings, &["check"]).status.code(), Some(1));
+}
+
+#[test]
+fn settings_that_go_together_are_seen_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let place = |name: &str| folder.path().join(name).display().to_string();
+    let make = format!(
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=chat -keyout {} -out {}",
+        place("key"),
+        place("cert")
+    );
+    assert!(Command::new("openssl").args(make.split(' ')).output().unwrap().status.success());
+    let hash = "$2b$04$abcdefghijklmnopqrstuu5LoVOM2oB3RNsaYHGoKkZs6kCGiGzOa";
+    let found = |settings: &[(&str, &str)], what: &str| {
+        let settings = [&[("PORT", &*port)], settings].concat();
+        let (_, findings) = checked(folder.path(), &settings, &[]);
+        let [status, _, found, _] = find(&findings, what);
+        format!("{status} {found}")
+    };
+    let (cert, key) = (place("cert"), place("key"));
+    assert!(found(&[("TLS_CERT", &cert), ("TLS_KEY", &key)], "certificate").starts_with("ok "));
+    assert!(found(&[("TLS_CERT", &cert), ("TLS_KEY", &cert)], "certificate").starts_with("error TLS_CERT, TLS_KEY"));
+    fs::write(place("index.html"), "").unwrap();
+    let dir = folder.path().display().to_string();
+    let (login, page) = (("ADMIN_UI_PASSWORD", hash), ("ADMIN_UI_DIR", &*dir));
+    assert!(found(&[login, page], "admin ui").starts_with("ok admin can log in, at /admin/ui/"));
+    assert!(found(&[login, ("ADMIN_UI_USER", "ann")], "admin ui").starts_with("ok ann can log in; the page"));
+    assert!(found(&[page], "admin ui").starts_with("warning "));
+    assert!(found(&[login, ("ADMIN_UI_DIR", "nowhere")], "admin ui").starts_with("error no index.html"));
+}
+
+#[test]
+fn a_port_that_is_held_for_us_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    // As a supervisor does: connections are made, and wait.
+    let held = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = held.local_addr().unwrap().port().to_string();
+    let (ok, findings) = checked(folder.path(), &[("HOST", "127.0.0.1"), ("PORT", &port)], &["--connections", "4"]);
+    let [status, _, found, advice] = find(&findings, "port");
+    assert!(ok && status == "warning" && found.contains("nobody answers") && advice.contains("parlance.socket"), "{findings:?}");
 }
 
 /// What is found of the database before its first start, when it is up to date, and a step behind.

@@ -49,6 +49,22 @@ for (const database of DATABASES) {
     const holder = useServer({ database, env: { API_KEYS: KEY } });
     const server = () => holder.server;
 
+    /** Begins to watch; `until(isLast)` is the lines up to that one. */
+    async function tail(test, ...args) {
+      const child = start(server(), ['tail', ...args]);
+      test.after(() => child.kill('SIGKILL'));
+      const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+      const [begun] = await within(LIMIT, 'the beginning of tail', once(child.stderr, 'data'));
+      assert.match(`${begun}`, /^parlance: watching http.*; Ctrl-C ends it\n$/);
+      return {
+        async until(isLast) {
+          const shown = [];
+          do shown.push((await within(LIMIT, `a line of tail ${args}`, lines.next())).value); while (!isLast(shown.at(-1)));
+          return shown;
+        },
+      };
+    }
+
     it('check sees that a server of ours has the port, and touches nothing of it', async (test) => {
       await people(test, server(), ['ann']);
       const { port } = new URL(server().url);
@@ -128,6 +144,30 @@ for (const database of DATABASES) {
       test.after(() => plain.kill('SIGKILL'));
       const [text] = await within(LIMIT, 'a line', once(plain.stdout, 'data'));
       assert.match(`${text}`, /(^| )chat\.messages=\d+ .*uptimeSeconds=\d+\n$/);
+    });
+
+    it('tail shows what happens, to whom it is asked for, and what is said only if asked', async (test) => {
+      const [ann, bob] = await people(test, server(), ['ann', 'bob']);
+      const all = await tail(test, '--json');
+      const anns = await tail(test, '--user', ann.user.username);
+      const said = await tail(test, '--bodies', '--dialect', 'messenger', '--event', 'send_direct_message');
+      await ann.succeed('send_direct_message', { recipientId: bob.user.id, content: 'for her eyes' });
+      ann.close();
+      const is = (entry, what, person) => entry.what === what && entry.user === person.user.id;
+      const lines = await all.until((line) => is(JSON.parse(line), 'disconnected', ann));
+      const entries = lines.map((line) => JSON.parse(line));
+      assert.ok(entries.some((entry) => is(entry, 'received', ann) && entry.event === 'send_direct_message'));
+      assert.ok(entries.some((entry) => is(entry, 'sent', bob) && entry.event === 'new_message'));
+      const hers = await anns.until((line) => line.includes('disconnected'));
+      const start = new RegExp(`^\\d\\d:\\d\\d:\\d\\d\\.\\d{3}  (received|sent|disconnected) +${ann.user.id}  `);
+      for (const line of hers) assert.match(line, start);
+      assert.match(hers[0], /received .*send_direct_message \(messenger\)$/);
+      assert.doesNotMatch([...lines, ...hers].join(), /eyes/);
+      const [only] = await said.until(() => true);
+      assert.match(only, /send_direct_message \(messenger\) \{.*"content":"for her eyes"/);
+      assert.match(await fail(server(), ['tail', '--user', 'nobody']), /user list/);
+      assert.match(await fail(server(), ['tail', '--dialect', 'klingon']), /messenger/);
+      assert.match(await fail(server(), ['tail', '--key', 'wrong']), /API_KEYS/);
     });
 
     it('who has no way in is told what to do', async () => {

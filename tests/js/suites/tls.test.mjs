@@ -19,7 +19,7 @@ describe('TLS', () => {
   let server;
   before(async () => {
     authority = new Authority();
-    server = await Server.start({ env: { ...authority.env, RUST_LOG: 'info' } });
+    server = await Server.start({ env: { ...authority.env, RUST_LOG: 'info', API_KEYS: 'the-key-of-a-server' } });
   });
   after(async () => {
     await server?.remove();
@@ -120,6 +120,16 @@ describe('TLS', () => {
     const plain = run({ TLS_CERT: '', TLS_KEY: '' });
     assert.equal(plain.status, 1);
     assert.match(plain.stderr, /^parlance: no healthy server at localhost port \d+: /);
+  });
+
+  it('commands find it by its settings, whoever signed its certificate; with a name they look at that', () => {
+    const run = (...args) => spawnSync(BINARY, args, { cwd: server.folder, env: { ...server.env, PORT: String(port()) }, encoding: 'utf8' });
+    assert.match(run('stats', '--once').stdout, /^connections /m);
+    const { checks } = JSON.parse(run('check', '--json').stdout);
+    const found = (what) => checks.find((check) => check.what === what);
+    assert.match(found('port').found, /a Parlance serves here already/);
+    assert.equal(found('certificate').status, 'ok');
+    assert.match(run('stats', '--once', '--url', server.url, '--key', 'x').stderr, /UnknownIssuer/);
   });
 
   it('a handshake that does not come to an end is cut', async () => {

@@ -1,0 +1,86 @@
+//! The port that the server will listen on, and who has it now.
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::super::remote::{Remote, RemoteOptions};
+use super::Finding;
+use crate::config::{Config, Host};
+use crate::env::Environment;
+
+/// A server that holds the port is asked who it is, no longer than this.
+const WHO_TIMEOUT: Duration = Duration::from_secs(3);
+
+pub(super) async fn port(config: &Config) -> Finding {
+    let (what, number) = ("port", config.port);
+    let place = format!("{} port {number}", config.host);
+    if number == 0 {
+        return Finding::ok(what, "any that is free (PORT=0)");
+    }
+    let addresses = match addresses(&config.host, number) {
+        Ok(addresses) => addresses,
+        Err(error) => {
+            return Finding::error(
+                what,
+                format!("HOST={} is unknown here ({error})", config.host),
+                "set HOST to an address of this machine",
+            );
+        }
+    };
+    let tried: Vec<_> = addresses.iter().map(|address| TcpListener::bind(SocketAddr::new(*address, number)).map(drop)).collect();
+    let is_kind = |kind| tried.iter().any(|tried| tried.as_ref().is_err_and(|error| error.kind() == kind));
+    if is_kind(io::ErrorKind::AddrInUse) {
+        let stop_it = format!("stop it (`ss -ltnp 'sport = :{number}'` names it), or set PORT to a free one");
+        return match who_holds(config).await {
+            Holder::Parlance(connected) => {
+                Finding::ok(what, format!("{place}: a Parlance serves here already, {connected} sockets are connected"))
+            }
+            Holder::Nobody => Finding::warning(
+                what,
+                format!("{place} is held, but nobody answers there"),
+                format!("well, if it is systemd that holds it for us (parlance.socket); else {stop_it}"),
+            ),
+            Holder::Other => Finding::error(what, format!("{place} is taken by another program"), stop_it),
+        };
+    }
+    if is_kind(io::ErrorKind::PermissionDenied) {
+        return Finding::error(
+            what,
+            format!("{place} needs privileges"),
+            "set PORT to 1024 or more behind a proxy, or give the binary cap_net_bind_service with setcap",
+        );
+    }
+    // A machine without IPv6 has no ::1.
+    if tried.iter().any(Result::is_ok) {
+        return Finding::ok(what, format!("{place} is free"));
+    }
+    let cause = tried.into_iter().find_map(Result::err).map(|error| error.to_string()).unwrap_or_default();
+    Finding::error(what, format!("{place} cannot be listened on: {cause}"), "set HOST to an address of this machine")
+}
+
+fn addresses(host: &Host, port: u16) -> io::Result<Vec<IpAddr>> {
+    match host {
+        Host::Localhost => Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]),
+        Host::Address(address) => Ok(vec![*address]),
+        Host::Name(name) => Ok((name.as_str(), port).to_socket_addrs()?.map(|address| address.ip()).collect()),
+    }
+}
+
+/// Who has the port already.
+enum Holder {
+    /// One of ours, with so many sockets connected.
+    Parlance(u64),
+    /// Who listens, and takes nobody in.
+    Nobody,
+    /// Somebody else.
+    Other,
+}
+
+async fn who_holds(config: &Config) -> Holder {
+    let Ok(remote) = Remote::new(&RemoteOptions::default(), &Environment::default(), config) else { return Holder::Other };
+    let Ok(answer) = timeout(WHO_TIMEOUT, remote.get("/api/socket/health")).await else { return Holder::Nobody };
+    let connected = answer.ok().and_then(|health| health.pointer("/socket/connected")?.as_u64());
+    connected.map_or(Holder::Other, Holder::Parlance)
+}

@@ -1,0 +1,108 @@
+//! Settings that name or need something: dialects, secrets, certificates, folders of files, a model.
+use super::Finding;
+use crate::auth::{ADVISED_SECRET_BYTES, find_kept_secret};
+use crate::config::{AiProvider, Config, ModelAddress};
+use crate::dialect::DialectSet;
+use crate::{api, app};
+
+pub(super) fn dialects(config: &Config) -> Option<Finding> {
+    let error = DialectSet::enabled(&config.dialects).err()?;
+    Some(Finding::error("dialects", error.to_string(), "set DIALECTS to names that there are, or to all"))
+}
+
+pub(super) fn secret(config: &Config) -> Finding {
+    let set = config.named_jwt_secrets();
+    let short = |bytes: usize| bytes < ADVISED_SECRET_BYTES;
+    let longer = "set one of 32 bytes or more, such as `openssl rand -base64 48` makes; tokens of the old one end with it";
+    if let Some((name, secret)) = set.iter().find(|(_, secret)| short(secret.expose().len())) {
+        return Finding::warning("secret", format!("{name} has {} bytes and can be guessed", secret.expose().len()), longer);
+    }
+    if let Some((first, secret)) = set.first() {
+        return Finding::ok(
+            "secret",
+            format!("{first} signs tokens ({} bytes), {} verify them", secret.expose().len(), set.len()),
+        );
+    }
+    match find_kept_secret(config) {
+        Ok(None) => Finding::ok("secret", "none yet: the first start makes one in DATA_DIR"),
+        Ok(Some(kept)) if kept.mode & 0o077 != 0 => {
+            let path = kept.path.display();
+            Finding::warning("secret", format!("others may read {path} (mode {:o})", kept.mode), format!("`chmod 600 {path}`"))
+        }
+        Ok(Some(kept)) if short(kept.secret.expose().len()) => Finding::warning(
+            "secret",
+            format!("{} holds {} bytes and can be guessed", kept.path.display(), kept.secret.expose().len()),
+            longer,
+        ),
+        Ok(Some(kept)) => {
+            let bytes = kept.secret.expose().len();
+            Finding::ok("secret", format!("{} ({bytes} bytes, mode {:o})", kept.path.display(), kept.mode))
+        }
+        Err(error) => Finding::error("secret", error.to_string(), "have the file belong to the user that serves"),
+    }
+}
+
+pub(super) fn certificate(config: &Config) -> Option<Finding> {
+    let place = config.tls_cert.as_ref().or(config.tls_key.as_ref())?.display();
+    Some(match app::tls(config) {
+        Ok(_) => Finding::ok("certificate", format!("{place} and its key belong together")),
+        Err(error) => Finding::error(
+            "certificate",
+            error.to_string(),
+            "set TLS_CERT to the certificate with its chain and TLS_KEY to its key, both in PEM, readable for the user that serves",
+        ),
+    })
+}
+
+pub(super) fn client_files(config: &Config) -> Option<Finding> {
+    let folder = config.client_files.as_ref()?;
+    let place = folder.display();
+    Some(match api::check_client_files(folder) {
+        Ok(()) => Finding::ok("client files", format!("{place} has the browser's client")),
+        Err(error) => Finding::error(
+            "client files",
+            format!("no socket.io.js in {place} ({error})"),
+            "set CLIENT_FILES to `dist` of the npm package socket.io-client, or to nothing",
+        ),
+    })
+}
+
+pub(super) fn admin_ui(config: &Config) -> Option<Finding> {
+    let what = "admin ui";
+    let login = match app::admin_login(config) {
+        Ok(login) => login,
+        Err(error) => return Some(Finding::error(what, error.to_string(), "make a new one with `parlance admin-password`")),
+    };
+    let user = &config.admin_ui_user;
+    Some(match (login, &config.admin_ui_dir) {
+        (None, None) => return None,
+        (_, Some(folder)) if let Err(error) = api::check_admin_ui(folder) => Finding::error(
+            what,
+            format!("no index.html in {} ({error})", folder.display()),
+            "set ADMIN_UI_DIR to `ui/dist` of the npm package @socket.io/admin-ui, or to nothing",
+        ),
+        (None, Some(_)) => Finding::warning(
+            what,
+            "its files are served, but nobody can log in",
+            "set ADMIN_UI_PASSWORD to what `parlance admin-password` prints, or ADMIN_UI_DIR to nothing",
+        ),
+        (Some(_), None) => Finding::ok(what, format!("{user} can log in; the page comes from elsewhere")),
+        (Some(_), Some(_)) => Finding::ok(what, format!("{user} can log in, at /admin/ui/")),
+    })
+}
+
+pub(super) fn model(config: &Config) -> Option<Finding> {
+    let provider = config.ai_provider;
+    if provider == AiProvider::Echo {
+        return None;
+    }
+    let has_way = config.ai_api_key.is_some() || config.ai_url != ModelAddress::default();
+    Some(match has_way {
+        true => Finding::ok("model", format!("{provider} answers in AI conversations; it is not asked here")),
+        false => Finding::warning(
+            "model",
+            format!("AI_PROVIDER={provider} has no key"),
+            "set AI_API_KEY, or AI_URL to a server that needs none",
+        ),
+    })
+}
