@@ -3,7 +3,7 @@ mod retention;
 mod supervisor;
 
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -255,7 +255,7 @@ impl Running {
     /// `http://host:port`, `https://host:port` with TLS
     pub fn address(&self) -> String {
         let first = self.addresses.first().map_or_else(String::new, |address| match address.ip() {
-            ip if ip.is_loopback() => format!("localhost:{}", address.port()),
+            IpAddr::V4(Ipv4Addr::LOCALHOST) | IpAddr::V6(Ipv6Addr::LOCALHOST) => format!("localhost:{}", address.port()),
             _ => address.to_string(),
         });
         format!("{}://{first}", if self.tls.is_some() { "https" } else { "http" })

@@ -239,9 +239,9 @@ settings! {
     "limits" {
         /// Events per second of one socket; 0: no limit.
         rate_limit_events: u32 = 10, "RATE_LIMIT_EVENTS", Count::at_least(0);
-        /// Events that one socket may send at once.
+        /// Events that one socket may send at once; 0: as many as in a second.
         rate_limit_burst: u32 = 20, "RATE_LIMIT_BURST", Count::at_least(0);
-        /// Receipts and typing signs per second of one socket; 0: no limit.
+        /// Receipts and typing signs per second of one socket, and ten times as many at once; 0: no limit.
         rate_limit_receipts: u32 = 100, "RATE_LIMIT_RECEIPTS", Count::at_least(0);
         /// Logins per minute of one account and address; 0: no limit.
         rate_limit_logins: u32 = 10, "RATE_LIMIT_LOGINS", Count::at_least(0);

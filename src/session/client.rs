@@ -118,12 +118,20 @@ impl Client {
     fn with<T>(&mut self, out: &mut dyn Output, act: impl FnOnce(&mut Session, &mut Surroundings<'_>) -> T) -> T {
         let (rules, mut broker) = (self.context.rules(), self.context.recipients());
         if rules.feed.is_watched() {
-            let (before, mut tap) = (self.session.who(), Tap::new(out));
-            let done = act(&mut self.session, &mut Surroundings { rules, wire: &mut tap, broker: &mut broker });
-            tap.tell(&rules.feed, before, &self.session);
-            return done;
+            return self.with_watchers(out, act);
         }
         act(&mut self.session, &mut Surroundings { rules, wire: out, broker: &mut broker })
+    }
+
+    /// Apart: every delivery would pay for its stack frame.
+    #[cold]
+    #[inline(never)]
+    fn with_watchers<T>(&mut self, out: &mut dyn Output, act: impl FnOnce(&mut Session, &mut Surroundings<'_>) -> T) -> T {
+        let (rules, mut broker) = (self.context.rules(), self.context.recipients());
+        let (before, mut tap) = (self.session.who(), Tap::new(out));
+        let done = act(&mut self.session, &mut Surroundings { rules, wire: &mut tap, broker: &mut broker });
+        tap.tell(&rules.feed, before, &self.session);
+        done
     }
 }
 

@@ -1,6 +1,9 @@
 //! How much one socket may ask for.
 use std::time::{Duration, Instant};
 
+/// What a front end sends at once when it shows what was missed: a receipt for each message.
+pub const RECEIPT_BURST_SECONDS: u32 = 10;
+
 /// Limits of one socket; 0 is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -10,7 +13,7 @@ pub struct Limits {
     pub event_burst: u32,
     /// `RATE_LIMIT_RECEIPTS`: receipts and typing, a second.
     pub receipts_per_second: u32,
-    /// So many of them at once.
+    /// So many of them at once: [`RECEIPT_BURST_SECONDS`] of them.
     pub receipt_burst: u32,
     /// So many events wait their turn: what a reconnecting client flushes.
     pub waiting_events: usize,
@@ -26,7 +29,7 @@ impl Default for Limits {
             events_per_second: 10,
             event_burst: 20,
             receipts_per_second: 100,
-            receipt_burst: 1_000,
+            receipt_burst: 100 * RECEIPT_BURST_SECONDS,
             waiting_events: 50,
             waiting_receipts: 1_000,
             unanswered: 1_024,

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::Limits;
+use super::limits::RECEIPT_BURST_SECONDS;
 use crate::auth::{Claims, TokenError};
 use crate::config::Config;
 use crate::dialect::DialectSet;
@@ -66,6 +67,7 @@ impl Rules {
                 events_per_second: config.rate_limit_events,
                 event_burst: config.rate_limit_burst,
                 receipts_per_second: config.rate_limit_receipts,
+                receipt_burst: config.rate_limit_receipts.saturating_mul(RECEIPT_BURST_SECONDS),
                 ..defaults.limits
             },
             ..defaults

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use tokio::io::AsyncWrite;
 
 use super::deflate::{Compressor, Deflate};
+use super::socket::Socket;
 use crate::engineio::{CloseReason, Encoded, Output, join_payloads};
 
 /// Buffers of one vectored write; more wait for the next one.
@@ -101,6 +102,14 @@ impl Outbox {
             })
             .collect();
         join_payloads(payloads.iter().copied())
+    }
+
+    /// [`Outbox::poll_write`], made once for each kind of socket: a plain one has no choice to make at every write.
+    pub(super) fn poll_write_to(&mut self, socket: &mut Socket, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match socket {
+            Socket::Plain(socket) => self.poll_write(socket, context),
+            Socket::Tls(socket) => self.poll_write(socket.as_mut(), context),
+        }
     }
 
     /// Writes until nothing is left or the socket takes no more. All that waits goes out in one call where it can.

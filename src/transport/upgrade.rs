@@ -81,7 +81,7 @@ impl<S: Service> Link<S> {
     pub(super) fn write_probe(&mut self, context: &mut Context<'_>) {
         let Transport::Polling(polling) = &mut self.transport else { return };
         let Some(probe) = &mut polling.probe else { return };
-        if let std::task::Poll::Ready(Err(_)) = probe.outbox.poll_write(&mut probe.wire.socket, context) {
+        if let std::task::Poll::Ready(Err(_)) = probe.outbox.poll_write_to(&mut probe.wire.socket, context) {
             self.cancel_upgrade();
         }
     }
@@ -129,7 +129,7 @@ pub(super) fn accept_and_close(head: Bytes, packet: Option<&str>) -> Outbox {
 /// Writes the last words on a socket and closes it so that they arrive: not before the peer has closed, within limits.
 pub(super) async fn dismiss(mut socket: Socket, mut words: Outbox) {
     let farewell = async {
-        std::future::poll_fn(|context| words.poll_write(&mut socket, context)).await?;
+        std::future::poll_fn(|context| words.poll_write_to(&mut socket, context)).await?;
         socket.shutdown().await?;
         let mut rest = [0; 512];
         while socket.read(&mut rest).await? > 0 {}

@@ -135,7 +135,7 @@ impl<S: Service> Link<S> {
         if waiting == 0 && self.blocked_until.is_none() {
             return true;
         }
-        match self.outbox.poll_write(&mut wire.socket, context) {
+        match self.outbox.poll_write_to(&mut wire.socket, context) {
             Poll::Ready(Ok(())) => {
                 self.blocked_until = None;
                 self.owes_drained = true;

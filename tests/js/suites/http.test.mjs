@@ -235,6 +235,7 @@ describe('the client for browsers', () => {
   });
 
   it('a folder without a client ends the start, and says why', async () => {
-    await assert.rejects(Server.start({ env: { CLIENT_FILES: '/' } }), /CLIENT_FILES: no socket\.io\.js in \//);
+    const started = async () => (await Server.start({ env: { CLIENT_FILES: '/' } })).remove();
+    await assert.rejects(started, /CLIENT_FILES: no socket\.io\.js in \//);
   });
 });

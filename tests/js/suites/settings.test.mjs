@@ -92,7 +92,8 @@ describe('settings', { concurrency: 4 }, () => {
 
   proves(['HOST'], 'it listens there, and nowhere else', async (test) => {
     const server = await start(test, { HOST: '127.0.0.2' });
-    const { port } = new URL(server.url);
+    const { hostname, port } = new URL(server.url);
+    assert.equal(hostname, '127.0.0.2', 'as it says');
     assert.equal((await fetch(`http://127.0.0.2:${port}/healthz`)).status, 200);
     await assert.rejects(fetch(`http://127.0.0.1:${port}/healthz`), ({ cause }) => cause.code === 'ECONNREFUSED');
   });
@@ -339,6 +340,15 @@ describe('settings', { concurrency: 4 }, () => {
     // A thousand at once always pass; by default the others would take longer than the limit.
     const count = 1_000 + LIMIT / 1_000 * 110;
     await within(LIMIT, 'all of them', pipelined(count, 100, () => ann.succeed('typing_stop', { conversationId })));
+  });
+
+  it('RATE_LIMIT_RECEIPTS: ten times as many at once, and the others take their time', async (test) => {
+    const server = await start(test, { RATE_LIMIT_RECEIPTS: '5' });
+    const [ann, bob] = await people(test, server, ['ann', 'bob']);
+    const { message: { conversationId } } = await say(ann, bob.user, 'hello');
+    const begun = Date.now();
+    await pipelined(60, 60, () => ann.succeed('typing_stop', { conversationId }));
+    assert.ok(Date.now() - begun > 1_500, 'ten more than fifty at once are two seconds of five a second');
   });
 
   proves(['RATE_LIMIT_LOGINS'], 'a third login in a minute is refused', async (test) => {
