@@ -86,7 +86,7 @@ impl From<&Fault> for Wording {
     }
 }
 
-/// All codes of refusals that are told by events and acks (`docs/dialects/codes.md`).
+/// All codes of refusals that are told by events and acks (`docs/errors.md`).
 const CODES: [&str; 18] = [
     "ACCOUNT_DISABLED",
     "CONFLICT",

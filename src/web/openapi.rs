@@ -65,7 +65,7 @@ fn failure_schema() -> Value {
             "success": { "type": "boolean", "const": false },
             "error": { "type": "string", "description": "A sentence for people." },
             "message": { "type": "string", "description": "The same." },
-            "code": { "type": "string", "description": "Stable: docs/dialects/codes.md." },
+            "code": { "type": "string", "description": "Stable: docs/errors.md." },
             "errorId": { "type": "string", "description": "Is in the log, too." },
             "retryAfterMs": { "type": "integer", "minimum": 0 },
         },

@@ -1,5 +1,5 @@
 // Every code of dialects.md §11, provoked in every dialect that can give it: whole, with an ack and without.
-// docs/dialects/codes.md is the table of it.
+// docs/errors.md is the table of it.
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 

@@ -57,6 +57,18 @@ describe('documents', () => {
     assert.deepEqual(read('docs/settings.md').split('\n').filter((line) => line.startsWith('| `')), rows);
   });
 
+  it('every code of a refusal stands in docs/errors.md, and no other', () => {
+    const sources = ['auth/refusal.rs', 'chat/error.rs', 'dialect/error.rs', 'web/failure.rs', 'web/openapi.rs', 'api/operations.rs', 'admin/operations.rs'];
+    const named = sources.flatMap((file) => [...read(`src/${file}`).split('#[cfg(test)]')[0].matchAll(/"([A-Z]+_[A-Z_]+|[A-Z]{4,})"/g)].map(([, code]) => code));
+    const OTHERS = ['POST', 'PATCH', 'DELETE', 'CARGO_PKG_VERSION'];
+    const codes = new Set(named.filter((code) => !OTHERS.includes(code)));
+    assert.ok(codes.size > 20, String(codes.size));
+    const rows = read('docs/errors.md').split('\n## ')[0].split('\n').filter((line) => line.startsWith('| `'));
+    const documented = rows.flatMap((row) => [...row.split('|')[1].matchAll(/`(\w+)`/g)].map(([, code]) => code));
+    assert.deepEqual(documented.sort(), [...codes].sort());
+    for (const row of rows) assert.deepEqual(row.split('|').slice(1, 5).filter((cell) => cell.trim() === ''), [], row);
+  });
+
   it('every link in the documents leads somewhere', () => {
     for (const document of DOCUMENTS) {
       for (const [, target] of read(document).matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)) {
