@@ -37,7 +37,7 @@ pub fn explain_user(facts: &UserFacts<'_>) -> Explanation {
 fn verdict(facts: &UserFacts<'_>) -> String {
     let open: Vec<&SessionView> = facts.sessions.iter().map(|(view, _)| view).filter(|view| view.connection.is_some()).collect();
     let waiting: i64 = facts.undelivered.iter().map(|waiting| waiting.messages).sum();
-    let waits = if waiting == 0 { "Nothing waits.".to_owned() } else { format!("{} wait.", messages(waiting)) };
+    let waits = if waiting == 0 { "Nothing waits.".to_owned() } else { format!("{}.", messages(waiting, "message waits", "messages wait")) };
     if facts.account.disabled {
         return format!("Gets nothing: the account is disabled. {waits}");
     }
@@ -109,15 +109,16 @@ fn tell_session(view: &SessionView, connection: Option<ConnectionView>, enabled:
         told.push(Fact::new("CATCHING_UP", text));
     }
     if *waiting_requests > 0 {
-        let text = format!("{} of socket {socket} wait for the database.", count(*waiting_requests, "request", "requests"));
+        let waiting = count(*waiting_requests, "request waits", "requests wait");
+        let text = format!("{waiting} for the database on socket {socket}.");
         told.push(Fact::new("REQUESTS_WAIT", text));
     }
     if let Some(ConnectionView { queued_packets, queued_bytes, is_blocked }) = connection
         && (queued_packets > 0 || is_blocked)
     {
-        let waits = count(queued_packets, "packet", "packets");
+        let waiting = count(queued_packets, "packet waits", "packets wait");
         let why = if is_blocked { ": the client does not read" } else { "" };
-        told.push(Fact::new("OUTBOX", format!("{waits} ({queued_bytes} bytes) wait to leave on socket {socket}{why}.")));
+        told.push(Fact::new("OUTBOX", format!("{waiting} ({queued_bytes} bytes) to leave on socket {socket}{why}.")));
     }
     if let Some(at) = expires_at {
         told.push(Fact::at("TOKEN_ENDS", *at, format!("The session of socket {socket} ends then, with its token.")));
@@ -165,8 +166,9 @@ fn tell_undelivered(undelivered: &[Undelivered], told: &mut Vec<Fact>) {
         told.push(Fact::new("NOTHING_WAITS", text));
     }
     for Undelivered { conversation, messages: number, since } in undelivered {
-        let text =
-            format!("{} of conversation {conversation} are stored and not known to have been received.", messages(*number));
+        let is = if *number == 1 { "is" } else { "are" };
+        let what = messages(*number, "message", "messages");
+        let text = format!("{what} of conversation {conversation} {is} stored and not known to have been received.");
         told.push(Fact::at("UNDELIVERED", *since, text));
     }
 }
@@ -238,8 +240,8 @@ fn why_refused(refused: RefusedConnect) -> &'static str {
 }
 
 /// `1 message`, `7 messages`.
-fn messages(number: i64) -> String {
-    count(usize::try_from(number).unwrap_or(0), "message", "messages")
+fn messages(number: i64, one: &str, many: &str) -> String {
+    count(usize::try_from(number).unwrap_or(0), one, many)
 }
 
 fn count(number: usize, one: &str, many: &str) -> String {

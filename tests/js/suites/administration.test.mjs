@@ -187,7 +187,7 @@ describe('administration', () => {
     assert.match(fact(parked, 'LEFT').text, /its client closed the connection, or the network did\. Its session was kept/);
     await carl.succeed('send_direct_message', { recipientId: mia.user.id, content: 'waits' });
     const waiting = await explain(`user/${mia.user.id}`);
-    assert.match(waiting.verdict, / 1 message wait\.$/);
+    assert.match(waiting.verdict, / 1 message waits\.$/);
     assert.match(fact(waiting, 'UNDELIVERED').text, /^1 message of conversation [0-9a-f-]{36} are stored/);
     const { status } = await holder.server.api('PATCH', `/api/admin/users/${mia.user.id}`, { headers: { 'x-api-key': KEY }, body: { disabled: true } });
     assert.equal(status, 200);
