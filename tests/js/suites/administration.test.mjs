@@ -188,7 +188,7 @@ describe('administration', () => {
     await carl.succeed('send_direct_message', { recipientId: mia.user.id, content: 'waits' });
     const waiting = await explain(`user/${mia.user.id}`);
     assert.match(waiting.verdict, / 1 message waits\.$/);
-    assert.match(fact(waiting, 'UNDELIVERED').text, /^1 message of conversation [0-9a-f-]{36} are stored/);
+    assert.match(fact(waiting, 'UNDELIVERED').text, /^1 message of conversation [0-9a-f-]{36} is stored/);
     const { status } = await holder.server.api('PATCH', `/api/admin/users/${mia.user.id}`, { headers: { 'x-api-key': KEY }, body: { disabled: true } });
     assert.equal(status, 200);
     await assert.rejects(connect(holder.server, mia.user));
