@@ -1,12 +1,14 @@
 # syntax=docker/dockerfile:1
 FROM rust:1.95-slim-bookworm AS build
+# OpenSSL, for Postgres over TLS, is built with these.
+RUN apt-get update && apt-get install -y --no-install-recommends make perl && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY migrations migrations
 COPY src src
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --bin parlance && cp target/release/parlance /parlance && mkdir /data
+    cargo build --release --locked --features postgres-tls --bin parlance && cp target/release/parlance /parlance && mkdir /data
 
 # The C library, the certificates of public authorities, and nothing else; its user is not root.
 FROM gcr.io/distroless/cc-debian12:nonroot

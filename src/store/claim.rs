@@ -15,7 +15,7 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
-use super::connection::{make_private, one_line};
+use super::connection::{establish, make_private, one_line};
 use super::opening::{absent, patiently};
 use super::{DatabaseUrl, OpenError};
 
@@ -71,7 +71,7 @@ fn lock_beside(path: &Path) -> Result<File, OpenError> {
 
 /// Locks within Postgres, for as long as the connection lasts.
 fn lock_within(url: &str) -> Result<PgConnection, OpenError> {
-    let mut conn = PgConnection::establish(url).map_err(|error| absent(one_line(&error.to_string())))?;
+    let mut conn = establish(url).map_err(absent)?;
     let unavailable = |error: diesel::result::Error| OpenError::Unavailable(one_line(&error.to_string()));
     conn.batch_execute(POSTGRES_SESSION).map_err(unavailable)?;
     let is_ours: bool = diesel::select(sql::<Bool>(POSTGRES_CLAIM)).get_result(&mut conn).map_err(unavailable)?;

@@ -20,6 +20,9 @@ const POSTGRES_WRITER: &str = "SET synchronous_commit = on; SET lock_timeout = '
 const POSTGRES_READER: &str = "SET default_transaction_read_only = on; SET statement_timeout = '5s'; \
      SET application_name = 'parlance reader'; SET jit = off;";
 
+/// What libpq says of `sslmode=require` where the feature `postgres-tls` is not compiled in.
+pub(super) const NO_TLS: &str = "SSL support is not compiled in";
+
 /// A connection to either database.
 #[derive(diesel::MultiConnection)]
 pub enum AnyConnection {
@@ -51,7 +54,7 @@ pub(super) fn connect(url: &DatabaseUrl, purpose: Purpose) -> Result<AnyConnecti
         }
         DatabaseUrl::Postgres(url) => {
             let settings = if purpose == Purpose::Writing { POSTGRES_WRITER } else { POSTGRES_READER };
-            let mut conn = PgConnection::establish(url).map_err(|error| one_line(&error.to_string()))?;
+            let mut conn = establish(url)?;
             conn.batch_execute(settings).map_err(|error| one_line(&error.to_string()))?;
             Ok(AnyConnection::Postgres(conn))
         }
@@ -114,6 +117,14 @@ pub(super) fn make_private(path: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Connects to Postgres. The cause of a failure is one line without secrets.
+pub(super) fn establish(url: &str) -> Result<PgConnection, String> {
+    PgConnection::establish(url).map_err(|error| {
+        let cause = one_line(&error.to_string());
+        if cause.contains(NO_TLS) { format!("{cause}: build with `--features postgres-tls`") } else { cause }
+    })
 }
 
 pub(super) fn one_line(text: &str) -> String {

@@ -6,6 +6,7 @@ use diesel::sql_types::BigInt;
 use super::connection::{Purpose, connect};
 use super::failure::is_absence;
 use super::migrations::list_migrations;
+use super::opening::absent;
 use super::{AnyConnection, DatabaseUrl, OpenError};
 
 /// Nobody else may have the file open, from the first look at it on until the connection ends.
@@ -56,7 +57,7 @@ struct Count {
 /// [`MaintenanceError::Open`], [`MaintenanceError::Missing`].
 pub fn connect_beside(url: &DatabaseUrl) -> Result<AnyConnection, MaintenanceError> {
     must_exist(url)?;
-    let mut conn = connect(url, Purpose::Reading).map_err(OpenError::Unavailable)?;
+    let mut conn = connect(url, Purpose::Reading).map_err(absent)?;
     if let AnyConnection::Postgres(conn) = &mut conn {
         conn.batch_execute(POSTGRES_WHOLE)?;
     }
@@ -77,9 +78,8 @@ pub fn connect_alone(url: &DatabaseUrl) -> Result<AnyConnection, MaintenanceErro
 /// # Errors
 /// As [`connect_alone`].
 pub fn connect_or_make_alone(url: &DatabaseUrl) -> Result<AnyConnection, MaintenanceError> {
-    let mut conn = connect(url, Purpose::Writing).map_err(|cause| {
-        if cause.contains("database is locked") { MaintenanceError::InUse } else { OpenError::Unavailable(cause).into() }
-    })?;
+    let mut conn = connect(url, Purpose::Writing)
+        .map_err(|cause| if cause.contains("database is locked") { MaintenanceError::InUse } else { absent(cause).into() })?;
     match &mut conn {
         AnyConnection::Sqlite(conn) => conn
             .batch_execute(SQLITE_ALONE)
@@ -100,7 +100,7 @@ pub fn connect_or_make_alone(url: &DatabaseUrl) -> Result<AnyConnection, Mainten
 /// # Errors
 /// [`MaintenanceError::Open`].
 pub fn connect_or_make(url: &DatabaseUrl) -> Result<AnyConnection, MaintenanceError> {
-    Ok(connect(url, Purpose::Writing).map_err(OpenError::Unavailable)?)
+    Ok(connect(url, Purpose::Writing).map_err(absent)?)
 }
 
 /// # Errors

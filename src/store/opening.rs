@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use log::warn;
 
 use super::changes;
-use super::connection::{Purpose, connect, in_transaction};
+use super::connection::{NO_TLS, Purpose, connect, in_transaction};
 use super::migrations::migrate;
 use super::notifications::list_owed;
 use super::schema::{boots, conversations, imports, participants, revoked_tokens, rooms};
@@ -17,7 +17,14 @@ use crate::model::Timestamp;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// What libpq says when no waiting helps.
-const HOPELESS: [&str; 3] = ["SSL support is not compiled in", "invalid URI", "invalid sslmode value"];
+const HOPELESS: [&str; 6] = [
+    NO_TLS,
+    "invalid URI",
+    "invalid sslmode value",
+    "certificate verify failed",
+    "root certificate file",
+    "server does not support SSL",
+];
 
 /// Half of somebody's messages must not look like all of them.
 const HALF_IMPORTED: &str = "an import into it is not finished: `parlance import FILE` with the same file goes on with it";

@@ -37,7 +37,11 @@ pub fn explain_user(facts: &UserFacts<'_>) -> Explanation {
 fn verdict(facts: &UserFacts<'_>) -> String {
     let open: Vec<&SessionView> = facts.sessions.iter().map(|(view, _)| view).filter(|view| view.connection.is_some()).collect();
     let waiting: i64 = facts.undelivered.iter().map(|waiting| waiting.messages).sum();
-    let waits = if waiting == 0 { "Nothing waits.".to_owned() } else { format!("{}.", messages(waiting, "message waits", "messages wait")) };
+    let waits = if waiting == 0 {
+        "Nothing waits.".to_owned()
+    } else {
+        format!("{}.", messages(waiting, "message waits", "messages wait"))
+    };
     if facts.account.disabled {
         return format!("Gets nothing: the account is disabled. {waits}");
     }

@@ -1,6 +1,6 @@
 // The two databases: SQLite needs nothing, Postgres is an instance of our own in a temporary folder.
 import { execFileSync, spawn } from 'node:child_process';
-import { chownSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { appendFileSync, chmodSync, chownSync, copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -54,7 +54,8 @@ function signal(id, name) {
 
 /** A Postgres instance of our own. */
 export class Postgres {
-  static async start() {
+  /** With an `authority` it wants TLS, and shows that one's certificate. */
+  static async start({ authority } = {}) {
     const instance = new Postgres();
     instance.folder = mkdtempSync(join(tmpdir(), 'parlance-postgres-'));
     // Postgres refuses to run as root.
@@ -67,10 +68,24 @@ export class Postgres {
     instance.data = join(instance.folder, 'data');
     instance.options = { cwd: instance.folder, ...account };
     run(postgresProgram('initdb'), ['-D', instance.data, '-U', 'parlance', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'], instance.options);
+    if (authority) instance.speakTls(authority, account);
     instance.port = await freePort();
     instance.url = `postgres://parlance@127.0.0.1:${instance.port}`;
     await instance.launch();
     return instance;
+  }
+
+  /** Has it take TCP connections with TLS alone. */
+  speakTls(authority, { uid, gid }) {
+    for (const [file, name] of [[authority.env.TLS_CERT, 'server.crt'], [authority.env.TLS_KEY, 'server.key']]) {
+      const own = join(this.data, name);
+      copyFileSync(file, own);
+      chmodSync(own, 0o600);
+      if (uid !== undefined) chownSync(own, uid, gid);
+    }
+    appendFileSync(join(this.data, 'postgresql.conf'), '\nssl = on\n');
+    const access = join(this.data, 'pg_hba.conf');
+    writeFileSync(access, readFileSync(access, 'utf8').replace(/^host /gm, 'hostssl '));
   }
 
   /** Starts it on its data, and waits until it is ready. */
@@ -141,6 +156,11 @@ export function newDatabase(kind) {
   const { PARLANCE_TEST_POSTGRES: url } = process.env;
   if (!url) throw new Error('no PARLANCE_TEST_POSTGRES: run the suites by `npm test`, which starts one');
   return createDatabase(url);
+}
+
+/** What SQL gives, a row a line. */
+export function query(url, sql) {
+  return run('psql', ['-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-d', url, '-c', sql]);
 }
 
 /** Runs SQL on a server's database, behind its back. */

@@ -19,9 +19,12 @@ const SETTINGS = { PORT: '0', JWT_SECRET: SECRET, AUTO_PROVISION_USERS: 'true', 
 
 /** A running server. */
 export class Server {
+  binary = BINARY;
+
   /** Starts one and waits until it listens. `wrap` is a command to run it under, e.g. strace; `logFile` gets all that it logs. */
-  static async start({ database = 'sqlite', databaseUrl, env = {}, wrap = [], logFile } = {}) {
+  static async start({ binary = BINARY, database = 'sqlite', databaseUrl, env = {}, wrap = [], logFile } = {}) {
     const server = new Server();
+    server.binary = binary;
     server.logFile = logFile;
     server.folder = mkdtempSync(join(tmpdir(), 'parlance-'));
     const url = databaseUrl ?? newDatabase(database);
@@ -38,7 +41,7 @@ export class Server {
   }
 
   spawn() {
-    const [program, ...args] = [...this.wrap, BINARY];
+    const [program, ...args] = [...this.wrap, this.binary];
     // Its own folder as working directory: no `.env` of the checkout gets in.
     this.process = spawn(program, args, { cwd: this.folder, env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.log = '';
