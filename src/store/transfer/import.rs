@@ -4,6 +4,7 @@
 //! whatever way, goes on where it stood.
 use std::io::BufRead;
 
+use diesel::connection::SimpleConnection as _;
 use diesel::dsl::max;
 use diesel::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -22,6 +23,11 @@ use crate::store::{AnyConnection, DatabaseUrl, apply_migrations, maintenance::co
 const BATCH_ROWS: usize = 2_000;
 /// Bytes of a file that are stored in one transaction, unless a row alone has more.
 const BATCH_BYTES: u64 = 4 * 1024 * 1024;
+/// Rows come in no index's order: pages that are touched often stay in memory, and are written to the file seldom. What a
+/// machine's fall takes with it is imported again, its progress was in the same transaction.
+const SQLITE_BULK: &str = "PRAGMA cache_size = -131072; PRAGMA wal_autocheckpoint = 32768; PRAGMA synchronous = NORMAL;";
+/// The end of an import is there to stay.
+const SQLITE_LASTING: &str = "PRAGMA synchronous = FULL;";
 /// The user that every new database has: the AI model speaks as it.
 const MODEL: &str = "model";
 
@@ -61,12 +67,22 @@ pub fn import(
             begin(&mut conn, &header.id)?
         }
     };
+    set(&mut conn, SQLITE_BULK)?;
     let resumed_after = u64::try_from(done).unwrap_or_default();
     let expected = Run::new(&mut conn, &header.id, resumed_after, digest).take_in(lines, on_step)?;
     let sums = read_all(&mut conn, on_step, &mut |_| Ok(()))?;
     must_equal("the database", &sums, &expected)?;
+    set(&mut conn, SQLITE_LASTING)?;
     in_transaction(&mut conn, finish)?;
     Ok(Import { sums, resumed_after })
+}
+
+/// Settings of SQLite alone.
+fn set(conn: &mut AnyConnection, pragmas: &str) -> QueryResult<()> {
+    match conn {
+        AnyConnection::Sqlite(conn) => conn.batch_execute(pragmas),
+        AnyConnection::Postgres(_) => Ok(()),
+    }
 }
 
 #[derive(Queryable)]
