@@ -2,6 +2,7 @@
 mod retention;
 mod supervisor;
 
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -516,12 +517,9 @@ fn origins(config: &Config) -> Result<Arc<Origins>, AppError> {
 /// What connections have done, over all worker threads.
 fn traffic(workers: &[Arc<transport::WorkerStats>]) -> Traffic {
     let sum = |figure: fn(&transport::WorkerStats) -> u64| workers.iter().map(|stats| figure(stats)).sum::<u64>();
-    let mut closed: Vec<(&'static str, u64)> = Vec::new();
+    let mut closed = BTreeMap::new();
     for (reason, count) in workers.iter().flat_map(|stats| stats.closed()) {
-        match closed.iter_mut().find(|(name, _)| *name == reason.as_str()) {
-            Some((_, total)) => *total += count,
-            None => closed.push((reason.as_str(), count)),
-        }
+        *closed.entry(reason.as_str()).or_default() += count;
     }
     Traffic {
         polling: sum(|stats| stats.polling_sessions.get()),

@@ -70,7 +70,7 @@ pub struct Figures {
     /// How the database is doing.
     pub store: StoreFigures,
     /// What came and went over the Engine.IO endpoint.
-    pub connections: ConnectionFigures,
+    pub connections: Traffic,
     /// What clients were refused.
     pub refusals: Vec<RefusalFigures>,
 }
@@ -213,30 +213,6 @@ pub struct BucketFigures {
     pub count: u64,
 }
 
-/// The Engine.IO endpoint's figures.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ConnectionFigures {
-    /// Sessions on polling.
-    pub polling: u64,
-    /// Sessions on a WebSocket.
-    pub websocket: u64,
-    /// Sessions opened.
-    pub opened: u64,
-    /// Sessions that moved from polling to a WebSocket.
-    pub upgraded: u64,
-    /// Engine.IO messages from clients.
-    pub messages_in: u64,
-    /// Bytes from clients.
-    pub bytes_in: u64,
-    /// Engine.IO packets for clients.
-    pub packets_out: u64,
-    /// Bytes for clients.
-    pub bytes_out: u64,
-    /// Sessions that ended, by why.
-    pub closed: BTreeMap<&'static str, u64>,
-}
-
 /// `GET /api/admin/stats`
 pub async fn stats(state: Data<WebState>, sampler: Data<Sampler>, _: Admin) -> Result<HttpResponse, Failure> {
     Ok(HttpResponse::Ok().json(json!({"success": true, "stats": collect(&state, &sampler).await?})))
@@ -259,7 +235,7 @@ pub async fn collect(state: &WebState, sampler: &Sampler) -> Result<Figures, Fai
         sessions: sessions(&server.traffic, &broker, state.settings.dialects),
         chat: chat(&broker, now.saturating_duration_since(asked_at)),
         store: stored(&store, state.store.is_failing()),
-        connections: connections(server.traffic),
+        connections: server.traffic,
         refusals: refusals(&state.refusals),
     })
 }
@@ -376,21 +352,6 @@ fn distribution(counted: &Distribution) -> DistributionFigures {
     let Distribution { buckets, count, sum } = counted;
     let buckets = buckets.iter().map(|(up_to, count)| BucketFigures { up_to: *up_to, count: *count }).collect();
     DistributionFigures { count: *count, sum: *sum, buckets }
-}
-
-fn connections(traffic: Traffic) -> ConnectionFigures {
-    let Traffic { polling, websocket, opened, upgraded, messages_in, bytes_in, packets_out, bytes_out, closed } = traffic;
-    ConnectionFigures {
-        polling,
-        websocket,
-        opened,
-        upgraded,
-        messages_in,
-        bytes_in,
-        packets_out,
-        bytes_out,
-        closed: closed.into_iter().collect(),
-    }
 }
 
 fn refusals(refusals: &Refusals) -> Vec<RefusalFigures> {

@@ -4,11 +4,9 @@ use actix_web::web::{Data, block};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::families::Families;
-use super::figures::{
-    ActorFigures, ChatFigures, ConnectionFigures, Figures, RefusalFigures, Sampler, SessionFigures, StoreFigures, collect,
-};
+use super::figures::{ActorFigures, ChatFigures, Figures, RefusalFigures, Sampler, SessionFigures, StoreFigures, collect};
 use crate::auth::Refusal;
-use crate::web::{Failure, WebState};
+use crate::web::{Failure, Traffic, WebState};
 
 /// `GET /metrics`
 pub async fn metrics(state: Data<WebState>, sampler: Data<Sampler>, request: HttpRequest) -> Result<HttpResponse, Failure> {
@@ -63,9 +61,8 @@ fn text(figures: &Figures) -> Result<String, prometheus::Error> {
     families.text()
 }
 
-fn add_connections(families: &mut Families, figures: &ConnectionFigures) {
-    let ConnectionFigures { polling, websocket, opened, upgraded, messages_in, bytes_in, packets_out, bytes_out, closed } =
-        figures;
+fn add_connections(families: &mut Families, figures: &Traffic) {
+    let Traffic { polling, websocket, opened, upgraded, messages_in, bytes_in, packets_out, bytes_out, closed } = figures;
     let by_transport = [(&[("transport", "polling")][..], *polling as f64), (&[("transport", "websocket")], *websocket as f64)];
     families.gauges("connections", "Engine.IO connections, also those that no user was proven for yet.", by_transport);
     families.counter("connections_opened_total", "Engine.IO connections opened.", *opened);

@@ -137,8 +137,8 @@ pub const OPERATIONS: &[Operation] = &[
             ],
             SOMETHING_SAID,
         ))
-        .answers(&[Answer::Success(201, &[("message", of::<MessageView>), ("status", of::<MessageStatus>)])])
-        .refuses(&[NOT_FOUND, CONFLICT, NOT_STORED, (503, "MODEL_BUSY"), (503, "MODEL_FAILED"), (503, "MODEL_TIMEOUT")]),
+        .answers(SENT)
+        .refuses(NOT_SENT),
     Operation::post("/api/messages", Who::User, "Sends a message, wherever it goes; a server with a key says from whom.")
         .body(Shape::ObjectWith(
             &[
@@ -153,8 +153,8 @@ pub const OPERATIONS: &[Operation] = &[
             ],
             SOMETHING_SAID,
         ))
-        .answers(&[Answer::Success(201, &[("message", of::<MessageView>), ("status", of::<MessageStatus>)])])
-        .refuses(&[NOT_FOUND, CONFLICT, NOT_STORED, (503, "MODEL_BUSY"), (503, "MODEL_FAILED"), (503, "MODEL_TIMEOUT")]),
+        .answers(SENT)
+        .refuses(NOT_SENT),
     Operation::patch("/api/messages/{id}", Who::User, "Edits a message, for its author; recipients are told.")
         .body(Shape::Object(&[Field::required("content", kinds::some_text)]))
         .answers(&[Answer::Success(200, &[("message", of::<MessageView>)])])
@@ -236,6 +236,8 @@ const CONFLICT: Refused = (409, "CONFLICT");
 const NOT_STORED: Refused = (503, "NOT_STORED");
 const TOO_LARGE: Refused = (413, "TOO_LARGE");
 const INVALID_CREDENTIALS: Refused = (401, "INVALID_CREDENTIALS");
+const NOT_SENT: &[Refused] =
+    &[NOT_FOUND, CONFLICT, NOT_STORED, (503, "MODEL_BUSY"), (503, "MODEL_FAILED"), (503, "MODEL_TIMEOUT")];
 
 const LIMIT: Field = Field::optional("limit", limit);
 const BEFORE: Field = Field::optional("before", cursor);
@@ -243,6 +245,8 @@ const PAGE: &[Field] = &[LIMIT, BEFORE, Field::optional("after", cursor)];
 const NEXT_CURSOR: (&str, SchemaOf) = ("nextCursor", of::<Option<String>>);
 const OWN_USER: &[Answer] = &[Answer::Success(200, &[("user", own_user)])];
 const CONVERSATION: &[Answer] = &[Answer::Success(200, &[("conversation", of::<ConversationView>)])];
+/// A message, once it is stored.
+const SENT: &[Answer] = &[Answer::Success(201, &[("message", of::<MessageView>), ("status", of::<MessageStatus>)])];
 const LOGIN: &[(&str, SchemaOf)] = &[("user", own_user), ("token", of::<String>), ("expiresAt", of::<Timestamp>)];
 const DOCUMENT: &[Answer] = &[Answer::Json(200, object), Answer::Empty(304)];
 

@@ -1,6 +1,9 @@
 //! What the routes learn of parts that they do not know.
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
+
+use serde::Serialize;
 
 use crate::engineio::{ConnectionKey, ConnectionView};
 use crate::meter::ActorStats;
@@ -21,7 +24,8 @@ pub struct ServerFigures {
 }
 
 /// Connections of the Engine.IO endpoint, and what went over them since the start.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Traffic {
     /// Sessions on polling now.
     pub polling: u64,
@@ -40,7 +44,7 @@ pub struct Traffic {
     /// Bytes queued for clients.
     pub bytes_out: u64,
     /// Sessions that ended, by why.
-    pub closed: Vec<(&'static str, u64)>,
+    pub closed: BTreeMap<&'static str, u64>,
 }
 
 /// Asks what connections are at this moment, in their order; `None` for those that are gone.

@@ -38,7 +38,7 @@ impl Seconds {
         let last = &self.last;
         note("rawConnection", None, last.opened, totals.opened);
         for (reason, count) in &totals.closed {
-            let before = last.closed.iter().find(|(other, _)| other == reason).map_or(0, |(_, count)| *count);
+            let before = last.closed.get(reason).copied().unwrap_or_default();
             note("rawDisconnection", Some(*reason), before, *count);
         }
         note("packetsIn", None, last.messages_in, totals.messages_in);
@@ -64,9 +64,9 @@ mod tests {
     #[test]
     fn each_second_is_told_once_by_what_it_added() {
         let mut seconds = Seconds::default();
-        let before = Traffic { opened: 5, closed: vec![("ping timeout", 1)], bytes_in: 100, ..Traffic::default() };
+        let before = Traffic { opened: 5, closed: [("ping timeout", 1)].into(), bytes_in: 100, ..Traffic::default() };
         seconds.begin(before.clone());
-        let closed = vec![("ping timeout", 1), ("transport close", 2)];
+        let closed = [("ping timeout", 1), ("transport close", 2)].into();
         seconds.add(Traffic { opened: 8, closed, bytes_in: 107, ..before }, Timestamp::from_millis(1_767_225_600_999));
         let expected = [
             json!({"timestamp": 1_767_225_600_000i64, "type": "rawConnection", "count": 3}),
