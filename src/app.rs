@@ -1,8 +1,11 @@
 //! Puts the parts together, serves, and stops in order.
+mod certificate;
+mod figures;
+mod options;
 mod retention;
+mod signals;
 mod supervisor;
 
-use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,36 +14,33 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor as _, Addr};
 use log::{error, info, warn};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::admin::{self, AdminState, Console, ConsoleOptions, ConsoleReady};
+use self::figures::{connection_views, server_figures};
+use self::options::{chat_options, check_folders, console_options, listen, origins, settings, transport_options};
+use self::signals::{Asked, Signals};
+use crate::admin::{self, AdminState, Console, ConsoleReady};
 use crate::ai::Model;
 use crate::api::{self, ApiState};
-use crate::auth::{AdminLogin, ApiKeys, Revocations, TokenKeys};
+use crate::auth::{Revocations, TokenKeys};
 use crate::chat::{self, ChatServer, Drain, FinishAnswers, Health, RegisterWorker, Sources};
-use crate::config::{CatchUp, Config, Host, Origins as ClientUrl};
+use crate::config::Config;
 use crate::dialect::DialectSet;
 use crate::feed::Feed;
-use crate::http::{Origins, TrustedProxies};
+use crate::http::TrustedProxies;
 use crate::logging::{Refusals, SUMMED_UP_EVERY};
-use crate::meter::{ActorStats, Counted, Meter};
+use crate::meter::{Counted, Meter};
 use crate::model::Timestamp;
 use crate::session::{self, Client, Recipients, Rules};
 use crate::store::{self, Claim, DatabaseUrl, Store, StoreOptions};
-use crate::transport::{self, Listeners, Tls};
-use crate::web::{self, Chat, ServerFigures, Settings, Traffic, WebState};
+use crate::transport::{self, Tls};
+use crate::web::{self, Chat, WebState};
 
-/// More connections than this would not fit into memory.
-const MAX_CONNECTIONS: usize = 4_000_000;
-/// Open files that connections do not get.
-const FILES_RESERVED: usize = 100;
+pub use self::options::{admin_login, connections_with, tls};
 
 /// The broker is asked this often whether it still works.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
-/// New certificates are looked for this often; SIGHUP has it done at once.
-const CERTIFICATE_EVERY: Duration = Duration::from_secs(10);
 /// Without an answer for so long the process ends, so that whoever watches over it starts it anew.
 const PROBE_LIMIT: Duration = Duration::from_secs(30);
 
@@ -74,7 +74,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let mut signals = Signals::new().map_err(AppError::because)?;
     supervisor::ready();
     if let Some(tls) = running.tls.clone() {
-        actix::spawn(watch_certificate(tls));
+        actix::spawn(certificate::watch(tls));
     }
     let watched = async {
         tokio::select! {
@@ -88,7 +88,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
             signal = signals.next() => match signal {
                 Asked::ToStop => break info!("stopping"),
                 Asked::ToReload => if let Some(tls) = &running.tls {
-                    reload(tls).await;
+                    certificate::reload(tls).await;
                 }
             },
             failure = &mut watched => return failure,
@@ -126,22 +126,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let tokens = Arc::new(TokenKeys::new(&secrets, config.require_exp, config.token_ttl));
     let upload_dir = config.data_dir.join("uploads");
     api::prepare_uploads(&upload_dir).map_err(|error| AppError(format!("{}: {error}", upload_dir.display())))?;
-    if let Some(folder) = &config.client_files {
-        api::check_client_files(folder).map_err(|error| {
-            AppError(format!(
-                "CLIENT_FILES: no socket.io.js in {} ({error}); it is `dist` of the npm package socket.io-client",
-                folder.display()
-            ))
-        })?;
-    }
-    if let Some(folder) = &config.admin_ui_dir {
-        api::check_admin_ui(folder).map_err(|error| {
-            AppError(format!(
-                "ADMIN_UI_DIR: no index.html in {} ({error}); it is `ui/dist` of the npm package @socket.io/admin-ui",
-                folder.display()
-            ))
-        })?;
-    }
+    check_folders(&config)?;
     let admin_login = admin_login(&config)?;
     let url = DatabaseUrl::parse(config.database_url.as_str(), &config.data_dir).map_err(AppError::because)?;
     let tls = tls(&config)?;
@@ -327,124 +312,6 @@ async fn sum_up_refusals(refusals: Arc<Refusals>) {
     }
 }
 
-/// What the broker is told of the settings.
-fn chat_options(config: &Config) -> chat::Options {
-    chat::Options {
-        delivery: config.delivery,
-        presence_scope: config.presence_scope,
-        presence_everyone_max: config.presence_everyone_max,
-        presence_grace: config.presence_grace,
-        typing_ttl: config.typing_ttl,
-        catch_up: config.catch_up == CatchUp::On,
-        catch_up_max: config.catch_up_max,
-        catch_up_page_bytes: config.outbox_bytes / 4,
-        catch_up_reads: chat::Options::default().catch_up_reads,
-        recovery_ttl: config.recovery_ttl,
-        proof_limit: config.proof_interval.saturating_add(config.ping_interval).saturating_add(config.ping_timeout),
-        recovery_bytes: config.recovery_bytes,
-        parked_max: config.parked_max,
-        replay_events: config.outbox_packets,
-        replay_bytes: config.outbox_bytes,
-        max_sockets_per_user: config.max_sockets_per_user,
-        max_rooms_per_socket: config.max_rooms_per_socket,
-        max_message_length: config.max_message_length,
-        auto_provision_users: config.auto_provision_users,
-        ai_concurrency: config.ai_concurrency,
-        ai_error_text: config.ai_error_text.as_str().into(),
-    }
-}
-
-/// The sockets that were passed to this process, else those of `HOST` and `PORT`.
-fn listen(config: &Config) -> Result<Listeners, AppError> {
-    let given = Listeners::given().map_err(|error| AppError(format!("LISTEN_FDS: {error}")))?;
-    if let Some(given) = given {
-        info!("listening on the sockets that were passed, not on HOST and PORT");
-        return Ok(given);
-    }
-    let host = match &config.host {
-        Host::Localhost => "localhost".to_owned(),
-        Host::Address(address) => address.to_string(),
-        Host::Name(name) => name.clone(),
-    };
-    Listeners::bind(&host, config.port, config.reuse_port)
-        .map_err(|error| AppError(format!("cannot listen on {host} port {}: {error}", config.port)))
-}
-
-/// The certificate of `TLS_CERT` and `TLS_KEY`; none where neither is set.
-///
-/// # Errors
-/// [`AppError`] with the settings' names if one is missing, or one of the files is no good.
-pub fn tls(config: &Config) -> Result<Option<Tls>, AppError> {
-    let missing = |missing: &str, set: &str| Err(AppError(format!("{missing}: must be set where {set} is")));
-    match (&config.tls_cert, &config.tls_key) {
-        (None, None) => Ok(None),
-        (Some(_), None) => missing("TLS_KEY", "TLS_CERT"),
-        (None, Some(_)) => missing("TLS_CERT", "TLS_KEY"),
-        (Some(cert), Some(key)) => {
-            let tls = Tls::open(cert.clone(), key.clone());
-            tls.map(Some).map_err(|reason| AppError(format!("TLS_CERT, TLS_KEY: {reason}")))
-        }
-    }
-}
-
-/// Looks for a new certificate now and then.
-async fn watch_certificate(tls: Tls) {
-    loop {
-        tokio::time::sleep(CERTIFICATE_EVERY).await;
-        reload(&tls).await;
-    }
-}
-
-async fn reload(tls: &Tls) {
-    let tls = tls.clone();
-    if let Err(error) = tokio::task::spawn_blocking(move || tls.reload()).await {
-        error!(cause:% = error; "the certificate could not be looked at");
-    }
-}
-
-/// What the transport is told of the settings.
-fn transport_options(
-    config: &Config,
-    tls: Option<Tls>,
-    origins: Arc<Origins>,
-    proxies: Arc<TrustedProxies>,
-) -> transport::Options {
-    transport::Options {
-        tls,
-        workers: workers(),
-        path: config.socket_path.as_str().to_owned(),
-        other_files: api::CLIENT_FILES,
-        proxies,
-        ping_interval: config.ping_interval,
-        ping_timeout: config.ping_timeout,
-        max_packet_bytes: config.max_packet_size,
-        outbox_packets: config.outbox_packets,
-        outbox_bytes: config.outbox_bytes,
-        write_timeout: config.write_timeout,
-        permessage_deflate: config.permessage_deflate,
-        max_connections: max_connections(),
-        max_sockets_per_address: u32::try_from(config.max_sockets_per_address).unwrap_or(u32::MAX),
-        ..transport::Options::new(origins)
-    }
-}
-
-/// Each connection is an open file; some are left to the database and to uploads.
-fn max_connections() -> usize {
-    let (files, _) = rlimit::getrlimit(rlimit::Resource::NOFILE).unwrap_or((1_024, 1_024));
-    connections_with(files)
-}
-
-/// How many connections so many open files allow.
-pub fn connections_with(files: u64) -> usize {
-    usize::try_from(files).unwrap_or(usize::MAX).min(MAX_CONNECTIONS).saturating_sub(FILES_RESERVED).max(4)
-}
-
-/// One thread for each processor but one, which is left to the writer, the readers and the kernel. With two processors
-/// all connections and the broker share a thread, and a message wakes no other on its way.
-fn workers() -> usize {
-    std::thread::available_parallelism().map_or(1, |processors| processors.get().saturating_sub(1).max(1))
-}
-
 fn recipients(broker: &Addr<ChatServer>, meter: &Arc<Meter>, console: Option<&Addr<Console>>) -> Recipients {
     Recipients {
         connect: Counted::new(broker.clone().recipient(), meter.clone()),
@@ -456,153 +323,5 @@ fn recipients(broker: &Addr<ChatServer>, meter: &Arc<Meter>, console: Option<&Ad
         proven: Counted::new(broker.clone().recipient(), meter.clone()),
         disconnect: Counted::new(broker.clone().recipient(), meter.clone()),
         console: console.map(|console| console.clone().recipient()),
-    }
-}
-
-/// What routes are told of the settings.
-fn settings(config: &Config, dialects: DialectSet, upload_dir: std::path::PathBuf) -> Settings {
-    Settings {
-        dialects,
-        allow_registration: config.allow_registration,
-        uploads_require_auth: config.uploads_require_auth,
-        api_keys: ApiKeys::new(&config.api_keys),
-        metrics_tokens: ApiKeys::new(config.metrics_token.as_slice()),
-        max_body_bytes: config.max_packet_size,
-        max_upload_bytes: config.max_upload_size as u64,
-        logins_per_minute: config.rate_limit_logins as usize,
-        upload_dir,
-        client_files: config.client_files.clone(),
-        admin_ui_dir: config.admin_ui_dir.clone(),
-        socket_path: config.socket_path.as_str().to_owned(),
-        speaks_tls: config.speaks_tls(),
-    }
-}
-
-/// Who may use the Admin UI, if anybody.
-///
-/// # Errors
-/// [`AppError`] with the setting's name if `ADMIN_UI_PASSWORD` is no hash of a password.
-pub fn admin_login(config: &Config) -> Result<Option<AdminLogin>, AppError> {
-    let login = config.admin_ui_password.as_ref().map(|hash| AdminLogin::new(&config.admin_ui_user, hash.expose()));
-    login.transpose().map_err(|error| AppError(format!("ADMIN_UI_PASSWORD: {error}")))
-}
-
-fn console_options(
-    config: &Config,
-    login: AdminLogin,
-    passwords: Arc<web::PasswordWork>,
-    connections: Arc<OnceLock<transport::Stopper>>,
-) -> ConsoleOptions {
-    ConsoleOptions {
-        login,
-        mode: config.admin_ui_mode,
-        logins_per_minute: config.rate_limit_logins as usize,
-        path: config.socket_path.as_str().to_owned(),
-        passwords,
-        totals: Box::new(move || traffic(&worker_stats(&connections))),
-    }
-}
-
-fn client_urls(config: &Config) -> Vec<String> {
-    match &config.client_url {
-        ClientUrl::Listed(origins) => origins.clone(),
-        ClientUrl::Any => vec!["*".to_owned()],
-    }
-}
-
-fn origins(config: &Config) -> Result<Arc<Origins>, AppError> {
-    Origins::new(&client_urls(config), config.host.is_loopback()).map(Arc::new).map_err(AppError::because)
-}
-
-/// What connections have done, over all worker threads.
-fn traffic(workers: &[Arc<transport::WorkerStats>]) -> Traffic {
-    let sum = |figure: fn(&transport::WorkerStats) -> u64| workers.iter().map(|stats| figure(stats)).sum::<u64>();
-    let mut closed = BTreeMap::new();
-    for (reason, count) in workers.iter().flat_map(|stats| stats.closed()) {
-        *closed.entry(reason.as_str()).or_default() += count;
-    }
-    Traffic {
-        polling: sum(|stats| stats.polling_sessions.get()),
-        websocket: sum(|stats| stats.websocket_sessions.get()),
-        opened: sum(|stats| stats.opened.get()),
-        upgraded: sum(|stats| stats.upgraded.get()),
-        messages_in: sum(|stats| stats.messages_in.get()),
-        bytes_in: sum(|stats| stats.bytes_in.get()),
-        packets_out: sum(|stats| stats.packets_out.get()),
-        bytes_out: sum(|stats| stats.bytes_out.get()),
-        closed,
-    }
-}
-
-/// The figures of each worker thread, once there are any.
-fn worker_stats(server: &OnceLock<transport::Stopper>) -> Vec<Arc<transport::WorkerStats>> {
-    server.get().map(transport::Stopper::stats).unwrap_or_default()
-}
-
-/// What the routes are told of the threads that serve connections, and of actors.
-fn server_figures(server: Arc<OnceLock<transport::Stopper>>, broker: Arc<Meter>, model: Arc<Meter>) -> web::AskFigures {
-    Arc::new(move || {
-        let workers = worker_stats(&server);
-        let all = |meter: fn(&transport::WorkerStats) -> ActorStats| {
-            workers.iter().map(|stats| meter(stats)).fold(ActorStats::default(), ActorStats::and)
-        };
-        ServerFigures {
-            broker: broker.stats(),
-            hubs: all(|stats| stats.hub.stats()),
-            connections: all(|stats| stats.connections.stats()),
-            model: model.stats(),
-            traffic: traffic(&workers),
-        }
-    })
-}
-
-/// What the routes are told of connections.
-fn connection_views(server: Arc<OnceLock<transport::Stopper>>) -> web::AskConnections {
-    Arc::new(move |connections| {
-        let server = server.get().cloned();
-        Box::pin(async move {
-            match server {
-                Some(server) => server.view(&connections).await,
-                None => vec![None; connections.len()],
-            }
-        })
-    })
-}
-
-/// What a signal asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
-    /// SIGTERM, SIGINT
-    ToStop,
-    /// SIGHUP
-    ToReload,
-}
-
-/// SIGTERM, SIGINT and SIGHUP.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Asked {
-        tokio::select! {
-            _ = self.terminate.recv() => Asked::ToStop,
-            _ = self.interrupt.recv() => Asked::ToStop,
-            _ = self.hang_up.recv() => Asked::ToReload,
-        }
-    }
-
-    async fn stop_asked(&mut self) {
-        while self.next().await != Asked::ToStop {}
     }
 }

@@ -1,0 +1,66 @@
+//! What threads and actors have done, for those who show it.
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use crate::meter::{ActorStats, Meter};
+use crate::transport;
+use crate::web::{self, ServerFigures, Traffic};
+
+/// What connections have done, over all worker threads.
+pub(super) fn traffic(workers: &[Arc<transport::WorkerStats>]) -> Traffic {
+    let sum = |figure: fn(&transport::WorkerStats) -> u64| workers.iter().map(|stats| figure(stats)).sum::<u64>();
+    let mut closed = BTreeMap::new();
+    for (reason, count) in workers.iter().flat_map(|stats| stats.closed()) {
+        *closed.entry(reason.as_str()).or_default() += count;
+    }
+    Traffic {
+        polling: sum(|stats| stats.polling_sessions.get()),
+        websocket: sum(|stats| stats.websocket_sessions.get()),
+        opened: sum(|stats| stats.opened.get()),
+        upgraded: sum(|stats| stats.upgraded.get()),
+        messages_in: sum(|stats| stats.messages_in.get()),
+        bytes_in: sum(|stats| stats.bytes_in.get()),
+        packets_out: sum(|stats| stats.packets_out.get()),
+        bytes_out: sum(|stats| stats.bytes_out.get()),
+        closed,
+    }
+}
+
+/// The figures of each worker thread, once there are any.
+pub(super) fn worker_stats(server: &OnceLock<transport::Stopper>) -> Vec<Arc<transport::WorkerStats>> {
+    server.get().map(transport::Stopper::stats).unwrap_or_default()
+}
+
+/// What the routes are told of the threads that serve connections, and of actors.
+pub(super) fn server_figures(
+    server: Arc<OnceLock<transport::Stopper>>,
+    broker: Arc<Meter>,
+    model: Arc<Meter>,
+) -> web::AskFigures {
+    Arc::new(move || {
+        let workers = worker_stats(&server);
+        let all = |meter: fn(&transport::WorkerStats) -> ActorStats| {
+            workers.iter().map(|stats| meter(stats)).fold(ActorStats::default(), ActorStats::and)
+        };
+        ServerFigures {
+            broker: broker.stats(),
+            hubs: all(|stats| stats.hub.stats()),
+            connections: all(|stats| stats.connections.stats()),
+            model: model.stats(),
+            traffic: traffic(&workers),
+        }
+    })
+}
+
+/// What the routes are told of connections.
+pub(super) fn connection_views(server: Arc<OnceLock<transport::Stopper>>) -> web::AskConnections {
+    Arc::new(move |connections| {
+        let server = server.get().cloned();
+        Box::pin(async move {
+            match server {
+                Some(server) => server.view(&connections).await,
+                None => vec![None; connections.len()],
+            }
+        })
+    })
+}

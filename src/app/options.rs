@@ -1,0 +1,204 @@
+//! What each part is told of the settings.
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use log::info;
+
+use super::AppError;
+use super::figures::{traffic, worker_stats};
+use crate::admin::ConsoleOptions;
+use crate::api;
+use crate::auth::{AdminLogin, ApiKeys};
+use crate::chat;
+use crate::config::{CatchUp, Config, Host, Origins as ClientUrl};
+use crate::dialect::DialectSet;
+use crate::http::{Origins, TrustedProxies};
+use crate::transport::{self, Listeners, Tls};
+use crate::web::{self, Settings};
+
+/// More connections than this would not fit into memory.
+const MAX_CONNECTIONS: usize = 4_000_000;
+/// Open files that connections do not get.
+const FILES_RESERVED: usize = 100;
+
+/// Sees to it that the folders of files that are served are the right ones.
+///
+/// # Errors
+/// [`AppError`] with the setting's name.
+pub(super) fn check_folders(config: &Config) -> Result<(), AppError> {
+    if let Some(folder) = &config.client_files {
+        api::check_client_files(folder).map_err(|error| {
+            AppError(format!(
+                "CLIENT_FILES: no socket.io.js in {} ({error}); it is `dist` of the npm package socket.io-client",
+                folder.display()
+            ))
+        })?;
+    }
+    if let Some(folder) = &config.admin_ui_dir {
+        api::check_admin_ui(folder).map_err(|error| {
+            AppError(format!(
+                "ADMIN_UI_DIR: no index.html in {} ({error}); it is `ui/dist` of the npm package @socket.io/admin-ui",
+                folder.display()
+            ))
+        })?;
+    }
+    Ok(())
+}
+
+/// What the broker is told of the settings.
+pub(super) fn chat_options(config: &Config) -> chat::Options {
+    chat::Options {
+        delivery: config.delivery,
+        presence_scope: config.presence_scope,
+        presence_everyone_max: config.presence_everyone_max,
+        presence_grace: config.presence_grace,
+        typing_ttl: config.typing_ttl,
+        catch_up: config.catch_up == CatchUp::On,
+        catch_up_max: config.catch_up_max,
+        catch_up_page_bytes: config.outbox_bytes / 4,
+        catch_up_reads: chat::Options::default().catch_up_reads,
+        recovery_ttl: config.recovery_ttl,
+        proof_limit: config.proof_interval.saturating_add(config.ping_interval).saturating_add(config.ping_timeout),
+        recovery_bytes: config.recovery_bytes,
+        parked_max: config.parked_max,
+        replay_events: config.outbox_packets,
+        replay_bytes: config.outbox_bytes,
+        max_sockets_per_user: config.max_sockets_per_user,
+        max_rooms_per_socket: config.max_rooms_per_socket,
+        max_message_length: config.max_message_length,
+        auto_provision_users: config.auto_provision_users,
+        ai_concurrency: config.ai_concurrency,
+        ai_error_text: config.ai_error_text.as_str().into(),
+    }
+}
+
+/// The sockets that were passed to this process, else those of `HOST` and `PORT`.
+pub(super) fn listen(config: &Config) -> Result<Listeners, AppError> {
+    let given = Listeners::given().map_err(|error| AppError(format!("LISTEN_FDS: {error}")))?;
+    if let Some(given) = given {
+        info!("listening on the sockets that were passed, not on HOST and PORT");
+        return Ok(given);
+    }
+    let host = match &config.host {
+        Host::Localhost => "localhost".to_owned(),
+        Host::Address(address) => address.to_string(),
+        Host::Name(name) => name.clone(),
+    };
+    Listeners::bind(&host, config.port, config.reuse_port)
+        .map_err(|error| AppError(format!("cannot listen on {host} port {}: {error}", config.port)))
+}
+
+/// The certificate of `TLS_CERT` and `TLS_KEY`; none where neither is set.
+///
+/// # Errors
+/// [`AppError`] with the settings' names if one is missing, or one of the files is no good.
+pub fn tls(config: &Config) -> Result<Option<Tls>, AppError> {
+    let missing = |missing: &str, set: &str| Err(AppError(format!("{missing}: must be set where {set} is")));
+    match (&config.tls_cert, &config.tls_key) {
+        (None, None) => Ok(None),
+        (Some(_), None) => missing("TLS_KEY", "TLS_CERT"),
+        (None, Some(_)) => missing("TLS_CERT", "TLS_KEY"),
+        (Some(cert), Some(key)) => {
+            let tls = Tls::open(cert.clone(), key.clone());
+            tls.map(Some).map_err(|reason| AppError(format!("TLS_CERT, TLS_KEY: {reason}")))
+        }
+    }
+}
+
+/// What the transport is told of the settings.
+pub(super) fn transport_options(
+    config: &Config,
+    tls: Option<Tls>,
+    origins: Arc<Origins>,
+    proxies: Arc<TrustedProxies>,
+) -> transport::Options {
+    transport::Options {
+        tls,
+        workers: workers(),
+        path: config.socket_path.as_str().to_owned(),
+        other_files: api::CLIENT_FILES,
+        proxies,
+        ping_interval: config.ping_interval,
+        ping_timeout: config.ping_timeout,
+        max_packet_bytes: config.max_packet_size,
+        outbox_packets: config.outbox_packets,
+        outbox_bytes: config.outbox_bytes,
+        write_timeout: config.write_timeout,
+        permessage_deflate: config.permessage_deflate,
+        max_connections: max_connections(),
+        max_sockets_per_address: u32::try_from(config.max_sockets_per_address).unwrap_or(u32::MAX),
+        ..transport::Options::new(origins)
+    }
+}
+
+/// Each connection is an open file; some are left to the database and to uploads.
+fn max_connections() -> usize {
+    let (files, _) = rlimit::getrlimit(rlimit::Resource::NOFILE).unwrap_or((1_024, 1_024));
+    connections_with(files)
+}
+
+/// How many connections so many open files allow.
+pub fn connections_with(files: u64) -> usize {
+    usize::try_from(files).unwrap_or(usize::MAX).min(MAX_CONNECTIONS).saturating_sub(FILES_RESERVED).max(4)
+}
+
+/// One thread for each processor but one, which is left to the writer, the readers and the kernel. With two processors
+/// all connections and the broker share a thread, and a message wakes no other on its way.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get().saturating_sub(1).max(1))
+}
+
+/// What routes are told of the settings.
+pub(super) fn settings(config: &Config, dialects: DialectSet, upload_dir: PathBuf) -> Settings {
+    Settings {
+        dialects,
+        allow_registration: config.allow_registration,
+        uploads_require_auth: config.uploads_require_auth,
+        api_keys: ApiKeys::new(&config.api_keys),
+        metrics_tokens: ApiKeys::new(config.metrics_token.as_slice()),
+        max_body_bytes: config.max_packet_size,
+        max_upload_bytes: config.max_upload_size as u64,
+        logins_per_minute: config.rate_limit_logins as usize,
+        upload_dir,
+        client_files: config.client_files.clone(),
+        admin_ui_dir: config.admin_ui_dir.clone(),
+        socket_path: config.socket_path.as_str().to_owned(),
+        speaks_tls: config.speaks_tls(),
+    }
+}
+
+/// Who may use the Admin UI, if anybody.
+///
+/// # Errors
+/// [`AppError`] with the setting's name if `ADMIN_UI_PASSWORD` is no hash of a password.
+pub fn admin_login(config: &Config) -> Result<Option<AdminLogin>, AppError> {
+    let login = config.admin_ui_password.as_ref().map(|hash| AdminLogin::new(&config.admin_ui_user, hash.expose()));
+    login.transpose().map_err(|error| AppError(format!("ADMIN_UI_PASSWORD: {error}")))
+}
+
+pub(super) fn console_options(
+    config: &Config,
+    login: AdminLogin,
+    passwords: Arc<web::PasswordWork>,
+    connections: Arc<OnceLock<transport::Stopper>>,
+) -> ConsoleOptions {
+    ConsoleOptions {
+        login,
+        mode: config.admin_ui_mode,
+        logins_per_minute: config.rate_limit_logins as usize,
+        path: config.socket_path.as_str().to_owned(),
+        passwords,
+        totals: Box::new(move || traffic(&worker_stats(&connections))),
+    }
+}
+
+fn client_urls(config: &Config) -> Vec<String> {
+    match &config.client_url {
+        ClientUrl::Listed(origins) => origins.clone(),
+        ClientUrl::Any => vec!["*".to_owned()],
+    }
+}
+
+pub(super) fn origins(config: &Config) -> Result<Arc<Origins>, AppError> {
+    Origins::new(&client_urls(config), config.host.is_loopback()).map(Arc::new).map_err(AppError::because)
+}
