@@ -11,6 +11,7 @@ import { assertTime, people } from '../lib/chat.mjs';
 import { connect } from '../lib/client.mjs';
 import { BINARY, useServer } from '../lib/server.mjs';
 import { newUser } from '../lib/token.mjs';
+import { pipelined } from '../lib/wait.mjs';
 
 const FEATURES = ['EMIT', 'DISCONNECT', 'MDISCONNECT', 'AGGREGATED_EVENTS'];
 
@@ -197,6 +198,32 @@ describe('the settings of the Admin UI', () => {
       const boss = await Administrator.connect(test, holder.server);
       await boss.find('server_stats', ({ uptime }) => uptime > boss.told.find(([name]) => name === 'server_stats')[1].uptime + 4);
       assert.ok(boss.socket.connected);
+    });
+  });
+
+  describe('more sockets than a page bears', () => {
+    const MOST = 2_000;
+    const holder = useServer({ env: { ...WITH_ADMIN_UI, MAX_SOCKETS_PER_USER: '0', MAX_SOCKETS_PER_ADDRESS: '0' } });
+
+    it('are shown as figures, to who watches already and to who comes, until there are fewer', async (test) => {
+      const { server } = holder;
+      const user = newUser('many');
+      const come = () => connect(server, user, { dialect: 'messenger', transport: 'websocket' });
+      const clients = await pipelined(MOST, 50, come);
+      test.after(() => clients.forEach((client) => client.close()));
+      const all = async (boss) => (await boss.find('all_sockets', (sockets) => sockets.length > 0))[0].filter(({ nsp }) => nsp === '/');
+      const onlyFigures = (boss) => boss.find('config', ({ supportedFeatures }) => !supportedFeatures.includes('ALL_EVENTS'));
+      const before = await Administrator.connect(test, server);
+      assert.equal((await all(before)).length, MOST);
+      const last = await come();
+      await onlyFigures(before);
+      assert.deepEqual((await before.find('all_sockets', (sockets) => sockets.length === 0)), [[]], 'the page forgets what it knew');
+      const meanwhile = await Administrator.connect(test, server);
+      await onlyFigures(meanwhile);
+      await meanwhile.find('server_stats', ({ clientsCount }) => clientsCount > MOST);
+      last.close();
+      await meanwhile.find('server_stats', ({ namespaces }) => namespaces.find(({ name }) => name === '/').socketsCount === MOST);
+      assert.equal((await all(await Administrator.connect(test, server))).length, MOST);
     });
   });
 
