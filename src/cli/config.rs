@@ -1,11 +1,10 @@
 //! `parlance config`: the settings in force and where they came from.
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, print};
+use super::{Failure, print, remark};
 use crate::config::{Config, Found, Listed, Typo, typos};
 use crate::env::Environment;
 
@@ -24,7 +23,7 @@ pub(super) fn execute(
     find: impl Fn(&str) -> Option<Found>,
 ) -> Result<(), Failure> {
     for typo in typos(environment.names()) {
-        let _ = writeln!(io::stderr(), "parlance: {}", about_typo(&typo));
+        remark(&format!("parlance: {}", about_typo(&typo)));
     }
     let listed = Config::list(find).map_err(Failure::new)?;
     print(&if options.json { json_list(&listed) } else { table(&listed) })

@@ -2,8 +2,8 @@
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use super::Failure;
 use super::remote::{AskError, Remote};
+use super::{Failure, remark};
 use crate::http::{Events, StatusCode, next_chunk};
 
 /// A server that went away is looked for again so often.
@@ -33,7 +33,7 @@ pub(super) async fn follow(remote: &Remote, path: &str, reader: &mut impl Reader
     while is_wanted {
         // It restarts, or the network was away. It was there once, so it is waited for.
         reader.note_loss();
-        let _ = writeln!(io::stderr(), "parlance: the server at {} went away; looking for it", remote.base());
+        remark(&format!("parlance: the server at {} went away; looking for it", remote.base()));
         is_wanted = loop {
             tokio::time::sleep(COME_BACK_EVERY).await;
             match read(remote, path, reader).await {

@@ -181,6 +181,11 @@ fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Says something beside a command's output, in one piece: other programs may write to the same terminal.
+fn remark(line: &str) {
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
 fn one_line(text: &str) -> String {
     text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }

@@ -1,14 +1,13 @@
 //! `parlance tail`: what happens on a running server, as it happens.
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 
 use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use super::Failure;
 use super::following::{Reader, follow};
 use super::remote::{AskError, Remote, RemoteOptions};
+use super::{Failure, remark};
 use crate::config::Config;
 use crate::env::Environment;
 
@@ -78,7 +77,7 @@ struct Lines {
 impl Reader for Lines {
     fn note_start(&mut self) {
         // Until something happens there is nothing else to see.
-        let _ = writeln!(io::stderr(), "parlance: watching {}; Ctrl-C ends it", self.place);
+        remark(&format!("parlance: watching {}; Ctrl-C ends it", self.place));
     }
 
     fn show(&mut self, data: &str) -> Result<String, AskError> {

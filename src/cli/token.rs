@@ -1,6 +1,6 @@
 //! `parlance token …`: makes, looks into and revokes tokens.
 use std::fmt::Write as _;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Subcommand};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::database;
 use super::remote::{AskError, Remote, RemoteOptions};
 use super::user::{self, Role};
-use super::{Failure, print};
+use super::{Failure, print, remark};
 use crate::auth::{Claims, Examined, Revocations, TokenKeys, check, find_kept_secret, new_login_id, token_secrets};
 use crate::config::{Config, Secret, parse_length};
 use crate::env::Environment;
@@ -150,7 +150,7 @@ fn make(new: &NewToken, config: &Config) -> Result<(), Failure> {
         return print(&format!("{}\n", json!({"token": token, "user": user, "expiresAt": expires_at})));
     }
     // Beside the token, so that `$(parlance token new ann)` is the token alone.
-    let _ = writeln!(io::stderr(), "a token of {name} ({}, id {id}), valid until {expires_at}", role.as_str());
+    remark(&format!("a token of {name} ({}, id {id}), valid until {expires_at}", role.as_str()));
     print(&format!("{token}\n"))
 }
 

@@ -1,5 +1,6 @@
 //! A broker with a store of its own, a clock that tests move, and connections that are only ears: they hear, and answer each
 //! ping at once.
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -120,6 +121,8 @@ pub struct Broker {
     prompts: mpsc::UnboundedReceiver<Prompt>,
     next_slot: u32,
     next_ticket: u32,
+    /// Whether reads were held up: they are not waited for then.
+    has_held_reads: Cell<bool>,
 }
 
 /// One connection of a test.
@@ -178,7 +181,19 @@ impl Broker {
         let answer = Arc::new(AtomicBool::new(true));
         let ears = Ears { heard: tell, broker: addr.clone(), answer: answer.clone(), told: HashMap::new() };
         addr.send(RegisterWorker { worker: 0, deliveries: ears.start().recipient().into() }).await.unwrap();
-        Self { addr, store, answer, database, clock, heard, waiting: VecDeque::new(), prompts, next_slot: 0, next_ticket: 0 }
+        Self {
+            addr,
+            store,
+            answer,
+            database,
+            clock,
+            heard,
+            waiting: VecDeque::new(),
+            prompts,
+            next_slot: 0,
+            next_ticket: 0,
+            has_held_reads: Cell::new(false),
+        }
     }
 
     /// The broker of a server that was killed and starts again.
@@ -273,6 +288,7 @@ impl Broker {
                 let _ = question.await;
             });
         }
+        self.has_held_reads.set(true);
         while self.store.stats().reads_in_flight < 2 {
             tokio::task::yield_now().await;
         }
@@ -414,6 +430,10 @@ impl Broker {
     pub async fn settle(&mut self) {
         for _ in 0..3 {
             let _ = self.store.write(Write::Barrier).await;
+            // What a socket is told waits for what its connect reads.
+            while !self.has_held_reads.get() && self.store.stats().reads_in_flight > 0 {
+                tokio::task::yield_now().await;
+            }
             self.addr.send(Health).await.unwrap();
             tokio::task::yield_now().await;
         }

@@ -161,7 +161,7 @@ for (const database of DATABASES) {
       const hers = await anns.until((line) => line.includes('disconnected'));
       const start = new RegExp(`^\\d\\d:\\d\\d:\\d\\d\\.\\d{3}  (received|sent|disconnected) +${ann.user.id}  `);
       for (const line of hers) assert.match(line, start);
-      assert.match(hers[0], /received .*send_direct_message \(messenger\)$/);
+      assert.match(hers.join('\n'), /received .*send_direct_message \(messenger\)$/m);
       assert.doesNotMatch([...lines, ...hers].join(), /eyes/);
       const [only] = await said.until(() => true);
       assert.match(only, /send_direct_message \(messenger\) \{.*"content":"for her eyes"/);
