@@ -1,4 +1,5 @@
-// Runs the suites in processes of their own, two at a time, with one Postgres for all. Arguments narrow it: `npm test -- retry`.
+// Runs the suites in processes of their own, two at a time, with one Postgres for all. Arguments narrow it: `npm test -- retry`;
+// a suite's whole name is that suite alone.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
@@ -10,8 +11,10 @@ import { DATABASES, Postgres } from './lib/database.mjs';
 
 const folder = fileURLToPath(new URL('suites', import.meta.url));
 const wanted = process.argv.slice(2);
-const files = readdirSync(folder)
-  .filter((name) => name.endsWith('.test.mjs') && (wanted.length === 0 || wanted.some((word) => name.includes(word))))
+const suites = readdirSync(folder).filter((name) => name.endsWith('.test.mjs'));
+const isMeant = (name, word) => (suites.includes(`${word}.test.mjs`) ? name === `${word}.test.mjs` : name.includes(word));
+const files = suites
+  .filter((name) => wanted.length === 0 || wanted.some((word) => isMeant(name, word)))
   .map((name) => join(folder, name));
 
 const postgres = DATABASES.includes('postgres') ? await Postgres.start() : undefined;
