@@ -1,5 +1,6 @@
 //! What each part is told of the settings.
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use log::info;
@@ -10,7 +11,7 @@ use crate::admin::ConsoleOptions;
 use crate::api;
 use crate::auth::{AdminLogin, ApiKeys};
 use crate::chat;
-use crate::config::{CatchUp, Config, Host, Origins as ClientUrl};
+use crate::config::{CatchUp, Config, Origins as ClientUrl};
 use crate::dialect::DialectSet;
 use crate::http::{Origins, TrustedProxies};
 use crate::transport::{self, Listeners, Tls};
@@ -26,23 +27,21 @@ const FILES_RESERVED: usize = 100;
 /// # Errors
 /// [`AppError`] with the setting's name.
 pub(super) fn check_folders(config: &Config) -> Result<(), AppError> {
-    if let Some(folder) = &config.client_files {
-        api::check_client_files(folder).map_err(|error| {
-            AppError(format!(
-                "CLIENT_FILES: no socket.io.js in {} ({error}); it is `dist` of the npm package socket.io-client",
-                folder.display()
-            ))
-        })?;
-    }
-    if let Some(folder) = &config.admin_ui_dir {
-        api::check_admin_ui(folder).map_err(|error| {
-            AppError(format!(
-                "ADMIN_UI_DIR: no index.html in {} ({error}); it is `ui/dist` of the npm package @socket.io/admin-ui",
-                folder.display()
-            ))
-        })?;
-    }
-    Ok(())
+    let client = "`dist` of the npm package socket.io-client";
+    let ui = "`ui/dist` of the npm package @socket.io/admin-ui";
+    check_folder("CLIENT_FILES", config.client_files.as_deref(), api::check_client_files, "socket.io.js", client)?;
+    check_folder("ADMIN_UI_DIR", config.admin_ui_dir.as_deref(), api::check_admin_ui, "index.html", ui)
+}
+
+fn check_folder(
+    setting: &str,
+    folder: Option<&Path>,
+    check: fn(&Path) -> io::Result<()>,
+    file: &str,
+    right: &str,
+) -> Result<(), AppError> {
+    let Some(folder) = folder else { return Ok(()) };
+    check(folder).map_err(|error| AppError(format!("{setting}: no {file} in {} ({error}); it is {right}", folder.display())))
 }
 
 /// What the broker is told of the settings.
@@ -79,11 +78,7 @@ pub(super) fn listen(config: &Config) -> Result<Listeners, AppError> {
         info!("listening on the sockets that were passed, not on HOST and PORT");
         return Ok(given);
     }
-    let host = match &config.host {
-        Host::Localhost => "localhost".to_owned(),
-        Host::Address(address) => address.to_string(),
-        Host::Name(name) => name.clone(),
-    };
+    let host = config.host.to_string();
     Listeners::bind(&host, config.port, config.reuse_port)
         .map_err(|error| AppError(format!("cannot listen on {host} port {}: {error}", config.port)))
 }

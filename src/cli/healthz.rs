@@ -4,7 +4,7 @@ use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
 use super::Failure;
-use crate::config::{Config, Host};
+use crate::config::Config;
 use crate::transport;
 
 /// How long each step may take.
@@ -14,11 +14,7 @@ const ANSWER_BYTES: usize = 512;
 
 /// Succeeds if `GET /healthz` on the configured port is answered with 200.
 pub(super) fn execute(config: &Config) -> Result<(), Failure> {
-    let host = match &config.host {
-        Host::Address(address) if !address.is_unspecified() => address.to_string(),
-        Host::Name(name) => name.clone(),
-        Host::Localhost | Host::Address(_) => "localhost".to_owned(),
-    };
+    let host = config.host.seen_from_here();
     let at = format!("{host} port {}", config.port);
     let failed = |reason: &dyn std::fmt::Display| Failure(format!("no healthy server at {at}: {reason}"));
     let status = ask(&host, config.port, config.speaks_tls()).map_err(|error| failed(&error))?;

@@ -1,5 +1,4 @@
 //! A running server, asked over HTTP.
-use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::Args;
@@ -7,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::Failure;
-use crate::config::{Config, Host, Secret};
+use crate::config::{Config, Secret};
 use crate::env::Environment;
 use crate::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use crate::http::{HttpClient, RequestBuilder, Response, StatusCode, Trust, cause_of, http_client, read_up_to};
@@ -185,12 +184,9 @@ fn headers(key: Option<&str>) -> Result<HeaderMap, Failure> {
 
 /// Where a server of this configuration is reached from here.
 fn own_address(config: &Config) -> Result<String, Failure> {
-    let host = match &config.host {
-        Host::Localhost => "localhost".to_owned(),
-        Host::Address(address) if address.is_unspecified() => "localhost".to_owned(),
-        Host::Address(IpAddr::V6(address)) => format!("[{address}]"),
-        Host::Address(address) => address.to_string(),
-        Host::Name(name) => name.clone(),
+    let host = match config.host.seen_from_here() {
+        address if address.contains(':') => format!("[{address}]"),
+        host => host,
     };
     match config.port {
         0 => {
@@ -203,6 +199,7 @@ fn own_address(config: &Config) -> Result<String, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Host;
 
     #[test]
     fn a_server_is_reached_where_it_listens() {

@@ -26,6 +26,14 @@ impl Host {
             Self::Name(_) => false,
         }
     }
+
+    /// The name or address by which this machine itself reaches what listens there.
+    pub fn seen_from_here(&self) -> String {
+        match self {
+            Self::Address(address) if address.is_unspecified() => Self::Localhost.to_string(),
+            _ => self.to_string(),
+        }
+    }
 }
 
 impl FromStr for Host {

@@ -33,6 +33,21 @@ pub(super) enum Keeper {
     Supervisor,
 }
 
+/// The addresses that are listened on for a host; `localhost` is 127.0.0.1 and ::1.
+///
+/// # Errors
+/// If nobody knows the name.
+pub fn addresses_of(host: &str) -> io::Result<Vec<IpAddr>> {
+    if host.eq_ignore_ascii_case("localhost") {
+        return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+    }
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let mut resolved: Vec<IpAddr> = (host, 0).to_socket_addrs()?.map(|address| address.ip()).collect();
+    resolved.sort();
+    resolved.dedup();
+    Ok(resolved)
+}
+
 impl Listeners {
     /// Listens on every address of a host; `localhost` is 127.0.0.1 and ::1, port 0 any free one.
     ///
@@ -42,15 +57,7 @@ impl Listeners {
     /// # Errors
     /// If no address of the host can be listened on, or one has the port in use.
     pub fn bind(host: &str, port: u16, reuse_port: bool) -> io::Result<Self> {
-        let addresses: Vec<IpAddr> = if host.eq_ignore_ascii_case("localhost") {
-            vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
-        } else {
-            let host = host.trim_start_matches('[').trim_end_matches(']');
-            let mut resolved: Vec<IpAddr> = (host, port).to_socket_addrs()?.map(|address| address.ip()).collect();
-            resolved.sort();
-            resolved.dedup();
-            resolved
-        };
+        let addresses = addresses_of(host)?;
         let mut attempts = if port == 0 { PORT_ATTEMPTS } else { 1 };
         let sockets = loop {
             attempts -= 1;

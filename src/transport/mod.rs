@@ -31,7 +31,7 @@ mod websocket;
 mod worker;
 
 pub use self::frame::{FrameDecoder, FrameError, Message};
-pub use self::listening::{BACKLOG, Listeners};
+pub use self::listening::{BACKLOG, Listeners, addresses_of};
 pub use self::options::Options;
 pub use self::probe::{Stream, over_any_tls};
 pub use self::serve::{Running, Stopper, serve};

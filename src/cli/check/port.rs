@@ -1,14 +1,15 @@
 //! The port that the server will listen on, and who has it now.
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use tokio::time::timeout;
 
 use super::super::remote::{Remote, RemoteOptions};
 use super::Finding;
-use crate::config::{Config, Host};
+use crate::config::Config;
 use crate::env::Environment;
+use crate::transport::addresses_of;
 
 /// A server that holds the port is asked who it is, no longer than this.
 const WHO_TIMEOUT: Duration = Duration::from_secs(3);
@@ -19,7 +20,7 @@ pub(super) async fn port(config: &Config) -> Finding {
     if number == 0 {
         return Finding::ok(what, "any that is free (PORT=0)");
     }
-    let addresses = match addresses(&config.host, number) {
+    let addresses = match addresses_of(&config.host.to_string()) {
         Ok(addresses) => addresses,
         Err(error) => {
             return Finding::error(
@@ -58,14 +59,6 @@ pub(super) async fn port(config: &Config) -> Finding {
     }
     let cause = tried.into_iter().find_map(Result::err).map(|error| error.to_string()).unwrap_or_default();
     Finding::error(what, format!("{place} cannot be listened on: {cause}"), "set HOST to an address of this machine")
-}
-
-fn addresses(host: &Host, port: u16) -> io::Result<Vec<IpAddr>> {
-    match host {
-        Host::Localhost => Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]),
-        Host::Address(address) => Ok(vec![*address]),
-        Host::Name(name) => Ok((name.as_str(), port).to_socket_addrs()?.map(|address| address.ip()).collect()),
-    }
 }
 
 /// Who has the port already.
