@@ -9,8 +9,9 @@ mod content;
 mod conversation;
 mod error;
 mod fields;
-#[cfg(test)]
-pub(crate) mod fixtures;
+#[cfg(any(test, feature = "internals"))]
+#[cfg_attr(not(test), expect(clippy::unwrap_used, reason = "values for tests and benches"))]
+pub mod fixtures;
 mod listing;
 mod messenger;
 mod rooms;

@@ -17,7 +17,7 @@ const read = (path) => readFileSync(join(ROOT, path), 'utf8');
 const run = (program, args, options) => promisify(execFile)(program, args, { timeout: 3 * LIMIT, ...options });
 
 /** All documents, by their paths in the project. */
-const DOCUMENTS = ['README.md', ...readdirSync(join(ROOT, 'docs'), { recursive: true }).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)];
+const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'SECURITY.md', ...readdirSync(join(ROOT, 'docs'), { recursive: true }).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)];
 
 /** A folder that is removed after the test. */
 function folder(test) {
@@ -48,6 +48,13 @@ describe('documents', () => {
     const { stdout } = await run('bash', ['-ec', commands], { cwd: folder(test), env: { ...holder.server.env, PARLANCE_URL: holder.server.url } });
     assert.match(stdout, /stored as \S+; the recipient has no socket now and gets it at the next connect$/m);
     assert.match(stdout, /Gets nothing now: no socket is connected\. What is written is kept and comes at the next connect\./);
+  });
+
+  it('the compiler is the oldest that is promised', () => {
+    const promised = /^rust-version = "(.*)"$/m.exec(read('Cargo.toml'))[1];
+    const used = /^channel = "(.*)"$/m.exec(read('rust-toolchain.toml'))[1];
+    assert.ok(used === promised || used.startsWith(`${promised}.`), `${used} is not ${promised}`);
+    for (const path of ['README.md', 'Dockerfile']) assert.match(read(path), new RegExp(`[Rr]ust[ :]${promised.replace('.', '\\.')}`), path);
   });
 
   it('every setting stands in docs/settings.md with its default and its meaning, and no other', (test) => {

@@ -1,0 +1,219 @@
+//! The way of a message, part by part: decoding what a client sent, encoding what its readers get, and showing that to many.
+//!
+//! `cargo bench --features internals`, or a part of it: `cargo bench --features internals -- fan_out`.
+use std::hint::black_box;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use divan::Bencher;
+use divan::counter::{BytesCount, ItemsCount};
+use parlance::auth::{Claims, TokenError};
+use parlance::chat::{
+    Admission, Broadcast, CatchUpDrained, Connect, Disconnect, Event, Limited, Notice, Proven, Request, Upgraded, WordsLearned,
+};
+use parlance::dialect::fixtures::{account, message, profile, user};
+use parlance::dialect::{Dialect, DialectSet};
+use parlance::engineio::{CloseReason, ConnectionKey, Encoded, Opening, Output, Seat, decode_payload};
+use parlance::model::{Boot, ConversationKind, Offset, OffsetKind, Part, Timestamp};
+use parlance::session::{AtConsole, Broker, Now, Rules, Session, Surroundings};
+use parlance::socketio::Client;
+use parlance::transport::FrameDecoder;
+
+/// A send in the words of `messenger`, as the stock client writes it.
+const SEND: &str = r#"2["send_direct_message",{"recipientId":"bob","content":"Hello, Bob! Are you coming tonight?","clientMessageId":"9f2d1c7e-6a3b-4c55-9d6e-0a4c1b8f7d21"}]"#;
+
+fn main() {
+    divan::main();
+}
+
+// ---- decode ----
+
+/// A client's frames, masked, from bytes.
+#[divan::bench(args = [1, 16])]
+fn decode_frames(bencher: Bencher<'_, '_>, frames: usize) {
+    let bytes = masked(SEND).repeat(frames);
+    bencher.counter(BytesCount::new(bytes.len())).with_inputs(|| bytes.clone()).bench_values(|mut input| {
+        let mut seen = 0;
+        let decoded = FrameDecoder::new().decode(&mut input, 1_000_000, |_| {
+            seen += 1;
+            ControlFlow::Continue(())
+        });
+        assert!(decoded.is_ok() && seen == frames);
+    });
+}
+
+/// A polling body of packets.
+#[divan::bench(args = [1, 16])]
+fn decode_polling_body(bencher: Bencher<'_, '_>, packets: usize) {
+    let body = vec![format!("4{SEND}"); packets].join("\u{1e}");
+    bencher.counter(BytesCount::new(body.len())).bench(|| {
+        let packets = decode_payload(black_box(body.as_bytes())).into_iter().flatten();
+        packets.filter(|packet| packet.is_ok()).count()
+    });
+}
+
+/// A Socket.IO packet.
+#[divan::bench]
+fn decode_packet(bencher: Bencher<'_, '_>) {
+    let mut client = Client::new();
+    assert!(client.on_text("0").is_ok());
+    client.join("/");
+    bencher.counter(BytesCount::of_str(SEND)).bench_local(|| client.on_text(black_box(SEND)).is_ok());
+}
+
+/// A request through a session, from its packet to the broker.
+#[divan::bench]
+fn decode_request(bencher: Bencher<'_, '_>) {
+    let rules = rules();
+    let requests = bencher.counter(ItemsCount::new(1_usize)).with_inputs(|| Reader::joined(&rules, "messenger"));
+    requests.bench_local_refs(|reader| reader.with(&rules, |session, now, around| session.on_text(SEND, now, around)));
+}
+
+// ---- encode ----
+
+/// A direct message in one dialect's words, framed.
+#[divan::bench(args = ["conversation", "listing", "agent", "messenger"])]
+fn encode(bencher: Bencher<'_, '_>, dialect: &str) {
+    let Some(dialect) = Dialect::find(dialect) else { return };
+    let event = direct_message();
+    bencher.counter(ItemsCount::new(1_usize)).bench(|| {
+        let packets = dialect.encode(black_box(&event)).into_iter().flatten();
+        packets.map(|packet| Encoded::text(&packet).frames().len()).sum::<usize>()
+    });
+}
+
+// ---- fan out ----
+
+/// One message shown to so many sessions: encoded once, handed to each outbox.
+#[divan::bench(args = [10, 100, 1_000])]
+fn fan_out(bencher: Bencher<'_, '_>, readers: usize) {
+    let rules = rules();
+    let mut sessions: Vec<Reader> = (0..readers).map(|_| Reader::joined(&rules, "messenger")).collect();
+    let mut serial = 5;
+    bencher.counter(ItemsCount::new(readers)).bench_local(|| {
+        serial += 1;
+        let event = Arc::new(Broadcast::new(direct_message()).placed(offset(serial)));
+        for reader in &mut sessions {
+            reader.with(&rules, |session, now, around| session.on_shared(&event, now.instant, around));
+        }
+    });
+}
+
+// ---- what they need ----
+
+fn direct_message() -> Event {
+    let message = Arc::new(message("ann", "Hello, Bob! Are you coming tonight?"));
+    Event::Message { message, kind: ConversationKind::Direct, recipient: Some(profile("bob")) }
+}
+
+fn offset(serial: u64) -> Offset {
+    let (boot, kind) = (Boot { number: 1, mark: 0 }, OffsetKind::Event { serial, is_message: true });
+    Offset { boot, position: 3, part: Part::ALL, kind }
+}
+
+/// A WebSocket frame of text, masked.
+fn masked(text: &str) -> Vec<u8> {
+    let (mask, payload) = ([0x5a, 0x17, 0xc3, 0x88], format!("4{text}"));
+    let Ok(length) = u16::try_from(payload.len()) else { return Vec::new() };
+    let [high, low] = length.to_be_bytes();
+    let head = [0x81, 0xfe, high, low];
+    let body = payload.bytes().zip(mask.into_iter().cycle()).map(|(byte, key)| byte ^ key);
+    head.into_iter().chain(mask).chain(body).collect()
+}
+
+/// The defaults without rate limits, where every token is one of bob's.
+fn rules() -> Rules {
+    let verify = |_: &str, _: Timestamp| -> Result<Claims, TokenError> {
+        Ok(Claims {
+            user: user("bob"),
+            expires_at: None,
+            issued_at: None,
+            login: None,
+            revocation_key: "key".into(),
+            username: None,
+            full_name: None,
+            email: None,
+            role: None,
+        })
+    };
+    let mut rules = Rules { dialects: DialectSet::all(), ..Rules::new(Box::new(verify)) };
+    rules.limits.events_per_second = 0;
+    rules.limits.receipts_per_second = 0;
+    rules
+}
+
+/// A session that is in, with a wire that drops what is sent and a broker that forgets what is asked.
+struct Reader {
+    session: Session,
+    wire: Sink,
+    broker: Forgetful,
+}
+
+impl Reader {
+    fn joined(rules: &Rules, dialect: &str) -> Self {
+        let key = ConnectionKey { worker: 0, seat: Seat { slot: 1, generation: 1 } };
+        let session = Session::open(rules, key, &Opening::default(), Instant::now());
+        let mut reader = Self { session, wire: Sink::default(), broker: Forgetful::default() };
+        let connect = format!(r#"0{{"token":"bob","dialect":"{dialect}"}}"#);
+        reader.with(rules, |session, now, around| session.on_text(&connect, now, around));
+        if let Some(Connect { socket, pid, .. }) = reader.broker.connect.take() {
+            let seed = Arc::new(Broadcast::new(Event::Connected { user: user("bob"), socket }).seeding(offset(5)));
+            let admission =
+                Admission { account: account("bob"), expires_at: None, catch_up: false, socket, pid, seed, serial: 5, back: None };
+            let admitted = Notice::Admitted(Box::new(admission));
+            reader.with(rules, |session, now, around| session.on_notice(admitted, now, around));
+        }
+        reader
+    }
+
+    fn with(&mut self, rules: &Rules, act: impl FnOnce(&mut Session, Now, &mut Surroundings<'_>)) {
+        let now = Now { instant: Instant::now(), wall: Timestamp::from_millis(1_767_225_600_000) };
+        act(&mut self.session, now, &mut Surroundings { rules, wire: &mut self.wire, broker: &mut self.broker });
+    }
+}
+
+/// Counts what would leave.
+#[derive(Default)]
+struct Sink(usize);
+
+impl Output for Sink {
+    fn send(&mut self, packets: &Encoded) {
+        self.0 += black_box(packets.frames().clone()).len();
+    }
+
+    fn send_volatile(&mut self, packets: &Encoded) -> bool {
+        self.send(packets);
+        true
+    }
+
+    fn close(&mut self, _reason: CloseReason) {}
+
+    fn queued_bytes(&self) -> usize {
+        0
+    }
+}
+
+/// Keeps a CONNECT, and nothing else.
+#[derive(Default)]
+struct Forgetful {
+    connect: Option<Connect>,
+}
+
+impl Broker for Forgetful {
+    fn connect(&mut self, message: Connect) {
+        self.connect = Some(message);
+    }
+
+    fn request(&mut self, message: Request) {
+        black_box(message);
+    }
+
+    fn limited(&mut self, _message: Limited) {}
+    fn words_learned(&mut self, _message: WordsLearned) {}
+    fn upgraded(&mut self, _message: Upgraded) {}
+    fn catch_up_drained(&mut self, _message: CatchUpDrained) {}
+    fn proven(&mut self, _message: Proven) {}
+    fn disconnect(&mut self, _message: Disconnect) {}
+    fn at_console(&mut self, _message: AtConsole) {}
+}
