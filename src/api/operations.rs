@@ -3,7 +3,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use super::shapes::{ConversationView, MessageView, NumberedRoomMessage, UserView};
-use crate::dialect::{CommonChatMessage, DirectMessageView, NotificationView};
+use crate::dialect::{CommonChatMessage, DeletedMessageView, DirectMessageView, NotificationView};
 use crate::model::{File, ListingId, MessageStatus, SocketId, Timestamp, UserId};
 use crate::schema::{Field, SchemaOf, Shape, kinds};
 use crate::web::{Answer, Operation, Refused, Who};
@@ -72,12 +72,17 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::post(
         "/api/messages/sync",
         Who::User,
-        "Direct messages with that user changed since, oldest change first, at most 100.",
+        "Direct messages with that user changed or deleted since, oldest change first, at most 100.",
     )
     .body(Shape::Object(&[Field::required("otherUserId", kinds::user), Field::optional("lastSyncTimestamp", time)]))
     .answers(&[Answer::Success(
         200,
-        &[("messages", of::<Vec<DirectMessageView>>), ("syncTimestamp", of::<Timestamp>), ("count", kinds::count)],
+        &[
+            ("messages", of::<Vec<DirectMessageView>>),
+            ("deleted", of::<Vec<DeletedMessageView>>),
+            ("syncTimestamp", of::<Timestamp>),
+            ("count", kinds::count),
+        ],
     )]),
     Operation::get("/api/messages/sync-status", Who::User, "When direct messages of the user last changed.").answers(&[
         Answer::Success(

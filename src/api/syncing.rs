@@ -3,12 +3,12 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde_json::{Value, json};
 
-use crate::dialect::DirectMessageView;
+use crate::dialect::{DeletedMessageView, DirectMessageView};
 use crate::model::{Message, Timestamp, UserId};
 use crate::store::{self, DirectChanges};
 use crate::web::{Body, Failure, Proven, WebState};
 
-/// Most messages of one answer.
+/// Most messages of one answer, deleted ones among them.
 const MESSAGES_MAX: i64 = 100;
 /// What the front end shows where the fault is ours.
 const SYNC_FAILED: &str = "Failed to sync conversation";
@@ -28,13 +28,16 @@ async fn changes(state: &WebState, user: Result<Proven, Failure>, body: &Body) -
         let changes = store::list_direct_changes(conn, &asker, &other_id, since, MESSAGES_MAX)?;
         Ok((changes, store::find_profiles(conn, &[other_id])?.pop()))
     });
-    let (DirectChanges { messages, up_to }, other) = read.await?;
+    let (DirectChanges { messages, deleted, up_to }, other) = read.await?;
     let own = &user.account.profile;
     // Who is unknown has no messages.
     let other = other.as_ref().unwrap_or(own);
     let receiver = |message: &Message| if message.sender.id == own.id { other } else { own };
     let views: Vec<_> = messages.iter().map(|message| DirectMessageView::new(message, receiver(message))).collect();
-    Ok(HttpResponse::Ok().json(json!({"success": true, "messages": views, "syncTimestamp": up_to, "count": views.len()})))
+    let deleted: Vec<_> = deleted.into_iter().map(|(id, at)| DeletedMessageView::new(id, at)).collect();
+    let count = views.len() + deleted.len();
+    let answer = json!({"success": true, "messages": views, "deleted": deleted, "syncTimestamp": up_to, "count": count});
+    Ok(HttpResponse::Ok().json(answer))
 }
 
 fn other_user(body: &Body) -> Result<UserId, Failure> {

@@ -1,4 +1,5 @@
-//! What was missed, page by page, as fast as the socket takes it.
+//! What was missed, page by page, as fast as the socket takes it: first what became of the messages that a client had, then
+//! the messages that it lacks. One that was sent and changed meanwhile comes once, as it is now.
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,16 +8,17 @@ use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
 use log::warn;
 
 use super::broadcast::Broadcast;
+use super::changes::change_event;
 use super::event::Event;
 use super::offsets::Since;
 use super::ports::Notice;
 use super::server::ChatServer;
-use super::tables::CatchUp;
+use super::tables::{CatchUp, CatchUpProgress};
 use crate::engineio::{CloseReason, ConnectionKey};
 use crate::model::{
-    ConversationId, ConversationKind, MODEL_USER, Message, MessageStatus, Offset, OffsetKind, Part, Profile, UserId,
+    ChangesTold, ConversationId, ConversationKind, MODEL_USER, Message, MessageStatus, Offset, OffsetKind, Part, Profile, UserId,
 };
-use crate::store::{self, Membership, StoreError};
+use crate::store::{self, Had, Membership, StoreError};
 
 /// Rows of the first page; later ones grow as long as they stay small.
 const FIRST_ROWS: i64 = 16;
@@ -38,6 +40,11 @@ pub struct PageReads {
 /// What a page is read from the store as.
 #[derive(Debug)]
 struct Page {
+    /// Where it begins.
+    from: CatchUpProgress,
+    /// Edited and deleted messages, with the positions of those changes.
+    changes: Vec<(i64, Message)>,
+    /// Once all changes are in.
     messages: Vec<Message>,
     /// Whom the user's own messages in it were for.
     recipients: Vec<Arc<Profile>>,
@@ -49,12 +56,13 @@ struct PageQuery {
     user: UserId,
     since: Option<Since>,
     sent_by: Option<[u8; 32]>,
-    /// The position of the last message that was handed over; `None`: nothing was.
-    after: Option<i64>,
+    /// How much was handed over; `None`: nothing was.
+    progress: Option<CatchUpProgress>,
     unreceived_up_to: i64,
     up_to: i64,
+    changes_up_to: i64,
     rows: i64,
-    /// So many messages, the newest, are caught up.
+    /// So many messages and changes, the newest, are caught up.
     newest: i64,
     /// With whom the user's direct conversations are.
     others: Vec<(ConversationId, UserId)>,
@@ -62,29 +70,70 @@ struct PageQuery {
 
 impl PageQuery {
     fn read(&self, conn: &mut store::AnyConnection) -> store::QueryResult<Page> {
-        let after = match self.after {
-            Some(after) => after,
+        let from = match self.progress {
+            Some(progress) => progress,
             None => self.start(conn)?,
         };
-        let mut messages = Vec::new();
-        if after < self.unreceived_up_to {
-            messages = store::list_missed(conn, &self.user, after, self.unreceived_up_to, self.rows)?;
+        let mut changes = Vec::new();
+        if let Some(had) = self.had()
+            && from.changes < self.changes_up_to
+        {
+            changes = store::list_changed_since(conn, &self.user, had, from.changes, self.changes_up_to, self.rows)?;
         }
-        let left = self.rows.saturating_sub_unsigned(messages.len() as u64);
+        let left = self.rows.saturating_sub_unsigned(changes.len() as u64);
+        let mut messages = Vec::new();
+        if left > 0 && from.messages < self.unreceived_up_to {
+            messages = store::list_missed(conn, &self.user, from.messages, self.unreceived_up_to, left)?;
+        }
+        let left = left.saturating_sub_unsigned(messages.len() as u64);
         if left > 0 && self.unreceived_up_to < self.up_to {
-            let after = after.max(self.unreceived_up_to);
+            let after = from.messages.max(self.unreceived_up_to);
             messages.extend(store::list_since(conn, &self.user, self.sent_by.as_ref(), after, self.up_to, left)?);
         }
-        let own = messages.iter().filter(|message| message.sender.id == self.user);
-        let own: Vec<ConversationId> = own.filter_map(|message| message.place.conversation()).collect();
+        let all = changes.iter().map(|(_, message)| message).chain(&messages);
+        let own: Vec<ConversationId> =
+            all.filter(|message| message.sender.id == self.user).filter_map(|message| message.place.conversation()).collect();
         let others = self.others.iter().filter(|(id, _)| own.contains(id)).map(|(_, other)| other.clone()).collect::<Vec<_>>();
         let recipients = if others.is_empty() { Vec::new() } else { store::find_profiles(conn, &others)? };
-        Ok(Page { messages, recipients })
+        Ok(Page { from, changes, messages, recipients })
     }
 
-    /// The position after which the first page begins.
-    fn start(&self, conn: &mut store::AnyConnection) -> store::QueryResult<i64> {
-        let Some(since) = self.since else { return store::missed_start(conn, &self.user, self.up_to, self.newest) };
+    /// The messages of which the client hears what became of them. `None`: it has not said what it had.
+    fn had(&self) -> Option<Had> {
+        let since = self.since?;
+        Some(Had { up_to: since.position, received_up_to: self.unreceived_up_to, sent_by: self.sent_by })
+    }
+
+    /// Where the first page begins.
+    fn start(&self, conn: &mut store::AnyConnection) -> store::QueryResult<CatchUpProgress> {
+        let no_changes = self.changes_up_to;
+        let Some((since, had)) = self.since.zip(self.had()) else {
+            let messages = store::missed_start(conn, &self.user, self.up_to, self.newest)?;
+            return Ok(CatchUpProgress { changes: no_changes, messages });
+        };
+        let (after, up_to) = (since.changes_after(), self.changes_up_to);
+        let one_more = self.newest.saturating_add(1);
+        let mut positions = Vec::new();
+        if after < up_to {
+            positions = store::list_change_positions(conn, &self.user, had, after, up_to, one_more)?;
+        }
+        if positions.is_empty() {
+            return Ok(CatchUpProgress { changes: no_changes, messages: self.messages_start(conn, since)? });
+        }
+        let (first, sent_by) = (since.after().max(self.unreceived_up_to), self.sent_by.as_ref());
+        positions.extend(store::list_positions_since(conn, &self.user, sent_by, first, self.up_to, one_more)?);
+        if since.after() < self.unreceived_up_to {
+            let missed = store::list_missed_positions(conn, &self.user, since.after(), self.unreceived_up_to, one_more)?;
+            positions.extend(missed);
+        }
+        positions.sort_unstable_by(|one, other| other.cmp(one));
+        let newest_skipped = usize::try_from(self.newest).ok().and_then(|newest| positions.get(newest)).copied();
+        let skipped = newest_skipped.unwrap_or_default();
+        Ok(CatchUpProgress { changes: skipped.max(after), messages: skipped.max(since.after()) })
+    }
+
+    /// The position after which the first messages begin where there are no changes.
+    fn messages_start(&self, conn: &mut store::AnyConnection, since: Since) -> store::QueryResult<i64> {
         let after = since.after();
         let first = after.max(self.unreceived_up_to);
         if let Some(start) = store::since_start(conn, &self.user, self.sent_by.as_ref(), first, self.up_to, self.newest)? {
@@ -98,9 +147,9 @@ impl PageQuery {
 }
 
 impl CatchUp {
-    /// A catch-up on all messages up to a position.
-    pub fn new(up_to: i64, since: Option<Since>, sent_by: Option<[u8; 32]>) -> Self {
-        Self { up_to, since, sent_by, after: None, rows: FIRST_ROWS, is_reading: false }
+    /// A catch-up on all messages up to a position, and on all changes up to another.
+    pub fn new(up_to: i64, changes_up_to: i64, since: Option<Since>, sent_by: Option<[u8; 32]>) -> Self {
+        Self { up_to, changes_up_to, since, sent_by, progress: None, rows: FIRST_ROWS, is_reading: false }
     }
 
     /// Up to this position it brings what the user had not received on any device, after it all.
@@ -110,13 +159,25 @@ impl CatchUp {
 
     /// The offset of a client to which nothing of it was sent.
     pub fn start(&self, present: Offset) -> Offset {
-        let since = self.since.unwrap_or(Since { position: 0, part: Part::ALL, unreceived_up_to: None });
-        Offset { position: since.position, part: since.part, kind: self.kind_at(since.position), ..present }
+        let changes = ChangesTold::all(self.changes_up_to);
+        let since = self.since.unwrap_or(Since { position: 0, part: Part::ALL, unreceived_up_to: None, changes });
+        let Since { position, part, changes, unreceived_up_to: _ } = since;
+        Offset { position, part, kind: self.kind_at(position), changes, ..present }
     }
 
-    /// The packets that its client had of a message before.
-    fn had_of(&self, message: &Message) -> Option<Part> {
-        self.since.filter(|since| since.position == message.position && since.part != Part::ALL).map(|since| since.part)
+    /// The place of a message of it, and the packets that its client had of that before.
+    fn place_of(&self, message: &Message, present: Offset) -> (Offset, Option<Part>) {
+        let position = message.position;
+        let had = self.since.filter(|since| since.position == position && since.part != Part::ALL).map(|since| since.part);
+        let changes = ChangesTold::all(self.changes_up_to);
+        (Offset { position, part: Part::FIRST, kind: self.kind_at(position), changes, ..present }, had)
+    }
+
+    /// The place of a change, and the packets that its client had of that before.
+    fn place_of_change(&self, position: i64, present: Offset) -> (Offset, Option<Part>) {
+        let told = self.since.map(|since| since.changes);
+        let had = told.filter(|told| told.up_to == position && told.part != Part::ALL).map(|told| told.part);
+        (Offset { changes: ChangesTold::telling(position), ..self.start(present) }, had)
     }
 
     fn kind_at(&self, position: i64) -> OffsetKind {
@@ -139,16 +200,16 @@ impl ChatServer {
         }
         self.page_reads.under_way += 1;
         catch_up.is_reading = true;
-        let CatchUp { since, sent_by, after, up_to, rows, .. } = **catch_up;
+        let CatchUp { since, sent_by, progress, up_to, changes_up_to, rows, .. } = **catch_up;
         let unreceived_up_to = catch_up.unreceived_up_to();
         let others = self.others_of(&user, since.is_some());
-        let query = PageQuery { user, since, sent_by, after, unreceived_up_to, up_to, rows, newest, others };
+        let query = PageQuery { user, since, sent_by, progress, unreceived_up_to, up_to, changes_up_to, rows, newest, others };
         let store = self.store.clone();
         let begun = Instant::now();
         let read = async move {
             let read = move |conn: &mut store::AnyConnection| query.read(conn);
             // The first page stands behind all that was admitted before; later ones find it stored.
-            if after.is_none() { store.read_after_writes(read).await } else { store.read(read).await }
+            if progress.is_none() { store.read_after_writes(read).await } else { store.read(read).await }
         };
         ctx.spawn(read.into_actor(self).map(move |page, broker, ctx| {
             // A connection may have left and come again meanwhile.
@@ -177,10 +238,11 @@ impl ChatServer {
         let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
         // What the user's other sockets have received meanwhile is no longer missed.
         self.note_progress_of(&user);
+        let present = self.present();
         let Some(session) = self.sessions.get_mut(&connection) else { return };
         let Some(catch_up) = session.catch_up.as_mut() else { return };
         catch_up.is_reading = false;
-        let Page { messages: page, recipients } = match page {
+        let mut page = match page {
             Ok(page) => page,
             Err(error) => {
                 warn!(sid:% = session.socket, user:% = user, cause:% = error; "catch-up failed");
@@ -188,23 +250,24 @@ impl ChatServer {
             }
         };
         let read = page.len();
-        let (page, bytes) = take_page(page, budget);
-        catch_up.after = page.last().map(|last| last.position).or(catch_up.after);
-        let places: Vec<_> = page.iter().map(|message| (catch_up.kind_at(message.position), catch_up.had_of(message))).collect();
-        let is_whole = page.len() == read && (read as i64) < catch_up.rows;
-        catch_up.rows = next_rows(catch_up.rows, page.len(), bytes, budget);
+        let bytes = page.cut(budget);
+        let taken = page.len();
+        catch_up.progress = Some(page.progress(catch_up.changes_up_to));
+        let of_changes = page.changes.iter().map(|(position, _)| catch_up.place_of_change(*position, present));
+        let of_messages = page.messages.iter().map(|message| catch_up.place_of(message, present));
+        let places: Vec<_> = of_changes.chain(of_messages).collect();
+        let is_whole = taken == read && (read as i64) < catch_up.rows;
+        catch_up.rows = next_rows(catch_up.rows, taken, bytes, budget);
         if is_whole {
             session.catch_up = None;
         }
-        let messages: Vec<Arc<Message>> = page.into_iter().map(Arc::new).collect();
-        let events: Vec<_> = messages
-            .iter()
-            .zip(places)
-            .map(|(message, (kind, had))| {
-                let offset = Offset { position: message.position, part: Part::FIRST, kind, ..self.present() };
-                Arc::new(self.missed_event(&user, message, &recipients).placed(offset).behind(had))
-            })
-            .collect();
+        let Page { changes, messages, recipients, from: _ } = page;
+        let changes = changes.into_iter().map(|(_, message)| self.missed_change(&user, Arc::new(message), &recipients));
+        let mut events: Vec<Broadcast> = changes.collect();
+        let messages: Vec<Arc<Message>> = messages.into_iter().map(Arc::new).collect();
+        events.extend(messages.iter().map(|message| self.missed_event(&user, message, &recipients)));
+        let placed = events.into_iter().zip(places).map(|(event, (offset, had))| Arc::new(event.placed(offset).behind(had)));
+        let events: Vec<_> = placed.collect();
         if !events.is_empty() {
             self.tell(connection, Notice::CatchUp(events));
             self.note_page(connection, &messages);
@@ -229,18 +292,76 @@ impl ChatServer {
         if !is_own {
             shown.status = shown.status.max(MessageStatus::Delivered);
         }
-        let (user, place) = (self.users.get(id), shown.place.conversation());
-        let membership = user.and_then(|user| user.memberships.iter().find(|membership| Some(membership.conversation) == place));
-        let kind = membership.map_or(ConversationKind::Group, |membership| membership.kind);
-        let recipient = match membership.and_then(other_in) {
-            None => None,
-            Some(other) if is_own && other != *id => recipients.iter().find(|profile| profile.id == other).cloned(),
-            Some(_) => user.map(|user| user.profile().clone()),
-        };
+        let (kind, recipient) = self.kind_and_recipient(id, &shown, recipients);
+        let place = shown.place.conversation();
         let event = Event::Message { message: Arc::new(shown), kind, recipient };
         match place {
             Some(conversation) => self.event_for([id], conversation, event),
             None => Broadcast::new(event),
+        }
+    }
+
+    /// A missed edit or deletion as the event that the user's other devices would have seen.
+    fn missed_change(&self, id: &UserId, message: Arc<Message>, recipients: &[Arc<Profile>]) -> Broadcast {
+        let (kind, recipient) = self.kind_and_recipient(id, &message, recipients);
+        let place = message.place.conversation();
+        let message = self.with_progress(message);
+        match place {
+            Some(conversation) => self.event_for([id], conversation, change_event(message, conversation, kind, recipient)),
+            // Of public rooms nothing is missed.
+            None => Broadcast::new(Event::MessageUpdated { message, kind, recipient }),
+        }
+    }
+
+    /// Of the conversation of a missed message: its kind, and of one of two whom the message is for.
+    fn kind_and_recipient(
+        &self,
+        id: &UserId,
+        message: &Message,
+        recipients: &[Arc<Profile>],
+    ) -> (ConversationKind, Option<Arc<Profile>>) {
+        let (user, place) = (self.users.get(id), message.place.conversation());
+        let membership = user.and_then(|user| user.memberships.iter().find(|membership| Some(membership.conversation) == place));
+        let kind = membership.map_or(ConversationKind::Group, |membership| membership.kind);
+        let recipient = match membership.and_then(other_in) {
+            None => None,
+            Some(other) if message.sender.id == *id && other != *id => {
+                recipients.iter().find(|profile| profile.id == other).cloned()
+            }
+            Some(_) => user.map(|user| user.profile().clone()),
+        };
+        (kind, recipient)
+    }
+}
+
+impl Page {
+    fn len(&self) -> usize {
+        self.changes.len() + self.messages.len()
+    }
+
+    /// Keeps the first ones that fit into `budget` bytes as encoded, at least one; how many bytes those are.
+    fn cut(&mut self, budget: usize) -> usize {
+        let (mut bytes, mut count) = (0, 0);
+        for message in self.changes.iter().map(|(_, message)| message).chain(&self.messages) {
+            let size = message.content.len() + ENVELOPE_BYTES;
+            if count > 0 && bytes + size > budget {
+                break;
+            }
+            bytes += size;
+            count += 1;
+        }
+        self.changes.truncate(count);
+        self.messages.truncate(count.saturating_sub(self.changes.len()));
+        bytes
+    }
+
+    /// How much was handed over with it.
+    fn progress(&self, changes_up_to: i64) -> CatchUpProgress {
+        let CatchUpProgress { changes, messages } = self.from;
+        match (self.messages.last(), self.changes.last()) {
+            (Some(last), _) => CatchUpProgress { changes: changes_up_to, messages: last.position },
+            (None, Some((last, _))) => CatchUpProgress { changes: *last, messages },
+            (None, None) => CatchUpProgress { changes, messages },
         }
     }
 }
@@ -252,21 +373,6 @@ fn other_in(membership: &Membership) -> Option<UserId> {
         ConversationKind::Direct => membership.other.clone(),
         ConversationKind::Ai => UserId::parse(MODEL_USER).ok(),
     }
-}
-
-/// The first messages that fit into `budget` bytes as encoded, at least one.
-fn take_page(mut page: Vec<Message>, budget: usize) -> (Vec<Message>, usize) {
-    let (mut bytes, mut count) = (0, 0);
-    for message in &page {
-        let size = message.content.len() + ENVELOPE_BYTES;
-        if count > 0 && bytes + size > budget {
-            break;
-        }
-        bytes += size;
-        count += 1;
-    }
-    page.truncate(count);
-    (page, bytes)
 }
 
 /// How many rows to ask for next: as many as would have filled the budget.

@@ -122,12 +122,13 @@ impl ChatServer {
         let since = offset.and_then(|offset| self.offsets.since(offset, self.position, manner.last_encoding));
         let had = offset.and_then(|offset| self.offsets.reached(offset, self.serial, manner.last_encoding));
         let up_to = self.handed_position();
-        let catch_up = (self.options.catch_up && self.is_behind(&claims.user, since, up_to)).then(|| {
+        let changes = self.untold_changes.told_by(up_to);
+        let catch_up = (self.options.catch_up && self.is_behind(&claims.user, since, up_to, changes.up_to)).then(|| {
             let sent_by = back_to.filter(|_| since.is_some()).map(|pid| sent_by(&pid));
-            Box::new(CatchUp::new(up_to, since, sent_by))
+            Box::new(CatchUp::new(up_to, changes.up_to, since, sent_by))
         });
         let present = self.present();
-        let caught_up = Offset { position: up_to, kind: OffsetKind::CaughtUp, ..present };
+        let caught_up = Offset { position: up_to, kind: OffsetKind::CaughtUp, changes, ..present };
         let unseen = self.is_owed_notifications(&claims.user, words).then(|| Box::new(Unseen::Due(caught_up)));
         let session = Session {
             user: claims.user.clone(),
@@ -183,11 +184,11 @@ impl ChatServer {
         }
     }
 
-    /// Whether a client may have missed something: since it was here there were messages, or, where that is not known, one of
-    /// its user's conversations has newer messages, or some that are being stored.
-    fn is_behind(&self, id: &UserId, since: Option<Since>, up_to: i64) -> bool {
+    /// Whether a client may have missed something: since it was here there were messages or changes of some, or, where that is
+    /// not known, one of its user's conversations has newer messages, or some that are being stored.
+    fn is_behind(&self, id: &UserId, since: Option<Since>, up_to: i64, changes_up_to: i64) -> bool {
         if let Some(since) = since {
-            return since.after() < up_to;
+            return since.after() < up_to || since.changes_after() < changes_up_to;
         }
         self.users.get(id).into_iter().flat_map(|user| &user.memberships).any(|membership| {
             let cached = self.conversations.get(&membership.conversation);

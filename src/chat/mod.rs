@@ -8,6 +8,7 @@ mod assistant;
 mod broadcast;
 mod catch_up;
 mod census;
+mod changes;
 mod command;
 mod connecting;
 mod conversations;

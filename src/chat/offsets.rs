@@ -1,5 +1,5 @@
 //! Which offsets are ours, and what they say.
-use crate::model::{Boot, Offset, OffsetKind, Part};
+use crate::model::{Boot, ChangesTold, Offset, OffsetKind, Part};
 use crate::store::Start;
 
 /// How far a session's client has come in what was handed out since the start.
@@ -23,7 +23,7 @@ impl Reached {
     }
 }
 
-/// From where on a client lacks messages.
+/// From where on a client lacks messages, and what became of those that it had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Since {
     /// It has those up to this position,
@@ -32,12 +32,20 @@ pub struct Since {
     pub part: Part,
     /// Up to this position only those are lacking that the user had not received; `None`: all are lacking.
     pub unreceived_up_to: Option<i64>,
+    /// It knows of these edits and deletions.
+    pub changes: ChangesTold,
 }
 
 impl Since {
     /// The position after which it lacks something.
     pub fn after(&self) -> i64 {
         if self.part == Part::ALL { self.position } else { self.position - 1 }
+    }
+
+    /// The position after which it lacks changes.
+    pub fn changes_after(&self) -> i64 {
+        let ChangesTold { up_to, part } = self.changes;
+        if part == Part::ALL { up_to } else { up_to - 1 }
     }
 }
 
@@ -64,24 +72,28 @@ impl Offsets {
         self.current
     }
 
-    /// From where on a client lacks messages that is shown nothing beyond `last_encoding`. `None`: the offset is another
-    /// database's or of the future.
+    /// From where on a client lacks messages and changes that is shown nothing beyond `last_encoding`. `None`: the offset is
+    /// another database's or of the future.
     pub fn since(&self, offset: Offset, last_position: i64, last_encoding: u8) -> Option<Since> {
-        let Offset { boot, position, part, kind } = offset;
-        // A message is one packet in each encoding.
-        let part = if part.encoding >= last_encoding { Part::ALL } else { part };
+        let Offset { boot, position, part, kind, changes } = offset;
+        // A message is one packet in each encoding, and so is a change.
+        let whole = |part: Part| if part.encoding >= last_encoding { Part::ALL } else { part };
+        let (part, changes) = (whole(part), ChangesTold { part: whole(changes.part), ..changes });
         let (part, unreceived_up_to) = match kind {
             OffsetKind::Event { is_message: false, .. } => (Part::ALL, None),
             OffsetKind::Event { is_message: true, .. } | OffsetKind::CaughtUp => (part, None),
             OffsetKind::Unreceived { up_to } => (part, Some(up_to)),
         };
         if boot == self.current {
-            let since = Since { position, part, unreceived_up_to };
-            return (position <= last_position && unreceived_up_to.is_none_or(|up_to| up_to <= last_position)).then_some(since);
+            let since = Since { position, part, unreceived_up_to, changes };
+            let is_past = position <= last_position && changes.up_to <= last_position;
+            return (is_past && unreceived_up_to.is_none_or(|up_to| up_to <= last_position)).then_some(since);
         }
         let (_, stored) = *self.earlier.iter().find(|(earlier, _)| *earlier == boot)?;
         let part = if position > stored { Part::ALL } else { part };
-        Some(Since { position: position.min(stored), part, unreceived_up_to: unreceived_up_to.map(|up_to| up_to.min(stored)) })
+        let changes = if changes.up_to > stored { ChangesTold::all(stored) } else { changes };
+        let unreceived_up_to = unreceived_up_to.map(|up_to| up_to.min(stored));
+        Some(Since { position: position.min(stored), part, unreceived_up_to, changes })
     }
 
     /// How far a client has come that is shown nothing beyond `last_encoding`, if the offset is one of an event since the
@@ -112,7 +124,8 @@ mod tests {
 
     fn offset(number: i64, position: i64, kind: OffsetKind) -> Offset {
         let Start { number, started_at, .. } = start(number, 0);
-        Offset { boot: Boot::new(number, started_at), position, part: Part::FIRST, kind }
+        let changes = ChangesTold::all(position);
+        Offset { boot: Boot::new(number, started_at), position, part: Part::FIRST, kind, changes }
     }
 
     const MESSAGE: OffsetKind = OffsetKind::Event { serial: 3, is_message: true };
@@ -121,7 +134,9 @@ mod tests {
     #[test]
     fn an_offset_says_which_messages_are_lacking() {
         let offsets = Offsets::new(&[start(1, 0), start(2, 10), start(4, 20)]);
-        let since = |position, part, unreceived_up_to| Some(Since { position, part, unreceived_up_to });
+        let since = |position, part, unreceived_up_to| {
+            Some(Since { position, part, unreceived_up_to, changes: ChangesTold::all(position) })
+        };
         for (given, expected) in [
             (offset(4, 25, MESSAGE), since(25, Part::FIRST, None)),
             (offset(4, 25, OTHER), since(25, Part::ALL, None)),
@@ -140,6 +155,23 @@ mod tests {
         }
         let last = offset(4, 25, MESSAGE).at(Part { encoding: 4, packet: 0 });
         assert_eq!(offsets.since(last, 30, 4), since(25, Part::ALL, None), "there is no packet after it");
+    }
+
+    #[test]
+    fn an_offset_says_which_changes_are_lacking() {
+        let offsets = Offsets::new(&[start(1, 0), start(2, 10), start(4, 20)]);
+        let after = |number, changes| {
+            let since = offsets.since(Offset { changes, ..offset(number, 15, OffsetKind::CaughtUp) }, 30, 4);
+            since.map(|since| (since.changes_after(), since.changes.part))
+        };
+        let part = |encoding| Part { encoding, packet: 0 };
+        assert_eq!(after(4, ChangesTold::all(12)), Some((12, Part::ALL)), "one waited when later messages were told");
+        assert_eq!(after(4, ChangesTold { up_to: 12, part: part(1) }), Some((11, part(1))), "the rest of its packets");
+        assert_eq!(after(4, ChangesTold { up_to: 12, part: part(4) }), Some((12, Part::ALL)), "there is no packet after it");
+        assert_eq!(after(4, ChangesTold::all(31)), None);
+        assert_eq!(after(2, ChangesTold::all(18)), Some((18, Part::ALL)));
+        // Another change may have got that position since.
+        assert_eq!(after(2, ChangesTold { up_to: 22, part: part(1) }), Some((20, Part::ALL)));
     }
 
     #[test]

@@ -98,21 +98,15 @@ impl ChatServer {
         let changed_at = self.next_time_in(&message.place);
         let mut changed = (*message).clone();
         changed.updated_at = changed_at;
-        let write = match content {
-            Some(content) => {
-                changed.content.clone_from(&content);
-                Write::EditMessage { message: id, content, updated_at: changed_at }
-            }
+        match content {
+            Some(content) => changed.content = content,
             None => {
                 changed.content.clear();
                 changed.file = None;
                 changed.attachments.clear();
                 changed.deleted_at = Some(changed_at);
-                Write::DeleteMessage { message: id, deleted_at: changed_at }
             }
-        };
-        Ok(Progressed::Then(Box::new(move |broker, pending| {
-            broker.store_for(write, Awaiting::Changed { message: Arc::new(changed), audience, asker: pending.asker });
-        })))
+        }
+        Ok(Progressed::Then(Box::new(move |broker, pending| broker.store_message_change(changed, audience, pending.asker))))
     }
 }

@@ -10,6 +10,7 @@ use log::{error, info};
 
 use super::catch_up::PageReads;
 use super::census::Census;
+use super::changes::UntoldChanges;
 use super::delivered::Progress;
 use super::loading::{AccountChanges, Load, LoadFor};
 use super::notifications::Gathered;
@@ -74,10 +75,11 @@ pub struct ChatServer {
     pub(super) landed: i64,
     pub(super) awaiting: HashMap<u64, Awaiting>,
     next_tag: u64,
-    /// Position of the last message that was admitted.
+    /// Position of the last message, or change of one, that was admitted.
     pub(super) position: i64,
-    /// Highest position of a message that was handed out.
+    /// Highest position of a message that was handed out, or of a change that was told.
     pub(super) handed: i64,
+    pub(super) untold_changes: UntoldChanges,
     /// How many events were handed out.
     pub(super) serial: u64,
     pub(super) offsets: Offsets,
@@ -161,6 +163,7 @@ impl ChatServer {
             next_tag: 0,
             position: store.last_position(),
             handed: store.last_position(),
+            untold_changes: UntoldChanges::default(),
             serial: 0,
             offsets: Offsets::new(store.starts()),
             parked: ParkedSessions::default(),

@@ -6,7 +6,6 @@ use hashbrown::{HashMap, HashSet};
 use log::warn;
 use tokio::sync::oneshot;
 
-use super::broadcast::Broadcast;
 use super::conversations::Change;
 use super::event::Event;
 use super::handed::{HandedMessage, Receipt};
@@ -14,18 +13,16 @@ use super::naming::GivenName;
 use super::notifications::Owed;
 use super::ports::{Notice, OwnCopy};
 use super::rings::RingKey;
-use super::rooms::RoomKey;
 use super::sending::{Audience, InFlight, USED_OTHERWISE};
 use super::sent_ids::SentId;
 use super::server::ChatServer;
 use super::tables::{Asker, Facts, Pending, pair_key};
-use super::telling::Spared;
 use super::{ChatError, Reply};
 use crate::config::Delivery;
 use crate::engineio::ConnectionKey;
 use crate::model::{
-    ChosenStatus, ConversationId, ConversationKind, LastMessage, ListingId, Message, MessageId, MessageStatus, Notification,
-    Place, Profile, Timestamp, UserId,
+    ChosenStatus, ConversationId, LastMessage, ListingId, Message, MessageId, MessageStatus, Notification, Place, Profile,
+    Timestamp, UserId,
 };
 use crate::store::{self, StoreError, Written};
 
@@ -42,8 +39,8 @@ pub enum Awaiting {
     Named(GivenName),
     /// A receipt.
     Read { message: Arc<Message>, reader: UserId, read_at: Timestamp, asker: Asker },
-    /// An edit or a deletion; `message` as it is then, `audience` those who are told.
-    Changed { message: Arc<Message>, audience: Option<Audience>, asker: Asker },
+    /// An edit or a deletion; `message` as it is then, `position` its place in the order, `audience` those who are told.
+    Changed { message: Arc<Message>, position: Option<i64>, audience: Option<Audience>, asker: Asker },
     /// A change of a conversation.
     Conversation { change: Change, asker: Asker },
     /// A chosen presence.
@@ -86,7 +83,8 @@ impl ChatServer {
             Awaiting::Message(id) => {
                 self.on_message_stored(id, outcome, ctx);
                 // Nothing is in flight any more that these could have seen.
-                while self.departed.front().is_some_and(|(position, ..)| *position <= self.landed) {
+                let is_idle = self.in_flight.is_empty();
+                while self.departed.front().is_some_and(|(position, ..)| is_idle || *position <= self.landed) {
                     self.departed.pop_front();
                 }
             }
@@ -110,18 +108,9 @@ impl ChatServer {
                     Err(error) => self.answer(asker, Err(error.into())),
                 }
             }
-            Awaiting::Changed { message, audience, asker } => match outcome {
-                Ok(Written::Gone) => self.answer(asker, Err(ChatError::MessageNotFound)),
-                Ok(_) => {
-                    let message = self.with_progress(message);
-                    self.note_changed(&message);
-                    self.answer(asker, Ok(Reply::Message(message.clone())));
-                    if let Some(audience) = audience {
-                        self.tell_changed(message, audience);
-                    }
-                }
-                Err(error) => self.answer(asker, Err(error.into())),
-            },
+            Awaiting::Changed { message, position, audience, asker } => {
+                self.on_change_stored(message, position, audience, asker, outcome);
+            }
             Awaiting::Conversation { change, asker } => {
                 let id = change.conversation();
                 match outcome {
@@ -395,7 +384,7 @@ impl ChatServer {
     }
 
     /// The conversation's last message is shown as it is now; deleted, none is shown until the next.
-    fn note_changed(&mut self, message: &Message) {
+    pub(super) fn note_changed(&mut self, message: &Message) {
         let Some(cached) = self.cached(&message.place) else { return };
         let last = &mut Arc::make_mut(&mut cached.conversation).last_message;
         let Some(shown) =
@@ -431,27 +420,5 @@ impl ChatServer {
         Arc::make_mut(&mut user.account).profile = profile;
         let account = user.account.clone();
         self.answer(asker, Ok(Reply::Account(account)));
-    }
-
-    /// Tells an edited or deleted message's conversation.
-    fn tell_changed(&mut self, message: Arc<Message>, audience: Audience) {
-        let Place::Conversation(conversation) = message.place else { return };
-        let (kind, recipient) = match audience {
-            Audience::Pair { kind, recipient } => (kind, Some(recipient)),
-            Audience::Group(_) => (ConversationKind::Group, None),
-            Audience::Room { .. } => return,
-        };
-        let pair = recipient.as_ref().map(|recipient| [message.sender.id.clone(), recipient.id.clone()]);
-        let event = match message.deleted_at {
-            Some(deleted_at) => Event::MessageDeleted { message: message.id, conversation, kind, deleted_at },
-            None => Event::MessageUpdated { message, kind, recipient },
-        };
-        let viewers = match &pair {
-            // Of a conversation with oneself both are the same.
-            Some([one, other]) if one == other => std::slice::from_ref(one),
-            Some(pair) => pair,
-            None => return drop(self.tell_room(&RoomKey::Group(conversation), Broadcast::new(event), Spared::default())),
-        };
-        self.tell_users_but(viewers, self.event_for(viewers, conversation, event), Spared::default());
     }
 }

@@ -187,16 +187,27 @@ impl Session {
 pub struct CatchUp {
     /// Messages up to this position belong to the catch-up, those after it are live.
     pub up_to: i64,
+    /// And edits and deletions up to this one.
+    pub changes_up_to: i64,
     /// From where on its client lacks messages; `None`: it does not know, and gets what its user had not received.
     pub since: Option<Since>,
     /// The client's earlier session: it knows what it sent itself.
     pub sent_by: Option<[u8; 32]>,
-    /// The position of the last message that was handed over; `None`: nothing was.
-    pub after: Option<i64>,
+    /// How much of it was handed over; `None`: nothing was read yet.
+    pub progress: Option<CatchUpProgress>,
     /// How many rows the next page asks for.
     pub rows: i64,
     /// Whether a page is being read or the next one waits for the socket.
     pub is_reading: bool,
+}
+
+/// How much of a catch-up was handed over. First come the changes of messages that its client had, then the messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CatchUpProgress {
+    /// Changes up to this position,
+    pub changes: i64,
+    /// and messages up to this one.
+    pub messages: i64,
 }
 
 /// The notifications that a socket is shown when it comes.

@@ -44,16 +44,17 @@ impl ChatServer {
         }
     }
 
-    /// Gives an event that is about to be handed out its place in the order. Volatile events have none.
+    /// Gives an event that is about to be handed out its place in the order, unless it has one. Volatile events have none.
     pub(super) fn place(&mut self, event: Broadcast) -> Arc<Broadcast> {
-        if event.event().is_volatile() {
+        if event.event().is_volatile() || event.offset().is_some() {
             return Arc::new(event);
         }
         self.serial += 1;
         let own = event.message().map(|message| message.position).filter(|position| *position > self.handed);
         self.handed = own.unwrap_or(self.handed);
         let kind = OffsetKind::Event { serial: self.serial, is_message: own.is_some() };
-        Arc::new(event.placed(Offset { boot: self.offsets.boot(), position: self.handed, part: Part::FIRST, kind }))
+        let changes = self.untold_changes.told_by(self.handed);
+        Arc::new(event.placed(Offset { boot: self.offsets.boot(), position: self.handed, part: Part::FIRST, kind, changes }))
     }
 
     /// Keeps an event for those of its receivers who are not here, or do not get it. Of presence and typing the latest counts,
@@ -80,7 +81,8 @@ impl ChatServer {
     /// The offset of one who has all that was handed out by now.
     pub(super) fn present(&self) -> Offset {
         let kind = OffsetKind::Event { serial: self.serial, is_message: false };
-        Offset { boot: self.offsets.boot(), position: self.handed, part: Part::ALL, kind }
+        let changes = self.untold_changes.told_by(self.handed);
+        Offset { boot: self.offsets.boot(), position: self.handed, part: Part::ALL, kind, changes }
     }
 
     /// Tells all sockets of these users.

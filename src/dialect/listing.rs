@@ -295,6 +295,23 @@ fn room_id(json: &str) -> Option<&RawValue> {
     serde_json::from_str(json).ok()
 }
 
+/// What a copy of direct messages is told of one that was deleted.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "DeletedDirectMessage")]
+pub struct DeletedMessageView {
+    #[serde(rename = "_id")]
+    id: MessageId,
+    deleted_at: Timestamp,
+}
+
+impl DeletedMessageView {
+    /// The message with this id is gone since then.
+    pub fn new(id: MessageId, deleted_at: Timestamp) -> Self {
+        Self { id, deleted_at }
+    }
+}
+
 /// A direct message as `listing` shows it.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -30,7 +30,7 @@ pub use self::error::{
     ConnectError, ConnectRefusal, Fault, Wording, connect_error, fault_ack, kick_packet, kick_sentence, unknown_event_packet,
 };
 pub use self::fields::{Field, Payload};
-pub use self::listing::{CommonChatMessage, DirectMessageView, RoomMessageView};
+pub use self::listing::{CommonChatMessage, DeletedMessageView, DirectMessageView, RoomMessageView};
 pub use self::rooms::room_called;
 pub use self::seed::seed_packet;
 pub use self::select::{Dialect, DialectSet, RegisterError, UnknownDialect, Voice, register};

@@ -19,6 +19,6 @@ pub use self::id::{
 pub use self::listing::Listing;
 pub use self::message::{Message, MessageStatus, Place, ReadMark, Role};
 pub use self::notification::Notification;
-pub use self::offset::{Boot, Offset, OffsetKind, Part};
+pub use self::offset::{Boot, ChangesTold, Offset, OffsetKind, Part};
 pub use self::timestamp::Timestamp;
 pub use self::user::{Account, ChosenStatus, MODEL_USER, Profile, UserRole};

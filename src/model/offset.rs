@@ -51,6 +51,30 @@ pub enum OffsetKind {
     Unreceived { up_to: i64 },
 }
 
+/// How far a client has come in what became of messages that it had: their edits and deletions.
+///
+/// Changes take their positions from the messages' counter, and are told once they are stored: messages with later
+/// positions may be told before them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangesTold {
+    /// All changes up to this position were told,
+    pub up_to: i64,
+    /// and of the last one the packets up to this. [`Part::ALL`] unless the packet is one of a change.
+    pub part: Part,
+}
+
+impl ChangesTold {
+    /// All of them up to a position.
+    pub fn all(up_to: i64) -> Self {
+        Self { up_to, part: Part::ALL }
+    }
+
+    /// Those before the change at a position, of which packets are on their way.
+    pub fn telling(position: i64) -> Self {
+        Self { up_to: position, part: Part::FIRST }
+    }
+}
+
 /// The place of a packet. All packets before it were sent before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Offset {
@@ -62,32 +86,46 @@ pub struct Offset {
     pub part: Part,
     /// The place of what.
     pub kind: OffsetKind,
+    /// The changes that were told by then.
+    pub changes: ChangesTold,
 }
 
 impl Offset {
     /// The same event's packet.
     #[must_use]
     pub fn at(self, part: Part) -> Self {
-        Self { part, ..self }
+        let is_change = self.changes.part != Part::ALL;
+        let changes = if is_change { ChangesTold { part, ..self.changes } } else { self.changes };
+        match self.kind {
+            // The part is that of the message at the position.
+            OffsetKind::CaughtUp | OffsetKind::Unreceived { .. } if is_change => Self { changes, ..self },
+            _ => Self { part, changes, ..self },
+        }
+    }
+
+    /// The changes that are told where an offset says nothing of them: all up to the position of its messages.
+    fn usual_changes(position: i64, kind: OffsetKind) -> ChangesTold {
+        ChangesTold::all(if let OffsetKind::Unreceived { up_to } = kind { up_to } else { position })
     }
 
     /// Reads what [`Offset`]'s `Display` writes, and nothing else.
     pub fn parse(text: &str) -> Option<Self> {
         let mut fields = text.get(1..)?.split('.');
         let (boot, mark, position, part) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-        let extra = fields.next();
-        let kind = match (text.get(..1)?, extra) {
-            ("e", Some(serial)) => OffsetKind::Event { serial: number(serial)?, is_message: false },
-            ("m", Some(serial)) => OffsetKind::Event { serial: number(serial)?, is_message: true },
-            ("c", None) => OffsetKind::CaughtUp,
-            ("u", Some(up_to)) => OffsetKind::Unreceived { up_to: number(up_to)? },
+        let kind = match text.get(..1)? {
+            "e" => OffsetKind::Event { serial: number(fields.next()?)?, is_message: false },
+            "m" => OffsetKind::Event { serial: number(fields.next()?)?, is_message: true },
+            "c" => OffsetKind::CaughtUp,
+            "u" => OffsetKind::Unreceived { up_to: number(fields.next()?)? },
             _ => return None,
         };
-        let part = match part {
-            "z" => Part::ALL,
-            part => Part { encoding: number(part.get(..1)?)?, packet: number(part.get(1..)?)? },
+        let (part, position) = (part_of(part)?, number(position)?);
+        let changes = match fields.next() {
+            None => Self::usual_changes(position, kind),
+            Some(up_to) => ChangesTold { up_to: number(up_to)?, part: fields.next().map_or(Some(Part::ALL), part_of)? },
         };
-        let offset = Self { boot: Boot { number: number(boot)?, mark: number(mark)? }, position: number(position)?, part, kind };
+        let boot = Boot { number: number(boot)?, mark: number(mark)? };
+        let offset = Self { boot, position, part, kind, changes };
         // One offset has one spelling.
         (offset.to_string() == text).then_some(offset)
     }
@@ -95,7 +133,7 @@ impl Offset {
 
 impl fmt::Display for Offset {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { boot, position, part, kind } = self;
+        let Self { boot, position, part, kind, changes } = self;
         let (letter, extra) = match kind {
             OffsetKind::Event { serial, is_message: false } => ('e', Some(*serial)),
             OffsetKind::Event { serial, is_message: true } => ('m', Some(*serial)),
@@ -109,11 +147,33 @@ impl fmt::Display for Offset {
             Base36(boot.mark.into()),
             Base36(unsigned(*position))
         )?;
-        match *part {
-            Part::ALL => formatter.write_str("z")?,
-            Part { encoding, packet } => write!(formatter, "{}{}", Base36(encoding.into()), Base36(packet.into()))?,
+        write_part(formatter, *part)?;
+        if let Some(extra) = extra {
+            write!(formatter, ".{}", Base36(extra))?;
         }
-        extra.map_or(Ok(()), |extra| write!(formatter, ".{}", Base36(extra)))
+        if *changes == Self::usual_changes(*position, *kind) {
+            return Ok(());
+        }
+        write!(formatter, ".{}", Base36(unsigned(changes.up_to)))?;
+        if changes.part == Part::ALL {
+            return Ok(());
+        }
+        formatter.write_str(".")?;
+        write_part(formatter, changes.part)
+    }
+}
+
+fn write_part(formatter: &mut fmt::Formatter<'_>, part: Part) -> fmt::Result {
+    match part {
+        Part::ALL => formatter.write_str("z"),
+        Part { encoding, packet } => write!(formatter, "{}{}", Base36(encoding.into()), Base36(packet.into())),
+    }
+}
+
+fn part_of(text: &str) -> Option<Part> {
+    match text {
+        "z" => Some(Part::ALL),
+        text => Some(Part { encoding: number(text.get(..1)?)?, packet: number(text.get(1..)?)? }),
     }
 }
 
@@ -154,17 +214,17 @@ mod tests {
     use super::*;
 
     fn any_offset() -> impl Strategy<Value = Offset> {
-        let part = prop_oneof![Just(Part::ALL), (0u8..36, any::<u16>()).prop_map(|(encoding, packet)| Part { encoding, packet })];
+        let part =
+            || prop_oneof![Just(Part::ALL), (0u8..36, any::<u16>()).prop_map(|(encoding, packet)| Part { encoding, packet })];
         let kind = prop_oneof![
             (any::<u64>(), any::<bool>()).prop_map(|(serial, is_message)| OffsetKind::Event { serial, is_message }),
             Just(OffsetKind::CaughtUp),
             (0..i64::MAX).prop_map(|up_to| OffsetKind::Unreceived { up_to }),
         ];
-        (0..i64::MAX, 0..MARKS, 0..i64::MAX, part, kind).prop_map(|(number, mark, position, part, kind)| Offset {
-            boot: Boot { number, mark },
-            position,
-            part,
-            kind,
+        let changes = proptest::option::of((0..i64::MAX, part()).prop_map(|(up_to, part)| ChangesTold { up_to, part }));
+        (0..i64::MAX, 0..MARKS, 0..i64::MAX, part(), kind, changes).prop_map(|(number, mark, position, part, kind, changes)| {
+            let changes = changes.unwrap_or(Offset::usual_changes(position, kind));
+            Offset { boot: Boot { number, mark }, position, part, kind, changes }
         })
     }
 
@@ -177,7 +237,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_else_is_read(text in "\\PC{0,24}|[a-z0-9.+]{0,24}|m[0-9a-z]{1,2}\\.[0-9a-z]{1,2}\\.[0-9a-z]{1,2}\\.[0-9a-z]{1,3}\\.[0-9a-z]{1,14}") {
+        fn nothing_else_is_read(text in "\\PC{0,24}|[a-z0-9.+]{0,24}|m[0-9a-z]{1,2}\\.[0-9a-z]{1,2}\\.[0-9a-z]{1,2}\\.[0-9a-z]{1,3}\\.[0-9a-z]{1,14}(\\.[0-9a-z]{1,3}){0,2}") {
             if let Some(offset) = Offset::parse(&text) {
                 prop_assert_eq!(offset.to_string(), text);
             }
@@ -188,9 +248,30 @@ mod tests {
     fn an_offset_is_short() {
         let boot = Boot::new(7, Timestamp::from_millis(1_767_225_600_123));
         let kind = OffsetKind::Event { serial: 123_456_789, is_message: true };
-        let offset = Offset { boot, position: 98_765_432, part: Part { encoding: 4, packet: 0 }, kind };
+        let changes = ChangesTold::all(98_765_432);
+        let offset = Offset { boot, position: 98_765_432, part: Part { encoding: 4, packet: 0 }, kind, changes };
         assert_eq!(offset.to_string(), "m7.ohs3f.1msvw8.40.21i3v9");
         assert_eq!(offset.at(Part::ALL).to_string(), "m7.ohs3f.1msvw8.z.21i3v9");
+        let waiting = Offset { changes: ChangesTold::all(98_765_430), ..offset };
+        assert_eq!(waiting.to_string(), "m7.ohs3f.1msvw8.40.21i3v9.1msvw6");
+        let change = Offset { changes: ChangesTold::telling(98_765_430), ..offset };
+        assert_eq!(change.at(Part { encoding: 1, packet: 2 }).to_string(), "m7.ohs3f.1msvw8.12.21i3v9.1msvw6.12");
+    }
+
+    #[test]
+    fn an_offset_that_says_nothing_of_changes_has_had_those_before_its_messages() {
+        for (text, expected) in
+            [("m7.ohs3f.1a.40.21i3v9", 46), ("e7.ohs3f.1a.z.1", 46), ("c7.ohs3f.1a.10", 46), ("u7.ohs3f.0.z.1b", 47)]
+        {
+            assert_eq!(Offset::parse(text).map(|offset| offset.changes), Some(ChangesTold::all(expected)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_packet_of_a_caught_up_change_leaves_the_messages_part_alone() {
+        let offset = Offset::parse("c7.ohs3f.1a.10").map(|offset| Offset { changes: ChangesTold::telling(50), ..offset });
+        let part = Part { encoding: 3, packet: 0 };
+        assert_eq!(offset.map(|offset| offset.at(part).to_string()).as_deref(), Some("c7.ohs3f.1a.10.1e.30"));
     }
 
     #[test]

@@ -11,18 +11,20 @@ use super::messages::load_messages;
 use super::rows;
 use super::schema::{conversation_names, conversations, messages, participants};
 use super::{AnyConnection, direct_key};
-use crate::model::{ConversationId, ConversationKind, Message, Timestamp, UserId};
+use crate::model::{ConversationId, ConversationKind, Message, MessageId, Timestamp, UserId};
 
 /// Changes of the direct conversation of two users.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DirectChanges {
     /// Messages that were stored, edited or read, as they are now, oldest change first; deleted ones left out.
     pub messages: Vec<Message>,
+    /// Messages that were deleted since, and when, oldest first; none where all is asked for.
+    pub deleted: Vec<(MessageId, Timestamp)>,
     /// Asking for what changed after this misses nothing and repeats nothing.
     pub up_to: Timestamp,
 }
 
-/// What has changed after `since` in the direct conversation of two users; the oldest `limit` changes.
+/// What has changed after `since` in the direct conversation of two users; the oldest `limit` changes, deletions among them.
 pub fn list_direct_changes(
     conn: &mut AnyConnection,
     user: &UserId,
@@ -36,12 +38,14 @@ pub fn list_direct_changes(
         let changed = list_changed(conn, conversation, since, limit)?;
         let is_whole = i64::try_from(changed.len()).is_ok_and(|found| found < limit);
         let up_to = match changed.last() {
-            Some((changed_at, _)) if !is_whole => Timestamp::from_millis(*changed_at),
+            Some((changed_at, ..)) if !is_whole => Timestamp::from_millis(*changed_at),
             // No clock is asked: it may go back, and this does not.
             _ => last_change(conn, conversation)?.unwrap_or_default(),
         };
-        let messages = load_messages(conn, changed.into_iter().map(|(_, id)| id).collect())?;
-        Ok(DirectChanges { messages, up_to })
+        let (deleted, there): (Vec<_>, Vec<_>) = changed.into_iter().partition(|(.., deleted_at)| deleted_at.is_some());
+        let messages = load_messages(conn, there.into_iter().map(|(_, id, _)| id).collect())?;
+        let deleted = deleted.into_iter().map(|(at, id, _)| Ok((rows::message_id(&id)?, Timestamp::from_millis(at))));
+        Ok(DirectChanges { messages, deleted: deleted.collect::<QueryResult<_>>()?, up_to })
     })
 }
 
@@ -62,30 +66,37 @@ fn find_pair(conn: &mut AnyConnection, user: &UserId, other: &UserId) -> QueryRe
     found.map(|id| rows::conversation_id(&id)).transpose()
 }
 
-/// When each message that is not deleted last changed, and its id, where that was after `since`; the oldest changes.
+/// When a message last changed, its id, and when it was deleted.
+type Changed = (i64, String, Option<i64>);
+
+/// The messages that last changed after `since`; the oldest changes. Who asks for all has nothing that could be deleted.
 fn list_changed(
     conn: &mut AnyConnection,
     conversation: ConversationId,
     since: Option<Timestamp>,
     limit: i64,
-) -> QueryResult<Vec<(i64, String)>> {
+) -> QueryResult<Vec<Changed>> {
+    let with_deleted = since.is_some();
     let since = since.map_or(i64::MIN, Timestamp::as_millis);
     // Two questions, one for each index: a new message has no entry among the changed ones.
-    let of_place = || messages::table.filter(messages::place.eq(conversation.to_string()).and(messages::deleted_at.is_null()));
-    let columns = (messages::updated_at, messages::id);
-    let mut found: Vec<(i64, String)> = of_place()
+    let of_place = || messages::table.filter(messages::place.eq(conversation.to_string()));
+    let columns = (messages::updated_at, messages::id, messages::deleted_at);
+    let mut found: Vec<Changed> = of_place()
         .filter(messages::created_at.gt(since).and(messages::updated_at.le(messages::created_at)))
         .order(messages::created_at)
         .limit(limit)
         .select(columns)
         .load(conn)?;
-    let changed: Vec<(i64, String)> = of_place()
+    let mut changed = of_place()
         .filter(messages::updated_at.gt(since).and(messages::updated_at.gt(messages::created_at)))
         .order(messages::updated_at)
         .limit(limit)
         .select(columns)
-        .load(conn)?;
-    found.extend(changed);
+        .into_boxed();
+    if !with_deleted {
+        changed = changed.filter(messages::deleted_at.is_null());
+    }
+    found.extend(changed.load::<Changed>(conn)?);
     found.sort_unstable();
     found.truncate(usize::try_from(limit).unwrap_or_default());
     Ok(found)

@@ -89,6 +89,7 @@ diesel::table! {
         attachments -> Nullable<Text>,
         content -> Text,
         chat -> Nullable<Text>,
+        changed_position -> Nullable<BigInt>,
     }
 }
 

@@ -56,10 +56,11 @@ pub enum Write {
     /// Gives the message its `seq` and makes it its place's last one. Answered by [`Written::Message`].
     /// The same id again is no error and answers with the stored `seq`: a retried batch, or (another position) a repeat.
     Message(Box<NewMessage>),
-    /// New content of a message (`updated_at` comes with it). Unless deleted.
-    EditMessage { message: MessageId, content: String, updated_at: Timestamp },
-    /// A message's content, file and attachments are emptied and it is marked deleted.
-    DeleteMessage { message: MessageId, deleted_at: Timestamp },
+    /// New content of a message (`updated_at` comes with it). Unless deleted. `position`: its place in the order of all messages
+    /// and changes, where it has one.
+    EditMessage { message: MessageId, content: String, updated_at: Timestamp, position: Option<i64> },
+    /// A message's content, file and attachments are emptied and it is marked deleted; `position` as of an edit.
+    DeleteMessage { message: MessageId, deleted_at: Timestamp, position: Option<i64> },
     /// A receipt; `read_seq` of the reader moves forward to the message's `seq`, never back. A second one changes nothing.
     MarkRead { message: MessageId, conversation: ConversationId, reader: UserId, read_at: Timestamp },
     /// `delivered_seq` of these members moves forward, never back.

@@ -22,7 +22,7 @@ use crate::chat::{
 use crate::dialect::DialectSet;
 use crate::dialect::fixtures::{CONVERSATION, MESSAGE, account, conversation, message, message_id, profile, user};
 use crate::engineio::{CloseReason, ConnectionKey, Encoded, Opening, Output, Seat};
-use crate::model::{Boot, ConversationKind, MessageId, MessageStatus, Offset, OffsetKind, Part, Timestamp, UserId};
+use crate::model::{Boot, ChangesTold, ConversationKind, MessageId, MessageStatus, Offset, OffsetKind, Part, Timestamp, UserId};
 use crate::session::Limits;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -252,7 +252,8 @@ fn numbered(id: &str) -> MessageId {
 /// The offset of an event.
 fn offset(serial: u64, part: Part) -> Offset {
     let boot = Boot { number: 1, mark: 0 };
-    Offset { boot, position: 3, part, kind: OffsetKind::Event { serial, is_message: false } }
+    let kind = OffsetKind::Event { serial, is_message: false };
+    Offset { boot, position: 3, part, kind, changes: ChangesTold::all(3) }
 }
 
 fn typing(active: bool) -> Event {

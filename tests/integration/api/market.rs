@@ -27,7 +27,7 @@ async fn a_copy_is_brought_up_to_date() {
     let api = TestApi::start().await;
     let nothing = sync(&api, "ann", json!({"otherUserId": "bob"})).await;
     let beginning = "1970-01-01T00:00:00.000Z";
-    assert_eq!(nothing, json!({"success": true, "messages": [], "syncTimestamp": beginning, "count": 0}));
+    assert_eq!(nothing, json!({"success": true, "messages": [], "deleted": [], "syncTimestamp": beginning, "count": 0}));
     assert_eq!(sync(&api, "ann", json!({"otherUserId": "nobody"})).await, nothing);
 
     let hello = send(&api, "ann", "bob", "hello").await;
@@ -63,9 +63,13 @@ async fn a_copy_is_brought_up_to_date() {
     assert_eq!(contents(&edited), ["hello!"]);
     api.command("ann", Command::DeleteMessage { message }).await;
     let deleted = sync(&api, "ann", since(&edited)).await;
-    assert_eq!(contents(&deleted), [""; 0]);
+    assert_eq!((contents(&deleted), &deleted["count"]), (vec![], &json!(1)));
+    assert_eq!(deleted["deleted"], json!([{"_id": hello, "deletedAt": deleted["syncTimestamp"]}]));
     assert!(deleted["syncTimestamp"].as_str() > edited["syncTimestamp"].as_str());
-    assert_eq!(contents(&sync(&api, "ann", json!({"otherUserId": "bob", "lastSyncTimestamp": 0})).await), ["hi"]);
+    let from_the_beginning = sync(&api, "ann", json!({"otherUserId": "bob", "lastSyncTimestamp": 0})).await;
+    assert_eq!((contents(&from_the_beginning), &from_the_beginning["deleted"]), (vec!["hi"], &deleted["deleted"]));
+    let anew = sync(&api, "ann", json!({"otherUserId": "bob"})).await;
+    assert_eq!((contents(&anew), &anew["deleted"], &anew["count"]), (vec!["hi"], &json!([]), &json!(1)));
 }
 
 #[actix_web::test]

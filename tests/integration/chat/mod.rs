@@ -11,6 +11,7 @@ mod notifications;
 mod own_lists;
 mod presence;
 mod recovery;
+mod recovery_of_changes;
 mod recovery_of_missed;
 mod sending;
 mod syncing;

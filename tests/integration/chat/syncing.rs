@@ -37,10 +37,17 @@ impl Copy {
     async fn ask(&mut self) -> usize {
         let (one, other, since) = (user(self.user), user(self.other), self.up_to);
         let read = self.store.read(move |conn| store::list_direct_changes(conn, &one, &other, since, ANSWER_MAX));
-        let DirectChanges { messages, up_to } = read.await.unwrap();
-        let count = messages.len();
+        let DirectChanges { messages, deleted, up_to } = read.await.unwrap();
+        let count = messages.len() + deleted.len();
+        assert!(count <= ANSWER_MAX as usize, "{count} changes in one answer");
         let times: Vec<_> = messages.iter().map(|message| message.updated_at).collect();
         assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "{times:?}");
+        assert!(deleted.windows(2).all(|pair| pair[0].1 < pair[1].1), "{deleted:?}");
+        assert!(self.up_to.is_some() || deleted.is_empty(), "who has nothing hears of no deletions");
+        for (id, deleted_at) in deleted {
+            assert!(self.seen.insert((id, deleted_at)), "repeated: the deletion of {id}");
+            self.messages.remove(&id);
+        }
         for message in messages {
             assert!(self.seen.insert((message.id, message.updated_at)), "repeated: {message:?}");
             self.messages.insert(message.id, message);
@@ -68,6 +75,7 @@ impl Copy {
             let kept = self.messages.get(&message.id).map(without_delivery);
             assert_eq!(kept, Some(without_delivery(message)), "{}'s copy", self.user);
         }
+        assert_eq!(self.messages.len(), stored.len(), "{}'s copy keeps what was deleted", self.user);
     }
 }
 

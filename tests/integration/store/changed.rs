@@ -23,11 +23,11 @@ fn contents(changes: &DirectChanges) -> Vec<&str> {
 }
 
 fn edit(message: &Message, content: &str, millis: i64) -> Write {
-    Write::EditMessage { message: message.id, content: content.to_owned(), updated_at: at(millis) }
+    Write::EditMessage { message: message.id, content: content.to_owned(), updated_at: at(millis), position: None }
 }
 
 fn delete(message: MessageId, millis: i64) -> Write {
-    Write::DeleteMessage { message, deleted_at: at(millis) }
+    Write::DeleteMessage { message, deleted_at: at(millis), position: None }
 }
 
 async fn changes_come_oldest_first(fixture: Fixture) {
@@ -54,9 +54,12 @@ async fn changes_come_oldest_first(fixture: Fixture) {
     let cut = changes(&fixture, None, 2).await;
     assert_eq!((contents(&cut), cut.up_to), (vec!["4", "1"], at(50)), "the last row's");
     let rest = changes(&fixture, Some(cut.up_to), 2).await;
-    assert_eq!((contents(&rest), rest.up_to), (vec!["2b"], at(70)), "a deleted one is left out, and not asked for again");
+    assert_eq!((contents(&rest), rest.up_to), (vec!["2b"], at(70)));
+    assert_eq!((&rest.deleted[..], &all.deleted[..]), (&[(messages[2].id, at(70))][..], &[][..]), "who has nothing needs none");
+    let one = changes(&fixture, Some(cut.up_to), 1).await;
+    assert_eq!((contents(&one), one.up_to, one.deleted.len()), (vec!["2b"], at(60), 0), "deletions count");
     let none = changes(&fixture, Some(rest.up_to), 2).await;
-    assert_eq!((contents(&none), none.up_to), (vec![], at(70)));
+    assert_eq!((contents(&none), none.deleted.len(), none.up_to), (vec![], 0, at(70)));
     let ahead = changes(&fixture, Some(at(9_999)), 2).await;
     assert_eq!((contents(&ahead), ahead.up_to), (vec![], at(70)), "who is ahead of us comes back");
     assert_eq!(fixture.ask(move |conn| store::last_change(conn, conversation)).await, Some(at(70)));
@@ -64,7 +67,7 @@ async fn changes_come_oldest_first(fixture: Fixture) {
 
 async fn nothing_has_no_changes(fixture: Fixture) {
     fixture.direct(&["ann", "bob"]).await;
-    let none = DirectChanges { messages: Vec::new(), up_to: Timestamp::default() };
+    let none = DirectChanges { messages: Vec::new(), deleted: Vec::new(), up_to: Timestamp::default() };
     assert_eq!(changes(&fixture, None, 9).await, none);
     assert_eq!(changes(&fixture, Some(at(0)), 9).await, none);
     let nobody = fixture.ask(|conn| store::list_direct_changes(conn, &user("bob"), &user("nobody"), None, 9)).await;

@@ -129,7 +129,9 @@ async fn edits_and_deletions_show(fixture: Fixture) {
     let group = fixture.group(&["ann", "bob"]).await;
     let first = fixture.say("ann", &group, "first").await;
     let last = fixture.say("ann", &group, "last").await;
-    fixture.done(Write::EditMessage { message: last.id, content: "better".to_owned(), updated_at: at(500) }).await;
+    fixture
+        .done(Write::EditMessage { message: last.id, content: "better".to_owned(), updated_at: at(500), position: None })
+        .await;
     let edited = fixture.find(last.id).await.unwrap();
     assert_eq!((&*edited.content, edited.updated_at, edited.created_at), ("better", at(500), last.created_at));
     let shown = fixture.find_conversation(&group).await.unwrap();
@@ -137,10 +139,10 @@ async fn edits_and_deletions_show(fixture: Fixture) {
 
     // The same once more, as when a batch is tried again.
     for _ in 0..2 {
-        fixture.done(Write::DeleteMessage { message: last.id, deleted_at: at(600) }).await;
+        fixture.done(Write::DeleteMessage { message: last.id, deleted_at: at(600), position: None }).await;
     }
-    let undead = Write::EditMessage { message: last.id, content: "undead".to_owned(), updated_at: at(700) };
-    for late in [undead, Write::DeleteMessage { message: last.id, deleted_at: at(800) }] {
+    let undead = Write::EditMessage { message: last.id, content: "undead".to_owned(), updated_at: at(700), position: None };
+    for late in [undead, Write::DeleteMessage { message: last.id, deleted_at: at(800), position: None }] {
         assert_eq!(fixture.store.write(late).await, Ok(Written::Gone));
     }
     let deleted = fixture.find(last.id).await.unwrap();
@@ -201,7 +203,7 @@ async fn history_comes_in_pages(fixture: Fixture) {
         fixture.say("ann", &room, &number.to_string()).await;
     }
     let deleted = fixture.history(&room, HistoryRange::After(3), 1).await[0].id;
-    fixture.done(Write::DeleteMessage { message: deleted, deleted_at: at(100) }).await;
+    fixture.done(Write::DeleteMessage { message: deleted, deleted_at: at(100), position: None }).await;
     for (range, expected) in [
         (HistoryRange::Newest, vec![5, 6, 7]),
         (HistoryRange::Before(6), vec![2, 3, 5]),

@@ -153,7 +153,7 @@ async fn what_was_owed_at_a_crash_is_made_up_for(fixture: Fixture) {
     fixture.done(Write::Notify(vec![told.clone()])).await;
     let newest = fixture.say("ann", &group, "newest").await;
     let deleted = fixture.say("cid", &group, "deleted").await;
-    fixture.done(Write::DeleteMessage { message: deleted.id, deleted_at: at(50) }).await;
+    fixture.done(Write::DeleteMessage { message: deleted.id, deleted_at: at(50), position: None }).await;
     fixture.say("bob", &group, "own").await;
     let first = fixture.say("ann", &direct, "first").await;
     let received = fixture.say("bob", &direct, "received").await;

@@ -45,7 +45,7 @@ export async function refusal(server, options) {
   }
 }
 
-const OFFSET = /^([em][0-9a-z]+(\.[0-9a-z]+){2}\.(z|[0-9a-z]{2,})\.[0-9a-z]+|c[0-9a-z]+(\.[0-9a-z]+){2}\.(z|[0-9a-z]{2,})|u[0-9a-z]+(\.[0-9a-z]+){2}\.(z|[0-9a-z]{2,})\.[0-9a-z]+)$/;
+const OFFSET = /^([em][0-9a-z]+(\.[0-9a-z]+){2}\.(z|[0-9a-z]{2,})\.[0-9a-z]+|c[0-9a-z]+(\.[0-9a-z]+){2}\.(z|[0-9a-z]{2,})|u[0-9a-z]+(\.[0-9a-z]+){2}\.(z|[0-9a-z]{2,})\.[0-9a-z]+)(\.[0-9a-z]+(\.[0-9a-z]{2,})?)?$/;
 /** What may be dropped, and answers to requests: they have no place in the order. */
 const UNPLACED = new Set([
   'user_online', 'user_offline', 'user_typing', 'user_stopped_typing', 'user:online', 'user:offline', 'typing:start', 'typing:stop',

@@ -233,7 +233,7 @@ for (const database of DATABASES) {
       const [ann, bob, carol] = await people(test, server, ['ann', 'bob', 'carol']);
       const nothing = await sync(ann, { otherUserId: bob.user.id });
       assert.deepEqual([nothing.status, nothing.body], [200, {
-        success: true, messages: [], syncTimestamp: '1970-01-01T00:00:00.000Z', count: 0,
+        success: true, messages: [], deleted: [], syncTimestamp: '1970-01-01T00:00:00.000Z', count: 0,
       }]);
       const idle = await server.api('GET', '/api/messages/sync-status', { token: ann.user.token });
       const { serverTime, ...rest } = idle.body;
@@ -243,7 +243,7 @@ for (const database of DATABASES) {
       const shown = [await say(ann, bob, 'one', { listingId: 'flat' }), await say(bob, ann, 'two'), await say(ann, bob, 'three')];
       await say(carol, bob, 'from another');
       const all = await sync(ann, { otherUserId: bob.user.id });
-      assert.deepEqual(all.body, { success: true, messages: shown, syncTimestamp: shown[2].updatedAt, count: 3 });
+      assert.deepEqual(all.body, { success: true, messages: shown, deleted: [], syncTimestamp: shown[2].updatedAt, count: 3 });
       assert.deepEqual((await sync(bob, { otherUserId: ann.user.id })).body, all.body);
       const later = { otherUserId: bob.user.id, lastSyncTimestamp: Date.parse(shown[0].updatedAt) };
       assert.deepEqual((await sync(ann, later)).body.messages, shown.slice(1));
@@ -260,8 +260,10 @@ for (const database of DATABASES) {
       since = updatedAt;
       assert.equal((await server.api('DELETE', `/api/messages/${shown[0]._id}`, { token: ann.user.token })).status, 200);
       const deleted = await sync(ann, { otherUserId: bob.user.id, lastSyncTimestamp: since });
-      assert.deepEqual([deleted.body.messages, deleted.body.count], [[], 0]);
-      assert.ok(deleted.body.syncTimestamp > since);
+      const { syncTimestamp } = deleted.body;
+      assert.deepEqual([deleted.body.messages, deleted.body.count], [[], 1]);
+      assert.deepEqual(deleted.body.deleted, [{ _id: shown[0]._id, deletedAt: syncTimestamp }]);
+      assert.ok(syncTimestamp > since);
       assert.deepEqual((await sync(ann, { otherUserId: bob.user.id })).body.messages.map(({ _id }) => _id), [shown[1]._id, shown[2]._id]);
     });
 
@@ -274,7 +276,7 @@ for (const database of DATABASES) {
       const ask = async () => {
         const { status, body } = await sync(bob, { otherUserId: ann.user.id, lastSyncTimestamp: since });
         assert.equal(status, 200, JSON.stringify(body));
-        assert.ok(body.count <= 100 && body.count === body.messages.length);
+        assert.ok(body.count <= 100 && body.count === body.messages.length + body.deleted.length);
         answers += 1;
         since = body.syncTimestamp;
         for (const message of body.messages) {

@@ -199,6 +199,63 @@ for (const database of DATABASES) {
       assert.deepEqual(await textsUpTo(phone, 'three'), ['read', 'one', 'from the laptop', 'two', 'three']);
     };
 
+    for (const [dialect, fresh, updated, deleted] of [
+      ['conversation', 'message:new', 'message:updated', 'message:deleted'],
+      ['messenger', 'new_message', 'message_updated', 'message_deleted'],
+      ['listing', 'directMessage', 'messageUpdated', 'messageDeleted'],
+      ['agent', 'message:receive', 'message:updated', 'message:deleted'],
+    ]) {
+      it(`tells ${dialect} once what was edited and deleted meanwhile`, async (test) => {
+        const server = await Server.start({ database, env: { RECOVERY_TTL: '1ms' } });
+        test.after(() => server.remove());
+        const [alice] = await people(test, server, ['alice']);
+        const { client } = await comer(test, server, newUser('bob'), { dialect });
+        const names = new Map();
+        const send = async (content) => names.set(content, (await say(alice, client.user, content)).message._id);
+        const change = async (method, name, body) => {
+          const { status } = await server.api(method, `/api/messages/${names.get(name)}`, { token: alice.user.token, body });
+          assert.equal(status, 200);
+        };
+        const edit = (name) => change('PATCH', name, { content: `${name}, mended` });
+        /** What came since the last time, up to a message: events, and the messages that they are about. */
+        const told = async (last) => {
+          const entries = [];
+          await within(LIMIT, () => `${last} after ${JSON.stringify(entries)}`, (async () => {
+            for (;;) {
+              await client.holds(1, ({ event }) => [fresh, updated, deleted].includes(event));
+              const place = client.inbox.findIndex(({ event }) => [fresh, updated, deleted].includes(event));
+              const [{ event, args }] = client.inbox.splice(place, 1);
+              const text = JSON.stringify(args);
+              const [name] = [...names].find(([, id]) => text.includes(id)) ?? [last];
+              entries.push(`${event} ${name}${text.includes('mended') ? ', mended' : ''}`);
+              if (text.includes(`"${last}"`)) return;
+            }
+          })());
+          return entries;
+        };
+        for (const name of ['edited', 'deleted', 'both']) await send(name);
+        await told('both');
+        assert.equal(await away(client, () => client.socket.io.engine.close(), async () => {
+          await edit('both');
+          await edit('edited');
+          await send('new');
+          await send('gone');
+          await edit('new');
+          await change('DELETE', 'gone');
+          await change('DELETE', 'deleted');
+          await change('DELETE', 'both');
+        }), false);
+        await send('after');
+        assert.deepEqual(await told('after'), [
+          `${updated} edited, mended`, `${deleted} deleted`, `${deleted} both`, `${fresh} new, mended`, `${fresh} after`,
+        ]);
+        // It comes again with what it was told last.
+        assert.equal(await away(client, () => client.socket.io.engine.close()), false);
+        await send('last');
+        assert.deepEqual(await told('last'), [`${fresh} last`]);
+      });
+    }
+
     it('longer than sessions are kept', async (test) => {
       const server = await Server.start({ database, env: { RECOVERY_TTL: '1ms' } });
       test.after(() => server.remove());

@@ -1,0 +1,149 @@
+//! Edits and deletions: their place in the order, and how they are told.
+//!
+//! A change takes the next position when it is admitted, as a message does, and is told once it is stored. Until then
+//! messages with later positions may be handed out; what offsets say of changes stays behind it.
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::broadcast::Broadcast;
+use super::event::Event;
+use super::rooms::RoomKey;
+use super::sending::Audience;
+use super::server::ChatServer;
+use super::stored::Awaiting;
+use super::tables::Asker;
+use super::telling::Spared;
+use super::{ChatError, Reply};
+use crate::model::{ChangesTold, ConversationId, ConversationKind, Message, Offset, OffsetKind, Part, Place, Profile};
+use crate::store::{StoreError, Write, Written};
+
+/// Positions of the changes that are being stored, in order. The store's queue bounds them.
+#[derive(Debug, Default)]
+pub struct UntoldChanges(VecDeque<i64>);
+
+impl UntoldChanges {
+    /// The changes that one knows who was told all that was handed out up to a position.
+    pub fn told_by(&self, position: i64) -> ChangesTold {
+        ChangesTold::all(self.0.front().map_or(position, |first| position.min(first - 1)))
+    }
+
+    /// What one knows who is being told the change at a position, which is none of these any more.
+    fn while_telling(&self, position: i64) -> ChangesTold {
+        match self.0.front() {
+            Some(first) if *first < position => ChangesTold::all(first - 1),
+            _ => ChangesTold::telling(position),
+        }
+    }
+
+    fn remove(&mut self, position: i64) {
+        self.0.retain(|untold| *untold != position);
+    }
+}
+
+impl ChatServer {
+    /// Gives an edited or deleted message to the store; `audience` are those who are told. In public rooms nobody is, and the
+    /// change has no place in the order.
+    pub(super) fn store_message_change(&mut self, message: Message, audience: Option<Audience>, asker: Asker) {
+        let position = audience.is_some().then_some(self.position + 1);
+        let (id, changed_at) = (message.id, message.updated_at);
+        let write = match message.deleted_at {
+            Some(deleted_at) => Write::DeleteMessage { message: id, deleted_at, position },
+            None => Write::EditMessage { message: id, content: message.content.clone(), updated_at: changed_at, position },
+        };
+        let awaiting = Awaiting::Changed { message: Arc::new(message), position, audience, asker };
+        if self.store_for(write, awaiting)
+            && let Some(position) = position
+        {
+            self.position = position;
+            self.untold_changes.0.push_back(position);
+        }
+    }
+
+    /// An edit or a deletion was stored, or given up.
+    pub(super) fn on_change_stored(
+        &mut self,
+        message: Arc<Message>,
+        position: Option<i64>,
+        audience: Option<Audience>,
+        asker: Asker,
+        outcome: Result<Written, StoreError>,
+    ) {
+        if let Some(position) = position {
+            self.untold_changes.remove(position);
+        }
+        match outcome {
+            Ok(Written::Gone) => self.answer(asker, Err(ChatError::MessageNotFound)),
+            Ok(_) => {
+                let message = self.with_progress(message);
+                self.note_changed(&message);
+                self.answer(asker, Ok(Reply::Message(message.clone())));
+                if let Some((audience, position)) = audience.zip(position) {
+                    self.tell_changed(message, audience, position);
+                }
+            }
+            Err(error) => self.answer(asker, Err(error.into())),
+        }
+    }
+
+    /// Tells an edited or deleted message's conversation.
+    fn tell_changed(&mut self, message: Arc<Message>, audience: Audience, position: i64) {
+        let Place::Conversation(conversation) = message.place else { return };
+        let (kind, recipient) = match audience {
+            Audience::Pair { kind, recipient } => (kind, Some(recipient)),
+            Audience::Group(_) => (ConversationKind::Group, None),
+            Audience::Room { .. } => return,
+        };
+        let pair = recipient.as_ref().map(|recipient| [message.sender.id.clone(), recipient.id.clone()]);
+        let event = change_event(message, conversation, kind, recipient);
+        let viewers = match &pair {
+            // Of a conversation with oneself both are the same.
+            Some([one, other]) if one == other => std::slice::from_ref(one),
+            Some(pair) => pair,
+            None => {
+                let event = self.place_change(Broadcast::new(event), position);
+                return drop(self.tell_room(&RoomKey::Group(conversation), event, Spared::default()));
+            }
+        };
+        let event = self.event_for(viewers, conversation, event);
+        let event = self.place_change(event, position);
+        self.tell_users_but(viewers, event, Spared::default());
+    }
+
+    /// Gives the event of a change its place in the order.
+    fn place_change(&mut self, event: Broadcast, position: i64) -> Broadcast {
+        self.serial += 1;
+        self.handed = self.handed.max(position);
+        let kind = OffsetKind::Event { serial: self.serial, is_message: false };
+        let changes = self.untold_changes.while_telling(position);
+        event.placed(Offset { boot: self.offsets.boot(), position: self.handed, part: Part::FIRST, kind, changes })
+    }
+}
+
+/// What is told of a message that was edited or deleted; `recipient` of a conversation of two.
+pub(super) fn change_event(
+    message: Arc<Message>,
+    conversation: ConversationId,
+    kind: ConversationKind,
+    recipient: Option<Arc<Profile>>,
+) -> Event {
+    match message.deleted_at {
+        Some(deleted_at) => Event::MessageDeleted { message: message.id, conversation, kind, deleted_at },
+        None => Event::MessageUpdated { message, kind, recipient },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_offsets_say_of_changes_stays_behind_those_that_are_being_stored() {
+        let mut untold = UntoldChanges::default();
+        assert_eq!(untold.told_by(9), ChangesTold::all(9));
+        untold.0.extend([5, 8]);
+        assert_eq!((untold.told_by(9), untold.told_by(3)), (ChangesTold::all(4), ChangesTold::all(3)));
+        untold.remove(5);
+        assert_eq!((untold.while_telling(5), untold.told_by(9)), (ChangesTold::telling(5), ChangesTold::all(7)));
+        assert_eq!(untold.while_telling(9), ChangesTold::all(7), "an earlier one is still to come");
+    }
+}
