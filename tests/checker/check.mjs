@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 
 import { ALLOWANCES, RULES } from './judge.mjs';
+import { KINDS } from './nemesis.mjs';
 import { runOnce } from './run.mjs';
 
 const USAGE = `node tests/checker/check.mjs [options]     (the server: PARLANCE_BINARY, else target/debug/parlance)
@@ -14,11 +15,14 @@ const USAGE = `node tests/checker/check.mjs [options]     (the server: PARLANCE_
   --delivery LIST        live,stored: DELIVERY of the server
   --lanes N              each page has so many requests under way (3)
   --pause MS             … and waits so long, on average, before the next (30)
+  --without LIST         leaves these out (see below)
   --allow LIST           excuses besides those of the contract (see below)
   --env NAME=VALUE       a setting of the server; repeatable
   --keep                 leaves the logs of the pages and of the server, and says where
 
-A run is made for every database and delivery. Exits 0 if no run has a violation. Excuses:
+A run is made for every database and delivery. Exits 0 if no run has a violation. What can be left out:
+${Object.entries(KINDS).map(([name, what]) => `  ${name.padEnd(26)} ${what}`).join('\n')}
+Excuses:
 ${Object.entries(ALLOWANCES).map(([name, reason]) => `  ${name.padEnd(26)} ${reason}`).join('\n')}
 `;
 
@@ -32,6 +36,7 @@ const { values: options } = parseArgs({
     delivery: { type: 'string', default: 'live,stored' },
     lanes: { type: 'string', default: '3' },
     pause: { type: 'string', default: '30' },
+    without: { type: 'string', default: '' },
     allow: { type: 'string', default: '' },
     env: { type: 'string', multiple: true, default: [] },
     keep: { type: 'boolean', default: false },
@@ -78,6 +83,9 @@ function groupBy(items, keyOf) {
 process.on('SIGINT', () => process.exit(130)).on('SIGTERM', () => process.exit(143));
 
 const allow = list(options.allow);
+const without = list(options.without);
+for (const name of without) if (!(name in KINDS)) throw new Error(`nothing is called ${name}; known: ${Object.keys(KINDS).join(', ')}`);
+const kinds = new Set(Object.keys(KINDS).filter((name) => !without.includes(name)));
 
 let failed = 0;
 for (const database of list(options.database)) {
@@ -94,6 +102,7 @@ for (const database of list(options.database)) {
       lanes: Number(options.lanes),
       pauseMs: Number(options.pause),
       allow,
+      kinds,
       env: Object.fromEntries(options.env.map((pair) => pair.split(/=(.*)/s).slice(0, 2))),
       keep,
       say,

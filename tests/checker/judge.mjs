@@ -2,6 +2,8 @@
 //
 // A *page* is one life of a front end: from its loading until it is killed or the run ends, over however many connections.
 // A message is known by its *name*: its text and its `clientMessageId`, made by the page that wrote it, never used again.
+import { ChangesSeen, addChange, judgeChanges, mayBeDeleted } from './changes.mjs';
+import { judgeBursts } from './leftovers.mjs';
 
 /** What each rule stands for. */
 export const RULES = {
@@ -20,6 +22,12 @@ export const RULES = {
   overtaken: 'P5: what was acked before another was sent stands before it',
   'sender order': 'P5: what one connection wrote to a conversation stands there in the order of writing',
   unproven: 'P6: a sender is told "delivered" only of what a page of the recipient has seen',
+  'change lost': 'P1: what was answered as edited or deleted is so',
+  'change untold': 'P6, P7: every page learns of the last edit and the deletion of what it knows',
+  'change twice': 'P7: no page is told of an edit or a deletion twice',
+  outdated: 'P5: what was edited or deleted is not shown as it was before',
+  dropped: 'P1, P10: what the server had received is carried out though its connection ended, or refused before a stop ends it',
+  believed: 'P1: without its database file the server acks nothing, is not ready, and makes no new file',
   unanswered: 'P9: every request is answered',
   'turned away': 'P9: no passing trouble makes a stock client give up for good',
 };
@@ -42,7 +50,7 @@ export const CONTRACT = {
 const PAGE_LAG = 100_000;
 
 /** Refusals that say that nobody has seen it. */
-const UNSEEN = new Set(['STORAGE_UNAVAILABLE', 'FORBIDDEN', 'NOT_FOUND', 'TOO_LARGE', 'INVALID_PAYLOAD', 'RATE_LIMITED']);
+const UNSEEN = new Set(['STORAGE_UNAVAILABLE', 'FORBIDDEN', 'NOT_FOUND', 'TOO_LARGE', 'INVALID_PAYLOAD', 'RATE_LIMITED', 'DRAINING']);
 
 /**
  * The verdict: `{violations: [{rule, text}], allowed: {allowance: count}, counts}`.
@@ -50,18 +58,27 @@ const UNSEEN = new Set(['STORAGE_UNAVAILABLE', 'FORBIDDEN', 'NOT_FOUND', 'TOO_LA
  * - `conversations`: `[{id, kind: 'direct' | 'group', members: [user], histories: [[{id, seq, sender, name}]]}]`, the histories as different members read them, the first one counts.
  * - `pages`: `[{name, device, user, pinned, offsets, killed, records}]`. `offsets`: the client sends them at reconnect. `records` may be any iterable; it is gone through twice. Times `at` are of one clock:
  *   `{kind: 'connect', at, recovered}` · `{kind: 'disconnect', at}` · `{kind: 'turned away', at, code}` · `{kind: 'loaded', at, conversation, seq}` (it read the history up to there)
- *   `{kind: 'send', at, name, conversation}` · `{kind: 'ack', at, name, id}` · `{kind: 'refused', at, name, code}` · `{kind: 'unknown', at, name}` (no answer came)
- *   `{kind: 'got', at, id, conversation, name, sender}` · `{kind: 'delivered', at, id, user}`
- * - `crashes`: `[{at, until}]`, from the kill of the server until it listened again.
+ *   `{kind: 'send', at, name, conversation, once}` (`once`: it is not sent again) · `{kind: 'ack', at, name, id}` · `{kind: 'refused', at, name, code}` · `{kind: 'unknown', at, name}` (no answer came)
+ *   `{kind: 'burst', at, how, names}` (leftovers.mjs)
+ *   `{kind: 'edit', at, name, id, version}` · `{kind: 'delete', at, name, id}` · `{kind: 'changed', at, name, version?}` · `{kind: 'unchanged', at, name, version?, code}` (without a version: the deletion; without an answer: neither)
+ *   `{kind: 'got', at, id, conversation, name, sender, version}` · `{kind: 'told edit', at, id, conversation, name, version}` · `{kind: 'told deletion', at, id, conversation}` · `{kind: 'delivered', at, id, user}`
+ * - A conversation that came up during the run has a `draft`, by which those who wrote to it called it: nobody has loaded it.
+ * - `crashes`: `[{at, until}]`, from the kill of the server until it listened again. `halts`: the same with `what`: `kill`, `stop`, `outage`, `files`.
+ * - `files`: `[{at, until, unreadyAt?, madeAnew?}]`, from the loss of the database's files until the server was started on them again.
  */
-export function judge({ conversations, pages, crashes = [] }, allowances = []) {
+export function judge({ conversations, pages, crashes = [], halts = [], files = [] }, allowances = []) {
   const verdict = new Verdict(allowances);
-  const sends = collectSends(pages, verdict);
+  const drafts = new Map(conversations.map(({ id, draft }) => [draft, id]));
+  const { sends, changes, bursts, proofs } = collect(pages, drafts, verdict);
   const stored = judgeStored(conversations, sends, verdict);
-  judgeSends(sends, stored, verdict);
-  const context = { sends, stored, crashes, conversations: new Map(conversations.map((each) => [each.id, each])), proofs: collectProofs(pages) };
+  judgeSends(sends, stored, changes, verdict);
+  judgeChanges(changes, sends, stored, verdict);
+  judgeBursts(bursts, halts, sends, stored, verdict);
+  judgeFiles(files, sends, verdict);
+  const namesById = new Map([...changes.values()].map(({ id, name }) => [id, name]));
+  const context = { sends, stored, changes, namesById, crashes, conversations: new Map(conversations.map((each) => [each.id, each])), proofs };
   for (const page of pages) judgePage(page, context, verdict);
-  for (const [key, proof] of context.proofs) {
+  for (const [key, proof] of proofs) {
     if (!(proof.seenAt <= proof.toldAt + PAGE_LAG)) verdict.find('unproven', `${key} was told at ${proof.toldAt}, seen at ${proof.seenAt ?? 'no time'}`);
   }
   return verdict.close();
@@ -73,7 +90,7 @@ class Verdict {
     this.allowances = new Set(allowances);
     this.violations = [];
     this.allowed = Object.fromEntries(allowances.map((name) => [name, 0]));
-    this.counts = { sent: 0, attempts: 0, acked: 0, refused: 0, unknown: 0, stored: 0, shown: 0, pages: 0, connects: 0, recovered: 0, told: 0 };
+    this.counts = { sent: 0, attempts: 0, acked: 0, refused: 0, unknown: 0, stored: 0, shown: 0, pages: 0, connects: 0, recovered: 0, told: 0, edits: 0, deletions: 0, changes: 0, bursts: 0 };
   }
 
   /** Something is wrong; each of `excuses` is an allowance that would cover it. */
@@ -92,9 +109,14 @@ class Verdict {
 
 // ---- what was sent ----
 
-/** Name → what became of it: `{user, conversation, devices, attempts, firstSentAt, ackedAt, id, refusals, unknowns, connection}`. */
-function collectSends(pages, verdict) {
-  const sends = new Map();
+/**
+ * What pages asked for and were told:
+ *
+ * - `sends`: name → what became of it: `{user, conversation, devices, attempts, firstSentAt, ackedAt, id, refusals, unknowns, connection}`.
+ * - `changes`: changes.mjs. `bursts`: the records. `proofs`: `id user` → when a sender was told, for the first time, that it is delivered.
+ */
+function collect(pages, drafts, verdict) {
+  const [sends, changes, bursts, proofs] = [new Map(), new Map(), [], new Map()];
   for (const page of pages) {
     verdict.counts.pages += 1;
     let connections = 0;
@@ -114,7 +136,7 @@ function collectSends(pages, verdict) {
           verdict.find('turned away', `${page.name} got ${record.code}`);
           break;
         case 'send':
-          addAttempt(sends, page, record, isConnected ? `${page.name}/${connections}` : undefined);
+          addAttempt(sends, page, { ...record, conversation: drafts.get(record.conversation) ?? record.conversation }, isConnected ? `${page.name}/${connections}` : undefined);
           verdict.counts.attempts += 1;
           break;
         case 'ack':
@@ -122,15 +144,27 @@ function collectSends(pages, verdict) {
         case 'unknown':
           addAnswer(sends, page, record, verdict);
           break;
+        case 'edit':
+        case 'delete':
+        case 'changed':
+        case 'unchanged':
+          addChange(changes, record, verdict);
+          break;
+        case 'burst':
+          bursts.push(record);
+          break;
+        case 'delivered':
+          addProof(proofs, record);
+          break;
         default:
       }
     }
   }
   verdict.counts.sent = sends.size;
-  return sends;
+  return { sends, changes, bursts, proofs };
 }
 
-function addAttempt(sends, page, { name, conversation, at }, connection) {
+function addAttempt(sends, page, { name, conversation, at, once }, connection) {
   let send = sends.get(name);
   if (!send) {
     send = { user: page.user, conversation, devices: new Set(), pages: new Set(), attempts: 0, refusals: [], unknowns: 0, firstSentAt: at, connection, isOpen: false };
@@ -140,7 +174,7 @@ function addAttempt(sends, page, { name, conversation, at }, connection) {
   send.firstSentAt = Math.min(send.firstSentAt, at);
   send.devices.add(page.device);
   send.pages.add(page.name);
-  if (!page.killed) send.isOpen = true;
+  if (!page.killed && !once) send.isOpen = true;
   if (send.conversation !== conversation || send.user !== page.user) throw new Error(`${name} was used for two messages: the checker is wrong`);
 }
 
@@ -157,7 +191,7 @@ function addAnswer(sends, page, { kind, name, at, id, code }, verdict) {
 
 // ---- what is stored ----
 
-/** Id → `{name, seq, conversation}`, and per conversation its history. */
+/** Id and name → `{id, name, seq, conversation, version}`. */
 function judgeStored(conversations, sends, verdict) {
   const byId = new Map();
   const byName = new Map();
@@ -167,12 +201,12 @@ function judgeStored(conversations, sends, verdict) {
       if (differs) verdict.find('bad seq', `${conversation}: two members read different histories (${history.length} and ${other.length} messages)`);
     }
     let last = 0;
-    for (const { id, seq, sender, name } of history) {
+    for (const { id, seq, sender, name, version = 0 } of history) {
       if (!(seq > last)) verdict.find('bad seq', `${conversation}: ${seq} (${name}) comes after ${last}`);
       last = seq;
       const first = byName.get(name) ?? (byId.has(id) ? byId.get(id) : undefined);
       if (first) verdict.find('stored twice', `${name} in ${conversation} at ${seq}, and in ${first.conversation} at ${first.seq}`);
-      const entry = { id, name, seq, conversation };
+      const entry = { id, name, seq, conversation, version };
       byId.set(id, entry);
       byName.set(name, entry);
       const send = sends.get(name);
@@ -214,13 +248,13 @@ function judgeSenderOrder(conversation, history, sends, verdict) {
 
 const wasRefused = (send) => send.attempts > 0 && send.refusals.length === send.attempts && send.refusals.every((code) => UNSEEN.has(code));
 
-function judgeSends(sends, stored, verdict) {
+function judgeSends(sends, stored, changes, verdict) {
   const { counts } = verdict;
   for (const [name, send] of sends) {
     const entry = stored.byName.get(name);
     if (send.id !== undefined) {
       counts.acked += 1;
-      if (!entry) verdict.find('lost', `${name} to ${send.conversation} was acked as ${send.id} and is not stored`);
+      if (!entry && !mayBeDeleted(changes.get(name))) verdict.find('lost', `${name} to ${send.conversation} was acked as ${send.id} and is not stored`);
     } else if (send.refusals.length > 0) {
       counts.refused += 1;
       if (entry && wasRefused(send)) verdict.find('refused', `${name} was refused (${send.refusals}) and is stored at ${entry.seq}`);
@@ -231,28 +265,35 @@ function judgeSends(sends, stored, verdict) {
   }
 }
 
-/** `id user` → when a sender was told, for the first time, that it is delivered. */
-function collectProofs(pages) {
-  const proofs = new Map();
-  for (const page of pages) {
-    for (const { kind, at, id, user } of page.records) {
-      if (kind !== 'delivered') continue;
-      const proof = proofs.get(`${id} ${user}`);
-      if (!proof) proofs.set(`${id} ${user}`, { toldAt: at, seenAt: undefined });
-      else proof.toldAt = Math.min(proof.toldAt, at);
+/** Without its files the server confirms nothing. What was first sent before their loss may have been stored by then. */
+function judgeFiles(files, sends, verdict) {
+  for (const { at, until, unreadyAt, madeAnew } of files) {
+    if (unreadyAt === undefined) verdict.find('believed', `the database's files were gone at ${at}, and the server was ready until ${until}`);
+    if (madeAnew) verdict.find('believed', `the database's files were gone at ${at}, and the server made new ones`);
+    for (const [name, { firstSentAt, ackedAt }] of sends) {
+      if (firstSentAt > at && ackedAt < until) verdict.find('believed', `${name} was acked at ${ackedAt}, between ${at} and ${until}, when the database's files were gone`);
     }
   }
-  return proofs;
+}
+
+function addProof(proofs, { at, id, user }) {
+  const proof = proofs.get(`${id} ${user}`);
+  if (!proof) proofs.set(`${id} ${user}`, { toldAt: at, seenAt: undefined });
+  else proof.toldAt = Math.min(proof.toldAt, at);
 }
 
 // ---- what pages saw ----
 
 function judgePage(page, context, verdict) {
-  const { sends, stored, crashes, proofs } = context;
+  const { sends, stored, changes, crashes, proofs } = context;
   /** Id → `{at, connection}` of its first showing. */
   const seen = new Map();
   /** Conversation → up to where the page knows its history from loading it. */
   const loaded = new Map();
+  /** Conversation → when that was. */
+  const loadedAt = new Map();
+  let firstConnectAt;
+  const changesSeen = new ChangesSeen(page, context, verdict);
   /** Conversation → the highest number shown. */
   const reached = new Map();
   /** The same, of those whose number is that of their first try. */
@@ -260,8 +301,15 @@ function judgePage(page, context, verdict) {
   let connection = 0;
   for (const record of page.records) {
     const { kind, at, id, conversation, name, sender } = record;
-    if (kind === 'connect') connection += 1;
-    if (kind === 'loaded') loaded.set(conversation, record.seq);
+    changesSeen.take(record);
+    if (kind === 'connect') {
+      connection += 1;
+      firstConnectAt ??= at;
+    }
+    if (kind === 'loaded') {
+      loaded.set(conversation, record.seq);
+      loadedAt.set(conversation, at);
+    }
     if (kind === 'delivered') verdict.counts.told += 1;
     if (kind !== 'got') continue;
     verdict.counts.shown += 1;
@@ -291,7 +339,7 @@ function judgePage(page, context, verdict) {
     if (!entry) {
       const other = stored.byName.get(name);
       if (other) verdict.find('twice', `${page.name} saw ${name} as ${id}; it is stored as ${other.id}`);
-      else if (!send.refusals.includes('NOT_STORED')) {
+      else if (!send.refusals.includes('NOT_STORED') && !mayBeDeleted(changes.get(name))) {
         const crash = crashes.some((each) => send.firstSentAt <= each.until && at <= each.until);
         verdict.find('unstored', `${page.name} saw ${name}, which is not stored`, ...(crash ? ['unstored after crash'] : []));
       }
@@ -308,6 +356,7 @@ function judgePage(page, context, verdict) {
     if (!wasMoved(send, crashes)) arrived.set(conversation, Math.max(arrived.get(conversation) ?? 0, entry.seq));
   }
   judgeView(page, { seen, loaded, arrived }, context, verdict);
+  changesSeen.close(loadedAt, firstConnectAt, new Map([...context.conversations.values()].map(({ id, members }) => [id, members])));
 }
 
 function excusesOfRepeat(page, first, again, wasMoved) {
@@ -320,8 +369,8 @@ const wasMoved = (send, crashes) => crashes.some(({ at, until }) => send.firstSe
 
 /** All that is stored after the loading was seen. A killed page had to see what stands before the last that it saw. */
 function judgeView(page, { seen, loaded, arrived }, { sends, conversations }, verdict) {
-  for (const { id: conversation, kind, members, histories: [history] } of conversations.values()) {
-    if (!members.includes(page.user)) continue;
+  for (const { id: conversation, draft, kind, members, histories: [history] } of conversations.values()) {
+    if (!members.includes(page.user) || draft) continue;
     const from = loaded.get(conversation);
     if (from === undefined && !page.killed) throw new Error(`${page.name} never loaded ${conversation}: the checker is wrong`);
     if (from === undefined) continue;

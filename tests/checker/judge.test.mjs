@@ -38,9 +38,11 @@ function run(change = () => {}) {
   tell('carl', 'group', 'c1');
   log('ann', 'delivered', { id: 'A1', user: 'bob' });
   const crashes = [];
-  const tools = { pages, conversations, crashes, page, log, store, got, tell, now: () => clock };
+  const halts = [];
+  const files = [];
+  const tools = { pages, conversations, crashes, halts, files, page, log, store, got, tell, now: () => clock };
   change(tools);
-  return { pages: Object.values(pages), conversations: Object.values(conversations), crashes };
+  return { pages: Object.values(pages), conversations: Object.values(conversations), crashes, halts, files };
 }
 
 const find = (records, kind, name) => records.find((record) => record.kind === kind && record.name === name);
@@ -68,6 +70,38 @@ function crash({ crashes, log, now }) {
   for (const who of ['ann', 'bob', 'carl']) log(who, 'disconnect');
   crashes.push({ at, until: now() + 0.5 });
   for (const who of ['ann', 'bob', 'carl']) log(who, 'connect', { recovered: false });
+}
+
+/** ann's message is edited, from asking to everybody's being told but `ann`'s, who did it. */
+function edit({ pages, log, conversations }, conversation, name, version, viewers = conversations[conversation].members) {
+  log('ann', 'edit', { name, id: name.toUpperCase(), version });
+  for (const history of conversations[conversation].histories) history.find((entry) => entry.name === name).version = version;
+  log('ann', 'changed', { name, version });
+  for (const who of viewers) if (pages[who].user !== 'ann') log(who, 'told edit', { id: name.toUpperCase(), conversation, name, version });
+}
+
+/** The same of a deletion. */
+function erase(all, conversation, name, viewers = all.conversations[conversation].members) {
+  all.log('ann', 'delete', { name, id: name.toUpperCase() });
+  for (const history of all.conversations[conversation].histories) history.splice(history.findIndex((entry) => entry.name === name), 1);
+  all.log('ann', 'changed', { name });
+  for (const who of viewers) if (all.pages[who].user !== 'ann') all.log(who, 'told deletion', { id: name.toUpperCase(), conversation });
+}
+
+/** A request of ann's that the server has received when her line ends. */
+function leave({ log }, how) {
+  log('ann', 'send', { name: 'a9', conversation: 'direct', once: true });
+  log('ann', 'burst', { how, names: ['a9'] });
+  log('ann', 'disconnect');
+}
+
+/** The files are lost for a while. */
+function lose({ files, log, now }, act, more = {}) {
+  const loss = { at: now() + 0.5, unreadyAt: now() + 0.6, ...more };
+  files.push(loss);
+  act();
+  log('ann', 'disconnect');
+  loss.until = now();
 }
 
 function reconnect({ log }, who) {
@@ -237,11 +271,183 @@ const BROKEN = [
     log('ann', 'send', { name: 'a9', conversation: 'direct' });
     log('ann', 'unknown', { name: 'a9' });
   }],
+  ['an edit that was answered and is not stored', 'change lost', (all) => {
+    edit(all, 'direct', 'a1', 1, []);
+    for (const history of all.conversations.direct.histories) history[0].version = 0;
+  }],
+  ['a deletion that was answered and is not stored', 'change lost', ({ log }) => {
+    log('ann', 'delete', { name: 'a1', id: 'A1' });
+    log('ann', 'changed', { name: 'a1' });
+  }],
+  ['a later edit that an earlier one has overwritten', 'change lost', (all) => {
+    edit(all, 'direct', 'a1', 1);
+    edit(all, 'direct', 'a1', 2);
+    for (const history of all.conversations.direct.histories) history[0].version = 1;
+    all.pages.bob.records.pop();
+  }],
+  ['an acked message that cannot be edited, since it is not there', 'change lost', ({ log }) => {
+    log('ann', 'edit', { name: 'a1', id: 'A1', version: 1 });
+    log('ann', 'unchanged', { name: 'a1', version: 1, code: 'NOT_FOUND' });
+  }],
+  ['a message that is gone, whose deletion was refused', ['lost', 'unstored'], (all) => {
+    erase(all, 'direct', 'a1', []);
+    Object.assign(all.pages.ann.records.at(-1), { kind: 'unchanged', code: 'STORAGE_UNAVAILABLE' });
+  }],
+  ['an edit that was refused, and is stored', ['refused', 'change untold'], (all) => {
+    edit(all, 'direct', 'a1', 1, []);
+    Object.assign(all.pages.ann.records.at(-1), { kind: 'unchanged', code: 'STORAGE_UNAVAILABLE' });
+  }],
+  ['an edit that was refused, and is told', 'refused', ({ log }) => {
+    log('ann', 'edit', { name: 'a1', id: 'A1', version: 1 });
+    log('ann', 'unchanged', { name: 'a1', version: 1, code: 'STORAGE_UNAVAILABLE' });
+    log('bob', 'told edit', { id: 'A1', conversation: 'direct', name: 'a1', version: 1 });
+  }],
+  ['an edit that is told and not stored', 'unstored', ({ log }) => {
+    log('ann', 'edit', { name: 'a1', id: 'A1', version: 1 });
+    log('bob', 'told edit', { id: 'A1', conversation: 'direct', name: 'a1', version: 1 });
+  }],
+  ['an edit that nobody made', 'ghost', ({ log }) => log('bob', 'told edit', { id: 'A1', conversation: 'direct', name: 'a1', version: 1 })],
+  ['a deletion that nobody made', 'ghost', ({ log }) => log('bob', 'told deletion', { id: 'A1', conversation: 'direct' })],
+  ['a message shown with words that nobody wrote', 'ghost', ({ pages }) => {
+    find(pages.bob.records, 'got', 'a1').version = 3;
+  }],
+  ['an edit that a page which knows the message is not told', 'change untold', (all) => edit(all, 'group', 'a2', 1, ['carl'])],
+  ['a deletion that a page which knows the message is not told', 'change untold', (all) => erase(all, 'group', 'a2', ['bob'])],
+  ['a deletion of what a page has read at its loading', 'change untold', (all) => {
+    const { pages, page, log, conversations } = all;
+    pages.carl1 = page('carl.1', 'carl');
+    log('carl1', 'connect');
+    log('carl1', 'loaded', { conversation: 'group', seq: conversations.group.histories[0].length });
+    erase(all, 'group', 'a2', ['bob', 'carl']);
+  }],
+  ['an edit that is told twice', 'change twice', (all) => {
+    edit(all, 'direct', 'a1', 1);
+    reconnect(all, 'bob');
+    all.log('bob', 'told edit', { id: 'A1', conversation: 'direct', name: 'a1', version: 1 });
+  }],
+  ['a deletion that is told twice', 'change twice', (all) => {
+    erase(all, 'direct', 'a1');
+    reconnect(all, 'bob');
+    all.log('bob', 'told deletion', { id: 'A1', conversation: 'direct' });
+  }],
+  ['an edit that is told to somebody who was shown the message as edited', 'change twice', (all) => {
+    edit(all, 'direct', 'a1', 1);
+    find(all.pages.bob.records, 'got', 'a1').version = 1;
+  }],
+  ['a deletion that is told twice to an old client', 'change twice', (all) => {
+    all.pages.bob.offsets = false;
+    erase(all, 'direct', 'a1');
+    reconnect(all, 'bob');
+    all.log('bob', 'told deletion', { id: 'A1', conversation: 'direct' });
+  }, 'twice without offset'],
+  ['a message shown after its deletion was told', 'outdated', (all) => {
+    all.tell('ann', 'group', 'a9');
+    erase(all, 'group', 'a9');
+    remove(all.pages.bob.records, 'got', 'a9');
+    all.got('bob', 'group', 'a9', 'ann');
+  }],
+  ['a message shown as it was before an edit that was told', 'outdated', (all) => {
+    all.tell('ann', 'group', 'a9');
+    edit(all, 'group', 'a9', 1);
+    remove(all.pages.bob.records, 'got', 'a9');
+    all.got('bob', 'group', 'a9', 'ann');
+  }],
+  ['edits told in the wrong order', 'outdated', (all) => {
+    edit(all, 'direct', 'a1', 1);
+    edit(all, 'direct', 'a1', 2);
+    const { records } = all.pages.bob;
+    records.push(records.splice(-2, 1)[0]);
+  }],
+  ['a request that ended with its connection', 'dropped', (all) => leave(all, 'left')],
+  ['a request that a cut ended', 'dropped', (all) => leave(all, 'cut')],
+  ['a request that a stop left undone, without a word', 'dropped', (all) => {
+    all.halts.push({ what: 'stop', at: all.now(), until: Infinity });
+    leave(all, 'stop');
+  }],
+  ['a request that ended with its connection, long before a kill', 'dropped', (all) => {
+    leave(all, 'left');
+    all.halts.push({ what: 'kill', at: all.now() + 3_500_000, until: Infinity });
+  }],
+  ['an ack without a file', 'believed', (all) => lose(all, () => all.tell('ann', 'direct', 'a9'))],
+  ['a server that is ready without its file', 'believed', (all) => lose(all, () => {}, { unreadyAt: undefined })],
+  ['a server that makes a new file', 'believed', (all) => lose(all, () => {}, { madeAnew: true })],
+  ['what was acked before a command and a kill, again after both', 'twice', (all) => {
+    all.tell('bob', 'direct', 'b9');
+    // A command that counted as a start: the next one took the offsets of the one before for too high.
+    crash(all);
+    all.got('ann', 'direct', 'b9', 'bob');
+  }],
   ['a client that was turned away', 'turned away', ({ log }) => log('ann', 'turned away', { code: 'INVALID_TOKEN' })],
 ];
 
 /** Runs that look odd and break nothing. */
 const SOUND = {
+  'edits and a deletion that all are told': (all) => {
+    edit(all, 'direct', 'a1', 1);
+    edit(all, 'direct', 'a1', 2);
+    erase(all, 'group', 'a2');
+  },
+  'a message that is shown as edited to somebody who was away': (all) => {
+    all.tell('ann', 'direct', 'a9');
+    edit(all, 'direct', 'a9', 1, []);
+    find(all.pages.bob.records, 'got', 'a9').version = 1;
+  },
+  'a deletion before anybody who was away saw the message': (all) => {
+    all.tell('ann', 'direct', 'a9');
+    remove(all.pages.bob.records, 'got', 'a9');
+    erase(all, 'direct', 'a9', []);
+  },
+  'a deletion without an answer, done or not': (all) => {
+    erase(all, 'direct', 'a1');
+    remove(all.pages.ann.records, 'changed', 'a1');
+    all.log('ann', 'delete', { name: 'a2', id: 'A2' });
+  },
+  'an edit that was refused': ({ log }) => {
+    log('ann', 'edit', { name: 'a1', id: 'A1', version: 1 });
+    log('ann', 'unchanged', { name: 'a1', version: 1, code: 'STORAGE_UNAVAILABLE' });
+  },
+  'a killed page and an old client that are told of no change': (all) => {
+    all.pages.bob.killed = true;
+    all.pages.carl.offsets = false;
+    edit(all, 'group', 'a2', 1, []);
+  },
+  'a change before the page was loaded': (all) => {
+    const { pages, page, log, conversations } = all;
+    edit(all, 'group', 'a2', 1);
+    pages.carl1 = page('carl.1', 'carl');
+    log('carl1', 'connect');
+    log('carl1', 'loaded', { conversation: 'group', seq: conversations.group.histories[0].length });
+  },
+  'a request that was carried out after its connection': (all) => {
+    leave(all, 'left');
+    all.store('direct', 'a9', 'ann');
+    all.got('bob', 'direct', 'a9', 'ann');
+  },
+  'a request that a stop refused': (all) => {
+    leave(all, 'stop');
+    all.log('ann', 'refused', { name: 'a9', code: 'STORAGE_UNAVAILABLE' });
+  },
+  'requests that ended with their connections, and the server too': (all) => {
+    leave(all, 'cut');
+    all.halts.push({ what: 'stop', at: all.now() + 1_000_000, until: Infinity });
+  },
+  'a file that was lost, and refusals until it was back': (all) => {
+    all.log('ann', 'send', { name: 'a8', conversation: 'direct' });
+    lose(all, () => {
+      all.store('direct', 'a8', 'ann');
+      all.log('ann', 'ack', { name: 'a8', id: 'A8' });
+      all.got('bob', 'direct', 'a8', 'ann');
+      all.log('ann', 'send', { name: 'a9', conversation: 'direct' });
+      all.log('ann', 'refused', { name: 'a9', code: 'STORAGE_UNAVAILABLE' });
+    });
+  },
+  'a conversation that came up during the run': (all) => {
+    const { conversations, log, store } = all;
+    conversations.fresh = { id: 'fresh', draft: 'ann|dan', kind: 'direct', members: ['ann', 'dan'], histories: [[], []] };
+    log('ann', 'send', { name: 'a9', conversation: 'ann|dan' });
+    store('fresh', 'a9', 'ann');
+    log('ann', 'ack', { name: 'a9', id: 'A9' });
+  },
   'all is well': () => {},
   'a repeat that was answered as the first': ({ log }) => {
     log('ann', 'send', { name: 'a1', conversation: 'direct' });
@@ -327,6 +533,6 @@ describe('the judge', () => {
 
   it('counts', () => {
     const { counts } = judge(run());
-    assert.deepEqual(counts, { sent: 4, attempts: 4, acked: 4, refused: 0, unknown: 0, stored: 4, shown: 8, pages: 3, connects: 3, recovered: 0, told: 1 });
+    assert.deepEqual(counts, { sent: 4, attempts: 4, acked: 4, refused: 0, unknown: 0, stored: 4, shown: 8, pages: 3, connects: 3, recovered: 0, told: 1, edits: 0, deletions: 0, changes: 0, bursts: 0 });
   });
 });

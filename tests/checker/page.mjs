@@ -1,16 +1,20 @@
 // One life of a front end, in a process of its own: a stock client that writes to its user's conversations and logs what it is told.
-// Driven over the process's message channel: `start` (once), `finish`, `mark`.
+// Driven over the process's message channel: `start` (once), `burst`, `finish`, `mark`.
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { TRANSPORTS, VERSIONS } from '../js/lib/client.mjs';
 import { Random } from './random.mjs';
 import { LogWriter } from './records.mjs';
-import { TOO_LONG, nameIn, textOf } from './text.mjs';
+import { TOO_LONG, readText, textOf } from './text.mjs';
 
 /** How long a request may take before the page asks again, ms. */
 const ANSWER_LIMIT = 4_000;
 /** A reading of the history that fails is tried again after this, ms. */
 const READ_AGAIN = 200;
+/** So long a page waits for a sign that its line is in order, or that all has been received, ms. */
+const SIGN_LIMIT = 2_000;
+/** Of so many of its latest messages a page edits or deletes one. */
+const CHANGEABLE = 60;
 
 /** How a front end of each dialect says it. */
 const WORDS = {
@@ -24,11 +28,14 @@ const WORDS = {
     receipt: (id) => ['mark_as_read', { messageId: id }],
     typing: ({ id }) => ['typing_start', { conversationId: id }],
     delivered: 'message_delivered',
+    edited: 'message_updated',
+    deleted: 'message_deleted',
+    gone: ({ messageId, conversationId }) => [messageId, conversationId],
   },
 };
 
 /** Refusals after which the same request may succeed. */
-const TEMPORARY = new Set(['NOT_STORED', 'STORAGE_UNAVAILABLE', 'RATE_LIMITED', 'INTERNAL']);
+const TEMPORARY = new Set(['NOT_STORED', 'STORAGE_UNAVAILABLE', 'RATE_LIMITED', 'INTERNAL', 'DRAINING']);
 
 class Page {
   constructor(plan) {
@@ -39,6 +46,9 @@ class Page {
     this.written = 0;
     this.acked = 0;
     this.seenMarks = new Set();
+    this.strangers = [...plan.strangers];
+    /** Own messages that nothing is happening to: `{name, id, version}`. */
+    this.changeable = [];
     const { url, version, transport, pinned, dialect, token } = plan;
     this.socket = VERSIONS[version](url, {
       transports: TRANSPORTS[transport],
@@ -69,13 +79,19 @@ class Page {
       if (!socket.active) log.add('turned away', error.data?.code ?? error.message);
     });
     for (const event of words.messages) socket.on(event, (payload) => this.onMessage(payload));
+    socket.on(words.edited, (payload) => {
+      const [id, conversation, text] = words.read(payload);
+      const { name, version } = readText(text);
+      log.add('told edit', id, conversation, name, version);
+    });
+    socket.on(words.deleted, (payload) => log.add('told deletion', ...words.gone(payload)));
     socket.on(words.delivered, ({ messageId, userId }) => log.add('delivered', messageId, userId));
   }
 
   onMessage(payload) {
     const [id, conversation, text, sender] = this.words.read(payload);
-    const name = nameIn(text);
-    this.log.add('got', id, conversation, name, sender);
+    const { name, version } = readText(text);
+    this.log.add('got', id, conversation, name, sender, version);
     if (this.marks?.delete(name) && this.marks.size === 0) process.send({ complete: true });
     if (name.includes('.end-')) this.seenMarks.add(name);
     if (this.socket.connected && this.random.oneIn(20)) this.socket.emit(...this.words.receipt(id));
@@ -108,7 +124,7 @@ class Page {
   /** Writes until it is told to stop; first, what the page before this one got no answer to. */
   async write() {
     const { outbox, lanes, conversations } = this.plan;
-    const find = (id) => conversations.find((conversation) => conversation.id === id);
+    const find = (id) => conversations.find((conversation) => conversation.id === id) ?? draftOf(id);
     const left = outbox.filter(() => !this.random.oneIn(4));
     const lane = async () => {
       for (let next; !this.isFinishing && (next = left.pop());) await this.deliver(find(next.conversation), next.name);
@@ -121,9 +137,20 @@ class Page {
     process.send({ idle: true });
   }
 
+  /** A conversation that is not there yet: with a stranger, to whom this user's devices have not written. */
+  pickNew() {
+    const other = this.strangers.pop();
+    return other && draftOf(`${this.plan.user}|${other}`);
+  }
+
+  newName() {
+    return `${this.plan.name}.${++this.written}`;
+  }
+
   async writeOne() {
-    const conversation = this.random.pick(this.plan.conversations);
-    const name = `${this.plan.name}.${++this.written}`;
+    if (this.plan.edits && this.random.oneIn(15)) await this.changeOne();
+    const conversation = (this.random.oneIn(300) && this.pickNew()) || this.random.pick(this.plan.conversations);
+    const name = this.newName();
     // A group that the user is not in has to refuse it; so has every other for a text that is too long.
     if (conversation.isForeign && !this.random.oneIn(10)) return;
     if (this.random.oneIn(80)) await this.deliver(conversation, name, `${name} ${'-'.repeat(TOO_LONG)}`);
@@ -135,7 +162,7 @@ class Page {
   /** Sends a message, again and again until it is answered. */
   async deliver(conversation, name, text = textOf(name)) {
     for (;;) {
-      this.log.add('send', name, conversation.id);
+      this.log.add('send', name, conversation.id, false);
       const answer = await this.ask(...this.words.send(conversation, name, text));
       if (!answer) {
         this.log.add('unknown', name);
@@ -143,12 +170,108 @@ class Page {
       }
       if (answer.success) {
         this.acked += 1;
-        return this.log.add('ack', name, this.words.idIn(answer));
+        const id = this.words.idIn(answer);
+        this.log.add('ack', name, id);
+        return this.noteChangeable({ name, id, version: 0 });
       }
       this.log.add('refused', name, answer.code);
       if (!TEMPORARY.has(answer.code) || this.random.oneIn(4)) return undefined;
       await pause(READ_AGAIN);
     }
+  }
+
+  /** What has been sent twice may still be under way once more; one that is known is enough. */
+  noteChangeable(message) {
+    if (!this.changeable.some(({ name }) => name === message.name)) this.changeable.push(message);
+    if (this.changeable.length > CHANGEABLE) this.changeable.shift();
+  }
+
+  /** Edits or deletes one of its messages, over HTTP. One whose outcome is unknown is left alone from then on. */
+  async changeOne() {
+    if (this.changeable.length === 0) return;
+    const [{ name, id, version }] = this.changeable.splice(this.random.between(0, this.changeable.length - 1), 1);
+    const next = this.random.oneIn(3) ? undefined : version + 1;
+    if (next) this.log.add('edit', name, id, next);
+    else this.log.add('delete', name, id);
+    try {
+      const response = await fetch(`${this.plan.server}/api/messages/${id}`, {
+        method: next ? 'PATCH' : 'DELETE',
+        headers: { authorization: `Bearer ${this.plan.token}`, 'content-type': 'application/json' },
+        body: next && JSON.stringify({ content: textOf(name, next) }),
+        signal: AbortSignal.timeout(ANSWER_LIMIT),
+      });
+      const { code } = await response.json();
+      if (response.ok) this.log.add('changed', name, next);
+      else this.log.add('unchanged', name, next, code);
+      if (next && (response.ok || code === 'STORAGE_UNAVAILABLE')) this.noteChangeable({ name, id, version: next });
+    } catch {
+      // No answer: who knows.
+    }
+  }
+
+  /**
+   * Writes many messages at once, each of them once, and then, by `how`:
+   * `left`: closes its connection, and comes back after `backMs`; `cut`, `stop`: says when the server has them; `kill`: says when they are written.
+   */
+  async burst({ how, count, news, backMs }) {
+    const { socket, log } = this;
+    const done = (isReceived) => process.send({ burst: { isReceived } });
+    if (!socket.connected || !(await this.isHeard())) return done(false);
+    const connection = socket.id;
+    const own = this.plan.conversations.filter(({ isForeign }) => !isForeign);
+    const drafts = Array.from({ length: news }, () => this.pickNew()).filter(Boolean);
+    // Those to somebody new first, two each: what follows waits behind what they have to read.
+    const places = [...drafts, ...drafts, ...Array.from({ length: count }, () => this.random.pick(own))];
+    const names = places.map((place) => this.sendOnce(place));
+    const stays = () => socket.connected && socket.id === connection;
+    if (how === 'kill') return done(true);
+    if (how === 'left') {
+      const isOurs = await this.leave();
+      if (isOurs) log.add('burst', how, names);
+      setTimeout(() => socket.connect(), backMs);
+      return done(isOurs);
+    }
+    const isReceived = (await this.isHeard()) && stays();
+    if (isReceived) log.add('burst', how, names);
+    return done(isReceived);
+  }
+
+  /** Sends a message that is not repeated; its name. */
+  sendOnce(conversation) {
+    const name = this.newName();
+    this.log.add('send', name, conversation.id, true);
+    this.ask(...this.words.send(conversation, name, textOf(name))).then((answer) => {
+      if (!answer) return;
+      if (answer.success) this.log.add('ack', name, this.words.idIn(answer));
+      else this.log.add('refused', name, answer.code);
+    });
+    return name;
+  }
+
+  /** Whether the server has all that was written by now: asked for a namespace that it has not, it says so at once. */
+  isHeard() {
+    const { socket } = this;
+    this.signs = (this.signs ?? 0) + 1;
+    const probe = socket.io.socket(`/nowhere-${this.signs}`);
+    const answered = new Promise((resolve) => {
+      probe.once('connect_error', (error) => resolve(/namespace/i.test(error.message)));
+      socket.once('disconnect', () => resolve(false));
+    });
+    probe.connect();
+    return Promise.race([answered, pause(SIGN_LIMIT, false)]).finally(() => {
+      probe.disconnect();
+      delete socket.io.nsps[probe.nsp];
+    });
+  }
+
+  /** Closes the connection in one of the ways that front ends have; whether it was us who ended it, after all was written. */
+  async leave() {
+    const { engine } = this.socket.io;
+    const closed = new Promise((resolve) => engine.once('close', resolve));
+    if (this.random.oneIn(2)) this.socket.disconnect();
+    else engine.close();
+    const reason = await Promise.race([closed, pause(SIGN_LIMIT)]);
+    return reason === 'forced close';
   }
 
   /** The answer; `undefined` where none came. */
@@ -177,11 +300,15 @@ class Page {
   }
 }
 
+/** A conversation with somebody new, by the name that it has until it is there. */
+const draftOf = (id) => ({ id, kind: 'direct', other: id.split('|')[1] });
+
 const markOf = (page, conversation) => `${page}.end-${conversation}`;
 
 let page;
-process.on('message', ({ start, finish, mark }) => {
+process.on('message', ({ start, burst, finish, mark }) => {
   if (start) page = new Page(start);
+  if (burst) page.burst(burst);
   if (finish) page.finish();
   if (mark) page.mark(mark);
 });

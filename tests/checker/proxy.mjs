@@ -110,8 +110,9 @@ export class Way {
     way.pairs = new Set();
     way.forgotten = new Set();
     way.listener = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (client) => {
+      if (way.isShut) return client.destroy();
       const server = connect({ host: '127.0.0.1', port: port(), allowHalfOpen: true });
-      way.pairs.add(new Pair(client, server, way));
+      return way.pairs.add(new Pair(client, server, way));
     });
     await new Promise((resolve, reject) => way.listener.on('error', reject).listen(0, '127.0.0.1', resolve));
     way.url = `http://127.0.0.1:${way.listener.address().port}`;
@@ -140,6 +141,16 @@ export class Way {
     this.down.delayMs = ms;
   }
 
+  /** There is no way any more, and none can be made. */
+  shut() {
+    this.isShut = true;
+    this.reset();
+  }
+
+  open() {
+    this.isShut = false;
+  }
+
   /** Both sides get a reset. */
   reset() {
     for (const pair of [...this.pairs]) pair.reset();
@@ -157,6 +168,7 @@ export class Way {
 
   /** All that was held or forgotten is at an end. */
   heal() {
+    this.open();
     this.delay(0);
     this.release();
     for (const socket of this.forgotten) socket.destroy();

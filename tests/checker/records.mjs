@@ -7,11 +7,18 @@ const FIELDS = {
   disconnect: ['reason'],
   'turned away': ['code'],
   loaded: ['conversation', 'seq'],
-  send: ['name', 'conversation'],
+  send: ['name', 'conversation', 'once'],
   ack: ['name', 'id'],
   refused: ['name', 'code'],
   unknown: ['name'],
-  got: ['id', 'conversation', 'name', 'sender'],
+  burst: ['how', 'names'],
+  edit: ['name', 'id', 'version'],
+  delete: ['name', 'id'],
+  changed: ['name', 'version'],
+  unchanged: ['name', 'version', 'code'],
+  got: ['id', 'conversation', 'name', 'sender', 'version'],
+  'told edit': ['id', 'conversation', 'name', 'version'],
+  'told deletion': ['id', 'conversation'],
   delivered: ['id', 'user'],
 };
 
@@ -63,12 +70,19 @@ export const readLog = (file) => ({
   },
 });
 
-/** What was sent and got no answer: `[{name, conversation}]`. */
+/** What was sent and got no answer, and is to be sent again: `[{name, conversation}]`. */
 export function unansweredIn(records) {
   const open = new Map();
-  for (const { kind, name, conversation } of records) {
-    if (kind === 'send') open.set(name, { name, conversation });
+  for (const { kind, name, conversation, once } of records) {
+    if (kind === 'send' && !once) open.set(name, { name, conversation });
     if (kind === 'ack' || kind === 'refused') open.delete(name);
   }
   return [...open.values()];
+}
+
+/** Names of conversations that were not there yet when they were written to. */
+export function draftsIn(records) {
+  const drafts = new Set();
+  for (const { kind, conversation } of records) if (kind === 'send' && conversation.includes('|')) drafts.add(conversation);
+  return [...drafts];
 }

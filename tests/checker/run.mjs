@@ -1,32 +1,35 @@
 // One run: a server, its database, pages in processes of their own, and the nemesis between them; then the verdict.
-import { fork } from 'node:child_process';
+import { execFile, fork } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 import { Postgres, createDatabase } from '../js/lib/database.mjs';
 import { conversationHistory } from '../js/lib/chat.mjs';
-import { Server } from '../js/lib/server.mjs';
+import { BINARY, Server } from '../js/lib/server.mjs';
 import { newUser } from '../js/lib/token.mjs';
 import { within } from '../js/lib/wait.mjs';
+import { loseFiles, restoreFiles } from './files.mjs';
 import { CONTRACT, judge } from './judge.mjs';
 import { Nemesis, serverFaults } from './nemesis.mjs';
 import { Way } from './proxy.mjs';
-import { now, readLog, unansweredIn } from './records.mjs';
-import { nameIn } from './text.mjs';
+import { draftsIn, now, readLog, unansweredIn } from './records.mjs';
+import { readText } from './text.mjs';
 
 const PAGE = fileURLToPath(new URL('page.mjs', import.meta.url));
 
-/** Fast heartbeats and short memories, so that a short run meets what takes minutes elsewhere. */
+/** Fast heartbeats and short memories, so that a short run meets what takes minutes elsewhere; more than pages write, but not at once. */
 const SETTINGS = {
-  RATE_LIMIT_EVENTS: '0',
+  RATE_LIMIT_EVENTS: '60',
+  RATE_LIMIT_BURST: '10',
   PING_INTERVAL: '1s',
   PING_TIMEOUT: '1500ms',
   WRITE_TIMEOUT: '3s',
   PRESENCE_GRACE: '500ms',
-  RECOVERY_TTL: '3s',
+  RECOVERY_TTL: '2s',
   PROOF_INTERVAL: '500ms',
   CATCH_UP_MAX: '1000000',
   MAX_MESSAGE_LENGTH: '30000',
@@ -48,8 +51,21 @@ const DEVICES = [
 
 const GROUPS = { everyone: ['ann', 'bob', 'carl', 'dora', 'emil', 'fay'], some: ['ann', 'carl', 'emil'], others: ['bob', 'dora', 'fay'], few: ['bob', 'emil'] };
 
+/** So many users who are only written to, each by a device once: a long run needs more. */
+const STRANGERS = { least: 40, most: 100, perMessages: 500 };
+
+/** How soon a server that has lost its files has to say so, ms. */
+const UNREADY_LIMIT = 5_000;
+
+/** A database that was away is tried again some time after it is back, µs. */
+const OUTAGE_TAIL = 3_000_000;
+
 /** How long the pages may take to say their last and to see each other's, ms. */
 const SETTLE_LIMIT = 60_000;
+
+/** How long a page may take to say what became of a burst, and a command to end, ms. */
+const BURST_LIMIT = 10_000;
+const COMMAND_LIMIT = 60_000;
 
 /** The server, and who kills it. */
 class Host {
@@ -61,6 +77,10 @@ class Host {
     // From here on it has to come back where its clients look for it.
     host.server.env.PORT = String(host.port);
     host.crashes = [];
+    /** As the judge wants them. */
+    host.halts = [];
+    host.files = [];
+    host.copies = 0;
     host.complaints = [];
     host.watch();
     return host;
@@ -73,21 +93,81 @@ class Host {
     });
   }
 
-  async kill(downMs) {
+  /** Notes when it began, and when it was over. */
+  async during(what, act) {
+    const halt = { what, at: now(), until: Infinity };
+    this.halts.push(halt);
+    await act();
+    halt.until = now();
+    return halt;
+  }
+
+  async kill(downMs, between) {
     const crash = { at: now(), until: Infinity };
     this.crashes.push(crash);
-    await this.restart('SIGKILL', downMs);
+    await this.during('kill', () => this.restart('SIGKILL', downMs, between));
     crash.until = now();
   }
 
-  async stop(downMs) {
-    const { code, signal } = await this.restart('SIGTERM', downMs);
-    if (code !== 0) this.complaints.push(`SIGTERM ended with ${code ?? signal}`);
+  async stop(downMs, between) {
+    await this.during('stop', async () => {
+      const { code, signal } = await this.restart('SIGTERM', downMs, between);
+      if (code !== 0) this.complaints.push(`SIGTERM ended with ${code ?? signal}`);
+    });
   }
 
-  async restart(signal, downMs) {
+  async outage(act) {
+    const halt = await this.during('outage', act);
+    halt.until += OUTAGE_TAIL;
+  }
+
+  /** Runs `parlance` with the settings of the server, wherever that is; it has to succeed. */
+  async command(args) {
+    const { server: { env, folder } } = this;
+    const words = args.map((word) => (word === 'FILE' ? join(folder, `copy-${++this.copies}`) : word));
+    await promisify(execFile)(BINARY, words, { cwd: folder, env, timeout: COMMAND_LIMIT, maxBuffer: 1 << 26 })
+      .catch(({ code, stderr }) => this.complaints.push(`parlance ${words.join(' ')} ended with ${code}: ${stderr}`));
+    for (const word of words) if (word.startsWith(folder)) rmSync(word, { force: true });
+  }
+
+  /**
+   * Takes the database's files from the server, and starts it some time later on what they were at that moment. What is under way at that
+   * moment is lost as by a crash.
+   */
+  async loseFiles(loss, lastsMs) {
+    const lost = { at: now(), until: Infinity };
+    this.files.push(lost);
+    const crash = { at: lost.at, until: Infinity };
+    this.crashes.push(crash);
+    await this.during('files', async () => {
+      const kept = await loseFiles(this.server, loss);
+      lost.at = now();
+      lost.unreadyAt = await this.unready();
+      await pause(lastsMs);
+      this.isEnding = true;
+      await this.server.end('SIGTERM');
+      lost.madeAnew = restoreFiles(this.server, loss, kept);
+      await this.server.launch();
+      this.isEnding = false;
+      this.watch();
+    });
+    lost.until = now();
+    crash.until = lost.until;
+  }
+
+  /** When it says that it is not ready, if it does. */
+  async unready() {
+    for (const until = Date.now() + UNREADY_LIMIT; Date.now() < until; await pause(50)) {
+      const { status } = await fetch(`${this.server.url}/readyz`, { signal: AbortSignal.timeout(UNREADY_LIMIT) }).catch(() => ({}));
+      if (status === 503) return now();
+    }
+    return undefined;
+  }
+
+  async restart(signal, downMs, between) {
     this.isEnding = true;
     const how = await this.server.end(signal);
+    await between?.();
     await pause(downMs);
     await this.server.launch();
     this.isEnding = false;
@@ -123,7 +203,10 @@ class Device {
     for (const word of ['loaded', 'idle', 'marked', 'complete']) {
       page[word] = new Promise((resolve) => child.on('message', (message) => message[word] && resolve()));
     }
-    page.exited = new Promise((resolve) => child.on('exit', resolve));
+    page.exited = new Promise((resolve) => child.on('exit', (code, signal) => {
+      if (signal !== 'SIGKILL') this.complain(`page ${name} ended by itself: ${code ?? signal}`);
+      resolve();
+    }));
     child.on('message', ({ acked }) => {
       page.acked = acked ?? page.acked;
     });
@@ -154,6 +237,18 @@ class Device {
     this.page.killed = true;
     this.child.kill('SIGKILL');
     await this.page.exited;
+  }
+
+  /** Has the page write more than is answered at once; whether it is as `how` wants it. */
+  async burst(plan) {
+    const { child } = this;
+    const done = new Promise((resolve) => {
+      child.on('exit', () => resolve(false));
+      const listen = ({ burst }) => burst && (child.off('message', listen), resolve(burst.isReceived));
+      child.on('message', listen);
+    });
+    this.tell({ burst: plan });
+    return Promise.race([done, pause(BURST_LIMIT, false)]);
   }
 
   acks() {
@@ -189,15 +284,33 @@ function writtenTo(conversations, user) {
 /** Every conversation's history, as its first and its last member read it. */
 async function readHistories(server, conversations, tokens) {
   const judged = [];
-  for (const { id, kind, members } of conversations) {
+  for (const { id, draft, kind, members } of conversations) {
     const histories = [];
     for (const member of [members[0], members.at(-1)]) {
       const messages = await conversationHistory(server, tokens.get(member), id);
-      histories.push(messages.map(({ _id, seq, sender, content }) => ({ id: _id, seq, sender: sender._id, name: nameIn(content) })));
+      histories.push(messages.map(({ _id, seq, sender, content }) => ({ id: _id, seq, sender: sender._id, ...readText(content) })));
     }
-    judged.push({ id, kind, members, histories });
+    judged.push({ id, draft, kind, members, histories });
   }
   return judged;
+}
+
+/** Makes the users who are only written to: `[{id, token}]`. */
+async function makeStrangers(server, count) {
+  const strangers = Array.from({ length: count }, () => newUser('stranger'));
+  for (const { token } of strangers) await server.api('GET', '/api/auth/me', { token });
+  return strangers;
+}
+
+/** The conversations that came up during the run, as those that were made before it. */
+async function findNew(server, drafts, tokens) {
+  const found = [];
+  for (const draft of drafts) {
+    const members = draft.split('|');
+    const answer = await server.api('POST', '/api/conversations', { token: tokens.get(members[0]), body: { type: 'direct', participantId: members[1] } });
+    found.push({ id: answer.body.conversation.id, draft, kind: 'direct', members });
+  }
+  return found;
 }
 
 /**
@@ -205,7 +318,7 @@ async function readHistories(server, conversations, tokens) {
  *
  * It lasts `seconds`, or where `messages` is given until so many are acked. `kills` of the server are spread over it.
  */
-export async function runOnce({ seed, database, delivery, seconds, messages, kills, lanes, pauseMs, allow, env, keep, say }) {
+export async function runOnce({ seed, database, delivery, seconds, messages, kills, lanes, pauseMs, allow, kinds, env, keep, say }) {
   const folder = mkdtempSync(join(tmpdir(), 'parlance-checker-'));
   const undo = [() => keep || rmSync(folder, { recursive: true, force: true })];
   const killChildren = () => undo.forEach((each) => each.isChild && each());
@@ -223,12 +336,19 @@ export async function runOnce({ seed, database, delivery, seconds, messages, kil
     for (const token of tokens.values()) await server.api('GET', '/api/auth/me', { token });
     const conversations = await makeConversations(server, users);
 
+    const strangers = await makeStrangers(server, Math.min(STRANGERS.most, Math.max(STRANGERS.least, Math.floor((messages ?? 0) / STRANGERS.perMessages))));
+    for (const { id, token } of strangers) tokens.set(id, token);
+
     const devices = new Map();
     for (const [index, { user, version = '4.8', ...how }] of DEVICES.entries()) {
       const name = `${user}${index}`;
       const way = await Way.open(() => host.port);
-      const plan = { seed, user: users[user].id, token: users[user].token, server: server.url, version, dialect: 'messenger', lanes, pauseMs, conversations: writtenTo(conversations, users[user]), ...how };
+      const plan = { seed, user: users[user].id, token: users[user].token, server: server.url, version, dialect: 'messenger', lanes, pauseMs, conversations: writtenTo(conversations, users[user]), edits: kinds.has('edits'), strangers: [], ...how };
+      // To each of them each user writes from one device only, so that it is nobody else's first message.
+      const own = DEVICES.map((other, place) => (other.user === user ? place : -1)).filter((place) => place >= 0);
+      plan.strangers = strangers.filter((_, place) => place % own.length === own.indexOf(index)).map(({ id }) => id);
       const device = new Device(name, plan, way, folder);
+      device.complain = (text) => host.complaints.push(text);
       devices.set(name, device);
       undo.push(Object.assign(() => device.child?.kill('SIGKILL'), { isChild: true }), () => way.close());
       device.restart();
@@ -240,12 +360,12 @@ export async function runOnce({ seed, database, delivery, seconds, messages, kil
 
     // Torment.
     const begun = Date.now();
-    const nemesis = new Nemesis({ devices, host, postgres, say });
+    const nemesis = new Nemesis({ devices, host, postgres, kinds, say });
     const stop = new AbortController();
     const lines = nemesis.tormentLines(seed, stop.signal);
     const progress = () => (messages ? acks() / messages : (Date.now() - begun) / (seconds * 1000));
     const isOver = () => progress() >= 1 || host.complaints.length > 0;
-    const faults = serverFaults(seed, database, kills);
+    const faults = serverFaults(seed, database, kills, kinds);
     while (!isOver()) {
       if (faults.length > 0 && progress() >= faults[0].at) await nemesis.onServer(faults.shift());
       else await pause(50);
@@ -265,10 +385,12 @@ export async function runOnce({ seed, database, delivery, seconds, messages, kil
     await settle('all pages to see the last words', each((device) => device.page.complete));
     await each((device) => (device.kill(), device.page.killed = false, device.page.exited));
 
-    const histories = await readHistories(server, conversations, tokens);
     const pages = [...devices.values()].flatMap(({ name: device, plan: { user, pinned, version }, pages: all }) => all.map(({ name, killed, log }) => (
       { name, device, user, pinned, offsets: version === '4.8', killed, records: readLog(log) })));
-    const verdict = judge({ conversations: histories, pages, crashes: host.crashes }, [...CONTRACT[delivery], ...allow]);
+    const drafts = new Set(pages.flatMap(({ records }) => draftsIn(records)));
+    const histories = await readHistories(server, [...conversations, ...await findNew(server, drafts, tokens)], tokens);
+    const { crashes, halts, files } = host;
+    const verdict = judge({ conversations: histories, pages, crashes, halts, files }, [...CONTRACT[delivery], ...allow]);
     for (const text of [...host.complaints, ...late]) verdict.violations.unshift({ rule: 'run', text });
     return { ...verdict, faults: nemesis.done, seconds: (Date.now() - begun) / 1000, folder, serverLog: server.log };
   } finally {

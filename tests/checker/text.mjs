@@ -9,14 +9,18 @@ const SHORT = 120;
 /** More than `MAX_MESSAGE_LENGTH` of the checker's server allows. */
 export const TOO_LONG = 40_000;
 
-export function textOf(name) {
-  const random = new Random(name);
+/** The text of a message, or of its edit of this number. */
+export function textOf(name, version = 0) {
+  const title = version === 0 ? name : `${name}~${version}`;
+  const random = new Random(title);
   const length = random.between(0, random.oneIn(LONG_ONE_IN) ? LONG : SHORT);
-  return `${name} ${'é'.repeat(length)}`;
+  return `${title} ${'é'.repeat(length)}`;
 }
 
-/** The name in a text; another one where the text is not as it was written. */
-export function nameIn(text) {
-  const name = text.slice(0, text.indexOf(' '));
-  return text === textOf(name) ? name : `altered text of ${name.slice(0, 100)}`;
+/** The name in a text, and the number of the edit; another name where the text is not as it was written. */
+export function readText(text) {
+  const title = text.slice(0, text.indexOf(' '));
+  const [name, number] = title.split('~', 2);
+  const version = Number(number ?? 0);
+  return text === textOf(name, version) ? { name, version } : { name: `altered text of ${title.slice(0, 100)}`, version: 0 };
 }

@@ -600,15 +600,22 @@ for (const database of DATABASES) {
 }
 
 describe('conversation: typing', () => {
-  const holder = useServer({ env: { TYPING_TTL: '1s' } });
+  const [short, endless] = [useServer({ env: { TYPING_TTL: '1s' } }), useServer({ env: { TYPING_TTL: '1h' } })];
 
-  it('lapses, and ends with a disconnect; repeats and stops without a start are silent', async (test) => {
-    const [alice, bob] = await people(test, holder.server, ['alice', 'bob'], { dialect: 'conversation' });
-    const conversationId = await makeDirect(holder.server, alice, bob);
-    alice.tell('typing:stop', { conversationId });
-    alice.tell('typing:start', { conversationId });
+  it('lapses', async (test) => {
+    const [alice, bob] = await people(test, short.server, ['alice', 'bob'], { dialect: 'conversation' });
+    const conversationId = await makeDirect(short.server, alice, bob);
     alice.tell('typing:start', { conversationId });
     await bob.next('typing:start');
+    await bob.next('typing:stop');
+  });
+
+  it('ends with a disconnect; repeats and stops without a start are silent', async (test) => {
+    const [alice, bob] = await people(test, endless.server, ['alice', 'bob'], { dialect: 'conversation' });
+    const conversationId = await makeDirect(endless.server, alice, bob);
+    for (const event of ['typing:stop', 'typing:start', 'typing:start']) await alice.succeed(event, { conversationId });
+    await bob.next('typing:start');
+    await alice.succeed('typing:stop', { conversationId });
     await bob.next('typing:stop');
     await alice.succeed('typing:start', { conversationId });
     await bob.next('typing:start');

@@ -218,17 +218,23 @@ describe('presence among contacts only', () => {
 });
 
 describe('typing', () => {
-  const holder = useServer({ env: { TYPING_TTL: '1s' } });
+  const [short, endless] = [useServer({ env: { TYPING_TTL: '1s' } }), useServer({ env: { TYPING_TTL: '1h' } })];
 
-  it('lapses by itself, ends with a send and with a disconnect; repeats are silent', async (test) => {
-    const [alice, bob] = await people(test, holder.server, ['alice', 'bob']);
+  async function pair(test, { server }) {
+    const [alice, bob] = await people(test, server, ['alice', 'bob']);
     const { conversationId } = (await alice.succeed('send_direct_message', { recipientId: bob.user.id, content: 'hi' })).message;
-    const start = () => alice.succeed('typing_start', { conversationId });
+    return { alice, bob, conversationId, start: () => alice.succeed('typing_start', { conversationId }) };
+  }
 
+  it('lapses by itself', async (test) => {
+    const { bob, start } = await pair(test, short);
     await start();
     await bob.next('user_typing');
     await bob.next('user_stopped_typing');
+  });
 
+  it('ends with a send and with a disconnect; repeats are silent', async (test) => {
+    const { alice, bob, conversationId, start } = await pair(test, endless);
     await start();
     await start();
     await alice.succeed('send_direct_message', { recipientId: bob.user.id, content: 'there you are' });

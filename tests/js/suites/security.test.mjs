@@ -137,15 +137,17 @@ describe('tokens', () => {
     const { username } = newUser('known');
     await server.api('POST', '/api/auth/register', { body: { username, email: `${username}@example.org`, password: 'correct horse' } });
     const time = async (login) => {
-      const times = [];
-      for (let count = 0; count < 7; count++) {
-        const start = performance.now();
-        assert.equal((await server.api('POST', '/api/auth/login', { body: { login, password: 'wrong horse' } })).status, 401);
-        times.push(performance.now() - start);
-      }
-      return times.sort((one, other) => one - other)[1];
+      const start = performance.now();
+      assert.equal((await server.api('POST', '/api/auth/login', { body: { login, password: 'wrong horse' } })).status, 401);
+      return performance.now() - start;
     };
-    const [known, unknown] = [await time(username), await time('nobody at all')];
+    // In turns, so that what else the machine does meets both; the shortest of each is the least disturbed.
+    const times = { known: [], unknown: [] };
+    for (let count = 0; count < 10; count++) {
+      times.known.push(await time(username));
+      times.unknown.push(await time('nobody at all'));
+    }
+    const [known, unknown] = [Math.min(...times.known), Math.min(...times.unknown)];
     assert.ok(Math.abs(known - unknown) < 0.5 * Math.max(known, unknown), `${known.toFixed(1)} and ${unknown.toFixed(1)} ms`);
   });
 });

@@ -8,14 +8,33 @@ import { stuckReader } from '../lib/raw.mjs';
 import { Reader } from '../lib/reader.mjs';
 import { useServer } from '../lib/server.mjs';
 import { newUser } from '../lib/token.mjs';
-import { pipelined } from '../lib/wait.mjs';
+import { LIMIT, pipelined, within } from '../lib/wait.mjs';
+
+// One dialect: a client that is told in all of them has four times as much to read, and may be too slow itself.
+const dialect = 'messenger';
+
+/**
+ * Says something in the group as often as it is called, and comes back when `friend` has heard it: on a busy machine, friends
+ * who are not waited for fall behind and are cut, too.
+ */
+function speaker(sender, friend, conversationId) {
+  const waiting = new Map();
+  friend.socket.on('new_group_message', ({ message }) => waiting.get(message.content)?.());
+  return async (content) => {
+    const heard = new Promise((resolve) => waiting.set(content, resolve));
+    const answer = await sender.succeed('send_group_message', { conversationId, content });
+    await within(LIMIT, 'the friend to hear it', heard);
+    waiting.delete(content);
+    return answer;
+  };
+}
 
 describe('a stuck reader', () => {
   const holder = useServer({ env: { RATE_LIMIT_EVENTS: '0', WRITE_TIMEOUT: '2s', PRESENCE_GRACE: '1s' } });
 
   it('does not slow the others, is cut, and finds all of it at its next connect', async (test) => {
     const { server } = holder;
-    const [alice, bob, stuck] = await people(test, server, ['alice', 'bob', 'stuck']);
+    const [alice, bob, stuck] = await people(test, server, ['alice', 'bob', 'stuck'], { dialect });
     const group = await makeGroup(server, alice, [bob, stuck]);
     stuck.close();
     await alice.next('user_offline', ({ userId }) => userId === stuck.user.id);
@@ -25,12 +44,13 @@ describe('a stuck reader', () => {
 
     // More than what the machine's socket buffers and the outbox hold.
     const [count, content] = [1_500, 'x'.repeat(20_000)];
-    const sent = await pipelined(count, 20, (index) => alice.succeed('send_group_message', { conversationId: group, content: `${index} ${content}` }));
+    const speak = speaker(alice, bob, group);
+    const sent = await pipelined(count, 20, (index) => speak(`${index} ${content}`));
     await settle(alice, bob);
     assert.deepEqual(bob.told('new_group_message').map(({ message }) => message._id), sent.map(({ message }) => message._id));
     await alice.next('user_offline', ({ userId }) => userId === stuck.user.id);
 
-    const back = await connect(server, stuck.user);
+    const back = await connect(server, stuck.user, { dialect });
     test.after(() => back.close());
     await settle(alice, back);
     const missed = back.told('new_group_message').map(({ message }) => message._id);
@@ -44,14 +64,13 @@ describe('a stock client whose process is frozen', () => {
 
   it('is cut when its outbox is full, slows nobody, and goes on with exactly what it missed', async (test) => {
     const { server } = holder;
-    // One dialect: a client that is told in all of them has four times as much to read, and may be too slow itself.
-    const dialect = 'messenger';
     const [alice, bob] = await people(test, server, ['alice', 'bob'], { dialect });
     const reader = await Reader.start(server, newUser('reader'), { dialect });
     test.after(() => reader.close());
     const group = await makeGroup(server, alice, [bob, reader]);
     let sent = 0;
-    const say = (count, content) => pipelined(count, 4, () => alice.succeed('send_group_message', { conversationId: group, content: `${++sent} ${content}` }));
+    const speak = speaker(alice, bob, group);
+    const say = (count, content) => pipelined(count, 4, () => speak(`${++sent} ${content}`));
 
     await say(10, 'while all is well');
     await reader.toldUpTo('10');

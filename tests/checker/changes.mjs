@@ -1,0 +1,116 @@
+// The part of the judge that is about edits and deletions. Pure, as judge.mjs.
+
+/** Refusals that say that nothing has changed. */
+const UNCHANGED = new Set(['STORAGE_UNAVAILABLE', 'RATE_LIMITED', 'DRAINING']);
+
+/** Version of a deletion: above every edit's. */
+export const DELETED = Infinity;
+
+/** Adds a request to change a message, or its answer, to `changes`: name → `{name, id, requests: Map(version → {askedAt, doneAt?, code?})}`. */
+export function addChange(changes, { kind, at, name, id, version, code }, verdict) {
+  if (kind === 'edit' || kind === 'delete') {
+    if (!changes.has(name)) changes.set(name, { name, id, requests: new Map() });
+    changes.get(name).requests.set(kind === 'edit' ? version : DELETED, { askedAt: at });
+    verdict.counts[kind === 'edit' ? 'edits' : 'deletions'] += 1;
+    return;
+  }
+  const request = changes.get(name).requests.get(version ?? DELETED);
+  if (kind === 'changed') request.doneAt = at;
+  else request.code = code;
+}
+
+const isRefused = ({ code }) => UNCHANGED.has(code);
+
+/** Whether the message may be gone: somebody asked for it, and was not refused. */
+export function mayBeDeleted(change) {
+  const request = change?.requests.get(DELETED);
+  return request !== undefined && !isRefused(request);
+}
+
+/** The version in which a message is stored: `DELETED` where it is not there any more. */
+const storedVersion = ({ name }, stored) => stored.byName.get(name)?.version ?? DELETED;
+
+const called = (version) => (version === DELETED ? 'deletion' : `edit ${version}`);
+
+/** What was answered about changes is true of the histories. */
+export function judgeChanges(changes, sends, stored, verdict) {
+  for (const change of changes.values()) {
+    const { name, requests } = change;
+    // One that is lost altogether is told as that.
+    if (!stored.byName.has(name) && !mayBeDeleted(change)) continue;
+    const version = storedVersion(change, stored);
+    for (const [asked, request] of requests) {
+      if (request.doneAt !== undefined && version < asked) verdict.find('change lost', `${called(asked)} of ${name} was answered with success, and is not stored`);
+      if (isRefused(request) && version === asked) verdict.find('refused', `${called(asked)} of ${name} was refused (${request.code}), and is stored`);
+      if (['NOT_FOUND', 'FORBIDDEN'].includes(request.code) && sends.get(name)?.id !== undefined) {
+        verdict.find('change lost', `${name} was acked, and its ${called(asked)} was refused with ${request.code}`);
+      }
+    }
+  }
+}
+
+/** What one page knows of the messages that were changed. */
+export class ChangesSeen {
+  constructor(page, { changes, namesById, sends, stored }, verdict) {
+    Object.assign(this, { page, changes, namesById, sends, stored, verdict });
+    /** Name → the version that it was shown last. */
+    this.known = new Map();
+  }
+
+  /** A record of the page, in the order of its log. */
+  take(record) {
+    const { kind, id, conversation, version } = record;
+    if (kind === 'got') this.onShown(record);
+    if (kind === 'told edit') this.onTold(record.name, version, conversation);
+    if (kind === 'told deletion') this.onTold(this.namesById.get(id), DELETED, conversation);
+  }
+
+  onShown({ name, version = 0 }) {
+    const change = this.changes.get(name);
+    if (version > 0 && !change?.requests.has(version)) this.verdict.find('ghost', `${this.page.name} saw edit ${version} of ${name}, which nobody made`);
+    if (!change) return;
+    const known = this.known.get(name);
+    if (known > version) this.verdict.find('outdated', `${this.page.name} was shown ${name} as of ${called(version)} after its ${called(known)}`);
+    else this.known.set(name, version);
+  }
+
+  onTold(name, version, conversation) {
+    const { page, verdict } = this;
+    verdict.counts.changes += 1;
+    const change = this.changes.get(name);
+    const request = change?.requests.get(version);
+    if (!request || this.sends.get(name)?.conversation !== conversation) {
+      verdict.find('ghost', `${page.name} was told of the ${called(version)} of ${name ?? 'what was never sent'}, which nobody made there`);
+      return;
+    }
+    if (isRefused(request)) verdict.find('refused', `${page.name} was told of the ${called(version)} of ${name}, which was refused (${request.code})`);
+    else if (storedVersion(change, this.stored) < version) verdict.find('unstored', `${page.name} was told of the ${called(version)} of ${name}, which is not stored`);
+    const known = this.known.get(name);
+    if (known === version) verdict.find('change twice', `${page.name} was told of the ${called(version)} of ${name} again`, ...(page.offsets ? [] : ['twice without offset']));
+    else if (known > version) verdict.find('outdated', `${page.name} was told of the ${called(version)} of ${name} after its ${called(known)}`);
+    this.known.set(name, Math.max(known ?? 0, version));
+  }
+
+  /** At the end a page that knows a message knows it as it is. `loaded`: conversation → when it had read the history; `since`: of its first connect. */
+  close(loaded, since, members) {
+    const { page } = this;
+    // Without an offset nobody knows what such a client has seen; a killed page may have been on its way to learn it.
+    if (page.killed || !page.offsets) return;
+    for (const change of this.changes.values()) {
+      const { name, requests } = change;
+      const send = this.sends.get(name);
+      // Its own device's: the answer was its telling.
+      if (!send || send.devices.has(page.device) || !members.get(send.conversation)?.includes(page.user)) continue;
+      if (!this.stored.byName.has(name) && !mayBeDeleted(change)) continue;
+      const version = storedVersion(change, this.stored);
+      const known = this.known.get(name);
+      if (known !== undefined ? known >= version : !this.hadRead(send, requests.get(version), loaded, since)) continue;
+      this.verdict.find('change untold', `${page.name} was not told of the ${called(version)} of ${name} in ${send.conversation}`);
+    }
+  }
+
+  /** It read the message when it was loaded, and the change was made after that. Of what its own user wrote, a front end may not be told. */
+  hadRead(send, request, loaded, since) {
+    return request !== undefined && send.user !== this.page.user && send.ackedAt < since && request.askedAt > loaded.get(send.conversation);
+  }
+}
