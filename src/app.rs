@@ -44,6 +44,8 @@ const PROBE_EVERY: Duration = Duration::from_secs(5);
 /// Without an answer for so long the process ends, so that whoever watches over it starts it anew.
 const PROBE_LIMIT: Duration = Duration::from_secs(30);
 
+/// What is not finished when a stop may only last so much longer is refused: clients can still hear it.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long clients may take to notice that their sessions are closed: a polling one may never ask again.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
 /// The same where another server waits to serve them: who has noticed nothing hears it from that.
@@ -257,25 +259,36 @@ impl Running {
         &self.chat
     }
 
-    /// Stops accepting, finishes storing, then closes the connections, so that clients come back by themselves.
+    /// Stops accepting, carries out what was taken, finishes storing, then closes the connections, so that clients come back by themselves.
     /// Takes at most `SHUTDOWN_TIMEOUT`.
     pub async fn stop(&self) {
         self.draining.store(true, Ordering::Relaxed);
-        let orderly = async {
+        let begun = Instant::now();
+        let finished = async {
             self.stopper.stop_accepting().await;
-            if self.chat.send(Drain).await.is_err() {
+            self.stopper.take_no_more().await;
+            let drained = self.chat.send(Drain);
+            // What the model has begun to say is stored, if it comes to an end soon.
+            let answers = self.chat.send(FinishAnswers { within: self.shutdown_timeout / 2 });
+            if tokio::join!(drained, answers).0.is_err() {
                 error!("the broker is gone");
             }
-            // What the model has begun to say is stored, if it comes to an end soon.
-            let _ = self.chat.send(FinishAnswers { within: self.shutdown_timeout / 2 }).await;
             self.store.finish().await;
             // What the last commits had to say is in the connections' outboxes once the broker answers again.
             let _ = self.chat.send(Health).await;
+        };
+        let last_words = LAST_WORDS.min(self.shutdown_timeout / 4);
+        let is_finished = tokio::time::timeout(self.shutdown_timeout.saturating_sub(last_words), finished).await.is_ok();
+        if !is_finished {
+            // What was taken and is not answered by now is refused by the sessions, as long as somebody hears it.
+            warn!("not everything was finished in time");
+        }
+        let closed = async {
             self.stopper.close_sessions(self.close_limit).await;
             self.stopper.stop(false).await;
         };
-        if tokio::time::timeout(self.shutdown_timeout, orderly).await.is_err() {
-            // What is cut off now was not acked.
+        let rest = self.shutdown_timeout.saturating_sub(begun.elapsed());
+        if tokio::time::timeout(rest, closed).await.is_err() && is_finished {
             warn!("not everything was finished in time");
         }
     }

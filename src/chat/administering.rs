@@ -4,7 +4,6 @@ use std::sync::Arc;
 use actix::{ActorFutureExt as _, Context, Handler, Message, ResponseActFuture, WrapFuture as _};
 use log::info;
 
-use super::ports::Notice;
 use super::rooms::RoomKey;
 use super::server::ChatServer;
 use super::tables::User;
@@ -130,11 +129,12 @@ impl ChatServer {
         let open = self.sessions.iter().find(|(_, session)| session.socket == socket).map(|(connection, _)| *connection);
         if let Some(connection) = open {
             info!(sid:% = socket; "kicked");
-            self.tell(connection, Notice::Kick { code: "KICKED" });
+            self.kick_out(connection, "KICKED");
             return true;
         }
+        let had_waiting = self.drop_leftovers_of(socket);
         let parked = self.parked.find_socket(&socket);
-        parked.inspect(|pid| self.forget_parked(*pid)).is_some()
+        parked.inspect(|pid| self.forget_parked(*pid)).is_some() || had_waiting
     }
 
     fn on_deleted(&mut self, user: &UserId) {
@@ -175,7 +175,7 @@ impl ChatServer {
         };
         info!("kicked room={} sockets={}", room.unwrap_or("-"), connections.len());
         for connection in &connections {
-            self.tell(*connection, Notice::Kick { code: "KICKED" });
+            self.kick_out(*connection, "KICKED");
         }
         !connections.is_empty()
     }

@@ -112,6 +112,18 @@ impl Command {
         }
     }
 
+    /// Whether it does anything that is there without the connection that asked for it.
+    pub fn outlives_its_connection(&self) -> bool {
+        !matches!(
+            self,
+            Self::Typing { .. }
+                | Self::RenewToken { .. }
+                | Self::ListConversations
+                | Self::ListConnections { .. }
+                | Self::ListNotifications { .. }
+        )
+    }
+
     /// The group that it changes, where it changes one that there is.
     pub fn changed_group(&self) -> Option<ConversationId> {
         match self {

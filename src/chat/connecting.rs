@@ -9,7 +9,7 @@ use super::broadcast::Broadcast;
 use super::event::{Event, PresenceChange};
 use super::loading::{Load, LoadFor};
 use super::offsets::{Reached, Since};
-use super::ports::{Admission, Connect, Disconnect, Notice, RefusedConnect};
+use super::ports::{Admission, Connect, Disconnect, LeftBehind, Notice, RefusedConnect};
 use super::rings::{Except, RingKey};
 use super::rooms::RoomKey;
 use super::server::ChatServer;
@@ -143,7 +143,8 @@ impl ChatServer {
             unproven: None,
             is_in_common_chat: false,
             queue: None,
-            is_blocked: false,
+            is_blocked: self.leftovers.put_behind(&claims.user, connection),
+            is_put_out: false,
             places: None,
             catch_up,
             unseen,
@@ -205,38 +206,57 @@ impl ChatServer {
 
     // ---- going ----
 
-    pub(super) fn disconnect(&mut self, message: &Disconnect) {
-        let Disconnect { connection, on_purpose, reason, proven } = *message;
+    pub(super) fn disconnect(&mut self, message: Disconnect, ctx: &mut Context<Self>) {
+        let Disconnect { connection, on_purpose, reason, proven, left } = message;
         self.connecting.remove(&connection);
         self.on_proven(connection, proven);
-        let may_come_back = !on_purpose && !self.is_draining && reason != CloseReason::ParseError;
-        let Some(id) = self.lose(connection, reason, may_come_back) else { return };
-        let now = self.now();
-        if !self.sockets_of(&id).is_empty() {
+        if !self.sessions.contains_key(&connection) {
+            if let Some(id) = self.hear_last_word(connection, left) {
+                self.carry_on(&id, ctx);
+            }
             return;
         }
-        self.forget_absent(&id);
-        let Some(user) = self.users.get_mut(&id) else { return };
+        let may_come_back = !on_purpose && !self.is_draining && reason != CloseReason::ParseError;
+        let Some(id) = self.lose(connection, reason, may_come_back, left) else { return };
+        self.note_absent(&id, on_purpose);
+        self.carry_on(&id, ctx);
+    }
+
+    /// A user's socket is gone; it may have been the last.
+    fn note_absent(&mut self, id: &UserId, on_purpose: bool) {
+        let now = self.now();
+        if !self.sockets_of(id).is_empty() {
+            return;
+        }
+        self.forget_absent(id);
+        let Some(user) = self.users.get_mut(id) else { return };
         if user.account.status != ChosenStatus::Offline {
-            self.progress.saw_last(&id, now);
+            self.progress.saw_last(id, now);
         }
         if on_purpose || self.is_draining {
-            self.announce_if_gone(&id, now);
+            self.announce_if_gone(id, now);
             self.tell_presence_now(now);
         } else {
             let grace = i64::try_from(self.options.presence_grace.as_millis()).unwrap_or(i64::MAX);
             let offline_at = now.plus_millis(grace);
             user.offline_at = Some(offline_at);
-            self.grace.push_back((offline_at, id));
+            self.grace.push_back((offline_at, id.clone()));
         }
     }
 
     /// A connection is no more. Its session is parked, unless it cannot come back or is still catching up. Answers whose it
     /// was.
-    pub(super) fn lose(&mut self, connection: ConnectionKey, reason: CloseReason, may_come_back: bool) -> Option<UserId> {
+    pub(super) fn lose(
+        &mut self,
+        connection: ConnectionKey,
+        reason: CloseReason,
+        may_come_back: bool,
+        left: LeftBehind,
+    ) -> Option<UserId> {
         let id = self.sessions.get(&connection)?.user.clone();
         self.note_progress_of(&id);
-        let session = self.unseat_session(connection)?;
+        let mut session = self.unseat_session(connection)?;
+        self.keep_leftovers(connection, &mut session, left);
         info!(sid:% = session.socket, user:% = id, reason = reason.as_str(); "disconnected");
         self.tell_disconnected(&session, reason);
         for change in self.typing.forget(&id, connection) {

@@ -43,6 +43,9 @@ pub enum ChatError {
     /// It was admitted and handed out, and then not stored; a retry is shown to nobody twice.
     #[error("The message was not stored, try again")]
     NotStored,
+    /// This server stops; nobody has seen it.
+    #[error("The server is stopping, try again")]
+    Stopping,
     /// The model was asked and did not answer; the question stays stored.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -64,6 +67,7 @@ impl ChatError {
             Self::TooLarge(_) => "TOO_LARGE",
             Self::StorageUnavailable => "STORAGE_UNAVAILABLE",
             Self::NotStored => "NOT_STORED",
+            Self::Stopping => "DRAINING",
             Self::Model(error) => error.code(),
             Self::Internal => "INTERNAL",
         }

@@ -6,6 +6,7 @@ use hashbrown::hash_map::Entry;
 use super::broadcast::Broadcast;
 use super::event::Event;
 use super::loading::Load;
+use super::parked::AskingSocket;
 use super::rings::Except;
 use super::rooms::RoomKey;
 use super::server::{ChatServer, Progressed};
@@ -93,13 +94,39 @@ impl ChatServer {
 
     // ---- a socket's places ----
 
-    fn places(&mut self, connection: ConnectionKey) -> Option<&mut Places> {
-        Some(&mut **self.sessions.get_mut(&connection)?.places.get_or_insert_with(Box::default))
+    /// The places of the socket that asks, be its session open or parked.
+    fn places(&mut self, asking: &AskingSocket) -> Option<&mut Places> {
+        let places = match asking.connection {
+            Some(connection) => &mut self.sessions.get_mut(&connection)?.places,
+            None => &mut self.parked.find_mut(&asking.pid)?.places,
+        };
+        Some(&mut **places.get_or_insert_with(Box::default))
     }
 
-    fn note_absence(&mut self, connection: ConnectionKey, room: RoomKey, from: u64, to: u64) {
-        if let Some(places) = self.places(connection) {
+    fn note_absence(&mut self, asking: &AskingSocket, room: RoomKey, from: u64, to: u64) {
+        if let Some(places) = self.places(asking) {
             places.note_absence(room, from, to);
+        }
+    }
+
+    fn enter_room(&mut self, asking: &AskingSocket, room: RoomKey) {
+        match asking.connection {
+            Some(connection) => self.join_one(room, connection),
+            None => self.rooms.join_parked(room),
+        }
+    }
+
+    fn quit_room(&mut self, asking: &AskingSocket, room: &RoomKey) {
+        match asking.connection {
+            Some(connection) => self.leave_one(room, connection),
+            None => self.leave_parked(room),
+        }
+    }
+
+    fn common_chat_flag(&mut self, asking: &AskingSocket) -> Option<&mut bool> {
+        match asking.connection {
+            Some(connection) => self.sessions.get_mut(&connection).map(|session| &mut session.is_in_common_chat),
+            None => self.parked.find_mut(&asking.pid).map(|parked| &mut parked.is_in_common_chat),
         }
     }
 
@@ -113,102 +140,108 @@ impl ChatServer {
         if groups_only && conversation.kind != ConversationKind::Group {
             return Err(ChatError::NotAMember);
         }
-        let Some(connection) = pending.asker.connection() else { return Ok(Progressed::Done(Reply::Done)) };
-        let Some(places) = self.places(connection) else { return Ok(Progressed::Done(Reply::Done)) };
+        let Some(asking) = self.asking_socket(&pending.user, &pending.asker) else { return Ok(Progressed::Done(Reply::Done)) };
+        let Some(places) = self.places(&asking) else { return Ok(Progressed::Done(Reply::Done)) };
         let muted_since = places.muted.remove(&id);
         let is_new = places.opened.insert(id);
         if conversation.kind == ConversationKind::Group {
             if let Some(since) = muted_since {
                 let serial = self.serial;
-                self.join_one(RoomKey::Group(id), connection);
-                self.note_absence(connection, RoomKey::Group(id), since, serial);
+                self.enter_room(&asking, RoomKey::Group(id));
+                self.note_absence(&asking, RoomKey::Group(id), since, serial);
             }
             if is_new {
-                self.tell_opened(&pending.user, id, connection, true);
+                self.tell_opened(&pending.user, id, &asking, true);
             }
         }
         Ok(Progressed::Done(Reply::Done))
     }
 
     fn leave(&mut self, pending: &Pending, id: ConversationId) -> Outcome {
-        let Some(connection) = pending.asker.connection() else { return Ok(Progressed::Done(Reply::Done)) };
+        let Some(asking) = self.asking_socket(&pending.user, &pending.asker) else { return Ok(Progressed::Done(Reply::Done)) };
         let is_group = match self.own_conversation(pending, id) {
             Ok(Ok(conversation)) => conversation.kind == ConversationKind::Group,
             Ok(Err(load)) => return Ok(Progressed::Needs(load)),
             Err(_) => false,
         };
-        if let Some(change) = self.typing.stop(id, &pending.user, connection) {
+        if let Some(connection) = asking.connection
+            && let Some(change) = self.typing.stop(id, &pending.user, connection)
+        {
             self.tell_typing(&change, Some(connection));
         }
         if !is_group {
             return Ok(Progressed::Done(Reply::Done));
         }
         let serial = self.serial;
-        let Some(places) = self.places(connection) else { return Ok(Progressed::Done(Reply::Done)) };
+        let Some(places) = self.places(&asking) else { return Ok(Progressed::Done(Reply::Done)) };
         let was_open = places.opened.remove(&id);
         if let Entry::Vacant(unmuted) = places.muted.entry(id) {
             unmuted.insert(serial);
-            self.leave_one(&RoomKey::Group(id), connection);
+            self.quit_room(&asking, &RoomKey::Group(id));
         }
         if was_open {
-            self.tell_opened(&pending.user, id, connection, false);
+            self.tell_opened(&pending.user, id, &asking, false);
         }
         Ok(Progressed::Done(Reply::Done))
     }
 
-    fn tell_opened(&mut self, user: &UserId, conversation: ConversationId, connection: ConnectionKey, opened: bool) {
+    fn tell_opened(&mut self, user: &UserId, conversation: ConversationId, asking: &AskingSocket, opened: bool) {
         let Some(user) = self.users.get(user) else { return };
         let event = Event::GroupOpened { user: user.profile().clone(), conversation, opened };
-        let socket = self.sessions.get(&connection).map(|session| session.socket);
-        self.tell_room(&RoomKey::Group(conversation), Broadcast::new(event), Spared::one(Some(connection), socket));
+        let spared = Spared::one(asking.connection, Some(asking.socket));
+        self.tell_room(&RoomKey::Group(conversation), Broadcast::new(event), spared);
     }
 
     fn join_room(&mut self, pending: &Pending, room: RoomId) -> Outcome {
         let (limit, serial) = (self.options.max_rooms_per_socket, self.serial);
-        let Some(connection) = pending.asker.connection() else { return Ok(Progressed::Done(Reply::Done)) };
-        let Some(places) = self.places(connection) else { return Ok(Progressed::Done(Reply::Done)) };
+        let Some(asking) = self.asking_socket(&pending.user, &pending.asker) else { return Ok(Progressed::Done(Reply::Done)) };
+        let Some(places) = self.places(&asking) else { return Ok(Progressed::Done(Reply::Done)) };
         if limit > 0 && places.rooms.len() >= limit && !places.rooms.contains(&room) {
             return Err(ChatError::TooLarge("too many rooms"));
         }
         if places.rooms.insert(room.clone()) {
             let key = RoomKey::Public(room);
             places.note_absence(key.clone(), 0, serial);
-            self.join_one(key, connection);
+            self.enter_room(&asking, key);
         }
         Ok(Progressed::Done(Reply::Done))
     }
 
     fn leave_room(&mut self, pending: &Pending, room: &RoomId) -> Outcome {
-        if let Some(connection) = pending.asker.connection()
-            && let Some(session) = self.sessions.get_mut(&connection)
-            && let Some(places) = &mut session.places
+        let Some(asking) = self.asking_socket(&pending.user, &pending.asker) else { return Ok(Progressed::Done(Reply::Done)) };
+        let places = match asking.connection {
+            Some(connection) => self.sessions.get_mut(&connection).map(|session| &mut session.places),
+            None => self.parked.find_mut(&asking.pid).map(|parked| &mut parked.places),
+        };
+        if let Some(kept) = places
+            && let Some(places) = kept
             && places.rooms.remove(room)
         {
             let key = RoomKey::Public(room.clone());
             places.absences.retain(|absence| absence.room != key);
             if places.is_empty() {
-                session.places = None;
+                *kept = None;
             }
-            self.leave_one(&key, connection);
+            self.quit_room(&asking, &key);
         }
         Ok(Progressed::Done(Reply::Done))
     }
 
     fn set_common_chat(&mut self, pending: &Pending, joins: bool) -> Outcome {
-        if let Some(connection) = pending.asker.connection()
-            && let Some(session) = self.sessions.get_mut(&connection)
-            && session.is_in_common_chat != joins
+        let Some(asking) = self.asking_socket(&pending.user, &pending.asker) else { return Ok(Progressed::Done(Reply::Done)) };
+        if let Some(is_in) = self.common_chat_flag(&asking)
+            && *is_in != joins
         {
-            session.is_in_common_chat = joins;
+            *is_in = joins;
             if joins {
                 let serial = self.serial;
-                self.join_one(RoomKey::CommonChat, connection);
-                self.note_absence(connection, RoomKey::CommonChat, 0, serial);
+                self.enter_room(&asking, RoomKey::CommonChat);
+                self.note_absence(&asking, RoomKey::CommonChat, 0, serial);
             } else {
-                if let Some(places) = self.places(connection) {
+                if let Some(places) = self.places(&asking) {
                     places.absences.retain(|absence| absence.room != RoomKey::CommonChat);
                 }
-                self.leave_one(&RoomKey::CommonChat, connection);
+                self.quit_room(&asking, &RoomKey::CommonChat);
             }
         }
         Ok(Progressed::Done(Reply::Done))

@@ -121,9 +121,11 @@ impl ChatServer {
         let store = self.store.clone();
         let provision = self.options.auto_provision_users && matches!(waiter, LoadFor::Command(_));
         let now = self.now();
+        self.reads += 1;
         let (question, seen, seen_titles) = (load.clone(), self.changes_of(&load), self.titles.changes);
         let read = async move { run(store, load, provision, now).await };
         ctx.spawn(read.into_actor(self).map(move |loaded, broker, ctx| {
+            broker.reads = broker.reads.saturating_sub(1);
             if loaded.is_ok() && seen != broker.changes_of(&question) {
                 // What was read may be older than what has taken effect since.
                 return broker.start_load(question.again(), waiter, ctx);
@@ -134,6 +136,7 @@ impl ChatServer {
                 broker.titles.keep(listing.clone(), title.clone());
             }
             broker.turn::<Load, _>(|broker| broker.on_loaded(&question, loaded, waiter, ctx));
+            broker.note_rest();
         }));
     }
 

@@ -19,6 +19,7 @@ mod event;
 mod executing;
 mod handed;
 mod inspecting;
+mod leftovers;
 mod loading;
 mod naming;
 mod notifications;
@@ -57,7 +58,7 @@ pub use self::inspecting::{FindRoom, FindSession, ListRooms, ListSessions, RoomO
 pub use self::notifications::SaveNotifications;
 pub use self::options::{Options, Sources};
 pub use self::ports::{
-    Admission, Ask, Back, CatchUpDrained, Connect, ConsoleNotice, Disconnect, Limited, Manner, Mark, ModelSaid, ModelWord,
+    Admission, Ask, Back, CatchUpDrained, Connect, ConsoleNotice, Disconnect, LateRequest, LeftBehind, Limited, Manner, Mark, ModelSaid, ModelWord,
     Notice, OwnCopy, Prompt, Proven, RefusedConnect, RegisterWorker, Replay, ReplayKind, Request, Tick, ToWorker, Turn, Upgraded,
     Words, WordsLearned,
 };

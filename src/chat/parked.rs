@@ -48,6 +48,10 @@ impl ParkedSessions {
         self.by_pid.get(pid)
     }
 
+    pub fn find_mut(&mut self, pid: &PrivateId) -> Option<&mut Parked> {
+        self.by_pid.get_mut(pid)
+    }
+
     /// The private id of the session with this public one.
     pub fn find_socket(&self, socket: &SocketId) -> Option<PrivateId> {
         self.by_pid.iter().find(|(_, parked)| parked.socket == *socket).map(|(pid, _)| *pid)
@@ -186,7 +190,7 @@ impl ChatServer {
     }
 
     /// A parked session is no longer in a room.
-    fn leave_parked(&mut self, room: &RoomKey) {
+    pub(super) fn leave_parked(&mut self, room: &RoomKey) {
         self.rooms.leave_parked(room);
         self.forget_ring_of_empty(room);
     }
@@ -293,13 +297,13 @@ impl ChatServer {
 
     /// Where the socket is now that asked: it may have come back on another connection, or be parked.
     pub(super) fn asking_socket(&self, user: &UserId, asker: &Asker) -> Option<AskingSocket> {
-        let Asker::Session { connection, socket, .. } = asker else { return None };
+        let (connection, socket) = (asker.connection(), &asker.socket()?);
         let found = |connection: &ConnectionKey| {
             let session = self.sessions.get(connection).filter(|session| session.socket == *socket)?;
             Some(AskingSocket { connection: Some(*connection), socket: *socket, pid: session.pid })
         };
         let user = self.users.get(user)?;
-        found(connection).or_else(|| user.sessions.iter().find_map(found)).or_else(|| {
+        connection.as_ref().and_then(found).or_else(|| user.sessions.iter().find_map(found)).or_else(|| {
             let pid = user.parked.iter().find(|pid| self.parked.find(pid).is_some_and(|parked| parked.socket == *socket))?;
             Some(AskingSocket { connection: None, socket: *socket, pid: *pid })
         })

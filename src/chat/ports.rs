@@ -1,5 +1,6 @@
 //! The messages that the broker takes from connections and HTTP, and those that it sends to them.
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Message, Recipient};
 use tokio::sync::oneshot;
@@ -101,6 +102,26 @@ pub struct Connect {
     pub peer: Peer,
 }
 
+/// A request whose turn had not come when its connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LateRequest {
+    /// So long after the end it would have been its turn.
+    pub after: Duration,
+    /// What it asks for.
+    pub command: Command,
+    /// Of a send: what the connection would have been shown of it.
+    pub own_copy: OwnCopy,
+}
+
+/// What becomes of the requests that wait when a connection ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeftBehind {
+    /// All are carried out: those that the broker has, then these.
+    Requests(Vec<LateRequest>),
+    /// None is: the client was put out.
+    Dropped,
+}
+
 /// A connection that had been admitted, or asked to be, is gone.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
@@ -113,6 +134,8 @@ pub struct Disconnect {
     pub reason: CloseReason,
     /// What is proven to have reached the client.
     pub proven: Mark,
+    /// The requests that wait.
+    pub left: LeftBehind,
 }
 
 /// How much of what a session was told: pages of the catch-up come before events.

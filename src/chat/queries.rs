@@ -2,6 +2,7 @@
 use std::sync::Arc;
 
 use actix::{ActorFutureExt as _, Context, Handler, Message, ResponseActFuture, WrapFuture as _};
+use tokio::sync::oneshot;
 
 use super::ports::{Manner, Notice, RefusedConnect};
 use super::reply::Reply;
@@ -127,7 +128,8 @@ pub enum RevokeTokens {
     Password { user: UserId, password_hash: String, kept_login: Option<String> },
 }
 
-/// The server stops: nobody is let in, nothing is begun. Answered when what is only known here was given to the store.
+/// The server stops: nobody is let in, nothing more is taken. Answered when all that was taken is carried out, and what is only
+/// known here was given to the store.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct Drain;
@@ -224,12 +226,24 @@ impl ChatServer {
     /// Puts out the sessions of a user for which `is_revoked` holds.
     pub(super) fn put_out(&mut self, user: &UserId, code: &'static str, is_revoked: impl Fn(&str) -> bool) {
         self.put_out_parked(user, &is_revoked);
+        self.drop_revoked_leftovers(user, &is_revoked);
         let sockets: Vec<ConnectionKey> = self.sockets_of(user).to_vec();
         for socket in sockets {
             if self.sessions.get(&socket).is_some_and(|session| session.tokens.keys.iter().any(|key| is_revoked(key))) {
-                self.tell(socket, Notice::Kick { code });
+                self.kick_out(socket, code);
             }
         }
+    }
+
+    /// Puts a socket out, with all of its requests that are not carried out yet.
+    pub(super) fn kick_out(&mut self, connection: ConnectionKey, code: &'static str) {
+        if let Some(session) = self.sessions.get_mut(&connection) {
+            session.is_put_out = true;
+            session.queue = None;
+            let socket = session.socket;
+            self.leftovers.drop_of(&session.user, |origin| origin.socket == socket);
+        }
+        self.tell(connection, Notice::Kick { code });
     }
 }
 
@@ -351,9 +365,9 @@ impl ChatServer {
 }
 
 impl Handler<Drain> for ChatServer {
-    type Result = ();
+    type Result = ResponseActFuture<Self, ()>;
 
-    fn handle(&mut self, _: Drain, _: &mut Context<Self>) {
+    fn handle(&mut self, _: Drain, ctx: &mut Context<Self>) -> Self::Result {
         self.turn::<Drain, _>(|broker| {
             broker.is_draining = true;
             let online: Vec<UserId> = broker
@@ -368,6 +382,32 @@ impl Handler<Drain> for ChatServer {
             }
             broker.save_progress();
             broker.save_notifications();
-        });
+            broker.carry_on_with_all(ctx);
+            let (rested, rest) = oneshot::channel();
+            broker.awaiting_rest.push(rested);
+            broker.note_rest();
+            // Dropped unanswered only with the broker.
+            Box::pin(async move { drop(rest.await) }.into_actor(broker))
+        })
+    }
+}
+
+impl ChatServer {
+    /// Tells those who wait for it that nothing is under way any more, where that is so.
+    pub(super) fn note_rest(&mut self) {
+        if self.awaiting_rest.is_empty() {
+            return;
+        }
+        let has_rested = self.reads == 0
+            && self.leftovers.is_empty()
+            && self.in_flight.is_empty()
+            && self.awaiting.is_empty()
+            && self.changing.is_empty();
+        if has_rested {
+            for rested in self.awaiting_rest.drain(..) {
+                // Who does not wait any more need not hear it.
+                let _ = rested.send(());
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ use super::broadcast::Broadcast;
 use super::event::Event;
 use super::offsets::Reached;
 use super::parked::Parked;
-use super::ports::{Admission, Back, Connect, Notice, Replay, ReplayKind};
+use super::ports::{Admission, Back, Connect, LeftBehind, Notice, Replay, ReplayKind};
 use super::rings::{MissedEvent, RingKey};
 use super::rooms::RoomKey;
 use super::server::ChatServer;
@@ -106,7 +106,8 @@ impl ChatServer {
 
     /// A client is back before its old connection was noticed as lost: that one is.
     fn take_over(&mut self, connection: ConnectionKey) {
-        self.lose(connection, CloseReason::TransportClose, true);
+        self.await_last_word(connection);
+        self.lose(connection, CloseReason::TransportClose, true, LeftBehind::Requests(Vec::new()));
         self.tell(connection, Notice::Close(CloseReason::ForcedClose));
     }
 
@@ -226,7 +227,8 @@ impl ChatServer {
             unproven: None,
             is_in_common_chat,
             queue: None,
-            is_blocked: false,
+            is_blocked: self.leftovers.put_behind(&id, connection),
+            is_put_out: false,
             places,
             catch_up: None,
             unseen: None,

@@ -7,11 +7,13 @@ use std::time::Duration;
 use actix::{Actor, AsyncContext as _, Context, Handler, Recipient, SpawnHandle};
 use hashbrown::{HashMap, HashSet};
 use log::{error, info};
+use tokio::sync::oneshot;
 
 use super::catch_up::PageReads;
 use super::census::Census;
 use super::changes::UntoldChanges;
 use super::delivered::Progress;
+use super::leftovers::Leftovers;
 use super::loading::{AccountChanges, Load, LoadFor};
 use super::notifications::Gathered;
 use super::offsets::Offsets;
@@ -87,6 +89,8 @@ pub struct ChatServer {
     /// Presence and typing of late.
     pub(super) states: Rings,
     pub(super) parked: ParkedSessions,
+    /// Requests whose connections have ended.
+    pub(super) leftovers: Leftovers,
     pub(super) typing: Typing,
     pub(super) presence: PresenceWindow,
     /// Users whose last socket was lost, and when they count as offline.
@@ -108,6 +112,10 @@ pub struct ChatServer {
     pub(super) model: Option<Recipient<Prompt>>,
     pub(super) feed: Feed,
     pub(super) is_draining: bool,
+    /// Reads that somebody waits for.
+    pub(super) reads: usize,
+    /// Who waits until nothing is under way any more.
+    pub(super) awaiting_rest: Vec<oneshot::Sender<()>>,
     pub(super) counters: Counters,
     pub(super) census: Census,
     pub(super) traces: Traces,
@@ -167,6 +175,7 @@ impl ChatServer {
             serial: 0,
             offsets: Offsets::new(store.starts()),
             parked: ParkedSessions::default(),
+            leftovers: Leftovers::default(),
             typing: Typing::default(),
             presence: PresenceWindow::default(),
             grace: VecDeque::new(),
@@ -184,6 +193,8 @@ impl ChatServer {
             model: None,
             feed: Feed::default(),
             is_draining: false,
+            reads: 0,
+            awaiting_rest: Vec::new(),
             counters: Counters::default(),
             census: Census::default(),
             traces: Traces::default(),
@@ -243,6 +254,11 @@ impl ChatServer {
         self.counters.refused += u64::from(reply.is_err());
         match asker {
             Asker::Session { connection, ticket, .. } => self.tell(connection, Notice::Reply { ticket, reply }),
+            Asker::Left { socket, .. } => {
+                if let Err(error) = reply {
+                    self.note_left_refused(socket, &error);
+                }
+            }
             // An asker who has gone wants no answer.
             Asker::Http(answer) => drop(answer.send(reply)),
             Asker::Model { conversation } => self.answer_settled(conversation, reply.map(drop)),
@@ -268,7 +284,7 @@ impl ChatServer {
     // ---- commands ----
 
     /// Carries a command out, or has it wait for what it needs. Returns whether it waits for a read.
-    fn run(&mut self, mut pending: Pending, ctx: &mut Context<Self>) -> bool {
+    pub(super) fn run(&mut self, mut pending: Pending, ctx: &mut Context<Self>) -> bool {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.execute(&mut pending)));
         match outcome {
             Ok(Ok(Progressed::Done(reply))) => self.answer(pending.asker, Ok(reply)),
@@ -295,22 +311,28 @@ impl ChatServer {
 
     /// A command's read is there, or failed.
     pub(super) fn resume(&mut self, pending: Pending, outcome: Result<(), crate::store::StoreError>, ctx: &mut Context<Self>) {
-        let connection = pending.asker.connection().filter(|_| pending.facts.holds_queue);
+        let holder = pending.asker.socket().filter(|_| pending.facts.holds_queue);
+        let (connection, user) = (pending.asker.connection(), pending.user.clone());
         let waits = match outcome {
+            Ok(()) if holder.is_some() && !self.may_go_on(&pending) => false,
             Ok(()) => self.run(pending, ctx),
             Err(error) => {
                 self.answer(pending.asker, Err(error.into()));
                 false
             }
         };
-        if let (Some(connection), false) = (connection, waits) {
-            self.unblock(connection, ctx);
+        if let (Some(socket), false) = (holder, waits) {
+            let is_of = |key: &ConnectionKey| self.sessions.get(key).is_some_and(|session| session.socket == socket);
+            match connection.filter(is_of) {
+                Some(connection) => self.unblock(connection, ctx),
+                None => self.end_late_read(&user, socket, ctx),
+            }
         }
         self.arm_timer(ctx);
     }
 
     /// Goes on with a socket's requests that waited behind a read.
-    fn unblock(&mut self, connection: ConnectionKey, ctx: &mut Context<Self>) {
+    pub(super) fn unblock(&mut self, connection: ConnectionKey, ctx: &mut Context<Self>) {
         while let Some(session) = self.sessions.get_mut(&connection) {
             session.is_blocked = false;
             let Some(next) = session.queue.as_mut().and_then(|queue| queue.pop_front()) else {
@@ -331,8 +353,10 @@ impl ChatServer {
     /// At the end of a turn: sets the timer for what is due next, and has told what came together.
     pub(super) fn arm_timer(&mut self, ctx: &mut Context<Self>) {
         let now = self.now();
-        let due = [self.presence.due(now), self.grace.front().map(|(at, _)| *at), self.typing.next_lapse()];
+        let grace = self.grace.front().map(|(at, _)| *at);
+        let due = [self.presence.due(now), grace, self.typing.next_lapse(), self.leftovers.next_due()];
         self.tell_received_soon(ctx);
+        self.note_rest();
         let Some(next) = due.into_iter().flatten().min() else { return };
         if self.timer.is_some_and(|(at, _)| at <= next) {
             return;
@@ -348,8 +372,9 @@ impl ChatServer {
         self.timer = Some((next, handle));
     }
 
-    fn sweep(&mut self) {
+    fn sweep(&mut self, ctx: &mut Context<Self>) {
         let now = self.now();
+        self.forget_unheard(now, ctx);
         let old = now.plus_millis(-IDLE_CACHE_MS);
         self.keep_chats_in_use(now);
         self.users.retain(|_, user| {
@@ -437,7 +462,7 @@ impl Actor for ChatServer {
                 broker.save_notifications();
             });
         });
-        ctx.run_interval(SWEEP_EVERY, |broker, _| broker.turn::<SweepDue, _>(Self::sweep));
+        ctx.run_interval(SWEEP_EVERY, |broker, ctx| broker.turn::<SweepDue, _>(|broker| broker.sweep(ctx)));
     }
 }
 
@@ -481,7 +506,7 @@ impl Handler<Disconnect> for ChatServer {
 
     fn handle(&mut self, message: Disconnect, ctx: &mut Self::Context) {
         self.turn_of_counted::<Disconnect, _>(|broker| {
-            broker.disconnect(&message);
+            broker.disconnect(message, ctx);
             broker.arm_timer(ctx);
         });
     }
@@ -543,13 +568,18 @@ impl Handler<Request> for ChatServer {
         self.turn_of_counted::<Request, _>(|broker| {
             let Request { connection, ticket, command, own_copy } = message;
             broker.counters.requests += 1;
-            let Some(session) = broker.sessions.get_mut(&connection) else { return };
+            let Some(session) = broker.sessions.get_mut(&connection) else {
+                broker.ask_late(connection, command, own_copy);
+                return;
+            };
+            if session.is_put_out {
+                return;
+            }
             let asker = Asker::Session { connection, socket: session.socket, pid: session.pid, ticket, own_copy };
             let facts = Facts { holds_queue: true, ..Facts::default() };
             let pending = Pending { user: session.user.clone(), asker, command, facts };
             if broker.is_draining {
-                // Not answered: the client sends it again when it is back.
-                return;
+                return broker.answer(pending.asker, Err(ChatError::Stopping));
             }
             if session.is_blocked {
                 let queue = session.queue.get_or_insert_default();
@@ -628,6 +658,7 @@ impl Handler<Tick> for ChatServer {
                 broker.tell_typing(&change, None);
             }
             broker.forget_old_parked();
+            broker.carry_on_with_what_is_due(now, ctx);
             while broker.grace.front().is_some_and(|(at, _)| *at <= now) {
                 if let Some((at, user)) = broker.grace.pop_front()
                     && broker.users.get(&user).is_some_and(|entry| entry.offline_at == Some(at))

@@ -94,8 +94,10 @@ pub struct Session {
     /// Requests that wait for the first of them, in order.
     #[expect(clippy::box_collection, reason = "most sockets have none, and there are many sockets")]
     pub queue: Option<Box<VecDeque<Pending>>>,
-    /// Whether the first request of the queue's owner is waiting for the store.
+    /// Whether the first request of the queue's owner is waiting for the store, or for what the user's sockets left behind.
     pub is_blocked: bool,
+    /// Whether its client is being put out: nothing more of it is carried out.
+    pub is_put_out: bool,
     pub catch_up: Option<Box<CatchUp>>,
     /// Notifications that are to be shown behind the catch-up.
     pub unseen: Option<Box<Unseen>>,
@@ -248,6 +250,8 @@ pub struct CachedConversation {
 pub enum Asker {
     /// A socket's request.
     Session { connection: ConnectionKey, socket: SocketId, pid: PrivateId, ticket: u32, own_copy: OwnCopy },
+    /// A request of a socket that is gone; its client may have come back to its session.
+    Left { socket: SocketId, pid: PrivateId, own_copy: OwnCopy },
     /// A request over HTTP.
     Http(oneshot::Sender<Result<Reply, ChatError>>),
     /// Nobody: the model answers a question of this chat.
@@ -259,6 +263,14 @@ impl Asker {
     pub fn connection(&self) -> Option<ConnectionKey> {
         match self {
             Self::Session { connection, .. } => Some(*connection),
+            Self::Left { .. } | Self::Http(_) | Self::Model { .. } => None,
+        }
+    }
+
+    /// The public id of the asking socket, which may be gone by now.
+    pub fn socket(&self) -> Option<SocketId> {
+        match self {
+            Self::Session { socket, .. } | Self::Left { socket, .. } => Some(*socket),
             Self::Http(_) | Self::Model { .. } => None,
         }
     }
@@ -266,7 +278,7 @@ impl Asker {
     /// The session of the asking socket, which may be gone by now.
     pub fn pid(&self) -> Option<PrivateId> {
         match self {
-            Self::Session { pid, .. } => Some(*pid),
+            Self::Session { pid, .. } | Self::Left { pid, .. } => Some(*pid),
             Self::Http(_) | Self::Model { .. } => None,
         }
     }
@@ -274,7 +286,7 @@ impl Asker {
     /// What the asking socket is shown of what it sends.
     pub fn own_copy(&self) -> OwnCopy {
         match self {
-            Self::Session { own_copy, .. } => *own_copy,
+            Self::Session { own_copy, .. } | Self::Left { own_copy, .. } => *own_copy,
             Self::Http(_) | Self::Model { .. } => OwnCopy::None,
         }
     }

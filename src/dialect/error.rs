@@ -87,9 +87,10 @@ impl From<&Fault> for Wording {
 }
 
 /// All codes of refusals that are told by events and acks (`docs/errors.md`).
-const CODES: [&str; 18] = [
+const CODES: [&str; 19] = [
     "ACCOUNT_DISABLED",
     "CONFLICT",
+    "DRAINING",
     "FORBIDDEN",
     "INTERNAL",
     "INVALID_PAYLOAD",

@@ -85,6 +85,10 @@ pub trait Service: Sized + 'static {
     fn on_ping(&mut self) {}
     /// The client has answered the last ping: all that was sent before that has reached it.
     fn on_pong(&mut self) {}
+    /// The server stops: nothing more is taken, and what waits is carried out or refused.
+    fn on_stopping(&mut self, _now: Instant, _out: &mut dyn Output) {}
+    /// The server has stopped and closes the connection next: last words.
+    fn on_stopped(&mut self, _now: Instant, _out: &mut dyn Output) {}
     /// The connection is gone. Called exactly once, last.
     fn on_close(&mut self, reason: CloseReason, now: Instant);
 }

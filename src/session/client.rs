@@ -196,7 +196,15 @@ impl Service for Client {
         self.session.on_pong(&mut self.context.recipients());
     }
 
-    fn on_close(&mut self, reason: CloseReason, _now: Instant) {
-        self.session.on_close(reason, &mut self.context.recipients());
+    fn on_stopping(&mut self, now: Instant, out: &mut dyn Output) {
+        self.with(out, |session, around| session.on_stopping(at(now), around));
+    }
+
+    fn on_stopped(&mut self, now: Instant, out: &mut dyn Output) {
+        self.with(out, |session, around| session.on_stopped(at(now), around));
+    }
+
+    fn on_close(&mut self, reason: CloseReason, now: Instant) {
+        self.session.on_close(reason, now, self.context.rules(), &mut self.context.recipients());
     }
 }

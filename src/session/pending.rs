@@ -38,6 +38,11 @@ impl PendingRequests {
         self.0.push_back(pending);
     }
 
+    /// Takes out the oldest.
+    pub fn pop(&mut self) -> Option<Pending> {
+        self.0.pop_front()
+    }
+
     /// Takes out the one with this number.
     pub fn take(&mut self, ticket: u32) -> Option<Pending> {
         let place = self.0.iter().position(|pending| pending.ticket == ticket)?;

@@ -18,7 +18,7 @@ use super::showing::{encodings, show, show_own, show_seed, show_volatile};
 use super::turns::{Offer, Turn};
 use crate::auth::{Refusal, TokenPlace, find_connect_token};
 use crate::chat::{
-    Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Limited, Mark, Notice, OwnCopy,
+    Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, LeftBehind, Limited, Mark, Notice, OwnCopy,
     ProofWanted, Proven, RefusedConnect, Reply, Request, Upgraded, Words, WordsLearned,
 };
 use crate::dialect::{
@@ -99,6 +99,8 @@ pub struct Session {
     voice: Voice,
     /// Whether a cookie alone proved who it is.
     is_by_cookie: bool,
+    /// Whether the server stops: nothing more is taken.
+    is_stopping: bool,
     /// Before it was ever in: when it must be. Later: when its token expires.
     pub(super) ends_at: Option<Instant>,
     next_ticket: u32,
@@ -118,6 +120,7 @@ impl Session {
             peer: opening.peer,
             voice: Voice::new(rules.dialects, DialectSet::EMPTY),
             is_by_cookie: false,
+            is_stopping: false,
             ends_at: now.checked_add(rules.connect_timeout),
             next_ticket: 0,
             proof: Proof::default(),
@@ -263,10 +266,30 @@ impl Session {
         }
     }
 
+    /// The server stops: what waits is carried out at once, and nothing more is taken.
+    pub fn on_stopping(&mut self, now: Now, around: &mut Surroundings<'_>) {
+        self.is_stopping = true;
+        while let Some(turn) = self.active.as_mut().and_then(|active| active.turns.pop()) {
+            self.run(turn, now, around);
+        }
+        self.tidy(now.instant);
+    }
+
+    /// The server has stopped, and this connection is closed next: what is not answered by now may be stored or not.
+    pub fn on_stopped(&mut self, now: Now, around: &mut Surroundings<'_>) {
+        while let Some(pending) = self.active.as_mut().and_then(|active| active.pending.pop()) {
+            let Pending { ticket: _, dialect, dialects, asked, ack_id } = pending;
+            let fault = ChatError::NotStored.into();
+            self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around);
+        }
+    }
+
     /// The connection is gone.
-    pub fn on_close(&mut self, reason: CloseReason, broker: &mut dyn Broker) {
+    pub fn on_close(&mut self, reason: CloseReason, now: Instant, rules: &Rules, broker: &mut dyn Broker) {
         if let Stage::Connecting { .. } | Stage::In { .. } = self.stage {
-            broker.disconnect(Disconnect { connection: self.key, on_purpose: false, reason, proven: self.proof.proven() });
+            let left = self.leave_behind(now, rules);
+            let (connection, proven) = (self.key, self.proof.proven());
+            broker.disconnect(Disconnect { connection, on_purpose: false, reason, proven, left });
         }
         self.leave();
         self.leave_console(reason, broker);
@@ -306,11 +329,13 @@ impl Session {
             }
             Incoming::Disconnect { .. } => {
                 if self.is_in() {
+                    let left = self.leave_behind(now.instant, around.rules);
                     around.broker.disconnect(Disconnect {
                         connection: self.key,
                         on_purpose: true,
                         reason: CloseReason::Disconnected,
                         proven: self.proof.proven(),
+                        left,
                     });
                     self.leave();
                 }
@@ -450,6 +475,10 @@ impl Session {
             return self.put_out("RATE_LIMITED", around);
         }
         let mut asked = Asked { event: entry.name, at: now.wall, ..Asked::default() };
+        if self.is_stopping {
+            let fault = ChatError::Stopping.into();
+            return self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around);
+        }
         let request = dialect.decode(&mut asked, &args);
         let turn = Turn { dialect, dialects, asked, ack_id, class: entry.class, request };
         match self.active().turns.offer(turn, &around.rules.limits, now.instant) {
@@ -516,11 +545,10 @@ impl Session {
                 let reply = Reply::Account(account.clone());
                 return answer_success(dialect, &asked.answered(now.wall), ack_id, &reply, around.wire);
             }
-            // Each dialect that the request belongs to is confirmed as its front end expects.
-            Ok(Decoded::Command { command, .. }) if command.draft().is_some() && !dialects.confirming_by_event().is_empty() => {
-                (command, OwnCopy::Held)
+            Ok(Decoded::Command { command, own_copy }) => {
+                let own_copy = Turn::own_copy(dialects, &command, own_copy);
+                (command, own_copy)
             }
-            Ok(Decoded::Command { command, own_copy }) => (command, own_copy),
             Ok(Decoded::Authenticate { token }) => match (around.rules.verify)(&token, now.wall) {
                 Ok(claims) if !claims.is_expired(now.wall) => (Command::RenewToken { claims: Box::new(claims) }, OwnCopy::None),
                 Ok(_) | Err(_) => {
@@ -610,7 +638,8 @@ impl Session {
         around.wire.send(&Encoded::text(&socketio::encode_disconnect(NAMESPACE)));
         self.protocol.leave(NAMESPACE);
         let (connection, proven) = (self.key, self.proof.proven());
-        around.broker.disconnect(Disconnect { connection, on_purpose: true, reason: CloseReason::Disconnected, proven });
+        let (reason, left) = (CloseReason::Disconnected, LeftBehind::Dropped);
+        around.broker.disconnect(Disconnect { connection, on_purpose: true, reason, proven, left });
         self.leave();
         if !self.protocol.has_joined(CONSOLE) {
             around.wire.close(CloseReason::Disconnected);
@@ -620,6 +649,12 @@ impl Session {
     fn violated(&mut self, error: &socketio::ProtocolError, around: &mut Surroundings<'_>) {
         debug!(user = self.user().map(UserId::as_str), cause:% = error; "socket.io violation");
         around.wire.close(CloseReason::ForcedClose);
+    }
+
+    /// The requests that wait, which are carried out without this connection.
+    fn leave_behind(&mut self, now: Instant, rules: &Rules) -> LeftBehind {
+        let active = self.active.as_mut();
+        LeftBehind::Requests(active.map(|active| active.turns.leave_behind(&rules.limits, now)).unwrap_or_default())
     }
 
     fn leave(&mut self) {

@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::limits::{Bucket, Flood, Limits, Rate};
-use crate::chat::Command;
+use crate::chat::{Command, LateRequest, OwnCopy};
 use crate::dialect::{Asked, Class, Decoded, Dialect, DialectSet, Fault};
 use crate::model::ConversationId;
 
@@ -25,6 +25,13 @@ pub struct Turn {
 }
 
 impl Turn {
+    /// What the broker is asked for, and what the client is shown of it: each dialect that the request belongs to is confirmed as
+    /// its front end expects.
+    pub fn own_copy(dialects: DialectSet, command: &Command, own_copy: OwnCopy) -> OwnCopy {
+        let is_confirmed_by_event = command.draft().is_some() && !dialects.confirming_by_event().is_empty();
+        if is_confirmed_by_event { OwnCopy::Held } else { own_copy }
+    }
+
     /// The conversation, if this is typing that nobody waits for an answer of: only the latest counts.
     fn typing_in(&self) -> Option<ConversationId> {
         match (&self.request, self.ack_id) {
@@ -124,6 +131,32 @@ impl Turns {
         self.take(class, limits, now).ok()?;
         self.waiting_events -= usize::from(class == Class::Work);
         self.waiting.pop_front()
+    }
+
+    /// The next request, whether it is its turn or not.
+    pub fn pop(&mut self) -> Option<Turn> {
+        let turn = self.waiting.pop_front()?;
+        self.waiting_events -= usize::from(turn.class == Class::Work);
+        Some(turn)
+    }
+
+    /// Takes out all that waits and does anything without its connection, each with its time.
+    pub fn leave_behind(&mut self, limits: &Limits, now: Instant) -> Vec<LateRequest> {
+        let (mut left, mut at) = (Vec::new(), now);
+        while let Some(Turn { dialects, class, request, .. }) = self.pop() {
+            if let Err(retry_at) = self.take(class, limits, at) {
+                at = retry_at;
+                // There is one by then.
+                let _ = self.take(class, limits, at);
+            }
+            if let Ok(Decoded::Command { command, own_copy }) = request
+                && command.outlives_its_connection()
+            {
+                let own_copy = Turn::own_copy(dialects, &command, own_copy);
+                left.push(LateRequest { after: at.saturating_duration_since(now), command, own_copy });
+            }
+        }
+        left
     }
 
     /// When [`Turns::next`] has something, or there is less to remember.

@@ -27,6 +27,11 @@ pub(super) struct Hub<S: Service> {
 #[rtype(result = "Vec<Option<ConnectionView>>")]
 pub(super) struct ViewConnections(pub(super) Vec<Seat>);
 
+/// Has all connections take nothing more, and carry out or refuse what waits.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct TakeNoMore;
+
 /// Closes all connections.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
@@ -98,10 +103,24 @@ impl<S: Service> Handler<CloseAll> for Hub<S> {
         let now = Instant::now();
         for link in self.worker.seats().iter() {
             let mut state = link.borrow_mut();
+            if reason == CloseReason::Shutdown {
+                state.call(&self.worker, now, |service, out| service.on_stopped(now, out));
+            }
             state.close(&self.worker, reason, now);
             if state.set_dirty(true) {
                 self.worker.mark_dirty(link);
             }
+        }
+    }
+}
+
+impl<S: Service> Handler<TakeNoMore> for Hub<S> {
+    type Result = ();
+
+    fn handle(&mut self, _: TakeNoMore, _: &mut Self::Context) {
+        let now = Instant::now();
+        for link in self.worker.seats().iter() {
+            self.tell(link, now, |service, out| service.on_stopping(now, out));
         }
     }
 }

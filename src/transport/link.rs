@@ -63,6 +63,8 @@ pub(super) struct Link<S: Service> {
     pub(super) is_shut: bool,
     /// Whether a close frame is queued, or none is needed any more.
     pub(super) has_close_frame: bool,
+    /// Whether the socket takes no more: the connection ends once all that came in on it is taken in.
+    pub(super) has_failed: bool,
     service: Option<S>,
     heartbeat: Heartbeat,
     armed: Armed,
@@ -96,6 +98,7 @@ impl<S: Service> Link<S> {
             owes_drained: false,
             is_shut: false,
             has_close_frame: false,
+            has_failed: false,
             service: None,
             heartbeat: Heartbeat::new(now, &options.heartbeat()),
             armed: Armed::default(),
@@ -348,6 +351,9 @@ impl<S: Service> Link<S> {
 
     /// Writes first when much waits, so that only a client that does not read is ever found full.
     pub(super) fn make_room(&mut self, worker: &Worker<S>, now: Instant) {
+        if self.has_failed {
+            return self.outbox.clear();
+        }
         let limits = worker.limits();
         let is_crowded = self.outbox.packets() >= limits.packets / 2 || self.outbox.bytes() >= limits.bytes / 2;
         if is_crowded && let Some(waker) = self.waker.clone() {

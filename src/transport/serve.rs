@@ -17,7 +17,7 @@ use log::warn;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::hub::{CloseAll, ViewConnections};
+use super::hub::{CloseAll, TakeNoMore, ViewConnections};
 use super::listening::{Keeper, Listeners};
 use super::options::Options;
 use super::socket::Socket;
@@ -57,6 +57,7 @@ pub struct Stopper {
 /// The connections of all threads, whatever is spoken over them.
 trait Connections: Send + Sync {
     fn refuse_new(&self);
+    fn take_no_more(&self) -> BoxFuture<()>;
     fn close_all(&self, reason: CloseReason);
     fn is_empty(&self) -> bool;
     fn emptied(&self) -> tokio::sync::futures::Notified<'_>;
@@ -70,6 +71,16 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 impl<S: Service> Connections for Shared<S> {
     fn refuse_new(&self) {
         self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    fn take_no_more(&self) -> BoxFuture<()> {
+        let hubs = self.hubs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Box::pin(async move {
+            for (_, hub) in hubs {
+                // One that is gone has no connections.
+                let _ = hub.send(TakeNoMore).await;
+            }
+        })
     }
 
     fn close_all(&self, reason: CloseReason) {
@@ -118,6 +129,12 @@ impl Stopper {
             }
         }
         sleep(ARRIVAL_TIME).await;
+    }
+
+    /// Has all sessions take nothing more, and carry out or refuse what waits; what they say of it has been said then.
+    pub async fn take_no_more(&self) {
+        self.connections.refuse_new();
+        self.connections.take_no_more().await;
     }
 
     /// Closes all sessions; returns when they are gone, or after `limit`.

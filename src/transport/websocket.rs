@@ -18,6 +18,8 @@ use crate::engineio::{CloseReason, Packet, Service};
 
 /// Reads, and writes with the service's refills, of one turn: more would keep the thread's other connections waiting.
 const ROUNDS_PER_TURN: usize = 4;
+/// Reads of a socket that takes no more: what a kernel keeps of it, a few megabytes.
+const READS_AT_THE_END: usize = 128;
 
 /// A socket that was taken over and the frames that come in on it.
 pub(super) struct Wire {
@@ -104,12 +106,17 @@ impl<S: Service> Link<S> {
 
     /// Writes what waits, and lets the service fill up what has left.
     pub(super) fn flush_websocket(&mut self, worker: &Worker<S>, context: &mut Context<'_>, now: Instant) {
+        self.fill_websocket(worker, context, now);
+        self.end_if_failed(worker, context, now);
+    }
+
+    fn fill_websocket(&mut self, worker: &Worker<S>, context: &mut Context<'_>, now: Instant) {
         for _ in 0..ROUNDS_PER_TURN {
             if !self.write_websocket(worker, context, now) || !self.tell_drained(worker, now) {
                 break;
             }
         }
-        if self.blocked_until.is_some() {
+        if self.blocked_until.is_some() || self.has_failed {
             return;
         }
         if !self.outbox.is_empty() {
@@ -130,6 +137,9 @@ impl<S: Service> Link<S> {
     /// Writes what waits, without the service. Returns whether all has left.
     pub(super) fn write_websocket(&mut self, worker: &Worker<S>, context: &mut Context<'_>, now: Instant) -> bool {
         let Transport::Websocket(wire) = &mut self.transport else { return false };
+        if self.has_failed {
+            return false;
+        }
         let waiting = self.outbox.bytes();
         // What has left the outbox may still wait under TLS.
         if waiting == 0 && self.blocked_until.is_none() {
@@ -148,10 +158,31 @@ impl<S: Service> Link<S> {
                 false
             }
             Poll::Ready(Err(_)) => {
-                self.on_end(worker, CloseReason::TransportError, now);
+                // Nobody reads on: what waits to leave would only fill the outbox, while what came before is still to be heard.
+                self.outbox.clear();
+                self.blocked_until = None;
+                self.has_failed = true;
+                self.wake();
                 false
             }
         }
+    }
+
+    /// Ends a connection whose socket took no more, once all that had come in on it is taken in.
+    fn end_if_failed(&mut self, worker: &Worker<S>, context: &mut Context<'_>, now: Instant) {
+        if !self.has_failed {
+            return;
+        }
+        for _ in 0..READS_AT_THE_END {
+            let mut scratch = worker.scratch();
+            let mut buffer = ReadBuf::new(&mut scratch);
+            let Transport::Websocket(wire) = &mut self.transport else { return };
+            match Pin::new(&mut wire.socket).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => self.take_in(worker, buffer.filled_mut(), now),
+                Poll::Ready(_) | Poll::Pending => break,
+            }
+        }
+        self.on_end(worker, CloseReason::TransportError, now);
     }
 
     /// Says goodbye on the WebSocket. A client that is too slow is cut off instead.

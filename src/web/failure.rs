@@ -211,7 +211,9 @@ impl From<ChatError> for Failure {
             ChatError::Conflict(_) => StatusCode::CONFLICT,
             ChatError::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             ChatError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            ChatError::StorageUnavailable | ChatError::NotStored | ChatError::Model(_) => StatusCode::SERVICE_UNAVAILABLE,
+            ChatError::StorageUnavailable | ChatError::NotStored | ChatError::Stopping | ChatError::Model(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             ChatError::Internal => return Self::internal("the broker could not carry out a command"),
         };
         let mut failure = Self::new(status, error.code(), error.to_string());

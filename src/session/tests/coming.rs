@@ -138,14 +138,14 @@ fn a_client_may_leave_and_come_back() {
     case.notice(Notice::Reply { ticket, reply: Ok(Reply::Done) });
     assert!(case.sent().is_empty(), "the answer to what was asked before is not told");
     assert_ne!(case.broker.connects[0].socket, case.broker.connects[1].socket);
-    case.with(|session, _, around| session.on_close(CloseReason::TransportClose, around.broker));
+    case.close(CloseReason::TransportClose);
     assert_eq!(case.broker.disconnects.len(), 2);
 }
 
 #[test]
 fn the_broker_is_told_once_of_every_going() {
     let close = |mut case: Case| {
-        case.with(|session, _, around| session.on_close(CloseReason::PingTimeout, around.broker));
+        case.close(CloseReason::PingTimeout);
         case.broker.disconnects
     };
     assert_eq!(close(Case::open(rules(), &Opening::default())), []);

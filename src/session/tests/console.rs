@@ -38,7 +38,7 @@ fn who_is_in_it_is_in_time_and_no_user() {
     case.wait(60 * SECOND);
     assert_eq!(case.wire.closed, None);
     assert!(case.broker.connects.is_empty());
-    case.session.on_close(CloseReason::TransportClose, &mut case.broker);
+    case.close(CloseReason::TransportClose);
     assert!(case.broker.disconnects.is_empty());
     assert!(matches!(case.broker.console.last(), Some(ConsoleAct::Gone(CloseReason::TransportClose))));
 }

@@ -4,6 +4,7 @@ mod asking;
 mod coming;
 mod console;
 mod hearing;
+mod leaving;
 mod limiting;
 mod refusing;
 mod returning;
@@ -16,7 +17,7 @@ use super::rules::Rules;
 use super::state::{Broker, Now, Session, Surroundings};
 use crate::auth::{Claims, TokenError};
 use crate::chat::{
-    Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, Limited, Manner, Mark, Notice,
+    Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, LateRequest, LeftBehind, Limited, Manner, Mark, Notice,
     OwnCopy, ProofWanted, Proven, RefusedConnect, Replay, ReplayKind, Reply, Request, Upgraded, Words, WordsLearned,
 };
 use crate::dialect::DialectSet;
@@ -68,6 +69,7 @@ struct Spy {
     limited: Vec<u32>,
     drained: usize,
     disconnects: Vec<(bool, CloseReason)>,
+    left: Vec<LeftBehind>,
     upgrades: usize,
     console: Vec<ConsoleAct>,
     /// Asked for, one by one,
@@ -109,6 +111,7 @@ impl Broker for Spy {
     fn disconnect(&mut self, message: Disconnect) {
         self.disconnects.push((message.on_purpose, message.reason));
         self.proven = message.proven;
+        self.left.push(message.left);
     }
 
     fn at_console(&mut self, message: AtConsole) {
@@ -200,6 +203,11 @@ impl Case {
     /// How the client that asked last spoke then.
     fn manner(&self) -> Manner {
         self.broker.connects.last().unwrap().manner
+    }
+
+    /// The connection ends.
+    fn close(&mut self, reason: CloseReason) {
+        self.with(|session, now, around| session.on_close(reason, now.instant, around.rules, around.broker));
     }
 
     fn shared(&mut self, event: Event) {

@@ -147,7 +147,7 @@ fn only_an_answered_ping_proves_that_something_arrived() {
     let proven = |act: &dyn Fn(&mut Case)| {
         let mut case = Case::joined();
         act(&mut case);
-        case.with(|session, _, around| session.on_close(CloseReason::TransportClose, around.broker));
+        case.close(CloseReason::TransportClose);
         case.broker.proven
     };
     assert_eq!(proven(&|case| hear(case, 7)), Mark::Nothing);
@@ -182,7 +182,7 @@ fn nothing_is_proven_while_the_catch_up_is_under_way() {
         }
         case.ping();
         case.pong();
-        case.with(|session, _, around| session.on_close(CloseReason::TransportClose, around.broker));
+        case.close(CloseReason::TransportClose);
         assert_eq!(case.broker.proven, expected);
     }
 }

@@ -3,10 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parlance::chat::{
-    CatchUpDrained, ChatError, Command, Disconnect, Draft, Drain, Event, FinishAnswers, Mark, ModelError, ModelWord, Notice,
+    CatchUpDrained, ChatError, Command, Draft, Drain, Event, FinishAnswers, ModelError, ModelWord, Notice,
     Options, Prompt, Reply, Words,
 };
-use parlance::engineio::CloseReason;
 use parlance::model::{Conversation, ConversationId, ConversationKind, Message, MessageStatus, Place, Role};
 use parlance::store::{self, HistoryRange};
 
@@ -468,8 +467,7 @@ async fn pieces_for_a_socket_that_left_are_nobodys() {
     let ann = broker.connect("ann").await;
     sent(broker.ask(ann, streamed(question("c", "Why?"))).await);
     let prompt = broker.prompt().await;
-    let gone = Disconnect { connection: ann.0, on_purpose: true, reason: CloseReason::TransportClose, proven: Mark::Nothing };
-    broker.addr.send(gone).await.unwrap();
+    broker.disconnect(ann, true).await;
     broker.all(ann).await;
     broker.say(&prompt, ModelWord::Piece("Be".to_owned())).await;
     assert_eq!(broker.events(ann).await.len(), 0);

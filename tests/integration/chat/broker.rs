@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix::{Actor, Addr, Context, Handler};
 use parlance::auth::{Claims, Revocations};
 use parlance::chat::{
-    Ask, Broadcast, ChatError, ChatServer, Command, Connect, Disconnect, Draft, Event, Health, Manner, Mark, ModelSaid,
+    Ask, Broadcast, ChatError, ChatServer, Command, Connect, Disconnect, Draft, Event, Health, LateRequest, LeftBehind, Manner, Mark, ModelSaid,
     ModelWord, Notice, Options, OwnCopy, Prompt, Proven, RegisterWorker, Reply, Request, Sources, Tick, ToWorker, Words,
 };
 use parlance::engineio::{CloseReason, ConnectionKey, Delivery, Peer, Seat};
@@ -34,6 +34,7 @@ struct Ears {
     broker: Addr<ChatServer>,
     /// Whether pings are answered.
     answer: Arc<AtomicBool>,
+    hushed: Arc<Mutex<Option<Seat>>>,
     told: HashMap<Seat, Told>,
 }
 
@@ -86,6 +87,15 @@ impl Handler<ToWorker> for Ears {
             let told = self.told.entry(seat).or_default();
             let before = told.sent;
             told.hear(&word);
+            if *self.hushed.lock().unwrap() != Some(seat)
+                && let Heard::Notice(notice) = &word
+                && let Some(left) = end_of(notice)
+            {
+                // As a connection does when it is closed from inside.
+                let (connection, reason) = (ConnectionKey { worker: 0, seat }, CloseReason::Disconnected);
+                let on_purpose = left == LeftBehind::Dropped;
+                self.broker.do_send(Disconnect { connection, on_purpose, reason, proven: Mark::Nothing, left });
+            }
             self.heard.send((seat, word)).unwrap();
             if told.sent != before && self.answer.load(Ordering::SeqCst) {
                 self.broker.do_send(Proven { connection: ConnectionKey { worker: 0, seat }, mark: told.sent });
@@ -116,6 +126,7 @@ pub struct Broker {
     pub database: TestStore,
     clock: Arc<AtomicI64>,
     answer: Arc<AtomicBool>,
+    hushed: Arc<Mutex<Option<Seat>>>,
     heard: mpsc::UnboundedReceiver<(Seat, Heard)>,
     waiting: VecDeque<(Seat, Heard)>,
     prompts: mpsc::UnboundedReceiver<Prompt>,
@@ -179,12 +190,20 @@ impl Broker {
         let addr = ChatServer::new(options, sources, store.clone(), Revocations::default()).with_model(model).start();
         let (tell, heard) = mpsc::unbounded_channel();
         let answer = Arc::new(AtomicBool::new(true));
-        let ears = Ears { heard: tell, broker: addr.clone(), answer: answer.clone(), told: HashMap::new() };
+        let hushed = Arc::default();
+        let ears = Ears {
+            heard: tell,
+            broker: addr.clone(),
+            answer: answer.clone(),
+            hushed: Arc::clone(&hushed),
+            told: HashMap::new(),
+        };
         addr.send(RegisterWorker { worker: 0, deliveries: ears.start().recipient().into() }).await.unwrap();
         Self {
             addr,
             store,
             answer,
+            hushed,
             database,
             clock,
             heard,
@@ -206,6 +225,11 @@ impl Broker {
     /// From here on no connection answers a ping, or all do.
     pub fn answer_pings(&self, answer: bool) {
         self.answer.store(answer, Ordering::SeqCst);
+    }
+
+    /// This connection does not say that it has ended when it is closed from inside: the test does.
+    pub fn hush(&self, socket: Socket) {
+        *self.hushed.lock().unwrap() = Some(socket.0.seat);
     }
 
     /// A connection's client answers a ping that was sent behind this.
@@ -252,8 +276,20 @@ impl Broker {
     }
 
     pub async fn disconnect(&mut self, socket: Socket, on_purpose: bool) {
-        let gone = Disconnect { connection: socket.0, on_purpose, reason: CloseReason::TransportClose, proven: Mark::Nothing };
+        self.disconnect_for(socket, on_purpose, CloseReason::TransportClose, nothing_left()).await;
+    }
+
+    pub async fn disconnect_for(&mut self, socket: Socket, on_purpose: bool, reason: CloseReason, left: LeftBehind) {
+        let gone = Disconnect { connection: socket.0, on_purpose, reason, proven: Mark::Nothing, left };
         self.addr.send(gone).await.unwrap();
+    }
+
+    /// A socket goes while these sends wait for their turn, one each 100 ms.
+    pub async fn leave_behind(&mut self, socket: Socket, on_purpose: bool, commands: Vec<Command>) {
+        let after = (1..).map(|number| Duration::from_millis(100 * number));
+        let late = |(after, command)| LateRequest { after, command, own_copy: OwnCopy::Held };
+        let left = LeftBehind::Requests(after.zip(commands).map(late).collect());
+        self.disconnect_for(socket, on_purpose, CloseReason::TransportClose, left).await;
     }
 
     /// Sends a request without waiting for its answer; returns its ticket. What is sent to a group is shown to its
@@ -293,6 +329,11 @@ impl Broker {
             tokio::task::yield_now().await;
         }
         hold
+    }
+
+    /// Reads are waited for again.
+    pub fn release_reads(&self) {
+        self.has_held_reads.set(false);
     }
 
     /// The answer to a request.
@@ -460,6 +501,19 @@ impl Broker {
                 passed.push_back((seat, heard));
             }
         }
+    }
+}
+
+pub fn nothing_left() -> LeftBehind {
+    LeftBehind::Requests(Vec::new())
+}
+
+/// What a connection leaves behind that is told this, if it ends by it.
+fn end_of(notice: &Notice) -> Option<LeftBehind> {
+    match notice {
+        Notice::Kick { .. } => Some(LeftBehind::Dropped),
+        Notice::Close(_) => Some(nothing_left()),
+        _ => None,
     }
 }
 

@@ -8,7 +8,7 @@ use parlance::engineio::CloseReason;
 use parlance::model::{MessageId, MessageStatus, Part};
 use parlance::store;
 
-use super::broker::{ALL_WORDS, Broker, Heard, LIMIT, Socket, direct, message_of, private_id, text};
+use super::broker::{ALL_WORDS, Broker, Heard, LIMIT, Socket, direct, message_of, nothing_left, private_id, text};
 use crate::support::database::TestStore;
 
 /// What a socket was told of receipts since the last time: `bob` for one that was there, `bob later` else.
@@ -228,7 +228,7 @@ async fn the_last_word_of_a_connection_counts() {
     broker.ask(ann, direct("bob", "hello")).await.unwrap();
     let proven = Mark::Event(last_serial(&mut broker, bob).await);
     let reason = CloseReason::PingTimeout;
-    broker.addr.send(Disconnect { connection: bob.0, on_purpose: true, reason, proven }).await.unwrap();
+    broker.addr.send(Disconnect { connection: bob.0, on_purpose: true, reason, proven, left: nothing_left() }).await.unwrap();
     assert_eq!(received(&mut broker, ann).await, ["bob"]);
     let (_, catches_up) = knock(&mut broker, "bob").await;
     assert!(!catches_up);

@@ -9,13 +9,13 @@ use parlance::config::Delivery;
 use parlance::engineio::CloseReason;
 use parlance::model::{Offset, OffsetKind, Part, PrivateId, RoomId, Timestamp};
 
-use super::broker::{ALL_WORDS, Broker, Heard, Socket, direct, message_of, text, user};
+use super::broker::{ALL_WORDS, Broker, Heard, Socket, direct, message_of, nothing_left, text, user};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What a client knows of its session.
 #[derive(Debug, Clone, Copy)]
-struct Known {
+pub(super) struct Known {
     pid: PrivateId,
     offset: Option<Offset>,
 }
@@ -33,13 +33,13 @@ impl Known {
     }
 }
 
-async fn admission(broker: &mut Broker, socket: Socket) -> Admission {
+pub(super) async fn admission(broker: &mut Broker, socket: Socket) -> Admission {
     broker
         .notice(socket, |notice| if let Notice::Admitted(admission) = notice { Some((**admission).clone()) } else { None })
         .await
 }
 
-async fn come(broker: &mut Broker, name: &str) -> (Socket, Known) {
+pub(super) async fn come(broker: &mut Broker, name: &str) -> (Socket, Known) {
     let socket = broker.knock(name).await;
     let admission = admission(broker, socket).await;
     assert!(admission.back.is_none());
@@ -55,7 +55,7 @@ async fn caught_up(broker: &mut Broker, socket: Socket, admission: &Admission) {
 }
 
 /// The texts that a client which comes back has missed; `None`: it comes anew.
-async fn come_back(broker: &mut Broker, name: &str, known: Known) -> (Socket, Admission, Option<Vec<String>>) {
+pub(super) async fn come_back(broker: &mut Broker, name: &str, known: Known) -> (Socket, Admission, Option<Vec<String>>) {
     let socket = broker.return_with(name, known.back()).await;
     let admission = admission(broker, socket).await;
     let missed = admission.back.as_ref().map(|back| {
@@ -185,7 +185,8 @@ async fn what_a_ping_has_proven_need_not_be_kept() {
         let Some(Offset { kind: OffsetKind::Event { serial: last, .. }, .. }) = read(&mut broker, bob).await else { panic!() };
         serial = last;
     }
-    let gone = |connection, proven| Disconnect { connection, on_purpose: false, reason: CloseReason::PingTimeout, proven };
+    let reason = CloseReason::PingTimeout;
+    let gone = |connection, proven| Disconnect { connection, on_purpose: false, reason, proven, left: nothing_left() };
     broker.addr.send(gone(bob.0, Mark::Event(serial))).await.unwrap();
     let (bob, _, missed) = come_back(&mut broker, "bob", known).await;
     assert_eq!(missed, Some(vec![]), "its own offset is older than what is kept");
@@ -260,7 +261,7 @@ async fn who_left_on_purpose_or_talked_nonsense_comes_anew() {
         (false, CloseReason::ForcedClose, true),
     ] {
         let (socket, known) = come(&mut broker, "bob").await;
-        broker.addr.send(Disconnect { connection: socket.0, on_purpose, reason, proven: Mark::Nothing }).await.unwrap();
+        broker.disconnect_for(socket, on_purpose, reason, nothing_left()).await;
         let (socket, _, missed) = come_back(&mut broker, "bob", known).await;
         assert_eq!(missed.is_some(), is_kept, "{reason:?}");
         broker.disconnect(socket, true).await;
