@@ -1,29 +1,29 @@
-//! One question, over HTTP: asked again while the provider wants us to wait, read whole or piece by piece.
+//! One question, over HTTP: asked again while the provider wants us to wait, or can take less only; read whole or piece by
+//! piece.
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use log::warn;
-use tokio::time::{Instant, sleep, timeout};
+use log::{info, warn};
+use tokio::time::{Instant, sleep, timeout_at};
 
-use super::protocol::{Part, Protocol};
+use super::json::Json;
+use super::protocol::{Broken, Protocol};
+use super::reading::{Reading, Said, Stop};
+use super::refusal::{is_plain_name, is_too_long, retry_after};
+use super::turns::{in_turn, shorter};
 use crate::chat::{ModelError, Turn};
-use crate::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use crate::http::{Events, HttpClient, Response, StatusCode, Trust, cause_of, http_client, next_chunk, read_up_to};
+use crate::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use crate::http::{HttpClient, Response, StatusCode, Trust, cause_of, has_known_end, http_client, next_chunk, read_up_to};
 
 /// A connection that takes longer will not come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest answer, as long as the longest message that clients may send.
-const ANSWER_MAX_BYTES: usize = 1_000_000;
-/// Longest body: an answer has more around it.
-const BODY_MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Of a refusal no more is read.
 const REFUSAL_MAX_BYTES: usize = 64 * 1024;
-/// Longest name of a refusal in the log, in characters.
-const REFUSAL_NAME_MAX: usize = 64;
 /// How often one is asked again who does not say when.
 const BLIND_RETRIES: u32 = 3;
 /// How long that takes the first time; then twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Whoever has said that the answer ends is heard for so long, lest there is more of it.
+const AFTER_END: Duration = Duration::from_secs(2);
 
 /// Why there is no answer; the cause is for the log.
 #[derive(Debug)]
@@ -32,17 +32,38 @@ struct Failed {
     cause: String,
 }
 
-impl Failed {
+/// Why one try came to nothing.
+#[derive(Debug)]
+enum Trouble {
+    /// Ask again later, after this time if it is known.
+    Later(StatusCode, Option<Duration>),
+    /// The line broke before anything was said, or there is nobody at its other end: perhaps once.
+    Lost(String),
+    /// Ask for less.
+    TooLong(String),
+    Failed(Failed),
+}
+
+impl Trouble {
     fn because(cause: impl ToString) -> Self {
-        Self { error: ModelError::Failed, cause: cause.to_string() }
+        Self::Failed(Failed { error: ModelError::Failed, cause: cause.to_string() })
     }
 }
 
-/// What one try came to.
-enum Tried {
-    Answered(String),
-    /// Ask again later, after this time if it is known.
-    Later(StatusCode, Option<Duration>),
+/// How long a provider may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Without a sign of life.
+    pub silence: Duration,
+    /// In all.
+    pub total: Duration,
+}
+
+impl Patience {
+    /// When a silence that begins now ends.
+    fn ends_at(self, last: Instant) -> Instant {
+        last.min(Instant::now() + self.silence)
+    }
 }
 
 /// Where pieces of an answer go.
@@ -56,17 +77,18 @@ pub trait Pieces {
 pub struct Client {
     http: HttpClient,
     protocol: Box<dyn Protocol>,
-    timeout: Duration,
+    patience: Patience,
 }
 
 impl Client {
-    /// Asks by `protocol` with this key; an answer may take as long as `timeout`.
+    /// Asks by `protocol` with this key.
     ///
     /// # Errors
     /// One line that says what is wrong.
-    pub fn new(protocol: Box<dyn Protocol>, key: Option<&str>, timeout: Duration) -> Result<Self, String> {
+    pub fn new(protocol: Box<dyn Protocol>, key: Option<&str>, patience: Patience) -> Result<Self, String> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(key) = key {
             let (name, prefix) = protocol.key_header();
             let value = HeaderValue::from_str(&format!("{prefix}{}", key.trim()));
@@ -74,109 +96,149 @@ impl Client {
             value.set_sensitive(true);
             headers.insert(HeaderName::from_static(name), value);
         }
-        let http = http_client(&protocol.address(false), Trust::Certified, headers, CONNECT_TIMEOUT.min(timeout))
+        let connect_timeout = CONNECT_TIMEOUT.min(patience.silence);
+        let http = http_client(&protocol.address(false), Trust::Certified, headers, connect_timeout)
             .map_err(|cause| format!("the AI provider cannot be asked: {cause}"))?;
-        Ok(Self { http, protocol, timeout })
+        Ok(Self { http, protocol, patience })
     }
 
-    /// Asks and gives the answer, not empty. With `pieces` they get it as it comes, before it is known to be whole.
+    /// Asks and gives the answer. With `pieces` they get it as it comes, before it is known to be whole.
     ///
     /// # Errors
     /// [`ModelError`] if there is none; the cause is in the log.
-    pub async fn ask(&self, turns: &[Turn], pieces: Option<&mut impl Pieces>) -> Result<String, ModelError> {
-        let too_late = || Err(Failed { error: ModelError::Timeout, cause: format!("no answer within {:?}", self.timeout) });
-        let answer = timeout(self.timeout, self.ask_patiently(turns, pieces)).await.unwrap_or_else(|_| too_late());
-        answer.map_err(|Failed { error, cause }| {
+    pub async fn ask(&self, turns: &[Turn], pieces: Option<&mut impl Pieces>) -> Result<Said, ModelError> {
+        self.ask_patiently(in_turn(turns), pieces).await.map_err(|Failed { error, cause }| {
             warn!(code = error.code(), cause; "the model did not answer");
             error
         })
     }
 
-    async fn ask_patiently(&self, turns: &[Turn], mut pieces: Option<&mut impl Pieces>) -> Result<String, Failed> {
-        let ends_at = Instant::now() + self.timeout;
-        let request = self.protocol.request(turns, pieces.is_some());
-        for tries in 0.. {
-            let (status, wanted) = match self.attempt(&request, &mut pieces).await? {
-                Tried::Answered(answer) => return Ok(answer),
-                Tried::Later(status, wanted) => (status, wanted),
+    async fn ask_patiently(&self, mut turns: Vec<Turn>, mut pieces: Option<&mut impl Pieces>) -> Result<Said, Failed> {
+        let asked_at = Instant::now();
+        let ends_at = asked_at + self.patience.total;
+        let pauses_end_at = self.patience.ends_at(ends_at);
+        let (mut tries, mut was_lost) = (0, false);
+        loop {
+            let trouble = match self.attempt(&turns, &mut pieces, ends_at).await {
+                Ok(said) => return Ok(said),
+                Err(trouble) => trouble,
             };
-            let pause = pause_after(tries, wanted).filter(|pause| is_over_before(ends_at, *pause));
-            let Some(pause) = pause else {
-                let error = ModelError::Busy { retry_after: wanted };
-                return Err(Failed { error, cause: format!("status={} retry_after={wanted:?}", status.as_u16()) });
+            let pause = match trouble {
+                Trouble::Failed(failed) => return Err(failed),
+                Trouble::Later(status, wanted) => {
+                    let pause = pause_after(tries, wanted).filter(|pause| is_over_before(pauses_end_at, *pause));
+                    tries = tries.saturating_add(1);
+                    pause.ok_or_else(|| Failed {
+                        error: ModelError::Busy { retry_after: wanted },
+                        cause: format!("status={} retry_after={wanted:?}", status.as_u16()),
+                    })?
+                }
+                Trouble::Lost(cause) => {
+                    if was_lost || !is_over_before(ends_at, FIRST_PAUSE) {
+                        return Err(Failed { error: ModelError::Failed, cause });
+                    }
+                    was_lost = true;
+                    FIRST_PAUSE
+                }
+                Trouble::TooLong(cause) => {
+                    turns = shorter(&turns).ok_or(Failed { error: ModelError::Failed, cause })?;
+                    info!(turns = turns.len(); "the chat is too long for the model, asking with less of it");
+                    continue;
+                }
             };
             sleep(pause).await;
         }
-        Err(Failed::because("asked too often"))
     }
 
-    async fn attempt(&self, request: &str, pieces: &mut Option<&mut impl Pieces>) -> Result<Tried, Failed> {
-        let address = self.protocol.address(pieces.is_some());
-        let sent = self.http.post(address).body(request.to_owned()).send().await;
-        let response = sent.map_err(|error| Failed::because(cause_of(error)))?;
-        let status = response.status();
-        if !status.is_success() {
-            return self.read_refusal(response).await;
+    async fn attempt(&self, turns: &[Turn], pieces: &mut Option<&mut impl Pieces>, ends_at: Instant) -> Result<Said, Trouble> {
+        let (address, request) = (self.protocol.address(pieces.is_some()), self.protocol.request(turns, pieces.is_some()));
+        let sent = timeout_at(self.patience.ends_at(ends_at), self.http.post(address).body(request).send()).await;
+        let response = sent.map_err(|_| self.too_late())?.map_err(|error| Trouble::Lost(cause_of(error)))?;
+        if !response.status().is_success() {
+            return Err(self.read_refusal(response, ends_at).await);
         }
-        let is_stream =
-            response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-        let answer = if is_stream { self.read_stream(response, pieces).await? } else { self.read_whole(response).await? };
-        if answer.is_empty() { Err(Failed::because("the answer is empty")) } else { Ok(Tried::Answered(answer)) }
+        let encoding = response.headers().get(CONTENT_ENCODING);
+        if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            return Err(Trouble::because("the answer is compressed, and none such was asked for"));
+        }
+        self.read(response, pieces, ends_at).await
     }
 
-    async fn read_refusal(&self, response: Response) -> Result<Tried, Failed> {
+    fn too_late(&self) -> Trouble {
+        let Patience { silence, total } = self.patience;
+        let cause = format!("no answer within {silence:?}, or {total:?} in all");
+        Trouble::Failed(Failed { error: ModelError::Timeout, cause })
+    }
+
+    async fn read_refusal(&self, response: Response, ends_at: Instant) -> Trouble {
         let status = response.status();
         let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(retry_after);
         // Why the rest of it is missing is of no interest.
-        let body = read_up_to(response, REFUSAL_MAX_BYTES).await.unwrap_or_default();
-        let wanted = header.or_else(|| self.protocol.retry_after(&body));
-        if status == StatusCode::TOO_MANY_REQUESTS || (status == StatusCode::SERVICE_UNAVAILABLE && wanted.is_some()) {
-            return Ok(Tried::Later(status, wanted));
+        let body = timeout_at(self.patience.ends_at(ends_at), read_up_to(response, REFUSAL_MAX_BYTES)).await;
+        let body = body.ok().and_then(Result::ok).unwrap_or_default();
+        let json = Json::all(&body).and_then(|values| values.into_iter().next()?.first());
+        let wanted = header.or_else(|| self.protocol.retry_after(json?));
+        let name = json.and_then(|json| self.protocol.refusal(json)).filter(|name| is_plain_name(name)).unwrap_or_default();
+        let cause = format!("status={} {name}", status.as_u16()).trim_end().to_owned();
+        let is_away = matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE);
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => Trouble::because(cause),
+            StatusCode::PAYLOAD_TOO_LARGE => Trouble::TooLong(cause),
+            _ if is_too_long(&body) => Trouble::TooLong(cause),
+            StatusCode::TOO_MANY_REQUESTS => Trouble::Later(status, wanted),
+            _ if is_away && wanted.is_some() => Trouble::Later(status, wanted),
+            _ if is_away => Trouble::Lost(cause),
+            _ => Trouble::because(cause),
         }
-        let name = self.protocol.refusal(&body).filter(|name| is_plain_name(name)).unwrap_or_default();
-        Err(Failed::because(format!("status={} {name}", status.as_u16()).trim_end()))
     }
 
-    async fn read_whole(&self, response: Response) -> Result<String, Failed> {
-        let body = read_up_to(response, BODY_MAX_BYTES).await.map_err(Failed::because)?;
-        let Part { text, is_last: _ } = self.protocol.read(&body).map_err(Failed::because)?;
-        let mut answer = String::new();
-        extend(&mut answer, text)?;
-        Ok(answer)
-    }
-
-    async fn read_stream(&self, mut response: Response, pieces: &mut Option<&mut impl Pieces>) -> Result<String, Failed> {
-        let (mut events, mut answer) = (Events::default(), String::new());
-        while let Some(chunk) = next_chunk(&mut response).await.map_err(Failed::because)? {
-            let mut piece = String::new();
-            let mut is_last = false;
-            for data in events.push(&chunk).map_err(|_| Failed::because("an event without an end"))? {
-                let part = self.protocol.read(&data).map_err(Failed::because)?;
-                piece.push_str(&part.text);
-                is_last |= part.is_last;
+    async fn read(
+        &self,
+        mut response: Response,
+        pieces: &mut Option<&mut impl Pieces>,
+        ends_at: Instant,
+    ) -> Result<Said, Trouble> {
+        let is_sure = has_known_end(&response);
+        let mut reading = Reading::new(&*self.protocol);
+        let stop = loop {
+            let mut silent_until = self.patience.ends_at(ends_at);
+            if reading.has_end() {
+                silent_until = silent_until.min(Instant::now() + AFTER_END);
             }
-            let piece = extend(&mut answer, piece)?;
-            if let Some(pieces) = pieces
-                && !piece.is_empty()
-            {
-                pieces.piece(piece).await;
+            let chunk = match timeout_at(silent_until, next_chunk(&mut response)).await {
+                Ok(Ok(Some(chunk))) => chunk,
+                Ok(Ok(None)) => break Stop::Ended { is_sure },
+                // All was said by then.
+                Ok(Err(_)) if reading.has_end() => break Stop::Ended { is_sure: true },
+                Ok(Err(cause)) if reading.is_silent() => return Err(Trouble::Lost(cause)),
+                Ok(Err(cause)) => return Err(Trouble::because(cause)),
+                Err(_) => break Stop::Late,
+            };
+            let is_silent = reading.is_silent();
+            let piece = reading.push(&chunk).map_err(|broken| trouble(broken, is_silent))?;
+            show(pieces, piece).await;
+            if reading.is_over() {
+                break Stop::Ended { is_sure: true };
             }
-            if is_last {
-                return Ok(answer);
-            }
-        }
-        Err(Failed::because("the stream broke off"))
+        };
+        let is_silent = reading.is_silent();
+        let (piece, said) = reading.finish(stop).map_err(|broken| trouble(broken, is_silent))?.ok_or_else(|| self.too_late())?;
+        show(pieces, piece).await;
+        Ok(said)
     }
 }
 
-/// Adds to an answer, less what no message may hold; gives what was added.
-fn extend(answer: &mut String, mut text: String) -> Result<String, Failed> {
-    text.retain(|character| character != '\0');
-    if answer.len() + text.len() > ANSWER_MAX_BYTES {
-        return Err(Failed::because("the answer is too long"));
+async fn show(pieces: &mut Option<&mut impl Pieces>, piece: String) {
+    if let Some(pieces) = pieces
+        && !piece.is_empty()
+    {
+        pieces.piece(piece).await;
     }
-    answer.push_str(&text);
-    Ok(text)
+}
+
+/// What to do about an answer that is none; of one that has begun nothing.
+fn trouble(broken: Broken, is_silent: bool) -> Trouble {
+    if broken == Broken::TooLong && is_silent { Trouble::TooLong(broken.to_string()) } else { Trouble::because(broken) }
 }
 
 /// How long to wait after so many tries. As long as is wanted, and longer from try to try: who wants no pause, or one that
@@ -191,35 +253,9 @@ fn is_over_before(ends_at: Instant, pause: Duration) -> bool {
     Instant::now().checked_add(pause).is_some_and(|end| end < ends_at)
 }
 
-/// `Retry-After`: seconds, or a date.
-fn retry_after(text: &str) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = DateTime::parse_from_rfc2822(text).ok()?;
-    // A date that has passed: at once.
-    Some((date.to_utc() - Utc::now()).to_std().unwrap_or_default())
-}
-
-/// A provider's name for an error, and not a sentence, which may repeat what was said.
-fn is_plain_name(name: &str) -> bool {
-    name.len() <= REFUSAL_NAME_MAX && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn when_to_come_back_is_seconds_or_a_date() {
-        assert_eq!(retry_after("7"), Some(Duration::from_secs(7)));
-        assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
-        let later = (Utc::now() + chrono::Duration::seconds(60)).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
-        assert!((Duration::from_secs(50)..Duration::from_secs(61)).contains(&retry_after(&later).unwrap()), "{later}");
-        for nonsense in ["", "soon", "-1", "1.5"] {
-            assert_eq!(retry_after(nonsense), None, "{nonsense}");
-        }
-    }
 
     #[test]
     fn pauses_grow_and_are_as_long_as_is_wanted() {
@@ -242,22 +278,6 @@ mod tests {
         let ends_at = Instant::now() + Duration::from_secs(60);
         for (pause, expected) in [(Duration::ZERO, true), (Duration::from_secs(61), false), (Duration::MAX, false)] {
             assert_eq!(is_over_before(ends_at, pause), expected, "{pause:?}");
-        }
-    }
-
-    #[test]
-    fn an_answer_holds_nothing_that_cannot_be_stored() {
-        let mut answer = "a".to_owned();
-        assert_eq!(extend(&mut answer, "b\0c".to_owned()).unwrap(), "bc");
-        assert_eq!(answer, "abc");
-        assert!(extend(&mut answer, "x".repeat(ANSWER_MAX_BYTES)).is_err());
-    }
-
-    #[test]
-    fn the_log_names_refusals_and_repeats_no_sentence() {
-        for (name, is_plain) in [("RESOURCE_EXHAUSTED", true), ("model_not_found", true), ("you said so", false), ("sk-1", false)]
-        {
-            assert_eq!(is_plain_name(name), is_plain, "{name}");
         }
     }
 }

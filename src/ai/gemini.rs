@@ -2,14 +2,19 @@
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Deserialize;
 use serde_json::json;
 
-use super::protocol::{Part, Protocol, Unreadable, with_path};
+use super::json::Json;
+use super::protocol::{Broken, End, Part, Protocol, path_of, text_of, with_path};
+use super::refusal::error_in;
 use crate::chat::Turn;
 
 const DEFAULT_URL: &str = "https://generativelanguage.googleapis.com";
 const DEFAULT_MODEL: &str = "gemini-2.5-flash";
+/// The methods, behind the model's name.
+const METHODS: [&str; 2] = [":generateContent", ":streamGenerateContent"];
+/// The collections that hold models.
+const COLLECTIONS: [&str; 2] = ["/models", "/tunedModels"];
 /// What may stand in a model's name as it is.
 const IN_NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'/');
 
@@ -22,15 +27,38 @@ pub struct Gemini {
 }
 
 impl Gemini {
-    /// `base`: the base address; empty `model` and `system_prompt`: the usual one, none.
+    /// `base`: the base address, or that of a model or method; empty `model` and `system_prompt`: the usual one, none.
     pub fn new(base: &crate::config::ModelAddress, model: &str, system_prompt: &str) -> Self {
-        let base = with_path(base.or(DEFAULT_URL), "/v1beta");
-        let model = if model.is_empty() { DEFAULT_MODEL } else { model };
-        // Tuned models bring the name of their collection.
-        let collection = if model.contains('/') { "" } else { "models/" };
-        let model_url = format!("{base}/{collection}{}", utf8_percent_encode(model, IN_NAME));
+        let (base, named) = split_model(base.or(DEFAULT_URL));
+        let model_url = match named {
+            Some(named) if model.is_empty() => format!("{base}{named}"),
+            _ => {
+                let base = if named.is_some() { base.to_owned() } else { with_path(base, "/v1beta") };
+                let model = if model.is_empty() { DEFAULT_MODEL } else { model };
+                // Tuned models bring the name of their collection.
+                let collection = if model.contains('/') { "" } else { "models/" };
+                format!("{base}/{collection}{}", utf8_percent_encode(model, IN_NAME))
+            }
+        };
         Self { model_url, system_prompt: system_prompt.to_owned() }
     }
+}
+
+/// The base address of one that may go on to a model and a method, and the path of that model below it.
+fn split_model(address: &str) -> (&str, Option<&str>) {
+    let address = address.split_once('?').map_or(address, |(place, _)| place);
+    let address = METHODS.iter().find_map(|method| address.strip_suffix(method)).unwrap_or(address);
+    let path = path_of(address);
+    for collection in COLLECTIONS {
+        if let Some(base) = path.strip_suffix(collection).and(address.strip_suffix(collection)) {
+            return (base, None);
+        }
+        let below = path.rfind(&format!("{collection}/"));
+        if let Some(parts) = below.and_then(|at| address.split_at_checked(address.len() - path.len() + at)) {
+            return (parts.0, Some(parts.1));
+        }
+    }
+    (address, None)
 }
 
 impl Protocol for Gemini {
@@ -54,79 +82,44 @@ impl Protocol for Gemini {
         request.to_string()
     }
 
-    fn read(&self, json: &str) -> Result<Part, Unreadable> {
-        let answer: Answer = serde_json::from_str(json).map_err(|_| Unreadable("it is no answer of Gemini"))?;
-        if answer.error.is_some() {
-            return Err(Unreadable("an error came instead of an answer"));
+    fn read(&self, json: Json<'_>) -> Result<Part, Broken> {
+        if let Some(error) = error_in(json) {
+            return Err(Broken::by_error(error.raw()));
         }
-        let Some(candidate) = answer.candidates.into_iter().next() else {
-            let is_blocked = answer.prompt_feedback.is_some_and(|feedback| feedback.block_reason.is_some());
+        let Some(candidate) = json.get("candidates").and_then(Json::first) else {
+            let blocked = json.get("promptFeedback").and_then(|feedback| feedback.get("blockReason")?.word());
+            let is_blocked = blocked.is_some_and(|reason| !is_unspecified(&reason));
             // An event may report figures alone.
-            return if is_blocked { Err(Unreadable("the question was blocked")) } else { Ok(Part::default()) };
+            return if is_blocked { Err(Broken::Off("the question was blocked")) } else { Ok(Part::default()) };
         };
-        let parts = candidate.content.map(|content| content.parts).unwrap_or_default();
-        let text = parts.into_iter().filter(|part| !part.thought).filter_map(|part| part.text).collect();
-        Ok(Part { text, is_last: candidate.finish_reason.is_some() })
+        let text = candidate.get("content").and_then(|content| content.get("parts")).map(text_of).unwrap_or_default();
+        let end = candidate.get("finishReason").and_then(Json::word).map_or(Ok(None), |reason| end_of(&reason))?;
+        Ok(Part { text, end })
     }
 
-    fn refusal(&self, json: &str) -> Option<String> {
-        serde_json::from_str::<Answer>(json).ok()?.error?.status
+    fn refusal(&self, json: Json<'_>) -> Option<String> {
+        error_in(json)?.get("status")?.word()
     }
 
-    fn retry_after(&self, json: &str) -> Option<Duration> {
-        let error = serde_json::from_str::<Answer>(json).ok()?.error?;
-        let delay = error.details.into_iter().find_map(|detail| detail.retry_delay)?;
+    fn retry_after(&self, json: Json<'_>) -> Option<Duration> {
+        let details = error_in(json)?.get("details")?.items();
+        let delay = details.into_iter().find_map(|detail| detail.get("retryDelay")?.word())?;
         Duration::try_from_secs_f64(delay.strip_suffix('s')?.parse().ok()?).ok()
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer {
-    #[serde(default)]
-    candidates: Vec<Candidate>,
-    prompt_feedback: Option<Feedback>,
-    error: Option<Refused>,
+/// How an answer ended by its reason's name: all but two name an error or a filter.
+fn end_of(reason: &str) -> Result<Option<End>, Broken> {
+    match reason {
+        reason if is_unspecified(reason) => Ok(None),
+        reason if reason.eq_ignore_ascii_case("STOP") => Ok(Some(End::Whole)),
+        reason if reason.eq_ignore_ascii_case("MAX_TOKENS") => Ok(Some(End::Cut)),
+        _ => Err(Broken::Off("the provider broke the answer off")),
+    }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Candidate {
-    content: Option<Content>,
-    finish_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Content {
-    #[serde(default)]
-    parts: Vec<TextPart>,
-}
-
-#[derive(Deserialize)]
-struct TextPart {
-    text: Option<String>,
-    /// What the model said to itself.
-    #[serde(default)]
-    thought: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Feedback {
-    block_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Refused {
-    status: Option<String>,
-    #[serde(default)]
-    details: Vec<Detail>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Detail {
-    retry_delay: Option<String>,
+fn is_unspecified(reason: &str) -> bool {
+    reason.is_empty() || reason.ends_with("_UNSPECIFIED")
 }
 
 #[cfg(test)]
@@ -145,6 +138,14 @@ mod tests {
             ("", "", usual),
             ("http://localhost:9/", "a b?", "http://localhost:9/v1beta/models/a%20b%3F"),
             ("http://localhost:9/v1", "tunedModels/x", "http://localhost:9/v1/tunedModels/x"),
+            ("http://localhost:9/v1/models", "x", "http://localhost:9/v1/models/x"),
+            ("http://localhost:9/v1beta/models/x", "", "http://localhost:9/v1beta/models/x"),
+            ("http://localhost:9/v1beta/models/x:generateContent", "", "http://localhost:9/v1beta/models/x"),
+            ("http://localhost:9/v1beta/models/x:streamGenerateContent?alt=sse", "x", "http://localhost:9/v1beta/models/x"),
+            ("http://localhost:9/v1beta/models/x:generateContent/", "y", "http://localhost:9/v1beta/models/y"),
+            ("http://localhost:9/p/a/publishers/google/models/x", "", "http://localhost:9/p/a/publishers/google/models/x"),
+            ("http://localhost:9/v1beta/tunedModels/x:generateContent", "", "http://localhost:9/v1beta/tunedModels/x"),
+            ("http://models/", "x", "http://models/v1beta/models/x"),
         ] {
             let gemini = gemini(url, model, "");
             assert_eq!(gemini.address(false), format!("{expected}:generateContent"));
@@ -167,25 +168,41 @@ mod tests {
         );
     }
 
+    fn read(json: &str) -> Result<Part, Broken> {
+        gemini("", "", "").read(Json::all(json).unwrap()[0])
+    }
+
     #[test]
     fn answers_are_read() {
-        let part = |text: &str, is_last| Ok(Part { text: text.to_owned(), is_last });
+        let part = |text: &str, end| Ok(Part { text: text.as_bytes().to_vec(), end });
+        let broken = Err(Broken::Off("the provider broke the answer off"));
         for (json, expected) in [
             (
                 r#"{"candidates":[{"content":{"parts":[{"text":"Hel"},{"text":"lo"}],"role":"model"},"finishReason":"STOP","index":0}]}"#,
-                part("Hello", true),
+                part("Hello", Some(End::Whole)),
             ),
-            (r#"{"candidates":[{"content":{"parts":[{"text":"Hel"}]}}]}"#, part("Hel", false)),
-            (r#"{"candidates":[{"content":{"parts":[{"text":"hm","thought":true},{"text":"Yes"}]}}]}"#, part("Yes", false)),
-            (r#"{"candidates":[{"finishReason":"SAFETY"}]}"#, part("", true)),
-            (r#"{"candidates":[{"content":{"parts":[{"functionCall":{}}]}}]}"#, part("", false)),
-            (r#"{"usageMetadata":{"totalTokenCount":3}}"#, part("", false)),
-            (r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#, Err(Unreadable("the question was blocked"))),
-            (r#"{"error":{"code":500,"status":"INTERNAL"}}"#, Err(Unreadable("an error came instead of an answer"))),
-            (r#"{"candidates":[{"content":{"par"#, Err(Unreadable("it is no answer of Gemini"))),
-            ("<html>", Err(Unreadable("it is no answer of Gemini"))),
+            (r#"{"candidates":[{"content":{"parts":[{"text":"Hel"}]}}]}"#, part("Hel", None)),
+            (r#"{"candidates":[{"content":{"parts":[{"text":"Hel"}]},"finishReason":""}]}"#, part("Hel", None)),
+            (
+                r#"{"candidates":[{"content":{"parts":[{"text":"Hel"}]},"finishReason":"FINISH_REASON_UNSPECIFIED"}]}"#,
+                part("Hel", None),
+            ),
+            (
+                r#"{"candidates":[{"content":{"parts":[{"text":"Hel"}]},"finishReason":"MAX_TOKENS"}]}"#,
+                part("Hel", Some(End::Cut)),
+            ),
+            (r#"{"candidates":[{"content":{"parts":[{"text":"hm","thought":true},{"text":"Yes"}]}}]}"#, part("Yes", None)),
+            (r#"{"candidates":[{"finishReason":"SAFETY"}]}"#, broken.clone()),
+            (r#"{"candidates":[{"content":{"parts":[{"text":"Hel"}]},"finishReason":"OTHER"}]}"#, broken),
+            (r#"{"candidates":[{"content":{"parts":[{"functionCall":{}}]}}]}"#, part("", None)),
+            (r#"{"candidates":[{"content":{"parts":null}}]}"#, part("", None)),
+            (r#"{"candidates":null,"promptFeedback":{}}"#, part("", None)),
+            ("null", part("", None)),
+            (r#"{"usageMetadata":{"totalTokenCount":3}}"#, part("", None)),
+            (r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#, Err(Broken::Off("the question was blocked"))),
+            (r#"{"error":{"code":500,"status":"INTERNAL"}}"#, Err(Broken::Off("an error came instead of an answer"))),
         ] {
-            assert_eq!(gemini("", "", "").read(json), expected, "{json}");
+            assert_eq!(read(json), expected, "{json}");
         }
     }
 
@@ -193,8 +210,10 @@ mod tests {
     fn a_refusal_says_its_name_and_when_to_come_back() {
         let gemini = gemini("", "", "");
         let json = r#"{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"…","details":[{"@type":"x"},{"@type":"y","retryDelay":"1.5s"}]}}"#;
+        let json = Json::all(json).unwrap()[0];
         assert_eq!(gemini.refusal(json).as_deref(), Some("RESOURCE_EXHAUSTED"));
         assert_eq!(gemini.retry_after(json), Some(Duration::from_millis(1_500)));
-        assert_eq!((gemini.refusal("{}"), gemini.retry_after("no")), (None, None));
+        let json = Json::all("{}").unwrap()[0];
+        assert_eq!((gemini.refusal(json), gemini.retry_after(json)), (None, None));
     }
 }

@@ -6,8 +6,13 @@
 //! ```
 mod client;
 mod gemini;
+mod json;
 mod model;
 mod openai;
 mod protocol;
+mod reading;
+mod refusal;
+mod spoken;
+mod turns;
 
 pub use self::model::{Model, Unusable};

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use actix::{Actor, Context, Handler, Recipient};
 use log::{info, warn};
 
-use super::client::{Client, Pieces};
+use super::client::{Client, Patience, Pieces};
 use super::gemini::Gemini;
 use super::openai::OpenAi;
 use super::protocol::Protocol;
+use super::reading::Said;
 use crate::chat::{ModelError, ModelSaid, ModelWord, Prompt, Turn};
 use crate::config::{AiProvider, Config, ModelAddress, Secret};
 use crate::meter::{Meter, Metered};
@@ -39,7 +40,7 @@ impl Model {
     /// # Errors
     /// [`Unusable`] if a setting makes no sense.
     pub fn new(config: &Config, meter: Arc<Meter>) -> Result<Self, Unusable> {
-        let Config { ai_provider, ai_url, ai_api_key, ai_model, ai_system_prompt, ai_timeout, .. } = config;
+        let Config { ai_provider, ai_url, ai_api_key, ai_model, ai_system_prompt, ai_timeout, ai_total_timeout, .. } = config;
         let protocol: Box<dyn Protocol> = match ai_provider {
             AiProvider::Echo => return Ok(Self { provider: Arc::new(Provider::Echo), meter }),
             AiProvider::Gemini => Box::new(Gemini::new(ai_url, ai_model, ai_system_prompt)),
@@ -49,7 +50,8 @@ impl Model {
             warn!(provider:% = ai_provider; "AI_PROVIDER needs AI_API_KEY, or the AI_URL of a server that needs none");
         }
         info!(address:% = protocol.address(false); "questions go to a model");
-        let client = Client::new(protocol, ai_api_key.as_ref().map(Secret::expose), *ai_timeout).map_err(Unusable)?;
+        let patience = Patience { silence: *ai_timeout, total: *ai_total_timeout };
+        let client = Client::new(protocol, ai_api_key.as_ref().map(Secret::expose), patience).map_err(Unusable)?;
         Ok(Self { provider: Arc::new(Provider::Remote(client)), meter })
     }
 }
@@ -82,13 +84,13 @@ impl Handler<Prompt> for Model {
     }
 }
 
-async fn echo(turns: &[Turn], stream: bool, asked: &mut Asked) -> String {
+async fn echo(turns: &[Turn], stream: bool, asked: &mut Asked) -> Said {
     let question = turns.last().map_or("", |turn| &turn.text);
     if stream {
         asked.piece(ECHO.to_owned()).await;
         asked.piece(question.to_owned()).await;
     }
-    format!("{ECHO}{question}")
+    Said { text: format!("{ECHO}{question}"), is_truncated: false }
 }
 
 /// A prompt that is being answered. It gets an end whatever happens: the broker waits for it.
@@ -99,9 +101,12 @@ struct Asked {
 }
 
 impl Asked {
-    fn end(&mut self, answer: Result<String, ModelError>) {
+    fn end(&mut self, answer: Result<Said, ModelError>) {
         self.is_answered = true;
-        let word = answer.map_or_else(ModelWord::Failed, ModelWord::Answer);
+        let word = match answer {
+            Ok(Said { text, is_truncated }) => ModelWord::Answer { text, is_truncated },
+            Err(error) => ModelWord::Failed(error),
+        };
         self.answers.do_send(ModelSaid { ticket: self.ticket, word });
     }
 }

@@ -1,15 +1,22 @@
 //! Chat completions as OpenAI made them and vLLM, llama.cpp, Ollama and others serve them.
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::protocol::{Part, Protocol, Unreadable, with_path};
+use super::json::Json;
+use super::protocol::{Broken, End, Part, Protocol, text_of, with_path};
+use super::refusal::error_in;
 use crate::chat::Turn;
 use crate::model::Role;
 
 const DEFAULT_URL: &str = "https://api.openai.com";
 const DEFAULT_MODEL: &str = "gpt-4o-mini";
-/// The data of the event after the last one.
-const DONE: &str = "[DONE]";
+/// The end of the address that is asked.
+const METHOD: &str = "/chat/completions";
+/// Names for an end that came because the answer, or the chat with it, became too long.
+const CUT: [&str; 6] =
+    ["length", "max_tokens", "max_length", "max_output_tokens", "model_length", "model_context_window_exceeded"];
+/// Parts of the names for an end that is none: an error, a filter, somebody who stopped it.
+const BROKEN_OFF: [&str; 8] =
+    ["error", "filter", "safety", "sensitive", "recitation", "abort", "cancel", "insufficient_system_resource"];
 
 /// One model of a server that speaks chat completions.
 #[derive(Debug)]
@@ -20,14 +27,21 @@ pub struct OpenAi {
 }
 
 impl OpenAi {
-    /// `base`: the base address; empty `model` and `system_prompt`: the usual one, none.
+    /// `base`: the base address, or the whole one; empty `model` and `system_prompt`: the usual one, none.
     pub fn new(base: &crate::config::ModelAddress, model: &str, system_prompt: &str) -> Self {
         Self {
-            url: format!("{}/chat/completions", with_path(base.or(DEFAULT_URL), "/v1")),
+            url: endpoint(base.or(DEFAULT_URL)),
             model: if model.is_empty() { DEFAULT_MODEL } else { model }.to_owned(),
             system_prompt: system_prompt.to_owned(),
         }
     }
+}
+
+/// The address that is asked; what stands behind a question mark stays there.
+fn endpoint(base: &str) -> String {
+    let at = base.find('?').unwrap_or(base.len());
+    let (place, query) = base.split_at_checked(at).unwrap_or((base, ""));
+    if place.ends_with(METHOD) { base.to_owned() } else { format!("{}{METHOD}{query}", with_path(place, "/v1")) }
 }
 
 impl Protocol for OpenAi {
@@ -41,59 +55,43 @@ impl Protocol for OpenAi {
 
     fn request(&self, turns: &[Turn], stream: bool) -> String {
         let system = (!self.system_prompt.is_empty()).then(|| json!({"role": "system", "content": self.system_prompt}));
-        let messages: Vec<_> = system.into_iter().chain(alternating(turns)).collect();
+        let said = turns.iter().map(|Turn { role, text }| {
+            let role = if *role == Role::Model { "assistant" } else { "user" };
+            json!({"role": role, "content": text})
+        });
+        let messages: Vec<_> = system.into_iter().chain(said).collect();
         json!({"model": self.model, "messages": messages, "stream": stream}).to_string()
     }
 
-    fn read(&self, json: &str) -> Result<Part, Unreadable> {
-        if json.trim() == DONE {
-            return Ok(Part { text: String::new(), is_last: true });
-        }
-        let answer: Answer = serde_json::from_str(json).map_err(|_| Unreadable("it is no chat completion"))?;
-        if answer.error.is_some() {
-            return Err(Unreadable("an error came instead of an answer"));
+    fn read(&self, json: Json<'_>) -> Result<Part, Broken> {
+        let choice = json.get("choices").and_then(Json::first);
+        if let Some(error) = error_in(json).or_else(|| error_in(choice?)) {
+            return Err(Broken::by_error(error.raw()));
         }
         // An event may report figures alone.
-        let Some(choice) = answer.choices.into_iter().next() else { return Ok(Part::default()) };
-        let said = choice.message.or(choice.delta).and_then(|said| said.content);
-        Ok(Part { text: said.unwrap_or_default(), is_last: choice.finish_reason.is_some() })
+        let Some(choice) = choice else { return Ok(Part::default()) };
+        let said = |name| choice.get(name)?.get("content").map(text_of).filter(|text| !text.is_empty());
+        let text = said("delta").or_else(|| said("message")).unwrap_or_default();
+        let end = choice.get("finish_reason").and_then(Json::word).map_or(Ok(None), |reason| end_of(&reason))?;
+        Ok(Part { text, end })
     }
 
-    fn refusal(&self, json: &str) -> Option<String> {
-        let error = serde_json::from_str::<Answer>(json).ok()?.error?;
-        let named = |name: &str| error.get(name).and_then(Value::as_str).map(str::to_owned);
+    fn refusal(&self, json: Json<'_>) -> Option<String> {
+        let error = error_in(json)?;
+        let named = |name| error.get(name).and_then(Json::word);
         named("code").or_else(|| named("type"))
     }
 }
 
-/// Many models refuse whatever does not begin with the user and go on by turns: a failed question would end the chat.
-fn alternating(turns: &[Turn]) -> impl Iterator<Item = Value> {
-    let from_user = turns.iter().position(|turn| turn.role == Role::User).unwrap_or_default();
-    let turns = turns.get(from_user..).unwrap_or_default();
-    turns.chunk_by(|one, next| one.role == next.role).map(|same| {
-        let texts: Vec<_> = same.iter().map(|turn| turn.text.as_str()).collect();
-        let role = if same.iter().any(|turn| turn.role == Role::Model) { "assistant" } else { "user" };
-        json!({"role": role, "content": texts.join("\n\n")})
-    })
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    #[serde(default)]
-    choices: Vec<Choice>,
-    error: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    message: Option<Said>,
-    delta: Option<Said>,
-    finish_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Said {
-    content: Option<String>,
+/// How an answer ended by its reason's name. Many write an empty one into every event.
+fn end_of(reason: &str) -> Result<Option<End>, Broken> {
+    let reason = reason.trim().to_ascii_lowercase().replace('-', "_");
+    match &*reason {
+        "" | "null" | "none" => Ok(None),
+        reason if CUT.contains(&reason) => Ok(Some(End::Cut)),
+        reason if BROKEN_OFF.iter().any(|word| reason.contains(word)) => Err(Broken::Off("the provider broke the answer off")),
+        _ => Ok(Some(End::Whole)),
+    }
 }
 
 #[cfg(test)]
@@ -111,6 +109,11 @@ mod tests {
             ("http://localhost:8000", "http://localhost:8000/v1/chat/completions"),
             ("http://localhost:8000/v1/", "http://localhost:8000/v1/chat/completions"),
             ("https://example.org/openai", "https://example.org/openai/chat/completions"),
+            ("http://localhost:8000/v1/chat/completions", "http://localhost:8000/v1/chat/completions"),
+            ("http://localhost:8000/v1/chat/completions/", "http://localhost:8000/v1/chat/completions"),
+            ("https://a.example/d/x/chat/completions?api-version=2", "https://a.example/d/x/chat/completions?api-version=2"),
+            ("https://a.example/d/x/?api-version=2", "https://a.example/d/x/chat/completions?api-version=2"),
+            ("https://a.example?api-version=2", "https://a.example/v1/chat/completions?api-version=2"),
         ] {
             assert_eq!(openai(url, "", "").address(true), expected);
         }
@@ -131,40 +134,50 @@ mod tests {
         );
     }
 
-    #[test]
-    fn turns_alternate_and_the_user_begins() {
-        let said = [(Role::Model, "0"), (Role::User, "1"), (Role::User, "2"), (Role::Model, "3"), (Role::User, "4")];
-        let turns = said.map(|(role, text)| Turn { role, text: text.to_owned() });
-        let alternating: Vec<_> = alternating(&turns).map(|message| message.to_string()).collect();
-        assert_eq!(
-            alternating,
-            [
-                r#"{"content":"1\n\n2","role":"user"}"#,
-                r#"{"content":"3","role":"assistant"}"#,
-                r#"{"content":"4","role":"user"}"#
-            ]
-        );
+    fn read(json: &str) -> Result<Part, Broken> {
+        openai("", "", "").read(Json::all(json).unwrap()[0])
     }
 
     #[test]
     fn answers_are_read() {
-        let part = |text: &str, is_last| Ok(Part { text: text.to_owned(), is_last });
+        let part = |text: &str, end| Ok(Part { text: text.as_bytes().to_vec(), end });
+        let (whole, cut) = (Some(End::Whole), Some(End::Cut));
+        let error = Err(Broken::Off("an error came instead of an answer"));
         for (json, expected) in [
             (
                 r#"{"id":"x","choices":[{"index":0,"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}],"usage":{}}"#,
-                part("Hello", true),
+                part("Hello", whole),
             ),
-            (r#"{"choices":[{"delta":{"role":"assistant"},"finish_reason":null}]}"#, part("", false)),
-            (r#"{"choices":[{"delta":{"content":"Hel"},"finish_reason":null}]}"#, part("Hel", false)),
-            (r#"{"choices":[{"delta":{},"finish_reason":"length"}]}"#, part("", true)),
-            (r#"{"choices":[],"usage":{"total_tokens":3}}"#, part("", false)),
-            ("[DONE]", part("", true)),
-            (r#"{"error":{"message":"x"}}"#, Err(Unreadable("an error came instead of an answer"))),
-            (r#"{"choices":[{"delta":{"con"#, Err(Unreadable("it is no chat completion"))),
-            (r#"{"choices":[{"message":{"content":[1]}}]}"#, Err(Unreadable("it is no chat completion"))),
+            (r#"{"choices":[{"delta":{"role":"assistant"},"finish_reason":null}]}"#, part("", None)),
+            (r#"{"choices":[{"delta":{"content":"Hel"},"finish_reason":null}]}"#, part("Hel", None)),
+            (r#"{"choices":[{"delta":{"content":"Hel"},"finish_reason":""}]}"#, part("Hel", None)),
+            (r#"{"choices":[{"delta":{"content":"Hel"},"message":{"content":""},"finish_reason":0}]}"#, part("Hel", None)),
+            (r#"{"choices":[{"delta":null,"message":null,"finish_reason":"eos"}]}"#, part("", whole)),
+            (r#"{"choices":[{"delta":{},"finish_reason":"length"}]}"#, part("", cut)),
+            (r#"{"choices":[{"delta":{},"finish_reason":"MAX_TOKENS"}]}"#, part("", cut)),
+            (r#"{"choices":[],"usage":{"total_tokens":3}}"#, part("", None)),
+            (r#"{"choices":null,"error":null,"usage":{"total_tokens":3}}"#, part("", None)),
+            (r#"{"choices":[null]}"#, part("", None)),
+            ("null", part("", None)),
+            (r#""ping""#, part("", None)),
+            (r#"{"choices":[{"delta":{"content":[{"type":"text","text":"Hel"},{"text":"l"},"o"]}}]}"#, part("Hello", None)),
+            (
+                r#"{"choices":[{"message":{"content":[1,null,{"type":"thinking","thinking":[{"text":"hm"}]},{"type":"text"}]}}]}"#,
+                part("", None),
+            ),
+            (r#"{"choices":[{"delta":{"content":null,"reasoning_content":"hm","reasoning":"hm"}}]}"#, part("", None)),
+            (r#"{"error":{"message":"x"}}"#, error.clone()),
+            (r#"{"choices":[{"delta":{"content":"Hel"},"error":{"code":502},"finish_reason":"error"}]}"#, error.clone()),
+            (r#"{"object":"error","message":"x","code":500}"#, error),
+            (r#"{"error":{"code":"context_length_exceeded"}}"#, Err(Broken::TooLong)),
+            (
+                r#"{"choices":[{"delta":{"content":"Hel"},"finish_reason":"content_filter"}]}"#,
+                Err(Broken::Off("the provider broke the answer off")),
+            ),
         ] {
-            assert_eq!(openai("", "", "").read(json), expected, "{json}");
+            assert_eq!(read(json), expected, "{json}");
         }
+        assert_eq!(read(r#"{"choices":[{"delta":{"content":"\ud83d"}}]}"#).unwrap().text, b"\xED\xA0\xBD");
     }
 
     #[test]
@@ -173,9 +186,9 @@ mod tests {
             (r#"{"error":{"message":"…","type":"invalid_request_error","code":"model_not_found"}}"#, Some("model_not_found")),
             (r#"{"error":{"message":"…","type":"not_found_error","code":404}}"#, Some("not_found_error")),
             (r#"{"error":"no such model"}"#, None),
-            ("", None),
+            ("1", None),
         ] {
-            assert_eq!(openai("", "", "").refusal(json).as_deref(), name, "{json}");
+            assert_eq!(openai("", "", "").refusal(Json::all(json).unwrap()[0]).as_deref(), name, "{json}");
         }
     }
 }

@@ -104,6 +104,10 @@ pub struct MessageView<'a> {
     role: &'static str,
     attachments: &'a [File],
     listing_id: Option<&'a ListingId>,
+    /// An answer of the model that was cut by length or time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("const" = true))]
+    truncated: Option<bool>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -140,6 +144,7 @@ impl<'a> MessageView<'a> {
             listing,
             client_message_id,
             chat: _,
+            is_truncated,
             status,
             read_by,
             created_at,
@@ -166,6 +171,7 @@ impl<'a> MessageView<'a> {
             role: role.as_str(),
             attachments,
             listing_id: listing.as_ref().map(|listing| &listing.id),
+            truncated: is_truncated.then_some(true),
         }
     }
 }

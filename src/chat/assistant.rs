@@ -178,12 +178,12 @@ impl ChatServer {
                     self.tell_piece(&question, piece, false);
                 }
             }
-            ModelWord::Answer(text) => {
+            ModelWord::Answer { text, is_truncated } => {
                 let Some(question) = self.questions.find(ticket).cloned() else { return };
                 if question.stream {
                     self.tell_piece(&question, String::new(), true);
                 }
-                self.admit_answer(&question, text);
+                self.admit_answer(&question, text, is_truncated);
             }
             ModelWord::Failed(error) => {
                 let Some(conversation) = self.questions.find(ticket).map(|question| question.conversation) else { return };
@@ -193,7 +193,7 @@ impl ChatServer {
     }
 
     /// An answer is shown once it is stored: what is asked anew because it was not would be answered in other words.
-    fn admit_answer(&mut self, question: &Question, content: String) {
+    fn admit_answer(&mut self, question: &Question, content: String, is_truncated: bool) {
         let place = Place::Conversation(question.conversation);
         let created_at = self.next_time_in(&place);
         let message = model::Message {
@@ -210,6 +210,7 @@ impl ChatServer {
             listing: None,
             client_message_id: None,
             chat: Some(question.chat.clone()),
+            is_truncated,
             status: MessageStatus::Sent,
             read_by: Vec::new(),
             created_at,
@@ -275,8 +276,8 @@ fn load_model(pending: &Pending) -> Result<Result<Target, Load>, ChatError> {
     if pending.facts.users_read.contains(&model) { Err(ChatError::UserNotFound) } else { Ok(Err(Load::Users(vec![model]))) }
 }
 
-/// What the model is told: the newest messages of the chat, oldest first, the question at the end. What its user said after
-/// it comes only with its answer, for else it waits for one itself.
+/// What the model is told: the newest messages of the chat, oldest first, the question at the end. What else its user said
+/// comes only with its answer: without one it waits for it, or there was none.
 fn find_turns(conn: &mut AnyConnection, question: &Question) -> QueryResult<Found> {
     if let Some(answer) = store::find_message(conn, question.answer_id())? {
         return Ok(Found::Answer(Box::new(answer)));
@@ -288,7 +289,7 @@ fn find_turns(conn: &mut AnyConnection, question: &Question) -> QueryResult<Foun
     let said: HashSet<MessageId> = messages.iter().map(|message| message.id).collect();
     messages.retain(|message| match message.role {
         Role::Model => true,
-        Role::User => message.seq < asked.seq || said.contains(&answer_id(&question.model.id, message.id)),
+        Role::User => said.contains(&answer_id(&question.model.id, message.id)),
     });
     messages.push(asked);
     let skipped = messages.len().saturating_sub(TURNS);

@@ -89,7 +89,7 @@ pub enum ModelError {
     /// It cannot be reached, refuses, breaks off or says nothing.
     #[error("The model could not answer, try again")]
     Failed,
-    /// It took longer than `AI_TIMEOUT`.
+    /// Nothing of an answer came within `AI_TIMEOUT`.
     #[error("The model did not answer in time, try again")]
     Timeout,
     /// Too many questions wait, here or there.

@@ -277,8 +277,13 @@ pub struct ModelSaid {
 pub enum ModelWord {
     /// More of the answer; the whole one follows.
     Piece(String),
-    /// The whole answer; not empty, and without what cannot be stored.
-    Answer(String),
+    /// The whole answer.
+    Answer {
+        /// Not empty, and without what cannot be stored.
+        text: String,
+        /// Whether it was cut by length or time.
+        is_truncated: bool,
+    },
     /// There is none.
     Failed(ModelError),
 }

@@ -386,6 +386,7 @@ impl ChatServer {
             listing,
             client_message_id: draft.client_message_id,
             chat: None,
+            is_truncated: false,
             status: MessageStatus::Sent,
             read_by: Vec::new(),
             created_at,

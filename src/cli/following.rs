@@ -62,7 +62,7 @@ async fn read(remote: &Remote, path: &str, reader: &mut impl Reader) -> Result<b
     let mut events = Events::default();
     while let Ok(Some(chunk)) = next_chunk(&mut response).await {
         let complete = events.push(&chunk).map_err(|_| AskError::Odd("a line without an end".to_owned()))?;
-        let text = complete.iter().map(|data| reader.show(data)).collect::<Result<String, AskError>>()?;
+        let text = complete.iter().map(|event| reader.show(&event.data)).collect::<Result<String, AskError>>()?;
         let mut stdout = io::stdout().lock();
         if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
             return Ok(false);

@@ -216,7 +216,7 @@ impl fmt::Debug for DatabaseAddress {
     }
 }
 
-/// The base address of an AI provider, without a slash at its end; empty: the provider's own.
+/// The address of an AI provider, the base or that of a method, without a slash at its end; empty: the provider's own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ModelAddress(String);
 
@@ -233,14 +233,24 @@ impl FromStr for ModelAddress {
     fn from_str(text: &str) -> Result<Self, String> {
         let rest = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
         let rest = rest.ok_or("must begin with http:// or https://")?;
-        let host = rest.split('/').next().unwrap_or_default();
+        let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
+        let host = place.split('/').next().unwrap_or_default();
+        let is_plain = rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"#\\".contains(&byte));
         // The value itself is not repeated: it may hold a key, which has a setting of its own.
-        if host.is_empty() || host.contains('@') || !rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\\".contains(&byte))
-        {
-            return Err("is not a base address such as http://localhost:8000/v1; a key belongs in AI_API_KEY".to_owned());
+        if host.is_empty() || host.contains('@') || !is_plain || query.is_some_and(may_hold_a_key) {
+            return Err("is not an address such as http://localhost:8000/v1; a key belongs in AI_API_KEY".to_owned());
         }
-        Ok(Self(text.trim_end_matches('/').to_owned()))
+        let place = text.split_once('?').map_or(text, |(place, _)| place).trim_end_matches('/');
+        Ok(Self(query.map_or_else(|| place.to_owned(), |query| format!("{place}?{query}"))))
     }
+}
+
+/// Whether one of a query's parameters is called like a secret.
+fn may_hold_a_key(query: &str) -> bool {
+    const NAMES: [&str; 7] = ["key", "token", "secret", "sig", "password", "auth", "code"];
+    let mut names = query.split(['&', ';']).filter_map(|pair| pair.split('=').next()).map(str::to_ascii_lowercase);
+    // A percent sign may spell anything.
+    names.any(|name| name.contains('%') || NAMES.iter().any(|secret| name.contains(secret)))
 }
 
 impl fmt::Display for ModelAddress {
@@ -294,13 +304,28 @@ mod tests {
 
     #[test]
     fn a_model_address_holds_no_key() {
-        for (text, kept) in [("http://localhost:8000/v1/", "http://localhost:8000/v1"), ("https://[::1]:1", "https://[::1]:1")] {
+        for (text, kept) in [
+            ("http://localhost:8000/v1/", "http://localhost:8000/v1"),
+            ("https://[::1]:1", "https://[::1]:1"),
+            ("https://a/m:streamGenerateContent?alt=sse", "https://a/m:streamGenerateContent?alt=sse"),
+            ("https://a/chat/completions/?api-version=1", "https://a/chat/completions?api-version=1"),
+        ] {
             assert_eq!(text.parse::<ModelAddress>().unwrap().or("default"), kept);
         }
         assert_eq!(ModelAddress::default().or("default"), "default");
-        for wrong in
-            ["", "localhost:8000", "ftp://a", "http://", "http:///v1", "http://u:hush@a", "http://a/?key=hush", "http://a b"]
-        {
+        for wrong in [
+            "",
+            "localhost:8000",
+            "ftp://a",
+            "http://",
+            "http:///v1",
+            "http://u:hush@a",
+            "http://a/?key=hush",
+            "http://a b",
+            "http://a?alt=sse&api-Key=hush",
+            "http://a?k%65y=hush",
+            "http://?a",
+        ] {
             let error = wrong.parse::<ModelAddress>().unwrap_err();
             assert!(!error.contains("hush"), "{error}");
         }

@@ -259,14 +259,16 @@ settings! {
     "model" {
         /// Who answers in AI conversations: `gemini`, `openai` (any server that speaks chat completions), or `echo`: nobody.
         ai_provider: AiProvider = AiProvider::Echo, "AI_PROVIDER", Parsed::new();
-        /// Base address of the provider; without one its own. `/v1` (openai) or `/v1beta` (gemini) is added where it has no path.
+        /// Address of the provider, base or whole; without one its own. `/v1` (openai) or `/v1beta` (gemini) is added where it has no path.
         ai_url: ModelAddress = ModelAddress::default(), "AI_URL", Parsed::new();
         /// Key of the provider; servers of one's own often need none.
         ai_api_key: Option<Secret> = None, "AI_API_KEY", Hidden;
         /// Name of the model; without one `gemini-2.5-flash` or `gpt-4o-mini`.
         ai_model: String = String::new(), "AI_MODEL", Text;
-        /// How long an answer may take.
+        /// How long a provider may be silent, before an answer and in it.
         ai_timeout: Duration = Duration::from_secs(60), "AI_TIMEOUT", Length::at_least(MILLISECOND);
+        /// How long an answer may take in all; what came by then is kept.
+        ai_total_timeout: Duration = Duration::from_secs(600), "AI_TOTAL_TIMEOUT", Length::at_least(MILLISECOND);
         /// Questions that are asked at once.
         ai_concurrency: usize = 8, "AI_CONCURRENCY", Count::at_least(1);
         /// What the model is told before every chat.
@@ -395,6 +397,7 @@ mod tests {
             ("MAX_UPLOAD_SIZE", "50MB"),
             ("AI_PROVIDER", "echo"),
             ("AI_TIMEOUT", "1m"),
+            ("AI_TOTAL_TIMEOUT", "10m"),
             ("AI_CONCURRENCY", "8"),
             ("AI_ERROR_TEXT", "Sorry, I cannot answer right now. Please try again."),
         ];
@@ -468,6 +471,7 @@ mod tests {
             ("AI_URL", "localhost:8000"),
             ("AI_CONCURRENCY", "0"),
             ("AI_TIMEOUT", "0s"),
+            ("AI_TOTAL_TIMEOUT", "0s"),
             ("RUST_LOG", "parlance=loud"),
             ("RUST_LOG", "a=b=c"),
             ("LOG_FORMAT", "JSON"),

@@ -342,6 +342,10 @@ struct MessageView<'a> {
     created_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     updated_at: Option<Timestamp>,
+    /// An answer of the model that was cut by length or time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("const" = true))]
+    truncated: Option<bool>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -367,6 +371,7 @@ impl<'a> MessageView<'a> {
             sender_info: SenderInfo { user_id: id, email: email.as_deref(), role: role.as_str() },
             created_at: message.created_at,
             updated_at: None,
+            truncated: message.is_truncated.then_some(true),
         })
     }
 }

@@ -100,7 +100,8 @@ impl Vocabulary for Assistant {
         let text = match event {
             Event::Message { message, kind: ConversationKind::Ai, recipient: _ } if message.role == Role::Model => {
                 let chat = message.chat.as_deref().unwrap_or_default();
-                packet("ai-response", &Answer { chat: raw(chat), content: &message.content })
+                let truncated = message.is_truncated.then_some(true);
+                packet("ai-response", &Answer { chat: raw(chat), content: &message.content, truncated })
             }
             Event::AnswerPiece { chat, delta, done } => {
                 packet("ai-response-chunk", &Piece { chat: raw(chat), delta, done: *done })
@@ -181,6 +182,10 @@ fn apology(chat: &str, content: &str, code: &'static str) -> String {
 struct Answer<'a> {
     chat: Option<&'a RawValue>,
     content: &'a str,
+    /// It was cut by length or time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("const" = true))]
+    truncated: Option<bool>,
 }
 
 #[derive(Serialize, JsonSchema)]

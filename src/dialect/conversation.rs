@@ -282,6 +282,10 @@ struct MessageView<'a> {
     attachments: &'a [File],
     #[serde(skip_serializing_if = "Option::is_none")]
     client_message_id: Option<&'a str>,
+    /// An answer of the model that was cut by length or time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("const" = true))]
+    truncated: Option<bool>,
 }
 
 impl<'a> MessageView<'a> {
@@ -298,6 +302,7 @@ impl<'a> MessageView<'a> {
             file: message.file.as_ref(),
             attachments: &message.attachments,
             client_message_id: message.client_message_id.as_deref(),
+            truncated: message.is_truncated.then_some(true),
         })
     }
 }

@@ -74,6 +74,7 @@ pub fn message(sender: &str, content: &str) -> Message {
         listing: None,
         client_message_id: None,
         chat: None,
+        is_truncated: false,
         status: MessageStatus::Sent,
         read_by: Vec::new(),
         created_at: Timestamp::from_millis(1_767_225_600_123),

@@ -329,6 +329,10 @@ pub struct DirectMessageView<'a> {
     updated_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<&'a File>,
+    /// An answer of the model that was cut by length or time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("const" = true))]
+    truncated: Option<bool>,
 }
 
 impl<'a> DirectMessageView<'a> {
@@ -345,6 +349,7 @@ impl<'a> DirectMessageView<'a> {
             created_at: message.created_at,
             updated_at: message.updated_at,
             file: one_file(message).0,
+            truncated: message.is_truncated.then_some(true),
         }
     }
 }

@@ -281,6 +281,10 @@ struct MessageView<'a> {
     updated_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_message_id: Option<&'a str>,
+    /// An answer of the model that was cut by length or time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("const" = true))]
+    truncated: Option<bool>,
 }
 
 impl<'a> MessageView<'a> {
@@ -302,6 +306,7 @@ impl<'a> MessageView<'a> {
             created_at: message.created_at,
             updated_at: message.updated_at,
             client_message_id: message.client_message_id.as_deref(),
+            truncated: message.is_truncated.then_some(true),
         }
     }
 }

@@ -45,6 +45,12 @@ pub async fn next_chunk(response: &mut Response) -> Result<Option<impl AsRef<[u8
     response.chunk().await.map_err(cause_of)
 }
 
+/// Whether a body that comes to an end is whole: where nothing but the end of the line ends it, the line may have been cut.
+pub fn has_known_end(response: &Response) -> bool {
+    let has = |name| response.headers().contains_key(name);
+    has(header::TRANSFER_ENCODING) || has(header::CONTENT_LENGTH)
+}
+
 /// A whole body.
 ///
 /// # Errors

@@ -6,11 +6,11 @@ mod proxy;
 mod sse;
 
 pub use self::client::{
-    HttpClient, RequestBuilder, Response, StatusCode, Trust, cause_of, header, http_client, next_chunk, read_up_to,
+    HttpClient, RequestBuilder, Response, StatusCode, Trust, cause_of, has_known_end, header, http_client, next_chunk, read_up_to,
 };
 pub use self::origin::{InvalidOrigin, OriginVerdict, Origins};
 pub use self::proxy::{Client, TrustedProxies};
-pub use self::sse::{Events, TooLong};
+pub use self::sse::{Events, SseEvent, TooLong};
 
 /// The header with a refusal's id in the log.
 pub const ERROR_ID: &str = "x-error-id";

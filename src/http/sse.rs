@@ -7,21 +7,31 @@ const EVENT_MAX_BYTES: usize = 4 * 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLong;
 
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SseEvent {
+    /// Its data.
+    pub data: String,
+    /// Whether it is an event `error`. Older llama.cpp name the field so that has the data.
+    pub is_error: bool,
+}
+
 /// Splits what comes into events.
 #[derive(Debug, Default)]
 pub struct Events {
     line: Vec<u8>,
     data: Option<String>,
+    is_error: bool,
     /// The last line ended with a carriage return: a line feed that follows belongs to it.
     after_return: bool,
 }
 
 impl Events {
-    /// Takes what came and gives the data of the events that it completes.
+    /// Takes what came and gives the events that it completes.
     ///
     /// # Errors
     /// [`TooLong`] if one event is longer than any part of an answer.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<String>, TooLong> {
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<SseEvent>, TooLong> {
         let mut complete = Vec::new();
         for byte in bytes {
             let follows_return = std::mem::take(&mut self.after_return);
@@ -40,16 +50,26 @@ impl Events {
         Ok(complete)
     }
 
-    /// The data of the event that an empty line completes.
-    fn end_line(&mut self) -> Option<String> {
+    /// The event for whose end the stream has no empty line.
+    pub fn finish(&mut self) -> Option<SseEvent> {
+        if !self.line.is_empty() {
+            self.end_line();
+        }
+        self.end_line()
+    }
+
+    /// The event that an empty line completes.
+    fn end_line(&mut self) -> Option<SseEvent> {
         let line = std::mem::take(&mut self.line);
         if line.is_empty() {
-            return self.data.take();
+            let is_error = std::mem::take(&mut self.is_error);
+            return self.data.take().map(|data| SseEvent { data, is_error });
         }
         let line = String::from_utf8_lossy(&line);
         let (field, value) = line.split_once(':').unwrap_or((&line, ""));
-        if field == "data" {
-            let value = value.strip_prefix(' ').unwrap_or(value);
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        self.is_error |= field == "error" || (field == "event" && value == "error");
+        if field == "data" || field == "error" {
             match &mut self.data {
                 Some(data) => {
                     data.push('\n');
@@ -81,9 +101,45 @@ mod tests {
         ] {
             for size in 1..=stream.len() {
                 let mut events = Events::default();
-                let found: Vec<String> = stream.as_bytes().chunks(size).flat_map(|chunk| events.push(chunk).unwrap()).collect();
+                let found = stream.as_bytes().chunks(size).flat_map(|chunk| events.push(chunk).unwrap());
+                let found: Vec<String> = found.map(|event| event.data).collect();
                 assert_eq!(found, expected, "{stream:?} by {size}");
             }
+        }
+    }
+
+    #[test]
+    fn the_last_event_needs_no_empty_line() {
+        for (stream, expected) in [
+            ("data: a\n\ndata: b\n", Some(("b", false))),
+            ("data: a\r\n\r\ndata: b\ndata: c", Some(("b\nc", false))),
+            ("data: a\n\n", None),
+            (": bye\n", None),
+            ("event: error\ndata: {}", Some(("{}", true))),
+            ("error: {}\n", Some(("{}", true))),
+        ] {
+            let mut events = Events::default();
+            events.push(stream.as_bytes()).unwrap();
+            let expected = expected.map(|(data, is_error)| SseEvent { data: data.to_owned(), is_error });
+            assert_eq!(events.finish(), expected, "{stream:?}");
+            assert_eq!(events.finish(), None);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_the_same_events_however_they_are_cut(
+            lines in proptest::collection::vec("(data|event|error|id|)(: ?|:|)[ a-zö:]{0,6}(\r\n|\n|\r|)", 0..12),
+            noise in proptest::collection::vec(proptest::num::u8::ANY, 0..8),
+            size in 1usize..9,
+        ) {
+            let bytes: Vec<u8> = lines.concat().into_bytes().into_iter().chain(noise).collect();
+            let (mut at_once, mut cut) = (Events::default(), Events::default());
+            let mut one = at_once.push(&bytes).unwrap();
+            let mut other: Vec<_> = bytes.chunks(size).flat_map(|chunk| cut.push(chunk).unwrap()).collect();
+            one.extend(at_once.finish());
+            other.extend(cut.finish());
+            proptest::prop_assert_eq!(one, other);
         }
     }
 

@@ -106,6 +106,8 @@ pub struct Message {
     pub client_message_id: Option<String>,
     /// Of an answer of the model: what its question called the chat, as JSON.
     pub chat: Option<Arc<str>>,
+    /// Of an answer of the model: there was more to say, and it was cut by length or time.
+    pub is_truncated: bool,
     /// How far it got.
     pub status: MessageStatus,
     /// Who read it and when.

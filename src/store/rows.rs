@@ -191,6 +191,7 @@ pub(super) struct MessageRow {
     attachments: Option<String>,
     content: String,
     chat: Option<String>,
+    truncated: Option<bool>,
 }
 
 impl MessageRow {
@@ -217,6 +218,7 @@ impl MessageRow {
             attachments,
             content,
             chat,
+            truncated,
         } = self;
         let status = if !read_by.is_empty() {
             MessageStatus::Read
@@ -246,6 +248,7 @@ impl MessageRow {
             listing: listing.transpose()?,
             client_message_id,
             chat: chat.map(Arc::from),
+            is_truncated: truncated == Some(true),
             status,
             read_by,
             created_at: Timestamp::from_millis(created_at),

@@ -90,6 +90,7 @@ diesel::table! {
         content -> Text,
         chat -> Nullable<Text>,
         changed_position -> Nullable<BigInt>,
+        truncated -> Nullable<Bool>,
     }
 }
 

@@ -53,8 +53,10 @@ export function judgeChanges(changes, sends, stored, verdict) {
 export class ChangesSeen {
   constructor(page, { changes, namesById, sends, stored }, verdict) {
     Object.assign(this, { page, changes, namesById, sends, stored, verdict });
-    /** Name → the version that it was shown last. */
+    /** Name → the version that it knows. */
     this.known = new Map();
+    /** Name → the version that it was told of last. */
+    this.told = new Map();
   }
 
   /** A record of the page, in the order of its log. */
@@ -86,9 +88,11 @@ export class ChangesSeen {
     if (isRefused(request)) verdict.find('refused', `${page.name} was told of the ${called(version)} of ${name}, which was refused (${request.code})`);
     else if (storedVersion(change, this.stored) < version) verdict.find('unstored', `${page.name} was told of the ${called(version)} of ${name}, which is not stored`);
     const known = this.known.get(name);
-    if (known === version) verdict.find('change twice', `${page.name} was told of the ${called(version)} of ${name} again`, ...(page.offsets ? [] : ['twice without offset']));
+    // What happens during a catch-up may come with the message, and then by itself.
+    if (this.told.get(name) === version) verdict.find('change twice', `${page.name} was told of the ${called(version)} of ${name} again`, ...(page.offsets ? [] : ['twice without offset']));
     else if (known > version) verdict.find('outdated', `${page.name} was told of the ${called(version)} of ${name} after its ${called(known)}`);
     this.known.set(name, Math.max(known ?? 0, version));
+    this.told.set(name, version);
   }
 
   /** At the end a page that knows a message knows it as it is. `loaded`: conversation → when it had read the history; `since`: of its first connect. */

@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { Postgres, createDatabase } from '../js/lib/database.mjs';
 import { conversationHistory } from '../js/lib/chat.mjs';
 import { BINARY, Server } from '../js/lib/server.mjs';
-import { newUser } from '../js/lib/token.mjs';
+import { epoch, newUser } from '../js/lib/token.mjs';
 import { within } from '../js/lib/wait.mjs';
 import { loseFiles, restoreFiles } from './files.mjs';
 import { CONTRACT, judge } from './judge.mjs';
@@ -53,6 +53,9 @@ const GROUPS = { everyone: ['ann', 'bob', 'carl', 'dora', 'emil', 'fay'], some: 
 
 /** So many users who are only written to, each by a device once: a long run needs more. */
 const STRANGERS = { least: 40, most: 100, perMessages: 500 };
+
+/** How long tokens are valid, seconds: longer than any run. */
+const LASTS = 24 * 3_600;
 
 /** How soon a server that has lost its files has to say so, ms. */
 const UNREADY_LIMIT = 5_000;
@@ -297,7 +300,7 @@ async function readHistories(server, conversations, tokens) {
 
 /** Makes the users who are only written to: `[{id, token}]`. */
 async function makeStrangers(server, count) {
-  const strangers = Array.from({ length: count }, () => newUser('stranger'));
+  const strangers = Array.from({ length: count }, () => newUser('stranger', { exp: epoch(LASTS) }));
   for (const { token } of strangers) await server.api('GET', '/api/auth/me', { token });
   return strangers;
 }
@@ -330,7 +333,7 @@ export async function runOnce({ seed, database, delivery, seconds, messages, kil
     undo.push(() => host.remove());
     const { server } = host;
 
-    const users = Object.fromEntries([...new Set(DEVICES.map(({ user }) => user))].map((name) => [name, newUser(name)]));
+    const users = Object.fromEntries([...new Set(DEVICES.map(({ user }) => user))].map((name) => [name, newUser(name, { exp: epoch(LASTS) })]));
     const tokens = new Map(Object.values(users).map(({ id, token }) => [id, token]));
     // A user is known to the server from the first use of the token.
     for (const token of tokens.values()) await server.api('GET', '/api/auth/me', { token });

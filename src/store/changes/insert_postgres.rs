@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text};
 use uuid::Uuid;
 
 use super::Stored;
@@ -14,7 +14,7 @@ use crate::store::rows::{is_room, message_id, place_key, to_json};
 
 /// What the arrays are called, in their order.
 const COLUMNS: &str = "id, place, position, sender, created_at, updated_at, role, message_type, listing_id, \
-     client_message_id, request_hash, sent_by, file, attachments, content, chat";
+     client_message_id, request_hash, sent_by, file, attachments, content, chat, truncated";
 
 /// Those not stored yet get their numbers: their place's last one goes up by as many as there are for it. A scalar
 /// subquery is looked up by key whatever the planner believes of the table's size.
@@ -40,9 +40,9 @@ const MOVE_ROOMS: &str = ", moved AS (\
      RETURNING rooms.place, rooms.last_seq)";
 const INSERT: &str = ", stored AS (\
      INSERT INTO messages (id, place, seq, position, sender, created_at, updated_at, role, message_type, listing_id, \
-     client_message_id, request_hash, sent_by, file, attachments, content, chat) \
+     client_message_id, request_hash, sent_by, file, attachments, content, chat, truncated) \
      SELECT id, place, moved.last_seq - steps + step, position, sender, created_at, updated_at, role, message_type, listing_id, \
-     client_message_id, request_hash, sent_by, file, attachments, content, chat \
+     client_message_id, request_hash, sent_by, file, attachments, content, chat, truncated \
      FROM fresh JOIN moved USING (place) RETURNING messages.id, messages.seq, messages.position) \
      SELECT id, seq, position FROM stored UNION ALL \
      SELECT id, known_seq, known_position FROM known WHERE known_seq IS NOT NULL";
@@ -76,6 +76,7 @@ struct Arrays<'a, const ROOMS: bool> {
     attachments: Vec<Option<String>>,
     content: Vec<&'a str>,
     chat: Vec<Option<&'a str>>,
+    truncated: Vec<Option<bool>>,
 }
 
 impl<'a, const ROOMS: bool> Arrays<'a, ROOMS> {
@@ -104,6 +105,7 @@ impl<'a, const ROOMS: bool> Arrays<'a, ROOMS> {
             arrays.attachments.push(attachments.transpose()?);
             arrays.content.push(&message.content);
             arrays.chat.push(message.chat.as_deref());
+            arrays.truncated.push(message.is_truncated.then_some(true));
         }
         Ok(arrays)
     }
@@ -154,6 +156,8 @@ impl<const ROOMS: bool> QueryFragment<Pg> for Arrays<'_, ROOMS> {
         pass.push_bind_param::<Array<Text>, _>(&self.content)?;
         pass.push_sql(", ");
         pass.push_bind_param::<Array<Nullable<Text>>, _>(&self.chat)?;
+        pass.push_sql(", ");
+        pass.push_bind_param::<Array<Nullable<Bool>>, _>(&self.truncated)?;
         pass.push_sql(") WITH ORDINALITY AS input (");
         pass.push_sql(COLUMNS);
         pass.push_sql(", nth))");

@@ -123,6 +123,7 @@ fn insert(conn: &mut SqliteConnection, id: &str, place: &str, seq: i64, new: &Ne
             messages::attachments.eq(attachments),
             messages::content.eq(&message.content),
             messages::chat.eq(message.chat.as_deref()),
+            messages::truncated.eq(message.is_truncated.then_some(true)),
         ))
         .on_conflict(messages::id)
         .do_nothing()

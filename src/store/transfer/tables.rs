@@ -147,7 +147,7 @@ tables! {
     { id: String, place: String, seq: i64, position: i64, sender: String, created_at: i64, updated_at: i64, role: String,
       message_type: String, content: String }
     { deleted_at: i64, listing_id: String, client_message_id: String, file: String, attachments: String, chat: String,
-      changed_position: i64 }
+      changed_position: i64, truncated: bool }
     { request_hash, sent_by }
 
     message_reads MessageReads (message, user_id)

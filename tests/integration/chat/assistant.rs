@@ -45,7 +45,7 @@ fn conversation_of(message: &Message) -> ConversationId {
 }
 
 fn answer(text: &str) -> ModelWord {
-    ModelWord::Answer(text.to_owned())
+    ModelWord::Answer { text: text.to_owned(), is_truncated: false }
 }
 
 fn turns(prompt: &Prompt) -> Vec<String> {
@@ -114,6 +114,23 @@ async fn a_question_is_acked_when_stored_and_its_answer_goes_to_all_devices() {
 }
 
 #[actix::test]
+async fn an_answer_that_was_cut_is_known_as_such_when_it_is_shown_and_when_it_is_read_again() {
+    let mut broker = Broker::new().await;
+    let ann = broker.connect("ann").await;
+    for (chat, is_truncated) in [("cut", true), ("whole", false)] {
+        let place = sent(broker.ask(ann, retry(chat, "Why?", chat)).await).place.clone();
+        let prompt = broker.prompt().await;
+        broker.say(&prompt, ModelWord::Answer { text: "Because".to_owned(), is_truncated }).await;
+        assert_eq!(broker.message(ann).await.is_truncated, is_truncated);
+        let read = move |conn: &mut store::AnyConnection| store::list_history(conn, &place, HistoryRange::Newest, 2);
+        let history = broker.store.read_after_writes(read).await.unwrap();
+        assert_eq!(history.iter().map(|message| message.is_truncated).collect::<Vec<_>>(), [false, is_truncated]);
+        sent(broker.ask(ann, retry(chat, "Why?", chat)).await);
+        assert_eq!(broker.message(ann).await.is_truncated, is_truncated, "brought again");
+    }
+}
+
+#[actix::test]
 async fn an_answer_is_shown_once_it_is_stored() {
     let database = TestStore::sqlite_with(|options| options.retry_for = Duration::from_millis(300)).await;
     let mut broker = Broker::on(database, Options::default()).await;
@@ -158,7 +175,7 @@ async fn an_old_question_that_is_asked_again_comes_last_and_what_waits_does_not_
     broker.say(&prompt, ModelWord::Failed(ModelError::Failed)).await;
     sent(broker.ask(ann, question("c", "new")).await);
     let prompt = broker.prompt().await;
-    assert_eq!(turns(&prompt), ["user: old", "user: new"]);
+    assert_eq!(turns(&prompt), ["user: new"], "a question without an answer is no context");
     broker.say(&prompt, answer("to new")).await;
     broker.message(ann).await;
     sent(broker.ask(ann, question("c", "failing")).await);

@@ -119,6 +119,7 @@ impl Fixture {
             listing: None,
             client_message_id: None,
             chat: None,
+            is_truncated: false,
             status: MessageStatus::Sent,
             read_by: Vec::new(),
             created_at: at,

@@ -58,6 +58,7 @@ async fn a_message_comes_back_as_it_was(fixture: Fixture) {
     message.file = Some(file("1.png"));
     message.attachments = vec![file("2.png"), file("3.png")];
     message.chat = Some(r#"{"id":7}"#.into());
+    message.is_truncated = true;
     message.listing = Some(Listing { id: ListingId::parse("l1").unwrap(), title: None });
     message.client_message_id = Some("c1".to_owned());
     message.message_type = "image".to_owned();

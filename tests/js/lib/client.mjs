@@ -6,7 +6,7 @@ import { io as io45 } from 'sio45';
 import { io as io48 } from 'sio48';
 
 import { checkAck, checkTold } from './documents.mjs';
-import { LIMIT, within } from './wait.mjs';
+import { LIMIT, steadily, within } from './wait.mjs';
 
 /** The client's releases. */
 export const VERSIONS = { 4.8: io48, 4.5: io45, '4.0': io40 };
@@ -140,14 +140,16 @@ export class Client {
     return within(limit, () => `${event}; so far:\n${soFar()}`, found);
   }
 
-  /** Waits until so many events that nobody has taken `match`. */
+  /** Waits until so many events that nobody has taken `match`; the limit is the time from one event to the next. */
   async holds(count, matches = () => true) {
-    const enough = new Promise((resolve) => {
-      const look = () => this.inbox.filter(matches).length >= count && (resolve(), true);
-      if (!look()) this.waiting.push(look);
-    });
     const soFar = () => this.inbox.slice(-20).map(({ event }) => event).join(', ');
-    await within(LIMIT, () => `${count} events; so far: ${soFar()}`, enough);
+    await steadily(LIMIT, () => `${count} events; so far: ${soFar()}`, (step) => new Promise((resolve) => {
+      const look = () => {
+        step();
+        return this.inbox.filter(matches).length >= count && (resolve(), true);
+      };
+      if (!look()) this.waiting.push(look);
+    }));
   }
 
   /** First arguments of the events of this name that nobody has taken. */

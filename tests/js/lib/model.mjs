@@ -13,8 +13,12 @@ const PROVIDERS = {
     path: (stream) => `/v1beta/models/stand-in:${stream ? 'streamGenerateContent?alt=sse' : 'generateContent'}`,
     keyHeader: { name: 'x-goog-api-key', value: KEY },
     request: (turns) => ({ contents: turns.map(([role, text]) => ({ role, parts: [{ text }] })) }),
-    said: (text) => ({ candidates: [{ content: { parts: [{ text }], role: 'model' }, finishReason: 'STOP', index: 0 }], usageMetadata: {} }),
-    piece: (text) => ({ candidates: [{ content: { parts: [{ text }], role: 'model' }, index: 0 }] }),
+    said: (text, finishReason = 'STOP') => ({ candidates: [{ content: { parts: [{ text }], role: 'model' }, finishReason, index: 0 }], usageMetadata: {} }),
+    piece: (text, finishReason) => ({ candidates: [{ content: { parts: [{ text }], role: 'model' }, finishReason, index: 0 }] }),
+    reasons: { cut: 'MAX_TOKENS', broken: ['SAFETY', 'RECITATION', 'OTHER'] },
+    tooLong: 'The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).',
+    /** Addresses of the same method, whole or in part. */
+    addresses: ['/v1beta', '/v1beta/', '/v1beta/models', '/v1beta/models/stand-in', '/v1beta/models/stand-in:generateContent', '/v1beta/models/stand-in:streamGenerateContent?alt=sse'],
     last: () => [{ candidates: [{ content: { parts: [{ text: '' }], role: 'model' }, finishReason: 'STOP', index: 0 }] }],
     error: (status, name) => ({ error: { code: status, message: `It failed, and ${KEY} is to blame`, status: name } }),
   },
@@ -26,14 +30,27 @@ const PROVIDERS = {
       messages: turns.map(([role, content]) => ({ role: role === 'model' ? 'assistant' : role, content })),
       stream,
     }),
-    said: (content) => ({ id: 'x', object: 'chat.completion', choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }] }),
-    piece: (content) => ({ id: 'x', choices: [{ index: 0, delta: { content }, finish_reason: null }] }),
+    said: (content, finish_reason = 'stop') => ({ id: 'x', object: 'chat.completion', choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason }] }),
+    piece: (content, finish_reason = null) => ({ id: 'x', choices: [{ index: 0, delta: { content }, finish_reason }] }),
+    reasons: { cut: 'length', broken: ['content_filter', 'error'] },
+    tooLong: "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.",
+    addresses: ['/v1', '/v1/', '/v1/chat/completions', '/v1/chat/completions/'],
     last: () => [{ id: 'x', choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] }, '[DONE]'],
     error: (status, name) => ({ error: { message: `It failed, and ${KEY} is to blame`, type: name.toLowerCase(), code: null } }),
   },
 };
 
 export const PROVIDER_NAMES = Object.keys(PROVIDERS);
+
+/** What any model takes: the user begins, and who goes on says it in one turn. */
+function byTurns(turns) {
+  const told = [];
+  for (const [role, text] of turns) {
+    if (told.at(-1)?.[0] === role) told.at(-1)[1] += `\n\n${text}`;
+    else if (told.length > 0 || role === 'user') told.push([role, text]);
+  }
+  return told;
+}
 
 /** One question that the stand-in was asked, open until it is answered. */
 class Asked {
@@ -47,7 +64,7 @@ class Asked {
     const { path, keyHeader, request } = this.provider;
     return {
       actual: { path: this.path, key: this.headers[keyHeader.name], body: this.body },
-      expected: { path: path(stream), key: keyHeader.value, body: request(turns, stream) },
+      expected: { path: path(stream), key: keyHeader.value, body: request(byTurns(turns), stream) },
     };
   }
 
@@ -56,8 +73,8 @@ class Asked {
     this.response.end(typeof body === 'string' ? body : JSON.stringify(body));
   }
 
-  answer(text) {
-    this.send(200, this.provider.said(text));
+  answer(text, reason) {
+    this.send(200, this.provider.said(text, reason));
   }
 
   refuse(status, headers = {}, name = 'SOME_REASON') {
@@ -77,8 +94,8 @@ class Asked {
   }
 
   /** Begins or goes on with a stream. */
-  line(text) {
-    if (!this.response.headersSent) this.response.writeHead(200, { 'content-type': 'text/event-stream' });
+  line(text, headers = {}) {
+    if (!this.response.headersSent) this.response.writeHead(200, { 'content-type': 'text/event-stream', ...headers });
     return new Promise((resolve) => this.response.write(text, resolve));
   }
 
@@ -86,8 +103,15 @@ class Asked {
     return this.line(`data: ${typeof data === 'string' ? data : JSON.stringify(data)}\r\n\r\n`);
   }
 
-  piece(text) {
-    return this.event(this.provider.piece(text));
+  piece(text, reason) {
+    return this.event(this.provider.piece(text, reason));
+  }
+
+  /** Says this every so many milliseconds while somebody listens. */
+  drip(milliseconds, say) {
+    const timer = setInterval(say, milliseconds);
+    this.gone.then(() => clearInterval(timer));
+    return timer;
   }
 
   async finish() {

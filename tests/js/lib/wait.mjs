@@ -18,6 +18,25 @@ export async function within(limit, what, promise) {
   }
 }
 
+/** As `within`, for what comes in many steps: `limit` is the time from one to the next. `act(step)` calls `step` at each. */
+export async function steadily(limit, what, act) {
+  let timer;
+  let fail;
+  const tooLate = new Promise((_, reject) => {
+    fail = reject;
+  });
+  const step = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => fail(new Error(`waited ${limit} ms for ${what()}`)), limit);
+  };
+  step();
+  try {
+    return await Promise.race([act(step), tooLate]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Runs `task(0) … task(count - 1)`, at most `window` of them at a time; their results in order. */
 export async function pipelined(count, window, task) {
   const results = new Array(count);

@@ -16,7 +16,7 @@ import { pipelined } from '../lib/wait.mjs';
 const FEATURES = ['EMIT', 'DISCONNECT', 'MDISCONNECT', 'AGGREGATED_EVENTS'];
 
 describe('the namespace of the Admin UI', () => {
-  const holder = useServer({ env: { ...WITH_ADMIN_UI, RATE_LIMIT_LOGINS: '0', RATE_LIMIT_EVENTS: '0', WRITE_TIMEOUT: '2m' } });
+  const holder = useServer({ env: { ...WITH_ADMIN_UI, RATE_LIMIT_LOGINS: '0', RATE_LIMIT_EVENTS: '0', WRITE_TIMEOUT: '10m', PING_INTERVAL: '10m' } });
 
   it('lets in who knows the password, and the page that is loaded again', async (test) => {
     const first = await Administrator.connect(test, holder.server);

@@ -7,7 +7,7 @@ import { open } from '../lib/client.mjs';
 import { DATABASES } from '../lib/database.mjs';
 import { useServer } from '../lib/server.mjs';
 import { newUser } from '../lib/token.mjs';
-import { LIMIT, pipelined, within } from '../lib/wait.mjs';
+import { LIMIT, pipelined, steadily } from '../lib/wait.mjs';
 
 const COUNT = 5_000;
 const TEXT = 'long '.repeat(4_000);
@@ -26,12 +26,13 @@ for (const database of DATABASES) {
       test.after(() => client.close());
       // 100 MB: they are looked at as they come, and not kept.
       const seen = [];
-      await within(8 * LIMIT, () => `message ${seen.length + 1} of ${COUNT}`, new Promise((resolve, reject) => {
+      await steadily(LIMIT, () => `message ${seen.length + 1} of ${COUNT}`, (step) => new Promise((resolve, reject) => {
         client.socket.on('connect_error', reject).on('disconnect', reject);
         client.socket.offAny();
         client.socket.on('new_message', ({ message }) => {
           if (message.content !== TEXT) reject(new Error(`message ${seen.length + 1} is not what was sent`));
           seen.push(message._id);
+          step();
           if (seen.length === COUNT) resolve();
         });
       }));

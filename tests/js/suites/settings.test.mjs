@@ -52,6 +52,7 @@ const PROVED_IN = {
   MAX_MESSAGE_LENGTH: 'bad-input',
   MAX_UPLOAD_SIZE: 'bad-input',
   AI_TIMEOUT: 'assistant',
+  AI_TOTAL_TIMEOUT: 'answers',
   AI_ERROR_TEXT: 'assistant',
   ADMIN_UI_PASSWORD: 'admin-ui',
   ADMIN_UI_MODE: 'admin-ui',
@@ -270,9 +271,9 @@ describe('settings', { concurrency: 4 }, () => {
     const reader = await stuckReader(server, stuck.token);
     test.after(() => reader.destroy());
     // More than what the machine's socket buffers hold: it gets each in four dialects.
-    const cut = server.logged((line) => line.includes('reason="slow consumer"'), 'the end of who does not read', 15_000);
     for (let count = 0; count < 8; count++) await say(ann, stuck, 'x'.repeat(900_000));
-    await cut;
+    // The default is 20 seconds.
+    await server.logged((line) => line.includes('reason="slow consumer"'), 'the end of who does not read', 15_000);
   });
 
   proves(['PROOF_INTERVAL'], 'so soon after a message its client is asked whether it has arrived', async (test) => {

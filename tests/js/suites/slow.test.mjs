@@ -52,6 +52,7 @@ describe('a stuck reader', () => {
 
     const back = await connect(server, stuck.user, { dialect });
     test.after(() => back.close());
+    await back.holds(count, ({ event }) => event === 'new_group_message');
     await settle(alice, back);
     const missed = back.told('new_group_message').map(({ message }) => message._id);
     assert.deepEqual(missed, sent.map(({ message }) => message._id), 'it has proven nothing');
@@ -59,8 +60,8 @@ describe('a stuck reader', () => {
 });
 
 describe('a stock client whose process is frozen', () => {
-  // Neither a blocked write nor the heartbeat cuts it so soon.
-  const holder = useServer({ env: { RATE_LIMIT_EVENTS: '0', OUTBOX_BYTES: '256KB', PRESENCE_GRACE: '1s' } });
+  // Neither a blocked write nor the heartbeat cuts it.
+  const holder = useServer({ env: { RATE_LIMIT_EVENTS: '0', OUTBOX_BYTES: '256KB', PRESENCE_GRACE: '1s', WRITE_TIMEOUT: '10m', PING_INTERVAL: '10m' } });
 
   it('is cut when its outbox is full, slows nobody, and goes on with exactly what it missed', async (test) => {
     const { server } = holder;
