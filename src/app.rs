@@ -1,6 +1,7 @@
 //! Puts the parts together, serves, and stops in order.
 mod certificate;
 mod figures;
+mod files;
 mod options;
 mod retention;
 mod signals;
@@ -106,6 +107,8 @@ pub async fn run(config: Config) -> Result<(), AppError> {
 
 /// A server that serves.
 pub struct Running {
+    /// Removes files.
+    files: JoinHandle<()>,
     stopper: transport::Stopper,
     addresses: Vec<SocketAddr>,
     chat: Addr<ChatServer>,
@@ -234,8 +237,9 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let chat = chat_begun.wait_for(Option::is_some).await.map_err(AppError::because)?.clone();
     let chat = chat.ok_or_else(|| AppError("the broker did not begin".to_owned()))?;
     retention::begin(&config, store.clone(), chat.clone(), draining.clone());
+    let files = files::begin(config.data_dir.join("uploads"), store.clone(), chat.clone());
     let shutdown_timeout = config.shutdown_timeout;
-    let running = Running { stopper, addresses, chat, store, draining, shutdown_timeout, close_limit, tls, _claim: claim };
+    let running = Running { files, stopper, addresses, chat, store, draining, shutdown_timeout, close_limit, tls, _claim: claim };
     Ok((running, server))
 }
 
@@ -263,6 +267,8 @@ impl Running {
     /// Takes at most `SHUTDOWN_TIMEOUT`.
     pub async fn stop(&self) {
         self.draining.store(true, Ordering::Relaxed);
+        // What is left is noted, and gone on with at the next start.
+        self.files.abort();
         let begun = Instant::now();
         let finished = async {
             self.stopper.stop_accepting().await;

@@ -71,14 +71,21 @@ impl Handler<Prompt> for Model {
 
     fn handle(&mut self, message: Prompt, _: &mut Context<Self>) {
         self.turn::<Prompt, _>(|model| {
-            let Prompt { ticket, turns, stream, answers } = message;
+            let Prompt { ticket, turns, stream, answers, wanted } = message;
             let (provider, mut asked) = (model.provider.clone(), Asked { ticket, answers, is_answered: false });
             actix::spawn(async move {
-                let answer = match &*provider {
-                    Provider::Echo => Ok(echo(&turns, stream, &mut asked).await),
-                    Provider::Remote(client) => client.ask(&turns, stream.then_some(&mut asked)).await,
+                let ask = async {
+                    let answer = match &*provider {
+                        Provider::Echo => Ok(echo(&turns, stream, &mut asked).await),
+                        Provider::Remote(client) => client.ask(&turns, stream.then_some(&mut asked)).await,
+                    };
+                    asked.end(answer);
                 };
-                asked.end(answer);
+                tokio::select! {
+                    () = ask => {}
+                    // The request to the provider ends with it.
+                    _ = wanted => {}
+                }
             });
         });
     }

@@ -115,7 +115,8 @@ pub const OPERATIONS: &[Operation] = &[
         ]))
         .answers(CONVERSATION)
         .refuses(&[NOT_FOUND]),
-    Operation::delete("/api/conversations/{id}", Who::User, "Deletes a group, for its admin.").refuses(&[NOT_FOUND]),
+    Operation::delete("/api/conversations/{id}", Who::User, "Deletes a group, for its admin, or one's own chat with the model.")
+        .refuses(&[NOT_FOUND]),
     Operation::post("/api/conversations/{id}/participants", Who::User, "Adds members to a group, for its admin.")
         .body(Shape::Object(&[Field::required("participants", participants)]))
         .answers(CONVERSATION)
@@ -164,8 +165,12 @@ pub const OPERATIONS: &[Operation] = &[
         .body(Shape::Object(&[Field::required("content", kinds::some_text)]))
         .answers(&[Answer::Success(200, &[("message", of::<MessageView>)])])
         .refuses(&[NOT_FOUND, NOT_STORED]),
-    Operation::delete("/api/messages/{id}", Who::User, "Deletes a message, for its author; recipients are told.")
-        .refuses(&[NOT_FOUND, NOT_STORED]),
+    Operation::delete(
+        "/api/messages/{id}",
+        Who::User,
+        "Deletes a message, for its author, or a model's answer, for who asked; recipients are told.",
+    )
+    .refuses(&[NOT_FOUND, NOT_STORED]),
     Operation::get(
         "/api/rooms/{room}/messages",
         Who::User,

@@ -41,10 +41,12 @@ pub fn type_of_stored(name: &str) -> Option<FileType> {
     FileType::of_extension(extension)
 }
 
-/// Removes the files of uploads with these addresses. One that is not there is no failure.
-pub async fn remove_uploads(dir: &Path, urls: Vec<String>) {
-    let dir = dir.to_owned();
+/// Removes the files of uploads with these addresses. One that is not there is no failure. Answers with those that the disk
+/// does not let go.
+pub async fn remove_uploads(dir: &Path, urls: Vec<String>) -> Vec<String> {
+    let (dir, all) = (dir.to_owned(), urls.clone());
     let removed = block(move || {
+        let mut kept = Vec::new();
         for url in urls {
             let name = url.rsplit('/').next().unwrap_or_default();
             // Nothing else than what was given out is touched, whatever the database says.
@@ -53,12 +55,15 @@ pub async fn remove_uploads(dir: &Path, urls: Vec<String>) {
                 && error.kind() != io::ErrorKind::NotFound
             {
                 warn!(file = name, cause:% = error; "cannot remove an upload");
+                kept.push(url);
             }
         }
+        kept
     });
-    if let Err(error) = removed.await {
+    removed.await.unwrap_or_else(|error| {
         warn!(cause:% = error; "uploads were not removed");
-    }
+        all
+    })
 }
 
 /// A file that is being uploaded. Dropped before [`NewFile::keep`] it leaves nothing behind.

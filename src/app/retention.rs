@@ -1,5 +1,4 @@
 //! Lets go what has grown old: at the start, then every hour.
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,7 +6,6 @@ use std::time::Duration;
 use actix::Addr;
 use log::{info, warn};
 
-use crate::api;
 use crate::chat::{ChatServer, MessagesPruned};
 use crate::config::Config;
 use crate::model::Timestamp;
@@ -21,7 +19,6 @@ struct Retention {
     messages: Option<Duration>,
     notifications: Option<Duration>,
     orphans: Option<Duration>,
-    upload_dir: PathBuf,
 }
 
 /// Begins the rounds, if anything is not kept for ever. They end when the server stops.
@@ -31,7 +28,6 @@ pub(super) fn begin(config: &Config, store: Store, chat: Addr<ChatServer>, drain
         messages: some(config.retain_messages),
         notifications: some(config.retain_notifications),
         orphans: some(config.retain_orphans),
-        upload_dir: config.data_dir.join("uploads"),
     };
     if retention.messages.or(retention.notifications).or(retention.orphans).is_none() {
         return;
@@ -60,10 +56,9 @@ impl Retention {
         if let Some(length) = self.notifications {
             note("notifications", store::prune_notifications(store, before(length)).await?);
         }
-        // Behind the messages: what only they named is nobody's now.
+        // Their files are removed as those of deleted messages are.
         if let Some(length) = self.orphans {
-            let remove = async |urls: Vec<String>| api::remove_uploads(&self.upload_dir, urls).await;
-            note("uploads", store::prune_uploads(store, before(length), remove).await?);
+            note("uploads", store::release_orphans(store, before(length)).await?);
         }
         Ok(())
     }

@@ -85,6 +85,8 @@ impl ChatServer {
                 Box::pin(async move { Ok(was_there) }.into_actor(self))
             }
             Administer::Delete { user } => {
+                // The store knows what they tell of where this user's messages do not count.
+                self.save_notifications();
                 let (store, id, deleted_at) = (self.store.clone(), user.clone(), self.now());
                 let stored = async move {
                     if !is_there(&store, &id).await? {
@@ -92,9 +94,10 @@ impl ChatServer {
                     }
                     store.write(Write::DeleteUser { user: id, deleted_at }).await.map(|_| true)
                 };
-                Box::pin(stored.into_actor(self).map(move |outcome, broker, _| {
+                Box::pin(stored.into_actor(self).map(move |outcome, broker, ctx| {
                     if outcome == Ok(true) {
                         broker.on_deleted(&user);
+                        broker.begin_questions(ctx);
                     }
                     outcome
                 }))
@@ -107,9 +110,10 @@ impl ChatServer {
                     }
                     store.write(Write::SetDisabled { user: id, disabled }).await.map(|_| true)
                 };
-                Box::pin(stored.into_actor(self).map(move |outcome, broker, _| {
+                Box::pin(stored.into_actor(self).map(move |outcome, broker, ctx| {
                     if outcome == Ok(true) {
                         broker.on_disabled(&user, disabled);
+                        broker.begin_questions(ctx);
                     }
                     outcome
                 }))
@@ -155,6 +159,7 @@ impl ChatServer {
             // Chats with the model went with their user.
             entry.memberships.retain(|membership| membership.kind == ConversationKind::Direct);
         }
+        self.drop_questions_of(user);
         self.account_changes.note([user], now);
         self.put_out(user, "USER_NOT_FOUND", |_| true);
     }
@@ -188,6 +193,7 @@ impl ChatServer {
         }
         self.account_changes.note([user], now);
         if disabled {
+            self.drop_questions_of(user);
             self.put_out(user, "ACCOUNT_DISABLED", |_| true);
         }
     }

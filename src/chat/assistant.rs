@@ -40,7 +40,7 @@ enum Found {
     Turns(Vec<Turn>),
     /// It has answered already.
     Answer(Box<model::Message>),
-    /// The question was deleted.
+    /// The question was deleted, or its answer.
     Gone,
 }
 
@@ -123,6 +123,8 @@ impl ChatServer {
         match (self.questions.join(&question).map(str::to_owned), answer) {
             (Some(said), _) if question.stream && !said.is_empty() => self.tell_piece(&question, said, false),
             (Some(_), _) => {}
+            // Its answer was deleted, and no other one can have its id.
+            (None, Some(answer)) if answer.deleted_at.is_some() => self.tell_failure(&question, ChatError::MessageNotFound),
             (None, Some(answer)) => self.tell_answer(&question, answer.clone()),
             (None, None) => self.ask_model(question),
         }
@@ -155,7 +157,8 @@ impl ChatServer {
         let failed = match (found, &self.model) {
             (Ok(Found::Turns(turns)), Some(model)) => {
                 let answers = ctx.address().recipient();
-                return model.do_send(Prompt { ticket, turns, stream: question.stream, answers });
+                let Some(wanted) = self.questions.note_asked(ticket) else { return };
+                return model.do_send(Prompt { ticket, turns, stream: question.stream, answers, wanted });
             }
             (Ok(Found::Answer(answer)), _) => {
                 self.tell_answer(&question, *answer);
@@ -183,6 +186,7 @@ impl ChatServer {
                 if question.stream {
                     self.tell_piece(&question, String::new(), true);
                 }
+                self.questions.note_answered(ticket);
                 self.admit_answer(&question, text, is_truncated);
             }
             ModelWord::Failed(error) => {
@@ -228,6 +232,28 @@ impl ChatServer {
         match outcome {
             Ok(()) => info!(message_id:% = question.message, user:% = question.asker.id; "question answered"),
             Err(error) => self.tell_failure(&question, error),
+        }
+    }
+
+    /// A message, or with `None` a whole chat, was deleted, or was not: its questions get no answer, and who asked is told
+    /// that; or they are asked again.
+    pub(super) fn deletion_ended(&mut self, conversation: ConversationId, message: Option<MessageId>, was_deleted: bool) {
+        for question in self.questions.take_withdrawn(conversation, message) {
+            if was_deleted {
+                self.tell_failure(&question, ChatError::MessageNotFound);
+            } else {
+                self.ask_model(question);
+            }
+        }
+    }
+
+    /// An account is gone, or was disabled: the model need not answer its questions.
+    pub(super) fn drop_questions_of(&mut self, user: &UserId) {
+        for conversation in self.questions.chats_of(user) {
+            self.questions.withdraw(conversation, None);
+            for question in self.questions.take_withdrawn(conversation, None) {
+                info!(message_id:% = question.message, user:% = user; "question dropped: its account is gone or disabled");
+            }
         }
     }
 
@@ -280,7 +306,7 @@ fn load_model(pending: &Pending) -> Result<Result<Target, Load>, ChatError> {
 /// comes only with its answer: without one it waits for it, or there was none.
 fn find_turns(conn: &mut AnyConnection, question: &Question) -> QueryResult<Found> {
     if let Some(answer) = store::find_message(conn, question.answer_id())? {
-        return Ok(Found::Answer(Box::new(answer)));
+        return Ok(if answer.deleted_at.is_some() { Found::Gone } else { Found::Answer(Box::new(answer)) });
     }
     let asked = store::find_message(conn, question.message)?.filter(|message| message.deleted_at.is_none());
     let Some(asked) = asked else { return Ok(Found::Gone) };

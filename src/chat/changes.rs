@@ -42,8 +42,8 @@ impl UntoldChanges {
 
 impl ChatServer {
     /// Gives an edited or deleted message to the store; `audience` are those who are told. In public rooms nobody is, and the
-    /// change has no place in the order.
-    pub(super) fn store_message_change(&mut self, message: Message, audience: Option<Audience>, asker: Asker) {
+    /// change has no place in the order. Returns whether the store took it.
+    pub(super) fn store_message_change(&mut self, message: Message, audience: Option<Audience>, asker: Asker) -> bool {
         let position = audience.is_some().then_some(self.position + 1);
         let (id, changed_at) = (message.id, message.updated_at);
         let write = match message.deleted_at {
@@ -51,12 +51,14 @@ impl ChatServer {
             None => Write::EditMessage { message: id, content: message.content.clone(), updated_at: changed_at, position },
         };
         let awaiting = Awaiting::Changed { message: Arc::new(message), position, audience, asker };
-        if self.store_for(write, awaiting)
-            && let Some(position) = position
-        {
+        if !self.store_for(write, awaiting) {
+            return false;
+        }
+        if let Some(position) = position {
             self.position = position;
             self.untold_changes.0.push_back(position);
         }
+        true
     }
 
     /// An edit or a deletion was stored, or given up.

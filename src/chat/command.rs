@@ -68,7 +68,7 @@ pub enum Command {
     RenewToken { claims: Box<Claims> },
     /// Edit one's own message. Answered by `Reply::Message`.
     EditMessage { message: MessageId, content: String },
-    /// Delete one's own message. Answered by `Reply::Message`.
+    /// Delete one's own message, or an answer of the model in one's own chat. Answered by `Reply::Message`.
     DeleteMessage { message: MessageId },
     /// Make a group; the asker is its administrator and a member. Answered by `Reply::Conversation`.
     CreateGroup { name: String, avatar: Option<String>, participants: Vec<UserId> },
@@ -76,7 +76,7 @@ pub enum Command {
     CreateDirect { participant: UserId },
     /// Rename a group or change its picture (`Some(None)` removes it). Answered by `Reply::Conversation`.
     UpdateConversation { conversation: ConversationId, name: Option<String>, avatar: Option<Option<String>> },
-    /// Delete a group. Answered by `Reply::Done`.
+    /// Delete a group, or one's own chat with the model. Answered by `Reply::Done`.
     DeleteConversation { conversation: ConversationId },
     /// Add members. Answered by `Reply::Conversation`.
     AddParticipants { conversation: ConversationId, participants: Vec<UserId> },

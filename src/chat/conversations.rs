@@ -78,12 +78,17 @@ impl ChatServer {
                 Ok(updated(group.id, name, avatar, group.admin.clone(), at))
             }
             Command::DeleteConversation { conversation } => {
-                let group = match self.own_group(pending, *conversation)? {
-                    Ok(group) => group,
+                let found = match self.own_conversation(pending, *conversation)? {
+                    Ok(found) => found,
                     Err(load) => return Ok(Progressed::Needs(load)),
                 };
-                require_admin(&group, &pending.user)?;
-                Ok(stored(Write::DeleteConversation { conversation: group.id }, Change::Deleted(group.id)))
+                match found.kind {
+                    ConversationKind::Direct => return Err(ChatError::Forbidden),
+                    ConversationKind::Group => require_admin(&found, &pending.user)?,
+                    // A chat with the model is its user's alone.
+                    ConversationKind::Ai => {}
+                }
+                Ok(stored(Write::DeleteConversation { conversation: found.id }, Change::Deleted(found.id)))
             }
             Command::AddParticipants { conversation, participants } => {
                 let group = match self.own_group(pending, *conversation)? {
@@ -209,8 +214,12 @@ impl ChatServer {
     /// Gives a change of a group to the store; further ones wait until it took effect.
     fn store_change(&mut self, write: Write, change: Change, asker: Asker) {
         let id = change.conversation();
+        let is_deletion = matches!(change, Change::Deleted(_));
         if self.store_for(write, Awaiting::Conversation { change, asker }) {
             self.changing.entry(id).or_default();
+            if is_deletion {
+                self.questions.withdraw(id, None);
+            }
         }
     }
 
@@ -276,15 +285,17 @@ impl ChatServer {
                 }
             }
             Change::Deleted(conversation) => {
-                let Some(cached) = self.conversations.remove(&conversation) else {
-                    return self.answer(asker, Ok(Reply::Done));
-                };
-                self.account_changes.note(&cached.conversation.participants, now);
-                for member in &cached.conversation.participants {
+                let gone = self.conversations.remove(&conversation).map(|cached| cached.conversation.participants.clone());
+                let members = gone.unwrap_or_default();
+                self.account_changes.note(&members, now);
+                for member in &members {
                     self.part(conversation, member);
                 }
                 self.answer(asker, Ok(Reply::Done));
-                self.tell_users(&cached.conversation.participants, Event::ConversationDeleted { conversation });
+                self.tell_users(&members, Event::ConversationDeleted { conversation });
+                // Some may have been stored, and so asked, since the deletion was given to the store.
+                self.questions.withdraw(conversation, None);
+                self.deletion_ended(conversation, None, true);
             }
         }
     }
@@ -360,6 +371,8 @@ impl ChatServer {
     fn part(&mut self, id: ConversationId, member: &UserId) {
         let Some(user) = self.users.get_mut(member) else { return };
         user.memberships.retain(|membership| membership.conversation != id);
+        // What a name of theirs was read to mean before may be this one.
+        user.names_given += 1;
         let sockets: SmallVec<[ConnectionKey; 4]> = user.sessions.iter().copied().collect();
         self.part_parked(id, member);
         for socket in sockets {

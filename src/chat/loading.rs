@@ -146,6 +146,7 @@ impl ChatServer {
             Load::Users(users) => self.account_changes.newest_of(users),
             Load::Provision(user) => self.account_changes.newest_of([&user.id]),
             Load::Direct(_, other) => self.account_changes.newest_of([other]),
+            Load::Uploads(_) => self.files_dropped,
             Load::Called(user, _) => self.users.get(user).map_or(0, |user| user.names_given),
             Load::Conversation(_)
             | Load::Overviews(_)
@@ -153,7 +154,6 @@ impl ChatServer {
             | Load::Notifications(..)
             | Load::Message(_)
             | Load::Answer(_)
-            | Load::Uploads(_)
             | Load::SentIds(_) => 0,
         }
     }
@@ -237,7 +237,7 @@ impl ChatServer {
             }
             Loaded::Uploads(uploads) => {
                 if let Some(pending) = pending {
-                    pending.facts.uploads = Some(uploads);
+                    pending.facts.uploads = Some((self.files_dropped, uploads));
                 }
             }
             Loaded::Notifications(notifications) => {

@@ -17,6 +17,7 @@ mod emitting;
 mod error;
 mod event;
 mod executing;
+mod files;
 mod handed;
 mod inspecting;
 mod leftovers;
@@ -54,13 +55,14 @@ pub use self::command::{Command, Draft};
 pub use self::emitting::{Emit, EmitTo, Emitted};
 pub use self::error::{ChatError, ModelError};
 pub use self::event::{Event, PresenceChange};
+pub use self::files::DropFiles;
 pub use self::inspecting::{FindRoom, FindSession, ListRooms, ListSessions, RoomOrder, RoomView, SessionView, TraceOf};
 pub use self::notifications::SaveNotifications;
 pub use self::options::{Options, Sources};
 pub use self::ports::{
-    Admission, Ask, Back, CatchUpDrained, Connect, ConsoleNotice, Disconnect, LateRequest, LeftBehind, Limited, Manner, Mark, ModelSaid, ModelWord,
-    Notice, OwnCopy, Prompt, Proven, RefusedConnect, RegisterWorker, Replay, ReplayKind, Request, Tick, ToWorker, Turn, Upgraded,
-    Words, WordsLearned,
+    Admission, Ask, Back, CatchUpDrained, Connect, ConsoleNotice, Disconnect, LateRequest, LeftBehind, Limited, Manner, Mark,
+    ModelSaid, ModelWord, Notice, OwnCopy, Prompt, Proven, RefusedConnect, RegisterWorker, Replay, ReplayKind, Request, Tick,
+    ToWorker, Turn, Upgraded, Words, WordsLearned,
 };
 pub use self::queries::{
     Authenticate, AuthenticateError, BrokerStats, Drain, Health, OnlineUsers, PresenceOf, RevokeTokens, SocketsOf, Stats,

@@ -2,7 +2,8 @@
 //!
 //! A message that is stored owes a notification to every member who had no socket when it was handed out. What is owed is
 //! gathered, the newest of each user and conversation, and stored within a second, or at once for a user who comes or
-//! asks. What a crash takes is made up for at the next start, from the messages themselves (see `store`).
+//! asks. What a crash takes is made up for at the next start, from the messages themselves (see `store`). It goes with its
+//! message: the store takes away what is deleted or read, and stores none of it that comes late.
 //!
 //! All others are shown to their user's sockets in the step in which they are given to the store. So each is either known
 //! there as seen, or unseen and shown when the next socket with a word for it comes.
@@ -24,7 +25,7 @@ use super::{ChatError, Command, Reply};
 use crate::engineio::ConnectionKey;
 use crate::meter::Metered as _;
 use crate::model::{Conversation, ConversationId, MODEL_USER, Message, Notification, NotificationId, Place, Timestamp, UserId};
-use crate::store::{self, NewNotification, StoreError, Write};
+use crate::store::{self, NewNotification, StoreError, TellsOf, Write};
 
 /// At a connect so many of the newest unseen ones are shown; the rest counts as seen.
 const UNSEEN_MAX: i64 = 100;
@@ -108,6 +109,11 @@ impl Gathered {
         std::mem::take(&mut self.by_conversation).into_values().flat_map(Unwritten::into_newest).collect()
     }
 
+    /// The newest of each user in a conversation; nothing of it is left.
+    fn take_in(&mut self, conversation: ConversationId) -> Vec<Owed> {
+        self.by_conversation.remove(&conversation).map_or_else(Vec::new, Unwritten::into_newest)
+    }
+
     /// The newest of each of these conversations that is owed to `user`.
     fn take_of(&mut self, user: &UserId, conversations: impl Iterator<Item = ConversationId>) -> Vec<Owed> {
         let newest = conversations.filter_map(|id| self.by_conversation.get_mut(&id)?.take_of(user));
@@ -171,8 +177,18 @@ impl ChatServer {
     /// Stores all that is gathered. Who has come meanwhile had it from the catch-up.
     pub(super) fn save_notifications(&mut self) {
         let owed = self.gathered.take_all();
-        let still_absent = |user: &UserId, broker: &Self| broker.sockets_of(user).is_empty();
-        self.store_owed(owed, still_absent);
+        self.store_owed(owed, Self::is_absent);
+    }
+
+    /// Stores what is gathered in a conversation. Before one of its messages is deleted: the store knows which one a
+    /// notification tells of instead, what is gathered knows the newest alone.
+    pub(super) fn save_notifications_in(&mut self, conversation: ConversationId) {
+        let owed = self.gathered.take_in(conversation);
+        self.store_owed(owed, Self::is_absent);
+    }
+
+    fn is_absent(user: &UserId, broker: &Self) -> bool {
+        broker.sockets_of(user).is_empty()
     }
 
     /// Stores what is gathered for one user.
@@ -191,7 +207,8 @@ impl ChatServer {
                 }
                 let id = NotificationId::from_uuid(self.new_id());
                 let notification = Arc::new(Notification::of_message(id, user.clone(), &one.message, one.conversation));
-                new.push(NewNotification { notification, conversation: Some(one.conversation), is_seen: false });
+                let tells_of = TellsOf::Message { conversation: one.conversation, message: one.message.id };
+                new.push(NewNotification { notification, tells_of, is_seen: false });
                 self.note_unseen(user);
             }
         }
@@ -224,7 +241,7 @@ impl ChatServer {
         if notifications.is_empty() {
             return;
         }
-        let new = notifications.iter().map(|notification| self.stamped(notification)).collect();
+        let new = notifications.iter().map(|notification| self.stamped(notification, TellsOf::Membership(group.id))).collect();
         if self.store(Write::Notify(new), Awaiting::Nothing).is_err() {
             return warn!(conversation:% = group.id, users = notifications.len(); "notifications not stored");
         }
@@ -235,12 +252,12 @@ impl ChatServer {
     }
 
     /// For the store, with whether it will have been seen once it is shown to the user's sockets.
-    fn stamped(&mut self, notification: &Arc<Notification>) -> NewNotification {
+    fn stamped(&mut self, notification: &Arc<Notification>, tells_of: TellsOf) -> NewNotification {
         let is_seen = self.words_of(&notification.user).any(|words| words.notification && !words.unproven);
         if !is_seen {
             self.note_unseen(&notification.user);
         }
-        NewNotification { notification: notification.clone(), conversation: None, is_seen }
+        NewNotification { notification: notification.clone(), tells_of, is_seen }
     }
 
     /// What the sockets of a user have words for.
@@ -263,7 +280,7 @@ impl ChatServer {
         let id = NotificationId::from_uuid(self.new_id());
         let created_at = self.now();
         let notification = Arc::new(Notification { id, user, kind, message, data, read: false, created_at });
-        let mut new = self.stamped(&notification);
+        let mut new = self.stamped(&notification, TellsOf::Other);
         let mut sockets = self.words_of(&notification.user).filter(|words| words.notification).count();
         if emitted.is_some() {
             // It goes out in no dialect's words: every socket gets it.

@@ -251,6 +251,8 @@ pub struct Prompt {
     pub stream: bool,
     /// Where the answer goes.
     pub answers: Recipient<ModelSaid>,
+    /// Ends when nobody waits for the answer any more: the model need not say more.
+    pub wanted: oneshot::Receiver<()>,
 }
 
 /// Something that was said in a chat with the model.

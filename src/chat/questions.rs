@@ -59,6 +59,10 @@ struct Chat {
     questions: VecDeque<Question>,
     /// The number under which the first one is being asked.
     ticket: Option<u64>,
+    /// Who asks stops when this end is gone.
+    asking: Option<oneshot::Sender<()>>,
+    /// Whether the first one's answer is being stored.
+    is_answered: bool,
     /// What the model has said to it so far, where it is streamed.
     said: String,
 }
@@ -71,6 +75,8 @@ pub struct Questions {
     due: VecDeque<ConversationId>,
     asked: HashMap<u64, ConversationId>,
     next_ticket: u64,
+    /// Those whose message, or chat, is being deleted: they are asked again if it stays.
+    withdrawn: Vec<Question>,
     /// Whom to tell when none is left.
     idle: Option<oneshot::Sender<()>>,
 }
@@ -132,6 +138,61 @@ impl Questions {
         chat.questions.front()
     }
 
+    /// The first question of a chat is about to be asked. Returns what ends when nobody waits for the answer any more.
+    pub fn note_asked(&mut self, ticket: u64) -> Option<oneshot::Receiver<()>> {
+        let chat = self.chats.get_mut(self.asked.get(&ticket)?)?;
+        let (asking, wanted) = oneshot::channel();
+        chat.asking = Some(asking);
+        Some(wanted)
+    }
+
+    /// The answer to the question that is being asked under this number is given to the store.
+    pub fn note_answered(&mut self, ticket: u64) {
+        if let Some(chat) = self.asked.get(&ticket).and_then(|id| self.chats.get_mut(id)) {
+            chat.is_answered = true;
+        }
+    }
+
+    /// A message, or with `None` a whole chat, is being deleted: its questions wait for what becomes of that, and what the
+    /// model says to them is not heard. One whose answer is being stored is answered.
+    pub fn withdraw(&mut self, conversation: ConversationId, message: Option<MessageId>) {
+        let Some(chat) = self.chats.get_mut(&conversation) else { return };
+        let first = chat.questions.front().map(|first| first.message);
+        let answered = first.filter(|_| chat.is_answered);
+        let is_meant = |id: MessageId| Some(id) != answered && message.is_none_or(|message| message == id);
+        if first.is_some_and(is_meant)
+            && let Some(ticket) = chat.ticket.take()
+        {
+            self.asked.remove(&ticket);
+            chat.asking = None;
+            chat.said = String::new();
+            self.due.push_back(conversation);
+        }
+        let (withdrawn, kept) = chat.questions.drain(..).partition(|question: &Question| is_meant(question.message));
+        let withdrawn: VecDeque<Question> = withdrawn;
+        chat.questions = kept;
+        self.withdrawn.extend(withdrawn);
+        if chat.questions.is_empty() {
+            self.forget(conversation);
+        }
+    }
+
+    /// It is known what became of the deletion: these were withdrawn for it.
+    pub fn take_withdrawn(&mut self, conversation: ConversationId, message: Option<MessageId>) -> Vec<Question> {
+        let is_meant = |question: &Question| {
+            question.conversation == conversation && message.is_none_or(|message| message == question.message)
+        };
+        let (meant, others) = std::mem::take(&mut self.withdrawn).into_iter().partition(is_meant);
+        self.withdrawn = others;
+        meant
+    }
+
+    /// The chats in which a user has questions.
+    pub fn chats_of(&self, user: &UserId) -> Vec<ConversationId> {
+        let own = self.busy().filter(|(_, asker)| asker.id == *user);
+        own.map(|(id, _)| id).collect()
+    }
+
     /// Where this message is asked already, or waits: the socket that repeats it takes the place of the one that asked
     /// first. Returns what the model has said so far.
     pub fn join(&mut self, question: &Question) -> Option<&str> {
@@ -151,19 +212,27 @@ impl Questions {
             self.asked.remove(&ticket);
         }
         chat.said = String::new();
+        chat.asking = None;
+        chat.is_answered = false;
         let ended = chat.questions.pop_front();
         if chat.questions.is_empty() {
-            self.chats.remove(&conversation);
+            self.forget(conversation);
         } else {
             self.due.push_back(conversation);
         }
+        ended
+    }
+
+    /// A chat has no question left.
+    fn forget(&mut self, conversation: ConversationId) {
+        self.chats.remove(&conversation);
+        self.due.retain(|due| *due != conversation);
         if self.chats.is_empty()
             && let Some(idle) = self.idle.take()
         {
             // Who has stopped waiting need not know.
             let _ = idle.send(());
         }
-        ended
     }
 
     /// Gives up all questions that are not being asked yet.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use super::event::Event;
 use super::executing::Outcome;
 use super::loading::Load;
+use super::sending::Audience;
 use super::server::{ChatServer, Progressed};
 use super::stored::Awaiting;
 use super::tables::Pending;
 use super::{ChatError, Command, Reply};
-use crate::model::{Message, MessageId, Place, Timestamp, UserId};
+use crate::model::{Message, MessageId, Place, Role, Timestamp, UserId};
 use crate::store::Write;
 
 impl ChatServer {
@@ -74,13 +75,19 @@ impl ChatServer {
             Ok(message) => message,
             Err(waits) => return Ok(waits),
         };
-        if message.sender.id != pending.user {
+        // An answer of the model is its user's to delete.
+        let is_answer = message.role == Role::Model && content.is_none();
+        if message.sender.id != pending.user && !is_answer {
             return Err(ChatError::Forbidden);
         }
         let audience = match message.place {
             Place::Conversation(id) => {
                 let own = self.own_conversation(pending, id)?;
                 match own.and_then(|conversation| self.audience_of(pending, &conversation)) {
+                    Ok(Audience::Pair { kind, .. }) if is_answer => {
+                        let user = self.users.get(&pending.user).ok_or(ChatError::UserNotFound)?;
+                        Some(Audience::Pair { kind, recipient: user.profile().clone() })
+                    }
                     Ok(audience) => Some(audience),
                     Err(load) => return Ok(Progressed::Needs(load)),
                 }
@@ -107,6 +114,16 @@ impl ChatServer {
                 changed.deleted_at = Some(changed_at);
             }
         }
-        Ok(Progressed::Then(Box::new(move |broker, pending| broker.store_message_change(changed, audience, pending.asker))))
+        Ok(Progressed::Then(Box::new(move |broker, pending| {
+            let deleted_in = changed.place.conversation().filter(|_| changed.deleted_at.is_some());
+            if let Some(conversation) = deleted_in {
+                broker.save_notifications_in(conversation);
+            }
+            if broker.store_message_change(changed, audience, pending.asker)
+                && let Some(conversation) = deleted_in
+            {
+                broker.questions.withdraw(conversation, Some(id));
+            }
+        })))
     }
 }

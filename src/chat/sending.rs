@@ -192,10 +192,11 @@ impl ChatServer {
         }
         let Some(draft) = pending.command.draft() else { return Err(ChatError::Internal) };
         let urls: Vec<String> = draft.file_url.iter().chain(&draft.attachment_urls).cloned().collect();
-        if !urls.is_empty() && pending.facts.uploads.is_none() {
-            return Ok(Progressed::Needs(Load::Uploads(urls)));
-        }
-        let uploads = pending.facts.uploads.as_deref().unwrap_or_default();
+        let uploads = match &pending.facts.uploads {
+            _ if urls.is_empty() => &[][..],
+            Some((dropped, uploads)) if *dropped == self.files_dropped => uploads,
+            _ => return Ok(Progressed::Needs(Load::Uploads(urls))),
+        };
         let mut files = urls.iter().map(|url| own_upload(url, uploads, &pending.user));
         let file = if draft.file_url.is_some() { files.next().transpose()? } else { None };
         let attachments = files.collect::<Result<Vec<_>, _>>()?;

@@ -109,6 +109,8 @@ pub struct ChatServer {
     pub(super) reading: HashSet<(MessageId, UserId)>,
     pub(super) revocations: Revocations,
     pub(super) questions: Questions,
+    /// How often files were dropped that nothing named: what was looked up before is too old.
+    pub(super) files_dropped: u64,
     pub(super) model: Option<Recipient<Prompt>>,
     pub(super) feed: Feed,
     pub(super) is_draining: bool,
@@ -190,6 +192,7 @@ impl ChatServer {
             reading: HashSet::new(),
             revocations,
             questions: Questions::default(),
+            files_dropped: 0,
             model: None,
             feed: Feed::default(),
             is_draining: false,

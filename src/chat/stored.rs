@@ -109,13 +109,21 @@ impl ChatServer {
                 }
             }
             Awaiting::Changed { message, position, audience, asker } => {
+                let deleted_in = message.place.conversation().filter(|_| message.deleted_at.is_some());
+                let (id, was_deleted) = (message.id, outcome.is_ok());
                 self.on_change_stored(message, position, audience, asker, outcome);
+                if let Some(conversation) = deleted_in {
+                    self.deletion_ended(conversation, Some(id), was_deleted);
+                }
             }
             Awaiting::Conversation { change, asker } => {
                 let id = change.conversation();
                 match outcome {
                     Ok(_) => self.apply_change(change, asker),
-                    Err(error) => self.answer(asker, Err(error.into())),
+                    Err(error) => {
+                        self.deletion_ended(id, None, false);
+                        self.answer(asker, Err(error.into()));
+                    }
                 }
                 let waiters = self.changing.remove(&id).unwrap_or_default();
                 self.resume_waiters(waiters, ctx);
@@ -153,6 +161,28 @@ impl ChatServer {
                 // Who does not wait any more needs no answer.
                 drop(answer.send(outcome.map(drop)));
             }
+        }
+    }
+
+    /// An edit or a deletion was stored, or given up.
+    fn on_changed(
+        &mut self,
+        message: Arc<Message>,
+        audience: Option<Audience>,
+        asker: Asker,
+        outcome: Result<Written, StoreError>,
+    ) {
+        match outcome {
+            Ok(Written::Gone) => self.answer(asker, Err(ChatError::MessageNotFound)),
+            Ok(_) => {
+                let message = self.with_progress(message);
+                self.note_changed(&message);
+                self.answer(asker, Ok(Reply::Message(message.clone())));
+                if let Some(audience) = audience {
+                    self.tell_changed(message, audience);
+                }
+            }
+            Err(error) => self.answer(asker, Err(error.into())),
         }
     }
 

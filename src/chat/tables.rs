@@ -308,8 +308,8 @@ pub struct Facts {
     pub message: Option<Option<Arc<Message>>>,
     /// `Some(None)`: the question has no answer yet.
     pub answer: Option<Option<Arc<Message>>>,
-    /// The uploads that the draft names.
-    pub uploads: Option<Vec<(File, UserId)>>,
+    /// The uploads that the draft names, and how often files had been dropped by then.
+    pub uploads: Option<(u64, Vec<(File, UserId)>)>,
     /// What the sender calls a conversation was looked up.
     pub called: Option<Called>,
     /// The sender's conversations.

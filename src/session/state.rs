@@ -18,8 +18,8 @@ use super::showing::{encodings, show, show_own, show_seed, show_volatile};
 use super::turns::{Offer, Turn};
 use crate::auth::{Refusal, TokenPlace, find_connect_token};
 use crate::chat::{
-    Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, LeftBehind, Limited, Mark, Notice, OwnCopy,
-    ProofWanted, Proven, RefusedConnect, Reply, Request, Upgraded, Words, WordsLearned,
+    Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, LeftBehind, Limited, Mark,
+    Notice, OwnCopy, ProofWanted, Proven, RefusedConnect, Reply, Request, Upgraded, Words, WordsLearned,
 };
 use crate::dialect::{
     Asked, Class, ConnectRefusal, Decoded, Dialect, DialectSet, Entry, Fault, Voice, connect_error, fault_ack, kick_packet,

@@ -7,7 +7,7 @@ use actix::{Addr, SyncArbiter};
 use diesel::QueryResult;
 use diesel::prelude::*;
 use log::{error, info};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::connection::AnyConnection;
@@ -53,6 +53,8 @@ struct Inner {
     readers: Addr<Reader>,
     free_readers: Arc<Semaphore>,
     reads_in_flight: AtomicUsize,
+    /// Rings when a file may have lost its last name.
+    unnamed: Arc<Notify>,
 }
 
 impl Drop for Inner {
@@ -77,10 +79,11 @@ impl Store {
         let queue = Arc::new(Queue::new(queue, retry_for));
         let counters = Arc::new(Counters::default());
         let deaths = Arc::new(AtomicU64::new(0));
-        let writer = (url.clone(), queue.clone(), counters.clone(), deaths.clone());
+        let unnamed = Arc::new(Notify::new());
+        let writer = (url.clone(), queue.clone(), counters.clone(), deaths.clone(), unnamed.clone());
         let persister = SyncArbiter::start(1, move || {
-            let (url, queue, counters, deaths) = writer.clone();
-            Persister::new(url, boot, queue, counters, deaths)
+            let (url, queue, counters, deaths, unnamed) = writer.clone();
+            Persister::new(url, boot, queue, counters, deaths, unnamed)
         });
         let counted = counters.clone();
         let readers = SyncArbiter::start(pool_size, move || Reader::new(url.clone(), deaths.clone(), counted.clone()));
@@ -96,6 +99,7 @@ impl Store {
             readers,
             free_readers: Arc::new(Semaphore::new(pool_size)),
             reads_in_flight: AtomicUsize::new(0),
+            unnamed,
         })))
     }
 
@@ -136,6 +140,11 @@ impl Store {
         let (answer, outcome) = oneshot::channel();
         self.try_write(write, Done::Answer(answer))?;
         outcome.await.unwrap_or(Err(StoreError::Unavailable))
+    }
+
+    /// Waits until a file may have lost its last name, if none has since the last time.
+    pub async fn until_unnamed(&self) {
+        self.0.unnamed.notified().await;
     }
 
     /// Whether a write would be admitted now.

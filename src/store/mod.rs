@@ -14,6 +14,7 @@ mod claim;
 mod connection;
 mod conversations;
 mod failure;
+mod file_names;
 mod handle;
 mod listings;
 mod looking;
@@ -48,6 +49,7 @@ pub use self::conversations::{
     find_direct, list_conversations, list_overviews, list_undelivered, load_memberships,
 };
 pub use self::failure::OpenError;
+pub use self::file_names::list_unnamed_files;
 pub use self::handle::{Store, StoreOptions};
 pub use self::listings::find_title;
 pub use self::looking::{DatabaseState, connect_to_look, look_at};
@@ -66,10 +68,12 @@ pub use self::notifications::{NotificationCursor, NotificationRange, list_notifi
 pub use self::opening::Start;
 pub use self::personal::{PersonalError, export_personal};
 pub use self::queue::{Committed, Done};
-pub use self::retention::{prune_messages, prune_notifications, prune_uploads};
+pub use self::retention::{prune_messages, prune_notifications, release_orphans};
 pub use self::stats::StoreStats;
 pub use self::tokens::list_revoked;
 pub use self::transfer::{Import, Step, Sum, Sums, TransferError, compare, export, import};
 pub use self::url::DatabaseUrl;
 pub use self::users::{DELETED_NAME, count_users, find_account, find_credentials, find_profiles, list_accounts, search_users};
-pub use self::write::{DeliveredUpTo, NewMessage, NewNotification, NewUser, StoreError, TestFault, Write, Written, direct_key};
+pub use self::write::{
+    DeliveredUpTo, NewMessage, NewNotification, NewUser, StoreError, TellsOf, TestFault, Write, Written, direct_key,
+};

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::messages::load_messages;
 use super::rows::{self, NotificationRow};
 use super::schema::notifications;
-use super::{AnyConnection, NewNotification};
+use super::{AnyConnection, NewNotification, TellsOf};
 use crate::model::{MODEL_USER, Notification, NotificationId, Place, Timestamp, UserId};
 
 /// How far the notifications of stored messages can have lagged behind when a process died: messages are notified of
@@ -83,7 +83,7 @@ pub fn list_unseen(conn: &mut AnyConnection, user: &UserId, limit: i64) -> Query
     rows.into_iter().map(Notification::try_from).collect()
 }
 
-/// A member who was not notified of the newest message that they have not received, and that message.
+/// A member who was not notified of the newest message that they have neither received nor read, and that message.
 #[derive(QueryableByName)]
 struct Untold {
     #[diesel(sql_type = Text)]
@@ -95,11 +95,15 @@ struct Untold {
 const UNTOLD: &str = "SELECT participants.user_id AS user_id, messages.id AS message FROM conversations \
      JOIN participants ON participants.conversation = conversations.id AND participants.left_at IS NULL \
      JOIN messages ON messages.id = (SELECT newest.id FROM messages AS newest WHERE newest.place = conversations.id \
-     AND newest.seq > participants.delivered_seq AND newest.position > participants.joined_position \
-     AND newest.sender <> participants.user_id AND newest.deleted_at IS NULL ORDER BY newest.seq DESC LIMIT 1) \
+     AND newest.seq > participants.delivered_seq AND newest.seq > participants.read_seq \
+     AND newest.position > participants.joined_position \
+     AND newest.sender <> participants.user_id AND newest.deleted_at IS NULL \
+     AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = newest.sender AND users.deleted_at IS NOT NULL) \
+     ORDER BY newest.seq DESC LIMIT 1) \
      WHERE conversations.updated_at > ";
 const WITHOUT_NOTIFICATION: &str = " AND NOT EXISTS (SELECT 1 FROM notifications \
      WHERE notifications.user_id = participants.user_id AND notifications.conversation = conversations.id \
+     AND notifications.kind = 'message' \
      AND notifications.created_at >= messages.created_at)";
 
 /// The notifications that a process owed when it died: of messages shortly before the newest one that were not
@@ -137,7 +141,7 @@ pub(super) fn list_owed(conn: &mut AnyConnection) -> QueryResult<Vec<NewNotifica
             let id = NotificationId::from_uuid(Uuid::now_v7());
             NewNotification {
                 notification: Arc::new(Notification::of_message(id, user, message, conversation)),
-                conversation: Some(conversation),
+                tells_of: TellsOf::Message { conversation, message: message.id },
                 is_seen: false,
             }
         }))

@@ -11,6 +11,7 @@ use actix::{Actor, Handler, Message, SyncContext};
 use diesel::prelude::*;
 use diesel::result::Error;
 use log::{error, info, warn};
+use tokio::sync::Notify;
 
 use super::changes::{self, Outcome};
 use super::connection::{Purpose, connect, in_transaction};
@@ -42,6 +43,8 @@ pub(super) struct Persister {
     /// Rises when the connection turns out to be dead: the readers try theirs then.
     deaths: Arc<AtomicU64>,
     connection: Option<AnyConnection>,
+    /// To ring when a file may have lost its last name.
+    unnamed: Arc<Notify>,
 }
 
 /// Something waits in the queue.
@@ -68,8 +71,15 @@ enum Attempt {
 }
 
 impl Persister {
-    pub fn new(url: DatabaseUrl, boot: i64, queue: Arc<Queue>, counters: Arc<Counters>, deaths: Arc<AtomicU64>) -> Self {
-        Self { url, boot, queue, counters, deaths, connection: None }
+    pub fn new(
+        url: DatabaseUrl,
+        boot: i64,
+        queue: Arc<Queue>,
+        counters: Arc<Counters>,
+        deaths: Arc<AtomicU64>,
+        unnamed: Arc<Notify>,
+    ) -> Self {
+        Self { url, boot, queue, counters, deaths, connection: None, unnamed }
     }
 
     /// Stores a batch: whole, or split until those at fault stand alone; again and again while the database is away.
@@ -84,6 +94,9 @@ impl Persister {
                     self.note_success();
                     pause = FIRST_PAUSE;
                     outcomes.extend(stored);
+                    if writes.get(part).unwrap_or_default().iter().any(Write::may_unname_files) {
+                        self.unnamed.notify_one();
+                    }
                 }
                 Attempt::Away(cause) => {
                     self.note_failure(&cause);

@@ -129,6 +129,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    file_names (namer, url) {
+        namer -> Text,
+        url -> Text,
+    }
+}
+
+diesel::table! {
+    unnamed_files (url) {
+        url -> Text,
+    }
+}
+
+diesel::table! {
     listings (id) {
         id -> Text,
         title -> Text,
@@ -163,6 +176,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     boots,
     conversation_names,
     conversations,
+    file_names,
     imports,
     listings,
     message_reads,
@@ -171,6 +185,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     participants,
     revoked_tokens,
     rooms,
+    unnamed_files,
     uploads,
     users,
 );

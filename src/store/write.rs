@@ -43,11 +43,43 @@ pub struct NewMessage {
 pub struct NewNotification {
     /// The notification.
     pub notification: Arc<Notification>,
-    /// Of a message's: where that stands. The unseen one of the same user and conversation is renewed, where there is one:
-    /// it keeps its id and gets the rest, unless what it has is newer.
-    pub conversation: Option<ConversationId>,
+    /// The event that it goes with.
+    pub tells_of: TellsOf,
     /// Whether it has been shown.
     pub is_seen: bool,
+}
+
+/// The event that a notification tells of, and goes with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TellsOf {
+    /// A message. The unseen one of the same user and conversation is renewed, where there is one: it keeps its id and gets
+    /// the rest, unless it has a newer message. Nothing is stored of a message that is deleted or read, or whose author's
+    /// account is deleted, nor for a user who is no member.
+    Message {
+        /// Its conversation.
+        conversation: ConversationId,
+        /// The message.
+        message: MessageId,
+    },
+    /// Its user's membership of a group.
+    Membership(ConversationId),
+    /// Nothing that this server knows.
+    Other,
+}
+
+impl TellsOf {
+    /// Its conversation.
+    pub fn conversation(self) -> Option<ConversationId> {
+        match self {
+            Self::Message { conversation, .. } | Self::Membership(conversation) => Some(conversation),
+            Self::Other => None,
+        }
+    }
+
+    /// The message, where it is one.
+    pub fn message(self) -> Option<MessageId> {
+        if let Self::Message { message, .. } = self { Some(message) } else { None }
+    }
 }
 
 /// One change. Changes are stored in the order in which they were given; each either wholly or not at all.
@@ -118,8 +150,12 @@ pub enum Write {
     /// The oldest notifications of a user go, of those that were made or last renewed before that: at most so many. Answered by
     /// [`Written::Pruned`].
     PruneNotifications { user: UserId, before: Timestamp, limit: i64 },
-    /// The records of uploads with these addresses go.
-    ForgetUploads { urls: Vec<String> },
+    /// The uploads with these addresses are to be looked at, as far as nothing names them.
+    ReleaseFiles { urls: Vec<String> },
+    /// Of these files, which are to be looked at, the uploads go that nothing names by now. Answered by [`Written::Unnamed`].
+    DropFiles { urls: Vec<String> },
+    /// These files are off the disk: nobody has to look at them any more.
+    FilesRemoved { urls: Vec<String> },
     /// An uploaded file.
     Upload { file: File, owner: UserId, uploaded_at: Timestamp },
     /// Nothing: answered when all before it is stored or given up.
@@ -127,6 +163,23 @@ pub enum Write {
     /// Fails or panics on purpose; for tests of the persister.
     #[doc(hidden)]
     TestFault(TestFault),
+}
+
+impl Write {
+    /// Whether a file may have lost its last name by it.
+    pub(super) fn may_unname_files(&self) -> bool {
+        matches!(
+            self,
+            Self::EditMessage { .. }
+                | Self::DeleteMessage { .. }
+                | Self::UpdateConversation { .. }
+                | Self::DeleteConversation { .. }
+                | Self::UpdateProfile { .. }
+                | Self::DeleteUser { .. }
+                | Self::PruneMessages { .. }
+                | Self::ReleaseFiles { .. }
+        )
+    }
 }
 
 /// How a [`Write::TestFault`] misbehaves.
@@ -161,6 +214,8 @@ pub enum Written {
     Gone,
     /// So many rows were deleted.
     Pruned { rows: usize },
+    /// The uploads with these addresses are gone: their files are to be removed.
+    Unnamed { urls: Vec<String> },
     /// The user as stored, with the username that it got.
     User(Arc<Profile>),
 }

@@ -42,7 +42,7 @@ fn what_waits_for_the_rate_limit_outlives_its_connection() {
 fn receipts_wait_by_their_own_limit_and_held_copies_stay_held() {
     let limits = Limits { receipts_per_second: 1, receipt_burst: 1, events_per_second: 1, event_burst: 1, ..Limits::default() };
     let mut case = Case::joined_with(Rules { limits, ..rules() }, r#"{"token":"ann","dialect":"listing"}"#);
-    let send = r#"2["sendDirectMessage",{"receiverId":"bob","message":"hello"}]"#;
+    let send = r#"2["sendDirectMessage",{"receiverId":"bob","content":"hello"}]"#;
     (0..3).for_each(|_| case.text(send));
     assert_eq!(case.commands().len(), 1);
     case.close(CloseReason::TransportClose);
@@ -53,10 +53,7 @@ fn receipts_wait_by_their_own_limit_and_held_copies_stay_held() {
 
 #[test]
 fn who_is_put_out_loses_what_waits() {
-    for put_out in [
-        |case: &mut Case| case.notice(Notice::Kick { code: "KICKED" }),
-        |case: &mut Case| case.wait(60 * SECOND),
-    ] {
+    for put_out in [|case: &mut Case| case.notice(Notice::Kick { code: "KICKED" }), |case: &mut Case| case.wait(60 * SECOND)] {
         let mut case = Case::open(rules(), &Opening::default());
         case.text(r#"0{"token":"ann"}"#);
         case.admit(Some(Timestamp::from_millis(WALL + 1_000)), false);
@@ -81,7 +78,10 @@ fn at_a_stop_what_waits_is_carried_out_what_comes_is_refused_and_what_is_not_ans
     case.sent();
     case.with(|session, now, around| session.on_stopped(now, around));
     let refused = case.sent();
-    assert!(refused.len() == 1 && refused[0].starts_with("4339[") && refused[0].contains(r#""code":"NOT_STORED""#), "{refused:?}");
+    assert!(
+        refused.len() == 1 && refused[0].starts_with("4339[") && refused[0].contains(r#""code":"NOT_STORED""#),
+        "{refused:?}"
+    );
     case.close(CloseReason::Shutdown);
     assert!(left(&case).is_empty());
 }

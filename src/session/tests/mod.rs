@@ -17,8 +17,9 @@ use super::rules::Rules;
 use super::state::{Broker, Now, Session, Surroundings};
 use crate::auth::{Claims, TokenError};
 use crate::chat::{
-    Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, LateRequest, LeftBehind, Limited, Manner, Mark, Notice,
-    OwnCopy, ProofWanted, Proven, RefusedConnect, Replay, ReplayKind, Reply, Request, Upgraded, Words, WordsLearned,
+    Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, LateRequest, LeftBehind, Limited,
+    Manner, Mark, Notice, OwnCopy, ProofWanted, Proven, RefusedConnect, Replay, ReplayKind, Reply, Request, Upgraded, Words,
+    WordsLearned,
 };
 use crate::dialect::DialectSet;
 use crate::dialect::fixtures::{CONVERSATION, MESSAGE, account, conversation, message, message_id, profile, user};

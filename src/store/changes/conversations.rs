@@ -2,7 +2,9 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
+use super::{file_names, withdrawal};
 use crate::model::{Conversation, ConversationId, ConversationKind, Timestamp, UserId};
+use crate::store::file_names::picture_of_conversation;
 use crate::store::schema::{boots, conversation_names, conversations, message_reads, messages, participants};
 use crate::store::{AnyConnection, direct_key};
 
@@ -27,6 +29,9 @@ pub(super) fn create(conn: &mut AnyConnection, conversation: &Conversation, join
     .bind::<BigInt, _>(created_at.as_millis())
     .bind::<BigInt, _>(updated_at.as_millis())
     .execute(conn)?;
+    if let Some(avatar) = avatar {
+        file_names::rename(conn, &picture_of_conversation(conversation.id), &[avatar])?;
+    }
     join(conn, &id, participants, *created_at, joined_position, 0)
 }
 
@@ -40,6 +45,7 @@ pub(super) fn update(
 ) -> QueryResult<()> {
     let columns =
         (conversations::name.eq(name), conversations::avatar.eq(avatar), conversations::admin.eq(admin.map(UserId::as_str)));
+    file_names::rename(conn, &picture_of_conversation(id), &[avatar.unwrap_or_default()])?;
     let id = id.to_string();
     diesel::update(conversations::table.find(&id)).set(columns).execute(conn)?;
     touch(conn, &id, updated_at)
@@ -116,17 +122,21 @@ pub(super) fn remove_participant(
     let id = id.to_string();
     let member = participants::table.find((&id, user.as_str())).filter(participants::left_at.is_null());
     diesel::update(member).set(participants::left_at.eq(left_at.as_millis())).execute(conn)?;
+    withdrawal::forget_membership(conn, &id, user)?;
     touch(conn, &id, left_at)
 }
 
-/// Its messages and members go with it. Their positions are not given again.
+/// Its messages, members and notifications go with it, and the names of files. Their positions are not given again.
 pub(super) fn delete(conn: &mut AnyConnection, id: ConversationId) -> QueryResult<()> {
+    file_names::rename(conn, &picture_of_conversation(id), &[])?;
     let id = id.to_string();
+    file_names::forget_place(conn, &id)?;
     let last_position = conversations::table.find(&id).select(conversations::last_position).first::<i64>(conn).optional()?;
     let Some(last_position) = last_position else { return Ok(()) };
     diesel::update(boots::table.filter(boots::last_position.lt(last_position)))
         .set(boots::last_position.eq(last_position))
         .execute(conn)?;
+    withdrawal::forget_conversation(conn, &id)?;
     let of_it = messages::table.filter(messages::place.eq(&id));
     diesel::delete(message_reads::table.filter(message_reads::message.eq_any(of_it.select(messages::id)))).execute(conn)?;
     diesel::delete(of_it).execute(conn)?;

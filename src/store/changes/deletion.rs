@@ -1,8 +1,9 @@
 //! A user goes: what is personal is deleted, what was said to others stays, by an author without a name.
 use diesel::prelude::*;
 
-use super::conversations;
+use super::{conversations, file_names, withdrawal};
 use crate::model::{ChosenStatus, ConversationId, ConversationKind, MODEL_USER, Timestamp, UserId, UserRole};
+use crate::store::file_names::picture_of_user;
 use crate::store::rows::conversation_id;
 use crate::store::schema::{conversation_names, conversations as conversation_rows, notifications, participants, uploads, users};
 use crate::store::{AnyConnection, DELETED_NAME, direct_key};
@@ -16,6 +17,8 @@ pub(super) fn delete_user(conn: &mut AnyConnection, user: &UserId, deleted_at: T
     leave(conn, user, deleted_at)?;
     diesel::delete(conversation_names::table.filter(conversation_names::owner.eq(user.as_str()))).execute(conn)?;
     diesel::delete(notifications::table.filter(notifications::user_id.eq(user.as_str()))).execute(conn)?;
+    file_names::rename(conn, &picture_of_user(user), &[])?;
+    file_names::release_own(conn, user.as_str())?;
     // The files that messages name stay, and are nobody's.
     diesel::update(uploads::table.filter(uploads::owner.eq(user.as_str()))).set(uploads::owner.eq(MODEL_USER)).execute(conn)?;
     let nothing = None::<String>;
@@ -36,7 +39,8 @@ pub(super) fn delete_user(conn: &mut AnyConnection, user: &UserId, deleted_at: T
         users::tokens_valid_from.eq(deleted_at.as_millis()),
         users::deleted_at.eq(deleted_at.as_millis()),
     );
-    diesel::update(users::table.find(user.as_str())).set(personal).execute(conn).map(drop)
+    diesel::update(users::table.find(user.as_str())).set(personal).execute(conn)?;
+    withdrawal::forget_author(conn, user)
 }
 
 /// Of each group another member becomes administrator, the last one out deletes it. Chats with the model, and with oneself,

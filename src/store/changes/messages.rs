@@ -2,7 +2,7 @@
 use diesel::prelude::*;
 
 use crate::model::MessageId;
-use crate::store::changes::Outcome;
+use crate::store::changes::{Outcome, file_names, withdrawal};
 use crate::store::schema::{conversations, messages};
 use crate::store::{AnyConnection, Write, Written};
 
@@ -40,6 +40,10 @@ fn edit(conn: &mut AnyConnection, id: MessageId, content: &str, moment: Moment) 
     let edited = diesel::update(messages::table.find(&id).filter(messages::deleted_at.is_null())).set(columns).execute(conn)?;
     if edited > 0 {
         touch_conversation(conn, &id, moment)?;
+        let files: (Option<String>, Option<String>) =
+            messages::table.find(&id).select((messages::file, messages::attachments)).first(conn)?;
+        let (file, attachments) = files;
+        file_names::rename(conn, &id, &[&file.unwrap_or_default(), &attachments.unwrap_or_default(), content])?;
     }
     Ok(edited > 0)
 }
@@ -60,6 +64,8 @@ fn delete(conn: &mut AnyConnection, id: MessageId, moment: Moment) -> QueryResul
     let found = diesel::update(messages::table.find(&id).filter(is_there)).set(columns).execute(conn)?;
     if found > 0 {
         touch_conversation(conn, &id, moment)?;
+        withdrawal::forget_message(conn, &id)?;
+        file_names::rename(conn, &id, &[])?;
     }
     Ok(found > 0)
 }

@@ -4,6 +4,7 @@
 //! progress) until after that. Only changes that look at what a conversation holds by then stand in between.
 mod conversations;
 mod deletion;
+pub(super) mod file_names;
 mod insert_postgres;
 mod insert_sqlite;
 mod listings;
@@ -13,10 +14,12 @@ mod progress;
 mod receipts;
 mod retention;
 mod users;
+mod withdrawal;
 
 use diesel::QueryResult;
 use diesel::prelude::*;
 
+use super::file_names::{has_names, names_of};
 use super::rows::is_room;
 use super::{AnyConnection, NewMessage, StoreError, TestFault, Write, Written};
 
@@ -39,7 +42,11 @@ pub(super) fn apply(conn: &mut AnyConnection, writes: &[Write]) -> QueryResult<V
                 run.changes.push((write, outcome));
             }
             Write::Barrier => {}
-            Write::AddParticipants { .. } | Write::DeleteConversation { .. } | Write::DeleteUser { .. } => {
+            Write::AddParticipants { .. }
+            | Write::DeleteConversation { .. }
+            | Write::DeleteUser { .. }
+            | Write::PruneMessages { .. }
+            | Write::DropFiles { .. } => {
                 std::mem::take(&mut run).store(conn)?;
                 *outcome = apply_one(conn, write)?;
             }
@@ -51,10 +58,10 @@ pub(super) fn apply(conn: &mut AnyConnection, writes: &[Write]) -> QueryResult<V
 }
 
 /// Whether [`apply`] stores `writes` with at most one statement, which needs no transaction around it: nothing but
-/// messages to conversations, or to rooms, on Postgres.
+/// messages to conversations, or to rooms, that name no file, on Postgres.
 pub(super) fn is_one_statement(conn: &AnyConnection, writes: &[Write]) -> bool {
     let mut places = writes.iter().filter(|write| !matches!(write, Write::Barrier)).map(|write| match write {
-        Write::Message(new) => Some(is_room(&new.message.place)),
+        Write::Message(new) => (!has_names(&new.message)).then(|| is_room(&new.message.place)),
         _ => None,
     });
     let Some(first) = places.next() else { return true };
@@ -84,6 +91,12 @@ impl Run<'_> {
                 AnyConnection::Postgres(conn) => insert_postgres::insert_messages(conn, &new)?,
                 AnyConnection::Sqlite(conn) => insert_sqlite::insert_messages(conn, &new)?,
             };
+            let is_new = |new: &NewMessage| {
+                let stored = numbers.get(new.message.id.as_uuid());
+                stored.is_some_and(|stored| stored.position == new.message.position)
+            };
+            let named: Vec<_> = new.iter().filter(|new| is_new(new)).flat_map(|new| names_of(&new.message)).collect();
+            file_names::insert(conn, &named)?;
             for (message, outcome) in new.into_iter().zip(outcomes) {
                 // A message whose place there is not has got no number.
                 let stored = numbers.get(message.message.id.as_uuid()).ok_or(StoreError::Refused);
@@ -140,7 +153,9 @@ fn apply_one(conn: &mut AnyConnection, write: &Write) -> QueryResult<Outcome> {
         Write::Upload { file, owner, uploaded_at } => users::insert_upload(conn, file, owner, *uploaded_at)?,
         Write::PruneMessages { place, before, limit } => return retention::prune_messages(conn, place, *before, *limit),
         Write::PruneNotifications { user, before, limit } => return retention::prune_notifications(conn, user, *before, *limit),
-        Write::ForgetUploads { urls } => return retention::forget_uploads(conn, urls),
+        Write::ReleaseFiles { urls } => file_names::release(conn, urls)?,
+        Write::DropFiles { urls } => return file_names::drop_unnamed(conn, urls),
+        Write::FilesRemoved { urls } => file_names::note_removed(conn, urls)?,
         Write::TestFault(fault) => misbehave(conn, *fault)?,
         // The others belong to a run.
         Write::Message(_)

@@ -6,19 +6,24 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Nullable, Text};
 
-use crate::model::{NotificationId, Timestamp, UserId};
-use crate::store::schema::{notifications, users};
-use crate::store::{AnyConnection, NewNotification};
+use crate::model::{ConversationId, MessageId, NotificationId, Timestamp, UserId};
+use crate::store::schema::{messages, notifications, participants, users};
+use crate::store::{AnyConnection, NewNotification, TellsOf};
 
 /// An unseen one of the same user and conversation takes the place of a new row.
-const STORE: &str = ") AS input (id, user_id, kind, message, data, conversation, seen_at, created_at) \
+const STORE: &str = ") AS input (id, user_id, kind, message, data, conversation, seen_at, created_at, told) \
      WHERE NOT EXISTS (SELECT 1 FROM notifications AS known WHERE known.id = input.id) \
      AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = input.user_id AND users.deleted_at IS NOT NULL) \
-     ON CONFLICT (user_id, conversation) WHERE conversation IS NOT NULL AND seen_at IS NULL AND read_at IS NULL \
+     AND (input.told IS NULL OR EXISTS (SELECT 1 FROM messages \
+     JOIN participants ON participants.conversation = messages.place AND participants.user_id = input.user_id \
+     JOIN users ON users.id = messages.sender WHERE messages.id = input.told AND messages.deleted_at IS NULL \
+     AND messages.seq > participants.read_seq AND participants.left_at IS NULL AND users.deleted_at IS NULL)) \
+     ON CONFLICT (user_id, conversation) \
+     WHERE kind = 'message' AND conversation IS NOT NULL AND seen_at IS NULL AND read_at IS NULL \
      DO UPDATE SET message = excluded.message, data = excluded.data, created_at = excluded.created_at \
      WHERE notifications.created_at <= excluded.created_at";
 
-/// Stores new ones, and renews those that are unseen. Who was deleted gets none.
+/// Stores new ones, and renews those that are unseen. Who was deleted gets none, and nobody one of what is no news any more.
 pub(in crate::store) fn store(conn: &mut AnyConnection, new: &[NewNotification]) -> QueryResult<()> {
     let new = newest_of_each(new);
     if new.is_empty() {
@@ -34,29 +39,46 @@ pub(in crate::store) fn store(conn: &mut AnyConnection, new: &[NewNotification])
 fn newest_of_each(new: &[NewNotification]) -> Vec<&NewNotification> {
     let mut last = HashMap::with_capacity(new.len());
     for (place, new) in new.iter().enumerate() {
-        if let Some(conversation) = new.conversation {
-            last.insert((&new.notification.user, conversation), place);
-        }
+        last.extend(renewed_key(new).map(|key| (key, place)));
     }
-    let is_last = |place: usize, new: &NewNotification| {
-        let key = new.conversation.map(|conversation| (&new.notification.user, conversation));
-        key.is_none_or(|key| last.get(&key) == Some(&place))
-    };
+    let is_last = |place: usize, new: &NewNotification| renewed_key(new).is_none_or(|key| last.get(&key) == Some(&place));
     new.iter().enumerate().filter(|(place, new)| is_last(*place, new)).map(|(_, new)| new).collect()
 }
 
+/// Those with the same key renew each other.
+fn renewed_key(new: &NewNotification) -> Option<(&UserId, ConversationId)> {
+    if let TellsOf::Message { conversation, .. } = new.tells_of { Some((&new.notification.user, conversation)) } else { None }
+}
+
+/// Whether a user is still to be told of a message.
+fn is_news(conn: &mut SqliteConnection, user: &UserId, message: MessageId) -> QueryResult<bool> {
+    let told = messages::table
+        .inner_join(participants::table.on(participants::conversation.eq(messages::place)))
+        .inner_join(users::table.on(users::id.eq(messages::sender)))
+        .filter(messages::id.eq(message.to_string()).and(messages::deleted_at.is_null()))
+        .filter(participants::user_id.eq(user.as_str()).and(participants::left_at.is_null()))
+        .filter(messages::seq.gt(participants::read_seq).and(users::deleted_at.is_null()));
+    diesel::select(diesel::dsl::exists(told)).get_result(conn)
+}
+
 fn store_one(conn: &mut SqliteConnection, new: &NewNotification) -> QueryResult<()> {
-    let NewNotification { notification, conversation, is_seen } = new;
-    let conversation = conversation.map(|id| id.to_string());
+    let NewNotification { notification, tells_of, is_seen } = new;
+    let conversation = tells_of.conversation().map(|id| id.to_string());
     let created = notification.created_at.as_millis();
     let deleted = users::table.find(notification.user.as_str()).filter(users::deleted_at.is_not_null());
     if diesel::select(diesel::dsl::exists(deleted)).get_result(conn)? {
         return Ok(());
     }
-    if let (Some(conversation), false) = (&conversation, is_seen) {
+    if let Some(message) = tells_of.message()
+        && !is_news(conn, &notification.user, message)?
+    {
+        return Ok(());
+    }
+    if let (Some(conversation), Some(_), false) = (&conversation, tells_of.message(), is_seen) {
         let unseen = notifications::user_id
             .eq(notification.user.as_str())
             .and(notifications::conversation.eq(conversation))
+            .and(notifications::kind.eq(&notification.kind))
             .and(notifications::seen_at.is_null())
             .and(notifications::read_at.is_null());
         let renewed = (
@@ -139,19 +161,22 @@ struct Arrays<'a> {
     conversation: Vec<Option<String>>,
     seen_at: Vec<Option<i64>>,
     created_at: Vec<i64>,
+    /// The message that it tells of.
+    told: Vec<Option<String>>,
 }
 
 impl<'a> Arrays<'a> {
     fn of(new: &[&'a NewNotification]) -> Self {
         let mut arrays = Self::default();
-        for NewNotification { notification, conversation, is_seen } in new {
+        for NewNotification { notification, tells_of, is_seen } in new {
             let created = notification.created_at.as_millis();
             arrays.id.push(notification.id.to_string());
             arrays.user.push(notification.user.as_str());
             arrays.kind.push(&notification.kind);
             arrays.message.push(&notification.message);
             arrays.data.push(notification.data.as_deref());
-            arrays.conversation.push(conversation.map(|id| id.to_string()));
+            arrays.conversation.push(tells_of.conversation().map(|id| id.to_string()));
+            arrays.told.push(tells_of.message().map(|id| id.to_string()));
             arrays.seen_at.push(is_seen.then_some(created));
             arrays.created_at.push(created);
         }
@@ -162,7 +187,7 @@ impl<'a> Arrays<'a> {
 impl QueryFragment<Pg> for Arrays<'_> {
     fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         pass.push_sql("INSERT INTO notifications (id, user_id, kind, message, data, conversation, seen_at, created_at) ");
-        pass.push_sql("SELECT * FROM unnest(");
+        pass.push_sql("SELECT id, user_id, kind, message, data, conversation, seen_at, created_at FROM unnest(");
         pass.push_bind_param::<Array<Text>, _>(&self.id)?;
         pass.push_sql(", ");
         pass.push_bind_param::<Array<Text>, _>(&self.user)?;
@@ -178,6 +203,8 @@ impl QueryFragment<Pg> for Arrays<'_> {
         pass.push_bind_param::<Array<Nullable<BigInt>>, _>(&self.seen_at)?;
         pass.push_sql(", ");
         pass.push_bind_param::<Array<BigInt>, _>(&self.created_at)?;
+        pass.push_sql(", ");
+        pass.push_bind_param::<Array<Nullable<Text>>, _>(&self.told)?;
         pass.push_sql(STORE);
         Ok(())
     }

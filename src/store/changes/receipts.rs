@@ -4,21 +4,26 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Text};
 
+use super::withdrawal;
 use crate::model::{MessageId, Timestamp, UserId};
 use crate::store::schema::{message_reads, messages, participants};
 use crate::store::{AnyConnection, Write};
 
 /// The first receipt of a reader for a message counts; the message changes with it, and the reader's `read_seq` moves
-/// forward to it.
+/// forward to it. What told the reader of it, or of those before, goes.
 const STORE: &str = ") WITH ORDINALITY AS input (message, user_id, read_at, nth)), \
      marks AS MATERIALIZED (SELECT DISTINCT ON (input.message, input.user_id) input.message, input.user_id, input.read_at, \
-     messages.place, messages.seq FROM input JOIN messages ON messages.id = input.message \
+     messages.place, messages.seq, messages.created_at FROM input JOIN messages ON messages.id = input.message \
      ORDER BY input.message, input.user_id, input.nth), \
      stored AS (INSERT INTO message_reads (message, user_id, read_at) SELECT message, user_id, read_at FROM marks \
      ON CONFLICT (message, user_id) DO NOTHING RETURNING message_reads.message, message_reads.read_at), \
      touched AS (UPDATE messages SET updated_at = news.read_at \
      FROM (SELECT message, max(read_at) AS read_at FROM stored GROUP BY message) AS news \
-     WHERE messages.id = news.message AND messages.updated_at < news.read_at) \
+     WHERE messages.id = news.message AND messages.updated_at < news.read_at), \
+     told AS (DELETE FROM notifications \
+     USING (SELECT place, user_id, max(created_at) AS created_at FROM marks GROUP BY place, user_id) AS furthest \
+     WHERE notifications.user_id = furthest.user_id AND notifications.conversation = furthest.place \
+     AND notifications.kind = 'message' AND notifications.created_at <= furthest.created_at) \
      UPDATE participants SET read_seq = furthest.seq \
      FROM (SELECT place, user_id, max(seq) AS seq FROM marks GROUP BY place, user_id) AS furthest \
      WHERE participants.conversation = furthest.place AND participants.user_id = furthest.user_id \
@@ -51,15 +56,16 @@ pub(super) fn store(conn: &mut AnyConnection, changes: &[&Write]) -> QueryResult
 
 fn mark_read(conn: &mut SqliteConnection, id: MessageId, reader: &UserId, read_at: Timestamp) -> QueryResult<()> {
     let (id, read) = (id.to_string(), read_at.as_millis());
-    let found: Option<(String, i64)> =
-        messages::table.find(&id).select((messages::place, messages::seq)).first(conn).optional()?;
-    let Some((place, seq)) = found else { return Ok(()) };
+    let columns = (messages::place, messages::seq, messages::created_at);
+    let found: Option<(String, i64, i64)> = messages::table.find(&id).select(columns).first(conn).optional()?;
+    let Some((place, seq, created_at)) = found else { return Ok(()) };
     let receipt = (message_reads::message.eq(&id), message_reads::user_id.eq(reader.as_str()), message_reads::read_at.eq(read));
     let is_first = diesel::insert_into(message_reads::table).values(receipt).on_conflict_do_nothing().execute(conn)? > 0;
     if is_first {
         let message = messages::table.find(&id).filter(messages::updated_at.lt(read));
         diesel::update(message).set(messages::updated_at.eq(read)).execute(conn)?;
     }
+    withdrawal::forget_read(conn, &place, reader, created_at)?;
     let member = participants::table.find((place, reader.as_str())).filter(participants::read_seq.lt(seq));
     diesel::update(member).set(participants::read_seq.eq(seq)).execute(conn)?;
     Ok(())

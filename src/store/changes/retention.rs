@@ -1,20 +1,25 @@
 //! What has grown old goes, so many rows at a time.
 use diesel::prelude::*;
 
-use super::Outcome;
+use super::{Outcome, file_names, withdrawal};
 use crate::model::{Timestamp, UserId};
-use crate::store::schema::{message_reads, messages, notifications, uploads};
+use crate::store::schema::{message_reads, messages, notifications};
 use crate::store::{AnyConnection, Written};
 
-/// The oldest `limit` messages of a place that were written before that, and their receipts. Their numbers and positions
+/// The oldest `limit` messages of a place that were written before that, their receipts and notifications. Their numbers and positions
 /// are not given again: the place knows how far it came.
 pub(super) fn prune_messages(conn: &mut AnyConnection, place: &str, before: Timestamp, limit: i64) -> QueryResult<Outcome> {
-    let ids: Vec<String> = messages::table
+    let old: Vec<(String, i64)> = messages::table
         .filter(messages::place.eq(place).and(messages::created_at.lt(before.as_millis())))
         .order(messages::created_at)
         .limit(limit)
-        .select(messages::id)
+        .select((messages::id, messages::created_at))
         .load(conn)?;
+    if let Some((_, newest)) = old.last() {
+        withdrawal::forget_up_to(conn, place, *newest)?;
+    }
+    let ids: Vec<String> = old.into_iter().map(|(id, _)| id).collect();
+    file_names::forget(conn, &ids)?;
     diesel::delete(message_reads::table.filter(message_reads::message.eq_any(&ids))).execute(conn)?;
     let rows = diesel::delete(messages::table.filter(messages::id.eq_any(&ids))).execute(conn)?;
     Ok(Ok(Written::Pruned { rows }))
@@ -34,11 +39,5 @@ pub(super) fn prune_notifications(
         .select(notifications::id)
         .load(conn)?;
     let rows = diesel::delete(notifications::table.filter(notifications::id.eq_any(&ids))).execute(conn)?;
-    Ok(Ok(Written::Pruned { rows }))
-}
-
-/// The records of these uploads.
-pub(super) fn forget_uploads(conn: &mut AnyConnection, urls: &[String]) -> QueryResult<Outcome> {
-    let rows = diesel::delete(uploads::table.filter(uploads::url.eq_any(urls))).execute(conn)?;
     Ok(Ok(Written::Pruned { rows }))
 }

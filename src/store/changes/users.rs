@@ -4,8 +4,9 @@ use std::sync::Arc;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
-use super::Outcome;
+use super::{Outcome, file_names};
 use crate::model::{ChosenStatus, File, Profile, Timestamp, UserId, UserRole};
+use crate::store::file_names::picture_of_user;
 use crate::store::rows::ProfileRow;
 use crate::store::schema::users;
 use crate::store::users::{folded, search_text};
@@ -102,7 +103,8 @@ pub(super) fn update_profile(
     let Some(username) = username else { return Ok(()) };
     let columns =
         (users::full_name.eq(full_name), users::avatar.eq(avatar), users::search_text.eq(search_text(&username, full_name)));
-    diesel::update(users::table.find(id.as_str())).set(columns).execute(conn).map(drop)
+    diesel::update(users::table.find(id.as_str())).set(columns).execute(conn)?;
+    file_names::rename(conn, &picture_of_user(id), &[avatar.unwrap_or_default()])
 }
 
 pub(super) fn set_status(conn: &mut AnyConnection, id: &UserId, status: ChosenStatus) -> QueryResult<()> {

@@ -16,8 +16,8 @@ use super::sums::{Sums, Tally, hexadecimal};
 use super::tables::{Batch, Record, STARTS, TABLES};
 use crate::model::Timestamp;
 use crate::store::connection::in_transaction;
-use crate::store::schema::{boots, conversations, imports, messages, participants, rooms, users};
-use crate::store::{AnyConnection, DatabaseUrl, apply_migrations, maintenance::connect_or_make_alone};
+use crate::store::schema::{boots, conversations, file_names, imports, messages, participants, rooms, unnamed_files, users};
+use crate::store::{AnyConnection, DatabaseUrl, apply_migrations, changes, maintenance::connect_or_make_alone};
 
 /// Rows that are stored in one transaction, unless they are long.
 const BATCH_ROWS: usize = 2_000;
@@ -115,6 +115,9 @@ fn begin(conn: &mut AnyConnection, file: &str) -> QueryResult<(i64, String)> {
         for table in TABLES.iter().rev() {
             (table.clear)(conn)?;
         }
+        // What is gathered of the tables themselves.
+        diesel::delete(file_names::table).execute(conn)?;
+        diesel::delete(unnamed_files::table).execute(conn)?;
         diesel::delete(imports::table).execute(conn)?;
         let row = (imports::file.eq(file), imports::lines.eq(0), imports::digest.eq(""));
         diesel::insert_into(imports::table).values(row).execute(conn)?;
@@ -188,7 +191,9 @@ impl<'a> Run<'a> {
         }
         let (batch, file, digest) = (&mut self.batch, self.file, hexadecimal(self.hash.clone()));
         let stored = in_transaction(self.conn, |conn| {
+            let named = batch.file_names();
             batch.store(conn)?;
+            changes::file_names::insert(conn, &named)?;
             let progress = (imports::lines.eq(i64::try_from(number).unwrap_or(i64::MAX)), imports::digest.eq(digest));
             diesel::update(imports::table.find(file)).set(progress).execute(conn)
         });

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::TransferError;
 use super::lines::row_line;
 use crate::store::AnyConnection;
+use crate::store::file_names::{FileName, uploads_in};
 use crate::store::schema::{
     boots, conversation_names, conversations, listings, message_reads, messages, notifications, participants, revoked_tokens,
     rooms, uploads, users,
@@ -179,6 +180,24 @@ tables! {
     { id: i64, started_at: i64, last_position: i64 }
     {}
     {}
+}
+
+impl Batch {
+    /// The uploads that its rows name: a file does not say so itself.
+    pub fn file_names(&self) -> Vec<FileName> {
+        let of_messages = self.messages.iter().filter(|row| row.deleted_at.is_none()).flat_map(|row| {
+            let texts = [row.file.as_deref(), row.attachments.as_deref(), Some(row.content.as_str())];
+            texts.into_iter().flatten().flat_map(uploads_in).map(|url| (row.id.clone(), url.to_owned()))
+        });
+        let of_users = self.users.iter().flat_map(|row| {
+            row.avatar.as_deref().into_iter().flat_map(uploads_in).map(|url| (format!("user:{}", row.id), url.to_owned()))
+        });
+        let of_conversations = self.conversations.iter().flat_map(|row| {
+            let urls = row.avatar.as_deref().into_iter().flat_map(uploads_in);
+            urls.map(|url| (format!("conversation:{}", row.id), url.to_owned()))
+        });
+        of_messages.chain(of_users).chain(of_conversations).collect()
+    }
 }
 
 /// Bytes as base64.

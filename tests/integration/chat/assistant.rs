@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parlance::chat::{
-    CatchUpDrained, ChatError, Command, Draft, Drain, Event, FinishAnswers, ModelError, ModelWord, Notice,
-    Options, Prompt, Reply, Words,
+    Administer, CatchUpDrained, ChatError, Command, Disconnect, Draft, Drain, Event, FinishAnswers, Mark, ModelError, ModelWord,
+    Notice, Options, Prompt, Reply, Words,
 };
 use parlance::model::{Conversation, ConversationId, ConversationKind, Message, MessageStatus, Place, Role};
 use parlance::store::{self, HistoryRange};
@@ -426,9 +426,10 @@ async fn a_deleted_question_is_not_asked() {
     sent(broker.ask(ann, question("c", "first")).await);
     let second = sent(broker.ask(ann, question("c", "second")).await);
     assert!(broker.ask(ann, Command::DeleteMessage { message: second.id }).await.is_ok());
+    assert_eq!(broker.event(ann, failure).await.1, "NOT_FOUND", "told at once");
     let prompt = broker.prompt().await;
     broker.say(&prompt, answer("1")).await;
-    assert_eq!(broker.event(ann, failure).await.1, "NOT_FOUND");
+    assert_eq!(broker.message(ann).await.content, "1");
     assert!(!broker.is_prompted().await);
 }
 
@@ -488,4 +489,134 @@ async fn pieces_for_a_socket_that_left_are_nobodys() {
     broker.all(ann).await;
     broker.say(&prompt, ModelWord::Piece("Be".to_owned())).await;
     assert_eq!(broker.events(ann).await.len(), 0);
+}
+
+/// What the model is told when nobody waits for its answer any more.
+async fn is_unwanted(prompt: &mut Prompt) -> bool {
+    tokio::time::timeout(Duration::from_secs(20), &mut prompt.wanted).await.expect("a word in time").is_err()
+}
+
+#[actix::test]
+async fn a_question_that_is_deleted_while_the_model_works_gets_no_answer() {
+    let mut broker = Broker::with(Options { ai_concurrency: 1, ..Options::default() }).await;
+    let ann = broker.connect("ann").await;
+    let first = sent(broker.ask(ann, streamed(question("c", "first"))).await);
+    let mut prompt = broker.prompt().await;
+    sent(broker.ask(ann, question("c", "second")).await);
+    sent(broker.ask(ann, question("d", "third")).await);
+    broker.say(&prompt, ModelWord::Piece("Be".to_owned())).await;
+    assert_eq!(broker.event(ann, piece).await, ("Be".to_owned(), false));
+    broker.ask(ann, Command::DeleteMessage { message: first.id }).await.unwrap();
+    assert_eq!(broker.event(ann, failure).await, (r#"{"id":"c"}"#.to_owned(), "NOT_FOUND"));
+    assert_eq!(broker.event(ann, apology).await.2, "NOT_FOUND");
+    assert!(is_unwanted(&mut prompt).await);
+    // Its place is free; who does not listen is not heard.
+    let next = broker.prompt().await;
+    for word in [ModelWord::Piece("cause".to_owned()), answer("Because."), ModelWord::Failed(ModelError::Failed)] {
+        broker.say(&prompt, word).await;
+    }
+    assert_eq!(turns(&next), ["user: third"], "one of another chat, as ever");
+    broker.say(&next, answer("3")).await;
+    let last = broker.prompt().await;
+    assert_eq!(turns(&last), ["user: second"]);
+    broker.say(&last, answer("2")).await;
+    let heard = broker.events(ann).await;
+    assert!(heard.iter().filter_map(piece).next().is_none() && heard.iter().filter_map(failure).next().is_none(), "{heard:?}");
+    assert_eq!(stored(&broker, &first.place).await, ["user: second", "model: 2"]);
+}
+
+#[actix::test]
+async fn a_question_whose_deletion_is_not_stored_has_an_end_and_can_be_asked_again() {
+    let database = TestStore::sqlite_with(|options| options.retry_for = Duration::from_millis(300)).await;
+    let mut broker = Broker::on(database, Options::default()).await;
+    let ann = broker.connect("ann").await;
+    let asked = sent(broker.ask(ann, retry("c", "Why?", "q1")).await);
+    let prompt = broker.prompt().await;
+    let outage = broker.database.hold_writes().await;
+    let deletion = broker.begin(ann, Command::DeleteMessage { message: asked.id }).await;
+    assert_eq!(broker.reply(ann, deletion).await.unwrap_err().code(), "STORAGE_UNAVAILABLE");
+    // It is asked anew, which the database does not let it.
+    assert_eq!(broker.event(ann, failure).await.1, "STORAGE_UNAVAILABLE");
+    drop(outage);
+    broker.database.until_available().await;
+    broker.say(&prompt, answer("Too late.")).await;
+    sent(broker.ask(ann, retry("c", "Why?", "q1")).await);
+    let prompt = broker.prompt().await;
+    broker.say(&prompt, answer("Because.")).await;
+    assert_eq!(broker.message(ann).await.content, "Because.");
+    assert_eq!(stored(&broker, &asked.place).await, ["user: Why?", "model: Because."]);
+}
+
+#[actix::test]
+async fn an_answer_is_its_users_to_delete_and_nobody_elses() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    let asked = sent(broker.ask(ann, retry("c", "Why?", "q1")).await);
+    let prompt = broker.prompt().await;
+    broker.say(&prompt, answer("Because.")).await;
+    let said = broker.message(ann).await;
+    let edit = Command::EditMessage { message: said.id, content: "x".to_owned() };
+    assert_eq!(broker.ask(ann, edit).await.unwrap_err().code(), "FORBIDDEN", "they are the model's words");
+    let delete = Command::DeleteMessage { message: said.id };
+    assert_eq!(broker.ask(bob, delete.clone()).await.unwrap_err().code(), "FORBIDDEN");
+    broker.ask(ann, delete).await.unwrap();
+    let gone = broker.event(ann, |event| match event {
+        Event::MessageDeleted { message, kind, .. } => Some((*message, *kind)),
+        _ => None,
+    });
+    assert_eq!(gone.await, (said.id, ConversationKind::Ai));
+    assert_eq!(stored(&broker, &asked.place).await, ["user: Why?"]);
+    // Asked again it has no other one.
+    sent(broker.ask(ann, retry("c", "Why?", "q1")).await);
+    assert_eq!(broker.event(ann, failure).await.1, "NOT_FOUND");
+    assert!(!broker.is_prompted().await);
+    assert_eq!(messages(&mut broker, ann).await, Vec::<String>::new());
+}
+
+#[actix::test]
+async fn a_chat_with_the_model_is_its_users_to_delete_and_its_questions_go_with_it() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    let asked = sent(broker.ask(ann, question("c", "first")).await);
+    let mut prompt = broker.prompt().await;
+    sent(broker.ask(ann, question("c", "second")).await);
+    let chat = conversation_of(&asked);
+    let delete = Command::DeleteConversation { conversation: chat };
+    assert_eq!(broker.ask(bob, delete.clone()).await.unwrap_err().code(), "FORBIDDEN");
+    broker.ask(ann, delete.clone()).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(broker.event(ann, failure).await.1, "NOT_FOUND");
+    }
+    assert!(is_unwanted(&mut prompt).await);
+    broker.say(&prompt, answer("Because.")).await;
+    assert_eq!(broker.ask(ann, delete).await.unwrap_err().code(), "NOT_FOUND");
+    assert!(!broker.is_prompted().await);
+    assert_eq!(stored(&broker, &asked.place).await, Vec::<String>::new());
+    // Its name is free for another one.
+    let anew = sent(broker.ask(ann, question("c", "third")).await);
+    assert_ne!(anew.place, asked.place);
+    assert_eq!(turns(&broker.prompt().await), ["user: third"]);
+    let pair = broker.ask(ann, Command::CreateDirect { participant: user("bob") }).await;
+    let Ok(Reply::Conversation { conversation, .. }) = pair else { panic!("{pair:?}") };
+    let refused = broker.ask(ann, Command::DeleteConversation { conversation: conversation.id }).await;
+    assert_eq!(refused.unwrap_err().code(), "FORBIDDEN", "a direct conversation is the other's, too");
+}
+
+#[actix::test]
+async fn the_model_does_not_go_on_for_who_is_deleted_or_disabled() {
+    let mut broker = Broker::with(Options { ai_concurrency: 1, ..Options::default() }).await;
+    for (name, act) in [
+        ("ann", Administer::SetDisabled { user: user("ann"), disabled: true }),
+        ("bob", Administer::Delete { user: user("bob") }),
+    ] {
+        let socket = broker.connect(name).await;
+        let asked = sent(broker.ask(socket, question("c", "first")).await);
+        let mut prompt = broker.prompt().await;
+        sent(broker.ask(socket, question("d", "second")).await);
+        assert!(broker.addr.send(act).await.unwrap().unwrap());
+        assert!(is_unwanted(&mut prompt).await);
+        broker.say(&prompt, answer("Because.")).await;
+        assert!(!broker.is_prompted().await, "nor is it asked what waited");
+        assert!(!stored(&broker, &asked.place).await.contains(&"model: Because.".to_owned()));
+    }
 }

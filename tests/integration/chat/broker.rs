@@ -9,8 +9,9 @@ use std::time::Duration;
 use actix::{Actor, Addr, Context, Handler};
 use parlance::auth::{Claims, Revocations};
 use parlance::chat::{
-    Ask, Broadcast, ChatError, ChatServer, Command, Connect, Disconnect, Draft, Event, Health, LateRequest, LeftBehind, Manner, Mark, ModelSaid,
-    ModelWord, Notice, Options, OwnCopy, Prompt, Proven, RegisterWorker, Reply, Request, Sources, Tick, ToWorker, Words,
+    Ask, Broadcast, ChatError, ChatServer, Command, Connect, Disconnect, Draft, Event, Health, LateRequest, LeftBehind, Manner,
+    Mark, ModelSaid, ModelWord, Notice, Options, OwnCopy, Prompt, Proven, RegisterWorker, Reply, Request, Sources, Tick,
+    ToWorker, Words,
 };
 use parlance::engineio::{CloseReason, ConnectionKey, Delivery, Peer, Seat};
 use parlance::model::{ConversationId, Message, PrivateId, SocketId, Timestamp, UserId, UserRole};
@@ -191,13 +192,8 @@ impl Broker {
         let (tell, heard) = mpsc::unbounded_channel();
         let answer = Arc::new(AtomicBool::new(true));
         let hushed = Arc::default();
-        let ears = Ears {
-            heard: tell,
-            broker: addr.clone(),
-            answer: answer.clone(),
-            hushed: Arc::clone(&hushed),
-            told: HashMap::new(),
-        };
+        let ears =
+            Ears { heard: tell, broker: addr.clone(), answer: answer.clone(), hushed: Arc::clone(&hushed), told: HashMap::new() };
         addr.send(RegisterWorker { worker: 0, deliveries: ears.start().recipient().into() }).await.unwrap();
         Self {
             addr,

@@ -112,7 +112,9 @@ async fn own_copies_are_kept_for_a_session_that_may_come_back() {
     broker.settle().await;
     let (ann, admission, missed) = come_back(&mut broker, "ann", known).await;
     assert_eq!(missed.unwrap(), ["0", "1"]);
-    assert!(admission.back.unwrap().missed.iter().all(|replay| replay.kind == ReplayKind::Own));
+    let missed = admission.back.unwrap().missed;
+    let copies: Vec<_> = missed.iter().filter(|replay| message_of(replay.event.event()).is_some()).collect();
+    assert!(copies.iter().all(|replay| replay.kind == ReplayKind::Own), "{copies:?}");
     broker.pass(STEP).await;
     let held = |notice: &Notice| match notice {
         Notice::Hold(event) => message_of(event.event()).map(|message| message.content.clone()),
@@ -234,7 +236,7 @@ async fn what_may_be_left_behind_is_bounded() {
     broker.leave_behind(ann, true, vec![direct("bob", "too many")]).await;
     let cid = broker.connect("cid").await;
     broker.leave_behind(cid, true, vec![direct("bob", "of another")]).await;
-    broker.pass(6_000 * STEP).await;
+    broker.pass(1_100 * STEP).await;
     assert_eq!(texts(&mut broker, bob).await, ["of another"]);
     let ann = broker.connect("ann").await;
     assert!(broker.ask(ann, direct("bob", "and on")).await.is_ok());

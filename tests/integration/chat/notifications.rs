@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parlance::chat::{
-    CatchUpDrained, ChatError, Command, Draft, Emitted, Event, Notice, Options, Reply, SaveNotifications, Words,
+    Administer, CatchUpDrained, ChatError, Command, Draft, Emitted, Event, Notice, Options, Reply, SaveNotifications, Words,
 };
 use parlance::config::Delivery;
 use parlance::model::{ConversationId, Message, Notification, Place, RoomId, Timestamp};
@@ -436,4 +436,49 @@ async fn a_retry_that_is_answered_as_the_first_notifies_nobody_again() {
         .unwrap();
     sent(broker.ask(ann, send()).await);
     assert_eq!(stored(&broker, "bob").await, first);
+}
+
+#[actix::test]
+async fn what_is_gathered_of_a_deleted_message_tells_of_the_one_before() {
+    let mut broker = Broker::new().await;
+    let ann = broker.connect("ann").await;
+    let (first, second) = (sent(broker.ask(ann, direct("bob", "1")).await), sent(broker.ask(ann, direct("bob", "2")).await));
+    broker.ask(ann, Command::DeleteMessage { message: second.id }).await.unwrap();
+    let left = stored(&broker, "bob").await;
+    assert_eq!(left.len(), 1);
+    assert_of(&left[0], &first);
+    broker.ask(ann, Command::DeleteMessage { message: first.id }).await.unwrap();
+    assert_eq!(stored(&broker, "bob").await, []);
+    // Nor does who comes hear of it.
+    let bob = broker.knock("bob").await;
+    assert!(arrival(&mut broker, bob).await.iter().all(|shown| !shown.contains("New message")));
+}
+
+#[actix::test]
+async fn what_is_gathered_of_a_message_that_is_read_or_whose_user_is_out_is_not_stored() {
+    let mut broker = Broker::new().await;
+    let group = broker.group(&["ann", "bob", "cid"]).await;
+    let ann = broker.connect("ann").await;
+    let message = sent(broker.ask(ann, to(group, "hello")).await);
+    broker.ask_as("bob", Command::MarkRead { message: message.id }).await.unwrap();
+    broker.ask(ann, Command::RemoveParticipant { conversation: group, participant: user("cid") }).await.unwrap();
+    assert_eq!(stored(&broker, "cid").await, [], "neither of the message nor of being added");
+    let left = stored(&broker, "bob").await;
+    assert_eq!(left.iter().map(|notification| &*notification.kind).collect::<Vec<_>>(), ["group"]);
+    let broker = broker.restarted().await;
+    assert_eq!(stored(&broker, "cid").await, []);
+    assert_eq!(stored(&broker, "bob").await, left);
+}
+
+#[actix::test]
+async fn an_account_that_is_deleted_is_told_of_no_more_and_others_are() {
+    let mut broker = Broker::new().await;
+    let group = broker.group(&["dan", "ann", "bob", "cid"]).await;
+    let (ann, cid) = (broker.connect("ann").await, broker.connect("cid").await);
+    let of_cid = sent(broker.ask(cid, to(group, "cid's")).await);
+    sent(broker.ask(ann, to(group, "ann's")).await);
+    assert!(broker.addr.send(Administer::Delete { user: user("ann") }).await.unwrap().unwrap());
+    let left = stored(&broker, "bob").await;
+    assert_of(&left[0], &of_cid);
+    assert_eq!(left.iter().filter(|notification| notification.kind == "message").count(), 1);
 }

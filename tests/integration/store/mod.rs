@@ -19,6 +19,7 @@ macro_rules! on_both_databases {
 
 mod changed;
 mod conversations;
+mod files;
 mod messages;
 mod migrations;
 mod missed;

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
 import { APOLOGY, assertFailure, device, stored, WORDS } from '../lib/assistant.mjs';
-import { assertMessage, assertTime } from '../lib/chat.mjs';
+import { assertHttpError, assertMessage, assertTime } from '../lib/chat.mjs';
 import { connect, PROVING, refusal, TRANSPORTS } from '../lib/client.mjs';
 import { assertNew } from '../lib/conversation.mjs';
 import { DATABASES } from '../lib/database.mjs';
@@ -387,10 +387,69 @@ for (const database of DATABASES) {
       const second = await own.succeed('send_direct_message', { recipientId: 'model', content: 'second' });
       assert.equal(second.message.conversationId, first.message.conversationId);
       assert.equal((await server.api('DELETE', `/api/messages/${second.message._id}`, { token: client.user.token })).status, 200);
-      (await model.next()).answer('to first');
-      assert.deepEqual(await client.next('ai-response'), { chat: 'model', content: 'to first' });
       await assertFailure(client, 'model', 'NOT_FOUND', 'Message not found');
       assert.deepEqual(await own.next('error'), { message: 'Message not found', error: 'Message not found', code: 'NOT_FOUND' });
+      (await model.next()).answer('to first');
+      assert.deepEqual(await client.next('ai-response'), { chat: 'model', content: 'to first' });
+    });
+
+    it('a question that is deleted while the model works gets no answer, and answer and chat are its user\'s to delete', async (test) => {
+      const { server, model } = await serverAndModel(test, { database });
+      for (const dialect of [undefined, 'assistant']) {
+        const client = await device(test, server, newUser('asker'), { dialect });
+        const { token } = client.user;
+        const [messenger, conversation] = [await connect(server, client.user, { dialect: 'messenger' }), await connect(server, client.user, { dialect: 'conversation' })];
+        test.after(() => [messenger, conversation].forEach((other) => other.close()));
+        const stranger = newUser('stranger');
+        const remove = (path, by = token) => server.api('DELETE', path, { token: by });
+        const chatOf = async () => {
+          const { body: { conversations } } = await server.api('GET', '/api/conversations', { token });
+          return conversations.find(({ type }) => type === 'ai');
+        };
+        const said = async ({ id }) => (await server.api('GET', `/api/conversations/${id}/messages`, { token })).body.messages;
+
+        // While it is said piece by piece.
+        await client.succeed('ai-message', { chatId: 'c', content: 'Why?', stream: true });
+        const asked = await model.next();
+        await asked.piece('Be');
+        assert.equal((await client.next('ai-response-chunk')).delta, 'Be');
+        const chat = await chatOf();
+        const [question] = await said(chat);
+        assertHttpError(await remove(`/api/messages/${question._id}`, stranger.token), 403, 'FORBIDDEN');
+        assert.equal((await remove(`/api/messages/${question._id}`)).status, 200);
+        await assertFailure(client, 'c', 'NOT_FOUND', 'Message not found');
+        await within(LIMIT, 'the provider is not listened to any more', asked.gone);
+
+        // And while all of it is waited for.
+        await client.succeed('ai-message', { chatId: 'c', content: 'Why not?' });
+        const again = await model.next();
+        assert.equal((await remove(`/api/messages/${(await said(chat))[0]._id}`)).status, 200);
+        await assertFailure(client, 'c', 'NOT_FOUND', 'Message not found');
+        await within(LIMIT, 'the provider is not listened to any more', again.gone);
+
+        await client.succeed('ai-message', { chatId: 'c', content: 'And now?' });
+        (await model.next()).answer('Now.');
+        assert.deepEqual(await client.next('ai-response'), { chat: 'c', content: 'Now.' });
+        const [, answer, ...more] = await said(chat);
+        assert.deepEqual([answer.content, more], ['Now.', []], 'nothing else was stored');
+        assert.deepEqual(client.told('ai-response-chunk'), []);
+        assertHttpError(await server.api('PATCH', `/api/messages/${answer._id}`, { token, body: { content: 'x' } }), 403, 'FORBIDDEN');
+        assertHttpError(await remove(`/api/messages/${answer._id}`, stranger.token), 403, 'FORBIDDEN');
+        assert.equal((await remove(`/api/messages/${answer._id}`)).status, 200);
+        await messenger.next('message_deleted', ({ messageId }) => messageId === answer._id);
+        await conversation.next('message:deleted', (told) => (told.messageId ?? told.id) === answer._id);
+        assert.deepEqual((await said(chat)).map(({ content }) => content), ['And now?']);
+
+        await client.succeed('ai-message', { chatId: 'c', content: 'In vain?' });
+        const last = await model.next();
+        assertHttpError(await remove(`/api/conversations/${chat.id}`, stranger.token), 403, 'FORBIDDEN');
+        assert.equal((await remove(`/api/conversations/${chat.id}`)).status, 200);
+        await assertFailure(client, 'c', 'NOT_FOUND', 'Message not found');
+        await within(LIMIT, 'the provider is not listened to any more', last.gone);
+        await conversation.next('conversation:deleted');
+        assert.equal(await chatOf(), undefined);
+        assert.deepEqual(client.told('ai-response'), []);
+      }
     });
   });
 }

@@ -47,8 +47,9 @@ const ENDS = {
 /** Dialect → how it sends to somebody new, without an ack. */
 const SENDS = {
   assistant: (client, to, content) => client.tell('ai-message', { chatId: 'leaving', chat: 'leaving', content }),
-  conversation: (client, { conversationId }, content) => client.tell('message:send', { conversationId, content, type: 'text' }),
-  listing: (client, { id }, content) => client.tell('sendDirectMessage', { receiverId: id, message: content, messageType: 'text' }),
+  // Whether it is a repeat takes a read.
+  conversation: (client, { conversationId }, content) => client.tell('message:send', { conversationId, content, clientMessageId: content }),
+  listing: (client, { id }, content) => client.tell('sendDirectMessage', { receiverId: id, content }),
   agent: (client, { id }, content) => client.tell('message:send', { targetUserId: id, content }),
   messenger: (client, { id }, content) => client.tell('send_direct_message', { recipientId: id, content }),
 };

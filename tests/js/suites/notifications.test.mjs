@@ -225,6 +225,50 @@ for (const database of DATABASES) {
       assert.deepEqual(client.told('notification:new'), []);
     });
 
+    it('they go with what they tell of: deleted, read in any dialect or over HTTP, out of the group', async (test) => {
+      const [alice, carol] = await people(test, server(), ['alice', 'carol']);
+      const { token } = alice.user;
+      const bob = newUser('bob');
+      const send = async (content) => (await alice.succeed('send_direct_message', { recipientId: bob.id, content })).message;
+      const told = async (user = bob) => (await list(server(), user)).notifications.map(({ type, data }) => [type, data.messageId]);
+      const [one, two, three] = [await send('1'), await send('2'), await send('3')];
+      assert.equal((await server().api('DELETE', `/api/messages/${three._id}`, { token })).status, 200);
+      assert.deepEqual(await told(), [['message', two._id]], 'it tells of the one before');
+      assert.equal((await server().api('DELETE', `/api/messages/${two._id}`, { token })).status, 200);
+      assert.equal((await server().api('DELETE', `/api/messages/${one._id}`, { token })).status, 200);
+      assert.deepEqual(await told(), [], 'there is none before');
+
+      // Read on another device, in each dialect that can; `agent` lists what is left.
+      const group = await makeGroup(server(), alice, [{ user: bob }, { user: carol.user }], 'Hikers');
+      const agent = await connect(server(), bob, { dialect: 'agent' });
+      closeAfter(test, agent);
+      for (const [dialect, event] of [['messenger', 'mark_as_read'], ['conversation', 'message:read']]) {
+        agent.close();
+        const away = newUser('away');
+        const { message } = await alice.succeed('send_direct_message', { recipientId: away.id, content: 'read me' });
+        const second = (await carol.succeed('send_direct_message', { recipientId: away.id, content: 'and me' })).message;
+        assert.equal((await told(away)).length, 2);
+        const reader = await connect(server(), away, { dialect });
+        closeAfter(test, reader);
+        await reader.succeed(event, { messageId: message._id });
+        assert.deepEqual(await told(away), [['message', second._id]], dialect);
+        const other = await connect(server(), away, { dialect: 'agent' });
+        closeAfter(test, other);
+        other.tell('notification:get', {});
+        const { data } = await other.next('notification:receive');
+        assert.deepEqual(data.map((notification) => notification.data.messageId), [second._id]);
+      }
+
+      // Put out of the group, and when that is deleted.
+      await alice.succeed('send_group_message', { conversationId: group, content: 'to all' });
+      assert.deepEqual((await told()).map(([type]) => type), ['message', 'group']);
+      assert.equal((await server().api('DELETE', `/api/conversations/${group}/participants/${bob.id}`, { token })).status, 200);
+      assert.deepEqual(await told(), []);
+      assert.deepEqual((await told(carol.user)).map(([type]) => type), ['group']);
+      assert.equal((await server().api('DELETE', `/api/conversations/${group}`, { token })).status, 200);
+      assert.deepEqual(await told(carol.user), []);
+    });
+
     it('who may not, and what is malformed, is refused', async (test) => {
       const [alice] = await people(test, server(), ['alice']);
       const good = { userId: alice.user.id, type: 'n', message: 'x' };

@@ -78,7 +78,7 @@ for (const database of DATABASES) {
 
       server.env = { ...server.env, RETAIN_MESSAGES: '30d', RETAIN_NOTIFICATIONS: '30d', RETAIN_ORPHANS: '1d', RUST_LOG: 'info' };
       await server.launch();
-      await until('the end of the round', () => server.log.includes('deleted what is old what=uploads count=2'));
+      await until('the end of the round', () => server.log.includes('deleted what is old what=uploads count=1'));
       assert.match(server.log, /deleted what is old what=messages count=214\n/);
 
       const left = await conversationHistory(server, bob.token, direct);
@@ -114,8 +114,8 @@ for (const database of DATABASES) {
         assert.equal((await server.api('GET', files[name].url)).status, 200, name);
       }
       for (const name of ['old', 'unnamed']) {
+        await until(`${name} is gone`, () => !existsSync(join(server.folder, files[name].url)));
         assert.equal((await server.api('GET', files[name].url)).status, 404, name);
-        assert.ok(!existsSync(join(server.folder, files[name].url)), name);
       }
       assert.equal(count('notifications') >= notificationsBefore - toEve, true);
       const { body: { notifications } } = await server.api('GET', '/api/notifications', { token: eve.token });

@@ -1,0 +1,102 @@
+//! Who names which uploaded file, and which files nothing names any more.
+//!
+//! A name is written and taken away in the transaction of the message or picture that has it. What loses a name is noted
+//! there, too (`unnamed_files`), and looked at later: where no other name is left the upload goes, then its file, then the note.
+use diesel::dsl::exists;
+use diesel::prelude::*;
+
+use super::AnyConnection;
+use super::schema::{file_names, unnamed_files, uploads};
+use crate::model::{ConversationId, Message, Timestamp, UserId};
+
+/// How the address of an upload begins.
+const UPLOADS: &str = "/uploads/";
+/// Characters of a stored file's name before its extension.
+const STEM: usize = 32;
+
+/// A name: by whom, and the address.
+pub(super) type FileName = (String, String);
+
+/// The name under which a user's picture stands.
+pub(super) fn picture_of_user(user: &UserId) -> String {
+    format!("user:{user}")
+}
+
+/// The name under which a group's picture stands.
+pub(super) fn picture_of_conversation(conversation: ConversationId) -> String {
+    format!("conversation:{conversation}")
+}
+
+/// Whether a message names an upload.
+pub(super) fn has_names(message: &Message) -> bool {
+    message.file.is_some() || !message.attachments.is_empty() || message.content.contains(UPLOADS)
+}
+
+/// The uploads that a message names: as its file, among its attachments, and in its text.
+pub(super) fn names_of(message: &Message) -> Vec<FileName> {
+    if !has_names(message) {
+        return Vec::new();
+    }
+    let files = message.file.iter().chain(&message.attachments).map(|file| file.url.as_str());
+    let id = message.id.to_string();
+    files.chain(uploads_in(&message.content)).map(|url| (id.clone(), url.to_owned())).collect()
+}
+
+/// The addresses of uploads in a text.
+pub(super) fn uploads_in(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices(UPLOADS).filter_map(move |(start, _)| {
+        let rest = text.get(start..)?;
+        let name = rest.get(UPLOADS.len()..)?;
+        let is_hex = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
+        let stem = name.as_bytes().iter().take_while(|byte| is_hex(byte)).count();
+        let extension = name.get(stem..)?.strip_prefix('.')?;
+        let length = extension.bytes().take_while(u8::is_ascii_alphanumeric).count();
+        (stem == STEM && length > 0).then(|| rest.get(..UPLOADS.len() + STEM + 1 + length))?
+    })
+}
+
+/// The files that are to be looked at, some of them.
+pub fn list_unnamed_files(conn: &mut AnyConnection, limit: i64) -> QueryResult<Vec<String>> {
+    unnamed_files::table.order(unnamed_files::url).limit(limit).select(unnamed_files::url).load(conn)
+}
+
+/// A page of the uploads after this address that were made before that and that nothing names; and where the next one begins.
+pub(super) fn list_orphans(
+    conn: &mut AnyConnection,
+    after: &str,
+    before: Timestamp,
+    limit: i64,
+) -> QueryResult<(Vec<String>, Option<String>)> {
+    let page: Vec<(String, i64)> = uploads::table
+        .filter(uploads::url.gt(after))
+        .order(uploads::url)
+        .limit(limit)
+        .select((uploads::url, uploads::uploaded_at))
+        .load(conn)?;
+    let last = page.last().map(|(url, _)| url.clone());
+    let old: Vec<String> =
+        page.into_iter().filter(|(_, uploaded_at)| *uploaded_at < before.as_millis()).map(|(url, _)| url).collect();
+    let is_named = exists(file_names::table.filter(file_names::url.eq(uploads::url)));
+    // Those that are looked at anyway are not counted twice.
+    let is_noted = exists(unnamed_files::table.filter(unnamed_files::url.eq(uploads::url)));
+    let orphans = uploads::table
+        .filter(uploads::url.eq_any(&old).and(diesel::dsl::not(is_named)).and(diesel::dsl::not(is_noted)))
+        .order(uploads::url)
+        .select(uploads::url)
+        .load(conn)?;
+    Ok((orphans, last))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn addresses_are_found_wherever_they_stand() {
+        let [one, two, three] = ["a", "b", "c"].map(|letter| letter.repeat(32));
+        let text = format!(
+            r#"{{"url":"/uploads/{one}.png"}} see http://x/uploads/{two}.pdf. And (/uploads/{three}.jpg) ä/uploads/ /uploads/a.png
+            /uploads/{one}{one}.png /uploads/{one}. /uploads/{one}/../x.png"#
+        );
+        let found: Vec<&str> = super::uploads_in(&text).collect();
+        assert_eq!(found, [format!("/uploads/{one}.png"), format!("/uploads/{two}.pdf"), format!("/uploads/{three}.jpg")]);
+    }
+}

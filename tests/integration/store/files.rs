@@ -1,0 +1,173 @@
+//! Who names which file, and which files go.
+use parlance::model::{File, Message, Place};
+use parlance::store::{self, Write, Written};
+
+use super::fixture::{Fixture, at, conversation_of, saying, seq, user};
+
+on_both_databases!(
+    a_file_goes_with_the_last_message_that_names_it,
+    a_file_goes_with_the_last_picture_that_names_it,
+    a_file_goes_with_its_conversation_its_account_and_its_age,
+    a_message_that_is_stored_before_keeps_its_file,
+    a_file_whose_upload_is_gone_is_removed_at_last,
+    uploads_that_nothing_ever_named_stay_until_they_are_old,
+);
+
+fn url(letter: &str) -> String {
+    format!("/uploads/{}.png", letter.repeat(32))
+}
+
+fn file(letter: &str) -> File {
+    let (filename, mimetype, message_type) = ("a.png".to_owned(), "image/png".to_owned(), "image".to_owned());
+    File { url: url(letter), filename, size: 3, mimetype, message_type }
+}
+
+async fn upload(fixture: &Fixture, letters: &[&str]) {
+    for letter in letters {
+        fixture.done(Write::Upload { file: file(letter), owner: user("ann"), uploaded_at: at(0) }).await;
+    }
+}
+
+async fn say(fixture: &Fixture, place: &Place, content: &str, first: Option<&str>, more: &[&str]) -> Message {
+    let mut message = fixture.message("ann", place, content);
+    message.file = first.map(file);
+    message.attachments = more.iter().map(|letter| file(letter)).collect();
+    message.seq = seq(fixture.done(saying(&message)).await);
+    message
+}
+
+/// Drops all that may be dropped. Answers which files are to be removed.
+async fn dropped(fixture: &Fixture) -> Vec<String> {
+    let urls = fixture.ask(|conn| store::list_unnamed_files(conn, 100)).await;
+    let Written::Unnamed { urls } = fixture.done(Write::DropFiles { urls }).await else { panic!("another answer") };
+    fixture.done(Write::FilesRemoved { urls: urls.clone() }).await;
+    assert!(fixture.ask(|conn| store::list_unnamed_files(conn, 100)).await.is_empty());
+    let asked = urls.clone();
+    assert!(fixture.ask(move |conn| store::find_uploads(conn, &asked)).await.is_empty());
+    urls
+}
+
+async fn is_there(fixture: &Fixture, letter: &str) -> bool {
+    let asked = vec![url(letter)];
+    !fixture.ask(move |conn| store::find_uploads(conn, &asked)).await.is_empty()
+}
+
+async fn delete(fixture: &Fixture, message: &Message) {
+    fixture.done(Write::DeleteMessage { message: message.id, deleted_at: at(100) }).await;
+}
+
+async fn a_file_goes_with_the_last_message_that_names_it(fixture: Fixture) {
+    upload(&fixture, &["a", "b", "c"]).await;
+    let group = fixture.group(&["ann", "bob"]).await;
+    let one = say(&fixture, &group, "", Some("a"), &["b"]).await;
+    let two = say(&fixture, &Place::CommonChat, "", None, &["a"]).await;
+    let text = format!("look: http://example.org{}, nice", url("b"));
+    let three = say(&fixture, &group, &text, None, &[]).await;
+    let four = say(&fixture, &group, "c", Some("c"), &[]).await;
+    delete(&fixture, &one).await;
+    assert_eq!(dropped(&fixture).await, Vec::<String>::new(), "others name them");
+    delete(&fixture, &two).await;
+    assert_eq!(dropped(&fixture).await, [url("a")]);
+    assert!(!is_there(&fixture, "a").await && is_there(&fixture, "b").await);
+    // An edit takes the name out of the text; the file of an edited message stays its own.
+    fixture.done(Write::EditMessage { message: three.id, content: "look".to_owned(), updated_at: at(101) }).await;
+    fixture.done(Write::EditMessage { message: four.id, content: "see".to_owned(), updated_at: at(102) }).await;
+    assert_eq!(dropped(&fixture).await, [url("b")]);
+    let content = format!("{}.", url("c"));
+    fixture.done(Write::EditMessage { message: three.id, content, updated_at: at(103) }).await;
+    delete(&fixture, &four).await;
+    assert_eq!(dropped(&fixture).await, Vec::<String>::new());
+    delete(&fixture, &three).await;
+    assert_eq!(dropped(&fixture).await, [url("c")]);
+}
+
+async fn a_file_goes_with_the_last_picture_that_names_it(fixture: Fixture) {
+    upload(&fixture, &["a", "b"]).await;
+    let picture = |avatar: Option<String>| Write::UpdateProfile { user: user("ann"), full_name: None, avatar };
+    let group = fixture.group(&["ann", "bob"]).await;
+    let of_group = |avatar: Option<String>| Write::UpdateConversation {
+        conversation: conversation_of(&group),
+        name: Some("Team".to_owned()),
+        avatar,
+        admin: Some(user("ann")),
+        updated_at: at(9),
+    };
+    fixture.done(picture(Some(url("a")))).await;
+    fixture.done(of_group(Some(format!("https://example.org{}", url("a"))))).await;
+    let message = say(&fixture, &group, "", Some("a"), &[]).await;
+    fixture.done(picture(Some(url("a")))).await;
+    fixture.done(picture(Some(url("b")))).await;
+    assert_eq!(dropped(&fixture).await, Vec::<String>::new());
+    delete(&fixture, &message).await;
+    assert_eq!(dropped(&fixture).await, Vec::<String>::new());
+    fixture.done(of_group(None)).await;
+    assert_eq!(dropped(&fixture).await, [url("a")]);
+    fixture.done(picture(None)).await;
+    assert_eq!(dropped(&fixture).await, [url("b")]);
+}
+
+async fn a_file_goes_with_its_conversation_its_account_and_its_age(fixture: Fixture) {
+    upload(&fixture, &["a", "b", "c", "d", "e"]).await;
+    let mut new = fixture.new_conversation(parlance::model::ConversationKind::Group, &["ann", "bob"]);
+    new.avatar = Some(url("a"));
+    let (group, kept) = (Place::Conversation(new.id), fixture.group(&["bob", "ann"]).await);
+    fixture.done(Write::CreateConversation { conversation: std::sync::Arc::new(new), joined_position: 0 }).await;
+    say(&fixture, &group, "", Some("b"), &["c"]).await;
+    let other = say(&fixture, &kept, "", Some("c"), &[]).await;
+    fixture.done(Write::DeleteConversation { conversation: conversation_of(&group) }).await;
+    assert_eq!(dropped(&fixture).await, [url("a"), url("b")]);
+    // Messages that grow old.
+    let newer = say(&fixture, &kept, "", Some("d"), &[]).await;
+    let place = conversation_of(&kept).to_string();
+    fixture.done(Write::PruneMessages { place, before: newer.created_at, limit: 200 }).await;
+    assert_eq!(dropped(&fixture).await, [url("c")]);
+    assert!(fixture.find(other.id).await.is_none());
+    // An account: what it sent to others stays, what nobody was sent goes.
+    fixture.done(Write::UpdateProfile { user: user("ann"), full_name: None, avatar: Some(url("e")) }).await;
+    upload(&fixture, &["f"]).await;
+    fixture.done(Write::DeleteUser { user: user("ann"), deleted_at: at(200) }).await;
+    assert_eq!(dropped(&fixture).await, [url("e"), url("f")]);
+    assert!(is_there(&fixture, "d").await);
+}
+
+async fn a_message_that_is_stored_before_keeps_its_file(fixture: Fixture) {
+    upload(&fixture, &["a"]).await;
+    let group = fixture.group(&["ann", "bob"]).await;
+    let first = say(&fixture, &group, "", Some("a"), &[]).await;
+    let mut second = fixture.message("ann", &group, "again");
+    second.file = Some(file("a"));
+    // All in one batch: the deletion, the message that comes in between, and the look.
+    let outcomes =
+        [fixture.begin(Write::DeleteMessage { message: first.id, deleted_at: at(100) }), fixture.begin(saying(&second))];
+    let looked = fixture.begin(Write::DropFiles { urls: vec![url("a")] });
+    for answer in outcomes {
+        super::fixture::outcome(answer).await.unwrap();
+    }
+    assert_eq!(super::fixture::outcome(looked).await, Ok(Written::Unnamed { urls: Vec::new() }));
+    assert!(is_there(&fixture, "a").await);
+    assert_eq!(dropped(&fixture).await, Vec::<String>::new());
+    delete(&fixture, &second).await;
+    assert_eq!(dropped(&fixture).await, [url("a")]);
+}
+
+async fn a_file_whose_upload_is_gone_is_removed_at_last(fixture: Fixture) {
+    upload(&fixture, &["a"]).await;
+    let message = say(&fixture, &Place::CommonChat, "", Some("a"), &[]).await;
+    delete(&fixture, &message).await;
+    let first = fixture.done(Write::DropFiles { urls: vec![url("a"), url("b")] }).await;
+    assert_eq!(first, Written::Unnamed { urls: vec![url("a")] }, "of what nobody has to look at nothing goes");
+    // The server dies before the file is off the disk, and somebody writes its address meanwhile.
+    let again = store::Store::open(fixture.options.clone()).await.unwrap();
+    say(&fixture, &Place::CommonChat, &url("a"), None, &[]).await;
+    assert_eq!(again.read(|conn| store::list_unnamed_files(conn, 100)).await.unwrap(), [url("a")]);
+    assert_eq!(dropped(&fixture).await, [url("a")]);
+}
+
+async fn uploads_that_nothing_ever_named_stay_until_they_are_old(fixture: Fixture) {
+    upload(&fixture, &["a", "b"]).await;
+    say(&fixture, &Place::CommonChat, "", Some("b"), &[]).await;
+    assert_eq!(dropped(&fixture).await, Vec::<String>::new());
+    assert_eq!(store::release_orphans(&fixture.store, at(0)).await, Ok(0));
+    assert_eq!(store::release_orphans(&fixture.store, at(1)).await, Ok(1));
+    assert_eq!(dropped(&fixture).await, [url("a")]);
+}
