@@ -106,6 +106,9 @@ impl ChatServer {
         user.offline_at = None;
         user.used_at = now;
         let account = user.account.clone();
+        if was_absent && account.status != ChosenStatus::Offline {
+            self.online_changes.came(&claims.user);
+        }
         let groups: SmallVec<[_; 8]> = user
             .memberships
             .iter()
@@ -232,6 +235,7 @@ impl ChatServer {
         let Some(user) = self.users.get_mut(id) else { return };
         if user.account.status != ChosenStatus::Offline {
             self.progress.saw_last(id, now);
+            self.online_changes.went(id);
         }
         if on_purpose || self.is_draining {
             self.announce_if_gone(id, now);
@@ -337,6 +341,9 @@ impl ChatServer {
         if status == ChosenStatus::Offline {
             account.last_seen = Some(now);
             self.progress.saw_last(id, now);
+            self.online_changes.went(id);
+        } else if !user.sessions.is_empty() {
+            self.online_changes.came(id);
         }
         let profile = user.account.profile.clone();
         if !user.is_announced {

@@ -37,10 +37,11 @@ pub enum ChatError {
     /// Too long or too many.
     #[error("Too large: {0}")]
     TooLarge(&'static str),
-    /// The store is away and nobody has seen it.
+    /// The store is away: nobody has seen it, and it is stored nowhere.
     #[error("The message could not be stored, try again later")]
     StorageUnavailable,
-    /// It was admitted and handed out, and then not stored; a retry is shown to nobody twice.
+    /// It was admitted, and given up: perhaps seen, and, where the database had it by then, perhaps stored. A retry is shown to
+    /// nobody twice.
     #[error("The message was not stored, try again")]
     NotStored,
     /// This server stops; nobody has seen it.
@@ -119,6 +120,7 @@ impl From<crate::store::StoreError> for ChatError {
         use crate::store::StoreError;
         match error {
             StoreError::Unavailable => Self::StorageUnavailable,
+            StoreError::Unknown => Self::NotStored,
             StoreError::Conflict("username") => Self::Conflict("This username is taken"),
             StoreError::Conflict(_) => Self::Conflict("This e-mail address is taken"),
             StoreError::Refused | StoreError::Internal => Self::Internal,

@@ -25,6 +25,7 @@ mod loading;
 mod naming;
 mod notifications;
 mod offsets;
+mod online;
 mod options;
 mod parked;
 mod ports;

@@ -379,8 +379,10 @@ impl Handler<Drain> for ChatServer {
             let now = broker.now();
             for user in online {
                 broker.progress.saw_last(&user, now);
+                broker.online_changes.went(&user);
             }
             broker.save_progress();
+            broker.save_online();
             broker.save_notifications();
             broker.carry_on_with_all(ctx);
             let (rested, rest) = oneshot::channel();

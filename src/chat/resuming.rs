@@ -17,7 +17,7 @@ use super::stored::Awaiting;
 use super::tables::{Places, Session, Tokens};
 use super::traces::Coming;
 use crate::engineio::{CloseReason, ConnectionKey};
-use crate::model::{Message, NotificationId, Offset, PrivateId, SocketId, UserId};
+use crate::model::{ChosenStatus, Message, NotificationId, Offset, PrivateId, SocketId, UserId};
 use crate::store::Write;
 
 /// Why a client that wanted to come back to its session came anew.
@@ -199,6 +199,9 @@ impl ChatServer {
         user.sessions.push(connection);
         user.offline_at = None;
         user.used_at = now;
+        if was_absent && account.status != ChosenStatus::Offline {
+            self.online_changes.came(&id);
+        }
         if was_absent {
             self.forget_absent(&id);
             self.save_notifications_of(&id);

@@ -17,6 +17,7 @@ use super::leftovers::Leftovers;
 use super::loading::{AccountChanges, Load, LoadFor};
 use super::notifications::Gathered;
 use super::offsets::Offsets;
+use super::online::OnlineChanges;
 use super::options::{Options, Sources};
 use super::parked::ParkedSessions;
 use super::ports::{
@@ -98,6 +99,7 @@ pub struct ChatServer {
     /// Users that others were told are online.
     pub(super) online: usize,
     pub(super) is_scope_narrowed: bool,
+    pub(super) online_changes: OnlineChanges,
     pub(super) progress: Progress,
     pub(super) gathered: Gathered,
     pub(super) page_reads: PageReads,
@@ -183,6 +185,7 @@ impl ChatServer {
             grace: VecDeque::new(),
             online: 0,
             is_scope_narrowed: false,
+            online_changes: OnlineChanges::default(),
             progress: Progress::default(),
             gathered: Gathered::default(),
             page_reads: PageReads::default(),
@@ -461,6 +464,7 @@ impl Actor for ChatServer {
         ctx.run_interval(SAVE_EVERY, |broker, ctx| {
             broker.turn::<SaveDue, _>(|broker| {
                 broker.save_progress();
+                broker.save_online();
                 broker.tell_received_soon(ctx);
                 broker.save_notifications();
             });

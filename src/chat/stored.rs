@@ -31,6 +31,8 @@ use crate::store::{self, StoreError, Written};
 pub enum Awaiting {
     /// Nothing: a failure is in the store's log.
     Nothing,
+    /// Who is online.
+    Online { came: Vec<UserId>, gone: Vec<UserId> },
     /// A message.
     Message(MessageId),
     /// A direct conversation, or a chat with the model, that is in use already.
@@ -60,6 +62,7 @@ impl Awaiting {
     pub fn into_asker(self) -> Option<Asker> {
         match self {
             Self::Nothing
+            | Self::Online { .. }
             | Self::Message(_)
             | Self::ConversationMade(_)
             | Self::Named(_)
@@ -80,6 +83,11 @@ impl ChatServer {
     pub(super) fn on_stored(&mut self, awaiting: Awaiting, outcome: Result<Written, StoreError>, ctx: &mut Context<Self>) {
         match awaiting {
             Awaiting::Nothing => {}
+            Awaiting::Online { came, gone } => {
+                if matches!(outcome, Err(StoreError::Unavailable | StoreError::Unknown)) {
+                    self.online_changes.put_back(came, gone);
+                }
+            }
             Awaiting::Message(id) => {
                 self.on_message_stored(id, outcome, ctx);
                 // Nothing is in flight any more that these could have seen.
@@ -142,7 +150,7 @@ impl ChatServer {
                 Err(error) => self.answer(asker, Err(error.into())),
             },
             Awaiting::Gathered(owed) => {
-                if outcome == Err(StoreError::Unavailable) {
+                if matches!(outcome, Err(StoreError::Unavailable | StoreError::Unknown)) {
                     self.gathered.put_back(owed);
                 }
             }
@@ -161,28 +169,6 @@ impl ChatServer {
                 // Who does not wait any more needs no answer.
                 drop(answer.send(outcome.map(drop)));
             }
-        }
-    }
-
-    /// An edit or a deletion was stored, or given up.
-    fn on_changed(
-        &mut self,
-        message: Arc<Message>,
-        audience: Option<Audience>,
-        asker: Asker,
-        outcome: Result<Written, StoreError>,
-    ) {
-        match outcome {
-            Ok(Written::Gone) => self.answer(asker, Err(ChatError::MessageNotFound)),
-            Ok(_) => {
-                let message = self.with_progress(message);
-                self.note_changed(&message);
-                self.answer(asker, Ok(Reply::Message(message.clone())));
-                if let Some(audience) = audience {
-                    self.tell_changed(message, audience);
-                }
-            }
-            Err(error) => self.answer(asker, Err(error.into())),
         }
     }
 
@@ -305,6 +291,7 @@ impl ChatServer {
         let (sender, handed) = (&in_flight.message.sender.id, in_flight.is_handed);
         warn!(message_id:% = id, user:% = sender, handed, cause:% = error; "message not stored");
         let reply = match error {
+            StoreError::Unknown => ChatError::NotStored,
             StoreError::Unavailable if in_flight.is_handed => ChatError::NotStored,
             StoreError::Unavailable => ChatError::StorageUnavailable,
             _ => ChatError::Internal,

@@ -90,7 +90,8 @@ pub(super) async fn execute(command: UserCommand, config: &Config) -> Result<(),
         UserCommand::Add(user) => {
             // Checked before the database is opened: what is wrong here need not wait for it.
             let new = new_user(user)?;
-            let store = open(config).await?;
+            // The first one may be made before the first start.
+            let store = Store::open_or_make_beside(options(config)?).await.map_err(Failure::new)?;
             add(&store, new).await
         }
         UserCommand::Role { name, role } => set_role(&open(config).await?, &name, role.into()).await,
@@ -105,9 +106,12 @@ pub(super) async fn execute(command: UserCommand, config: &Config) -> Result<(),
 }
 
 pub(super) async fn open(config: &Config) -> Result<Store, Failure> {
-    let options =
-        StoreOptions { url: database::url(config)?, pool_size: 1, retry_for: config.store_retry_for, queue: config.store_queue };
-    Store::open(options).await.map_err(Failure::new)
+    Store::open_beside(options(config)?).await.map_err(Failure::new)
+}
+
+fn options(config: &Config) -> Result<StoreOptions, Failure> {
+    let url = database::url(config)?;
+    Ok(StoreOptions { url, pool_size: 1, retry_for: config.store_retry_for, queue: config.store_queue })
 }
 
 fn new_user(user: AddUser) -> Result<NewUser, Failure> {

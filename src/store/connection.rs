@@ -14,6 +14,8 @@ use super::DatabaseUrl;
 const SQLITE_WRITER: &str = "PRAGMA busy_timeout = 1000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384;";
 const SQLITE_READER: &str = "PRAGMA busy_timeout = 4000; PRAGMA foreign_keys = ON; PRAGMA query_only = ON;";
+/// What marks the sessions of a server that serves a schema: the next one's end them. Maintenance and commands have it not.
+const POSTGRES_MARK: &str = "SELECT pg_advisory_lock_shared(1885957229, hashtext(current_schema()));";
 /// The writer finds all by key: plans made while the tables were small must not read them whole when they are not.
 const POSTGRES_WRITER: &str = "SET synchronous_commit = on; SET lock_timeout = '5s'; SET application_name = 'parlance writer'; \
      SET jit = off; SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan;";
@@ -35,30 +37,66 @@ pub enum AnyConnection {
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
+    /// The one writer of a server.
+    Serving,
+    /// Another's changes.
     Writing,
     Reading,
 }
 
-/// Connects and sets what the purpose asks for. The cause of a failure is a text without secrets.
+/// [`connect`], where a missing file is made before: for who makes a database.
+pub(super) fn connect_or_create(url: &DatabaseUrl, purpose: Purpose) -> Result<AnyConnection, String> {
+    if let DatabaseUrl::Sqlite(path) = url {
+        make_private(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    connect(url, purpose)
+}
+
+/// Connects and sets what the purpose asks for; a missing file is not made. The cause of a failure is a text without secrets.
 pub(super) fn connect(url: &DatabaseUrl, purpose: Purpose) -> Result<AnyConnection, String> {
     match url {
         DatabaseUrl::Sqlite(path) => {
-            let location = path.to_str().ok_or("the database file's name is not UTF-8")?;
-            if purpose == Purpose::Writing {
-                make_private(path).map_err(|error| format!("{}: {error}", path.display()))?;
-            }
-            let settings = if purpose == Purpose::Writing { SQLITE_WRITER } else { SQLITE_READER };
-            let mut conn = SqliteConnection::establish(location).map_err(|error| format!("{location}: {error}"))?;
-            conn.batch_execute(settings).map_err(|error| format!("{location}: {error}"))?;
-            Ok(AnyConnection::Sqlite(conn))
+            connect_file(path, "mode=rw", if purpose == Purpose::Reading { SQLITE_READER } else { SQLITE_WRITER })
         }
         DatabaseUrl::Postgres(url) => {
-            let settings = if purpose == Purpose::Writing { POSTGRES_WRITER } else { POSTGRES_READER };
+            let settings = if purpose == Purpose::Reading { POSTGRES_READER } else { POSTGRES_WRITER };
             let mut conn = establish(url)?;
             conn.batch_execute(settings).map_err(|error| one_line(&error.to_string()))?;
+            if purpose == Purpose::Serving {
+                conn.batch_execute(POSTGRES_MARK).map_err(|error| one_line(&error.to_string()))?;
+            }
             Ok(AnyConnection::Postgres(conn))
         }
     }
+}
+
+/// Connects to a file only to look at it, with these options of its address.
+pub(super) fn connect_to_file(path: &Path, options: &str) -> Result<AnyConnection, String> {
+    connect_file(path, options, SQLITE_READER)
+}
+
+fn connect_file(path: &Path, options: &str, settings: &str) -> Result<AnyConnection, String> {
+    let location = path.to_str().ok_or("the database file's name is not UTF-8")?;
+    let address = sqlite_address(path, options);
+    let mut conn = SqliteConnection::establish(&address).map_err(|error| format!("{location}: {error}"))?;
+    conn.batch_execute(settings).map_err(|error| format!("{location}: {error}"))?;
+    Ok(AnyConnection::Sqlite(conn))
+}
+
+/// A file's address for SQLite with options (source: SQLite, "URI Filenames").
+fn sqlite_address(path: &Path, options: &str) -> String {
+    let name = path.to_string_lossy();
+    // Two slashes at the beginning would be taken for a host's.
+    let mut address = String::from(if name.starts_with("//") { "file://" } else { "file:" });
+    for character in name.chars() {
+        match character {
+            '%' => address.push_str("%25"),
+            '?' => address.push_str("%3f"),
+            '#' => address.push_str("%23"),
+            _ => address.push(character),
+        }
+    }
+    format!("{address}?{options}")
 }
 
 /// Runs `body` in a transaction: committed where it answers `Ok`, rolled back otherwise.
@@ -129,4 +167,20 @@ pub(super) fn establish(url: &str) -> Result<PgConnection, String> {
 
 pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_signs_of_addresses_stands_for_itself() {
+        for (name, address) in [
+            ("/a b/50%?#.db", "file:/a b/50%25%3f%23.db?mode=rw"),
+            ("//a.db", "file:////a.db?mode=rw"),
+            ("a.db", "file:a.db?mode=rw"),
+        ] {
+            assert_eq!(sqlite_address(Path::new(name), "mode=rw"), address);
+        }
+    }
 }

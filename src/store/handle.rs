@@ -1,6 +1,6 @@
 //! The store as everybody else sees it.
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix::{Addr, SyncArbiter};
@@ -10,9 +10,10 @@ use log::{error, info};
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::connection::AnyConnection;
-use super::opening::{self, Opened, Start};
-use super::persister::{OnWriter, Persister, WritesWait};
+use super::connection::{AnyConnection, Purpose};
+use super::database_file::DatabaseFile;
+use super::opening::{self, Noted, Opened, Start};
+use super::persister::{self, OnWriter, Opening, Persister, WritesWait};
 use super::queue::{Admitted, Committed, Done, Queue};
 use super::reader::{Question, Reader};
 use super::stats::{Counters, StoreStats};
@@ -25,6 +26,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(5);
 const READS_MAX: usize = 10_000;
 /// How often it is looked whether the database has been away for too long.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How often it is looked whether the database's file is the one that was opened.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a store needs to know.
 #[derive(Debug, Clone)]
@@ -73,23 +77,63 @@ impl Store {
     pub async fn open(options: StoreOptions) -> Result<Self, OpenError> {
         let (url, retry_for) = (options.url.clone(), options.retry_for);
         let opened = actix_rt::task::spawn_blocking(move || opening::open(&url, retry_for)).await;
-        let Opened { boot, last_position, starts } = opened.map_err(|error| OpenError::Unusable(error.to_string()))??;
+        let opened = opened.map_err(|error| OpenError::Unusable(error.to_string()))??;
+        let store = Self::begin(options, Purpose::Serving, opened);
+        info!(boot = store.boot(), position:% = store.last_position(); "store opened");
+        Ok(store)
+    }
+
+    /// Opens the database for a command: a server may run on it, and nothing happens that belongs to a start. To be called
+    /// inside of an actix system.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; [`OpenError::Unusable`] also where it is not there, or its tables are not those of this version.
+    pub async fn open_beside(options: StoreOptions) -> Result<Self, OpenError> {
+        Self::beside(options, false).await
+    }
+
+    /// [`Store::open_beside`], where a database that is not there, or has no tables yet, is made.
+    ///
+    /// # Errors
+    /// As [`Store::open_beside`].
+    pub async fn open_or_make_beside(options: StoreOptions) -> Result<Self, OpenError> {
+        Self::beside(options, true).await
+    }
+
+    async fn beside(options: StoreOptions, may_make: bool) -> Result<Self, OpenError> {
+        let (url, retry_for) = (options.url.clone(), options.retry_for);
+        let opened = actix_rt::task::spawn_blocking(move || opening::open_beside(&url, retry_for, may_make)).await;
+        let opened = opened.map_err(|error| OpenError::Unusable(error.to_string()))??;
+        Ok(Self::begin(options, Purpose::Writing, opened))
+    }
+
+    fn begin(options: StoreOptions, purpose: Purpose, opened: Opened) -> Self {
+        let Opened { conn, file, noted: Noted { boot, last_position, starts } } = opened;
         let StoreOptions { url, pool_size, retry_for, queue } = options;
+        let file = file.map(Arc::new);
         let pool_size = pool_size.max(1);
         let queue = Arc::new(Queue::new(queue, retry_for));
         let counters = Arc::new(Counters::default());
         let deaths = Arc::new(AtomicU64::new(0));
         let unnamed = Arc::new(Notify::new());
-        let writer = (url.clone(), queue.clone(), counters.clone(), deaths.clone(), unnamed.clone());
+        let writer = (url.clone(), file.clone(), queue.clone(), counters.clone(), deaths.clone(), unnamed.clone());
+        // Taken by the first that begins, which is the only one.
+        let conn = Mutex::new(Some(conn));
         let persister = SyncArbiter::start(1, move || {
-            let (url, queue, counters, deaths, unnamed) = writer.clone();
-            Persister::new(url, boot, queue, counters, deaths, unnamed)
+            let (url, file, queue, counters, deaths, unnamed) = writer.clone();
+            let connection = conn.lock().unwrap_or_else(PoisonError::into_inner).take();
+            Persister::new(Opening { url, boot, purpose, connection, file, unnamed }, queue, counters, deaths)
         });
-        let counted = counters.clone();
-        let readers = SyncArbiter::start(pool_size, move || Reader::new(url.clone(), deaths.clone(), counted.clone()));
+        let reader = (url, deaths, counters.clone(), file.clone());
+        let readers = SyncArbiter::start(pool_size, move || {
+            let (url, deaths, counters, file) = reader.clone();
+            Reader::new(url, deaths, counters, file)
+        });
         actix_rt::spawn(watch(queue.clone()));
-        info!(boot, position:% = last_position; "store opened");
-        Ok(Self(Arc::new(Inner {
+        if let Some(file) = file {
+            actix_rt::spawn(watch_file(queue.clone(), file));
+        }
+        Self(Arc::new(Inner {
             boot,
             last_position,
             starts,
@@ -100,7 +144,7 @@ impl Store {
             free_readers: Arc::new(Semaphore::new(pool_size)),
             reads_in_flight: AtomicUsize::new(0),
             unnamed,
-        })))
+        }))
     }
 
     /// The number of this start: higher than all before.
@@ -178,7 +222,8 @@ impl Store {
     ) -> Result<T, StoreError> {
         let behind_writes = async {
             if self.0.queue.depth() > 0 || self.0.queue.is_away() {
-                self.write(Write::Barrier).await?;
+                // Nothing of a question is stored, whatever becomes of what stands before it.
+                self.write(Write::Barrier).await.map_err(|_| StoreError::Unavailable)?;
             }
             self.ask(query).await
         };
@@ -241,6 +286,9 @@ impl Store {
         &self,
         query: impl FnOnce(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
+        if self.0.queue.is_lost() {
+            return Err(StoreError::Unavailable);
+        }
         let (begun, in_flight) = (Instant::now(), InFlight::begin(&self.0)?);
         self.0.counters.reads.fetch_add(1, Ordering::Relaxed);
         let reader = self.0.free_readers.clone().acquire_owned().await.map_err(|_| StoreError::Unavailable)?;
@@ -285,6 +333,21 @@ async fn watch(queue: Arc<Queue>) {
         let begun = Instant::now();
         if let Some(count) = queue.give_up_if_due() {
             error!(writes = count, seconds = begun.elapsed().as_secs_f64(); "gave up: the database is away for too long");
+        }
+    }
+}
+
+/// Gives the store up for good when its file is not what it was; ends with the store. A commit looks by itself: this is for
+/// the time without one.
+async fn watch_file(queue: Arc<Queue>, file: Arc<DatabaseFile>) {
+    let mut ticks = interval(LOOK_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while !queue.is_closed() && !queue.is_lost() {
+        ticks.tick().await;
+        let looked = file.clone();
+        // A disk may take its time.
+        if actix_rt::task::spawn_blocking(move || looked.is_replaced()).await.unwrap_or(false) {
+            persister::lose(&queue);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
-use super::connection::{Purpose, connect};
+use super::connection::{Purpose, connect, connect_to_file};
 use super::migrations::list_migrations;
 use super::{AnyConnection, DatabaseUrl, MaintenanceError, MigrationState, OpenError};
 
@@ -57,37 +57,17 @@ pub fn look_at(url: &DatabaseUrl) -> Result<Option<DatabaseState>, MaintenanceEr
 pub fn connect_to_look(url: &DatabaseUrl) -> Result<Option<AnyConnection>, MaintenanceError> {
     let conn = match url {
         DatabaseUrl::Sqlite(path) if !path.exists() => return Ok(None),
-        DatabaseUrl::Sqlite(path) => connect(&DatabaseUrl::Sqlite(untouched(path).into()), Purpose::Reading),
+        DatabaseUrl::Sqlite(path) => connect_to_file(path, untouched(path)),
         DatabaseUrl::Postgres(_) => connect(url, Purpose::Reading),
     };
     Ok(Some(conn.map_err(OpenError::Unavailable)?))
 }
 
-/// A file's address for SQLite that makes nothing: neither it nor those beside it (source: SQLite, "URI Filenames").
+/// Options that have SQLite make nothing: neither the file nor those beside it.
 ///
 /// Without a log beside it nobody has written since it was closed, and it can be read as it stands.
-fn untouched(path: &Path) -> String {
+fn untouched(path: &Path) -> &'static str {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
-    let immutable = if Path::new(&log).exists() { "" } else { "&immutable=1" };
-    let mut address = String::from("file:");
-    for character in path.to_string_lossy().chars() {
-        match character {
-            '%' => address.push_str("%25"),
-            '?' => address.push_str("%3f"),
-            '#' => address.push_str("%23"),
-            _ => address.push(character),
-        }
-    }
-    format!("{address}?mode=ro{immutable}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_with_signs_of_addresses_stands_for_itself() {
-        assert_eq!(untouched(Path::new("/a b/50%?#.db")), "file:/a b/50%25%3f%23.db?mode=ro&immutable=1");
-    }
+    if Path::new(&log).exists() { "mode=ro" } else { "mode=ro&immutable=1" }
 }

@@ -3,7 +3,7 @@ use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
-use super::connection::{Purpose, connect};
+use super::connection::{Purpose, connect, connect_or_create};
 use super::failure::is_absence;
 use super::migrations::list_migrations;
 use super::opening::absent;
@@ -70,7 +70,7 @@ pub fn connect_beside(url: &DatabaseUrl) -> Result<AnyConnection, MaintenanceErr
 /// [`MaintenanceError::InUse`] where a server runs on the database; else as [`connect_beside`].
 pub fn connect_alone(url: &DatabaseUrl) -> Result<AnyConnection, MaintenanceError> {
     must_exist(url)?;
-    connect_or_make_alone(url)
+    alone(url, connect)
 }
 
 /// [`connect_alone`], where a missing file is made.
@@ -78,6 +78,13 @@ pub fn connect_alone(url: &DatabaseUrl) -> Result<AnyConnection, MaintenanceErro
 /// # Errors
 /// As [`connect_alone`].
 pub fn connect_or_make_alone(url: &DatabaseUrl) -> Result<AnyConnection, MaintenanceError> {
+    alone(url, connect_or_create)
+}
+
+fn alone(
+    url: &DatabaseUrl,
+    connect: fn(&DatabaseUrl, Purpose) -> Result<AnyConnection, String>,
+) -> Result<AnyConnection, MaintenanceError> {
     let mut conn = connect(url, Purpose::Writing)
         .map_err(|cause| if cause.contains("database is locked") { MaintenanceError::InUse } else { absent(cause).into() })?;
     match &mut conn {
@@ -100,7 +107,7 @@ pub fn connect_or_make_alone(url: &DatabaseUrl) -> Result<AnyConnection, Mainten
 /// # Errors
 /// [`MaintenanceError::Open`].
 pub fn connect_or_make(url: &DatabaseUrl) -> Result<AnyConnection, MaintenanceError> {
-    Ok(connect(url, Purpose::Writing).map_err(absent)?)
+    Ok(connect_or_create(url, Purpose::Writing).map_err(absent)?)
 }
 
 /// # Errors
@@ -112,7 +119,7 @@ pub(super) fn must_be_up_to_date(conn: &mut AnyConnection) -> Result<(), Mainten
     }
 }
 
-fn must_exist(url: &DatabaseUrl) -> Result<(), MaintenanceError> {
+pub(super) fn must_exist(url: &DatabaseUrl) -> Result<(), MaintenanceError> {
     match url {
         DatabaseUrl::Sqlite(path) if !path.exists() => Err(MaintenanceError::Missing(path.display().to_string())),
         _ => Ok(()),

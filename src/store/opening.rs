@@ -7,11 +7,15 @@ use diesel::prelude::*;
 use log::warn;
 
 use super::changes;
-use super::connection::{NO_TLS, Purpose, connect, in_transaction};
-use super::migrations::migrate;
+use super::connection::{NO_TLS, Purpose, connect, connect_or_create, in_transaction};
+use super::database_file::DatabaseFile;
+use super::failure::is_absence;
+use super::maintenance::{must_be_up_to_date, must_exist};
+use super::migrations::{list_migrations, migrate};
 use super::notifications::list_owed;
+use super::other_writers::end_other_writers;
 use super::schema::{boots, conversations, imports, participants, revoked_tokens, rooms};
-use super::{AnyConnection, DatabaseUrl, OpenError};
+use super::{AnyConnection, DatabaseUrl, MaintenanceError, OpenError};
 use crate::model::Timestamp;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -29,8 +33,18 @@ const HOPELESS: [&str; 6] = [
 /// Half of somebody's messages must not look like all of them.
 const HALF_IMPORTED: &str = "an import into it is not finished: `parlance import FILE` with the same file goes on with it";
 
-/// What an opened database says.
+/// An opened database, and what it says.
 pub(super) struct Opened {
+    /// The writer's connection.
+    pub conn: AnyConnection,
+    /// Of SQLite.
+    pub file: Option<DatabaseFile>,
+    pub noted: Noted,
+}
+
+/// What is known once a start is noted.
+#[derive(Default)]
+pub(super) struct Noted {
     pub boot: i64,
     pub last_position: i64,
     pub starts: Vec<Start>,
@@ -53,6 +67,12 @@ const STARTS_KNOWN: i64 = 10_000;
 /// Waits for the database for `retry_for`, brings its tables up to date and notes the start. Blocks.
 pub(super) fn open(url: &DatabaseUrl, retry_for: Duration) -> Result<Opened, OpenError> {
     patiently(retry_for, LONGEST_PAUSE, || attempt(url))
+}
+
+/// Waits for the database for `retry_for`; it stays as it is, and a server may run on it. Where there is none, or one without
+/// tables, it is made if it may. Blocks.
+pub(super) fn open_beside(url: &DatabaseUrl, retry_for: Duration, may_make: bool) -> Result<Opened, OpenError> {
+    patiently(retry_for, LONGEST_PAUSE, || attempt_beside(url, may_make))
 }
 
 /// Tries again for `retry_for` while the database is unavailable. Blocks.
@@ -86,33 +106,79 @@ pub(super) fn absent(cause: String) -> OpenError {
 }
 
 fn attempt(url: &DatabaseUrl) -> Result<Opened, OpenError> {
-    let mut conn = connect(url, Purpose::Writing).map_err(absent)?;
-    if let Err(error) = migrate(&mut conn) {
-        let text = error.to_string();
-        let is_absence = error.downcast_ref::<diesel::result::Error>().is_some_and(super::failure::is_absence)
-            || text.contains("database is locked");
-        return Err(if is_absence { OpenError::Unavailable(text) } else { OpenError::Unusable(text) });
-    }
-    let in_words = |error: diesel::result::Error| {
-        let text = error.to_string();
-        if super::failure::is_absence(&error) { OpenError::Unavailable(text) } else { OpenError::Unusable(text) }
+    let mut conn = connect_or_create(url, Purpose::Serving).map_err(absent)?;
+    let file = pin(url)?;
+    end_other_writers(&mut conn)?;
+    migrate_or_say(&mut conn)?;
+    must_be_whole(&mut conn)?;
+    let noted = in_transaction(&mut conn, note_start).map_err(in_words)?;
+    pin_beside(file.as_ref())?;
+    Ok(Opened { conn, file, noted })
+}
+
+fn attempt_beside(url: &DatabaseUrl, may_make: bool) -> Result<Opened, OpenError> {
+    let unusable = |error: MaintenanceError| match error {
+        MaintenanceError::Open(error) => error,
+        MaintenanceError::Failed(cause) => absent(cause),
+        error => OpenError::Unusable(error.to_string()),
     };
-    let interrupted: i64 = imports::table.count().get_result(&mut conn).map_err(in_words)?;
-    if interrupted > 0 {
-        return Err(OpenError::Unusable(HALF_IMPORTED.to_owned()));
+    let mut conn = if may_make {
+        connect_or_create(url, Purpose::Writing).map_err(absent)?
+    } else {
+        must_exist(url).map_err(unusable)?;
+        connect(url, Purpose::Writing).map_err(absent)?
+    };
+    let file = pin(url)?;
+    if may_make && list_migrations(&mut conn).map_err(unusable)?.iter().all(|step| !step.is_applied) {
+        migrate_or_say(&mut conn)?;
     }
-    in_transaction(&mut conn, note_start).map_err(in_words)
+    must_be_up_to_date(&mut conn).map_err(unusable)?;
+    must_be_whole(&mut conn)?;
+    pin_beside(file.as_ref())?;
+    Ok(Opened { conn, file, noted: Noted::default() })
+}
+
+fn migrate_or_say(conn: &mut AnyConnection) -> Result<(), OpenError> {
+    migrate(conn).map_err(|error| {
+        let text = error.to_string();
+        let is_absence =
+            error.downcast_ref::<diesel::result::Error>().is_some_and(is_absence) || text.contains("database is locked");
+        if is_absence { OpenError::Unavailable(text) } else { OpenError::Unusable(text) }
+    })
+}
+
+fn pin(url: &DatabaseUrl) -> Result<Option<DatabaseFile>, OpenError> {
+    let DatabaseUrl::Sqlite(path) = url else { return Ok(None) };
+    DatabaseFile::pin(path).map(Some).map_err(|error| OpenError::Unavailable(format!("{}: {error}", path.display())))
+}
+
+fn pin_beside(file: Option<&DatabaseFile>) -> Result<(), OpenError> {
+    file.map_or(Ok(()), DatabaseFile::pin_beside).map_err(|error| OpenError::Unavailable(format!("the database's log: {error}")))
+}
+
+/// Nobody goes on with a database into which an import has come only halfway.
+fn must_be_whole(conn: &mut AnyConnection) -> Result<(), OpenError> {
+    let interrupted: i64 = imports::table.count().get_result(conn).map_err(in_words)?;
+    if interrupted > 0 { Err(OpenError::Unusable(HALF_IMPORTED.to_owned())) } else { Ok(()) }
+}
+
+fn in_words(error: diesel::result::Error) -> OpenError {
+    let text = error.to_string();
+    if is_absence(&error) { OpenError::Unavailable(text) } else { OpenError::Unusable(text) }
 }
 
 /// Positions go on after the highest that was ever given, whether its message is still there or not.
-fn note_start(conn: &mut AnyConnection) -> QueryResult<Opened> {
-    let known: [Option<i64>; 4] = [
+fn note_start(conn: &mut AnyConnection) -> QueryResult<Noted> {
+    let known: [Option<i64>; 5] = [
         boots::table.select(max(boots::last_position)).first(conn)?,
+        boots::table.select(max(boots::given_up_to)).first(conn)?,
         conversations::table.select(max(conversations::last_position)).first(conn)?,
         rooms::table.select(max(rooms::last_position)).first(conn)?,
         participants::table.select(max(participants::joined_position)).first(conn)?,
     ];
     let last_position = known.into_iter().flatten().max().unwrap_or_default();
+    // Before the present start has a row of its own.
+    changes::presence::settle_those_of_before(conn)?;
     let last_boot: Option<i64> = boots::table.select(max(boots::id)).first(conn)?;
     let (boot, now) = (last_boot.unwrap_or_default() + 1, Timestamp::now().as_millis());
     diesel::insert_into(boots::table)
@@ -128,5 +194,5 @@ fn note_start(conn: &mut AnyConnection) -> QueryResult<Opened> {
         started_at: Timestamp::from_millis(started_at),
         last_position,
     });
-    Ok(Opened { boot, last_position, starts: starts.collect() })
+    Ok(Noted { boot, last_position, starts: starts.collect() })
 }

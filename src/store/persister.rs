@@ -15,7 +15,9 @@ use tokio::sync::Notify;
 
 use super::changes::{self, Outcome};
 use super::connection::{Purpose, connect, in_transaction};
+use super::database_file::DatabaseFile;
 use super::failure::{is_absence, is_constraint, panic_text, refusal};
+use super::other_writers::end_other_writers;
 use super::queue::Queue;
 use super::schema::boots;
 use super::stats::Counters;
@@ -33,18 +35,34 @@ const LONG_PACE: Duration = Duration::from_millis(6);
 const MUCH: usize = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// What is wrong when a name of the database's files is gone or another file's.
+pub(super) const REPLACED: &str = "the database's file, or its log, was removed or replaced while it was open";
 
 /// The actor, on a thread of its own: it waits for the database.
 pub(super) struct Persister {
     url: DatabaseUrl,
     boot: i64,
+    purpose: Purpose,
     queue: Arc<Queue>,
     counters: Arc<Counters>,
     /// Rises when the connection turns out to be dead: the readers try theirs then.
     deaths: Arc<AtomicU64>,
     connection: Option<AnyConnection>,
+    /// Of SQLite.
+    file: Option<Arc<DatabaseFile>>,
     /// To ring when a file may have lost its last name.
     unnamed: Arc<Notify>,
+}
+
+/// What it begins with.
+pub(super) struct Opening {
+    pub url: DatabaseUrl,
+    pub boot: i64,
+    pub purpose: Purpose,
+    pub connection: Option<AnyConnection>,
+    pub file: Option<Arc<DatabaseFile>>,
+    /// To ring when a file may have lost its last name.
+    pub unnamed: Arc<Notify>,
 }
 
 /// Something waits in the queue.
@@ -66,20 +84,16 @@ enum Attempt {
     Away(String),
     /// It took so long that those who waited have been answered.
     GivenUp,
+    /// It went into a file that is not the database any more.
+    Lost,
     /// One of them is at fault.
     AtFault(StoreError, String),
 }
 
 impl Persister {
-    pub fn new(
-        url: DatabaseUrl,
-        boot: i64,
-        queue: Arc<Queue>,
-        counters: Arc<Counters>,
-        deaths: Arc<AtomicU64>,
-        unnamed: Arc<Notify>,
-    ) -> Self {
-        Self { url, boot, queue, counters, deaths, connection: None, unnamed }
+    pub fn new(opening: Opening, queue: Arc<Queue>, counters: Arc<Counters>, deaths: Arc<AtomicU64>) -> Self {
+        let Opening { url, boot, purpose, connection, file, unnamed } = opening;
+        Self { url, boot, purpose, queue, counters, deaths, connection, file, unnamed }
     }
 
     /// Stores a batch: whole, or split until those at fault stand alone; again and again while the database is away.
@@ -107,6 +121,10 @@ impl Persister {
                     parts.push(part);
                 }
                 Attempt::GivenUp => break,
+                Attempt::Lost => {
+                    lose(&self.queue);
+                    break;
+                }
                 Attempt::AtFault(answer, cause) if part.len() <= 1 => {
                     self.counters.refused.fetch_add(1, Ordering::Relaxed);
                     error!(kind = kind_of(writes.get(part.start)), cause; "write refused");
@@ -119,27 +137,36 @@ impl Persister {
                 }
             }
         }
-        outcomes.resize(writes.len(), Err(StoreError::Unavailable));
         self.queue.settle(outcomes);
     }
 
     fn attempt(&mut self, writes: &[Write]) -> Attempt {
         let begun = Instant::now();
-        let queue = self.queue.clone();
+        let (queue, file) = (self.queue.clone(), self.file.clone());
+        let is_lost = || file.as_ref().is_some_and(|file| file.is_replaced());
         let conn = match self.connected() {
             Ok(conn) => conn,
+            Err(_) if is_lost() => return Attempt::Lost,
             Err(cause) => return Attempt::Away(cause),
         };
+        // What was answered as not stored must not be stored after all, as far as that is still in our hands.
+        let may_commit = || if !is_lost() && queue.begin_commit() { Ok(()) } else { Err(Error::RollbackTransaction) };
         let apply = |conn: &mut AnyConnection| {
             let outcomes = changes::apply(conn, writes)?;
-            // What was answered as not stored must not be stored after all, as far as that is still in our hands.
-            if queue.is_given_up() { Err(Error::RollbackTransaction) } else { Ok(outcomes) }
+            may_commit().map(|()| outcomes)
         };
         let store = |conn: &mut AnyConnection| {
-            if changes::is_one_statement(conn, writes) { changes::apply(conn, writes) } else { in_transaction(conn, apply) }
+            if changes::is_one_statement(conn, writes) {
+                may_commit()?;
+                changes::apply(conn, writes)
+            } else {
+                in_transaction(conn, apply)
+            }
         };
         let stored = catch_unwind(AssertUnwindSafe(|| store(conn)));
         match stored {
+            // Looked at once more: the name may have been taken away while it went to the disk.
+            Ok(Ok(_) | Err(_)) if is_lost() => Attempt::Lost,
             Ok(Ok(outcomes)) => {
                 self.counters.note_commit(writes.len(), begun.elapsed());
                 Attempt::Stored(outcomes)
@@ -147,7 +174,7 @@ impl Persister {
             Ok(Err(Error::RollbackTransaction)) => Attempt::GivenUp,
             Ok(Err(error)) if is_constraint(&error) => Attempt::AtFault(refusal(&error), error.to_string()),
             Ok(Err(error)) if is_absence(&error) => {
-                self.connection = None;
+                self.disconnect();
                 self.deaths.fetch_add(1, Ordering::AcqRel);
                 Attempt::Away(error.to_string())
             }
@@ -158,7 +185,7 @@ impl Persister {
             },
             Err(panic) => {
                 // Whatever was open is rolled back with the connection.
-                self.connection = None;
+                self.disconnect();
                 Attempt::AtFault(StoreError::Internal, format!("panic: {}", panic_text(&*panic)))
             }
         }
@@ -171,7 +198,7 @@ impl Persister {
         let probe = diesel::update(boots::table.find(boot)).set(boots::last_position.eq(boots::last_position));
         let outcome = in_transaction(conn, |conn| probe.execute(conn)).map(drop).map_err(|error| error.to_string());
         if outcome.is_err() {
-            self.connection = None;
+            self.disconnect();
         }
         outcome
     }
@@ -179,15 +206,42 @@ impl Persister {
     fn connected(&mut self) -> Result<&mut AnyConnection, String> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => connect(&self.url, Purpose::Writing)?,
+            None => self.connect()?,
         };
         Ok(self.connection.insert(connection))
+    }
+
+    fn connect(&self) -> Result<AnyConnection, String> {
+        if let Some(file) = &self.file
+            && file.is_replaced()
+        {
+            return Err(REPLACED.to_owned());
+        }
+        let mut connection = connect(&self.url, self.purpose)?;
+        if self.purpose == Purpose::Serving {
+            // The one that broke may go on in the database with what it was given.
+            end_other_writers(&mut connection).map_err(|error| error.to_string())?;
+        }
+        match &self.file {
+            Some(file) if file.pin_beside().is_err() || file.is_replaced() => {
+                file.close_writer(connection);
+                Err(REPLACED.to_owned())
+            }
+            _ => Ok(connection),
+        }
+    }
+
+    fn disconnect(&mut self) {
+        match (self.connection.take(), &self.file) {
+            (Some(connection), Some(file)) => file.close_writer(connection),
+            (connection, _) => drop(connection),
+        }
     }
 
     /// All that waited was given up: nothing is admitted until the database takes a write again.
     fn wait_until_back(&mut self) {
         let mut pause = FIRST_PAUSE;
-        while self.queue.is_away() && !self.queue.pause(pause) {
+        while self.queue.is_away() && !self.queue.is_lost() && !self.queue.pause(pause) {
             match self.probe() {
                 Ok(()) => self.note_success(),
                 Err(_) => pause = (pause * 2).min(LONGEST_PAUSE),
@@ -206,6 +260,19 @@ impl Persister {
         if self.queue.note_failure() {
             warn!(cause; "the database is away, trying again");
         }
+    }
+}
+
+impl Drop for Persister {
+    fn drop(&mut self) {
+        self.disconnect();
+    }
+}
+
+/// Gives the store up for good: its database is not what it has opened.
+pub(super) fn lose(queue: &Queue) {
+    if let Some(count) = queue.lose() {
+        error!(writes = count; "{REPLACED}: nothing is stored any more until the next start");
     }
 }
 

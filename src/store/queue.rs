@@ -43,6 +43,8 @@ pub(super) struct Queue {
     is_failing: AtomicBool,
     /// Given up, until a probe succeeds.
     is_away: AtomicBool,
+    /// For good: the database is not the one that was opened.
+    is_lost: AtomicBool,
     state: Mutex<State>,
     /// Wakes the persister out of a pause.
     changed: Condvar,
@@ -55,6 +57,8 @@ struct State {
     waiting_since: Option<Instant>,
     /// Those of the batch that is being committed.
     in_hand: Vec<Done>,
+    /// Whether some of it may be stored by now.
+    is_in_doubt: bool,
     committing_since: Option<Instant>,
     failing_since: Option<Instant>,
     /// Whether the persister is at work, or about to look.
@@ -74,6 +78,13 @@ pub(super) enum Admitted {
     WakePersister,
 }
 
+impl State {
+    /// What the batch in hand is answered when it is given up.
+    fn given_up(&self) -> StoreError {
+        if self.is_in_doubt { StoreError::Unknown } else { StoreError::Unavailable }
+    }
+}
+
 impl Queue {
     pub fn new(limit: usize, retry_for: Duration) -> Self {
         Self {
@@ -82,6 +93,7 @@ impl Queue {
             depth: AtomicUsize::new(0),
             is_failing: AtomicBool::new(false),
             is_away: AtomicBool::new(false),
+            is_lost: AtomicBool::new(false),
             state: Mutex::default(),
             changed: Condvar::new(),
         }
@@ -101,6 +113,10 @@ impl Queue {
 
     pub fn is_away(&self) -> bool {
         self.is_away.load(Ordering::Acquire)
+    }
+
+    pub fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Acquire)
     }
 
     pub fn report_to(&self, recipient: Counted<Committed>) {
@@ -146,23 +162,35 @@ impl Queue {
         };
         let (writes, in_hand) = batch.into_iter().unzip();
         state.in_hand = in_hand;
+        state.is_in_doubt = false;
         let now = Instant::now();
         state.committing_since = Some(now);
         let waited = state.waiting_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         Some((writes, waited))
     }
 
-    /// The batch in hand is done with. Where it was given up meanwhile, its askers have been answered already.
-    pub fn settle(&self, outcomes: Vec<Outcome>) {
+    /// From here on the database decides what becomes of the batch in hand. `false`: it has been given up, and must not be
+    /// stored any more.
+    pub fn begin_commit(&self) -> bool {
+        let mut state = self.lock();
+        let is_given_up = self.is_away() && state.in_hand.is_empty();
+        state.is_in_doubt |= !is_given_up;
+        !is_given_up
+    }
+
+    /// The batch in hand is done with; what has no outcome was given up. Where all was meanwhile, its askers have been
+    /// answered already.
+    pub fn settle(&self, mut outcomes: Vec<Outcome>) {
         let mut state = self.lock();
         state.committing_since = None;
         let done = std::mem::take(&mut state.in_hand);
+        outcomes.resize(done.len(), Err(state.given_up()));
         self.answer(done.into_iter().zip(outcomes), &mut state);
     }
 
     /// A commit, or a probe, succeeded. Answers for how long the database had failed.
     pub fn note_success(&self) -> Option<Duration> {
-        if !self.is_failing() {
+        if !self.is_failing() || self.is_lost() {
             return None;
         }
         let mut state = self.lock();
@@ -197,13 +225,35 @@ impl Queue {
         if !is_due || self.is_away() {
             return None;
         }
+        Some(self.give_up(&mut state))
+    }
+
+    /// Gives up all, and admits nothing any more: what the database says is not to be believed. Answers how much, the first
+    /// time.
+    pub fn lose(&self) -> Option<usize> {
+        let mut state = self.lock();
+        if self.is_lost.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        state.failing_since.get_or_insert_with(Instant::now);
+        self.is_failing.store(true, Ordering::Release);
+        Some(self.give_up(&mut state))
+    }
+
+    fn give_up(&self, state: &mut State) -> usize {
         self.is_away.store(true, Ordering::Release);
-        let mut given_up = std::mem::take(&mut state.in_hand);
-        given_up.extend(std::mem::take(&mut state.waiting).into_iter().map(|(_, done)| done));
-        let count = given_up.len();
-        self.answer(given_up.into_iter().map(|done| (done, Err(StoreError::Unavailable))), &mut state);
+        let in_hand = std::mem::take(&mut state.in_hand);
+        let waiting = std::mem::take(&mut state.waiting);
+        let of_in_hand = state.given_up();
+        let outcomes: Vec<_> = in_hand
+            .into_iter()
+            .map(|done| (done, Err(of_in_hand.clone())))
+            .chain(waiting.into_iter().map(|(_, done)| (done, Err(StoreError::Unavailable))))
+            .collect();
+        let count = outcomes.len();
+        self.answer(outcomes.into_iter(), state);
         self.changed.notify_all();
-        Some(count)
+        count
     }
 
     /// Whether the batch in hand has been given up.

@@ -9,7 +9,9 @@ use diesel::prelude::*;
 use log::{error, warn};
 
 use super::connection::{Purpose, connect};
+use super::database_file::DatabaseFile;
 use super::failure::{is_absence, panic_text};
+use super::persister::REPLACED;
 use super::stats::Counters;
 use super::{AnyConnection, DatabaseUrl, StoreError};
 
@@ -23,6 +25,8 @@ pub(super) struct Reader {
     deaths: Arc<AtomicU64>,
     counters: Arc<Counters>,
     connection: Option<AnyConnection>,
+    /// Of SQLite.
+    file: Option<Arc<DatabaseFile>>,
     known_deaths: u64,
     used_at: Instant,
 }
@@ -33,8 +37,8 @@ pub(super) struct Reader {
 pub(super) struct Question(pub Box<dyn FnOnce(&mut Reader) + Send>);
 
 impl Reader {
-    pub fn new(url: DatabaseUrl, deaths: Arc<AtomicU64>, counters: Arc<Counters>) -> Self {
-        Self { url, deaths, counters, connection: None, known_deaths: 0, used_at: Instant::now() }
+    pub fn new(url: DatabaseUrl, deaths: Arc<AtomicU64>, counters: Arc<Counters>, file: Option<Arc<DatabaseFile>>) -> Self {
+        Self { url, deaths, counters, connection: None, file, known_deaths: 0, used_at: Instant::now() }
     }
 
     /// Asks; a panic of the question is its own.
@@ -61,7 +65,7 @@ impl Reader {
             }
             Err(panic) => {
                 error!(cause = panic_text(&*panic); "a query panicked");
-                self.connection = None;
+                self.disconnect();
                 Err(StoreError::Internal)
             }
         }
@@ -70,21 +74,51 @@ impl Reader {
     fn connected(&mut self) -> Result<&mut AnyConnection, String> {
         let deaths = self.deaths.load(Ordering::Acquire);
         let is_doubtful = deaths != self.known_deaths || self.used_at.elapsed() > TRUSTED_FOR;
-        let mut connection = self.connection.take();
-        if is_doubtful {
-            connection = connection.and_then(|mut conn| diesel::sql_query("SELECT 1").execute(&mut conn).is_ok().then_some(conn));
+        if is_doubtful
+            && let Some(conn) = &mut self.connection
+            && diesel::sql_query("SELECT 1").execute(conn).is_err()
+        {
+            self.disconnect();
         }
         self.known_deaths = deaths;
-        let connection = match connection {
+        let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => connect(&self.url, Purpose::Reading)?,
+            None => self.connect()?,
         };
         Ok(self.connection.insert(connection))
     }
 
+    /// A log is made by who opens a database without one: so nobody does whose names are gone.
+    fn connect(&self) -> Result<AnyConnection, String> {
+        if self.file.as_ref().is_some_and(|file| file.is_replaced()) {
+            return Err(REPLACED.to_owned());
+        }
+        let connection = connect(&self.url, Purpose::Reading)?;
+        match &self.file {
+            Some(file) if file.is_replaced() => {
+                file.close_reader(connection);
+                Err(REPLACED.to_owned())
+            }
+            _ => Ok(connection),
+        }
+    }
+
+    fn disconnect(&mut self) {
+        match (self.connection.take(), &self.file) {
+            (Some(connection), Some(file)) => file.close_reader(connection),
+            (connection, _) => drop(connection),
+        }
+    }
+
     fn bury(&mut self) {
-        self.connection = None;
+        self.disconnect();
         self.known_deaths = self.deaths.fetch_add(1, Ordering::AcqRel) + 1;
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.disconnect();
     }
 }
 

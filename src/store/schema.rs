@@ -154,6 +154,14 @@ diesel::table! {
         id -> BigInt,
         started_at -> BigInt,
         last_position -> BigInt,
+        given_up_to -> Nullable<BigInt>,
+        alive_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    online_users (user_id) {
+        user_id -> Text,
     }
 }
 
@@ -182,6 +190,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     message_reads,
     messages,
     notifications,
+    online_users,
     participants,
     revoked_tokens,
     rooms,

@@ -122,6 +122,9 @@ pub enum Write {
     UpdateProfile { user: UserId, full_name: Option<String>, avatar: Option<String> },
     /// The chosen presence.
     SetStatus { user: UserId, status: ChosenStatus },
+    /// These users came online and those went, `at` the latest: when the server was alive. At the start after a crash those
+    /// who are noted were last seen then. The row of the present start has the time.
+    Online { came: Vec<UserId>, gone: Vec<UserId>, at: Timestamp },
     /// The last socket closed.
     SetLastSeen { user: UserId, last_seen: Timestamp },
     /// A new password; tokens from before `valid_from` are revoked, except those of `kept_login`.
@@ -223,9 +226,12 @@ pub enum Written {
 /// Why the store did not do it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// The database is away, or too much waits for it.
+    /// The database is away, or too much waits for it: nothing of it is stored.
     #[error("the store is away")]
     Unavailable,
+    /// The database was given it, and did not say in time what became of it: it is stored, or will be, or never.
+    #[error("the store did not answer")]
+    Unknown,
     /// The database refuses this very row; the cause is in the log.
     #[error("the database refused it")]
     Refused,

@@ -226,6 +226,7 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable => Self::store_away(),
+            StoreError::Unknown => ChatError::NotStored.into(),
             StoreError::Conflict("username") => Self::new(StatusCode::CONFLICT, "CONFLICT", "This username is taken"),
             StoreError::Conflict(_) => Self::new(StatusCode::CONFLICT, "CONFLICT", "This e-mail address is taken"),
             StoreError::Refused | StoreError::Internal => Self::internal(error),

@@ -18,6 +18,8 @@ const ANYWHERE: &[Refused] = &[
 /// To who shows no token that will do.
 const UNPROVEN: &[Refused] =
     &[(401, "NO_TOKEN"), (401, "INVALID_TOKEN"), (401, "TOKEN_EXPIRED"), (401, "USER_NOT_FOUND"), (401, "ACCOUNT_DISABLED")];
+/// To what changes something.
+const UNSURE: &[Refused] = &[(503, "NOT_STORED")];
 /// Where something is sent.
 const UNREADABLE: &[Refused] = &[(413, "TOO_LARGE"), (415, "UNSUPPORTED_TYPE")];
 
@@ -85,8 +87,9 @@ fn describe(operation: &Operation, definitions: &mut Definitions) -> Value {
     }
     let mut codes: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
     let unproven = if *who == Who::Anyone { &[] } else { UNPROVEN };
+    let unsure = if *method == "GET" { &[] } else { UNSURE };
     let unreadable = if matches!(sent, Sent::Nothing) { &[] } else { UNREADABLE };
-    for (status, code) in [ANYWHERE, unproven, unreadable, refusals].into_iter().flatten() {
+    for (status, code) in [ANYWHERE, unproven, unreadable, unsure, refusals].into_iter().flatten() {
         let known = codes.entry(*status).or_default();
         if !known.contains(code) {
             known.push(code);

@@ -1,4 +1,5 @@
 //! Conversations and their members.
+use diesel::dsl::max;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
@@ -133,9 +134,7 @@ pub(super) fn delete(conn: &mut AnyConnection, id: ConversationId) -> QueryResul
     file_names::forget_place(conn, &id)?;
     let last_position = conversations::table.find(&id).select(conversations::last_position).first::<i64>(conn).optional()?;
     let Some(last_position) = last_position else { return Ok(()) };
-    diesel::update(boots::table.filter(boots::last_position.lt(last_position)))
-        .set(boots::last_position.eq(last_position))
-        .execute(conn)?;
+    give_up(conn, last_position)?;
     withdrawal::forget_conversation(conn, &id)?;
     let of_it = messages::table.filter(messages::place.eq(&id));
     diesel::delete(message_reads::table.filter(message_reads::message.eq_any(of_it.select(messages::id)))).execute(conn)?;
@@ -144,6 +143,16 @@ pub(super) fn delete(conn: &mut AnyConnection, id: ConversationId) -> QueryResul
     diesel::delete(participants::table.filter(participants::conversation.eq(&id))).execute(conn)?;
     diesel::delete(conversations::table.find(&id)).execute(conn)?;
     Ok(())
+}
+
+/// Keeps positions up to this one from being given again, though nothing that is stored has them any more.
+///
+/// Noted beside what the start says of itself: `last_position` of the starts says how much of the time before was stored.
+fn give_up(conn: &mut AnyConnection, position: i64) -> QueryResult<()> {
+    let Some(present) = boots::table.select(max(boots::id)).first::<Option<i64>>(conn)? else { return Ok(()) };
+    let is_lower = boots::given_up_to.is_null().or(boots::given_up_to.lt(position));
+    let start = boots::table.filter(boots::id.eq(present).and(is_lower.assume_not_null()));
+    diesel::update(start).set(boots::given_up_to.eq(position)).execute(conn).map(drop)
 }
 
 fn touch(conn: &mut AnyConnection, id: &str, changed_at: Timestamp) -> QueryResult<()> {

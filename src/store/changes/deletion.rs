@@ -5,7 +5,9 @@ use super::{conversations, file_names, withdrawal};
 use crate::model::{ChosenStatus, ConversationId, ConversationKind, MODEL_USER, Timestamp, UserId, UserRole};
 use crate::store::file_names::picture_of_user;
 use crate::store::rows::conversation_id;
-use crate::store::schema::{conversation_names, conversations as conversation_rows, notifications, participants, uploads, users};
+use crate::store::schema::{
+    conversation_names, conversations as conversation_rows, notifications, online_users, participants, uploads, users,
+};
 use crate::store::{AnyConnection, DELETED_NAME, direct_key};
 
 /// Deletes a user, who leaves all groups. A second time, or of somebody who is not there, nothing happens.
@@ -16,6 +18,7 @@ pub(super) fn delete_user(conn: &mut AnyConnection, user: &UserId, deleted_at: T
     }
     leave(conn, user, deleted_at)?;
     diesel::delete(conversation_names::table.filter(conversation_names::owner.eq(user.as_str()))).execute(conn)?;
+    diesel::delete(online_users::table.find(user.as_str())).execute(conn)?;
     diesel::delete(notifications::table.filter(notifications::user_id.eq(user.as_str()))).execute(conn)?;
     file_names::rename(conn, &picture_of_user(user), &[])?;
     file_names::release_own(conn, user.as_str())?;

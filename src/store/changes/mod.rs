@@ -10,6 +10,7 @@ mod insert_sqlite;
 mod listings;
 mod messages;
 pub(super) mod notifications;
+pub(super) mod presence;
 mod progress;
 mod receipts;
 mod retention;
@@ -137,6 +138,7 @@ fn apply_one(conn: &mut AnyConnection, write: &Write) -> QueryResult<Outcome> {
             users::update_profile(conn, user, full_name.as_deref(), avatar.as_deref())?;
         }
         Write::SetStatus { user, status } => users::set_status(conn, user, *status)?,
+        Write::Online { came, gone, at } => presence::store(conn, came, gone, *at)?,
         Write::SetLastSeen { user, last_seen } => users::set_last_seen(conn, user, *last_seen)?,
         Write::SetPassword { user, password_hash, valid_from, kept_login } => {
             users::set_password(conn, user, password_hash, *valid_from, kept_login.as_deref())?;

@@ -205,8 +205,9 @@ impl<'a> Run<'a> {
 
 /// Notes a start above every imported one and every imported position, so that offsets of before are told from new ones.
 fn finish(conn: &mut AnyConnection) -> QueryResult<()> {
-    let positions: [Option<i64>; 5] = [
+    let positions: [Option<i64>; 6] = [
         boots::table.select(max(boots::last_position)).first(conn)?,
+        boots::table.select(max(boots::given_up_to)).first(conn)?,
         conversations::table.select(max(conversations::last_position)).first(conn)?,
         rooms::table.select(max(rooms::last_position)).first(conn)?,
         participants::table.select(max(participants::joined_position)).first(conn)?,

@@ -178,7 +178,7 @@ tables! {
 
     boots Boots (id)
     { id: i64, started_at: i64, last_position: i64 }
-    {}
+    { given_up_to: i64 }
     {}
 }
 

@@ -1,9 +1,12 @@
 //! Presence and typing, by a clock that the tests move.
 use std::time::Duration;
 
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 use parlance::chat::{Command, Event, Notice, Options, PresenceChange, PresenceOf};
 use parlance::config::PresenceScope;
-use parlance::model::ChosenStatus;
+use parlance::model::{ChosenStatus, Timestamp};
+use parlance::store::{AnyConnection, QueryResult, find_account};
 
 use super::broker::{Broker, Socket, direct, user};
 
@@ -238,4 +241,53 @@ async fn too_many_sockets_of_one_user_are_sent_away_for_a_while() {
     broker.notice(third, |notice| matches!(notice, Notice::Close(_)).then_some(())).await;
     let stranger = broker.knock(user("nobody").as_str()).await;
     broker.notice(stranger, |notice| matches!(notice, Notice::Refused(_)).then_some(())).await;
+}
+
+#[actix::test]
+async fn who_was_online_at_a_crash_was_seen_when_the_server_was_last_known_to_run() {
+    let mut broker = Broker::new().await;
+    let online = async |broker: &Broker, count: i64| {
+        let begun = std::time::Instant::now();
+        while broker.store.read(count_online).await.unwrap() != count {
+            assert!(begun.elapsed() < Duration::from_secs(20), "it is not stored who is online");
+            tokio::task::yield_now().await;
+        }
+    };
+    for name in ["ann", "bob"] {
+        broker.connect(name).await;
+    }
+    let (cid, dan) = (broker.connect("cid").await, broker.connect("dan").await);
+    online(&broker, 4).await;
+    let went = Timestamp::from_millis(1_767_225_600_000 + 10_000);
+    broker.pass(Duration::from_secs(10)).await;
+    broker.disconnect(dan, true).await;
+    broker.ask(cid, Command::SetStatus { status: ChosenStatus::Offline }).await.unwrap();
+    online(&broker, 2).await;
+    broker.pass(Duration::from_secs(100)).await;
+    let heartbeat = went.plus_millis(100_000);
+    let begun = std::time::Instant::now();
+    while broker.store.read(alive_at).await.unwrap() != heartbeat.as_millis() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it is not stored that the server runs");
+        tokio::task::yield_now().await;
+    }
+    let broker = broker.restarted().await;
+    for (name, seen) in [("ann", heartbeat), ("bob", heartbeat), ("cid", went), ("dan", went)] {
+        let account = broker.store.read(move |conn| find_account(conn, &user(name))).await.unwrap().unwrap();
+        assert_eq!(account.last_seen, Some(seen), "{name}");
+    }
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+fn count_online(conn: &mut AnyConnection) -> QueryResult<i64> {
+    let found = diesel::sql_query("SELECT count(*) AS number FROM online_users").get_result::<Number>(conn);
+    found.map(|row| row.number)
+}
+
+fn alive_at(conn: &mut AnyConnection) -> QueryResult<i64> {
+    diesel::sql_query("SELECT alive_at AS number FROM boots").get_result::<Number>(conn).map(|row| row.number)
 }

@@ -53,7 +53,7 @@ async fn is_there(fixture: &Fixture, letter: &str) -> bool {
 }
 
 async fn delete(fixture: &Fixture, message: &Message) {
-    fixture.done(Write::DeleteMessage { message: message.id, deleted_at: at(100) }).await;
+    fixture.done(Write::DeleteMessage { message: message.id, deleted_at: at(100), position: None }).await;
 }
 
 async fn a_file_goes_with_the_last_message_that_names_it(fixture: Fixture) {
@@ -70,11 +70,11 @@ async fn a_file_goes_with_the_last_message_that_names_it(fixture: Fixture) {
     assert_eq!(dropped(&fixture).await, [url("a")]);
     assert!(!is_there(&fixture, "a").await && is_there(&fixture, "b").await);
     // An edit takes the name out of the text; the file of an edited message stays its own.
-    fixture.done(Write::EditMessage { message: three.id, content: "look".to_owned(), updated_at: at(101) }).await;
-    fixture.done(Write::EditMessage { message: four.id, content: "see".to_owned(), updated_at: at(102) }).await;
+    fixture.done(Write::EditMessage { message: three.id, content: "look".to_owned(), updated_at: at(101), position: None }).await;
+    fixture.done(Write::EditMessage { message: four.id, content: "see".to_owned(), updated_at: at(102), position: None }).await;
     assert_eq!(dropped(&fixture).await, [url("b")]);
     let content = format!("{}.", url("c"));
-    fixture.done(Write::EditMessage { message: three.id, content, updated_at: at(103) }).await;
+    fixture.done(Write::EditMessage { message: three.id, content, updated_at: at(103), position: None }).await;
     delete(&fixture, &four).await;
     assert_eq!(dropped(&fixture).await, Vec::<String>::new());
     delete(&fixture, &three).await;
@@ -138,7 +138,7 @@ async fn a_message_that_is_stored_before_keeps_its_file(fixture: Fixture) {
     second.file = Some(file("a"));
     // All in one batch: the deletion, the message that comes in between, and the look.
     let outcomes =
-        [fixture.begin(Write::DeleteMessage { message: first.id, deleted_at: at(100) }), fixture.begin(saying(&second))];
+        [fixture.begin(Write::DeleteMessage { message: first.id, deleted_at: at(100), position: None }), fixture.begin(saying(&second))];
     let looked = fixture.begin(Write::DropFiles { urls: vec![url("a")] });
     for answer in outcomes {
         super::fixture::outcome(answer).await.unwrap();

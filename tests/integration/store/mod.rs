@@ -19,6 +19,7 @@ macro_rules! on_both_databases {
 
 mod changed;
 mod conversations;
+mod database_file;
 mod files;
 mod messages;
 mod migrations;
@@ -26,4 +27,5 @@ mod missed;
 mod notifications;
 mod outage;
 mod persister;
+mod starts;
 mod users;

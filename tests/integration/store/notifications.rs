@@ -368,7 +368,7 @@ async fn what_is_no_news_any_more_is_not_stored(fixture: Fixture) {
     // Also where it all comes in one batch.
     let three = fixture.say("ann", &group, "3").await;
     let outcomes = [
-        fixture.begin(Write::DeleteMessage { message: three.id, deleted_at: at(52) }),
+        fixture.begin(Write::DeleteMessage { message: three.id, deleted_at: at(52), position: None }),
         fixture.begin(Write::Notify(vec![telling(&fixture, "bob", &three)])),
     ];
     for answer in outcomes {

@@ -125,13 +125,14 @@ for (const provider of PROVIDER_NAMES) {
       const { client, ask } = await asker(test, provider, { env: { AI_TIMEOUT: '3s' } });
       const asked = await ask('c', { stream: true });
       let count = 0;
-      await new Promise((resolve) => {
+      const flowed = new Promise((resolve) => {
         const timer = asked.drip(500, () => {
           count += 1;
           asked.piece(`${count} `);
           if (count === 8) resolve(clearInterval(timer));
         });
       });
+      await Promise.race([flowed, asked.gone]);
       await asked.finish();
       assert.deepEqual(await client.next('ai-response'), { chat: 'c', content: '1 2 3 4 5 6 7 8 ' });
     });

@@ -91,7 +91,7 @@ for (const database of DATABASES) {
 
     for (const [dialect, send] of Object.entries(SENDS)) {
       it(`two messages to somebody new, and then disconnect(), in ${dialect}: both are stored`, async (test) => {
-        for (let round = 0; round < 5; round++) {
+        for (let round = 0; round < 3; round++) {
           const user = dialect === 'agent' ? newAgent('alice') : newUser('alice');
           const alice = await connect(holder.server, user, { dialect });
           const [bob] = await people(test, holder.server, ['bob'], { dialect: 'messenger' });

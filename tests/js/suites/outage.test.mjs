@@ -82,3 +82,32 @@ for (const database of DATABASES) {
     });
   });
 }
+
+if (DATABASES.includes('postgres')) {
+  it('what Postgres had been given when it was given up is NOT_STORED with DELIVERY=stored, too; a repeat is the same message', async (test) => {
+    const outage = await OUTAGES.postgres(test);
+    const server = await Server.start({ databaseUrl: outage.databaseUrl, env: { RATE_LIMIT_EVENTS: '0', STORE_RETRY_FOR: '2s', DELIVERY: 'stored' } });
+    test.after(() => server.remove());
+    const [alice, bob] = await people(test, server, ['alice', 'bob']);
+    const send = (content) => alice.askWithin(4 * LIMIT, 'send_direct_message', { recipientId: bob.user.id, content, clientMessageId: content });
+    const { message: { conversationId } } = await send('before');
+    await bob.next('new_message');
+    await outage.begin(server);
+    const given = send('given');
+    assert.equal((await given).code, 'NOT_STORED');
+    assert.equal((await send('not given')).code, 'STORAGE_UNAVAILABLE');
+    assert.deepEqual(bob.told('new_message'), []);
+    await outage.end();
+    const again = await within(3 * LIMIT, 'the first success', (async () => {
+      for (;;) {
+        const retried = await send('given');
+        if (retried.success) return retried;
+        await server.api('GET', '/readyz');
+      }
+    })());
+    await settle(alice, bob);
+    assert.deepEqual(bob.told('new_message').map(({ message }) => message._id), [again.message._id], 'shown once');
+    const kept = (await conversationHistory(server, bob.user.token, conversationId)).map(({ content }) => content);
+    assert.deepEqual(kept.filter((content) => content.includes('given')), ['given']);
+  });
+}

@@ -1,0 +1,3 @@
+DROP TABLE online_users;
+ALTER TABLE boots DROP COLUMN alive_at;
+ALTER TABLE boots DROP COLUMN given_up_to;

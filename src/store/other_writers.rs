@@ -1,0 +1,65 @@
+//! What earlier servers have left running in Postgres.
+//!
+//! A server that was killed leaves its session to the database, which carries out what it has begun: that must neither take
+//! a number of the present server's nor come behind what that has stored.
+use std::thread;
+use std::time::{Duration, Instant};
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Integer};
+use log::warn;
+
+use super::connection::one_line;
+use super::{AnyConnection, OpenError};
+
+/// A session ends at once unless it hangs in the machine's hands.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(20);
+/// The other sessions that bear the mark of those who write for a server in our schema (see `connection.rs`); numbers of
+/// advisory locks are unsigned where they are listed.
+const OTHERS: &str = "FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2 \
+     AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND classid::bigint = 1885957229 \
+     AND objid::bigint = (hashtext(current_schema())::bigint & 4294967295) AND pid <> pg_backend_pid()";
+
+#[derive(QueryableByName)]
+struct Ended {
+    #[diesel(sql_type = Integer)]
+    pid: i32,
+    #[diesel(sql_type = Bool)]
+    #[expect(dead_code, reason = "it is waited for the end itself")]
+    is_signalled: bool,
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+/// Ends the sessions of other writers, and waits until they are gone; to be called by who has the claim. Blocks.
+///
+/// # Errors
+/// [`OpenError::Unavailable`] where one stays.
+pub(super) fn end_other_writers(conn: &mut AnyConnection) -> Result<(), OpenError> {
+    let AnyConnection::Postgres(conn) = conn else { return Ok(()) };
+    let failed = |error: diesel::result::Error| OpenError::Unavailable(one_line(&error.to_string()));
+    let end = format!("SELECT pid, pg_terminate_backend(pid) AS is_signalled {OTHERS}");
+    let ended: Vec<Ended> = diesel::sql_query(end).load(conn).map_err(failed)?;
+    if ended.is_empty() {
+        return Ok(());
+    }
+    let pids: Vec<i32> = ended.into_iter().map(|session| session.pid).collect();
+    warn!(pids:? = pids; "ended what an earlier server had left running in the database");
+    let begun = Instant::now();
+    loop {
+        let Count { count } = diesel::sql_query(format!("SELECT count(*) AS count {OTHERS}")).get_result(conn).map_err(failed)?;
+        if count == 0 {
+            return Ok(());
+        }
+        if begun.elapsed() > ENDS_WITHIN {
+            let cause = format!("what an earlier server has begun is not at its end (sessions {pids:?} of Postgres)");
+            return Err(OpenError::Unavailable(cause));
+        }
+        thread::sleep(PAUSE);
+    }
+}
