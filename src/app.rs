@@ -339,6 +339,7 @@ fn recipients(broker: &Addr<ChatServer>, meter: &Arc<Meter>, console: Option<&Ad
         words_learned: Counted::new(broker.clone().recipient(), meter.clone()),
         upgraded: Counted::new(broker.clone().recipient(), meter.clone()),
         catch_up_drained: Counted::new(broker.clone().recipient(), meter.clone()),
+        fell_behind: Counted::new(broker.clone().recipient(), meter.clone()),
         proven: Counted::new(broker.clone().recipient(), meter.clone()),
         disconnect: Counted::new(broker.clone().recipient(), meter.clone()),
         console: console.map(|console| console.clone().recipient()),

@@ -2,7 +2,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::engineio::Encoded;
-use crate::model::{Message, Offset, OffsetKind, Part, UserId};
+use crate::model::{Message, Offset, OffsetKind, Part, SocketId, UserId};
 
 use super::Event;
 
@@ -23,6 +23,7 @@ pub struct Broadcast {
     is_one_place: bool,
     had: Option<Part>,
     proof_wanted: ProofWanted,
+    shown_live_to: Option<SocketId>,
     encodings: [OnceLock<Option<Encoded>>; ENCODINGS + 1],
 }
 
@@ -51,6 +52,7 @@ impl Broadcast {
             is_one_place: false,
             had: None,
             proof_wanted: ProofWanted::No,
+            shown_live_to: None,
             encodings: Default::default(),
         }
     }
@@ -83,6 +85,17 @@ impl Broadcast {
     #[must_use]
     pub fn wanting(self, proof_wanted: ProofWanted) -> Self {
         Self { proof_wanted, ..self }
+    }
+
+    /// The same, of a message that the socket which sent it is shown with all others, where it is one.
+    #[must_use]
+    pub fn shown_live_to(self, socket: Option<SocketId>) -> Self {
+        Self { shown_live_to: socket, ..self }
+    }
+
+    /// Whether it is a socket's own message, shown to it with all others.
+    pub fn is_live_copy_of(&self, socket: SocketId) -> bool {
+        self.shown_live_to == Some(socket)
     }
 
     /// What happened.

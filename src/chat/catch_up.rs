@@ -4,17 +4,19 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
-use log::warn;
+use actix::{ActorFutureExt as _, AsyncContext as _, Context, Handler, WrapFuture as _};
+use log::{debug, warn};
 
-use super::broadcast::Broadcast;
+use super::broadcast::{Broadcast, ProofWanted};
 use super::changes::change_event;
+use super::connecting::sent_by;
 use super::event::Event;
 use super::offsets::Since;
-use super::ports::Notice;
+use super::ports::{FellBehind, Notice};
 use super::server::ChatServer;
 use super::tables::{CatchUp, CatchUpProgress};
 use crate::engineio::{CloseReason, ConnectionKey};
+use crate::meter::Metered as _;
 use crate::model::{
     ChangesTold, ConversationId, ConversationKind, MODEL_USER, Message, MessageStatus, Offset, OffsetKind, Part, Profile, UserId,
 };
@@ -149,7 +151,27 @@ impl PageQuery {
 impl CatchUp {
     /// A catch-up on all messages up to a position, and on all changes up to another.
     pub fn new(up_to: i64, changes_up_to: i64, since: Option<Since>, sent_by: Option<[u8; 32]>) -> Self {
-        Self { up_to, changes_up_to, since, sent_by, progress: None, rows: FIRST_ROWS, is_reading: false }
+        Self { up_to, changes_up_to, since, sent_by, progress: None, rows: FIRST_ROWS, is_reading: false, goes_on: false }
+    }
+
+    /// One that goes on behind all that its client was told: on all messages and changes after these, up to those.
+    fn going_on(after: (i64, ChangesTold), up_to: (i64, ChangesTold), sent_by: [u8; 32]) -> Self {
+        let ((position, changes), (up_to, changes_up_to)) = (after, up_to);
+        let since = Since { position, part: Part::ALL, unreceived_up_to: None, changes };
+        let progress = Some(CatchUpProgress { changes: changes.up_to, messages: position });
+        Self { progress, goes_on: true, ..Self::new(up_to, changes_up_to.up_to, Some(since), Some(sent_by)) }
+    }
+
+    /// Whether it will bring a message, if that is stored.
+    pub fn brings(&self, position: i64) -> bool {
+        position <= self.up_to && !(self.goes_on && self.progress.is_some_and(|progress| position <= progress.messages))
+    }
+
+    /// Whether nothing of it was read yet.
+    fn is_at_its_start(&self) -> bool {
+        let Some(progress) = self.progress else { return true };
+        let start = self.since.map(|since| CatchUpProgress { changes: since.changes.up_to, messages: since.position });
+        self.goes_on && start == Some(progress)
     }
 
     /// Up to this position it brings what the user had not received on any device, after it all.
@@ -169,7 +191,9 @@ impl CatchUp {
     fn place_of(&self, message: &Message, present: Offset) -> (Offset, Option<Part>) {
         let position = message.position;
         let had = self.since.filter(|since| since.position == position && since.part != Part::ALL).map(|since| since.part);
-        let changes = ChangesTold::all(self.changes_up_to);
+        // One that goes on stands for live events, which say of changes no more than was told before them.
+        let told_up_to = if self.goes_on { self.changes_up_to.min(position) } else { self.changes_up_to };
+        let changes = ChangesTold::all(told_up_to);
         (Offset { position, part: Part::FIRST, kind: self.kind_at(position), changes, ..present }, had)
     }
 
@@ -188,7 +212,33 @@ impl CatchUp {
     }
 }
 
+impl Handler<FellBehind> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, FellBehind { connection, after, changes }: FellBehind, ctx: &mut Self::Context) {
+        self.turn_of_counted::<FellBehind, _>(|broker| broker.go_on_with_catch_up(connection, after, changes, ctx));
+    }
+}
+
 impl ChatServer {
+    /// More waited at a socket than may: what was handed out after a position is read for it.
+    fn go_on_with_catch_up(
+        &mut self,
+        connection: ConnectionKey,
+        after: i64,
+        changes: ChangesTold,
+        ctx: &mut Context<Self>,
+    ) {
+        let (handed, serial) = (self.handed_position(), self.serial);
+        let up_to = (handed, self.untold_changes.told_by(handed));
+        let Some(session) = self.sessions.get_mut(&connection).filter(|session| session.catch_up.is_none()) else { return };
+        session.left_out_up_to = serial;
+        session.catch_up = Some(Box::new(CatchUp::going_on((after, changes), up_to, sent_by(&session.pid))));
+        debug!(sid:% = session.socket, user:% = session.user, after, up_to = handed; "catch-up goes on");
+        self.tell(connection, Notice::CatchUpGoesOn { serial });
+        self.read_catch_up_page(connection, ctx);
+    }
+
     /// Reads the next page for a socket that has taken the last one.
     pub(super) fn read_catch_up_page(&mut self, connection: ConnectionKey, ctx: &mut Context<Self>) {
         let newest = i64::try_from(self.options.catch_up_max).unwrap_or(i64::MAX);
@@ -200,6 +250,7 @@ impl ChatServer {
         }
         self.page_reads.under_way += 1;
         catch_up.is_reading = true;
+        let is_first = catch_up.is_at_its_start();
         let CatchUp { since, sent_by, progress, up_to, changes_up_to, rows, .. } = **catch_up;
         let unreceived_up_to = catch_up.unreceived_up_to();
         let others = self.others_of(&user, since.is_some());
@@ -209,7 +260,7 @@ impl ChatServer {
         let read = async move {
             let read = move |conn: &mut store::AnyConnection| query.read(conn);
             // The first page stands behind all that was admitted before; later ones find it stored.
-            if progress.is_none() { store.read_after_writes(read).await } else { store.read(read).await }
+            if is_first { store.read_after_writes(read).await } else { store.read(read).await }
         };
         ctx.spawn(read.into_actor(self).map(move |page, broker, ctx| {
             // A connection may have left and come again meanwhile.
@@ -249,33 +300,50 @@ impl ChatServer {
                 return self.tell(connection, Notice::Close(CloseReason::Unavailable));
             }
         };
-        let read = page.len();
+        let (read, goes_on) = (page.len(), catch_up.goes_on);
         let bytes = page.cut(budget);
         let taken = page.len();
         catch_up.progress = Some(page.progress(catch_up.changes_up_to));
         let of_changes = page.changes.iter().map(|(position, _)| catch_up.place_of_change(*position, present));
         let of_messages = page.messages.iter().map(|message| catch_up.place_of(message, present));
-        let places: Vec<_> = of_changes.chain(of_messages).collect();
+        let mut places: Vec<_> = of_changes.chain(of_messages).collect();
         let is_whole = taken == read && (read as i64) < catch_up.rows;
         catch_up.rows = next_rows(catch_up.rows, taken, bytes, budget);
         if is_whole {
             session.catch_up = None;
         }
         let Page { changes, messages, recipients, from: _ } = page;
+        if goes_on {
+            for ((offset, _), message) in places.iter_mut().skip(changes.len()).zip(&messages) {
+                offset.kind = self.kind_of_handed(message).unwrap_or(offset.kind);
+            }
+        }
         let changes = changes.into_iter().map(|(_, message)| self.missed_change(&user, Arc::new(message), &recipients));
         let mut events: Vec<Broadcast> = changes.collect();
         let messages: Vec<Arc<Message>> = messages.into_iter().map(Arc::new).collect();
         events.extend(messages.iter().map(|message| self.missed_event(&user, message, &recipients)));
-        let placed = events.into_iter().zip(places).map(|(event, (offset, had))| Arc::new(event.placed(offset).behind(had)));
-        let events: Vec<_> = placed.collect();
+        let wanted = if goes_on { ProofWanted::AtOnce } else { ProofWanted::No };
+        let placed = events.into_iter().zip(places);
+        let events: Vec<_> =
+            placed.map(|(event, (offset, had))| Arc::new(event.placed(offset).behind(had).wanting(wanted))).collect();
         if !events.is_empty() {
             self.tell(connection, Notice::CatchUp(events));
-            self.note_page(connection, &messages);
+            // One that goes on is proven as the live events are for which it stands.
+            if !goes_on {
+                self.note_page(connection, &messages);
+            }
         }
         self.tell_received_soon(ctx);
         if is_whole {
             self.show_unseen(connection, ctx);
         }
+    }
+
+    /// The place in the order that a message had when it was handed out, where that is remembered.
+    fn kind_of_handed(&self, message: &Message) -> Option<OffsetKind> {
+        let cached = self.conversations.get(&message.place.conversation()?)?;
+        let handed = cached.handed.find(message.seq).filter(|handed| handed.receipt.message == message.id)?;
+        Some(OffsetKind::Event { serial: handed.serial, is_message: true })
     }
 
     /// With whom a user's direct conversations are, and those with the model, where that is wanted.

@@ -143,6 +143,7 @@ impl ChatServer {
             reached: catch_up.is_none().then(|| Reached::all_of(self.serial)),
             proven: 0,
             told_after: self.serial,
+            left_out_up_to: 0,
             unproven: None,
             is_in_common_chat: false,
             queue: None,
@@ -202,7 +203,7 @@ impl ChatServer {
     }
 
     /// Position of the last message that was handed out: later ones reach a socket that joins now by themselves.
-    fn handed_position(&self) -> i64 {
+    pub(super) fn handed_position(&self) -> i64 {
         let first_unhanded = self.unhanded.front().and_then(|id| self.in_flight.get(id));
         first_unhanded.map_or(self.position, |in_flight| in_flight.message.position - 1)
     }

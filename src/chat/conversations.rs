@@ -316,7 +316,7 @@ impl ChatServer {
             for socket in users.iter().flat_map(|user| self.sockets_of(user)) {
                 // Its catch-up brings it.
                 if let Some(session) = self.sessions.get(socket)
-                    && session.catch_up.as_ref().is_some_and(|catch_up| catch_up.up_to >= position)
+                    && session.catch_up.as_ref().is_some_and(|catch_up| catch_up.brings(position))
                 {
                     spared.extend([(Some(*socket), session.socket)]);
                 }

@@ -1,6 +1,8 @@
 //! Who has received what: proven by clients' answers, kept in memory, stored in turns.
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{AsyncContext as _, Context, Handler};
 use hashbrown::HashMap;
@@ -17,6 +19,12 @@ use crate::engineio::ConnectionKey;
 use crate::meter::Metered as _;
 use crate::model::{Conversation, ConversationId, ConversationKind, Message, MessageId, MessageStatus, Place, Timestamp, UserId};
 use crate::store::{DeliveredUpTo, Membership, Write};
+
+/// Of what is proven at once so many messages of a conversation are told to their senders, the newest: front ends know no "up
+/// to". The others' status stands in the history.
+const NEWEST_TOLD: usize = 100;
+/// How long the rest waits where there is more to tell a sender than a part of an outbox.
+const REST_AFTER: Duration = Duration::from_millis(20);
 
 /// What is not stored, or not told, yet.
 #[derive(Debug, Default)]
@@ -60,6 +68,42 @@ impl Progress {
             None => self.untold.push(Received { receipt: receipt.clone(), users: vec![user.clone()], at_once }),
         }
     }
+
+    /// What is to be told now, the newest of each conversation first. The rest waits: a sender is told of no more receivers at
+    /// once than `most`.
+    fn take_untold(&mut self, most: usize) -> Vec<Received> {
+        self.places.clear();
+        let mut untold = std::mem::take(&mut self.untold);
+        untold.sort_by_key(|received| Reverse(received.receipt.seq));
+        if untold.len() > NEWEST_TOLD {
+            let mut of_conversation: HashMap<ConversationId, usize> = HashMap::new();
+            untold.retain(|received| {
+                let count = of_conversation.entry(received.receipt.conversation).or_default();
+                *count += 1;
+                *count <= NEWEST_TOLD
+            });
+        }
+        let receivers: usize = untold.iter().map(|received| received.users.len()).sum();
+        if receivers <= most {
+            return untold;
+        }
+        let mut of_sender: HashMap<UserId, usize> = HashMap::new();
+        let mut told = Vec::new();
+        for mut received in untold {
+            let count = of_sender.entry(received.receipt.sender.clone()).or_default();
+            let now = most.saturating_sub(*count).min(received.users.len());
+            *count += now;
+            let rest = received.users.split_off(now);
+            if !rest.is_empty() {
+                self.places.insert((received.receipt.message, received.at_once), self.untold.len());
+                self.untold.push(Received { users: rest, receipt: received.receipt.clone(), ..received });
+            }
+            if now > 0 {
+                told.push(received);
+            }
+        }
+        told
+    }
 }
 
 /// Pages of a catch-up that a socket was told and has not proven yet.
@@ -100,9 +144,13 @@ impl Handler<Proven> for ChatServer {
 impl Handler<TellReceived> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, _: TellReceived, _: &mut Self::Context) {
+    fn handle(&mut self, _: TellReceived, ctx: &mut Self::Context) {
         self.turn::<TellReceived, _>(|broker| {
             broker.tell_received();
+            broker.progress.is_telling = !broker.progress.untold.is_empty();
+            if broker.progress.is_telling {
+                ctx.notify_later(TellReceived, REST_AFTER);
+            }
         });
     }
 }
@@ -129,10 +177,15 @@ impl ChatServer {
             if membership.delivered_seq >= receipt.seq || !words.has_word_for(membership.kind) {
                 continue;
             }
+            let known = membership.last_seq;
             self.settle_progress(receipt.conversation, &user, receipt.seq);
-            let handed = self.conversations.get(&receipt.conversation).and_then(|cached| cached.handed.find(receipt.seq));
-            let was_handed = handed.is_some_and(|handed| handed.was_handed_to(&user));
-            if self.is_news(receipt, &user, was_handed) {
+            let cached = self.conversations.get(&receipt.conversation);
+            let last_seq = cached.map_or(known, |cached| cached.conversation.last_seq.max(known));
+            let was_handed =
+                cached.and_then(|cached| cached.handed.find(receipt.seq)).is_some_and(|handed| handed.was_handed_to(&user));
+            // All pages of a catch-up are one bulk.
+            let is_new = last_seq.saturating_sub(receipt.seq) < NEWEST_TOLD as i64;
+            if is_new && self.is_news(receipt, &user, was_handed) {
                 self.progress.tell(receipt, &user, was_handed);
             }
         }
@@ -335,11 +388,10 @@ impl ChatServer {
         }
     }
 
-    /// Tells the senders.
+    /// Tells the senders, no more at a time than their outboxes take.
     pub(super) fn tell_received(&mut self) {
-        self.progress.is_telling = false;
-        self.progress.places.clear();
-        for Received { receipt, mut users, at_once } in std::mem::take(&mut self.progress.untold) {
+        let most = self.options.replay_events.div_ceil(4).max(1);
+        for Received { receipt, mut users, at_once } in self.progress.take_untold(most) {
             users.sort_unstable();
             let Receipt { conversation, seq: _, message, sender, client_message_id } = receipt;
             let client_message_id = client_message_id.map(String::from);
@@ -347,5 +399,42 @@ impl ChatServer {
             let event = Event::Delivered { message, conversation, users, delivered_at, client_message_id, at_once };
             self.tell_users([&sender], event);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn receipt(sender: &str, seq: i64) -> Receipt {
+        let sender = UserId::parse(sender).unwrap();
+        Receipt {
+            conversation: ConversationId::from_uuid(uuid::Uuid::nil()),
+            seq,
+            message: MessageId::of_client_id(&sender, &seq.to_string()),
+            sender,
+            client_message_id: None,
+        }
+    }
+
+    /// Of whom and which messages, and how many have received each.
+    fn told(progress: &mut Progress) -> Vec<(String, i64, usize)> {
+        let told = progress.take_untold(8);
+        told.iter().map(|told| (told.receipt.sender.to_string(), told.receipt.seq, told.users.len())).collect()
+    }
+
+    #[test]
+    fn a_sender_is_told_of_no_more_receivers_at_once_than_a_part_of_an_outbox() {
+        let mut progress = Progress::default();
+        let users: Vec<UserId> = (0..5).map(|number| UserId::parse(&format!("u{number}")).unwrap()).collect();
+        for (sender, seq) in [("ann", 1), ("ann", 2), ("ann", 3), ("bob", 4)] {
+            users.iter().for_each(|user| progress.tell(&receipt(sender, seq), user, false));
+        }
+        let of = |sender: &str, seq, users| (sender.to_owned(), seq, users);
+        assert_eq!(told(&mut progress), [of("bob", 4, 5), of("ann", 3, 5), of("ann", 2, 3)]);
+        // What comes meanwhile comes together with what waits.
+        progress.tell(&receipt("ann", 2), &UserId::parse("late").unwrap(), false);
+        assert_eq!(told(&mut progress), [of("ann", 2, 3), of("ann", 1, 5)]);
+        assert!(told(&mut progress).is_empty());
     }
 }

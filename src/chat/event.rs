@@ -76,7 +76,7 @@ pub enum Event {
         /// Whether they had it before the send was answered.
         at_once: bool,
     },
-    /// A message was read; for its sender.
+    /// A message was read; for its sender, and for the other devices of who read it.
     Read { message: MessageId, conversation: ConversationId, user: UserId, read_at: Timestamp },
     /// A piece of an answer that the model is still giving; for the socket that asked for pieces.
     AnswerPiece {

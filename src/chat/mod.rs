@@ -61,9 +61,9 @@ pub use self::inspecting::{FindRoom, FindSession, ListRooms, ListSessions, RoomO
 pub use self::notifications::SaveNotifications;
 pub use self::options::{Options, Sources};
 pub use self::ports::{
-    Admission, Ask, Back, CatchUpDrained, Connect, ConsoleNotice, Disconnect, LateRequest, LeftBehind, Limited, Manner, Mark,
-    ModelSaid, ModelWord, Notice, OwnCopy, Prompt, Proven, RefusedConnect, RegisterWorker, Replay, ReplayKind, Request, Tick,
-    ToWorker, Turn, Upgraded, Words, WordsLearned,
+    Admission, Ask, Back, CatchUpDrained, Connect, ConsoleNotice, Disconnect, FellBehind, LateRequest, LeftBehind, Limited,
+    Manner, Mark, ModelSaid, ModelWord, Notice, OwnCopy, Prompt, Proven, RefusedConnect, RegisterWorker, Replay, ReplayKind,
+    Request, Tick, ToWorker, Turn, Upgraded, Words, WordsLearned,
 };
 pub use self::queries::{
     Authenticate, AuthenticateError, BrokerStats, Drain, Health, OnlineUsers, PresenceOf, RevokeTokens, SocketsOf, Stats,

@@ -37,10 +37,7 @@ impl ChatServer {
             (Some(conversation), Some(recipient)) if !conversation.has(recipient) => {
                 Err(ChatError::InvalidPayload { field: "recipient" })
             }
-            (Some(conversation), _) => {
-                let audience = self.audience_of(pending, &conversation);
-                Ok(audience.map(|audience| Target::new(Place::Conversation(conversation.id), audience)))
-            }
+            (Some(conversation), _) => self.conversation_target(pending, &conversation),
             (None, Some(recipient)) => {
                 let target = self.pair_target(pending, recipient)?;
                 Ok(target.map(|target| Target { new_name: Some(text.to_owned()), ..target }))

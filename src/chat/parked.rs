@@ -102,8 +102,8 @@ impl ChatServer {
 
     /// Keeps a session whose connection is gone; its rooms stay, without it in them.
     pub(super) fn park(&mut self, connection: ConnectionKey, session: Session) {
-        let Session { user, socket, pid, words, manner, tokens, places, is_in_common_chat, reached, proven, told_after, .. } =
-            session;
+        let told_after = session.surely_told_after();
+        let Session { user, socket, pid, words, manner, tokens, places, is_in_common_chat, reached, proven, .. } = session;
         let parked = Parked {
             user,
             socket,
@@ -285,7 +285,7 @@ impl ChatServer {
         let is_open_one = is_one.clone();
         let open = open.iter().filter_map(move |connection| {
             let session = self.sessions.get(connection)?;
-            is_open_one(&session.pid, session.told_after, session.places.as_deref())
+            is_open_one(&session.pid, session.surely_told_after(), session.places.as_deref())
                 .then_some((Some(*connection), session.socket))
         });
         let parked = parked.iter().filter_map(move |pid| {

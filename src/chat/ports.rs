@@ -9,7 +9,7 @@ use super::{Broadcast, ChatError, Command, ModelError, Reply};
 use crate::auth::Claims;
 use crate::engineio::{CloseReason, ConnectionKey, Delivery, Encoded, Peer};
 use crate::meter::Counted;
-use crate::model::{Account, ConversationKind, MessageId, Offset, Part, PrivateId, Role, SocketId, Timestamp, UserId};
+use crate::model::{Account, ChangesTold, ConversationKind, MessageId, Offset, Part, PrivateId, Role, SocketId, Timestamp, UserId};
 
 /// What a worker's connections are told.
 pub type ToWorker = Delivery<Broadcast, Notice>;
@@ -234,6 +234,19 @@ pub struct CatchUpDrained {
     pub connection: ConnectionKey,
 }
 
+/// More waited at a socket than may: messages after a position were left out, and all that came before has left. Its catch-up
+/// goes on from there, which [`Notice::CatchUpGoesOn`] says.
+#[derive(Message, Debug, Clone, Copy, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct FellBehind {
+    /// The connection.
+    pub connection: ConnectionKey,
+    /// The position.
+    pub after: i64,
+    /// Edits and deletions after these were left out, too.
+    pub changes: ChangesTold,
+}
+
 /// Looks at the clock and does what is due. The broker sends it to itself; tests send it when they have moved the clock.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
@@ -411,6 +424,12 @@ pub enum Notice {
     CatchUp(Vec<Arc<Broadcast>>),
     /// The catch-up is complete.
     CatchUpDone,
+    /// A further catch-up begins, as [`FellBehind`] asked: its pages bring the messages that were left out, in their order with
+    /// what was kept. Events wait behind it as behind the first one.
+    CatchUpGoesOn {
+        /// The number of the last event before it.
+        serial: u64,
+    },
     /// The socket is put out, for good: `error` with this code, then DISCONNECT.
     Kick {
         /// `TOKEN_EXPIRED`, `INVALID_TOKEN`, `USER_NOT_FOUND`, `ACCOUNT_DISABLED`, `KICKED`, `RATE_LIMITED`.

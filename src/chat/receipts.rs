@@ -1,13 +1,16 @@
 //! Reading, editing and deleting messages.
 use std::sync::Arc;
 
+use super::broadcast::Broadcast;
 use super::event::Event;
 use super::executing::Outcome;
 use super::loading::Load;
+use super::parked::AskingSocket;
 use super::sending::Audience;
 use super::server::{ChatServer, Progressed};
 use super::stored::Awaiting;
 use super::tables::Pending;
+use super::telling::Spared;
 use super::{ChatError, Command, Reply};
 use crate::model::{Message, MessageId, Place, Role, Timestamp, UserId};
 use crate::store::Write;
@@ -55,14 +58,15 @@ impl ChatServer {
         self.reading.remove(&(message.id, reader.clone()));
     }
 
-    /// Tells the author's devices.
-    pub(super) fn tell_read(&mut self, message: &Message, reader: UserId, read_at: Timestamp) {
+    /// Tells the author's devices, and the reader's less the socket that it was `read_on`.
+    pub(super) fn tell_read(&mut self, message: &Message, reader: UserId, read_at: Timestamp, read_on: Option<AskingSocket>) {
         let Place::Conversation(conversation) = message.place else { return };
         // First that it was received.
         self.note_read(&reader, message);
         self.tell_received();
-        let event = Event::Read { message: message.id, conversation, user: reader, read_at };
-        self.tell_users([&message.sender.id], event);
+        let event = Event::Read { message: message.id, conversation, user: reader.clone(), read_at };
+        let spared = Spared::one(read_on.and_then(|read_on| read_on.connection), read_on.map(|read_on| read_on.socket));
+        self.tell_users_but([&message.sender.id, &reader], Broadcast::new(event), spared);
     }
 
     pub(super) fn change_message(&mut self, pending: &Pending) -> Outcome {

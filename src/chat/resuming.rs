@@ -227,6 +227,7 @@ impl ChatServer {
             reached: Some(reached),
             proven: reached.whole_serial(),
             told_after,
+            left_out_up_to: 0,
             unproven: None,
             is_in_common_chat,
             queue: None,

@@ -228,16 +228,31 @@ impl ChatServer {
             Command::SendToNamed { name, recipient, .. } => return self.named_target(pending, name, recipient.as_ref()),
             Command::AskModel { chat, .. } => return self.chat_target(pending, chat),
             Command::SendToConversation { conversation, .. } => match self.own_conversation(pending, *conversation) {
-                Ok(Ok(conversation)) => match self.audience_of(pending, &conversation) {
-                    Ok(audience) => Target::new(Place::Conversation(conversation.id), audience),
-                    Err(load) => return Ok(Err(load)),
-                },
+                Ok(Ok(conversation)) => return self.conversation_target(pending, &conversation),
                 Ok(Err(load)) => return Ok(Err(load)),
                 Err(error) => return Err(error),
             },
             _ => return Err(ChatError::Internal),
         };
         Ok(Ok(target))
+    }
+
+    /// A conversation of the sender's. A direct one whose other user was deleted is closed, as to that user's id.
+    pub(super) fn conversation_target(
+        &self,
+        pending: &Pending,
+        conversation: &Conversation,
+    ) -> Result<Result<Target, Load>, ChatError> {
+        let audience = match self.audience_of(pending, conversation) {
+            Ok(audience) => audience,
+            Err(load) => return Ok(Err(load)),
+        };
+        if let Audience::Pair { recipient, .. } = &audience
+            && self.users.get(&recipient.id).is_some_and(|user| user.account.is_deleted)
+        {
+            return Err(ChatError::UserNotFound);
+        }
+        Ok(Ok(Target::new(Place::Conversation(conversation.id), audience)))
     }
 
     /// Who is told what a member says in a conversation.
@@ -507,7 +522,8 @@ impl ChatServer {
             Place::Conversation(_) => ProofWanted::Soon,
             Place::Room(_) | Place::CommonChat => ProofWanted::No,
         };
-        let event = self.message_event(&in_flight.audience, in_flight.message.clone()).wanting(wanted);
+        let live_copy = asking.filter(|_| own_copy == OwnCopy::Live).map(|asking| asking.socket);
+        let event = self.message_event(&in_flight.audience, in_flight.message.clone()).wanting(wanted).shown_live_to(live_copy);
         let event = match &in_flight.audience {
             Audience::Group(id) => self.hand_to_room(&RoomKey::Group(*id), event, spared, &mut in_flight.handed_lists),
             Audience::Room { key, .. } => self.hand_to_room(key, event, spared, &mut in_flight.handed_lists),

@@ -110,8 +110,9 @@ impl ChatServer {
                 self.reading_ended(&message, &reader);
                 match outcome {
                     Ok(_) => {
+                        let read_on = self.asking_socket(&reader, &asker);
                         self.answer(asker, Ok(Reply::Done));
-                        self.tell_read(&message, reader, read_at);
+                        self.tell_read(&message, reader, read_at, read_on);
                     }
                     Err(error) => self.answer(asker, Err(error.into())),
                 }

@@ -88,6 +88,8 @@ pub struct Session {
     pub proven: u64,
     /// Events after this one it was told live, or replayed.
     pub told_after: u64,
+    /// Of the events up to this one messages may have been left out, which the catch-up brings once they are stored; 0: of none.
+    pub left_out_up_to: u64,
     /// Pages of the catch-up that may not have arrived yet.
     pub unproven: Option<Box<UnprovenPages>>,
     pub is_in_common_chat: bool,
@@ -178,6 +180,11 @@ impl Places {
 const ABSENCES_MAX: usize = 1_024;
 
 impl Session {
+    /// Events after this one it was told, whether they are stored in the end or not.
+    pub fn surely_told_after(&self) -> u64 {
+        self.told_after.max(self.left_out_up_to)
+    }
+
     /// Since which event it hears nothing of a conversation, if it has muted that.
     pub fn muted_since(&self, conversation: ConversationId) -> Option<u64> {
         self.places.as_ref()?.muted.get(&conversation).copied()
@@ -201,6 +208,8 @@ pub struct CatchUp {
     pub rows: i64,
     /// Whether a page is being read or the next one waits for the socket.
     pub is_reading: bool,
+    /// Whether it stands for live events that were left out where too much waited.
+    pub goes_on: bool,
 }
 
 /// How much of a catch-up was handed over. First come the changes of messages that its client had, then the messages.

@@ -106,7 +106,11 @@ impl Vocabulary for Conversation {
                 SchemaGenerator::subschema_for::<Delivered>,
                 "One's own message has reached a device of a recipient.",
             ),
-            Told::new("message:read", SchemaGenerator::subschema_for::<Read>, "Somebody read one's own message."),
+            Told::new(
+                "message:read",
+                SchemaGenerator::subschema_for::<Read>,
+                "Somebody read one's own message; with one's own id: a message was read on another device.",
+            ),
             Told::unplaced("typing:start", SchemaGenerator::subschema_for::<Typing>, "Somebody types."),
             Told::unplaced("typing:stop", SchemaGenerator::subschema_for::<Typing>, "Somebody types no longer."),
             Told::unplaced("user:online", SchemaGenerator::subschema_for::<Online>, "A user came, or chose another status."),

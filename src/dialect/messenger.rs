@@ -186,8 +186,12 @@ impl Vocabulary for Messenger {
         Some(one(text))
     }
 
-    /// The front end shows every `new_message` as somebody else's, so one's own is for those who know better.
+    /// The front end shows every `new_message` as somebody else's, so one's own is for those who know better. It takes every
+    /// `message_read` for one of a message of its own.
     fn shows(&self, event: &Event, viewer: &UserId, is_pinned: bool) -> bool {
+        if let Event::Read { user, .. } = event {
+            return user != viewer;
+        }
         let Event::Message { message, kind, recipient } = event else { return true };
         let to_oneself = recipient.as_ref().is_some_and(|recipient| recipient.id == *viewer);
         is_pinned || *kind == ConversationKind::Group || message.sender.id != *viewer || to_oneself

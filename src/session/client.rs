@@ -10,7 +10,9 @@ use super::console::AtConsole;
 use super::rules::Rules;
 use super::state::{Broker, Now, Session, Surroundings};
 use super::tapping::Tap;
-use crate::chat::{Broadcast, CatchUpDrained, Connect, Disconnect, Limited, Notice, Proven, Request, Upgraded, WordsLearned};
+use crate::chat::{
+    Broadcast, CatchUpDrained, Connect, Disconnect, FellBehind, Limited, Notice, Proven, Request, Upgraded, WordsLearned,
+};
 use crate::engineio::{CloseReason, ConnectionKey, Opening, Output, Service};
 use crate::meter::Counted;
 use crate::model::Timestamp;
@@ -33,6 +35,8 @@ pub struct Recipients {
     pub limited: Counted<Limited>,
     /// See [`CatchUpDrained`].
     pub catch_up_drained: Counted<CatchUpDrained>,
+    /// See [`FellBehind`].
+    pub fell_behind: Counted<FellBehind>,
     /// See [`Proven`].
     pub proven: Counted<Proven>,
     /// See [`Disconnect`].
@@ -64,6 +68,10 @@ impl Broker for &Recipients {
 
     fn catch_up_drained(&mut self, message: CatchUpDrained) {
         self.catch_up_drained.do_send(message);
+    }
+
+    fn fell_behind(&mut self, message: FellBehind) {
+        self.fell_behind.do_send(message);
     }
 
     fn proven(&mut self, message: Proven) {

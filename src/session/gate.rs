@@ -1,21 +1,35 @@
 //! Events that wait at one socket: behind its catch-up, or behind the sender's copy of a message that is being stored.
+//!
+//! They are bounded, and a client that reads is not cut for them. Above the bound the messages that come are left out: the
+//! store has them, and once all that waits has left, the catch-up goes on from there. What the store would not bring is
+//! kept ([`Lag`]) and leaves in its place between the messages.
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::lag::Lag;
 use crate::chat::{Broadcast, Event, Replay, ReplayKind};
-use crate::model::{MessageId, Part};
+use crate::model::{ChangesTold, MessageId, Part};
 
-/// More waits than may.
+/// More waits than may, and no catch-up could bring it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Overflow;
 
+/// How much may wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Bound {
+    /// Events.
+    pub events: usize,
+    /// Bytes of their packets.
+    pub bytes: usize,
+}
+
 #[derive(Debug)]
-enum Waiting {
+pub(super) enum Waiting {
     Event {
         event: Arc<Broadcast>,
         bytes: usize,
     },
-    /// Of what was missed while the connection was lost.
+    /// Of what was missed while the connection was lost, or while too much waited.
     Missed {
         event: Arc<Broadcast>,
         had: Option<Part>,
@@ -29,6 +43,19 @@ enum Waiting {
         had: Option<Part>,
         stored: Option<bool>,
     },
+}
+
+impl Waiting {
+    fn event(&self) -> &Arc<Broadcast> {
+        match self {
+            Self::Event { event, .. } | Self::Missed { event, .. } | Self::Seed(event) | Self::Held { event, .. } => event,
+        }
+    }
+
+    /// Position of the last message that was handed out by then.
+    fn position(&self) -> Option<i64> {
+        self.event().offset().map(|offset| offset.position)
+    }
 }
 
 /// An event that may leave.
@@ -60,9 +87,28 @@ pub struct Gate {
     catching_up: Option<u64>,
     /// Whether a page of it is in the outbox.
     page_is_out: bool,
+    /// So many of those that wait may leave although the catch-up is under way: a page of one that went on, in its order.
+    released: usize,
+    /// Whether the catch-up is one that went on.
+    goes_on: bool,
+    /// A catch-up has ended: once all up to the event with this number has left, that is to be said.
+    ended: Option<Ended>,
     waiting: VecDeque<Waiting>,
+    /// Of those that wait, the ones that count; those behind a lag are counted there.
     waiting_events: usize,
     waiting_bytes: usize,
+    /// Own copies among those that wait.
+    held: usize,
+    lag: Option<Box<Lag>>,
+}
+
+/// The end of a catch-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Number of the last event before it.
+    pub serial: u64,
+    /// Whether it was one that went on.
+    pub went_on: bool,
 }
 
 impl Gate {
@@ -80,7 +126,48 @@ impl Gate {
             ReplayKind::Shared => Waiting::Missed { event, had, is_own: false },
         });
         self.waiting.extend(replays);
+        self.held = self.waiting.iter().filter(|waiting| matches!(waiting, Waiting::Held { .. })).count();
         self.waiting.push_back(Waiting::Seed(seed));
+    }
+
+    /// A further catch-up begins, behind the event with this number.
+    pub fn go_on(&mut self, serial: u64) {
+        let Some(lag) = self.lag.take() else { return };
+        self.waiting_events += lag.events;
+        self.waiting_bytes += lag.bytes;
+        self.catching_up = Some(serial);
+        self.goes_on = true;
+    }
+
+    /// Whether the catch-up is one that went on.
+    pub fn goes_on(&self) -> bool {
+        self.goes_on
+    }
+
+    /// Takes a page of a catch-up that went on: each message behind what was handed out before it, and that waits here.
+    pub fn push_page(&mut self, page: &[Arc<Broadcast>]) {
+        let mut released = VecDeque::with_capacity(page.len() + self.waiting.len());
+        for event in page {
+            let position = event.offset().map(|offset| offset.position);
+            while self.waiting.front().is_some_and(|first| first.position() < position) {
+                released.extend(self.waiting.pop_front());
+            }
+            released.push_back(Waiting::Missed { event: Arc::clone(event), had: None, is_own: false });
+        }
+        if let Some(lag) = &mut self.lag {
+            lag.before += page.len();
+        }
+        self.released += released.len();
+        released.append(&mut self.waiting);
+        self.waiting = released;
+        self.page_is_out = true;
+    }
+
+    /// All that was to leave before the messages that were left out has left: the position after which these are. Once.
+    pub fn take_fell_behind(&mut self) -> Option<(i64, ChangesTold)> {
+        let lag = self.lag.as_mut().filter(|lag| lag.before == 0 && !lag.is_asked && self.catching_up.is_none())?;
+        lag.is_asked = true;
+        Some((lag.after, lag.changes))
     }
 
     /// A page of the catch-up is on its way.
@@ -90,40 +177,70 @@ impl Gate {
 
     /// The outbox is empty; whether that was a page of the catch-up.
     pub fn page_left(&mut self) -> bool {
-        std::mem::take(&mut self.page_is_out)
+        self.released == 0 && std::mem::take(&mut self.page_is_out)
     }
 
-    /// The catch-up is complete. The number of the last event before it.
-    pub fn end_catch_up(&mut self) -> Option<u64> {
-        self.catching_up.take()
+    /// The catch-up is complete.
+    pub fn end_catch_up(&mut self) {
+        if let Some(serial) = self.catching_up.take() {
+            self.released = 0;
+            self.ended = Some(Ended { serial, went_on: std::mem::take(&mut self.goes_on) });
+        }
+    }
+
+    /// The catch-up that has ended, when nothing that came before its end waits any more. Once.
+    pub fn take_ended(&mut self) -> Option<Ended> {
+        let ended = self.ended?;
+        let is_later = |first: &Waiting| match first {
+            Waiting::Missed { .. } => false,
+            first => first.event().serial().is_none_or(|serial| serial > ended.serial),
+        };
+        self.waiting.front().is_none_or(is_later).then(|| self.ended = None)?;
+        Some(ended)
     }
 
     /// Whether events have to wait.
     pub fn is_shut(&self) -> bool {
-        self.catching_up.is_some() || !self.waiting.is_empty()
+        self.catching_up.is_some() || !self.waiting.is_empty() || self.lag.is_some()
+    }
+
+    /// How many copies of the client's own messages wait.
+    pub fn own_copies(&self) -> usize {
+        self.held + self.lag.as_ref().map_or(0, |lag| lag.own)
     }
 
     /// Whether there is nothing to remember.
     pub fn is_idle(&self) -> bool {
-        !self.is_shut() && !self.page_is_out
+        !self.is_shut() && !self.page_is_out && self.ended.is_none()
     }
 
-    /// Puts an event behind the others.
+    /// Puts an event behind the others, or leaves it out. `is_own`: it is the client's own message, which no catch-up brings.
     ///
     /// # Errors
-    /// [`Overflow`] if as much waits already as an outbox may hold.
-    pub fn push(&mut self, event: &Arc<Broadcast>, bytes: usize, max_events: usize, max_bytes: usize) -> Result<(), Overflow> {
-        if self.waiting_events >= max_events || self.waiting_bytes >= max_bytes {
-            return Err(Overflow);
+    /// [`Overflow`] if as much waits already as may, and nothing says from where on a catch-up would have to go on.
+    pub fn push(&mut self, event: &Arc<Broadcast>, bytes: usize, is_own: bool, bound: Bound) -> Result<(), Overflow> {
+        if self.lag.is_none() && (self.waiting_events >= bound.events || self.waiting_bytes >= bound.bytes) {
+            let last = self.waiting.back().and_then(|last| last.event().offset()).ok_or(Overflow)?;
+            // By the time that the catch-up goes on the last one has left whole, be it a change or not.
+            let changes = ChangesTold::all(last.changes.up_to);
+            self.lag = Some(Box::new(Lag::new(last.position, changes, self.waiting.len())));
         }
-        self.waiting_events += 1;
-        self.waiting_bytes += bytes;
-        self.waiting.push_back(Waiting::Event { event: Arc::clone(event), bytes });
+        let waiting = Waiting::Event { event: Arc::clone(event), bytes };
+        match &mut self.lag {
+            Some(lag) => lag.keep(waiting, is_own, &mut self.waiting, bound),
+            None => {
+                self.waiting_events += 1;
+                self.waiting_bytes += bytes;
+                self.waiting.push_back(waiting);
+            }
+        }
         Ok(())
     }
 
-    /// Keeps the sender's copy of a message. Copies count against no limit: unanswered requests have their own.
+    /// Keeps the sender's copy of a message. Copies count against no limit: unanswered requests have their own, and these
+    /// count as such.
     pub fn hold(&mut self, event: Arc<Broadcast>) {
+        self.held += 1;
         self.waiting.push_back(Waiting::Held { event, had: None, stored: None });
     }
 
@@ -140,11 +257,14 @@ impl Gate {
 
     /// The next event that may leave.
     pub fn pop(&mut self) -> Option<Leaving> {
-        while self.catching_up.is_none() {
-            if matches!(self.waiting.front()?, Waiting::Held { stored: None, .. }) {
-                return None;
+        while self.lets_one_go() {
+            let next = self.waiting.pop_front()?;
+            self.released = self.released.saturating_sub(1);
+            self.held -= usize::from(matches!(next, Waiting::Held { .. }));
+            if let Some(lag) = &mut self.lag {
+                lag.before -= 1;
             }
-            match self.waiting.pop_front()? {
+            match next {
                 Waiting::Event { event, bytes } => {
                     self.waiting_events -= 1;
                     self.waiting_bytes -= bytes;
@@ -161,6 +281,12 @@ impl Gate {
             }
         }
         None
+    }
+
+    fn lets_one_go(&self) -> bool {
+        let is_held = matches!(self.waiting.front(), None | Some(Waiting::Held { stored: None, .. }));
+        let is_behind = self.lag.as_ref().is_some_and(|lag| lag.before == 0);
+        !is_held && !is_behind && (self.catching_up.is_none() || self.released > 0)
     }
 }
 

@@ -10,16 +10,15 @@ use super::active::Active;
 use super::answering::{Refused, answer_refusal, answer_success};
 use super::console::{AtConsole, CONSOLE, ConsoleSide};
 use super::credentials::{Handshake, find_pin, find_return};
-use super::gate::{Leaving, LeavingKind, Overflow};
 use super::pending::Pending;
 use super::proof::Proof;
 use super::rules::Rules;
-use super::showing::{encodings, show, show_own, show_seed, show_volatile};
+use super::showing::{show, show_seed, show_volatile};
 use super::turns::{Offer, Turn};
 use crate::auth::{Refusal, TokenPlace, find_connect_token};
 use crate::chat::{
-    Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, LeftBehind, Limited, Mark,
-    Notice, OwnCopy, ProofWanted, Proven, RefusedConnect, Reply, Request, Upgraded, Words, WordsLearned,
+    Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, FellBehind, LeftBehind, Limited,
+    Mark, Notice, OwnCopy, Proven, RefusedConnect, Reply, Request, Upgraded, Words, WordsLearned,
 };
 use crate::dialect::{
     Asked, Class, ConnectRefusal, Decoded, Dialect, DialectSet, Entry, Fault, Voice, connect_error, fault_ack, kick_packet,
@@ -59,6 +58,8 @@ pub trait Broker {
     fn upgraded(&mut self, message: Upgraded);
     /// A page of its catch-up has left.
     fn catch_up_drained(&mut self, message: CatchUpDrained);
+    /// Too much waited for it: its catch-up is to go on.
+    fn fell_behind(&mut self, message: FellBehind);
     /// Something has surely arrived.
     fn proven(&mut self, message: Proven);
     /// It is gone.
@@ -79,7 +80,7 @@ pub struct Surroundings<'a> {
 
 /// How far a client has come.
 #[derive(Debug)]
-enum Stage {
+pub(super) enum Stage {
     /// It is not in the chat.
     Out,
     /// The broker is asked whether it may come in.
@@ -93,10 +94,10 @@ enum Stage {
 pub struct Session {
     pub(super) key: ConnectionKey,
     pub(super) protocol: socketio::Client,
-    stage: Stage,
+    pub(super) stage: Stage,
     handshake: Handshake,
     pub(super) peer: Peer,
-    voice: Voice,
+    pub(super) voice: Voice,
     /// Whether a cookie alone proved who it is.
     is_by_cookie: bool,
     /// Whether the server stops: nothing more is taken.
@@ -104,8 +105,8 @@ pub struct Session {
     /// Before it was ever in: when it must be. Later: when its token expires.
     pub(super) ends_at: Option<Instant>,
     next_ticket: u32,
-    proof: Proof,
-    active: Option<Box<Active>>,
+    pub(super) proof: Proof,
+    pub(super) active: Option<Box<Active>>,
     pub(super) console: Option<Box<ConsoleSide>>,
 }
 
@@ -161,12 +162,7 @@ impl Session {
         if let Some(active) = &mut self.active
             && active.gate.is_shut()
         {
-            let bytes = encodings(self.voice, viewer, event).map(|encoded| encoded.frames().len()).sum();
-            let pushed = active.gate.push(event, bytes, around.rules.outbox_packets, around.rules.outbox_bytes);
-            if pushed == Err(Overflow) {
-                around.wire.close(CloseReason::SlowConsumer);
-            }
-            return;
+            return self.wait_behind(event, around);
         }
         let packets = show(self.voice, viewer, event, None, around.wire);
         self.proof.tell_event(event, viewer, packets, now, around.rules.proof_interval);
@@ -188,9 +184,14 @@ impl Session {
             }
             Notice::CatchUp(page) => self.show_page(&page, now.instant, around),
             Notice::CatchUpDone => {
-                if let Some(serial) = self.active.as_mut().and_then(|active| active.gate.end_catch_up()) {
-                    self.proof.tell(Mark::Event(serial));
+                if let Some(active) = &mut self.active {
+                    active.gate.end_catch_up();
                     self.feed(now.instant, around);
+                }
+            }
+            Notice::CatchUpGoesOn { serial } => {
+                if let Some(active) = &mut self.active {
+                    active.gate.go_on(serial);
                 }
             }
             Notice::Kick { code } => self.put_out(code, around),
@@ -558,7 +559,9 @@ impl Session {
             },
             Err(fault) => return self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around),
         };
-        if self.active().pending.len() >= around.rules.limits.unanswered {
+        let active = self.active();
+        // A copy that waits is the answer that its front end waits for.
+        if active.pending.len() + active.gate.own_copies() >= around.rules.limits.unanswered {
             let fault = ChatError::RateLimited { retry_after: Duration::from_secs(1) }.into();
             return self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around);
         }
@@ -588,41 +591,6 @@ impl Session {
         match reply {
             Ok(reply) => answer_success(dialect, &asked, ack_id, &reply, around.wire),
             Err(error) => self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &error.into(), now, around),
-        }
-    }
-
-    // ---- being told ----
-
-    /// Shows a page of the catch-up, and asks for the next one at once where there was nothing to show.
-    fn show_page(&mut self, page: &[Arc<Broadcast>], now: Instant, around: &mut Surroundings<'_>) {
-        let Stage::In { account, .. } = &self.stage else { return };
-        for event in page {
-            show(self.voice, &account.profile.id, event, None, around.wire);
-        }
-        self.proof.tell_page();
-        self.proof.want(ProofWanted::AtOnce, now, around.rules.proof_interval);
-        if around.wire.queued_bytes() == 0 {
-            around.broker.catch_up_drained(CatchUpDrained { connection: self.key });
-        } else {
-            self.active().gate.send_page();
-        }
-    }
-
-    /// Sends what waited and may leave, no more at a time than a slow reader's outbox takes.
-    fn feed(&mut self, now: Instant, around: &mut Surroundings<'_>) {
-        let mut packets = 0;
-        while around.wire.queued_bytes() < around.rules.outbox_bytes / 4 && packets < around.rules.outbox_packets.div_ceil(4) {
-            let Stage::In { account, .. } = &self.stage else { return };
-            let leaving = self.active.as_mut().and_then(|active| active.gate.pop());
-            let Some(Leaving { event, had, kind }) = leaving else { return };
-            let viewer = &account.profile.id;
-            let shown = match kind {
-                LeavingKind::Shared => show(self.voice, viewer, &event, had, around.wire),
-                LeavingKind::Own => show_own(self.voice, viewer, &event, had, around.wire),
-                LeavingKind::Seed => show_seed(self.voice, viewer, &event, around.wire),
-            };
-            packets += shown;
-            self.proof.tell_event(&event, viewer, shown, now, around.rules.proof_interval);
         }
     }
 
@@ -703,7 +671,7 @@ impl Session {
         Words { unproven: self.is_by_cookie && voice.spoken().is_empty(), ..voice.words() }
     }
 
-    fn active(&mut self) -> &mut Active {
+    pub(super) fn active(&mut self) -> &mut Active {
         self.active.get_or_insert_default()
     }
 

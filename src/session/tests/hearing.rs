@@ -166,18 +166,6 @@ fn what_waits_leaves_no_faster_than_it_is_read() {
 }
 
 #[test]
-fn too_much_that_waits_closes_the_connection() {
-    let mut case = Case::open(Rules { outbox_packets: 8, ..rules() }, &Opening::default());
-    case.text(r#"0{"token":"ann"}"#);
-    case.admit(None, true);
-    (0..8).for_each(|_| case.shared(deleted()));
-    (0..100).for_each(|index| case.notice(Notice::Hold(room_message(&index.to_string()))));
-    assert_eq!(case.wire.closed, None, "held copies do not count");
-    case.shared(deleted());
-    assert_eq!(case.wire.closed, Some(CloseReason::SlowConsumer));
-}
-
-#[test]
 fn dropped_state_is_told_when_there_is_room() {
     let mut case = Case::joined();
     case.wire.drops_volatile = true;

@@ -1,6 +1,7 @@
 //! A session between a recorded connection and a recorded broker, with a given clock.
 mod anything;
 mod asking;
+mod behind;
 mod coming;
 mod console;
 mod hearing;
@@ -17,8 +18,9 @@ use super::rules::Rules;
 use super::state::{Broker, Now, Session, Surroundings};
 use crate::auth::{Claims, TokenError};
 use crate::chat::{
-    Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, LateRequest, LeftBehind, Limited,
-    Manner, Mark, Notice, OwnCopy, ProofWanted, Proven, RefusedConnect, Replay, ReplayKind, Reply, Request, Upgraded, Words,
+    Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, FellBehind, LateRequest,
+    LeftBehind, Limited, Manner, Mark, Notice, OwnCopy, ProofWanted, Proven, RefusedConnect, Replay, ReplayKind, Reply, Request,
+    Upgraded, Words,
     WordsLearned,
 };
 use crate::dialect::DialectSet;
@@ -69,6 +71,7 @@ struct Spy {
     manners: Vec<Manner>,
     limited: Vec<u32>,
     drained: usize,
+    fell_behind: Vec<i64>,
     disconnects: Vec<(bool, CloseReason)>,
     left: Vec<LeftBehind>,
     upgrades: usize,
@@ -103,6 +106,10 @@ impl Broker for Spy {
 
     fn catch_up_drained(&mut self, _message: CatchUpDrained) {
         self.drained += 1;
+    }
+
+    fn fell_behind(&mut self, message: FellBehind) {
+        self.fell_behind.push(message.after);
     }
 
     fn proven(&mut self, message: Proven) {

@@ -1,8 +1,8 @@
 //! What administrators do is felt at once, by open sockets and by those that could come back.
-use parlance::chat::{Administer, Command, MessagesPruned, Notice, RefusedConnect, Reply, SocketsOf, Stats};
+use parlance::chat::{Administer, ChatError, Command, MessagesPruned, Notice, RefusedConnect, Reply, SocketsOf, Stats};
 use parlance::model::SocketId;
 
-use super::broker::{Broker, Heard, Socket, direct, user};
+use super::broker::{Broker, Heard, Socket, direct, text, user};
 
 async fn kicked(broker: &mut Broker, socket: Socket) -> &'static str {
     broker.notice(socket, |notice| if let Notice::Kick { code } = notice { Some(*code) } else { None }).await
@@ -30,6 +30,34 @@ async fn a_disabled_account_has_no_sockets_and_gets_none() {
     let ann = broker.knock("ann").await;
     assert!(broker.page(ann).await.is_some());
     assert!(!administer(&broker, Administer::SetDisabled { user: user("nobody"), disabled: true }).await);
+}
+
+#[actix::test]
+async fn to_a_deleted_user_nothing_is_sent_by_id_nor_by_conversation_nor_by_name() {
+    // At hand, and looked up anew.
+    for is_new in [false, true] {
+        let mut broker = Broker::new().await;
+        let ann = broker.connect("ann").await;
+        let named = |recipient| Command::SendToNamed { name: "work".to_owned(), recipient, draft: text("named") };
+        let Ok(Reply::Sent { message, .. }) = broker.ask(ann, named(Some(user("bob")))).await else { panic!("not sent") };
+        let conversation = message.place.conversation().unwrap();
+        assert!(administer(&broker, Administer::Delete { user: user("bob") }).await);
+        let (mut broker, ann) = match is_new {
+            false => (broker, ann),
+            true => {
+                let mut broker = broker.restarted().await;
+                let ann = broker.connect("ann").await;
+                (broker, ann)
+            }
+        };
+        let to_conversation = || Command::SendToConversation { conversation, draft: text("by conversation") };
+        for send in [direct("bob", "by id"), to_conversation(), named(None), named(Some(user("bob")))] {
+            assert_eq!(broker.ask(ann, send.clone()).await.unwrap_err(), ChatError::UserNotFound, "{send:?}");
+            assert_eq!(broker.ask_as("ann", send.clone()).await.unwrap_err(), ChatError::UserNotFound, "{send:?}");
+        }
+        // What one wrote oneself stays one's own.
+        broker.ask(ann, Command::DeleteMessage { message: message.id }).await.unwrap();
+    }
 }
 
 #[actix::test]

@@ -281,6 +281,85 @@ async fn who_has_read_a_message_has_received_it() {
 }
 
 #[actix::test]
+async fn of_what_is_proven_in_bulk_the_newest_hundred_of_each_conversation_are_told_newest_first() {
+    let mut broker = Broker::new().await;
+    let group = broker.group(&["ann", "bob", "cid"]).await;
+    let ann = broker.connect("ann").await;
+    let say = |number: u32| Command::SendToConversation { conversation: group, draft: text(&number.to_string()) };
+    let mut ids = Vec::new();
+    for number in 0..450 {
+        let Ok(Reply::Sent { message, .. }) = broker.ask(ann, say(number)).await else { panic!("not sent") };
+        ids.push(message.id);
+    }
+    broker.ask(ann, direct("bob", "and one more")).await.unwrap();
+    let told = async |broker: &mut Broker| {
+        let events = broker.events(ann).await;
+        let told = events.iter().filter_map(|event| match event {
+            Event::Delivered { message, conversation, .. } if *conversation == group => Some(*message),
+            _ => None,
+        });
+        told.collect::<Vec<_>>()
+    };
+    assert!(told(&mut broker).await.is_empty());
+    // Page by page, and live.
+    for name in ["bob", "cid"] {
+        let socket = broker.knock(name).await;
+        while broker.page(socket).await.is_some() {
+            broker.addr.send(CatchUpDrained { connection: socket.0 }).await.unwrap();
+        }
+        let mut told = told(&mut broker).await;
+        assert_eq!(told.len(), 100, "{name}");
+        told.sort_by_key(|id| ids.iter().position(|known| known == id));
+        assert_eq!(told, ids[350..], "{name}");
+    }
+    broker.answer_pings(false);
+    let bob = broker.connect("bob").await;
+    let mut last = 0;
+    for number in 0..150 {
+        let Ok(Reply::Sent { message, .. }) = broker.ask(ann, say(number)).await else { panic!("not sent") };
+        ids.push(message.id);
+        last = last_serial(&mut broker, bob).await;
+    }
+    broker.prove(bob, Mark::Event(last)).await;
+    let newest: Vec<_> = ids.iter().rev().take(100).copied().collect();
+    assert_eq!(told(&mut broker).await, newest);
+}
+
+/// Who has read what a socket was told of since the last time.
+async fn readers(broker: &mut Broker, socket: Socket) -> Vec<String> {
+    let events = broker.events(socket).await;
+    events.iter().filter_map(|event| if let Event::Read { user, .. } = event { Some(user.to_string()) } else { None }).collect()
+}
+
+#[actix::test]
+async fn what_is_read_on_one_device_is_read_on_the_others() {
+    let mut broker = Broker::new().await;
+    let group = broker.group(&["ann", "bob", "cid"]).await;
+    let (ann, cid) = (broker.connect("ann").await, broker.connect("cid").await);
+    let (phone, desk) = (broker.connect("bob").await, broker.connect("bob").await);
+    let mut messages = Vec::new();
+    for send in [direct("bob", "one"), Command::SendToConversation { conversation: group, draft: text("two") }] {
+        let Ok(Reply::Sent { message, .. }) = broker.ask(ann, send).await else { panic!("not sent") };
+        messages.push(message.id);
+    }
+    for message in &messages {
+        broker.ask(phone, Command::MarkRead { message: *message }).await.unwrap();
+        for (socket, expected) in [(ann, &["bob"][..]), (desk, &["bob"]), (phone, &[]), (cid, &[])] {
+            assert_eq!(readers(&mut broker, socket).await, expected);
+        }
+        broker.ask(desk, Command::MarkRead { message: *message }).await.unwrap();
+        for socket in [ann, desk, phone] {
+            assert!(readers(&mut broker, socket).await.is_empty(), "a second time");
+        }
+    }
+    let Ok(Reply::Sent { message, .. }) = broker.ask(ann, direct("bob", "three")).await else { panic!("not sent") };
+    broker.ask_as("bob", Command::MarkRead { message: message.id }).await.unwrap();
+    for socket in [ann, desk, phone] {
+        assert_eq!(readers(&mut broker, socket).await, ["bob"], "no socket has asked");
+    }
+}
+
+#[actix::test]
 async fn what_was_heard_before_a_mute_is_received_when_it_is_proven_after_it() {
     let mut broker = Broker::new().await;
     let group = broker.group(&["ann", "bob"]).await;

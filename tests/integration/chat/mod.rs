@@ -6,6 +6,7 @@ mod broker;
 mod conversations;
 mod delivered;
 mod emitting;
+mod falling_behind;
 mod leftovers;
 mod naming;
 mod notifications;

@@ -60,7 +60,7 @@ async fn notify(fixture: &Fixture, new: &[&NewNotification]) {
 }
 
 async fn delete(fixture: &Fixture, message: &Message, millis: i64) {
-    fixture.done(Write::DeleteMessage { message: message.id, deleted_at: at(millis) }).await;
+    fixture.done(Write::DeleteMessage { message: message.id, deleted_at: at(millis), position: None }).await;
 }
 
 async fn read(fixture: &Fixture, name: &str, message: &Message) {

@@ -142,11 +142,12 @@ export class Client {
 
   /** Waits until so many events that nobody has taken `match`; the limit is the time from one event to the next. */
   async holds(count, matches = () => true) {
+    const found = () => this.inbox.filter(matches).length;
     const soFar = () => this.inbox.slice(-20).map(({ event }) => event).join(', ');
-    await steadily(LIMIT, () => `${count} events; so far: ${soFar()}`, (step) => new Promise((resolve) => {
+    await steadily(LIMIT, () => `${count} events; so far ${found()}: … ${soFar()}`, (step) => new Promise((resolve) => {
       const look = () => {
         step();
-        return this.inbox.filter(matches).length >= count && (resolve(), true);
+        return found() >= count && (resolve(), true);
       };
       if (!look()) this.waiting.push(look);
     }));

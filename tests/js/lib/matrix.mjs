@@ -93,6 +93,7 @@ export const WORDS = {
       messageId: id, conversationId, userId: to.id, deliveredAt: TIME, ...(clientMessageId && { clientMessageId }),
     }],
     read: ({ message: { id, conversationId }, by }) => ['message:read', { messageId: id, conversationId, userId: by.id, readAt: TIME }],
+    readElsewhere: ({ message: { id, conversationId }, by }) => ['message:read', { messageId: id, conversationId, userId: by.id, readAt: TIME }],
     typing: ({ user, conversationId, active }) => [active ? 'typing:start' : 'typing:stop', { userId: user.id, conversationId }],
     online: ({ user, status }) => ['user:online', { userId: user.id, status }],
     offline: ({ user }) => ['user:offline', { userId: user.id, lastSeen: TIME }],

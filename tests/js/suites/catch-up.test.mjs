@@ -1,9 +1,12 @@
-// A long absence: 5 000 messages of 20 000 characters for a client that polls and has not said what it speaks.
+// A long absence: 5 000 messages of 20 000 characters for a client that polls and has not said what it speaks; and a group that
+// comes back all at once.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 
 import { people } from '../lib/chat.mjs';
-import { open } from '../lib/client.mjs';
+import { connect, open } from '../lib/client.mjs';
 import { DATABASES } from '../lib/database.mjs';
 import { useServer } from '../lib/server.mjs';
 import { newUser } from '../lib/token.mjs';
@@ -47,3 +50,57 @@ for (const database of DATABASES) {
     });
   });
 }
+
+/** Rows of messages that members of a group wrote in turn. */
+const said = (conversationId, [one, two, three]) => `
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${3 * GROUP.each})
+INSERT INTO messages (id, place, seq, position, sender, created_at, updated_at, role, message_type, content)
+SELECT printf('01800000-0000-7000-8000-%012x', i), '${conversationId}', i, i, name, 1700000000000 + i, 1700000000000 + i, 'user', 'text', name || ' ' || number
+FROM (SELECT i, CASE i % 3 WHEN 0 THEN '${one}' WHEN 1 THEN '${two}' ELSE '${three}' END AS name, (i - 1) / 3 AS number FROM n);
+UPDATE conversations SET last_seq = ${3 * GROUP.each}, last_position = ${3 * GROUP.each} WHERE id = '${conversationId}';
+`;
+
+const GROUP = { each: 3_334, live: 300 };
+
+// What a database has to do with it other suites see on both.
+describe('a group that comes back at once', () => {
+  // So few may wait that what is said meanwhile is far too much.
+  const env = { RATE_LIMIT_EVENTS: '0', CATCH_UP_MAX: '20000', OUTBOX_PACKETS: '256', PING_INTERVAL: '100ms', AUTO_PROVISION_USERS: 'true' };
+  const holder = useServer({ database: 'sqlite', env });
+
+  it('is told 10 000 messages, writes on, and nobody is cut', async (test) => {
+    const { server } = holder;
+    const users = ['ann', 'bob', 'cid'].map((name) => newUser(name));
+    const [ann, ...others] = users;
+    const made = await server.api('POST', '/api/conversations', {
+      token: ann.token, body: { type: 'group', name: 'Three', participants: others.map(({ id }) => id) },
+    });
+    const { id: conversationId } = made.body.conversation;
+    await server.end('SIGKILL');
+    // In a moment what takes the three of them a day.
+    execFileSync('sqlite3', ['-bail', join(server.folder, 'parlance.db')], { input: said(conversationId, users.map(({ id }) => id)) });
+    await server.launch();
+
+    const clients = await Promise.all(users.map((user) => connect(server, user, { dialect: 'conversation' })));
+    test.after(() => clients.forEach((client) => client.close()));
+    let cut = 0;
+    clients.forEach((client) => client.gone.then(() => { cut += 1; }));
+    const isNew = ({ event }) => event === 'message:new';
+    await Promise.all(clients.map((client) => pipelined(GROUP.live, GROUP.live, async (number) => {
+      const answer = await client.ask('message:send', { conversationId, content: `${client.user.id} live ${number}` });
+      assert.equal(answer.success, true);
+    })));
+    for (const client of clients) {
+      await client.holds(2 * (GROUP.each + GROUP.live), isNew, 6 * LIMIT);
+      const shown = client.told('message:new');
+      const expected = others.concat(ann).filter(({ id }) => id !== client.user.id)
+        .flatMap(({ id }) => [...Array(GROUP.each).keys()].map((number) => `${id} ${number}`).concat([...Array(GROUP.live).keys()].map((number) => `${id} live ${number}`)));
+      assert.deepEqual(shown.map(({ content }) => content).sort(), expected.sort(), 'all, and each once');
+      const times = shown.map(({ timestamp }) => timestamp);
+      assert.deepEqual(times, [...times].sort(), 'in order');
+      const told = client.told('message:delivered');
+      assert.ok(told.length <= 2 * (GROUP.live + 2 * 100), `${told.length} receipts`);
+    }
+    assert.equal(cut, 0);
+  });
+});

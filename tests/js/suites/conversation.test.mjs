@@ -74,7 +74,7 @@ async function day(test, server, options) {
     await typing(alice, others, conversationId);
     const first = await plainSend(alice, phone, others, conversationId);
     await fullSend(server, alice, phone, others, conversationId);
-    await reading(alice, phone, bob, first);
+    await reading(server, alice, phone, bob, first);
     await changing(server, alice, [alice, phone, ...others], first);
   }
   await statuses(alice, phone, bob);
@@ -146,9 +146,13 @@ async function fullSend(server, sender, device, others, conversationId) {
   assert.deepEqual(await conversationHistory(server, device.user.token, conversationId).then((kept) => kept.filter(({ _id }) => _id === sent.id).length), 1);
 }
 
-async function reading(author, device, reader, message) {
+/** The reader has a further device, which is told. */
+async function reading(server, author, device, reader, message) {
+  const other = await connect(server, reader.user, { dialect: 'conversation' });
   reader.tell('message:read', { messageId: message.id });
-  for (const client of [author, device]) assertReceipt(await client.next('message:read'), message, reader, 'readAt');
+  for (const client of [author, device, other]) assertReceipt(await client.next('message:read'), message, reader, 'readAt');
+  other.close();
+  assert.deepEqual(reader.told('message:read'), [], 'the device that has read it knows');
   assert.deepEqual(await reader.ask('message:read', { messageId: message.id }), { success: true }, 'a second time');
   assert.deepEqual(await author.ask('message:read', { messageId: message.id }), { success: true }, 'one\'s own');
 }

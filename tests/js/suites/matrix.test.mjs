@@ -15,7 +15,7 @@ import { KEY, Stage } from '../lib/stage.mjs';
 const KINDS_OF_TRANSPORT = ['polling', 'websocket'];
 
 const matrix = new Matrix([
-  'connected', 'direct message', 'group message', 'public room message', 'common chat message', 'edited', 'deleted', 'delivered', 'read', 'typing',
+  'connected', 'direct message', 'group message', 'public room message', 'common chat message', 'edited', 'deleted', 'delivered', 'read', 'read on another device', 'typing',
   'online', 'offline', 'chooses away', 'chooses busy', 'appears offline', 'appears again', 'conversation changed', 'conversation deleted',
   'notification', 'opened a group', 'left a group', 'question to the AI', 'AI reply',
 ]);
@@ -138,12 +138,19 @@ class Play extends Stage {
 
   async reading() {
     if (!this.can.read) return;
+    // Ann has a further device of each kind while she reads.
+    this.devices = [];
+    for (const dialect of DIALECTS) this.devices.push(await this.enter(this.user, dialect));
+    await this.forget();
     for (const [other, message] of this.missed) await this.read(other, message);
+    for (const device of this.devices) await this.leave(device);
+    this.devices = [];
   }
 
   async read(author, message) {
     await this.ann.succeed(...this.can.read(message.id));
     this.tell('read', 'read', { message, by: this.user }, { to: [author] });
+    this.expect('read on another device', this.dialect, this.devices, 'readElsewhere', { message, by: this.user });
     await this.check(`reading ${message.content}`);
   }
 

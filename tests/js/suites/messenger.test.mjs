@@ -114,7 +114,8 @@ for (const database of DATABASES) {
     it('are told once, and never for one\'s own message', async (test) => {
       const [alice, bob] = await people(test, holder.server, ['alice', 'bob']);
       const phone = await connect(holder.server, alice.user);
-      closeAfter(test, phone);
+      const tablet = await connect(holder.server, bob.user, { dialect: 'messenger' });
+      closeAfter(test, phone, tablet);
       const { message } = await alice.succeed('send_direct_message', { recipientId: bob.user.id, content: 'read me' });
       await bob.next('new_message');
       const messageId = message._id;
@@ -127,6 +128,8 @@ for (const database of DATABASES) {
       }
       await settle(bob, alice);
       await settle(bob, phone);
+      await settle(alice, tablet);
+      assert.deepEqual(tablet.told('message_read'), [], 'its front end would take it for one of a message of its own');
       assert.deepEqual([...alice.told('message_read'), ...phone.told('message_read'), ...bob.told('message_read')], []);
 
       const { body } = await holder.server.api('GET', `/api/conversations/${message.conversationId}/messages`, { token: bob.user.token });

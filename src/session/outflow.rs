@@ -1,0 +1,78 @@
+//! What a session's client is shown, as fast as it reads: pages of its catch-up, and what waited.
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::gate::{Bound, Ended, Leaving, LeavingKind, Overflow};
+use super::showing::{encodings, show, show_own, show_seed};
+use super::state::{Session, Stage, Surroundings};
+use crate::chat::{Broadcast, CatchUpDrained, FellBehind, Mark, ProofWanted};
+use crate::engineio::CloseReason;
+
+impl Session {
+    /// Has an event wait behind what waits already.
+    pub(super) fn wait_behind(&mut self, event: &Arc<Broadcast>, around: &mut Surroundings<'_>) {
+        let (Stage::In { socket, account }, Some(active)) = (&self.stage, &mut self.active) else { return };
+        let bytes = encodings(self.voice, &account.profile.id, event).map(|encoded| encoded.frames().len()).sum();
+        let bound = Bound { events: around.rules.outbox_packets, bytes: around.rules.outbox_bytes };
+        if active.gate.push(event, bytes, event.is_live_copy_of(*socket), bound) == Err(Overflow) {
+            around.wire.close(CloseReason::SlowConsumer);
+        }
+    }
+
+    /// Shows a page of the catch-up, and asks for the next one at once where there was nothing to show.
+    pub(super) fn show_page(&mut self, page: &[Arc<Broadcast>], now: Instant, around: &mut Surroundings<'_>) {
+        let Stage::In { account, .. } = &self.stage else { return };
+        if let Some(active) = self.active.as_mut().filter(|active| active.gate.goes_on()) {
+            active.gate.push_page(page);
+            return self.feed(now, around);
+        }
+        for event in page {
+            show(self.voice, &account.profile.id, event, None, around.wire);
+        }
+        self.proof.tell_page();
+        self.proof.want(ProofWanted::AtOnce, now, around.rules.proof_interval);
+        if around.wire.queued_bytes() == 0 {
+            around.broker.catch_up_drained(CatchUpDrained { connection: self.key });
+        } else {
+            self.active().gate.send_page();
+        }
+    }
+
+    /// Sends what waited and may leave, no more at a time than a slow reader's outbox takes.
+    pub(super) fn feed(&mut self, now: Instant, around: &mut Surroundings<'_>) {
+        let mut packets = 0;
+        loop {
+            let (Stage::In { account, .. }, Some(active)) = (&self.stage, &mut self.active) else { return };
+            if let Some(Ended { serial, went_on }) = active.gate.take_ended() {
+                self.proof.tell(Mark::Event(serial));
+                if went_on {
+                    self.proof.want(ProofWanted::AtOnce, now, around.rules.proof_interval);
+                }
+            }
+            let has_room =
+                around.wire.queued_bytes() < around.rules.outbox_bytes / 4 && packets < around.rules.outbox_packets.div_ceil(4);
+            let Some(Leaving { event, had, kind }) = has_room.then(|| active.gate.pop()).flatten() else { break };
+            let viewer = &account.profile.id;
+            let shown = match kind {
+                LeavingKind::Shared => show(self.voice, viewer, &event, had, around.wire),
+                LeavingKind::Own => show_own(self.voice, viewer, &event, had, around.wire),
+                LeavingKind::Seed => show_seed(self.voice, viewer, &event, around.wire),
+            };
+            packets += shown;
+            self.proof.tell_event(&event, viewer, shown, now, around.rules.proof_interval);
+        }
+        self.ask_for_more(around);
+    }
+
+    /// Asks for what follows what has left.
+    fn ask_for_more(&mut self, around: &mut Surroundings<'_>) {
+        let Some(active) = &mut self.active else { return };
+        let connection = self.key;
+        if around.wire.queued_bytes() == 0 && active.gate.page_left() {
+            around.broker.catch_up_drained(CatchUpDrained { connection });
+        }
+        if let Some((after, changes)) = active.gate.take_fell_behind() {
+            around.broker.fell_behind(FellBehind { connection, after, changes });
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! More comes than may wait at a socket: the catch-up goes on from there, and a client that reads is not cut.
+use super::*;
+use crate::model::{ChangesTold, Conversation, SocketId};
+
+/// A message by bob, or what else happened, as the event with this number: each of them was a message.
+fn placed(event: Event, position: i64) -> Broadcast {
+    let boot = Boot { number: 1, mark: 0 };
+    let kind = OffsetKind::Event { serial: position as u64, is_message: matches!(event, Event::Message { .. }) };
+    Broadcast::new(event).placed(Offset { boot, position, part: Part::FIRST, kind, changes: ChangesTold::all(position) })
+}
+
+fn said(sender: &str, position: i64) -> Broadcast {
+    let mut message = message(sender, &position.to_string());
+    message.id = numbered(&position.to_string());
+    message.position = position;
+    let event = Event::Message { message: message.into(), kind: ConversationKind::Group, recipient: None };
+    placed(event, position).wanting(ProofWanted::AtOnce)
+}
+
+fn changed(name: &str, position: i64) -> Broadcast {
+    let group = Conversation {
+        id: conversation(),
+        kind: ConversationKind::Group,
+        name: Some(name.to_owned()),
+        avatar: None,
+        admin: None,
+        participants: vec![user("ann"), user("bob")],
+        last_message: None,
+        last_seq: 0,
+        created_at: Timestamp::default(),
+        updated_at: Timestamp::default(),
+    };
+    placed(Event::ConversationChanged(group.into()), position)
+}
+
+fn read(number: i64, position: i64) -> Broadcast {
+    let message = numbered(&number.to_string());
+    let event = Event::Read { message, conversation: conversation(), user: user("bob"), read_at: Timestamp::from_millis(number) };
+    placed(event, position)
+}
+
+impl Case {
+    /// Ann, who speaks `conversation` and catches up; eight events may wait.
+    fn catching_up() -> Self {
+        let rules = Rules { outbox_packets: 8, dialects: DialectSet::all(), ..rules() };
+        let mut case = Self::open(rules, &Opening::default());
+        case.text(r#"0{"token":"ann","dialect":"conversation"}"#);
+        case.admit(None, true);
+        case.sent();
+        case.drain();
+        case
+    }
+
+    fn hear(&mut self, event: Broadcast) {
+        let event = Arc::new(event);
+        self.with(|session, now, around| session.on_shared(&event, now.instant, around));
+    }
+
+    fn page(&mut self, positions: &[i64]) {
+        let page = positions.iter().map(|position| Arc::new(said("bob", *position))).collect();
+        self.notice(Notice::CatchUp(page));
+    }
+
+    /// What is sent until nothing more comes: texts of messages, names of conversations, names of events else.
+    fn read_all(&mut self) -> Vec<String> {
+        // A page and the word that it was the last are two occasions.
+        let (mut read, mut most) = (Vec::new(), 4);
+        loop {
+            let sent = self.sent();
+            if sent.is_empty() {
+                return read;
+            }
+            assert!(sent.len() <= most, "no more at a time than is read");
+            most = 2;
+            read.extend(sent.iter().map(|packet| shown(packet)));
+            self.drain();
+        }
+    }
+
+    fn socket(&self) -> SocketId {
+        self.broker.connects.last().unwrap().socket
+    }
+}
+
+fn shown(packet: &str) -> String {
+    let field = |name: &str| packet.split(&format!("\"{name}\":\"")).nth(1)?.split('"').next().map(str::to_owned);
+    let event = packet.split('"').nth(1).unwrap_or(packet);
+    match event {
+        "message:new" => field("content"),
+        "conversation:updated" => field("name"),
+        "message:read" => field("readAt"),
+        _ => None,
+    }
+    .unwrap_or_else(|| event.to_owned())
+}
+
+fn texts(positions: impl IntoIterator<Item = i64>) -> Vec<String> {
+    positions.into_iter().map(|position| position.to_string()).collect()
+}
+
+#[test]
+fn what_is_too_much_to_wait_comes_by_the_catch_up_in_order_and_once() {
+    let mut case = Case::catching_up();
+    for position in 6..=16 {
+        case.hear(said("bob", position));
+    }
+    case.hear(changed("Team", 16));
+    (17..=20).for_each(|position| case.hear(said("bob", position)));
+    assert_eq!(case.wire.closed, None, "it reads all that it is sent");
+    assert!(case.broker.fell_behind.is_empty(), "the catch-up comes first, and what waits");
+    case.notice(Notice::CatchUpDone);
+    assert_eq!(case.read_all(), texts(6..=13));
+    assert_eq!(case.broker.fell_behind, [13]);
+    case.hear(said("bob", 21));
+    case.notice(Notice::CatchUpGoesOn { serial: 21 });
+    case.hear(said("bob", 22));
+    case.page(&[14, 15, 16]);
+    assert_eq!(case.read_all(), texts(14..=16));
+    assert_eq!(case.broker.drained, 1);
+    case.page(&[17, 18, 19]);
+    case.ping();
+    case.pong();
+    assert_eq!(case.broker.proofs, [Mark::Event(17)], "what still waits is not proven");
+    assert_eq!(case.read_all(), [vec!["Team".to_owned()], texts(17..=19)].concat());
+    assert_eq!(case.broker.drained, 2);
+    case.page(&[20, 21]);
+    case.notice(Notice::CatchUpDone);
+    assert_eq!(case.read_all(), texts(20..=22));
+    case.ping();
+    case.pong();
+    assert_eq!(case.broker.proofs.last(), Some(&Mark::Event(22)));
+    case.hear(said("bob", 23));
+    assert_eq!(case.read_all(), texts([23]));
+    assert!(case.session.is_idle() && case.wire.closed.is_none());
+    assert_eq!(case.broker.fell_behind, [13]);
+}
+
+#[test]
+fn it_goes_on_as_often_as_it_takes() {
+    let mut case = Case::catching_up();
+    (6..=15).for_each(|position| case.hear(said("bob", position)));
+    case.notice(Notice::CatchUpDone);
+    assert_eq!(case.read_all(), texts(6..=13));
+    case.notice(Notice::CatchUpGoesOn { serial: 15 });
+    (16..=30).for_each(|position| case.hear(said("bob", position)));
+    case.page(&[14, 15]);
+    case.notice(Notice::CatchUpDone);
+    assert_eq!(case.read_all(), texts(14..=23));
+    assert_eq!(case.broker.fell_behind, [13, 23]);
+    case.notice(Notice::CatchUpGoesOn { serial: 30 });
+    case.page(&[24, 25, 26, 27, 28, 29, 30]);
+    case.notice(Notice::CatchUpDone);
+    assert_eq!(case.read_all(), texts(24..=30));
+    assert!(case.session.is_idle());
+}
+
+#[test]
+fn what_a_slow_commit_holds_up_is_left_to_the_catch_up_too() {
+    let mut case = Case::catching_up();
+    case.notice(Notice::CatchUpDone);
+    case.notice(Notice::Hold(Arc::new(said("ann", 6))));
+    (7..=16).for_each(|position| case.hear(said("bob", position)));
+    case.notice(Notice::Settle { message: numbered("6"), stored: true });
+    assert_eq!(case.read_all(), texts(7..=14), "its front end shows what it sends by itself");
+    assert_eq!(case.broker.fell_behind, [14]);
+    case.notice(Notice::CatchUpGoesOn { serial: 16 });
+    case.page(&[15, 16]);
+    case.notice(Notice::CatchUpDone);
+    assert_eq!(case.read_all(), texts([15, 16]));
+    assert!(case.session.is_idle() && case.wire.closed.is_none());
+}
+
+#[test]
+fn what_no_catch_up_brings_is_kept_within_bounds_the_newest() {
+    let mut case = Case::catching_up();
+    (6..=13).for_each(|position| case.hear(said("bob", position)));
+    for number in 0..1_000 {
+        case.hear(read(number, 13));
+    }
+    for number in 0..1_000 {
+        case.hear(changed(&format!("Team {number}"), 13));
+    }
+    case.hear(said("ann", 14).shown_live_to(Some(case.socket())));
+    case.hear(said("ann", 15));
+    for number in 0..3 {
+        case.hear(placed(Event::ConversationDeleted { conversation: conversation() }, 15 + number));
+    }
+    assert_eq!(case.wire.closed, None);
+    case.notice(Notice::CatchUpDone);
+    assert_eq!(case.read_all(), texts(6..=13));
+    case.notice(Notice::CatchUpGoesOn { serial: 17 });
+    // The one of her other device; what she sent here it leaves out.
+    let other = Arc::new(said("ann", 15));
+    case.notice(Notice::CatchUp(vec![other]));
+    case.notice(Notice::CatchUpDone);
+    let read = case.read_all();
+    let gone = "conversation:deleted";
+    let expected =
+        ["1970-01-01T00:00:00.997Z", "1970-01-01T00:00:00.998Z", "1970-01-01T00:00:00.999Z", "14", "15", gone, gone, gone];
+    assert_eq!(read, expected, "no more than may wait, the newest, and the names that a deletion made worthless not at all");
+}
+
+#[test]
+fn too_much_that_waits_closes_the_connection_where_nothing_says_what_is_lacking() {
+    let mut case = Case::open(Rules { outbox_packets: 8, ..rules() }, &Opening::default());
+    case.text(r#"0{"token":"ann"}"#);
+    case.admit(None, true);
+    (0..100).for_each(|index| case.notice(Notice::Hold(room_message(&index.to_string()))));
+    (0..8).for_each(|_| case.shared(deleted()));
+    assert_eq!(case.wire.closed, None, "held copies do not count");
+    case.shared(deleted());
+    assert_eq!(case.wire.closed, Some(CloseReason::SlowConsumer));
+}
+
+#[test]
+fn copies_that_wait_count_as_unanswered_requests() {
+    let limits = Limits { events_per_second: 0, unanswered: 3, ..Limits::default() };
+    let mut case = Case::joined_with(Rules { limits, ..rules() }, r#"{"token":"ann"}"#);
+    case.notice(Notice::Hold(room_message("own 1")));
+    case.notice(Notice::Hold(room_message("own 2")));
+    case.text(r#"2["joinRoom",1]"#);
+    case.text(r#"2["joinRoom",2]"#);
+    assert_eq!(case.broker.requests.len(), 1);
+    assert_eq!(names(&case.sent()), ["error"]);
+    case.notice(Notice::Settle { message: numbered("own 1"), stored: true });
+    case.notice(Notice::Settle { message: numbered("own 2"), stored: true });
+    case.sent();
+    case.text(r#"2["joinRoom",2]"#);
+    assert_eq!(case.broker.requests.len(), 2);
+}
+
+#[test]
+fn edits_and_deletions_are_left_to_the_catch_up() {
+    let mut case = Case::catching_up();
+    for position in 6..=13 {
+        case.hear(said("bob", position));
+    }
+    let deleted_at = Timestamp::default();
+    let (message, conversation, kind) = (numbered("6"), conversation(), ConversationKind::Group);
+    case.hear(placed(Event::MessageDeleted { message, conversation, kind, deleted_at }, 13));
+    case.notice(Notice::CatchUpDone);
+    assert_eq!(case.read_all(), texts(6..=13));
+    assert_eq!(case.broker.fell_behind, [13]);
+}
