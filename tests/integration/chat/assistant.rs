@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parlance::chat::{
-    Administer, CatchUpDrained, ChatError, Command, Disconnect, Draft, Drain, Event, FinishAnswers, Mark, ModelError, ModelWord,
+    Administer, CatchUpDrained, ChatError, Command, Draft, Drain, Event, FinishAnswers, ModelError, ModelWord,
     Notice, Options, Prompt, Reply, Words,
 };
 use parlance::model::{Conversation, ConversationId, ConversationKind, Message, MessageStatus, Place, Role};

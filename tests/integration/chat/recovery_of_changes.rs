@@ -48,7 +48,8 @@ async fn come(broker: &mut Broker, offset: Option<Offset>, pid: Option<PrivateId
     let mut caught_up = Vec::new();
     if admission.catch_up {
         while let Some(page) = broker.page(socket).await {
-            caught_up.extend(page);
+            // Behind it come notifications.
+            caught_up.extend(page.into_iter().filter(|event| word(event.event()).is_some()));
             broker.addr.send(CatchUpDrained { connection: socket.0 }).await.unwrap();
         }
     }

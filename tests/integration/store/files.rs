@@ -1,6 +1,8 @@
 //! Who names which file, and which files go.
+use diesel::prelude::*;
+use diesel::sql_types::Text;
 use parlance::model::{File, Message, Place};
-use parlance::store::{self, Write, Written};
+use parlance::store::{self, AnyConnection, DatabaseUrl, Write, Written};
 
 use super::fixture::{Fixture, at, conversation_of, saying, seq, user};
 
@@ -11,6 +13,8 @@ on_both_databases!(
     a_message_that_is_stored_before_keeps_its_file,
     a_file_whose_upload_is_gone_is_removed_at_last,
     uploads_that_nothing_ever_named_stay_until_they_are_old,
+    what_was_there_before_the_names_were_noted_has_its_names,
+    an_import_brings_the_names,
 );
 
 fn url(letter: &str) -> String {
@@ -170,4 +174,78 @@ async fn uploads_that_nothing_ever_named_stay_until_they_are_old(fixture: Fixtur
     assert_eq!(store::release_orphans(&fixture.store, at(0)).await, Ok(0));
     assert_eq!(store::release_orphans(&fixture.store, at(1)).await, Ok(1));
     assert_eq!(dropped(&fixture).await, [url("a")]);
+}
+
+#[derive(QueryableByName)]
+struct Name {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+fn names(conn: &mut AnyConnection) -> QueryResult<Vec<String>> {
+    let all = diesel::sql_query("SELECT namer || ' ' || url AS name FROM file_names");
+    let mut names: Vec<String> = all.load::<Name>(conn)?.into_iter().map(|row| row.name).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Names of every kind.
+async fn populate(fixture: &Fixture) -> Vec<String> {
+    upload(fixture, &["a", "b", "c", "d"]).await;
+    let group = fixture.group(&["ann", "bob"]).await;
+    let text = format!("{} and http://example.org{}. And {}?", url("a"), url("b"), url("e"));
+    let written = say(fixture, &group, &text, None, &[]).await;
+    let sent = say(fixture, &group, "x", Some("c"), &["d", "a"]).await;
+    let deleted = say(fixture, &group, "", Some("b"), &[]).await;
+    delete(fixture, &deleted).await;
+    fixture.done(Write::UpdateProfile { user: user("ann"), full_name: None, avatar: Some(url("d")) }).await;
+    let of_group = Write::UpdateConversation {
+        conversation: conversation_of(&group),
+        name: None,
+        avatar: Some(format!("https://example.org{}", url("b"))),
+        admin: Some(user("ann")),
+        updated_at: at(9),
+    };
+    fixture.done(of_group).await;
+    let expected = [
+        (written.id.to_string(), "a"),
+        (written.id.to_string(), "b"),
+        (sent.id.to_string(), "a"),
+        (sent.id.to_string(), "c"),
+        (sent.id.to_string(), "d"),
+        ("user:ann".to_owned(), "d"),
+        (format!("conversation:{}", conversation_of(&group)), "b"),
+    ];
+    let mut expected: Vec<String> = expected.iter().map(|(namer, letter)| format!("{namer} {}", url(letter))).collect();
+    expected.sort();
+    expected
+}
+
+/// What is no upload may be named or not.
+fn of_uploads(names: Vec<String>) -> Vec<String> {
+    names.into_iter().filter(|name| !name.ends_with(&url("e"))).collect()
+}
+
+async fn what_was_there_before_the_names_were_noted_has_its_names(fixture: Fixture) {
+    let expected = populate(&fixture).await;
+    assert_eq!(of_uploads(fixture.ask(names).await), expected);
+    let again = fixture.store.ask_writer(|conn| {
+        while names(conn).is_ok() {
+            store::revert_last_migration(conn).unwrap();
+        }
+        store::run_migrations(conn).unwrap();
+        names(conn)
+    });
+    assert_eq!(again.await.unwrap(), expected);
+}
+
+async fn an_import_brings_the_names(fixture: Fixture) {
+    let expected = populate(&fixture).await;
+    let mut file = Vec::new();
+    store::export(&fixture.options.url, &mut file, &mut |_| {}).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let target = DatabaseUrl::Sqlite(folder.path().join("imported.db"));
+    store::import(&target, file.as_slice(), false, &mut |_| {}).unwrap();
+    let mut conn = store::connect_beside(&target).unwrap();
+    assert_eq!(of_uploads(names(&mut conn).unwrap()), expected);
 }

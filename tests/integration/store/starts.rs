@@ -117,11 +117,11 @@ fn hold_inserts(options: &StoreOptions) -> PgConnection {
     conn
 }
 
-fn until(conn: &mut PgConnection, what: &str, condition: &str) {
+async fn until(conn: &mut PgConnection, what: &str, condition: &str) {
     let begun = std::time::Instant::now();
     while diesel::sql_query(format!("SELECT count(*) AS count FROM {condition}")).get_result::<Count>(conn).unwrap().count == 0 {
         assert!(begun.elapsed() < LIMIT, "waited in vain: {what}");
-        std::thread::yield_now();
+        tokio::task::yield_now().await;
     }
 }
 
@@ -133,7 +133,7 @@ async fn what_a_dead_server_left_running_is_stored_before_the_next_start_or_neve
     let late = fixture.message("ann", &Place::CommonChat, "late");
     let answer = fixture.begin(saying(&late));
     let waiting = "pg_locks WHERE NOT granted AND relation = 'messages'::regclass";
-    until(&mut hold, "the insert hangs", waiting);
+    until(&mut hold, "the insert hangs", waiting).await;
     // As of a server that was killed: its session goes on, and nobody tries again what that was given.
     let Fixture { store, options, .. } = fixture;
     drop(store);
@@ -170,7 +170,7 @@ async fn what_the_database_was_given_and_did_not_answer_is_in_doubt() {
     let given = fixture.message("ann", &Place::CommonChat, "given");
     let answer = fixture.begin(saying(&given));
     let waiting = "pg_locks WHERE NOT granted AND relation = 'messages'::regclass";
-    until(&mut hold, "the insert hangs", waiting);
+    until(&mut hold, "the insert hangs", waiting).await;
     let waits = fixture.begin(saying(&fixture.message("ann", &Place::CommonChat, "waits")));
     assert_eq!(outcome(answer).await, Err(StoreError::Unknown));
     assert_eq!(outcome(waits).await, Err(StoreError::Unavailable));
