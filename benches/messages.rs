@@ -159,8 +159,16 @@ impl Reader {
         reader.with(rules, |session, now, around| session.on_text(&connect, now, around));
         if let Some(Connect { socket, pid, .. }) = reader.broker.connect.take() {
             let seed = Arc::new(Broadcast::new(Event::Connected { user: user("bob"), socket }).seeding(offset(5)));
-            let admission =
-                Admission { account: account("bob"), expires_at: None, catch_up: false, socket, pid, seed, serial: 5, back: None };
+            let admission = Admission {
+                account: account("bob"),
+                expires_at: None,
+                catch_up: false,
+                socket,
+                pid,
+                seed,
+                serial: 5,
+                back: None,
+            };
             let admitted = Notice::Admitted(Box::new(admission));
             reader.with(rules, |session, now, around| session.on_notice(admitted, now, around));
         }

@@ -222,13 +222,7 @@ impl Handler<FellBehind> for ChatServer {
 
 impl ChatServer {
     /// More waited at a socket than may: what was handed out after a position is read for it.
-    fn go_on_with_catch_up(
-        &mut self,
-        connection: ConnectionKey,
-        after: i64,
-        changes: ChangesTold,
-        ctx: &mut Context<Self>,
-    ) {
+    fn go_on_with_catch_up(&mut self, connection: ConnectionKey, after: i64, changes: ChangesTold, ctx: &mut Context<Self>) {
         let (handed, serial) = (self.handed_position(), self.serial);
         let up_to = (handed, self.untold_changes.told_by(handed));
         let Some(session) = self.sessions.get_mut(&connection).filter(|session| session.catch_up.is_none()) else { return };

@@ -56,7 +56,7 @@ struct Leftover {
 #[derive(Debug)]
 struct Read {
     origin: Arc<Origin>,
-    /// Whether the socket was put out meanwhile.
+    /// Tells whether the socket was put out meanwhile.
     is_dropped: bool,
 }
 
@@ -94,7 +94,7 @@ pub struct Leftovers {
 }
 
 impl Leftovers {
-    /// Whether there are none.
+    /// Tells whether there are none.
     pub fn is_empty(&self) -> bool {
         self.queues.is_empty()
     }
@@ -297,7 +297,7 @@ impl ChatServer {
         }
     }
 
-    /// Whether a command whose read is there may go on: not where its socket was put out meanwhile.
+    /// Tells whether a command whose read is there may go on: not where its socket was put out meanwhile.
     pub(super) fn may_go_on(&self, pending: &Pending) -> bool {
         let Some(socket) = pending.asker.socket() else { return true };
         let of_session = pending.asker.connection().and_then(|connection| self.sessions.get(&connection));

@@ -9,7 +9,9 @@ use super::{Broadcast, ChatError, Command, ModelError, Reply};
 use crate::auth::Claims;
 use crate::engineio::{CloseReason, ConnectionKey, Delivery, Encoded, Peer};
 use crate::meter::Counted;
-use crate::model::{Account, ChangesTold, ConversationKind, MessageId, Offset, Part, PrivateId, Role, SocketId, Timestamp, UserId};
+use crate::model::{
+    Account, ChangesTold, ConversationKind, MessageId, Offset, Part, PrivateId, Role, SocketId, Timestamp, UserId,
+};
 
 /// What a worker's connections are told.
 pub type ToWorker = Delivery<Broadcast, Notice>;

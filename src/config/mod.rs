@@ -206,7 +206,7 @@ settings! {
         typing_ttl: Duration = Duration::from_secs(30), "TYPING_TTL", Length::at_least(MILLISECOND);
         /// Whether missed messages are delivered at connect: `on` or `off`.
         catch_up: CatchUp = CatchUp::On, "CATCH_UP", Parsed::new();
-        /// Missed messages that are delivered at most, the newest.
+        /// Missed messages, edits and deletions that are delivered at most, the newest.
         catch_up_max: usize = 5_000, "CATCH_UP_MAX", Count::at_least(0);
     }
     "connections" {
@@ -229,7 +229,7 @@ settings! {
         parked_max: usize = 100_000, "PARKED_MAX", Count::at_least(0);
         /// Whether messages over WebSocket are compressed for clients that offer it.
         permessage_deflate: bool = false, "PERMESSAGE_DEFLATE", Flag;
-        /// Packets that may wait for one socket.
+        /// Packets that may wait for one socket, and events behind its catch-up.
         outbox_packets: usize = 1_024, "OUTBOX_PACKETS", Count::at_least(1);
         /// Bytes that may wait for one socket.
         outbox_bytes: usize = 1024 * 1024, "OUTBOX_BYTES", Size::at_least(1);

@@ -20,8 +20,7 @@ use crate::auth::{Claims, TokenError};
 use crate::chat::{
     Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, FellBehind, LateRequest,
     LeftBehind, Limited, Manner, Mark, Notice, OwnCopy, ProofWanted, Proven, RefusedConnect, Replay, ReplayKind, Reply, Request,
-    Upgraded, Words,
-    WordsLearned,
+    Upgraded, Words, WordsLearned,
 };
 use crate::dialect::DialectSet;
 use crate::dialect::fixtures::{CONVERSATION, MESSAGE, account, conversation, message, message_id, profile, user};

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parlance::chat::{
-    Administer, CatchUpDrained, ChatError, Command, Draft, Drain, Event, FinishAnswers, ModelError, ModelWord,
-    Notice, Options, Prompt, Reply, Words,
+    Administer, CatchUpDrained, ChatError, Command, Draft, Drain, Event, FinishAnswers, ModelError, ModelWord, Notice, Options,
+    Prompt, Reply, Words,
 };
 use parlance::model::{Conversation, ConversationId, ConversationKind, Message, MessageStatus, Place, Role};
 use parlance::store::{self, HistoryRange};

@@ -141,8 +141,10 @@ async fn a_message_that_is_stored_before_keeps_its_file(fixture: Fixture) {
     let mut second = fixture.message("ann", &group, "again");
     second.file = Some(file("a"));
     // All in one batch: the deletion, the message that comes in between, and the look.
-    let outcomes =
-        [fixture.begin(Write::DeleteMessage { message: first.id, deleted_at: at(100), position: None }), fixture.begin(saying(&second))];
+    let outcomes = [
+        fixture.begin(Write::DeleteMessage { message: first.id, deleted_at: at(100), position: None }),
+        fixture.begin(saying(&second)),
+    ];
     let looked = fixture.begin(Write::DropFiles { urls: vec![url("a")] });
     for answer in outcomes {
         super::fixture::outcome(answer).await.unwrap();

@@ -68,7 +68,7 @@ INSERT INTO uploads (url, owner, filename, size, mimetype, message_type, uploade
 SELECT '/uploads/f' || i || '.png', ${user('i')}, 'ä "' || i || '".png', i, 'image/png', 'image', ${START} + i * 1000 FROM ${numbers(messages)} WHERE i % 23 = 0;
 INSERT INTO listings SELECT 'listing-' || i, 'Bike 🚲 ' || i, ${START} + i FROM ${numbers(10)};
 INSERT INTO revoked_tokens SELECT 'key-' || i, ${START} * 2 + i FROM ${numbers(50)};
-INSERT INTO boots SELECT i, ${START} + i, i * 10 FROM ${numbers(5)};
+INSERT INTO boots (id, started_at, last_position) SELECT i, ${START} + i, i * 10 FROM ${numbers(5)};
 COMMIT;
 PRAGMA wal_checkpoint(TRUNCATE);
 ANALYZE;
