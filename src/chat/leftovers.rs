@@ -321,7 +321,11 @@ impl ChatServer {
     /// A socket that is put out loses what waits. Whether that is anything.
     pub(super) fn drop_leftovers_of(&mut self, socket: SocketId) -> bool {
         let users: Vec<UserId> = self.leftovers.queues.keys().cloned().collect();
-        users.iter().fold(false, |had_any, user| self.leftovers.drop_of(user, |origin| origin.socket == socket) || had_any)
+        let mut had_any = false;
+        for user in &users {
+            had_any |= self.leftovers.drop_of(user, |origin| origin.socket == socket);
+        }
+        had_any
     }
 
     /// A user's sockets that came in by revoked tokens lose what waits.

@@ -10,7 +10,7 @@ mod conversation;
 mod error;
 mod fields;
 #[cfg(any(test, feature = "internals"))]
-#[cfg_attr(not(test), expect(clippy::unwrap_used, reason = "values for tests and benches"))]
+#[expect(clippy::unwrap_used, reason = "values for tests and benches, which fail with them")]
 pub mod fixtures;
 mod listing;
 mod messenger;

@@ -35,6 +35,12 @@ pub const NAMESPACE: &str = "/";
 /// Longest name of an event in the log, in characters.
 const MAX_LOGGED_NAME: usize = 100;
 
+/// Tells whether a repeat of a request is recognized as one: a send that bears its client's own id.
+fn is_safe_to_repeat(request: &Result<Decoded, Fault>) -> bool {
+    let Ok(Decoded::Command { command, .. }) = request else { return false };
+    command.draft().is_some_and(|draft| draft.client_message_id.is_some())
+}
+
 /// When something happens, by both clocks.
 #[derive(Debug, Clone, Copy)]
 pub struct Now {
@@ -476,11 +482,15 @@ impl Session {
             return self.put_out("RATE_LIMITED", around);
         }
         let mut asked = Asked { event: entry.name, at: now.wall, ..Asked::default() };
-        if self.is_stopping {
-            let fault = ChatError::Stopping.into();
-            return self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around);
-        }
         let request = dialect.decode(&mut asked, &args);
+        if self.is_stopping {
+            // Without an answer the stock client repeats it by itself (`retries`), at the server that comes next.
+            if ack_id.is_none() || !is_safe_to_repeat(&request) {
+                let fault = ChatError::Stopping.into();
+                self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around);
+            }
+            return;
+        }
         let turn = Turn { dialect, dialects, asked, ack_id, class: entry.class, request };
         match self.active().turns.offer(turn, &around.rules.limits, now.instant) {
             Offer::Run(turn) => self.run(turn, now, around),

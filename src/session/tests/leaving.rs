@@ -74,6 +74,8 @@ fn at_a_stop_what_waits_is_carried_out_what_comes_is_refused_and_what_is_not_ans
     case.text(r#"240["joinRoom",40]"#);
     let refused = case.sent();
     assert!(refused[0].starts_with("4340[") && refused[0].contains(r#""code":"DRAINING""#), "{refused:?}");
+    case.text(r#"241["send_direct_message",{"recipientId":"bob","content":"again?","clientMessageId":"one"}]"#);
+    assert_eq!((case.sent(), case.commands()), (Vec::<String>::new(), Vec::new()), "its client repeats it at the next server");
     (0..39).for_each(|ticket| case.notice(Notice::Reply { ticket, reply: Ok(Reply::Done) }));
     case.sent();
     case.with(|session, now, around| session.on_stopped(now, around));
