@@ -10,12 +10,13 @@ use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use parlance::auth::{Claims, TokenError};
 use parlance::chat::{
-    Admission, Broadcast, CatchUpDrained, Connect, Disconnect, Event, Limited, Notice, Proven, Request, Upgraded, WordsLearned,
+    Admission, Broadcast, CatchUpDrained, Connect, Disconnect, Event, FellBehind, Limited, Notice, Proven, Request, Upgraded,
+    WordsLearned,
 };
 use parlance::dialect::fixtures::{account, message, profile, user};
 use parlance::dialect::{Dialect, DialectSet};
 use parlance::engineio::{CloseReason, ConnectionKey, Encoded, Opening, Output, Seat, decode_payload};
-use parlance::model::{Boot, ConversationKind, Offset, OffsetKind, Part, Timestamp};
+use parlance::model::{Boot, ChangesTold, ConversationKind, Offset, OffsetKind, Part, Timestamp};
 use parlance::session::{AtConsole, Broker, Now, Rules, Session, Surroundings};
 use parlance::socketio::Client;
 use parlance::transport::FrameDecoder;
@@ -109,7 +110,7 @@ fn direct_message() -> Event {
 
 fn offset(serial: u64) -> Offset {
     let (boot, kind) = (Boot { number: 1, mark: 0 }, OffsetKind::Event { serial, is_message: true });
-    Offset { boot, position: 3, part: Part::ALL, kind }
+    Offset { boot, position: 3, part: Part::ALL, kind, changes: ChangesTold::all(3) }
 }
 
 /// A WebSocket frame of text, masked.
@@ -221,6 +222,7 @@ impl Broker for Forgetful {
     fn words_learned(&mut self, _message: WordsLearned) {}
     fn upgraded(&mut self, _message: Upgraded) {}
     fn catch_up_drained(&mut self, _message: CatchUpDrained) {}
+    fn fell_behind(&mut self, _message: FellBehind) {}
     fn proven(&mut self, _message: Proven) {}
     fn disconnect(&mut self, _message: Disconnect) {}
     fn at_console(&mut self, _message: AtConsole) {}

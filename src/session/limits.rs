@@ -13,7 +13,7 @@ pub struct Limits {
     pub event_burst: u32,
     /// `RATE_LIMIT_RECEIPTS`: receipts and typing, a second.
     pub receipts_per_second: u32,
-    /// So many of them at once: [`RECEIPT_BURST_SECONDS`] of them.
+    /// So many of them at once: those of `RECEIPT_BURST_SECONDS`.
     pub receipt_burst: u32,
     /// So many events wait their turn: what a reconnecting client flushes.
     pub waiting_events: usize,

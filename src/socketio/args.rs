@@ -74,7 +74,7 @@ pub(super) struct Items<'a, const NAMED: bool> {
 }
 
 impl<'a, const NAMED: bool> Items<'a, NAMED> {
-    /// The first item, if [`NAMED`] and there is one.
+    /// The first item, if `NAMED` and there is one.
     pub(super) fn name(&self) -> Option<&'a str> {
         self.name.map(RawValue::get)
     }

@@ -27,7 +27,7 @@ pub struct WorkerStats {
     pub bytes_out: Gauge,
     /// How busy the thread's hub is: it tells connections things and writes for them.
     pub hub: Arc<Meter>,
-    /// How busy its connections are. Of their own turns one in [`TIMED`] is timed.
+    /// How busy its connections are. Of their own turns one in `TIMED` is timed.
     pub connections: Meter,
     closed: [Gauge; REASONS.len()],
 }

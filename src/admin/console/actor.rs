@@ -65,7 +65,7 @@ pub struct ConsoleReady {
     pub chat: Chat,
 }
 
-/// See [`super`].
+/// The namespace for administrators; the module says what it does.
 pub struct Console {
     options: ConsoleOptions,
     attempts: LoginLimit,
