@@ -124,6 +124,9 @@ describe('settings', { concurrency: 4 }, () => {
     const outage = await OUTAGES.sqlite(test);
     const server = await start(test, { SHUTDOWN_TIMEOUT: '300ms' });
     const [ann, bob] = await people(test, server, ['ann', 'bob']);
+    // Their first message is looked up in the database, behind all that is written there, be it by the server itself.
+    await say(ann, bob.user, 'before');
+    await bob.next('new_message');
     await outage.begin(server);
     ann.tell('send_direct_message', { recipientId: bob.user.id, content: 'under way' });
     await bob.next('new_message');
