@@ -5,6 +5,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
+
 use super::broadcast::Broadcast;
 use super::event::Event;
 use super::rooms::RoomKey;
@@ -15,28 +17,50 @@ use super::tables::Asker;
 use super::telling::Spared;
 use super::{ChatError, Reply};
 use crate::model::{ChangesTold, ConversationId, ConversationKind, Message, Offset, OffsetKind, Part, Place, Profile};
-use crate::store::{StoreError, Write, Written};
+use crate::store::{self, StoreError, Write, Written};
 
-/// Positions of the changes that are being stored, in order. The store's queue bounds them.
+/// The changes that are being stored, and those of which nobody knows whether they are.
 #[derive(Debug, Default)]
-pub struct UntoldChanges(VecDeque<i64>);
+pub struct UntoldChanges {
+    /// Their positions, in order. The store's queue bounds them.
+    positions: VecDeque<i64>,
+    /// The database was given these, and did not say what became of them: of each time that it is away no more than one batch.
+    doubted: Vec<Doubted>,
+}
+
+/// A change that is perhaps stored.
+#[derive(Debug)]
+struct Doubted {
+    /// As it would be then.
+    message: Arc<Message>,
+    position: i64,
+    audience: Audience,
+}
+
+impl Doubted {
+    /// Whether the message is what it is by this change.
+    fn is_stored(&self, found: &Message) -> bool {
+        let Message { content, deleted_at, .. } = &*self.message;
+        found.deleted_at == *deleted_at && (deleted_at.is_some() || found.content == *content)
+    }
+}
 
 impl UntoldChanges {
     /// The changes that one knows who was told all that was handed out up to a position.
     pub fn told_by(&self, position: i64) -> ChangesTold {
-        ChangesTold::all(self.0.front().map_or(position, |first| position.min(first - 1)))
+        ChangesTold::all(self.positions.front().map_or(position, |first| position.min(first - 1)))
     }
 
     /// What one knows who is being told the change at a position, which is none of these any more.
     fn while_telling(&self, position: i64) -> ChangesTold {
-        match self.0.front() {
+        match self.positions.front() {
             Some(first) if *first < position => ChangesTold::all(first - 1),
             _ => ChangesTold::telling(position),
         }
     }
 
     fn remove(&mut self, position: i64) {
-        self.0.retain(|untold| *untold != position);
+        self.positions.retain(|untold| *untold != position);
     }
 }
 
@@ -56,7 +80,7 @@ impl ChatServer {
         }
         if let Some(position) = position {
             self.position = position;
-            self.untold_changes.0.push_back(position);
+            self.untold_changes.positions.push_back(position);
         }
         true
     }
@@ -70,7 +94,13 @@ impl ChatServer {
         asker: Asker,
         outcome: Result<Written, StoreError>,
     ) {
-        if let Some(position) = position {
+        let place = audience.zip(position);
+        if let (Some((audience, position)), Err(StoreError::Unknown)) = (&place, &outcome) {
+            let doubted = Doubted { message, position: *position, audience: audience.clone() };
+            self.untold_changes.doubted.push(doubted);
+            return self.answer(asker, Err(StoreError::Unknown.into()));
+        }
+        if let Some((_, position)) = place {
             self.untold_changes.remove(position);
         }
         match outcome {
@@ -79,12 +109,39 @@ impl ChatServer {
                 let message = self.with_progress(message);
                 self.note_changed(&message);
                 self.answer(asker, Ok(Reply::Message(message.clone())));
-                if let Some((audience, position)) = audience.zip(position) {
+                if let Some((audience, position)) = place {
                     self.tell_changed(message, audience, position);
                 }
             }
             Err(error) => self.answer(asker, Err(error.into())),
         }
+    }
+
+    /// Looks what became of the changes in doubt, once the database is back, and tells those that are stored.
+    pub(super) fn settle_doubted_changes(&mut self, ctx: &mut Context<Self>) {
+        if self.untold_changes.doubted.is_empty() || !self.store.has_room() {
+            return;
+        }
+        let doubted = std::mem::take(&mut self.untold_changes.doubted);
+        let ids: Vec<_> = doubted.iter().map(|doubted| doubted.message.id).collect();
+        let store = self.store.clone();
+        let read = async move {
+            let find = move |conn: &mut store::AnyConnection| {
+                ids.into_iter().map(|id| store::find_message(conn, id)).collect::<store::QueryResult<Vec<_>>>()
+            };
+            store.read_after_writes(find).await
+        };
+        ctx.spawn(read.into_actor(self).map(|found, broker, _| {
+            let Ok(found) = found else { return broker.untold_changes.doubted.extend(doubted) };
+            for (doubted, found) in doubted.into_iter().zip(found) {
+                broker.untold_changes.remove(doubted.position);
+                if let Some(found) = found.filter(|found| doubted.is_stored(found)) {
+                    let message = broker.with_progress(Arc::new(found));
+                    broker.note_changed(&message);
+                    broker.tell_changed(message, doubted.audience, doubted.position);
+                }
+            }
+        }));
     }
 
     /// Tells an edited or deleted message's conversation.
@@ -142,7 +199,7 @@ mod tests {
     fn what_offsets_say_of_changes_stays_behind_those_that_are_being_stored() {
         let mut untold = UntoldChanges::default();
         assert_eq!(untold.told_by(9), ChangesTold::all(9));
-        untold.0.extend([5, 8]);
+        untold.positions.extend([5, 8]);
         assert_eq!((untold.told_by(9), untold.told_by(3)), (ChangesTold::all(4), ChangesTold::all(3)));
         untold.remove(5);
         assert_eq!((untold.while_telling(5), untold.told_by(9)), (ChangesTold::telling(5), ChangesTold::all(7)));

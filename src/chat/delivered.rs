@@ -261,7 +261,7 @@ impl ChatServer {
             let receipt = &handed.receipt;
             seq = receipt.seq;
             let was_handed = handed.was_handed_to(user);
-            if self.is_news(receipt, user, was_handed) && was_told(self, handed) {
+            if !handed.is_deleted && self.is_news(receipt, user, was_handed) && was_told(self, handed) {
                 self.progress.tell(receipt, user, was_handed);
             }
         }

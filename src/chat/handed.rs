@@ -44,6 +44,8 @@ pub struct HandedMessage {
     pub absent: Arc<[UserId]>,
     /// Users who had it before.
     pub spared: HashSet<UserId>,
+    /// Whether it was deleted since: who had not received it by then never will.
+    pub is_deleted: bool,
     pub at: Timestamp,
 }
 
@@ -97,6 +99,14 @@ impl Handed {
         self.0.binary_search_by_key(&seq, |handed| handed.receipt.seq).ok().and_then(|place| self.0.get(place))
     }
 
+    /// Notes that one was deleted.
+    pub fn delete(&mut self, seq: i64) {
+        let place = self.0.binary_search_by_key(&seq, |handed| handed.receipt.seq).ok();
+        if let Some(deleted) = place.and_then(|place| self.0.get_mut(place)) {
+            deleted.is_deleted = true;
+        }
+    }
+
     /// Forgets those that nobody can prove any more.
     pub fn forget_before(&mut self, at: Timestamp) {
         let old = self.0.partition_point(|handed| handed.at < at);
@@ -134,6 +144,7 @@ mod tests {
                 is_delivered: seq != 3,
                 absent,
                 spared: HashSet::new(),
+                is_deleted: false,
                 at,
             });
         }

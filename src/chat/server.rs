@@ -467,6 +467,7 @@ impl Actor for ChatServer {
                 broker.save_online();
                 broker.tell_received_soon(ctx);
                 broker.save_notifications();
+                broker.settle_doubted_changes(ctx);
             });
         });
         ctx.run_interval(SWEEP_EVERY, |broker, ctx| broker.turn::<SweepDue, _>(|broker| broker.sweep(ctx)));

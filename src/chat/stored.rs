@@ -226,7 +226,7 @@ impl ChatServer {
         if let (true, Some(receipt), Some(serial)) = (is_newest, Receipt::of(&message), event.and_then(|event| event.serial())) {
             let at = self.now();
             let spared = self.who_has(&receipt, spared);
-            self.note_handed(HandedMessage { receipt, serial, is_delivered, absent, spared, at });
+            self.note_handed(HandedMessage { receipt, serial, is_delivered, absent, spared, is_deleted: false, at });
         }
         if let Some(question) = question {
             self.ask_model(*question);
@@ -404,6 +404,9 @@ impl ChatServer {
     /// The conversation's last message is shown as it is now; deleted, none is shown until the next.
     pub(super) fn note_changed(&mut self, message: &Message) {
         let Some(cached) = self.cached(&message.place) else { return };
+        if message.deleted_at.is_some() {
+            cached.handed.delete(message.seq);
+        }
         let last = &mut Arc::make_mut(&mut cached.conversation).last_message;
         let Some(shown) =
             last.as_mut().filter(|shown| shown.timestamp == message.created_at && shown.sender == message.sender.id)

@@ -6,9 +6,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+
 use super::lag::Lag;
 use crate::chat::{Broadcast, Event, Replay, ReplayKind};
-use crate::model::{ChangesTold, MessageId, Part};
+use crate::model::{ChangesTold, MessageId, Part, Timestamp};
 
 /// More waits than may, and no catch-up could bring it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +165,28 @@ impl Gate {
         self.page_is_out = true;
     }
 
+    /// Drops the edits that wait of messages which a page of the catch-up brings as they became by these, or by later ones.
+    pub fn drop_outdated(&mut self, page: &[Arc<Broadcast>]) {
+        if !self.waiting.iter().any(|waiting| edit_of(waiting.event()).is_some()) {
+            return;
+        }
+        let brought: HashMap<_, _> = page.iter().filter_map(|event| form_of(event)).collect();
+        self.waiting.retain(|waiting| {
+            let Waiting::Event { event, bytes } = waiting else { return true };
+            let is_outdated = edit_of(event)
+                .is_some_and(|(message, edited_at)| brought.get(&message).is_some_and(|brought| edited_at <= *brought));
+            if is_outdated {
+                self.waiting_events -= 1;
+                self.waiting_bytes -= bytes;
+                // Behind a lag there are no edits.
+                if let Some(lag) = &mut self.lag {
+                    lag.before -= 1;
+                }
+            }
+            !is_outdated
+        });
+    }
+
     /// All that was to leave before the messages that were left out has left: the position after which these are. Once.
     pub fn take_fell_behind(&mut self) -> Option<(i64, ChangesTold)> {
         let lag = self.lag.as_mut().filter(|lag| lag.before == 0 && !lag.is_asked && self.catching_up.is_none())?;
@@ -288,6 +312,19 @@ impl Gate {
         let is_behind = self.lag.as_ref().is_some_and(|lag| lag.before == 0);
         !is_held && !is_behind && (self.catching_up.is_none() || self.released > 0)
     }
+}
+
+/// The message that an event shows, and when it became what it is there.
+fn form_of(event: &Broadcast) -> Option<(MessageId, Timestamp)> {
+    match event.event() {
+        Event::Message { message, .. } | Event::MessageUpdated { message, .. } => Some((message.id, message.updated_at)),
+        _ => None,
+    }
+}
+
+/// The same of an edit.
+fn edit_of(event: &Broadcast) -> Option<(MessageId, Timestamp)> {
+    form_of(event).filter(|_| matches!(event.event(), Event::MessageUpdated { .. }))
 }
 
 fn message_of(event: &Broadcast) -> Option<MessageId> {

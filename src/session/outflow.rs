@@ -22,9 +22,12 @@ impl Session {
     /// Shows a page of the catch-up, and asks for the next one at once where there was nothing to show.
     pub(super) fn show_page(&mut self, page: &[Arc<Broadcast>], now: Instant, around: &mut Surroundings<'_>) {
         let Stage::In { account, .. } = &self.stage else { return };
-        if let Some(active) = self.active.as_mut().filter(|active| active.gate.goes_on()) {
-            active.gate.push_page(page);
-            return self.feed(now, around);
+        if let Some(active) = &mut self.active {
+            active.gate.drop_outdated(page);
+            if active.gate.goes_on() {
+                active.gate.push_page(page);
+                return self.feed(now, around);
+            }
         }
         for event in page {
             show(self.voice, &account.profile.id, event, None, around.wire);

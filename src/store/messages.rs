@@ -5,6 +5,7 @@ use diesel::dsl::exists;
 use diesel::prelude::*;
 
 use super::AnyConnection;
+use super::connection::in_snapshot;
 use super::listings::find_titles;
 use super::rows::{self, MessageRow, ProfileRow, hash_of, place_key};
 use super::schema::{message_reads, messages, participants, uploads, users};
@@ -55,11 +56,14 @@ pub fn list_history(conn: &mut AnyConnection, place: &Place, range: HistoryRange
         HistoryRange::Before(seq) => query.filter(messages::seq.lt(seq)).order(messages::seq.desc()),
         HistoryRange::After(seq) => query.filter(messages::seq.gt(seq)).order(messages::seq.asc()),
     };
-    let mut ids: Vec<String> = query.load(conn)?;
-    if !matches!(range, HistoryRange::After(_)) {
-        ids.reverse();
-    }
-    load_messages(conn, ids)
+    // What is deleted between the questions must not come without its text.
+    in_snapshot(conn, |conn| {
+        let mut ids: Vec<String> = query.load(conn)?;
+        if !matches!(range, HistoryRange::After(_)) {
+            ids.reverse();
+        }
+        load_messages(conn, ids)
+    })
 }
 
 /// A sender's names for messages written since then, newest first.

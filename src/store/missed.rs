@@ -22,14 +22,17 @@ macro_rules! missed {
 
 /// The messages that `user` missed, with `position` in (`after`, `up_to`], ascending by it; deleted ones left out.
 pub fn list_missed(conn: &mut AnyConnection, user: &UserId, after: i64, up_to: i64, limit: i64) -> QueryResult<Vec<Message>> {
-    // Ids first: sorting all that was missed must not carry the texts along.
-    let ids: Vec<String> = missed!(user, up_to)
-        .filter(messages::position.gt(after))
-        .order(messages::position.asc())
-        .limit(limit)
-        .select(messages::id)
-        .load(conn)?;
-    load_messages(conn, ids)
+    // What is deleted between the questions must not come without its text.
+    in_snapshot(conn, |conn| {
+        // Ids first: sorting all that was missed must not carry the texts along.
+        let ids: Vec<String> = missed!(user, up_to)
+            .filter(messages::position.gt(after))
+            .order(messages::position.asc())
+            .limit(limit)
+            .select(messages::id)
+            .load(conn)?;
+        load_messages(conn, ids)
+    })
 }
 
 /// The position after which the newest `newest` of the missed messages up to `up_to` begin; 0 where there are no more
@@ -63,9 +66,11 @@ pub fn list_since(
     up_to: i64,
     limit: i64,
 ) -> QueryResult<Vec<Message>> {
-    let ids: Vec<String> =
-        said_since!(user, sent_by, after, up_to).order(messages::position.asc()).limit(limit).select(messages::id).load(conn)?;
-    load_messages(conn, ids)
+    in_snapshot(conn, |conn| {
+        let said = said_since!(user, sent_by, after, up_to).order(messages::position.asc()).limit(limit);
+        let ids = said.select(messages::id).load(conn)?;
+        load_messages(conn, ids)
+    })
 }
 
 /// The position after which the newest `newest` of the messages of [`list_since`] begin; `None` where there are no more

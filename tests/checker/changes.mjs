@@ -3,6 +3,9 @@
 /** Refusals that say that nothing has changed. */
 const UNCHANGED = new Set(['STORAGE_UNAVAILABLE', 'RATE_LIMITED', 'DRAINING']);
 
+/** Records of events, which bring an offset. */
+const SHOWN = new Set(['got', 'told edit', 'told deletion', 'delivered']);
+
 /** Version of a deletion: above every edit's. */
 export const DELETED = Infinity;
 
@@ -57,11 +60,16 @@ export class ChangesSeen {
     this.known = new Map();
     /** Name → the version that it was told of last. */
     this.told = new Map();
+    /** Until then its connections ended before they brought an offset: nobody knows that it had read anything. */
+    this.unknownUntil = -Infinity;
+    this.hasOffset = false;
   }
 
   /** A record of the page, in the order of its log. */
   take(record) {
-    const { kind, id, conversation, version } = record;
+    const { kind, at, id, conversation, version } = record;
+    if (SHOWN.has(kind)) this.hasOffset = true;
+    if (kind === 'disconnect' && !this.hasOffset) this.unknownUntil = at;
     if (kind === 'got') this.onShown(record);
     if (kind === 'told edit') this.onTold(record.name, version, conversation);
     if (kind === 'told deletion') this.onTold(this.namesById.get(id), DELETED, conversation);
@@ -115,6 +123,6 @@ export class ChangesSeen {
 
   /** It read the message when it was loaded, and the change was made after that. Of what its own user wrote, a front end may not be told. */
   hadRead(send, request, loaded, since) {
-    return request !== undefined && send.user !== this.page.user && send.ackedAt < since && request.askedAt > loaded.get(send.conversation);
+    return request !== undefined && send.user !== this.page.user && send.ackedAt < since && request.askedAt > Math.max(loaded.get(send.conversation), this.unknownUntil);
   }
 }

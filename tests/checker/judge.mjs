@@ -136,7 +136,7 @@ function collect(pages, drafts, verdict) {
           verdict.find('turned away', `${page.name} got ${record.code}`);
           break;
         case 'send':
-          addAttempt(sends, page, { ...record, conversation: drafts.get(record.conversation) ?? record.conversation }, isConnected ? `${page.name}/${connections}` : undefined);
+          addAttempt(sends, page, placed(record, drafts), isConnected ? `${page.name}/${connections}` : undefined);
           verdict.counts.attempts += 1;
           break;
         case 'ack':
@@ -164,10 +164,16 @@ function collect(pages, drafts, verdict) {
   return { sends, changes, bursts, proofs };
 }
 
-function addAttempt(sends, page, { name, conversation, at, once }, connection) {
+/** The record of a send, with the conversation's id where that came up by it. */
+function placed(record, drafts) {
+  const id = drafts.get(record.conversation);
+  return { ...record, conversation: id ?? record.conversation, isFirst: id !== undefined };
+}
+
+function addAttempt(sends, page, { name, conversation, isFirst, at, once }, connection) {
   let send = sends.get(name);
   if (!send) {
-    send = { user: page.user, conversation, devices: new Set(), pages: new Set(), attempts: 0, refusals: [], unknowns: 0, firstSentAt: at, connection, isOpen: false };
+    send = { user: page.user, conversation, isFirst, devices: new Set(), pages: new Set(), attempts: 0, refusals: [], unknowns: 0, firstSentAt: at, connection, isOpen: false };
     sends.set(name, send);
   }
   send.attempts += 1;
@@ -318,7 +324,9 @@ function judgePage(page, context, verdict) {
     if (proof) proof.seenAt = Math.min(proof.seenAt ?? Infinity, at);
 
     const send = sends.get(name);
-    if (!send || send.user !== sender || send.conversation !== conversation) {
+    // A conversation that a crash took with its messages has another id when it comes up again.
+    const isLost = send?.isFirst && !context.conversations.has(conversation) && !stored.byName.has(name);
+    if (!send || send.user !== sender || (send.conversation !== conversation && !isLost)) {
       verdict.find('ghost', `${page.name} saw ${name} of ${sender} in ${conversation}, which was never sent`);
       continue;
     }

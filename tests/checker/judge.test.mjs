@@ -156,6 +156,20 @@ const BROKEN = [
     log('ann', 'refused', { name: 'a9', code: 'INTERNAL' });
     got('bob', 'direct', 'a9', 'ann');
   }],
+  ['a shown message that a crash lost with its conversation', 'unstored', (all) => {
+    all.conversations.fresh = { id: 'fresh', draft: 'ann|bob', kind: 'direct', members: ['ann', 'bob'], histories: [[], []] };
+    all.pages.ann.killed = true;
+    all.log('ann', 'send', { name: 'a9', conversation: 'ann|bob' });
+    all.got('bob', 'gone', 'a9', 'ann');
+    crash(all);
+  }, 'unstored after crash'],
+  ['a message of a conversation that came up during the run, in another one', 'ghost', (all) => {
+    all.conversations.fresh = { id: 'fresh', draft: 'ann|bob', kind: 'direct', members: ['ann', 'bob'], histories: [[], []] };
+    all.log('ann', 'send', { name: 'a9', conversation: 'ann|bob' });
+    all.store('fresh', 'a9', 'ann');
+    all.log('ann', 'ack', { name: 'a9', id: 'A9' });
+    all.got('bob', 'gone', 'a9', 'ann');
+  }],
   ['a shown message that a crash lost', 'unstored', (all) => {
     all.pages.ann.killed = true;
     all.log('ann', 'send', { name: 'a9', conversation: 'direct' });
@@ -447,6 +461,15 @@ const SOUND = {
     log('ann', 'send', { name: 'a9', conversation: 'ann|dan' });
     store('fresh', 'a9', 'ann');
     log('ann', 'ack', { name: 'a9', id: 'A9' });
+  },
+  'a deletion while a page that has read the message has no offset yet': (all) => {
+    const { pages, page, log, conversations } = all;
+    pages.carl1 = page('carl.1', 'carl');
+    log('carl1', 'connect');
+    log('carl1', 'loaded', { conversation: 'group', seq: conversations.group.histories[0].length });
+    erase(all, 'group', 'a2', ['bob', 'carl']);
+    log('carl1', 'disconnect');
+    log('carl1', 'connect');
   },
   'all is well': () => {},
   'a repeat that was answered as the first': ({ log }) => {

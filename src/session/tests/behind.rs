@@ -1,6 +1,6 @@
 //! More comes than may wait at a socket: the catch-up goes on from there, and a client that reads is not cut.
 use super::*;
-use crate::model::{ChangesTold, Conversation, SocketId};
+use crate::model::{ChangesTold, Conversation, Message, SocketId};
 
 /// A message by bob, or what else happened, as the event with this number: each of them was a message.
 fn placed(event: Event, position: i64) -> Broadcast {
@@ -37,6 +37,20 @@ fn read(number: i64, position: i64) -> Broadcast {
     let message = numbered(&number.to_string());
     let event = Event::Read { message, conversation: conversation(), user: user("bob"), read_at: Timestamp::from_millis(number) };
     placed(event, position)
+}
+
+/// A message by bob as it became by an edit at that time.
+fn edited(position: i64, edited_at: i64) -> Message {
+    let mut message = message("bob", &format!("{position} as of {edited_at}"));
+    message.id = numbered(&position.to_string());
+    message.position = position;
+    message.updated_at = Timestamp::from_millis(edited_at);
+    message
+}
+
+fn edit(position: i64, edited_at: i64) -> Broadcast {
+    let message = edited(position, edited_at).into();
+    placed(Event::MessageUpdated { message, kind: ConversationKind::Group, recipient: None }, edited_at)
 }
 
 impl Case {
@@ -86,7 +100,7 @@ fn shown(packet: &str) -> String {
     let field = |name: &str| packet.split(&format!("\"{name}\":\"")).nth(1)?.split('"').next().map(str::to_owned);
     let event = packet.split('"').nth(1).unwrap_or(packet);
     match event {
-        "message:new" => field("content"),
+        "message:new" | "message:updated" => field("content"),
         "conversation:updated" => field("name"),
         "message:read" => field("readAt"),
         _ => None,
@@ -133,6 +147,31 @@ fn what_is_too_much_to_wait_comes_by_the_catch_up_in_order_and_once() {
     assert_eq!(case.read_all(), texts([23]));
     assert!(case.session.is_idle() && case.wire.closed.is_none());
     assert_eq!(case.broker.fell_behind, [13]);
+}
+
+#[test]
+fn an_edit_that_waits_is_not_shown_behind_what_the_catch_up_brings_of_its_message() {
+    for goes_on in [false, true] {
+        let mut case = Case::catching_up();
+        if goes_on {
+            (6..=15).for_each(|position| case.hear(said("bob", position)));
+            case.notice(Notice::CatchUpDone);
+            case.read_all();
+            case.notice(Notice::CatchUpGoesOn { serial: 15 });
+        }
+        for (position, edited_at) in [(14, 21), (15, 22), (14, 23), (14, 24), (3, 25)] {
+            case.hear(edit(position, edited_at));
+        }
+        let event = Event::Message { message: edited(14, 23).into(), kind: ConversationKind::Group, recipient: None };
+        case.notice(Notice::CatchUp(vec![Arc::new(placed(event, 14))]));
+        case.notice(Notice::CatchUpDone);
+        assert_eq!(case.read_all(), ["14 as of 23", "15 as of 22", "14 as of 24", "3 as of 25"], "went on: {goes_on}");
+        case.ping();
+        case.pong();
+        assert_eq!(case.broker.proofs.last(), Some(&Mark::Event(25)));
+        // As much may wait as before.
+        assert_eq!(case.broker.fell_behind.len(), usize::from(goes_on));
+    }
 }
 
 #[test]

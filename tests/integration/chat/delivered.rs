@@ -200,6 +200,30 @@ async fn nothing_is_received_before_it_is_proven() {
     until_stored_as_received(&broker, message.id).await;
 }
 
+/// A catch-up leaves it out, and so does one that stands for live events: all that is proven afterwards says nothing of it.
+#[actix::test]
+async fn of_a_deleted_message_no_sender_is_told_that_it_was_received() {
+    let mut broker = Broker::new().await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    broker.ask(ann, direct("bob", "first")).await.unwrap();
+    assert_eq!(received(&mut broker, ann).await, ["bob"]);
+    broker.answer_pings(false);
+    let mut sent = Vec::new();
+    for content in ["taken back", "kept"] {
+        let Ok(Reply::Sent { message, .. }) = broker.ask(ann, direct("bob", content)).await else { panic!("{content}") };
+        sent.push(message.id);
+    }
+    broker.ask(ann, Command::DeleteMessage { message: sent[0] }).await.unwrap();
+    let proven = last_serial(&mut broker, bob).await;
+    broker.prove(bob, Mark::Event(proven)).await;
+    let told = broker.events(ann).await;
+    let told: Vec<_> = told
+        .iter()
+        .filter_map(|event| if let Event::Delivered { message, .. } = event { Some(*message) } else { None })
+        .collect();
+    assert_eq!(told, [sent[1]]);
+}
+
 #[actix::test]
 async fn what_was_not_proven_when_a_socket_died_for_good_comes_again() {
     for proven in [true, false] {

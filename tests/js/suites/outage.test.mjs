@@ -1,5 +1,7 @@
 // The database goes away for a while: what was admitted is stored when it is back, what was refused was seen by nobody.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { describe, it } from 'node:test';
 
 import { conversationHistory, people, settle } from '../lib/chat.mjs';
@@ -109,5 +111,28 @@ if (DATABASES.includes('postgres')) {
     assert.deepEqual(bob.told('new_message').map(({ message }) => message._id), [again.message._id], 'shown once');
     const kept = (await conversationHistory(server, bob.user.token, conversationId)).map(({ content }) => content);
     assert.deepEqual(kept.filter((content) => content.includes('given')), ['given']);
+  });
+
+  it('an edit that Postgres had been given when it was given up, and stores all the same, is told then', async (test) => {
+    const server = await Server.start({ database: 'postgres', env: { STORE_RETRY_FOR: '2s' } });
+    test.after(() => server.remove());
+    const [alice, bob, carl] = await people(test, server, ['alice', 'bob', 'carl']);
+    const { message } = await alice.succeed('send_direct_message', { recipientId: bob.user.id, content: 'as sent' });
+    const shell = spawn('psql', ['-X', '-q', '-d', server.env.DATABASE_URL], { stdio: ['pipe', 'pipe', 'inherit'] });
+    test.after(() => shell.kill('SIGKILL'));
+    // Every commit of an edit waits for this lock.
+    shell.stdin.write(`
+      CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END';
+      CREATE CONSTRAINT TRIGGER waits AFTER UPDATE ON messages DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait();
+      SELECT pg_advisory_lock(1);
+    `);
+    await within(LIMIT, 'the lock', once(shell.stdout, 'data'));
+    const edited = await server.api('PATCH', `/api/messages/${message._id}`, { token: alice.user.token, body: { content: 'edited' } });
+    assert.equal(edited.body.code, 'NOT_STORED');
+    assert.deepEqual(bob.told('message_updated'), []);
+    shell.stdin.end('SELECT pg_advisory_unlock(1);\n');
+    assert.equal((await bob.next('message_updated', undefined, 3 * LIMIT)).message.content, 'edited');
+    await settle(carl, bob);
+    assert.deepEqual(bob.told('message_updated'), [], 'once');
   });
 }
