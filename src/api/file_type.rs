@@ -55,12 +55,10 @@ fn is_ole(head: &[u8]) -> bool {
     head.starts_with(&[0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1])
 }
 
-/// Brands of ISO 14496-12 come in generations (`iso2`, …), more than the library lists.
+/// A file of ISO 14496-12 begins with the box `ftyp`. Of its brands there is no end (`XAVC` of cameras, …); only QuickTime's
+/// says that it is no MP4.
 fn is_mp4(head: &[u8]) -> bool {
-    let brand = head.get(4..12);
-    infer::video::is_mp4(head)
-        || infer::video::is_m4v(head)
-        || brand.is_some_and(|brand| brand.starts_with(b"ftypiso") || brand.starts_with(b"ftypcmf"))
+    head.get(4..8) == Some(b"ftyp") && head.get(8..12).is_some_and(|brand| brand != b"qt  ")
 }
 
 /// An ID3 tag, or an MPEG frame of layer III (source: ISO 11172-3, 2.4.2.3), whatever its version and protection.
@@ -93,7 +91,9 @@ mod tests {
             ("a.doc", zip, None),
             ("a.mp4", b"\0\0\0\x20ftypisom", Some("video/mp4")),
             ("a.mp4", b"\0\0\0\x20ftypiso8", Some("video/mp4")),
+            ("a.mp4", b"\0\0\0\x20ftypXAVC", Some("video/mp4")),
             ("a.mp4", b"\0\0\0\x20ftypqt  ", None),
+            ("a.mp4", b"\0\0\0\x20moov", None),
             ("a.mp3", b"ID3\x04\0", Some("audio/mpeg")),
             ("a.mp3", b"\xFF\xFA\x90", Some("audio/mpeg")),
             ("a.mp3", b"\xFF\xF1\x50", None),

@@ -127,8 +127,9 @@ fn file_name(part: &Field) -> Option<String> {
     if disposition.get_name() != Some("file") {
         return None;
     }
-    let name = disposition.get_filename()?;
-    let base = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    // Browsers write these three so, and no other character (source: the HTML standard, multipart/form-data).
+    let name = disposition.get_filename()?.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n");
+    let base = name.rsplit(['/', '\\']).next().unwrap_or(&name);
     let shown: String = base.chars().filter(|character| !character.is_control()).collect();
     // Cut at the front: the extension tells the type.
     let excess = shown.chars().count().saturating_sub(NAME_MAX);

@@ -113,6 +113,7 @@ pub(super) fn transport_options(
         path: config.socket_path.as_str().to_owned(),
         other_files: api::CLIENT_FILES,
         proxies,
+        keep_alive: config.keep_alive,
         ping_interval: config.ping_interval,
         ping_timeout: config.ping_timeout,
         max_packet_bytes: config.max_packet_size,

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use percent_encoding::percent_decode_str;
 use serde_json::value::RawValue;
 
+use super::token::bare_token;
 use super::{Claims, Refusal, Revocations, TokenError};
 use crate::model::{Account, Timestamp};
 
@@ -38,6 +39,7 @@ impl std::fmt::Debug for FoundToken {
 
 impl FoundToken {
     fn new(text: &str, place: TokenPlace) -> Option<Self> {
+        let text = bare_token(text);
         (!text.is_empty()).then(|| Self { text: text.into(), place })
     }
 }

@@ -126,7 +126,7 @@ impl TokenKeys {
         self.ttl
     }
 
-    /// Checks a token's form, signature and times.
+    /// Checks a token's form, signature and times. What front ends put around a token ([`bare_token`]) does not count.
     ///
     /// # Errors
     /// [`TokenError::Expired`] only for a token that is right in all else.
@@ -140,6 +140,7 @@ impl TokenKeys {
     /// # Errors
     /// Never [`TokenError::Expired`].
     pub fn verify_all_but_expiry(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
+        let token = bare_token(token);
         if token.is_empty() {
             return Err(TokenError::Missing);
         }
@@ -158,6 +159,7 @@ impl TokenKeys {
     /// # Errors
     /// [`TokenError::Invalid`] if it is no JSON Web Token.
     pub fn examine(&self, token: &str) -> Result<Examined, TokenError> {
+        let token = bare_token(token);
         let mut parts = token.split('.');
         let (Some(header), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
             return Err(TokenError::Invalid);
@@ -325,6 +327,20 @@ fn fingerprint_of(token: &str) -> Box<str> {
 
 fn millis_of(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A token without what front ends put around it: blanks, quotes, the scheme `Bearer`.
+pub(super) fn bare_token(text: &str) -> &str {
+    let mut bare = text.trim();
+    loop {
+        let unquoted = bare.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        let credentials = bare.get(.."bearer ".len()).filter(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+        let inner = unquoted.or_else(|| bare.get(credentials?.len()..));
+        match inner {
+            Some(inner) => bare = inner.trim(),
+            None => return bare,
+        }
+    }
 }
 
 #[cfg(test)]

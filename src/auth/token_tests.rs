@@ -172,8 +172,9 @@ fn tricks_are_refused() {
         ("two parts", format!("{}.{}", encode(good), encode(&payload))),
         ("four parts", format!("{whole}.x")),
         ("padded", format!("{whole}=")),
-        ("white space", format!(" {whole}")),
-        ("line end", format!("{whole}\n")),
+        ("white space within", whole.replacen('.', ". ", 1)),
+        ("half a quote", format!("\"{whole}")),
+        ("another scheme", format!("Basic {whole}")),
         ("no JSON", signed(SECRET, good, "id=ann")),
         ("deep JSON", signed(SECRET, good, &format!(r#"{{"id":{}"#, "[".repeat(5000)))),
         ("id twice", signed(SECRET, good, r#"{"id":"ann","id":"bob"}"#)),
@@ -187,6 +188,26 @@ fn tricks_are_refused() {
     assert!(verify(&whole).is_ok());
     assert!(verify(&signed(SECRET, r#"{"alg":"HS256","kid":"k1"}"#, &payload)).is_ok(), "a `kid` chooses nothing");
     assert_eq!(verify(""), Err(TokenError::Missing));
+}
+
+#[test]
+fn what_front_ends_put_around_a_token_does_not_count() {
+    let text = token(&json!({"id": "ann"}));
+    let bare = verify(&text).unwrap();
+    for around in [
+        format!(" {text}\n"),
+        format!("Bearer {text}"),
+        format!("bearer  {text} "),
+        format!("\"{text}\""),
+        format!("\"Bearer {text}\""),
+        format!("Bearer \"{text}\""),
+        format!("Bearer Bearer {text}"),
+    ] {
+        assert_eq!(verify(&around), Ok(bare.clone()), "{around}: the same, also for a revocation");
+    }
+    for nothing in ["", " ", "\"\"", "Bearer ", "Bearer"] {
+        assert!(verify(nothing).is_err(), "{nothing:?}");
+    }
 }
 
 #[test]
@@ -213,7 +234,7 @@ proptest! {
             _ => bytes.truncate(at),
         }
         let mutated = String::from_utf8(bytes).unwrap();
-        if mutated != text {
+        if mutated.trim() != text {
             prop_assert!(verify(&mutated).is_err());
         }
     }

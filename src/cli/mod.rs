@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
-use log::LevelFilter;
+use log::{LevelFilter, warn};
 
 use self::check::CheckOptions;
 use self::config::ConfigOptions;
@@ -33,7 +33,7 @@ use self::tail::TailOptions;
 use self::token::TokenCommand;
 use self::user::UserCommand;
 use crate::app;
-use crate::config::{Config, Found, LogFilter, LogFormat};
+use crate::config::{Config, Found, LogFilter, LogFormat, Typo, typos};
 use crate::dialect::{self, DialectSet};
 use crate::env::Environment;
 use crate::logging;
@@ -144,6 +144,9 @@ fn execute(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve => {
             logging::start(config.log_format, config.rust_log.clone());
+            for Typo { name, source, meant } in typos(environment.names()) {
+                warn!(name, source, meant; "this is no setting");
+            }
             actix::System::new().block_on(app::run(config)).map_err(Failure::new)
         }
         Command::Config(options) => config::execute(&options, &environment, find),

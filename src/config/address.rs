@@ -116,6 +116,9 @@ fn origin_of(url: &str) -> Result<String, String> {
     Ok(format!("{scheme}://{host}"))
 }
 
+/// What the server has of its own, with all below.
+const TAKEN_PATHS: [&str; 7] = ["/admin", "/api", "/app", "/healthz", "/metrics", "/readyz", "/uploads"];
+
 /// The path of the Engine.IO endpoint, without a slash at its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketPath(String);
@@ -138,6 +141,10 @@ impl FromStr for SocketPath {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let path = text.trim_end_matches('/');
+        let is_of = |taken: &&&str| path.strip_prefix(**taken).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if let Some(taken) = TAKEN_PATHS.iter().find(is_of) {
+            return Err(format!("{taken} is taken; of others than {} any may be", TAKEN_PATHS.join(", ")));
+        }
         let is_plain = path.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'{' | b'}'));
         if path.len() > 1 && path.starts_with('/') && is_plain {
             Ok(Self(path.to_owned()))
@@ -335,5 +342,7 @@ mod tests {
     fn a_socket_path_has_no_slash_at_its_end() {
         assert_eq!("/chat/io/".parse::<SocketPath>().unwrap().as_str(), "/chat/io");
         assert!("/".parse::<SocketPath>().is_err());
+        assert_eq!("/apis".parse::<SocketPath>().unwrap().as_str(), "/apis");
+        assert!("/api".parse::<SocketPath>().unwrap_err().contains("/uploads"), "all that are taken");
     }
 }

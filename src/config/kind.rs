@@ -22,8 +22,26 @@ pub(super) trait Kind {
     fn print(&self, value: &Self::Value) -> String;
 }
 
-/// A whole number.
+/// A whole number, of a type that says its largest.
 pub(super) struct Count<T>(T);
+
+/// A type of whole numbers.
+pub(super) trait Whole: FromStr + Display + PartialOrd + Copy {
+    /// The largest of them.
+    const MAX: Self;
+}
+
+impl Whole for u16 {
+    const MAX: Self = Self::MAX;
+}
+
+impl Whole for u32 {
+    const MAX: Self = Self::MAX;
+}
+
+impl Whole for usize {
+    const MAX: Self = Self::MAX;
+}
 
 impl<T> Count<T> {
     pub(super) const fn at_least(least: T) -> Self {
@@ -31,14 +49,16 @@ impl<T> Count<T> {
     }
 }
 
-impl<T: FromStr + Display + PartialOrd + Copy> Kind for Count<T> {
+impl<T: Whole> Kind for Count<T> {
     type Value = T;
 
     fn parse(&self, text: &str) -> Result<T, String> {
         let digits = text.trim();
         // `FromStr` would take a sign, too.
         let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
-        let Some(number) = number else { return Err(format!("{digits:?} is not a whole number in its range")) };
+        let Some(number) = number else {
+            return Err(format!("{digits:?} is not a whole number from {} to {}", self.0, T::MAX));
+        };
         at_least(number, self.0, self)
     }
 
@@ -47,7 +67,7 @@ impl<T: FromStr + Display + PartialOrd + Copy> Kind for Count<T> {
     }
 }
 
-/// A number of bytes, or one with `KB` (1 024) or `MB` (1 048 576).
+/// A number of bytes, or one with `KB` (1 024), `MB` or `GB`.
 pub(super) struct Size(usize);
 
 impl Size {
@@ -55,7 +75,7 @@ impl Size {
         Self(least)
     }
 
-    const UNITS: [(&'static str, usize); 2] = [("MB", 1024 * 1024), ("KB", 1024)];
+    const UNITS: [(&'static str, usize); 3] = [("GB", 1024 * 1024 * 1024), ("MB", 1024 * 1024), ("KB", 1024)];
 }
 
 impl Kind for Size {
@@ -67,7 +87,7 @@ impl Kind for Size {
         let factor = if unit.is_empty() { Some(1) } else { factor_of(&Self::UNITS, unit) };
         let bytes = digits.parse::<usize>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
         let Some(bytes) = bytes else {
-            return Err(format!("{text:?} is not a size; write a number of bytes, or one with KB or MB, such as 64KB"));
+            return Err(format!("{text:?} is not a size; write a number of bytes, or one with KB, MB or GB, such as 64KB"));
         };
         at_least(bytes, self.0, self)
     }
@@ -355,13 +375,15 @@ mod tests {
             ("1000000", 1_000_000, "1000000"),
             ("64KB", 65_536, "64KB"),
             ("1MB", 1_048_576, "1MB"),
+            ("2GB", 2_147_483_648, "2GB"),
+            ("2048MB", 2_147_483_648, "2GB"),
             ("1024", 1_024, "1KB"),
             ("0", 0, "0"),
         ] {
             let value = Size::at_least(0).parse(text).unwrap();
             assert_eq!((value, Size::at_least(0).print(&value).as_str()), (bytes, printed), "{text}");
         }
-        for text in ["", "KB", "1B", "1 MB", "1GB", "99999999999999999999", "18446744073709551615MB"] {
+        for text in ["", "KB", "1B", "1 MB", "1TB", "99999999999999999999", "18446744073709551615MB"] {
             assert!(Size::at_least(0).parse(text).is_err(), "{text}");
         }
     }

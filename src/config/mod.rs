@@ -98,7 +98,7 @@ macro_rules! settings {
             pub fn list(find: impl Fn(&str) -> Option<Found>) -> Result<Vec<Listed>, ConfigError> {
                 let mut listed = Vec::new();
                 $($({
-                    let (value, source) = match text_of($name, &find)? {
+                    let (value, source): ($type, _) = match text_of($name, &find)? {
                         Some((text, source)) => (parse($name, &$kind, &text)?, source),
                         None => ($default, "default"),
                     };
@@ -194,7 +194,7 @@ settings! {
     "dialects" {
         /// Event vocabularies that clients may speak, comma-separated, or `all`.
         dialects: DialectNames = DialectNames::All, "DIALECTS", Parsed::new();
-        /// Whether unknown events are answered with an error.
+        /// Whether unknown events are answered with an error also where their sender waits for no answer.
         strict_events: bool = false, "STRICT_EVENTS", Flag;
         /// Who learns who is online: `everyone`, or `contacts` (those who share a conversation).
         presence_scope: PresenceScope = PresenceScope::Everyone, "PRESENCE_SCOPE", Parsed::new();
@@ -210,6 +210,8 @@ settings! {
         catch_up_max: usize = 5_000, "CATCH_UP_MAX", Count::at_least(0);
     }
     "connections" {
+        /// Time an HTTP connection may be idle; longer than a proxy in front keeps it, or that is told 502 now and then.
+        keep_alive: Duration = Duration::from_secs(75), "KEEP_ALIVE", Length::at_least(SECOND);
         /// Time between two heartbeats.
         ping_interval: Duration = Duration::from_secs(25), "PING_INTERVAL", Length::at_least(MILLISECOND);
         /// Time a client has to answer a heartbeat.
@@ -449,7 +451,7 @@ mod tests {
             ("PING_INTERVAL", "-1s"),
             ("TOKEN_TTL", "99999999999999999999d"),
             ("TOKEN_TTL", "18446744073709551615d"),
-            ("OUTBOX_BYTES", "1GB"),
+            ("OUTBOX_BYTES", "1TB"),
             ("OUTBOX_BYTES", "1mb"),
             ("REQUIRE_EXP", "yes"),
             ("REQUIRE_EXP", "TRUE"),
@@ -459,6 +461,8 @@ mod tests {
             ("CATCH_UP", "maybe"),
             ("SOCKET_PATH", "socket.io"),
             ("SOCKET_PATH", "/a?b"),
+            ("SOCKET_PATH", "/api"),
+            ("SOCKET_PATH", "/uploads/io/"),
             ("CLIENT_URL", "example.org"),
             ("CLIENT_URL", "*,https://example.org"),
             ("TRUSTED_PROXIES", "10.0.0.0/99"),
@@ -483,6 +487,7 @@ mod tests {
             assert!(!line.contains('\n'), "{line}");
         }
         assert!(refused("PING_INTERVAL", "25").contains("25s"), "a bare number is refused with a hint");
+        assert!(refused("PORT", "70000").ends_with("is not a whole number from 0 to 65535"));
     }
 
     #[test]

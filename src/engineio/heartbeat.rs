@@ -8,12 +8,16 @@ const TOLERANCE: Duration = Duration::from_millis(50);
 /// connection has four of them a second.
 const EARLY_PING_GAP: Duration = Duration::from_millis(250);
 
+/// So often a client gets the time of a ping once more, since bytes of it came meanwhile: what it uploads stands before its
+/// pong. Who sends on and never answers is gone after that.
+const REPRIEVES_MAX: u8 = 4;
+
 /// How often a client is pinged and how long it may take to answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeartbeatTimes {
     /// From the handshake or the last pong to the next ping.
     pub interval: Duration,
-    /// From a ping to its pong.
+    /// From a ping to its pong; from when a ping would have been due to its pong, where it was sent early.
     pub timeout: Duration,
 }
 
@@ -28,17 +32,26 @@ pub enum Beat {
     TimedOut,
 }
 
-/// Where a connection is in its heartbeat. Only pongs count; other traffic postpones nothing.
+/// Where a connection is in its heartbeat. Pongs count; of other traffic a ping's time-out takes note, within limits.
 #[derive(Debug, Clone, Copy)]
 pub struct Heartbeat {
     due_at: Instant,
     is_ping_outstanding: bool,
+    /// Whether bytes came since the time-out began.
+    has_heard: bool,
+    /// How often it began anew.
+    reprieves: u8,
 }
 
 impl Heartbeat {
     /// Starts with the handshake.
     pub fn new(now: Instant, times: &HeartbeatTimes) -> Self {
-        Self { due_at: now + times.interval, is_ping_outstanding: false }
+        Self { due_at: now + times.interval, is_ping_outstanding: false, has_heard: false, reprieves: 0 }
+    }
+
+    /// Bytes came, be they a whole packet or not.
+    pub fn on_bytes(&mut self) {
+        self.has_heard = true;
     }
 
     /// When [`Heartbeat::on_deadline`] wants to be called, where a ping is wanted by then. While one is outstanding there is
@@ -65,12 +78,16 @@ impl Heartbeat {
             return Beat::Wait;
         }
         if self.is_ping_outstanding {
-            return Beat::TimedOut;
+            if !self.has_heard || self.reprieves >= REPRIEVES_MAX {
+                return Beat::TimedOut;
+            }
+            *self = Self { due_at: now + times.timeout, has_heard: false, reprieves: self.reprieves + 1, ..*self };
+            return Beat::Wait;
         }
-        // timers fire a little late; that must not add up
-        let is_on_time = now >= self.due_at && now.duration_since(self.due_at) <= TOLERANCE;
-        let pinged_at = if is_on_time { self.due_at } else { now };
-        *self = Self { due_at: pinged_at + times.timeout, is_ping_outstanding: true };
+        // Timers fire a little late; that must not add up. And a ping that is sent early takes nothing from the time that a
+        // regular one would have left.
+        let pinged_at = if now <= self.due_at + TOLERANCE { self.due_at } else { now };
+        *self = Self { due_at: pinged_at + times.timeout, is_ping_outstanding: true, has_heard: false, reprieves: 0 };
         Beat::Ping
     }
 
@@ -79,7 +96,7 @@ impl Heartbeat {
     pub fn on_pong(&mut self, now: Instant, times: &HeartbeatTimes) -> bool {
         let is_answer = self.is_ping_outstanding;
         if is_answer {
-            *self = Self { due_at: now + times.interval, is_ping_outstanding: false };
+            *self = Self::new(now, times);
         }
         is_answer
     }
@@ -141,11 +158,32 @@ mod tests {
         assert!(!heartbeat.is_ping_due(start, Some(wanted), &times));
         assert_eq!(heartbeat.on_deadline(wanted, Some(wanted), &times), Beat::Ping);
         let later = wanted + Duration::from_secs(1);
-        assert_eq!(heartbeat.deadline(Some(later), &times), wanted + times.timeout, "one at a time, with its own time-out");
+        let regular = start + times.interval;
+        assert_eq!(heartbeat.deadline(Some(later), &times), regular + times.timeout, "one at a time, and nobody is cut for it");
         assert!(!heartbeat.is_ping_due(later, Some(later), &times));
         assert!(heartbeat.on_pong(later, &times));
         assert_eq!(heartbeat.deadline(None, &times), later + times.interval);
         assert_eq!(heartbeat.deadline(Some(start), &times), later + EARLY_PING_GAP, "not one for each message");
         assert_eq!(heartbeat.deadline(Some(later + 2 * times.interval), &times), later + times.interval);
+    }
+
+    #[test]
+    fn who_uploads_is_alive_for_a_while_and_not_for_ever() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(start, &TIMES);
+        heartbeat.on_bytes();
+        let mut now = start + TIMES.interval;
+        assert_eq!(heartbeat.on_deadline(now, None, &TIMES), Beat::Ping);
+        for _ in 0..REPRIEVES_MAX {
+            heartbeat.on_bytes();
+            now += TIMES.timeout;
+            assert_eq!(heartbeat.on_deadline(now, None, &TIMES), Beat::Wait);
+            assert_eq!(heartbeat.deadline(None, &TIMES), now + TIMES.timeout);
+        }
+        heartbeat.on_bytes();
+        assert_eq!(heartbeat.on_deadline(now + TIMES.timeout, None, &TIMES), Beat::TimedOut);
+        assert!(heartbeat.on_pong(now, &TIMES));
+        assert_eq!(heartbeat.on_deadline(now + TIMES.interval, None, &TIMES), Beat::Ping);
+        assert_eq!(heartbeat.on_deadline(now + TIMES.interval + TIMES.timeout, None, &TIMES), Beat::TimedOut, "it is silent");
     }
 }

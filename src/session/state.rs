@@ -514,7 +514,8 @@ impl Session {
         if paid.is_err() {
             self.note_limited(now, around.broker);
         }
-        if !around.rules.strict_events {
+        // Who waits for an answer gets one: stock clients with `retries` send nothing further until then.
+        if !around.rules.strict_events && ack_id.is_none() {
             return;
         }
         let fault = match paid {

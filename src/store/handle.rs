@@ -330,9 +330,8 @@ async fn watch(queue: Arc<Queue>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !queue.is_closed() {
         ticks.tick().await;
-        let begun = Instant::now();
-        if let Some(count) = queue.give_up_if_due() {
-            error!(writes = count, seconds = begun.elapsed().as_secs_f64(); "gave up: the database is away for too long");
+        if let Some((count, away_for)) = queue.give_up_if_due() {
+            error!(writes = count, seconds = away_for.as_secs_f64(); "gave up: the database is away for too long");
         }
     }
 }

@@ -8,14 +8,15 @@ use super::messages::load_messages;
 use super::schema::{messages, participants};
 use crate::model::{Message, UserId};
 
-/// All that `$user` missed up to a position: the query without its columns and order.
+/// All that `$user` missed up to a position: the query without its columns and order. A sum is in no index: databases are to
+/// go by `seq`, over what was missed, and not by `position`, over all that was ever said.
 macro_rules! missed {
     ($user:expr, $up_to:expr) => {
         participants::table
             .inner_join(messages::table.on(messages::place.eq(participants::conversation)))
             .filter(participants::user_id.eq($user.as_str()).and(participants::left_at.is_null()))
             .filter(messages::seq.gt(participants::delivered_seq))
-            .filter(messages::position.gt(participants::joined_position).and(messages::position.le($up_to)))
+            .filter((messages::position + 0_i64).gt(participants::joined_position).and((messages::position + 0_i64).le($up_to)))
             .filter(messages::sender.ne($user.as_str()).and(messages::deleted_at.is_null()))
     };
 }
@@ -26,7 +27,7 @@ pub fn list_missed(conn: &mut AnyConnection, user: &UserId, after: i64, up_to: i
     in_snapshot(conn, |conn| {
         // Ids first: sorting all that was missed must not carry the texts along.
         let ids: Vec<String> = missed!(user, up_to)
-            .filter(messages::position.gt(after))
+            .filter((messages::position + 0_i64).gt(after))
             .order(messages::position.asc())
             .limit(limit)
             .select(messages::id)
@@ -182,7 +183,7 @@ pub fn list_missed_positions(
     newest: i64,
 ) -> QueryResult<Vec<i64>> {
     missed!(user, up_to)
-        .filter(messages::position.gt(after))
+        .filter((messages::position + 0_i64).gt(after))
         .order(messages::position.desc())
         .limit(newest)
         .select(messages::position)

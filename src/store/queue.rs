@@ -209,10 +209,11 @@ impl Queue {
         is_news
     }
 
-    /// Gives up all that waits, and what is in hand, when the database has been away for too long. Answers how much.
+    /// Gives up all that waits, and what is in hand, when the database has been away for too long. Answers how much, and for
+    /// how long it has been.
     ///
     /// Looked at from outside of the persister, who may hang in the database's hands.
-    pub fn give_up_if_due(&self) -> Option<usize> {
+    pub fn give_up_if_due(&self) -> Option<(usize, Duration)> {
         let mut state = self.lock();
         let stalled = state.committing_since.filter(|since| since.elapsed() > COMMIT_STALL.min(self.retry_for));
         if let Some(since) = stalled
@@ -221,11 +222,11 @@ impl Queue {
             state.failing_since = Some(since);
             self.is_failing.store(true, Ordering::Release);
         }
-        let is_due = state.failing_since.is_some_and(|since| since.elapsed() >= self.retry_for);
-        if !is_due || self.is_away() {
+        let away_for = state.failing_since?.elapsed();
+        if away_for < self.retry_for || self.is_away() {
             return None;
         }
-        Some(self.give_up(&mut state))
+        Some((self.give_up(&mut state), away_for))
     }
 
     /// Gives up all, and admits nothing any more: what the database says is not to be believed. Answers how much, the first

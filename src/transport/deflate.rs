@@ -64,7 +64,8 @@ fn parse_bits(text: &str, least: u8) -> Option<u8> {
     text.parse().ok().filter(|bits| is_plain && (least..=MAX_WINDOW_BITS).contains(bits))
 }
 
-/// One thread's compressor for the usual window: it takes a quarter of a megabyte.
+/// One thread's compressor for the usual window: it takes a quarter of a megabyte. It is kept after a success only: zlib-rs
+/// 0.6 panics when one is reset that has output left.
 #[derive(Default)]
 pub(super) struct Compressor(RefCell<Option<Compress>>);
 
@@ -75,19 +76,20 @@ impl Compressor {
             return None;
         }
         let new = || Compress::new_with_window_bits(Compression::fast(), false, deflate.window_bits);
-        if deflate.window_bits != MAX_WINDOW_BITS {
-            return compress(&mut new(), payload);
+        let is_usual = deflate.window_bits == MAX_WINDOW_BITS;
+        let mut compressor = self.0.take().filter(|_| is_usual).unwrap_or_else(new);
+        let compressed = compress(&mut compressor, payload)?;
+        if is_usual {
+            compressor.reset();
+            self.0.replace(Some(compressor));
         }
-        let mut kept = self.0.borrow_mut();
-        let compressor = kept.get_or_insert_with(new);
-        compressor.reset();
-        compress(compressor, payload)
+        (compressed.len() < payload.len()).then_some(compressed)
     }
 }
 
 fn compress(compressor: &mut Compress, payload: &[u8]) -> Option<Vec<u8>> {
-    // What does not fit in here is not shorter.
-    let mut compressed = Vec::with_capacity(payload.len());
+    // More than the longest that deflate makes of it: what cannot be made shorter is stored in blocks.
+    let mut compressed = Vec::with_capacity(payload.len() + payload.len() / 8 + 64);
     compressor.compress_vec(payload, &mut compressed, FlushCompress::Sync).ok()?;
     let is_whole = compressor.total_in() == payload.len() as u64 && compressed.len() < compressed.capacity();
     if !is_whole || !compressed.ends_with(&TAIL) {
@@ -130,6 +132,8 @@ pub(super) fn inflate(payload: &[u8], max_bytes: usize) -> Result<Vec<u8>, Frame
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rand::SeedableRng as _;
+    use rand::rngs::SmallRng;
 
     use super::*;
 
@@ -187,6 +191,21 @@ mod tests {
     fn what_is_no_deflate_is_refused() {
         assert_eq!(inflate(&[0xff; 100], 1_000), Err(FrameError::BadDeflate));
         assert_eq!(inflate(&[], 1_000), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_cannot_be_made_shorter_leaves_the_compressor_whole() {
+        let mut random = SmallRng::seed_from_u64(31);
+        let compressor = Compressor::default();
+        let deflate = Deflate { window_bits: MAX_WINDOW_BITS };
+        for round in 0..64 {
+            let text: String = (0..4_000).map(|_| random.random_range('\u{4e00}'..'\u{9fff}')).collect();
+            if let Some(compressed) = compressor.compress(deflate, text.as_bytes()) {
+                assert_eq!(inflate(&compressed, text.len()).as_deref(), Ok(text.as_bytes()), "{round}");
+            }
+            let noise: Vec<u8> = (0..random.random_range(1_024..70_000)).map(|_| random.random()).collect();
+            assert_eq!(compressor.compress(deflate, &noise), None, "{round}");
+        }
     }
 
     proptest! {

@@ -66,7 +66,7 @@ pub(super) struct Link<S: Service> {
     /// Whether the socket takes no more: the connection ends once all that came in on it is taken in.
     pub(super) has_failed: bool,
     service: Option<S>,
-    heartbeat: Heartbeat,
+    pub(super) heartbeat: Heartbeat,
     armed: Armed,
     waker: Option<Waker>,
     seat: Seat,

@@ -10,6 +10,7 @@ mod connection;
 mod deadlines;
 mod deflate;
 mod frame;
+mod handshake;
 mod http;
 mod hub;
 mod link;

@@ -22,6 +22,8 @@ pub struct Options {
     pub proxies: Arc<TrustedProxies>,
     /// What is spoken under HTTP; without it connections are plain.
     pub tls: Option<Tls>,
+    /// How long an HTTP connection may be idle. Also what a client has to fetch the end of an answer.
+    pub keep_alive: Duration,
     /// From the handshake or the last pong to the next ping.
     pub ping_interval: Duration,
     /// From a ping to its pong.
@@ -56,6 +58,7 @@ impl Options {
             origins,
             proxies: Arc::default(),
             tls: None,
+            keep_alive: Duration::from_secs(75),
             ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(20),
             max_packet_bytes: 1_000_000,

@@ -160,10 +160,20 @@ pub(super) struct Limits {
 #[derive(Default)]
 pub(super) struct LastQueued {
     plain: RefCell<Option<Rc<Queued>>>,
-    /// The frames that were compressed last, for whom, and what became of them.
-    deflated: RefCell<Option<(Bytes, Deflate, Rc<Queued>)>>,
+    /// What was compressed last. A broadcast has a packet in each dialect, and clients have agreed on windows of their own.
+    deflated: RefCell<VecDeque<Deflated>>,
     compressor: Compressor,
 }
+
+/// Frames that were compressed, for whom, and what became of them.
+struct Deflated {
+    source: Bytes,
+    agreed: Deflate,
+    queued: Rc<Queued>,
+}
+
+/// So many compressed packets are kept for those who take them next.
+const DEFLATED_MAX: usize = 16;
 
 impl LastQueued {
     fn share(&self, packets: &Encoded) -> Rc<Queued> {
@@ -183,25 +193,28 @@ impl LastQueued {
 
     fn share_deflated(&self, packets: &Encoded, deflate: Deflate) -> Rc<Queued> {
         let mut last = self.deflated.borrow_mut();
-        if let Some((source, agreed, queued)) = &*last
-            && *agreed == deflate
-            && source.as_ptr() == packets.frames().as_ptr()
-            && source.len() == packets.frames().len()
-        {
-            return queued.clone();
+        let is_same = |known: &&Deflated| {
+            let (source, frames) = (&known.source, packets.frames());
+            known.agreed == deflate && source.as_ptr() == frames.as_ptr() && source.len() == frames.len()
+        };
+        if let Some(known) = last.iter().find(is_same) {
+            return known.queued.clone();
         }
         let queued = match packets.deflated(|payload| self.compressor.compress(deflate, payload)) {
             Some(deflated) => Rc::new(Queued::Packets(deflated)),
             None => self.share(packets),
         };
-        *last = Some((packets.frames().clone(), deflate, queued.clone()));
+        if last.len() >= DEFLATED_MAX {
+            last.pop_front();
+        }
+        last.push_back(Deflated { source: packets.frames().clone(), agreed: deflate, queued: queued.clone() });
         queued
     }
 
     /// Lets go of the packets.
     pub(super) fn forget(&self) {
         self.plain.borrow_mut().take();
-        self.deflated.borrow_mut().take();
+        self.deflated.borrow_mut().clear();
     }
 }
 

@@ -28,8 +28,6 @@ use super::{http, succession, takeover};
 use crate::engineio::{CloseReason, ConnectionKey, ConnectionView, Delivery, Seat, Service};
 use crate::meter::Counted;
 
-/// How long an HTTP connection may be idle. Also what a client has to fetch the end of an answer.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How long a client may take to notice that its HTTP connection is closed.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a connection that was begun when a successor took over may need until it is there: a round trip.
@@ -200,7 +198,7 @@ where
     let of_others = if keeper == Keeper::Successor { sockets.as_slice() } else { &[] };
     let of_others = of_others.iter().map(TcpListener::try_clone).collect::<io::Result<Arc<[_]>>>()?;
     let workers = options.workers.max(1);
-    let max_http_connections = options.max_http_connections();
+    let (max_http_connections, keep_alive) = (options.max_http_connections(), options.keep_alive);
     let shared = Arc::new(Shared::<S>::new(options));
     // Beyond that the kernel keeps them waiting.
     let mut builder =
@@ -217,15 +215,16 @@ where
             let path = &worker.options().path;
             // The path that every client uses stands for itself: what is looked for by a pattern costs a fifth of a request.
             let exact = web::resource(format!("{path}/")).route(polling());
+            let bare = web::resource(path.as_str()).route(polling());
             let others = worker.options().other_files;
             let is_ours = move |context: &GuardContext<'_>| {
                 let name = context.head().uri.path().rsplit('/').next().unwrap_or_default();
                 !others.contains(&name)
             };
             let further = web::resource(format!("{path}/{{tail:.*}}")).guard(fn_guard(is_ours)).route(polling());
-            let app = App::new().service(exact).service(further).configure(configure);
+            let app = App::new().service(exact).service(bare).service(further).configure(configure);
             let http = HttpService::build()
-                .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+                .keep_alive(KeepAlive::Timeout(keep_alive))
                 .client_disconnect_timeout(DISCONNECT_TIMEOUT)
                 .h1_allow_half_closed(false)
                 .upgrade(fn_service(move |(request, framed)| takeover::take_over(worker.clone(), request, framed)))

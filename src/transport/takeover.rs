@@ -8,12 +8,13 @@ use std::time::Instant;
 use actix::Context;
 use actix_codec::Framed;
 use actix_http::h1::Codec;
-use actix_http::{HttpMessage as _, header, ws};
+use actix_http::{HttpMessage as _, header};
 use bytes::{Bytes, BytesMut};
 
 use super::admission::{Asking, Denied, opening};
 use super::connection::{Connection, TakeSocket};
 use super::deflate::Deflate;
+use super::handshake::{self, BadHandshake};
 use super::link::{Link, NewLink, Transport};
 use super::outbox::{Outbox, Queued};
 use super::registry::Found;
@@ -83,7 +84,7 @@ enum NotTaken {
     /// The path is not ours.
     NotFound,
     /// The request is no WebSocket handshake.
-    BadHandshake(&'static str),
+    BadHandshake(BadHandshake),
     Denied(Denied),
     /// Its session is on a WebSocket already; this is the 101 that it gets all the same.
     Upgraded(Bytes),
@@ -106,7 +107,7 @@ impl From<Denied> for NotTaken {
 /// Checks all that needs no session, and makes the 101.
 fn check<'a, S: Service>(worker: &Worker<S>, request: &'a actix_http::Request) -> Result<(Query<'a>, Accepted), NotTaken> {
     let path = request.path().strip_prefix(worker.options().path.as_str());
-    if !path.is_some_and(|rest| rest.starts_with('/')) {
+    if !path.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
         return Err(NotTaken::NotFound);
     }
     if !worker.shared.judge(request.headers(), request.peer_addr()).is_allowed() {
@@ -118,23 +119,19 @@ fn check<'a, S: Service>(worker: &Worker<S>, request: &'a actix_http::Request) -
         Some(TransportKind::Polling) => return Err(Refusal::BadRequest.into()),
         Some(TransportKind::Websocket) => {}
     }
-    ws::verify_handshake(request.head()).map_err(|error| match error {
-        ws::HandshakeError::GetMethodRequired => NotTaken::from(Refusal::BadHandshakeMethod),
-        ws::HandshakeError::UnsupportedVersion | ws::HandshakeError::NoVersionHeader => {
-            NotTaken::BadHandshake("Missing or invalid Sec-WebSocket-Version header")
-        }
-        ws::HandshakeError::BadWebsocketKey => NotTaken::BadHandshake("Missing or invalid Sec-WebSocket-Key header"),
-        ws::HandshakeError::NoWebsocketUpgrade | ws::HandshakeError::NoConnectionUpgrade => {
-            NotTaken::BadHandshake("Invalid Upgrade header")
-        }
+    let handshake::Answer { accept, protocol } = handshake::answer(request.head()).map_err(|bad| match bad {
+        BadHandshake::Method => NotTaken::from(Refusal::BadHandshakeMethod),
+        bad => NotTaken::BadHandshake(bad),
     })?;
-    let response = ws::handshake_response(request.head()).finish();
-    let accept = response.headers().get(header::SEC_WEBSOCKET_ACCEPT).map_or(&[][..], |accept| accept.as_bytes());
     let mut head = BytesMut::with_capacity(160);
     head.extend_from_slice(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
     );
-    head.extend_from_slice(accept);
+    head.extend_from_slice(&accept);
+    if let Some(protocol) = protocol {
+        head.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
+        head.extend_from_slice(protocol.as_bytes());
+    }
     let offers = request.headers().get_all(header::SEC_WEBSOCKET_EXTENSIONS).filter_map(|offer| offer.to_str().ok());
     let agreed = if worker.options().permessage_deflate { Deflate::negotiate(offers) } else { None };
     let deflate = agreed.map(|(deflate, answer)| {
@@ -219,17 +216,29 @@ fn note<S: Service>(worker: &Worker<S>, request: &actix_http::Request, denied: &
 fn denial(denied: NotTaken, error_id: Option<ErrorId>) -> Bytes {
     let (status, message, retry_after) = match denied {
         NotTaken::NotFound => (404, "Not found", None),
-        NotTaken::BadHandshake(message) => (400, message, None),
+        NotTaken::BadHandshake(bad) => (400, words_for(bad), None),
         NotTaken::Upgraded(_) | NotTaken::Ended(..) => (400, Refusal::BadRequest.message(), None),
         NotTaken::Denied(denied) => (denied.status(), denied.message(), denied.retry_after()),
     };
     let reason = actix_http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
     let retry_after = retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n")).unwrap_or_default();
     let error_id = error_id.map(|error_id| format!("{ERROR_ID}: {error_id}\r\n")).unwrap_or_default();
+    let is_of_another_version = matches!(denied, NotTaken::BadHandshake(BadHandshake::Version));
+    let version =
+        if is_of_another_version { format!("Sec-WebSocket-Version: {}\r\n", handshake::VERSION) } else { String::new() };
     let length = message.len();
     Bytes::from(format!(
-        "HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n{retry_after}{error_id}\r\n{message}"
+        "HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n{version}{retry_after}{error_id}\r\n{message}"
     ))
+}
+
+/// As Node's server has them.
+fn words_for(bad: BadHandshake) -> &'static str {
+    match bad {
+        BadHandshake::Method | BadHandshake::Upgrade => "Invalid Upgrade header",
+        BadHandshake::Version => "Missing or invalid Sec-WebSocket-Version header",
+        BadHandshake::Key => "Missing or invalid Sec-WebSocket-Key header",
+    }
 }
 
 impl From<Bytes> for Outbox {

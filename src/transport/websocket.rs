@@ -80,6 +80,7 @@ impl<S: Service> Link<S> {
     /// Takes in bytes of the WebSocket, be it the transport or one that wants to become it.
     pub(super) fn take_in(&mut self, worker: &Worker<S>, bytes: &mut [u8], now: Instant) {
         worker.stats.bytes_in.add(bytes.len() as u64);
+        self.heartbeat.on_bytes();
         let Some(wire) = self.wire_mut() else { return };
         // out of its place meanwhile, because a message can replace the transport
         let mut frames = std::mem::take(&mut wire.frames);

@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use parlance::config::{Config, Found};
 use parlance::{app, dialect};
 use serde_json::Value;
 use syn::visit::{self, Visit};
@@ -132,5 +133,17 @@ fn every_event_of_a_dialect_is_described() {
             let told = |reply| dialect.told().iter().any(|told| told.name == reply);
             assert!(entry.about.reply.is_none_or(told), "{}: {:?} is told nobody", entry.name, entry.about.reply);
         }
+    }
+}
+
+/// Sockets there would hide what is served there.
+#[test]
+fn no_documented_path_can_be_that_of_the_sockets() {
+    let document = serde_json::to_value(app::openapi()).unwrap();
+    for path in document["paths"].as_object().unwrap().keys() {
+        let first = path.split('/').nth(1).unwrap();
+        let found = || Some(Found { value: format!("/{first}/io").into(), source: "environment" });
+        let config = Config::load(|name| if name == "SOCKET_PATH" { found() } else { None });
+        assert!(config.is_err(), "{path}");
     }
 }

@@ -55,7 +55,9 @@ async fn a_file_is_uploaded_shown_and_sent() {
     let part = api.send("GET", url, &[("range", "bytes=1-3")], "").await;
     assert_eq!((part.status, part.bytes.as_slice()), (206, &b"PNG"[..]));
     assert_eq!(part.header("content-range"), Some(format!("bytes 1-3/{}", PNG.len()).as_str()));
-    api.send("GET", url, &[("range", "bytes=900-")], "").await.refused(416, "INVALID_PAYLOAD");
+    let beyond = api.send("GET", url, &[("range", "bytes=900-")], "").await;
+    assert_eq!(beyond.header("content-range"), Some(format!("bytes */{}", PNG.len()).as_str()));
+    beyond.refused(416, "INVALID_PAYLOAD");
     let head = api.send("HEAD", url, &[], "").await;
     assert_eq!((head.status, head.bytes.len()), (200, 0));
 
@@ -115,6 +117,16 @@ async fn a_client_that_goes_in_the_middle_leaves_nothing_behind() {
     wait_for(1).await;
     drop(stream);
     wait_for(0).await;
+}
+
+#[actix_web::test]
+async fn a_name_is_what_its_owner_sees() {
+    let api = TestApi::start().await;
+    // Browsers write quotes and line ends of a name so.
+    for (sent, shown) in [("a%22b.png", "a\"b.png"), ("a%0D%0Ab.png", "ab.png"), ("50%25.png", "50%25.png")] {
+        let answer = upload(&api, multipart("file", sent, PNG)).await.expect(200);
+        assert_eq!(answer["file"]["filename"], shown);
+    }
 }
 
 #[actix_web::test]

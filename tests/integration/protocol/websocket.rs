@@ -91,7 +91,7 @@ fn refused_handshakes_get_the_bare_message() {
         (plain("/engine.io/?EIO=4&transport=polling"), 400, "Bad request"),
         (plain("/engine.io/?EIO=4&transport=websocket&sid=abc"), 400, "Session ID unknown"),
         (plain("/other?EIO=4&transport=websocket"), 404, "Not found"),
-        (plain("/engine.io?EIO=4&transport=websocket"), 404, "Not found"),
+        (plain("/engine.iox/?EIO=4&transport=websocket"), 404, "Not found"),
         ((TARGET.to_owned(), foreign), 403, "Forbidden"),
         (without("Key"), 400, "Missing or invalid Sec-WebSocket-Key header"),
         ((TARGET.to_owned(), old_version), 400, "Missing or invalid Sec-WebSocket-Version header"),
@@ -102,11 +102,35 @@ fn refused_handshakes_get_the_bare_message() {
         assert_eq!(response.told(), (status, message), "{target}");
         assert_eq!(response.header("connection"), Some("close"));
         assert_eq!(response.header("content-type"), Some("text/html"));
+        let spoken = message.contains("Version").then_some("13");
+        assert_eq!(response.header("sec-websocket-version"), spoken, "who speaks another one is told which we do");
         assert!(http.is_closed());
     }
     let mut http = Http::connect(server.address);
     http.send("POST", TARGET, &UPGRADE, b"");
     assert_eq!(http.receive().told(), (400, "Bad handshake method"));
+}
+
+#[test]
+fn what_proxies_and_clients_add_to_a_handshake_is_no_reason_to_refuse_it() {
+    let server = TestServer::start();
+    let connection = |line: &'static str| {
+        UPGRADE.into_iter().map(|own| if own.starts_with("Connection") { line } else { own }).collect::<Vec<_>>()
+    };
+    let open = |target: &str, headers: &[&str]| {
+        let mut http = Http::connect(server.address);
+        let response = http.request("GET", target, headers, b"");
+        assert_eq!(response.status, 101, "{target} {headers:?}");
+        assert!(Ws { http }.text().starts_with("0{"));
+        response.header("sec-websocket-protocol").map(str::to_owned)
+    };
+    for line in ["Connection: close, Upgrade", "Connection: Upgrade, close", "connection: upgrade"] {
+        assert_eq!(open(TARGET, &connection(line)), None);
+    }
+    // Browsers refuse a 101 that names none of the subprotocols which their page has offered.
+    let offering = [&UPGRADE[..], &["Sec-WebSocket-Protocol: chat, v2"]].concat();
+    assert_eq!(open(TARGET, &offering).as_deref(), Some("chat"));
+    assert_eq!(open(&TARGET.replace("/?", "?"), &UPGRADE), None, "the last slash may be missing");
 }
 
 #[test]

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
+import { connect as connectTo } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 
@@ -254,6 +255,18 @@ describe('settings', { concurrency: 4 }, () => {
   }
 
   // ---- connections ----
+
+  proves(['KEEP_ALIVE'], 'an idle HTTP connection ends after that, and not before', async (test) => {
+    const server = await start(test, { KEEP_ALIVE: '2s' });
+    const { hostname, port } = new URL(server.url);
+    const socket = connectTo(Number(port), hostname);
+    test.after(() => socket.destroy());
+    socket.write('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n');
+    await within(LIMIT, 'the answer', once(socket, 'data'));
+    const answered = Date.now();
+    await within(LIMIT, 'the end', once(socket.resume(), 'end'));
+    assert.ok(Date.now() - answered > 1_000, `after ${Date.now() - answered} ms`);
+  });
 
   proves(['PING_INTERVAL', 'PING_TIMEOUT'], 'who does not answer a heartbeat is cut', async (test) => {
     // Time enough to be admitted before, on a busy machine.
