@@ -25,7 +25,19 @@ pub const OPERATIONS: &[Operation] = &[
     .answers(&[Answer::Success(201, LOGIN)])
     .refuses(&[CONFLICT]),
     Operation::post("/api/auth/login", Who::Anyone, "Logs in by username or e-mail; sets the cookie token, too.")
-        .body(Shape::Object(&[Field::required("login", kinds::text_of::<1, 254>), Field::required("password", kinds::text)]))
+        .body(Shape::ObjectWith(
+            &[
+                Field::optional("login", kinds::text_of::<1, 254>),
+                Field::optional("username", kinds::text_of::<1, 254>),
+                Field::optional("email", kinds::text_of::<1, 254>),
+                Field::required("password", kinds::text),
+            ],
+            &[
+                &[Field::required("login", kinds::text_of::<1, 254>)],
+                &[Field::required("username", kinds::text_of::<1, 254>)],
+                &[Field::required("email", kinds::text_of::<1, 254>)],
+            ],
+        ))
         .answers(&[Answer::Success(200, LOGIN)])
         .refuses(&[INVALID_CREDENTIALS, (401, "ACCOUNT_DISABLED")]),
     Operation::post("/api/auth/refresh", Who::User, "A new token of the same login; the old one stays valid until its own exp.")

@@ -18,7 +18,7 @@ use crate::web::{Body, Failure, LoginLimit, PasswordWork, Proven, RequestOrigin,
 /// No name is longer than an e-mail address can be.
 const LOGIN_MAX: usize = 254;
 
-/// `POST /api/auth/login` `{login,password}`
+/// `POST /api/auth/login` `{login,password}`; the name may stand in `username` or `email` instead.
 pub async fn login(
     state: Data<WebState>,
     limit: Data<LoginLimit>,
@@ -26,7 +26,11 @@ pub async fn login(
     origin: ReqData<RequestOrigin>,
     body: Body,
 ) -> Result<HttpResponse, Failure> {
-    let login = body.bounded_text("login", 1, LOGIN_MAX)?.ok_or_else(|| Failure::invalid("login"))?.to_owned();
+    let mut login = None;
+    for field in ["login", "username", "email"] {
+        login = login.or(body.bounded_text(field, 1, LOGIN_MAX)?);
+    }
+    let login = login.ok_or_else(|| Failure::bad_request("login is required: a username or an e-mail address"))?.to_owned();
     let password = body.text("password")?.to_owned();
     let name = login.clone();
     let found = state.store.read(move |conn| store::find_credentials(conn, &name)).await?;

@@ -138,7 +138,7 @@ settings! {
         client_files: Option<PathBuf> = None, "CLIENT_FILES", Optional;
         /// Folder for the database, the secret and the uploads; made where it is missing.
         data_dir: PathBuf = PathBuf::from("./data"), "DATA_DIR", Folder;
-        /// Origins of browser pages that may connect, or `*` for all.
+        /// Origins of browser pages that may connect beside the server's own, or `*` for all; where `HOST` is loopback, those of this machine may, too.
         client_url: Origins = Origins::default(), "CLIENT_URL", Parsed::new();
         /// Addresses or CIDR ranges of proxies whose `X-Forwarded-*` headers count.
         trusted_proxies: Vec<IpNet> = Vec::new(), "TRUSTED_PROXIES", Proxies;

@@ -8,7 +8,7 @@ mod sse;
 pub use self::client::{
     HttpClient, RequestBuilder, Response, StatusCode, Trust, cause_of, has_known_end, header, http_client, next_chunk, read_up_to,
 };
-pub use self::origin::{InvalidOrigin, OriginVerdict, Origins};
+pub use self::origin::{InvalidOrigin, OriginVerdict, Origins, foreign_origin};
 pub use self::proxy::{Client, TrustedProxies};
 pub use self::sse::{Events, SseEvent, TooLong};
 

@@ -42,6 +42,15 @@ impl OriginVerdict {
     }
 }
 
+/// Longest origin that the log shows, in characters.
+const SHOWN_MAX: usize = 200;
+
+/// Says of a refused origin why, and what would let it in; for the log.
+pub fn foreign_origin(origin: &str) -> String {
+    let shown: String = origin.chars().take(SHOWN_MAX).collect();
+    format!("the page's origin is none of CLIENT_URL: CLIENT_URL={shown} would let it in")
+}
+
 /// The origins that may use this server.
 #[derive(Debug, Clone)]
 pub struct Origins {

@@ -626,7 +626,8 @@ impl Session {
     }
 
     fn violated(&mut self, error: &socketio::ProtocolError, around: &mut Surroundings<'_>) {
-        debug!(user = self.user().map(UserId::as_str), cause:% = error; "socket.io violation");
+        let (kind, cause) = (if self.is_in() { RefusalKind::Disconnect } else { RefusalKind::Connect }, error.to_string());
+        note(around.rules, self.refusal(kind, "PROTOCOL_VIOLATION", &cause));
         around.wire.close(CloseReason::ForcedClose);
     }
 
@@ -665,13 +666,6 @@ impl Session {
 
     pub(super) fn is_in(&self) -> bool {
         matches!(self.stage, Stage::In { .. })
-    }
-
-    fn user(&self) -> Option<&UserId> {
-        match &self.stage {
-            Stage::In { account, .. } => Some(&account.profile.id),
-            Stage::Out | Stage::Connecting { .. } => None,
-        }
     }
 
     fn words(&self) -> Words {

@@ -31,7 +31,7 @@ pub enum ProtocolError {
     #[error("text while attachments are outstanding")]
     UnexpectedText,
     /// A binary message came while none was outstanding.
-    #[error("binary message without packet")]
+    #[error("binary message without packet; a client with another parser (socket.io-msgpack-parser, …) is not understood")]
     UnexpectedBinary,
     /// A CONNECT for a namespace that is joined or being joined.
     #[error("namespace is connected already")]

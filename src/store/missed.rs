@@ -8,15 +8,15 @@ use super::messages::load_messages;
 use super::schema::{messages, participants};
 use crate::model::{Message, UserId};
 
-/// All that `$user` missed up to a position: the query without its columns and order. A sum is in no index: databases are to
-/// go by `seq`, over what was missed, and not by `position`, over all that was ever said.
+/// All that `$user` missed up to a position: the query without its columns and order. A sum is in no index: SQLite is to go by
+/// `seq`, over what was missed, and not by two bounds of `position`, over all that was ever said.
 macro_rules! missed {
     ($user:expr, $up_to:expr) => {
         participants::table
             .inner_join(messages::table.on(messages::place.eq(participants::conversation)))
             .filter(participants::user_id.eq($user.as_str()).and(participants::left_at.is_null()))
             .filter(messages::seq.gt(participants::delivered_seq))
-            .filter((messages::position + 0_i64).gt(participants::joined_position).and((messages::position + 0_i64).le($up_to)))
+            .filter(messages::position.gt(participants::joined_position).and((messages::position + 0_i64).le($up_to)))
             .filter(messages::sender.ne($user.as_str()).and(messages::deleted_at.is_null()))
     };
 }
@@ -27,7 +27,7 @@ pub fn list_missed(conn: &mut AnyConnection, user: &UserId, after: i64, up_to: i
     in_snapshot(conn, |conn| {
         // Ids first: sorting all that was missed must not carry the texts along.
         let ids: Vec<String> = missed!(user, up_to)
-            .filter((messages::position + 0_i64).gt(after))
+            .filter(messages::position.gt(after))
             .order(messages::position.asc())
             .limit(limit)
             .select(messages::id)
@@ -36,12 +36,16 @@ pub fn list_missed(conn: &mut AnyConnection, user: &UserId, after: i64, up_to: i
     })
 }
 
-/// The position after which the newest `newest` of the missed messages up to `up_to` begin; 0 where there are no more
-/// than that.
+/// The position after which the newest `newest` of the missed messages up to `up_to` begin: right before the first of them, where
+/// there are no more, so that pages look at nothing older.
 pub fn missed_start(conn: &mut AnyConnection, user: &UserId, up_to: i64, newest: i64) -> QueryResult<i64> {
     let newest_skipped: Option<i64> =
         missed!(user, up_to).order(messages::position.desc()).offset(newest).select(messages::position).first(conn).optional()?;
-    Ok(newest_skipped.unwrap_or_default())
+    if let Some(position) = newest_skipped {
+        return Ok(position);
+    }
+    let first: Option<i64> = missed!(user, up_to).select(diesel::dsl::min(messages::position)).first(conn)?;
+    Ok(first.map_or(up_to, |first| first - 1))
 }
 
 /// All that was said after a position in `$user`'s conversations, less what bears `$sent_by`: the query without its columns
@@ -183,7 +187,7 @@ pub fn list_missed_positions(
     newest: i64,
 ) -> QueryResult<Vec<i64>> {
     missed!(user, up_to)
-        .filter((messages::position + 0_i64).gt(after))
+        .filter(messages::position.gt(after))
         .order(messages::position.desc())
         .limit(newest)
         .select(messages::position)

@@ -1,4 +1,5 @@
 //! Whether a request may open a session, and what is known of who opens it.
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
 use actix_http::Method;
@@ -6,7 +7,7 @@ use actix_http::header::{self, HeaderMap};
 
 use super::worker::{Shared, Worker};
 use crate::engineio::{Opening, Peer, Query, Refusal, Service, TransportKind, open_packet};
-use crate::http::{Client, OriginVerdict};
+use crate::http::{Client, OriginVerdict, foreign_origin};
 use crate::logging::{ErrorId, RefusalKind, RefusalNote};
 
 /// Why a request opens no session.
@@ -96,8 +97,12 @@ impl<S: Service> Shared<S> {
     pub(super) fn note(&self, denied: Denied, request: &Asking<'_>) -> Option<ErrorId> {
         let Asking { method, path, headers, peer } = *request;
         let (event, address) = (format!("{method} {path}"), self.client(headers, peer).address);
-        let (kind, code, cause) = (RefusalKind::Handshake, denied.code(), denied.message());
-        let note = RefusalNote { kind, code, cause, sid: None, user: None, event: Some(&event), address };
+        let (kind, code) = (RefusalKind::Handshake, denied.code());
+        let cause = match headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) {
+            Some(origin) if matches!(denied, Denied::Refused(Refusal::Forbidden)) => Cow::Owned(foreign_origin(origin)),
+            _ => Cow::Borrowed(denied.message()),
+        };
+        let note = RefusalNote { kind, code, cause: &cause, sid: None, user: None, event: Some(&event), address };
         (self.options.note_refusal)(&note)
     }
 

@@ -125,6 +125,13 @@ impl Failure {
         self
     }
 
+    /// With another sentence for people.
+    #[must_use]
+    pub fn saying(mut self, text: &'static str) -> Self {
+        self.0.text = text.into();
+        self
+    }
+
     /// Where the fault is ours, with this sentence: the one that the asker's front end knows.
     #[must_use]
     pub fn or_ours(mut self, text: &'static str) -> Self {

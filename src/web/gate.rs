@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, VARY};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY};
 use actix_web::http::{ConnectionType, Method, Uri};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
@@ -13,7 +13,7 @@ use futures_util::FutureExt as _;
 use percent_encoding::percent_decode_str;
 
 use super::{Failure, WebState};
-use crate::http::{Client, OriginVerdict};
+use crate::http::{Client, OriginVerdict, foreign_origin};
 use crate::logging::{ErrorId, RefusalKind, RefusalNote};
 use crate::model::UserId;
 
@@ -102,7 +102,8 @@ fn note(state: &WebState, asking: &Asking, response: ServiceResponse) -> Service
 fn refusal(state: &WebState, request: &ServiceRequest, verdict: OriginVerdict) -> Option<Failure> {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     if !reads && !verdict.is_allowed() {
-        return Some(Failure::forbidden("Origin not allowed"));
+        let origin = request.headers().get(ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
+        return Some(Failure::forbidden("Origin not allowed").because(foreign_origin(origin)));
     }
     // Probes are told themselves, and uploads are only read.
     if state.is_draining() && request.path().starts_with("/api/") && request.path() != "/api/socket/health" {

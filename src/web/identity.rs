@@ -12,6 +12,9 @@ use super::{Failure, RequestOrigin, WebState};
 use crate::auth::{Claims, Refusal, RequestTokens, TokenPlace};
 use crate::model::{Account, Timestamp, UserId, UserRole};
 
+/// The header with which servers prove themselves.
+const KEY: &str = "x-api-key";
+
 type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, Failure>>>>;
 
 /// A user whom a token proves.
@@ -50,7 +53,11 @@ impl FromRequest for Proven {
         let request = request.clone();
         Box::pin(async move {
             let state = state.ok_or_else(|| Failure::internal("the routes have no state"))?;
-            let token = token.ok_or(Refusal::NoToken)?;
+            let has_key = request.headers().contains_key(KEY);
+            let token = token.ok_or_else(|| {
+                let failure = Failure::from(Refusal::NoToken);
+                if has_key { failure.saying("No token: an API key stands for no user, and this is a user's") } else { failure }
+            })?;
             let claims = state.tokens.verify(&token.text, Timestamp::now()).map_err(Refusal::from)?;
             let account = state.chat.authenticate(claims.clone()).await?;
             // For the log, should the request be refused.
@@ -72,7 +79,7 @@ impl FromRequest for Admin {
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let key = text(request.headers(), "x-api-key");
+        let key = text(request.headers(), KEY);
         let keys = request.app_data::<Data<WebState>>().map(|state| &state.settings.api_keys);
         if let (Some(key), Some(keys)) = (key, keys)
             && keys.has(key)

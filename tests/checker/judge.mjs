@@ -47,7 +47,7 @@ export const CONTRACT = {
 };
 
 /** The stock client answers a ping at once, and hands what came before it to the page in a later turn of its loop: µs, of a busy machine. */
-const PAGE_LAG = 100_000;
+const PAGE_LAG = 250_000;
 
 /** Refusals that say that nobody has seen it. */
 const UNSEEN = new Set(['STORAGE_UNAVAILABLE', 'FORBIDDEN', 'NOT_FOUND', 'TOO_LARGE', 'INVALID_PAYLOAD', 'RATE_LIMITED', 'DRAINING']);

@@ -278,7 +278,7 @@ const BROKEN = [
     tell('ann', 'direct', 'a9');
     log('ann', 'delivered', { id: 'A9', user: 'bob' });
     const [seen, told] = [find(pages.bob.records, 'got', 'a9'), pages.ann.records.at(-1)];
-    told.at = seen.at - 200_000;
+    told.at = seen.at - 400_000;
   }],
   ['"delivered" told of what was never seen', 'unproven', ({ log }) => log('bob', 'delivered', { id: 'B1', user: 'carl' })],
   ['a request without an answer', 'unanswered', ({ log }) => {

@@ -49,6 +49,8 @@ class Page {
     this.strangers = [...plan.strangers];
     /** Own messages that nothing is happening to: `{name, id, version}`. */
     this.changeable = [];
+    /** Names of all that were acked. */
+    this.named = new Set();
     const { url, version, transport, pinned, dialect, token } = plan;
     this.socket = VERSIONS[version](url, {
       transports: TRANSPORTS[transport],
@@ -172,7 +174,7 @@ class Page {
         this.acked += 1;
         const id = this.words.idIn(answer);
         this.log.add('ack', name, id);
-        return this.noteChangeable({ name, id, version: 0 });
+        return this.noteAcked(name, id);
       }
       this.log.add('refused', name, answer.code);
       if (!TEMPORARY.has(answer.code) || this.random.oneIn(4)) return undefined;
@@ -180,9 +182,15 @@ class Page {
     }
   }
 
-  /** What has been sent twice may still be under way once more; one that is known is enough. */
+  /** What has been sent twice is acked twice: with the second ack it may be changed already. */
+  noteAcked(name, id) {
+    if (this.named.has(name)) return;
+    this.named.add(name);
+    this.noteChangeable({ name, id, version: 0 });
+  }
+
   noteChangeable(message) {
-    if (!this.changeable.some(({ name }) => name === message.name)) this.changeable.push(message);
+    this.changeable.push(message);
     if (this.changeable.length > CHANGEABLE) this.changeable.shift();
   }
 

@@ -52,6 +52,12 @@ async fn the_newest_of_many_are_kept(fixture: Fixture) {
         assert_eq!(start, expected, "{newest} of {up_to}");
     }
     assert_eq!(missed(&fixture, "bob", 7, 10, 99).await, ["8", "9", "10"]);
+    // Nothing is looked at that is older than the first that was missed.
+    let none = fixture.ask(|conn| store::missed_start(conn, &user("ann"), 10, 100)).await;
+    assert_eq!(none, 10, "she wrote all of them");
+    let received = [&one, &other].map(|place| DeliveredUpTo { conversation: conversation_of(place), user: user("bob"), seq: 4 });
+    fixture.done(Write::Delivered(received.to_vec())).await;
+    assert_eq!(fixture.ask(|conn| store::missed_start(conn, &user("bob"), 10, 100)).await, 8);
 }
 
 async fn all_since_a_position_but_what_one_session_sent(fixture: Fixture) {

@@ -56,6 +56,11 @@ for (const database of DATABASES) {
         assert.equal(status, 200, JSON.stringify(body));
         assert.equal(body.user.id, dora.id);
       }
+      for (const name of [{ username: 'dora' }, { email: 'dora@example.org' }]) {
+        assert.equal((await holder.server.api('POST', '/api/auth/login', { body: { ...name, password: PASSWORD } })).status, 200);
+      }
+      const { status: without, body: missing } = await holder.server.api('POST', '/api/auth/login', { body: { password: PASSWORD } });
+      assert.deepEqual([without, missing.error], [400, 'login is required: a username or an e-mail address']);
       const wrong = [await login('dora', 'wrong password'), await login('nobody', PASSWORD)];
       for (const { status, body } of wrong) {
         assert.equal(status, 401);

@@ -50,6 +50,20 @@ describe('messages are compressed', () => {
     });
   }
 
+  it('what cannot be made shorter arrives whole, whoever reads it', async (test) => {
+    const readers = await people(test, holder.server, ['ann', 'bob', 'carl']);
+    const plain = await connect(holder.server, newUser('dora'), { perMessageDeflate: false });
+    closeAfter(test, plain);
+    const [ann, bob] = readers;
+    const noise = () => Array.from({ length: 1_333 }, () => String.fromCodePoint(0x4e00 + Math.floor(Math.random() * 20_000))).join('');
+    for (let round = 0; round < 24; round += 1) {
+      const content = round % 3 === 2 ? LONG : noise();
+      await ann.succeed('send_direct_message', { recipientId: bob.user.id, content });
+      assert.ok((await bob.next('new_message')).message.content === content, `${round}`);
+    }
+    for (const client of [...readers, plain]) assert.ok(client.socket.connected);
+  });
+
   it('who does not offer it is served as ever', async (test) => {
     const [ann] = await people(test, holder.server, ['ann']);
     const bob = await connect(holder.server, newUser('bob'), { perMessageDeflate: false });

@@ -1,10 +1,11 @@
 // Who was refused something shows an id, and the log has one line with it that says why.
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
 import { request } from 'node:http';
 import { before, describe, it } from 'node:test';
 
 import { people } from '../lib/chat.mjs';
-import { connect, refusal } from '../lib/client.mjs';
+import { closeAfter, connect, open, refusal } from '../lib/client.mjs';
 import { Server, useServer } from '../lib/server.mjs';
 import { ERROR_ID, TIME, assertLike } from '../lib/shape.mjs';
 import { newUser } from '../lib/token.mjs';
@@ -114,6 +115,39 @@ describe('a refusal is found by its id', () => {
       await assertNoted(server, body.errorId, { kind: 'http', event: `${method} ${path.split('?')[0]}`, ...expected }, { level });
     }
     assert.ok(!server.log.includes('secret=1'));
+  });
+
+  it('an origin that is refused is named, with what would let it in', async () => {
+    const origin = 'https://elsewhere.example';
+    const cause = `the page's origin is none of CLIENT_URL: CLIENT_URL=${origin} would let it in`;
+    const polling = await ask(server, '/socket.io/?EIO=4&transport=polling', { origin });
+    await assertNoted(server, polling.headers['x-error-id'], { kind: 'handshake', code: 'FORBIDDEN', event: 'GET /socket.io/', cause });
+    const { body } = await server.api('POST', '/api/auth/login', { headers: { origin }, body: {} });
+    assert.equal(body.error, 'Origin not allowed');
+    await assertNoted(server, body.errorId, { kind: 'http', code: 'FORBIDDEN', event: 'POST /api/auth/login', cause });
+  });
+
+  it('a client with another parser has a line', async (test) => {
+    class Encoder {
+      encode(packet) {
+        return [Buffer.from(JSON.stringify(packet))];
+      }
+    }
+    class Decoder extends EventEmitter {
+      add() {}
+
+      destroy() {}
+    }
+    const client = open(server, { parser: { Encoder, Decoder }, auth: { token: newUser().token } });
+    closeAfter(test, client);
+    const line = JSON.parse(await server.logged((text) => text.includes('PROTOCOL_VIOLATION'), 'a line'));
+    assert.deepEqual([line.level, line.kind], ['info', 'connect']);
+    assert.match(line.cause, /another parser/);
+  });
+
+  it('a key where a user is asked for', async () => {
+    const { status, body } = await server.api('GET', '/api/auth/me', { headers: { 'x-api-key': KEY } });
+    assert.deepEqual([status, body.code, body.error], [401, 'NO_TOKEN', "No token: an API key stands for no user, and this is a user's"]);
   });
 
   it('of a handshake, in a header: the body is as Engine.IO has it', async () => {
