@@ -126,7 +126,7 @@ impl TokenKeys {
         self.ttl
     }
 
-    /// Checks a token's form, signature and times. What front ends put around a token ([`bare_token`]) does not count.
+    /// Checks a token's form, signature and times. What front ends put around a token, blanks, quotes, `Bearer`, does not count.
     ///
     /// # Errors
     /// [`TokenError::Expired`] only for a token that is right in all else.
