@@ -18,9 +18,9 @@ use crate::http::{HttpClient, Response, StatusCode, Trust, cause_of, has_known_e
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Of a refusal no more is read.
 const REFUSAL_MAX_BYTES: usize = 64 * 1024;
-/// How often one is asked again who does not say when.
+/// Retries of a provider that does not say when.
 const BLIND_RETRIES: u32 = 3;
-/// How long that takes the first time; then twice as long.
+/// Pause before the first of them; then twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Whoever has said that the answer ends is heard for so long, lest there is more of it.
 const AFTER_END: Duration = Duration::from_secs(2);
@@ -50,7 +50,7 @@ impl Trouble {
     }
 }
 
-/// How long a provider may take.
+/// Time that a provider may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
     /// Without a sign of life.
@@ -236,12 +236,12 @@ async fn show(pieces: &mut Option<&mut impl Pieces>, piece: String) {
     }
 }
 
-/// What to do about an answer that is none; of one that has begun nothing.
+/// Tells what to do about an answer that is none; `is_silent`: it has begun nothing.
 fn trouble(broken: Broken, is_silent: bool) -> Trouble {
     if broken == Broken::TooLong && is_silent { Trouble::TooLong(broken.to_string()) } else { Trouble::because(broken) }
 }
 
-/// How long to wait after so many tries. As long as is wanted, and longer from try to try: who wants no pause, or one that
+/// Pause after so many tries. As long as is wanted, and longer from try to try: who wants no pause, or one that
 /// has passed, is not asked without end. `None`: who does not say when is not asked so often.
 fn pause_after(tries: u32, wanted: Option<Duration>) -> Option<Duration> {
     let least = FIRST_PAUSE * 2u32.pow(tries.min(BLIND_RETRIES));

@@ -108,7 +108,7 @@ impl Protocol for Gemini {
     }
 }
 
-/// How an answer ended by its reason's name: all but two name an error or a filter.
+/// Tells how an answer ended by its reason's name: all but two name an error or a filter.
 fn end_of(reason: &str) -> Result<Option<End>, Broken> {
     match reason {
         reason if is_unspecified(reason) => Ok(None),

@@ -75,7 +75,7 @@ pub struct Pairs {
 }
 
 impl Pairs {
-    /// What is complete by now of what [`Json::text`] gives, without what no message may hold.
+    /// Decodes what is complete by now of what [`Json::text`] gives, without what no message may hold.
     pub fn push(&mut self, mut bytes: &[u8]) -> String {
         let mut text = String::new();
         while !bytes.is_empty() {
@@ -108,7 +108,7 @@ impl Pairs {
         if unit < 0xDC00 { self.half = Some(unit) } else { text.push(char::REPLACEMENT_CHARACTER) }
     }
 
-    /// What stands for a half whose other half did not come.
+    /// Gives what stands for a half whose other half did not come.
     pub fn finish(&mut self) -> Option<char> {
         self.half.take().map(|_| char::REPLACEMENT_CHARACTER)
     }

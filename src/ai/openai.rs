@@ -83,7 +83,7 @@ impl Protocol for OpenAi {
     }
 }
 
-/// How an answer ended by its reason's name. Many write an empty one into every event.
+/// Tells how an answer ended by its reason's name. Many write an empty one into every event.
 fn end_of(reason: &str) -> Result<Option<End>, Broken> {
     let reason = reason.trim().to_ascii_lowercase().replace('-', "_");
     match &*reason {

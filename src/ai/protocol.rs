@@ -24,7 +24,7 @@ impl Broken {
     }
 }
 
-/// How an answer ended.
+/// End of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// All was said.
@@ -36,7 +36,7 @@ pub enum End {
 /// A part of an answer, or a whole one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Part {
-    /// What was said, as [`Json::text`] gives it.
+    /// Text that was said, as [`Json::text`] gives it.
     pub text: Vec<u8>,
     /// Whether the provider says that it is the end; what follows belongs to the answer all the same.
     pub end: Option<End>,

@@ -12,7 +12,7 @@ const BODY_MAX_BYTES: usize = 8 * 1024 * 1024;
 const STREAM_MAX_BYTES: usize = 1024 * 1024 * 1024;
 /// The data of the event after the last one.
 const DONE: &str = "[DONE]";
-/// What may stand before everything: blanks, and a byte order mark.
+/// Bytes that may stand before everything: blanks, and a byte order mark.
 const BEFORE: [u8; 7] = *b" \t\r\n\xEF\xBB\xBF";
 
 /// An answer.

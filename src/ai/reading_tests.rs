@@ -14,7 +14,7 @@ fn protocols() -> [Box<dyn Protocol>; 2] {
     [Box::new(OpenAi::new(&none, "", "")), Box::new(Gemini::new(&none, "", ""))]
 }
 
-/// What was shown, and what it came to.
+/// Text that was shown, and what it came to.
 fn read_by(protocol: &dyn Protocol, body: &[u8], size: usize, stop: Stop) -> Result<Option<(String, Said)>, Broken> {
     let (mut reading, mut shown) = (Reading::new(protocol), String::new());
     for bytes in body.chunks(size) {

@@ -7,7 +7,7 @@ use super::json::Json;
 
 /// Longest name of a refusal in the log, in characters.
 const NAME_MAX: usize = 64;
-/// How providers say that a chat is longer than their model can take, in lower case.
+/// Words in which providers say that a chat is longer than their model can take, in lower case.
 const TOO_LONG: [&str; 20] = [
     "context_length",
     "context length",

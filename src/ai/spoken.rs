@@ -12,7 +12,7 @@ enum Thought {
     Later,
 }
 
-/// What may begin with a `<`.
+/// Tags that a `<` may begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tag {
     Open,
@@ -26,7 +26,7 @@ enum Tag {
 #[derive(Debug, Default)]
 pub struct Spoken {
     answer: String,
-    /// What is said and not judged yet: blanks before the answer, …
+    /// Text that is said and not judged yet: blanks before the answer, …
     lead: String,
     /// … and a tag that has begun, or a thought in the answer.
     held: String,
@@ -226,7 +226,7 @@ mod tests {
 
     use super::*;
 
-    /// What is shown of a text that comes by so many characters, and the answer at the end.
+    /// Gives what is shown of a text that comes by so many characters, and the answer at the end.
     fn spoken(text: &str, by: usize, is_cut: bool) -> (String, String) {
         let (mut spoken, mut shown) = (Spoken::default(), String::new());
         let characters: Vec<char> = text.chars().collect();

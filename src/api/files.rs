@@ -2,7 +2,7 @@
 use actix_files::NamedFile;
 use actix_web::dev::Payload;
 use actix_web::http::header::{
-    CACHE_CONTROL, Charset, ContentDisposition, DispositionParam, DispositionType, ExtendedValue, HeaderName, HeaderValue,
+    CACHE_CONTROL, CONTENT_RANGE, Charset, ContentDisposition, DispositionParam, DispositionType, ExtendedValue, HeaderValue,
     X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::web::{Data, block};
@@ -35,13 +35,10 @@ pub async fn serve(state: Data<WebState>, request: HttpRequest) -> Result<HttpRe
         .prefer_utf8(false);
     let mut response = opened.into_response(&request);
     if response.status().as_u16() == 416 {
-        let range = response.headers().get("content-range").cloned();
         let failure = Failure::new(response.status(), "INVALID_PAYLOAD", "Invalid range").with("size", json!(file.size));
-        response = failure.to_response();
-        if let Some(range) = range {
-            response.headers_mut().insert(HeaderName::from_static("content-range"), range);
-        }
-        return Ok(response);
+        let range = response.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
+        let headers = range.map(|range| ("content-range", range.to_owned())).into_iter().collect();
+        return Err(failure.with_headers(headers));
     }
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

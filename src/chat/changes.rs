@@ -106,8 +106,7 @@ impl ChatServer {
         match outcome {
             Ok(Written::Gone) => self.answer(asker, Err(ChatError::MessageNotFound)),
             Ok(_) => {
-                let message = self.with_progress(message);
-                self.note_changed(&message);
+                let message = self.changed(message);
                 self.answer(asker, Ok(Reply::Message(message.clone())));
                 if let Some((audience, position)) = place {
                     self.tell_changed(message, audience, position);
@@ -136,12 +135,18 @@ impl ChatServer {
             for (doubted, found) in doubted.into_iter().zip(found) {
                 broker.untold_changes.remove(doubted.position);
                 if let Some(found) = found.filter(|found| doubted.is_stored(found)) {
-                    let message = broker.with_progress(Arc::new(found));
-                    broker.note_changed(&message);
+                    let message = broker.changed(Arc::new(found));
                     broker.tell_changed(message, doubted.audience, doubted.position);
                 }
             }
         }));
+    }
+
+    /// A message as it is told now that its change is stored; the conversation's last message follows.
+    fn changed(&mut self, message: Arc<Message>) -> Arc<Message> {
+        let message = self.with_progress(message);
+        self.note_changed(&message);
+        message
     }
 
     /// Tells an edited or deleted message's conversation.

@@ -9,56 +9,13 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::lag::Lag;
+use super::waiting::{Bound, Waiting};
 use crate::chat::{Broadcast, Event, Replay, ReplayKind};
 use crate::model::{ChangesTold, MessageId, Part, Timestamp};
 
 /// More waits than may, and no catch-up could bring it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Overflow;
-
-/// How much may wait.
-#[derive(Debug, Clone, Copy)]
-pub struct Bound {
-    /// Events.
-    pub events: usize,
-    /// Bytes of their packets.
-    pub bytes: usize,
-}
-
-#[derive(Debug)]
-pub(super) enum Waiting {
-    Event {
-        event: Arc<Broadcast>,
-        bytes: usize,
-    },
-    /// Of what was missed while the connection was lost, or while too much waited.
-    Missed {
-        event: Arc<Broadcast>,
-        had: Option<Part>,
-        is_own: bool,
-    },
-    /// Behind that.
-    Seed(Arc<Broadcast>),
-    /// `stored`: `None` while that is open.
-    Held {
-        event: Arc<Broadcast>,
-        had: Option<Part>,
-        stored: Option<bool>,
-    },
-}
-
-impl Waiting {
-    fn event(&self) -> &Arc<Broadcast> {
-        match self {
-            Self::Event { event, .. } | Self::Missed { event, .. } | Self::Seed(event) | Self::Held { event, .. } => event,
-        }
-    }
-
-    /// Position of the last message that was handed out by then.
-    fn position(&self) -> Option<i64> {
-        self.event().offset().map(|offset| offset.position)
-    }
-}
 
 /// An event that may leave.
 #[derive(Debug)]

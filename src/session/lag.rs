@@ -1,7 +1,7 @@
 //! The part of what waits at a socket that came when more waited than may.
 use std::collections::VecDeque;
 
-use super::gate::{Bound, Waiting};
+use super::waiting::{Bound, Waiting};
 use crate::chat::Event;
 use crate::model::ChangesTold;
 

@@ -21,6 +21,7 @@ mod tapping;
 #[cfg(test)]
 mod tests;
 mod turns;
+mod waiting;
 
 pub use self::client::{Client, Context, Recipients};
 pub use self::console::{AtConsole, CONSOLE, ConsoleAct};

@@ -2,9 +2,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::gate::{Bound, Ended, Leaving, LeavingKind, Overflow};
+use super::gate::{Ended, Leaving, LeavingKind, Overflow};
 use super::showing::{encodings, show, show_own, show_seed};
 use super::state::{Session, Stage, Surroundings};
+use super::waiting::Bound;
 use crate::chat::{Broadcast, CatchUpDrained, FellBehind, Mark, ProofWanted};
 use crate::engineio::CloseReason;
 

@@ -141,7 +141,8 @@ impl Failure {
         self
     }
 
-    /// With further headers; names are lower case.
+    /// With further headers; names are lower case. They go with the failure: a header that is set on its answer is lost when
+    /// that is written again for the id of its line in the log.
     #[must_use]
     pub fn with_headers(mut self, headers: Vec<(&'static str, String)>) -> Self {
         self.0.headers.extend(headers);

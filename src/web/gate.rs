@@ -85,16 +85,7 @@ fn note(state: &WebState, asking: &Asking, response: ServiceResponse) -> Service
     let Some(failure) = response.response().extensions().get::<Failure>().cloned() else { return response };
     let user = response.request().extensions().get::<UserId>().cloned();
     match asking.note(state, &failure, user.as_ref()) {
-        Some(error_id) => {
-            let mut logged = failure.logged(error_id).to_response();
-            // What a handler has added stays.
-            for (name, value) in response.headers() {
-                if !logged.headers().contains_key(name) {
-                    logged.headers_mut().append(name.clone(), value.clone());
-                }
-            }
-            response.into_response(logged)
-        }
+        Some(error_id) => response.into_response(failure.logged(error_id).to_response()),
         None => response,
     }
 }

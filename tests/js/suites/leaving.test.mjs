@@ -2,25 +2,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
-import { Way } from '../../checker/proxy.mjs';
 import { newAgent } from '../lib/agent.mjs';
 import { people } from '../lib/chat.mjs';
 import { closeAfter, connect } from '../lib/client.mjs';
 import { DATABASES } from '../lib/database.mjs';
+import { onALine } from '../lib/line.mjs';
 import { Server, useServer } from '../lib/server.mjs';
 import { newUser } from '../lib/token.mjs';
 import { LIMIT, within } from '../lib/wait.mjs';
-
-/** A client of `user` on a line of its own. */
-async function onALine(test, server, user, options = {}) {
-  const way = await Way.open(() => Number(new URL(server.url).port));
-  const client = await connect({ url: way.url }, user, options);
-  test.after(() => {
-    client.close();
-    way.close();
-  });
-  return { client, way };
-}
 
 const isMessage = ({ event }) => event === 'new_message';
 const texts = (client) => client.told('new_message').map(({ message }) => message.content);

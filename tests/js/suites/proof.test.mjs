@@ -2,25 +2,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
-import { Way } from '../../checker/proxy.mjs';
 import { conversationHistory, people } from '../lib/chat.mjs';
 import { closeAfter, connect, TRANSPORTS, VERSIONS } from '../lib/client.mjs';
 import { assertReceipt, makeDirect } from '../lib/conversation.mjs';
 import { DATABASES } from '../lib/database.mjs';
+import { onALine } from '../lib/line.mjs';
 import { Server, useServer } from '../lib/server.mjs';
 import { newUser } from '../lib/token.mjs';
 import { LIMIT, within } from '../lib/wait.mjs';
-
-/** A client behind a line that can be held back. */
-async function behindALine(test, server, user, options) {
-  const way = await Way.open(() => Number(new URL(server.url).port));
-  const client = await connect({ url: way.url }, user, options);
-  test.after(() => {
-    client.close();
-    way.close();
-  });
-  return { client, way };
-}
 
 /** A message's status in the history, once it is `expected`. */
 async function statusBecomes(server, { user }, conversation, id, expected) {
@@ -39,7 +28,7 @@ for (const database of DATABASES) {
         it(`the sender who waits is told when it is proven, not when it is sent, ${transport}, nothing passes ${direction}`, async (test) => {
           const { server } = holder;
           const [alice] = await people(test, server, ['alice'], { dialect: 'conversation' });
-          const { client: bob, way } = await behindALine(test, server, newUser('bob'), { transport, dialect: 'conversation' });
+          const { client: bob, way } = await onALine(test, server, newUser('bob'), { transport, dialect: 'conversation' });
           if (transport === 'upgrading') await bob.upgraded();
           const conversationId = await makeDirect(server, alice, bob);
           const { id: first } = await alice.succeed('message:send', { conversationId, content: 'first' });
@@ -83,7 +72,7 @@ describe('proof of delivery', () => {
       test.after(() => server.remove());
       const user = newUser('bob');
       const [alice] = await people(test, server, ['alice'], { dialect: 'messenger' });
-      const { client: bob, way } = await behindALine(test, server, user, { version, reconnection: true, reconnectionDelay: 50, reconnectionDelayMax: 100 });
+      const { client: bob, way } = await onALine(test, server, user, { version, reconnection: true, reconnectionDelay: 50, reconnectionDelayMax: 100 });
       const { message } = await alice.succeed('send_direct_message', { recipientId: user.id, content: 'unproven' });
       assert.equal((await bob.next('new_message')).message._id, message._id);
       way.reset();

@@ -1,0 +1,41 @@
+//! What waits at one socket, and how much of it may.
+use std::sync::Arc;
+
+use crate::chat::Broadcast;
+use crate::model::Part;
+
+/// How much may wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Bound {
+    /// Events.
+    pub events: usize,
+    /// Bytes of their packets.
+    pub bytes: usize,
+}
+
+/// An event that waits.
+#[derive(Debug)]
+pub enum Waiting {
+    /// Of now, with the bytes of its packets.
+    Event { event: Arc<Broadcast>, bytes: usize },
+    /// Of what was missed while the connection was lost, or while too much waited.
+    Missed { event: Arc<Broadcast>, had: Option<Part>, is_own: bool },
+    /// Behind that.
+    Seed(Arc<Broadcast>),
+    /// `stored`: `None` while that is open.
+    Held { event: Arc<Broadcast>, had: Option<Part>, stored: Option<bool> },
+}
+
+impl Waiting {
+    /// The event.
+    pub fn event(&self) -> &Arc<Broadcast> {
+        match self {
+            Self::Event { event, .. } | Self::Missed { event, .. } | Self::Seed(event) | Self::Held { event, .. } => event,
+        }
+    }
+
+    /// Position of the last message that was handed out by then.
+    pub fn position(&self) -> Option<i64> {
+        self.event().offset().map(|offset| offset.position)
+    }
+}

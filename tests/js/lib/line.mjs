@@ -1,0 +1,14 @@
+// Clients on lines of their own.
+import { Way } from '../../checker/proxy.mjs';
+import { connect } from './client.mjs';
+
+/** A client of `user` on a line that can be cut and held back: `{client, way}`. */
+export async function onALine(test, server, user, options = {}) {
+  const way = await Way.open(() => Number(new URL(server.url).port));
+  const client = await connect({ url: way.url }, user, options);
+  test.after(() => {
+    client.close();
+    way.close();
+  });
+  return { client, way };
+}
