@@ -93,6 +93,15 @@ impl Broadcast {
         Self { shown_live_to: socket, ..self }
     }
 
+    /// The same with its message as that has become; `None`: it brings none.
+    pub fn with_message(&self, message: &Arc<Message>) -> Option<Self> {
+        let Event::Message { kind, recipient, .. } = &self.event else { return None };
+        let event = Event::Message { message: Arc::clone(message), kind: *kind, recipient: recipient.clone() };
+        let Self { offset, is_one_place, had, proof_wanted, shown_live_to, .. } = *self;
+        let names = self.names.clone();
+        Some(Self { offset, is_one_place, had, proof_wanted, shown_live_to, ..Self::new(event).named(names) })
+    }
+
     /// Whether it is a socket's own message, shown to it with all others.
     pub fn is_live_copy_of(&self, socket: SocketId) -> bool {
         self.shown_live_to == Some(socket)

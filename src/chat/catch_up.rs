@@ -1,5 +1,6 @@
 //! What was missed, page by page, as fast as the socket takes it: first what became of the messages that a client had, then
 //! the messages that it lacks. One that was sent and changed meanwhile comes once, as it is now.
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,12 +21,12 @@ use crate::meter::Metered as _;
 use crate::model::{
     ChangesTold, ConversationId, ConversationKind, MODEL_USER, Message, MessageStatus, Offset, OffsetKind, Part, Profile, UserId,
 };
-use crate::store::{self, Had, Membership, StoreError};
+use crate::store::{self, Had, Lacking, Membership, Span, StoreError};
 
 /// Rows of the first page; later ones grow as long as they stay small.
-const FIRST_ROWS: i64 = 16;
+const FIRST_ROWS: usize = 16;
 /// A page has at most so many messages.
-const ROWS_MAX: i64 = 200;
+const ROWS_MAX: usize = 200;
 /// What a message's packet has beside its content, about.
 const ENVELOPE_BYTES: usize = 700;
 /// Where others wait, the next page is read after so many times the time that this one took: many who come back
@@ -63,9 +64,9 @@ struct PageQuery {
     unreceived_up_to: i64,
     up_to: i64,
     changes_up_to: i64,
-    rows: i64,
+    rows: usize,
     /// So many messages and changes, the newest, are caught up.
-    newest: i64,
+    newest: usize,
     /// With whom the user's direct conversations are.
     others: Vec<(ConversationId, UserId)>,
 }
@@ -76,21 +77,14 @@ impl PageQuery {
             Some(progress) => progress,
             None => self.start(conn)?,
         };
-        let mut changes = Vec::new();
-        if let Some(had) = self.had()
-            && from.changes < self.changes_up_to
-        {
-            changes = store::list_changed_since(conn, &self.user, had, from.changes, self.changes_up_to, self.rows)?;
-        }
-        let left = self.rows.saturating_sub_unsigned(changes.len() as u64);
-        let mut messages = Vec::new();
-        if left > 0 && from.messages < self.unreceived_up_to {
-            messages = store::list_missed(conn, &self.user, from.messages, self.unreceived_up_to, left)?;
-        }
-        let left = left.saturating_sub_unsigned(messages.len() as u64);
-        if left > 0 && self.unreceived_up_to < self.up_to {
-            let after = from.messages.max(self.unreceived_up_to);
-            messages.extend(store::list_since(conn, &self.user, self.sent_by.as_ref(), after, self.up_to, left)?);
+        let (mut changes, mut messages) = (Vec::new(), Vec::new());
+        for (lacking, span) in self.lacking_after(from) {
+            let left = self.rows.saturating_sub(changes.len() + messages.len());
+            let rows = store::list_lacking(conn, &self.user, lacking, span, left)?;
+            match lacking {
+                Lacking::Changes(_) => changes = rows,
+                Lacking::Unreceived | Lacking::Messages { .. } => messages.extend(rows.into_iter().map(|(_, message)| message)),
+            }
         }
         let all = changes.iter().map(|(_, message)| message).chain(&messages);
         let own: Vec<ConversationId> =
@@ -100,51 +94,34 @@ impl PageQuery {
         Ok(Page { from, changes, messages, recipients })
     }
 
-    /// The messages of which the client hears what became of them. `None`: it has not said what it had.
-    fn had(&self) -> Option<Had> {
-        let since = self.since?;
-        Some(Had { up_to: since.position, received_up_to: self.unreceived_up_to, sent_by: self.sent_by })
+    /// What the client lacks behind that, in the order in which it is handed over.
+    fn lacking_after(&self, from: CatchUpProgress) -> impl Iterator<Item = (Lacking, Span)> {
+        let Self { sent_by, unreceived_up_to, up_to, changes_up_to, .. } = *self;
+        // Who has not said what it had hears of no changes.
+        let changes = self.since.map(|since| {
+            let had = Had { up_to: since.position, received_up_to: unreceived_up_to, sent_by };
+            (Lacking::Changes(had), Span { after: from.changes, up_to: changes_up_to })
+        });
+        let messages = [
+            (Lacking::Unreceived, Span { after: from.messages, up_to: unreceived_up_to }),
+            (Lacking::Messages { sent_by }, Span { after: from.messages.max(unreceived_up_to), up_to }),
+        ];
+        changes.into_iter().chain(messages)
     }
 
     /// Where the first page begins.
     fn start(&self, conn: &mut store::AnyConnection) -> store::QueryResult<CatchUpProgress> {
-        let no_changes = self.changes_up_to;
-        let Some((since, had)) = self.since.zip(self.had()) else {
-            let messages = store::missed_start(conn, &self.user, self.up_to, self.newest)?;
-            return Ok(CatchUpProgress { changes: no_changes, messages });
+        let first = CatchUpProgress {
+            changes: self.since.map_or(self.changes_up_to, |since| since.changes_after()),
+            messages: self.since.map_or(0, |since| since.after()),
         };
-        let (after, up_to) = (since.changes_after(), self.changes_up_to);
-        let one_more = self.newest.saturating_add(1);
         let mut positions = Vec::new();
-        if after < up_to {
-            positions = store::list_change_positions(conn, &self.user, had, after, up_to, one_more)?;
+        for (lacking, span) in self.lacking_after(first) {
+            positions.extend(store::list_lacking_positions(conn, &self.user, lacking, span, self.newest.saturating_add(1))?);
         }
-        if positions.is_empty() {
-            return Ok(CatchUpProgress { changes: no_changes, messages: self.messages_start(conn, since)? });
-        }
-        let (first, sent_by) = (since.after().max(self.unreceived_up_to), self.sent_by.as_ref());
-        positions.extend(store::list_positions_since(conn, &self.user, sent_by, first, self.up_to, one_more)?);
-        if since.after() < self.unreceived_up_to {
-            let missed = store::list_missed_positions(conn, &self.user, since.after(), self.unreceived_up_to, one_more)?;
-            positions.extend(missed);
-        }
-        positions.sort_unstable_by(|one, other| other.cmp(one));
-        let newest_skipped = usize::try_from(self.newest).ok().and_then(|newest| positions.get(newest)).copied();
-        let skipped = newest_skipped.unwrap_or_default();
-        Ok(CatchUpProgress { changes: skipped.max(after), messages: skipped.max(since.after()) })
-    }
-
-    /// The position after which the first messages begin where there are no changes.
-    fn messages_start(&self, conn: &mut store::AnyConnection, since: Since) -> store::QueryResult<i64> {
-        let after = since.after();
-        let first = after.max(self.unreceived_up_to);
-        if let Some(start) = store::since_start(conn, &self.user, self.sent_by.as_ref(), first, self.up_to, self.newest)? {
-            return Ok(start);
-        }
-        if after >= self.unreceived_up_to {
-            return Ok(after);
-        }
-        Ok(store::missed_start(conn, &self.user, self.unreceived_up_to, self.newest)?.max(after))
+        positions.sort_unstable_by_key(|position| Reverse(*position));
+        let skipped = positions.get(self.newest).copied().unwrap_or_default();
+        Ok(CatchUpProgress { changes: first.changes.max(skipped), messages: first.messages.max(skipped) })
     }
 }
 
@@ -235,7 +212,7 @@ impl ChatServer {
 
     /// Reads the next page for a socket that has taken the last one.
     pub(super) fn read_catch_up_page(&mut self, connection: ConnectionKey, ctx: &mut Context<Self>) {
-        let newest = i64::try_from(self.options.catch_up_max).unwrap_or(i64::MAX);
+        let newest = self.options.catch_up_max;
         let Some(session) = self.sessions.get_mut(&connection) else { return };
         let (user, socket) = (session.user.clone(), session.socket);
         let Some(catch_up) = session.catch_up.as_mut().filter(|catch_up| !catch_up.is_reading) else { return };
@@ -301,7 +278,7 @@ impl ChatServer {
         let of_changes = page.changes.iter().map(|(position, _)| catch_up.place_of_change(*position, present));
         let of_messages = page.messages.iter().map(|message| catch_up.place_of(message, present));
         let mut places: Vec<_> = of_changes.chain(of_messages).collect();
-        let is_whole = taken == read && (read as i64) < catch_up.rows;
+        let is_whole = taken == read && read < catch_up.rows;
         catch_up.rows = next_rows(catch_up.rows, taken, bytes, budget);
         if is_whole {
             session.catch_up = None;
@@ -438,10 +415,9 @@ fn other_in(membership: &Membership) -> Option<UserId> {
 }
 
 /// How many rows to ask for next: as many as would have filled the budget.
-fn next_rows(rows: i64, taken: usize, bytes: usize, budget: usize) -> i64 {
+fn next_rows(rows: usize, taken: usize, bytes: usize, budget: usize) -> usize {
     let Some(average) = bytes.checked_div(taken.max(1)).filter(|average| *average > 0) else { return rows };
-    let fitting = i64::try_from(budget / average).unwrap_or(ROWS_MAX);
-    fitting.clamp(1, ROWS_MAX).min(rows.saturating_mul(4))
+    (budget / average).clamp(1, ROWS_MAX).min(rows.saturating_mul(4))
 }
 
 #[cfg(test)]

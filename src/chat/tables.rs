@@ -205,7 +205,7 @@ pub struct CatchUp {
     /// How much of it was handed over; `None`: nothing was read yet.
     pub progress: Option<CatchUpProgress>,
     /// How many rows the next page asks for.
-    pub rows: i64,
+    pub rows: usize,
     /// Whether a page is being read or the next one waits for the socket.
     pub is_reading: bool,
     /// Whether it stands for live events that were left out where too much waited.

@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 use super::lag::Lag;
 use super::waiting::{Bound, Waiting};
 use crate::chat::{Broadcast, Event, Replay, ReplayKind};
-use crate::model::{ChangesTold, MessageId, Part, Timestamp};
+use crate::model::{ChangesTold, Message, MessageId, Part, SocketId};
 
 /// More waits than may, and no catch-up could bring it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,26 +122,53 @@ impl Gate {
         self.page_is_out = true;
     }
 
-    /// Drops the edits that wait of messages which a page of the catch-up brings as they became by these, or by later ones.
-    pub fn drop_outdated(&mut self, page: &[Arc<Broadcast>]) {
-        if !self.waiting.iter().any(|waiting| edit_of(waiting.event()).is_some()) {
+    /// Brings what waits up to date with a page that leaves before it: edits are dropped of messages which it brings as they
+    /// became by these, or by later ones; messages that it tells to be changed are shown as they are now, deleted ones not.
+    pub fn update_behind(&mut self, page: &[Arc<Broadcast>], socket: SocketId) {
+        if !self.waiting.iter().any(|waiting| waiting.form().is_some()) {
             return;
         }
-        let brought: HashMap<_, _> = page.iter().filter_map(|event| form_of(event)).collect();
-        self.waiting.retain(|waiting| {
-            let Waiting::Event { event, bytes } = waiting else { return true };
-            let is_outdated = edit_of(event)
-                .is_some_and(|(message, edited_at)| brought.get(&message).is_some_and(|brought| edited_at <= *brought));
-            if is_outdated {
-                self.waiting_events -= 1;
-                self.waiting_bytes -= bytes;
-                // Behind a lag there are no edits.
-                if let Some(lag) = &mut self.lag {
+        let forms: HashMap<_, _> = page.iter().filter_map(|event| form_told_by(event.event())).collect();
+        let mut index = 0;
+        while let Some(waiting) = self.waiting.get_mut(index) {
+            let told = waiting.form().and_then(|form| Some((form, *forms.get(&form.id)?)));
+            match told {
+                Some((_, Form::Deleted)) => self.remove(index, socket),
+                Some((form, Form::Message(told))) if form.updated_at <= told.updated_at && waiting.is_edit() => {
+                    self.remove(index, socket);
+                }
+                Some((form, Form::Message(told))) if form.updated_at < told.updated_at => {
+                    waiting.show_as(told);
+                    index += 1;
+                }
+                _ => index += 1,
+            }
+        }
+    }
+
+    /// Takes one out that waits.
+    fn remove(&mut self, index: usize, socket: SocketId) {
+        let Some(waiting) = self.waiting.remove(index) else { return };
+        self.held -= usize::from(matches!(waiting, Waiting::Held { .. }));
+        if index < self.released {
+            self.released -= 1;
+        }
+        match (&mut self.lag, waiting) {
+            (Some(lag), Waiting::Event { event, bytes }) if index >= lag.before => {
+                lag.events -= 1;
+                lag.bytes -= bytes;
+                lag.own -= usize::from(event.is_live_copy_of(socket));
+            }
+            (lag, waiting) => {
+                if let Some(lag) = lag {
                     lag.before -= 1;
                 }
+                if let Waiting::Event { bytes, .. } = waiting {
+                    self.waiting_events -= 1;
+                    self.waiting_bytes -= bytes;
+                }
             }
-            !is_outdated
-        });
+        }
     }
 
     /// All that was to leave before the messages that were left out has left: the position after which these are. Once.
@@ -271,17 +298,19 @@ impl Gate {
     }
 }
 
-/// The message that an event shows, and when it became what it is there.
-fn form_of(event: &Broadcast) -> Option<(MessageId, Timestamp)> {
-    match event.event() {
-        Event::Message { message, .. } | Event::MessageUpdated { message, .. } => Some((message.id, message.updated_at)),
-        _ => None,
-    }
+/// What became of a message.
+#[derive(Debug, Clone, Copy)]
+enum Form<'a> {
+    Message(&'a Arc<Message>),
+    Deleted,
 }
 
-/// The same of an edit.
-fn edit_of(event: &Broadcast) -> Option<(MessageId, Timestamp)> {
-    form_of(event).filter(|_| matches!(event.event(), Event::MessageUpdated { .. }))
+fn form_told_by(event: &Event) -> Option<(MessageId, Form<'_>)> {
+    match event {
+        Event::Message { message, .. } | Event::MessageUpdated { message, .. } => Some((message.id, Form::Message(message))),
+        Event::MessageDeleted { message, .. } => Some((*message, Form::Deleted)),
+        _ => None,
+    }
 }
 
 fn message_of(event: &Broadcast) -> Option<MessageId> {

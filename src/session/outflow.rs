@@ -22,9 +22,9 @@ impl Session {
 
     /// Shows a page of the catch-up, and asks for the next one at once where there was nothing to show.
     pub(super) fn show_page(&mut self, page: &[Arc<Broadcast>], now: Instant, around: &mut Surroundings<'_>) {
-        let Stage::In { account, .. } = &self.stage else { return };
+        let Stage::In { socket, account } = &self.stage else { return };
         if let Some(active) = &mut self.active {
-            active.gate.drop_outdated(page);
+            active.gate.update_behind(page, *socket);
             if active.gate.goes_on() {
                 active.gate.push_page(page);
                 return self.feed(now, around);

@@ -1,8 +1,8 @@
 //! What waits at one socket, and how much of it may.
 use std::sync::Arc;
 
-use crate::chat::Broadcast;
-use crate::model::Part;
+use crate::chat::{Broadcast, Event};
+use crate::model::{Message, Part};
 
 /// How much may wait.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +31,27 @@ impl Waiting {
     pub fn event(&self) -> &Arc<Broadcast> {
         match self {
             Self::Event { event, .. } | Self::Missed { event, .. } | Self::Seed(event) | Self::Held { event, .. } => event,
+        }
+    }
+
+    /// The message, as it shows it; `None`: it shows none.
+    pub fn form(&self) -> Option<&Arc<Message>> {
+        match self.event().event() {
+            Event::Message { message, .. } | Event::MessageUpdated { message, .. } => Some(message),
+            _ => None,
+        }
+    }
+
+    /// Whether it is an edit.
+    pub fn is_edit(&self) -> bool {
+        matches!(self.event().event(), Event::MessageUpdated { .. })
+    }
+
+    /// Has it show its message as that has become.
+    pub fn show_as(&mut self, message: &Arc<Message>) {
+        let (Self::Event { event, .. } | Self::Missed { event, .. } | Self::Seed(event) | Self::Held { event, .. }) = self;
+        if let Some(changed) = event.with_message(message) {
+            *event = Arc::new(changed);
         }
     }
 

@@ -1,99 +1,26 @@
-//! What a user has missed: others' messages in the user's conversations that were not received; and what a client has missed
-//! that knows how far it came: all messages since, and what became of those before.
+//! What a client lacks of its user's conversations: messages, and what became of those that it had.
+//!
+//! Each conversation is asked by an index of its own, from the first row that can be wanted on, and no more than a page of it:
+//! what a page costs follows from what it brings, and not from all that was ever said.
+use std::cmp::Reverse;
+
 use diesel::prelude::*;
 
 use super::AnyConnection;
 use super::connection::in_snapshot;
 use super::messages::load_messages;
-use super::schema::{messages, participants};
+use super::schema::{conversations, messages, participants};
 use crate::model::{Message, UserId};
 
-/// All that `$user` missed up to a position: the query without its columns and order. A sum is in no index: SQLite is to go by
-/// `seq`, over what was missed, and not by two bounds of `position`, over all that was ever said.
-macro_rules! missed {
-    ($user:expr, $up_to:expr) => {
-        participants::table
-            .inner_join(messages::table.on(messages::place.eq(participants::conversation)))
-            .filter(participants::user_id.eq($user.as_str()).and(participants::left_at.is_null()))
-            .filter(messages::seq.gt(participants::delivered_seq))
-            .filter(messages::position.gt(participants::joined_position).and((messages::position + 0_i64).le($up_to)))
-            .filter(messages::sender.ne($user.as_str()).and(messages::deleted_at.is_null()))
-    };
-}
-
-/// The messages that `user` missed, with `position` in (`after`, `up_to`], ascending by it; deleted ones left out.
-pub fn list_missed(conn: &mut AnyConnection, user: &UserId, after: i64, up_to: i64, limit: i64) -> QueryResult<Vec<Message>> {
-    // What is deleted between the questions must not come without its text.
-    in_snapshot(conn, |conn| {
-        // Ids first: sorting all that was missed must not carry the texts along.
-        let ids: Vec<String> = missed!(user, up_to)
-            .filter(messages::position.gt(after))
-            .order(messages::position.asc())
-            .limit(limit)
-            .select(messages::id)
-            .load(conn)?;
-        load_messages(conn, ids)
-    })
-}
-
-/// The position after which the newest `newest` of the missed messages up to `up_to` begin: right before the first of them, where
-/// there are no more, so that pages look at nothing older.
-pub fn missed_start(conn: &mut AnyConnection, user: &UserId, up_to: i64, newest: i64) -> QueryResult<i64> {
-    let newest_skipped: Option<i64> =
-        missed!(user, up_to).order(messages::position.desc()).offset(newest).select(messages::position).first(conn).optional()?;
-    if let Some(position) = newest_skipped {
-        return Ok(position);
-    }
-    let first: Option<i64> = missed!(user, up_to).select(diesel::dsl::min(messages::position)).first(conn)?;
-    Ok(first.map_or(up_to, |first| first - 1))
-}
-
-/// All that was said after a position in `$user`'s conversations, less what bears `$sent_by`: the query without its columns
-/// and order.
-macro_rules! said_since {
-    ($user:expr, $sent_by:expr, $after:expr, $up_to:expr) => {
-        participants::table
-            .inner_join(messages::table.on(messages::place.eq(participants::conversation)))
-            .filter(participants::user_id.eq($user.as_str()).and(participants::left_at.is_null()))
-            .filter(messages::position.gt($after).and(messages::position.le($up_to)))
-            .filter(messages::position.gt(participants::joined_position).and(messages::deleted_at.is_null()))
-            .filter(messages::sent_by.is_null().or(messages::sent_by.ne($sent_by.map_or(&[][..], |hash| &hash[..]))))
-    };
-}
-
-/// The messages in the conversations of `user` with `position` in (`after`, `up_to`], ascending by it: others', and the
-/// user's own, less those that were sent by the session with the hash `sent_by`. Deleted ones are left out.
-pub fn list_since(
-    conn: &mut AnyConnection,
-    user: &UserId,
-    sent_by: Option<&[u8; 32]>,
-    after: i64,
-    up_to: i64,
-    limit: i64,
-) -> QueryResult<Vec<Message>> {
-    in_snapshot(conn, |conn| {
-        let said = said_since!(user, sent_by, after, up_to).order(messages::position.asc()).limit(limit);
-        let ids = said.select(messages::id).load(conn)?;
-        load_messages(conn, ids)
-    })
-}
-
-/// The position after which the newest `newest` of the messages of [`list_since`] begin; `None` where there are no more
-/// than that.
-pub fn since_start(
-    conn: &mut AnyConnection,
-    user: &UserId,
-    sent_by: Option<&[u8; 32]>,
-    after: i64,
-    up_to: i64,
-    newest: i64,
-) -> QueryResult<Option<i64>> {
-    said_since!(user, sent_by, after, up_to)
-        .order(messages::position.desc())
-        .offset(newest)
-        .select(messages::position)
-        .first(conn)
-        .optional()
+/// What a client lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lacking {
+    /// Others' messages that its user has not received.
+    Unreceived,
+    /// All messages, the user's own among them, less those that were sent by the session with this hash.
+    Messages { sent_by: Option<[u8; 32]> },
+    /// The last edit or deletion of each message that it had.
+    Changes(Had),
 }
 
 /// Which messages a client had of those of its user.
@@ -107,89 +34,199 @@ pub struct Had {
     pub sent_by: Option<[u8; 32]>,
 }
 
-/// The edits and deletions after a position of what a client had in `$user`'s conversations: the query without its columns and
-/// order. A message knows its last one.
-macro_rules! changed_since {
-    ($user:expr, $had:expr, $after:expr, $up_to:expr) => {
-        participants::table
-            .inner_join(messages::table.on(messages::place.eq(participants::conversation)))
-            .filter(participants::user_id.eq($user.as_str()).and(participants::left_at.is_null()))
-            .filter(messages::changed_position.gt($after).and(messages::changed_position.le($up_to)))
-            .filter(messages::changed_position.gt(participants::joined_position.nullable()))
-            .filter(
-                messages::position
-                    .le($had.up_to)
-                    .or(messages::sent_by.eq($had.sent_by.as_ref().map_or(&[][..], |hash| &hash[..])))
-                    .or(messages::position
-                        .le($had.received_up_to)
-                        .and(messages::seq.le(participants::delivered_seq).or(messages::sender.eq($user.as_str())))),
-            )
-    };
+/// The positions in (`after`, `up_to`]: of messages, or of their last changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    pub after: i64,
+    pub up_to: i64,
 }
 
-/// The messages that a client `had` in the conversations of `user` and that were edited or deleted since, as they are now, with
-/// the position of that change: in (`after`, `up_to`], ascending by it.
-pub fn list_changed_since(
+impl Span {
+    /// Whether no position is in it.
+    pub fn is_empty(self) -> bool {
+        self.after >= self.up_to
+    }
+}
+
+/// The end of a span that is listed first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Oldest,
+    Newest,
+}
+
+/// A conversation of a user.
+#[derive(Debug, Queryable)]
+struct Stretch {
+    conversation: String,
+    delivered_seq: i64,
+    joined_position: i64,
+    /// No row that is wanted is before this position,
+    first: Option<i64>,
+    /// or behind this one.
+    last: Option<i64>,
+}
+
+impl Stretch {
+    /// The part of a span in which it can have rows.
+    fn part_of(&self, span: Span) -> Span {
+        let Some((first, last)) = self.first.zip(self.last) else { return Span { up_to: span.after, ..span } };
+        Span { after: span.after.max(self.joined_position).max(first - 1), up_to: span.up_to.min(last) }
+    }
+}
+
+/// The messages that a client of `user` lacks, or those of which it lacks what became of them, as they are now: with the
+/// positions by which they are in `span`, ascending by them, at most `limit`. New ones that are deleted are left out.
+pub fn list_lacking(
     conn: &mut AnyConnection,
     user: &UserId,
-    had: Had,
-    after: i64,
-    up_to: i64,
-    limit: i64,
+    lacking: Lacking,
+    span: Span,
+    limit: usize,
 ) -> QueryResult<Vec<(i64, Message)>> {
-    // What is changed between two questions must not come as it will be told later.
+    // What is changed between two questions must not come as it will be told later, or without its text.
     in_snapshot(conn, |conn| {
-        let found: Vec<(String, Option<i64>)> = changed_since!(user, had, after, up_to)
-            .order(messages::changed_position.asc())
-            .limit(limit)
-            .select((messages::id, messages::changed_position))
-            .load(conn)?;
-        let (ids, positions): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-        Ok(positions.into_iter().flatten().zip(load_messages(conn, ids)?).collect())
+        // Ids first: sorting must not carry the texts along.
+        let (positions, ids): (Vec<_>, Vec<_>) = list_rows(conn, user, lacking, span, limit, End::Oldest)?.into_iter().unzip();
+        Ok(positions.into_iter().zip(load_messages(conn, ids)?).collect())
     })
 }
 
-/// Positions of the newest `newest` changes of [`list_changed_since`], the newest first.
-pub fn list_change_positions(
+/// The positions of the newest `limit` rows of [`list_lacking`], the newest first.
+pub fn list_lacking_positions(
     conn: &mut AnyConnection,
     user: &UserId,
-    had: Had,
-    after: i64,
-    up_to: i64,
-    newest: i64,
+    lacking: Lacking,
+    span: Span,
+    limit: usize,
 ) -> QueryResult<Vec<i64>> {
-    let positions: Vec<Option<i64>> = changed_since!(user, had, after, up_to)
-        .order(messages::changed_position.desc())
-        .limit(newest)
-        .select(messages::changed_position)
-        .load(conn)?;
-    Ok(positions.into_iter().flatten().collect())
+    let rows = in_snapshot(conn, |conn| list_rows(conn, user, lacking, span, limit, End::Newest))?;
+    Ok(rows.into_iter().map(|(position, _)| position).collect())
 }
 
-/// Positions of the newest `newest` messages of [`list_since`], the newest first.
-pub fn list_positions_since(
+/// Positions and message ids: `limit` from one end of a span on.
+fn list_rows(
     conn: &mut AnyConnection,
     user: &UserId,
-    sent_by: Option<&[u8; 32]>,
-    after: i64,
-    up_to: i64,
-    newest: i64,
-) -> QueryResult<Vec<i64>> {
-    said_since!(user, sent_by, after, up_to).order(messages::position.desc()).limit(newest).select(messages::position).load(conn)
+    lacking: Lacking,
+    span: Span,
+    limit: usize,
+    end: End,
+) -> QueryResult<Vec<(i64, String)>> {
+    let mut rows = Vec::new();
+    if span.is_empty() || limit == 0 {
+        return Ok(rows);
+    }
+    let mut stretches = list_stretches(conn, user, lacking, span.after)?;
+    match end {
+        End::Oldest => stretches.sort_unstable_by_key(|stretch| stretch.first),
+        End::Newest => stretches.sort_unstable_by_key(|stretch| Reverse(stretch.last)),
+    }
+    for stretch in stretches {
+        let mut part = stretch.part_of(span);
+        // Of those that come later only what is nearer than the farthest is of use.
+        match (rows.get(limit - 1), end) {
+            (Some(&(farthest, _)), End::Oldest) => part.up_to = part.up_to.min(farthest),
+            (Some(&(farthest, _)), End::Newest) => part.after = part.after.max(farthest),
+            (None, _) => {}
+        }
+        if part.is_empty() {
+            continue;
+        }
+        rows.extend(list_part(conn, user, lacking, &stretch, part, limit, end)?);
+        match end {
+            End::Oldest => rows.sort_unstable(),
+            End::Newest => rows.sort_unstable_by(|one, other| other.cmp(one)),
+        }
+        rows.truncate(limit);
+    }
+    Ok(rows)
 }
 
-/// Positions of the newest `newest` messages of [`list_missed`], the newest first.
-pub fn list_missed_positions(
+/// The messages of the conversation of the outer query.
+macro_rules! said_there {
+    () => {
+        messages::table.filter(messages::place.eq(participants::conversation))
+    };
+}
+
+/// The conversations of a user that can have rows after a position.
+fn list_stretches(conn: &mut AnyConnection, user: &UserId, lacking: Lacking, after: i64) -> QueryResult<Vec<Stretch>> {
+    let own = participants::table
+        .inner_join(conversations::table.on(conversations::id.eq(participants::conversation)))
+        .filter(participants::user_id.eq(user.as_str()).and(participants::left_at.is_null()));
+    let membership = (participants::conversation, participants::delivered_seq, participants::joined_position);
+    let last = conversations::last_position.nullable();
+    match lacking {
+        Lacking::Unreceived => {
+            let first = said_there!()
+                .filter(messages::seq.gt(participants::delivered_seq))
+                .order(messages::seq.asc())
+                .select(messages::position)
+                .limit(1);
+            own.filter(conversations::last_seq.gt(participants::delivered_seq).and(conversations::last_position.gt(after)))
+                .select((membership.0, membership.1, membership.2, first.single_value(), last))
+                .load(conn)
+        }
+        Lacking::Messages { .. } => {
+            let first = said_there!()
+                .filter(messages::position.gt(after))
+                .order(messages::position.asc())
+                .select(messages::position)
+                .limit(1);
+            own.filter(conversations::last_position.gt(after))
+                .select((membership.0, membership.1, membership.2, first.single_value(), last))
+                .load(conn)
+        }
+        Lacking::Changes(_) => {
+            let changed = said_there!().filter(messages::changed_position.gt(after)).select(messages::changed_position);
+            let first = changed.order(messages::changed_position.asc()).limit(1);
+            let last = changed.order(messages::changed_position.desc()).limit(1);
+            own.select((membership.0, membership.1, membership.2, first.single_value(), last.single_value())).load(conn)
+        }
+    }
+}
+
+/// The rows of one conversation.
+fn list_part(
     conn: &mut AnyConnection,
     user: &UserId,
-    after: i64,
-    up_to: i64,
-    newest: i64,
-) -> QueryResult<Vec<i64>> {
-    missed!(user, up_to)
-        .filter(messages::position.gt(after))
-        .order(messages::position.desc())
-        .limit(newest)
-        .select(messages::position)
-        .load(conn)
+    lacking: Lacking,
+    stretch: &Stretch,
+    part: Span,
+    limit: usize,
+    end: End,
+) -> QueryResult<Vec<(i64, String)>> {
+    let there = messages::table.filter(messages::place.eq(&stretch.conversation)).limit(limit as i64);
+    let said_within =
+        messages::position.gt(part.after).and(messages::position.le(part.up_to)).and(messages::deleted_at.is_null());
+    let mut said = there.filter(said_within).select((messages::position, messages::id)).into_boxed();
+    match lacking {
+        Lacking::Unreceived => {
+            said = said.filter(messages::seq.gt(stretch.delivered_seq).and(messages::sender.ne(user.as_str())));
+        }
+        Lacking::Messages { sent_by: None } => {}
+        Lacking::Messages { sent_by: Some(hash) } => {
+            said = said.filter(messages::sent_by.is_null().or(messages::sent_by.ne(hash.to_vec())));
+        }
+        Lacking::Changes(had) => {
+            let was_received = messages::seq.le(stretch.delivered_seq).or(messages::sender.eq(user.as_str()));
+            let was_had = messages::position
+                .le(had.up_to)
+                .or(messages::sent_by.eq(had.sent_by.map_or_else(Vec::new, Vec::from)))
+                .or(messages::position.le(had.received_up_to).and(was_received));
+            let changed = there
+                .filter(messages::changed_position.gt(part.after).and(messages::changed_position.le(part.up_to)))
+                .filter(was_had)
+                .select((messages::changed_position.assume_not_null(), messages::id));
+            return match end {
+                End::Oldest => changed.order(messages::changed_position.asc()).load(conn),
+                End::Newest => changed.order(messages::changed_position.desc()).load(conn),
+            };
+        }
+    }
+    match end {
+        End::Oldest => said.order(messages::position.asc()).load(conn),
+        End::Newest => said.order(messages::position.desc()).load(conn),
+    }
 }

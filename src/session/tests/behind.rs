@@ -13,6 +13,7 @@ fn said(sender: &str, position: i64) -> Broadcast {
     let mut message = message(sender, &position.to_string());
     message.id = numbered(&position.to_string());
     message.position = position;
+    message.updated_at = Timestamp::default();
     let event = Event::Message { message: message.into(), kind: ConversationKind::Group, recipient: None };
     placed(event, position).wanting(ProofWanted::AtOnce)
 }
@@ -172,6 +173,48 @@ fn an_edit_that_waits_is_not_shown_behind_what_the_catch_up_brings_of_its_messag
         // As much may wait as before.
         assert_eq!(case.broker.fell_behind.len(), usize::from(goes_on));
     }
+}
+
+#[test]
+fn an_own_message_that_waits_is_shown_as_the_catch_up_tells_that_it_became() {
+    let own = |case: &Case, position: i64| said("ann", position).shown_live_to(Some(case.socket()));
+    let became = |position: i64, changes: i64| {
+        let edited = Message { sender: profile("ann"), ..edited(position, changes) };
+        placed(Event::MessageUpdated { message: edited.into(), kind: ConversationKind::Group, recipient: None }, changes)
+    };
+    let deleted = |position: i64, changes: i64| {
+        let message = numbered(&position.to_string());
+        let deleted_at = Timestamp::from_millis(changes);
+        placed(
+            Event::MessageDeleted { message, conversation: conversation(), kind: ConversationKind::Group, deleted_at },
+            changes,
+        )
+    };
+    let mut case = Case::catching_up();
+    (6..=13).for_each(|position| case.hear(said("bob", position)));
+    // Behind these its copies are kept, and what became of them is left to the catch-up.
+    for position in 14..=18 {
+        let own = own(&case, position);
+        case.hear(own);
+    }
+    for change in [became(14, 19), deleted(15, 20), became(16, 21), became(16, 22)] {
+        case.hear(change);
+    }
+    case.notice(Notice::CatchUpDone);
+    assert_eq!(case.read_all(), texts(6..=13));
+    case.notice(Notice::CatchUpGoesOn { serial: 22 });
+    (23..=40).for_each(|position| case.hear(said("bob", position)));
+    // Changes come with the place from which the catch-up goes on.
+    let told_at = said("bob", 13).offset().unwrap();
+    let changes = [became(14, 19), deleted(15, 20), became(16, 22)].map(|change| Arc::new(change.placed(told_at)));
+    case.notice(Notice::CatchUp(changes.into()));
+    case.notice(Notice::CatchUpDone);
+    let read = case.read_all();
+    let told = ["14 as of 19", "message:deleted", "16 as of 22"];
+    let copies = ["14 as of 19", "16 as of 22", "17", "18"];
+    assert_eq!(read[..7], [&told[..], &copies[..]].concat(), "{read:?}");
+    assert_eq!((&read[7..], &case.broker.fell_behind[..]), (&texts(23..=25)[..], &[13, 25][..]));
+    assert!(case.session.active.as_ref().is_none_or(|active| active.gate.own_copies() == 0));
 }
 
 #[test]

@@ -88,10 +88,9 @@ async fn who_comes_back_begins_anew(fixture: Fixture) {
         Write::AddParticipants { conversation: id, users: vec![user("ann")], joined_at: at(20), joined_position: position };
     fixture.done(back).await;
     assert_eq!(fixture.find_conversation(&group).await.unwrap().participants, [user("bob"), user("ann")]);
-    assert!(fixture.ask(|conn| store::list_missed(conn, &user("ann"), 0, 99, 9)).await.is_empty());
+    assert!(fixture.missed("ann", 0, 99, 9).await.is_empty());
     fixture.say("bob", &group, "welcome").await;
-    let missed = fixture.ask(|conn| store::list_missed(conn, &user("ann"), 0, 99, 9)).await;
-    assert_eq!(missed.iter().map(|message| &*message.content).collect::<Vec<_>>(), ["welcome"]);
+    assert_eq!(fixture.missed("ann", 0, 99, 9).await, ["welcome"]);
 }
 
 async fn a_deleted_group_is_gone_with_all_that_was_said(fixture: Fixture) {

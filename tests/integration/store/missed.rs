@@ -1,22 +1,42 @@
 //! What a user has missed.
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parlance::model::{Message, MessageId, MessageStatus, Place};
-use parlance::store::{self, DeliveredUpTo, Had, NewMessage, Write};
+use parlance::store::{self, DeliveredUpTo, Had, Lacking, NewMessage, Span, Write};
 
-use super::fixture::{Fixture, at, conversation_of, user};
+use super::fixture::{Fixture, at, conversation_of, outcome, saying, user};
 
 on_both_databases!(
     what_others_wrote_is_missed_in_order,
     the_newest_of_many_are_kept,
+    pages_of_many_conversations_are_in_one_order,
+    a_page_costs_what_it_brings_and_not_what_was_ever_said,
     all_since_a_position_but_what_one_session_sent,
     changes_of_what_a_client_had_come_in_their_own_order,
     a_change_of_what_one_session_sent_is_told_to_it,
 );
 
-async fn missed(fixture: &Fixture, name: &'static str, after: i64, up_to: i64, limit: i64) -> Vec<String> {
-    let found = fixture.ask(move |conn| store::list_missed(conn, &user(name), after, up_to, limit)).await;
-    found.into_iter().map(|message| message.content).collect()
+impl Fixture {
+    async fn lacking(&self, name: &'static str, lacking: Lacking, span: (i64, i64), limit: usize) -> Vec<(i64, Message)> {
+        let (after, up_to) = span;
+        self.ask(move |conn| store::list_lacking(conn, &user(name), lacking, Span { after, up_to }, limit)).await
+    }
+
+    async fn positions(&self, name: &'static str, lacking: Lacking, span: (i64, i64), limit: usize) -> Vec<i64> {
+        let (after, up_to) = span;
+        self.ask(move |conn| store::list_lacking_positions(conn, &user(name), lacking, Span { after, up_to }, limit)).await
+    }
+
+    pub async fn missed(&self, name: &'static str, after: i64, up_to: i64, limit: usize) -> Vec<String> {
+        let found = self.lacking(name, Lacking::Unreceived, (after, up_to), limit).await;
+        found.into_iter().map(|(_, message)| message.content).collect()
+    }
+
+    async fn receive(&self, name: &str, place: &Place, seq: i64) {
+        let received = DeliveredUpTo { conversation: conversation_of(place), user: user(name), seq };
+        self.done(Write::Delivered(vec![received])).await;
+    }
 }
 
 async fn what_others_wrote_is_missed_in_order(fixture: Fixture) {
@@ -30,16 +50,16 @@ async fn what_others_wrote_is_missed_in_order(fixture: Fixture) {
     fixture.say("cid", &group, "3").await;
     fixture.say("ann", &direct, "4").await;
     fixture.done(Write::DeleteMessage { message: deleted.id, deleted_at: at(99), position: None }).await;
-    let received = DeliveredUpTo { conversation: conversation_of(&group), user: user("bob"), seq: 1 };
-    fixture.done(Write::Delivered(vec![received])).await;
-    assert_eq!(missed(&fixture, "bob", 0, 99, 9).await, ["1", "2", "3", "4"]);
-    assert_eq!(missed(&fixture, "bob", 2, 7, 9).await, ["2", "3"]);
-    assert_eq!(missed(&fixture, "bob", 0, 99, 2).await, ["1", "2"]);
-    assert!(missed(&fixture, "dan", 0, 99, 9).await.is_empty());
-    let found = fixture.ask(|conn| store::list_missed(conn, &user("cid"), 0, 99, 1)).await;
-    assert_eq!((found[0].seq, found[0].position, found[0].status), (1, 1, MessageStatus::Delivered));
+    fixture.receive("bob", &group, 1).await;
+    assert_eq!(fixture.missed("bob", 0, 99, 9).await, ["1", "2", "3", "4"]);
+    assert_eq!(fixture.missed("bob", 2, 7, 9).await, ["2", "3"]);
+    assert_eq!(fixture.missed("bob", 0, 99, 2).await, ["1", "2"]);
+    assert!(fixture.missed("dan", 0, 99, 9).await.is_empty());
+    let found = fixture.lacking("cid", Lacking::Unreceived, (0, 99), 1).await;
+    let (position, first) = &found[0];
+    assert_eq!((first.seq, first.position, *position, first.status), (1, 1, 1, MessageStatus::Delivered));
     fixture.done(Write::RemoveParticipant { conversation: conversation_of(&group), user: user("bob"), left_at: at(100) }).await;
-    assert_eq!(missed(&fixture, "bob", 0, 99, 9).await, ["1", "4"]);
+    assert_eq!(fixture.missed("bob", 0, 99, 9).await, ["1", "4"]);
 }
 
 async fn the_newest_of_many_are_kept(fixture: Fixture) {
@@ -47,17 +67,91 @@ async fn the_newest_of_many_are_kept(fixture: Fixture) {
     for number in 1..=10 {
         fixture.say("ann", if number % 2 == 0 { &one } else { &other }, &number.to_string()).await;
     }
-    for (up_to, newest, expected) in [(10, 3, 7), (10, 10, 0), (10, 9, 1), (10, 100, 0), (6, 2, 4), (0, 5, 0)] {
-        let start = fixture.ask(move |conn| store::missed_start(conn, &user("bob"), up_to, newest)).await;
-        assert_eq!(start, expected, "{newest} of {up_to}");
+    for (up_to, newest, expected) in [(10, 3, &[10, 9, 8][..]), (6, 2, &[6, 5]), (2, 9, &[2, 1]), (0, 5, &[]), (9, 0, &[])] {
+        assert_eq!(fixture.positions("bob", Lacking::Unreceived, (0, up_to), newest).await, expected, "{newest} of {up_to}");
     }
-    assert_eq!(missed(&fixture, "bob", 7, 10, 99).await, ["8", "9", "10"]);
-    // Nothing is looked at that is older than the first that was missed.
-    let none = fixture.ask(|conn| store::missed_start(conn, &user("ann"), 10, 100)).await;
-    assert_eq!(none, 10, "she wrote all of them");
-    let received = [&one, &other].map(|place| DeliveredUpTo { conversation: conversation_of(place), user: user("bob"), seq: 4 });
-    fixture.done(Write::Delivered(received.to_vec())).await;
-    assert_eq!(fixture.ask(|conn| store::missed_start(conn, &user("bob"), 10, 100)).await, 8);
+    assert_eq!(fixture.missed("bob", 7, 10, 99).await, ["8", "9", "10"]);
+    assert!(fixture.positions("ann", Lacking::Unreceived, (0, 10), 9).await.is_empty(), "she wrote all of them");
+    for place in [&one, &other] {
+        fixture.receive("bob", place, 4).await;
+    }
+    assert_eq!(fixture.positions("bob", Lacking::Unreceived, (0, 10), 9).await, [10, 9]);
+}
+
+async fn pages_of_many_conversations_are_in_one_order(fixture: Fixture) {
+    let mut places = Vec::new();
+    for _ in 0..5 {
+        places.push(fixture.group(&["ann", "bob"]).await);
+    }
+    let mut edits = Vec::new();
+    for number in 1..=60_i64 {
+        // Some say much in a row, some a little; one is silent.
+        let message = fixture.say("ann", &places[(number * number / 7 % 4) as usize], &number.to_string()).await;
+        edits.push(Write::EditMessage {
+            message: message.id,
+            content: format!("{number} edited"),
+            updated_at: at(100 + number),
+            position: Some(100 + number * 7 % 61),
+        });
+    }
+    for edit in edits {
+        fixture.done(edit).await;
+    }
+    fixture.receive("bob", &places[1], 3).await;
+    let changes = Lacking::Changes(Had { up_to: 60, received_up_to: -1, sent_by: None });
+    for lacking in [Lacking::Unreceived, Lacking::Messages { sent_by: None }, changes] {
+        let positions = async |span, limit| {
+            let page = fixture.lacking("bob", lacking, span, limit).await;
+            page.into_iter().map(|(position, _)| position).collect::<Vec<_>>()
+        };
+        let all = positions((0, 999), 999).await;
+        assert!(all.is_sorted() && all.len() >= 50, "{lacking:?}: {all:?}");
+        let mut newest = all.clone();
+        newest.reverse();
+        for limit in [1, 2, 7, 31, all.len(), 99] {
+            let limited = limit.min(all.len());
+            assert_eq!(positions((0, 999), limit).await, all[..limited], "{lacking:?}");
+            assert_eq!(fixture.positions("bob", lacking, (0, 999), limit).await, newest[..limited], "{lacking:?}");
+        }
+        let (mut paged, mut after) = (Vec::new(), 0);
+        loop {
+            let page = positions((after, 999), 7).await;
+            let Some(last) = page.last() else { break };
+            after = *last;
+            paged.extend(page);
+        }
+        assert_eq!(paged, all, "{lacking:?}");
+    }
+}
+
+async fn a_page_costs_what_it_brings_and_not_what_was_ever_said(fixture: Fixture) {
+    const MANY: usize = 8_000;
+    let (large, small) = (fixture.group(&["ann", "bob"]).await, fixture.group(&["ann", "cid"]).await);
+    let mut begun = Vec::new();
+    for number in 0..MANY + MANY / 40 {
+        let message = fixture.message("ann", if number < MANY { &large } else { &small }, "text");
+        begun.push(fixture.begin(saying(&message)));
+    }
+    for answer in begun {
+        outcome(answer).await.unwrap();
+    }
+    // Pages of the same size: in a place 40 times as large they cost about the same.
+    let least = async |name: &'static str, lacking: Lacking| {
+        let mut least = Duration::MAX;
+        for _ in 0..5 {
+            let begun = Instant::now();
+            for _ in 0..10 {
+                assert_eq!(fixture.lacking(name, lacking, (1, i64::MAX), 16).await.len(), 16);
+                assert_eq!(fixture.positions(name, lacking, (1, i64::MAX), 16).await.len(), 16);
+            }
+            least = least.min(begun.elapsed());
+        }
+        least
+    };
+    for lacking in [Lacking::Unreceived, Lacking::Messages { sent_by: Some([7; 32]) }] {
+        let (in_large, in_small) = (least("bob", lacking).await, least("cid", lacking).await);
+        assert!(in_large < in_small * 5, "{lacking:?}: {in_large:?} beside {in_small:?}");
+    }
 }
 
 async fn all_since_a_position_but_what_one_session_sent(fixture: Fixture) {
@@ -73,22 +167,18 @@ async fn all_since_a_position_but_what_one_session_sent(fixture: Fixture) {
     let position = own.position;
     let last = MessageId::of_client_id(&user("ann"), "last");
     let last = Message { id: last, place: direct, position: position + 1, content: "5".to_owned(), ..own };
-    fixture.done(super::fixture::saying(&last)).await;
-    fixture
-        .done(Write::Delivered(vec![DeliveredUpTo { conversation: conversation_of(&group), user: user("bob"), seq: 4 }]))
-        .await;
-    let since = |sent_by: Option<[u8; 32]>, after: i64, up_to: i64, limit: i64| {
-        let asked = fixture.ask(move |conn| store::list_since(conn, &user("bob"), sent_by.as_ref(), after, up_to, limit));
-        async move { asked.await.iter().map(|message| message.content[..1].to_owned()).collect::<String>() }
+    fixture.done(saying(&last)).await;
+    fixture.receive("bob", &group, 4).await;
+    let since = async |sent_by: Option<[u8; 32]>, after: i64, up_to: i64, limit: usize| {
+        let found = fixture.lacking("bob", Lacking::Messages { sent_by }, (after, up_to), limit).await;
+        found.iter().map(|(_, message)| message.content[..1].to_owned()).collect::<String>()
     };
     assert_eq!(since(Some([7; 32]), 0, 99, 9).await, "1245", "whatever was delivered");
     assert_eq!(since(None, 0, 99, 9).await, "12345");
     assert_eq!(since(None, 1, position, 2).await, "23");
-    assert_eq!(fixture.ask(|conn| store::list_since(conn, &user("dan"), None, 0, 99, 9)).await.len(), 0);
-    for (after, newest, expected) in [(0, 2, Some(2)), (0, 4, None), (0, 3, Some(1)), (1, 3, None)] {
-        let start = fixture.ask(move |conn| store::since_start(conn, &user("bob"), Some(&[7; 32]), after, 99, newest)).await;
-        assert_eq!(start, expected, "{newest} after {after}");
-    }
+    assert!(fixture.lacking("dan", Lacking::Messages { sent_by: None }, (0, 99), 9).await.is_empty());
+    let not_its_own = Lacking::Messages { sent_by: Some([7; 32]) };
+    assert_eq!(fixture.positions("bob", not_its_own, (1, 99), 2).await, [position + 1, position]);
 }
 
 async fn changes_of_what_a_client_had_come_in_their_own_order(fixture: Fixture) {
@@ -118,8 +208,8 @@ async fn changes_of_what_a_client_had_come_in_their_own_order(fixture: Fixture) 
     // Only its last change is known of a message.
     fixture.done(edit(3, 55, 15)).await;
     let had = Had { up_to: 9, received_up_to: -1, sent_by: None };
-    let list = async |name: &'static str, had: Had, after: i64, up_to: i64, limit: i64| {
-        let found = fixture.ask(move |conn| store::list_changed_since(conn, &user(name), had, after, up_to, limit)).await;
+    let list = async |name: &'static str, had: Had, after: i64, up_to: i64, limit: usize| {
+        let found = fixture.lacking(name, Lacking::Changes(had), (after, up_to), limit).await;
         found.into_iter().map(|(at, message)| (at, message.content, message.deleted_at.is_some())).collect::<Vec<_>>()
     };
     let change = |position: i64, content: &str| (position, content.to_owned(), content.is_empty());
@@ -129,13 +219,11 @@ async fn changes_of_what_a_client_had_come_in_their_own_order(fixture: Fixture) 
     assert_eq!(list("bob", had, 0, 99, 2).await, all[..2]);
     assert_eq!(list("bob", Had { up_to: 2, ..had }, 0, 99, 9).await, all[..2], "the others come as they are now");
     assert_eq!(list("cid", had, 0, 99, 9).await, [all[0].clone(), all[2].clone(), all[3].clone()]);
-    let newest = fixture.ask(move |conn| store::list_change_positions(conn, &user("bob"), had, 11, 99, 2)).await;
-    assert_eq!(newest, [15, 13]);
+    assert_eq!(fixture.positions("bob", Lacking::Changes(had), (11, 99), 2).await, [15, 13]);
     // Of what had not been received only what was is told, and what the user wrote.
     let unreceived = Had { up_to: 1, received_up_to: 6, sent_by: None };
     assert_eq!(list("bob", unreceived, 0, 99, 9).await, [all[0].clone(), all[2].clone()]);
-    let received = DeliveredUpTo { conversation: conversation_of(&group), user: user("bob"), seq: 3 };
-    fixture.done(Write::Delivered(vec![received])).await;
+    fixture.receive("bob", &group, 3).await;
     assert_eq!(list("bob", unreceived, 0, 99, 9).await, [all[0].clone(), all[2].clone(), all[3].clone()]);
     // Who was out meanwhile hears of none of it.
     let conversation = conversation_of(&group);
@@ -156,7 +244,7 @@ async fn a_change_of_what_one_session_sent_is_told_to_it(fixture: Fixture) {
     fixture.done(Write::DeleteMessage { message: own.id, deleted_at: at(50), position: Some(9) }).await;
     for (sent_by, expected) in [(Some([7; 32]), 1), (Some([8; 32]), 0), (None, 0)] {
         let had = Had { up_to: 0, received_up_to: -1, sent_by };
-        let found = fixture.ask(move |conn| store::list_change_positions(conn, &user("bob"), had, 0, 99, 9)).await;
+        let found = fixture.positions("bob", Lacking::Changes(had), (0, 99), 9).await;
         assert_eq!(found.len(), expected, "{sent_by:?}");
     }
 }
