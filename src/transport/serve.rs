@@ -17,6 +17,7 @@ use log::warn;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
+use super::http_stream::{HttpLimits, HttpStream};
 use super::hub::{CloseAll, TakeNoMore, ViewConnections};
 use super::listening::{Keeper, Listeners};
 use super::options::Options;
@@ -30,6 +31,8 @@ use crate::meter::Counted;
 
 /// How long a client may take to notice that its HTTP connection is closed.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The time for a head is what actix-http gives the first one, about; that for an answer is nginx's `send_timeout`.
+const HTTP_LIMITS: HttpLimits = HttpLimits { head: Duration::from_secs(10), answer: Duration::from_secs(60) };
 /// How long a connection that was begun when a successor took over may need until it is there: a round trip.
 const ARRIVAL_TIME: Duration = Duration::from_millis(250);
 
@@ -240,7 +243,7 @@ where
 }
 
 /// Makes of a connection one that HTTP can be spoken over; shakes hands where that takes TLS.
-async fn receive(tls: Option<Tls>, socket: TcpStream) -> Result<(Socket, Protocol, Option<SocketAddr>), ()> {
+async fn receive(tls: Option<Tls>, socket: TcpStream) -> Result<(HttpStream, Protocol, Option<SocketAddr>), ()> {
     // It fails only where the connection has failed, which is seen at once.
     let _ = socket.set_nodelay(true);
     let peer = socket.peer_addr().ok();
@@ -248,5 +251,5 @@ async fn receive(tls: Option<Tls>, socket: TcpStream) -> Result<(Socket, Protoco
         None => Socket::Plain(socket),
         Some(tls) => tls.accept(socket).await.ok_or(())?,
     };
-    Ok((socket, Protocol::Http1, peer))
+    Ok((HttpStream::new(socket, HTTP_LIMITS), Protocol::Http1, peer))
 }

@@ -15,6 +15,7 @@ use super::admission::{Asking, Denied, opening};
 use super::connection::{Connection, TakeSocket};
 use super::deflate::Deflate;
 use super::handshake::{self, BadHandshake};
+use super::http_stream::HttpStream;
 use super::link::{Link, NewLink, Transport};
 use super::outbox::{Outbox, Queued};
 use super::registry::Found;
@@ -40,10 +41,13 @@ type Refused = Box<(Taken, NotTaken)>;
 pub(super) async fn take_over<S: Service>(
     worker: Rc<Worker<S>>,
     request: actix_http::Request,
-    framed: Framed<Socket, Codec>,
+    framed: Framed<HttpStream, Codec>,
 ) -> Result<(), actix_http::Error> {
     let parts = framed.into_parts();
-    let taken = Taken { socket: parts.io, early: parts.read_buf, unwritten: parts.write_buf };
+    let (socket, kept) = parts.io.into_parts();
+    let mut early = parts.read_buf;
+    early.unsplit(kept);
+    let taken = Taken { socket, early, unwritten: parts.write_buf };
     let outcome = serve(&worker, &request, taken);
     if let Err(refused) = outcome {
         let (taken, denied) = *refused;
