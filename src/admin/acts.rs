@@ -10,7 +10,7 @@ use crate::web::{Admin, Body, Failure, WebState, delete_account, path_text, user
 /// `PATCH /api/admin/users/{id}` `{disabled}`. Oneself is not disabled: nobody might be left who could undo it.
 pub async fn change_user(state: Data<WebState>, admin: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
     let user = user_in_path(&request, "id")?;
-    let Some(Value::Bool(disabled)) = body.get("disabled") else { return Err(Failure::invalid("disabled")) };
+    let Value::Bool(disabled) = body.required("disabled")? else { return Err(Failure::invalid("disabled")) };
     if *disabled && admin.claims.is_some_and(|claims| claims.user == user) {
         return Err(Failure::forbidden("Another administrator has to do that"));
     }

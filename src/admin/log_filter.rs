@@ -22,8 +22,10 @@ pub async fn show(_: Admin) -> HttpResponse {
 
 /// `PUT /api/admin/log` `{filter,forSeconds?}`. Without `forSeconds` it holds until the next start.
 pub async fn put(admin: Admin, body: Body) -> Result<HttpResponse, Failure> {
-    let text = body.bounded_text("filter", 1, MAX_FILTER_LENGTH)?.filter(|text| !text.trim().is_empty());
-    let text = text.ok_or_else(|| Failure::invalid("filter"))?;
+    let text = body.bounded_text("filter", 1, MAX_FILTER_LENGTH)?.ok_or_else(|| Failure::missing("filter"))?;
+    if text.trim().is_empty() {
+        return Err(Failure::invalid("filter"));
+    }
     let filter: LogFilter = text.parse().map_err(|reason| Failure::bad_request(format!("Invalid filter: {reason}")))?;
     let time = body.bounded_integer("forSeconds", 1, MAX_SECONDS)?.map(Duration::from_secs);
     let by = admin.claims.as_ref().map_or("a server's key", |claims| claims.user.as_str());

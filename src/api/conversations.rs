@@ -50,7 +50,7 @@ pub async fn create(state: Data<WebState>, user: Proven, body: Body) -> Result<H
     let command = match body.text("type")? {
         "direct" => Command::CreateDirect { participant: body.user("participantId")? },
         "group" => Command::CreateGroup {
-            name: body.bounded_text("name", 1, NAME_MAX)?.ok_or_else(|| Failure::invalid("name"))?.to_owned(),
+            name: body.bounded_text("name", 1, NAME_MAX)?.ok_or_else(|| Failure::missing("name"))?.to_owned(),
             avatar: body.bounded_text("avatar", 1, AVATAR_MAX)?.map(str::to_owned),
             participants: participants(&body)?,
         },

@@ -21,7 +21,7 @@ const ROOM_MAX: usize = 205;
 /// offset where its CONNECT was answered with a `pid`, which none is yet; an offset of ours will stand behind it.
 pub async fn emit(state: Data<WebState>, _: Admin, body: Body) -> Result<HttpResponse, Failure> {
     let to = target(&body)?;
-    let name = body.bounded_text("event", 1, NAME_MAX)?.ok_or_else(|| Failure::invalid("event"))?;
+    let name = body.bounded_text("event", 1, NAME_MAX)?.ok_or_else(|| Failure::missing("event"))?;
     if is_reserved(name) {
         return Err(Failure::bad_request(format!("Invalid event: {name} is reserved")));
     }

@@ -12,7 +12,7 @@ const TITLE_MAX: usize = 500;
 /// `PUT /api/listings/{id}` `{title}`
 pub async fn put(state: Data<WebState>, _: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
     let listing = ListingId::parse(&path_text(&request, "id")).map_err(|_| Failure::invalid("listingId"))?;
-    let title = body.bounded_text("title", 1, TITLE_MAX)?.ok_or_else(|| Failure::invalid("title"))?;
+    let title = body.bounded_text("title", 1, TITLE_MAX)?.ok_or_else(|| Failure::missing("title"))?;
     state.chat.title_listing(listing.clone(), title.to_owned()).await?;
     Ok(HttpResponse::Ok().json(json!({"success": true, "listing": {"id": listing, "title": title}})))
 }

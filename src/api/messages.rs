@@ -44,7 +44,7 @@ fn draft(body: &Body) -> Result<Draft, Failure> {
         client_message_id: body.id_text("clientMessageId", 1, CLIENT_ID_MAX)?,
     };
     if draft.content.is_empty() && draft.file_url.is_none() && draft.attachment_urls.is_empty() {
-        return Err(Failure::invalid("content"));
+        return Err(if body.get("content").is_none() { Failure::missing("content") } else { Failure::invalid("content") });
     }
     Ok(draft)
 }

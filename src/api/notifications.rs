@@ -79,8 +79,8 @@ fn known_ids(ids: &[Value]) -> Result<Vec<NotificationId>, Failure> {
 pub async fn create(state: Data<WebState>, _: Admin, body: Body) -> Result<HttpResponse, Failure> {
     let user = body.user("userId")?;
     let command = Command::Notify {
-        kind: body.bounded_text("type", 1, TYPE_MAX)?.ok_or_else(|| Failure::invalid("type"))?.to_owned(),
-        message: body.bounded_text("message", 1, MESSAGE_MAX)?.ok_or_else(|| Failure::invalid("message"))?.to_owned(),
+        kind: body.bounded_text("type", 1, TYPE_MAX)?.ok_or_else(|| Failure::missing("type"))?.to_owned(),
+        message: body.bounded_text("message", 1, MESSAGE_MAX)?.ok_or_else(|| Failure::missing("message"))?.to_owned(),
         data: data_text(body.get("data"))?,
         emitted: None,
     };

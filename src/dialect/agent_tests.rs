@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::dialect::fixtures::{CONVERSATION, MESSAGE, args, conversation, file, message, message_id, profile, user};
+use crate::dialect::fixtures::{CONVERSATION, MESSAGE, args, conversation, fault_of, file, message, message_id, profile, user};
 use crate::model::{Conversation, ConversationKind, LastMessage, Listing, ListingId, MessageStatus, Role};
 
 const AT: Timestamp = Timestamp::from_millis(1_767_225_600_125);
@@ -113,7 +113,7 @@ fn what_is_malformed_is_refused_by_name() {
         ("connection:get", "7", "payload"),
         ("notification:get", r#"{"x":"\u0000"}"#, "x"),
     ] {
-        assert_eq!(decode(event, json), Err(Fault::Field(field.into())), "{event} {json}");
+        assert_eq!(decode(event, json), Err(fault_of(field, json)), "{event} {json}");
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::chat::ModelError;
-use crate::dialect::fixtures::{args, message, message_id, profile, user};
+use crate::dialect::fixtures::{args, fault_of, message, message_id, profile, user};
 use crate::model::{Message, MessageStatus};
 
 fn decode(json: &str) -> (Asked, Result<Decoded, Fault>) {
@@ -61,8 +61,9 @@ fn what_is_malformed_is_refused_with_the_chat_as_far_as_it_is_known() {
     ] {
         let (asked, decoded) = decode(json);
         let fault = decoded.unwrap_err();
-        assert_eq!(fault, Fault::Field(field.to_owned().into()), "{json}");
-        let words = format!(r#""message":"Invalid {field}","error":"Invalid {field}","code":"INVALID_PAYLOAD""#);
+        assert_eq!(fault, fault_of(field, json), "{json}");
+        let sentence = fault.sentence();
+        let words = format!(r#""message":"{sentence}","error":"{sentence}","code":"INVALID_PAYLOAD""#);
         assert_eq!(Assistant.encode_refusal(&asked, &fault), format!(r#"42["ai-error",{{"chat":{chat},{words}}}]"#));
         assert_eq!(
             Assistant.encode_apology(&asked, &fault, "Sorry.").unwrap(),

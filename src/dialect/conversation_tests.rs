@@ -1,6 +1,6 @@
 use super::*;
 use crate::chat::OwnCopy;
-use crate::dialect::fixtures::{CONVERSATION, MESSAGE, args, conversation, file, message, message_id, profile, user};
+use crate::dialect::fixtures::{CONVERSATION, MESSAGE, args, conversation, fault_of, file, message, message_id, profile, user};
 use crate::model::{ConversationKind, LastMessage, Listing, ListingId, MessageStatus};
 
 const AT: Timestamp = Timestamp::from_millis(1_767_225_600_123);
@@ -122,7 +122,7 @@ fn what_is_malformed_is_refused_by_name() {
         ("typing:start", "{}", "conversationId"),
         ("typing:stop", r#"{"conversationId":[]}"#, "conversationId"),
         ("conversation:join", "", "conversationId"),
-        ("conversation:join", "{}", "conversationId"),
+        ("conversation:join", "[]", "conversationId"),
         ("conversation:leave", "null", "conversationId"),
         ("conversation:leave", "\"\\ud800\"", "conversationId"),
         ("user:status", "", "status"),
@@ -131,7 +131,7 @@ fn what_is_malformed_is_refused_by_name() {
         ("user:status", "{\"status\":\"away\"}", "status"),
         ("user:status", "1", "status"),
     ] {
-        assert_eq!(decode(event, json), Err(Fault::Field(field.into())), "{event} {json}");
+        assert_eq!(decode(event, json), Err(fault_of(field, json)), "{event} {json}");
     }
 }
 

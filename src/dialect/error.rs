@@ -19,6 +19,8 @@ const MAX_ECHOED_NAME: usize = 200;
 pub enum Fault {
     /// This field, or the payload, is not as it must be.
     Field(Cow<'static, str>),
+    /// This field has to be there.
+    Missing(&'static str),
     /// No dialect that is spoken here has such an event.
     UnknownEvent,
     /// The broker said no, or would.
@@ -35,7 +37,7 @@ impl Fault {
     /// Stable name for clients.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Field(_) => "INVALID_PAYLOAD",
+            Self::Field(_) | Self::Missing(_) => "INVALID_PAYLOAD",
             Self::UnknownEvent => "UNKNOWN_EVENT",
             Self::Chat(error) => error.code(),
         }
@@ -45,6 +47,7 @@ impl Fault {
     pub fn sentence(&self) -> Cow<'static, str> {
         match self {
             Self::Field(field) => format!("Invalid {field}").into(),
+            Self::Missing(field) => format!("Missing {field}").into(),
             Self::UnknownEvent => "Unknown event".into(),
             Self::Chat(error) => error.to_string().into(),
         }

@@ -92,9 +92,9 @@ impl<'a> Field<'a> {
         Ok(field)
     }
 
-    /// The refusal that names this field.
+    /// The refusal that names this field: it is missing, or not as it must be.
     pub fn fault(&self) -> Fault {
-        Fault::Field(Cow::Borrowed(self.name))
+        if self.json.is_none() { Fault::Missing(self.name) } else { Fault::Field(Cow::Borrowed(self.name)) }
     }
 
     /// Its JSON as it came, where it can be repeated: `None` also with U+0000 or an unpaired surrogate.

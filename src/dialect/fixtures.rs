@@ -1,6 +1,7 @@
 //! Values for tests.
 use std::sync::Arc;
 
+use super::Fault;
 use crate::model::{
     Account, ChosenStatus, ConversationId, File, Message, MessageId, MessageStatus, Place, Profile, Role, Timestamp, UserId,
     UserRole,
@@ -81,6 +82,14 @@ pub fn message(sender: &str, content: &str) -> Message {
         updated_at: Timestamp::from_millis(1_767_225_600_124),
         deleted_at: None,
     }
+}
+
+/// The refusal of a request for one of its fields: that is missing, or not as it must be.
+pub fn fault_of(field: &'static str, json: &str) -> Fault {
+    let payload = args(json).and_then(|args| Some(args.get(0)?.get().to_owned())).unwrap_or_else(|| "{}".to_owned());
+    let fields: Result<Option<serde_json::Map<String, serde_json::Value>>, _> = serde_json::from_str(&payload);
+    let is_missing = fields.is_ok_and(|fields| fields.unwrap_or_default().get(field).is_none_or(serde_json::Value::is_null));
+    if is_missing && field != "payload" { Fault::Missing(field) } else { Fault::Field(field.into()) }
 }
 
 /// The arguments of an event, as a client sends them: JSON, comma-separated. `None`: not even JSON.

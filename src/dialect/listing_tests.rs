@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::chat::ChatError;
-use crate::dialect::fixtures::{MESSAGE, account, args, conversation, file, message, message_id, profile, user};
+use crate::dialect::fixtures::{MESSAGE, account, args, conversation, fault_of, file, message, message_id, profile, user};
 use crate::model::{MessageStatus, ReadMark, RoomId};
 
 fn decode(event: &str, json: &str) -> (Asked, Result<Decoded, Fault>) {
@@ -104,7 +104,7 @@ fn what_is_malformed_is_refused_by_name() {
         ("joinRoom", "", "roomId"),
         ("joinRoom", "null", "roomId"),
         ("joinRoom", "\"\"", "roomId"),
-        ("joinRoom", "{}", "roomId"),
+        ("joinRoom", "[]", "roomId"),
         ("joinRoom", "1.5", "roomId"),
         ("joinRoom", "-7", "roomId"),
         ("joinRoom", "\"a\\u0000\"", "roomId"),
@@ -136,7 +136,7 @@ fn what_is_malformed_is_refused_by_name() {
         ("sendRoomMessage", r#"{"roomId":"r","content":"hi","messageType":"123456789012345678901234567890123"}"#, "messageType"),
         ("sendRoomMessage", r#"{"roomId":"r","content":"hi","clientMessageId":-1}"#, "clientMessageId"),
     ] {
-        assert_eq!(decode(event, json).1, Err(Fault::Field(field.to_owned().into())), "{event} {json}");
+        assert_eq!(decode(event, json).1, Err(fault_of(field, json)), "{event} {json}");
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::dialect::fixtures::{CONVERSATION, MESSAGE, args, conversation, file, message, message_id, profile, user};
+use crate::dialect::fixtures::{CONVERSATION, MESSAGE, args, conversation, fault_of, file, message, message_id, profile, user};
 use crate::model::{ChosenStatus, MessageStatus, SocketId};
 
 const AT: Timestamp = Timestamp::from_millis(1_767_225_600_123);
@@ -96,12 +96,12 @@ fn what_is_malformed_is_refused_by_name() {
         ("typing_start", "{}", "conversationId"),
         ("typing_stop", r#"{"conversationId":[]}"#, "conversationId"),
         ("join_group", "", "conversationId"),
-        ("join_group", "{}", "conversationId"),
+        ("join_group", "[]", "conversationId"),
         ("join_group", "\"\\u0000\"", "conversationId"),
         ("leave_group", "", "conversationId"),
         ("leave_group", "[]", "conversationId"),
     ] {
-        assert_eq!(decode(event, json), Err(Fault::Field(field.into())), "{event} {json}");
+        assert_eq!(decode(event, json), Err(fault_of(field, json)), "{event} {json}");
     }
     let too_long = format!(r#"{{"recipientId":"bob","content":"hi","clientMessageId":"{}"}}"#, long(201));
     assert_eq!(decode("send_direct_message", &too_long), Err(Fault::Field("clientMessageId".into())));

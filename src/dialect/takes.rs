@@ -125,7 +125,7 @@ mod tests {
         match dialect.decode(&mut asked, &args) {
             Ok(_) => true,
             Err(Fault::Chat(error)) => error.code() == "NOT_FOUND",
-            Err(Fault::Field(_) | Fault::UnknownEvent) => false,
+            Err(Fault::Field(_) | Fault::Missing(_) | Fault::UnknownEvent) => false,
         }
     }
 

@@ -47,6 +47,7 @@ pub struct Proof {
 
 impl Proof {
     /// An event was sent to `viewer`, as so many packets.
+    #[inline]
     pub fn tell_event(&mut self, event: &Broadcast, viewer: &UserId, packets: usize, now: Instant, interval: Duration) {
         if let Some(serial) = event.serial() {
             self.tell(Mark::Event(serial));

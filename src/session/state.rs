@@ -216,6 +216,7 @@ impl Session {
     }
 
     /// When [`Session::on_deadline`] wants to be called.
+    #[inline]
     pub fn deadline(&self, rules: &Rules) -> Option<Instant> {
         let active = self.active.as_ref().and_then(|active| active.turns.deadline(&rules.limits));
         [self.ends_at, active].into_iter().flatten().min()

@@ -53,6 +53,7 @@ impl<S: Service> Hub<S> {
     }
 
     /// Tells one connection something; what it queues leaves when the mailbox is empty, with what others said meanwhile.
+    #[inline]
     fn tell(&self, link: &LinkRef<S>, now: Instant, say: impl FnOnce(&mut S, &mut dyn Output)) {
         let mut state = link.borrow_mut();
         state.call(&self.worker, now, say);
@@ -80,6 +81,7 @@ impl<S: Service> Actor for Hub<S> {
 impl<S: Service> Handler<Delivery<S::Shared, S::Notice>> for Hub<S> {
     type Result = ();
 
+    #[inline]
     fn handle(&mut self, delivery: Delivery<S::Shared, S::Notice>, _: &mut Self::Context) {
         self.turn_of_counted::<Delivery<S::Shared, S::Notice>, _>(|hub| match delivery {
             Delivery::ToMany { event, to, except } => {

@@ -57,6 +57,7 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
+    #[inline]
     pub(super) fn push(&mut self, queued: Rc<Queued>) {
         self.bytes += queued.frames().len();
         self.packets += queued.packets();

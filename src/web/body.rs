@@ -43,6 +43,14 @@ impl Body {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
+    /// A field's value that must be there.
+    ///
+    /// # Errors
+    /// 400 that names the field.
+    pub fn required(&self, name: &str) -> Result<&Value, Failure> {
+        self.get(name).ok_or_else(|| Failure::missing(name))
+    }
+
     /// An object, if it is there.
     ///
     /// # Errors
@@ -57,7 +65,7 @@ impl Body {
     /// # Errors
     /// 400 that names the field.
     pub fn text(&self, name: &str) -> Result<&str, Failure> {
-        self.optional_text(name)?.ok_or_else(|| Failure::invalid(name))
+        self.optional_text(name)?.ok_or_else(|| Failure::missing(name))
     }
 
     /// A text, if it is there.
@@ -105,7 +113,7 @@ impl Body {
     /// # Errors
     /// As [`Body::text`].
     pub fn user(&self, name: &str) -> Result<UserId, Failure> {
-        self.get(name).and_then(user).ok_or_else(|| Failure::invalid(name))
+        user(self.required(name)?).ok_or_else(|| Failure::invalid(name))
     }
 
     /// A list of users that must be there, each named once.
@@ -113,7 +121,7 @@ impl Body {
     /// # Errors
     /// As [`Body::text`].
     pub fn users(&self, name: &str) -> Result<Vec<UserId>, Failure> {
-        let list = self.get(name).and_then(Value::as_array).ok_or_else(|| Failure::invalid(name))?;
+        let list = self.required(name)?.as_array().ok_or_else(|| Failure::invalid(name))?;
         let mut users = list.iter().map(user).collect::<Option<Vec<_>>>().ok_or_else(|| Failure::invalid(name))?;
         let mut seen = hashbrown::HashSet::with_capacity(users.len());
         users.retain(|user| seen.insert(user.clone()));

@@ -47,6 +47,11 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, "INVALID_PAYLOAD", format!("Invalid {field}"))
     }
 
+    /// 400: the named field has to be there.
+    pub fn missing(field: impl fmt::Display) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "INVALID_PAYLOAD", format!("Missing {field}"))
+    }
+
     /// 400 with a sentence of its own.
     pub fn bad_request(text: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "INVALID_PAYLOAD", text)

@@ -23,7 +23,7 @@ fn requests_are_answered_by_their_acks_or_by_events() {
     assert_eq!(case.broker.requests.len(), 2, "nobody else is asked");
 
     case.text(r#"218["sendRoomMessage",{"roomId":"r"}]"#);
-    assert_eq!(case.sent(), [r#"4318[{"success":false,"error":"Invalid content","code":"INVALID_PAYLOAD"}]"#]);
+    assert_eq!(case.sent(), [r#"4318[{"success":false,"error":"Missing content","code":"INVALID_PAYLOAD"}]"#]);
 
     case.text(r#"2["sendRoomMessage",{"roomId":"r","content":"hi"}]"#);
     assert_eq!(case.broker.requests[2].own_copy, OwnCopy::Held);
@@ -123,7 +123,7 @@ fn agent_is_answered_in_envelopes() {
     let mut case = Case::joined_with(rules_of_all(), r#"{"token":"ann","dialect":"agent"}"#);
     case.text(r#"2["message:send",{"conversationId":"conv_1"}]"#);
     let refusal =
-        r#"{"success":false,"error":"Invalid content","code":"INVALID_PAYLOAD","timestamp":"2026-01-01T00:00:00.000Z"}"#;
+        r#"{"success":false,"error":"Missing content","code":"INVALID_PAYLOAD","timestamp":"2026-01-01T00:00:00.000Z"}"#;
     assert_eq!(case.sent(), [format!(r#"42["message:receive",{refusal}]"#)]);
     case.text(r#"21["message:send",{"conversationId":"conv_1"}]"#);
     assert_eq!(case.sent(), [format!("431[{refusal}]")]);
@@ -154,7 +154,7 @@ fn what_two_dialects_have_in_common_is_done_once_and_answered_in_each_ones_words
     case.text(r#"25["message:send",{"conversationId":"conv_1","targetUserId":"bob"}]"#);
     assert_eq!(
         case.sent(),
-        [format!("435[{}]", envelope.replace("Not a member", "Invalid content").replace("FORBIDDEN", "INVALID_PAYLOAD"))]
+        [format!("435[{}]", envelope.replace("Not a member", "Missing content").replace("FORBIDDEN", "INVALID_PAYLOAD"))]
     );
     case.text(r#"2["message:send",{"conversationId":"conv_1","targetUserId":"bob","content":"hi"}]"#);
     assert!(matches!(case.commands()[1], Command::SendToNamed { .. }));

@@ -147,8 +147,11 @@ async fn a_server_says_what_a_listing_is_called() {
     put("wrong", path, json!({"title": "x"})).await.refused(401, "INVALID_TOKEN");
     api.call("ann", "PUT", path, json!({"title": "x"})).await.refused(403, "FORBIDDEN");
     api.anonymous("PUT", path, json!({"title": "x"})).await.refused(401, "NO_TOKEN");
-    for body in [json!({}), json!({"title": ""}), json!({"title": 7}), json!({"title": "x".repeat(501)})] {
+    for body in [json!({"title": ""}), json!({"title": 7}), json!({"title": "x".repeat(501)})] {
         assert_eq!(put("server-key", path, body).await.refused(400, "INVALID_PAYLOAD"), "Invalid title");
+    }
+    for body in [json!({}), json!({"title": null})] {
+        assert_eq!(put("server-key", path, body).await.refused(400, "INVALID_PAYLOAD"), "Missing title");
     }
     let long = format!("/api/listings/{}", "x".repeat(201));
     for path in [long.as_str(), "/api/listings/%00"] {

@@ -57,7 +57,7 @@ async fn talk(app: &TestApp, transport: TransportType) {
     assert_eq!(refused, json!({ "success": false, "error": "INVALID TEXT STOP", "code": "INVALID_PAYLOAD" }));
     tom.client.emit("wire", json!({ "text": "TO WHOM" })).await.unwrap();
     let error = tom.next("error").await;
-    let sentence = "INVALID TO STOP";
+    let sentence = "MISSING TO STOP";
     assert_eq!(error, json!({ "message": sentence, "error": sentence, "code": "INVALID_PAYLOAD", "event": "wire" }));
 
     mia.client.disconnect().await.unwrap();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use diesel::connection::SimpleConnection as _;
-use diesel::{Connection as _, SqliteConnection};
+use diesel::{Connection as _, RunQueryDsl as _, SqliteConnection};
 use parlance::model::Place;
 use parlance::store::{self, StoreError, Write};
 
@@ -20,6 +20,13 @@ fn names(path: &Path) -> Vec<String> {
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
+}
+
+#[test]
+fn statements_are_not_planned_anew_for_each_value() {
+    let mut conn = SqliteConnection::establish(":memory:").unwrap();
+    let asked = diesel::dsl::sql::<diesel::sql_types::Integer>("SELECT sqlite_compileoption_used('ENABLE_QPSG')");
+    assert_eq!(asked.get_result::<i32>(&mut conn), Ok(1), "LIBSQLITE3_FLAGS in .cargo/config.toml");
 }
 
 async fn is_given_up(fixture: &Fixture) {

@@ -354,17 +354,17 @@ for (const database of DATABASES) {
       const to = { conversationId: 'known' };
       const long = 'x'.repeat(201);
       for (const [payload, code, sentence] of [
-        [undefined, 'INVALID_PAYLOAD', 'Invalid conversationId'],
-        [null, 'INVALID_PAYLOAD', 'Invalid conversationId'],
+        [undefined, 'INVALID_PAYLOAD', 'Missing conversationId'],
+        [null, 'INVALID_PAYLOAD', 'Missing conversationId'],
         ['hello', 'INVALID_PAYLOAD', 'Invalid payload'],
         [[], 'INVALID_PAYLOAD', 'Invalid payload'],
-        [{ content: 'where?' }, 'INVALID_PAYLOAD', 'Invalid conversationId'],
+        [{ content: 'where?' }, 'INVALID_PAYLOAD', 'Missing conversationId'],
         [{ conversationId: '', content: 'x' }, 'INVALID_PAYLOAD', 'Invalid conversationId'],
         [{ conversationId: long, content: 'x' }, 'INVALID_PAYLOAD', 'Invalid conversationId'],
         [{ conversationId: 1.5, content: 'x' }, 'INVALID_PAYLOAD', 'Invalid conversationId'],
         [{ targetUserId: 'with space', content: 'x' }, 'INVALID_PAYLOAD', 'Invalid targetUserId'],
         [{ ...to, targetUserId: carol.user.id, content: 'x' }, 'INVALID_PAYLOAD', 'Invalid targetUserId'],
-        [to, 'INVALID_PAYLOAD', 'Invalid content'],
+        [to, 'INVALID_PAYLOAD', 'Missing content'],
         [{ ...to, content: '' }, 'INVALID_PAYLOAD', 'Invalid content'],
         [{ ...to, content: 'nul \0' }, 'INVALID_PAYLOAD', 'Invalid content'],
         [{ ...to, content: 'x', attachments: 'a.png' }, 'INVALID_PAYLOAD', 'Invalid attachments'],

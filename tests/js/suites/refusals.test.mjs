@@ -16,7 +16,7 @@ const TARGET = 'parlance::refusals';
 const ALL = { LOG_FORMAT: 'json', RUST_LOG: 'warn,parlance::refusals=debug', API_KEYS: KEY, STRICT_EVENTS: 'true' };
 /** Dialect → a request that is refused, with which code, and what the log says: the cause, and the code where it is another. */
 const REQUESTS = {
-  assistant: ['ai-message', { chatId: 'c' }, 'INVALID_PAYLOAD', 'Invalid content'],
+  assistant: ['ai-message', { chatId: 'c' }, 'INVALID_PAYLOAD', 'Missing content'],
   conversation: ['message:send', { conversationId: '01900000-0000-7000-8000-000000000000', content: 'x' }, 'NOT_FOUND', 'Conversation not found'],
   listing: ['sendDirectMessage', { receiverId: 'a b', content: 'x' }, 'INVALID_PAYLOAD', 'Invalid receiverId'],
   agent: ['message:send', { targetUserId: 'a b', content: 'x' }, 'INVALID_PAYLOAD', 'Invalid targetUserId'],
