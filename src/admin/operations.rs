@@ -59,9 +59,15 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::get(
         "/api/admin/sockets",
         Who::Admin,
-        "Sessions in the order of their sockets' ids, parked ones too; next is the after of the next page.",
+        "Sessions in the order of their sockets' ids, parked ones too, of all or of whom search finds by id, e-mail or part of a \
+         name; next is the after of the next page.",
     )
-    .query(&[Field::optional("user", kinds::user), Field::optional("after", SchemaGenerator::subschema_for::<SocketId>), LIMIT])
+    .query(&[
+        Field::optional("user", kinds::user),
+        Field::optional("search", kinds::text_of::<0, 254>),
+        Field::optional("after", SchemaGenerator::subschema_for::<SocketId>),
+        LIMIT,
+    ])
     .answers(&[Answer::Success(200, &[("sockets", sessions), ("next", SchemaGenerator::subschema_for::<Option<SocketId>>)])]),
     Operation::get("/api/admin/sockets/{id}", Who::Admin, "A session.")
         .answers(&[Answer::Success(200, &[("socket", session)])])

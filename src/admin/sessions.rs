@@ -3,23 +3,48 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
-use crate::chat::{FindRoom, ListRooms, ListSessions, RoomKey, RoomOrder, RoomView, SessionView};
+use crate::chat::{ChatError, FindRoom, ListRooms, ListSessions, RoomKey, RoomOrder, RoomView, SessionView};
 use crate::dialect::Voice;
 use crate::engineio::ConnectionView;
 use crate::model::{SocketId, UserId};
-use crate::web::{Admin, Failure, Query, WebState, path_text};
+use crate::store;
+use crate::web::{Admin, Failure, Query, USER_NAME_MAX, WebState, path_text, user_called};
 
-/// `GET /api/admin/sockets?user=&after=&limit=`: sessions in the order of their sockets' ids, those whose connection was lost
-/// among them. `next` is the `after` of the next page.
+/// `search` finds so many users.
+const FOUND_MAX: i64 = 50;
+
+/// `GET /api/admin/sockets?user=&search=&after=&limit=`: sessions in the order of their sockets' ids, those whose connection was
+/// lost among them; of the user with an id, or of those whom a text finds. `next` is the `after` of the next page.
 pub async fn list(state: Data<WebState>, _: Admin, query: Query) -> Result<HttpResponse, Failure> {
     let user = query.get("user").map(|id| UserId::parse(id).map_err(|_| Failure::invalid("user"))).transpose()?;
+    let users = match (user, query.get("search").filter(|text| !text.is_empty())) {
+        (Some(user), _) => Some(vec![user]),
+        (None, Some(text)) => Some(search(&state, text).await?),
+        (None, None) => None,
+    };
     let after = query.get("after").map(|id| SocketId::parse(id).map_err(|_| Failure::invalid("after"))).transpose()?;
     let limit = query.limit()?;
-    let views = state.chat.list_sessions(ListSessions { user, after, limit }).await?;
+    let views = state.chat.list_sessions(ListSessions { users, after, limit }).await?;
     let next = (views.len() == limit).then(|| views.last().map(|view| view.socket)).flatten();
     let sockets: Vec<Value> =
         with_connections(&state, views).await.iter().map(|(view, connection)| session(&state, view, *connection)).collect();
     Ok(HttpResponse::Ok().json(json!({"success": true, "sockets": sockets, "next": next})))
+}
+
+/// The users with this id, e-mail address or part of a name.
+async fn search(state: &WebState, text: &str) -> Result<Vec<UserId>, Failure> {
+    if text.chars().count() > USER_NAME_MAX {
+        return Err(Failure::invalid("search"));
+    }
+    let mut users: Vec<UserId> = match user_called(state, text).await {
+        Ok(account) => vec![account.profile.id.clone()],
+        Err(failure) if failure.code() == ChatError::UserNotFound.code() => Vec::new(),
+        Err(failure) => return Err(failure),
+    };
+    let text = text.to_owned();
+    let found = state.store.read(move |conn| store::search_users(conn, &text, FOUND_MAX)).await?;
+    users.extend(found.iter().map(|account| account.profile.id.clone()));
+    Ok(users)
 }
 
 /// `GET /api/admin/sockets/{id}`

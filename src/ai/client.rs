@@ -12,7 +12,7 @@ use super::refusal::{is_plain_name, is_too_long, retry_after};
 use super::turns::{in_turn, shorter};
 use crate::chat::{ModelError, Turn};
 use crate::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use crate::http::{HttpClient, Response, StatusCode, Trust, cause_of, has_known_end, http_client, next_chunk, read_up_to};
+use crate::http::{HttpClient, Response, Route, StatusCode, Trust, cause_of, has_known_end, http_client, next_chunk, read_up_to};
 
 /// A connection that takes longer will not come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -97,7 +97,7 @@ impl Client {
             headers.insert(HeaderName::from_static(name), value);
         }
         let connect_timeout = CONNECT_TIMEOUT.min(patience.silence);
-        let http = http_client(&protocol.address(false), Trust::Certified, headers, connect_timeout)
+        let http = http_client(&protocol.address(false), (Trust::Certified, Route::AsTheMachineSays), headers, connect_timeout)
             .map_err(|cause| format!("the AI provider cannot be asked: {cause}"))?;
         Ok(Self { http, protocol, patience })
     }

@@ -10,6 +10,7 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 
 use super::file_type::FileType;
+use crate::config::make_private_folder;
 
 /// How names of files that are being written end.
 const UNFINISHED: &str = ".part";
@@ -21,7 +22,7 @@ const NAME_CHARACTERS: usize = 32;
 /// # Errors
 /// Where the folder cannot be made or read.
 pub fn prepare_uploads(dir: &Path) -> io::Result<()> {
-    fs::create_dir_all(dir)?;
+    make_private_folder(dir)?;
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         if path.to_string_lossy().ends_with(UNFINISHED) {
@@ -84,7 +85,7 @@ impl NewFile {
         let random: u128 = rand::rng().random();
         let name = format!("{random:032x}.{extension}");
         let path = dir.join(format!("{name}{UNFINISHED}"));
-        let file = File::options().write(true).create_new(true).open(&path).await?;
+        let file = File::options().write(true).create_new(true).mode(0o600).open(&path).await?;
         Ok(Self { dir: dir.to_owned(), name, path, file, kept: false })
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use log::{info, warn};
 
-use crate::config::{Config, Secret};
+use crate::config::{Config, Secret, make_private_folder};
 
 /// Name of the file below `DATA_DIR`.
 const FILE_NAME: &str = "jwt-secret";
@@ -75,7 +75,7 @@ fn read_or_make(folder: &Path, path: &Path) -> io::Result<String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         found => return not_empty(found?),
     }
-    fs::create_dir_all(folder)?;
+    make_private_folder(folder)?;
     // Written aside and linked into place: a crash leaves no half secret, and of two that start at once one wins.
     let aside = tempfile_path(path);
     write_privately(&aside, &random_secret())?;

@@ -21,7 +21,7 @@ use crate::meter::Metered as _;
 use crate::model::{
     ChangesTold, ConversationId, ConversationKind, MODEL_USER, Message, MessageStatus, Offset, OffsetKind, Part, Profile, UserId,
 };
-use crate::store::{self, Had, Lacking, Membership, Span, StoreError};
+use crate::store::{self, Had, Lacking, Membership, Received, Span, StoreError};
 
 /// Rows of the first page; later ones grow as long as they stay small.
 const FIRST_ROWS: usize = 16;
@@ -45,6 +45,8 @@ pub struct PageReads {
 struct Page {
     /// Where it begins.
     from: CatchUpProgress,
+    /// What the user had received when the catch-up began, where that matters.
+    received: Option<Arc<Received>>,
     /// Edited and deleted messages, with the positions of those changes.
     changes: Vec<(i64, Message)>,
     /// Once all changes are in.
@@ -61,6 +63,8 @@ struct PageQuery {
     sent_by: Option<[u8; 32]>,
     /// How much was handed over; `None`: nothing was.
     progress: Option<CatchUpProgress>,
+    /// As of its beginning.
+    received: Option<Arc<Received>>,
     unreceived_up_to: i64,
     up_to: i64,
     changes_up_to: i64,
@@ -73,14 +77,21 @@ struct PageQuery {
 
 impl PageQuery {
     fn read(&self, conn: &mut store::AnyConnection) -> store::QueryResult<Page> {
-        let from = match self.progress {
-            Some(progress) => progress,
-            None => self.start(conn)?,
+        let (from, received) = match self.progress {
+            Some(progress) => (progress, self.received.clone()),
+            None => {
+                // Of what was not received a client that was cut in its catch-up hears no changes, and gets it as it is now. Other
+                // devices receive of it meanwhile: what counts is what was so before the first page of changes.
+                let is_cut = self.since.is_some_and(|since| since.position < self.unreceived_up_to);
+                let received = is_cut.then(|| store::load_received(conn, &self.user)).transpose()?.map(Arc::new);
+                (self.start(conn, received.as_deref())?, received)
+            }
         };
+        let user = (&self.user, received.as_deref());
         let (mut changes, mut messages) = (Vec::new(), Vec::new());
         for (lacking, span) in self.lacking_after(from) {
             let left = self.rows.saturating_sub(changes.len() + messages.len());
-            let rows = store::list_lacking(conn, &self.user, lacking, span, left)?;
+            let rows = store::list_lacking(conn, user, lacking, span, left)?;
             match lacking {
                 Lacking::Changes(_) => changes = rows,
                 Lacking::Unreceived | Lacking::Messages { .. } => messages.extend(rows.into_iter().map(|(_, message)| message)),
@@ -91,7 +102,7 @@ impl PageQuery {
             all.filter(|message| message.sender.id == self.user).filter_map(|message| message.place.conversation()).collect();
         let others = self.others.iter().filter(|(id, _)| own.contains(id)).map(|(_, other)| other.clone()).collect::<Vec<_>>();
         let recipients = if others.is_empty() { Vec::new() } else { store::find_profiles(conn, &others)? };
-        Ok(Page { from, changes, messages, recipients })
+        Ok(Page { from, received, changes, messages, recipients })
     }
 
     /// What the client lacks behind that, in the order in which it is handed over.
@@ -110,14 +121,15 @@ impl PageQuery {
     }
 
     /// Where the first page begins.
-    fn start(&self, conn: &mut store::AnyConnection) -> store::QueryResult<CatchUpProgress> {
+    fn start(&self, conn: &mut store::AnyConnection, received: Option<&Received>) -> store::QueryResult<CatchUpProgress> {
+        let user = (&self.user, received);
         let first = CatchUpProgress {
             changes: self.since.map_or(self.changes_up_to, |since| since.changes_after()),
             messages: self.since.map_or(0, |since| since.after()),
         };
         let mut positions = Vec::new();
         for (lacking, span) in self.lacking_after(first) {
-            positions.extend(store::list_lacking_positions(conn, &self.user, lacking, span, self.newest.saturating_add(1))?);
+            positions.extend(store::list_lacking_positions(conn, user, lacking, span, self.newest.saturating_add(1))?);
         }
         positions.sort_unstable_by_key(|position| Reverse(*position));
         let skipped = positions.get(self.newest).copied().unwrap_or_default();
@@ -128,7 +140,17 @@ impl PageQuery {
 impl CatchUp {
     /// A catch-up on all messages up to a position, and on all changes up to another.
     pub fn new(up_to: i64, changes_up_to: i64, since: Option<Since>, sent_by: Option<[u8; 32]>) -> Self {
-        Self { up_to, changes_up_to, since, sent_by, progress: None, rows: FIRST_ROWS, is_reading: false, goes_on: false }
+        Self {
+            up_to,
+            changes_up_to,
+            since,
+            sent_by,
+            progress: None,
+            received: None,
+            rows: FIRST_ROWS,
+            is_reading: false,
+            goes_on: false,
+        }
     }
 
     /// One that goes on behind all that its client was told: on all messages and changes after these, up to those.
@@ -223,9 +245,10 @@ impl ChatServer {
         catch_up.is_reading = true;
         let is_first = catch_up.is_at_its_start();
         let CatchUp { since, sent_by, progress, up_to, changes_up_to, rows, .. } = **catch_up;
-        let unreceived_up_to = catch_up.unreceived_up_to();
+        let (unreceived_up_to, received) = (catch_up.unreceived_up_to(), catch_up.received.clone());
         let others = self.others_of(&user, since.is_some());
-        let query = PageQuery { user, since, sent_by, progress, unreceived_up_to, up_to, changes_up_to, rows, newest, others };
+        let query =
+            PageQuery { user, since, sent_by, progress, received, unreceived_up_to, up_to, changes_up_to, rows, newest, others };
         let store = self.store.clone();
         let begun = Instant::now();
         let read = async move {
@@ -275,6 +298,7 @@ impl ChatServer {
         let bytes = page.cut(budget);
         let taken = page.len();
         catch_up.progress = Some(page.progress(catch_up.changes_up_to));
+        catch_up.received = page.received.take();
         let of_changes = page.changes.iter().map(|(position, _)| catch_up.place_of_change(*position, present));
         let of_messages = page.messages.iter().map(|message| catch_up.place_of(message, present));
         let mut places: Vec<_> = of_changes.chain(of_messages).collect();
@@ -283,7 +307,7 @@ impl ChatServer {
         if is_whole {
             session.catch_up = None;
         }
-        let Page { changes, messages, recipients, from: _ } = page;
+        let Page { changes, messages, recipients, from: _, received: _ } = page;
         if goes_on {
             for ((offset, _), message) in places.iter_mut().skip(changes.len()).zip(&messages) {
                 offset.kind = self.kind_of_handed(message).unwrap_or(offset.kind);

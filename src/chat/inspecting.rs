@@ -18,7 +18,7 @@ use crate::model::{ConversationId, SocketId, Timestamp, UserId};
 #[rtype(result = "Vec<SessionView>")]
 pub struct ListSessions {
     /// Whose; `None`: everybody's.
-    pub user: Option<UserId>,
+    pub users: Option<Vec<UserId>>,
     /// Those after this one.
     pub after: Option<SocketId>,
     /// At most so many.
@@ -187,17 +187,14 @@ impl RoomView {
 }
 
 impl ChatServer {
-    fn list_sessions(&self, ListSessions { user, after, limit }: &ListSessions) -> Vec<SessionView> {
-        let is_asked = |session: &Session| {
-            user.as_ref().is_none_or(|user| session.user == *user) && after.is_none_or(|after| session.socket > after)
+    fn list_sessions(&self, ListSessions { users, after, limit }: &ListSessions) -> Vec<SessionView> {
+        let is_asked = |socket: SocketId, user: &UserId| {
+            users.as_ref().is_none_or(|users| users.contains(user)) && after.is_none_or(|after| socket > after)
         };
-        let open = self.sessions.iter().filter(|(_, session)| is_asked(session)).map(|(_, session)| session.socket);
-        let is_parked_asked = |socket: SocketId, of: &UserId| {
-            user.as_ref().is_none_or(|user| of == user) && after.is_none_or(|after| socket > after)
-        };
-        let parked = self.parked.sockets().filter(|(socket, user)| is_parked_asked(*socket, user)).map(|(socket, _)| socket);
+        let open = self.sessions.values().map(|session| (session.socket, &session.user));
+        let asked = open.chain(self.parked.sockets()).filter(|(socket, user)| is_asked(*socket, user));
         let mut first: BinaryHeap<SocketId> = BinaryHeap::with_capacity(limit + 1);
-        for socket in open.chain(parked) {
+        for (socket, _) in asked {
             first.push(socket);
             if first.len() > *limit {
                 first.pop();

@@ -18,7 +18,7 @@ use crate::model::{
     Account, Conversation, ConversationId, ConversationKind, File, Listing, Message, Notification, Offset, PrivateId, Profile,
     RoomId, SocketId, Timestamp, UserId,
 };
-use crate::store::{Membership, Overview, direct_key};
+use crate::store::{Membership, Overview, Received, direct_key};
 
 /// A user whose account is at hand: online, or used a short while ago.
 #[derive(Debug)]
@@ -204,6 +204,8 @@ pub struct CatchUp {
     pub sent_by: Option<[u8; 32]>,
     /// How much of it was handed over; `None`: nothing was read yet.
     pub progress: Option<CatchUpProgress>,
+    /// What the user had received when it began, where that matters.
+    pub received: Option<Arc<Received>>,
     /// How many rows the next page asks for.
     pub rows: usize,
     /// Whether a page is being read or the next one waits for the socket.

@@ -9,7 +9,7 @@ use super::Failure;
 use crate::config::{Config, Secret};
 use crate::env::Environment;
 use crate::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use crate::http::{HttpClient, RequestBuilder, Response, StatusCode, Trust, cause_of, http_client, read_up_to};
+use crate::http::{HttpClient, RequestBuilder, Response, Route, StatusCode, Trust, cause_of, http_client, read_up_to};
 
 /// A server that takes longer to be reached is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -71,7 +71,7 @@ impl Remote {
         let headers = headers(key.as_deref())?;
         // Our own has a certificate for the name that others call it by, and may have made it itself.
         let trust = if is_named { Trust::Certified } else { Trust::Everybody };
-        let http = http_client(&base, trust, headers, CONNECT_TIMEOUT).map_err(Failure::new)?;
+        let http = http_client(&base, (trust, Route::Direct), headers, CONNECT_TIMEOUT).map_err(Failure::new)?;
         Ok(Self { base, http, has_key: key.is_some(), is_named })
     }
 

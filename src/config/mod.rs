@@ -3,6 +3,7 @@
 //! They come from the environment, else from the `.env` file, else they have their default; an empty value counts as
 //! unset and unknown names are ignored. `parlance config` prints what is in force and where it came from.
 mod address;
+mod data_dir;
 mod dialects;
 mod error;
 mod kind;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 pub use self::address::{DatabaseAddress, Host, ModelAddress, Origins, SocketPath};
+pub use self::data_dir::make_private_folder;
 pub use self::dialects::DialectNames;
 pub use self::error::ConfigError;
 pub use self::log_filter::LogFilter;

@@ -1,4 +1,5 @@
 //! Asking other servers over HTTP: AI providers, and a running Parlance on behalf of the command line.
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -18,11 +19,25 @@ pub enum Trust {
     Everybody,
 }
 
+/// Which way requests go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// Through the proxy that this machine names (`HTTPS_PROXY` and its like), if any, but to this machine itself.
+    AsTheMachineSays,
+    /// Through none: who asks carries a key of ours.
+    Direct,
+}
+
 /// Makes a client that sends these headers along to `address`, and to nobody else.
 ///
 /// # Errors
 /// One line that says what is wrong.
-pub fn http_client(address: &str, trust: Trust, headers: HeaderMap, connect_timeout: Duration) -> Result<HttpClient, String> {
+pub fn http_client(
+    address: &str,
+    (trust, route): (Trust, Route),
+    headers: HeaderMap,
+    connect_timeout: Duration,
+) -> Result<HttpClient, String> {
     // Where a provider of cryptography is set already, that one will do.
     drop(rustls::crypto::ring::default_provider().install_default());
     let builder = HttpClient::builder()
@@ -34,7 +49,16 @@ pub fn http_client(address: &str, trust: Trust, headers: HeaderMap, connect_time
     // Without TLS no certificate is needed, and a machine that has none will do.
     let builder = if address.starts_with("http://") { builder.tls_certs_only([]) } else { builder };
     let builder = builder.tls_danger_accept_invalid_certs(trust == Trust::Everybody);
+    let builder = if route == Route::Direct || is_here(address) { builder.no_proxy() } else { builder };
     builder.build().map_err(cause_of)
+}
+
+/// Whether an address is this machine's own.
+fn is_here(address: &str) -> bool {
+    let url = reqwest::Url::parse(address);
+    let host = url.as_ref().ok().and_then(reqwest::Url::host_str).unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.ends_with(".localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// The next piece of a body; `None` at its end.
@@ -76,4 +100,19 @@ pub fn cause_of(error: reqwest::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_here;
+
+    #[test]
+    fn this_machine_is_reached_without_a_proxy() {
+        for address in ["http://localhost:11434/v1", "http://127.0.0.2", "https://[::1]:3000/", "http://a.localhost"] {
+            assert!(is_here(address), "{address}");
+        }
+        for address in ["https://api.example.com", "http://127.example.com", "http://localhost.example.com", "nonsense"] {
+            assert!(!is_here(address), "{address}");
+        }
+    }
 }

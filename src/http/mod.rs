@@ -6,7 +6,8 @@ mod proxy;
 mod sse;
 
 pub use self::client::{
-    HttpClient, RequestBuilder, Response, StatusCode, Trust, cause_of, has_known_end, header, http_client, next_chunk, read_up_to,
+    HttpClient, RequestBuilder, Response, Route, StatusCode, Trust, cause_of, has_known_end, header, http_client, next_chunk,
+    read_up_to,
 };
 pub use self::origin::{InvalidOrigin, OriginVerdict, Origins, foreign_origin};
 pub use self::proxy::{Client, TrustedProxies};

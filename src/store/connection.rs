@@ -1,12 +1,13 @@
 //! Connections to either database, with the settings that the promises rest on.
-use std::fs::{DirBuilder, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
 use diesel::{Connection as _, PgConnection, QueryResult, SqliteConnection};
 
 use super::DatabaseUrl;
+use crate::config::make_private_folder;
 
 /// What a writer sets: nothing is confirmed before it is on the disk.
 ///
@@ -149,7 +150,7 @@ fn transact<T>(
 /// Makes the file, and its folder, where they are missing: for nobody else's eyes.
 pub(super) fn make_private(path: &Path) -> std::io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        make_private_folder(folder)?;
     }
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),

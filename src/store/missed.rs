@@ -3,6 +3,7 @@
 //! Each conversation is asked by an index of its own, from the first row that can be wanted on, and no more than a page of it:
 //! what a page costs follows from what it brings, and not from all that was ever said.
 use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use diesel::prelude::*;
 
@@ -32,6 +33,15 @@ pub struct Had {
     pub received_up_to: i64,
     /// Also what was sent by the session with this hash.
     pub sent_by: Option<[u8; 32]>,
+}
+
+/// How far a user had received each conversation: its id, and `delivered_seq`.
+pub type Received = HashMap<String, i64>;
+
+/// How far a user has received each conversation.
+pub fn load_received(conn: &mut AnyConnection, user: &UserId) -> QueryResult<Received> {
+    let own = participants::table.filter(participants::user_id.eq(user.as_str()).and(participants::left_at.is_null()));
+    Ok(own.select((participants::conversation, participants::delivered_seq)).load(conn)?.into_iter().collect())
 }
 
 /// The positions in (`after`, `up_to`]: of messages, or of their last changes.
@@ -76,10 +86,11 @@ impl Stretch {
 }
 
 /// The messages that a client of `user` lacks, or those of which it lacks what became of them, as they are now: with the
-/// positions by which they are in `span`, ascending by them, at most `limit`. New ones that are deleted are left out.
+/// positions by which they are in `span`, ascending by them, at most `limit`. New ones that are deleted are left out. What the
+/// user has received is taken as of `received`; `None`: as of now.
 pub fn list_lacking(
     conn: &mut AnyConnection,
-    user: &UserId,
+    (user, received): (&UserId, Option<&Received>),
     lacking: Lacking,
     span: Span,
     limit: usize,
@@ -87,7 +98,8 @@ pub fn list_lacking(
     // What is changed between two questions must not come as it will be told later, or without its text.
     in_snapshot(conn, |conn| {
         // Ids first: sorting must not carry the texts along.
-        let (positions, ids): (Vec<_>, Vec<_>) = list_rows(conn, user, lacking, span, limit, End::Oldest)?.into_iter().unzip();
+        let rows = list_rows(conn, (user, received), lacking, span, limit, End::Oldest)?;
+        let (positions, ids): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
         Ok(positions.into_iter().zip(load_messages(conn, ids)?).collect())
     })
 }
@@ -95,19 +107,19 @@ pub fn list_lacking(
 /// The positions of the newest `limit` rows of [`list_lacking`], the newest first.
 pub fn list_lacking_positions(
     conn: &mut AnyConnection,
-    user: &UserId,
+    (user, received): (&UserId, Option<&Received>),
     lacking: Lacking,
     span: Span,
     limit: usize,
 ) -> QueryResult<Vec<i64>> {
-    let rows = in_snapshot(conn, |conn| list_rows(conn, user, lacking, span, limit, End::Newest))?;
+    let rows = in_snapshot(conn, |conn| list_rows(conn, (user, received), lacking, span, limit, End::Newest))?;
     Ok(rows.into_iter().map(|(position, _)| position).collect())
 }
 
 /// Positions and message ids: `limit` from one end of a span on.
 fn list_rows(
     conn: &mut AnyConnection,
-    user: &UserId,
+    (user, received): (&UserId, Option<&Received>),
     lacking: Lacking,
     span: Span,
     limit: usize,
@@ -117,7 +129,7 @@ fn list_rows(
     if span.is_empty() || limit == 0 {
         return Ok(rows);
     }
-    let mut stretches = list_stretches(conn, user, lacking, span.after)?;
+    let mut stretches = list_stretches(conn, (user, received), lacking, span.after)?;
     match end {
         End::Oldest => stretches.sort_unstable_by_key(|stretch| stretch.first),
         End::Newest => stretches.sort_unstable_by_key(|stretch| Reverse(stretch.last)),
@@ -151,14 +163,20 @@ macro_rules! said_there {
 }
 
 /// The conversations of a user that can have rows after a position.
-fn list_stretches(conn: &mut AnyConnection, user: &UserId, lacking: Lacking, after: i64) -> QueryResult<Vec<Stretch>> {
+fn list_stretches(
+    conn: &mut AnyConnection,
+    (user, received): (&UserId, Option<&Received>),
+    lacking: Lacking,
+    after: i64,
+) -> QueryResult<Vec<Stretch>> {
     let own = participants::table
         .inner_join(conversations::table.on(conversations::id.eq(participants::conversation)))
         .filter(participants::user_id.eq(user.as_str()).and(participants::left_at.is_null()));
     let membership = (participants::conversation, participants::delivered_seq, participants::joined_position);
     let last = conversations::last_position.nullable();
-    match lacking {
-        Lacking::Unreceived => {
+    let mut stretches: Vec<Stretch> = match lacking {
+        // What was not received then may be received by now: it is looked for by its position.
+        Lacking::Unreceived if received.is_none() => {
             let first = said_there!()
                 .filter(messages::seq.gt(participants::delivered_seq))
                 .order(messages::seq.asc())
@@ -166,9 +184,9 @@ fn list_stretches(conn: &mut AnyConnection, user: &UserId, lacking: Lacking, aft
                 .limit(1);
             own.filter(conversations::last_seq.gt(participants::delivered_seq).and(conversations::last_position.gt(after)))
                 .select((membership.0, membership.1, membership.2, first.single_value(), last))
-                .load(conn)
+                .load(conn)?
         }
-        Lacking::Messages { .. } => {
+        Lacking::Unreceived | Lacking::Messages { .. } => {
             let first = said_there!()
                 .filter(messages::position.gt(after))
                 .order(messages::position.asc())
@@ -176,15 +194,20 @@ fn list_stretches(conn: &mut AnyConnection, user: &UserId, lacking: Lacking, aft
                 .limit(1);
             own.filter(conversations::last_position.gt(after))
                 .select((membership.0, membership.1, membership.2, first.single_value(), last))
-                .load(conn)
+                .load(conn)?
         }
         Lacking::Changes(_) => {
             let changed = said_there!().filter(messages::changed_position.gt(after)).select(messages::changed_position);
             let first = changed.order(messages::changed_position.asc()).limit(1);
             let last = changed.order(messages::changed_position.desc()).limit(1);
-            own.select((membership.0, membership.1, membership.2, first.single_value(), last.single_value())).load(conn)
+            own.select((membership.0, membership.1, membership.2, first.single_value(), last.single_value())).load(conn)?
         }
+    };
+    for stretch in &mut stretches {
+        let then = received.and_then(|received| received.get(&stretch.conversation));
+        stretch.delivered_seq = then.copied().unwrap_or(stretch.delivered_seq);
     }
+    Ok(stretches)
 }
 
 /// The rows of one conversation.

@@ -62,7 +62,7 @@ pub use self::messages::{
 pub use self::migrations::{MigrationState, apply_migrations, list_migrations, revert_last_migration};
 #[doc(hidden)]
 pub use self::migrations::{revert_migrations, run_migrations};
-pub use self::missed::{Had, Lacking, Span, list_lacking, list_lacking_positions};
+pub use self::missed::{Had, Lacking, Received, Span, list_lacking, list_lacking_positions, load_received};
 pub use self::notifications::{NotificationCursor, NotificationRange, list_notifications, list_unseen};
 pub use self::opening::Start;
 pub use self::personal::{PersonalError, export_personal};

@@ -49,6 +49,11 @@ pub(super) struct BeginPost {
     pub(super) answering: Answering,
 }
 
+/// More of a POST's body has come.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct PostGoesOn;
+
 /// Gives the claim of a refused POST back.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -170,6 +175,14 @@ impl<S: Service> Handler<BeginPost> for Connection<S> {
 
     fn handle(&mut self, BeginPost { ticket, answering }: BeginPost, _: &mut Self::Context) {
         self.react::<BeginPost>(|link, worker, now| link.on_post_begun(worker, ticket, answering, now));
+    }
+}
+
+impl<S: Service> Handler<PostGoesOn> for Connection<S> {
+    type Result = ();
+
+    fn handle(&mut self, _: PostGoesOn, _: &mut Self::Context) {
+        self.react::<PostGoesOn>(|link, _, _| link.heartbeat.on_bytes());
     }
 }
 

@@ -18,14 +18,14 @@ const MIN_WINDOW_BITS: u8 = 9;
 
 /// What was agreed on with one client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Deflate {
+pub struct Deflate {
     /// Binary logarithm of the window that the client keeps for us.
     window_bits: u8,
 }
 
 impl Deflate {
     /// Takes the first offer that is acceptable; also gives the value of our `Sec-WebSocket-Extensions`.
-    pub(super) fn negotiate<'a>(headers: impl IntoIterator<Item = &'a str>) -> Option<(Self, String)> {
+    pub fn negotiate<'a>(headers: impl IntoIterator<Item = &'a str>) -> Option<(Self, String)> {
         headers.into_iter().flat_map(|header| header.split(',')).find_map(Self::accept)
     }
 
@@ -67,11 +67,11 @@ fn parse_bits(text: &str, least: u8) -> Option<u8> {
 /// One thread's compressor for the usual window: it takes a quarter of a megabyte. It is kept after a success only: zlib-rs
 /// 0.6 panics when one is reset that has output left.
 #[derive(Default)]
-pub(super) struct Compressor(RefCell<Option<Compress>>);
+pub struct Compressor(RefCell<Option<Compress>>);
 
 impl Compressor {
     /// The payload of a compressed message; `None` where that would not be shorter.
-    pub(super) fn compress(&self, deflate: Deflate, payload: &[u8]) -> Option<Vec<u8>> {
+    pub fn compress(&self, deflate: Deflate, payload: &[u8]) -> Option<Vec<u8>> {
         if payload.len() < THRESHOLD_BYTES {
             return None;
         }
@@ -103,7 +103,7 @@ fn compress(compressor: &mut Compress, payload: &[u8]) -> Option<Vec<u8>> {
 ///
 /// # Errors
 /// [`FrameError::TooLarge`] as soon as it has more than `max_bytes`; [`FrameError::BadDeflate`] for what is no deflate.
-pub(super) fn inflate(payload: &[u8], max_bytes: usize) -> Result<Vec<u8>, FrameError> {
+pub fn inflate(payload: &[u8], max_bytes: usize) -> Result<Vec<u8>, FrameError> {
     let mut inflater = Decompress::new(false);
     let mut message = Vec::new();
     for mut input in [payload, &TAIL] {

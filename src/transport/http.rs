@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::admission::{Asking, Denied, opening};
 use super::compress::Coding;
-use super::connection::{BeginPost, Connection, Get, Post, PostRefused, RequestFailed};
+use super::connection::{BeginPost, Connection, Get, Post, PostGoesOn, PostRefused, RequestFailed};
 use super::link::{Link, NewLink, Transport};
 use super::polling::{Answer, Polling};
 use super::registry::Found;
@@ -25,6 +25,8 @@ use crate::http::{ERROR_ID, OriginVerdict};
 
 /// How long the body of a POST may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// While a body comes its session hears so, no more often: its pong stands behind it.
+const TOLD_EVERY: Duration = Duration::from_millis(100);
 /// Larger bodies are compressed off the worker thread.
 const INLINE_COMPRESSION_BYTES: usize = 64 * 1024;
 
@@ -217,8 +219,13 @@ impl<S: Service> Requesting<'_, S> {
         let begin = BeginPost { ticket: self.ticket, answering };
         let _ = self.worker.shared.registry.find(self.sid, |session| session.do_send(begin));
         let rest = async {
+            let mut told_at = Instant::now();
             while let Some(chunk) = payload.next().await {
                 body.add(chunk.map_err(|_| NotReceived::Failed)?, max_bytes)?;
+                if told_at.elapsed() >= TOLD_EVERY {
+                    told_at = Instant::now();
+                    let _ = self.worker.shared.registry.find(self.sid, |session| session.do_send(PostGoesOn));
+                }
             }
             Ok(body.finish())
         };

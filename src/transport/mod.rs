@@ -33,10 +33,14 @@ mod upgrade;
 mod websocket;
 mod worker;
 
+#[cfg(feature = "internals")]
+pub use self::deflate::{Compressor, Deflate, inflate};
 pub use self::frame::{FrameDecoder, FrameError, Message};
 pub use self::listening::{BACKLOG, Listeners, addresses_of};
 pub use self::options::Options;
 pub use self::probe::{Stream, over_any_tls};
+#[cfg(feature = "internals")]
+pub use self::requests::Requests;
 pub use self::serve::{Running, Stopper, serve};
 pub use self::stats::WorkerStats;
 pub use self::tls::Tls;

@@ -1,12 +1,14 @@
 //! Where the HTTP/1 requests of a connection end (RFC 9112, sections 2.2, 6 and 7.1). Nothing is judged here: what is no HTTP is
 //! left to actix-http, which refuses it.
 
+/// What actix-http answers to `Expect: 100-continue`.
+const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// A head is followed so far; actix-http takes no longer ones.
 const HEAD_MAX: usize = 131_072;
 
 /// What comes next on a connection.
 #[derive(Debug)]
-pub(super) enum Requests {
+pub enum Requests {
     /// A head, of which these bytes are here.
     Head(Vec<u8>),
     /// A body; whether its request is being answered already.
@@ -19,7 +21,7 @@ pub(super) enum Requests {
 
 /// What is missing of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Body {
+pub enum Body {
     /// So many bytes.
     Bytes(u64),
     /// The rest of the line with a chunk's size, of which this is read; whether more digits may come.
@@ -68,8 +70,8 @@ impl Requests {
 
     /// Follows bytes that were sent. Returns whether the next request may come now, and might not before.
     pub fn follow_answer(&mut self, bytes: &[u8]) -> bool {
-        // An interim answer asks for the body.
-        if bytes.starts_with(b"HTTP/1.1 100 ") {
+        // An interim answer asks for the body; the answer may stand right behind it.
+        if bytes.strip_prefix(INTERIM).unwrap_or(bytes).is_empty() {
             return false;
         }
         match self {
@@ -220,6 +222,15 @@ mod tests {
         assert_eq!(requests.follow(b"ab"), 2);
         assert!(!requests.follow_answer(b"HTTP/1.1 413 Payload Too Large\r\n\r\n"));
         assert_eq!(requests.follow(b"cdGET"), 5);
+        assert!(requests.is_within_head());
+    }
+
+    #[test]
+    fn an_answer_may_stand_right_behind_an_interim_one() {
+        let mut requests = Requests::default();
+        requests.follow(b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+        assert!(!requests.follow_answer(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 413 Payload Too Large\r\n\r\n"));
+        assert_eq!(requests.follow(b"abGET"), 5, "the next request does not wait for another answer");
         assert!(requests.is_within_head());
     }
 

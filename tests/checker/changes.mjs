@@ -52,10 +52,13 @@ export function judgeChanges(changes, sends, stored, verdict) {
   }
 }
 
+/** Whether it was on its way when the server was killed, so that its place is another than at first. */
+export const wasMoved = (send, crashes) => crashes.some(({ at, until }) => send.firstSentAt <= until && !(send.ackedAt < at));
+
 /** What one page knows of the messages that were changed. */
 export class ChangesSeen {
-  constructor(page, { changes, namesById, sends, stored }, verdict) {
-    Object.assign(this, { page, changes, namesById, sends, stored, verdict });
+  constructor(page, { changes, namesById, sends, stored, crashes }, verdict) {
+    Object.assign(this, { page, changes, namesById, sends, stored, crashes, verdict });
     /** Name → the version that it knows. */
     this.known = new Map();
     /** Name → the version that it was told of last. */
@@ -117,7 +120,9 @@ export class ChangesSeen {
       const version = storedVersion(change, this.stored);
       const known = this.known.get(name);
       if (known !== undefined ? known >= version : !this.hadRead(send, requests.get(version), loaded, since)) continue;
-      this.verdict.find('change untold', `${page.name} was not told of the ${called(version)} of ${name} in ${send.conversation}`);
+      // What it saw of it stood at a place that the crash took.
+      const excuses = known !== undefined && wasMoved(send, this.crashes) ? ['moved after crash'] : [];
+      this.verdict.find('change untold', `${page.name} was not told of the ${called(version)} of ${name} in ${send.conversation}`, ...excuses);
     }
   }
 

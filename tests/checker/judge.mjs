@@ -2,7 +2,7 @@
 //
 // A *page* is one life of a front end: from its loading until it is killed or the run ends, over however many connections.
 // A message is known by its *name*: its text and its `clientMessageId`, made by the page that wrote it, never used again.
-import { ChangesSeen, addChange, judgeChanges, mayBeDeleted } from './changes.mjs';
+import { ChangesSeen, addChange, judgeChanges, mayBeDeleted, wasMoved } from './changes.mjs';
 import { judgeBursts } from './leftovers.mjs';
 
 /** What each rule stands for. */
@@ -371,9 +371,6 @@ function excusesOfRepeat(page, first, again, wasMoved) {
   if (first.connection === again.connection) return [];
   return [...(wasMoved ? ['twice after crash'] : []), ...(page.offsets ? [] : ['twice without offset'])];
 }
-
-/** Whether it was on its way when the server was killed, so that its place is another than at first. */
-const wasMoved = (send, crashes) => crashes.some(({ at, until }) => send.firstSentAt <= until && !(send.ackedAt < at));
 
 /** All that is stored after the loading was seen. A killed page had to see what stands before the last that it saw. */
 function judgeView(page, { seen, loaded, arrived }, { sends, conversations }, verdict) {

@@ -58,7 +58,7 @@ impl Fact {
 pub async fn user(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, Failure> {
     let account = find(&state, path_text(&request, "who")).await?.ok_or(ChatError::UserNotFound)?;
     let id = account.profile.id.clone();
-    let sessions = ListSessions { user: Some(id.clone()), after: None, limit: SESSIONS_MAX };
+    let sessions = ListSessions { users: Some(vec![id.clone()]), after: None, limit: SESSIONS_MAX };
     let sessions = with_connections(&state, state.chat.list_sessions(sessions).await?).await;
     let trace = state.chat.trace_of(id.clone()).await?;
     let asked = id.clone();

@@ -2,6 +2,12 @@
 
 /** Figures of so many seconds are drawn. */
 const KEPT = 300;
+/** Lists move with the figures, and are read no more often. */
+const LISTED_EVERY_MS = 2_000;
+/** A list is read in pages of so many. */
+const PAGE = 50;
+/** What was done to a session stands in its row for so long. */
+const OUTCOME_MS = 8_000;
 /** A stream that is silent for longer is broken. */
 const SILENCE_MS = 5_000;
 const KEY = 'parlance-key';
@@ -59,14 +65,16 @@ async function ask(path, { method = 'GET', body, signal } = {}) {
 
 const read = async (path, options) => (await ask(path, options)).json();
 
-/** Does something, and says in words what went wrong. */
-async function trying(task) {
-  $('error').textContent = '';
+/** Does something, and says in words what went wrong: at the top, or beside what was done. */
+async function trying(task, place = $('error')) {
+  place.textContent = '';
+  place.classList.remove('bad');
   try {
     await task();
   } catch (error) {
     if (error.status === 401) return leave('You are not let in any more: log in again, or use another key.');
-    $('error').textContent = explainError(error);
+    place.textContent = explainError(error);
+    place.classList.add('bad');
   }
 }
 
@@ -83,14 +91,6 @@ let stream;
 function say(text, kind = '') {
   if ($('state').textContent !== text) $('state').textContent = text;
   $('state').className = kind;
-}
-
-let noticeUntil = 0;
-
-/** Says what was done, long enough to be read. */
-function notice(text) {
-  noticeUntil = Date.now() + 6_000;
-  say(text, 'live');
 }
 
 /** Back to the door. */
@@ -175,8 +175,9 @@ async function follow(signal) {
     try {
       for await (const figures of lines(signal)) {
         pause = 500;
-        if (Date.now() >= noticeUntil) say(wasLost ? 'Live again' : 'Live', 'live');
+        say(wasLost ? 'Live again' : 'Live', 'live');
         show(figures);
+        refreshLists();
       }
     } catch (error) {
       if (signal.aborted) return;
@@ -353,44 +354,87 @@ const button = (text, label, act) => {
   return made;
 };
 
+/** Puts elements in the place of others; who stood on a button stands on the one of its name. */
+function replace(place, ...children) {
+  const held = place.contains(document.activeElement) && document.activeElement.getAttribute('aria-label');
+  place.replaceChildren(...children);
+  if (held) place.querySelector(`[aria-label="${CSS.escape(held)}"]`)?.focus();
+}
+
 let sessions = [];
+/** So many are shown, if there are so many. */
+let wanted = PAGE;
+/** What was done to sessions, by their sockets' ids: `{session, text, isBad, until}`. */
+const outcomes = new Map();
+let [isListing, listedAt, listing] = [false, 0, 0];
+
+/** Reads the lists again, while somebody looks. */
+async function refreshLists() {
+  if (isListing || document.hidden || Date.now() - listedAt < LISTED_EVERY_MS) return;
+  isListing = true;
+  try {
+    await Promise.all([showSessions(), showRooms()]);
+  } finally {
+    [isListing, listedAt] = [false, Date.now()];
+  }
+}
 
 function missing(place, error) {
   const text = error.status === 404 && error.message === 'Not found' ? 'This server does not list them.' : explainError(error);
   $(place).replaceChildren(make('p', { className: 'hint', textContent: text }));
 }
 
-async function showSessions(after) {
-  const query = new URLSearchParams({ limit: 50 });
-  const user = new FormData($('search')).get('user').trim();
-  if (user) query.set('user', user);
-  if (after) query.set('after', after);
+async function showSessions() {
+  // What was asked for last is shown, whichever answer comes last.
+  const turn = ++listing;
+  const search = new FormData($('search')).get('search').trim();
   try {
-    const { sockets, next } = await read(`/api/admin/sockets?${query}`);
-    sessions = after ? [...sessions, ...sockets] : sockets;
+    const found = [];
+    let next;
+    do {
+      const query = new URLSearchParams({ limit: PAGE, ...(search && { search }), ...(next && { after: next }) });
+      const page = await read(`/api/admin/sockets?${query}`);
+      found.push(...page.sockets);
+      next = page.next;
+    } while (next && found.length < wanted);
+    if (turn !== listing) return;
+    sessions = found;
     $('more').hidden = !next;
-    $('more').onclick = () => showSessions(next);
-    drawSessions();
+    drawSessions(search);
   } catch (error) {
+    if (turn !== listing) return;
     $('more').hidden = true;
     missing('sessions', error);
   }
 }
 
-function drawSessions() {
-  if (!sessions.length) return $('sessions').replaceChildren(make('p', { className: 'hint', textContent: 'Nobody is here.' }));
-  const rows = sessions.map((session) => [
+function drawSessions(search = '') {
+  for (const [id, { until }] of outcomes) if (until < Date.now()) outcomes.delete(id);
+  const shown = [...sessions.filter(({ socketId }) => !outcomes.has(socketId)), ...[...outcomes.values()].map(({ session }) => session)];
+  shown.sort((one, other) => (one.socketId < other.socketId ? -1 : 1));
+  if (!shown.length) {
+    const textContent = search ? `Of those whom "${search}" finds nobody is here.` : 'Nobody is here.';
+    return $('sessions').replaceChildren(make('p', { className: 'hint', textContent }));
+  }
+  const rows = shown.map((session) => [
     session.username ?? session.userId,
     session.socketId,
     session.dialects.length && session.dialectsFrom !== 'not yet' ? session.dialects.join(', ') : 'not known yet',
     session.transport ?? session.state,
     when(session.since),
-    [
+    outcomes.has(session.socketId) ? [outcomeOf(session)] : [
       button('Details', `Details of ${session.socketId}`, () => trying(() => showSession(session.socketId))),
       button('Kick', `Kick ${session.socketId}`, () => kick(session)),
     ],
   ]);
-  $('sessions').replaceChildren(table('Sessions', ['User', 'Socket', 'Dialects', 'By', 'Since', 'Acts'], rows));
+  replace($('sessions'), table('Sessions', ['User', 'Socket', 'Dialects', 'By', 'Since', 'Acts'], rows));
+}
+
+function outcomeOf({ socketId }) {
+  const { text, isBad } = outcomes.get(socketId);
+  const made = make('span', { role: 'status', tabIndex: -1, className: isBad ? 'outcome bad' : 'outcome', textContent: text });
+  made.setAttribute('aria-label', `${socketId}: ${text}`);
+  return made;
 }
 
 async function showSession(id) {
@@ -402,15 +446,19 @@ async function showSession(id) {
   $('detail').showModal();
 }
 
-function kick(session) {
-  if (!confirm(`Put out the socket ${session.socketId} of ${session.username ?? session.userId}?`)) return;
-  trying(async () => {
-    await ask(`/api/admin/sockets/${encodeURIComponent(session.socketId)}/kick`, { method: 'POST', body: {} });
-    sessions = sessions.filter((other) => other !== session);
-    drawSessions();
-    notice(`${session.socketId} was put out`);
-    $('sessions-title').scrollIntoView({ block: 'nearest' });
-  });
+async function kick(session) {
+  const { socketId } = session;
+  if (!confirm(`Put out the socket ${socketId} of ${session.username ?? session.userId}?`)) return;
+  let [text, isBad] = ['Put out', false];
+  try {
+    await ask(`/api/admin/sockets/${encodeURIComponent(socketId)}/kick`, { method: 'POST', body: {} });
+  } catch (error) {
+    if (error.status === 401) return leave('You are not let in any more: log in again, or use another key.');
+    [text, isBad] = [explainError(error), true];
+  }
+  outcomes.set(socketId, { session, text, isBad, until: Date.now() + OUTCOME_MS });
+  drawSessions();
+  $('sessions').querySelector(`[aria-label^="${CSS.escape(socketId)}"]`)?.focus();
 }
 
 async function showRooms() {
@@ -419,13 +467,20 @@ async function showRooms() {
     const { rooms } = await read(`/api/admin/rooms?${query}`);
     if (!rooms.length) return $('rooms').replaceChildren(make('p', { className: 'hint', textContent: 'Nobody is in a room.' }));
     const rows = rooms.map(({ room, members, messagesPerMinute }) => [room, number(members), number(messagesPerMinute)]);
-    $('rooms').replaceChildren(table('Rooms', ['Room', 'Members', 'Messages a minute'], rows));
+    replace($('rooms'), table('Rooms', ['Room', 'Members', 'Messages a minute'], rows));
   } catch (error) {
     missing('rooms', error);
   }
 }
 
-onSubmit('search', () => trying(() => showSessions()));
+onSubmit('search', () => {
+  wanted = PAGE;
+  trying(() => showSessions());
+});
+$('more').addEventListener('click', () => {
+  wanted += PAGE;
+  trying(() => showSessions());
+});
 onSubmit('sort', () => trying(() => showRooms()));
 
 // ---- explaining, and accounts ----
@@ -466,10 +521,10 @@ onSubmit('account', (form, element) => trying(async () => {
     const { user } = await read(`/api/admin/explain/user/${encodeURIComponent(name)}`);
     await change(user.id);
   }
-  notice(`The account ${name} is ${disabled ? 'disabled' : 'enabled'}`);
   element.reset();
+  $('account-outcome').textContent = `The account ${name} is ${disabled ? 'disabled' : 'enabled'}`;
   showSessions();
-}));
+}, $('account-outcome')));
 
 preparePlots();
 await knock('');

@@ -26,6 +26,27 @@ fn a_body_that_is_too_large_is_refused_and_the_session_stays() {
 }
 
 #[test]
+fn a_client_that_is_busy_with_an_upload_is_not_cut() {
+    let server = TestServer::with(|options| {
+        options.ping_interval = Duration::from_millis(200);
+        options.ping_timeout = Duration::from_millis(300);
+    });
+    let mut poller = Poller::open(server.address);
+    assert_eq!(poller.poll().told(), (200, "2"));
+    // Its pong stands behind the upload, which takes longer than the time-out.
+    let head = format!("POST {} HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n4", poller.target());
+    poller.post.write(head.as_bytes());
+    for digit in b"12345678" {
+        assert!(poller.post.is_silent(Duration::from_millis(120)));
+        poller.post.write(&[*digit]);
+    }
+    poller.post.write(b"\x1e3");
+    assert_eq!(poller.post.receive().told(), (200, "ok"));
+    assert_eq!(server.try_closed(), None);
+    assert_eq!(poller.poll().told(), (200, "412345678"));
+}
+
+#[test]
 fn binary_bodies_are_refused() {
     let server = TestServer::start();
     let mut poller = Poller::open(server.address);

@@ -140,11 +140,10 @@ async fn a_message_that_is_stored_before_keeps_its_file(fixture: Fixture) {
     let first = say(&fixture, &group, "", Some("a"), &[]).await;
     let mut second = fixture.message("ann", &group, "again");
     second.file = Some(file("a"));
-    // All in one batch: the deletion, the message that comes in between, and the look.
-    let outcomes = [
-        fixture.begin(Write::DeleteMessage { message: first.id, deleted_at: at(100), position: None }),
-        fixture.begin(saying(&second)),
-    ];
+    delete(&fixture, &first).await;
+    // What is in front has the message and the look wait for one batch: nothing names the file before it.
+    let mut outcomes: Vec<_> = (0..50).map(|_| fixture.begin(saying(&fixture.message("ann", &group, "in front")))).collect();
+    outcomes.push(fixture.begin(saying(&second)));
     let looked = fixture.begin(Write::DropFiles { urls: vec![url("a")] });
     for answer in outcomes {
         super::fixture::outcome(answer).await.unwrap();

@@ -9,6 +9,7 @@ use super::fixture::{Fixture, at, conversation_of, outcome, saying, user};
 
 on_both_databases!(
     what_others_wrote_is_missed_in_order,
+    what_is_received_while_pages_are_read_is_in_one_of_them,
     the_newest_of_many_are_kept,
     pages_of_many_conversations_are_in_one_order,
     a_page_costs_what_it_brings_and_not_what_was_ever_said,
@@ -20,12 +21,13 @@ on_both_databases!(
 impl Fixture {
     async fn lacking(&self, name: &'static str, lacking: Lacking, span: (i64, i64), limit: usize) -> Vec<(i64, Message)> {
         let (after, up_to) = span;
-        self.ask(move |conn| store::list_lacking(conn, &user(name), lacking, Span { after, up_to }, limit)).await
+        self.ask(move |conn| store::list_lacking(conn, (&user(name), None), lacking, Span { after, up_to }, limit)).await
     }
 
     async fn positions(&self, name: &'static str, lacking: Lacking, span: (i64, i64), limit: usize) -> Vec<i64> {
         let (after, up_to) = span;
-        self.ask(move |conn| store::list_lacking_positions(conn, &user(name), lacking, Span { after, up_to }, limit)).await
+        self.ask(move |conn| store::list_lacking_positions(conn, (&user(name), None), lacking, Span { after, up_to }, limit))
+            .await
     }
 
     pub async fn missed(&self, name: &'static str, after: i64, up_to: i64, limit: usize) -> Vec<String> {
@@ -60,6 +62,30 @@ async fn what_others_wrote_is_missed_in_order(fixture: Fixture) {
     assert_eq!((first.seq, first.position, *position, first.status), (1, 1, 1, MessageStatus::Delivered));
     fixture.done(Write::RemoveParticipant { conversation: conversation_of(&group), user: user("bob"), left_at: at(100) }).await;
     assert_eq!(fixture.missed("bob", 0, 99, 9).await, ["1", "4"]);
+}
+
+async fn what_is_received_while_pages_are_read_is_in_one_of_them(fixture: Fixture) {
+    let (group, other) = (fixture.group(&["ann", "bob"]).await, fixture.group(&["ann", "bob"]).await);
+    for number in 1..=6 {
+        let message = fixture.say("ann", if number == 4 { &other } else { &group }, &number.to_string()).await;
+        let content = format!("{number}b");
+        fixture.done(Write::EditMessage { message: message.id, content, updated_at: at(99), position: Some(10 + number) }).await;
+    }
+    fixture.receive("bob", &group, 2).await;
+    let then = fixture.ask(|conn| store::load_received(conn, &user("bob"))).await;
+    // Bob's other device proves more, behind the back of the one that is caught up.
+    fixture.receive("bob", &group, 4).await;
+    fixture.receive("bob", &other, 1).await;
+    let list = async |lacking: Lacking, received: Option<store::Received>| {
+        let span = Span { after: 0, up_to: 99 };
+        let found = fixture.ask(move |conn| store::list_lacking(conn, (&user("bob"), received.as_ref()), lacking, span, 9)).await;
+        found.into_iter().map(|(_, message)| message.content).collect::<Vec<_>>()
+    };
+    let changes = Lacking::Changes(Had { up_to: 0, received_up_to: 6, sent_by: None });
+    assert_eq!(list(changes, Some(then.clone())).await, ["1b", "2b"]);
+    assert_eq!(list(Lacking::Unreceived, Some(then)).await, ["3b", "4b", "5b", "6b"]);
+    assert_eq!(list(changes, None).await, ["1b", "2b", "3b", "4b", "5b"]);
+    assert_eq!(list(Lacking::Unreceived, None).await, ["6b"]);
 }
 
 async fn the_newest_of_many_are_kept(fixture: Fixture) {

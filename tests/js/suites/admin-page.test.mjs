@@ -61,7 +61,7 @@ describe('the administrators\' page', () => {
     const page = await inside(test);
     const [ann] = await people(test, server(), ['kicked']);
     page.on('dialog', (dialog) => dialog.accept());
-    await page.getByLabel('Of the user with this id').fill(ann.user.id);
+    await page.getByLabel('Of whom').fill(ann.user.username.toUpperCase().slice(0, -1));
     await page.getByRole('button', { name: 'Show' }).first().click();
     const row = page.getByRole('row', { name: new RegExp(ann.user.username) });
     await row.getByRole('button', { name: /^Details/ }).click();
@@ -70,6 +70,22 @@ describe('the administrators\' page', () => {
     const gone = new Promise((resolve) => ann.socket.once('disconnect', resolve));
     await row.getByRole('button', { name: /^Kick/ }).click();
     await within(LIMIT, 'the client to be put out', gone);
+    await row.getByText('Put out', { exact: true }).waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Put out', 'the outcome stands where the act was, and is read out');
+    await page.getByText(/^Of those whom ".*" finds nobody is here\.$/).waitFor();
+    assert.deepEqual(page.failures, []);
+  });
+
+  it('the lists move with those who come and go, and who stands on a button stays there', async (test) => {
+    const page = await inside(test);
+    await page.getByText('Nobody is here.').waitFor();
+    const [ann, bob] = await people(test, server(), ['ann', 'bob']);
+    await page.getByRole('row', { name: new RegExp(ann.user.username) }).waitFor();
+    await page.getByRole('row', { name: new RegExp(bob.user.username) }).getByRole('button', { name: /^Details/ }).focus();
+    ann.socket.disconnect();
+    await page.getByRole('row', { name: new RegExp(ann.user.username) }).waitFor({ state: 'detached' });
+    assert.equal(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), `Details of ${bob.socket.id}`);
+    bob.socket.disconnect();
     await page.getByText('Nobody is here.').waitFor();
     assert.deepEqual(page.failures, []);
   });
@@ -82,7 +98,7 @@ describe('the administrators\' page', () => {
     for (const [act, status] of [['Disable', 401], ['Enable', 200]]) {
       await page.getByLabel('Id, name or e-mail').last().fill(ann.user.username);
       await page.getByRole('button', { name: act }).click();
-      await page.getByText(`The account ${ann.user.username} is ${act.toLowerCase()}d`).waitFor();
+      await page.locator('section', { has: page.getByRole('button', { name: act }) }).getByText(`The account ${ann.user.username} is ${act.toLowerCase()}d`).waitFor();
       assert.equal(await me(), status);
     }
   });

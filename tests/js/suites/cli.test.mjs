@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
 import { describe, it } from 'node:test';
 
@@ -117,6 +118,25 @@ for (const database of DATABASES) {
       assert.equal(await me(bob.user.token), 401);
       assert.match(await fail(server(), ['token', 'revoke', '--all-of', ann.user.id], { PARLANCE_KEY: '', API_KEYS: '' }), /wants a key/);
       assert.equal(await me(ann.user.token), 200);
+    });
+
+    it('goes to no proxy: the key is for the server', async (test) => {
+      const seen = [];
+      const proxy = createServer((request, response) => {
+        seen.push(request.headers);
+        response.end('{}');
+      });
+      proxy.on('connect', (request, socket) => {
+        seen.push(request.headers);
+        socket.destroy();
+      });
+      await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+      test.after(() => proxy.close());
+      const address = `http://127.0.0.1:${proxy.address().port}`;
+      const ways = Object.fromEntries(['http_proxy', 'https_proxy', 'all_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY'].map((name) => [name, address]));
+      assert.match(await succeed(server(), ['stats', '--once', '--json'], ways), /^{/);
+      await parlance(server(), ['stats', '--once'], { ...ways, PARLANCE_URL: 'http://chat.invalid' });
+      assert.deepEqual(seen, []);
     });
 
     it('without a key the database is told, and it is said that the server is not', async (test) => {

@@ -1,10 +1,14 @@
 // What others' advisories were about, tried on the built server (docs/security.md has the list).
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 
 import { people, settle } from '../lib/chat.mjs';
 import { closeAfter, connect, refusal } from '../lib/client.mjs';
+import { PNG, upload } from '../lib/files.mjs';
 import { Server, useServer } from '../lib/server.mjs';
 import { epoch, newUser, sign } from '../lib/token.mjs';
 import { LIMIT, within } from '../lib/wait.mjs';
@@ -150,4 +154,18 @@ describe('tokens', () => {
     const [known, unknown] = [Math.min(...times.known), Math.min(...times.unknown)];
     assert.ok(Math.abs(known - unknown) < 0.5 * Math.max(known, unknown), `${known.toFixed(1)} and ${unknown.toFixed(1)} ms`);
   });
+});
+
+it('what is stored is for nobody else on the machine to read', async (test) => {
+  const above = mkdtempSync(join(tmpdir(), 'parlance-private-'));
+  test.after(() => rmSync(above, { recursive: true }));
+  const folder = join(above, 'made', 'data');
+  // Without a secret it makes one, in the folder that it makes.
+  const server = await Server.start({ env: { DATA_DIR: folder, JWT_SECRET: '' } });
+  test.after(() => server.remove());
+  const { body } = await server.api('POST', '/api/auth/register', { body: { username: 'ann', email: 'ann@example.org', password: 'correct horse' } });
+  await upload(server, body.token, 'a.png', PNG);
+  const names = readdirSync(join(above, 'made'), { recursive: true }).map((name) => join(above, 'made', name));
+  assert.ok(names.some((name) => name.endsWith('.png')) && names.some((name) => name.endsWith('.db')), `${names}`);
+  for (const name of [join(above, 'made'), ...names]) assert.equal(statSync(name).mode & 0o077, 0, name);
 });
