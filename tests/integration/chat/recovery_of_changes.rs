@@ -320,6 +320,36 @@ async fn of_what_was_not_received_before_the_cut_no_change_is_told() {
 }
 
 #[actix::test]
+async fn what_another_device_receives_between_two_pages_is_told_of_in_one_of_them() {
+    let mut broker = Broker::with(Options { catch_up_page_bytes: 1_500, ..Options::default() }).await;
+    let mut messages = Vec::new();
+    for content in ["1", "2", "3", "4"] {
+        messages.push(say(&mut broker, "ann", direct("bob", content)).await);
+    }
+    broker.answer_pings(false);
+    let bob = broker.return_with("bob", |connect| connect).await;
+    let page = broker.page(bob).await.unwrap();
+    assert_eq!(words(&page), ["1", "2"]);
+    broker.disconnect(bob, true).await;
+    for (message, content) in messages.iter().zip(["1, mended", "2, mended", "3, mended"]) {
+        edit(&mut broker, "ann", *message, content).await;
+    }
+    let bob = broker.return_with("bob", |connect| Connect { offset: offset_of(page.last().unwrap()), ..connect }).await;
+    let changes = broker.page(bob).await.unwrap();
+    assert_eq!(words(&changes), ["edited: 1, mended", "edited: 2, mended"]);
+    broker.answer_pings(true);
+    come(&mut broker, None, None).await;
+    broker.settle().await;
+    let mut rest = Vec::new();
+    broker.addr.send(CatchUpDrained { connection: bob.0 }).await.unwrap();
+    while let Some(page) = broker.page(bob).await {
+        rest.extend(words(&page));
+        broker.addr.send(CatchUpDrained { connection: bob.0 }).await.unwrap();
+    }
+    assert_eq!(rest, ["3, mended", "4"]);
+}
+
+#[actix::test]
 async fn who_joined_since_or_left_hears_of_no_changes_before() {
     let mut broker = Broker::new().await;
     let (joined, left) = (broker.group(&["ann", "cid"]).await, broker.group(&["ann", "bob"]).await);
