@@ -1,4 +1,4 @@
-// Postgres over TLS, by a binary with the feature `postgres-tls`: `PARLANCE_TLS_BINARY`, which tests/run builds.
+// Postgres over TLS, by a binary with the feature `postgres-tls`: `PARLANCE_TLS_BINARY`, which tests/run builds; one without it is `PARLANCE_PLAIN_BINARY`.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { people } from '../lib/chat.mjs';
 import { Postgres, createDatabase, query } from '../lib/database.mjs';
 import { BINARY, Server } from '../lib/server.mjs';
 
-const { PARLANCE_TLS_BINARY: TLS_BINARY } = process.env;
+const { PARLANCE_TLS_BINARY: TLS_BINARY, PARLANCE_PLAIN_BINARY: PLAIN_BINARY = BINARY } = process.env;
 
 describe('Postgres over TLS', () => {
   let authority;
@@ -61,6 +61,6 @@ describe('Postgres over TLS', () => {
   });
 
   it('a binary without it says how to build one', () => {
-    assert.match(refused(BINARY, { sslmode: 'require' }), /SSL support is not compiled in: build with `--features postgres-tls`$/);
+    assert.match(refused(PLAIN_BINARY, { sslmode: 'require' }), /SSL support is not compiled in: build with `--features postgres-tls`$/);
   });
 });
