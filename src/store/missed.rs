@@ -29,7 +29,7 @@ pub enum Lacking {
 pub struct Had {
     /// All up to this position,
     pub up_to: i64,
-    /// and up to this one those that the user had received, or wrote.
+    /// and up to this one those that the user had received, or wrote, and those that are deleted now.
     pub received_up_to: i64,
     /// Also what was sent by the session with this hash.
     pub sent_by: Option<[u8; 32]>,
@@ -233,7 +233,11 @@ fn list_part(
             said = said.filter(messages::sent_by.is_null().or(messages::sent_by.ne(hash.to_vec())));
         }
         Lacking::Changes(had) => {
-            let was_received = messages::seq.le(stretch.delivered_seq).or(messages::sender.eq(user.as_str()));
+            // What is deleted comes no more, and may have been read in the history.
+            let was_received = messages::seq
+                .le(stretch.delivered_seq)
+                .or(messages::sender.eq(user.as_str()))
+                .or(messages::deleted_at.is_not_null());
             let was_had = messages::position
                 .le(had.up_to)
                 .or(messages::sent_by.eq(had.sent_by.map_or_else(Vec::new, Vec::from)))
