@@ -118,7 +118,7 @@ describe('the filter', () => {
   });
 
   for (const [body, message] of [
-    [{}, /^Invalid filter$/],
+    [{}, /^Missing filter$/],
     [{ filter: ' ' }, /^Invalid filter$/],
     [{ filter: 7 }, /^Invalid filter$/],
     [{ filter: 'parlance=loud' }, /^Invalid filter: "parlance=loud": the level is one of off, error, warn, info, debug, trace$/],
