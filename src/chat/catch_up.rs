@@ -45,7 +45,7 @@ pub struct PageReads {
 struct Page {
     /// Where it begins.
     from: CatchUpProgress,
-    /// What the user had received when the catch-up began, where that matters.
+    /// The user's receipts when the catch-up began, where they matter.
     received: Option<Arc<Received>>,
     /// Edited and deleted messages, with the positions of those changes.
     changes: Vec<(i64, Message)>,
@@ -105,7 +105,7 @@ impl PageQuery {
         Ok(Page { from, received, changes, messages, recipients })
     }
 
-    /// What the client lacks behind that, in the order in which it is handed over.
+    /// Lists what the client lacks behind that, in the order in which it is handed over.
     fn lacking_after(&self, from: CatchUpProgress) -> impl Iterator<Item = (Lacking, Span)> {
         let Self { sent_by, unreceived_up_to, up_to, changes_up_to, .. } = *self;
         // Who has not said what it had hears of no changes.
@@ -123,13 +123,18 @@ impl PageQuery {
     /// Where the first page begins.
     fn start(&self, conn: &mut store::AnyConnection, received: Option<&Received>) -> store::QueryResult<CatchUpProgress> {
         let user = (&self.user, received);
-        let first = CatchUpProgress {
+        let mut first = CatchUpProgress {
             changes: self.since.map_or(self.changes_up_to, |since| since.changes_after()),
             messages: self.since.map_or(0, |since| since.after()),
         };
         let mut positions = Vec::new();
         for (lacking, span) in self.lacking_after(first) {
-            positions.extend(store::list_lacking_positions(conn, user, lacking, span, self.newest.saturating_add(1))?);
+            let found = store::list_lacking_positions(conn, user, lacking, span, self.newest.saturating_add(1))?;
+            // Where there are no changes the page need not look for them once more.
+            if matches!(lacking, Lacking::Changes(_)) && found.is_empty() {
+                first.changes = self.changes_up_to;
+            }
+            positions.extend(found);
         }
         positions.sort_unstable_by_key(|position| Reverse(*position));
         let skipped = positions.get(self.newest).copied().unwrap_or_default();

@@ -204,7 +204,7 @@ pub struct CatchUp {
     pub sent_by: Option<[u8; 32]>,
     /// How much of it was handed over; `None`: nothing was read yet.
     pub progress: Option<CatchUpProgress>,
-    /// What the user had received when it began, where that matters.
+    /// The user's receipts when it began, where they matter.
     pub received: Option<Arc<Received>>,
     /// How many rows the next page asks for.
     pub rows: usize,

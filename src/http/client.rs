@@ -19,7 +19,7 @@ pub enum Trust {
     Everybody,
 }
 
-/// Which way requests go.
+/// The way that requests go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
     /// Through the proxy that this machine names (`HTTPS_PROXY` and its like), if any, but to this machine itself.
@@ -53,7 +53,7 @@ pub fn http_client(
     builder.build().map_err(cause_of)
 }
 
-/// Whether an address is this machine's own.
+/// Tells whether an address is this machine's own.
 fn is_here(address: &str) -> bool {
     let url = reqwest::Url::parse(address);
     let host = url.as_ref().ok().and_then(reqwest::Url::host_str).unwrap_or_default();

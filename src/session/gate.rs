@@ -298,7 +298,7 @@ impl Gate {
     }
 }
 
-/// What became of a message.
+/// A message as a page tells that it became.
 #[derive(Debug, Clone, Copy)]
 enum Form<'a> {
     Message(&'a Arc<Message>),

@@ -1,4 +1,4 @@
-//! What waits at one socket, and how much of it may.
+//! Events that wait at one socket, and how many of them may.
 use std::sync::Arc;
 
 use crate::chat::{Broadcast, Event};

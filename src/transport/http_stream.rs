@@ -56,7 +56,7 @@ impl<T> HttpStream<T> {
     fn follow(&mut self, buffer: &mut ReadBuf<'_>, begun: usize) {
         let read = buffer.filled().get(begun..).unwrap_or_default();
         let taken = self.requests.follow(read);
-        // Between what was kept and what comes now there is nothing: the kept comes first.
+        // Nothing is kept by now: it would have been handed out first.
         if let Some(later) = read.get(taken..).filter(|later| !later.is_empty()) {
             self.kept.extend_from_slice(later);
             buffer.set_filled(begun + taken);

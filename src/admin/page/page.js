@@ -11,6 +11,7 @@ const OUTCOME_MS = 8_000;
 /** A stream that is silent for longer is broken. */
 const SILENCE_MS = 5_000;
 const KEY = 'parlance-key';
+const NOT_LET_IN = 'You are not let in any more: log in again, or use another key.';
 
 const $ = (id) => document.getElementById(id);
 
@@ -72,7 +73,7 @@ async function trying(task, place = $('error')) {
   try {
     await task();
   } catch (error) {
-    if (error.status === 401) return leave('You are not let in any more: log in again, or use another key.');
+    if (error.status === 401) return leave(NOT_LET_IN);
     place.textContent = explainError(error);
     place.classList.add('bad');
   }
@@ -181,7 +182,7 @@ async function follow(signal) {
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (error.status === 401 || error.status === 403) return leave('You are not let in any more: log in again, or use another key.');
+      if (error.status === 401 || error.status === 403) return leave(NOT_LET_IN);
     }
     if (signal.aborted) return;
     wasLost = true;
@@ -453,7 +454,7 @@ async function kick(session) {
   try {
     await ask(`/api/admin/sockets/${encodeURIComponent(socketId)}/kick`, { method: 'POST', body: {} });
   } catch (error) {
-    if (error.status === 401) return leave('You are not let in any more: log in again, or use another key.');
+    if (error.status === 401) return leave(NOT_LET_IN);
     [text, isBad] = [explainError(error), true];
   }
   outcomes.set(socketId, { session, text, isBad, until: Date.now() + OUTCOME_MS });

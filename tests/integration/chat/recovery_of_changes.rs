@@ -298,8 +298,8 @@ async fn a_change_during_a_catch_up_comes_behind_it_once() {
     assert_eq!(words(&rest), [&later[0], &later[1], "4", "5", "6"]);
 }
 
-#[actix::test]
-async fn of_what_was_not_received_before_the_cut_deletions_are_told_and_no_edits() {
+/// Four messages to bob, who came without an offset and was cut behind the second: the broker, the messages, and his offset.
+async fn cut_behind_the_second_of_four() -> (Broker, Vec<MessageId>, Option<Offset>) {
     let mut broker = Broker::with(Options { catch_up_page_bytes: 1_500, ..Options::default() }).await;
     let mut messages = Vec::new();
     for content in ["1", "2", "3", "4"] {
@@ -313,6 +313,12 @@ async fn of_what_was_not_received_before_the_cut_deletions_are_told_and_no_edits
     broker.disconnect(bob, true).await;
     let cut = offset_of(page.last().unwrap());
     assert!(matches!(cut.unwrap().kind, OffsetKind::Unreceived { .. }));
+    (broker, messages, cut)
+}
+
+#[actix::test]
+async fn of_what_was_not_received_before_the_cut_deletions_are_told_and_no_edits() {
+    let (mut broker, messages, cut) = cut_behind_the_second_of_four().await;
     edit(&mut broker, "ann", messages[1], "2, mended").await;
     edit(&mut broker, "ann", messages[2], "3, mended").await;
     delete(&mut broker, "ann", messages[3]).await;
@@ -323,21 +329,12 @@ async fn of_what_was_not_received_before_the_cut_deletions_are_told_and_no_edits
 
 #[actix::test]
 async fn what_another_device_receives_between_two_pages_is_told_of_in_one_of_them() {
-    let mut broker = Broker::with(Options { catch_up_page_bytes: 1_500, ..Options::default() }).await;
-    let mut messages = Vec::new();
-    for content in ["1", "2", "3", "4"] {
-        messages.push(say(&mut broker, "ann", direct("bob", content)).await);
-    }
-    broker.answer_pings(false);
-    let bob = broker.return_with("bob", |connect| connect).await;
-    let page = broker.page(bob).await.unwrap();
-    assert_eq!(words(&page), ["1", "2"]);
-    broker.disconnect(bob, true).await;
+    let (mut broker, messages, cut) = cut_behind_the_second_of_four().await;
     // Of the third, which it was not shown, it hears no change; those of the others are later ones.
     for (number, content) in [(2, "3, mended"), (0, "1, mended"), (1, "2, mended")] {
         edit(&mut broker, "ann", messages[number], content).await;
     }
-    let bob = broker.return_with("bob", |connect| Connect { offset: offset_of(page.last().unwrap()), ..connect }).await;
+    let bob = broker.return_with("bob", |connect| Connect { offset: cut, ..connect }).await;
     let changes = broker.page(bob).await.unwrap();
     assert_eq!(words(&changes), ["edited: 1, mended", "edited: 2, mended"]);
     // The other device receives all; the broker stores that a little later.
