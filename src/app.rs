@@ -1,5 +1,6 @@
 //! Puts the parts together, serves, and stops in order.
 mod certificate;
+mod changed_accounts;
 mod figures;
 mod files;
 mod options;
@@ -19,7 +20,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::figures::{connection_views, server_figures};
-use self::options::{chat_options, check_folders, console_options, listen, origins, settings, transport_options};
+use self::options::{chat_options, check_exposure, check_folders, console_options, listen, origins, settings, transport_options};
 use self::signals::{Asked, Signals};
 use crate::admin::{self, AdminState, Console, ConsoleReady};
 use crate::ai::Model;
@@ -36,10 +37,12 @@ use crate::model::Timestamp;
 use crate::session::{self, Client, Recipients, Rules};
 use crate::store::{self, Claim, DatabaseUrl, Store, StoreOptions};
 use crate::transport::{self, Tls};
-use crate::web::{self, Chat, WebState};
+use crate::web::{self, Audit, Chat, RateLimit, WebState};
 
 pub use self::options::{admin_login, connections_with, tls};
 
+/// How often what servers do all day is noted.
+const ACTS_SUMMED_UP_EVERY: Duration = Duration::from_secs(60);
 /// The broker is asked this often whether it still works.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 /// Without an answer for so long the process ends, so that whoever watches over it starts it anew.
@@ -113,6 +116,7 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
     chat: Addr<ChatServer>,
     store: Store,
+    audit: Arc<Audit>,
     draining: Arc<AtomicBool>,
     shutdown_timeout: Duration,
     close_limit: Duration,
@@ -128,10 +132,11 @@ pub struct Running {
 pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>>), AppError> {
     let dialects = DialectSet::enabled(&config.dialects).map_err(AppError::because)?;
     let secrets = crate::auth::token_secrets(&config).map_err(AppError::because)?;
-    let tokens = Arc::new(TokenKeys::new(&secrets, config.require_exp, config.token_ttl));
+    let tokens = Arc::new(TokenKeys::new(&secrets, config.require_exp, config.token_ttl).with_max_age(config.token_max_age));
     let upload_dir = config.data_dir.join("uploads");
     api::prepare_uploads(&upload_dir).map_err(|error| AppError(format!("{}: {error}", upload_dir.display())))?;
     check_folders(&config)?;
+    check_exposure(&config)?;
     let admin_login = admin_login(&config)?;
     let url = DatabaseUrl::parse(config.database_url.as_str(), &config.data_dir).map_err(AppError::because)?;
     let tls = tls(&config)?;
@@ -147,7 +152,9 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
 
     let feed = Feed::default();
     let refusals = Arc::new(Refusals::default());
+    let audit = Arc::new(Audit::new(store.clone()));
     actix::spawn(sum_up_refusals(refusals.clone()));
+    actix::spawn(sum_up_acts(audit.clone()));
 
     let broker_meter = Arc::new(Meter::default());
     // It has the main thread, where little else happens: what it reads and waits for holds up no connection.
@@ -182,7 +189,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let stopper_for_figures = Arc::new(OnceLock::new());
     let console = admin_login.map(|login| {
         let (passwords, connections) = (api.password_work(), stopper_for_figures.clone());
-        Console::new(console_options(&config, login, passwords, connections)).start()
+        Console::new(console_options(&config, login, passwords, connections, audit.clone())).start()
     });
     let (begun, mut chat_begun) = watch::channel(None);
     let begun = Arc::new(begun);
@@ -205,6 +212,8 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
         }
     };
     let stopper_of_routes = stopper_for_figures.clone();
+    let own_audit = audit.clone();
+    let rate_limit = Arc::new(RateLimit::new(config.rate_limit_events, config.rate_limit_burst));
     let routes = {
         let (chat, store, draining, tokens) = (chat.clone(), store.clone(), draining.clone(), tokens);
         let figures = server_figures(stopper_of_routes.clone(), broker_meter, model_meter);
@@ -219,6 +228,8 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
                 proxies: proxies.clone(),
                 draining: draining.clone(),
                 refusals: refusals.clone(),
+                rate_limit: rate_limit.clone(),
+                audit: audit.clone(),
                 figures: figures.clone(),
                 connections: connections.clone(),
             };
@@ -236,10 +247,23 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     // The first worker begins the broker, and only once the server runs.
     let chat = chat_begun.wait_for(Option::is_some).await.map_err(AppError::because)?.clone();
     let chat = chat.ok_or_else(|| AppError("the broker did not begin".to_owned()))?;
+    changed_accounts::begin(store.clone(), chat.clone(), draining.clone());
     retention::begin(&config, store.clone(), chat.clone(), draining.clone());
     let files = files::begin(config.data_dir.join("uploads"), store.clone(), chat.clone());
     let shutdown_timeout = config.shutdown_timeout;
-    let running = Running { files, stopper, addresses, chat, store, draining, shutdown_timeout, close_limit, tls, _claim: claim };
+    let running = Running {
+        files,
+        stopper,
+        addresses,
+        chat,
+        store,
+        audit: own_audit,
+        draining,
+        shutdown_timeout,
+        close_limit,
+        tls,
+        _claim: claim,
+    };
     Ok((running, server))
 }
 
@@ -279,6 +303,7 @@ impl Running {
             if tokio::join!(drained, answers).0.is_err() {
                 error!("the broker is gone");
             }
+            self.audit.sum_up();
             self.store.finish().await;
             // What the last commits had to say is in the connections' outboxes once the broker answers again.
             let _ = self.chat.send(Health).await;
@@ -321,6 +346,14 @@ fn operations() -> Vec<web::Operation> {
 /// The OpenAPI document of all routes.
 pub fn openapi() -> serde_json::Value {
     web::openapi(&operations())
+}
+
+/// Sums up what servers do all day, as long as this one runs.
+async fn sum_up_acts(audit: Arc<Audit>) {
+    loop {
+        tokio::time::sleep(ACTS_SUMMED_UP_EVERY).await;
+        audit.sum_up();
+    }
 }
 
 /// Sums up what floods the server, as long as that runs.

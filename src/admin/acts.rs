@@ -1,11 +1,11 @@
 //! Acts of an administrator.
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use crate::chat::{Administer, ChatError};
 use crate::model::SocketId;
-use crate::web::{Admin, Body, Failure, WebState, delete_account, path_text, user_in_path};
+use crate::web::{ActsOn, Admin, Body, Failure, WebState, delete_account, path_text, user_in_path};
 
 /// `PATCH /api/admin/users/{id}` `{disabled}`. Oneself is not disabled: nobody might be left who could undo it.
 pub async fn change_user(state: Data<WebState>, admin: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
@@ -18,6 +18,7 @@ pub async fn change_user(state: Data<WebState>, admin: Admin, request: HttpReque
     if !state.chat.administer(act).await? {
         return Err(ChatError::UserNotFound.into());
     }
+    request.extensions_mut().insert(ActsOn(format!("{user} (disabled: {disabled})")));
     Ok(HttpResponse::Ok().json(json!({"success": true, "user": {"id": user, "disabled": disabled}})))
 }
 

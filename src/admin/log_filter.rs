@@ -1,14 +1,14 @@
 //! What is logged, switched while the server runs.
 use std::time::Duration;
 
-use actix_web::HttpResponse;
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use log::info;
 use serde_json::json;
 
 use crate::config::LogFilter;
 use crate::logging::{self, Switched};
 use crate::model::Timestamp;
-use crate::web::{Admin, Body, Failure};
+use crate::web::{ActsOn, Admin, Body, Failure};
 
 /// Longest filter, in characters.
 const MAX_FILTER_LENGTH: usize = 1_000;
@@ -21,15 +21,15 @@ pub async fn show(_: Admin) -> HttpResponse {
 }
 
 /// `PUT /api/admin/log` `{filter,forSeconds?}`. Without `forSeconds` it holds until the next start.
-pub async fn put(admin: Admin, body: Body) -> Result<HttpResponse, Failure> {
+pub async fn put(_: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
     let text = body.bounded_text("filter", 1, MAX_FILTER_LENGTH)?.ok_or_else(|| Failure::missing("filter"))?;
     if text.trim().is_empty() {
         return Err(Failure::invalid("filter"));
     }
     let filter: LogFilter = text.parse().map_err(|reason| Failure::bad_request(format!("Invalid filter: {reason}")))?;
     let time = body.bounded_integer("forSeconds", 1, MAX_SECONDS)?.map(Duration::from_secs);
-    let by = admin.claims.as_ref().map_or("a server's key", |claims| claims.user.as_str());
-    info!(filter:% = filter, seconds = time.map(|time| time.as_secs()), by; "the log's filter is switched");
+    info!(filter:% = filter, seconds = time.map(|time| time.as_secs()); "the log's filter is switched");
+    request.extensions_mut().insert(ActsOn(filter.to_string()));
     let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
     let change = logging::switch(filter, time.map(|time| Timestamp::now().plus_millis(millis(time))));
     if let Some(time) = time {

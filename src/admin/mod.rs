@@ -1,5 +1,6 @@
 //! What administrators read, and what they do.
 mod acts;
+mod audit;
 mod console;
 mod events;
 mod explain;
@@ -44,6 +45,7 @@ pub fn routes(state: AdminState) -> impl Fn(&mut ServiceConfig) {
                     .route(get_or_head().to(log_filter::show))
                     .route(put().to(log_filter::put)),
             )
+            .service(endpoint("/api/admin/audit", "GET, HEAD").route(get_or_head().to(audit::list)))
             .service(endpoint("/api/admin/tokens/revoke", "POST").route(post().to(tokens::revoke)))
             .service(
                 endpoint("/api/admin/users/{id}", "PATCH, DELETE")

@@ -2,7 +2,7 @@
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::explain::Explanation;
-use crate::model::{SocketId, UserId};
+use crate::model::{SocketId, Timestamp, UserId};
 use crate::schema::{Field, Shape, kinds};
 use crate::web::{Answer, Operation, Refused, Who};
 
@@ -45,6 +45,13 @@ pub const OPERATIONS: &[Operation] = &[
         "Deletes an account: what is personal is gone, what was said to others stays by a nameless author.",
     )
     .refuses(&[NOT_FOUND]),
+    Operation::get(
+        "/api/admin/audit",
+        Who::Admin,
+        "What administrators and servers with keys did, newest first; next is the before of the next page.",
+    )
+    .query(&[Field::optional("before", kinds::text_of::<0, 36>), LIMIT])
+    .answers(&[Answer::Success(200, &[("entries", audit_entries), ("next", next_entry)])]),
     Operation::post(
         "/api/admin/tokens/revoke",
         Who::Admin,
@@ -107,6 +114,23 @@ fn room_order(_: &mut SchemaGenerator) -> Schema {
 /// What is known at the moment, which may be more from release to release.
 fn view(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "properties": { "id": { "type": "string" } }, "required": ["id"], "additionalProperties": true })
+}
+
+fn audit_entries(generator: &mut SchemaGenerator) -> Schema {
+    let (count, time) = (kinds::count(generator), generator.subschema_for::<Timestamp>());
+    let text = json_schema!({ "type": ["string", "null"] });
+    json_schema!({ "type": "array", "items": {
+        "type": "object",
+        "properties": {
+            "id": { "type": "string" }, "doneAt": time, "actor": { "type": "string" }, "action": { "type": "string" },
+            "object": text, "address": text, "times": count,
+        },
+        "required": ["id", "doneAt", "actor", "action", "object", "address", "times"],
+    } })
+}
+
+fn next_entry(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "null"] })
 }
 
 fn session(generator: &mut SchemaGenerator) -> Schema {

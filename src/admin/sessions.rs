@@ -36,7 +36,7 @@ async fn search(state: &WebState, text: &str) -> Result<Vec<UserId>, Failure> {
     if text.chars().count() > USER_NAME_MAX {
         return Err(Failure::invalid("search"));
     }
-    let mut users: Vec<UserId> = match user_called(state, text).await {
+    let mut users: Vec<UserId> = match user_called(state, text, true).await {
         Ok(account) => vec![account.profile.id.clone()],
         Err(failure) if failure.code() == ChatError::UserNotFound.code() => Vec::new(),
         Err(failure) => return Err(failure),

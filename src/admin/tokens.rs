@@ -1,16 +1,16 @@
 //! Tokens that administrators revoke.
-use actix_web::HttpResponse;
 use actix_web::web::Data;
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde_json::json;
 
 use crate::auth::MAX_TOKEN_BYTES;
 use crate::chat::RevokeTokens;
 use crate::model::Timestamp;
-use crate::web::{Admin, Body, Failure, USER_NAME_MAX, WebState, user_called};
+use crate::web::{ActsOn, Admin, Body, Failure, USER_NAME_MAX, WebState, user_called};
 
 /// `POST /api/admin/tokens/revoke` `{token}` or `{user}`: one login's tokens (of a token made elsewhere, that one), or all of a
 /// user. Their sockets are put out at once.
-pub async fn revoke(state: Data<WebState>, _: Admin, body: Body) -> Result<HttpResponse, Failure> {
+pub async fn revoke(state: Data<WebState>, _: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
     let now = Timestamp::now();
     let (user, revoked) = match (body.bounded_text("token", 1, MAX_TOKEN_BYTES)?, body.get("user")) {
         (Some(token), None) => {
@@ -22,11 +22,12 @@ pub async fn revoke(state: Data<WebState>, _: Admin, body: Body) -> Result<HttpR
         }
         (None, Some(_)) => {
             let name = body.bounded_text("user", 1, USER_NAME_MAX)?.unwrap_or_default();
-            let user = user_called(&state, name).await?.profile.id.clone();
+            let user = user_called(&state, name, true).await?.profile.id.clone();
             (user.clone(), RevokeTokens::All { user })
         }
         _ => return Err(Failure::bad_request("One of token and user is required")),
     };
     state.chat.revoke(revoked).await?;
+    request.extensions_mut().insert(ActsOn(user.to_string()));
     Ok(HttpResponse::Ok().json(json!({"success": true, "user": {"id": user}})))
 }

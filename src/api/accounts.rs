@@ -27,8 +27,8 @@ pub async fn register(
     }
     let (username, email) = (body.text("username")?.to_owned(), body.text("email")?.to_owned());
     let (password, full_name) = (body.text("password")?.to_owned(), body.optional_text("fullName")?.map(str::to_owned));
-    check_username(&username)?;
     check_email(&email)?;
+    check_username(&username, Some(&email))?;
     check_password(&password)?;
     full_name.as_deref().map_or(Ok(()), check_full_name)?;
     refuse_taken(&state, &username, &email).await?;
@@ -36,12 +36,13 @@ pub async fn register(
     let id = UserId::parse(&Uuid::now_v7().to_string()).map_err(Failure::internal)?;
     let user = NewUser {
         id: id.clone(),
-        username,
+        username: username.trim().to_owned(),
         suffix_if_taken: false,
         email: Some(email),
         full_name,
         password_hash: Some(password_hash),
         role: UserRole::User,
+        described_at: None,
         created_at: Timestamp::now(),
     };
     state.store.write(Write::CreateUser(Box::new(user))).await?;
@@ -49,18 +50,11 @@ pub async fn register(
     begin_session(&state, &origin, &account, StatusCode::CREATED).await
 }
 
-/// Refuses names by which somebody else logs in already, before work is spent on the password. A username that is
-/// another's e-mail address is refused too: a login takes both.
+/// Refuses names that are somebody else's already, before work is spent on the password.
 async fn refuse_taken(state: &WebState, username: &str, email: &str) -> Result<(), Failure> {
     let (username, email) = (username.to_owned(), email.to_owned());
-    let taken = state.store.read(move |conn| {
-        Ok((store::find_credentials(conn, &username)?.is_some(), store::find_credentials(conn, &email)?.is_some()))
-    });
-    match taken.await? {
-        (true, _) => Err(StoreError::Conflict("username").into()),
-        (_, true) => Err(StoreError::Conflict("email").into()),
-        (false, false) => Ok(()),
-    }
+    let taken = state.store.read(move |conn| store::find_taken(conn, &username, &email)).await?;
+    taken.map_or(Ok(()), |field| Err(StoreError::Conflict(field).into()))
 }
 
 /// `GET /api/auth/me`
@@ -100,9 +94,8 @@ pub async fn must_know_password(
 ) -> Result<(), Failure> {
     let tried = Tried { account: user.id().to_string(), address: origin.client.address };
     limit.attempt(&tried, now).map_err(Failure::rate_limited)?;
-    let (id, username) = (user.id().clone(), user.account.profile.username.clone());
-    let found = state.store.read(move |conn| store::find_credentials(conn, &username)).await?;
-    let hash = found.filter(|(account, _)| account.profile.id == id).and_then(|(_, hash)| hash);
+    let id = user.id().clone();
+    let hash = state.store.read(move |conn| store::find_password_hash(conn, &id)).await?;
     if !passwords.verify(password, hash).await? {
         return Err(Failure::invalid_credentials());
     }

@@ -1,6 +1,6 @@
 //! Events that other servers emit.
-use actix_web::HttpResponse;
 use actix_web::web::Data;
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use super::notifications::worded_notification;
@@ -8,7 +8,7 @@ use crate::chat::{Command, Emit, EmitTo, Emitted, Reply};
 use crate::dialect::{NOTIFICATION_EVENT, room_called};
 use crate::model::{ConversationId, UserId};
 use crate::socketio::is_reserved;
-use crate::web::{Admin, Body, Failure, WebState};
+use crate::web::{ActsOn, Admin, Body, Failure, WebState};
 
 /// Longest name of an event, in characters.
 const NAME_MAX: usize = 200;
@@ -19,12 +19,13 @@ const ROOM_MAX: usize = 205;
 ///
 /// `data` is the event's one argument, whatever JSON it is. The stock client takes a text at an event's end for a recovery
 /// offset where its CONNECT was answered with a `pid`, which none is yet; an offset of ours will stand behind it.
-pub async fn emit(state: Data<WebState>, _: Admin, body: Body) -> Result<HttpResponse, Failure> {
+pub async fn emit(state: Data<WebState>, _: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
     let to = target(&body)?;
     let name = body.bounded_text("event", 1, NAME_MAX)?.ok_or_else(|| Failure::missing("event"))?;
     if is_reserved(name) {
         return Err(Failure::bad_request(format!("Invalid event: {name} is reserved")));
     }
+    request.extensions_mut().insert(ActsOn(format!("{} (event: {name})", body.get("to").unwrap_or(&Value::Null))));
     let data = body.get("data");
     let event = Emitted { name: name.into(), data: data.map(|data| data.to_string().into()) };
     let sockets = match to {

@@ -1,13 +1,13 @@
 //! Sending, editing and deleting: the same commands as the sockets'.
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use super::conversations::conversation_in_path;
 use super::shapes::MessageView;
 use crate::chat::{ChatError, Command, Draft, Reply};
 use crate::model::{ConversationId, ListingId, MessageId, RoomId, UserId};
-use crate::web::{Admin, Body, Failure, Proven, USER_NAME_MAX, WebState, path_text, user_called};
+use crate::web::{Actor, ActsOn, Admin, Body, Failure, Proven, USER_NAME_MAX, WebState, path_text, user_called};
 
 /// Most further files of a message.
 const ATTACHMENTS_MAX: usize = 20;
@@ -64,20 +64,28 @@ pub async fn post(
     state: Data<WebState>,
     server: Result<Admin, Failure>,
     user: Result<Proven, Failure>,
+    request: HttpRequest,
     body: Body,
 ) -> Result<HttpResponse, Failure> {
+    let by_address = server.is_ok();
     let from = match (server, user) {
-        (Ok(Admin { claims: None }), _) => speaker(&state, &body).await?,
+        (Ok(Admin { claims: None }), _) => {
+            let speaker = speaker(&state, &body).await?;
+            request.extensions_mut().insert(ActsOn(format!("from {speaker}")));
+            speaker
+        }
         (_, Ok(user)) => {
             let is_own = body.get("from").is_none_or(|from| from.as_str() == Some(user.id().as_str()));
             if !is_own {
                 return Err(Failure::forbidden("Only a server with a key speaks for others"));
             }
+            // An administrator speaks as any other user.
+            request.extensions_mut().remove::<Actor>();
             user.id().clone()
         }
         (Err(failure), _) | (_, Err(failure)) => return Err(failure),
     };
-    let command = addressed(&state, &body).await?;
+    let command = addressed(&state, &body, by_address).await?;
     match state.chat.ask(&from, command).await? {
         Reply::Sent { message, status, .. } => Ok(HttpResponse::Created()
             .json(json!({"success": true, "message": MessageView::new(&message), "status": status.as_str()}))),
@@ -88,15 +96,15 @@ pub async fn post(
 /// Whom a server speaks for.
 async fn speaker(state: &WebState, body: &Body) -> Result<UserId, Failure> {
     let name = body.bounded_text("from", 1, USER_NAME_MAX)?.ok_or_else(|| Failure::bad_request("from is required"))?;
-    let account = user_called(state, name).await?;
+    let account = user_called(state, name, true).await?;
     if account.disabled {
         return Err(Failure::forbidden("The account that it is from is disabled"));
     }
     Ok(account.profile.id.clone())
 }
 
-/// The message, and where it goes.
-async fn addressed(state: &WebState, body: &Body) -> Result<Command, Failure> {
+/// The message, and where it goes. `by_address`: an e-mail address may say to whom.
+async fn addressed(state: &WebState, body: &Body, by_address: bool) -> Result<Command, Failure> {
     let draft = draft(body)?;
     let to = body.object("to")?.ok_or_else(|| Failure::bad_request("to is required"))?;
     let names = [
@@ -107,7 +115,7 @@ async fn addressed(state: &WebState, body: &Body) -> Result<Command, Failure> {
     let is_common = to.get("commonChat").is_some_and(|value| *value == Value::Bool(true));
     match (names, is_common) {
         ([Some(user), None, None], false) => {
-            let recipient = user_called(state, user).await?.profile.id.clone();
+            let recipient = user_called(state, user, by_address).await?.profile.id.clone();
             Ok(Command::SendDirect { recipient, draft })
         }
         ([None, Some(id), None], false) => {

@@ -1,13 +1,13 @@
 //! Notifications: one's own, and those that other servers make.
-use actix_web::HttpResponse;
 use actix_web::web::Data;
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use crate::chat::{Command, Reply};
 use crate::dialect::NotificationView;
 use crate::model::{Notification, NotificationId, Timestamp};
 use crate::store::{self, NotificationCursor, NotificationRange, Write};
-use crate::web::{Admin, Body, Cursor, Failure, Page, PageRequest, Proven, Query, WebState};
+use crate::web::{ActsOn, Admin, Body, Cursor, Failure, Page, PageRequest, Proven, Query, WebState};
 
 /// Longest type of a notification, in characters: as of a message.
 const TYPE_MAX: usize = 32;
@@ -76,8 +76,9 @@ fn known_ids(ids: &[Value]) -> Result<Vec<NotificationId>, Failure> {
 }
 
 /// `POST /api/notifications` `{userId,type,message,data?}`
-pub async fn create(state: Data<WebState>, _: Admin, body: Body) -> Result<HttpResponse, Failure> {
+pub async fn create(state: Data<WebState>, _: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
     let user = body.user("userId")?;
+    request.extensions_mut().insert(ActsOn(user.to_string()));
     let command = Command::Notify {
         kind: body.bounded_text("type", 1, TYPE_MAX)?.ok_or_else(|| Failure::missing("type"))?.to_owned(),
         message: body.bounded_text("message", 1, MESSAGE_MAX)?.ok_or_else(|| Failure::missing("message"))?.to_owned(),

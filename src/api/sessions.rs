@@ -77,8 +77,12 @@ async fn answer_token(
 /// `POST /api/auth/refresh`
 pub async fn refresh(state: Data<WebState>, origin: ReqData<RequestOrigin>, user: Proven) -> Result<HttpResponse, Failure> {
     let Proven { account, claims, place } = user;
-    // A token made elsewhere belongs to no login: its successor begins one.
-    let login = claims.login.unwrap_or_else(new_login_id);
+    let login = claims.login.ok_or_else(|| {
+        Failure::forbidden("Only a token of a login here can be refreshed: one that was made elsewhere is renewed there")
+    })?;
+    if state.tokens.end_of(&login).is_some_and(|end| end <= Timestamp::now()) {
+        return Err(Failure::from(Refusal::TokenExpired).saying("The login is too old to be refreshed: log in again"));
+    }
     // Who came with the cookie goes on with it.
     let with_cookie = place == TokenPlace::Cookie;
     answer_token(&state, &origin, &account, &login, HttpResponse::Ok(), with_cookie).await

@@ -36,19 +36,18 @@ struct Private<'a> {
 }
 
 impl<'a> UserView<'a> {
-    /// `private`: for the user's own eyes or an administrator's.
-    pub fn new(account: &'a Account, presence: &UserPresence, private: bool) -> Self {
-        let Account { profile, last_seen, .. } = account;
-        let Profile { id, username, full_name, avatar, email, role } = &**profile;
-        let UserPresence { is_online, status, last_seen: last_seen_here } = presence;
+    /// Without `presence` that is not shown. `private`: for the user's own eyes or an administrator's.
+    pub fn new(account: &'a Account, presence: Option<&UserPresence>, private: bool) -> Self {
+        let Profile { id, username, full_name, avatar, email, role } = &*account.profile;
+        let last_seen_here = presence.and_then(|presence| presence.last_seen);
         Self {
             id,
             username,
             full_name: full_name.as_deref(),
             avatar: avatar.as_deref(),
-            is_online: *is_online,
-            status: status.as_str(),
-            last_seen: (*last_seen_here).max(*last_seen),
+            is_online: presence.is_some_and(|presence| presence.is_online),
+            status: presence.map_or(ChosenStatus::Offline, |presence| presence.status).as_str(),
+            last_seen: presence.and_then(|_| last_seen_here.max(account.last_seen)),
             private: private.then(|| Private { email: email.as_deref(), role: role.as_str() }),
         }
     }
@@ -59,7 +58,7 @@ pub async fn own_user<'a>(state: &WebState, account: &'a Account) -> Result<User
     let id = &account.profile.id;
     let presence = state.chat.presence_of(id.clone(), vec![id.clone()]).await?;
     let presence = presence.first().ok_or(ChatError::Internal)?;
-    Ok(UserView::new(account, presence, true))
+    Ok(UserView::new(account, Some(presence), true))
 }
 
 /// A conversation as one of its members sees it.

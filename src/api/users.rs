@@ -1,4 +1,6 @@
 //! Other users, and what one shows of oneself.
+use std::time::Duration;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
@@ -6,13 +8,16 @@ use serde_json::json;
 use super::sessions::find_account;
 use super::shapes::{UserView, own_user};
 use crate::auth::check_full_name;
-use crate::chat::{ChatError, Command, Reply};
+use crate::chat::{Command, Reply, UserPresence};
+use crate::config::PresenceScope;
 use crate::model::{Account, UserId};
 use crate::store;
 use crate::web::{Admin, Body, Cursor, Failure, Page, PageRequest, Proven, Query, WebState, user_in_path};
 
 /// Longest address of a picture, in characters.
 const AVATAR_MAX: usize = 2_048;
+/// When a user whose searches are under way may try again.
+const SEARCH_WAIT: Duration = Duration::from_secs(1);
 /// Longest text that is searched for: the longest name.
 const SEARCH_MAX: usize = 200;
 
@@ -24,10 +29,11 @@ pub async fn search(state: Data<WebState>, user: Proven, query: Query) -> Result
         return Err(Failure::invalid("query"));
     }
     let text = text.to_owned();
+    let _search = state.rate_limit.begin_search(user.id()).ok_or_else(|| Failure::rate_limited(SEARCH_WAIT))?;
     let found = state.store.read(move |conn| store::search_users(conn, &text, limit)).await?;
     let ids = found.iter().map(|account| account.profile.id.clone()).collect();
-    let presence = state.chat.presence_of(user.id().clone(), ids).await?;
-    let users: Vec<_> = found.iter().zip(&presence).map(|(account, presence)| view(&user, account, presence)).collect();
+    let presence = presence_of(&state, &user, ids).await?;
+    let users: Vec<_> = found.iter().zip(&presence).map(|(account, presence)| view(&user, account, presence.as_ref())).collect();
     Ok(HttpResponse::Ok().json(json!({"success": true, "users": users})))
 }
 
@@ -44,11 +50,25 @@ pub async fn online(state: Data<WebState>, user: Proven, query: Query) -> Result
     let page: Vec<_> = rest.by_ref().take(request.limit).collect();
     let next =
         if rest.peek().is_some() { page.last().map(|(account, _)| Cursor::new('u', &account.profile.id).encode()) } else { None };
-    let users: Vec<_> = page.iter().map(|(account, presence)| view(&user, account, presence)).collect();
+    let users: Vec<_> = page.iter().map(|(account, presence)| view(&user, account, Some(presence))).collect();
     Ok(HttpResponse::Ok().json(json!({"success": true, "users": users, "nextCursor": next})))
 }
 
-fn view<'a>(asker: &Proven, account: &'a Account, presence: &crate::chat::UserPresence) -> UserView<'a> {
+/// How users appear to the asker, in their order: `None` where the asker is not to know.
+async fn presence_of(state: &WebState, asker: &Proven, users: Vec<UserId>) -> Result<Vec<Option<UserPresence>>, Failure> {
+    let own = asker.id().clone();
+    let contacts = if state.settings.presence_scope == PresenceScope::Contacts && !asker.is_admin() {
+        let (user, others) = (own.clone(), users.clone());
+        Some(state.store.read_after_writes(move |conn| store::list_contacts(conn, &user, &others)).await?)
+    } else {
+        None
+    };
+    let is_shown = |user: &UserId| contacts.as_ref().is_none_or(|contacts| *user == own || contacts.contains(user));
+    let presence = state.chat.presence_of(own.clone(), users.clone()).await?;
+    Ok(users.iter().zip(presence).map(|(user, presence)| Some(presence).filter(|_| is_shown(user))).collect())
+}
+
+fn view<'a>(asker: &Proven, account: &'a Account, presence: Option<&UserPresence>) -> UserView<'a> {
     UserView::new(account, presence, asker.is_admin() || account.profile.id == *asker.id())
 }
 
@@ -56,9 +76,8 @@ fn view<'a>(asker: &Proven, account: &'a Account, presence: &crate::chat::UserPr
 pub async fn find(state: Data<WebState>, user: Proven, request: HttpRequest) -> Result<HttpResponse, Failure> {
     let id = user_in_path(&request, "id")?;
     let account = find_account(&state, &id).await?;
-    let presence = state.chat.presence_of(user.id().clone(), vec![id]).await?;
-    let presence = presence.first().ok_or(ChatError::Internal)?;
-    Ok(HttpResponse::Ok().json(json!({"success": true, "user": view(&user, &account, presence)})))
+    let presence = presence_of(&state, &user, vec![id]).await?.pop().flatten();
+    Ok(HttpResponse::Ok().json(json!({"success": true, "user": view(&user, &account, presence.as_ref())})))
 }
 
 /// `GET /api/users/{id}/sockets`

@@ -3,7 +3,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use log::info;
+use log::{info, warn};
 
 use super::AppError;
 use super::figures::{traffic, worker_stats};
@@ -11,7 +11,7 @@ use crate::admin::ConsoleOptions;
 use crate::api;
 use crate::auth::{AdminLogin, ApiKeys};
 use crate::chat;
-use crate::config::{CatchUp, Config, Origins as ClientUrl};
+use crate::config::{ApiKey, CatchUp, Config, Origins as ClientUrl};
 use crate::dialect::DialectSet;
 use crate::http::{Origins, TrustedProxies};
 use crate::transport::{self, Listeners, Tls};
@@ -44,6 +44,25 @@ fn check_folder(
     check(folder).map_err(|error| AppError(format!("{setting}: no {file} in {} ({error}); it is {right}", folder.display())))
 }
 
+/// Warns of what is open to anybody who reaches the server, and of keys that can be tried out.
+///
+/// # Errors
+/// [`AppError`] with the keys' names where others than this machine reach the server and a key is too short.
+pub(super) fn check_exposure(config: &Config) -> Result<(), AppError> {
+    let short = config.short_keys();
+    if !short.is_empty() && !config.host.is_loopback() {
+        let names = short.join(", ");
+        return Err(AppError(format!("API_KEYS: fewer than 16 characters (key: {names}): anybody could try it out")));
+    }
+    for name in short {
+        warn!(key = name.as_str(); "API_KEYS: fewer than 16 characters, which is for trying out on this machine only");
+    }
+    for exposure in config.exposures() {
+        warn!(setting = exposure.setting; "{}: {}", exposure.found, exposure.advice);
+    }
+    Ok(())
+}
+
 /// What the broker is told of the settings.
 pub(super) fn chat_options(config: &Config) -> chat::Options {
     chat::Options {
@@ -66,7 +85,10 @@ pub(super) fn chat_options(config: &Config) -> chat::Options {
         max_rooms_per_socket: config.max_rooms_per_socket,
         max_message_length: config.max_message_length,
         auto_provision_users: config.auto_provision_users,
+        made_users_max: if config.rate_limit_events == 0 { 0 } else { chat::Options::default().made_users_max },
         ai_concurrency: config.ai_concurrency,
+        ai_per_user: config.ai_per_user,
+        max_group_members: config.max_group_members,
         ai_error_text: config.ai_error_text.as_str().into(),
     }
 }
@@ -146,12 +168,14 @@ fn workers() -> usize {
 
 /// What routes are told of the settings.
 pub(super) fn settings(config: &Config, dialects: DialectSet, upload_dir: PathBuf) -> Settings {
+    let metrics_token: Vec<ApiKey> =
+        config.metrics_token.iter().map(|token| ApiKey { name: None, secret: token.clone() }).collect();
     Settings {
         dialects,
         allow_registration: config.allow_registration,
         uploads_require_auth: config.uploads_require_auth,
         api_keys: ApiKeys::new(&config.api_keys),
-        metrics_tokens: ApiKeys::new(config.metrics_token.as_slice()),
+        metrics_tokens: ApiKeys::new(&metrics_token),
         max_body_bytes: config.max_packet_size,
         max_upload_bytes: config.max_upload_size as u64,
         logins_per_minute: config.rate_limit_logins as usize,
@@ -159,6 +183,7 @@ pub(super) fn settings(config: &Config, dialects: DialectSet, upload_dir: PathBu
         client_files: config.client_files.clone(),
         admin_ui_dir: config.admin_ui_dir.clone(),
         socket_path: config.socket_path.as_str().to_owned(),
+        presence_scope: config.presence_scope,
         speaks_tls: config.speaks_tls(),
     }
 }
@@ -177,13 +202,16 @@ pub(super) fn console_options(
     login: AdminLogin,
     passwords: Arc<web::PasswordWork>,
     connections: Arc<OnceLock<transport::Stopper>>,
+    audit: Arc<web::Audit>,
 ) -> ConsoleOptions {
     ConsoleOptions {
         login,
+        user: config.admin_ui_user.clone(),
         mode: config.admin_ui_mode,
         logins_per_minute: config.rate_limit_logins as usize,
         path: config.socket_path.as_str().to_owned(),
         passwords,
+        audit,
         totals: Box::new(move || traffic(&worker_stats(&connections))),
     }
 }

@@ -1,14 +1,26 @@
 //! Keys with which other servers act as administrators.
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 
-/// The server keys, as hashes.
+use crate::config::ApiKey;
+
+/// Bytes of a key's hash by which it is called where it has no name: eight hexadecimal digits.
+const NAME_BYTES: usize = 4;
+
+/// Keys as hashes, each with its name.
 #[derive(Clone, Default)]
-pub struct ApiKeys(Vec<[u8; 32]>);
+pub struct ApiKeys(Vec<([u8; 32], Arc<str>)>);
 
 impl ApiKeys {
-    /// Takes the keys of `API_KEYS`.
-    pub fn new<S: AsRef<[u8]>>(keys: &[S]) -> Self {
-        Self(keys.iter().map(|key| Sha256::digest(key.as_ref()).into()).collect())
+    /// Takes the keys of `API_KEYS`; one without a name is called by the first digits of its SHA-256.
+    pub fn new(keys: &[ApiKey]) -> Self {
+        let named = keys.iter().map(|key| {
+            let hash: [u8; 32] = Sha256::digest(key.secret.expose().as_bytes()).into();
+            let digits = || hash.iter().take(NAME_BYTES).map(|byte| format!("{byte:02x}")).collect::<String>();
+            (hash, Arc::from(key.name.clone().unwrap_or_else(digits)))
+        });
+        Self(named.collect())
     }
 
     /// Whether there are none.
@@ -16,10 +28,15 @@ impl ApiKeys {
         self.0.is_empty()
     }
 
-    /// Whether `given` is one of the keys. Hashes are compared, so that the time taken tells nothing about a key.
-    pub fn has(&self, given: &str) -> bool {
+    /// The name of the key that this is, if it is one. Hashes are compared, so that the time taken tells nothing about a key.
+    pub fn find(&self, given: &str) -> Option<&Arc<str>> {
         let hash: [u8; 32] = Sha256::digest(given.as_bytes()).into();
-        self.0.contains(&hash)
+        self.0.iter().find(|(key, _)| *key == hash).map(|(_, name)| name)
+    }
+
+    /// Whether this is one of the keys.
+    pub fn has(&self, given: &str) -> bool {
+        self.find(given).is_some()
     }
 }
 
@@ -27,11 +44,31 @@ impl ApiKeys {
 mod tests {
     use super::*;
 
+    fn keys(texts: &[&str]) -> ApiKeys {
+        ApiKeys::new(&texts.iter().map(|text| ApiKey::parse(text)).collect::<Vec<_>>())
+    }
+
     #[test]
     fn only_whole_keys_count() {
-        let keys = ApiKeys::new(&["alpha", "beta"]);
+        let keys = keys(&["alpha", "beta"]);
         assert!(keys.has("alpha") && keys.has("beta"));
         assert!(!keys.has("") && !keys.has("alph") && !keys.has("alpha,beta") && !keys.has("Alpha"));
         assert!(!ApiKeys::default().has(""));
+    }
+
+    #[test]
+    fn a_key_has_a_name() {
+        let keys = keys(&["shop:alpha", "beta", "no name:gamma", "mail:", "a:b:c"]);
+        for (given, name) in [
+            ("alpha", Some("shop")),
+            // `printf beta | sha256sum`
+            ("beta", Some("f44e64e7")),
+            ("no name:gamma", Some("cd13560c")),
+            ("b:c", Some("a")),
+            ("shop:alpha", None),
+        ] {
+            assert_eq!(keys.find(given).map(|name| &**name), name, "{given}");
+        }
+        assert!(keys.has("mail:"));
     }
 }

@@ -219,6 +219,7 @@ mod tests {
             is_deleted: false,
             tokens_valid_from: valid_from.map(Timestamp::from_millis),
             kept_login: kept_login.map(str::to_owned),
+            described_at: None,
             created_at: Timestamp::default(),
         }
     }

@@ -17,7 +17,7 @@ pub use self::api_key::ApiKeys;
 pub use self::identity::{FoundToken, RequestTokens, TokenPlace, check, find_connect_token};
 pub use self::password::{PasswordError, hash_password, verify_password};
 pub use self::refusal::Refusal;
-pub use self::registration::{InvalidField, check_email, check_full_name, check_password, check_username};
+pub use self::registration::{InvalidField, check_email, check_full_name, check_password, check_username, description};
 pub use self::revocation::Revocations;
 pub use self::secret_file::{ADVISED_SECRET_BYTES, KeptSecret, SecretError, find_kept_secret, token_secrets};
 pub use self::token::{Claims, Examined, MAX_TOKEN_BYTES, TokenError, TokenKeys, new_login_id};

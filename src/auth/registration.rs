@@ -1,4 +1,6 @@
 //! What a new account may look like.
+use super::Claims;
+use crate::model::{DELETED_NAME, Description, MODEL_USER, USERNAME_MAX, UserRole, is_plain, name_key};
 
 /// A field of a registration that cannot be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -10,22 +12,43 @@ pub struct InvalidField {
     pub reason: &'static str,
 }
 
-/// A name that belongs to the AI model.
-const RESERVED: &str = "model";
+/// What is said where a name cannot be seen as it is.
+const HIDDEN: &str = "has a character that cannot be seen, ends the line or turns the direction of writing";
 
-/// Checks a username: 1–64 characters, none of them a control character, not reserved.
+/// Checks a username: 1–64 characters that can be seen, not reserved; an e-mail address only if it is the user's own.
 ///
 /// # Errors
 /// Says what is wrong.
-pub fn check_username(username: &str) -> Result<(), InvalidField> {
+pub fn check_username(username: &str, email: Option<&str>) -> Result<(), InvalidField> {
     let refuse = |reason| Err(InvalidField { field: "username", reason });
-    if username.chars().any(char::is_control) {
-        return refuse("has a control character");
+    let key = name_key(username);
+    if !is_plain(username.trim()) {
+        return refuse(HIDDEN);
     }
-    if username.trim().is_empty() || username.chars().count() > 64 {
+    if key.is_empty() || username.trim().chars().count() > USERNAME_MAX {
         return refuse("must have 1 to 64 characters");
     }
-    if username.trim().eq_ignore_ascii_case(RESERVED) { refuse("is reserved") } else { Ok(()) }
+    if [MODEL_USER, DELETED_NAME].iter().any(|reserved| name_key(reserved) == key) {
+        return refuse("is reserved");
+    }
+    if check_email(username.trim()).is_ok() && email.is_none_or(|email| name_key(email) != key) {
+        return refuse("is an e-mail address, and not that of this account");
+    }
+    Ok(())
+}
+
+/// What a token says of its user, as far as a registration could say it.
+pub fn description(claims: &Claims) -> Description {
+    let Claims { username, full_name, email, role, issued_at, .. } = claims;
+    let email = email.clone().filter(|email| check_email(email).is_ok());
+    let is_taken = |name: &String| check_username(name, email.as_deref()).is_ok();
+    Description {
+        username: username.clone().filter(is_taken).map(|name| name.trim().to_owned()),
+        full_name: full_name.clone().filter(|name| check_full_name(name).is_ok()),
+        role: role.as_deref().and_then(UserRole::parse),
+        said_at: *issued_at,
+        email,
+    }
 }
 
 /// Checks an e-mail address: has an `@` with something on both sides, at most 254 characters.
@@ -56,14 +79,17 @@ pub fn check_password(password: &str) -> Result<(), InvalidField> {
     }
 }
 
-/// Checks a name to show: 1–200 characters, none of them a control character.
+/// Checks a name to show: 1–200 characters that can be seen.
 ///
 /// # Errors
 /// Says what is wrong.
 pub fn check_full_name(full_name: &str) -> Result<(), InvalidField> {
     let refuse = |reason| Err(InvalidField { field: "fullName", reason });
-    if full_name.chars().any(char::is_control) {
-        return refuse("has a control character");
+    if !is_plain(full_name) {
+        return refuse(HIDDEN);
+    }
+    if name_key(full_name) == name_key(DELETED_NAME) {
+        return refuse("is reserved");
     }
     if (1..=200).contains(&full_name.chars().count()) { Ok(()) } else { refuse("must have 1 to 200 characters") }
 }
@@ -84,8 +110,13 @@ mod tests {
             ("  ", false),
             ("a\0", false),
             ("Model", false),
+            (" mo\u{200d}del", false),
+            ("Deleted  user", false),
+            ("a\u{202e}b", false),
+            ("\u{2003}", false),
+            ("ann@example.org", false),
         ] {
-            assert_eq!(check(check_username(username)), fine, "{username:?}");
+            assert_eq!(check(check_username(username, None)), fine, "{username:?}");
         }
         for (email, fine) in
             [("a@b", true), ("ann@example.org", true), ("ann", false), ("@b", false), ("a@", false), ("a b@c", false)]

@@ -20,10 +20,13 @@ impl Revocations {
         revocations
     }
 
-    /// Refuses a key from now on; may be forgotten after `until`.
-    pub fn revoke(&mut self, key: &str, until: Timestamp) {
-        let kept = self.until.entry(key.into()).or_insert(until);
-        *kept = until.max(*kept);
+    /// Refuses a key from now on; may be forgotten after `until`. Answers whether it was not refused before.
+    pub fn revoke(&mut self, key: &str, until: Timestamp) -> bool {
+        let known = self.until.insert(key.into(), until);
+        if let (Some(before), Some(kept)) = (known, self.until.get_mut(key)) {
+            *kept = until.max(before);
+        }
+        known.is_none()
     }
 
     /// Whether the token's login, or the token itself, was logged out.

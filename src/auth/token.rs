@@ -80,6 +80,13 @@ pub fn new_login_id() -> String {
     Uuid::now_v7().to_string()
 }
 
+/// When a login was, by its id.
+fn login_time(login: &str) -> Option<Timestamp> {
+    let (seconds, nanos) = Uuid::try_parse(login).ok().filter(|id| id.get_version_num() == 7)?.get_timestamp()?.to_unix();
+    let millis = i64::try_from(seconds).ok()?.checked_mul(1_000)?.checked_add(i64::from(nanos / 1_000_000))?;
+    Some(Timestamp::from_millis(millis))
+}
+
 /// What a token says, be it true or not.
 #[derive(Debug, Clone)]
 pub struct Examined {
@@ -99,6 +106,7 @@ pub struct TokenKeys {
     header: Header,
     require_exp: bool,
     ttl: Duration,
+    max_age: Option<Duration>,
 }
 
 impl TokenKeys {
@@ -118,7 +126,20 @@ impl TokenKeys {
             header: Header::new(Algorithm::HS256),
             require_exp,
             ttl,
+            max_age: None,
         }
+    }
+
+    /// Has the tokens of a login end so long after it, however often they are refreshed.
+    pub fn with_max_age(self, max_age: Duration) -> Self {
+        Self { max_age: (!max_age.is_zero()).then_some(max_age), ..self }
+    }
+
+    /// When the tokens of a login end for good; `None`: never.
+    pub fn end_of(&self, login: &str) -> Option<Timestamp> {
+        let max_age = self.max_age?;
+        let begun = login_time(login)?;
+        Some(begun.plus_millis(millis_of(max_age)))
     }
 
     /// How long the tokens that are made are valid.
@@ -176,10 +197,12 @@ impl TokenKeys {
         })
     }
 
-    /// Makes a token of the login `login`, which must be of [`new_login_id`]; answers when it expires, too.
+    /// Makes a token of the login `login`, which must be of [`new_login_id`] and not at its end; answers when it expires, too.
     pub fn issue(&self, user: &UserId, login: &str, role: UserRole, email: Option<&str>, now: Timestamp) -> (String, Timestamp) {
         // `exp` is in whole seconds, rounded up, so that the token lives as long as promised.
-        let exp = now.plus_millis(millis_of(self.ttl)).as_millis().saturating_add(999).div_euclid(1000);
+        let expires_at = now.plus_millis(millis_of(self.ttl));
+        let expires_at = self.end_of(login).map_or(expires_at, |end| expires_at.min(end));
+        let exp = expires_at.as_millis().saturating_add(999).div_euclid(1000);
         let claims = Issued {
             id: user.as_str(),
             user_id: user.as_str(),
@@ -258,8 +281,8 @@ impl Payload {
     fn into_claims(self, token: &str) -> Result<Claims, TokenError> {
         let Self { id, user_id, sub, exp, nbf: _, iat, issued_at_ms, login, username, name, full_name, email, role } = self;
         let user = id.or(user_id).or(sub).as_ref().and_then(user_of).ok_or(TokenError::Invalid)?;
-        // Elsewhere `login` may be a user's name; ours is a UUID.
-        let login = text_of(login).filter(|text| Uuid::try_parse(text).is_ok());
+        // Elsewhere `login` may be a user's name; ours is a UUID with its time.
+        let login = text_of(login).filter(|text| login_time(text).is_some());
         let exact_ms = issued_at_ms.filter(|_| login.is_some()).and_then(|value| value.as_i64());
         Ok(Claims {
             user,

@@ -9,8 +9,8 @@ use super::server::ChatServer;
 use super::tables::User;
 use crate::engineio::ConnectionKey;
 use crate::meter::Metered as _;
-use crate::model::{ConversationKind, MODEL_USER, Profile, SocketId, Timestamp, UserId, UserRole};
-use crate::store::{DELETED_NAME, Store, StoreError, Write};
+use crate::model::{ConversationKind, DELETED_NAME, MODEL_USER, Profile, SocketId, Timestamp, UserId, UserRole};
+use crate::store::{Store, StoreError, Write};
 
 /// An act of an administrator. Answers whether there is whom it is about.
 #[derive(Message, Debug, Clone)]
@@ -141,7 +141,7 @@ impl ChatServer {
         parked.inspect(|pid| self.forget_parked(*pid)).is_some() || had_waiting
     }
 
-    fn on_deleted(&mut self, user: &UserId) {
+    pub(super) fn on_deleted(&mut self, user: &UserId) {
         info!("account deleted user={user}");
         let now = self.now();
         if let Some(entry) = self.users.get_mut(user) {
@@ -185,7 +185,7 @@ impl ChatServer {
         !connections.is_empty()
     }
 
-    fn on_disabled(&mut self, user: &UserId, disabled: bool) {
+    pub(super) fn on_disabled(&mut self, user: &UserId, disabled: bool) {
         info!(user:% = user; "account {}", if disabled { "disabled" } else { "enabled" });
         let now = self.now();
         if let Some(entry) = self.users.get_mut(user) {

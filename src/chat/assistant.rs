@@ -142,7 +142,7 @@ impl ChatServer {
 
     /// Asks what may be asked by now.
     pub(super) fn begin_questions(&mut self, ctx: &mut Context<Self>) {
-        while let Some((ticket, question)) = self.questions.begin(self.options.ai_concurrency) {
+        while let Some((ticket, question)) = self.questions.begin(self.options.ai_concurrency, self.options.ai_per_user) {
             let store = self.store.clone();
             let read = async move { store.read_after_writes(move |conn| find_turns(conn, &question)).await };
             ctx.spawn(read.into_actor(self).map(move |found, broker, ctx| {

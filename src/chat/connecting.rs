@@ -17,39 +17,45 @@ use super::stored::Awaiting;
 use super::tables::{CatchUp, Session, Tokens, Unseen};
 use super::telling::Spared;
 use super::traces::{Coming, Leaving};
-use crate::auth::{Claims, Refusal};
+use crate::auth::{Claims, Refusal, description};
 use crate::engineio::{CloseReason, ConnectionKey};
 use crate::model::{
-    ChosenStatus, ConversationKind, MODEL_USER, Offset, OffsetKind, PrivateId, SocketId, Timestamp, UserId, UserRole, digest,
+    ChosenStatus, ConversationKind, Description, MODEL_USER, Offset, OffsetKind, PrivateId, SocketId, Timestamp, UserId, digest,
 };
 use crate::store::{NewUser, StoreError, Write};
 
 impl ChatServer {
     // ---- coming ----
 
-    /// The account of a client that wants in was looked up.
+    /// The account of a client that wants in is at hand. `may_describe`: its token may say something new of it.
     pub(super) fn on_account_loaded(
         &mut self,
         connection: ConnectionKey,
         outcome: Result<(), StoreError>,
+        may_describe: bool,
         ctx: &mut Context<Self>,
     ) {
         let Some(connect) = self.connecting.remove(&connection) else { return };
         if outcome.is_err() {
             return self.turn_away(&connect, "STORAGE_UNAVAILABLE", "the storage is away", CloseReason::Unavailable);
         }
-        let claims = &connect.claims;
+        let claims = connect.claims.clone();
         if !self.users.contains_key(&claims.user) && claims.is_expired(self.now()) {
             return self.tell(connection, Notice::Refused(RefusedConnect::TokenExpired));
         }
         if !self.users.contains_key(&claims.user) && self.options.auto_provision_users && claims.user.as_str() != MODEL_USER {
-            let user = Box::new(provisioned_user(claims, self.now()));
+            let user = Box::new(provisioned_user(&claims, self.now()));
             self.connecting.insert(connection, connect);
             return self.start_load(Load::Provision(user), LoadFor::Connect(connection), ctx);
         }
+        if may_describe && let Some(description) = self.description_of(&claims) {
+            self.connecting.insert(connection, connect);
+            let load = Load::Described(claims.user.clone(), Box::new(description));
+            return self.start_load(load, LoadFor::Connect(connection), ctx);
+        }
         // A token past its time may serve for a session that comes back, if it is right in all else.
         let is_late = claims.is_expired(self.now());
-        let checked = Claims { expires_at: claims.expires_at.filter(|_| !is_late), ..(**claims).clone() };
+        let checked = Claims { expires_at: claims.expires_at.filter(|_| !is_late), ..(*claims).clone() };
         let user = claims.user.clone();
         match self.check(&checked).map(|()| self.come_back(connect, ctx)) {
             Ok(None) => {}
@@ -61,8 +67,19 @@ impl ChatServer {
 
     fn refuse_socket(&mut self, connection: ConnectionKey, user: &UserId, refusal: RefusedConnect) {
         let now = self.now();
-        self.traces.note(user, |trace| trace.refused = Some((now, refusal)));
+        self.traces.note(user, |trace| trace.incidents_mut().refused = Some((now, refusal)));
         self.tell(connection, Notice::Refused(refusal));
+    }
+
+    /// What a token made elsewhere says of its user that is not known, where such tokens make users. Not of one that proves
+    /// nobody.
+    pub(super) fn description_of(&mut self, claims: &Claims) -> Option<Description> {
+        if !self.options.auto_provision_users || claims.login.is_some() {
+            return None;
+        }
+        let account = &self.users.get(&claims.user)?.account;
+        let description = Some(description(claims)).filter(|description| !description.is_known(account))?;
+        self.check(claims).is_ok().then_some(description)
     }
 
     /// Whether a verified token proves a user of ours, now.
@@ -279,7 +296,7 @@ impl ChatServer {
         let is_caught_up = session.catch_up.is_none() && !matches!(session.unseen.as_deref(), Some(Unseen::Waiting(..)));
         let is_parked = may_come_back && is_caught_up && !self.options.recovery_ttl.is_zero();
         let leaving = Leaving { at: now, socket: session.socket, reason, is_parked };
-        self.traces.note(&id, |trace| trace.left = Some(leaving));
+        self.traces.note(&id, |trace| trace.incidents_mut().left = Some(leaving));
         if is_parked {
             self.park(connection, session);
         } else {
@@ -454,18 +471,16 @@ pub(super) fn sent_by(pid: &PrivateId) -> [u8; 32] {
 
 /// The user that a token describes.
 pub(super) fn provisioned_user(claims: &Claims, now: Timestamp) -> NewUser {
+    let Description { username, email, full_name, role, said_at } = description(claims);
     NewUser {
         id: claims.user.clone(),
-        username: claims.username.clone().filter(|name| is_username(name)).unwrap_or_else(|| claims.user.as_str().to_owned()),
+        username: username.unwrap_or_else(|| claims.user.as_str().to_owned()),
         suffix_if_taken: true,
-        email: claims.email.clone(),
-        full_name: claims.full_name.clone(),
+        email,
+        full_name,
         password_hash: None,
-        role: claims.role.as_deref().and_then(UserRole::parse).unwrap_or_default(),
+        role: role.unwrap_or_default(),
+        described_at: said_at,
         created_at: now,
     }
-}
-
-fn is_username(name: &str) -> bool {
-    (1..=64).contains(&name.chars().count()) && !name.contains('\0') && !name.eq_ignore_ascii_case(MODEL_USER)
 }

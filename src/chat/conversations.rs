@@ -60,6 +60,7 @@ impl ChatServer {
         match &pending.command {
             Command::CreateGroup { name, avatar, participants } => {
                 refuse_model(participants)?;
+                self.check_members(std::slice::from_ref(&pending.user), participants)?;
                 if let Some(load) = self.unknown_users(pending, participants)? {
                     return Ok(Progressed::Needs(load));
                 }
@@ -97,6 +98,7 @@ impl ChatServer {
                 };
                 require_admin(&group, &pending.user)?;
                 refuse_model(participants)?;
+                self.check_members(&group.participants, participants)?;
                 if let Some(load) = self.unknown_users(pending, participants)? {
                     return Ok(Progressed::Needs(load));
                 }
@@ -117,6 +119,13 @@ impl ChatServer {
             }
             _ => Err(ChatError::Internal),
         }
+    }
+
+    /// Whether a group has room for these, beside its members.
+    fn check_members(&self, members: &[UserId], joining: &[UserId]) -> Result<(), ChatError> {
+        let max = self.options.max_group_members;
+        let is_full = max > 0 && members.len() + those_not_in(members, joining).len() > max;
+        if is_full { Err(ChatError::TooLarge("too many members (MAX_GROUP_MEMBERS)")) } else { Ok(()) }
     }
 
     fn own_group(&mut self, pending: &Pending, id: ConversationId) -> Result<Result<Arc<Conversation>, Load>, ChatError> {

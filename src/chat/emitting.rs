@@ -1,4 +1,5 @@
 //! Events that other servers emit, in their own words.
+use std::fmt;
 use std::sync::Arc;
 
 use actix::{ActorFutureExt as _, Context, Handler, Message, ResponseActFuture, WrapFuture as _};
@@ -38,6 +39,19 @@ pub enum EmitTo {
     Socket(SocketId),
     /// All sockets.
     Everyone,
+}
+
+impl fmt::Display for EmitTo {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(user) => write!(formatter, "user:{user}"),
+            Self::Room(room) | Self::ConversationOrRoom(_, room) => write!(formatter, "room:{room}"),
+            Self::CommonChat => formatter.write_str("common_chat"),
+            Self::Conversation(id) => write!(formatter, "conversation:{id}"),
+            Self::Socket(socket) => write!(formatter, "socket:{socket}"),
+            Self::Everyone => formatter.write_str("all"),
+        }
+    }
 }
 
 /// Emits an event to sockets of every dialect. Answered by how many sockets were told.

@@ -59,7 +59,7 @@ impl ChatServer {
             | Command::DeleteConversation { .. }
             | Command::AddParticipants { .. }
             | Command::RemoveParticipant { .. } => self.change_conversation(pending),
-            Command::UpdateProfile { full_name, avatar } => self.update_profile(pending, full_name.clone(), avatar.clone()),
+            Command::UpdateProfile { full_name, avatar } => self.update_profile(full_name.clone(), avatar.clone()),
             Command::ListConversations => Ok(list_conversations(pending)),
             Command::ListConnections { limit } => Ok(Progressed::Done(self.list_connections(&pending.user, *limit))),
             Command::ListNotifications { limit } => {
@@ -305,24 +305,11 @@ impl ChatServer {
         Ok(Progressed::Done(Reply::Renewed { expires_at: claims.expires_at }))
     }
 
-    fn update_profile(
-        &mut self,
-        pending: &Pending,
-        full_name: Option<Option<String>>,
-        avatar: Option<Option<String>>,
-    ) -> Outcome {
-        let user = self.users.get(&pending.user).ok_or(ChatError::UserNotFound)?;
-        let mut profile = (**user.profile()).clone();
-        if let Some(full_name) = full_name {
-            profile.full_name = full_name;
-        }
-        if let Some(avatar) = avatar {
-            profile.avatar = avatar;
-        }
+    fn update_profile(&mut self, full_name: Option<Option<String>>, avatar: Option<Option<String>>) -> Outcome {
         Ok(Progressed::Then(Box::new(move |broker, pending| {
-            let (full_name, avatar) = (profile.full_name.clone(), profile.avatar.clone());
-            let write = Write::UpdateProfile { user: pending.user.clone(), full_name, avatar };
-            broker.store_for(write, Awaiting::Profile { profile: Arc::new(profile), asker: pending.asker });
+            let Pending { user, asker, .. } = pending;
+            let write = Write::UpdateProfile { user: user.clone(), full_name: full_name.clone(), avatar: avatar.clone() };
+            broker.store_for(write, Awaiting::Profile { user, full_name, avatar, asker });
         })))
     }
 

@@ -104,6 +104,11 @@ impl Leftovers {
         self.due.first().map(|(at, _)| *at)
     }
 
+    /// Those who have some.
+    pub fn users(&self) -> impl Iterator<Item = &UserId> {
+        self.queues.keys()
+    }
+
     /// Has a socket that comes wait behind its user's leftovers. Whether there are any.
     pub fn put_behind(&mut self, user: &UserId, connection: ConnectionKey) -> bool {
         let Some(queue) = self.queues.get_mut(user) else { return false };

@@ -4,15 +4,17 @@ use std::sync::Arc;
 use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
 use hashbrown::HashMap;
 
+use super::ChatError;
 use super::handed::Handed;
+use super::made_users::Allowance;
 use super::sent_ids::{SENT_IDS_MAX, SentIds};
 use super::server::ChatServer;
 use super::tables::{CachedConversation, Called, Pending, User, pair_key};
 use crate::engineio::ConnectionKey;
 use crate::meter::Metered as _;
 use crate::model::{
-    Account, Conversation, ConversationId, File, Listing, ListingId, MODEL_USER, Message, MessageId, Notification, Timestamp,
-    UserId, UserRole,
+    Account, Conversation, ConversationId, Description, File, Listing, ListingId, MODEL_USER, Message, MessageId, Notification,
+    Timestamp, UserId, UserRole,
 };
 use crate::store::{
     self, ClientIdRow, Membership, NewUser, NotificationRange, Overview, OverviewLimits, Store, StoreError, Write,
@@ -31,6 +33,8 @@ pub enum Load {
     Users(Vec<UserId>),
     /// This user, made first.
     Provision(Box<NewUser>),
+    /// This user, as a token describes it.
+    Described(UserId, Box<Description>),
     /// A conversation.
     Conversation(ConversationId),
     /// The direct conversation of two users, and the second one's account.
@@ -58,6 +62,7 @@ impl Load {
     fn again(self) -> Self {
         match self {
             Self::Provision(user) => Self::Users(vec![user.id]),
+            Self::Described(user, _) => Self::Described(user, Box::default()),
             other => other,
         }
     }
@@ -67,9 +72,12 @@ impl Load {
 #[derive(Debug)]
 pub enum Loaded {
     Users(Vec<(Account, Vec<Membership>)>),
+    Described(Option<Account>),
     Conversation(Option<Found>),
     Direct(Option<Found>, Vec<(Account, Vec<Membership>)>),
     Called(Option<Found>),
+    /// More users would have to be made than the sender may have made.
+    TooManyToMake,
     Overviews(Vec<Overview>),
     Message(Option<Box<Message>>),
     Title(Option<String>),
@@ -119,13 +127,19 @@ impl ChatServer {
     /// Starts a read; its waiter goes on when it is there.
     pub(super) fn start_load(&mut self, load: Load, waiter: LoadFor, ctx: &mut Context<Self>) {
         let store = self.store.clone();
-        let provision = self.options.auto_provision_users && matches!(waiter, LoadFor::Command(_));
         let now = self.now();
+        let mut allowance = self.allow_made(&load, &waiter, now);
         self.reads += 1;
         let (question, seen, seen_titles) = (load.clone(), self.changes_of(&load), self.titles.changes);
-        let read = async move { run(store, load, provision, now).await };
-        ctx.spawn(read.into_actor(self).map(move |loaded, broker, ctx| {
+        let read = async move {
+            let loaded = run(store, load, allowance.as_mut(), now).await;
+            (loaded, allowance)
+        };
+        ctx.spawn(read.into_actor(self).map(move |(loaded, allowance), broker, ctx| {
             broker.reads = broker.reads.saturating_sub(1);
+            if let (Some(left), LoadFor::Command(pending)) = (allowance, &waiter) {
+                broker.made_users.give_back(&pending.user, left);
+            }
             if loaded.is_ok() && seen != broker.changes_of(&question) {
                 // What was read may be older than what has taken effect since.
                 return broker.start_load(question.again(), waiter, ctx);
@@ -140,11 +154,24 @@ impl ChatServer {
         }));
     }
 
+    /// How many users a read may make; `None`: none are made.
+    fn allow_made(&mut self, load: &Load, waiter: &LoadFor, now: Timestamp) -> Option<Allowance> {
+        let LoadFor::Command(pending) = waiter else { return None };
+        let wanted = match load {
+            Load::Users(users) => users.len(),
+            Load::Direct(..) => 1,
+            _ => return None,
+        };
+        let (provision, max) = (self.options.auto_provision_users, self.options.made_users_max);
+        provision.then(|| self.made_users.reserve(&pending.user, wanted, max, now))
+    }
+
     /// Which change was the newest of what a read is about.
     fn changes_of(&self, load: &Load) -> u64 {
         match load {
             Load::Users(users) => self.account_changes.newest_of(users),
             Load::Provision(user) => self.account_changes.newest_of([&user.id]),
+            Load::Described(user, _) => self.account_changes.newest_of([user]),
             Load::Direct(_, other) => self.account_changes.newest_of([other]),
             Load::Uploads(_) => self.files_dropped,
             Load::Called(user, _) => self.users.get(user).map_or(0, |user| user.names_given),
@@ -162,6 +189,10 @@ impl ChatServer {
         match waiter {
             LoadFor::Command(mut pending) => {
                 let outcome = match loaded {
+                    Ok(Loaded::TooManyToMake) => {
+                        let now = self.now();
+                        Err(ChatError::RateLimited { retry_after: self.made_users.wait_of(&pending.user, now) })
+                    }
                     Ok(loaded) => {
                         self.keep(load, loaded, Some(&mut pending));
                         Ok(())
@@ -174,13 +205,19 @@ impl ChatServer {
                         pending.facts.listing = Some(Listing { id: listing.clone(), title: None });
                         Ok(())
                     }
-                    Err(error) => Err(error),
+                    Err(error) => Err(error.into()),
                 };
                 self.resume(*pending, outcome, ctx);
             }
             LoadFor::Connect(connection) => {
-                let outcome = loaded.map(|loaded| self.keep(load, loaded, None));
-                self.on_account_loaded(connection, outcome, ctx);
+                let is_known = matches!(load, Load::Described(..));
+                let outcome = match loaded {
+                    // Who is known comes in though the store is away.
+                    Err(_) if is_known => Ok(()),
+                    loaded => loaded.map(|loaded| self.keep(load, loaded, None)),
+                };
+                let may_describe = matches!(load, Load::Users(_));
+                self.on_account_loaded(connection, outcome, may_describe, ctx);
             }
         }
     }
@@ -195,6 +232,7 @@ impl ChatServer {
                     pending.facts.users_read.extend(asked.iter().cloned());
                 }
             }
+            Loaded::Described(account) => account.into_iter().for_each(|account| self.follow(account)),
             Loaded::Conversation(found) => {
                 found.into_iter().for_each(|(conversation, changed_at)| self.keep_conversation(conversation, changed_at, now));
                 if let Some(pending) = pending {
@@ -217,6 +255,8 @@ impl ChatServer {
                 }
                 found.into_iter().for_each(|(conversation, changed_at)| self.keep_conversation(conversation, changed_at, now));
             }
+            // Its waiter is refused.
+            Loaded::TooManyToMake => {}
             Loaded::Overviews(overviews) => {
                 if let Some(pending) = pending {
                     pending.facts.overviews = Some(overviews);
@@ -293,14 +333,19 @@ impl ChatServer {
 }
 
 /// Reads behind all writes that were given before.
-async fn run(store: Store, load: Load, provision: bool, now: Timestamp) -> Result<Loaded, StoreError> {
+async fn run(store: Store, load: Load, allowance: Option<&mut Allowance>, now: Timestamp) -> Result<Loaded, StoreError> {
     match load {
-        Load::Users(ids) => Ok(Loaded::Users(read_users(&store, ids, provision, now).await?)),
+        Load::Users(ids) => {
+            let users = read_users(&store, ids, allowance, now).await?;
+            Ok(users.map_or(Loaded::TooManyToMake, Loaded::Users))
+        }
         Load::Provision(user) => {
             let id = user.id.clone();
             store.write(Write::CreateUser(user)).await?;
-            Ok(Loaded::Users(read_users(&store, vec![id], false, now).await?))
+            let users = store.read_after_writes(move |conn| find_users(conn, &[id])).await?;
+            Ok(Loaded::Users(users))
         }
+        Load::Described(user, description) => Ok(Loaded::Described(describe(store, user, *description).await?)),
         Load::Conversation(id) => {
             let find = move |conn: &mut store::AnyConnection| with_last_change(conn, |conn| store::find_conversation(conn, id));
             Ok(Loaded::Conversation(store.read_after_writes(find).await?))
@@ -310,7 +355,8 @@ async fn run(store: Store, load: Load, provision: bool, now: Timestamp) -> Resul
             let find =
                 move |conn: &mut store::AnyConnection| with_last_change(conn, |conn| store::find_direct(conn, &first, &second));
             let found = store.read_after_writes(find).await?;
-            Ok(Loaded::Direct(found, read_users(&store, vec![other], provision, now).await?))
+            let users = read_users(&store, vec![other], allowance, now).await?;
+            Ok(users.map_or(Loaded::TooManyToMake, |users| Loaded::Direct(found, users)))
         }
         Load::Called(user, text) => {
             let find =
@@ -342,6 +388,14 @@ async fn run(store: Store, load: Load, provision: bool, now: Timestamp) -> Resul
     }
 }
 
+/// Has it stored what is said of a user. Returns the account as it is then.
+pub(super) async fn describe(store: Store, user: UserId, description: Description) -> Result<Option<Account>, StoreError> {
+    if description != Description::default() {
+        store.write(Write::Describe { user: user.clone(), description }).await?;
+    }
+    store.read_after_writes(move |conn| store::find_account(conn, &user)).await
+}
+
 fn with_last_change(
     conn: &mut store::AnyConnection,
     find: impl FnOnce(&mut store::AnyConnection) -> store::QueryResult<Option<Conversation>>,
@@ -351,25 +405,26 @@ fn with_last_change(
     Ok(Some((conversation, changed_at)))
 }
 
+/// Unknown ones are made where that is allowed; `None`: they are too many.
 async fn read_users(
     store: &Store,
     ids: Vec<UserId>,
-    provision: bool,
+    allowance: Option<&mut Allowance>,
     now: Timestamp,
-) -> Result<Vec<(Account, Vec<Membership>)>, StoreError> {
+) -> Result<Option<Vec<(Account, Vec<Membership>)>>, StoreError> {
     let asked = ids.clone();
     let mut found = store.read_after_writes(move |conn| find_users(conn, &asked)).await?;
-    if !provision {
-        return Ok(found);
-    }
+    let Some(allowance) = allowance else { return Ok(Some(found)) };
     let unknown: Vec<_> = ids.into_iter().filter(|id| found.iter().all(|(account, _)| account.profile.id != *id)).collect();
+    let Some(left) = allowance.users.checked_sub(unknown.len()) else { return Ok(None) };
+    allowance.users = left;
     for id in &unknown {
         store.write(Write::CreateUser(Box::new(bare_user(id.clone(), now)))).await?;
     }
     if !unknown.is_empty() {
         found.extend(store.read_after_writes(move |conn| find_users(conn, &unknown)).await?);
     }
-    Ok(found)
+    Ok(Some(found))
 }
 
 pub(super) fn find_users(conn: &mut store::AnyConnection, ids: &[UserId]) -> store::QueryResult<Vec<(Account, Vec<Membership>)>> {
@@ -394,6 +449,7 @@ fn bare_user(id: UserId, now: Timestamp) -> NewUser {
         full_name: None,
         password_hash: None,
         role: UserRole::User,
+        described_at: None,
         created_at: now,
     }
 }

@@ -9,6 +9,9 @@ use super::rings::RingLimits;
 use crate::config::{Delivery, PresenceScope};
 use crate::model::Timestamp;
 
+/// Users that a sender has made in an hour.
+const MADE_USERS_MAX: usize = 100;
+
 /// Settings of the broker.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -46,12 +49,18 @@ pub struct Options {
     pub max_sockets_per_user: usize,
     /// `MAX_ROOMS_PER_SOCKET`; 0: no limit.
     pub max_rooms_per_socket: usize,
+    /// `MAX_GROUP_MEMBERS`; 0: no limit.
+    pub max_group_members: usize,
     /// `MAX_MESSAGE_LENGTH`, Unicode scalar values; 0: no limit of its own.
     pub max_message_length: usize,
     /// `AUTO_PROVISION_USERS`
     pub auto_provision_users: bool,
+    /// So many users a sender has made in an hour by writing to who has never come; 0: no limit.
+    pub made_users_max: usize,
     /// `AI_CONCURRENCY`: so many questions are asked at once.
     pub ai_concurrency: usize,
+    /// `AI_PER_USER`: so many of one user; 0: no limit.
+    pub ai_per_user: usize,
     /// `AI_ERROR_TEXT`
     pub ai_error_text: Arc<str>,
 }
@@ -76,9 +85,12 @@ impl Default for Options {
             replay_bytes: 1024 * 1024,
             max_sockets_per_user: 50,
             max_rooms_per_socket: 1_000,
+            max_group_members: 1_000,
             max_message_length: 0,
             auto_provision_users: false,
+            made_users_max: MADE_USERS_MAX,
             ai_concurrency: 8,
+            ai_per_user: 2,
             ai_error_text: "Sorry, I cannot answer right now. Please try again.".into(),
         }
     }

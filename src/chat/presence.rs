@@ -1,4 +1,6 @@
 //! Gathering of presence changes, so that many at once cost their readers one packet.
+use std::collections::VecDeque;
+
 use hashbrown::HashMap;
 
 use super::event::PresenceChange;
@@ -6,6 +8,8 @@ use crate::model::{Timestamp, UserId};
 
 /// How long changes are gathered while they keep coming.
 const WINDOW_MS: i64 = 100;
+/// A user's presence is told no more often: who comes and goes all the time costs the others one packet a second.
+const PER_USER_MS: i64 = 1_000;
 
 /// Changes that wait to be told, the latest of each user. The first one after a quiet time does not wait.
 #[derive(Debug, Default)]
@@ -13,6 +17,11 @@ pub struct PresenceWindow {
     order: Vec<UserId>,
     latest: HashMap<UserId, PresenceChange>,
     open_until: Option<Timestamp>,
+    /// Of whom something was told within the last second, oldest first, and when.
+    told: VecDeque<(Timestamp, UserId)>,
+    told_at: HashMap<UserId, Timestamp>,
+    /// When the first of those who wait may be told, by their own last times.
+    first_due: Option<Timestamp>,
 }
 
 impl PresenceWindow {
@@ -22,6 +31,13 @@ impl PresenceWindow {
         if self.latest.insert(user.clone(), change).is_none() {
             self.order.push(user.clone());
         }
+        let due = self.due_of(user);
+        self.first_due = Some(self.first_due.map_or(due, |first| first.min(due)));
+    }
+
+    /// From when on a user's change may be told.
+    fn due_of(&self, user: &UserId) -> Timestamp {
+        self.told_at.get(user).map_or(Timestamp::default(), |at| at.plus_millis(PER_USER_MS))
     }
 
     /// Whether it waits to be told that a user came.
@@ -31,18 +47,28 @@ impl PresenceWindow {
 
     /// When the waiting changes are to be told; `None` where nothing waits.
     pub fn due(&self, now: Timestamp) -> Option<Timestamp> {
-        if self.order.is_empty() { None } else { Some(self.open_until.map_or(now, |until| until.max(now))) }
+        let first = self.first_due?;
+        Some(self.open_until.map_or(now, |until| until.max(now)).max(first))
     }
 
     /// What is to be told now, in the order of the first change of each user.
     pub fn take(&mut self, now: Timestamp) -> Vec<(UserId, PresenceChange)> {
-        if self.open_until.is_some_and(|until| until > now) || self.order.is_empty() {
+        if self.open_until.is_some_and(|until| until > now) || self.first_due.is_none_or(|first| first > now) {
             return Vec::new();
         }
+        while let Some((_, user)) = self.told.pop_front_if(|(at, _)| at.plus_millis(PER_USER_MS) <= now) {
+            self.told_at.remove(&user);
+        }
         self.open_until = Some(now.plus_millis(WINDOW_MS));
-        let order = std::mem::take(&mut self.order);
-        let mut latest = std::mem::take(&mut self.latest);
-        order.into_iter().filter_map(|user| latest.remove(&user).map(|change| (user, change))).collect()
+        let (waiting, due): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.order).into_iter().partition(|user| self.told_at.contains_key(user));
+        self.first_due = waiting.iter().map(|user| self.due_of(user)).min();
+        self.order = waiting;
+        for user in &due {
+            self.told.push_back((now, user.clone()));
+            self.told_at.insert(user.clone(), now);
+        }
+        due.into_iter().filter_map(|user| self.latest.remove(&user).map(|change| (user, change))).collect()
     }
 }
 
@@ -66,8 +92,15 @@ mod tests {
         window.add(&ann, gone(&ann, 3));
         assert_eq!(window.take(at(50)), []);
         assert_eq!(window.due(at(50)), Some(at(100)));
-        assert_eq!(window.take(at(100)), [(ann.clone(), gone(&ann, 3)), (bob.clone(), gone(&bob, 2))]);
-        assert_eq!(window.due(at(1_000)), None);
+        assert_eq!(window.take(at(100)), [(bob.clone(), gone(&bob, 2))]);
+        assert_eq!(window.due(at(200)), Some(at(1_000)), "of one user once a second");
+        assert_eq!(window.take(at(999)), []);
+        assert_eq!(window.take(at(1_000)), [(ann.clone(), gone(&ann, 3))]);
+        assert_eq!(window.due(at(1_001)), None);
+        assert_eq!((window.take(at(9_000)), window.told.len(), window.order.len()), (vec![], 2, 0));
+        window.add(&bob, gone(&bob, 9));
+        assert_eq!(window.take(at(9_000)), [(bob.clone(), gone(&bob, 9))]);
+        assert_eq!(window.told.len(), 1);
     }
 
     #[test]

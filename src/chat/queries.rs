@@ -170,19 +170,31 @@ impl ChatServer {
                 Ok(Some(_)) if seen != broker.account_changes.newest_of([&claims.user]) => return broker.authenticate(claims),
                 found => found,
             };
-            Box::pin(actix::fut::ready(broker.authenticated(&claims, found)))
+            match found {
+                Ok(found) => {
+                    let now = broker.now();
+                    found.into_iter().for_each(|found| broker.keep_users(found, now));
+                    broker.authenticate_known(claims)
+                }
+                Err(_) => Box::pin(actix::fut::ready(Err(AuthenticateError::Unavailable))),
+            }
         }))
     }
 
-    fn authenticated(
-        &mut self,
-        claims: &Claims,
-        found: Result<Option<Found>, StoreError>,
-    ) -> Result<Arc<Account>, AuthenticateError> {
-        if let Some(found) = found.map_err(|_| AuthenticateError::Unavailable)? {
-            let now = self.now();
-            self.keep_users(found, now);
-        }
+    /// The user's account is at hand, if there is one.
+    fn authenticate_known(&mut self, claims: Box<Claims>) -> ResponseActFuture<Self, Result<Arc<Account>, AuthenticateError>> {
+        let Some(description) = self.description_of(&claims) else {
+            return Box::pin(actix::fut::ready(self.authenticated(&claims)));
+        };
+        let described = super::loading::describe(self.store.clone(), claims.user.clone(), description);
+        Box::pin(described.into_actor(self).map(move |outcome, broker, _| {
+            // Who is known is let in though the store is away.
+            outcome.ok().flatten().into_iter().for_each(|account| broker.follow(account));
+            broker.authenticated(&claims)
+        }))
+    }
+
+    fn authenticated(&mut self, claims: &Claims) -> Result<Arc<Account>, AuthenticateError> {
         self.check(claims).map_err(AuthenticateError::Refused)?;
         let user = self.users.get(&claims.user);
         user.map(|user| user.account.clone()).ok_or(AuthenticateError::Refused(RefusedConnect::UserNotFound))
@@ -340,7 +352,8 @@ impl Handler<RevokeTokens> for ChatServer {
                 match message {
                     RevokeTokens::Key { user, key, until } => {
                         broker.put_out(&user, "INVALID_TOKEN", |token| token == key);
-                        broker.revocations.revoke(&key, until);
+                        // Nobody else is in by it.
+                        let _ = broker.revocations.revoke(&key, until);
                     }
                     RevokeTokens::All { user } => broker.on_tokens_revoked(&user, None, now),
                     RevokeTokens::Password { user, kept_login, .. } => broker.on_tokens_revoked(&user, kept_login, now),
@@ -352,11 +365,12 @@ impl Handler<RevokeTokens> for ChatServer {
 }
 
 impl ChatServer {
-    /// A user's tokens from before `now` are revoked, but for those of one login.
-    fn on_tokens_revoked(&mut self, user: &UserId, kept_login: Option<String>, now: Timestamp) {
+    /// A user's tokens from before `valid_from` are revoked, but for those of one login.
+    pub(super) fn on_tokens_revoked(&mut self, user: &UserId, kept_login: Option<String>, valid_from: Timestamp) {
+        let now = self.now();
         if let Some(entry) = self.users.get_mut(user) {
             let account = Arc::make_mut(&mut entry.account);
-            account.tokens_valid_from = Some(now);
+            account.tokens_valid_from = Some(valid_from);
             account.kept_login.clone_from(&kept_login);
         }
         self.account_changes.note([user], now);

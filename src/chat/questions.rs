@@ -111,10 +111,11 @@ impl Questions {
         in_chat <= WAITING_PER_CHAT && all().count() - self.asked.len() < WAITING_MAX && own() < WAITING_PER_USER
     }
 
-    /// The next question whose turn it is while at most `concurrency` are asked at once, and its number.
-    pub fn begin(&mut self, concurrency: usize) -> Option<(u64, Question)> {
+    /// The next question whose turn it is while at most `concurrency` are asked at once, `per_user` of one user (0: any number),
+    /// and its number.
+    pub fn begin(&mut self, concurrency: usize, per_user: usize) -> Option<(u64, Question)> {
         while self.asked.len() < concurrency {
-            let id = self.due.pop_front()?;
+            let id = self.due.remove(self.next_due(per_user)?)?;
             let Some(chat) = self.chats.get_mut(&id) else { continue };
             let Some(question) = chat.questions.front().cloned() else { continue };
             let ticket = self.next_ticket;
@@ -124,6 +125,17 @@ impl Questions {
             return Some((ticket, question));
         }
         None
+    }
+
+    /// The place of the first chat that is due and whose user has room for another question.
+    fn next_due(&self, per_user: usize) -> Option<usize> {
+        let asker = |id: &ConversationId| self.chats.get(id)?.questions.front().map(|question| &question.asker.id);
+        let has_room = |user: &UserId| {
+            let own = self.asked.values().filter(|id| asker(id).is_some_and(|other| other == user));
+            per_user == 0 || own.count() < per_user
+        };
+        // A chat without questions is taken out.
+        self.due.iter().position(|id| asker(id).is_none_or(has_room))
     }
 
     /// The question that is being asked under this number.
@@ -301,7 +313,7 @@ mod tests {
     }
 
     fn begin(questions: &mut Questions, concurrency: usize) -> Option<u128> {
-        questions.begin(concurrency).map(|(_, question)| question.message.as_uuid().as_u128())
+        questions.begin(concurrency, 0).map(|(_, question)| question.message.as_uuid().as_u128())
     }
 
     #[test]
@@ -357,7 +369,7 @@ mod tests {
         assert_eq!(questions.join(&question("ann", 1, 10)), None);
         questions.add(question("ann", 1, 10)).unwrap();
         questions.add(question("ann", 1, 11)).unwrap();
-        let (ticket, _) = questions.begin(1).unwrap();
+        let (ticket, _) = questions.begin(1, 0).unwrap();
         questions.hear(ticket, "Hel").unwrap();
         let socket = Some(ConnectionKey { worker: 0, seat: Seat { slot: 1, generation: 0 } });
         let again = |message| Question { socket, stream: true, ..question("ann", 1, message) };
@@ -375,7 +387,7 @@ mod tests {
         for (conversation, message) in [(1, 10), (1, 11), (2, 20)] {
             questions.add(question("ann", conversation, message)).unwrap();
         }
-        let (ticket, _) = questions.begin(1).unwrap();
+        let (ticket, _) = questions.begin(1, 0).unwrap();
         let mut idle = questions.when_idle();
         assert_eq!(questions.drop_waiting().len(), 2);
         assert_eq!(questions.asked_in(), [chat(1)]);

@@ -15,6 +15,7 @@ use super::changes::UntoldChanges;
 use super::delivered::Progress;
 use super::leftovers::Leftovers;
 use super::loading::{AccountChanges, Load, LoadFor};
+use super::made_users::MadeUsers;
 use super::notifications::Gathered;
 use super::offsets::Offsets;
 use super::online::OnlineChanges;
@@ -106,6 +107,7 @@ pub struct ChatServer {
     /// Groups of which a change is being stored, and the changes that wait for that: each is computed from the last.
     pub(super) changing: HashMap<ConversationId, Vec<Pending>>,
     pub(super) account_changes: AccountChanges,
+    pub(super) made_users: MadeUsers,
     pub(super) titles: Titles,
     /// Receipts that are being stored.
     pub(super) reading: HashSet<(MessageId, UserId)>,
@@ -191,6 +193,7 @@ impl ChatServer {
             page_reads: PageReads::default(),
             changing: HashMap::new(),
             account_changes: AccountChanges::default(),
+            made_users: MadeUsers::default(),
             titles: Titles::default(),
             reading: HashSet::new(),
             revocations,
@@ -316,14 +319,14 @@ impl ChatServer {
     }
 
     /// A command's read is there, or failed.
-    pub(super) fn resume(&mut self, pending: Pending, outcome: Result<(), crate::store::StoreError>, ctx: &mut Context<Self>) {
+    pub(super) fn resume(&mut self, pending: Pending, outcome: Result<(), ChatError>, ctx: &mut Context<Self>) {
         let holder = pending.asker.socket().filter(|_| pending.facts.holds_queue);
         let (connection, user) = (pending.asker.connection(), pending.user.clone());
         let waits = match outcome {
             Ok(()) if holder.is_some() && !self.may_go_on(&pending) => false,
             Ok(()) => self.run(pending, ctx),
             Err(error) => {
-                self.answer(pending.asker, Err(error.into()));
+                self.answer(pending.asker, Err(error));
                 false
             }
         };
@@ -414,6 +417,7 @@ impl ChatServer {
         self.states.expire(now);
         self.failed.forget_before(now.plus_millis(-24 * 3_600_000));
         self.account_changes.forget_before(old);
+        self.made_users.forget_old(now);
         self.revocations.forget_expired(now);
     }
 
@@ -500,7 +504,7 @@ impl Handler<Connect> for ChatServer {
             let user = message.claims.user.clone();
             broker.connecting.insert(connection, message);
             if broker.users.contains_key(&user) {
-                broker.on_account_loaded(connection, Ok(()), ctx);
+                broker.on_account_loaded(connection, Ok(()), true, ctx);
             } else {
                 broker.start_load(Load::Users(vec![user]), LoadFor::Connect(connection), ctx);
             }
@@ -562,8 +566,9 @@ impl Handler<Limited> for ChatServer {
             let now = broker.now();
             let Some(session) = broker.sessions.get(&connection) else { return };
             broker.traces.note(&session.user, |trace| {
-                let before = trace.limited.map_or(0, |(count, _)| count);
-                trace.limited = Some((before + u64::from(refused), now));
+                let incidents = trace.incidents_mut();
+                let before = incidents.limited.map_or(0, |(count, _)| count);
+                incidents.limited = Some((before + u64::from(refused), now));
             });
         });
     }

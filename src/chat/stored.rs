@@ -21,8 +21,8 @@ use super::{ChatError, Reply};
 use crate::config::Delivery;
 use crate::engineio::ConnectionKey;
 use crate::model::{
-    ChosenStatus, ConversationId, LastMessage, ListingId, Message, MessageId, MessageStatus, Notification, Place, Profile,
-    Timestamp, UserId,
+    ChosenStatus, ConversationId, LastMessage, ListingId, Message, MessageId, MessageStatus, Notification, Place, Timestamp,
+    UserId,
 };
 use crate::store::{self, StoreError, Written};
 
@@ -48,7 +48,7 @@ pub enum Awaiting {
     /// A chosen presence.
     Status { user: UserId, status: ChosenStatus, asker: Asker },
     /// A new name or picture.
-    Profile { profile: Arc<Profile>, asker: Asker },
+    Profile { user: UserId, full_name: Option<Option<String>>, avatar: Option<Option<String>>, asker: Asker },
     /// Notifications of messages.
     Gathered(Vec<Owed>),
     /// A notification that a server asked for, and to how many sockets it was sent.
@@ -146,8 +146,8 @@ impl ChatServer {
                 }
                 Err(error) => self.answer(asker, Err(error.into())),
             },
-            Awaiting::Profile { profile, asker } => match outcome {
-                Ok(_) => self.apply_profile(profile, asker),
+            Awaiting::Profile { user, full_name, avatar, asker } => match outcome {
+                Ok(_) => self.apply_profile(&user, full_name, avatar, asker),
                 Err(error) => self.answer(asker, Err(error.into())),
             },
             Awaiting::Gathered(owed) => {
@@ -436,9 +436,13 @@ impl ChatServer {
         self.tell_users(participants, Event::ConversationDeleted { conversation: id });
     }
 
-    fn apply_profile(&mut self, profile: Arc<Profile>, asker: Asker) {
-        let Some(user) = self.users.get_mut(&profile.id) else { return self.answer(asker, Err(ChatError::UserNotFound)) };
-        Arc::make_mut(&mut user.account).profile = profile;
+    fn apply_profile(&mut self, id: &UserId, full_name: Option<Option<String>>, avatar: Option<Option<String>>, asker: Asker) {
+        let now = self.now();
+        self.account_changes.note([id], now);
+        let Some(user) = self.users.get_mut(id) else { return self.answer(asker, Err(ChatError::UserNotFound)) };
+        let profile = Arc::make_mut(&mut Arc::make_mut(&mut user.account).profile);
+        profile.full_name = full_name.unwrap_or_else(|| profile.full_name.take());
+        profile.avatar = avatar.unwrap_or_else(|| profile.avatar.take());
         let account = user.account.clone();
         self.answer(asker, Ok(Reply::Account(account)));
     }

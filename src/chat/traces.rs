@@ -10,16 +10,35 @@ use crate::model::{SocketId, Timestamp, UserId};
 const USERS: usize = 5_000;
 
 /// The latest of each that happened to a user since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trace {
     /// A socket was admitted.
     pub came: Option<(Timestamp, SocketId, Coming)>,
+    /// What has not happened to most of those who are here.
+    incidents: Option<Box<Incidents>>,
+}
+
+/// What went otherwise than by a socket that comes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Incidents {
     /// A token of theirs was refused at CONNECT.
     pub refused: Option<(Timestamp, RefusedConnect)>,
     /// A socket was lost or closed.
     pub left: Option<Leaving>,
     /// Requests were refused because there were too many: how many in all, and when last.
     pub limited: Option<(u64, Timestamp)>,
+}
+
+impl Trace {
+    /// What went otherwise.
+    pub fn incidents(&self) -> Incidents {
+        self.incidents.as_deref().copied().unwrap_or_default()
+    }
+
+    /// The same, to note what happens.
+    pub fn incidents_mut(&mut self) -> &mut Incidents {
+        self.incidents.get_or_insert_default()
+    }
 }
 
 /// How a socket came.
@@ -59,7 +78,7 @@ pub struct Traces {
 impl Traces {
     /// What is remembered of a user; nothing of one who was not here lately.
     pub fn of(&self, user: &UserId) -> Trace {
-        self.young.get(user).or_else(|| self.old.get(user)).copied().unwrap_or_default()
+        self.young.get(user).or_else(|| self.old.get(user)).cloned().unwrap_or_default()
     }
 
     /// Something happened to a user.
@@ -85,15 +104,17 @@ mod tests {
         let mut traces = Traces::default();
         let user = |number: usize| UserId::parse(&format!("u{number}")).unwrap();
         let note = |traces: &mut Traces, number: usize| {
-            traces.note(&user(number), |trace| trace.limited = Some((number as u64, Timestamp::from_millis(1))));
+            traces.note(&user(number), |trace| trace.incidents_mut().limited = Some((number as u64, Timestamp::from_millis(1))));
         };
         note(&mut traces, 0);
         (1..3 * USERS).for_each(|number| note(&mut traces, number));
         assert_eq!(traces.of(&user(0)), Trace::default());
         assert!(traces.young.len() + traces.old.len() <= 2 * USERS);
-        assert_eq!(traces.of(&user(2 * USERS)).limited.map(|(count, _)| count), Some(2 * USERS as u64));
+        assert_eq!(traces.of(&user(2 * USERS)).incidents().limited.map(|(count, _)| count), Some(2 * USERS as u64));
         // One who was here before keeps what is known.
-        traces.note(&user(2 * USERS), |trace| trace.refused = Some((Timestamp::from_millis(2), RefusedConnect::TokenExpired)));
-        assert!(traces.of(&user(2 * USERS)).limited.is_some());
+        traces.note(&user(2 * USERS), |trace| {
+            trace.incidents_mut().refused = Some((Timestamp::from_millis(2), RefusedConnect::TokenExpired))
+        });
+        assert!(traces.of(&user(2 * USERS)).incidents().limited.is_some());
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::Failure;
-use crate::config::{Config, Secret};
+use crate::config::Config;
 use crate::env::Environment;
 use crate::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use crate::http::{HttpClient, RequestBuilder, Response, Route, StatusCode, Trust, cause_of, http_client, read_up_to};
@@ -66,7 +66,7 @@ impl Remote {
             return Err(Failure(format!("{base:?} is no address of a server: write one such as http://localhost:3000")));
         }
         // A key of this configuration is for its own server, and for no other that is named.
-        let own_key = config.api_keys.first().map(Secret::expose).filter(|_| !is_named).map(str::to_owned);
+        let own_key = config.api_keys.first().map(|key| key.secret.expose()).filter(|_| !is_named).map(str::to_owned);
         let key = options.key.clone().or_else(|| set("PARLANCE_KEY")).or(own_key);
         let headers = headers(key.as_deref())?;
         // Our own has a certificate for the name that others call it by, and may have made it itself.

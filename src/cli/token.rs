@@ -361,39 +361,31 @@ async fn revoke(options: &RevokeToken, environment: &Environment, config: &Confi
         }
     }
     revoke_in_database(token.as_deref(), all_of.as_deref(), config).await?;
-    let runs = match &server {
-        Some(server) => server.get("/healthz").await.is_ok(),
-        None => false,
-    };
-    match (runs, &server) {
-        (true, Some(server)) => print(&format!(
-            "{told} revoked in the database. The server at {} knows nothing of it until its next start: with one of its API_KEYS \
-             in --key or PARLANCE_KEY it is told at once\n",
-            server.base()
-        )),
-        _ => print(&format!("{told} revoked in the database: the server refuses them from its next start on\n")),
-    }
+    print(&format!("{told} revoked in the database: a server that runs refuses them within two seconds\n"))
 }
 
 async fn revoke_in_database(token: Option<&str>, all_of: Option<&str>, config: &Config) -> Result<(), Failure> {
     let now = Timestamp::now();
-    let write = match (token, all_of) {
+    let (write, object) = match (token, all_of) {
         (Some(token), _) => {
             let secrets: Vec<_> = named_secrets(config)?.into_iter().map(|(_, secret)| secret).collect();
             let keys = TokenKeys::new(&secrets, config.require_exp, config.token_ttl);
             let claims = keys.verify_all_but_expiry(token, now).map_err(|_| {
                 Failure("the server would refuse this token anyway: `parlance token inspect` says why".to_owned())
             })?;
-            Write::RevokeToken { until: claims.revoked_until(now, keys.ttl()), key: claims.revocation_key.into() }
+            let until = claims.revoked_until(now, keys.ttl());
+            (Write::RevokeToken { until, key: claims.revocation_key.into() }, format!("a token of {}", claims.user))
         }
         (None, name) => {
             let name = name.unwrap_or_default();
             let account = find(config, name)?.ok_or_else(|| no_user(name))?;
-            Write::RevokeTokensOf { user: account.profile.id.clone(), valid_from: now }
+            let user = account.profile.id.clone();
+            (Write::RevokeTokensOf { user: user.clone(), valid_from: now }, user.to_string())
         }
     };
     let store = user::open(config).await?;
-    store.write(write).await.map(drop).map_err(|error| user::failed(&error))
+    store.write(write).await.map_err(|error| user::failed(&error))?;
+    user::note(&store, "token revoke", &object).await
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::auth::{check_email, check_full_name, check_password, check_username, 
 use crate::config::Config;
 use crate::model::{Account, Timestamp, UserId, UserRole};
 use crate::store::{self, NewUser, PersonalError, Store, StoreError, StoreOptions, Write, Written};
+use crate::web::audit_entry;
 
 /// What to do with users.
 #[derive(Debug, Subcommand)]
@@ -116,8 +117,8 @@ fn options(config: &Config) -> Result<StoreOptions, Failure> {
 
 fn new_user(user: AddUser) -> Result<NewUser, Failure> {
     let AddUser { name, email, password, full_name, role } = user;
-    check_username(&name).map_err(Failure::new)?;
     email.as_deref().map_or(Ok(()), check_email).map_err(Failure::new)?;
+    check_username(&name, email.as_deref()).map_err(Failure::new)?;
     full_name.as_deref().map_or(Ok(()), check_full_name).map_err(Failure::new)?;
     let password = match password {
         Some(password) => password,
@@ -126,12 +127,13 @@ fn new_user(user: AddUser) -> Result<NewUser, Failure> {
     check_password(&password).map_err(Failure::new)?;
     Ok(NewUser {
         id: UserId::parse(&Uuid::now_v7().to_string()).map_err(Failure::new)?,
-        username: name,
+        username: name.trim().to_owned(),
         suffix_if_taken: false,
         email,
         full_name,
         password_hash: Some(hash_password(&password).map_err(Failure::new)?),
         role: role.into(),
+        described_at: None,
         created_at: Timestamp::now(),
     })
 }
@@ -152,9 +154,19 @@ pub(super) fn read_password(name: &str) -> Result<String, Failure> {
     Ok(password.to_owned())
 }
 
+/// Notes a command that changed an account.
+pub(super) async fn note(store: &Store, action: &str, object: &str) -> Result<(), Failure> {
+    let entry = audit_entry("command line", format!("parlance {action}"), Some(object.to_owned()), None, 1);
+    store.write(Write::Audit(Box::new(entry))).await.map(drop).map_err(|error| failed(&error))
+}
+
 async fn add(store: &Store, new: NewUser) -> Result<(), Failure> {
-    let (name, role) = (new.username.clone(), new.role);
-    match store.write(Write::CreateUser(Box::new(new))).await {
+    let (name, role, id) = (new.username.clone(), new.role, new.id.clone());
+    let made = store.write(Write::CreateUser(Box::new(new))).await;
+    if made.is_ok() {
+        note(store, &format!("user add --role {}", role.as_str()), id.as_str()).await?;
+    }
+    match made {
         Ok(Written::User(profile)) => print(&format!("made {} {} (id {})\n", role.as_str(), profile.username, profile.id)),
         Ok(_) => print(&format!("made {} {name}\n", role.as_str())),
         Err(StoreError::Conflict(field)) => Err(Failure(format!("the {field} is taken: choose another"))),
@@ -165,7 +177,8 @@ async fn add(store: &Store, new: NewUser) -> Result<(), Failure> {
 async fn set_role(store: &Store, name: &str, role: UserRole) -> Result<(), Failure> {
     let account = find(store, name).await?;
     let user = account.profile.id.clone();
-    store.write(Write::SetRole { user, role }).await.map_err(|error| failed(&error))?;
+    store.write(Write::SetRole { user, role, at: Timestamp::now() }).await.map_err(|error| failed(&error))?;
+    note(store, &format!("user role {}", role.as_str()), account.profile.id.as_str()).await?;
     print(&format!("{} is {} now\n", account.profile.username, role.as_str()))
 }
 
@@ -184,6 +197,7 @@ async fn delete(store: &Store, name: &str, is_confirmed: bool) -> Result<(), Fai
     }
     let write = Write::DeleteUser { user: account.profile.id.clone(), deleted_at: Timestamp::now() };
     store.write(write).await.map_err(|error| failed(&error))?;
+    note(store, "user delete", account.profile.id.as_str()).await?;
     print(&format!("deleted {username}\n"))
 }
 
@@ -211,8 +225,17 @@ async fn list(store: &Store, as_json: bool) -> Result<(), Failure> {
 }
 
 fn json_line(account: &Account) -> String {
-    let Account { profile, status, last_seen, disabled, is_deleted: _, tokens_valid_from: _, kept_login: _, created_at } =
-        account;
+    let Account {
+        profile,
+        status,
+        last_seen,
+        disabled,
+        is_deleted: _,
+        tokens_valid_from: _,
+        kept_login: _,
+        described_at: _,
+        created_at,
+    } = account;
     let line = json!({
         "id": profile.id, "username": profile.username, "fullName": profile.full_name, "email": profile.email,
         "role": profile.role.as_str(), "status": status.as_str(), "disabled": disabled,

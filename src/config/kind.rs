@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::Secret;
+use super::{ApiKey, Secret};
 
 /// One way to write a value. `print` writes what `parse` reads, secrets aside.
 pub(super) trait Kind {
@@ -289,17 +289,17 @@ impl Kind for Hidden {
     }
 }
 
-/// A comma-separated list of secrets.
-pub(super) struct HiddenList;
+/// A comma-separated list of keys.
+pub(super) struct HiddenKeys;
 
-impl Kind for HiddenList {
-    type Value = Vec<Secret>;
+impl Kind for HiddenKeys {
+    type Value = Vec<ApiKey>;
 
-    fn parse(&self, text: &str) -> Result<Vec<Secret>, String> {
-        Ok(items(text).map(Secret::new).collect())
+    fn parse(&self, text: &str) -> Result<Vec<ApiKey>, String> {
+        Ok(items(text).map(ApiKey::parse).collect())
     }
 
-    fn print(&self, value: &Vec<Secret>) -> String {
+    fn print(&self, value: &Vec<ApiKey>) -> String {
         match value.len() {
             0 => String::new(),
             1 => "(redacted)".to_owned(),

@@ -6,6 +6,7 @@ mod address;
 mod data_dir;
 mod dialects;
 mod error;
+mod exposure;
 mod kind;
 mod log_filter;
 mod secret;
@@ -22,12 +23,13 @@ pub use self::address::{DatabaseAddress, Host, ModelAddress, Origins, SocketPath
 pub use self::data_dir::make_private_folder;
 pub use self::dialects::DialectNames;
 pub use self::error::ConfigError;
+pub use self::exposure::Exposure;
 pub use self::log_filter::LogFilter;
-pub use self::secret::Secret;
+pub use self::secret::{ApiKey, Secret};
 pub use self::typo::{Typo, typos};
 pub use self::word::{AdminUiMode, AiProvider, CatchUp, Delivery, LogFormat, PresenceScope};
 
-use self::kind::{Count, Flag, Folder, Hidden, HiddenList, Kept, Kind, Length, Optional, Parsed, Proxies, Size, Text};
+use self::kind::{Count, Flag, Folder, Hidden, HiddenKeys, Kept, Kind, Length, Optional, Parsed, Proxies, Size, Text};
 
 /// A value as it was found outside, and where.
 #[derive(Debug, Clone)]
@@ -180,16 +182,18 @@ settings! {
         jwt_secrete: Option<Secret> = None, "JWT_SECRETE", Hidden;
         /// How long a token that this server makes is valid.
         token_ttl: Duration = Duration::from_secs(7 * 24 * 60 * 60), "TOKEN_TTL", Length::at_least(SECOND);
+        /// How long after its login a token can be refreshed, and is valid at most; 0s: for ever.
+        token_max_age: Duration = Duration::from_secs(30 * 24 * 60 * 60), "TOKEN_MAX_AGE", Length::any();
         /// Whether tokens without `exp` are refused.
         require_exp: bool = false, "REQUIRE_EXP", Flag;
         /// Whether anybody may register.
         allow_registration: bool = true, "ALLOW_REGISTRATION", Flag;
-        /// Whether users unknown here are made from valid tokens; a token's role counts only then.
+        /// Whether users unknown here are made from valid tokens, and follow what newer ones say; a token's role counts only then.
         auto_provision_users: bool = false, "AUTO_PROVISION_USERS", Flag;
         /// Whether `?token=` is looked at.
         allow_query_token: bool = false, "ALLOW_QUERY_TOKEN", Flag;
-        /// Keys with which servers act as administrators (`X-API-Key`).
-        api_keys: Vec<Secret> = Vec::new(), "API_KEYS", HiddenList;
+        /// Keys with which servers act as administrators (`X-API-Key`), comma-separated; `NAME:KEY` names one for the log.
+        api_keys: Vec<ApiKey> = Vec::new(), "API_KEYS", HiddenKeys;
         /// Whether uploads are shown only to users.
         uploads_require_auth: bool = false, "UPLOADS_REQUIRE_AUTH", Flag;
     }
@@ -255,6 +259,8 @@ settings! {
         max_sockets_per_address: usize = 1_000, "MAX_SOCKETS_PER_ADDRESS", Count::at_least(0);
         /// Public rooms that one socket may join; 0: no limit.
         max_rooms_per_socket: usize = 1_000, "MAX_ROOMS_PER_SOCKET", Count::at_least(0);
+        /// Members of a group; 0: no limit.
+        max_group_members: usize = 1_000, "MAX_GROUP_MEMBERS", Count::at_least(0);
         /// Characters of a message; 0: as many as its packet can hold.
         max_message_length: usize = 0, "MAX_MESSAGE_LENGTH", Count::at_least(0);
         /// Size of the largest upload; 0: no limit.
@@ -275,6 +281,8 @@ settings! {
         ai_total_timeout: Duration = Duration::from_secs(600), "AI_TOTAL_TIMEOUT", Length::at_least(MILLISECOND);
         /// Questions that are asked at once.
         ai_concurrency: usize = 8, "AI_CONCURRENCY", Count::at_least(1);
+        /// Questions of one user that are asked at once; 0: no limit.
+        ai_per_user: usize = 2, "AI_PER_USER", Count::at_least(0);
         /// What the model is told before every chat.
         ai_system_prompt: String = String::new(), "AI_SYSTEM_PROMPT", Text;
         /// What is shown instead of an answer by front ends that know no failure.

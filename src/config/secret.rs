@@ -17,6 +17,29 @@ impl Secret {
     }
 }
 
+/// A key with which a server acts as an administrator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// What the log calls it: up to 32 letters, digits, `-`, `_` and `.`.
+    pub name: Option<String>,
+    /// The key itself.
+    pub secret: Secret,
+}
+
+impl ApiKey {
+    /// Reads `NAME:KEY`, or a key without a name; one that has a colon and no name before it is all key.
+    pub fn parse(text: &str) -> Self {
+        let is_name = |name: &str| {
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+            (1..=32).contains(&name.len()) && name.bytes().all(is_plain)
+        };
+        match text.split_once(':').filter(|(name, key)| is_name(name) && !key.is_empty()) {
+            Some((name, key)) => Self { name: Some(name.to_owned()), secret: Secret::new(key) },
+            None => Self { name: None, secret: Secret::new(text) },
+        }
+    }
+}
+
 impl AsRef<[u8]> for Secret {
     fn as_ref(&self) -> &[u8] {
         self.0.as_bytes()

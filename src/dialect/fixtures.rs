@@ -37,6 +37,7 @@ pub fn account(id: &str) -> Arc<Account> {
         is_deleted: false,
         tokens_valid_from: None,
         kept_login: None,
+        described_at: None,
         created_at: Timestamp::default(),
     })
 }

@@ -85,6 +85,8 @@ pub trait Service: Sized + 'static {
     fn on_ping(&mut self) {}
     /// The client has answered the last ping: all that was sent before that has reached it.
     fn on_pong(&mut self) {}
+    /// The client sent something that asks for nothing: a noop, a pong to no ping, a ping of its own.
+    fn on_control(&mut self, _now: Instant, _out: &mut dyn Output) {}
     /// The server stops: nothing more is taken, and what waits is carried out or refused.
     fn on_stopping(&mut self, _now: Instant, _out: &mut dyn Output) {}
     /// The server has stopped and closes the connection next: last words.

@@ -5,6 +5,7 @@ mod file;
 mod id;
 mod listing;
 mod message;
+mod name;
 mod notification;
 mod offset;
 mod timestamp;
@@ -18,7 +19,8 @@ pub use self::id::{
 };
 pub use self::listing::Listing;
 pub use self::message::{Message, MessageStatus, Place, ReadMark, Role};
+pub use self::name::{DELETED_NAME, is_plain, name_key};
 pub use self::notification::Notification;
 pub use self::offset::{Boot, ChangesTold, Offset, OffsetKind, Part};
 pub use self::timestamp::Timestamp;
-pub use self::user::{Account, ChosenStatus, MODEL_USER, Profile, UserRole};
+pub use self::user::{Account, ChosenStatus, Description, MODEL_USER, Profile, USERNAME_MAX, UserRole, numbered_name};

@@ -110,6 +110,52 @@ pub struct Account {
     pub tokens_valid_from: Option<Timestamp>,
     /// The login that changed the password: its tokens stay valid.
     pub kept_login: Option<String>,
+    /// When what is said of the user was said, by a token made elsewhere or by an administrator; `None`: nobody said when.
+    pub described_at: Option<Timestamp>,
     /// When the user was made.
     pub created_at: Timestamp,
+}
+
+/// Usernames have no more characters.
+pub const USERNAME_MAX: usize = 64;
+
+/// A username with a number behind it, for want of the name itself.
+pub fn numbered_name(username: &str, number: u64) -> String {
+    let number = number.to_string();
+    let kept: String = username.chars().take(USERNAME_MAX.saturating_sub(number.len())).collect();
+    kept + &number
+}
+
+/// What is said of a user where users are made, as far as anything is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Description {
+    /// The username that is wanted; another user may have it.
+    pub username: Option<String>,
+    /// The e-mail address; it, too, may be another's.
+    pub email: Option<String>,
+    /// The name to show.
+    pub full_name: Option<String>,
+    /// What the user may do.
+    pub role: Option<UserRole>,
+    /// When it was said.
+    pub said_at: Option<Timestamp>,
+}
+
+impl Description {
+    /// Whether it is older than what is known of a user, or says nothing else.
+    pub fn is_known(&self, account: &Account) -> bool {
+        let Self { username, email, full_name, role, said_at } = self;
+        let profile = &account.profile;
+        let is_older = account.described_at.is_some_and(|known| said_at.is_none_or(|said_at| said_at < known));
+        let is_called = |name: &String| {
+            let stem = profile.username.trim_end_matches(|letter: char| letter.is_ascii_digit());
+            let number = profile.username.strip_prefix(stem).and_then(|number| number.parse().ok());
+            profile.username == *name || number.is_some_and(|number| numbered_name(name, number) == profile.username)
+        };
+        let says_nothing = username.as_ref().is_none_or(is_called)
+            && (email.is_none() || *email == profile.email)
+            && (full_name.is_none() || *full_name == profile.full_name)
+            && role.is_none_or(|role| role == profile.role);
+        is_older || says_nothing
+    }
 }

@@ -204,6 +204,10 @@ impl Service for Client {
         self.session.on_pong(&mut self.context.recipients());
     }
 
+    fn on_control(&mut self, now: Instant, out: &mut dyn Output) {
+        self.with(out, |session, around| session.on_control(at(now), around));
+    }
+
     fn on_stopping(&mut self, now: Instant, out: &mut dyn Output) {
         self.with(out, |session, around| session.on_stopping(at(now), around));
     }

@@ -25,6 +25,6 @@ mod waiting;
 
 pub use self::client::{Client, Context, Recipients};
 pub use self::console::{AtConsole, CONSOLE, ConsoleAct};
-pub use self::limits::Limits;
+pub use self::limits::{Bucket, Limits, Rate};
 pub use self::rules::{Rules, Verify};
 pub use self::state::{Broker, Now, Session, Surroundings};

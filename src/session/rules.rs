@@ -28,6 +28,8 @@ pub struct Rules {
     pub allow_query_token: bool,
     /// `CONNECT_TIMEOUT`
     pub connect_timeout: Duration,
+    /// `PING_TIMEOUT`: so long a packet's attachments may be outstanding.
+    pub ping_timeout: Duration,
     /// `PROOF_INTERVAL`: so long what was sent may go without proof that it arrived.
     pub proof_interval: Duration,
     /// `OUTBOX_PACKETS`: so many events may wait behind a catch-up or a held copy.
@@ -59,6 +61,7 @@ impl Rules {
             strict_events: config.strict_events,
             allow_query_token: config.allow_query_token,
             connect_timeout: config.connect_timeout,
+            ping_timeout: config.ping_timeout,
             proof_interval: config.proof_interval,
             outbox_packets: config.outbox_packets,
             outbox_bytes: config.outbox_bytes,
@@ -81,6 +84,7 @@ impl Rules {
             strict_events: false,
             allow_query_token: false,
             connect_timeout: Duration::from_secs(45),
+            ping_timeout: Duration::from_secs(20),
             proof_interval: Duration::from_secs(5),
             outbox_packets: 1_024,
             outbox_bytes: 1_024 * 1_024,

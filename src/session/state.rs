@@ -108,6 +108,8 @@ pub struct Session {
     is_by_cookie: bool,
     /// Whether the server stops: nothing more is taken.
     is_stopping: bool,
+    /// Whether it has asked for a namespace before.
+    has_asked_in: bool,
     /// Before it was ever in: when it must be. Later: when its token expires.
     pub(super) ends_at: Option<Instant>,
     next_ticket: u32,
@@ -128,6 +130,7 @@ impl Session {
             voice: Voice::new(rules.dialects, DialectSet::EMPTY),
             is_by_cookie: false,
             is_stopping: false,
+            has_asked_in: false,
             ends_at: now.checked_add(rules.connect_timeout),
             next_ticket: 0,
             proof: Proof::default(),
@@ -140,6 +143,9 @@ impl Session {
     pub fn on_text(&mut self, text: &str, now: Now, around: &mut Surroundings<'_>) {
         match self.protocol.on_text(text) {
             Ok(Some(incoming)) => self.on_incoming(incoming, now, around),
+            Ok(None) if self.protocol.is_assembling() => {
+                self.active().attachments_due = now.instant.checked_add(around.rules.ping_timeout);
+            }
             Ok(None) => {}
             Err(error) => self.violated(&error, around),
         }
@@ -147,9 +153,14 @@ impl Session {
 
     /// A binary message came.
     pub fn on_binary(&mut self, data: Bytes, now: Now, around: &mut Surroundings<'_>) {
-        match self.protocol.on_binary(data) {
+        // No event takes any: nothing of them is gathered.
+        let outcome = self.protocol.on_binary(data, 0);
+        if let Some(active) = self.active.as_mut().filter(|_| !self.protocol.is_assembling()) {
+            active.attachments_due = None;
+        }
+        match outcome {
             Ok(Some(incoming)) => self.on_incoming(incoming, now, around),
-            Ok(None) => {}
+            Ok(None) => self.tidy(now.instant),
             Err(error) => self.violated(&error, around),
         }
     }
@@ -218,8 +229,10 @@ impl Session {
     /// When [`Session::on_deadline`] wants to be called.
     #[inline]
     pub fn deadline(&self, rules: &Rules) -> Option<Instant> {
-        let active = self.active.as_ref().and_then(|active| active.turns.deadline(&rules.limits));
-        [self.ends_at, active].into_iter().flatten().min()
+        let active = self.active.as_ref();
+        let turn = active.and_then(|active| active.turns.deadline(&rules.limits));
+        let attachments = active.and_then(|active| active.attachments_due);
+        [self.ends_at, turn, attachments].into_iter().flatten().min()
     }
 
     /// The deadline has passed.
@@ -234,6 +247,10 @@ impl Session {
                     around.wire.close(CloseReason::ConnectTimeout);
                 }
             }
+        }
+        if self.active.as_ref().and_then(|active| active.attachments_due).is_some_and(|due| due <= now.instant) {
+            self.active().attachments_due = None;
+            return self.violated(&socketio::ProtocolError::AttachmentsLate, around);
         }
         while let Some(turn) = self.active.as_mut().and_then(|active| active.turns.next(&around.rules.limits, now.instant)) {
             self.run(turn, now, around);
@@ -321,9 +338,38 @@ impl Session {
         self.active.is_none() && !self.is_awaited_by_console()
     }
 
+    /// Something came that asks for nothing.
+    pub fn on_control(&mut self, now: Now, around: &mut Surroundings<'_>) {
+        self.has_paid(now, around);
+    }
+
+    /// Counts what is not an event as a receipt; whether there is one left. Who sends more is closed as flooding.
+    fn has_paid(&mut self, now: Now, around: &mut Surroundings<'_>) -> bool {
+        if self.active().turns.pay_control(&around.rules.limits, now.instant) {
+            return true;
+        }
+        if self.is_in() {
+            self.put_out("RATE_LIMITED", around);
+        } else {
+            note(around.rules, self.refusal(RefusalKind::Connect, "RATE_LIMITED", "flooding with packets that ask for nothing"));
+        }
+        around.wire.close(CloseReason::ForcedClose);
+        false
+    }
+
     // ---- coming ----
 
     fn on_incoming(&mut self, incoming: Incoming, now: Now, around: &mut Surroundings<'_>) {
+        // The first CONNECT is what a connection is for.
+        let is_free = match &incoming {
+            Incoming::Connect { .. } => !std::mem::replace(&mut self.has_asked_in, true),
+            Incoming::Ack { .. } => false,
+            // One that says something follows a CONNECT.
+            Incoming::Disconnect { .. } | Incoming::Event(_) => true,
+        };
+        if !is_free && !self.has_paid(now, around) {
+            return;
+        }
         match incoming {
             Incoming::Connect { namespace, auth } => self.on_connect(&namespace, auth.as_deref(), now, around),
             Incoming::Event(event) if event.namespace.as_ref() == CONSOLE => {
@@ -640,7 +686,8 @@ impl Session {
 
     fn leave(&mut self) {
         self.stage = Stage::Out;
-        self.active = None;
+        // Who comes back on the same connection has not paid less.
+        self.active = self.active.take().and_then(|active| active.left());
         self.ends_at = None;
         self.proof = Proof::default();
     }

@@ -79,6 +79,16 @@ impl Turns {
         limits.events_per_second > 0 && self.flood.count(limits.events_per_second, now)
     }
 
+    /// Pays for what is no event as for a receipt; whether there was one left.
+    pub fn pay_control(&mut self, limits: &Limits, now: Instant) -> bool {
+        self.take(Class::Receipt, limits, now).is_ok()
+    }
+
+    /// What stays of it without what waits.
+    pub fn left(self) -> Self {
+        Self { waiting: VecDeque::new(), waiting_events: 0, ..self }
+    }
+
     /// Counts a refusal; answers how many there were where it is time to tell.
     pub fn note_refused(&mut self, now: Instant) -> Option<u32> {
         self.refused = self.refused.saturating_add(1);

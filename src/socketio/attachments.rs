@@ -1,26 +1,39 @@
 //! Binary values: placeholders in the JSON, and the messages that follow it.
 use bytes::Bytes;
 
+use super::error::ProtocolError;
 use super::json::{Token, Tokens, unescape};
 
 /// Attachments of a packet as they come in, in order.
 #[derive(Debug)]
 pub(super) struct Assembly {
     received: Vec<Bytes>,
+    bytes: usize,
     missing: usize,
 }
 
 impl Assembly {
     /// `expected` is at least 1: a packet without attachments is complete.
     pub(super) fn new(expected: usize) -> Self {
-        Self { received: Vec::new(), missing: expected }
+        Self { received: Vec::new(), bytes: 0, missing: expected }
     }
 
-    /// Takes the next one in; returns all of them when it was the last.
-    pub(super) fn add(&mut self, data: Bytes) -> Option<Vec<Bytes>> {
-        self.received.push(data);
+    /// Takes the next one in; returns all of them when it was the last. With a `max_bytes` of 0 only their number is kept.
+    ///
+    /// # Errors
+    /// [`ProtocolError::AttachmentsTooLarge`]: together they are larger than `max_bytes`.
+    pub(super) fn add(&mut self, data: Bytes, max_bytes: usize) -> Result<Option<Vec<Bytes>>, ProtocolError> {
+        if max_bytes == 0 {
+            self.received.push(Bytes::new());
+        } else {
+            self.bytes = self.bytes.saturating_add(data.len());
+            if self.bytes > max_bytes {
+                return Err(ProtocolError::AttachmentsTooLarge);
+            }
+            self.received.push(data);
+        }
         self.missing = self.missing.saturating_sub(1);
-        (self.missing == 0).then(|| std::mem::take(&mut self.received))
+        Ok((self.missing == 0).then(|| std::mem::take(&mut self.received)))
     }
 }
 

@@ -111,13 +111,20 @@ impl Client {
         }
     }
 
-    /// Takes in a binary message; `None` if more attachments are outstanding or the packet is ignored.
+    /// Whether attachments are outstanding.
+    pub fn is_assembling(&self) -> bool {
+        self.assembling.is_some()
+    }
+
+    /// Takes in a binary message; `None` if more attachments are outstanding or the packet is ignored. Those of a packet have
+    /// `max_bytes` together; with 0 they are empty, however large they came.
     ///
     /// # Errors
-    /// [`ProtocolError::UnexpectedBinary`]: none was outstanding, the connection is to be closed.
-    pub fn on_binary(&mut self, data: Bytes) -> Result<Option<Incoming>, ProtocolError> {
+    /// [`ProtocolError::UnexpectedBinary`]: none was outstanding; [`ProtocolError::AttachmentsTooLarge`]. The connection is to be
+    /// closed.
+    pub fn on_binary(&mut self, data: Bytes, max_bytes: usize) -> Result<Option<Incoming>, ProtocolError> {
         let mut assembling = self.assembling.take().ok_or(ProtocolError::UnexpectedBinary)?;
-        let Some(attachments) = assembling.1.add(data) else {
+        let Some(attachments) = assembling.1.add(data, max_bytes)? else {
             self.assembling = Some(assembling);
             return Ok(None);
         };

@@ -6,6 +6,9 @@ use super::super::encode::*;
 use super::ProtocolError::*;
 use super::*;
 
+/// Bytes of a packet's attachments.
+const MAX: usize = 1_000;
+
 fn joined(namespaces: &[&str]) -> Client {
     let mut client = Client::new();
     for namespace in namespaces {
@@ -69,14 +72,14 @@ fn attachments_are_gathered() {
     let mut client = joined(&["/"]);
     let text = "52-[\"u\",{\"_placeholder\":true,\"num\":1},{\"_placeholder\":true,\"num\":0}]";
     assert!(matches!(client.on_text(text), Ok(None)));
-    assert!(matches!(client.on_binary(Bytes::from_static(&[1])), Ok(None)));
-    let upload = event(client.on_binary(Bytes::from_static(&[2])).unwrap());
+    assert!(matches!(client.on_binary(Bytes::from_static(&[1]), MAX), Ok(None)));
+    let upload = event(client.on_binary(Bytes::from_static(&[2]), MAX).unwrap());
     assert_eq!(upload.args.attachments(), [&[1_u8][..], &[2]]);
     assert_eq!(upload.args.len(), 2);
     assert_eq!(event(client.on_text("2[\"next\"]").unwrap()).name, "next");
 
     assert!(matches!(client.on_text("61-3[{\"_placeholder\":true,\"num\":0}]"), Ok(None)));
-    let Ok(Some(Incoming::Ack { id: 3, args, .. })) = client.on_binary(Bytes::from_static(b"x")) else { panic!() };
+    let Ok(Some(Incoming::Ack { id: 3, args, .. })) = client.on_binary(Bytes::from_static(b"x"), MAX) else { panic!() };
     assert_eq!(args.attachments(), [&b"x"[..]]);
 }
 
@@ -117,7 +120,7 @@ fn violations() {
                 client.join("/");
                 Ok(None)
             }
-            "binary" => client.on_binary(Bytes::new()),
+            "binary" => client.on_binary(Bytes::new(), MAX),
             text => client.on_text(text),
         };
         for text in before {
@@ -140,11 +143,11 @@ fn packets_in_flight_when_the_server_left_are_ignored() {
     let mut client = joined(&["/"]);
     client.on_text("51-[\"u\"]").unwrap();
     client.leave("/");
-    assert!(matches!(client.on_binary(Bytes::new()), Ok(None)));
+    assert!(matches!(client.on_binary(Bytes::new(), MAX), Ok(None)));
     for text in ["2[\"x\"]", "31[]", "51-[\"u\"]"] {
         assert!(matches!(client.on_text(text), Ok(None)), "{text}");
     }
-    assert!(matches!(client.on_binary(Bytes::new()), Ok(None)));
+    assert!(matches!(client.on_binary(Bytes::new(), MAX), Ok(None)));
     assert_eq!(client.on_text("2").unwrap_err(), InvalidPayload);
     assert!(matches!(client.on_text("0"), Ok(Some(Incoming::Connect { .. }))));
     client.join("/");
@@ -203,7 +206,7 @@ fn encode(incoming: &Incoming) -> Option<(String, Vec<Bytes>)> {
 fn decode(client: &mut Client, text: &str, attachments: &[Bytes]) -> Result<Option<Incoming>, ProtocolError> {
     let mut last = client.on_text(text)?;
     for attachment in attachments {
-        last = client.on_binary(attachment.clone())?;
+        last = client.on_binary(attachment.clone(), MAX)?;
     }
     Ok(last)
 }
@@ -315,7 +318,7 @@ proptest! {
         let mut incoming = client.on_text(&text);
         for _ in 0..10 {
             if matches!(incoming, Ok(None)) && client.assembling.is_some() {
-                incoming = client.on_binary(Bytes::from_static(b"data"));
+                incoming = client.on_binary(Bytes::from_static(b"data"), MAX);
             }
         }
         prop_assert!(client.assembling.is_none());
@@ -350,7 +353,7 @@ proptest! {
         for step in steps {
             let result = match step {
                 Ok(text) => client.on_text(&text),
-                Err(data) => client.on_binary(data.into()),
+                Err(data) => client.on_binary(data.into(), MAX),
             };
             match result {
                 Ok(Some(Incoming::Connect { namespace, .. })) => client.join(&namespace),
@@ -363,5 +366,28 @@ proptest! {
             }
         }
         prop_assert!(client.joined().all(|namespace| client.has_joined(namespace)));
+    }
+}
+
+#[test]
+fn attachments_have_a_bound_together() {
+    let mut client = Client::new();
+    client.on_text("0").unwrap();
+    client.join("/");
+    for (max, sizes, expected) in [
+        (10, [4, 6].as_slice(), Ok(vec![4, 6])),
+        (10, &[4, 7], Err(ProtocolError::AttachmentsTooLarge)),
+        (0, &[4, 7], Ok(vec![0, 0])),
+    ] {
+        client.on_text(r#"52-["a",{"_placeholder":true,"num":0}]"#).unwrap();
+        assert!(client.is_assembling());
+        let outcomes: Vec<_> = sizes.iter().map(|size| client.on_binary(Bytes::from(vec![0; *size]), max)).collect();
+        let last = outcomes.into_iter().next_back().unwrap();
+        let sizes = last.map(|incoming| match incoming {
+            Some(Incoming::Event(event)) => event.args.attachments().iter().map(Bytes::len).collect(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(sizes, expected);
+        assert!(!client.is_assembling());
     }
 }

@@ -33,6 +33,12 @@ pub enum ProtocolError {
     /// A binary message came while none was outstanding.
     #[error("binary message without packet; a client with another parser (socket.io-msgpack-parser, …) is not understood")]
     UnexpectedBinary,
+    /// The attachments of a packet are larger together than a packet may be.
+    #[error("attachments too large")]
+    AttachmentsTooLarge,
+    /// The attachments of a packet did not come in time.
+    #[error("attachments outstanding for too long")]
+    AttachmentsLate,
     /// A CONNECT for a namespace that is joined or being joined.
     #[error("namespace is connected already")]
     AlreadyConnected,

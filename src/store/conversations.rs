@@ -47,6 +47,20 @@ pub struct Overview {
     pub name: Option<Arc<str>>,
 }
 
+/// Those of these users who share a conversation with a user.
+pub fn list_contacts(conn: &mut AnyConnection, user: &UserId, others: &[UserId]) -> QueryResult<Vec<UserId>> {
+    let (own, shared) = diesel::alias!(participants as own, participants as shared);
+    let ids: Vec<&str> = others.iter().map(UserId::as_str).collect();
+    let contacts: Vec<String> = own
+        .inner_join(shared.on(shared.field(participants::conversation).eq(own.field(participants::conversation))))
+        .filter(own.field(participants::user_id).eq(user.as_str()).and(own.field(participants::left_at).is_null()))
+        .filter(shared.field(participants::user_id).eq_any(ids).and(shared.field(participants::left_at).is_null()))
+        .select(shared.field(participants::user_id))
+        .distinct()
+        .load(conn)?;
+    Ok(contacts.iter().filter_map(|id| UserId::parse(id).ok()).collect())
+}
+
 /// How long a list of [`Overview`]s gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OverviewLimits {

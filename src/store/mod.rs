@@ -7,8 +7,10 @@
 //! try_write ─→ queue ─→ Persister ═ one transaction for all that waited ═→ Committed
 //! read ─→ Reader ═ find_…, list_… ═→ answer
 //! ```
+mod audit;
 mod backup;
 mod changed;
+mod changed_accounts;
 mod changes;
 mod claim;
 mod connection;
@@ -42,13 +44,15 @@ mod write;
 
 pub use diesel::QueryResult;
 
+pub use self::audit::{AuditEntry, list_audit};
 pub use self::backup::{BackupError, back_up};
 pub use self::changed::{DirectChanges, last_activity, last_change, list_direct_changes};
+pub use self::changed_accounts::{ChangedAccounts, list_changed_accounts};
 pub use self::claim::Claim;
 pub use self::connection::AnyConnection;
 pub use self::conversations::{
     ConversationCursor, Membership, Overview, OverviewLimits, Undelivered, count_unread, find_called, find_conversation,
-    find_direct, list_conversations, list_overviews, list_undelivered, load_memberships,
+    find_direct, list_contacts, list_conversations, list_overviews, list_undelivered, load_memberships,
 };
 pub use self::failure::OpenError;
 pub use self::file_names::list_unnamed_files;
@@ -72,7 +76,10 @@ pub use self::stats::StoreStats;
 pub use self::tokens::list_revoked;
 pub use self::transfer::{Import, Step, Sum, Sums, TransferError, compare, export, import};
 pub use self::url::DatabaseUrl;
-pub use self::users::{DELETED_NAME, count_users, find_account, find_credentials, find_profiles, list_accounts, search_users};
+pub use self::users::{
+    count_users, find_account, find_by_username, find_credentials, find_password_hash, find_profiles, find_taken, list_accounts,
+    search_users,
+};
 pub use self::write::{
     DeliveredUpTo, NewMessage, NewNotification, NewUser, StoreError, TellsOf, TestFault, Write, Written, direct_key,
 };

@@ -14,7 +14,7 @@ use super::maintenance::{must_be_up_to_date, must_exist};
 use super::migrations::{list_migrations, migrate};
 use super::notifications::list_owed;
 use super::other_writers::end_other_writers;
-use super::schema::{boots, conversations, imports, participants, revoked_tokens, rooms};
+use super::schema::{account_changes, boots, conversations, imports, participants, revoked_tokens, rooms};
 use super::{AnyConnection, DatabaseUrl, MaintenanceError, OpenError};
 use crate::model::Timestamp;
 
@@ -60,6 +60,9 @@ pub struct Start {
     /// The highest position that was stored by then.
     pub last_position: i64,
 }
+
+/// Names that are brought into the form of this version in one transaction.
+const KEYED_AT_ONCE: i64 = 1_000;
 
 /// Offsets from before so many starts are taken for none.
 const STARTS_KNOWN: i64 = 10_000;
@@ -111,6 +114,7 @@ fn attempt(url: &DatabaseUrl) -> Result<Opened, OpenError> {
     end_other_writers(&mut conn)?;
     migrate_or_say(&mut conn)?;
     must_be_whole(&mut conn)?;
+    while in_transaction(&mut conn, |conn| changes::users::key_names(conn, KEYED_AT_ONCE)).map_err(in_words)? > 0 {}
     let noted = in_transaction(&mut conn, note_start).map_err(in_words)?;
     pin_beside(file.as_ref())?;
     Ok(Opened { conn, file, noted })
@@ -186,6 +190,8 @@ fn note_start(conn: &mut AnyConnection) -> QueryResult<Noted> {
         .execute(conn)?;
     let owed = list_owed(conn)?;
     changes::notifications::store(conn, &owed)?;
+    // All accounts are read from here on.
+    diesel::delete(account_changes::table).execute(conn)?;
     diesel::delete(revoked_tokens::table.filter(revoked_tokens::revoked_until.le(now))).execute(conn)?;
     let columns = (boots::id, boots::started_at, boots::last_position);
     let rows: Vec<(i64, i64, i64)> = boots::table.order(boots::id.desc()).limit(STARTS_KNOWN).select(columns).load(conn)?;

@@ -92,8 +92,17 @@ async fn give(take: &impl AsyncFn(String) -> bool, lines: Vec<Value>) -> Result<
 }
 
 fn account_line(account: &Account) -> Value {
-    let Account { profile, status, last_seen, disabled: _, is_deleted: _, tokens_valid_from: _, kept_login: _, created_at } =
-        account;
+    let Account {
+        profile,
+        status,
+        last_seen,
+        disabled: _,
+        is_deleted: _,
+        tokens_valid_from: _,
+        kept_login: _,
+        described_at: _,
+        created_at,
+    } = account;
     json!({"account": {
         "id": profile.id, "username": profile.username, "fullName": profile.full_name, "email": profile.email,
         "avatar": profile.avatar, "role": profile.role.as_str(), "status": status.as_str(), "lastSeen": last_seen,

@@ -84,6 +84,7 @@ pub(super) struct AccountRow {
     kept_login: Option<String>,
     created_at: i64,
     deleted_at: Option<i64>,
+    described_at: Option<i64>,
 }
 
 impl TryFrom<AccountRow> for Account {
@@ -104,6 +105,7 @@ impl TryFrom<AccountRow> for Account {
             kept_login,
             created_at,
             deleted_at,
+            described_at,
         } = row;
         Ok(Self {
             profile: ProfileRow { id, username, full_name, avatar, email, role }.try_into()?,
@@ -113,6 +115,7 @@ impl TryFrom<AccountRow> for Account {
             is_deleted: deleted_at.is_some(),
             tokens_valid_from: tokens_valid_from.map(Timestamp::from_millis),
             kept_login,
+            described_at: described_at.map(Timestamp::from_millis),
             created_at: Timestamp::from_millis(created_at),
         })
     }

@@ -19,6 +19,7 @@ diesel::table! {
         kept_login -> Nullable<Text>,
         created_at -> BigInt,
         deleted_at -> Nullable<BigInt>,
+        described_at -> Nullable<BigInt>,
     }
 }
 
@@ -173,6 +174,32 @@ diesel::table! {
 }
 
 diesel::table! {
+    account_changes (id) {
+        id -> BigInt,
+        user_id -> Nullable<Text>,
+        token_key -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    audit_log (id) {
+        id -> Text,
+        done_at -> BigInt,
+        actor -> Text,
+        action -> Text,
+        object -> Nullable<Text>,
+        address -> Nullable<Text>,
+        times -> BigInt,
+    }
+}
+
+diesel::table! {
+    unkeyed_users (user_id) {
+        user_id -> Text,
+    }
+}
+
+diesel::table! {
     imports (file) {
         file -> Text,
         lines -> BigInt,
@@ -181,6 +208,8 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(
+    account_changes,
+    audit_log,
     boots,
     conversation_names,
     conversations,
@@ -194,6 +223,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     participants,
     revoked_tokens,
     rooms,
+    unkeyed_users,
     unnamed_files,
     uploads,
     users,

@@ -6,19 +6,11 @@ use diesel::prelude::*;
 use super::AnyConnection;
 use super::rows::{AccountRow, ProfileRow};
 use super::schema::users;
-use crate::model::{Account, Profile, UserId};
-
-/// What others see in place of the name of a deleted user.
-pub const DELETED_NAME: &str = "Deleted user";
-
-/// The form in which usernames and e-mail addresses are compared.
-pub(super) fn folded(text: &str) -> String {
-    text.to_lowercase()
-}
+use crate::model::{Account, Profile, UserId, name_key};
 
 /// What [`search_users`] looks into.
 pub(super) fn search_text(username: &str, full_name: Option<&str>) -> String {
-    folded(&format!("{username}\n{}", full_name.unwrap_or_default()))
+    format!("{}\n{}", name_key(username), name_key(full_name.unwrap_or_default()))
 }
 
 /// The user with this id.
@@ -27,16 +19,42 @@ pub fn find_account(conn: &mut AnyConnection, id: &UserId) -> QueryResult<Option
     row.map(Account::try_from).transpose()
 }
 
-/// The user with this username or e-mail address, without regard to case, and the password's hash if there is one.
+/// The user with this e-mail address or username, as names are compared, and the password's hash if there is one. An address
+/// is its owner's, whoever is called so.
 pub fn find_credentials(conn: &mut AnyConnection, login: &str) -> QueryResult<Option<(Account, Option<String>)>> {
-    let key = folded(login);
+    let key = name_key(login);
     let columns = (AccountRow::as_select(), users::password_hash);
     let mut row: Option<(AccountRow, Option<String>)> =
-        users::table.filter(users::username_key.eq(&key)).select(columns).first(conn).optional()?;
+        users::table.filter(users::email_key.eq(&key)).select(columns).first(conn).optional()?;
     if row.is_none() {
-        row = users::table.filter(users::email_key.eq(&key)).select(columns).first(conn).optional()?;
+        row = users::table.filter(users::username_key.eq(&key)).select(columns).first(conn).optional()?;
     }
     row.map(|(account, hash)| Ok((Account::try_from(account)?, hash))).transpose()
+}
+
+/// The user with this username, as names are compared.
+pub fn find_by_username(conn: &mut AnyConnection, name: &str) -> QueryResult<Option<Account>> {
+    let found = users::table.filter(users::username_key.eq(name_key(name)));
+    let row = found.select(AccountRow::as_select()).first(conn).optional()?;
+    row.map(Account::try_from).transpose()
+}
+
+/// The hash of a user's password, if there is one.
+pub fn find_password_hash(conn: &mut AnyConnection, id: &UserId) -> QueryResult<Option<String>> {
+    let hash = users::table.find(id.as_str()).select(users::password_hash).first::<Option<String>>(conn).optional()?;
+    Ok(hash.flatten())
+}
+
+/// Which of a new account's username and address is another's already: `username` or `email`. An address is also taken by who
+/// logs in with it as a name.
+pub fn find_taken(conn: &mut AnyConnection, username: &str, email: &str) -> QueryResult<Option<&'static str>> {
+    if find_by_username(conn, username)?.is_some() {
+        return Ok(Some("username"));
+    }
+    let key = name_key(email);
+    let is_name = users::username_key.eq(&key).and(users::password_hash.is_not_null());
+    let taken = users::table.filter(users::email_key.eq(&key).or(is_name)).select(users::id).first::<String>(conn).optional()?;
+    Ok(taken.map(|_| "email"))
 }
 
 /// What others see of these users, as far as there are such, in no particular order.
@@ -77,7 +95,7 @@ pub fn count_users(conn: &mut AnyConnection) -> QueryResult<i64> {
 fn pattern(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 2);
     pattern.push('%');
-    for character in folded(text).chars() {
+    for character in name_key(text).chars() {
         if matches!(character, '%' | '_' | '\\') {
             pattern.push('\\');
         }

@@ -1,9 +1,10 @@
 //! What the persister stores, and what it answers.
 use std::sync::Arc;
 
+use super::AuditEntry;
 use crate::model::{
-    ChosenStatus, Conversation, ConversationId, File, ListingId, Message, MessageId, Notification, NotificationId, Profile,
-    Timestamp, UserId, UserRole,
+    ChosenStatus, Conversation, ConversationId, Description, File, ListingId, Message, MessageId, Notification, NotificationId,
+    Profile, Timestamp, UserId, UserRole,
 };
 
 /// A user to be made.
@@ -23,6 +24,8 @@ pub struct NewUser {
     pub password_hash: Option<String>,
     /// The stored role.
     pub role: UserRole,
+    /// When that was said of the user, where it is known.
+    pub described_at: Option<Timestamp>,
     /// When it is made.
     pub created_at: Timestamp,
 }
@@ -118,8 +121,8 @@ pub enum Write {
     DeleteConversation { conversation: ConversationId },
     /// A user. Answered by [`Written::User`], also where the id is known already.
     CreateUser(Box<NewUser>),
-    /// Name and picture become these.
-    UpdateProfile { user: UserId, full_name: Option<String>, avatar: Option<String> },
+    /// Name and picture become these, as far as they are given.
+    UpdateProfile { user: UserId, full_name: Option<Option<String>>, avatar: Option<Option<String>> },
     /// The chosen presence.
     SetStatus { user: UserId, status: ChosenStatus },
     /// These users came online and those went, `at` the latest: when the server was alive. At the start after a crash those
@@ -129,8 +132,10 @@ pub enum Write {
     SetLastSeen { user: UserId, last_seen: Timestamp },
     /// A new password; tokens from before `valid_from` are revoked, except those of `kept_login`.
     SetPassword { user: UserId, password_hash: String, valid_from: Timestamp, kept_login: Option<String> },
-    /// A role.
-    SetRole { user: UserId, role: UserRole },
+    /// What a token made elsewhere says of its user, unless something newer is known: a name or an address that is taken is not got.
+    Describe { user: UserId, description: Description },
+    /// A role, by an administrator's word.
+    SetRole { user: UserId, role: UserRole, at: Timestamp },
     /// Disabled or enabled.
     SetDisabled { user: UserId, disabled: bool },
     /// A user goes: leaves the groups, loses all that is personal, and stays as the nameless author of what was said to others.
@@ -139,6 +144,10 @@ pub enum Write {
     RevokeTokensOf { user: UserId, valid_from: Timestamp },
     /// A login's tokens, or (`key` = hex of the fingerprint) a single one, are refused; may be forgotten after `until`.
     RevokeToken { key: String, until: Timestamp },
+    /// What was done with an administrator's rights.
+    Audit(Box<AuditEntry>),
+    /// These notes of changed accounts are taken away.
+    ForgetAccountChanges { ids: Vec<i64> },
     /// Notifications, made or renewed. One that is stored already is left as it is.
     Notify(Vec<NewNotification>),
     /// Those with these ids, or all of the user's, have been shown.

@@ -177,6 +177,11 @@ impl<S: Service> Link<S> {
         });
     }
 
+    /// Tells the service of what asks for nothing.
+    pub(super) fn tell_control(&mut self, worker: &Worker<S>, now: Instant) {
+        self.call(worker, now, |service, out| service.on_control(now, out));
+    }
+
     /// Tells the service that the transport is a WebSocket now.
     pub(super) fn tell_upgraded(&mut self) {
         if let Some(service) = &mut self.service {
@@ -215,16 +220,17 @@ impl<S: Service> Link<S> {
                 self.call(worker, now, |service, out| service.on_binary(data, now, out));
             }
             Packet::Pong(_) => {
-                if self.heartbeat.on_pong(now, &worker.options().heartbeat())
-                    && let Some(service) = &mut self.service
-                {
+                if !self.heartbeat.on_pong(now, &worker.options().heartbeat()) {
+                    return self.tell_control(worker, now);
+                }
+                if let Some(service) = &mut self.service {
                     service.on_pong();
                 }
             }
             Packet::Close => self.close(worker, CloseReason::TransportClose, now),
             // the server pings here, not the client
             Packet::Ping(_) => self.close(worker, CloseReason::TransportError, now),
-            Packet::Open | Packet::Upgrade | Packet::Noop => {}
+            Packet::Open | Packet::Upgrade | Packet::Noop => self.tell_control(worker, now),
         }
     }
 

@@ -228,8 +228,9 @@ impl<S: Service> Link<S> {
                     return self.close(worker, CloseReason::SlowConsumer, now);
                 }
                 self.outbox.push(Rc::new(pong_frame(data)));
+                self.tell_control(worker, now);
             }
-            Message::Pong(_) => {}
+            Message::Pong(_) => self.tell_control(worker, now),
             Message::Close(code) => {
                 self.queue_close(code);
                 self.close(worker, CloseReason::TransportClose, now);

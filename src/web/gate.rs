@@ -12,7 +12,7 @@ use actix_web::{Error, HttpMessage as _, HttpResponse};
 use futures_util::FutureExt as _;
 use percent_encoding::percent_decode_str;
 
-use super::{Failure, WebState};
+use super::{Act, Actor, ActsOn, Failure, WebState, path_text};
 use crate::http::{Client, OriginVerdict, foreign_origin};
 use crate::logging::{ErrorId, RefusalKind, RefusalNote};
 use crate::model::UserId;
@@ -56,6 +56,7 @@ pub(super) async fn pass(state: Data<WebState>, request: ServiceRequest, next: N
         },
     };
     let mut response = note(&state, &asking, outcome?);
+    note_act(&state, &asking, &response);
     if state.is_draining() {
         // What the client asks next finds the server that comes after this one.
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
@@ -88,6 +89,20 @@ fn note(state: &WebState, asking: &Asking, response: ServiceResponse) -> Service
         Some(error_id) => response.into_response(failure.logged(error_id).to_response()),
         None => response,
     }
+}
+
+/// Takes note of what was done with an administrator's rights.
+fn note_act(state: &WebState, asking: &Asking, response: &ServiceResponse) {
+    let reads = matches!(asking.method, Method::GET | Method::HEAD);
+    let request = response.request();
+    let Some(actor) = request.extensions().get::<Actor>().cloned() else { return };
+    if reads || !response.status().is_success() {
+        return;
+    }
+    let named = request.extensions().get::<ActsOn>().map(|object| object.0.clone());
+    let in_path = || request.match_info().iter().next().map(|(name, _)| path_text(request, name));
+    let action = format!("{} {}", asking.method, request.match_pattern().unwrap_or_default());
+    state.audit.note(Act { actor, action, object: named.or_else(in_path), address: asking.address });
 }
 
 fn refusal(state: &WebState, request: &ServiceRequest, verdict: OriginVerdict) -> Option<Failure> {

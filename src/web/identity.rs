@@ -2,13 +2,15 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::dev::Payload;
+use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 
-use super::{Failure, RequestOrigin, WebState};
+use super::{Actor, Asks, Failure, RequestOrigin, WebState};
 use crate::auth::{Claims, Refusal, RequestTokens, TokenPlace};
 use crate::model::{Account, Timestamp, UserId, UserRole};
 
@@ -60,8 +62,13 @@ impl FromRequest for Proven {
             })?;
             let claims = state.tokens.verify(&token.text, Timestamp::now()).map_err(Refusal::from)?;
             let account = state.chat.authenticate(claims.clone()).await?;
-            // For the log, should the request be refused.
-            request.extensions_mut().insert(account.profile.id.clone());
+            // For the log, should the request be refused. It counts once, however often it is asked who asks.
+            let is_first = request.extensions_mut().insert(account.profile.id.clone()).is_none();
+            if is_first {
+                let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+                let asks = if reads { Asks::Reads } else { Asks::Writes };
+                state.rate_limit.take(&account.profile.id, asks, Instant::now()).map_err(Failure::rate_limited)?;
+            }
             Ok(Self { account, claims, place: token.place })
         })
     }
@@ -82,21 +89,31 @@ impl FromRequest for Admin {
         let key = text(request.headers(), KEY);
         let keys = request.app_data::<Data<WebState>>().map(|state| &state.settings.api_keys);
         if let (Some(key), Some(keys)) = (key, keys)
-            && keys.has(key)
+            && let Some(name) = keys.find(key)
         {
+            note_actor(request, format!("key:{name}"));
             return Box::pin(async { Ok(Self { claims: None }) });
         }
         let has_wrong_key = key.is_some();
         let user = Proven::from_request(request, payload);
+        let request = request.clone();
         Box::pin(async move {
             match user.await {
-                Ok(user) if user.is_admin() => Ok(Self { claims: Some(user.claims) }),
+                Ok(user) if user.is_admin() => {
+                    note_actor(&request, format!("user:{}", user.id()));
+                    Ok(Self { claims: Some(user.claims) })
+                }
                 Ok(_) => Err(Failure::forbidden("Administrators only")),
                 Err(failure) if has_wrong_key && failure.code() == Refusal::NoToken.code() => Err(Refusal::InvalidToken.into()),
                 Err(failure) => Err(failure),
             }
         })
     }
+}
+
+/// For the audit, should the request be carried out.
+fn note_actor(request: &HttpRequest, actor: String) {
+    request.extensions_mut().insert(Actor(actor.into()));
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

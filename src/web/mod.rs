@@ -1,6 +1,7 @@
 //! What all routes share: who asks, what was sent, how refusals look, and the gate that every request passes.
 //!
 //! The wire shapes are those of `contract/http.md`: `{success:true, …}`, or `{success:false, error, message, code}`.
+mod audit;
 mod body;
 mod called;
 mod chat;
@@ -15,9 +16,11 @@ mod operation;
 mod page;
 mod password_work;
 mod query;
+mod rate_limit;
 mod routing;
 mod settings;
 
+pub use self::audit::{Act, Actor, ActsOn, Audit, audit_entry};
 pub use self::body::Body;
 pub use self::called::{USER_NAME_MAX, user_called};
 pub use self::chat::Chat;
@@ -32,5 +35,6 @@ pub use self::operation::{Answer, Operation, Refused, Sent, Who};
 pub use self::page::{Cursor, MAX_PAGE, Page, PageRequest};
 pub use self::password_work::PasswordWork;
 pub use self::query::Query;
+pub use self::rate_limit::{Asks, RateLimit, Search};
 pub use self::routing::{configure, endpoint, get_or_head, path_text, user_in_path};
 pub use self::settings::{Settings, WebState};

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::auth::{ApiKeys, TokenKeys};
-use crate::config::DialectNames;
+use crate::config::{DialectNames, PresenceScope};
 use crate::dialect::DialectSet;
 use crate::http::{Origins, TrustedProxies};
 use crate::logging::Refusals;
 use crate::store::Store;
 
-use super::{AskConnections, AskFigures, Chat};
+use super::{AskConnections, AskFigures, Audit, Chat, RateLimit};
 
 /// Settings of the routes.
 #[derive(Clone)]
@@ -39,6 +39,8 @@ pub struct Settings {
     pub admin_ui_dir: Option<PathBuf>,
     /// `SOCKET_PATH`, without the slash at its end.
     pub socket_path: String,
+    /// `PRESENCE_SCOPE`
+    pub presence_scope: PresenceScope,
     /// Whether the server itself speaks TLS.
     pub speaks_tls: bool,
 }
@@ -58,6 +60,7 @@ impl Default for Settings {
             client_files: None,
             admin_ui_dir: None,
             socket_path: "/socket.io".to_owned(),
+            presence_scope: PresenceScope::Everyone,
             speaks_tls: false,
         }
     }
@@ -82,6 +85,10 @@ pub struct WebState {
     pub draining: Arc<AtomicBool>,
     /// What was refused.
     pub refusals: Arc<Refusals>,
+    /// How often users may ask.
+    pub rate_limit: Arc<RateLimit>,
+    /// What administrators and servers with keys did.
+    pub audit: Arc<Audit>,
     /// Figures of parts that the routes do not know.
     pub figures: AskFigures,
     /// What connections are at this moment.

@@ -73,7 +73,7 @@ impl Service for SocketIoFixture {
     }
 
     fn on_binary(&mut self, data: Bytes, _now: Instant, out: &mut dyn Output) {
-        let incoming = self.client.on_binary(data);
+        let incoming = self.client.on_binary(data, 1_000_000);
         self.on_incoming(incoming, out);
     }
 

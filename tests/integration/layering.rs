@@ -24,7 +24,9 @@ const LAYERS: [&[&str]; 10] = [
 const SIDEWAYS: [(&str, &str); 2] = [("api", "web"), ("admin", "web")];
 
 /// Outside crates and the one file or folder of `src` that may name each.
-const HOMES: [(&str, &str); 28] = [
+const HOMES: [(&str, &str); 30] = [
+    ("unicode_normalization", "model/name"),
+    ("unicode_properties", "model/name"),
     ("bcrypt", "auth/admin_login"),
     ("diesel", "store"),
     ("diesel_migrations", "store"),

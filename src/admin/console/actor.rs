@@ -23,7 +23,7 @@ use crate::feed::Watcher;
 use crate::meter::Counted;
 use crate::model::{SocketId, Timestamp};
 use crate::session::{AtConsole, CONSOLE, ConsoleAct};
-use crate::web::{Chat, LoginLimit, PasswordWork, Traffic, Tried};
+use crate::web::{self as web, Act, Audit, Chat, LoginLimit, PasswordWork, Traffic, Tried};
 
 /// Figures are counted by the second, and told every other.
 const SECOND: Duration = Duration::from_secs(1);
@@ -41,6 +41,8 @@ const REFUSED: &str = "invalid credentials";
 pub struct ConsoleOptions {
     /// `ADMIN_UI_USER`, `ADMIN_UI_PASSWORD`
     pub login: AdminLogin,
+    /// `ADMIN_UI_USER`
+    pub user: String,
     /// `ADMIN_UI_MODE`
     pub mode: AdminUiMode,
     /// `RATE_LIMIT_LOGINS`
@@ -49,6 +51,8 @@ pub struct ConsoleOptions {
     pub path: String,
     /// Where passwords are worked on.
     pub passwords: Arc<PasswordWork>,
+    /// Where what is asked for is noted.
+    pub audit: Arc<Audit>,
     /// What connections have done.
     pub totals: Box<dyn Fn() -> Traffic + Send>,
 }
@@ -322,8 +326,11 @@ impl Console {
     // ---- asking ----
 
     fn on_request(&mut self, connection: ConnectionKey, asked: Asked, ctx: &mut Context<Self>) {
-        let (Some(chat), Some(seat)) = (self.chat.clone(), self.guests.seat(connection)) else { return };
-        info!("administrator asks sid={} request={}", seat.socket, asked.name());
+        let (Some(chat), Some(_)) = (self.chat.clone(), self.guests.seat(connection)) else { return };
+        let (name, place) = (asked.name(), asked.place());
+        let peer = self.guests.find(connection).and_then(|guest| guest.peer.address);
+        let actor = web::Actor(format!("admin-ui:{}", self.options.user).into());
+        self.options.audit.note(Act { actor, action: format!("admin-ui {name}"), object: Some(place), address: peer });
         match asked {
             Asked::DisconnectHere { room, closes } => self.put_out(room.as_deref(), closes),
             Asked::Disconnect(room) => {

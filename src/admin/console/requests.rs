@@ -53,6 +53,14 @@ impl Asked {
         }
     }
 
+    /// Where it is done: a room, or `all`.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Emit(emit) => emit.to.to_string(),
+            Self::Disconnect(room) | Self::DisconnectHere { room, .. } => room.as_deref().unwrap_or("all").to_owned(),
+        }
+    }
+
     /// What the log calls it.
     pub fn name(&self) -> &'static str {
         match self {

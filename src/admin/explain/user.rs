@@ -191,15 +191,15 @@ fn tell_trace(trace: &Trace, told: &mut Vec<Fact>) {
         };
         told.push(Fact::at("CAME", at, text));
     }
-    if let Some(Leaving { at, socket, reason, is_parked }) = trace.left {
+    if let Some(Leaving { at, socket, reason, is_parked }) = trace.incidents().left {
         let then = if is_parked { "Its session was kept for its return." } else { "Its session ended with it." };
         let text = format!("The latest socket to go, {socket}, went because {}. {then}", why_closed(reason));
         told.push(Fact::at("LEFT", at, text));
     }
-    if let Some((at, refused)) = trace.refused {
+    if let Some((at, refused)) = trace.incidents().refused {
         told.push(Fact::at("REFUSED", at, format!("A CONNECT with a token of the user was refused: {}.", why_refused(refused))));
     }
-    if let Some((number, at)) = trace.limited {
+    if let Some((number, at)) = trace.incidents().limited {
         let number = count(usize::try_from(number).unwrap_or(usize::MAX), "request was", "requests were");
         let text = format!("At least {number} refused for coming too fast (RATE_LIMITED); the last at about this time.");
         told.push(Fact::at("RATE_LIMITED", at, text));

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use self::database::database;
 use self::machine::{backlog, disk, files, folder};
 use self::port::port;
-use self::settings::{admin_ui, certificate, client_files, dialects, model, secret};
+use self::settings::{admin_ui, certificate, client_files, dialects, exposures, keys, model, secret};
 use super::config::about_typo;
 use super::{Failure, print};
 use crate::config::{Config, Found, typos};
@@ -98,6 +98,8 @@ pub(super) fn execute(
     }
     findings.extend(dialects(&config));
     findings.push(secret(&config));
+    findings.extend(keys(&config));
+    findings.extend(exposures(&config));
     findings.push(folder(&config));
     findings.push(disk(&config));
     findings.extend(database(&config));

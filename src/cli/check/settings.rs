@@ -42,6 +42,21 @@ pub(super) fn secret(config: &Config) -> Finding {
     }
 }
 
+pub(super) fn keys(config: &Config) -> Option<Finding> {
+    let short = config.short_keys();
+    let first = short.first()?;
+    let found = format!("API_KEYS: {first} has fewer than 16 characters and can be tried out");
+    let advice = "set one such as `openssl rand -base64 24` makes";
+    Some(match config.host.is_loopback() {
+        true => Finding::warning("keys", found, advice),
+        false => Finding::error("keys", found, advice),
+    })
+}
+
+pub(super) fn exposures(config: &Config) -> Vec<Finding> {
+    config.exposures().iter().map(|exposure| Finding::warning("exposure", exposure.found, exposure.advice)).collect()
+}
+
 pub(super) fn certificate(config: &Config) -> Option<Finding> {
     let place = config.tls_cert.as_ref().or(config.tls_key.as_ref())?.display();
     Some(match app::tls(config) {

@@ -2,13 +2,13 @@
 use diesel::prelude::*;
 
 use super::{conversations, file_names, withdrawal};
-use crate::model::{ChosenStatus, ConversationId, ConversationKind, MODEL_USER, Timestamp, UserId, UserRole};
+use crate::model::{ChosenStatus, ConversationId, ConversationKind, DELETED_NAME, MODEL_USER, Timestamp, UserId, UserRole};
 use crate::store::file_names::picture_of_user;
 use crate::store::rows::conversation_id;
 use crate::store::schema::{
     conversation_names, conversations as conversation_rows, notifications, online_users, participants, uploads, users,
 };
-use crate::store::{AnyConnection, DELETED_NAME, direct_key};
+use crate::store::{AnyConnection, direct_key};
 
 /// Deletes a user, who leaves all groups. A second time, or of somebody who is not there, nothing happens.
 pub(super) fn delete_user(conn: &mut AnyConnection, user: &UserId, deleted_at: Timestamp) -> QueryResult<()> {
@@ -27,7 +27,7 @@ pub(super) fn delete_user(conn: &mut AnyConnection, user: &UserId, deleted_at: T
     let nothing = None::<String>;
     let personal = (
         users::username.eq(DELETED_NAME),
-        // No name has a line end, so nobody else can have this one.
+        // No key of a name has a line end, so nobody else can have this one.
         users::username_key.eq(format!("deleted\n{user}")),
         users::email.eq(&nothing),
         users::email_key.eq(&nothing),

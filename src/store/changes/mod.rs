@@ -14,7 +14,7 @@ pub(super) mod presence;
 mod progress;
 mod receipts;
 mod retention;
-mod users;
+pub(super) mod users;
 mod withdrawal;
 
 use diesel::QueryResult;
@@ -22,7 +22,7 @@ use diesel::prelude::*;
 
 use super::file_names::{has_names, names_of};
 use super::rows::is_room;
-use super::{AnyConnection, NewMessage, StoreError, TestFault, Write, Written};
+use super::{AnyConnection, NewMessage, StoreError, TestFault, Write, Written, audit};
 
 /// What became of one change.
 pub(super) type Outcome = Result<Written, StoreError>;
@@ -135,7 +135,7 @@ fn apply_one(conn: &mut AnyConnection, write: &Write) -> QueryResult<Outcome> {
         Write::DeleteConversation { conversation } => conversations::delete(conn, *conversation)?,
         Write::CreateUser(user) => return users::create(conn, user),
         Write::UpdateProfile { user, full_name, avatar } => {
-            users::update_profile(conn, user, full_name.as_deref(), avatar.as_deref())?;
+            users::update_profile(conn, user, full_name.as_ref(), avatar.as_ref())?;
         }
         Write::SetStatus { user, status } => users::set_status(conn, user, *status)?,
         Write::Online { came, gone, at } => presence::store(conn, came, gone, *at)?,
@@ -143,11 +143,14 @@ fn apply_one(conn: &mut AnyConnection, write: &Write) -> QueryResult<Outcome> {
         Write::SetPassword { user, password_hash, valid_from, kept_login } => {
             users::set_password(conn, user, password_hash, *valid_from, kept_login.as_deref())?;
         }
-        Write::SetRole { user, role } => users::set_role(conn, user, *role)?,
+        Write::Describe { user, description } => users::describe(conn, user, description)?,
+        Write::SetRole { user, role, at } => users::set_role(conn, user, *role, *at)?,
         Write::SetDisabled { user, disabled } => users::set_disabled(conn, user, *disabled)?,
         Write::DeleteUser { user, deleted_at } => deletion::delete_user(conn, user, *deleted_at)?,
         Write::RevokeTokensOf { user, valid_from } => users::revoke_tokens_of(conn, user, *valid_from)?,
         Write::RevokeToken { key, until } => users::revoke_token(conn, key, *until)?,
+        Write::Audit(entry) => audit::insert(conn, entry)?,
+        Write::ForgetAccountChanges { ids } => users::forget_account_changes(conn, ids)?,
         Write::Notify(new) => notifications::store(conn, new)?,
         Write::NotificationsSeen { user, ids, seen_at } => notifications::mark_seen(conn, user, ids.as_deref(), *seen_at)?,
         Write::NotificationsRead { user, ids, read_at } => notifications::mark_read(conn, user, ids.as_deref(), *read_at)?,

@@ -3,35 +3,33 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
+use log::warn;
 
 use super::{Outcome, file_names};
-use crate::model::{ChosenStatus, File, Profile, Timestamp, UserId, UserRole};
+use crate::model::{ChosenStatus, Description, File, Profile, Timestamp, UserId, UserRole, name_key, numbered_name};
 use crate::store::file_names::picture_of_user;
 use crate::store::rows::ProfileRow;
-use crate::store::schema::users;
-use crate::store::users::{folded, search_text};
+use crate::store::schema::{account_changes, unkeyed_users, users};
+use crate::store::users::{find_account, search_text};
 use crate::store::{AnyConnection, NewUser, StoreError, Written};
-
-/// Usernames are no longer than this.
-const USERNAME_CHARS: usize = 64;
 
 /// Makes a user, or answers with the one that has this id already.
 pub(super) fn create(conn: &mut AnyConnection, new: &NewUser) -> QueryResult<Outcome> {
-    let NewUser { id, username, suffix_if_taken, email, full_name, password_hash, role, created_at } = new;
+    let NewUser { id, username, suffix_if_taken, email, full_name, password_hash, role, described_at, created_at } = new;
     let known = users::table.find(id.as_str()).select(ProfileRow::as_select()).first(conn).optional()?;
     if let Some(row) = known {
         return Ok(Ok(Written::User(row.try_into()?)));
     }
     let mut username = username.clone();
-    if is_username_taken(conn, &username)? {
+    if is_username_taken(conn, &username, id.as_str())? {
         if !suffix_if_taken {
             return Ok(Err(StoreError::Conflict("username")));
         }
-        username = free_username(conn, &username)?;
+        username = free_username(conn, &username, id.as_str())?;
     }
     let mut email = email.clone();
     if let Some(address) = &email
-        && is_email_taken(conn, address)?
+        && is_email_taken(conn, address, id.as_str())?
     {
         if !suffix_if_taken {
             return Ok(Err(StoreError::Conflict("email")));
@@ -42,15 +40,16 @@ pub(super) fn create(conn: &mut AnyConnection, new: &NewUser) -> QueryResult<Out
         .values((
             users::id.eq(id.as_str()),
             users::username.eq(&username),
-            users::username_key.eq(folded(&username)),
+            users::username_key.eq(name_key(&username)),
             users::email.eq(&email),
-            users::email_key.eq(email.as_deref().map(folded)),
+            users::email_key.eq(email.as_deref().map(name_key)),
             users::password_hash.eq(password_hash),
             users::full_name.eq(full_name),
             users::search_text.eq(search_text(&username, full_name.as_deref())),
             users::role.eq(role.as_str()),
             users::status.eq(ChosenStatus::default().as_str()),
             users::disabled.eq(false),
+            users::described_at.eq(described_at.map(Timestamp::as_millis)),
             users::created_at.eq(created_at.as_millis()),
         ))
         .execute(conn)?;
@@ -58,53 +57,55 @@ pub(super) fn create(conn: &mut AnyConnection, new: &NewUser) -> QueryResult<Out
     Ok(Ok(Written::User(Arc::new(profile))))
 }
 
-fn is_username_taken(conn: &mut AnyConnection, username: &str) -> QueryResult<bool> {
-    let taken = users::table.filter(users::username_key.eq(folded(username))).select(users::id).first::<String>(conn);
-    taken.optional().map(|id| id.is_some())
+/// Whether another user than this one is called so.
+fn is_username_taken(conn: &mut AnyConnection, username: &str, user: &str) -> QueryResult<bool> {
+    let others = users::table.filter(users::username_key.eq(name_key(username)).and(users::id.ne(user)));
+    others.select(users::id).first::<String>(conn).optional().map(|id| id.is_some())
 }
 
-fn is_email_taken(conn: &mut AnyConnection, email: &str) -> QueryResult<bool> {
-    let taken = users::table.filter(users::email_key.eq(folded(email))).select(users::id).first::<String>(conn);
-    taken.optional().map(|id| id.is_some())
+/// Whether it is the address of another user than this one.
+fn is_email_taken(conn: &mut AnyConnection, email: &str, user: &str) -> QueryResult<bool> {
+    let others = users::table.filter(users::email_key.eq(name_key(email)).and(users::id.ne(user)));
+    others.select(users::id).first::<String>(conn).optional().map(|id| id.is_some())
 }
 
 /// The username with a free number behind it. Found by halving, for thousands may want the same name: the smallest
 /// one where no number was left out.
-fn free_username(conn: &mut AnyConnection, username: &str) -> QueryResult<String> {
+fn free_username(conn: &mut AnyConnection, username: &str, user: &str) -> QueryResult<String> {
     let (mut taken, mut free) = (1u64, 2u64);
-    while is_username_taken(conn, &numbered(username, free))? {
+    while is_username_taken(conn, &numbered_name(username, free), user)? {
         taken = free;
         free = free.saturating_mul(2);
     }
     while free - taken > 1 {
         let middle = taken + (free - taken) / 2;
-        if is_username_taken(conn, &numbered(username, middle))? {
+        if is_username_taken(conn, &numbered_name(username, middle), user)? {
             taken = middle;
         } else {
             free = middle;
         }
     }
-    Ok(numbered(username, free))
-}
-
-fn numbered(username: &str, number: u64) -> String {
-    let number = number.to_string();
-    let kept: String = username.chars().take(USERNAME_CHARS.saturating_sub(number.len())).collect();
-    kept + &number
+    Ok(numbered_name(username, free))
 }
 
 pub(super) fn update_profile(
     conn: &mut AnyConnection,
     id: &UserId,
-    full_name: Option<&str>,
-    avatar: Option<&str>,
+    full_name: Option<&Option<String>>,
+    avatar: Option<&Option<String>>,
 ) -> QueryResult<()> {
-    let username: Option<String> = users::table.find(id.as_str()).select(users::username).first(conn).optional()?;
+    let user = users::table.find(id.as_str());
+    let username: Option<String> = user.select(users::username).first(conn).optional()?;
     let Some(username) = username else { return Ok(()) };
-    let columns =
-        (users::full_name.eq(full_name), users::avatar.eq(avatar), users::search_text.eq(search_text(&username, full_name)));
-    diesel::update(users::table.find(id.as_str())).set(columns).execute(conn)?;
-    file_names::rename(conn, &picture_of_user(id), &[avatar.unwrap_or_default()])
+    if let Some(full_name) = full_name {
+        let columns = (users::full_name.eq(full_name), users::search_text.eq(search_text(&username, full_name.as_deref())));
+        diesel::update(user).set(columns).execute(conn)?;
+    }
+    if let Some(avatar) = avatar {
+        diesel::update(user).set(users::avatar.eq(avatar)).execute(conn)?;
+        file_names::rename(conn, &picture_of_user(id), &[avatar.as_deref().unwrap_or_default()])?;
+    }
+    Ok(())
 }
 
 pub(super) fn set_status(conn: &mut AnyConnection, id: &UserId, status: ChosenStatus) -> QueryResult<()> {
@@ -131,8 +132,67 @@ pub(super) fn set_password(
     diesel::update(users::table.find(id.as_str())).set(columns).execute(conn).map(drop)
 }
 
-pub(super) fn set_role(conn: &mut AnyConnection, id: &UserId, role: UserRole) -> QueryResult<()> {
-    diesel::update(users::table.find(id.as_str())).set(users::role.eq(role.as_str())).execute(conn).map(drop)
+pub(super) fn set_role(conn: &mut AnyConnection, id: &UserId, role: UserRole, at: Timestamp) -> QueryResult<()> {
+    let columns = (users::role.eq(role.as_str()), users::described_at.eq(at.as_millis()));
+    diesel::update(users::table.find(id.as_str())).set(columns).execute(conn).map(drop)
+}
+
+pub(super) fn describe(conn: &mut AnyConnection, id: &UserId, description: &Description) -> QueryResult<()> {
+    let Some(account) = find_account(conn, id)?.filter(|account| !account.is_deleted && !description.is_known(account)) else {
+        return Ok(());
+    };
+    let Description { username, email, full_name, role, said_at } = description;
+    let profile = &account.profile;
+    let username = match username {
+        Some(name) if is_username_taken(conn, name, id.as_str())? => free_username(conn, name, id.as_str())?,
+        Some(name) => name.clone(),
+        None => profile.username.clone(),
+    };
+    let email = match email {
+        Some(address) if is_email_taken(conn, address, id.as_str())? => profile.email.clone(),
+        Some(address) => Some(address.clone()),
+        None => profile.email.clone(),
+    };
+    let full_name = full_name.clone().or_else(|| profile.full_name.clone());
+    let columns = (
+        users::username_key.eq(name_key(&username)),
+        users::search_text.eq(search_text(&username, full_name.as_deref())),
+        users::username.eq(username),
+        users::email_key.eq(email.as_deref().map(name_key)),
+        users::email.eq(email),
+        users::full_name.eq(full_name),
+        users::role.eq(role.unwrap_or(profile.role).as_str()),
+        users::described_at.eq(said_at.or(account.described_at).map(Timestamp::as_millis)),
+    );
+    diesel::update(users::table.find(id.as_str())).set(columns).execute(conn).map(drop)
+}
+
+/// Brings names of users into the form in which they are compared, as far as nobody else has it: at most so many. Returns how
+/// many were left before.
+pub(in crate::store) fn key_names(conn: &mut AnyConnection, limit: i64) -> QueryResult<usize> {
+    let ids: Vec<String> =
+        unkeyed_users::table.order(unkeyed_users::user_id).limit(limit).select(unkeyed_users::user_id).load(conn)?;
+    for id in &ids {
+        let columns = (users::username, users::email, users::full_name);
+        let found: Option<(String, Option<String>, Option<String>)> =
+            users::table.find(id).select(columns).first(conn).optional()?;
+        if let Some((username, email, full_name)) = found {
+            let user = users::table.find(id);
+            if is_username_taken(conn, &username, id)? {
+                warn!(user = id.as_str(); "another user has the same name, as names are compared now: this one is found by its e-mail address");
+            } else {
+                diesel::update(user).set(users::username_key.eq(name_key(&username))).execute(conn)?;
+            }
+            if let Some(address) = email
+                && !is_email_taken(conn, &address, id)?
+            {
+                diesel::update(user).set(users::email_key.eq(name_key(&address))).execute(conn)?;
+            }
+            diesel::update(user).set(users::search_text.eq(search_text(&username, full_name.as_deref()))).execute(conn)?;
+        }
+        diesel::delete(unkeyed_users::table.find(id)).execute(conn)?;
+    }
+    Ok(ids.len())
 }
 
 pub(super) fn set_disabled(conn: &mut AnyConnection, id: &UserId, disabled: bool) -> QueryResult<()> {
@@ -153,6 +213,10 @@ pub(super) fn revoke_token(conn: &mut AnyConnection, key: &str, until: Timestamp
     .bind::<BigInt, _>(until.as_millis())
     .execute(conn)
     .map(drop)
+}
+
+pub(super) fn forget_account_changes(conn: &mut AnyConnection, ids: &[i64]) -> QueryResult<()> {
+    diesel::delete(account_changes::table.filter(account_changes::id.eq_any(ids))).execute(conn).map(drop)
 }
 
 pub(super) fn insert_upload(conn: &mut AnyConnection, file: &File, owner: &UserId, uploaded_at: Timestamp) -> QueryResult<()> {

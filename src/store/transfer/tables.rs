@@ -9,8 +9,8 @@ use super::lines::row_line;
 use crate::store::AnyConnection;
 use crate::store::file_names::{FileName, uploads_in};
 use crate::store::schema::{
-    boots, conversation_names, conversations, listings, message_reads, messages, notifications, participants, revoked_tokens,
-    rooms, uploads, users,
+    audit_log, boots, conversation_names, conversations, listings, message_reads, messages, notifications, participants,
+    revoked_tokens, rooms, uploads, users,
 };
 
 /// The table of the servers' starts: every start adds a row.
@@ -120,7 +120,7 @@ tables! {
     { id: String, username: String, username_key: String, search_text: String, role: String, status: String, disabled: bool,
       created_at: i64 }
     { email: String, email_key: String, password_hash: String, full_name: String, avatar: String, last_seen: i64,
-      tokens_valid_from: i64, kept_login: String, deleted_at: i64 }
+      tokens_valid_from: i64, kept_login: String, deleted_at: i64, described_at: i64 }
     {}
 
     conversations Conversations (id)
@@ -169,6 +169,11 @@ tables! {
     listings Listings (id)
     { id: String, title: String, updated_at: i64 }
     {}
+    {}
+
+    audit_log AuditLog (id)
+    { id: String, done_at: i64, actor: String, action: String, times: i64 }
+    { object: String, address: String }
     {}
 
     revoked_tokens RevokedTokens (token_key)

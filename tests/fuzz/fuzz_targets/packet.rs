@@ -9,7 +9,7 @@ fuzz_target!(|text: &str| {
     client.join("/");
     for line in text.split('\n') {
         let incoming = match line.strip_prefix('b') {
-            Some(data) => client.on_binary(Bytes::copy_from_slice(data.as_bytes())),
+            Some(data) => client.on_binary(Bytes::copy_from_slice(data.as_bytes()), 1_000),
             None => client.on_text(line),
         };
         match incoming {

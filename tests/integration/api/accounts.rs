@@ -44,7 +44,8 @@ async fn names_are_taken_once() {
         ("EVE", "other@example.org"),
         ("other", "EVE@example.org"),
         ("Ann", "x@example.org"),
-        ("eve@example.org", "y@example.org"),
+        (" a\u{200d}nn ", "x@example.org"),
+        ("\u{ff41}nn", "x@example.org"),
     ] {
         let body = json!({"username": username, "email": email, "password": "correct horse"});
         api.anonymous("POST", "/api/auth/register", body).await.refused(409, "CONFLICT");
@@ -60,6 +61,10 @@ async fn bad_registrations_are_refused_by_field() {
         ("username", json!("x".repeat(65))),
         ("username", json!("a\u{0}b")),
         ("username", json!("model")),
+        ("username", json!("deleted user")),
+        ("username", json!("e\u{200b}ve")),
+        ("username", json!("e\u{202e}ve")),
+        ("username", json!("other@example.org")),
         ("username", json!(5)),
         ("username", Value::Null),
         ("email", json!("eve")),

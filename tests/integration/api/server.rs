@@ -12,11 +12,12 @@ use parlance::admin::{self, AdminState};
 use parlance::api::{self, ApiState};
 use parlance::auth::{ApiKeys, Revocations, TokenKeys, new_login_id};
 use parlance::chat::{Ask, ChatServer, Command, Options, Reply, Sources};
+use parlance::config::ApiKey;
 use parlance::feed::Feed;
 use parlance::http::{Origins, TrustedProxies};
 use parlance::model::{Timestamp, UserId, UserRole};
 use parlance::store::{NewUser, Write};
-use parlance::web::{Chat, Settings, WebState, configure};
+use parlance::web::{Audit, Chat, RateLimit, Settings, WebState, configure};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -32,6 +33,8 @@ pub struct Setup {
     pub host_is_loopback: bool,
     pub trusted_proxies: Vec<String>,
     pub options: Options,
+    /// 0: no limit.
+    pub requests_per_second: u32,
 }
 
 pub struct TestApi {
@@ -107,8 +110,9 @@ impl TestApi {
             host_is_loopback: false,
             trusted_proxies: Vec::new(),
             options: Options::default(),
+            requests_per_second: 0,
         };
-        setup.settings.api_keys = ApiKeys::new(&["server-key"]);
+        setup.settings.api_keys = ApiKeys::new(&[ApiKey::parse("server:server-key")]);
         change(&mut setup);
         api::prepare_uploads(&uploads).unwrap();
         let database = TestStore::sqlite().await;
@@ -128,6 +132,8 @@ impl TestApi {
             proxies: Arc::new(TrustedProxies::parse(&setup.trusted_proxies).unwrap()),
             draining: draining.clone(),
             refusals: Arc::default(),
+            rate_limit: Arc::new(RateLimit::new(setup.requests_per_second, 0)),
+            audit: Arc::new(Audit::new(database.store.clone())),
             figures: Arc::new(parlance::web::ServerFigures::default),
             connections: Arc::new(|keys| Box::pin(std::future::ready(vec![None; keys.len()]))),
         };
@@ -225,6 +231,7 @@ fn new_user(name: &str, role: UserRole) -> NewUser {
         full_name: Some(format!("{} Example", name.to_uppercase())),
         password_hash: None,
         role,
+        described_at: None,
         created_at: Timestamp::now(),
     }
 }

@@ -70,7 +70,15 @@ async fn the_last_socket_counts_at_once_when_it_left_on_purpose_and_after_a_grac
     broker.pass(Duration::from_secs(1)).await;
     broker.all(ann).await;
     broker.disconnect(bob, true).await;
-    broker.pass(Duration::from_millis(100)).await;
+    broker.pass(Duration::from_secs(1)).await;
+    assert_eq!(presence(&mut broker, ann).await, ["bob gone"]);
+    for _ in 0..5 {
+        let bob = broker.connect("bob").await;
+        broker.disconnect(bob, true).await;
+    }
+    broker.pass(Duration::from_millis(900)).await;
+    assert!(presence(&mut broker, ann).await.is_empty(), "of one user once a second");
+    broker.pass(Duration::from_millis(200)).await;
     assert_eq!(presence(&mut broker, ann).await, ["bob gone"]);
 }
 

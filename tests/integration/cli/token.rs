@@ -45,7 +45,7 @@ fn tokens_are_made_looked_into_and_revoked(more: &[(&str, &str)]) {
     }
 
     let text = stdout(&token(&["revoke", &first]));
-    assert!(text.contains("next start"), "{text}");
+    assert!(text.contains("within two seconds"), "{text}");
     assert!(reason(&inspected(folder, settings, &first)).contains("revoked"));
     let second = new(&["ann"]);
     assert_eq!(inspected(folder, settings, &second)["valid"], true, "another login is another one");

@@ -87,7 +87,7 @@ async fn a_file_goes_with_the_last_message_that_names_it(fixture: Fixture) {
 
 async fn a_file_goes_with_the_last_picture_that_names_it(fixture: Fixture) {
     upload(&fixture, &["a", "b"]).await;
-    let picture = |avatar: Option<String>| Write::UpdateProfile { user: user("ann"), full_name: None, avatar };
+    let picture = |avatar: Option<String>| Write::UpdateProfile { user: user("ann"), full_name: None, avatar: Some(avatar) };
     let group = fixture.group(&["ann", "bob"]).await;
     let of_group = |avatar: Option<String>| Write::UpdateConversation {
         conversation: conversation_of(&group),
@@ -127,7 +127,7 @@ async fn a_file_goes_with_its_conversation_its_account_and_its_age(fixture: Fixt
     assert_eq!(dropped(&fixture).await, [url("c")]);
     assert!(fixture.find(other.id).await.is_none());
     // An account: what it sent to others stays, what nobody was sent goes.
-    fixture.done(Write::UpdateProfile { user: user("ann"), full_name: None, avatar: Some(url("e")) }).await;
+    fixture.done(Write::UpdateProfile { user: user("ann"), full_name: None, avatar: Some(Some(url("e"))) }).await;
     upload(&fixture, &["f"]).await;
     fixture.done(Write::DeleteUser { user: user("ann"), deleted_at: at(200) }).await;
     assert_eq!(dropped(&fixture).await, [url("e"), url("f")]);
@@ -199,7 +199,7 @@ async fn populate(fixture: &Fixture) -> Vec<String> {
     let sent = say(fixture, &group, "x", Some("c"), &["d", "a"]).await;
     let deleted = say(fixture, &group, "", Some("b"), &[]).await;
     delete(fixture, &deleted).await;
-    fixture.done(Write::UpdateProfile { user: user("ann"), full_name: None, avatar: Some(url("d")) }).await;
+    fixture.done(Write::UpdateProfile { user: user("ann"), full_name: None, avatar: Some(Some(url("d"))) }).await;
     let of_group = Write::UpdateConversation {
         conversation: conversation_of(&group),
         name: None,

@@ -281,6 +281,7 @@ pub fn new_user(name: &str) -> NewUser {
         full_name: None,
         password_hash: None,
         role: UserRole::User,
+        described_at: None,
         created_at: Timestamp::from_millis(START),
     }
 }

@@ -90,7 +90,11 @@ async fn a_provisioned_user_gets_a_free_name(fixture: Fixture) {
 async fn users_change(fixture: Fixture) {
     let ann = user("ann");
     for write in [
-        Write::UpdateProfile { user: ann.clone(), full_name: Some("Ann B.".to_owned()), avatar: Some("/a.png".to_owned()) },
+        Write::UpdateProfile {
+            user: ann.clone(),
+            full_name: Some(Some("Ann B.".to_owned())),
+            avatar: Some(Some("/a.png".to_owned())),
+        },
         Write::SetStatus { user: ann.clone(), status: ChosenStatus::Away },
         Write::SetLastSeen { user: ann.clone(), last_seen: at(5) },
         Write::SetPassword {
@@ -99,9 +103,9 @@ async fn users_change(fixture: Fixture) {
             valid_from: at(6),
             kept_login: Some("l1".to_owned()),
         },
-        Write::SetRole { user: ann.clone(), role: UserRole::Admin },
+        Write::SetRole { user: ann.clone(), role: UserRole::Admin, at: at(7) },
         Write::SetDisabled { user: ann.clone(), disabled: true },
-        Write::SetRole { user: user("nobody"), role: UserRole::Admin },
+        Write::SetRole { user: user("nobody"), role: UserRole::Admin, at: at(7) },
     ] {
         assert_eq!(fixture.done(write).await, Written::Done);
     }

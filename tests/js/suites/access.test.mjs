@@ -33,7 +33,8 @@ const form = () => {
 const ROUTES = {
   'POST /api/auth/register': [() => '/api/auth/register', () => ({ username: newUser('new').username, email: `${newUser().username}@x.org`, password: 'correct horse' }), ANYONE(201)],
   'POST /api/auth/login': [() => '/api/auth/login', () => ({ login: 'root', password: 'correct horse' }), ANYONE(200)],
-  'POST /api/auth/refresh': [() => '/api/auth/refresh', () => ({}), USERS(200)],
+  // Only the administrator has logged in here: the others' tokens were made elsewhere.
+  'POST /api/auth/refresh': [() => '/api/auth/refresh', () => ({}), [401, 403, 403, 403, 200, 401]],
   'POST /api/auth/logout': [() => '/api/auth/logout', () => ({}), USERS(200)],
   'GET /api/auth/me': [() => '/api/auth/me', undefined, USERS(200)],
   // Whose password is not known here has none to change: `INVALID_CREDENTIALS`, and for the administrator too with this one.
@@ -94,6 +95,7 @@ const ROUTES = {
   'GET /api/admin/explain/user/{who}': [({ owner }) => `/api/admin/explain/user/${owner.id}`, undefined, ADMINISTRATORS(200)],
   'GET /api/admin/explain/message/{id}': [({ message }) => `/api/admin/explain/message/${message}`, undefined, ADMINISTRATORS(200)],
   'GET /api/admin/rooms': [() => '/api/admin/rooms', undefined, ADMINISTRATORS(200)],
+  'GET /api/admin/audit': [() => '/api/admin/audit', undefined, ADMINISTRATORS(200)],
   'POST /api/admin/tokens/revoke': [() => '/api/admin/tokens/revoke', ({ third }) => ({ user: third.id }), ADMINISTRATORS(200)],
   // Who may is told that nobody is there.
   'GET /api/admin/sockets/{id}': [() => `/api/admin/sockets/${'x'.repeat(20)}`, undefined, ADMINISTRATORS(404)],

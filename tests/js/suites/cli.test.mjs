@@ -139,12 +139,13 @@ for (const database of DATABASES) {
       assert.deepEqual(seen, []);
     });
 
-    it('without a key the database is told, and it is said that the server is not', async (test) => {
+    it('without a key the database is told, where the server looks', async (test) => {
       const [ann] = await people(test, server(), ['ann']);
       const { port } = new URL(server().url);
       const said = await succeed(server(), ['token', 'revoke', '--all-of', ann.user.id], { PARLANCE_URL: '', PARLANCE_KEY: '', API_KEYS: '', PORT: port });
-      assert.match(said, /knows nothing of it until its next start/);
-      assert.equal((await server().api('GET', '/api/auth/me', { token: ann.user.token })).status, 200, 'as it was said');
+      assert.match(said, /within two seconds/);
+      await within(LIMIT, 'the socket to be put out', ann.gone);
+      assert.equal((await server().api('GET', '/api/auth/me', { token: ann.user.token })).status, 401);
     });
 
     it('stats are shown once, as lines, and as JSON', async (test) => {

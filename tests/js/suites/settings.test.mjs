@@ -194,6 +194,21 @@ describe('settings', { concurrency: 4 }, () => {
     assert.equal(Date.parse(expiresAt), exp * 1_000);
   });
 
+  proves(['TOKEN_MAX_AGE'], 'a login ends, however often its token is refreshed; a token made elsewhere is not refreshed', async (test) => {
+    const server = await start(test, { TOKEN_MAX_AGE: '4s' });
+    const { token, user } = await register(server);
+    const expiry = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url')).exp;
+    const refresh = (token) => server.api('POST', '/api/auth/refresh', { token });
+    const second = await refresh(token);
+    assert.equal(second.status, 200);
+    assert.equal(expiry(second.body.token), expiry(token), 'the end is the login\'s');
+    assertHttpError(await refresh(sign({ id: user.id, exp: epoch(3) })), 403, 'FORBIDDEN');
+    await within(LIMIT, 'the end', (async () => {
+      while ((await refresh(second.body.token)).status === 200);
+    })());
+    assertHttpError(await refresh(second.body.token), 401, 'TOKEN_EXPIRED');
+  });
+
   proves(['REQUIRE_EXP'], 'a token without an end is refused', async (test) => {
     const server = await start(test, { REQUIRE_EXP: 'true' });
     const token = sign({ id: 'eternal' });

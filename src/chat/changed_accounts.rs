@@ -1,0 +1,99 @@
+//! Accounts and tokens as they are stored, where that is not what is known here.
+use std::sync::Arc;
+
+use actix::{ActorFutureExt as _, Context, Handler, Message, ResponseActFuture, WrapFuture as _};
+use log::info;
+
+use super::server::ChatServer;
+use crate::meter::Metered as _;
+use crate::model::{Account, MODEL_USER, Timestamp, UserId};
+use crate::store::{self, StoreError};
+
+/// Accounts were changed in the database, or tokens revoked, by this process or by another. Answered when all of it counts here.
+#[derive(Message, Debug, Clone)]
+#[rtype(result = "Result<(), StoreError>")]
+pub struct AccountsChanged {
+    /// Whose account.
+    pub users: Vec<UserId>,
+    /// The keys of the tokens, and until when they are kept.
+    pub revoked: Vec<(String, Timestamp)>,
+}
+
+impl Handler<AccountsChanged> for ChatServer {
+    type Result = ResponseActFuture<Self, Result<(), StoreError>>;
+
+    fn handle(&mut self, AccountsChanged { users, revoked }: AccountsChanged, _: &mut Context<Self>) -> Self::Result {
+        self.turn::<AccountsChanged, _>(|broker| {
+            for (key, until) in revoked {
+                broker.revoke_token(&key, until);
+            }
+            let now = broker.now();
+            // What is being read of them may be older.
+            broker.account_changes.note(&users, now);
+            broker.read_changed(users)
+        })
+    }
+}
+
+impl ChatServer {
+    /// Reads the accounts of these users once more, as far as they are at hand.
+    fn read_changed(&mut self, users: Vec<UserId>) -> ResponseActFuture<Self, Result<(), StoreError>> {
+        let users: Vec<UserId> = users.into_iter().filter(|user| self.users.contains_key(user)).collect();
+        if users.is_empty() {
+            return Box::pin(actix::fut::ready(Ok(())));
+        }
+        let (seen, store, asked) = (self.account_changes.newest_of(&users), self.store.clone(), users.clone());
+        let find = move |conn: &mut store::AnyConnection| {
+            let found: Result<Vec<_>, _> = asked.iter().map(|user| store::find_account(conn, user)).collect();
+            found
+        };
+        let read = async move { store.read_after_writes(find).await };
+        Box::pin(read.into_actor(self).then(move |found, broker, ctx| {
+            let found = match found {
+                Ok(_) if seen != broker.account_changes.newest_of(&users) => return broker.read_changed(users),
+                Ok(found) => found,
+                Err(error) => return Box::pin(actix::fut::ready(Err(error))),
+            };
+            for account in found.into_iter().flatten() {
+                broker.follow(account);
+            }
+            broker.begin_questions(ctx);
+            Box::pin(actix::fut::ready(Ok(())))
+        }))
+    }
+
+    /// An account is so in the database. What this server alone writes – presence – is newer here.
+    pub(super) fn follow(&mut self, stored: Account) {
+        let id = stored.profile.id.clone();
+        let Some(entry) = self.users.get_mut(&id).filter(|_| id.as_str() != MODEL_USER) else { return };
+        if stored.is_deleted {
+            return if entry.account.is_deleted { () } else { self.on_deleted(&id) };
+        }
+        let known = Arc::make_mut(&mut entry.account);
+        known.described_at = stored.described_at;
+        if known.profile != stored.profile {
+            info!(user:% = id, role = stored.profile.role.as_str(); "the account was changed");
+            known.profile = stored.profile;
+        }
+        let are_tokens_revoked = known.tokens_valid_from != stored.tokens_valid_from;
+        let is_disabled_now = known.disabled != stored.disabled;
+        if are_tokens_revoked && let Some(valid_from) = stored.tokens_valid_from {
+            self.on_tokens_revoked(&id, stored.kept_login, valid_from);
+        }
+        if is_disabled_now {
+            self.on_disabled(&id, stored.disabled);
+        }
+    }
+
+    /// A login's tokens, or one, are refused from now on; who is in by one of them is put out.
+    pub(super) fn revoke_token(&mut self, key: &str, until: Timestamp) {
+        if !self.revocations.revoke(key, until) {
+            return;
+        }
+        let with_sessions = self.users.iter().filter(|(_, user)| user.has_sessions()).map(|(id, _)| id);
+        let users: Vec<UserId> = with_sessions.chain(self.leftovers.users()).cloned().collect();
+        for user in users {
+            self.put_out(&user, "INVALID_TOKEN", |token| token == key);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What a server shows to anybody who reaches it.
+use super::Config;
+
+/// Keys with fewer characters can be tried out.
+const KEY_CHARS_MIN: usize = 16;
+
+/// Something that anybody may do who reaches the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exposure {
+    /// The setting that is about it.
+    pub setting: &'static str,
+    /// What it is.
+    pub found: &'static str,
+    /// What to do about it.
+    pub advice: &'static str,
+}
+
+impl Config {
+    /// What is open to anybody, where others than this machine reach the server.
+    pub fn exposures(&self) -> Vec<Exposure> {
+        if self.host.is_loopback() {
+            return Vec::new();
+        }
+        let is_plain = !self.speaks_tls() && self.trusted_proxies.is_empty();
+        let known = [
+            (
+                is_plain,
+                Exposure {
+                    setting: "TLS_CERT",
+                    found: "passwords and tokens travel in plain HTTP",
+                    advice: "set TLS_CERT and TLS_KEY, or TRUSTED_PROXIES if a proxy in front speaks TLS",
+                },
+            ),
+            (
+                self.allow_registration,
+                Exposure {
+                    setting: "ALLOW_REGISTRATION",
+                    found: "anybody can make an account",
+                    advice: "set it to false, unless that is meant",
+                },
+            ),
+            (
+                self.metrics_token.is_none(),
+                Exposure {
+                    setting: "METRICS_TOKEN",
+                    found: "/metrics is shown to anybody",
+                    advice: "set a token for who scrapes it",
+                },
+            ),
+        ];
+        known.into_iter().filter(|(is_open, _)| *is_open).map(|(_, exposure)| exposure).collect()
+    }
+
+    /// The names of keys that are too short for a server that others than this machine reach.
+    pub fn short_keys(&self) -> Vec<String> {
+        let short = self.api_keys.iter().filter(|key| key.secret.expose().chars().count() < KEY_CHARS_MIN);
+        short.map(|key| key.name.clone().unwrap_or_else(|| "without a name".to_owned())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+    use crate::config::Found;
+
+    fn config(settings: &[(&str, &str)]) -> Config {
+        let find = |name: &str| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value));
+        Config::load(|name| find(name).map(|value| Found { value, source: "environment" })).unwrap()
+    }
+
+    #[test]
+    fn on_this_machine_nothing_is_exposed() {
+        for host in ["localhost", "127.0.0.1", "::1"] {
+            assert_eq!(config(&[("HOST", host)]).exposures(), []);
+        }
+        let found = config(&[("HOST", "0.0.0.0")]).exposures();
+        let settings: Vec<_> = found.iter().map(|exposure| exposure.setting).collect();
+        assert_eq!(settings, ["TLS_CERT", "ALLOW_REGISTRATION", "METRICS_TOKEN"]);
+        let closed =
+            [("HOST", "0.0.0.0"), ("TRUSTED_PROXIES", "10.0.0.1"), ("ALLOW_REGISTRATION", "false"), ("METRICS_TOKEN", "m")];
+        assert_eq!(config(&closed).exposures(), []);
+    }
+
+    #[test]
+    fn short_keys_are_named() {
+        assert_eq!(
+            config(&[("API_KEYS", "try-it,shop:123456789012345,mail:1234567890123456")]).short_keys(),
+            ["without a name", "shop"]
+        );
+    }
+}
