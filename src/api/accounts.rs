@@ -18,6 +18,7 @@ use crate::web::{Body, Failure, LoginLimit, PasswordWork, Proven, RequestOrigin,
 /// `POST /api/auth/register` `{username,email,password,fullName?}`
 pub async fn register(
     state: Data<WebState>,
+    limit: Data<LoginLimit>,
     passwords: Data<PasswordWork>,
     origin: ReqData<RequestOrigin>,
     body: Body,
@@ -31,8 +32,11 @@ pub async fn register(
     check_username(&username, Some(&email))?;
     check_password(&password)?;
     full_name.as_deref().map_or(Ok(()), check_full_name)?;
+    // Else anybody could ask for all addresses whether they are somebody's.
+    let tried = Tried { account: None, address: origin.client.address };
+    limit.attempt(&tried, Instant::now()).map_err(Failure::rate_limited)?;
     refuse_taken(&state, &username, &email).await?;
-    let password_hash = passwords.hash(password).await?;
+    let password_hash = passwords.hash(origin.client.address, password).await?;
     let id = UserId::parse(&Uuid::now_v7().to_string()).map_err(Failure::internal)?;
     let user = NewUser {
         id: id.clone(),
@@ -76,7 +80,7 @@ pub async fn change_password(
     let new = body.text("newPassword")?.to_owned();
     check_password(&new).map_err(|_| Failure::bad_request("Invalid newPassword: must have 8 to 1024 characters"))?;
     must_know_password(&state, &limit, &passwords, &origin, &user, old, Instant::now()).await?;
-    let password_hash = passwords.hash(new).await?;
+    let password_hash = passwords.hash(origin.client.address, new).await?;
     let kept_login = user.claims.login.clone();
     state.chat.revoke(RevokeTokens::Password { user: user.id().clone(), password_hash, kept_login }).await?;
     Ok(HttpResponse::Ok().json(json!({"success": true})))
@@ -92,11 +96,12 @@ pub async fn must_know_password(
     password: String,
     now: Instant,
 ) -> Result<(), Failure> {
-    let tried = Tried { account: user.id().to_string(), address: origin.client.address };
+    let tried = Tried { account: Some(user.id().to_string()), address: origin.client.address };
     limit.attempt(&tried, now).map_err(Failure::rate_limited)?;
     let id = user.id().clone();
     let hash = state.store.read(move |conn| store::find_password_hash(conn, &id)).await?;
-    if !passwords.verify(password, hash).await? {
+    let verified = passwords.verify(origin.client.address, password, hash).await;
+    if !verified.inspect_err(|_| limit.forgive(&tried))? {
         return Err(Failure::invalid_credentials());
     }
     limit.forgive(&tried);

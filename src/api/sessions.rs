@@ -11,7 +11,7 @@ use super::cookie::{no_token_cookie, token_cookie};
 use super::shapes::own_user;
 use crate::auth::{Refusal, TokenPlace, new_login_id};
 use crate::chat::RevokeTokens;
-use crate::model::{Account, Timestamp};
+use crate::model::{Account, Timestamp, name_key};
 use crate::store;
 use crate::web::{Body, Failure, LoginLimit, PasswordWork, Proven, RequestOrigin, Tried, WebState};
 
@@ -34,12 +34,16 @@ pub async fn login(
     let password = body.text("password")?.to_owned();
     let name = login.clone();
     let found = state.store.read(move |conn| store::find_credentials(conn, &name)).await?;
-    let account = found.as_ref().map_or_else(|| login.to_lowercase(), |(account, _)| account.profile.id.to_string());
-    limit.attempt(&Tried { account, address: origin.client.address }, Instant::now()).map_err(Failure::rate_limited)?;
+    let account = found.as_ref().map_or_else(|| name_key(&login), |(account, _)| account.profile.id.to_string());
+    let address = origin.client.address;
+    let tried = Tried { account: Some(account), address };
+    limit.attempt(&tried, Instant::now()).map_err(Failure::rate_limited)?;
     // An unknown name goes the same way, so that it takes the same time.
     let (account, hash) = found.map_or((None, None), |(account, hash)| (Some(account), hash));
-    let is_right = passwords.verify(password, hash).await?;
+    // Whom nobody has judged was not wrong.
+    let is_right = passwords.verify(address, password, hash).await.inspect_err(|_| limit.forgive(&tried))?;
     let account = account.filter(|_| is_right).ok_or_else(Failure::invalid_credentials)?;
+    limit.forgive(&tried);
     if account.disabled {
         return Err(Refusal::AccountDisabled.into());
     }

@@ -61,6 +61,10 @@ pub trait Service: Sized + 'static {
     fn on_text(&mut self, text: &str, now: Instant, out: &mut dyn Output);
     /// A binary message came.
     fn on_binary(&mut self, data: Bytes, now: Instant, out: &mut dyn Output);
+    /// Bytes that a message may have as long as nobody knows who the client is; `None`: somebody does.
+    fn stranger_bytes(&self) -> Option<usize> {
+        None
+    }
     /// The client has moved from polling to a WebSocket.
     fn on_upgraded(&mut self) {}
     /// A shared event came from inside.

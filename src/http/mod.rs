@@ -10,7 +10,7 @@ pub use self::client::{
     read_up_to,
 };
 pub use self::origin::{InvalidOrigin, OriginVerdict, Origins, foreign_origin};
-pub use self::proxy::{Client, TrustedProxies};
+pub use self::proxy::{Client, TrustedProxies, counted_address};
 pub use self::sse::{Events, SseEvent, TooLong};
 
 /// The header with a refusal's id in the log.

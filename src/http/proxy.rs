@@ -1,8 +1,16 @@
 //! Who a request comes from, as far as proxies that are trusted tell.
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use actix_http::header::HeaderMap;
 use ipnet::IpNet;
+
+/// What counts as one address where limits are kept: a network of IPv6 (/64) is one household's, or one attacker's.
+pub fn counted_address(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+        address => address,
+    }
+}
 
 /// Proxies whose `X-Forwarded-*` headers count.
 #[derive(Debug, Clone, Default)]
@@ -75,7 +83,8 @@ impl TrustedProxies {
         client
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether it is one of them.
+    pub fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
 }

@@ -10,6 +10,7 @@ use super::console::AtConsole;
 use super::rules::Rules;
 use super::state::{Broker, Now, Session, Surroundings};
 use super::tapping::Tap;
+use crate::auth::MAX_TOKEN_BYTES;
 use crate::chat::{
     Broadcast, CatchUpDrained, Connect, Disconnect, FellBehind, Limited, Notice, Proven, Request, Upgraded, WordsLearned,
 };
@@ -89,6 +90,9 @@ impl Broker for &Recipients {
     }
 }
 
+/// What a message of a client may have that is not in: a CONNECT with the longest token.
+const STRANGER_BYTES: usize = MAX_TOKEN_BYTES + 4_096;
+
 /// What all sessions of a server share.
 #[derive(Clone)]
 pub struct Context(Arc<(Rules, Recipients)>);
@@ -162,6 +166,10 @@ impl Service for Client {
 
     fn on_binary(&mut self, data: Bytes, now: Instant, out: &mut dyn Output) {
         self.with(out, |session, around| session.on_binary(data, at(now), around));
+    }
+
+    fn stranger_bytes(&self) -> Option<usize> {
+        (!self.session.is_known()).then_some(STRANGER_BYTES)
     }
 
     fn on_upgraded(&mut self) {

@@ -333,6 +333,11 @@ impl Session {
         self.voice.heard()
     }
 
+    /// Whether it is known who the client is.
+    pub fn is_known(&self) -> bool {
+        self.is_in() || self.protocol.has_joined(CONSOLE)
+    }
+
     /// Whether nothing is going on: all that is known stands in this value.
     pub fn is_idle(&self) -> bool {
         self.active.is_none() && !self.is_awaited_by_console()

@@ -8,6 +8,7 @@ use std::time::Instant;
 use actix::{Actor, ActorContext as _, ActorFuture, AsyncContext as _, Context, Handler, Message};
 use bytes::{Bytes, BytesMut};
 use log::debug;
+use tokio::sync::oneshot;
 
 use super::deflate::Deflate;
 use super::link::{Link, Phase};
@@ -47,6 +48,8 @@ pub(super) struct Post {
 pub(super) struct BeginPost {
     pub(super) ticket: Ticket,
     pub(super) answering: Answering,
+    /// Told how many bytes the body may have.
+    pub(super) allowed: oneshot::Sender<usize>,
 }
 
 /// More of a POST's body has come.
@@ -173,8 +176,12 @@ impl<S: Service> Handler<Post> for Connection<S> {
 impl<S: Service> Handler<BeginPost> for Connection<S> {
     type Result = ();
 
-    fn handle(&mut self, BeginPost { ticket, answering }: BeginPost, _: &mut Self::Context) {
-        self.react::<BeginPost>(|link, worker, now| link.on_post_begun(worker, ticket, answering, now));
+    fn handle(&mut self, BeginPost { ticket, answering, allowed }: BeginPost, _: &mut Self::Context) {
+        self.react::<BeginPost>(|link, worker, now| {
+            // Who asked may be gone.
+            let _ = allowed.send(link.max_message_bytes(worker));
+            link.on_post_begun(worker, ticket, answering, now);
+        });
     }
 }
 

@@ -216,9 +216,12 @@ impl<S: Service> Requesting<'_, S> {
             }
         }
         let (answering, ended) = oneshot::channel();
-        let begin = BeginPost { ticket: self.ticket, answering };
+        let (allowed, max_bytes) = oneshot::channel();
+        let begin = BeginPost { ticket: self.ticket, answering, allowed };
         let _ = self.worker.shared.registry.find(self.sid, |session| session.do_send(begin));
         let rest = async {
+            // A session that is gone has ended this already.
+            let max_bytes = max_bytes.await.unwrap_or_default();
             let mut told_at = Instant::now();
             while let Some(chunk) = payload.next().await {
                 body.add(chunk.map_err(|_| NotReceived::Failed)?, max_bytes)?;

@@ -12,6 +12,7 @@ use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::addresses::HttpPlace;
 use super::requests::Requests;
 use super::socket::Socket;
 
@@ -32,6 +33,8 @@ pub(super) struct HttpLimits {
 /// A connection over which HTTP is spoken.
 pub(super) struct HttpStream<T = Socket> {
     socket: T,
+    /// Counts for its client's address until the socket is taken over.
+    _place: Option<HttpPlace>,
     requests: Requests,
     /// Of later requests.
     kept: BytesMut,
@@ -43,8 +46,16 @@ pub(super) struct HttpStream<T = Socket> {
 }
 
 impl<T> HttpStream<T> {
-    pub fn new(socket: T, limits: HttpLimits) -> Self {
-        Self { socket, requests: Requests::default(), kept: BytesMut::new(), limits, head_due: None, answer_due: None }
+    pub fn new(socket: T, place: Option<HttpPlace>, limits: HttpLimits) -> Self {
+        Self {
+            socket,
+            _place: place,
+            requests: Requests::default(),
+            kept: BytesMut::new(),
+            limits,
+            head_due: None,
+            answer_due: None,
+        }
     }
 
     /// The socket, and what was read from it too early.
@@ -178,7 +189,7 @@ mod tests {
 
     fn connection(buffer: usize) -> (HttpStream<DuplexStream>, DuplexStream) {
         let (ours, theirs) = duplex(buffer);
-        (HttpStream::new(ours, HttpLimits { head: SOON, answer: SOON }), theirs)
+        (HttpStream::new(ours, None, HttpLimits { head: SOON, answer: SOON }), theirs)
     }
 
     async fn read(stream: &mut HttpStream<DuplexStream>) -> io::Result<Vec<u8>> {

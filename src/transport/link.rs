@@ -177,6 +177,12 @@ impl<S: Service> Link<S> {
         });
     }
 
+    /// Bytes that a message of its client may have.
+    pub(super) fn max_message_bytes(&self, worker: &Worker<S>) -> usize {
+        let max = worker.options().max_packet_bytes;
+        self.service.as_ref().and_then(S::stranger_bytes).map_or(max, |stranger| stranger.min(max))
+    }
+
     /// Tells the service of what asks for nothing.
     pub(super) fn tell_control(&mut self, worker: &Worker<S>, now: Instant) {
         self.call(worker, now, |service, out| service.on_control(now, out));

@@ -78,6 +78,11 @@ impl Options {
         (self.max_connections / 4 / self.workers.max(1)).max(1)
     }
 
+    /// Connections of one address over which HTTP is spoken: half of those that all may have.
+    pub(super) fn http_connections_per_address(&self) -> u32 {
+        u32::try_from(self.max_connections / 8).unwrap_or(u32::MAX)
+    }
+
     pub(super) fn max_sessions(&self) -> usize {
         self.max_connections.saturating_sub(self.max_connections / 4)
     }

@@ -44,6 +44,14 @@ impl Requests {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             match self {
+                // Nearly every head comes in one piece: then nothing of it is kept.
+                Self::Head(head)
+                    if head.is_empty()
+                        && let Some(length) = head_length(rest) =>
+                {
+                    at += length;
+                    *self = Self::behind_head(rest.get(..length).unwrap_or_default());
+                }
                 Self::Head(head) => {
                     let (taken, is_whole) = take_head(head, rest);
                     at += taken;
@@ -148,6 +156,20 @@ impl Body {
             },
         }
     }
+}
+
+/// How long a head is that begins here, where it is whole.
+fn head_length(bytes: &[u8]) -> Option<usize> {
+    let (mut length, mut has_begun) = (0, false);
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        length += line.len();
+        let is_empty = matches!(line, b"\n" | b"\r\n");
+        if is_empty && has_begun {
+            return (length <= HEAD_MAX).then_some(length);
+        }
+        has_begun |= !is_empty;
+    }
+    None
 }
 
 /// Takes what belongs to a head of some bytes: how many those are, and whether that is all. Empty lines before it are part of it.

@@ -13,7 +13,8 @@ use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::guard::{GuardContext, fn_guard};
 use actix_web::{App, web};
-use log::warn;
+use log::{debug, warn};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
@@ -23,7 +24,6 @@ use super::listening::{Keeper, Listeners};
 use super::options::Options;
 use super::socket::Socket;
 use super::stats::WorkerStats;
-use super::tls::Tls;
 use super::worker::{Shared, Worker};
 use super::{http, succession, takeover};
 use crate::engineio::{CloseReason, ConnectionKey, ConnectionView, Delivery, Seat, Service};
@@ -33,6 +33,9 @@ use crate::meter::Counted;
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The time for a head is what actix-http gives the first one, about; that for an answer is nginx's `send_timeout`.
 const HTTP_LIMITS: HttpLimits = HttpLimits { head: Duration::from_secs(10), answer: Duration::from_secs(60) };
+/// What a connection is told that its address has too many of.
+const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 30\r\nConnection: close\r\nContent-Type: text/plain\r\n\
+    Content-Length: 20\r\n\r\nToo many connections";
 /// How long a connection that was begun when a successor took over may need until it is there: a round trip.
 const ARRIVAL_TIME: Duration = Duration::from_millis(250);
 
@@ -233,8 +236,8 @@ where
                 .upgrade(fn_service(move |(request, framed)| takeover::take_over(worker.clone(), request, framed)))
                 .finish(map_config(app, |_| AppConfig::default()))
                 .map_err(|error| log::debug!(cause:% = error; "http connection failed"));
-            let tls = shared.options.tls.clone();
-            fn_service(move |socket: TcpStream| receive(tls.clone(), socket)).and_then(http)
+            let shared = shared.clone();
+            fn_service(move |socket: TcpStream| receive(shared.clone(), socket)).and_then(http)
         })?;
     }
     let server = builder.run();
@@ -242,14 +245,35 @@ where
     Ok(Running { server, addresses, stopper })
 }
 
-/// Makes of a connection one that HTTP can be spoken over; shakes hands where that takes TLS.
-async fn receive(tls: Option<Tls>, socket: TcpStream) -> Result<(HttpStream, Protocol, Option<SocketAddr>), ()> {
+/// Makes of a connection one that HTTP can be spoken over; shakes hands where that takes TLS. Ends it where its address has too
+/// many.
+async fn receive<S: Service>(
+    shared: Arc<Shared<S>>,
+    socket: TcpStream,
+) -> Result<(HttpStream, Protocol, Option<SocketAddr>), ()> {
     // It fails only where the connection has failed, which is seen at once.
     let _ = socket.set_nodelay(true);
     let peer = socket.peer_addr().ok();
-    let socket = match tls {
+    // Who is behind a proxy is known by its requests.
+    let counted = peer.map(|peer| peer.ip()).filter(|address| !shared.options.proxies.trusts(address.to_canonical()));
+    let place = match counted.map(|address| shared.addresses.try_connect(address)) {
+        Some(Err(())) => return turn_away(shared.options.tls.is_some(), socket).await,
+        Some(Ok(place)) => place,
+        None => None,
+    };
+    let socket = match &shared.options.tls {
         None => Socket::Plain(socket),
         Some(tls) => tls.accept(socket).await.ok_or(())?,
     };
-    Ok((HttpStream::new(socket, HTTP_LIMITS), Protocol::Http1, peer))
+    Ok((HttpStream::new(socket, place, HTTP_LIMITS), Protocol::Http1, peer))
+}
+
+/// Says why, where that costs no handshake, and ends the connection.
+async fn turn_away<T>(speaks_tls: bool, mut socket: TcpStream) -> Result<T, ()> {
+    debug!("too many connections of one address (MAX_SOCKETS_PER_ADDRESS)");
+    if !speaks_tls {
+        // What does not fit into an empty buffer goes to somebody who is gone.
+        let _ = timeout(DISCONNECT_TIMEOUT, socket.write_all(TOO_MANY)).await;
+    }
+    Err(())
 }

@@ -85,6 +85,8 @@ impl Tls {
     /// Shakes hands. `None` if that fails, or takes too long.
     pub(super) async fn accept(&self, socket: TcpStream) -> Option<Socket> {
         let handshake = async {
+            // Who says nothing takes nobody's turn.
+            socket.peek(&mut [0]).await?;
             let _turn = self.handshakes.acquire().await.map_err(io::Error::other)?;
             self.acceptor.accept(Seat::from(socket)).await
         };

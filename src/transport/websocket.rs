@@ -81,10 +81,11 @@ impl<S: Service> Link<S> {
     pub(super) fn take_in(&mut self, worker: &Worker<S>, bytes: &mut [u8], now: Instant) {
         worker.stats.bytes_in.add(bytes.len() as u64);
         self.heartbeat.on_bytes();
+        let max_bytes = self.max_message_bytes(worker);
         let Some(wire) = self.wire_mut() else { return };
         // out of its place meanwhile, because a message can replace the transport
         let mut frames = std::mem::take(&mut wire.frames);
-        let outcome = frames.decode(bytes, worker.options().max_packet_bytes, |message| {
+        let outcome = frames.decode(bytes, max_bytes, |message| {
             match self.transport {
                 Transport::Polling(_) => self.on_probe_message(worker, message, now),
                 Transport::Websocket(_) => self.on_message(worker, message, now),

@@ -30,7 +30,7 @@ const SCRATCH_BYTES: usize = 64 * 1024;
 pub(super) struct Shared<S: Service> {
     pub(super) options: Options,
     pub(super) registry: Registry<S>,
-    pub(super) addresses: Addresses,
+    pub(super) addresses: Arc<Addresses>,
     /// Whether new sessions are refused.
     pub(super) is_draining: AtomicBool,
     /// Sessions whose resources are not released yet.
@@ -47,7 +47,7 @@ pub(super) struct Shared<S: Service> {
 impl<S: Service> Shared<S> {
     pub(super) fn new(options: Options) -> Self {
         Self {
-            addresses: Addresses::new(options.max_sockets_per_address),
+            addresses: Arc::new(Addresses::new(options.max_sockets_per_address, options.http_connections_per_address())),
             options,
             registry: Registry::default(),
             is_draining: AtomicBool::new(false),

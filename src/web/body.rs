@@ -10,16 +10,21 @@ use actix_web::web::{Data, Payload as PayloadStream};
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt as _;
 use serde_json::{Map, Number, Value};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
+use super::identity::is_known;
 use super::{Failure, WebState};
 use crate::model::UserId;
 
 /// 2^53 − 1: integers up to here are what JavaScript says they are.
 const MAX_SAFE_INTEGER: u64 = 9_007_199_254_740_991;
 
-/// A body has so long to arrive.
-const RECEIVE_LIMIT: Duration = Duration::from_secs(30);
+/// A body of somebody whom nobody knows has no more bytes.
+const STRANGER_BYTES: usize = 16 * 1_024;
+/// A body has so long to arrive,
+const RECEIVE_LIMIT: Duration = Duration::from_secs(10);
+/// and a second more for so many bytes that are here.
+const BYTES_PER_SECOND: u64 = 1_024;
 
 /// A JSON object that was sent. An absent body is `{}`, `null` is as if absent, unknown fields are ignored.
 #[derive(Debug, Clone, Default)]
@@ -166,7 +171,8 @@ impl FromRequest for Body {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Failure>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let limit = request.app_data::<Data<WebState>>().map_or(0, |state| state.settings.max_body_bytes);
+        let most = request.app_data::<Data<WebState>>().map_or(0, |state| state.settings.max_body_bytes);
+        let limit = if is_known(request) { most } else { most.min(STRANGER_BYTES) };
         let content_type = request.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?").to_owned());
         let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         let stream = PayloadStream::from_request(request, payload);
@@ -175,8 +181,7 @@ impl FromRequest for Body {
                 return Err(Failure::too_large("The body is too large"));
             }
             let stream = stream.await.map_err(|_| Failure::invalid("body"))?;
-            let received = timeout(RECEIVE_LIMIT, receive(stream, limit)).await;
-            let bytes = received.unwrap_or_else(|_| Err(Failure::invalid("body")))?;
+            let bytes = receive(stream, limit).await?;
             if !bytes.is_empty() && content_type.is_some_and(|content_type| !is_json(&content_type)) {
                 return Err(Failure::unsupported_type("The body must be application/json"));
             }
@@ -186,8 +191,11 @@ impl FromRequest for Body {
 }
 
 async fn receive(mut stream: PayloadStream, limit: usize) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = stream.next().await {
+    let (mut bytes, begun) = (Vec::new(), Instant::now());
+    let due = |received: usize| begun + RECEIVE_LIMIT + Duration::from_secs(received as u64 / BYTES_PER_SECOND);
+    while let Some(chunk) =
+        timeout_at(due(bytes.len()), stream.next()).await.map_err(|_| Failure::bad_request("The body came too slowly"))?
+    {
         let chunk = chunk.map_err(|error| match error {
             PayloadError::Overflow => Failure::too_large("The body is too large"),
             _ => Failure::invalid("body"),

@@ -2,7 +2,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
 use actix_web::http::Method;
@@ -10,8 +10,8 @@ use actix_web::http::header::HeaderMap;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 
-use super::{Actor, Asks, Failure, RequestOrigin, WebState};
-use crate::auth::{Claims, Refusal, RequestTokens, TokenPlace};
+use super::{Actor, Asks, Failure, LoginLimit, RequestOrigin, Tried, WebState};
+use crate::auth::{Claims, FoundToken, Refusal, RequestTokens, TokenPlace};
 use crate::model::{Account, Timestamp, UserId, UserRole};
 
 /// The header with which servers prove themselves.
@@ -48,10 +48,7 @@ impl FromRequest for Proven {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let state = request.app_data::<Data<WebState>>().cloned();
-        let header = |name| text(request.headers(), name);
-        let cookie_counts = request.extensions().get::<RequestOrigin>().is_none_or(|origin| origin.verdict.may_use_cookie());
-        let cookie = if cookie_counts { header("cookie") } else { None };
-        let token = RequestTokens { authorization: header("authorization"), cookie, query: None }.find();
+        let token = find_token(request);
         let request = request.clone();
         Box::pin(async move {
             let state = state.ok_or_else(|| Failure::internal("the routes have no state"))?;
@@ -72,6 +69,21 @@ impl FromRequest for Proven {
             Ok(Self { account, claims, place: token.place })
         })
     }
+}
+
+/// Whether somebody whom the server knows sends a request, as far as a token's signature or a key tells.
+pub(super) fn is_known(request: &HttpRequest) -> bool {
+    let Some(state) = request.app_data::<Data<WebState>>() else { return false };
+    let has_key = text(request.headers(), KEY).is_some_and(|key| state.settings.api_keys.has(key));
+    let token = || find_token(request);
+    has_key || token().is_some_and(|token| state.tokens.verify(&token.text, Timestamp::now()).is_ok())
+}
+
+fn find_token(request: &HttpRequest) -> Option<FoundToken> {
+    let header = |name| text(request.headers(), name);
+    let cookie_counts = request.extensions().get::<RequestOrigin>().is_none_or(|origin| origin.verdict.may_use_cookie());
+    let cookie = if cookie_counts { header("cookie") } else { None };
+    RequestTokens { authorization: header("authorization"), cookie, query: None }.find()
 }
 
 /// Proof that an administrator asks: a user with that role, or a server with a key.
@@ -95,6 +107,9 @@ impl FromRequest for Admin {
             return Box::pin(async { Ok(Self { claims: None }) });
         }
         let has_wrong_key = key.is_some();
+        if has_wrong_key && let Err(wait) = note_wrong_key(request) {
+            return Box::pin(async move { Err(Failure::rate_limited(wait)) });
+        }
         let user = Proven::from_request(request, payload);
         let request = request.clone();
         Box::pin(async move {
@@ -109,6 +124,16 @@ impl FromRequest for Admin {
             }
         })
     }
+}
+
+/// Counts a wrong key for its address, once for each request.
+///
+/// # Errors
+/// How long to wait, where there were too many.
+fn note_wrong_key(request: &HttpRequest) -> Result<(), Duration> {
+    let address = request.extensions().get::<RequestOrigin>().and_then(|origin| origin.client.address);
+    let Some(limit) = request.app_data::<Data<LoginLimit>>() else { return Ok(()) };
+    limit.attempt(&Tried { account: None, address }, Instant::now())
 }
 
 /// For the audit, should the request be carried out.

@@ -1,29 +1,40 @@
-//! How often somebody may try a password.
+//! How often somebody may be wrong about who they are.
 use std::collections::VecDeque;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
 
+use crate::http::counted_address;
+
 /// The time in which attempts are counted.
 const WINDOW: Duration = Duration::from_secs(60);
-/// So many accounts and addresses are remembered at most; beyond, those with the oldest attempt are forgotten.
+/// An address, behind which many may be, has so many times the attempts of an account.
+const ADDRESS_FACTOR: usize = 10;
+/// So many accounts, and so many addresses, are remembered at most; beyond, those with the oldest attempt are forgotten.
 const REMEMBERED_MAX: usize = 100_000;
 
-/// Whose attempts are counted together: an account (or the name that was tried) and an address.
+/// Whose attempts are counted together: those of an account, wherever they come from, and those of an address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Tried {
-    /// The user's id, or the name that nobody has.
-    pub account: String,
+    /// The user's id, or the name that nobody has; `None`: the attempt is about no account.
+    pub account: Option<String>,
     /// Where it was tried from.
     pub address: Option<IpAddr>,
 }
 
-/// Counts attempts. Shared by all worker threads.
+/// Counts attempts: wrong passwords and keys, and registrations. Shared by all worker threads.
 pub struct LoginLimit {
     per_minute: usize,
-    attempts: Mutex<HashMap<Tried, VecDeque<Instant>>>,
+    attempts: Mutex<Attempts>,
+}
+
+#[derive(Default)]
+struct Attempts {
+    of_accounts: HashMap<String, VecDeque<Instant>>,
+    of_addresses: HashMap<IpAddr, VecDeque<Instant>>,
 }
 
 impl LoginLimit {
@@ -41,32 +52,64 @@ impl LoginLimit {
             return Ok(());
         }
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        if attempts.len() >= REMEMBERED_MAX && !attempts.contains_key(tried) {
-            forget_old(&mut attempts, now);
+        let Attempts { of_accounts, of_addresses } = &mut *attempts;
+        if let Some(account) = &tried.account {
+            count(of_accounts, account, self.per_minute, now)?;
         }
-        let times = attempts.entry(tried.clone()).or_default();
-        while times.front().is_some_and(|time| now.saturating_duration_since(*time) >= WINDOW) {
-            times.pop_front();
+        let Some(address) = tried.address else { return Ok(()) };
+        let counted = count(of_addresses, &counted_address(address), self.per_minute.saturating_mul(ADDRESS_FACTOR), now);
+        if counted.is_err()
+            && let Some(account) = &tried.account
+        {
+            forgive(of_accounts, account);
         }
-        match times.front() {
-            Some(first) if times.len() >= self.per_minute => Err(WINDOW.saturating_sub(now.saturating_duration_since(*first))),
-            _ => {
-                times.push_back(now);
-                Ok(())
-            }
-        }
+        counted
     }
 
-    /// Takes the last counted attempt back: it was a right one.
+    /// Takes the last counted attempt back: it was a right one, or nobody looked whether it was.
     pub fn forgive(&self, tried: &Tried) {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(times) = attempts.get_mut(tried) {
-            times.pop_back();
+        if let Some(account) = &tried.account {
+            forgive(&mut attempts.of_accounts, account);
+        }
+        if let Some(address) = tried.address {
+            forgive(&mut attempts.of_addresses, &counted_address(address));
         }
     }
 }
 
-fn forget_old(attempts: &mut HashMap<Tried, VecDeque<Instant>>, now: Instant) {
+fn count<K: Hash + Eq + Clone>(
+    attempts: &mut HashMap<K, VecDeque<Instant>>,
+    key: &K,
+    most: usize,
+    now: Instant,
+) -> Result<(), Duration> {
+    if attempts.len() >= REMEMBERED_MAX && !attempts.contains_key(key) {
+        forget_old(attempts, now);
+    }
+    let times = attempts.entry(key.clone()).or_default();
+    while times.front().is_some_and(|time| now.saturating_duration_since(*time) >= WINDOW) {
+        times.pop_front();
+    }
+    match times.front() {
+        Some(first) if times.len() >= most => Err(WINDOW.saturating_sub(now.saturating_duration_since(*first))),
+        _ => {
+            times.push_back(now);
+            Ok(())
+        }
+    }
+}
+
+fn forgive<K: Hash + Eq>(attempts: &mut HashMap<K, VecDeque<Instant>>, key: &K) {
+    if let Some(times) = attempts.get_mut(key) {
+        times.pop_back();
+        if times.is_empty() {
+            attempts.remove(key);
+        }
+    }
+}
+
+fn forget_old<K>(attempts: &mut HashMap<K, VecDeque<Instant>>, now: Instant) {
     attempts.retain(|_, times| times.back().is_some_and(|time| now.saturating_duration_since(*time) < WINDOW));
     if attempts.len() < REMEMBERED_MAX {
         return;
@@ -82,32 +125,44 @@ mod tests {
     use super::*;
 
     fn tried(account: &str, last: u8) -> Tried {
-        Tried { account: account.to_owned(), address: Some(IpAddr::from([192, 0, 2, last])) }
+        Tried { account: Some(account.to_owned()), address: Some(IpAddr::from([192, 0, 2, last])) }
     }
 
     #[test]
-    fn attempts_are_counted_per_account_and_address() {
+    fn attempts_are_counted_per_account_over_all_addresses() {
         let limit = LoginLimit::new(3);
         let start = Instant::now();
         for second in 0..3 {
-            limit.attempt(&tried("ann", 1), start + Duration::from_secs(second)).unwrap();
+            limit.attempt(&tried("ann", second), start + Duration::from_secs(second.into())).unwrap();
         }
-        let wait = limit.attempt(&tried("ann", 1), start + Duration::from_secs(10)).unwrap_err();
+        let wait = limit.attempt(&tried("ann", 9), start + Duration::from_secs(10)).unwrap_err();
         assert_eq!(wait, Duration::from_secs(50));
-        limit.attempt(&tried("ann", 2), start).unwrap();
         limit.attempt(&tried("bob", 1), start).unwrap();
         limit.attempt(&tried("ann", 1), start + Duration::from_secs(60)).unwrap();
         assert!(limit.attempt(&tried("ann", 1), start + Duration::from_secs(60)).is_err());
     }
 
     #[test]
+    fn an_address_has_ten_times_as_many() {
+        let (limit, now) = (LoginLimit::new(3), Instant::now());
+        let taken = (0..100).filter(|number| limit.attempt(&tried(&format!("user-{number}"), 1), now).is_ok()).count();
+        assert_eq!(taken, 30);
+        limit.attempt(&tried("ann", 2), now).unwrap();
+        let of_network = |last| Tried { account: None, address: format!("2001:db8::{last}").parse().ok() };
+        assert_eq!((0..100).filter(|last| limit.attempt(&of_network(*last), now).is_ok()).count(), 30);
+        assert!((0..100).filter(|_| limit.attempt(&tried("bob", 1), now).is_ok()).count() == 0);
+        limit.attempt(&tried("bob", 3), now).unwrap();
+    }
+
+    #[test]
     fn a_right_password_is_not_counted() {
         let limit = LoginLimit::new(1);
         let now = Instant::now();
-        for _ in 0..5 {
+        for _ in 0..50 {
             limit.attempt(&tried("ann", 1), now).unwrap();
             limit.forgive(&tried("ann", 1));
         }
+        assert!(limit.attempts.lock().unwrap().of_addresses.is_empty());
     }
 
     #[test]
@@ -118,9 +173,9 @@ mod tests {
         for number in 0..=REMEMBERED_MAX {
             free.attempt(&tried("ann", 1), now).unwrap();
             let at = now + Duration::from_micros(number as u64);
-            limit.attempt(&Tried { account: number.to_string(), address: None }, at).unwrap();
+            limit.attempt(&Tried { account: Some(number.to_string()), address: None }, at).unwrap();
         }
-        assert!(free.attempts.lock().unwrap().is_empty());
-        assert!(limit.attempts.lock().unwrap().len() <= REMEMBERED_MAX / 2 + 1);
+        assert!(free.attempts.lock().unwrap().of_accounts.is_empty());
+        assert!(limit.attempts.lock().unwrap().of_accounts.len() <= REMEMBERED_MAX / 2 + 1);
     }
 }

@@ -1,60 +1,219 @@
-//! Passwords are hashed and checked on threads that may block, a few at a time.
-use std::sync::Arc;
+//! Passwords are hashed and checked on threads that may block, a few at a time, and of each address in turn.
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::web::block;
-use tokio::sync::Semaphore;
+use hashbrown::HashMap;
+use tokio::sync::oneshot;
 
 use super::Failure;
 use crate::auth::{hash_password, verify_password};
+use crate::http::counted_address;
 
 /// So many may wait: at some 50 ms each on two cores that is a few seconds.
 const WAITING_MAX: usize = 256;
 
 /// Bounds how many passwords are worked on at once: each takes 19 MiB and a core for a while.
-pub struct PasswordWork {
-    running: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
-}
+pub struct PasswordWork(Arc<Places>);
 
 impl PasswordWork {
     /// As many at once as the machine has cores.
     #[expect(clippy::new_without_default, reason = "one is shared by all")]
     pub fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        Self { running: Arc::new(Semaphore::new(cores)), waiting: Arc::new(Semaphore::new(cores + WAITING_MAX)) }
+        Self(Arc::new(Places(Mutex::new(Queue { free: cores, ..Queue::default() }))))
     }
 
-    /// Hashes a new password.
+    /// Hashes a new password, for whom at this address.
     ///
     /// # Errors
     /// 429 where too many wait, 500 where it cannot be done.
-    pub async fn hash(&self, password: String) -> Result<String, Failure> {
-        self.run(move || hash_password(&password)).await?.map_err(Failure::internal)
+    pub async fn hash(&self, address: Option<IpAddr>, password: String) -> Result<String, Failure> {
+        self.run(address, move || hash_password(&password)).await?.map_err(Failure::internal)
     }
 
     /// Whether the password belongs to the hash; takes the same time without one.
     ///
     /// # Errors
     /// 429 where too many wait.
-    pub async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, Failure> {
-        self.run(move || verify_password(&password, hash.as_deref())).await
+    pub async fn verify(&self, address: Option<IpAddr>, password: String, hash: Option<String>) -> Result<bool, Failure> {
+        self.run(address, move || verify_password(&password, hash.as_deref())).await
     }
 
     /// Does other such work: slow on purpose, and for anybody who asks.
     ///
     /// # Errors
     /// 429 where too many wait.
-    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
-        let busy = || Failure::rate_limited(Duration::from_secs(2));
-        let _waiting = self.waiting.try_acquire().map_err(|_| busy())?;
-        let running = self.running.clone().acquire_owned().await.map_err(|_| busy())?;
+    pub async fn run<T: Send + 'static>(
+        &self,
+        address: Option<IpAddr>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let place = self.place(address).await.ok_or_else(|| Failure::rate_limited(Duration::from_secs(2)))?;
         // The thread holds its place also when the asker has gone meanwhile.
         let worked = block(move || {
             let done = work();
-            drop(running);
+            drop(place);
             done
         });
         worked.await.map_err(Failure::internal)
+    }
+
+    /// Waits for a place; `None`: too many of this address wait.
+    async fn place(&self, address: Option<IpAddr>) -> Option<Place> {
+        let waiting = match self.0.queue().enter(address.map(counted_address)) {
+            Entered::Free => return Some(Place(self.0.clone())),
+            Entered::Waits(waiting) => waiting,
+            Entered::Full => return None,
+        };
+        // One that is dropped was put out for somebody of another address.
+        waiting.await.ok()?;
+        Some(Place(self.0.clone()))
+    }
+}
+
+/// A place to work, until it is dropped.
+struct Place(Arc<Places>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.queue().leave();
+    }
+}
+
+struct Places(Mutex<Queue>);
+
+impl Places {
+    fn queue(&self) -> std::sync::MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who waits, by address.
+#[derive(Default)]
+struct Queue {
+    free: usize,
+    waiting: usize,
+    /// Addresses with somebody who waits, in the order of their turns.
+    turns: VecDeque<Option<IpAddr>>,
+    of_addresses: HashMap<Option<IpAddr>, VecDeque<oneshot::Sender<()>>>,
+}
+
+enum Entered {
+    Free,
+    Waits(oneshot::Receiver<()>),
+    Full,
+}
+
+impl Queue {
+    /// Takes a place, or waits for one. Where too many wait, the newest of the address with the most of them goes.
+    fn enter(&mut self, address: Option<IpAddr>) -> Entered {
+        if self.free > 0 {
+            self.free -= 1;
+            return Entered::Free;
+        }
+        if self.waiting >= WAITING_MAX {
+            self.forget_gone();
+        }
+        if self.waiting >= WAITING_MAX {
+            let own = self.of_addresses.get(&address).map_or(0, VecDeque::len);
+            let Some((_, longest)) = self.of_addresses.iter_mut().max_by_key(|(_, waiting)| waiting.len()) else {
+                return Entered::Full;
+            };
+            if longest.len() <= own + 1 {
+                return Entered::Full;
+            }
+            longest.pop_back();
+            self.waiting -= 1;
+        }
+        let (turn, waiting) = oneshot::channel();
+        let queue = self.of_addresses.entry(address).or_default();
+        if queue.is_empty() {
+            self.turns.push_back(address);
+        }
+        queue.push_back(turn);
+        self.waiting += 1;
+        Entered::Waits(waiting)
+    }
+
+    /// A place is free: it goes to the first of the next address who still waits.
+    fn leave(&mut self) {
+        while let Some(address) = self.turns.pop_front() {
+            let Some(queue) = self.of_addresses.get_mut(&address) else { continue };
+            let next = queue.pop_front();
+            if queue.is_empty() {
+                self.of_addresses.remove(&address);
+            } else {
+                self.turns.push_back(address);
+            }
+            if let Some(turn) = next {
+                self.waiting -= 1;
+                if turn.send(()).is_ok() {
+                    return;
+                }
+            }
+        }
+        self.free += 1;
+    }
+
+    /// Forgets those whose askers have gone.
+    fn forget_gone(&mut self) {
+        for queue in self.of_addresses.values_mut() {
+            queue.retain(|turn| !turn.is_closed());
+        }
+        self.of_addresses.retain(|_, queue| !queue.is_empty());
+        self.turns.retain(|address| self.of_addresses.contains_key(address));
+        self.waiting = self.of_addresses.values().map(VecDeque::len).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([192, 0, 2, last]))
+    }
+
+    fn wait(queue: &mut Queue, last: u8) -> Option<oneshot::Receiver<()>> {
+        match queue.enter(address(last)) {
+            Entered::Waits(waiting) => Some(waiting),
+            Entered::Full => None,
+            Entered::Free => panic!("no place is free"),
+        }
+    }
+
+    #[test]
+    fn addresses_have_turns() {
+        let mut queue = Queue::default();
+        let mut flood: Vec<_> = (0..10).map(|_| wait(&mut queue, 1).unwrap()).collect();
+        let mut other = wait(&mut queue, 2).unwrap();
+        queue.leave();
+        assert!(flood[0].try_recv().is_ok() && other.try_recv().is_err());
+        queue.leave();
+        assert!(other.try_recv().is_ok(), "not behind all of the flood");
+        drop(flood.remove(1));
+        queue.leave();
+        assert!(flood[1].try_recv().is_ok(), "who has gone has no turn");
+        (0..20).for_each(|_| queue.leave());
+        assert_eq!((queue.waiting, queue.turns.len(), queue.of_addresses.len()), (0, 0, 0));
+        assert!(matches!(queue.enter(address(1)), Entered::Free));
+    }
+
+    #[test]
+    fn a_full_queue_has_room_for_another_address() {
+        let mut queue = Queue::default();
+        let mut flood: Vec<_> = (0..WAITING_MAX).map(|_| wait(&mut queue, 1).unwrap()).collect();
+        assert!(wait(&mut queue, 1).is_none());
+        let mut other = wait(&mut queue, 2).unwrap();
+        assert!(flood.pop().unwrap().try_recv().is_err());
+        assert_eq!(queue.waiting, WAITING_MAX);
+        queue.leave();
+        queue.leave();
+        assert!(other.try_recv().is_ok());
+        flood.clear();
+        assert!(wait(&mut queue, 1).is_some(), "those who have gone make room");
     }
 }

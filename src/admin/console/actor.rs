@@ -148,13 +148,14 @@ impl Console {
         ctx: &mut Context<Self>,
     ) {
         let Some(peer) = self.guests.of_attempt(connection, attempt).map(|guest| guest.peer) else { return };
-        let tried = Tried { account: String::new(), address: peer.address };
+        // Who tries from elsewhere does not lock the one login that there is.
+        let tried = Tried { account: Some(shown(peer)), address: peer.address };
         if let Err(wait) = self.attempts.attempt(&tried, Instant::now()) {
             warn!("too many logins to the Admin UI address={}", shown(peer));
             return self.refuse(connection, format!("too many attempts, try again in {} s", wait.as_secs().max(1)));
         }
         let (login, passwords) = (self.options.login.clone(), self.options.passwords.clone());
-        let work = async move { passwords.run(move || login.verify(&user, &password)).await };
+        let work = async move { passwords.run(peer.address, move || login.verify(&user, &password)).await };
         ctx.spawn(work.into_actor(self).map(move |outcome, console, ctx| {
             if outcome.as_ref().is_ok_and(|is_right| *is_right) {
                 console.attempts.forgive(&tried);
