@@ -62,10 +62,12 @@ fn text(figures: &Figures) -> Result<String, prometheus::Error> {
 }
 
 fn add_connections(families: &mut Families, figures: &Traffic) {
-    let Traffic { polling, websocket, opened, upgraded, messages_in, bytes_in, packets_out, bytes_out, closed } = figures;
+    let Traffic { polling, websocket, opened, upgraded, malformed, messages_in, bytes_in, packets_out, bytes_out, closed } =
+        figures;
     let by_transport = [(&[("transport", "polling")][..], *polling as f64), (&[("transport", "websocket")], *websocket as f64)];
     families.gauges("connections", "Engine.IO connections, also those that no user was proven for yet.", by_transport);
     families.counter("connections_opened_total", "Engine.IO connections opened.", *opened);
+    families.counter("requests_malformed_total", "Requests that are no HTTP.", *malformed);
     families.counter("connections_upgraded_total", "Connections that moved from polling to a WebSocket.", *upgraded);
     let closed: Vec<_> = closed.iter().map(|(reason, count)| ([("reason", *reason)], *count as f64)).collect();
     let closed = closed.iter().map(|(labels, count)| (&labels[..], *count));

@@ -18,6 +18,7 @@ pub(super) fn traffic(workers: &[Arc<transport::WorkerStats>]) -> Traffic {
         websocket: sum(|stats| stats.websocket_sessions.get()),
         opened: sum(|stats| stats.opened.get()),
         upgraded: sum(|stats| stats.upgraded.get()),
+        malformed: sum(|stats| stats.malformed.get()),
         messages_in: sum(|stats| stats.messages_in.get()),
         bytes_in: sum(|stats| stats.bytes_in.get()),
         packets_out: sum(|stats| stats.packets_out.get()),

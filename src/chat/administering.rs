@@ -6,7 +6,6 @@ use log::info;
 
 use super::rooms::RoomKey;
 use super::server::ChatServer;
-use super::tables::User;
 use crate::engineio::ConnectionKey;
 use crate::meter::Metered as _;
 use crate::model::{ConversationKind, DELETED_NAME, MODEL_USER, Profile, SocketId, Timestamp, UserId, UserRole};
@@ -166,7 +165,7 @@ impl ChatServer {
 
     fn kick_room(&mut self, room: Option<&str>) -> bool {
         if let Some(Ok(user)) = room.and_then(|room| room.strip_prefix("user:")).map(UserId::parse) {
-            let was_there = self.users.get(&user).is_some_and(User::has_sessions);
+            let was_there = self.users.get(&user).is_some_and(|user| user.has_sessions());
             self.put_out(&user, "KICKED", |_| true);
             return was_there;
         }

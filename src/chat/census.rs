@@ -34,14 +34,14 @@ impl ChatServer {
     /// A session is open on a connection from here on.
     pub(super) fn seat_session(&mut self, connection: ConnectionKey, session: Session) {
         self.census.add(session.manner);
-        self.sessions.insert(connection, session);
+        self.sessions.insert(connection, Box::new(session));
     }
 
     /// A connection has no session any more.
     pub(super) fn unseat_session(&mut self, connection: ConnectionKey) -> Option<Session> {
         let session = self.sessions.remove(&connection)?;
         self.census.remove(session.manner);
-        Some(session)
+        Some(*session)
     }
 
     /// A session speaks in another way from here on.

@@ -286,8 +286,8 @@ impl ChatServer {
 
     /// The live sockets of a user that show messages of this kind.
     fn listening(&self, user: &UserId, kind: ConversationKind) -> impl Iterator<Item = &Session> {
-        let sessions = self.sockets_of(user).iter().filter_map(|socket| self.sessions.get(socket));
-        sessions.filter(move |session| session.words.has_word_for(kind) && !session.words.unproven)
+        let sessions = self.sockets_of(user).iter().filter_map(|socket| self.sessions.get(socket).map(Box::as_ref));
+        sessions.filter(move |session: &&Session| session.words.has_word_for(kind) && !session.words.unproven)
     }
 
     fn settle_progress(&mut self, id: ConversationId, user: &UserId, seq: i64) {

@@ -233,7 +233,7 @@ impl ChatServer {
     /// A session is given to another connection before the old one has ended: what that still brings belongs to it, and comes
     /// before what the new one brings.
     pub(super) fn await_last_word(&mut self, connection: ConnectionKey) {
-        let Some(origin) = self.sessions.get(&connection).map(Origin::of) else { return };
+        let Some(origin) = self.sessions.get(&connection).map(|session| Origin::of(session)) else { return };
         self.leftovers.queues.entry_ref(&origin.user).or_default().taken_over += 1;
         let now = self.now();
         self.leftovers.taken_over.insert(connection, (now, origin));

@@ -296,20 +296,22 @@ impl ChatServer {
     pub(super) fn keep_users(&mut self, users: Vec<(Account, Vec<Membership>)>, now: Timestamp) {
         for (account, memberships) in users {
             let id = account.profile.id.clone();
-            self.users.entry(id).or_insert_with(|| User {
-                account: Arc::new(account),
-                has_names: memberships.iter().any(|membership| membership.name.is_some()),
-                names_given: 0,
-                memberships,
-                sessions: Default::default(),
-                parked: Vec::new(),
-                is_announced: false,
-                offline_at: None,
-                sent: None,
-                // Nobody knows what was stored before.
-                unseen_noted: 1,
-                unseen_shown: 0,
-                used_at: now,
+            self.users.entry(id).or_insert_with(|| {
+                Box::new(User {
+                    account: Arc::new(account),
+                    has_names: memberships.iter().any(|membership| membership.name.is_some()),
+                    names_given: 0,
+                    memberships,
+                    sessions: Default::default(),
+                    parked: Vec::new(),
+                    is_announced: false,
+                    offline_at: None,
+                    sent: None,
+                    // Nobody knows what was stored before.
+                    unseen_noted: 1,
+                    unseen_shown: 0,
+                    used_at: now,
+                })
             });
         }
     }

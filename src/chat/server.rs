@@ -63,8 +63,8 @@ pub struct ChatServer {
     sources: Sources,
     workers: Vec<Option<Counted<ToWorker>>>,
     meter: Arc<Meter>,
-    pub(super) users: HashMap<UserId, User>,
-    pub(super) sessions: HashMap<ConnectionKey, Session>,
+    pub(super) users: HashMap<UserId, Box<User>>,
+    pub(super) sessions: HashMap<ConnectionKey, Box<Session>>,
     pub(super) connecting: HashMap<ConnectionKey, Connect>,
     pub(super) rooms: Rooms,
     pub(super) conversations: HashMap<ConversationId, CachedConversation>,
@@ -395,7 +395,7 @@ impl ChatServer {
         let (users, directs) = (&mut self.users, &mut self.directs);
         self.conversations.retain(|id, cached| {
             let members = &cached.conversation.participants;
-            let is_used = members.iter().any(|member| users.get(member).is_some_and(User::has_sessions));
+            let is_used = members.iter().any(|member| users.get(member).is_some_and(|user| user.has_sessions()));
             if is_used || cached.used_at > old || cached.is_progress_due || cached.in_flight > 0 {
                 return true;
             }

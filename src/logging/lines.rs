@@ -68,15 +68,41 @@ fn log_panics() {
 /// `env_logger` behind the filter of the moment.
 struct Filtered(env_logger::Logger);
 
+impl Filtered {
+    fn write(&self, record: &Record<'_>) {
+        if switch::passes(record) {
+            self.0.log(record);
+        }
+    }
+}
+
+/// Whether actix-http says `error` of what somebody has sent.
+fn is_of_a_stranger(record: &Record<'_>) -> bool {
+    record.level() == Level::Error && record.target() == "actix_http::h1::dispatcher"
+}
+
 impl Log for Filtered {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         switch::enables(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
-        if switch::passes(record) {
-            self.0.log(record);
+        if is_of_a_stranger(record) {
+            // Anybody can send what is no HTTP, thousands of times a second: `requests_malformed_total` counts it.
+            let record = Record::builder()
+                .args(*record.args())
+                .level(Level::Debug)
+                .target(record.target())
+                .module_path(record.module_path())
+                .file(record.file())
+                .line(record.line())
+                .build();
+            if record.level() <= log::max_level() {
+                self.write(&record);
+            }
+            return;
         }
+        self.write(record);
     }
 
     fn flush(&self) {

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use actix_http::error::DispatchError;
 use actix_http::{HttpService, KeepAlive, Protocol};
 use actix_server::{Server, ServerHandle};
 use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
@@ -213,7 +214,7 @@ where
         let (shared, context, configure) = (shared.clone(), context.clone(), configure.clone());
         builder = builder.listen("http", listener, move || {
             let worker = Worker::current(&shared, context.clone());
-            let configure = configure.clone();
+            let (configure, stats) = (configure.clone(), worker.stats.clone());
             let polling = || {
                 let polled = worker.clone();
                 web::to(move |request, payload| http::handle(polled.clone(), request, payload))
@@ -235,7 +236,12 @@ where
                 .h1_allow_half_closed(false)
                 .upgrade(fn_service(move |(request, framed)| takeover::take_over(worker.clone(), request, framed)))
                 .finish(map_config(app, |_| AppConfig::default()))
-                .map_err(|error| log::debug!(cause:% = error; "http connection failed"));
+                .map_err(move |error| {
+                    if let DispatchError::Parse(_) = &error {
+                        stats.malformed.add(1);
+                    }
+                    debug!(cause:% = error; "http connection failed");
+                });
             let shared = shared.clone();
             fn_service(move |socket: TcpStream| receive(shared.clone(), socket)).and_then(http)
         })?;

@@ -17,6 +17,8 @@ pub struct WorkerStats {
     pub opened: Gauge,
     /// Sessions that moved from polling to a WebSocket.
     pub upgraded: Gauge,
+    /// Requests that are no HTTP.
+    pub malformed: Gauge,
     /// Engine.IO messages from clients.
     pub messages_in: Gauge,
     /// Bytes read from WebSockets and from polling bodies.

@@ -35,6 +35,8 @@ pub struct Traffic {
     pub opened: u64,
     /// Sessions that moved from polling to a WebSocket.
     pub upgraded: u64,
+    /// Requests that are no HTTP.
+    pub malformed: u64,
     /// Engine.IO messages from clients.
     pub messages_in: u64,
     /// Bytes read from WebSockets and from polling bodies.

@@ -88,6 +88,12 @@ export function filled(payload, made) {
   return Object.fromEntries(Object.entries(payload).map(([field, value]) => [field, filled(value, made)]));
 }
 
+/** An answer that there were too many requests, and when to come again. */
+export function assertLimited({ status, body, headers }) {
+  assert.deepEqual([status, body.code], [429, 'RATE_LIMITED'], JSON.stringify(body));
+  assert.ok(body.retryAfterMs > 0 && Number(headers.get('retry-after')) > 0);
+}
+
 /** A refusal over HTTP has exactly these fields. */
 export function assertHttpError({ status, body }, expectedStatus, code) {
   assert.equal(status, expectedStatus, JSON.stringify(body));
