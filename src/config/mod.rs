@@ -245,17 +245,17 @@ settings! {
         max_packet_size: usize = 1_000_000, "MAX_PACKET_SIZE", Size::at_least(1);
     }
     "limits" {
-        /// Events per second of one socket; 0: no limit.
+        /// Events per second of one socket, and requests that change something of one user over HTTP; ten times as many that read; 0: no limit.
         rate_limit_events: u32 = 10, "RATE_LIMIT_EVENTS", Count::at_least(0);
         /// Events that one socket may send at once; 0: as many as in a second.
         rate_limit_burst: u32 = 20, "RATE_LIMIT_BURST", Count::at_least(0);
         /// Receipts and typing signs per second of one socket, and ten times as many at once; 0: no limit.
         rate_limit_receipts: u32 = 100, "RATE_LIMIT_RECEIPTS", Count::at_least(0);
-        /// Logins per minute of one account and address; 0: no limit.
+        /// Wrong logins per minute of one account; ten times as many, with registrations and wrong keys, of one address; 0: no limit.
         rate_limit_logins: u32 = 10, "RATE_LIMIT_LOGINS", Count::at_least(0);
         /// Sockets of one user; 0: no limit.
         max_sockets_per_user: usize = 50, "MAX_SOCKETS_PER_USER", Count::at_least(0);
-        /// Sockets of one address; 0: no limit.
+        /// Connections of one address, be they sockets or not; 0: no limit. An IPv6 network (/64) is one address.
         max_sockets_per_address: usize = 1_000, "MAX_SOCKETS_PER_ADDRESS", Count::at_least(0);
         /// Public rooms that one socket may join; 0: no limit.
         max_rooms_per_socket: usize = 1_000, "MAX_ROOMS_PER_SOCKET", Count::at_least(0);

@@ -50,6 +50,7 @@ const PROVED_IN = {
   MAX_SOCKETS_PER_USER: 'bad-input',
   MAX_SOCKETS_PER_ADDRESS: 'overload',
   MAX_ROOMS_PER_SOCKET: 'bad-input',
+  MAX_GROUP_MEMBERS: 'bounds',
   MAX_MESSAGE_LENGTH: 'bad-input',
   MAX_UPLOAD_SIZE: 'bad-input',
   AI_TIMEOUT: 'assistant',
@@ -195,7 +196,7 @@ describe('settings', { concurrency: 4 }, () => {
   });
 
   proves(['TOKEN_MAX_AGE'], 'a login ends, however often its token is refreshed; a token made elsewhere is not refreshed', async (test) => {
-    const server = await start(test, { TOKEN_MAX_AGE: '4s' });
+    const server = await start(test, { TOKEN_MAX_AGE: '4s', RATE_LIMIT_EVENTS: '0' });
     const { token, user } = await register(server);
     const expiry = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url')).exp;
     const refresh = (token) => server.api('POST', '/api/auth/refresh', { token });
@@ -412,10 +413,22 @@ describe('settings', { concurrency: 4 }, () => {
     const model = await Model.start('openai');
     test.after(() => model.kill());
     const count = 10;
-    const server = await start(test, { ...model.env, AI_CONCURRENCY: String(count) });
+    const server = await start(test, { ...model.env, AI_CONCURRENCY: String(count), AI_PER_USER: '0' });
     const client = await device(test, server);
     for (let chat = 0; chat < count; chat++) await client.succeed('ai-message', { chatId: `${chat}`, content: 'Why?' });
     for (let asked = 0; asked < count; asked++) await model.next();
+  });
+
+  proves(['AI_PER_USER'], 'so many of one user, and others come before the next', async (test) => {
+    const model = await Model.start('openai');
+    test.after(() => model.kill());
+    const server = await start(test, { ...model.env, AI_PER_USER: '1', AI_CONCURRENCY: '2' });
+    const [ann, bob] = [await device(test, server), await device(test, server)];
+    await ann.succeed('ai-message', { chatId: '1', content: 'first' });
+    await ann.succeed('ai-message', { chatId: '2', content: 'second' });
+    await bob.succeed('ai-message', { chatId: '3', content: 'third' });
+    const asked = [await model.next(), await model.next()].map(({ body }) => JSON.stringify(body));
+    assert.ok(asked.some((body) => body.includes('first')) && asked.some((body) => body.includes('third')), asked.join('\n'));
   });
 
   // ---- operations ----
