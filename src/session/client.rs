@@ -10,7 +10,6 @@ use super::console::AtConsole;
 use super::rules::Rules;
 use super::state::{Broker, Now, Session, Surroundings};
 use super::tapping::Tap;
-use crate::auth::MAX_TOKEN_BYTES;
 use crate::chat::{
     Broadcast, CatchUpDrained, Connect, Disconnect, FellBehind, Limited, Notice, Proven, Request, Upgraded, WordsLearned,
 };
@@ -90,8 +89,8 @@ impl Broker for &Recipients {
     }
 }
 
-/// What a message of a client may have that is not in: a CONNECT with the longest token.
-const STRANGER_BYTES: usize = MAX_TOKEN_BYTES + 4_096;
+/// What a message of a client may have that is not in: a CONNECT with a token that is too long is answered still.
+const STRANGER_BYTES: usize = 64 * 1_024;
 
 /// What all sessions of a server share.
 #[derive(Clone)]

@@ -33,7 +33,7 @@ const REFUSED = {
   'algorithm none with a signature': [withToken(sign(claims(), { header: { alg: 'none' } })), INVALID],
   'another algorithm of the same key': [withToken(sign(claims(), { header: { alg: 'HS512' }, digest: 'sha512' })), INVALID],
   'an algorithm of key pairs': [withToken(sign(claims(), { header: { alg: 'RS256' } })), INVALID],
-  'a huge token': [withToken(sign(claims({ filler: 'x'.repeat(500_000) }), { secret: 'another' })), INVALID],
+  'a huge token': [withToken(sign(claims({ filler: 'x'.repeat(40_000) }), { secret: 'another' })), INVALID],
   'not valid yet': [withToken(sign(claims({ nbf: epoch(600) }))), INVALID],
   'no user in it': [withToken(sign({ exp: epoch(60) })), INVALID],
   'an id with a slash': [withToken(sign(claims({ id: 'a/b' }))), INVALID],

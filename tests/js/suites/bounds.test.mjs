@@ -68,7 +68,7 @@ describe('what a stranger sends', () => {
   it('is no long frame before it is known who it is, nor a long polling body', async () => {
     const { server } = holder;
     const stranger = await open(server);
-    stranger.send('x'.repeat(30_000));
+    stranger.send('x'.repeat(70_000));
     assert.equal(await stranger.closed(), 1009);
     const known = await open(server, newUser('ann').token);
     known.send(`420${JSON.stringify(['join_group', 'x'.repeat(100_000)])}`);
