@@ -67,7 +67,10 @@ impl ChatServer {
         let id = stored.profile.id.clone();
         let Some(entry) = self.users.get_mut(&id).filter(|_| id.as_str() != MODEL_USER) else { return };
         if stored.is_deleted {
-            return if entry.account.is_deleted { () } else { self.on_deleted(&id) };
+            if !entry.account.is_deleted {
+                self.on_deleted(&id);
+            }
+            return;
         }
         let known = Arc::make_mut(&mut entry.account);
         known.described_at = stored.described_at;

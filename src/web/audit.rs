@@ -35,11 +35,14 @@ pub struct Act {
     pub address: Option<IpAddr>,
 }
 
+/// Who, what and from where.
+type Kind = (Actor, String, Option<IpAddr>);
+
 /// Takes note of acts. Shared by all threads.
 pub struct Audit {
     store: Store,
     /// Of this minute: those that were noted, and how often they came again.
-    repeated: Mutex<HashMap<(Actor, String, Option<IpAddr>), i64>>,
+    repeated: Mutex<HashMap<Kind, i64>>,
 }
 
 impl Audit {

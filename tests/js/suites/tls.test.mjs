@@ -64,6 +64,28 @@ describe('TLS', () => {
     }));
   }
 
+  it('who says nothing keeps nobody from shaking hands', async (test) => {
+    // More than shake hands at once.
+    const open = await Server.start({ env: { ...authority.env, MAX_SOCKETS_PER_ADDRESS: '0' } });
+    const silent = [];
+    test.after(() => {
+      for (const socket of silent) socket.destroy();
+      return open.remove();
+    });
+    const own = Number(new URL(open.url).port);
+    for (let number = 0; number < 1_100; number += 1) {
+      const socket = net.connect(own, 'localhost').on('error', () => {});
+      silent.push(socket);
+      await once(socket, 'connect');
+    }
+    const begun = Date.now();
+    const socket = tls.connect({ host: 'localhost', port: own, servername: 'localhost', ...options() });
+    await within(LIMIT, 'the handshake', once(socket, 'secureConnect'));
+    socket.destroy();
+    // Handshakes that say nothing end after ten seconds.
+    assert.ok(Date.now() - begun < 5_000, `${Date.now() - begun} ms`);
+  });
+
   it('says where it listens', () => {
     assert.match(server.url, /^https:\/\/localhost:\d+$/);
   });
