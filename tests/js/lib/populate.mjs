@@ -28,6 +28,12 @@ SELECT 'user-' || i, 'User ' || i, 'user ' || i, iif(i % 3 = 0, NULL, 'u' || i |
   'user ' || i || char(10), iif(i = 7, 'admin', 'user'), 'online', iif(i % 2 = 0, ${START} + i, NULL), i % 50 = 0, iif(i % 9 = 0, ${START}, NULL), iif(i % 9 = 0, 'login-' || i, NULL), ${START} + i
 FROM ${numbers(users)};
 
+UPDATE users SET described_at = created_at WHERE tokens_valid_from IS NOT NULL;
+
+INSERT INTO audit_log (id, done_at, actor, action, object, address, times)
+SELECT ${uuid('i', 4)}, ${START} + i, iif(i % 2 = 0, 'key:shop', 'command line'), 'PATCH /api/admin/users/{id}', iif(i % 3 = 0, NULL, ${user('i')} || ' (disabled: true)'), iif(i % 2 = 0, '2001:db8::1', NULL), i
+FROM ${numbers(20)};
+
 INSERT INTO conversations (id, kind, name, avatar, admin, direct_key, last_seq, last_position, created_at, updated_at)
 SELECT ${uuid('i', 1)}, CASE WHEN i % 5 = 0 THEN 'group' WHEN i % 7 = 0 THEN 'ai' ELSE 'direct' END, iif(i % 5 = 0, 'Group "' || i || '" 👩‍👩‍👧‍👦', NULL), NULL,
   iif(i % 5 = 0, ${user('i')}, NULL), iif(i % 5 <> 0 AND i % 7 <> 0, ${user('i')} || char(10) || ${user(`i + 1 + i / ${users}`)}, NULL), 0, 0, ${START} + i, ${START} + i

@@ -34,7 +34,7 @@ async function until(what, look) {
 for (const database of DATABASES) {
   describe(`retention on ${database}`, () => {
     it('of messages, notifications and uploads that nothing names', async (test) => {
-      const server = await Server.start({ database });
+      const server = await Server.start({ database, env: { RATE_LIMIT_EVENTS: '0' } });
       test.after(() => server.remove());
       const [ann, bob, eve] = ['ann', 'bob', 'eve'].map((name) => newUser(name));
       const made = async (user, body) => {
