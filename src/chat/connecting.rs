@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use actix::Context;
-use log::info;
+use log::{Level, log};
 use smallvec::SmallVec;
 
 use super::broadcast::Broadcast;
@@ -23,6 +23,9 @@ use crate::model::{
     ChosenStatus, ConversationKind, Description, MODEL_USER, Offset, OffsetKind, PrivateId, SocketId, Timestamp, UserId, digest,
 };
 use crate::store::{NewUser, StoreError, Write};
+
+/// Who has gone within this time, and comes or goes again, is in the log at `debug`.
+const RESTLESS_MS: i64 = 2_000;
 
 impl ChatServer {
     // ---- coming ----
@@ -177,6 +180,7 @@ impl ChatServer {
         let offset = session.catch_up.as_ref().map_or(present, |catch_up| catch_up.start(present));
         self.seat_session(connection, session);
         self.tell_connected(connection);
+        let level = self.log_level_of(&claims.user, now);
         self.traces.note(&claims.user, |trace| trace.came = Some((now, socket, coming)));
         if let Some(had) = had {
             self.note_had(&claims.user, had.whole_serial());
@@ -194,7 +198,7 @@ impl ChatServer {
         self.tell(connection, Notice::Admitted(Box::new(admission)));
         let connections = self.sockets_of(&claims.user).len();
         let role = account.profile.role.as_str();
-        info!(sid:% = socket, user:% = claims.user, role, connections; "connected");
+        log!(level, sid:% = socket, user:% = claims.user, role, connections; "connected");
         self.announce(&claims.user, connection);
         self.tell_presence(now, ctx);
         if must_catch_up {
@@ -223,6 +227,13 @@ impl ChatServer {
     pub(super) fn handed_position(&self) -> i64 {
         let first_unhanded = self.unhanded.front().and_then(|id| self.in_flight.get(id));
         first_unhanded.map_or(self.position, |in_flight| in_flight.message.position - 1)
+    }
+
+    /// How loud the log is about a user who comes or goes: of one who does so all the time not each one is a line.
+    fn log_level_of(&self, user: &UserId, now: Timestamp) -> Level {
+        let went = self.traces.find(user).and_then(|trace| trace.incidents().left);
+        let is_restless = went.is_some_and(|went| went.at.plus_millis(RESTLESS_MS) > now);
+        if is_restless { Level::Debug } else { Level::Info }
     }
 
     // ---- going ----
@@ -279,7 +290,9 @@ impl ChatServer {
         self.note_progress_of(&id);
         let mut session = self.unseat_session(connection)?;
         self.keep_leftovers(connection, &mut session, left);
-        info!(sid:% = session.socket, user:% = id, reason = reason.as_str(); "disconnected");
+        let now = self.now();
+        let level = self.log_level_of(&id, now);
+        log!(level, sid:% = session.socket, user:% = id, reason = reason.as_str(); "disconnected");
         self.tell_disconnected(&session, reason);
         for change in self.typing.forget(&id, connection) {
             self.tell_typing(&change, None);

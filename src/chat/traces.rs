@@ -78,7 +78,12 @@ pub struct Traces {
 impl Traces {
     /// What is remembered of a user; nothing of one who was not here lately.
     pub fn of(&self, user: &UserId) -> Trace {
-        self.young.get(user).or_else(|| self.old.get(user)).cloned().unwrap_or_default()
+        self.find(user).cloned().unwrap_or_default()
+    }
+
+    /// The same, where anything is.
+    pub fn find(&self, user: &UserId) -> Option<&Trace> {
+        self.young.get(user).or_else(|| self.old.get(user))
     }
 
     /// Something happened to a user.

@@ -20,6 +20,8 @@ import { newUser } from '../lib/token.mjs';
 
 const [minutes, each, pairs] = [10, 100, 20].map((preset, index) => Number(process.argv[2 + index] ?? preset));
 const QUIET_SECONDS = 20;
+/** Kinds that are whole, and too many. */
+const FLOODS = ['coming and going', 'pongs', 'searches'];
 
 const server = await Server.start({ env: { RUST_LOG: 'info', RATE_LIMIT_LOGINS: '10' } });
 server.logFile = join(server.folder, 'soak.log');
@@ -90,7 +92,7 @@ const strangers = {
     socket.write(`${head('POST /api/auth/login', 'Content-Type: application/json', `Content-Length: ${body.length}`)}\r\n\r\n${body}`);
   },
 };
-const users = (token) => ({
+const users = (token) => Object.entries({
   'a frame without end': websocket(token, (socket) => socket.write(part(900_000, 800_000))),
   'attachments without end': websocket(token, (socket) => {
     socket.write(textFrame('4510-["send_direct_message",{"_placeholder":true,"num":0}]'));
@@ -136,9 +138,10 @@ try {
   const one = newUser('one');
   const many = Array.from({ length: each }, () => newUser('many'));
   let turn = 0;
+  const count = (what) => (FLOODS.includes(what) ? Math.ceil(each / 20) : each);
   for (const begin of Object.values(strangers)) for (let number = 0; number < each; number += 1) new Half('127.0.0.2', begin);
-  for (const begin of Object.values(users(() => one.token))) for (let number = 0; number < Math.min(each, 50); number += 1) new Half('127.0.0.3', begin);
-  for (const begin of Object.values(users(() => many[turn++ % many.length].token))) for (let number = 0; number < each; number += 1) new Half(`127.0.1.${number % 250}`, begin);
+  for (const [what, begin] of users(() => one.token)) for (let number = 0; number < Math.min(count(what), 50); number += 1) new Half('127.0.0.3', begin);
+  for (const [what, begin] of users(() => many[turn++ % many.length].token)) for (let number = 0; number < count(what); number += 1) new Half(`127.0.1.${number % 250}`, begin);
 
   let most = 0;
   const marks = [];
