@@ -167,7 +167,7 @@ fn head_length(bytes: &[u8]) -> Option<usize> {
         if is_empty && has_begun {
             return (length <= HEAD_MAX).then_some(length);
         }
-        has_begun |= !is_empty;
+        has_begun |= !line.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
     }
     None
 }
@@ -229,6 +229,7 @@ mod tests {
             "POST / HTTP/1.1\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n1A;a=b\r\nabcdefghijklmnopqrstuvwxyz\r\n3\r\n\r\n\r\r\n0\r\n\r\n",
             "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\nab\r\n00\r\nA: b\r\nC: d\r\n\r\n",
             "GET / HTTP/1.1\r\nX: content-length: 5\r\n\r\n",
+            "\r\r\n\nGET / HTTP/1.1\r\n\r\n",
         ];
         for read in [1, 2, 3, 7, 50, 10_000] {
             assert_eq!(split(&requests.concat(), read), requests, "{read} bytes a read");
