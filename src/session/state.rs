@@ -32,8 +32,6 @@ use crate::socketio::{self, Incoming, IncomingEvent};
 
 /// The namespace of the chat.
 pub const NAMESPACE: &str = "/";
-/// Coming in once more on the same connection counts as so many receipts: the broker has much to do for it.
-const CONNECT_PRICE: u32 = 10;
 /// Longest name of an event in the log, in characters.
 const MAX_LOGGED_NAME: usize = 100;
 
@@ -347,12 +345,12 @@ impl Session {
 
     /// Something came that asks for nothing.
     pub fn on_control(&mut self, now: Now, around: &mut Surroundings<'_>) {
-        self.has_paid(1, now, around);
+        self.has_paid(now, around);
     }
 
-    /// Counts what is not an event as so many receipts; whether they were left. Who sends more is closed as flooding.
-    fn has_paid(&mut self, price: u32, now: Now, around: &mut Surroundings<'_>) -> bool {
-        if price == 0 || self.active().turns.pay_control(price, &around.rules.limits, now.instant) {
+    /// Counts what is not an event as a receipt; whether there was one left. Who sends more is closed as flooding.
+    fn has_paid(&mut self, now: Now, around: &mut Surroundings<'_>) -> bool {
+        if self.active().turns.pay_control(&around.rules.limits, now.instant) {
             return true;
         }
         if self.is_in() {
@@ -367,15 +365,14 @@ impl Session {
     // ---- coming ----
 
     fn on_incoming(&mut self, incoming: Incoming, now: Now, around: &mut Surroundings<'_>) {
-        let price = match &incoming {
+        let is_free = match &incoming {
             // The first one is what a connection is for.
-            Incoming::Connect { .. } if !std::mem::replace(&mut self.has_asked_in, true) => 0,
-            Incoming::Connect { .. } => CONNECT_PRICE,
-            Incoming::Ack { .. } => 1,
+            Incoming::Connect { .. } => !std::mem::replace(&mut self.has_asked_in, true),
+            Incoming::Ack { .. } => false,
             // A DISCONNECT that says something follows a CONNECT.
-            Incoming::Disconnect { .. } | Incoming::Event(_) => 0,
+            Incoming::Disconnect { .. } | Incoming::Event(_) => true,
         };
-        if !self.has_paid(price, now, around) {
+        if !is_free && !self.has_paid(now, around) {
             return;
         }
         match incoming {

@@ -79,9 +79,9 @@ impl Turns {
         limits.events_per_second > 0 && self.flood.count(limits.events_per_second, now)
     }
 
-    /// Pays for what is no event as for so many receipts; whether they were left.
-    pub fn pay_control(&mut self, price: u32, limits: &Limits, now: Instant) -> bool {
-        (0..price).all(|_| self.take(Class::Receipt, limits, now).is_ok())
+    /// Pays for what is no event as for a receipt; whether there was one left.
+    pub fn pay_control(&mut self, limits: &Limits, now: Instant) -> bool {
+        self.take(Class::Receipt, limits, now).is_ok()
     }
 
     /// What stays of it without what waits.
