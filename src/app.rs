@@ -41,7 +41,7 @@ use crate::web::{self, Audit, Chat, RateLimit, WebState};
 
 pub use self::options::{admin_login, connections_with, tls};
 
-/// How often what servers do all day is noted.
+/// The time between two notes of what servers do all day.
 const ACTS_SUMMED_UP_EVERY: Duration = Duration::from_secs(60);
 /// The broker is asked this often whether it still works.
 const PROBE_EVERY: Duration = Duration::from_secs(5);

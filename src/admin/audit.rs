@@ -1,4 +1,4 @@
-//! What administrators, and servers with keys, did.
+//! Lists what administrators, and servers with keys, did.
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde_json::{Value, json};

@@ -54,7 +54,7 @@ pub async fn online(state: Data<WebState>, user: Proven, query: Query) -> Result
     Ok(HttpResponse::Ok().json(json!({"success": true, "users": users, "nextCursor": next})))
 }
 
-/// How users appear to the asker, in their order: `None` where the asker is not to know.
+/// Reads how users appear to the asker, in their order: `None` where the asker is not to know.
 async fn presence_of(state: &WebState, asker: &Proven, users: Vec<UserId>) -> Result<Vec<Option<UserPresence>>, Failure> {
     let own = asker.id().clone();
     let contacts = if state.settings.presence_scope == PresenceScope::Contacts && !asker.is_admin() {

@@ -11,7 +11,7 @@ use crate::admin::ConsoleOptions;
 use crate::api;
 use crate::auth::{AdminLogin, ApiKeys};
 use crate::chat;
-use crate::config::{ApiKey, CatchUp, Config, Origins as ClientUrl};
+use crate::config::{ApiKey, CatchUp, Config, KEY_CHARS_MIN, Origins as ClientUrl};
 use crate::dialect::DialectSet;
 use crate::http::{Origins, TrustedProxies};
 use crate::transport::{self, Listeners, Tls};
@@ -52,10 +52,12 @@ pub(super) fn check_exposure(config: &Config) -> Result<(), AppError> {
     let short = config.short_keys();
     if !short.is_empty() && !config.host.is_loopback() {
         let names = short.join(", ");
-        return Err(AppError(format!("API_KEYS: fewer than 16 characters (key: {names}): anybody could try it out")));
+        return Err(AppError(format!(
+            "API_KEYS: fewer than {KEY_CHARS_MIN} characters (key: {names}): anybody could try it out"
+        )));
     }
     for name in short {
-        warn!(key = name.as_str(); "API_KEYS: fewer than 16 characters, which is for trying out on this machine only");
+        warn!(key = name.as_str(); "API_KEYS: fewer than {KEY_CHARS_MIN} characters, which is for trying out on this machine only");
     }
     for exposure in config.exposures() {
         warn!(setting = exposure.setting; "{}: {}", exposure.found, exposure.advice);

@@ -34,7 +34,7 @@ impl ApiKeys {
         self.0.iter().find(|(key, _)| *key == hash).map(|(_, name)| name)
     }
 
-    /// Whether this is one of the keys.
+    /// Tells whether this is one of the keys.
     pub fn has(&self, given: &str) -> bool {
         self.find(given).is_some()
     }

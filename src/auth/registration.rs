@@ -12,7 +12,7 @@ pub struct InvalidField {
     pub reason: &'static str,
 }
 
-/// What is said where a name cannot be seen as it is.
+/// The refusal of a name that cannot be seen as it is.
 const HIDDEN: &str = "has a character that cannot be seen, ends the line or turns the direction of writing";
 
 /// Checks a username: 1–64 characters that can be seen, not reserved; an e-mail address only if it is the user's own.
@@ -37,7 +37,7 @@ pub fn check_username(username: &str, email: Option<&str>) -> Result<(), Invalid
     Ok(())
 }
 
-/// What a token says of its user, as far as a registration could say it.
+/// Takes what a token says of its user, as far as a registration could say it.
 pub fn description(claims: &Claims) -> Description {
     let Claims { username, full_name, email, role, issued_at, .. } = claims;
     let email = email.clone().filter(|email| check_email(email).is_ok());

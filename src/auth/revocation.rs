@@ -22,11 +22,12 @@ impl Revocations {
 
     /// Refuses a key from now on; may be forgotten after `until`. Answers whether it was not refused before.
     pub fn revoke(&mut self, key: &str, until: Timestamp) -> bool {
-        let known = self.until.insert(key.into(), until);
-        if let (Some(before), Some(kept)) = (known, self.until.get_mut(key)) {
-            *kept = until.max(before);
+        if let Some(kept) = self.until.get_mut(key) {
+            *kept = until.max(*kept);
+            return false;
         }
-        known.is_none()
+        self.until.insert(key.into(), until);
+        true
     }
 
     /// Whether the token's login, or the token itself, was logged out.

@@ -225,17 +225,7 @@ async fn list(store: &Store, as_json: bool) -> Result<(), Failure> {
 }
 
 fn json_line(account: &Account) -> String {
-    let Account {
-        profile,
-        status,
-        last_seen,
-        disabled,
-        is_deleted: _,
-        tokens_valid_from: _,
-        kept_login: _,
-        described_at: _,
-        created_at,
-    } = account;
+    let Account { profile, status, last_seen, disabled, created_at, .. } = account;
     let line = json!({
         "id": profile.id, "username": profile.username, "fullName": profile.full_name, "email": profile.email,
         "role": profile.role.as_str(), "status": status.as_str(), "disabled": disabled,

@@ -2,7 +2,7 @@
 use super::Config;
 
 /// Keys with fewer characters can be tried out.
-const KEY_CHARS_MIN: usize = 16;
+pub const KEY_CHARS_MIN: usize = 16;
 
 /// Something that anybody may do who reaches the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

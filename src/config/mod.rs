@@ -23,7 +23,7 @@ pub use self::address::{DatabaseAddress, Host, ModelAddress, Origins, SocketPath
 pub use self::data_dir::make_private_folder;
 pub use self::dialects::DialectNames;
 pub use self::error::ConfigError;
-pub use self::exposure::Exposure;
+pub use self::exposure::{Exposure, KEY_CHARS_MIN};
 pub use self::log_filter::LogFilter;
 pub use self::secret::{ApiKey, Secret};
 pub use self::typo::{Typo, typos};

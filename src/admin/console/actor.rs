@@ -23,7 +23,7 @@ use crate::feed::Watcher;
 use crate::meter::Counted;
 use crate::model::{SocketId, Timestamp};
 use crate::session::{AtConsole, CONSOLE, ConsoleAct};
-use crate::web::{self as web, Act, Audit, Chat, LoginLimit, PasswordWork, Traffic, Tried};
+use crate::web::{self, Act, Audit, Chat, LoginLimit, PasswordWork, Traffic, Tried};
 
 /// Figures are counted by the second, and told every other.
 const SECOND: Duration = Duration::from_secs(1);
@@ -51,7 +51,7 @@ pub struct ConsoleOptions {
     pub path: String,
     /// Where passwords are worked on.
     pub passwords: Arc<PasswordWork>,
-    /// Where what is asked for is noted.
+    /// Notes what is asked for.
     pub audit: Arc<Audit>,
     /// What connections have done.
     pub totals: Box<dyn Fn() -> Traffic + Send>,
@@ -327,11 +327,11 @@ impl Console {
     // ---- asking ----
 
     fn on_request(&mut self, connection: ConnectionKey, asked: Asked, ctx: &mut Context<Self>) {
-        let (Some(chat), Some(_)) = (self.chat.clone(), self.guests.seat(connection)) else { return };
+        let guest = self.guests.find(connection).filter(|guest| guest.seat.is_some());
+        let (Some(chat), Some(peer)) = (self.chat.clone(), guest.map(|guest| guest.peer)) else { return };
         let (name, place) = (asked.name(), asked.place());
-        let peer = self.guests.find(connection).and_then(|guest| guest.peer.address);
         let actor = web::Actor(format!("admin-ui:{}", self.options.user).into());
-        self.options.audit.note(Act { actor, action: format!("admin-ui {name}"), object: Some(place), address: peer });
+        self.options.audit.note(Act { actor, action: format!("admin-ui {name}"), object: Some(place), address: peer.address });
         match asked {
             Asked::DisconnectHere { room, closes } => self.put_out(room.as_deref(), closes),
             Asked::Disconnect(room) => {

@@ -53,7 +53,7 @@ impl Asked {
         }
     }
 
-    /// Where it is done: a room, or `all`.
+    /// The place where it is done: a room, or `all`.
     pub fn place(&self) -> String {
         match self {
             Self::Emit(emit) => emit.to.to_string(),

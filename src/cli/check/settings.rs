@@ -1,7 +1,7 @@
 //! Settings that name or need something: dialects, secrets, certificates, folders of files, a model.
 use super::Finding;
 use crate::auth::{ADVISED_SECRET_BYTES, find_kept_secret};
-use crate::config::{AiProvider, Config, ModelAddress};
+use crate::config::{AiProvider, Config, KEY_CHARS_MIN, ModelAddress};
 use crate::dialect::DialectSet;
 use crate::{api, app};
 
@@ -45,7 +45,7 @@ pub(super) fn secret(config: &Config) -> Finding {
 pub(super) fn keys(config: &Config) -> Option<Finding> {
     let short = config.short_keys();
     let first = short.first()?;
-    let found = format!("API_KEYS: {first} has fewer than 16 characters and can be tried out");
+    let found = format!("API_KEYS: {first} has fewer than {KEY_CHARS_MIN} characters and can be tried out");
     let advice = "set one such as `openssl rand -base64 24` makes";
     Some(match config.host.is_loopback() {
         true => Finding::warning("keys", found, advice),

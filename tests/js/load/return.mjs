@@ -1,17 +1,15 @@
 // Many who come back together: users with missed messages reconnect at once while others talk.
 //
 //   PARLANCE_BINARY=../../target/release/parlance node load/return.mjs [users] [missed each] [pairs that talk]
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { setPriority } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 
 import { Ear } from '../lib/ear.mjs';
 import { percentile } from '../lib/cpu.mjs';
 import { Server } from '../lib/server.mjs';
 import { newUser } from '../lib/token.mjs';
 import { pipelined } from '../lib/wait.mjs';
+import { talkersOf } from './forked-talkers.mjs';
 
 const [users, missed, pairs] = [1000, 200, 20].map((preset, index) => Number(process.argv[2 + index] ?? preset));
 const GROUP = 100;
@@ -28,25 +26,17 @@ try {
     await pipelined(missed, 20, (index) => server.api('POST', `/api/conversations/${body.conversation.id}/messages`, { token: writer.token, body: { content: `missed ${index}` } }));
   }
 
-  const talkers = fork(fileURLToPath(new URL('talkers.mjs', import.meta.url)), [server.url, String(pairs)]);
-  const heard = async () => (await once(talkers, 'message'))[0];
-  await heard();
-  const timesOf = async (work) => {
-    talkers.send('start');
-    await work();
-    talkers.send('stop');
-    return heard();
-  };
+  const talkers = await talkersOf(server, pairs);
   // On a machine of their own those who return would not compete with the server and the talkers for the processors.
   setPriority(19);
   await pause(2000);
-  const quiet = await timesOf(() => pause(QUIET_SECONDS * 1000));
+  const quiet = await talkers.timesOf(() => pause(QUIET_SECONDS * 1000));
 
   const reads = async () => (await server.api('GET', '/api/admin/stats', { headers: { 'x-api-key': 'load-key' } })).body.stats.store.reads;
   const before = await reads();
   let ears;
   let took;
-  const times = await timesOf(async () => {
+  const times = await talkers.timesOf(async () => {
     const start = performance.now();
     ears = await Promise.all(sleepers.map((user) => Ear.connect(server, { token: user.token, dialect: 'messenger' })));
     while (ears.some((ear) => ear.count('new_group_message') < missed)) {
@@ -61,7 +51,7 @@ try {
   console.log(`reads of the store: ${((await reads()) - before) / users} per user`);
   console.log(`others' p99 of the ack: ${calm.toFixed(2)} ms before, ${busy.toFixed(2)} ms meanwhile (${(busy / calm).toFixed(2)} ×; must: at most 1.5)`);
   for (const ear of ears) ear.close();
-  talkers.disconnect();
+  talkers.end();
 } finally {
   await server.remove();
 }

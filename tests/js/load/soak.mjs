@@ -3,20 +3,18 @@
 //   PARLANCE_BINARY=../../target/release/parlance node load/soak.mjs [minutes] [of each kind] [pairs that talk]
 //
 // Who attacks comes from other loopback addresses than those who talk, as from other networks.
-import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 
 import { percentile } from '../lib/cpu.mjs';
 import { maskedFrame, textFrame } from '../lib/raw.mjs';
 import { Server } from '../lib/server.mjs';
 import { newUser } from '../lib/token.mjs';
+import { talkersOf } from './forked-talkers.mjs';
 
 const [minutes, each, pairs] = [10, 100, 20].map((preset, index) => Number(process.argv[2 + index] ?? preset));
 const QUIET_SECONDS = 20;
@@ -120,18 +118,10 @@ const users = (token) => Object.entries({
 });
 
 try {
-  const talkers = fork(fileURLToPath(new URL('talkers.mjs', import.meta.url)), [server.url, String(pairs), '150']);
-  const heard = async () => (await once(talkers, 'message'))[0];
-  await heard();
-  const timesOf = async (work) => {
-    talkers.send('start');
-    await work();
-    talkers.send('stop');
-    return heard();
-  };
+  const talkers = await talkersOf(server, pairs, 150);
   setPriority(19);
   await pause(2_000);
-  const quiet = await timesOf(() => pause(QUIET_SECONDS * 1_000));
+  const quiet = await talkers.timesOf(() => pause(QUIET_SECONDS * 1_000));
   const before = resident();
   const logBefore = statSync(server.logFile, { throwIfNoEntry: false })?.size ?? 0;
 
@@ -145,7 +135,7 @@ try {
 
   let most = 0;
   const marks = [];
-  const times = await timesOf(async () => {
+  const times = await talkers.timesOf(async () => {
     const end = performance.now() + minutes * 60_000;
     while (performance.now() < end) {
       await pause(5_000);
@@ -162,7 +152,7 @@ try {
   console.log(`others' acks: p99 ${calm.toFixed(1)} ms before, ${busy.toFixed(1)} ms meanwhile (${(busy / calm).toFixed(2)} times; ${times.length} acks)`);
   console.log(`the log: ${(logged / 1e6 / minutes).toFixed(2)} MB a minute`);
   for (const socket of Half.sockets) socket.destroy();
-  talkers.kill();
+  talkers.end();
 } finally {
   await server.remove();
 }

@@ -1,11 +1,11 @@
 // Pairs that talk, in a process of their own: what they wait for is the server, not whoever measures it.
-// Forked by `return.mjs` and `soak.mjs`, with how long each rests behind an ack, in ms; told `start` and `stop`, it answers with the times of the acks in between, in ms.
+// Forked by `forked-talkers.mjs`, with how long each rests behind an ack, in ms; told `start` and `stop`, it answers with the times of the acks in between, in ms.
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { connect } from '../lib/client.mjs';
 import { newUser } from '../lib/token.mjs';
 
-const [url, pairs, rest] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4] ?? 50)];
+const [url, pairs, rest] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
 const clients = await Promise.all(Array.from({ length: 2 * pairs }, () => connect({ url }, newUser('talker'))));
 let times;
 
