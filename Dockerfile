@@ -9,7 +9,7 @@ COPY migrations migrations
 COPY src src
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --features postgres-tls --bin parlance && cp target/release/parlance /parlance && mkdir /data
+    cargo build --profile dist --locked --features postgres-tls --bin parlance && cp target/dist/parlance /parlance && mkdir /data
 
 # The C library, the certificates of public authorities, and nothing else; its user is not root.
 FROM gcr.io/distroless/cc-debian12:nonroot

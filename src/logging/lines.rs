@@ -3,7 +3,7 @@ use std::io::{self, Write as _};
 use std::panic;
 use std::sync::OnceLock;
 
-use env_logger::{Builder, TimestampPrecision};
+use env_logger::Builder;
 use log::{Level, Log, Metadata, Record, error};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
@@ -22,8 +22,13 @@ pub fn start(format: LogFormat, filter: LogFilter) {
     builder.filter_level(log::LevelFilter::Trace);
     match format {
         LogFormat::Text => {
-            builder.format_timestamp(Some(TimestampPrecision::Millis));
-            builder.format_key_values(|target, source| write_as_text(target, &fields_of(source)));
+            builder.format(|target, record| {
+                let (time, level) = (Timestamp::now(), record.level());
+                let style = target.default_level_style(level);
+                write!(target, "[{time} {style}{level:<5}{style:#} {}] {}", record.target(), record.args())?;
+                write_as_text(target, &fields_of(record.key_values()))?;
+                writeln!(target)
+            });
         }
         LogFormat::Json => {
             builder.format(|target, record| writeln!(target, "{}", Line::of(record, Timestamp::now()).json()));

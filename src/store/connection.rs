@@ -14,7 +14,9 @@ use crate::config::make_private_folder;
 /// The short busy time-out leaves the waiting to the persister, who knows for how long.
 const SQLITE_WRITER: &str = "PRAGMA busy_timeout = 1000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384;";
-const SQLITE_READER: &str = "PRAGMA busy_timeout = 4000; PRAGMA foreign_keys = ON; PRAGMA query_only = ON;";
+/// Each of the readers has a cache: in all they hold what one of usual size does, and the rest comes from the system's.
+const SQLITE_READER: &str =
+    "PRAGMA busy_timeout = 4000; PRAGMA foreign_keys = ON; PRAGMA query_only = ON; PRAGMA cache_size = -256;";
 /// What marks the sessions of a server that serves a schema: the next one's end them. Maintenance and commands have it not.
 const POSTGRES_MARK: &str = "SELECT pg_advisory_lock_shared(1885957229, hashtext(current_schema()));";
 /// The writer finds all by key: plans made while the tables were small must not read them whole when they are not.
@@ -98,6 +100,14 @@ fn sqlite_address(path: &Path, options: &str) -> String {
         }
     }
     format!("{address}?{options}")
+}
+
+/// Frees what SQLite keeps of the file's pages. They come again from the system's cache, in microseconds.
+pub(super) fn free_pages(conn: &mut AnyConnection) -> QueryResult<()> {
+    match conn {
+        AnyConnection::Postgres(_) => Ok(()),
+        AnyConnection::Sqlite(conn) => conn.batch_execute("PRAGMA shrink_memory"),
+    }
 }
 
 /// Runs `body` in a transaction: committed where it answers `Ok`, rolled back otherwise.

@@ -3,14 +3,14 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use actix::{Addr, SyncArbiter};
+use actix::{Addr, SyncArbiter, WeakAddr};
 use diesel::QueryResult;
 use diesel::prelude::*;
 use log::{error, info};
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::connection::{AnyConnection, Purpose};
+use super::connection::{AnyConnection, Purpose, free_pages};
 use super::database_file::DatabaseFile;
 use super::opening::{self, Noted, Opened, Start};
 use super::persister::{self, OnWriter, Opening, Persister, WritesWait};
@@ -24,6 +24,8 @@ use crate::meter::Counted;
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// More reads than this do not wait for a reader.
 const READS_MAX: usize = 10_000;
+/// A writer who has had nothing to do for so long gives back what it keeps of the file's pages.
+const REST: Duration = Duration::from_secs(10);
 /// How often it is looked whether the database has been away for too long.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -132,6 +134,7 @@ impl Store {
         actix_rt::spawn(watch(queue.clone()));
         if let Some(file) = file {
             actix_rt::spawn(watch_file(queue.clone(), file));
+            actix_rt::spawn(watch_rests(persister.downgrade(), counters.clone()));
         }
         Self(Arc::new(Inner {
             boot,
@@ -348,5 +351,23 @@ async fn watch_file(queue: Arc<Queue>, file: Arc<DatabaseFile>) {
         if actix_rt::task::spawn_blocking(move || looked.is_replaced()).await.unwrap_or(false) {
             persister::lose(&queue);
         }
+    }
+}
+
+/// Has the writer free its pages once it rests; ends with the store.
+async fn watch_rests(persister: WeakAddr<Persister>, counters: Arc<Counters>) {
+    let mut ticks = interval(REST);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut seen, mut freed) = (0, 0);
+    loop {
+        ticks.tick().await;
+        let Some(persister) = persister.upgrade() else { return };
+        let written = counters.writes.load(Ordering::Relaxed);
+        if written == seen && written != freed {
+            freed = written;
+            // What fails is found out by the next write.
+            persister.do_send(OnWriter(Box::new(|conn| drop(conn.map(free_pages)))));
+        }
+        seen = written;
     }
 }

@@ -122,7 +122,7 @@ describe('the filter', () => {
     [{ filter: ' ' }, /^Invalid filter$/],
     [{ filter: 7 }, /^Invalid filter$/],
     [{ filter: 'parlance=loud' }, /^Invalid filter: "parlance=loud": the level is one of off, error, warn, info, debug, trace$/],
-    [{ filter: 'info/(' }, /^Invalid filter: .*unclosed group/],
+    [{ filter: 'info/a/b' }, /^Invalid filter: .*too many '\/'s/],
     [{ filter: 'info', forSeconds: 0 }, /^Invalid forSeconds$/],
     [{ filter: 'info', forSeconds: '5' }, /^Invalid forSeconds$/],
     [{ filter: 'info', forSeconds: 1e9 }, /^Invalid forSeconds$/],
