@@ -1,15 +1,14 @@
 //! What administrators do to users and their sockets.
 use std::sync::Arc;
 
-use actix::{ActorFutureExt as _, Context, Handler, Message, ResponseActFuture, WrapFuture as _};
+use actix::Message;
 use log::info;
 
+use super::broker::Broker;
 use super::rooms::RoomKey;
-use super::server::ChatServer;
 use crate::engineio::ConnectionKey;
-use crate::meter::Metered as _;
-use crate::model::{ConversationKind, DELETED_NAME, MODEL_USER, Profile, SocketId, Timestamp, UserId, UserRole};
-use crate::store::{Store, StoreError, Write};
+use crate::model::{ConversationKind, DELETED_NAME, Profile, SocketId, Timestamp, UserId, UserRole};
+use crate::store::StoreError;
 
 /// An act of an administrator. Answers whether there is whom it is about.
 #[derive(Message, Debug, Clone)]
@@ -50,85 +49,17 @@ pub struct MessagesPruned {
     pub before: Timestamp,
 }
 
-impl Handler<MessagesPruned> for ChatServer {
-    type Result = ();
-
-    fn handle(&mut self, MessagesPruned { before }: MessagesPruned, _: &mut Context<Self>) {
-        self.turn::<MessagesPruned, _>(|broker| {
-            for cached in broker.conversations.values_mut() {
-                if cached.conversation.last_message.as_ref().is_some_and(|last| last.timestamp < before) {
-                    Arc::make_mut(&mut cached.conversation).last_message = None;
-                }
-            }
-        });
-    }
-}
-
-impl Handler<Administer> for ChatServer {
-    type Result = ResponseActFuture<Self, Result<bool, StoreError>>;
-
-    fn handle(&mut self, act: Administer, _: &mut Context<Self>) -> Self::Result {
-        self.turn::<Administer, _>(|broker| broker.administer(act))
-    }
-}
-
-impl ChatServer {
-    fn administer(&mut self, act: Administer) -> ResponseActFuture<Self, Result<bool, StoreError>> {
-        match act {
-            Administer::Kick { socket } => {
-                let was_there = self.kick(socket);
-                Box::pin(async move { Ok(was_there) }.into_actor(self))
-            }
-            Administer::KickRoom { room } => {
-                let was_there = self.kick_room(room.as_deref());
-                Box::pin(async move { Ok(was_there) }.into_actor(self))
-            }
-            Administer::Delete { user } => {
-                // The store knows what they tell of where this user's messages do not count.
-                self.save_notifications();
-                let (store, id, deleted_at) = (self.store.clone(), user.clone(), self.now());
-                let stored = async move {
-                    if !is_there(&store, &id).await? {
-                        return Ok(false);
-                    }
-                    store.write(Write::DeleteUser { user: id, deleted_at }).await.map(|_| true)
-                };
-                Box::pin(stored.into_actor(self).map(move |outcome, broker, ctx| {
-                    if outcome == Ok(true) {
-                        broker.on_deleted(&user);
-                        broker.begin_questions(ctx);
-                    }
-                    outcome
-                }))
-            }
-            Administer::SetDisabled { user, disabled } => {
-                let (store, id) = (self.store.clone(), user.clone());
-                let stored = async move {
-                    if !is_there(&store, &id).await? {
-                        return Ok(false);
-                    }
-                    store.write(Write::SetDisabled { user: id, disabled }).await.map(|_| true)
-                };
-                Box::pin(stored.into_actor(self).map(move |outcome, broker, ctx| {
-                    if outcome == Ok(true) {
-                        broker.on_disabled(&user, disabled);
-                        broker.begin_questions(ctx);
-                    }
-                    outcome
-                }))
+impl Broker {
+    /// Messages from before were deleted.
+    pub(super) fn on_messages_pruned(&mut self, before: Timestamp) {
+        for cached in self.conversations.values_mut() {
+            if cached.conversation.last_message.as_ref().is_some_and(|last| last.timestamp < before) {
+                Arc::make_mut(&mut cached.conversation).last_message = None;
             }
         }
     }
-}
 
-async fn is_there(store: &Store, user: &UserId) -> Result<bool, StoreError> {
-    let asked = user.clone();
-    let found = store.read_after_writes(move |conn| crate::store::find_account(conn, &asked)).await?;
-    Ok(found.is_some_and(|account| !account.is_deleted && account.profile.id.as_str() != MODEL_USER))
-}
-
-impl ChatServer {
-    fn kick(&mut self, socket: SocketId) -> bool {
+    pub(super) fn kick(&mut self, socket: SocketId) -> bool {
         let open = self.sessions.iter().find(|(_, session)| session.socket == socket).map(|(connection, _)| *connection);
         if let Some(connection) = open {
             info!(sid:% = socket; "kicked");
@@ -163,7 +94,7 @@ impl ChatServer {
         self.put_out(user, "USER_NOT_FOUND", |_| true);
     }
 
-    fn kick_room(&mut self, room: Option<&str>) -> bool {
+    pub(super) fn kick_room(&mut self, room: Option<&str>) -> bool {
         if let Some(Ok(user)) = room.and_then(|room| room.strip_prefix("user:")).map(UserId::parse) {
             let was_there = self.users.get(&user).is_some_and(|user| user.has_sessions());
             self.put_out(&user, "KICKED", |_| true);

@@ -2,28 +2,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{ActorFutureExt as _, AsyncContext as _, Context, Handler, Message, ResponseActFuture, WrapFuture as _};
-use hashbrown::HashSet;
+use actix::Message;
 use log::info;
+use tokio::sync::oneshot;
 
 use super::broadcast::Broadcast;
+use super::broker::Broker;
 use super::event::Event;
-use super::loading::Load;
-use super::ports::{ModelSaid, ModelWord, Prompt, Turn};
-use super::questions::{Question, answer_id};
+use super::ports::{Asked, ModelSaid, ModelWord};
+use super::query::{FoundTurns, Load, Query};
+use super::questions::Question;
 use super::sending::{Audience, InFlight, Target, new_pair};
-use super::server::ChatServer;
 use super::tables::{Asker, Pending};
 use super::{ChatError, Command, ModelError};
 use crate::logging::{RefusalKind, RefusalNote};
-use crate::meter::Metered as _;
 use crate::model::{self, ConversationId, ConversationKind, MODEL_USER, MessageId, MessageStatus, Place, Role, UserId};
-use crate::store::{self, AnyConnection, HistoryRange, QueryResult, StoreError};
-
-/// So many messages of a chat the model is told, the question among them.
-const TURNS: usize = 20;
-/// So many are looked at: some may wait for an answer themselves.
-const ROWS: i64 = 40;
+use crate::store::StoreError;
 
 /// The server stops: questions that wait are given up. Answered when those that are asked are answered and given to the
 /// store, or given up as well because it took too long.
@@ -34,17 +28,7 @@ pub struct FinishAnswers {
     pub within: Duration,
 }
 
-/// What was found before the model is asked.
-enum Found {
-    /// What it is to be told.
-    Turns(Vec<Turn>),
-    /// It has answered already.
-    Answer(Box<model::Message>),
-    /// The question was deleted, or its answer.
-    Gone,
-}
-
-impl ChatServer {
+impl Broker {
     // ---- chats ----
 
     /// One's own chat with the model, by one's own name for it or by its id; one that there is not is to be made.
@@ -141,39 +125,34 @@ impl ChatServer {
     }
 
     /// Asks what may be asked by now.
-    pub(super) fn begin_questions(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn begin_questions(&mut self) {
         while let Some((ticket, question)) = self.questions.begin(self.options.ai_concurrency, self.options.ai_per_user) {
-            let store = self.store.clone();
-            let read = async move { store.read_after_writes(move |conn| find_turns(conn, &question)).await };
-            ctx.spawn(read.into_actor(self).map(move |found, broker, ctx| {
-                broker.prompt(ticket, found, ctx);
-                broker.begin_questions(ctx);
-            }));
+            self.outside.read(Query::Turns { ticket, question: Box::new(question) });
         }
     }
 
-    fn prompt(&mut self, ticket: u64, found: Result<Found, StoreError>, ctx: &Context<Self>) {
+    /// What the model is told is there: it is asked.
+    pub(super) fn prompt(&mut self, ticket: u64, found: Result<FoundTurns, StoreError>) {
         let Some(question) = self.questions.find(ticket).cloned() else { return };
-        let failed = match (found, &self.model) {
-            (Ok(Found::Turns(turns)), Some(model)) => {
-                let answers = ctx.address().recipient();
+        let failed = match found {
+            Ok(FoundTurns::Turns(turns)) if self.has_model => {
                 let Some(wanted) = self.questions.note_asked(ticket) else { return };
-                return model.do_send(Prompt { ticket, turns, stream: question.stream, answers, wanted });
+                return self.outside.prompt(Asked { ticket, turns, stream: question.stream, wanted });
             }
-            (Ok(Found::Answer(answer)), _) => {
+            Ok(FoundTurns::Answer(answer)) => {
                 self.tell_answer(&question, *answer);
                 return drop(self.questions.end(question.conversation));
             }
-            (Ok(Found::Turns(_)), None) => ModelError::Failed.into(),
-            (Ok(Found::Gone), _) => ChatError::MessageNotFound,
-            (Err(error), _) => error.into(),
+            Ok(FoundTurns::Turns(_)) => ModelError::Failed.into(),
+            Ok(FoundTurns::Gone) => ChatError::MessageNotFound,
+            Err(error) => error.into(),
         };
         self.answer_settled(question.conversation, Err(failed));
     }
 
     // ---- answers ----
 
-    fn hear(&mut self, message: ModelSaid) {
+    pub(super) fn hear(&mut self, message: ModelSaid) {
         let ModelSaid { ticket, word } = message;
         match word {
             ModelWord::Piece(piece) => {
@@ -257,6 +236,21 @@ impl ChatServer {
         }
     }
 
+    /// The server stops: questions that wait are given up. What is returned ends when those that are asked are answered.
+    pub(super) fn drop_waiting_questions(&mut self) -> oneshot::Receiver<()> {
+        for question in self.questions.drop_waiting() {
+            self.tell_failure(&question, ModelError::Stopping.into());
+        }
+        self.questions.when_idle()
+    }
+
+    /// Gives up the questions that are asked: it took too long.
+    pub(super) fn give_up_questions(&mut self) {
+        for conversation in self.questions.asked_in() {
+            self.answer_settled(conversation, Err(ModelError::Stopping.into()));
+        }
+    }
+
     fn tell_failure(&mut self, question: &Question, error: ChatError) {
         let Question { message, asker, chat, .. } = question;
         let cause = format!("question {message}: {error}");
@@ -300,68 +294,4 @@ pub(super) fn refuse_model(users: &[UserId]) -> Result<(), ChatError> {
 fn load_model(pending: &Pending) -> Result<Result<Target, Load>, ChatError> {
     let model = UserId::parse(MODEL_USER).map_err(|_| ChatError::Internal)?;
     if pending.facts.users_read.contains(&model) { Err(ChatError::UserNotFound) } else { Ok(Err(Load::Users(vec![model]))) }
-}
-
-/// What the model is told: the newest messages of the chat, oldest first, the question at the end. What else its user said
-/// comes only with its answer: without one it waits for it, or there was none.
-fn find_turns(conn: &mut AnyConnection, question: &Question) -> QueryResult<Found> {
-    if let Some(answer) = store::find_message(conn, question.answer_id())? {
-        return Ok(if answer.deleted_at.is_some() { Found::Gone } else { Found::Answer(Box::new(answer)) });
-    }
-    let asked = store::find_message(conn, question.message)?.filter(|message| message.deleted_at.is_none());
-    let Some(asked) = asked else { return Ok(Found::Gone) };
-    let place = Place::Conversation(question.conversation);
-    let mut messages = store::list_history(conn, &place, HistoryRange::Newest, ROWS)?;
-    let said: HashSet<MessageId> = messages.iter().map(|message| message.id).collect();
-    messages.retain(|message| match message.role {
-        Role::Model => true,
-        Role::User => said.contains(&answer_id(&question.model.id, message.id)),
-    });
-    messages.push(asked);
-    let skipped = messages.len().saturating_sub(TURNS);
-    Ok(Found::Turns(messages.into_iter().skip(skipped).map(turn).collect()))
-}
-
-/// The text; of a file without one what it is called, for the model cannot look at it.
-fn turn(message: model::Message) -> Turn {
-    let model::Message { role, content, file, attachments, .. } = message;
-    let text = if content.is_empty() {
-        let names: Vec<_> = file.iter().chain(&attachments).map(|file| file.filename.as_str()).collect();
-        format!("[{}]", names.join(", "))
-    } else {
-        content
-    };
-    Turn { role, text }
-}
-
-impl Handler<ModelSaid> for ChatServer {
-    type Result = ();
-
-    fn handle(&mut self, message: ModelSaid, ctx: &mut Context<Self>) {
-        self.turn::<ModelSaid, _>(|broker| {
-            broker.hear(message);
-            broker.begin_questions(ctx);
-        });
-    }
-}
-
-impl Handler<FinishAnswers> for ChatServer {
-    type Result = ResponseActFuture<Self, ()>;
-
-    fn handle(&mut self, message: FinishAnswers, _: &mut Context<Self>) -> Self::Result {
-        self.turn::<FinishAnswers, _>(|broker| {
-            for question in broker.questions.drop_waiting() {
-                broker.tell_failure(&question, ModelError::Stopping.into());
-            }
-            let idle = broker.questions.when_idle();
-            let waited = tokio::time::timeout(message.within, idle);
-            Box::pin(waited.into_actor(broker).map(|outcome, broker, _| {
-                if outcome.is_err() {
-                    for conversation in broker.questions.asked_in() {
-                        broker.answer_settled(conversation, Err(ModelError::Stopping.into()));
-                    }
-                }
-            }))
-        })
-    }
 }

@@ -1,34 +1,31 @@
 //! What was missed, page by page, as fast as the socket takes it: first what became of the messages that a client had, then
 //! the messages that it lacks. One that was sent and changed meanwhile comes once, as it is now.
-use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
-use actix::{ActorFutureExt as _, AsyncContext as _, Context, Handler, WrapFuture as _};
 use log::{debug, warn};
 
 use super::broadcast::{Broadcast, ProofWanted};
+use super::broker::Broker;
 use super::changes::change_event;
 use super::connecting::sent_by;
 use super::event::Event;
 use super::offsets::Since;
-use super::ports::{FellBehind, Notice};
-use super::server::ChatServer;
+use super::outside::Callback;
+use super::ports::Notice;
+use super::query::{Destination, Page, PageQuery, Query};
 use super::tables::{CatchUp, CatchUpProgress};
 use crate::engineio::{CloseReason, ConnectionKey};
-use crate::meter::Metered as _;
 use crate::model::{
     ChangesTold, ConversationId, ConversationKind, MODEL_USER, Message, MessageStatus, Offset, OffsetKind, Part, Profile, UserId,
 };
-use crate::store::{self, Had, Lacking, Membership, Received, Span, StoreError};
+use crate::store::{Membership, StoreError};
 
 /// Rows of the first page; later ones grow as long as they stay small.
 const FIRST_ROWS: usize = 16;
 /// A page has at most so many messages.
 const ROWS_MAX: usize = 200;
-/// What a message's packet has beside its content, about.
-const ENVELOPE_BYTES: usize = 700;
 /// Where others wait, the next page is read after so many times the time that this one took: many who come back
 /// together take a part of a processor, and leave the rest to those who are here.
 const REST: u32 = 3;
@@ -38,108 +35,6 @@ const REST: u32 = 3;
 pub struct PageReads {
     under_way: usize,
     waiting: VecDeque<ConnectionKey>,
-}
-
-/// What a page is read from the store as.
-#[derive(Debug)]
-struct Page {
-    /// Where it begins.
-    from: CatchUpProgress,
-    /// The user's receipts when the catch-up began, where they matter.
-    received: Option<Arc<Received>>,
-    /// Edited and deleted messages, with the positions of those changes.
-    changes: Vec<(i64, Message)>,
-    /// Once all changes are in.
-    messages: Vec<Message>,
-    /// Whom the user's own messages in it were for.
-    recipients: Vec<Arc<Profile>>,
-}
-
-/// What a page asks the store for.
-#[derive(Debug)]
-struct PageQuery {
-    user: UserId,
-    since: Option<Since>,
-    sent_by: Option<[u8; 32]>,
-    /// How much was handed over; `None`: nothing was.
-    progress: Option<CatchUpProgress>,
-    /// As of its beginning.
-    received: Option<Arc<Received>>,
-    unreceived_up_to: i64,
-    up_to: i64,
-    changes_up_to: i64,
-    rows: usize,
-    /// So many messages and changes, the newest, are caught up.
-    newest: usize,
-    /// With whom the user's direct conversations are.
-    others: Vec<(ConversationId, UserId)>,
-}
-
-impl PageQuery {
-    fn read(&self, conn: &mut store::AnyConnection) -> store::QueryResult<Page> {
-        let (from, received) = match self.progress {
-            Some(progress) => (progress, self.received.clone()),
-            None => {
-                // Of what was not received a client that was cut in its catch-up hears no changes, and gets it as it is now. Other
-                // devices receive of it meanwhile: what counts is what was so before the first page of changes.
-                let is_cut = self.since.is_some_and(|since| since.position < self.unreceived_up_to);
-                let received = is_cut.then(|| store::load_received(conn, &self.user)).transpose()?.map(Arc::new);
-                (self.start(conn, received.as_deref())?, received)
-            }
-        };
-        let user = (&self.user, received.as_deref());
-        let (mut changes, mut messages) = (Vec::new(), Vec::new());
-        for (lacking, span) in self.lacking_after(from) {
-            let left = self.rows.saturating_sub(changes.len() + messages.len());
-            let rows = store::list_lacking(conn, user, lacking, span, left)?;
-            match lacking {
-                Lacking::Changes(_) => changes = rows,
-                Lacking::Unreceived | Lacking::Messages { .. } => messages.extend(rows.into_iter().map(|(_, message)| message)),
-            }
-        }
-        let all = changes.iter().map(|(_, message)| message).chain(&messages);
-        let own: Vec<ConversationId> =
-            all.filter(|message| message.sender.id == self.user).filter_map(|message| message.place.conversation()).collect();
-        let others = self.others.iter().filter(|(id, _)| own.contains(id)).map(|(_, other)| other.clone()).collect::<Vec<_>>();
-        let recipients = if others.is_empty() { Vec::new() } else { store::find_profiles(conn, &others)? };
-        Ok(Page { from, received, changes, messages, recipients })
-    }
-
-    /// Lists what the client lacks behind that, in the order in which it is handed over.
-    fn lacking_after(&self, from: CatchUpProgress) -> impl Iterator<Item = (Lacking, Span)> {
-        let Self { sent_by, unreceived_up_to, up_to, changes_up_to, .. } = *self;
-        // Who has not said what it had hears of no changes.
-        let changes = self.since.map(|since| {
-            let had = Had { up_to: since.position, received_up_to: unreceived_up_to, sent_by };
-            (Lacking::Changes(had), Span { after: from.changes, up_to: changes_up_to })
-        });
-        let messages = [
-            (Lacking::Unreceived, Span { after: from.messages, up_to: unreceived_up_to }),
-            (Lacking::Messages { sent_by }, Span { after: from.messages.max(unreceived_up_to), up_to }),
-        ];
-        changes.into_iter().chain(messages)
-    }
-
-    /// Where the first page begins.
-    fn start(&self, conn: &mut store::AnyConnection, received: Option<&Received>) -> store::QueryResult<CatchUpProgress> {
-        let user = (&self.user, received);
-        let mut first = CatchUpProgress {
-            changes: self.since.map_or(self.changes_up_to, |since| since.changes_after()),
-            messages: self.since.map_or(0, |since| since.after()),
-        };
-        let mut positions = Vec::new();
-        for (lacking, span) in self.lacking_after(first) {
-            let found = store::list_lacking_positions(conn, user, lacking, span, self.newest.saturating_add(1))?;
-            // Where there are no changes the page need not look for them once more.
-            if matches!(lacking, Lacking::Changes(_)) && found.is_empty() {
-                first.changes = self.changes_up_to;
-            }
-            positions.extend(found);
-        }
-        positions.sort_unstable_by_key(|position| Reverse(*position));
-        let skipped = positions.get(self.newest).copied().unwrap_or_default();
-        Ok(CatchUpProgress { changes: first.changes.max(skipped), messages: first.messages.max(skipped) })
-    }
 }
 
 impl CatchUp {
@@ -216,17 +111,9 @@ impl CatchUp {
     }
 }
 
-impl Handler<FellBehind> for ChatServer {
-    type Result = ();
-
-    fn handle(&mut self, FellBehind { connection, after, changes }: FellBehind, ctx: &mut Self::Context) {
-        self.turn_of_counted::<FellBehind, _>(|broker| broker.go_on_with_catch_up(connection, after, changes, ctx));
-    }
-}
-
-impl ChatServer {
+impl Broker {
     /// More waited at a socket than may: what was handed out after a position is read for it.
-    fn go_on_with_catch_up(&mut self, connection: ConnectionKey, after: i64, changes: ChangesTold, ctx: &mut Context<Self>) {
+    pub(super) fn go_on_with_catch_up(&mut self, connection: ConnectionKey, after: i64, changes: ChangesTold) {
         let (handed, serial) = (self.handed_position(), self.serial);
         let up_to = (handed, self.untold_changes.told_by(handed));
         let Some(session) = self.sessions.get_mut(&connection).filter(|session| session.catch_up.is_none()) else { return };
@@ -234,11 +121,11 @@ impl ChatServer {
         session.catch_up = Some(Box::new(CatchUp::going_on((after, changes), up_to, sent_by(&session.pid))));
         debug!(sid:% = session.socket, user:% = session.user, after, up_to = handed; "catch-up goes on");
         self.tell(connection, Notice::CatchUpGoesOn { serial });
-        self.read_catch_up_page(connection, ctx);
+        self.read_catch_up_page(connection);
     }
 
     /// Reads the next page for a socket that has taken the last one.
-    pub(super) fn read_catch_up_page(&mut self, connection: ConnectionKey, ctx: &mut Context<Self>) {
+    pub(super) fn read_catch_up_page(&mut self, connection: ConnectionKey) {
         let newest = self.options.catch_up_max;
         let Some(session) = self.sessions.get_mut(&connection) else { return };
         let (user, socket) = (session.user.clone(), session.socket);
@@ -254,36 +141,33 @@ impl ChatServer {
         let others = self.others_of(&user, since.is_some());
         let query =
             PageQuery { user, since, sent_by, progress, received, unreceived_up_to, up_to, changes_up_to, rows, newest, others };
-        let store = self.store.clone();
-        let begun = Instant::now();
-        let read = async move {
-            let read = move |conn: &mut store::AnyConnection| query.read(conn);
-            // The first page stands behind all that was admitted before; later ones find it stored.
-            if is_first { store.read_after_writes(read).await } else { store.read(read).await }
-        };
-        ctx.spawn(read.into_actor(self).map(move |page, broker, ctx| {
-            // A connection may have left and come again meanwhile.
-            if broker.sessions.get(&connection).is_some_and(|session| session.socket == socket) {
-                broker.on_catch_up_page(connection, page, ctx);
-            }
-            if broker.page_reads.waiting.is_empty() {
-                Self::end_page_read(broker, ctx);
-            } else {
-                ctx.run_later(begun.elapsed() * REST, Self::end_page_read);
-            }
-        }));
+        self.outside.read(Query::Page { to: Destination { connection, socket }, query: Box::new(query), is_first });
     }
 
-    fn end_page_read(&mut self, ctx: &mut Context<Self>) {
+    /// A page is there, or could not be read.
+    pub(super) fn on_page(&mut self, to: Destination, page: Result<Page, StoreError>, took: Duration) {
+        let Destination { connection, socket } = to;
+        if self.sessions.get(&connection).is_some_and(|session| session.socket == socket) {
+            self.on_catch_up_page(connection, page);
+        }
+        if self.page_reads.waiting.is_empty() {
+            self.end_page_read();
+        } else {
+            self.outside.call_back(Callback::PageRead, took * REST);
+        }
+    }
+
+    /// The next page may be read.
+    pub(super) fn end_page_read(&mut self) {
         self.page_reads.under_way -= 1;
         while self.page_reads.under_way < self.options.catch_up_reads
             && let Some(next) = self.page_reads.waiting.pop_front()
         {
-            self.read_catch_up_page(next, ctx);
+            self.read_catch_up_page(next);
         }
     }
 
-    fn on_catch_up_page(&mut self, connection: ConnectionKey, page: Result<Page, StoreError>, ctx: &mut Context<Self>) {
+    fn on_catch_up_page(&mut self, connection: ConnectionKey, page: Result<Page, StoreError>) {
         let budget = self.options.catch_up_page_bytes;
         let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
         // What the user's other sockets have received meanwhile is no longer missed.
@@ -333,9 +217,8 @@ impl ChatServer {
                 self.note_page(connection, &messages);
             }
         }
-        self.tell_received_soon(ctx);
         if is_whole {
-            self.show_unseen(connection, ctx);
+            self.show_unseen(connection);
         }
     }
 
@@ -399,38 +282,6 @@ impl ChatServer {
             Some(_) => user.map(|user| user.profile().clone()),
         };
         (kind, recipient)
-    }
-}
-
-impl Page {
-    fn len(&self) -> usize {
-        self.changes.len() + self.messages.len()
-    }
-
-    /// Keeps the first ones that fit into `budget` bytes as encoded, at least one; how many bytes those are.
-    fn cut(&mut self, budget: usize) -> usize {
-        let (mut bytes, mut count) = (0, 0);
-        for message in self.changes.iter().map(|(_, message)| message).chain(&self.messages) {
-            let size = message.content.len() + ENVELOPE_BYTES;
-            if count > 0 && bytes + size > budget {
-                break;
-            }
-            bytes += size;
-            count += 1;
-        }
-        self.changes.truncate(count);
-        self.messages.truncate(count.saturating_sub(self.changes.len()));
-        bytes
-    }
-
-    /// How much was handed over with it.
-    fn progress(&self, changes_up_to: i64) -> CatchUpProgress {
-        let CatchUpProgress { changes, messages } = self.from;
-        match (self.messages.last(), self.changes.last()) {
-            (Some(last), _) => CatchUpProgress { changes: changes_up_to, messages: last.position },
-            (None, Some((last, _))) => CatchUpProgress { changes: *last, messages },
-            (None, None) => CatchUpProgress { changes, messages },
-        }
     }
 }
 

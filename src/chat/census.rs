@@ -2,7 +2,7 @@
 use hashbrown::HashMap;
 
 use super::Manner;
-use super::server::ChatServer;
+use super::broker::Broker;
 use super::tables::Session;
 use crate::engineio::ConnectionKey;
 
@@ -30,7 +30,7 @@ impl Census {
     }
 }
 
-impl ChatServer {
+impl Broker {
     /// A session is open on a connection from here on.
     pub(super) fn seat_session(&mut self, connection: ConnectionKey, session: Session) {
         self.census.add(session.manner);

@@ -1,13 +1,12 @@
 //! Accounts and tokens as they are stored, where that is not what is known here.
 use std::sync::Arc;
 
-use actix::{ActorFutureExt as _, Context, Handler, Message, ResponseActFuture, WrapFuture as _};
+use actix::Message;
 use log::info;
 
-use super::server::ChatServer;
-use crate::meter::Metered as _;
+use super::broker::Broker;
 use crate::model::{Account, MODEL_USER, Timestamp, UserId};
-use crate::store::{self, StoreError};
+use crate::store::StoreError;
 
 /// Accounts were changed in the database, or tokens revoked, by this process or by another. Answered when all of it counts here.
 #[derive(Message, Debug, Clone)]
@@ -19,47 +18,14 @@ pub struct AccountsChanged {
     pub revoked: Vec<(String, Timestamp)>,
 }
 
-impl Handler<AccountsChanged> for ChatServer {
-    type Result = ResponseActFuture<Self, Result<(), StoreError>>;
-
-    fn handle(&mut self, AccountsChanged { users, revoked }: AccountsChanged, _: &mut Context<Self>) -> Self::Result {
-        self.turn::<AccountsChanged, _>(|broker| {
-            for (key, until) in revoked {
-                broker.revoke_token(&key, until);
-            }
-            let now = broker.now();
-            // What is being read of them may be older.
-            broker.account_changes.note(&users, now);
-            broker.read_changed(users)
-        })
-    }
-}
-
-impl ChatServer {
-    /// Reads the accounts of these users once more, as far as they are at hand.
-    fn read_changed(&mut self, users: Vec<UserId>) -> ResponseActFuture<Self, Result<(), StoreError>> {
-        let users: Vec<UserId> = users.into_iter().filter(|user| self.users.contains_key(user)).collect();
-        if users.is_empty() {
-            return Box::pin(actix::fut::ready(Ok(())));
+impl Broker {
+    /// Accounts were changed elsewhere, or tokens revoked: what is being read of them may be older.
+    pub(super) fn note_accounts_changed(&mut self, users: &[UserId], revoked: Vec<(String, Timestamp)>) {
+        for (key, until) in revoked {
+            self.revoke_token(&key, until);
         }
-        let (seen, store, asked) = (self.account_changes.newest_of(&users), self.store.clone(), users.clone());
-        let find = move |conn: &mut store::AnyConnection| {
-            let found: Result<Vec<_>, _> = asked.iter().map(|user| store::find_account(conn, user)).collect();
-            found
-        };
-        let read = async move { store.read_after_writes(find).await };
-        Box::pin(read.into_actor(self).then(move |found, broker, ctx| {
-            let found = match found {
-                Ok(_) if seen != broker.account_changes.newest_of(&users) => return broker.read_changed(users),
-                Ok(found) => found,
-                Err(error) => return Box::pin(actix::fut::ready(Err(error))),
-            };
-            for account in found.into_iter().flatten() {
-                broker.follow(account);
-            }
-            broker.begin_questions(ctx);
-            Box::pin(actix::fut::ready(Ok(())))
-        }))
+        let now = self.now();
+        self.account_changes.note(users, now);
     }
 
     /// An account is so in the database. What this server alone writes – presence – is newer here.

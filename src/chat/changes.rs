@@ -5,19 +5,18 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
-
 use super::broadcast::Broadcast;
+use super::broker::Broker;
 use super::event::Event;
+use super::query::Query;
 use super::rooms::RoomKey;
 use super::sending::Audience;
-use super::server::ChatServer;
 use super::stored::Awaiting;
 use super::tables::Asker;
 use super::telling::Spared;
 use super::{ChatError, Reply};
 use crate::model::{ChangesTold, ConversationId, ConversationKind, Message, Offset, OffsetKind, Part, Place, Profile};
-use crate::store::{self, StoreError, Write, Written};
+use crate::store::{StoreError, Write, Written};
 
 /// The changes that are being stored, and those of which nobody knows whether they are.
 #[derive(Debug, Default)]
@@ -26,6 +25,8 @@ pub struct UntoldChanges {
     positions: VecDeque<i64>,
     /// The database was given these, and did not say what became of them: of each time that it is away no more than one batch.
     doubted: Vec<Doubted>,
+    /// Those of them that are being read.
+    looked_up: Vec<Doubted>,
 }
 
 /// A change that is perhaps stored.
@@ -64,7 +65,7 @@ impl UntoldChanges {
     }
 }
 
-impl ChatServer {
+impl Broker {
     /// Gives an edited or deleted message to the store; `audience` are those who are told. In public rooms nobody is, and the
     /// change has no place in the order. Returns whether the store took it.
     pub(super) fn store_message_change(&mut self, message: Message, audience: Option<Audience>, asker: Asker) -> bool {
@@ -117,29 +118,28 @@ impl ChatServer {
     }
 
     /// Looks what became of the changes in doubt, once the database is back, and tells those that are stored.
-    pub(super) fn settle_doubted_changes(&mut self, ctx: &mut Context<Self>) {
-        if self.untold_changes.doubted.is_empty() || !self.store.has_room() {
+    pub(super) fn settle_doubted_changes(&mut self) {
+        let is_looking = !self.untold_changes.looked_up.is_empty();
+        if is_looking || self.untold_changes.doubted.is_empty() || !self.outside.has_room() {
             return;
         }
         let doubted = std::mem::take(&mut self.untold_changes.doubted);
         let ids: Vec<_> = doubted.iter().map(|doubted| doubted.message.id).collect();
-        let store = self.store.clone();
-        let read = async move {
-            let find = move |conn: &mut store::AnyConnection| {
-                ids.into_iter().map(|id| store::find_message(conn, id)).collect::<store::QueryResult<Vec<_>>>()
-            };
-            store.read_after_writes(find).await
-        };
-        ctx.spawn(read.into_actor(self).map(|found, broker, _| {
-            let Ok(found) = found else { return broker.untold_changes.doubted.extend(doubted) };
-            for (doubted, found) in doubted.into_iter().zip(found) {
-                broker.untold_changes.remove(doubted.position);
-                if let Some(found) = found.filter(|found| doubted.is_stored(found)) {
-                    let message = broker.changed(Arc::new(found));
-                    broker.tell_changed(message, doubted.audience, doubted.position);
-                }
+        self.untold_changes.looked_up = doubted;
+        self.outside.read(Query::Doubted(ids));
+    }
+
+    /// What the database says of the changes in doubt.
+    pub(super) fn on_doubted(&mut self, found: Result<Vec<Option<Message>>, StoreError>) {
+        let doubted = std::mem::take(&mut self.untold_changes.looked_up);
+        let Ok(found) = found else { return self.untold_changes.doubted.extend(doubted) };
+        for (doubted, found) in doubted.into_iter().zip(found) {
+            self.untold_changes.remove(doubted.position);
+            if let Some(found) = found.filter(|found| doubted.is_stored(found)) {
+                let message = self.changed(Arc::new(found));
+                self.tell_changed(message, doubted.audience, doubted.position);
             }
-        }));
+        }
     }
 
     /// A message as it is told now that its change is stored; the conversation's last message follows.

@@ -1,18 +1,17 @@
 //! Sockets come and go, and others see it.
 use std::sync::Arc;
 
-use actix::Context;
 use log::{Level, log};
 use smallvec::SmallVec;
 
 use super::broadcast::Broadcast;
+use super::broker::Broker;
 use super::event::{Event, PresenceChange};
-use super::loading::{Load, LoadFor};
 use super::offsets::{Reached, Since};
 use super::ports::{Admission, Connect, Disconnect, LeftBehind, Notice, RefusedConnect};
+use super::query::{Load, LoadFor};
 use super::rings::{Except, RingKey};
 use super::rooms::RoomKey;
-use super::server::ChatServer;
 use super::stored::Awaiting;
 use super::tables::{CatchUp, Session, Tokens, Unseen};
 use super::telling::Spared;
@@ -27,17 +26,11 @@ use crate::store::{NewUser, StoreError, Write};
 /// Who has gone within this time, and comes or goes again, is in the log at `debug`.
 const RESTLESS_MS: i64 = 2_000;
 
-impl ChatServer {
+impl Broker {
     // ---- coming ----
 
     /// The account of a client that wants in is at hand. `may_describe`: its token may say something new of it.
-    pub(super) fn on_account_loaded(
-        &mut self,
-        connection: ConnectionKey,
-        outcome: Result<(), StoreError>,
-        may_describe: bool,
-        ctx: &mut Context<Self>,
-    ) {
+    pub(super) fn on_account_loaded(&mut self, connection: ConnectionKey, outcome: Result<(), StoreError>, may_describe: bool) {
         let Some(connect) = self.connecting.remove(&connection) else { return };
         if outcome.is_err() {
             return self.turn_away(&connect, "STORAGE_UNAVAILABLE", "the storage is away", CloseReason::Unavailable);
@@ -49,21 +42,21 @@ impl ChatServer {
         if !self.users.contains_key(&claims.user) && self.options.auto_provision_users && claims.user.as_str() != MODEL_USER {
             let user = Box::new(provisioned_user(&claims, self.now()));
             self.connecting.insert(connection, connect);
-            return self.start_load(Load::Provision(user), LoadFor::Connect(connection), ctx);
+            return self.start_load(Load::Provision(user), LoadFor::Connect(connection));
         }
         if may_describe && let Some(description) = self.description_of(&claims) {
             self.connecting.insert(connection, connect);
             let load = Load::Described(claims.user.clone(), Box::new(description));
-            return self.start_load(load, LoadFor::Connect(connection), ctx);
+            return self.start_load(load, LoadFor::Connect(connection));
         }
         // A token past its time may serve for a session that comes back, if it is right in all else.
         let is_late = claims.is_expired(self.now());
         let checked = Claims { expires_at: claims.expires_at.filter(|_| !is_late), ..(*claims).clone() };
         let user = claims.user.clone();
-        match self.check(&checked).map(|()| self.come_back(connect, ctx)) {
+        match self.check(&checked).map(|()| self.come_back(connect)) {
             Ok(None) => {}
             Ok(Some(_)) if is_late => self.refuse_socket(connection, &user, RefusedConnect::TokenExpired),
-            Ok(Some((connect, coming))) => self.admit_socket(connect, coming, ctx),
+            Ok(Some((connect, coming))) => self.admit_socket(connect, coming),
             Err(refusal) => self.refuse_socket(connection, &user, refusal),
         }
     }
@@ -112,7 +105,7 @@ impl ChatServer {
         is_full
     }
 
-    fn admit_socket(&mut self, connect: Connect, coming: Coming, ctx: &mut Context<Self>) {
+    fn admit_socket(&mut self, connect: Connect, coming: Coming) {
         if self.is_full(&connect) {
             return;
         }
@@ -200,13 +193,13 @@ impl ChatServer {
         let role = account.profile.role.as_str();
         log!(level, sid:% = socket, user:% = claims.user, role, connections; "connected");
         self.announce(&claims.user, connection);
-        self.tell_presence(now, ctx);
+        self.tell_presence(now);
         if must_catch_up {
             // The read stands behind this, and so begins where the user is.
             self.save_progress();
-            self.read_catch_up_page(connection, ctx);
+            self.read_catch_up_page(connection);
         } else if waits {
-            self.show_unseen(connection, ctx);
+            self.show_unseen(connection);
         }
     }
 
@@ -238,20 +231,20 @@ impl ChatServer {
 
     // ---- going ----
 
-    pub(super) fn disconnect(&mut self, message: Disconnect, ctx: &mut Context<Self>) {
+    pub(super) fn disconnect(&mut self, message: Disconnect) {
         let Disconnect { connection, on_purpose, reason, proven, left } = message;
         self.connecting.remove(&connection);
         self.on_proven(connection, proven);
         if !self.sessions.contains_key(&connection) {
             if let Some(id) = self.hear_last_word(connection, left) {
-                self.carry_on(&id, ctx);
+                self.carry_on(&id);
             }
             return;
         }
         let may_come_back = !on_purpose && !self.is_draining && reason != CloseReason::ParseError;
         let Some(id) = self.lose(connection, reason, may_come_back, left) else { return };
         self.note_absent(&id, on_purpose);
-        self.carry_on(&id, ctx);
+        self.carry_on(&id);
     }
 
     /// A user's socket is gone; it may have been the last.
@@ -268,7 +261,7 @@ impl ChatServer {
         }
         if on_purpose || self.is_draining {
             self.announce_if_gone(id, now);
-            self.tell_presence_now(now);
+            self.tell_presence(now);
         } else {
             let grace = i64::try_from(self.options.presence_grace.as_millis()).unwrap_or(i64::MAX);
             let offline_at = now.plus_millis(grace);
@@ -388,13 +381,8 @@ impl ChatServer {
         }
     }
 
-    pub(super) fn tell_presence(&mut self, now: Timestamp, ctx: &mut Context<Self>) {
-        self.tell_presence_now(now);
-        self.arm_timer(ctx);
-    }
-
     /// Tells what waits and may be told by now.
-    fn tell_presence_now(&mut self, now: Timestamp) {
+    pub(super) fn tell_presence(&mut self, now: Timestamp) {
         let changes = self.presence.take(now);
         if changes.is_empty() {
             return;

@@ -6,11 +6,11 @@ use smallvec::SmallVec;
 
 use super::assistant::refuse_model;
 use super::broadcast::Broadcast;
+use super::broker::{Broker, Progressed};
 use super::event::Event;
 use super::executing::Outcome;
-use super::loading::Load;
+use super::query::Load;
 use super::rooms::RoomKey;
-use super::server::{ChatServer, Progressed};
 use super::stored::Awaiting;
 use super::tables::{Asker, CachedConversation, Pending};
 use super::telling::Spared;
@@ -47,7 +47,7 @@ impl Change {
     }
 }
 
-impl ChatServer {
+impl Broker {
     /// Checks a change of a conversation and stores it.
     pub(super) fn change_conversation(&mut self, pending: &Pending) -> Outcome {
         if let Some(id) = pending.command.changed_group()

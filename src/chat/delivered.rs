@@ -4,19 +4,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{AsyncContext as _, Context, Handler};
 use hashbrown::HashMap;
 
+use super::broker::Broker;
 use super::event::Event;
 use super::handed::{HandedMessage, Receipt};
-use super::ports::{Mark, Proven};
+use super::outside::Callback;
+use super::ports::Mark;
 use super::resuming::was_told;
 use super::rooms::RoomKey;
-use super::server::ChatServer;
 use super::stored::Awaiting;
 use super::tables::Session;
 use crate::engineio::ConnectionKey;
-use crate::meter::Metered as _;
 use crate::model::{Conversation, ConversationId, ConversationKind, Message, MessageId, MessageStatus, Place, Timestamp, UserId};
 use crate::store::{DeliveredUpTo, Membership, Write};
 
@@ -125,37 +124,7 @@ impl UnprovenPages {
     }
 }
 
-/// Tells senders who has received their messages: all that came together in one word for each message.
-#[derive(actix::Message, Debug)]
-#[rtype(result = "()")]
-struct TellReceived;
-
-impl Handler<Proven> for ChatServer {
-    type Result = ();
-
-    fn handle(&mut self, Proven { connection, mark }: Proven, ctx: &mut Self::Context) {
-        self.turn_of_counted::<Proven, _>(|broker| {
-            broker.on_proven(connection, mark);
-            broker.tell_received_soon(ctx);
-        });
-    }
-}
-
-impl Handler<TellReceived> for ChatServer {
-    type Result = ();
-
-    fn handle(&mut self, _: TellReceived, ctx: &mut Self::Context) {
-        self.turn::<TellReceived, _>(|broker| {
-            broker.tell_received();
-            broker.progress.is_telling = !broker.progress.untold.is_empty();
-            if broker.progress.is_telling {
-                ctx.notify_later(TellReceived, REST_AFTER);
-            }
-        });
-    }
-}
-
-impl ChatServer {
+impl Broker {
     // ---- what is proven ----
 
     /// What a socket was told up to a mark has surely arrived.
@@ -382,14 +351,22 @@ impl ChatServer {
     }
 
     /// Has the senders told, behind all that is in the mailbox by now: proofs come in company.
-    pub(super) fn tell_received_soon(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn tell_received_soon(&mut self) {
         if !self.progress.untold.is_empty() && !std::mem::replace(&mut self.progress.is_telling, true) {
-            ctx.address().do_send(TellReceived);
+            self.outside.call_back(Callback::Received, Duration::ZERO);
         }
     }
 
-    /// Tells the senders, no more at a time than their outboxes take.
+    /// Tells the senders, no more at a time than their outboxes take, and then again, while there are more.
     pub(super) fn tell_received(&mut self) {
+        self.tell_some_received();
+        self.progress.is_telling = !self.progress.untold.is_empty();
+        if self.progress.is_telling {
+            self.outside.call_back(Callback::Received, REST_AFTER);
+        }
+    }
+
+    fn tell_some_received(&mut self) {
         let most = self.options.replay_events.div_ceil(4).max(1);
         for Received { receipt, mut users, at_once } in self.progress.take_untold(most) {
             users.sort_unstable();

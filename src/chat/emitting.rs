@@ -1,17 +1,15 @@
 //! Events that other servers emit, in their own words.
 use std::fmt;
-use std::sync::Arc;
 
-use actix::{ActorFutureExt as _, Context, Handler, Message, ResponseActFuture, WrapFuture as _};
+use actix::Message;
 
 use super::broadcast::Broadcast;
+use super::broker::Broker;
 use super::event::Event;
 use super::rooms::RoomKey;
-use super::server::ChatServer;
 use super::telling::Spared;
-use crate::meter::Metered as _;
 use crate::model::{Conversation, ConversationId, ConversationKind, RoomId, SocketId, UserId};
-use crate::store::{self, StoreError};
+use crate::store::StoreError;
 
 /// An event as another server words it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,46 +62,19 @@ pub struct Emit {
     pub event: Emitted,
 }
 
-impl Handler<Emit> for ChatServer {
-    type Result = ResponseActFuture<Self, Result<usize, StoreError>>;
-
-    fn handle(&mut self, message: Emit, _: &mut Context<Self>) -> Self::Result {
-        self.turn::<Emit, _>(|broker| {
-            let Emit { to, event } = message;
-            let event = Broadcast::new(Event::Emitted(event));
-            let (id, room) = match to {
-                EmitTo::User(user) => return ready(broker.emit_to_users(&[user], event)),
-                EmitTo::Socket(socket) => return ready(broker.emit_to_socket(socket, event)),
-                EmitTo::Everyone => return ready(broker.tell_everyone(event, Vec::new())),
-                EmitTo::Room(room) => return ready(broker.emit_to_room(&RoomKey::Public(room), event)),
-                EmitTo::CommonChat => return ready(broker.emit_to_room(&RoomKey::CommonChat, event)),
-                EmitTo::Conversation(id) => (id, None),
-                EmitTo::ConversationOrRoom(id, room) => (id, Some(room)),
-            };
-            let cached = broker.conversations.get(&id).map(|cached| cached.conversation.clone());
-            let store = broker.store.clone();
-            let find = async move {
-                match cached {
-                    Some(conversation) => Ok(Some(conversation)),
-                    None => Ok(store.read_after_writes(move |conn| store::find_conversation(conn, id)).await?.map(Arc::new)),
-                }
-            };
-            Box::pin(find.into_actor(broker).map(move |found: Result<Option<Arc<Conversation>>, StoreError>, broker, _| {
-                Ok(match (found?, room) {
-                    (Some(conversation), _) if conversation.kind == ConversationKind::Group => {
-                        broker.emit_to_room(&RoomKey::Group(id), event)
-                    }
-                    (Some(conversation), _) => broker.emit_to_users(&conversation.participants, event),
-                    (None, Some(room)) => broker.emit_to_room(&RoomKey::Public(room), event),
-                    (None, None) => 0,
-                })
-            }))
-        })
-    }
-}
-
-fn ready(sockets: usize) -> ResponseActFuture<ChatServer, Result<usize, StoreError>> {
-    Box::pin(actix::fut::ready(Ok(sockets)))
+/// What an [`Emit`] comes to.
+pub enum EmitFrom {
+    /// So many sockets were told.
+    Done(usize),
+    /// The conversation must be read first; where there is none, a public room may be meant.
+    Store {
+        /// The conversation.
+        id: ConversationId,
+        /// The room.
+        room: Option<RoomId>,
+        /// The event.
+        event: Broadcast,
+    },
 }
 
 impl EmitTo {
@@ -123,7 +94,37 @@ impl EmitTo {
     }
 }
 
-impl ChatServer {
+impl Broker {
+    /// Emits another server's event.
+    pub(super) fn emit(&mut self, Emit { to, event }: Emit) -> EmitFrom {
+        let event = Broadcast::new(Event::Emitted(event));
+        let (id, room) = match to {
+            EmitTo::User(user) => return EmitFrom::Done(self.emit_to_users(&[user], event)),
+            EmitTo::Socket(socket) => return EmitFrom::Done(self.emit_to_socket(socket, event)),
+            EmitTo::Everyone => return EmitFrom::Done(self.tell_everyone(event, Vec::new())),
+            EmitTo::Room(room) => return EmitFrom::Done(self.emit_to_room(&RoomKey::Public(room), event)),
+            EmitTo::CommonChat => return EmitFrom::Done(self.emit_to_room(&RoomKey::CommonChat, event)),
+            EmitTo::Conversation(id) => (id, None),
+            EmitTo::ConversationOrRoom(id, room) => (id, Some(room)),
+        };
+        match self.conversations.get(&id).map(|cached| cached.conversation.clone()) {
+            Some(conversation) => EmitFrom::Done(self.emit_to_found(Some(&conversation), room, event)),
+            None => EmitFrom::Store { id, room, event },
+        }
+    }
+
+    /// Emits an event to a conversation that was looked up; where there is none, to a public room.
+    pub(super) fn emit_to_found(&mut self, found: Option<&Conversation>, room: Option<RoomId>, event: Broadcast) -> usize {
+        match (found, room) {
+            (Some(conversation), _) if conversation.kind == ConversationKind::Group => {
+                self.emit_to_room(&RoomKey::Group(conversation.id), event)
+            }
+            (Some(conversation), _) => self.emit_to_users(&conversation.participants, event),
+            (None, Some(room)) => self.emit_to_room(&RoomKey::Public(room), event),
+            (None, None) => 0,
+        }
+    }
+
     fn emit_to_socket(&mut self, socket: SocketId, event: Broadcast) -> usize {
         let found = self.sessions.iter().find(|(_, session)| session.socket == socket);
         let Some((connection, pid)) = found.map(|(connection, session)| (*connection, session.pid)) else { return 0 };

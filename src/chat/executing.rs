@@ -4,12 +4,12 @@ use std::sync::Arc;
 use hashbrown::hash_map::Entry;
 
 use super::broadcast::Broadcast;
+use super::broker::{Broker, Progressed};
 use super::event::Event;
-use super::loading::Load;
 use super::parked::AskingSocket;
+use super::query::Load;
 use super::rings::Except;
 use super::rooms::RoomKey;
-use super::server::{ChatServer, Progressed};
 use super::stored::Awaiting;
 use super::tables::{Pending, Places, Tokens};
 use super::telling::Spared;
@@ -22,7 +22,7 @@ use crate::store::Write;
 
 pub(super) type Outcome = Result<Progressed, ChatError>;
 
-impl ChatServer {
+impl Broker {
     /// Carries a command out as far as it can go by now. Nothing has changed where it needs more or is refused.
     pub(super) fn execute(&mut self, pending: &mut Pending) -> Outcome {
         let Some(user) = self.users.get(&pending.user) else {

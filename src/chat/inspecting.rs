@@ -2,15 +2,14 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use actix::{Context, Handler, Message, MessageResult};
+use actix::Message;
 
+use super::broker::Broker;
 use super::ports::{Manner, Words};
 use super::rooms::{Room, RoomKey};
-use super::server::ChatServer;
 use super::tables::{Places, Session, Tokens};
 use super::traces::Trace;
 use crate::engineio::{ConnectionKey, Peer};
-use crate::meter::Metered as _;
 use crate::model::{ConversationId, SocketId, Timestamp, UserId};
 
 /// Asks for sessions, in the order of their sockets' ids. It looks at all that there are.
@@ -116,65 +115,6 @@ pub struct TraceOf {
     pub user: UserId,
 }
 
-impl Handler<ListSessions> for ChatServer {
-    type Result = Vec<SessionView>;
-
-    fn handle(&mut self, message: ListSessions, _: &mut Context<Self>) -> Self::Result {
-        self.turn::<ListSessions, _>(|broker| broker.list_sessions(&message))
-    }
-}
-
-impl Handler<FindSession> for ChatServer {
-    type Result = Option<SessionView>;
-
-    fn handle(&mut self, FindSession { socket }: FindSession, _: &mut Context<Self>) -> Self::Result {
-        self.turn::<FindSession, _>(|broker| {
-            let open = broker.sessions.iter().find(|(_, session)| session.socket == socket);
-            open.map(|(connection, session)| broker.session_view(*connection, session)).or_else(|| broker.parked_view(socket))
-        })
-    }
-}
-
-impl Handler<ListRooms> for ChatServer {
-    type Result = Vec<RoomView>;
-
-    fn handle(&mut self, ListRooms { order, limit }: ListRooms, _: &mut Context<Self>) -> Self::Result {
-        self.turn::<ListRooms, _>(|broker| {
-            let now = broker.now();
-            let key = |room: &Room| match order {
-                RoomOrder::Members => room.members() as u64,
-                RoomOrder::Rate => u64::from(room.messages_per_minute(now)),
-            };
-            let rooms: Vec<(&RoomKey, &Room)> = broker.rooms.iter().collect();
-            let all = rooms.iter().enumerate().map(|(place, (_, room))| (key(room), place));
-            let views = largest(all, limit).into_iter().filter_map(|place| rooms.get(place));
-            views.map(|(key, room)| RoomView::of(key, room, now)).collect()
-        })
-    }
-}
-
-impl Handler<FindRoom> for ChatServer {
-    type Result = Option<(RoomView, Vec<(SocketId, UserId)>)>;
-
-    fn handle(&mut self, FindRoom { room: key, limit }: FindRoom, _: &mut Context<Self>) -> Self::Result {
-        self.turn::<FindRoom, _>(|broker| {
-            let now = broker.now();
-            let room = broker.rooms.find(&key)?;
-            let sessions = room.connections().filter_map(|connection| broker.sessions.get(&connection));
-            let members = sessions.take(limit).map(|session| (session.socket, session.user.clone())).collect();
-            Some((RoomView::of(&key, room, now), members))
-        })
-    }
-}
-
-impl Handler<TraceOf> for ChatServer {
-    type Result = MessageResult<TraceOf>;
-
-    fn handle(&mut self, TraceOf { user }: TraceOf, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.turn::<TraceOf, _>(|broker| broker.traces.of(&user)))
-    }
-}
-
 impl RoomView {
     fn of(key: &RoomKey, room: &Room, now: Timestamp) -> Self {
         Self {
@@ -186,8 +126,33 @@ impl RoomView {
     }
 }
 
-impl ChatServer {
-    fn list_sessions(&self, ListSessions { users, after, limit }: &ListSessions) -> Vec<SessionView> {
+impl Broker {
+    pub(super) fn view_session(&self, socket: SocketId) -> Option<SessionView> {
+        let open = self.sessions.iter().find(|(_, session)| session.socket == socket);
+        open.map(|(connection, session)| self.session_view(*connection, session)).or_else(|| self.parked_view(socket))
+    }
+
+    pub(super) fn list_rooms(&mut self, ListRooms { order, limit }: ListRooms) -> Vec<RoomView> {
+        let now = self.now();
+        let key = |room: &Room| match order {
+            RoomOrder::Members => room.members() as u64,
+            RoomOrder::Rate => u64::from(room.messages_per_minute(now)),
+        };
+        let rooms: Vec<(&RoomKey, &Room)> = self.rooms.iter().collect();
+        let all = rooms.iter().enumerate().map(|(place, (_, room))| (key(room), place));
+        let views = largest(all, limit).into_iter().filter_map(|place| rooms.get(place));
+        views.map(|(key, room)| RoomView::of(key, room, now)).collect()
+    }
+
+    pub(super) fn find_room(&mut self, FindRoom { room: key, limit }: &FindRoom) -> Option<(RoomView, Vec<(SocketId, UserId)>)> {
+        let now = self.now();
+        let room = self.rooms.find(key)?;
+        let sessions = room.connections().filter_map(|connection| self.sessions.get(&connection));
+        let members = sessions.take(*limit).map(|session| (session.socket, session.user.clone())).collect();
+        Some((RoomView::of(key, room, now), members))
+    }
+
+    pub(super) fn list_sessions(&self, ListSessions { users, after, limit }: &ListSessions) -> Vec<SessionView> {
         let is_asked = |socket: SocketId, user: &UserId| {
             users.as_ref().is_none_or(|users| users.contains(user)) && after.is_none_or(|after| socket > after)
         };

@@ -3,13 +3,12 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use actix::Context;
 use hashbrown::HashMap;
 use log::{debug, warn};
 use smallvec::SmallVec;
 
+use super::broker::Broker;
 use super::ports::{LeftBehind, OwnCopy};
-use super::server::ChatServer;
 use super::tables::{Asker, Facts, Pending, Session, Tokens};
 use super::{ChatError, Command};
 use crate::engineio::ConnectionKey;
@@ -184,7 +183,7 @@ impl Leftovers {
     }
 }
 
-impl ChatServer {
+impl Broker {
     /// A connection has no session any more: what that asked for and what was not begun is kept, unless it was put out.
     pub(super) fn keep_leftovers(&mut self, connection: ConnectionKey, session: &mut Session, left: LeftBehind) {
         let queue = session.queue.take();
@@ -264,12 +263,12 @@ impl ChatServer {
     }
 
     /// Carries out what is due of a user's leftovers. Once there are none, who waited behind them goes on.
-    pub(super) fn carry_on(&mut self, user: &UserId, ctx: &mut Context<Self>) {
+    pub(super) fn carry_on(&mut self, user: &UserId) {
         loop {
-            let (now, is_store_away) = (self.now(), !self.store.has_room());
+            let (now, is_store_away) = (self.now(), !self.outside.has_room());
             match self.leftovers.next(user, now, self.is_draining, is_store_away) {
                 Next::Later => return,
-                Next::Over(behind) => return behind.into_iter().for_each(|connection| self.unblock(connection, ctx)),
+                Next::Over(behind) => return behind.into_iter().for_each(|connection| self.unblock(connection)),
                 Next::Drop(Leftover { origin, command, .. }, cause) => {
                     let is_send = command.draft().is_some();
                     warn!(sid:% = origin.socket, user:%, is_send, cause; "dropped what a connection left behind");
@@ -278,7 +277,7 @@ impl ChatServer {
                     let asker = Asker::Left { socket: origin.socket, pid: origin.pid, own_copy };
                     let facts = Facts { holds_queue: true, ..Facts::default() };
                     let pending = Pending { user: user.clone(), asker, command, facts };
-                    if self.run(pending, ctx) {
+                    if self.run(pending) {
                         let read = Read { origin, is_dropped: false };
                         return self.leftovers.queues.entry_ref(user).or_default().reads.push(read);
                     }
@@ -288,17 +287,17 @@ impl ChatServer {
     }
 
     /// Carries out what is due by now.
-    pub(super) fn carry_on_with_what_is_due(&mut self, now: Timestamp, ctx: &mut Context<Self>) {
+    pub(super) fn carry_on_with_what_is_due(&mut self, now: Timestamp) {
         while let Some((_, user)) = self.leftovers.due.first().filter(|(at, _)| *at <= now).cloned() {
-            self.carry_on(&user, ctx);
+            self.carry_on(&user);
         }
     }
 
     /// The server stops: nothing waits for its time any more.
-    pub(super) fn carry_on_with_all(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn carry_on_with_all(&mut self) {
         let users: Vec<UserId> = self.leftovers.queues.keys().cloned().collect();
         for user in users {
-            self.carry_on(&user, ctx);
+            self.carry_on(&user);
         }
     }
 
@@ -314,12 +313,12 @@ impl ChatServer {
     }
 
     /// A read of a socket that is gone is over, and what waited for it goes on.
-    pub(super) fn end_late_read(&mut self, user: &UserId, socket: SocketId, ctx: &mut Context<Self>) {
+    pub(super) fn end_late_read(&mut self, user: &UserId, socket: SocketId) {
         if let Some(queue) = self.leftovers.queues.get_mut(user)
             && let Some(place) = queue.reads.iter().position(|read| read.origin.socket == socket)
         {
             queue.reads.remove(place);
-            self.carry_on(user, ctx);
+            self.carry_on(user);
         }
     }
 
@@ -339,13 +338,13 @@ impl ChatServer {
     }
 
     /// Goes on where a connection that was taken over never said its last word: its thread is gone.
-    pub(super) fn forget_unheard(&mut self, now: Timestamp, ctx: &mut Context<Self>) {
+    pub(super) fn forget_unheard(&mut self, now: Timestamp) {
         let is_late = |at: Timestamp| at.plus_millis(LAST_WORD_MS) <= now;
         let taken_over = self.leftovers.taken_over.iter();
         let late: Vec<_> = taken_over.filter(|(_, (at, _))| is_late(*at)).map(|(connection, _)| *connection).collect();
         for connection in late {
             if let Some(user) = self.hear_last_word(connection, LeftBehind::Requests(Vec::new())) {
-                self.carry_on(&user, ctx);
+                self.carry_on(&user);
             }
         }
     }

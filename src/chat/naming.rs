@@ -2,10 +2,10 @@
 use std::sync::Arc;
 
 use super::broadcast::Broadcast;
+use super::broker::Broker;
 use super::event::Event;
-use super::loading::Load;
+use super::query::Load;
 use super::sending::{Audience, Target};
-use super::server::ChatServer;
 use super::stored::Awaiting;
 use super::tables::Pending;
 use super::{ChatError, Names};
@@ -21,7 +21,7 @@ pub struct GivenName {
     before: Option<Arc<str>>,
 }
 
-impl ChatServer {
+impl Broker {
     /// Where a send to what its sender calls a conversation goes. `Ok(Err(load))`: something must be read first.
     pub(super) fn named_target(
         &mut self,

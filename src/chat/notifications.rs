@@ -9,26 +9,23 @@
 //! there as seen, or unseen and shown when the next socket with a word for it comes.
 use std::sync::Arc;
 
-use actix::{ActorFutureExt as _, AsyncContext as _, Context, Handler, Message as ActixMessage, WrapFuture as _};
+use actix::Message as ActixMessage;
 use hashbrown::HashMap;
 use log::warn;
 
 use super::broadcast::Broadcast;
+use super::broker::{Broker, Progressed};
 use super::event::Event;
 use super::executing::Outcome;
-use super::loading::Load;
 use super::ports::{Notice, Words};
-use super::server::{ChatServer, Progressed};
+use super::query::{Destination, Load, Query};
 use super::stored::Awaiting;
 use super::tables::{Pending, Unseen};
 use super::{ChatError, Command, Reply};
 use crate::engineio::ConnectionKey;
-use crate::meter::Metered as _;
 use crate::model::{Conversation, ConversationId, MODEL_USER, Message, Notification, NotificationId, Place, Timestamp, UserId};
-use crate::store::{self, NewNotification, StoreError, TellsOf, Write};
+use crate::store::{NewNotification, StoreError, TellsOf, Write};
 
-/// At a connect so many of the newest unseen ones are shown; the rest counts as seen.
-const UNSEEN_MAX: i64 = 100;
 /// What a notification's packet has beside its texts, about.
 const ENVELOPE_BYTES: usize = 200;
 
@@ -149,7 +146,7 @@ impl Unwritten {
     }
 }
 
-impl ChatServer {
+impl Broker {
     // ---- of messages ----
 
     /// The members of a conversation who have no socket. Looked up once for as long as nothing changes: a big group pays
@@ -303,25 +300,22 @@ impl ChatServer {
     }
 
     /// A socket has caught up: what its user was not shown follows, and then all that has waited.
-    pub(super) fn show_unseen(&mut self, connection: ConnectionKey, ctx: &mut Context<Self>) {
+    pub(super) fn show_unseen(&mut self, connection: ConnectionKey) {
         let Some(session) = self.sessions.get(&connection) else { return };
         if session.unseen.is_none() {
             return self.tell(connection, Notice::CatchUpDone);
         }
         let (user, socket) = (session.user.clone(), session.socket);
         let noted = self.users.get(&user).map_or(0, |user| user.unseen_noted);
-        let store = self.store.clone();
-        let read = async move { store.read_after_writes(move |conn| store::list_unseen(conn, &user, UNSEEN_MAX)).await };
-        ctx.spawn(read.into_actor(self).map(move |found, broker, _| {
-            // A connection may have left and come again meanwhile.
-            if broker.sessions.get(&connection).is_some_and(|session| session.socket == socket) {
-                broker.on_unseen(connection, found, noted);
-            }
-        }));
+        self.outside.read(Query::Unseen { to: Destination { connection, socket }, user, noted });
     }
 
     /// The store was asked when notifications had been `noted` so often.
-    fn on_unseen(&mut self, connection: ConnectionKey, found: Result<Vec<Notification>, StoreError>, noted: u32) {
+    pub(super) fn on_unseen(&mut self, to: Destination, found: Result<Vec<Notification>, StoreError>, noted: u32) {
+        let Destination { connection, socket } = to;
+        if self.sessions.get(&connection).is_none_or(|session| session.socket != socket) {
+            return;
+        }
         let Some((user, words)) = self.sessions.get(&connection).map(|session| (session.user.clone(), session.words)) else {
             return;
         };
@@ -397,15 +391,5 @@ impl ChatServer {
             }
             broker.answer(pending.asker, Ok(Reply::Notifications(found)));
         })))
-    }
-}
-
-impl Handler<SaveNotifications> for ChatServer {
-    type Result = ();
-
-    fn handle(&mut self, message: SaveNotifications, _: &mut Context<Self>) {
-        self.turn::<SaveNotifications, _>(|broker| {
-            broker.save_notifications_of(&message.user);
-        });
     }
 }

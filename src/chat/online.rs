@@ -1,7 +1,7 @@
 //! Who is online, told to the store in turns: after a crash it knows when they were last seen.
 use hashbrown::HashSet;
 
-use super::server::ChatServer;
+use super::broker::Broker;
 use super::stored::Awaiting;
 use crate::model::{Timestamp, UserId};
 use crate::store::Write;
@@ -38,7 +38,7 @@ impl OnlineChanges {
     }
 }
 
-impl ChatServer {
+impl Broker {
     /// Stores who came and went, and that the server runs.
     pub(super) fn save_online(&mut self) {
         let now = self.now();

@@ -5,12 +5,12 @@ use hashbrown::HashMap;
 use log::debug;
 use smallvec::SmallVec;
 
+use super::broker::Broker;
 use super::offsets::Reached;
 use super::ports::{Manner, Words};
 use super::resuming::was_told;
 use super::rings::RingKey;
 use super::rooms::RoomKey;
-use super::server::ChatServer;
 use super::tables::{Absence, Asker, Places, Session, Tokens};
 use crate::engineio::ConnectionKey;
 use crate::model::{ConversationId, ConversationKind, Place, PrivateId, SocketId, Timestamp, UserId};
@@ -97,7 +97,7 @@ pub struct AskingSocket {
     pub pid: PrivateId,
 }
 
-impl ChatServer {
+impl Broker {
     // ---- parking ----
 
     /// Keeps a session whose connection is gone; its rooms stay, without it in them.

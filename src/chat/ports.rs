@@ -270,6 +270,27 @@ pub struct Prompt {
     pub wanted: oneshot::Receiver<()>,
 }
 
+/// What the model is asked, without where its answer goes.
+#[derive(Debug)]
+pub struct Asked {
+    /// The broker's number for it.
+    pub ticket: u64,
+    /// What was said last, the question at the end.
+    pub turns: Vec<Turn>,
+    /// Whether the answer is wanted piece by piece.
+    pub stream: bool,
+    /// Ends when nobody waits for the answer any more.
+    pub wanted: oneshot::Receiver<()>,
+}
+
+impl Asked {
+    /// The same with a place for the answer.
+    pub fn answered_to(self, answers: Recipient<ModelSaid>) -> Prompt {
+        let Self { ticket, turns, stream, wanted } = self;
+        Prompt { ticket, turns, stream, answers, wanted }
+    }
+}
+
 /// Something that was said in a chat with the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {

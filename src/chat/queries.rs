@@ -1,18 +1,18 @@
 //! What HTTP asks the broker beside commands: who is here, and whom a token proves.
 use std::sync::Arc;
 
-use actix::{ActorFutureExt as _, Context, Handler, Message, ResponseActFuture, WrapFuture as _};
+use actix::Message;
 use tokio::sync::oneshot;
 
+use super::broker::Broker;
+use super::connecting::provisioned_user;
 use super::ports::{Manner, Notice, RefusedConnect};
 use super::reply::Reply;
 use super::resuming::NotRecovered;
-use super::server::ChatServer;
 use crate::auth::Claims;
 use crate::engineio::ConnectionKey;
-use crate::meter::Metered as _;
-use crate::model::{Account, ChosenStatus, MODEL_USER, SocketId, Timestamp, UserId};
-use crate::store::{self, Store, StoreError, Write};
+use crate::model::{Account, ChosenStatus, SocketId, Timestamp, UserId};
+use crate::store::{Membership, NewUser, StoreError, Write};
 
 /// Asks whom a verified token proves: revocation, a disabled account and provisioning as for sockets.
 #[derive(Message, Debug)]
@@ -134,73 +134,61 @@ pub enum RevokeTokens {
 #[rtype(result = "()")]
 pub struct Drain;
 
-impl Handler<Authenticate> for ChatServer {
-    type Result = ResponseActFuture<Self, Result<Arc<Account>, AuthenticateError>>;
-
-    fn handle(&mut self, message: Authenticate, _: &mut Context<Self>) -> Self::Result {
-        self.turn::<Authenticate, _>(|broker| broker.authenticate(message.claims))
-    }
+/// What has to be read before a token can be judged.
+pub struct AccountRead {
+    /// The newest change of the account when the read began.
+    pub seen: u64,
+    /// The user as one is made where there is none and provisioning is on.
+    pub new_user: Option<Box<NewUser>>,
 }
 
-type Found = Vec<(Account, Vec<store::Membership>)>;
-
-async fn read_account(store: Store, user: UserId, new_user: Option<Box<store::NewUser>>) -> Result<Found, StoreError> {
-    let asked = [user.clone()];
-    let found = store.read_after_writes(move |conn| super::loading::find_users(conn, &asked)).await?;
-    match new_user {
-        Some(new_user) if found.is_empty() && user.as_str() != MODEL_USER => {
-            store.write(Write::CreateUser(new_user)).await?;
-            store.read_after_writes(move |conn| super::loading::find_users(conn, &[user])).await
+impl RevokeTokens {
+    /// The change that is stored for it.
+    pub(super) fn write(&self, now: Timestamp) -> Write {
+        match self {
+            Self::Key { key, until, .. } => Write::RevokeToken { key: key.clone(), until: *until },
+            Self::All { user } => Write::RevokeTokensOf { user: user.clone(), valid_from: now },
+            Self::Password { user, password_hash, kept_login } => Write::SetPassword {
+                user: user.clone(),
+                password_hash: password_hash.clone(),
+                valid_from: now,
+                kept_login: kept_login.clone(),
+            },
         }
-        _ => Ok(found),
     }
 }
 
-impl ChatServer {
-    fn authenticate(&mut self, claims: Box<Claims>) -> ResponseActFuture<Self, Result<Arc<Account>, AuthenticateError>> {
-        let new_user =
-            self.options.auto_provision_users.then(|| Box::new(super::connecting::provisioned_user(&claims, self.now())));
-        let seen = self.account_changes.newest_of([&claims.user]);
-        let is_known = self.users.contains_key(&claims.user);
-        let (store, user) = (self.store.clone(), claims.user.clone());
-        let read = async move { if is_known { Ok(None) } else { read_account(store, user, new_user).await.map(Some) } };
-        Box::pin(read.into_actor(self).then(move |found, broker, _| {
-            let found = match found {
-                // What was read may be older than what has taken effect since.
-                Ok(Some(_)) if seen != broker.account_changes.newest_of([&claims.user]) => return broker.authenticate(claims),
-                found => found,
-            };
-            match found {
-                Ok(found) => {
-                    let now = broker.now();
-                    found.into_iter().for_each(|found| broker.keep_users(found, now));
-                    broker.authenticate_known(claims)
-                }
-                Err(_) => Box::pin(actix::fut::ready(Err(AuthenticateError::Unavailable))),
-            }
-        }))
+impl Broker {
+    // ---- whom a token proves ----
+
+    /// What has to be read before a token can be judged; `None`: its user is at hand.
+    pub(super) fn account_to_read(&mut self, claims: &Claims) -> Option<AccountRead> {
+        if self.users.contains_key(&claims.user) {
+            return None;
+        }
+        let provisions = self.options.auto_provision_users;
+        let new_user = provisions.then(|| Box::new(provisioned_user(claims, self.now())));
+        Some(AccountRead { seen: self.account_changes.newest_of([&claims.user]), new_user })
     }
 
-    /// The user's account is at hand, if there is one.
-    fn authenticate_known(&mut self, claims: Box<Claims>) -> ResponseActFuture<Self, Result<Arc<Account>, AuthenticateError>> {
-        let Some(description) = self.description_of(&claims) else {
-            return Box::pin(actix::fut::ready(self.authenticated(&claims)));
-        };
-        let described = super::loading::describe(self.store.clone(), claims.user.clone(), description);
-        Box::pin(described.into_actor(self).map(move |outcome, broker, _| {
-            // Who is known is let in though the store is away.
-            outcome.ok().flatten().into_iter().for_each(|account| broker.follow(account));
-            broker.authenticated(&claims)
-        }))
+    /// Keeps an account that was read. `false`: it may be older than what has taken effect since, and is not kept.
+    pub(super) fn keep_account(&mut self, user: &UserId, seen: u64, found: Vec<(Account, Vec<Membership>)>) -> bool {
+        if seen != self.account_changes.newest_of([user]) {
+            return false;
+        }
+        let now = self.now();
+        self.keep_users(found, now);
+        true
     }
 
-    fn authenticated(&mut self, claims: &Claims) -> Result<Arc<Account>, AuthenticateError> {
+    /// Judges a token; the user's account is at hand, if there is one.
+    pub(super) fn authenticated(&mut self, claims: &Claims) -> Result<Arc<Account>, AuthenticateError> {
         self.check(claims).map_err(AuthenticateError::Refused)?;
         let user = self.users.get(&claims.user);
         user.map(|user| user.account.clone()).ok_or(AuthenticateError::Refused(RefusedConnect::UserNotFound))
     }
 
-    fn presence_of(&self, asker: &UserId, id: &UserId) -> UserPresence {
+    pub(super) fn presence_of(&self, asker: &UserId, id: &UserId) -> UserPresence {
         let Some(user) = self.users.get(id) else {
             return UserPresence { is_online: false, status: ChosenStatus::Offline, last_seen: None };
         };
@@ -211,6 +199,42 @@ impl ChatServer {
             is_online,
             status: if is_online { status } else { ChosenStatus::Offline },
             last_seen: user.account.last_seen,
+        }
+    }
+
+    /// Who is online, as far as a user may see it, by name.
+    pub(super) fn online_users(&mut self, asker: &UserId) -> Vec<(Arc<Account>, UserPresence)> {
+        let contacts = self.is_scope_contacts().then(|| self.contacts_of(asker));
+        let mut online: Vec<_> = self
+            .users
+            .values()
+            .filter(|user| contacts.as_ref().is_none_or(|contacts| contacts.binary_search(&user.account.profile.id).is_ok()))
+            .map(|user| (user.account.clone(), self.presence_of(asker, &user.account.profile.id)))
+            .filter(|(_, presence)| presence.is_online)
+            .collect();
+        online.sort_by(|(one, _), (other, _)| one.profile.username.cmp(&other.profile.username));
+        online
+    }
+
+    /// The figures of now.
+    pub(super) fn stats(&self) -> BrokerStats {
+        BrokerStats {
+            sockets: self.sessions.len(),
+            online_users: self.online,
+            cached_users: self.users.len(),
+            rooms: self.rooms.count(),
+            conversations: self.conversations.len(),
+            in_flight: self.in_flight.len(),
+            parked: self.parked.len(),
+            recovered: self.counters.recovered,
+            not_recovered: self.counters.not_recovered().collect(),
+            manners: self.census.manners(),
+            questions: self.questions.asked(),
+            recovery_bytes: self.rings.bytes(),
+            requests: self.counters.requests,
+            messages: self.counters.messages,
+            refused: self.counters.refused,
+            panics: self.counters.panics,
         }
     }
 
@@ -259,112 +283,20 @@ impl ChatServer {
     }
 }
 
-impl Handler<OnlineUsers> for ChatServer {
-    type Result = Vec<(Arc<Account>, UserPresence)>;
-
-    fn handle(&mut self, message: OnlineUsers, _: &mut Context<Self>) -> Self::Result {
-        self.turn::<OnlineUsers, _>(|broker| {
-            let contacts = broker.is_scope_contacts().then(|| broker.contacts_of(&message.asker));
-            let mut online: Vec<_> = broker
-                .users
-                .values()
-                .filter(|user| contacts.as_ref().is_none_or(|contacts| contacts.binary_search(&user.account.profile.id).is_ok()))
-                .map(|user| (user.account.clone(), broker.presence_of(&message.asker, &user.account.profile.id)))
-                .filter(|(_, presence)| presence.is_online)
-                .collect();
-            online.sort_by(|(one, _), (other, _)| one.profile.username.cmp(&other.profile.username));
-            online
-        })
+impl Broker {
+    /// Tokens were revoked, which is stored.
+    pub(super) fn on_revoked(&mut self, message: RevokeTokens, now: Timestamp) {
+        match message {
+            RevokeTokens::Key { user, key, until } => {
+                self.put_out(&user, "INVALID_TOKEN", |token| token == key);
+                // Nobody else is in by it.
+                let _ = self.revocations.revoke(&key, until);
+            }
+            RevokeTokens::All { user } => self.on_tokens_revoked(&user, None, now),
+            RevokeTokens::Password { user, kept_login, .. } => self.on_tokens_revoked(&user, kept_login, now),
+        }
     }
-}
 
-impl Handler<PresenceOf> for ChatServer {
-    type Result = Vec<UserPresence>;
-
-    fn handle(&mut self, message: PresenceOf, _: &mut Context<Self>) -> Self::Result {
-        self.turn::<PresenceOf, _>(|broker| message.users.iter().map(|user| broker.presence_of(&message.asker, user)).collect())
-    }
-}
-
-impl Handler<SocketsOf> for ChatServer {
-    type Result = Vec<SocketId>;
-
-    fn handle(&mut self, message: SocketsOf, _: &mut Context<Self>) -> Self::Result {
-        self.turn::<SocketsOf, _>(|broker| broker.socket_ids_of(&message.user))
-    }
-}
-
-impl Handler<Health> for ChatServer {
-    type Result = actix::MessageResult<Health>;
-
-    fn handle(&mut self, _: Health, _: &mut Context<Self>) -> Self::Result {
-        self.turn::<Health, _>(|broker| actix::MessageResult((broker.sessions.len(), broker.rooms.count())))
-    }
-}
-
-impl Handler<Stats> for ChatServer {
-    type Result = actix::MessageResult<Stats>;
-
-    fn handle(&mut self, _: Stats, _: &mut Context<Self>) -> Self::Result {
-        self.turn::<Stats, _>(|broker| {
-            actix::MessageResult(BrokerStats {
-                sockets: broker.sessions.len(),
-                online_users: broker.online,
-                cached_users: broker.users.len(),
-                rooms: broker.rooms.count(),
-                conversations: broker.conversations.len(),
-                in_flight: broker.in_flight.len(),
-                parked: broker.parked.len(),
-                recovered: broker.counters.recovered,
-                not_recovered: broker.counters.not_recovered().collect(),
-                manners: broker.census.manners(),
-                questions: broker.questions.asked(),
-                recovery_bytes: broker.rings.bytes(),
-                requests: broker.counters.requests,
-                messages: broker.counters.messages,
-                refused: broker.counters.refused,
-                panics: broker.counters.panics,
-            })
-        })
-    }
-}
-
-impl Handler<RevokeTokens> for ChatServer {
-    type Result = ResponseActFuture<Self, Result<(), StoreError>>;
-
-    fn handle(&mut self, message: RevokeTokens, _: &mut Context<Self>) -> Self::Result {
-        self.turn::<RevokeTokens, _>(|broker| {
-            let now = broker.now();
-            let write = match &message {
-                RevokeTokens::Key { key, until, .. } => Write::RevokeToken { key: key.clone(), until: *until },
-                RevokeTokens::All { user } => Write::RevokeTokensOf { user: user.clone(), valid_from: now },
-                RevokeTokens::Password { user, password_hash, kept_login } => Write::SetPassword {
-                    user: user.clone(),
-                    password_hash: password_hash.clone(),
-                    valid_from: now,
-                    kept_login: kept_login.clone(),
-                },
-            };
-            let store = broker.store.clone();
-            let stored = async move { store.write(write).await };
-            Box::pin(stored.into_actor(broker).map(move |outcome, broker, _| {
-                outcome?;
-                match message {
-                    RevokeTokens::Key { user, key, until } => {
-                        broker.put_out(&user, "INVALID_TOKEN", |token| token == key);
-                        // Nobody else is in by it.
-                        let _ = broker.revocations.revoke(&key, until);
-                    }
-                    RevokeTokens::All { user } => broker.on_tokens_revoked(&user, None, now),
-                    RevokeTokens::Password { user, kept_login, .. } => broker.on_tokens_revoked(&user, kept_login, now),
-                }
-                Ok(())
-            }))
-        })
-    }
-}
-
-impl ChatServer {
     /// A user's tokens from before `valid_from` are revoked, but for those of one login.
     pub(super) fn on_tokens_revoked(&mut self, user: &UserId, kept_login: Option<String>, valid_from: Timestamp) {
         let now = self.now();
@@ -378,37 +310,30 @@ impl ChatServer {
     }
 }
 
-impl Handler<Drain> for ChatServer {
-    type Result = ResponseActFuture<Self, ()>;
-
-    fn handle(&mut self, _: Drain, ctx: &mut Context<Self>) -> Self::Result {
-        self.turn::<Drain, _>(|broker| {
-            broker.is_draining = true;
-            let online: Vec<UserId> = broker
-                .users
-                .values()
-                .filter(|user| !user.sessions.is_empty() && user.account.status != ChosenStatus::Offline)
-                .map(|user| user.account.profile.id.clone())
-                .collect();
-            let now = broker.now();
-            for user in online {
-                broker.progress.saw_last(&user, now);
-                broker.online_changes.went(&user);
-            }
-            broker.save_progress();
-            broker.save_online();
-            broker.save_notifications();
-            broker.carry_on_with_all(ctx);
-            let (rested, rest) = oneshot::channel();
-            broker.awaiting_rest.push(rested);
-            broker.note_rest();
-            // Dropped unanswered only with the broker.
-            Box::pin(async move { drop(rest.await) }.into_actor(broker))
-        })
+impl Broker {
+    /// The server stops: nothing more is taken in. What is returned ends when all that was taken is carried out.
+    pub(super) fn drain(&mut self) -> oneshot::Receiver<()> {
+        self.is_draining = true;
+        let online: Vec<UserId> = self
+            .users
+            .values()
+            .filter(|user| !user.sessions.is_empty() && user.account.status != ChosenStatus::Offline)
+            .map(|user| user.account.profile.id.clone())
+            .collect();
+        let now = self.now();
+        for user in online {
+            self.progress.saw_last(&user, now);
+            self.online_changes.went(&user);
+        }
+        self.save_progress();
+        self.save_online();
+        self.save_notifications();
+        self.carry_on_with_all();
+        let (rested, rest) = oneshot::channel();
+        self.awaiting_rest.push(rested);
+        rest
     }
-}
 
-impl ChatServer {
     /// Tells those who wait for it that nothing is under way any more, where that is so.
     pub(super) fn note_rest(&mut self) {
         if self.awaiting_rest.is_empty() {
@@ -417,6 +342,7 @@ impl ChatServer {
         let has_rested = self.reads == 0
             && self.leftovers.is_empty()
             && self.in_flight.is_empty()
+            && self.known.is_empty()
             && self.awaiting.is_empty()
             && self.changing.is_empty();
         if has_rested {

@@ -2,12 +2,12 @@
 use std::sync::Arc;
 
 use super::broadcast::Broadcast;
+use super::broker::{Broker, Progressed};
 use super::event::Event;
 use super::executing::Outcome;
-use super::loading::Load;
 use super::parked::AskingSocket;
+use super::query::Load;
 use super::sending::Audience;
-use super::server::{ChatServer, Progressed};
 use super::stored::Awaiting;
 use super::tables::Pending;
 use super::telling::Spared;
@@ -15,7 +15,7 @@ use super::{ChatError, Command, Reply};
 use crate::model::{Message, MessageId, Place, Role, Timestamp, UserId};
 use crate::store::Write;
 
-impl ChatServer {
+impl Broker {
     /// The message that a command is about, once it is stored and read.
     ///
     /// `Ok(Err(_))`: the command waits for that.

@@ -1,18 +1,17 @@
 //! Coming back: a client whose connection was lost goes on with its session, and is shown what it has missed.
 use std::sync::Arc;
 
-use actix::Context;
 use log::{debug, info};
 use smallvec::SmallVec;
 
 use super::broadcast::Broadcast;
+use super::broker::Broker;
 use super::event::Event;
 use super::offsets::Reached;
 use super::parked::Parked;
 use super::ports::{Admission, Back, Connect, LeftBehind, Notice, Replay, ReplayKind};
 use super::rings::{MissedEvent, RingKey};
 use super::rooms::RoomKey;
-use super::server::ChatServer;
 use super::stored::Awaiting;
 use super::tables::{Places, Session, Tokens};
 use super::traces::Coming;
@@ -58,10 +57,10 @@ enum Found {
     Parked,
 }
 
-impl ChatServer {
+impl Broker {
     /// Lets a client go on with its session, where that is there and nothing that it has missed is lost. Else the request is
     /// answered: its client has to come anew, and the session that it named is gone.
-    pub(super) fn come_back(&mut self, connect: Connect, ctx: &mut Context<Self>) -> Option<(Connect, Coming)> {
+    pub(super) fn come_back(&mut self, connect: Connect) -> Option<(Connect, Coming)> {
         let Some(pid) = connect.back_to else { return Some((connect, Coming::New)) };
         let Some(found) = self.find_session(&connect, pid) else { return Some(self.comes_anew(connect, NotRecovered::Unknown)) };
         if let Found::Open(connection) = found {
@@ -79,7 +78,7 @@ impl ChatServer {
             return None;
         }
         let Some(parked) = self.unpark(pid) else { return Some(self.comes_anew(connect, NotRecovered::Unknown)) };
-        self.readmit(connect, pid, parked, reached, missed, ctx);
+        self.readmit(connect, pid, parked, reached, missed);
         None
     }
 
@@ -178,15 +177,7 @@ impl ChatServer {
         asking.is_some_and(|asking| asking.socket == parked.socket)
     }
 
-    fn readmit(
-        &mut self,
-        connect: Connect,
-        pid: PrivateId,
-        parked: Parked,
-        reached: Reached,
-        missed: Vec<Replay>,
-        ctx: &mut Context<Self>,
-    ) {
+    fn readmit(&mut self, connect: Connect, pid: PrivateId, parked: Parked, reached: Reached, missed: Vec<Replay>) {
         let Connect { connection, claims, peer, .. } = connect;
         let states = self.states_since(&parked, reached);
         let Parked { user: id, socket, words, manner, tokens, places, is_in_common_chat, reached: _, told_after, at: _ } = parked;
@@ -251,7 +242,7 @@ impl ChatServer {
         if !was_announced {
             self.announce(&id, connection);
         }
-        self.tell_presence(now, ctx);
+        self.tell_presence(now);
     }
 
     /// What was missed is on its way to a socket now: it is among those that messages under way were handed to, and its user's

@@ -6,17 +6,17 @@ use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use super::broadcast::{Broadcast, ProofWanted};
+use super::broker::{Broker, Progressed};
 use super::connecting::sent_by;
 use super::event::Event;
 use super::executing::Outcome;
 use super::handed::Handed;
-use super::loading::Load;
 use super::parked::AskingSocket;
 use super::ports::{Notice, OwnCopy};
+use super::query::Load;
 use super::questions::Question;
 use super::rooms::RoomKey;
 use super::sent_ids::SentId;
-use super::server::{ChatServer, Progressed};
 use super::stored::Awaiting;
 use super::tables::{Asker, CachedConversation, Pending, pair_key};
 use super::telling::Spared;
@@ -174,7 +174,7 @@ struct Subject {
     listing: Option<Listing>,
 }
 
-impl ChatServer {
+impl Broker {
     /// Checks a send and admits it.
     pub(super) fn send(&mut self, pending: &mut Pending) -> Outcome {
         let Some(draft) = pending.command.draft() else { return Err(ChatError::Internal) };
@@ -200,7 +200,7 @@ impl ChatServer {
         let mut files = urls.iter().map(|url| own_upload(url, uploads, &pending.user));
         let file = if draft.file_url.is_some() { files.next().transpose()? } else { None };
         let attachments = files.collect::<Result<Vec<_>, _>>()?;
-        if !self.store.has_room() {
+        if !self.outside.has_room() {
             return Err(ChatError::StorageUnavailable);
         }
         let listing = match &draft.listing_id {
@@ -434,7 +434,7 @@ impl ChatServer {
         let was_given_up = in_flight.was_given_up || earlier.is_some();
         let spared = earlier.unwrap_or_default();
         self.in_flight.insert(id, InFlight { waits_for_commit, was_given_up, spared, ..in_flight });
-        let is_live = self.options.delivery == Delivery::Live && !self.store.is_failing();
+        let is_live = self.options.delivery == Delivery::Live && !self.outside.is_failing();
         if is_live && self.unhanded.is_empty() && !waits_for_commit {
             self.hand_out(id);
         } else {

@@ -1,21 +1,21 @@
 //! What follows when a change is stored, or is not.
 use std::sync::Arc;
 
-use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
 use hashbrown::{HashMap, HashSet};
 use log::warn;
 use tokio::sync::oneshot;
 
+use super::broker::Broker;
 use super::conversations::Change;
 use super::event::Event;
 use super::handed::{HandedMessage, Receipt};
 use super::naming::GivenName;
 use super::notifications::Owed;
 use super::ports::{Notice, OwnCopy};
+use super::query::{KnownMessage, Query};
 use super::rings::RingKey;
 use super::sending::{Audience, InFlight, USED_OTHERWISE};
 use super::sent_ids::SentId;
-use super::server::ChatServer;
 use super::tables::{Asker, Facts, Pending, pair_key};
 use super::{ChatError, Reply};
 use crate::config::Delivery;
@@ -24,7 +24,7 @@ use crate::model::{
     ChosenStatus, ConversationId, LastMessage, ListingId, Message, MessageId, MessageStatus, Notification, Place, Timestamp,
     UserId,
 };
-use crate::store::{self, StoreError, Written};
+use crate::store::{StoreError, Written};
 
 /// What waits for a commit.
 #[derive(Debug)]
@@ -78,9 +78,9 @@ impl Awaiting {
     }
 }
 
-impl ChatServer {
+impl Broker {
     /// A change was stored, or given up.
-    pub(super) fn on_stored(&mut self, awaiting: Awaiting, outcome: Result<Written, StoreError>, ctx: &mut Context<Self>) {
+    pub(super) fn on_stored(&mut self, awaiting: Awaiting, outcome: Result<Written, StoreError>) {
         match awaiting {
             Awaiting::Nothing => {}
             Awaiting::Online { came, gone } => {
@@ -89,7 +89,7 @@ impl ChatServer {
                 }
             }
             Awaiting::Message(id) => {
-                self.on_message_stored(id, outcome, ctx);
+                self.on_message_stored(id, outcome);
                 // Nothing is in flight any more that these could have seen.
                 let is_idle = self.in_flight.is_empty();
                 while self.departed.front().is_some_and(|(position, ..)| is_idle || *position <= self.landed) {
@@ -135,14 +135,14 @@ impl ChatServer {
                     }
                 }
                 let waiters = self.changing.remove(&id).unwrap_or_default();
-                self.resume_waiters(waiters, ctx);
+                self.resume_waiters(waiters);
             }
             Awaiting::Status { user, status, asker } => match outcome {
                 Ok(_) => {
                     self.answer(asker, Ok(Reply::Done));
                     self.choose_status(&user, status);
                     let now = self.now();
-                    self.tell_presence(now, ctx);
+                    self.tell_presence(now);
                 }
                 Err(error) => self.answer(asker, Err(error.into())),
             },
@@ -173,12 +173,12 @@ impl ChatServer {
         }
     }
 
-    fn on_message_stored(&mut self, id: MessageId, outcome: Result<Written, StoreError>, ctx: &mut Context<Self>) {
+    fn on_message_stored(&mut self, id: MessageId, outcome: Result<Written, StoreError>) {
         match outcome {
             Ok(Written::Message { is_repeat: true, .. }) => {
                 self.unhanded.retain(|waiting| *waiting != id);
                 let Some(in_flight) = self.land(id) else { return };
-                self.answer_known(in_flight, ctx);
+                self.answer_known(in_flight);
             }
             Ok(written) => {
                 let seq = if let Written::Message { seq, .. } = written { seq } else { 0 };
@@ -187,12 +187,12 @@ impl ChatServer {
                     self.hand_out(id);
                 }
                 let Some(in_flight) = self.land(id) else { return };
-                self.confirm(in_flight, seq, ctx);
+                self.confirm(in_flight, seq);
             }
             Err(error) => {
                 self.unhanded.retain(|waiting| *waiting != id);
                 let Some(in_flight) = self.land(id) else { return };
-                self.give_up(in_flight, error, ctx);
+                self.give_up(in_flight, error);
             }
         }
     }
@@ -208,7 +208,7 @@ impl ChatServer {
     }
 
     /// The commit is there: the sender is told first, then all that waited.
-    fn confirm(&mut self, in_flight: InFlight, seq: i64, ctx: &mut Context<Self>) {
+    fn confirm(&mut self, in_flight: InFlight, seq: i64) {
         let InFlight { message, asker, is_delivered, absent, spared, waiters, audience, event, question, .. } = in_flight;
         let mut message = Arc::unwrap_or_clone(message);
         message.seq = seq;
@@ -231,63 +231,61 @@ impl ChatServer {
         if let Some(question) = question {
             self.ask_model(*question);
         }
-        self.resume_waiters(waiters, ctx);
+        self.resume_waiters(waiters);
     }
 
     /// It was stored before. Where nobody remembered, it is no new message, and is answered as the first one was; where it
     /// was given up and the database has stored it all the same, only now does it go the way of any other.
-    fn answer_known(&mut self, in_flight: InFlight, ctx: &mut Context<Self>) {
-        let (id, answer) = (in_flight.message.id, in_flight.question.as_ref().map(|question| question.answer_id()));
-        self.settle(&in_flight.message.sender.id, &in_flight.asker, id, false);
-        let store = self.store.clone();
-        let read = async move {
-            let find = move |conn: &mut store::AnyConnection| {
-                let answer = answer.map(|answer| store::find_message(conn, answer)).transpose()?.flatten();
-                Ok((store::find_message(conn, id)?.zip(store::find_request_hash(conn, id)?), answer))
-            };
-            store.read(find).await
-        };
-        ctx.spawn(read.into_actor(self).map(move |found, broker, ctx| {
-            let ((known, hash), answer) = match found {
-                Ok((Some(found), answer)) => (found, answer),
-                Ok((None, _)) => return broker.give_up(in_flight, StoreError::Internal, ctx),
-                Err(error) => return broker.give_up(in_flight, error, ctx),
-            };
-            let is_same = hash.is_none() || hash == in_flight.request_hash;
-            if in_flight.was_given_up && is_same {
-                broker.confirm_late(InFlight { message: Arc::new(known), ..in_flight }, ctx);
-                return broker.begin_questions(ctx);
-            }
-            if let Some(client_id) = &known.client_message_id
-                && let Some(sent) = broker.users.get_mut(&known.sender.id).and_then(|user| user.sent.as_mut())
-            {
-                sent.insert(client_id, SentId { message: id, request_hash: hash, status: known.status });
-            }
-            if is_same {
-                let question = in_flight.question.filter(|question| question.is_due(&known));
-                broker.answer_again(in_flight.asker, &in_flight.audience, Arc::new(known));
-                if let Some(question) = question {
-                    broker.ask_again(*question, answer.as_ref());
-                }
-            } else {
-                broker.answer(in_flight.asker, Err(USED_OTHERWISE));
-            }
-            broker.resume_waiters(in_flight.waiters, ctx);
-            broker.begin_questions(ctx);
-        }));
+    fn answer_known(&mut self, in_flight: InFlight) {
+        let (message, answer) = (in_flight.message.id, in_flight.question.as_ref().map(|question| question.answer_id()));
+        self.settle(&in_flight.message.sender.id, &in_flight.asker, message, false);
+        let ticket = self.next_tag;
+        self.next_tag += 1;
+        self.known.insert(ticket, in_flight);
+        self.outside.read(Query::Known { ticket, message, answer });
     }
 
-    fn confirm_late(&mut self, in_flight: InFlight, ctx: &mut Context<Self>) {
+    /// What the store has of a message that it had before.
+    pub(super) fn on_known(&mut self, ticket: u64, found: Result<KnownMessage, StoreError>) {
+        let Some(in_flight) = self.known.remove(&ticket) else { return };
+        let ((known, hash), answer) = match found {
+            Ok((Some(found), answer)) => (found, answer),
+            Ok((None, _)) => return self.give_up(in_flight, StoreError::Internal),
+            Err(error) => return self.give_up(in_flight, error),
+        };
+        let id = in_flight.message.id;
+        let is_same = hash.is_none() || hash == in_flight.request_hash;
+        if in_flight.was_given_up && is_same {
+            return self.confirm_late(InFlight { message: Arc::new(known), ..in_flight });
+        }
+        if let Some(client_id) = &known.client_message_id
+            && let Some(sent) = self.users.get_mut(&known.sender.id).and_then(|user| user.sent.as_mut())
+        {
+            sent.insert(client_id, SentId { message: id, request_hash: hash, status: known.status });
+        }
+        if is_same {
+            let question = in_flight.question.filter(|question| question.is_due(&known));
+            self.answer_again(in_flight.asker, &in_flight.audience, Arc::new(known));
+            if let Some(question) = question {
+                self.ask_again(*question, answer.as_ref());
+            }
+        } else {
+            self.answer(in_flight.asker, Err(USED_OTHERWISE));
+        }
+        self.resume_waiters(in_flight.waiters);
+    }
+
+    fn confirm_late(&mut self, in_flight: InFlight) {
         let (id, seq) = (in_flight.message.id, in_flight.message.seq);
         self.in_flight.insert(id, in_flight);
         self.hand_out(id);
         if let Some(in_flight) = self.in_flight.remove(&id) {
-            self.confirm(in_flight, seq, ctx);
+            self.confirm(in_flight, seq);
         }
     }
 
     /// It is given up, and most likely not stored: what the sender is told depends on who has seen it.
-    fn give_up(&mut self, in_flight: InFlight, error: StoreError, ctx: &mut Context<Self>) {
+    fn give_up(&mut self, in_flight: InFlight, error: StoreError) {
         let id = in_flight.message.id;
         let (sender, handed) = (&in_flight.message.sender.id, in_flight.is_handed);
         warn!(message_id:% = id, user:% = sender, handed, cause:% = error; "message not stored");
@@ -309,7 +307,7 @@ impl ChatServer {
         }
         self.settle(&in_flight.message.sender.id, &in_flight.asker, id, false);
         self.answer(in_flight.asker, Err(reply));
-        self.resume_waiters(in_flight.waiters, ctx);
+        self.resume_waiters(in_flight.waiters);
     }
 
     /// The sender's own copy of a message is shown from here on, or dropped.
@@ -326,11 +324,11 @@ impl ChatServer {
         }
     }
 
-    fn resume_waiters(&mut self, waiters: Vec<Pending>, ctx: &mut Context<Self>) {
+    fn resume_waiters(&mut self, waiters: Vec<Pending>) {
         for waiter in waiters {
             // What was read before is older than what is stored now.
             let pending = Pending { facts: Facts::default(), ..waiter };
-            self.resume(pending, Ok(()), ctx);
+            self.resume(pending, Ok(()));
         }
     }
 
@@ -362,7 +360,7 @@ impl ChatServer {
 
     /// In `live`, the first success after an outage: all that still waits is handed out, in order.
     pub(super) fn hand_out_what_waits(&mut self) {
-        if self.options.delivery == Delivery::Live && !self.store.is_failing() {
+        if self.options.delivery == Delivery::Live && !self.outside.is_failing() {
             while let Some(id) = self.unhanded.front().copied() {
                 if self.in_flight.get(&id).is_some_and(|in_flight| in_flight.waits_for_commit) {
                     break;

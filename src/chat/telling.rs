@@ -4,11 +4,11 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::broadcast::Broadcast;
+use super::broker::Broker;
 use super::event::Event;
 use super::ports::Notice;
 use super::rings::{Except, RingKey};
 use super::rooms::RoomKey;
-use super::server::ChatServer;
 use crate::engineio::{ConnectionKey, Delivery};
 use crate::model::{Offset, OffsetKind, Part, PrivateId, SocketId, UserId};
 
@@ -36,12 +36,10 @@ impl Extend<(Option<ConnectionKey>, SocketId)> for Spared {
     }
 }
 
-impl ChatServer {
+impl Broker {
     /// A word for one connection.
     pub(super) fn tell(&self, connection: ConnectionKey, notice: Notice) {
-        if let Some(worker) = self.worker(connection.worker) {
-            worker.do_send(Delivery::ToOne { to: connection.seat, notice });
-        }
+        self.outside.deliver(connection.worker, Delivery::ToOne { to: connection.seat, notice });
     }
 
     /// Gives an event that is about to be handed out its place in the order, unless it has one. Volatile events have none.
@@ -119,9 +117,8 @@ impl ChatServer {
         }
         let Some(room) = self.rooms.find(key) else { return event };
         for (number, list) in room.lists() {
-            let Some(worker) = self.worker(number) else { continue };
             let except = spared.connections.iter().filter(|key| key.worker == number).map(|key| key.seat).collect();
-            worker.do_send(Delivery::ToMany { event: event.clone(), to: list.clone(), except });
+            self.outside.deliver(number, Delivery::ToMany { event: event.clone(), to: list.clone(), except });
         }
         self.keep_event(RingKey::Room(key.clone()), &event, spared.except);
         event
@@ -142,8 +139,9 @@ impl ChatServer {
         let mut to: SmallVec<[ConnectionKey; 4]> = to.into_iter().collect();
         to.sort_unstable();
         for group in to.chunk_by(|one, other| one.worker == other.worker) {
-            let Some(worker) = group.first().and_then(|first| self.worker(first.worker)) else { continue };
-            worker.do_send(Delivery::ToFew { event: event.clone(), to: group.iter().map(|key| key.seat).collect() });
+            let Some(number) = group.first().map(|first| first.worker) else { continue };
+            self.outside
+                .deliver(number, Delivery::ToFew { event: event.clone(), to: group.iter().map(|key| key.seat).collect() });
         }
     }
 

@@ -1,11 +1,10 @@
 //! What listings are called: the titles that were used of late.
-use actix::{Context, Handler, Message, ResponseFuture};
+use actix::Message;
 use hashbrown::HashMap;
 use tokio::sync::oneshot;
 
-use super::server::ChatServer;
+use super::broker::Broker;
 use super::stored::Awaiting;
-use crate::meter::Metered as _;
 use crate::model::{Listing, ListingId};
 use crate::store::{StoreError, Write};
 
@@ -60,21 +59,20 @@ impl Titles {
     }
 }
 
-impl Handler<TitleListing> for ChatServer {
-    type Result = ResponseFuture<Result<(), StoreError>>;
-
-    fn handle(&mut self, message: TitleListing, _: &mut Context<Self>) -> Self::Result {
-        self.turn::<TitleListing, _>(|broker| {
-            let TitleListing { listing, title } = message;
-            let (answer, answered) = oneshot::channel();
-            let updated_at = broker.now();
-            let write = Write::SetListingTitle { listing: listing.clone(), title: title.clone(), updated_at };
-            // Where it is refused, the one who would have answered is gone.
-            drop(broker.store(write, Awaiting::Titled { listing, title, answer }));
-            Box::pin(async move { answered.await.unwrap_or(Err(StoreError::Unavailable)) })
-        })
+impl Broker {
+    /// Stores what a listing is called.
+    pub(super) fn title_listing(&mut self, TitleListing { listing, title }: TitleListing) -> Answered {
+        let (answer, answered) = oneshot::channel();
+        let updated_at = self.now();
+        let write = Write::SetListingTitle { listing: listing.clone(), title: title.clone(), updated_at };
+        // Where it is refused, the one who would have answered is gone.
+        drop(self.store(write, Awaiting::Titled { listing, title, answer }));
+        answered
     }
 }
+
+/// Ends when a title is stored, or is not.
+type Answered = oneshot::Receiver<Result<(), StoreError>>;
 
 #[cfg(test)]
 mod tests {

@@ -1,11 +1,10 @@
 //! What became of one message: who has it, who lacks it, and what stands in the way.
-use actix::{Context, Handler, Message, MessageResult};
+use actix::Message;
 
+use super::broker::Broker;
 use super::resuming::was_told;
 use super::rooms::RoomKey;
-use super::server::ChatServer;
 use super::tables::Places;
-use crate::meter::Metered as _;
 use crate::model::{ConversationId, ConversationKind, MessageId, SocketId, Timestamp, UserId};
 
 /// Asks what is known here of a message of a conversation.
@@ -76,14 +75,6 @@ pub enum SessionState {
     Unknown,
 }
 
-impl Handler<TraceMessage> for ChatServer {
-    type Result = MessageResult<TraceMessage>;
-
-    fn handle(&mut self, message: TraceMessage, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.turn::<TraceMessage, _>(|broker| broker.trace_message(&message)))
-    }
-}
-
 /// What decides about a session's [`SessionState`].
 struct Seen<'a> {
     words: super::Words,
@@ -93,8 +84,8 @@ struct Seen<'a> {
     is_catching_up: bool,
 }
 
-impl ChatServer {
-    fn trace_message(&self, asked: &TraceMessage) -> MessageTrace {
+impl Broker {
+    pub(super) fn trace_message(&self, asked: &TraceMessage) -> MessageTrace {
         let TraceMessage { message, conversation, kind, seq, members } = asked;
         let handed = self.conversations.get(conversation).and_then(|cached| cached.handed.find(*seq));
         let serial = handed.map(|handed| handed.serial);

@@ -1,12 +1,11 @@
 //! What watchers are told of sockets and rooms.
-use actix::{Context, Handler, Message, MessageResult};
+use actix::Message;
 
+use super::broker::Broker;
 use super::rooms::RoomKey;
-use super::server::ChatServer;
 use super::tables::Session;
 use crate::engineio::{CloseReason, ConnectionKey};
 use crate::feed::{Happening, SocketView, Watcher, What};
-use crate::meter::Metered as _;
 use crate::model::Timestamp;
 
 /// So many rooms of one socket are told.
@@ -29,22 +28,16 @@ pub enum Sockets {
     TooMany,
 }
 
-impl Handler<WatchSockets> for ChatServer {
-    type Result = MessageResult<WatchSockets>;
-
-    fn handle(&mut self, WatchSockets { most }: WatchSockets, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.turn::<WatchSockets, _>(|broker| {
-            let watcher = (broker.sessions.len() <= most).then(|| broker.feed.watch()).flatten();
-            watcher.map_or(Sockets::TooMany, |watcher| {
-                let views =
-                    broker.sessions.iter().filter_map(|(connection, session)| broker.view(*connection, session)).collect();
-                Sockets::Watched(views, watcher)
-            })
-        }))
+impl Broker {
+    /// Lists all sockets, and has a watcher told from now on what happens.
+    pub(super) fn watch_sockets(&self, most: usize) -> Sockets {
+        let watcher = (self.sessions.len() <= most).then(|| self.feed.watch()).flatten();
+        watcher.map_or(Sockets::TooMany, |watcher| {
+            let views = self.sessions.iter().filter_map(|(connection, session)| self.view(*connection, session)).collect();
+            Sockets::Watched(views, watcher)
+        })
     }
-}
 
-impl ChatServer {
     fn view(&self, connection: ConnectionKey, session: &Session) -> Option<SocketView> {
         let user = self.users.get(&session.user)?.profile().clone();
         let &Session { socket, peer, connected_at, .. } = session;

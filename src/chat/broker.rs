@@ -1,10 +1,9 @@
-//! The broker's actor: its state, its mailbox and its clock.
+//! The broker: a value that is handed its surroundings, and what each of its turns begins and ends with.
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext as _, Context, Handler, Recipient, SpawnHandle};
 use hashbrown::{HashMap, HashSet};
 use log::{error, info};
 use tokio::sync::oneshot;
@@ -14,18 +13,17 @@ use super::census::Census;
 use super::changes::UntoldChanges;
 use super::delivered::Progress;
 use super::leftovers::Leftovers;
-use super::loading::{AccountChanges, Load, LoadFor};
+use super::loading::AccountChanges;
 use super::made_users::MadeUsers;
 use super::notifications::Gathered;
 use super::offsets::Offsets;
 use super::online::OnlineChanges;
-use super::options::{Options, Sources};
+use super::options::Options;
+use super::outside::Outside;
 use super::parked::ParkedSessions;
-use super::ports::{
-    Ask, CatchUpDrained, Connect, Disconnect, Limited, Notice, Prompt, RegisterWorker, Request, Tick, ToWorker, Upgraded,
-    WordsLearned,
-};
+use super::ports::{Ask, Connect, Limited, Notice, Request, WordsLearned};
 use super::presence::PresenceWindow;
+use super::query::{Answer, Load, LoadFor};
 use super::questions::Questions;
 use super::resuming::NotRecovered;
 use super::rings::Rings;
@@ -42,27 +40,19 @@ use crate::config::PresenceScope;
 use crate::engineio::{CloseReason, ConnectionKey, TransportKind};
 use crate::feed::{Feed, What};
 use crate::logging::{RefusalKind, RefusalNote, Refusals};
-use crate::meter::{Counted, Meter, Metered};
 use crate::model::{ConversationId, MessageId, Timestamp, UserId};
-use crate::store::{Committed, Done, Store, Write};
+use crate::store::{Start, StoreError, Write, Written};
 
 /// What is known of users and conversations without a socket is kept so long after its last use.
 const IDLE_CACHE_MS: i64 = 60_000;
-/// How often members' progress, last-seen times and notifications of messages are stored: a crash repeats at most so much
-/// of a catch-up. What it takes of the notifications is made up for at the next start.
-const SAVE_EVERY: Duration = Duration::from_secs(1);
-/// How often caches are looked through.
-const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// At most so many requests of one socket wait behind a read.
 const QUEUE_PER_SOCKET: usize = 1_000;
 
-/// The central actor: who is here, who talks where. It never blocks and does no I/O; see [`crate::chat`].
-pub struct ChatServer {
+/// Who is here, who talks where, and what follows from what they ask for. It does no I/O: all that it wants of the world goes
+/// through its [`Outside`].
+pub struct Broker {
     pub(super) options: Options,
-    pub(super) store: Store,
-    sources: Sources,
-    workers: Vec<Option<Counted<ToWorker>>>,
-    meter: Arc<Meter>,
+    pub(super) outside: Box<dyn Outside>,
     pub(super) users: HashMap<UserId, Box<User>>,
     pub(super) sessions: HashMap<ConnectionKey, Box<Session>>,
     pub(super) connecting: HashMap<ConnectionKey, Connect>,
@@ -70,6 +60,8 @@ pub struct ChatServer {
     pub(super) conversations: HashMap<ConversationId, CachedConversation>,
     pub(super) directs: HashMap<String, ConversationId>,
     pub(super) in_flight: HashMap<MessageId, InFlight>,
+    /// Sends that the store had already, while what it has is read.
+    pub(super) known: HashMap<u64, InFlight>,
     /// Admitted messages that are not handed out yet, in order.
     pub(super) unhanded: VecDeque<MessageId>,
     pub(super) failed: FailedSends,
@@ -78,7 +70,7 @@ pub struct ChatServer {
     /// Position of the last message that is in flight no more.
     pub(super) landed: i64,
     pub(super) awaiting: HashMap<u64, Awaiting>,
-    next_tag: u64,
+    pub(super) next_tag: u64,
     /// Position of the last message, or change of one, that was admitted.
     pub(super) position: i64,
     /// Highest position of a message that was handed out, or of a change that was told.
@@ -115,7 +107,8 @@ pub struct ChatServer {
     pub(super) questions: Questions,
     /// How often files were dropped that nothing named: what was looked up before is too old.
     pub(super) files_dropped: u64,
-    pub(super) model: Option<Recipient<Prompt>>,
+    /// Whether there is a model that answers.
+    pub(super) has_model: bool,
     pub(super) feed: Feed,
     pub(super) is_draining: bool,
     /// Reads that somebody waits for.
@@ -126,7 +119,6 @@ pub struct ChatServer {
     pub(super) census: Census,
     pub(super) traces: Traces,
     pub(super) refusals: Arc<Refusals>,
-    timer: Option<(Timestamp, SpawnHandle)>,
 }
 
 /// Figures since the start.
@@ -152,16 +144,20 @@ impl Counters {
     }
 }
 
-impl ChatServer {
+impl Broker {
     /// A broker that nobody has connected to. `revocations` are those that were stored.
-    pub fn new(options: Options, sources: Sources, store: Store, revocations: Revocations) -> Self {
+    pub fn new(
+        options: Options,
+        outside: Box<dyn Outside>,
+        last_position: i64,
+        starts: &[Start],
+        revocations: Revocations,
+    ) -> Self {
         Self {
             rings: Rings::new(options.ring_limits()),
             states: Rings::new(options.state_limits()),
             options,
-            sources,
-            workers: Vec::new(),
-            meter: Arc::default(),
+            outside,
             users: HashMap::new(),
             sessions: HashMap::new(),
             connecting: HashMap::new(),
@@ -169,17 +165,18 @@ impl ChatServer {
             conversations: HashMap::new(),
             directs: HashMap::new(),
             in_flight: HashMap::new(),
+            known: HashMap::new(),
             unhanded: VecDeque::new(),
             failed: FailedSends::default(),
             departed: VecDeque::new(),
             landed: 0,
             awaiting: HashMap::new(),
             next_tag: 0,
-            position: store.last_position(),
-            handed: store.last_position(),
+            position: last_position,
+            handed: last_position,
             untold_changes: UntoldChanges::default(),
             serial: 0,
-            offsets: Offsets::new(store.starts()),
+            offsets: Offsets::new(starts),
             parked: ParkedSessions::default(),
             leftovers: Leftovers::default(),
             typing: Typing::default(),
@@ -199,7 +196,7 @@ impl ChatServer {
             revocations,
             questions: Questions::default(),
             files_dropped: 0,
-            model: None,
+            has_model: false,
             feed: Feed::default(),
             is_draining: false,
             reads: 0,
@@ -208,33 +205,7 @@ impl ChatServer {
             census: Census::default(),
             traces: Traces::default(),
             refusals: Arc::default(),
-            timer: None,
-            store,
         }
-    }
-
-    /// The same with a model that answers questions.
-    #[must_use]
-    pub fn with_model(self, model: Recipient<Prompt>) -> Self {
-        Self { model: Some(model), ..self }
-    }
-
-    /// The same with watchers who are told of sockets and rooms.
-    #[must_use]
-    pub fn with_feed(self, feed: Feed) -> Self {
-        Self { feed, ..self }
-    }
-
-    /// The same, its turns counted by this meter.
-    #[must_use]
-    pub fn metered(self, meter: Arc<Meter>) -> Self {
-        Self { meter, ..self }
-    }
-
-    /// The same with the refusals of the whole server.
-    #[must_use]
-    pub fn with_refusals(self, refusals: Arc<Refusals>) -> Self {
-        Self { refusals, ..self }
     }
 
     /// Closes a connection before its CONNECT is answered, for what a retry can cure.
@@ -246,18 +217,14 @@ impl ChatServer {
     }
 
     pub(super) fn now(&mut self) -> Timestamp {
-        (self.sources.clock)()
+        self.outside.now()
     }
 
     pub(super) fn new_id(&mut self) -> uuid::Uuid {
-        (self.sources.ids)()
+        self.outside.new_id()
     }
 
     // ---- telling ----
-
-    pub(super) fn worker(&self, number: u16) -> Option<&Counted<ToWorker>> {
-        self.workers.get(usize::from(number))?.as_ref()
-    }
 
     pub(super) fn answer(&mut self, asker: Asker, reply: Result<Reply, ChatError>) {
         self.counters.refused += u64::from(reply.is_err());
@@ -282,7 +249,7 @@ impl ChatServer {
     /// [`ChatError::StorageUnavailable`] where there is no room, with what was to follow; nothing has happened then.
     pub(super) fn store(&mut self, write: Write, awaiting: Awaiting) -> Result<(), Box<(ChatError, Awaiting)>> {
         let tag = self.next_tag;
-        if let Err(error) = self.store.try_write(write, Done::Tagged(tag)) {
+        if let Err(error) = self.outside.commit(write, tag) {
             return Err(Box::new((error.into(), awaiting)));
         }
         self.next_tag += 1;
@@ -293,12 +260,12 @@ impl ChatServer {
     // ---- commands ----
 
     /// Carries a command out, or has it wait for what it needs. Returns whether it waits for a read.
-    pub(super) fn run(&mut self, mut pending: Pending, ctx: &mut Context<Self>) -> bool {
+    pub(super) fn run(&mut self, mut pending: Pending) -> bool {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.execute(&mut pending)));
         match outcome {
             Ok(Ok(Progressed::Done(reply))) => self.answer(pending.asker, Ok(reply)),
             Ok(Ok(Progressed::Needs(load))) => {
-                self.start_load(load, LoadFor::Command(Box::new(pending)), ctx);
+                self.start_load(load, LoadFor::Command(Box::new(pending)));
                 return true;
             }
             Ok(Ok(Progressed::Then(act))) => {
@@ -306,7 +273,6 @@ impl ChatServer {
                     self.counters.panics += 1;
                     error!("a command panicked while it was carried out");
                 }
-                self.begin_questions(ctx);
             }
             Ok(Err(error)) => self.answer(pending.asker, Err(error)),
             Err(_) => {
@@ -319,12 +285,12 @@ impl ChatServer {
     }
 
     /// A command's read is there, or failed.
-    pub(super) fn resume(&mut self, pending: Pending, outcome: Result<(), ChatError>, ctx: &mut Context<Self>) {
+    pub(super) fn resume(&mut self, pending: Pending, outcome: Result<(), ChatError>) {
         let holder = pending.asker.socket().filter(|_| pending.facts.holds_queue);
         let (connection, user) = (pending.asker.connection(), pending.user.clone());
         let waits = match outcome {
             Ok(()) if holder.is_some() && !self.may_go_on(&pending) => false,
-            Ok(()) => self.run(pending, ctx),
+            Ok(()) => self.run(pending),
             Err(error) => {
                 self.answer(pending.asker, Err(error));
                 false
@@ -333,22 +299,21 @@ impl ChatServer {
         if let (Some(socket), false) = (holder, waits) {
             let is_of = |key: &ConnectionKey| self.sessions.get(key).is_some_and(|session| session.socket == socket);
             match connection.filter(is_of) {
-                Some(connection) => self.unblock(connection, ctx),
-                None => self.end_late_read(&user, socket, ctx),
+                Some(connection) => self.unblock(connection),
+                None => self.end_late_read(&user, socket),
             }
         }
-        self.arm_timer(ctx);
     }
 
     /// Goes on with a socket's requests that waited behind a read.
-    pub(super) fn unblock(&mut self, connection: ConnectionKey, ctx: &mut Context<Self>) {
+    pub(super) fn unblock(&mut self, connection: ConnectionKey) {
         while let Some(session) = self.sessions.get_mut(&connection) {
             session.is_blocked = false;
             let Some(next) = session.queue.as_mut().and_then(|queue| queue.pop_front()) else {
                 session.queue = None;
                 return;
             };
-            if self.run(next, ctx) {
+            if self.run(next) {
                 if let Some(session) = self.sessions.get_mut(&connection) {
                     session.is_blocked = true;
                 }
@@ -357,33 +322,171 @@ impl ChatServer {
         }
     }
 
+    // ---- what comes in ----
+
+    /// A client wants to be admitted.
+    pub(super) fn connect(&mut self, message: Connect) {
+        let connection = message.connection;
+        if self.is_draining {
+            return self.turn_away(&message, "DRAINING", "the server is stopping", CloseReason::Shutdown);
+        }
+        let user = message.claims.user.clone();
+        self.connecting.insert(connection, message);
+        if self.users.contains_key(&user) {
+            self.on_account_loaded(connection, Ok(()), true);
+        } else {
+            self.start_load(Load::Users(vec![user]), LoadFor::Connect(connection));
+        }
+    }
+
+    /// A connection has moved to a WebSocket.
+    pub(super) fn on_upgraded(&mut self, connection: ConnectionKey) {
+        let peer = match (self.sessions.get_mut(&connection), self.connecting.get_mut(&connection)) {
+            (Some(session), _) => &mut session.peer,
+            (None, Some(connect)) => &mut connect.peer,
+            (None, None) => return,
+        };
+        peer.transport = TransportKind::Websocket;
+        self.tell_watchers(connection, || What::Upgraded);
+    }
+
+    /// A connection has learned its dialect.
+    pub(super) fn on_words_learned(&mut self, message: WordsLearned) {
+        let WordsLearned { connection, words, manner } = message;
+        let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
+        // What it has received by now stays received although it may have no word for the like from here on.
+        self.note_progress_of(&user);
+        if let Some(session) = self.sessions.get_mut(&connection) {
+            session.words = words;
+        }
+        self.change_manner(connection, manner);
+    }
+
+    /// A connection's requests were refused for their rate.
+    pub(super) fn on_limited(&mut self, Limited { connection, refused }: Limited) {
+        let now = self.now();
+        let Some(session) = self.sessions.get(&connection) else { return };
+        self.traces.note(&session.user, |trace| {
+            let incidents = trace.incidents_mut();
+            let before = incidents.limited.map_or(0, |(count, _)| count);
+            incidents.limited = Some((before + u64::from(refused), now));
+        });
+    }
+
+    /// A connection asks for something.
+    pub(super) fn request(&mut self, message: Request) {
+        let Request { connection, ticket, command, own_copy } = message;
+        self.counters.requests += 1;
+        let Some(session) = self.sessions.get_mut(&connection) else {
+            self.ask_late(connection, command, own_copy);
+            return;
+        };
+        if session.is_put_out {
+            return;
+        }
+        let asker = Asker::Session { connection, socket: session.socket, pid: session.pid, ticket, own_copy };
+        let facts = Facts { holds_queue: true, ..Facts::default() };
+        let pending = Pending { user: session.user.clone(), asker, command, facts };
+        if self.is_draining {
+            return self.answer(pending.asker, Err(ChatError::Stopping));
+        }
+        if session.is_blocked {
+            let queue = session.queue.get_or_insert_default();
+            if queue.len() < QUEUE_PER_SOCKET {
+                queue.push_back(pending);
+            } else {
+                let error = ChatError::RateLimited { retry_after: Duration::from_secs(1) };
+                self.answer(pending.asker, Err(error));
+            }
+            return;
+        }
+        if self.run(pending)
+            && let Some(session) = self.sessions.get_mut(&connection)
+        {
+            session.is_blocked = true;
+        }
+    }
+
+    /// Somebody asks for something over HTTP.
+    pub(super) fn ask(&mut self, message: Ask) {
+        let Ask { user, command, answer } = message;
+        self.counters.requests += 1;
+        self.run(Pending { user, asker: Asker::Http(answer), command, facts: Facts::default() });
+    }
+
+    /// The store is done with some changes.
+    pub(super) fn on_committed(&mut self, outcomes: Vec<(u64, Result<Written, StoreError>)>) {
+        let mut stored_some = false;
+        for (tag, outcome) in outcomes {
+            let Some(awaiting) = self.awaiting.remove(&tag) else { continue };
+            stored_some |= outcome.is_ok();
+            if catch_unwind(AssertUnwindSafe(|| self.on_stored(awaiting, outcome))).is_err() {
+                self.counters.panics += 1;
+                error!(tag; "a panic after a commit");
+            }
+        }
+        if stored_some {
+            self.hand_out_what_waits();
+        }
+    }
+
+    /// A read is there, or failed.
+    pub(super) fn on_answer(&mut self, answer: Answer) {
+        match answer {
+            Answer::Load(query, loaded) => self.on_load(*query, loaded),
+            Answer::Page(to, page, took) => self.on_page(to, page, took),
+            Answer::Unseen(to, found, noted) => self.on_unseen(to, found, noted),
+            Answer::Turns(ticket, found) => self.prompt(ticket, found),
+            Answer::Known(ticket, found) => self.on_known(ticket, found),
+            Answer::Doubted(found) => self.on_doubted(found),
+        }
+    }
+
     // ---- the clock ----
 
-    /// At the end of a turn: sets the timer for what is due next, and has told what came together.
-    pub(super) fn arm_timer(&mut self, ctx: &mut Context<Self>) {
+    /// At the end of a turn: begins what may begin by now, and says when it is to be woken.
+    pub(super) fn end_turn(&mut self) {
+        self.begin_questions();
+        self.tell_received_soon();
+        self.note_rest();
         let now = self.now();
         let grace = self.grace.front().map(|(at, _)| *at);
         let due = [self.presence.due(now), grace, self.typing.next_lapse(), self.leftovers.next_due()];
-        self.tell_received_soon(ctx);
-        self.note_rest();
-        let Some(next) = due.into_iter().flatten().min() else { return };
-        if self.timer.is_some_and(|(at, _)| at <= next) {
-            return;
+        if let Some(next) = due.into_iter().flatten().min() {
+            self.outside.wake_at(next);
         }
-        if let Some((_, handle)) = self.timer.take() {
-            ctx.cancel_future(handle);
-        }
-        let wait = u64::try_from(next.as_millis() - now.as_millis()).unwrap_or(0);
-        let handle = ctx.run_later(Duration::from_millis(wait), |broker, ctx| {
-            broker.timer = None;
-            ctx.notify(Tick);
-        });
-        self.timer = Some((next, handle));
     }
 
-    fn sweep(&mut self, ctx: &mut Context<Self>) {
+    /// Does what is due by the clock.
+    pub(super) fn tick(&mut self) {
         let now = self.now();
-        self.forget_unheard(now, ctx);
+        for change in self.typing.lapse(now) {
+            self.tell_typing(&change, None);
+        }
+        self.forget_old_parked();
+        self.carry_on_with_what_is_due(now);
+        while self.grace.front().is_some_and(|(at, _)| *at <= now) {
+            if let Some((at, user)) = self.grace.pop_front()
+                && self.users.get(&user).is_some_and(|entry| entry.offline_at == Some(at))
+            {
+                self.announce_if_gone(&user, now);
+            }
+        }
+        self.tell_presence(now);
+    }
+
+    /// Stores what of members' progress, of last-seen times and of notifications is only known here.
+    pub(super) fn save(&mut self) {
+        self.save_progress();
+        self.save_online();
+        self.save_notifications();
+        self.settle_doubted_changes();
+    }
+
+    /// Looks through the caches.
+    pub(super) fn sweep(&mut self) {
+        let now = self.now();
+        self.forget_unheard(now);
         let old = now.plus_millis(-IDLE_CACHE_MS);
         self.keep_chats_in_use(now);
         self.users.retain(|_, user| {
@@ -446,240 +549,4 @@ pub(super) enum Progressed {
 }
 
 /// What a command does once nothing can fail any more.
-pub(super) type Act = Box<dyn FnOnce(&mut ChatServer, Pending)>;
-
-/// What of members' progress and of notifications is only known here is to be stored.
-struct SaveDue;
-
-/// The caches are to be looked through.
-struct SweepDue;
-
-impl Metered for ChatServer {
-    fn meter(&self) -> &Meter {
-        &self.meter
-    }
-}
-
-impl Actor for ChatServer {
-    type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        self.store.report_to(Counted::new(ctx.address().recipient(), self.meter.clone()));
-        ctx.run_interval(SAVE_EVERY, |broker, ctx| {
-            broker.turn::<SaveDue, _>(|broker| {
-                broker.save_progress();
-                broker.save_online();
-                broker.tell_received_soon(ctx);
-                broker.save_notifications();
-                broker.settle_doubted_changes(ctx);
-            });
-        });
-        ctx.run_interval(SWEEP_EVERY, |broker, ctx| broker.turn::<SweepDue, _>(|broker| broker.sweep(ctx)));
-    }
-}
-
-impl Handler<RegisterWorker> for ChatServer {
-    type Result = ();
-
-    fn handle(&mut self, message: RegisterWorker, _: &mut Self::Context) {
-        let number = usize::from(message.worker);
-        if self.workers.len() <= number {
-            self.workers.resize_with(number + 1, || None);
-        }
-        if let Some(place) = self.workers.get_mut(number) {
-            *place = Some(message.deliveries);
-        }
-    }
-}
-
-impl Handler<Connect> for ChatServer {
-    type Result = ();
-
-    fn handle(&mut self, message: Connect, ctx: &mut Self::Context) {
-        self.turn_of_counted::<Connect, _>(|broker| {
-            let connection = message.connection;
-            if broker.is_draining {
-                return broker.turn_away(&message, "DRAINING", "the server is stopping", CloseReason::Shutdown);
-            }
-            let user = message.claims.user.clone();
-            broker.connecting.insert(connection, message);
-            if broker.users.contains_key(&user) {
-                broker.on_account_loaded(connection, Ok(()), true, ctx);
-            } else {
-                broker.start_load(Load::Users(vec![user]), LoadFor::Connect(connection), ctx);
-            }
-            broker.arm_timer(ctx);
-        });
-    }
-}
-
-impl Handler<Disconnect> for ChatServer {
-    type Result = ();
-
-    fn handle(&mut self, message: Disconnect, ctx: &mut Self::Context) {
-        self.turn_of_counted::<Disconnect, _>(|broker| {
-            broker.disconnect(message, ctx);
-            broker.arm_timer(ctx);
-        });
-    }
-}
-
-impl Handler<Upgraded> for ChatServer {
-    type Result = ();
-
-    fn handle(&mut self, Upgraded { connection }: Upgraded, _: &mut Self::Context) {
-        self.turn_of_counted::<Upgraded, _>(|broker| {
-            let peer = match (broker.sessions.get_mut(&connection), broker.connecting.get_mut(&connection)) {
-                (Some(session), _) => &mut session.peer,
-                (None, Some(connect)) => &mut connect.peer,
-                (None, None) => return,
-            };
-            peer.transport = TransportKind::Websocket;
-            broker.tell_watchers(connection, || What::Upgraded);
-        });
-    }
-}
-
-impl Handler<WordsLearned> for ChatServer {
-    type Result = ();
-
-    fn handle(&mut self, message: WordsLearned, ctx: &mut Self::Context) {
-        self.turn_of_counted::<WordsLearned, _>(|broker| {
-            let WordsLearned { connection, words, manner } = message;
-            let Some(user) = broker.sessions.get(&connection).map(|session| session.user.clone()) else { return };
-            // What it has received by now stays received although it may have no word for the like from here on.
-            broker.note_progress_of(&user);
-            broker.tell_received_soon(ctx);
-            if let Some(session) = broker.sessions.get_mut(&connection) {
-                session.words = words;
-            }
-            broker.change_manner(connection, manner);
-        });
-    }
-}
-
-impl Handler<Limited> for ChatServer {
-    type Result = ();
-
-    fn handle(&mut self, Limited { connection, refused }: Limited, _: &mut Self::Context) {
-        self.turn_of_counted::<Limited, _>(|broker| {
-            let now = broker.now();
-            let Some(session) = broker.sessions.get(&connection) else { return };
-            broker.traces.note(&session.user, |trace| {
-                let incidents = trace.incidents_mut();
-                let before = incidents.limited.map_or(0, |(count, _)| count);
-                incidents.limited = Some((before + u64::from(refused), now));
-            });
-        });
-    }
-}
-
-impl Handler<Request> for ChatServer {
-    type Result = ();
-
-    fn handle(&mut self, message: Request, ctx: &mut Self::Context) {
-        self.turn_of_counted::<Request, _>(|broker| {
-            let Request { connection, ticket, command, own_copy } = message;
-            broker.counters.requests += 1;
-            let Some(session) = broker.sessions.get_mut(&connection) else {
-                broker.ask_late(connection, command, own_copy);
-                return;
-            };
-            if session.is_put_out {
-                return;
-            }
-            let asker = Asker::Session { connection, socket: session.socket, pid: session.pid, ticket, own_copy };
-            let facts = Facts { holds_queue: true, ..Facts::default() };
-            let pending = Pending { user: session.user.clone(), asker, command, facts };
-            if broker.is_draining {
-                return broker.answer(pending.asker, Err(ChatError::Stopping));
-            }
-            if session.is_blocked {
-                let queue = session.queue.get_or_insert_default();
-                if queue.len() < QUEUE_PER_SOCKET {
-                    queue.push_back(pending);
-                } else {
-                    let error = ChatError::RateLimited { retry_after: Duration::from_secs(1) };
-                    broker.answer(pending.asker, Err(error));
-                }
-                return;
-            }
-            if broker.run(pending, ctx)
-                && let Some(session) = broker.sessions.get_mut(&connection)
-            {
-                session.is_blocked = true;
-            }
-            broker.arm_timer(ctx);
-        });
-    }
-}
-
-impl Handler<Ask> for ChatServer {
-    type Result = ();
-
-    fn handle(&mut self, message: Ask, ctx: &mut Self::Context) {
-        self.turn::<Ask, _>(|broker| {
-            let Ask { user, command, answer } = message;
-            broker.counters.requests += 1;
-            broker.run(Pending { user, asker: Asker::Http(answer), command, facts: Facts::default() }, ctx);
-            broker.arm_timer(ctx);
-        });
-    }
-}
-
-impl Handler<CatchUpDrained> for ChatServer {
-    type Result = ();
-
-    fn handle(&mut self, message: CatchUpDrained, ctx: &mut Self::Context) {
-        self.turn_of_counted::<CatchUpDrained, _>(|broker| {
-            broker.read_catch_up_page(message.connection, ctx);
-            broker.show_unseen_page(message.connection);
-        });
-    }
-}
-
-impl Handler<Committed> for ChatServer {
-    type Result = ();
-
-    fn handle(&mut self, message: Committed, ctx: &mut Self::Context) {
-        self.turn_of_counted::<Committed, _>(|broker| {
-            let mut stored_some = false;
-            for (tag, outcome) in message.outcomes {
-                let Some(awaiting) = broker.awaiting.remove(&tag) else { continue };
-                stored_some |= outcome.is_ok();
-                if catch_unwind(AssertUnwindSafe(|| broker.on_stored(awaiting, outcome, ctx))).is_err() {
-                    broker.counters.panics += 1;
-                    error!(tag; "a panic after a commit");
-                }
-            }
-            if stored_some {
-                broker.hand_out_what_waits();
-            }
-            broker.begin_questions(ctx);
-            broker.arm_timer(ctx);
-        });
-    }
-}
-
-impl Handler<Tick> for ChatServer {
-    type Result = ();
-
-    fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
-        self.turn::<Tick, _>(|broker| {
-            let now = broker.now();
-            for change in broker.typing.lapse(now) {
-                broker.tell_typing(&change, None);
-            }
-            broker.forget_old_parked();
-            broker.carry_on_with_what_is_due(now, ctx);
-            while broker.grace.front().is_some_and(|(at, _)| *at <= now) {
-                if let Some((at, user)) = broker.grace.pop_front()
-                    && broker.users.get(&user).is_some_and(|entry| entry.offline_at == Some(at))
-                {
-                    broker.announce_if_gone(&user, now);
-                }
-            }
-            broker.tell_presence(now, ctx);
-        });
-    }
-}
+pub(super) type Act = Box<dyn FnOnce(&mut Broker, Pending)>;

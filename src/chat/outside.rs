@@ -1,0 +1,46 @@
+//! The world around the broker.
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::ports::{Asked, ToWorker};
+use super::query::Query;
+use crate::model::Timestamp;
+use crate::store::{StoreError, Write};
+
+/// What the broker needs of the world: time, ids, the connections, the store and the model. Nothing here waits; what takes time
+/// comes back as a message to the broker.
+pub trait Outside {
+    /// Returns the wall clock's time.
+    fn now(&mut self) -> Timestamp;
+    /// Returns a new, unguessable UUID; they sort by the time of their making.
+    fn new_id(&mut self) -> Uuid;
+    /// Sends connections of a worker what is for them. One that is not there gets nothing.
+    fn deliver(&self, worker: u16, delivery: ToWorker);
+    /// Tells whether the store would take a change now.
+    fn has_room(&self) -> bool;
+    /// Tells whether commits fail: from the first that did until the next success.
+    fn is_failing(&self) -> bool;
+    /// Gives the store a change. Its outcome comes to [`Broker::on_committed`](super::broker::Broker) with this tag.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where it takes none.
+    fn commit(&mut self, write: Write, tag: u64) -> Result<(), StoreError>;
+    /// Has something read; its [`Answer`](super::query::Answer) comes to `Broker::on_answer`.
+    fn read(&mut self, query: Query);
+    /// Asks the model.
+    fn prompt(&mut self, asked: Asked);
+    /// Has the broker called back after this time, behind all messages that wait by then.
+    fn call_back(&mut self, callback: Callback, after: Duration);
+    /// Has [`Broker::tick`](super::broker::Broker) called at this time at the latest.
+    fn wake_at(&mut self, at: Timestamp);
+}
+
+/// What the broker wants to be called back for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Callback {
+    /// The next page of a catch-up may be read.
+    PageRead,
+    /// Senders are to be told who has received their messages: all that came together in one event for each message.
+    Received,
+}

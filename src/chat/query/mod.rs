@@ -1,0 +1,129 @@
+//! Reads as values: what the broker asks the store, and what it is answered.
+mod load;
+mod page;
+mod turns;
+
+use std::time::{Duration, Instant};
+
+use super::questions::Question;
+use crate::engineio::ConnectionKey;
+use crate::model::{Message, MessageId, Notification, SocketId, UserId};
+use crate::store::{self, AnyConnection, QueryResult, Store, StoreError};
+
+pub use self::load::{Load, LoadFor, LoadQuery, Loaded, describe, find_users};
+pub use self::page::{Page, PageQuery};
+pub use self::turns::{FoundTurns, find_turns};
+
+/// At a connect so many of the newest unseen ones are shown; the rest counts as seen.
+const UNSEEN_MAX: i64 = 100;
+
+/// A read that the broker has begun. It runs outside; the broker goes on with the [`Answer`].
+#[derive(Debug)]
+pub enum Query {
+    /// What commands and coming clients wait for.
+    Load(Box<LoadQuery>),
+    /// A page of what a socket has missed.
+    Page {
+        /// Whose.
+        to: Destination,
+        /// What it asks for.
+        query: Box<PageQuery>,
+        /// Tells whether it stands behind all that was admitted before; later pages find that stored.
+        is_first: bool,
+    },
+    /// Notifications that a user was not shown.
+    Unseen {
+        /// The socket that is shown them.
+        to: Destination,
+        /// The user.
+        user: UserId,
+        /// How often the store had been given some by then.
+        noted: u32,
+    },
+    /// What the model is told.
+    Turns {
+        /// The question's number.
+        ticket: u64,
+        /// The question.
+        question: Box<Question>,
+    },
+    /// A message that the store has already, and the answer to it.
+    Known {
+        /// The number under which its send waits.
+        ticket: u64,
+        /// The message.
+        message: MessageId,
+        /// The answer, where it is a question.
+        answer: Option<MessageId>,
+    },
+    /// Messages of which nobody knows whether a change of them is stored.
+    Doubted(Vec<MessageId>),
+}
+
+/// The socket for which something is read. Its connection's place may be another's by then.
+#[derive(Debug, Clone, Copy)]
+pub struct Destination {
+    /// Its connection.
+    pub connection: ConnectionKey,
+    /// Its id.
+    pub socket: SocketId,
+}
+
+/// A message as it is stored with the hash of its request, and the answer to it.
+pub type KnownMessage = (Option<(Message, Option<[u8; 32]>)>, Option<Message>);
+
+/// The answer to a [`Query`].
+#[derive(Debug)]
+pub enum Answer {
+    /// To [`Query::Load`].
+    Load(Box<LoadQuery>, Result<Loaded, StoreError>),
+    /// To [`Query::Page`], and how long it took.
+    Page(Destination, Result<Page, StoreError>, Duration),
+    /// To [`Query::Unseen`].
+    Unseen(Destination, Result<Vec<Notification>, StoreError>, u32),
+    /// To [`Query::Turns`].
+    Turns(u64, Result<FoundTurns, StoreError>),
+    /// To [`Query::Known`].
+    Known(u64, Result<KnownMessage, StoreError>),
+    /// To [`Query::Doubted`], in its order.
+    Doubted(Result<Vec<Option<Message>>, StoreError>),
+}
+
+impl Query {
+    /// Asks the store.
+    pub async fn run(self, store: Store) -> Answer {
+        match self {
+            Self::Load(mut query) => {
+                let loaded = query.read(store).await;
+                Answer::Load(query, loaded)
+            }
+            Self::Page { to, query, is_first } => {
+                let begun = Instant::now();
+                let read = move |conn: &mut AnyConnection| query.read(conn);
+                let page = if is_first { store.read_after_writes(read).await } else { store.read(read).await };
+                Answer::Page(to, page, begun.elapsed())
+            }
+            Self::Unseen { to, user, noted } => {
+                let found = store.read_after_writes(move |conn| store::list_unseen(conn, &user, UNSEEN_MAX)).await;
+                Answer::Unseen(to, found, noted)
+            }
+            Self::Turns { ticket, question } => {
+                Answer::Turns(ticket, store.read_after_writes(move |conn| find_turns(conn, &question)).await)
+            }
+            Self::Known { ticket, message, answer } => {
+                Answer::Known(ticket, store.read(move |conn| find_known(conn, message, answer)).await)
+            }
+            Self::Doubted(messages) => {
+                let find = move |conn: &mut AnyConnection| {
+                    messages.into_iter().map(|id| store::find_message(conn, id)).collect::<QueryResult<Vec<_>>>()
+                };
+                Answer::Doubted(store.read_after_writes(find).await)
+            }
+        }
+    }
+}
+
+fn find_known(conn: &mut AnyConnection, message: MessageId, answer: Option<MessageId>) -> QueryResult<KnownMessage> {
+    let answer = answer.map(|answer| store::find_message(conn, answer)).transpose()?.flatten();
+    Ok((store::find_message(conn, message)?.zip(store::find_request_hash(conn, message)?), answer))
+}

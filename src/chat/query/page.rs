@@ -1,0 +1,145 @@
+//! A page of what a client has missed.
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use super::super::offsets::Since;
+use super::super::tables::CatchUpProgress;
+use crate::model::{ConversationId, Message, Profile, UserId};
+use crate::store::{self, Had, Lacking, Received, Span};
+
+/// What a message's packet has beside its content, about.
+const ENVELOPE_BYTES: usize = 700;
+
+/// What a page is read from the store as.
+#[derive(Debug)]
+pub struct Page {
+    /// Where it begins.
+    pub from: CatchUpProgress,
+    /// The user's receipts when the catch-up began, where they matter.
+    pub received: Option<Arc<Received>>,
+    /// Edited and deleted messages, with the positions of those changes.
+    pub changes: Vec<(i64, Message)>,
+    /// Once all changes are in.
+    pub messages: Vec<Message>,
+    /// Whom the user's own messages in it were for.
+    pub recipients: Vec<Arc<Profile>>,
+}
+
+/// What a page asks the store for.
+#[derive(Debug)]
+pub struct PageQuery {
+    pub user: UserId,
+    pub since: Option<Since>,
+    pub sent_by: Option<[u8; 32]>,
+    /// How much was handed over; `None`: nothing was.
+    pub progress: Option<CatchUpProgress>,
+    /// As of its beginning.
+    pub received: Option<Arc<Received>>,
+    pub unreceived_up_to: i64,
+    pub up_to: i64,
+    pub changes_up_to: i64,
+    pub rows: usize,
+    /// So many messages and changes, the newest, are caught up.
+    pub newest: usize,
+    /// With whom the user's direct conversations are.
+    pub others: Vec<(ConversationId, UserId)>,
+}
+
+impl PageQuery {
+    pub fn read(&self, conn: &mut store::AnyConnection) -> store::QueryResult<Page> {
+        let (from, received) = match self.progress {
+            Some(progress) => (progress, self.received.clone()),
+            None => {
+                // Of what was not received a client that was cut in its catch-up hears no changes, and gets it as it is now. Other
+                // devices receive of it meanwhile: what counts is what was so before the first page of changes.
+                let is_cut = self.since.is_some_and(|since| since.position < self.unreceived_up_to);
+                let received = is_cut.then(|| store::load_received(conn, &self.user)).transpose()?.map(Arc::new);
+                (self.start(conn, received.as_deref())?, received)
+            }
+        };
+        let user = (&self.user, received.as_deref());
+        let (mut changes, mut messages) = (Vec::new(), Vec::new());
+        for (lacking, span) in self.lacking_after(from) {
+            let left = self.rows.saturating_sub(changes.len() + messages.len());
+            let rows = store::list_lacking(conn, user, lacking, span, left)?;
+            match lacking {
+                Lacking::Changes(_) => changes = rows,
+                Lacking::Unreceived | Lacking::Messages { .. } => messages.extend(rows.into_iter().map(|(_, message)| message)),
+            }
+        }
+        let all = changes.iter().map(|(_, message)| message).chain(&messages);
+        let own: Vec<ConversationId> =
+            all.filter(|message| message.sender.id == self.user).filter_map(|message| message.place.conversation()).collect();
+        let others = self.others.iter().filter(|(id, _)| own.contains(id)).map(|(_, other)| other.clone()).collect::<Vec<_>>();
+        let recipients = if others.is_empty() { Vec::new() } else { store::find_profiles(conn, &others)? };
+        Ok(Page { from, received, changes, messages, recipients })
+    }
+
+    /// Lists what the client lacks behind that, in the order in which it is handed over.
+    pub fn lacking_after(&self, from: CatchUpProgress) -> impl Iterator<Item = (Lacking, Span)> {
+        let Self { sent_by, unreceived_up_to, up_to, changes_up_to, .. } = *self;
+        // Who has not said what it had hears of no changes.
+        let changes = self.since.map(|since| {
+            let had = Had { up_to: since.position, received_up_to: unreceived_up_to, sent_by };
+            (Lacking::Changes(had), Span { after: from.changes, up_to: changes_up_to })
+        });
+        let messages = [
+            (Lacking::Unreceived, Span { after: from.messages, up_to: unreceived_up_to }),
+            (Lacking::Messages { sent_by }, Span { after: from.messages.max(unreceived_up_to), up_to }),
+        ];
+        changes.into_iter().chain(messages)
+    }
+
+    /// Where the first page begins.
+    pub fn start(&self, conn: &mut store::AnyConnection, received: Option<&Received>) -> store::QueryResult<CatchUpProgress> {
+        let user = (&self.user, received);
+        let mut first = CatchUpProgress {
+            changes: self.since.map_or(self.changes_up_to, |since| since.changes_after()),
+            messages: self.since.map_or(0, |since| since.after()),
+        };
+        let mut positions = Vec::new();
+        for (lacking, span) in self.lacking_after(first) {
+            let found = store::list_lacking_positions(conn, user, lacking, span, self.newest.saturating_add(1))?;
+            // Where there are no changes the page need not look for them once more.
+            if matches!(lacking, Lacking::Changes(_)) && found.is_empty() {
+                first.changes = self.changes_up_to;
+            }
+            positions.extend(found);
+        }
+        positions.sort_unstable_by_key(|position| Reverse(*position));
+        let skipped = positions.get(self.newest).copied().unwrap_or_default();
+        Ok(CatchUpProgress { changes: first.changes.max(skipped), messages: first.messages.max(skipped) })
+    }
+}
+
+impl Page {
+    pub fn len(&self) -> usize {
+        self.changes.len() + self.messages.len()
+    }
+
+    /// Keeps the first ones that fit into `budget` bytes as encoded, at least one; how many bytes those are.
+    pub fn cut(&mut self, budget: usize) -> usize {
+        let (mut bytes, mut count) = (0, 0);
+        for message in self.changes.iter().map(|(_, message)| message).chain(&self.messages) {
+            let size = message.content.len() + ENVELOPE_BYTES;
+            if count > 0 && bytes + size > budget {
+                break;
+            }
+            bytes += size;
+            count += 1;
+        }
+        self.changes.truncate(count);
+        self.messages.truncate(count.saturating_sub(self.changes.len()));
+        bytes
+    }
+
+    /// How much was handed over with it.
+    pub fn progress(&self, changes_up_to: i64) -> CatchUpProgress {
+        let CatchUpProgress { changes, messages } = self.from;
+        match (self.messages.last(), self.changes.last()) {
+            (Some(last), _) => CatchUpProgress { changes: changes_up_to, messages: last.position },
+            (None, Some((last, _))) => CatchUpProgress { changes: *last, messages },
+            (None, None) => CatchUpProgress { changes, messages },
+        }
+    }
+}

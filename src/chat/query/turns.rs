@@ -1,0 +1,55 @@
+//! What the model is told of a chat.
+use hashbrown::HashSet;
+
+use super::super::ports::Turn;
+use super::super::questions::{Question, answer_id};
+use crate::model::{self, MessageId, Place, Role};
+use crate::store::{self, AnyConnection, HistoryRange, QueryResult};
+
+/// So many messages of a chat the model is told, the question among them.
+const TURNS: usize = 20;
+/// So many are looked at: some may wait for an answer themselves.
+const ROWS: i64 = 40;
+
+/// What was found before the model is asked.
+#[derive(Debug)]
+pub enum FoundTurns {
+    /// What it is to be told.
+    Turns(Vec<Turn>),
+    /// It has answered already.
+    Answer(Box<model::Message>),
+    /// The question was deleted, or its answer.
+    Gone,
+}
+
+/// What the model is told: the newest messages of the chat, oldest first, the question at the end. What else its user said
+/// comes only with its answer: without one it waits for it, or there was none.
+pub fn find_turns(conn: &mut AnyConnection, question: &Question) -> QueryResult<FoundTurns> {
+    if let Some(answer) = store::find_message(conn, question.answer_id())? {
+        return Ok(if answer.deleted_at.is_some() { FoundTurns::Gone } else { FoundTurns::Answer(Box::new(answer)) });
+    }
+    let asked = store::find_message(conn, question.message)?.filter(|message| message.deleted_at.is_none());
+    let Some(asked) = asked else { return Ok(FoundTurns::Gone) };
+    let place = Place::Conversation(question.conversation);
+    let mut messages = store::list_history(conn, &place, HistoryRange::Newest, ROWS)?;
+    let said: HashSet<MessageId> = messages.iter().map(|message| message.id).collect();
+    messages.retain(|message| match message.role {
+        Role::Model => true,
+        Role::User => said.contains(&answer_id(&question.model.id, message.id)),
+    });
+    messages.push(asked);
+    let skipped = messages.len().saturating_sub(TURNS);
+    Ok(FoundTurns::Turns(messages.into_iter().skip(skipped).map(turn).collect()))
+}
+
+/// The text; of a file without one what it is called, for the model cannot look at it.
+fn turn(message: model::Message) -> Turn {
+    let model::Message { role, content, file, attachments, .. } = message;
+    let text = if content.is_empty() {
+        let names: Vec<_> = file.iter().chain(&attachments).map(|file| file.filename.as_str()).collect();
+        format!("[{}]", names.join(", "))
+    } else {
+        content
+    };
+    Turn { role, text }
+}

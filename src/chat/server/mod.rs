@@ -1,0 +1,289 @@
+//! The broker's actor: its mailbox and clock, and what it does for the broker outside.
+mod asks;
+mod outside;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Recipient, SpawnHandle, WrapFuture as _};
+
+use self::outside::{ActorOutside, Job, Shared};
+use super::broker::Broker;
+use super::options::{Options, Sources};
+use super::outside::Callback;
+use super::ports::{
+    Ask, CatchUpDrained, Connect, Disconnect, FellBehind, Limited, ModelSaid, Prompt, Proven, RegisterWorker, Request, Tick,
+    Upgraded, WordsLearned,
+};
+use super::query::Answer;
+use crate::auth::Revocations;
+use crate::feed::Feed;
+use crate::logging::Refusals;
+use crate::meter::{Counted, Meter, Metered};
+use crate::model::Timestamp;
+use crate::store::{Committed, Store};
+
+/// How often members' progress, last-seen times and notifications of messages are stored: a crash repeats at most so much
+/// of a catch-up. What it takes of the notifications is made up for at the next start.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
+/// How often caches are looked through.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// The central actor: it holds the [`Broker`], hands it what comes in, and carries out what it wants of the outside. It never
+/// blocks; see [`crate::chat`].
+pub struct ChatServer {
+    broker: Broker,
+    shared: Rc<Shared>,
+    store: Store,
+    model: Option<Recipient<Prompt>>,
+    meter: Arc<Meter>,
+    timer: Option<(Timestamp, SpawnHandle)>,
+}
+
+impl ChatServer {
+    /// A broker that nobody has connected to. `revocations` are those that were stored.
+    pub fn new(options: Options, sources: Sources, store: Store, revocations: Revocations) -> Self {
+        let shared = Rc::new(Shared::default());
+        let outside = Box::new(ActorOutside::new(sources, store.clone(), shared.clone()));
+        let broker = Broker::new(options, outside, store.last_position(), store.starts(), revocations);
+        Self { broker, shared, store, model: None, meter: Arc::default(), timer: None }
+    }
+
+    /// The same with a model that answers questions.
+    #[must_use]
+    pub fn with_model(mut self, model: Recipient<Prompt>) -> Self {
+        self.broker.has_model = true;
+        Self { model: Some(model), ..self }
+    }
+
+    /// The same with watchers who are told of sockets and rooms.
+    #[must_use]
+    pub fn with_feed(mut self, feed: Feed) -> Self {
+        self.broker.feed = feed;
+        self
+    }
+
+    /// The same, its turns counted by this meter.
+    #[must_use]
+    pub fn metered(self, meter: Arc<Meter>) -> Self {
+        Self { meter, ..self }
+    }
+
+    /// The same with the refusals of the whole server.
+    #[must_use]
+    pub fn with_refusals(mut self, refusals: Arc<Refusals>) -> Self {
+        self.broker.refusals = refusals;
+        self
+    }
+
+    /// Has the broker work on a message of type `M`, and carries out what it wants of the outside.
+    fn work<M, T>(&mut self, ctx: &mut Context<Self>, work: impl FnOnce(&mut Broker) -> T) -> T {
+        let outcome = self.turn::<M, _>(|server| {
+            let outcome = work(&mut server.broker);
+            server.broker.end_turn();
+            outcome
+        });
+        self.carry_out(ctx);
+        outcome
+    }
+
+    /// [`ChatServer::work`] on a message that was counted as it was sent.
+    fn work_on_counted<M, T>(&mut self, ctx: &mut Context<Self>, work: impl FnOnce(&mut Broker) -> T) -> T {
+        self.meter.taken();
+        self.work::<M, T>(ctx, work)
+    }
+
+    fn carry_out(&mut self, ctx: &mut Context<Self>) {
+        while let Some(job) = self.shared.next_job() {
+            match job {
+                Job::Read(query) => {
+                    let read = query.run(self.store.clone());
+                    ctx.spawn(read.into_actor(self).map(|answer, server, ctx| {
+                        server.work::<Answer, _>(ctx, |broker| broker.on_answer(answer));
+                    }));
+                }
+                Job::Prompt(asked) => {
+                    if let Some(model) = &self.model {
+                        model.do_send(asked.answered_to(ctx.address().recipient()));
+                    }
+                }
+                Job::CallBack(callback, Duration::ZERO) => ctx.notify(CalledBack(callback)),
+                Job::CallBack(callback, after) => {
+                    ctx.notify_later(CalledBack(callback), after);
+                }
+            }
+        }
+        if let Some(at) = self.shared.take_wake() {
+            self.wake_at(at, ctx);
+        }
+    }
+
+    fn wake_at(&mut self, at: Timestamp, ctx: &mut Context<Self>) {
+        if self.timer.is_some_and(|(set, _)| set <= at) {
+            return;
+        }
+        if let Some((_, handle)) = self.timer.take() {
+            ctx.cancel_future(handle);
+        }
+        let wait = u64::try_from(at.as_millis() - self.broker.now().as_millis()).unwrap_or(0);
+        let handle = ctx.run_later(Duration::from_millis(wait), |server, ctx| {
+            server.timer = None;
+            ctx.notify(Tick);
+        });
+        self.timer = Some((at, handle));
+    }
+}
+
+/// The broker wants to be called back.
+#[derive(actix::Message, Debug)]
+#[rtype(result = "()")]
+struct CalledBack(Callback);
+
+/// What of members' progress and of notifications is only known here is to be stored.
+struct SaveDue;
+
+/// The caches are to be looked through.
+struct SweepDue;
+
+impl Metered for ChatServer {
+    fn meter(&self) -> &Meter {
+        &self.meter
+    }
+}
+
+impl Actor for ChatServer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.store.report_to(Counted::new(ctx.address().recipient(), self.meter.clone()));
+        ctx.run_interval(SAVE_EVERY, |server, ctx| server.work::<SaveDue, _>(ctx, Broker::save));
+        ctx.run_interval(SWEEP_EVERY, |server, ctx| server.work::<SweepDue, _>(ctx, Broker::sweep));
+    }
+}
+
+impl Handler<RegisterWorker> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: RegisterWorker, _: &mut Self::Context) {
+        self.shared.register(message.worker, message.deliveries);
+    }
+}
+
+impl Handler<Connect> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: Connect, ctx: &mut Self::Context) {
+        self.work_on_counted::<Connect, _>(ctx, |broker| broker.connect(message));
+    }
+}
+
+impl Handler<Disconnect> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: Disconnect, ctx: &mut Self::Context) {
+        self.work_on_counted::<Disconnect, _>(ctx, |broker| broker.disconnect(message));
+    }
+}
+
+impl Handler<Upgraded> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, Upgraded { connection }: Upgraded, ctx: &mut Self::Context) {
+        self.work_on_counted::<Upgraded, _>(ctx, |broker| broker.on_upgraded(connection));
+    }
+}
+
+impl Handler<WordsLearned> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: WordsLearned, ctx: &mut Self::Context) {
+        self.work_on_counted::<WordsLearned, _>(ctx, |broker| broker.on_words_learned(message));
+    }
+}
+
+impl Handler<Limited> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: Limited, ctx: &mut Self::Context) {
+        self.work_on_counted::<Limited, _>(ctx, |broker| broker.on_limited(message));
+    }
+}
+
+impl Handler<Request> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: Request, ctx: &mut Self::Context) {
+        self.work_on_counted::<Request, _>(ctx, |broker| broker.request(message));
+    }
+}
+
+impl Handler<Ask> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: Ask, ctx: &mut Self::Context) {
+        self.work::<Ask, _>(ctx, |broker| broker.ask(message));
+    }
+}
+
+impl Handler<CatchUpDrained> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, CatchUpDrained { connection }: CatchUpDrained, ctx: &mut Self::Context) {
+        self.work_on_counted::<CatchUpDrained, _>(ctx, |broker| {
+            broker.read_catch_up_page(connection);
+            broker.show_unseen_page(connection);
+        });
+    }
+}
+
+impl Handler<FellBehind> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, FellBehind { connection, after, changes }: FellBehind, ctx: &mut Self::Context) {
+        self.work_on_counted::<FellBehind, _>(ctx, |broker| broker.go_on_with_catch_up(connection, after, changes));
+    }
+}
+
+impl Handler<Proven> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, Proven { connection, mark }: Proven, ctx: &mut Self::Context) {
+        self.work_on_counted::<Proven, _>(ctx, |broker| broker.on_proven(connection, mark));
+    }
+}
+
+impl Handler<Committed> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: Committed, ctx: &mut Self::Context) {
+        self.work_on_counted::<Committed, _>(ctx, |broker| broker.on_committed(message.outcomes));
+    }
+}
+
+impl Handler<ModelSaid> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: ModelSaid, ctx: &mut Self::Context) {
+        self.work::<ModelSaid, _>(ctx, |broker| broker.hear(message));
+    }
+}
+
+impl Handler<Tick> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
+        self.work::<Tick, _>(ctx, Broker::tick);
+    }
+}
+
+impl Handler<CalledBack> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, CalledBack(callback): CalledBack, ctx: &mut Self::Context) {
+        self.work::<CalledBack, _>(ctx, |broker| match callback {
+            Callback::PageRead => broker.end_page_read(),
+            Callback::Received => broker.tell_received(),
+        });
+    }
+}

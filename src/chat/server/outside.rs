@@ -1,0 +1,114 @@
+//! The broker's outside as an actor has it.
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::super::options::Sources;
+use super::super::outside::{Callback, Outside};
+use super::super::ports::{Asked, ToWorker};
+use super::super::query::Query;
+use crate::meter::Counted;
+use crate::model::Timestamp;
+use crate::store::{Done, Store, StoreError, Write};
+
+/// What the actor does for the broker at the end of a turn.
+pub(super) enum Job {
+    Read(Query),
+    Prompt(Asked),
+    CallBack(Callback, Duration),
+}
+
+/// What the actor and its broker's outside have in common.
+#[derive(Default)]
+pub(super) struct Shared {
+    workers: RefCell<Vec<Option<Counted<ToWorker>>>>,
+    jobs: RefCell<VecDeque<Job>>,
+    wake_at: Cell<Option<Timestamp>>,
+}
+
+impl Shared {
+    /// A worker takes deliveries from here on.
+    pub fn register(&self, worker: u16, deliveries: Counted<ToWorker>) {
+        let mut workers = self.workers.borrow_mut();
+        let number = usize::from(worker);
+        if workers.len() <= number {
+            workers.resize_with(number + 1, || None);
+        }
+        if let Some(known) = workers.get_mut(number) {
+            *known = Some(deliveries);
+        }
+    }
+
+    pub fn next_job(&self) -> Option<Job> {
+        self.jobs.borrow_mut().pop_front()
+    }
+
+    /// The time at which the broker wants to be woken, where it said so since the last time.
+    pub fn take_wake(&self) -> Option<Timestamp> {
+        self.wake_at.take()
+    }
+}
+
+/// The clock, the workers, the store, and a list of jobs for the actor.
+pub(super) struct ActorOutside {
+    sources: Sources,
+    store: Store,
+    shared: Rc<Shared>,
+}
+
+impl ActorOutside {
+    pub fn new(sources: Sources, store: Store, shared: Rc<Shared>) -> Self {
+        Self { sources, store, shared }
+    }
+
+    fn add(&self, job: Job) {
+        self.shared.jobs.borrow_mut().push_back(job);
+    }
+}
+
+impl Outside for ActorOutside {
+    fn now(&mut self) -> Timestamp {
+        (self.sources.clock)()
+    }
+
+    fn new_id(&mut self) -> Uuid {
+        (self.sources.ids)()
+    }
+
+    fn deliver(&self, worker: u16, delivery: ToWorker) {
+        if let Some(Some(worker)) = self.shared.workers.borrow().get(usize::from(worker)) {
+            worker.do_send(delivery);
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.store.has_room()
+    }
+
+    fn is_failing(&self) -> bool {
+        self.store.is_failing()
+    }
+
+    fn commit(&mut self, write: Write, tag: u64) -> Result<(), StoreError> {
+        self.store.try_write(write, Done::Tagged(tag))
+    }
+
+    fn read(&mut self, query: Query) {
+        self.add(Job::Read(query));
+    }
+
+    fn prompt(&mut self, asked: Asked) {
+        self.add(Job::Prompt(asked));
+    }
+
+    fn call_back(&mut self, callback: Callback, after: Duration) {
+        self.add(Job::CallBack(callback, after));
+    }
+
+    fn wake_at(&mut self, at: Timestamp) {
+        self.shared.wake_at.set(Some(at));
+    }
+}
