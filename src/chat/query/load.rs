@@ -1,7 +1,5 @@
 //! Reads that commands and coming clients wait for.
-use super::super::made_users::Allowance;
-use super::super::sent_ids::SENT_IDS_MAX;
-use super::super::tables::Pending;
+use crate::chat::state::{Allowance, Pending, SENT_IDS_MAX};
 use crate::engineio::ConnectionKey;
 use crate::model::{
     Account, Conversation, ConversationId, Description, File, ListingId, MODEL_USER, Message, MessageId, Notification, Timestamp,

@@ -5,7 +5,7 @@ mod turns;
 
 use std::time::{Duration, Instant};
 
-use super::questions::Question;
+use crate::chat::state::Question;
 use crate::engineio::ConnectionKey;
 use crate::model::{Message, MessageId, Notification, SocketId, UserId};
 use crate::store::{self, AnyConnection, QueryResult, Store, StoreError};

@@ -2,8 +2,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use super::super::offsets::Since;
-use super::super::tables::CatchUpProgress;
+use crate::chat::state::{CatchUpProgress, Since};
 use crate::model::{ConversationId, Message, Profile, UserId};
 use crate::store::{self, Had, Lacking, Received, Span};
 

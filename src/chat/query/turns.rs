@@ -1,8 +1,8 @@
 //! What the model is told of a chat.
 use hashbrown::HashSet;
 
-use super::super::ports::Turn;
-use super::super::questions::{Question, answer_id};
+use crate::chat::ports::Turn;
+use crate::chat::state::{Question, answer_id};
 use crate::model::{self, MessageId, Place, Role};
 use crate::store::{self, AnyConnection, HistoryRange, QueryResult};
 

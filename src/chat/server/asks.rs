@@ -4,23 +4,14 @@ use std::sync::Arc;
 use actix::{ActorFutureExt as _, Context, Handler, MessageResult, ResponseActFuture, ResponseFuture, WrapFuture as _};
 use tokio::sync::oneshot;
 
-use super::super::administering::{Administer, MessagesPruned};
-use super::super::assistant::FinishAnswers;
-use super::super::changed_accounts::AccountsChanged;
-use super::super::emitting::{Emit, EmitFrom};
-use super::super::files::DropFiles;
-use super::super::inspecting::{FindRoom, FindSession, ListRooms, ListSessions, RoomView, SessionView, TraceOf};
-use super::super::notifications::SaveNotifications;
-use super::super::queries::{
-    AccountRead, Authenticate, AuthenticateError, Drain, Health, OnlineUsers, PresenceOf, RevokeTokens, SocketsOf, Stats,
-    UserPresence,
-};
-use super::super::query::{describe, find_users};
-use super::super::titles::TitleListing;
-use super::super::tracing::TraceMessage;
-use super::super::watching::WatchSockets;
 use super::ChatServer;
 use crate::auth::Claims;
+use crate::chat::ports::{
+    AccountRead, AccountsChanged, Administer, Authenticate, AuthenticateError, Drain, DropFiles, Emit, EmitFrom, FindRoom,
+    FindSession, FinishAnswers, Health, ListRooms, ListSessions, MessagesPruned, OnlineUsers, PresenceOf, RevokeTokens, RoomView,
+    SaveNotifications, SessionView, SocketsOf, Stats, TitleListing, TraceMessage, TraceOf, UserPresence, WatchSockets,
+};
+use crate::chat::query::{describe, find_users};
 use crate::model::{Account, Conversation, MODEL_USER, SocketId, UserId};
 use crate::store::{self, AnyConnection, Done, Membership, NewUser, Store, StoreError, Write, Written};
 

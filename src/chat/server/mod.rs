@@ -10,11 +10,10 @@ use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Rec
 
 use self::outside::{ActorOutside, Job, Shared};
 use super::broker::Broker;
-use super::options::{Options, Sources};
 use super::outside::Callback;
 use super::ports::{
-    Ask, CatchUpDrained, Connect, Disconnect, FellBehind, Limited, ModelSaid, Prompt, Proven, RegisterWorker, Request, Tick,
-    Upgraded, WordsLearned,
+    Ask, CatchUpDrained, Connect, Disconnect, FellBehind, Limited, ModelSaid, Options, Prompt, Proven, RegisterWorker, Request,
+    Sources, Tick, Upgraded, WordsLearned,
 };
 use super::query::Answer;
 use crate::auth::Revocations;

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::super::options::Sources;
-use super::super::outside::{Callback, Outside};
-use super::super::ports::{Asked, ToWorker};
-use super::super::query::Query;
+use crate::chat::outside::{Callback, Outside};
+use crate::chat::ports::{Asked, Sources, ToWorker};
+use crate::chat::query::Query;
 use crate::meter::Counted;
 use crate::model::Timestamp;
 use crate::store::{Done, Store, StoreError, Write};

@@ -1,0 +1,104 @@
+//! What the time brings: what is due, stored in turns, and forgotten.
+use log::info;
+
+use super::Broker;
+use crate::chat::state::pair_key;
+use crate::config::PresenceScope;
+
+/// What is known of users and conversations without a socket is kept so long after its last use.
+const IDLE_CACHE_MS: i64 = 60_000;
+
+impl Broker {
+    /// At the end of a turn: begins what may begin by now, and says when it is to be woken.
+    pub(in crate::chat) fn end_turn(&mut self) {
+        self.begin_questions();
+        self.tell_received_soon();
+        self.note_rest();
+        let now = self.now();
+        let grace = self.grace.front().map(|(at, _)| *at);
+        let due = [self.presence.due(now), grace, self.typing.next_lapse(), self.leftovers.next_due()];
+        if let Some(next) = due.into_iter().flatten().min() {
+            self.outside.wake_at(next);
+        }
+    }
+
+    /// Does what is due by the clock.
+    pub(in crate::chat) fn tick(&mut self) {
+        let now = self.now();
+        for change in self.typing.lapse(now) {
+            self.tell_typing(&change, None);
+        }
+        self.forget_old_parked();
+        self.carry_on_with_what_is_due(now);
+        while self.grace.front().is_some_and(|(at, _)| *at <= now) {
+            if let Some((at, user)) = self.grace.pop_front()
+                && self.users.get(&user).is_some_and(|entry| entry.offline_at == Some(at))
+            {
+                self.announce_if_gone(&user, now);
+            }
+        }
+        self.tell_presence(now);
+    }
+
+    /// Stores what of members' progress, of last-seen times and of notifications is only known here.
+    pub(in crate::chat) fn save(&mut self) {
+        self.save_progress();
+        self.save_online();
+        self.save_notifications();
+        self.settle_doubted_changes();
+    }
+
+    /// Looks through the caches.
+    pub(in crate::chat) fn sweep(&mut self) {
+        let now = self.now();
+        self.forget_unheard(now);
+        let old = now.plus_millis(-IDLE_CACHE_MS);
+        self.keep_chats_in_use(now);
+        self.users.retain(|_, user| {
+            if user.sent.as_ref().is_some_and(|sent| sent.used_at < now.plus_millis(-600_000)) {
+                user.sent = None;
+            }
+            user.has_sessions() || user.is_announced || user.sent.is_some() || user.used_at > old
+        });
+        let (users, directs) = (&mut self.users, &mut self.directs);
+        self.conversations.retain(|id, cached| {
+            let members = &cached.conversation.participants;
+            let is_used = members.iter().any(|member| users.get(member).is_some_and(|user| user.has_sessions()));
+            if is_used || cached.used_at > old || cached.is_progress_due || cached.in_flight > 0 {
+                return true;
+            }
+            if let Some(key) = pair_key(&cached.conversation) {
+                directs.remove(&key);
+            }
+            for member in members {
+                // What is known of the user stays as new as what is forgotten here.
+                if let Some(membership) = users.get_mut(member).and_then(|user| user.membership(*id)) {
+                    membership.last_seq = cached.conversation.last_seq;
+                }
+            }
+            false
+        });
+        let unprovable = now.plus_millis(-self.options.proof_memory_ms());
+        self.conversations.values_mut().for_each(|cached| cached.handed.forget_before(unprovable));
+        self.forget_old_parked();
+        self.rings.expire(now);
+        self.states.expire(now);
+        self.failed.forget_before(now.plus_millis(-24 * 3_600_000));
+        self.account_changes.forget_before(old);
+        self.made_users.forget_old(now);
+        self.revocations.forget_expired(now);
+    }
+
+    /// Whether presence goes to those who share a conversation only.
+    pub(super) fn is_scope_contacts(&mut self) -> bool {
+        if self.options.presence_scope == PresenceScope::Contacts {
+            return true;
+        }
+        let narrowed = self.online > self.options.presence_everyone_max;
+        if narrowed && !self.is_scope_narrowed {
+            info!(online = self.online; "presence goes to contacts only: more than PRESENCE_EVERYONE_MAX are online");
+        }
+        self.is_scope_narrowed = narrowed;
+        narrowed
+    }
+}

@@ -1,0 +1,384 @@
+//! What follows when a change is stored, or is not.
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
+use log::warn;
+
+use super::Broker;
+use crate::chat::ports::{ChatError, Event, Notice, OwnCopy, Reply, USED_OTHERWISE};
+use crate::chat::query::{KnownMessage, Query};
+use crate::chat::state::{
+    Asker, Audience, Awaiting, Facts, HandedMessage, InFlight, Pending, Receipt, RingKey, SentId, pair_key,
+};
+use crate::config::Delivery;
+use crate::engineio::ConnectionKey;
+use crate::model::{ConversationId, LastMessage, Message, MessageId, MessageStatus, Place, UserId};
+use crate::store::{StoreError, Written};
+
+impl Broker {
+    /// A change was stored, or given up.
+    pub(super) fn on_stored(&mut self, awaiting: Awaiting, outcome: Result<Written, StoreError>) {
+        match awaiting {
+            Awaiting::Nothing => {}
+            Awaiting::Online { came, gone } => {
+                if matches!(outcome, Err(StoreError::Unavailable | StoreError::Unknown)) {
+                    self.online_changes.put_back(came, gone);
+                }
+            }
+            Awaiting::Message(id) => {
+                self.on_message_stored(id, outcome);
+                // Nothing is in flight any more that these could have seen.
+                let is_idle = self.in_flight.is_empty();
+                while self.departed.front().is_some_and(|(position, ..)| is_idle || *position <= self.landed) {
+                    self.departed.pop_front();
+                }
+            }
+            Awaiting::ConversationMade(id) => {
+                if outcome.is_err() {
+                    self.forget_conversation(id);
+                }
+            }
+            Awaiting::Named(given) => {
+                if outcome.is_err() {
+                    self.take_name_back(given);
+                }
+            }
+            Awaiting::Read { message, reader, read_at, asker } => {
+                self.reading_ended(&message, &reader);
+                match outcome {
+                    Ok(_) => {
+                        let read_on = self.asking_socket(&reader, &asker);
+                        self.answer(asker, Ok(Reply::Done));
+                        self.tell_read(&message, reader, read_at, read_on);
+                    }
+                    Err(error) => self.answer(asker, Err(error.into())),
+                }
+            }
+            Awaiting::Changed { message, position, audience, asker } => {
+                let deleted_in = message.place.conversation().filter(|_| message.deleted_at.is_some());
+                let (id, was_deleted) = (message.id, outcome.is_ok());
+                self.on_change_stored(message, position, audience, asker, outcome);
+                if let Some(conversation) = deleted_in {
+                    self.deletion_ended(conversation, Some(id), was_deleted);
+                }
+            }
+            Awaiting::Conversation { change, asker } => {
+                let id = change.conversation();
+                match outcome {
+                    Ok(_) => self.apply_change(change, asker),
+                    Err(error) => {
+                        self.deletion_ended(id, None, false);
+                        self.answer(asker, Err(error.into()));
+                    }
+                }
+                let waiters = self.changing.remove(&id).unwrap_or_default();
+                self.resume_waiters(waiters);
+            }
+            Awaiting::Status { user, status, asker } => match outcome {
+                Ok(_) => {
+                    self.answer(asker, Ok(Reply::Done));
+                    self.choose_status(&user, status);
+                    let now = self.now();
+                    self.tell_presence(now);
+                }
+                Err(error) => self.answer(asker, Err(error.into())),
+            },
+            Awaiting::Profile { user, full_name, avatar, asker } => match outcome {
+                Ok(_) => self.apply_profile(&user, full_name, avatar, asker),
+                Err(error) => self.answer(asker, Err(error.into())),
+            },
+            Awaiting::Gathered(owed) => {
+                if matches!(outcome, Err(StoreError::Unavailable | StoreError::Unknown)) {
+                    self.gathered.put_back(owed);
+                }
+            }
+            Awaiting::Notified { notification, sockets, asker } => {
+                let reply = match outcome {
+                    Ok(_) => Ok(Reply::Notified { notification, sockets }),
+                    Err(StoreError::Unavailable) if sockets > 0 => Err(ChatError::NotStored),
+                    Err(error) => Err(error.into()),
+                };
+                self.answer(asker, reply);
+            }
+            Awaiting::Titled { listing, title, answer } => {
+                if outcome.is_ok() {
+                    self.titles.change(listing, title);
+                }
+                // Who does not wait any more needs no answer.
+                drop(answer.send(outcome.map(drop)));
+            }
+        }
+    }
+
+    fn on_message_stored(&mut self, id: MessageId, outcome: Result<Written, StoreError>) {
+        match outcome {
+            Ok(Written::Message { is_repeat: true, .. }) => {
+                self.unhanded.retain(|waiting| *waiting != id);
+                let Some(in_flight) = self.land(id) else { return };
+                self.answer_known(in_flight);
+            }
+            Ok(written) => {
+                let seq = if let Written::Message { seq, .. } = written { seq } else { 0 };
+                if self.unhanded.front() == Some(&id) {
+                    self.unhanded.pop_front();
+                    self.hand_out(id);
+                }
+                let Some(in_flight) = self.land(id) else { return };
+                self.confirm(in_flight, seq);
+            }
+            Err(error) => {
+                self.unhanded.retain(|waiting| *waiting != id);
+                let Some(in_flight) = self.land(id) else { return };
+                self.give_up(in_flight, error);
+            }
+        }
+    }
+
+    /// A message is in flight no more.
+    fn land(&mut self, id: MessageId) -> Option<InFlight> {
+        let in_flight = self.in_flight.remove(&id)?;
+        self.landed = in_flight.message.position;
+        if let Some(cached) = self.cached(&in_flight.message.place) {
+            cached.in_flight = cached.in_flight.saturating_sub(1);
+        }
+        Some(in_flight)
+    }
+
+    /// The commit is there: the sender is told first, then all that waited.
+    fn confirm(&mut self, in_flight: InFlight, seq: i64) {
+        let InFlight { message, asker, is_delivered, absent, spared, waiters, audience, event, question, .. } = in_flight;
+        let mut message = Arc::unwrap_or_clone(message);
+        message.seq = seq;
+        let message = Arc::new(message);
+        let is_newest = self.note_stored(&message, &audience, absent.clone());
+        self.settle(&message.sender.id, &asker, message.id, true);
+        let status = if is_delivered { MessageStatus::Delivered } else { MessageStatus::Sent };
+        if let Some(client_id) = &message.client_message_id
+            && let Some(sent) = self.users.get_mut(&message.sender.id).and_then(|user| user.sent.as_mut())
+        {
+            sent.note_status(client_id, status);
+        }
+        let name = self.senders_name(&message);
+        self.answer(asker, Ok(Reply::Sent { message: message.clone(), recipient: audience.recipient(), status, name }));
+        if let (true, Some(receipt), Some(serial)) = (is_newest, Receipt::of(&message), event.and_then(|event| event.serial())) {
+            let at = self.now();
+            let spared = self.who_has(&receipt, spared);
+            self.note_handed(HandedMessage { receipt, serial, is_delivered, absent, spared, is_deleted: false, at });
+        }
+        if let Some(question) = question {
+            self.ask_model(*question);
+        }
+        self.resume_waiters(waiters);
+    }
+
+    /// It was stored before. Where nobody remembered, it is no new message, and is answered as the first one was; where it
+    /// was given up and the database has stored it all the same, only now does it go the way of any other.
+    fn answer_known(&mut self, in_flight: InFlight) {
+        let (message, answer) = (in_flight.message.id, in_flight.question.as_ref().map(|question| question.answer_id()));
+        self.settle(&in_flight.message.sender.id, &in_flight.asker, message, false);
+        let ticket = self.next_tag;
+        self.next_tag += 1;
+        self.known.insert(ticket, in_flight);
+        self.outside.read(Query::Known { ticket, message, answer });
+    }
+
+    /// What the store has of a message that it had before.
+    pub(super) fn on_known(&mut self, ticket: u64, found: Result<KnownMessage, StoreError>) {
+        let Some(in_flight) = self.known.remove(&ticket) else { return };
+        let ((known, hash), answer) = match found {
+            Ok((Some(found), answer)) => (found, answer),
+            Ok((None, _)) => return self.give_up(in_flight, StoreError::Internal),
+            Err(error) => return self.give_up(in_flight, error),
+        };
+        let id = in_flight.message.id;
+        let is_same = hash.is_none() || hash == in_flight.request_hash;
+        if in_flight.was_given_up && is_same {
+            return self.confirm_late(InFlight { message: Arc::new(known), ..in_flight });
+        }
+        if let Some(client_id) = &known.client_message_id
+            && let Some(sent) = self.users.get_mut(&known.sender.id).and_then(|user| user.sent.as_mut())
+        {
+            sent.insert(client_id, SentId { message: id, request_hash: hash, status: known.status });
+        }
+        if is_same {
+            let question = in_flight.question.filter(|question| question.is_due(&known));
+            self.answer_again(in_flight.asker, &in_flight.audience, Arc::new(known));
+            if let Some(question) = question {
+                self.ask_again(*question, answer.as_ref());
+            }
+        } else {
+            self.answer(in_flight.asker, Err(USED_OTHERWISE));
+        }
+        self.resume_waiters(in_flight.waiters);
+    }
+
+    fn confirm_late(&mut self, in_flight: InFlight) {
+        let (id, seq) = (in_flight.message.id, in_flight.message.seq);
+        self.in_flight.insert(id, in_flight);
+        self.hand_out(id);
+        if let Some(in_flight) = self.in_flight.remove(&id) {
+            self.confirm(in_flight, seq);
+        }
+    }
+
+    /// It is given up, and most likely not stored: what the sender is told depends on who has seen it.
+    fn give_up(&mut self, in_flight: InFlight, error: StoreError) {
+        let id = in_flight.message.id;
+        let (sender, handed) = (&in_flight.message.sender.id, in_flight.is_handed);
+        warn!(message_id:% = id, user:% = sender, handed, cause:% = error; "message not stored");
+        let reply = match error {
+            StoreError::Unknown => ChatError::NotStored,
+            StoreError::Unavailable if in_flight.is_handed => ChatError::NotStored,
+            StoreError::Unavailable => ChatError::StorageUnavailable,
+            _ => ChatError::Internal,
+        };
+        if in_flight.message.client_message_id.is_some() {
+            let told = self.who_was_told(&in_flight);
+            let now = self.now();
+            self.failed.insert(id, told, now);
+        }
+        if let Some(client_id) = &in_flight.message.client_message_id
+            && let Some(sent) = self.users.get_mut(&in_flight.message.sender.id).and_then(|user| user.sent.as_mut())
+        {
+            sent.remove(client_id);
+        }
+        self.settle(&in_flight.message.sender.id, &in_flight.asker, id, false);
+        self.answer(in_flight.asker, Err(reply));
+        self.resume_waiters(in_flight.waiters);
+    }
+
+    /// The sender's own copy of a message is shown from here on, or dropped.
+    fn settle(&mut self, sender: &UserId, asker: &Asker, message: MessageId, stored: bool) {
+        if asker.own_copy() != OwnCopy::Held {
+            return;
+        }
+        let Some(asking) = self.asking_socket(sender, asker) else { return };
+        if !stored {
+            self.rings.drop_message(&RingKey::Socket(asking.pid), message);
+        }
+        if let Some(connection) = asking.connection {
+            self.tell(connection, Notice::Settle { message, stored });
+        }
+    }
+
+    fn resume_waiters(&mut self, waiters: Vec<Pending>) {
+        for waiter in waiters {
+            // What was read before is older than what is stored now.
+            let pending = Pending { facts: Facts::default(), ..waiter };
+            self.resume(pending, Ok(()));
+        }
+    }
+
+    /// Those of who were told of an earlier try that surely have it.
+    fn who_has(&self, receipt: &Receipt, told: HashMap<UserId, u64>) -> HashSet<UserId> {
+        let Some(cached) = self.conversations.get(&receipt.conversation) else { return HashSet::new() };
+        let (id, kind) = (receipt.conversation, cached.conversation.kind);
+        told.into_iter().filter(|(user, serial)| self.was_told(user, id, kind, *serial)).map(|(user, _)| user).collect()
+    }
+
+    /// Whom it was handed to, and by which event; of those before, by that of its earlier try.
+    fn who_was_told(&self, in_flight: &InFlight) -> HashMap<UserId, u64> {
+        let serial = in_flight.event.as_ref().and_then(|event| event.serial()).unwrap_or_default();
+        let lists = in_flight
+            .handed_lists
+            .iter()
+            .flat_map(|(worker, list)| list.iter().map(move |seat| ConnectionKey { worker: *worker, seat: *seat }));
+        let own = in_flight.asker.connection().filter(|_| in_flight.asker.own_copy() != OwnCopy::Live);
+        let handed =
+            lists.chain(in_flight.handed_sockets.iter().copied()).filter(|socket| Some(*socket) != own).filter_map(|socket| {
+                match self.sessions.get(&socket) {
+                    Some(session) => Some(session.user.clone()),
+                    None => self.departed.iter().find(|(_, gone, _)| *gone == socket).map(|(_, _, user)| user.clone()),
+                }
+            });
+        let before = in_flight.spared.iter().map(|(user, serial)| (user.clone(), *serial));
+        before.chain(handed.map(|user| (user, serial))).collect()
+    }
+
+    /// In `live`, the first success after an outage: all that still waits is handed out, in order.
+    pub(super) fn hand_out_what_waits(&mut self) {
+        if self.options.delivery == Delivery::Live && !self.outside.is_failing() {
+            while let Some(id) = self.unhanded.front().copied() {
+                if self.in_flight.get(&id).is_some_and(|in_flight| in_flight.waits_for_commit) {
+                    break;
+                }
+                self.unhanded.pop_front();
+                self.hand_out(id);
+            }
+        }
+    }
+
+    /// A stored message is its conversation's last one, unless it is an old one that was confirmed late. Whether it is.
+    fn note_stored(&mut self, message: &Arc<Message>, audience: &Audience, absent: Arc<[UserId]>) -> bool {
+        let Place::Conversation(id) = message.place else { return false };
+        let Some(cached) = self.conversations.get_mut(&id) else { return false };
+        let conversation = Arc::make_mut(&mut cached.conversation);
+        if message.seq <= conversation.last_seq {
+            return false;
+        }
+        conversation.last_seq = message.seq;
+        conversation.updated_at = message.created_at;
+        let is_bare_file = message.content.is_empty();
+        conversation.last_message = Some(LastMessage {
+            content: if is_bare_file { "File".to_owned() } else { message.content.clone() },
+            sender: message.sender.id.clone(),
+            timestamp: message.created_at,
+            message_type: message.message_type.clone(),
+        });
+        self.gathered.add(id, message, absent);
+        if let Audience::Pair { recipient, .. } = audience {
+            for member in [&recipient.id, &message.sender.id] {
+                if let Some(membership) = self.users.get_mut(member).and_then(|user| user.membership(id)) {
+                    membership.last_seq = message.seq;
+                }
+            }
+        }
+        true
+    }
+
+    /// The conversation's last message is shown as it is now; deleted, none is shown until the next.
+    pub(super) fn note_changed(&mut self, message: &Message) {
+        let Some(cached) = self.cached(&message.place) else { return };
+        if message.deleted_at.is_some() {
+            cached.handed.delete(message.seq);
+        }
+        let last = &mut Arc::make_mut(&mut cached.conversation).last_message;
+        let Some(shown) =
+            last.as_mut().filter(|shown| shown.timestamp == message.created_at && shown.sender == message.sender.id)
+        else {
+            return;
+        };
+        if message.deleted_at.is_some() {
+            *last = None;
+        } else if message.content.is_empty() {
+            "File".clone_into(&mut shown.content);
+        } else {
+            shown.content.clone_from(&message.content);
+        }
+    }
+
+    fn forget_conversation(&mut self, id: ConversationId) {
+        let Some(cached) = self.conversations.remove(&id) else { return };
+        let participants = &cached.conversation.participants;
+        if let Some(key) = pair_key(&cached.conversation) {
+            self.directs.remove(&key);
+        }
+        for member in participants {
+            if let Some(user) = self.users.get_mut(member) {
+                user.memberships.retain(|membership| membership.conversation != id);
+            }
+        }
+        self.tell_users(participants, Event::ConversationDeleted { conversation: id });
+    }
+
+    fn apply_profile(&mut self, id: &UserId, full_name: Option<Option<String>>, avatar: Option<Option<String>>, asker: Asker) {
+        let now = self.now();
+        self.account_changes.note([id], now);
+        let Some(user) = self.users.get_mut(id) else { return self.answer(asker, Err(ChatError::UserNotFound)) };
+        let profile = Arc::make_mut(&mut Arc::make_mut(&mut user.account).profile);
+        profile.full_name = full_name.unwrap_or_else(|| profile.full_name.take());
+        profile.avatar = avatar.unwrap_or_else(|| profile.avatar.take());
+        let account = user.account.clone();
+        self.answer(asker, Ok(Reply::Account(account)));
+    }
+}

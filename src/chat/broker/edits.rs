@@ -1,0 +1,131 @@
+//! Edits and deletions: their place in the order, and how they are told.
+//!
+//! A change takes the next position when it is admitted, as a message does, and is told once it is stored. Until then
+//! messages with later positions may be handed out; what offsets say of changes stays behind it.
+use std::sync::Arc;
+
+use super::Broker;
+use super::dispatch::Spared;
+use crate::chat::ports::{Broadcast, ChatError, Reply, RoomKey, change_event};
+use crate::chat::query::Query;
+use crate::chat::state::{Asker, Audience, Awaiting, Doubted};
+use crate::model::{ConversationKind, Message, Offset, OffsetKind, Part, Place};
+use crate::store::{StoreError, Write, Written};
+
+impl Broker {
+    /// Gives an edited or deleted message to the store; `audience` are those who are told. In public rooms nobody is, and the
+    /// change has no place in the order. Returns whether the store took it.
+    pub(super) fn store_message_change(&mut self, message: Message, audience: Option<Audience>, asker: Asker) -> bool {
+        let position = audience.is_some().then_some(self.position + 1);
+        let (id, changed_at) = (message.id, message.updated_at);
+        let write = match message.deleted_at {
+            Some(deleted_at) => Write::DeleteMessage { message: id, deleted_at, position },
+            None => Write::EditMessage { message: id, content: message.content.clone(), updated_at: changed_at, position },
+        };
+        let awaiting = Awaiting::Changed { message: Arc::new(message), position, audience, asker };
+        if !self.store_for(write, awaiting) {
+            return false;
+        }
+        if let Some(position) = position {
+            self.position = position;
+            self.untold_changes.positions.push_back(position);
+        }
+        true
+    }
+
+    /// An edit or a deletion was stored, or given up.
+    pub(super) fn on_change_stored(
+        &mut self,
+        message: Arc<Message>,
+        position: Option<i64>,
+        audience: Option<Audience>,
+        asker: Asker,
+        outcome: Result<Written, StoreError>,
+    ) {
+        let place = audience.zip(position);
+        if let (Some((audience, position)), Err(StoreError::Unknown)) = (&place, &outcome) {
+            let doubted = Doubted { message, position: *position, audience: audience.clone() };
+            self.untold_changes.doubted.push(doubted);
+            return self.answer(asker, Err(StoreError::Unknown.into()));
+        }
+        if let Some((_, position)) = place {
+            self.untold_changes.remove(position);
+        }
+        match outcome {
+            Ok(Written::Gone) => self.answer(asker, Err(ChatError::MessageNotFound)),
+            Ok(_) => {
+                let message = self.changed(message);
+                self.answer(asker, Ok(Reply::Message(message.clone())));
+                if let Some((audience, position)) = place {
+                    self.tell_changed(message, audience, position);
+                }
+            }
+            Err(error) => self.answer(asker, Err(error.into())),
+        }
+    }
+
+    /// Looks what became of the changes in doubt, once the database is back, and tells those that are stored.
+    pub(super) fn settle_doubted_changes(&mut self) {
+        let is_looking = !self.untold_changes.looked_up.is_empty();
+        if is_looking || self.untold_changes.doubted.is_empty() || !self.outside.has_room() {
+            return;
+        }
+        let doubted = std::mem::take(&mut self.untold_changes.doubted);
+        let ids: Vec<_> = doubted.iter().map(|doubted| doubted.message.id).collect();
+        self.untold_changes.looked_up = doubted;
+        self.outside.read(Query::Doubted(ids));
+    }
+
+    /// What the database says of the changes in doubt.
+    pub(super) fn on_doubted(&mut self, found: Result<Vec<Option<Message>>, StoreError>) {
+        let doubted = std::mem::take(&mut self.untold_changes.looked_up);
+        let Ok(found) = found else { return self.untold_changes.doubted.extend(doubted) };
+        for (doubted, found) in doubted.into_iter().zip(found) {
+            self.untold_changes.remove(doubted.position);
+            if let Some(found) = found.filter(|found| doubted.is_stored(found)) {
+                let message = self.changed(Arc::new(found));
+                self.tell_changed(message, doubted.audience, doubted.position);
+            }
+        }
+    }
+
+    /// A message as it is told now that its change is stored; the conversation's last message follows.
+    fn changed(&mut self, message: Arc<Message>) -> Arc<Message> {
+        let message = self.with_progress(message);
+        self.note_changed(&message);
+        message
+    }
+
+    /// Tells an edited or deleted message's conversation.
+    fn tell_changed(&mut self, message: Arc<Message>, audience: Audience, position: i64) {
+        let Place::Conversation(conversation) = message.place else { return };
+        let (kind, recipient) = match audience {
+            Audience::Pair { kind, recipient } => (kind, Some(recipient)),
+            Audience::Group(_) => (ConversationKind::Group, None),
+            Audience::Room { .. } => return,
+        };
+        let pair = recipient.as_ref().map(|recipient| [message.sender.id.clone(), recipient.id.clone()]);
+        let event = change_event(message, conversation, kind, recipient);
+        let viewers = match &pair {
+            // Of a conversation with oneself both are the same.
+            Some([one, other]) if one == other => std::slice::from_ref(one),
+            Some(pair) => pair,
+            None => {
+                let event = self.place_change(Broadcast::new(event), position);
+                return drop(self.tell_room(&RoomKey::Group(conversation), event, Spared::default()));
+            }
+        };
+        let event = self.event_for(viewers, conversation, event);
+        let event = self.place_change(event, position);
+        self.tell_users_but(viewers, event, Spared::default());
+    }
+
+    /// Gives the event of a change its place in the order.
+    fn place_change(&mut self, event: Broadcast, position: i64) -> Broadcast {
+        self.serial += 1;
+        self.handed = self.handed.max(position);
+        let kind = OffsetKind::Event { serial: self.serial, is_message: false };
+        let changes = self.untold_changes.while_telling(position);
+        event.placed(Offset { boot: self.offsets.boot(), position: self.handed, part: Part::FIRST, kind, changes })
+    }
+}

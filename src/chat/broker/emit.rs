@@ -1,0 +1,61 @@
+//! Emitting events of other servers.
+use super::Broker;
+use super::dispatch::Spared;
+use crate::chat::ports::{Broadcast, Emit, EmitFrom, EmitTo, Event, RoomKey};
+use crate::model::{Conversation, ConversationKind, RoomId, SocketId, UserId};
+
+impl Broker {
+    /// Emits another server's event.
+    pub(in crate::chat) fn emit(&mut self, Emit { to, event }: Emit) -> EmitFrom {
+        let event = Broadcast::new(Event::Emitted(event));
+        let (id, room) = match to {
+            EmitTo::User(user) => return EmitFrom::Done(self.emit_to_users(&[user], event)),
+            EmitTo::Socket(socket) => return EmitFrom::Done(self.emit_to_socket(socket, event)),
+            EmitTo::Everyone => return EmitFrom::Done(self.tell_everyone(event, Vec::new())),
+            EmitTo::Room(room) => return EmitFrom::Done(self.emit_to_room(&RoomKey::Public(room), event)),
+            EmitTo::CommonChat => return EmitFrom::Done(self.emit_to_room(&RoomKey::CommonChat, event)),
+            EmitTo::Conversation(id) => (id, None),
+            EmitTo::ConversationOrRoom(id, room) => (id, Some(room)),
+        };
+        match self.conversations.get(&id).map(|cached| cached.conversation.clone()) {
+            Some(conversation) => EmitFrom::Done(self.emit_to_found(Some(&conversation), room, event)),
+            None => EmitFrom::Store { id, room, event },
+        }
+    }
+
+    /// Emits an event to a conversation that was looked up; where there is none, to a public room.
+    pub(in crate::chat) fn emit_to_found(
+        &mut self,
+        found: Option<&Conversation>,
+        room: Option<RoomId>,
+        event: Broadcast,
+    ) -> usize {
+        match (found, room) {
+            (Some(conversation), _) if conversation.kind == ConversationKind::Group => {
+                self.emit_to_room(&RoomKey::Group(conversation.id), event)
+            }
+            (Some(conversation), _) => self.emit_to_users(&conversation.participants, event),
+            (None, Some(room)) => self.emit_to_room(&RoomKey::Public(room), event),
+            (None, None) => 0,
+        }
+    }
+
+    fn emit_to_socket(&mut self, socket: SocketId, event: Broadcast) -> usize {
+        let found = self.sessions.iter().find(|(_, session)| session.socket == socket);
+        let Some((connection, pid)) = found.map(|(connection, session)| (*connection, session.pid)) else { return 0 };
+        let event = self.place(event);
+        self.tell_few([connection], &event);
+        self.keep_own(pid, &event);
+        1
+    }
+
+    fn emit_to_users(&mut self, users: &[UserId], event: Broadcast) -> usize {
+        let (_, told) = self.tell_users_but(users, event, Spared::default());
+        told.len()
+    }
+
+    fn emit_to_room(&mut self, room: &RoomKey, event: Broadcast) -> usize {
+        self.tell_room(room, event, Spared::default());
+        self.rooms.find(room).map_or(0, |room| room.connections().count())
+    }
+}

@@ -1,0 +1,136 @@
+//! What comes in: from connections, over HTTP, from the store.
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use log::error;
+
+use super::Broker;
+use crate::chat::ports::{Ask, ChatError, Connect, Limited, Request, WordsLearned};
+use crate::chat::query::{Answer, Load, LoadFor};
+use crate::chat::state::{Asker, Facts, Pending};
+use crate::engineio::{CloseReason, ConnectionKey, TransportKind};
+use crate::feed::What;
+use crate::store::{StoreError, Written};
+
+/// At most so many requests of one socket wait behind a read.
+const QUEUE_PER_SOCKET: usize = 1_000;
+
+impl Broker {
+    /// A client wants to be admitted.
+    pub(in crate::chat) fn connect(&mut self, message: Connect) {
+        let connection = message.connection;
+        if self.is_draining {
+            return self.turn_away(&message, "DRAINING", "the server is stopping", CloseReason::Shutdown);
+        }
+        let user = message.claims.user.clone();
+        self.connecting.insert(connection, message);
+        if self.users.contains_key(&user) {
+            self.on_account_loaded(connection, Ok(()), true);
+        } else {
+            self.start_load(Load::Users(vec![user]), LoadFor::Connect(connection));
+        }
+    }
+
+    /// A connection has moved to a WebSocket.
+    pub(in crate::chat) fn on_upgraded(&mut self, connection: ConnectionKey) {
+        let peer = match (self.sessions.get_mut(&connection), self.connecting.get_mut(&connection)) {
+            (Some(session), _) => &mut session.peer,
+            (None, Some(connect)) => &mut connect.peer,
+            (None, None) => return,
+        };
+        peer.transport = TransportKind::Websocket;
+        self.tell_watchers(connection, || What::Upgraded);
+    }
+
+    /// A connection has learned its dialect.
+    pub(in crate::chat) fn on_words_learned(&mut self, message: WordsLearned) {
+        let WordsLearned { connection, words, manner } = message;
+        let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
+        // What it has received by now stays received although it may have no word for the like from here on.
+        self.note_progress_of(&user);
+        if let Some(session) = self.sessions.get_mut(&connection) {
+            session.words = words;
+        }
+        self.change_manner(connection, manner);
+    }
+
+    /// A connection's requests were refused for their rate.
+    pub(in crate::chat) fn on_limited(&mut self, Limited { connection, refused }: Limited) {
+        let now = self.now();
+        let Some(session) = self.sessions.get(&connection) else { return };
+        self.traces.note(&session.user, |trace| {
+            let incidents = trace.incidents_mut();
+            let before = incidents.limited.map_or(0, |(count, _)| count);
+            incidents.limited = Some((before + u64::from(refused), now));
+        });
+    }
+
+    /// A connection asks for something.
+    pub(in crate::chat) fn request(&mut self, message: Request) {
+        let Request { connection, ticket, command, own_copy } = message;
+        self.counters.requests += 1;
+        let Some(session) = self.sessions.get_mut(&connection) else {
+            self.ask_late(connection, command, own_copy);
+            return;
+        };
+        if session.is_put_out {
+            return;
+        }
+        let asker = Asker::Session { connection, socket: session.socket, pid: session.pid, ticket, own_copy };
+        let facts = Facts { holds_queue: true, ..Facts::default() };
+        let pending = Pending { user: session.user.clone(), asker, command, facts };
+        if self.is_draining {
+            return self.answer(pending.asker, Err(ChatError::Stopping));
+        }
+        if session.is_blocked {
+            let queue = session.queue.get_or_insert_default();
+            if queue.len() < QUEUE_PER_SOCKET {
+                queue.push_back(pending);
+            } else {
+                let error = ChatError::RateLimited { retry_after: Duration::from_secs(1) };
+                self.answer(pending.asker, Err(error));
+            }
+            return;
+        }
+        if self.run(pending)
+            && let Some(session) = self.sessions.get_mut(&connection)
+        {
+            session.is_blocked = true;
+        }
+    }
+
+    /// Somebody asks for something over HTTP.
+    pub(in crate::chat) fn ask(&mut self, message: Ask) {
+        let Ask { user, command, answer } = message;
+        self.counters.requests += 1;
+        self.run(Pending { user, asker: Asker::Http(answer), command, facts: Facts::default() });
+    }
+
+    /// The store is done with some changes.
+    pub(in crate::chat) fn on_committed(&mut self, outcomes: Vec<(u64, Result<Written, StoreError>)>) {
+        let mut stored_some = false;
+        for (tag, outcome) in outcomes {
+            let Some(awaiting) = self.awaiting.remove(&tag) else { continue };
+            stored_some |= outcome.is_ok();
+            if catch_unwind(AssertUnwindSafe(|| self.on_stored(awaiting, outcome))).is_err() {
+                self.counters.panics += 1;
+                error!(tag; "a panic after a commit");
+            }
+        }
+        if stored_some {
+            self.hand_out_what_waits();
+        }
+    }
+
+    /// A read is there, or failed.
+    pub(in crate::chat) fn on_answer(&mut self, answer: Answer) {
+        match answer {
+            Answer::Load(query, loaded) => self.on_load(*query, loaded),
+            Answer::Page(to, page, took) => self.on_page(to, page, took),
+            Answer::Unseen(to, found, noted) => self.on_unseen(to, found, noted),
+            Answer::Turns(ticket, found) => self.prompt(ticket, found),
+            Answer::Known(ticket, found) => self.on_known(ticket, found),
+            Answer::Doubted(found) => self.on_doubted(found),
+        }
+    }
+}

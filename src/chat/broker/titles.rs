@@ -1,0 +1,22 @@
+//! What listings are called.
+use tokio::sync::oneshot;
+
+use super::Broker;
+use crate::chat::ports::TitleListing;
+use crate::chat::state::Awaiting;
+use crate::store::{StoreError, Write};
+
+impl Broker {
+    /// Stores what a listing is called.
+    pub(in crate::chat) fn title_listing(&mut self, TitleListing { listing, title }: TitleListing) -> Answered {
+        let (answer, answered) = oneshot::channel();
+        let updated_at = self.now();
+        let write = Write::SetListingTitle { listing: listing.clone(), title: title.clone(), updated_at };
+        // Where it is refused, the one who would have answered is gone.
+        drop(self.store(write, Awaiting::Titled { listing, title, answer }));
+        answered
+    }
+}
+
+/// Ends when a title is stored, or is not.
+type Answered = oneshot::Receiver<Result<(), StoreError>>;

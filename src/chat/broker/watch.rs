@@ -1,0 +1,73 @@
+//! What watchers are told of sockets and rooms.
+use super::Broker;
+use crate::chat::ports::{RoomKey, Sockets};
+use crate::chat::state::Session;
+use crate::engineio::{CloseReason, ConnectionKey};
+use crate::feed::{Happening, SocketView, What};
+use crate::model::Timestamp;
+
+/// So many rooms of one socket are told.
+const ROOMS_MAX: usize = 200;
+
+impl Broker {
+    /// Lists all sockets, and has a watcher told from now on what happens.
+    pub(in crate::chat) fn watch_sockets(&self, most: usize) -> Sockets {
+        let watcher = (self.sessions.len() <= most).then(|| self.feed.watch()).flatten();
+        watcher.map_or(Sockets::TooMany, |watcher| {
+            let views = self.sessions.iter().filter_map(|(connection, session)| self.view(*connection, session)).collect();
+            Sockets::Watched(views, watcher)
+        })
+    }
+
+    fn view(&self, connection: ConnectionKey, session: &Session) -> Option<SocketView> {
+        let user = self.users.get(&session.user)?.profile().clone();
+        let &Session { socket, peer, connected_at, .. } = session;
+        Some(SocketView { socket, user, connection, peer, connected_at, rooms: self.room_names(session) })
+    }
+
+    /// The rooms of a socket: its user's, and those in which it is.
+    fn room_names(&self, session: &Session) -> Vec<Box<str>> {
+        let rooms = self.rooms_of(&session.user, session.places.as_deref(), session.is_in_common_chat);
+        let names = rooms.iter().map(|room| room.to_string().into_boxed_str());
+        std::iter::once(format!("user:{}", session.user).into_boxed_str()).chain(names).take(ROOMS_MAX).collect()
+    }
+
+    /// Tells what happened to a socket that is in.
+    pub(super) fn tell_watchers(&self, connection: ConnectionKey, what: impl FnOnce() -> What) {
+        if self.feed.is_watched()
+            && let Some(session) = self.sessions.get(&connection)
+        {
+            self.tell_of(session, what());
+        }
+    }
+
+    fn tell_of(&self, session: &Session, what: What) {
+        self.feed.tell(|| Happening { at: Timestamp::now(), socket: session.socket, user: session.user.clone(), what });
+    }
+
+    pub(super) fn tell_connected(&self, connection: ConnectionKey) {
+        if self.feed.is_watched()
+            && let Some(session) = self.sessions.get(&connection)
+            && let Some(view) = self.view(connection, session)
+        {
+            self.tell_of(session, What::Connected(Box::new(view)));
+        }
+    }
+
+    /// Tells that a socket is gone, as long as its user's memberships are known.
+    pub(super) fn tell_disconnected(&self, session: &Session, reason: CloseReason) {
+        if self.feed.is_watched() {
+            self.tell_of(session, What::Disconnected { reason, rooms: self.room_names(session) });
+        }
+    }
+
+    /// Tells that a socket comes into a room; of one that is just coming its rooms are told with it.
+    pub(super) fn tell_joined(&self, connection: ConnectionKey, room: &RoomKey) {
+        self.tell_watchers(connection, || What::Joined { room: room.to_string().into() });
+    }
+
+    /// Tells that a socket left a room; of one that is gone that was told with it.
+    pub(super) fn tell_left(&self, connection: ConnectionKey, room: &RoomKey) {
+        self.tell_watchers(connection, || What::Left { room: room.to_string().into() });
+    }
+}

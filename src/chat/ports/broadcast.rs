@@ -1,0 +1,180 @@
+//! One event on its way to many, encoded once per dialect.
+use std::sync::{Arc, OnceLock};
+
+use super::event::Event;
+use crate::engineio::Encoded;
+use crate::model::{Message, Offset, OffsetKind, Part, SocketId, UserId};
+
+/// How many different encodings of one event there can be: one per dialect.
+pub const ENCODINGS: usize = 6;
+
+/// The number of the encoding of an event that is worded already: the same for all.
+pub const WORDED: usize = ENCODINGS;
+
+/// What an event's packets have beside its texts, about.
+const ENVELOPE_BYTES: usize = 1_500;
+
+/// An event and its encodings, made by the first who needs them. The broker never looks at them.
+#[derive(Debug)]
+pub struct Broadcast {
+    event: Event,
+    names: Names,
+    offset: Option<Offset>,
+    /// Whether its packets have one place all together.
+    is_one_place: bool,
+    had: Option<Part>,
+    proof_wanted: ProofWanted,
+    shown_live_to: Option<SocketId>,
+    encodings: [OnceLock<Option<Encoded>>; ENCODINGS + 1],
+}
+
+/// Whether somebody waits to hear that an event has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProofWanted {
+    /// Nobody.
+    #[default]
+    No,
+    /// It is to be known before long: what is not proven comes again.
+    Soon,
+    /// A sender who is here waits for it.
+    AtOnce,
+}
+
+/// What some of those who are told of an event call its conversation.
+pub type Names = Vec<(UserId, Arc<str>)>;
+
+impl Broadcast {
+    /// An event that nobody has encoded yet and that has no place in the order: a volatile one.
+    pub fn new(event: Event) -> Self {
+        Self {
+            event,
+            names: Names::new(),
+            offset: None,
+            is_one_place: false,
+            had: None,
+            proof_wanted: ProofWanted::No,
+            shown_live_to: None,
+            encodings: Default::default(),
+        }
+    }
+
+    /// The same, in a conversation for which some have names of their own.
+    #[must_use]
+    pub fn named(self, names: Names) -> Self {
+        Self { names, ..self }
+    }
+
+    /// The same with a place in the order, of which every packet bears its own part.
+    #[must_use]
+    pub fn placed(self, offset: Offset) -> Self {
+        Self { offset: Some(offset), ..self }
+    }
+
+    /// The same with an offset of which it is not the event itself: all its packets bear just that.
+    #[must_use]
+    pub fn seeding(self, offset: Offset) -> Self {
+        Self { offset: Some(offset), is_one_place: true, ..self }
+    }
+
+    /// The same for one who had its packets up to this one before.
+    #[must_use]
+    pub fn behind(self, had: Option<Part>) -> Self {
+        Self { had, ..self }
+    }
+
+    /// The same with somebody who waits to hear that it has arrived.
+    #[must_use]
+    pub fn wanting(self, proof_wanted: ProofWanted) -> Self {
+        Self { proof_wanted, ..self }
+    }
+
+    /// The same, of a message that the socket which sent it is shown with all others, where it is one.
+    #[must_use]
+    pub fn shown_live_to(self, socket: Option<SocketId>) -> Self {
+        Self { shown_live_to: socket, ..self }
+    }
+
+    /// The same with its message as that has become; `None`: it brings none.
+    pub fn with_message(&self, message: &Arc<Message>) -> Option<Self> {
+        let Event::Message { kind, recipient, .. } = &self.event else { return None };
+        let event = Event::Message { message: Arc::clone(message), kind: *kind, recipient: recipient.clone() };
+        let Self { offset, is_one_place, had, proof_wanted, shown_live_to, .. } = *self;
+        let names = self.names.clone();
+        Some(Self { offset, is_one_place, had, proof_wanted, shown_live_to, ..Self::new(event).named(names) })
+    }
+
+    /// Whether it is a socket's own message, shown to it with all others.
+    pub fn is_live_copy_of(&self, socket: SocketId) -> bool {
+        self.shown_live_to == Some(socket)
+    }
+
+    /// What happened.
+    pub fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// The message that is new by it.
+    pub fn message(&self) -> Option<&Arc<Message>> {
+        match &self.event {
+            Event::Message { message, .. } | Event::RoomMessage { message, .. } => Some(message),
+            _ => None,
+        }
+    }
+
+    /// Its place in the order.
+    pub fn offset(&self) -> Option<Offset> {
+        self.offset
+    }
+
+    /// The place of one of its packets.
+    pub fn offset_of(&self, part: Part) -> Option<Offset> {
+        self.offset.map(|offset| if self.is_one_place { offset } else { offset.at(part) })
+    }
+
+    /// The how many-th event it is since the start.
+    pub fn serial(&self) -> Option<u64> {
+        match self.offset?.kind {
+            OffsetKind::Event { serial, .. } => Some(serial),
+            OffsetKind::CaughtUp | OffsetKind::Unreceived { .. } => None,
+        }
+    }
+
+    /// Its receiver had the packets up to this one before.
+    pub fn had(&self) -> Option<Part> {
+        self.had
+    }
+
+    /// Whether somebody waits to hear that it has reached `viewer`: not who wrote it.
+    pub fn proof_wanted_of(&self, viewer: &UserId) -> ProofWanted {
+        match self.proof_wanted {
+            ProofWanted::No => ProofWanted::No,
+            _ if self.message().is_some_and(|message| message.sender.id == *viewer) => ProofWanted::No,
+            wanted => wanted,
+        }
+    }
+
+    /// What `viewer` calls its conversation, where that is not its id.
+    pub fn name_for(&self, viewer: &UserId) -> Option<&str> {
+        self.names.iter().find(|(owner, _)| owner == viewer).map(|(_, name)| &**name)
+    }
+
+    /// Its encoding number `index`, made by `encode` where nobody did before; `None` where it has no words there.
+    pub fn encoding(&self, index: usize, encode: impl FnOnce(&Self) -> Option<Encoded>) -> Option<&Encoded> {
+        self.encodings.get(index)?.get_or_init(|| encode(self)).as_ref()
+    }
+
+    /// The memory that it takes as long as it is kept, about.
+    pub fn weight(&self) -> usize {
+        let texts = match &self.event {
+            // In a few dialects' words.
+            Event::Message { message, .. } | Event::RoomMessage { message, .. } | Event::MessageUpdated { message, .. } => {
+                3 * message.content.len()
+            }
+            Event::Notification(notification) => notification.message.len() + notification.data.as_ref().map_or(0, String::len),
+            Event::ConversationChanged(conversation) => 40 * conversation.participants.len(),
+            Event::Emitted(emitted) => 2 * emitted.data.as_ref().map_or(0, |data| data.len()),
+            _ => 0,
+        };
+        texts + ENVELOPE_BYTES
+    }
+}

@@ -1,0 +1,150 @@
+//! What clients ask for, in no front end's words.
+use super::event::Emitted;
+use crate::auth::Claims;
+use crate::model::{ChosenStatus, ConversationId, ListingId, MessageId, RoomId, UserId};
+
+/// A message that somebody wants to send.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Draft {
+    /// The text.
+    pub content: String,
+    /// `text`, `image`, …; absent: the file's, else `text`.
+    pub message_type: Option<String>,
+    /// URL of an upload of the sender.
+    pub file_url: Option<String>,
+    /// URLs of uploads of the sender, at most 20.
+    pub attachment_urls: Vec<String>,
+    /// The listing it is about.
+    pub listing_id: Option<ListingId>,
+    /// The sender's own name for it: a repeat is the same message.
+    pub client_message_id: Option<String>,
+}
+
+/// A request of a proven user. Shapes and lengths are already checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Send to a user; the direct conversation is found or made. To the model: to one's own chat of its name. Answered by `Reply::Sent`.
+    SendDirect { recipient: UserId, draft: Draft },
+    /// Send to a conversation of one's own. Answered by `Reply::Sent`.
+    SendToConversation { conversation: ConversationId, draft: Draft },
+    /// Send to what the sender calls a conversation: its id, or a name of the sender's own. A text that means nothing yet
+    /// becomes the sender's name for the direct conversation with `recipient`. Answered by `Reply::Sent`.
+    SendToNamed { name: String, recipient: Option<UserId>, draft: Draft },
+    /// Send to a public room; one need not be in it. `shown_as` is the room's id as it came, as JSON. Answered by `Reply::Sent`.
+    SendToRoom { room: RoomId, shown_as: Box<str>, draft: Draft },
+    /// Send to the common chat. Answered by `Reply::Sent`.
+    SendToCommonChat { draft: Draft },
+    /// Send to a chat with the model, made at its first use, and have the model answer. Answered by `Reply::Sent` once
+    /// the question is stored.
+    AskModel {
+        /// The asker's own name for the chat, or its id.
+        chat: String,
+        /// What the answer calls the chat, as JSON.
+        shown_as: Box<str>,
+        /// Whether the asking socket wants the answer piece by piece.
+        stream: bool,
+        /// The question.
+        draft: Draft,
+    },
+    /// Store a receipt. Answered by `Reply::Done`.
+    MarkRead { message: MessageId },
+    /// Open a conversation on this socket and end its mute; `groups_only` refuses all but groups. Answered by `Reply::Done`.
+    OpenConversation { conversation: ConversationId, groups_only: bool },
+    /// Mute a group on this socket. Never fails. Answered by `Reply::Done`.
+    LeaveConversation { conversation: ConversationId },
+    /// Typing began or ended. Answered by `Reply::Done`.
+    Typing { conversation: ConversationId, active: bool },
+    /// Enter a public room. Answered by `Reply::Done`.
+    JoinRoom { room: RoomId },
+    /// Leave a public room. Answered by `Reply::Done`.
+    LeaveRoom { room: RoomId },
+    /// Enter the common chat. Answered by `Reply::Done`.
+    JoinCommonChat,
+    /// Leave the common chat. Answered by `Reply::Done`.
+    LeaveCommonChat,
+    /// Choose one's presence. Answered by `Reply::Done`.
+    SetStatus { status: ChosenStatus },
+    /// Stay in by another token, which is verified. Answered by `Reply::Renewed`.
+    RenewToken { claims: Box<Claims> },
+    /// Edit one's own message. Answered by `Reply::Message`.
+    EditMessage { message: MessageId, content: String },
+    /// Delete one's own message, or an answer of the model in one's own chat. Answered by `Reply::Message`.
+    DeleteMessage { message: MessageId },
+    /// Make a group; the asker is its administrator and a member. Answered by `Reply::Conversation`.
+    CreateGroup { name: String, avatar: Option<String>, participants: Vec<UserId> },
+    /// Find or make the direct conversation with a user. Answered by `Reply::Conversation`.
+    CreateDirect { participant: UserId },
+    /// Rename a group or change its picture (`Some(None)` removes it). Answered by `Reply::Conversation`.
+    UpdateConversation { conversation: ConversationId, name: Option<String>, avatar: Option<Option<String>> },
+    /// Delete a group, or one's own chat with the model. Answered by `Reply::Done`.
+    DeleteConversation { conversation: ConversationId },
+    /// Add members. Answered by `Reply::Conversation`.
+    AddParticipants { conversation: ConversationId, participants: Vec<UserId> },
+    /// Remove a member, or leave oneself. Answered by `Reply::Done`.
+    RemoveParticipant { conversation: ConversationId, participant: UserId },
+    /// Change one's own name or picture. Answered by `Reply::Account`.
+    UpdateProfile { full_name: Option<Option<String>>, avatar: Option<Option<String>> },
+    /// One's own conversations, last active first. Answered by `Reply::Conversations`.
+    ListConversations,
+    /// The sockets that one may see. Answered by `Reply::Connections`.
+    ListConnections { limit: usize },
+    /// One's own notifications, newest first; they count as seen then. Answered by `Reply::Notifications`.
+    ListNotifications { limit: i64 },
+    /// Notify the user: stored, and shown to their sockets at once; as `emitted`, where another server words it itself.
+    /// Answered by `Reply::Notified`.
+    Notify { kind: String, message: String, data: Option<String>, emitted: Option<Emitted> },
+    /// Panics; for the test that a panic ends its command and nothing else.
+    #[doc(hidden)]
+    TestPanic,
+}
+
+impl Command {
+    /// The message that a send wants to send.
+    pub fn draft(&self) -> Option<&Draft> {
+        match self {
+            Self::SendDirect { draft, .. }
+            | Self::SendToConversation { draft, .. }
+            | Self::SendToNamed { draft, .. }
+            | Self::SendToRoom { draft, .. }
+            | Self::SendToCommonChat { draft }
+            | Self::AskModel { draft, .. } => Some(draft),
+            _ => None,
+        }
+    }
+
+    /// Whether it does anything that is there without the connection that asked for it.
+    pub fn outlives_its_connection(&self) -> bool {
+        !matches!(
+            self,
+            Self::Typing { .. }
+                | Self::RenewToken { .. }
+                | Self::ListConversations
+                | Self::ListConnections { .. }
+                | Self::ListNotifications { .. }
+        )
+    }
+
+    /// The group that it changes, where it changes one that there is.
+    pub fn changed_group(&self) -> Option<ConversationId> {
+        match self {
+            Self::UpdateConversation { conversation, .. }
+            | Self::DeleteConversation { conversation }
+            | Self::AddParticipants { conversation, .. }
+            | Self::RemoveParticipant { conversation, .. } => Some(*conversation),
+            _ => None,
+        }
+    }
+
+    /// The message that a send wants to send, taken out.
+    pub fn into_draft(self) -> Option<Draft> {
+        match self {
+            Self::SendDirect { draft, .. }
+            | Self::SendToConversation { draft, .. }
+            | Self::SendToNamed { draft, .. }
+            | Self::SendToRoom { draft, .. }
+            | Self::SendToCommonChat { draft }
+            | Self::AskModel { draft, .. } => Some(draft),
+            _ => None,
+        }
+    }
+}

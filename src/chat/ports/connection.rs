@@ -1,0 +1,257 @@
+//! What connections tell the broker, and how they speak.
+use std::time::Duration;
+
+use actix::Message;
+
+use super::command::Command;
+use crate::auth::Claims;
+use crate::engineio::{CloseReason, ConnectionKey, Peer};
+use crate::model::{ChangesTold, ConversationKind, Offset, PrivateId, SocketId};
+
+/// Which kinds of events a connection has words for: what it has none for is not delivered by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Words {
+    /// Messages of direct conversations that others wrote.
+    pub direct_message: bool,
+    /// Messages of direct conversations that its own user wrote on another device.
+    pub own_direct_message: bool,
+    /// Messages of groups.
+    pub group_message: bool,
+    /// Answers of the model, beside those who show direct messages and so these.
+    pub answer: bool,
+    /// That a message of its user was received, also by those who had it before the send was answered.
+    pub received_at_once: bool,
+    /// Notifications.
+    pub notification: bool,
+    /// Whether the connection, undetermined and known by a cookie alone, proves nothing yet.
+    pub unproven: bool,
+}
+
+impl Words {
+    /// Whether others' messages in conversations of this kind can be shown.
+    pub fn has_word_for(&self, kind: ConversationKind) -> bool {
+        match kind {
+            ConversationKind::Direct => self.direct_message,
+            ConversationKind::Group => self.group_message,
+            ConversationKind::Ai => self.direct_message || self.answer,
+        }
+    }
+}
+
+/// How a client speaks, in the words of the layer above. The broker keeps it for a session that comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Manner {
+    /// What it asked for at its CONNECT: who asks for something else does not come back, but comes anew.
+    pub asked: u8,
+    /// What was learned of it.
+    pub learned: [u8; 2],
+    /// The last encoding of events that it may be shown.
+    pub last_encoding: u8,
+}
+
+/// What the socket that sends a message is shown of it, beside the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OwnCopy {
+    /// Nothing: its front end shows what it sends by itself.
+    #[default]
+    None,
+    /// What all others in the group or room are shown, at once.
+    Live,
+    /// The event, once the message is stored: it is the only confirmation that its front end knows.
+    Held,
+}
+
+/// A client with a verified token asks to be admitted. Answered by [`Notice::Admitted`] or [`Notice::Refused`],
+/// or by [`Notice::Close`] where a retry can cure it.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Connect {
+    /// The connection.
+    pub connection: ConnectionKey,
+    /// The id that the socket will have.
+    pub socket: SocketId,
+    /// The private id that its session will have.
+    pub pid: PrivateId,
+    /// What the token says. One that is merely past its time serves only for a session that comes back.
+    pub claims: Box<Claims>,
+    /// What its dialects can show.
+    pub words: Words,
+    /// How it speaks.
+    pub manner: Manner,
+    /// The session that it wants to come back to.
+    pub back_to: Option<PrivateId>,
+    /// How far it had come.
+    pub offset: Option<Offset>,
+    /// Where it comes from, and how.
+    pub peer: Peer,
+}
+
+/// A request whose turn had not come when its connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LateRequest {
+    /// So long after the end it would have been its turn.
+    pub after: Duration,
+    /// What it asks for.
+    pub command: Command,
+    /// Of a send: what the connection would have been shown of it.
+    pub own_copy: OwnCopy,
+}
+
+/// What becomes of the requests that wait when a connection ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeftBehind {
+    /// All are carried out: those that the broker has, then these.
+    Requests(Vec<LateRequest>),
+    /// None is: the client was put out.
+    Dropped,
+}
+
+/// A connection that had been admitted, or asked to be, is gone.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Disconnect {
+    /// The connection.
+    pub connection: ConnectionKey,
+    /// Whether the client left on purpose: then its user is offline at once.
+    pub on_purpose: bool,
+    /// For the log.
+    pub reason: CloseReason,
+    /// What is proven to have reached the client.
+    pub proven: Mark,
+    /// The requests that wait.
+    pub left: LeftBehind,
+}
+
+/// How much of what a session was told: pages of the catch-up come before events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Mark {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// So many [`Notice::CatchUp`].
+    Page(u32),
+    /// All up to the event with this number.
+    Event(u64),
+}
+
+impl Mark {
+    /// Number of the last event.
+    pub fn serial(self) -> Option<u64> {
+        match self {
+            Self::Event(serial) => Some(serial),
+            Self::Nothing | Self::Page(_) => None,
+        }
+    }
+}
+
+/// What a connection was told has surely reached its client, and somebody waited to hear it.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Proven {
+    /// The connection.
+    pub connection: ConnectionKey,
+    /// All up to this.
+    pub mark: Mark,
+}
+
+/// Requests of a connection were refused because there were too many. Sent once a second at most.
+#[derive(Message, Debug, Clone, Copy)]
+#[rtype(result = "()")]
+pub struct Limited {
+    /// The connection.
+    pub connection: ConnectionKey,
+    /// How many since the last time.
+    pub refused: u32,
+}
+
+/// A connection has learned its dialect: what it can show has changed.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct WordsLearned {
+    /// The connection.
+    pub connection: ConnectionKey,
+    /// What it can show now.
+    pub words: Words,
+    /// How it speaks now.
+    pub manner: Manner,
+}
+
+/// A connection has moved from polling to a WebSocket.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Upgraded {
+    /// The connection.
+    pub connection: ConnectionKey,
+}
+
+/// A connection's request. Answered by [`Notice::Reply`] with the same ticket.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Request {
+    /// The connection.
+    pub connection: ConnectionKey,
+    /// The connection's own number for this request.
+    pub ticket: u32,
+    /// What it asks for.
+    pub command: Command,
+    /// Of a send: what this connection is shown of it.
+    pub own_copy: OwnCopy,
+}
+
+/// All of a catch-up page has left: the next one may come.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct CatchUpDrained {
+    /// The connection.
+    pub connection: ConnectionKey,
+}
+
+/// More waited at a socket than may: messages after a position were left out, and all that came before has left. Its catch-up
+/// goes on from there, which [`Notice::CatchUpGoesOn`] says.
+#[derive(Message, Debug, Clone, Copy, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct FellBehind {
+    /// The connection.
+    pub connection: ConnectionKey,
+    /// The position.
+    pub after: i64,
+    /// Edits and deletions after these were left out, too.
+    pub changes: ChangesTold,
+}
+
+/// Looks at the clock and does what is due. The broker sends it to itself; tests send it when they have moved the clock.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Tick;
+
+/// Why a client that wanted to come back to its session came anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotRecovered {
+    /// There is no such session of this user: it was parked for too long, or ended, or the server was started since. Or its
+    /// token is past its time.
+    Unknown,
+    /// The client asked for other dialects than before.
+    AskedOtherwise,
+    /// How far the client had come cannot be told.
+    OffsetUnknown,
+    /// Some of what it has missed is not kept any more.
+    Forgotten,
+    /// It has missed too much.
+    TooMuch,
+}
+
+impl NotRecovered {
+    /// All of them, in the order of their counters.
+    pub const ALL: [Self; 5] = [Self::Unknown, Self::AskedOtherwise, Self::OffsetUnknown, Self::Forgotten, Self::TooMuch];
+
+    /// A name for figures.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "session unknown",
+            Self::AskedOtherwise => "other dialects",
+            Self::OffsetUnknown => "offset unknown",
+            Self::Forgotten => "forgotten",
+            Self::TooMuch => "too much",
+        }
+    }
+}

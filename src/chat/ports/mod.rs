@@ -1,0 +1,39 @@
+//! What comes to the broker and what leaves it: values only.
+mod admin;
+mod broadcast;
+mod command;
+mod connection;
+mod emit;
+mod error;
+mod event;
+mod http;
+mod model;
+mod notice;
+mod options;
+mod reply;
+mod room;
+mod trace;
+
+pub use self::admin::{
+    Administer, FindRoom, FindSession, ListRooms, ListSessions, MessagesPruned, RoomOrder, RoomView, SessionView, Sockets,
+    TraceOf, WatchSockets,
+};
+pub use self::broadcast::{Broadcast, ENCODINGS, Names, ProofWanted, WORDED};
+pub use self::command::{Command, Draft};
+pub use self::connection::{
+    CatchUpDrained, Connect, Disconnect, FellBehind, LateRequest, LeftBehind, Limited, Manner, Mark, NotRecovered, OwnCopy,
+    Proven, Request, Tick, Upgraded, Words, WordsLearned,
+};
+pub use self::emit::{Emit, EmitFrom, EmitTo};
+pub use self::error::{ChatError, ModelError, USED_OTHERWISE};
+pub use self::event::{Emitted, Event, PresenceChange, change_event};
+pub use self::http::{
+    AccountRead, AccountsChanged, Ask, Authenticate, AuthenticateError, BrokerStats, Drain, DropFiles, Health, OnlineUsers,
+    PresenceOf, RevokeTokens, SaveNotifications, SocketsOf, Stats, TitleListing, UserPresence,
+};
+pub use self::model::{Asked, FinishAnswers, ModelSaid, ModelWord, Prompt, Turn};
+pub use self::notice::{Admission, Back, ConsoleNotice, Notice, RefusedConnect, RegisterWorker, Replay, ReplayKind, ToWorker};
+pub use self::options::{Options, RingLimits, Sources};
+pub use self::reply::Reply;
+pub use self::room::RoomKey;
+pub use self::trace::{Coming, Leaving, MemberTrace, MessageTrace, SessionState, SessionTrace, Trace, TraceMessage};

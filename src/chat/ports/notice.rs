@@ -1,0 +1,163 @@
+//! What the broker tells connections.
+use std::sync::Arc;
+
+use actix::Message;
+
+use super::broadcast::Broadcast;
+use super::connection::Manner;
+use super::error::ChatError;
+use super::reply::Reply;
+use crate::engineio::{CloseReason, Delivery, Encoded};
+use crate::meter::Counted;
+use crate::model::{Account, MessageId, Part, PrivateId, SocketId, Timestamp};
+
+/// A worker thread is ready to be told things.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct RegisterWorker {
+    /// Its number, from 0.
+    pub worker: u16,
+    /// Where its connections are told things.
+    pub deliveries: Counted<ToWorker>,
+}
+
+/// What a worker's connections are told.
+pub type ToWorker = Delivery<Broadcast, Notice>;
+
+/// What an admitted socket needs to know.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// Who it is.
+    pub account: Arc<Account>,
+    /// When its token expires.
+    pub expires_at: Option<Timestamp>,
+    /// Whether a catch-up follows, of messages or of notifications: until [`Notice::CatchUpDone`] events wait behind it.
+    pub catch_up: bool,
+    /// The id of its socket.
+    pub socket: SocketId,
+    /// The private id of its session.
+    pub pid: PrivateId,
+    /// The event that brings the client its offset: behind all that is shown of the session that came back.
+    pub seed: Arc<Broadcast>,
+    /// The number of the last event before.
+    pub serial: u64,
+    /// Of a session that came back: how it speaks, and what it has missed.
+    pub back: Option<Back>,
+}
+
+/// What a session that came back is told.
+#[derive(Debug, Clone)]
+pub struct Back {
+    /// How it spoke.
+    pub manner: Manner,
+    /// What it has missed, in order.
+    pub missed: Vec<Replay>,
+    /// Presence and typing that it may have missed, in order: the latest counts.
+    pub states: Vec<Arc<Broadcast>>,
+}
+
+/// An event that was missed.
+#[derive(Debug, Clone)]
+pub struct Replay {
+    /// Which.
+    pub event: Arc<Broadcast>,
+    /// The packets up to this one had arrived.
+    pub had: Option<Part>,
+    /// How it is shown.
+    pub kind: ReplayKind,
+}
+
+/// How an event that was missed is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplayKind {
+    /// As to all.
+    Shared,
+    /// It is the sender's own copy of a stored message.
+    Own,
+    /// It is the sender's own copy of a message that is being stored, as [`Notice::Hold`].
+    Held,
+}
+
+/// Why a client was not admitted, for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusedConnect {
+    /// The token is revoked.
+    InvalidToken,
+    /// The token is past its time, and there is no session to come back to.
+    TokenExpired,
+    /// There is no such user.
+    UserNotFound,
+    /// An administrator disabled the account.
+    AccountDisabled,
+}
+
+/// A word for a connection's client in the administrators' namespace, in which the chat has no part.
+#[derive(Debug)]
+pub enum ConsoleNotice {
+    /// It is in.
+    Admitted {
+        /// The id of its socket.
+        socket: SocketId,
+    },
+    /// It is not in.
+    Refused {
+        /// Why, in words that its front end knows.
+        message: String,
+    },
+    /// It is sent these.
+    Packets {
+        /// Whole Engine.IO packets.
+        packets: Encoded,
+        /// Whether it is to be said when they have left; else they may be dropped.
+        is_awaited: bool,
+    },
+    /// It is put out.
+    Out {
+        /// Whether the connection is closed, whatever else is on it.
+        closes: bool,
+    },
+}
+
+/// A word for one connection.
+#[derive(Debug)]
+pub enum Notice {
+    /// The socket is in. Everything that concerns it comes after this.
+    Admitted(Box<Admission>),
+    /// The socket is not in, and trying again will not help.
+    Refused(RefusedConnect),
+    /// The answer to a request.
+    Reply {
+        /// The request's.
+        ticket: u32,
+        /// What became of it.
+        reply: Result<Reply, ChatError>,
+    },
+    /// The sender's own copy of a message: keep it, and all events behind it, until [`Notice::Settle`].
+    Hold(Arc<Broadcast>),
+    /// A held copy may be shown (`stored`) or is dropped.
+    Settle {
+        /// Which.
+        message: MessageId,
+        /// Whether it is shown.
+        stored: bool,
+    },
+    /// A page of the catch-up, oldest first. [`CatchUpDrained`] asks for the next one.
+    CatchUp(Vec<Arc<Broadcast>>),
+    /// The catch-up is complete.
+    CatchUpDone,
+    /// A further catch-up begins, as [`FellBehind`] asked: its pages bring the messages that were left out, in their order with
+    /// what was kept. Events wait behind it as behind the first one.
+    CatchUpGoesOn {
+        /// The number of the last event before it.
+        serial: u64,
+    },
+    /// The socket is put out, for good: `error` with this code, then DISCONNECT.
+    Kick {
+        /// `TOKEN_EXPIRED`, `INVALID_TOKEN`, `USER_NOT_FOUND`, `ACCOUNT_DISABLED`, `KICKED`, `RATE_LIMITED`.
+        code: &'static str,
+    },
+    /// The transport is closed; the client comes back by itself.
+    Close(CloseReason),
+    /// Of another namespace, and not from the chat's broker.
+    Console(ConsoleNotice),
+}

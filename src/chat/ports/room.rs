@@ -1,0 +1,57 @@
+//! How rooms are called.
+use std::fmt;
+
+use crate::model::{ConversationId, Place, RoomId};
+
+/// What a room stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum RoomKey {
+    /// The unmuted sockets of a group's members.
+    Group(ConversationId),
+    /// A public room.
+    Public(RoomId),
+    /// The common chat.
+    CommonChat,
+}
+
+impl RoomKey {
+    /// Reads what [`RoomKey`] is shown as.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.split_once(':') {
+            Some(("conversation", id)) => ConversationId::parse(id).ok().map(Self::Group),
+            Some(("room", name)) => RoomId::parse(name).ok().map(Self::Public),
+            _ => (text == "common_chat").then_some(Self::CommonChat),
+        }
+    }
+
+    /// Of those who are told what is said at a place; a conversation of two has none.
+    pub fn of(place: &Place) -> Self {
+        match place {
+            Place::Conversation(id) => Self::Group(*id),
+            Place::Room(room) => Self::Public(room.clone()),
+            Place::CommonChat => Self::CommonChat,
+        }
+    }
+}
+
+/// Its name for administrators: `conversation:ID` (a group), `room:NAME` or `common_chat`.
+impl fmt::Display for RoomKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Group(id) => write!(formatter, "conversation:{id}"),
+            Self::Public(room) => write!(formatter, "room:{room}"),
+            Self::CommonChat => formatter.write_str("common_chat"),
+        }
+    }
+}
+
+impl RoomKey {
+    /// The room that administrators call so; whether somebody is in it is another question.
+    pub fn called(name: &str) -> Option<Self> {
+        match name.split_once(':') {
+            Some(("conversation", id)) => ConversationId::parse(id).ok().map(Self::Group),
+            Some(("room", room)) => RoomId::parse(room).ok().map(Self::Public),
+            _ => (name == "common_chat").then_some(Self::CommonChat),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! How far a socket's catch-up is.
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::offsets::Since;
+use crate::engineio::ConnectionKey;
+use crate::model::{ChangesTold, Message, Notification, Offset, OffsetKind, Part};
+use crate::store::Received;
+
+/// Rows of the first page; later ones grow as long as they stay small.
+const FIRST_ROWS: usize = 16;
+
+/// Who waits for a page, first come first served.
+#[derive(Debug, Default)]
+pub struct PageReads {
+    pub under_way: usize,
+    pub waiting: VecDeque<ConnectionKey>,
+}
+
+impl CatchUp {
+    /// A catch-up on all messages up to a position, and on all changes up to another.
+    pub fn new(up_to: i64, changes_up_to: i64, since: Option<Since>, sent_by: Option<[u8; 32]>) -> Self {
+        Self {
+            up_to,
+            changes_up_to,
+            since,
+            sent_by,
+            progress: None,
+            received: None,
+            rows: FIRST_ROWS,
+            is_reading: false,
+            goes_on: false,
+        }
+    }
+
+    /// One that goes on behind all that its client was told: on all messages and changes after these, up to those.
+    pub fn going_on(after: (i64, ChangesTold), up_to: (i64, ChangesTold), sent_by: [u8; 32]) -> Self {
+        let ((position, changes), (up_to, changes_up_to)) = (after, up_to);
+        let since = Since { position, part: Part::ALL, unreceived_up_to: None, changes };
+        let progress = Some(CatchUpProgress { changes: changes.up_to, messages: position });
+        Self { progress, goes_on: true, ..Self::new(up_to, changes_up_to.up_to, Some(since), Some(sent_by)) }
+    }
+
+    /// Whether it will bring a message, if that is stored.
+    pub fn brings(&self, position: i64) -> bool {
+        position <= self.up_to && !(self.goes_on && self.progress.is_some_and(|progress| position <= progress.messages))
+    }
+
+    /// Whether nothing of it was read yet.
+    pub fn is_at_its_start(&self) -> bool {
+        let Some(progress) = self.progress else { return true };
+        let start = self.since.map(|since| CatchUpProgress { changes: since.changes.up_to, messages: since.position });
+        self.goes_on && start == Some(progress)
+    }
+
+    /// Up to this position it brings what the user had not received on any device, after it all.
+    pub fn unreceived_up_to(&self) -> i64 {
+        self.since.map_or(self.up_to, |since| since.unreceived_up_to.unwrap_or(-1).min(self.up_to))
+    }
+
+    /// The offset of a client to which nothing of it was sent.
+    pub fn start(&self, present: Offset) -> Offset {
+        let changes = ChangesTold::all(self.changes_up_to);
+        let since = self.since.unwrap_or(Since { position: 0, part: Part::ALL, unreceived_up_to: None, changes });
+        let Since { position, part, changes, unreceived_up_to: _ } = since;
+        Offset { position, part, kind: self.kind_at(position), changes, ..present }
+    }
+
+    /// The place of a message of it, and the packets that its client had of that before.
+    pub fn place_of(&self, message: &Message, present: Offset) -> (Offset, Option<Part>) {
+        let position = message.position;
+        let had = self.since.filter(|since| since.position == position && since.part != Part::ALL).map(|since| since.part);
+        // One that goes on stands for live events, which say of changes no more than was told before them.
+        let told_up_to = if self.goes_on { self.changes_up_to.min(position) } else { self.changes_up_to };
+        let changes = ChangesTold::all(told_up_to);
+        (Offset { position, part: Part::FIRST, kind: self.kind_at(position), changes, ..present }, had)
+    }
+
+    /// The place of a change, and the packets that its client had of that before.
+    pub fn place_of_change(&self, position: i64, present: Offset) -> (Offset, Option<Part>) {
+        let told = self.since.map(|since| since.changes);
+        let had = told.filter(|told| told.up_to == position && told.part != Part::ALL).map(|told| told.part);
+        (Offset { changes: ChangesTold::telling(position), ..self.start(present) }, had)
+    }
+
+    fn kind_at(&self, position: i64) -> OffsetKind {
+        match self.unreceived_up_to() {
+            up_to if position < up_to => OffsetKind::Unreceived { up_to },
+            _ => OffsetKind::CaughtUp,
+        }
+    }
+}
+
+/// How far a socket's catch-up is.
+#[derive(Debug)]
+pub struct CatchUp {
+    /// Messages up to this position belong to the catch-up, those after it are live.
+    pub up_to: i64,
+    /// And edits and deletions up to this one.
+    pub changes_up_to: i64,
+    /// From where on its client lacks messages; `None`: it does not know, and gets what its user had not received.
+    pub since: Option<Since>,
+    /// The client's earlier session: it knows what it sent itself.
+    pub sent_by: Option<[u8; 32]>,
+    /// How much of it was handed over; `None`: nothing was read yet.
+    pub progress: Option<CatchUpProgress>,
+    /// The user's receipts when it began, where they matter.
+    pub received: Option<Arc<Received>>,
+    /// How many rows the next page asks for.
+    pub rows: usize,
+    /// Whether a page is being read or the next one waits for the socket.
+    pub is_reading: bool,
+    /// Whether it stands for live events that were left out where too much waited.
+    pub goes_on: bool,
+}
+
+/// How much of a catch-up was handed over. First come the changes of messages that its client had, then the messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CatchUpProgress {
+    /// Changes up to this position,
+    pub changes: i64,
+    /// and messages up to this one.
+    pub messages: i64,
+}
+
+/// The notifications that a socket is shown when it comes.
+#[derive(Debug)]
+pub enum Unseen {
+    /// They will be read behind the catch-up, or are being read. With the offset of a client that has caught up.
+    Due(Offset),
+    /// These wait until the socket has taken those before, oldest first.
+    Waiting(VecDeque<Arc<Notification>>, Offset),
+}

@@ -1,0 +1,99 @@
+//! What follows when a change is stored.
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::notifications::Owed;
+use super::requests::Asker;
+use super::sends::Audience;
+use crate::model::{ChosenStatus, Conversation, ConversationId, ListingId, Message, MessageId, Notification, Timestamp, UserId};
+use crate::store::StoreError;
+
+/// A change that takes effect once it is stored.
+#[derive(Debug)]
+pub enum Change {
+    /// A conversation was made.
+    Made(Arc<Conversation>),
+    /// Name, picture or administrator are these now.
+    Updated { conversation: ConversationId, name: Option<String>, avatar: Option<String>, admin: Option<UserId>, at: Timestamp },
+    /// These joined, added by one.
+    Joined { conversation: ConversationId, users: Vec<UserId>, by: UserId, at: Timestamp },
+    /// This one left, and perhaps another one is administrator now.
+    Left { conversation: ConversationId, user: UserId, admin: Option<UserId>, at: Timestamp },
+    /// It is gone.
+    Deleted(ConversationId),
+}
+
+impl Change {
+    /// Which conversation changes.
+    pub fn conversation(&self) -> ConversationId {
+        match self {
+            Self::Made(conversation) => conversation.id,
+            Self::Updated { conversation, .. } | Self::Joined { conversation, .. } | Self::Left { conversation, .. } => {
+                *conversation
+            }
+            Self::Deleted(conversation) => *conversation,
+        }
+    }
+}
+
+/// A name that was given and is being stored.
+#[derive(Debug)]
+pub struct GivenName {
+    pub owner: UserId,
+    pub conversation: ConversationId,
+    pub name: Arc<str>,
+    pub before: Option<Arc<str>>,
+}
+
+/// What waits for a commit.
+#[derive(Debug)]
+pub enum Awaiting {
+    /// Nothing: a failure is in the store's log.
+    Nothing,
+    /// Who is online.
+    Online { came: Vec<UserId>, gone: Vec<UserId> },
+    /// A message.
+    Message(MessageId),
+    /// A direct conversation, or a chat with the model, that is in use already.
+    ConversationMade(ConversationId),
+    /// A name that is in use already.
+    Named(GivenName),
+    /// A receipt.
+    Read { message: Arc<Message>, reader: UserId, read_at: Timestamp, asker: Asker },
+    /// An edit or a deletion; `message` as it is then, `position` its place in the order, `audience` those who are told.
+    Changed { message: Arc<Message>, position: Option<i64>, audience: Option<Audience>, asker: Asker },
+    /// A change of a conversation.
+    Conversation { change: Change, asker: Asker },
+    /// A chosen presence.
+    Status { user: UserId, status: ChosenStatus, asker: Asker },
+    /// A new name or picture.
+    Profile { user: UserId, full_name: Option<Option<String>>, avatar: Option<Option<String>>, asker: Asker },
+    /// Notifications of messages.
+    Gathered(Vec<Owed>),
+    /// A notification that a server asked for, and to how many sockets it was sent.
+    Notified { notification: Arc<Notification>, sockets: usize, asker: Asker },
+    /// A listing's title.
+    Titled { listing: ListingId, title: String, answer: oneshot::Sender<Result<(), StoreError>> },
+}
+
+impl Awaiting {
+    /// Who is to be answered, where the awaiting itself holds the asker.
+    pub fn into_asker(self) -> Option<Asker> {
+        match self {
+            Self::Nothing
+            | Self::Online { .. }
+            | Self::Message(_)
+            | Self::ConversationMade(_)
+            | Self::Named(_)
+            | Self::Gathered(_)
+            | Self::Titled { .. } => None,
+            Self::Read { asker, .. }
+            | Self::Changed { asker, .. }
+            | Self::Conversation { asker, .. }
+            | Self::Status { asker, .. }
+            | Self::Profile { asker, .. }
+            | Self::Notified { asker, .. } => Some(asker),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Edits and deletions that are being stored: what offsets say of changes stays behind them.
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::sends::Audience;
+use crate::model::{ChangesTold, Message};
+
+/// The changes that are being stored, and those of which nobody knows whether they are.
+#[derive(Debug, Default)]
+pub struct UntoldChanges {
+    /// Their positions, in order. The store's queue bounds them.
+    pub positions: VecDeque<i64>,
+    /// The database was given these, and did not say what became of them: of each time that it is away no more than one batch.
+    pub doubted: Vec<Doubted>,
+    /// Those of them that are being read.
+    pub looked_up: Vec<Doubted>,
+}
+
+/// A change that is perhaps stored.
+#[derive(Debug)]
+pub struct Doubted {
+    /// As it would be then.
+    pub message: Arc<Message>,
+    pub position: i64,
+    pub audience: Audience,
+}
+
+impl Doubted {
+    /// Whether the message is what it is by this change.
+    pub fn is_stored(&self, found: &Message) -> bool {
+        let Message { content, deleted_at, .. } = &*self.message;
+        found.deleted_at == *deleted_at && (deleted_at.is_some() || found.content == *content)
+    }
+}
+
+impl UntoldChanges {
+    /// The changes that one knows who was told all that was handed out up to a position.
+    pub fn told_by(&self, position: i64) -> ChangesTold {
+        ChangesTold::all(self.positions.front().map_or(position, |first| position.min(first - 1)))
+    }
+
+    /// What one knows who is being told the change at a position, which is none of these any more.
+    pub fn while_telling(&self, position: i64) -> ChangesTold {
+        match self.positions.front() {
+            Some(first) if *first < position => ChangesTold::all(first - 1),
+            _ => ChangesTold::telling(position),
+        }
+    }
+
+    pub fn remove(&mut self, position: i64) {
+        self.positions.retain(|untold| *untold != position);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_offsets_say_of_changes_stays_behind_those_that_are_being_stored() {
+        let mut untold = UntoldChanges::default();
+        assert_eq!(untold.told_by(9), ChangesTold::all(9));
+        untold.positions.extend([5, 8]);
+        assert_eq!((untold.told_by(9), untold.told_by(3)), (ChangesTold::all(4), ChangesTold::all(3)));
+        untold.remove(5);
+        assert_eq!((untold.while_telling(5), untold.told_by(9)), (ChangesTold::telling(5), ChangesTold::all(7)));
+        assert_eq!(untold.while_telling(9), ChangesTold::all(7), "an earlier one is still to come");
+    }
+}

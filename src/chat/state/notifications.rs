@@ -1,0 +1,115 @@
+//! Notifications of messages that are owed and not given to the store yet.
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use crate::model::{ConversationId, Message, UserId};
+
+/// A message of which members are to be notified.
+#[derive(Debug, Clone)]
+pub struct Owed {
+    pub conversation: ConversationId,
+    pub message: Arc<Message>,
+    /// Members without a socket, perhaps its sender among them.
+    absent: Arc<[UserId]>,
+}
+
+impl Owed {
+    /// Whom it is owed to.
+    pub fn users(&self) -> impl Iterator<Item = &UserId> {
+        self.absent.iter().filter(|user| **user != self.message.sender.id)
+    }
+}
+
+/// What is owed and not given to the store yet.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    by_conversation: HashMap<ConversationId, Unwritten>,
+}
+
+/// Of one conversation.
+#[derive(Debug, Default)]
+struct Unwritten {
+    /// In order.
+    owed: Vec<Owed>,
+    /// Whose part of how many of these is written.
+    written: HashMap<UserId, usize>,
+}
+
+impl Gathered {
+    /// A message was stored.
+    pub fn add(&mut self, conversation: ConversationId, message: &Arc<Message>, absent: Arc<[UserId]>) {
+        if absent.is_empty() {
+            return;
+        }
+        let unwritten = self.by_conversation.entry(conversation).or_default();
+        let is_for_all = |sender: &UserId| !absent.contains(sender);
+        match unwritten.owed.last_mut() {
+            // Whom the last one is owed to gets this one instead.
+            Some(last)
+                if Arc::ptr_eq(&last.absent, &absent)
+                    && unwritten.written.is_empty()
+                    && (last.message.sender.id == message.sender.id || is_for_all(&message.sender.id)) =>
+            {
+                last.message = message.clone();
+            }
+            _ => unwritten.owed.push(Owed { conversation, message: message.clone(), absent }),
+        }
+    }
+
+    /// It could not be stored: it is owed as before.
+    pub fn put_back(&mut self, owed: Vec<Owed>) {
+        for owed in owed {
+            let unwritten = self.by_conversation.entry(owed.conversation).or_default();
+            unwritten.written.values_mut().for_each(|count| *count += 1);
+            for user in owed.users() {
+                unwritten.written.remove(user);
+            }
+            unwritten.owed.insert(0, owed);
+        }
+    }
+
+    /// The newest of each user and conversation; nothing is left.
+    pub fn take_all(&mut self) -> Vec<Owed> {
+        std::mem::take(&mut self.by_conversation).into_values().flat_map(Unwritten::into_newest).collect()
+    }
+
+    /// The newest of each user in a conversation; nothing of it is left.
+    pub fn take_in(&mut self, conversation: ConversationId) -> Vec<Owed> {
+        self.by_conversation.remove(&conversation).map_or_else(Vec::new, Unwritten::into_newest)
+    }
+
+    /// The newest of each of these conversations that is owed to `user`.
+    pub fn take_of(&mut self, user: &UserId, conversations: impl Iterator<Item = ConversationId>) -> Vec<Owed> {
+        let newest = conversations.filter_map(|id| self.by_conversation.get_mut(&id)?.take_of(user));
+        newest.collect()
+    }
+}
+
+impl Unwritten {
+    fn into_newest(self) -> Vec<Owed> {
+        let Self { owed, written } = self;
+        if owed.len() == 1 && written.is_empty() {
+            return owed;
+        }
+        let mut newest: HashMap<&UserId, usize> = HashMap::new();
+        for (place, one) in owed.iter().enumerate() {
+            newest.extend(
+                one.users().filter(|user| written.get(*user).is_none_or(|count| *count <= place)).map(|user| (user, place)),
+            );
+        }
+        let is_newest = |place: usize, user: &UserId| newest.get(user) == Some(&place);
+        let of_place = |(place, one): (usize, &Owed)| {
+            let absent: Arc<[UserId]> = one.users().filter(|user| is_newest(place, user)).cloned().collect();
+            (!absent.is_empty()).then(|| Owed { absent, ..one.clone() })
+        };
+        owed.iter().enumerate().filter_map(of_place).collect()
+    }
+
+    fn take_of(&mut self, user: &UserId) -> Option<Owed> {
+        let count = self.owed.len();
+        let written = self.written.insert(user.clone(), count).unwrap_or_default();
+        let newest = self.owed.iter().skip(written).rfind(|owed| owed.users().any(|absent| absent == user))?;
+        Some(Owed { absent: Arc::from([user.clone()]), ..newest.clone() })
+    }
+}

@@ -1,0 +1,124 @@
+//! Changes of presence, told to others in turns.
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+
+use crate::chat::ports::PresenceChange;
+use crate::model::{Timestamp, UserId};
+
+/// How long changes are gathered while they keep coming.
+const WINDOW_MS: i64 = 100;
+
+/// A user's presence is told no more often: who comes and goes all the time costs the others one packet a second.
+const PER_USER_MS: i64 = 1_000;
+
+/// Changes that wait to be told, the latest of each user. The first one after a quiet time does not wait.
+#[derive(Debug, Default)]
+pub struct PresenceWindow {
+    order: Vec<UserId>,
+    latest: HashMap<UserId, PresenceChange>,
+    open_until: Option<Timestamp>,
+    /// Of whom something was told within the last second, oldest first, and when.
+    told: VecDeque<(Timestamp, UserId)>,
+    told_at: HashMap<UserId, Timestamp>,
+    /// When the first of those who wait may be told, by their own last times.
+    first_due: Option<Timestamp>,
+}
+
+impl PresenceWindow {
+    /// Adds a change. [`PresenceWindow::due`] says when it may be told.
+    pub fn add(&mut self, user: &UserId, change: PresenceChange) {
+        let change = change.after(self.latest.get(user));
+        if self.latest.insert(user.clone(), change).is_none() {
+            self.order.push(user.clone());
+        }
+        let due = self.due_of(user);
+        self.first_due = Some(self.first_due.map_or(due, |first| first.min(due)));
+    }
+
+    /// From when on a user's change may be told.
+    fn due_of(&self, user: &UserId) -> Timestamp {
+        self.told_at.get(user).map_or(Timestamp::default(), |at| at.plus_millis(PER_USER_MS))
+    }
+
+    /// Whether it waits to be told that a user came.
+    pub fn is_coming(&self, user: &UserId) -> bool {
+        matches!(self.latest.get(user), Some(PresenceChange::Online { came: true, .. }))
+    }
+
+    /// When the waiting changes are to be told; `None` where nothing waits.
+    pub fn due(&self, now: Timestamp) -> Option<Timestamp> {
+        let first = self.first_due?;
+        Some(self.open_until.map_or(now, |until| until.max(now)).max(first))
+    }
+
+    /// What is to be told now, in the order of the first change of each user.
+    pub fn take(&mut self, now: Timestamp) -> Vec<(UserId, PresenceChange)> {
+        if self.open_until.is_some_and(|until| until > now) || self.first_due.is_none_or(|first| first > now) {
+            return Vec::new();
+        }
+        while let Some((_, user)) = self.told.pop_front_if(|(at, _)| at.plus_millis(PER_USER_MS) <= now) {
+            self.told_at.remove(&user);
+        }
+        self.open_until = Some(now.plus_millis(WINDOW_MS));
+        let (waiting, due): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.order).into_iter().partition(|user| self.told_at.contains_key(user));
+        self.first_due = waiting.iter().map(|user| self.due_of(user)).min();
+        self.order = waiting;
+        for user in &due {
+            self.told.push_back((now, user.clone()));
+            self.told_at.insert(user.clone(), now);
+        }
+        due.into_iter().filter_map(|user| self.latest.remove(&user).map(|change| (user, change))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::{ChosenStatus, Profile, UserRole};
+
+    #[test]
+    fn the_first_goes_at_once_and_the_rest_of_the_window_together() {
+        let mut window = PresenceWindow::default();
+        let (ann, bob) = (UserId::parse("ann").unwrap(), UserId::parse("bob").unwrap());
+        let gone = |user: &UserId, at| PresenceChange::Offline { user: user.clone(), last_seen: Timestamp::from_millis(at) };
+        let at = Timestamp::from_millis;
+        window.add(&ann, gone(&ann, 0));
+        assert_eq!(window.take(at(0)).len(), 1);
+        window.add(&ann, gone(&ann, 1));
+        window.add(&bob, gone(&bob, 2));
+        window.add(&ann, gone(&ann, 3));
+        assert_eq!(window.take(at(50)), []);
+        assert_eq!(window.due(at(50)), Some(at(100)));
+        assert_eq!(window.take(at(100)), [(bob.clone(), gone(&bob, 2))]);
+        assert_eq!(window.due(at(200)), Some(at(1_000)), "of one user once a second");
+        assert_eq!(window.take(at(999)), []);
+        assert_eq!(window.take(at(1_000)), [(ann.clone(), gone(&ann, 3))]);
+        assert_eq!(window.due(at(1_001)), None);
+        assert_eq!((window.take(at(9_000)), window.told.len(), window.order.len()), (vec![], 2, 0));
+        window.add(&bob, gone(&bob, 9));
+        assert_eq!(window.take(at(9_000)), [(bob.clone(), gone(&bob, 9))]);
+        assert_eq!(window.told.len(), 1);
+    }
+
+    #[test]
+    fn who_came_and_chose_a_status_came() {
+        let ann = UserId::parse("ann").unwrap();
+        let profile = Arc::new(Profile {
+            id: ann.clone(),
+            username: "Ann".to_owned(),
+            full_name: None,
+            avatar: None,
+            email: None,
+            role: UserRole::User,
+        });
+        let online = |status, came| PresenceChange::Online { user: profile.clone(), status, came };
+        let mut window = PresenceWindow::default();
+        window.add(&ann, online(ChosenStatus::Online, true));
+        window.add(&ann, online(ChosenStatus::Away, false));
+        assert_eq!(window.take(Timestamp::from_millis(0)), [(ann.clone(), online(ChosenStatus::Away, true))]);
+    }
+}

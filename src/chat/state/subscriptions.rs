@@ -1,0 +1,80 @@
+//! Where a socket is, beyond its user's conversations.
+use hashbrown::{HashMap, HashSet};
+use smallvec::SmallVec;
+
+use super::offsets::Reached;
+use crate::chat::ports::RoomKey;
+use crate::model::{ConversationId, RoomId};
+
+/// A socket was not in a room while these events were handed out: those after `from`, up to `to`.
+impl Absence {
+    pub fn covers(&self, serial: u64) -> bool {
+        self.from < serial && serial <= self.to
+    }
+}
+
+/// Whether a session was told an event of a room, or has it coming: it was told all after `told_after` where it was.
+pub fn was_told(told_after: u64, places: Option<&Places>, room: &RoomKey, serial: u64) -> bool {
+    told_after < serial && !places.is_some_and(|places| places.was_absent(room, serial))
+}
+
+impl Places {
+    /// Of a room's events those after this one are needed, for one who has come so far.
+    pub fn needed_since(&self, room: &RoomKey, reached: Reached) -> Reached {
+        let mut absences: SmallVec<[_; 4]> = self.absences.iter().filter(|absence| absence.room == *room).collect();
+        absences.sort_by_key(|absence| absence.from);
+        absences.iter().fold(reached, |needed, absence| {
+            if absence.from <= needed.serial { needed.max(Reached::all_of(absence.to)) } else { needed }
+        })
+    }
+
+    /// Whether the socket was not in a room when an event was handed out.
+    pub fn was_absent(&self, room: &RoomKey, serial: u64) -> bool {
+        self.absences.iter().any(|absence| absence.room == *room && absence.covers(serial))
+    }
+}
+
+/// Where a socket is, beyond its user's conversations.
+#[derive(Debug, Default)]
+pub struct Places {
+    pub rooms: HashSet<RoomId>,
+    /// Since the event with this number.
+    pub muted: HashMap<ConversationId, u64>,
+    pub opened: HashSet<ConversationId>,
+    /// When it was not in the rooms in which it is.
+    pub absences: Vec<Absence>,
+    /// Absences that ended by then are forgotten.
+    pub forgotten_absences: u64,
+}
+
+/// A socket was not in a room while events were handed out: those after `from`, up to `to`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Absence {
+    pub room: RoomKey,
+    pub from: u64,
+    pub to: u64,
+}
+
+impl Places {
+    pub fn is_empty(&self) -> bool {
+        self.rooms.is_empty() && self.muted.is_empty() && self.opened.is_empty() && self.absences.is_empty()
+    }
+
+    /// A socket is in a room since the event `to`, and was not since `from`; 0: it never was.
+    pub fn note_absence(&mut self, room: RoomKey, from: u64, to: u64) {
+        if self.absences.len() >= ABSENCES_MAX {
+            self.forgotten_absences = self.absences.remove(0).to;
+        }
+        self.absences.push(Absence { room, from, to });
+    }
+
+    /// Its user is no member of a conversation any more. Whether it was muted.
+    pub fn forget(&mut self, conversation: ConversationId) -> bool {
+        self.opened.remove(&conversation);
+        self.absences.retain(|absence| absence.room != RoomKey::Group(conversation));
+        self.muted.remove(&conversation).is_some()
+    }
+}
+
+/// So many absences of one socket are remembered.
+const ABSENCES_MAX: usize = 1_024;
