@@ -101,8 +101,8 @@ fn every_code_is_in_the_documents_of_where_it_is_seen() {
         ("web/failure.rs", &openapi),
         ("auth/refusal.rs", &openapi),
         ("api/health.rs", &openapi),
-        ("chat/error.rs", &openapi),
-        ("chat/error.rs", &asyncapi),
+        ("chat/ports/error.rs", &openapi),
+        ("chat/ports/error.rs", &asyncapi),
         ("dialect/error.rs", &asyncapi),
     ] {
         let mut said = Said::default();

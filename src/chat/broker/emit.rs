@@ -19,7 +19,7 @@ impl Broker {
         };
         match self.conversations.get(&id).map(|cached| cached.conversation.clone()) {
             Some(conversation) => EmitFrom::Done(self.emit_to_found(Some(&conversation), room, event)),
-            None => EmitFrom::Store { id, room, event },
+            None => EmitFrom::Store { id, room, event: Box::new(event) },
         }
     }
 

@@ -129,7 +129,7 @@ impl Broker {
             Answer::Page(to, page, took) => self.on_page(to, page, took),
             Answer::Unseen(to, found, noted) => self.on_unseen(to, found, noted),
             Answer::Turns(ticket, found) => self.prompt(ticket, found),
-            Answer::Known(ticket, found) => self.on_known(ticket, found),
+            Answer::Known(ticket, found) => self.on_known(ticket, *found),
             Answer::Doubted(found) => self.on_doubted(found),
         }
     }

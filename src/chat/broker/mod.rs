@@ -41,9 +41,9 @@ use crate::chat::outside::Outside;
 use crate::chat::ports::{ChatError, Connect, Notice, Options, Reply};
 use crate::chat::query::{Load, LoadFor};
 use crate::chat::state::{
-    AccountChanges, Asker, Awaiting, CachedConversation, Census, Counters, FailedSends, Gathered, InFlight, Leftovers,
-    MadeUsers, Offsets, OnlineChanges, PageReads, ParkedSessions, Pending, PresenceWindow, Progress, Questions, Rings, Rooms,
-    Session, Titles, Traces, Typing, UntoldChanges, User,
+    AccountChanges, Asker, Awaiting, CachedConversation, Census, Counters, FailedSends, Gathered, InFlight, Leftovers, MadeUsers,
+    Offsets, OnlineChanges, PageReads, ParkedSessions, Pending, PresenceWindow, Progress, Questions, Rings, Rooms, Session,
+    Titles, Traces, Typing, UntoldChanges, User,
 };
 use crate::engineio::{CloseReason, ConnectionKey};
 use crate::feed::Feed;

@@ -62,7 +62,7 @@ pub enum EmitFrom {
         /// The room.
         room: Option<RoomId>,
         /// The event.
-        event: Broadcast,
+        event: Box<Broadcast>,
     },
 }
 

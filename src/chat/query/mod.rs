@@ -84,7 +84,7 @@ pub enum Answer {
     /// To [`Query::Turns`].
     Turns(u64, Result<FoundTurns, StoreError>),
     /// To [`Query::Known`].
-    Known(u64, Result<KnownMessage, StoreError>),
+    Known(u64, Box<Result<KnownMessage, StoreError>>),
     /// To [`Query::Doubted`], in its order.
     Doubted(Result<Vec<Option<Message>>, StoreError>),
 }
@@ -111,7 +111,8 @@ impl Query {
                 Answer::Turns(ticket, store.read_after_writes(move |conn| find_turns(conn, &question)).await)
             }
             Self::Known { ticket, message, answer } => {
-                Answer::Known(ticket, store.read(move |conn| find_known(conn, message, answer)).await)
+                let found = store.read(move |conn| find_known(conn, message, answer)).await;
+                Answer::Known(ticket, Box::new(found))
             }
             Self::Doubted(messages) => {
                 let find = move |conn: &mut AnyConnection| {

@@ -294,7 +294,7 @@ impl Handler<Emit> for ChatServer {
         let find = async move { store.read_after_writes(move |conn| store::find_conversation(conn, id)).await };
         Box::pin(find.into_actor(self).map(move |found: Result<Option<Conversation>, StoreError>, server, ctx| {
             let found = found?;
-            Ok(server.work::<Emit, _>(ctx, |broker| broker.emit_to_found(found.as_ref(), room, event)))
+            Ok(server.work::<Emit, _>(ctx, |broker| broker.emit_to_found(found.as_ref(), room, *event)))
         }))
     }
 }

@@ -220,15 +220,6 @@ mod tests {
     }
 
     #[test]
-    fn a_room_is_read_as_it_is_shown() {
-        let group = RoomKey::Group(ConversationId::parse("0197a000-0000-7000-8000-000000000001").unwrap());
-        for room in [group, RoomKey::Public(RoomId::parse("a:b").unwrap()), RoomKey::CommonChat] {
-            assert_eq!(RoomKey::parse(&room.to_string()), Some(room));
-        }
-        assert_eq!(RoomKey::parse("conversation:x"), None);
-    }
-
-    #[test]
     fn an_empty_room_is_gone() {
         let mut rooms = Rooms::default();
         rooms.join(RoomKey::CommonChat, connection(0, 1));

@@ -42,6 +42,8 @@ impl Traces {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::ports::RefusedConnect;
+    use crate::model::Timestamp;
 
     #[test]
     fn the_latest_users_are_remembered_and_no_more_than_twice_as_many() {
