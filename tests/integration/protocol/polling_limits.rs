@@ -63,7 +63,9 @@ fn an_address_has_its_share_of_sessions() {
     // Two sessions, and the connections by which they and one more are asked for.
     let server = TestServer::with(|options| options.max_sockets_per_address = 7);
     let mut first = Poller::open(server.address);
-    let _second = Poller::open(server.address);
+    let mut second = Poller::open(server.address);
+    // A connection counts once its worker has it: what is answered on it shows that.
+    assert_eq!((first.push("4a").told(), second.push("4b").told()), ((200, "ok"), (200, "ok")));
     let mut http = Http::connect(server.address);
     let refused = http.request("GET", "/engine.io/?EIO=4&transport=polling", &[], b"");
     assert_eq!(refused.status, 429);
