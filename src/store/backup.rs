@@ -8,8 +8,10 @@ use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use super::connection::{Purpose, connect};
-use super::{AnyConnection, DatabaseUrl, MaintenanceError, connect_beside};
+use super::connection::{AnyConnection, Purpose, connect};
+use super::failure::MaintenanceError;
+use super::maintenance::connect_beside;
+use super::url::DatabaseUrl;
 
 /// Why there is no copy.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
 use diesel::{Connection as _, PgConnection, QueryResult, SqliteConnection};
 
-use super::DatabaseUrl;
+use super::url::DatabaseUrl;
 use crate::config::make_private_folder;
 
 /// What a writer sets: nothing is confirmed before it is on the disk.

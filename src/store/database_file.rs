@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::AnyConnection;
+use super::connection::AnyConnection;
 
 /// Opens a file only to keep its number from being given again: closing it ends none of the process's locks on it, as closing
 /// any other handle would (source: open(2), fcntl(2)).
@@ -19,6 +19,9 @@ const NAME_ONLY: i32 = 0o10_000_000;
 
 /// The log of what was committed, and its index.
 const BESIDE: [&str; 2] = ["-wal", "-shm"];
+
+/// What is wrong when a name of the database's files is gone or another file's.
+pub(super) const REPLACED: &str = "the database's file, or its log, was removed or replaced while it was open";
 
 /// The files of a database, as the store has opened them.
 #[derive(Debug)]

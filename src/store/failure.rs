@@ -1,7 +1,7 @@
-//! Whose fault a failed statement is: the database's, or the row's.
+//! Errors of the store, and whose fault a failed statement is: the database's, or the row's.
 use diesel::result::{DatabaseErrorKind as Kind, Error};
 
-use super::StoreError;
+use super::connection::NO_TLS;
 
 /// Beginnings and parts of messages that say that the database, not the row, is at fault. SQLite's are fixed texts;
 /// Postgres's may come in another language, which the persister's trial write then decides.
@@ -30,6 +30,36 @@ const ABSENCE: [&str; 22] = [
     "Could not allocate memory",
 ];
 
+/// What libpq says when no waiting helps.
+const HOPELESS: [&str; 6] = [
+    NO_TLS,
+    "invalid URI",
+    "invalid sslmode value",
+    "certificate verify failed",
+    "root certificate file",
+    "server does not support SSL",
+];
+
+/// Why the store did not do it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The database is away, or too much waits for it: nothing of it is stored.
+    #[error("the store is away")]
+    Unavailable,
+    /// The database was given it, and did not say in time what became of it: it is stored, or will be, or never.
+    #[error("the store did not answer")]
+    Unknown,
+    /// The database refuses this very row; the cause is in the log.
+    #[error("the database refused it")]
+    Refused,
+    /// A unique name is taken: `username` or `email`.
+    #[error("{0} is taken")]
+    Conflict(&'static str),
+    /// The code that did it panicked.
+    #[error("internal error")]
+    Internal,
+}
+
 /// Why a new store could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
@@ -39,6 +69,37 @@ pub enum OpenError {
     /// It is there, but waiting will not help.
     #[error("the database cannot be used: {0}")]
     Unusable(String),
+}
+
+/// Why work on the whole database cannot be done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MaintenanceError {
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// There is no file of this name.
+    #[error("there is no database {0}: `parlance migrate up` makes it")]
+    Missing(String),
+    /// Somebody else has it open.
+    #[error("the database is in use: stop the server that uses it, and other commands, first")]
+    InUse,
+    /// Its tables are not those of this version.
+    #[error("the database lacks the migration {0}: `parlance migrate up` brings it up to date")]
+    Outdated(String),
+    /// It failed on the way.
+    #[error("the database failed: {0}")]
+    Failed(String),
+}
+
+impl From<diesel::result::Error> for MaintenanceError {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Why there is no connection.
+pub(super) fn absent(cause: String) -> OpenError {
+    if HOPELESS.iter().any(|text| cause.contains(text)) { OpenError::Unusable(cause) } else { OpenError::Unavailable(cause) }
 }
 
 /// Whether an error says by itself that the database is away.

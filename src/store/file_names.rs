@@ -2,12 +2,7 @@
 //!
 //! A name is written and taken away in the transaction of the message or picture that has it. What loses a name is noted
 //! there, too (`unnamed_files`), and looked at later: where no other name is left the upload goes, then its file, then the note.
-use diesel::dsl::exists;
-use diesel::prelude::*;
-
-use super::AnyConnection;
-use super::schema::{file_names, unnamed_files, uploads};
-use crate::model::{ConversationId, Message, Timestamp, UserId};
+use crate::model::{ConversationId, Message, UserId};
 
 /// How the address of an upload begins.
 const UPLOADS: &str = "/uploads/";
@@ -53,38 +48,6 @@ pub(super) fn uploads_in(text: &str) -> impl Iterator<Item = &str> {
         let length = extension.bytes().take_while(u8::is_ascii_alphanumeric).count();
         (stem == STEM && length > 0).then(|| rest.get(..UPLOADS.len() + STEM + 1 + length))?
     })
-}
-
-/// The files that are to be looked at, some of them.
-pub fn list_unnamed_files(conn: &mut AnyConnection, limit: i64) -> QueryResult<Vec<String>> {
-    unnamed_files::table.order(unnamed_files::url).limit(limit).select(unnamed_files::url).load(conn)
-}
-
-/// A page of the uploads after this address that were made before that and that nothing names; and where the next one begins.
-pub(super) fn list_orphans(
-    conn: &mut AnyConnection,
-    after: &str,
-    before: Timestamp,
-    limit: i64,
-) -> QueryResult<(Vec<String>, Option<String>)> {
-    let page: Vec<(String, i64)> = uploads::table
-        .filter(uploads::url.gt(after))
-        .order(uploads::url)
-        .limit(limit)
-        .select((uploads::url, uploads::uploaded_at))
-        .load(conn)?;
-    let last = page.last().map(|(url, _)| url.clone());
-    let old: Vec<String> =
-        page.into_iter().filter(|(_, uploaded_at)| *uploaded_at < before.as_millis()).map(|(url, _)| url).collect();
-    let is_named = exists(file_names::table.filter(file_names::url.eq(uploads::url)));
-    // Those that are looked at anyway are not counted twice.
-    let is_noted = exists(unnamed_files::table.filter(unnamed_files::url.eq(uploads::url)));
-    let orphans = uploads::table
-        .filter(uploads::url.eq_any(&old).and(diesel::dsl::not(is_named)).and(diesel::dsl::not(is_noted)))
-        .order(uploads::url)
-        .select(uploads::url)
-        .load(conn)?;
-    Ok((orphans, last))
 }
 
 #[cfg(test)]

@@ -12,12 +12,14 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::connection::{AnyConnection, Purpose, free_pages};
 use super::database_file::DatabaseFile;
+use super::failure::{OpenError, StoreError};
 use super::opening::{self, Noted, Opened, Start};
 use super::persister::{self, OnWriter, Opening, Persister, WritesWait};
 use super::queue::{Admitted, Committed, Done, Queue};
 use super::reader::{Question, Reader};
 use super::stats::{Counters, StoreStats};
-use super::{DatabaseUrl, OpenError, StoreError, Write, Written};
+use super::url::DatabaseUrl;
+use super::write::{Write, Written};
 use crate::meter::Counted;
 
 /// Reads are answered within this time.

@@ -3,11 +3,9 @@ use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
-use super::connection::{Purpose, connect, connect_or_create};
-use super::failure::is_absence;
-use super::migrations::list_migrations;
-use super::opening::absent;
-use super::{AnyConnection, DatabaseUrl, OpenError};
+use super::connection::{AnyConnection, Purpose, connect, connect_or_create};
+use super::failure::{MaintenanceError, absent, is_absence};
+use super::url::DatabaseUrl;
 
 /// Nobody else may have the file open, from the first look at it on until the connection ends.
 const SQLITE_ALONE: &str = "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT;";
@@ -18,32 +16,6 @@ const POSTGRES_SERVERS: &str = "SELECT count(*) AS count FROM pg_stat_activity W
 /// Long questions are its business, and found by key they need no sorting of whole tables.
 const POSTGRES_WHOLE: &str = "SET statement_timeout = 0; SET enable_seqscan = off; SET enable_sort = off; \
      SET application_name = 'parlance maintenance';";
-
-/// Why such work cannot be done.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MaintenanceError {
-    /// The database cannot be opened.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// There is no file of this name.
-    #[error("there is no database {0}: `parlance migrate up` makes it")]
-    Missing(String),
-    /// Somebody else has it open.
-    #[error("the database is in use: stop the server that uses it, and other commands, first")]
-    InUse,
-    /// Its tables are not those of this version.
-    #[error("the database lacks the migration {0}: `parlance migrate up` brings it up to date")]
-    Outdated(String),
-    /// It failed on the way.
-    #[error("the database failed: {0}")]
-    Failed(String),
-}
-
-impl From<diesel::result::Error> for MaintenanceError {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
 
 #[derive(QueryableByName)]
 struct Count {
@@ -108,15 +80,6 @@ fn alone(
 /// [`MaintenanceError::Open`].
 pub fn connect_or_make(url: &DatabaseUrl) -> Result<AnyConnection, MaintenanceError> {
     Ok(connect_or_create(url, Purpose::Writing).map_err(absent)?)
-}
-
-/// # Errors
-/// [`MaintenanceError::Outdated`] where a migration of this version is missing.
-pub(super) fn must_be_up_to_date(conn: &mut AnyConnection) -> Result<(), MaintenanceError> {
-    match list_migrations(conn)?.into_iter().find(|migration| !migration.is_applied) {
-        Some(missing) => Err(MaintenanceError::Outdated(missing.name)),
-        None => Ok(()),
-    }
 }
 
 pub(super) fn must_exist(url: &DatabaseUrl) -> Result<(), MaintenanceError> {

@@ -7,8 +7,8 @@ use diesel::sql_types::{Bool, Text};
 use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::maintenance::MaintenanceError;
-use super::{AnyConnection, OpenError};
+use super::connection::AnyConnection;
+use super::failure::{MaintenanceError, OpenError};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -81,6 +81,17 @@ pub fn list_migrations(conn: &mut AnyConnection) -> Result<Vec<MigrationState>, 
     }));
     list.sort_by(|(one, _), (other, _)| one.cmp(other));
     Ok(list.into_iter().map(|(_, state)| state).collect())
+}
+
+/// Refuses tables of another version.
+///
+/// # Errors
+/// [`MaintenanceError::Outdated`] where a migration of this version is missing.
+pub(super) fn must_be_up_to_date(conn: &mut AnyConnection) -> Result<(), MaintenanceError> {
+    match list_migrations(conn)?.into_iter().find(|migration| !migration.is_applied) {
+        Some(missing) => Err(MaintenanceError::Outdated(missing.name)),
+        None => Ok(()),
+    }
 }
 
 fn has_history(conn: &mut AnyConnection) -> QueryResult<bool> {

@@ -1,34 +1,23 @@
 //! What happens before the store can be used: waiting for the database, tables, the number of this start.
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use diesel::dsl::max;
 use diesel::prelude::*;
-use log::warn;
 
 use super::changes;
-use super::connection::{NO_TLS, Purpose, connect, connect_or_create, in_transaction};
+use super::connection::{AnyConnection, Purpose, connect, connect_or_create, in_transaction};
 use super::database_file::DatabaseFile;
-use super::failure::is_absence;
-use super::maintenance::{must_be_up_to_date, must_exist};
-use super::migrations::{list_migrations, migrate};
-use super::notifications::list_owed;
+use super::failure::{MaintenanceError, OpenError, absent, is_absence};
+use super::maintenance::must_exist;
+use super::migrations::{list_migrations, migrate, must_be_up_to_date};
 use super::other_writers::end_other_writers;
+use super::queries::notifications::list_owed;
+use super::retry::patiently;
 use super::schema::{account_changes, boots, conversations, imports, participants, revoked_tokens, rooms};
-use super::{AnyConnection, DatabaseUrl, MaintenanceError, OpenError};
+use super::url::DatabaseUrl;
 use crate::model::Timestamp;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// What libpq says when no waiting helps.
-const HOPELESS: [&str; 6] = [
-    NO_TLS,
-    "invalid URI",
-    "invalid sslmode value",
-    "certificate verify failed",
-    "root certificate file",
-    "server does not support SSL",
-];
 
 /// Half of somebody's messages must not look like all of them.
 const HALF_IMPORTED: &str = "an import into it is not finished: `parlance import FILE` with the same file goes on with it";
@@ -76,36 +65,6 @@ pub(super) fn open(url: &DatabaseUrl, retry_for: Duration) -> Result<Opened, Ope
 /// tables, it is made if it may. Blocks.
 pub(super) fn open_beside(url: &DatabaseUrl, retry_for: Duration, may_make: bool) -> Result<Opened, OpenError> {
     patiently(retry_for, LONGEST_PAUSE, || attempt_beside(url, may_make))
-}
-
-/// Tries again for `retry_for` while the database is unavailable. Blocks.
-pub(super) fn patiently<T>(
-    retry_for: Duration,
-    longest_pause: Duration,
-    mut attempt: impl FnMut() -> Result<T, OpenError>,
-) -> Result<T, OpenError> {
-    let begun = Instant::now();
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let cause = match attempt() {
-            Ok(opened) => return Ok(opened),
-            Err(OpenError::Unavailable(cause)) => cause,
-            Err(unusable) => return Err(unusable),
-        };
-        if begun.elapsed() + pause > retry_for {
-            return Err(OpenError::Unavailable(cause));
-        }
-        if pause == FIRST_PAUSE {
-            warn!(cause; "waiting for the database");
-        }
-        thread::sleep(pause);
-        pause = (pause * 2).min(longest_pause);
-    }
-}
-
-/// Why there is no connection.
-pub(super) fn absent(cause: String) -> OpenError {
-    if HOPELESS.iter().any(|text| cause.contains(text)) { OpenError::Unusable(cause) } else { OpenError::Unavailable(cause) }
 }
 
 fn attempt(url: &DatabaseUrl) -> Result<Opened, OpenError> {

@@ -9,8 +9,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Integer};
 use log::warn;
 
-use super::connection::one_line;
-use super::{AnyConnection, OpenError};
+use super::connection::{AnyConnection, one_line};
+use super::failure::OpenError;
 
 /// A session ends at once unless it hangs in the machine's hands.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);

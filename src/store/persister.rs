@@ -14,14 +14,15 @@ use log::{error, info, warn};
 use tokio::sync::Notify;
 
 use super::changes::{self, Outcome};
-use super::connection::{Purpose, connect, in_transaction};
-use super::database_file::DatabaseFile;
-use super::failure::{is_absence, is_constraint, panic_text, refusal};
+use super::connection::{AnyConnection, Purpose, connect, in_transaction};
+use super::database_file::{DatabaseFile, REPLACED};
+use super::failure::{StoreError, is_absence, is_constraint, panic_text, refusal};
 use super::other_writers::end_other_writers;
 use super::queue::Queue;
 use super::schema::boots;
 use super::stats::Counters;
-use super::{AnyConnection, DatabaseUrl, StoreError, Write};
+use super::url::DatabaseUrl;
+use super::write::Write;
 
 /// More writes than this make more than one transaction.
 const BATCH_MAX: usize = 1_000;
@@ -35,9 +36,6 @@ const LONG_PACE: Duration = Duration::from_millis(6);
 const MUCH: usize = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// What is wrong when a name of the database's files is gone or another file's.
-pub(super) const REPLACED: &str = "the database's file, or its log, was removed or replaced while it was open";
-
 /// The actor, on a thread of its own: it waits for the database.
 pub(super) struct Persister {
     url: DatabaseUrl,

@@ -8,7 +8,8 @@ use actix::Message;
 use tokio::sync::oneshot;
 
 use super::changes::Outcome;
-use super::{StoreError, Write, Written};
+use super::failure::StoreError;
+use super::write::{Write, Written};
 use crate::meter::Counted;
 
 /// A commit that takes longer than this counts as failing: the database hangs.

@@ -8,12 +8,11 @@ use actix::{Actor, Handler, Message, SyncContext};
 use diesel::prelude::*;
 use log::{error, warn};
 
-use super::connection::{Purpose, connect};
-use super::database_file::DatabaseFile;
-use super::failure::{is_absence, panic_text};
-use super::persister::REPLACED;
+use super::connection::{AnyConnection, Purpose, connect};
+use super::database_file::{DatabaseFile, REPLACED};
+use super::failure::{StoreError, is_absence, panic_text};
 use super::stats::Counters;
-use super::{AnyConnection, DatabaseUrl, StoreError};
+use super::url::DatabaseUrl;
 
 /// A connection that was not used for longer is tried before it is trusted.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);

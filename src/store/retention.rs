@@ -8,10 +8,13 @@ use diesel::dsl::exists;
 use diesel::prelude::*;
 use tokio::time::sleep;
 
-use super::file_names::list_orphans;
+use super::connection::AnyConnection;
+use super::failure::StoreError;
+use super::handle::Store;
+use super::queries::files::list_orphans;
 use super::rows::user_id;
 use super::schema::{conversations, messages, notifications, rooms, users};
-use super::{AnyConnection, Store, StoreError, Write, Written};
+use super::write::{Write, Written};
 use crate::model::{Timestamp, UserId};
 
 /// Rows that one step deletes at most: some milliseconds of the writer's time.

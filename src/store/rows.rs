@@ -3,10 +3,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use diesel::result::Error;
-use diesel::{QueryResult, Queryable, Selectable};
+use diesel::{Insertable, QueryResult, Queryable, Selectable};
 use serde::Deserialize;
 
-use super::schema::{conversations, messages, notifications, uploads, users};
+use super::schema::{audit_log, conversations, messages, notifications, uploads, users};
+use super::write::AuditEntry;
 use crate::model::{
     Account, ChosenStatus, Conversation, ConversationId, ConversationKind, File, Listing, ListingId, Message, MessageId,
     MessageStatus, Notification, NotificationId, Place, Profile, ReadMark, Role, RoomId, Timestamp, UserId, UserRole,
@@ -336,5 +337,32 @@ impl TryFrom<UploadRow> for (File, UserId) {
     fn try_from(row: UploadRow) -> QueryResult<Self> {
         let UploadRow { url, owner, filename, size, mimetype, message_type } = row;
         Ok((File { url, filename, size, mimetype, message_type }, user_id(&owner)?))
+    }
+}
+
+/// An entry of the audit.
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = audit_log)]
+pub(super) struct AuditRow {
+    id: String,
+    done_at: i64,
+    actor: String,
+    action: String,
+    object: Option<String>,
+    address: Option<String>,
+    times: i64,
+}
+
+impl From<AuditRow> for AuditEntry {
+    fn from(row: AuditRow) -> Self {
+        let AuditRow { id, done_at, actor, action, object, address, times } = row;
+        Self { id, done_at: Timestamp::from_millis(done_at), actor, action, object, address, times }
+    }
+}
+
+impl From<AuditEntry> for AuditRow {
+    fn from(entry: AuditEntry) -> Self {
+        let AuditEntry { id, done_at, actor, action, object, address, times } = entry;
+        Self { id, done_at: done_at.as_millis(), actor, action, object, address, times }
     }
 }

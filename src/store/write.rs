@@ -1,7 +1,6 @@
 //! What the persister stores, and what it answers.
 use std::sync::Arc;
 
-use super::AuditEntry;
 use crate::model::{
     ChosenStatus, Conversation, ConversationId, Description, File, ListingId, Message, MessageId, Notification, NotificationId,
     Profile, Timestamp, UserId, UserRole,
@@ -14,9 +13,9 @@ pub struct NewUser {
     pub id: UserId,
     /// Wanted username. Where it is taken, `suffix_if_taken` decides.
     pub username: String,
-    /// `true` appends a number to a taken username, `false` answers [`StoreError::Conflict`].
+    /// `true` appends a number to a taken username, `false` answers [`StoreError::Conflict`](super::StoreError::Conflict).
     pub suffix_if_taken: bool,
-    /// E-mail; a taken one is dropped where `suffix_if_taken`, else [`StoreError::Conflict`].
+    /// E-mail; a taken one is dropped where `suffix_if_taken`, else [`StoreError::Conflict`](super::StoreError::Conflict).
     pub email: Option<String>,
     /// The name to show.
     pub full_name: Option<String>,
@@ -215,6 +214,25 @@ pub struct DeliveredUpTo {
     pub seq: i64,
 }
 
+/// An act, or several alike of one minute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// A UUID with its time: later ones are greater.
+    pub id: String,
+    /// When; of several the first.
+    pub done_at: Timestamp,
+    /// `user:ID`, `key:NAME`, `admin-ui:NAME` or `command line`.
+    pub actor: String,
+    /// What was asked for: a route, or a command.
+    pub action: String,
+    /// What it was done to.
+    pub object: Option<String>,
+    /// Where the request came from.
+    pub address: Option<String>,
+    /// How often.
+    pub times: i64,
+}
+
 /// What became of a [`Write`] that was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
@@ -230,26 +248,6 @@ pub enum Written {
     Unnamed { urls: Vec<String> },
     /// The user as stored, with the username that it got.
     User(Arc<Profile>),
-}
-
-/// Why the store did not do it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
-    /// The database is away, or too much waits for it: nothing of it is stored.
-    #[error("the store is away")]
-    Unavailable,
-    /// The database was given it, and did not say in time what became of it: it is stored, or will be, or never.
-    #[error("the store did not answer")]
-    Unknown,
-    /// The database refuses this very row; the cause is in the log.
-    #[error("the database refused it")]
-    Refused,
-    /// A unique name is taken: `username` or `email`.
-    #[error("{0} is taken")]
-    Conflict(&'static str),
-    /// The code that did it panicked.
-    #[error("internal error")]
-    Internal,
 }
 
 /// The key that makes the direct conversation of two users unique, whoever begins it.

@@ -5,9 +5,10 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::{file_names, withdrawal};
 use crate::model::{Conversation, ConversationId, ConversationKind, Timestamp, UserId};
+use crate::store::connection::AnyConnection;
 use crate::store::file_names::picture_of_conversation;
 use crate::store::schema::{boots, conversation_names, conversations, message_reads, messages, participants};
-use crate::store::{AnyConnection, direct_key};
+use crate::store::write::direct_key;
 
 /// A conversation that is there already (a retried batch) is left as it is.
 pub(super) fn create(conn: &mut AnyConnection, conversation: &Conversation, joined_position: i64) -> QueryResult<()> {

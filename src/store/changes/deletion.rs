@@ -3,12 +3,13 @@ use diesel::prelude::*;
 
 use super::{conversations, file_names, withdrawal};
 use crate::model::{ChosenStatus, ConversationId, ConversationKind, DELETED_NAME, MODEL_USER, Timestamp, UserId, UserRole};
+use crate::store::connection::AnyConnection;
 use crate::store::file_names::picture_of_user;
 use crate::store::rows::conversation_id;
 use crate::store::schema::{
     conversation_names, conversations as conversation_rows, notifications, online_users, participants, uploads, users,
 };
-use crate::store::{AnyConnection, direct_key};
+use crate::store::write::direct_key;
 
 /// Deletes a user, who leaves all groups. A second time, or of somebody who is not there, nothing happens.
 pub(super) fn delete_user(conn: &mut AnyConnection, user: &UserId, deleted_at: Timestamp) -> QueryResult<()> {

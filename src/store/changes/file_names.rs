@@ -3,10 +3,11 @@ use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Text};
 
-use super::Outcome;
+use super::outcome::Outcome;
+use crate::store::connection::AnyConnection;
 use crate::store::file_names::{FileName, uploads_in};
 use crate::store::schema::{file_names, messages, unnamed_files, uploads};
-use crate::store::{AnyConnection, Written};
+use crate::store::write::Written;
 
 /// Rows that one statement names.
 const ROWS_AT_ONCE: usize = 1_000;

@@ -8,9 +8,9 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text};
 use uuid::Uuid;
 
-use super::Stored;
-use crate::store::NewMessage;
+use super::outcome::Stored;
 use crate::store::rows::{is_room, message_id, place_key, to_json};
+use crate::store::write::NewMessage;
 
 /// What the arrays are called, in their order.
 const COLUMNS: &str = "id, place, position, sender, created_at, updated_at, role, message_type, listing_id, \

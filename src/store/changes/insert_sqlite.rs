@@ -5,11 +5,11 @@ use diesel::SqliteConnection;
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use super::Stored;
+use super::outcome::Stored;
 use crate::model::Message;
-use crate::store::NewMessage;
 use crate::store::rows::{is_room, place_key, to_json};
 use crate::store::schema::{conversations, messages, rooms};
+use crate::store::write::NewMessage;
 
 /// What a place's row becomes.
 struct Progress {

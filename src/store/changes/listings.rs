@@ -3,7 +3,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
 use crate::model::{ListingId, Timestamp};
-use crate::store::AnyConnection;
+use crate::store::connection::AnyConnection;
 
 pub(super) fn set_title(conn: &mut AnyConnection, listing: &ListingId, title: &str, at: Timestamp) -> QueryResult<()> {
     diesel::sql_query(

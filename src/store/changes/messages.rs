@@ -1,10 +1,12 @@
 //! Edits and deletions of stored messages.
 use diesel::prelude::*;
 
+use super::outcome::Outcome;
+use super::{file_names, withdrawal};
 use crate::model::MessageId;
-use crate::store::changes::{Outcome, file_names, withdrawal};
+use crate::store::connection::AnyConnection;
 use crate::store::schema::{conversations, messages};
-use crate::store::{AnyConnection, Write, Written};
+use crate::store::write::{Write, Written};
 
 /// Stores the edits and deletions among `changes`, in their order.
 pub(super) fn store(conn: &mut AnyConnection, changes: Vec<(&Write, &mut Outcome)>) -> QueryResult<()> {

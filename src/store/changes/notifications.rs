@@ -7,8 +7,9 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Nullable, Text};
 
 use crate::model::{ConversationId, MessageId, NotificationId, Timestamp, UserId};
+use crate::store::connection::AnyConnection;
 use crate::store::schema::{messages, notifications, participants, users};
-use crate::store::{AnyConnection, NewNotification, TellsOf};
+use crate::store::write::{NewNotification, TellsOf};
 
 /// An unseen one of the same user and conversation takes the place of a new row.
 const STORE: &str = ") AS input (id, user_id, kind, message, data, conversation, seen_at, created_at, told) \

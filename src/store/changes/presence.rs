@@ -2,7 +2,7 @@
 use diesel::prelude::*;
 
 use crate::model::{Timestamp, UserId};
-use crate::store::AnyConnection;
+use crate::store::connection::AnyConnection;
 use crate::store::schema::{boots, online_users, users};
 
 /// SQLite binds no more values at once than some thousands.

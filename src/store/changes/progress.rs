@@ -7,8 +7,9 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Text};
 
 use crate::model::{ConversationId, UserId};
+use crate::store::connection::AnyConnection;
 use crate::store::schema::participants;
-use crate::store::{AnyConnection, DeliveredUpTo, Write};
+use crate::store::write::{DeliveredUpTo, Write};
 
 /// Stores the members' progress among `changes`: the furthest of each.
 pub(super) fn store(conn: &mut AnyConnection, changes: &[&Write]) -> QueryResult<()> {

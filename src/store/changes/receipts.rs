@@ -6,8 +6,9 @@ use diesel::sql_types::{Array, BigInt, Text};
 
 use super::withdrawal;
 use crate::model::{MessageId, Timestamp, UserId};
+use crate::store::connection::AnyConnection;
 use crate::store::schema::{message_reads, messages, participants};
-use crate::store::{AnyConnection, Write};
+use crate::store::write::Write;
 
 /// The first receipt of a reader for a message counts; the message changes with it, and the reader's `read_seq` moves
 /// forward to it. What told the reader of it, or of those before, goes.

@@ -1,10 +1,12 @@
 //! What has grown old goes, so many rows at a time.
 use diesel::prelude::*;
 
-use super::{Outcome, file_names, withdrawal};
+use super::outcome::Outcome;
+use super::{file_names, withdrawal};
 use crate::model::{Timestamp, UserId};
+use crate::store::connection::AnyConnection;
 use crate::store::schema::{message_reads, messages, notifications};
-use crate::store::{AnyConnection, Written};
+use crate::store::write::Written;
 
 /// The oldest `limit` messages of a place that were written before that, their receipts and notifications. Their numbers and positions
 /// are not given again: the place knows how far it came.

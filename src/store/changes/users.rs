@@ -5,13 +5,16 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use log::warn;
 
-use super::{Outcome, file_names};
+use super::file_names;
+use super::outcome::Outcome;
 use crate::model::{ChosenStatus, Description, File, Profile, Timestamp, UserId, UserRole, name_key, numbered_name};
+use crate::store::connection::AnyConnection;
+use crate::store::failure::StoreError;
 use crate::store::file_names::picture_of_user;
+use crate::store::queries::users::{find_account, search_text};
 use crate::store::rows::ProfileRow;
 use crate::store::schema::{account_changes, unkeyed_users, users};
-use crate::store::users::{find_account, search_text};
-use crate::store::{AnyConnection, NewUser, StoreError, Written};
+use crate::store::write::{NewUser, Written};
 
 /// Makes a user, or answers with the one that has this id already.
 pub(super) fn create(conn: &mut AnyConnection, new: &NewUser) -> QueryResult<Outcome> {

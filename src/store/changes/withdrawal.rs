@@ -6,8 +6,8 @@ use diesel::sql_types::{Nullable, Text};
 use serde_json::Value;
 
 use crate::model::{Notification, NotificationId, Place, UserId};
-use crate::store::AnyConnection;
-use crate::store::messages::load_messages;
+use crate::store::connection::AnyConnection;
+use crate::store::queries::messages::load_messages;
 use crate::store::schema::{notifications, participants};
 
 /// Rows that one statement names.

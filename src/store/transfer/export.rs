@@ -4,14 +4,15 @@ use std::io::{BufRead, Write};
 use diesel::QueryResult;
 use uuid::Uuid;
 
-use super::TransferError;
+use super::failure::TransferError;
 use super::lines::{EndLine, FORMAT, Header, HeaderLine, Lines, Step};
 use super::sums::{Sums, Tally, differences};
 use super::tables::{OnLine, STARTS, TABLES};
 use crate::model::Timestamp;
-use crate::store::connection::in_snapshot;
-use crate::store::maintenance::must_be_up_to_date;
-use crate::store::{AnyConnection, DatabaseUrl, connect_beside};
+use crate::store::connection::{AnyConnection, in_snapshot};
+use crate::store::maintenance::connect_beside;
+use crate::store::migrations::must_be_up_to_date;
+use crate::store::url::DatabaseUrl;
 
 /// Writes all of the database, as it is at one moment, to `out`. A server may go on with its work.
 ///

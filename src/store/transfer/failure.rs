@@ -1,7 +1,7 @@
 //! Why a transfer ended early.
 use std::io;
 
-use crate::store::MaintenanceError;
+use crate::store::failure::MaintenanceError;
 
 /// Why an export or import did not come to its end.
 #[derive(Debug, thiserror::Error)]

@@ -9,15 +9,18 @@ use diesel::dsl::max;
 use diesel::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use super::TransferError;
 use super::export::{must_equal, read_all};
+use super::failure::TransferError;
 use super::lines::{Line, Lines, Step, wrong};
 use super::sums::{Sums, Tally, hexadecimal};
 use super::tables::{Batch, Record, STARTS, TABLES};
 use crate::model::Timestamp;
-use crate::store::connection::in_transaction;
+use crate::store::changes;
+use crate::store::connection::{AnyConnection, in_transaction};
+use crate::store::maintenance::connect_or_make_alone;
+use crate::store::migrations::apply_migrations;
 use crate::store::schema::{boots, conversations, file_names, imports, messages, participants, rooms, unnamed_files, users};
-use crate::store::{AnyConnection, DatabaseUrl, apply_migrations, changes, maintenance::connect_or_make_alone};
+use crate::store::url::DatabaseUrl;
 
 /// Rows that are stored in one transaction, unless they are long.
 const BATCH_ROWS: usize = 2_000;

@@ -3,8 +3,8 @@ use std::io::{self, BufRead, Read as _};
 
 use serde::{Deserialize, Serialize};
 
-use super::sums::Sums;
-use super::{TransferError, sums};
+use super::failure::TransferError;
+use super::sums::{self, Sums};
 
 /// Files of this format are read. It rises when tables change so that a file of before says something else.
 pub(super) const FORMAT: u32 = 1;

@@ -4,9 +4,9 @@ use diesel::pg::PgRowByRowLoadingMode;
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::TransferError;
+use super::failure::TransferError;
 use super::lines::row_line;
-use crate::store::AnyConnection;
+use crate::store::connection::AnyConnection;
 use crate::store::file_names::{FileName, uploads_in};
 use crate::store::schema::{
     audit_log, boots, conversation_names, conversations, listings, message_reads, messages, notifications, participants,

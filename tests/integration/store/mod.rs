@@ -17,7 +17,6 @@ macro_rules! on_both_databases {
     };
 }
 
-mod changed;
 mod conversations;
 mod database_file;
 mod files;
@@ -28,4 +27,5 @@ mod notifications;
 mod outage;
 mod persister;
 mod starts;
+mod sync;
 mod users;

@@ -6,12 +6,12 @@ use diesel::dsl::max;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
-use super::connection::in_snapshot;
 use super::messages::load_messages;
-use super::rows;
-use super::schema::{conversation_names, conversations, messages, participants};
-use super::{AnyConnection, direct_key};
 use crate::model::{ConversationId, ConversationKind, Message, MessageId, Timestamp, UserId};
+use crate::store::connection::{AnyConnection, in_snapshot};
+use crate::store::rows;
+use crate::store::schema::{conversation_names, conversations, messages, participants};
+use crate::store::write::direct_key;
 
 /// Changes of the direct conversation of two users.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -4,9 +4,10 @@ use std::path::Path;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
-use super::connection::{Purpose, connect, connect_to_file};
-use super::migrations::list_migrations;
-use super::{AnyConnection, DatabaseUrl, MaintenanceError, MigrationState, OpenError};
+use super::connection::{AnyConnection, Purpose, connect, connect_to_file};
+use super::failure::{MaintenanceError, OpenError};
+use super::migrations::{MigrationState, list_migrations};
+use super::url::DatabaseUrl;
 
 /// A database as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]

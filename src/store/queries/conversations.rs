@@ -5,10 +5,11 @@ use std::sync::Arc;
 use diesel::dsl::{count_star, min};
 use diesel::prelude::*;
 
-use super::rows::{self, ConversationRow, ProfileRow};
-use super::schema::{conversation_names, conversations, messages, participants, users};
-use super::{AnyConnection, direct_key};
 use crate::model::{Conversation, ConversationId, ConversationKind, LastMessage, Profile, Timestamp, UserId};
+use crate::store::connection::AnyConnection;
+use crate::store::rows::{self, ConversationRow, ProfileRow};
+use crate::store::schema::{conversation_names, conversations, messages, participants, users};
+use crate::store::write::direct_key;
 
 /// What a last message without a text shows.
 const FILE_CONTENT: &str = "File";

@@ -7,10 +7,11 @@ use diesel::sql_types::{BigInt, Text};
 use uuid::Uuid;
 
 use super::messages::load_messages;
-use super::rows::{self, NotificationRow};
-use super::schema::notifications;
-use super::{AnyConnection, NewNotification, TellsOf};
 use crate::model::{MODEL_USER, Notification, NotificationId, Place, Timestamp, UserId};
+use crate::store::connection::AnyConnection;
+use crate::store::rows::{self, NotificationRow};
+use crate::store::schema::{conversations, notifications};
+use crate::store::write::{NewNotification, TellsOf};
 
 /// How far the notifications of stored messages can have lagged behind when a process died: messages are notified of
 /// about a second after their commit, which itself may wait for a database that is away.
@@ -111,9 +112,7 @@ const WITHOUT_NOTIFICATION: &str = " AND NOT EXISTS (SELECT 1 FROM notifications
 ///
 /// Who had such a message on a live socket, and had that not stored yet, is told of it as well: by what is stored they
 /// have it not, and the catch-up brings it again.
-pub(super) fn list_owed(conn: &mut AnyConnection) -> QueryResult<Vec<NewNotification>> {
-    use super::schema::conversations;
-
+pub(in crate::store) fn list_owed(conn: &mut AnyConnection) -> QueryResult<Vec<NewNotification>> {
     let newest: Option<i64> = conversations::table.select(diesel::dsl::max(conversations::updated_at)).first(conn)?;
     let Some(newest) = newest else { return Ok(Vec::new()) };
     let since = newest - LAG_MS;

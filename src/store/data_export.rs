@@ -2,11 +2,13 @@
 use diesel::prelude::*;
 use serde_json::{Value, json};
 
-use super::conversations::load_memberships;
+use super::connection::AnyConnection;
+use super::failure::StoreError;
+use super::handle::Store;
+use super::queries::conversations::load_memberships;
+use super::queries::users::{find_account, find_profiles};
 use super::rows::UploadRow;
 use super::schema::{conversations, messages, notifications, participants, rooms, uploads};
-use super::users::{find_account, find_profiles};
-use super::{AnyConnection, Store, StoreError};
 use crate::model::{Account, File, Timestamp, UserId};
 
 /// Numbers of a place, notifications or uploads that one question looks at.

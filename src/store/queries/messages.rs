@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use diesel::dsl::exists;
 use diesel::prelude::*;
 
-use super::AnyConnection;
-use super::connection::in_snapshot;
 use super::listings::find_titles;
-use super::rows::{self, MessageRow, ProfileRow, hash_of, place_key};
-use super::schema::{message_reads, messages, participants, uploads, users};
 use crate::model::{File, Message, MessageId, Place, ReadMark, Timestamp, UserId};
+use crate::store::connection::{AnyConnection, in_snapshot};
+use crate::store::rows::{self, MessageRow, ProfileRow, hash_of, place_key};
+use crate::store::schema::{message_reads, messages, participants, uploads, users};
 
 /// Which page of a place's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +89,7 @@ pub fn find_uploads(conn: &mut AnyConnection, urls: &[String]) -> QueryResult<Ve
 }
 
 /// Messages with their senders, receipts and listings' titles, in the order of `ids`.
-pub(super) fn load_messages(conn: &mut AnyConnection, ids: Vec<String>) -> QueryResult<Vec<Message>> {
+pub(in crate::store) fn load_messages(conn: &mut AnyConnection, ids: Vec<String>) -> QueryResult<Vec<Message>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }

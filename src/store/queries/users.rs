@@ -3,13 +3,13 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 
-use super::AnyConnection;
-use super::rows::{AccountRow, ProfileRow};
-use super::schema::users;
 use crate::model::{Account, Profile, UserId, name_key};
+use crate::store::connection::AnyConnection;
+use crate::store::rows::{AccountRow, ProfileRow};
+use crate::store::schema::users;
 
 /// What [`search_users`] looks into.
-pub(super) fn search_text(username: &str, full_name: Option<&str>) -> String {
+pub(in crate::store) fn search_text(username: &str, full_name: Option<&str>) -> String {
     format!("{}\n{}", name_key(username), name_key(full_name.unwrap_or_default()))
 }
 

@@ -16,8 +16,9 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
 use super::connection::{establish, make_private, one_line};
-use super::opening::{absent, patiently};
-use super::{DatabaseUrl, OpenError};
+use super::failure::{OpenError, absent};
+use super::retry::patiently;
+use super::url::DatabaseUrl;
 
 /// The longest pause between two looks whether the other server has ended: its clients wait meanwhile.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);

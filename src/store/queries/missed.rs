@@ -7,11 +7,10 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
-use super::AnyConnection;
-use super::connection::in_snapshot;
 use super::messages::load_messages;
-use super::schema::{conversations, messages, participants};
 use crate::model::{Message, UserId};
+use crate::store::connection::{AnyConnection, in_snapshot};
+use crate::store::schema::{conversations, messages, participants};
 
 /// What a client lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

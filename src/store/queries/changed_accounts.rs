@@ -1,9 +1,9 @@
 //! Accounts that were changed and tokens that were revoked, by whatever process: triggers note them.
 use diesel::prelude::*;
 
-use super::AnyConnection;
-use super::schema::{account_changes, revoked_tokens};
 use crate::model::{Timestamp, UserId};
+use crate::store::connection::AnyConnection;
+use crate::store::schema::{account_changes, revoked_tokens};
 
 /// What was changed, and is not taken away yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

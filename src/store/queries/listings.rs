@@ -3,9 +3,9 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
-use super::AnyConnection;
-use super::schema::listings;
 use crate::model::ListingId;
+use crate::store::connection::AnyConnection;
+use crate::store::schema::listings;
 
 /// The title of a listing; `None` while nobody has given it one.
 pub fn find_title(conn: &mut AnyConnection, listing: &ListingId) -> QueryResult<Option<String>> {
@@ -13,7 +13,7 @@ pub fn find_title(conn: &mut AnyConnection, listing: &ListingId) -> QueryResult<
 }
 
 /// The titles of these listings, as far as they have some.
-pub(super) fn find_titles(conn: &mut AnyConnection, mut ids: Vec<&str>) -> QueryResult<HashMap<String, String>> {
+pub(in crate::store) fn find_titles(conn: &mut AnyConnection, mut ids: Vec<&str>) -> QueryResult<HashMap<String, String>> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }

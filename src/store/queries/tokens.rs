@@ -1,9 +1,9 @@
 //! Questions about tokens.
 use diesel::prelude::*;
 
-use super::AnyConnection;
-use super::schema::revoked_tokens;
 use crate::model::Timestamp;
+use crate::store::connection::AnyConnection;
+use crate::store::schema::revoked_tokens;
 
 /// Revoked logins and tokens that are not forgotten yet, and until when they are kept.
 pub fn list_revoked(conn: &mut AnyConnection, now: Timestamp) -> QueryResult<Vec<(String, Timestamp)>> {

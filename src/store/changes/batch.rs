@@ -1,0 +1,161 @@
+//! A batch of changes: in which order they are stored, and by which of the files beside this one.
+use diesel::QueryResult;
+use diesel::prelude::*;
+
+use super::outcome::{DONE, Outcome};
+use super::{
+    audit, conversations, deletion, file_names, insert_postgres, insert_sqlite, listings, messages, notifications, presence,
+    progress, receipts, retention, users,
+};
+use crate::store::connection::AnyConnection;
+use crate::store::failure::StoreError;
+use crate::store::file_names::{has_names, names_of};
+use crate::store::rows::is_room;
+use crate::store::write::{NewMessage, TestFault, Write, Written};
+
+/// Stores `writes`; one outcome for each, in their order.
+///
+/// # Errors
+/// Nothing is to be kept then: the database is away, or refuses one of them.
+pub(in crate::store) fn apply(conn: &mut AnyConnection, writes: &[Write]) -> QueryResult<Vec<Outcome>> {
+    let mut outcomes: Vec<Outcome> = vec![DONE; writes.len()];
+    let mut run = Run::default();
+    for (write, outcome) in writes.iter().zip(&mut outcomes) {
+        match write {
+            Write::Message(message) => run.messages.push((message, outcome)),
+            Write::MarkRead { .. } | Write::EditMessage { .. } | Write::DeleteMessage { .. } | Write::Delivered(_) => {
+                run.changes.push((write, outcome));
+            }
+            Write::Barrier => {}
+            Write::AddParticipants { .. }
+            | Write::DeleteConversation { .. }
+            | Write::DeleteUser { .. }
+            | Write::PruneMessages { .. }
+            | Write::DropFiles { .. } => {
+                std::mem::take(&mut run).store(conn)?;
+                *outcome = apply_one(conn, write)?;
+            }
+            _ => *outcome = apply_one(conn, write)?,
+        }
+    }
+    run.store(conn)?;
+    Ok(outcomes)
+}
+
+/// Whether [`apply`] stores `writes` with at most one statement, which needs no transaction around it: nothing but
+/// messages to conversations, or to rooms, that name no file, on Postgres.
+pub(in crate::store) fn is_one_statement(conn: &AnyConnection, writes: &[Write]) -> bool {
+    let mut places = writes.iter().filter(|write| !matches!(write, Write::Barrier)).map(|write| match write {
+        Write::Message(new) => (!has_names(&new.message)).then(|| is_room(&new.message.place)),
+        _ => None,
+    });
+    let Some(first) = places.next() else { return true };
+    matches!(conn, AnyConnection::Postgres(_)) && first.is_some() && places.all(|place| place == first)
+}
+
+/// New messages, and changes of stored messages.
+#[derive(Default)]
+struct Run<'a> {
+    messages: Vec<(&'a NewMessage, &'a mut Outcome)>,
+    changes: Vec<(&'a Write, &'a mut Outcome)>,
+}
+
+impl Run<'_> {
+    fn store(self, conn: &mut AnyConnection) -> QueryResult<()> {
+        let Self { messages, changes } = self;
+        if !messages.is_empty() {
+            let (new, outcomes): (Vec<_>, Vec<_>) = messages.into_iter().unzip();
+            let numbers = match conn {
+                AnyConnection::Postgres(conn) => insert_postgres::insert_messages(conn, &new)?,
+                AnyConnection::Sqlite(conn) => insert_sqlite::insert_messages(conn, &new)?,
+            };
+            let is_new = |new: &NewMessage| {
+                let stored = numbers.get(new.message.id.as_uuid());
+                stored.is_some_and(|stored| stored.position == new.message.position)
+            };
+            let named: Vec<_> = new.iter().filter(|new| is_new(new)).flat_map(|new| names_of(&new.message)).collect();
+            file_names::insert(conn, &named)?;
+            for (message, outcome) in new.into_iter().zip(outcomes) {
+                // A message whose place there is not has got no number.
+                let stored = numbers.get(message.message.id.as_uuid()).ok_or(StoreError::Refused);
+                *outcome = stored.map(|stored| Written::Message {
+                    seq: stored.seq,
+                    // A batch that is stored once more brings the same position.
+                    is_repeat: stored.position != message.message.position,
+                });
+            }
+        }
+        let writes: Vec<&Write> = changes.iter().map(|(write, _)| *write).collect();
+        progress::store(conn, &writes)?;
+        messages::store(conn, changes)?;
+        receipts::store(conn, &writes)
+    }
+}
+
+fn apply_one(conn: &mut AnyConnection, write: &Write) -> QueryResult<Outcome> {
+    match write {
+        Write::CreateConversation { conversation, joined_position } => {
+            conversations::create(conn, conversation, *joined_position)?;
+        }
+        Write::UpdateConversation { conversation, name, avatar, admin, updated_at } => {
+            conversations::update(conn, *conversation, name.as_deref(), avatar.as_deref(), admin.as_ref(), *updated_at)?;
+        }
+        Write::NameConversation { owner, name, conversation, named_at } => {
+            conversations::set_name(conn, owner, name, *conversation, *named_at)?;
+        }
+        Write::AddParticipants { conversation, users, joined_at, joined_position } => {
+            conversations::add_participants(conn, *conversation, users, *joined_at, *joined_position)?;
+        }
+        Write::RemoveParticipant { conversation, user, left_at } => {
+            conversations::remove_participant(conn, *conversation, user, *left_at)?;
+        }
+        Write::DeleteConversation { conversation } => conversations::delete(conn, *conversation)?,
+        Write::CreateUser(user) => return users::create(conn, user),
+        Write::UpdateProfile { user, full_name, avatar } => {
+            users::update_profile(conn, user, full_name.as_ref(), avatar.as_ref())?;
+        }
+        Write::SetStatus { user, status } => users::set_status(conn, user, *status)?,
+        Write::Online { came, gone, at } => presence::store(conn, came, gone, *at)?,
+        Write::SetLastSeen { user, last_seen } => users::set_last_seen(conn, user, *last_seen)?,
+        Write::SetPassword { user, password_hash, valid_from, kept_login } => {
+            users::set_password(conn, user, password_hash, *valid_from, kept_login.as_deref())?;
+        }
+        Write::Describe { user, description } => users::describe(conn, user, description)?,
+        Write::SetRole { user, role, at } => users::set_role(conn, user, *role, *at)?,
+        Write::SetDisabled { user, disabled } => users::set_disabled(conn, user, *disabled)?,
+        Write::DeleteUser { user, deleted_at } => deletion::delete_user(conn, user, *deleted_at)?,
+        Write::RevokeTokensOf { user, valid_from } => users::revoke_tokens_of(conn, user, *valid_from)?,
+        Write::RevokeToken { key, until } => users::revoke_token(conn, key, *until)?,
+        Write::Audit(entry) => audit::insert(conn, entry)?,
+        Write::ForgetAccountChanges { ids } => users::forget_account_changes(conn, ids)?,
+        Write::Notify(new) => notifications::store(conn, new)?,
+        Write::NotificationsSeen { user, ids, seen_at } => notifications::mark_seen(conn, user, ids.as_deref(), *seen_at)?,
+        Write::NotificationsRead { user, ids, read_at } => notifications::mark_read(conn, user, ids.as_deref(), *read_at)?,
+        Write::SetListingTitle { listing, title, updated_at } => listings::set_title(conn, listing, title, *updated_at)?,
+        Write::Upload { file, owner, uploaded_at } => users::insert_upload(conn, file, owner, *uploaded_at)?,
+        Write::PruneMessages { place, before, limit } => return retention::prune_messages(conn, place, *before, *limit),
+        Write::PruneNotifications { user, before, limit } => return retention::prune_notifications(conn, user, *before, *limit),
+        Write::ReleaseFiles { urls } => file_names::release(conn, urls)?,
+        Write::DropFiles { urls } => return file_names::drop_unnamed(conn, urls),
+        Write::FilesRemoved { urls } => file_names::note_removed(conn, urls)?,
+        Write::TestFault(fault) => misbehave(conn, *fault)?,
+        // The others belong to a run.
+        Write::Message(_)
+        | Write::MarkRead { .. }
+        | Write::EditMessage { .. }
+        | Write::DeleteMessage { .. }
+        | Write::Delivered(_)
+        | Write::Barrier => {}
+    }
+    Ok(DONE)
+}
+
+#[expect(clippy::panic, reason = "a test asks for it")]
+fn misbehave(conn: &mut AnyConnection, fault: TestFault) -> QueryResult<()> {
+    match fault {
+        TestFault::Poison => {
+            diesel::sql_query("INSERT INTO boots (id, started_at, last_position) VALUES (-1, 0, 0)").execute(conn).map(drop)
+        }
+        TestFault::Panic => panic!("a test asked for this panic"),
+    }
+}

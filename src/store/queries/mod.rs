@@ -1,0 +1,15 @@
+//! Questions to the database: functions of a connection that only read. Each file has those of one subject.
+//!
+//! [`Store::read`](super::Store::read) asks them on a reader's connection; a change that has to look first asks them on the
+//! writer's, within its transaction.
+pub(super) mod audit;
+pub(super) mod changed_accounts;
+pub(super) mod conversations;
+pub(super) mod files;
+pub(super) mod listings;
+pub(super) mod messages;
+pub(super) mod missed;
+pub(super) mod notifications;
+pub(super) mod sync;
+pub(super) mod tokens;
+pub(super) mod users;
