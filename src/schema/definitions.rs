@@ -1,10 +1,10 @@
 //! Schemas by their names.
+use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-/// Makes the schema of what it stands for; a type's is `SchemaGenerator::subschema_for::<T>`.
-pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+use super::composition::SchemaOf;
+use super::request::Shape;
 
 /// Where OpenAPI and AsyncAPI keep the schemas that have names.
 const PLACE: &str = "/components/schemas";
@@ -33,7 +33,7 @@ impl Definitions {
     }
 
     /// What a request has to look like.
-    pub fn request(&mut self, shape: &super::Shape) -> Value {
+    pub fn request(&mut self, shape: &Shape) -> Value {
         let mut value = shape.schema(&mut self.generator).to_value();
         refine(&mut value, &self.prefix);
         value
@@ -119,23 +119,11 @@ fn refine(schema: &mut Value, prefix: &str) {
     }
 }
 
-/// One of two.
-pub fn either<A: JsonSchema, B: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    let (one, other) = (generator.subschema_for::<A>(), generator.subschema_for::<B>());
-    json_schema!({ "anyOf": [one, other] })
-}
-
-/// `{success: true}` and these fields, all of which are there.
-pub fn success(generator: &mut SchemaGenerator, fields: &[(&str, SchemaOf)]) -> Schema {
-    let mut properties = Map::from_iter([("success".to_owned(), json!({ "type": "boolean", "const": true }))]);
-    properties.extend(fields.iter().map(|(name, schema)| ((*name).to_owned(), schema(generator).to_value())));
-    let required: Vec<_> = properties.keys().cloned().collect();
-    json_schema!({ "type": "object", "properties": properties, "required": required })
-}
-
 #[cfg(test)]
 mod tests {
+    use schemars::JsonSchema;
     use serde::Serialize;
+    use serde_json::json;
 
     use super::*;
 
@@ -170,13 +158,5 @@ mod tests {
         assert_eq!(properties["either"], json!({ "type": ["string", "null"] }));
         assert_eq!(named["Part.Outer"]["required"], json!(["always"]));
         assert_eq!(named["Part.Inner"]["properties"]["count"], json!({ "type": "integer", "minimum": 0 }));
-    }
-
-    #[test]
-    fn a_success_has_its_fields() {
-        let text: SchemaOf = SchemaGenerator::subschema_for::<String>;
-        let schema = success(&mut SchemaGenerator::default(), &[("userId", text)]).to_value();
-        assert_eq!(schema["required"], json!(["success", "userId"]));
-        assert_eq!(schema["properties"]["success"], json!({ "type": "boolean", "const": true }));
     }
 }

@@ -2,7 +2,7 @@
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
-use super::SchemaOf;
+use super::composition::SchemaOf;
 
 /// A field of what a client sends. Unknown ones are ignored.
 #[derive(Debug, Clone, Copy)]
@@ -106,6 +106,9 @@ fn or_null(schema: Value) -> Value {
 pub mod kinds {
     use schemars::{Schema, SchemaGenerator, json_schema};
 
+    /// 2^53 − 1: integers up to here are what JavaScript says they are.
+    pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+
     /// Whatever JSON it is.
     pub fn anything(_: &mut SchemaGenerator) -> Schema {
         json_schema!({})
@@ -138,14 +141,14 @@ pub mod kinds {
 
     /// An id of 1 to `MAX` characters; an integer from 0 to 2^53−1 counts as its decimal text.
     pub fn id_of<const MAX: usize>(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["string", "integer"], "minLength": 1, "maxLength": MAX, "minimum": 0, "maximum": 9_007_199_254_740_991u64 })
+        json_schema!({ "type": ["string", "integer"], "minLength": 1, "maxLength": MAX, "minimum": 0, "maximum": MAX_SAFE_INTEGER })
     }
 
     /// A user's id.
     pub fn user(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": ["string", "integer"],
-            "maxLength": 64, "pattern": "^[A-Za-z0-9._:@-]+$", "minimum": 0, "maximum": 9_007_199_254_740_991u64,
+            "maxLength": 64, "pattern": "^[A-Za-z0-9._:@-]+$", "minimum": 0, "maximum": MAX_SAFE_INTEGER,
         })
     }
 }
