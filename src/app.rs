@@ -1,6 +1,7 @@
 //! Puts the parts together, serves, and stops in order.
 mod certificate;
 mod changed_accounts;
+mod error;
 mod figures;
 mod files;
 mod options;
@@ -20,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::figures::{connection_views, server_figures};
-use self::options::{chat_options, check_exposure, check_folders, console_options, listen, origins, settings, transport_options};
+use self::options::{chat_options, check_exposure, check_folders, console_options, listen, origins, transport_options};
 use self::signals::{Asked, Signals};
 use crate::admin::{self, AdminState, Console, ConsoleReady};
 use crate::ai::Model;
@@ -37,8 +38,9 @@ use crate::model::Timestamp;
 use crate::session::{self, Client, Recipients, Rules};
 use crate::store::{self, Claim, DatabaseUrl, Store, StoreOptions};
 use crate::transport::{self, Tls};
-use crate::web::{self, Audit, Chat, RateLimit, WebState};
+use crate::web::{self, Audit, Chat, RateLimit, Settings, WebState};
 
+pub use self::error::AppError;
 pub use self::options::{admin_login, connections_with, tls};
 
 /// The time between two notes of what servers do all day.
@@ -54,17 +56,6 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
 /// The same where another server waits to serve them: who has noticed nothing hears it from that.
 const HAND_OVER_LIMIT: Duration = Duration::from_millis(500);
-
-/// Why the server could not start or stopped by itself: one line that says what to do.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct AppError(pub String);
-
-impl AppError {
-    fn because(reason: impl ToString) -> Self {
-        Self(reason.to_string())
-    }
-}
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -178,7 +169,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     };
     let draining = Arc::new(AtomicBool::new(false));
     let origins = origins(&config)?;
-    let settings = Arc::new(settings(&config, dialects, upload_dir));
+    let settings = Arc::new(Settings::new(&config, dialects, upload_dir));
     let (api, admin) = (ApiState::new(&settings, operations()), AdminState::new(feed.clone()));
     let proxies = Arc::new(TrustedProxies::new(config.trusted_proxies.clone()));
     let transport = transport::Options {

@@ -1,21 +1,20 @@
 //! What each part is told of the settings.
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use log::{info, warn};
 
-use super::AppError;
+use super::error::AppError;
 use super::figures::{traffic, worker_stats};
 use crate::admin::ConsoleOptions;
 use crate::api;
-use crate::auth::{AdminLogin, ApiKeys};
+use crate::auth::AdminLogin;
 use crate::chat;
-use crate::config::{ApiKey, CatchUp, Config, KEY_CHARS_MIN, Origins as ClientUrl};
-use crate::dialect::DialectSet;
+use crate::config::{CatchUp, Config, KEY_CHARS_MIN, Origins as ClientUrl};
 use crate::http::{Origins, TrustedProxies};
 use crate::transport::{self, Listeners, Tls};
-use crate::web::{self, Settings};
+use crate::web;
 
 /// More connections than this would not fit into memory.
 const MAX_CONNECTIONS: usize = 4_000_000;
@@ -166,28 +165,6 @@ pub fn connections_with(files: u64) -> usize {
 /// all connections and the broker share a thread, and a message wakes no other on its way.
 fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, |processors| processors.get().saturating_sub(1).max(1))
-}
-
-/// What routes are told of the settings.
-pub(super) fn settings(config: &Config, dialects: DialectSet, upload_dir: PathBuf) -> Settings {
-    let metrics_token: Vec<ApiKey> =
-        config.metrics_token.iter().map(|token| ApiKey { name: None, secret: token.clone() }).collect();
-    Settings {
-        dialects,
-        allow_registration: config.allow_registration,
-        uploads_require_auth: config.uploads_require_auth,
-        api_keys: ApiKeys::new(&config.api_keys),
-        metrics_tokens: ApiKeys::new(&metrics_token),
-        max_body_bytes: config.max_packet_size,
-        max_upload_bytes: config.max_upload_size as u64,
-        logins_per_minute: config.rate_limit_logins as usize,
-        upload_dir,
-        client_files: config.client_files.clone(),
-        admin_ui_dir: config.admin_ui_dir.clone(),
-        socket_path: config.socket_path.as_str().to_owned(),
-        presence_scope: config.presence_scope,
-        speaks_tls: config.speaks_tls(),
-    }
 }
 
 /// Who may use the Admin UI, if anybody.

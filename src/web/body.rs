@@ -12,12 +12,11 @@ use futures_util::StreamExt as _;
 use serde_json::{Map, Number, Value};
 use tokio::time::{Instant, timeout_at};
 
+use super::failure::Failure;
 use super::identity::is_known;
-use super::{Failure, WebState};
+use super::settings::WebState;
 use crate::model::UserId;
-
-/// 2^53 − 1: integers up to here are what JavaScript says they are.
-const MAX_SAFE_INTEGER: u64 = 9_007_199_254_740_991;
+use crate::schema::kinds::MAX_SAFE_INTEGER;
 
 /// A body of somebody whom nobody knows has no more bytes.
 const STRANGER_BYTES: usize = 16 * 1_024;

@@ -1,5 +1,6 @@
 //! Users as people and other servers call them.
-use super::{Failure, WebState};
+use super::failure::Failure;
+use super::settings::WebState;
 use crate::chat::ChatError;
 use crate::model::{Account, MODEL_USER, UserId};
 use crate::store::{self, AnyConnection};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use actix::Addr;
 use tokio::sync::oneshot;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::auth::{Claims, Refusal};
 use crate::chat::{
     Administer, Ask, Authenticate, AuthenticateError, BrokerStats, ChatError, ChatServer, Command, Emit, FindRoom, FindSession,

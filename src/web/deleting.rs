@@ -1,5 +1,6 @@
 //! An account goes.
-use super::{Failure, WebState};
+use super::failure::Failure;
+use super::settings::WebState;
 use crate::chat::{Administer, ChatError, Command};
 use crate::model::{ConversationKind, UserId};
 use crate::store;

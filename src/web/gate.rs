@@ -12,7 +12,10 @@ use actix_web::{Error, HttpMessage as _, HttpResponse};
 use futures_util::FutureExt as _;
 use percent_encoding::percent_decode_str;
 
-use super::{Act, Actor, ActsOn, Failure, WebState, path_text};
+use super::audit::{Act, Actor, ActsOn};
+use super::failure::Failure;
+use super::path::path_text;
+use super::settings::WebState;
 use crate::http::{Client, OriginVerdict, foreign_origin};
 use crate::logging::{ErrorId, RefusalKind, RefusalNote};
 use crate::model::UserId;

@@ -10,7 +10,12 @@ use actix_web::http::header::HeaderMap;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 
-use super::{Actor, Asks, Failure, LoginLimit, RequestOrigin, Tried, WebState};
+use super::audit::Actor;
+use super::failure::Failure;
+use super::gate::RequestOrigin;
+use super::login_limit::{LoginLimit, Tried};
+use super::rate_limit::Asks;
+use super::settings::WebState;
 use crate::auth::{Claims, FoundToken, Refusal, RequestTokens, TokenPlace};
 use crate::model::{Account, Timestamp, UserId, UserRole};
 

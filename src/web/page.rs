@@ -2,7 +2,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::{Failure, Query};
+use super::failure::Failure;
+use super::query::Query;
 
 /// Entries of a page where the request does not say.
 const DEFAULT_PAGE: usize = 50;

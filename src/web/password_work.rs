@@ -8,7 +8,7 @@ use actix_web::web::block;
 use hashbrown::HashMap;
 use tokio::sync::oneshot;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::auth::{hash_password, verify_password};
 use crate::http::counted_address;
 

@@ -5,7 +5,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use percent_encoding::percent_decode_str;
 
-use super::Failure;
+use super::failure::Failure;
 
 /// The query of a request. Of a name that stands twice the first counts.
 #[derive(Debug, Clone, Default)]

@@ -2,12 +2,11 @@
 use actix_web::guard::{Any, Get, Head};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{HttpRequest, Resource, Route};
-use percent_encoding::percent_decode_str;
+use actix_web::{Resource, Route};
 
-use super::{Failure, WebState, gate};
-use crate::chat::ChatError;
-use crate::model::UserId;
+use super::failure::Failure;
+use super::gate;
+use super::settings::WebState;
 
 /// Puts routes behind the gate, with an answer for every address and method that there is not.
 ///
@@ -28,19 +27,4 @@ pub fn endpoint(path: &str, allow: &'static str) -> Resource {
 /// A route for reading.
 pub fn get_or_head() -> Route {
     web::route().guard(Any(Get()).or(Head()))
-}
-
-/// A part of the path, decoded.
-pub fn path_text(request: &HttpRequest, name: &str) -> String {
-    // The router has decoded all but `%`, `/` and `+`; the gate has seen that it is UTF-8.
-    let raw = request.match_info().get(name).unwrap_or_default();
-    percent_decode_str(raw).decode_utf8_lossy().into_owned()
-}
-
-/// A user named in the path. What is no id is nobody's.
-///
-/// # Errors
-/// [`ChatError::UserNotFound`]
-pub fn user_in_path(request: &HttpRequest, name: &str) -> Result<UserId, ChatError> {
-    UserId::parse(&path_text(request, name)).map_err(|_| ChatError::UserNotFound)
 }

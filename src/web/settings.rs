@@ -3,14 +3,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::audit::Audit;
+use super::chat::Chat;
+use super::figures::{AskConnections, AskFigures};
+use super::rate_limit::RateLimit;
 use crate::auth::{ApiKeys, TokenKeys};
-use crate::config::{DialectNames, PresenceScope};
+use crate::config::{ApiKey, Config, PresenceScope};
 use crate::dialect::DialectSet;
 use crate::http::{Origins, TrustedProxies};
 use crate::logging::Refusals;
 use crate::store::Store;
-
-use super::{AskConnections, AskFigures, Audit, Chat, RateLimit};
 
 /// Settings of the routes.
 #[derive(Clone)]
@@ -45,23 +47,26 @@ pub struct Settings {
     pub speaks_tls: bool,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
+impl Settings {
+    /// Returns what routes are told of the settings.
+    pub fn new(config: &Config, dialects: DialectSet, upload_dir: PathBuf) -> Self {
+        let metrics_token: Vec<ApiKey> =
+            config.metrics_token.iter().map(|token| ApiKey { name: None, secret: token.clone() }).collect();
         Self {
-            allow_registration: true,
-            uploads_require_auth: false,
-            api_keys: ApiKeys::default(),
-            metrics_tokens: ApiKeys::default(),
-            max_body_bytes: 1_000_000,
-            max_upload_bytes: 50 * 1024 * 1024,
-            logins_per_minute: 10,
-            upload_dir: PathBuf::from("data/uploads"),
-            dialects: DialectSet::enabled(&DialectNames::All).unwrap_or(DialectSet::EMPTY),
-            client_files: None,
-            admin_ui_dir: None,
-            socket_path: "/socket.io".to_owned(),
-            presence_scope: PresenceScope::Everyone,
-            speaks_tls: false,
+            dialects,
+            allow_registration: config.allow_registration,
+            uploads_require_auth: config.uploads_require_auth,
+            api_keys: ApiKeys::new(&config.api_keys),
+            metrics_tokens: ApiKeys::new(&metrics_token),
+            max_body_bytes: config.max_packet_size,
+            max_upload_bytes: config.max_upload_size as u64,
+            logins_per_minute: config.rate_limit_logins as usize,
+            upload_dir,
+            client_files: config.client_files.clone(),
+            admin_ui_dir: config.admin_ui_dir.clone(),
+            socket_path: config.socket_path.as_str().to_owned(),
+            presence_scope: config.presence_scope,
+            speaks_tls: config.speaks_tls(),
         }
     }
 }

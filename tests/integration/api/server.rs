@@ -12,7 +12,8 @@ use parlance::admin::{self, AdminState};
 use parlance::api::{self, ApiState};
 use parlance::auth::{ApiKeys, Revocations, TokenKeys, new_login_id};
 use parlance::chat::{Ask, ChatServer, Command, Options, Reply, Sources};
-use parlance::config::ApiKey;
+use parlance::config::{ApiKey, Config};
+use parlance::dialect::DialectSet;
 use parlance::feed::Feed;
 use parlance::http::{Origins, TrustedProxies};
 use parlance::model::{Timestamp, UserId, UserRole};
@@ -104,8 +105,10 @@ impl TestApi {
     pub async fn with(change: impl FnOnce(&mut Setup)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let uploads = folder.path().join("uploads");
+        let config = Config::default();
+        let dialects = DialectSet::enabled(&config.dialects).unwrap();
         let mut setup = Setup {
-            settings: Settings { upload_dir: uploads.clone(), ..Settings::default() },
+            settings: Settings::new(&config, dialects, uploads.clone()),
             client_url: Vec::new(),
             host_is_loopback: false,
             trusted_proxies: Vec::new(),

@@ -1,0 +1,21 @@
+//! Parts of a request's path.
+use actix_web::HttpRequest;
+use percent_encoding::percent_decode_str;
+
+use crate::chat::ChatError;
+use crate::model::UserId;
+
+/// Returns a part of the path, decoded.
+pub fn path_text(request: &HttpRequest, name: &str) -> String {
+    // The router has decoded all but `%`, `/` and `+`; the gate has seen that it is UTF-8.
+    let raw = request.match_info().get(name).unwrap_or_default();
+    percent_decode_str(raw).decode_utf8_lossy().into_owned()
+}
+
+/// Returns a user named in the path. What is no id is nobody's.
+///
+/// # Errors
+/// [`ChatError::UserNotFound`]
+pub fn user_in_path(request: &HttpRequest, name: &str) -> Result<UserId, ChatError> {
+    UserId::parse(&path_text(request, name)).map_err(|_| ChatError::UserNotFound)
+}
