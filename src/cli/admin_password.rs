@@ -1,6 +1,7 @@
 //! `parlance admin-password`: makes the hash for `ADMIN_UI_PASSWORD`.
+use super::failure::Failure;
+use super::output::print;
 use super::user::read_password;
-use super::{Failure, print};
 use crate::auth::hash_admin_password;
 
 /// Reads a password from standard input and prints the setting.

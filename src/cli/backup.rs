@@ -6,7 +6,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::database::{self, failed};
-use super::{Failure, print};
+use super::failure::Failure;
+use super::output::print;
 use crate::config::Config;
 use crate::store::{self, BackupError};
 

@@ -2,7 +2,9 @@
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use super::{Arguments, Failure, print};
+use super::arguments::Arguments;
+use super::failure::Failure;
+use super::output::print;
 
 /// Prints the script for `shell`. Needs no configuration.
 pub(super) fn execute(shell: Shell) -> Result<(), Failure> {

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, print, remark};
+use super::failure::Failure;
+use super::output::{print, remark};
 use crate::config::{Config, Found, Listed, Typo, typos};
 use crate::env::Environment;
 

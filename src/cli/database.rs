@@ -1,7 +1,7 @@
 //! What commands that work on the whole database have in common.
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
-use super::Failure;
+use super::failure::Failure;
 use crate::config::Config;
 use crate::store::{DatabaseUrl, MaintenanceError, OpenError};
 

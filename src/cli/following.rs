@@ -2,8 +2,9 @@
 use std::io::{self, Write as _};
 use std::time::Duration;
 
+use super::failure::Failure;
+use super::output::remark;
 use super::remote::{AskError, Remote};
-use super::{Failure, remark};
 use crate::http::{Events, StatusCode, next_chunk};
 
 /// A server that went away is looked for again so often.

@@ -3,7 +3,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::config::Config;
 use crate::transport;
 

@@ -5,7 +5,8 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::database::{self, confirms, failed};
-use super::{Failure, print};
+use super::failure::Failure;
+use super::output::print;
 use crate::config::Config;
 use crate::store::{self, DatabaseUrl, MigrationState};
 

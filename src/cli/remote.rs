@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::config::Config;
 use crate::env::Environment;
 use crate::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};

@@ -2,8 +2,9 @@
 use clap::{ArgGroup, Args};
 use serde_json::{Map, Value, json};
 
+use super::failure::Failure;
+use super::output::print;
 use super::remote::{Remote, RemoteOptions};
-use super::{Failure, print};
 use crate::config::Config;
 use crate::env::Environment;
 

@@ -5,10 +5,11 @@ use std::io::{self, IsTerminal as _};
 use clap::Args;
 use serde_json::{Map, Value};
 
+use super::failure::Failure;
 use super::figures::{flat, shown};
 use super::following::{Reader, follow};
+use super::output::print;
 use super::remote::{AskError, Remote, RemoteOptions};
-use super::{Failure, print};
 use crate::config::Config;
 use crate::env::Environment;
 

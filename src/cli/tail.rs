@@ -5,9 +5,10 @@ use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+use super::failure::Failure;
 use super::following::{Reader, follow};
+use super::output::remark;
 use super::remote::{AskError, Remote, RemoteOptions};
-use super::{Failure, remark};
 use crate::config::Config;
 use crate::env::Environment;
 

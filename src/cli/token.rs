@@ -7,9 +7,10 @@ use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::database;
+use super::failure::Failure;
+use super::output::{print, remark};
 use super::remote::{AskError, Remote, RemoteOptions};
 use super::user::{self, Role};
-use super::{Failure, print, remark};
 use crate::auth::{Claims, Examined, Revocations, TokenKeys, check, find_kept_secret, new_login_id, token_secrets};
 use crate::config::{Config, Secret, parse_length};
 use crate::env::Environment;

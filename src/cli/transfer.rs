@@ -10,7 +10,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::database::{self, failed};
-use super::{Failure, print};
+use super::failure::Failure;
+use super::output::print;
 use crate::config::Config;
 use crate::store::{self, DatabaseUrl, Import, Step, Sums, TransferError};
 

@@ -6,7 +6,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Failure, database, print};
+use super::database;
+use super::failure::Failure;
+use super::output::print;
 use crate::auth::{check_email, check_full_name, check_password, check_username, hash_password};
 use crate::config::Config;
 use crate::model::{Account, Timestamp, UserId, UserRole};

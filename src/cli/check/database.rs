@@ -3,7 +3,7 @@ use std::path::Path;
 
 use rustix::fs::{Access, access};
 
-use super::Finding;
+use super::finding::Finding;
 use super::machine::{existing, may_write};
 use crate::config::Config;
 use crate::store::{self, DatabaseState, DatabaseUrl};
@@ -81,7 +81,7 @@ fn pool(config: &Config, max_connections: i64) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Status;
+    use super::super::finding::Status;
     use super::*;
 
     #[test]

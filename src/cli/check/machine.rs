@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rustix::fs::{Access, access, statvfs};
 
-use super::Finding;
+use super::finding::Finding;
 use crate::config::Config;
 use crate::{app, transport};
 
@@ -100,7 +100,7 @@ pub(super) fn backlog() -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Status;
+    use super::super::finding::Status;
     use super::*;
 
     #[test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::super::remote::{Remote, RemoteOptions};
-use super::Finding;
+use super::finding::Finding;
+use crate::cli::remote::{Remote, RemoteOptions};
 use crate::config::Config;
 use crate::env::Environment;
 use crate::transport::addresses_of;

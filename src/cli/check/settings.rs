@@ -1,5 +1,5 @@
 //! Settings that name or need something: dialects, secrets, certificates, folders of files, a model.
-use super::Finding;
+use super::finding::Finding;
 use crate::auth::{ADVISED_SECRET_BYTES, find_kept_secret};
 use crate::config::{AiProvider, Config, KEY_CHARS_MIN, ModelAddress};
 use crate::dialect::DialectSet;

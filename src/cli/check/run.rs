@@ -1,0 +1,100 @@
+//! All that is looked at, and how it is told.
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::database::database;
+use super::finding::{Finding, Status};
+use super::machine::{backlog, disk, files, folder};
+use super::port::port;
+use super::settings::{admin_ui, certificate, client_files, dialects, exposures, keys, model, secret};
+use crate::cli::config::about_typo;
+use crate::cli::failure::Failure;
+use crate::cli::output::print;
+use crate::config::{Config, Found, typos};
+use crate::env::Environment;
+
+/// What is looked for, and how it is told.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct CheckOptions {
+    /// How many connections the server is to hold at once.
+    #[arg(long, default_value_t = 1_000)]
+    connections: usize,
+    /// As JSON: `ok`, and a list of `checks` with `status`, `what`, `found` and, where there is something to do, `advice`.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Looks at everything, and fails where something is an error.
+pub(in crate::cli) fn execute(
+    options: &CheckOptions,
+    environment: &Environment,
+    find: impl Fn(&str) -> Option<Found>,
+) -> Result<(), Failure> {
+    let problems = Config::problems(&find);
+    let mut findings: Vec<_> = problems
+        .iter()
+        .map(|problem| Finding::error("settings", problem.to_string(), "mend it; `parlance config` explains each setting"))
+        .collect();
+    // The rest is looked at as if what cannot be read were unset.
+    let readable = |name: &str| find(name).filter(|_| !problems.iter().any(|problem| problem.name == name));
+    let config = Config::load(readable).map_err(Failure::new)?;
+    findings.extend(
+        typos(environment.names())
+            .iter()
+            .map(|typo| Finding::warning("settings", about_typo(typo), format!("write {} or remove it", typo.meant))),
+    );
+    if findings.is_empty() {
+        let set = Config::NAMES.iter().filter(|name| find(name).is_some_and(|found| !found.value.is_empty())).count();
+        findings.push(Finding::ok("settings", format!("{set} set, the others have their defaults (`parlance config`)")));
+    }
+    findings.extend(dialects(&config));
+    findings.push(secret(&config));
+    findings.extend(keys(&config));
+    findings.extend(exposures(&config));
+    findings.push(folder(&config));
+    findings.push(disk(&config));
+    findings.extend(database(&config));
+    findings.push(actix::System::new().block_on(port(&config)));
+    findings.push(files(options.connections));
+    findings.extend(backlog());
+    findings.extend(certificate(&config));
+    findings.extend(client_files(&config));
+    findings.extend(admin_ui(&config));
+    findings.extend(model(&config));
+    tell(&findings, options.json)
+}
+
+fn tell(findings: &[Finding], as_json: bool) -> Result<(), Failure> {
+    let count = |status| findings.iter().filter(|finding| finding.status == status).count();
+    let (errors, warnings) = (count(Status::Error), count(Status::Warning));
+    if as_json {
+        let checks: Vec<_> = findings.iter().map(shown).collect();
+        print(&format!("{:#}\n", json!({"ok": errors == 0, "checks": checks})))?;
+    } else {
+        let lines: String = findings.iter().map(Finding::line).collect();
+        print(&format!("{lines}\n{}\n", verdict(errors, warnings)))?;
+    }
+    if errors == 0 { Ok(()) } else { Err(Failure::told()) }
+}
+
+fn shown(finding: &Finding) -> Value {
+    let Finding { status, what, found, advice } = finding;
+    let mut shown = json!({"status": status.as_str(), "what": what, "found": found});
+    if let (Some(advice), Some(object)) = (advice, shown.as_object_mut()) {
+        object.insert("advice".to_owned(), json!(advice));
+    }
+    shown
+}
+
+fn verdict(errors: usize, warnings: usize) -> String {
+    let counted = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    match (errors, warnings) {
+        (0, 0) => "All is well: `parlance serve` can start.".to_owned(),
+        (0, _) => format!("{}; `parlance serve` can start.", counted(warnings, "warning")),
+        _ => format!(
+            "{}, {}; `parlance serve` cannot start, or not serve well.",
+            counted(errors, "error"),
+            counted(warnings, "warning")
+        ),
+    }
+}

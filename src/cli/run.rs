@@ -1,0 +1,94 @@
+//! From the command line to the command.
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use log::{LevelFilter, warn};
+
+use super::arguments::{Arguments, Command};
+use super::failure::Failure;
+use super::output::print;
+use super::{admin_password, backup, check, completions, config, healthz, migrate, send, stats, tail, token, transfer, user};
+use crate::app;
+use crate::config::{Config, Found, LogFilter, LogFormat, Typo, typos};
+use crate::dialect::{self, DialectSet};
+use crate::env::Environment;
+use crate::logging;
+
+/// Does what the command line says. Failures are one line on stderr; wrong usage is status 2, all else 1.
+pub fn run() -> ExitCode {
+    match execute(Arguments::parse().command.unwrap_or(Command::Serve)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let line = one_line(&failure.to_string());
+            if !line.is_empty() {
+                logging::fail(&line);
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<(), Failure> {
+    // What may be called to mend the settings does without them.
+    match command {
+        Command::Completions { shell } => return completions::execute(shell),
+        Command::AdminPassword => return admin_password::execute(),
+        _ => {}
+    }
+    let environment = Environment::load().map_err(Failure::new)?;
+    let find = |name: &str| {
+        let (value, source) = environment.find(name)?;
+        Some(Found { value: value.clone(), source })
+    };
+    if let Command::Check(options) = &command {
+        return check::execute(options, &environment, find);
+    }
+    let config = Config::load(find).map_err(Failure::new)?;
+    DialectSet::enabled(&config.dialects).map_err(Failure::new)?;
+    match command {
+        Command::Serve => {
+            logging::start(config.log_format, config.rust_log.clone());
+            for Typo { name, source, meant } in typos(environment.names()) {
+                warn!(name, source, meant; "this is no setting");
+            }
+            actix::System::new().block_on(app::run(config)).map_err(Failure::new)
+        }
+        Command::Config(options) => config::execute(&options, &environment, find),
+        Command::Openapi => print(&format!("{:#}\n", app::openapi())),
+        Command::Asyncapi => print(&format!("{:#}\n", dialect::asyncapi())),
+        Command::Types => print(&dialect::types()),
+        Command::User(command) => {
+            // What a command says is its output; of the log only what went wrong.
+            logging::start(LogFormat::Text, LogFilter::from(LevelFilter::Warn));
+            actix::System::new().block_on(user::execute(command, &config))
+        }
+        Command::Migrate(command) => migrate::execute(&command, &config),
+        Command::Export(arguments) => transfer::export(&arguments, &config),
+        Command::Import(arguments) => transfer::import(&arguments, &config),
+        Command::Healthz => healthz::execute(&config),
+        Command::Backup(arguments) => backup::execute(&arguments, &config),
+        Command::Token(command) => {
+            logging::start(LogFormat::Text, LogFilter::from(LevelFilter::Warn));
+            actix::System::new().block_on(token::execute(&command, &environment, &config))
+        }
+        Command::Send(options) => actix::System::new().block_on(send::execute(&options, &environment, &config)),
+        Command::Stats(options) => actix::System::new().block_on(stats::execute(&options, &environment, &config)),
+        Command::Tail(options) => actix::System::new().block_on(tail::execute(&options, &environment, &config)),
+        // Done above: they do without a configuration that is right.
+        Command::Check(_) | Command::Completions { .. } | Command::AdminPassword => Ok(()),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_one_line() {
+        assert_eq!(one_line("a\n  b\r\n\n"), "a; b");
+    }
+}
