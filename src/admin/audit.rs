@@ -7,7 +7,7 @@ use crate::store::{self, AuditEntry};
 use crate::web::{Admin, Failure, Query, WebState};
 
 /// Longest id of an entry.
-const ID_MAX: usize = 36;
+pub const ID_MAX: usize = 36;
 
 /// `GET /api/admin/audit?before=&limit=`: newest first. `next` is the `before` of the next page.
 pub async fn list(state: Data<WebState>, _: Admin, query: Query) -> Result<HttpResponse, Failure> {

@@ -13,7 +13,7 @@ use crate::web::{ActsOn, Admin, Body, Failure};
 /// Longest filter, in characters.
 const MAX_FILTER_LENGTH: usize = 1_000;
 /// Longest time after which a switched filter returns: 30 days.
-const MAX_SECONDS: u64 = 30 * 24 * 60 * 60;
+pub const MAX_SECONDS: u64 = 30 * 24 * 60 * 60;
 
 /// `GET /api/admin/log`
 pub async fn show(_: Admin) -> HttpResponse {

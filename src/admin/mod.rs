@@ -10,68 +10,12 @@ mod log_filter;
 mod metrics;
 mod operations;
 mod page;
+mod routes;
 mod sessions;
 mod showing;
 mod stream;
 mod tokens;
 
-use actix_web::web::{Data, ServiceConfig, delete, get, patch, post, put};
-
-pub use self::operations::OPERATIONS;
-
-use crate::feed::Feed;
-use crate::web::{endpoint, get_or_head};
-
 pub use self::console::{Console, ConsoleOptions, ConsoleReady};
-
-use self::figures::Sampler;
-
-/// Adds the routes.
-pub fn routes(state: AdminState) -> impl Fn(&mut ServiceConfig) {
-    move |config| {
-        config
-            .app_data(state.sampler.clone())
-            .app_data(state.feed.clone())
-            .service(endpoint("/admin", "GET, HEAD").route(get_or_head().to(page::index)))
-            .service(endpoint("/admin/", "GET, HEAD").route(get_or_head().to(page::index)))
-            .service(endpoint("/admin/page.css", "GET, HEAD").route(get_or_head().to(page::style)))
-            .service(endpoint("/admin/page.js", "GET, HEAD").route(get_or_head().to(page::script)))
-            .service(endpoint("/api/admin/events/stream", "GET").route(get().to(events::stream)))
-            .service(endpoint("/api/admin/stats", "GET, HEAD").route(get_or_head().to(figures::stats)))
-            .service(endpoint("/api/admin/stats/stream", "GET").route(get().to(stream::stream)))
-            .service(endpoint("/metrics", "GET, HEAD").route(get_or_head().to(metrics::metrics)))
-            .service(
-                endpoint("/api/admin/log", "GET, HEAD, PUT")
-                    .route(get_or_head().to(log_filter::show))
-                    .route(put().to(log_filter::put)),
-            )
-            .service(endpoint("/api/admin/audit", "GET, HEAD").route(get_or_head().to(audit::list)))
-            .service(endpoint("/api/admin/tokens/revoke", "POST").route(post().to(tokens::revoke)))
-            .service(
-                endpoint("/api/admin/users/{id}", "PATCH, DELETE")
-                    .route(patch().to(acts::change_user))
-                    .route(delete().to(acts::delete_user)),
-            )
-            .service(endpoint("/api/admin/sockets", "GET, HEAD").route(get_or_head().to(sessions::list)))
-            .service(endpoint("/api/admin/sockets/{id}", "GET, HEAD").route(get_or_head().to(sessions::show)))
-            .service(endpoint("/api/admin/explain/user/{who}", "GET, HEAD").route(get_or_head().to(explain::user)))
-            .service(endpoint("/api/admin/explain/message/{id}", "GET, HEAD").route(get_or_head().to(explain::message)))
-            .service(endpoint("/api/admin/rooms", "GET, HEAD").route(get_or_head().to(sessions::rooms)))
-            .service(endpoint("/api/admin/rooms/{room}", "GET, HEAD").route(get_or_head().to(sessions::show_room)))
-            .service(endpoint("/api/admin/sockets/{id}/kick", "POST").route(post().to(acts::kick)));
-    }
-}
-
-/// What the routes of one server share among all worker threads.
-#[derive(Clone)]
-pub struct AdminState {
-    sampler: Data<Sampler>,
-    feed: Data<Feed>,
-}
-
-impl AdminState {
-    /// For one server, of which `feed` tells what happens.
-    pub fn new(feed: Feed) -> Self {
-        Self { sampler: Data::default(), feed: Data::new(feed) }
-    }
-}
+pub use self::operations::OPERATIONS;
+pub use self::routes::{AdminState, routes};

@@ -1,10 +1,12 @@
-//! What the routes take and answer, for `/api/openapi.json`: a line for each, in the order of `mod.rs`.
+//! What the routes take and answer, for `/api/openapi.json`: a line for each, in the order of `routes.rs`.
 use schemars::{Schema, SchemaGenerator, json_schema};
 
+use super::audit::ID_MAX;
 use super::explain::Explanation;
+use super::log_filter::MAX_SECONDS;
 use crate::model::{SocketId, Timestamp, UserId};
 use crate::schema::{Field, Shape, kinds};
-use crate::web::{Answer, Operation, Refused, Who};
+use crate::web::{Answer, Operation, Refused, USER_NAME_MAX, Who};
 
 /// All of them.
 pub const OPERATIONS: &[Operation] = &[
@@ -50,7 +52,7 @@ pub const OPERATIONS: &[Operation] = &[
         Who::Admin,
         "What administrators and servers with keys did, newest first; next is the before of the next page.",
     )
-    .query(&[Field::optional("before", kinds::text_of::<0, 36>), LIMIT])
+    .query(&[Field::optional("before", kinds::text_of::<0, ID_MAX>), LIMIT])
     .answers(&[Answer::Success(200, &[("entries", audit_entries), ("next", next_entry)])]),
     Operation::post(
         "/api/admin/tokens/revoke",
@@ -58,8 +60,8 @@ pub const OPERATIONS: &[Operation] = &[
         "Revokes the tokens of a token's login, or all of a user; their sockets are put out.",
     )
     .body(Shape::ObjectWith(
-        &[Field::optional("token", kinds::some_text), Field::optional("user", kinds::text_of::<1, 254>)],
-        &[&[Field::required("token", kinds::some_text), Field::required("user", kinds::text_of::<1, 254>)]],
+        &[Field::optional("token", kinds::some_text), Field::optional("user", kinds::text_of::<1, USER_NAME_MAX>)],
+        &[&[Field::required("token", kinds::some_text), Field::required("user", kinds::text_of::<1, USER_NAME_MAX>)]],
     ))
     .answers(&[Answer::Success(200, &[("user", view)])])
     .refuses(&[NOT_FOUND]),
@@ -71,7 +73,7 @@ pub const OPERATIONS: &[Operation] = &[
     )
     .query(&[
         Field::optional("user", kinds::user),
-        Field::optional("search", kinds::text_of::<0, 254>),
+        Field::optional("search", kinds::text_of::<0, USER_NAME_MAX>),
         Field::optional("after", SchemaGenerator::subschema_for::<SocketId>),
         LIMIT,
     ])
@@ -170,7 +172,6 @@ fn members(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "array", "items": member })
 }
 
-/// Figures under their names, which may be more from release to release.
 /// As `RUST_LOG`.
 fn log_filter(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
@@ -186,9 +187,10 @@ fn log_filter(_: &mut SchemaGenerator) -> Schema {
 }
 
 fn log_seconds(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "integer", "minimum": 1, "maximum": 2_592_000 })
+    json_schema!({ "type": "integer", "minimum": 1, "maximum": MAX_SECONDS })
 }
 
+/// Figures under their names, which may be more from release to release.
 fn figures(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "additionalProperties": true })
 }

@@ -3,19 +3,13 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
+use super::limits::{AVATAR_MAX, GROUP_NAME_MAX, PARTICIPANTS_MAX};
 use super::shapes::ConversationView;
 use super::users::emptiable;
 use crate::chat::{ChatError, Command, Reply};
 use crate::model::{Conversation, ConversationId, Timestamp, UserId};
 use crate::store::{self, ConversationCursor};
 use crate::web::{Body, Cursor, Failure, Page, PageRequest, Proven, Query, WebState, path_text, user_in_path};
-
-/// Longest name of a group, in characters.
-const NAME_MAX: usize = 200;
-/// Longest address of a picture, in characters.
-const AVATAR_MAX: usize = 2_048;
-/// Most users that one request can put into a group.
-const PARTICIPANTS_MAX: usize = 10_000;
 
 /// `GET /api/conversations`, last active first.
 pub async fn list(state: Data<WebState>, user: Proven, query: Query) -> Result<HttpResponse, Failure> {
@@ -50,7 +44,7 @@ pub async fn create(state: Data<WebState>, user: Proven, body: Body) -> Result<H
     let command = match body.text("type")? {
         "direct" => Command::CreateDirect { participant: body.user("participantId")? },
         "group" => Command::CreateGroup {
-            name: body.bounded_text("name", 1, NAME_MAX)?.ok_or_else(|| Failure::missing("name"))?.to_owned(),
+            name: body.bounded_text("name", 1, GROUP_NAME_MAX)?.ok_or_else(|| Failure::missing("name"))?.to_owned(),
             avatar: body.bounded_text("avatar", 1, AVATAR_MAX)?.map(str::to_owned),
             participants: participants(&body)?,
         },
@@ -81,7 +75,7 @@ pub async fn find(state: Data<WebState>, user: Proven, request: HttpRequest) -> 
 pub async fn update(state: Data<WebState>, user: Proven, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
     let command = Command::UpdateConversation {
         conversation: conversation_in_path(&request)?,
-        name: body.bounded_text("name", 1, NAME_MAX)?.map(str::to_owned),
+        name: body.bounded_text("name", 1, GROUP_NAME_MAX)?.map(str::to_owned),
         avatar: emptiable(body.bounded_text("avatar", 0, AVATAR_MAX)?),
     };
     answer(&state, &user, command).await

@@ -3,6 +3,7 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
+use super::limits::{EVENT_MAX, ROOM_MAX};
 use super::notifications::worded_notification;
 use crate::chat::{Command, Emit, EmitTo, Emitted, Reply};
 use crate::dialect::{NOTIFICATION_EVENT, room_called};
@@ -10,18 +11,13 @@ use crate::model::{ConversationId, UserId};
 use crate::socketio::is_reserved;
 use crate::web::{ActsOn, Admin, Body, Failure, WebState};
 
-/// Longest name of an event, in characters.
-const NAME_MAX: usize = 200;
-/// Longest name of a room, in characters: that of a public room with `room_` before it.
-const ROOM_MAX: usize = 205;
-
 /// `POST /api/emit` `{to:{user|room|conversation|all},event,data}`
 ///
 /// `data` is the event's one argument, whatever JSON it is. The stock client takes a text at an event's end for a recovery
 /// offset where its CONNECT was answered with a `pid`, which none is yet; an offset of ours will stand behind it.
 pub async fn emit(state: Data<WebState>, _: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
     let to = target(&body)?;
-    let name = body.bounded_text("event", 1, NAME_MAX)?.ok_or_else(|| Failure::missing("event"))?;
+    let name = body.bounded_text("event", 1, EVENT_MAX)?.ok_or_else(|| Failure::missing("event"))?;
     if is_reserved(name) {
         return Err(Failure::bad_request(format!("Invalid event: {name} is reserved")));
     }

@@ -3,11 +3,9 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
+use super::limits::TITLE_MAX;
 use crate::model::ListingId;
 use crate::web::{Admin, Body, Failure, WebState, path_text};
-
-/// Longest title, in characters.
-const TITLE_MAX: usize = 500;
 
 /// `PUT /api/listings/{id}` `{title}`
 pub async fn put(state: Data<WebState>, _: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {

@@ -4,17 +4,11 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use super::conversations::conversation_in_path;
+use super::limits::{ATTACHMENTS_MAX, CLIENT_ID_MAX, TYPE_MAX};
 use super::shapes::MessageView;
 use crate::chat::{ChatError, Command, Draft, Reply};
 use crate::model::{ConversationId, ListingId, MessageId, RoomId, UserId};
 use crate::web::{Actor, ActsOn, Admin, Body, Failure, Proven, USER_NAME_MAX, WebState, path_text, user_called};
-
-/// Most further files of a message.
-const ATTACHMENTS_MAX: usize = 20;
-/// Longest type of a message, in characters.
-const TYPE_MAX: usize = 32;
-/// Longest name that a sender gives a message, in characters.
-const CLIENT_ID_MAX: usize = 200;
 
 /// `POST /api/conversations/{id}/messages` `{content?,type?,file?,attachments?,clientMessageId?}`
 pub async fn send(state: Data<WebState>, user: Proven, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {

@@ -3,20 +3,15 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
+use super::limits::{IDS_MAX, NOTIFICATION_MAX, TYPE_MAX};
 use crate::chat::{Command, Reply};
 use crate::dialect::NotificationView;
 use crate::model::{Notification, NotificationId, Timestamp};
 use crate::store::{self, NotificationCursor, NotificationRange, Write};
 use crate::web::{ActsOn, Admin, Body, Cursor, Failure, Page, PageRequest, Proven, Query, WebState};
 
-/// Longest type of a notification, in characters: as of a message.
-const TYPE_MAX: usize = 32;
-/// Longest text of a notification, in characters.
-const MESSAGE_MAX: usize = 4_000;
 /// Longest data of a notification, in bytes as JSON: a hundred of them are shown at once to who comes.
 const DATA_MAX_BYTES: usize = 65_536;
-/// Most notifications that one request marks by their ids.
-const IDS_MAX: usize = 10_000;
 
 /// `GET /api/notifications`, newest first.
 pub async fn list(state: Data<WebState>, user: Proven, query: Query) -> Result<HttpResponse, Failure> {
@@ -81,7 +76,7 @@ pub async fn create(state: Data<WebState>, _: Admin, request: HttpRequest, body:
     request.extensions_mut().insert(ActsOn(user.to_string()));
     let command = Command::Notify {
         kind: body.bounded_text("type", 1, TYPE_MAX)?.ok_or_else(|| Failure::missing("type"))?.to_owned(),
-        message: body.bounded_text("message", 1, MESSAGE_MAX)?.ok_or_else(|| Failure::missing("message"))?.to_owned(),
+        message: body.bounded_text("message", 1, NOTIFICATION_MAX)?.ok_or_else(|| Failure::missing("message"))?.to_owned(),
         data: data_text(body.get("data"))?,
         emitted: None,
     };
@@ -107,7 +102,7 @@ pub fn worded_notification(data: Option<&Value>) -> Result<(String, String, Opti
     let text = |name, most| field(name).and_then(Value::as_str).map(|text: &str| text.chars().take(most).collect::<String>());
     let kind = text("type", TYPE_MAX).filter(|kind| !kind.is_empty()).unwrap_or_else(|| "notification".to_owned());
     let rest = if data.is_some_and(Value::is_object) { field("data") } else { data };
-    Ok((kind, text("message", MESSAGE_MAX).unwrap_or_default(), data_text(rest)?))
+    Ok((kind, text("message", NOTIFICATION_MAX).unwrap_or_default(), data_text(rest)?))
 }
 
 #[cfg(test)]

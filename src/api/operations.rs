@@ -1,12 +1,16 @@
-//! What the routes take and answer, for `/api/openapi.json`: a line for each, in the order of `mod.rs`.
+//! What the routes take and answer, for `/api/openapi.json`: a line for each, in the order of `routes.rs`.
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
+use super::limits::{
+    ATTACHMENTS_MAX, AVATAR_MAX, CLIENT_ID_MAX, EVENT_MAX, GROUP_NAME_MAX, IDS_MAX, NOTIFICATION_MAX, PARTICIPANTS_MAX, ROOM_MAX,
+    SEARCH_MAX, TITLE_MAX, TYPE_MAX,
+};
 use super::shapes::{ConversationView, MessageView, NumberedRoomMessage, UserView};
 use crate::dialect::{CommonChatMessage, DeletedMessageView, DirectMessageView, NotificationView};
-use crate::model::{File, ListingId, MessageStatus, SocketId, Timestamp, UserId};
+use crate::model::{File, ListingId, MessageStatus, SocketId, Timestamp, USERNAME_MAX, UserId};
 use crate::schema::{Field, SchemaOf, Shape, kinds};
-use crate::web::{Answer, Operation, Refused, Who};
+use crate::web::{Answer, Operation, Refused, USER_NAME_MAX, Who};
 
 /// All of them.
 pub const OPERATIONS: &[Operation] = &[
@@ -27,15 +31,15 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::post("/api/auth/login", Who::Anyone, "Logs in by username or e-mail; sets the cookie token, too.")
         .body(Shape::ObjectWith(
             &[
-                Field::optional("login", kinds::text_of::<1, 254>),
-                Field::optional("username", kinds::text_of::<1, 254>),
-                Field::optional("email", kinds::text_of::<1, 254>),
+                Field::optional("login", kinds::text_of::<1, USER_NAME_MAX>),
+                Field::optional("username", kinds::text_of::<1, USER_NAME_MAX>),
+                Field::optional("email", kinds::text_of::<1, USER_NAME_MAX>),
                 Field::required("password", kinds::text),
             ],
             &[
-                &[Field::required("login", kinds::text_of::<1, 254>)],
-                &[Field::required("username", kinds::text_of::<1, 254>)],
-                &[Field::required("email", kinds::text_of::<1, 254>)],
+                &[Field::required("login", kinds::text_of::<1, USER_NAME_MAX>)],
+                &[Field::required("username", kinds::text_of::<1, USER_NAME_MAX>)],
+                &[Field::required("email", kinds::text_of::<1, USER_NAME_MAX>)],
             ],
         ))
         .answers(&[Answer::Success(200, LOGIN)])
@@ -53,7 +57,7 @@ pub const OPERATIONS: &[Operation] = &[
     .refuses(&[INVALID_CREDENTIALS]),
     // users
     Operation::get("/api/users", Who::User, "Users by part of username or full name, without regard to case.")
-        .query(&[Field::required("query", kinds::text_of::<1, 200>), LIMIT])
+        .query(&[Field::required("query", kinds::text_of::<1, SEARCH_MAX>), LIMIT])
         .answers(&[Answer::Success(200, &[("users", of::<Vec<UserView>>)])]),
     Operation::get("/api/users/online", Who::User, "Who is online, by id.")
         .query(PAGE)
@@ -61,7 +65,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::patch("/api/users/me", Who::User, "Changes what one shows of oneself; an empty text takes it away.")
         .body(Shape::Object(&[
             Field::optional("fullName", emptiable_full_name),
-            Field::optional("avatar", kinds::text_of::<0, 2_048>),
+            Field::optional("avatar", kinds::text_of::<0, AVATAR_MAX>),
         ]))
         .answers(OWN_USER),
     Operation::delete(
@@ -104,7 +108,7 @@ pub const OPERATIONS: &[Operation] = &[
     ]),
     Operation::put("/api/listings/{id}", Who::Admin, "The title that directMessage.listingId shows.")
         .path(&[Field::required("id", of::<ListingId>)])
-        .body(Shape::Object(&[Field::required("title", kinds::text_of::<1, 500>)]))
+        .body(Shape::Object(&[Field::required("title", kinds::text_of::<1, TITLE_MAX>)]))
         .answers(&[Answer::Success(200, &[("listing", listing)])]),
     // conversations
     Operation::get("/api/conversations", Who::User, "One's conversations, last active first.")
@@ -122,8 +126,8 @@ pub const OPERATIONS: &[Operation] = &[
         .refuses(&[NOT_FOUND]),
     Operation::patch("/api/conversations/{id}", Who::User, "Renames a group or changes its picture, for its admin.")
         .body(Shape::Object(&[
-            Field::optional("name", kinds::text_of::<1, 200>),
-            Field::optional("avatar", kinds::text_of::<0, 2_048>),
+            Field::optional("name", kinds::text_of::<1, GROUP_NAME_MAX>),
+            Field::optional("avatar", kinds::text_of::<0, AVATAR_MAX>),
         ]))
         .answers(CONVERSATION)
         .refuses(&[NOT_FOUND]),
@@ -147,11 +151,11 @@ pub const OPERATIONS: &[Operation] = &[
         .body(Shape::ObjectWith(
             &[
                 Field::optional("content", kinds::text),
-                Field::optional("type", kinds::text_of::<1, 32>),
+                Field::optional("type", kinds::text_of::<1, TYPE_MAX>),
                 Field::optional("file", file_reference),
                 Field::optional("attachments", attachments),
-                Field::optional("listingId", kinds::id_of::<200>),
-                Field::optional("clientMessageId", kinds::id_of::<200>),
+                Field::optional("listingId", kinds::id_of::<CLIENT_ID_MAX>),
+                Field::optional("clientMessageId", kinds::id_of::<CLIENT_ID_MAX>),
             ],
             SOMETHING_SAID,
         ))
@@ -161,13 +165,13 @@ pub const OPERATIONS: &[Operation] = &[
         .body(Shape::ObjectWith(
             &[
                 Field::required("to", addressee),
-                Field::optional("from", kinds::text_of::<1, 254>),
+                Field::optional("from", kinds::text_of::<1, USER_NAME_MAX>),
                 Field::optional("content", kinds::text),
-                Field::optional("type", kinds::text_of::<1, 32>),
+                Field::optional("type", kinds::text_of::<1, TYPE_MAX>),
                 Field::optional("file", file_reference),
                 Field::optional("attachments", attachments),
-                Field::optional("listingId", kinds::id_of::<200>),
-                Field::optional("clientMessageId", kinds::id_of::<200>),
+                Field::optional("listingId", kinds::id_of::<CLIENT_ID_MAX>),
+                Field::optional("clientMessageId", kinds::id_of::<CLIENT_ID_MAX>),
             ],
             SOMETHING_SAID,
         ))
@@ -201,8 +205,8 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::post("/api/notifications", Who::Admin, "Notifies a user: stored, and notification:new.")
         .body(Shape::Object(&[
             Field::required("userId", kinds::user),
-            Field::required("type", kinds::text_of::<1, 32>),
-            Field::required("message", kinds::text_of::<1, 4_000>),
+            Field::required("type", kinds::text_of::<1, TYPE_MAX>),
+            Field::required("message", kinds::text_of::<1, NOTIFICATION_MAX>),
             Field::optional("data", kinds::anything),
         ]))
         .answers(&[Answer::Success(201, &[("notification", of::<NotificationView>)])])
@@ -248,9 +252,9 @@ const SOMETHING_SAID: &[&[Field]] = &[&[
 
 /// Exactly one of a user, a conversation, a public room and the common chat.
 fn addressee(_: &mut SchemaGenerator) -> Schema {
-    let named = |name: &str, most: u16| json!({"type": "object", "properties": {name: {"type": "string", "minLength": 1, "maxLength": most}}, "required": [name], "additionalProperties": false});
+    let named = |name: &str, most: usize| json!({"type": "object", "properties": {name: {"type": "string", "minLength": 1, "maxLength": most}}, "required": [name], "additionalProperties": false});
     let common = json!({"type": "object", "properties": {"commonChat": {"const": true}}, "required": ["commonChat"], "additionalProperties": false});
-    json_schema!({ "oneOf": [named("user", 254), named("conversation", 254), named("room", 200), common] })
+    json_schema!({ "oneOf": [named("user", USER_NAME_MAX), named("conversation", USER_NAME_MAX), named("room", 200), common] })
 }
 
 const NOT_FOUND: Refused = (404, "NOT_FOUND");
@@ -345,7 +349,7 @@ fn socket_health(generator: &mut SchemaGenerator) -> Schema {
 /// As `auth::check_username`.
 fn username(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
-        "type": "string", "minLength": 1, "maxLength": 64,
+        "type": "string", "minLength": 1, "maxLength": USERNAME_MAX,
         "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$",
         "not": { "pattern": "^\\s*[mM][oO][dD][eE][lL]\\s*$" },
     })
@@ -354,7 +358,7 @@ fn username(_: &mut SchemaGenerator) -> Schema {
 /// As `auth::check_email`.
 fn email(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
-        "type": "string", "minLength": 3, "maxLength": 254,
+        "type": "string", "minLength": 3, "maxLength": USER_NAME_MAX,
         "pattern": "^[^\\s\\u0000-\\u001f\\u007f-\\u009f]+@[^@\\s\\u0000-\\u001f\\u007f-\\u009f]+$",
     })
 }
@@ -389,14 +393,14 @@ fn time(_: &mut SchemaGenerator) -> Schema {
 }
 
 fn participants(generator: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "array", "items": kinds::user(generator), "maxItems": 10_000 })
+    json_schema!({ "type": "array", "items": kinds::user(generator), "maxItems": PARTICIPANTS_MAX })
 }
 
 fn new_conversation(generator: &mut SchemaGenerator) -> Schema {
     const GROUP: Shape = Shape::Object(&[
         Field::required("type", word_group),
-        Field::required("name", kinds::text_of::<1, 200>),
-        Field::optional("avatar", kinds::text_of::<1, 2_048>),
+        Field::required("name", kinds::text_of::<1, GROUP_NAME_MAX>),
+        Field::optional("avatar", kinds::text_of::<1, AVATAR_MAX>),
         Field::required("participants", participants),
     ]);
     const DIRECT: Shape = Shape::Object(&[Field::required("type", word_direct), Field::required("participantId", kinds::user)]);
@@ -417,22 +421,22 @@ fn file_reference(_: &mut SchemaGenerator) -> Schema {
 }
 
 fn attachments(generator: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "array", "items": file_reference(generator), "maxItems": 20 })
+    json_schema!({ "type": "array", "items": file_reference(generator), "maxItems": ATTACHMENTS_MAX })
 }
 
 fn some_attachments(generator: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "array", "items": file_reference(generator), "minItems": 1, "maxItems": 20 })
+    json_schema!({ "type": "array", "items": file_reference(generator), "minItems": 1, "maxItems": ATTACHMENTS_MAX })
 }
 
 /// Those that are nobody's count for nothing.
 fn notification_ids(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "array", "items": { "type": ["string", "integer"], "minimum": 0 }, "maxItems": 10_000 })
+    json_schema!({ "type": "array", "items": { "type": ["string", "integer"], "minimum": 0 }, "maxItems": IDS_MAX })
 }
 
 /// One of four.
 fn emit_target(generator: &mut SchemaGenerator) -> Schema {
     let user = kinds::user(generator).to_value();
-    let room = kinds::id_of::<205>(generator).to_value();
+    let room = kinds::id_of::<ROOM_MAX>(generator).to_value();
     let all = json!({ "const": true });
     let nobody = |name: &str| if name == "all" { json!({ "enum": [false, null] }) } else { json!({ "type": "null" }) };
     let targets = [("user", user), ("room", room.clone()), ("conversation", room), ("all", all)];
@@ -450,7 +454,7 @@ fn emit_target(generator: &mut SchemaGenerator) -> Schema {
 /// Not one of those that Socket.IO keeps for itself.
 fn event_name(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
-        "type": "string", "minLength": 1, "maxLength": 200,
+        "type": "string", "minLength": 1, "maxLength": EVENT_MAX,
         "not": { "enum": ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"] },
     })
 }

@@ -13,10 +13,7 @@ use crate::auth::{Refusal, TokenPlace, new_login_id};
 use crate::chat::RevokeTokens;
 use crate::model::{Account, Timestamp, name_key};
 use crate::store;
-use crate::web::{Body, Failure, LoginLimit, PasswordWork, Proven, RequestOrigin, Tried, WebState};
-
-/// No name is longer than an e-mail address can be.
-const LOGIN_MAX: usize = 254;
+use crate::web::{Body, Failure, LoginLimit, PasswordWork, Proven, RequestOrigin, Tried, USER_NAME_MAX, WebState};
 
 /// `POST /api/auth/login` `{login,password}`; the name may stand in `username` or `email` instead.
 pub async fn login(
@@ -28,7 +25,7 @@ pub async fn login(
 ) -> Result<HttpResponse, Failure> {
     let mut login = None;
     for field in ["login", "username", "email"] {
-        login = login.or(body.bounded_text(field, 1, LOGIN_MAX)?);
+        login = login.or(body.bounded_text(field, 1, USER_NAME_MAX)?);
     }
     let login = login.ok_or_else(|| Failure::bad_request("login is required: a username or an e-mail address"))?.to_owned();
     let password = body.text("password")?.to_owned();

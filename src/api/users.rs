@@ -5,6 +5,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
+use super::limits::{AVATAR_MAX, SEARCH_MAX};
 use super::sessions::find_account;
 use super::shapes::{UserView, own_user};
 use crate::auth::check_full_name;
@@ -14,12 +15,8 @@ use crate::model::{Account, UserId};
 use crate::store;
 use crate::web::{Admin, Body, Cursor, Failure, Page, PageRequest, Proven, Query, WebState, user_in_path};
 
-/// Longest address of a picture, in characters.
-const AVATAR_MAX: usize = 2_048;
 /// When a user whose searches are under way may try again.
 const SEARCH_WAIT: Duration = Duration::from_secs(1);
-/// Longest text that is searched for: the longest name.
-const SEARCH_MAX: usize = 200;
 
 /// `GET /api/users?query=&limit=`
 pub async fn search(state: Data<WebState>, user: Proven, query: Query) -> Result<HttpResponse, Failure> {

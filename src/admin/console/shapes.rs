@@ -1,7 +1,7 @@
 //! What the Admin UI is told, in its words.
 use serde_json::{Value, json};
 
-use super::super::showing::{event_of, values};
+use crate::admin::showing::{event_of, values};
 use crate::config::AdminUiMode;
 use crate::engineio::{ConnectionKey, Peer};
 use crate::feed::{Happening, SocketView, What};

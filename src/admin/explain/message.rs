@@ -1,5 +1,5 @@
 //! What became of a message.
-use super::{Explanation, Fact};
+use super::explanation::{Explanation, Fact};
 use crate::chat::{MemberTrace, MessageTrace, SessionState, SessionTrace};
 use crate::model::{Conversation, Message, UserId};
 

@@ -1,5 +1,5 @@
 //! Why a user gets messages, or does not.
-use super::{Explanation, Fact};
+use super::explanation::{Explanation, Fact};
 use crate::chat::{Coming, Leaving, NotRecovered, RefusedConnect, SessionView, Trace};
 use crate::dialect::{DialectSet, Voice};
 use crate::engineio::{CloseReason, ConnectionView};

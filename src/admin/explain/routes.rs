@@ -1,0 +1,85 @@
+//! Routes: what is known is gathered here and explained beside.
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
+
+use super::message::{MessageFacts, explain_message};
+use super::user::{UserFacts, explain_user};
+use crate::admin::sessions::with_connections;
+use crate::chat::{ChatError, ListSessions, MessageTrace, RoomKey, TraceMessage};
+use crate::model::{Account, MessageId, Place, SocketId, UserId};
+use crate::store;
+use crate::web::{Admin, Failure, WebState, path_text};
+
+/// So many sessions of a user are looked at.
+const SESSIONS_MAX: usize = 50;
+/// So many conversations with undelivered messages are named.
+const UNDELIVERED_MAX: i64 = 20;
+/// So many members of a conversation are spoken of.
+const MEMBERS_MAX: usize = 50;
+
+/// `GET /api/admin/explain/user/{who}`: a user's id, name or e-mail address, or the id of a socket.
+pub async fn user(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, Failure> {
+    let account = find(&state, path_text(&request, "who")).await?.ok_or(ChatError::UserNotFound)?;
+    let id = account.profile.id.clone();
+    let sessions = ListSessions { users: Some(vec![id.clone()]), after: None, limit: SESSIONS_MAX };
+    let sessions = with_connections(&state, state.chat.list_sessions(sessions).await?).await;
+    let trace = state.chat.trace_of(id.clone()).await?;
+    let asked = id.clone();
+    let undelivered = state.store.read(move |conn| store::list_undelivered(conn, &asked, UNDELIVERED_MAX)).await?;
+    let facts = UserFacts { account: &account, dialects: state.settings.dialects, sessions, trace, undelivered };
+    let user =
+        json!({"id": id, "username": account.profile.username, "email": account.profile.email, "disabled": account.disabled});
+    Ok(HttpResponse::Ok().json(json!({"success": true, "user": user, "explanation": explain_user(&facts)})))
+}
+
+/// `GET /api/admin/explain/message/{id}`
+pub async fn message(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, Failure> {
+    let id = MessageId::parse(&path_text(&request, "id")).map_err(|_| Failure::not_found("Message not found"))?;
+    let found = state.store.read_after_writes(move |conn| {
+        let Some(message) = store::find_message(conn, id)? else { return Ok(None) };
+        let conversation = match message.place.conversation() {
+            Some(conversation) => store::find_conversation(conn, conversation)?,
+            None => None,
+        };
+        Ok(Some((message, conversation)))
+    });
+    let (message, conversation) = found.await?.ok_or_else(|| Failure::not_found("Message not found"))?;
+    let members: Vec<UserId> = conversation.iter().flat_map(|conversation| &conversation.participants).cloned().collect();
+    let spoken_of = || members.iter().filter(|member| **member != message.sender.id).take(MEMBERS_MAX).cloned();
+    let trace = match &conversation {
+        Some(conversation) => {
+            let (kind, seq) = (conversation.kind, message.seq);
+            let asked = TraceMessage { message: id, conversation: conversation.id, kind, seq, members: spoken_of().collect() };
+            state.chat.trace_message(asked).await?
+        }
+        None => MessageTrace::default(),
+    };
+    let facts = MessageFacts { message: &message, conversation: conversation.as_ref(), members: spoken_of().collect(), trace };
+    let shown = json!({"id": id, "senderId": message.sender.id, "place": place_name(&message.place), "seq": message.seq});
+    Ok(HttpResponse::Ok().json(json!({"success": true, "message": shown, "explanation": explain_message(&facts)})))
+}
+
+fn place_name(place: &Place) -> String {
+    RoomKey::of(place).to_string()
+}
+
+/// Whoever is meant: by a socket's id, a user's, a name or an e-mail address.
+async fn find(state: &WebState, who: String) -> Result<Option<Account>, Failure> {
+    if let Ok(socket) = SocketId::parse(&who)
+        && let Some(session) = state.chat.find_session(socket).await?
+    {
+        return find_account(state, session.user).await;
+    }
+    if let Ok(id) = UserId::parse(&who)
+        && let Some(account) = find_account(state, id).await?
+    {
+        return Ok(Some(account));
+    }
+    let found = state.store.read(move |conn| store::find_credentials(conn, &who)).await?;
+    Ok(found.map(|(account, _)| account))
+}
+
+async fn find_account(state: &WebState, id: UserId) -> Result<Option<Account>, Failure> {
+    Ok(state.store.read_after_writes(move |conn| store::find_account(conn, &id)).await?)
+}
