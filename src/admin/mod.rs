@@ -1,5 +1,5 @@
-//! What administrators read, and what they do.
-mod acts;
+//! Routes and pages of administrators.
+mod actions;
 mod audit;
 mod console;
 mod events;

@@ -2,7 +2,7 @@
 use actix_web::web::{Data, ServiceConfig, delete, get, patch, post, put};
 
 use super::figures::{self, Sampler};
-use super::{acts, audit, events, explain, log_filter, metrics, page, sessions, stream, tokens};
+use super::{actions, audit, events, explain, log_filter, metrics, page, sessions, stream, tokens};
 use crate::feed::Feed;
 use crate::web::{endpoint, get_or_head};
 
@@ -29,8 +29,8 @@ pub fn routes(state: AdminState) -> impl Fn(&mut ServiceConfig) {
             .service(endpoint("/api/admin/tokens/revoke", "POST").route(post().to(tokens::revoke)))
             .service(
                 endpoint("/api/admin/users/{id}", "PATCH, DELETE")
-                    .route(patch().to(acts::change_user))
-                    .route(delete().to(acts::delete_user)),
+                    .route(patch().to(actions::change_user))
+                    .route(delete().to(actions::delete_user)),
             )
             .service(endpoint("/api/admin/sockets", "GET, HEAD").route(get_or_head().to(sessions::list)))
             .service(endpoint("/api/admin/sockets/{id}", "GET, HEAD").route(get_or_head().to(sessions::show)))
@@ -38,11 +38,11 @@ pub fn routes(state: AdminState) -> impl Fn(&mut ServiceConfig) {
             .service(endpoint("/api/admin/explain/message/{id}", "GET, HEAD").route(get_or_head().to(explain::message)))
             .service(endpoint("/api/admin/rooms", "GET, HEAD").route(get_or_head().to(sessions::rooms)))
             .service(endpoint("/api/admin/rooms/{room}", "GET, HEAD").route(get_or_head().to(sessions::show_room)))
-            .service(endpoint("/api/admin/sockets/{id}/kick", "POST").route(post().to(acts::kick)));
+            .service(endpoint("/api/admin/sockets/{id}/kick", "POST").route(post().to(actions::kick)));
     }
 }
 
-/// What the routes of one server share among all worker threads.
+/// State that the routes of one server share among all worker threads.
 #[derive(Clone)]
 pub struct AdminState {
     sampler: Data<Sampler>,

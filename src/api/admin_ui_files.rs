@@ -6,7 +6,7 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderValue, LOCATION, X_FRAME_OPTI
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::served::serve_file;
+use super::static_folder::serve_file;
 use crate::web::{Failure, WebState, path_text};
 
 /// Sees to it that a folder is the right one.
@@ -49,7 +49,7 @@ fn inside(folder: &Path, name: &str) -> Option<PathBuf> {
     name.split('/').all(is_plain).then(|| folder.join(name))
 }
 
-/// Whether a name stands for one content for ever: `js/app.0d7d7845.js`.
+/// Tells whether a name stands for one content for ever: `js/app.0d7d7845.js`.
 fn has_digest(name: &str) -> bool {
     let is_digest = |part: &str| part.len() >= 8 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
     name.rsplit('/').next().is_some_and(|name| name.split('.').skip(1).any(is_digest))

@@ -6,7 +6,7 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::served::serve_file;
+use super::static_folder::serve_file;
 use crate::web::{Failure, WebState, endpoint, get_or_head};
 
 /// Their names, as in the folder `dist` of the npm package `socket.io-client`.
