@@ -50,7 +50,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(5);
 /// Without an answer for so long the process ends, so that whoever watches over it starts it anew.
 const PROBE_LIMIT: Duration = Duration::from_secs(30);
 
-/// What is not finished when a stop may only last so much longer is refused: clients can still hear it.
+/// Work that is not finished when a stop may only last so much longer is refused: clients can still hear it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long clients may take to notice that their sessions are closed: a polling one may never ask again.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
@@ -329,7 +329,7 @@ impl Running {
     }
 }
 
-/// What all routes take and answer.
+/// Returns what all routes take and answer.
 fn operations() -> Vec<web::Operation> {
     [api::OPERATIONS, admin::OPERATIONS].concat()
 }

@@ -1,4 +1,4 @@
-//! What happens as Server-Sent Events (source: HTML standard, 9.2).
+//! The feed as Server-Sent Events (source: HTML standard, 9.2).
 use std::time::Duration;
 
 use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, WrapFuture as _};
@@ -21,7 +21,7 @@ const TURN_BYTES: usize = 64 * 1024;
 /// So often it is looked whether the reader is an administrator still; a line shows it that the server is there.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 
-/// What a reader wants to see.
+/// Events that a reader wants to see.
 #[derive(Debug, Clone, Default)]
 struct Wanted {
     user: Option<UserId>,

@@ -6,7 +6,7 @@ use prometheus::{Encoder as _, TextEncoder};
 
 use super::figures::DistributionFigures;
 
-/// What a value is about: names and values.
+/// Labels of a value: names and values.
 pub type Labels<'a> = &'a [(&'static str, &'a str)];
 
 /// Families on their way to a scraper. Names begin with `parlance_`.
@@ -19,7 +19,7 @@ impl Families {
         TextEncoder::new().format_type().to_owned()
     }
 
-    /// What only rises, counted since the start.
+    /// Adds a counter: it only rises, since the start.
     pub fn counter(&mut self, name: &str, help: &str, value: u64) {
         self.counters(name, help, [(&[][..], value as f64)]);
     }
@@ -35,7 +35,7 @@ impl Families {
         self.add(name, help, MetricType::COUNTER, values.into_iter().map(metric).collect());
     }
 
-    /// What rises and falls.
+    /// Adds a gauge: it rises and falls.
     pub fn gauge(&mut self, name: &str, help: &str, value: f64) {
         self.gauges(name, help, [(&[][..], value)]);
     }

@@ -69,17 +69,17 @@ pub struct Figures {
     pub chat: ChatFigures,
     /// How the database is doing.
     pub store: StoreFigures,
-    /// What came and went over the Engine.IO endpoint.
+    /// Traffic of the Engine.IO endpoint.
     pub connections: Traffic,
-    /// What clients were refused.
+    /// Refusals to clients.
     pub refusals: Vec<RefusalFigures>,
 }
 
-/// What clients were refused for one reason.
+/// Refusals to clients for one reason.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RefusalFigures {
-    /// What it was: `event`, `http`, …
+    /// Kind of what was refused: `event`, `http`, …
     pub kind: &'static str,
     /// Why.
     pub code: &'static str,
@@ -167,7 +167,7 @@ pub struct ChatFigures {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoreFigures {
-    /// Whether commits fail.
+    /// Tells whether commits fail.
     pub failing: bool,
     /// Writes that wait.
     pub queued: usize,

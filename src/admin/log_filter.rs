@@ -1,4 +1,4 @@
-//! What is logged, switched while the server runs.
+//! The log's filter, switched while the server runs.
 use std::time::Duration;
 
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};

@@ -1,4 +1,4 @@
-//! What the routes take and answer, for `/api/openapi.json`: a line for each, in the order of `routes.rs`.
+//! Descriptions of what the routes take and answer, for `/api/openapi.json`: a line for each, in the order of `routes.rs`.
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::audit::ID_MAX;
@@ -113,7 +113,7 @@ fn room_order(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": ["members", "rate"] })
 }
 
-/// What is known at the moment, which may be more from release to release.
+/// Facts of the moment, which may be more from release to release.
 fn view(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "properties": { "id": { "type": "string" } }, "required": ["id"], "additionalProperties": true })
 }

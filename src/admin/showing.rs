@@ -1,10 +1,10 @@
-//! What happens, as administrators see it.
+//! Events as administrators see them.
 use serde_json::{Map, Value, json};
 
 use crate::dialect::DialectSet;
 use crate::feed::{Args, Happening, SocketView, What};
 
-/// What stands for a value that proves somebody.
+/// Stands for a value that proves somebody.
 const HIDDEN: &str = "(hidden)";
 /// Keys of such values contain one of these words.
 const SECRETS: [&str; 4] = ["token", "password", "secret", "authorization"];
@@ -13,7 +13,7 @@ const SECRETS: [&str; 4] = ["token", "password", "secret", "authorization"];
 pub struct ShownEvent {
     /// Its name.
     pub name: Box<str>,
-    /// What came after the name.
+    /// Values that came after the name.
     pub args: Args,
     /// The dialects of the one who said it, or hears it.
     pub dialects: DialectSet,

@@ -56,7 +56,7 @@ async fn line(state: Data<WebState>, sampler: Data<Sampler>, claims: Option<Clai
     collect(&state, &sampler).await
 }
 
-/// Whether a stream goes on: its reader is an administrator still and the server does not stop.
+/// Tells whether a stream goes on: its reader is an administrator still and the server does not stop.
 ///
 /// # Errors
 /// Why it does not.

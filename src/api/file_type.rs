@@ -1,4 +1,4 @@
-//! What may be uploaded: known by its name and by its first bytes, never by what the client says.
+//! Types of files that may be uploaded: known by its name and by its first bytes, never by what the client says.
 
 /// So many first bytes tell a type.
 pub const HEAD_BYTES: usize = 8_192;
@@ -44,7 +44,7 @@ impl FileType {
         TYPES.into_iter().find(|known| known.extension == extension)
     }
 
-    /// Whether a file that begins so is of this type. `head` is its first [`HEAD_BYTES`], or all of it.
+    /// Tells whether a file that begins so is of this type. `head` is its first [`HEAD_BYTES`], or all of it.
     pub fn fits(&self, head: &[u8]) -> bool {
         (self.fits)(head)
     }

@@ -1,4 +1,4 @@
-//! What was said: pages of messages, ascending.
+//! Histories: pages of messages, ascending.
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;

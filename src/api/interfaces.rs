@@ -1,4 +1,4 @@
-//! What there is to say here, for programs: made when it is first asked for, from the same types that make the answers.
+//! Descriptions of the interfaces, for programs: made when it is first asked for, from the same types that make the answers.
 use std::fmt::Write as _;
 use std::sync::OnceLock;
 

@@ -1,4 +1,4 @@
-//! What listings are called, as their server says.
+//! Titles of listings, as their server says.
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;

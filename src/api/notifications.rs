@@ -62,7 +62,7 @@ pub async fn read(state: Data<WebState>, user: Proven, body: Body) -> Result<Htt
     Ok(HttpResponse::Ok().json(json!({"success": true})))
 }
 
-/// Those that can be ids of ours; whatever is no id at all is refused.
+/// Returns those that can be ids of ours; whatever is no id at all is refused.
 fn known_ids(ids: &[Value]) -> Result<Vec<NotificationId>, Failure> {
     if !ids.iter().all(|id| id.is_string() || id.is_u64()) {
         return Err(Failure::invalid("ids"));
@@ -96,7 +96,7 @@ fn data_text(data: Option<&Value>) -> Result<Option<String>, Failure> {
     Ok(data)
 }
 
-/// What is stored of a notification that another server words itself: what it has of our fields, whatever it is.
+/// Returns what is stored of a notification that another server words itself: what it has of our fields, whatever it is.
 pub fn worded_notification(data: Option<&Value>) -> Result<(String, String, Option<String>), Failure> {
     let field = |name| data.and_then(|data| data.get(name)).filter(|value| !value.is_null());
     let text = |name, most| field(name).and_then(Value::as_str).map(|text: &str| text.chars().take(most).collect::<String>());

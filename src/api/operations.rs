@@ -1,4 +1,4 @@
-//! What the routes take and answer, for `/api/openapi.json`: a line for each, in the order of `routes.rs`.
+//! Descriptions of what the routes take and answer, for `/api/openapi.json`: a line for each, in the order of `routes.rs`.
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
@@ -428,7 +428,7 @@ fn some_attachments(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "array", "items": file_reference(generator), "minItems": 1, "maxItems": ATTACHMENTS_MAX })
 }
 
-/// Those that are nobody's count for nothing.
+/// Ids that are nobody's count for nothing.
 fn notification_ids(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "array", "items": { "type": ["string", "integer"], "minimum": 0 }, "maxItems": IDS_MAX })
 }

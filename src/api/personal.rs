@@ -1,4 +1,4 @@
-//! What a user may ask for of the own data: all of it, and that it goes.
+//! A user's own data: all of it, and that it goes.
 use std::io;
 use std::time::Instant;
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::web::{LoginLimit, Operation, PasswordWork, Settings, endpoint, get_or_head};
 
-/// What the routes of one server share among all worker threads, beside [`crate::web::WebState`].
+/// State that the routes of one server share among all worker threads, beside [`crate::web::WebState`].
 #[derive(Clone)]
 pub struct ApiState {
     logins: Data<LoginLimit>,

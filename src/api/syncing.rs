@@ -10,7 +10,7 @@ use crate::web::{Body, Failure, Proven, WebState};
 
 /// Most messages of one answer, deleted ones among them.
 const MESSAGES_MAX: i64 = 100;
-/// What the front end shows where the fault is ours.
+/// Text that the front end shows where the fault is ours.
 const SYNC_FAILED: &str = "Failed to sync conversation";
 const STATUS_FAILED: &str = "Failed to get sync status";
 

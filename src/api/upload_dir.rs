@@ -32,7 +32,7 @@ pub fn prepare_uploads(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a stored file can have this name: 32 characters of hex and a known extension. Nothing else is looked for.
+/// Tells whether a stored file can have this name: 32 characters of hex and a known extension. Nothing else is looked for.
 pub fn type_of_stored(name: &str) -> Option<FileType> {
     let (stem, extension) = name.split_once('.')?;
     let is_hex = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');

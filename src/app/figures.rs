@@ -1,4 +1,4 @@
-//! What threads and actors have done, for those who show it.
+//! Figures of threads and actors, for those who show them.
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -6,7 +6,7 @@ use crate::meter::{ActorStats, Meter};
 use crate::transport;
 use crate::web::{self, ServerFigures, Traffic};
 
-/// What connections have done, over all worker threads.
+/// Returns what connections have done, over all worker threads.
 pub(super) fn traffic(workers: &[Arc<transport::WorkerStats>]) -> Traffic {
     let sum = |figure: fn(&transport::WorkerStats) -> u64| workers.iter().map(|stats| figure(stats)).sum::<u64>();
     let mut closed = BTreeMap::new();
@@ -32,7 +32,7 @@ pub(super) fn worker_stats(server: &OnceLock<transport::Stopper>) -> Vec<Arc<tra
     server.get().map(transport::Stopper::stats).unwrap_or_default()
 }
 
-/// What the routes are told of the threads that serve connections, and of actors.
+/// Returns what the routes are told of the threads that serve connections, and of actors.
 pub(super) fn server_figures(
     server: Arc<OnceLock<transport::Stopper>>,
     broker: Arc<Meter>,
@@ -53,7 +53,7 @@ pub(super) fn server_figures(
     })
 }
 
-/// What the routes are told of connections.
+/// Returns what the routes are told of connections.
 pub(super) fn connection_views(server: Arc<OnceLock<transport::Stopper>>) -> web::AskConnections {
     Arc::new(move |connections| {
         let server = server.get().cloned();

@@ -1,4 +1,4 @@
-//! What each part is told of the settings.
+//! Options of each part, by the settings.
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -64,7 +64,7 @@ pub(super) fn check_exposure(config: &Config) -> Result<(), AppError> {
     Ok(())
 }
 
-/// What the broker is told of the settings.
+/// Returns what the broker is told of the settings.
 pub(super) fn chat_options(config: &Config) -> chat::Options {
     chat::Options {
         delivery: config.delivery,
@@ -123,7 +123,7 @@ pub fn tls(config: &Config) -> Result<Option<Tls>, AppError> {
     }
 }
 
-/// What the transport is told of the settings.
+/// Returns what the transport is told of the settings.
 pub(super) fn transport_options(
     config: &Config,
     tls: Option<Tls>,

@@ -1,9 +1,9 @@
-//! What the process is asked from outside.
+//! Signals from outside of the process.
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What a signal asks for.
+/// Request of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
     /// SIGTERM, SIGINT

@@ -1,4 +1,4 @@
-//! What whoever watches over the process is told (`sd_notify`; nothing, where there is no `NOTIFY_SOCKET`).
+//! Notices to whoever watches over the process (`sd_notify`; nothing, where there is no `NOTIFY_SOCKET`).
 use log::warn;
 use sd_notify::NotifyState;
 

@@ -30,7 +30,7 @@ pub(super) fn execute(
     print(&if options.json { json_list(&listed) } else { table(&listed) })
 }
 
-/// What is said of a name that looks like a slip.
+/// Says of a name that it looks like a slip.
 pub(super) fn about_typo(typo: &Typo) -> String {
     let Typo { name, source, meant } = typo;
     let place = if *source == ".env" { "the file .env" } else { "the environment" };

@@ -1,4 +1,4 @@
-//! What commands that work on the whole database have in common.
+//! Common parts of commands that work on the whole database.
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use super::failure::Failure;
@@ -11,7 +11,7 @@ pub(super) fn url(config: &Config) -> Result<DatabaseUrl, Failure> {
         .map_err(|reason| Failure(format!("DATABASE_URL: {reason}")))
 }
 
-/// What to do about it.
+/// Adds what to do about it.
 pub(super) fn failed(error: &MaintenanceError) -> Failure {
     let hint = match error {
         MaintenanceError::Open(OpenError::Unavailable(_)) => ": is it running, and is DATABASE_URL right?",

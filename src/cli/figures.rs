@@ -61,7 +61,7 @@ fn is_plain(value: &Value) -> bool {
     !value.is_object() && !value.is_array()
 }
 
-/// What a group has to say, what stands deeper with its path.
+/// Lines of a group, what stands deeper with its path.
 fn collect(entries: &mut Vec<String>, path: &str, figures: &Map<String, Value>, before: Option<&Map<String, Value>>) {
     for (key, value) in figures {
         let name = if path.is_empty() { words(key) } else { format!("{path} {}", words(key)) };

@@ -47,7 +47,7 @@ pub(super) async fn follow(remote: &Remote, path: &str, reader: &mut impl Reader
     Ok(())
 }
 
-/// Whether a server that just starts or stops may answer so.
+/// Tells whether a server that just starts or stops may answer so.
 fn is_passing(error: &AskError) -> bool {
     match error {
         AskError::Away(_) => true,

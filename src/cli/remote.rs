@@ -80,12 +80,12 @@ impl Remote {
         &self.base
     }
 
-    /// Whether somebody said which server is meant.
+    /// Tells whether somebody said which server is meant.
     pub(super) fn is_named(&self) -> bool {
         self.is_named
     }
 
-    /// Whether there is a key to come in with.
+    /// Tells whether there is a key to come in with.
     pub(super) fn has_key(&self) -> bool {
         self.has_key
     }

@@ -80,7 +80,7 @@ fn request(options: &SendOptions) -> Result<(&'static str, Value), Failure> {
     Ok((if event.is_some() { "/api/emit" } else { "/api/messages" }, Value::Object(body)))
 }
 
-/// What happened, in a sentence.
+/// Says in a sentence what happened.
 fn outcome(options: &SendOptions, answer: &Value) -> String {
     if let Some(sockets) = answer.get("sockets").and_then(Value::as_u64) {
         return match sockets {

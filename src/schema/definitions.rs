@@ -32,7 +32,7 @@ impl Definitions {
         value
     }
 
-    /// What a request has to look like.
+    /// Returns what a request has to look like.
     pub fn request(&mut self, shape: &Shape) -> Value {
         let mut value = shape.schema(&mut self.generator).to_value();
         refine(&mut value, &self.prefix);
@@ -44,7 +44,7 @@ impl Definitions {
         refine(schema, &self.prefix);
     }
 
-    /// What has been referred to, by its name.
+    /// Returns the schemas that have been referred to, by their names.
     pub fn take(mut self) -> Map<String, Value> {
         let definitions = self.generator.take_definitions(true);
         let named = definitions.into_iter().map(|(name, mut schema)| {
@@ -58,8 +58,8 @@ impl Definitions {
 /// Marks a field that is left out in some cases and `null` in others.
 const NULLABLE: &str = "x-nullable";
 
-/// What we send has a field left out or `null`, never one or the other by chance: a field of type `Option` that is not always
-/// there is never `null`, unless [`NULLABLE`] says so.
+/// Takes `null` from fields that are left out: what we send has one or the other, never by chance. A field of type `Option` that
+/// is not always there is never `null`, unless [`NULLABLE`] says so.
 fn never_null_where_left_out(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {

@@ -1,4 +1,4 @@
-//! What JSON looks like: the shapes of what is sent, from its serde types, and of what is read, from descriptions that stand
+//! Schemas of JSON: the shapes of what is sent, from its serde types, and of what is read, from descriptions that stand
 //! beside the code that reads it. OpenAPI, AsyncAPI and the TypeScript types are made of these (`docs/interfaces.md`).
 mod composition;
 mod definitions;

@@ -9,9 +9,9 @@ use super::composition::SchemaOf;
 pub struct Field {
     /// Its name on the wire.
     pub name: &'static str,
-    /// Whether it has to be there. Where it has not, `null` is as if absent.
+    /// Tells whether it has to be there. Where it has not, `null` is as if absent.
     pub is_required: bool,
-    /// What it has to be.
+    /// Schema of its value.
     pub schema: SchemaOf,
 }
 
@@ -32,7 +32,7 @@ impl Field {
     }
 }
 
-/// What a client sends.
+/// Shape of what a client sends.
 #[derive(Debug, Clone, Copy)]
 pub enum Shape {
     /// Nothing; what comes nevertheless is ignored.
@@ -46,7 +46,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// Whether there is nothing in it that has to be there.
+    /// Tells whether there is nothing in it that has to be there.
     pub fn may_be_absent(&self) -> bool {
         match self {
             Self::Nothing => true,

@@ -9,7 +9,7 @@ use diesel::{Connection as _, PgConnection, QueryResult, SqliteConnection};
 use super::url::DatabaseUrl;
 use crate::config::make_private_folder;
 
-/// What a writer sets: nothing is confirmed before it is on the disk.
+/// Settings of a writer: nothing is confirmed before it is on the disk.
 ///
 /// The short busy time-out leaves the waiting to the persister, who knows for how long.
 const SQLITE_WRITER: &str = "PRAGMA busy_timeout = 1000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
@@ -17,7 +17,7 @@ const SQLITE_WRITER: &str = "PRAGMA busy_timeout = 1000; PRAGMA journal_mode = W
 /// Each of the readers has a cache: in all they hold what one of usual size does, and the rest comes from the system's.
 const SQLITE_READER: &str =
     "PRAGMA busy_timeout = 4000; PRAGMA foreign_keys = ON; PRAGMA query_only = ON; PRAGMA cache_size = -256;";
-/// What marks the sessions of a server that serves a schema: the next one's end them. Maintenance and commands have it not.
+/// Marks the sessions of a server that serves a schema: the next one's end them. Maintenance and commands have it not.
 const POSTGRES_MARK: &str = "SELECT pg_advisory_lock_shared(1885957229, hashtext(current_schema()));";
 /// The writer finds all by key: plans made while the tables were small must not read them whole when they are not.
 const POSTGRES_WRITER: &str = "SET synchronous_commit = on; SET lock_timeout = '5s'; SET application_name = 'parlance writer'; \
@@ -25,7 +25,7 @@ const POSTGRES_WRITER: &str = "SET synchronous_commit = on; SET lock_timeout = '
 const POSTGRES_READER: &str = "SET default_transaction_read_only = on; SET statement_timeout = '5s'; \
      SET application_name = 'parlance reader'; SET jit = off;";
 
-/// What libpq says of `sslmode=require` where the feature `postgres-tls` is not compiled in.
+/// Words of libpq about `sslmode=require` where the feature `postgres-tls` is not compiled in.
 pub(super) const NO_TLS: &str = "SSL support is not compiled in";
 
 /// A connection to either database.
@@ -37,7 +37,7 @@ pub enum AnyConnection {
     Sqlite(SqliteConnection),
 }
 
-/// What a connection is for.
+/// Purpose of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// The one writer of a server.

@@ -154,7 +154,7 @@ fn places_after(conn: &mut AnyConnection, user: &UserId, after: &str) -> QueryRe
     Ok(places)
 }
 
-/// Those of the next numbers of a place that are the user's.
+/// Returns the user's messages among the next numbers of a place.
 fn own_messages(conn: &mut AnyConnection, user: &UserId, place: &str, after: i64) -> QueryResult<Vec<Value>> {
     type Row = (String, i64, i64, i64, String, String, Option<String>, Option<String>, Option<String>);
     let rows: Vec<Row> = messages::table

@@ -20,14 +20,14 @@ const NAME_ONLY: i32 = 0o10_000_000;
 /// The log of what was committed, and its index.
 const BESIDE: [&str; 2] = ["-wal", "-shm"];
 
-/// What is wrong when a name of the database's files is gone or another file's.
+/// Cause of a failure when a name of the database's files is gone, or another file's.
 pub(super) const REPLACED: &str = "the database's file, or its log, was removed or replaced while it was open";
 
 /// The files of a database, as the store has opened them.
 #[derive(Debug)]
 pub(super) struct DatabaseFile {
     database: Pinned,
-    /// Those beside it, as long as the writer has them open: without a connection SQLite removes them.
+    /// Files beside it, as long as the writer has them open: without a connection SQLite removes them.
     beside: Mutex<Vec<Pinned>>,
     is_replaced: AtomicBool,
 }
@@ -46,7 +46,7 @@ impl DatabaseFile {
     /// The database of this name, which somebody has open.
     ///
     /// # Errors
-    /// Those of looking at it.
+    /// Errors of looking at it.
     pub fn pin(path: &Path) -> std::io::Result<Self> {
         Ok(Self { database: Pinned::new(path.to_owned())?, beside: Mutex::default(), is_replaced: AtomicBool::new(false) })
     }
@@ -54,14 +54,14 @@ impl DatabaseFile {
     /// The writer has opened the database: the files beside it stay the same from now on.
     ///
     /// # Errors
-    /// Those of looking at them.
+    /// Errors of looking at them.
     pub fn pin_beside(&self) -> std::io::Result<()> {
         let pinned: std::io::Result<Vec<_>> = BESIDE.iter().map(|suffix| Pinned::new(self.name(suffix))).collect();
         *self.beside.lock().unwrap_or_else(PoisonError::into_inner) = pinned?;
         Ok(())
     }
 
-    /// Whether one of the names is gone, or another file's. Once it was it is for ever: what was written meanwhile is in
+    /// Tells whether one of the names is gone, or another file's. Once it was it is for ever: what was written meanwhile is in
     /// none of them, or in one that nobody knows. Costs a look at each name.
     pub fn is_replaced(&self) -> bool {
         if self.is_replaced.load(Ordering::Acquire) {
@@ -112,7 +112,7 @@ impl Pinned {
         }
     }
 
-    /// What cannot be looked at may be there still: the database itself says then what is wrong.
+    /// A file that cannot be looked at may be there still: the database itself says then what is wrong.
     fn is_replaced(&self) -> bool {
         match std::fs::metadata(&self.path) {
             Ok(found) => number(&found) != self.number,

@@ -30,7 +30,7 @@ const ABSENCE: [&str; 22] = [
     "Could not allocate memory",
 ];
 
-/// What libpq says when no waiting helps.
+/// Words of libpq when no waiting helps.
 const HOPELESS: [&str; 6] = [
     NO_TLS,
     "invalid URI",
@@ -102,7 +102,7 @@ pub(super) fn absent(cause: String) -> OpenError {
     if HOPELESS.iter().any(|text| cause.contains(text)) { OpenError::Unusable(cause) } else { OpenError::Unavailable(cause) }
 }
 
-/// Whether an error says by itself that the database is away.
+/// Tells whether an error says by itself that the database is away.
 pub(super) fn is_absence(error: &Error) -> bool {
     match error {
         Error::DatabaseError(
@@ -119,7 +119,7 @@ pub(super) fn is_absence(error: &Error) -> bool {
     }
 }
 
-/// Whether an error is surely the row's: it breaks a rule of the tables.
+/// Tells whether an error is surely the row's: it breaks a rule of the tables.
 pub(super) fn is_constraint(error: &Error) -> bool {
     matches!(
         error,
@@ -148,7 +148,7 @@ pub(super) fn refusal(error: &Error) -> StoreError {
     StoreError::Refused
 }
 
-/// What a panic said.
+/// Returns the text of a panic.
 pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")

@@ -22,7 +22,7 @@ pub(super) fn picture_of_conversation(conversation: ConversationId) -> String {
     format!("conversation:{conversation}")
 }
 
-/// Whether a message names an upload.
+/// Tells whether a message names an upload.
 pub(super) fn has_names(message: &Message) -> bool {
     message.file.is_some() || !message.attachments.is_empty() || message.content.contains(UPLOADS)
 }

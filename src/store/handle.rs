@@ -34,7 +34,7 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 /// How often it is looked whether the database's file is the one that was opened.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a store needs to know.
+/// Settings of a store.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
     /// The database.
@@ -196,12 +196,12 @@ impl Store {
         self.0.unnamed.notified().await;
     }
 
-    /// Whether a write would be admitted now.
+    /// Tells whether a write would be admitted now.
     pub fn has_room(&self) -> bool {
         self.0.queue.has_room()
     }
 
-    /// Whether commits fail: from the first that did until the next success.
+    /// Tells whether commits fail: from the first that did until the next success.
     pub fn is_failing(&self) -> bool {
         self.0.queue.is_failing()
     }
@@ -235,7 +235,7 @@ impl Store {
         timeout(READ_TIMEOUT, behind_writes).await.unwrap_or(Err(StoreError::Unavailable))
     }
 
-    /// Whether the store can serve.
+    /// Tells whether the store can serve.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] within five seconds when it cannot.

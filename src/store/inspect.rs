@@ -12,7 +12,7 @@ use super::url::DatabaseUrl;
 /// A database as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseState {
-    /// What serves it: `SQLite 3.50.2` or `Postgres 17.5`.
+    /// Program that serves it: `SQLite 3.50.2` or `Postgres 17.5`.
     pub version: String,
     /// The tables' history.
     pub migrations: Vec<MigrationState>,

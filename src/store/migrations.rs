@@ -19,11 +19,11 @@ const UNLOCK: &str = "SELECT pg_advisory_unlock(7263917025)";
 /// A step in the tables' history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationState {
-    /// What its folder is called; of one that this version does not know its number.
+    /// Name of its folder; of one that this version does not know its number.
     pub name: String,
-    /// Whether the database has it.
+    /// Tells whether the database has it.
     pub is_applied: bool,
-    /// Whether this version has it.
+    /// Tells whether this version has it.
     pub is_known: bool,
 }
 

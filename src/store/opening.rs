@@ -1,4 +1,4 @@
-//! What happens before the store can be used: waiting for the database, tables, the number of this start.
+//! Opening, before the store can be used: waiting for the database, tables, the number of this start.
 use std::time::Duration;
 
 use diesel::dsl::max;
@@ -31,7 +31,7 @@ pub(super) struct Opened {
     pub noted: Noted,
 }
 
-/// What is known once a start is noted.
+/// Facts that are known once a start is noted.
 #[derive(Default)]
 pub(super) struct Noted {
     pub boot: i64,

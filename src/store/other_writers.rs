@@ -1,4 +1,4 @@
-//! What earlier servers have left running in Postgres.
+//! Sessions that earlier servers have left running in Postgres.
 //!
 //! A server that was killed leaves its session to the database, which carries out what it has begun: that must neither take
 //! a number of the present server's nor come behind what that has stored.

@@ -52,7 +52,7 @@ pub(super) struct Persister {
     unnamed: Arc<Notify>,
 }
 
-/// What it begins with.
+/// State that it begins with.
 pub(super) struct Opening {
     pub url: DatabaseUrl,
     pub boot: i64,
@@ -308,7 +308,7 @@ impl Handler<OnWriter> for Persister {
     }
 }
 
-/// What the log calls a write: never its content.
+/// Names a write for the log: never its content.
 fn kind_of(write: Option<&Write>) -> String {
     match write {
         Some(Write::Message(new)) => format!("message id={} user={}", new.message.id, new.message.sender.id),

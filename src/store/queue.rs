@@ -1,4 +1,4 @@
-//! What waits for the persister: a bounded first-in-first-out queue, and how the database is doing.
+//! The persister's queue: a bounded first-in-first-out queue, and how the database is doing.
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -26,7 +26,7 @@ pub enum Done {
     Answer(oneshot::Sender<Result<Written, StoreError>>),
 }
 
-/// What became of tagged writes: one message for each batch, after its commit, in the order of admission.
+/// Outcomes of tagged writes: one message for each batch, after its commit, in the order of admission.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Committed {
@@ -56,13 +56,13 @@ struct State {
     waiting: VecDeque<(Write, Done)>,
     /// Since when the first of them waits.
     waiting_since: Option<Instant>,
-    /// Those of the batch that is being committed.
+    /// Writes of the batch that is being committed.
     in_hand: Vec<Done>,
-    /// Whether some of it may be stored by now.
+    /// Tells whether some of it may be stored by now.
     is_in_doubt: bool,
     committing_since: Option<Instant>,
     failing_since: Option<Instant>,
-    /// Whether the persister is at work, or about to look.
+    /// Tells whether the persister is at work, or about to look.
     is_awake: bool,
     /// The persister wants to be told when so many wait.
     awaited: Option<usize>,
@@ -70,7 +70,7 @@ struct State {
     recipient: Option<Counted<Committed>>,
 }
 
-/// What admission asks of its caller.
+/// Request of admission to its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admitted {
     /// The persister will come to it.
@@ -80,7 +80,7 @@ pub(super) enum Admitted {
 }
 
 impl State {
-    /// What the batch in hand is answered when it is given up.
+    /// Answer to the batch in hand when it is given up.
     fn given_up(&self) -> StoreError {
         if self.is_in_doubt { StoreError::Unknown } else { StoreError::Unavailable }
     }
@@ -258,7 +258,7 @@ impl Queue {
         count
     }
 
-    /// Whether the batch in hand has been given up.
+    /// Tells whether the batch in hand has been given up.
     pub fn is_given_up(&self) -> bool {
         self.is_away() && self.lock().in_hand.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What has grown old goes: messages, notifications, uploads that nothing names any more.
+//! Retention: what has grown old goes, messages, notifications, uploads that nothing names any more.
 //!
 //! In steps of a few rows, each a write like others in the persister's queue, with pauses between them: a send waits for
 //! one such step at most. What is to go is found by readers.

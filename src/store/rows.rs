@@ -25,7 +25,7 @@ pub(super) fn place_key(place: &Place) -> String {
     }
 }
 
-/// Whether a place's key is one of `rooms`.
+/// Tells whether a place's key is one of `rooms`.
 pub(super) fn is_room(place: &Place) -> bool {
     !matches!(place, Place::Conversation(_))
 }

@@ -1,4 +1,4 @@
-//! What the persister stores, and what it answers.
+//! Changes that the persister stores, and its answers.
 use std::sync::Arc;
 
 use crate::model::{
@@ -47,7 +47,7 @@ pub struct NewNotification {
     pub notification: Arc<Notification>,
     /// The event that it goes with.
     pub tells_of: TellsOf,
-    /// Whether it has been shown.
+    /// Tells whether it has been shown.
     pub is_seen: bool,
 }
 
@@ -131,7 +131,8 @@ pub enum Write {
     SetLastSeen { user: UserId, last_seen: Timestamp },
     /// A new password; tokens from before `valid_from` are revoked, except those of `kept_login`.
     SetPassword { user: UserId, password_hash: String, valid_from: Timestamp, kept_login: Option<String> },
-    /// What a token made elsewhere says of its user, unless something newer is known: a name or an address that is taken is not got.
+    /// Description of a user by a token made elsewhere, unless something newer is known: a name or an address that is taken is
+    /// not got.
     Describe { user: UserId, description: Description },
     /// A role, by an administrator's word.
     SetRole { user: UserId, role: UserRole, at: Timestamp },
@@ -143,15 +144,15 @@ pub enum Write {
     RevokeTokensOf { user: UserId, valid_from: Timestamp },
     /// A login's tokens, or (`key` = hex of the fingerprint) a single one, are refused; may be forgotten after `until`.
     RevokeToken { key: String, until: Timestamp },
-    /// What was done with an administrator's rights.
+    /// Notes what was done with an administrator's rights.
     Audit(Box<AuditEntry>),
     /// These notes of changed accounts are taken away.
     ForgetAccountChanges { ids: Vec<i64> },
     /// Notifications, made or renewed. One that is stored already is left as it is.
     Notify(Vec<NewNotification>),
-    /// Those with these ids, or all of the user's, have been shown.
+    /// Notifications with these ids, or all of the user's, have been shown.
     NotificationsSeen { user: UserId, ids: Option<Vec<NotificationId>>, seen_at: Timestamp },
-    /// Those with these ids, or all of the user's, have been read.
+    /// Notifications with these ids, or all of the user's, have been read.
     NotificationsRead { user: UserId, ids: Option<Vec<NotificationId>>, read_at: Timestamp },
     /// A listing is called so from now on.
     SetListingTitle { listing: ListingId, title: String, updated_at: Timestamp },
@@ -177,7 +178,7 @@ pub enum Write {
 }
 
 impl Write {
-    /// Whether a file may have lost its last name by it.
+    /// Tells whether a file may have lost its last name by it.
     pub(super) fn may_unname_files(&self) -> bool {
         matches!(
             self,
@@ -223,9 +224,9 @@ pub struct AuditEntry {
     pub done_at: Timestamp,
     /// `user:ID`, `key:NAME`, `admin-ui:NAME` or `command line`.
     pub actor: String,
-    /// What was asked for: a route, or a command.
+    /// Route or command that was asked for.
     pub action: String,
-    /// What it was done to.
+    /// Object that it was done to.
     pub object: Option<String>,
     /// Where the request came from.
     pub address: Option<String>,
@@ -233,7 +234,7 @@ pub struct AuditEntry {
     pub times: i64,
 }
 
-/// What became of a [`Write`] that was stored.
+/// Outcome of a [`Write`] that was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
     /// Stored.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::model::Timestamp;
 use crate::store::{AuditEntry, Done, Store, Write};
 
-/// What servers do all day: of each kind a server has one entry a minute, with how often.
+/// Acts that servers do all day: of each kind a server has one entry a minute, with how often.
 const ALL_DAY: [&str; 4] = ["POST /api/emit", "POST /api/messages", "POST /api/notifications", "PUT /api/listings/{id}"];
 /// So many kinds are summed up at most; beyond, each act has an entry.
 const KINDS_MAX: usize = 1_000;
@@ -18,7 +18,7 @@ const KINDS_MAX: usize = 1_000;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Actor(pub Arc<str>);
 
-/// What a request does something to, where its path does not say so. In the request's extensions.
+/// Object of a request, where its path does not say so. In the request's extensions.
 #[derive(Debug, Clone)]
 pub struct ActsOn(pub String);
 
@@ -27,7 +27,7 @@ pub struct ActsOn(pub String);
 pub struct Act {
     /// Who.
     pub actor: Actor,
-    /// What: a route, or what the Admin UI asks for.
+    /// Route, or request of the Admin UI.
     pub action: String,
     /// To what.
     pub object: Option<String>,

@@ -155,7 +155,7 @@ fn whole(number: &Number) -> Option<u64> {
     integer.filter(|integer| *integer <= MAX_SAFE_INTEGER)
 }
 
-/// Whether U+0000 stands in it: Postgres has no such texts. Depth is bounded by the parser.
+/// Tells whether U+0000 stands in it: Postgres has no such texts. Depth is bounded by the parser.
 fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),

@@ -178,7 +178,7 @@ impl Chat {
         Ok(self.0.send(TraceOf { user }).await?)
     }
 
-    /// What is known of a message in memory.
+    /// Returns what is known of a message in memory.
     ///
     /// # Errors
     /// As [`Chat::online_users`].

@@ -1,4 +1,4 @@
-//! What the routes learn of parts that they do not know.
+//! Figures of parts that the routes do not know.
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub struct ServerFigures {
     pub connections: ActorStats,
     /// Who asks the AI model.
     pub model: ActorStats,
-    /// What came and went.
+    /// Traffic: what came and went.
     pub traffic: Traffic,
 }
 

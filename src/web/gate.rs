@@ -68,7 +68,7 @@ pub(super) async fn pass(state: Data<WebState>, request: ServiceRequest, next: N
     Ok(response)
 }
 
-/// What the log says of a request that is refused.
+/// Facts that the log tells of a request that is refused.
 struct Asking {
     method: Method,
     uri: Uri,

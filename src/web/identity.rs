@@ -29,7 +29,7 @@ type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, Failure>>>>;
 pub struct Proven {
     /// As stored.
     pub account: Arc<Account>,
-    /// What the token says.
+    /// Claims of the token.
     pub claims: Claims,
     /// Where the token stood.
     pub place: TokenPlace,
@@ -41,7 +41,7 @@ impl Proven {
         &self.account.profile.id
     }
 
-    /// Whether the user may use `/api/admin`.
+    /// Tells whether the user may use `/api/admin`.
     pub fn is_admin(&self) -> bool {
         self.account.profile.role == UserRole::Admin
     }
@@ -76,7 +76,7 @@ impl FromRequest for Proven {
     }
 }
 
-/// Whether somebody whom the server knows sends a request, as far as a token's signature or a key tells.
+/// Tells whether somebody whom the server knows sends a request, as far as a token's signature or a key tells.
 pub(super) fn is_known(request: &HttpRequest) -> bool {
     let Some(state) = request.app_data::<Data<WebState>>() else { return false };
     let has_key = text(request.headers(), KEY).is_some_and(|key| state.settings.api_keys.has(key));

@@ -1,4 +1,4 @@
-//! What all routes share: who asks, what was sent, how refusals look, and the gate that every request passes.
+//! Common parts of all routes: who asks, what was sent, how refusals look, and the gate that every request passes.
 //!
 //! The wire shapes are those of `contract/http.md`: `{success:true, …}`, or `{success:false, error, message, code}`.
 mod audit;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::operation::{Answer, Operation, Refused, Sent, Who};
 use crate::schema::{Definitions, Field, Shape, kinds, pascal_case};
 
-/// What every route may answer.
+/// Refusals that every route may answer with.
 const ANYWHERE: &[Refused] = &[
     (400, "INVALID_PAYLOAD"),
     (403, "FORBIDDEN"),

@@ -1,4 +1,4 @@
-//! What a route takes and answers, for `/api/openapi.json` (source: OpenAPI 3.1).
+//! Descriptions of what a route takes and answers, for `/api/openapi.json` (source: OpenAPI 3.1).
 //!
 //! Every route that is made with [`super::endpoint`] has a line in the list `operations` of its module (`src/api/operations.rs`,
 //! `src/admin/operations.rs`), and a test fails where one is missing. `docs/interfaces.md` says how to write it.
@@ -19,7 +19,7 @@ pub enum Who {
     Bearer,
 }
 
-/// What is sent along.
+/// Body of a request.
 #[derive(Debug, Clone, Copy)]
 pub enum Sent {
     /// Nothing.
@@ -53,7 +53,7 @@ pub struct Operation {
     pub method: &'static str,
     /// As `endpoint` has it.
     pub path: &'static str,
-    /// What it is for, in a sentence.
+    /// Purpose, in a sentence.
     pub summary: &'static str,
     /// Who may ask.
     pub who: Who,
@@ -63,7 +63,7 @@ pub struct Operation {
     pub query: &'static [Field],
     /// The body.
     pub sent: Sent,
-    /// What it answers.
+    /// Answers.
     pub answers: &'static [Answer],
     /// How it refuses, beside what is refused everywhere, to who may not ask, and for what was sent.
     pub refusals: &'static [Refused],

@@ -43,9 +43,9 @@ impl Cursor {
 pub enum Page<K> {
     /// The newest entries.
     Newest,
-    /// Those right before this one.
+    /// Entries right before this one.
     Before(K),
-    /// Those right after this one.
+    /// Entries right after this one.
     After(K),
 }
 

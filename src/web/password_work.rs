@@ -34,7 +34,7 @@ impl PasswordWork {
         self.run(address, move || hash_password(&password)).await?.map_err(Failure::internal)
     }
 
-    /// Whether the password belongs to the hash; takes the same time without one.
+    /// Tells whether the password belongs to the hash; takes the same time without one.
     ///
     /// # Errors
     /// 429 where too many wait.

@@ -14,7 +14,7 @@ const SEARCHES_MAX: usize = 2;
 /// So many users are remembered; beyond, those who have not asked for a while are forgotten.
 const REMEMBERED_MAX: usize = 100_000;
 
-/// What a request does.
+/// Kind of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asks {
     /// It reads.

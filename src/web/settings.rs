@@ -1,4 +1,4 @@
-//! What the routes are given at start.
+//! State and settings that the routes are given at start.
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,7 +43,7 @@ pub struct Settings {
     pub socket_path: String,
     /// `PRESENCE_SCOPE`
     pub presence_scope: PresenceScope,
-    /// Whether the server itself speaks TLS.
+    /// Tells whether the server itself speaks TLS.
     pub speaks_tls: bool,
 }
 
@@ -71,7 +71,7 @@ impl Settings {
     }
 }
 
-/// What the routes work with. One for all worker threads.
+/// State of the routes. One for all worker threads.
 #[derive(Clone)]
 pub struct WebState {
     /// Settings.
@@ -86,22 +86,22 @@ pub struct WebState {
     pub origins: Arc<Origins>,
     /// Whose `X-Forwarded-*` count.
     pub proxies: Arc<TrustedProxies>,
-    /// Whether the server is stopping.
+    /// Tells whether the server is stopping.
     pub draining: Arc<AtomicBool>,
-    /// What was refused.
+    /// Counts of what was refused.
     pub refusals: Arc<Refusals>,
     /// How often users may ask.
     pub rate_limit: Arc<RateLimit>,
-    /// What administrators and servers with keys did.
+    /// Notes of what administrators and servers with keys did.
     pub audit: Arc<Audit>,
     /// Figures of parts that the routes do not know.
     pub figures: AskFigures,
-    /// What connections are at this moment.
+    /// Views of connections at this moment.
     pub connections: AskConnections,
 }
 
 impl WebState {
-    /// Whether the server is stopping.
+    /// Tells whether the server is stopping.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }

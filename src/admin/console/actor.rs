@@ -34,10 +34,10 @@ const GUESTS_MAX: usize = 50;
 /// A guest who was too slow is told all sockets anew, but not more often than this.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
-/// What the text says that the UI's form is opened again by.
+/// Text by which the UI's form is opened again.
 const REFUSED: &str = "invalid credentials";
 
-/// What the console is told at its start.
+/// Settings of the console.
 pub struct ConsoleOptions {
     /// `ADMIN_UI_USER`, `ADMIN_UI_PASSWORD`
     pub login: AdminLogin,
@@ -53,7 +53,7 @@ pub struct ConsoleOptions {
     pub passwords: Arc<PasswordWork>,
     /// Notes what is asked for.
     pub audit: Arc<Audit>,
-    /// What connections have done.
+    /// Returns what connections have done.
     pub totals: Box<dyn Fn() -> Traffic + Send>,
 }
 
@@ -79,7 +79,7 @@ pub struct Console {
     session_ids: SessionIds,
     seconds: Seconds,
     started: Instant,
-    /// Whether the second before this one was told.
+    /// Tells whether the second before this one was told.
     was_told: bool,
 }
 
@@ -369,7 +369,7 @@ fn shown(peer: Peer) -> String {
     peer.address.map_or_else(|| "-".to_owned(), |address| address.to_string())
 }
 
-/// What this machine is called.
+/// Returns the name of this machine.
 fn hostname() -> String {
     let read = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     read.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())

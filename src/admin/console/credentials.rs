@@ -1,11 +1,11 @@
-//! What a client of the Admin UI proves itself with.
+//! Proof of a client of the Admin UI.
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// Longer texts are nobody's.
 const TEXT_MAX: usize = 1_024;
 
-/// What its CONNECT says.
+/// Proof that its CONNECT brings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credentials {
     /// It was here before.

@@ -15,7 +15,7 @@ pub struct Guest {
     pub seat: Option<Seat>,
 }
 
-/// What one has who is in.
+/// Place of a guest who is in.
 #[derive(Debug)]
 pub struct Seat {
     pub socket: SocketId,
@@ -33,7 +33,7 @@ pub enum Watching {
     Asking,
     /// It was told something that has not left yet.
     Telling(Watcher),
-    /// What happens next is being waited for.
+    /// Tells whether the next event is being waited for.
     Waiting,
 }
 
@@ -61,7 +61,7 @@ impl Guests {
         self.all.get_mut(&connection)
     }
 
-    /// What one has who is in.
+    /// Place of a guest who is in.
     pub fn seat(&mut self, connection: ConnectionKey) -> Option<&mut Seat> {
         self.all.get_mut(&connection)?.seat.as_mut()
     }
@@ -70,7 +70,7 @@ impl Guests {
         self.all.remove(&connection)
     }
 
-    /// Those who are in.
+    /// Guests who are in.
     pub fn seated(&self) -> impl Iterator<Item = (ConnectionKey, &Guest, &Seat)> {
         self.all.iter().filter_map(|(connection, guest)| Some((*connection, guest, guest.seat.as_ref()?)))
     }

@@ -1,4 +1,4 @@
-//! What administrators ask for in the UI.
+//! Requests of administrators in the UI.
 use serde_json::Value;
 
 use crate::chat::{Emit, EmitTo, Emitted};
@@ -21,7 +21,7 @@ pub enum Asked {
     DisconnectHere {
         /// A socket's id.
         room: Option<Box<str>>,
-        /// Whether their connections are closed.
+        /// Tells whether their connections are closed.
         closes: bool,
     },
 }
@@ -61,7 +61,7 @@ impl Asked {
         }
     }
 
-    /// What the log calls it.
+    /// Names it for the log.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Emit(_) => "emit",

@@ -23,7 +23,7 @@ impl SessionIds {
         id
     }
 
-    /// Whether one is valid.
+    /// Tells whether one is valid.
     pub fn has(&mut self, id: &str, now: Instant) -> bool {
         self.forget_old(now);
         self.0.iter().any(|(_, known)| known == id)

@@ -1,4 +1,4 @@
-//! What the Admin UI is told, in its words.
+//! Values that the Admin UI is told, in its words.
 use serde_json::{Value, json};
 
 use crate::admin::showing::{event_of, values};
@@ -18,7 +18,7 @@ pub fn packet(name: &str, args: &[Value]) -> String {
     encode_event(CONSOLE, name, &args.join(","))
 }
 
-/// What can be done from the UI, and what it is shown.
+/// Features: what can be done from the UI, and what it is shown.
 pub fn config(mode: AdminUiMode) -> String {
     let mut features = vec!["EMIT", "DISCONNECT", "MDISCONNECT", "AGGREGATED_EVENTS"];
     if mode == AdminUiMode::Development {
@@ -73,7 +73,7 @@ fn socket_object(
     })
 }
 
-/// What groups the sockets of one connection; its own id is a secret.
+/// Groups the sockets of one connection; its own id is a secret.
 fn client_id(ConnectionKey { worker, seat }: ConnectionKey) -> String {
     format!("{worker}-{}-{}", seat.slot, seat.generation)
 }

@@ -1,4 +1,4 @@
-//! What connections have done in all, and by that in each second.
+//! Totals of connections, and by them the figures of each second.
 use serde_json::{Value, json};
 
 use crate::model::Timestamp;
@@ -51,7 +51,7 @@ impl Seconds {
         self.last = totals;
     }
 
-    /// What was counted since this was asked last.
+    /// Returns what was counted since this was asked last.
     pub fn take(&mut self) -> Vec<Value> {
         std::mem::take(&mut self.untold)
     }

@@ -1,16 +1,16 @@
-//! What happens, put together for a guest.
+//! Events, put together for a guest.
 use std::time::Duration;
 
 use super::shapes::happened;
 use crate::feed::{Seen, Watcher};
 
-/// What happens within this time is told together.
+/// Events within this time are told together.
 const GATHERED_FOR: Duration = Duration::from_millis(25);
 /// So many packets, and so many bytes, are told at once.
 const PACKETS_MAX: usize = 200;
 const BYTES_MAX: usize = 128 * 1024;
 
-/// What is to be told next.
+/// Events that are to be told next.
 #[derive(Debug)]
 pub struct Batch {
     /// At least one, unless some was lost.

@@ -1,9 +1,9 @@
-//! What became of a message.
+//! Explanation of what became of a message.
 use super::explanation::{Explanation, Fact};
 use crate::chat::{MemberTrace, MessageTrace, SessionState, SessionTrace};
 use crate::model::{Conversation, Message, UserId};
 
-/// What is known of a message.
+/// Facts that are known of a message.
 #[derive(Debug)]
 pub struct MessageFacts<'a> {
     /// As stored.
@@ -12,7 +12,7 @@ pub struct MessageFacts<'a> {
     pub conversation: Option<&'a Conversation>,
     /// The members that are spoken of: the sender is not.
     pub members: Vec<UserId>,
-    /// What is known in memory, of those members in this order.
+    /// Facts in memory, of those members in this order.
     pub trace: MessageTrace,
 }
 

@@ -6,18 +6,18 @@ use crate::engineio::{CloseReason, ConnectionView};
 use crate::model::{Account, ChosenStatus};
 use crate::store::Undelivered;
 
-/// What is known of a user.
+/// Facts that are known of a user.
 #[derive(Debug)]
 pub struct UserFacts<'a> {
     /// As stored.
     pub account: &'a Account,
-    /// Those that are enabled.
+    /// Dialects that are enabled.
     pub dialects: DialectSet,
     /// The user's sessions, open and parked.
     pub sessions: Vec<(SessionView, Option<ConnectionView>)>,
     /// How the user came and went lately.
     pub trace: Trace,
-    /// What waits.
+    /// Messages that wait.
     pub undelivered: Vec<Undelivered>,
 }
 

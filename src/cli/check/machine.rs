@@ -1,4 +1,4 @@
-//! What the machine gives: folder, disk, open files, the kernel's queue.
+//! Resources of the machine: folder, disk, open files, the kernel's queue.
 use std::fs;
 use std::path::Path;
 

@@ -42,7 +42,7 @@ pub(in crate::store) fn apply(conn: &mut AnyConnection, writes: &[Write]) -> Que
     Ok(outcomes)
 }
 
-/// Whether [`apply`] stores `writes` with at most one statement, which needs no transaction around it: nothing but
+/// Tells whether [`apply`] stores `writes` with at most one statement, which needs no transaction around it: nothing but
 /// messages to conversations, or to rooms, that name no file, on Postgres.
 pub(in crate::store) fn is_one_statement(conn: &AnyConnection, writes: &[Write]) -> bool {
     let mut places = writes.iter().filter(|write| !matches!(write, Write::Barrier)).map(|write| match write {

@@ -12,11 +12,11 @@ use super::outcome::Stored;
 use crate::store::rows::{is_room, message_id, place_key, to_json};
 use crate::store::write::NewMessage;
 
-/// What the arrays are called, in their order.
+/// Names of the arrays, in their order.
 const COLUMNS: &str = "id, place, position, sender, created_at, updated_at, role, message_type, listing_id, \
      client_message_id, request_hash, sent_by, file, attachments, content, chat, truncated";
 
-/// Those not stored yet get their numbers: their place's last one goes up by as many as there are for it. A scalar
+/// Messages that are not stored yet get their numbers: their place's last one goes up by as many as there are for it. A scalar
 /// subquery is looked up by key whatever the planner believes of the table's size.
 const NUMBER: &str = ", known AS MATERIALIZED (\
      SELECT input.*, (SELECT messages.seq FROM messages WHERE messages.id = input.id) AS known_seq, \

@@ -11,7 +11,7 @@ use crate::store::rows::{is_room, place_key, to_json};
 use crate::store::schema::{conversations, messages, rooms};
 use crate::store::write::NewMessage;
 
-/// What a place's row becomes.
+/// New state of a place's row.
 struct Progress {
     is_room: bool,
     is_new: bool,

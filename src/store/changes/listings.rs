@@ -1,4 +1,4 @@
-//! What listings are called.
+//! Titles of listings.
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 

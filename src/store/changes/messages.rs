@@ -34,7 +34,7 @@ struct Moment {
     position: Option<i64>,
 }
 
-/// Whether the message was there.
+/// Answers whether the message was there.
 fn edit(conn: &mut AnyConnection, id: MessageId, content: &str, moment: Moment) -> QueryResult<bool> {
     let id = id.to_string();
     let columns =
@@ -50,7 +50,7 @@ fn edit(conn: &mut AnyConnection, id: MessageId, content: &str, moment: Moment) 
     Ok(edited > 0)
 }
 
-/// Whether the message was there.
+/// Answers whether the message was there.
 fn delete(conn: &mut AnyConnection, id: MessageId, moment: Moment) -> QueryResult<bool> {
     let id = id.to_string();
     let columns = (

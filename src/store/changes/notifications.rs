@@ -46,12 +46,12 @@ fn newest_of_each(new: &[NewNotification]) -> Vec<&NewNotification> {
     new.iter().enumerate().filter(|(place, new)| is_last(*place, new)).map(|(_, new)| new).collect()
 }
 
-/// Those with the same key renew each other.
+/// Notifications with the same key renew each other.
 fn renewed_key(new: &NewNotification) -> Option<(&UserId, ConversationId)> {
     if let TellsOf::Message { conversation, .. } = new.tells_of { Some((&new.notification.user, conversation)) } else { None }
 }
 
-/// Whether a user is still to be told of a message.
+/// Tells whether a user is still to be told of a message.
 fn is_news(conn: &mut SqliteConnection, user: &UserId, message: MessageId) -> QueryResult<bool> {
     let told = messages::table
         .inner_join(participants::table.on(participants::conversation.eq(messages::place)))

@@ -1,8 +1,8 @@
-//! What becomes of changes.
+//! Outcomes of changes.
 use crate::store::failure::StoreError;
 use crate::store::write::Written;
 
-/// What became of one change.
+/// Outcome of one change.
 pub(in crate::store) type Outcome = Result<Written, StoreError>;
 
 /// Stored, and nothing more to say.

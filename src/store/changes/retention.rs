@@ -1,4 +1,4 @@
-//! What has grown old goes, so many rows at a time.
+//! Deletion of what has grown old, so many rows at a time.
 use diesel::prelude::*;
 
 use super::outcome::Outcome;

@@ -60,13 +60,13 @@ pub(super) fn create(conn: &mut AnyConnection, new: &NewUser) -> QueryResult<Out
     Ok(Ok(Written::User(Arc::new(profile))))
 }
 
-/// Whether another user than this one is called so.
+/// Tells whether another user than this one is called so.
 fn is_username_taken(conn: &mut AnyConnection, username: &str, user: &str) -> QueryResult<bool> {
     let others = users::table.filter(users::username_key.eq(name_key(username)).and(users::id.ne(user)));
     others.select(users::id).first::<String>(conn).optional().map(|id| id.is_some())
 }
 
-/// Whether it is the address of another user than this one.
+/// Tells whether it is the address of another user than this one.
 fn is_email_taken(conn: &mut AnyConnection, email: &str, user: &str) -> QueryResult<bool> {
     let others = users::table.filter(users::email_key.eq(name_key(email)).and(users::id.ne(user)));
     others.select(users::id).first::<String>(conn).optional().map(|id| id.is_some())

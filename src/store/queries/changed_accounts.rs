@@ -5,7 +5,7 @@ use crate::model::{Timestamp, UserId};
 use crate::store::connection::AnyConnection;
 use crate::store::schema::{account_changes, revoked_tokens};
 
-/// What was changed, and is not taken away yet.
+/// Changes that are not taken away yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChangedAccounts {
     /// Of the notes.

@@ -11,7 +11,7 @@ use crate::store::rows::{self, ConversationRow, ProfileRow};
 use crate::store::schema::{conversation_names, conversations, messages, participants, users};
 use crate::store::write::direct_key;
 
-/// What a last message without a text shows.
+/// Text that is shown of a last message without one.
 const FILE_CONTENT: &str = "File";
 
 /// A user's place in a conversation.
@@ -31,7 +31,7 @@ pub struct Membership {
     pub last_seq: i64,
     /// Messages up to this position are no news for this member.
     pub joined_position: i64,
-    /// What the user calls it, by the latest name.
+    /// Latest name that the user gave it.
     pub name: Option<Arc<str>>,
 }
 
@@ -44,11 +44,11 @@ pub struct Overview {
     pub members: Vec<Arc<Profile>>,
     /// Messages by others that the member has not read.
     pub unread: i64,
-    /// What the member calls it, by the latest name.
+    /// Latest name that the member gave it.
     pub name: Option<Arc<str>>,
 }
 
-/// Those of these users who share a conversation with a user.
+/// Returns those of these users who share a conversation with a user.
 pub fn list_contacts(conn: &mut AnyConnection, user: &UserId, others: &[UserId]) -> QueryResult<Vec<UserId>> {
     let (own, shared) = diesel::alias!(participants as own, participants as shared);
     let ids: Vec<&str> = others.iter().map(UserId::as_str).collect();
@@ -73,7 +73,7 @@ pub struct OverviewLimits {
     pub members: usize,
 }
 
-/// What the owner of a `participants` row calls its conversation: a column for queries of that table.
+/// Name by which the owner of a `participants` row calls its conversation: a column for queries of that table.
 macro_rules! latest_name {
     () => {
         conversation_names::table
@@ -242,7 +242,7 @@ pub struct Undelivered {
     pub since: Timestamp,
 }
 
-/// What others wrote that a user is not known to have received: at most so many conversations, the longest waiting first.
+/// Returns what others wrote that a user is not known to have received: at most so many conversations, the longest waiting first.
 pub fn list_undelivered(conn: &mut AnyConnection, user: &UserId, most: i64) -> QueryResult<Vec<Undelivered>> {
     let is_waiting = messages::seq
         .gt(participants::delivered_seq)

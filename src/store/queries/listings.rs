@@ -1,4 +1,4 @@
-//! What listings are called.
+//! Titles of listings.
 use std::collections::HashMap;
 
 use diesel::prelude::*;

@@ -15,9 +15,9 @@ use crate::store::schema::{message_reads, messages, participants, uploads, users
 pub enum HistoryRange {
     /// The newest messages.
     Newest,
-    /// Those before this `seq`, the nearest.
+    /// Messages before this `seq`, the nearest.
     Before(i64),
-    /// Those after this `seq`, the nearest.
+    /// Messages after this `seq`, the nearest.
     After(i64),
 }
 

@@ -1,4 +1,4 @@
-//! What a client lacks of its user's conversations: messages, and what became of those that it had.
+//! Lacking parts of a user's conversations: messages, and what became of those that it had.
 //!
 //! Each conversation is asked by an index of its own, from the first row that can be wanted on, and no more than a page of it:
 //! what a page costs follows from what it brings, and not from all that was ever said.
@@ -12,7 +12,7 @@ use crate::model::{Message, UserId};
 use crate::store::connection::{AnyConnection, in_snapshot};
 use crate::store::schema::{conversations, messages, participants};
 
-/// What a client lacks.
+/// Messages and changes that a client lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lacking {
     /// Others' messages that its user has not received.
@@ -51,7 +51,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// Whether no position is in it.
+    /// Tells whether no position is in it.
     pub fn is_empty(self) -> bool {
         self.after >= self.up_to
     }

@@ -33,9 +33,9 @@ pub struct NotificationCursor {
 pub enum NotificationRange {
     /// The newest.
     Newest,
-    /// Those right before this one.
+    /// Notifications right before this one.
     Before(NotificationCursor),
-    /// Those right after this one.
+    /// Notifications right after this one.
     After(NotificationCursor),
 }
 

@@ -1,4 +1,4 @@
-//! What has changed in direct conversations, for those who keep a copy.
+//! Changes of direct conversations, for those who keep a copy.
 //!
 //! Within a conversation `updated_at` rises strictly from change to change, and changes are stored in that order: whoever
 //! has seen all up to one of them has only later ones to come.
@@ -24,7 +24,8 @@ pub struct DirectChanges {
     pub up_to: Timestamp,
 }
 
-/// What has changed after `since` in the direct conversation of two users; the oldest `limit` changes, deletions among them.
+/// Returns what has changed after `since` in the direct conversation of two users; the oldest `limit` changes, deletions among
+/// them.
 pub fn list_direct_changes(
     conn: &mut AnyConnection,
     user: &UserId,

@@ -8,7 +8,7 @@ use crate::store::connection::AnyConnection;
 use crate::store::rows::{AccountRow, ProfileRow};
 use crate::store::schema::users;
 
-/// What [`search_users`] looks into.
+/// Text that [`search_users`] looks into.
 pub(in crate::store) fn search_text(username: &str, full_name: Option<&str>) -> String {
     format!("{}\n{}", name_key(username), name_key(full_name.unwrap_or_default()))
 }
@@ -57,7 +57,7 @@ pub fn find_taken(conn: &mut AnyConnection, username: &str, email: &str) -> Quer
     Ok(taken.map(|_| "email"))
 }
 
-/// What others see of these users, as far as there are such, in no particular order.
+/// Returns what others see of these users, as far as there are such, in no particular order.
 pub fn find_profiles(conn: &mut AnyConnection, ids: &[UserId]) -> QueryResult<Vec<Arc<Profile>>> {
     let ids: Vec<&str> = ids.iter().map(UserId::as_str).collect();
     let rows = users::table.filter(users::id.eq_any(ids)).select(ProfileRow::as_select()).load(conn)?;

@@ -20,7 +20,7 @@ pub enum TransferError {
     Line {
         /// Counted from 1, the header.
         number: u64,
-        /// What is wrong with it.
+        /// Says what is wrong with it.
         reason: String,
     },
     /// The database refuses rows, or is away.
@@ -28,7 +28,7 @@ pub enum TransferError {
     Rows {
         /// The last line of those that were to be stored together.
         number: u64,
-        /// What the database says.
+        /// Says what the database said.
         reason: String,
     },
     /// The end is missing.

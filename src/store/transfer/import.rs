@@ -37,7 +37,7 @@ const MODEL: &str = "model";
 /// An import that came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {
-    /// What the database has now, read back from it: the same as the file says.
+    /// Sums of what the database has now, read back from it: the same as the file says.
     pub sums: Sums,
     /// Lines that an earlier run had stored already.
     pub resumed_after: u64,

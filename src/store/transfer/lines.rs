@@ -13,7 +13,7 @@ const LINE_MAX: u64 = 256 * 1024 * 1024;
 /// The last line begins so.
 const END: &[u8] = b"{\"end\":";
 
-/// What a transfer is at.
+/// Progress of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// So many rows will be read from the database.

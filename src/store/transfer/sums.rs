@@ -54,7 +54,7 @@ pub(super) fn hexadecimal(hash: Sha256) -> String {
     })
 }
 
-/// What differs, in words: one for each table.
+/// Differences in words: one for each table.
 pub(super) fn differences(what: &str, found: &Sums, expected: &Sums) -> Vec<String> {
     let tables: std::collections::BTreeSet<&String> = found.keys().chain(expected.keys()).collect();
     let rows = |sum: Option<&Sum>| sum.map_or(0, |sum| sum.count);

@@ -16,10 +16,10 @@ use crate::store::schema::{
 /// The table of the servers' starts: every start adds a row.
 pub(super) const STARTS: &str = "boots";
 
-/// What is told of each row: its line.
+/// Receives the line of each row.
 pub(super) type OnLine<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), TransferError>;
 
-/// What can be done with a table.
+/// Operations on a table.
 pub(super) struct Table {
     pub name: &'static str,
     pub count: fn(&mut AnyConnection) -> QueryResult<i64>,
