@@ -153,7 +153,7 @@ for (const database of DATABASES) {
     }
 
     it('every route is in the table', () => {
-      const source = ['api', 'admin'].map((module) => readFileSync(new URL(`../../../src/${module}/mod.rs`, import.meta.url), 'utf8')).join('\n');
+      const source = ['api', 'admin'].map((module) => readFileSync(new URL(`../../../src/${module}/routes.rs`, import.meta.url), 'utf8')).join('\n');
       const built = [...source.matchAll(/endpoint\(\s*"([^"]+)",\s*"([^"]+)"/g)]
         .flatMap(([, path, methods]) => methods.split(', ').filter((method) => method !== 'HEAD').map((method) => `${method} ${path}`));
       assert.ok(built.length > 30, `${built.length} routes found`);
