@@ -4,7 +4,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::{CloseReason, ConnectionKey, Encoded, TransportKind};
+use super::delivery::ConnectionKey;
+use super::encoded::Encoded;
+use super::error::CloseReason;
+use super::handshake::TransportKind;
 
 /// What the HTTP request that opened a connection said.
 #[derive(Debug, Clone, Default)]

@@ -4,8 +4,8 @@ use crate::dialect::{Asked, Dialect, DialectSet, Fault, Voice};
 use crate::engineio::{Encoded, Output};
 use crate::socketio::encode_ack;
 
+use super::namespaces::NAMESPACE;
 use super::rules::Rules;
-use super::state::NAMESPACE;
 
 /// Tells that a request succeeded: first its ack, then the event that answers it.
 pub fn answer_success(dialect: Dialect, asked: &Asked, ack_id: Option<u64>, reply: &Reply, wire: &mut dyn Output) {

@@ -6,9 +6,10 @@ use std::time::Instant;
 use actix::Recipient;
 use bytes::Bytes;
 
-use super::console::AtConsole;
+use super::ports::{AtConsole, Broker};
 use super::rules::Rules;
-use super::state::{Broker, Now, Session, Surroundings};
+use super::state::Session;
+use super::surroundings::{Now, Surroundings};
 use super::tapping::Tap;
 use crate::chat::{
     Broadcast, CatchUpDrained, Connect, Disconnect, FellBehind, Limited, Notice, Proven, Request, Upgraded, WordsLearned,

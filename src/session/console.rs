@@ -1,64 +1,16 @@
 //! The administrators' namespace, as one connection has it. Who speaks for it stands above: this only passes on.
 //!
 //! Whoever is there is no user, has no seat in rooms and does not count as online. A connection may hold both namespaces.
-use actix::Message;
 use log::debug;
 use serde_json::value::RawValue;
 
-use super::limits::{Bucket, Rate};
-use super::state::{Now, Session, Surroundings};
+use super::namespaces::CONSOLE;
+use super::ports::{AtConsole, Broker, ConsoleAct};
+use super::state::Session;
+use super::surroundings::{Now, Surroundings};
 use crate::chat::ConsoleNotice;
-use crate::engineio::{CloseReason, ConnectionKey, Encoded, Peer};
+use crate::engineio::{CloseReason, Encoded};
 use crate::socketio::{self, Args};
-
-/// Its name.
-pub const CONSOLE: &str = "/admin";
-/// So many requests of one connection are passed on in a second, and so many at once; what is more is dropped.
-const REQUESTS_PER_SECOND: u32 = 10;
-const REQUESTS_AT_ONCE: u32 = 20;
-
-/// Something that a connection's client does in the administrators' namespace.
-///
-/// What waits in the console's mailbox is bounded: one CONNECT or so many requests a second for each connection.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct AtConsole {
-    /// The connection.
-    pub connection: ConnectionKey,
-    /// What it does.
-    pub act: ConsoleAct,
-}
-
-/// What a client does there.
-#[derive(Debug)]
-pub enum ConsoleAct {
-    /// It wants in. Answered by [`ConsoleNotice::Admitted`] or [`ConsoleNotice::Refused`].
-    Connect {
-        /// What it proves itself with.
-        auth: Option<Box<RawValue>>,
-        /// Where it comes from, and how.
-        peer: Peer,
-    },
-    /// It is in, and sends an event.
-    Request {
-        /// The event's name.
-        name: String,
-        /// What came after the name.
-        args: Args,
-    },
-    /// The last [`ConsoleNotice::Packets`] that was to be awaited has left.
-    Drained,
-    /// It is gone, or was put out.
-    Gone(CloseReason),
-}
-
-/// A connection's part of it, from its CONNECT on.
-#[derive(Debug, Default)]
-pub struct ConsoleSide {
-    requests: Bucket,
-    /// Whether it is to be told that the outbox has run empty.
-    is_awaited: bool,
-}
 
 impl Session {
     /// The client wants in.
@@ -71,15 +23,14 @@ impl Session {
     /// It sends an event there.
     pub(super) fn ask_console(&mut self, name: String, args: Args, now: Now, around: &mut Surroundings<'_>) {
         let Some(side) = &mut self.console else { return };
-        let rate = Rate::new(REQUESTS_PER_SECOND, REQUESTS_AT_ONCE);
-        if rate.is_some_and(|rate| side.requests.take(rate, now.instant).is_err()) {
+        if !side.may_ask(now.instant) {
             return debug!("too many requests of an administrator");
         }
         around.broker.at_console(AtConsole { connection: self.key, act: ConsoleAct::Request { name, args } });
     }
 
     /// It is gone.
-    pub(super) fn leave_console(&mut self, reason: CloseReason, broker: &mut dyn super::state::Broker) {
+    pub(super) fn leave_console(&mut self, reason: CloseReason, broker: &mut dyn Broker) {
         if self.console.take().is_some() {
             broker.at_console(AtConsole { connection: self.key, act: ConsoleAct::Gone(reason) });
         }
@@ -128,10 +79,5 @@ impl Session {
         {
             around.broker.at_console(AtConsole { connection: self.key, act: ConsoleAct::Drained });
         }
-    }
-
-    /// Whether the console waits for the outbox to run empty.
-    pub(super) fn is_awaited_by_console(&self) -> bool {
-        self.console.as_ref().is_some_and(|side| side.is_awaited)
     }
 }

@@ -5,18 +5,26 @@
 mod active;
 mod answering;
 mod client;
+mod connecting;
 mod console;
+mod console_side;
 mod credentials;
 mod gate;
+mod inputs;
 mod lag;
+mod leaving;
 mod limits;
 mod missed;
+mod namespaces;
 mod outflow;
 mod pending;
+mod ports;
 mod proof;
+mod requests;
 mod rules;
 mod showing;
 mod state;
+mod surroundings;
 mod tapping;
 #[cfg(test)]
 mod tests;
@@ -24,7 +32,9 @@ mod turns;
 mod waiting;
 
 pub use self::client::{Client, Context, Recipients};
-pub use self::console::{AtConsole, CONSOLE, ConsoleAct};
 pub use self::limits::{Bucket, Limits, Rate};
+pub use self::namespaces::CONSOLE;
+pub use self::ports::{AtConsole, Broker, ConsoleAct};
 pub use self::rules::{Rules, Verify};
-pub use self::state::{Broker, Now, Session, Surroundings};
+pub use self::state::Session;
+pub use self::surroundings::{Now, Surroundings};

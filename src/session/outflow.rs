@@ -1,10 +1,11 @@
-//! What a session's client is shown, as fast as it reads: pages of its catch-up, and what waited.
+//! Events that a client is shown as fast as it reads: pages of its catch-up, and those that waited.
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::gate::{Ended, Leaving, LeavingKind, Overflow};
 use super::showing::{encodings, show, show_own, show_seed};
-use super::state::{Session, Stage, Surroundings};
+use super::state::{Session, Stage};
+use super::surroundings::Surroundings;
 use super::waiting::Bound;
 use crate::chat::{Broadcast, CatchUpDrained, FellBehind, Mark, ProofWanted};
 use crate::engineio::CloseReason;

@@ -6,13 +6,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::Limits;
-use super::limits::RECEIPT_BURST_SECONDS;
+use super::limits::{Limits, RECEIPT_BURST_SECONDS};
 use crate::auth::{Claims, TokenError};
 use crate::config::Config;
 use crate::dialect::DialectSet;
 use crate::feed::Feed;
-use crate::logging::NoteRefusal;
+use crate::logging::{ErrorId, NoteRefusal, RefusalNote};
 use crate::model::Timestamp;
 
 /// Checks a token.
@@ -96,6 +95,11 @@ impl Rules {
             random_ids: Box::new(random_id),
             note_refusal: Arc::new(|_| None),
         }
+    }
+
+    /// Takes note of what is refused; returns the id under which the log has it.
+    pub fn note(&self, note: RefusalNote<'_>) -> Option<ErrorId> {
+        (self.note_refusal)(&note)
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use log::debug;
 use smallvec::SmallVec;
 
-use super::state::NAMESPACE;
+use super::namespaces::NAMESPACE;
 use crate::chat::{Broadcast, Emitted, Event, WORDED};
 use crate::dialect::{Dialect, DialectSet, Packets, Voice, seed_packet};
 use crate::engineio::{Encoded, Output, RECORD_SEPARATOR};

@@ -1,5 +1,5 @@
 //! The administrators' namespace beside the chat's.
-use super::super::console::CONSOLE;
+use super::super::namespaces::CONSOLE;
 use super::*;
 use crate::chat::ConsoleNotice;
 use crate::model::SocketId;

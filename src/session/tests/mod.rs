@@ -13,9 +13,10 @@ mod returning;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::console::{AtConsole, ConsoleAct};
+use super::ports::{AtConsole, Broker, ConsoleAct};
 use super::rules::Rules;
-use super::state::{Broker, Now, Session, Surroundings};
+use super::state::Session;
+use super::surroundings::{Now, Surroundings};
 use crate::auth::{Claims, TokenError};
 use crate::chat::{
     Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, FellBehind, LateRequest,

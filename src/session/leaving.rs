@@ -1,0 +1,55 @@
+//! The end of a client's stay in the chat: it leaves, or is put out.
+use std::time::Instant;
+
+use super::namespaces::{CONSOLE, NAMESPACE};
+use super::proof::Proof;
+use super::rules::Rules;
+use super::state::{Session, Stage};
+use super::surroundings::Surroundings;
+use crate::chat::{Disconnect, LeftBehind};
+use crate::dialect::{kick_packet, kick_sentence};
+use crate::engineio::{CloseReason, Encoded};
+use crate::logging::RefusalKind;
+use crate::socketio;
+
+impl Session {
+    /// Puts the client out for good.
+    pub(super) fn put_out(&mut self, code: &'static str, around: &mut Surroundings<'_>) {
+        if !self.is_in() {
+            return;
+        }
+        let error_id = around.rules.note(self.refusal(RefusalKind::Disconnect, code, kick_sentence(code)));
+        around.wire.send(&Encoded::text(&kick_packet(code, error_id)));
+        around.wire.send(&Encoded::text(&socketio::encode_disconnect(NAMESPACE)));
+        self.protocol.leave(NAMESPACE);
+        let (connection, proven) = (self.key, self.proof.proven());
+        let (reason, left) = (CloseReason::Disconnected, LeftBehind::Dropped);
+        around.broker.disconnect(Disconnect { connection, on_purpose: true, reason, proven, left });
+        self.leave();
+        if !self.protocol.has_joined(CONSOLE) {
+            around.wire.close(CloseReason::Disconnected);
+        }
+    }
+
+    /// Closes the connection of a client that breaks the protocol.
+    pub(super) fn violated(&mut self, error: &socketio::ProtocolError, around: &mut Surroundings<'_>) {
+        let (kind, cause) = (if self.is_in() { RefusalKind::Disconnect } else { RefusalKind::Connect }, error.to_string());
+        around.rules.note(self.refusal(kind, "PROTOCOL_VIOLATION", &cause));
+        around.wire.close(CloseReason::ForcedClose);
+    }
+
+    /// Takes out the requests that wait, which are carried out without this connection.
+    pub(super) fn leave_behind(&mut self, now: Instant, rules: &Rules) -> LeftBehind {
+        let active = self.active.as_mut();
+        LeftBehind::Requests(active.map(|active| active.turns.leave_behind(&rules.limits, now)).unwrap_or_default())
+    }
+
+    /// Forgets all that only a client which is in has.
+    pub(super) fn leave(&mut self) {
+        self.stage = Stage::Out;
+        // Who comes back on the same connection has not paid less.
+        self.active = self.active.take().and_then(|active| active.left());
+        self.ends_at = None;
+        self.proof = Proof::default();
+    }
+}
