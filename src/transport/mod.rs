@@ -3,44 +3,24 @@
 //! A worker thread has one `Hub`, which tells its connections what comes from inside and keeps their time, and one
 //! `Connection` actor for each client, which owns the client's socket. A connection's state is a `Link`: the hub writes to
 //! it directly, so that a broadcast costs its receivers' tasks no turn. A session lives on one thread for life.
-mod addresses;
+//!
+//! Each folder imports from those before it only:
+//!
+//! ```text
+//! codec · listen → admission → connection → worker → handshake → serve
+//! ```
 mod admission;
-mod compress;
+mod codec;
 mod connection;
-mod deadlines;
-mod deflate;
-mod frame;
 mod handshake;
-mod http;
-mod http_stream;
-mod hub;
-mod link;
-mod listening;
-mod options;
-mod outbox;
-mod polling;
-mod probe;
-mod registry;
-mod requests;
-mod seats;
+mod listen;
 mod serve;
-mod socket;
-mod stats;
-mod succession;
-mod takeover;
-mod tls;
-mod upgrade;
-mod websocket;
 mod worker;
 
+pub use self::admission::Options;
 #[cfg(feature = "internals")]
-pub use self::deflate::{Compressor, Deflate, inflate};
-pub use self::frame::{FrameDecoder, FrameError, Message};
-pub use self::listening::{BACKLOG, Listeners, addresses_of};
-pub use self::options::Options;
-pub use self::probe::{Stream, over_any_tls};
-#[cfg(feature = "internals")]
-pub use self::requests::Requests;
+pub use self::codec::{Compressor, Deflate, Requests, inflate};
+pub use self::codec::{FrameDecoder, FrameError, Message};
+pub use self::connection::WorkerStats;
+pub use self::listen::{BACKLOG, Listeners, Stream, Tls, addresses_of, over_any_tls};
 pub use self::serve::{Running, Stopper, serve};
-pub use self::stats::WorkerStats;
-pub use self::tls::Tls;

@@ -19,14 +19,11 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::http_stream::{HttpLimits, HttpStream};
-use super::hub::{CloseAll, TakeNoMore, ViewConnections};
-use super::listening::{Keeper, Listeners};
-use super::options::Options;
-use super::socket::Socket;
-use super::stats::WorkerStats;
-use super::worker::{Shared, Worker};
-use super::{http, succession, takeover};
+use super::admission::{Node, Options};
+use super::connection::WorkerStats;
+use super::handshake::{HttpLimits, HttpStream, handle, take_over};
+use super::listen::{Keeper, Listeners, Socket, prefer_successor};
+use super::worker::{CloseAll, Shared, TakeNoMore, Thread, ViewConnections};
 use crate::engineio::{CloseReason, ConnectionKey, ConnectionView, Delivery, Seat, Service};
 use crate::meter::Counted;
 
@@ -75,7 +72,7 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl<S: Service> Connections for Shared<S> {
     fn refuse_new(&self) {
-        self.is_draining.store(true, Ordering::Relaxed);
+        self.node.is_draining.store(true, Ordering::Relaxed);
     }
 
     fn take_no_more(&self) -> BoxFuture<()> {
@@ -95,11 +92,11 @@ impl<S: Service> Connections for Shared<S> {
     }
 
     fn is_empty(&self) -> bool {
-        self.open.load(Ordering::Acquire) == 0
+        self.node.open.load(Ordering::Acquire) == 0
     }
 
     fn emptied(&self) -> tokio::sync::futures::Notified<'_> {
-        self.emptied.notified()
+        self.node.emptied.notified()
     }
 
     fn stats(&self) -> Vec<Arc<WorkerStats>> {
@@ -129,7 +126,7 @@ impl Stopper {
             return self.handle.pause().await;
         }
         for listener in &*self.shared {
-            if let Err(error) = succession::prefer_successor(listener) {
+            if let Err(error) = prefer_successor(listener) {
                 warn!(cause:% = error; "connections may be lost on the way to the successor");
             }
         }
@@ -213,17 +210,17 @@ where
     for listener in sockets {
         let (shared, context, configure) = (shared.clone(), context.clone(), configure.clone());
         builder = builder.listen("http", listener, move || {
-            let worker = Worker::current(&shared, context.clone());
-            let (configure, stats) = (configure.clone(), worker.stats.clone());
+            let thread = Thread::current(&shared, context.clone());
+            let (configure, stats, node) = (configure.clone(), thread.worker().stats.clone(), shared.node.clone());
             let polling = || {
-                let polled = worker.clone();
-                web::to(move |request, payload| http::handle(polled.clone(), request, payload))
+                let polled = thread.clone();
+                web::to(move |request, payload| handle(polled.clone(), request, payload))
             };
-            let path = &worker.options().path;
+            let path = &node.options.path;
             // The path that every client uses stands for itself: what is looked for by a pattern costs a fifth of a request.
             let exact = web::resource(format!("{path}/")).route(polling());
             let bare = web::resource(path.as_str()).route(polling());
-            let others = worker.options().other_files;
+            let others = node.options.other_files;
             let is_ours = move |context: &GuardContext<'_>| {
                 let name = context.head().uri.path().rsplit('/').next().unwrap_or_default();
                 !others.contains(&name)
@@ -234,7 +231,7 @@ where
                 .keep_alive(KeepAlive::Timeout(keep_alive))
                 .client_disconnect_timeout(DISCONNECT_TIMEOUT)
                 .h1_allow_half_closed(false)
-                .upgrade(fn_service(move |(request, framed)| takeover::take_over(worker.clone(), request, framed)))
+                .upgrade(fn_service(move |(request, framed)| take_over(thread.clone(), request, framed)))
                 .finish(map_config(app, |_| AppConfig::default()))
                 .map_err(move |error| {
                     if let DispatchError::Parse(_) = &error {
@@ -242,8 +239,7 @@ where
                     }
                     debug!(cause:% = error; "http connection failed");
                 });
-            let shared = shared.clone();
-            fn_service(move |socket: TcpStream| receive(shared.clone(), socket)).and_then(http)
+            fn_service(move |socket: TcpStream| receive(node.clone(), socket)).and_then(http)
         })?;
     }
     let server = builder.run();
@@ -253,21 +249,18 @@ where
 
 /// Makes of a connection one that HTTP can be spoken over; shakes hands where that takes TLS. Ends it where its address has too
 /// many.
-async fn receive<S: Service>(
-    shared: Arc<Shared<S>>,
-    socket: TcpStream,
-) -> Result<(HttpStream, Protocol, Option<SocketAddr>), ()> {
+async fn receive(node: Arc<Node>, socket: TcpStream) -> Result<(HttpStream, Protocol, Option<SocketAddr>), ()> {
     // It fails only where the connection has failed, which is seen at once.
     let _ = socket.set_nodelay(true);
     let peer = socket.peer_addr().ok();
     // Who is behind a proxy is known by its requests.
-    let counted = peer.map(|peer| peer.ip()).filter(|address| !shared.options.proxies.trusts(address.to_canonical()));
-    let place = match counted.map(|address| shared.addresses.try_connect(address)) {
-        Some(Err(())) => return turn_away(shared.options.tls.is_some(), socket).await,
+    let counted = peer.map(|peer| peer.ip()).filter(|address| !node.options.proxies.trusts(address.to_canonical()));
+    let place = match counted.map(|address| node.addresses.try_connect(address)) {
+        Some(Err(())) => return turn_away(node.options.tls.is_some(), socket).await,
         Some(Ok(place)) => place,
         None => None,
     };
-    let socket = match &shared.options.tls {
+    let socket = match &node.options.tls {
         None => Socket::Plain(socket),
         Some(tls) => tls.accept(socket).await.ok_or(())?,
     };

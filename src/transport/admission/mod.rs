@@ -1,0 +1,10 @@
+//! Settings, limits, and who is let in by them.
+mod addresses;
+mod node;
+mod options;
+mod request;
+
+pub(super) use self::addresses::HttpPlace;
+pub(super) use self::node::Node;
+pub use self::options::Options;
+pub(super) use self::request::{Asking, Denied, opening};

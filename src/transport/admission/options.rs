@@ -1,0 +1,93 @@
+//! Settings of the transport, as the configuration tells them.
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engineio::HeartbeatTimes;
+use crate::http::{Origins, TrustedProxies};
+use crate::logging::NoteRefusal;
+use crate::transport::listen::Tls;
+
+/// Settings of listeners and connections.
+#[derive(Clone)]
+pub struct Options {
+    /// Worker threads.
+    pub workers: usize,
+    /// Path of the Engine.IO endpoint, without the slash at its end.
+    pub path: String,
+    /// Names under that path that are served by another route.
+    pub other_files: &'static [&'static str],
+    /// Origins that may use the server.
+    pub origins: Arc<Origins>,
+    /// Proxies whose `X-Forwarded-*` headers count.
+    pub proxies: Arc<TrustedProxies>,
+    /// What is spoken under HTTP; without it connections are plain.
+    pub tls: Option<Tls>,
+    /// How long an HTTP connection may be idle. Also what a client has to fetch the end of an answer.
+    pub keep_alive: Duration,
+    /// From the handshake or the last pong to the next ping.
+    pub ping_interval: Duration,
+    /// From a ping to its pong.
+    pub ping_timeout: Duration,
+    /// Largest message, and largest polling body, in bytes.
+    pub max_packet_bytes: usize,
+    /// Packets that may wait for one client.
+    pub outbox_packets: usize,
+    /// Bytes that may wait for one client.
+    pub outbox_bytes: usize,
+    /// How long a write may make no progress.
+    pub write_timeout: Duration,
+    /// Whether messages over WebSocket are compressed for clients that offer it.
+    pub permessage_deflate: bool,
+    /// From the 101 of an upgrade to the client's `5`.
+    pub upgrade_timeout: Duration,
+    /// Connections of all kinds that may be open: a quarter for HTTP, the others for sessions.
+    pub max_connections: usize,
+    /// Sessions of one client address; 0 sets no limit.
+    pub max_sockets_per_address: u32,
+    /// Takes note of what is refused.
+    pub note_refusal: NoteRefusal,
+}
+
+impl Options {
+    /// All else as a server has it that was told nothing.
+    pub fn new(origins: Arc<Origins>) -> Self {
+        Self {
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            path: "/socket.io".to_owned(),
+            other_files: &[],
+            origins,
+            proxies: Arc::default(),
+            tls: None,
+            keep_alive: Duration::from_secs(75),
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(20),
+            max_packet_bytes: 1_000_000,
+            outbox_packets: 1024,
+            outbox_bytes: 1024 * 1024,
+            write_timeout: Duration::from_secs(20),
+            permessage_deflate: false,
+            upgrade_timeout: Duration::from_secs(10),
+            max_connections: 4_000_000,
+            max_sockets_per_address: 1000,
+            note_refusal: Arc::new(|_| None),
+        }
+    }
+
+    /// HTTP connections of one worker; WebSockets that were taken over are not among them.
+    pub(in crate::transport) fn max_http_connections(&self) -> usize {
+        (self.max_connections / 4 / self.workers.max(1)).max(1)
+    }
+
+    /// Connections of one address over which HTTP is spoken: half of those that all may have.
+    pub(in crate::transport) fn http_connections_per_address(&self) -> u32 {
+        u32::try_from(self.max_connections / 8).unwrap_or(u32::MAX)
+    }
+
+    pub(in crate::transport) fn max_sessions(&self) -> usize {
+        self.max_connections.saturating_sub(self.max_connections / 4)
+    }
+
+    pub(in crate::transport) fn heartbeat(&self) -> HeartbeatTimes {
+        HeartbeatTimes { interval: self.ping_interval, timeout: self.ping_timeout }
+    }
+}

@@ -1,0 +1,166 @@
+//! Decides which requests may open a session, and tells what is known of who opens it.
+use std::borrow::Cow;
+use std::sync::atomic::Ordering;
+
+use actix_http::Method;
+use actix_http::header::{self, HeaderMap};
+
+use super::node::Node;
+use crate::engineio::{Opening, Peer, Query, Refusal, TransportKind};
+use crate::http::{Client, OriginVerdict, foreign_origin};
+use crate::logging::{ErrorId, RefusalKind, RefusalNote};
+
+/// Why a request opens no session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::transport) enum Denied {
+    /// It is not as a handshake has to be.
+    Refused(Refusal),
+    /// The server stops. A client that hears of a failure may take it for a server that is none of its own, and leave; a session
+    /// that ends at once it takes for a lost one, and comes back.
+    Draining,
+    /// There are as many sessions as the process may have open files for.
+    Full,
+    /// Its address has as many sessions as it may.
+    TooMany,
+}
+
+impl Denied {
+    /// As the log and the figures name it.
+    fn code(self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.name(),
+            Self::Draining => "DRAINING",
+            Self::Full => "SERVER_FULL",
+            Self::TooMany => "TOO_MANY_SOCKETS",
+        }
+    }
+
+    pub(in crate::transport) fn status(self) -> u16 {
+        match self {
+            Self::Refused(refusal) => refusal.status(),
+            Self::Draining | Self::Full => 503,
+            Self::TooMany => 429,
+        }
+    }
+
+    pub(in crate::transport) fn message(self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.message(),
+            Self::Draining => "Server is shutting down",
+            Self::Full => "Server is full",
+            Self::TooMany => "Too many connections",
+        }
+    }
+
+    /// Seconds after which another try makes sense.
+    pub(in crate::transport) fn retry_after(self) -> Option<&'static str> {
+        match self {
+            Self::Refused(_) => None,
+            Self::Draining | Self::Full => Some("5"),
+            Self::TooMany => Some("30"),
+        }
+    }
+}
+
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// What the log says of a request.
+#[derive(Clone, Copy)]
+pub(in crate::transport) struct Asking<'a> {
+    pub(in crate::transport) method: &'a Method,
+    /// Without the query: it may have a token.
+    pub(in crate::transport) path: &'a str,
+    pub(in crate::transport) headers: &'a HeaderMap,
+    pub(in crate::transport) peer: Option<std::net::SocketAddr>,
+}
+
+impl Node {
+    /// Judges a request's origin; what the proxies say is looked at only if it has one.
+    pub(in crate::transport) fn judge(&self, headers: &HeaderMap, peer: Option<std::net::SocketAddr>) -> OriginVerdict {
+        if !headers.contains_key(header::ORIGIN) {
+            return OriginVerdict::NoOrigin;
+        }
+        let client = self.client(headers, peer);
+        self.options.origins.judge_headers(headers, client.host.as_deref(), client.secure)
+    }
+
+    /// Who is behind a request.
+    pub(in crate::transport) fn client(&self, headers: &HeaderMap, peer: Option<std::net::SocketAddr>) -> Client {
+        self.options.proxies.client(peer.map(|peer| peer.ip()), self.options.tls.is_some(), headers)
+    }
+
+    /// Takes note that a request is refused. What is answered is fixed, so the id has a header of its own.
+    pub(in crate::transport) fn note(&self, denied: Denied, request: &Asking<'_>) -> Option<ErrorId> {
+        let Asking { method, path, headers, peer } = *request;
+        let (event, address) = (format!("{method} {path}"), self.client(headers, peer).address);
+        let (kind, code) = (RefusalKind::Handshake, denied.code());
+        let cause = match headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) {
+            Some(origin) if matches!(denied, Denied::Refused(Refusal::Forbidden)) => Cow::Owned(foreign_origin(origin)),
+            _ => Cow::Borrowed(denied.message()),
+        };
+        let note = RefusalNote { kind, code, cause: &cause, sid: None, user: None, event: Some(&event), address };
+        (self.options.note_refusal)(&note)
+    }
+
+    /// Lets a handshake in. With an `Ok` the session counts for its address.
+    pub(in crate::transport) fn admit(&self, query: &Query<'_>, client: &Client) -> Result<(), Denied> {
+        if !query.is_v4 {
+            return Err(Refusal::UnsupportedVersion.into());
+        }
+        if self.is_draining.load(Ordering::Relaxed) {
+            return Err(Denied::Draining);
+        }
+        if self.open.load(Ordering::Relaxed) >= self.options.max_sessions() {
+            return Err(Denied::Full);
+        }
+        if !self.addresses.try_enter(client.address) {
+            return Err(Denied::TooMany);
+        }
+        Ok(())
+    }
+}
+
+/// What the service is told of the request.
+pub(in crate::transport) fn opening(
+    headers: &HeaderMap,
+    query: &str,
+    client: &Client,
+    verdict: OriginVerdict,
+    transport: TransportKind,
+) -> Opening {
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let cookie_token = if verdict.may_use_cookie() { cookie(headers, "token") } else { None };
+    let peer = Peer { address: client.address, secure: client.secure, transport };
+    Opening { query: query.to_owned(), authorization, cookie_token, peer }
+}
+
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let mut pairs = headers
+        .get_all(header::COOKIE)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value.trim_matches('"').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_http::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn the_cookie_of_a_foreign_origin_is_dropped() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, HeaderValue::from_static("a=b; token=\"x.y.z\"; tokens=no"));
+        let client = Client { address: None, secure: false, host: None };
+        let token = |verdict: OriginVerdict| opening(&headers, "", &client, verdict, TransportKind::Polling).cookie_token;
+        assert_eq!(token(OriginVerdict::NoOrigin).as_deref(), Some("x.y.z"));
+        assert_eq!(token(OriginVerdict::Own).as_deref(), Some("x.y.z"));
+        assert_eq!(token(OriginVerdict::AnyOrigin), None);
+    }
+}

@@ -1,0 +1,14 @@
+//! Bytes to values and back: WebSocket frames, their compression and that of polling bodies, the ends of HTTP requests.
+mod coding;
+mod deflate;
+mod frame;
+mod message;
+mod requests;
+
+pub(super) use self::coding::Coding;
+#[cfg(feature = "internals")]
+pub use self::deflate::inflate;
+pub use self::deflate::{Compressor, Deflate};
+pub use self::frame::FrameDecoder;
+pub use self::message::{FrameError, Message};
+pub use self::requests::Requests;

@@ -1,0 +1,93 @@
+//! All deadlines of one thread, behind a single timer.
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Instant;
+
+use crate::engineio::Seat;
+
+/// Moments of a connection that stand in the heap. Two are enough for a far one and a near one to take turns.
+pub(in crate::transport) type Armed = [Option<Instant>; 2];
+
+/// A heap of moments at which connections want to be looked at.
+///
+/// A deadline that moves away leaves its entry behind: when that comes up the connection is looked at for nothing, and
+/// enters its present deadline. So a pong costs nothing here.
+#[derive(Debug, Default)]
+pub(in crate::transport) struct Deadlines {
+    heap: BinaryHeap<Reverse<(Instant, Seat)>>,
+}
+
+impl Deadlines {
+    /// Sees to it that the connection is looked at no later than `due`. Returns whether that is now the first of all.
+    pub(in crate::transport) fn arm(&mut self, seat: Seat, armed: &mut Armed, due: Instant) -> bool {
+        if armed.iter().flatten().any(|at| *at <= due) {
+            return false;
+        }
+        let is_first = self.next().is_none_or(|next| due < next);
+        self.heap.push(Reverse((due, seat)));
+        let [one, other] = armed;
+        match (&one, &other) {
+            (None, _) => *one = Some(due),
+            (_, None) => *other = Some(due),
+            // the later one is forgotten: it will be taken for nobody's
+            (one_at, other_at) if one_at > other_at => *one = Some(due),
+            _ => *other = Some(due),
+        }
+        is_first
+    }
+
+    /// The earliest moment.
+    pub(in crate::transport) fn next(&self) -> Option<Instant> {
+        self.heap.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Takes a moment that has come.
+    pub(in crate::transport) fn pop(&mut self, now: Instant) -> Option<(Instant, Seat)> {
+        if self.next()? > now {
+            return None;
+        }
+        self.heap.pop().map(|Reverse(entry)| entry)
+    }
+}
+
+/// Notes that the entry of this moment has left the heap. Returns whether it was the connection's.
+pub(super) fn disarm(armed: &mut Armed, at: Instant) -> bool {
+    let entry = armed.iter_mut().find(|entry| **entry == Some(at));
+    entry.and_then(Option::take).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const SEAT: Seat = Seat { slot: 1, generation: 0 };
+
+    #[test]
+    fn a_near_and_a_far_deadline_take_turns_without_growth() {
+        let start = Instant::now();
+        let far = start + Duration::from_secs(25);
+        let (mut deadlines, mut armed) = (Deadlines::default(), Armed::default());
+        assert!(deadlines.arm(SEAT, &mut armed, far));
+        for step in 1..100 {
+            let near = start + Duration::from_millis(step);
+            assert!(deadlines.arm(SEAT, &mut armed, near));
+            assert!(!deadlines.arm(SEAT, &mut armed, near + Duration::from_millis(1)), "an earlier one is there");
+            assert_eq!(deadlines.pop(near), Some((near, SEAT)));
+            assert!(disarm(&mut armed, near));
+            assert!(!deadlines.arm(SEAT, &mut armed, far));
+        }
+        assert_eq!(deadlines.heap.len(), 1);
+    }
+
+    #[test]
+    fn nothing_comes_before_its_time() {
+        let start = Instant::now();
+        let (mut deadlines, mut armed) = (Deadlines::default(), Armed::default());
+        deadlines.arm(SEAT, &mut armed, start + Duration::from_millis(10));
+        assert_eq!(deadlines.pop(start + Duration::from_millis(9)), None);
+        assert_eq!(deadlines.next(), Some(start + Duration::from_millis(10)));
+        assert!(!disarm(&mut armed, start), "that one is not ours");
+    }
+}

@@ -1,0 +1,28 @@
+//! One connection with a client behind it: its service, its transport and what waits between them.
+//!
+//! Its state is a `Link`. `link` holds it and writes; `closing` ends it; `service` and `packets` stand between it and its
+//! service; `polling_requests`, `upgrade` and `websocket` are its transports; `upkeep` drives them. Each calls those before it.
+mod closing;
+mod deadlines;
+mod farewell;
+mod link;
+mod outbox;
+mod packets;
+mod polling;
+mod polling_requests;
+mod service;
+mod stats;
+mod upgrade;
+mod upkeep;
+mod websocket;
+mod wire;
+mod worker;
+
+pub(super) use self::deadlines::Deadlines;
+pub(super) use self::farewell::{accept_and_close, dismiss};
+pub(super) use self::link::{Link, NewLink, Transport};
+pub(super) use self::outbox::{Outbox, Queued};
+pub(super) use self::polling::{Answer, Answering, Polling};
+pub use self::stats::WorkerStats;
+pub(super) use self::wire::Wire;
+pub(super) use self::worker::{Directory, Worker};

@@ -1,0 +1,44 @@
+//! Packets that come in on a connection, whatever its transport.
+use std::time::Instant;
+
+use super::link::{Link, Phase};
+use super::worker::Worker;
+use crate::engineio::{CloseReason, Packet, PacketError, Service, decode_packet};
+
+impl<S: Service> Link<S> {
+    /// Takes in a text frame or an entry of a payload.
+    pub(super) fn on_text(&mut self, worker: &Worker<S>, text: &str, now: Instant) -> Result<(), PacketError> {
+        let packet = decode_packet(text)?;
+        self.on_packet(worker, packet, now);
+        Ok(())
+    }
+
+    /// Takes in a packet. What comes after the end is dropped.
+    pub(super) fn on_packet(&mut self, worker: &Worker<S>, packet: Packet<'_>, now: Instant) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        match packet {
+            Packet::Message(text) => {
+                worker.stats.messages_in.add(1);
+                self.call(worker, now, |service, out| service.on_text(text, now, out));
+            }
+            Packet::Binary(data) => {
+                worker.stats.messages_in.add(1);
+                self.call(worker, now, |service, out| service.on_binary(data, now, out));
+            }
+            Packet::Pong(_) => {
+                if !self.heartbeat.on_pong(now, &worker.options().heartbeat()) {
+                    return self.tell_control(worker, now);
+                }
+                if let Some(service) = &mut self.service {
+                    service.on_pong();
+                }
+            }
+            Packet::Close => self.close(worker, CloseReason::TransportClose, now),
+            // the server pings here, not the client
+            Packet::Ping(_) => self.close(worker, CloseReason::TransportError, now),
+            Packet::Open | Packet::Upgrade | Packet::Noop => self.tell_control(worker, now),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Calls of a connection's service, and the packets that it queues meanwhile.
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::task::Context;
+use std::time::Instant;
+
+use log::error;
+
+use super::link::{Link, NewLink, Transport};
+use super::outbox::{Form, Outlet, Queued};
+use super::worker::Worker;
+use crate::engineio::{CloseReason, ConnectionKey, Encoded, Heartbeat, Output, Service, open_packet};
+
+impl<S: Service> Link<S> {
+    /// Returns a connection whose open packet, and what the service says first, is queued; `before` goes ahead of it.
+    pub(in crate::transport) fn open(
+        worker: &Worker<S>,
+        key: ConnectionKey,
+        new: NewLink<'_>,
+        before: Option<Queued>,
+        now: Instant,
+    ) -> Self {
+        let (sid, opening, options) = (new.sid, new.opening, worker.options());
+        let can_upgrade = matches!(new.transport, Transport::Polling(_));
+        let mut link = Self::new(key.seat, new, Heartbeat::new(now, &options.heartbeat()));
+        if let Some(before) = before {
+            link.outbox.push(Rc::new(before));
+        }
+        let open = open_packet(&sid, can_upgrade, options.ping_interval, options.ping_timeout, options.max_packet_bytes);
+        link.outbox.push(Rc::new(Queued::Packets(Encoded::text(&open))));
+        worker.stats.opened.add(1);
+        if can_upgrade { &worker.stats.polling_sessions } else { &worker.stats.websocket_sessions }.add(1);
+        link.guard(worker, now, |link, out| link.service = Some(S::open(&worker.context, key, opening, now, out)));
+        link
+    }
+
+    /// Has the service react to something, unless the connection is closed.
+    // Told for each receiver of each broadcast, as are those below that say `inline`: with many codegen units only these are
+    // certain to be inlined, and calls cost a delivery a tenth of its instructions.
+    #[inline]
+    pub(in crate::transport) fn call(&mut self, worker: &Worker<S>, now: Instant, react: impl FnOnce(&mut S, &mut dyn Output)) {
+        if self.service.is_none() {
+            return;
+        }
+        self.make_room(worker, now);
+        self.guard(worker, now, |link, out| {
+            if let Some(service) = &mut link.service {
+                react(service, out);
+            }
+        });
+    }
+
+    /// Returns how many bytes a message of its client may have.
+    pub(in crate::transport) fn max_message_bytes(&self, worker: &Worker<S>) -> usize {
+        let max = worker.options().max_packet_bytes;
+        self.service.as_ref().and_then(S::stranger_bytes).map_or(max, |stranger| stranger.min(max))
+    }
+
+    /// Tells the service of what asks for nothing.
+    pub(super) fn tell_control(&mut self, worker: &Worker<S>, now: Instant) {
+        self.call(worker, now, |service, out| service.on_control(now, out));
+    }
+
+    /// Tells the service that the transport is a WebSocket now.
+    pub(super) fn tell_upgraded(&mut self) {
+        if let Some(service) = &mut self.service {
+            service.on_upgraded();
+        }
+    }
+
+    /// Tells the service that its outbox has run empty, where it was not told and wants to know. Whether it was told.
+    pub(super) fn tell_drained(&mut self, worker: &Worker<S>, now: Instant) -> bool {
+        let is_due = std::mem::take(&mut self.owes_drained) && self.service.as_ref().is_some_and(S::wants_drained);
+        if is_due {
+            self.call(worker, now, |service, out| service.on_drained(now, out));
+        }
+        is_due
+    }
+
+    /// Writes first when much waits, so that only a client that does not read is ever found full.
+    #[inline]
+    pub(super) fn make_room(&mut self, worker: &Worker<S>, now: Instant) {
+        let limits = worker.limits();
+        let is_crowded = self.outbox.packets() >= limits.packets / 2 || self.outbox.bytes() >= limits.bytes / 2;
+        if is_crowded || self.has_failed {
+            self.write_ahead(worker, now);
+        }
+    }
+
+    #[cold]
+    fn write_ahead(&mut self, worker: &Worker<S>, now: Instant) {
+        if self.has_failed {
+            self.outbox.clear();
+        } else if let Some(waker) = self.waker() {
+            self.write_websocket(worker, &mut Context::from_waker(&waker), now);
+        }
+    }
+
+    /// Runs the service's part of something. A panic there ends this connection and nothing else.
+    #[inline]
+    fn guard(&mut self, worker: &Worker<S>, now: Instant, run: impl FnOnce(&mut Self, &mut dyn Output)) {
+        let (bytes, packets) = (self.outbox.bytes(), self.outbox.packets());
+        let mut outbox = std::mem::take(&mut self.outbox);
+        let form = Form { base64: self.wants_base64, deflate: self.transport.deflate() };
+        let mut outlet = Outlet::new(&mut outbox, &worker.last, worker.limits(), form);
+        let outcome = catch_unwind(AssertUnwindSafe(|| run(self, &mut outlet)));
+        let close_reason = outlet.close_reason();
+        self.outbox = outbox;
+        worker.stats.bytes_out.add(self.outbox.bytes().saturating_sub(bytes) as u64);
+        worker.stats.packets_out.add(self.outbox.packets().saturating_sub(packets) as u64);
+        if outcome.is_err() {
+            error!(worker_seat = self.seat().slot; "a connection panicked");
+            self.close(worker, CloseReason::Internal, now);
+        } else if let Some(reason) = close_reason {
+            self.close(worker, reason, now);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! A polling session on its way to a WebSocket (source: engine.io-protocol v4, "Upgrade").
+//!
+//! Until the client's `5` nothing but the answer to its probe is written to the WebSocket, and the session goes on over
+//! polling. With the `5` the socket becomes the transport of the same connection, so that nothing moves and nothing is lost.
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::link::{Link, Phase, Transport};
+use super::outbox::{Outbox, Queued};
+use super::polling::Probe;
+use super::wire::{Wire, pong_frame};
+use super::worker::Worker;
+use crate::engineio::{Encoded, Packet, Service, decode_packet};
+use crate::transport::codec::{Deflate, Message};
+use crate::transport::listen::Socket;
+
+/// Control frames that a probing socket may have waiting.
+const MAX_WAITING: usize = 64;
+
+impl<S: Service> Link<S> {
+    /// A WebSocket was opened for this session; `head` is the 101. Returns it if it cannot be.
+    pub(in crate::transport) fn begin_upgrade(
+        &mut self,
+        worker: &Worker<S>,
+        socket: Socket,
+        head: Bytes,
+        deflate: Option<Deflate>,
+        now: Instant,
+    ) -> Option<Socket> {
+        let Transport::Polling(polling) = &mut self.transport else { return Some(socket) };
+        if self.phase != Phase::Open || !polling.exchange.begin_upgrade() {
+            return Some(socket);
+        }
+        let mut outbox = Outbox::default();
+        outbox.push(Rc::new(Queued::Raw(head)));
+        let until = now + worker.options().upgrade_timeout;
+        polling.probe = Some(Box::new(Probe { wire: Wire::new(socket, deflate), outbox, until }));
+        None
+    }
+
+    /// A message came on the WebSocket that is not the transport yet.
+    pub(super) fn on_probe_message(&mut self, worker: &Worker<S>, message: Message<'_>, now: Instant) {
+        let Transport::Polling(polling) = &mut self.transport else { return };
+        let Some(probe) = &mut polling.probe else { return };
+        if probe.outbox.packets() > MAX_WAITING {
+            return self.cancel_upgrade();
+        }
+        match message {
+            Message::Text(text) => match decode_packet(text) {
+                Ok(Packet::Ping("probe")) => {
+                    probe.outbox.push(Rc::new(Queued::Packets(Encoded::text("3probe"))));
+                    polling.exchange.on_probe(now);
+                }
+                Ok(Packet::Upgrade) => self.complete_upgrade(worker),
+                _ => self.cancel_upgrade(),
+            },
+            Message::Ping(data) => probe.outbox.push(Rc::new(pong_frame(data))),
+            Message::Pong(_) => {}
+            Message::Binary(_) | Message::Close(_) => self.cancel_upgrade(),
+        }
+    }
+
+    /// Writes what the probing socket is told.
+    pub(super) fn write_probe(&mut self, context: &mut Context<'_>) {
+        let Transport::Polling(polling) = &mut self.transport else { return };
+        let Some(probe) = &mut polling.probe else { return };
+        if let Poll::Ready(Err(_)) = probe.outbox.poll_write_to(&mut probe.wire.socket, context) {
+            self.cancel_upgrade();
+        }
+    }
+
+    /// The client has moved: what is queued leaves as frames, behind what the socket was told before.
+    fn complete_upgrade(&mut self, worker: &Worker<S>) {
+        let Transport::Polling(polling) = &mut self.transport else { return };
+        let Some(probe) = polling.probe.take() else { return };
+        let Probe { wire, outbox: mut told, until: _ } = *probe;
+        polling.answer_get(Bytes::from_static(b"6"));
+        self.transport = Transport::Websocket(wire);
+        told.append(std::mem::take(&mut self.outbox));
+        self.outbox = told;
+        worker.directory.insert_websocket(*self.sid());
+        worker.stats.polling_sessions.subtract(1);
+        worker.stats.websocket_sessions.add(1);
+        worker.stats.upgraded.add(1);
+        self.tell_upgraded();
+    }
+}

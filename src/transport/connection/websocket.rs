@@ -1,0 +1,163 @@
+//! A connection whose transport is a WebSocket.
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+
+use super::closing::CLOSE_LINGER;
+use super::link::{Link, Phase, Transport};
+use super::wire::{Wire, pong_frame};
+use super::worker::Worker;
+use crate::engineio::{CloseReason, Packet, Service};
+use crate::transport::codec::Message;
+
+/// Reads, and writes with the service's refills, of one turn: more would keep the thread's other connections waiting.
+const ROUNDS_PER_TURN: usize = 4;
+/// Reads of a socket that takes no more: what a kernel keeps of it, a few megabytes.
+const READS_AT_THE_END: usize = 128;
+
+impl<S: Service> Link<S> {
+    /// Reads what is there, and leaves word to be woken when there is more.
+    pub(in crate::transport) fn read(&mut self, worker: &Worker<S>, context: &mut Context<'_>, now: Instant) {
+        for _ in 0..ROUNDS_PER_TURN {
+            let mut scratch = worker.scratch();
+            let mut buffer = ReadBuf::new(&mut scratch);
+            let Some(wire) = self.wire_mut() else { return };
+            match Pin::new(&mut wire.socket).poll_read(context, &mut buffer) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
+                    return self.on_end(worker, CloseReason::TransportClose, now);
+                }
+                Poll::Ready(Ok(())) => self.take_in(worker, buffer.filled_mut(), now),
+                Poll::Ready(Err(_)) => return self.on_end(worker, CloseReason::TransportError, now),
+            }
+        }
+        context.waker().wake_by_ref();
+    }
+
+    /// Takes in bytes of the WebSocket, be it the transport or one that wants to become it.
+    pub(in crate::transport) fn take_in(&mut self, worker: &Worker<S>, bytes: &mut [u8], now: Instant) {
+        worker.stats.bytes_in.add(bytes.len() as u64);
+        self.heartbeat.on_bytes();
+        let max_bytes = self.max_message_bytes(worker);
+        let Some(wire) = self.wire_mut() else { return };
+        // out of its place meanwhile, because a message can replace the transport
+        let mut frames = std::mem::take(&mut wire.frames);
+        let outcome = frames.decode(bytes, max_bytes, |message| {
+            match self.transport {
+                Transport::Polling(_) => self.on_probe_message(worker, message, now),
+                Transport::Websocket(_) => self.on_message(worker, message, now),
+                Transport::Gone => {}
+            }
+            ControlFlow::Continue(())
+        });
+        if let Some(wire) = self.wire_mut() {
+            wire.frames = frames;
+        }
+        match (outcome, &self.transport) {
+            (Ok(()), _) | (_, Transport::Gone) => {}
+            (Err(_), Transport::Polling(_)) => self.cancel_upgrade(),
+            (Err(error), Transport::Websocket(_)) => {
+                self.queue_close(Some(error.close_code()));
+                self.close(worker, CloseReason::TransportError, now);
+            }
+        }
+    }
+
+    /// Writes what waits, and lets the service fill up what has left.
+    pub(super) fn flush_websocket(&mut self, worker: &Worker<S>, context: &mut Context<'_>, now: Instant) {
+        self.fill_websocket(worker, context, now);
+        self.end_if_failed(worker, context, now);
+    }
+
+    fn fill_websocket(&mut self, worker: &Worker<S>, context: &mut Context<'_>, now: Instant) {
+        for _ in 0..ROUNDS_PER_TURN {
+            if !self.write_websocket(worker, context, now) || !self.tell_drained(worker, now) {
+                break;
+            }
+        }
+        if self.blocked_until.is_some() || self.has_failed {
+            return;
+        }
+        if !self.outbox.is_empty() {
+            context.waker().wake_by_ref();
+            return;
+        }
+        if let (Phase::Closing(_), Transport::Websocket(wire)) = (self.phase, &mut self.transport)
+            && !self.is_shut
+        {
+            self.is_shut = true;
+            self.phase = Phase::Closing(now + CLOSE_LINGER);
+            if let Poll::Ready(Err(_)) = Pin::new(&mut wire.socket).poll_shutdown(context) {
+                self.finish(worker);
+            }
+        }
+    }
+
+    /// Ends a connection whose socket took no more, once all that had come in on it is taken in.
+    fn end_if_failed(&mut self, worker: &Worker<S>, context: &mut Context<'_>, now: Instant) {
+        if !self.has_failed {
+            return;
+        }
+        for _ in 0..READS_AT_THE_END {
+            let mut scratch = worker.scratch();
+            let mut buffer = ReadBuf::new(&mut scratch);
+            let Transport::Websocket(wire) = &mut self.transport else { return };
+            match Pin::new(&mut wire.socket).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => self.take_in(worker, buffer.filled_mut(), now),
+                Poll::Ready(_) | Poll::Pending => break,
+            }
+        }
+        self.on_end(worker, CloseReason::TransportError, now);
+    }
+
+    /// The socket that is read: the transport, or one that wants to become it.
+    fn wire_mut(&mut self) -> Option<&mut Wire> {
+        match &mut self.transport {
+            Transport::Websocket(wire) => Some(wire),
+            Transport::Polling(polling) => polling.probe_wire_mut(),
+            Transport::Gone => None,
+        }
+    }
+
+    fn on_message(&mut self, worker: &Worker<S>, message: Message<'_>, now: Instant) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        match message {
+            Message::Text(text) => {
+                if self.on_text(worker, text, now).is_err() {
+                    self.close(worker, CloseReason::ParseError, now);
+                }
+            }
+            Message::Binary(data) => self.on_packet(worker, Packet::Binary(Bytes::copy_from_slice(data)), now),
+            Message::Ping(data) => {
+                self.make_room(worker, now);
+                if self.outbox.packets() >= worker.limits().packets {
+                    return self.close(worker, CloseReason::SlowConsumer, now);
+                }
+                self.outbox.push(Rc::new(pong_frame(data)));
+                self.tell_control(worker, now);
+            }
+            Message::Pong(_) => self.tell_control(worker, now),
+            Message::Close(code) => {
+                self.queue_close(code);
+                self.close(worker, CloseReason::TransportClose, now);
+            }
+        }
+    }
+
+    /// The peer's side has ended, or the socket failed.
+    fn on_end(&mut self, worker: &Worker<S>, reason: CloseReason, now: Instant) {
+        if let Transport::Polling(_) = self.transport {
+            return self.cancel_upgrade();
+        }
+        self.has_close_frame = true;
+        self.close(worker, reason, now);
+        self.finish(worker);
+    }
+}

@@ -1,0 +1,237 @@
+//! A client's connection as actix-http is shown it: one request at a time, and each within its time.
+//!
+//! actix-http reads on while it answers, and frames an answer as the last request it has read asks: a `GET` behind a `HEAD` would
+//! bring the other's body, or none. And it has deadlines for a connection's first head only, and for no answer. So what comes
+//! behind a request is kept here until its answer has begun, and heads and answers that stand still end the connection.
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf as _, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+use crate::transport::admission::HttpPlace;
+use crate::transport::codec::Requests;
+use crate::transport::listen::Socket;
+
+/// So many bytes that come behind a request are kept; the rest waits in the kernel.
+const KEPT_MAX: usize = 65_536;
+/// A buffer to read them into.
+const READ_SIZE: usize = 4_096;
+
+/// How long a connection may stand still.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::transport) struct HttpLimits {
+    /// From a head's first byte to its last.
+    pub head: Duration,
+    /// From one part of an answer that the client takes to the next.
+    pub answer: Duration,
+}
+
+/// A connection over which HTTP is spoken.
+pub(in crate::transport) struct HttpStream<T = Socket> {
+    socket: T,
+    /// Counts for its client's address until the socket is taken over.
+    _place: Option<HttpPlace>,
+    requests: Requests,
+    /// Of later requests.
+    kept: BytesMut,
+    limits: HttpLimits,
+    /// Runs while a head is incomplete.
+    head_due: Option<Pin<Box<Sleep>>>,
+    /// Runs while the client takes nothing.
+    answer_due: Option<Pin<Box<Sleep>>>,
+}
+
+impl<T> HttpStream<T> {
+    pub fn new(socket: T, place: Option<HttpPlace>, limits: HttpLimits) -> Self {
+        Self {
+            socket,
+            _place: place,
+            requests: Requests::default(),
+            kept: BytesMut::new(),
+            limits,
+            head_due: None,
+            answer_due: None,
+        }
+    }
+
+    /// The socket, and what was read from it too early.
+    pub fn into_parts(self) -> (T, BytesMut) {
+        (self.socket, self.kept)
+    }
+
+    /// Follows what was read into a buffer; keeps what is not of the request under way.
+    fn follow(&mut self, buffer: &mut ReadBuf<'_>, begun: usize) {
+        let read = buffer.filled().get(begun..).unwrap_or_default();
+        let taken = self.requests.follow(read);
+        // Nothing is kept by now: it would have been handed out first.
+        if let Some(later) = read.get(taken..).filter(|later| !later.is_empty()) {
+            self.kept.extend_from_slice(later);
+            buffer.set_filled(begun + taken);
+        }
+        if !self.requests.is_within_head() {
+            self.head_due = None;
+        }
+    }
+
+    /// Hands out of what was kept what is of the request under way.
+    fn hand_out(&mut self, buffer: &mut ReadBuf<'_>) {
+        let most = self.kept.len().min(buffer.remaining());
+        let taken = self.requests.follow(self.kept.get(..most).unwrap_or_default());
+        buffer.put_slice(self.kept.get(..taken).unwrap_or_default());
+        self.kept.advance(taken);
+        if self.kept.is_empty() {
+            self.kept = BytesMut::new();
+        }
+    }
+
+    fn poll_head_due(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.requests.is_within_head() {
+            return Poll::Pending;
+        }
+        let limit = self.limits.head;
+        poll_due(&mut self.head_due, limit, context)
+    }
+
+    fn note_written(&mut self, bytes: &[u8], context: &Context<'_>) {
+        self.answer_due = None;
+        if self.requests.follow_answer(bytes) && !self.kept.is_empty() {
+            // Nothing else says that there is something to read.
+            context.waker().wake_by_ref();
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> HttpStream<T> {
+    /// Looks for the connection's end while a request is being answered, and keeps what comes. Ready once it has come.
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.kept.len() < KEPT_MAX {
+            let mut space = [0; READ_SIZE];
+            let mut buffer = ReadBuf::new(&mut space);
+            ready!(Pin::new(&mut self.socket).poll_read(context, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            self.kept.extend_from_slice(buffer.filled());
+        }
+        Poll::Pending
+    }
+}
+
+/// Ready with an error once a time is over that begins with the first call.
+fn poll_due(due: &mut Option<Pin<Box<Sleep>>>, limit: Duration, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    let due = due.get_or_insert_with(|| Box::pin(sleep(limit)));
+    due.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for HttpStream<T> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.requests.is_whole() {
+            return this.poll_end(context);
+        }
+        if !this.kept.is_empty() {
+            this.hand_out(buffer);
+            return Poll::Ready(Ok(()));
+        }
+        let begun = buffer.filled().len();
+        match Pin::new(&mut this.socket).poll_read(context, buffer) {
+            Poll::Ready(outcome) => {
+                this.follow(buffer, begun);
+                Poll::Ready(outcome)
+            }
+            Poll::Pending => this.poll_head_due(context),
+        }
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for HttpStream<T> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        match Pin::new(&mut this.socket).poll_write(context, bytes) {
+            Poll::Ready(Ok(written)) => {
+                this.note_written(bytes.get(..written).unwrap_or_default(), context);
+                Poll::Ready(Ok(written))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => poll_due(&mut this.answer_due, this.limits.answer, context).map(|due| due.map(|()| 0)),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        match Pin::new(&mut this.socket).poll_flush(context) {
+            Poll::Ready(outcome) => {
+                this.answer_due = None;
+                Poll::Ready(outcome)
+            }
+            Poll::Pending => poll_due(&mut this.answer_due, this.limits.answer, context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().socket).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(50);
+    const GET: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
+
+    fn connection(buffer: usize) -> (HttpStream<DuplexStream>, DuplexStream) {
+        let (ours, theirs) = duplex(buffer);
+        (HttpStream::new(ours, None, HttpLimits { head: SOON, answer: SOON }), theirs)
+    }
+
+    async fn read(stream: &mut HttpStream<DuplexStream>) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; 100];
+        let read = timeout(Duration::from_secs(10), stream.read(&mut bytes)).await.expect("something in time")?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+
+    #[actix::test]
+    async fn a_request_comes_once_the_one_before_it_is_answered() {
+        let (mut ours, mut theirs) = connection(1_000);
+        theirs.write_all(&[GET, GET, b"GE"].concat()).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(read(&mut ours).await.unwrap(), GET);
+            assert!(timeout(SOON, ours.read(&mut [0; 9])).await.is_err(), "nothing more before the answer");
+            ours.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        }
+        assert_eq!(read(&mut ours).await.unwrap(), b"GE");
+        theirs.write_all(&GET[2..]).await.unwrap();
+        assert_eq!(read(&mut ours).await.unwrap(), GET[2..]);
+        theirs.write_all(b"early").await.unwrap();
+        drop(theirs);
+        assert_eq!(read(&mut ours).await.unwrap(), b"", "the end is seen while the answer is being made");
+        assert_eq!(&ours.into_parts().1[..], b"early");
+    }
+
+    #[actix::test]
+    async fn a_head_that_does_not_end_and_an_answer_that_is_not_read_end_the_connection() {
+        let (mut ours, mut theirs) = connection(1_000);
+        theirs.write_all(GET).await.unwrap();
+        read(&mut ours).await.unwrap();
+        ours.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        theirs.write_all(b"GET / HT").await.unwrap();
+        assert_eq!(read(&mut ours).await.unwrap(), b"GET / HT");
+        // More of it does not begin the time anew.
+        theirs.write_all(b"TP").await.unwrap();
+        assert_eq!(read(&mut ours).await.unwrap(), b"TP");
+        assert_eq!(read(&mut ours).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+
+        let (mut ours, _theirs) = connection(10);
+        let sent = timeout(Duration::from_secs(10), ours.write_all(&[0; 100])).await.expect("an end in time");
+        assert_eq!(sent.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+}

@@ -1,0 +1,242 @@
+//! Taking a WebSocket's stream over from actix-http.
+//!
+//! The upgrade service gets every request that asks for an upgrade, whatever its path, past all that the `App` does. What
+//! the `App` checks for other requests is checked here with the same functions.
+use std::rc::Rc;
+use std::time::Instant;
+
+use actix::Context;
+use actix_codec::Framed;
+use actix_http::h1::Codec;
+use actix_http::{HttpMessage as _, header};
+use bytes::{Bytes, BytesMut};
+
+use super::http_stream::HttpStream;
+use super::websocket::{self, BadHandshake};
+use crate::engineio::{Query, Refusal, Service, TransportKind};
+use crate::http::ERROR_ID;
+use crate::logging::ErrorId;
+use crate::transport::admission::{Asking, Denied, opening};
+use crate::transport::codec::Deflate;
+use crate::transport::connection::{Directory, Link, NewLink, Outbox, Queued, Transport, Wire, accept_and_close, dismiss};
+use crate::transport::listen::Socket;
+use crate::transport::worker::{Connection, Found, TakeSocket, Thread};
+
+/// A stream with what was read from it too early and what was not yet written to it.
+struct Taken {
+    socket: Socket,
+    early: BytesMut,
+    unwritten: BytesMut,
+}
+
+/// A stream that was not taken over after all, and why.
+type Refused = Box<(Taken, NotTaken)>;
+
+/// Serves a request that asks for an upgrade. Nothing of actix-http's is kept beyond this call, unless to say no.
+pub(in crate::transport) async fn take_over<S: Service>(
+    thread: Rc<Thread<S>>,
+    request: actix_http::Request,
+    framed: Framed<HttpStream, Codec>,
+) -> Result<(), actix_http::Error> {
+    let parts = framed.into_parts();
+    let (socket, kept) = parts.io.into_parts();
+    let mut early = parts.read_buf;
+    early.unsplit(kept);
+    let taken = Taken { socket, early, unwritten: parts.write_buf };
+    let outcome = serve(&thread, &request, taken);
+    if let Err(refused) = outcome {
+        let (taken, denied) = *refused;
+        let words = match denied {
+            NotTaken::Upgraded(head) => accept_and_close(join(taken.unwritten, head), None),
+            NotTaken::Ended(head, packet) => accept_and_close(join(taken.unwritten, head), Some(&packet)),
+            denied => {
+                let error_id = note(&thread, &request, &denied);
+                Outbox::from(join(taken.unwritten, denial(denied, error_id)))
+            }
+        };
+        drop(request);
+        dismiss(taken.socket, words).await;
+    }
+    Ok(())
+}
+
+fn serve<S: Service>(thread: &Thread<S>, request: &actix_http::Request, taken: Taken) -> Result<(), Refused> {
+    let checked = check(thread, request);
+    let (query, accepted) = match checked {
+        Ok(checked) => checked,
+        Err(denied) => return Err(Box::new((taken, denied))),
+    };
+    match &query.sid {
+        Some(sid) => hand_over(thread, sid, taken, accepted),
+        None => open(thread, request, &query, taken, accepted),
+    }
+}
+
+/// The 101, and what it agrees to.
+struct Accepted {
+    head: Bytes,
+    deflate: Option<Deflate>,
+}
+
+/// Why a stream was not taken.
+enum NotTaken {
+    /// The path is not ours.
+    NotFound,
+    /// The request is no WebSocket handshake.
+    BadHandshake(BadHandshake),
+    Denied(Denied),
+    /// Its session is on a WebSocket already; this is the 101 that it gets all the same.
+    Upgraded(Bytes),
+    /// The server stops: the 101, and the packet of a session that ends at once.
+    Ended(Bytes, String),
+}
+
+impl From<Refusal> for NotTaken {
+    fn from(refusal: Refusal) -> Self {
+        Denied::from(refusal).into()
+    }
+}
+
+impl From<Denied> for NotTaken {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
+}
+
+/// Checks all that needs no session, and makes the 101.
+fn check<'a, S: Service>(thread: &Thread<S>, request: &'a actix_http::Request) -> Result<(Query<'a>, Accepted), NotTaken> {
+    let path = request.path().strip_prefix(thread.node().options.path.as_str());
+    if !path.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        return Err(NotTaken::NotFound);
+    }
+    if !thread.node().judge(request.headers(), request.peer_addr()).is_allowed() {
+        return Err(Refusal::Forbidden.into());
+    }
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    match query.transport {
+        None => return Err(Refusal::TransportUnknown.into()),
+        Some(TransportKind::Polling) => return Err(Refusal::BadRequest.into()),
+        Some(TransportKind::Websocket) => {}
+    }
+    let websocket::Answer { accept, protocol } = websocket::answer(request.head()).map_err(|bad| match bad {
+        BadHandshake::Method => NotTaken::from(Refusal::BadHandshakeMethod),
+        bad => NotTaken::BadHandshake(bad),
+    })?;
+    let mut head = BytesMut::with_capacity(160);
+    head.extend_from_slice(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
+    );
+    head.extend_from_slice(&accept);
+    if let Some(protocol) = protocol {
+        head.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
+        head.extend_from_slice(protocol.as_bytes());
+    }
+    let offers = request.headers().get_all(header::SEC_WEBSOCKET_EXTENSIONS).filter_map(|offer| offer.to_str().ok());
+    let agreed = if thread.node().options.permessage_deflate { Deflate::negotiate(offers) } else { None };
+    let deflate = agreed.map(|(deflate, answer)| {
+        head.extend_from_slice(b"\r\nSec-WebSocket-Extensions: ");
+        head.extend_from_slice(answer.as_bytes());
+        deflate
+    });
+    head.extend_from_slice(b"\r\n\r\n");
+    Ok((query, Accepted { head: head.freeze(), deflate }))
+}
+
+/// Brings the stream to the session that it wants to become the transport of, on whatever thread that lives.
+fn hand_over<S: Service>(thread: &Thread<S>, sid: &str, taken: Taken, accepted: Accepted) -> Result<(), Refused> {
+    let Accepted { head, deflate } = accepted;
+    let registry = &thread.registry();
+    match registry.find(sid, |_| ()) {
+        Found::Polling(()) => {}
+        Found::Websocket => return Err(Box::new((taken, NotTaken::Upgraded(head)))),
+        Found::Unknown => return Err(Box::new((taken, Refusal::SessionUnknown.into()))),
+    }
+    let Taken { socket, early, unwritten } = taken;
+    // the registration with this thread's reactor ends here
+    let Ok(socket) = socket.depart() else { return Ok(()) };
+    let head = join(unwritten, head);
+    let take = TakeSocket { socket, head, deflate, early };
+    let _ = registry.find(sid, |session| session.do_send(take));
+    Ok(())
+}
+
+/// Opens a session on this thread. The 101, the open packet and what the service says first leave in one write.
+fn open<S: Service>(
+    thread: &Thread<S>,
+    request: &actix_http::Request,
+    query: &Query<'_>,
+    taken: Taken,
+    Accepted { head, deflate }: Accepted,
+) -> Result<(), Refused> {
+    let client = thread.node().client(request.headers(), request.peer_addr());
+    if let Err(denied) = thread.node().admit(query, &client) {
+        let denied =
+            if denied == Denied::Draining { NotTaken::Ended(head, thread.worker().open_packet_of_none()) } else { denied.into() };
+        return Err(Box::new((taken, denied)));
+    }
+    let verdict = thread.node().judge(request.headers(), request.peer_addr());
+    let query_string = request.uri().query().unwrap_or_default();
+    let opening = opening(request.headers(), query_string, &client, verdict, TransportKind::Websocket);
+    let Taken { socket, mut early, unwritten } = taken;
+    let (sid, now) = (thread.worker().new_sid(), Instant::now());
+    thread.registry().insert_websocket(sid);
+    let link = thread.table.seat(|key| {
+        let transport = Transport::Websocket(Wire::new(socket, deflate));
+        let new = NewLink { sid, transport, opening: &opening, wants_base64: query.wants_base64 };
+        Link::open(thread.worker(), key, new, Some(Queued::Raw(join(unwritten, head))), now)
+    });
+    link.borrow_mut().take_in(thread.worker(), &mut early, now);
+    Connection::run(thread.table.clone(), link, Context::new());
+    Ok(())
+}
+
+/// Puts what was not yet written before the head of the response.
+fn join(unwritten: BytesMut, head: Bytes) -> Bytes {
+    if unwritten.is_empty() {
+        return head;
+    }
+    let mut joined = unwritten;
+    joined.extend_from_slice(&head);
+    joined.freeze()
+}
+
+fn note<S: Service>(thread: &Thread<S>, request: &actix_http::Request, denied: &NotTaken) -> Option<ErrorId> {
+    let denied = match denied {
+        NotTaken::Denied(denied) => *denied,
+        // Some other path, or something that no client of ours says.
+        NotTaken::NotFound | NotTaken::BadHandshake(_) | NotTaken::Upgraded(_) | NotTaken::Ended(..) => {
+            Refusal::BadRequest.into()
+        }
+    };
+    let (method, path, headers, peer) = (request.method(), request.path(), request.headers(), request.peer_addr());
+    thread.node().note(denied, &Asking { method, path, headers, peer })
+}
+
+/// A refusal as Engine.IO servers write it on an upgrade: the bare message.
+fn denial(denied: NotTaken, error_id: Option<ErrorId>) -> Bytes {
+    let (status, message, retry_after) = match denied {
+        NotTaken::NotFound => (404, "Not found", None),
+        NotTaken::BadHandshake(bad) => (400, words_for(bad), None),
+        NotTaken::Upgraded(_) | NotTaken::Ended(..) => (400, Refusal::BadRequest.message(), None),
+        NotTaken::Denied(denied) => (denied.status(), denied.message(), denied.retry_after()),
+    };
+    let reason = actix_http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
+    let retry_after = retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n")).unwrap_or_default();
+    let error_id = error_id.map(|error_id| format!("{ERROR_ID}: {error_id}\r\n")).unwrap_or_default();
+    let is_of_another_version = matches!(denied, NotTaken::BadHandshake(BadHandshake::Version));
+    let version =
+        if is_of_another_version { format!("Sec-WebSocket-Version: {}\r\n", websocket::VERSION) } else { String::new() };
+    let length = message.len();
+    Bytes::from(format!(
+        "HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n{version}{retry_after}{error_id}\r\n{message}"
+    ))
+}
+
+/// As Node's server has them.
+fn words_for(bad: BadHandshake) -> &'static str {
+    match bad {
+        BadHandshake::Method | BadHandshake::Upgrade => "Invalid Upgrade header",
+        BadHandshake::Version => "Missing or invalid Sec-WebSocket-Version header",
+        BadHandshake::Key => "Missing or invalid Sec-WebSocket-Key header",
+    }
+}

@@ -1,0 +1,225 @@
+//! The actor of one connection. It owns the socket, and stays the same when the transport changes.
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{self, Poll};
+use std::time::Instant;
+
+use actix::{Actor, ActorContext as _, ActorFuture, AsyncContext as _, Context, Handler, Message};
+use bytes::{Bytes, BytesMut};
+use log::debug;
+use tokio::sync::oneshot;
+
+use super::table::{LinkRef, Table};
+use crate::engineio::{CloseReason, Service, Ticket};
+use crate::meter::{Meter, Metered};
+use crate::transport::codec::Deflate;
+use crate::transport::connection::{Answering, Link, Worker, accept_and_close, dismiss};
+use crate::transport::listen::Travelling;
+
+/// A connection with a client behind it.
+pub(in crate::transport) struct Connection<S: Service> {
+    table: Rc<Table<S>>,
+    link: LinkRef<S>,
+}
+
+/// Asks for what is queued, at once or when there is something.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(in crate::transport) struct Get {
+    pub(in crate::transport) ticket: Ticket,
+    pub(in crate::transport) answering: Answering,
+}
+
+/// Brings the body of a POST.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(in crate::transport) struct Post {
+    pub(in crate::transport) ticket: Ticket,
+    pub(in crate::transport) body: Bytes,
+    pub(in crate::transport) answering: Answering,
+}
+
+/// Claims the session for a POST whose body is still being received.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(in crate::transport) struct BeginPost {
+    pub(in crate::transport) ticket: Ticket,
+    pub(in crate::transport) answering: Answering,
+    /// Told how many bytes the body may have.
+    pub(in crate::transport) allowed: oneshot::Sender<usize>,
+}
+
+/// More of a POST's body has come.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(in crate::transport) struct PostGoesOn;
+
+/// Gives the claim of a refused POST back.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(in crate::transport) struct PostRefused {
+    pub(in crate::transport) ticket: Ticket,
+}
+
+/// A request's client went away, or sent what ends a session.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(in crate::transport) struct RequestFailed;
+
+/// Brings a WebSocket that wants to become the transport.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(in crate::transport) struct TakeSocket {
+    pub(in crate::transport) socket: Travelling,
+    /// The 101.
+    pub(in crate::transport) head: Bytes,
+    /// How its messages may be compressed.
+    pub(in crate::transport) deflate: Option<Deflate>,
+    /// Bytes that came with the request.
+    pub(in crate::transport) early: BytesMut,
+}
+
+impl<S: Service> Connection<S> {
+    /// Starts the actor of a connection that has its seat.
+    pub(in crate::transport) fn run(table: Rc<Table<S>>, link: LinkRef<S>, context: Context<Self>) {
+        context.run(Self { table, link });
+    }
+
+    /// Has the link react to something that came through the mailbox; what it queues leaves when the mailbox is empty.
+    fn react<M>(&mut self, react: impl FnOnce(&mut Link<S>, &Worker<S>, Instant)) {
+        self.turn::<M, _>(|connection| connection.react_now(react));
+    }
+
+    fn react_now(&self, react: impl FnOnce(&mut Link<S>, &Worker<S>, Instant)) {
+        let (worker, mut link, now) = (&self.table.worker, self.link.borrow_mut(), Instant::now());
+        // a timer may be late, a request must not profit from that
+        if link.deadline(worker).is_some_and(|due| now >= due) {
+            link.on_deadline(worker, now);
+        }
+        react(&mut link, worker, now);
+    }
+}
+
+impl<S: Service> Metered for Connection<S> {
+    fn meter(&self) -> &Meter {
+        &self.table.worker.stats.connections
+    }
+}
+
+impl<S: Service> Actor for Connection<S> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.spawn(Drive(PhantomData));
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        let mut link = self.link.borrow_mut();
+        link.close(&self.table.worker, CloseReason::Shutdown, Instant::now());
+        link.finish(&self.table.worker);
+        self.table.unseat(&link);
+    }
+}
+
+/// The connection's part of its task: the socket in both directions. Polled after the mailbox, until the connection ends.
+struct Drive<S>(PhantomData<fn() -> S>);
+
+impl<S: Service> ActorFuture<Connection<S>> for Drive<S> {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        connection: &mut Connection<S>,
+        actor: &mut Context<Connection<S>>,
+        task: &mut task::Context<'_>,
+    ) -> Poll<()> {
+        let Connection { table, link } = connection;
+        let (worker, mut link, now) = (&table.worker, link.borrow_mut(), Instant::now());
+        link.keep_waker(task.waker());
+        // its own limits keep a turn short, and a write that only seemed to block would look like a slow reader
+        let turn = std::future::poll_fn(|task| {
+            link.read(worker, task, now);
+            link.flush(worker, task, now);
+            Poll::Ready(())
+        });
+        let _ = std::pin::pin!(tokio::task::unconstrained(turn)).poll(task);
+        worker.last.forget();
+        table.arm(&mut link);
+        worker.note_turn(now);
+        if link.is_finished() {
+            actor.stop();
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
+
+impl<S: Service> Handler<Get> for Connection<S> {
+    type Result = ();
+
+    fn handle(&mut self, Get { ticket, answering }: Get, _: &mut Self::Context) {
+        self.react::<Get>(|link, worker, now| link.on_get(worker, ticket, answering, now));
+    }
+}
+
+impl<S: Service> Handler<Post> for Connection<S> {
+    type Result = ();
+
+    fn handle(&mut self, Post { ticket, body, answering }: Post, _: &mut Self::Context) {
+        self.react::<Post>(|link, worker, now| link.on_post(worker, ticket, &body, answering, now));
+    }
+}
+
+impl<S: Service> Handler<BeginPost> for Connection<S> {
+    type Result = ();
+
+    fn handle(&mut self, BeginPost { ticket, answering, allowed }: BeginPost, _: &mut Self::Context) {
+        self.react::<BeginPost>(|link, worker, now| {
+            // Who asked may be gone.
+            let _ = allowed.send(link.max_message_bytes(worker));
+            link.on_post_begun(worker, ticket, answering, now);
+        });
+    }
+}
+
+impl<S: Service> Handler<PostGoesOn> for Connection<S> {
+    type Result = ();
+
+    fn handle(&mut self, _: PostGoesOn, _: &mut Self::Context) {
+        self.react::<PostGoesOn>(|link, _, _| link.on_bytes());
+    }
+}
+
+impl<S: Service> Handler<PostRefused> for Connection<S> {
+    type Result = ();
+
+    fn handle(&mut self, PostRefused { ticket }: PostRefused, _: &mut Self::Context) {
+        self.react::<PostRefused>(|link, _, _| link.on_post_refused(ticket));
+    }
+}
+
+impl<S: Service> Handler<RequestFailed> for Connection<S> {
+    type Result = ();
+
+    fn handle(&mut self, _: RequestFailed, _: &mut Self::Context) {
+        self.react::<RequestFailed>(|link, worker, now| link.on_request_failed(worker, now));
+    }
+}
+
+impl<S: Service> Handler<TakeSocket> for Connection<S> {
+    type Result = ();
+
+    fn handle(&mut self, TakeSocket { socket, head, deflate, mut early }: TakeSocket, _: &mut Self::Context) {
+        let socket = match socket.arrive() {
+            Ok(socket) => socket,
+            Err(error) => return debug!(cause:% = error; "a socket could not be taken over"),
+        };
+        self.react::<TakeSocket>(|link, worker, now| match link.begin_upgrade(worker, socket, head.clone(), deflate, now) {
+            None => link.take_in(worker, &mut early, now),
+            Some(socket) => {
+                actix::spawn(dismiss(socket, accept_and_close(head, None)));
+            }
+        });
+    }
+}

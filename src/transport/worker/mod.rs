@@ -1,0 +1,18 @@
+//! A worker thread: the actors that serve its connections, and the way to those of other threads.
+//!
+//! A `Table` holds the connections. The `Hub` tells them what comes from inside and keeps their time; each has a `Connection`
+//! that owns its socket. The `Registry` finds the connection of a session on any thread. A `Thread` is all of this as a request
+//! sees it.
+mod connection;
+mod hub;
+mod registry;
+mod seats;
+mod shared;
+mod table;
+mod thread;
+
+pub(super) use self::connection::{BeginPost, Connection, Get, Post, PostGoesOn, PostRefused, RequestFailed, TakeSocket};
+pub(super) use self::hub::{CloseAll, TakeNoMore, ViewConnections};
+pub(super) use self::registry::Found;
+pub(super) use self::shared::Shared;
+pub(super) use self::thread::Thread;
