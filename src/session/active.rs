@@ -1,4 +1,4 @@
-//! What a session needs only while something is going on; an idle one has none of it.
+//! State that a session needs only while something is going on; an idle one has none of it.
 use std::time::Instant;
 
 use super::gate::Gate;
@@ -11,24 +11,24 @@ use super::turns::Turns;
 pub struct Active {
     /// The rate limits and what waits for them.
     pub turns: Turns,
-    /// What the broker has not answered.
+    /// Requests that the broker has not answered.
     pub pending: PendingRequests,
     /// Events that wait.
     pub gate: Gate,
-    /// When a packet's attachments have to be here, while some are outstanding.
+    /// Moment by which a packet's attachments have to be here, while some are outstanding.
     pub attachments_due: Option<Instant>,
     /// Presence and typing that was dropped.
     pub missed: Missed,
 }
 
 impl Active {
-    /// What is left of it when its client leaves the chat: what was taken of the rates, where that is anything.
+    /// Returns what is left of it when its client leaves the chat: what was taken of the rates, where that is anything.
     pub fn left(self) -> Option<Box<Self>> {
         let turns = self.turns.left();
         (!turns.is_idle()).then(|| Box::new(Self { turns, ..Self::default() }))
     }
 
-    /// Whether all of it can be forgotten.
+    /// Tells whether all of it can be forgotten.
     pub fn is_idle(&self) -> bool {
         self.attachments_due.is_none()
             && self.pending.is_empty()

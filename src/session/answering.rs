@@ -1,4 +1,4 @@
-//! How requests are answered.
+//! Answers to requests.
 use crate::chat::Reply;
 use crate::dialect::{Asked, Dialect, DialectSet, Fault, Voice};
 use crate::engineio::{Encoded, Output};
@@ -22,9 +22,9 @@ pub fn answer_success(dialect: Dialect, asked: &Asked, ack_id: Option<u64>, repl
 pub struct Refused {
     /// The dialect that carried it out, or would have.
     pub dialect: Dialect,
-    /// Those in whose words it is refused.
+    /// The dialects in whose words it is refused.
     pub dialects: DialectSet,
-    /// What is needed for the answer.
+    /// State that the answer needs.
     pub asked: Asked,
     /// The client waits for this ack.
     pub ack_id: Option<u64>,

@@ -18,7 +18,7 @@ use crate::engineio::{CloseReason, ConnectionKey, Opening, Output, Service};
 use crate::meter::Counted;
 use crate::model::Timestamp;
 
-/// Where the sessions' words go: in production all to one broker, whose mailbox keeps their order.
+/// Recipients of the sessions' words: in production all of one broker, whose mailbox keeps their order.
 ///
 /// None of these can be refused. What waits in the mailbox is bounded by [`Limits::unanswered`](super::Limits) requests
 /// and a handful of notices for each connection.
@@ -90,10 +90,10 @@ impl Broker for &Recipients {
     }
 }
 
-/// What a message of a client may have that is not in: a CONNECT with a token that is too long is answered still.
+/// Bytes that a message of a client which is not in may have: a CONNECT with a token that is too long is answered still.
 const STRANGER_BYTES: usize = 64 * 1_024;
 
-/// What all sessions of a server share.
+/// State that all sessions of a server share.
 #[derive(Clone)]
 pub struct Context(Arc<(Rules, Recipients)>);
 

@@ -1,4 +1,4 @@
-//! What a client proves itself with: in its handshake, and in its CONNECT.
+//! Credentials of a client: in its handshake, and in its CONNECT.
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -14,12 +14,12 @@ use crate::model::{Offset, PrivateId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadPin;
 
-/// What of a handshake counts at every CONNECT on its connection.
+/// The parts of a handshake that count at every CONNECT on its connection.
 #[derive(Debug)]
 pub struct Handshake {
     /// The token of header, cookie or query.
     pub token: Option<Box<FoundToken>>,
-    /// What `?dialect=` pins; empty: nothing.
+    /// Dialects that `?dialect=` pins; empty: none.
     pub pin: Result<DialectSet, BadPin>,
 }
 
@@ -49,8 +49,8 @@ pub fn find_pin(auth: Option<&RawValue>, handshake: &Handshake, enabled: Dialect
     }
 }
 
-/// What a CONNECT of a client that was here before says: the private id of its session, and how far it had come. What is none
-/// of ours counts as absent.
+/// Returns what a CONNECT of a client that was here before says: the private id of its session, and how far it had come. What is
+/// none of ours counts as absent.
 pub fn find_return(auth: Option<&RawValue>) -> (Option<PrivateId>, Option<Offset>) {
     let keys = auth.and_then(|auth| serde_json::from_str::<HashMap<Cow<'_, str>, &RawValue>>(auth.get()).ok());
     let text = |key| serde_json::from_str::<Cow<'_, str>>(keys.as_ref()?.get(key)?.get()).ok();

@@ -24,11 +24,11 @@ pub struct Leaving {
     pub event: Arc<Broadcast>,
     /// The client had its packets up to this one before.
     pub had: Option<Part>,
-    /// How it is shown.
+    /// The way that it is shown.
     pub kind: LeavingKind,
 }
 
-/// How an event is shown.
+/// The way that an event is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeavingKind {
     /// As to all.
@@ -42,13 +42,13 @@ pub enum LeavingKind {
 /// The queue in front of the outbox. Volatile events, acks, replies and errors pass it by.
 #[derive(Debug, Default)]
 pub struct Gate {
-    /// Whether the catch-up is under way: nothing leaves here until it is done. With the number of the last event before it.
+    /// Set while the catch-up is under way: nothing leaves here until it is done. With the number of the last event before it.
     catching_up: Option<u64>,
-    /// Whether a page of it is in the outbox.
+    /// Set while a page of it is in the outbox.
     page_is_out: bool,
-    /// So many of those that wait may leave although the catch-up is under way: a page of one that went on, in its order.
+    /// Number of those that wait which may leave although the catch-up is under way: a page of one that went on, in its order.
     released: usize,
-    /// Whether the catch-up is one that went on.
+    /// Set if the catch-up is one that went on.
     goes_on: bool,
     /// A catch-up has ended: once all up to the event with this number has left, that is to be said.
     ended: Option<Ended>,
@@ -66,7 +66,7 @@ pub struct Gate {
 pub struct Ended {
     /// Number of the last event before it.
     pub serial: u64,
-    /// Whether it was one that went on.
+    /// Set if it was one that went on.
     pub went_on: bool,
 }
 
@@ -76,7 +76,7 @@ impl Gate {
         self.catching_up = Some(serial);
     }
 
-    /// What was missed while the connection was lost, and the seed behind it. They count against no limit: what the broker
+    /// Takes what was missed while the connection was lost, and the seed behind it. They count against no limit: what the broker
     /// keeps has its own.
     pub fn push_missed(&mut self, missed: Vec<Replay>, seed: Arc<Broadcast>) {
         let replays = missed.into_iter().map(|Replay { event, had, kind }| match kind {
@@ -98,7 +98,7 @@ impl Gate {
         self.goes_on = true;
     }
 
-    /// Whether the catch-up is one that went on.
+    /// Tells whether the catch-up is one that went on.
     pub fn goes_on(&self) -> bool {
         self.goes_on
     }
@@ -207,17 +207,17 @@ impl Gate {
         Some(ended)
     }
 
-    /// Whether events have to wait.
+    /// Tells whether events have to wait.
     pub fn is_shut(&self) -> bool {
         self.catching_up.is_some() || !self.waiting.is_empty() || self.lag.is_some()
     }
 
-    /// How many copies of the client's own messages wait.
+    /// Returns how many copies of the client's own messages wait.
     pub fn own_copies(&self) -> usize {
         self.held + self.lag.as_ref().map_or(0, |lag| lag.own)
     }
 
-    /// Whether there is nothing to remember.
+    /// Tells whether there is nothing to remember.
     pub fn is_idle(&self) -> bool {
         !self.is_shut() && !self.page_is_out && self.ended.is_none()
     }

@@ -5,17 +5,18 @@ use super::waiting::{Bound, Waiting};
 use crate::chat::Event;
 use crate::model::ChangesTold;
 
-/// Messages that come, their edits and their deletions are left to the catch-up. Of all else so much is kept as may wait, the newest: first goes what a newer
-/// event supersedes, then word of who has received or read a message (its `status` is in the history), then the oldest.
+/// Messages that come, their edits and their deletions are left to the catch-up. Of all else so much is kept as may wait, the
+/// newest: first goes what a newer event supersedes, then word of who has received or read a message (its `status` is in the
+/// history), then the oldest.
 #[derive(Debug)]
 pub(super) struct Lag {
     /// Messages after this position are left out.
     pub after: i64,
     /// Edits and deletions after these, too.
     pub changes: ChangesTold,
-    /// So many of those that wait came before.
+    /// Number of those that wait which came before.
     pub before: usize,
-    /// Whether the catch-up was asked to go on.
+    /// Set once the catch-up was asked to go on.
     pub is_asked: bool,
     /// Of those that came after: events,
     pub events: usize,
@@ -54,7 +55,7 @@ impl Lag {
         waiting.push_back(event);
     }
 
-    /// Which of those that came after gives way to a new one.
+    /// Finds the one among those that came after which gives way to a new one.
     fn least_wanted(&self, waiting: &VecDeque<Waiting>, new: &Event) -> Option<usize> {
         let (mut receipt, mut oldest) = (None, None);
         for (index, kept) in waiting.iter().enumerate().skip(self.before) {
@@ -71,7 +72,7 @@ impl Lag {
     }
 }
 
-/// Whether a newer event says all that an older one said.
+/// Tells whether a newer event says all that an older one said.
 fn is_superseded(old: &Event, new: &Event) -> bool {
     match (old, new) {
         (Event::ConversationChanged(old), Event::ConversationChanged(new)) => old.id == new.id,

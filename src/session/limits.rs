@@ -1,7 +1,7 @@
-//! How much one socket may ask for.
+//! Limits of what one socket may ask for.
 use std::time::{Duration, Instant};
 
-/// What a front end sends at once when it shows what was missed: a receipt for each message.
+/// Seconds whose receipts may come at once: a front end that shows what was missed sends one for each message.
 pub const RECEIPT_BURST_SECONDS: u32 = 10;
 
 /// Limits of one socket; 0 is no limit.
@@ -13,13 +13,13 @@ pub struct Limits {
     pub event_burst: u32,
     /// `RATE_LIMIT_RECEIPTS`: receipts and typing, a second.
     pub receipts_per_second: u32,
-    /// So many of them at once: those of `RECEIPT_BURST_SECONDS`.
+    /// Number of them at once: those of `RECEIPT_BURST_SECONDS`.
     pub receipt_burst: u32,
-    /// So many events wait their turn: what a reconnecting client flushes.
+    /// Events that may wait their turn: those that a reconnecting client flushes.
     pub waiting_events: usize,
-    /// So many receipts wait their turn.
+    /// Receipts that may wait their turn.
     pub waiting_receipts: usize,
-    /// So many requests of one socket may be unanswered: it bounds the broker's mailbox.
+    /// Requests of one socket that may be unanswered: this bounds the broker's mailbox.
     pub unanswered: usize,
 }
 
@@ -53,7 +53,7 @@ impl Rate {
     }
 }
 
-/// What has been taken of a [`Rate`] (the generic cell rate algorithm): one instant, the past for a full bucket.
+/// Amount that has been taken of a [`Rate`] (the generic cell rate algorithm): one instant, the past for a full bucket.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Bucket {
     paid_until: Option<Instant>,
@@ -63,7 +63,7 @@ impl Bucket {
     /// Takes one, if there is one.
     ///
     /// # Errors
-    /// When there will be one.
+    /// The moment at which there will be one.
     pub fn take(&mut self, rate: Rate, now: Instant) -> Result<(), Instant> {
         self.take_in_advance(rate, 0, now)
     }
@@ -71,7 +71,7 @@ impl Bucket {
     /// Takes one of those that there are, or of the `advance` next ones.
     ///
     /// # Errors
-    /// When there will be one.
+    /// The moment at which there will be one.
     pub fn take_in_advance(&mut self, rate: Rate, advance: usize, now: Instant) -> Result<(), Instant> {
         let advance = rate.interval.saturating_mul(u32::try_from(advance).unwrap_or(u32::MAX));
         let paid_until = self.paid_until.map_or(now, |paid_until| paid_until.max(now));
@@ -88,7 +88,7 @@ impl Bucket {
         self.paid_until?.checked_sub(rate.tolerance)
     }
 
-    /// When it is full again; `None`: it is.
+    /// Returns when it is full again; `None`: it is.
     pub fn full_at(&self) -> Option<Instant> {
         self.paid_until
     }

@@ -6,12 +6,12 @@ use hashbrown::HashMap;
 use crate::chat::{Event, PresenceChange};
 use crate::model::{ChosenStatus, ConversationId, Profile, UserId};
 
-/// So many users' presence, and typing, is remembered for one socket.
+/// Number of users whose presence, and typing, is remembered for one socket.
 const MAX_ENTRIES: usize = 10_000;
 
 #[derive(Debug)]
 struct Presence {
-    /// What was told before the first of these: online with this status; `None` where that is not known.
+    /// State that was told before the first of these: online with this status; `None` where that is not known.
     told: Option<ChosenStatus>,
     latest: PresenceChange,
 }
@@ -31,7 +31,7 @@ pub struct Missed {
 }
 
 impl Missed {
-    /// Whether nothing was.
+    /// Tells whether nothing was.
     pub fn is_empty(&self) -> bool {
         self.presence.is_empty() && self.typing.is_empty()
     }

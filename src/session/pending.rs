@@ -3,16 +3,16 @@ use std::collections::VecDeque;
 
 use crate::dialect::{Asked, Dialect, DialectSet};
 
-/// What is needed to answer a request.
+/// Everything that is needed to answer a request.
 #[derive(Debug)]
 pub struct Pending {
     /// The session's number for it.
     pub ticket: u32,
     /// The dialect that carried it out.
     pub dialect: Dialect,
-    /// Those in whose words it is refused.
+    /// The dialects in whose words it is refused.
     pub dialects: DialectSet,
-    /// What the dialect kept.
+    /// State that the dialect kept.
     pub asked: Asked,
     /// The client waits for this ack.
     pub ack_id: Option<u64>,
@@ -23,12 +23,12 @@ pub struct Pending {
 pub struct PendingRequests(VecDeque<Pending>);
 
 impl PendingRequests {
-    /// How many there are.
+    /// Returns how many there are.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Tells whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

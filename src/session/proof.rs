@@ -1,4 +1,4 @@
-//! What has surely reached the client.
+//! Proof of what has reached the client.
 //!
 //! Engine.IO clients answer pings in order: the pong that answers a ping sent after an event proves that it was read.
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ impl From<PackedMark> for Mark {
     }
 }
 
-/// How far a client was told, was when it was pinged, and is known to have come.
+/// Progress of a client: what it was told, what it had been told when it was pinged, and what is known to have reached it.
 #[derive(Debug, Default)]
 pub struct Proof {
     /// All up to this is in the outbox or has left,
@@ -39,9 +39,9 @@ pub struct Proof {
     pinged: PackedMark,
     /// and when the last ping was that was answered.
     proven: PackedMark,
-    /// By when a ping is wanted for what was told since the last one.
+    /// Moment by which a ping is wanted for what was told since the last one.
     wanted: Option<Instant>,
-    /// Whether somebody waits for the answer of the last ping.
+    /// Set while somebody waits for the answer of the last ping.
     is_awaited: bool,
 }
 
@@ -78,7 +78,7 @@ impl Proof {
         self.wanted = [self.wanted, by].into_iter().flatten().min();
     }
 
-    /// By when a ping is wanted.
+    /// Returns the moment by which a ping is wanted.
     pub fn wanted(&self) -> Option<Instant> {
         self.wanted
     }

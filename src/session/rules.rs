@@ -1,4 +1,4 @@
-//! What holds for all sessions of a server.
+//! Rules that hold for all sessions of a server.
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,9 +41,9 @@ pub struct Rules {
     pub limits: Limits,
     /// Checks tokens, all but whether they are past their time.
     pub verify: Verify,
-    /// Whether there is a namespace for administrators.
+    /// Set if there is a namespace for administrators.
     pub has_console: bool,
-    /// Where watchers are told what clients send and are sent.
+    /// The feed in which watchers are told what clients send and are sent.
     pub feed: Feed,
     /// Makes unguessable ids: of 20 characters of URL-safe base64.
     pub random_ids: Box<dyn Fn() -> String + Send + Sync>,

@@ -1,4 +1,4 @@
-//! How events reach a client: in each dialect that it hears.
+//! The showing of events to a client: in each dialect that it hears.
 use std::borrow::Cow;
 
 use log::debug;
@@ -78,7 +78,7 @@ fn encoded(mut packets: Packets, event: &Broadcast, encoding: usize, skipped: us
     }
 }
 
-/// Whether two dialects show an event alike, their places in the order aside.
+/// Tells whether two dialects show an event alike, their places in the order aside.
 fn say_the_same(one: &Encoded, other: &Encoded, are_placed: bool) -> bool {
     if !are_placed {
         return one == other;

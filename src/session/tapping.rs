@@ -1,4 +1,4 @@
-//! What clients are sent, as watchers see it.
+//! The events that clients are sent, as watchers see them.
 use super::state::Session;
 use crate::engineio::{CloseReason, Encoded, Output, RECORD_SEPARATOR};
 use crate::feed::{Feed, Happening, Packet, What};

@@ -12,21 +12,21 @@ use crate::model::ConversationId;
 pub struct Turn {
     /// The dialect that carries it out.
     pub dialect: Dialect,
-    /// Those in whose words it is refused.
+    /// The dialects in whose words it is refused.
     pub dialects: DialectSet,
-    /// What is needed for the answer.
+    /// State that the answer needs.
     pub asked: Asked,
     /// The client waits for this ack.
     pub ack_id: Option<u64>,
-    /// What it costs.
+    /// The class that says what it costs.
     pub class: Class,
-    /// What it comes to.
+    /// Outcome of its decoding.
     pub request: Result<Decoded, Fault>,
 }
 
 impl Turn {
-    /// What the broker is asked for, and what the client is shown of it: each dialect that the request belongs to is confirmed as
-    /// its front end expects.
+    /// Returns the copy that the client is shown of what the broker is asked for: each dialect that the request belongs to is
+    /// confirmed as its front end expects.
     pub fn own_copy(dialects: DialectSet, command: &Command, own_copy: OwnCopy) -> OwnCopy {
         let is_confirmed_by_event = command.draft().is_some() && !dialects.confirming_by_event().is_empty();
         if is_confirmed_by_event { OwnCopy::Held } else { own_copy }
@@ -41,7 +41,7 @@ impl Turn {
     }
 }
 
-/// What becomes of a request that arrived.
+/// Outcome for a request that arrived.
 #[derive(Debug)]
 pub enum Offer {
     /// It is its turn.
@@ -52,7 +52,7 @@ pub enum Offer {
     Refused {
         /// The request.
         turn: Turn,
-        /// When it may be tried again.
+        /// Time after which it may be tried again.
         retry_after: Duration,
     },
 }
@@ -84,7 +84,7 @@ impl Turns {
         self.take(Class::Receipt, limits, now).is_ok()
     }
 
-    /// What stays of it without what waits.
+    /// Returns what stays of it without what waits.
     pub fn left(self) -> Self {
         Self { waiting: VecDeque::new(), waiting_events: 0, ..self }
     }
@@ -129,7 +129,7 @@ impl Turns {
     /// Pays for an event of no dialect, which never waits but takes the place of one that would.
     ///
     /// # Errors
-    /// When it may be tried again.
+    /// The time after which it may be tried again.
     pub fn pay_unknown(&mut self, limits: &Limits, now: Instant) -> Result<(), Duration> {
         let Some(rate) = rate_of(Class::Work, limits) else { return Ok(()) };
         self.events.take_in_advance(rate, limits.waiting_events, now).map_err(|at| at.saturating_duration_since(now))
@@ -169,7 +169,7 @@ impl Turns {
         left
     }
 
-    /// When [`Turns::next`] has something, or there is less to remember.
+    /// Returns when [`Turns::next`] has something, or there is less to remember.
     pub fn deadline(&self, limits: &Limits) -> Option<Instant> {
         match self.waiting.front() {
             Some(first) => rate_of(first.class, limits).and_then(|rate| self.bucket(first.class).next_at(rate)),
@@ -177,7 +177,7 @@ impl Turns {
         }
     }
 
-    /// Whether there is nothing to remember.
+    /// Tells whether there is nothing to remember.
     pub fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.events.full_at().is_none() && self.receipts.full_at().is_none()
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use crate::chat::{Broadcast, Event};
 use crate::model::{Message, Part};
 
-/// How much may wait.
+/// Most that may wait.
 #[derive(Debug, Clone, Copy)]
 pub struct Bound {
     /// Events.
@@ -42,7 +42,7 @@ impl Waiting {
         }
     }
 
-    /// Whether it is an edit.
+    /// Tells whether it is an edit.
     pub fn is_edit(&self) -> bool {
         matches!(self.event().event(), Event::MessageUpdated { .. })
     }

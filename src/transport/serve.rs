@@ -27,21 +27,21 @@ use super::worker::{CloseAll, Shared, TakeNoMore, Thread, ViewConnections};
 use crate::engineio::{CloseReason, ConnectionKey, ConnectionView, Delivery, Seat, Service};
 use crate::meter::Counted;
 
-/// How long a client may take to notice that its HTTP connection is closed.
+/// Time that a client may take to notice that its HTTP connection is closed.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The time for a head is what actix-http gives the first one, about; that for an answer is nginx's `send_timeout`.
 const HTTP_LIMITS: HttpLimits = HttpLimits { head: Duration::from_secs(10), answer: Duration::from_secs(60) };
-/// What a connection is told that its address has too many of.
+/// Answer to a connection of which its address has too many.
 const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 30\r\nConnection: close\r\nContent-Type: text/plain\r\n\
     Content-Length: 20\r\n\r\nToo many connections";
-/// How long a connection that was begun when a successor took over may need until it is there: a round trip.
+/// Time that a connection which was begun when a successor took over may need until it is there: a round trip.
 const ARRIVAL_TIME: Duration = Duration::from_millis(250);
 
 /// A server that runs.
 pub struct Running {
     /// The server itself; it ends when it is stopped.
     pub server: Server,
-    /// Where it listens; all addresses have the same port.
+    /// Addresses that it listens on; all addresses have the same port.
     pub addresses: Vec<SocketAddr>,
     /// Stops it.
     pub stopper: Stopper,
@@ -161,7 +161,7 @@ impl Stopper {
         self.handle.stop(graceful).await;
     }
 
-    /// What connections are at this moment, in their order; `None` for those that are gone.
+    /// Returns what connections are at this moment, in their order; `None` for those that are gone.
     pub async fn view(&self, connections: &[ConnectionKey]) -> Vec<Option<ConnectionView>> {
         let mut views = vec![None; connections.len()];
         let workers: BTreeSet<u16> = connections.iter().map(|key| key.worker).collect();

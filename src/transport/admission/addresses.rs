@@ -1,4 +1,4 @@
-//! How many connections each client address has: sessions, and connections over which HTTP is spoken.
+//! Counts of the connections of each client address: sessions, and connections over which HTTP is spoken.
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ use crate::http::counted_address;
 pub(in crate::transport) struct Addresses {
     counts: Mutex<HashMap<IpAddr, Count>>,
     limit: u32,
-    /// So many of them may speak HTTP: one address leaves room for others.
+    /// Most of them that may speak HTTP: one address leaves room for others.
     http_limit: u32,
 }
 
@@ -31,7 +31,8 @@ pub(in crate::transport) struct HttpPlace {
 }
 
 impl Addresses {
-    /// `limit` is the most connections of one address, `http_limit` how many of them may speak HTTP; a `limit` of 0 counts nothing.
+    /// `limit` is the most connections of one address, `http_limit` how many of them may speak HTTP; a `limit` of 0 counts
+    /// nothing.
     pub(in crate::transport) fn new(limit: u32, http_limit: u32) -> Self {
         Self { counts: Mutex::new(HashMap::new()), limit, http_limit: http_limit.max(1) }
     }

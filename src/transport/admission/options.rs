@@ -20,9 +20,9 @@ pub struct Options {
     pub origins: Arc<Origins>,
     /// Proxies whose `X-Forwarded-*` headers count.
     pub proxies: Arc<TrustedProxies>,
-    /// What is spoken under HTTP; without it connections are plain.
+    /// TLS under HTTP; without it connections are plain.
     pub tls: Option<Tls>,
-    /// How long an HTTP connection may be idle. Also what a client has to fetch the end of an answer.
+    /// Time that an HTTP connection may be idle. Also the time that a client has to fetch the end of an answer.
     pub keep_alive: Duration,
     /// From the handshake or the last pong to the next ping.
     pub ping_interval: Duration,
@@ -34,9 +34,9 @@ pub struct Options {
     pub outbox_packets: usize,
     /// Bytes that may wait for one client.
     pub outbox_bytes: usize,
-    /// How long a write may make no progress.
+    /// Time that a write may make no progress.
     pub write_timeout: Duration,
-    /// Whether messages over WebSocket are compressed for clients that offer it.
+    /// Set if messages over WebSocket are compressed for clients that offer it.
     pub permessage_deflate: bool,
     /// From the 101 of an upgrade to the client's `5`.
     pub upgrade_timeout: Duration,

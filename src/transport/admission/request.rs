@@ -68,7 +68,7 @@ impl From<Refusal> for Denied {
     }
 }
 
-/// What the log says of a request.
+/// The parts of a request that the log names.
 #[derive(Clone, Copy)]
 pub(in crate::transport) struct Asking<'a> {
     pub(in crate::transport) method: &'a Method,
@@ -88,7 +88,7 @@ impl Node {
         self.options.origins.judge_headers(headers, client.host.as_deref(), client.secure)
     }
 
-    /// Who is behind a request.
+    /// Returns who is behind a request.
     pub(in crate::transport) fn client(&self, headers: &HeaderMap, peer: Option<std::net::SocketAddr>) -> Client {
         self.options.proxies.client(peer.map(|peer| peer.ip()), self.options.tls.is_some(), headers)
     }
@@ -124,7 +124,7 @@ impl Node {
     }
 }
 
-/// What the service is told of the request.
+/// Returns what the service is told of the request.
 pub(in crate::transport) fn opening(
     headers: &HeaderMap,
     query: &str,

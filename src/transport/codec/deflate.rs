@@ -16,7 +16,7 @@ const MAX_WINDOW_BITS: u8 = 15;
 /// zlib has no raw deflate with a window of 8 bits.
 const MIN_WINDOW_BITS: u8 = 9;
 
-/// What was agreed on with one client.
+/// Agreement with one client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deflate {
     /// Binary logarithm of the window that the client keeps for us.

@@ -23,11 +23,11 @@ const MAX_CONTROL_BYTES: usize = 125;
 pub struct FrameDecoder {
     incomplete: Option<Box<Incomplete>>,
     is_finished: bool,
-    /// Whether messages may be compressed (RFC 7692).
+    /// Set if messages may be compressed (RFC 7692).
     may_inflate: bool,
 }
 
-/// What waits for more bytes.
+/// Bytes that wait for more.
 #[derive(Debug, Default)]
 struct Incomplete {
     /// The start of a header.
@@ -38,7 +38,7 @@ struct Incomplete {
     control: Vec<u8>,
     /// The fragmented message that goes on after the frame.
     kind: Option<Kind>,
-    /// Whether that is compressed.
+    /// Set if that is compressed.
     is_deflated: bool,
     /// The payload of the message so far.
     message: Vec<u8>,
@@ -91,8 +91,8 @@ impl FrameDecoder {
     /// Takes in what was read, and hands out each message that is complete with it.
     ///
     /// Payloads are unmasked in place; a message that lies whole in `input` is handed out from there. A message may have
-    /// `max_bytes` over all its fragments, also when inflated. After a close frame, an error, or when `on_message` breaks off, everything
-    /// that follows is ignored.
+    /// `max_bytes` over all its fragments, also when inflated. After a close frame, an error, or when `on_message` breaks off,
+    /// everything that follows is ignored.
     ///
     /// # Errors
     /// [`FrameError`] for the first violation, after the messages before it were handed out. What can be known from a
@@ -114,7 +114,7 @@ impl FrameDecoder {
         flow.map(|_| ())
     }
 
-    /// Whether nothing is held: the last message was complete, or the stream is over.
+    /// Tells whether nothing is held: the last message was complete, or the stream is over.
     pub fn is_idle(&self) -> bool {
         self.incomplete.is_none()
     }
@@ -228,7 +228,7 @@ impl Incomplete {
     }
 }
 
-/// What was kept of a payload and the rest of it, copied only if something was kept.
+/// Returns the part of a payload that was kept and the rest of it, copied only if something was kept.
 enum Joined<'a> {
     Read(&'a [u8]),
     Kept(Vec<u8>),

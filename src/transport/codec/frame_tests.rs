@@ -45,7 +45,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What comes out when `input` arrives in reads of the given lengths, over and over.
+/// Returns what comes out when `input` arrives in reads of the given lengths, over and over.
 fn decode_in_reads(input: &[u8], max_bytes: usize, reads: &[usize]) -> (Vec<Owned>, Option<FrameError>) {
     let (mut decoder, mut messages, mut rest) = (FrameDecoder::new(), Vec::new(), input);
     let mut reads = reads.iter().cycle();

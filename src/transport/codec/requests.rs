@@ -1,12 +1,12 @@
-//! Where the HTTP/1 requests of a connection end (RFC 9112, sections 2.2, 6 and 7.1). Nothing is judged here: what is no HTTP is
-//! left to actix-http, which refuses it.
+//! The ends of the HTTP/1 requests of a connection (RFC 9112, sections 2.2, 6 and 7.1). Nothing is judged here: what is no HTTP
+//! is left to actix-http, which refuses it.
 
-/// What actix-http answers to `Expect: 100-continue`.
+/// Answer of actix-http to `Expect: 100-continue`.
 const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// A head is followed so far; actix-http takes no longer ones.
 const HEAD_MAX: usize = 131_072;
 
-/// What comes next on a connection.
+/// The part of a request that comes next on a connection.
 #[derive(Debug)]
 pub enum Requests {
     /// A head, of which these bytes are here.
@@ -15,18 +15,18 @@ pub enum Requests {
     Body(Body, bool),
     /// Nothing until the request is answered.
     Answer,
-    /// Whatever it is: it is no HTTP that can be followed.
+    /// No HTTP that can be followed.
     Unknown,
 }
 
-/// What is missing of a body.
+/// The part of a body that is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Body {
-    /// So many bytes.
+    /// This number of bytes.
     Bytes(u64),
     /// The rest of the line with a chunk's size, of which this is read; whether more digits may come.
     ChunkSize(u64, bool),
-    /// So many bytes of a chunk, and of its line's end.
+    /// This number of bytes of a chunk, and of its line's end.
     Chunk(u64),
     /// Lines, up to an empty one; whether this one is empty so far.
     Trailer(bool),
@@ -93,12 +93,12 @@ impl Requests {
         false
     }
 
-    /// Whether a head has begun and has not ended.
+    /// Tells whether a head has begun and has not ended.
     pub fn is_within_head(&self) -> bool {
         matches!(self, Self::Head(head) if !head.is_empty())
     }
 
-    /// Whether what comes now is of the next request.
+    /// Tells whether what comes now is of the next request.
     pub fn is_whole(&self) -> bool {
         matches!(self, Self::Answer)
     }
@@ -158,7 +158,7 @@ impl Body {
     }
 }
 
-/// How long a head is that begins here, where it is whole.
+/// Returns the length of a head that begins here, where it is whole.
 fn head_length(bytes: &[u8]) -> Option<usize> {
     let (mut length, mut has_begun) = (0, false);
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {

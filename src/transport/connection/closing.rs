@@ -12,9 +12,9 @@ use super::wire::close_frame;
 use super::worker::Worker;
 use crate::engineio::{CloseReason, Service};
 
-/// How long a closed WebSocket may take to close its side, and a dead one to take what is left.
+/// Time that a closed WebSocket may take to close its side, and a dead one to take what is left.
 pub(super) const CLOSE_LINGER: Duration = Duration::from_secs(2);
-/// How long a gracefully closed session waits for the GET that tells the client so.
+/// Time that a gracefully closed session waits for the GET that tells the client so.
 const POLLING_LINGER: Duration = Duration::from_secs(30);
 
 impl<S: Service> Link<S> {

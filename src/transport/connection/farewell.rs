@@ -11,7 +11,7 @@ use super::wire::close_frame;
 use crate::engineio::Encoded;
 use crate::transport::listen::Socket;
 
-/// How long a socket that is dismissed may take to read what it is told.
+/// Time that a socket that is dismissed may take to read what it is told.
 const DISMISS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Returns the answer to a WebSocket that comes for a session which is not to be upgraded (any more): the 101 and then a close

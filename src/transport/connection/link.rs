@@ -13,7 +13,7 @@ use super::worker::Worker;
 use crate::engineio::{ConnectionView, Heartbeat, Opening, Seat, Service, Sid};
 use crate::transport::codec::Deflate;
 
-/// How the client is reached.
+/// The way that the client is reached.
 pub(in crate::transport) enum Transport {
     /// By answers to its requests.
     Polling(Box<Polling>),
@@ -31,7 +31,7 @@ impl Transport {
     }
 }
 
-/// How far the connection has come.
+/// Progress of the connection towards its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     /// It is served.

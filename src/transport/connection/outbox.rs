@@ -1,4 +1,4 @@
-//! What waits to leave on one connection.
+//! The queue of what waits to leave on one connection.
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -158,7 +158,7 @@ impl From<Bytes> for Outbox {
     }
 }
 
-/// How much may wait for one client.
+/// Most that may wait for one client.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) packets: usize,
@@ -169,7 +169,8 @@ pub(super) struct Limits {
 #[derive(Default)]
 pub(in crate::transport) struct LastQueued {
     plain: RefCell<Option<Rc<Queued>>>,
-    /// What was compressed last. A broadcast has a packet in each dialect, and clients have agreed on windows of their own.
+    /// The packets that were compressed last. A broadcast has a packet in each dialect, and clients have agreed on windows of
+    /// their own.
     deflated: RefCell<VecDeque<Deflated>>,
     compressor: Compressor,
 }
@@ -181,7 +182,7 @@ struct Deflated {
     queued: Rc<Queued>,
 }
 
-/// So many compressed packets are kept for those who take them next.
+/// Number of compressed packets that are kept for those who take them next.
 const DEFLATED_MAX: usize = 16;
 
 impl LastQueued {
@@ -227,7 +228,7 @@ impl LastQueued {
     }
 }
 
-/// How a client takes its packets.
+/// The form in which a client takes its packets.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Form {
     /// Binary messages as base64.
@@ -236,7 +237,7 @@ pub(super) struct Form {
     pub(super) deflate: Option<Deflate>,
 }
 
-/// What a service is given during one call: the outbox with its limits.
+/// Output of a service during one call: the outbox with its limits.
 pub(super) struct Outlet<'a> {
     outbox: &'a mut Outbox,
     last: &'a LastQueued,

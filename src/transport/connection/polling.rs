@@ -21,7 +21,7 @@ pub(in crate::transport) enum Answer {
     Refused(Refusal),
 }
 
-/// Where an answer goes. Dropped without one, the session is not known any more.
+/// The way that an answer goes. Dropped without one, the session is not known any more.
 pub(in crate::transport) type Answering = oneshot::Sender<Answer>;
 
 pub(super) const CLOSE: Bytes = Bytes::from_static(b"1");
@@ -64,6 +64,6 @@ pub(super) struct Probe {
     pub(super) wire: Wire,
     /// The 101, answers to probes, control frames.
     pub(super) outbox: Outbox,
-    /// When its time is up.
+    /// The moment at which its time is up.
     pub(super) until: Instant,
 }

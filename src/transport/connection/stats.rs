@@ -27,9 +27,9 @@ pub struct WorkerStats {
     pub packets_out: Gauge,
     /// Bytes queued for clients.
     pub bytes_out: Gauge,
-    /// How busy the thread's hub is: it tells connections things and writes for them.
+    /// Load of the thread's hub: it tells connections things and writes for them.
     pub hub: Arc<Meter>,
-    /// How busy its connections are. Of their own turns one in `TIMED` is timed.
+    /// Load of its connections. Of their own turns one in `TIMED` is timed.
     pub connections: Meter,
     closed: [Gauge; REASONS.len()],
 }

@@ -9,7 +9,7 @@ use crate::transport::listen::Socket;
 pub(in crate::transport) struct Wire {
     pub(super) socket: Socket,
     pub(super) frames: FrameDecoder,
-    /// How messages may be compressed, if they may.
+    /// Compression of messages, if it was agreed on.
     pub(super) deflate: Option<Deflate>,
 }
 

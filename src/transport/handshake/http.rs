@@ -20,7 +20,7 @@ use crate::transport::codec::Coding;
 use crate::transport::connection::{Answer, Link, NewLink, Polling, Transport};
 use crate::transport::worker::{BeginPost, Connection, Found, Get, Post, PostGoesOn, PostRefused, RequestFailed, Thread};
 
-/// How long the body of a POST may take.
+/// Time that the body of a POST may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// While a body comes its session hears so, no more often: its pong stands behind it.
 const TOLD_EVERY: Duration = Duration::from_millis(100);
@@ -63,7 +63,7 @@ pub(in crate::transport) async fn handle<S: Service>(
     with_headers(response, origins.cors_headers(verdict, text(header::ORIGIN)))
 }
 
-/// Whether the client has more to ask of this server.
+/// Tells whether the client has more to ask of this server.
 fn is_of_a_session<S: Service>(thread: &Thread<S>, request: &HttpRequest) -> bool {
     let sid = Query::parse(request.query_string()).sid;
     sid.is_some_and(|sid| !matches!(thread.registry().find(&sid, |_| ()), Found::Unknown))

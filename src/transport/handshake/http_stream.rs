@@ -16,12 +16,12 @@ use crate::transport::admission::HttpPlace;
 use crate::transport::codec::Requests;
 use crate::transport::listen::Socket;
 
-/// So many bytes that come behind a request are kept; the rest waits in the kernel.
+/// Bytes that come behind a request and are kept; the rest waits in the kernel.
 const KEPT_MAX: usize = 65_536;
 /// A buffer to read them into.
 const READ_SIZE: usize = 4_096;
 
-/// How long a connection may stand still.
+/// Times that a connection may stand still.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::transport) struct HttpLimits {
     /// From a head's first byte to its last.

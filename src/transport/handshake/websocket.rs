@@ -20,7 +20,7 @@ pub(super) enum BadHandshake {
 /// The version that we speak.
 pub(super) const VERSION: &str = "13";
 
-/// What the 101 says.
+/// Content of the 101.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer<'a> {
     /// For `Sec-WebSocket-Accept`.
@@ -33,7 +33,7 @@ pub(super) struct Answer<'a> {
 /// Reads a handshake. Headers that are lists may come several times, each with several items.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The reason why it is none.
 pub(super) fn answer(head: &RequestHead) -> Result<Answer<'_>, BadHandshake> {
     if head.method != Method::GET {
         return Err(BadHandshake::Method);
@@ -60,7 +60,7 @@ fn items(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     values.flat_map(|value| value.split(',')).map(str::trim).filter(|item| !item.is_empty())
 }
 
-/// Whether a byte may be in a token (RFC 9110 §5.6.2).
+/// Tells whether a byte may be in a token (RFC 9110 §5.6.2).
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

@@ -12,7 +12,7 @@ use super::succession;
 
 /// Connections that the kernel may hold for us.
 pub const BACKLOG: u32 = 4096;
-/// How often a free port is looked for that is free on all addresses.
+/// Attempts to find a port that is free on all addresses.
 const PORT_ATTEMPTS: usize = 20;
 
 /// Sockets that listen and from which nothing was accepted yet.
@@ -22,14 +22,14 @@ pub struct Listeners {
     pub(in crate::transport) keeper: Keeper,
 }
 
-/// Who else keeps clients waiting when this process ends.
+/// The one who keeps clients waiting when this process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::transport) enum Keeper {
     /// Nobody: they are refused.
     Nobody,
     /// Another process that listens on the same port.
     Successor,
-    /// Whoever passed the sockets to this process.
+    /// The process that passed the sockets to this one.
     Supervisor,
 }
 
@@ -92,12 +92,12 @@ impl Listeners {
         Ok(if sockets.is_empty() { None } else { Some(Self { sockets, keeper: Keeper::Supervisor }) })
     }
 
-    /// Whether clients that come while this process ends are served by the next one.
+    /// Tells whether clients that come while this process ends are served by the next one.
     pub fn outlive_us(&self) -> bool {
         self.keeper != Keeper::Nobody
     }
 
-    /// Where they listen.
+    /// Returns the addresses that they listen on.
     ///
     /// # Errors
     /// If the kernel does not say.

@@ -8,7 +8,7 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, ring::default_provider, verif
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned};
 
-/// What bytes go over, both ways.
+/// A way that bytes go in both directions.
 pub trait Stream: Read + Write {}
 
 impl<T: Read + Write> Stream for T {}

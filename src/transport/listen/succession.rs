@@ -24,7 +24,7 @@ pub(in crate::transport) fn prefer_successor(listener: &TcpListener) -> io::Resu
     prefer(listener, SUCCESSOR)
 }
 
-/// Whether a socket listens.
+/// Tells whether a socket listens.
 pub(super) fn listens(socket: &TcpListener) -> io::Result<bool> {
     Ok(nix::sys::socket::getsockopt(socket, sockopt::AcceptConn)?)
 }

@@ -20,12 +20,12 @@ use tokio_rustls::rustls::{Error, ServerConfig};
 
 use super::socket::{Seat, Socket};
 
-/// How long a handshake may take: a few round trips on a bad line.
+/// Time that a handshake may take: a few round trips on a bad line.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Handshakes that run at once, some 15 KB each. More wait for their turn, within the same time.
 const MAX_HANDSHAKES: usize = 1_000;
 
-/// What is needed to speak TLS. Clones share one certificate.
+/// Everything that is needed to speak TLS. Clones share one certificate.
 #[derive(Clone)]
 pub struct Tls {
     certificate: Arc<Certificate>,
@@ -42,7 +42,7 @@ struct Certificate {
     seen: Mutex<Option<Fingerprint>>,
 }
 
-/// What changes when files are replaced or written to: of each its place, length and time.
+/// Marks of files that change when those are replaced or written to: of each its place, length and time.
 type Fingerprint = [(u64, u64, u64, i64, i64); 2];
 
 impl Tls {

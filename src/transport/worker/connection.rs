@@ -74,7 +74,7 @@ pub(in crate::transport) struct TakeSocket {
     pub(in crate::transport) socket: Travelling,
     /// The 101.
     pub(in crate::transport) head: Bytes,
-    /// How its messages may be compressed.
+    /// Compression of its messages, if there is any.
     pub(in crate::transport) deflate: Option<Deflate>,
     /// Bytes that came with the request.
     pub(in crate::transport) early: BytesMut,

@@ -138,7 +138,7 @@ impl<S: Service> Handler<ViewConnections> for Hub<S> {
     }
 }
 
-/// What the hub does each time its mailbox is empty: due deadlines, then the writes of all connections that were told
+/// Work of the hub each time its mailbox is empty: due deadlines, then the writes of all connections that were told
 /// something, then sleep until the next deadline.
 struct Turn<S: Service> {
     sleep: Option<Pin<Box<Sleep>>>,

@@ -40,7 +40,7 @@ impl<T> Seats<T> {
         }
     }
 
-    /// Who sits there, if it is still the one who was meant.
+    /// Returns the one who sits there, if it is still the one who was meant.
     pub(super) fn get(&self, seat: Seat) -> Option<&T> {
         self.places.get(seat.slot as usize).filter(|place| place.generation == seat.generation)?.occupant.as_ref()
     }
