@@ -18,7 +18,7 @@ impl Broker {
     /// One's own chat with the model, by one's own name for it or by its id; one that there is not is to be made.
     /// `Ok(Err(load))`: something must be read first.
     pub(super) fn chat_target(&mut self, pending: &Pending, name: &str) -> Result<Result<Target, Load>, ChatError> {
-        let Some(model) = self.users.get(MODEL_USER).map(|model| model.profile().clone()) else {
+        let Some(model) = self.users.at_hand.get(MODEL_USER).map(|model| model.profile().clone()) else {
             return load_model(pending);
         };
         let known = match self.called(pending, name)? {
@@ -49,10 +49,10 @@ impl Broker {
     /// Chats in which the model is about to say something stay at hand.
     pub(super) fn keep_chats_in_use(&mut self, now: model::Timestamp) {
         for (id, asker) in self.questions.busy() {
-            if let Some(cached) = self.conversations.get_mut(&id) {
+            if let Some(cached) = self.conversations.at_hand.get_mut(&id) {
                 cached.used_at = now;
             }
-            if let Some(user) = self.users.get_mut(&asker.id) {
+            if let Some(user) = self.users.at_hand.get_mut(&asker.id) {
                 user.used_at = now;
             }
         }
@@ -70,7 +70,7 @@ impl Broker {
         let (chat, stream, socket) = match &pending.command {
             Command::AskModel { shown_as, stream, .. } => (Arc::from(&**shown_as), *stream, pending.asker.connection()),
             _ => {
-                let at_hand = self.conversations.get(id).map(|cached| &cached.conversation);
+                let at_hand = self.conversations.at_hand.get(id).map(|cached| &cached.conversation);
                 let name = at_hand.or(target.new_conversation.as_ref())?.name.clone();
                 (serde_json::Value::from(name.unwrap_or_else(|| id.to_string())).to_string().into(), false, None)
             }
@@ -78,7 +78,7 @@ impl Broker {
         Some(Question {
             message,
             conversation: *id,
-            asker: self.users.get(&pending.user)?.profile().clone(),
+            asker: self.users.at_hand.get(&pending.user)?.profile().clone(),
             model: recipient.clone(),
             chat,
             socket,
@@ -100,7 +100,7 @@ impl Broker {
 
     /// Has a stored message answered by the model, when its turn comes.
     pub(super) fn ask_model(&mut self, question: Question) {
-        if self.is_draining {
+        if self.work.is_draining {
             return self.tell_failure(&question, ModelError::Stopping.into());
         }
         if let Err((question, error)) = self.questions.add(question) {
@@ -119,7 +119,7 @@ impl Broker {
     pub(super) fn prompt(&mut self, ticket: u64, found: Result<FoundTurns, StoreError>) {
         let Some(question) = self.questions.find(ticket).cloned() else { return };
         let failed = match found {
-            Ok(FoundTurns::Turns(turns)) if self.has_model => {
+            Ok(FoundTurns::Turns(turns)) if self.questions.has_model => {
                 let Some(wanted) = self.questions.note_asked(ticket) else { return };
                 return self.outside.prompt(Asked { ticket, turns, stream: question.stream, wanted });
             }
@@ -167,7 +167,7 @@ impl Broker {
             id: question.answer_id(),
             place,
             seq: 0,
-            position: self.position + 1,
+            position: self.sends.position + 1,
             sender: question.model.clone(),
             role: Role::Model,
             content,
@@ -240,7 +240,7 @@ impl Broker {
         let cause = format!("question {message}: {error}");
         let (kind, code, event, sid, address) = (RefusalKind::Event, error.code(), Some("ask the model"), None, None);
         let note = RefusalNote { kind, code, cause: &cause, sid, user: Some(asker.id.as_str()), event, address };
-        let error_id = self.refusals.note(&note);
+        let error_id = self.observers.refusals.note(&note);
         let (code, text) = (error.code(), self.options.ai_error_text.clone());
         self.tell_users([&asker.id], Event::AnswerFailed { chat: chat.clone(), error, error_id });
         self.tell_users([&asker.id], Event::Apology { chat: chat.clone(), text, code });
@@ -251,7 +251,7 @@ impl Broker {
         answer.chat = Some(question.chat.clone());
         let recipient = Some(question.asker.clone());
         let event = Event::Message { message: Arc::new(answer), kind: ConversationKind::Ai, recipient };
-        let event = self.place(Broadcast::new(event));
+        let event = self.replay.number(Broadcast::new(event));
         self.tell_asking(question, &event);
     }
 
@@ -264,7 +264,7 @@ impl Broker {
     fn tell_asking(&self, question: &Question, event: &Arc<Broadcast>) {
         let Some(socket) = question.socket else { return };
         // Its place may be another user's by now.
-        if self.sessions.get(&socket).is_some_and(|session| session.user == question.asker.id) {
+        if self.sessions.open.get(&socket).is_some_and(|session| session.user == question.asker.id) {
             self.tell_few([socket], event);
         }
     }

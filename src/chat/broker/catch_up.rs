@@ -26,9 +26,9 @@ const REST: u32 = 3;
 impl Broker {
     /// More waited at a socket than may: what was handed out after a position is read for it.
     pub(in crate::chat) fn go_on_with_catch_up(&mut self, connection: ConnectionKey, after: i64, changes: ChangesTold) {
-        let (handed, serial) = (self.handed_position(), self.serial);
-        let up_to = (handed, self.untold_changes.told_by(handed));
-        let Some(session) = self.sessions.get_mut(&connection).filter(|session| session.catch_up.is_none()) else { return };
+        let (handed, serial) = (self.handed_position(), self.replay.event_seq());
+        let up_to = (handed, self.replay.changes.told_by(handed));
+        let Some(session) = self.sessions.open.get_mut(&connection).filter(|session| session.catch_up.is_none()) else { return };
         session.left_out_up_to = serial;
         session.catch_up = Some(Box::new(CatchUp::going_on((after, changes), up_to, sent_by(&session.pid))));
         debug!(sid:% = session.socket, user:% = session.user, after, up_to = handed; "catch-up goes on");
@@ -39,13 +39,13 @@ impl Broker {
     /// Reads the next page for a socket that has taken the last one.
     pub(in crate::chat) fn read_catch_up_page(&mut self, connection: ConnectionKey) {
         let newest = self.options.catch_up_max;
-        let Some(session) = self.sessions.get_mut(&connection) else { return };
+        let Some(session) = self.sessions.open.get_mut(&connection) else { return };
         let (user, socket) = (session.user.clone(), session.socket);
         let Some(catch_up) = session.catch_up.as_mut().filter(|catch_up| !catch_up.is_reading) else { return };
-        if self.page_reads.under_way >= self.options.catch_up_reads {
-            return self.page_reads.waiting.push_back(connection);
+        if self.work.pages.under_way >= self.options.catch_up_reads {
+            return self.work.pages.waiting.push_back(connection);
         }
-        self.page_reads.under_way += 1;
+        self.work.pages.under_way += 1;
         catch_up.is_reading = true;
         let is_first = catch_up.is_at_its_start();
         let CatchUp { since, sent_by, progress, up_to, changes_up_to, rows, .. } = **catch_up;
@@ -59,10 +59,10 @@ impl Broker {
     /// A page is there, or could not be read.
     pub(super) fn on_page(&mut self, to: Destination, page: Result<Page, StoreError>, took: Duration) {
         let Destination { connection, socket } = to;
-        if self.sessions.get(&connection).is_some_and(|session| session.socket == socket) {
+        if self.sessions.open.get(&connection).is_some_and(|session| session.socket == socket) {
             self.on_catch_up_page(connection, page);
         }
-        if self.page_reads.waiting.is_empty() {
+        if self.work.pages.waiting.is_empty() {
             self.end_page_read();
         } else {
             self.outside.call_back(Callback::PageRead, took * REST);
@@ -71,9 +71,9 @@ impl Broker {
 
     /// The next page may be read.
     pub(in crate::chat) fn end_page_read(&mut self) {
-        self.page_reads.under_way -= 1;
-        while self.page_reads.under_way < self.options.catch_up_reads
-            && let Some(next) = self.page_reads.waiting.pop_front()
+        self.work.pages.under_way -= 1;
+        while self.work.pages.under_way < self.options.catch_up_reads
+            && let Some(next) = self.work.pages.waiting.pop_front()
         {
             self.read_catch_up_page(next);
         }
@@ -81,11 +81,11 @@ impl Broker {
 
     fn on_catch_up_page(&mut self, connection: ConnectionKey, page: Result<Page, StoreError>) {
         let budget = self.options.catch_up_page_bytes;
-        let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
+        let Some(user) = self.sessions.open.get(&connection).map(|session| session.user.clone()) else { return };
         // What the user's other sockets have received meanwhile is no longer missed.
         self.note_progress_of(&user);
-        let present = self.present();
-        let Some(session) = self.sessions.get_mut(&connection) else { return };
+        let present = self.replay.present();
+        let Some(session) = self.sessions.open.get_mut(&connection) else { return };
         let Some(catch_up) = session.catch_up.as_mut() else { return };
         catch_up.is_reading = false;
         let mut page = match page {
@@ -136,14 +136,14 @@ impl Broker {
 
     /// The place in the order that a message had when it was handed out, where that is remembered.
     fn kind_of_handed(&self, message: &Message) -> Option<OffsetKind> {
-        let cached = self.conversations.get(&message.place.conversation()?)?;
+        let cached = self.conversations.at_hand.get(&message.place.conversation()?)?;
         let handed = cached.handed.find(message.seq).filter(|handed| handed.receipt.message == message.id)?;
         Some(OffsetKind::Event { serial: handed.serial, is_message: true })
     }
 
     /// With whom a user's direct conversations are, and those with the model, where that is wanted.
     fn others_of(&self, user: &UserId, is_wanted: bool) -> Vec<(ConversationId, UserId)> {
-        let user = self.users.get(user).filter(|_| is_wanted);
+        let user = self.users.at_hand.get(user).filter(|_| is_wanted);
         let memberships = user.map_or(&[][..], |user| &user.memberships);
         memberships.iter().filter_map(|membership| Some((membership.conversation, other_in(membership)?))).collect()
     }
@@ -183,7 +183,7 @@ impl Broker {
         message: &Message,
         recipients: &[Arc<Profile>],
     ) -> (ConversationKind, Option<Arc<Profile>>) {
-        let (user, place) = (self.users.get(id), message.place.conversation());
+        let (user, place) = (self.users.at_hand.get(id), message.place.conversation());
         let membership = user.and_then(|user| user.memberships.iter().find(|membership| Some(membership.conversation) == place));
         let kind = membership.map_or(ConversationKind::Group, |membership| membership.kind);
         let recipient = match membership.and_then(other_in) {

@@ -15,8 +15,7 @@ impl Broker {
         self.tell_received_soon();
         self.note_rest();
         let now = self.now();
-        let grace = self.grace.front().map(|(at, _)| *at);
-        let due = [self.presence.due(now), grace, self.typing.next_lapse(), self.leftovers.next_due()];
+        let due = [self.presence.due(now), self.typing.next_lapse(), self.leftovers.next_due()];
         if let Some(next) = due.into_iter().flatten().min() {
             self.outside.wake_at(next);
         }
@@ -30,10 +29,8 @@ impl Broker {
         }
         self.forget_old_parked();
         self.carry_on_with_what_is_due(now);
-        while self.grace.front().is_some_and(|(at, _)| *at <= now) {
-            if let Some((at, user)) = self.grace.pop_front()
-                && self.users.get(&user).is_some_and(|entry| entry.offline_at == Some(at))
-            {
+        while let Some((at, user)) = self.presence.take_lapsed(now) {
+            if self.users.at_hand.get(&user).is_some_and(|entry| entry.offline_at == Some(at)) {
                 self.announce_if_gone(&user, now);
             }
         }
@@ -54,14 +51,14 @@ impl Broker {
         self.forget_unheard(now);
         let old = now.plus_millis(-IDLE_CACHE_MS);
         self.keep_chats_in_use(now);
-        self.users.retain(|_, user| {
+        self.users.at_hand.retain(|_, user| {
             if user.sent.as_ref().is_some_and(|sent| sent.used_at < now.plus_millis(-600_000)) {
                 user.sent = None;
             }
             user.has_sessions() || user.is_announced || user.sent.is_some() || user.used_at > old
         });
-        let (users, directs) = (&mut self.users, &mut self.directs);
-        self.conversations.retain(|id, cached| {
+        let (users, directs) = (&mut self.users.at_hand, &mut self.conversations.directs);
+        self.conversations.at_hand.retain(|id, cached| {
             let members = &cached.conversation.participants;
             let is_used = members.iter().any(|member| users.get(member).is_some_and(|user| user.has_sessions()));
             if is_used || cached.used_at > old || cached.is_progress_due || cached.in_flight > 0 {
@@ -79,14 +76,13 @@ impl Broker {
             false
         });
         let unprovable = now.plus_millis(-self.options.proof_memory_ms());
-        self.conversations.values_mut().for_each(|cached| cached.handed.forget_before(unprovable));
+        self.conversations.at_hand.values_mut().for_each(|cached| cached.handed.forget_before(unprovable));
         self.forget_old_parked();
-        self.rings.expire(now);
-        self.states.expire(now);
-        self.failed.forget_before(now.plus_millis(-24 * 3_600_000));
-        self.account_changes.forget_before(old);
-        self.made_users.forget_old(now);
-        self.revocations.forget_expired(now);
+        self.replay.expire(now);
+        self.sends.failed.forget_before(now.plus_millis(-24 * 3_600_000));
+        self.users.changes.forget_before(old);
+        self.users.made.forget_old(now);
+        self.users.revocations.forget_expired(now);
     }
 
     /// Whether presence goes to those who share a conversation only.
@@ -94,11 +90,10 @@ impl Broker {
         if self.options.presence_scope == PresenceScope::Contacts {
             return true;
         }
-        let narrowed = self.online > self.options.presence_everyone_max;
-        if narrowed && !self.is_scope_narrowed {
-            info!(online = self.online; "presence goes to contacts only: more than PRESENCE_EVERYONE_MAX are online");
+        let (narrowed, is_news) = self.presence.narrow(self.options.presence_everyone_max);
+        if is_news {
+            info!(online = self.presence.online(); "presence goes to contacts only: more than PRESENCE_EVERYONE_MAX are online");
         }
-        self.is_scope_narrowed = narrowed;
         narrowed
     }
 }

@@ -16,7 +16,7 @@ use crate::store::Write;
 impl Broker {
     /// Carries a command out as far as it can go by now. Nothing has changed where it needs more or is refused.
     pub(super) fn execute(&mut self, pending: &mut Pending) -> Outcome {
-        let Some(user) = self.users.get(&pending.user) else {
+        let Some(user) = self.users.at_hand.get(&pending.user) else {
             return if pending.facts.users_read.contains(&pending.user) {
                 Err(ChatError::UserNotFound)
             } else {
@@ -72,7 +72,7 @@ impl Broker {
         id: ConversationId,
     ) -> Result<Result<Arc<Conversation>, Load>, ChatError> {
         let now = self.now();
-        match self.conversations.get_mut(&id) {
+        match self.conversations.at_hand.get_mut(&id) {
             Some(cached) if cached.conversation.has(&pending.user) => {
                 cached.used_at = now;
                 Ok(Ok(cached.conversation.clone()))
@@ -88,8 +88,8 @@ impl Broker {
     /// The places of the socket that asks, be its session open or parked.
     fn places(&mut self, asking: &AskingSocket) -> Option<&mut Places> {
         let places = match asking.connection {
-            Some(connection) => &mut self.sessions.get_mut(&connection)?.places,
-            None => &mut self.parked.find_mut(&asking.pid)?.places,
+            Some(connection) => &mut self.sessions.open.get_mut(&connection)?.places,
+            None => &mut self.sessions.detached.find_mut(&asking.pid)?.places,
         };
         Some(&mut **places.get_or_insert_with(Box::default))
     }
@@ -116,8 +116,8 @@ impl Broker {
 
     fn common_chat_flag(&mut self, asking: &AskingSocket) -> Option<&mut bool> {
         match asking.connection {
-            Some(connection) => self.sessions.get_mut(&connection).map(|session| &mut session.is_in_common_chat),
-            None => self.parked.find_mut(&asking.pid).map(|parked| &mut parked.is_in_common_chat),
+            Some(connection) => self.sessions.open.get_mut(&connection).map(|session| &mut session.is_in_common_chat),
+            None => self.sessions.detached.find_mut(&asking.pid).map(|parked| &mut parked.is_in_common_chat),
         }
     }
 
@@ -137,7 +137,7 @@ impl Broker {
         let is_new = places.opened.insert(id);
         if conversation.kind == ConversationKind::Group {
             if let Some(since) = muted_since {
-                let serial = self.serial;
+                let serial = self.replay.event_seq();
                 self.enter_room(&asking, RoomKey::Group(id));
                 self.note_absence(&asking, RoomKey::Group(id), since, serial);
             }
@@ -163,7 +163,7 @@ impl Broker {
         if !is_group {
             return Ok(Progressed::Done(Reply::Done));
         }
-        let serial = self.serial;
+        let serial = self.replay.event_seq();
         let Some(places) = self.places(&asking) else { return Ok(Progressed::Done(Reply::Done)) };
         let was_open = places.opened.remove(&id);
         if let Entry::Vacant(unmuted) = places.muted.entry(id) {
@@ -177,14 +177,14 @@ impl Broker {
     }
 
     fn tell_opened(&mut self, user: &UserId, conversation: ConversationId, asking: &AskingSocket, opened: bool) {
-        let Some(user) = self.users.get(user) else { return };
+        let Some(user) = self.users.at_hand.get(user) else { return };
         let event = Event::GroupOpened { user: user.profile().clone(), conversation, opened };
         let spared = Spared::one(asking.connection, Some(asking.socket));
         self.tell_room(&RoomKey::Group(conversation), Broadcast::new(event), spared);
     }
 
     fn join_room(&mut self, pending: &Pending, room: RoomId) -> Outcome {
-        let (limit, serial) = (self.options.max_rooms_per_socket, self.serial);
+        let (limit, serial) = (self.options.max_rooms_per_socket, self.replay.event_seq());
         let Some(asking) = self.asking_socket(&pending.user, &pending.asker) else { return Ok(Progressed::Done(Reply::Done)) };
         let Some(places) = self.places(&asking) else { return Ok(Progressed::Done(Reply::Done)) };
         if limit > 0 && places.rooms.len() >= limit && !places.rooms.contains(&room) {
@@ -201,8 +201,8 @@ impl Broker {
     fn leave_room(&mut self, pending: &Pending, room: &RoomId) -> Outcome {
         let Some(asking) = self.asking_socket(&pending.user, &pending.asker) else { return Ok(Progressed::Done(Reply::Done)) };
         let places = match asking.connection {
-            Some(connection) => self.sessions.get_mut(&connection).map(|session| &mut session.places),
-            None => self.parked.find_mut(&asking.pid).map(|parked| &mut parked.places),
+            Some(connection) => self.sessions.open.get_mut(&connection).map(|session| &mut session.places),
+            None => self.sessions.detached.find_mut(&asking.pid).map(|parked| &mut parked.places),
         };
         if let Some(kept) = places
             && let Some(places) = kept
@@ -225,7 +225,7 @@ impl Broker {
         {
             *is_in = joins;
             if joins {
-                let serial = self.serial;
+                let serial = self.replay.event_seq();
                 self.enter_room(&asking, RoomKey::CommonChat);
                 self.note_absence(&asking, RoomKey::CommonChat, 0, serial);
             } else {
@@ -260,8 +260,8 @@ impl Broker {
 
     /// Tells the other users in the conversation.
     pub(super) fn tell_typing(&mut self, change: &TypingChange, typist: Option<ConnectionKey>) {
-        let Some(user) = self.users.get(&change.user) else { return };
-        let Some(cached) = self.conversations.get(&change.conversation) else { return };
+        let Some(user) = self.users.at_hand.get(&change.user) else { return };
+        let Some(cached) = self.conversations.at_hand.get(&change.conversation) else { return };
         let event = Event::Typing { user: user.profile().clone(), conversation: change.conversation, active: change.active };
         if cached.conversation.kind == ConversationKind::Group {
             let mut own = user.sessions.to_vec();
@@ -290,7 +290,7 @@ impl Broker {
             return Err(ChatError::Forbidden);
         }
         self.check(claims).map_err(|_| ChatError::InvalidToken)?;
-        if let Some(session) = pending.asker.connection().and_then(|connection| self.sessions.get_mut(&connection)) {
+        if let Some(session) = pending.asker.connection().and_then(|connection| self.sessions.open.get_mut(&connection)) {
             session.tokens = Tokens::of(claims);
         }
         Ok(Progressed::Done(Reply::Renewed { expires_at: claims.expires_at }))

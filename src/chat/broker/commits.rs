@@ -22,15 +22,15 @@ impl Broker {
             Awaiting::Nothing => {}
             Awaiting::Online { came, gone } => {
                 if matches!(outcome, Err(StoreError::Unavailable | StoreError::Unknown)) {
-                    self.online_changes.put_back(came, gone);
+                    self.presence.unstored.put_back(came, gone);
                 }
             }
             Awaiting::Message(id) => {
                 self.on_message_stored(id, outcome);
                 // Nothing is in flight any more that these could have seen.
-                let is_idle = self.in_flight.is_empty();
-                while self.departed.front().is_some_and(|(position, ..)| is_idle || *position <= self.landed) {
-                    self.departed.pop_front();
+                let is_idle = self.sends.in_flight.is_empty();
+                while self.sends.departed.front().is_some_and(|(position, ..)| is_idle || *position <= self.sends.landed) {
+                    self.sends.departed.pop_front();
                 }
             }
             Awaiting::ConversationMade(id) => {
@@ -71,7 +71,7 @@ impl Broker {
                         self.answer(asker, Err(error.into()));
                     }
                 }
-                let waiters = self.changing.remove(&id).unwrap_or_default();
+                let waiters = self.conversations.changing.remove(&id).unwrap_or_default();
                 self.resume_waiters(waiters);
             }
             Awaiting::Status { user, status, asker } => match outcome {
@@ -89,7 +89,7 @@ impl Broker {
             },
             Awaiting::Gathered(owed) => {
                 if matches!(outcome, Err(StoreError::Unavailable | StoreError::Unknown)) {
-                    self.gathered.put_back(owed);
+                    self.due.gathered.put_back(owed);
                 }
             }
             Awaiting::Notified { notification, sockets, asker } => {
@@ -102,7 +102,7 @@ impl Broker {
             }
             Awaiting::Titled { listing, title, answer } => {
                 if outcome.is_ok() {
-                    self.titles.change(listing, title);
+                    self.conversations.titles.change(listing, title);
                 }
                 // Who does not wait any more needs no answer.
                 drop(answer.send(outcome.map(drop)));
@@ -113,21 +113,21 @@ impl Broker {
     fn on_message_stored(&mut self, id: MessageId, outcome: Result<Written, StoreError>) {
         match outcome {
             Ok(Written::Message { is_repeat: true, .. }) => {
-                self.unhanded.retain(|waiting| *waiting != id);
+                self.sends.unhanded.retain(|waiting| *waiting != id);
                 let Some(in_flight) = self.land(id) else { return };
                 self.answer_known(in_flight);
             }
             Ok(written) => {
                 let seq = if let Written::Message { seq, .. } = written { seq } else { 0 };
-                if self.unhanded.front() == Some(&id) {
-                    self.unhanded.pop_front();
+                if self.sends.unhanded.front() == Some(&id) {
+                    self.sends.unhanded.pop_front();
                     self.hand_out(id);
                 }
                 let Some(in_flight) = self.land(id) else { return };
                 self.confirm(in_flight, seq);
             }
             Err(error) => {
-                self.unhanded.retain(|waiting| *waiting != id);
+                self.sends.unhanded.retain(|waiting| *waiting != id);
                 let Some(in_flight) = self.land(id) else { return };
                 self.give_up(in_flight, error);
             }
@@ -136,8 +136,8 @@ impl Broker {
 
     /// A message is in flight no more.
     fn land(&mut self, id: MessageId) -> Option<InFlight> {
-        let in_flight = self.in_flight.remove(&id)?;
-        self.landed = in_flight.message.position;
+        let in_flight = self.sends.in_flight.remove(&id)?;
+        self.sends.landed = in_flight.message.position;
         if let Some(cached) = self.cached(&in_flight.message.place) {
             cached.in_flight = cached.in_flight.saturating_sub(1);
         }
@@ -154,7 +154,7 @@ impl Broker {
         self.settle(&message.sender.id, &asker, message.id, true);
         let status = if is_delivered { MessageStatus::Delivered } else { MessageStatus::Sent };
         if let Some(client_id) = &message.client_message_id
-            && let Some(sent) = self.users.get_mut(&message.sender.id).and_then(|user| user.sent.as_mut())
+            && let Some(sent) = self.users.at_hand.get_mut(&message.sender.id).and_then(|user| user.sent.as_mut())
         {
             sent.note_status(client_id, status);
         }
@@ -176,15 +176,14 @@ impl Broker {
     fn answer_known(&mut self, in_flight: InFlight) {
         let (message, answer) = (in_flight.message.id, in_flight.question.as_ref().map(|question| question.answer_id()));
         self.settle(&in_flight.message.sender.id, &in_flight.asker, message, false);
-        let ticket = self.next_tag;
-        self.next_tag += 1;
-        self.known.insert(ticket, in_flight);
+        let ticket = self.commits.new_tag();
+        self.sends.known.insert(ticket, in_flight);
         self.outside.read(Query::Known { ticket, message, answer });
     }
 
     /// What the store has of a message that it had before.
     pub(super) fn on_known(&mut self, ticket: u64, found: Result<KnownMessage, StoreError>) {
-        let Some(in_flight) = self.known.remove(&ticket) else { return };
+        let Some(in_flight) = self.sends.known.remove(&ticket) else { return };
         let ((known, hash), answer) = match found {
             Ok((Some(found), answer)) => (found, answer),
             Ok((None, _)) => return self.give_up(in_flight, StoreError::Internal),
@@ -196,7 +195,7 @@ impl Broker {
             return self.confirm_late(InFlight { message: Arc::new(known), ..in_flight });
         }
         if let Some(client_id) = &known.client_message_id
-            && let Some(sent) = self.users.get_mut(&known.sender.id).and_then(|user| user.sent.as_mut())
+            && let Some(sent) = self.users.at_hand.get_mut(&known.sender.id).and_then(|user| user.sent.as_mut())
         {
             sent.insert(client_id, SentId { message: id, request_hash: hash, status: known.status });
         }
@@ -214,9 +213,9 @@ impl Broker {
 
     fn confirm_late(&mut self, in_flight: InFlight) {
         let (id, seq) = (in_flight.message.id, in_flight.message.seq);
-        self.in_flight.insert(id, in_flight);
+        self.sends.in_flight.insert(id, in_flight);
         self.hand_out(id);
-        if let Some(in_flight) = self.in_flight.remove(&id) {
+        if let Some(in_flight) = self.sends.in_flight.remove(&id) {
             self.confirm(in_flight, seq);
         }
     }
@@ -235,10 +234,10 @@ impl Broker {
         if in_flight.message.client_message_id.is_some() {
             let told = self.who_was_told(&in_flight);
             let now = self.now();
-            self.failed.insert(id, told, now);
+            self.sends.failed.insert(id, told, now);
         }
         if let Some(client_id) = &in_flight.message.client_message_id
-            && let Some(sent) = self.users.get_mut(&in_flight.message.sender.id).and_then(|user| user.sent.as_mut())
+            && let Some(sent) = self.users.at_hand.get_mut(&in_flight.message.sender.id).and_then(|user| user.sent.as_mut())
         {
             sent.remove(client_id);
         }
@@ -254,7 +253,7 @@ impl Broker {
         }
         let Some(asking) = self.asking_socket(sender, asker) else { return };
         if !stored {
-            self.rings.drop_message(&RingKey::Socket(asking.pid), message);
+            self.replay.forget_message(&RingKey::Socket(asking.pid), message);
         }
         if let Some(connection) = asking.connection {
             self.tell(connection, Notice::Settle { message, stored });
@@ -271,7 +270,7 @@ impl Broker {
 
     /// Those of who were told of an earlier try that surely have it.
     fn who_has(&self, receipt: &Receipt, told: HashMap<UserId, u64>) -> HashSet<UserId> {
-        let Some(cached) = self.conversations.get(&receipt.conversation) else { return HashSet::new() };
+        let Some(cached) = self.conversations.at_hand.get(&receipt.conversation) else { return HashSet::new() };
         let (id, kind) = (receipt.conversation, cached.conversation.kind);
         told.into_iter().filter(|(user, serial)| self.was_told(user, id, kind, *serial)).map(|(user, _)| user).collect()
     }
@@ -286,9 +285,9 @@ impl Broker {
         let own = in_flight.asker.connection().filter(|_| in_flight.asker.own_copy() != OwnCopy::Live);
         let handed =
             lists.chain(in_flight.handed_sockets.iter().copied()).filter(|socket| Some(*socket) != own).filter_map(|socket| {
-                match self.sessions.get(&socket) {
+                match self.sessions.open.get(&socket) {
                     Some(session) => Some(session.user.clone()),
-                    None => self.departed.iter().find(|(_, gone, _)| *gone == socket).map(|(_, _, user)| user.clone()),
+                    None => self.sends.departed.iter().find(|(_, gone, _)| *gone == socket).map(|(_, _, user)| user.clone()),
                 }
             });
         let before = in_flight.spared.iter().map(|(user, serial)| (user.clone(), *serial));
@@ -298,11 +297,11 @@ impl Broker {
     /// In `live`, the first success after an outage: all that still waits is handed out, in order.
     pub(super) fn hand_out_what_waits(&mut self) {
         if self.options.delivery == Delivery::Live && !self.outside.is_failing() {
-            while let Some(id) = self.unhanded.front().copied() {
-                if self.in_flight.get(&id).is_some_and(|in_flight| in_flight.waits_for_commit) {
+            while let Some(id) = self.sends.unhanded.front().copied() {
+                if self.sends.in_flight.get(&id).is_some_and(|in_flight| in_flight.waits_for_commit) {
                     break;
                 }
-                self.unhanded.pop_front();
+                self.sends.unhanded.pop_front();
                 self.hand_out(id);
             }
         }
@@ -311,7 +310,7 @@ impl Broker {
     /// A stored message is its conversation's last one, unless it is an old one that was confirmed late. Whether it is.
     fn note_stored(&mut self, message: &Arc<Message>, audience: &Audience, absent: Arc<[UserId]>) -> bool {
         let Place::Conversation(id) = message.place else { return false };
-        let Some(cached) = self.conversations.get_mut(&id) else { return false };
+        let Some(cached) = self.conversations.at_hand.get_mut(&id) else { return false };
         let conversation = Arc::make_mut(&mut cached.conversation);
         if message.seq <= conversation.last_seq {
             return false;
@@ -325,10 +324,10 @@ impl Broker {
             timestamp: message.created_at,
             message_type: message.message_type.clone(),
         });
-        self.gathered.add(id, message, absent);
+        self.due.gathered.add(id, message, absent);
         if let Audience::Pair { recipient, .. } = audience {
             for member in [&recipient.id, &message.sender.id] {
-                if let Some(membership) = self.users.get_mut(member).and_then(|user| user.membership(id)) {
+                if let Some(membership) = self.users.at_hand.get_mut(member).and_then(|user| user.membership(id)) {
                     membership.last_seq = message.seq;
                 }
             }
@@ -358,13 +357,13 @@ impl Broker {
     }
 
     fn forget_conversation(&mut self, id: ConversationId) {
-        let Some(cached) = self.conversations.remove(&id) else { return };
+        let Some(cached) = self.conversations.at_hand.remove(&id) else { return };
         let participants = &cached.conversation.participants;
         if let Some(key) = pair_key(&cached.conversation) {
-            self.directs.remove(&key);
+            self.conversations.directs.remove(&key);
         }
         for member in participants {
-            if let Some(user) = self.users.get_mut(member) {
+            if let Some(user) = self.users.at_hand.get_mut(member) {
                 user.memberships.retain(|membership| membership.conversation != id);
             }
         }
@@ -373,8 +372,8 @@ impl Broker {
 
     fn apply_profile(&mut self, id: &UserId, full_name: Option<Option<String>>, avatar: Option<Option<String>>, asker: Asker) {
         let now = self.now();
-        self.account_changes.note([id], now);
-        let Some(user) = self.users.get_mut(id) else { return self.answer(asker, Err(ChatError::UserNotFound)) };
+        self.users.changes.note([id], now);
+        let Some(user) = self.users.at_hand.get_mut(id) else { return self.answer(asker, Err(ChatError::UserNotFound)) };
         let profile = Arc::make_mut(&mut Arc::make_mut(&mut user.account).profile);
         profile.full_name = full_name.unwrap_or_else(|| profile.full_name.take());
         profile.avatar = avatar.unwrap_or_else(|| profile.avatar.take());

@@ -25,21 +25,24 @@ impl Broker {
 
     /// The account of a client that wants in is at hand. `may_describe`: its token may say something new of it.
     pub(super) fn on_account_loaded(&mut self, connection: ConnectionKey, outcome: Result<(), StoreError>, may_describe: bool) {
-        let Some(connect) = self.connecting.remove(&connection) else { return };
+        let Some(connect) = self.sessions.connecting.remove(&connection) else { return };
         if outcome.is_err() {
             return self.turn_away(&connect, "STORAGE_UNAVAILABLE", "the storage is away", CloseReason::Unavailable);
         }
         let claims = connect.claims.clone();
-        if !self.users.contains_key(&claims.user) && claims.is_expired(self.now()) {
+        if !self.users.at_hand.contains_key(&claims.user) && claims.is_expired(self.now()) {
             return self.tell(connection, Notice::Refused(RefusedConnect::TokenExpired));
         }
-        if !self.users.contains_key(&claims.user) && self.options.auto_provision_users && claims.user.as_str() != MODEL_USER {
+        if !self.users.at_hand.contains_key(&claims.user)
+            && self.options.auto_provision_users
+            && claims.user.as_str() != MODEL_USER
+        {
             let user = Box::new(provisioned_user(&claims, self.now()));
-            self.connecting.insert(connection, connect);
+            self.sessions.connecting.insert(connection, connect);
             return self.start_load(Load::Provision(user), LoadFor::Connect(connection));
         }
         if may_describe && let Some(description) = self.description_of(&claims) {
-            self.connecting.insert(connection, connect);
+            self.sessions.connecting.insert(connection, connect);
             let load = Load::Described(claims.user.clone(), Box::new(description));
             return self.start_load(load, LoadFor::Connect(connection));
         }
@@ -57,7 +60,7 @@ impl Broker {
 
     fn refuse_socket(&mut self, connection: ConnectionKey, user: &UserId, refusal: RefusedConnect) {
         let now = self.now();
-        self.traces.note(user, |trace| trace.incidents_mut().refused = Some((now, refusal)));
+        self.observers.traces.note(user, |trace| trace.incidents_mut().refused = Some((now, refusal)));
         self.tell(connection, Notice::Refused(refusal));
     }
 
@@ -67,7 +70,7 @@ impl Broker {
         if !self.options.auto_provision_users || claims.login.is_some() {
             return None;
         }
-        let account = &self.users.get(&claims.user)?.account;
+        let account = &self.users.at_hand.get(&claims.user)?.account;
         let description = Some(description(claims)).filter(|description| !description.is_known(account))?;
         self.check(claims).is_ok().then_some(description)
     }
@@ -75,12 +78,12 @@ impl Broker {
     /// Whether a verified token proves a user of ours, now.
     pub(super) fn check(&mut self, claims: &Claims) -> Result<(), RefusedConnect> {
         let now = self.now();
-        let user = self.users.get_mut(&claims.user).ok_or(RefusedConnect::UserNotFound)?;
+        let user = self.users.at_hand.get_mut(&claims.user).ok_or(RefusedConnect::UserNotFound)?;
         user.used_at = now;
         if claims.user.as_str() == MODEL_USER {
             return Err(RefusedConnect::UserNotFound);
         }
-        crate::auth::check(claims, &user.account, &self.revocations, now).map_err(|refusal| match refusal {
+        crate::auth::check(claims, &user.account, &self.users.revocations, now).map_err(|refusal| match refusal {
             Refusal::AccountDisabled => RefusedConnect::AccountDisabled,
             Refusal::UserNotFound => RefusedConnect::UserNotFound,
             Refusal::TokenExpired => RefusedConnect::TokenExpired,
@@ -107,14 +110,14 @@ impl Broker {
         let now = self.now();
         // What the user's other sockets have received is no longer missed.
         self.note_progress_of(&claims.user);
-        let Some(user) = self.users.get_mut(&claims.user) else { return };
+        let Some(user) = self.users.at_hand.get_mut(&claims.user) else { return };
         let was_absent = user.sessions.is_empty();
         user.sessions.push(connection);
         user.offline_at = None;
         user.used_at = now;
         let account = user.account.clone();
         if was_absent && account.status != ChosenStatus::Offline {
-            self.online_changes.came(&claims.user);
+            self.presence.unstored.came(&claims.user);
         }
         let groups: SmallVec<[_; 8]> = user
             .memberships
@@ -129,15 +132,15 @@ impl Broker {
             self.forget_absent(&claims.user);
             self.save_notifications_of(&claims.user);
         }
-        let since = offset.and_then(|offset| self.offsets.since(offset, self.position, manner.last_encoding));
-        let had = offset.and_then(|offset| self.offsets.reached(offset, self.serial, manner.last_encoding));
+        let since = offset.and_then(|offset| self.replay.since(offset, self.sends.position, manner.last_encoding));
+        let had = offset.and_then(|offset| self.replay.reached(offset, manner.last_encoding));
         let up_to = self.handed_position();
-        let changes = self.untold_changes.told_by(up_to);
+        let changes = self.replay.changes.told_by(up_to);
         let catch_up = (self.options.catch_up && self.is_behind(&claims.user, since, up_to, changes.up_to)).then(|| {
             let sent_by = back_to.filter(|_| since.is_some()).map(|pid| sent_by(&pid));
             Box::new(CatchUp::new(up_to, changes.up_to, since, sent_by))
         });
-        let present = self.present();
+        let present = self.replay.present();
         let caught_up = Offset { position: up_to, kind: OffsetKind::CaughtUp, changes, ..present };
         let unseen = self.is_owed_notifications(&claims.user, words).then(|| Box::new(Unseen::Due(caught_up)));
         let session = Session {
@@ -147,9 +150,9 @@ impl Broker {
             words,
             manner,
             tokens: Tokens::of(&claims),
-            reached: catch_up.is_none().then(|| Reached::all_of(self.serial)),
+            reached: catch_up.is_none().then(|| Reached::all_of(self.replay.event_seq())),
             proven: 0,
-            told_after: self.serial,
+            told_after: self.replay.event_seq(),
             left_out_up_to: 0,
             unproven: None,
             is_in_common_chat: false,
@@ -168,7 +171,7 @@ impl Broker {
         self.seat_session(connection, session);
         self.tell_connected(connection);
         let level = self.log_level_of(&claims.user, now);
-        self.traces.note(&claims.user, |trace| trace.came = Some((now, socket, coming)));
+        self.observers.traces.note(&claims.user, |trace| trace.came = Some((now, socket, coming)));
         if let Some(had) = had {
             self.note_had(&claims.user, had.whole_serial());
         }
@@ -179,7 +182,7 @@ impl Broker {
             socket,
             pid,
             seed: self.seed(&claims.user, socket, offset),
-            serial: self.serial,
+            serial: self.replay.event_seq(),
             back: None,
         };
         self.tell(connection, Notice::Admitted(Box::new(admission)));
@@ -203,8 +206,8 @@ impl Broker {
         if let Some(since) = since {
             return since.after() < up_to || since.changes_after() < changes_up_to;
         }
-        self.users.get(id).into_iter().flat_map(|user| &user.memberships).any(|membership| {
-            let cached = self.conversations.get(&membership.conversation);
+        self.users.at_hand.get(id).into_iter().flat_map(|user| &user.memberships).any(|membership| {
+            let cached = self.conversations.at_hand.get(&membership.conversation);
             let last_seq = cached.map_or(0, |cached| cached.conversation.last_seq).max(membership.last_seq);
             last_seq > membership.delivered_seq || cached.is_some_and(|cached| cached.in_flight > 0)
         })
@@ -212,13 +215,13 @@ impl Broker {
 
     /// Position of the last message that was handed out: later ones reach a socket that joins now by themselves.
     pub(super) fn handed_position(&self) -> i64 {
-        let first_unhanded = self.unhanded.front().and_then(|id| self.in_flight.get(id));
-        first_unhanded.map_or(self.position, |in_flight| in_flight.message.position - 1)
+        let first_unhanded = self.sends.unhanded.front().and_then(|id| self.sends.in_flight.get(id));
+        first_unhanded.map_or(self.sends.position, |in_flight| in_flight.message.position - 1)
     }
 
     /// How loud the log is about a user who comes or goes: of one who does so all the time not each one is a line.
     fn log_level_of(&self, user: &UserId, now: Timestamp) -> Level {
-        let went = self.traces.find(user).and_then(|trace| trace.incidents().left);
+        let went = self.observers.traces.find(user).and_then(|trace| trace.incidents().left);
         let is_restless = went.is_some_and(|went| went.at.plus_millis(RESTLESS_MS) > now);
         if is_restless { Level::Debug } else { Level::Info }
     }
@@ -227,15 +230,15 @@ impl Broker {
 
     pub(in crate::chat) fn disconnect(&mut self, message: Disconnect) {
         let Disconnect { connection, on_purpose, reason, proven, left } = message;
-        self.connecting.remove(&connection);
+        self.sessions.connecting.remove(&connection);
         self.on_proven(connection, proven);
-        if !self.sessions.contains_key(&connection) {
+        if !self.sessions.open.contains_key(&connection) {
             if let Some(id) = self.hear_last_word(connection, left) {
                 self.carry_on(&id);
             }
             return;
         }
-        let may_come_back = !on_purpose && !self.is_draining && reason != CloseReason::ParseError;
+        let may_come_back = !on_purpose && !self.work.is_draining && reason != CloseReason::ParseError;
         let Some(id) = self.lose(connection, reason, may_come_back, left) else { return };
         self.note_absent(&id, on_purpose);
         self.carry_on(&id);
@@ -248,19 +251,19 @@ impl Broker {
             return;
         }
         self.forget_absent(id);
-        let Some(user) = self.users.get_mut(id) else { return };
+        let Some(user) = self.users.at_hand.get_mut(id) else { return };
         if user.account.status != ChosenStatus::Offline {
-            self.progress.saw_last(id, now);
-            self.online_changes.went(id);
+            self.due.progress.saw_last(id, now);
+            self.presence.unstored.went(id);
         }
-        if on_purpose || self.is_draining {
+        if on_purpose || self.work.is_draining {
             self.announce_if_gone(id, now);
             self.tell_presence(now);
         } else {
             let grace = i64::try_from(self.options.presence_grace.as_millis()).unwrap_or(i64::MAX);
             let offline_at = now.plus_millis(grace);
             user.offline_at = Some(offline_at);
-            self.grace.push_back((offline_at, id.clone()));
+            self.presence.begin_grace(id, offline_at);
         }
     }
 
@@ -273,7 +276,7 @@ impl Broker {
         may_come_back: bool,
         left: LeftBehind,
     ) -> Option<UserId> {
-        let id = self.sessions.get(&connection)?.user.clone();
+        let id = self.sessions.open.get(&connection)?.user.clone();
         self.note_progress_of(&id);
         let mut session = self.unseat_session(connection)?;
         self.keep_leftovers(connection, &mut session, left);
@@ -284,11 +287,11 @@ impl Broker {
         for change in self.typing.forget(&id, connection) {
             self.tell_typing(&change, None);
         }
-        if !self.in_flight.is_empty() {
-            self.departed.push_back((self.position, connection, id.clone()));
+        if !self.sends.in_flight.is_empty() {
+            self.sends.departed.push_back((self.sends.position, connection, id.clone()));
         }
         let now = self.now();
-        if let Some(user) = self.users.get_mut(&id) {
+        if let Some(user) = self.users.at_hand.get_mut(&id) {
             user.sessions.retain(|socket| *socket != connection);
             user.used_at = now;
         }
@@ -296,14 +299,14 @@ impl Broker {
         let is_caught_up = session.catch_up.is_none() && !matches!(session.unseen.as_deref(), Some(Unseen::Waiting(..)));
         let is_parked = may_come_back && is_caught_up && !self.options.recovery_ttl.is_zero();
         let leaving = Leaving { at: now, socket: session.socket, reason, is_parked };
-        self.traces.note(&id, |trace| trace.incidents_mut().left = Some(leaving));
+        self.observers.traces.note(&id, |trace| trace.incidents_mut().left = Some(leaving));
         if is_parked {
             self.park(connection, session);
         } else {
             for room in self.rooms_of(&id, session.places.as_deref(), session.is_in_common_chat) {
                 self.leave_one(&room, connection);
             }
-            self.forget_kept(&RingKey::Socket(session.pid));
+            self.replay.forget(&RingKey::Socket(session.pid));
             self.forget_ring_of(&id);
         }
         Some(id)
@@ -313,7 +316,7 @@ impl Broker {
 
     /// A socket was admitted: its user may have come online.
     pub(super) fn announce(&mut self, id: &UserId, connection: ConnectionKey) {
-        let Some(user) = self.users.get_mut(id) else { return };
+        let Some(user) = self.users.at_hand.get_mut(id) else { return };
         let own = PresenceChange::Online { user: user.account.profile.clone(), status: user.account.status, came: true };
         if user.is_announced {
             if self.presence.is_coming(id) {
@@ -324,7 +327,7 @@ impl Broker {
             return self.tell_few([connection], &event);
         }
         user.is_announced = true;
-        self.online += 1;
+        self.presence.announced();
         if user.account.status == ChosenStatus::Offline {
             // Appears offline to all but himself.
             let event = Arc::new(Broadcast::new(Event::Presence(vec![own])));
@@ -335,12 +338,12 @@ impl Broker {
 
     /// A user may have gone: the last socket closed and none came within the time of grace.
     pub(super) fn announce_if_gone(&mut self, id: &UserId, now: Timestamp) {
-        let Some(user) = self.users.get_mut(id) else { return };
+        let Some(user) = self.users.at_hand.get_mut(id) else { return };
         if !user.sessions.is_empty() || !user.is_announced {
             return;
         }
         user.is_announced = false;
-        self.online = self.online.saturating_sub(1);
+        self.presence.gone();
         if user.account.status != ChosenStatus::Offline {
             self.presence.add(id, PresenceChange::Offline { user: id.clone(), last_seen: now });
         }
@@ -349,7 +352,7 @@ impl Broker {
     /// A user chose a presence.
     pub(super) fn choose_status(&mut self, id: &UserId, status: ChosenStatus) {
         let now = self.now();
-        let Some(user) = self.users.get_mut(id) else { return };
+        let Some(user) = self.users.at_hand.get_mut(id) else { return };
         let before = user.account.status;
         if status == before {
             return;
@@ -358,10 +361,10 @@ impl Broker {
         account.status = status;
         if status == ChosenStatus::Offline {
             account.last_seen = Some(now);
-            self.progress.saw_last(id, now);
-            self.online_changes.went(id);
+            self.due.progress.saw_last(id, now);
+            self.presence.unstored.went(id);
         } else if !user.sessions.is_empty() {
-            self.online_changes.came(id);
+            self.presence.unstored.came(id);
         }
         let profile = user.account.profile.clone();
         if !user.is_announced {
@@ -402,7 +405,7 @@ impl Broker {
 
     /// Tells the sockets of a user who appears offline that they are not.
     fn tell_hidden(&mut self, id: &UserId) {
-        let Some(user) = self.users.get(id) else { return };
+        let Some(user) = self.users.at_hand.get(id) else { return };
         let own = PresenceChange::Online { user: user.profile().clone(), status: user.account.status, came: false };
         self.tell_users([id], Event::Presence(vec![own]));
     }
@@ -426,16 +429,18 @@ impl Broker {
     /// The user, and those online who share a conversation with them, in the order of their ids.
     pub(super) fn contacts_of(&self, id: &UserId) -> Vec<UserId> {
         let mut contacts = vec![id.clone()];
-        let memberships = self.users.get(id).map_or(&[][..], |user| &user.memberships);
+        let memberships = self.users.at_hand.get(id).map_or(&[][..], |user| &user.memberships);
         for membership in memberships {
-            match self.conversations.get(&membership.conversation) {
+            match self.conversations.at_hand.get(&membership.conversation) {
                 Some(cached) => contacts.extend(cached.conversation.participants.iter().cloned()),
                 None => contacts.extend(membership.other.iter().cloned()),
             }
             if membership.kind == ConversationKind::Group
                 && let Some(room) = self.rooms.find(&RoomKey::Group(membership.conversation))
             {
-                contacts.extend(room.connections().filter_map(|key| self.sessions.get(&key)).map(|session| session.user.clone()));
+                contacts.extend(
+                    room.connections().filter_map(|key| self.sessions.open.get(&key)).map(|session| session.user.clone()),
+                );
             }
         }
         contacts.sort_unstable();
@@ -445,7 +450,7 @@ impl Broker {
 
     /// The public ids of a user's sockets.
     pub(in crate::chat) fn socket_ids_of(&self, user: &UserId) -> Vec<SocketId> {
-        self.sockets_of(user).iter().filter_map(|key| self.sessions.get(key)).map(|session| session.socket).collect()
+        self.sockets_of(user).iter().filter_map(|key| self.sessions.open.get(key)).map(|session| session.socket).collect()
     }
 
     /// Stores what is only known here before the process ends.
@@ -453,7 +458,7 @@ impl Broker {
         for (user, last_seen) in seen {
             // Refused only while the store is away: the next one will do.
             if self.store(Write::SetLastSeen { user: user.clone(), last_seen }, Awaiting::Nothing).is_err() {
-                self.progress.saw_last(&user, last_seen);
+                self.due.progress.saw_last(&user, last_seen);
             }
         }
     }

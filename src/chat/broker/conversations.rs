@@ -18,10 +18,10 @@ impl Broker {
     /// Checks a change of a conversation and stores it.
     pub(super) fn change_conversation(&mut self, pending: &Pending) -> Outcome {
         if let Some(id) = pending.command.changed_group()
-            && self.changing.contains_key(&id)
+            && self.conversations.changing.contains_key(&id)
         {
             return Ok(Progressed::Then(Box::new(move |broker, pending| {
-                broker.changing.entry(id).or_default().push(pending);
+                broker.conversations.changing.entry(id).or_default().push(pending);
             })));
         }
         match &pending.command {
@@ -104,7 +104,7 @@ impl Broker {
 
     /// What must be read before all of `users` are at hand.
     fn unknown_users(&self, pending: &Pending, users: &[UserId]) -> Result<Option<Load>, ChatError> {
-        let unknown: Vec<_> = users.iter().filter(|user| !self.users.contains_key(*user)).cloned().collect();
+        let unknown: Vec<_> = users.iter().filter(|user| !self.users.at_hand.contains_key(*user)).cloned().collect();
         if unknown.iter().any(|user| pending.facts.users_read.contains(user)) {
             return Err(ChatError::UserNotFound);
         }
@@ -128,7 +128,7 @@ impl Broker {
             created_at: now,
             updated_at: now,
         });
-        let write = Write::CreateConversation { conversation: conversation.clone(), joined_position: self.position };
+        let write = Write::CreateConversation { conversation: conversation.clone(), joined_position: self.sends.position };
         stored(write, Change::Made(conversation))
     }
 
@@ -161,7 +161,7 @@ impl Broker {
             conversation: group.id,
             users: joining.clone(),
             joined_at: at,
-            joined_position: self.position,
+            joined_position: self.sends.position,
         };
         stored(write, Change::Joined { conversation: group.id, users: joining, by: by.clone(), at })
     }
@@ -192,7 +192,7 @@ impl Broker {
         let id = change.conversation();
         let is_deletion = matches!(change, Change::Deleted(_));
         if self.store_for(write, Awaiting::Conversation { change, asker }) {
-            self.changing.entry(id).or_default();
+            self.conversations.changing.entry(id).or_default();
             if is_deletion {
                 self.questions.withdraw(id, None);
             }
@@ -205,7 +205,7 @@ impl Broker {
         let now = self.now();
         match change {
             Change::Made(conversation) => {
-                self.account_changes.note(&conversation.participants, now);
+                self.users.changes.note(&conversation.participants, now);
                 self.join_members(&conversation, &conversation.participants);
                 let now = conversation.created_at;
                 self.keep_conversation((*conversation).clone(), None, now);
@@ -230,7 +230,7 @@ impl Broker {
                 self.answer_changed(changed, asker);
             }
             Change::Joined { conversation, users, by, at } => {
-                self.account_changes.note(&users, now);
+                self.users.changes.note(&users, now);
                 let changed = self.edit_cached(conversation, |group| {
                     let joining = those_not_in(&group.participants, &users);
                     group.participants.extend(joining);
@@ -247,7 +247,7 @@ impl Broker {
                 self.hand_to_new_members(conversation, &new);
             }
             Change::Left { conversation, user, admin, at } => {
-                self.account_changes.note([&user], now);
+                self.users.changes.note([&user], now);
                 let changed = self.edit_cached(conversation, |group| {
                     group.participants.retain(|member| *member != user);
                     group.admin = admin;
@@ -261,9 +261,10 @@ impl Broker {
                 }
             }
             Change::Deleted(conversation) => {
-                let gone = self.conversations.remove(&conversation).map(|cached| cached.conversation.participants.clone());
+                let gone =
+                    self.conversations.at_hand.remove(&conversation).map(|cached| cached.conversation.participants.clone());
                 let members = gone.unwrap_or_default();
-                self.account_changes.note(&members, now);
+                self.users.changes.note(&members, now);
                 for member in &members {
                     self.part(conversation, member);
                 }
@@ -277,30 +278,30 @@ impl Broker {
     }
 
     fn is_member(&self, user: &UserId, conversation: ConversationId) -> bool {
-        let memberships = self.users.get(user).map_or(&[][..], |user| &user.memberships);
+        let memberships = self.users.at_hand.get(user).map_or(&[][..], |user| &user.memberships);
         memberships.iter().any(|membership| membership.conversation == conversation)
     }
 
     /// Messages that were handed out while the joining was being stored are theirs too.
     fn hand_to_new_members(&mut self, conversation: ConversationId, users: &[UserId]) {
         let place = Place::Conversation(conversation);
-        let under_way = self.in_flight.values().filter(|in_flight| in_flight.is_handed && in_flight.message.place == place);
+        let under_way = self.sends.in_flight.values().filter(|in_flight| in_flight.is_handed && in_flight.message.place == place);
         let mut under_way: Vec<_> = under_way.map(|in_flight| (in_flight.message.position, in_flight.message.id)).collect();
         under_way.sort_unstable_by_key(|(position, _)| *position);
         for (position, id) in under_way {
             let mut spared = Spared::default();
             for socket in users.iter().flat_map(|user| self.sockets_of(user)) {
                 // Its catch-up brings it.
-                if let Some(session) = self.sessions.get(socket)
+                if let Some(session) = self.sessions.open.get(socket)
                     && session.catch_up.as_ref().is_some_and(|catch_up| catch_up.brings(position))
                 {
                     spared.extend([(Some(*socket), session.socket)]);
                 }
             }
-            let Some(in_flight) = self.in_flight.get(&id) else { continue };
+            let Some(in_flight) = self.sends.in_flight.get(&id) else { continue };
             let event = Broadcast::new(in_flight.audience.event(in_flight.message.clone()));
             let (_, told) = self.tell_users_but(users, event, spared);
-            if let Some(in_flight) = self.in_flight.get_mut(&id) {
+            if let Some(in_flight) = self.sends.in_flight.get_mut(&id) {
                 in_flight.handed_sockets.extend(told);
             }
         }
@@ -313,7 +314,7 @@ impl Broker {
     }
 
     fn edit_cached(&mut self, id: ConversationId, edit: impl FnOnce(&mut Conversation)) -> Option<Arc<Conversation>> {
-        let cached: &mut CachedConversation = self.conversations.get_mut(&id)?;
+        let cached: &mut CachedConversation = self.conversations.at_hand.get_mut(&id)?;
         edit(Arc::make_mut(&mut cached.conversation));
         cached.absent = None;
         Some(cached.conversation.clone())
@@ -321,9 +322,9 @@ impl Broker {
 
     /// Members who are at hand know of their membership, and their open sockets are in.
     pub(super) fn join_members(&mut self, conversation: &Conversation, members: &[UserId]) {
-        let joined_position = self.position;
+        let joined_position = self.sends.position;
         for member in members {
-            let Some(user) = self.users.get_mut(member).filter(|_| member.as_str() != MODEL_USER) else { continue };
+            let Some(user) = self.users.at_hand.get_mut(member).filter(|_| member.as_str() != MODEL_USER) else { continue };
             if user.membership(conversation.id).is_some() {
                 continue;
             }
@@ -345,7 +346,7 @@ impl Broker {
 
     /// A member is out: their sockets hear nothing of it any more.
     fn part(&mut self, id: ConversationId, member: &UserId) {
-        let Some(user) = self.users.get_mut(member) else { return };
+        let Some(user) = self.users.at_hand.get_mut(member) else { return };
         user.memberships.retain(|membership| membership.conversation != id);
         // What a name of theirs was read to mean before may be this one.
         user.names_given += 1;
@@ -356,7 +357,7 @@ impl Broker {
             if let Some(change) = self.typing.stop(id, member, socket) {
                 self.tell_typing(&change, Some(socket));
             }
-            if let Some(places) = self.sessions.get_mut(&socket).and_then(|session| session.places.as_mut()) {
+            if let Some(places) = self.sessions.open.get_mut(&socket).and_then(|session| session.places.as_mut()) {
                 places.forget(id);
             }
         }

@@ -18,7 +18,7 @@ impl Broker {
 
     /// What a socket was told up to a mark has surely arrived.
     pub(in crate::chat) fn on_proven(&mut self, connection: ConnectionKey, mark: Mark) {
-        let Some(session) = self.sessions.get_mut(&connection) else { return };
+        let Some(session) = self.sessions.open.get_mut(&connection) else { return };
         let (user, words) = (session.user.clone(), session.words);
         let pages = session.unproven.as_mut().map_or_else(Vec::new, |pages| pages.prove(mark));
         if let Some(serial) = mark.serial() {
@@ -29,7 +29,8 @@ impl Broker {
             return;
         }
         for receipt in &pages {
-            let Some(membership) = self.users.get_mut(&user).and_then(|user| user.membership(receipt.conversation)) else {
+            let Some(membership) = self.users.at_hand.get_mut(&user).and_then(|user| user.membership(receipt.conversation))
+            else {
                 continue;
             };
             if membership.delivered_seq >= receipt.seq || !words.has_word_for(membership.kind) {
@@ -37,14 +38,14 @@ impl Broker {
             }
             let known = membership.last_seq;
             self.settle_progress(receipt.conversation, &user, receipt.seq);
-            let cached = self.conversations.get(&receipt.conversation);
+            let cached = self.conversations.at_hand.get(&receipt.conversation);
             let last_seq = cached.map_or(known, |cached| cached.conversation.last_seq.max(known));
             let was_handed =
                 cached.and_then(|cached| cached.handed.find(receipt.seq)).is_some_and(|handed| handed.was_handed_to(&user));
             // All pages of a catch-up are one bulk.
             let is_new = last_seq.saturating_sub(receipt.seq) < NEWEST_TOLD as i64;
             if is_new && self.is_news(receipt, &user, was_handed) {
-                self.progress.tell(receipt, &user, was_handed);
+                self.due.progress.tell(receipt, &user, was_handed);
             }
         }
         if mark.serial().is_some() {
@@ -68,9 +69,9 @@ impl Broker {
 
     /// Where there is something that a user is not known to have received.
     fn conversations_behind(&self, user: &UserId) -> Vec<ConversationId> {
-        let memberships = self.users.get(user).map_or(&[][..], |user| &user.memberships);
+        let memberships = self.users.at_hand.get(user).map_or(&[][..], |user| &user.memberships);
         let is_behind = |membership: &&Membership| {
-            let cached = self.conversations.get(&membership.conversation);
+            let cached = self.conversations.at_hand.get(&membership.conversation);
             cached.is_some_and(|cached| cached.handed.last_seq() > membership.delivered_seq)
         };
         memberships.iter().filter(is_behind).map(|membership| membership.conversation).collect()
@@ -84,7 +85,7 @@ impl Broker {
 
     /// Notes what a member is known to have received by now.
     fn note_progress_in(&mut self, user: &UserId, id: ConversationId) {
-        let Some(kind) = self.conversations.get(&id).map(|cached| cached.conversation.kind) else { return };
+        let Some(kind) = self.conversations.at_hand.get(&id).map(|cached| cached.conversation.kind) else { return };
         let proven = self.proven_to(user, id, kind);
         let was_told = |broker: &Self, handed: &HandedMessage| {
             handed.spared.contains(user) || broker.was_told(user, id, kind, handed.serial)
@@ -95,7 +96,7 @@ impl Broker {
     /// A user has read a message, and so has received it. One who is still catching up may lack others before it.
     pub(super) fn note_read(&mut self, user: &UserId, message: &Message) {
         let Place::Conversation(id) = message.place else { return };
-        let mut sessions = self.sockets_of(user).iter().filter_map(|socket| self.sessions.get(socket));
+        let mut sessions = self.sockets_of(user).iter().filter_map(|socket| self.sessions.open.get(socket));
         if !sessions.any(|session| session.catch_up.is_some()) {
             self.note_received(user, id, |handed| handed.receipt.seq <= message.seq, |_, _| true);
         }
@@ -109,18 +110,19 @@ impl Broker {
         is_proven: impl Fn(&HandedMessage) -> bool,
         was_told: impl Fn(&Self, &HandedMessage) -> bool,
     ) {
-        let Some(delivered_seq) = self.users.get_mut(user).and_then(|user| user.membership(id)).map(|known| known.delivered_seq)
+        let Some(delivered_seq) =
+            self.users.at_hand.get_mut(user).and_then(|user| user.membership(id)).map(|known| known.delivered_seq)
         else {
             return;
         };
-        let Some(cached) = self.conversations.get(&id) else { return };
+        let Some(cached) = self.conversations.at_hand.get(&id) else { return };
         let mut seq = delivered_seq;
         for handed in cached.handed.received_by(user, delivered_seq, is_proven) {
             let receipt = &handed.receipt;
             seq = receipt.seq;
             let was_handed = handed.was_handed_to(user);
             if !handed.is_deleted && self.is_news(receipt, user, was_handed) && was_told(self, handed) {
-                self.progress.tell(receipt, user, was_handed);
+                self.due.progress.tell(receipt, user, was_handed);
             }
         }
         if seq > delivered_seq {
@@ -144,13 +146,13 @@ impl Broker {
 
     /// The live sockets of a user that show messages of this kind.
     fn listening(&self, user: &UserId, kind: ConversationKind) -> impl Iterator<Item = &Session> {
-        let sessions = self.sockets_of(user).iter().filter_map(|socket| self.sessions.get(socket).map(Box::as_ref));
+        let sessions = self.sockets_of(user).iter().filter_map(|socket| self.sessions.open.get(socket).map(Box::as_ref));
         sessions.filter(move |session: &&Session| session.words.has_word_for(kind) && !session.words.unproven)
     }
 
     fn settle_progress(&mut self, id: ConversationId, user: &UserId, seq: i64) {
-        self.progress.settle(id, user, seq);
-        if let Some(membership) = self.users.get_mut(user).and_then(|user| user.membership(id)) {
+        self.due.progress.settle(id, user, seq);
+        if let Some(membership) = self.users.at_hand.get_mut(user).and_then(|user| user.membership(id)) {
             membership.delivered_seq = membership.delivered_seq.max(seq);
         }
     }
@@ -161,21 +163,21 @@ impl Broker {
     /// looked for at once.
     pub(super) fn note_handed(&mut self, handed: HandedMessage) {
         let (id, sender) = (handed.receipt.conversation, handed.receipt.sender.clone());
-        let Some(cached) = self.conversations.get_mut(&id) else { return };
+        let Some(cached) = self.conversations.at_hand.get_mut(&id) else { return };
         cached.handed.push(handed);
         let conversation = cached.conversation.clone();
         if conversation.kind != ConversationKind::Group || self.awaits_receipt(&sender, true) {
             self.note_progress_of_members(&conversation);
-        } else if let Some(cached) = self.conversations.get_mut(&id)
+        } else if let Some(cached) = self.conversations.at_hand.get_mut(&id)
             && !std::mem::replace(&mut cached.is_progress_due, true)
         {
-            self.progress.stored.push(id);
+            self.due.progress.stored.push(id);
         }
     }
 
     /// A socket was told a page of its catch-up.
     pub(super) fn note_page(&mut self, connection: ConnectionKey, page: &[Arc<Message>]) {
-        if let Some(session) = self.sessions.get_mut(&connection) {
+        if let Some(session) = self.sessions.open.get_mut(&connection) {
             let receipts = page.iter().filter_map(|message| Receipt::of(message)).collect();
             session.unproven.get_or_insert_default().push(receipts);
         }
@@ -184,7 +186,7 @@ impl Broker {
     /// A message that was read from the store, delivered where somebody's progress is not stored yet.
     pub(super) fn with_progress(&self, mut message: Arc<Message>) -> Arc<Message> {
         let Place::Conversation(id) = message.place else { return message };
-        let Some(conversation) = self.conversations.get(&id).map(|cached| &cached.conversation) else { return message };
+        let Some(conversation) = self.conversations.at_hand.get(&id).map(|cached| &cached.conversation) else { return message };
         let mut others = conversation.participants.iter().filter(|user| **user != message.sender.id);
         if message.status == MessageStatus::Sent && others.any(|user| self.has_received(user, id, message.seq)) {
             Arc::make_mut(&mut message).status = MessageStatus::Delivered;
@@ -193,30 +195,30 @@ impl Broker {
     }
 
     pub(super) fn has_received(&self, user: &UserId, id: ConversationId, seq: i64) -> bool {
-        let memberships = self.users.get(user).map_or(&[][..], |user| &user.memberships);
+        let memberships = self.users.at_hand.get(user).map_or(&[][..], |user| &user.memberships);
         memberships.iter().any(|membership| membership.conversation == id && membership.delivered_seq >= seq)
-            || self.progress.settled.get(&(id, user.clone())).is_some_and(|settled| *settled >= seq)
+            || self.due.progress.settled.get(&(id, user.clone())).is_some_and(|settled| *settled >= seq)
     }
 
     // ---- storing ----
 
     /// Stores everybody's progress since the last time.
     pub(super) fn save_progress(&mut self) {
-        for id in std::mem::take(&mut self.progress.stored) {
-            let Some(cached) = self.conversations.get_mut(&id) else { continue };
+        for id in std::mem::take(&mut self.due.progress.stored) {
+            let Some(cached) = self.conversations.at_hand.get_mut(&id) else { continue };
             cached.is_progress_due = false;
             let conversation = cached.conversation.clone();
             self.note_progress_of_members(&conversation);
         }
-        if !self.progress.settled.is_empty() {
-            let settled = std::mem::take(&mut self.progress.settled);
+        if !self.due.progress.settled.is_empty() {
+            let settled = std::mem::take(&mut self.due.progress.settled);
             let updates: Vec<_> =
                 settled.into_iter().map(|((conversation, user), seq)| DeliveredUpTo { conversation, user, seq }).collect();
             if self.store(Write::Delivered(updates.clone()), Awaiting::Nothing).is_err() {
-                updates.iter().for_each(|update| self.progress.settle(update.conversation, &update.user, update.seq));
+                updates.iter().for_each(|update| self.due.progress.settle(update.conversation, &update.user, update.seq));
             }
         }
-        let seen = std::mem::take(&mut self.progress.last_seen);
+        let seen = std::mem::take(&mut self.due.progress.last_seen);
         self.store_last_seen(seen.into_iter().collect());
     }
 
@@ -225,12 +227,12 @@ impl Broker {
     /// Whether a sender has a device with a word for those who have received a message: all of them for those who had not
     /// been handed it when the send was answered, some also for the others.
     pub(super) fn awaits_receipt(&self, sender: &UserId, was_handed: bool) -> bool {
-        let Some(user) = self.users.get(sender) else { return false };
+        let Some(user) = self.users.at_hand.get(sender) else { return false };
         if !was_handed {
             return user.has_sessions();
         }
-        let open = user.sessions.iter().filter_map(|socket| self.sessions.get(socket)).map(|session| session.words);
-        let parked = user.parked.iter().filter_map(|pid| self.parked.find(pid)).map(|parked| parked.words);
+        let open = user.sessions.iter().filter_map(|socket| self.sessions.open.get(socket)).map(|session| session.words);
+        let parked = user.parked.iter().filter_map(|pid| self.sessions.detached.find(pid)).map(|parked| parked.words);
         open.chain(parked).any(|words| words.received_at_once)
     }
 
@@ -241,7 +243,7 @@ impl Broker {
 
     /// Has the senders told, behind all that is in the mailbox by now: proofs come in company.
     pub(super) fn tell_received_soon(&mut self) {
-        if !self.progress.untold.is_empty() && !std::mem::replace(&mut self.progress.is_telling, true) {
+        if !self.due.progress.untold.is_empty() && !std::mem::replace(&mut self.due.progress.is_telling, true) {
             self.outside.call_back(Callback::Received, Duration::ZERO);
         }
     }
@@ -249,15 +251,15 @@ impl Broker {
     /// Tells the senders, no more at a time than their outboxes take, and then again, while there are more.
     pub(in crate::chat) fn tell_received(&mut self) {
         self.tell_some_received();
-        self.progress.is_telling = !self.progress.untold.is_empty();
-        if self.progress.is_telling {
+        self.due.progress.is_telling = !self.due.progress.untold.is_empty();
+        if self.due.progress.is_telling {
             self.outside.call_back(Callback::Received, REST_AFTER);
         }
     }
 
     fn tell_some_received(&mut self) {
         let most = self.options.replay_events.div_ceil(4).max(1);
-        for Received { receipt, mut users, at_once } in self.progress.take_untold(most) {
+        for Received { receipt, mut users, at_once } in self.due.progress.take_untold(most) {
             users.sort_unstable();
             let Receipt { conversation, seq: _, message, sender, client_message_id } = receipt;
             let client_message_id = client_message_id.map(String::from);

@@ -30,13 +30,13 @@ impl Broker {
         for room in self.rooms_of(&parked.user, parked.places.as_deref(), parked.is_in_common_chat) {
             self.rooms.park(room, connection);
         }
-        let Some(user) = self.users.get_mut(&parked.user) else { return };
+        let Some(user) = self.users.at_hand.get_mut(&parked.user) else { return };
         user.parked.push(pid);
         let surplus = match self.options.max_sockets_per_user {
             0 => None,
             most => (user.parked.len() > most).then(|| user.parked.first().copied()).flatten(),
         };
-        self.parked.insert(pid, parked);
+        self.sessions.detached.insert(pid, parked);
         if let Some(oldest) = surplus {
             self.forget_parked(oldest);
         }
@@ -47,7 +47,7 @@ impl Broker {
     pub(super) fn forget_old_parked(&mut self) {
         let ttl = i64::try_from(self.options.recovery_ttl.as_millis()).unwrap_or(i64::MAX);
         let before = Timestamp::from_millis(self.now().as_millis().saturating_sub(ttl));
-        while let Some(oldest) = self.parked.oldest(before, self.options.parked_max) {
+        while let Some(oldest) = self.sessions.detached.oldest(before, self.options.parked_max) {
             self.forget_parked(oldest);
         }
     }
@@ -59,14 +59,14 @@ impl Broker {
         for room in self.rooms_of(&parked.user, parked.places.as_deref(), parked.is_in_common_chat) {
             self.leave_parked(&room);
         }
-        self.forget_kept(&RingKey::Socket(pid));
+        self.replay.forget(&RingKey::Socket(pid));
         self.forget_ring_of(&parked.user);
     }
 
     /// Takes a session out of the parked ones. Its rooms still count it.
     pub(super) fn unpark(&mut self, pid: PrivateId) -> Option<Parked> {
-        let parked = self.parked.remove(&pid)?;
-        if let Some(user) = self.users.get_mut(&parked.user) {
+        let parked = self.sessions.detached.remove(&pid)?;
+        if let Some(user) = self.users.at_hand.get_mut(&parked.user) {
             user.parked.retain(|other| *other != pid);
         }
         Some(parked)
@@ -74,7 +74,7 @@ impl Broker {
 
     /// The rooms in which a session with these places is.
     pub(super) fn rooms_of(&self, user: &UserId, places: Option<&Places>, is_in_common_chat: bool) -> SmallVec<[RoomKey; 8]> {
-        let memberships = self.users.get(user).map_or(&[][..], |user| &user.memberships);
+        let memberships = self.users.at_hand.get(user).map_or(&[][..], |user| &user.memberships);
         let is_muted = |id: &ConversationId| places.is_some_and(|places| places.muted.contains_key(id));
         let groups = memberships
             .iter()
@@ -108,14 +108,14 @@ impl Broker {
 
     fn forget_ring_of_empty(&mut self, room: &RoomKey) {
         if self.rooms.find(room).is_none() {
-            self.forget_kept(&RingKey::Room(room.clone()));
+            self.replay.forget(&RingKey::Room(room.clone()));
         }
     }
 
     /// Drops a user's ring where nobody can want it.
     pub(super) fn forget_ring_of(&mut self, user: &UserId) {
-        if self.users.get(user).is_none_or(|user| !user.has_sessions()) {
-            self.forget_kept(&RingKey::User(user.clone()));
+        if self.users.at_hand.get(user).is_none_or(|user| !user.has_sessions()) {
+            self.replay.forget(&RingKey::User(user.clone()));
         }
     }
 
@@ -123,18 +123,18 @@ impl Broker {
 
     /// The sessions of a new member are in the group from here on.
     pub(super) fn enter_group(&mut self, id: ConversationId, member: &UserId) {
-        let Some(user) = self.users.get(member) else { return };
+        let Some(user) = self.users.at_hand.get(member) else { return };
         let (open, parked) = (user.sessions.clone(), user.parked.clone());
-        let serial = self.serial;
+        let serial = self.replay.event_seq();
         for connection in open {
             self.join_one(RoomKey::Group(id), connection);
-            if let Some(session) = self.sessions.get_mut(&connection) {
+            if let Some(session) = self.sessions.open.get_mut(&connection) {
                 session.places.get_or_insert_default().note_absence(RoomKey::Group(id), 0, serial);
             }
         }
         for pid in parked {
             self.rooms.join_parked(RoomKey::Group(id));
-            if let Some(parked) = self.parked.by_pid.get_mut(&pid) {
+            if let Some(parked) = self.sessions.detached.by_pid.get_mut(&pid) {
                 parked.places.get_or_insert_default().note_absence(RoomKey::Group(id), 0, serial);
             }
         }
@@ -142,9 +142,9 @@ impl Broker {
 
     /// The parked sessions of one who is no member any more are not in the group.
     pub(super) fn part_parked(&mut self, id: ConversationId, member: &UserId) {
-        let parked = self.users.get(member).map(|user| user.parked.clone()).unwrap_or_default();
+        let parked = self.users.at_hand.get(member).map(|user| user.parked.clone()).unwrap_or_default();
         for pid in parked {
-            let Some(parked) = self.parked.by_pid.get_mut(&pid) else { continue };
+            let Some(parked) = self.sessions.detached.by_pid.get_mut(&pid) else { continue };
             let was_muted = parked.places.as_mut().is_some_and(|places| places.forget(id));
             if !was_muted {
                 self.leave_parked(&RoomKey::Group(id));
@@ -154,9 +154,9 @@ impl Broker {
 
     /// Parked sessions of a user that came in by revoked tokens are gone.
     pub(super) fn put_out_parked(&mut self, user: &UserId, is_revoked: impl Fn(&str) -> bool) {
-        let parked = self.users.get(user).map(|user| user.parked.clone()).unwrap_or_default();
+        let parked = self.users.at_hand.get(user).map(|user| user.parked.clone()).unwrap_or_default();
         for pid in parked {
-            if self.parked.find(&pid).is_some_and(|parked| parked.tokens.keys.iter().any(|key| is_revoked(key))) {
+            if self.sessions.detached.find(&pid).is_some_and(|parked| parked.tokens.keys.iter().any(|key| is_revoked(key))) {
                 self.forget_parked(pid);
             }
         }
@@ -191,16 +191,16 @@ impl Broker {
         user: &UserId,
         is_one: impl Fn(&PrivateId, u64, Option<&Places>) -> bool + Clone,
     ) -> impl Iterator<Item = (Option<ConnectionKey>, SocketId)> {
-        let user = self.users.get(user);
+        let user = self.users.at_hand.get(user);
         let (open, parked) = user.map_or((&[][..], &[][..]), |user| (&user.sessions[..], &user.parked[..]));
         let is_open_one = is_one.clone();
         let open = open.iter().filter_map(move |connection| {
-            let session = self.sessions.get(connection)?;
+            let session = self.sessions.open.get(connection)?;
             is_open_one(&session.pid, session.surely_told_after(), session.places.as_deref())
                 .then_some((Some(*connection), session.socket))
         });
         let parked = parked.iter().filter_map(move |pid| {
-            let parked = self.parked.find(pid)?;
+            let parked = self.sessions.detached.find(pid)?;
             is_one(pid, parked.told_after, parked.places.as_deref()).then_some((None, parked.socket))
         });
         open.chain(parked)
@@ -210,12 +210,13 @@ impl Broker {
     pub(super) fn asking_socket(&self, user: &UserId, asker: &Asker) -> Option<AskingSocket> {
         let (connection, socket) = (asker.connection(), &asker.socket()?);
         let found = |connection: &ConnectionKey| {
-            let session = self.sessions.get(connection).filter(|session| session.socket == *socket)?;
+            let session = self.sessions.open.get(connection).filter(|session| session.socket == *socket)?;
             Some(AskingSocket { connection: Some(*connection), socket: *socket, pid: session.pid })
         };
-        let user = self.users.get(user)?;
+        let user = self.users.at_hand.get(user)?;
         connection.as_ref().and_then(found).or_else(|| user.sessions.iter().find_map(found)).or_else(|| {
-            let pid = user.parked.iter().find(|pid| self.parked.find(pid).is_some_and(|parked| parked.socket == *socket))?;
+            let pid =
+                user.parked.iter().find(|pid| self.sessions.detached.find(pid).is_some_and(|parked| parked.socket == *socket))?;
             Some(AskingSocket { connection: None, socket: *socket, pid: *pid })
         })
     }

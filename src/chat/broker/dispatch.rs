@@ -7,7 +7,7 @@ use super::Broker;
 use crate::chat::ports::{Broadcast, Event, Notice, RoomKey};
 use crate::chat::state::{Except, RingKey};
 use crate::engineio::{ConnectionKey, Delivery};
-use crate::model::{Offset, OffsetKind, Part, PrivateId, SocketId, UserId};
+use crate::model::{PrivateId, SocketId, UserId};
 
 /// The sockets that an event is not for: a socket by its connection, where it has one now, and by its id.
 #[derive(Debug, Default)]
@@ -39,45 +39,14 @@ impl Broker {
         self.outside.deliver(connection.worker, Delivery::ToOne { to: connection.seat, notice });
     }
 
-    /// Gives an event that is about to be handed out its place in the order, unless it has one. Volatile events have none.
-    pub(super) fn place(&mut self, event: Broadcast) -> Arc<Broadcast> {
-        if event.event().is_volatile() || event.offset().is_some() {
-            return Arc::new(event);
-        }
-        self.serial += 1;
-        let own = event.message().map(|message| message.position).filter(|position| *position > self.handed);
-        self.handed = own.unwrap_or(self.handed);
-        let kind = OffsetKind::Event { serial: self.serial, is_message: own.is_some() };
-        let changes = self.untold_changes.told_by(self.handed);
-        Arc::new(event.placed(Offset { boot: self.offsets.boot(), position: self.handed, part: Part::FIRST, kind, changes }))
-    }
-
-    /// Keeps an event for those of its receivers who are not here, or do not get it. Of presence and typing the latest counts,
-    /// and how much of it was told nobody knows: it stands before the next event.
     fn keep_event(&mut self, key: RingKey, event: &Arc<Broadcast>, except: Except) {
         let now = self.now();
-        match event.serial() {
-            Some(serial) => self.rings.push(key, serial, event, except, now),
-            None => self.states.push(key, self.serial + 1, event, except, now),
-        }
+        self.replay.keep(key, event, except, now);
     }
 
     /// Keeps a copy for the socket that sent it.
     pub(super) fn keep_own(&mut self, pid: PrivateId, event: &Arc<Broadcast>) {
         self.keep_event(RingKey::Socket(pid), event, Except::default());
-    }
-
-    /// Nobody is left who could miss what is kept there.
-    pub(super) fn forget_kept(&mut self, key: &RingKey) {
-        self.rings.forget(key);
-        self.states.forget(key);
-    }
-
-    /// The offset of one who has all that was handed out by now.
-    pub(super) fn present(&self) -> Offset {
-        let kind = OffsetKind::Event { serial: self.serial, is_message: false };
-        let changes = self.untold_changes.told_by(self.handed);
-        Offset { boot: self.offsets.boot(), position: self.handed, part: Part::ALL, kind, changes }
     }
 
     /// Tells all sockets of these users.
@@ -92,10 +61,10 @@ impl Broker {
         event: Broadcast,
         spared: Spared,
     ) -> (Arc<Broadcast>, SmallVec<[ConnectionKey; 4]>) {
-        let event = self.place(event);
+        let event = self.replay.number(event);
         let mut to = SmallVec::new();
         for id in users {
-            let Some(user) = self.users.get(id).filter(|user| user.has_sessions()) else { continue };
+            let Some(user) = self.users.at_hand.get(id).filter(|user| user.has_sessions()) else { continue };
             to.extend(user.sessions.iter().copied().filter(|socket| !spared.connections.contains(socket)));
             if !spared.except.users.contains(id) {
                 self.keep_event(RingKey::User(id.clone()), &event, spared.except.clone());
@@ -107,7 +76,7 @@ impl Broker {
 
     /// Tells all in a room, less some.
     pub(super) fn tell_room(&mut self, key: &RoomKey, event: Broadcast, spared: Spared) -> Arc<Broadcast> {
-        let event = self.place(event);
+        let event = self.replay.number(event);
         if event.message().is_some() {
             let now = self.now();
             self.rooms.note_said(key, now);
@@ -123,8 +92,8 @@ impl Broker {
 
     /// Tells all sockets but some users'; how many those are.
     pub(super) fn tell_everyone(&mut self, event: Broadcast, but: Vec<UserId>) -> usize {
-        let event = self.place(event);
-        let told = self.sessions.iter().filter(|(_, session)| !but.contains(&session.user)).map(|(socket, _)| *socket);
+        let event = self.replay.number(event);
+        let told = self.sessions.open.iter().filter(|(_, session)| !but.contains(&session.user)).map(|(socket, _)| *socket);
         let told: Vec<ConnectionKey> = told.collect();
         self.tell_few(told.iter().copied(), &event);
         self.keep_event(RingKey::Everyone, &event, Except { users: but, ..Except::default() });
@@ -143,6 +112,6 @@ impl Broker {
     }
 
     pub(super) fn sockets_of(&self, user: &UserId) -> &[ConnectionKey] {
-        self.users.get(user).map_or(&[], |user| &user.sessions)
+        self.users.at_hand.get(user).map_or(&[], |user| &user.sessions)
     }
 }

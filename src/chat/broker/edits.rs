@@ -9,14 +9,14 @@ use super::dispatch::Spared;
 use crate::chat::ports::{Broadcast, ChatError, Reply, RoomKey, change_event};
 use crate::chat::query::Query;
 use crate::chat::state::{Asker, Audience, Awaiting, Doubted};
-use crate::model::{ConversationKind, Message, Offset, OffsetKind, Part, Place};
+use crate::model::{ConversationKind, Message, Place};
 use crate::store::{StoreError, Write, Written};
 
 impl Broker {
     /// Gives an edited or deleted message to the store; `audience` are those who are told. In public rooms nobody is, and the
     /// change has no place in the order. Returns whether the store took it.
     pub(super) fn store_message_change(&mut self, message: Message, audience: Option<Audience>, asker: Asker) -> bool {
-        let position = audience.is_some().then_some(self.position + 1);
+        let position = audience.is_some().then_some(self.sends.position + 1);
         let (id, changed_at) = (message.id, message.updated_at);
         let write = match message.deleted_at {
             Some(deleted_at) => Write::DeleteMessage { message: id, deleted_at, position },
@@ -27,8 +27,8 @@ impl Broker {
             return false;
         }
         if let Some(position) = position {
-            self.position = position;
-            self.untold_changes.positions.push_back(position);
+            self.sends.position = position;
+            self.replay.changes.note(position);
         }
         true
     }
@@ -45,11 +45,11 @@ impl Broker {
         let place = audience.zip(position);
         if let (Some((audience, position)), Err(StoreError::Unknown)) = (&place, &outcome) {
             let doubted = Doubted { message, position: *position, audience: audience.clone() };
-            self.untold_changes.doubted.push(doubted);
+            self.replay.changes.doubt(doubted);
             return self.answer(asker, Err(StoreError::Unknown.into()));
         }
         if let Some((_, position)) = place {
-            self.untold_changes.remove(position);
+            self.replay.changes.remove(position);
         }
         match outcome {
             Ok(Written::Gone) => self.answer(asker, Err(ChatError::MessageNotFound)),
@@ -66,22 +66,21 @@ impl Broker {
 
     /// Looks what became of the changes in doubt, once the database is back, and tells those that are stored.
     pub(super) fn settle_doubted_changes(&mut self) {
-        let is_looking = !self.untold_changes.looked_up.is_empty();
-        if is_looking || self.untold_changes.doubted.is_empty() || !self.outside.has_room() {
+        if !self.outside.has_room() {
             return;
         }
-        let doubted = std::mem::take(&mut self.untold_changes.doubted);
-        let ids: Vec<_> = doubted.iter().map(|doubted| doubted.message.id).collect();
-        self.untold_changes.looked_up = doubted;
-        self.outside.read(Query::Doubted(ids));
+        let messages = self.replay.changes.look_up();
+        if !messages.is_empty() {
+            self.outside.read(Query::Doubted(messages));
+        }
     }
 
-    /// What the database says of the changes in doubt.
+    /// Tells the changes in doubt that the database has stored.
     pub(super) fn on_doubted(&mut self, found: Result<Vec<Option<Message>>, StoreError>) {
-        let doubted = std::mem::take(&mut self.untold_changes.looked_up);
-        let Ok(found) = found else { return self.untold_changes.doubted.extend(doubted) };
+        let doubted = self.replay.changes.take_looked_up(found.is_err());
+        let found = found.unwrap_or_default();
         for (doubted, found) in doubted.into_iter().zip(found) {
-            self.untold_changes.remove(doubted.position);
+            self.replay.changes.remove(doubted.position);
             if let Some(found) = found.filter(|found| doubted.is_stored(found)) {
                 let message = self.changed(Arc::new(found));
                 self.tell_changed(message, doubted.audience, doubted.position);
@@ -111,21 +110,12 @@ impl Broker {
             Some([one, other]) if one == other => std::slice::from_ref(one),
             Some(pair) => pair,
             None => {
-                let event = self.place_change(Broadcast::new(event), position);
+                let event = self.replay.number_change(Broadcast::new(event), position);
                 return drop(self.tell_room(&RoomKey::Group(conversation), event, Spared::default()));
             }
         };
         let event = self.event_for(viewers, conversation, event);
-        let event = self.place_change(event, position);
+        let event = self.replay.number_change(event, position);
         self.tell_users_but(viewers, event, Spared::default());
-    }
-
-    /// Gives the event of a change its place in the order.
-    fn place_change(&mut self, event: Broadcast, position: i64) -> Broadcast {
-        self.serial += 1;
-        self.handed = self.handed.max(position);
-        let kind = OffsetKind::Event { serial: self.serial, is_message: false };
-        let changes = self.untold_changes.while_telling(position);
-        event.placed(Offset { boot: self.offsets.boot(), position: self.handed, part: Part::FIRST, kind, changes })
     }
 }

@@ -10,7 +10,7 @@ use crate::model::{SocketId, Timestamp, UserId};
 
 impl Broker {
     pub(in crate::chat) fn view_session(&self, socket: SocketId) -> Option<SessionView> {
-        let open = self.sessions.iter().find(|(_, session)| session.socket == socket);
+        let open = self.sessions.open.iter().find(|(_, session)| session.socket == socket);
         open.map(|(connection, session)| self.session_view(*connection, session)).or_else(|| self.parked_view(socket))
     }
 
@@ -32,7 +32,7 @@ impl Broker {
     ) -> Option<(RoomView, Vec<(SocketId, UserId)>)> {
         let now = self.now();
         let room = self.rooms.find(key)?;
-        let sessions = room.connections().filter_map(|connection| self.sessions.get(&connection));
+        let sessions = room.connections().filter_map(|connection| self.sessions.open.get(&connection));
         let members = sessions.take(*limit).map(|session| (session.socket, session.user.clone())).collect();
         Some((RoomView::of(key, room, now), members))
     }
@@ -41,8 +41,8 @@ impl Broker {
         let is_asked = |socket: SocketId, user: &UserId| {
             users.as_ref().is_none_or(|users| users.contains(user)) && after.is_none_or(|after| socket > after)
         };
-        let open = self.sessions.values().map(|session| (session.socket, &session.user));
-        let asked = open.chain(self.parked.sockets()).filter(|(socket, user)| is_asked(*socket, user));
+        let open = self.sessions.open.values().map(|session| (session.socket, &session.user));
+        let asked = open.chain(self.sessions.detached.sockets()).filter(|(socket, user)| is_asked(*socket, user));
         let mut first: BinaryHeap<SocketId> = BinaryHeap::with_capacity(limit + 1);
         for (socket, _) in asked {
             first.push(socket);
@@ -53,6 +53,7 @@ impl Broker {
         let first = first.into_sorted_vec();
         let mut views: Vec<SessionView> = self
             .sessions
+            .open
             .iter()
             .filter(|(_, session)| first.binary_search(&session.socket).is_ok())
             .map(|(connection, session)| self.session_view(*connection, session))
@@ -72,7 +73,7 @@ impl Broker {
             since: session.connected_at,
             is_catching_up: session.catch_up.is_some(),
             waiting_requests: session.queue.as_ref().map_or(0, |queue| queue.len()),
-            unproven_events: self.serial.saturating_sub(session.proven.max(session.told_after)),
+            unproven_events: self.replay.event_seq().saturating_sub(session.proven.max(session.told_after)),
             ..self.common_view(ViewParts {
                 socket: session.socket,
                 user: &session.user,
@@ -86,7 +87,7 @@ impl Broker {
     }
 
     fn parked_view(&self, socket: SocketId) -> Option<SessionView> {
-        let parked = self.parked.find(&self.parked.find_socket(&socket)?)?;
+        let parked = self.sessions.detached.find(&self.sessions.detached.find_socket(&socket)?)?;
         let view = self.common_view(ViewParts {
             socket,
             user: &parked.user,
@@ -97,12 +98,12 @@ impl Broker {
             tokens: &parked.tokens,
         });
         let had = parked.reached.map_or(parked.told_after, |reached| reached.serial);
-        Some(SessionView { since: parked.at, unproven_events: self.serial.saturating_sub(had), ..view })
+        Some(SessionView { since: parked.at, unproven_events: self.replay.event_seq().saturating_sub(had), ..view })
     }
 
     fn common_view(&self, parts: ViewParts<'_>) -> SessionView {
         let ViewParts { socket, user, manner, words, places, is_in_common_chat, tokens } = parts;
-        let account = self.users.get(user).map(|user| &user.account);
+        let account = self.users.at_hand.get(user).map(|user| &user.account);
         SessionView {
             socket,
             user: user.clone(),

@@ -60,7 +60,7 @@ impl Broker {
     /// A session is given to another connection before the old one has ended: what that still brings belongs to it, and comes
     /// before what the new one brings.
     pub(super) fn await_last_word(&mut self, connection: ConnectionKey) {
-        let Some(origin) = self.sessions.get(&connection).map(|session| Origin::of(session)) else { return };
+        let Some(origin) = self.sessions.open.get(&connection).map(|session| Origin::of(session)) else { return };
         self.leftovers.queues.entry_ref(&origin.user).or_default().taken_over += 1;
         let now = self.now();
         self.leftovers.taken_over.insert(connection, (now, origin));
@@ -94,7 +94,7 @@ impl Broker {
     pub(super) fn carry_on(&mut self, user: &UserId) {
         loop {
             let (now, is_store_away) = (self.now(), !self.outside.has_room());
-            match self.leftovers.next(user, now, self.is_draining, is_store_away) {
+            match self.leftovers.next(user, now, self.work.is_draining, is_store_away) {
                 NextLeftover::Later => return,
                 NextLeftover::Over(behind) => return behind.into_iter().for_each(|connection| self.unblock(connection)),
                 NextLeftover::Drop(Leftover { origin, command, .. }, cause) => {
@@ -132,7 +132,7 @@ impl Broker {
     /// Tells whether a command whose read is there may go on: not where its socket was put out meanwhile.
     pub(super) fn may_go_on(&self, pending: &Pending) -> bool {
         let Some(socket) = pending.asker.socket() else { return true };
-        let of_session = pending.asker.connection().and_then(|connection| self.sessions.get(&connection));
+        let of_session = pending.asker.connection().and_then(|connection| self.sessions.open.get(&connection));
         if let Some(session) = of_session.filter(|session| session.socket == socket) {
             return !session.is_put_out;
         }

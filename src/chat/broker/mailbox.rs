@@ -19,12 +19,12 @@ impl Broker {
     /// A client wants to be admitted.
     pub(in crate::chat) fn connect(&mut self, message: Connect) {
         let connection = message.connection;
-        if self.is_draining {
+        if self.work.is_draining {
             return self.turn_away(&message, "DRAINING", "the server is stopping", CloseReason::Shutdown);
         }
         let user = message.claims.user.clone();
-        self.connecting.insert(connection, message);
-        if self.users.contains_key(&user) {
+        self.sessions.connecting.insert(connection, message);
+        if self.users.at_hand.contains_key(&user) {
             self.on_account_loaded(connection, Ok(()), true);
         } else {
             self.start_load(Load::Users(vec![user]), LoadFor::Connect(connection));
@@ -33,7 +33,7 @@ impl Broker {
 
     /// A connection has moved to a WebSocket.
     pub(in crate::chat) fn on_upgraded(&mut self, connection: ConnectionKey) {
-        let peer = match (self.sessions.get_mut(&connection), self.connecting.get_mut(&connection)) {
+        let peer = match (self.sessions.open.get_mut(&connection), self.sessions.connecting.get_mut(&connection)) {
             (Some(session), _) => &mut session.peer,
             (None, Some(connect)) => &mut connect.peer,
             (None, None) => return,
@@ -45,10 +45,10 @@ impl Broker {
     /// A connection has learned its dialect.
     pub(in crate::chat) fn on_words_learned(&mut self, message: WordsLearned) {
         let WordsLearned { connection, words, manner } = message;
-        let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
+        let Some(user) = self.sessions.open.get(&connection).map(|session| session.user.clone()) else { return };
         // What it has received by now stays received although it may have no word for the like from here on.
         self.note_progress_of(&user);
-        if let Some(session) = self.sessions.get_mut(&connection) {
+        if let Some(session) = self.sessions.open.get_mut(&connection) {
             session.words = words;
         }
         self.change_manner(connection, manner);
@@ -57,8 +57,8 @@ impl Broker {
     /// A connection's requests were refused for their rate.
     pub(in crate::chat) fn on_limited(&mut self, Limited { connection, refused }: Limited) {
         let now = self.now();
-        let Some(session) = self.sessions.get(&connection) else { return };
-        self.traces.note(&session.user, |trace| {
+        let Some(session) = self.sessions.open.get(&connection) else { return };
+        self.observers.traces.note(&session.user, |trace| {
             let incidents = trace.incidents_mut();
             let before = incidents.limited.map_or(0, |(count, _)| count);
             incidents.limited = Some((before + u64::from(refused), now));
@@ -68,8 +68,8 @@ impl Broker {
     /// A connection asks for something.
     pub(in crate::chat) fn request(&mut self, message: Request) {
         let Request { connection, ticket, command, own_copy } = message;
-        self.counters.requests += 1;
-        let Some(session) = self.sessions.get_mut(&connection) else {
+        self.observers.counters.requests += 1;
+        let Some(session) = self.sessions.open.get_mut(&connection) else {
             self.ask_late(connection, command, own_copy);
             return;
         };
@@ -79,7 +79,7 @@ impl Broker {
         let asker = Asker::Session { connection, socket: session.socket, pid: session.pid, ticket, own_copy };
         let facts = Facts { holds_queue: true, ..Facts::default() };
         let pending = Pending { user: session.user.clone(), asker, command, facts };
-        if self.is_draining {
+        if self.work.is_draining {
             return self.answer(pending.asker, Err(ChatError::Stopping));
         }
         if session.is_blocked {
@@ -93,7 +93,7 @@ impl Broker {
             return;
         }
         if self.run(pending)
-            && let Some(session) = self.sessions.get_mut(&connection)
+            && let Some(session) = self.sessions.open.get_mut(&connection)
         {
             session.is_blocked = true;
         }
@@ -102,7 +102,7 @@ impl Broker {
     /// Somebody asks for something over HTTP.
     pub(in crate::chat) fn ask(&mut self, message: Ask) {
         let Ask { user, command, answer } = message;
-        self.counters.requests += 1;
+        self.observers.counters.requests += 1;
         self.run(Pending { user, asker: Asker::Http(answer), command, facts: Facts::default() });
     }
 
@@ -110,10 +110,10 @@ impl Broker {
     pub(in crate::chat) fn on_committed(&mut self, outcomes: Vec<(u64, Result<Written, StoreError>)>) {
         let mut stored_some = false;
         for (tag, outcome) in outcomes {
-            let Some(awaiting) = self.awaiting.remove(&tag) else { continue };
+            let Some(awaiting) = self.commits.take(tag) else { continue };
             stored_some |= outcome.is_ok();
             if catch_unwind(AssertUnwindSafe(|| self.on_stored(awaiting, outcome))).is_err() {
-                self.counters.panics += 1;
+                self.observers.counters.panics += 1;
                 error!(tag; "a panic after a commit");
             }
         }

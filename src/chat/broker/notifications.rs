@@ -28,7 +28,7 @@ impl Broker {
     /// The members of a conversation who have no socket. Looked up once for as long as nothing changes: a big group pays
     /// for it when somebody comes or goes, not with each message.
     pub(super) fn absent_in(&mut self, place: &Place) -> Arc<[UserId]> {
-        let Self { conversations, users, .. } = self;
+        let (conversations, users) = (&mut self.conversations.at_hand, &self.users.at_hand);
         let Place::Conversation(id) = place else { return Arc::default() };
         let Some(cached) = conversations.get_mut(id) else { return Arc::default() };
         let members = &cached.conversation.participants;
@@ -39,9 +39,9 @@ impl Broker {
 
     /// A user's first socket came, or the last one went.
     pub(super) fn forget_absent(&mut self, user: &UserId) {
-        let memberships = self.users.get(user).map_or(&[][..], |user| &user.memberships);
+        let memberships = self.users.at_hand.get(user).map_or(&[][..], |user| &user.memberships);
         for membership in memberships {
-            if let Some(cached) = self.conversations.get_mut(&membership.conversation) {
+            if let Some(cached) = self.conversations.at_hand.get_mut(&membership.conversation) {
                 cached.absent = None;
             }
         }
@@ -49,14 +49,14 @@ impl Broker {
 
     /// Stores all that is gathered. Who has come meanwhile had it from the catch-up.
     pub(in crate::chat) fn save_notifications(&mut self) {
-        let owed = self.gathered.take_all();
+        let owed = self.due.gathered.take_all();
         self.store_owed(owed, Self::is_absent);
     }
 
     /// Stores what is gathered in a conversation. Before one of its messages is deleted: the store knows which one a
     /// notification tells of instead, what is gathered knows the newest alone.
     pub(super) fn save_notifications_in(&mut self, conversation: ConversationId) {
-        let owed = self.gathered.take_in(conversation);
+        let owed = self.due.gathered.take_in(conversation);
         self.store_owed(owed, Self::is_absent);
     }
 
@@ -66,8 +66,8 @@ impl Broker {
 
     /// Stores what is gathered for one user.
     pub(in crate::chat) fn save_notifications_of(&mut self, user: &UserId) {
-        let memberships = self.users.get(user).map_or(&[][..], |user| &user.memberships);
-        let owed = self.gathered.take_of(user, memberships.iter().map(|membership| membership.conversation));
+        let memberships = self.users.at_hand.get(user).map_or(&[][..], |user| &user.memberships);
+        let owed = self.due.gathered.take_of(user, memberships.iter().map(|membership| membership.conversation));
         self.store_owed(owed, |_, _| true);
     }
 
@@ -91,7 +91,7 @@ impl Broker {
         if let Err(refused) = self.store(Write::Notify(new), Awaiting::Gathered(owed))
             && let Awaiting::Gathered(owed) = refused.1
         {
-            self.gathered.put_back(owed);
+            self.due.gathered.put_back(owed);
         }
     }
 
@@ -105,7 +105,7 @@ impl Broker {
         by: &UserId,
         at: Timestamp,
     ) {
-        let Some(by) = self.users.get(by).map(|user| user.profile().clone()) else { return };
+        let Some(by) = self.users.at_hand.get(by).map(|user| user.profile().clone()) else { return };
         let mut notifications = Vec::new();
         for user in added {
             let id = NotificationId::from_uuid(self.new_id());
@@ -135,11 +135,11 @@ impl Broker {
 
     /// What the sockets of a user have words for.
     fn words_of(&self, user: &UserId) -> impl Iterator<Item = Words> {
-        self.sockets_of(user).iter().filter_map(|socket| self.sessions.get(socket)).map(|session| session.words)
+        self.sockets_of(user).iter().filter_map(|socket| self.sessions.open.get(socket)).map(|session| session.words)
     }
 
     fn note_unseen(&mut self, user: &UserId) {
-        if let Some(user) = self.users.get_mut(user) {
+        if let Some(user) = self.users.at_hand.get_mut(user) {
             user.unseen_noted = user.unseen_noted.wrapping_add(1);
         }
     }
@@ -172,27 +172,27 @@ impl Broker {
 
     /// Whether a socket that comes may have to be shown some.
     pub(super) fn is_owed_notifications(&self, user: &UserId, words: Words) -> bool {
-        words.notification && self.users.get(user).is_some_and(|user| user.unseen_noted != user.unseen_shown)
+        words.notification && self.users.at_hand.get(user).is_some_and(|user| user.unseen_noted != user.unseen_shown)
     }
 
     /// A socket has caught up: what its user was not shown follows, and then all that has waited.
     pub(super) fn show_unseen(&mut self, connection: ConnectionKey) {
-        let Some(session) = self.sessions.get(&connection) else { return };
+        let Some(session) = self.sessions.open.get(&connection) else { return };
         if session.unseen.is_none() {
             return self.tell(connection, Notice::CatchUpDone);
         }
         let (user, socket) = (session.user.clone(), session.socket);
-        let noted = self.users.get(&user).map_or(0, |user| user.unseen_noted);
+        let noted = self.users.at_hand.get(&user).map_or(0, |user| user.unseen_noted);
         self.outside.read(Query::Unseen { to: Destination { connection, socket }, user, noted });
     }
 
     /// The store was asked when notifications had been `noted` so often.
     pub(super) fn on_unseen(&mut self, to: Destination, found: Result<Vec<Notification>, StoreError>, noted: u32) {
         let Destination { connection, socket } = to;
-        if self.sessions.get(&connection).is_none_or(|session| session.socket != socket) {
+        if self.sessions.open.get(&connection).is_none_or(|session| session.socket != socket) {
             return;
         }
-        let Some((user, words)) = self.sessions.get(&connection).map(|session| (session.user.clone(), session.words)) else {
+        let Some((user, words)) = self.sessions.open.get(&connection).map(|session| (session.user.clone(), session.words)) else {
             return;
         };
         // Its client may have turned out to have no word for them.
@@ -209,11 +209,11 @@ impl Broker {
                 false
             }
         };
-        if are_all_seen && let Some(user) = self.users.get_mut(&user) {
+        if are_all_seen && let Some(user) = self.users.at_hand.get_mut(&user) {
             user.unseen_shown = noted;
         }
         let found = if words.notification { found.unwrap_or_default() } else { Vec::new() };
-        if let Some(session) = self.sessions.get_mut(&connection)
+        if let Some(session) = self.sessions.open.get_mut(&connection)
             && let Some(Unseen::Due(offset) | Unseen::Waiting(_, offset)) = session.unseen.as_deref()
         {
             let waiting = Unseen::Waiting(found.into_iter().rev().map(Arc::new).collect(), *offset);
@@ -225,7 +225,7 @@ impl Broker {
     /// Shows as many as a page holds, once the socket has taken what came before.
     pub(in crate::chat) fn show_unseen_page(&mut self, connection: ConnectionKey) {
         let budget = self.options.catch_up_page_bytes;
-        let Some(session) = self.sessions.get_mut(&connection) else { return };
+        let Some(session) = self.sessions.open.get_mut(&connection) else { return };
         let Some(Unseen::Waiting(waiting, offset)) = session.unseen.as_deref_mut() else { return };
         let (mut page, mut bytes) = (Vec::new(), 0);
         while let Some(next) = waiting.front() {

@@ -13,26 +13,26 @@ impl Broker {
     pub(super) fn start_load(&mut self, load: Load, waiter: LoadFor) {
         let now = self.now();
         let allowance = self.allow_made(&load, &waiter, now);
-        self.reads += 1;
-        let seen = (self.changes_of(&load), self.titles.changes);
+        self.work.reads += 1;
+        let seen = (self.changes_of(&load), self.conversations.titles.changes);
         self.outside.read(Query::Load(Box::new(LoadQuery { load, waiter, allowance, seen, now })));
     }
 
     /// A read is there, or failed.
     pub(super) fn on_load(&mut self, query: LoadQuery, loaded: Result<Loaded, StoreError>) {
         let LoadQuery { load, waiter, allowance, seen: (seen, seen_titles), now: _ } = query;
-        self.reads = self.reads.saturating_sub(1);
+        self.work.reads = self.work.reads.saturating_sub(1);
         if let (Some(left), LoadFor::Command(pending)) = (allowance, &waiter) {
-            self.made_users.give_back(&pending.user, left);
+            self.users.made.give_back(&pending.user, left);
         }
         if loaded.is_ok() && seen != self.changes_of(&load) {
             // What was read may be older than what has taken effect since.
             return self.start_load(load.again(), waiter);
         }
         if let (Load::Title(listing), Ok(Loaded::Title(title))) = (&load, &loaded)
-            && seen_titles == self.titles.changes
+            && seen_titles == self.conversations.titles.changes
         {
-            self.titles.keep(listing.clone(), title.clone());
+            self.conversations.titles.keep(listing.clone(), title.clone());
         }
         self.on_loaded(&load, loaded, waiter);
     }
@@ -46,18 +46,18 @@ impl Broker {
             _ => return None,
         };
         let (provision, max) = (self.options.auto_provision_users, self.options.made_users_max);
-        provision.then(|| self.made_users.reserve(&pending.user, wanted, max, now))
+        provision.then(|| self.users.made.reserve(&pending.user, wanted, max, now))
     }
 
     /// Which change was the newest of what a read is about.
     fn changes_of(&self, load: &Load) -> u64 {
         match load {
-            Load::Users(users) => self.account_changes.newest_of(users),
-            Load::Provision(user) => self.account_changes.newest_of([&user.id]),
-            Load::Described(user, _) => self.account_changes.newest_of([user]),
-            Load::Direct(_, other) => self.account_changes.newest_of([other]),
-            Load::Uploads(_) => self.files_dropped,
-            Load::Called(user, _) => self.users.get(user).map_or(0, |user| user.names_given),
+            Load::Users(users) => self.users.changes.newest_of(users),
+            Load::Provision(user) => self.users.changes.newest_of([&user.id]),
+            Load::Described(user, _) => self.users.changes.newest_of([user]),
+            Load::Direct(_, other) => self.users.changes.newest_of([other]),
+            Load::Uploads(_) => self.work.files_dropped,
+            Load::Called(user, _) => self.users.at_hand.get(user).map_or(0, |user| user.names_given),
             Load::Conversation(_)
             | Load::Overviews(_)
             | Load::Title(_)
@@ -74,7 +74,7 @@ impl Broker {
                 let outcome = match loaded {
                     Ok(Loaded::TooManyToMake) => {
                         let now = self.now();
-                        Err(ChatError::RateLimited { retry_after: self.made_users.wait_of(&pending.user, now) })
+                        Err(ChatError::RateLimited { retry_after: self.users.made.wait_of(&pending.user, now) })
                     }
                     Ok(loaded) => {
                         self.keep(load, loaded, Some(&mut pending));
@@ -160,7 +160,7 @@ impl Broker {
             }
             Loaded::Uploads(uploads) => {
                 if let Some(pending) = pending {
-                    pending.facts.uploads = Some((self.files_dropped, uploads));
+                    pending.facts.uploads = Some((self.work.files_dropped, uploads));
                 }
             }
             Loaded::Notifications(notifications) => {
@@ -170,7 +170,7 @@ impl Broker {
             }
             Loaded::SentIds(rows) => {
                 let Load::SentIds(sender) = load else { return };
-                let Some(user) = self.users.get_mut(sender) else { return };
+                let Some(user) = self.users.at_hand.get_mut(sender) else { return };
                 user.sent.get_or_insert_with(|| Box::new(SentIds::of_rows(rows, now)));
             }
         }
@@ -179,7 +179,7 @@ impl Broker {
     pub(super) fn keep_users(&mut self, users: Vec<(Account, Vec<Membership>)>, now: Timestamp) {
         for (account, memberships) in users {
             let id = account.profile.id.clone();
-            self.users.entry(id).or_insert_with(|| {
+            self.users.at_hand.entry(id).or_insert_with(|| {
                 Box::new(User {
                     account: Arc::new(account),
                     has_names: memberships.iter().any(|membership| membership.name.is_some()),
@@ -203,9 +203,9 @@ impl Broker {
     /// both.
     pub(super) fn keep_conversation(&mut self, conversation: Conversation, changed_at: Option<Timestamp>, now: Timestamp) {
         if let Some(key) = pair_key(&conversation) {
-            self.directs.insert(key, conversation.id);
+            self.conversations.directs.insert(key, conversation.id);
         }
-        self.conversations.entry(conversation.id).or_insert_with(|| CachedConversation {
+        self.conversations.at_hand.entry(conversation.id).or_insert_with(|| CachedConversation {
             updated_at: changed_at.unwrap_or_default().max(conversation.updated_at),
             handed: Handed::default(),
             in_flight: 0,

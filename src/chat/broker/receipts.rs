@@ -14,7 +14,7 @@ impl Broker {
     ///
     /// `Ok(Err(_))`: the command waits for that.
     fn message_of(&self, pending: &Pending, id: MessageId) -> Result<Result<Arc<Message>, Progressed>, ChatError> {
-        if self.in_flight.contains_key(&id) {
+        if self.sends.in_flight.contains_key(&id) {
             return Ok(Err(Progressed::Then(Box::new(move |broker, pending| broker.wait_behind(id, pending)))));
         }
         match &pending.facts.message {
@@ -35,7 +35,7 @@ impl Broker {
         }
         let reader = pending.user.clone();
         let is_known = message.read_by.iter().any(|mark| mark.user == reader);
-        if message.sender.id == reader || is_known || self.reading.contains(&(id, reader.clone())) {
+        if message.sender.id == reader || is_known || self.due.reading.contains(&(id, reader.clone())) {
             return Ok(Progressed::Done(Reply::Done));
         }
         let read_at = self.next_time_in(&message.place);
@@ -43,13 +43,13 @@ impl Broker {
             let write = Write::MarkRead { message: id, conversation, reader: reader.clone(), read_at };
             let being_read = (id, reader.clone());
             if broker.store_for(write, Awaiting::Read { message, reader, read_at, asker: pending.asker }) {
-                broker.reading.insert(being_read);
+                broker.due.reading.insert(being_read);
             }
         })))
     }
 
     pub(super) fn reading_ended(&mut self, message: &Message, reader: &UserId) {
-        self.reading.remove(&(message.id, reader.clone()));
+        self.due.reading.remove(&(message.id, reader.clone()));
     }
 
     /// Tells the author's devices, and the reader's less the socket that it was `read_on`.
@@ -83,7 +83,7 @@ impl Broker {
                 let own = self.own_conversation(pending, id)?;
                 match own.and_then(|conversation| self.audience_of(pending, &conversation)) {
                     Ok(Audience::Pair { kind, .. }) if is_answer => {
-                        let user = self.users.get(&pending.user).ok_or(ChatError::UserNotFound)?;
+                        let user = self.users.at_hand.get(&pending.user).ok_or(ChatError::UserNotFound)?;
                         Some(Audience::Pair { kind, recipient: user.profile().clone() })
                     }
                     Ok(audience) => Some(audience),

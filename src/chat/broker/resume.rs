@@ -45,19 +45,22 @@ impl Broker {
 
     fn comes_anew(&mut self, connect: Connect, reason: NotRecovered) -> (Connect, Coming) {
         debug!(user:% = connect.claims.user, cause = reason.as_str(); "not recovered");
-        self.counters.note_not_recovered(reason);
+        self.observers.counters.note_not_recovered(reason);
         (connect, Coming::NotRecovered(reason))
     }
 
     /// The session with this private id, if it is this user's. A token past its time serves where the session's own is not.
     fn find_session(&mut self, connect: &Connect, pid: PrivateId) -> Option<Found> {
         let now = self.now();
-        let user = self.users.get(&connect.claims.user)?;
-        let is_sought = |connection: &&ConnectionKey| self.sessions.get(*connection).is_some_and(|session| session.pid == pid);
+        let user = self.users.at_hand.get(&connect.claims.user)?;
+        let is_sought =
+            |connection: &&ConnectionKey| self.sessions.open.get(*connection).is_some_and(|session| session.pid == pid);
         let open = user.sessions.iter().find(is_sought).copied();
         let tokens = match open {
-            Some(connection) => self.sessions.get(&connection).map(|session| &session.tokens),
-            None => self.parked.find(&pid).filter(|parked| parked.user == connect.claims.user).map(|parked| &parked.tokens),
+            Some(connection) => self.sessions.open.get(&connection).map(|session| &session.tokens),
+            None => {
+                self.sessions.detached.find(&pid).filter(|parked| parked.user == connect.claims.user).map(|parked| &parked.tokens)
+            }
         };
         let is_late = connect.claims.is_expired(now);
         tokens.filter(|tokens| !is_late || tokens.expires_at.is_none_or(|at| at > now))?;
@@ -73,11 +76,11 @@ impl Broker {
 
     /// How far the client of a parked session had come and what it has missed since; or why that cannot be shown.
     fn missed(&self, connect: &Connect, pid: PrivateId) -> Result<(Reached, Vec<Replay>), NotRecovered> {
-        let parked = self.parked.find(&pid).ok_or(NotRecovered::Unknown)?;
+        let parked = self.sessions.detached.find(&pid).ok_or(NotRecovered::Unknown)?;
         if parked.manner.asked != connect.manner.asked {
             return Err(NotRecovered::AskedOtherwise);
         }
-        let told = connect.offset.and_then(|offset| self.offsets.reached(offset, self.serial, parked.manner.last_encoding));
+        let told = connect.offset.and_then(|offset| self.replay.reached(offset, parked.manner.last_encoding));
         let reached = parked.reached.max(told).ok_or(NotRecovered::OffsetUnknown)?;
         let forgotten = parked.places.as_ref().map_or(0, |places| places.forgotten_absences);
         if forgotten > reached.serial {
@@ -87,19 +90,19 @@ impl Broker {
         let last_encoding = parked.manner.last_encoding;
         let own = [RingKey::Everyone, RingKey::User(parked.user.clone()), RingKey::Socket(pid)];
         for key in own {
-            if !self.rings.is_whole_since(&key, reached, last_encoding) {
+            if !self.replay.is_whole_since(&key, reached, last_encoding) {
                 return Err(NotRecovered::Forgotten);
             }
-            missed.extend(self.rings.missed(&key, reached, &parked.socket, &parked.user));
+            missed.extend(self.replay.missed(&key, reached, &parked.socket, &parked.user));
         }
         for room in self.rooms_of(&parked.user, parked.places.as_deref(), parked.is_in_common_chat) {
             let places = parked.places.as_deref();
             let key = RingKey::Room(room.clone());
             let needed = places.map_or(reached, |places| places.needed_since(&room, reached));
-            if !self.rings.is_whole_since(&key, needed, last_encoding) {
+            if !self.replay.is_whole_since(&key, needed, last_encoding) {
                 return Err(NotRecovered::Forgotten);
             }
-            let of_room = self.rings.missed(&key, reached, &parked.socket, &parked.user);
+            let of_room = self.replay.missed(&key, reached, &parked.socket, &parked.user);
             missed.extend(of_room.filter(|event| places.is_none_or(|places| !places.was_absent(&room, event.serial))));
         }
         missed.sort_by_key(|event| event.serial);
@@ -109,7 +112,7 @@ impl Broker {
             return Err(NotRecovered::TooMuch);
         }
         let own_copies: Vec<u64> =
-            self.rings.missed(&RingKey::Socket(pid), reached, &parked.socket, &parked.user).map(|event| event.serial).collect();
+            self.replay.missed(&RingKey::Socket(pid), reached, &parked.socket, &parked.user).map(|event| event.serial).collect();
         let replays = missed.into_iter().map(|MissedEvent { serial, event, had }| {
             let kind = match event.message().filter(|_| own_copies.contains(&serial)) {
                 None => ReplayKind::Shared,
@@ -126,15 +129,17 @@ impl Broker {
         let places = parked.places.as_deref();
         let rooms = self.rooms_of(&parked.user, places, parked.is_in_common_chat).into_iter().map(RingKey::Room);
         let keys = [RingKey::Everyone, RingKey::User(parked.user.clone())].into_iter().chain(rooms);
-        let mut states: Vec<MissedEvent> =
-            keys.flat_map(|key| self.states.missed(&key, reached, &parked.socket, &parked.user).collect::<Vec<_>>()).collect();
+        let mut states: Vec<MissedEvent> = keys
+            .flat_map(|key| self.replay.missed_states(&key, reached, &parked.socket, &parked.user).collect::<Vec<_>>())
+            .collect();
         states.sort_by_key(|state| state.serial);
         states.into_iter().map(|state| state.event).collect()
     }
 
     /// Whether a parked session's copy of a message waits for the commit.
     fn is_being_stored(&self, message: &Message, parked: &Parked) -> bool {
-        let asking = self.in_flight.get(&message.id).and_then(|in_flight| self.asking_socket(&parked.user, &in_flight.asker));
+        let asking =
+            self.sends.in_flight.get(&message.id).and_then(|in_flight| self.asking_socket(&parked.user, &in_flight.asker));
         asking.is_some_and(|asking| asking.socket == parked.socket)
     }
 
@@ -146,13 +151,13 @@ impl Broker {
         for room in self.rooms_of(&id, places.as_deref(), is_in_common_chat) {
             self.rooms.join_from_parked(room, connection);
         }
-        let Some(user) = self.users.get_mut(&id) else { return };
+        let Some(user) = self.users.at_hand.get_mut(&id) else { return };
         let (was_absent, was_announced, account) = (user.sessions.is_empty(), user.is_announced, user.account.clone());
         user.sessions.push(connection);
         user.offline_at = None;
         user.used_at = now;
         if was_absent && account.status != ChosenStatus::Offline {
-            self.online_changes.came(&id);
+            self.presence.unstored.came(&id);
         }
         if was_absent {
             self.forget_absent(&id);
@@ -165,8 +170,8 @@ impl Broker {
             catch_up: false,
             socket,
             pid,
-            seed: self.seed(&id, socket, self.present()),
-            serial: self.serial,
+            seed: self.seed(&id, socket, self.replay.present()),
+            serial: self.replay.event_seq(),
             back: Some(Back { manner, missed: missed.clone(), states }),
         };
         let session = Session {
@@ -195,8 +200,8 @@ impl Broker {
         self.tell_connected(connection);
         // Its offset is proof.
         self.note_progress_of(&id);
-        self.counters.recovered += 1;
-        self.traces.note(&id, |trace| trace.came = Some((now, socket, Coming::Recovered { missed: missed.len() })));
+        self.observers.counters.recovered += 1;
+        self.observers.traces.note(&id, |trace| trace.came = Some((now, socket, Coming::Recovered { missed: missed.len() })));
         self.tell(connection, Notice::Admitted(Box::new(admission)));
         info!(sid:% = socket, user:% = id, missed = missed.len(); "recovered");
         self.note_replayed(connection, &missed);
@@ -209,11 +214,11 @@ impl Broker {
     /// What was missed is on its way to a socket now: it is among those that messages under way were handed to, and its user's
     /// notifications count as seen.
     fn note_replayed(&mut self, connection: ConnectionKey, missed: &[Replay]) {
-        let Some((user, words)) = self.sessions.get(&connection).map(|session| (session.user.clone(), session.words)) else {
+        let Some((user, words)) = self.sessions.open.get(&connection).map(|session| (session.user.clone(), session.words)) else {
             return;
         };
         for message in missed.iter().filter_map(|replay| replay.event.message()).filter(|message| message.sender.id != user) {
-            if let Some(in_flight) = self.in_flight.get_mut(&message.id) {
+            if let Some(in_flight) = self.sends.in_flight.get_mut(&message.id) {
                 in_flight.handed_sockets.push(connection);
             }
         }

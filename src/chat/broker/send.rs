@@ -46,7 +46,7 @@ impl Broker {
         let urls: Vec<String> = draft.file_url.iter().chain(&draft.attachment_urls).cloned().collect();
         let uploads = match &pending.facts.uploads {
             _ if urls.is_empty() => &[][..],
-            Some((dropped, uploads)) if *dropped == self.files_dropped => uploads,
+            Some((dropped, uploads)) if *dropped == self.work.files_dropped => uploads,
             _ => return Ok(Progressed::Needs(Load::Uploads(urls))),
         };
         let mut files = urls.iter().map(|url| own_upload(url, uploads, &pending.user));
@@ -57,7 +57,7 @@ impl Broker {
         }
         let listing = match &draft.listing_id {
             None => None,
-            Some(id) => match self.titles.find(id).or_else(|| pending.facts.listing.clone()) {
+            Some(id) => match self.conversations.titles.find(id).or_else(|| pending.facts.listing.clone()) {
                 Some(listing) => Some(listing),
                 None => return Ok(Progressed::Needs(Load::Title(id.clone()))),
             },
@@ -100,7 +100,7 @@ impl Broker {
             Err(load) => return Ok(Err(load)),
         };
         if let Audience::Pair { recipient, .. } = &audience
-            && self.users.get(&recipient.id).is_some_and(|user| user.account.is_deleted)
+            && self.users.at_hand.get(&recipient.id).is_some_and(|user| user.account.is_deleted)
         {
             return Err(ChatError::UserNotFound);
         }
@@ -113,7 +113,7 @@ impl Broker {
             return Ok(Audience::Group(conversation.id));
         }
         let other = conversation.other_than(&pending.user);
-        let Some(recipient) = self.users.get(other) else { return Err(Load::Users(vec![other.clone()])) };
+        let Some(recipient) = self.users.at_hand.get(other) else { return Err(Load::Users(vec![other.clone()])) };
         Ok(Audience::Pair { kind: conversation.kind, recipient: recipient.profile().clone() })
     }
 
@@ -127,14 +127,14 @@ impl Broker {
 
     fn direct_target(&mut self, pending: &Pending, recipient: &UserId) -> Result<Result<Target, Load>, ChatError> {
         let read_both = || Ok(Err(Load::Direct(pending.user.clone(), recipient.clone())));
-        let Some(other) = self.users.get(recipient) else {
+        let Some(other) = self.users.at_hand.get(recipient) else {
             return if pending.facts.users_read.contains(recipient) { Err(ChatError::UserNotFound) } else { read_both() };
         };
         if other.account.is_deleted {
             return Err(ChatError::UserNotFound);
         }
         let recipient_profile = other.profile().clone();
-        let known = self.directs.get(&store::direct_key(&pending.user, recipient)).copied();
+        let known = self.conversations.directs.get(&store::direct_key(&pending.user, recipient)).copied();
         let id = match known {
             Some(id) => id,
             None if !pending.facts.conversation_read => return read_both(),
@@ -154,11 +154,11 @@ impl Broker {
         target: &Target,
     ) -> Result<Option<Progressed>, ChatError> {
         let id = MessageId::of_client_id(&pending.user, client_id);
-        if self.in_flight.contains_key(&id) {
+        if self.sends.in_flight.contains_key(&id) {
             return Ok(Some(Progressed::Then(Box::new(move |broker, pending| broker.wait_behind(id, pending)))));
         }
         let now = self.now();
-        let user = self.users.get_mut(&pending.user).ok_or(ChatError::UserNotFound)?;
+        let user = self.users.at_hand.get_mut(&pending.user).ok_or(ChatError::UserNotFound)?;
         let Some(sent) = &mut user.sent else {
             let unreadable = pending.facts.sent_ids_unreadable;
             return Ok((!unreadable).then(|| Progressed::Needs(Load::SentIds(pending.user.clone()))));
@@ -195,7 +195,7 @@ impl Broker {
         if asker.own_copy() == OwnCopy::Held
             && let Some(asking) = self.asking_socket(&message.sender.id, &asker)
         {
-            let event = self.place(self.message_event(audience, message.clone()));
+            let event = self.replay.number(self.message_event(audience, message.clone()));
             self.hold(asking, event);
             if let Some(connection) = asking.connection {
                 self.tell(connection, Notice::Settle { message: message.id, stored: true });
@@ -208,7 +208,7 @@ impl Broker {
 
     /// Has a command wait until a message is stored.
     pub(super) fn wait_behind(&mut self, message: MessageId, pending: Pending) {
-        match self.in_flight.get_mut(&message) {
+        match self.sends.in_flight.get_mut(&message) {
             Some(in_flight) => in_flight.waiters.push(pending),
             None => self.answer(pending.asker, Err(ChatError::MessageNotFound)),
         }
@@ -225,7 +225,7 @@ impl Broker {
         let Subject { file, attachments, listing } = subject;
         let Target { place, audience, new_conversation, new_name } = target;
         let Some(draft) = command.into_draft() else { return self.answer(asker, Err(ChatError::Internal)) };
-        let Some(sender) = self.users.get(&user).map(|user| user.profile().clone()) else {
+        let Some(sender) = self.users.at_hand.get(&user).map(|user| user.profile().clone()) else {
             return self.answer(asker, Err(ChatError::UserNotFound));
         };
         if let Some(conversation) = &new_conversation
@@ -244,7 +244,7 @@ impl Broker {
             id,
             place,
             seq: 0,
-            position: self.position + 1,
+            position: self.sends.position + 1,
             sender,
             role: Role::User,
             content: draft.content,
@@ -274,23 +274,23 @@ impl Broker {
         if let Err(refused) = self.store(write, Awaiting::Message(id)) {
             return self.answer(in_flight.asker, Err(refused.0));
         }
-        self.position += 1;
-        self.counters.messages += 1;
+        self.sends.position += 1;
+        self.observers.counters.messages += 1;
         if let Some(cached) = self.cached(&message.place) {
             cached.in_flight += 1;
         }
         self.stop_typing(&message, &in_flight.asker);
         self.remember_sent(&message, request_hash);
-        let earlier = self.failed.take(id);
+        let earlier = self.sends.failed.take(id);
         let waits_for_commit = in_flight.waits_for_commit || earlier.is_some();
         let was_given_up = in_flight.was_given_up || earlier.is_some();
         let spared = earlier.unwrap_or_default();
-        self.in_flight.insert(id, InFlight { waits_for_commit, was_given_up, spared, ..in_flight });
+        self.sends.in_flight.insert(id, InFlight { waits_for_commit, was_given_up, spared, ..in_flight });
         let is_live = self.options.delivery == Delivery::Live && !self.outside.is_failing();
-        if is_live && self.unhanded.is_empty() && !waits_for_commit {
+        if is_live && self.sends.unhanded.is_empty() && !waits_for_commit {
             self.hand_out(id);
         } else {
-            self.unhanded.push_back(id);
+            self.sends.unhanded.push_back(id);
         }
     }
 
@@ -304,13 +304,13 @@ impl Broker {
 
     fn remember_sent(&mut self, message: &Message, request_hash: Option<[u8; 32]>) {
         let Some(client_id) = &message.client_message_id else { return };
-        let Some(sent) = self.users.get_mut(&message.sender.id).and_then(|user| user.sent.as_mut()) else { return };
+        let Some(sent) = self.users.at_hand.get_mut(&message.sender.id).and_then(|user| user.sent.as_mut()) else { return };
         sent.insert(client_id, SentId { message: message.id, request_hash, status: MessageStatus::Sent });
     }
 
     /// Stores and opens a direct conversation, or a chat with the model, that did not exist.
     pub(super) fn make_conversation(&mut self, conversation: &Arc<Conversation>) -> Result<(), ChatError> {
-        let write = Write::CreateConversation { conversation: conversation.clone(), joined_position: self.position };
+        let write = Write::CreateConversation { conversation: conversation.clone(), joined_position: self.sends.position };
         self.store(write, Awaiting::ConversationMade(conversation.id)).map_err(|refused| refused.0)?;
         let cached = CachedConversation {
             updated_at: conversation.updated_at,
@@ -321,9 +321,9 @@ impl Broker {
             used_at: conversation.created_at,
             conversation: conversation.clone(),
         };
-        self.conversations.insert(conversation.id, cached);
+        self.conversations.at_hand.insert(conversation.id, cached);
         if let Some(key) = pair_key(conversation) {
-            self.directs.insert(key, conversation.id);
+            self.conversations.directs.insert(key, conversation.id);
         }
         self.join_members(conversation, &conversation.participants);
         self.tell_users(&conversation.participants, Event::ConversationChanged(conversation.clone()));
@@ -333,7 +333,7 @@ impl Broker {
     /// The conversation of a place, where it is one and at hand.
     pub(super) fn cached(&mut self, place: &Place) -> Option<&mut CachedConversation> {
         let Place::Conversation(id) = place else { return None };
-        self.conversations.get_mut(id)
+        self.conversations.at_hand.get_mut(id)
     }
 
     /// The time of the next change in a place: it rises strictly within a conversation.
@@ -349,7 +349,7 @@ impl Broker {
 
     /// Hands a message to everybody it is for. The sender's own copy is held where its front end takes it for the ack.
     pub(super) fn hand_out(&mut self, id: MessageId) {
-        let Some(mut in_flight) = self.in_flight.remove(&id) else { return };
+        let Some(mut in_flight) = self.sends.in_flight.remove(&id) else { return };
         let sender = in_flight.message.sender.id.clone();
         let asking = self.asking_socket(&sender, &in_flight.asker);
         let own_copy = in_flight.asker.own_copy();
@@ -391,7 +391,7 @@ impl Broker {
         }
         in_flight.is_handed = true;
         in_flight.event = Some(event);
-        self.in_flight.insert(id, in_flight);
+        self.sends.in_flight.insert(id, in_flight);
     }
 
     fn hand_to_room(
@@ -432,6 +432,7 @@ impl Broker {
     /// Whether a socket is another user's and can show what is sent.
     fn receives(&self, socket: ConnectionKey, kind: ConversationKind, sender: &UserId) -> bool {
         self.sessions
+            .open
             .get(&socket)
             .is_some_and(|session| session.user != *sender && session.words.has_word_for(kind) && !session.words.unproven)
     }

@@ -12,15 +12,15 @@ const ROOMS_MAX: usize = 200;
 impl Broker {
     /// Lists all sockets, and has a watcher told from now on what happens.
     pub(in crate::chat) fn watch_sockets(&self, most: usize) -> Sockets {
-        let watcher = (self.sessions.len() <= most).then(|| self.feed.watch()).flatten();
+        let watcher = (self.sessions.open.len() <= most).then(|| self.observers.feed.watch()).flatten();
         watcher.map_or(Sockets::TooMany, |watcher| {
-            let views = self.sessions.iter().filter_map(|(connection, session)| self.view(*connection, session)).collect();
+            let views = self.sessions.open.iter().filter_map(|(connection, session)| self.view(*connection, session)).collect();
             Sockets::Watched(views, watcher)
         })
     }
 
     fn view(&self, connection: ConnectionKey, session: &Session) -> Option<SocketView> {
-        let user = self.users.get(&session.user)?.profile().clone();
+        let user = self.users.at_hand.get(&session.user)?.profile().clone();
         let &Session { socket, peer, connected_at, .. } = session;
         Some(SocketView { socket, user, connection, peer, connected_at, rooms: self.room_names(session) })
     }
@@ -34,20 +34,20 @@ impl Broker {
 
     /// Tells what happened to a socket that is in.
     pub(super) fn tell_watchers(&self, connection: ConnectionKey, what: impl FnOnce() -> What) {
-        if self.feed.is_watched()
-            && let Some(session) = self.sessions.get(&connection)
+        if self.observers.feed.is_watched()
+            && let Some(session) = self.sessions.open.get(&connection)
         {
             self.tell_of(session, what());
         }
     }
 
     fn tell_of(&self, session: &Session, what: What) {
-        self.feed.tell(|| Happening { at: Timestamp::now(), socket: session.socket, user: session.user.clone(), what });
+        self.observers.feed.tell(|| Happening { at: Timestamp::now(), socket: session.socket, user: session.user.clone(), what });
     }
 
     pub(super) fn tell_connected(&self, connection: ConnectionKey) {
-        if self.feed.is_watched()
-            && let Some(session) = self.sessions.get(&connection)
+        if self.observers.feed.is_watched()
+            && let Some(session) = self.sessions.open.get(&connection)
             && let Some(view) = self.view(connection, session)
         {
             self.tell_of(session, What::Connected(Box::new(view)));
@@ -56,7 +56,7 @@ impl Broker {
 
     /// Tells that a socket is gone, as long as its user's memberships are known.
     pub(super) fn tell_disconnected(&self, session: &Session, reason: CloseReason) {
-        if self.feed.is_watched() {
+        if self.observers.feed.is_watched() {
             self.tell_of(session, What::Disconnected { reason, rooms: self.room_names(session) });
         }
     }

@@ -112,18 +112,18 @@ impl Handler<AccountsChanged> for ChatServer {
 impl ChatServer {
     /// Reads the accounts of these users once more, as far as they are at hand.
     fn read_changed(&mut self, mut users: Vec<UserId>) -> Later<Result<(), StoreError>> {
-        users.retain(|user| self.broker.users.contains_key(user));
+        users.retain(|user| self.broker.users.at_hand.contains_key(user));
         if users.is_empty() {
             return ready(Ok(()));
         }
-        let (seen, store, asked) = (self.broker.account_changes.newest_of(&users), self.store.clone(), users.clone());
+        let (seen, store, asked) = (self.broker.users.changes.newest_of(&users), self.store.clone(), users.clone());
         let find = move |conn: &mut AnyConnection| {
             let found: Result<Vec<_>, _> = asked.iter().map(|user| store::find_account(conn, user)).collect();
             found
         };
         let read = async move { store.read_after_writes(find).await };
         Box::pin(read.into_actor(self).then(move |found, server, ctx| match found {
-            Ok(_) if seen != server.broker.account_changes.newest_of(&users) => server.read_changed(users),
+            Ok(_) if seen != server.broker.users.changes.newest_of(&users) => server.read_changed(users),
             Ok(found) => {
                 server.work::<AccountsChanged, _>(ctx, |broker| {
                     found.into_iter().flatten().for_each(|account| broker.follow(account));
@@ -165,7 +165,7 @@ impl Handler<Health> for ChatServer {
     type Result = MessageResult<Health>;
 
     fn handle(&mut self, _: Health, ctx: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.work::<Health, _>(ctx, |broker| (broker.sessions.len(), broker.rooms.count())))
+        MessageResult(self.work::<Health, _>(ctx, |broker| (broker.sessions.open.len(), broker.rooms.count())))
     }
 }
 
@@ -213,7 +213,7 @@ impl Handler<TraceOf> for ChatServer {
     type Result = MessageResult<TraceOf>;
 
     fn handle(&mut self, TraceOf { user }: TraceOf, ctx: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.work::<TraceOf, _>(ctx, |broker| broker.traces.of(&user)))
+        MessageResult(self.work::<TraceOf, _>(ctx, |broker| broker.observers.traces.of(&user)))
     }
 }
 
@@ -333,7 +333,7 @@ impl Handler<DropFiles> for ChatServer {
         let (answer, outcome) = oneshot::channel();
         // In this very turn: what the broker looks up from here on is read behind it.
         let admitted = self.store.try_write(Write::DropFiles { urls }, Done::Answer(answer));
-        self.work::<DropFiles, _>(ctx, |broker| broker.files_dropped += 1);
+        self.work::<DropFiles, _>(ctx, |broker| broker.work.files_dropped += 1);
         Box::pin(async move {
             admitted?;
             match outcome.await.unwrap_or(Err(StoreError::Unavailable))? {

@@ -52,14 +52,14 @@ impl ChatServer {
     /// The same with a model that answers questions.
     #[must_use]
     pub fn with_model(mut self, model: Recipient<Prompt>) -> Self {
-        self.broker.has_model = true;
+        self.broker.questions.has_model = true;
         Self { model: Some(model), ..self }
     }
 
     /// The same with watchers who are told of sockets and rooms.
     #[must_use]
     pub fn with_feed(mut self, feed: Feed) -> Self {
-        self.broker.feed = feed;
+        self.broker.observers.feed = feed;
         self
     }
 
@@ -72,7 +72,7 @@ impl ChatServer {
     /// The same with the refusals of the whole server.
     #[must_use]
     pub fn with_refusals(mut self, refusals: Arc<Refusals>) -> Self {
-        self.broker.refusals = refusals;
+        self.broker.observers.refusals = refusals;
         self
     }
 

@@ -3,17 +3,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::sends::Audience;
-use crate::model::{ChangesTold, Message};
+use crate::model::{ChangesTold, Message, MessageId};
 
 /// The changes that are being stored, and those of which nobody knows whether they are.
 #[derive(Debug, Default)]
 pub struct UntoldChanges {
     /// Their positions, in order. The store's queue bounds them.
-    pub positions: VecDeque<i64>,
+    positions: VecDeque<i64>,
     /// The database was given these, and did not say what became of them: of each time that it is away no more than one batch.
-    pub doubted: Vec<Doubted>,
+    doubted: Vec<Doubted>,
     /// Those of them that are being read.
-    pub looked_up: Vec<Doubted>,
+    looked_up: Vec<Doubted>,
 }
 
 /// A change that is perhaps stored.
@@ -47,6 +47,37 @@ impl UntoldChanges {
         }
     }
 
+    /// A change was given to the store; it has the highest position by now.
+    pub fn note(&mut self, position: i64) {
+        self.positions.push_back(position);
+    }
+
+    /// Nobody knows whether a change is stored.
+    pub fn doubt(&mut self, doubted: Doubted) {
+        self.doubted.push(doubted);
+    }
+
+    /// Lists the messages of the changes in doubt, which are looked up now; empty also while some are being looked up.
+    pub fn look_up(&mut self) -> Vec<MessageId> {
+        if self.looked_up.is_empty() {
+            self.looked_up = std::mem::take(&mut self.doubted);
+            self.looked_up.iter().map(|doubted| doubted.message.id).collect()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Returns the changes that were looked up, in their order; `failed`: they stay in doubt.
+    pub fn take_looked_up(&mut self, failed: bool) -> Vec<Doubted> {
+        let looked_up = std::mem::take(&mut self.looked_up);
+        if failed {
+            self.doubted.extend(looked_up);
+            return Vec::new();
+        }
+        looked_up
+    }
+
+    /// A change is told, or was not stored.
     pub fn remove(&mut self, position: i64) {
         self.positions.retain(|untold| *untold != position);
     }

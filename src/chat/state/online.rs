@@ -3,12 +3,15 @@ use hashbrown::HashSet;
 
 use crate::model::{Timestamp, UserId};
 
+/// While somebody is online it is stored this often that the server runs: half of what a last seen may be wrong by.
+const ALIVE_EVERY_MS: i64 = 30_000;
+
 /// Those who came and went since the store was told.
 #[derive(Debug, Default)]
 pub struct OnlineChanges {
-    pub came: HashSet<UserId>,
-    pub gone: HashSet<UserId>,
-    pub told_at: Timestamp,
+    came: HashSet<UserId>,
+    gone: HashSet<UserId>,
+    told_at: Timestamp,
 }
 
 impl OnlineChanges {
@@ -24,10 +27,46 @@ impl OnlineChanges {
         self.gone.insert(user.clone());
     }
 
+    /// Takes those who came and went, where the store is to be told now; `is_anybody_here`: it is told now and then, too, that
+    /// the server runs.
+    pub fn take(&mut self, is_anybody_here: bool, now: Timestamp) -> Option<(Vec<UserId>, Vec<UserId>)> {
+        let is_quiet = self.came.is_empty() && self.gone.is_empty();
+        if is_quiet && (!is_anybody_here || self.told_at.plus_millis(ALIVE_EVERY_MS) > now) {
+            return None;
+        }
+        self.told_at = now;
+        Some((self.came.drain().collect(), self.gone.drain().collect()))
+    }
+
     /// Those of whom the store was told in vain; what is known since then holds.
     pub fn put_back(&mut self, came: Vec<UserId>, gone: Vec<UserId>) {
         let Self { came: comes, gone: goes, told_at: _ } = self;
         comes.extend(came.into_iter().filter(|user| !goes.contains(user)));
         goes.extend(gone.into_iter().filter(|user| !comes.contains(user)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_counts_and_what_was_told_in_vain_is_told_again() {
+        let (ann, bob) = (UserId::parse("ann").unwrap(), UserId::parse("bob").unwrap());
+        let at = Timestamp::from_millis;
+        let mut changes = OnlineChanges::default();
+        assert_eq!(changes.take(false, at(0)), None);
+        changes.came(&ann);
+        changes.went(&ann);
+        changes.came(&bob);
+        let (came, gone) = changes.take(true, at(0)).unwrap();
+        assert_eq!((&came, &gone), (&vec![bob.clone()], &vec![ann.clone()]));
+        changes.went(&bob);
+        changes.put_back(came, gone);
+        let (came, mut gone) = changes.take(true, at(1)).unwrap();
+        gone.sort();
+        assert_eq!((came, gone), (vec![], vec![ann, bob]));
+        assert_eq!(changes.take(true, at(2)), None);
+        assert_eq!(changes.take(true, at(1 + ALIVE_EVERY_MS)), Some((vec![], vec![])), "the server runs");
     }
 }

@@ -1,8 +1,9 @@
-//! Changes of presence, told to others in turns.
+//! Who is online for others to see, and what of that waits to be told and stored.
 use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
+use super::online::OnlineChanges;
 use crate::chat::ports::PresenceChange;
 use crate::model::{Timestamp, UserId};
 
@@ -73,6 +74,75 @@ impl PresenceWindow {
     }
 }
 
+/// Presence: each user is announced as online once and as gone once.
+#[derive(Debug, Default)]
+pub struct Presence {
+    window: PresenceWindow,
+    /// Users whose last socket was lost, and when they count as offline.
+    grace: VecDeque<(Timestamp, UserId)>,
+    /// Number of users that others were told are online.
+    online: usize,
+    is_narrowed: bool,
+    /// What the store is to be told.
+    pub unstored: OnlineChanges,
+}
+
+impl Presence {
+    /// Number of users that others were told are online.
+    pub fn online(&self) -> usize {
+        self.online
+    }
+
+    /// A user is announced as online.
+    pub fn announced(&mut self) {
+        self.online += 1;
+    }
+
+    /// A user who was announced is gone.
+    pub fn gone(&mut self) {
+        self.online = self.online.saturating_sub(1);
+    }
+
+    /// Has a change told to others.
+    pub fn add(&mut self, user: &UserId, change: PresenceChange) {
+        self.window.add(user, change);
+    }
+
+    /// Tells whether it waits to be told that a user came.
+    pub fn is_coming(&self, user: &UserId) -> bool {
+        self.window.is_coming(user)
+    }
+
+    /// Returns the changes that may be told now.
+    pub fn take(&mut self, now: Timestamp) -> Vec<(UserId, PresenceChange)> {
+        self.window.take(now)
+    }
+
+    /// A user's last socket was lost: the user counts as offline at that time, unless a socket comes before. All users have the
+    /// same time of grace.
+    pub fn begin_grace(&mut self, user: &UserId, until: Timestamp) {
+        self.grace.push_back((until, user.clone()));
+    }
+
+    /// Takes the next user whose time of grace is over, and when it ended.
+    pub fn take_lapsed(&mut self, now: Timestamp) -> Option<(Timestamp, UserId)> {
+        self.grace.pop_front_if(|(until, _)| *until <= now)
+    }
+
+    /// Returns when there is something to do: to tell changes, or to look at somebody's grace.
+    pub fn due(&self, now: Timestamp) -> Option<Timestamp> {
+        let grace = self.grace.front().map(|(until, _)| *until);
+        self.window.due(now).into_iter().chain(grace).min()
+    }
+
+    /// Tells whether more users are online than `max`, and whether that is news.
+    pub fn narrow(&mut self, max: usize) -> (bool, bool) {
+        let was_narrowed = self.is_narrowed;
+        self.is_narrowed = self.online > max;
+        (self.is_narrowed, self.is_narrowed && !was_narrowed)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -120,5 +190,33 @@ mod tests {
         window.add(&ann, online(ChosenStatus::Online, true));
         window.add(&ann, online(ChosenStatus::Away, false));
         assert_eq!(window.take(Timestamp::from_millis(0)), [(ann.clone(), online(ChosenStatus::Away, true))]);
+    }
+
+    #[test]
+    fn who_was_lost_lapses_in_order_and_no_sooner_than_the_grace_ends() {
+        let (ann, bob) = (UserId::parse("ann").unwrap(), UserId::parse("bob").unwrap());
+        let at = Timestamp::from_millis;
+        let mut presence = Presence::default();
+        presence.begin_grace(&ann, at(10));
+        presence.begin_grace(&bob, at(20));
+        assert_eq!((presence.take_lapsed(at(9)), presence.due(at(0))), (None, Some(at(10))));
+        assert_eq!(presence.take_lapsed(at(15)), Some((at(10), ann)));
+        assert_eq!((presence.take_lapsed(at(15)), presence.due(at(15))), (None, Some(at(20))));
+        assert_eq!(presence.take_lapsed(at(20)), Some((at(20), bob)));
+        assert_eq!(presence.due(at(20)), None);
+    }
+
+    #[test]
+    fn it_is_news_once_that_more_are_online_than_everybody_hears_of() {
+        let mut presence = Presence::default();
+        presence.announced();
+        assert_eq!(presence.narrow(1), (false, false));
+        presence.announced();
+        assert_eq!((presence.narrow(1), presence.narrow(1)), ((true, true), (true, false)));
+        presence.gone();
+        assert_eq!((presence.narrow(1), presence.online()), ((false, false), 1));
+        presence.gone();
+        presence.gone();
+        assert_eq!(presence.online(), 0, "never below nobody");
     }
 }

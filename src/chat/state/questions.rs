@@ -72,6 +72,8 @@ struct Chat {
 /// All questions that are not answered yet.
 #[derive(Debug, Default)]
 pub struct Questions {
+    /// Tells whether there is a model that answers.
+    pub has_model: bool,
     chats: HashMap<ConversationId, Chat>,
     /// Chats whose first question waits for its turn.
     due: VecDeque<ConversationId>,

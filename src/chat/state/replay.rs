@@ -1,0 +1,195 @@
+//! Events in the order in which they are dispatched: their numbers, and what is kept of them for those who come back.
+use std::sync::Arc;
+
+use super::edits::UntoldChanges;
+use super::offsets::{Offsets, Reached, Since};
+use super::rings::{Except, MissedEvent, RingKey, Rings};
+use crate::chat::ports::{Broadcast, RingLimits};
+use crate::model::{ChangesTold, MessageId, Offset, OffsetKind, Part, SocketId, Timestamp, UserId};
+use crate::store::Start;
+
+/// The log. Every event but volatile ones has one number, which rises by one from event to event; what an offset says of
+/// messages and of changes never goes back.
+#[derive(Debug)]
+pub struct ReplayLog {
+    /// Number of the last event.
+    event_seq: u64,
+    /// Highest position of a message that was dispatched, or of a change that was told.
+    log_position: i64,
+    offsets: Offsets,
+    events: Rings,
+    /// Presence and typing of late.
+    states: Rings,
+    /// Changes that are being stored.
+    pub changes: UntoldChanges,
+}
+
+impl ReplayLog {
+    /// A log without events, behind all that earlier starts have stored.
+    pub fn new(events: RingLimits, states: RingLimits, starts: &[Start], log_position: i64) -> Self {
+        Self {
+            event_seq: 0,
+            log_position,
+            offsets: Offsets::new(starts),
+            events: Rings::new(events),
+            states: Rings::new(states),
+            changes: UntoldChanges::default(),
+        }
+    }
+
+    /// Number of the last event.
+    pub fn event_seq(&self) -> u64 {
+        self.event_seq
+    }
+
+    /// About how many bytes of events are kept.
+    pub fn bytes(&self) -> usize {
+        self.events.bytes()
+    }
+
+    /// Gives an event that is about to be dispatched its number, unless it has one. Volatile events have none.
+    pub fn number(&mut self, event: Broadcast) -> Arc<Broadcast> {
+        if event.event().is_volatile() || event.offset().is_some() {
+            return Arc::new(event);
+        }
+        let own = event.message().map(|message| message.position).filter(|position| *position > self.log_position);
+        self.log_position = own.unwrap_or(self.log_position);
+        let changes = self.changes.told_by(self.log_position);
+        Arc::new(self.numbered(event, own.is_some(), changes))
+    }
+
+    /// Gives the event of an edit or a deletion its number.
+    pub fn number_change(&mut self, event: Broadcast, position: i64) -> Broadcast {
+        self.log_position = self.log_position.max(position);
+        let changes = self.changes.while_telling(position);
+        self.numbered(event, false, changes)
+    }
+
+    fn numbered(&mut self, event: Broadcast, is_message: bool, changes: ChangesTold) -> Broadcast {
+        self.event_seq += 1;
+        let kind = OffsetKind::Event { serial: self.event_seq, is_message };
+        event.placed(Offset { boot: self.offsets.boot(), position: self.log_position, part: Part::FIRST, kind, changes })
+    }
+
+    /// The offset of one who has all that was dispatched by now.
+    pub fn present(&self) -> Offset {
+        let kind = OffsetKind::Event { serial: self.event_seq, is_message: false };
+        let changes = self.changes.told_by(self.log_position);
+        Offset { boot: self.offsets.boot(), position: self.log_position, part: Part::ALL, kind, changes }
+    }
+
+    /// From where on a client with this offset lacks messages and changes; see [`Offsets::since`].
+    pub fn since(&self, offset: Offset, last_position: i64, last_encoding: u8) -> Option<Since> {
+        self.offsets.since(offset, last_position, last_encoding)
+    }
+
+    /// How far a client with this offset has come; see [`Offsets::reached`].
+    pub fn reached(&self, offset: Offset, last_encoding: u8) -> Option<Reached> {
+        self.offsets.reached(offset, self.event_seq, last_encoding)
+    }
+
+    /// Keeps an event for those of its receivers who are not here, or do not get it. Of presence and typing the latest counts,
+    /// and how much of it was told nobody knows: it stands before the next event.
+    pub fn keep(&mut self, key: RingKey, event: &Arc<Broadcast>, except: Except, now: Timestamp) {
+        match event.serial() {
+            Some(number) => self.events.push(key, number, event, except, now),
+            None => self.states.push(key, self.event_seq + 1, event, except, now),
+        }
+    }
+
+    /// Forgets what nobody is left to miss.
+    pub fn forget(&mut self, key: &RingKey) {
+        self.events.forget(key);
+        self.states.forget(key);
+    }
+
+    /// Forgets a message that was given up.
+    pub fn forget_message(&mut self, key: &RingKey, message: MessageId) {
+        self.events.drop_message(key, message);
+    }
+
+    /// Forgets what is too old.
+    pub fn expire(&mut self, now: Timestamp) {
+        self.events.expire(now);
+        self.states.expire(now);
+    }
+
+    /// Tells whether nothing is lost that came after what a client has; see [`Rings::is_whole_since`].
+    pub fn is_whole_since(&self, key: &RingKey, reached: Reached, last_encoding: u8) -> bool {
+        self.events.is_whole_since(key, reached, last_encoding)
+    }
+
+    /// Lists the events that a socket of a user has missed.
+    pub fn missed<'a>(
+        &'a self,
+        key: &RingKey,
+        reached: Reached,
+        socket: &'a SocketId,
+        user: &'a UserId,
+    ) -> impl Iterator<Item = MissedEvent> + use<'a> {
+        self.events.missed(key, reached, socket, user)
+    }
+
+    /// Lists presence and typing that it has missed.
+    pub fn missed_states<'a>(
+        &'a self,
+        key: &RingKey,
+        reached: Reached,
+        socket: &'a SocketId,
+        user: &'a UserId,
+    ) -> impl Iterator<Item = MissedEvent> + use<'a> {
+        self.states.missed(key, reached, socket, user)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::ports::{Emitted, Event};
+
+    const LIMITS: RingLimits = RingLimits { events: 10, bytes: 1_000_000, bytes_of_all: 1_000_000, ttl_ms: 1_000 };
+
+    fn log() -> ReplayLog {
+        ReplayLog::new(LIMITS, LIMITS, &[], 7)
+    }
+
+    fn emitted() -> Broadcast {
+        Broadcast::new(Event::Emitted(Emitted { name: "x".into(), data: None }))
+    }
+
+    #[test]
+    fn every_event_has_one_number_and_volatile_ones_none() {
+        let mut log = log();
+        let first = log.number(emitted());
+        let again = log.number((*first).clone());
+        assert_eq!((first.serial(), again.serial(), log.event_seq()), (Some(1), Some(1), 1));
+        let volatile = Broadcast::new(Event::AnswerPiece { chat: "c".into(), delta: String::new(), done: true });
+        assert_eq!((log.number(volatile).serial(), log.event_seq()), (None, 1));
+        assert_eq!(log.number(emitted()).serial(), Some(2));
+    }
+
+    #[test]
+    fn what_offsets_say_of_messages_never_goes_back() {
+        let mut log = log();
+        let position = |event: &Broadcast| event.offset().map(|offset| offset.position);
+        assert_eq!(position(&log.number(emitted())), Some(7));
+        assert_eq!(position(&log.number_change(emitted(), 9)), Some(9));
+        assert_eq!(position(&log.number_change(emitted(), 8)), Some(9), "a later change was told before");
+        assert_eq!((log.present().position, log.event_seq()), (9, 3));
+    }
+
+    #[test]
+    fn what_has_no_number_stands_before_the_next_event() {
+        let mut log = log();
+        let (socket, user) = (SocketId::parse(&"s".repeat(20)).unwrap(), UserId::parse("ann").unwrap());
+        let missed = |log: &ReplayLog, after: u64| {
+            let reached = Reached::all_of(after);
+            log.missed_states(&RingKey::Everyone, reached, &socket, &user).map(|missed| missed.serial).collect::<Vec<_>>()
+        };
+        let typing = Arc::new(Broadcast::new(Event::AnswerPiece { chat: "c".into(), delta: String::new(), done: true }));
+        log.keep(RingKey::Everyone, &typing, Except::default(), Timestamp::default());
+        assert_eq!((missed(&log, 0), missed(&log, 1)), (vec![1], vec![]));
+        log.forget(&RingKey::Everyone);
+        assert_eq!(missed(&log, 0), Vec::<u64>::new());
+    }
+}
