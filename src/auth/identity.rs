@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use percent_encoding::percent_decode_str;
 use serde_json::value::RawValue;
 
+use super::refusal::Refusal;
+use super::revocation::Revocations;
 use super::token::bare_token;
-use super::{Claims, Refusal, Revocations, TokenError};
+use super::token::{Claims, TokenError};
 use crate::model::{Account, Timestamp};
 
 /// Where a token stood.

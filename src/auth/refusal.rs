@@ -1,5 +1,5 @@
 //! Why somebody is not let in.
-use super::TokenError;
+use super::token::TokenError;
 
 /// Why a client is not taken for a user. Final: a retry with the same token does not help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]

@@ -1,6 +1,7 @@
 //! What a new account may look like.
-use super::Claims;
-use crate::model::{DELETED_NAME, Description, MODEL_USER, USERNAME_MAX, UserRole, is_plain, name_key};
+use super::token::Claims;
+use crate::model::limits::{EMAIL_MAX, FULL_NAME_MAX, PASSWORD_MAX, PASSWORD_MIN, USERNAME_MAX};
+use crate::model::{DELETED_NAME, Description, MODEL_USER, UserRole, is_plain, name_key};
 
 /// A field of a registration that cannot be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -57,7 +58,7 @@ pub fn description(claims: &Claims) -> Description {
 /// Says what is wrong.
 pub fn check_email(email: &str) -> Result<(), InvalidField> {
     let refuse = |reason| Err(InvalidField { field: "email", reason });
-    if email.chars().count() > 254 || email.chars().any(|character| character.is_control() || character.is_whitespace()) {
+    if email.chars().count() > EMAIL_MAX || email.chars().any(|character| character.is_control() || character.is_whitespace()) {
         return refuse("is not an e-mail address");
     }
     match email.rsplit_once('@') {
@@ -73,8 +74,8 @@ pub fn check_email(email: &str) -> Result<(), InvalidField> {
 pub fn check_password(password: &str) -> Result<(), InvalidField> {
     let refuse = |reason| Err(InvalidField { field: "password", reason });
     match password.chars().count() {
-        8..=1024 if password.contains('\0') => refuse("has a U+0000"),
-        8..=1024 => Ok(()),
+        PASSWORD_MIN..=PASSWORD_MAX if password.contains('\0') => refuse("has a U+0000"),
+        PASSWORD_MIN..=PASSWORD_MAX => Ok(()),
         _ => refuse("must have 8 to 1024 characters"),
     }
 }
@@ -91,7 +92,7 @@ pub fn check_full_name(full_name: &str) -> Result<(), InvalidField> {
     if name_key(full_name) == name_key(DELETED_NAME) {
         return refuse("is reserved");
     }
-    if (1..=200).contains(&full_name.chars().count()) { Ok(()) } else { refuse("must have 1 to 200 characters") }
+    if (1..=FULL_NAME_MAX).contains(&full_name.chars().count()) { Ok(()) } else { refuse("must have 1 to 200 characters") }
 }
 
 #[cfg(test)]

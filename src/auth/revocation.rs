@@ -1,7 +1,7 @@
 //! Logins and tokens that were logged out.
 use hashbrown::HashMap;
 
-use super::Claims;
+use super::token::Claims;
 use crate::model::Timestamp;
 
 /// The keys (see [`Claims::revocation_key`]) that are refused, each until nothing with it could be valid any more.

@@ -12,13 +12,11 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::model::limits::INTEGER_MAX;
 use crate::model::{Timestamp, UserId, UserRole};
 
 /// Longest token that is looked at, in bytes. Browsers and proxies cut headers at 8–16 KB.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
-
-/// Largest integer that JavaScript holds exactly, 2^53 − 1.
-const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// What a verified token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -323,7 +321,7 @@ fn user_of(value: &Value) -> Option<UserId> {
     match value {
         Value::String(text) => UserId::parse(text).ok(),
         Value::Number(number) => {
-            let integer = number.as_u64().filter(|integer| *integer <= MAX_SAFE_INTEGER)?;
+            let integer = number.as_u64().filter(|integer| *integer <= INTEGER_MAX)?;
             UserId::parse(&integer.to_string()).ok()
         }
         _ => None,

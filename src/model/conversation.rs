@@ -1,7 +1,8 @@
 //! Conversations: who talks with whom.
 use schemars::JsonSchema;
 
-use super::{ConversationId, Timestamp, UserId};
+use super::id::{ConversationId, UserId};
+use super::timestamp::Timestamp;
 
 /// How a conversation came to be and who can join it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema)]

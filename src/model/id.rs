@@ -7,13 +7,15 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
+use super::limits::{ID_MAX, USER_ID_MAX};
+
 /// A text that is no id of the kind asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid id")]
 pub struct InvalidId;
 
 /// The namespace of all ids that are derived from names: UUIDv5(DNS, `parlance`).
-pub fn namespace_uuid() -> Uuid {
+fn namespace_uuid() -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_DNS, b"parlance")
 }
 
@@ -82,7 +84,7 @@ macro_rules! uuid_id {
 }
 
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $max:literal, $pattern:literal, $allowed:expr) => {
+    ($(#[$doc:meta])* $name:ident, $max:expr, $pattern:literal, $allowed:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
@@ -160,15 +162,15 @@ impl MessageId {
 
 text_id! {
     /// A user: 1–64 characters of `[A-Za-z0-9._:@-]`.
-    UserId, 64, "^[A-Za-z0-9._:@-]+$", |character| character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | ':' | '@' | '-')
+    UserId, USER_ID_MAX, "^[A-Za-z0-9._:@-]+$", |character| character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | ':' | '@' | '-')
 }
 text_id! {
     /// A public room, by the name that clients chose: 1–200 characters.
-    RoomId, 200, r"^[^\u0000]+$", |character| character != '\0'
+    RoomId, ID_MAX, r"^[^\u0000]+$", |character| character != '\0'
 }
 text_id! {
     /// A listing of the market place, by the name that clients and its server have for it: 1–200 characters.
-    ListingId, 200, r"^[^\u0000]+$", |character| character != '\0'
+    ListingId, ID_MAX, r"^[^\u0000]+$", |character| character != '\0'
 }
 
 /// The public id of one Socket.IO socket: 20 characters of URL-safe base64 (15 random bytes).

@@ -1,5 +1,5 @@
 //! What is offered, as far as messages speak of it.
-use super::ListingId;
+use super::id::ListingId;
 
 /// The listing that a message is about.
 #[derive(Debug, Clone, PartialEq, Eq)]

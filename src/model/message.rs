@@ -3,7 +3,11 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 
-use super::{ConversationId, File, Listing, MessageId, Profile, RoomId, Timestamp, UserId};
+use super::file::File;
+use super::id::{ConversationId, MessageId, RoomId, UserId};
+use super::listing::Listing;
+use super::timestamp::Timestamp;
+use super::user::Profile;
 
 /// Where a message stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

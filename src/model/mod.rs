@@ -3,6 +3,7 @@ mod conversation;
 mod digest;
 mod file;
 mod id;
+pub mod limits;
 mod listing;
 mod message;
 mod name;
@@ -14,13 +15,11 @@ mod user;
 pub use self::conversation::{Conversation, ConversationKind, LastMessage};
 pub use self::digest::digest;
 pub use self::file::{File, MessageClass};
-pub use self::id::{
-    ConversationId, InvalidId, ListingId, MessageId, NotificationId, PrivateId, RoomId, SocketId, UserId, namespace_uuid,
-};
+pub use self::id::{ConversationId, InvalidId, ListingId, MessageId, NotificationId, PrivateId, RoomId, SocketId, UserId};
 pub use self::listing::Listing;
 pub use self::message::{Message, MessageStatus, Place, ReadMark, Role};
 pub use self::name::{DELETED_NAME, is_plain, name_key};
 pub use self::notification::Notification;
 pub use self::offset::{Boot, ChangesTold, Offset, OffsetKind, Part};
 pub use self::timestamp::Timestamp;
-pub use self::user::{Account, ChosenStatus, Description, MODEL_USER, Profile, USERNAME_MAX, UserRole, numbered_name};
+pub use self::user::{Account, ChosenStatus, Description, MODEL_USER, Profile, UserRole, numbered_name};

@@ -1,7 +1,11 @@
 //! What a user is told of who was not there.
 use serde_json::json;
 
-use super::{Conversation, ConversationId, Message, NotificationId, Profile, Timestamp, UserId};
+use super::conversation::Conversation;
+use super::id::{ConversationId, NotificationId, UserId};
+use super::message::Message;
+use super::timestamp::Timestamp;
+use super::user::Profile;
 
 /// A notification as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! How far a client has come in what it was sent, as an opaque text that comes back with the client.
 use std::fmt;
 
-use super::Timestamp;
+use super::timestamp::Timestamp;
 
 /// A start of a server on its database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

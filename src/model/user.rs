@@ -3,7 +3,9 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 
-use super::{Timestamp, UserId};
+use super::id::UserId;
+use super::limits::USERNAME_MAX;
+use super::timestamp::Timestamp;
 
 /// The user that the AI model writes as; nobody logs in as it.
 pub const MODEL_USER: &str = "model";
@@ -115,9 +117,6 @@ pub struct Account {
     /// When the user was made.
     pub created_at: Timestamp,
 }
-
-/// Usernames have no more characters.
-pub const USERNAME_MAX: usize = 64;
 
 /// A username with a number behind it, for want of the name itself.
 pub fn numbered_name(username: &str, number: u64) -> String {
