@@ -1,5 +1,5 @@
 //! What a server shows to anybody who reaches it.
-use super::Config;
+use super::settings::Config;
 
 /// Keys with fewer characters can be tried out.
 pub const KEY_CHARS_MIN: usize = 16;
@@ -63,7 +63,7 @@ mod tests {
     use std::ffi::OsString;
 
     use super::*;
-    use crate::config::Found;
+    use crate::config::settings::Found;
 
     fn config(settings: &[(&str, &str)]) -> Config {
         let find = |name: &str| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value));

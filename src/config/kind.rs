@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{ApiKey, Secret};
+use super::secret::{ApiKey, Secret};
 
 /// One way to write a value. `print` writes what `parse` reads, secrets aside.
 pub(super) trait Kind {

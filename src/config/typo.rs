@@ -1,5 +1,5 @@
 //! Names that were meant to be settings.
-use super::Config;
+use super::settings::Config;
 
 /// The command line's own names in the environment, which are no settings of the server.
 const OTHERS: [&str; 2] = ["PARLANCE_URL", "PARLANCE_KEY"];
