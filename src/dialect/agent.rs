@@ -12,12 +12,14 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::Fault;
+use super::argument_schemas::{ATTACHMENTS, CLIENT_MESSAGE_ID, CONTENT, CONVERSATION_ID, SOME_ATTACHMENTS, SOME_CONTENT, id};
 use super::content::{LastMessageView, data_of};
-use super::error::{Code, Wording, failure_packet};
+use super::events::{About, Entry, Told};
+use super::fault::{Fault, Wording};
 use super::fields::Payload;
-use super::takes::{ATTACHMENTS, CLIENT_MESSAGE_ID, CONTENT, CONVERSATION_ID, SOME_ATTACHMENTS, SOME_CONTENT, id};
-use super::vocabulary::{About, Asked, Decoded, Entry, Packets, Told, Vocabulary, json_packet, one, packet, to_json};
+use super::packets::{Packets, json_packet, one, packet, to_json};
+use super::refusal::{Code, failure_packet};
+use super::vocabulary::{Asked, Decoded, Vocabulary};
 use crate::chat::{ChatError, Command, Draft, Event, OwnCopy, Reply, Words};
 use crate::logging::ErrorId;
 use crate::model::{
@@ -33,7 +35,7 @@ const NOTIFICATIONS_MAX: i64 = 100;
 /// Most sockets of one answer.
 const CONNECTIONS_MAX: usize = 1_000;
 
-/// The front end of `seeds/003`.
+/// The vocabulary of this front end.
 #[derive(Debug)]
 pub struct Agent;
 

@@ -9,11 +9,13 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::Fault;
-use super::error::{Code, RefusedAck, Wording};
+use super::argument_schemas::{CLIENT_MESSAGE_ID, SOME_CONTENT, id, id_text};
+use super::events::{About, Entry, Told};
+use super::fault::{Fault, Wording};
 use super::fields::Payload;
-use super::takes::{CLIENT_MESSAGE_ID, SOME_CONTENT, id, id_text};
-use super::vocabulary::{About, Asked, Decoded, Entry, Packets, Told, Vocabulary, one, packet, to_json};
+use super::packets::{Packets, one, packet, to_json};
+use super::refusal::{Code, RefusedAck};
+use super::vocabulary::{Asked, Decoded, Vocabulary};
 use crate::auth::Refusal;
 use crate::chat::{ChatError, Command, Draft, Event, Reply, Words};
 use crate::logging::ErrorId;
@@ -24,7 +26,7 @@ use crate::socketio::Args;
 /// Longest `chat` that an answer repeats, in bytes: it is kept with the answer.
 const CHAT_MAX_BYTES: usize = 64 * 1024;
 
-/// The front end of `seeds/000`.
+/// The vocabulary of this front end.
 #[derive(Debug)]
 pub struct Assistant;
 

@@ -1,9 +1,10 @@
 //! AsyncAPI 3 of all dialects (source: asyncapi.com, specification 3.0.0).
 use serde_json::{Map, Value, json};
 
-use super::select::{Dialect, DialectSet};
-use super::vocabulary::{Entry, Offset, Told};
-use super::{COMMON, Vocabulary};
+use super::common::COMMON;
+use super::events::{Entry, Offset, Told};
+use super::table::{Dialect, DialectSet};
+use super::vocabulary::Vocabulary;
 use crate::schema::{Definitions, Shape, pascal_case};
 
 /// The document: a channel for each dialect that describes itself, with all that is said in it.

@@ -9,14 +9,16 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::Fault;
-use super::content::{LastMessageView, data_of};
-use super::error::{RefusedAck, Wording, failure_packet};
-use super::fields::{Field, Payload};
-use super::takes::{
+use super::argument_schemas::{
     ATTACHMENTS, CLIENT_MESSAGE_ID, CONTENT, CONVERSATION_ID, FILE, MESSAGE_ID, SOME_ATTACHMENTS, SOME_CONTENT, SOME_FILE, TYPE,
 };
-use super::vocabulary::{About, Asked, Decoded, Entry, Packets, Told, Vocabulary, batch, one, packet, to_json};
+use super::content::{LastMessageView, data_of};
+use super::events::{About, Entry, Told};
+use super::fault::{Fault, Wording};
+use super::fields::{Field, Payload};
+use super::packets::{Packets, batch, one, packet, to_json};
+use super::refusal::{RefusedAck, failure_packet};
+use super::vocabulary::{Asked, Decoded, Vocabulary};
 use crate::chat::{ChatError, Command, Draft, Event, PresenceChange, Reply, Words};
 use crate::model::{
     ChosenStatus, Conversation as Model, ConversationId, ConversationKind, File, Message, MessageId, Notification,
@@ -28,7 +30,7 @@ use crate::socketio::Args;
 /// The event of a notification, by which other servers tell this front end of theirs, too.
 pub const NOTIFICATION_EVENT: &str = "notification:new";
 
-/// The front end of `seeds/001`.
+/// The vocabulary of this front end.
 #[derive(Debug)]
 pub struct Conversation;
 

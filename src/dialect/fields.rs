@@ -1,4 +1,4 @@
-//! Reading of payloads, by the rules that all dialects share (`contract/dialects.md` §2).
+//! Reading of payloads, by the rules that all dialects share.
 use std::borrow::Cow;
 use std::fmt;
 
@@ -7,23 +7,14 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-use super::Fault;
+use super::fault::Fault;
 use crate::chat::ChatError;
+use crate::model::limits::{ATTACHMENTS_MAX, ID_MAX, INTEGER_MAX, TYPE_MAX, URL_MAX};
 use crate::model::{ConversationId, ListingId, MessageId, RoomId, UserId};
 use crate::socketio::Args;
 
-/// Longest `listingId`, `roomId`, `chatId`, `clientMessageId` and text that may be one of our ids, in characters.
-pub(super) const MAX_ID_LENGTH: usize = 200;
-/// Longest `type` and `messageType`, in characters.
-pub(super) const MAX_TYPE_LENGTH: usize = 32;
-/// Longest URL of an upload, in characters: ours are far shorter.
-pub(super) const MAX_URL_LENGTH: usize = 2_000;
-/// Most `attachments` of a message.
-pub(super) const MAX_ATTACHMENTS: usize = 20;
 /// Longest name of a field that a refusal repeats, in characters.
 const MAX_NAME_LENGTH: usize = 64;
-/// Largest integer that JavaScript holds exactly.
-const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// The payload as a whole, where no field can be named.
 const PAYLOAD: &str = "payload";
@@ -128,17 +119,17 @@ impl<'a> Field<'a> {
 
     /// A kind of message: 1–32 characters.
     pub fn message_type(&self) -> Result<Option<String>, Fault> {
-        self.short_text(MAX_TYPE_LENGTH)
+        self.short_text(TYPE_MAX)
     }
 
     /// A text of 1–200 characters, or an integer from 0 to 2^53−1 as its decimal text.
     pub fn id(&self) -> Result<Option<String>, Fault> {
         match self.json {
             Some(json) if json.starts_with(|first: char| first.is_ascii_digit() || first == '-') => match json.parse::<u64>() {
-                Ok(integer) if integer <= MAX_SAFE_INTEGER => Ok(Some(json.to_owned())),
+                Ok(integer) if integer <= INTEGER_MAX => Ok(Some(json.to_owned())),
                 _ => Err(self.fault()),
             },
-            _ => self.short_text(MAX_ID_LENGTH),
+            _ => self.short_text(ID_MAX),
         }
     }
 
@@ -175,7 +166,7 @@ impl<'a> Field<'a> {
     pub fn file_urls(&self) -> Result<Vec<String>, Fault> {
         let Some(json) = self.json else { return Ok(Vec::new()) };
         let files: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| self.fault())?;
-        if files.len() > MAX_ATTACHMENTS {
+        if files.len() > ATTACHMENTS_MAX {
             return Err(self.fault());
         }
         let file = |file: &'a RawValue| Field { name: self.name, json: present(Some(file)) };
@@ -188,7 +179,7 @@ impl<'a> Field<'a> {
             return Ok(None);
         }
         let url = Payload::parse(*self)?.field("url");
-        let url = url.short_text(MAX_URL_LENGTH).map_err(|_| self.fault())?;
+        let url = url.short_text(URL_MAX).map_err(|_| self.fault())?;
         url.map(Some).ok_or_else(|| self.fault())
     }
 }

@@ -1,7 +1,7 @@
 //! Values for tests.
 use std::sync::Arc;
 
-use super::Fault;
+use super::fault::Fault;
 use crate::model::{
     Account, ChosenStatus, ConversationId, File, Message, MessageId, MessageStatus, Place, Profile, Role, Timestamp, UserId,
     UserRole,

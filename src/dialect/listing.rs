@@ -12,12 +12,14 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::Fault;
+use super::argument_schemas::{CLIENT_MESSAGE_ID, GivenId, MESSAGE_TYPE, SOME_CONTENT, id};
 use super::content::{one_file, with_urls};
-use super::error::{RefusedAck, Wording, failure_packet};
+use super::events::{About, Entry, Told};
+use super::fault::{Fault, Wording};
 use super::fields::{Field, Payload};
-use super::takes::{CLIENT_MESSAGE_ID, MESSAGE_TYPE, SOME_CONTENT, id};
-use super::vocabulary::{About, Asked, Decoded, Entry, Packets, Told, Vocabulary, one, packet, to_json};
+use super::packets::{Packets, one, packet, to_json};
+use super::refusal::{RefusedAck, failure_packet};
+use super::vocabulary::{Asked, Decoded, Vocabulary};
 use crate::chat::{Command, Draft, Event, OwnCopy, Reply, Words};
 use crate::model::{ConversationKind, File, Listing as Offer, ListingId, Message, MessageId, Place, Profile, Timestamp, UserId};
 use crate::schema::{self, SchemaOf, Shape, kinds, success};
@@ -26,7 +28,7 @@ use crate::socketio::Args;
 /// What the front end shows for every send that was refused.
 const SEND_FAILED: &str = "Failed to send message";
 
-/// The front end of `seeds/002`.
+/// The vocabulary of this front end.
 #[derive(Debug)]
 pub struct Listing;
 
@@ -54,23 +56,6 @@ fn user_setup(generator: &mut SchemaGenerator) -> Schema {
 
 fn in_room(generator: &mut SchemaGenerator) -> Schema {
     success(generator, &[("roomId", SchemaGenerator::subschema_for::<GivenId> as SchemaOf)])
-}
-
-/// The schema of an id that is shown as it came.
-struct GivenId;
-
-impl JsonSchema for GivenId {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "GivenId".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        id(generator)
-    }
 }
 
 impl Vocabulary for Listing {

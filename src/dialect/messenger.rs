@@ -10,12 +10,14 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
-use super::Fault;
+use super::argument_schemas::{CLIENT_MESSAGE_ID, CONTENT, CONVERSATION_ID, FILE, MESSAGE_ID, SOME_CONTENT, SOME_FILE};
 use super::content::{KnownType, known_type, one_file, with_urls};
-use super::error::{RefusedAck, Wording, failure_packet};
+use super::events::{About, Entry, Told};
+use super::fault::{Fault, Wording};
 use super::fields::{Field, Payload};
-use super::takes::{CLIENT_MESSAGE_ID, CONTENT, CONVERSATION_ID, FILE, MESSAGE_ID, SOME_CONTENT, SOME_FILE};
-use super::vocabulary::{About, Asked, Decoded, Entry, Packets, Told, Vocabulary, batch, one, packet, to_json};
+use super::packets::{Packets, batch, one, packet, to_json};
+use super::refusal::{RefusedAck, failure_packet};
+use super::vocabulary::{Asked, Decoded, Vocabulary};
 use crate::auth::Refusal;
 use crate::chat::{ChatError, Command, Draft, Event, OwnCopy, PresenceChange, Reply, Words};
 use crate::model::{
@@ -24,7 +26,7 @@ use crate::model::{
 use crate::schema::{self, Shape, either, kinds};
 use crate::socketio::Args;
 
-/// The front end of `seeds/004`.
+/// The vocabulary of this front end.
 #[derive(Debug)]
 pub struct Messenger;
 

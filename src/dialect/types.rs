@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::asyncapi::described;
-use super::vocabulary::{Entry, Offset, Told};
-use super::{COMMON, Vocabulary};
+use super::common::COMMON;
+use super::events::{Entry, Offset, Told};
+use super::vocabulary::Vocabulary;
 use crate::schema::{Definitions, Shape, interface, pascal_case, type_of};
 
 /// The file's head, and what all namespaces share.

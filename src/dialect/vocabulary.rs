@@ -1,129 +1,15 @@
 //! What a dialect is made of.
 use std::fmt;
 
-use serde::Serialize;
-use smallvec::SmallVec;
-
-use super::Fault;
-use super::error::{Wording, error_packet, fault_ack_of};
+use super::events::{Entry, Told};
+use super::fault::{Fault, Wording};
+use super::packets::Packets;
+use super::refusal::{error_packet, fault_ack_of};
 use crate::auth::Refusal;
 use crate::chat::{Command, Event, OwnCopy, Reply, Words};
 use crate::logging::ErrorId;
 use crate::model::{ConversationId, Timestamp, UserId};
-use crate::schema::{Field, SchemaOf, Shape, kinds};
-use crate::socketio::{Args, encode_event};
-
-/// What a request costs, for the rate limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// Sends, joins, all that asks for work.
-    Work,
-    /// A read receipt: front ends send one for each message that they show.
-    Receipt,
-    /// Typing: front ends send one for each key. Only the latest counts.
-    Typing,
-}
-
-/// What documents say of an event that clients send.
-#[derive(Debug, Clone, Copy)]
-pub struct About {
-    /// What it does, in a sentence.
-    pub summary: &'static str,
-    /// Its argument.
-    pub takes: Shape,
-    /// The argument of its ack, refusals included.
-    pub ack: SchemaOf,
-    /// Whether its front end always asks for the ack.
-    pub is_acked: bool,
-    /// The event that answers a success beside the ack.
-    pub reply: Option<&'static str>,
-}
-
-impl About {
-    /// Of an event that nobody has described.
-    const UNKNOWN: Self = Self {
-        summary: "",
-        takes: Shape::Value(Field::optional("payload", kinds::anything)),
-        ack: kinds::anything,
-        is_acked: false,
-        reply: None,
-    };
-}
-
-/// Whether an event has its recovery offset as last argument.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Offset {
-    /// It has a place in the order of events.
-    Always,
-    /// Where it does not answer a request of this socket.
-    Unasked,
-    /// It may be dropped, or is an answer.
-    Never,
-}
-
-/// What documents say of an event that clients are told.
-#[derive(Debug, Clone, Copy)]
-pub struct Told {
-    /// Its name on the wire.
-    pub name: &'static str,
-    /// When it comes, in a sentence.
-    pub summary: &'static str,
-    /// Its argument, where it has one.
-    pub payload: Option<SchemaOf>,
-    /// Whether an offset follows.
-    pub offset: Offset,
-}
-
-impl Told {
-    /// An event with a place in the order.
-    pub const fn new(name: &'static str, payload: SchemaOf, summary: &'static str) -> Self {
-        Self { name, summary, payload: Some(payload), offset: Offset::Always }
-    }
-
-    /// An event that may be dropped, or an answer.
-    pub const fn unplaced(name: &'static str, payload: SchemaOf, summary: &'static str) -> Self {
-        Self { offset: Offset::Never, ..Self::new(name, payload, summary) }
-    }
-
-    /// An event that comes by itself, and as an answer.
-    pub const fn either(name: &'static str, payload: SchemaOf, summary: &'static str) -> Self {
-        Self { offset: Offset::Unasked, ..Self::new(name, payload, summary) }
-    }
-}
-
-/// An event that clients of a dialect send.
-#[derive(Debug, Clone, Copy)]
-pub struct Entry {
-    /// Its name on the wire.
-    pub name: &'static str,
-    /// What it costs.
-    pub class: Class,
-    /// What documents say of it.
-    pub about: &'static About,
-}
-
-impl Entry {
-    /// An event that asks for work.
-    pub const fn work(name: &'static str) -> Self {
-        Self { name, class: Class::Work, about: &About::UNKNOWN }
-    }
-
-    /// A receipt.
-    pub const fn receipt(name: &'static str) -> Self {
-        Self { class: Class::Receipt, ..Self::work(name) }
-    }
-
-    /// Typing.
-    pub const fn typing(name: &'static str) -> Self {
-        Self { class: Class::Typing, ..Self::work(name) }
-    }
-
-    /// The same, described.
-    #[must_use]
-    pub const fn about(self, about: &'static About) -> Self {
-        Self { about, ..self }
-    }
-}
+use crate::socketio::Args;
 
 /// What a dialect keeps of a request until it is answered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -266,33 +152,4 @@ pub trait Vocabulary: fmt::Debug + Sync {
     fn connect_sentence(&self, _refusal: Refusal) -> Option<&'static str> {
         None
     }
-}
-
-/// JSON of a value that has only texts, numbers, lists and fields, which cannot fail.
-pub(super) fn to_json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
-}
-
-/// The packets that show one event: whole Engine.IO texts.
-pub type Packets = SmallVec<[String; 1]>;
-
-/// One packet shows it.
-pub(super) fn one(packet: String) -> Packets {
-    Packets::from_buf([packet])
-}
-
-/// Packets that leave together; `None` where there are none.
-pub(super) fn batch(packets: impl IntoIterator<Item = String>) -> Option<Packets> {
-    let packets: Packets = packets.into_iter().collect();
-    (!packets.is_empty()).then_some(packets)
-}
-
-/// An EVENT packet in the default namespace.
-pub fn packet(name: &str, argument: &impl Serialize) -> String {
-    json_packet(name, &to_json(argument))
-}
-
-/// An EVENT packet in the default namespace, its argument as JSON.
-pub(super) fn json_packet(name: &str, argument: &str) -> String {
-    encode_event("/", name, argument)
 }

@@ -1,33 +1,52 @@
 //! What [`super::fields`] reads, as schemas: the fields that several dialects have.
-use schemars::{Schema, SchemaGenerator, json_schema};
+use std::borrow::Cow;
 
-use super::fields::{MAX_ATTACHMENTS, MAX_ID_LENGTH, MAX_TYPE_LENGTH, MAX_URL_LENGTH};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use crate::model::limits::{ATTACHMENTS_MAX, ID_MAX, TYPE_MAX, URL_MAX};
 use crate::schema::{Field, kinds};
 
-/// An id: [`super::Field::id`], and with it `conversation`, `message`, `room` and `listing`.
+/// An id: [`super::fields::Field::id`], and with it `conversation`, `message`, `room` and `listing`.
 pub(super) fn id(generator: &mut SchemaGenerator) -> Schema {
-    kinds::id_of::<MAX_ID_LENGTH>(generator)
+    kinds::id_of::<ID_MAX>(generator)
+}
+
+/// The schema of an id that is shown as it came.
+pub(super) struct GivenId;
+
+impl JsonSchema for GivenId {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "GivenId".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        id(generator)
+    }
 }
 
 /// A name that is a text, where a number would be something else.
 pub(super) fn id_text(generator: &mut SchemaGenerator) -> Schema {
-    kinds::text_of::<1, MAX_ID_LENGTH>(generator)
+    kinds::text_of::<1, ID_MAX>(generator)
 }
 
-/// A kind of message: [`super::Field::message_type`].
+/// A kind of message: [`super::fields::Field::message_type`].
 fn message_type(generator: &mut SchemaGenerator) -> Schema {
-    kinds::text_of::<1, MAX_TYPE_LENGTH>(generator)
+    kinds::text_of::<1, TYPE_MAX>(generator)
 }
 
-/// A file as its upload was answered; only its address is read: [`super::Field::file_url`].
+/// A file as its upload was answered; only its address is read: [`super::fields::Field::file_url`].
 fn file(_: &mut SchemaGenerator) -> Schema {
-    let url = json_schema!({ "type": "string", "minLength": 1, "maxLength": MAX_URL_LENGTH });
+    let url = json_schema!({ "type": "string", "minLength": 1, "maxLength": URL_MAX });
     json_schema!({ "type": "object", "properties": { "url": url }, "required": ["url"], "additionalProperties": true })
 }
 
-/// Several: [`super::Field::file_urls`].
+/// Several: [`super::fields::Field::file_urls`].
 fn files(generator: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "array", "items": file(generator), "maxItems": MAX_ATTACHMENTS })
+    json_schema!({ "type": "array", "items": file(generator), "maxItems": ATTACHMENTS_MAX })
 }
 
 fn some_files(generator: &mut SchemaGenerator) -> Schema {
@@ -52,8 +71,11 @@ pub(super) const TYPE: Field = Field::optional("type", message_type);
 mod tests {
     use serde_json::{Map, Value, json};
 
+    use super::super::events::Entry;
+    use super::super::fault::Fault;
     use super::super::fixtures::args;
-    use super::super::{Asked, DialectSet, Entry, Fault, Vocabulary};
+    use super::super::table::DialectSet;
+    use super::super::vocabulary::{Asked, Vocabulary};
     use super::*;
     use crate::schema::Shape;
 

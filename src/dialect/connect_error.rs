@@ -1,0 +1,86 @@
+//! How a refused CONNECT reads.
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use super::packets::to_json;
+use super::table::DialectSet;
+use crate::auth::Refusal;
+use crate::chat::RefusedConnect;
+use crate::logging::ErrorId;
+
+/// Why a CONNECT is refused for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectRefusal {
+    /// The token proves nobody who may come in.
+    Auth(Refusal),
+    /// The connection pins what is not enabled.
+    UnknownDialect,
+}
+
+impl From<Refusal> for ConnectRefusal {
+    fn from(refusal: Refusal) -> Self {
+        Self::Auth(refusal)
+    }
+}
+
+impl From<RefusedConnect> for ConnectRefusal {
+    fn from(refused: RefusedConnect) -> Self {
+        Self::Auth(match refused {
+            RefusedConnect::InvalidToken => Refusal::InvalidToken,
+            RefusedConnect::TokenExpired => Refusal::TokenExpired,
+            RefusedConnect::UserNotFound => Refusal::UserNotFound,
+            RefusedConnect::AccountDisabled => Refusal::AccountDisabled,
+        })
+    }
+}
+
+/// What a CONNECT_ERROR says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectError {
+    /// Stable name.
+    pub code: &'static str,
+    /// For people.
+    pub message: Cow<'static, str>,
+    /// The HTTP status that would say the same.
+    pub status: u16,
+}
+
+impl ConnectError {
+    /// JSON with code and status.
+    pub fn data(&self, error_id: Option<ErrorId>) -> String {
+        to_json(&ConnectErrorData { code: self.code, status: self.status, error_id })
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConnectErrorData {
+    code: &'static str,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_id: Option<ErrorId>,
+}
+
+/// Words a refused CONNECT, for a connection that can speak `speakable`.
+pub fn connect_error(refusal: ConnectRefusal, speakable: DialectSet, enabled: DialectSet) -> ConnectError {
+    let (code, message, status) = match refusal {
+        ConnectRefusal::UnknownDialect => {
+            ("UNKNOWN_DIALECT", format!("Unknown dialect, known are: {}", enabled.names()).into(), 400)
+        }
+        ConnectRefusal::Auth(refusal) => {
+            let own = speakable.only().and_then(|dialect| dialect.connect_sentence(refusal));
+            (refusal.code(), Cow::Borrowed(own.unwrap_or_else(|| common_sentence(refusal))), 401)
+        }
+    };
+    ConnectError { code, message, status }
+}
+
+fn common_sentence(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::NoToken => "Authentication error: No token provided",
+        Refusal::InvalidToken | Refusal::TokenExpired => "Authentication error: Invalid token",
+        Refusal::UserNotFound => "Authentication error: User not found",
+        Refusal::AccountDisabled => "Authentication error: Account disabled",
+    }
+}

@@ -1,0 +1,128 @@
+//! How refusals look on the wire.
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+
+use super::fault::{Fault, Wording};
+use super::packets::{packet, to_json};
+use crate::chat::ChatError;
+use crate::logging::ErrorId;
+
+/// Longest name of an unknown event that an answer repeats, in characters.
+const MAX_ECHOED_NAME: usize = 200;
+
+/// All codes of refusals that are told by events and acks (`docs/errors.md`).
+const CODES: [&str; 19] = [
+    "ACCOUNT_DISABLED",
+    "CONFLICT",
+    "DRAINING",
+    "FORBIDDEN",
+    "INTERNAL",
+    "INVALID_PAYLOAD",
+    "INVALID_TOKEN",
+    "KICKED",
+    "MODEL_BUSY",
+    "MODEL_FAILED",
+    "MODEL_TIMEOUT",
+    "NOT_FOUND",
+    "NOT_STORED",
+    "RATE_LIMITED",
+    "STORAGE_UNAVAILABLE",
+    "TOKEN_EXPIRED",
+    "TOO_LARGE",
+    "UNKNOWN_EVENT",
+    "USER_NOT_FOUND",
+];
+
+/// The schema of a code.
+pub(super) struct Code;
+
+impl JsonSchema for Code {
+    fn schema_name() -> Cow<'static, str> {
+        "Code".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": CODES })
+    }
+}
+
+/// A refusal of what asked for no ack, and what no request is refused by.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "ErrorEvent")]
+pub(super) struct ErrorBody<'a> {
+    message: &'a str,
+    error: &'a str,
+    #[schemars(with = "Code")]
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_id: Option<ErrorId>,
+}
+
+/// The ack that refuses a request.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Refusal")]
+pub(super) struct RefusedAck<'a> {
+    #[schemars(extend("const" = false))]
+    success: bool,
+    error: &'a str,
+    #[schemars(with = "Code")]
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_id: Option<ErrorId>,
+}
+
+/// The event `error`.
+pub(super) fn error_packet(wording: &Wording, event: Option<&str>, fault: &Fault, error_id: Option<ErrorId>) -> String {
+    let Wording { code, error, message } = wording;
+    packet("error", &ErrorBody { message, error, code, event, retry_after_ms: fault.retry_after_ms(), error_id })
+}
+
+/// The event `error` for what no request is refused by: a message is stored, and what was to follow from it failed.
+pub(super) fn failure_packet(error: &ChatError, error_id: Option<ErrorId>) -> String {
+    let fault = Fault::Chat(error.clone());
+    error_packet(&(&fault).into(), None, &fault, error_id)
+}
+
+pub(super) fn fault_ack_of(wording: &Wording, fault: &Fault, error_id: Option<ErrorId>) -> String {
+    let Wording { code, error, message: _ } = wording;
+    to_json(&RefusedAck { success: false, error, code, retry_after_ms: fault.retry_after_ms(), error_id })
+}
+
+/// The arguments of the ack that refuses a request of no dialect.
+pub fn fault_ack(fault: &Fault, error_id: Option<ErrorId>) -> String {
+    fault_ack_of(&fault.into(), fault, error_id)
+}
+
+/// The event `error` for an event that no spoken dialect has: the same in every dialect.
+pub fn unknown_event_packet(name: &str, fault: &Fault, error_id: Option<ErrorId>) -> String {
+    let name: String = name.chars().take(MAX_ECHOED_NAME).collect();
+    error_packet(&fault.into(), Some(&name), fault, error_id)
+}
+
+/// Why a client is put out, for people.
+pub fn kick_sentence(code: &'static str) -> &'static str {
+    match code {
+        "TOKEN_EXPIRED" => "Your session has expired",
+        "INVALID_TOKEN" => "You were logged out",
+        "USER_NOT_FOUND" => "User not found",
+        "ACCOUNT_DISABLED" => "Account disabled",
+        "RATE_LIMITED" => "Too many requests",
+        _ => "You were disconnected by an administrator",
+    }
+}
+
+/// The event `error` that precedes a DISCONNECT: the same in every dialect.
+pub fn kick_packet(code: &'static str, error_id: Option<ErrorId>) -> String {
+    let sentence = kick_sentence(code);
+    packet("error", &ErrorBody { message: sentence, error: sentence, code, event: None, retry_after_ms: None, error_id })
+}
