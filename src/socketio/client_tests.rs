@@ -178,7 +178,19 @@ fn describe(incoming: &Incoming) -> String {
     }
 }
 
-/// Encodes an event or an ack again, as the server would.
+/// Gives a packet another type.
+fn retyped(packet: &str, kind: &str) -> String {
+    format!("4{kind}{}", &packet[2..])
+}
+
+/// Encodes an event that asks for an ack: an ack's text with another type, its first argument the name.
+fn event_with_ack(namespace: &str, name: &str, args: &str, id: u64) -> String {
+    let name = serde_json::json!(name).to_string();
+    let args = if args.is_empty() { name } else { format!("{name},{args}") };
+    retyped(&encode_ack(namespace, id, &args), "2")
+}
+
+/// Encodes an event or an ack again, as a server would.
 fn encode(incoming: &Incoming) -> Option<(String, Vec<Bytes>)> {
     let attachments = |args: &Args| args.attachments().to_vec();
     Some(match incoming {
@@ -186,9 +198,9 @@ fn encode(incoming: &Incoming) -> Option<(String, Vec<Bytes>)> {
             let count = args.attachments().len();
             let text = match (ack_id, count) {
                 (None, 0) => encode_event(namespace, name, &args.json()),
-                (Some(id), 0) => encode_event_with_ack(namespace, name, &args.json(), *id),
-                (None, count) => encode_binary_event(namespace, name, &args.json(), count),
-                // The server sends no binary event that asks for an ack.
+                (Some(id), 0) => event_with_ack(namespace, name, &args.json(), *id),
+                (None, count) => retyped(&encode_event(namespace, name, &args.json()), &format!("5{count}-")),
+                // The reference's server sends no binary event that asks for an ack.
                 (Some(_), _) => return None,
             };
             (text, attachments(args))
@@ -197,7 +209,8 @@ fn encode(incoming: &Incoming) -> Option<(String, Vec<Bytes>)> {
             (encode_ack(namespace, *id, &args.json()), Vec::new())
         }
         Incoming::Ack { namespace, id, args } => {
-            (encode_binary_ack(namespace, *id, &args.json(), args.attachments().len()), attachments(args))
+            let kind = format!("6{}-", args.attachments().len());
+            (retyped(&encode_ack(namespace, *id, &args.json()), &kind), attachments(args))
         }
         Incoming::Connect { .. } | Incoming::Disconnect { .. } => return None,
     })
@@ -300,7 +313,7 @@ proptest! {
         let args = args.iter().map(ToString::to_string).collect::<Vec<_>>();
         let joined_args = args.join(",");
         let text = match ack_id {
-            Some(id) => encode_event_with_ack(namespace, &name, &joined_args, id),
+            Some(id) => event_with_ack(namespace, &name, &joined_args, id),
             None => encode_event(namespace, &name, &joined_args),
         };
         let decoded = event(joined(&["/", "/chat"]).on_text(&text[1..]).unwrap());

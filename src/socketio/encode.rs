@@ -9,7 +9,15 @@ use super::packet::is_reserved;
 
 /// Encodes an event: `42["name",args]`.
 pub fn encode_event(namespace: &str, name: &str, args: &str) -> String {
-    event('2', None, namespace, None, name, args)
+    debug_assert!(!is_reserved(name), "{name} is a reserved event name");
+    let mut out = start('2', namespace, None, name.len() + args.len() + 5);
+    out.push('[');
+    push_json(&mut out, name);
+    if !args.is_empty() {
+        push_all(&mut out, &[",", args]);
+    }
+    out.push(']');
+    out
 }
 
 /// Adds a last argument to an encoded event without attachments: a text that is the same as JSON.
@@ -19,35 +27,16 @@ pub fn push_text_argument(packet: &mut String, text: &str) {
     }
 }
 
-/// Encodes an event that asks for an ack: `42<id>["name",args]`.
-pub fn encode_event_with_ack(namespace: &str, name: &str, args: &str, id: u64) -> String {
-    event('2', None, namespace, Some(id), name, args)
-}
-
-/// Encodes the text of an event with attachments, `45<attachments>-["name",args]`; they follow as binary messages.
-///
-/// `args` hold a placeholder for each. Clients take at most [`MAX_ATTACHMENTS`](super::MAX_ATTACHMENTS).
-pub fn encode_binary_event(namespace: &str, name: &str, args: &str, attachments: usize) -> String {
-    event('5', Some(attachments), namespace, None, name, args)
-}
-
 /// Encodes the answer to an event that asked for one: `43<id>[args]`.
 pub fn encode_ack(namespace: &str, id: u64, args: &str) -> String {
-    let mut out = start('3', None, namespace, Some(id), args.len() + 2);
-    push_all(&mut out, &["[", args, "]"]);
-    out
-}
-
-/// Encodes the text of an ack with attachments, `46<attachments>-<id>[args]`; they follow as binary messages.
-pub fn encode_binary_ack(namespace: &str, id: u64, args: &str, attachments: usize) -> String {
-    let mut out = start('6', Some(attachments), namespace, Some(id), args.len() + 2);
+    let mut out = start('3', namespace, Some(id), args.len() + 2);
     push_all(&mut out, &["[", args, "]"]);
     out
 }
 
 /// Encodes that a namespace is joined: `40{"sid":"…"}`, with recovery `40{"sid":"…","pid":"…"}`.
 pub fn encode_connect(namespace: &str, sid: &str, pid: Option<&str>) -> String {
-    let mut out = start('0', None, namespace, None, sid.len() + pid.map_or(0, |pid| pid.len() + 9) + 10);
+    let mut out = start('0', namespace, None, sid.len() + pid.map_or(0, |pid| pid.len() + 9) + 10);
     out.push_str("{\"sid\":");
     push_json(&mut out, sid);
     if let Some(pid) = pid {
@@ -60,7 +49,7 @@ pub fn encode_connect(namespace: &str, sid: &str, pid: Option<&str>) -> String {
 
 /// Encodes that a CONNECT is refused: `44{"message":"…","data":…}`. `data` is JSON; without it the key is left out.
 pub fn encode_connect_error(namespace: &str, message: &str, data: Option<&str>) -> String {
-    let mut out = start('4', None, namespace, None, message.len() + data.map_or(0, str::len) + 24);
+    let mut out = start('4', namespace, None, message.len() + data.map_or(0, str::len) + 24);
     out.push_str("{\"message\":");
     push_json(&mut out, message);
     if let Some(data) = data {
@@ -72,35 +61,20 @@ pub fn encode_connect_error(namespace: &str, message: &str, data: Option<&str>) 
 
 /// Encodes that the server leaves a namespace: `41`.
 pub fn encode_disconnect(namespace: &str) -> String {
-    start('1', None, namespace, None, 0)
-}
-
-fn event(kind: char, attachments: Option<usize>, namespace: &str, id: Option<u64>, name: &str, args: &str) -> String {
-    debug_assert!(!is_reserved(name), "{name} is a reserved event name");
-    let mut out = start(kind, attachments, namespace, id, name.len() + args.len() + 5);
-    out.push('[');
-    push_json(&mut out, name);
-    if !args.is_empty() {
-        push_all(&mut out, &[",", args]);
-    }
-    out.push(']');
-    out
+    start('1', namespace, None, 0)
 }
 
 /// Writes all that stands before the JSON, with room for `payload_bytes` of it.
-fn start(kind: char, attachments: Option<usize>, namespace: &str, id: Option<u64>, payload_bytes: usize) -> String {
+fn start(kind: char, namespace: &str, id: Option<u64>, payload_bytes: usize) -> String {
     let id_bytes = if id.is_some() { 20 } else { 0 };
     let mut out = String::with_capacity(namespace.len() + payload_bytes + id_bytes + 6);
     out.push('4');
     out.push(kind);
-    // Writing to a `String` cannot fail.
-    if let Some(attachments) = attachments {
-        let _ = write!(out, "{attachments}-");
-    }
     if namespace != "/" {
         push_all(&mut out, &[namespace, ","]);
     }
     if let Some(id) = id {
+        // Writing to a `String` cannot fail.
         let _ = write!(out, "{id}");
     }
     out
@@ -148,14 +122,9 @@ mod tests {
             (encode_event("/", "message", ""), r#"42["message"]"#),
             (encode_event("/chat", "q", "1,{}"), r#"42/chat,["q",1,{}]"#),
             (encode_event("/", "a\"b\n", ""), r#"42["a\"b\n"]"#),
-            (encode_event_with_ack("/", "q", "1", 12), r#"4212["q",1]"#),
-            (encode_event_with_ack("/ns", "q", "", 0), r#"42/ns,0["q"]"#),
-            (encode_binary_event("/", "u", r#"{"_placeholder":true,"num":0}"#, 1), r#"451-["u",{"_placeholder":true,"num":0}]"#),
-            (encode_binary_event("/chat", "u", "", 10), r#"4510-/chat,["u"]"#),
             (encode_ack("/", 12, r#""r""#), r#"4312["r"]"#),
             (encode_ack("/", 12, ""), "4312[]"),
             (encode_ack("/ns", u64::MAX, "1"), "43/ns,18446744073709551615[1]"),
-            (encode_binary_ack("/", 12, r#"{"_placeholder":true,"num":0}"#, 1), r#"461-12[{"_placeholder":true,"num":0}]"#),
             (encode_connect("/", "w9PNc0M2vJ0qT4KjAAAB", None), r#"40{"sid":"w9PNc0M2vJ0qT4KjAAAB"}"#),
             (encode_connect("/chat", "x", Some("y")), r#"40/chat,{"sid":"x","pid":"y"}"#),
             (encode_connect_error("/nope", "Invalid namespace", None), r#"44/nope,{"message":"Invalid namespace"}"#),

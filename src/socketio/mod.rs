@@ -6,7 +6,6 @@
 //! <type>[<attachments>-][<namespace>,][<ack id>][<JSON>]
 //! 2["message",{"text":"hi"}]      51-/chat,7["file",{"_placeholder":true,"num":0}]
 //! ```
-mod acks;
 mod args;
 mod attachments;
 mod client;
@@ -15,12 +14,8 @@ mod error;
 mod json;
 mod packet;
 
-pub use self::acks::Acks;
 pub use self::args::Args;
 pub use self::client::{Client, Incoming, IncomingEvent};
-pub use self::encode::{
-    encode_ack, encode_binary_ack, encode_binary_event, encode_connect, encode_connect_error, encode_disconnect, encode_event,
-    encode_event_with_ack, push_text_argument,
-};
+pub use self::encode::{encode_ack, encode_connect, encode_connect_error, encode_disconnect, encode_event, push_text_argument};
 pub use self::error::ProtocolError;
 pub use self::packet::{MAX_ATTACHMENTS, MAX_DEPTH, is_reserved};

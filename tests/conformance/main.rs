@@ -2,6 +2,7 @@
 //!
 //! `cargo run --example conformance -- PORT FIXTURE`, fixture 1 (Engine.IO, path `/engine.io/`) or 3 (Socket.IO, path
 //! `/socket.io/`). Both listen on 127.0.0.1 and ::1, with the short intervals that the suites expect.
+mod attachments;
 mod echo;
 mod socketio_fixture;
 

@@ -7,10 +7,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use parlance::engineio::{CloseReason, ConnectionKey, Encoded, Opening, Output, Service};
 use parlance::socketio::{
-    Client, Incoming, IncomingEvent, ProtocolError, encode_ack, encode_binary_ack, encode_binary_event, encode_connect,
-    encode_connect_error, encode_event,
+    Client, Incoming, IncomingEvent, ProtocolError, encode_ack, encode_connect, encode_connect_error, encode_event,
 };
 use serde_json::value::RawValue;
+
+use crate::attachments::{encode_binary_ack, encode_binary_event};
 
 /// How long a connection may be without a namespace, as the suite wants it.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_000);
