@@ -7,7 +7,7 @@
 //! bytes ← transport ← engineio ← socketio ← dialect ← Reply / Event ←┘
 //! ```
 pub mod admin;
-pub mod ai;
+mod ai;
 pub mod api;
 pub mod app;
 pub mod auth;
@@ -16,7 +16,7 @@ pub mod cli;
 pub mod config;
 pub mod dialect;
 pub mod engineio;
-pub mod env;
+mod env;
 pub mod feed;
 pub mod http;
 pub mod logging;
