@@ -1,10 +1,10 @@
-//! The walls of the source tree: a module imports from lower layers only, and an outside crate is used in its home only.
-use std::path::{Path, PathBuf};
-use std::{fmt, fs};
+//! A module imports from lower layers only, and an outside crate is used in its home only.
+use std::fmt;
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use syn::visit::{self, Visit};
-use syn::{ItemMod, ItemUse, Macro, MetaList, UseTree};
+use proc_macro2::{Ident, Span};
+
+use super::paths::{self, Module};
+use super::{assert_none, sources};
 
 /// Top-level modules, lowest first. Modules of one layer do not import each other, but for [`SIDEWAYS`].
 const LAYERS: [&[&str]; 10] = [
@@ -73,56 +73,44 @@ impl fmt::Display for Violation {
     }
 }
 
-/// What stands against the walls in one file. `file` is its path below `src`.
+/// Everything that stands against the walls in one file. `file` is its path below `src`.
 fn violations(file: &str, source: &str) -> Vec<Violation> {
-    let syntax = syn::parse_file(source).unwrap_or_else(|error| panic!("{file} is no Rust: {error}"));
-    let mut reader = Reader { file, module: module_path(file), found: Vec::new() };
-    reader.visit_file(&syntax);
-    reader.found
-}
-
-/// The module that a file is: `chat/mod.rs` is `chat`, `chat/rooms.rs` is `chat::rooms`, `chat/rooms_tests.rs` is
-/// `chat::rooms::tests`, `lib.rs` the root.
-fn module_path(file: &str) -> Vec<String> {
-    let path = file.trim_end_matches(".rs");
-    let path = path.strip_suffix("/mod").unwrap_or(path);
-    if path == "lib" {
-        return Vec::new();
+    let mut judge = Judge { file, found: Vec::new() };
+    for named in paths::read(file, source).named {
+        judge.judge(&named.module, &named.segments);
     }
-    let (path, tests) = path.strip_suffix("_tests").map_or((path, None), |tested| (tested, Some("tests")));
-    path.split('/').chain(tests).map(str::to_owned).collect()
+    judge.found
 }
 
 fn layer(module: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.contains(&module))
 }
 
-struct Reader<'a> {
+struct Judge<'a> {
     file: &'a str,
-    module: Vec<String>,
     found: Vec<Violation>,
 }
 
-impl Reader<'_> {
+impl Judge<'_> {
     fn report(&mut self, span: Span, reason: String) {
         self.found.push(Violation { file: self.file.to_owned(), line: span.start().line, reason });
     }
 
     /// Judges a path by its first segments, which are all that can lead out of the module.
-    fn judge(&mut self, segments: &[Ident]) {
+    fn judge(&mut self, module: &Module, segments: &[Ident]) {
         let Some(first) = segments.first() else { return };
         let climbed = segments.iter().take_while(|segment| *segment == "super").count();
         let after = match first.to_string().as_str() {
             "crate" => 1,
             LIBRARY => 1,
-            "super" if climbed == self.module.len() => climbed,
+            "super" if climbed == module.len() => climbed,
             "super" | "self" => return,
             name => return self.judge_outside(first, name),
         };
         let Some(target) = segments.get(after) else {
             return self.report(first.span(), "imports the whole crate".to_owned());
         };
-        self.judge_inside(target);
+        self.judge_inside(module, target);
     }
 
     /// Judges the use of an outside crate.
@@ -137,14 +125,14 @@ impl Reader<'_> {
     }
 
     /// Judges the use of one of our top-level modules.
-    fn judge_inside(&mut self, target: &Ident) {
+    fn judge_inside(&mut self, module: &Module, target: &Ident) {
         let name = target.to_string();
         // Items that `lib.rs` itself has are no modules.
-        let Some(own) = self.module.first().cloned() else { return };
-        if name == own || SIDEWAYS.contains(&(own.as_str(), name.as_str())) {
+        let Some(own) = module.first() else { return };
+        if name == *own || SIDEWAYS.contains(&(own.as_str(), name.as_str())) {
             return;
         }
-        match (layer(&own), layer(&name)) {
+        match (layer(own), layer(&name)) {
             (None, _) => self.report(target.span(), format!("`{own}` stands in no layer")),
             (_, None) => self.report(target.span(), format!("`{name}` stands in no layer")),
             (Some(here), Some(there)) if there > here => {
@@ -156,118 +144,13 @@ impl Reader<'_> {
             _ => {}
         }
     }
-
-    /// All paths of a `use`.
-    fn judge_tree(&mut self, prefix: &mut Vec<Ident>, tree: &UseTree) {
-        match tree {
-            UseTree::Path(path) => {
-                prefix.push(path.ident.clone());
-                self.judge_tree(prefix, &path.tree);
-                prefix.pop();
-            }
-            UseTree::Name(name) => self.judge_with(prefix, Some(&name.ident)),
-            UseTree::Rename(rename) => self.judge_with(prefix, Some(&rename.ident)),
-            UseTree::Glob(_) => self.judge_with(prefix, None),
-            UseTree::Group(group) => group.items.iter().for_each(|tree| self.judge_tree(prefix, tree)),
-        }
-    }
-
-    fn judge_with(&mut self, prefix: &[Ident], last: Option<&Ident>) {
-        let segments: Vec<_> = prefix.iter().chain(last).cloned().collect();
-        self.judge(&segments);
-    }
-
-    /// Paths among tokens that nobody has parsed: the arguments of macros and attributes.
-    fn judge_tokens(&mut self, tokens: TokenStream) {
-        let mut path: Vec<Ident> = Vec::new();
-        let mut colons = 0;
-        for token in tokens {
-            match &token {
-                TokenTree::Punct(punct) if punct.as_char() == ':' => colons += 1,
-                TokenTree::Ident(ident) if colons == 2 && !path.is_empty() => {
-                    path.push(ident.clone());
-                    colons = 0;
-                }
-                _ => {
-                    self.judge_if_path(&path);
-                    path.clear();
-                    colons = 0;
-                    match token {
-                        TokenTree::Ident(ident) => path.push(ident),
-                        TokenTree::Group(group) => self.judge_tokens(group.stream()),
-                        _ => {}
-                    }
-                }
-            }
-        }
-        self.judge_if_path(&path);
-    }
-
-    /// A lone word among tokens is a name, no path.
-    fn judge_if_path(&mut self, path: &[Ident]) {
-        if path.len() > 1 {
-            self.judge(path);
-        }
-    }
-}
-
-impl<'ast> Visit<'ast> for Reader<'_> {
-    fn visit_item_use(&mut self, item: &'ast ItemUse) {
-        self.judge_tree(&mut Vec::new(), &item.tree);
-    }
-
-    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        self.module.push(item.ident.to_string());
-        visit::visit_item_mod(self, item);
-        self.module.pop();
-    }
-
-    fn visit_path(&mut self, path: &'ast syn::Path) {
-        if path.segments.len() > 1 {
-            let segments: Vec<_> = path.segments.iter().map(|segment| segment.ident.clone()).collect();
-            self.judge(&segments);
-        }
-        visit::visit_path(self, path);
-    }
-
-    fn visit_macro(&mut self, call: &'ast Macro) {
-        self.visit_path(&call.path);
-        self.judge_tokens(call.tokens.clone());
-    }
-
-    fn visit_meta_list(&mut self, list: &'ast MetaList) {
-        self.visit_path(&list.path);
-        self.judge_tokens(list.tokens.clone());
-    }
-}
-
-/// All Rust files below `folder`.
-pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    files
 }
 
 #[test]
 fn modules_import_from_lower_layers_only_and_outside_crates_stay_at_home() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let files = rust_files(&root);
-    assert!(files.len() > 10, "the sources stand in {}", root.display());
-    let mut found = Vec::new();
-    for path in files {
-        let file = path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
-        found.extend(violations(&file, &fs::read_to_string(&path).unwrap()));
-    }
-    let list: Vec<_> = found.iter().map(ToString::to_string).collect();
-    assert!(list.is_empty(), "\n{}", list.join("\n"));
+    let found: Vec<_> = sources().iter().flat_map(|source| violations(&source.file, &source.text)).collect();
+    let complaints: Vec<_> = found.iter().map(ToString::to_string).collect();
+    assert_none(&complaints);
 }
 
 #[test]
