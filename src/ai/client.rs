@@ -248,7 +248,7 @@ fn pause_after(tries: u32, wanted: Option<Duration>) -> Option<Duration> {
     wanted.map(|wanted| wanted.max(least)).or((tries < BLIND_RETRIES).then_some(least))
 }
 
-/// Whether a pause that begins now leaves time to ask. A provider may want a longer one than any clock can tell.
+/// Tells whether a pause that begins now leaves time to ask. A provider may want a longer one than any clock can tell.
 fn is_over_before(ends_at: Instant, pause: Duration) -> bool {
     Instant::now().checked_add(pause).is_some_and(|end| end < ends_at)
 }

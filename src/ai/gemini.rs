@@ -15,7 +15,7 @@ const DEFAULT_MODEL: &str = "gemini-2.5-flash";
 const METHODS: [&str; 2] = [":generateContent", ":streamGenerateContent"];
 /// The collections that hold models.
 const COLLECTIONS: [&str; 2] = ["/models", "/tunedModels"];
-/// What may stand in a model's name as it is.
+/// The characters that may stand in a model's name as they are.
 const IN_NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'/');
 
 /// One model of Gemini.

@@ -13,7 +13,7 @@ use crate::chat::{ModelError, ModelSaid, ModelWord, Prompt, Turn};
 use crate::config::{AiProvider, Config, ModelAddress, Secret};
 use crate::meter::{Meter, Metered};
 
-/// What a server without a model answers, before it repeats the question.
+/// The answer of a server without a model, before it repeats the question.
 const ECHO: &str = "No AI model is configured on this server (AI_PROVIDER=echo). You said: ";
 
 /// The settings of the provider will not do: one line.

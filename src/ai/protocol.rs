@@ -1,4 +1,4 @@
-//! What providers differ in.
+//! The differences between providers.
 use std::fmt;
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub enum End {
 pub struct Part {
     /// Text that was said, as [`Json::text`] gives it.
     pub text: Vec<u8>,
-    /// Whether the provider says that it is the end; what follows belongs to the answer all the same.
+    /// The provider says that it is the end; what follows belongs to the answer all the same.
     pub end: Option<End>,
 }
 

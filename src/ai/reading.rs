@@ -20,7 +20,7 @@ const BEFORE: [u8; 7] = *b" \t\r\n\xEF\xBB\xBF";
 pub struct Said {
     /// Not empty, and without what cannot be stored.
     pub text: String,
-    /// Whether there was more to say.
+    /// There was more to say.
     pub is_truncated: bool,
 }
 
@@ -60,17 +60,17 @@ impl<'a> Reading<'a> {
         Self { protocol, form: Form::Unknown, pairs, spoken, end: None, bytes: 0, is_over: false }
     }
 
-    /// Whether nothing was said yet.
+    /// Tells whether nothing was said yet.
     pub fn is_silent(&self) -> bool {
         self.spoken.answer().is_empty()
     }
 
-    /// Whether the provider has said that the answer ends.
+    /// Tells whether the provider has said that the answer ends.
     pub fn has_end(&self) -> bool {
         self.end.is_some()
     }
 
-    /// Whether nothing that comes now belongs to it.
+    /// Tells whether nothing that comes now belongs to it.
     pub fn is_over(&self) -> bool {
         self.is_over
     }

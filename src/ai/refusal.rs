@@ -1,4 +1,4 @@
-//! What a provider says when it does not answer: whether to come back, and when, or to ask for less.
+//! Reads what a provider says when it does not answer: whether to come back, and when, or to ask for less.
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -31,7 +31,7 @@ const TOO_LONG: [&str; 20] = [
     "request too large",
 ];
 
-/// Whether a refusal says that less would be answered.
+/// Tells whether a refusal says that less would be answered.
 pub fn is_too_long(text: &str) -> bool {
     let text = text.to_lowercase();
     TOO_LONG.iter().any(|words| text.contains(words))

@@ -180,7 +180,7 @@ fn tag_at(rest: &str) -> Tag {
     Tag::No
 }
 
-/// Whether Markdown's code is open: a tag in it is spoken of.
+/// Tells whether Markdown's code is open: a tag in it is spoken of.
 #[derive(Debug, Default)]
 struct Code {
     /// Backticks just now.

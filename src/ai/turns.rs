@@ -1,4 +1,4 @@
-//! What a model is told of a chat: by turns, the user first and last. Many models refuse anything else.
+//! A chat as a model is told it: by turns, the user first and last. Many models refuse anything else.
 use super::spoken::without_thoughts;
 use crate::chat::Turn;
 use crate::model::Role;

@@ -43,7 +43,7 @@ impl AdminLogin {
         Ok(Self { user: Sha256::digest(user.as_bytes()).into(), hash: hash.to_owned() })
     }
 
-    /// Whether these are the name and the password. Takes as long for a wrong name: a few tenths of a second.
+    /// Tells whether these are the name and the password. Takes as long for a wrong name: a few tenths of a second.
     pub fn verify(&self, user: &str, password: &str) -> bool {
         let is_right = bcrypt::verify(password, &self.hash).unwrap_or(false);
         let user: [u8; 32] = Sha256::digest(user.as_bytes()).into();

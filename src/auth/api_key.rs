@@ -23,7 +23,7 @@ impl ApiKeys {
         Self(named.collect())
     }
 
-    /// Whether there are none.
+    /// Tells whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

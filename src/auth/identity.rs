@@ -85,7 +85,7 @@ pub fn find_connect_token(auth: Option<&RawValue>, handshake: Option<&FoundToken
     }
 }
 
-/// Whether the user of a verified token is let in, or may stay.
+/// Tells whether the user of a verified token is let in, or may stay.
 ///
 /// # Errors
 /// [`Refusal::TokenExpired`] past `exp`; [`Refusal::InvalidToken`] after a logout of it or a later change of the

@@ -19,7 +19,7 @@ pub fn hash_password(password: &str) -> Result<String, PasswordError> {
     hash.map(|hash| hash.to_string()).map_err(|error| PasswordError(error.to_string()))
 }
 
-/// Whether the password belongs to the hash. Takes the same time without a hash, and is `false` then.
+/// Tells whether the password belongs to the hash. Takes the same time without a hash, and is `false` then.
 pub fn verify_password(password: &str, hash: Option<&str>) -> bool {
     let matches = Argon2::default().verify_password(password.as_bytes(), hash.unwrap_or(NOBODYS_HASH)).is_ok();
     matches && hash.is_some()

@@ -1,4 +1,4 @@
-//! What a new account may look like.
+//! Rules for new accounts.
 use super::token::Claims;
 use crate::model::limits::{EMAIL_MAX, FULL_NAME_MAX, PASSWORD_MAX, PASSWORD_MIN, USERNAME_MAX};
 use crate::model::{DELETED_NAME, Description, MODEL_USER, UserRole, is_plain, name_key};
@@ -9,7 +9,7 @@ use crate::model::{DELETED_NAME, Description, MODEL_USER, UserRole, is_plain, na
 pub struct InvalidField {
     /// The field.
     pub field: &'static str,
-    /// What is wrong with it.
+    /// The reason.
     pub reason: &'static str,
 }
 

@@ -11,7 +11,7 @@ pub struct Revocations {
 }
 
 impl Revocations {
-    /// Those that the store knows.
+    /// Takes over what the store knows.
     pub fn new(stored: impl IntoIterator<Item = (String, Timestamp)>) -> Self {
         let mut revocations = Self::default();
         for (key, until) in stored {
@@ -30,7 +30,7 @@ impl Revocations {
         true
     }
 
-    /// Whether the token's login, or the token itself, was logged out.
+    /// Tells whether the token's login, or the token itself, was logged out.
     pub fn has(&self, claims: &Claims) -> bool {
         !self.until.is_empty() && self.until.contains_key(&*claims.revocation_key)
     }
@@ -40,12 +40,12 @@ impl Revocations {
         self.until.retain(|_, until| *until >= now);
     }
 
-    /// How many are kept.
+    /// Returns how many are kept.
     pub fn len(&self) -> usize {
         self.until.len()
     }
 
-    /// Whether none is kept.
+    /// Tells whether none is kept.
     pub fn is_empty(&self) -> bool {
         self.until.is_empty()
     }

@@ -18,7 +18,7 @@ use crate::model::{Timestamp, UserId, UserRole};
 /// Longest token that is looked at, in bytes. Browsers and proxies cut headers at 8–16 KB.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// What a verified token says.
+/// The content of a verified token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
     /// Who it is for: `id`, else `userId`, else `sub`.
@@ -29,7 +29,7 @@ pub struct Claims {
     pub issued_at: Option<Timestamp>,
     /// The login that it belongs to, for tokens of ours; a logout revokes all tokens of a login.
     pub login: Option<String>,
-    /// What is revoked: the login, for a token made elsewhere the SHA-256 of the whole token in hex.
+    /// The name under which it is revoked: the login, for a token made elsewhere the SHA-256 of the whole token in hex.
     pub revocation_key: Box<str>,
     /// `username` or `name`, for provisioning.
     pub username: Option<String>,
@@ -42,7 +42,7 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Whether the token is past its `exp`.
+    /// Tells whether the token is past its `exp`.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|expires_at| expires_at <= now)
     }
@@ -85,7 +85,7 @@ fn login_time(login: &str) -> Option<Timestamp> {
     Some(Timestamp::from_millis(millis))
 }
 
-/// What a token says, be it true or not.
+/// The content of a token, be it true or not.
 #[derive(Debug, Clone)]
 pub struct Examined {
     /// Its header.
@@ -140,7 +140,7 @@ impl TokenKeys {
         Some(begun.plus_millis(millis_of(max_age)))
     }
 
-    /// How long the tokens that are made are valid.
+    /// Sets how long the tokens that are made are valid.
     pub fn ttl(&self) -> Duration {
         self.ttl
     }
@@ -233,7 +233,7 @@ impl TokenKeys {
     }
 }
 
-/// What a token of ours says.
+/// The content of a token of ours.
 #[derive(Serialize)]
 struct Issued<'a> {
     id: &'a str,
@@ -252,7 +252,7 @@ struct Issued<'a> {
     jti: String,
 }
 
-/// What any token may say.
+/// The content that any token may have.
 #[derive(Deserialize)]
 struct Payload {
     id: Option<Value>,

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::kind::{items, join};
 
-/// What to listen on.
+/// The address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Host {
     /// 127.0.0.1 and ::1.
@@ -18,7 +18,7 @@ pub enum Host {
 }
 
 impl Host {
-    /// Whether only this machine can connect. A name counts as reachable from outside.
+    /// Tells whether only this machine can connect. A name counts as reachable from outside.
     pub fn is_loopback(&self) -> bool {
         match self {
             Self::Localhost => true,
@@ -116,7 +116,7 @@ fn origin_of(url: &str) -> Result<String, String> {
     Ok(format!("{scheme}://{host}"))
 }
 
-/// What the server has of its own, with all below.
+/// Paths that the server has of its own, with all below.
 const TAKEN_PATHS: [&str; 7] = ["/admin", "/api", "/app", "/healthz", "/metrics", "/readyz", "/uploads"];
 
 /// The path of the Engine.IO endpoint, without a slash at its end.
@@ -252,7 +252,7 @@ impl FromStr for ModelAddress {
     }
 }
 
-/// Whether one of a query's parameters is called like a secret.
+/// Tells whether one of a query's parameters is called like a secret.
 fn may_hold_a_key(query: &str) -> bool {
     const NAMES: [&str; 7] = ["key", "token", "secret", "sig", "password", "auth", "code"];
     let mut names = query.split(['&', ';']).filter_map(|pair| pair.split('=').next()).map(str::to_ascii_lowercase);

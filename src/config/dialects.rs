@@ -10,7 +10,7 @@ pub enum DialectNames {
     /// Every one that there is.
     #[default]
     All,
-    /// Those with these names.
+    /// The dialects with these names.
     Listed(Vec<String>),
 }
 

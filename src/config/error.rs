@@ -1,4 +1,4 @@
-//! What is wrong with a setting.
+//! The error of a setting.
 
 /// A setting whose value cannot be used. Shown as one line; never shows a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -6,6 +6,6 @@
 pub struct ConfigError {
     /// The setting.
     pub name: &'static str,
-    /// What is wrong and what would be right.
+    /// The fault, and what would be right.
     pub reason: String,
 }

@@ -1,4 +1,4 @@
-//! What a server shows to anybody who reaches it.
+//! Things that a server shows to anybody who reaches it.
 use super::settings::Config;
 
 /// Keys with fewer characters can be tried out.
@@ -9,14 +9,14 @@ pub const KEY_CHARS_MIN: usize = 16;
 pub struct Exposure {
     /// The setting that is about it.
     pub setting: &'static str,
-    /// What it is.
+    /// The thing that is open.
     pub found: &'static str,
-    /// What to do about it.
+    /// The remedy.
     pub advice: &'static str,
 }
 
 impl Config {
-    /// What is open to anybody, where others than this machine reach the server.
+    /// Lists what is open to anybody, where others than this machine reach the server.
     pub fn exposures(&self) -> Vec<Exposure> {
         if self.host.is_loopback() {
             return Vec::new();

@@ -1,4 +1,4 @@
-//! How the texts of settings are read and printed: counts, sizes, lengths of time, flags, lists, secrets.
+//! Reads and prints the texts of settings: counts, sizes, lengths of time, flags, lists, secrets.
 use std::fmt::Display;
 use std::marker::PhantomData;
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use super::secret::{ApiKey, Secret};
 
 /// One way to write a value. `print` writes what `parse` reads, secrets aside.
 pub(super) trait Kind {
-    /// What comes out.
+    /// The type of the value.
     type Value;
 
     /// Reads a text that is not blank; the error says what is wrong and what would be right.
@@ -146,7 +146,7 @@ impl Kind for Length {
     }
 }
 
-/// How long something is kept: a length of time, or `0s`: for ever.
+/// Time for which something is kept: a length of time, or `0s`: for ever.
 pub(super) struct Kept(Duration);
 
 impl Kept {

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use env_filter::{Builder, Filter};
 use log::{LevelFilter, Metadata, Record};
 
-/// What is logged, as `env_logger` reads it: levels and `target=level` parts, then perhaps `/` and a text
-/// that the message has.
+/// The lines that are logged, as `env_logger` reads it: levels and `target=level` parts, then perhaps `/` and a text that the
+/// message has.
 #[derive(Debug, Clone)]
 pub struct LogFilter {
     text: String,
@@ -24,12 +24,12 @@ impl LogFilter {
         self.filter.filter()
     }
 
-    /// Whether lines of this target and level are written.
+    /// Tells whether lines of this target and level are written.
     pub fn enables(&self, metadata: &Metadata<'_>) -> bool {
         self.filter.enabled(metadata)
     }
 
-    /// Whether this line is written.
+    /// Tells whether this line is written.
     pub fn passes(&self, record: &Record<'_>) -> bool {
         self.filter.matches(record)
     }

@@ -20,7 +20,7 @@ impl Secret {
 /// A key with which a server acts as an administrator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
-    /// What the log calls it: up to 32 letters, digits, `-`, `_` and `.`.
+    /// Its name in the log: up to 32 letters, digits, `-`, `_` and `.`.
     pub name: Option<String>,
     /// The key itself.
     pub secret: Secret,

@@ -3,7 +3,7 @@ use super::settings::Config;
 
 /// The command line's own names in the environment, which are no settings of the server.
 const OTHERS: [&str; 2] = ["PARLANCE_URL", "PARLANCE_KEY"];
-/// What some put before every name.
+/// The prefix that some put before every name.
 const PREFIX: &str = "PARLANCE_";
 
 /// A name that looks like one of a setting, and is none.
@@ -13,11 +13,11 @@ pub struct Typo {
     pub name: String,
     /// Where: `environment` or `.env`.
     pub source: &'static str,
-    /// What it may have been meant to be.
+    /// The setting that may have been meant.
     pub meant: &'static str,
 }
 
-/// Those of `names` that look like a setting's and are none, in their order. Settings that are set already are meant by none.
+/// Finds the `names` that look like a setting's and are none, in their order. Settings that are set already are meant by none.
 pub fn typos<'a>(names: impl IntoIterator<Item = (&'a str, &'static str)>) -> Vec<Typo> {
     let mut names: Vec<_> = names.into_iter().collect();
     names.sort_unstable();

@@ -45,17 +45,17 @@ words! {
 }
 
 words! {
-    /// Who learns who is online.
+    /// The users who learn who is online.
     PresenceScope {
         /// All users.
         Everyone = "everyone",
-        /// Those who share a conversation.
+        /// Users who share a conversation.
         Contacts = "contacts",
     }
 }
 
 words! {
-    /// Whether missed messages are delivered at connect.
+    /// The delivery of missed messages at connect.
     CatchUp {
         /// They are.
         On = "on" | "true",
@@ -65,7 +65,7 @@ words! {
 }
 
 words! {
-    /// What the Admin UI is shown.
+    /// The data that the Admin UI is shown.
     AdminUiMode {
         /// Sockets, rooms, and events with what is said in them.
         Development = "development",
@@ -75,7 +75,7 @@ words! {
 }
 
 words! {
-    /// Who answers questions for the model.
+    /// The provider who answers questions for the model.
     AiProvider {
         /// Nobody: the answer says so.
         Echo = "echo",
@@ -87,7 +87,7 @@ words! {
 }
 
 words! {
-    /// How the lines of the log are written.
+    /// The form of the log's lines.
     LogFormat {
         /// For people.
         Text = "text",

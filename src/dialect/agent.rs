@@ -323,7 +323,7 @@ impl<'a> Refused<'a> {
     }
 }
 
-/// What somebody who calls a conversation `name` sees as its id.
+/// Returns what somebody who calls a conversation `name` sees as its id.
 fn called(id: ConversationId, name: Option<&str>) -> Cow<'_, str> {
     name.map_or_else(|| Cow::Owned(id.to_string()), Cow::Borrowed)
 }

@@ -1,4 +1,4 @@
-//! What [`super::fields`] reads, as schemas: the fields that several dialects have.
+//! Schemas of what [`super::fields`] reads: the fields that several dialects have.
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -139,7 +139,7 @@ mod tests {
         values
     }
 
-    /// Whether it is as it must be, wherever it leads.
+    /// Tells whether it is as it must be, wherever it leads.
     fn is_taken(dialect: &dyn Vocabulary, entry: &Entry, argument: Option<&Value>) -> bool {
         let mut asked = Asked { event: entry.name, ..Asked::default() };
         let args = args(&argument.map(Value::to_string).unwrap_or_default()).unwrap();

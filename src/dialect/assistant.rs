@@ -158,14 +158,14 @@ impl Vocabulary for Assistant {
     }
 }
 
-/// What answers and refusals call the chat of a request, as JSON: its `chat`, else its `chatId`; empty where it has neither.
+/// Returns what answers and refusals call the chat of a request, as JSON: its `chat`, else its `chatId`; empty where it has neither.
 fn shown_as(args: &Args) -> String {
     let payload = Payload::as_it_came(args);
     let chat_id = || Some(to_json(&payload.field("chatId").id().ok()??));
     payload.field("chat").repeatable().map(str::to_owned).or_else(chat_id).unwrap_or_default()
 }
 
-/// What a request called its chat, as it came; `null` where it called it nothing.
+/// Returns what a request called its chat, as it came; `null` where it called it nothing.
 fn raw(json: &str) -> Option<&RawValue> {
     serde_json::from_str(json).ok()
 }

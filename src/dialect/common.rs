@@ -1,11 +1,11 @@
-//! What clients of every dialect are told.
+//! Events that clients of every dialect are told.
 use schemars::SchemaGenerator;
 
 use super::events::{Offset, Told};
 use super::refusal::ErrorBody;
 use crate::socketio::encode_event;
 
-/// What clients of every dialect are told.
+/// Events that clients of every dialect are told.
 pub(super) const COMMON: [Told; 2] = [
     Told::either(
         "error",

@@ -1,4 +1,4 @@
-//! How a refused CONNECT reads.
+//! Refused CONNECTs as they read.
 use std::borrow::Cow;
 
 use serde::Serialize;
@@ -35,7 +35,7 @@ impl From<RefusedConnect> for ConnectRefusal {
     }
 }
 
-/// What a CONNECT_ERROR says.
+/// The content of a CONNECT_ERROR.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectError {
     /// Stable name.

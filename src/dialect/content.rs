@@ -1,4 +1,4 @@
-//! What several dialects show alike.
+//! Values that several dialects show alike.
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -50,7 +50,7 @@ impl JsonSchema for KnownType {
     }
 }
 
-/// What comes with a notification, as it was given.
+/// Returns what comes with a notification, as it was given.
 pub(super) fn data_of(notification: &Notification) -> Option<&RawValue> {
     notification.data.as_deref().and_then(|json| serde_json::from_str(json).ok())
 }

@@ -1,7 +1,7 @@
-//! What rate limits and documents need to know of a dialect's events.
+//! Descriptions of a dialect's events, for rate limits and documents.
 use crate::schema::{Field, SchemaOf, Shape, kinds};
 
-/// What a request costs, for the rate limits.
+/// The cost of a request, for the rate limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     /// Sends, joins, all that asks for work.
@@ -12,23 +12,23 @@ pub enum Class {
     Typing,
 }
 
-/// What documents say of an event that clients send.
+/// The description of an event that clients send, for documents.
 #[derive(Debug, Clone, Copy)]
 pub struct About {
-    /// What it does, in a sentence.
+    /// Its effect, in a sentence.
     pub summary: &'static str,
     /// Its argument.
     pub takes: Shape,
     /// The argument of its ack, refusals included.
     pub ack: SchemaOf,
-    /// Whether its front end always asks for the ack.
+    /// Its front end always asks for the ack.
     pub is_acked: bool,
     /// The event that answers a success beside the ack.
     pub reply: Option<&'static str>,
 }
 
 impl About {
-    /// Of an event that nobody has described.
+    /// The description of an event that nobody has described.
     const UNKNOWN: Self = Self {
         summary: "",
         takes: Shape::Value(Field::optional("payload", kinds::anything)),
@@ -38,7 +38,7 @@ impl About {
     };
 }
 
-/// Whether an event has its recovery offset as last argument.
+/// The events of one name that have their recovery offset as last argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offset {
     /// It has a place in the order of events.
@@ -49,7 +49,7 @@ pub enum Offset {
     Never,
 }
 
-/// What documents say of an event that clients are told.
+/// The description of an event that clients are told, for documents.
 #[derive(Debug, Clone, Copy)]
 pub struct Told {
     /// Its name on the wire.
@@ -58,7 +58,7 @@ pub struct Told {
     pub summary: &'static str,
     /// Its argument, where it has one.
     pub payload: Option<SchemaOf>,
-    /// Whether an offset follows.
+    /// Says when an offset follows.
     pub offset: Offset,
 }
 
@@ -84,9 +84,9 @@ impl Told {
 pub struct Entry {
     /// Its name on the wire.
     pub name: &'static str,
-    /// What it costs.
+    /// Its cost.
     pub class: Class,
-    /// What documents say of it.
+    /// Its description, for documents.
     pub about: &'static About,
 }
 

@@ -33,7 +33,7 @@ impl Fault {
         }
     }
 
-    /// What happened, for people.
+    /// A sentence for people.
     pub fn sentence(&self) -> Cow<'static, str> {
         match self {
             Self::Field(field) => format!("Invalid {field}").into(),
@@ -54,12 +54,12 @@ fn whole_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
-/// How a refusal reads in a dialect.
+/// A refusal as it reads in a dialect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wording {
     /// Stable name for clients.
     pub code: &'static str,
-    /// What happened, for people.
+    /// A sentence for people.
     pub error: Cow<'static, str>,
     /// The same at its most general; in most dialects it is `error`.
     pub message: Cow<'static, str>,

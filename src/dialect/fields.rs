@@ -195,7 +195,7 @@ fn refuse_unusable_rest(args: &Args) -> Result<(), Fault> {
     if rest.any(|value| has_unusable_text(value.get())) { Err(Fault::Field(Cow::Borrowed(PAYLOAD))) } else { Ok(()) }
 }
 
-/// Whether valid JSON holds U+0000 or an unpaired surrogate. Both can only stand there escaped.
+/// Tells whether valid JSON holds U+0000 or an unpaired surrogate. Both can only stand there escaped.
 fn has_unusable_text(json: &str) -> bool {
     let mut rest = json;
     while let Some(at) = rest.find('\\') {

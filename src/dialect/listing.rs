@@ -25,7 +25,7 @@ use crate::model::{ConversationKind, File, Listing as Offer, ListingId, Message,
 use crate::schema::{self, SchemaOf, Shape, kinds, success};
 use crate::socketio::Args;
 
-/// What the front end shows for every send that was refused.
+/// The text that the front end shows for every send that was refused.
 const SEND_FAILED: &str = "Failed to send message";
 
 /// The vocabulary of this front end.
@@ -474,7 +474,7 @@ impl<F> Success<F> {
 }
 
 impl<'a> Success<ReplyFields<'a>> {
-    /// Of what is no send.
+    /// Answers what is no send.
     fn of(asked: &'a Asked, reply: &'a Reply) -> Self {
         let user_id = match reply {
             Reply::Account(account) => Some(&account.profile.id),

@@ -1,4 +1,4 @@
-//! How refusals look on the wire.
+//! Refusals as they look on the wire.
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};

@@ -1,8 +1,8 @@
-//! What the front ends' own servers called their rooms: other servers that speak to them go on saying so.
+//! Names that the front ends' own servers gave their rooms: other servers that speak to them go on saying so.
 use crate::chat::EmitTo;
 use crate::model::{ConversationId, RoomId, UserId};
 
-/// Who is meant by a name: by `user_<id>` and `user:<id>` a user, by `common_chat` the common chat, by `room_<id>` a public
+/// Finds who is meant by a name: by `user_<id>` and `user:<id>` a user, by `common_chat` the common chat, by `room_<id>` a public
 /// room, by a conversation's id that conversation. Any other is a public room's own. `None`: nothing can be called so.
 pub fn room_called(name: &str) -> Option<EmitTo> {
     let user = name.strip_prefix("user_").or_else(|| name.strip_prefix("user:")).map(UserId::parse);

@@ -18,7 +18,7 @@ use crate::config::{ConfigError, DialectNames};
 /// The dialects of the five front ends. The place of one is the number of its encoding in a broadcast.
 const OURS: [&dyn Vocabulary; 5] = [&Assistant, &Conversation, &Listing, &Agent, &Messenger];
 
-/// How many further ones a broadcast has room for.
+/// Number of further ones that a broadcast has room for.
 const ROOM: usize = ENCODINGS - OURS.len();
 
 /// Dialects of others, whose places follow.
@@ -47,7 +47,7 @@ pub fn register(vocabulary: &'static dyn Vocabulary) -> Result<(), RegisterError
     if places.any(|place| place.set(vocabulary).is_ok()) { Ok(()) } else { Err(RegisterError::NoRoom) }
 }
 
-/// What stands at a place of the table.
+/// Returns what stands at a place of the table.
 fn vocabulary_at(place: usize) -> Option<&'static dyn Vocabulary> {
     let other = || OTHERS.get(place.checked_sub(OURS.len())?)?.get();
     OURS.get(place).or_else(other).copied()
@@ -98,7 +98,7 @@ impl fmt::Debug for Dialect {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown dialect, known are: {known}")]
 pub struct UnknownDialect {
-    /// Those that would have done.
+    /// The names that would have done.
     pub known: String,
 }
 
@@ -126,7 +126,7 @@ impl DialectSet {
         Self(((1u16 << (OURS.len() + others)) - 1) as u8)
     }
 
-    /// Those that `DIALECTS` names.
+    /// Finds the dialects that `DIALECTS` names.
     ///
     /// # Errors
     /// [`ConfigError`] if it names one that there is not.
@@ -138,7 +138,7 @@ impl DialectSet {
         }
     }
 
-    /// Those with these names.
+    /// Finds the dialects with these names.
     ///
     /// # Errors
     /// [`UnknownDialect`] if a name is none's, or there is no name.
@@ -146,7 +146,7 @@ impl DialectSet {
         Self::all().pick(names).ok_or_else(|| UnknownDialect { known: Self::all().names() })
     }
 
-    /// Those of this set with these names; `None` if a name is none's, or there is no name.
+    /// Finds the dialects of this set with these names; `None` if a name is none's, or there is no name.
     fn pick<'a>(self, names: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         let mut picked = Self::EMPTY;
         for name in names {
@@ -155,7 +155,7 @@ impl DialectSet {
         (!picked.is_empty()).then_some(picked)
     }
 
-    /// What `auth.dialect` pins: a text or a list of texts; `None` for anything else.
+    /// Finds what `auth.dialect` pins: a text or a list of texts; `None` for anything else.
     pub fn pick_json(self, pin: &RawValue) -> Option<Self> {
         if let Ok(name) = serde_json::from_str::<String>(pin.get()) {
             return self.pick([name.as_str()]);
@@ -164,17 +164,17 @@ impl DialectSet {
         self.pick(names.iter().map(String::as_str))
     }
 
-    /// What `?dialect=` pins: one name.
+    /// Finds what `?dialect=` pins: one name.
     pub fn pick_name(self, pin: &str) -> Option<Self> {
         self.pick([pin])
     }
 
-    /// Whether none is in it.
+    /// Tells whether none is in it.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether `dialect` is in it.
+    /// Tells whether `dialect` is in it.
     pub fn has(self, dialect: Dialect) -> bool {
         self.0 & (1 << dialect.0) != 0
     }
@@ -185,25 +185,25 @@ impl DialectSet {
         Self(self.0 | (1 << dialect.0))
     }
 
-    /// Those in both.
+    /// Returns the dialects in both.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// Those in either.
+    /// Returns the dialects in either.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Those that are not in `other`.
+    /// Returns the dialects that are not in `other`.
     #[must_use]
     pub fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
-    /// How many there are.
+    /// Returns their number.
     pub fn len(self) -> usize {
         self.0.count_ones() as usize
     }
@@ -226,13 +226,13 @@ impl DialectSet {
         })
     }
 
-    /// Those that have such an event.
+    /// Returns the dialects that have such an event.
     #[must_use]
     pub fn knowing(self, event: &str) -> Self {
         self.iter().filter(|dialect| dialect.entry(event).is_some()).fold(Self::EMPTY, Self::with)
     }
 
-    /// Those whose front ends know no other confirmation of a message that they send than its event.
+    /// Returns the dialects whose front ends know no other confirmation of a message that they send than its event.
     #[must_use]
     pub fn confirming_by_event(self) -> Self {
         self.iter().filter(|dialect| dialect.confirms_by_event()).fold(Self::EMPTY, Self::with)

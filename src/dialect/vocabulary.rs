@@ -1,4 +1,4 @@
-//! What a dialect is made of.
+//! The parts of a dialect.
 use std::fmt;
 
 use super::events::{Entry, Told};
@@ -11,7 +11,7 @@ use crate::logging::ErrorId;
 use crate::model::{ConversationId, Timestamp, UserId};
 use crate::socketio::Args;
 
-/// What a dialect keeps of a request until it is answered.
+/// The part of a request that a dialect keeps until it is answered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Asked {
     /// The event's name.
@@ -32,14 +32,14 @@ impl Asked {
     }
 }
 
-/// What a request comes to.
+/// The meaning of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decoded {
     /// The broker is asked.
     Command {
-        /// What for.
+        /// The request to the broker.
         command: Command,
-        /// Of a send: what the sending socket is shown of it.
+        /// The part of a send that the sending socket is shown.
         own_copy: OwnCopy,
     },
     /// The client shows another token, which is not verified yet. Then as [`Command::RenewToken`]; where no ack was asked
@@ -93,7 +93,7 @@ pub trait Vocabulary: fmt::Debug + Sync {
     /// [`Fault`] if it is malformed, or names what cannot exist.
     fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, Fault>;
 
-    /// Of an event that several spoken dialects share: whether this one carries it out. Else the first in the table does.
+    /// Tells of an event that several spoken dialects share whether this one carries it out. Else the first in the table does.
     fn takes_precedence(&self, _event: &'static str, _args: &Args) -> bool {
         false
     }
@@ -106,17 +106,17 @@ pub trait Vocabulary: fmt::Debug + Sync {
         None
     }
 
-    /// Whether `viewer` is shown an event that [`Vocabulary::encode`] has words for.
+    /// Tells whether `viewer` is shown an event that [`Vocabulary::encode`] has words for.
     fn shows(&self, _event: &Event, _viewer: &UserId, _is_pinned: bool) -> bool {
         true
     }
 
-    /// Whether the event of a message at the socket that sends it is the only confirmation that its front end knows.
+    /// Tells whether the event of a message at the socket that sends it is the only confirmation that its front end knows.
     fn confirms_by_event(&self) -> bool {
         false
     }
 
-    /// What its words can show.
+    /// Returns what its words can show.
     fn words(&self, is_pinned: bool) -> Words;
 
     /// The arguments of a success ack.
@@ -127,7 +127,7 @@ pub trait Vocabulary: fmt::Debug + Sync {
         None
     }
 
-    /// How a refusal reads here.
+    /// Words a refusal.
     fn word(&self, _event: &'static str, fault: &Fault) -> Wording {
         fault.into()
     }
@@ -142,7 +142,7 @@ pub trait Vocabulary: fmt::Debug + Sync {
         error_packet(&self.word(asked.event, fault), Some(asked.event), fault, asked.error_id)
     }
 
-    /// What follows the packet that refuses a request where the dialect is not pinned, for a front end that does not know
+    /// Encodes what follows the packet that refuses a request where the dialect is not pinned, for a front end that does not know
     /// that packet; `text` is what to show instead of an answer.
     fn encode_apology(&self, _asked: &Asked, _fault: &Fault, _text: &str) -> Option<String> {
         None

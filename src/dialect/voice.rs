@@ -9,28 +9,28 @@ pub struct Voice {
     /// Empty: it pins none.
     pinned: DialectSet,
     learned: DialectSet,
-    /// Of the learned ones: those that one event brought that they share. One of them is perhaps not spoken.
+    /// The part of the learned ones that one shared event brought. One of them is perhaps not spoken.
     doubtful: DialectSet,
 }
 
 impl Voice {
-    /// Of a new session; `pinned` is a part of `enabled`, empty where it pins none.
+    /// Begins for a new session; `pinned` is a part of `enabled`, empty where it pins none.
     pub fn new(enabled: DialectSet, pinned: DialectSet) -> Self {
         Self { enabled, pinned, learned: DialectSet::EMPTY, doubtful: DialectSet::EMPTY }
     }
 
-    /// What it may come to speak.
+    /// Returns the dialects that it may come to speak.
     pub fn speakable(&self) -> DialectSet {
         if self.pinned.is_empty() { self.enabled } else { self.pinned }
     }
 
-    /// What it speaks for sure; empty while that is undetermined.
+    /// Returns the dialects that it speaks for sure; empty while that is undetermined.
     pub fn spoken(&self) -> DialectSet {
         let speakable = self.speakable();
         if !self.pinned.is_empty() || speakable.len() == 1 { speakable } else { self.learned }
     }
 
-    /// How it is known what it speaks: `pinned` (it said so at CONNECT), `only one` (no other is enabled), `learned` (from its
+    /// Says how it is known what it speaks: `pinned` (it said so at CONNECT), `only one` (no other is enabled), `learned` (from its
     /// events), or `not yet`.
     pub fn origin(&self) -> &'static str {
         if !self.pinned.is_empty() {
@@ -44,13 +44,13 @@ impl Voice {
         }
     }
 
-    /// What events are sent in.
+    /// Returns the dialects that events are sent in.
     pub fn heard(&self) -> DialectSet {
         let spoken = self.spoken();
         if spoken.is_empty() { self.enabled } else { spoken }
     }
 
-    /// Whether it pinned `dialect`.
+    /// Tells whether it pinned `dialect`.
     pub fn has_pinned(&self, dialect: Dialect) -> bool {
         self.pinned.has(dialect)
     }
@@ -95,7 +95,7 @@ impl Voice {
         Self { enabled, pinned, learned, doubtful }
     }
 
-    /// What it has words for.
+    /// Returns what it has words for.
     pub fn words(&self) -> Words {
         self.heard().iter().fold(Words::default(), |sum, dialect| {
             let words = dialect.words(self.has_pinned(dialect));

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 pub struct Seat {
     /// Place in the table.
     pub slot: u32,
-    /// How often the place was given out before.
+    /// Number of times that the place was given out before.
     pub generation: u32,
 }
 
@@ -22,7 +22,7 @@ pub struct ConnectionKey {
     pub seat: Seat,
 }
 
-/// What one worker's connections are told: `E` is shared by many, `N` is for one.
+/// A message to one worker's connections: `E` is shared by many, `N` is for one.
 ///
 /// Deliveries to a worker are carried out in the order in which they were sent.
 #[derive(Message, Debug)]
@@ -48,7 +48,7 @@ pub enum Delivery<E, N> {
     ToOne {
         /// The receiver.
         to: Seat,
-        /// What it is told.
+        /// The notice.
         notice: N,
     },
 }

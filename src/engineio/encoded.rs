@@ -102,7 +102,7 @@ impl Encoded {
         is_shorter.then(|| Self { frames: frames.freeze(), payload: self.payload.clone(), ..*self })
     }
 
-    /// How many packets these are.
+    /// Returns the number of packets.
     pub fn packets(&self) -> usize {
         self.packets as usize
     }

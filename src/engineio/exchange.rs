@@ -1,7 +1,7 @@
-//! What goes on at a polling session: its requests and its upgrade.
+//! The course of a polling session: its requests and its upgrade.
 use std::time::{Duration, Instant};
 
-/// How long a further GET is held during an upgrade before it gets its noop, so that a slow prober cannot spin.
+/// Time for which a further GET is held during an upgrade before it gets its noop, so that a slow prober cannot spin.
 const NOOP_HOLD: Duration = Duration::from_millis(100);
 
 /// Tells a session's requests apart.
@@ -60,12 +60,12 @@ impl Exchange {
         }
     }
 
-    /// Whether a GET waits.
+    /// Tells whether a GET waits.
     pub fn has_get(&self) -> bool {
         self.get.is_some()
     }
 
-    /// Whether it is this GET that waits.
+    /// Tells whether it is this GET that waits.
     pub fn is_waiting(&self, ticket: Ticket) -> bool {
         self.get == Some(ticket)
     }
@@ -117,7 +117,7 @@ impl Exchange {
         }
     }
 
-    /// Whether the waiting GET gets a noop now; it counts as answered then.
+    /// Tells whether the waiting GET gets a noop now; it counts as answered then.
     pub fn take_noop(&mut self, now: Instant) -> bool {
         let Upgrade::Probed { noop_at: Some(at), .. } = self.upgrade else { return false };
         if now < at || self.get.is_none() {

@@ -1,4 +1,4 @@
-//! What opens a connection, and what a refused request is told (source: engine.io-protocol v4, "Handshake").
+//! Requests that open a connection, and the answers to refused ones (source: engine.io-protocol v4, "Handshake").
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -33,9 +33,9 @@ pub struct Query<'a> {
     pub transport: Option<TransportKind>,
     /// `sid`, even if it cannot be one.
     pub sid: Option<Cow<'a, str>>,
-    /// Whether `EIO` is exactly `4`.
+    /// `EIO` is exactly `4`.
     pub is_v4: bool,
-    /// Whether binary messages go to the client as base64 (`b64` with any value but the empty one).
+    /// Binary messages go to the client as base64 (`b64` with any value but the empty one).
     pub wants_base64: bool,
 }
 

@@ -12,7 +12,7 @@ const EARLY_PING_GAP: Duration = Duration::from_millis(250);
 /// pong. Who sends on and never answers is gone after that.
 const REPRIEVES_MAX: u8 = 4;
 
-/// How often a client is pinged and how long it may take to answer.
+/// The time between pings, and the time that an answer may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeartbeatTimes {
     /// From the handshake or the last pong to the next ping.
@@ -21,7 +21,7 @@ pub struct HeartbeatTimes {
     pub timeout: Duration,
 }
 
-/// What a passed deadline asks for.
+/// The step that a passed deadline asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beat {
     /// Nothing yet.
@@ -37,9 +37,9 @@ pub enum Beat {
 pub struct Heartbeat {
     due_at: Instant,
     is_ping_outstanding: bool,
-    /// Whether bytes came since the time-out began.
+    /// Bytes came since the time-out began.
     has_heard: bool,
-    /// How often it began anew.
+    /// Number of times that it began anew.
     reprieves: u8,
 }
 
@@ -67,7 +67,7 @@ impl Heartbeat {
         }
     }
 
-    /// Whether a ping is to be queued now.
+    /// Tells whether a ping is to be queued now.
     pub fn is_ping_due(&self, now: Instant, wanted: Option<Instant>, times: &HeartbeatTimes) -> bool {
         !self.is_ping_outstanding && self.deadline(wanted, times) <= now
     }

@@ -9,7 +9,7 @@ use super::encoded::Encoded;
 use super::error::CloseReason;
 use super::handshake::TransportKind;
 
-/// What the HTTP request that opened a connection said.
+/// The HTTP request that opened a connection.
 #[derive(Debug, Clone, Default)]
 pub struct Opening {
     /// Query string, as sent.
@@ -27,13 +27,13 @@ pub struct Opening {
 pub struct Peer {
     /// Its address, as far as trusted proxies tell.
     pub address: Option<IpAddr>,
-    /// Whether it speaks TLS.
+    /// It speaks TLS.
     pub secure: bool,
-    /// How it is reached now.
+    /// The transport that reaches it now.
     pub transport: TransportKind,
 }
 
-/// What a service tells its connection.
+/// The orders of a service to its connection.
 pub trait Output {
     /// Queues packets. They leave in this order; what is queued while the task runs leaves in one write.
     fn send(&mut self, packets: &Encoded);
@@ -47,11 +47,11 @@ pub trait Output {
     fn queued_bytes(&self) -> usize;
 }
 
-/// What is spoken over Engine.IO connections: Socket.IO here, an echo in the conformance server.
+/// The protocol that is spoken over Engine.IO connections: Socket.IO here, an echo in the conformance server.
 ///
 /// All calls of one connection come from one thread, one at a time.
 pub trait Service: Sized + 'static {
-    /// What all services of a worker share.
+    /// The values that all services of a worker share.
     type Context: Clone + 'static;
     /// An event that many connections share.
     type Shared: Send + Sync + 'static;
@@ -78,7 +78,7 @@ pub trait Service: Sized + 'static {
     fn deadline(&self) -> Option<Instant>;
     /// The deadline has passed.
     fn on_deadline(&mut self, now: Instant, out: &mut dyn Output);
-    /// Whether [`Service::on_drained`] would do anything now.
+    /// Tells whether [`Service::on_drained`] would do anything now.
     fn wants_drained(&self) -> bool {
         true
     }

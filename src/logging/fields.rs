@@ -1,4 +1,4 @@
-//! What a line names beside its message.
+//! The fields of a line beside its message.
 use std::fmt;
 
 use log::kv::{Error, Key, Source, Value, VisitSource, VisitValue};

@@ -1,4 +1,4 @@
-//! How lines are written.
+//! The writing of lines.
 use std::io::{self, Write as _};
 use std::panic;
 use std::sync::OnceLock;
@@ -12,7 +12,7 @@ use super::switch;
 use crate::config::{LogFilter, LogFormat};
 use crate::model::Timestamp;
 
-/// What [`start`] was told.
+/// The settings that [`start`] was given.
 static FORMAT: OnceLock<LogFormat> = OnceLock::new();
 
 /// Starts the log with the filter that holds until it is switched. A second call changes nothing.
@@ -81,7 +81,7 @@ impl Filtered {
     }
 }
 
-/// Whether actix-http says `error` of what somebody has sent.
+/// Tells whether actix-http says `error` of what somebody has sent.
 fn is_of_a_stranger(record: &Record<'_>) -> bool {
     record.level() == Level::Error && record.target() == "actix_http::h1::dispatcher"
 }

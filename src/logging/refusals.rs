@@ -20,12 +20,12 @@ const TARGET: &str = "parlance::refusals";
 pub const SUMMED_UP_EVERY: Duration = Duration::from_secs(10);
 /// Lines of one kind and code in that time.
 const LINES: usize = 20;
-/// Those of one client among them, where the fault is not ours.
+/// Lines of one client among them, where the fault is not ours.
 const LINES_OF_ONE: usize = 5;
 /// Longest text of a client in a line, in characters.
 const MAX_TEXT_LENGTH: usize = 200;
 
-/// Under which a refusal stands in the log, such as `r-7f3k2m9q`: short enough to be read out.
+/// The name under which a refusal stands in the log, such as `r-7f3k2m9q`: short enough to be read out.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ErrorId([u8; 8]);
 
@@ -71,7 +71,7 @@ impl JsonSchema for ErrorId {
     }
 }
 
-/// What was refused.
+/// The kind of what was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RefusalKind {
     /// A connection, before there was a session.
@@ -102,10 +102,10 @@ impl RefusalKind {
 /// Notes a refusal for the log; its id there, where it got a line.
 pub type NoteRefusal = Arc<dyn Fn(&RefusalNote<'_>) -> Option<ErrorId> + Send + Sync>;
 
-/// What is known of a refusal.
+/// Everything that is known of a refusal.
 #[derive(Debug, Clone, Copy)]
 pub struct RefusalNote<'a> {
-    /// What was refused.
+    /// The kind of what was refused.
     pub kind: RefusalKind,
     /// Stable name of why.
     pub code: &'static str,
@@ -181,7 +181,7 @@ impl Window {
         Self { begun_at: now, total: 0, level, written: Vec::new(), left_out: 0 }
     }
 
-    /// Whether this one gets a line.
+    /// Tells whether this one gets a line.
     fn admits(&mut self, source: u64) -> bool {
         let of_it = self.written.iter().filter(|other| **other == source).count();
         let most_of_it = if self.level == Level::Error { LINES } else { LINES_OF_ONE };
@@ -245,7 +245,7 @@ impl Refusals {
         }
     }
 
-    /// How many there were since the start, by kind and code.
+    /// Returns how many there were since the start, by kind and code.
     pub fn totals(&self) -> Vec<(RefusalKind, &'static str, u64)> {
         let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let mut totals: Vec<_> = windows.iter().map(|((kind, code), window)| (*kind, *code, window.total)).collect();

@@ -26,18 +26,18 @@ struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change(u64);
 
-/// What is in force.
+/// The filter in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Switched {
     /// The filter.
     pub filter: String,
-    /// What it was at the start, and is after the next one.
+    /// The filter of the start, which is in force again after the next one.
     pub configured: String,
     /// When it returns to that by itself.
     pub until: Option<Timestamp>,
 }
 
-/// What is in force now.
+/// Returns what is in force now.
 pub fn switched() -> Switched {
     let state = state();
     Switched { filter: FILTER.load().to_string(), configured: state.configured.to_string(), until: state.until }

@@ -76,12 +76,12 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// Whether `user` is a present member.
+    /// Tells whether `user` is a present member.
     pub fn has(&self, user: &UserId) -> bool {
         self.participants.contains(user)
     }
 
-    /// Of a direct conversation: the one `user` talks with (`user` itself where it is alone).
+    /// Returns the one whom `user` talks with in a direct conversation (`user` itself where it is alone).
     pub fn other_than<'a>(&'a self, user: &'a UserId) -> &'a UserId {
         self.participants.iter().find(|member| *member != user).unwrap_or(user)
     }

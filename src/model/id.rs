@@ -19,7 +19,7 @@ fn namespace_uuid() -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_DNS, b"parlance")
 }
 
-/// How an id looks where it is shown.
+/// The schema of an id, as it is shown.
 macro_rules! id_schema {
     ($name:ident, $schema:tt) => {
         impl JsonSchema for $name {
@@ -241,7 +241,7 @@ impl PrivateId {
         Self(std::array::from_fn(|place| *if place < CLIENT_AT { &new } else { &old }.get(place).unwrap_or(&b'_')))
     }
 
-    /// What all ids of one client have in common.
+    /// Returns what all ids of one client have in common.
     pub fn client(&self) -> &str {
         self.expose().get(CLIENT_AT..).unwrap_or_default()
     }

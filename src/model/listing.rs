@@ -1,4 +1,4 @@
-//! What is offered, as far as messages speak of it.
+//! Offers, as far as messages speak of them.
 use super::id::ListingId;
 
 /// The listing that a message is about.
@@ -6,6 +6,6 @@ use super::id::ListingId;
 pub struct Listing {
     /// Its server's name for it.
     pub id: ListingId,
-    /// What it is called; `None` while its server has not said.
+    /// Its title; `None` while its server has not said.
     pub title: Option<String>,
 }

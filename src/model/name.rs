@@ -2,7 +2,7 @@
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
-/// What others see in place of the name of a deleted user.
+/// The text that others see in place of the name of a deleted user.
 pub const DELETED_NAME: &str = "Deleted user";
 
 /// Joins letters in some scripts, and pictures everywhere.
@@ -30,7 +30,7 @@ pub fn name_key(text: &str) -> String {
     words.join(" ")
 }
 
-/// Whether somebody may be called so as far as its characters go: each can be seen, none turns the direction of writing or ends
+/// Tells whether somebody may be called so as far as its characters go: each can be seen, none turns the direction of writing or ends
 /// the line.
 pub fn is_plain(text: &str) -> bool {
     !text.chars().any(|letter| {

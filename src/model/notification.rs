@@ -1,4 +1,4 @@
-//! What a user is told of who was not there.
+//! Notes for users who were not there.
 use serde_json::json;
 
 use super::conversation::Conversation;
@@ -20,7 +20,7 @@ pub struct Notification {
     pub message: String,
     /// For programs: any JSON, as text.
     pub data: Option<String>,
-    /// Whether its user has read it.
+    /// Its user has read it.
     pub read: bool,
     /// When it was made, or renewed.
     pub created_at: Timestamp,

@@ -1,4 +1,4 @@
-//! How far a client has come in what it was sent, as an opaque text that comes back with the client.
+//! The place of a client in what it was sent, as an opaque text that comes back with the client.
 use std::fmt;
 
 use super::timestamp::Timestamp;
@@ -39,7 +39,7 @@ impl Part {
     pub const ALL: Self = Self { encoding: u8::MAX, packet: u16::MAX };
 }
 
-/// What an offset is the place of.
+/// The sequence that an offset is a place in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OffsetKind {
     /// An event that was handed out, the `serial`th since the start. Of a message the position is its own, else that of
@@ -51,7 +51,7 @@ pub enum OffsetKind {
     Unreceived { up_to: i64 },
 }
 
-/// How far a client has come in what became of messages that it had: their edits and deletions.
+/// The place of a client in what became of messages that it had: their edits and deletions.
 ///
 /// Changes take their positions from the messages' counter, and are told once they are stored: messages with later
 /// positions may be told before them.
@@ -69,7 +69,7 @@ impl ChangesTold {
         Self { up_to, part: Part::ALL }
     }
 
-    /// Those before the change at a position, of which packets are on their way.
+    /// The changes before a position, of which packets are on their way.
     pub fn telling(position: i64) -> Self {
         Self { up_to: position, part: Part::FIRST }
     }

@@ -106,7 +106,7 @@ pub struct Account {
     pub last_seen: Option<Timestamp>,
     /// By an administrator: no token of this user is accepted.
     pub disabled: bool,
-    /// Whether the account was deleted: its row stays as the author of what it said to others.
+    /// The account was deleted: its row stays as the author of what it said to others.
     pub is_deleted: bool,
     /// Tokens issued before this moment are revoked (a changed password), except those of `kept_login`.
     pub tokens_valid_from: Option<Timestamp>,
@@ -125,7 +125,7 @@ pub fn numbered_name(username: &str, number: u64) -> String {
     kept + &number
 }
 
-/// What is said of a user where users are made, as far as anything is.
+/// The description of a user where users are made, as far as there is one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Description {
     /// The username that is wanted; another user may have it.
@@ -141,7 +141,7 @@ pub struct Description {
 }
 
 impl Description {
-    /// Whether it is older than what is known of a user, or says nothing else.
+    /// Tells whether it is older than what is known of a user, or says nothing else.
     pub fn is_known(&self, account: &Account) -> bool {
         let Self { username, email, full_name, role, said_at } = self;
         let profile = &account.profile;

@@ -25,7 +25,7 @@ impl Args {
         self.spans.len()
     }
 
-    /// Whether there are none.
+    /// Tells whether there are none.
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
@@ -43,7 +43,7 @@ impl Args {
         serde_json::from_str(self.text(index).unwrap_or("null"))
     }
 
-    /// What the placeholders stand for, by their `num`.
+    /// Returns what the placeholders stand for, by their `num`.
     pub fn attachments(&self) -> &[Bytes] {
         &self.attachments
     }

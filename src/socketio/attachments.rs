@@ -37,7 +37,7 @@ impl Assembly {
     }
 }
 
-/// Whether each placeholder in `args`, valid JSON values joined by commas, stands for one of `attachments` messages.
+/// Tells whether each placeholder in `args`, valid JSON values joined by commas, stands for one of `attachments` messages.
 ///
 /// A placeholder is an object whose `_placeholder` is `true`, whatever else it holds. Repeated ones and attachments
 /// without one are fine.
@@ -123,7 +123,7 @@ fn set_value(levels: &mut [Level], scalar: Option<&str>, attachments: usize) {
     }
 }
 
-/// Whether a JSON number, in any spelling, is an integer from 0 to below `attachments`.
+/// Tells whether a JSON number, in any spelling, is an integer from 0 to below `attachments`.
 fn is_index(scalar: &str, attachments: usize) -> bool {
     scalar.parse::<f64>().is_ok_and(|number| number >= 0.0 && number.fract() == 0.0 && number < attachments as f64)
 }

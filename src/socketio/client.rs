@@ -7,7 +7,7 @@ use super::attachments::{Assembly, placeholders_fit};
 use super::error::ProtocolError;
 use super::packet::{Kind, Packet};
 
-/// What a client said.
+/// One thing that a client said.
 #[derive(Debug)]
 pub enum Incoming {
     /// It asks for a namespace, `/` being the default one: [`Client::join`] it or [`Client::forget_connecting`] it.
@@ -42,7 +42,7 @@ pub struct IncomingEvent {
     pub namespace: Box<str>,
     /// Its name; the text of a number if that is what it was.
     pub name: String,
-    /// What came after the name.
+    /// Everything after the name.
     pub args: Args,
     /// The id of the ack that it asks for.
     pub ack_id: Option<u64>,
@@ -59,7 +59,7 @@ pub struct Client {
     has_ever_joined: bool,
 }
 
-/// How a connection stands to a namespace.
+/// The state of a namespace on a connection.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Membership {
     #[default]
@@ -111,7 +111,7 @@ impl Client {
         }
     }
 
-    /// Whether attachments are outstanding.
+    /// Tells whether attachments are outstanding.
     pub fn is_assembling(&self) -> bool {
         self.assembling.is_some()
     }
@@ -153,12 +153,12 @@ impl Client {
         }
     }
 
-    /// Whether a namespace is joined.
+    /// Tells whether a namespace is joined.
     pub fn has_joined(&self, namespace: &str) -> bool {
         self.membership(namespace) == Membership::Joined
     }
 
-    /// Whether any namespace was ever joined.
+    /// Tells whether any namespace was ever joined.
     pub fn has_ever_joined(&self) -> bool {
         self.has_ever_joined
     }
@@ -215,7 +215,7 @@ impl Client {
         }
     }
 
-    /// Whether a namespace is joined, or was until the server left it; anything else is a violation.
+    /// Tells whether a namespace is joined, or was until the server left it; anything else is a violation.
     fn is_joined_still(&self, namespace: &str) -> Result<bool, ProtocolError> {
         match self.membership(namespace) {
             Membership::Joined => Ok(true),

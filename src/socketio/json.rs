@@ -9,7 +9,7 @@ pub(super) enum Token<'a> {
     CloseArray,
     Comma,
     Colon,
-    /// What stands between the quotes, escapes and all.
+    /// The text between the quotes, escapes and all.
     Text(&'a str),
     /// A number, `true`, `false` or `null`.
     Scalar(&'a str),
@@ -74,7 +74,7 @@ fn quoted_length(text: &str) -> usize {
         .unwrap_or(text.len())
 }
 
-/// Whether arrays and objects of a valid JSON text stand in each other at most `limit` deep.
+/// Tells whether arrays and objects of a valid JSON text stand in each other at most `limit` deep.
 pub(super) fn nests_within(valid: &str, limit: usize) -> bool {
     // Few brackets in all is the common case, and one pass without branches finds out.
     if valid.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() <= limit {

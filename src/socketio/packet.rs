@@ -8,11 +8,11 @@ use super::json::{nests_within, unescape};
 /// Attachments that one packet may have; the stock library's limit, which clients have as well.
 pub const MAX_ATTACHMENTS: usize = 10;
 
-/// How deep the JSON of a packet may nest, its outermost array or object counted. What reads an argument as a value later
+/// Maximum depth of a packet's JSON, its outermost array or object counted. What reads an argument as a value later
 /// (`serde_json` stops at 127 levels) can thus not fail because of its depth.
 pub const MAX_DEPTH: usize = 128;
 
-/// What a packet says.
+/// The content of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Connect,
@@ -26,7 +26,7 @@ pub(super) enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Packet<'a> {
     pub(super) kind: Kind,
-    /// How many attachments follow: 0 for the kinds that have none.
+    /// Number of attachments that follow: 0 for the kinds that have none.
     pub(super) attachments: usize,
     /// `/` if none was given.
     pub(super) namespace: &'a str,
@@ -103,7 +103,7 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// Whether the libraries keep an event name for themselves: refused on receive, never emitted.
+/// Tells whether the libraries keep an event name for themselves: refused on receive, never emitted.
 pub fn is_reserved(name: &str) -> bool {
     matches!(name, "connect" | "connect_error" | "disconnect" | "disconnecting" | "newListener" | "removeListener")
 }
