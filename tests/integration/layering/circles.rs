@@ -48,14 +48,14 @@ impl Tree {
         tree.named.retain(|named| !named.is_test && !is_test(&named.module));
         let imports = tree.named.iter().filter_map(|named| {
             let Some(Import::As(name)) = &named.import else { return None };
-            Some(((named.module.clone(), name.clone()), tree.from_root(named)?))
+            Some(((named.module.clone(), name.clone()), tree.absolute(named)?))
         });
         tree.imports = imports.collect();
         tree
     }
 
     /// A path as it would be written from the root; `None` for what is none of ours.
-    fn from_root(&self, named: &Named) -> Option<Module> {
+    fn absolute(&self, named: &Named) -> Option<Module> {
         let words: Module = named.segments.iter().map(ToString::to_string).collect();
         let climbed = words.iter().take_while(|word| *word == "super").count();
         let (base, rest) = match words.first()?.as_str() {
@@ -87,7 +87,7 @@ impl Tree {
     fn arrows(&self) -> BTreeMap<&str, BTreeSet<&str>> {
         let mut arrows: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for named in &self.named {
-            let (Some(from), Some(path)) = (self.home(&named.module, 0), self.from_root(named)) else { continue };
+            let (Some(from), Some(path)) = (self.home(&named.module, 0), self.absolute(named)) else { continue };
             let mut targets: Vec<_> = self.home(&path, 0).into_iter().collect();
             if named.import == Some(Import::Glob) {
                 let handed_on = self.imports.iter().filter(|((module, _), _)| *module == path);
