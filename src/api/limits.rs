@@ -13,13 +13,6 @@ pub const GROUP_NAME_MAX: usize = 200;
 /// Most users that one request can put into a group.
 pub const PARTICIPANTS_MAX: usize = 10_000;
 
-/// Most further files of a message.
-pub const ATTACHMENTS_MAX: usize = 20;
-/// Longest type of a message or a notification, in characters.
-pub const TYPE_MAX: usize = 32;
-/// Longest name that a sender gives a message, and longest id of a listing, in characters.
-pub const CLIENT_ID_MAX: usize = 200;
-
 /// Longest text of a notification, in characters.
 pub const NOTIFICATION_MAX: usize = 4_000;
 /// Most notifications that one request marks by their ids.

@@ -4,9 +4,9 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use super::conversations::conversation_in_path;
-use super::limits::{ATTACHMENTS_MAX, CLIENT_ID_MAX, TYPE_MAX};
 use super::shapes::MessageView;
 use crate::chat::{ChatError, Command, Draft, Reply};
+use crate::model::limits::{ATTACHMENTS_MAX, ID_MAX, TYPE_MAX};
 use crate::model::{ConversationId, ListingId, MessageId, RoomId, UserId};
 use crate::web::{Actor, ActsOn, Admin, Body, Failure, Proven, USER_NAME_MAX, WebState, path_text, user_called};
 
@@ -35,7 +35,7 @@ fn draft(body: &Body) -> Result<Draft, Failure> {
         file_url: body.get("file").map(|file| file_url(file).ok_or_else(|| Failure::invalid("file"))).transpose()?,
         attachment_urls,
         listing_id: listing(body)?,
-        client_message_id: body.id_text("clientMessageId", 1, CLIENT_ID_MAX)?,
+        client_message_id: body.id_text("clientMessageId", 1, ID_MAX)?,
     };
     if draft.content.is_empty() && draft.file_url.is_none() && draft.attachment_urls.is_empty() {
         return Err(if body.get("content").is_none() { Failure::missing("content") } else { Failure::invalid("content") });
@@ -44,7 +44,7 @@ fn draft(body: &Body) -> Result<Draft, Failure> {
 }
 
 fn listing(body: &Body) -> Result<Option<ListingId>, Failure> {
-    let id = body.id_text("listingId", 1, CLIENT_ID_MAX)?;
+    let id = body.id_text("listingId", 1, ID_MAX)?;
     id.map(|id| ListingId::parse(&id).map_err(|_| Failure::invalid("listingId"))).transpose()
 }
 

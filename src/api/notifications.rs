@@ -3,9 +3,10 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
-use super::limits::{IDS_MAX, NOTIFICATION_MAX, TYPE_MAX};
+use super::limits::{IDS_MAX, NOTIFICATION_MAX};
 use crate::chat::{Command, Reply};
 use crate::dialect::NotificationView;
+use crate::model::limits::TYPE_MAX;
 use crate::model::{Notification, NotificationId, Timestamp};
 use crate::store::{self, NotificationCursor, NotificationRange, Write};
 use crate::web::{ActsOn, Admin, Body, Cursor, Failure, Page, PageRequest, Proven, Query, WebState};

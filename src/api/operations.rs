@@ -3,12 +3,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use super::limits::{
-    ATTACHMENTS_MAX, AVATAR_MAX, CLIENT_ID_MAX, EVENT_MAX, GROUP_NAME_MAX, IDS_MAX, NOTIFICATION_MAX, PARTICIPANTS_MAX, ROOM_MAX,
-    SEARCH_MAX, TITLE_MAX, TYPE_MAX,
+    AVATAR_MAX, EVENT_MAX, GROUP_NAME_MAX, IDS_MAX, NOTIFICATION_MAX, PARTICIPANTS_MAX, ROOM_MAX, SEARCH_MAX, TITLE_MAX,
 };
 use super::shapes::{ConversationView, MessageView, NumberedRoomMessage, UserView};
 use crate::dialect::{CommonChatMessage, DeletedMessageView, DirectMessageView, NotificationView};
-use crate::model::{File, ListingId, MessageStatus, SocketId, Timestamp, USERNAME_MAX, UserId};
+use crate::model::limits::{ATTACHMENTS_MAX, ID_MAX, TYPE_MAX, USERNAME_MAX};
+use crate::model::{File, ListingId, MessageStatus, SocketId, Timestamp, UserId};
 use crate::schema::{Field, SchemaOf, Shape, kinds};
 use crate::web::{Answer, Operation, Refused, USER_NAME_MAX, Who};
 
@@ -154,8 +154,8 @@ pub const OPERATIONS: &[Operation] = &[
                 Field::optional("type", kinds::text_of::<1, TYPE_MAX>),
                 Field::optional("file", file_reference),
                 Field::optional("attachments", attachments),
-                Field::optional("listingId", kinds::id_of::<CLIENT_ID_MAX>),
-                Field::optional("clientMessageId", kinds::id_of::<CLIENT_ID_MAX>),
+                Field::optional("listingId", kinds::id_of::<ID_MAX>),
+                Field::optional("clientMessageId", kinds::id_of::<ID_MAX>),
             ],
             SOMETHING_SAID,
         ))
@@ -170,8 +170,8 @@ pub const OPERATIONS: &[Operation] = &[
                 Field::optional("type", kinds::text_of::<1, TYPE_MAX>),
                 Field::optional("file", file_reference),
                 Field::optional("attachments", attachments),
-                Field::optional("listingId", kinds::id_of::<CLIENT_ID_MAX>),
-                Field::optional("clientMessageId", kinds::id_of::<CLIENT_ID_MAX>),
+                Field::optional("listingId", kinds::id_of::<ID_MAX>),
+                Field::optional("clientMessageId", kinds::id_of::<ID_MAX>),
             ],
             SOMETHING_SAID,
         ))

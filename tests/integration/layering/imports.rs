@@ -23,6 +23,12 @@ const LAYERS: [&[&str]; 10] = [
 /// Who may import whom within a layer: what both need of actix-web stands in `web`.
 const SIDEWAYS: [(&str, &str); 2] = [("api", "web"), ("admin", "web")];
 
+/// Floors within a module, lowest first: its folders and files there import each other downwards only.
+const FLOORS: [(&str, &[&str]); 2] = [
+    ("chat", &["ports", "state", "query", "outside", "broker", "server"]),
+    ("transport", &["codec", "listen", "admission", "connection", "worker", "handshake", "serve"]),
+];
+
 /// Outside crates and the one file or folder of `src` that may name each.
 const HOMES: [(&str, &str); 30] = [
     ("unicode_normalization", "model/name"),
@@ -98,6 +104,7 @@ impl Judge<'_> {
 
     /// Judges a path by its first segments, which are all that can lead out of the module.
     fn judge(&mut self, module: &Module, segments: &[Ident]) {
+        self.judge_floor(module, segments);
         let Some(first) = segments.first() else { return };
         let climbed = segments.iter().take_while(|segment| *segment == "super").count();
         let after = match first.to_string().as_str() {
@@ -111,6 +118,26 @@ impl Judge<'_> {
             return self.report(first.span(), "imports the whole crate".to_owned());
         };
         self.judge_inside(module, target);
+    }
+
+    /// Judges a path that leads from one floor of a module to another.
+    fn judge_floor(&mut self, module: &Module, segments: &[Ident]) {
+        let Some((top, floors)) = FLOORS.iter().find(|(top, _)| module.first().is_some_and(|own| own == top)) else { return };
+        let climbed = segments.iter().take_while(|segment| *segment == "super").count();
+        let (from, named) = match segments.first() {
+            Some(first) if first == "crate" => (&[][..], &segments[1..]),
+            Some(_) if climbed > 0 && climbed <= module.len() => (&module[..module.len() - climbed], &segments[climbed..]),
+            _ => return,
+        };
+        let target: Vec<String> = from.iter().cloned().chain(named.iter().map(ToString::to_string)).collect();
+        let floor = |path: &[String]| path.get(1).and_then(|name| floors.iter().position(|floor| floor == name));
+        let (Some(here), Some(there)) = (floor(module), floor(&target)) else { return };
+        if target.first().is_some_and(|own| own == top)
+            && there > here
+            && let (Some(span), Some(below), Some(above)) = (segments.first(), floors.get(here), floors.get(there))
+        {
+            self.report(span.span(), format!("`{top}::{below}` imports `{top}::{above}`, which is above it"));
+        }
     }
 
     /// Judges the use of an outside crate.
@@ -179,6 +206,13 @@ fn what_breaks_a_wall_is_found_with_its_line() {
         ("attic/mod.rs", "use crate::model::UserId;", 1, "`attic` stands in no layer"),
         ("app.rs", "use crate::attic::Box;", 1, "`attic` stands in no layer"),
         ("chat/mod.rs", "use crate::*;", 1, "imports the whole crate"),
+        ("chat/ports/room.rs", "use crate::chat::state::Rooms;", 1, "`chat::ports` imports `chat::state`, which is above it"),
+        (
+            "chat/state/rooms.rs",
+            "use super::super::broker::Broker;",
+            1,
+            "`chat::state` imports `chat::broker`, which is above it",
+        ),
         ("app.rs", "use parlance::cli::Arguments;", 1, "`app` imports `cli`, which is above it"),
         ("chat/server.rs", "\n\nuse diesel::prelude::*;", 3, "`diesel` is used outside its home, src/store"),
         ("model/user.rs", "#[derive(diesel::Queryable)] struct U;", 1, "`diesel` is used outside its home, src/store"),
@@ -202,6 +236,7 @@ fn what_respects_the_walls_passes() {
             "use super::rooms::Rooms; use crate::{auth::Claims, chat::Event, engineio::Delivery}; mod tests { use super::*; }",
         ),
         ("api/users.rs", "use crate::web::Answer; use crate::chat;"),
+        ("chat/broker/send.rs", "use super::dispatch::Spared; use crate::chat::ports::Event; use super::super::state::Rooms;"),
         ("session/mod.rs", "fn f() { let chat = 1; println!(\"{chat} {}\", std::mem::size_of::<u8>()) }"),
     ] {
         assert_eq!(violations(file, source), [], "{source}");

@@ -11,14 +11,13 @@ const LINES_MAX: usize = 500;
 const FIELDS_MAX: usize = 16;
 
 /// Files that are still longer. To be shortened, and never to grow.
-const LONG_FILES: &[&str] = &["chat/sending.rs", "chat/server.rs", "session/state.rs"];
+const LONG_FILES: &[&str] = &[];
 
 /// Structs that have more fields, and why.
 const LARGE_STRUCTS: &[(&str, &str)] = &[
-    ("chat/server.rs ChatServer", "still all of the broker's state"),
-    ("chat/tables.rs Session", "still all that the broker knows of a session"),
+    ("chat/state/sessions.rs Session", "still all that the broker knows of a session"),
     ("store/changes/insert_postgres.rs Arrays", "the columns of one statement, an array each"),
-    ("transport/link.rs Link", "still all of a connection's state"),
+    ("transport/connection/link.rs Link", "still all of a connection's state"),
 ];
 
 /// Folders and files of plain data: there, a struct whose fields are all open has no rules that many fields could hide.

@@ -64,6 +64,12 @@ describe('documents', () => {
     assert.deepEqual(read('docs/settings.md').split('\n').filter((line) => line.startsWith('| `')), rows);
   });
 
+  it('every file of the sources that a document names is there', () => {
+    const named = DOCUMENTS.flatMap((document) => [...read(document).matchAll(/`(src\/[a-z_/]+(?:\.rs|\/))`/g)].map(([, path]) => [document, path]));
+    assert.ok(named.length > 100, String(named.length));
+    assert.deepEqual(named.filter(([, path]) => !existsSync(join(ROOT, path))), []);
+  });
+
   it('every code of a refusal stands in docs/errors.md, and no other', () => {
     const sources = ['auth/refusal.rs', 'chat/ports/error.rs', 'dialect/fault.rs', 'dialect/refusal.rs', 'dialect/connect_error.rs', 'web/failure.rs', 'web/openapi.rs', 'api/operations.rs', 'admin/operations.rs'];
     const named = sources.flatMap((file) => [...read(`src/${file}`).split('#[cfg(test)]')[0].matchAll(/"([A-Z]+_[A-Z_]+|[A-Z]{4,})"/g)].map(([, code]) => code));

@@ -50,7 +50,7 @@ describe('lines of JSON', () => {
     }
     const ofAnn = (message) => lines.find((line) => line.message === message && line.sid === id);
     const { time, ...connected } = ofAnn('connected');
-    const target = 'parlance::chat::connecting';
+    const target = 'parlance::chat::broker::connect';
     assert.deepEqual(connected, { level: 'info', target, message: 'connected', sid: id, user: ann.user.id, role: 'user', connections: 1 });
     assert.equal(ofAnn('disconnected').user, ann.user.id);
     assert.match(ofAnn('disconnected').reason, /^(disconnected|transport close)$/);
@@ -76,7 +76,7 @@ describe('lines of text', () => {
     const { id } = ann.socket;
     const fields = `sid=${id} user=${ann.user.id} role=user connections=1`;
     const line = await server.logged((line) => line.includes('connected sid='));
-    assert.match(line, /^\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO  parlance::chat::connecting\] connected /);
+    assert.match(line, /^\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO  parlance::chat::broker::connect\] connected /);
     assert.ok(line.endsWith(fields), line);
     ann.socket.io.engine.close();
     const gone = await server.logged((line) => line.includes(`disconnected sid=${id}`));
