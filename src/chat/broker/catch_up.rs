@@ -42,10 +42,9 @@ impl Broker {
         let Some(session) = self.sessions.open.get_mut(&connection) else { return };
         let (user, socket) = (session.user.clone(), session.socket);
         let Some(catch_up) = session.catch_up.as_mut().filter(|catch_up| !catch_up.is_reading) else { return };
-        if self.work.pages.under_way >= self.options.catch_up_reads {
-            return self.work.pages.waiting.push_back(connection);
+        if !self.work.pages.begin(connection, self.options.catch_up_reads) {
+            return;
         }
-        self.work.pages.under_way += 1;
         catch_up.is_reading = true;
         let is_first = catch_up.is_at_its_start();
         let CatchUp { since, sent_by, progress, up_to, changes_up_to, rows, .. } = **catch_up;
@@ -62,19 +61,17 @@ impl Broker {
         if self.sessions.open.get(&connection).is_some_and(|session| session.socket == socket) {
             self.on_catch_up_page(connection, page);
         }
-        if self.work.pages.waiting.is_empty() {
-            self.end_page_read();
-        } else {
+        if self.work.pages.has_waiting() {
             self.outside.call_back(Callback::PageRead, took * REST);
+        } else {
+            self.end_page_read();
         }
     }
 
     /// The next page may be read.
     pub(in crate::chat) fn end_page_read(&mut self) {
-        self.work.pages.under_way -= 1;
-        while self.work.pages.under_way < self.options.catch_up_reads
-            && let Some(next) = self.work.pages.waiting.pop_front()
-        {
+        self.work.pages.end();
+        while let Some(next) = self.work.pages.next(self.options.catch_up_reads) {
             self.read_catch_up_page(next);
         }
     }

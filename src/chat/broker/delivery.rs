@@ -171,7 +171,7 @@ impl Broker {
         } else if let Some(cached) = self.conversations.at_hand.get_mut(&id)
             && !std::mem::replace(&mut cached.is_progress_due, true)
         {
-            self.due.progress.stored.push(id);
+            self.due.progress.note_stored(id);
         }
     }
 
@@ -197,29 +197,29 @@ impl Broker {
     pub(super) fn has_received(&self, user: &UserId, id: ConversationId, seq: i64) -> bool {
         let memberships = self.users.at_hand.get(user).map_or(&[][..], |user| &user.memberships);
         memberships.iter().any(|membership| membership.conversation == id && membership.delivered_seq >= seq)
-            || self.due.progress.settled.get(&(id, user.clone())).is_some_and(|settled| *settled >= seq)
+            || self.due.progress.has_settled(id, user, seq)
     }
 
     // ---- storing ----
 
     /// Stores everybody's progress since the last time.
     pub(super) fn save_progress(&mut self) {
-        for id in std::mem::take(&mut self.due.progress.stored) {
+        for id in self.due.progress.take_stored() {
             let Some(cached) = self.conversations.at_hand.get_mut(&id) else { continue };
             cached.is_progress_due = false;
             let conversation = cached.conversation.clone();
             self.note_progress_of_members(&conversation);
         }
-        if !self.due.progress.settled.is_empty() {
-            let settled = std::mem::take(&mut self.due.progress.settled);
+        let settled = self.due.progress.take_settled();
+        if !settled.is_empty() {
             let updates: Vec<_> =
                 settled.into_iter().map(|((conversation, user), seq)| DeliveredUpTo { conversation, user, seq }).collect();
             if self.store(Write::Delivered(updates.clone()), Awaiting::Nothing).is_err() {
                 updates.iter().for_each(|update| self.due.progress.settle(update.conversation, &update.user, update.seq));
             }
         }
-        let seen = std::mem::take(&mut self.due.progress.last_seen);
-        self.store_last_seen(seen.into_iter().collect());
+        let seen = self.due.progress.take_last_seen();
+        self.store_last_seen(seen);
     }
 
     // ---- telling the senders ----
@@ -243,7 +243,7 @@ impl Broker {
 
     /// Has the senders told, behind all that is in the mailbox by now: proofs come in company.
     pub(super) fn tell_received_soon(&mut self) {
-        if !self.due.progress.untold.is_empty() && !std::mem::replace(&mut self.due.progress.is_telling, true) {
+        if self.due.progress.begin_telling() {
             self.outside.call_back(Callback::Received, Duration::ZERO);
         }
     }
@@ -251,8 +251,7 @@ impl Broker {
     /// Tells the senders, no more at a time than their outboxes take, and then again, while there are more.
     pub(in crate::chat) fn tell_received(&mut self) {
         self.tell_some_received();
-        self.due.progress.is_telling = !self.due.progress.untold.is_empty();
-        if self.due.progress.is_telling {
+        if self.due.progress.goes_on_telling() {
             self.outside.call_back(Callback::Received, REST_AFTER);
         }
     }

@@ -134,7 +134,7 @@ impl Broker {
         }
         for pid in parked {
             self.rooms.join_parked(RoomKey::Group(id));
-            if let Some(parked) = self.sessions.detached.by_pid.get_mut(&pid) {
+            if let Some(parked) = self.sessions.detached.find_mut(&pid) {
                 parked.places.get_or_insert_default().note_absence(RoomKey::Group(id), 0, serial);
             }
         }
@@ -144,7 +144,7 @@ impl Broker {
     pub(super) fn part_parked(&mut self, id: ConversationId, member: &UserId) {
         let parked = self.users.at_hand.get(member).map(|user| user.parked.clone()).unwrap_or_default();
         for pid in parked {
-            let Some(parked) = self.sessions.detached.by_pid.get_mut(&pid) else { continue };
+            let Some(parked) = self.sessions.detached.find_mut(&pid) else { continue };
             let was_muted = parked.places.as_mut().is_some_and(|places| places.forget(id));
             if !was_muted {
                 self.leave_parked(&RoomKey::Group(id));

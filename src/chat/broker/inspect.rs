@@ -23,7 +23,7 @@ impl Broker {
         let rooms: Vec<(&RoomKey, &Room)> = self.rooms.iter().collect();
         let all = rooms.iter().enumerate().map(|(place, (_, room))| (key(room), place));
         let views = largest(all, limit).into_iter().filter_map(|place| rooms.get(place));
-        views.map(|(key, room)| RoomView::of(key, room, now)).collect()
+        views.map(|(key, room)| room_view(key, room, now)).collect()
     }
 
     pub(in crate::chat) fn find_room(
@@ -34,7 +34,7 @@ impl Broker {
         let room = self.rooms.find(key)?;
         let sessions = room.connections().filter_map(|connection| self.sessions.open.get(&connection));
         let members = sessions.take(*limit).map(|session| (session.socket, session.user.clone())).collect();
-        Some((RoomView::of(key, room, now), members))
+        Some((room_view(key, room, now), members))
     }
 
     pub(in crate::chat) fn list_sessions(&self, ListSessions { users, after, limit }: &ListSessions) -> Vec<SessionView> {
@@ -120,6 +120,15 @@ impl Broker {
             waiting_requests: 0,
             unproven_events: 0,
         }
+    }
+}
+
+fn room_view(key: &RoomKey, room: &Room, now: Timestamp) -> RoomView {
+    RoomView {
+        room: key.clone(),
+        members: room.members(),
+        parked: room.parked(),
+        messages_per_minute: room.messages_per_minute(now),
     }
 }
 

@@ -7,7 +7,7 @@ use log::{debug, warn};
 
 use super::Broker;
 use crate::chat::ports::{ChatError, Command, LeftBehind, OwnCopy};
-use crate::chat::state::{Asker, Facts, LAST_WORD_MS, Leftover, LeftoverRead, NextLeftover, Origin, Pending, Session};
+use crate::chat::state::{Asker, Facts, Leftover, NextLeftover, Origin, Pending, Session};
 use crate::engineio::ConnectionKey;
 use crate::model::{SocketId, Timestamp, UserId};
 
@@ -31,8 +31,7 @@ impl Broker {
         }
         let origin = Origin::of(session);
         if is_reading {
-            let read = LeftoverRead { origin: origin.clone(), is_dropped: is_put_out };
-            self.leftovers.queues.entry_ref(&origin.user).or_default().reads.push(read);
+            self.leftovers.begin_read(origin.clone(), is_put_out);
         }
         // They have paid for their turn.
         let queue = queue.into_iter().map(|pending| (0, pending.asker.own_copy(), pending.command));
@@ -61,25 +60,20 @@ impl Broker {
     /// before what the new one brings.
     pub(super) fn await_last_word(&mut self, connection: ConnectionKey) {
         let Some(origin) = self.sessions.open.get(&connection).map(|session| Origin::of(session)) else { return };
-        self.leftovers.queues.entry_ref(&origin.user).or_default().taken_over += 1;
         let now = self.now();
-        self.leftovers.taken_over.insert(connection, (now, origin));
+        self.leftovers.await_last_word(connection, origin, now);
     }
 
     /// A connection that was taken over asks for something. Whether it is one.
     pub(super) fn ask_late(&mut self, connection: ConnectionKey, command: Command, own_copy: OwnCopy) -> bool {
-        let Some((_, origin)) = self.leftovers.taken_over.get(&connection) else { return false };
-        let origin = origin.clone();
+        let Some(origin) = self.leftovers.origin_of(connection) else { return false };
         self.put_leftovers(&origin, std::iter::once((0, own_copy, command)));
         true
     }
 
     /// A connection that was taken over has ended. Answers whose it was, if it is one.
     pub(super) fn hear_last_word(&mut self, connection: ConnectionKey, left: LeftBehind) -> Option<UserId> {
-        let (_, origin) = self.leftovers.taken_over.remove(&connection)?;
-        if let Some(queue) = self.leftovers.queues.get_mut(&origin.user) {
-            queue.taken_over = queue.taken_over.saturating_sub(1);
-        }
+        let origin = self.leftovers.end_taken_over(connection)?;
         match left {
             LeftBehind::Requests(left) => {
                 let left = left.into_iter().map(|late| (millis(late.after), late.own_copy, late.command));
@@ -106,8 +100,7 @@ impl Broker {
                     let facts = Facts { holds_queue: true, ..Facts::default() };
                     let pending = Pending { user: user.clone(), asker, command, facts };
                     if self.run(pending) {
-                        let read = LeftoverRead { origin, is_dropped: false };
-                        return self.leftovers.queues.entry_ref(user).or_default().reads.push(read);
+                        return self.leftovers.begin_read(origin, false);
                     }
                 }
             }
@@ -116,14 +109,14 @@ impl Broker {
 
     /// Carries out what is due by now.
     pub(super) fn carry_on_with_what_is_due(&mut self, now: Timestamp) {
-        while let Some((_, user)) = self.leftovers.due.first().filter(|(at, _)| *at <= now).cloned() {
+        while let Some(user) = self.leftovers.user_due(now) {
             self.carry_on(&user);
         }
     }
 
     /// The server stops: nothing waits for its time any more.
     pub(super) fn carry_on_with_all(&mut self) {
-        let users: Vec<UserId> = self.leftovers.queues.keys().cloned().collect();
+        let users: Vec<UserId> = self.leftovers.users().cloned().collect();
         for user in users {
             self.carry_on(&user);
         }
@@ -136,23 +129,19 @@ impl Broker {
         if let Some(session) = of_session.filter(|session| session.socket == socket) {
             return !session.is_put_out;
         }
-        let queue = self.leftovers.queues.get(&pending.user);
-        !queue.is_some_and(|queue| queue.reads.iter().any(|read| read.origin.socket == socket && read.is_dropped))
+        !self.leftovers.is_dropped(&pending.user, socket)
     }
 
     /// A read of a socket that is gone is over, and what waited for it goes on.
     pub(super) fn end_late_read(&mut self, user: &UserId, socket: SocketId) {
-        if let Some(queue) = self.leftovers.queues.get_mut(user)
-            && let Some(place) = queue.reads.iter().position(|read| read.origin.socket == socket)
-        {
-            queue.reads.remove(place);
+        if self.leftovers.end_read(user, socket) {
             self.carry_on(user);
         }
     }
 
     /// A socket that is put out loses what waits. Whether that is anything.
     pub(super) fn drop_leftovers_of(&mut self, socket: SocketId) -> bool {
-        let users: Vec<UserId> = self.leftovers.queues.keys().cloned().collect();
+        let users: Vec<UserId> = self.leftovers.users().cloned().collect();
         let mut had_any = false;
         for user in &users {
             had_any |= self.leftovers.drop_of(user, |origin| origin.socket == socket);
@@ -167,10 +156,7 @@ impl Broker {
 
     /// Goes on where a connection that was taken over never said its last word: its thread is gone.
     pub(super) fn forget_unheard(&mut self, now: Timestamp) {
-        let is_late = |at: Timestamp| at.plus_millis(LAST_WORD_MS) <= now;
-        let taken_over = self.leftovers.taken_over.iter();
-        let late: Vec<_> = taken_over.filter(|(_, (at, _))| is_late(*at)).map(|(connection, _)| *connection).collect();
-        for connection in late {
+        for connection in self.leftovers.unheard(now) {
             if let Some(user) = self.hear_last_word(connection, LeftBehind::Requests(Vec::new())) {
                 self.carry_on(&user);
             }

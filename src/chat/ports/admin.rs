@@ -4,7 +4,6 @@ use actix::Message;
 use super::connection::{Manner, Words};
 use super::room::RoomKey;
 use super::trace::Trace;
-use crate::chat::state::Room;
 use crate::engineio::{ConnectionKey, Peer};
 use crate::feed::{SocketView, Watcher};
 use crate::model::{ConversationId, SocketId, Timestamp, UserId};
@@ -150,17 +149,6 @@ pub struct RoomView {
 pub struct TraceOf {
     /// Who.
     pub user: UserId,
-}
-
-impl RoomView {
-    pub fn of(key: &RoomKey, room: &Room, now: Timestamp) -> Self {
-        Self {
-            room: key.clone(),
-            members: room.members(),
-            parked: room.parked(),
-            messages_per_minute: room.messages_per_minute(now),
-        }
-    }
 }
 
 /// Asks for all sockets, and to be told from that very moment on what happens.

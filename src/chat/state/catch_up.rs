@@ -13,8 +13,36 @@ const FIRST_ROWS: usize = 16;
 /// Who waits for a page, first come first served.
 #[derive(Debug, Default)]
 pub struct PageReads {
-    pub under_way: usize,
-    pub waiting: VecDeque<ConnectionKey>,
+    under_way: usize,
+    waiting: VecDeque<ConnectionKey>,
+}
+
+impl PageReads {
+    /// Begins a read for a connection, or has it wait while as many as `max` are under way. Tells whether it begins.
+    pub fn begin(&mut self, connection: ConnectionKey, max: usize) -> bool {
+        let begins = self.under_way < max;
+        if begins {
+            self.under_way += 1;
+        } else {
+            self.waiting.push_back(connection);
+        }
+        begins
+    }
+
+    /// A read has ended.
+    pub fn end(&mut self) {
+        self.under_way = self.under_way.saturating_sub(1);
+    }
+
+    /// Tells whether somebody waits.
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Takes the next one that may read now, which is to begin its read.
+    pub fn next(&mut self, max: usize) -> Option<ConnectionKey> {
+        self.waiting.pop_front_if(|_| self.under_way < max)
+    }
 }
 
 impl CatchUp {
@@ -130,4 +158,26 @@ pub enum Unseen {
     Due(Offset),
     /// These wait until the socket has taken those before, oldest first.
     Waiting(VecDeque<Arc<Notification>>, Offset),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engineio::Seat;
+
+    #[test]
+    fn no_more_pages_are_read_at_once_than_may_and_the_first_come_is_the_next() {
+        let connection = |slot| ConnectionKey { worker: 0, seat: Seat { slot, generation: 1 } };
+        let mut reads = PageReads::default();
+        assert!(reads.begin(connection(1), 2) && reads.begin(connection(2), 2));
+        assert!(!reads.begin(connection(3), 2) && !reads.begin(connection(4), 2) && reads.has_waiting());
+        assert_eq!(reads.next(2), None);
+        reads.end();
+        assert_eq!(reads.next(2), Some(connection(3)));
+        assert!(reads.begin(connection(3), 2));
+        assert_eq!(reads.next(2), None);
+        reads.end();
+        reads.end();
+        assert_eq!((reads.next(2), reads.next(2)), (Some(connection(4)), None));
+    }
 }

@@ -16,13 +16,13 @@ pub const NEWEST_TOLD: usize = 100;
 #[derive(Debug, Default)]
 pub struct Progress {
     /// Conversations with messages that were stored of late: some may have proven them before that.
-    pub stored: Vec<ConversationId>,
-    pub settled: HashMap<(ConversationId, UserId), i64>,
-    pub last_seen: HashMap<UserId, Timestamp>,
-    pub untold: Vec<Received>,
+    stored: Vec<ConversationId>,
+    settled: HashMap<(ConversationId, UserId), i64>,
+    last_seen: HashMap<UserId, Timestamp>,
+    untold: Vec<Received>,
     /// Where in `untold` a message is.
     places: HashMap<(MessageId, bool), usize>,
-    pub is_telling: bool,
+    is_telling: bool,
 }
 
 /// A message and who has received it.
@@ -44,6 +44,42 @@ impl Progress {
     pub fn settle(&mut self, conversation: ConversationId, user: &UserId, seq: i64) {
         let known = self.settled.entry((conversation, user.clone())).or_default();
         *known = seq.max(*known);
+    }
+
+    /// Tells whether a member has received all up to `seq`, as far as that is not stored yet.
+    pub fn has_settled(&self, conversation: ConversationId, user: &UserId, seq: i64) -> bool {
+        self.settled.get(&(conversation, user.clone())).is_some_and(|settled| *settled >= seq)
+    }
+
+    /// Messages of a conversation were stored that somebody may have proven before.
+    pub fn note_stored(&mut self, conversation: ConversationId) {
+        self.stored.push(conversation);
+    }
+
+    /// Takes the conversations of which messages were stored since the last time.
+    pub fn take_stored(&mut self) -> Vec<ConversationId> {
+        std::mem::take(&mut self.stored)
+    }
+
+    /// Takes what members have received since the last time.
+    pub fn take_settled(&mut self) -> HashMap<(ConversationId, UserId), i64> {
+        std::mem::take(&mut self.settled)
+    }
+
+    /// Takes those whose last socket closed since the last time.
+    pub fn take_last_seen(&mut self) -> Vec<(UserId, Timestamp)> {
+        std::mem::take(&mut self.last_seen).into_iter().collect()
+    }
+
+    /// Tells whether telling senders is to be begun: there is something to tell, and nobody is about to.
+    pub fn begin_telling(&mut self) -> bool {
+        !self.untold.is_empty() && !std::mem::replace(&mut self.is_telling, true)
+    }
+
+    /// A round of telling has ended. Tells whether another is needed.
+    pub fn goes_on_telling(&mut self) -> bool {
+        self.is_telling = !self.untold.is_empty();
+        self.is_telling
     }
 
     /// A message's sender is to learn that a user has received it.

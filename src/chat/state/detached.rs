@@ -28,7 +28,7 @@ pub struct Parked {
 /// All parked sessions.
 #[derive(Debug, Default)]
 pub struct ParkedSessions {
-    pub by_pid: HashMap<PrivateId, Parked>,
+    by_pid: HashMap<PrivateId, Parked>,
     /// Oldest first; of those that came back meanwhile, too.
     order: VecDeque<(Timestamp, PrivateId)>,
 }

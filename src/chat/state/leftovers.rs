@@ -14,7 +14,7 @@ use crate::model::{PrivateId, SocketId, Timestamp, UserId};
 const MAX_PER_USER: usize = 2_100;
 
 /// At most so many of all users wait.
-pub const LEFTOVERS_MAX: usize = 200_000;
+const LEFTOVERS_MAX: usize = 200_000;
 
 /// They wait no longer, whatever keeps them: ten minutes.
 const WAIT_MS: i64 = 600_000;
@@ -23,7 +23,7 @@ const WAIT_MS: i64 = 600_000;
 const STORE_RETRY_MS: i64 = 1_000;
 
 /// A connection that was taken over has said its last word by then: one minute.
-pub const LAST_WORD_MS: i64 = 60_000;
+const LAST_WORD_MS: i64 = 60_000;
 
 /// The socket that asked.
 #[derive(Debug)]
@@ -53,23 +53,23 @@ pub struct Leftover {
 
 /// A read that a request of a socket waits for, all others behind it.
 #[derive(Debug)]
-pub struct LeftoverRead {
-    pub origin: Arc<Origin>,
+struct LeftoverRead {
+    origin: Arc<Origin>,
     /// Tells whether the socket was put out meanwhile.
-    pub is_dropped: bool,
+    is_dropped: bool,
 }
 
 /// Leftover requests of one user, in the order in which they are carried out.
 #[derive(Debug, Default)]
-pub struct LeftoverQueue {
-    pub waiting: VecDeque<Leftover>,
-    pub reads: SmallVec<[LeftoverRead; 1]>,
+struct LeftoverQueue {
+    waiting: VecDeque<Leftover>,
+    reads: SmallVec<[LeftoverRead; 1]>,
     /// Connections that were taken over and may still say what else they leave behind.
-    pub taken_over: usize,
+    taken_over: usize,
     /// Sockets that came since: what they ask for comes behind all this.
-    pub behind: Vec<ConnectionKey>,
+    behind: Vec<ConnectionKey>,
     /// When it is looked at next, where that is noted.
-    pub due: Option<Timestamp>,
+    due: Option<Timestamp>,
 }
 
 /// What a queue comes to now.
@@ -86,10 +86,10 @@ pub enum NextLeftover {
 /// The queues of all users.
 #[derive(Debug, Default)]
 pub struct Leftovers {
-    pub queues: HashMap<UserId, LeftoverQueue>,
-    pub due: BTreeSet<(Timestamp, UserId)>,
+    queues: HashMap<UserId, LeftoverQueue>,
+    due: BTreeSet<(Timestamp, UserId)>,
     count: usize,
-    pub taken_over: HashMap<ConnectionKey, (Timestamp, Arc<Origin>)>,
+    taken_over: HashMap<ConnectionKey, (Timestamp, Arc<Origin>)>,
 }
 
 impl Leftovers {
@@ -106,6 +106,57 @@ impl Leftovers {
     /// Those who have some.
     pub fn users(&self) -> impl Iterator<Item = &UserId> {
         self.queues.keys()
+    }
+
+    /// A request of a socket that is gone waits for a read, and all others of its user behind it; `is_dropped`: the socket was put
+    /// out.
+    pub fn begin_read(&mut self, origin: Arc<Origin>, is_dropped: bool) {
+        self.queues.entry_ref(&origin.user).or_default().reads.push(LeftoverRead { origin: origin.clone(), is_dropped });
+    }
+
+    /// Such a read is over. Tells whether there was one.
+    pub fn end_read(&mut self, user: &UserId, socket: SocketId) -> bool {
+        let Some(queue) = self.queues.get_mut(user) else { return false };
+        let Some(place) = queue.reads.iter().position(|read| read.origin.socket == socket) else { return false };
+        queue.reads.remove(place);
+        true
+    }
+
+    /// Tells whether a socket that waits for such a read was put out meanwhile.
+    pub fn is_dropped(&self, user: &UserId, socket: SocketId) -> bool {
+        let queue = self.queues.get(user);
+        queue.is_some_and(|queue| queue.reads.iter().any(|read| read.origin.socket == socket && read.is_dropped))
+    }
+
+    /// A connection was taken over and has not ended yet: what it still brings comes before all others' of its user.
+    pub fn await_last_word(&mut self, connection: ConnectionKey, origin: Arc<Origin>, now: Timestamp) {
+        self.queues.entry_ref(&origin.user).or_default().taken_over += 1;
+        self.taken_over.insert(connection, (now, origin));
+    }
+
+    /// Whose a connection is that was taken over.
+    pub fn origin_of(&self, connection: ConnectionKey) -> Option<Arc<Origin>> {
+        self.taken_over.get(&connection).map(|(_, origin)| origin.clone())
+    }
+
+    /// A connection that was taken over has ended. Returns whose it was, if it is one.
+    pub fn end_taken_over(&mut self, connection: ConnectionKey) -> Option<Arc<Origin>> {
+        let (_, origin) = self.taken_over.remove(&connection)?;
+        if let Some(queue) = self.queues.get_mut(&origin.user) {
+            queue.taken_over = queue.taken_over.saturating_sub(1);
+        }
+        Some(origin)
+    }
+
+    /// Lists the connections that were taken over and never said their last word: their thread is gone.
+    pub fn unheard(&self, now: Timestamp) -> Vec<ConnectionKey> {
+        let is_late = |at: Timestamp| at.plus_millis(LAST_WORD_MS) <= now;
+        self.taken_over.iter().filter(|(_, (at, _))| is_late(*at)).map(|(connection, _)| *connection).collect()
+    }
+
+    /// Returns a user of whose leftovers one is due.
+    pub fn user_due(&self, now: Timestamp) -> Option<UserId> {
+        self.due.first().filter(|(at, _)| *at <= now).map(|(_, user)| user.clone())
     }
 
     /// Has a socket that comes wait behind its user's leftovers. Whether there are any.
@@ -180,5 +231,69 @@ impl Leftovers {
             _ if is_late => NextLeftover::Drop(first, "it waited for too long"),
             _ => NextLeftover::Run(first),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engineio::Seat;
+
+    fn origin() -> Arc<Origin> {
+        let tokens = Tokens { keys: SmallVec::new(), expires_at: None };
+        let (user, socket) = (UserId::parse("ann").unwrap(), SocketId::parse(&"s".repeat(20)).unwrap());
+        Arc::new(Origin { user, socket, pid: PrivateId::parse(&"p".repeat(32)).unwrap(), tokens })
+    }
+
+    fn leftover(origin: &Arc<Origin>, due: i64) -> Leftover {
+        let (due, left_at) = (Timestamp::from_millis(due), Timestamp::default());
+        Leftover { origin: origin.clone(), due, left_at, command: Command::JoinCommonChat, own_copy: OwnCopy::None }
+    }
+
+    fn runs(leftovers: &mut Leftovers, at: i64) -> bool {
+        let user = origin().user.clone();
+        matches!(leftovers.next(&user, Timestamp::from_millis(at), false, false), NextLeftover::Run(_))
+    }
+
+    #[test]
+    fn they_are_carried_out_at_their_times_and_one_read_after_another() {
+        let (mut leftovers, origin) = (Leftovers::default(), origin());
+        assert_eq!(leftovers.extend(&origin.user, [leftover(&origin, 0), leftover(&origin, 50)].into_iter()), 0);
+        assert!(runs(&mut leftovers, 0));
+        leftovers.begin_read(origin.clone(), false);
+        assert!(!runs(&mut leftovers, 60), "behind the read");
+        assert!(leftovers.end_read(&origin.user, origin.socket) && !leftovers.end_read(&origin.user, origin.socket));
+        assert!(!runs(&mut leftovers, 49));
+        assert_eq!(
+            (leftovers.user_due(Timestamp::from_millis(49)), leftovers.next_due()),
+            (None, Some(Timestamp::from_millis(50)))
+        );
+        assert!(runs(&mut leftovers, 50));
+        assert!(matches!(leftovers.next(&origin.user, Timestamp::from_millis(50), false, false), NextLeftover::Over(_)));
+        assert!(leftovers.is_empty());
+    }
+
+    #[test]
+    fn what_a_connection_still_brings_that_was_taken_over_comes_first() {
+        let (mut leftovers, origin) = (Leftovers::default(), origin());
+        let connection = ConnectionKey { worker: 0, seat: Seat { slot: 1, generation: 1 } };
+        leftovers.await_last_word(connection, origin.clone(), Timestamp::default());
+        leftovers.extend(&origin.user, std::iter::once(leftover(&origin, 0)));
+        assert!(!runs(&mut leftovers, 0));
+        let at = Timestamp::from_millis;
+        assert_eq!((leftovers.unheard(at(LAST_WORD_MS - 1)), leftovers.unheard(at(LAST_WORD_MS))), (vec![], vec![connection]));
+        assert!(leftovers.end_taken_over(connection).is_some() && leftovers.end_taken_over(connection).is_none());
+        assert!(runs(&mut leftovers, 0));
+    }
+
+    #[test]
+    fn who_is_put_out_loses_what_waits() {
+        let (mut leftovers, origin) = (Leftovers::default(), origin());
+        leftovers.extend(&origin.user, (0..3).map(|due| leftover(&origin, due)));
+        leftovers.begin_read(origin.clone(), false);
+        assert!(leftovers.drop_of(&origin.user, |_| true) && leftovers.is_dropped(&origin.user, origin.socket));
+        leftovers.end_read(&origin.user, origin.socket);
+        assert!(!runs(&mut leftovers, 10));
+        assert_eq!(leftovers.count, 0);
     }
 }

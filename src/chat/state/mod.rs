@@ -37,7 +37,7 @@ pub use self::delivery::{NEWEST_TOLD, Received};
 pub use self::detached::Parked;
 pub use self::edits::Doubted;
 pub use self::handed::{Handed, HandedMessage, Receipt};
-pub use self::leftovers::{LAST_WORD_MS, Leftover, LeftoverRead, Leftovers, NextLeftover, Origin};
+pub use self::leftovers::{Leftover, Leftovers, NextLeftover, Origin};
 pub use self::made_users::Allowance;
 pub use self::notifications::Owed;
 pub use self::offsets::{Reached, Since};
