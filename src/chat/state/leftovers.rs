@@ -242,7 +242,7 @@ mod tests {
     fn origin() -> Arc<Origin> {
         let tokens = Tokens { keys: SmallVec::new(), expires_at: None };
         let (user, socket) = (UserId::parse("ann").unwrap(), SocketId::parse(&"s".repeat(20)).unwrap());
-        Arc::new(Origin { user, socket, pid: PrivateId::parse(&"p".repeat(32)).unwrap(), tokens })
+        Arc::new(Origin { user, socket, pid: PrivateId::parse(&"p".repeat(20)).unwrap(), tokens })
     }
 
     fn leftover(origin: &Arc<Origin>, due: i64) -> Leftover {

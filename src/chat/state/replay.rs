@@ -164,7 +164,7 @@ mod tests {
         assert_eq!((first.serial(), log.event_seq()), (Some(1), 1));
         let again = log.number(Arc::into_inner(first).unwrap());
         assert_eq!((again.serial(), log.event_seq()), (Some(1), 1));
-        let volatile = Broadcast::new(Event::AnswerPiece { chat: "c".into(), delta: String::new(), done: true });
+        let volatile = Broadcast::new(Event::Presence(Vec::new()));
         assert_eq!((log.number(volatile).serial(), log.event_seq()), (None, 1));
         assert_eq!(log.number(emitted()).serial(), Some(2));
     }
@@ -187,7 +187,7 @@ mod tests {
             let reached = Reached::all_of(after);
             log.missed_states(&RingKey::Everyone, reached, &socket, &user).map(|missed| missed.serial).collect::<Vec<_>>()
         };
-        let typing = Arc::new(Broadcast::new(Event::AnswerPiece { chat: "c".into(), delta: String::new(), done: true }));
+        let typing = Arc::new(Broadcast::new(Event::Presence(Vec::new())));
         log.keep(RingKey::Everyone, &typing, Except::default(), Timestamp::default());
         assert_eq!((missed(&log, 0), missed(&log, 1)), (vec![1], vec![]));
         log.forget(&RingKey::Everyone);
