@@ -1,6 +1,6 @@
 //! The front ends' vocabularies: between Socket.IO events and what the broker understands.
 //!
-//! One file holds one front end, both directions. A new one is its file and a line in [`table`]; one that stands outside of
+//! One file holds one front end, both directions. A new one is its file and a line in `table`; one that stands outside of
 //! this crate is its file and a call of [`register`].
 mod agent;
 mod argument_schemas;

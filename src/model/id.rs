@@ -153,7 +153,7 @@ uuid_id! {
 impl MessageId {
     /// The id of the message that `sender` calls `client_message_id`: the same for every retry, also after a crash.
     ///
-    /// UUIDv5 with that name in the namespace UUIDv5([`namespace_uuid`], sender).
+    /// UUIDv5 with that name in the namespace UUIDv5(`namespace_uuid`, sender).
     pub fn of_client_id(sender: &UserId, client_message_id: &str) -> Self {
         let namespace = Uuid::new_v5(&namespace_uuid(), sender.as_str().as_bytes());
         Self(Uuid::new_v5(&namespace, client_message_id.as_bytes()))

@@ -61,8 +61,8 @@ pub enum OwnCopy {
     Held,
 }
 
-/// A client with a verified token asks to be admitted. Answered by [`Notice::Admitted`] or [`Notice::Refused`],
-/// or by [`Notice::Close`] where a retry can cure it.
+/// A client with a verified token asks to be admitted. Answered by `Notice::Admitted` or `Notice::Refused`,
+/// or by `Notice::Close` where a retry can cure it.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct Connect {
@@ -128,7 +128,7 @@ pub enum Mark {
     /// Nothing.
     #[default]
     Nothing,
-    /// So many [`Notice::CatchUp`].
+    /// So many `Notice::CatchUp`.
     Page(u32),
     /// All up to the event with this number.
     Event(u64),
@@ -184,7 +184,7 @@ pub struct Upgraded {
     pub connection: ConnectionKey,
 }
 
-/// A connection's request. Answered by [`Notice::Reply`] with the same ticket.
+/// A connection's request. Answered by `Notice::Reply` with the same ticket.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct Request {
@@ -207,7 +207,7 @@ pub struct CatchUpDrained {
 }
 
 /// More waited at a socket than may: messages after a position were left out, and all that came before has left. Its catch-up
-/// goes on from there, which [`Notice::CatchUpGoesOn`] says.
+/// goes on from there, which `Notice::CatchUpGoesOn` says.
 #[derive(Message, Debug, Clone, Copy, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct FellBehind {

@@ -141,11 +141,11 @@ pub enum Notice {
         /// Whether it is shown.
         stored: bool,
     },
-    /// A page of the catch-up, oldest first. [`CatchUpDrained`] asks for the next one.
+    /// A page of the catch-up, oldest first. `CatchUpDrained` asks for the next one.
     CatchUp(Vec<Arc<Broadcast>>),
     /// The catch-up is complete.
     CatchUpDone,
-    /// A further catch-up begins, as [`FellBehind`] asked: its pages bring the messages that were left out, in their order with
+    /// A further catch-up begins, as `FellBehind` asked: its pages bring the messages that were left out, in their order with
     /// what was kept. Events wait behind it as behind the first one.
     CatchUpGoesOn {
         /// The number of the last event before it.

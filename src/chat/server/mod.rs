@@ -29,7 +29,7 @@ const SAVE_EVERY: Duration = Duration::from_secs(1);
 /// How often caches are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
-/// The central actor: it holds the [`Broker`], hands it what comes in, and carries out what it wants of the outside. It never
+/// The central actor: it holds the `Broker`, hands it what comes in, and carries out what it wants of the outside. It never
 /// blocks; see [`crate::chat`].
 pub struct ChatServer {
     broker: Broker,
