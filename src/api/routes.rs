@@ -31,7 +31,7 @@ impl ApiState {
         }
     }
 
-    /// Where passwords are worked on, for others who have some.
+    /// Returns the place where passwords are worked on, for others who have some.
     pub fn password_work(&self) -> Arc<PasswordWork> {
         self.passwords.clone().into_inner()
     }

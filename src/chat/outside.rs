@@ -8,7 +8,7 @@ use super::query::Query;
 use crate::model::Timestamp;
 use crate::store::{StoreError, Write};
 
-/// What the broker needs of the world: time, ids, the connections, the store and the model. Nothing here waits; what takes time
+/// Needs of the broker: time, ids, the connections, the store and the model. Nothing here waits; what takes time
 /// comes back as a message to the broker.
 pub trait Outside {
     /// Returns the wall clock's time.
@@ -36,7 +36,7 @@ pub trait Outside {
     fn wake_at(&mut self, at: Timestamp);
 }
 
-/// What the broker wants to be called back for.
+/// Reason for which the broker wants to be called back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Callback {
     /// The next page of a catch-up may be read.

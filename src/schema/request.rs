@@ -107,7 +107,7 @@ pub mod kinds {
     use schemars::{Schema, SchemaGenerator, json_schema};
 
     /// 2^53 − 1: integers up to here are what JavaScript says they are.
-    pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+    const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
     /// Whatever JSON it is.
     pub fn anything(_: &mut SchemaGenerator) -> Schema {

@@ -16,7 +16,7 @@ use super::failure::Failure;
 use super::identity::is_known;
 use super::settings::WebState;
 use crate::model::UserId;
-use crate::schema::kinds::MAX_SAFE_INTEGER;
+use crate::model::limits::INTEGER_MAX;
 
 /// A body of somebody whom nobody knows has no more bytes.
 const STRANGER_BYTES: usize = 16 * 1_024;
@@ -152,7 +152,7 @@ fn whole(number: &Number) -> Option<u64> {
         // Without a fraction; what does not fit is none.
         format!("{value:.0}").parse().ok()
     });
-    integer.filter(|integer| *integer <= MAX_SAFE_INTEGER)
+    integer.filter(|integer| *integer <= INTEGER_MAX)
 }
 
 /// Tells whether U+0000 stands in it: Postgres has no such texts. Depth is bounded by the parser.
@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(body.id_text("i", 1, 200).unwrap().as_deref(), Some("7"));
         let whole = Body::parse(br#"{"i":7.0,"e":9.007199254740991e15,"over":9.007199254740992e15,"less":-1.0}"#).unwrap();
         assert_eq!(whole.id_text("i", 1, 200).unwrap().as_deref(), Some("7"));
-        assert_eq!(whole.bounded_integer("e", 0, MAX_SAFE_INTEGER).unwrap(), Some(MAX_SAFE_INTEGER));
+        assert_eq!(whole.bounded_integer("e", 0, INTEGER_MAX).unwrap(), Some(INTEGER_MAX));
         assert!(whole.bounded_integer("over", 0, u64::MAX).is_err() && whole.id_text("less", 1, 9).is_err());
         assert!(
             body.id_text("f", 1, 200).is_err() && body.id_text("neg", 1, 200).is_err() && body.id_text("big", 1, 200).is_err()

@@ -9,7 +9,7 @@ use crate::model::Timestamp;
 pub struct Explanation {
     /// The gist, in one sentence.
     pub verdict: String,
-    /// What is known, the most telling first.
+    /// Known facts, the most telling first.
     pub facts: Vec<Fact>,
 }
 

@@ -11,11 +11,11 @@ use crate::model::{Account, MessageId, Place, SocketId, UserId};
 use crate::store;
 use crate::web::{Admin, Failure, WebState, path_text};
 
-/// So many sessions of a user are looked at.
+/// Maximum number of sessions of a user that are looked at.
 const SESSIONS_MAX: usize = 50;
-/// So many conversations with undelivered messages are named.
+/// Maximum number of conversations with undelivered messages that are named.
 const UNDELIVERED_MAX: i64 = 20;
-/// So many members of a conversation are spoken of.
+/// Maximum number of members of a conversation that are spoken of.
 const MEMBERS_MAX: usize = 50;
 
 /// `GET /api/admin/explain/user/{who}`: a user's id, name or e-mail address, or the id of a socket.

@@ -2,16 +2,13 @@
 use std::sync::Arc;
 
 use log::info;
-use tokio::sync::oneshot;
 
 use super::Broker;
 use super::connect::provisioned_user;
 use crate::auth::Claims;
-use crate::chat::ports::{
-    AccountRead, AuthenticateError, BrokerStats, Notice, RefusedConnect, Reply, RevokeTokens, UserPresence,
-};
+use crate::chat::ports::{AccountRead, AuthenticateError, Notice, RefusedConnect, RevokeTokens};
 use crate::engineio::ConnectionKey;
-use crate::model::{Account, ChosenStatus, MODEL_USER, Timestamp, UserId};
+use crate::model::{Account, MODEL_USER, Timestamp, UserId};
 use crate::store::Membership;
 
 impl Broker {
@@ -61,12 +58,10 @@ impl Broker {
             self.put_out(&user, "INVALID_TOKEN", |token| token == key);
         }
     }
-}
 
-impl Broker {
     // ---- whom a token proves ----
 
-    /// What has to be read before a token can be judged; `None`: its user is at hand.
+    /// Returns the account that has to be read before a token can be judged; `None`: its user is at hand.
     pub(in crate::chat) fn account_to_read(&mut self, claims: &Claims) -> Option<AccountRead> {
         if self.users.at_hand.contains_key(&claims.user) {
             return None;
@@ -93,78 +88,6 @@ impl Broker {
         user.map(|user| user.account.clone()).ok_or(AuthenticateError::Refused(RefusedConnect::UserNotFound))
     }
 
-    pub(in crate::chat) fn presence_of(&self, asker: &UserId, id: &UserId) -> UserPresence {
-        let Some(user) = self.users.at_hand.get(id) else {
-            return UserPresence { is_online: false, status: ChosenStatus::Offline, last_seen: None };
-        };
-        let status = user.account.status;
-        let is_shown = id == asker || status != ChosenStatus::Offline;
-        let is_online = !user.sessions.is_empty() && is_shown;
-        UserPresence {
-            is_online,
-            status: if is_online { status } else { ChosenStatus::Offline },
-            last_seen: user.account.last_seen,
-        }
-    }
-
-    /// Who is online, as far as a user may see it, by name.
-    pub(in crate::chat) fn online_users(&mut self, asker: &UserId) -> Vec<(Arc<Account>, UserPresence)> {
-        let contacts = self.is_scope_contacts().then(|| self.contacts_of(asker));
-        let mut online: Vec<_> = self
-            .users
-            .at_hand
-            .values()
-            .filter(|user| contacts.as_ref().is_none_or(|contacts| contacts.binary_search(&user.account.profile.id).is_ok()))
-            .map(|user| (user.account.clone(), self.presence_of(asker, &user.account.profile.id)))
-            .filter(|(_, presence)| presence.is_online)
-            .collect();
-        online.sort_by(|(one, _), (other, _)| one.profile.username.cmp(&other.profile.username));
-        online
-    }
-
-    /// The figures of now.
-    pub(in crate::chat) fn stats(&self) -> BrokerStats {
-        BrokerStats {
-            sockets: self.sessions.open.len(),
-            online_users: self.presence.online(),
-            cached_users: self.users.at_hand.len(),
-            rooms: self.rooms.count(),
-            conversations: self.conversations.at_hand.len(),
-            in_flight: self.sends.in_flight.len(),
-            parked: self.sessions.detached.len(),
-            recovered: self.observers.counters.recovered,
-            not_recovered: self.observers.counters.not_recovered().collect(),
-            manners: self.sessions.census.manners(),
-            questions: self.questions.asked(),
-            recovery_bytes: self.replay.bytes(),
-            requests: self.observers.counters.requests,
-            messages: self.observers.counters.messages,
-            refused: self.observers.counters.refused,
-            panics: self.observers.counters.panics,
-        }
-    }
-
-    /// The sockets that `asker` may see, the own ones first: those of users who are online for the asker's eyes. In the scope
-    /// of everyone these are few, else they are the contacts'.
-    pub(super) fn list_connections(&mut self, asker: &UserId, limit: usize) -> Reply {
-        let own = self.sockets_of(asker).to_vec();
-        let others: Vec<ConnectionKey> = if self.is_scope_contacts() {
-            let contacts = self.contacts_of(asker);
-            contacts.iter().filter(|user| *user != asker).flat_map(|user| self.sockets_of(user)).copied().collect()
-        } else {
-            self.sessions.open.keys().filter(|key| !own.contains(key)).copied().collect()
-        };
-        let sessions = own.iter().chain(&others).filter_map(|key| self.sessions.open.get(key));
-        let (mut connections, mut total) = (Vec::new(), 0);
-        for session in sessions.filter(|session| self.presence_of(asker, &session.user).is_online) {
-            total += 1;
-            if connections.len() < limit {
-                connections.push((session.user.clone(), session.socket));
-            }
-        }
-        Reply::Connections { connections, total }
-    }
-
     /// Puts out the sessions of a user for which `is_revoked` holds.
     pub(super) fn put_out(&mut self, user: &UserId, code: &'static str, is_revoked: impl Fn(&str) -> bool) {
         self.put_out_parked(user, &is_revoked);
@@ -187,9 +110,7 @@ impl Broker {
         }
         self.tell(connection, Notice::Kick { code });
     }
-}
 
-impl Broker {
     /// Tokens were revoked, which is stored.
     pub(in crate::chat) fn on_revoked(&mut self, message: RevokeTokens, now: Timestamp) {
         match message {
@@ -213,50 +134,5 @@ impl Broker {
         }
         self.users.changes.note([user], now);
         self.put_out(user, "INVALID_TOKEN", |token| kept_login.as_deref() != Some(token));
-    }
-}
-
-impl Broker {
-    /// The server stops: nothing more is taken in. What is returned ends when all that was taken is carried out.
-    pub(in crate::chat) fn drain(&mut self) -> oneshot::Receiver<()> {
-        self.work.is_draining = true;
-        let online: Vec<UserId> = self
-            .users
-            .at_hand
-            .values()
-            .filter(|user| !user.sessions.is_empty() && user.account.status != ChosenStatus::Offline)
-            .map(|user| user.account.profile.id.clone())
-            .collect();
-        let now = self.now();
-        for user in online {
-            self.due.progress.saw_last(&user, now);
-            self.presence.unstored.went(&user);
-        }
-        self.save_progress();
-        self.save_online();
-        self.save_notifications();
-        self.carry_on_with_all();
-        let (rested, rest) = oneshot::channel();
-        self.work.awaiting_rest.push(rested);
-        rest
-    }
-
-    /// Tells those who wait for it that nothing is under way any more, where that is so.
-    pub(super) fn note_rest(&mut self) {
-        if self.work.awaiting_rest.is_empty() {
-            return;
-        }
-        let has_rested = self.work.reads == 0
-            && self.leftovers.is_empty()
-            && self.sends.in_flight.is_empty()
-            && self.sends.known.is_empty()
-            && self.commits.is_empty()
-            && self.conversations.changing.is_empty();
-        if has_rested {
-            for rested in self.work.awaiting_rest.drain(..) {
-                // Who does not wait any more need not hear it.
-                let _ = rested.send(());
-            }
-        }
     }
 }

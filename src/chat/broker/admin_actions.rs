@@ -1,4 +1,4 @@
-//! What administrators do to users and their sockets.
+//! Acts of administrators on users and their sockets.
 use std::sync::Arc;
 
 use log::info;

@@ -1,4 +1,4 @@
-//! What users call their conversations.
+//! Names that users give their conversations.
 use std::sync::Arc;
 
 use super::Broker;

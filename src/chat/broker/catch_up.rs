@@ -1,4 +1,4 @@
-//! What was missed, page by page, as fast as the socket takes it: first what became of the messages that a client had, then
+//! Pages of what was missed, as fast as the socket takes it: first what became of the messages that a client had, then
 //! the messages that it lacks. One that was sent and changed meanwhile comes once, as it is now.
 use std::sync::Arc;
 use std::time::Duration;

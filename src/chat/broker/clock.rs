@@ -1,9 +1,7 @@
-//! What the time brings: what is due, stored in turns, and forgotten.
-use log::info;
+//! Work that time brings: what is due, stored in turns, and forgotten.
 
 use super::Broker;
 use crate::chat::state::pair_key;
-use crate::config::PresenceScope;
 
 /// What is known of users and conversations without a socket is kept so long after its last use.
 const IDLE_CACHE_MS: i64 = 60_000;
@@ -14,8 +12,9 @@ impl Broker {
         self.begin_questions();
         self.tell_received_soon();
         self.note_rest();
-        let now = self.now();
-        let due = [self.presence.due(now), self.typing.next_lapse(), self.leftovers.next_due()];
+        // Most turns leave nothing for which the clock must be asked.
+        let now = self.presence.is_waiting().then(|| self.outside.now());
+        let due = [now.and_then(|now| self.presence.due(now)), self.typing.next_lapse(), self.leftovers.next_due()];
         if let Some(next) = due.into_iter().flatten().min() {
             self.outside.wake_at(next);
         }
@@ -83,17 +82,5 @@ impl Broker {
         self.users.changes.forget_before(old);
         self.users.made.forget_old(now);
         self.users.revocations.forget_expired(now);
-    }
-
-    /// Whether presence goes to those who share a conversation only.
-    pub(super) fn is_scope_contacts(&mut self) -> bool {
-        if self.options.presence_scope == PresenceScope::Contacts {
-            return true;
-        }
-        let (narrowed, is_news) = self.presence.narrow(self.options.presence_everyone_max);
-        if is_news {
-            info!(online = self.presence.online(); "presence goes to contacts only: more than PRESENCE_EVERYONE_MAX are online");
-        }
-        narrowed
     }
 }

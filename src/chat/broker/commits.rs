@@ -1,4 +1,4 @@
-//! What follows when a change is stored, or is not.
+//! Consequences of a change that is stored, or is not.
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};

@@ -1,14 +1,38 @@
-//! What administrators see of sessions and rooms.
+//! Views of sessions, rooms and figures for administrators.
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::Broker;
-use crate::chat::ports::{FindRoom, ListRooms, ListSessions, Manner, RoomKey, RoomOrder, RoomView, SessionView, Words};
+use crate::chat::ports::{
+    BrokerStats, FindRoom, ListRooms, ListSessions, Manner, RoomKey, RoomOrder, RoomView, SessionView, Words,
+};
 use crate::chat::state::{Places, Room, Session, Tokens};
 use crate::engineio::ConnectionKey;
 use crate::model::{SocketId, Timestamp, UserId};
 
 impl Broker {
+    /// The figures of now.
+    pub(in crate::chat) fn stats(&self) -> BrokerStats {
+        BrokerStats {
+            sockets: self.sessions.open.len(),
+            online_users: self.presence.online(),
+            cached_users: self.users.at_hand.len(),
+            rooms: self.rooms.count(),
+            conversations: self.conversations.at_hand.len(),
+            in_flight: self.sends.in_flight.len(),
+            parked: self.sessions.detached.len(),
+            recovered: self.observers.counters.recovered,
+            not_recovered: self.observers.counters.not_recovered().collect(),
+            manners: self.sessions.census.manners(),
+            questions: self.questions.asked(),
+            recovery_bytes: self.replay.events().bytes(),
+            requests: self.observers.counters.requests,
+            messages: self.observers.counters.messages,
+            refused: self.observers.counters.refused,
+            panics: self.observers.counters.panics,
+        }
+    }
+
     pub(in crate::chat) fn view_session(&self, socket: SocketId) -> Option<SessionView> {
         let open = self.sessions.open.iter().find(|(_, session)| session.socket == socket);
         open.map(|(connection, session)| self.session_view(*connection, session)).or_else(|| self.parked_view(socket))

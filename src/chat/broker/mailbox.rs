@@ -1,4 +1,4 @@
-//! What comes in: from connections, over HTTP, from the store.
+//! Messages that come in: from connections, over HTTP, from the store.
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 

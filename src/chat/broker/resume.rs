@@ -90,19 +90,19 @@ impl Broker {
         let last_encoding = parked.manner.last_encoding;
         let own = [RingKey::Everyone, RingKey::User(parked.user.clone()), RingKey::Socket(pid)];
         for key in own {
-            if !self.replay.is_whole_since(&key, reached, last_encoding) {
+            if !self.replay.events().is_whole_since(&key, reached, last_encoding) {
                 return Err(NotRecovered::Forgotten);
             }
-            missed.extend(self.replay.missed(&key, reached, &parked.socket, &parked.user));
+            missed.extend(self.replay.events().missed(&key, reached, &parked.socket, &parked.user));
         }
         for room in self.rooms_of(&parked.user, parked.places.as_deref(), parked.is_in_common_chat) {
             let places = parked.places.as_deref();
             let key = RingKey::Room(room.clone());
             let needed = places.map_or(reached, |places| places.needed_since(&room, reached));
-            if !self.replay.is_whole_since(&key, needed, last_encoding) {
+            if !self.replay.events().is_whole_since(&key, needed, last_encoding) {
                 return Err(NotRecovered::Forgotten);
             }
-            let of_room = self.replay.missed(&key, reached, &parked.socket, &parked.user);
+            let of_room = self.replay.events().missed(&key, reached, &parked.socket, &parked.user);
             missed.extend(of_room.filter(|event| places.is_none_or(|places| !places.was_absent(&room, event.serial))));
         }
         missed.sort_by_key(|event| event.serial);
@@ -111,8 +111,12 @@ impl Broker {
         if missed.len() > self.options.replay_events || bytes > self.options.replay_bytes {
             return Err(NotRecovered::TooMuch);
         }
-        let own_copies: Vec<u64> =
-            self.replay.missed(&RingKey::Socket(pid), reached, &parked.socket, &parked.user).map(|event| event.serial).collect();
+        let own_copies: Vec<u64> = self
+            .replay
+            .events()
+            .missed(&RingKey::Socket(pid), reached, &parked.socket, &parked.user)
+            .map(|event| event.serial)
+            .collect();
         let replays = missed.into_iter().map(|MissedEvent { serial, event, had }| {
             let kind = match event.message().filter(|_| own_copies.contains(&serial)) {
                 None => ReplayKind::Shared,
@@ -130,7 +134,7 @@ impl Broker {
         let rooms = self.rooms_of(&parked.user, places, parked.is_in_common_chat).into_iter().map(RingKey::Room);
         let keys = [RingKey::Everyone, RingKey::User(parked.user.clone())].into_iter().chain(rooms);
         let mut states: Vec<MissedEvent> = keys
-            .flat_map(|key| self.replay.missed_states(&key, reached, &parked.socket, &parked.user).collect::<Vec<_>>())
+            .flat_map(|key| self.replay.states().missed(&key, reached, &parked.socket, &parked.user).collect::<Vec<_>>())
             .collect();
         states.sort_by_key(|state| state.serial);
         states.into_iter().map(|state| state.event).collect()

@@ -1,4 +1,4 @@
-//! What listings are called.
+//! Titles of listings.
 use tokio::sync::oneshot;
 
 use super::Broker;

@@ -1,4 +1,4 @@
-//! What became of one message: who has it, who lacks it, and what stands in the way.
+//! Traces of one message: who has it, who lacks it, and what stands in the way.
 use super::Broker;
 use crate::chat::ports::Words;
 use crate::chat::ports::{MemberTrace, MessageTrace, RoomKey, SessionState, SessionTrace, TraceMessage};

@@ -1,4 +1,4 @@
-//! What watchers are told of sockets and rooms.
+//! Events that watchers of sockets and rooms are told.
 use super::Broker;
 use crate::chat::ports::{RoomKey, Sockets};
 use crate::chat::state::Session;

@@ -1,4 +1,4 @@
-//! What administrators ask of the broker and are answered.
+//! Questions and orders of administrators, and the answers.
 use actix::Message;
 
 use super::connection::{Manner, Words};

@@ -1,4 +1,4 @@
-//! What connections tell the broker, and how they speak.
+//! Messages of connections to the broker, and how they speak.
 use std::time::Duration;
 
 use actix::Message;

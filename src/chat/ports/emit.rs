@@ -51,7 +51,7 @@ pub struct Emit {
     pub event: Emitted,
 }
 
-/// What an [`Emit`] comes to.
+/// Outcome of an [`Emit`].
 pub enum EmitFrom {
     /// So many sockets were told.
     Done(usize),

@@ -1,4 +1,4 @@
-//! What HTTP asks the broker beside commands.
+//! Questions over HTTP beside commands.
 use std::sync::Arc;
 
 use actix::{Message, Message as ActixMessage};
@@ -171,7 +171,7 @@ pub enum RevokeTokens {
 #[rtype(result = "()")]
 pub struct Drain;
 
-/// What has to be read before a token can be judged.
+/// Account that has to be read before a token can be judged.
 pub struct AccountRead {
     /// The newest change of the account when the read began.
     pub seen: u64,

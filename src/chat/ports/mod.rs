@@ -1,4 +1,4 @@
-//! What comes to the broker and what leaves it: values only.
+//! Values that come to the broker and leave it.
 mod admin;
 mod broadcast;
 mod command;

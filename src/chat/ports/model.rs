@@ -1,4 +1,4 @@
-//! What the model is asked, and what it says.
+//! Questions to the model, and its words.
 use std::time::Duration;
 
 use actix::{Message, Recipient};
@@ -32,7 +32,7 @@ pub struct Prompt {
     pub wanted: oneshot::Receiver<()>,
 }
 
-/// What the model is asked, without where its answer goes.
+/// A [`Prompt`] without the place where its answer goes.
 #[derive(Debug)]
 pub struct Asked {
     /// The broker's number for it.

@@ -1,4 +1,4 @@
-//! What the broker tells connections.
+//! Words of the broker to connections.
 use std::sync::Arc;
 
 use actix::Message;

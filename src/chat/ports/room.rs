@@ -1,4 +1,4 @@
-//! How rooms are called.
+//! Keys of rooms.
 use std::fmt;
 
 use crate::model::{ConversationId, Place, RoomId};

@@ -1,4 +1,4 @@
-//! How users came and went, and what became of a message.
+//! Traces of users who came and went, and of messages.
 use actix::Message;
 
 use super::connection::NotRecovered;

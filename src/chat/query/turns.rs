@@ -1,4 +1,4 @@
-//! What the model is told of a chat.
+//! Turns of a chat that the model is told.
 use hashbrown::HashSet;
 
 use crate::chat::ports::Turn;

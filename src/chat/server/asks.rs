@@ -1,4 +1,4 @@
-//! What HTTP, administrators and the rest of the server ask the broker beside commands.
+//! Questions to the broker beside commands: over HTTP, by administrators, by the rest of the server.
 use std::sync::Arc;
 
 use actix::{ActorFutureExt as _, Context, Handler, MessageResult, ResponseActFuture, ResponseFuture, WrapFuture as _};
@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use super::ChatServer;
 use crate::auth::Claims;
+use crate::chat::broker::Broker;
 use crate::chat::ports::{
     AccountRead, AccountsChanged, Administer, Authenticate, AuthenticateError, Drain, DropFiles, Emit, EmitFrom, FindRoom,
     FindSession, FinishAnswers, Health, ListRooms, ListSessions, MessagesPruned, OnlineUsers, PresenceOf, RevokeTokens, RoomView,
@@ -251,25 +252,31 @@ impl Handler<Administer> for ChatServer {
                     broker.now()
                 });
                 let write = Write::DeleteUser { user: user.clone(), deleted_at };
-                let stored = write_of_account(self.store.clone(), user.clone(), write);
-                Box::pin(stored.into_actor(self).map(move |outcome, server, ctx| {
-                    if outcome == Ok(true) {
-                        server.work::<Administer, _>(ctx, |broker| broker.on_deleted(&user));
-                    }
-                    outcome
-                }))
+                self.change_account(user, write, Broker::on_deleted)
             }
             Administer::SetDisabled { user, disabled } => {
                 let write = Write::SetDisabled { user: user.clone(), disabled };
-                let stored = write_of_account(self.store.clone(), user.clone(), write);
-                Box::pin(stored.into_actor(self).map(move |outcome, server, ctx| {
-                    if outcome == Ok(true) {
-                        server.work::<Administer, _>(ctx, |broker| broker.on_disabled(&user, disabled));
-                    }
-                    outcome
-                }))
+                self.change_account(user, write, move |broker, user| broker.on_disabled(user, disabled))
             }
         }
+    }
+}
+
+impl ChatServer {
+    /// Stores a change of an account, if that is there, which then takes effect. Answers whether it is.
+    fn change_account(
+        &mut self,
+        user: UserId,
+        write: Write,
+        apply: impl FnOnce(&mut Broker, &UserId) + 'static,
+    ) -> Later<Result<bool, StoreError>> {
+        let stored = write_of_account(self.store.clone(), user.clone(), write);
+        Box::pin(stored.into_actor(self).map(move |outcome, server, ctx| {
+            if outcome == Ok(true) {
+                server.work::<Administer, _>(ctx, |broker| apply(broker, &user));
+            }
+            outcome
+        }))
     }
 }
 

@@ -13,14 +13,14 @@ use crate::meter::Counted;
 use crate::model::Timestamp;
 use crate::store::{Done, Store, StoreError, Write};
 
-/// What the actor does for the broker at the end of a turn.
+/// Job that the actor does for the broker at the end of a turn.
 pub(super) enum Job {
     Read(Query),
     Prompt(Asked),
     CallBack(Callback, Duration),
 }
 
-/// What the actor and its broker's outside have in common.
+/// State that the actor and its broker's outside share.
 #[derive(Default)]
 pub(super) struct Shared {
     workers: RefCell<Vec<Option<Counted<ToWorker>>>>,

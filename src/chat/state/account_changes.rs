@@ -1,4 +1,4 @@
-//! Whose account or memberships changed of late.
+//! Changes of accounts and memberships of late.
 use hashbrown::HashMap;
 
 use crate::model::{Timestamp, UserId};

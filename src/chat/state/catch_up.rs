@@ -1,4 +1,4 @@
-//! How far a socket's catch-up is.
+//! Progress of sockets' catch-ups, and the reads for them.
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -43,6 +43,29 @@ impl PageReads {
     pub fn next(&mut self, max: usize) -> Option<ConnectionKey> {
         self.waiting.pop_front_if(|_| self.under_way < max)
     }
+}
+
+/// How far a socket's catch-up is.
+#[derive(Debug)]
+pub struct CatchUp {
+    /// Messages up to this position belong to the catch-up, those after it are live.
+    pub up_to: i64,
+    /// And edits and deletions up to this one.
+    pub changes_up_to: i64,
+    /// From where on its client lacks messages; `None`: it does not know, and gets what its user had not received.
+    pub since: Option<Since>,
+    /// The client's earlier session: it knows what it sent itself.
+    pub sent_by: Option<[u8; 32]>,
+    /// How much of it was handed over; `None`: nothing was read yet.
+    pub progress: Option<CatchUpProgress>,
+    /// The user's receipts when it began, where they matter.
+    pub received: Option<Arc<Received>>,
+    /// How many rows the next page asks for.
+    pub rows: usize,
+    /// Whether a page is being read or the next one waits for the socket.
+    pub is_reading: bool,
+    /// Whether it stands for live events that were left out where too much waited.
+    pub goes_on: bool,
 }
 
 impl CatchUp {
@@ -117,29 +140,6 @@ impl CatchUp {
             _ => OffsetKind::CaughtUp,
         }
     }
-}
-
-/// How far a socket's catch-up is.
-#[derive(Debug)]
-pub struct CatchUp {
-    /// Messages up to this position belong to the catch-up, those after it are live.
-    pub up_to: i64,
-    /// And edits and deletions up to this one.
-    pub changes_up_to: i64,
-    /// From where on its client lacks messages; `None`: it does not know, and gets what its user had not received.
-    pub since: Option<Since>,
-    /// The client's earlier session: it knows what it sent itself.
-    pub sent_by: Option<[u8; 32]>,
-    /// How much of it was handed over; `None`: nothing was read yet.
-    pub progress: Option<CatchUpProgress>,
-    /// The user's receipts when it began, where they matter.
-    pub received: Option<Arc<Received>>,
-    /// How many rows the next page asks for.
-    pub rows: usize,
-    /// Whether a page is being read or the next one waits for the socket.
-    pub is_reading: bool,
-    /// Whether it stands for live events that were left out where too much waited.
-    pub goes_on: bool,
 }
 
 /// How much of a catch-up was handed over. First come the changes of messages that its client had, then the messages.

@@ -1,4 +1,4 @@
-//! How many sessions speak how.
+//! Counts of sessions by the way they speak.
 use hashbrown::HashMap;
 
 use crate::chat::ports::Manner;

@@ -1,4 +1,4 @@
-//! What follows when a change is stored.
+//! Plans for when a change is stored.
 use std::sync::Arc;
 
 use tokio::sync::oneshot;

@@ -1,4 +1,4 @@
-//! Who has received what, as far as that is not stored or told yet.
+//! Receipts that are not stored or told yet.
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 

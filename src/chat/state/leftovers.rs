@@ -134,7 +134,7 @@ impl Leftovers {
         self.taken_over.insert(connection, (now, origin));
     }
 
-    /// Whose a connection is that was taken over.
+    /// Returns the origin of a connection that was taken over.
     pub fn origin_of(&self, connection: ConnectionKey) -> Option<Arc<Origin>> {
         self.taken_over.get(&connection).map(|(_, origin)| origin.clone())
     }

@@ -1,4 +1,4 @@
-//! What the broker knows: values that keep their own rules, without the broker.
+//! Knowledge of the broker: values that keep their own rules, without the broker.
 mod account_changes;
 mod catch_up;
 mod census;

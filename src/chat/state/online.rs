@@ -1,4 +1,4 @@
-//! Who came and went since the store was told.
+//! Users who came and went since the store was told.
 use hashbrown::HashSet;
 
 use crate::model::{Timestamp, UserId};

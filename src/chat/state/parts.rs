@@ -107,7 +107,7 @@ impl Commits {
     }
 }
 
-/// What is only known here until it is stored.
+/// Facts that are only known here until they are stored.
 #[derive(Debug, Default)]
 pub struct Due {
     pub progress: Progress,
@@ -116,7 +116,7 @@ pub struct Due {
     pub reading: HashSet<(MessageId, UserId)>,
 }
 
-/// What is under way beside sends and changes.
+/// Work under way beside sends and changes.
 #[derive(Debug, Default)]
 pub struct Work {
     /// Number of reads that somebody waits for.
@@ -129,7 +129,7 @@ pub struct Work {
     pub awaiting_rest: Vec<oneshot::Sender<()>>,
 }
 
-/// Those who look on: nothing depends on them.
+/// Observers: nothing depends on them.
 #[derive(Debug, Default)]
 pub struct Observers {
     pub feed: Feed,

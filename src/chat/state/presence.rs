@@ -1,4 +1,4 @@
-//! Who is online for others to see, and what of that waits to be told and stored.
+//! Presence: who is online for others to see, and what of that waits to be told and stored.
 use std::collections::VecDeque;
 
 use hashbrown::HashMap;
@@ -127,6 +127,11 @@ impl Presence {
     /// Takes the next user whose time of grace is over, and when it ended.
     pub fn take_lapsed(&mut self, now: Timestamp) -> Option<(Timestamp, UserId)> {
         self.grace.pop_front_if(|(until, _)| *until <= now)
+    }
+
+    /// Tells whether there will be something to do.
+    pub fn is_waiting(&self) -> bool {
+        self.window.first_due.is_some() || !self.grace.is_empty()
     }
 
     /// Returns when there is something to do: to tell changes, or to look at somebody's grace.

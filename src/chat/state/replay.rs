@@ -3,9 +3,9 @@ use std::sync::Arc;
 
 use super::edits::UntoldChanges;
 use super::offsets::{Offsets, Reached, Since};
-use super::rings::{Except, MissedEvent, RingKey, Rings};
+use super::rings::{Except, RingKey, Rings};
 use crate::chat::ports::{Broadcast, RingLimits};
-use crate::model::{ChangesTold, MessageId, Offset, OffsetKind, Part, SocketId, Timestamp, UserId};
+use crate::model::{ChangesTold, MessageId, Offset, OffsetKind, Part, Timestamp};
 use crate::store::Start;
 
 /// The log. Every event but volatile ones has one number, which rises by one from event to event; what an offset says of
@@ -42,9 +42,14 @@ impl ReplayLog {
         self.event_seq
     }
 
-    /// About how many bytes of events are kept.
-    pub fn bytes(&self) -> usize {
-        self.events.bytes()
+    /// Events that are kept.
+    pub fn events(&self) -> &Rings {
+        &self.events
+    }
+
+    /// Presence and typing that are kept: the latest counts.
+    pub fn states(&self) -> &Rings {
+        &self.states
     }
 
     /// Gives an event that is about to be dispatched its number, unless it has one. Volatile events have none.
@@ -113,39 +118,13 @@ impl ReplayLog {
         self.events.expire(now);
         self.states.expire(now);
     }
-
-    /// Tells whether nothing is lost that came after what a client has; see [`Rings::is_whole_since`].
-    pub fn is_whole_since(&self, key: &RingKey, reached: Reached, last_encoding: u8) -> bool {
-        self.events.is_whole_since(key, reached, last_encoding)
-    }
-
-    /// Lists the events that a socket of a user has missed.
-    pub fn missed<'a>(
-        &'a self,
-        key: &RingKey,
-        reached: Reached,
-        socket: &'a SocketId,
-        user: &'a UserId,
-    ) -> impl Iterator<Item = MissedEvent> + use<'a> {
-        self.events.missed(key, reached, socket, user)
-    }
-
-    /// Lists presence and typing that it has missed.
-    pub fn missed_states<'a>(
-        &'a self,
-        key: &RingKey,
-        reached: Reached,
-        socket: &'a SocketId,
-        user: &'a UserId,
-    ) -> impl Iterator<Item = MissedEvent> + use<'a> {
-        self.states.missed(key, reached, socket, user)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::chat::ports::{Emitted, Event};
+    use crate::model::{SocketId, UserId};
 
     const LIMITS: RingLimits = RingLimits { events: 10, bytes: 1_000_000, bytes_of_all: 1_000_000, ttl_ms: 1_000 };
 
@@ -185,7 +164,7 @@ mod tests {
         let (socket, user) = (SocketId::parse(&"s".repeat(20)).unwrap(), UserId::parse("ann").unwrap());
         let missed = |log: &ReplayLog, after: u64| {
             let reached = Reached::all_of(after);
-            log.missed_states(&RingKey::Everyone, reached, &socket, &user).map(|missed| missed.serial).collect::<Vec<_>>()
+            log.states().missed(&RingKey::Everyone, reached, &socket, &user).map(|missed| missed.serial).collect::<Vec<_>>()
         };
         let typing = Arc::new(Broadcast::new(Event::Presence(Vec::new())));
         log.keep(RingKey::Everyone, &typing, Except::default(), Timestamp::default());

@@ -1,4 +1,4 @@
-//! Where a socket is, beyond its user's conversations.
+//! Places of a socket beyond its user's conversations.
 use hashbrown::{HashMap, HashSet};
 use smallvec::SmallVec;
 
@@ -6,35 +6,10 @@ use super::offsets::Reached;
 use crate::chat::ports::RoomKey;
 use crate::model::{ConversationId, RoomId};
 
-/// A socket was not in a room while these events were handed out: those after `from`, up to `to`.
-impl Absence {
-    pub fn covers(&self, serial: u64) -> bool {
-        self.from < serial && serial <= self.to
-    }
-}
+/// Maximum number of absences of one socket that are remembered.
+const ABSENCES_MAX: usize = 1_024;
 
-/// Whether a session was told an event of a room, or has it coming: it was told all after `told_after` where it was.
-pub fn was_told(told_after: u64, places: Option<&Places>, room: &RoomKey, serial: u64) -> bool {
-    told_after < serial && !places.is_some_and(|places| places.was_absent(room, serial))
-}
-
-impl Places {
-    /// Of a room's events those after this one are needed, for one who has come so far.
-    pub fn needed_since(&self, room: &RoomKey, reached: Reached) -> Reached {
-        let mut absences: SmallVec<[_; 4]> = self.absences.iter().filter(|absence| absence.room == *room).collect();
-        absences.sort_by_key(|absence| absence.from);
-        absences.iter().fold(reached, |needed, absence| {
-            if absence.from <= needed.serial { needed.max(Reached::all_of(absence.to)) } else { needed }
-        })
-    }
-
-    /// Whether the socket was not in a room when an event was handed out.
-    pub fn was_absent(&self, room: &RoomKey, serial: u64) -> bool {
-        self.absences.iter().any(|absence| absence.room == *room && absence.covers(serial))
-    }
-}
-
-/// Where a socket is, beyond its user's conversations.
+/// Places of a socket beyond its user's conversations.
 #[derive(Debug, Default)]
 pub struct Places {
     pub rooms: HashSet<RoomId>,
@@ -68,7 +43,21 @@ impl Places {
         self.absences.push(Absence { room, from, to });
     }
 
-    /// Its user is no member of a conversation any more. Whether it was muted.
+    /// Tells whether the socket was not in a room when an event was handed out.
+    pub fn was_absent(&self, room: &RoomKey, serial: u64) -> bool {
+        self.absences.iter().any(|absence| absence.room == *room && absence.covers(serial))
+    }
+
+    /// Of a room's events those after this one are needed, for one who has come so far.
+    pub fn needed_since(&self, room: &RoomKey, reached: Reached) -> Reached {
+        let mut absences: SmallVec<[_; 4]> = self.absences.iter().filter(|absence| absence.room == *room).collect();
+        absences.sort_by_key(|absence| absence.from);
+        absences.iter().fold(reached, |needed, absence| {
+            if absence.from <= needed.serial { needed.max(Reached::all_of(absence.to)) } else { needed }
+        })
+    }
+
+    /// Its user is no member of a conversation any more. Tells whether it was muted.
     pub fn forget(&mut self, conversation: ConversationId) -> bool {
         self.opened.remove(&conversation);
         self.absences.retain(|absence| absence.room != RoomKey::Group(conversation));
@@ -76,5 +65,13 @@ impl Places {
     }
 }
 
-/// So many absences of one socket are remembered.
-const ABSENCES_MAX: usize = 1_024;
+impl Absence {
+    fn covers(&self, serial: u64) -> bool {
+        self.from < serial && serial <= self.to
+    }
+}
+
+/// Tells whether a session was told an event of a room, or has it coming: it was told all after `told_after` where it was.
+pub fn was_told(told_after: u64, places: Option<&Places>, room: &RoomKey, serial: u64) -> bool {
+    told_after < serial && !places.is_some_and(|places| places.was_absent(room, serial))
+}

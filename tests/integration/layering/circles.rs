@@ -55,20 +55,18 @@ impl Tree {
 
     /// A path as it would be written from the root; `None` for what is none of ours.
     fn absolute(&self, named: &Named) -> Option<Module> {
-        let words: Module = named.segments.iter().map(ToString::to_string).collect();
-        let climbed = words.iter().take_while(|word| *word == "super").count();
-        let (base, rest) = match words.first()?.as_str() {
-            "crate" | "parlance" => (Module::new(), words.get(1..)?),
-            "self" => (named.module.clone(), words.get(1..)?),
-            "super" => (named.module.get(..named.module.len().checked_sub(climbed)?)?.to_vec(), words.get(climbed..)?),
-            first => {
-                let child = [named.module.as_slice(), &[first.to_owned()]].concat();
-                let known = self.imports.get(&(named.module.clone(), first.to_owned()));
+        let Named { module, segments, .. } = named;
+        let (base, rest) = match (paths::rooted(module, segments), segments.first()?) {
+            (Some((from, rest)), _) => (from.to_vec(), rest),
+            (None, first) if first == "self" => (module.clone(), segments.get(1..)?),
+            (None, first) => {
+                let child = [module.as_slice(), &[first.to_string()]].concat();
+                let known = self.imports.get(&(module.clone(), first.to_string()));
                 let target = known.cloned().or_else(|| self.files.contains_key(&child).then_some(child))?;
-                (target, words.get(1..)?)
+                (target, segments.get(1..)?)
             }
         };
-        Some([&base, rest].concat())
+        Some(base.into_iter().chain(rest.iter().map(ToString::to_string)).collect())
     }
 
     /// The file that has what a path from the root leads to.

@@ -63,9 +63,6 @@ const HOMES: [(&str, &str); 30] = [
     ("arc_swap", "logging"),
 ];
 
-/// Our own name, as the binary says it.
-const LIBRARY: &str = "parlance";
-
 #[derive(Debug, PartialEq, Eq)]
 struct Violation {
     file: String,
@@ -104,39 +101,32 @@ impl Judge<'_> {
 
     /// Judges a path by its first segments, which are all that can lead out of the module.
     fn judge(&mut self, module: &Module, segments: &[Ident]) {
-        self.judge_floor(module, segments);
         let Some(first) = segments.first() else { return };
-        let climbed = segments.iter().take_while(|segment| *segment == "super").count();
-        let after = match first.to_string().as_str() {
-            "crate" => 1,
-            LIBRARY => 1,
-            "super" if climbed == module.len() => climbed,
-            "super" | "self" => return,
-            name => return self.judge_outside(first, name),
-        };
-        let Some(target) = segments.get(after) else {
-            return self.report(first.span(), "imports the whole crate".to_owned());
-        };
-        self.judge_inside(module, target);
+        match paths::rooted(module, segments) {
+            Some((from, named)) => {
+                self.judge_floor(module, from, named, first.span());
+                match named.first() {
+                    Some(target) if from.is_empty() => self.judge_inside(module, target),
+                    None if from.is_empty() => self.report(first.span(), "imports the whole crate".to_owned()),
+                    _ => {}
+                }
+            }
+            None if first != "super" && first != "self" => self.judge_outside(first, &first.to_string()),
+            None => {}
+        }
     }
 
-    /// Judges a path that leads from one floor of a module to another.
-    fn judge_floor(&mut self, module: &Module, segments: &[Ident]) {
+    /// Judges a path, `named` below the module `from`, that leads from one floor of a module to another.
+    fn judge_floor(&mut self, module: &Module, from: &[String], named: &[Ident], span: Span) {
         let Some((top, floors)) = FLOORS.iter().find(|(top, _)| module.first().is_some_and(|own| own == top)) else { return };
-        let climbed = segments.iter().take_while(|segment| *segment == "super").count();
-        let (from, named) = match segments.first() {
-            Some(first) if first == "crate" => (&[][..], &segments[1..]),
-            Some(_) if climbed > 0 && climbed <= module.len() => (&module[..module.len() - climbed], &segments[climbed..]),
-            _ => return,
-        };
         let target: Vec<String> = from.iter().cloned().chain(named.iter().map(ToString::to_string)).collect();
         let floor = |path: &[String]| path.get(1).and_then(|name| floors.iter().position(|floor| floor == name));
         let (Some(here), Some(there)) = (floor(module), floor(&target)) else { return };
         if target.first().is_some_and(|own| own == top)
             && there > here
-            && let (Some(span), Some(below), Some(above)) = (segments.first(), floors.get(here), floors.get(there))
+            && let (Some(below), Some(above)) = (floors.get(here), floors.get(there))
         {
-            self.report(span.span(), format!("`{top}::{below}` imports `{top}::{above}`, which is above it"));
+            self.report(span, format!("`{top}::{below}` imports `{top}::{above}`, which is above it"));
         }
     }
 

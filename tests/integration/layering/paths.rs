@@ -35,6 +35,21 @@ pub struct Paths {
     pub modules: Vec<(Module, bool)>,
 }
 
+/// Our own name, as the binary says it.
+const LIBRARY: &str = "parlance";
+
+/// Returns the module at which a path begins that stands in `module`, and the words below that; `None` where it begins with a name
+/// or `self`.
+pub fn rooted<'a>(module: &'a Module, segments: &'a [Ident]) -> Option<(&'a [String], &'a [Ident])> {
+    let first = segments.first()?;
+    if first == "crate" || first == LIBRARY {
+        return Some((&[], segments.get(1..)?));
+    }
+    let climbed = segments.iter().take_while(|segment| *segment == "super").count();
+    let from = module.get(..module.len().checked_sub(climbed)?)?;
+    (climbed > 0).then_some((from, segments.get(climbed..)?))
+}
+
 /// Reads a file; `file` is its path below `src`.
 pub fn read(file: &str, source: &str) -> Paths {
     let syntax = syn::parse_file(source).unwrap_or_else(|error| panic!("{file} is no Rust: {error}"));

@@ -1,0 +1,245 @@
+//! Presence: who is online for whom, how that is told, and what of it is stored.
+use std::sync::Arc;
+
+use log::info;
+
+use super::Broker;
+use super::dispatch::Spared;
+use crate::chat::ports::{Broadcast, Event, PresenceChange, Reply, RoomKey, UserPresence};
+use crate::chat::state::{Awaiting, Except};
+use crate::config::PresenceScope;
+use crate::engineio::ConnectionKey;
+use crate::model::{Account, ChosenStatus, ConversationKind, SocketId, Timestamp, UserId};
+use crate::store::Write;
+
+impl Broker {
+    // ---- changes ----
+
+    /// A socket was admitted: its user may have come online.
+    pub(super) fn announce(&mut self, id: &UserId, connection: ConnectionKey) {
+        let Some(user) = self.users.at_hand.get_mut(id) else { return };
+        let own = PresenceChange::Online { user: user.account.profile.clone(), status: user.account.status, came: true };
+        if user.is_announced {
+            if self.presence.is_coming(id) {
+                // It is told with all others.
+                return;
+            }
+            let event = Arc::new(Broadcast::new(Event::Presence(vec![own])));
+            return self.tell_few([connection], &event);
+        }
+        user.is_announced = true;
+        self.presence.announced();
+        if user.account.status == ChosenStatus::Offline {
+            // Appears offline to all but himself.
+            let event = Arc::new(Broadcast::new(Event::Presence(vec![own])));
+            return self.tell_few([connection], &event);
+        }
+        self.presence.add(id, own);
+    }
+
+    /// A user may have gone: the last socket closed and none came within the time of grace.
+    pub(super) fn announce_if_gone(&mut self, id: &UserId, now: Timestamp) {
+        let Some(user) = self.users.at_hand.get_mut(id) else { return };
+        if !user.sessions.is_empty() || !user.is_announced {
+            return;
+        }
+        user.is_announced = false;
+        self.presence.gone();
+        if user.account.status != ChosenStatus::Offline {
+            self.presence.add(id, PresenceChange::Offline { user: id.clone(), last_seen: now });
+        }
+    }
+
+    /// A user chose a presence.
+    pub(super) fn choose_status(&mut self, id: &UserId, status: ChosenStatus) {
+        let now = self.now();
+        let Some(user) = self.users.at_hand.get_mut(id) else { return };
+        let before = user.account.status;
+        if status == before {
+            return;
+        }
+        let account = Arc::make_mut(&mut user.account);
+        account.status = status;
+        if status == ChosenStatus::Offline {
+            account.last_seen = Some(now);
+            self.due.progress.saw_last(id, now);
+            self.presence.unstored.went(id);
+        } else if !user.sessions.is_empty() {
+            self.presence.unstored.came(id);
+        }
+        let profile = user.account.profile.clone();
+        if !user.is_announced {
+            return;
+        }
+        if status == ChosenStatus::Offline {
+            self.presence.add(id, PresenceChange::Offline { user: id.clone(), last_seen: now });
+        } else {
+            let came = before == ChosenStatus::Offline;
+            self.presence.add(id, PresenceChange::Online { user: profile, status, came });
+        }
+    }
+
+    /// Tells what waits and may be told by now.
+    pub(super) fn tell_presence(&mut self, now: Timestamp) {
+        let changes = self.presence.take(now);
+        if changes.is_empty() {
+            return;
+        }
+        if self.is_scope_contacts() {
+            return self.tell_contacts(changes);
+        }
+        let (hiding, plain): (Vec<_>, Vec<_>) = changes.into_iter().partition(|(id, change)| self.is_hiding(id, change));
+        if !plain.is_empty() {
+            let plain = plain.into_iter().map(|(_, change)| change).collect();
+            self.tell_everyone(Broadcast::new(Event::Presence(plain)), Vec::new());
+        }
+        for (id, change) in hiding {
+            self.tell_everyone(Broadcast::new(Event::Presence(vec![change])), vec![id.clone()]);
+            self.tell_hidden(&id);
+        }
+    }
+
+    /// Whether a change says that somebody is offline who has sockets and only appears so.
+    fn is_hiding(&self, id: &UserId, change: &PresenceChange) -> bool {
+        matches!(change, PresenceChange::Offline { .. }) && !self.sockets_of(id).is_empty()
+    }
+
+    /// Tells the sockets of a user who appears offline that they are not.
+    fn tell_hidden(&mut self, id: &UserId) {
+        let Some(user) = self.users.at_hand.get(id) else { return };
+        let own = PresenceChange::Online { user: user.profile().clone(), status: user.account.status, came: false };
+        self.tell_users([id], Event::Presence(vec![own]));
+    }
+
+    /// Tells each change to those who share a conversation that is at hand with its user, and to the user.
+    fn tell_contacts(&mut self, changes: Vec<(UserId, PresenceChange)>) {
+        for (id, change) in changes {
+            let mut contacts = self.contacts_of(&id);
+            if self.is_hiding(&id, &change) {
+                contacts.retain(|contact| *contact != id);
+                self.tell_hidden(&id);
+            }
+            // Who comes needs not be told of it once more when coming back: ten thousand who are idle would each keep that.
+            let has_come = matches!(change, PresenceChange::Online { came: true, .. });
+            let users = if has_come { vec![id] } else { Vec::new() };
+            let spared = Spared { except: Except { users, ..Except::default() }, ..Spared::default() };
+            self.tell_users_but(&contacts, Broadcast::new(Event::Presence(vec![change])), spared);
+        }
+    }
+
+    /// The user, and those online who share a conversation with them, in the order of their ids.
+    pub(super) fn contacts_of(&self, id: &UserId) -> Vec<UserId> {
+        let mut contacts = vec![id.clone()];
+        let memberships = self.users.at_hand.get(id).map_or(&[][..], |user| &user.memberships);
+        for membership in memberships {
+            match self.conversations.at_hand.get(&membership.conversation) {
+                Some(cached) => contacts.extend(cached.conversation.participants.iter().cloned()),
+                None => contacts.extend(membership.other.iter().cloned()),
+            }
+            if membership.kind == ConversationKind::Group
+                && let Some(room) = self.rooms.find(&RoomKey::Group(membership.conversation))
+            {
+                contacts.extend(
+                    room.connections().filter_map(|key| self.sessions.open.get(&key)).map(|session| session.user.clone()),
+                );
+            }
+        }
+        contacts.sort_unstable();
+        contacts.dedup();
+        contacts
+    }
+
+    /// Whether presence goes to those who share a conversation only.
+    pub(super) fn is_scope_contacts(&mut self) -> bool {
+        if self.options.presence_scope == PresenceScope::Contacts {
+            return true;
+        }
+        let (narrowed, is_news) = self.presence.narrow(self.options.presence_everyone_max);
+        if is_news {
+            info!(online = self.presence.online(); "presence goes to contacts only: more than PRESENCE_EVERYONE_MAX are online");
+        }
+        narrowed
+    }
+
+    // ---- what others may see ----
+
+    pub(in crate::chat) fn presence_of(&self, asker: &UserId, id: &UserId) -> UserPresence {
+        let Some(user) = self.users.at_hand.get(id) else {
+            return UserPresence { is_online: false, status: ChosenStatus::Offline, last_seen: None };
+        };
+        let status = user.account.status;
+        let is_shown = id == asker || status != ChosenStatus::Offline;
+        let is_online = !user.sessions.is_empty() && is_shown;
+        UserPresence {
+            is_online,
+            status: if is_online { status } else { ChosenStatus::Offline },
+            last_seen: user.account.last_seen,
+        }
+    }
+
+    /// Lists who is online, as far as a user may see it, by name.
+    pub(in crate::chat) fn online_users(&mut self, asker: &UserId) -> Vec<(Arc<Account>, UserPresence)> {
+        let contacts = self.is_scope_contacts().then(|| self.contacts_of(asker));
+        let mut online: Vec<_> = self
+            .users
+            .at_hand
+            .values()
+            .filter(|user| contacts.as_ref().is_none_or(|contacts| contacts.binary_search(&user.account.profile.id).is_ok()))
+            .map(|user| (user.account.clone(), self.presence_of(asker, &user.account.profile.id)))
+            .filter(|(_, presence)| presence.is_online)
+            .collect();
+        online.sort_by(|(one, _), (other, _)| one.profile.username.cmp(&other.profile.username));
+        online
+    }
+
+    /// The sockets that `asker` may see, the own ones first: those of users who are online for the asker's eyes. In the scope
+    /// of everyone these are few, else they are the contacts'.
+    pub(super) fn list_connections(&mut self, asker: &UserId, limit: usize) -> Reply {
+        let own = self.sockets_of(asker).to_vec();
+        let others: Vec<ConnectionKey> = if self.is_scope_contacts() {
+            let contacts = self.contacts_of(asker);
+            contacts.iter().filter(|user| *user != asker).flat_map(|user| self.sockets_of(user)).copied().collect()
+        } else {
+            self.sessions.open.keys().filter(|key| !own.contains(key)).copied().collect()
+        };
+        let sessions = own.iter().chain(&others).filter_map(|key| self.sessions.open.get(key));
+        let (mut connections, mut total) = (Vec::new(), 0);
+        for session in sessions.filter(|session| self.presence_of(asker, &session.user).is_online) {
+            total += 1;
+            if connections.len() < limit {
+                connections.push((session.user.clone(), session.socket));
+            }
+        }
+        Reply::Connections { connections, total }
+    }
+
+    /// The public ids of a user's sockets.
+    pub(in crate::chat) fn socket_ids_of(&self, user: &UserId) -> Vec<SocketId> {
+        self.sockets_of(user).iter().filter_map(|key| self.sessions.open.get(key)).map(|session| session.socket).collect()
+    }
+
+    // ---- storing ----
+
+    /// Stores who came and went, and that the server runs.
+    pub(super) fn save_online(&mut self) {
+        let now = self.now();
+        let is_anybody_here = self.presence.online() > 0;
+        let Some((came, gone)) = self.presence.unstored.take(is_anybody_here, now) else { return };
+        let write = Write::Online { came: came.clone(), gone: gone.clone(), at: now };
+        if let Err(refused) = self.store(write, Awaiting::Online { came, gone })
+            && let Awaiting::Online { came, gone } = refused.1
+        {
+            self.presence.unstored.put_back(came, gone);
+        }
+    }
+
+    /// Stores what is only known here before the process ends.
+    pub(super) fn store_last_seen(&mut self, seen: Vec<(UserId, Timestamp)>) {
+        for (user, last_seen) in seen {
+            // Refused only while the store is away: the next one will do.
+            if self.store(Write::SetLastSeen { user: user.clone(), last_seen }, Awaiting::Nothing).is_err() {
+                self.due.progress.saw_last(&user, last_seen);
+            }
+        }
+    }
+}
