@@ -6,7 +6,7 @@ use serde_json::json;
 use super::limits::{AVATAR_MAX, GROUP_NAME_MAX, PARTICIPANTS_MAX};
 use super::shapes::ConversationView;
 use super::users::emptiable;
-use crate::chat::{ChatError, Command, Reply};
+use crate::chat::{ChatError, Command, ConversationReply};
 use crate::model::{Conversation, ConversationId, Timestamp, UserId};
 use crate::store::{self, ConversationCursor};
 use crate::web::{Body, Cursor, Failure, Page, PageRequest, Proven, Query, WebState, path_text, user_in_path};
@@ -111,9 +111,7 @@ pub async fn remove_participant(state: Data<WebState>, user: Proven, request: Ht
 
 /// Carries out a command that changes a conversation and shows it.
 async fn answer(state: &WebState, user: &Proven, command: Command) -> Result<HttpResponse, Failure> {
-    let Reply::Conversation { conversation, created } = state.chat.ask(user.id(), command).await? else {
-        return Err(Failure::internal("the broker gave another answer to a change of a conversation"));
-    };
+    let ConversationReply { conversation, created } = state.chat.ask_for(user.id(), command).await?;
     let (asker, id) = (user.id().clone(), conversation.id);
     let unread =
         if created { 0 } else { state.store.read_after_writes(move |conn| store::count_unread(conn, &asker, id)).await? };

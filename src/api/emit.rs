@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::limits::{EVENT_MAX, ROOM_MAX};
 use super::notifications::worded_notification;
-use crate::chat::{Command, Emit, EmitTo, Emitted, Reply};
+use crate::chat::{Command, Emit, EmitTo, Emitted, Notified};
 use crate::dialect::{NOTIFICATION_EVENT, room_called};
 use crate::model::{ConversationId, UserId};
 use crate::socketio::is_reserved;
@@ -36,10 +36,8 @@ pub async fn emit(state: Data<WebState>, _: Admin, request: HttpRequest, body: B
 async fn notify(state: &WebState, user: &UserId, event: Emitted, data: Option<&Value>) -> Result<usize, Failure> {
     let (kind, message, data) = worded_notification(data)?;
     let command = Command::Notify { kind, message, data, emitted: Some(event) };
-    match state.chat.ask(user, command).await? {
-        Reply::Notified { notification: _, sockets } => Ok(sockets),
-        _ => Err(Failure::internal("the broker gave another answer to a notification")),
-    }
+    let Notified { sockets, .. } = state.chat.ask_for(user, command).await?;
+    Ok(sockets)
 }
 
 /// Who is meant; `None`: something that cannot exist.

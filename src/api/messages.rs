@@ -1,24 +1,27 @@
 //! Sending, editing and deleting: the same commands as the sockets'.
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use super::conversations::conversation_in_path;
 use super::shapes::MessageView;
-use crate::chat::{ChatError, Command, Draft, Reply};
+use crate::chat::{ChatError, Command, Draft, SendTo, Sent};
 use crate::model::limits::{ATTACHMENTS_MAX, ID_MAX, TYPE_MAX};
-use crate::model::{ConversationId, ListingId, MessageId, RoomId, UserId};
+use crate::model::{ConversationId, ListingId, Message, MessageId, RoomId, UserId};
 use crate::web::{Actor, ActsOn, Admin, Body, Failure, Proven, USER_NAME_MAX, WebState, path_text, user_called};
 
 /// `POST /api/conversations/{id}/messages` `{content?,type?,file?,attachments?,clientMessageId?}`
 pub async fn send(state: Data<WebState>, user: Proven, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
     let conversation = conversation_in_path(&request)?;
-    let command = Command::SendToConversation { conversation, draft: draft(&body)? };
-    match state.chat.ask(user.id(), command).await? {
-        Reply::Sent { message, status, .. } => Ok(HttpResponse::Created()
-            .json(json!({"success": true, "message": MessageView::new(&message), "status": status.as_str()}))),
-        _ => Err(Failure::internal("the broker gave another answer to a send")),
-    }
+    let command = Command::Send { to: SendTo::Conversation(conversation), draft: draft(&body)? };
+    let sent = state.chat.ask_for(user.id(), command).await?;
+    Ok(sent_response(&sent))
+}
+
+fn sent_response(Sent { message, status, .. }: &Sent) -> HttpResponse {
+    HttpResponse::Created().json(json!({"success": true, "message": MessageView::new(message), "status": status.as_str()}))
 }
 
 fn draft(body: &Body) -> Result<Draft, Failure> {
@@ -82,11 +85,8 @@ pub async fn post(
         (Err(failure), _) | (_, Err(failure)) => return Err(failure),
     };
     let command = addressed(&state, &body, by_address).await?;
-    match state.chat.ask(&from, command).await? {
-        Reply::Sent { message, status, .. } => Ok(HttpResponse::Created()
-            .json(json!({"success": true, "message": MessageView::new(&message), "status": status.as_str()}))),
-        _ => Err(Failure::internal("the broker gave another answer to a send")),
-    }
+    let sent = state.chat.ask_for(&from, command).await?;
+    Ok(sent_response(&sent))
 }
 
 /// Whom a server speaks for.
@@ -112,17 +112,17 @@ async fn addressed(state: &WebState, body: &Body, by_address: bool) -> Result<Co
     match (names, is_common) {
         ([Some(user), None, None], false) => {
             let recipient = user_called(state, user, by_address).await?.profile.id.clone();
-            Ok(Command::SendDirect { recipient, draft })
+            Ok(Command::Send { to: SendTo::User(recipient), draft })
         }
         ([None, Some(id), None], false) => {
             let conversation = ConversationId::parse(id).map_err(|_| ChatError::ConversationNotFound)?;
-            Ok(Command::SendToConversation { conversation, draft })
+            Ok(Command::Send { to: SendTo::Conversation(conversation), draft })
         }
         ([None, None, Some(name)], false) => {
             let room = RoomId::parse(name).map_err(|_| Failure::invalid("to.room"))?;
-            Ok(Command::SendToRoom { room, shown_as: json!(name).to_string().into(), draft })
+            Ok(Command::Send { to: SendTo::Room { room, shown_as: json!(name).to_string().into() }, draft })
         }
-        ([None, None, None], true) => Ok(Command::SendToCommonChat { draft }),
+        ([None, None, None], true) => Ok(Command::Send { to: SendTo::CommonChat, draft }),
         ([None, None, None], false) => Err(Failure::invalid("to: it names nobody")),
         _ => Err(Failure::invalid("to: it names more than one")),
     }
@@ -132,10 +132,8 @@ async fn addressed(state: &WebState, body: &Body, by_address: bool) -> Result<Co
 pub async fn edit(state: Data<WebState>, user: Proven, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
     let message = message_in_path(&request)?;
     let content = body.text("content")?.to_owned();
-    match state.chat.ask(user.id(), Command::EditMessage { message, content }).await? {
-        Reply::Message(message) => Ok(HttpResponse::Ok().json(json!({"success": true, "message": MessageView::new(&message)}))),
-        _ => Err(Failure::internal("the broker gave another answer to an edit")),
-    }
+    let message: Arc<Message> = state.chat.ask_for(user.id(), Command::EditMessage { message, content }).await?;
+    Ok(HttpResponse::Ok().json(json!({"success": true, "message": MessageView::new(&message)})))
 }
 
 /// `DELETE /api/messages/{id}`

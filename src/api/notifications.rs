@@ -4,7 +4,7 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use super::limits::{IDS_MAX, NOTIFICATION_MAX};
-use crate::chat::{Command, Reply};
+use crate::chat::{Command, Notified};
 use crate::dialect::NotificationView;
 use crate::model::limits::TYPE_MAX;
 use crate::model::{Notification, NotificationId, Timestamp};
@@ -81,12 +81,8 @@ pub async fn create(state: Data<WebState>, _: Admin, request: HttpRequest, body:
         data: data_text(body.get("data"))?,
         emitted: None,
     };
-    match state.chat.ask(&user, command).await? {
-        Reply::Notified { notification, sockets: _ } => {
-            Ok(HttpResponse::Created().json(json!({"success": true, "notification": NotificationView::of(&notification)})))
-        }
-        _ => Err(Failure::internal("the broker gave another answer to a notification")),
-    }
+    let Notified { notification, .. } = state.chat.ask_for(&user, command).await?;
+    Ok(HttpResponse::Created().json(json!({"success": true, "notification": NotificationView::of(&notification)})))
 }
 
 fn data_text(data: Option<&Value>) -> Result<Option<String>, Failure> {

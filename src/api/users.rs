@@ -1,4 +1,5 @@
 //! Other users, and what one shows of oneself.
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Data;
@@ -9,7 +10,7 @@ use super::limits::{AVATAR_MAX, SEARCH_MAX};
 use super::sessions::find_account;
 use super::shapes::{UserView, own_user};
 use crate::auth::check_full_name;
-use crate::chat::{Command, Reply, UserPresence};
+use crate::chat::{Command, UserPresence};
 use crate::config::PresenceScope;
 use crate::model::{Account, UserId};
 use crate::store;
@@ -92,12 +93,8 @@ pub async fn update_me(state: Data<WebState>, user: Proven, body: Body) -> Resul
         check_full_name(name)?;
     }
     let avatar = emptiable(body.bounded_text("avatar", 0, AVATAR_MAX)?);
-    match state.chat.ask(user.id(), Command::UpdateProfile { full_name, avatar }).await? {
-        Reply::Account(account) => {
-            Ok(HttpResponse::Ok().json(json!({"success": true, "user": own_user(&state, &account).await?})))
-        }
-        _ => Err(Failure::internal("the broker gave another answer to a change of the profile")),
-    }
+    let account: Arc<Account> = state.chat.ask_for(user.id(), Command::UpdateProfile { full_name, avatar }).await?;
+    Ok(HttpResponse::Ok().json(json!({"success": true, "user": own_user(&state, &account).await?})))
 }
 
 /// Absent, taken away (empty) or new.

@@ -19,12 +19,13 @@ mod state;
 
 pub use self::ports::{
     AccountsChanged, Administer, Admission, Ask, Authenticate, AuthenticateError, Back, Broadcast, BrokerStats, CatchUpDrained,
-    ChatError, Coming, Command, Connect, ConsoleNotice, Disconnect, Draft, Drain, DropFiles, ENCODINGS, Emit, EmitTo, Emitted,
-    Event, FellBehind, FindRoom, FindSession, FinishAnswers, Health, LateRequest, Leaving, LeftBehind, Limited, ListRooms,
-    ListSessions, Manner, Mark, MemberTrace, MessageTrace, MessagesPruned, ModelError, ModelSaid, ModelWord, Names, NotRecovered,
-    Notice, OnlineUsers, Options, OwnCopy, PresenceChange, PresenceOf, Prompt, ProofWanted, Proven, RefusedConnect,
-    RegisterWorker, Replay, ReplayKind, Reply, Request, RevokeTokens, RoomKey, RoomOrder, RoomView, SaveNotifications,
-    SessionState, SessionTrace, SessionView, Sockets, SocketsOf, Sources, Stats, Tick, TitleListing, ToWorker, Trace,
-    TraceMessage, TraceOf, Turn, Upgraded, UserPresence, WORDED, WatchSockets, Words, WordsLearned,
+    ChatError, Coming, Command, Connect, ConsoleNotice, ConversationReply, Disconnect, Draft, Drain, DropFiles, ENCODINGS, Emit,
+    EmitTo, Emitted, Event, FellBehind, FindRoom, FindSession, FinishAnswers, Health, LateRequest, Leaving, LeftBehind, Limited,
+    ListRooms, ListSessions, Manner, Mark, MemberTrace, MessageTrace, MessagesPruned, ModelError, ModelSaid, ModelWord, Names,
+    NotRecovered, Notice, Notified, OnlineUsers, Options, OwnCopy, PresenceChange, PresenceOf, Prompt, ProofWanted, Proven,
+    RefusedConnect, RegisterWorker, Replay, ReplayKind, Reply, Request, RevokeTokens, RoomKey, RoomOrder, RoomView,
+    SaveNotifications, SendTo, Sent, SessionState, SessionTrace, SessionView, Sockets, SocketsOf, Sources, Stats, Tick,
+    TitleListing, ToWorker, Trace, TraceMessage, TraceOf, Turn, Upgraded, UserPresence, WORDED, WatchSockets, Words,
+    WordsLearned,
 };
 pub use self::server::ChatServer;

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::ports::{Asked, ToWorker};
+use super::ports::{Asked, ChatError, Reply, ToWorker};
 use super::query::Query;
 use crate::model::Timestamp;
 use crate::store::{StoreError, Write};
@@ -26,6 +26,8 @@ pub trait Outside {
     /// # Errors
     /// [`StoreError::Unavailable`] where it takes none.
     fn commit(&mut self, write: Write, tag: u64) -> Result<(), StoreError>;
+    /// Sends a request over HTTP its reply, under the ticket that came with it. One that is not waited for goes nowhere.
+    fn reply(&mut self, ticket: u64, reply: Result<Reply, ChatError>);
     /// Has something read; its [`Answer`](super::query::Answer) comes to `Broker::on_answer`.
     fn read(&mut self, query: Query);
     /// Asks the model.

@@ -20,7 +20,7 @@ use super::fields::Payload;
 use super::packets::{Packets, json_packet, one, packet, to_json};
 use super::refusal::{Code, failure_packet};
 use super::vocabulary::{Asked, Decoded, Vocabulary};
-use crate::chat::{ChatError, Command, Draft, Event, OwnCopy, Reply, Words};
+use crate::chat::{ChatError, Command, Draft, Event, OwnCopy, Reply, SendTo, Sent, Words};
 use crate::logging::ErrorId;
 use crate::model::{
     ConversationId, ConversationKind, File, Message, MessageId, Notification, NotificationId, Place, Profile, Role, SocketId,
@@ -213,8 +213,8 @@ fn send(payload: &Payload<'_>) -> Result<Command, Fault> {
         ..Draft::default()
     };
     let command = match (conversation.id()?, recipient) {
-        (Some(name), recipient) => Command::SendToNamed { name, recipient, draft },
-        (None, Some(recipient)) => Command::SendDirect { recipient, draft },
+        (Some(name), recipient) => Command::Send { to: SendTo::Named { name, recipient }, draft },
+        (None, Some(recipient)) => Command::Send { to: SendTo::User(recipient), draft },
         (None, None) => return Err(conversation.fault()),
     };
     let is_empty = command.draft().is_some_and(|draft| draft.content.is_empty() && draft.attachment_urls.is_empty());
@@ -268,13 +268,13 @@ fn answer(asked: &Asked, reply: &Reply) -> String {
             let data: Vec<_> = overviews.iter().map(ConversationView::new).collect();
             to_json(&Envelope::new(data, asked.at))
         }
-        Reply::Sent { message, recipient: _, status: _, name } => {
+        Reply::Sent(Sent { message, recipient: _, status: _, name }) => {
             to_json(&Envelope::new(MessageView::new(message, name.as_deref()), message.created_at))
         }
         Reply::Done
         | Reply::Message(_)
-        | Reply::Conversation { .. }
-        | Reply::Notified { .. }
+        | Reply::Conversation(_)
+        | Reply::Notified(_)
         | Reply::Renewed { .. }
         | Reply::Account(_) => to_json(&Envelope::new(None::<()>, asked.at)),
     }

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::chat::{SendTo, Sent};
 use crate::dialect::fixtures::{CONVERSATION, MESSAGE, args, conversation, fault_of, file, message, message_id, profile, user};
 use crate::model::{Conversation, ConversationKind, LastMessage, Listing, ListingId, MessageStatus, Role};
 
@@ -34,16 +35,15 @@ fn messages_name_their_target() {
         Ok(Decoded::Command { command, own_copy: OwnCopy::Held }) => command,
         other => panic!("{json}: {other:?}"),
     };
-    let to = |name: &str, recipient: Option<&str>, draft| Command::SendToNamed {
-        name: name.to_owned(),
-        recipient: recipient.map(user),
+    let to = |name: &str, recipient: Option<&str>, draft| Command::Send {
+        to: SendTo::Named { name: name.to_owned(), recipient: recipient.map(user) },
         draft,
     };
     for (json, command) in [
-        (r#"{"targetUserId":"bob","content":"hi"}"#, Command::SendDirect { recipient: user("bob"), draft: draft("hi") }),
+        (r#"{"targetUserId":"bob","content":"hi"}"#, Command::Send { to: SendTo::User(user("bob")), draft: draft("hi") }),
         (
             r#"{"conversationId":null,"targetUserId":7,"content":"hi","attachments":null}"#,
-            Command::SendDirect { recipient: user("7"), draft: draft("hi") },
+            Command::Send { to: SendTo::User(user("7")), draft: draft("hi") },
         ),
         (r#"{"conversationId":"conv_123","targetUserId":"bob","content":"hi"}"#, to("conv_123", Some("bob"), draft("hi"))),
         (r#"{"conversationId":"conv 123 é","targetUserId":null,"content":"hi"}"#, to("conv 123 é", None, draft("hi"))),
@@ -322,7 +322,7 @@ fn conversations_are_answered_by_the_askers_names() {
 fn a_sent_message_is_acked_as_it_is_shown() {
     let sent = |name: Option<&str>| {
         let message = message("ann", "hi").into();
-        let reply = Reply::Sent { message, recipient: None, status: MessageStatus::Delivered, name: name.map(Arc::from) };
+        let reply = Reply::Sent(Sent { message, recipient: None, status: MessageStatus::Delivered, name: name.map(Arc::from) });
         assert_eq!(Agent.encode_reply(&asked("message:send"), &reply), None, "its event is the sender's own copy");
         format!(r#"42["message:receive",{}]"#, shortened(&Agent.encode_ack(&asked("message:send"), &reply)))
     };

@@ -17,7 +17,7 @@ use super::packets::{Packets, one, packet, to_json};
 use super::refusal::{Code, RefusedAck};
 use super::vocabulary::{Asked, Decoded, Vocabulary};
 use crate::auth::Refusal;
-use crate::chat::{ChatError, Command, Draft, Event, Reply, Words};
+use crate::chat::{ChatError, Command, Draft, Event, Reply, SendTo, Words};
 use crate::logging::ErrorId;
 use crate::model::{ConversationKind, Role, UserId};
 use crate::schema::{Field, Shape, either, kinds};
@@ -95,7 +95,7 @@ impl Vocabulary for Assistant {
             ..Draft::default()
         };
         let stream = payload.field("stream").flag()?.unwrap_or_default();
-        Ok(Command::AskModel { chat: name, shown_as: asked.echo.clone(), stream, draft }.into())
+        Ok(Command::Send { to: SendTo::Model { chat: name, shown_as: asked.echo.clone(), stream }, draft }.into())
     }
 
     fn encode(&self, event: &Event) -> Option<Packets> {

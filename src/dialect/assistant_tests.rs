@@ -1,5 +1,5 @@
 use super::*;
-use crate::chat::ModelError;
+use crate::chat::{ModelError, SendTo, Sent};
 use crate::dialect::fixtures::{args, fault_of, message, message_id, profile, user};
 use crate::model::{Message, MessageStatus};
 
@@ -31,10 +31,10 @@ fn questions_are_understood() {
     ] {
         let (asked, decoded) = decode(json);
         let draft = Draft { content: "Hi".to_owned(), ..Draft::default() };
-        let command = Command::AskModel { chat: chat.to_owned(), shown_as: shown_as.into(), stream, draft };
+        let command = Command::Send { to: SendTo::Model { chat: chat.to_owned(), shown_as: shown_as.into(), stream }, draft };
         assert_eq!(decoded, Ok(command.into()), "{json}");
         let reply =
-            Reply::Sent { message: message("ann", "Hi").into(), recipient: None, status: MessageStatus::Sent, name: None };
+            Reply::Sent(Sent { message: message("ann", "Hi").into(), recipient: None, status: MessageStatus::Sent, name: None });
         assert_eq!(Assistant.encode_ack(&asked, &reply), format!(r#"{{"success":true,"chat":{shown_as}}}"#));
         assert_eq!(Assistant.encode_reply(&asked, &reply), None, "the answer comes when there is one");
     }

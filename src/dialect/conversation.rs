@@ -19,7 +19,7 @@ use super::fields::{Field, Payload};
 use super::packets::{Packets, batch, one, packet, to_json};
 use super::refusal::{RefusedAck, failure_packet};
 use super::vocabulary::{Asked, Decoded, Vocabulary};
-use crate::chat::{ChatError, Command, Draft, Event, PresenceChange, Reply, Words};
+use crate::chat::{ChatError, Command, Draft, Event, PresenceChange, Reply, SendTo, Sent, Words};
 use crate::model::{
     ChosenStatus, Conversation as Model, ConversationId, ConversationKind, File, Message, MessageId, Notification,
     NotificationId, Place, SocketId, Timestamp, UserId,
@@ -142,7 +142,7 @@ impl Vocabulary for Conversation {
             "message:send" => {
                 let payload = Payload::of(args)?;
                 let draft = draft(&payload)?;
-                Command::SendToConversation { conversation: payload.field("conversationId").conversation()?, draft }
+                Command::Send { to: SendTo::Conversation(payload.field("conversationId").conversation()?), draft }
             }
             "message:read" => Command::MarkRead { message: Payload::of(args)?.field("messageId").message()? },
             event @ ("typing:start" | "typing:stop") => {
@@ -218,7 +218,7 @@ impl Vocabulary for Conversation {
     }
 
     fn encode_ack(&self, _asked: &Asked, reply: &Reply) -> String {
-        let sent = if let Reply::Sent { message, .. } = reply { MessageView::of(message) } else { None };
+        let sent = if let Reply::Sent(Sent { message, .. }) = reply { MessageView::of(message) } else { None };
         to_json(&Ack { success: true, sent })
     }
 

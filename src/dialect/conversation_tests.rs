@@ -1,5 +1,5 @@
 use super::*;
-use crate::chat::OwnCopy;
+use crate::chat::{OwnCopy, SendTo, Sent};
 use crate::dialect::fixtures::{CONVERSATION, MESSAGE, args, conversation, fault_of, file, message, message_id, profile, user};
 use crate::model::{ConversationKind, LastMessage, Listing, ListingId, MessageStatus};
 
@@ -56,7 +56,7 @@ fn messages_are_understood() {
         (r#""content":"hi","attachments":[]"#, Draft { content: "hi".to_owned(), ..Draft::default() }),
     ] {
         let json = format!(r#"{{"conversationId":"{CONVERSATION}",{fields}}}"#);
-        assert_eq!(command("message:send", &json), Command::SendToConversation { conversation: conversation(), draft });
+        assert_eq!(command("message:send", &json), Command::Send { to: SendTo::Conversation(conversation()), draft });
     }
 }
 
@@ -340,7 +340,7 @@ fn there_are_no_words_for_the_rest() {
 fn acks_say_what_became_of_it() {
     let ack = |event, reply| short(&Conversation.encode_ack(&Asked { event, ..Asked::default() }, reply));
     let message = message("ann", "hi").into();
-    let sent = Reply::Sent { message, recipient: None, status: MessageStatus::Delivered, name: None };
+    let sent = Reply::Sent(Sent { message, recipient: None, status: MessageStatus::Delivered, name: None });
     assert_eq!(ack("message:send", &sent), format!(r#"{{"success":true,{PLAIN}}}"#));
     assert_eq!(ack("conversation:join", &Reply::Done), r#"{"success":true}"#);
     assert_eq!(ack("authenticate", &Reply::Renewed { expires_at: None }), r#"{"success":true}"#);

@@ -20,7 +20,7 @@ use super::fields::{Field, Payload};
 use super::packets::{Packets, one, packet, to_json};
 use super::refusal::{RefusedAck, failure_packet};
 use super::vocabulary::{Asked, Decoded, Vocabulary};
-use crate::chat::{Command, Draft, Event, OwnCopy, Reply, Words};
+use crate::chat::{Command, Draft, Event, OwnCopy, Reply, SendTo, Sent, Words};
 use crate::model::{ConversationKind, File, Listing as Offer, ListingId, Message, MessageId, Place, Profile, Timestamp, UserId};
 use crate::schema::{self, SchemaOf, Shape, kinds, success};
 use crate::socketio::Args;
@@ -164,15 +164,17 @@ impl Vocabulary for Listing {
                 let payload = Payload::of(args)?;
                 let recipient = payload.field("receiverId").user()?;
                 let draft = Draft { listing_id: payload.field("listingId").listing()?, ..draft(&payload)? };
-                Ok(confirmed_by_event(Command::SendDirect { recipient, draft }))
+                Ok(confirmed_by_event(Command::Send { to: SendTo::User(recipient), draft }))
             }
-            "sendCommonChatMessage" => Ok(confirmed_by_event(Command::SendToCommonChat { draft: draft(&Payload::of(args)?)? })),
+            "sendCommonChatMessage" => {
+                Ok(confirmed_by_event(Command::Send { to: SendTo::CommonChat, draft: draft(&Payload::of(args)?)? }))
+            }
             "sendRoomMessage" => {
                 let payload = Payload::of(args)?;
                 let field = payload.field("roomId");
                 let (room, draft) = (field.room()?, draft(&payload)?);
                 asked.echo = field.json().unwrap_or_default().into();
-                Ok(confirmed_by_event(Command::SendToRoom { room, shown_as: asked.echo.clone(), draft }))
+                Ok(confirmed_by_event(Command::Send { to: SendTo::Room { room, shown_as: asked.echo.clone() }, draft }))
             }
             _ => Err(Fault::UnknownEvent),
         }
@@ -224,10 +226,10 @@ impl Vocabulary for Listing {
 
     fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String {
         match reply {
-            Reply::Sent { message, recipient: Some(recipient), .. } => {
+            Reply::Sent(Sent { message, recipient: Some(recipient), .. }) => {
                 to_json(&Success::with(DirectMessageView::new(message, recipient)))
             }
-            Reply::Sent { message, recipient: None, .. } => match room_id(&asked.echo) {
+            Reply::Sent(Sent { message, recipient: None, .. }) => match room_id(&asked.echo) {
                 Some(room_id) => to_json(&Success::with(RoomMessageView::new(message, room_id))),
                 None => to_json(&Success::with(RoomMessageView::of_common_chat(message))),
             },

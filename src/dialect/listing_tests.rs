@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::chat::ChatError;
+use crate::chat::{ChatError, SendTo, Sent};
 use crate::dialect::fixtures::{MESSAGE, account, args, conversation, fault_of, file, message, message_id, profile, user};
 use crate::model::{MessageStatus, ReadMark, RoomId};
 
@@ -76,10 +76,10 @@ fn direct_and_common_messages_are_understood() {
             Draft { message_type: Some("offer".to_owned()), client_message_id: Some("5".to_owned()), ..text("hi") },
         ),
     ] {
-        let command = Command::SendDirect { recipient: user(recipient), draft };
+        let command = Command::Send { to: SendTo::User(user(recipient)), draft };
         assert_eq!(decode("sendDirectMessage", json).1, Ok(Decoded::Command { command, own_copy: OwnCopy::Held }), "{json}");
     }
-    let command = Command::SendToCommonChat { draft: text("hi") };
+    let command = Command::Send { to: SendTo::CommonChat, draft: text("hi") };
     let decoded = decode("sendCommonChatMessage", r#"{"content":"hi","listingId":"ignored"}"#).1;
     assert_eq!(decoded, Ok(Decoded::Command { command, own_copy: OwnCopy::Held }));
 }
@@ -93,7 +93,7 @@ fn room_messages_are_understood() {
         client_message_id: Some("c".to_owned()),
         ..Draft::default()
     };
-    let command = Command::SendToRoom { room: room("7"), shown_as: "7".into(), draft };
+    let command = Command::Send { to: SendTo::Room { room: room("7"), shown_as: "7".into() }, draft };
     assert_eq!(decoded, Ok(Decoded::Command { command, own_copy: OwnCopy::Held }));
 }
 
@@ -175,7 +175,8 @@ fn room_messages_are_shown_whole() {
     let encoded = Listing.encode(&event).unwrap();
     let text = encoded.join("\u{1e}").replace(MESSAGE, "M");
     assert_eq!(text, format!(r#"42["roomMessage",{{{SHOWN}}}]"#));
-    let reply = Reply::Sent { message: message("ann", "hi").into(), recipient: None, status: MessageStatus::Sent, name: None };
+    let reply =
+        Reply::Sent(Sent { message: message("ann", "hi").into(), recipient: None, status: MessageStatus::Sent, name: None });
     let asked = Asked { event: "sendRoomMessage", echo: "7".into(), ..Asked::default() };
     assert_eq!(Listing.encode_ack(&asked, &reply).replace(MESSAGE, "M"), format!(r#"{{"success":true,{SHOWN}}}"#));
     assert_eq!(Listing.encode_reply(&asked, &reply), None);
@@ -190,7 +191,7 @@ fn common_chat_messages_are_shown_whole() {
     let message = Arc::new(Message { place: Place::CommonChat, ..message("ann", "hi") });
     let event = Event::RoomMessage { message: message.clone(), shown_as: "".into() };
     assert_eq!(shown(&event), Some(format!(r#"42["commonChatMessage",{{{SHOWN}}}]"#)));
-    let reply = Reply::Sent { message, recipient: None, status: MessageStatus::Sent, name: None };
+    let reply = Reply::Sent(Sent { message, recipient: None, status: MessageStatus::Sent, name: None });
     let asked = Asked { event: "sendCommonChatMessage", ..Asked::default() };
     assert_eq!(Listing.encode_ack(&asked, &reply).replace(MESSAGE, "M"), format!(r#"{{"success":true,{SHOWN}}}"#));
     assert_eq!(Listing.encode_reply(&asked, &reply), None);
@@ -219,7 +220,7 @@ fn direct_messages_are_shown_whole() {
             Event::MessageDeleted { message: message_id(), conversation: conversation(), kind, deleted_at: Timestamp::default() };
         assert_eq!(shown(&event), Some(r#"42["messageDeleted",{"_id":"M"}]"#.to_owned()));
     }
-    let reply = Reply::Sent { message, recipient: Some(bob), status: MessageStatus::Delivered, name: None };
+    let reply = Reply::Sent(Sent { message, recipient: Some(bob), status: MessageStatus::Delivered, name: None });
     let asked = Asked { event: "sendDirectMessage", ..Asked::default() };
     assert_eq!(Listing.encode_ack(&asked, &reply).replace(MESSAGE, "M"), format!(r#"{{"success":true,{DIRECT}}}"#));
     assert_eq!(Listing.encode_reply(&asked, &reply), None);

@@ -19,7 +19,7 @@ use super::packets::{Packets, batch, one, packet, to_json};
 use super::refusal::{RefusedAck, failure_packet};
 use super::vocabulary::{Asked, Decoded, Vocabulary};
 use crate::auth::Refusal;
-use crate::chat::{ChatError, Command, Draft, Event, OwnCopy, PresenceChange, Reply, Words};
+use crate::chat::{ChatError, Command, Draft, Event, OwnCopy, PresenceChange, Reply, SendTo, Sent, Words};
 use crate::model::{
     ConversationId, ConversationKind, File, Message, MessageId, MessageStatus, Place, Profile, ReadMark, Timestamp, UserId,
 };
@@ -118,13 +118,12 @@ impl Vocabulary for Messenger {
         let command = match asked.event {
             "send_direct_message" => {
                 let payload = Payload::of(args)?;
-                Command::SendDirect { recipient: payload.field("recipientId").user()?, draft: draft(&payload)? }
+                Command::Send { to: SendTo::User(payload.field("recipientId").user()?), draft: draft(&payload)? }
             }
             "send_group_message" => {
                 let payload = Payload::of(args)?;
                 let draft = draft(&payload)?;
-                let command =
-                    Command::SendToConversation { conversation: payload.field("conversationId").conversation()?, draft };
+                let command = Command::Send { to: SendTo::Conversation(payload.field("conversationId").conversation()?), draft };
                 return Ok(Decoded::Command { command, own_copy: OwnCopy::Live });
             }
             "mark_as_read" => Command::MarkRead { message: Payload::of(args)?.field("messageId").message()? },
@@ -205,7 +204,7 @@ impl Vocabulary for Messenger {
 
     fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String {
         match reply {
-            Reply::Sent { message, status, .. } => {
+            Reply::Sent(Sent { message, status, .. }) => {
                 let furthest = message.status.max(*status);
                 let message = MessageView { status: furthest.as_str(), ..MessageView::of(message) };
                 match asked.event {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::chat::{SendTo, Sent};
 use crate::dialect::fixtures::{CONVERSATION, MESSAGE, args, conversation, fault_of, file, message, message_id, profile, user};
 use crate::model::{ChosenStatus, MessageStatus, SocketId};
 
@@ -37,7 +38,7 @@ fn direct_messages_are_understood() {
             Draft { file_url: Some("/uploads/1.png".to_owned()), client_message_id: Some("5".to_owned()), ..Draft::default() },
         ),
     ] {
-        assert_eq!(command("send_direct_message", json), Command::SendDirect { recipient: user(recipient), draft });
+        assert_eq!(command("send_direct_message", json), Command::Send { to: SendTo::User(user(recipient)), draft });
     }
 }
 
@@ -45,7 +46,7 @@ fn direct_messages_are_understood() {
 fn the_other_requests_are_understood() {
     let id = format!(r#"{{"conversationId":"{CONVERSATION}","content":"hi"}}"#);
     let draft = Draft { content: "hi".to_owned(), ..Draft::default() };
-    assert_eq!(command("send_group_message", &id), Command::SendToConversation { conversation: conversation(), draft });
+    assert_eq!(command("send_group_message", &id), Command::Send { to: SendTo::Conversation(conversation()), draft });
     assert_eq!(command("mark_as_read", &format!(r#"{{"messageId":"{MESSAGE}"}}"#)), Command::MarkRead { message: message_id() });
     assert_eq!(command("typing_start", &id), Command::Typing { conversation: conversation(), active: true });
     assert_eq!(command("typing_stop", &id), Command::Typing { conversation: conversation(), active: false });
@@ -291,7 +292,7 @@ fn there_are_no_words_for_the_rest() {
 #[test]
 fn acks_say_what_became_of_it() {
     let message = message("ann", "hi").into();
-    let reply = Reply::Sent { message, recipient: None, status: MessageStatus::Delivered, name: None };
+    let reply = Reply::Sent(Sent { message, recipient: None, status: MessageStatus::Delivered, name: None });
     let ack = |event, reply| {
         let asked = Asked { event, ..Asked::default() };
         Messenger.encode_ack(&asked, reply).replace(CONVERSATION, "C").replace(MESSAGE, "M")

@@ -2,6 +2,7 @@
 use std::sync::Arc;
 
 use actix::Addr;
+use log::error;
 use tokio::sync::oneshot;
 
 use super::failure::Failure;
@@ -35,7 +36,19 @@ impl Chat {
         answered.await.map_err(|_| ChatError::Internal)?
     }
 
-    /// Whom a verified token proves.
+    /// [`Chat::ask`] for a command whose reply is a `T`.
+    ///
+    /// # Errors
+    /// As [`Chat::ask`].
+    pub async fn ask_for<T: TryFrom<Reply>>(&self, user: &UserId, command: Command) -> Result<T, ChatError> {
+        let reply = self.ask(user, command).await?;
+        reply.try_into().map_err(|_| {
+            error!("the broker gave another reply than the command has");
+            ChatError::Internal
+        })
+    }
+
+    /// Returns the user whom a verified token proves.
     ///
     /// # Errors
     /// 401 where it proves nobody, 503 while the store is away.
@@ -55,7 +68,7 @@ impl Chat {
     /// # Errors
     /// 500 or 503 where the broker is gone.
     pub async fn online_users(&self, asker: UserId) -> Result<Vec<(Arc<Account>, UserPresence)>, Failure> {
-        Ok(self.0.send(OnlineUsers { asker }).await?)
+        Ok(self.0.send(OnlineUsers { requester: asker }).await?)
     }
 
     /// The presence of these users in their order, for `asker`'s eyes.
@@ -63,7 +76,7 @@ impl Chat {
     /// # Errors
     /// As [`Chat::online_users`].
     pub async fn presence_of(&self, asker: UserId, users: Vec<UserId>) -> Result<Vec<UserPresence>, Failure> {
-        Ok(self.0.send(PresenceOf { asker, users }).await?)
+        Ok(self.0.send(PresenceOf { requester: asker, users }).await?)
     }
 
     /// The public ids of a user's sockets.

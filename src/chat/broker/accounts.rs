@@ -4,11 +4,11 @@ use std::sync::Arc;
 use log::info;
 
 use super::Broker;
-use super::connect::provisioned_user;
+use super::admission::provisioned_user;
 use crate::auth::Claims;
 use crate::chat::ports::{AccountRead, AuthenticateError, Notice, RefusedConnect, RevokeTokens};
 use crate::engineio::ConnectionKey;
-use crate::model::{Account, MODEL_USER, Timestamp, UserId};
+use crate::model::{Account, ConversationKind, DELETED_NAME, MODEL_USER, Profile, Timestamp, UserId, UserRole};
 use crate::store::Membership;
 
 impl Broker {
@@ -24,7 +24,7 @@ impl Broker {
     /// An account is so in the database. What this server alone writes – presence – is newer here.
     pub(in crate::chat) fn follow(&mut self, stored: Account) {
         let id = stored.profile.id.clone();
-        let Some(entry) = self.users.at_hand.get_mut(&id).filter(|_| id.as_str() != MODEL_USER) else { return };
+        let Some(entry) = self.users.get_mut(&id).filter(|_| id.as_str() != MODEL_USER) else { return };
         if stored.is_deleted {
             if !entry.account.is_deleted {
                 self.on_deleted(&id);
@@ -48,22 +48,20 @@ impl Broker {
     }
 
     /// A login's tokens, or one, are refused from now on; who is in by one of them is put out.
-    pub(super) fn revoke_token(&mut self, key: &str, until: Timestamp) {
+    fn revoke_token(&mut self, key: &str, until: Timestamp) {
         if !self.users.revocations.revoke(key, until) {
             return;
         }
-        let with_sessions = self.users.at_hand.iter().filter(|(_, user)| user.has_sessions()).map(|(id, _)| id);
+        let with_sessions = self.users.iter().filter(|(_, user)| user.has_sessions()).map(|(id, _)| id);
         let users: Vec<UserId> = with_sessions.chain(self.leftovers.users()).cloned().collect();
         for user in users {
             self.put_out(&user, "INVALID_TOKEN", |token| token == key);
         }
     }
 
-    // ---- whom a token proves ----
-
     /// Returns the account that has to be read before a token can be judged; `None`: its user is at hand.
     pub(in crate::chat) fn account_to_read(&mut self, claims: &Claims) -> Option<AccountRead> {
-        if self.users.at_hand.contains_key(&claims.user) {
+        if self.users.contains(&claims.user) {
             return None;
         }
         let provisions = self.options.auto_provision_users;
@@ -84,7 +82,7 @@ impl Broker {
     /// Judges a token; the user's account is at hand, if there is one.
     pub(in crate::chat) fn authenticated(&mut self, claims: &Claims) -> Result<Arc<Account>, AuthenticateError> {
         self.check(claims).map_err(AuthenticateError::Refused)?;
-        let user = self.users.at_hand.get(&claims.user);
+        let user = self.users.get(&claims.user);
         user.map(|user| user.account.clone()).ok_or(AuthenticateError::Refused(RefusedConnect::UserNotFound))
     }
 
@@ -94,7 +92,7 @@ impl Broker {
         self.drop_revoked_leftovers(user, &is_revoked);
         let sockets: Vec<ConnectionKey> = self.sockets_of(user).to_vec();
         for socket in sockets {
-            if self.sessions.open.get(&socket).is_some_and(|session| session.tokens.keys.iter().any(|key| is_revoked(key))) {
+            if self.sessions.get(&socket).is_some_and(|session| session.tokens.keys.iter().any(|key| is_revoked(key))) {
                 self.kick_out(socket, code);
             }
         }
@@ -102,7 +100,7 @@ impl Broker {
 
     /// Puts a socket out, with all of its requests that are not carried out yet.
     pub(super) fn kick_out(&mut self, connection: ConnectionKey, code: &'static str) {
-        if let Some(session) = self.sessions.open.get_mut(&connection) {
+        if let Some(session) = self.sessions.get_mut(&connection) {
             session.is_put_out = true;
             session.queue = None;
             let socket = session.socket;
@@ -125,14 +123,50 @@ impl Broker {
     }
 
     /// A user's tokens from before `valid_from` are revoked, but for those of one login.
-    pub(super) fn on_tokens_revoked(&mut self, user: &UserId, kept_login: Option<String>, valid_from: Timestamp) {
+    fn on_tokens_revoked(&mut self, user: &UserId, kept_login: Option<String>, valid_from: Timestamp) {
         let now = self.now();
-        if let Some(entry) = self.users.at_hand.get_mut(user) {
+        if let Some(entry) = self.users.get_mut(user) {
             let account = Arc::make_mut(&mut entry.account);
             account.tokens_valid_from = Some(valid_from);
             account.kept_login.clone_from(&kept_login);
         }
         self.users.changes.note([user], now);
         self.put_out(user, "INVALID_TOKEN", |token| kept_login.as_deref() != Some(token));
+    }
+
+    pub(in crate::chat) fn on_deleted(&mut self, user: &UserId) {
+        info!("account deleted user={user}");
+        let now = self.now();
+        if let Some(entry) = self.users.get_mut(user) {
+            let account = Arc::make_mut(&mut entry.account);
+            account.is_deleted = true;
+            account.last_seen = None;
+            account.profile = Arc::new(Profile {
+                id: user.clone(),
+                username: DELETED_NAME.to_owned(),
+                full_name: None,
+                avatar: None,
+                email: None,
+                role: UserRole::User,
+            });
+            // Chats with the model went with their user.
+            entry.memberships.retain(|membership| membership.kind == ConversationKind::Direct);
+        }
+        self.drop_questions_of(user);
+        self.users.changes.note([user], now);
+        self.put_out(user, "USER_NOT_FOUND", |_| true);
+    }
+
+    pub(in crate::chat) fn on_disabled(&mut self, user: &UserId, disabled: bool) {
+        info!(user:% = user; "account {}", if disabled { "disabled" } else { "enabled" });
+        let now = self.now();
+        if let Some(entry) = self.users.get_mut(user) {
+            Arc::make_mut(&mut entry.account).disabled = disabled;
+        }
+        self.users.changes.note([user], now);
+        if disabled {
+            self.drop_questions_of(user);
+            self.put_out(user, "ACCOUNT_DISABLED", |_| true);
+        }
     }
 }

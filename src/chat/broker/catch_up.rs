@@ -28,7 +28,7 @@ impl Broker {
     pub(in crate::chat) fn go_on_with_catch_up(&mut self, connection: ConnectionKey, after: i64, changes: ChangesTold) {
         let (handed, serial) = (self.handed_position(), self.replay.event_seq());
         let up_to = (handed, self.replay.changes.told_by(handed));
-        let Some(session) = self.sessions.open.get_mut(&connection).filter(|session| session.catch_up.is_none()) else { return };
+        let Some(session) = self.sessions.get_mut(&connection).filter(|session| session.catch_up.is_none()) else { return };
         session.left_out_up_to = serial;
         session.catch_up = Some(Box::new(CatchUp::going_on((after, changes), up_to, sent_by(&session.pid))));
         debug!(sid:% = session.socket, user:% = session.user, after, up_to = handed; "catch-up goes on");
@@ -39,7 +39,7 @@ impl Broker {
     /// Reads the next page for a socket that has taken the last one.
     pub(in crate::chat) fn read_catch_up_page(&mut self, connection: ConnectionKey) {
         let newest = self.options.catch_up_max;
-        let Some(session) = self.sessions.open.get_mut(&connection) else { return };
+        let Some(session) = self.sessions.get_mut(&connection) else { return };
         let (user, socket) = (session.user.clone(), session.socket);
         let Some(catch_up) = session.catch_up.as_mut().filter(|catch_up| !catch_up.is_reading) else { return };
         if !self.work.pages.begin(connection, self.options.catch_up_reads) {
@@ -58,7 +58,7 @@ impl Broker {
     /// A page is there, or could not be read.
     pub(super) fn on_page(&mut self, to: Destination, page: Result<Page, StoreError>, took: Duration) {
         let Destination { connection, socket } = to;
-        if self.sessions.open.get(&connection).is_some_and(|session| session.socket == socket) {
+        if self.sessions.get(&connection).is_some_and(|session| session.socket == socket) {
             self.on_catch_up_page(connection, page);
         }
         if self.work.pages.has_waiting() {
@@ -78,11 +78,11 @@ impl Broker {
 
     fn on_catch_up_page(&mut self, connection: ConnectionKey, page: Result<Page, StoreError>) {
         let budget = self.options.catch_up_page_bytes;
-        let Some(user) = self.sessions.open.get(&connection).map(|session| session.user.clone()) else { return };
+        let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
         // What the user's other sockets have received meanwhile is no longer missed.
         self.note_progress_of(&user);
         let present = self.replay.present();
-        let Some(session) = self.sessions.open.get_mut(&connection) else { return };
+        let Some(session) = self.sessions.get_mut(&connection) else { return };
         let Some(catch_up) = session.catch_up.as_mut() else { return };
         catch_up.is_reading = false;
         let mut page = match page {
@@ -133,14 +133,14 @@ impl Broker {
 
     /// The place in the order that a message had when it was handed out, where that is remembered.
     fn kind_of_handed(&self, message: &Message) -> Option<OffsetKind> {
-        let cached = self.conversations.at_hand.get(&message.place.conversation()?)?;
+        let cached = self.conversations.get(&message.place.conversation()?)?;
         let handed = cached.handed.find(message.seq).filter(|handed| handed.receipt.message == message.id)?;
         Some(OffsetKind::Event { serial: handed.serial, is_message: true })
     }
 
     /// With whom a user's direct conversations are, and those with the model, where that is wanted.
     fn others_of(&self, user: &UserId, is_wanted: bool) -> Vec<(ConversationId, UserId)> {
-        let user = self.users.at_hand.get(user).filter(|_| is_wanted);
+        let user = self.users.get(user).filter(|_| is_wanted);
         let memberships = user.map_or(&[][..], |user| &user.memberships);
         memberships.iter().filter_map(|membership| Some((membership.conversation, other_in(membership)?))).collect()
     }
@@ -180,7 +180,7 @@ impl Broker {
         message: &Message,
         recipients: &[Arc<Profile>],
     ) -> (ConversationKind, Option<Arc<Profile>>) {
-        let (user, place) = (self.users.at_hand.get(id), message.place.conversation());
+        let (user, place) = (self.users.get(id), message.place.conversation());
         let membership = user.and_then(|user| user.memberships.iter().find(|membership| Some(membership.conversation) == place));
         let kind = membership.map_or(ConversationKind::Group, |membership| membership.kind);
         let recipient = match membership.and_then(other_in) {
@@ -191,6 +191,11 @@ impl Broker {
             Some(_) => user.map(|user| user.profile().clone()),
         };
         (kind, recipient)
+    }
+
+    /// Position of the last message that was handed out: later ones reach a socket that joins now by themselves.
+    pub(super) fn handed_position(&self) -> i64 {
+        self.sends.dispatched_position()
     }
 }
 

@@ -1,7 +1,6 @@
 //! Work that time brings: what is due, stored in turns, and forgotten.
-
 use super::Broker;
-use crate::chat::state::pair_key;
+use crate::chat::state::User;
 
 /// What is known of users and conversations without a socket is kept so long after its last use.
 const IDLE_CACHE_MS: i64 = 60_000;
@@ -29,7 +28,7 @@ impl Broker {
         self.forget_old_parked();
         self.carry_on_with_what_is_due(now);
         while let Some((at, user)) = self.presence.take_lapsed(now) {
-            if self.users.at_hand.get(&user).is_some_and(|entry| entry.offline_at == Some(at)) {
+            if self.users.get(&user).is_some_and(|entry| entry.offline_at == Some(at)) {
                 self.announce_if_gone(&user, now);
             }
         }
@@ -50,35 +49,27 @@ impl Broker {
         self.forget_unheard(now);
         let old = now.plus_millis(-IDLE_CACHE_MS);
         self.keep_chats_in_use(now);
-        self.users.at_hand.retain(|_, user| {
-            if user.sent.as_ref().is_some_and(|sent| sent.used_at < now.plus_millis(-600_000)) {
-                user.sent = None;
-            }
-            user.has_sessions() || user.is_announced || user.sent.is_some() || user.used_at > old
-        });
-        let (users, directs) = (&mut self.users.at_hand, &mut self.conversations.directs);
-        self.conversations.at_hand.retain(|id, cached| {
+        self.users.forget_unused(now, old);
+        let users = &mut self.users;
+        self.conversations.forget_unused(|id, cached| {
             let members = &cached.conversation.participants;
-            let is_used = members.iter().any(|member| users.get(member).is_some_and(|user| user.has_sessions()));
+            let is_used = members.iter().any(|member| users.get(member).is_some_and(User::has_sessions));
             if is_used || cached.used_at > old || cached.is_progress_due || cached.in_flight > 0 {
                 return true;
             }
-            if let Some(key) = pair_key(&cached.conversation) {
-                directs.remove(&key);
-            }
             for member in members {
                 // What is known of the user stays as new as what is forgotten here.
-                if let Some(membership) = users.get_mut(member).and_then(|user| user.membership(*id)) {
+                if let Some(membership) = users.get_mut(member).and_then(|user| user.membership(id)) {
                     membership.last_seq = cached.conversation.last_seq;
                 }
             }
             false
         });
         let unprovable = now.plus_millis(-self.options.proof_memory_ms());
-        self.conversations.at_hand.values_mut().for_each(|cached| cached.handed.forget_before(unprovable));
+        self.conversations.values_mut().for_each(|cached| cached.handed.forget_before(unprovable));
         self.forget_old_parked();
         self.replay.expire(now);
-        self.sends.failed.forget_before(now.plus_millis(-24 * 3_600_000));
+        self.sends.forget_failed_before(now.plus_millis(-24 * 3_600_000));
         self.users.changes.forget_before(old);
         self.users.made.forget_old(now);
         self.users.revocations.forget_expired(now);

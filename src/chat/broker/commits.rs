@@ -5,102 +5,104 @@ use hashbrown::{HashMap, HashSet};
 use log::warn;
 
 use super::Broker;
-use crate::chat::ports::{ChatError, Event, Notice, OwnCopy, Reply, USED_OTHERWISE};
+use crate::chat::ports::{ChatError, Notice, Notified, OwnCopy, Reply, Sent, USED_OTHERWISE};
 use crate::chat::query::{KnownMessage, Query};
-use crate::chat::state::{
-    Asker, Audience, Awaiting, Facts, HandedMessage, InFlight, Pending, Receipt, RingKey, SentId, pair_key,
-};
+use crate::chat::state::{AfterCommit, Audience, HandedMessage, InFlight, Receipt, ReplyTo, RingKey, SentId};
 use crate::config::Delivery;
 use crate::engineio::ConnectionKey;
-use crate::model::{ConversationId, LastMessage, Message, MessageId, MessageStatus, Place, UserId};
+use crate::model::{LastMessage, Message, MessageId, MessageStatus, Place, UserId};
 use crate::store::{StoreError, Written};
 
 impl Broker {
+    /// Returns who waits for what follows from a change.
+    pub(super) fn reply_to(&self, after: &AfterCommit) -> Option<ReplyTo> {
+        match after {
+            AfterCommit::Message(id) => self.sends.get(id).map(|in_flight| in_flight.reply_to),
+            other => other.reply_to(),
+        }
+    }
+
     /// A change was stored, or given up.
-    pub(super) fn on_stored(&mut self, awaiting: Awaiting, outcome: Result<Written, StoreError>) {
-        match awaiting {
-            Awaiting::Nothing => {}
-            Awaiting::Online { came, gone } => {
+    pub(super) fn on_stored(&mut self, after: AfterCommit, outcome: Result<Written, StoreError>) {
+        match after {
+            AfterCommit::Nothing => {}
+            AfterCommit::Online { came, gone } => {
                 if matches!(outcome, Err(StoreError::Unavailable | StoreError::Unknown)) {
                     self.presence.unstored.put_back(came, gone);
                 }
             }
-            Awaiting::Message(id) => {
+            AfterCommit::Message(id) => {
                 self.on_message_stored(id, outcome);
-                // Nothing is in flight any more that these could have seen.
-                let is_idle = self.sends.in_flight.is_empty();
-                while self.sends.departed.front().is_some_and(|(position, ..)| is_idle || *position <= self.sends.landed) {
-                    self.sends.departed.pop_front();
-                }
+                self.sends.forget_departed();
             }
-            Awaiting::ConversationMade(id) => {
+            AfterCommit::ConversationMade(id) => {
                 if outcome.is_err() {
                     self.forget_conversation(id);
                 }
             }
-            Awaiting::Named(given) => {
+            AfterCommit::Named(given) => {
                 if outcome.is_err() {
                     self.take_name_back(given);
                 }
             }
-            Awaiting::Read { message, reader, read_at, asker } => {
+            AfterCommit::Read { message, reader, read_at, reply_to } => {
                 self.reading_ended(&message, &reader);
                 match outcome {
                     Ok(_) => {
-                        let read_on = self.asking_socket(&reader, &asker);
-                        self.answer(asker, Ok(Reply::Done));
+                        let read_on = self.requester_of(&reader, &reply_to);
+                        self.answer(reply_to, Ok(Reply::Done));
                         self.tell_read(&message, reader, read_at, read_on);
                     }
-                    Err(error) => self.answer(asker, Err(error.into())),
+                    Err(error) => self.answer(reply_to, Err(error.into())),
                 }
             }
-            Awaiting::Changed { message, position, audience, asker } => {
+            AfterCommit::Changed { message, position, audience, reply_to } => {
                 let deleted_in = message.place.conversation().filter(|_| message.deleted_at.is_some());
                 let (id, was_deleted) = (message.id, outcome.is_ok());
-                self.on_change_stored(message, position, audience, asker, outcome);
+                self.on_change_stored(message, position, audience, reply_to, outcome);
                 if let Some(conversation) = deleted_in {
                     self.deletion_ended(conversation, Some(id), was_deleted);
                 }
             }
-            Awaiting::Conversation { change, asker } => {
+            AfterCommit::Conversation { change, reply_to } => {
                 let id = change.conversation();
                 match outcome {
-                    Ok(_) => self.apply_change(change, asker),
+                    Ok(_) => self.apply_change(change, reply_to),
                     Err(error) => {
                         self.deletion_ended(id, None, false);
-                        self.answer(asker, Err(error.into()));
+                        self.answer(reply_to, Err(error.into()));
                     }
                 }
-                let waiters = self.conversations.changing.remove(&id).unwrap_or_default();
+                let waiters = self.conversations.end_change(id);
                 self.resume_waiters(waiters);
             }
-            Awaiting::Status { user, status, asker } => match outcome {
+            AfterCommit::Status { user, status, reply_to } => match outcome {
                 Ok(_) => {
-                    self.answer(asker, Ok(Reply::Done));
+                    self.answer(reply_to, Ok(Reply::Done));
                     self.choose_status(&user, status);
                     let now = self.now();
                     self.tell_presence(now);
                 }
-                Err(error) => self.answer(asker, Err(error.into())),
+                Err(error) => self.answer(reply_to, Err(error.into())),
             },
-            Awaiting::Profile { user, full_name, avatar, asker } => match outcome {
-                Ok(_) => self.apply_profile(&user, full_name, avatar, asker),
-                Err(error) => self.answer(asker, Err(error.into())),
+            AfterCommit::Profile { user, full_name, avatar, reply_to } => match outcome {
+                Ok(_) => self.apply_profile(&user, full_name, avatar, reply_to),
+                Err(error) => self.answer(reply_to, Err(error.into())),
             },
-            Awaiting::Gathered(owed) => {
+            AfterCommit::Gathered(owed) => {
                 if matches!(outcome, Err(StoreError::Unavailable | StoreError::Unknown)) {
                     self.due.gathered.put_back(owed);
                 }
             }
-            Awaiting::Notified { notification, sockets, asker } => {
+            AfterCommit::Notified { notification, sockets, reply_to } => {
                 let reply = match outcome {
-                    Ok(_) => Ok(Reply::Notified { notification, sockets }),
+                    Ok(_) => Ok(Reply::Notified(Notified { notification, sockets })),
                     Err(StoreError::Unavailable) if sockets > 0 => Err(ChatError::NotStored),
                     Err(error) => Err(error.into()),
                 };
-                self.answer(asker, reply);
+                self.answer(reply_to, reply);
             }
-            Awaiting::Titled { listing, title, answer } => {
+            AfterCommit::Titled { listing, title, answer } => {
                 if outcome.is_ok() {
                     self.conversations.titles.change(listing, title);
                 }
@@ -113,21 +115,20 @@ impl Broker {
     fn on_message_stored(&mut self, id: MessageId, outcome: Result<Written, StoreError>) {
         match outcome {
             Ok(Written::Message { is_repeat: true, .. }) => {
-                self.sends.unhanded.retain(|waiting| *waiting != id);
+                self.sends.drop_undispatched(id);
                 let Some(in_flight) = self.land(id) else { return };
                 self.answer_known(in_flight);
             }
             Ok(written) => {
                 let seq = if let Written::Message { seq, .. } = written { seq } else { 0 };
-                if self.sends.unhanded.front() == Some(&id) {
-                    self.sends.unhanded.pop_front();
+                if self.sends.take_first_undispatched(id) {
                     self.hand_out(id);
                 }
                 let Some(in_flight) = self.land(id) else { return };
                 self.confirm(in_flight, seq);
             }
             Err(error) => {
-                self.sends.unhanded.retain(|waiting| *waiting != id);
+                self.sends.drop_undispatched(id);
                 let Some(in_flight) = self.land(id) else { return };
                 self.give_up(in_flight, error);
             }
@@ -136,8 +137,7 @@ impl Broker {
 
     /// A message is in flight no more.
     fn land(&mut self, id: MessageId) -> Option<InFlight> {
-        let in_flight = self.sends.in_flight.remove(&id)?;
-        self.sends.landed = in_flight.message.position;
+        let in_flight = self.sends.land(id)?;
         if let Some(cached) = self.cached(&in_flight.message.place) {
             cached.in_flight = cached.in_flight.saturating_sub(1);
         }
@@ -146,20 +146,20 @@ impl Broker {
 
     /// The commit is there: the sender is told first, then all that waited.
     fn confirm(&mut self, in_flight: InFlight, seq: i64) {
-        let InFlight { message, asker, is_delivered, absent, spared, waiters, audience, event, question, .. } = in_flight;
+        let InFlight { message, reply_to, is_delivered, absent, spared, waiters, audience, event, question, .. } = in_flight;
         let mut message = Arc::unwrap_or_clone(message);
         message.seq = seq;
         let message = Arc::new(message);
         let is_newest = self.note_stored(&message, &audience, absent.clone());
-        self.settle(&message.sender.id, &asker, message.id, true);
+        self.settle(&message.sender.id, &reply_to, message.id, true);
         let status = if is_delivered { MessageStatus::Delivered } else { MessageStatus::Sent };
         if let Some(client_id) = &message.client_message_id
-            && let Some(sent) = self.users.at_hand.get_mut(&message.sender.id).and_then(|user| user.sent.as_mut())
+            && let Some(sent) = self.users.get_mut(&message.sender.id).and_then(|user| user.sent.as_mut())
         {
             sent.note_status(client_id, status);
         }
         let name = self.senders_name(&message);
-        self.answer(asker, Ok(Reply::Sent { message: message.clone(), recipient: audience.recipient(), status, name }));
+        self.answer(reply_to, Ok(Reply::Sent(Sent { message: message.clone(), recipient: audience.recipient(), status, name })));
         if let (true, Some(receipt), Some(serial)) = (is_newest, Receipt::of(&message), event.and_then(|event| event.serial())) {
             let at = self.now();
             let spared = self.who_has(&receipt, spared);
@@ -175,15 +175,15 @@ impl Broker {
     /// was given up and the database has stored it all the same, only now does it go the way of any other.
     fn answer_known(&mut self, in_flight: InFlight) {
         let (message, answer) = (in_flight.message.id, in_flight.question.as_ref().map(|question| question.answer_id()));
-        self.settle(&in_flight.message.sender.id, &in_flight.asker, message, false);
+        self.settle(&in_flight.message.sender.id, &in_flight.reply_to, message, false);
         let ticket = self.commits.new_tag();
-        self.sends.known.insert(ticket, in_flight);
+        self.sends.keep_known(ticket, in_flight);
         self.outside.read(Query::Known { ticket, message, answer });
     }
 
     /// What the store has of a message that it had before.
     pub(super) fn on_known(&mut self, ticket: u64, found: Result<KnownMessage, StoreError>) {
-        let Some(in_flight) = self.sends.known.remove(&ticket) else { return };
+        let Some(in_flight) = self.sends.take_known(ticket) else { return };
         let ((known, hash), answer) = match found {
             Ok((Some(found), answer)) => (found, answer),
             Ok((None, _)) => return self.give_up(in_flight, StoreError::Internal),
@@ -195,27 +195,27 @@ impl Broker {
             return self.confirm_late(InFlight { message: Arc::new(known), ..in_flight });
         }
         if let Some(client_id) = &known.client_message_id
-            && let Some(sent) = self.users.at_hand.get_mut(&known.sender.id).and_then(|user| user.sent.as_mut())
+            && let Some(sent) = self.users.get_mut(&known.sender.id).and_then(|user| user.sent.as_mut())
         {
             sent.insert(client_id, SentId { message: id, request_hash: hash, status: known.status });
         }
         if is_same {
             let question = in_flight.question.filter(|question| question.is_due(&known));
-            self.answer_again(in_flight.asker, &in_flight.audience, Arc::new(known));
+            self.answer_again(in_flight.reply_to, &in_flight.audience, Arc::new(known));
             if let Some(question) = question {
                 self.ask_again(*question, answer.as_ref());
             }
         } else {
-            self.answer(in_flight.asker, Err(USED_OTHERWISE));
+            self.answer(in_flight.reply_to, Err(USED_OTHERWISE));
         }
         self.resume_waiters(in_flight.waiters);
     }
 
     fn confirm_late(&mut self, in_flight: InFlight) {
         let (id, seq) = (in_flight.message.id, in_flight.message.seq);
-        self.sends.in_flight.insert(id, in_flight);
+        self.sends.put_back(in_flight);
         self.hand_out(id);
-        if let Some(in_flight) = self.sends.in_flight.remove(&id) {
+        if let Some(in_flight) = self.sends.take(id) {
             self.confirm(in_flight, seq);
         }
     }
@@ -234,43 +234,35 @@ impl Broker {
         if in_flight.message.client_message_id.is_some() {
             let told = self.who_was_told(&in_flight);
             let now = self.now();
-            self.sends.failed.insert(id, told, now);
+            self.sends.note_failed(id, told, now);
         }
         if let Some(client_id) = &in_flight.message.client_message_id
-            && let Some(sent) = self.users.at_hand.get_mut(&in_flight.message.sender.id).and_then(|user| user.sent.as_mut())
+            && let Some(sent) = self.users.get_mut(&in_flight.message.sender.id).and_then(|user| user.sent.as_mut())
         {
             sent.remove(client_id);
         }
-        self.settle(&in_flight.message.sender.id, &in_flight.asker, id, false);
-        self.answer(in_flight.asker, Err(reply));
+        self.settle(&in_flight.message.sender.id, &in_flight.reply_to, id, false);
+        self.answer(in_flight.reply_to, Err(reply));
         self.resume_waiters(in_flight.waiters);
     }
 
     /// The sender's own copy of a message is shown from here on, or dropped.
-    fn settle(&mut self, sender: &UserId, asker: &Asker, message: MessageId, stored: bool) {
-        if asker.own_copy() != OwnCopy::Held {
+    fn settle(&mut self, sender: &UserId, reply_to: &ReplyTo, message: MessageId, stored: bool) {
+        if reply_to.own_copy() != OwnCopy::Held {
             return;
         }
-        let Some(asking) = self.asking_socket(sender, asker) else { return };
+        let Some(requester) = self.requester_of(sender, reply_to) else { return };
         if !stored {
-            self.replay.forget_message(&RingKey::Socket(asking.pid), message);
+            self.replay.forget_message(&RingKey::Socket(requester.pid), message);
         }
-        if let Some(connection) = asking.connection {
+        if let Some(connection) = requester.connection {
             self.tell(connection, Notice::Settle { message, stored });
-        }
-    }
-
-    fn resume_waiters(&mut self, waiters: Vec<Pending>) {
-        for waiter in waiters {
-            // What was read before is older than what is stored now.
-            let pending = Pending { facts: Facts::default(), ..waiter };
-            self.resume(pending, Ok(()));
         }
     }
 
     /// Those of who were told of an earlier try that surely have it.
     fn who_has(&self, receipt: &Receipt, told: HashMap<UserId, u64>) -> HashSet<UserId> {
-        let Some(cached) = self.conversations.at_hand.get(&receipt.conversation) else { return HashSet::new() };
+        let Some(cached) = self.conversations.get(&receipt.conversation) else { return HashSet::new() };
         let (id, kind) = (receipt.conversation, cached.conversation.kind);
         told.into_iter().filter(|(user, serial)| self.was_told(user, id, kind, *serial)).map(|(user, _)| user).collect()
     }
@@ -282,12 +274,12 @@ impl Broker {
             .handed_lists
             .iter()
             .flat_map(|(worker, list)| list.iter().map(move |seat| ConnectionKey { worker: *worker, seat: *seat }));
-        let own = in_flight.asker.connection().filter(|_| in_flight.asker.own_copy() != OwnCopy::Live);
+        let own = in_flight.reply_to.connection().filter(|_| in_flight.reply_to.own_copy() != OwnCopy::Live);
         let handed =
             lists.chain(in_flight.handed_sockets.iter().copied()).filter(|socket| Some(*socket) != own).filter_map(|socket| {
-                match self.sessions.open.get(&socket) {
+                match self.sessions.get(&socket) {
                     Some(session) => Some(session.user.clone()),
-                    None => self.sends.departed.iter().find(|(_, gone, _)| *gone == socket).map(|(_, _, user)| user.clone()),
+                    None => self.sends.departed(socket).cloned(),
                 }
             });
         let before = in_flight.spared.iter().map(|(user, serial)| (user.clone(), *serial));
@@ -297,11 +289,7 @@ impl Broker {
     /// In `live`, the first success after an outage: all that still waits is handed out, in order.
     pub(super) fn hand_out_what_waits(&mut self) {
         if self.options.delivery == Delivery::Live && !self.outside.is_failing() {
-            while let Some(id) = self.sends.unhanded.front().copied() {
-                if self.sends.in_flight.get(&id).is_some_and(|in_flight| in_flight.waits_for_commit) {
-                    break;
-                }
-                self.sends.unhanded.pop_front();
+            while let Some(id) = self.sends.next_undispatched() {
                 self.hand_out(id);
             }
         }
@@ -310,7 +298,7 @@ impl Broker {
     /// A stored message is its conversation's last one, unless it is an old one that was confirmed late. Whether it is.
     fn note_stored(&mut self, message: &Arc<Message>, audience: &Audience, absent: Arc<[UserId]>) -> bool {
         let Place::Conversation(id) = message.place else { return false };
-        let Some(cached) = self.conversations.at_hand.get_mut(&id) else { return false };
+        let Some(cached) = self.conversations.get_mut(&id) else { return false };
         let conversation = Arc::make_mut(&mut cached.conversation);
         if message.seq <= conversation.last_seq {
             return false;
@@ -327,7 +315,7 @@ impl Broker {
         self.due.gathered.add(id, message, absent);
         if let Audience::Pair { recipient, .. } = audience {
             for member in [&recipient.id, &message.sender.id] {
-                if let Some(membership) = self.users.at_hand.get_mut(member).and_then(|user| user.membership(id)) {
+                if let Some(membership) = self.users.get_mut(member).and_then(|user| user.membership(id)) {
                     membership.last_seq = message.seq;
                 }
             }
@@ -335,49 +323,20 @@ impl Broker {
         true
     }
 
-    /// The conversation's last message is shown as it is now; deleted, none is shown until the next.
-    pub(super) fn note_changed(&mut self, message: &Message) {
-        let Some(cached) = self.cached(&message.place) else { return };
-        if message.deleted_at.is_some() {
-            cached.handed.delete(message.seq);
-        }
-        let last = &mut Arc::make_mut(&mut cached.conversation).last_message;
-        let Some(shown) =
-            last.as_mut().filter(|shown| shown.timestamp == message.created_at && shown.sender == message.sender.id)
-        else {
-            return;
-        };
-        if message.deleted_at.is_some() {
-            *last = None;
-        } else if message.content.is_empty() {
-            "File".clone_into(&mut shown.content);
-        } else {
-            shown.content.clone_from(&message.content);
-        }
-    }
-
-    fn forget_conversation(&mut self, id: ConversationId) {
-        let Some(cached) = self.conversations.at_hand.remove(&id) else { return };
-        let participants = &cached.conversation.participants;
-        if let Some(key) = pair_key(&cached.conversation) {
-            self.conversations.directs.remove(&key);
-        }
-        for member in participants {
-            if let Some(user) = self.users.at_hand.get_mut(member) {
-                user.memberships.retain(|membership| membership.conversation != id);
-            }
-        }
-        self.tell_users(participants, Event::ConversationDeleted { conversation: id });
-    }
-
-    fn apply_profile(&mut self, id: &UserId, full_name: Option<Option<String>>, avatar: Option<Option<String>>, asker: Asker) {
+    fn apply_profile(
+        &mut self,
+        id: &UserId,
+        full_name: Option<Option<String>>,
+        avatar: Option<Option<String>>,
+        reply_to: ReplyTo,
+    ) {
         let now = self.now();
         self.users.changes.note([id], now);
-        let Some(user) = self.users.at_hand.get_mut(id) else { return self.answer(asker, Err(ChatError::UserNotFound)) };
+        let Some(user) = self.users.get_mut(id) else { return self.answer(reply_to, Err(ChatError::UserNotFound)) };
         let profile = Arc::make_mut(&mut Arc::make_mut(&mut user.account).profile);
         profile.full_name = full_name.unwrap_or_else(|| profile.full_name.take());
         profile.avatar = avatar.unwrap_or_else(|| profile.avatar.take());
         let account = user.account.clone();
-        self.answer(asker, Ok(Reply::Account(account)));
+        self.answer(reply_to, Ok(Reply::Account(account)));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Broker;
 use crate::chat::outside::Callback;
 use crate::chat::ports::{Event, Mark, RoomKey};
-use crate::chat::state::{Awaiting, HandedMessage, NEWEST_TOLD, Receipt, Received, Session, was_told};
+use crate::chat::state::{AfterCommit, HandedMessage, NEWEST_TOLD, Receipt, Received, Session, was_told};
 use crate::engineio::ConnectionKey;
 use crate::model::{Conversation, ConversationId, ConversationKind, Message, MessageStatus, Place, UserId};
 use crate::store::{DeliveredUpTo, Membership, Write};
@@ -18,7 +18,7 @@ impl Broker {
 
     /// What a socket was told up to a mark has surely arrived.
     pub(in crate::chat) fn on_proven(&mut self, connection: ConnectionKey, mark: Mark) {
-        let Some(session) = self.sessions.open.get_mut(&connection) else { return };
+        let Some(session) = self.sessions.get_mut(&connection) else { return };
         let (user, words) = (session.user.clone(), session.words);
         let pages = session.unproven.as_mut().map_or_else(Vec::new, |pages| pages.prove(mark));
         if let Some(serial) = mark.serial() {
@@ -29,8 +29,7 @@ impl Broker {
             return;
         }
         for receipt in &pages {
-            let Some(membership) = self.users.at_hand.get_mut(&user).and_then(|user| user.membership(receipt.conversation))
-            else {
+            let Some(membership) = self.users.get_mut(&user).and_then(|user| user.membership(receipt.conversation)) else {
                 continue;
             };
             if membership.delivered_seq >= receipt.seq || !words.has_word_for(membership.kind) {
@@ -38,7 +37,7 @@ impl Broker {
             }
             let known = membership.last_seq;
             self.settle_progress(receipt.conversation, &user, receipt.seq);
-            let cached = self.conversations.at_hand.get(&receipt.conversation);
+            let cached = self.conversations.get(&receipt.conversation);
             let last_seq = cached.map_or(known, |cached| cached.conversation.last_seq.max(known));
             let was_handed =
                 cached.and_then(|cached| cached.handed.find(receipt.seq)).is_some_and(|handed| handed.was_handed_to(&user));
@@ -69,9 +68,9 @@ impl Broker {
 
     /// Where there is something that a user is not known to have received.
     fn conversations_behind(&self, user: &UserId) -> Vec<ConversationId> {
-        let memberships = self.users.at_hand.get(user).map_or(&[][..], |user| &user.memberships);
+        let memberships = self.users.get(user).map_or(&[][..], |user| &user.memberships);
         let is_behind = |membership: &&Membership| {
-            let cached = self.conversations.at_hand.get(&membership.conversation);
+            let cached = self.conversations.get(&membership.conversation);
             cached.is_some_and(|cached| cached.handed.last_seq() > membership.delivered_seq)
         };
         memberships.iter().filter(is_behind).map(|membership| membership.conversation).collect()
@@ -85,7 +84,7 @@ impl Broker {
 
     /// Notes what a member is known to have received by now.
     fn note_progress_in(&mut self, user: &UserId, id: ConversationId) {
-        let Some(kind) = self.conversations.at_hand.get(&id).map(|cached| cached.conversation.kind) else { return };
+        let Some(kind) = self.conversations.get(&id).map(|cached| cached.conversation.kind) else { return };
         let proven = self.proven_to(user, id, kind);
         let was_told = |broker: &Self, handed: &HandedMessage| {
             handed.spared.contains(user) || broker.was_told(user, id, kind, handed.serial)
@@ -96,7 +95,7 @@ impl Broker {
     /// A user has read a message, and so has received it. One who is still catching up may lack others before it.
     pub(super) fn note_read(&mut self, user: &UserId, message: &Message) {
         let Place::Conversation(id) = message.place else { return };
-        let mut sessions = self.sockets_of(user).iter().filter_map(|socket| self.sessions.open.get(socket));
+        let mut sessions = self.sockets_of(user).iter().filter_map(|socket| self.sessions.get(socket));
         if !sessions.any(|session| session.catch_up.is_some()) {
             self.note_received(user, id, |handed| handed.receipt.seq <= message.seq, |_, _| true);
         }
@@ -110,12 +109,11 @@ impl Broker {
         is_proven: impl Fn(&HandedMessage) -> bool,
         was_told: impl Fn(&Self, &HandedMessage) -> bool,
     ) {
-        let Some(delivered_seq) =
-            self.users.at_hand.get_mut(user).and_then(|user| user.membership(id)).map(|known| known.delivered_seq)
+        let Some(delivered_seq) = self.users.get_mut(user).and_then(|user| user.membership(id)).map(|known| known.delivered_seq)
         else {
             return;
         };
-        let Some(cached) = self.conversations.at_hand.get(&id) else { return };
+        let Some(cached) = self.conversations.get(&id) else { return };
         let mut seq = delivered_seq;
         for handed in cached.handed.received_by(user, delivered_seq, is_proven) {
             let receipt = &handed.receipt;
@@ -146,13 +144,13 @@ impl Broker {
 
     /// The live sockets of a user that show messages of this kind.
     fn listening(&self, user: &UserId, kind: ConversationKind) -> impl Iterator<Item = &Session> {
-        let sessions = self.sockets_of(user).iter().filter_map(|socket| self.sessions.open.get(socket).map(Box::as_ref));
+        let sessions = self.sockets_of(user).iter().filter_map(|socket| self.sessions.get(socket));
         sessions.filter(move |session: &&Session| session.words.has_word_for(kind) && !session.words.unproven)
     }
 
     fn settle_progress(&mut self, id: ConversationId, user: &UserId, seq: i64) {
         self.due.progress.settle(id, user, seq);
-        if let Some(membership) = self.users.at_hand.get_mut(user).and_then(|user| user.membership(id)) {
+        if let Some(membership) = self.users.get_mut(user).and_then(|user| user.membership(id)) {
             membership.delivered_seq = membership.delivered_seq.max(seq);
         }
     }
@@ -163,12 +161,12 @@ impl Broker {
     /// looked for at once.
     pub(super) fn note_handed(&mut self, handed: HandedMessage) {
         let (id, sender) = (handed.receipt.conversation, handed.receipt.sender.clone());
-        let Some(cached) = self.conversations.at_hand.get_mut(&id) else { return };
+        let Some(cached) = self.conversations.get_mut(&id) else { return };
         cached.handed.push(handed);
         let conversation = cached.conversation.clone();
         if conversation.kind != ConversationKind::Group || self.awaits_receipt(&sender, true) {
             self.note_progress_of_members(&conversation);
-        } else if let Some(cached) = self.conversations.at_hand.get_mut(&id)
+        } else if let Some(cached) = self.conversations.get_mut(&id)
             && !std::mem::replace(&mut cached.is_progress_due, true)
         {
             self.due.progress.note_stored(id);
@@ -177,7 +175,7 @@ impl Broker {
 
     /// A socket was told a page of its catch-up.
     pub(super) fn note_page(&mut self, connection: ConnectionKey, page: &[Arc<Message>]) {
-        if let Some(session) = self.sessions.open.get_mut(&connection) {
+        if let Some(session) = self.sessions.get_mut(&connection) {
             let receipts = page.iter().filter_map(|message| Receipt::of(message)).collect();
             session.unproven.get_or_insert_default().push(receipts);
         }
@@ -186,7 +184,7 @@ impl Broker {
     /// A message that was read from the store, delivered where somebody's progress is not stored yet.
     pub(super) fn with_progress(&self, mut message: Arc<Message>) -> Arc<Message> {
         let Place::Conversation(id) = message.place else { return message };
-        let Some(conversation) = self.conversations.at_hand.get(&id).map(|cached| &cached.conversation) else { return message };
+        let Some(conversation) = self.conversations.get(&id).map(|cached| &cached.conversation) else { return message };
         let mut others = conversation.participants.iter().filter(|user| **user != message.sender.id);
         if message.status == MessageStatus::Sent && others.any(|user| self.has_received(user, id, message.seq)) {
             Arc::make_mut(&mut message).status = MessageStatus::Delivered;
@@ -195,7 +193,7 @@ impl Broker {
     }
 
     pub(super) fn has_received(&self, user: &UserId, id: ConversationId, seq: i64) -> bool {
-        let memberships = self.users.at_hand.get(user).map_or(&[][..], |user| &user.memberships);
+        let memberships = self.users.get(user).map_or(&[][..], |user| &user.memberships);
         memberships.iter().any(|membership| membership.conversation == id && membership.delivered_seq >= seq)
             || self.due.progress.has_settled(id, user, seq)
     }
@@ -205,7 +203,7 @@ impl Broker {
     /// Stores everybody's progress since the last time.
     pub(super) fn save_progress(&mut self) {
         for id in self.due.progress.take_stored() {
-            let Some(cached) = self.conversations.at_hand.get_mut(&id) else { continue };
+            let Some(cached) = self.conversations.get_mut(&id) else { continue };
             cached.is_progress_due = false;
             let conversation = cached.conversation.clone();
             self.note_progress_of_members(&conversation);
@@ -214,7 +212,7 @@ impl Broker {
         if !settled.is_empty() {
             let updates: Vec<_> =
                 settled.into_iter().map(|((conversation, user), seq)| DeliveredUpTo { conversation, user, seq }).collect();
-            if self.store(Write::Delivered(updates.clone()), Awaiting::Nothing).is_err() {
+            if self.store(Write::Delivered(updates.clone()), AfterCommit::Nothing).is_err() {
                 updates.iter().for_each(|update| self.due.progress.settle(update.conversation, &update.user, update.seq));
             }
         }
@@ -227,12 +225,12 @@ impl Broker {
     /// Whether a sender has a device with a word for those who have received a message: all of them for those who had not
     /// been handed it when the send was answered, some also for the others.
     pub(super) fn awaits_receipt(&self, sender: &UserId, was_handed: bool) -> bool {
-        let Some(user) = self.users.at_hand.get(sender) else { return false };
+        let Some(user) = self.users.get(sender) else { return false };
         if !was_handed {
             return user.has_sessions();
         }
-        let open = user.sessions.iter().filter_map(|socket| self.sessions.open.get(socket)).map(|session| session.words);
-        let parked = user.parked.iter().filter_map(|pid| self.sessions.detached.find(pid)).map(|parked| parked.words);
+        let open = user.sessions.iter().filter_map(|socket| self.sessions.get(socket)).map(|session| session.words);
+        let parked = user.parked.iter().filter_map(|pid| self.sessions.detached(pid)).map(|parked| parked.words);
         open.chain(parked).any(|words| words.received_at_once)
     }
 

@@ -64,7 +64,7 @@ impl Broker {
         let event = self.replay.number(event);
         let mut to = SmallVec::new();
         for id in users {
-            let Some(user) = self.users.at_hand.get(id).filter(|user| user.has_sessions()) else { continue };
+            let Some(user) = self.users.get(id).filter(|user| user.has_sessions()) else { continue };
             to.extend(user.sessions.iter().copied().filter(|socket| !spared.connections.contains(socket)));
             if !spared.except.users.contains(id) {
                 self.keep_event(RingKey::User(id.clone()), &event, spared.except.clone());
@@ -93,7 +93,7 @@ impl Broker {
     /// Tells all sockets but some users'; how many those are.
     pub(super) fn tell_everyone(&mut self, event: Broadcast, but: Vec<UserId>) -> usize {
         let event = self.replay.number(event);
-        let told = self.sessions.open.iter().filter(|(_, session)| !but.contains(&session.user)).map(|(socket, _)| *socket);
+        let told = self.sessions.iter().filter(|(_, session)| !but.contains(&session.user)).map(|(socket, _)| *socket);
         let told: Vec<ConnectionKey> = told.collect();
         self.tell_few(told.iter().copied(), &event);
         self.keep_event(RingKey::Everyone, &event, Except { users: but, ..Except::default() });
@@ -112,6 +112,6 @@ impl Broker {
     }
 
     pub(super) fn sockets_of(&self, user: &UserId) -> &[ConnectionKey] {
-        self.users.at_hand.get(user).map_or(&[], |user| &user.sessions)
+        self.users.get(user).map_or(&[], |user| &user.sessions)
     }
 }

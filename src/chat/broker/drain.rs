@@ -10,8 +10,8 @@ impl Broker {
         self.work.is_draining = true;
         let online: Vec<UserId> = self
             .users
-            .at_hand
-            .values()
+            .iter()
+            .map(|(_, user)| user)
             .filter(|user| !user.sessions.is_empty() && user.account.status != ChosenStatus::Offline)
             .map(|user| user.account.profile.id.clone())
             .collect();
@@ -36,10 +36,9 @@ impl Broker {
         }
         let has_rested = self.work.reads == 0
             && self.leftovers.is_empty()
-            && self.sends.in_flight.is_empty()
-            && self.sends.known.is_empty()
+            && self.sends.is_empty()
             && self.commits.is_empty()
-            && self.conversations.changing.is_empty();
+            && !self.conversations.is_any_changing();
         if has_rested {
             for rested in self.work.awaiting_rest.drain(..) {
                 // Who does not wait any more need not hear it.

@@ -8,29 +8,34 @@ use super::Broker;
 use super::dispatch::Spared;
 use crate::chat::ports::{Broadcast, ChatError, Reply, RoomKey, change_event};
 use crate::chat::query::Query;
-use crate::chat::state::{Asker, Audience, Awaiting, Doubted};
+use crate::chat::state::{AfterCommit, Audience, Doubted, ReplyTo};
 use crate::model::{ConversationKind, Message, Place};
 use crate::store::{StoreError, Write, Written};
 
 impl Broker {
     /// Gives an edited or deleted message to the store; `audience` are those who are told. In public rooms nobody is, and the
-    /// change has no place in the order. Returns whether the store took it.
-    pub(super) fn store_message_change(&mut self, message: Message, audience: Option<Audience>, asker: Asker) -> bool {
-        let position = audience.is_some().then_some(self.sends.position + 1);
+    /// change has no place in the order.
+    ///
+    /// # Errors
+    /// As [`Broker::store`].
+    pub(super) fn store_message_change(
+        &mut self,
+        message: Message,
+        audience: Option<Audience>,
+        reply_to: ReplyTo,
+    ) -> Result<(), ChatError> {
+        let position = audience.is_some().then_some(self.sends.next_position());
         let (id, changed_at) = (message.id, message.updated_at);
         let write = match message.deleted_at {
             Some(deleted_at) => Write::DeleteMessage { message: id, deleted_at, position },
             None => Write::EditMessage { message: id, content: message.content.clone(), updated_at: changed_at, position },
         };
-        let awaiting = Awaiting::Changed { message: Arc::new(message), position, audience, asker };
-        if !self.store_for(write, awaiting) {
-            return false;
-        }
+        self.store(write, AfterCommit::Changed { message: Arc::new(message), position, audience, reply_to })?;
         if let Some(position) = position {
-            self.sends.position = position;
+            self.sends.take_position(position);
             self.replay.changes.note(position);
         }
-        true
+        Ok(())
     }
 
     /// An edit or a deletion was stored, or given up.
@@ -39,28 +44,28 @@ impl Broker {
         message: Arc<Message>,
         position: Option<i64>,
         audience: Option<Audience>,
-        asker: Asker,
+        reply_to: ReplyTo,
         outcome: Result<Written, StoreError>,
     ) {
         let place = audience.zip(position);
         if let (Some((audience, position)), Err(StoreError::Unknown)) = (&place, &outcome) {
             let doubted = Doubted { message, position: *position, audience: audience.clone() };
             self.replay.changes.doubt(doubted);
-            return self.answer(asker, Err(StoreError::Unknown.into()));
+            return self.answer(reply_to, Err(StoreError::Unknown.into()));
         }
         if let Some((_, position)) = place {
             self.replay.changes.remove(position);
         }
         match outcome {
-            Ok(Written::Gone) => self.answer(asker, Err(ChatError::MessageNotFound)),
+            Ok(Written::Gone) => self.answer(reply_to, Err(ChatError::MessageNotFound)),
             Ok(_) => {
                 let message = self.changed(message);
-                self.answer(asker, Ok(Reply::Message(message.clone())));
+                self.answer(reply_to, Ok(Reply::Message(message.clone())));
                 if let Some((audience, position)) = place {
                     self.tell_changed(message, audience, position);
                 }
             }
-            Err(error) => self.answer(asker, Err(error.into())),
+            Err(error) => self.answer(reply_to, Err(error.into())),
         }
     }
 
@@ -117,5 +122,26 @@ impl Broker {
         let event = self.event_for(viewers, conversation, event);
         let event = self.replay.number_change(event, position);
         self.tell_users_but(viewers, event, Spared::default());
+    }
+
+    /// The conversation's last message is shown as it is now; deleted, none is shown until the next.
+    fn note_changed(&mut self, message: &Message) {
+        let Some(cached) = self.cached(&message.place) else { return };
+        if message.deleted_at.is_some() {
+            cached.handed.delete(message.seq);
+        }
+        let last = &mut Arc::make_mut(&mut cached.conversation).last_message;
+        let Some(shown) =
+            last.as_mut().filter(|shown| shown.timestamp == message.created_at && shown.sender == message.sender.id)
+        else {
+            return;
+        };
+        if message.deleted_at.is_some() {
+            *last = None;
+        } else if message.content.is_empty() {
+            "File".clone_into(&mut shown.content);
+        } else {
+            shown.content.clone_from(&message.content);
+        }
     }
 }

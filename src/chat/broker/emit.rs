@@ -17,7 +17,7 @@ impl Broker {
             EmitTo::Conversation(id) => (id, None),
             EmitTo::ConversationOrRoom(id, room) => (id, Some(room)),
         };
-        match self.conversations.at_hand.get(&id).map(|cached| cached.conversation.clone()) {
+        match self.conversations.get(&id).map(|cached| cached.conversation.clone()) {
             Some(conversation) => EmitFrom::Done(self.emit_to_found(Some(&conversation), room, event)),
             None => EmitFrom::Store { id, room, event: Box::new(event) },
         }
@@ -41,7 +41,7 @@ impl Broker {
     }
 
     fn emit_to_socket(&mut self, socket: SocketId, event: Broadcast) -> usize {
-        let found = self.sessions.open.iter().find(|(_, session)| session.socket == socket);
+        let found = self.sessions.iter().find(|(_, session)| session.socket == socket);
         let Some((connection, pid)) = found.map(|(connection, session)| (*connection, session.pid)) else { return 0 };
         let event = self.replay.number(event);
         self.tell_few([connection], &event);

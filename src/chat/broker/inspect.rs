@@ -14,16 +14,16 @@ impl Broker {
     /// The figures of now.
     pub(in crate::chat) fn stats(&self) -> BrokerStats {
         BrokerStats {
-            sockets: self.sessions.open.len(),
+            sockets: self.sessions.len(),
             online_users: self.presence.online(),
-            cached_users: self.users.at_hand.len(),
+            cached_users: self.users.len(),
             rooms: self.rooms.count(),
-            conversations: self.conversations.at_hand.len(),
-            in_flight: self.sends.in_flight.len(),
-            parked: self.sessions.detached.len(),
+            conversations: self.conversations.len(),
+            in_flight: self.sends.len(),
+            parked: self.sessions.detached_len(),
             recovered: self.observers.counters.recovered,
             not_recovered: self.observers.counters.not_recovered().collect(),
-            manners: self.sessions.census.manners(),
+            manners: self.sessions.manners(),
             questions: self.questions.asked(),
             recovery_bytes: self.replay.events().bytes(),
             requests: self.observers.counters.requests,
@@ -34,7 +34,7 @@ impl Broker {
     }
 
     pub(in crate::chat) fn view_session(&self, socket: SocketId) -> Option<SessionView> {
-        let open = self.sessions.open.iter().find(|(_, session)| session.socket == socket);
+        let open = self.sessions.iter().find(|(_, session)| session.socket == socket);
         open.map(|(connection, session)| self.session_view(*connection, session)).or_else(|| self.parked_view(socket))
     }
 
@@ -56,7 +56,7 @@ impl Broker {
     ) -> Option<(RoomView, Vec<(SocketId, UserId)>)> {
         let now = self.now();
         let room = self.rooms.find(key)?;
-        let sessions = room.connections().filter_map(|connection| self.sessions.open.get(&connection));
+        let sessions = room.connections().filter_map(|connection| self.sessions.get(&connection));
         let members = sessions.take(*limit).map(|session| (session.socket, session.user.clone())).collect();
         Some((room_view(key, room, now), members))
     }
@@ -65,8 +65,8 @@ impl Broker {
         let is_asked = |socket: SocketId, user: &UserId| {
             users.as_ref().is_none_or(|users| users.contains(user)) && after.is_none_or(|after| socket > after)
         };
-        let open = self.sessions.open.values().map(|session| (session.socket, &session.user));
-        let asked = open.chain(self.sessions.detached.sockets()).filter(|(socket, user)| is_asked(*socket, user));
+        let open = self.sessions.iter().map(|(_, session)| (session.socket, &session.user));
+        let asked = open.chain(self.sessions.detached_sockets()).filter(|(socket, user)| is_asked(*socket, user));
         let mut first: BinaryHeap<SocketId> = BinaryHeap::with_capacity(limit + 1);
         for (socket, _) in asked {
             first.push(socket);
@@ -77,7 +77,6 @@ impl Broker {
         let first = first.into_sorted_vec();
         let mut views: Vec<SessionView> = self
             .sessions
-            .open
             .iter()
             .filter(|(_, session)| first.binary_search(&session.socket).is_ok())
             .map(|(connection, session)| self.session_view(*connection, session))
@@ -111,7 +110,7 @@ impl Broker {
     }
 
     fn parked_view(&self, socket: SocketId) -> Option<SessionView> {
-        let parked = self.sessions.detached.find(&self.sessions.detached.find_socket(&socket)?)?;
+        let parked = self.sessions.detached(&self.sessions.detached_socket(&socket)?)?;
         let view = self.common_view(ViewParts {
             socket,
             user: &parked.user,
@@ -127,7 +126,7 @@ impl Broker {
 
     fn common_view(&self, parts: ViewParts<'_>) -> SessionView {
         let ViewParts { socket, user, manner, words, places, is_in_common_chat, tokens } = parts;
-        let account = self.users.at_hand.get(user).map(|user| &user.account);
+        let account = self.users.get(user).map(|user| &user.account);
         SessionView {
             socket,
             user: user.clone(),
@@ -137,7 +136,7 @@ impl Broker {
             since: Timestamp::default(),
             manner,
             words,
-            rooms: self.rooms_of(user, places, is_in_common_chat).into_vec(),
+            rooms: self.users.rooms_of(user, places, is_in_common_chat).into_vec(),
             muted: places.into_iter().flat_map(|places| places.muted.keys().copied()).collect(),
             expires_at: tokens.expires_at,
             is_catching_up: false,

@@ -5,11 +5,12 @@ use std::time::Duration;
 use log::error;
 
 use super::Broker;
-use crate::chat::ports::{Ask, ChatError, Connect, Limited, Request, WordsLearned};
+use crate::chat::ports::{ChatError, Command, Connect, Limited, Request, WordsLearned};
 use crate::chat::query::{Answer, Load, LoadFor};
-use crate::chat::state::{Asker, Facts, Pending};
+use crate::chat::state::{Prefetched, ReplyTo, Running};
 use crate::engineio::{CloseReason, ConnectionKey, TransportKind};
 use crate::feed::What;
+use crate::model::UserId;
 use crate::store::{StoreError, Written};
 
 /// At most so many requests of one socket wait behind a read.
@@ -23,8 +24,8 @@ impl Broker {
             return self.turn_away(&message, "DRAINING", "the server is stopping", CloseReason::Shutdown);
         }
         let user = message.claims.user.clone();
-        self.sessions.connecting.insert(connection, message);
-        if self.users.at_hand.contains_key(&user) {
+        self.sessions.begin_connect(connection, message);
+        if self.users.contains(&user) {
             self.on_account_loaded(connection, Ok(()), true);
         } else {
             self.start_load(Load::Users(vec![user]), LoadFor::Connect(connection));
@@ -33,11 +34,7 @@ impl Broker {
 
     /// A connection has moved to a WebSocket.
     pub(in crate::chat) fn on_upgraded(&mut self, connection: ConnectionKey) {
-        let peer = match (self.sessions.open.get_mut(&connection), self.sessions.connecting.get_mut(&connection)) {
-            (Some(session), _) => &mut session.peer,
-            (None, Some(connect)) => &mut connect.peer,
-            (None, None) => return,
-        };
+        let Some(peer) = self.sessions.peer_mut(&connection) else { return };
         peer.transport = TransportKind::Websocket;
         self.tell_watchers(connection, || What::Upgraded);
     }
@@ -45,19 +42,19 @@ impl Broker {
     /// A connection has learned its dialect.
     pub(in crate::chat) fn on_words_learned(&mut self, message: WordsLearned) {
         let WordsLearned { connection, words, manner } = message;
-        let Some(user) = self.sessions.open.get(&connection).map(|session| session.user.clone()) else { return };
+        let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
         // What it has received by now stays received although it may have no word for the like from here on.
         self.note_progress_of(&user);
-        if let Some(session) = self.sessions.open.get_mut(&connection) {
+        if let Some(session) = self.sessions.get_mut(&connection) {
             session.words = words;
         }
-        self.change_manner(connection, manner);
+        self.sessions.change_manner(&connection, manner);
     }
 
     /// A connection's requests were refused for their rate.
     pub(in crate::chat) fn on_limited(&mut self, Limited { connection, refused }: Limited) {
         let now = self.now();
-        let Some(session) = self.sessions.open.get(&connection) else { return };
+        let Some(session) = self.sessions.get(&connection) else { return };
         self.observers.traces.note(&session.user, |trace| {
             let incidents = trace.incidents_mut();
             let before = incidents.limited.map_or(0, |(count, _)| count);
@@ -69,52 +66,56 @@ impl Broker {
     pub(in crate::chat) fn request(&mut self, message: Request) {
         let Request { connection, ticket, command, own_copy } = message;
         self.observers.counters.requests += 1;
-        let Some(session) = self.sessions.open.get_mut(&connection) else {
+        let Some(session) = self.sessions.get_mut(&connection) else {
             self.ask_late(connection, command, own_copy);
             return;
         };
         if session.is_put_out {
             return;
         }
-        let asker = Asker::Session { connection, socket: session.socket, pid: session.pid, ticket, own_copy };
-        let facts = Facts { holds_queue: true, ..Facts::default() };
-        let pending = Pending { user: session.user.clone(), asker, command, facts };
+        let reply_to = ReplyTo::Session { connection, socket: session.socket, pid: session.pid, ticket, own_copy };
+        let prefetched = Prefetched { holds_queue: true, ..Prefetched::default() };
+        let running = Running { user: session.user.clone(), reply_to, command, prefetched };
         if self.work.is_draining {
-            return self.answer(pending.asker, Err(ChatError::Stopping));
+            return self.answer(running.reply_to, Err(ChatError::Stopping));
         }
         if session.is_blocked {
             let queue = session.queue.get_or_insert_default();
             if queue.len() < QUEUE_PER_SOCKET {
-                queue.push_back(pending);
+                queue.push_back(running);
             } else {
                 let error = ChatError::RateLimited { retry_after: Duration::from_secs(1) };
-                self.answer(pending.asker, Err(error));
+                self.answer(running.reply_to, Err(error));
             }
             return;
         }
-        if self.run(pending)
-            && let Some(session) = self.sessions.open.get_mut(&connection)
+        if self.run(running)
+            && let Some(session) = self.sessions.get_mut(&connection)
         {
             session.is_blocked = true;
         }
     }
 
-    /// Somebody asks for something over HTTP.
-    pub(in crate::chat) fn ask(&mut self, message: Ask) {
-        let Ask { user, command, answer } = message;
+    /// Somebody asks for something over HTTP; the reply goes to [`Outside::reply`](crate::chat::outside::Outside::reply)
+    /// under this ticket.
+    pub(in crate::chat) fn ask(&mut self, user: UserId, command: Command, ticket: u64) {
         self.observers.counters.requests += 1;
-        self.run(Pending { user, asker: Asker::Http(answer), command, facts: Facts::default() });
+        self.run(Running { user, reply_to: ReplyTo::Http(ticket), command, prefetched: Prefetched::default() });
     }
 
     /// The store is done with some changes.
     pub(in crate::chat) fn on_committed(&mut self, outcomes: Vec<(u64, Result<Written, StoreError>)>) {
         let mut stored_some = false;
         for (tag, outcome) in outcomes {
-            let Some(awaiting) = self.commits.take(tag) else { continue };
+            let Some(after) = self.commits.take(tag) else { continue };
             stored_some |= outcome.is_ok();
-            if catch_unwind(AssertUnwindSafe(|| self.on_stored(awaiting, outcome))).is_err() {
+            let reply_to = self.reply_to(&after);
+            if catch_unwind(AssertUnwindSafe(|| self.on_stored(after, outcome))).is_err() {
                 self.observers.counters.panics += 1;
                 error!(tag; "a panic after a commit");
+                if let Some(reply_to) = reply_to {
+                    self.answer(reply_to, Err(ChatError::Internal));
+                }
             }
         }
         if stored_some {

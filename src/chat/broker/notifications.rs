@@ -11,10 +11,11 @@ use std::sync::Arc;
 
 use log::warn;
 
-use super::{Broker, Outcome, Progressed};
+use super::Broker;
+use super::step::Outcome;
 use crate::chat::ports::{Broadcast, ChatError, Command, Event, Notice, Reply, Words};
 use crate::chat::query::{Destination, Load, Query};
-use crate::chat::state::{Awaiting, Owed, Pending, Unseen};
+use crate::chat::state::{AfterCommit, Owed, Running, Unseen};
 use crate::engineio::ConnectionKey;
 use crate::model::{Conversation, ConversationId, MODEL_USER, Notification, NotificationId, Place, Timestamp, UserId};
 use crate::store::{NewNotification, StoreError, TellsOf, Write};
@@ -28,7 +29,7 @@ impl Broker {
     /// The members of a conversation who have no socket. Looked up once for as long as nothing changes: a big group pays
     /// for it when somebody comes or goes, not with each message.
     pub(super) fn absent_in(&mut self, place: &Place) -> Arc<[UserId]> {
-        let (conversations, users) = (&mut self.conversations.at_hand, &self.users.at_hand);
+        let (conversations, users) = (&mut self.conversations, &self.users);
         let Place::Conversation(id) = place else { return Arc::default() };
         let Some(cached) = conversations.get_mut(id) else { return Arc::default() };
         let members = &cached.conversation.participants;
@@ -39,9 +40,9 @@ impl Broker {
 
     /// A user's first socket came, or the last one went.
     pub(super) fn forget_absent(&mut self, user: &UserId) {
-        let memberships = self.users.at_hand.get(user).map_or(&[][..], |user| &user.memberships);
+        let memberships = self.users.get(user).map_or(&[][..], |user| &user.memberships);
         for membership in memberships {
-            if let Some(cached) = self.conversations.at_hand.get_mut(&membership.conversation) {
+            if let Some(cached) = self.conversations.get_mut(&membership.conversation) {
                 cached.absent = None;
             }
         }
@@ -66,7 +67,7 @@ impl Broker {
 
     /// Stores what is gathered for one user.
     pub(in crate::chat) fn save_notifications_of(&mut self, user: &UserId) {
-        let memberships = self.users.at_hand.get(user).map_or(&[][..], |user| &user.memberships);
+        let memberships = self.users.get(user).map_or(&[][..], |user| &user.memberships);
         let owed = self.due.gathered.take_of(user, memberships.iter().map(|membership| membership.conversation));
         self.store_owed(owed, |_, _| true);
     }
@@ -88,8 +89,8 @@ impl Broker {
         if new.is_empty() {
             return;
         }
-        if let Err(refused) = self.store(Write::Notify(new), Awaiting::Gathered(owed))
-            && let Awaiting::Gathered(owed) = refused.1
+        if let Err(refused) = self.store_or_return(Write::Notify(new), AfterCommit::Gathered(owed))
+            && let AfterCommit::Gathered(owed) = refused.1
         {
             self.due.gathered.put_back(owed);
         }
@@ -105,7 +106,7 @@ impl Broker {
         by: &UserId,
         at: Timestamp,
     ) {
-        let Some(by) = self.users.at_hand.get(by).map(|user| user.profile().clone()) else { return };
+        let Some(by) = self.users.get(by).map(|user| user.profile().clone()) else { return };
         let mut notifications = Vec::new();
         for user in added {
             let id = NotificationId::from_uuid(self.new_id());
@@ -115,7 +116,7 @@ impl Broker {
             return;
         }
         let new = notifications.iter().map(|notification| self.stamped(notification, TellsOf::Membership(group.id))).collect();
-        if self.store(Write::Notify(new), Awaiting::Nothing).is_err() {
+        if self.store(Write::Notify(new), AfterCommit::Nothing).is_err() {
             return warn!(conversation:% = group.id, users = notifications.len(); "notifications not stored");
         }
         for notification in notifications {
@@ -135,21 +136,21 @@ impl Broker {
 
     /// What the sockets of a user have words for.
     fn words_of(&self, user: &UserId) -> impl Iterator<Item = Words> {
-        self.sockets_of(user).iter().filter_map(|socket| self.sessions.open.get(socket)).map(|session| session.words)
+        self.sockets_of(user).iter().filter_map(|socket| self.sessions.get(socket)).map(|session| session.words)
     }
 
     fn note_unseen(&mut self, user: &UserId) {
-        if let Some(user) = self.users.at_hand.get_mut(user) {
+        if let Some(user) = self.users.get_mut(user) {
             user.unseen_noted = user.unseen_noted.wrapping_add(1);
         }
     }
 
     /// Carries [`Command::Notify`] out.
-    pub(super) fn notify_as_asked(&mut self, pending: Pending) {
-        let Pending { user, asker, command, facts: _ } = pending;
-        let Command::Notify { kind, message, data, emitted } = command else {
-            return self.answer(asker, Err(ChatError::Internal));
+    pub(super) fn notify_as_asked(&mut self, running: &Running) -> Outcome {
+        let Command::Notify { kind, message, data, emitted } = running.command.clone() else {
+            return Err(ChatError::Internal.into());
         };
+        let (user, reply_to) = (running.user.clone(), running.reply_to);
         let id = NotificationId::from_uuid(self.new_id());
         let created_at = self.now();
         let notification = Arc::new(Notification { id, user, kind, message, data, read: false, created_at });
@@ -160,39 +161,38 @@ impl Broker {
             sockets = self.sockets_of(&notification.user).len();
             new.is_seen = sockets > 0;
         }
-        let awaiting = Awaiting::Notified { notification: notification.clone(), sockets, asker };
-        if !self.store_for(Write::Notify(vec![new]), awaiting) {
-            return;
-        }
+        let after = AfterCommit::Notified { notification: notification.clone(), sockets, reply_to };
+        self.store(Write::Notify(vec![new]), after)?;
         let user = notification.user.clone();
         self.tell_users([&user], emitted.map_or(Event::Notification(notification), Event::Emitted));
+        Ok(None)
     }
 
     // ---- shown to who comes ----
 
     /// Whether a socket that comes may have to be shown some.
     pub(super) fn is_owed_notifications(&self, user: &UserId, words: Words) -> bool {
-        words.notification && self.users.at_hand.get(user).is_some_and(|user| user.unseen_noted != user.unseen_shown)
+        words.notification && self.users.get(user).is_some_and(|user| user.unseen_noted != user.unseen_shown)
     }
 
     /// A socket has caught up: what its user was not shown follows, and then all that has waited.
     pub(super) fn show_unseen(&mut self, connection: ConnectionKey) {
-        let Some(session) = self.sessions.open.get(&connection) else { return };
+        let Some(session) = self.sessions.get(&connection) else { return };
         if session.unseen.is_none() {
             return self.tell(connection, Notice::CatchUpDone);
         }
         let (user, socket) = (session.user.clone(), session.socket);
-        let noted = self.users.at_hand.get(&user).map_or(0, |user| user.unseen_noted);
+        let noted = self.users.get(&user).map_or(0, |user| user.unseen_noted);
         self.outside.read(Query::Unseen { to: Destination { connection, socket }, user, noted });
     }
 
     /// The store was asked when notifications had been `noted` so often.
     pub(super) fn on_unseen(&mut self, to: Destination, found: Result<Vec<Notification>, StoreError>, noted: u32) {
         let Destination { connection, socket } = to;
-        if self.sessions.open.get(&connection).is_none_or(|session| session.socket != socket) {
+        if self.sessions.get(&connection).is_none_or(|session| session.socket != socket) {
             return;
         }
-        let Some((user, words)) = self.sessions.open.get(&connection).map(|session| (session.user.clone(), session.words)) else {
+        let Some((user, words)) = self.sessions.get(&connection).map(|session| (session.user.clone(), session.words)) else {
             return;
         };
         // Its client may have turned out to have no word for them.
@@ -201,7 +201,7 @@ impl Broker {
             Ok(found) if found.is_empty() => true,
             Ok(_) if proves => {
                 let seen = Write::NotificationsSeen { user: user.clone(), ids: None, seen_at: self.now() };
-                self.store(seen, Awaiting::Nothing).is_ok()
+                self.store(seen, AfterCommit::Nothing).is_ok()
             }
             Ok(_) => false,
             Err(error) => {
@@ -209,11 +209,11 @@ impl Broker {
                 false
             }
         };
-        if are_all_seen && let Some(user) = self.users.at_hand.get_mut(&user) {
+        if are_all_seen && let Some(user) = self.users.get_mut(&user) {
             user.unseen_shown = noted;
         }
         let found = if words.notification { found.unwrap_or_default() } else { Vec::new() };
-        if let Some(session) = self.sessions.open.get_mut(&connection)
+        if let Some(session) = self.sessions.get_mut(&connection)
             && let Some(Unseen::Due(offset) | Unseen::Waiting(_, offset)) = session.unseen.as_deref()
         {
             let waiting = Unseen::Waiting(found.into_iter().rev().map(Arc::new).collect(), *offset);
@@ -225,7 +225,7 @@ impl Broker {
     /// Shows as many as a page holds, once the socket has taken what came before.
     pub(in crate::chat) fn show_unseen_page(&mut self, connection: ConnectionKey) {
         let budget = self.options.catch_up_page_bytes;
-        let Some(session) = self.sessions.open.get_mut(&connection) else { return };
+        let Some(session) = self.sessions.get_mut(&connection) else { return };
         let Some(Unseen::Waiting(waiting, offset)) = session.unseen.as_deref_mut() else { return };
         let (mut page, mut bytes) = (Vec::new(), 0);
         while let Some(next) = waiting.front() {
@@ -251,21 +251,19 @@ impl Broker {
     // ---- asked for ----
 
     /// One's own: what was answered counts as seen.
-    pub(super) fn list_notifications(&mut self, pending: &mut Pending, limit: i64) -> Outcome {
-        let Some(found) = pending.facts.notifications.take() else {
-            self.save_notifications_of(&pending.user);
-            return Ok(Progressed::Needs(Load::Notifications(pending.user.clone(), limit)));
+    pub(super) fn list_notifications(&mut self, running: &mut Running, limit: i64) -> Outcome {
+        let Some(found) = running.prefetched.notifications.take() else {
+            self.save_notifications_of(&running.user);
+            return Err(Load::Notifications(running.user.clone(), limit).into());
         };
-        Ok(Progressed::Then(Box::new(move |broker, pending| {
-            let (user, seen_at) = (pending.user, broker.now());
-            let ids: Vec<_> = found.iter().map(|notification| notification.id).collect();
-            // Refused only while the store is away: then they come once more.
-            if !ids.is_empty()
-                && broker.store(Write::NotificationsSeen { user, ids: Some(ids), seen_at }, Awaiting::Nothing).is_err()
-            {
-                warn!("notifications not marked as seen");
-            }
-            broker.answer(pending.asker, Ok(Reply::Notifications(found)));
-        })))
+        let (user, seen_at) = (running.user.clone(), self.now());
+        let ids: Vec<_> = found.iter().map(|notification| notification.id).collect();
+        // Refused only while the store is away: then they come once more.
+        if !ids.is_empty()
+            && self.store(Write::NotificationsSeen { user, ids: Some(ids), seen_at }, AfterCommit::Nothing).is_err()
+        {
+            warn!("notifications not marked as seen");
+        }
+        Ok(Some(Reply::Notifications(found)))
     }
 }

@@ -6,7 +6,7 @@ use log::info;
 use super::Broker;
 use super::dispatch::Spared;
 use crate::chat::ports::{Broadcast, Event, PresenceChange, Reply, RoomKey, UserPresence};
-use crate::chat::state::{Awaiting, Except};
+use crate::chat::state::{AfterCommit, Except};
 use crate::config::PresenceScope;
 use crate::engineio::ConnectionKey;
 use crate::model::{Account, ChosenStatus, ConversationKind, SocketId, Timestamp, UserId};
@@ -17,7 +17,7 @@ impl Broker {
 
     /// A socket was admitted: its user may have come online.
     pub(super) fn announce(&mut self, id: &UserId, connection: ConnectionKey) {
-        let Some(user) = self.users.at_hand.get_mut(id) else { return };
+        let Some(user) = self.users.get_mut(id) else { return };
         let own = PresenceChange::Online { user: user.account.profile.clone(), status: user.account.status, came: true };
         if user.is_announced {
             if self.presence.is_coming(id) {
@@ -39,7 +39,7 @@ impl Broker {
 
     /// A user may have gone: the last socket closed and none came within the time of grace.
     pub(super) fn announce_if_gone(&mut self, id: &UserId, now: Timestamp) {
-        let Some(user) = self.users.at_hand.get_mut(id) else { return };
+        let Some(user) = self.users.get_mut(id) else { return };
         if !user.sessions.is_empty() || !user.is_announced {
             return;
         }
@@ -53,7 +53,7 @@ impl Broker {
     /// A user chose a presence.
     pub(super) fn choose_status(&mut self, id: &UserId, status: ChosenStatus) {
         let now = self.now();
-        let Some(user) = self.users.at_hand.get_mut(id) else { return };
+        let Some(user) = self.users.get_mut(id) else { return };
         let before = user.account.status;
         if status == before {
             return;
@@ -106,7 +106,7 @@ impl Broker {
 
     /// Tells the sockets of a user who appears offline that they are not.
     fn tell_hidden(&mut self, id: &UserId) {
-        let Some(user) = self.users.at_hand.get(id) else { return };
+        let Some(user) = self.users.get(id) else { return };
         let own = PresenceChange::Online { user: user.profile().clone(), status: user.account.status, came: false };
         self.tell_users([id], Event::Presence(vec![own]));
     }
@@ -128,20 +128,18 @@ impl Broker {
     }
 
     /// The user, and those online who share a conversation with them, in the order of their ids.
-    pub(super) fn contacts_of(&self, id: &UserId) -> Vec<UserId> {
+    fn contacts_of(&self, id: &UserId) -> Vec<UserId> {
         let mut contacts = vec![id.clone()];
-        let memberships = self.users.at_hand.get(id).map_or(&[][..], |user| &user.memberships);
+        let memberships = self.users.get(id).map_or(&[][..], |user| &user.memberships);
         for membership in memberships {
-            match self.conversations.at_hand.get(&membership.conversation) {
+            match self.conversations.get(&membership.conversation) {
                 Some(cached) => contacts.extend(cached.conversation.participants.iter().cloned()),
                 None => contacts.extend(membership.other.iter().cloned()),
             }
             if membership.kind == ConversationKind::Group
                 && let Some(room) = self.rooms.find(&RoomKey::Group(membership.conversation))
             {
-                contacts.extend(
-                    room.connections().filter_map(|key| self.sessions.open.get(&key)).map(|session| session.user.clone()),
-                );
+                contacts.extend(room.connections().filter_map(|key| self.sessions.get(&key)).map(|session| session.user.clone()));
             }
         }
         contacts.sort_unstable();
@@ -150,7 +148,7 @@ impl Broker {
     }
 
     /// Whether presence goes to those who share a conversation only.
-    pub(super) fn is_scope_contacts(&mut self) -> bool {
+    fn is_scope_contacts(&mut self) -> bool {
         if self.options.presence_scope == PresenceScope::Contacts {
             return true;
         }
@@ -163,12 +161,12 @@ impl Broker {
 
     // ---- what others may see ----
 
-    pub(in crate::chat) fn presence_of(&self, asker: &UserId, id: &UserId) -> UserPresence {
-        let Some(user) = self.users.at_hand.get(id) else {
+    pub(in crate::chat) fn presence_of(&self, requester: &UserId, id: &UserId) -> UserPresence {
+        let Some(user) = self.users.get(id) else {
             return UserPresence { is_online: false, status: ChosenStatus::Offline, last_seen: None };
         };
         let status = user.account.status;
-        let is_shown = id == asker || status != ChosenStatus::Offline;
+        let is_shown = id == requester || status != ChosenStatus::Offline;
         let is_online = !user.sessions.is_empty() && is_shown;
         UserPresence {
             is_online,
@@ -178,33 +176,33 @@ impl Broker {
     }
 
     /// Lists who is online, as far as a user may see it, by name.
-    pub(in crate::chat) fn online_users(&mut self, asker: &UserId) -> Vec<(Arc<Account>, UserPresence)> {
-        let contacts = self.is_scope_contacts().then(|| self.contacts_of(asker));
+    pub(in crate::chat) fn online_users(&mut self, requester: &UserId) -> Vec<(Arc<Account>, UserPresence)> {
+        let contacts = self.is_scope_contacts().then(|| self.contacts_of(requester));
         let mut online: Vec<_> = self
             .users
-            .at_hand
-            .values()
+            .iter()
+            .map(|(_, user)| user)
             .filter(|user| contacts.as_ref().is_none_or(|contacts| contacts.binary_search(&user.account.profile.id).is_ok()))
-            .map(|user| (user.account.clone(), self.presence_of(asker, &user.account.profile.id)))
+            .map(|user| (user.account.clone(), self.presence_of(requester, &user.account.profile.id)))
             .filter(|(_, presence)| presence.is_online)
             .collect();
         online.sort_by(|(one, _), (other, _)| one.profile.username.cmp(&other.profile.username));
         online
     }
 
-    /// The sockets that `asker` may see, the own ones first: those of users who are online for the asker's eyes. In the scope
+    /// The sockets that `requester` may see, the own ones first: those of users who are online for the requester's eyes. In the scope
     /// of everyone these are few, else they are the contacts'.
-    pub(super) fn list_connections(&mut self, asker: &UserId, limit: usize) -> Reply {
-        let own = self.sockets_of(asker).to_vec();
+    pub(super) fn list_connections(&mut self, requester: &UserId, limit: usize) -> Reply {
+        let own = self.sockets_of(requester).to_vec();
         let others: Vec<ConnectionKey> = if self.is_scope_contacts() {
-            let contacts = self.contacts_of(asker);
-            contacts.iter().filter(|user| *user != asker).flat_map(|user| self.sockets_of(user)).copied().collect()
+            let contacts = self.contacts_of(requester);
+            contacts.iter().filter(|user| *user != requester).flat_map(|user| self.sockets_of(user)).copied().collect()
         } else {
-            self.sessions.open.keys().filter(|key| !own.contains(key)).copied().collect()
+            self.sessions.iter().map(|(connection, _)| *connection).filter(|connection| !own.contains(connection)).collect()
         };
-        let sessions = own.iter().chain(&others).filter_map(|key| self.sessions.open.get(key));
+        let sessions = own.iter().chain(&others).filter_map(|key| self.sessions.get(key));
         let (mut connections, mut total) = (Vec::new(), 0);
-        for session in sessions.filter(|session| self.presence_of(asker, &session.user).is_online) {
+        for session in sessions.filter(|session| self.presence_of(requester, &session.user).is_online) {
             total += 1;
             if connections.len() < limit {
                 connections.push((session.user.clone(), session.socket));
@@ -215,7 +213,7 @@ impl Broker {
 
     /// The public ids of a user's sockets.
     pub(in crate::chat) fn socket_ids_of(&self, user: &UserId) -> Vec<SocketId> {
-        self.sockets_of(user).iter().filter_map(|key| self.sessions.open.get(key)).map(|session| session.socket).collect()
+        self.sockets_of(user).iter().filter_map(|key| self.sessions.get(key)).map(|session| session.socket).collect()
     }
 
     // ---- storing ----
@@ -226,8 +224,8 @@ impl Broker {
         let is_anybody_here = self.presence.online() > 0;
         let Some((came, gone)) = self.presence.unstored.take(is_anybody_here, now) else { return };
         let write = Write::Online { came: came.clone(), gone: gone.clone(), at: now };
-        if let Err(refused) = self.store(write, Awaiting::Online { came, gone })
-            && let Awaiting::Online { came, gone } = refused.1
+        if let Err(refused) = self.store_or_return(write, AfterCommit::Online { came, gone })
+            && let AfterCommit::Online { came, gone } = refused.1
         {
             self.presence.unstored.put_back(came, gone);
         }
@@ -237,7 +235,7 @@ impl Broker {
     pub(super) fn store_last_seen(&mut self, seen: Vec<(UserId, Timestamp)>) {
         for (user, last_seen) in seen {
             // Refused only while the store is away: the next one will do.
-            if self.store(Write::SetLastSeen { user: user.clone(), last_seen }, Awaiting::Nothing).is_err() {
+            if self.store(Write::SetLastSeen { user: user.clone(), last_seen }, AfterCommit::Nothing).is_err() {
                 self.due.progress.saw_last(&user, last_seen);
             }
         }

@@ -1,51 +1,43 @@
 //! Reading, editing and deleting messages.
 use std::sync::Arc;
 
+use super::Broker;
 use super::dispatch::Spared;
-use super::{Broker, Outcome, Progressed};
-use crate::chat::ports::{Broadcast, ChatError, Command, Event, Reply};
+use super::step::{DONE, Outcome, Step, Stop};
+use crate::chat::ports::{Broadcast, ChatError, Command, Event};
 use crate::chat::query::Load;
-use crate::chat::state::{AskingSocket, Audience, Awaiting, Pending};
+use crate::chat::state::{AfterCommit, Audience, Requester, Running};
 use crate::model::{Message, MessageId, Place, Role, Timestamp, UserId};
 use crate::store::Write;
 
 impl Broker {
-    /// The message that a command is about, once it is stored and read.
-    ///
-    /// `Ok(Err(_))`: the command waits for that.
-    fn message_of(&self, pending: &Pending, id: MessageId) -> Result<Result<Arc<Message>, Progressed>, ChatError> {
-        if self.sends.in_flight.contains_key(&id) {
-            return Ok(Err(Progressed::Then(Box::new(move |broker, pending| broker.wait_behind(id, pending)))));
+    /// Returns the message that a command is about, once it is stored and read.
+    fn message_of(&self, running: &Running, id: MessageId) -> Step<Arc<Message>> {
+        if self.sends.contains(&id) {
+            return Err(Stop::Behind(id));
         }
-        match &pending.facts.message {
-            None => Ok(Err(Progressed::Needs(Load::Message(id)))),
-            Some(Some(message)) if message.deleted_at.is_none() => Ok(Ok(message.clone())),
-            Some(_) => Err(ChatError::MessageNotFound),
+        match &running.prefetched.message {
+            None => Err(Load::Message(id).into()),
+            Some(Some(message)) if message.deleted_at.is_none() => Ok(message.clone()),
+            Some(_) => Err(ChatError::MessageNotFound.into()),
         }
     }
 
-    pub(super) fn mark_read(&mut self, pending: &Pending, id: MessageId) -> Outcome {
-        let message = match self.message_of(pending, id)? {
-            Ok(message) => message,
-            Err(waits) => return Ok(waits),
-        };
-        let Place::Conversation(conversation) = message.place else { return Err(ChatError::Forbidden) };
-        if let Err(load) = self.own_conversation(pending, conversation)? {
-            return Ok(Progressed::Needs(load));
-        }
-        let reader = pending.user.clone();
+    pub(super) fn mark_read(&mut self, running: &Running, id: MessageId) -> Outcome {
+        let message = self.message_of(running, id)?;
+        let Place::Conversation(conversation) = message.place else { return Err(ChatError::Forbidden.into()) };
+        self.own_conversation(running, conversation)?;
+        let reader = running.user.clone();
         let is_known = message.read_by.iter().any(|mark| mark.user == reader);
         if message.sender.id == reader || is_known || self.due.reading.contains(&(id, reader.clone())) {
-            return Ok(Progressed::Done(Reply::Done));
+            return DONE;
         }
         let read_at = self.next_time_in(&message.place);
-        Ok(Progressed::Then(Box::new(move |broker, pending| {
-            let write = Write::MarkRead { message: id, conversation, reader: reader.clone(), read_at };
-            let being_read = (id, reader.clone());
-            if broker.store_for(write, Awaiting::Read { message, reader, read_at, asker: pending.asker }) {
-                broker.due.reading.insert(being_read);
-            }
-        })))
+        let write = Write::MarkRead { message: id, conversation, reader: reader.clone(), read_at };
+        let being_read = (id, reader.clone());
+        self.store(write, AfterCommit::Read { message, reader, read_at, reply_to: running.reply_to })?;
+        self.due.reading.insert(being_read);
+        Ok(None)
     }
 
     pub(super) fn reading_ended(&mut self, message: &Message, reader: &UserId) {
@@ -53,7 +45,7 @@ impl Broker {
     }
 
     /// Tells the author's devices, and the reader's less the socket that it was `read_on`.
-    pub(super) fn tell_read(&mut self, message: &Message, reader: UserId, read_at: Timestamp, read_on: Option<AskingSocket>) {
+    pub(super) fn tell_read(&mut self, message: &Message, reader: UserId, read_at: Timestamp, read_on: Option<Requester>) {
         let Place::Conversation(conversation) = message.place else { return };
         // First that it was received.
         self.note_read(&reader, message);
@@ -63,42 +55,38 @@ impl Broker {
         self.tell_users_but([&message.sender.id, &reader], Broadcast::new(event), spared);
     }
 
-    pub(super) fn change_message(&mut self, pending: &Pending) -> Outcome {
-        let (id, content) = match &pending.command {
+    pub(super) fn change_message(&mut self, running: &Running) -> Outcome {
+        let (id, content) = match &running.command {
             Command::EditMessage { message, content } => (*message, Some(content.clone())),
             Command::DeleteMessage { message } => (*message, None),
-            _ => return Err(ChatError::Internal),
+            _ => return Err(ChatError::Internal.into()),
         };
-        let message = match self.message_of(pending, id)? {
-            Ok(message) => message,
-            Err(waits) => return Ok(waits),
-        };
+        let message = self.message_of(running, id)?;
         // An answer of the model is its user's to delete.
         let is_answer = message.role == Role::Model && content.is_none();
-        if message.sender.id != pending.user && !is_answer {
-            return Err(ChatError::Forbidden);
+        if message.sender.id != running.user && !is_answer {
+            return Err(ChatError::Forbidden.into());
         }
         let audience = match message.place {
             Place::Conversation(id) => {
-                let own = self.own_conversation(pending, id)?;
-                match own.and_then(|conversation| self.audience_of(pending, &conversation)) {
-                    Ok(Audience::Pair { kind, .. }) if is_answer => {
-                        let user = self.users.at_hand.get(&pending.user).ok_or(ChatError::UserNotFound)?;
+                let conversation = self.own_conversation(running, id)?;
+                match self.audience_of(running, &conversation)? {
+                    Audience::Pair { kind, .. } if is_answer => {
+                        let user = self.users.get(&running.user).ok_or(ChatError::UserNotFound)?;
                         Some(Audience::Pair { kind, recipient: user.profile().clone() })
                     }
-                    Ok(audience) => Some(audience),
-                    Err(load) => return Ok(Progressed::Needs(load)),
+                    audience => Some(audience),
                 }
             }
             Place::Room(_) | Place::CommonChat => None,
         };
         let has_files = message.file.is_some() || !message.attachments.is_empty();
         if content.as_ref().is_some_and(|content| content.is_empty() && !has_files) {
-            return Err(ChatError::InvalidPayload { field: "content" });
+            return Err(ChatError::InvalidPayload { field: "content" }.into());
         }
         let limit = self.options.max_message_length;
         if limit > 0 && content.as_ref().is_some_and(|content| content.chars().count() > limit) {
-            return Err(ChatError::TooLarge("the text is too long"));
+            return Err(ChatError::TooLarge("the text is too long").into());
         }
         let changed_at = self.next_time_in(&message.place);
         let mut changed = (*message).clone();
@@ -112,16 +100,14 @@ impl Broker {
                 changed.deleted_at = Some(changed_at);
             }
         }
-        Ok(Progressed::Then(Box::new(move |broker, pending| {
-            let deleted_in = changed.place.conversation().filter(|_| changed.deleted_at.is_some());
-            if let Some(conversation) = deleted_in {
-                broker.save_notifications_in(conversation);
-            }
-            if broker.store_message_change(changed, audience, pending.asker)
-                && let Some(conversation) = deleted_in
-            {
-                broker.questions.withdraw(conversation, Some(id));
-            }
-        })))
+        let deleted_in = changed.place.conversation().filter(|_| changed.deleted_at.is_some());
+        if let Some(conversation) = deleted_in {
+            self.save_notifications_in(conversation);
+        }
+        self.store_message_change(changed, audience, running.reply_to)?;
+        if let Some(conversation) = deleted_in {
+            self.questions.withdraw(conversation, Some(id));
+        }
+        Ok(None)
     }
 }

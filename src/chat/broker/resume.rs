@@ -7,7 +7,7 @@ use super::Broker;
 use crate::chat::ports::{
     Admission, Back, Broadcast, Coming, Connect, Event, LeftBehind, NotRecovered, Notice, Replay, ReplayKind,
 };
-use crate::chat::state::{Awaiting, MissedEvent, Parked, Reached, RingKey, Session, Tokens};
+use crate::chat::state::{AfterCommit, MissedEvent, Parked, Reached, RingKey, Session, Tokens};
 use crate::engineio::{CloseReason, ConnectionKey};
 use crate::model::{ChosenStatus, Message, NotificationId, Offset, PrivateId, SocketId, UserId};
 use crate::store::Write;
@@ -52,15 +52,12 @@ impl Broker {
     /// The session with this private id, if it is this user's. A token past its time serves where the session's own is not.
     fn find_session(&mut self, connect: &Connect, pid: PrivateId) -> Option<Found> {
         let now = self.now();
-        let user = self.users.at_hand.get(&connect.claims.user)?;
-        let is_sought =
-            |connection: &&ConnectionKey| self.sessions.open.get(*connection).is_some_and(|session| session.pid == pid);
+        let user = self.users.get(&connect.claims.user)?;
+        let is_sought = |connection: &&ConnectionKey| self.sessions.get(connection).is_some_and(|session| session.pid == pid);
         let open = user.sessions.iter().find(is_sought).copied();
         let tokens = match open {
-            Some(connection) => self.sessions.open.get(&connection).map(|session| &session.tokens),
-            None => {
-                self.sessions.detached.find(&pid).filter(|parked| parked.user == connect.claims.user).map(|parked| &parked.tokens)
-            }
+            Some(connection) => self.sessions.get(&connection).map(|session| &session.tokens),
+            None => self.sessions.detached(&pid).filter(|parked| parked.user == connect.claims.user).map(|parked| &parked.tokens),
         };
         let is_late = connect.claims.is_expired(now);
         tokens.filter(|tokens| !is_late || tokens.expires_at.is_none_or(|at| at > now))?;
@@ -76,7 +73,7 @@ impl Broker {
 
     /// How far the client of a parked session had come and what it has missed since; or why that cannot be shown.
     fn missed(&self, connect: &Connect, pid: PrivateId) -> Result<(Reached, Vec<Replay>), NotRecovered> {
-        let parked = self.sessions.detached.find(&pid).ok_or(NotRecovered::Unknown)?;
+        let parked = self.sessions.detached(&pid).ok_or(NotRecovered::Unknown)?;
         if parked.manner.asked != connect.manner.asked {
             return Err(NotRecovered::AskedOtherwise);
         }
@@ -95,7 +92,7 @@ impl Broker {
             }
             missed.extend(self.replay.events().missed(&key, reached, &parked.socket, &parked.user));
         }
-        for room in self.rooms_of(&parked.user, parked.places.as_deref(), parked.is_in_common_chat) {
+        for room in self.users.rooms_of(&parked.user, parked.places.as_deref(), parked.is_in_common_chat) {
             let places = parked.places.as_deref();
             let key = RingKey::Room(room.clone());
             let needed = places.map_or(reached, |places| places.needed_since(&room, reached));
@@ -131,7 +128,7 @@ impl Broker {
     /// What was told of presence and typing since a session's client was here.
     fn states_since(&self, parked: &Parked, reached: Reached) -> Vec<Arc<Broadcast>> {
         let places = parked.places.as_deref();
-        let rooms = self.rooms_of(&parked.user, places, parked.is_in_common_chat).into_iter().map(RingKey::Room);
+        let rooms = self.users.rooms_of(&parked.user, places, parked.is_in_common_chat).into_iter().map(RingKey::Room);
         let keys = [RingKey::Everyone, RingKey::User(parked.user.clone())].into_iter().chain(rooms);
         let mut states: Vec<MissedEvent> = keys
             .flat_map(|key| self.replay.states().missed(&key, reached, &parked.socket, &parked.user).collect::<Vec<_>>())
@@ -142,9 +139,8 @@ impl Broker {
 
     /// Whether a parked session's copy of a message waits for the commit.
     fn is_being_stored(&self, message: &Message, parked: &Parked) -> bool {
-        let asking =
-            self.sends.in_flight.get(&message.id).and_then(|in_flight| self.asking_socket(&parked.user, &in_flight.asker));
-        asking.is_some_and(|asking| asking.socket == parked.socket)
+        let requester = self.sends.get(&message.id).and_then(|in_flight| self.requester_of(&parked.user, &in_flight.reply_to));
+        requester.is_some_and(|requester| requester.socket == parked.socket)
     }
 
     fn readmit(&mut self, connect: Connect, pid: PrivateId, parked: Parked, reached: Reached, missed: Vec<Replay>) {
@@ -152,10 +148,10 @@ impl Broker {
         let states = self.states_since(&parked, reached);
         let Parked { user: id, socket, words, manner, tokens, places, is_in_common_chat, reached: _, told_after, at: _ } = parked;
         let now = self.now();
-        for room in self.rooms_of(&id, places.as_deref(), is_in_common_chat) {
+        for room in self.users.rooms_of(&id, places.as_deref(), is_in_common_chat) {
             self.rooms.join_from_parked(room, connection);
         }
-        let Some(user) = self.users.at_hand.get_mut(&id) else { return };
+        let Some(user) = self.users.get_mut(&id) else { return };
         let (was_absent, was_announced, account) = (user.sessions.is_empty(), user.is_announced, user.account.clone());
         user.sessions.push(connection);
         user.offline_at = None;
@@ -200,7 +196,7 @@ impl Broker {
             peer,
             connected_at: now,
         };
-        self.seat_session(connection, session);
+        self.sessions.open(connection, session);
         self.tell_connected(connection);
         // Its offset is proof.
         self.note_progress_of(&id);
@@ -218,11 +214,11 @@ impl Broker {
     /// What was missed is on its way to a socket now: it is among those that messages under way were handed to, and its user's
     /// notifications count as seen.
     fn note_replayed(&mut self, connection: ConnectionKey, missed: &[Replay]) {
-        let Some((user, words)) = self.sessions.open.get(&connection).map(|session| (session.user.clone(), session.words)) else {
+        let Some((user, words)) = self.sessions.get(&connection).map(|session| (session.user.clone(), session.words)) else {
             return;
         };
         for message in missed.iter().filter_map(|replay| replay.event.message()).filter(|message| message.sender.id != user) {
-            if let Some(in_flight) = self.sends.in_flight.get_mut(&message.id) {
+            if let Some(in_flight) = self.sends.get_mut(&message.id) {
                 in_flight.handed_sockets.push(connection);
             }
         }
@@ -235,7 +231,7 @@ impl Broker {
         if !seen.is_empty() && words.notification && !words.unproven {
             let seen_at = self.now();
             // Refused only while the store is away: then they come once more.
-            let _ = self.store(Write::NotificationsSeen { user, ids: Some(seen), seen_at }, Awaiting::Nothing);
+            let _ = self.store(Write::NotificationsSeen { user, ids: Some(seen), seen_at }, AfterCommit::Nothing);
         }
     }
 

@@ -3,7 +3,7 @@ use tokio::sync::oneshot;
 
 use super::Broker;
 use crate::chat::ports::TitleListing;
-use crate::chat::state::Awaiting;
+use crate::chat::state::AfterCommit;
 use crate::store::{StoreError, Write};
 
 impl Broker {
@@ -13,7 +13,7 @@ impl Broker {
         let updated_at = self.now();
         let write = Write::SetListingTitle { listing: listing.clone(), title: title.clone(), updated_at };
         // Where it is refused, the one who would have answered is gone.
-        drop(self.store(write, Awaiting::Titled { listing, title, answer }));
+        drop(self.store(write, AfterCommit::Titled { listing, title, answer }));
         answered
     }
 }

@@ -1,7 +1,6 @@
 //! Traces of one message: who has it, who lacks it, and what stands in the way.
 use super::Broker;
-use crate::chat::ports::Words;
-use crate::chat::ports::{MemberTrace, MessageTrace, RoomKey, SessionState, SessionTrace, TraceMessage};
+use crate::chat::ports::{MemberTrace, MessageTrace, RoomKey, SessionState, SessionTrace, TraceMessage, Words};
 use crate::chat::state::{Places, was_told};
 use crate::model::{ConversationId, ConversationKind, UserId};
 
@@ -17,14 +16,14 @@ struct Seen<'a> {
 impl Broker {
     pub(in crate::chat) fn trace_message(&self, asked: &TraceMessage) -> MessageTrace {
         let TraceMessage { message, conversation, kind, seq, members } = asked;
-        let handed = self.conversations.at_hand.get(conversation).and_then(|cached| cached.handed.find(*seq));
+        let handed = self.conversations.get(conversation).and_then(|cached| cached.handed.find(*seq));
         let serial = handed.map(|handed| handed.serial);
         let of_member = |user: &UserId| MemberTrace {
             has_received: self.has_received(user, *conversation, *seq),
             sessions: self.session_traces(user, *conversation, *kind, serial),
         };
         MessageTrace {
-            is_in_flight: self.sends.in_flight.contains_key(message),
+            is_in_flight: self.sends.contains(message),
             handed_at: handed.map(|handed| handed.at),
             members: members.iter().map(of_member).collect(),
         }
@@ -37,8 +36,8 @@ impl Broker {
         kind: ConversationKind,
         serial: Option<u64>,
     ) -> Vec<SessionTrace> {
-        let Some(entry) = self.users.at_hand.get(user) else { return Vec::new() };
-        let open = entry.sessions.iter().filter_map(|connection| self.sessions.open.get(connection)).map(|session| {
+        let Some(entry) = self.users.get(user) else { return Vec::new() };
+        let open = entry.sessions.iter().filter_map(|connection| self.sessions.get(connection)).map(|session| {
             let seen = Seen {
                 words: session.words,
                 places: session.places.as_deref(),
@@ -48,7 +47,7 @@ impl Broker {
             };
             SessionTrace { socket: session.socket, state: seen.state(conversation, kind, serial) }
         });
-        let parked = entry.parked.iter().filter_map(|pid| self.sessions.detached.find(pid)).map(|parked| {
+        let parked = entry.parked.iter().filter_map(|pid| self.sessions.detached(pid)).map(|parked| {
             let seen = Seen {
                 words: parked.words,
                 places: parked.places.as_deref(),

@@ -12,22 +12,22 @@ const ROOMS_MAX: usize = 200;
 impl Broker {
     /// Lists all sockets, and has a watcher told from now on what happens.
     pub(in crate::chat) fn watch_sockets(&self, most: usize) -> Sockets {
-        let watcher = (self.sessions.open.len() <= most).then(|| self.observers.feed.watch()).flatten();
+        let watcher = (self.sessions.len() <= most).then(|| self.observers.feed.watch()).flatten();
         watcher.map_or(Sockets::TooMany, |watcher| {
-            let views = self.sessions.open.iter().filter_map(|(connection, session)| self.view(*connection, session)).collect();
+            let views = self.sessions.iter().filter_map(|(connection, session)| self.view(*connection, session)).collect();
             Sockets::Watched(views, watcher)
         })
     }
 
     fn view(&self, connection: ConnectionKey, session: &Session) -> Option<SocketView> {
-        let user = self.users.at_hand.get(&session.user)?.profile().clone();
+        let user = self.users.get(&session.user)?.profile().clone();
         let &Session { socket, peer, connected_at, .. } = session;
         Some(SocketView { socket, user, connection, peer, connected_at, rooms: self.room_names(session) })
     }
 
     /// The rooms of a socket: its user's, and those in which it is.
     fn room_names(&self, session: &Session) -> Vec<Box<str>> {
-        let rooms = self.rooms_of(&session.user, session.places.as_deref(), session.is_in_common_chat);
+        let rooms = self.users.rooms_of(&session.user, session.places.as_deref(), session.is_in_common_chat);
         let names = rooms.iter().map(|room| room.to_string().into_boxed_str());
         std::iter::once(format!("user:{}", session.user).into_boxed_str()).chain(names).take(ROOMS_MAX).collect()
     }
@@ -35,7 +35,7 @@ impl Broker {
     /// Tells what happened to a socket that is in.
     pub(super) fn tell_watchers(&self, connection: ConnectionKey, what: impl FnOnce() -> What) {
         if self.observers.feed.is_watched()
-            && let Some(session) = self.sessions.open.get(&connection)
+            && let Some(session) = self.sessions.get(&connection)
         {
             self.tell_of(session, what());
         }
@@ -47,7 +47,7 @@ impl Broker {
 
     pub(super) fn tell_connected(&self, connection: ConnectionKey) {
         if self.observers.feed.is_watched()
-            && let Some(session) = self.sessions.open.get(&connection)
+            && let Some(session) = self.sessions.get(&connection)
             && let Some(view) = self.view(connection, session)
         {
             self.tell_of(session, What::Connected(Box::new(view)));

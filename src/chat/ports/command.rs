@@ -20,32 +20,36 @@ pub struct Draft {
     pub client_message_id: Option<String>,
 }
 
-/// A request of a proven user. Shapes and lengths are already checked.
+/// Where a message is to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// Send to a user; the direct conversation is found or made. To the model: to one's own chat of its name. Answered by `Reply::Sent`.
-    SendDirect { recipient: UserId, draft: Draft },
-    /// Send to a conversation of one's own. Answered by `Reply::Sent`.
-    SendToConversation { conversation: ConversationId, draft: Draft },
-    /// Send to what the sender calls a conversation: its id, or a name of the sender's own. A text that means nothing yet
-    /// becomes the sender's name for the direct conversation with `recipient`. Answered by `Reply::Sent`.
-    SendToNamed { name: String, recipient: Option<UserId>, draft: Draft },
-    /// Send to a public room; one need not be in it. `shown_as` is the room's id as it came, as JSON. Answered by `Reply::Sent`.
-    SendToRoom { room: RoomId, shown_as: Box<str>, draft: Draft },
-    /// Send to the common chat. Answered by `Reply::Sent`.
-    SendToCommonChat { draft: Draft },
-    /// Send to a chat with the model, made at its first use, and have the model answer. Answered by `Reply::Sent` once
-    /// the question is stored.
-    AskModel {
-        /// The asker's own name for the chat, or its id.
+pub enum SendTo {
+    /// A user; the direct conversation is found or made. To the model: one's own chat of its name.
+    User(UserId),
+    /// A conversation of one's own.
+    Conversation(ConversationId),
+    /// Whatever the sender calls so: a conversation's id, or a name of the sender's own. A text that means nothing yet
+    /// becomes the sender's name for the direct conversation with `recipient`.
+    Named { name: String, recipient: Option<UserId> },
+    /// A public room; one need not be in it. `shown_as` is the room's id as it came, as JSON.
+    Room { room: RoomId, shown_as: Box<str> },
+    /// The common chat.
+    CommonChat,
+    /// A chat with the model, made at its first use: the model answers.
+    Model {
+        /// The sender's own name for the chat, or its id.
         chat: String,
         /// What the answer calls the chat, as JSON.
         shown_as: Box<str>,
-        /// Whether the asking socket wants the answer piece by piece.
+        /// Whether the socket that asks wants the answer piece by piece.
         stream: bool,
-        /// The question.
-        draft: Draft,
     },
+}
+
+/// A request of a proven user. Shapes and lengths are already checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Send a message. Answered by `Reply::Sent`; a question to the model once it is stored.
+    Send { to: SendTo, draft: Draft },
     /// Store a receipt. Answered by `Reply::Done`.
     MarkRead { message: MessageId },
     /// Open a conversation on this socket and end its mute; `groups_only` refuses all but groups. Answered by `Reply::Done`.
@@ -70,7 +74,7 @@ pub enum Command {
     EditMessage { message: MessageId, content: String },
     /// Delete one's own message, or an answer of the model in one's own chat. Answered by `Reply::Message`.
     DeleteMessage { message: MessageId },
-    /// Make a group; the asker is its administrator and a member. Answered by `Reply::Conversation`.
+    /// Make a group; the requester is its administrator and a member. Answered by `Reply::Conversation`.
     CreateGroup { name: String, avatar: Option<String>, participants: Vec<UserId> },
     /// Find or make the direct conversation with a user. Answered by `Reply::Conversation`.
     CreateDirect { participant: UserId },
@@ -99,17 +103,9 @@ pub enum Command {
 }
 
 impl Command {
-    /// The message that a send wants to send.
+    /// Returns the message that a send wants to send.
     pub fn draft(&self) -> Option<&Draft> {
-        match self {
-            Self::SendDirect { draft, .. }
-            | Self::SendToConversation { draft, .. }
-            | Self::SendToNamed { draft, .. }
-            | Self::SendToRoom { draft, .. }
-            | Self::SendToCommonChat { draft }
-            | Self::AskModel { draft, .. } => Some(draft),
-            _ => None,
-        }
+        if let Self::Send { draft, .. } = self { Some(draft) } else { None }
     }
 
     /// Whether it does anything that is there without the connection that asked for it.
@@ -131,19 +127,6 @@ impl Command {
             | Self::DeleteConversation { conversation }
             | Self::AddParticipants { conversation, .. }
             | Self::RemoveParticipant { conversation, .. } => Some(*conversation),
-            _ => None,
-        }
-    }
-
-    /// The message that a send wants to send, taken out.
-    pub fn into_draft(self) -> Option<Draft> {
-        match self {
-            Self::SendDirect { draft, .. }
-            | Self::SendToConversation { draft, .. }
-            | Self::SendToNamed { draft, .. }
-            | Self::SendToRoom { draft, .. }
-            | Self::SendToCommonChat { draft }
-            | Self::AskModel { draft, .. } => Some(draft),
             _ => None,
         }
     }

@@ -19,10 +19,10 @@ pub enum ChatError {
     /// No such upload.
     #[error("File not found")]
     FileNotFound,
-    /// The conversation exists and is not the asker's.
+    /// The conversation exists and is not the requester's.
     #[error("Not a member")]
     NotAMember,
-    /// It exists and is not the asker's.
+    /// It exists and is not the requester's.
     #[error("Not allowed")]
     Forbidden,
     /// A token that proves nobody, or no longer.

@@ -68,20 +68,20 @@ pub enum AuthenticateError {
     Unavailable,
 }
 
-/// Asks who is online, as far as `asker` may see it.
+/// Asks who is online, as far as `requester` may see it.
 #[derive(Message, Debug)]
 #[rtype(result = "Vec<(Arc<Account>, UserPresence)>")]
 pub struct OnlineUsers {
     /// Who wants to know.
-    pub asker: UserId,
+    pub requester: UserId,
 }
 
-/// Asks for the presence of some users, as far as `asker` may see it. Answered in their order.
+/// Asks for the presence of some users, as far as `requester` may see it. Answered in their order.
 #[derive(Message, Debug)]
 #[rtype(result = "Vec<UserPresence>")]
 pub struct PresenceOf {
     /// Who wants to know.
-    pub asker: UserId,
+    pub requester: UserId,
     /// Of whom.
     pub users: Vec<UserId>,
 }

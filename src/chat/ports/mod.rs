@@ -19,7 +19,7 @@ pub use self::admin::{
     TraceOf, WatchSockets,
 };
 pub use self::broadcast::{Broadcast, ENCODINGS, Names, ProofWanted, WORDED};
-pub use self::command::{Command, Draft};
+pub use self::command::{Command, Draft, SendTo};
 pub use self::connection::{
     CatchUpDrained, Connect, Disconnect, FellBehind, LateRequest, LeftBehind, Limited, Manner, Mark, NotRecovered, OwnCopy,
     Proven, Request, Tick, Upgraded, Words, WordsLearned,
@@ -34,6 +34,6 @@ pub use self::http::{
 pub use self::model::{Asked, FinishAnswers, ModelSaid, ModelWord, Prompt, Turn};
 pub use self::notice::{Admission, Back, ConsoleNotice, Notice, RefusedConnect, RegisterWorker, Replay, ReplayKind, ToWorker};
 pub use self::options::{Options, RingLimits, Sources};
-pub use self::reply::Reply;
+pub use self::reply::{ConversationReply, Notified, Reply, Sent};
 pub use self::room::RoomKey;
 pub use self::trace::{Coming, Leaving, MemberTrace, MessageTrace, SessionState, SessionTrace, Trace, TraceMessage};

@@ -1,4 +1,4 @@
-//! What an asker is told.
+//! What an requester is told.
 use std::sync::Arc;
 
 use crate::model::{Account, Conversation, Message, MessageStatus, Notification, Profile, SocketId, Timestamp, UserId};
@@ -10,25 +10,11 @@ pub enum Reply {
     /// Done, and there is nothing more to say.
     Done,
     /// The message is stored.
-    Sent {
-        /// As stored; on a repeat as it is now.
-        message: Arc<Message>,
-        /// Of a direct conversation: who it is for.
-        recipient: Option<Arc<Profile>>,
-        /// `Delivered` where a live socket of the recipient has been handed it.
-        status: MessageStatus,
-        /// What the sender calls the conversation.
-        name: Option<Arc<str>>,
-    },
+    Sent(Sent),
     /// A message as it is now.
     Message(Arc<Message>),
     /// A conversation as it is now.
-    Conversation {
-        /// With its members.
-        conversation: Arc<Conversation>,
-        /// Whether it was made by this command.
-        created: bool,
-    },
+    Conversation(ConversationReply),
     /// Conversations, last active first.
     Conversations(Vec<Overview>),
     /// Sockets and whose they are.
@@ -41,12 +27,7 @@ pub enum Reply {
     /// Notifications, newest first.
     Notifications(Vec<Notification>),
     /// A notification is stored.
-    Notified {
-        /// As stored.
-        notification: Arc<Notification>,
-        /// To how many sockets it was sent.
-        sockets: usize,
-    },
+    Notified(Notified),
     /// The socket is in by its new token.
     Renewed {
         /// When that one expires.
@@ -55,3 +36,49 @@ pub enum Reply {
     /// One's own account as it is now.
     Account(Arc<Account>),
 }
+
+/// Reply to a send: the message is stored.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    /// As stored; on a repeat as it is now.
+    pub message: Arc<Message>,
+    /// Of a direct conversation: who it is for.
+    pub recipient: Option<Arc<Profile>>,
+    /// `Delivered` where a live socket of the recipient has been sent it.
+    pub status: MessageStatus,
+    /// What the sender calls the conversation.
+    pub name: Option<Arc<str>>,
+}
+
+/// Reply to a command that makes or changes a conversation.
+#[derive(Debug, Clone)]
+pub struct ConversationReply {
+    /// With its members.
+    pub conversation: Arc<Conversation>,
+    /// Whether it was made by this command.
+    pub created: bool,
+}
+
+/// Reply to a command that notifies a user: the notification is stored.
+#[derive(Debug, Clone)]
+pub struct Notified {
+    /// As stored.
+    pub notification: Arc<Notification>,
+    /// Number of sockets that it was sent to.
+    pub sockets: usize,
+}
+
+/// Gives a reply its own type: who asks for it by that type gets it, or what came instead.
+macro_rules! typed {
+    ($($variant:ident => $reply:ty),*) => {$(
+        impl TryFrom<Reply> for $reply {
+            type Error = Reply;
+
+            fn try_from(reply: Reply) -> Result<Self, Reply> {
+                if let Reply::$variant(reply) = reply { Ok(reply) } else { Err(reply) }
+            }
+        }
+    )*};
+}
+
+typed!(Sent => Sent, Conversation => ConversationReply, Notified => Notified, Message => Arc<Message>, Account => Arc<Account>);

@@ -1,5 +1,5 @@
 //! Reads that commands and coming clients wait for.
-use crate::chat::state::{Allowance, Pending, SENT_IDS_MAX};
+use crate::chat::state::{Allowance, Running, SENT_IDS_MAX};
 use crate::engineio::ConnectionKey;
 use crate::model::{
     Account, Conversation, ConversationId, Description, File, ListingId, MODEL_USER, Message, MessageId, Notification, Timestamp,
@@ -82,7 +82,7 @@ pub type FoundConversation = (Conversation, Option<Timestamp>);
 #[derive(Debug)]
 pub enum LoadFor {
     /// A command.
-    Command(Box<Pending>),
+    Command(Box<Running>),
     /// A client that wants to be admitted.
     Connect(ConnectionKey),
 }

@@ -113,7 +113,7 @@ impl Handler<AccountsChanged> for ChatServer {
 impl ChatServer {
     /// Reads the accounts of these users once more, as far as they are at hand.
     fn read_changed(&mut self, mut users: Vec<UserId>) -> Later<Result<(), StoreError>> {
-        users.retain(|user| self.broker.users.at_hand.contains_key(user));
+        users.retain(|user| self.broker.users.contains(user));
         if users.is_empty() {
             return ready(Ok(()));
         }
@@ -142,15 +142,15 @@ impl Handler<OnlineUsers> for ChatServer {
     type Result = Vec<(Arc<Account>, UserPresence)>;
 
     fn handle(&mut self, message: OnlineUsers, ctx: &mut Context<Self>) -> Self::Result {
-        self.work::<OnlineUsers, _>(ctx, |broker| broker.online_users(&message.asker))
+        self.work::<OnlineUsers, _>(ctx, |broker| broker.online_users(&message.requester))
     }
 }
 
 impl Handler<PresenceOf> for ChatServer {
     type Result = Vec<UserPresence>;
 
-    fn handle(&mut self, PresenceOf { asker, users }: PresenceOf, ctx: &mut Context<Self>) -> Self::Result {
-        self.work::<PresenceOf, _>(ctx, |broker| users.iter().map(|user| broker.presence_of(&asker, user)).collect())
+    fn handle(&mut self, PresenceOf { requester, users }: PresenceOf, ctx: &mut Context<Self>) -> Self::Result {
+        self.work::<PresenceOf, _>(ctx, |broker| users.iter().map(|user| broker.presence_of(&requester, user)).collect())
     }
 }
 
@@ -166,7 +166,7 @@ impl Handler<Health> for ChatServer {
     type Result = MessageResult<Health>;
 
     fn handle(&mut self, _: Health, ctx: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.work::<Health, _>(ctx, |broker| (broker.sessions.open.len(), broker.rooms.count())))
+        MessageResult(self.work::<Health, _>(ctx, |broker| (broker.sessions.len(), broker.rooms.count())))
     }
 }
 

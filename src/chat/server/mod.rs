@@ -220,8 +220,9 @@ impl Handler<Request> for ChatServer {
 impl Handler<Ask> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, message: Ask, ctx: &mut Self::Context) {
-        self.work::<Ask, _>(ctx, |broker| broker.ask(message));
+    fn handle(&mut self, Ask { user, command, answer }: Ask, ctx: &mut Self::Context) {
+        let ticket = self.shared.await_reply(answer);
+        self.work::<Ask, _>(ctx, |broker| broker.ask(user, command, ticket));
     }
 }
 

@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
+use hashbrown::HashMap;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::chat::outside::{Callback, Outside};
-use crate::chat::ports::{Asked, Sources, ToWorker};
+use crate::chat::ports::{Asked, ChatError, Reply, Sources, ToWorker};
 use crate::chat::query::Query;
 use crate::meter::Counted;
 use crate::model::Timestamp;
@@ -26,6 +28,15 @@ pub(super) struct Shared {
     workers: RefCell<Vec<Option<Counted<ToWorker>>>>,
     jobs: RefCell<VecDeque<Job>>,
     wake_at: Cell<Option<Timestamp>>,
+    replies: RefCell<HttpReplies>,
+}
+
+/// Requests over HTTP that wait for their reply, by ticket. Each is answered once, by the broker's word or by its panic; their
+/// number is bounded by the connections that ask.
+#[derive(Default)]
+struct HttpReplies {
+    waiting: HashMap<u64, oneshot::Sender<Result<Reply, ChatError>>>,
+    next: u64,
 }
 
 impl Shared {
@@ -39,6 +50,15 @@ impl Shared {
         if let Some(known) = workers.get_mut(number) {
             *known = Some(deliveries);
         }
+    }
+
+    /// Keeps a request over HTTP until its reply is there. Returns its ticket.
+    pub fn await_reply(&self, answer: oneshot::Sender<Result<Reply, ChatError>>) -> u64 {
+        let mut replies = self.replies.borrow_mut();
+        replies.next += 1;
+        let ticket = replies.next;
+        replies.waiting.insert(ticket, answer);
+        ticket
     }
 
     pub fn next_job(&self) -> Option<Job> {
@@ -93,6 +113,13 @@ impl Outside for ActorOutside {
 
     fn commit(&mut self, write: Write, tag: u64) -> Result<(), StoreError> {
         self.store.try_write(write, Done::Tagged(tag))
+    }
+
+    fn reply(&mut self, ticket: u64, reply: Result<Reply, ChatError>) {
+        if let Some(answer) = self.shared.replies.borrow_mut().waiting.remove(&ticket) {
+            // Who has gone wants no answer.
+            drop(answer.send(reply));
+        }
     }
 
     fn read(&mut self, query: Query) {

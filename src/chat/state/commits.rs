@@ -4,7 +4,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::notifications::Owed;
-use super::requests::Asker;
+use super::requests::ReplyTo;
 use super::sends::Audience;
 use crate::model::{ChosenStatus, Conversation, ConversationId, ListingId, Message, MessageId, Notification, Timestamp, UserId};
 use crate::store::StoreError;
@@ -48,7 +48,7 @@ pub struct GivenName {
 
 /// What waits for a commit.
 #[derive(Debug)]
-pub enum Awaiting {
+pub enum AfterCommit {
     /// Nothing: a failure is in the store's log.
     Nothing,
     /// Who is online.
@@ -60,26 +60,26 @@ pub enum Awaiting {
     /// A name that is in use already.
     Named(GivenName),
     /// A receipt.
-    Read { message: Arc<Message>, reader: UserId, read_at: Timestamp, asker: Asker },
+    Read { message: Arc<Message>, reader: UserId, read_at: Timestamp, reply_to: ReplyTo },
     /// An edit or a deletion; `message` as it is then, `position` its place in the order, `audience` those who are told.
-    Changed { message: Arc<Message>, position: Option<i64>, audience: Option<Audience>, asker: Asker },
+    Changed { message: Arc<Message>, position: Option<i64>, audience: Option<Audience>, reply_to: ReplyTo },
     /// A change of a conversation.
-    Conversation { change: Change, asker: Asker },
+    Conversation { change: Change, reply_to: ReplyTo },
     /// A chosen presence.
-    Status { user: UserId, status: ChosenStatus, asker: Asker },
+    Status { user: UserId, status: ChosenStatus, reply_to: ReplyTo },
     /// A new name or picture.
-    Profile { user: UserId, full_name: Option<Option<String>>, avatar: Option<Option<String>>, asker: Asker },
+    Profile { user: UserId, full_name: Option<Option<String>>, avatar: Option<Option<String>>, reply_to: ReplyTo },
     /// Notifications of messages.
     Gathered(Vec<Owed>),
     /// A notification that a server asked for, and to how many sockets it was sent.
-    Notified { notification: Arc<Notification>, sockets: usize, asker: Asker },
+    Notified { notification: Arc<Notification>, sockets: usize, reply_to: ReplyTo },
     /// A listing's title.
     Titled { listing: ListingId, title: String, answer: oneshot::Sender<Result<(), StoreError>> },
 }
 
-impl Awaiting {
-    /// Who is to be answered, where the awaiting itself holds the asker.
-    pub fn into_asker(self) -> Option<Asker> {
+impl AfterCommit {
+    /// Returns who is answered, where the plan itself says so.
+    pub fn reply_to(&self) -> Option<ReplyTo> {
         match self {
             Self::Nothing
             | Self::Online { .. }
@@ -88,12 +88,12 @@ impl Awaiting {
             | Self::Named(_)
             | Self::Gathered(_)
             | Self::Titled { .. } => None,
-            Self::Read { asker, .. }
-            | Self::Changed { asker, .. }
-            | Self::Conversation { asker, .. }
-            | Self::Status { asker, .. }
-            | Self::Profile { asker, .. }
-            | Self::Notified { asker, .. } => Some(asker),
+            Self::Read { reply_to, .. }
+            | Self::Changed { reply_to, .. }
+            | Self::Conversation { reply_to, .. }
+            | Self::Status { reply_to, .. }
+            | Self::Profile { reply_to, .. }
+            | Self::Notified { reply_to, .. } => Some(*reply_to),
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use hashbrown::HashMap;
 
 use super::offsets::Reached;
-use super::sessions::Tokens;
 use super::subscriptions::Places;
+use super::tokens::Tokens;
 use crate::chat::ports::{Manner, Words};
 use crate::model::{PrivateId, SocketId, Timestamp, UserId};
 
@@ -27,13 +27,13 @@ pub struct Parked {
 
 /// All parked sessions.
 #[derive(Debug, Default)]
-pub struct ParkedSessions {
+pub struct DetachedSessions {
     by_pid: HashMap<PrivateId, Parked>,
     /// Oldest first; of those that came back meanwhile, too.
     order: VecDeque<(Timestamp, PrivateId)>,
 }
 
-impl ParkedSessions {
+impl DetachedSessions {
     pub fn len(&self) -> usize {
         self.by_pid.len()
     }
@@ -79,5 +79,47 @@ impl ParkedSessions {
             self.order.pop_front();
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{detached, pid};
+    use super::*;
+
+    /// Forgets as the broker does; the names that are left.
+    fn forget(sessions: &mut DetachedSessions, before: i64, max: usize) -> Vec<String> {
+        while let Some(oldest) = sessions.oldest(Timestamp::from_millis(before), max) {
+            sessions.remove(&oldest);
+        }
+        let mut names: Vec<_> = sessions.sockets().map(|(_, user)| user.to_string()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_oldest_go_first_and_so_many_stay() {
+        let mut sessions = DetachedSessions::default();
+        for (at, name) in (0..).zip(["a", "b", "c", "d"]) {
+            sessions.insert(pid(at), detached(name, i64::from(at)));
+        }
+        assert_eq!(forget(&mut sessions, -1, 3), ["b", "c", "d"], "one too many");
+        assert_eq!(forget(&mut sessions, 2, 3), ["d"], "too old");
+    }
+
+    #[test]
+    fn who_came_back_and_went_again_is_as_old_as_that() {
+        let mut sessions = DetachedSessions::default();
+        let ann = pid(1);
+        sessions.insert(ann, detached("ann", 1));
+        sessions.remove(&ann);
+        sessions.insert(pid(2), detached("bob", 2));
+        sessions.insert(ann, detached("ann", 3));
+        assert_eq!(forget(&mut sessions, 2, 10), ["ann"]);
+        for at in 10..1_000 {
+            sessions.remove(&ann);
+            sessions.insert(ann, detached("ann", at));
+        }
+        assert!(sessions.order.len() <= 65, "those that came back leave nothing: {}", sessions.order.len());
     }
 }

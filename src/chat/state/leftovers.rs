@@ -5,7 +5,8 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-use super::sessions::{Session, Tokens};
+use super::sessions::Session;
+use super::tokens::Tokens;
 use crate::chat::ports::{Command, OwnCopy};
 use crate::engineio::ConnectionKey;
 use crate::model::{PrivateId, SocketId, Timestamp, UserId};

@@ -1,86 +1,23 @@
 //! The parts of what the broker knows that belong together.
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 use tokio::sync::oneshot;
 
-use super::account_changes::AccountChanges;
 use super::catch_up::PageReads;
-use super::census::Census;
-use super::commits::Awaiting;
-use super::conversations::CachedConversation;
+use super::commits::AfterCommit;
 use super::counters::Counters;
 use super::delivery::Progress;
-use super::detached::ParkedSessions;
-use super::made_users::MadeUsers;
 use super::notifications::Gathered;
-use super::requests::Pending;
-use super::sends::{FailedSends, InFlight};
-use super::sessions::Session;
-use super::titles::Titles;
 use super::traces::Traces;
-use super::users::User;
-use crate::auth::Revocations;
-use crate::chat::ports::Connect;
-use crate::engineio::ConnectionKey;
 use crate::feed::Feed;
 use crate::logging::Refusals;
-use crate::model::{ConversationId, MessageId, UserId};
-
-/// Users, and what changed of them.
-#[derive(Debug, Default)]
-pub struct Users {
-    pub at_hand: HashMap<UserId, Box<User>>,
-    pub changes: AccountChanges,
-    /// Users who are made because somebody writes to them.
-    pub made: MadeUsers,
-    pub revocations: Revocations,
-}
-
-/// Sockets that are in, that want in, and that were lost a short while ago.
-#[derive(Debug, Default)]
-pub struct Sessions {
-    pub open: HashMap<ConnectionKey, Box<Session>>,
-    pub connecting: HashMap<ConnectionKey, Connect>,
-    pub detached: ParkedSessions,
-    /// Counts the open ones by how they speak.
-    pub census: Census,
-}
-
-/// Conversations that are at hand.
-#[derive(Debug, Default)]
-pub struct Conversations {
-    pub at_hand: HashMap<ConversationId, CachedConversation>,
-    /// Direct ones, by their users.
-    pub directs: HashMap<String, ConversationId>,
-    /// Groups of which a change is being stored, and the changes that wait for that: each is computed from the last.
-    pub changing: HashMap<ConversationId, Vec<Pending>>,
-    /// Titles of the listings that messages are about.
-    pub titles: Titles,
-}
-
-/// Messages on their way to the store.
-#[derive(Debug, Default)]
-pub struct Sends {
-    pub in_flight: HashMap<MessageId, InFlight>,
-    /// Those that the store had already, while what it has is read.
-    pub known: HashMap<u64, InFlight>,
-    /// Admitted messages that are not dispatched yet, in order.
-    pub unhanded: VecDeque<MessageId>,
-    pub failed: FailedSends,
-    /// Who had which socket, of those that left while messages up to a position were under way.
-    pub departed: VecDeque<(i64, ConnectionKey, UserId)>,
-    /// Position of the last message that is in flight no more.
-    pub landed: i64,
-    /// Position of the last message, or change of one, that was admitted.
-    pub position: i64,
-}
+use crate::model::{MessageId, UserId};
 
 /// Changes that were given to the store, and what follows from each.
 #[derive(Debug, Default)]
 pub struct Commits {
-    awaiting: HashMap<u64, Awaiting>,
+    awaiting: HashMap<u64, AfterCommit>,
     next_tag: u64,
 }
 
@@ -92,12 +29,12 @@ impl Commits {
     }
 
     /// A change was given to the store under this number.
-    pub fn expect(&mut self, tag: u64, awaiting: Awaiting) {
+    pub fn expect(&mut self, tag: u64, awaiting: AfterCommit) {
         self.awaiting.insert(tag, awaiting);
     }
 
     /// Takes what follows from a change, once.
-    pub fn take(&mut self, tag: u64) -> Option<Awaiting> {
+    pub fn take(&mut self, tag: u64) -> Option<AfterCommit> {
         self.awaiting.remove(&tag)
     }
 
@@ -107,7 +44,7 @@ impl Commits {
     }
 }
 
-/// Facts that are only known here until they are stored.
+/// Prefetched that are only known here until they are stored.
 #[derive(Debug, Default)]
 pub struct Due {
     pub progress: Progress,
@@ -147,7 +84,7 @@ mod tests {
         let mut commits = Commits::default();
         let (one, other) = (commits.new_tag(), commits.new_tag());
         assert_ne!(one, other);
-        commits.expect(one, Awaiting::Nothing);
+        commits.expect(one, AfterCommit::Nothing);
         assert!(commits.take(other).is_none() && !commits.is_empty());
         assert!(commits.take(one).is_some() && commits.take(one).is_none() && commits.is_empty());
     }

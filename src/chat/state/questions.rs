@@ -26,10 +26,10 @@ pub struct Question {
     /// The chat.
     pub conversation: ConversationId,
     /// Who asks.
-    pub asker: Arc<Profile>,
+    pub requester: Arc<Profile>,
     /// Who answers.
     pub model: Arc<Profile>,
-    /// What the asker calls the chat, as JSON.
+    /// What the requester calls the chat, as JSON.
     pub chat: Arc<str>,
     /// The socket that asked last, where it asked for an answer and did not just send a message.
     pub socket: Option<ConnectionKey>,
@@ -111,7 +111,7 @@ impl Questions {
     fn has_room_for(&self, question: &Question) -> bool {
         let in_chat = self.chats.get(&question.conversation).map_or(0, |chat| chat.questions.len());
         let all = || self.chats.values().flat_map(|chat| &chat.questions);
-        let own = || all().filter(|other| other.asker.id == question.asker.id).count();
+        let own = || all().filter(|other| other.requester.id == question.requester.id).count();
         in_chat <= WAITING_PER_CHAT && all().count() - self.asked.len() < WAITING_MAX && own() < WAITING_PER_USER
     }
 
@@ -133,13 +133,13 @@ impl Questions {
 
     /// The place of the first chat that is due and whose user has room for another question.
     fn next_due(&self, per_user: usize) -> Option<usize> {
-        let asker = |id: &ConversationId| self.chats.get(id)?.questions.front().map(|question| &question.asker.id);
+        let requester = |id: &ConversationId| self.chats.get(id)?.questions.front().map(|question| &question.requester.id);
         let has_room = |user: &UserId| {
-            let own = self.asked.values().filter(|id| asker(id).is_some_and(|other| other == user));
+            let own = self.asked.values().filter(|id| requester(id).is_some_and(|other| other == user));
             per_user == 0 || own.count() < per_user
         };
         // A chat without questions is taken out.
-        self.due.iter().position(|id| asker(id).is_none_or(has_room))
+        self.due.iter().position(|id| requester(id).is_none_or(has_room))
     }
 
     /// The question that is being asked under this number.
@@ -205,7 +205,7 @@ impl Questions {
 
     /// The chats in which a user has questions.
     pub fn chats_of(&self, user: &UserId) -> Vec<ConversationId> {
-        let own = self.busy().filter(|(_, asker)| asker.id == *user);
+        let own = self.busy().filter(|(_, requester)| requester.id == *user);
         own.map(|(id, _)| id).collect()
     }
 
@@ -270,7 +270,7 @@ impl Questions {
 
     /// Chats with questions, and who asks there.
     pub fn busy(&self) -> impl Iterator<Item = (ConversationId, &Profile)> {
-        self.chats.iter().filter_map(|(id, chat)| Some((*id, &*chat.questions.front()?.asker)))
+        self.chats.iter().filter_map(|(id, chat)| Some((*id, &*chat.questions.front()?.requester)))
     }
 
     /// Resolves when no question is left.
@@ -304,11 +304,11 @@ mod tests {
         ConversationId::from_uuid(Uuid::from_u128(number))
     }
 
-    fn question(asker: &str, conversation: u128, message: u128) -> Question {
+    fn question(requester: &str, conversation: u128, message: u128) -> Question {
         Question {
             message: MessageId::from_uuid(Uuid::from_u128(message)),
             conversation: chat(conversation),
-            asker: profile(asker),
+            requester: profile(requester),
             model: profile("model"),
             chat: "\"x\"".into(),
             socket: None,

@@ -1,37 +1,35 @@
 //! Commands on their way, and who waits for their answers.
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
-use crate::chat::ports::{ChatError, Command, OwnCopy, Reply};
+use crate::chat::ports::{Command, OwnCopy};
 use crate::engineio::ConnectionKey;
 use crate::model::{ConversationId, File, Listing, Message, Notification, PrivateId, SocketId, UserId};
 use crate::store::Overview;
 
 /// Where the socket is now that asked for something.
 #[derive(Debug, Clone, Copy)]
-pub struct AskingSocket {
+pub struct Requester {
     /// `None`: it is parked.
     pub connection: Option<ConnectionKey>,
     pub socket: SocketId,
     pub pid: PrivateId,
 }
 
-/// Who waits for an answer.
-#[derive(Debug)]
-pub enum Asker {
+/// Address of a command's reply.
+#[derive(Debug, Clone, Copy)]
+pub enum ReplyTo {
     /// A socket's request.
     Session { connection: ConnectionKey, socket: SocketId, pid: PrivateId, ticket: u32, own_copy: OwnCopy },
     /// A request of a socket that is gone; its client may have come back to its session.
     Left { socket: SocketId, pid: PrivateId, own_copy: OwnCopy },
-    /// A request over HTTP.
-    Http(oneshot::Sender<Result<Reply, ChatError>>),
+    /// A request over HTTP, by the number under which the outside keeps who waits for it.
+    Http(u64),
     /// Nobody: the model answers a question of this chat.
     Model { conversation: ConversationId },
 }
 
-impl Asker {
-    /// The socket that asks, if it is one.
+impl ReplyTo {
+    /// Returns the connection that asked, if it was one.
     pub fn connection(&self) -> Option<ConnectionKey> {
         match self {
             Self::Session { connection, .. } => Some(*connection),
@@ -39,7 +37,7 @@ impl Asker {
         }
     }
 
-    /// The public id of the asking socket, which may be gone by now.
+    /// Returns the public id of the socket that asked, which may be gone by now.
     pub fn socket(&self) -> Option<SocketId> {
         match self {
             Self::Session { socket, .. } | Self::Left { socket, .. } => Some(*socket),
@@ -47,7 +45,7 @@ impl Asker {
         }
     }
 
-    /// The session of the asking socket, which may be gone by now.
+    /// Returns the session of the socket that asked, which may be gone by now.
     pub fn pid(&self) -> Option<PrivateId> {
         match self {
             Self::Session { pid, .. } | Self::Left { pid, .. } => Some(*pid),
@@ -55,7 +53,7 @@ impl Asker {
         }
     }
 
-    /// What the asking socket is shown of what it sends.
+    /// Returns what the socket that asked is shown of what it sends.
     pub fn own_copy(&self) -> OwnCopy {
         match self {
             Self::Session { own_copy, .. } | Self::Left { own_copy, .. } => *own_copy,
@@ -66,16 +64,16 @@ impl Asker {
 
 /// A command on its way, with what was read for it so far.
 #[derive(Debug)]
-pub struct Pending {
+pub struct Running {
     pub user: UserId,
-    pub asker: Asker,
+    pub reply_to: ReplyTo,
     pub command: Command,
-    pub facts: Facts,
+    pub prefetched: Prefetched,
 }
 
 /// What was read for one command and is kept nowhere else.
 #[derive(Debug, Default)]
-pub struct Facts {
+pub struct Prefetched {
     /// `Some(None)`: there is no such message.
     pub message: Option<Option<Arc<Message>>>,
     /// `Some(None)`: the question has no answer yet.
@@ -86,7 +84,7 @@ pub struct Facts {
     pub called: Option<Called>,
     /// The sender's conversations.
     pub overviews: Option<Vec<Overview>>,
-    /// The asker's notifications.
+    /// The requester's notifications.
     pub notifications: Option<Vec<Notification>>,
     /// The listing that the draft is about; without a title also where that could not be read.
     pub listing: Option<Listing>,

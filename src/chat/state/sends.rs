@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use super::questions::Question;
-use super::requests::{Asker, Pending};
+use super::requests::{ReplyTo, Running};
 use crate::chat::ports::{Broadcast, Event, RoomKey};
 use crate::engineio::{ConnectionKey, Seat};
 use crate::model::{Conversation, ConversationId, ConversationKind, Message, MessageId, Place, Profile, Timestamp, UserId};
@@ -19,7 +19,7 @@ const FAILED_MAX: usize = 10_000;
 pub struct InFlight {
     pub message: Arc<Message>,
     pub audience: Audience,
-    pub asker: Asker,
+    pub reply_to: ReplyTo,
     /// Whether recipients have it already.
     pub is_handed: bool,
     /// Whether a live socket of a recipient has been handed it.
@@ -42,16 +42,16 @@ pub struct InFlight {
     /// What the model is asked once it is stored.
     pub question: Option<Box<Question>>,
     /// Commands about it, and repeats of it, that wait until it is stored.
-    pub waiters: Vec<Pending>,
+    pub waiters: Vec<Running>,
 }
 
 impl InFlight {
     /// A message that nobody has been told of yet.
-    pub fn new(message: Message, audience: Audience, asker: Asker) -> Self {
+    pub fn new(message: Message, audience: Audience, reply_to: ReplyTo) -> Self {
         Self {
             message: Arc::new(message),
             audience,
-            asker,
+            reply_to,
             is_handed: false,
             is_delivered: false,
             handed_lists: SmallVec::new(),
@@ -100,9 +100,191 @@ impl Audience {
     }
 }
 
+/// Messages on their way to the store. Their positions rise in the order of their admission, and so they are dispatched: nobody
+/// overtakes one that waits for its commit.
+#[derive(Debug, Default)]
+pub struct Sends {
+    in_flight: HashMap<MessageId, InFlight>,
+    /// Messages that the store had already, while what it has is read.
+    known: HashMap<u64, InFlight>,
+    /// Admitted messages that are not dispatched yet, in order.
+    undispatched: VecDeque<MessageId>,
+    failed: FailedSends,
+    /// Who had which socket, of those that left while messages up to a position were under way.
+    departed: VecDeque<(i64, ConnectionKey, UserId)>,
+    /// Position of the last message that is in flight no more.
+    landed: i64,
+    /// Position of the last message, or change of one, that was admitted.
+    position: i64,
+}
+
+impl Sends {
+    /// None yet; the store's last position is this.
+    pub fn new(position: i64) -> Self {
+        Self { position, ..Self::default() }
+    }
+
+    // ---- positions ----
+
+    /// Returns the last position that was given.
+    pub fn position(&self) -> i64 {
+        self.position
+    }
+
+    /// Returns the position that whatever is admitted next has.
+    pub fn next_position(&self) -> i64 {
+        self.position + 1
+    }
+
+    /// A change of a message has this position. Positions do not fall.
+    pub fn take_position(&mut self, position: i64) {
+        self.position = self.position.max(position);
+    }
+
+    /// Returns the position up to which all is dispatched: later messages reach a socket that joins now by themselves.
+    pub fn dispatched_position(&self) -> i64 {
+        let first = self.undispatched.front().and_then(|id| self.in_flight.get(id));
+        first.map_or(self.position, |in_flight| in_flight.message.position - 1)
+    }
+
+    // ---- from the admission to the commit ----
+
+    /// Admits a message at its position. Returns whether it is dispatched now: not behind another one, nor where an earlier try
+    /// of it was given up, which the database may have stored.
+    pub fn admit(&mut self, mut in_flight: InFlight, is_live: bool) -> bool {
+        let id = in_flight.message.id;
+        self.take_position(in_flight.message.position);
+        if let Some(told) = self.failed.take(id) {
+            in_flight.waits_for_commit = true;
+            in_flight.was_given_up = true;
+            in_flight.spared = told;
+        }
+        let is_dispatched = is_live && self.undispatched.is_empty() && !in_flight.waits_for_commit;
+        if !is_dispatched {
+            self.undispatched.push_back(id);
+        }
+        self.in_flight.insert(id, in_flight);
+        is_dispatched
+    }
+
+    /// A message is stored. Returns whether it is dispatched now: where it is the first of those that wait for that.
+    pub fn take_first_undispatched(&mut self, id: MessageId) -> bool {
+        let is_first = self.undispatched.front() == Some(&id);
+        if is_first {
+            self.undispatched.pop_front();
+        }
+        is_first
+    }
+
+    /// Returns the next message that may be dispatched before it is stored.
+    pub fn next_undispatched(&mut self) -> Option<MessageId> {
+        let next = self.undispatched.front().copied()?;
+        if self.in_flight.get(&next).is_some_and(|in_flight| in_flight.waits_for_commit) {
+            return None;
+        }
+        self.undispatched.pop_front()
+    }
+
+    /// A message will not be dispatched any more.
+    pub fn drop_undispatched(&mut self, id: MessageId) {
+        self.undispatched.retain(|waiting| *waiting != id);
+    }
+
+    /// Takes a message out whose commit is there, or failed.
+    pub fn land(&mut self, id: MessageId) -> Option<InFlight> {
+        let in_flight = self.in_flight.remove(&id)?;
+        self.landed = in_flight.message.position;
+        Some(in_flight)
+    }
+
+    /// Takes a message out for a moment, or for good.
+    pub fn take(&mut self, id: MessageId) -> Option<InFlight> {
+        self.in_flight.remove(&id)
+    }
+
+    /// Puts back what was taken out.
+    pub fn put_back(&mut self, in_flight: InFlight) {
+        self.in_flight.insert(in_flight.message.id, in_flight);
+    }
+
+    /// Keeps a message that the store had already, while what it has is read under this ticket.
+    pub fn keep_known(&mut self, ticket: u64, in_flight: InFlight) {
+        self.known.insert(ticket, in_flight);
+    }
+
+    /// Takes out what is kept under a ticket.
+    pub fn take_known(&mut self, ticket: u64) -> Option<InFlight> {
+        self.known.remove(&ticket)
+    }
+
+    // ---- what is under way ----
+
+    /// Returns a message that is being stored.
+    pub fn get(&self, id: &MessageId) -> Option<&InFlight> {
+        self.in_flight.get(id)
+    }
+
+    /// [`Sends::get`], to change it.
+    pub fn get_mut(&mut self, id: &MessageId) -> Option<&mut InFlight> {
+        self.in_flight.get_mut(id)
+    }
+
+    /// Tells whether a message is being stored.
+    pub fn contains(&self, id: &MessageId) -> bool {
+        self.in_flight.contains_key(id)
+    }
+
+    /// Returns all messages that are being stored, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &InFlight> {
+        self.in_flight.values()
+    }
+
+    /// Number of messages that are being stored.
+    pub fn len(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Tells whether nothing is under way.
+    pub fn is_empty(&self) -> bool {
+        self.in_flight.is_empty() && self.known.is_empty()
+    }
+
+    // ---- who had a message that is given up ----
+
+    /// A named send is given up: these have it, each by the event with that number.
+    pub fn note_failed(&mut self, id: MessageId, told: HashMap<UserId, u64>, now: Timestamp) {
+        self.failed.insert(id, told, now);
+    }
+
+    /// Forgets who had what was given up before then.
+    pub fn forget_failed_before(&mut self, then: Timestamp) {
+        self.failed.forget_before(then);
+    }
+
+    /// A socket goes. Whose it was is remembered while something is being stored that it may have been sent.
+    pub fn note_departed(&mut self, connection: ConnectionKey, user: &UserId) {
+        if !self.in_flight.is_empty() {
+            self.departed.push_back((self.position, connection, user.clone()));
+        }
+    }
+
+    /// Returns the user of a socket that went while something was being stored.
+    pub fn departed(&self, connection: ConnectionKey) -> Option<&UserId> {
+        self.departed.iter().find(|(_, gone, _)| *gone == connection).map(|(_, _, user)| user)
+    }
+
+    /// Forgets those who went before all that is being stored now was admitted.
+    pub fn forget_departed(&mut self) {
+        let is_idle = self.in_flight.is_empty();
+        while self.departed.front().is_some_and(|(position, ..)| is_idle || *position <= self.landed) {
+            self.departed.pop_front();
+        }
+    }
+}
+
 /// Named sends that were given up, and who had been told of them by which event: a retry goes to the others.
 #[derive(Debug, Default)]
-pub struct FailedSends {
+struct FailedSends {
     told: HashMap<MessageId, HashMap<UserId, u64>>,
     order: VecDeque<(Timestamp, MessageId)>,
 }
@@ -143,5 +325,90 @@ pub struct Target {
 impl Target {
     pub fn new(place: Place, audience: Audience) -> Self {
         Self { place, audience, new_conversation: None, new_name: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{connection, message_at, user};
+    use super::*;
+
+    fn in_flight(position: i64, waits_for_commit: bool) -> InFlight {
+        let message = message_at(position);
+        let audience = Audience::Group(ConversationId::from_uuid(uuid::Uuid::from_u128(7)));
+        let reply_to = ReplyTo::Http(0);
+        InFlight { waits_for_commit, ..InFlight::new(message, audience, reply_to) }
+    }
+
+    fn id(position: i64) -> MessageId {
+        message_at(position).id
+    }
+
+    #[test]
+    fn positions_rise_whatever_is_admitted() {
+        let mut sends = Sends::new(4);
+        sends.admit(in_flight(sends.next_position(), false), true);
+        sends.take_position(sends.next_position());
+        sends.take_position(2);
+        assert_eq!((sends.position(), sends.next_position()), (6, 7));
+    }
+
+    #[test]
+    fn nobody_overtakes_one_that_waits_for_its_commit() {
+        let mut sends = Sends::new(0);
+        assert!(sends.admit(in_flight(1, false), true), "nothing is before it");
+        assert!(!sends.admit(in_flight(2, true), true), "it waits");
+        assert!(!sends.admit(in_flight(3, false), true), "behind the one that waits");
+        assert_eq!(sends.dispatched_position(), 1);
+        assert_eq!(sends.next_undispatched(), None);
+        assert!(!sends.take_first_undispatched(id(3)), "stored first, it stays behind");
+        assert!(sends.take_first_undispatched(id(2)));
+        assert_eq!((sends.next_undispatched(), sends.dispatched_position()), (Some(id(3)), 3));
+    }
+
+    #[test]
+    fn what_waits_goes_in_the_order_of_its_admission() {
+        let mut sends = Sends::new(0);
+        for position in 1..=3 {
+            assert!(!sends.admit(in_flight(position, false), false), "the store is away");
+        }
+        sends.drop_undispatched(id(2));
+        assert_eq!(
+            [sends.next_undispatched(), sends.next_undispatched(), sends.next_undispatched()],
+            [Some(id(1)), Some(id(3)), None]
+        );
+    }
+
+    #[test]
+    fn a_name_that_was_given_up_remembers_who_has_it() {
+        let mut sends = Sends::new(0);
+        let now = Timestamp::from_millis(1);
+        sends.note_failed(id(1), HashMap::from([(user("bob"), 9)]), now);
+        sends.forget_failed_before(now);
+        assert!(!sends.admit(in_flight(1, false), true), "the database may have stored it");
+        let again = sends.get(&id(1)).unwrap();
+        assert!(again.was_given_up && again.waits_for_commit && again.spared.get(&user("bob")) == Some(&9));
+        sends.note_failed(id(2), HashMap::from([(user("bob"), 9)]), now);
+        sends.forget_failed_before(Timestamp::from_millis(2));
+        sends.admit(in_flight(2, false), true);
+        assert!(!sends.get(&id(2)).unwrap().was_given_up, "after a day");
+    }
+
+    #[test]
+    fn who_went_is_known_while_something_they_may_have_is_being_stored() {
+        let mut sends = Sends::new(0);
+        let (first, second) = (connection(1), connection(2));
+        sends.note_departed(first, &user("ann"));
+        assert_eq!(sends.departed(first), None, "nothing was under way");
+        sends.admit(in_flight(1, false), true);
+        sends.note_departed(first, &user("ann"));
+        sends.admit(in_flight(2, false), true);
+        sends.note_departed(second, &user("bob"));
+        sends.land(id(1));
+        sends.forget_departed();
+        assert_eq!((sends.departed(first), sends.departed(second)), (None, Some(&user("bob"))));
+        sends.land(id(2));
+        sends.forget_departed();
+        assert_eq!(sends.departed(second), None);
     }
 }

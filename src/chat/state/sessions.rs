@@ -1,21 +1,151 @@
 //! Sockets that are in.
 use std::collections::VecDeque;
 
-use smallvec::{SmallVec, smallvec};
+use hashbrown::HashMap;
 
 use super::catch_up::{CatchUp, Unseen};
+use super::census::Census;
 use super::delivery::UnprovenPages;
+use super::detached::{DetachedSessions, Parked};
 use super::offsets::Reached;
-use super::requests::Pending;
+use super::requests::Running;
 use super::subscriptions::Places;
-use crate::auth::Claims;
-use crate::chat::ports::{Manner, Words};
-use crate::engineio::Peer;
+use super::tokens::Tokens;
+use crate::chat::ports::{Connect, Manner, Words};
+use crate::engineio::{ConnectionKey, Peer};
 use crate::model::{ConversationId, PrivateId, SocketId, Timestamp, UserId, digest};
 
 /// Who a session's client is, as it is stored with what it sends.
 pub fn sent_by(pid: &PrivateId) -> [u8; 32] {
     digest([pid.client()])
+}
+
+/// Sockets that are in, that want in, and that were lost a short while ago. A session is open or detached, never both.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    open: HashMap<ConnectionKey, Box<Session>>,
+    connecting: HashMap<ConnectionKey, Connect>,
+    detached: DetachedSessions,
+    /// Counts the open ones by how they speak.
+    census: Census,
+}
+
+impl Sessions {
+    // ---- those that want in ----
+
+    /// A client waits to be admitted.
+    pub fn begin_connect(&mut self, connection: ConnectionKey, connect: Connect) {
+        self.connecting.insert(connection, connect);
+    }
+
+    /// Takes out a client that waited to be admitted.
+    pub fn end_connect(&mut self, connection: &ConnectionKey) -> Option<Connect> {
+        self.connecting.remove(connection)
+    }
+
+    /// Returns how a client is connected that is in, or wants in.
+    pub fn peer_mut(&mut self, connection: &ConnectionKey) -> Option<&mut Peer> {
+        let open = self.open.get_mut(connection).map(|session| &mut session.peer);
+        open.or_else(|| self.connecting.get_mut(connection).map(|connect| &mut connect.peer))
+    }
+
+    // ---- open ones ----
+
+    /// A session is open on a connection from here on; it must not be detached.
+    pub fn open(&mut self, connection: ConnectionKey, session: Session) {
+        debug_assert!(self.detached.find(&session.pid).is_none(), "a session is open or detached, never both");
+        self.census.add(session.manner);
+        if let Some(before) = self.open.insert(connection, Box::new(session)) {
+            self.census.remove(before.manner);
+        }
+    }
+
+    /// A connection has no session any more.
+    pub fn close(&mut self, connection: &ConnectionKey) -> Option<Session> {
+        let session = self.open.remove(connection)?;
+        self.census.remove(session.manner);
+        Some(*session)
+    }
+
+    /// Returns the session of a connection.
+    pub fn get(&self, connection: &ConnectionKey) -> Option<&Session> {
+        self.open.get(connection).map(|session| &**session)
+    }
+
+    /// [`Sessions::get`], to change it; but for the way in which it speaks.
+    pub fn get_mut(&mut self, connection: &ConnectionKey) -> Option<&mut Session> {
+        self.open.get_mut(connection).map(|session| &mut **session)
+    }
+
+    /// Tells whether a connection has a session.
+    pub fn contains(&self, connection: &ConnectionKey) -> bool {
+        self.open.contains_key(connection)
+    }
+
+    /// Returns all open sessions, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&ConnectionKey, &Session)> {
+        self.open.iter().map(|(connection, session)| (connection, &**session))
+    }
+
+    /// Number of open sessions.
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// A session speaks in another way from here on.
+    pub fn change_manner(&mut self, connection: &ConnectionKey, manner: Manner) {
+        if let Some(session) = self.open.get_mut(connection) {
+            self.census.remove(std::mem::replace(&mut session.manner, manner));
+            self.census.add(manner);
+        }
+    }
+
+    /// Returns each way of speaking with how many open sessions speak so.
+    pub fn manners(&self) -> Vec<(Manner, usize)> {
+        self.census.manners()
+    }
+
+    // ---- detached ones ----
+
+    /// Keeps a session that has lost its connection, which is closed.
+    pub fn detach(&mut self, pid: PrivateId, session: Parked) {
+        self.detached.insert(pid, session);
+    }
+
+    /// Takes out a detached session: its client has come back, or it is forgotten.
+    pub fn reattach(&mut self, pid: &PrivateId) -> Option<Parked> {
+        self.detached.remove(pid)
+    }
+
+    /// Returns a detached session.
+    pub fn detached(&self, pid: &PrivateId) -> Option<&Parked> {
+        self.detached.find(pid)
+    }
+
+    /// [`Sessions::detached`], to change it.
+    pub fn detached_mut(&mut self, pid: &PrivateId) -> Option<&mut Parked> {
+        self.detached.find_mut(pid)
+    }
+
+    /// Returns the private id of the detached session with this public one.
+    pub fn detached_socket(&self, socket: &SocketId) -> Option<PrivateId> {
+        self.detached.find_socket(socket)
+    }
+
+    /// Returns the sockets of all detached sessions, and whose they are.
+    pub fn detached_sockets(&self) -> impl Iterator<Item = (SocketId, &UserId)> {
+        self.detached.sockets()
+    }
+
+    /// Number of detached sessions.
+    pub fn detached_len(&self) -> usize {
+        self.detached.len()
+    }
+
+    /// Returns the session that was detached first, where that was before then, or where there are more than `max`.
+    pub fn oldest_detached(&mut self, before: Timestamp, max: usize) -> Option<PrivateId> {
+        self.detached.oldest(before, max)
+    }
 }
 
 /// An admitted socket.
@@ -40,7 +170,7 @@ pub struct Session {
     pub is_in_common_chat: bool,
     /// Requests that wait for the first of them, in order.
     #[expect(clippy::box_collection, reason = "most sockets have none, and there are many sockets")]
-    pub queue: Option<Box<VecDeque<Pending>>>,
+    pub queue: Option<Box<VecDeque<Running>>>,
     /// Whether the first request of the queue's owner is waiting for the store, or for what the user's sockets left behind.
     pub is_blocked: bool,
     /// Whether its client is being put out: nothing more of it is carried out.
@@ -53,32 +183,6 @@ pub struct Session {
     pub connected_at: Timestamp,
 }
 
-/// What a session is in by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tokens {
-    /// The logins that its tokens belong to, else their fingerprints in hex: the one that expires last, and the newest.
-    pub keys: SmallVec<[Box<str>; 1]>,
-    pub expires_at: Option<Timestamp>,
-}
-
-impl Tokens {
-    /// One token.
-    pub fn of(claims: &Claims) -> Self {
-        Self { keys: smallvec![claims.revocation_key.clone()], expires_at: claims.expires_at }
-    }
-
-    /// These and a newer one: the later expiry counts.
-    pub fn and(self, newer: Self, now: Timestamp) -> Self {
-        let has_expired = newer.expires_at.is_some_and(|at| at <= now);
-        let lasts = |tokens: &Self| tokens.expires_at.unwrap_or(Timestamp::from_millis(i64::MAX));
-        match lasts(&newer) >= lasts(&self) {
-            true => newer,
-            false if has_expired || newer.keys == self.keys => self,
-            false => Self { keys: self.keys.into_iter().take(1).chain(newer.keys).collect(), expires_at: self.expires_at },
-        }
-    }
-}
-
 impl Session {
     /// Events after this one it was told, whether they are stored in the end or not.
     pub fn surely_told_after(&self) -> u64 {
@@ -88,5 +192,47 @@ impl Session {
     /// Since which event it hears nothing of a conversation, if it has muted that.
     pub fn muted_since(&self, conversation: ConversationId) -> Option<u64> {
         self.places.as_ref()?.muted.get(&conversation).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{connection, detached, pid, session};
+    use super::*;
+
+    #[test]
+    fn a_session_is_open_or_detached_never_both() {
+        let mut sessions = Sessions::default();
+        let (ann, one) = (pid(1), connection(1));
+        sessions.open(one, session("ann", ann));
+        sessions.detach(ann, detached("ann", 0));
+        sessions.close(&one);
+        assert!(sessions.reattach(&ann).is_some() && sessions.detached(&ann).is_none() && !sessions.contains(&one));
+        sessions.open(connection(2), session("ann", ann));
+        assert_eq!((sessions.len(), sessions.detached_len()), (1, 0));
+    }
+
+    #[test]
+    #[should_panic(expected = "open or detached")]
+    fn what_is_detached_is_not_opened() {
+        let mut sessions = Sessions::default();
+        let ann = pid(1);
+        sessions.detach(ann, detached("ann", 0));
+        sessions.open(connection(1), session("ann", ann));
+    }
+
+    #[test]
+    fn ways_of_speaking_are_those_of_the_open_ones() {
+        let mut sessions = Sessions::default();
+        let other = Manner { asked: 1, ..Manner::default() };
+        for number in 1..=3 {
+            sessions.open(connection(number), session("ann", pid(number)));
+        }
+        sessions.change_manner(&connection(1), other);
+        sessions.close(&connection(2));
+        sessions.open(connection(3), session("bob", pid(9)));
+        let mut manners = sessions.manners();
+        manners.sort_by_key(|(manner, _)| manner.asked);
+        assert_eq!(manners, [(Manner::default(), 1), (other, 1)]);
     }
 }

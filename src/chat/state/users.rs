@@ -1,12 +1,91 @@
 //! Users whose account is at hand.
+use std::hash::Hash;
 use std::sync::Arc;
 
+use hashbrown::{Equivalent, HashMap};
 use smallvec::SmallVec;
 
+use super::account_changes::AccountChanges;
+use super::made_users::MadeUsers;
 use super::sent_ids::SentIds;
+use super::subscriptions::Places;
+use crate::auth::Revocations;
+use crate::chat::ports::RoomKey;
 use crate::engineio::ConnectionKey;
-use crate::model::{Account, ConversationId, PrivateId, Profile, Timestamp};
+use crate::model::{Account, ConversationId, ConversationKind, PrivateId, Profile, Timestamp, UserId};
 use crate::store::Membership;
+
+/// Ids of what a user sent are kept so long after their last use: ten minutes.
+const SENT_IDS_IDLE_MS: i64 = 600_000;
+
+/// Users, and what changed of them. Who is at hand is as new as all that took effect: a read never replaces an entry.
+#[derive(Debug, Default)]
+pub struct Users {
+    at_hand: HashMap<UserId, Box<User>>,
+    pub changes: AccountChanges,
+    /// Users who are made because somebody writes to them.
+    pub made: MadeUsers,
+    pub revocations: Revocations,
+}
+
+impl Users {
+    /// Nobody yet; these tokens are revoked.
+    pub fn new(revocations: Revocations) -> Self {
+        Self { revocations, ..Self::default() }
+    }
+
+    /// Returns a user who is at hand.
+    pub fn get(&self, id: &(impl Hash + Equivalent<UserId> + ?Sized)) -> Option<&User> {
+        self.at_hand.get(id).map(|user| &**user)
+    }
+
+    /// [`Users::get`], to change it.
+    pub fn get_mut(&mut self, id: &(impl Hash + Equivalent<UserId> + ?Sized)) -> Option<&mut User> {
+        self.at_hand.get_mut(id).map(|user| &mut **user)
+    }
+
+    /// Tells whether a user is at hand.
+    pub fn contains(&self, id: &UserId) -> bool {
+        self.at_hand.contains_key(id)
+    }
+
+    /// Number of users at hand.
+    pub fn len(&self) -> usize {
+        self.at_hand.len()
+    }
+
+    /// Returns all who are at hand, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&UserId, &User)> {
+        self.at_hand.iter().map(|(id, user)| (id, &**user))
+    }
+
+    /// Keeps a user as it was read, unless it is at hand.
+    pub fn keep(&mut self, account: Account, memberships: Vec<Membership>, now: Timestamp) {
+        self.at_hand.entry(account.profile.id.clone()).or_insert_with(|| Box::new(User::new(account, memberships, now)));
+    }
+
+    /// Forgets those without a socket whom nobody has asked for since `old`, and ids of what others sent ten minutes ago.
+    pub fn forget_unused(&mut self, now: Timestamp, old: Timestamp) {
+        self.at_hand.retain(|_, user| {
+            if user.sent.as_ref().is_some_and(|sent| sent.used_at < now.plus_millis(-SENT_IDS_IDLE_MS)) {
+                user.sent = None;
+            }
+            user.has_sessions() || user.is_announced || user.sent.is_some() || user.used_at > old
+        });
+    }
+
+    /// Returns the rooms in which a session with these places is.
+    pub fn rooms_of(&self, user: &UserId, places: Option<&Places>, is_in_common_chat: bool) -> SmallVec<[RoomKey; 8]> {
+        let memberships = self.get(user).map_or(&[][..], |user| &user.memberships);
+        let is_muted = |id: &ConversationId| places.is_some_and(|places| places.muted.contains_key(id));
+        let groups = memberships
+            .iter()
+            .filter(|membership| membership.kind == ConversationKind::Group && !is_muted(&membership.conversation))
+            .map(|membership| RoomKey::Group(membership.conversation));
+        let public = places.into_iter().flat_map(|places| &places.rooms).map(|room| RoomKey::Public(room.clone()));
+        groups.chain(public).chain(is_in_common_chat.then_some(RoomKey::CommonChat)).collect()
+    }
+}
 
 /// A user whose account is at hand: online, or used a short while ago.
 #[derive(Debug)]
@@ -32,6 +111,25 @@ pub struct User {
 }
 
 impl User {
+    /// A user as it was read.
+    fn new(account: Account, memberships: Vec<Membership>, now: Timestamp) -> Self {
+        Self {
+            account: Arc::new(account),
+            has_names: memberships.iter().any(|membership| membership.name.is_some()),
+            names_given: 0,
+            memberships,
+            sessions: SmallVec::new(),
+            parked: Vec::new(),
+            is_announced: false,
+            offline_at: None,
+            sent: None,
+            // Nobody knows what was stored before.
+            unseen_noted: 1,
+            unseen_shown: 0,
+            used_at: now,
+        }
+    }
+
     /// Whether a session of theirs is open or parked.
     pub fn has_sessions(&self) -> bool {
         !self.sessions.is_empty() || !self.parked.is_empty()
@@ -58,5 +156,36 @@ impl User {
 
     pub fn membership(&mut self, conversation: ConversationId) -> Option<&mut Membership> {
         self.memberships.iter_mut().find(|membership| membership.conversation == conversation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{account, connection, pid, user};
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
+
+    #[test]
+    fn a_read_never_replaces_what_is_at_hand() {
+        let mut users = Users::default();
+        users.keep(account("ann"), Vec::new(), NOW);
+        users.get_mut(&user("ann")).unwrap().names_given = 7;
+        users.keep(account("ann"), Vec::new(), NOW);
+        assert_eq!((users.len(), users.get(&user("ann")).unwrap().names_given), (1, 7));
+    }
+
+    #[test]
+    fn who_is_in_use_is_not_forgotten() {
+        let mut users = Users::default();
+        for name in ["idle", "asked-for", "in", "away", "announced"] {
+            users.keep(account(name), Vec::new(), NOW.plus_millis(if name == "asked-for" { 1 } else { 0 }));
+        }
+        users.get_mut(&user("in")).unwrap().sessions.push(connection(1));
+        users.get_mut(&user("away")).unwrap().parked.push(pid(1));
+        users.get_mut(&user("announced")).unwrap().is_announced = true;
+        users.forget_unused(NOW, NOW);
+        assert!(!users.contains(&user("idle")));
+        assert_eq!(users.len(), 4);
     }
 }

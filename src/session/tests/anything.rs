@@ -2,6 +2,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::chat::Sent;
 
 fn any_json() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
@@ -88,7 +89,7 @@ proptest! {
         } else {
             prop_assert!(sent.is_empty());
             let message = Arc::new(message("ann", "hi"));
-            let reply = Reply::Sent { message, recipient: None, status: MessageStatus::Sent, name: None };
+            let reply = Reply::Sent(Sent { message, recipient: None, status: MessageStatus::Sent, name: None });
             case.notice(Notice::Reply { ticket: 0, reply: Ok(reply) });
             let is_acked = case.sent().first().is_some_and(|packet| packet.starts_with("437[{\"success\":true"));
             prop_assert!(is_acked || !has_ack);

@@ -1,5 +1,6 @@
 //! Requests and their answers.
 use super::*;
+use crate::chat::SendTo;
 
 #[test]
 fn requests_are_answered_by_their_acks_or_by_events() {
@@ -142,7 +143,8 @@ fn agent_is_answered_in_envelopes() {
 fn what_two_dialects_have_in_common_is_done_once_and_answered_in_each_ones_words() {
     let mut case = Case::joined_with(rules_of_all(), r#"{"token":"ann"}"#);
     case.text(&format!(r#"2["message:send",{{"conversationId":"{CONVERSATION}","content":"hi"}}]"#));
-    let [Request { ticket, command: Command::SendToConversation { .. }, own_copy: OwnCopy::Held, .. }] = case.broker.requests[..]
+    let [Request { ticket, command: Command::Send { to: SendTo::Conversation(_), .. }, own_copy: OwnCopy::Held, .. }] =
+        case.broker.requests[..]
     else {
         panic!("{:?}", case.broker.requests)
     };
@@ -157,12 +159,14 @@ fn what_two_dialects_have_in_common_is_done_once_and_answered_in_each_ones_words
         [format!("435[{}]", envelope.replace("Not a member", "Missing content").replace("FORBIDDEN", "INVALID_PAYLOAD"))]
     );
     case.text(r#"2["message:send",{"conversationId":"conv_1","targetUserId":"bob","content":"hi"}]"#);
-    assert!(matches!(case.commands()[1], Command::SendToNamed { .. }));
+    assert!(matches!(case.commands()[1], Command::Send { to: SendTo::Named { .. }, .. }));
 
     case.text(r#"2["typing:stop",{}]"#);
     case.sent();
     case.text(&format!(r#"2["message:send",{{"conversationId":"{CONVERSATION}","targetUserId":"bob","content":"hi"}}]"#));
-    let [Request { command: Command::SendToConversation { .. }, own_copy: OwnCopy::None, .. }] = case.broker.requests[..] else {
+    let [Request { command: Command::Send { to: SendTo::Conversation(_), .. }, own_copy: OwnCopy::None, .. }] =
+        case.broker.requests[..]
+    else {
         panic!("it speaks only one of them now: {:?}", case.broker.requests)
     };
 }

@@ -1,5 +1,5 @@
 //! Conversations, messages, history.
-use parlance::chat::{Command, Draft};
+use parlance::chat::{Command, Draft, SendTo};
 use parlance::model::RoomId;
 use serde_json::{Value, json};
 
@@ -197,8 +197,8 @@ async fn rooms_and_the_common_chat_have_public_histories() {
     assert_eq!(api.get("cid", "/api/rooms/a%2Fb%20%25/messages").await.expect(200)["messages"], json!([]));
     let draft = Draft { content: "hello".to_owned(), ..Draft::default() };
     let room = RoomId::parse("a/b %").unwrap();
-    api.command("ann", Command::SendToRoom { room, shown_as: "\"a/b %\"".into(), draft: draft.clone() }).await;
-    api.command("ann", Command::SendToCommonChat { draft }).await;
+    api.command("ann", Command::Send { to: SendTo::Room { room, shown_as: "\"a/b %\"".into() }, draft: draft.clone() }).await;
+    api.command("ann", Command::Send { to: SendTo::CommonChat, draft }).await;
     let found = api.get("cid", "/api/rooms/a%2Fb%20%25/messages").await.expect(200)["messages"][0].clone();
     assert_eq!((&found["message"], &found["roomId"], &found["seq"]), (&json!("hello"), &json!("a/b %"), &json!(1)));
     assert_eq!(found["user"], json!({"_id": "ann", "fullName": "ANN Example", "username": "ann", "profilePicture": null}));

@@ -1,5 +1,5 @@
 //! What a market place's front end and server ask: copies of direct messages, and what listings are called.
-use parlance::chat::{Command, Draft};
+use parlance::chat::{Command, Draft, SendTo, Sent};
 use parlance::model::{ListingId, UserId};
 use serde_json::{Value, json};
 
@@ -7,9 +7,9 @@ use super::server::TestApi;
 
 async fn send(api: &TestApi, from: &str, to: &str, content: &str) -> String {
     let draft = Draft { content: content.to_owned(), listing_id: ListingId::parse("flat/7").ok(), ..Draft::default() };
-    let command = Command::SendDirect { recipient: UserId::parse(to).unwrap(), draft };
+    let command = Command::Send { to: SendTo::User(UserId::parse(to).unwrap()), draft };
     match api.command(from, command).await {
-        parlance::chat::Reply::Sent { message, .. } => message.id.to_string(),
+        parlance::chat::Reply::Sent(Sent { message, .. }) => message.id.to_string(),
         other => panic!("{other:?}"),
     }
 }

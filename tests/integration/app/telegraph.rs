@@ -5,7 +5,7 @@
 //! ← 42["wired",{"no":"0197…","from":"ann","text":"ARRIVING MONDAY STOP","at":"2026-01-02T03:04:05.678Z"}]
 //! ← 42["slip",{"no":"0197…","by":"bob","at":"2026-01-02T03:04:06.789Z"}]
 //! ```
-use parlance::chat::{Command, Draft, Event, PresenceChange, Reply, Words};
+use parlance::chat::{Command, Draft, Event, PresenceChange, Reply, SendTo, Sent, Words};
 use parlance::dialect::{Asked, Decoded, Entry, Fault, Packets, Payload, Vocabulary, Wording, packet};
 use parlance::model::{Message, UserId};
 use parlance::socketio::Args;
@@ -33,7 +33,7 @@ impl Vocabulary for Telegraph {
         let text = payload.field("text");
         let content = text.text()?.filter(|text| !text.is_empty()).ok_or_else(|| text.fault())?;
         let draft = Draft { content, ..Draft::default() };
-        Ok(Command::SendDirect { recipient: payload.field("to").user()?, draft }.into())
+        Ok(Command::Send { to: SendTo::User(payload.field("to").user()?), draft }.into())
     }
 
     fn encode(&self, event: &Event) -> Option<Packets> {
@@ -58,7 +58,7 @@ impl Vocabulary for Telegraph {
 
     fn encode_ack(&self, _asked: &Asked, reply: &Reply) -> String {
         match reply {
-            Reply::Sent { message, .. } => json!({ "success": true, "no": message.id }).to_string(),
+            Reply::Sent(Sent { message, .. }) => json!({ "success": true, "no": message.id }).to_string(),
             _ => json!({ "success": true }).to_string(),
         }
     }

@@ -1,5 +1,8 @@
 //! What administrators do is felt at once, by open sockets and by those that could come back.
-use parlance::chat::{Administer, ChatError, Command, MessagesPruned, Notice, RefusedConnect, Reply, SocketsOf, Stats};
+use parlance::chat::{
+    Administer, ChatError, Command, ConversationReply, MessagesPruned, Notice, RefusedConnect, Reply, SendTo, Sent, SocketsOf,
+    Stats,
+};
 use parlance::model::SocketId;
 
 use super::broker::{Broker, Heard, Socket, direct, text, user};
@@ -38,8 +41,8 @@ async fn to_a_deleted_user_nothing_is_sent_by_id_nor_by_conversation_nor_by_name
     for is_new in [false, true] {
         let mut broker = Broker::new().await;
         let ann = broker.connect("ann").await;
-        let named = |recipient| Command::SendToNamed { name: "work".to_owned(), recipient, draft: text("named") };
-        let Ok(Reply::Sent { message, .. }) = broker.ask(ann, named(Some(user("bob")))).await else { panic!("not sent") };
+        let named = |recipient| Command::Send { to: SendTo::Named { name: "work".to_owned(), recipient }, draft: text("named") };
+        let Ok(Reply::Sent(Sent { message, .. })) = broker.ask(ann, named(Some(user("bob")))).await else { panic!("not sent") };
         let conversation = message.place.conversation().unwrap();
         assert!(administer(&broker, Administer::Delete { user: user("bob") }).await);
         let (mut broker, ann) = match is_new {
@@ -50,7 +53,7 @@ async fn to_a_deleted_user_nothing_is_sent_by_id_nor_by_conversation_nor_by_name
                 (broker, ann)
             }
         };
-        let to_conversation = || Command::SendToConversation { conversation, draft: text("by conversation") };
+        let to_conversation = || Command::Send { to: SendTo::Conversation(conversation), draft: text("by conversation") };
         for send in [direct("bob", "by id"), to_conversation(), named(None), named(Some(user("bob")))] {
             assert_eq!(broker.ask(ann, send.clone()).await.unwrap_err(), ChatError::UserNotFound, "{send:?}");
             assert_eq!(broker.ask_as("ann", send.clone()).await.unwrap_err(), ChatError::UserNotFound, "{send:?}");
@@ -80,10 +83,10 @@ async fn a_message_that_has_grown_old_is_nobodys_last_one() {
     let mut broker = Broker::new().await;
     let ann = broker.connect("ann").await;
     let message = broker.ask(ann, direct("bob", "hello")).await.unwrap();
-    let Reply::Sent { message, .. } = message else { panic!("{message:?}") };
+    let Reply::Sent(Sent { message, .. }) = message else { panic!("{message:?}") };
     let last = async |broker: &mut Broker| {
         let reply = broker.ask_as("ann", Command::CreateDirect { participant: user("bob") }).await.unwrap();
-        let Reply::Conversation { conversation, created: false } = reply else { panic!("{reply:?}") };
+        let Reply::Conversation(ConversationReply { conversation, created: false }) = reply else { panic!("{reply:?}") };
         conversation.last_message.as_ref().map(|last| last.content.clone())
     };
     broker.addr.send(MessagesPruned { before: message.created_at }).await.unwrap();

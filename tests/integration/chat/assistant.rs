@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parlance::chat::{
-    Administer, CatchUpDrained, ChatError, Command, Draft, Drain, Event, FinishAnswers, ModelError, ModelWord, Notice, Options,
-    Prompt, Reply, Words,
+    Administer, CatchUpDrained, ChatError, Command, ConversationReply, Draft, Drain, Event, FinishAnswers, ModelError, ModelWord,
+    Notice, Options, Prompt, Reply, SendTo, Sent, Words,
 };
 use parlance::model::{Conversation, ConversationId, ConversationKind, Message, MessageStatus, Place, Role};
 use parlance::store::{self, HistoryRange};
@@ -22,17 +22,20 @@ fn retry(chat: &str, content: &str, id: &str) -> Command {
 }
 
 fn ask(chat: &str, draft: Draft) -> Command {
-    Command::AskModel { chat: chat.to_owned(), shown_as: format!("{{\"id\":{chat:?}}}").into(), stream: false, draft }
+    Command::Send {
+        to: SendTo::Model { chat: chat.to_owned(), shown_as: format!("{{\"id\":{chat:?}}}").into(), stream: false },
+        draft,
+    }
 }
 
 fn streamed(command: Command) -> Command {
-    let Command::AskModel { chat, shown_as, draft, .. } = command else { panic!("{command:?}") };
-    Command::AskModel { chat, shown_as, stream: true, draft }
+    let Command::Send { to: SendTo::Model { chat, shown_as, .. }, draft } = command else { panic!("{command:?}") };
+    Command::Send { to: SendTo::Model { chat, shown_as, stream: true }, draft }
 }
 
 fn sent(reply: Result<Reply, ChatError>) -> Arc<Message> {
     match reply {
-        Ok(Reply::Sent { message, .. }) => message,
+        Ok(Reply::Sent(Sent { message, .. })) => message,
         other => panic!("not sent: {other:?}"),
     }
 }
@@ -259,10 +262,8 @@ async fn asking_again_asks_anew_until_there_is_an_answer_and_stores_nothing_twic
         broker
             .ask(
                 ann,
-                Command::AskModel {
-                    chat: "c".to_owned(),
-                    shown_as: "1".into(),
-                    stream: false,
+                Command::Send {
+                    to: SendTo::Model { chat: "c".to_owned(), shown_as: "1".into(), stream: false },
                     draft: Draft { client_message_id: Some("q1".to_owned()), ..text("Why?") },
                 },
             )
@@ -321,10 +322,10 @@ async fn a_name_is_its_owners_and_an_id_belongs_to_members() {
 async fn a_message_to_an_ai_conversation_is_a_question_however_it_is_sent() {
     let mut broker = Broker::new().await;
     let ann = broker.connect("ann").await;
-    let direct = || Command::SendDirect { recipient: user("model"), draft: text("1") };
+    let direct = || Command::Send { to: SendTo::User(user("model")), draft: text("1") };
     let chat = conversation_of(&sent(broker.ask(ann, direct()).await));
     let other = sent(broker.ask(ann, question("c", "2")).await);
-    let by_id = Command::SendToConversation { conversation: conversation_of(&other), draft: text("3") };
+    let by_id = Command::Send { to: SendTo::Conversation(conversation_of(&other)), draft: text("3") };
     sent(broker.ask_as("ann", by_id).await);
     let by_name = sent(broker.ask(ann, question("model", "4")).await);
     assert_eq!(conversation_of(&by_name), chat, "its name is model");
@@ -340,11 +341,13 @@ async fn a_message_to_an_ai_conversation_is_a_question_however_it_is_sent() {
     let expected = [("to 1", r#""model""#), ("to 2", r#"{"id":"c"}"#), ("to 3", r#""c""#), ("to 4", r#"{"id":"model"}"#)];
     assert_eq!(shown, expected);
     match broker.ask_as("ann", Command::CreateDirect { participant: user("model") }).await {
-        Ok(Reply::Conversation { conversation, created: false }) => assert_eq!(conversation.id, chat),
+        Ok(Reply::Conversation(ConversationReply { conversation, created: false })) => assert_eq!(conversation.id, chat),
         other => panic!("{other:?}"),
     }
     match broker.ask_as("bob", Command::CreateDirect { participant: user("model") }).await {
-        Ok(Reply::Conversation { conversation, created: true }) => assert_eq!(conversation.kind, ConversationKind::Ai),
+        Ok(Reply::Conversation(ConversationReply { conversation, created: true })) => {
+            assert_eq!(conversation.kind, ConversationKind::Ai)
+        }
         other => panic!("{other:?}"),
     }
     let group = Command::CreateGroup { name: "x".to_owned(), avatar: None, participants: vec![user("model")] };
@@ -377,13 +380,13 @@ async fn an_answer_is_stored_also_when_its_asker_has_left_and_comes_at_the_next_
     let mut broker = Broker::new().await;
     let ann = broker.connect("ann").await;
     let place = sent(broker.ask(ann, question("c", "Why?")).await).place.clone();
-    sent(broker.ask_as("bob", Command::SendDirect { recipient: user("ann"), draft: text("for a person") }).await);
+    sent(broker.ask_as("bob", Command::Send { to: SendTo::User(user("ann")), draft: text("for a person") }).await);
     let prompt = broker.prompt().await;
     broker.disconnect(ann, true).await;
     // Long enough for all that is not in use to be forgotten.
     broker.pass(Duration::from_secs(600)).await;
     broker.say(&prompt, answer("Because.")).await;
-    sent(broker.ask_as("bob", Command::SendDirect { recipient: user("ann"), draft: text("for another device") }).await);
+    sent(broker.ask_as("bob", Command::Send { to: SendTo::User(user("ann")), draft: text("for another device") }).await);
     assert_eq!(stored(&broker, &place).await, ["user: Why?", "model: Because."]);
     let only_answers = Words { answer: true, ..Words::default() };
     for (words, expected) in [
@@ -597,7 +600,7 @@ async fn a_chat_with_the_model_is_its_users_to_delete_and_its_questions_go_with_
     assert_ne!(anew.place, asked.place);
     assert_eq!(turns(&broker.prompt().await), ["user: third"]);
     let pair = broker.ask(ann, Command::CreateDirect { participant: user("bob") }).await;
-    let Ok(Reply::Conversation { conversation, .. }) = pair else { panic!("{pair:?}") };
+    let Ok(Reply::Conversation(ConversationReply { conversation, .. })) = pair else { panic!("{pair:?}") };
     let refused = broker.ask(ann, Command::DeleteConversation { conversation: conversation.id }).await;
     assert_eq!(refused.unwrap_err().code(), "FORBIDDEN", "a direct conversation is the other's, too");
 }

@@ -1,5 +1,5 @@
 //! P9: what one socket asks for has a bound.
-use parlance::chat::{Command, Reply};
+use parlance::chat::{Command, Reply, Sent};
 
 use super::broker::{Broker, direct};
 
@@ -7,7 +7,7 @@ use super::broker::{Broker, direct};
 async fn so_many_requests_wait_behind_one_that_reads() {
     let mut broker = Broker::new().await;
     let ann = broker.connect("ann").await;
-    let Ok(Reply::Sent { message, .. }) = broker.ask(ann, direct("bob", "hello")).await else { panic!("not sent") };
+    let Ok(Reply::Sent(Sent { message, .. })) = broker.ask(ann, direct("bob", "hello")).await else { panic!("not sent") };
     let mark = Command::MarkRead { message: message.id };
     let hold = broker.hold_reads().await;
     let first = broker.begin(ann, mark.clone()).await;

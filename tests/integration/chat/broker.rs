@@ -9,9 +9,9 @@ use std::time::Duration;
 use actix::{Actor, Addr, Context, Handler};
 use parlance::auth::{Claims, Revocations};
 use parlance::chat::{
-    Ask, Broadcast, ChatError, ChatServer, Command, Connect, Disconnect, Draft, Event, Health, LateRequest, LeftBehind, Manner,
-    Mark, ModelSaid, ModelWord, Notice, Options, OwnCopy, Prompt, Proven, RegisterWorker, Reply, Request, Sources, Tick,
-    ToWorker, Words,
+    Ask, Broadcast, ChatError, ChatServer, Command, Connect, ConversationReply, Disconnect, Draft, Event, Health, LateRequest,
+    LeftBehind, Manner, Mark, ModelSaid, ModelWord, Notice, Options, OwnCopy, Prompt, Proven, RegisterWorker, Reply, Request,
+    SendTo, Sources, Tick, ToWorker, Words,
 };
 use parlance::engineio::{CloseReason, ConnectionKey, Delivery, Peer, Seat};
 use parlance::model::{ConversationId, Message, PrivateId, SocketId, Timestamp, UserId, UserRole};
@@ -150,7 +150,7 @@ pub fn text(content: &str) -> Draft {
 }
 
 pub fn direct(recipient: &str, content: &str) -> Command {
-    Command::SendDirect { recipient: user(recipient), draft: text(content) }
+    Command::Send { to: SendTo::User(user(recipient)), draft: text(content) }
 }
 
 pub const ALL_WORDS: Words = Words {
@@ -297,7 +297,7 @@ impl Broker {
     pub async fn begin_with(&mut self, socket: Socket, command: Command, held_copy: bool) -> u32 {
         let own_copy = match &command {
             _ if held_copy => OwnCopy::Held,
-            Command::SendDirect { .. } => OwnCopy::None,
+            Command::Send { to: SendTo::User(_), .. } => OwnCopy::None,
             _ => OwnCopy::Live,
         };
         self.next_ticket += 1;
@@ -373,7 +373,7 @@ impl Broker {
         let participants = names[1..].iter().map(|name| user(name)).collect();
         let command = Command::CreateGroup { name: "Team".to_owned(), avatar: None, participants };
         match self.ask_as(names[0], command).await {
-            Ok(Reply::Conversation { conversation, created: true }) => conversation.id,
+            Ok(Reply::Conversation(ConversationReply { conversation, created: true })) => conversation.id,
             other => panic!("{other:?}"),
         }
     }

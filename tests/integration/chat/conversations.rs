@@ -1,6 +1,8 @@
 //! Groups live: made, opened, muted, joined, left, deleted, with effect on open sockets at once.
 use parlance::auth::Claims;
-use parlance::chat::{Authenticate, AuthenticateError, Command, Event, Notice, RefusedConnect, Reply, RevokeTokens};
+use parlance::chat::{
+    Authenticate, AuthenticateError, Command, ConversationReply, Event, Notice, RefusedConnect, Reply, RevokeTokens, SendTo, Sent,
+};
 use parlance::model::{Conversation, Timestamp, UserId};
 
 use super::broker::{Broker, Heard, Socket, claims, message_of, text, user};
@@ -15,7 +17,7 @@ async fn membership_takes_effect_on_open_sockets_at_once() {
     let mut broker = Broker::new().await;
     let (ann, cid) = (broker.connect("ann").await, broker.connect("cid").await);
     let group = broker.group(&["ann", "bob"]).await;
-    let say = |content: &str| Command::SendToConversation { conversation: group, draft: text(content) };
+    let say = |content: &str| Command::Send { to: SendTo::Conversation(group), draft: text(content) };
     broker.ask(ann, say("one")).await.unwrap();
     assert!(contents(&mut broker, cid).await.is_empty());
     let add = Command::AddParticipants { conversation: group, participants: vec![user("cid"), user("cid")] };
@@ -41,14 +43,14 @@ async fn the_longest_standing_member_follows_the_admin_and_the_last_one_out_ends
     let rename = Command::UpdateConversation { conversation: group, name: Some("Ours".to_owned()), avatar: None };
     assert_eq!(broker.ask_as("cid", rename.clone()).await.unwrap_err().code(), "FORBIDDEN");
     match broker.ask_as("bob", rename).await {
-        Ok(Reply::Conversation { conversation, .. }) => {
+        Ok(Reply::Conversation(ConversationReply { conversation, .. })) => {
             assert_eq!((conversation.name.as_deref(), conversation.admin.as_ref()), (Some("Ours"), Some(&user("bob"))));
         }
         other => panic!("{other:?}"),
     }
     broker.ask_as("cid", leave("cid")).await.unwrap();
     broker.ask_as("bob", leave("bob")).await.unwrap();
-    let open = Command::SendToConversation { conversation: group, draft: text("anybody?") };
+    let open = Command::Send { to: SendTo::Conversation(group), draft: text("anybody?") };
     assert_eq!(broker.ask_as("bob", open).await.unwrap_err().code(), "NOT_FOUND");
 }
 
@@ -59,7 +61,7 @@ async fn leaving_mutes_on_this_socket_until_it_joins_again() {
     let (ann, bob, bob_too) = (broker.connect("ann").await, broker.connect("bob").await, broker.connect("bob").await);
     let open = Command::OpenConversation { conversation: group, groups_only: true };
     let leave = Command::LeaveConversation { conversation: group };
-    let say = |content: &str| Command::SendToConversation { conversation: group, draft: text(content) };
+    let say = |content: &str| Command::Send { to: SendTo::Conversation(group), draft: text(content) };
     let opened = |event: &Event| if let Event::GroupOpened { opened, .. } = event { Some(*opened) } else { None };
     broker.ask(bob, open.clone()).await.unwrap();
     broker.ask(bob, open.clone()).await.unwrap();
@@ -73,7 +75,7 @@ async fn leaving_mutes_on_this_socket_until_it_joins_again() {
     broker.ask(ann, say("heard")).await.unwrap();
     assert_eq!(contents(&mut broker, bob).await, ["heard"]);
     let direct = broker.ask_as("ann", Command::CreateDirect { participant: user("bob") }).await;
-    let Ok(Reply::Conversation { conversation, created: true }) = direct else { panic!("{direct:?}") };
+    let Ok(Reply::Conversation(ConversationReply { conversation, created: true })) = direct else { panic!("{direct:?}") };
     let open_direct = Command::OpenConversation { conversation: conversation.id, groups_only: true };
     assert_eq!(broker.ask(bob, open_direct).await.unwrap_err().code(), "FORBIDDEN");
 }
@@ -86,7 +88,7 @@ async fn a_direct_conversation_is_made_once_whoever_begins() {
     let two = broker.begin(bob, super::broker::direct("ann", "no, me")).await;
     let (one, two) = (broker.reply(ann, one).await, broker.reply(bob, two).await);
     match (one, two) {
-        (Ok(Reply::Sent { message: one, .. }), Ok(Reply::Sent { message: two, .. })) => {
+        (Ok(Reply::Sent(Sent { message: one, .. })), Ok(Reply::Sent(Sent { message: two, .. }))) => {
             assert_eq!(one.place, two.place);
             let mut seqs = [one.seq, two.seq];
             seqs.sort_unstable();
@@ -266,7 +268,7 @@ async fn two_changes_of_one_group_at_once_both_hold() {
     drop(outage);
     renamed.await.unwrap().unwrap();
     match painted.await.unwrap() {
-        Ok(Reply::Conversation { conversation, .. }) => {
+        Ok(Reply::Conversation(ConversationReply { conversation, .. })) => {
             assert_eq!((conversation.name.as_deref(), conversation.avatar.as_deref()), (Some("Ours"), Some("/a.png")));
         }
         other => panic!("{other:?}"),
@@ -281,7 +283,7 @@ async fn what_is_said_while_a_member_joins_reaches_the_member() {
     let mut broker = Broker::new().await;
     let group = broker.group(&["ann", "bob"]).await;
     let (ann, cid) = (broker.connect("ann").await, broker.connect("cid").await);
-    let say = |content: &str| Command::SendToConversation { conversation: group, draft: text(content) };
+    let say = |content: &str| Command::Send { to: SendTo::Conversation(group), draft: text(content) };
     // Nothing has to be read any more when writes stop.
     broker.ask(ann, say("before")).await.unwrap();
     let outage = broker.database.hold_writes().await;
@@ -302,7 +304,10 @@ async fn two_who_open_the_same_direct_conversation_at_once_open_one() {
     let two = broker.begin_as("bob", Command::CreateDirect { participant: user("ann") }).await;
     drop(outage);
     match (one.await.unwrap(), two.await.unwrap()) {
-        (Ok(Reply::Conversation { conversation: one, .. }), Ok(Reply::Conversation { conversation: two, .. })) => {
+        (
+            Ok(Reply::Conversation(ConversationReply { conversation: one, .. })),
+            Ok(Reply::Conversation(ConversationReply { conversation: two, .. })),
+        ) => {
             assert_eq!(one.id, two.id);
         }
         other => panic!("{other:?}"),

@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use parlance::chat::{
-    CatchUpDrained, Command, Connect, Disconnect, Event, Manner, Mark, Notice, Options, Reply, Words, WordsLearned,
+    CatchUpDrained, Command, Connect, Disconnect, Event, Manner, Mark, Notice, Options, Reply, SendTo, Sent, Words, WordsLearned,
 };
 use parlance::engineio::CloseReason;
 use parlance::model::{MessageId, MessageStatus, Part};
@@ -78,7 +78,7 @@ async fn only_those_who_were_there_have_received_it_at_once() {
     let (ann, _bob, dan) = (broker.connect("ann").await, broker.connect("bob").await, broker.connect("dan").await);
     broker.ask(dan, Command::LeaveConversation { conversation: group }).await.unwrap();
     broker.all(ann).await;
-    broker.ask(ann, Command::SendToConversation { conversation: group, draft: text("all of you") }).await.unwrap();
+    broker.ask(ann, Command::Send { to: SendTo::Conversation(group), draft: text("all of you") }).await.unwrap();
     assert_eq!(received(&mut broker, ann).await, ["bob"], "dan has muted it, cid is away");
     catch_up(&mut broker, "cid", ALL_WORDS).await;
     assert_eq!(received(&mut broker, ann).await, ["cid later"]);
@@ -106,7 +106,7 @@ async fn what_a_socket_has_no_word_for_is_not_received_by_it() {
     let group = broker.group(&["ann", "bob"]).await;
     let ann = broker.connect("ann").await;
     let direct_only = Words { group_message: false, ..ALL_WORDS };
-    let say = |content: &str| Command::SendToConversation { conversation: group, draft: text(content) };
+    let say = |content: &str| Command::Send { to: SendTo::Conversation(group), draft: text(content) };
     let deaf = broker.connect_with("bob", direct_only).await;
     broker.ask(ann, say("one")).await.unwrap();
     assert!(received(&mut broker, ann).await.is_empty());
@@ -157,7 +157,7 @@ async fn waits_behind_a_catch_up(senders: Words) {
 async fn what_was_received_stays_so_when_the_socket_mutes_it_or_learns_another_dialect() {
     let mut broker = Broker::new().await;
     let group = broker.group(&["ann", "bob"]).await;
-    let say = || Command::SendToConversation { conversation: group, draft: text("heard") };
+    let say = || Command::Send { to: SendTo::Conversation(group), draft: text("heard") };
     let ann = broker.connect("ann").await;
     for mutes in [true, false] {
         let bob = broker.connect("bob").await;
@@ -188,7 +188,7 @@ async fn nothing_is_received_before_it_is_proven() {
     assert_eq!(received(&mut broker, ann).await, ["bob"]);
     broker.answer_pings(false);
     let sent = broker.ask(ann, direct("bob", "hello")).await.unwrap();
-    let Reply::Sent { message, status, .. } = sent else { panic!("{sent:?}") };
+    let Reply::Sent(Sent { message, status, .. }) = sent else { panic!("{sent:?}") };
     assert_eq!(status, MessageStatus::Delivered, "the answer waits for nobody");
     let at_bob = last_serial(&mut broker, bob).await;
     broker.prove(bob, Mark::Event(at_bob - 1)).await;
@@ -210,7 +210,7 @@ async fn of_a_deleted_message_no_sender_is_told_that_it_was_received() {
     broker.answer_pings(false);
     let mut sent = Vec::new();
     for content in ["taken back", "kept"] {
-        let Ok(Reply::Sent { message, .. }) = broker.ask(ann, direct("bob", content)).await else { panic!("{content}") };
+        let Ok(Reply::Sent(Sent { message, .. })) = broker.ask(ann, direct("bob", content)).await else { panic!("{content}") };
         sent.push(message.id);
     }
     broker.ask(ann, Command::DeleteMessage { message: sent[0] }).await.unwrap();
@@ -265,7 +265,7 @@ async fn what_is_proven_before_it_is_stored_is_received_once_it_is() {
         let place = broker.group(&["ann", "bob"]).await;
         let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
         let say = |what: &str| match group {
-            true => Command::SendToConversation { conversation: place, draft: text(what) },
+            true => Command::Send { to: SendTo::Conversation(place), draft: text(what) },
             false => direct("bob", what),
         };
         broker.ask(ann, say("first")).await.unwrap();
@@ -309,10 +309,10 @@ async fn of_what_is_proven_in_bulk_the_newest_hundred_of_each_conversation_are_t
     let mut broker = Broker::new().await;
     let group = broker.group(&["ann", "bob", "cid"]).await;
     let ann = broker.connect("ann").await;
-    let say = |number: u32| Command::SendToConversation { conversation: group, draft: text(&number.to_string()) };
+    let say = |number: u32| Command::Send { to: SendTo::Conversation(group), draft: text(&number.to_string()) };
     let mut ids = Vec::new();
     for number in 0..450 {
-        let Ok(Reply::Sent { message, .. }) = broker.ask(ann, say(number)).await else { panic!("not sent") };
+        let Ok(Reply::Sent(Sent { message, .. })) = broker.ask(ann, say(number)).await else { panic!("not sent") };
         ids.push(message.id);
     }
     broker.ask(ann, direct("bob", "and one more")).await.unwrap();
@@ -340,7 +340,7 @@ async fn of_what_is_proven_in_bulk_the_newest_hundred_of_each_conversation_are_t
     let bob = broker.connect("bob").await;
     let mut last = 0;
     for number in 0..150 {
-        let Ok(Reply::Sent { message, .. }) = broker.ask(ann, say(number)).await else { panic!("not sent") };
+        let Ok(Reply::Sent(Sent { message, .. })) = broker.ask(ann, say(number)).await else { panic!("not sent") };
         ids.push(message.id);
         last = last_serial(&mut broker, bob).await;
     }
@@ -362,8 +362,8 @@ async fn what_is_read_on_one_device_is_read_on_the_others() {
     let (ann, cid) = (broker.connect("ann").await, broker.connect("cid").await);
     let (phone, desk) = (broker.connect("bob").await, broker.connect("bob").await);
     let mut messages = Vec::new();
-    for send in [direct("bob", "one"), Command::SendToConversation { conversation: group, draft: text("two") }] {
-        let Ok(Reply::Sent { message, .. }) = broker.ask(ann, send).await else { panic!("not sent") };
+    for send in [direct("bob", "one"), Command::Send { to: SendTo::Conversation(group), draft: text("two") }] {
+        let Ok(Reply::Sent(Sent { message, .. })) = broker.ask(ann, send).await else { panic!("not sent") };
         messages.push(message.id);
     }
     for message in &messages {
@@ -376,7 +376,7 @@ async fn what_is_read_on_one_device_is_read_on_the_others() {
             assert!(readers(&mut broker, socket).await.is_empty(), "a second time");
         }
     }
-    let Ok(Reply::Sent { message, .. }) = broker.ask(ann, direct("bob", "three")).await else { panic!("not sent") };
+    let Ok(Reply::Sent(Sent { message, .. })) = broker.ask(ann, direct("bob", "three")).await else { panic!("not sent") };
     broker.ask_as("bob", Command::MarkRead { message: message.id }).await.unwrap();
     for socket in [ann, desk, phone] {
         assert_eq!(readers(&mut broker, socket).await, ["bob"], "no socket has asked");
@@ -387,7 +387,7 @@ async fn what_is_read_on_one_device_is_read_on_the_others() {
 async fn what_was_heard_before_a_mute_is_received_when_it_is_proven_after_it() {
     let mut broker = Broker::new().await;
     let group = broker.group(&["ann", "bob"]).await;
-    let say = |what: &str| Command::SendToConversation { conversation: group, draft: text(what) };
+    let say = |what: &str| Command::Send { to: SendTo::Conversation(group), draft: text(what) };
     let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
     broker.answer_pings(false);
     broker.ask(ann, say("heard")).await.unwrap();

@@ -1,5 +1,5 @@
 //! Events of other servers: to whom they go, and that they go unchanged.
-use parlance::chat::{Command, Emit, EmitTo, Emitted, Event};
+use parlance::chat::{Command, ConversationReply, Emit, EmitTo, Emitted, Event};
 use parlance::model::{ConversationId, RoomId};
 
 use super::broker::{Broker, Socket, direct, user};
@@ -35,7 +35,7 @@ async fn those_who_are_meant_hear_it_and_are_counted() {
     broker.ask(ann, Command::JoinCommonChat).await.unwrap();
     broker.ask(bob_too, Command::LeaveConversation { conversation: group }).await.unwrap();
     let pair = broker.ask_as("ann", Command::CreateDirect { participant: user("dan") }).await.unwrap();
-    let parlance::chat::Reply::Conversation { conversation: pair, .. } = pair else { panic!() };
+    let parlance::chat::Reply::Conversation(ConversationReply { conversation: pair, .. }) = pair else { panic!() };
     let nowhere = ConversationId::from_uuid(uuid::Uuid::nil());
     broker.all(ann).await;
     for (to, expected) in [

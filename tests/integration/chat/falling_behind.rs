@@ -1,11 +1,11 @@
 //! The catch-up of a socket at which more waited than may goes on from where messages were left out.
-use parlance::chat::{Broadcast, CatchUpDrained, Command, FellBehind, Notice};
+use parlance::chat::{Broadcast, CatchUpDrained, Command, FellBehind, Notice, SendTo};
 use parlance::model::{ChangesTold, ConversationId};
 
 use super::broker::{Broker, Heard, Socket, direct, message_of, text};
 
 fn to(conversation: ConversationId, content: &str) -> Command {
-    Command::SendToConversation { conversation, draft: text(content) }
+    Command::Send { to: SendTo::Conversation(conversation), draft: text(content) }
 }
 
 /// A message's text and its place in the order.

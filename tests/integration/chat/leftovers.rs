@@ -1,7 +1,7 @@
 //! P1: what was taken from a connection is carried out after its end, at its pace and in order, unless its client was put out.
 use std::time::Duration;
 
-use parlance::chat::{Administer, Command, Drain, LateRequest, LeftBehind, Notice, OwnCopy, ReplayKind};
+use parlance::chat::{Administer, Command, Drain, LateRequest, LeftBehind, Notice, OwnCopy, ReplayKind, SendTo};
 use parlance::engineio::CloseReason;
 use parlance::model::RoomId;
 
@@ -132,7 +132,10 @@ async fn a_room_that_waits_is_entered_by_the_session_that_comes_back() {
     let room = RoomId::parse("1").unwrap();
     broker.leave_behind(ann, false, vec![Command::JoinRoom { room: room.clone() }]).await;
     broker.pass(STEP).await;
-    let say = |content| Command::SendToRoom { room: room.clone(), shown_as: "1".into(), draft: super::broker::text(content) };
+    let say = |content| Command::Send {
+        to: SendTo::Room { room: room.clone(), shown_as: "1".into() },
+        draft: super::broker::text(content),
+    };
     broker.ask(bob, say("missed")).await.unwrap();
     let (ann, _, missed) = come_back(&mut broker, "ann", known).await;
     assert_eq!(missed.unwrap(), ["missed"]);

@@ -1,18 +1,18 @@
 //! What users call their conversations.
 use std::sync::Arc;
 
-use parlance::chat::{Broadcast, ChatError, Command, Draft, Event, Notice, Options, Reply};
+use parlance::chat::{Broadcast, ChatError, Command, Draft, Event, Notice, Options, Reply, SendTo, Sent};
 use parlance::model::{ConversationId, Message, Place};
 
 use super::broker::{Broker, Heard, Socket, direct, text, user};
 
 fn named(name: &str, recipient: Option<&str>, content: &str) -> Command {
-    Command::SendToNamed { name: name.to_owned(), recipient: recipient.map(user), draft: text(content) }
+    Command::Send { to: SendTo::Named { name: name.to_owned(), recipient: recipient.map(user) }, draft: text(content) }
 }
 
 /// What was sent, where, and what its sender calls that.
 fn sent(reply: Result<Reply, ChatError>) -> (Arc<Message>, ConversationId, Option<String>) {
-    let Ok(Reply::Sent { message, name, .. }) = reply else { panic!("not sent: {reply:?}") };
+    let Ok(Reply::Sent(Sent { message, name, .. })) = reply else { panic!("not sent: {reply:?}") };
     let Place::Conversation(id) = message.place else { panic!("{message:?}") };
     (message, id, name.as_deref().map(str::to_owned))
 }
@@ -169,9 +169,8 @@ async fn a_name_that_is_not_stored_is_taken_back() {
 async fn a_repeat_is_answered_by_the_name() {
     let mut broker = Broker::new().await;
     let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
-    let repeated = |name: &str| Command::SendToNamed {
-        name: name.to_owned(),
-        recipient: Some(user("bob")),
+    let repeated = |name: &str| Command::Send {
+        to: SendTo::Named { name: name.to_owned(), recipient: Some(user("bob")) },
         draft: Draft { client_message_id: Some("c1".to_owned()), ..text("once") },
     };
     let (first, _, _) = sent(broker.ask(ann, repeated("conv_1")).await);

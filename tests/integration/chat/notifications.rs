@@ -3,7 +3,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parlance::chat::{
-    Administer, CatchUpDrained, ChatError, Command, Draft, Emitted, Event, Notice, Options, Reply, SaveNotifications, Words,
+    Administer, CatchUpDrained, ChatError, Command, Draft, Emitted, Event, Notice, Notified, Options, Reply, SaveNotifications,
+    SendTo, Sent, Words,
 };
 use parlance::config::Delivery;
 use parlance::model::{ConversationId, Message, Notification, Place, RoomId, Timestamp};
@@ -16,7 +17,7 @@ use crate::support::database::TestStore;
 const NO_WORD: Words = Words { notification: false, ..ALL_WORDS };
 
 fn to(conversation: ConversationId, content: &str) -> Command {
-    Command::SendToConversation { conversation, draft: text(content) }
+    Command::Send { to: SendTo::Conversation(conversation), draft: text(content) }
 }
 
 fn notify(kind: &str, message: &str, data: Option<&str>) -> Command {
@@ -25,7 +26,7 @@ fn notify(kind: &str, message: &str, data: Option<&str>) -> Command {
 
 fn sent(reply: Result<Reply, ChatError>) -> Arc<Message> {
     match reply {
-        Ok(Reply::Sent { message, .. }) => message,
+        Ok(Reply::Sent(Sent { message, .. })) => message,
         other => panic!("not sent: {other:?}"),
     }
 }
@@ -96,10 +97,13 @@ async fn a_message_notifies_members_without_a_socket() {
     let to_cid = sent(broker.ask(ann, direct("cid", "psst")).await);
     sent(broker.ask(ann, direct("ann", "note to self")).await);
     broker
-        .ask(ann, Command::SendToRoom { room: RoomId::parse("7").unwrap(), shown_as: "7".into(), draft: text("all") })
+        .ask(
+            ann,
+            Command::Send { to: SendTo::Room { room: RoomId::parse("7").unwrap(), shown_as: "7".into() }, draft: text("all") },
+        )
         .await
         .unwrap();
-    broker.ask(ann, Command::SendToCommonChat { draft: text("all") }).await.unwrap();
+    broker.ask(ann, Command::Send { to: SendTo::CommonChat, draft: text("all") }).await.unwrap();
     // Without a socket, too; what one writes oneself is no news.
     let from_cid = sent(broker.ask_as("cid", to(group, "mine")).await);
     let (of_cid, of_dan) = (stored(&broker, "cid").await, stored(&broker, "dan").await);
@@ -404,11 +408,13 @@ async fn a_worded_notification_goes_out_as_it_is_and_is_stored() {
         data: None,
         emitted: Some(emitted()),
     };
-    let Ok(Reply::Notified { sockets: 0, .. }) = broker.ask_as("bob", command("away")).await else { panic!() };
+    let Ok(Reply::Notified(Notified { sockets: 0, .. })) = broker.ask_as("bob", command("away")).await else { panic!() };
     assert_eq!(unseen(&broker, "bob").await, ["away"]);
     let bob = broker.knock_with("bob", NO_WORD).await;
     assert_eq!(arrival(&mut broker, bob).await, [""; 0]);
-    let Ok(Reply::Notified { notification, sockets: 1 }) = broker.ask_as("bob", command("here")).await else { panic!() };
+    let Ok(Reply::Notified(Notified { notification, sockets: 1 })) = broker.ask_as("bob", command("here")).await else {
+        panic!()
+    };
     let heard = broker.all(bob).await;
     let events: Vec<_> =
         heard.iter().filter_map(|heard| if let Heard::Event(event) = heard { Some(event.event()) } else { None }).collect();
@@ -423,8 +429,8 @@ async fn a_worded_notification_goes_out_as_it_is_and_is_stored() {
 async fn a_retry_that_is_answered_as_the_first_notifies_nobody_again() {
     let mut broker = Broker::new().await;
     let ann = broker.connect("ann").await;
-    let send = || Command::SendDirect {
-        recipient: user("bob"),
+    let send = || Command::Send {
+        to: SendTo::User(user("bob")),
         draft: Draft { client_message_id: Some("c1".to_owned()), ..text("once") },
     };
     sent(broker.ask(ann, send()).await);

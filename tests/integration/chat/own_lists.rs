@@ -1,5 +1,5 @@
 //! What users ask of the broker about themselves: their conversations, the sockets that they may see.
-use parlance::chat::{Command, Options, Reply};
+use parlance::chat::{Command, Options, Reply, SendTo};
 use parlance::config::PresenceScope;
 use parlance::model::{ChosenStatus, ConversationKind};
 use parlance::store::Overview;
@@ -60,7 +60,8 @@ async fn ones_conversations_are_listed_as_they_are_by_then() {
     let mut broker = Broker::new().await;
     let group = broker.group(&["bob", "ann"]).await;
     let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
-    let named = Command::SendToNamed { name: "conv_1".to_owned(), recipient: Some(user("bob")), draft: text("first") };
+    let named =
+        Command::Send { to: SendTo::Named { name: "conv_1".to_owned(), recipient: Some(user("bob")) }, draft: text("first") };
     broker.ask(ann, named).await.unwrap();
     broker.begin(bob, direct("ann", "second")).await;
     // Behind what is being stored.

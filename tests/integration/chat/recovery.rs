@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use parlance::chat::{
     Admission, CatchUpDrained, Command, Connect, Disconnect, Event, Manner, Mark, Notice, Options, PresenceChange,
-    RefusedConnect, ReplayKind, RevokeTokens, Words, WordsLearned,
+    RefusedConnect, ReplayKind, RevokeTokens, SendTo, Words, WordsLearned,
 };
 use parlance::config::Delivery;
 use parlance::engineio::CloseReason;
@@ -94,7 +94,7 @@ async fn what_was_missed_comes_in_order_and_once() {
         let command = if number % 2 == 0 {
             direct("bob", &number.to_string())
         } else {
-            Command::SendToConversation { conversation: group, draft: text(&number.to_string()) }
+            Command::Send { to: SendTo::Conversation(group), draft: text(&number.to_string()) }
         };
         broker.ask(ann, command).await.unwrap();
     }
@@ -309,10 +309,10 @@ async fn rooms_mutes_and_what_was_learned_stay() {
     let say = |text: &str| {
         let draft = |what: &str| super::broker::text(&format!("{what} {text}"));
         vec![
-            Command::SendToConversation { conversation: heard, draft: draft("heard") },
-            Command::SendToConversation { conversation: muted, draft: draft("muted") },
-            Command::SendToRoom { room: room.clone(), shown_as: "1".into(), draft: draft("room") },
-            Command::SendToCommonChat { draft: draft("common") },
+            Command::Send { to: SendTo::Conversation(heard), draft: draft("heard") },
+            Command::Send { to: SendTo::Conversation(muted), draft: draft("muted") },
+            Command::Send { to: SendTo::Room { room: room.clone(), shown_as: "1".into() }, draft: draft("room") },
+            Command::Send { to: SendTo::CommonChat, draft: draft("common") },
         ]
     };
     for command in say("missed") {
@@ -337,8 +337,8 @@ async fn what_was_said_before_one_came_is_not_replayed() {
     let room = RoomId::parse("flat").unwrap();
     broker.ask(listener, Command::JoinRoom { room: room.clone() }).await.unwrap();
     let (bob, known) = come(&mut broker, "bob").await;
-    let in_room = |what: &str| Command::SendToRoom { room: room.clone(), shown_as: "1".into(), draft: text(what) };
-    let in_group = |what: &str| Command::SendToConversation { conversation: group, draft: text(what) };
+    let in_room = |what: &str| Command::Send { to: SendTo::Room { room: room.clone(), shown_as: "1".into() }, draft: text(what) };
+    let in_group = |what: &str| Command::Send { to: SendTo::Conversation(group), draft: text(what) };
     broker.ask(ann, in_room("before")).await.unwrap();
     broker.ask(ann, in_group("before the mute")).await.unwrap();
     broker.ask(bob, Command::LeaveConversation { conversation: group }).await.unwrap();
@@ -358,7 +358,7 @@ async fn what_happens_to_the_user_meanwhile_holds_for_the_session() {
     let ann = broker.connect("ann").await;
     let (bob, known) = come(&mut broker, "bob").await;
     lose(&mut broker, bob).await;
-    let say = |conversation, what: &str| Command::SendToConversation { conversation, draft: text(what) };
+    let say = |conversation, what: &str| Command::Send { to: SendTo::Conversation(conversation), draft: text(what) };
     broker.ask(ann, say(left, "for members")).await.unwrap();
     broker.ask(ann, say(joined, "too early")).await.unwrap();
     broker.ask(ann, Command::RemoveParticipant { conversation: left, participant: user("bob") }).await.unwrap();
@@ -446,7 +446,7 @@ async fn the_senders_own_copy_is_held_again_or_shown() {
     let group = broker.group(&["ann", "bob"]).await;
     let bob = broker.connect("bob").await;
     let (ann, known) = come(&mut broker, "ann").await;
-    let say = |what: &str| Command::SendToConversation { conversation: group, draft: text(what) };
+    let say = |what: &str| Command::Send { to: SendTo::Conversation(group), draft: text(what) };
     let mut kinds = Vec::new();
     let mut socket = ann;
     for is_stored_before in [false, true] {
@@ -475,7 +475,7 @@ async fn a_client_that_comes_anew_gets_what_this_device_lacks() {
     let group = broker.group(&["ann", "bob"]).await;
     let ann = broker.connect("ann").await;
     let (bob, known) = come(&mut broker, "bob").await;
-    let in_group = |what: &str| Command::SendToConversation { conversation: group, draft: text(what) };
+    let in_group = |what: &str| Command::Send { to: SendTo::Conversation(group), draft: text(what) };
     broker.ask(ann, in_group("seen")).await.unwrap();
     let known = Known { offset: read(&mut broker, bob).await, ..known };
     broker.ask(bob, in_group("own")).await.unwrap();

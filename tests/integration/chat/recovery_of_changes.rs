@@ -1,7 +1,7 @@
 //! Edits and deletions that were made while a client was away for long: told once, when it comes with an offset.
 use std::sync::Arc;
 
-use parlance::chat::{Admission, Broadcast, CatchUpDrained, Command, Connect, Event, Notice, Options, Reply};
+use parlance::chat::{Admission, Broadcast, CatchUpDrained, Command, Connect, Event, Notice, Options, Reply, SendTo, Sent};
 use parlance::model::{ChangesTold, MessageId, Offset, OffsetKind, Part, PrivateId, RoomId};
 use parlance::store::{self, DeliveredUpTo, Write};
 
@@ -31,7 +31,7 @@ async fn delete(broker: &mut Broker, name: &str, message: MessageId) {
 
 async fn say(broker: &mut Broker, name: &str, command: Command) -> MessageId {
     match broker.ask_as(name, command).await {
-        Ok(Reply::Sent { message, .. }) => message.id,
+        Ok(Reply::Sent(Sent { message, .. })) => message.id,
         other => panic!("{other:?}"),
     }
 }
@@ -82,13 +82,13 @@ async fn what_was_changed_during_a_long_absence_is_told_once(database: TestStore
     let mut old = Vec::new();
     for content in ["edited", "deleted", "both", "twice", "own"] {
         let command = match content {
-            "deleted" => Command::SendToConversation { conversation: group, draft: text(content) },
+            "deleted" => Command::Send { to: SendTo::Conversation(group), draft: text(content) },
             content => direct(if content == "own" { "ann" } else { "bob" }, content),
         };
         old.push(say(&mut broker, if content == "own" { "bob" } else { "ann" }, command).await);
     }
     let lounge = RoomId::parse("lounge").unwrap();
-    let public = Command::SendToRoom { room: lounge, shown_as: "lounge".into(), draft: text("public") };
+    let public = Command::Send { to: SendTo::Room { room: lounge, shown_as: "lounge".into() }, draft: text("public") };
     let public = say(&mut broker, "ann", public).await;
     let (known, _) = leave(&mut broker).await;
 
@@ -254,7 +254,7 @@ async fn an_offset_that_knows_of_no_changes_is_told_those_after_its_messages() {
 async fn a_change_of_what_this_session_sent_is_told() {
     let mut broker = Broker::new().await;
     let (_, bob, first) = come(&mut broker, None, None).await;
-    let Ok(Reply::Sent { message, .. }) = broker.ask(bob, direct("ann", "own")).await else { panic!() };
+    let Ok(Reply::Sent(Sent { message, .. })) = broker.ask(bob, direct("ann", "own")).await else { panic!() };
     broker.disconnect(bob, true).await;
     // Its own message came as no event: its offset is from before it.
     edit(&mut broker, "bob", message.id, "own, mended").await;
@@ -358,7 +358,7 @@ async fn who_joined_since_or_left_hears_of_no_changes_before() {
     let (known, _) = leave(&mut broker).await;
     let mut old = Vec::new();
     for (conversation, content) in [(joined, "1"), (joined, "2"), (left, "3")] {
-        old.push(say(&mut broker, "ann", Command::SendToConversation { conversation, draft: text(content) }).await);
+        old.push(say(&mut broker, "ann", Command::Send { to: SendTo::Conversation(conversation), draft: text(content) }).await);
     }
     delete(&mut broker, "ann", old[0]).await;
     broker.ask_as("ann", Command::AddParticipants { conversation: joined, participants: vec![user("bob")] }).await.unwrap();

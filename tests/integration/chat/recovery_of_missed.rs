@@ -1,5 +1,5 @@
 //! P6: what was missed is delivered in order at connect, and its senders learn of it.
-use parlance::chat::{CatchUpDrained, Command, Event, Notice, Options};
+use parlance::chat::{CatchUpDrained, Command, Event, Notice, Options, SendTo};
 use parlance::model::UserId;
 
 use super::broker::{Broker, Socket, direct, message_of, text, user};
@@ -34,7 +34,7 @@ async fn what_was_missed_comes_in_order_before_anything_new() {
         let command = if number % 2 == 0 {
             direct("bob", &number.to_string())
         } else {
-            Command::SendToConversation { conversation: group, draft: text(&number.to_string()) }
+            Command::Send { to: SendTo::Conversation(group), draft: text(&number.to_string()) }
         };
         broker.ask(ann, command).await.unwrap();
     }

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parlance::chat::{ChatError, Command, Draft, Event, Notice, Options, Reply};
+use parlance::chat::{ChatError, Command, Draft, Event, Notice, Options, Reply, SendTo, Sent};
 use parlance::config::Delivery;
 use parlance::model::{MessageId, MessageStatus, Place, RoomId};
 use parlance::store::{self, Done, HistoryRange, NewMessage, TestFault, Write};
@@ -12,14 +12,14 @@ use crate::support::database::TestStore;
 
 fn sent(reply: Result<Reply, ChatError>) -> (Arc<parlance::model::Message>, MessageStatus) {
     match reply {
-        Ok(Reply::Sent { message, status, .. }) => (message, status),
+        Ok(Reply::Sent(Sent { message, status, .. })) => (message, status),
         other => panic!("not sent: {other:?}"),
     }
 }
 
 fn retry(recipient: &str, content: &str, id: &str) -> Command {
     let draft = Draft { client_message_id: Some(id.to_owned()), ..text(content) };
-    Command::SendDirect { recipient: user(recipient), draft }
+    Command::Send { to: SendTo::User(user(recipient)), draft }
 }
 
 async fn stored(broker: &Broker, place: Place) -> Vec<String> {
@@ -60,11 +60,11 @@ async fn what_is_refused_is_seen_by_nobody_and_stored_nowhere() {
     let (bob, cid) = (broker.connect("bob").await, broker.connect("cid").await);
     let unknown_file = Draft { file_url: Some("/uploads/none.png".to_owned()), ..Draft::default() };
     for (command, code) in [
-        (Command::SendToConversation { conversation: group, draft: text("no") }, "FORBIDDEN"),
+        (Command::Send { to: SendTo::Conversation(group), draft: text("no") }, "FORBIDDEN"),
         (direct("bob", ""), "INVALID_PAYLOAD"),
         (direct("bob", "sechse"), "TOO_LARGE"),
         (direct("nobody", "no"), "NOT_FOUND"),
-        (Command::SendDirect { recipient: user("bob"), draft: unknown_file }, "NOT_FOUND"),
+        (Command::Send { to: SendTo::User(user("bob")), draft: unknown_file }, "NOT_FOUND"),
         (Command::TestPanic, "INTERNAL"),
     ] {
         assert_eq!(broker.ask(cid, command).await.unwrap_err().code(), code);
@@ -84,7 +84,7 @@ async fn everybody_sees_the_order_in_which_messages_are_stored() {
     for number in 0..60 {
         let socket = sockets[number % 3];
         let draft = text(&number.to_string());
-        tickets.push((socket, broker.begin(socket, Command::SendToConversation { conversation: group, draft }).await));
+        tickets.push((socket, broker.begin(socket, Command::Send { to: SendTo::Conversation(group), draft }).await));
     }
     for (socket, ticket) in tickets {
         sent(broker.reply(socket, ticket).await);
@@ -165,7 +165,7 @@ async fn a_held_copy_is_shown_at_its_sender_once_stored_and_live_to_the_room() {
         broker.ask(socket, Command::JoinRoom { room: room.clone() }).await.unwrap();
     }
     broker.all(ann).await;
-    let command = Command::SendToRoom { room, shown_as: "7".into(), draft: text("hi") };
+    let command = Command::Send { to: SendTo::Room { room, shown_as: "7".into() }, draft: text("hi") };
     let ticket = broker.begin_with(ann, command, true).await;
     assert_eq!(broker.message(bob).await.content, "hi");
     let words = broker.all(ann).await;
@@ -236,15 +236,15 @@ async fn an_outage_that_lasts_is_answered_and_a_retry_goes_to_the_others() {
     let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
     let send = |content: &str| {
         let draft = Draft { client_message_id: Some("c9".to_owned()), ..text(content) };
-        Command::SendToConversation { conversation: group, draft }
+        Command::Send { to: SendTo::Conversation(group), draft }
     };
     // The sender's ids are read before the outage.
     sent(
         broker
             .ask(
                 ann,
-                Command::SendToConversation {
-                    conversation: group,
+                Command::Send {
+                    to: SendTo::Conversation(group),
                     draft: Draft { client_message_id: Some("c0".to_owned()), ..text("zero") },
                 },
             )
@@ -273,7 +273,7 @@ async fn a_retry_goes_to_who_was_told_of_the_first_try_and_may_not_have_it() {
     let (ann, bob, cid) = (broker.connect("ann").await, broker.connect("bob").await, broker.connect("cid").await);
     let send = |name: &str| {
         let draft = Draft { client_message_id: Some(name.to_owned()), ..text(name) };
-        Command::SendToConversation { conversation: group, draft }
+        Command::Send { to: SendTo::Conversation(group), draft }
     };
     // The sender's ids are read before the outage.
     sent(broker.ask(ann, send("before")).await);
@@ -331,7 +331,7 @@ async fn nothing_overtakes_a_retry_that_waits_for_its_commit() {
     let (ann, cid) = (broker.connect("ann").await, broker.connect("cid").await);
     let send = |content: &str| {
         let draft = Draft { client_message_id: Some(content.to_owned()), ..text(content) };
-        Command::SendToConversation { conversation: group, draft }
+        Command::Send { to: SendTo::Conversation(group), draft }
     };
     // The sender's ids are read before the outage.
     sent(broker.ask(ann, send("before")).await);

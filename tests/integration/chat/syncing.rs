@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use parlance::chat::{Command, Draft, Options, Reply};
+use parlance::chat::{Command, Draft, Options, Reply, SendTo, Sent};
 use parlance::model::{Message, MessageId, MessageStatus, Place, Timestamp};
 use parlance::store::{self, DirectChanges, HistoryRange, Store};
 
@@ -95,13 +95,13 @@ async fn keep(mut copy: Copy, is_over: Rc<Cell<bool>>) -> Copy {
 
 fn named(recipient: &str, name: &str) -> Command {
     let draft = Draft { client_message_id: Some(name.to_owned()), ..text(name) };
-    Command::SendDirect { recipient: user(recipient), draft }
+    Command::Send { to: SendTo::User(user(recipient)), draft }
 }
 
 async fn a_copy_is_whole_whatever_is_being_stored(database: TestStore) {
     let mut broker = Broker::on(database, Options::default()).await;
     let first = match broker.ask_as("ann", direct("bob", "first")).await {
-        Ok(Reply::Sent { message, .. }) => message,
+        Ok(Reply::Sent(Sent { message, .. })) => message,
         other => panic!("{other:?}"),
     };
     // What each has sent of late is read once.

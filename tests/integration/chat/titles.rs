@@ -1,14 +1,14 @@
 //! What listings are called, wherever a message about one is shown.
 use std::sync::Arc;
 
-use parlance::chat::{Command, Draft, Event, Notice, Options, Reply, TitleListing};
+use parlance::chat::{Command, Draft, Event, Notice, Options, Reply, SendTo, Sent, TitleListing};
 use parlance::model::{Listing, ListingId, Message};
 
 use super::broker::{Broker, message_of, text, user};
 
 fn about(listing: &str, content: &str) -> Command {
     let draft = Draft { listing_id: Some(ListingId::parse(listing).unwrap()), ..text(content) };
-    Command::SendDirect { recipient: user("bob"), draft }
+    Command::Send { to: SendTo::User(user("bob")), draft }
 }
 
 fn listing(id: &str, title: Option<&str>) -> Option<Listing> {
@@ -17,7 +17,7 @@ fn listing(id: &str, title: Option<&str>) -> Option<Listing> {
 
 fn sent(reply: Result<Reply, parlance::chat::ChatError>) -> Arc<Message> {
     match reply {
-        Ok(Reply::Sent { message, .. }) => message,
+        Ok(Reply::Sent(Sent { message, .. })) => message,
         other => panic!("{other:?}"),
     }
 }

@@ -1,6 +1,7 @@
 //! The walls of the source tree: who imports whom, without circles, and how large files and values get.
 mod circles;
 mod imports;
+mod methods;
 mod paths;
 mod sizes;
 

@@ -1,0 +1,37 @@
+//! Steps of a command: how far one has come.
+use crate::chat::ports::{ChatError, Reply};
+use crate::chat::query::Load;
+use crate::model::{ConversationId, MessageId};
+
+/// Result of a part of a command.
+pub(super) type Step<T> = Result<T, Stop>;
+
+/// Result of a whole command: its reply, or `None` where it is answered once its change is stored.
+pub(super) type Outcome = Step<Option<Reply>>;
+
+/// Reply of a command that has nothing more to say.
+pub(super) const DONE: Outcome = Ok(Some(Reply::Done));
+
+/// Reason for which a command goes no further now. Nothing has changed until then.
+pub(super) enum Stop {
+    /// It is refused.
+    Refused(ChatError),
+    /// It needs something that must be read first; then it is carried out anew.
+    Read(Load),
+    /// It is carried out anew once this message is stored, or given up.
+    Behind(MessageId),
+    /// It is carried out anew once the change of this group that is being stored has taken effect.
+    BehindGroup(ConversationId),
+}
+
+impl From<ChatError> for Stop {
+    fn from(error: ChatError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<Load> for Stop {
+    fn from(load: Load) -> Self {
+        Self::Read(load)
+    }
+}

@@ -1,0 +1,135 @@
+//! Values for the unit tests.
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::detached::Parked;
+use super::requests::{Prefetched, ReplyTo, Running};
+use super::sessions::Session;
+use super::tokens::Tokens;
+use crate::chat::ports::{Command, Manner, Words};
+use crate::engineio::{ConnectionKey, Peer, Seat};
+use crate::model::{
+    Account, ChosenStatus, ConversationId, Message, MessageId, MessageStatus, Place, PrivateId, Profile, Role, SocketId,
+    Timestamp, UserId, UserRole,
+};
+
+pub fn user(name: &str) -> UserId {
+    UserId::parse(name).unwrap()
+}
+
+pub fn profile(name: &str) -> Arc<Profile> {
+    Arc::new(Profile {
+        id: user(name),
+        username: name.to_owned(),
+        full_name: None,
+        avatar: None,
+        email: None,
+        role: UserRole::User,
+    })
+}
+
+pub fn account(name: &str) -> Account {
+    Account {
+        profile: profile(name),
+        status: ChosenStatus::Online,
+        last_seen: None,
+        disabled: false,
+        is_deleted: false,
+        tokens_valid_from: None,
+        kept_login: None,
+        described_at: None,
+        created_at: Timestamp::default(),
+    }
+}
+
+/// A private id; no two numbers have the same.
+pub fn pid(number: u32) -> PrivateId {
+    PrivateId::parse(&format!("{number:020}")).unwrap()
+}
+
+pub fn conversation_id(number: u128) -> ConversationId {
+    ConversationId::from_uuid(Uuid::from_u128(number))
+}
+
+pub fn connection(slot: u32) -> ConnectionKey {
+    ConnectionKey { worker: 0, seat: Seat { slot, generation: 0 } }
+}
+
+/// A message of ann's at a position, which is also its id.
+pub fn message_at(position: i64) -> Message {
+    Message {
+        id: MessageId::from_uuid(Uuid::from_u128(position as u128)),
+        place: Place::Conversation(conversation_id(1)),
+        seq: 0,
+        position,
+        sender: profile("ann"),
+        role: Role::User,
+        content: "hi".to_owned(),
+        message_type: "text".to_owned(),
+        file: None,
+        attachments: Vec::new(),
+        listing: None,
+        client_message_id: None,
+        chat: None,
+        is_truncated: false,
+        status: MessageStatus::Sent,
+        read_by: Vec::new(),
+        created_at: Timestamp::default(),
+        updated_at: Timestamp::default(),
+        deleted_at: None,
+    }
+}
+
+pub fn running(name: &str) -> Running {
+    Running {
+        user: user(name),
+        reply_to: ReplyTo::Http(0),
+        command: Command::ListConversations,
+        prefetched: Prefetched::default(),
+    }
+}
+
+fn tokens() -> Tokens {
+    Tokens { keys: Default::default(), expires_at: None }
+}
+
+pub fn session(name: &str, pid: PrivateId) -> Session {
+    Session {
+        user: user(name),
+        socket: SocketId::parse(pid.expose()).unwrap(),
+        pid,
+        words: Words::default(),
+        manner: Manner::default(),
+        tokens: tokens(),
+        reached: None,
+        proven: 0,
+        told_after: 0,
+        left_out_up_to: 0,
+        unproven: None,
+        is_in_common_chat: false,
+        queue: None,
+        is_blocked: false,
+        is_put_out: false,
+        catch_up: None,
+        unseen: None,
+        places: None,
+        peer: Peer::default(),
+        connected_at: Timestamp::default(),
+    }
+}
+
+pub fn detached(name: &str, at: i64) -> Parked {
+    Parked {
+        user: user(name),
+        socket: SocketId::parse(pid(9_999).expose()).unwrap(),
+        words: Words::default(),
+        manner: Manner::default(),
+        tokens: tokens(),
+        places: None,
+        is_in_common_chat: false,
+        reached: None,
+        told_after: 0,
+        at: Timestamp::from_millis(at),
+    }
+}
