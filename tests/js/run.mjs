@@ -1,4 +1,4 @@
-// Runs the suites in processes of their own, two at a time, with one Postgres for all. Arguments narrow it: `npm test -- retry`;
+// Runs the suites in processes of their own, three at a time, with one Postgres for all. Arguments narrow it: `npm test -- retry`;
 // a suite's whole name is that suite alone.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ const files = suites
 const postgres = DATABASES.includes('postgres') ? await Postgres.start() : undefined;
 process.env.PARLANCE_TEST_POSTGRES = postgres?.url ?? '';
 try {
-  const tests = run({ files, concurrency: 2, timeout: 600_000 });
+  const tests = run({ files, concurrency: 3, timeout: 600_000 });
   tests.on('test:fail', () => {
     process.exitCode = 1;
   });
