@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 import { LIMIT, within } from './wait.mjs';
 
-const DOCUMENT = new URL('../../../docs/ops/proxies.md', import.meta.url);
+const DOCUMENT = new URL('../../../docs/operating/proxies.md', import.meta.url);
 
 /** The example of this language, as it stands there. */
 function example(language) {

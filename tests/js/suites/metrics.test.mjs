@@ -12,7 +12,7 @@ import { Server, useServer } from '../lib/server.mjs';
 import { newUser } from '../lib/token.mjs';
 
 const KEY = 'the-key-of-a-server';
-const FOLDER = fileURLToPath(new URL('../../../docs/ops', import.meta.url));
+const FOLDER = fileURLToPath(new URL('../../../docs/operating', import.meta.url));
 const read = (name) => readFileSync(join(FOLDER, name), 'utf8');
 const DASHBOARD = JSON.parse(read('grafana-dashboard.json'));
 const ALERTS = read('alerts.yaml');
