@@ -1,4 +1,4 @@
-// Every front end's words for everything that can happen, as dialects.md §5–§10 have them; independent of the server's code.
+// Every front end's words for everything that can happen, as docs/dialects has them; independent of the server's code.
 import assert from 'node:assert/strict';
 
 import { TIME, assertLike } from './shape.mjs';

@@ -1,4 +1,4 @@
-// Who may do what: every route and every event that names something of somebody's, asked by everybody (http.md, dialects.md §11).
+// Who may do what: every route and every event that names something of somebody's, asked by everybody (docs/errors.md).
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// The `agent` front end (seed 003): what its document shows, event by event, and what is not shown there.
+// The `agent` front end: what its document shows, event by event, and what is not shown there.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 

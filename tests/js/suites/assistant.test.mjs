@@ -1,4 +1,4 @@
-// The front end of seed 000: one person talks with an AI model (dialects.md §5). It knows one event, `ai-response`, and shows its `content`.
+// The assistant's front end: one person talks with an AI model (docs/dialects/assistant.md). It knows one event, `ai-response`, and shows its `content`.
 // So its user sees, whenever there is no answer, AI_ERROR_TEXT in the chat; of a refused connect nothing but that there is no connection.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

@@ -1,4 +1,4 @@
-// Who is admitted, and in exactly which words the others are refused (dialects.md §3).
+// Who is admitted, and in exactly which words the others are refused (docs/errors.md, "At the door").
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 

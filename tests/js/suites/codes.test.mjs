@@ -1,5 +1,4 @@
-// Every code of dialects.md §11, provoked in every dialect that can give it: whole, with an ack and without.
-// docs/errors.md is the table of it.
+// Every code of docs/errors.md, provoked in every dialect that can give it: whole, with an ack and without.
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 

@@ -1,4 +1,4 @@
-// The front end of seed 001: conversations, several devices, presence with status, receipts (dialects.md §6).
+// The full chat: conversations, several devices, presence with status, receipts (docs/dialects/conversation.md).
 // It shows its user `message` of every `error`, and of a refused connect nothing but that it is not connected.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

@@ -1,4 +1,4 @@
-// Events of other servers go out as they are, to sockets of every dialect (http.md, `POST /api/emit`).
+// Events of other servers go out as they are, to sockets of every dialect (docs/other-servers.md).
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 

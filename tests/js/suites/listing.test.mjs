@@ -1,5 +1,5 @@
-// The market place's front end: what its back end's document promises it, and what it shows its users (dialects.md §7).
-// Its document (seeds/002) has the server's side; a front end calls what is there, without acks, and shows `error.message`.
+// The market place's front end: what its back end's document promises it, and what it shows its users (docs/dialects/listing.md).
+// Its document has the server's side; a front end calls what is there, without acks, and shows `error.message`.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 

@@ -1,4 +1,4 @@
-// Everything that happens in any front end, seen by every front end in its own words, or not at all (dialects.md §10).
+// Everything that happens in any front end, seen by every front end in its own words, or not at all (docs/dialects/README.md).
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 

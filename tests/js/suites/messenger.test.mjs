@@ -1,4 +1,4 @@
-// Finer points of dialects.md §4 and §9: devices, muting, receipts, presence, typing.
+// Finer points of `messenger` (docs/dialects/messenger.md): devices, muting, receipts, presence, typing.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 

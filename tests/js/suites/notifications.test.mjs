@@ -1,4 +1,4 @@
-// Who is notified of what, when it is shown, and what HTTP shows of it (dialects.md §4, §6; http.md).
+// Who is notified of what, when it is shown, and what HTTP shows of it (docs/other-servers.md).
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 

@@ -1,4 +1,4 @@
-// `listing`'s public rooms, and how a connection's dialect is learned and pinned (dialects.md §1, §7).
+// `listing`'s public rooms, and how a connection's dialect is learned and pinned (docs/dialects).
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
