@@ -11,6 +11,7 @@ mod api;
 mod app;
 mod chat;
 mod cli;
+mod documents;
 mod interfaces;
 mod layering;
 mod protocol;

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -132,6 +133,32 @@ class Talking(unittest.IsolatedAsyncioTestCase):
         self.assertEqual((refused["success"], refused["code"], refused["error"]), (False, "INVALID_PAYLOAD", "Missing content"))
         unknown = await ann.client.call("a-word-of-another-server", {}, timeout=LIMIT)
         self.assertEqual((unknown["success"], unknown["code"]), (False, "UNKNOWN_EVENT"))
+
+    async def test_a_handler_gets_the_offset_as_one_more_argument(self):
+        (ann, bob), (_, to) = await self.pair("offset", TRANSPORTS["websocket"])
+        told = asyncio.get_running_loop().create_future()
+        bob.client.on("new_message", lambda *arguments: told.set_result(arguments))
+        await ann.send(to, "Hello!")
+        payload, offset = await asyncio.wait_for(told, LIMIT)
+        self.assertEqual((payload["message"]["content"], type(offset)), ("Hello!", str))
+
+    async def test_the_bot_of_the_documents_answers(self):
+        with open(os.path.join(os.path.dirname(__file__), "../../docs/bots.md")) as page:
+            program = page.read().split("```python\n")[1].split("```")[0].replace("http://localhost:3000", self.url)
+        account = {"username": "echo-bot", "email": "echo-bot@example.org", "password": "a long password"}
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}/api/auth/register", json.dumps(account).encode(), headers)
+        with urllib.request.urlopen(request) as registered:
+            bot = json.load(registered)["user"]["id"]
+        running = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
+        try:
+            (ann, _), _ = await self.pair("bot", TRANSPORTS["websocket"])
+            # Before it is there, too: what it missed comes to it.
+            await ann.send(bot, "Hello, bot!")
+            self.assertEqual(await ann.next(), "You said: Hello, bot!")
+        finally:
+            running.kill()
+            await running.wait()
 
 
 if __name__ == "__main__":

@@ -40,6 +40,6 @@ pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Fails with the complaints, a line each.
-fn assert_none(complaints: &[String]) {
+pub fn assert_none(complaints: &[String]) {
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
 }

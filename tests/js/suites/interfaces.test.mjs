@@ -11,6 +11,7 @@ import { promisify } from 'node:util';
 import { Parser } from '@asyncapi/parser';
 import { Validator } from '@seriousme/openapi-schema-validator';
 
+import { blocksOf, read } from '../lib/blocks.mjs';
 import { closeAfter, open } from '../lib/client.mjs';
 import { checkAck, checkAnswer, checkTold, dialects, offsetOf, printed } from '../lib/documents.mjs';
 import { PNG, upload } from '../lib/files.mjs';
@@ -19,6 +20,10 @@ import { newUser } from '../lib/token.mjs';
 
 const tests = fileURLToPath(new URL('..', import.meta.url));
 const FRONT_ENDS = readdirSync(join(tests, 'types'));
+
+/** The front end of docs/interfaces.md, with what it has from elsewhere. */
+const [{ text: SHOWN }] = blocksOf(read('docs/interfaces.md')).filter(({ language }) => language === 'ts');
+const EXAMPLE = `declare const url: string, token: string;\n${SHOWN.replace("'./parlance'", "'parlance'")}`;
 
 /** What the compiler says of the front ends' scripts with these types. */
 async function compile(declarations) {
@@ -31,6 +36,8 @@ async function compile(declarations) {
       paths: { parlance: [join(folder, 'parlance.d.ts')], 'socket.io-client': [join(tests, 'node_modules/sio48/build/esm/index.d.ts')] },
     };
     const files = FRONT_ENDS.map((name) => join(tests, 'types', name));
+    files.push(join(folder, 'example.mts'));
+    writeFileSync(files.at(-1), EXAMPLE);
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: [join(folder, 'parlance.d.ts'), ...files] }));
     await promisify(execFile)(process.execPath, [join(tests, 'node_modules/typescript/bin/tsc'), '--project', folder]);
     return '';
