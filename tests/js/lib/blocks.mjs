@@ -88,7 +88,7 @@ export class Stage {
   get env() {
     const { server, folder, token } = this;
     const path = `${join(folder, 'bin')}:${process.env.PATH}`;
-    const known = { PATH: path, HOME: folder, STATE: join(folder, 'state'), TOKEN: token, KEY };
+    const known = { PATH: path, HOME: folder, DATA_DIR: './data', STATE: join(folder, 'state'), TOKEN: token, KEY };
     return { ...server.env, ...known, PARLANCE_URL: server.url, PARLANCE_KEY: KEY };
   }
 
