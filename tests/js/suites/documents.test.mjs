@@ -26,7 +26,7 @@ const LEFT_OUT = [
   ['docs/bots.md', '# bot.py', 'takes Python packages; tests/python/test_client.py runs it'],
   ['docs/command-line.md', '$ parlance check', 'has a test below: there is no server yet'],
   ['docs/command-line.md', '$ parlance tail', 'runs until it is stopped; cli.test.mjs reads it'],
-  ['docs/command-line.md', 'parlance completions bash', 'writes where shells look for completions; cli.test.mjs makes all of them'],
+  ['docs/command-line.md', 'parlance completions bash', 'writes where shells look for completions; tests/integration/cli/check.rs makes all of them'],
   ['docs/dialects/README.md', 'npm install', 'takes the registry'],
   ['docs/interfaces.md', 'npx openapi-typescript', 'takes the registry; interfaces.test.mjs validates the document'],
   ['docs/operating/backup.md', 'parlance backup', 'has a test below, with the restore'],
