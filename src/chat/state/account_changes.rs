@@ -27,3 +27,24 @@ impl AccountChanges {
         self.newest.retain(|_, (_, at)| *at >= then);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::user;
+    use super::*;
+
+    #[test]
+    fn a_read_is_older_than_every_change_that_it_may_have_missed() {
+        let (ann, bob, at) = (user("ann"), user("bob"), Timestamp::from_millis);
+        let mut changes = AccountChanges::default();
+        let read = changes.newest_of([&ann, &bob]);
+        changes.note([&ann], at(1));
+        assert_ne!(changes.newest_of([&ann, &bob]), read);
+        let read = changes.newest_of([&bob]);
+        changes.note([&ann], at(2));
+        assert_eq!(changes.newest_of([&bob]), read, "another's change");
+        let before = changes.newest_of([&ann]);
+        changes.forget_before(at(2));
+        assert_eq!(changes.newest_of([&ann]), before);
+    }
+}

@@ -180,4 +180,12 @@ mod tests {
         reads.end();
         assert_eq!((reads.next(2), reads.next(2)), (Some(connection(4)), None));
     }
+
+    #[test]
+    fn it_brings_what_was_dispatched_when_it_began_and_nothing_else() {
+        let catch_up = CatchUp::new(7, 7, None, None);
+        assert!(catch_up.brings(7) && !catch_up.brings(8), "what comes later reaches the socket live");
+        let going_on = CatchUp::going_on((5, ChangesTold::all(5)), (7, ChangesTold::all(7)), [0; 32]);
+        assert!(!going_on.brings(5) && going_on.brings(6) && going_on.brings(7), "its client has those up to 5");
+    }
 }

@@ -182,4 +182,26 @@ mod tests {
         assert_eq!(told(&mut progress), [of("ann", 2, 3), of("ann", 1, 5)]);
         assert!(told(&mut progress).is_empty());
     }
+
+    #[test]
+    fn of_a_conversation_the_newest_are_told() {
+        let mut progress = Progress::default();
+        let bob = UserId::parse("bob").unwrap();
+        let all = i64::try_from(NEWEST_TOLD).unwrap() + 3;
+        (1..=all).for_each(|seq| progress.tell(&receipt("ann", seq), &bob, false));
+        let told: Vec<_> = progress.take_untold(usize::MAX).iter().map(|told| told.receipt.seq).collect();
+        assert_eq!((told.len(), told.first(), told.last()), (NEWEST_TOLD, Some(&all), Some(&4)));
+        assert!(progress.take_untold(usize::MAX).is_empty());
+    }
+
+    #[test]
+    fn a_mark_proves_the_pages_that_were_sent_before_it() {
+        let mut pages = UnprovenPages::default();
+        (1..=3).for_each(|seq| pages.push(vec![receipt("ann", seq)]));
+        let proven = |pages: &mut UnprovenPages, mark| pages.prove(mark).iter().map(|receipt| receipt.seq).collect::<Vec<_>>();
+        assert_eq!(proven(&mut pages, Mark::Nothing), Vec::<i64>::new());
+        assert_eq!(proven(&mut pages, Mark::Page(2)), [1, 2]);
+        assert_eq!(proven(&mut pages, Mark::Page(2)), Vec::<i64>::new(), "once");
+        assert_eq!(proven(&mut pages, Mark::Event(1)), [3], "events come behind the catch-up");
+    }
 }

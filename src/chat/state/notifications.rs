@@ -113,3 +113,44 @@ impl Unwritten {
         Some(Owed { absent: Arc::from([user.clone()]), ..newest.clone() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{conversation_id, message_at, user};
+    use super::*;
+
+    fn absent(names: &[&str]) -> Arc<[UserId]> {
+        names.iter().map(|name| user(name)).collect()
+    }
+
+    /// Whom which message is owed to, by name.
+    fn owed(owed: &[Owed]) -> Vec<(String, i64)> {
+        let mut list: Vec<_> =
+            owed.iter().flat_map(|owed| owed.users().map(|user| (user.to_string(), owed.message.position))).collect();
+        list.sort();
+        list
+    }
+
+    #[test]
+    fn the_newest_is_owed_to_each_who_was_absent_once() {
+        let mut gathered = Gathered::default();
+        let one = conversation_id(1);
+        gathered.add(one, &Arc::new(message_at(1)), absent(&["bob", "cid", "ann"]));
+        gathered.add(one, &Arc::new(message_at(2)), absent(&["cid"]));
+        gathered.add(one, &Arc::new(message_at(3)), Arc::default());
+        assert_eq!(owed(&gathered.take_all()), [("bob".to_owned(), 1), ("cid".to_owned(), 2)], "and none to the sender");
+        assert!(gathered.take_all().is_empty());
+    }
+
+    #[test]
+    fn what_one_user_was_given_is_not_owed_again_until_it_is_put_back() {
+        let mut gathered = Gathered::default();
+        let one = conversation_id(1);
+        gathered.add(one, &Arc::new(message_at(1)), absent(&["bob", "cid"]));
+        let of_bob = gathered.take_of(&user("bob"), [one].into_iter());
+        assert_eq!(owed(&of_bob), [("bob".to_owned(), 1)]);
+        assert!(gathered.take_of(&user("bob"), [one].into_iter()).is_empty());
+        gathered.put_back(of_bob);
+        assert_eq!(owed(&gathered.take_in(one)), [("bob".to_owned(), 1), ("cid".to_owned(), 1)]);
+    }
+}

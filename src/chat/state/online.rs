@@ -69,4 +69,13 @@ mod tests {
         assert_eq!(changes.take(true, at(2)), None);
         assert_eq!(changes.take(true, at(1 + ALIVE_EVERY_MS)), Some((vec![], vec![])), "the server runs");
     }
+
+    #[test]
+    fn who_went_and_came_again_is_here() {
+        let ann = UserId::parse("ann").unwrap();
+        let mut changes = OnlineChanges::default();
+        changes.went(&ann);
+        changes.came(&ann);
+        assert_eq!(changes.take(true, Timestamp::from_millis(0)), Some((vec![ann], vec![])));
+    }
 }

@@ -75,3 +75,35 @@ impl Absence {
 pub fn was_told(told_after: u64, places: Option<&Places>, room: &RoomKey, serial: u64) -> bool {
     told_after < serial && !places.is_some_and(|places| places.was_absent(room, serial))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::conversation_id;
+    use super::*;
+
+    #[test]
+    fn of_a_room_it_was_not_in_a_session_was_told_nothing() {
+        let mut places = Places::default();
+        let (one, other) = (RoomKey::Group(conversation_id(1)), RoomKey::Group(conversation_id(2)));
+        places.note_absence(one.clone(), 3, 5);
+        let told = |serial| was_told(2, Some(&places), &one, serial);
+        assert_eq!([2, 3, 4, 5, 6].map(told), [false, true, false, false, true]);
+        assert!(was_told(2, Some(&places), &other, 4) && was_told(2, None, &one, 4));
+        assert_eq!(places.needed_since(&one, Reached::all_of(3)), Reached::all_of(5), "none of the absence");
+        assert_eq!(places.needed_since(&one, Reached::all_of(2)), Reached::all_of(2), "3 was missed in the room");
+        assert_eq!(places.needed_since(&other, Reached::all_of(4)), Reached::all_of(4));
+    }
+
+    #[test]
+    fn so_many_absences_are_remembered_and_those_of_a_left_group_are_not() {
+        let mut places = Places::default();
+        let key = RoomKey::Group(conversation_id(1));
+        for number in 1..=1_025 {
+            places.note_absence(key.clone(), number, number);
+        }
+        assert_eq!((places.absences.len(), places.forgotten_absences), (ABSENCES_MAX, 1));
+        places.muted.insert(conversation_id(1), 7);
+        assert!(places.forget(conversation_id(1)) && places.is_empty());
+        assert!(!places.forget(conversation_id(1)));
+    }
+}
