@@ -13,15 +13,14 @@ pub struct EnvError {
     reason: String,
 }
 
-/// Names and values, each with where it came from.
+/// Names and values, with the source of each.
 #[derive(Clone, Default)]
 pub struct Environment {
     values: HashMap<String, (OsString, &'static str)>,
 }
 
 impl Environment {
-    /// Reads the process's environment and `./.env`, which adds what is not set and overrides nothing.
-    /// Neither is changed.
+    /// Reads the process's environment and `./.env`, which adds unset names and overrides none. Neither is changed.
     ///
     /// # Errors
     /// [`EnvError`] if there is a `.env` file that is malformed or cannot be read.
@@ -32,7 +31,7 @@ impl Environment {
     fn with_file(variables: impl Iterator<Item = (OsString, OsString)>, path: &Path) -> Result<Self, EnvError> {
         let mut values = HashMap::new();
         for (name, value) in variables {
-            // Names that are not UTF-8 are none of ours.
+            // All our names are ASCII.
             if let Ok(name) = name.into_string() {
                 values.insert(name, (value, "environment"));
             }
@@ -45,7 +44,7 @@ impl Environment {
         };
         for line in lines {
             let (name, value) = line.map_err(|error| fail(reason_of(&error)))?;
-            // An empty variable is an unset one, so the file may set it.
+            // An empty variable counts as unset, so the file may set it.
             let is_set = values.get(&name).is_some_and(|(value, _)| !value.is_empty());
             if !is_set {
                 values.insert(name, (value.into(), ".env"));
@@ -54,18 +53,18 @@ impl Environment {
         Ok(Self { values })
     }
 
-    /// All names that have a value, and where each came from.
+    /// Returns all names that have a value, and the source of each.
     pub fn names(&self) -> impl Iterator<Item = (&str, &'static str)> {
         self.values.iter().filter(|(_, (value, _))| !value.is_empty()).map(|(name, (_, source))| (name.as_str(), *source))
     }
 
-    /// The value of a name, and where it came from: `environment` or `.env`.
+    /// Returns the value of a name and its source: `environment` or `.env`.
     pub fn find(&self, name: &str) -> Option<(&OsString, &'static str)> {
         self.values.get(name).map(|(value, source)| (value, *source))
     }
 }
 
-/// What is wrong, in one line and without the line's text: it may be a secret.
+/// Describes the error in one line, without the offending line's text: it may be a secret.
 fn reason_of(error: &dotenvy::Error) -> String {
     match error {
         dotenvy::Error::LineParse(line, position) => {

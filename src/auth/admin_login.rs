@@ -1,22 +1,22 @@
-//! The one login of the Admin UI: a name and a bcrypt hash, as the settings have them.
+//! The login of the Admin UI: a name and a bcrypt hash, from the settings.
 use std::str::FromStr as _;
 
 use bcrypt::HashParts;
 use sha2::{Digest as _, Sha256};
 
-/// The cost of hashes that are made here: a quarter of a second.
+/// bcrypt cost of hashes made here: a quarter of a second.
 const COST: u32 = 12;
-/// A higher cost would keep a login waiting for many seconds.
+/// Maximum bcrypt cost: more would delay a login by many seconds.
 const COST_MAX: u32 = 15;
-/// All that bcrypt looks at.
+/// Maximum number of bytes that bcrypt takes into account.
 const PASSWORD_BYTES_MAX: usize = 71;
 
-/// Why there is no such login: one line that says what to do.
+/// Reason why the settings make no login: one line that says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct AdminLoginError(&'static str);
 
-/// Who may use the Admin UI.
+/// The user who may use the Admin UI.
 #[derive(Clone)]
 pub struct AdminLogin {
     user: [u8; 32],
@@ -24,10 +24,10 @@ pub struct AdminLogin {
 }
 
 impl AdminLogin {
-    /// Takes a name and a hash (`$2a$`, `$2b$` or `$2y$`).
+    /// Makes a login from a name and a hash (`$2a$`, `$2b$` or `$2y$`).
     ///
     /// # Errors
-    /// It is no hash, or takes too long to check.
+    /// If the text is not a hash, or is too costly to check.
     pub fn new(user: &str, hash: &str) -> Result<Self, AdminLoginError> {
         let hash = hash.trim();
         if !["$2a$", "$2b$", "$2y$"].iter().any(|prefix| hash.starts_with(prefix)) {
@@ -43,11 +43,11 @@ impl AdminLogin {
         Ok(Self { user: Sha256::digest(user.as_bytes()).into(), hash: hash.to_owned() })
     }
 
-    /// Tells whether these are the name and the password. Takes as long for a wrong name: a few tenths of a second.
+    /// Returns whether name and password are right. Takes a few tenths of a second, also for a wrong name.
     pub fn verify(&self, user: &str, password: &str) -> bool {
         let is_right = bcrypt::verify(password, &self.hash).unwrap_or(false);
         let user: [u8; 32] = Sha256::digest(user.as_bytes()).into();
-        // Hashes are compared, so that the time taken tells nothing about the name.
+        // The hash is checked in any case, so that timing reveals nothing about the name.
         is_right & (user == self.user)
     }
 }
@@ -55,7 +55,7 @@ impl AdminLogin {
 /// Hashes a password for [`AdminLogin`].
 ///
 /// # Errors
-/// It is too short, or longer than bcrypt can tell apart.
+/// If it is too short, or longer than bcrypt can distinguish.
 pub fn hash_admin_password(password: &str) -> Result<String, AdminLoginError> {
     if password.chars().count() < 8 || password.len() > PASSWORD_BYTES_MAX || password.contains('\0') {
         return Err(AdminLoginError("a password has at least 8 characters and at most 71 bytes"));
@@ -67,7 +67,7 @@ pub fn hash_admin_password(password: &str) -> Result<String, AdminLoginError> {
 mod tests {
     use super::*;
 
-    /// Of `correct horse`, at the least cost.
+    /// A hash of `correct horse` at the lowest cost.
     fn hash() -> String {
         bcrypt::hash("correct horse", 4).unwrap()
     }
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn what_is_no_hash_is_refused_with_a_hint() {
         let too_dear = hash().replacen("$04$", "$16$", 1);
-        // The second is what a shell makes of a hash between double quotes.
+        // The second one is what a shell makes of a hash between double quotes.
         for wrong in ["correct horse", "b2.Kq", "$2b$04$short", "$2x$04$", too_dear.as_str(), ""] {
             let error = AdminLogin::new("admin", wrong).err().unwrap().to_string();
             assert!(error.contains("parlance admin-password"), "{wrong}: {error}");

@@ -1,11 +1,11 @@
-//! Keys with which other servers act as administrators.
+//! Keys that give other servers administrator rights.
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use crate::config::ApiKey;
 
-/// Bytes of a key's hash by which it is called where it has no name: eight hexadecimal digits.
+/// Number of hash bytes that name a nameless key: eight hexadecimal digits.
 const NAME_BYTES: usize = 4;
 
 /// Keys as hashes, each with its name.
@@ -13,7 +13,7 @@ const NAME_BYTES: usize = 4;
 pub struct ApiKeys(Vec<([u8; 32], Arc<str>)>);
 
 impl ApiKeys {
-    /// Takes the keys of `API_KEYS`; one without a name is called by the first digits of its SHA-256.
+    /// Hashes the keys of `API_KEYS`; a nameless key is named by the first digits of its SHA-256.
     pub fn new(keys: &[ApiKey]) -> Self {
         let named = keys.iter().map(|key| {
             let hash: [u8; 32] = Sha256::digest(key.secret.expose().as_bytes()).into();
@@ -23,18 +23,18 @@ impl ApiKeys {
         Self(named.collect())
     }
 
-    /// Tells whether there are none.
+    /// Returns whether there are no keys.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The name of the key that this is, if it is one. Hashes are compared, so that the time taken tells nothing about a key.
+    /// Returns the name of this key, if it is one. Hashes are compared, so timing reveals nothing about a key.
     pub fn find(&self, given: &str) -> Option<&Arc<str>> {
         let hash: [u8; 32] = Sha256::digest(given.as_bytes()).into();
         self.0.iter().find(|(key, _)| *key == hash).map(|(_, name)| name)
     }
 
-    /// Tells whether this is one of the keys.
+    /// Returns whether this is one of the keys.
     pub fn has(&self, given: &str) -> bool {
         self.find(given).is_some()
     }

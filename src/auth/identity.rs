@@ -1,4 +1,4 @@
-//! Where a token is looked for, and whether its user is let in.
+//! Finds tokens in requests, and decides whether their users are let in.
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use super::token::bare_token;
 use super::token::{Claims, TokenError};
 use crate::model::{Account, Timestamp};
 
-/// Where a token stood.
+/// Part of a request that held a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TokenPlace {
     /// The `token` key of the CONNECT packet's `auth`.
@@ -24,12 +24,12 @@ pub enum TokenPlace {
     Query,
 }
 
-/// A token, not verified yet.
+/// A token that is not verified yet.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FoundToken {
     /// The token; never empty.
     pub text: Box<str>,
-    /// Where it stood.
+    /// The part of the request that held it.
     pub place: TokenPlace,
 }
 
@@ -46,19 +46,19 @@ impl FoundToken {
     }
 }
 
-/// The parts of an HTTP request that can hold a token: of a call, or of a socket's handshake.
+/// Parts of an HTTP request that can hold a token, be it an API call or a socket's handshake.
 #[derive(Clone, Copy, Default)]
 pub struct RequestTokens<'a> {
     /// The header `Authorization`.
     pub authorization: Option<&'a str>,
-    /// The header `Cookie`; `None` where the cookies of this origin do not count.
+    /// The header `Cookie`; `None` if the origin may not use cookies.
     pub cookie: Option<&'a str>,
-    /// The query; `None` unless `ALLOW_QUERY_TOKEN`.
+    /// The query string; `None` unless `ALLOW_QUERY_TOKEN`.
     pub query: Option<&'a str>,
 }
 
 impl RequestTokens<'_> {
-    /// The first token: bearer, cookie, query. Empty ones and other schemes of authorization are passed over.
+    /// Returns the first token: bearer, cookie, query. Empty ones and other authorization schemes are skipped.
     pub fn find(&self) -> Option<FoundToken> {
         let bearer = self.authorization.and_then(bearer_of);
         bearer
@@ -68,13 +68,13 @@ impl RequestTokens<'_> {
     }
 }
 
-/// The token of a CONNECT packet: `auth`'s key `token` if it is there, else what the handshake had.
+/// Returns the token of a CONNECT packet: the `token` key of `auth` if there is one, else the token of the handshake.
 ///
 /// # Errors
-/// [`TokenError::Missing`] if the key is `null` or empty, or there is no token at all; [`TokenError::Invalid`] if it
-/// is no text.
+/// [`TokenError::Missing`] if the key is `null` or empty, or there is no token at all; [`TokenError::Invalid`] if it is
+/// not a string.
 pub fn find_connect_token(auth: Option<&RawValue>, handshake: Option<&FoundToken>) -> Result<FoundToken, TokenError> {
-    // Not an object: there is no key. Of a key that stands twice the last counts, as in JavaScript.
+    // Without an object there is no key. The last of repeated keys counts, as in JavaScript.
     let keys = auth.and_then(|auth| serde_json::from_str::<HashMap<Cow<'_, str>, &RawValue>>(auth.get()).ok());
     match keys.as_ref().and_then(|keys| keys.get("token")) {
         Some(value) => match serde_json::from_str::<Option<String>>(value.get()) {
@@ -85,11 +85,11 @@ pub fn find_connect_token(auth: Option<&RawValue>, handshake: Option<&FoundToken
     }
 }
 
-/// Tells whether the user of a verified token is let in, or may stay.
+/// Checks whether the user of a verified token may connect, or stay connected.
 ///
 /// # Errors
-/// [`Refusal::TokenExpired`] past `exp`; [`Refusal::InvalidToken`] after a logout of it or a later change of the
-/// password (a token that does not say when it was made counts as older); [`Refusal::UserNotFound`] of a deleted account;
+/// [`Refusal::TokenExpired`] past `exp`; [`Refusal::InvalidToken`] after its logout or a later change of the password
+/// (a token without `iat` counts as older); [`Refusal::UserNotFound`] if the account was deleted;
 /// [`Refusal::AccountDisabled`].
 pub fn check(claims: &Claims, account: &Account, revoked: &Revocations, now: Timestamp) -> Result<(), Refusal> {
     if account.is_deleted {
@@ -110,13 +110,13 @@ fn is_older_than_password(claims: &Claims, account: &Account) -> bool {
     !is_kept && claims.issued_at.is_none_or(|issued_at| issued_at < valid_from)
 }
 
-/// The credentials of `Bearer …`; the scheme's name is case-insensitive (RFC 9110 §11.1).
+/// Returns the credentials of `Bearer …`; the scheme is case-insensitive (RFC 9110 §11.1).
 fn bearer_of(authorization: &str) -> Option<&str> {
     let (scheme, credentials) = authorization.trim_start().split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| credentials.trim())
 }
 
-/// The cookie `token`: the first one that is not empty, unquoted and percent-decoded as browsers' libraries encode it.
+/// Returns the cookie `token`: the first non-empty one, unquoted and percent-decoded, as browsers' libraries encode it.
 fn cookie_token(header: &str) -> Option<Cow<'_, str>> {
     header.split(';').filter_map(|pair| pair.split_once('=')).filter(|(name, _)| name.trim() == "token").find_map(|(_, value)| {
         let value = value.trim();
@@ -125,7 +125,7 @@ fn cookie_token(header: &str) -> Option<Cow<'_, str>> {
     })
 }
 
-/// The query's `token`. A token has no space, so `+` needs no care.
+/// Returns the query's `token`. Tokens have no spaces, so `+` needs no decoding.
 fn query_token(query: &str) -> Option<Cow<'_, str>> {
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     pairs.filter(|(name, _)| *name == "token").find_map(|(_, value)| percent_decode_str(value).decode_utf8().ok())

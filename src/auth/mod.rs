@@ -1,7 +1,7 @@
-//! Tokens, passwords and who a token proves.
+//! Tokens, passwords, and the users that tokens prove.
 //!
-//! All of it is pure, [`token_secrets`] aside; hashing a password takes tens of milliseconds and belongs on a thread
-//! that may block.
+//! All functions are pure, except [`token_secrets`]. Hashing a password takes tens of milliseconds and belongs on a
+//! thread that may block.
 mod admin_login;
 mod api_key;
 mod identity;

@@ -1,25 +1,25 @@
-//! Passwords: argon2id, kept as PHC texts.
+//! Passwords: argon2id, stored in PHC format.
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 
-/// Hashing failed: no randomness, or no memory for it.
+/// Hashing failed: no randomness, or not enough memory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot hash the password: {0}")]
 pub struct PasswordError(String);
 
-/// A hash of nobody's password with the parameters of new hashes: checking against it takes as long as against a real one.
+/// A hash of no password, with the parameters of new hashes: checking against it takes as long as against a real one.
 const NOBODYS_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// Hashes a password with a fresh salt. Takes 19 MiB and tens of milliseconds.
 ///
 /// # Errors
-/// [`PasswordError`] where the machine cannot do it.
+/// [`PasswordError`] if the machine lacks randomness or memory.
 pub fn hash_password(password: &str) -> Result<String, PasswordError> {
     let hash = Argon2::default().hash_password(password.as_bytes());
     hash.map(|hash| hash.to_string()).map_err(|error| PasswordError(error.to_string()))
 }
 
-/// Tells whether the password belongs to the hash. Takes the same time without a hash, and is `false` then.
+/// Returns whether the password matches the hash. Without a hash it takes the same time and returns `false`.
 pub fn verify_password(password: &str, hash: Option<&str>) -> bool {
     let matches = Argon2::default().verify_password(password.as_bytes(), hash.unwrap_or(NOBODYS_HASH)).is_ok();
     matches && hash.is_some()

@@ -1,7 +1,7 @@
-//! Why somebody is not let in.
+//! Reasons for refusing authentication.
 use super::token::TokenError;
 
-/// Why a client is not taken for a user. Final: a retry with the same token does not help.
+/// Reason for not accepting a client as a user. Final: retrying with the same token does not help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refusal {
     /// No token was found.
@@ -13,7 +13,7 @@ pub enum Refusal {
     /// Past its `exp`.
     #[error("token expired")]
     TokenExpired,
-    /// There is no such user, and none is made.
+    /// The user does not exist and is not created.
     #[error("user not found")]
     UserNotFound,
     /// An administrator disabled the account.
@@ -22,7 +22,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Stable name for clients.
+    /// Returns the stable code for clients.
     pub const fn code(self) -> &'static str {
         match self {
             Self::NoToken => "NO_TOKEN",

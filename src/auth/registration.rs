@@ -3,7 +3,7 @@ use super::token::Claims;
 use crate::model::limits::{EMAIL_MAX, FULL_NAME_MAX, PASSWORD_MAX, PASSWORD_MIN, USERNAME_MAX};
 use crate::model::{DELETED_NAME, Description, MODEL_USER, UserRole, is_plain, name_key};
 
-/// A field of a registration that cannot be taken.
+/// An invalid field of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {reason}")]
 pub struct InvalidField {
@@ -13,13 +13,13 @@ pub struct InvalidField {
     pub reason: &'static str,
 }
 
-/// The refusal of a name that cannot be seen as it is.
+/// Reason for a name that does not look like what it is.
 const HIDDEN: &str = "has a character that cannot be seen, ends the line or turns the direction of writing";
 
-/// Checks a username: 1–64 characters that can be seen, not reserved; an e-mail address only if it is the user's own.
+/// Checks a username: 1–64 visible characters, not reserved; an e-mail address is allowed only if it is the user's own.
 ///
 /// # Errors
-/// Says what is wrong.
+/// Names the fault.
 pub fn check_username(username: &str, email: Option<&str>) -> Result<(), InvalidField> {
     let refuse = |reason| Err(InvalidField { field: "username", reason });
     let key = name_key(username);
@@ -38,7 +38,7 @@ pub fn check_username(username: &str, email: Option<&str>) -> Result<(), Invalid
     Ok(())
 }
 
-/// Takes what a token says of its user, as far as a registration could say it.
+/// Returns a token's statements about its user, restricted to what a registration could have said.
 pub fn description(claims: &Claims) -> Description {
     let Claims { username, full_name, email, role, issued_at, .. } = claims;
     let email = email.clone().filter(|email| check_email(email).is_ok());
@@ -55,7 +55,7 @@ pub fn description(claims: &Claims) -> Description {
 /// Checks an e-mail address: has an `@` with something on both sides, at most 254 characters.
 ///
 /// # Errors
-/// Says what is wrong.
+/// Names the fault.
 pub fn check_email(email: &str) -> Result<(), InvalidField> {
     let refuse = |reason| Err(InvalidField { field: "email", reason });
     if email.chars().count() > EMAIL_MAX || email.chars().any(|character| character.is_control() || character.is_whitespace()) {
@@ -70,7 +70,7 @@ pub fn check_email(email: &str) -> Result<(), InvalidField> {
 /// Checks a new password: 8–1 024 characters.
 ///
 /// # Errors
-/// Says what is wrong.
+/// Names the fault.
 pub fn check_password(password: &str) -> Result<(), InvalidField> {
     let refuse = |reason| Err(InvalidField { field: "password", reason });
     match password.chars().count() {
@@ -80,10 +80,10 @@ pub fn check_password(password: &str) -> Result<(), InvalidField> {
     }
 }
 
-/// Checks a name to show: 1–200 characters that can be seen.
+/// Checks a display name: 1–200 visible characters.
 ///
 /// # Errors
-/// Says what is wrong.
+/// Names the fault.
 pub fn check_full_name(full_name: &str) -> Result<(), InvalidField> {
     let refuse = |reason| Err(InvalidField { field: "fullName", reason });
     if !is_plain(full_name) {

@@ -1,17 +1,17 @@
-//! Logins and tokens that were logged out.
+//! Revoked logins and tokens.
 use hashbrown::HashMap;
 
 use super::token::Claims;
 use crate::model::Timestamp;
 
-/// The keys (see [`Claims::revocation_key`]) that are refused, each until nothing with it could be valid any more.
+/// Revoked keys (see [`Claims::revocation_key`]), each kept until nothing with it could be valid any more.
 #[derive(Debug, Clone, Default)]
 pub struct Revocations {
     until: HashMap<Box<str>, Timestamp>,
 }
 
 impl Revocations {
-    /// Takes over what the store knows.
+    /// Starts with the revocations in the store.
     pub fn new(stored: impl IntoIterator<Item = (String, Timestamp)>) -> Self {
         let mut revocations = Self::default();
         for (key, until) in stored {
@@ -20,7 +20,7 @@ impl Revocations {
         revocations
     }
 
-    /// Refuses a key from now on; may be forgotten after `until`. Answers whether it was not refused before.
+    /// Revokes a key; the entry may be dropped after `until`. Returns whether it was new.
     pub fn revoke(&mut self, key: &str, until: Timestamp) -> bool {
         if let Some(kept) = self.until.get_mut(key) {
             *kept = until.max(*kept);
@@ -30,22 +30,22 @@ impl Revocations {
         true
     }
 
-    /// Tells whether the token's login, or the token itself, was logged out.
+    /// Returns whether the token, or its login, was revoked.
     pub fn has(&self, claims: &Claims) -> bool {
         !self.until.is_empty() && self.until.contains_key(&*claims.revocation_key)
     }
 
-    /// Drops what expired before `now`; for a timer.
+    /// Drops entries that expired before `now`; called by a timer.
     pub fn forget_expired(&mut self, now: Timestamp) {
         self.until.retain(|_, until| *until >= now);
     }
 
-    /// Returns how many are kept.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.until.len()
     }
 
-    /// Tells whether none is kept.
+    /// Returns whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.until.is_empty()
     }

@@ -1,4 +1,4 @@
-//! The secret of tokens that is made where none is set.
+//! The token secret that is made if none is configured.
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use crate::config::{Config, Secret, make_private_folder};
 /// Name of the file below `DATA_DIR`.
 const FILE_NAME: &str = "jwt-secret";
 
-/// Fewest bytes of a secret that cannot be guessed by trying (RFC 7518 §3.2 for HS256).
+/// Minimum recommended length of a secret in bytes; shorter ones can be found by trying (RFC 7518 §3.2 for HS256).
 pub const ADVISED_SECRET_BYTES: usize = 32;
 
-/// The secret could be neither read nor made.
+/// The secret could be neither read nor created.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot keep a token secret in {}: {reason}; set JWT_SECRET, or DATA_DIR to a folder that can be written", path.display())]
 pub struct SecretError {
@@ -21,11 +21,11 @@ pub struct SecretError {
     reason: io::Error,
 }
 
-/// The secrets of tokens: those that were set, else the one that is kept in `DATA_DIR`, which is made at the first start.
-/// Touches the disk.
+/// Returns the secrets of tokens: the configured ones, else the one kept in `DATA_DIR`, which is created at the first
+/// start. Accesses the disk.
 ///
 /// # Errors
-/// [`SecretError`] if that one can be neither read nor made.
+/// [`SecretError`] if the kept secret can be neither read nor created.
 pub fn token_secrets(config: &Config) -> Result<Vec<Secret>, SecretError> {
     let set = config.jwt_secrets();
     if set.iter().any(|secret| secret.expose().len() < ADVISED_SECRET_BYTES) {
@@ -41,18 +41,18 @@ pub fn token_secrets(config: &Config) -> Result<Vec<Secret>, SecretError> {
     }
 }
 
-/// The secret that is kept in `DATA_DIR`.
+/// The secret kept in `DATA_DIR`.
 #[derive(Debug)]
 pub struct KeptSecret {
     /// Its file.
     pub path: PathBuf,
     /// The secret.
     pub secret: Secret,
-    /// Who may read it: the file's permission bits.
+    /// Permission bits of the file.
     pub mode: u32,
 }
 
-/// Looks for the secret that is kept in `DATA_DIR`, which serves where none is set. Makes none.
+/// Finds the secret kept in `DATA_DIR`, which is used if none is configured. Creates none.
 ///
 /// # Errors
 /// [`SecretError`] if there is one that cannot be used.
@@ -76,7 +76,8 @@ fn read_or_make(folder: &Path, path: &Path) -> io::Result<String> {
         found => return not_empty(found?),
     }
     make_private_folder(folder)?;
-    // Written aside and linked into place: a crash leaves no half secret, and of two that start at once one wins.
+    // Written aside and linked into place: a crash leaves no partial secret, and if two servers start at once, one
+    // wins.
     let aside = tempfile_path(path);
     write_privately(&aside, &random_secret())?;
     let linked = fs::hard_link(&aside, path);
@@ -109,7 +110,7 @@ fn write_privately(path: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// 384 random bits.
+/// Returns 384 random bits as text.
 fn random_secret() -> String {
     use base64::Engine as _;
     let bytes: [u8; 48] = rand::random();

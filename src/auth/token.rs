@@ -1,4 +1,4 @@
-//! JSON Web Tokens: HS256 and nothing else.
+//! JSON Web Tokens, HS256 only.
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -15,21 +15,21 @@ use uuid::Uuid;
 use crate::model::limits::INTEGER_MAX;
 use crate::model::{Timestamp, UserId, UserRole};
 
-/// Longest token that is looked at, in bytes. Browsers and proxies cut headers at 8–16 KB.
+/// Longest token accepted, in bytes. Browsers and proxies cut headers at 8–16 KB.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// The content of a verified token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
-    /// Who it is for: `id`, else `userId`, else `sub`.
+    /// The user: `id`, else `userId`, else `sub`.
     pub user: UserId,
-    /// Until when it counts; `None`: for ever.
+    /// Time of expiry; `None`: never.
     pub expires_at: Option<Timestamp>,
-    /// When it was made; `None` where it does not say.
+    /// Time of issue; `None` if the token does not say.
     pub issued_at: Option<Timestamp>,
-    /// The login that it belongs to, for tokens of ours; a logout revokes all tokens of a login.
+    /// The login that it belongs to, if we issued it; a logout revokes all tokens of a login.
     pub login: Option<String>,
-    /// The name under which it is revoked: the login, for a token made elsewhere the SHA-256 of the whole token in hex.
+    /// Key under which it is revoked: the login, or for a foreign token the SHA-256 of the whole token in hex.
     pub revocation_key: Box<str>,
     /// `username` or `name`, for provisioning.
     pub username: Option<String>,
@@ -42,14 +42,14 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Tells whether the token is past its `exp`.
+    /// Returns whether the token is past its `exp`.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|expires_at| expires_at <= now)
     }
 
-    /// Until when a revocation of this token's key must be kept.
+    /// Returns the time until which a revocation of this token's key must be kept.
     ///
-    /// A login's refreshed tokens may outlive this one, by up to `ttl` from `now`.
+    /// Refreshed tokens of the same login may outlive this one, by up to `ttl` from `now`.
     pub fn revoked_until(&self, now: Timestamp, ttl: Duration) -> Timestamp {
         let refreshed = self.login.as_ref().map(|_| now.plus_millis(millis_of(ttl)));
         self.expires_at.map_or(FOR_EVER, |expires_at| refreshed.map_or(expires_at, |refreshed| expires_at.max(refreshed)))
@@ -59,13 +59,13 @@ impl Claims {
 /// 9999-12-31T23:59:59.999Z: later than any token.
 const FOR_EVER: Timestamp = Timestamp::from_millis(253_402_300_799_999);
 
-/// Why a token proves nobody.
+/// Reason for not accepting a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// There is none, or it is empty.
+    /// There is no token, or it is empty.
     #[error("no token")]
     Missing,
-    /// Malformed, not signed by us or with HS256, not valid yet, or without what it must say.
+    /// Malformed, not signed by us, not HS256, not yet valid, or without a required claim.
     #[error("invalid token")]
     Invalid,
     /// Past its `exp`.
@@ -73,30 +73,30 @@ pub enum TokenError {
     Expired,
 }
 
-/// A fresh id for a login; its tokens and those refreshed from them carry it.
+/// Returns a fresh id of a login; its tokens, and those refreshed from them, carry it.
 pub fn new_login_id() -> String {
     Uuid::now_v7().to_string()
 }
 
-/// When a login was, by its id.
+/// Returns the time of a login, which its id contains.
 fn login_time(login: &str) -> Option<Timestamp> {
     let (seconds, nanos) = Uuid::try_parse(login).ok().filter(|id| id.get_version_num() == 7)?.get_timestamp()?.to_unix();
     let millis = i64::try_from(seconds).ok()?.checked_mul(1_000)?.checked_add(i64::from(nanos / 1_000_000))?;
     Some(Timestamp::from_millis(millis))
 }
 
-/// The content of a token, be it true or not.
+/// The content of a token, authentic or not.
 #[derive(Debug, Clone)]
 pub struct Examined {
     /// Its header.
     pub header: serde_json::Map<String, Value>,
     /// Its claims.
     pub payload: serde_json::Map<String, Value>,
-    /// The place of the secret that signed it, among those that verify.
+    /// Index of the secret that signed it, if it is one of ours.
     pub signed_by: Option<usize>,
 }
 
-/// The keys that tokens are checked and made with.
+/// The keys with which tokens are verified and signed.
 pub struct TokenKeys {
     verifying: Vec<DecodingKey>,
     signing: EncodingKey,
@@ -108,10 +108,10 @@ pub struct TokenKeys {
 }
 
 impl TokenKeys {
-    /// All of `secrets` verify, the first signs; `ttl` is how long the tokens that are made are valid.
+    /// All of `secrets` verify, the first one signs; `ttl` is the lifetime of issued tokens.
     pub fn new<S: AsRef<[u8]>>(secrets: &[S], require_exp: bool, ttl: Duration) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
-        // Times are checked here, against the given clock; `aud` is nobody's business in the front ends.
+        // Times are checked by us, against a given clock; front ends do not use `aud`.
         validation.required_spec_claims = HashSet::new();
         validation.validate_exp = false;
         validation.validate_nbf = false;
@@ -128,33 +128,34 @@ impl TokenKeys {
         }
     }
 
-    /// Has the tokens of a login end so long after it, however often they are refreshed.
+    /// Limits the age of logins: their tokens expire by then, however often they are refreshed.
     pub fn with_max_age(self, max_age: Duration) -> Self {
         Self { max_age: (!max_age.is_zero()).then_some(max_age), ..self }
     }
 
-    /// When the tokens of a login end for good; `None`: never.
+    /// Returns the time at which the tokens of a login expire for good; `None`: never.
     pub fn end_of(&self, login: &str) -> Option<Timestamp> {
         let max_age = self.max_age?;
         let begun = login_time(login)?;
         Some(begun.plus_millis(millis_of(max_age)))
     }
 
-    /// Sets how long the tokens that are made are valid.
+    /// Returns the lifetime of issued tokens.
     pub fn ttl(&self) -> Duration {
         self.ttl
     }
 
-    /// Checks a token's form, signature and times. What front ends put around a token, blanks, quotes, `Bearer`, does not count.
+    /// Verifies a token's form, signature and times. Blanks, quotes and `Bearer` around the token, which front ends
+    /// add, are ignored.
     ///
     /// # Errors
-    /// [`TokenError::Expired`] only for a token that is right in all else.
+    /// [`TokenError::Expired`] only if nothing else is wrong.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
         let claims = self.verify_all_but_expiry(token, now)?;
         if claims.is_expired(now) { Err(TokenError::Expired) } else { Ok(claims) }
     }
 
-    /// Checks a token as [`TokenKeys::verify`] does, but takes one that is past its time.
+    /// Verifies a token as [`TokenKeys::verify`] does, but accepts an expired one.
     ///
     /// # Errors
     /// Never [`TokenError::Expired`].
@@ -173,10 +174,10 @@ impl TokenKeys {
         payload.into_claims(token)
     }
 
-    /// Reads what a token says without believing it, and by which of the secrets it is signed; for people who look into it.
+    /// Reads a token without believing it, and finds the secret that signed it; for diagnosis.
     ///
     /// # Errors
-    /// [`TokenError::Invalid`] if it is no JSON Web Token.
+    /// [`TokenError::Invalid`] if it is not a JSON Web Token.
     pub fn examine(&self, token: &str) -> Result<Examined, TokenError> {
         let token = bare_token(token);
         let mut parts = token.split('.');
@@ -195,9 +196,10 @@ impl TokenKeys {
         })
     }
 
-    /// Makes a token of the login `login`, which must be of [`new_login_id`] and not at its end; answers when it expires, too.
+    /// Issues a token for the login `login`, an id from [`new_login_id`] whose end is not reached; returns the token
+    /// and its expiry.
     pub fn issue(&self, user: &UserId, login: &str, role: UserRole, email: Option<&str>, now: Timestamp) -> (String, Timestamp) {
-        // `exp` is in whole seconds, rounded up, so that the token lives as long as promised.
+        // `exp` is in whole seconds; rounded up, so that the token lives as long as promised.
         let expires_at = now.plus_millis(millis_of(self.ttl));
         let expires_at = self.end_of(login).map_or(expires_at, |end| expires_at.min(end));
         let exp = expires_at.as_millis().saturating_add(999).div_euclid(1000);
@@ -213,16 +215,16 @@ impl TokenKeys {
             exp,
             jti: Uuid::now_v7().to_string(),
         };
-        // Serializing texts and numbers and signing with HMAC cannot fail; an empty token would verify nowhere.
+        // Serializing texts and numbers and signing with HMAC cannot fail; an empty token would never verify.
         let token = jsonwebtoken::encode(&self.header, &claims, &self.signing).unwrap_or_default();
         (token, Timestamp::from_millis(exp.saturating_mul(1000)))
     }
 
-    /// The payload, if one of the keys signed it.
+    /// Returns the payload, if one of the keys signed it.
     fn decode(&self, token: &str) -> Result<Payload, TokenError> {
         for key in &self.verifying {
             match jsonwebtoken::decode::<Payload>(token, key, &self.validation) {
-                // RFC 7515 §4.1.11: extensions that must be understood, and none is.
+                // RFC 7515 §4.1.11: we understand none of the critical extensions.
                 Ok(data) if data.header.crit.is_some() => return Err(TokenError::Invalid),
                 Ok(data) => return Ok(data.claims),
                 Err(error) if *error.kind() == ErrorKind::InvalidSignature => {}
@@ -233,7 +235,7 @@ impl TokenKeys {
     }
 }
 
-/// The content of a token of ours.
+/// The payload of a token that we issue.
 #[derive(Serialize)]
 struct Issued<'a> {
     id: &'a str,
@@ -245,14 +247,14 @@ struct Issued<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
     iat: i64,
-    /// `iat` to the millisecond: a login in the very second of a changed password is valid.
+    /// `iat` in milliseconds: a login within the same second as a password change must stay valid.
     #[serde(rename = "iatMs")]
     issued_at_ms: i64,
     exp: i64,
     jti: String,
 }
 
-/// The content that any token may have.
+/// The payload of any token.
 #[derive(Deserialize)]
 struct Payload {
     id: Option<Value>,
@@ -279,7 +281,7 @@ impl Payload {
     fn into_claims(self, token: &str) -> Result<Claims, TokenError> {
         let Self { id, user_id, sub, exp, nbf: _, iat, issued_at_ms, login, username, name, full_name, email, role } = self;
         let user = id.or(user_id).or(sub).as_ref().and_then(user_of).ok_or(TokenError::Invalid)?;
-        // Elsewhere `login` may be a user's name; ours is a UUID with its time.
+        // In foreign tokens `login` may be a user's name; ours is a UUID with its time.
         let login = text_of(login).filter(|text| login_time(text).is_some());
         let exact_ms = issued_at_ms.filter(|_| login.is_some()).and_then(|value| value.as_i64());
         Ok(Claims {
@@ -298,12 +300,12 @@ impl Payload {
     }
 }
 
-/// Seconds since the epoch, perhaps with a fraction (RFC 7519 §2).
+/// Seconds since the epoch, possibly fractional (RFC 7519 §2).
 #[derive(Clone, Copy)]
 struct NumericDate(Timestamp);
 
 impl NumericDate {
-    /// Rounded to milliseconds; what is out of range is the nearest that is not.
+    /// Rounds to milliseconds; out-of-range values become the nearest one in range.
     fn from_seconds(seconds: f64) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
         let millis = (seconds * 1000.0).round() as i64;
@@ -311,12 +313,12 @@ impl NumericDate {
     }
 }
 
-/// Takes a number; unlike for other claims, `null` is malformed: it must not make a token eternal.
+/// Parses a number. Unlike in other claims, `null` is malformed: it must not make a token eternal.
 fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<NumericDate>, D::Error> {
     f64::deserialize(deserializer).map(|seconds| Some(NumericDate::from_seconds(seconds)))
 }
 
-/// A text as it is; an integer from 0 to 2^53 − 1 as its decimal text.
+/// Returns a text as it is; an integer from 0 to 2^53 − 1 as decimal text.
 fn user_of(value: &Value) -> Option<UserId> {
     match value {
         Value::String(text) => UserId::parse(text).ok(),
@@ -335,7 +337,8 @@ fn text_of(value: Option<Value>) -> Option<String> {
     }
 }
 
-/// SHA-256 in hex. One token has one spelling: base64 with stray bits is refused, header and payload are signed as text.
+/// Returns the SHA-256 in hex. A token has only one spelling: stray bits in base64 are refused, and header and payload
+/// are signed as text.
 fn fingerprint_of(token: &str) -> Box<str> {
     let digest = Sha256::digest(token.as_bytes());
     let mut hex = String::with_capacity(64);
@@ -350,7 +353,7 @@ fn millis_of(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// A token without what front ends put around it: blanks, quotes, the scheme `Bearer`.
+/// Strips what front ends put around a token: blanks, quotes, the scheme `Bearer`.
 pub(super) fn bare_token(text: &str) -> &str {
     let mut bare = text.trim();
     loop {

@@ -17,7 +17,7 @@ fn encode(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(text)
 }
 
-/// Signs whatever is given, as another library might.
+/// Signs any header and payload, as another library might.
 fn signed(secret: &str, header: &str, payload: &str) -> String {
     let message = format!("{}.{}", encode(header), encode(payload));
     let key = EncodingKey::from_secret(secret.as_bytes());

@@ -1,50 +1,50 @@
-//! Addressing of connections: what is said to those that one worker thread holds.
+//! Addresses of connections, and messages to the connections of one worker thread.
 use std::sync::Arc;
 
 use actix::Message;
 use smallvec::SmallVec;
 
-/// Where a connection sits in its worker's table. A seat is used again, its generation is not.
+/// A slot in its worker's table. Slots are reused; generations are not.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Seat {
-    /// Place in the table.
+    /// Index in the table.
     pub slot: u32,
-    /// Number of times that the place was given out before.
+    /// Number of earlier uses of the slot.
     pub generation: u32,
 }
 
-/// One connection of this node.
+/// Address of a connection on this node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ConnectionKey {
     /// The worker thread that holds it.
     pub worker: u16,
-    /// Its seat there.
+    /// Its slot there.
     pub seat: Seat,
 }
 
-/// A message to one worker's connections: `E` is shared by many, `N` is for one.
+/// A message to connections of one worker: `E` is shared by many, `N` is for one.
 ///
-/// Deliveries to a worker are carried out in the order in which they were sent.
+/// A worker carries out deliveries in the order in which they were sent.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub enum Delivery<E, N> {
-    /// One event for all `to`, less `except`. The list is shared: a room hands out the one it keeps.
+    /// One event for all in `to` but those in `except`. The list is shared: a room passes on the one it keeps.
     ToMany {
         /// The event.
         event: Arc<E>,
-        /// Its receivers.
+        /// The receivers.
         to: Arc<Vec<Seat>>,
-        /// Not these.
+        /// Connections excluded from `to`.
         except: SmallVec<[Seat; 2]>,
     },
     /// One event for a few.
     ToFew {
         /// The event.
         event: Arc<E>,
-        /// Its receivers.
+        /// The receivers.
         to: SmallVec<[Seat; 4]>,
     },
-    /// A word for one connection.
+    /// A notice for one connection.
     ToOne {
         /// The receiver.
         to: Seat,

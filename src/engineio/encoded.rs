@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 /// Separates the packets of a polling payload.
 pub const RECORD_SEPARATOR: u8 = 0x1e;
 
-/// One or more Engine.IO packets that leave together, ready to be written to any number of clients.
+/// One or more Engine.IO packets that are sent together, ready to be written to any number of clients.
 ///
 /// Server-to-client frames are unmasked (RFC 6455 §5.1), so the same bytes serve every WebSocket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct Encoded {
 }
 
 impl Encoded {
-    /// One text packet with its type digit, such as `42["x"]`.
+    /// Encodes one text packet with its type digit, such as `42["x"]`.
     pub fn text(packet: &str) -> Self {
         let mut frames = BytesMut::with_capacity(packet.len() + 10);
         put_frame(Opcode::Text, packet.as_bytes(), &mut frames);
@@ -27,7 +27,7 @@ impl Encoded {
         Self { frames, payload, packets: 1, has_binary: false }
     }
 
-    /// Several text packets in one buffer.
+    /// Encodes several text packets into one buffer.
     pub fn batch<'a>(packets: impl IntoIterator<Item = &'a str>) -> Self {
         let (mut frames, mut payload, mut count) = (BytesMut::new(), BytesMut::new(), 0);
         for packet in packets {
@@ -38,7 +38,7 @@ impl Encoded {
         Self { frames: frames.freeze(), payload: payload.freeze(), packets: count, has_binary: false }
     }
 
-    /// A text packet followed by binary messages that belong to it; nothing can come in between.
+    /// Encodes a text packet followed by its binary messages; nothing can come between them.
     pub fn with_attachments(packet: &str, attachments: &[Bytes]) -> Self {
         if attachments.is_empty() {
             return Self::text(packet);
@@ -53,25 +53,25 @@ impl Encoded {
         Self { frames: frames.freeze(), payload: payload.freeze(), packets, has_binary: true }
     }
 
-    /// One binary message.
+    /// Encodes one binary message.
     pub fn binary(data: &Bytes) -> Self {
         let (mut frames, mut payload) = (BytesMut::new(), BytesMut::new());
         put_binary(data, &mut frames, &mut payload);
         Self { frames: frames.freeze(), payload: payload.freeze(), packets: 1, has_binary: true }
     }
 
-    /// The WebSocket frames, one after the other.
+    /// Returns the WebSocket frames, one after the other.
     pub fn frames(&self) -> &Bytes {
         &self.frames
     }
 
-    /// The packets as a polling payload: joined by [`RECORD_SEPARATOR`], binary ones as `b` and base64.
+    /// Returns the packets as a polling payload: joined by [`RECORD_SEPARATOR`], binary ones as `b` and base64.
     pub fn payload(&self) -> &Bytes {
         &self.payload
     }
 
-    /// The same packets with binary messages as `b` and base64 in text frames, for WebSocket clients that asked for that;
-    /// `None` where there are none.
+    /// Returns the packets with binary messages as `b` and base64 in text frames, for WebSocket clients that asked for
+    /// that; `None` if there are no binary messages.
     pub fn as_text_frames(&self) -> Option<Self> {
         if !self.has_binary {
             return None;
@@ -83,8 +83,8 @@ impl Encoded {
         Some(Self { frames: frames.freeze(), payload: self.payload.clone(), packets: self.packets, has_binary: false })
     }
 
-    /// The same packets with each frame's payload compressed where `compress` makes it shorter (RFC 7692 §6); `None` where it
-    /// does so for none.
+    /// Returns the packets with each frame's payload compressed if `compress` makes it shorter (RFC 7692 §6); `None` if
+    /// it shortens none.
     pub fn deflated(&self, compress: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Self> {
         let mut frames = BytesMut::with_capacity(self.frames.len());
         let mut is_shorter = false;
@@ -121,7 +121,7 @@ fn put_frame(opcode: Opcode, data: &[u8], out: &mut BytesMut) {
     put_frame_of(0x80 | opcode as u8, data, out);
 }
 
-/// Takes apart what [`put_frame`] put together: the first byte, the payload, and what follows.
+/// Splits off the first frame made by [`put_frame`]: its first byte, its payload, and the rest.
 fn split_frame(frames: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&[first, short], rest) = frames.split_first_chunk()?;
     let (length, rest) = match short {

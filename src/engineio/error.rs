@@ -1,13 +1,13 @@
-//! Why connections end.
+//! Reasons for the end of a connection.
 
-/// Why a connection ended; [`CloseReason::as_str`] is what logs and metrics show.
+/// Reason for the end of a connection; logs and metrics show [`CloseReason::as_str`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CloseReason {
     /// The peer closed, or sent a close packet.
     TransportClose,
     /// An I/O error, an overlap of polls, an aborted poll, a heartbeat in the wrong direction, a message too big.
     TransportError,
-    /// No pong in time.
+    /// No pong came in time.
     PingTimeout,
     /// An Engine.IO packet that cannot be decoded.
     ParseError,
@@ -15,20 +15,20 @@ pub enum CloseReason {
     ForcedClose,
     /// No namespace was joined in time.
     ConnectTimeout,
-    /// The client left its last namespace, or was disconnected from it, and the connection was closed with it.
+    /// The client left its last namespace, or was disconnected from it, so the connection was closed.
     Disconnected,
-    /// The reader was too slow: its outbox was full, or a write was blocked for too long.
+    /// The client read too slowly: its outbox was full, or a write was blocked for too long.
     SlowConsumer,
-    /// Too many sockets of one user, or the store is away: the client may come back.
+    /// The user has too many sockets, or the store is unavailable: the client may try again.
     Unavailable,
-    /// The server stops.
+    /// The server is stopping.
     Shutdown,
-    /// A panic in the handling of this connection.
+    /// Handling this connection panicked.
     Internal,
 }
 
 impl CloseReason {
-    /// The reason in the protocol's words where it has any.
+    /// Returns the protocol's word for the reason, or one of our own if it has none.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::TransportClose => "transport close",

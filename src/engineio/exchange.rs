@@ -1,28 +1,29 @@
-//! The course of a polling session: its requests and its upgrade.
+//! State of a polling session: its requests and its upgrade.
 use std::time::{Duration, Instant};
 
-/// Time for which a further GET is held during an upgrade before it gets its noop, so that a slow prober cannot spin.
+/// Time for which a further GET is held during an upgrade before it is answered with a noop, so that a slow prober
+/// cannot spin.
 const NOOP_HOLD: Duration = Duration::from_millis(100);
 
-/// Tells a session's requests apart.
+/// Distinguishes the requests of a session.
 pub type Ticket = u64;
 
-/// Two requests of one kind at once: the session ends.
+/// Two requests of the same kind at once: ends the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Overlap;
 
-/// Where the move to a WebSocket stands.
+/// Progress of the upgrade to a WebSocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Upgrade {
     /// None is under way.
     Idle,
-    /// A WebSocket was accepted, no `2probe` yet.
+    /// A WebSocket was accepted; its `2probe` has not come.
     Accepted,
-    /// `2probe` was answered: GETs that find nothing get noops.
+    /// `2probe` was answered: GETs that would wait are answered with noops.
     Probed { noop_at: Option<Instant>, has_sent_noop: bool },
 }
 
-/// Which requests a polling session has, and how far its upgrade is.
+/// The pending requests of a polling session, and the progress of its upgrade.
 #[derive(Debug)]
 pub struct Exchange {
     get: Option<Ticket>,
@@ -37,10 +38,10 @@ impl Default for Exchange {
 }
 
 impl Exchange {
-    /// A GET came; it waits until [`Exchange::end_get`].
+    /// Records a GET, which waits until [`Exchange::end_get`].
     ///
     /// # Errors
-    /// [`Overlap`] if one waits already.
+    /// [`Overlap`] if another GET is waiting.
     pub fn begin_get(&mut self, ticket: Ticket, now: Instant) -> Result<(), Overlap> {
         if self.get.is_some() {
             return Err(Overlap);
@@ -52,7 +53,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// The waiting GET is answered.
+    /// Records that the waiting GET was answered.
     pub fn end_get(&mut self) {
         self.get = None;
         if let Upgrade::Probed { noop_at, .. } = &mut self.upgrade {
@@ -60,20 +61,20 @@ impl Exchange {
         }
     }
 
-    /// Tells whether a GET waits.
+    /// Returns whether a GET is waiting.
     pub fn has_get(&self) -> bool {
         self.get.is_some()
     }
 
-    /// Tells whether it is this GET that waits.
+    /// Returns whether this GET is the one waiting.
     pub fn is_waiting(&self, ticket: Ticket) -> bool {
         self.get == Some(ticket)
     }
 
-    /// A POST began; the same one may say so again.
+    /// Records the start of a POST; repeating it for the same POST is allowed.
     ///
     /// # Errors
-    /// [`Overlap`] if another one is still being received.
+    /// [`Overlap`] if another POST is still being received.
     pub fn begin_post(&mut self, ticket: Ticket) -> Result<(), Overlap> {
         match self.post {
             Some(other) if other != ticket => Err(Overlap),
@@ -84,7 +85,7 @@ impl Exchange {
         }
     }
 
-    /// A POST is over, whether received or refused. Returns whether it was the one that had begun.
+    /// Records the end of a POST, received or refused. Returns whether it was the one in progress.
     pub fn end_post(&mut self, ticket: Ticket) -> bool {
         let is_current = self.post == Some(ticket);
         if is_current {
@@ -93,7 +94,7 @@ impl Exchange {
         is_current
     }
 
-    /// A WebSocket asks to take over. Returns whether it may try.
+    /// Starts an upgrade. Returns whether the WebSocket may try.
     pub fn begin_upgrade(&mut self) -> bool {
         let is_idle = self.upgrade == Upgrade::Idle;
         if is_idle {
@@ -102,14 +103,14 @@ impl Exchange {
         is_idle
     }
 
-    /// `2probe` came: a waiting GET gets its noop at once.
+    /// Records `2probe`: a waiting GET is answered with a noop at once.
     pub fn on_probe(&mut self, now: Instant) {
         if self.upgrade == Upgrade::Accepted {
             self.upgrade = Upgrade::Probed { noop_at: self.get.map(|_| now), has_sent_noop: false };
         }
     }
 
-    /// When the waiting GET is to get a noop, unless something else comes before.
+    /// Returns the time at which the waiting GET is answered with a noop, unless something else comes first.
     pub fn noop_at(&self) -> Option<Instant> {
         match self.upgrade {
             Upgrade::Probed { noop_at, .. } => noop_at,
@@ -117,7 +118,7 @@ impl Exchange {
         }
     }
 
-    /// Tells whether the waiting GET gets a noop now; it counts as answered then.
+    /// Returns whether the waiting GET is due for a noop; if so, it counts as answered.
     pub fn take_noop(&mut self, now: Instant) -> bool {
         let Upgrade::Probed { noop_at: Some(at), .. } = self.upgrade else { return false };
         if now < at || self.get.is_none() {
@@ -128,7 +129,7 @@ impl Exchange {
         true
     }
 
-    /// The WebSocket failed; the session stays on polling and may try again.
+    /// Records that the WebSocket failed; the session stays on polling and may try again.
     pub fn cancel_upgrade(&mut self) {
         self.upgrade = Upgrade::Idle;
     }

@@ -1,4 +1,4 @@
-//! Requests that open a connection, and the answers to refused ones (source: engine.io-protocol v4, "Handshake").
+//! Requests that open a connection, and answers to refused ones (source: engine.io-protocol v4, "Handshake").
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use super::sid::Sid;
 
-/// The transports of Engine.IO v4 that are served.
+/// The Engine.IO v4 transports served here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TransportKind {
     /// HTTP long polling.
@@ -17,7 +17,7 @@ pub enum TransportKind {
 }
 
 impl TransportKind {
-    /// Its name in a query string.
+    /// Returns the name used in query strings.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Polling => "polling",
@@ -26,21 +26,21 @@ impl TransportKind {
     }
 }
 
-/// The keys of a query string that mean something to Engine.IO.
+/// The keys of a query string that Engine.IO defines.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Query<'a> {
-    /// `transport`, if it is one that is served.
+    /// `transport`, if it names one that is served.
     pub transport: Option<TransportKind>,
-    /// `sid`, even if it cannot be one.
+    /// `sid`, even if malformed.
     pub sid: Option<Cow<'a, str>>,
     /// `EIO` is exactly `4`.
     pub is_v4: bool,
-    /// Binary messages go to the client as base64 (`b64` with any value but the empty one).
+    /// Binary messages go to the client as base64 (`b64` with any non-empty value).
     pub wants_base64: bool,
 }
 
 impl<'a> Query<'a> {
-    /// Reads a query string; the last one of a repeated key counts.
+    /// Reads a query string; the last value of a repeated key counts.
     pub fn parse(query: &'a str) -> Self {
         let mut parsed = Self::default();
         for pair in query.split('&') {
@@ -64,16 +64,16 @@ impl<'a> Query<'a> {
     }
 }
 
-/// Why a request was refused.
+/// Reason for refusing a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// `transport` is missing, unknown or not served.
     TransportUnknown,
-    /// There is no session with that id (any more).
+    /// No session has that id, or has it any more.
     SessionUnknown,
     /// A handshake by another method than GET.
     BadHandshakeMethod,
-    /// The transport is not the session's, or the request cannot be what it says.
+    /// The transport is not the session's, or the request contradicts itself.
     BadRequest,
     /// The origin is not allowed.
     Forbidden,
@@ -82,7 +82,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The code in the answer's JSON.
+    /// Returns the code in the answer's JSON.
     pub fn code(self) -> u8 {
         match self {
             Self::TransportUnknown => 0,
@@ -94,7 +94,7 @@ impl Refusal {
         }
     }
 
-    /// As logs and figures name it.
+    /// Returns the name used in logs and metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::TransportUnknown => "TRANSPORT_UNKNOWN",
@@ -106,7 +106,7 @@ impl Refusal {
         }
     }
 
-    /// The message; the whole body where the request was an upgrade.
+    /// Returns the message; it is the whole body if the request was an upgrade.
     pub fn message(self) -> &'static str {
         match self {
             Self::TransportUnknown => "Transport unknown",
@@ -118,7 +118,7 @@ impl Refusal {
         }
     }
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub fn status(self) -> u16 {
         match self {
             Self::Forbidden => 403,
@@ -126,13 +126,13 @@ impl Refusal {
         }
     }
 
-    /// The body on plain HTTP, `{"code":N,"message":"..."}`.
+    /// Returns the body for plain HTTP, `{"code":N,"message":"..."}`.
     pub fn json(self) -> String {
         format!(r#"{{"code":{},"message":"{}"}}"#, self.code(), self.message())
     }
 }
 
-/// The text of the open packet.
+/// Returns the text of the open packet.
 ///
 /// `can_upgrade` is whether the client may move from polling to a WebSocket; `max_payload` is in bytes.
 pub fn open_packet(sid: &Sid, can_upgrade: bool, ping_interval: Duration, ping_timeout: Duration, max_payload: usize) -> String {

@@ -1,61 +1,62 @@
 //! The heartbeat of one connection (source: engine.io-protocol v4, "Heartbeat").
 use std::time::{Duration, Instant};
 
-/// A deadline that was noticed later than this counts from when it was noticed: then the server was held up, not the client.
+/// Largest delay with which a deadline is noticed and still counts as met on time. Beyond it, time runs from the
+/// noticing: the server was held up, not the client.
 const TOLERANCE: Duration = Duration::from_millis(50);
 
-/// Pings that are wanted early come no sooner than this after the last pong: however much there is to prove, a busy
-/// connection has four of them a second.
+/// Minimum time from a pong to an early ping: caps a busy connection at four pings a second, however much there is to
+/// confirm.
 const EARLY_PING_GAP: Duration = Duration::from_millis(250);
 
-/// So often a client gets the time of a ping once more, since bytes of it came meanwhile: what it uploads stands before its
-/// pong. Who sends on and never answers is gone after that.
+/// Maximum number of times that one ping's time-out restarts because bytes came: an upload in progress delays the pong
+/// behind it. A client that keeps sending and never answers is closed after that.
 const REPRIEVES_MAX: u8 = 4;
 
 /// The time between pings, and the time that an answer may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeartbeatTimes {
-    /// From the handshake or the last pong to the next ping.
+    /// Time from the handshake or the last pong to the next ping.
     pub interval: Duration,
-    /// From a ping to its pong; from when a ping would have been due to its pong, where it was sent early.
+    /// Time from a ping to its pong. For an early ping it runs from when the regular one would have been due.
     pub timeout: Duration,
 }
 
-/// The step that a passed deadline asks for.
+/// Action that a passed deadline asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beat {
-    /// Nothing yet.
+    /// None yet.
     Wait,
-    /// A ping is to be queued now; its time-out runs.
+    /// Queue a ping now; its time-out is running.
     Ping,
     /// The pong did not come in time.
     TimedOut,
 }
 
-/// Where a connection is in its heartbeat. Pongs count; of other traffic a ping's time-out takes note, within limits.
+/// Heartbeat state of a connection. Pongs count; other traffic extends a ping's time-out, within limits.
 #[derive(Debug, Clone, Copy)]
 pub struct Heartbeat {
     due_at: Instant,
     is_ping_outstanding: bool,
-    /// Bytes came since the time-out began.
+    /// Bytes have come since the time-out began.
     has_heard: bool,
-    /// Number of times that it began anew.
+    /// Number of times the time-out has restarted.
     reprieves: u8,
 }
 
 impl Heartbeat {
-    /// Starts with the handshake.
+    /// Starts the heartbeat at the handshake.
     pub fn new(now: Instant, times: &HeartbeatTimes) -> Self {
         Self { due_at: now + times.interval, is_ping_outstanding: false, has_heard: false, reprieves: 0 }
     }
 
-    /// Bytes came, be they a whole packet or not.
+    /// Records that bytes came, whether or not they complete a packet.
     pub fn on_bytes(&mut self) {
         self.has_heard = true;
     }
 
-    /// When [`Heartbeat::on_deadline`] wants to be called, where a ping is wanted by then. While one is outstanding there is
-    /// no other.
+    /// Returns the time at which to call [`Heartbeat::on_deadline`]. `wanted` is the time by which an early ping is
+    /// wanted; it has no effect while a ping is outstanding.
     pub fn deadline(&self, wanted: Option<Instant>, times: &HeartbeatTimes) -> Instant {
         match wanted.filter(|_| !self.is_ping_outstanding) {
             Some(wanted) => {
@@ -67,12 +68,12 @@ impl Heartbeat {
         }
     }
 
-    /// Tells whether a ping is to be queued now.
+    /// Returns whether to queue a ping now.
     pub fn is_ping_due(&self, now: Instant, wanted: Option<Instant>, times: &HeartbeatTimes) -> bool {
         !self.is_ping_outstanding && self.deadline(wanted, times) <= now
     }
 
-    /// Time has passed.
+    /// Acts on the passing of time.
     pub fn on_deadline(&mut self, now: Instant, wanted: Option<Instant>, times: &HeartbeatTimes) -> Beat {
         if now < self.deadline(wanted, times) {
             return Beat::Wait;
@@ -84,15 +85,15 @@ impl Heartbeat {
             *self = Self { due_at: now + times.timeout, has_heard: false, reprieves: self.reprieves + 1, ..*self };
             return Beat::Wait;
         }
-        // Timers fire a little late; that must not add up. And a ping that is sent early takes nothing from the time that a
+        // Timers fire a little late, and the delays must not add up. An early ping leaves the pong all the time that a
         // regular one would have left.
         let pinged_at = if now <= self.due_at + TOLERANCE { self.due_at } else { now };
         *self = Self { due_at: pinged_at + times.timeout, is_ping_outstanding: true, has_heard: false, reprieves: 0 };
         Beat::Ping
     }
 
-    /// A pong came; whether it answers a ping. From it the interval runs anew, whatever asked for the ping. One that answers
-    /// none changes nothing, so a client cannot put its time-out off.
+    /// Records a pong; returns whether it answers a ping. The next interval runs from it, whatever prompted the ping.
+    /// An unsolicited pong changes nothing, so a client cannot postpone its time-out with it.
     pub fn on_pong(&mut self, now: Instant, times: &HeartbeatTimes) -> bool {
         let is_answer = self.is_ping_outstanding;
         if is_answer {

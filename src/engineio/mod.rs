@@ -1,4 +1,4 @@
-//! Engine.IO v4, server side, without I/O (source: engine.io-protocol, revision 4).
+//! Engine.IO v4 on the server side, without I/O (source: engine.io-protocol, revision 4).
 mod delivery;
 mod encoded;
 mod error;

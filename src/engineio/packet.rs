@@ -1,19 +1,19 @@
-//! Engine.IO packets as clients send them (source: engine.io-protocol v4, "Packet encoding").
+//! Engine.IO packets from clients (source: engine.io-protocol v4, "Packet encoding").
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 
-/// One packet of a client; texts are without the type digit.
+/// One packet from a client; texts exclude the type digit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Packet<'a> {
-    /// `0`, of no meaning from a client.
+    /// `0`, meaningless from a client.
     Open,
-    /// `1`: the client leaves.
+    /// `1`: the client is leaving.
     Close,
-    /// `2`: only `2probe` on an upgrading transport is legal.
+    /// `2`: only `2probe` on an upgrading transport is allowed.
     Ping(&'a str),
-    /// `3`: the answer to a heartbeat.
+    /// `3`: answers a heartbeat.
     Pong(&'a str),
     /// `4`: a text message.
     Message(&'a str),
@@ -21,11 +21,11 @@ pub enum Packet<'a> {
     Binary(Bytes),
     /// `5`: the client has moved to this transport.
     Upgrade,
-    /// `6`, of no meaning from a client.
+    /// `6`, meaningless from a client.
     Noop,
 }
 
-/// A text that is no packet.
+/// A text that is not a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an Engine.IO packet")]
 pub struct PacketError;
@@ -33,7 +33,7 @@ pub struct PacketError;
 /// Reads a text frame or an entry of a payload.
 ///
 /// # Errors
-/// [`PacketError`] if the first character is none of `0`..`6` and `b`, or there is none.
+/// [`PacketError`] if the text is empty or its first character is not one of `0`..`6` and `b`.
 pub fn decode_packet(text: &str) -> Result<Packet<'_>, PacketError> {
     let mut characters = text.chars();
     let kind = characters.next().ok_or(PacketError)?;
@@ -51,7 +51,7 @@ pub fn decode_packet(text: &str) -> Result<Packet<'_>, PacketError> {
     })
 }
 
-/// Base64 as Node reads it: either alphabet, padding or none, other characters skipped, an end at the first `=`.
+/// Decodes base64 as Node does: either alphabet, padding optional, other characters skipped, the first `=` ends it.
 fn decode_base64(text: &str) -> Bytes {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &alphabet::STANDARD,

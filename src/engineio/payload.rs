@@ -6,17 +6,17 @@ use super::packet::{Packet, PacketError, decode_packet};
 
 /// Reads the packets of a POST's body, one by one.
 ///
-/// `body` is UTF-8; packets are separated by U+001E. An empty body, and a separator at either end, hold an empty packet,
-/// which is an error. Nothing that follows an error is of use.
+/// `body` is UTF-8; packets are separated by U+001E. An empty body, or a separator at either end, means an empty
+/// packet, which is an error. Items after an error are meaningless.
 ///
 /// # Errors
-/// [`PacketError`] if the body is not UTF-8; an item is one where an entry is no packet.
+/// [`PacketError`] if the body is not UTF-8; as an item, if that entry is not a packet.
 pub fn decode_payload(body: &[u8]) -> Result<impl Iterator<Item = Result<Packet<'_>, PacketError>>, PacketError> {
     let text = std::str::from_utf8(body).map_err(|_| PacketError)?;
     Ok(text.split(char::from(RECORD_SEPARATOR)).map(decode_packet))
 }
 
-/// Joins payloads to the body of one answer; a single one is not copied.
+/// Joins payloads into the body of one answer; a single one is not copied.
 pub fn join_payloads<'a>(payloads: impl ExactSizeIterator<Item = &'a Bytes> + Clone) -> Bytes {
     if payloads.len() == 1 {
         return payloads.into_iter().next().cloned().unwrap_or_default();

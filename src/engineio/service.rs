@@ -1,4 +1,4 @@
-//! The border between Engine.IO and what is spoken over it.
+//! The interface between Engine.IO and the protocol spoken over it.
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -12,92 +12,93 @@ use super::handshake::TransportKind;
 /// The HTTP request that opened a connection.
 #[derive(Debug, Clone, Default)]
 pub struct Opening {
-    /// Query string, as sent.
+    /// Query string as sent.
     pub query: String,
     /// `Authorization` header.
     pub authorization: Option<String>,
-    /// The cookie `token`, unless its origin may not use it.
+    /// The cookie `token`, unless the request's origin may not use it.
     pub cookie_token: Option<String>,
     /// The client's end.
     pub peer: Peer,
 }
 
-/// A client's end of its connection.
+/// The client's end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Peer {
-    /// Its address, as far as trusted proxies tell.
+    /// Address, as reported by trusted proxies if there are any.
     pub address: Option<IpAddr>,
-    /// It speaks TLS.
+    /// The client's connection uses TLS.
     pub secure: bool,
-    /// The transport that reaches it now.
+    /// The transport now in use.
     pub transport: TransportKind,
 }
 
-/// The orders of a service to its connection.
+/// Actions that a service asks of its connection.
 pub trait Output {
-    /// Queues packets. They leave in this order; what is queued while the task runs leaves in one write.
+    /// Queues packets. They are sent in this order; packets queued during one poll of the task go out in one write.
     fn send(&mut self, packets: &Encoded);
-    /// Queues packets that may be dropped when the outbox is half full.
+    /// Queues packets that may be dropped once the outbox is half full.
     ///
     /// Returns whether they were queued.
     fn send_volatile(&mut self, packets: &Encoded) -> bool;
-    /// Ends the connection after what is queued has left. No more is read.
+    /// Closes the connection once the queue has been sent. Nothing more is read.
     fn close(&mut self, reason: CloseReason);
-    /// Bytes that wait to leave.
+    /// Returns the number of bytes waiting to be sent.
     fn queued_bytes(&self) -> usize;
 }
 
-/// The protocol that is spoken over Engine.IO connections: Socket.IO here, an echo in the conformance server.
+/// The protocol spoken over Engine.IO connections: Socket.IO here, an echo in the conformance server.
 ///
-/// All calls of one connection come from one thread, one at a time.
+/// All calls for one connection come from one thread, one at a time.
 pub trait Service: Sized + 'static {
-    /// The values that all services of a worker share.
+    /// Values shared by all services of a worker.
     type Context: Clone + 'static;
-    /// An event that many connections share.
+    /// An event shared by many connections.
     type Shared: Send + Sync + 'static;
-    /// A word from inside for one connection.
+    /// A message from the server for one connection.
     type Notice: Send + 'static;
 
-    /// A connection opened; its open packet is already queued.
+    /// Handles the opening of a connection; the open packet is already queued.
     fn open(context: &Self::Context, key: ConnectionKey, opening: &Opening, now: Instant, out: &mut dyn Output) -> Self;
-    /// A text message came (without the Engine.IO type digit).
+    /// Handles a text message, without the Engine.IO type digit.
     fn on_text(&mut self, text: &str, now: Instant, out: &mut dyn Output);
-    /// A binary message came.
+    /// Handles a binary message.
     fn on_binary(&mut self, data: Bytes, now: Instant, out: &mut dyn Output);
-    /// Bytes that a message may have as long as nobody knows who the client is; `None`: somebody does.
+    /// Returns the maximum number of bytes of a message until the client is authenticated; `None` afterwards.
     fn stranger_bytes(&self) -> Option<usize> {
         None
     }
-    /// The client has moved from polling to a WebSocket.
+    /// Handles the client's move from polling to a WebSocket.
     fn on_upgraded(&mut self) {}
-    /// A shared event came from inside.
+    /// Handles a shared event from the server.
     fn on_shared(&mut self, event: &std::sync::Arc<Self::Shared>, now: Instant, out: &mut dyn Output);
-    /// A word came from inside.
+    /// Handles a notice from the server.
     fn on_notice(&mut self, notice: Self::Notice, now: Instant, out: &mut dyn Output);
-    /// When [`Service::on_deadline`] wants to be called. Asked after every other call.
+    /// Returns the time at which to call [`Service::on_deadline`]. Queried after every other call.
     fn deadline(&self) -> Option<Instant>;
-    /// The deadline has passed.
+    /// Handles the passing of the deadline.
     fn on_deadline(&mut self, now: Instant, out: &mut dyn Output);
-    /// Tells whether [`Service::on_drained`] would do anything now.
+    /// Returns whether [`Service::on_drained`] would do anything now.
     fn wants_drained(&self) -> bool {
         true
     }
-    /// The outbox has run empty after having held something.
+    /// Handles the outbox becoming empty.
     fn on_drained(&mut self, now: Instant, out: &mut dyn Output);
-    /// By when it wants a ping: its answer proves that all before it was received. Asked after every other call.
+    /// Returns the time by which a ping is wanted: its answer confirms everything sent before it. Queried after every
+    /// other call.
     fn ping_wanted(&self) -> Option<Instant> {
         None
     }
-    /// A ping was queued behind all that was sent by now.
+    /// Records that a ping was queued behind everything sent so far.
     fn on_ping(&mut self) {}
-    /// The client has answered the last ping: all that was sent before that has reached it.
+    /// Records that the client answered the last ping: everything sent before that ping has arrived.
     fn on_pong(&mut self) {}
-    /// The client sent something that asks for nothing: a noop, a pong to no ping, a ping of its own.
+    /// Handles a packet that asks for nothing: a noop, an unsolicited pong, a ping.
     fn on_control(&mut self, _now: Instant, _out: &mut dyn Output) {}
-    /// The server stops: nothing more is taken, and what waits is carried out or refused.
+    /// Handles the start of a server stop: take nothing more; carry out or refuse what waits.
     fn on_stopping(&mut self, _now: Instant, _out: &mut dyn Output) {}
-    /// The server has stopped and closes the connection next: last words.
+    /// Sends any last packets: the server has stopped and closes the connection next.
     fn on_stopped(&mut self, _now: Instant, _out: &mut dyn Output) {}
-    /// The connection is gone. Called exactly once, last.
+    /// Handles the end of the connection. Called exactly once, last.
     fn on_close(&mut self, reason: CloseReason, now: Instant);
 }

@@ -1,12 +1,12 @@
 //! A connection as administrators see it.
 
-/// The amounts that wait on one connection at this moment.
+/// Amounts now waiting on one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionView {
-    /// Packets that wait to leave.
+    /// Packets waiting to be sent.
     pub queued_packets: usize,
-    /// Their bytes.
+    /// Their size in bytes.
     pub queued_bytes: usize,
-    /// The client takes nothing at the moment.
+    /// The client is not reading at the moment.
     pub is_blocked: bool,
 }

@@ -1,4 +1,4 @@
-//! What a watcher is told.
+//! Events of sockets, as watchers receive them.
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,60 +7,60 @@ use serde_json::value::RawValue;
 use crate::engineio::{CloseReason, ConnectionKey, Peer};
 use crate::model::{Offset, Profile, SocketId, Timestamp, UserId};
 
-/// What is longer is not kept for watchers: what waits for all of them together is bounded.
+/// Longest event kept for watchers, in bytes: bounds the memory of the shared buffer.
 const MAX_BYTES: usize = 8 * 1024;
 
-/// Something that happened to a socket.
+/// One thing that happened to a socket.
 #[derive(Debug, Clone)]
 pub struct Happening {
-    /// When.
+    /// Time of the event.
     pub at: Timestamp,
-    /// To which socket.
+    /// The socket.
     pub socket: SocketId,
-    /// Whose that is.
+    /// The socket's user.
     pub user: UserId,
-    /// What.
+    /// The event itself.
     pub what: What,
 }
 
-/// What happened.
+/// Kind of event.
 #[derive(Debug, Clone)]
 pub enum What {
-    /// It came.
+    /// It connected.
     Connected(Box<SocketView>),
     /// It moved from polling to a WebSocket.
     Upgraded,
-    /// It went, and left these rooms.
+    /// It disconnected, and left these rooms.
     Disconnected {
-        /// Why.
+        /// Reason of the end.
         reason: CloseReason,
-        /// Where it was.
+        /// Rooms that it was in.
         rooms: Vec<Box<str>>,
     },
-    /// It entered a room.
+    /// It joined a room.
     Joined {
-        /// Its name.
+        /// Name of the room.
         room: Box<str>,
     },
     /// It left a room.
     Left {
-        /// Its name.
+        /// Name of the room.
         room: Box<str>,
     },
     /// Its client sent an event.
     Received {
-        /// The event's name.
+        /// Name of the event.
         event: Box<str>,
-        /// What came after the name.
+        /// Arguments after the name.
         args: Args,
-        /// The numbers of the dialects that it was understood in, as bits.
+        /// Dialects in which the event was understood, as a bit set of their numbers.
         dialects: u8,
     },
-    /// Its client was sent an event.
+    /// An event was sent to its client.
     Sent {
-        /// Its packet.
+        /// The packet sent.
         packet: Packet,
-        /// The numbers of the dialects that the client hears, as bits.
+        /// Dialects in which the client receives, as a bit set of their numbers.
         dialects: u8,
     },
 }
@@ -68,35 +68,35 @@ pub enum What {
 /// The arguments of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Args {
-    /// As JSON, joined by commas.
+    /// JSON values, joined by commas.
     Json(Bytes),
-    /// So many bytes, which is too many to be kept.
+    /// Too long to keep; the length in bytes.
     TooLong(usize),
 }
 
 impl Args {
-    /// These, unless they are too long.
+    /// Returns these arguments, unless they are too long to keep.
     pub fn new(json: Bytes) -> Self {
         if json.len() > MAX_BYTES { Self::TooLong(json.len()) } else { Self::Json(json) }
     }
 }
 
-/// The packet of an event that a client was sent. It is taken apart by those who look at it.
+/// The packet of an event sent to a client. It is parsed by its readers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Packet {
     /// `42["name",…]`
     Whole(Bytes),
-    /// One that is too long to be kept.
+    /// A packet too long to keep.
     TooLong {
-        /// What stands between the first quotes.
+        /// Name of the event: the text between the first quotes.
         event: Box<str>,
-        /// Its length.
+        /// Its length in bytes.
         bytes: usize,
     },
 }
 
 impl Packet {
-    /// This one, unless it is too long.
+    /// Returns this packet, unless it is too long to keep.
     pub fn new(text: Bytes) -> Self {
         if text.len() <= MAX_BYTES {
             return Self::Whole(text);
@@ -105,7 +105,7 @@ impl Packet {
         Self::TooLong { event: String::from_utf8_lossy(event).into(), bytes: text.len() }
     }
 
-    /// The event's name and arguments, less its place in the order.
+    /// Returns the event's name and arguments, without the trailing offset.
     pub fn event(&self) -> Option<(Box<str>, Args)> {
         let text = match self {
             Self::Whole(text) => std::str::from_utf8(text).ok()?.strip_prefix("42")?,
@@ -126,20 +126,20 @@ fn is_offset(argument: &RawValue) -> bool {
     serde_json::from_str::<&str>(argument.get()).is_ok_and(|text| Offset::parse(text).is_some())
 }
 
-/// A socket, as watchers see it.
+/// A socket as watchers see it.
 #[derive(Debug, Clone)]
 pub struct SocketView {
     /// Its public id.
     pub socket: SocketId,
-    /// Whose it is.
+    /// Its user.
     pub user: Arc<Profile>,
-    /// The connection that it stands on.
+    /// The connection that carries it.
     pub connection: ConnectionKey,
     /// Its client's end.
     pub peer: Peer,
-    /// Since when it is there.
+    /// Time of the connect.
     pub connected_at: Timestamp,
-    /// The rooms in which it is, but for its own.
+    /// Rooms that it is in, apart from its own.
     pub rooms: Vec<Box<str>>,
 }
 

@@ -1,7 +1,7 @@
-//! What happens, for those who watch: sockets that come and go, rooms, events with their arguments.
+//! A stream of socket events for watchers: connects and disconnects, rooms, events with their arguments.
 //!
-//! While nobody watches, a word costs its teller one look at a number. Nobody ever waits for a watcher: one that is slow loses
-//! the oldest of what happened, and is told how much that was.
+//! While nobody watches, emitting an event costs one atomic load. Senders never wait for a watcher: a slow one loses
+//! the oldest events and receives the number lost.
 mod happening;
 mod watching;
 

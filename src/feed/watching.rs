@@ -1,4 +1,4 @@
-//! Telling watchers.
+//! The stream of events, and its watchers.
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -7,30 +7,30 @@ use tokio::sync::broadcast::{Receiver, Sender};
 
 use super::Happening;
 
-/// So much is kept for the slowest watcher.
+/// Number of events kept for the slowest watcher.
 const KEPT: usize = 4_096;
-/// So many may watch at once.
+/// Maximum number of watchers.
 const WATCHERS_MAX: usize = 64;
 
-/// Where what happens is told. All clones are one feed.
+/// The sending end. All clones share one stream.
 #[derive(Debug, Clone, Default)]
 pub struct Feed(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
     watchers: AtomicUsize,
-    /// Made for the first watcher.
+    /// Created for the first watcher.
     sender: OnceLock<Sender<Arc<Happening>>>,
 }
 
 impl Feed {
-    /// Whether anybody watches.
+    /// Returns whether anybody is watching.
     pub fn is_watched(&self) -> bool {
-        // A watcher who has just come may miss what happens at that very moment, as if it had come a little later.
+        // A watcher that is just arriving may miss the present event, as if it had come a moment later.
         self.0.watchers.load(Ordering::Relaxed) > 0
     }
 
-    /// Tells who watches; `happening` is made only for them.
+    /// Sends an event to all watchers; `happening` runs only if there are any.
     pub fn tell(&self, happening: impl FnOnce() -> Happening) {
         if self.is_watched() {
             self.send(happening());
@@ -40,12 +40,12 @@ impl Feed {
     #[cold]
     fn send(&self, happening: Happening) {
         if let Some(sender) = self.0.sender.get() {
-            // The last watcher may have gone meanwhile.
+            // The last watcher may have left meanwhile.
             let _ = sender.send(Arc::new(happening));
         }
     }
 
-    /// Watches what happens from now on; `None`: too many do.
+    /// Starts watching from now on; `None` if there are too many watchers.
     pub fn watch(&self) -> Option<Watcher> {
         let taken = self
             .0
@@ -57,34 +57,34 @@ impl Feed {
     }
 }
 
-/// One who watches.
+/// One watcher.
 #[derive(Debug)]
 pub struct Watcher {
     receiver: Receiver<Arc<Happening>>,
     feed: Feed,
 }
 
-/// What a watcher sees next.
+/// Next item of a watcher.
 #[derive(Debug, Clone)]
 pub enum Seen {
-    /// Something that happened.
+    /// An event.
     Happening(Arc<Happening>),
-    /// So much happened that it was too slow to see.
+    /// Number of events that the watcher was too slow to receive.
     Lost(u64),
 }
 
 impl Watcher {
-    /// What is next; waits for it. Nothing is lost where the waiting is given up.
+    /// Waits for the next item. Cancelling the wait loses nothing.
     pub async fn next(&mut self) -> Seen {
         match self.receiver.recv().await {
             Ok(happening) => Seen::Happening(happening),
             Err(RecvError::Lagged(lost)) => Seen::Lost(lost),
-            // The feed lives as long as its watchers.
+            // The stream lives as long as its watchers.
             Err(RecvError::Closed) => std::future::pending().await,
         }
     }
 
-    /// What is next, if it is there.
+    /// Returns the next item, if there is one now.
     pub fn try_next(&mut self) -> Option<Seen> {
         match self.receiver.try_recv() {
             Ok(happening) => Some(Seen::Happening(happening)),

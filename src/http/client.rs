@@ -1,4 +1,4 @@
-//! Asking other servers over HTTP: AI providers, and a running Parlance on behalf of the command line.
+//! HTTP client: for AI providers, and for the command line's calls to a running server.
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::time::Duration;
@@ -10,25 +10,25 @@ pub use reqwest::{Client as HttpClient, RequestBuilder, Response, StatusCode};
 
 use self::header::HeaderMap;
 
-/// Whom a client believes to be who they say.
+/// Certificates that a client accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
-    /// Those whose certificate this machine trusts.
+    /// Certificates that this machine trusts.
     Certified,
-    /// Everybody: for a server that is reached without leaving this machine.
+    /// Any: for a server that is reached without leaving this machine.
     Everybody,
 }
 
-/// The way that requests go.
+/// Route of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
-    /// Through the proxy that this machine names (`HTTPS_PROXY` and its like), if any, but to this machine itself.
+    /// Through the proxy of the environment (`HTTPS_PROXY` and the like), if any, except to this machine itself.
     AsTheMachineSays,
-    /// Through none: who asks carries a key of ours.
+    /// Never through a proxy: requests carry one of our keys.
     Direct,
 }
 
-/// Makes a client that sends these headers along to `address`, and to nobody else.
+/// Makes a client that sends these headers to `address`, and to no other.
 ///
 /// # Errors
 /// One line that says what is wrong.
@@ -38,22 +38,22 @@ pub fn http_client(
     headers: HeaderMap,
     connect_timeout: Duration,
 ) -> Result<HttpClient, String> {
-    // Where a provider of cryptography is set already, that one will do.
+    // Fails if a cryptography provider is installed already, which is fine.
     drop(rustls::crypto::ring::default_provider().install_default());
     let builder = HttpClient::builder()
         .default_headers(headers)
         .user_agent(concat!("parlance/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(connect_timeout)
-        // The key is for this address alone.
+        // Following a redirect would send the key to another address.
         .redirect(Policy::none());
-    // Without TLS no certificate is needed, and a machine that has none will do.
+    // Plain HTTP needs no certificates, and a machine may have none.
     let builder = if address.starts_with("http://") { builder.tls_certs_only([]) } else { builder };
     let builder = builder.tls_danger_accept_invalid_certs(trust == Trust::Everybody);
     let builder = if route == Route::Direct || is_here(address) { builder.no_proxy() } else { builder };
     builder.build().map_err(cause_of)
 }
 
-/// Tells whether an address is this machine's own.
+/// Returns whether an address is on this machine.
 fn is_here(address: &str) -> bool {
     let url = reqwest::Url::parse(address);
     let host = url.as_ref().ok().and_then(reqwest::Url::host_str).unwrap_or_default();
@@ -61,24 +61,25 @@ fn is_here(address: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// The next piece of a body; `None` at its end.
+/// Returns the next piece of a body; `None` at its end.
 ///
 /// # Errors
-/// Why the rest does not come.
+/// The reason why the rest does not come.
 pub async fn next_chunk(response: &mut Response) -> Result<Option<impl AsRef<[u8]> + Deref<Target = [u8]> + use<>>, String> {
     response.chunk().await.map_err(cause_of)
 }
 
-/// Whether a body that comes to an end is whole: where nothing but the end of the line ends it, the line may have been cut.
+/// Returns whether the end of the body is explicit. If only the end of the connection marks it, the body may have been
+/// cut.
 pub fn has_known_end(response: &Response) -> bool {
     let has = |name| response.headers().contains_key(name);
     has(header::TRANSFER_ENCODING) || has(header::CONTENT_LENGTH)
 }
 
-/// A whole body.
+/// Reads a whole body.
 ///
 /// # Errors
-/// It breaks off, is longer than `max_bytes`, or no UTF-8.
+/// If it breaks off, exceeds `max_bytes`, or is not UTF-8.
 pub async fn read_up_to(mut response: Response, max_bytes: usize) -> Result<String, String> {
     let mut body = Vec::new();
     while let Some(chunk) = next_chunk(&mut response).await? {
@@ -90,7 +91,7 @@ pub async fn read_up_to(mut response: Response, max_bytes: usize) -> Result<Stri
     String::from_utf8(body).map_err(|_| "the body is no UTF-8".to_owned())
 }
 
-/// An error with its causes, without the address.
+/// Describes an error with its causes, without the address.
 pub fn cause_of(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();

@@ -1,5 +1,5 @@
-//! What every HTTP request is asked first, whatever it is for: where it comes from and whether its origin may ask. No I/O.
-//! And the other way round: how others are asked.
+//! Questions that every HTTP request has to answer first: who sent it, and may its origin use the server. No I/O. Also
+//! the HTTP client for other servers.
 mod client;
 mod origin;
 mod proxy;
@@ -13,5 +13,5 @@ pub use self::origin::{InvalidOrigin, OriginVerdict, Origins, foreign_origin};
 pub use self::proxy::{Client, TrustedProxies, counted_address};
 pub use self::sse::{Events, SseEvent, TooLong};
 
-/// The header with a refusal's id in the log.
+/// Header with a refusal's id in the log.
 pub const ERROR_ID: &str = "x-error-id";

@@ -1,4 +1,4 @@
-//! Which web pages may use this server (source: Fetch standard, "CORS protocol"; RFC 6454).
+//! Origins of web pages that may use this server (source: Fetch standard, "CORS protocol"; RFC 6454).
 use std::net::IpAddr;
 
 use actix_http::header::HeaderMap;
@@ -10,42 +10,42 @@ const HEADERS: [&str; 3] = ["Content-Type", "Authorization", "X-Requested-With"]
 /// Seconds for which a browser may keep the answer to a preflight.
 const MAX_AGE: &str = "600";
 
-/// A text that names no origin.
+/// A text that is not an origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not an origin such as https://example.com: {0}")]
 pub struct InvalidOrigin(pub String);
 
-/// Where a request's page stands to this server.
+/// Relation of a request's origin to this server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OriginVerdict {
-    /// The request bears no `Origin`: no page of another site sent it, or none at all.
+    /// No `Origin` header: the request comes from a same-origin page, or not from a browser.
     NoOrigin,
     /// The server's own.
     Own,
-    /// Named in the configuration, or a loopback one while the server listens on loopback only.
+    /// Listed in the configuration, or a loopback origin while the server listens on loopback only.
     Allowed,
-    /// Not named, and every origin may ask; its cookie counts for nothing.
+    /// Not listed, but every origin is allowed; cookies are ignored.
     AnyOrigin,
-    /// May only read, and its page sees no answer.
+    /// Not allowed: it may only read, and browsers hide the answer from its page.
     Foreign,
 }
 
 impl OriginVerdict {
-    /// Whether a cookie of the request may prove its user.
+    /// Returns whether a cookie may authenticate the request.
     pub fn may_use_cookie(self) -> bool {
         !matches!(self, Self::AnyOrigin | Self::Foreign)
     }
 
-    /// Whether it may do more than read.
+    /// Returns whether the request may do more than read.
     pub fn is_allowed(self) -> bool {
         !matches!(self, Self::Foreign)
     }
 }
 
-/// Longest origin that the log shows, in characters.
+/// Longest origin shown in the log, in characters.
 const SHOWN_MAX: usize = 200;
 
-/// Says of a refused origin why, and what would let it in; for the log.
+/// Describes for the log why an origin is refused, and which setting would allow it.
 pub fn foreign_origin(origin: &str) -> String {
     let shown: String = origin.chars().take(SHOWN_MAX).collect();
     format!("the page's origin is none of CLIENT_URL: CLIENT_URL={shown} would let it in")
@@ -60,11 +60,11 @@ pub struct Origins {
 }
 
 impl Origins {
-    /// `client_url`: origins, or addresses of which the origin counts, or `*`. `host_is_loopback`: the server listens on
+    /// `client_url` holds origins, URLs (whose origin counts), or `*`. `host_is_loopback`: the server listens on
     /// loopback addresses only.
     ///
     /// # Errors
-    /// [`InvalidOrigin`] for the first text that names no origin.
+    /// [`InvalidOrigin`] for the first text that is not an origin.
     pub fn new(client_url: &[String], host_is_loopback: bool) -> Result<Self, InvalidOrigin> {
         let mut origins = Self { listed: Vec::new(), any: false, loopback: host_is_loopback };
         for text in client_url {
@@ -77,11 +77,11 @@ impl Origins {
         Ok(origins)
     }
 
-    /// Judges a request. `host` and `secure` are as its client sees the server (see [`super::Client`]).
+    /// Judges a request. `host` and `secure` are as the client sees the server (see [`super::Client`]).
     pub fn judge(&self, origin: Option<&str>, host: Option<&str>, secure: bool) -> OriginVerdict {
         let Some(origin) = origin else { return OriginVerdict::NoOrigin };
         let otherwise = if self.any { OriginVerdict::AnyOrigin } else { OriginVerdict::Foreign };
-        // Sandboxed pages send the text `null`; what is no origin at all is treated alike.
+        // Sandboxed pages send the text `null`; other texts that are not origins are treated alike.
         let Some(origin) = origin_of(origin) else { return otherwise };
         let scheme = if secure { "https" } else { "http" };
         if host.and_then(|host| origin_of(&format!("{scheme}://{host}"))).is_some_and(|own| own == origin) {
@@ -93,7 +93,7 @@ impl Origins {
         otherwise
     }
 
-    /// [`Origins::judge`] of a request with these headers. Several `Origin` headers are foreign.
+    /// Judges a request by its headers, as [`Origins::judge`] does. Several `Origin` headers count as foreign.
     pub fn judge_headers(&self, headers: &HeaderMap, host: Option<&str>, secure: bool) -> OriginVerdict {
         let mut origins = headers.get_all("origin");
         let origin = match (origins.next(), origins.next()) {
@@ -104,12 +104,12 @@ impl Origins {
         self.judge(origin, host, secure)
     }
 
-    /// The headers that every answer gets, errors too.
+    /// Returns the CORS headers of an answer, success or error.
     pub fn cors_headers(&self, verdict: OriginVerdict, origin: Option<&str>) -> Vec<(&'static str, String)> {
         if self.any {
             return vec![("access-control-allow-origin", "*".to_owned())];
         }
-        // Answers without CORS headers vary as well: a cache must not hand them to an allowed page.
+        // Answers without CORS headers vary, too: a cache must not serve them to an allowed page.
         let mut headers = vec![("vary", "Origin".to_owned())];
         if let (OriginVerdict::Own | OriginVerdict::Allowed, Some(origin)) = (verdict, origin) {
             headers.push(("access-control-allow-origin", origin.to_owned()));
@@ -118,7 +118,8 @@ impl Origins {
         headers
     }
 
-    /// The headers of the answer to a preflight (204, no body). `asked` is its `Access-Control-Request-Headers`.
+    /// Returns the headers of the answer to a preflight (204, no body). `asked` is its
+    /// `Access-Control-Request-Headers`.
     pub fn preflight_headers(
         &self,
         verdict: OriginVerdict,
@@ -135,7 +136,7 @@ impl Origins {
     }
 }
 
-/// The echo of what was asked, and what is always allowed.
+/// Returns the requested headers together with those that are always allowed.
 fn allowed_headers(asked: Option<&str>) -> String {
     let asked = asked.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());
     let mut names: Vec<&str> = asked.collect();
@@ -147,7 +148,7 @@ fn allowed_headers(asked: Option<&str>) -> String {
     names.join(", ")
 }
 
-/// Scheme, host and port of an address in one spelling: lower case, without the scheme's default port.
+/// Returns scheme, host and port of a URL in one spelling: lower case, without the scheme's default port.
 fn origin_of(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;

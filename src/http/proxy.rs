@@ -1,10 +1,11 @@
-//! Who a request comes from, as far as proxies that are trusted tell.
+//! The client's address, as far as trusted proxies report it.
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use actix_http::header::HeaderMap;
 use ipnet::IpNet;
 
-/// What counts as one address where limits are kept: a network of IPv6 (/64) is one household's, or one attacker's.
+/// Returns the address under which limits are counted: an IPv6 network (/64) counts as one, since a single household or
+/// attacker has all of it.
 pub fn counted_address(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
@@ -12,44 +13,45 @@ pub fn counted_address(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Proxies whose `X-Forwarded-*` headers count.
+/// Proxies whose `X-Forwarded-*` headers are believed.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies(Vec<IpNet>);
 
 /// The client's end of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {
-    /// Its address; `None` where the peer has none.
+    /// Its address; `None` if the peer has none.
     pub address: Option<IpAddr>,
-    /// Whether it speaks TLS.
+    /// Set if the client's connection uses TLS.
     pub secure: bool,
-    /// The host (and port) that it asked for.
+    /// The host, perhaps with a port, that it asked for.
     pub host: Option<String>,
 }
 
 impl TrustedProxies {
-    /// Trusts these networks.
+    /// Trusts proxies in these networks.
     pub fn new(networks: Vec<IpNet>) -> Self {
         Self(networks)
     }
 
-    /// Reads an address or a CIDR range, `10.0.0.0/8`.
+    /// Parses an address or a CIDR range, such as `10.0.0.0/8`.
     pub fn parse_network(text: &str) -> Option<IpNet> {
         text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
     }
 
-    /// Reads `TRUSTED_PROXIES`.
+    /// Parses `TRUSTED_PROXIES`.
     ///
     /// # Errors
-    /// The first text that is no address and no range.
+    /// The first text that is neither an address nor a range.
     pub fn parse(texts: &[String]) -> Result<Self, String> {
         let read = |text: &String| Self::parse_network(text).ok_or_else(|| format!("not an address or CIDR range: {text}"));
         texts.iter().map(read).collect::<Result<_, _>>().map(Self)
     }
 
-    /// The client behind a request that came from `peer`, over TLS or not.
+    /// Returns the client behind a request from `peer`; `tls` says whether that connection uses TLS.
     ///
-    /// `X-Forwarded-For` is read from the right: each trusted proxy vouches for the address before its own.
+    /// `X-Forwarded-For` is read from the right, because each trusted proxy vouches only for the address before its
+    /// own.
     pub fn client(&self, peer: Option<IpAddr>, tls: bool, headers: &HeaderMap) -> Client {
         let peer = peer.map(|address| address.to_canonical());
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -83,13 +85,13 @@ impl TrustedProxies {
         client
     }
 
-    /// Whether it is one of them.
+    /// Returns whether the address is a trusted proxy's.
     pub fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
 }
 
-/// Adds a port to a host that has none, unless it is the scheme's own.
+/// Appends a port to a host without one, unless it is the scheme's default.
 fn complete(host: &mut String, port: &str, secure: bool) {
     let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     let default_port = if secure { 443 } else { 80 };
@@ -98,7 +100,7 @@ fn complete(host: &mut String, port: &str, secure: bool) {
     }
 }
 
-/// An address as proxies write it: plain, in brackets, or with a port.
+/// Parses an address as proxies write it: plain, in brackets, or with a port.
 fn parse_address(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let address = bare.parse::<IpAddr>().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))?;

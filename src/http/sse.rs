@@ -1,9 +1,9 @@
-//! Server-Sent Events, as far as answers use them (source: HTML standard, "Parsing an event stream").
+//! Server-sent events, to the extent that answers use them (source: HTML standard, "Parsing an event stream").
 
-/// More of one event is not kept.
+/// Maximum size of one event.
 const EVENT_MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// One event is too long.
+/// An event exceeds the maximum size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLong;
 
@@ -12,25 +12,25 @@ pub struct TooLong;
 pub struct SseEvent {
     /// Its data.
     pub data: String,
-    /// Whether it is an event `error`. Older llama.cpp name the field so that has the data.
+    /// Set for an event named `error`. Older llama.cpp calls the data field so.
     pub is_error: bool,
 }
 
-/// Splits what comes into events.
+/// Splits a stream into events.
 #[derive(Debug, Default)]
 pub struct Events {
     line: Vec<u8>,
     data: Option<String>,
     is_error: bool,
-    /// The last line ended with a carriage return: a line feed that follows belongs to it.
+    /// The last line ended with a carriage return: a line feed right after it belongs to it.
     after_return: bool,
 }
 
 impl Events {
-    /// Takes what came and gives the events that it completes.
+    /// Adds bytes of the stream and returns the events that they complete.
     ///
     /// # Errors
-    /// [`TooLong`] if one event is longer than any part of an answer.
+    /// [`TooLong`] if one event exceeds the maximum size.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<SseEvent>, TooLong> {
         let mut complete = Vec::new();
         for byte in bytes {
@@ -50,7 +50,7 @@ impl Events {
         Ok(complete)
     }
 
-    /// The event for whose end the stream has no empty line.
+    /// Returns the last event of a stream that ends without an empty line.
     pub fn finish(&mut self) -> Option<SseEvent> {
         if !self.line.is_empty() {
             self.end_line();
@@ -58,7 +58,7 @@ impl Events {
         self.end_line()
     }
 
-    /// The event that an empty line completes.
+    /// Ends a line; returns the event if it was an empty one.
     fn end_line(&mut self) -> Option<SseEvent> {
         let line = std::mem::take(&mut self.line);
         if line.is_empty() {

@@ -1,15 +1,15 @@
-//! The fields of a line beside its message.
+//! The fields of a log line, beside its message.
 use std::fmt;
 
 use log::kv::{Error, Key, Source, Value, VisitSource, VisitValue};
 
-/// A field's value in JSON's terms; text is what it is shown as.
+/// A field's value as JSON; text is what would be printed.
 pub type Field = serde_json::Value;
 
-/// The fields of a line in their order, without those that have no value.
+/// Returns the fields of a line in order, leaving out those without a value.
 pub fn fields_of(source: &dyn Source) -> Vec<(String, Field)> {
     let mut collected = Collected(Vec::new());
-    // It stops where a value cannot be shown; what came before is better than nothing.
+    // It stops at a value that cannot be printed; the fields before it are better than none.
     let _ = source.visit(&mut collected);
     collected.0
 }
@@ -65,7 +65,7 @@ impl<'v> VisitValue<'v> for Read {
     }
 }
 
-/// ` name=value`; a text that is not one plain word is quoted.
+/// Writes ` name=value` for each field; a value that is not a single plain word is quoted.
 pub fn write_as_text(target: &mut dyn std::io::Write, fields: &[(String, Field)]) -> std::io::Result<()> {
     fields.iter().try_for_each(|(name, value)| write!(target, " {name}={}", AsText(value)))
 }

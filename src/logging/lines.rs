@@ -1,4 +1,4 @@
-//! The writing of lines.
+//! Writing log lines.
 use std::io::{self, Write as _};
 use std::panic;
 use std::sync::OnceLock;
@@ -12,13 +12,13 @@ use super::switch;
 use crate::config::{LogFilter, LogFormat};
 use crate::model::Timestamp;
 
-/// The settings that [`start`] was given.
+/// The format given to [`start`].
 static FORMAT: OnceLock<LogFormat> = OnceLock::new();
 
-/// Starts the log with the filter that holds until it is switched. A second call changes nothing.
+/// Starts the log with a filter that holds until it is switched. A second call changes nothing.
 pub fn start(format: LogFormat, filter: LogFilter) {
     let mut builder = Builder::new();
-    // What passes the filter is written.
+    // The filter in front of it decides, so it must pass everything.
     builder.filter_level(log::LevelFilter::Trace);
     match format {
         LogFormat::Text => {
@@ -34,7 +34,7 @@ pub fn start(format: LogFormat, filter: LogFilter) {
             builder.format(|target, record| writeln!(target, "{}", Line::of(record, Timestamp::now()).json()));
         }
     }
-    // Fails only where a log was started before, as by another test.
+    // It fails only if a log was started before, as by another test.
     if log::set_boxed_logger(Box::new(Filtered(builder.build()))).is_ok() {
         let _ = FORMAT.set(format);
         switch::configure(filter);
@@ -44,7 +44,7 @@ pub fn start(format: LogFormat, filter: LogFilter) {
     }
 }
 
-/// Says why the process ends, whatever the filter.
+/// Logs why the process ends, whatever the filter.
 pub fn fail(reason: &str) {
     let mut stderr = io::stderr().lock();
     let _ = match FORMAT.get() {
@@ -58,7 +58,7 @@ pub fn fail(reason: &str) {
     };
 }
 
-/// Rust's own words at a panic are lines of text.
+/// By default Rust prints panics as lines of plain text.
 fn log_panics() {
     panic::set_hook(Box::new(|panic| {
         let backtrace = std::backtrace::Backtrace::capture();
@@ -70,7 +70,7 @@ fn log_panics() {
     }));
 }
 
-/// `env_logger` behind the filter of the moment.
+/// `env_logger` behind the current filter.
 struct Filtered(env_logger::Logger);
 
 impl Filtered {
@@ -81,7 +81,7 @@ impl Filtered {
     }
 }
 
-/// Tells whether actix-http says `error` of what somebody has sent.
+/// Returns whether actix-http logs an `error` that only concerns a client's input.
 fn is_of_a_stranger(record: &Record<'_>) -> bool {
     record.level() == Level::Error && record.target() == "actix_http::h1::dispatcher"
 }
@@ -93,7 +93,7 @@ impl Log for Filtered {
 
     fn log(&self, record: &Record<'_>) {
         if is_of_a_stranger(record) {
-            // Anybody can send what is no HTTP, thousands of times a second: `requests_malformed_total` counts it.
+            // Anybody can send malformed HTTP thousands of times a second; `requests_malformed_total` counts it.
             let record = Record::builder()
                 .args(*record.args())
                 .level(Level::Debug)
@@ -115,7 +115,7 @@ impl Log for Filtered {
     }
 }
 
-/// One line as JSON.
+/// One line as a JSON object.
 struct Line<'a> {
     time: Timestamp,
     level: Level,
@@ -131,7 +131,7 @@ impl<'a> Line<'a> {
     }
 
     fn json(&self) -> String {
-        // Texts, numbers and no name twice: nothing in it can fail.
+        // It holds texts and numbers under distinct names, so serializing cannot fail.
         serde_json::to_string(self).unwrap_or_default()
     }
 }
@@ -147,7 +147,7 @@ impl Serialize for Line<'_> {
         let mut used: Vec<String> = ["time", "level", "target", "message"].map(str::to_owned).to_vec();
         for (name, value) in fields {
             let mut name = name.clone();
-            // Other crates' lines may have what names they like.
+            // Lines of other crates may use any field names, including ours.
             while used.contains(&name) {
                 name.push('_');
             }

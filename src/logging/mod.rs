@@ -1,7 +1,8 @@
-//! The log: lines on stderr with time, level and the module that speaks, and what they name as fields.
+//! The log: lines on stderr with time, level, module and message, followed by fields.
 //!
-//! `info!(sid:% = socket, user:% = user; "connected")` reads `… connected sid=… user=…` as text, and has the fields `sid` and
-//! `user` as JSON. Fields are named as clients' are, but in `snake_case`; those without a value are left out.
+//! `info!(sid:% = socket, user:% = user; "connected")` prints `… connected sid=… user=…` as text, and an object with
+//! the fields `sid` and `user` as JSON. Fields have the names that clients see, but in `snake_case`; fields without a
+//! value are left out.
 mod fields;
 mod lines;
 mod refusals;

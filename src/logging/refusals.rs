@@ -1,7 +1,8 @@
-//! One line for each refusal that a client sees, under an id that is in the client's error, too.
+//! One log line for each refusal that a client sees, under an id that is also in the client's error.
 //!
-//! A flood of refusals is no flood of lines: of each kind and code a few are written in a while, of one client fewer still, and
-//! the others are summed up. An id is given exactly where a line with it was written, so whatever id a client shows is found.
+//! A flood of refusals must not flood the log: in each period only a few lines of a kind and code are written, even
+//! fewer of one client, and the rest are summed up. An id is given only if a line with it was written, so any id that a
+//! client reports can be found.
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
@@ -14,25 +15,25 @@ use log::{Level, log, log_enabled};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-/// The target of its lines: `RUST_LOG=info,parlance::refusals=debug`.
+/// Target of the lines: `RUST_LOG=info,parlance::refusals=debug`.
 const TARGET: &str = "parlance::refusals";
-/// Lines are counted over so long.
+/// Period over which lines are counted.
 pub const SUMMED_UP_EVERY: Duration = Duration::from_secs(10);
-/// Lines of one kind and code in that time.
+/// Maximum number of lines of one kind and code in a period.
 const LINES: usize = 20;
-/// Lines of one client among them, where the fault is not ours.
+/// Maximum number of those that concern one client, unless the fault is ours.
 const LINES_OF_ONE: usize = 5;
-/// Longest text of a client in a line, in characters.
+/// Longest client-supplied text in a line, in characters.
 const MAX_TEXT_LENGTH: usize = 200;
 
-/// The name under which a refusal stands in the log, such as `r-7f3k2m9q`: short enough to be read out.
+/// Id of a refusal in the log, such as `r-7f3k2m9q`: short enough to be read out.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ErrorId([u8; 8]);
 
 impl ErrorId {
-    /// The id of 40 random bits; further ones are left out.
+    /// Makes an id from 40 random bits; further bits are ignored.
     pub fn from_bits(bits: u64) -> Self {
-        // Without i, l, o and u, which are misread.
+        // Omits i, l, o and u, which are easily misread.
         const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
         let digit = |place: u32| DIGITS.get((bits >> (5 * place)) as usize & 31).copied().unwrap_or(b'0');
         Self([7, 6, 5, 4, 3, 2, 1, 0].map(digit))
@@ -71,23 +72,23 @@ impl JsonSchema for ErrorId {
     }
 }
 
-/// The kind of what was refused.
+/// Kind of request that was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RefusalKind {
-    /// A connection, before there was a session.
+    /// A connection, before it had a session.
     Handshake,
     /// A CONNECT.
     Connect,
-    /// An event of a client.
+    /// An event from a client.
     Event,
-    /// A client, for good: it was put out.
+    /// A client that was kicked for good.
     Disconnect,
     /// An HTTP request.
     Http,
 }
 
 impl RefusalKind {
-    /// As the log and the figures name it.
+    /// Returns the name used in logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Handshake => "handshake",
@@ -99,30 +100,30 @@ impl RefusalKind {
     }
 }
 
-/// Notes a refusal for the log; its id there, where it got a line.
+/// Records a refusal; returns its id in the log, if it got a line.
 pub type NoteRefusal = Arc<dyn Fn(&RefusalNote<'_>) -> Option<ErrorId> + Send + Sync>;
 
-/// Everything that is known of a refusal.
+/// A refusal, with everything known about it.
 #[derive(Debug, Clone, Copy)]
 pub struct RefusalNote<'a> {
-    /// The kind of what was refused.
+    /// Kind of the request.
     pub kind: RefusalKind,
-    /// Stable name of why.
+    /// Stable code of the reason.
     pub code: &'static str,
-    /// Why, for people.
+    /// Reason in words.
     pub cause: &'a str,
     /// The socket.
     pub sid: Option<&'a str>,
-    /// The user, where it is proven who asks.
+    /// The user, if authenticated.
     pub user: Option<&'a str>,
-    /// The event, or the method and path.
+    /// Name of the event, or method and path.
     pub event: Option<&'a str>,
-    /// Where the client is.
+    /// Address of the client.
     pub address: Option<IpAddr>,
 }
 
 impl RefusalNote<'_> {
-    /// What operators care about is `info`, what happens every day `debug`, and what is our fault `error`.
+    /// Returns the level: `error` if the fault is ours, `info` if operators should know, `debug` for everyday refusals.
     fn level(&self) -> Level {
         match (self.kind, self.code) {
             (_, "INTERNAL") => Level::Error,
@@ -142,7 +143,7 @@ impl RefusalNote<'_> {
     }
 }
 
-/// All refusals of a server. One for all threads; what it locks is no part of any message's way.
+/// All refusals of a server, shared by all threads. Its lock is never taken on a message's way.
 pub struct Refusals {
     ids: Box<dyn Fn() -> ErrorId + Send + Sync>,
     hasher: RandomState,
@@ -154,12 +155,12 @@ struct Window {
     begun_at: Instant,
     total: u64,
     level: Level,
-    /// Whose lines were written.
+    /// Clients that lines were written of, as hashes.
     written: Vec<u64>,
     left_out: u64,
 }
 
-/// Refusals that got no line of their own.
+/// Refusals without a line of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct LeftOut {
     kind: RefusalKind,
@@ -181,7 +182,7 @@ impl Window {
         Self { begun_at: now, total: 0, level, written: Vec::new(), left_out: 0 }
     }
 
-    /// Tells whether this one gets a line.
+    /// Returns whether this refusal gets a line, and counts it.
     fn admits(&mut self, source: u64) -> bool {
         let of_it = self.written.iter().filter(|other| **other == source).count();
         let most_of_it = if self.level == Level::Error { LINES } else { LINES_OF_ONE };
@@ -194,7 +195,8 @@ impl Window {
         admits
     }
 
-    /// Begins anew when its time is over; how many were left out, and in what time.
+    /// Starts a new period once the old one is over; returns the number of refusals left out, and the length of the old
+    /// period.
     fn turn(&mut self, now: Instant) -> Option<(u64, Duration)> {
         let time = now.saturating_duration_since(self.begun_at);
         if time < SUMMED_UP_EVERY {
@@ -208,15 +210,15 @@ impl Window {
 }
 
 impl Refusals {
-    /// With this source of ids.
+    /// Starts with no refusals; `ids` makes ids.
     pub fn new(ids: impl Fn() -> ErrorId + Send + Sync + 'static) -> Self {
         Self { ids: Box::new(ids), hasher: RandomState::new(), windows: Mutex::default() }
     }
 
-    /// Writes a line if that is due; its id.
+    /// Records a refusal; writes a line if one is due, and returns its id.
     pub fn note(&self, refused: &RefusalNote<'_>) -> Option<ErrorId> {
         let level = refused.level();
-        // What is our fault has an id even where nothing at all is logged.
+        // A fault of ours gets an id even if nothing is logged at all.
         let is_wanted = level == Level::Error || log_enabled!(target: TARGET, level);
         self.note_at(refused, is_wanted, Instant::now())
     }
@@ -233,23 +235,24 @@ impl Refusals {
         })
     }
 
-    /// [`Refusals::note`], for those who know nothing else of it.
+    /// Wraps [`Refusals::note`] for code that needs nothing else from here.
     pub fn noting(self: Arc<Self>) -> NoteRefusal {
         Arc::new(move |refused| self.note(refused))
     }
 
-    /// Sums up what got no line of its own, where its time is over.
+    /// Writes the sums of periods that are over.
     pub fn sum_up(&self, now: Instant) {
         for left_out in self.left_out(now) {
             left_out.tell();
         }
     }
 
-    /// Returns how many there were since the start, by kind and code.
+    /// Returns the totals since the start, by kind and code.
     pub fn totals(&self) -> Vec<(RefusalKind, &'static str, u64)> {
         let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let mut totals: Vec<_> = windows.iter().map(|((kind, code), window)| (*kind, *code, window.total)).collect();
-        // Whose rise has to be seen from the first one on: a counter that begins at 1 has not risen.
+        // Counters of our own faults exist from the start: Prometheus sees no rise in a counter that first appears as
+        // 1.
         let ours = [RefusalKind::Event, RefusalKind::Http].map(|kind| (kind, "INTERNAL"));
         let missing = ours.into_iter().filter(|reason| !windows.contains_key(reason));
         totals.extend(missing.map(|(kind, code)| (kind, code, 0)));
@@ -299,7 +302,7 @@ fn tell(refused: &RefusalNote<'_>, id: ErrorId) {
     );
 }
 
-/// A text that a client may have made up.
+/// Cuts a text that may come from a client.
 fn shortened(text: &str) -> &str {
     text.char_indices().nth(MAX_TEXT_LENGTH).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }

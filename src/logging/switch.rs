@@ -1,6 +1,6 @@
-//! The filter of the moment, which administrators switch while the server runs.
+//! The current log filter, which administrators can switch while the server runs.
 //!
-//! A line that no target wants is left out by `log`'s own level, one relaxed load, as if nothing could be switched.
+//! A line that no target wants is dropped by `log`'s own level, one relaxed load, so switchability costs nothing.
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -9,10 +9,10 @@ use log::{Metadata, Record};
 use crate::config::LogFilter;
 use crate::model::Timestamp;
 
-/// Read for each line that is perhaps written; never locked.
+/// Read for each line that may be written; never locked.
 static FILTER: LazyLock<ArcSwap<LogFilter>> = LazyLock::new(ArcSwap::default);
 
-/// Held only by those who switch.
+/// Locked only while switching.
 static STATE: LazyLock<Mutex<State>> = LazyLock::new(Mutex::default);
 
 #[derive(Default)]
@@ -22,22 +22,22 @@ struct State {
     until: Option<Timestamp>,
 }
 
-/// One switch of the filter: whoever made it may take it back, unless another came after it.
+/// Handle of one switch: it can be undone, unless another switch followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change(u64);
 
 /// The filter in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Switched {
-    /// The filter.
+    /// The current filter.
     pub filter: String,
-    /// The filter of the start, which is in force again after the next one.
+    /// The configured filter, which comes back when the switch ends.
     pub configured: String,
-    /// When it returns to that by itself.
+    /// Time at which it ends by itself.
     pub until: Option<Timestamp>,
 }
 
-/// Returns what is in force now.
+/// Returns the filter in force.
 pub fn switched() -> Switched {
     let state = state();
     Switched { filter: FILTER.load().to_string(), configured: state.configured.to_string(), until: state.until }
@@ -52,7 +52,7 @@ pub fn switch(filter: LogFilter, until: Option<Timestamp>) -> Change {
     Change(state.changes)
 }
 
-/// Takes a switch back; whether it was still in force.
+/// Undoes a switch; returns whether it was still in force.
 pub fn restore(change: Change) -> bool {
     let mut state = state();
     let is_last = Change(state.changes) == change;
@@ -63,7 +63,7 @@ pub fn restore(change: Change) -> bool {
     is_last
 }
 
-/// Sets what the log starts with.
+/// Sets the filter of the start.
 pub(super) fn configure(filter: LogFilter) {
     let mut state = state();
     state.configured = filter.clone();

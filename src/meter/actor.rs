@@ -1,4 +1,4 @@
-//! How busy an actor is.
+//! Load of an actor.
 use std::any::type_name;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -6,43 +6,44 @@ use std::time::{Duration, Instant};
 
 use super::Gauge;
 
-/// The slowest turn is forgotten after this time: what was slow at the start is no news.
+/// Time after which the slowest turn is forgotten, so that a slow start does not hide later ones.
 const SLOWEST_FOR: Duration = Duration::from_secs(600);
 
-/// Counts the turns of one actor, or of all actors of a kind on one thread. Only that thread notes turns.
+/// Counts the turns of one actor, or of all actors of a kind on one thread. Only that thread may record turns.
 #[derive(Debug)]
 pub struct Meter {
     started: Instant,
     waiting: AtomicI64,
     handled: Gauge,
     busy_nanos: Gauge,
-    /// The time that a turn must exceed to be the slowest, and until when, in nanoseconds since the start.
+    /// Duration, in nanoseconds, that a turn must exceed to be the slowest, and the end of that rule in nanoseconds
+    /// since the start.
     slowest_nanos: Gauge,
     slowest_until: Gauge,
     slowest: Mutex<Option<(&'static str, Instant)>>,
 }
 
-/// What a [`Meter`] has counted, or several of one kind.
+/// Counts of a [`Meter`], or the sum over several of one kind.
 #[derive(Debug, Clone, Default)]
 pub struct ActorStats {
-    /// Messages in the mailbox, of those that are counted as they are sent.
+    /// Messages waiting in the mailbox, of those counted when sent.
     pub waiting: u64,
-    /// Turns so far: messages handled, and what else the actor did.
+    /// Turns so far: messages handled, and the actor's other work.
     pub handled: u64,
-    /// Time spent in them.
+    /// Time spent in turns.
     pub busy: Duration,
-    /// The slowest of the last ten minutes or so.
+    /// The slowest turn of the last ten minutes or so.
     pub slowest: Option<Slowest>,
 }
 
-/// A turn that took long.
+/// A slow turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slowest {
-    /// What was handled.
+    /// Type of the message.
     pub message: &'static str,
-    /// For how long.
+    /// Duration of the turn.
     pub took: Duration,
-    /// How long ago.
+    /// Time since the turn.
     pub ago: Duration,
 }
 
@@ -61,29 +62,29 @@ impl Default for Meter {
 }
 
 impl Meter {
-    /// A message was sent to the actor.
+    /// Records that a message was sent to the actor.
     pub fn sent(&self) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A message that was counted as sent is being handled.
+    /// Records that the actor takes up a message that was counted when sent.
     pub fn taken(&self) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// A turn that began then has ended.
+    /// Records the end of a turn that began at `begun`.
     pub fn note(&self, message: &'static str, begun: Instant) {
         self.handled.add(1);
         self.note_time(message, begun, 1);
     }
 
-    /// A turn that need not be timed; answers how many there were by now.
+    /// Records a turn without timing it; returns the number of such turns so far.
     pub fn note_untimed(&self) -> u64 {
         self.handled.add(1);
         self.handled.get()
     }
 
-    /// A turn that was timed for `turns` like it, which [`Meter::note_untimed`] counts.
+    /// Records the duration of one turn on behalf of `turns` like it, which [`Meter::note_untimed`] counted.
     pub fn note_time(&self, message: &'static str, begun: Instant, turns: u64) {
         let end = Instant::now();
         let nanos = nanos(end.saturating_duration_since(begun));
@@ -96,11 +97,11 @@ impl Meter {
         }
     }
 
-    /// What was counted by now.
+    /// Returns the counts so far.
     pub fn stats(&self) -> ActorStats {
         let slowest = *self.slowest.lock().unwrap_or_else(PoisonError::into_inner);
         ActorStats {
-            // One that was not counted as sent may have been taken.
+            // Messages that were not counted when sent may have been taken up, too.
             waiting: u64::try_from(self.waiting.load(Ordering::Relaxed)).unwrap_or(0),
             handled: self.handled.get(),
             busy: Duration::from_nanos(self.busy_nanos.get()),
@@ -114,7 +115,7 @@ impl Meter {
 }
 
 impl ActorStats {
-    /// Of these and others of the kind.
+    /// Returns the sum of both.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
@@ -128,10 +129,10 @@ impl ActorStats {
 
 /// An actor whose turns are counted.
 pub trait Metered {
-    /// What counts them.
+    /// Returns the actor's meter.
     fn meter(&self) -> &Meter;
 
-    /// Handles a message of type `M`.
+    /// Handles a message of type `M` as a counted turn.
     fn turn<M, T>(&mut self, handle: impl FnOnce(&mut Self) -> T) -> T {
         let begun = Instant::now();
         let outcome = handle(self);
@@ -139,14 +140,14 @@ pub trait Metered {
         outcome
     }
 
-    /// Handles a message of type `M` that was counted as it was sent.
+    /// Handles a message of type `M` that was counted when it was sent.
     fn turn_of_counted<M, T>(&mut self, handle: impl FnOnce(&mut Self) -> T) -> T {
         self.meter().taken();
         self.turn::<M, T>(handle)
     }
 }
 
-/// A type's name without its path and parameters.
+/// Returns a type's name without its path and parameters.
 fn short_name<M>() -> &'static str {
     let name = type_name::<M>().split('<').next().unwrap_or_default();
     name.rsplit("::").next().unwrap_or(name)

@@ -1,36 +1,36 @@
-//! How many values there were of which size.
+//! Distributions of values by size.
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Counts values by size; any thread may note one.
+/// Counts values by size; any thread may record one.
 #[derive(Debug)]
 pub struct Histogram {
     bounds: &'static [u64],
-    /// What one of its numbers is in the unit that it is shown in.
+    /// Factor from recorded values to the unit shown.
     unit: f64,
     buckets: Box<[AtomicU64]>,
     count: AtomicU64,
     sum: AtomicU64,
 }
 
-/// What a [`Histogram`] has counted.
+/// Counts of a [`Histogram`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Distribution {
-    /// Upper bounds, ascending, each with how many values were no larger: each includes those before it.
+    /// Upper bounds in ascending order, each with the number of values up to it; the counts are cumulative.
     pub buckets: Vec<(f64, u64)>,
-    /// How many values there were.
+    /// Number of values.
     pub count: u64,
-    /// Their sum.
+    /// Sum of the values.
     pub sum: f64,
 }
 
 impl Histogram {
-    /// Of lengths of time, shown in seconds. `bounds` are in microseconds, ascending.
+    /// Makes a histogram of durations, shown in seconds. `bounds` are in microseconds, ascending.
     pub fn of_times(bounds: &'static [u64]) -> Self {
         Self::new(bounds, 1e-6)
     }
 
-    /// Of numbers.
+    /// Makes a histogram of plain numbers.
     pub fn of_numbers(bounds: &'static [u64]) -> Self {
         Self::new(bounds, 1.0)
     }
@@ -40,7 +40,7 @@ impl Histogram {
         Self { bounds, unit, buckets, count: AtomicU64::new(0), sum: AtomicU64::new(0) }
     }
 
-    /// Notes a number.
+    /// Records a number.
     pub fn note(&self, value: u64) {
         self.count.fetch_add(1, Ordering::Relaxed);
         self.sum.fetch_add(value, Ordering::Relaxed);
@@ -50,12 +50,12 @@ impl Histogram {
         }
     }
 
-    /// Notes a length of time.
+    /// Records a duration.
     pub fn note_time(&self, time: Duration) {
         self.note(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
     }
 
-    /// What was counted by now.
+    /// Returns the counts so far.
     pub fn distribution(&self) -> Distribution {
         let mut below = 0;
         let buckets = self.bounds.iter().zip(&self.buckets).map(|(bound, bucket)| {

@@ -1,13 +1,13 @@
-//! A figure of one thread.
+//! A figure written by one thread.
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A figure with a single writer, which anybody may read: a load and a store do for an addition, and no cache line is ever
-/// fought for.
+/// A figure with a single writer and any number of readers. Adding is a load and a store, and writers never contend for
+/// a cache line.
 #[derive(Debug, Default)]
 pub struct Gauge(AtomicU64);
 
 impl Gauge {
-    /// The figure now.
+    /// Returns the figure.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -22,7 +22,7 @@ impl Gauge {
         self.set(self.get().wrapping_add(amount));
     }
 
-    /// Takes from the figure.
+    /// Subtracts from the figure.
     pub fn subtract(&self, amount: u64) {
         self.set(self.get().wrapping_sub(amount));
     }

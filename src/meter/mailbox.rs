@@ -1,4 +1,4 @@
-//! An actor's address that counts what waits there.
+//! An actor's address that counts waiting messages.
 use std::fmt;
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use actix::{Message, Recipient};
 
 use super::Meter;
 
-/// Where messages of one type are sent, each counted until the actor takes it. The one end of what
-/// [`Metered::turn_of_counted`](super::Metered::turn_of_counted) is the other.
+/// Address for messages of one type, each counted until the actor handles it in
+/// [`Metered::turn_of_counted`](super::Metered::turn_of_counted).
 pub struct Counted<M>
 where
     M: Message + Send,
@@ -22,19 +22,19 @@ where
     M: Message + Send,
     M::Result: Send,
 {
-    /// Sends to an actor with this meter.
+    /// Makes an address that counts into this meter.
     pub fn new(to: Recipient<M>, meter: Arc<Meter>) -> Self {
         Self { to, meter }
     }
 
-    /// Sends a message, whatever waits already.
+    /// Sends a message, however many are waiting.
     pub fn do_send(&self, message: M) {
         self.meter.sent();
         self.to.do_send(message);
     }
 }
 
-/// To an actor whose turns nobody counts.
+/// An address of an actor whose turns are not counted.
 impl<M> From<Recipient<M>> for Counted<M>
 where
     M: Message + Send,

@@ -1,4 +1,4 @@
-//! Figures that are counted without a lock: gauges, distributions, and how busy actors are.
+//! Figures counted without locks: gauges, distributions, and the load of actors.
 mod actor;
 mod distribution;
 mod gauge;

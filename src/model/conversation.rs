@@ -4,11 +4,11 @@ use schemars::JsonSchema;
 use super::id::{ConversationId, UserId};
 use super::timestamp::Timestamp;
 
-/// How a conversation came to be and who can join it.
+/// Kind of a conversation: decides how it is made and who can join it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema)]
 #[schemars(inline, rename_all = "lowercase")]
 pub enum ConversationKind {
-    /// Two users (or one with itself); at most one per pair.
+    /// Two users, or one user alone; at most one per pair.
     Direct,
     /// A named group with an administrator.
     Group,
@@ -37,14 +37,14 @@ impl ConversationKind {
     }
 }
 
-/// The newest message of a conversation, as a list shows it.
+/// The newest message of a conversation, as lists show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastMessage {
-    /// The text; `File` where there is none.
+    /// The text; `File` if the message has none.
     pub content: String,
-    /// Who wrote it.
+    /// The author.
     pub sender: UserId,
-    /// When.
+    /// Time of the message.
     pub timestamp: Timestamp,
     /// `text`, `image`, …
     pub message_type: String,
@@ -57,31 +57,31 @@ pub struct Conversation {
     pub id: ConversationId,
     /// Direct, group or with the model.
     pub kind: ConversationKind,
-    /// A group's name.
+    /// Name of a group.
     pub name: Option<String>,
-    /// A group's picture.
+    /// Picture of a group.
     pub avatar: Option<String>,
-    /// A group's administrator.
+    /// Administrator of a group.
     pub admin: Option<UserId>,
-    /// Present members, the longest-standing first.
+    /// Current members, the longest-standing first.
     pub participants: Vec<UserId>,
     /// The newest message.
     pub last_message: Option<LastMessage>,
     /// `seq` of the newest message; 0 before the first.
     pub last_seq: i64,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When it, its members or its last message last changed.
+    /// Time of the last change of the conversation, its members or its last message.
     pub updated_at: Timestamp,
 }
 
 impl Conversation {
-    /// Tells whether `user` is a present member.
+    /// Returns whether `user` is a current member.
     pub fn has(&self, user: &UserId) -> bool {
         self.participants.contains(user)
     }
 
-    /// Returns the one whom `user` talks with in a direct conversation (`user` itself where it is alone).
+    /// Returns the other member of a direct conversation; `user` itself if there is no other.
     pub fn other_than<'a>(&'a self, user: &'a UserId) -> &'a UserId {
         self.participants.iter().find(|member| *member != user).unwrap_or(user)
     }

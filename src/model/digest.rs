@@ -1,7 +1,7 @@
 //! SHA-256 over several texts.
 use sha2::{Digest as _, Sha256};
 
-/// SHA-256 of `parts`, each preceded by its length, so that no two lists of parts run together.
+/// SHA-256 of `parts`. Each is preceded by its length, so that different lists cannot have the same bytes.
 pub fn digest<'a>(parts: impl IntoIterator<Item = &'a str>) -> [u8; 32] {
     let mut hasher = Sha256::new();
     for part in parts {

@@ -2,24 +2,24 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// A file that was uploaded: exactly what `POST /api/upload` answered.
+/// An uploaded file, exactly as `POST /api/upload` answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct File {
     /// `/uploads/<unguessable name>.<extension>`.
     pub url: String,
-    /// The name it had at its owner's.
+    /// File name on the uploader's machine.
     pub filename: String,
-    /// Bytes.
+    /// Size in bytes.
     pub size: i64,
-    /// By content, never as the client said.
+    /// Type found by content; the client's claim is ignored.
     pub mimetype: String,
     /// `image`, `video`, `audio` or `file`.
     #[schemars(with = "MessageClass")]
     pub message_type: String,
 }
 
-/// What kind of message a file makes, by its MIME type.
+/// Class of a message that carries a file, by the file's MIME type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
 #[schemars(inline, rename_all = "lowercase")]
 pub enum MessageClass {
@@ -29,7 +29,7 @@ pub enum MessageClass {
     Video,
     /// `audio/*`
     Audio,
-    /// All else.
+    /// Everything else.
     File,
 }
 

@@ -9,17 +9,17 @@ use uuid::Uuid;
 
 use super::limits::{ID_MAX, USER_ID_MAX};
 
-/// A text that is no id of the kind asked for.
+/// A text that is not an id of the expected kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid id")]
 pub struct InvalidId;
 
-/// The namespace of all ids that are derived from names: UUIDv5(DNS, `parlance`).
+/// Namespace of all ids derived from names: UUIDv5(DNS, `parlance`).
 fn namespace_uuid() -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_DNS, b"parlance")
 }
 
-/// The schema of an id, as it is shown.
+/// Schema of an id as clients see it.
 macro_rules! id_schema {
     ($name:ident, $schema:tt) => {
         impl JsonSchema for $name {
@@ -45,7 +45,7 @@ macro_rules! uuid_id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// Wraps a UUID that the id source or the database gave.
+            /// Wraps a UUID from the id source or the database.
             pub const fn from_uuid(uuid: Uuid) -> Self {
                 Self(uuid)
             }
@@ -55,8 +55,8 @@ macro_rules! uuid_id {
                 &self.0
             }
 
-            /// Reads the text form. Only the form that is printed is taken (lower case, hyphens):
-            /// other spellings of the same UUID are other, unknown texts.
+            /// Reads the text form, exactly as it is printed (lower case, hyphens): another spelling of the same UUID
+            /// is an unknown text.
             ///
             /// # Errors
             /// [`InvalidId`] for every other text.
@@ -90,10 +90,10 @@ macro_rules! text_id {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Takes a text as id.
+            /// Reads an id from text.
             ///
             /// # Errors
-            /// [`InvalidId`] if its length or a character of it is not allowed.
+            /// [`InvalidId`] if its length or one of its characters is not allowed.
             pub fn parse(text: &str) -> Result<Self, InvalidId> {
                 let length = text.chars().count();
                 let allowed: fn(char) -> bool = $allowed;
@@ -103,7 +103,7 @@ macro_rules! text_id {
                 Ok(Self(Arc::from(text)))
             }
 
-            /// The id as text.
+            /// Returns the id as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -151,7 +151,8 @@ uuid_id! {
 }
 
 impl MessageId {
-    /// The id of the message that `sender` calls `client_message_id`: the same for every retry, also after a crash.
+    /// Returns the id of the message that `sender` calls `client_message_id`: the same for every retry, even after a
+    /// crash.
     ///
     /// UUIDv5 with that name in the namespace UUIDv5(`namespace_uuid`, sender).
     pub fn of_client_id(sender: &UserId, client_message_id: &str) -> Self {
@@ -165,11 +166,11 @@ text_id! {
     UserId, USER_ID_MAX, "^[A-Za-z0-9._:@-]+$", |character| character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | ':' | '@' | '-')
 }
 text_id! {
-    /// A public room, by the name that clients chose: 1–200 characters.
+    /// A public room, by its client-chosen name: 1–200 characters.
     RoomId, ID_MAX, r"^[^\u0000]+$", |character| character != '\0'
 }
 text_id! {
-    /// A listing of the market place, by the name that clients and its server have for it: 1–200 characters.
+    /// A listing of the marketplace, by the name that its server gave it: 1–200 characters.
     ListingId, ID_MAX, r"^[^\u0000]+$", |character| character != '\0'
 }
 
@@ -179,7 +180,7 @@ text_id! {
 pub struct SocketId([u8; 20]);
 
 impl SocketId {
-    /// The id with these characters.
+    /// Reads an id.
     ///
     /// # Errors
     /// [`InvalidId`] unless `text` is 20 characters of URL-safe base64.
@@ -189,7 +190,7 @@ impl SocketId {
         if bytes.iter().all(allowed) { Ok(Self(bytes)) } else { Err(InvalidId) }
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
@@ -215,18 +216,20 @@ impl Serialize for SocketId {
 
 id_schema!(SocketId, { "type": "string", "pattern": "^[A-Za-z0-9_-]{20}$" });
 
-/// The private id of one Socket.IO session, by which its client recovers it: as long as a [`SocketId`], and shown nowhere.
+/// The private id of one Socket.IO session, with which its client resumes it. It has the length of a [`SocketId`] and
+/// is never shown to others.
 ///
-/// Its second half stays the same over all sessions of one client: by it is known what this client sent itself, however
-/// often it came anew since. The first half is new each time: a stock client takes the same id for a recovery.
+/// The first half is new for each session, because a stock client takes an unchanged id for a recovery. The second half
+/// is the same in all sessions of one client, so the server recognises the client's own messages after any number of
+/// reconnects.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PrivateId([u8; 20]);
 
-/// Where the second half of a [`PrivateId`] begins.
+/// Index at which the second half of a [`PrivateId`] begins.
 const CLIENT_AT: usize = 10;
 
 impl PrivateId {
-    /// The id with these characters.
+    /// Reads an id.
     ///
     /// # Errors
     /// [`InvalidId`] unless `text` is 20 characters of URL-safe base64.
@@ -234,19 +237,19 @@ impl PrivateId {
         SocketId::parse(text).map(|SocketId(bytes)| Self(bytes))
     }
 
-    /// This one for a client that had `earlier` before.
+    /// Returns this id with the client half of `earlier`, the id that the client had before.
     #[must_use]
     pub fn of_client(self, earlier: Self) -> Self {
         let (Self(new), Self(old)) = (self, earlier);
         Self(std::array::from_fn(|place| *if place < CLIENT_AT { &new } else { &old }.get(place).unwrap_or(&b'_')))
     }
 
-    /// Returns what all ids of one client have in common.
+    /// Returns the half that all ids of one client share.
     pub fn client(&self) -> &str {
         self.expose().get(CLIENT_AT..).unwrap_or_default()
     }
 
-    /// The id as text, for its client alone.
+    /// Returns the id as text, for its own client only.
     pub fn expose(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }

@@ -1,11 +1,11 @@
-//! Offers, as far as messages speak of them.
+//! Listings of the marketplace, as far as messages refer to them.
 use super::id::ListingId;
 
 /// The listing that a message is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
-    /// Its server's name for it.
+    /// Name given by the listing's server.
     pub id: ListingId,
-    /// Its title; `None` while its server has not said.
+    /// Its title; `None` until its server has sent one.
     pub title: Option<String>,
 }

@@ -9,25 +9,25 @@ use super::listing::Listing;
 use super::timestamp::Timestamp;
 use super::user::Profile;
 
-/// Where a message stands.
+/// The conversation, room or chat that a message belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Place {
-    /// In a conversation: members only.
+    /// A conversation: only members see it.
     Conversation(ConversationId),
     /// In a public room.
     Room(RoomId),
-    /// In the one chat that is common to all.
+    /// The one chat that all users share.
     CommonChat,
 }
 
 impl Place {
-    /// The conversation, where it is one.
+    /// Returns the conversation, if it is one.
     pub fn conversation(&self) -> Option<ConversationId> {
         if let Self::Conversation(id) = self { Some(*id) } else { None }
     }
 }
 
-/// Who speaks.
+/// Kind of author.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema)]
 #[schemars(inline, rename_all = "lowercase")]
 pub enum Role {
@@ -48,16 +48,16 @@ impl Role {
     }
 }
 
-/// How far a message got: the furthest that any recipient reached.
+/// Delivery status of a message: the furthest that any recipient has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, JsonSchema)]
 #[schemars(inline, rename_all = "lowercase")]
 pub enum MessageStatus {
-    /// Stored, or on its way there.
+    /// Stored, or about to be.
     #[default]
     Sent,
-    /// A recipient has it.
+    /// Received by a recipient.
     Delivered,
-    /// A recipient read it.
+    /// Read by a recipient.
     Read,
 }
 
@@ -75,32 +75,32 @@ impl MessageStatus {
 /// One reader's receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadMark {
-    /// Who read it.
+    /// The reader.
     pub user: UserId,
-    /// When.
+    /// Time of reading.
     pub read_at: Timestamp,
 }
 
-/// A message as it is shown.
+/// A message as clients see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// Opaque to clients.
     pub id: MessageId,
-    /// Where it stands.
+    /// The conversation, room or chat that it belongs to.
     pub place: Place,
-    /// Its number within `place`, from 1; 0 while it is not stored yet.
+    /// Number within `place`, from 1; 0 until it is stored.
     pub seq: i64,
-    /// Its number among all messages of this server, in the order of handing out.
+    /// Number among all messages of this server, in order of dispatch.
     pub position: i64,
-    /// Who wrote it.
+    /// The author.
     pub sender: Arc<Profile>,
-    /// A person or the model.
+    /// Kind of the author.
     pub role: Role,
-    /// The text; may be empty where there is a file.
+    /// The text; may be empty if there is a file.
     pub content: String,
     /// `text`, `image`, …: 1–32 characters.
     pub message_type: String,
-    /// The file it carries.
+    /// The attached file.
     pub file: Option<File>,
     /// Further files, at most 20.
     pub attachments: Vec<File>,
@@ -108,18 +108,18 @@ pub struct Message {
     pub listing: Option<Listing>,
     /// The sender's own name for it.
     pub client_message_id: Option<String>,
-    /// Of an answer of the model: what its question called the chat, as JSON.
+    /// Only in an answer of the model: the chat's id as JSON, as given with the question.
     pub chat: Option<Arc<str>>,
-    /// Of an answer of the model: there was more to say, and it was cut by length or time.
+    /// Only in an answer of the model: it was cut off by length or time.
     pub is_truncated: bool,
-    /// How far it got.
+    /// Delivery status.
     pub status: MessageStatus,
-    /// Who read it and when.
+    /// Receipts of the readers.
     pub read_by: Vec<ReadMark>,
-    /// When it was admitted.
+    /// Time of admission.
     pub created_at: Timestamp,
-    /// When it, or a receipt of it, last changed; rises strictly within a conversation.
+    /// Time of the last change of the message or its receipts; rises strictly within a conversation.
     pub updated_at: Timestamp,
-    /// When it was deleted; its content is empty then.
+    /// Time of deletion; the content is empty then.
     pub deleted_at: Option<Timestamp>,
 }

@@ -1,15 +1,15 @@
-//! Names of users, as they are compared and as they may be written.
+//! Names of users: comparison, and the characters that are allowed.
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
-/// The text that others see in place of the name of a deleted user.
+/// Shown in place of a deleted user's name.
 pub const DELETED_NAME: &str = "Deleted user";
 
-/// Joins letters in some scripts, and pictures everywhere.
+/// Zero-width characters that join letters in some scripts, and join pictures everywhere.
 const JOINERS: [char; 2] = ['\u{200c}', '\u{200d}'];
 
-/// The form in which names and e-mail addresses are compared: compatible characters are one (NFKC), as are upper and lower
-/// case; blanks at the ends, and what cannot be seen, do not count, and several blanks are one.
+/// Returns the form in which names and e-mail addresses are compared: compatible characters are unified (NFKC), case,
+/// invisible characters and blanks at the ends are dropped, and several blanks count as one.
 pub fn name_key(text: &str) -> String {
     if text.is_ascii() {
         let mut key = String::with_capacity(text.len());
@@ -23,15 +23,15 @@ pub fn name_key(text: &str) -> String {
         return key;
     }
     let visible = text.nfkc().filter(|letter| !is_unseen(*letter));
-    // Down, up and down: for letters that have several small forms, and those whose large form is two letters.
+    // Lower, upper, lower again: some letters have several small forms, and some have a capital of two letters.
     let folded: String =
         visible.flat_map(char::to_lowercase).flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfkc().collect();
     let words: Vec<&str> = folded.split_whitespace().collect();
     words.join(" ")
 }
 
-/// Tells whether somebody may be called so as far as its characters go: each can be seen, none turns the direction of writing or ends
-/// the line.
+/// Returns whether every character may be in a name: visible, and neither changing the writing direction nor ending the
+/// line.
 pub fn is_plain(text: &str) -> bool {
     !text.chars().any(|letter| {
         letter.is_control()
@@ -40,14 +40,15 @@ pub fn is_plain(text: &str) -> bool {
     })
 }
 
-/// Characters without a picture (source: Unicode, `Default_Ignorable_Code_Point`, and the empty Braille pattern).
+/// Returns whether a character has no glyph (source: Unicode, `Default_Ignorable_Code_Point`, and the empty Braille
+/// pattern).
 fn is_unseen(letter: char) -> bool {
     let is_filler =
         matches!(letter, '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}');
     is_filler || is_variation(letter) || letter.general_category() == GeneralCategory::Format
 }
 
-/// Chooses among the pictures of the character before it.
+/// Returns whether a character selects a variant of the glyph before it.
 fn is_variation(letter: char) -> bool {
     matches!(letter, '\u{180b}'..='\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
 }

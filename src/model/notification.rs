@@ -1,4 +1,4 @@
-//! Notes for users who were not there.
+//! Notifications for users who were offline.
 use serde_json::json;
 
 use super::conversation::Conversation;
@@ -7,27 +7,27 @@ use super::message::Message;
 use super::timestamp::Timestamp;
 use super::user::Profile;
 
-/// A notification as it is shown.
+/// A notification as clients see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notification {
     /// Opaque to clients.
     pub id: NotificationId,
-    /// Whom it tells.
+    /// The recipient.
     pub user: UserId,
-    /// `message`, `group`, or what a server key named it.
+    /// `message`, `group`, or a kind named by a server with an API key.
     pub kind: String,
-    /// For people.
+    /// A sentence for people.
     pub message: String,
-    /// For programs: any JSON, as text.
+    /// Data for programs: any JSON, as text.
     pub data: Option<String>,
-    /// Its user has read it.
+    /// Set once the user has read it.
     pub read: bool,
-    /// When it was made, or renewed.
+    /// Time of creation, or of the last renewal.
     pub created_at: Timestamp,
 }
 
 impl Notification {
-    /// Tells `user` of a message in a conversation.
+    /// Notifies `user` of a message in a conversation.
     pub fn of_message(id: NotificationId, user: UserId, message: &Message, conversation: ConversationId) -> Self {
         let sender = &message.sender;
         let data = json!({"conversationId": conversation, "messageId": message.id, "senderId": sender.id});
@@ -42,7 +42,7 @@ impl Notification {
         }
     }
 
-    /// Tells `user` that `by` put them into a group.
+    /// Notifies `user` that `by` added them to a group.
     pub fn of_joining(id: NotificationId, user: UserId, group: &Conversation, by: &Profile, created_at: Timestamp) -> Self {
         let name = group.name.as_deref().unwrap_or_default();
         Self {

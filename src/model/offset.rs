@@ -1,75 +1,77 @@
-//! The place of a client in what it was sent, as an opaque text that comes back with the client.
+//! Offsets: the place of a client in its stream of events, as an opaque text that the client sends back when it
+//! reconnects.
 use std::fmt;
 
 use super::timestamp::Timestamp;
 
-/// A start of a server on its database.
+/// One start of a server on its database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Boot {
-    /// It rises at every start.
+    /// Number of the start; rises at every start.
     pub number: i64,
-    /// Of the time of the start: another database's start with the same number has most likely another one.
+    /// Derived from the time of the start, so that a start of another database with the same number most likely
+    /// differs.
     pub mark: u32,
 }
 
 impl Boot {
-    /// The start with this number.
+    /// Returns the start with this number.
     pub fn new(number: i64, started_at: Timestamp) -> Self {
         let mark = started_at.as_millis().rem_euclid(i64::from(MARKS));
         Self { number, mark: u32::try_from(mark).unwrap_or_default() }
     }
 }
 
-/// So many marks there are: five characters.
+/// Number of distinct marks: five base-36 digits.
 const MARKS: u32 = 36u32.pow(5);
 
-/// A packet of an event: one event may be several packets.
+/// One packet of an event; an event can have several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Part {
     /// Number of the encoding, which is the dialect's.
     pub encoding: u8,
-    /// Place among the packets of that encoding.
+    /// Index among the packets of that encoding.
     pub packet: u16,
 }
 
 impl Part {
-    /// The first one.
+    /// The first packet.
     pub const FIRST: Self = Self { encoding: 0, packet: 0 };
-    /// Behind the last one.
+    /// Greater than the last packet of any event.
     pub const ALL: Self = Self { encoding: u8::MAX, packet: u16::MAX };
 }
 
-/// The sequence that an offset is a place in.
+/// The sequence in which an offset marks a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OffsetKind {
-    /// An event that was handed out, the `serial`th since the start. Of a message the position is its own, else that of
-    /// the last message handed out before.
+    /// The live stream: the dispatched event with number `serial` since the start. `position` is that of the message
+    /// itself, or of the last message dispatched before another event.
     Event { serial: u64, is_message: bool },
-    /// A message of a catch-up that delivers all after a position.
+    /// A catch-up that delivers every message after a position.
     CaughtUp,
-    /// A message of a catch-up that delivers, up to the position `up_to`, what the user had not received on any device.
+    /// A catch-up that delivers the messages up to position `up_to` that no device of the user had received.
     Unreceived { up_to: i64 },
 }
 
-/// The place of a client in what became of messages that it had: their edits and deletions.
+/// The place of a client among the changes (edits and deletions) of messages that it has.
 ///
-/// Changes take their positions from the messages' counter, and are told once they are stored: messages with later
-/// positions may be told before them.
+/// Changes share the position counter of messages, but are sent only once stored: a message with a later position can
+/// go out first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChangesTold {
-    /// All changes up to this position were told,
+    /// All changes up to this position were sent,
     pub up_to: i64,
-    /// and of the last one the packets up to this. [`Part::ALL`] unless the packet is one of a change.
+    /// and the packets of the last one up to this one. [`Part::ALL`] unless the offset is that of a change's packet.
     pub part: Part,
 }
 
 impl ChangesTold {
-    /// All of them up to a position.
+    /// All changes up to a position.
     pub fn all(up_to: i64) -> Self {
         Self { up_to, part: Part::ALL }
     }
 
-    /// The changes before a position, of which packets are on their way.
+    /// All changes before a position, whose own packets are being sent.
     pub fn telling(position: i64) -> Self {
         Self { up_to: position, part: Part::FIRST }
     }
@@ -78,37 +80,37 @@ impl ChangesTold {
 /// The place of a packet. All packets before it were sent before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Offset {
-    /// When it was given.
+    /// The start during which it was given.
     pub boot: Boot,
-    /// The last message handed out by then.
+    /// Position of the last message dispatched by then.
     pub position: i64,
-    /// Which packet of the event, or of that message.
+    /// The packet of the event, or of the message at `position`.
     pub part: Part,
-    /// The place of what.
+    /// The sequence in which it is a place.
     pub kind: OffsetKind,
-    /// The changes that were told by then.
+    /// The changes sent by then.
     pub changes: ChangesTold,
 }
 
 impl Offset {
-    /// The same event's packet.
+    /// Returns the offset of another packet of the same event.
     #[must_use]
     pub fn at(self, part: Part) -> Self {
         let is_change = self.changes.part != Part::ALL;
         let changes = if is_change { ChangesTold { part, ..self.changes } } else { self.changes };
         match self.kind {
-            // The part is that of the message at the position.
+            // The part belongs to the message at the position.
             OffsetKind::CaughtUp | OffsetKind::Unreceived { .. } if is_change => Self { changes, ..self },
             _ => Self { part, changes, ..self },
         }
     }
 
-    /// The changes that are told where an offset says nothing of them: all up to the position of its messages.
+    /// Returns the changes implied by an offset that does not mention them: all up to the position of its messages.
     fn usual_changes(position: i64, kind: OffsetKind) -> ChangesTold {
         ChangesTold::all(if let OffsetKind::Unreceived { up_to } = kind { up_to } else { position })
     }
 
-    /// Reads what [`Offset`]'s `Display` writes, and nothing else.
+    /// Reads the text that [`Offset`]'s `Display` writes, and no other spelling.
     pub fn parse(text: &str) -> Option<Self> {
         let mut fields = text.get(1..)?.split('.');
         let (boot, mark, position, part) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
@@ -126,7 +128,7 @@ impl Offset {
         };
         let boot = Boot { number: number(boot)?, mark: number(mark)? };
         let offset = Self { boot, position, part, kind, changes };
-        // One offset has one spelling.
+        // Each offset has exactly one spelling.
         (offset.to_string() == text).then_some(offset)
     }
 }
@@ -177,7 +179,7 @@ fn part_of(text: &str) -> Option<Part> {
     }
 }
 
-/// Numbers here count up from 0.
+/// All numbers here count up from 0.
 fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
@@ -186,7 +188,7 @@ struct Base36(u64);
 
 impl fmt::Display for Base36 {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // 36^13 is more than any number here.
+        // 36^13 exceeds every 64-bit number.
         let (mut digits, mut rest) = ([b'0'; 13], self.0);
         let mut start = digits.len();
         for (place, digit) in digits.iter_mut().enumerate().rev() {

@@ -6,12 +6,13 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-/// Milliseconds since 1970-01-01T00:00:00Z; shown as `2026-01-02T03:04:05.678Z`, as JavaScript's `toISOString` does.
+/// Milliseconds since 1970-01-01T00:00:00Z; printed like `2026-01-02T03:04:05.678Z`, as JavaScript's `toISOString`
+/// does.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The time from milliseconds since the epoch.
+    /// Makes a time from milliseconds since the epoch.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
@@ -21,7 +22,7 @@ impl Timestamp {
         self.0
     }
 
-    /// The machine's wall clock.
+    /// Reads the machine's wall clock.
     pub fn now() -> Self {
         Self(Utc::now().timestamp_millis())
     }
@@ -31,7 +32,7 @@ impl Timestamp {
         DateTime::parse_from_rfc3339(text).ok().map(|time| Self(time.timestamp_millis()))
     }
 
-    /// This time moved by `millis`, which may be negative.
+    /// Returns this time moved by `millis`, which may be negative.
     pub const fn plus_millis(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
     }

@@ -1,4 +1,4 @@
-//! Users and what others see of them.
+//! Users, and the parts of them that others see.
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -7,27 +7,27 @@ use super::id::UserId;
 use super::limits::USERNAME_MAX;
 use super::timestamp::Timestamp;
 
-/// The user that the AI model writes as; nobody logs in as it.
+/// The user as which the AI model writes; nobody can log in as it.
 pub const MODEL_USER: &str = "model";
 
-/// Who a user is.
+/// Public and private profile of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// Opaque to clients.
     pub id: UserId,
     /// 1–64 characters, unique without regard to case.
     pub username: String,
-    /// The name to show; `None` falls back to the username.
+    /// Display name; `None` falls back to the username.
     pub full_name: Option<String>,
     /// Address of a picture.
     pub avatar: Option<String>,
-    /// For the user, for administrators, and where a front end shows it to those who share a conversation.
+    /// Shown to the user and to administrators; some front ends also show it to users who share a conversation.
     pub email: Option<String>,
-    /// The stored role; shown as the e-mail is.
+    /// The stored role; shown to the same people as the e-mail address.
     pub role: UserRole,
 }
 
-/// What a user may do.
+/// Permissions of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema)]
 #[schemars(inline, rename_all = "lowercase")]
 pub enum UserRole {
@@ -95,53 +95,53 @@ impl ChosenStatus {
     }
 }
 
-/// A user as stored, less the password.
+/// A user as stored, without the password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Who it is.
+    /// The profile.
     pub profile: Arc<Profile>,
     /// The chosen presence.
     pub status: ChosenStatus,
-    /// When the last socket closed; `None` before the first.
+    /// Time at which the last socket closed; `None` before the first.
     pub last_seen: Option<Timestamp>,
-    /// By an administrator: no token of this user is accepted.
+    /// Set by an administrator: all tokens of this user are refused.
     pub disabled: bool,
-    /// The account was deleted: its row stays as the author of what it said to others.
+    /// The account was deleted: its row remains as the author of messages to others.
     pub is_deleted: bool,
     /// Tokens issued before this moment are revoked (a changed password), except those of `kept_login`.
     pub tokens_valid_from: Option<Timestamp>,
-    /// The login that changed the password: its tokens stay valid.
+    /// Login that changed the password; its tokens stay valid.
     pub kept_login: Option<String>,
-    /// When what is said of the user was said, by a token made elsewhere or by an administrator; `None`: nobody said when.
+    /// Time at which the profile was last stated by a foreign token or an administrator; `None` if neither gave one.
     pub described_at: Option<Timestamp>,
-    /// When the user was made.
+    /// Time of creation.
     pub created_at: Timestamp,
 }
 
-/// A username with a number behind it, for want of the name itself.
+/// Returns a username with a number appended, for when the name itself is taken.
 pub fn numbered_name(username: &str, number: u64) -> String {
     let number = number.to_string();
     let kept: String = username.chars().take(USERNAME_MAX.saturating_sub(number.len())).collect();
     kept + &number
 }
 
-/// The description of a user where users are made, as far as there is one.
+/// Profile fields stated by a source that makes users, such as a foreign token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Description {
-    /// The username that is wanted; another user may have it.
+    /// The username wanted; may already belong to another user.
     pub username: Option<String>,
-    /// The e-mail address; it, too, may be another's.
+    /// The e-mail address; may also belong to another user.
     pub email: Option<String>,
-    /// The name to show.
+    /// The display name.
     pub full_name: Option<String>,
-    /// What the user may do.
+    /// The role.
     pub role: Option<UserRole>,
-    /// When it was said.
+    /// Time of the statement.
     pub said_at: Option<Timestamp>,
 }
 
 impl Description {
-    /// Tells whether it is older than what is known of a user, or says nothing else.
+    /// Returns whether it is older than the stored profile, or states nothing new.
     pub fn is_known(&self, account: &Account) -> bool {
         let Self { username, email, full_name, role, said_at } = self;
         let profile = &account.profile;

@@ -1,17 +1,17 @@
-//! Schemas that are made of others.
+//! Schemas composed of others.
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, json};
 
-/// Makes the schema of what it stands for; a type's is `SchemaGenerator::subschema_for::<T>`.
+/// Generates a schema; for a type, use `SchemaGenerator::subschema_for::<T>`.
 pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
-/// One of two.
+/// Schema of either of two types.
 pub fn either<A: JsonSchema, B: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     let (one, other) = (generator.subschema_for::<A>(), generator.subschema_for::<B>());
     json_schema!({ "anyOf": [one, other] })
 }
 
-/// `{success: true}` and these fields, all of which are there.
+/// Schema of `{success: true}` with these fields, all required.
 pub fn success(generator: &mut SchemaGenerator, fields: &[(&str, SchemaOf)]) -> Schema {
     let mut properties = Map::from_iter([("success".to_owned(), json!({ "type": "boolean", "const": true }))]);
     properties.extend(fields.iter().map(|(name, schema)| ((*name).to_owned(), schema(generator).to_value())));

@@ -1,4 +1,4 @@
-//! Schemas by their names.
+//! Schemas with names.
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
@@ -6,18 +6,18 @@ use serde_json::{Map, Value};
 use super::composition::SchemaOf;
 use super::request::Shape;
 
-/// Where OpenAPI and AsyncAPI keep the schemas that have names.
+/// Path under which OpenAPI and AsyncAPI keep named schemas.
 const PLACE: &str = "/components/schemas";
 
-/// The schemas of one document, or of one part of it that has names of its own.
+/// The named schemas of one document, or of one part with its own names.
 pub struct Definitions {
     generator: SchemaGenerator,
-    /// Before every name.
+    /// Prefix of every name.
     prefix: String,
 }
 
 impl Definitions {
-    /// None so far. `prefix` is put before every name, so that parts with names of their own make one document.
+    /// Makes an empty set. `prefix` is put before every name, so that parts with their own names can share a document.
     pub fn new(prefix: &str) -> Self {
         let mut settings = SchemaSettings::draft2020_12().for_serialize();
         settings.definitions_path = PLACE.into();
@@ -25,14 +25,14 @@ impl Definitions {
         Self { generator: settings.into_generator(), prefix: prefix.to_owned() }
     }
 
-    /// A schema; the types in it that have names are referred to by them.
+    /// Returns a schema in which named types are references.
     pub fn schema(&mut self, schema: SchemaOf) -> Value {
         let mut value = schema(&mut self.generator).to_value();
         self.finish(&mut value);
         value
     }
 
-    /// Returns what a request has to look like.
+    /// Returns the schema of a request.
     pub fn request(&mut self, shape: &Shape) -> Value {
         let mut value = shape.schema(&mut self.generator).to_value();
         refine(&mut value, &self.prefix);
@@ -44,7 +44,7 @@ impl Definitions {
         refine(schema, &self.prefix);
     }
 
-    /// Returns the schemas that have been referred to, by their names.
+    /// Returns the referenced schemas by their names.
     pub fn take(mut self) -> Map<String, Value> {
         let definitions = self.generator.take_definitions(true);
         let named = definitions.into_iter().map(|(name, mut schema)| {
@@ -55,11 +55,11 @@ impl Definitions {
     }
 }
 
-/// Marks a field that is left out in some cases and `null` in others.
+/// Marks a field that is omitted in some cases and `null` in others.
 const NULLABLE: &str = "x-nullable";
 
-/// Takes `null` from fields that are left out: what we send has one or the other, never by chance. A field of type `Option` that
-/// is not always there is never `null`, unless [`NULLABLE`] says so.
+/// Removes `null` from optional fields: a field that may be omitted is never sent as `null`, unless marked
+/// [`NULLABLE`].
 fn never_null_where_left_out(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
@@ -96,7 +96,7 @@ fn remove_null(property: &mut Value) {
     }
 }
 
-/// Puts `prefix` before the names that are referred to, and leaves out what only Rust has words for: `"format": "uint64"`.
+/// Puts `prefix` before referenced names, and removes formats that only Rust knows: `"format": "uint64"`.
 fn refine(schema: &mut Value, prefix: &str) {
     match schema {
         Value::Object(fields) => {

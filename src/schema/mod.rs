@@ -1,5 +1,5 @@
-//! Schemas of JSON: the shapes of what is sent, from its serde types, and of what is read, from descriptions that stand
-//! beside the code that reads it. OpenAPI, AsyncAPI and the TypeScript types are made of these (`docs/interfaces.md`).
+//! JSON schemas: those of sent data come from its serde types, those of received data from descriptions beside the code
+//! that reads it. They make up OpenAPI, AsyncAPI and the TypeScript types (`docs/interfaces.md`).
 mod composition;
 mod definitions;
 mod request;

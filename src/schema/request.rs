@@ -1,27 +1,27 @@
-//! The shapes of what clients send. It is read by hand, so its shape is described where it is read.
+//! Shapes of data from clients. It is parsed by hand, so its shape is described beside the parser.
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
 use super::composition::SchemaOf;
 
-/// A field of what a client sends. Unknown ones are ignored.
+/// A field of a request. Unknown fields are ignored.
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
     /// Its name on the wire.
     pub name: &'static str,
-    /// Tells whether it has to be there. Where it has not, `null` is as if absent.
+    /// Set if the field must be present. If it is optional, `null` counts as absent.
     pub is_required: bool,
     /// Schema of its value.
     pub schema: SchemaOf,
 }
 
 impl Field {
-    /// One that has to be there.
+    /// Makes a required field.
     pub const fn required(name: &'static str, schema: SchemaOf) -> Self {
         Self { name, is_required: true, schema }
     }
 
-    /// One that may be left out.
+    /// Makes an optional field.
     pub const fn optional(name: &'static str, schema: SchemaOf) -> Self {
         Self { name, is_required: false, schema }
     }
@@ -32,21 +32,21 @@ impl Field {
     }
 }
 
-/// Shape of what a client sends.
+/// Shape of a request.
 #[derive(Debug, Clone, Copy)]
 pub enum Shape {
-    /// Nothing; what comes nevertheless is ignored.
+    /// Nothing; any content is ignored.
     Nothing,
     /// One value.
     Value(Field),
     /// An object with these fields.
     Object(&'static [Field]),
-    /// An object with these fields, that has to be like at least one of the alternatives of each list.
+    /// An object with these fields that also satisfies at least one alternative of each list.
     ObjectWith(&'static [Field], &'static [&'static [Field]]),
 }
 
 impl Shape {
-    /// Tells whether there is nothing in it that has to be there.
+    /// Returns whether nothing in it is required.
     pub fn may_be_absent(&self) -> bool {
         match self {
             Self::Nothing => true,
@@ -56,7 +56,7 @@ impl Shape {
         }
     }
 
-    /// Its schema.
+    /// Returns its schema.
     pub fn schema(&self, generator: &mut SchemaGenerator) -> Schema {
         match self {
             Self::Nothing => json_schema!({}),
@@ -94,7 +94,7 @@ fn or_null(schema: Value) -> Value {
     let types = match fields.get("type") {
         Some(Value::Array(types)) => types.iter().cloned().chain([json!("null")]).collect(),
         Some(only) if !fields.contains_key("enum") => json!([only, "null"]),
-        // Without a type it is anything, `null` too.
+        // A schema without a type accepts anything, `null` too.
         None if fields.is_empty() => return Value::Object(fields),
         _ => return json!({ "anyOf": [fields, { "type": "null" }] }),
     };
@@ -102,14 +102,14 @@ fn or_null(schema: Value) -> Value {
     Value::Object(fields)
 }
 
-/// Values that are read alike in many places.
+/// Values that many requests share.
 pub mod kinds {
     use schemars::{Schema, SchemaGenerator, json_schema};
 
-    /// 2^53 − 1: integers up to here are what JavaScript says they are.
+    /// 2^53 − 1, the largest integer that JavaScript represents exactly.
     const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
-    /// Whatever JSON it is.
+    /// Any JSON.
     pub fn anything(_: &mut SchemaGenerator) -> Schema {
         json_schema!({})
     }
@@ -124,12 +124,12 @@ pub mod kinds {
         json_schema!({ "type": "string" })
     }
 
-    /// A text that is not empty.
+    /// A non-empty text.
     pub fn some_text(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "minLength": 1 })
     }
 
-    /// A whole number, not negative.
+    /// A non-negative integer.
     pub fn count(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "integer", "minimum": 0 })
     }

@@ -1,7 +1,7 @@
-//! Schemas as TypeScript.
+//! TypeScript declarations from schemas.
 use serde_json::{Map, Value};
 
-/// The declaration of an interface (of a type alias, where the schema is no object) named `name`.
+/// Returns the declaration of an interface named `name`, or of a type alias if the schema is not an object.
 pub fn interface(name: &str, schema: &Value) -> String {
     let comment = comment(schema, "");
     match properties(schema) {
@@ -10,7 +10,7 @@ pub fn interface(name: &str, schema: &Value) -> String {
     }
 }
 
-/// The type of a schema; of what is named, the name. Further lines begin with `indent`.
+/// Returns the type of a schema; a reference becomes the name. Further lines are indented by `indent`.
 pub fn type_of(schema: &Value, indent: &str) -> String {
     let Value::Object(fields) = schema else { return "unknown".to_owned() };
     if let Some(target) = fields.get("$ref").and_then(Value::as_str) {
@@ -60,7 +60,7 @@ fn members(schema: &Value, properties: &Map<String, Value>, indent: &str) -> Str
         format!("{}{inner}{name}{mark}: {};\n", comment(schema, &inner), type_of(schema, &inner))
     };
     let members: String = properties.iter().map(member).collect();
-    // Where any other field may stand, one that is written out is no mistake.
+    // An open object accepts any other field, so a misspelt one is not an error.
     let others = if schema.get("additionalProperties") == Some(&Value::Bool(true)) {
         format!("{inner}[field: string]: unknown;\n")
     } else {
@@ -84,7 +84,7 @@ fn comment(schema: &Value, indent: &str) -> String {
     format!("{indent}/** {} */\n", text.replace("*/", "").replace('\n', " "))
 }
 
-/// A name as types are called: `message:send` is `MessageSend`.
+/// Returns a type name: `message:send` becomes `MessageSend`.
 pub fn pascal_case(name: &str) -> String {
     let capitalized = |word: &str| {
         let mut characters = word.chars();

@@ -7,14 +7,14 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-/// Argument values as they came: exact JSON texts, and the attachments that their placeholders stand for.
+/// Argument values as received: exact JSON texts, and the attachments that their placeholders refer to.
 ///
-/// One allocation holds all texts, so that numbers, the order of keys and repeated keys are relayed untouched.
+/// One allocation holds all texts, so numbers, key order and repeated keys are relayed unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct Args {
-    /// The values with the commas between them.
+    /// The values, with the commas between them.
     json: Box<str>,
-    /// Where each value starts and ends in `json`.
+    /// Start and end of each value in `json`.
     spans: SmallVec<[(u32, u32); 2]>,
     attachments: Vec<Bytes>,
 }
@@ -25,17 +25,17 @@ impl Args {
         self.spans.len()
     }
 
-    /// Tells whether there are none.
+    /// Returns whether there are no arguments.
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
 
-    /// The JSON text of one argument.
+    /// Returns the JSON text of one argument.
     pub fn get(&self, index: usize) -> Option<&RawValue> {
         serde_json::from_str(self.text(index)?).ok()
     }
 
-    /// Reads one argument; an absent one is read from `null`.
+    /// Parses one argument; a missing one is parsed from `null`.
     ///
     /// # Errors
     /// If the argument is not a `T`.
@@ -43,12 +43,12 @@ impl Args {
         serde_json::from_str(self.text(index).unwrap_or("null"))
     }
 
-    /// Returns what the placeholders stand for, by their `num`.
+    /// Returns the attachments that the placeholders refer to, indexed by their `num`.
     pub fn attachments(&self) -> &[Bytes] {
         &self.attachments
     }
 
-    /// All arguments, joined by commas as they came.
+    /// Returns all arguments as received, joined by commas.
     pub fn json(&self) -> String {
         self.json.clone().into_string()
     }
@@ -67,21 +67,21 @@ impl Args {
     }
 }
 
-/// A valid JSON array, taken apart without copying: with or without an event name at its head.
+/// A valid JSON array split into items without copying; if `NAMED`, it starts with an event name.
 pub(super) struct Items<'a, const NAMED: bool> {
     name: Option<&'a RawValue>,
     values: SmallVec<[&'a RawValue; 4]>,
 }
 
 impl<'a, const NAMED: bool> Items<'a, NAMED> {
-    /// The first item, if `NAMED` and there is one.
+    /// Returns the first item, if `NAMED` and there is one.
     pub(super) fn name(&self) -> Option<&'a str> {
         self.name.map(RawValue::get)
     }
 
-    /// Copies the values out of `source`, the text that they were read from.
+    /// Copies the values out of `source`, the text that they were parsed from.
     pub(super) fn to_args(&self, source: &str) -> Args {
-        // All values are slices of `source`, so their places follow from their addresses.
+        // All values are slices of `source`, so their addresses give their offsets.
         let offset_of = |value: &RawValue| value.get().as_ptr().addr().wrapping_sub(source.as_ptr().addr());
         let (Some(first), Some(last)) = (self.values.first(), self.values.last()) else { return Args::default() };
         let (start, end) = (offset_of(first), offset_of(last) + last.get().len());

@@ -1,10 +1,10 @@
-//! Binary values: placeholders in the JSON, and the messages that follow it.
+//! Binary values: placeholders in the JSON, and the binary messages that follow.
 use bytes::Bytes;
 
 use super::error::ProtocolError;
 use super::json::{Token, Tokens, unescape};
 
-/// Attachments of a packet as they come in, in order.
+/// Attachments of a packet as they arrive, in order.
 #[derive(Debug)]
 pub(super) struct Assembly {
     received: Vec<Bytes>,
@@ -13,15 +13,16 @@ pub(super) struct Assembly {
 }
 
 impl Assembly {
-    /// `expected` is at least 1: a packet without attachments is complete.
+    /// Starts an assembly; `expected` is at least 1, because a packet without attachments is already complete.
     pub(super) fn new(expected: usize) -> Self {
         Self { received: Vec::new(), bytes: 0, missing: expected }
     }
 
-    /// Takes the next one in; returns all of them when it was the last. With a `max_bytes` of 0 only their number is kept.
+    /// Adds the next attachment; returns all of them once the last has come. If `max_bytes` is 0, only their number is
+    /// kept.
     ///
     /// # Errors
-    /// [`ProtocolError::AttachmentsTooLarge`]: together they are larger than `max_bytes`.
+    /// [`ProtocolError::AttachmentsTooLarge`] if together they exceed `max_bytes`.
     pub(super) fn add(&mut self, data: Bytes, max_bytes: usize) -> Result<Option<Vec<Bytes>>, ProtocolError> {
         if max_bytes == 0 {
             self.received.push(Bytes::new());
@@ -37,10 +38,11 @@ impl Assembly {
     }
 }
 
-/// Tells whether each placeholder in `args`, valid JSON values joined by commas, stands for one of `attachments` messages.
+/// Returns whether every placeholder in `args`, valid JSON values joined by commas, refers to one of `attachments`
+/// messages.
 ///
-/// A placeholder is an object whose `_placeholder` is `true`, whatever else it holds. Repeated ones and attachments
-/// without one are fine.
+/// A placeholder is an object whose `_placeholder` is `true`, whatever else it holds. Several may refer to one
+/// attachment, and an attachment may have none.
 pub(super) fn placeholders_fit(args: &str, attachments: usize) -> bool {
     let mut levels: Vec<Level> = Vec::new();
     let mut is_broken = false;
@@ -75,11 +77,11 @@ pub(super) fn placeholders_fit(args: &str, attachments: usize) -> bool {
     !is_broken
 }
 
-/// An array or object that is open.
+/// An open array or object.
 #[derive(Default)]
 struct Level {
     is_object: bool,
-    /// The key whose value comes next or has come.
+    /// The key whose value comes next or has just come.
     key: Option<Key>,
     is_placeholder: bool,
     has_number: bool,
@@ -88,7 +90,7 @@ struct Level {
 
 impl Level {
     fn fits(&self) -> bool {
-        // What stands inside a placeholder goes away with it.
+        // A placeholder is replaced with its attachment, so its other contents do not matter.
         if self.is_placeholder { self.has_number } else { !self.is_broken_inside }
     }
 }
@@ -113,7 +115,7 @@ fn unescape_key(text: &str) -> std::borrow::Cow<'_, str> {
     if text.contains('\\') { unescape(text).into() } else { text.into() }
 }
 
-/// Notes a value in the object that it stands in; of repeated keys the last one counts, as in JavaScript.
+/// Records a value in its object; the last of repeated keys counts, as in JavaScript.
 fn set_value(levels: &mut [Level], scalar: Option<&str>, attachments: usize) {
     let Some(level) = levels.last_mut() else { return };
     match level.key {
@@ -123,7 +125,7 @@ fn set_value(levels: &mut [Level], scalar: Option<&str>, attachments: usize) {
     }
 }
 
-/// Tells whether a JSON number, in any spelling, is an integer from 0 to below `attachments`.
+/// Returns whether a JSON number, in any spelling, is an integer from 0 to `attachments` − 1.
 fn is_index(scalar: &str, attachments: usize) -> bool {
     scalar.parse::<f64>().is_ok_and(|number| number >= 0.0 && number.fract() == 0.0 && number < attachments as f64)
 }

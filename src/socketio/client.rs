@@ -7,14 +7,14 @@ use super::attachments::{Assembly, placeholders_fit};
 use super::error::ProtocolError;
 use super::packet::{Kind, Packet};
 
-/// One thing that a client said.
+/// One message from a client.
 #[derive(Debug)]
 pub enum Incoming {
-    /// It asks for a namespace, `/` being the default one: [`Client::join`] it or [`Client::forget_connecting`] it.
+    /// Asks to join a namespace, `/` being the default: answer by [`Client::join`] or [`Client::forget_connecting`].
     Connect {
-        /// The namespace, which may not exist.
+        /// The namespace; it may not exist.
         namespace: Box<str>,
-        /// An object.
+        /// A JSON object.
         auth: Option<Box<RawValue>>,
     },
     /// An event.
@@ -23,34 +23,34 @@ pub enum Incoming {
     Ack {
         /// A joined namespace.
         namespace: Box<str>,
-        /// The id of that event, which may be unknown.
+        /// The id of that event; it may be unknown.
         id: u64,
         /// The answer.
         args: Args,
     },
-    /// It has left a namespace.
+    /// The client left a namespace.
     Disconnect {
-        /// No longer a joined one.
+        /// The namespace, which is no longer joined.
         namespace: Box<str>,
     },
 }
 
-/// An event of a client, attachments included.
+/// An event from a client, attachments included.
 #[derive(Debug)]
 pub struct IncomingEvent {
     /// A joined namespace.
     pub namespace: Box<str>,
-    /// Its name; the text of a number if that is what it was.
+    /// Its name; if it was a number, that number's text.
     pub name: String,
     /// Everything after the name.
     pub args: Args,
-    /// The id of the ack that it asks for.
+    /// Id of the ack that it asks for.
     pub ack_id: Option<u64>,
 }
 
-/// The namespaces of one connection, and the packet that waits for its attachments.
+/// The namespaces of one connection, and the packet waiting for its attachments.
 ///
-/// The default namespace is held inline: a client that uses no other has nothing on the heap.
+/// The default namespace is stored inline: a client that uses no other needs no heap.
 #[derive(Debug, Default)]
 pub struct Client {
     others: Vec<(Box<str>, Membership)>,
@@ -59,19 +59,19 @@ pub struct Client {
     has_ever_joined: bool,
 }
 
-/// The state of a namespace on a connection.
+/// State of a namespace on a connection.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Membership {
     #[default]
     None,
-    /// The CONNECT is not answered yet.
+    /// The CONNECT has not been answered.
     Connecting,
     Joined,
-    /// The server left it, and the client may not know yet.
+    /// The server left it; the client may not know yet.
     Left,
 }
 
-/// A binary packet without its attachments.
+/// A binary packet whose attachments have not come.
 #[derive(Debug)]
 struct IncomingPacket {
     namespace: Box<str>,
@@ -82,15 +82,15 @@ struct IncomingPacket {
 }
 
 impl Client {
-    /// A client that has joined nothing.
+    /// Returns a client that has joined nothing.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes in a text message (without the type digit of Engine.IO); `None` if it waits for attachments or is ignored.
+    /// Handles a text message (without the Engine.IO type digit); `None` if it waits for attachments or is ignored.
     ///
     /// # Errors
-    /// [`ProtocolError`]: the connection is to be closed without an answer.
+    /// [`ProtocolError`]: close the connection without an answer.
     pub fn on_text(&mut self, text: &str) -> Result<Option<Incoming>, ProtocolError> {
         if self.assembling.is_some() {
             return Err(ProtocolError::UnexpectedText);
@@ -111,17 +111,17 @@ impl Client {
         }
     }
 
-    /// Tells whether attachments are outstanding.
+    /// Returns whether attachments are outstanding.
     pub fn is_assembling(&self) -> bool {
         self.assembling.is_some()
     }
 
-    /// Takes in a binary message; `None` if more attachments are outstanding or the packet is ignored. Those of a packet have
-    /// `max_bytes` together; with 0 they are empty, however large they came.
+    /// Handles a binary message; `None` if more attachments are outstanding or the packet is ignored. `max_bytes` is
+    /// the limit for all attachments of a packet together; 0 means that their contents are discarded.
     ///
     /// # Errors
-    /// [`ProtocolError::UnexpectedBinary`]: none was outstanding; [`ProtocolError::AttachmentsTooLarge`]. The connection is to be
-    /// closed.
+    /// [`ProtocolError::UnexpectedBinary`] if none was outstanding; [`ProtocolError::AttachmentsTooLarge`]. Close the
+    /// connection.
     pub fn on_binary(&mut self, data: Bytes, max_bytes: usize) -> Result<Option<Incoming>, ProtocolError> {
         let mut assembling = self.assembling.take().ok_or(ProtocolError::UnexpectedBinary)?;
         let Some(attachments) = assembling.1.add(data, max_bytes)? else {
@@ -139,31 +139,31 @@ impl Client {
         self.has_ever_joined = true;
     }
 
-    /// Leaves a namespace from the server's side. Packets for it that are still on their way will be ignored.
+    /// Leaves a namespace from the server's side. Packets for it that are still in flight will be ignored.
     pub fn leave(&mut self, namespace: &str) {
         if self.membership(namespace) != Membership::None {
             self.set(namespace, Membership::Left);
         }
     }
 
-    /// Forgets a CONNECT that was refused: the client may try again.
+    /// Forgets a refused CONNECT: the client may try again.
     pub fn forget_connecting(&mut self, namespace: &str) {
         if self.membership(namespace) == Membership::Connecting {
             self.set(namespace, Membership::None);
         }
     }
 
-    /// Tells whether a namespace is joined.
+    /// Returns whether a namespace is joined.
     pub fn has_joined(&self, namespace: &str) -> bool {
         self.membership(namespace) == Membership::Joined
     }
 
-    /// Tells whether any namespace was ever joined.
+    /// Returns whether any namespace was ever joined.
     pub fn has_ever_joined(&self) -> bool {
         self.has_ever_joined
     }
 
-    /// The joined namespaces.
+    /// Returns the joined namespaces.
     pub fn joined(&self) -> impl Iterator<Item = &str> {
         let others = self.others.iter().map(|(namespace, membership)| (namespace.as_ref(), *membership));
         std::iter::once(("/", self.default))
@@ -202,7 +202,7 @@ impl Client {
         Ok(None)
     }
 
-    /// Hands out a complete packet, unless the server left its namespace.
+    /// Returns a complete packet, unless the server left its namespace.
     fn deliver(&self, packet: IncomingPacket) -> Option<Incoming> {
         let IncomingPacket { namespace, name, ack_id, args } = packet;
         if !self.has_joined(&namespace) {
@@ -215,7 +215,8 @@ impl Client {
         }
     }
 
-    /// Tells whether a namespace is joined, or was until the server left it; anything else is a violation.
+    /// Returns whether a namespace is joined; `false` if the server left it, in which case late packets are legitimate.
+    /// A packet for any other namespace is a violation.
     fn is_joined_still(&self, namespace: &str) -> Result<bool, ProtocolError> {
         match self.membership(namespace) {
             Membership::Joined => Ok(true),

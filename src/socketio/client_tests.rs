@@ -166,7 +166,7 @@ fn an_idle_client_is_small() {
     assert!(size_of::<Client>() <= 40);
 }
 
-/// What a packet says, so that two can be compared.
+/// Describes a packet as text, so that two can be compared.
 fn describe(incoming: &Incoming) -> String {
     match incoming {
         Incoming::Connect { namespace, auth } => format!("connect {namespace} {auth:?}"),
@@ -178,19 +178,19 @@ fn describe(incoming: &Incoming) -> String {
     }
 }
 
-/// Gives a packet another type.
+/// Returns a packet with another type digit.
 fn retyped(packet: &str, kind: &str) -> String {
     format!("4{kind}{}", &packet[2..])
 }
 
-/// Encodes an event that asks for an ack: an ack's text with another type, its first argument the name.
+/// Encodes an event that asks for an ack: an ack with another type digit and the name as its first argument.
 fn event_with_ack(namespace: &str, name: &str, args: &str, id: u64) -> String {
     let name = serde_json::json!(name).to_string();
     let args = if args.is_empty() { name } else { format!("{name},{args}") };
     retyped(&encode_ack(namespace, id, &args), "2")
 }
 
-/// Encodes an event or an ack again, as a server would.
+/// Encodes a received event or ack as a server would.
 fn encode(incoming: &Incoming) -> Option<(String, Vec<Bytes>)> {
     let attachments = |args: &Args| args.attachments().to_vec();
     Some(match incoming {
@@ -200,7 +200,7 @@ fn encode(incoming: &Incoming) -> Option<(String, Vec<Bytes>)> {
                 (None, 0) => encode_event(namespace, name, &args.json()),
                 (Some(id), 0) => event_with_ack(namespace, name, &args.json(), *id),
                 (None, count) => retyped(&encode_event(namespace, name, &args.json()), &format!("5{count}-")),
-                // The reference's server sends no binary event that asks for an ack.
+                // The reference server sends no binary event that asks for an ack.
                 (Some(_), _) => return None,
             };
             (text, attachments(args))
@@ -244,7 +244,7 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
-/// Packets to start from, and pieces to put into them.
+/// Packets to mutate, and pieces to insert into them.
 const PACKETS: [&str; 12] = [
     "0",
     "0/chat,{\"token\":\"x\"}",
@@ -286,7 +286,7 @@ const PIECES: [&str; 24] = [
     "connect",
 ];
 
-/// A packet with some characters taken out and some pieces put in.
+/// Generates packets with some characters removed and some pieces inserted.
 fn mutated() -> impl Strategy<Value = String> {
     let edits = vec((any::<Index>(), 0..3_usize, select(&PIECES[..])), 0..5);
     (select(&PACKETS[..]), edits).prop_map(|(packet, edits)| {
@@ -345,7 +345,7 @@ proptest! {
     fn an_event_is_accepted_if_it_is_an_array_with_a_name(payload in mutated()) {
         let text = format!("2{}", payload.get(1..).unwrap_or(""));
         let accepted = joined(&["/", "/chat"]).on_text(&text).is_ok();
-        // Said once more in other words: after namespace and id comes a JSON array that starts with a name.
+        // The same rule in other words: after namespace and id comes a JSON array that starts with a name.
         let rest = &text[1..];
         let rest = rest.strip_prefix("/chat,").or(rest.strip_prefix("/,")).unwrap_or(rest);
         let json = rest.trim_start_matches(|digit: char| digit.is_ascii_digit());

@@ -1,6 +1,6 @@
-//! Packets to clients, as whole Engine.IO texts: with the `4` of a message in front.
+//! Packets to clients, as whole Engine.IO texts starting with the `4` of a message.
 //!
-//! `args` are JSON values joined by commas, such as [`Args::json`](super::Args::json) gives; there may be none.
+//! `args` are JSON values joined by commas, as returned by [`Args::json`](super::Args::json); there may be none.
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -20,21 +20,21 @@ pub fn encode_event(namespace: &str, name: &str, args: &str) -> String {
     out
 }
 
-/// Adds a last argument to an encoded event without attachments: a text that is the same as JSON.
+/// Appends an argument to an encoded event without attachments. `text` must need no JSON escapes.
 pub fn push_text_argument(packet: &mut String, text: &str) {
     if packet.pop() == Some(']') {
         push_all(packet, &[",\"", text, "\"]"]);
     }
 }
 
-/// Encodes the answer to an event that asked for one: `43<id>[args]`.
+/// Encodes an ack: `43<id>[args]`.
 pub fn encode_ack(namespace: &str, id: u64, args: &str) -> String {
     let mut out = start('3', namespace, Some(id), args.len() + 2);
     push_all(&mut out, &["[", args, "]"]);
     out
 }
 
-/// Encodes that a namespace is joined: `40{"sid":"…"}`, with recovery `40{"sid":"…","pid":"…"}`.
+/// Encodes the acceptance of a CONNECT: `40{"sid":"…"}`, with recovery `40{"sid":"…","pid":"…"}`.
 pub fn encode_connect(namespace: &str, sid: &str, pid: Option<&str>) -> String {
     let mut out = start('0', namespace, None, sid.len() + pid.map_or(0, |pid| pid.len() + 9) + 10);
     out.push_str("{\"sid\":");
@@ -47,7 +47,7 @@ pub fn encode_connect(namespace: &str, sid: &str, pid: Option<&str>) -> String {
     out
 }
 
-/// Encodes that a CONNECT is refused: `44{"message":"…","data":…}`. `data` is JSON; without it the key is left out.
+/// Encodes the refusal of a CONNECT: `44{"message":"…","data":…}`. `data` is JSON; if `None`, the key is omitted.
 pub fn encode_connect_error(namespace: &str, message: &str, data: Option<&str>) -> String {
     let mut out = start('4', namespace, None, message.len() + data.map_or(0, str::len) + 24);
     out.push_str("{\"message\":");
@@ -64,7 +64,7 @@ pub fn encode_disconnect(namespace: &str) -> String {
     start('1', namespace, None, 0)
 }
 
-/// Writes all that stands before the JSON, with room for `payload_bytes` of it.
+/// Writes everything before the JSON, and reserves `payload_bytes` for it.
 fn start(kind: char, namespace: &str, id: Option<u64>, payload_bytes: usize) -> String {
     let id_bytes = if id.is_some() { 20 } else { 0 };
     let mut out = String::with_capacity(namespace.len() + payload_bytes + id_bytes + 6);
@@ -86,7 +86,7 @@ fn push_all(out: &mut String, parts: &[&str]) {
     }
 }
 
-/// Appends a text as JSON.
+/// Appends a text as a JSON string.
 fn push_json(out: &mut String, text: &str) {
     let plain = !text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\');
     if plain {
@@ -94,7 +94,7 @@ fn push_json(out: &mut String, text: &str) {
         return;
     }
     let mut json = Vec::with_capacity(text.len() + 8);
-    // Neither can a text fail to be JSON, nor JSON to be UTF-8.
+    // Serializing a `str` cannot fail, and JSON is UTF-8.
     if text.serialize(&mut serde_json::Serializer::new(&mut json)).is_ok() {
         out.push_str(std::str::from_utf8(&json).unwrap_or("\"\""));
     }

@@ -1,6 +1,6 @@
-//! Why a Socket.IO packet was refused.
+//! Errors in Socket.IO packets.
 
-/// A bad packet, or one that is not allowed now. There is no reply: the Engine.IO connection is closed.
+/// A malformed packet, or one that is not allowed now. There is no reply: the Engine.IO connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
     /// The packet is empty or does not start with a type digit, `0` to `6`.
@@ -12,7 +12,7 @@ pub enum ProtocolError {
     /// More attachments are announced than [`MAX_ATTACHMENTS`](super::MAX_ATTACHMENTS).
     #[error("too many attachments")]
     TooManyAttachments,
-    /// The ack id does not fit 64 bits.
+    /// The ack id does not fit in 64 bits.
     #[error("ack id out of range")]
     AckIdOutOfRange,
     /// The payload is missing, is not JSON, or does not fit the type of the packet.
@@ -21,10 +21,10 @@ pub enum ProtocolError {
     /// The payload nests deeper than [`MAX_DEPTH`](super::MAX_DEPTH).
     #[error("payload nests too deep")]
     TooDeep,
-    /// An event has one of the six names that the libraries keep for themselves.
+    /// An event has one of the six names that the libraries reserve.
     #[error("reserved event name")]
     ReservedName,
-    /// A placeholder stands for an attachment that was not announced.
+    /// A placeholder refers to an attachment that was not announced.
     #[error("placeholder without attachment")]
     IllegalPlaceholder,
     /// A text came while attachments were outstanding.
@@ -33,16 +33,16 @@ pub enum ProtocolError {
     /// A binary message came while none was outstanding.
     #[error("binary message without packet; a client with another parser (socket.io-msgpack-parser, …) is not understood")]
     UnexpectedBinary,
-    /// The attachments of a packet are larger together than a packet may be.
+    /// The attachments of a packet are together larger than a packet may be.
     #[error("attachments too large")]
     AttachmentsTooLarge,
     /// The attachments of a packet did not come in time.
     #[error("attachments outstanding for too long")]
     AttachmentsLate,
-    /// A CONNECT for a namespace that is joined or being joined.
+    /// A CONNECT for a namespace that is already joined or being joined.
     #[error("namespace is connected already")]
     AlreadyConnected,
-    /// Any other packet for a namespace that is not joined.
+    /// Another packet for a namespace that is not joined.
     #[error("namespace is not connected")]
     NotConnected,
     /// A CONNECT_ERROR; only servers send those.

@@ -1,6 +1,6 @@
-//! Walks over JSON that was validated before, without building values and without recursion.
+//! Tokens of JSON that was validated before, without building values and without recursion.
 
-/// A piece of JSON text, as far as its structure matters.
+/// A token of JSON text, in as much detail as nesting and keys need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token<'a> {
     OpenObject,
@@ -9,13 +9,13 @@ pub(super) enum Token<'a> {
     CloseArray,
     Comma,
     Colon,
-    /// The text between the quotes, escapes and all.
+    /// The text between the quotes, escapes included.
     Text(&'a str),
     /// A number, `true`, `false` or `null`.
     Scalar(&'a str),
 }
 
-/// The tokens of a valid JSON text, or of valid values that are joined by commas.
+/// The tokens of a valid JSON text, or of valid values joined by commas.
 pub(super) struct Tokens<'a> {
     rest: &'a str,
 }
@@ -62,7 +62,7 @@ impl<'a> Iterator for Tokens<'a> {
     }
 }
 
-/// Bytes up to the quote that ends a text.
+/// Returns the number of bytes before the quote that ends a text.
 fn quoted_length(text: &str) -> usize {
     let mut escaped = false;
     text.bytes()
@@ -74,9 +74,9 @@ fn quoted_length(text: &str) -> usize {
         .unwrap_or(text.len())
 }
 
-/// Tells whether arrays and objects of a valid JSON text stand in each other at most `limit` deep.
+/// Returns whether arrays and objects of a valid JSON text nest at most `limit` deep.
 pub(super) fn nests_within(valid: &str, limit: usize) -> bool {
-    // Few brackets in all is the common case, and one pass without branches finds out.
+    // Most texts have few brackets; one branch-free pass finds that out.
     if valid.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() <= limit {
         return true;
     }
@@ -91,9 +91,9 @@ pub(super) fn nests_within(valid: &str, limit: usize) -> bool {
     })
 }
 
-/// Decodes what stands between the quotes of a JSON text.
+/// Decodes the text between the quotes of a JSON string.
 ///
-/// Half a surrogate pair, which JavaScript takes, becomes U+FFFD.
+/// An unpaired surrogate, which JavaScript allows, becomes U+FFFD.
 pub(super) fn unescape(inner: &str) -> String {
     if !inner.contains('\\') {
         return inner.to_owned();
@@ -124,7 +124,7 @@ pub(super) fn unescape(inner: &str) -> String {
     out
 }
 
-/// Decodes the four digits after `\u`, and the second half of a pair after them; returns what follows.
+/// Decodes the four digits after `\u`, and the second half of a surrogate pair after them; returns the rest.
 fn unescape_unicode(text: &str) -> (char, &str) {
     let Some((first, rest)) = hex_unit(text) else { return (char::REPLACEMENT_CHARACTER, "") };
     if let Some(alone) = char::from_u32(first) {

@@ -1,4 +1,4 @@
-//! Socket.IO v5, server side, without I/O (source: socket.io-protocol, revision 5).
+//! Socket.IO v5 on the server side, without I/O (source: socket.io-protocol, revision 5).
 //!
 //! A packet is one Engine.IO text message, and one binary message per attachment:
 //!

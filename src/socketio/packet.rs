@@ -5,11 +5,11 @@ use super::args::{Args, Items};
 use super::error::ProtocolError;
 use super::json::{nests_within, unescape};
 
-/// Attachments that one packet may have; the stock library's limit, which clients have as well.
+/// Maximum number of attachments of a packet; clients have the same limit, from the stock library.
 pub const MAX_ATTACHMENTS: usize = 10;
 
-/// Maximum depth of a packet's JSON, its outermost array or object counted. What reads an argument as a value later
-/// (`serde_json` stops at 127 levels) can thus not fail because of its depth.
+/// Maximum depth of a packet's JSON, counting its outermost array or object. It keeps `serde_json`, which stops at 127
+/// levels, from failing later when an argument is parsed.
 pub const MAX_DEPTH: usize = 128;
 
 /// The content of a packet.
@@ -22,20 +22,20 @@ pub(super) enum Kind {
     ConnectError,
 }
 
-/// A packet taken apart; its JSON is not looked at yet.
+/// A packet split into its parts; its JSON is not parsed yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Packet<'a> {
     pub(super) kind: Kind,
-    /// Number of attachments that follow: 0 for the kinds that have none.
+    /// Number of attachments that follow; 0 for the types without attachments.
     pub(super) attachments: usize,
-    /// `/` if none was given.
+    /// The namespace; `/` if none was given.
     pub(super) namespace: &'a str,
     pub(super) ack_id: Option<u64>,
     payload: &'a str,
 }
 
 impl<'a> Packet<'a> {
-    /// Splits the text of a packet, without the type digit of Engine.IO, at the borders that B1 of the reference draws.
+    /// Splits the text of a packet, without the Engine.IO type digit, exactly where the reference parser does.
     pub(super) fn decode(text: &'a str) -> Result<Self, ProtocolError> {
         let (kind, rest) = text.split_at_checked(1).ok_or(ProtocolError::UnknownType)?;
         let (kind, is_binary) = match kind {
@@ -61,7 +61,7 @@ impl<'a> Packet<'a> {
         Ok(Self { kind, attachments, namespace, ack_id, payload })
     }
 
-    /// The payload of a CONNECT: an object or nothing.
+    /// Parses the payload of a CONNECT: an object or nothing.
     pub(super) fn auth(&self) -> Result<Option<Box<RawValue>>, ProtocolError> {
         if self.payload.is_empty() {
             return Ok(None);
@@ -74,7 +74,7 @@ impl<'a> Packet<'a> {
         Ok(Some(auth.to_owned()))
     }
 
-    /// The payload of an event: its name and its arguments.
+    /// Parses the payload of an event: its name and its arguments.
     pub(super) fn event(&self) -> Result<(String, Args), ProtocolError> {
         let items: Items<'_, true> = serde_json::from_str(self.payload).map_err(|_| ProtocolError::InvalidPayload)?;
         let name = items.name().and_then(decode_name).ok_or(ProtocolError::InvalidPayload)?;
@@ -85,25 +85,25 @@ impl<'a> Packet<'a> {
         Ok((name, items.to_args(self.payload)))
     }
 
-    /// The payload of an ack: its arguments.
+    /// Parses the payload of an ack: its arguments.
     pub(super) fn args(&self) -> Result<Args, ProtocolError> {
         let items: Items<'_, false> = serde_json::from_str(self.payload).map_err(|_| ProtocolError::InvalidPayload)?;
         self.check_depth()?;
         Ok(items.to_args(self.payload))
     }
 
-    /// Checks a packet that has no payload.
+    /// Checks a packet that may not have a payload.
     pub(super) fn nothing(&self) -> Result<(), ProtocolError> {
         if self.payload.is_empty() { Ok(()) } else { Err(ProtocolError::InvalidPayload) }
     }
 
-    /// Stands after the JSON has been validated, which takes no stack whatever its depth.
+    /// Checks the depth; called once the JSON is known to be valid, because validation uses no stack at any depth.
     fn check_depth(&self) -> Result<(), ProtocolError> {
         if nests_within(self.payload, MAX_DEPTH) { Ok(()) } else { Err(ProtocolError::TooDeep) }
     }
 }
 
-/// Tells whether the libraries keep an event name for themselves: refused on receive, never emitted.
+/// Returns whether the libraries reserve an event name: it is refused when received and never emitted.
 pub fn is_reserved(name: &str) -> bool {
     matches!(name, "connect" | "connect_error" | "disconnect" | "disconnecting" | "newListener" | "removeListener")
 }
@@ -113,7 +113,7 @@ fn split_attachments(text: &str) -> Result<(usize, &str), ProtocolError> {
     let rest = rest.strip_prefix('-').ok_or(ProtocolError::IllegalAttachments)?;
     match digits.trim_start_matches('0') {
         "" => Err(ProtocolError::IllegalAttachments),
-        // Digits alone fail to be a number only by being too many.
+        // Digits alone fail to parse only when there are too many.
         number => match number.parse() {
             Ok(attachments @ 1..=MAX_ATTACHMENTS) => Ok((attachments, rest)),
             _ => Err(ProtocolError::TooManyAttachments),
@@ -127,7 +127,7 @@ fn split_digits(text: &str) -> (&str, &str) {
     text.split_at_checked(end).unwrap_or((text, ""))
 }
 
-/// A text is decoded, a number is its own name; nothing else is one.
+/// Returns an event name: a string decoded, a number as its text; `None` for anything else.
 fn decode_name(json: &str) -> Option<String> {
     if let Some(inner) = json.strip_prefix('"') {
         return inner.strip_suffix('"').map(unescape);
