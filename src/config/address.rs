@@ -1,4 +1,4 @@
-//! Settings that say where something is: hosts, origins, paths, the database, log targets.
+//! Settings that are addresses: hosts, origins, paths, the database, the AI provider.
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -13,12 +13,12 @@ pub enum Host {
     Localhost,
     /// One address.
     Address(IpAddr),
-    /// A name that is looked up at the start.
+    /// A name, resolved at the start.
     Name(String),
 }
 
 impl Host {
-    /// Tells whether only this machine can connect. A name counts as reachable from outside.
+    /// Returns whether only this machine can connect. A name counts as reachable from outside.
     pub fn is_loopback(&self) -> bool {
         match self {
             Self::Localhost => true,
@@ -27,7 +27,7 @@ impl Host {
         }
     }
 
-    /// The name or address by which this machine itself reaches what listens there.
+    /// Returns the name or address by which this machine itself reaches the listener.
     pub fn seen_from_here(&self) -> String {
         match self {
             Self::Address(address) if address.is_unspecified() => Self::Localhost.to_string(),
@@ -62,7 +62,7 @@ impl fmt::Display for Host {
     }
 }
 
-/// Origins of pages that may connect, beside the server's own.
+/// Origins of pages that may connect, in addition to the server's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origins {
     /// These, as browsers write them: `https://example.org`, lower case, without the scheme's own port.
@@ -97,7 +97,7 @@ impl fmt::Display for Origins {
     }
 }
 
-/// The origin of a URL as a browser writes it in `Origin`.
+/// Returns the origin of a URL, spelt as browsers do in `Origin`.
 fn origin_of(url: &str) -> Result<String, String> {
     let wrong = || format!("{url:?} is not an origin such as https://example.org, nor is the whole list *");
     let lower = url.to_ascii_lowercase();
@@ -116,15 +116,15 @@ fn origin_of(url: &str) -> Result<String, String> {
     Ok(format!("{scheme}://{host}"))
 }
 
-/// Paths that the server has of its own, with all below.
+/// Paths that the server's own routes occupy, with everything below them.
 const TAKEN_PATHS: [&str; 7] = ["/admin", "/api", "/app", "/healthz", "/metrics", "/readyz", "/uploads"];
 
-/// The path of the Engine.IO endpoint, without a slash at its end.
+/// The path of the Engine.IO endpoint, without a trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketPath(String);
 
 impl SocketPath {
-    /// Begins with a slash, does not end with one.
+    /// Returns the path; it begins with a slash and does not end with one.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -160,12 +160,12 @@ impl fmt::Display for SocketPath {
     }
 }
 
-/// Where the database is. May hold a password, which is not shown.
+/// Address of the database. It may hold a password, which is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseAddress(String);
 
 impl DatabaseAddress {
-    /// The whole address, with its password.
+    /// Returns the whole address, including the password.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -182,7 +182,7 @@ impl FromStr for DatabaseAddress {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let known = ["sqlite://", "postgres://", "postgresql://"];
-        // The value itself is not repeated: it may hold a password.
+        // The value is not repeated in the error: it may hold a password.
         match known.iter().find_map(|scheme| text.strip_prefix(scheme)) {
             Some("") => Err("names no database".to_owned()),
             Some(_) => Ok(Self(text.to_owned())),
@@ -198,7 +198,7 @@ impl fmt::Display for DatabaseAddress {
         write!(formatter, "{scheme}://")?;
         let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
         if query.is_some_and(|query| query.contains('@')) {
-            // Either part may hold the password then.
+            // If the address cannot be parsed, any part of it may be the password.
             return formatter.write_str(hidden);
         }
         match place.rsplit_once('@') {
@@ -223,12 +223,13 @@ impl fmt::Debug for DatabaseAddress {
     }
 }
 
-/// The address of an AI provider, the base or that of a method, without a slash at its end; empty: the provider's own.
+/// The address of an AI provider, either its base or a method's, without a trailing slash. Empty: the provider's public
+/// address.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ModelAddress(String);
 
 impl ModelAddress {
-    /// The address, or this one where none is set.
+    /// Returns the address, or `default` if none is set.
     pub fn or<'a>(&'a self, default: &'a str) -> &'a str {
         if self.0.is_empty() { default } else { &self.0 }
     }
@@ -243,7 +244,7 @@ impl FromStr for ModelAddress {
         let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
         let host = place.split('/').next().unwrap_or_default();
         let is_plain = rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"#\\".contains(&byte));
-        // The value itself is not repeated: it may hold a key, which has a setting of its own.
+        // The value is not repeated in the error: it may hold a key, which belongs in a setting of its own.
         if host.is_empty() || host.contains('@') || !is_plain || query.is_some_and(may_hold_a_key) {
             return Err("is not an address such as http://localhost:8000/v1; a key belongs in AI_API_KEY".to_owned());
         }
@@ -252,11 +253,11 @@ impl FromStr for ModelAddress {
     }
 }
 
-/// Tells whether one of a query's parameters is called like a secret.
+/// Returns whether a query parameter has a name that suggests a secret.
 fn may_hold_a_key(query: &str) -> bool {
     const NAMES: [&str; 7] = ["key", "token", "secret", "sig", "password", "auth", "code"];
     let mut names = query.split(['&', ';']).filter_map(|pair| pair.split('=').next()).map(str::to_ascii_lowercase);
-    // A percent sign may spell anything.
+    // A percent-encoded name may spell anything.
     names.any(|name| name.contains('%') || NAMES.iter().any(|secret| name.contains(secret)))
 }
 

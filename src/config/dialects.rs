@@ -1,13 +1,13 @@
-//! The setting that says which dialects are spoken.
+//! The setting that selects dialects.
 use std::fmt;
 use std::str::FromStr;
 
 use super::kind::{items, join};
 
-/// Which event vocabularies are meant. What there are is known to `dialect`.
+/// The dialects to serve, by name. The names are checked by `dialect`, which knows them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum DialectNames {
-    /// Every one that there is.
+    /// Every dialect.
     #[default]
     All,
     /// The dialects with these names.

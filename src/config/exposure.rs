@@ -1,13 +1,13 @@
-//! Things that a server shows to anybody who reaches it.
+//! Settings that leave something open to anybody who can reach the server.
 use super::settings::Config;
 
-/// Keys with fewer characters can be tried out.
+/// Minimum length of an API key in characters; shorter ones can be guessed by trying.
 pub const KEY_CHARS_MIN: usize = 16;
 
-/// Something that anybody may do who reaches the server.
+/// Something that anybody who reaches the server may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exposure {
-    /// The setting that is about it.
+    /// The setting that allows it.
     pub setting: &'static str,
     /// The thing that is open.
     pub found: &'static str,
@@ -16,7 +16,7 @@ pub struct Exposure {
 }
 
 impl Config {
-    /// Lists what is open to anybody, where others than this machine reach the server.
+    /// Lists what is open to anybody, if the server is reachable from other machines.
     pub fn exposures(&self) -> Vec<Exposure> {
         if self.host.is_loopback() {
             return Vec::new();
@@ -51,7 +51,7 @@ impl Config {
         known.into_iter().filter(|(is_open, _)| *is_open).map(|(_, exposure)| exposure).collect()
     }
 
-    /// The names of keys that are too short for a server that others than this machine reach.
+    /// Returns the names of API keys that are too short for a server reachable from other machines.
     pub fn short_keys(&self) -> Vec<String> {
         let short = self.api_keys.iter().filter(|key| key.secret.expose().chars().count() < KEY_CHARS_MIN);
         short.map(|key| key.name.clone().unwrap_or_else(|| "without a name".to_owned())).collect()

@@ -1,4 +1,4 @@
-//! Reads and prints the texts of settings: counts, sizes, lengths of time, flags, lists, secrets.
+//! Parsers and printers of setting values: counts, sizes, durations, flags, lists, secrets.
 use std::fmt::Display;
 use std::marker::PhantomData;
 use std::net::IpAddr;
@@ -10,24 +10,24 @@ use ipnet::IpNet;
 
 use super::secret::{ApiKey, Secret};
 
-/// One way to write a value. `print` writes what `parse` reads, secrets aside.
+/// One syntax of values. `print` writes what `parse` reads, except for secrets.
 pub(super) trait Kind {
     /// The type of the value.
     type Value;
 
-    /// Reads a text that is not blank; the error says what is wrong and what would be right.
+    /// Parses a text that is not blank; the error says what is wrong and what would be right.
     fn parse(&self, text: &str) -> Result<Self::Value, String>;
 
-    /// Shows a value; secrets are redacted.
+    /// Prints a value; secrets are redacted.
     fn print(&self, value: &Self::Value) -> String;
 }
 
-/// A whole number, of a type that says its largest.
+/// A whole number, up to the maximum of its type.
 pub(super) struct Count<T>(T);
 
 /// A type of whole numbers.
 pub(super) trait Whole: FromStr + Display + PartialOrd + Copy {
-    /// The largest of them.
+    /// The largest value.
     const MAX: Self;
 }
 
@@ -54,7 +54,7 @@ impl<T: Whole> Kind for Count<T> {
 
     fn parse(&self, text: &str) -> Result<T, String> {
         let digits = text.trim();
-        // `FromStr` would take a sign, too.
+        // `FromStr` alone would accept a sign.
         let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
         let Some(number) = number else {
             return Err(format!("{digits:?} is not a whole number from {} to {}", self.0, T::MAX));
@@ -67,7 +67,7 @@ impl<T: Whole> Kind for Count<T> {
     }
 }
 
-/// A number of bytes, or one with `KB` (1 024), `MB` or `GB`.
+/// A number of bytes, plain or with `KB` (1 024), `MB` or `GB`.
 pub(super) struct Size(usize);
 
 impl Size {
@@ -100,7 +100,7 @@ impl Kind for Size {
     }
 }
 
-/// A length of time: a number with `ms`, `s`, `m`, `h` or `d`.
+/// A duration: a number with `ms`, `s`, `m`, `h` or `d`.
 pub(super) struct Length(Duration);
 
 impl Length {
@@ -113,7 +113,7 @@ impl Length {
     }
 
     const UNITS: [(&'static str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
-    /// A thousand years: more would overflow the clocks.
+    /// A thousand years; longer durations would overflow the clocks.
     const LONGEST_MILLIS: u64 = 1_000 * 365 * 86_400_000;
 }
 
@@ -146,7 +146,7 @@ impl Kind for Length {
     }
 }
 
-/// Time for which something is kept: a length of time, or `0s`: for ever.
+/// Retention time: a duration, or `0s` to keep for ever.
 pub(super) struct Kept(Duration);
 
 impl Kept {
@@ -188,7 +188,7 @@ impl Kind for Flag {
     }
 }
 
-/// Whatever reads and prints itself.
+/// A value that parses and prints itself.
 pub(super) struct Parsed<T>(PhantomData<T>);
 
 impl<T> Parsed<T> {
@@ -229,7 +229,7 @@ impl Kind for Proxies {
     }
 }
 
-/// Any text, without the white space around it.
+/// Any text, without surrounding white space.
 pub(super) struct Text;
 
 impl Kind for Text {
@@ -259,7 +259,7 @@ impl Kind for Folder {
     }
 }
 
-/// A file or a folder that there need not be at all.
+/// The path of an optional file or folder.
 pub(super) struct Optional;
 
 impl Kind for Optional {
@@ -274,7 +274,7 @@ impl Kind for Optional {
     }
 }
 
-/// A secret, taken as it stands: white space belongs to it.
+/// A secret, taken verbatim, white space included.
 pub(super) struct Hidden;
 
 impl Kind for Hidden {
@@ -308,17 +308,17 @@ impl Kind for HiddenKeys {
     }
 }
 
-/// The parts of a comma-separated list, trimmed, without empty ones.
+/// Splits a comma-separated list into trimmed parts, dropping empty ones.
 pub(super) fn items(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
-/// A list as [`items`] reads it.
+/// Joins values into a list that [`items`] can split.
 pub(super) fn join<T: Display>(values: &[T]) -> String {
     values.iter().map(T::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// The leading digits, and the rest.
+/// Splits a text after its leading digits.
 fn split_unit(text: &str) -> (&str, &str) {
     let end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
     text.split_at(end)

@@ -1,12 +1,12 @@
-//! Which lines of the log are written.
+//! The filter of log lines.
 use std::fmt;
 use std::str::FromStr;
 
 use env_filter::{Builder, Filter};
 use log::{LevelFilter, Metadata, Record};
 
-/// The lines that are logged, as `env_logger` reads it: levels and `target=level` parts, then perhaps `/` and a text that the
-/// message has.
+/// Filter of log lines in `env_logger`'s syntax: levels and `target=level` parts, optionally followed by `/` and a text
+/// that the message must contain.
 #[derive(Debug, Clone)]
 pub struct LogFilter {
     text: String,
@@ -14,22 +14,22 @@ pub struct LogFilter {
 }
 
 impl LogFilter {
-    /// As it was written.
+    /// Returns the filter as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The most talkative level that any target has.
+    /// Returns the most verbose level of any target.
     pub fn max_level(&self) -> LevelFilter {
         self.filter.filter()
     }
 
-    /// Tells whether lines of this target and level are written.
+    /// Returns whether lines of this target and level are written.
     pub fn enables(&self, metadata: &Metadata<'_>) -> bool {
         self.filter.enabled(metadata)
     }
 
-    /// Tells whether this line is written.
+    /// Returns whether this line is written.
     pub fn passes(&self, record: &Record<'_>) -> bool {
         self.filter.matches(record)
     }
@@ -53,7 +53,7 @@ impl FromStr for LogFilter {
     fn from_str(text: &str) -> Result<Self, String> {
         let targets = text.split('/').next().unwrap_or_default();
         for part in targets.split(',').map(str::trim) {
-            // A part without `=` is a level or a target, so it is always readable.
+            // A part without `=` is a level or a target, so it always parses.
             let Some((_, level)) = part.split_once('=') else { continue };
             if !level.is_empty() && level.trim().parse::<LevelFilter>().is_err() {
                 return Err(format!("{part:?}: the level is one of off, error, warn, info, debug, trace"));

@@ -1,7 +1,7 @@
 //! All settings: their names, defaults, units and meaning, each declared once.
 //!
-//! They come from the environment, else from the `.env` file, else they have their default; an empty value counts as
-//! unset and unknown names are ignored. `parlance config` prints what is in force and where it came from.
+//! A value comes from the environment, else from the `.env` file, else from the default. An empty value counts as
+//! unset, and unknown names are ignored. `parlance config` prints every value in force and its source.
 mod address;
 mod data_dir;
 mod dialects;

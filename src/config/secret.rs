@@ -1,7 +1,7 @@
-//! Texts that are not to be shown.
+//! Texts that must not be shown.
 use std::fmt;
 
-/// A secret; neither printed nor logged.
+/// A secret; never printed or logged.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -11,23 +11,23 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text itself.
+    /// Returns the text itself.
     pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
-/// A key with which a server acts as an administrator.
+/// A key that gives another server administrator rights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
-    /// Its name in the log: up to 32 letters, digits, `-`, `_` and `.`.
+    /// Name used in the log: up to 32 letters, digits, `-`, `_` and `.`.
     pub name: Option<String>,
     /// The key itself.
     pub secret: Secret,
 }
 
 impl ApiKey {
-    /// Reads `NAME:KEY`, or a key without a name; one that has a colon and no name before it is all key.
+    /// Parses `NAME:KEY`, or a key without a name; a text with nothing valid before its colon is a key as a whole.
     pub fn parse(text: &str) -> Self {
         let is_name = |name: &str| {
             let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');

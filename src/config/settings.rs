@@ -1,4 +1,4 @@
-//! The table of all settings, and how it is read and listed.
+//! The table of all settings, with the functions that read and list them.
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::log_filter::LogFilter;
 use super::secret::{ApiKey, Secret};
 use super::word::{AdminUiMode, AiProvider, CatchUp, Delivery, LogFormat, PresenceScope};
 
-/// A value as it was found outside, and where.
+/// A raw value from outside, and its source.
 #[derive(Debug, Clone)]
 pub struct Found {
     /// The text.
@@ -22,24 +22,24 @@ pub struct Found {
     pub source: &'static str,
 }
 
-/// One setting as `parlance config` shows it.
+/// One setting as printed by `parlance config`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// What it belongs to: `server`, `store`, …
+    /// Group of the setting: `server`, `store`, …
     pub group: &'static str,
-    /// The name in the environment.
+    /// Name in the environment.
     pub name: &'static str,
     /// The value in force; secrets are redacted.
     pub value: String,
     /// `default`, `environment` or `.env`.
     pub source: &'static str,
-    /// What it is for.
+    /// Description.
     pub help: &'static str,
 }
 
 macro_rules! settings {
     ($($group:literal { $($(#[doc = $help:literal])+ $field:ident: $type:ty = $default:expr, $name:literal, $kind:expr;)+ })+) => {
-        /// What the server was told. Plain data; the default is what a start without any setting has.
+        /// All settings of the server. Plain data; the default is a start with nothing set.
         #[derive(Debug, Clone)]
         pub struct Config {
             $($($(#[doc = $help])+ #[doc = ""] #[doc = concat!("`", $name, "`")] pub $field: $type,)+)+
@@ -52,10 +52,10 @@ macro_rules! settings {
         }
 
         impl Config {
-            /// Reads every setting through `find`, which knows the environment and the `.env` file.
+            /// Reads every setting through `find`, which looks a name up in the environment and the `.env` file.
             ///
             /// # Errors
-            /// The first setting whose value is not one of its kind.
+            /// The first setting with an invalid value.
             pub fn load(find: impl Fn(&str) -> Option<Found>) -> Result<Self, ConfigError> {
                 Ok(Self { $($($field: match text_of($name, &find)? {
                     Some((text, _)) => parse($name, &$kind, &text)?,
@@ -63,7 +63,7 @@ macro_rules! settings {
                 },)+)+ })
             }
 
-            /// Every setting whose value is not one of its kind.
+            /// Returns an error for every setting with an invalid value.
             pub fn problems(find: impl Fn(&str) -> Option<Found>) -> Vec<ConfigError> {
                 let mut problems = Vec::new();
                 $($({
@@ -77,7 +77,7 @@ macro_rules! settings {
             /// The names of all settings.
             pub const NAMES: &[&str] = &[$($($name,)+)+];
 
-            /// Lists every setting with its value and where that came from.
+            /// Lists every setting with its value and source.
             ///
             /// # Errors
             /// As [`Config::load`].
@@ -97,13 +97,14 @@ macro_rules! settings {
     };
 }
 
-/// One second, the least that some lengths of time can have.
+/// Minimum of some durations.
 const SECOND: Duration = Duration::from_secs(1);
-/// One millisecond, the least that most lengths of time can have.
+/// Minimum of most durations.
 const MILLISECOND: Duration = Duration::from_millis(1);
-/// The least that messages are kept: for a day a retry is known by its name, and what was missed lately comes.
+/// Minimum retention of messages: for a day, a retry is recognised by its id, and recently missed messages can be
+/// delivered.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// The least that is kept of what has still to be used.
+/// Minimum retention of data that still has to be used.
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 settings! {
@@ -112,29 +113,31 @@ settings! {
         host: Host = Host::Localhost, "HOST", Parsed::new();
         /// Port to listen on; 0 takes any free one.
         port: u16 = 3000, "PORT", Count::at_least(0);
-        /// Whether a second server may be started on the port: it waits until the first one is stopped, and takes over from it.
+        /// Lets a second server start on the same port: it waits until the first one stops, and takes over from it.
         reuse_port: bool = false, "REUSE_PORT", Flag;
-        /// Certificate with its chain, a PEM file: HTTPS and wss are spoken, and nothing else. Read again when it changes.
+        /// Certificate with its chain, a PEM file: if set, only HTTPS and wss are served. Reloaded when it changes.
         tls_cert: Option<PathBuf> = None, "TLS_CERT", Optional;
         /// Private key of TLS_CERT, a PEM file.
         tls_key: Option<PathBuf> = None, "TLS_KEY", Optional;
         /// Path of the Engine.IO endpoint.
         socket_path: SocketPath = SocketPath::default(), "SOCKET_PATH", Parsed::new();
-        /// Folder of the browser client's files, `dist` of the npm package `socket.io-client`: served under SOCKET_PATH.
+        /// Folder of the browser client's files, `dist` of the npm package `socket.io-client`, served under
+        /// SOCKET_PATH.
         client_files: Option<PathBuf> = None, "CLIENT_FILES", Optional;
-        /// Folder for the database, the secret and the uploads; made where it is missing.
+        /// Folder for the database, the secret and the uploads; created if missing.
         data_dir: PathBuf = PathBuf::from("./data"), "DATA_DIR", Folder;
-        /// Origins of browser pages that may connect beside the server's own, or `*` for all; where `HOST` is loopback, those of this machine may, too.
+        /// Origins of browser pages that may connect, in addition to the server's own, or `*` for all; if `HOST` is
+        /// loopback, pages of this machine may connect, too.
         client_url: Origins = Origins::default(), "CLIENT_URL", Parsed::new();
         /// Addresses or CIDR ranges of proxies whose `X-Forwarded-*` headers count.
         trusted_proxies: Vec<IpNet> = Vec::new(), "TRUSTED_PROXIES", Proxies;
-        /// How long a stop may take.
+        /// Maximum time that a stop may take.
         shutdown_timeout: Duration = Duration::from_secs(10), "SHUTDOWN_TIMEOUT", Length::any();
-        /// What is logged: a level, or `target=level` parts.
+        /// Log filter: a level, or `target=level` parts.
         rust_log: LogFilter = LogFilter::default(), "RUST_LOG", Parsed::new();
-        /// How: `text` or `json`, an object a line.
+        /// Format of log lines: `text`, or `json` with one object a line.
         log_format: LogFormat = LogFormat::Text, "LOG_FORMAT", Parsed::new();
-        /// Token with which `/metrics` is scraped; without one everybody may.
+        /// Bearer token required for `/metrics`; without one, anybody may read them.
         metrics_token: Option<Secret> = None, "METRICS_TOKEN", Hidden;
     }
     "store" {
@@ -142,63 +145,66 @@ settings! {
         database_url: DatabaseAddress = DatabaseAddress::default(), "DATABASE_URL", Parsed::new();
         /// Database connections for reading.
         db_pool_size: usize = 10, "DB_POOL_SIZE", Count::at_least(1);
-        /// `live` shows messages while they are being stored, `stored` after that.
+        /// `live` delivers messages while they are being stored, `stored` afterwards.
         delivery: Delivery = Delivery::Live, "DELIVERY", Parsed::new();
-        /// How long an absent database is waited for.
+        /// Time to wait for an unreachable database.
         store_retry_for: Duration = Duration::from_secs(30), "STORE_RETRY_FOR", Length::any();
-        /// Changes that may wait for the database.
+        /// Maximum number of changes waiting for the database.
         store_queue: usize = 10_000, "STORE_QUEUE", Count::at_least(1);
         /// Messages older than this are deleted; 0s: never. At least 1d.
         retain_messages: Duration = Duration::ZERO, "RETAIN_MESSAGES", Kept::at_least(DAY);
         /// Notifications older than this are deleted; 0s: never. At least 1h.
         retain_notifications: Duration = Duration::ZERO, "RETAIN_NOTIFICATIONS", Kept::at_least(HOUR);
-        /// Uploads older than this that no message and no picture names are deleted; 0s: never. At least 1h.
+        /// Uploads older than this that no message and no profile picture uses are deleted; 0s: never. At least 1h.
         retain_orphans: Duration = Duration::ZERO, "RETAIN_ORPHANS", Kept::at_least(HOUR);
     }
     "accounts" {
-        /// Secret of the tokens; signs, if set. Without any of the three one is made and kept in DATA_DIR.
+        /// Secret of tokens; signs, if set. If none of the three is set, one is created and kept in DATA_DIR.
         jwt_secret: Option<Secret> = None, "JWT_SECRET", Hidden;
-        /// A further secret of tokens.
+        /// Another secret of tokens.
         jwt_access_secret_key: Option<Secret> = None, "JWT_ACCESS_SECRET_KEY", Hidden;
-        /// A further secret of tokens.
+        /// Another secret of tokens.
         jwt_secrete: Option<Secret> = None, "JWT_SECRETE", Hidden;
-        /// How long a token that this server makes is valid.
+        /// Lifetime of tokens issued by this server.
         token_ttl: Duration = Duration::from_secs(7 * 24 * 60 * 60), "TOKEN_TTL", Length::at_least(SECOND);
-        /// How long after its login a token can be refreshed, and is valid at most; 0s: for ever.
+        /// Maximum age of a login: its tokens are valid and can be refreshed until then; 0s: for ever.
         token_max_age: Duration = Duration::from_secs(30 * 24 * 60 * 60), "TOKEN_MAX_AGE", Length::any();
-        /// Whether tokens without `exp` are refused.
+        /// Refuses tokens without `exp`.
         require_exp: bool = false, "REQUIRE_EXP", Flag;
-        /// Whether anybody may register.
+        /// Allows anybody to register.
         allow_registration: bool = true, "ALLOW_REGISTRATION", Flag;
-        /// Whether users unknown here are made from valid tokens, and follow what newer ones say; a token's role counts only then.
+        /// Creates unknown users from valid tokens, and updates them from newer ones; only then does a token's role
+        /// count.
         auto_provision_users: bool = false, "AUTO_PROVISION_USERS", Flag;
-        /// Whether `?token=` is looked at.
+        /// Accepts a token in the query, `?token=`.
         allow_query_token: bool = false, "ALLOW_QUERY_TOKEN", Flag;
-        /// Keys with which servers act as administrators (`X-API-Key`), comma-separated; `NAME:KEY` names one for the log.
+        /// Keys that give servers administrator rights (`X-API-Key`), comma-separated; `NAME:KEY` names one for the
+        /// log.
         api_keys: Vec<ApiKey> = Vec::new(), "API_KEYS", HiddenKeys;
-        /// Whether uploads are shown only to users.
+        /// Requires a token for downloading uploads.
         uploads_require_auth: bool = false, "UPLOADS_REQUIRE_AUTH", Flag;
     }
     "dialects" {
         /// Event vocabularies that clients may speak, comma-separated, or `all`.
         dialects: DialectNames = DialectNames::All, "DIALECTS", Parsed::new();
-        /// Whether unknown events are answered with an error also where their sender waits for no answer.
+        /// Answers unknown events with an error even if the sender expects no ack.
         strict_events: bool = false, "STRICT_EVENTS", Flag;
-        /// Who learns who is online: `everyone`, or `contacts` (those who share a conversation).
+        /// Users who see that somebody is online: `everyone`, or `contacts` (those who share a conversation).
         presence_scope: PresenceScope = PresenceScope::Everyone, "PRESENCE_SCOPE", Parsed::new();
-        /// With more users online than this, `everyone` acts as `contacts`.
+        /// Number of online users above which `everyone` acts as `contacts`.
         presence_everyone_max: usize = 1_000, "PRESENCE_EVERYONE_MAX", Count::at_least(0);
-        /// How long a user whose last socket dropped still counts as online.
+        /// Time for which a user whose last socket dropped still counts as online.
         presence_grace: Duration = Duration::from_secs(5), "PRESENCE_GRACE", Length::any();
-        /// How long typing lasts without a further sign.
+        /// Time after which typing ends unless it is signalled again.
         typing_ttl: Duration = Duration::from_secs(30), "TYPING_TTL", Length::at_least(MILLISECOND);
-        /// Whether missed messages are delivered at connect: `on` or `off`.
+        /// Delivery of missed messages at connect: `on` or `off`.
         catch_up: CatchUp = CatchUp::On, "CATCH_UP", Parsed::new();
-        /// Missed messages, edits and deletions that are delivered at most, the newest.
+        /// Maximum number of missed messages, edits and deletions delivered at connect; the newest ones are kept.
         catch_up_max: usize = 5_000, "CATCH_UP_MAX", Count::at_least(0);
     }
     "connections" {
-        /// Time an HTTP connection may be idle; longer than a proxy in front keeps it, or that is told 502 now and then.
+        /// Time an HTTP connection may be idle. Set it longer than the proxy in front does, or clients see an
+        /// occasional 502.
         keep_alive: Duration = Duration::from_secs(75), "KEEP_ALIVE", Length::at_least(SECOND);
         /// Time between two heartbeats.
         ping_interval: Duration = Duration::from_secs(25), "PING_INTERVAL", Length::at_least(MILLISECOND);
@@ -206,38 +212,40 @@ settings! {
         ping_timeout: Duration = Duration::from_secs(20), "PING_TIMEOUT", Length::at_least(MILLISECOND);
         /// Time a client has to authenticate.
         connect_timeout: Duration = Duration::from_secs(45), "CONNECT_TIMEOUT", Length::at_least(MILLISECOND);
-        /// Time that a blocked write may take.
+        /// Maximum time for which a write may be blocked.
         write_timeout: Duration = Duration::from_secs(20), "WRITE_TIMEOUT", Length::at_least(MILLISECOND);
-        /// How long a client whose connection was lost can come back to its session; 0s: it always comes anew.
+        /// Time within which a client that lost its connection can resume its session; 0s: never.
         recovery_ttl: Duration = Duration::from_secs(120), "RECOVERY_TTL", Length::any();
-        /// A client is asked before the next heartbeat whether a message has arrived, so long after it was sent at the latest; at
-        /// once where its sender waits to hear it.
+        /// Maximum time until a client is pinged to confirm that a message has arrived, if no heartbeat is due earlier;
+        /// at once if the sender waits for the confirmation.
         proof_interval: Duration = Duration::from_secs(5), "PROOF_INTERVAL", Length::any();
-        /// Memory for what was said lately, for those who come back.
+        /// Memory for recent events, kept for clients that resume.
         recovery_bytes: usize = 64 * 1024 * 1024, "RECOVERY_BYTES", Size::at_least(0);
-        /// Sessions of lost connections that are kept.
+        /// Maximum number of detached sessions kept.
         parked_max: usize = 100_000, "PARKED_MAX", Count::at_least(0);
-        /// Whether messages over WebSocket are compressed for clients that offer it.
+        /// Compresses messages over WebSocket for clients that offer it.
         permessage_deflate: bool = false, "PERMESSAGE_DEFLATE", Flag;
-        /// Packets that may wait for one socket, and events behind its catch-up.
+        /// Maximum number of packets waiting for one socket, and of events held during its catch-up.
         outbox_packets: usize = 1_024, "OUTBOX_PACKETS", Count::at_least(1);
-        /// Bytes that may wait for one socket.
+        /// Maximum number of bytes waiting for one socket.
         outbox_bytes: usize = 1024 * 1024, "OUTBOX_BYTES", Size::at_least(1);
         /// Size of the largest packet that clients may send.
         max_packet_size: usize = 1_000_000, "MAX_PACKET_SIZE", Size::at_least(1);
     }
     "limits" {
-        /// Events per second of one socket, and requests that change something of one user over HTTP; ten times as many that read; 0: no limit.
+        /// Events per second of one socket, and changing requests per second of one user over HTTP; ten times as many
+        /// for reading; 0: no limit.
         rate_limit_events: u32 = 10, "RATE_LIMIT_EVENTS", Count::at_least(0);
-        /// Events that one socket may send at once; 0: as many as in a second.
+        /// Events that one socket may send in a burst; 0: as many as in a second.
         rate_limit_burst: u32 = 20, "RATE_LIMIT_BURST", Count::at_least(0);
-        /// Receipts and typing signs per second of one socket, and ten times as many at once; 0: no limit.
+        /// Receipts and typing signals per second of one socket, and ten times as many in a burst; 0: no limit.
         rate_limit_receipts: u32 = 100, "RATE_LIMIT_RECEIPTS", Count::at_least(0);
-        /// Wrong logins per minute of one account; ten times as many, with registrations and wrong keys, of one address; 0: no limit.
+        /// Failed logins per minute of one account; of one address ten times as many, including registrations and wrong
+        /// keys; 0: no limit.
         rate_limit_logins: u32 = 10, "RATE_LIMIT_LOGINS", Count::at_least(0);
         /// Sockets of one user; 0: no limit.
         max_sockets_per_user: usize = 50, "MAX_SOCKETS_PER_USER", Count::at_least(0);
-        /// Connections of one address, be they sockets or not; 0: no limit. An IPv6 network (/64) is one address.
+        /// Connections of one address, sockets or not; 0: no limit. An IPv6 network (/64) is one address.
         max_sockets_per_address: usize = 1_000, "MAX_SOCKETS_PER_ADDRESS", Count::at_least(0);
         /// Public rooms that one socket may join; 0: no limit.
         max_rooms_per_socket: usize = 1_000, "MAX_ROOMS_PER_SOCKET", Count::at_least(0);
@@ -249,51 +257,55 @@ settings! {
         max_upload_size: usize = 50 * 1024 * 1024, "MAX_UPLOAD_SIZE", Size::at_least(0);
     }
     "model" {
-        /// Who answers in AI conversations: `gemini`, `openai` (any server that speaks chat completions), or `echo`: nobody.
+        /// Provider of answers in AI conversations: `gemini`, `openai` (any server that speaks chat completions), or
+        /// `echo` (none).
         ai_provider: AiProvider = AiProvider::Echo, "AI_PROVIDER", Parsed::new();
-        /// Address of the provider, base or whole; without one its own. `/v1` (openai) or `/v1beta` (gemini) is added where it has no path.
+        /// Address of the provider, base or whole; empty: its public one. `/v1` (openai) or `/v1beta` (gemini) is added
+        /// if there is no path.
         ai_url: ModelAddress = ModelAddress::default(), "AI_URL", Parsed::new();
-        /// Key of the provider; servers of one's own often need none.
+        /// API key of the provider; self-hosted ones often need none.
         ai_api_key: Option<Secret> = None, "AI_API_KEY", Hidden;
-        /// Name of the model; without one `gemini-2.5-flash` or `gpt-4o-mini`.
+        /// Name of the model; empty: `gemini-2.5-flash` or `gpt-4o-mini`.
         ai_model: String = String::new(), "AI_MODEL", Text;
-        /// How long a provider may be silent, before an answer and in it.
+        /// Maximum time for which a provider may be silent, before and during an answer.
         ai_timeout: Duration = Duration::from_secs(60), "AI_TIMEOUT", Length::at_least(MILLISECOND);
-        /// How long an answer may take in all; what came by then is kept.
+        /// Maximum duration of an answer; the part that came by then is kept.
         ai_total_timeout: Duration = Duration::from_secs(600), "AI_TOTAL_TIMEOUT", Length::at_least(MILLISECOND);
-        /// Questions that are asked at once.
+        /// Maximum number of questions asked at a time.
         ai_concurrency: usize = 8, "AI_CONCURRENCY", Count::at_least(1);
-        /// Questions of one user that are asked at once; 0: no limit.
+        /// Maximum number of questions of one user asked at a time; 0: no limit.
         ai_per_user: usize = 2, "AI_PER_USER", Count::at_least(0);
-        /// What the model is told before every chat.
+        /// System prompt of every chat.
         ai_system_prompt: String = String::new(), "AI_SYSTEM_PROMPT", Text;
-        /// What is shown instead of an answer by front ends that know no failure.
+        /// Text shown instead of an answer by front ends that have no way to show a failure.
         ai_error_text: String = "Sorry, I cannot answer right now. Please try again.".to_owned(), "AI_ERROR_TEXT", Text;
     }
     "operations" {
-        /// Name with which one logs in to the Admin UI of Socket.IO.
+        /// User name for the Admin UI of Socket.IO.
         admin_ui_user: String = "admin".to_owned(), "ADMIN_UI_USER", Text;
-        /// Hash of its password, as `parlance admin-password` makes it; without one there is no namespace `/admin`.
+        /// Password hash for the Admin UI, made by `parlance admin-password`; without one, the namespace `/admin` does
+        /// not exist.
         admin_ui_password: Option<Secret> = None, "ADMIN_UI_PASSWORD", Hidden;
-        /// What it is shown: `development` (sockets, rooms, events and what is said in them) or `production` (figures only).
+        /// Data shown in the Admin UI: `development` (sockets, rooms, events and their contents) or `production`
+        /// (figures only).
         admin_ui_mode: AdminUiMode = AdminUiMode::Development, "ADMIN_UI_MODE", Parsed::new();
-        /// Folder of its files, `ui/dist` of the npm package `@socket.io/admin-ui`: served at `/admin/ui/`.
+        /// Folder of the Admin UI's files, `ui/dist` of the npm package `@socket.io/admin-ui`, served at `/admin/ui/`.
         admin_ui_dir: Option<PathBuf> = None, "ADMIN_UI_DIR", Optional;
     }
 }
 
 impl Config {
-    /// The secrets of tokens that were set, in the order of the setting names: all verify, the first signs.
+    /// Returns the configured token secrets in the order of the setting names: all verify, the first signs.
     pub fn jwt_secrets(&self) -> Vec<Secret> {
         self.named_jwt_secrets().into_iter().map(|(_, secret)| secret).collect()
     }
 
-    /// Whether HTTPS and wss are spoken.
+    /// Returns whether the server speaks HTTPS and wss.
     pub fn speaks_tls(&self) -> bool {
         self.tls_cert.is_some()
     }
 
-    /// [`Config::jwt_secrets`] with the names of their settings.
+    /// Returns [`Config::jwt_secrets`] with the names of their settings.
     pub fn named_jwt_secrets(&self) -> Vec<(&'static str, Secret)> {
         let settings = [
             ("JWT_SECRET", &self.jwt_secret),
@@ -304,15 +316,15 @@ impl Config {
     }
 }
 
-/// Reads a length of time as settings are written: a number with `ms`, `s`, `m`, `h` or `d`; at least a second.
+/// Parses a duration in the syntax of settings: a number with `ms`, `s`, `m`, `h` or `d`; at least a second.
 ///
 /// # Errors
-/// What would be right.
+/// A sentence that says what would be right.
 pub fn parse_length(text: &str) -> Result<Duration, String> {
     Length::at_least(SECOND).parse(text)
 }
 
-/// The text of a setting and where it came from; `None` where it is unset or blank.
+/// Returns the text of a setting and its source; `None` if it is unset or blank.
 fn text_of(name: &'static str, find: &impl Fn(&str) -> Option<Found>) -> Result<Option<(String, &'static str)>, ConfigError> {
     let Some(Found { value, source }) = find(name) else { return Ok(None) };
     let text = value.into_string().map_err(|_| ConfigError { name, reason: "is not UTF-8".to_owned() })?;

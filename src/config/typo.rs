@@ -1,23 +1,24 @@
-//! Names that were meant to be settings.
+//! Misspelt names of settings.
 use super::settings::Config;
 
-/// The command line's own names in the environment, which are no settings of the server.
+/// Variables of the command line, which are not settings of the server.
 const OTHERS: [&str; 2] = ["PARLANCE_URL", "PARLANCE_KEY"];
-/// The prefix that some put before every name.
+/// A prefix that users put before setting names by mistake.
 const PREFIX: &str = "PARLANCE_";
 
-/// A name that looks like one of a setting, and is none.
+/// A name that resembles a setting's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Typo {
-    /// As it was found.
+    /// The name as found.
     pub name: String,
-    /// Where: `environment` or `.env`.
+    /// Its source: `environment` or `.env`.
     pub source: &'static str,
-    /// The setting that may have been meant.
+    /// The setting that was probably meant.
     pub meant: &'static str,
 }
 
-/// Finds the `names` that look like a setting's and are none, in their order. Settings that are set already are meant by none.
+/// Finds the `names` that resemble a setting's without being one, in order. Settings that are already set are not
+/// suggested.
 pub fn typos<'a>(names: impl IntoIterator<Item = (&'a str, &'static str)>) -> Vec<Typo> {
     let mut names: Vec<_> = names.into_iter().collect();
     names.sort_unstable();
@@ -29,7 +30,7 @@ pub fn typos<'a>(names: impl IntoIterator<Item = (&'a str, &'static str)>) -> Ve
     found.collect()
 }
 
-/// The setting that a name is closest to, if it is close and no setting itself.
+/// Returns the setting closest to a name, if it is close and the name is not a setting itself.
 fn meant_by(name: &str) -> Option<&'static str> {
     if Config::NAMES.contains(&name) || OTHERS.contains(&name) {
         return None;
@@ -38,7 +39,7 @@ fn meant_by(name: &str) -> Option<&'static str> {
     let plain = plain.strip_prefix(PREFIX).unwrap_or(&plain);
     let near = Config::NAMES.iter().map(|setting| (strsim::damerau_levenshtein(plain, setting), *setting));
     let (distance, setting) = near.min_by_key(|(distance, _)| *distance)?;
-    // Of short names many are one letter apart: `HOME` is no `HOST`, and `POST` may be anybody's.
+    // Many short names are one letter apart: `HOME` is not a misspelt `HOST`, and `POST` may belong to anything.
     let allowed = if distance == 0 { 0 } else { (setting.len() / 4).saturating_sub(1).min(3) };
     (distance <= allowed).then_some(setting)
 }

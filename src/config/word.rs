@@ -1,4 +1,4 @@
-//! Settings that are one word of a list.
+//! Settings whose value is one word of a list.
 use std::fmt;
 use std::str::FromStr;
 
@@ -9,7 +9,7 @@ macro_rules! words {
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
 
         impl $name {
-            /// The word as it is written.
+            /// Returns the word as it is written.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
@@ -35,7 +35,7 @@ macro_rules! words {
 }
 
 words! {
-    /// When recipients get a message.
+    /// Time at which recipients get a message.
     Delivery {
         /// While it is being stored.
         Live = "live",
@@ -45,7 +45,7 @@ words! {
 }
 
 words! {
-    /// The users who learn who is online.
+    /// The users who see who is online.
     PresenceScope {
         /// All users.
         Everyone = "everyone",
@@ -55,9 +55,9 @@ words! {
 }
 
 words! {
-    /// The delivery of missed messages at connect.
+    /// Delivery of missed messages at connect.
     CatchUp {
-        /// They are.
+        /// They are delivered.
         On = "on" | "true",
         /// They are left to the history.
         Off = "off" | "false",
@@ -65,19 +65,19 @@ words! {
 }
 
 words! {
-    /// The data that the Admin UI is shown.
+    /// The data shown in the Admin UI.
     AdminUiMode {
-        /// Sockets, rooms, and events with what is said in them.
+        /// Sockets, rooms, and events with their contents.
         Development = "development",
-        /// Figures.
+        /// Figures only.
         Production = "production",
     }
 }
 
 words! {
-    /// The provider who answers questions for the model.
+    /// The provider of the model's answers.
     AiProvider {
-        /// Nobody: the answer says so.
+        /// None: the answer says so.
         Echo = "echo",
         /// Google's Gemini API.
         Gemini = "gemini",
