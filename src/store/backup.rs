@@ -1,4 +1,4 @@
-//! A copy of the SQLite database while a server writes to it.
+//! Copies an SQLite database while a server writes to it.
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -13,24 +13,24 @@ use super::failure::MaintenanceError;
 use super::maintenance::connect_beside;
 use super::url::DatabaseUrl;
 
-/// Why there is no copy.
+/// Reason for the lack of a copy.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Database(#[from] MaintenanceError),
-    /// It is Postgres, which has tools of its own.
+    /// It is a Postgres database, which has tools of its own.
     #[error("Postgres is backed up by its own pg_dump: pg_dump --format=custom --file=FILE \"$DATABASE_URL\"")]
     Postgres,
-    /// The copy's place.
+    /// The target file could not be written.
     #[error("{}: {reason}", path.display())]
     File {
-        /// Where.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         reason: String,
     },
-    /// The copy is no sound database, and is thrown away; most likely the original is none.
+    /// The copy is corrupt and was deleted; most likely the original is corrupt, too.
     #[error("the copy is damaged, and most likely the database is: {0}")]
     Damaged(String),
 }
@@ -41,13 +41,13 @@ struct Finding {
     integrity_check: String,
 }
 
-/// Copies the database as it is at one moment to `target`, checks the copy and puts it on the disk. It gets its name
-/// only then, so that what has the name is whole. Nobody waits for it: in WAL mode who reads holds up no writer.
+/// Copies a snapshot of the database to `target`, checks the copy and syncs it. It gets its name last, so a file of
+/// that name is always complete. The server is not held up: in WAL mode, readers do not block the writer.
 ///
-/// Answers with the copy's size in bytes.
+/// Returns the copy's size in bytes.
 ///
 /// # Errors
-/// [`BackupError`]; the target is as it was then.
+/// [`BackupError`]; the target is then left as it was.
 pub fn back_up(url: &DatabaseUrl, target: &Path, may_replace: bool) -> Result<u64, BackupError> {
     let DatabaseUrl::Sqlite(_) = url else { return Err(BackupError::Postgres) };
     let failed = |error: io::Error| BackupError::File { path: target.to_owned(), reason: error.to_string() };
@@ -57,12 +57,12 @@ pub fn back_up(url: &DatabaseUrl, target: &Path, may_replace: bool) -> Result<u6
     let mut conn = connect_beside(url)?;
     let name = target.file_name().ok_or_else(|| failed(io::Error::other("it names no file")))?;
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // SQLite takes some relative names for something else.
+    // SQLite gives some relative names a special meaning.
     let folder = folder.canonicalize().map_err(failed)?;
     let mut part_name = name.to_owned();
     part_name.push(format!(".part-{}", std::process::id()));
     let part = folder.join(part_name);
-    // SQLite writes into an empty file as into a new one: so it is for nobody else's eyes.
+    // SQLite accepts an empty file as a new database; made here, it is readable by this user only.
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).map_err(failed)?;
     let copied = copy(&mut conn, &part).and_then(|()| name_it(&part, &folder.join(name), may_replace).map_err(failed));
     if copied.is_err() {
@@ -75,7 +75,7 @@ fn copy(conn: &mut AnyConnection, part: &Path) -> Result<(), BackupError> {
     let unnamed = || BackupError::File { path: part.to_owned(), reason: "its name is not UTF-8".to_owned() };
     let location = part.to_str().ok_or_else(unnamed)?;
     if let AnyConnection::Sqlite(conn) = conn {
-        // It writes nothing to this database, but SQLite takes it for a writer.
+        // Nothing is written to this database, but SQLite treats the copy as a write.
         conn.batch_execute("PRAGMA query_only = OFF").map_err(MaintenanceError::from)?;
         diesel::sql_query("VACUUM INTO ?").bind::<Text, _>(location).execute(conn).map_err(MaintenanceError::from)?;
     }
@@ -93,7 +93,7 @@ fn name_it(part: &Path, target: &Path, may_replace: bool) -> io::Result<u64> {
     if may_replace {
         fs::rename(part, target)?;
     } else {
-        // Unlike `rename` it replaces nothing.
+        // Unlike `rename`, a hard link never replaces a file.
         fs::hard_link(part, target)?;
         fs::remove_file(part)?;
     }

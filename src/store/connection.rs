@@ -1,4 +1,4 @@
-//! Connections to either database, with the settings that the promises rest on.
+//! Connections to either database, with the settings that durability depends on.
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -9,23 +9,25 @@ use diesel::{Connection as _, PgConnection, QueryResult, SqliteConnection};
 use super::url::DatabaseUrl;
 use crate::config::make_private_folder;
 
-/// Settings of a writer: nothing is confirmed before it is on the disk.
+/// Settings of a writer: nothing is confirmed before it is on disk.
 ///
-/// The short busy time-out leaves the waiting to the persister, who knows for how long.
+/// The busy time-out is short because the persister does the waiting, and knows its limit.
 const SQLITE_WRITER: &str = "PRAGMA busy_timeout = 1000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384;";
-/// Each of the readers has a cache: in all they hold what one of usual size does, and the rest comes from the system's.
+/// Each reader has a cache; all of them together hold as much as one of normal size, and the operating system caches
+/// the rest.
 const SQLITE_READER: &str =
     "PRAGMA busy_timeout = 4000; PRAGMA foreign_keys = ON; PRAGMA query_only = ON; PRAGMA cache_size = -256;";
-/// Marks the sessions of a server that serves a schema: the next one's end them. Maintenance and commands have it not.
+/// Marks the sessions of a server on a schema; the next server ends marked sessions. Those of maintenance and commands
+/// are unmarked.
 const POSTGRES_MARK: &str = "SELECT pg_advisory_lock_shared(1885957229, hashtext(current_schema()));";
-/// The writer finds all by key: plans made while the tables were small must not read them whole when they are not.
+/// The writer finds everything by key: plans made while tables were small must not scan them once they are large.
 const POSTGRES_WRITER: &str = "SET synchronous_commit = on; SET lock_timeout = '5s'; SET application_name = 'parlance writer'; \
      SET jit = off; SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan;";
 const POSTGRES_READER: &str = "SET default_transaction_read_only = on; SET statement_timeout = '5s'; \
      SET application_name = 'parlance reader'; SET jit = off;";
 
-/// Words of libpq about `sslmode=require` where the feature `postgres-tls` is not compiled in.
+/// Text of libpq's error if `sslmode=require` is used without the feature `postgres-tls`.
 pub(super) const NO_TLS: &str = "SSL support is not compiled in";
 
 /// A connection to either database.
@@ -40,14 +42,14 @@ pub enum AnyConnection {
 /// Purpose of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// The one writer of a server.
+    /// The single writer of a server.
     Serving,
-    /// Another's changes.
+    /// Changes by another process.
     Writing,
     Reading,
 }
 
-/// [`connect`], where a missing file is made before: for who makes a database.
+/// [`connect`], but creates a missing file first.
 pub(super) fn connect_or_create(url: &DatabaseUrl, purpose: Purpose) -> Result<AnyConnection, String> {
     if let DatabaseUrl::Sqlite(path) = url {
         make_private(path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -55,7 +57,7 @@ pub(super) fn connect_or_create(url: &DatabaseUrl, purpose: Purpose) -> Result<A
     connect(url, purpose)
 }
 
-/// Connects and sets what the purpose asks for; a missing file is not made. The cause of a failure is a text without secrets.
+/// Connects and applies the settings for the purpose; a missing file is not created. Errors contain no secrets.
 pub(super) fn connect(url: &DatabaseUrl, purpose: Purpose) -> Result<AnyConnection, String> {
     match url {
         DatabaseUrl::Sqlite(path) => {
@@ -73,7 +75,7 @@ pub(super) fn connect(url: &DatabaseUrl, purpose: Purpose) -> Result<AnyConnecti
     }
 }
 
-/// Connects to a file only to look at it, with these options of its address.
+/// Connects to a file for inspection only, with these options in its address.
 pub(super) fn connect_to_file(path: &Path, options: &str) -> Result<AnyConnection, String> {
     connect_file(path, options, SQLITE_READER)
 }
@@ -86,10 +88,10 @@ fn connect_file(path: &Path, options: &str, settings: &str) -> Result<AnyConnect
     Ok(AnyConnection::Sqlite(conn))
 }
 
-/// A file's address for SQLite with options (source: SQLite, "URI Filenames").
+/// Returns a file's SQLite address with options (source: SQLite, "URI Filenames").
 fn sqlite_address(path: &Path, options: &str) -> String {
     let name = path.to_string_lossy();
-    // Two slashes at the beginning would be taken for a host's.
+    // Two slashes at the start would be taken as the start of a host name.
     let mut address = String::from(if name.starts_with("//") { "file://" } else { "file:" });
     for character in name.chars() {
         match character {
@@ -102,7 +104,7 @@ fn sqlite_address(path: &Path, options: &str) -> String {
     format!("{address}?{options}")
 }
 
-/// Frees what SQLite keeps of the file's pages. They come again from the system's cache, in microseconds.
+/// Frees SQLite's page cache. Pages come back from the operating system's cache within microseconds.
 pub(super) fn free_pages(conn: &mut AnyConnection) -> QueryResult<()> {
     match conn {
         AnyConnection::Postgres(_) => Ok(()),
@@ -110,9 +112,9 @@ pub(super) fn free_pages(conn: &mut AnyConnection) -> QueryResult<()> {
     }
 }
 
-/// Runs `body` in a transaction: committed where it answers `Ok`, rolled back otherwise.
+/// Runs `body` in a transaction: committed on `Ok`, rolled back otherwise.
 ///
-/// On SQLite the write lock is taken at once, so that nothing fails halfway for want of it.
+/// On SQLite the write lock is taken at once, so that the transaction cannot fail halfway for lack of it.
 pub(super) fn in_transaction<T>(
     conn: &mut AnyConnection,
     body: impl FnOnce(&mut AnyConnection) -> QueryResult<T>,
@@ -120,7 +122,7 @@ pub(super) fn in_transaction<T>(
     transact(conn, "BEGIN", "BEGIN IMMEDIATE", body)
 }
 
-/// Runs questions that all see the same state of the database.
+/// Runs queries that all see the same snapshot of the database.
 pub(super) fn in_snapshot<T>(
     conn: &mut AnyConnection,
     body: impl FnOnce(&mut AnyConnection) -> QueryResult<T>,
@@ -147,7 +149,7 @@ fn transact<T>(
             Ok(value)
         }
         Err(error) => {
-            // The first error says more; a connection that cannot even roll back is found out by its next use.
+            // The first error is the informative one; a connection that cannot even roll back fails at its next use.
             let _ = match conn {
                 AnyConnection::Postgres(conn) => AnsiTransactionManager::rollback_transaction(conn),
                 AnyConnection::Sqlite(conn) => AnsiTransactionManager::rollback_transaction(conn),
@@ -157,7 +159,7 @@ fn transact<T>(
     }
 }
 
-/// Makes the file, and its folder, where they are missing: for nobody else's eyes.
+/// Creates a missing file and folder, readable by this user only.
 pub(super) fn make_private(path: &Path) -> std::io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         make_private_folder(folder)?;
@@ -168,7 +170,7 @@ pub(super) fn make_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Connects to Postgres. The cause of a failure is one line without secrets.
+/// Connects to Postgres. The error is one line without secrets.
 pub(super) fn establish(url: &str) -> Result<PgConnection, String> {
     PgConnection::establish(url).map_err(|error| {
         let cause = one_line(&error.to_string());

@@ -1,4 +1,4 @@
-//! All that is one user's, for that user to take along: a line of JSON each.
+//! Export of a user's personal data as lines of JSON.
 use diesel::prelude::*;
 use serde_json::{Value, json};
 
@@ -11,17 +11,17 @@ use super::rows::UploadRow;
 use super::schema::{conversations, messages, notifications, participants, rooms, uploads};
 use crate::model::{Account, File, Timestamp, UserId};
 
-/// Numbers of a place, notifications or uploads that one question looks at.
+/// Maximum number of rows examined by one query.
 const PAGE: i64 = 2_000;
 
-/// Who takes the lines has gone, or the store is away.
+/// Reason for an incomplete export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PersonalError {
-    /// There is no such user.
+    /// The user does not exist.
     NoUser,
-    /// The store.
+    /// The store failed.
     Store(StoreError),
-    /// Nobody takes them any more.
+    /// The receiver has gone.
     Unwanted,
 }
 
@@ -31,11 +31,11 @@ impl From<StoreError> for PersonalError {
     }
 }
 
-/// Gives `take` the lines of a user's own data: account, conversations, messages, notifications, uploads, and an end with
-/// their counts. Some at a time: `take` answers whether it wants more.
+/// Passes the lines of a user's own data to `take`: account, conversations, messages, notifications, uploads, and an
+/// end with their counts. Lines come in chunks; `take` returns whether it wants more.
 ///
 /// # Errors
-/// [`PersonalError`]; the end is missing then.
+/// [`PersonalError`]; the end line is then missing.
 pub async fn export_personal(store: &Store, user: &UserId, take: impl AsyncFn(String) -> bool) -> Result<(), PersonalError> {
     let mut counts = [0_usize; 4];
     let id = user.clone();
@@ -132,7 +132,8 @@ fn own_conversations(conn: &mut AnyConnection, user: &UserId) -> QueryResult<Vec
     Ok(lines)
 }
 
-/// The places in which the user may have written, also those that were left, after that one: each with its last number.
+/// Returns the conversations and rooms after `after` in which the user may have written, left ones included, each with
+/// its last number.
 fn places_after(conn: &mut AnyConnection, user: &UserId, after: &str) -> QueryResult<Vec<(String, i64)>> {
     let mut places: Vec<(String, i64)> = participants::table
         .inner_join(conversations::table.on(conversations::id.eq(participants::conversation)))
@@ -149,12 +150,12 @@ fn places_after(conn: &mut AnyConnection, user: &UserId, after: &str) -> QueryRe
         .load(conn)?;
     places.extend(rooms);
     places.sort();
-    // What stands behind the shorter list's end comes with the next page.
+    // Entries beyond the end of the shorter list come with the next page.
     places.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
     Ok(places)
 }
 
-/// Returns the user's messages among the next numbers of a place.
+/// Returns the user's messages within the next page of numbers.
 fn own_messages(conn: &mut AnyConnection, user: &UserId, place: &str, after: i64) -> QueryResult<Vec<Value>> {
     type Row = (String, i64, i64, i64, String, String, Option<String>, Option<String>, Option<String>);
     let rows: Vec<Row> = messages::table
@@ -184,7 +185,7 @@ fn own_messages(conn: &mut AnyConnection, user: &UserId, place: &str, after: i64
     Ok(lines.collect())
 }
 
-/// Where a page by time ends.
+/// End of a page in order of time.
 type After = (i64, String);
 
 fn own_notifications(conn: &mut AnyConnection, user: &UserId, after: &After) -> QueryResult<(Vec<Value>, Option<After>)> {

@@ -1,7 +1,7 @@
-//! The file of an SQLite database, and those beside it, while they are open.
+//! The files of an SQLite database while they are open.
 //!
-//! SQLite goes on with a file whose name was taken away or given to another: what it commits then is gone with the
-//! process. So the names are compared with what is open, and nothing that was committed to another file is believed.
+//! SQLite keeps using a file that was deleted or replaced, and its commits are then lost with the process. So the names
+//! are compared with the open files, and a commit to replaced files counts as lost.
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::ErrorKind;
 use std::mem::forget;
@@ -12,57 +12,57 @@ use std::sync::{Mutex, PoisonError};
 
 use super::connection::AnyConnection;
 
-/// Opens a file only to keep its number from being given again: closing it ends none of the process's locks on it, as closing
-/// any other handle would (source: open(2), fcntl(2)).
+/// Opens a file only to keep its inode number in use. Closing such a handle releases none of the process's locks on the
+/// file, unlike any other (source: open(2), fcntl(2)).
 #[cfg(target_os = "linux")]
 const NAME_ONLY: i32 = 0o10_000_000;
 
-/// The log of what was committed, and its index.
+/// Suffixes of the write-ahead log and its index.
 const BESIDE: [&str; 2] = ["-wal", "-shm"];
 
-/// Cause of a failure when a name of the database's files is gone, or another file's.
+/// Error text for a database file that was removed or replaced.
 pub(super) const REPLACED: &str = "the database's file, or its log, was removed or replaced while it was open";
 
-/// The files of a database, as the store has opened them.
+/// The files of a database, as the store opened them.
 #[derive(Debug)]
 pub(super) struct DatabaseFile {
     database: Pinned,
-    /// Files beside it, as long as the writer has them open: without a connection SQLite removes them.
+    /// Log and index, while the writer has them open: SQLite removes them with the last connection.
     beside: Mutex<Vec<Pinned>>,
     is_replaced: AtomicBool,
 }
 
-/// A file and the name that it was opened by.
+/// A file, and the name under which it was opened.
 #[derive(Debug)]
 struct Pinned {
     path: PathBuf,
     number: (u64, u64),
-    /// While it is held no other file gets the number.
+    /// While it is held, no other file gets the inode number.
     #[cfg(target_os = "linux")]
     _handle: File,
 }
 
 impl DatabaseFile {
-    /// The database of this name, which somebody has open.
+    /// Pins the database of this name, which must be open already.
     ///
     /// # Errors
-    /// Errors of looking at it.
+    /// If the file cannot be examined.
     pub fn pin(path: &Path) -> std::io::Result<Self> {
         Ok(Self { database: Pinned::new(path.to_owned())?, beside: Mutex::default(), is_replaced: AtomicBool::new(false) })
     }
 
-    /// The writer has opened the database: the files beside it stay the same from now on.
+    /// Pins log and index, once the writer has opened the database: they stay the same from then on.
     ///
     /// # Errors
-    /// Errors of looking at them.
+    /// If they cannot be examined.
     pub fn pin_beside(&self) -> std::io::Result<()> {
         let pinned: std::io::Result<Vec<_>> = BESIDE.iter().map(|suffix| Pinned::new(self.name(suffix))).collect();
         *self.beside.lock().unwrap_or_else(PoisonError::into_inner) = pinned?;
         Ok(())
     }
 
-    /// Tells whether one of the names is gone, or another file's. Once it was it is for ever: what was written meanwhile is in
-    /// none of them, or in one that nobody knows. Costs a look at each name.
+    /// Returns whether one of the files was removed or replaced. Once true, it stays true: writes made meanwhile are in
+    /// no file, or in an unknown one. Costs one `stat` for each file.
     pub fn is_replaced(&self) -> bool {
         if self.is_replaced.load(Ordering::Acquire) {
             return true;
@@ -75,20 +75,20 @@ impl DatabaseFile {
         is_replaced
     }
 
-    /// Ends the writer's connection.
+    /// Closes the writer's connection.
     pub fn close_writer(&self, conn: AnyConnection) {
         if self.is_replaced() {
             return forget(conn);
         }
-        // It may have been the last one: then SQLite removes what is beside.
+        // If it was the last one, SQLite removes log and index.
         self.beside.lock().unwrap_or_else(PoisonError::into_inner).clear();
         drop(conn);
     }
 
-    /// Ends a reader's connection.
+    /// Closes a reader's connection.
     pub fn close_reader(&self, conn: AnyConnection) {
-        // SQLite writes the log into the database when the last connection ends: into what was copied over it, where its
-        // names were taken away for that.
+        // When the last connection closes, SQLite writes the log into the database. If the files were replaced, it
+        // would write into the new ones; so the connection is leaked instead.
         if self.is_replaced() { forget(conn) } else { drop(conn) }
     }
 
@@ -112,7 +112,7 @@ impl Pinned {
         }
     }
 
-    /// A file that cannot be looked at may be there still: the database itself says then what is wrong.
+    /// A file that cannot be examined may still be there; the database itself will report the problem.
     fn is_replaced(&self) -> bool {
         match std::fs::metadata(&self.path) {
             Ok(found) => number(&found) != self.number,

@@ -1,10 +1,10 @@
-//! Errors of the store, and whose fault a failed statement is: the database's, or the row's.
+//! Errors of the store, and the classification of a failed statement: is the database at fault, or the row.
 use diesel::result::{DatabaseErrorKind as Kind, Error};
 
 use super::connection::NO_TLS;
 
-/// Beginnings and parts of messages that say that the database, not the row, is at fault. SQLite's are fixed texts;
-/// Postgres's may come in another language, which the persister's trial write then decides.
+/// Parts of error messages that mean that the database, not the row, is at fault. SQLite's are fixed; Postgres's may be
+/// in another language, in which case the persister's trial write decides.
 const ABSENCE: [&str; 22] = [
     "database is locked",
     "database table is locked",
@@ -30,7 +30,7 @@ const ABSENCE: [&str; 22] = [
     "Could not allocate memory",
 ];
 
-/// Words of libpq when no waiting helps.
+/// Parts of libpq's messages for errors that waiting cannot cure.
 const HOPELESS: [&str; 6] = [
     NO_TLS,
     "invalid URI",
@@ -40,53 +40,53 @@ const HOPELESS: [&str; 6] = [
     "server does not support SSL",
 ];
 
-/// Why the store did not do it.
+/// Reason for the store not doing something.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// The database is away, or too much waits for it: nothing of it is stored.
-    #[error("the store is away")]
+    /// The database is unreachable, or the queue is full: nothing of it is stored.
+    #[error("the store is unavailable")]
     Unavailable,
-    /// The database was given it, and did not say in time what became of it: it is stored, or will be, or never.
+    /// The database got it and did not answer in time: it may be stored, now or later, or not.
     #[error("the store did not answer")]
     Unknown,
-    /// The database refuses this very row; the cause is in the log.
+    /// The database refuses this particular row; the log has the cause.
     #[error("the database refused it")]
     Refused,
     /// A unique name is taken: `username` or `email`.
     #[error("{0} is taken")]
     Conflict(&'static str),
-    /// The code that did it panicked.
+    /// The code that handled it panicked.
     #[error("internal error")]
     Internal,
 }
 
-/// Why a new store could not be opened.
+/// Reason for a store not being opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// It did not answer for as long as it may take.
+    /// The database could not be reached within the time allowed.
     #[error("the database cannot be reached: {0}")]
     Unavailable(String),
-    /// It is there, but waiting will not help.
+    /// The database was reached, but waiting will not help.
     #[error("the database cannot be used: {0}")]
     Unusable(String),
 }
 
-/// Why work on the whole database cannot be done.
+/// Reason for failed maintenance of the whole database.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MaintenanceError {
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// There is no file of this name.
+    /// The file does not exist.
     #[error("there is no database {0}: `parlance migrate up` makes it")]
     Missing(String),
-    /// Somebody else has it open.
+    /// Another process has it open.
     #[error("the database is in use: stop the server that uses it, and other commands, first")]
     InUse,
-    /// Its tables are not those of this version.
+    /// Its tables are of another version.
     #[error("the database lacks the migration {0}: `parlance migrate up` brings it up to date")]
     Outdated(String),
-    /// It failed on the way.
+    /// It failed midway.
     #[error("the database failed: {0}")]
     Failed(String),
 }
@@ -97,12 +97,12 @@ impl From<diesel::result::Error> for MaintenanceError {
     }
 }
 
-/// Why there is no connection.
+/// Classifies a failure to connect.
 pub(super) fn absent(cause: String) -> OpenError {
     if HOPELESS.iter().any(|text| cause.contains(text)) { OpenError::Unusable(cause) } else { OpenError::Unavailable(cause) }
 }
 
-/// Tells whether an error says by itself that the database is away.
+/// Returns whether an error alone shows that the database is unreachable.
 pub(super) fn is_absence(error: &Error) -> bool {
     match error {
         Error::DatabaseError(
@@ -119,7 +119,7 @@ pub(super) fn is_absence(error: &Error) -> bool {
     }
 }
 
-/// Tells whether an error is surely the row's: it breaks a rule of the tables.
+/// Returns whether an error is certainly the row's: it violates a constraint of the tables.
 pub(super) fn is_constraint(error: &Error) -> bool {
     matches!(
         error,
@@ -135,7 +135,7 @@ pub(super) fn is_constraint(error: &Error) -> bool {
     )
 }
 
-/// The answer to the one whose row was refused.
+/// Returns the error for a refused row.
 pub(super) fn refusal(error: &Error) -> StoreError {
     if let Error::DatabaseError(Kind::UniqueViolation, information) = error {
         let (constraint, message) = (information.constraint_name().unwrap_or_default(), information.message());

@@ -1,33 +1,34 @@
-//! Who names which uploaded file, and which files nothing names any more.
+//! References from messages and pictures to uploaded files.
 //!
-//! A name is written and taken away in the transaction of the message or picture that has it. What loses a name is noted
-//! there, too (`unnamed_files`), and looked at later: where no other name is left the upload goes, then its file, then the note.
+//! References are written in the transaction of the message or picture that has them. A file that loses one is noted in
+//! the same transaction (`unnamed_files`) and examined later: if it has none left, the upload is deleted, then its
+//! file, then the note.
 use crate::model::{ConversationId, Message, UserId};
 
-/// How the address of an upload begins.
+/// Start of every upload's address.
 const UPLOADS: &str = "/uploads/";
-/// Characters of a stored file's name before its extension.
+/// Number of characters of a stored file's name before the extension.
 const STEM: usize = 32;
 
-/// A name: by whom, and the address.
+/// A reference: the namer, and the address.
 pub(super) type FileName = (String, String);
 
-/// The name under which a user's picture stands.
+/// Returns the namer of a user's picture.
 pub(super) fn picture_of_user(user: &UserId) -> String {
     format!("user:{user}")
 }
 
-/// The name under which a group's picture stands.
+/// Returns the namer of a group's picture.
 pub(super) fn picture_of_conversation(conversation: ConversationId) -> String {
     format!("conversation:{conversation}")
 }
 
-/// Tells whether a message names an upload.
+/// Returns whether a message refers to an upload.
 pub(super) fn has_names(message: &Message) -> bool {
     message.file.is_some() || !message.attachments.is_empty() || message.content.contains(UPLOADS)
 }
 
-/// The uploads that a message names: as its file, among its attachments, and in its text.
+/// Returns a message's references to uploads: its file, its attachments, and addresses in its text.
 pub(super) fn names_of(message: &Message) -> Vec<FileName> {
     if !has_names(message) {
         return Vec::new();
@@ -37,7 +38,7 @@ pub(super) fn names_of(message: &Message) -> Vec<FileName> {
     files.chain(uploads_in(&message.content)).map(|url| (id.clone(), url.to_owned())).collect()
 }
 
-/// The addresses of uploads in a text.
+/// Returns the addresses of uploads in a text.
 pub(super) fn uploads_in(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices(UPLOADS).filter_map(move |(start, _)| {
         let rest = text.get(start..)?;

@@ -1,4 +1,4 @@
-//! The store as everybody else sees it.
+//! The handle of the store.
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,16 +22,16 @@ use super::url::DatabaseUrl;
 use super::write::{Write, Written};
 use crate::meter::Counted;
 
-/// Reads are answered within this time.
+/// Time limit of a read.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
-/// More reads than this do not wait for a reader.
+/// Maximum number of reads waiting or running.
 const READS_MAX: usize = 10_000;
-/// A writer who has had nothing to do for so long gives back what it keeps of the file's pages.
+/// Idle time after which the writer frees its page cache.
 const REST: Duration = Duration::from_secs(10);
-/// How often it is looked whether the database has been away for too long.
+/// Interval of the check whether the database has been unreachable for too long.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How often it is looked whether the database's file is the one that was opened.
+/// Interval of the check whether the database's files were replaced.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Settings of a store.
@@ -39,11 +39,11 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 pub struct StoreOptions {
     /// The database.
     pub url: DatabaseUrl,
-    /// How many reads are answered at once.
+    /// Number of readers.
     pub pool_size: usize,
-    /// For how long an absent database is waited for.
+    /// Time to wait for an unreachable database.
     pub retry_for: Duration,
-    /// How many writes may wait.
+    /// Maximum number of waiting writes.
     pub queue: usize,
 }
 
@@ -61,7 +61,7 @@ struct Inner {
     readers: Addr<Reader>,
     free_readers: Arc<Semaphore>,
     reads_in_flight: AtomicUsize,
-    /// Rings when a file may have lost its last name.
+    /// Notified when a file may have lost its last reference.
     unnamed: Arc<Notify>,
 }
 
@@ -72,11 +72,11 @@ impl Drop for Inner {
 }
 
 impl Store {
-    /// Opens the database: waits for it, brings its tables up to date, notes the start, and starts the persister and
-    /// the readers. To be called inside of an actix system.
+    /// Opens the database: waits for it, migrates its tables, records the start, and starts the persister and the
+    /// readers. To be called inside an actix system.
     ///
     /// # Errors
-    /// [`OpenError::Unavailable`] when it cannot be reached for `retry_for`, [`OpenError::Unusable`] when waiting will
+    /// [`OpenError::Unavailable`] if it cannot be reached within `retry_for`, [`OpenError::Unusable`] if waiting will
     /// not help.
     pub async fn open(options: StoreOptions) -> Result<Self, OpenError> {
         let (url, retry_for) = (options.url.clone(), options.retry_for);
@@ -87,19 +87,20 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens the database for a command: a server may run on it, and nothing happens that belongs to a start. To be called
-    /// inside of an actix system.
+    /// Opens the database for a command: a server may be using it, and no start is recorded. To be called inside an
+    /// actix system.
     ///
     /// # Errors
-    /// As [`Store::open`]; [`OpenError::Unusable`] also where it is not there, or its tables are not those of this version.
+    /// Same as [`Store::open`]; [`OpenError::Unusable`] also if it does not exist, or its tables are of another
+    /// version.
     pub async fn open_beside(options: StoreOptions) -> Result<Self, OpenError> {
         Self::beside(options, false).await
     }
 
-    /// [`Store::open_beside`], where a database that is not there, or has no tables yet, is made.
+    /// [`Store::open_beside`], but creates a missing database or missing tables.
     ///
     /// # Errors
-    /// As [`Store::open_beside`].
+    /// Same as [`Store::open_beside`].
     pub async fn open_or_make_beside(options: StoreOptions) -> Result<Self, OpenError> {
         Self::beside(options, true).await
     }
@@ -121,7 +122,7 @@ impl Store {
         let deaths = Arc::new(AtomicU64::new(0));
         let unnamed = Arc::new(Notify::new());
         let writer = (url.clone(), file.clone(), queue.clone(), counters.clone(), deaths.clone(), unnamed.clone());
-        // Taken by the first that begins, which is the only one.
+        // Taken by the persister's first start, which is the only one.
         let conn = Mutex::new(Some(conn));
         let persister = SyncArbiter::start(1, move || {
             let (url, file, queue, counters, deaths, unnamed) = writer.clone();
@@ -152,64 +153,64 @@ impl Store {
         }))
     }
 
-    /// The number of this start: higher than all before.
+    /// Returns the number of this start, higher than all before.
     pub fn boot(&self) -> i64 {
         self.0.boot
     }
 
-    /// A position that no message had before this start exceeds.
+    /// Returns the highest position that any message had before this start.
     pub fn last_position(&self) -> i64 {
         self.0.last_position
     }
 
-    /// The latest starts, this one last.
+    /// Returns the latest starts, this one last.
     pub fn starts(&self) -> &[Start] {
         &self.0.starts
     }
 
-    /// Says who is told what becomes of tagged writes.
+    /// Sets the recipient of the outcomes of tagged writes.
     pub fn report_to(&self, recipient: Counted<Committed>) {
         self.0.queue.report_to(recipient);
     }
 
-    /// Admits a write without waiting for anything.
+    /// Admits a write without waiting.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the queue is full or the database is known to be away.
+    /// [`StoreError::Unavailable`] if the queue is full, or the database is known to be unreachable.
     pub fn try_write(&self, write: Write, done: Done) -> Result<(), StoreError> {
         self.wake_for(self.0.queue.admit(write, done)?);
         Ok(())
     }
 
-    /// Stores a change.
+    /// Stores a change, and waits for its commit.
     ///
     /// # Errors
-    /// Why it is not stored.
+    /// The reason for not storing it.
     pub async fn write(&self, write: Write) -> Result<Written, StoreError> {
         let (answer, outcome) = oneshot::channel();
         self.try_write(write, Done::Answer(answer))?;
         outcome.await.unwrap_or(Err(StoreError::Unavailable))
     }
 
-    /// Waits until a file may have lost its last name, if none has since the last time.
+    /// Waits until a file may have lost its last reference, if none has since the last call.
     pub async fn until_unnamed(&self) {
         self.0.unnamed.notified().await;
     }
 
-    /// Tells whether a write would be admitted now.
+    /// Returns whether a write would be admitted now.
     pub fn has_room(&self) -> bool {
         self.0.queue.has_room()
     }
 
-    /// Tells whether commits fail: from the first that did until the next success.
+    /// Returns whether commits are failing: from the first failure to the next success.
     pub fn is_failing(&self) -> bool {
         self.0.queue.is_failing()
     }
 
-    /// Asks the database. The question runs on a reader's thread; what it panics about is its own.
+    /// Runs a query on a reader's thread. If it panics, only this call fails.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] within five seconds when the database does not answer.
+    /// [`StoreError::Unavailable`] within five seconds if the database does not answer.
     pub async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
@@ -217,17 +218,17 @@ impl Store {
         timeout(READ_TIMEOUT, self.ask(query)).await.unwrap_or(Err(StoreError::Unavailable))
     }
 
-    /// [`Store::read`], behind all writes that were given before.
+    /// Runs a query that sees all writes admitted before.
     ///
     /// # Errors
-    /// As [`Store::read`].
+    /// Same as [`Store::read`].
     pub async fn read_after_writes<T: Send + 'static>(
         &self,
         query: impl FnOnce(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let behind_writes = async {
             if self.0.queue.depth() > 0 || self.0.queue.is_away() {
-                // Nothing of a question is stored, whatever becomes of what stands before it.
+                // A barrier stores nothing, so the outcome of the writes before it does not matter.
                 self.write(Write::Barrier).await.map_err(|_| StoreError::Unavailable)?;
             }
             self.ask(query).await
@@ -235,10 +236,10 @@ impl Store {
         timeout(READ_TIMEOUT, behind_writes).await.unwrap_or(Err(StoreError::Unavailable))
     }
 
-    /// Tells whether the store can serve.
+    /// Checks that the store can serve.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] within five seconds when it cannot.
+    /// [`StoreError::Unavailable`] within five seconds if it cannot.
     pub async fn ping(&self) -> Result<(), StoreError> {
         if self.0.queue.is_away() {
             return Err(StoreError::Unavailable);
@@ -246,7 +247,7 @@ impl Store {
         self.read(|conn| diesel::sql_query("SELECT 1").execute(conn)).await.map(drop)
     }
 
-    /// A look at the store.
+    /// Returns the store's figures.
     pub fn stats(&self) -> StoreStats {
         StoreStats {
             queued: self.0.queue.depth(),
@@ -255,17 +256,17 @@ impl Store {
         }
     }
 
-    /// Waits until all that was admitted is stored or given up.
+    /// Waits until every admitted write is stored or given up.
     pub async fn finish(&self) {
         let (answer, outcome) = oneshot::channel();
         if let Ok(admitted) = self.0.queue.push(Write::Barrier, Done::Answer(answer)) {
             self.wake_for(admitted);
-            // Whatever became of it, nothing waits before it any more.
+            // Whatever its outcome, no write before it is waiting any more.
             let _ = outcome.await;
         }
     }
 
-    /// Asks on the writer's own connection; for tests of its settings.
+    /// Runs a query on the writer's connection; for tests of its settings.
     #[doc(hidden)]
     pub async fn ask_writer<T: Send + 'static>(
         &self,
@@ -282,7 +283,7 @@ impl Store {
 
     fn wake_for(&self, admitted: Admitted) {
         if admitted == Admitted::WakePersister {
-            // At most one of these is on its way: the queue says when the persister sleeps.
+            // At most one of these is in flight, because the queue knows whether the persister sleeps.
             self.0.persister.do_send(WritesWait);
         }
     }
@@ -298,7 +299,7 @@ impl Store {
         self.0.counters.reads.fetch_add(1, Ordering::Relaxed);
         let reader = self.0.free_readers.clone().acquire_owned().await.map_err(|_| StoreError::Unavailable)?;
         let (answer, outcome) = oneshot::channel();
-        // The permit goes along: a reader that hangs in the database's hands is not free, though its asker has left.
+        // The permit travels with the query: a reader stuck in the database is not free, even if its caller gave up.
         let question = Question(Box::new(move |found_by| {
             if !answer.is_closed() {
                 drop(answer.send(found_by.ask(query)));
@@ -313,7 +314,7 @@ impl Store {
     }
 }
 
-/// Counts a read for as long as somebody waits for it.
+/// Counts a read while somebody waits for it.
 struct InFlight<'a>(&'a Inner);
 
 impl<'a> InFlight<'a> {
@@ -329,34 +330,34 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// Gives up what waits for too long; ends with the store.
+/// Gives up writes that have waited too long; ends with the store.
 async fn watch(queue: Arc<Queue>) {
     let mut ticks = interval(WATCH_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !queue.is_closed() {
         ticks.tick().await;
         if let Some((count, away_for)) = queue.give_up_if_due() {
-            error!(writes = count, seconds = away_for.as_secs_f64(); "gave up: the database is away for too long");
+            error!(writes = count, seconds = away_for.as_secs_f64(); "gave up: the database was unreachable for too long");
         }
     }
 }
 
-/// Gives the store up for good when its file is not what it was; ends with the store. A commit looks by itself: this is for
-/// the time without one.
+/// Shuts the store down for good if its files were replaced; ends with the store. Commits check this, too; this loop
+/// covers the time between commits.
 async fn watch_file(queue: Arc<Queue>, file: Arc<DatabaseFile>) {
     let mut ticks = interval(LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !queue.is_closed() && !queue.is_lost() {
         ticks.tick().await;
         let looked = file.clone();
-        // A disk may take its time.
+        // A slow disk may block.
         if actix_rt::task::spawn_blocking(move || looked.is_replaced()).await.unwrap_or(false) {
             persister::lose(&queue);
         }
     }
 }
 
-/// Has the writer free its pages once it rests; ends with the store.
+/// Makes the writer free its page cache when idle; ends with the store.
 async fn watch_rests(persister: WeakAddr<Persister>, counters: Arc<Counters>) {
     let mut ticks = interval(REST);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -367,7 +368,7 @@ async fn watch_rests(persister: WeakAddr<Persister>, counters: Arc<Counters>) {
         let written = counters.writes.load(Ordering::Relaxed);
         if written == seen && written != freed {
             freed = written;
-            // What fails is found out by the next write.
+            // A failure will show at the next write.
             persister.do_send(OnWriter(Box::new(|conn| drop(conn.map(free_pages)))));
         }
         seen = written;

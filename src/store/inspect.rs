@@ -1,4 +1,4 @@
-//! Looking at a database as it is: nothing is made, waited for or brought up to date, and a server may use it meanwhile.
+//! Read-only inspection of a database: nothing is created, waited for or migrated, and a server may be using it.
 use std::path::Path;
 
 use diesel::prelude::*;
@@ -9,14 +9,14 @@ use super::failure::{MaintenanceError, OpenError};
 use super::migrations::{MigrationState, list_migrations};
 use super::url::DatabaseUrl;
 
-/// A database as it was found.
+/// State of a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseState {
-    /// Program that serves it: `SQLite 3.50.2` or `Postgres 17.5`.
+    /// Software that serves it: `SQLite 3.50.2` or `Postgres 17.5`.
     pub version: String,
-    /// The tables' history.
+    /// Its migrations.
     pub migrations: Vec<MigrationState>,
-    /// How many connections the server takes; `None` where there is no server.
+    /// Maximum number of connections of the server; `None` for a file.
     pub max_connections: Option<i64>,
 }
 
@@ -32,7 +32,7 @@ struct Limit {
     limit: i64,
 }
 
-/// Looks at the database; `None`: a file that is not there yet. Blocks.
+/// Inspects the database; `None` if the file does not exist yet. Blocks.
 ///
 /// # Errors
 /// [`MaintenanceError::Open`], [`MaintenanceError::Failed`].
@@ -51,7 +51,7 @@ pub fn look_at(url: &DatabaseUrl) -> Result<Option<DatabaseState>, MaintenanceEr
     Ok(Some(DatabaseState { version, migrations, max_connections: limit.map(|row| row.limit) }))
 }
 
-/// Connects only to look; `None`: a file that is not there yet.
+/// Connects for inspection; `None` if the file does not exist yet.
 ///
 /// # Errors
 /// [`MaintenanceError::Open`].
@@ -64,9 +64,9 @@ pub fn connect_to_look(url: &DatabaseUrl) -> Result<Option<AnyConnection>, Maint
     Ok(Some(conn.map_err(OpenError::Unavailable)?))
 }
 
-/// Options that have SQLite make nothing: neither the file nor those beside it.
+/// Returns options that keep SQLite from creating any file.
 ///
-/// Without a log beside it nobody has written since it was closed, and it can be read as it stands.
+/// If there is no log, the file was closed properly and can be read as immutable.
 fn untouched(path: &Path) -> &'static str {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");

@@ -1,8 +1,8 @@
-//! One server per database.
+//! Ensures that a database has only one server.
 //!
-//! Positions are given by the process that serves, from the highest one that it found at its start: two that write would give
-//! the same twice. So a server holds a claim for as long as it lives, and the next one waits for it before it opens the
-//! database. A claim ends with its process, however that ends.
+//! The serving process assigns positions, starting after the highest one it finds; two servers would assign the same
+//! ones twice. So a server holds a claim as long as it lives, and the next one waits for it before opening the
+//! database. However the process ends, its claim ends with it.
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -20,16 +20,17 @@ use super::failure::{OpenError, absent};
 use super::retry::patiently;
 use super::url::DatabaseUrl;
 
-/// The longest pause between two looks whether the other server has ended: its clients wait meanwhile.
+/// Longest pause between two attempts; the clients of the next server are waiting meanwhile.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
-/// Postgres notices within half a minute that the machine of a server is gone, and its claim with it.
+/// With these keep-alives, Postgres notices within half a minute that a server's machine is gone, and releases its
+/// claim.
 const POSTGRES_SESSION: &str = "SET application_name = 'parlance claim'; SET tcp_keepalives_idle = 10; \
      SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
      SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout';";
-/// The number is ours among those that other programs may lock; each schema has its own claim.
+/// The number distinguishes our lock from those of other programs; each schema has its own claim.
 const POSTGRES_CLAIM: &str = "pg_try_advisory_lock(1885957228, hashtext(current_schema()))";
 
-/// The right to serve a database, until it is dropped.
+/// The right to serve a database, held until dropped.
 pub struct Claim(#[expect(dead_code, reason = "its drop ends the claim")] Held);
 
 enum Held {
@@ -38,10 +39,10 @@ enum Held {
 }
 
 impl Claim {
-    /// Takes the claim, waiting for `wait_for` while another server has it or the database is absent.
+    /// Takes the claim; waits up to `wait_for` while another server has it, or the database is unreachable.
     ///
     /// # Errors
-    /// [`OpenError::Unavailable`] when it could not be had by then, [`OpenError::Unusable`] when waiting will not help.
+    /// [`OpenError::Unavailable`] if it could not be had by then, [`OpenError::Unusable`] if waiting will not help.
     pub async fn take(url: &DatabaseUrl, wait_for: Duration) -> Result<Self, OpenError> {
         let url = url.clone();
         let taken = actix_rt::task::spawn_blocking(move || patiently(wait_for, LONGEST_PAUSE, || attempt(&url))).await;
@@ -56,7 +57,7 @@ fn attempt(url: &DatabaseUrl) -> Result<Held, OpenError> {
     }
 }
 
-/// Locks a file beside the database: SQLite's own locks are let go between two transactions.
+/// Locks a file next to the database, because SQLite releases its own locks between transactions.
 fn lock_beside(path: &Path) -> Result<File, OpenError> {
     let mut lock = path.as_os_str().to_owned();
     lock.push(".lock");
@@ -70,7 +71,7 @@ fn lock_beside(path: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Locks within Postgres, for as long as the connection lasts.
+/// Takes a lock in Postgres that lasts as long as the connection.
 fn lock_within(url: &str) -> Result<PgConnection, OpenError> {
     let mut conn = establish(url).map_err(absent)?;
     let unavailable = |error: diesel::result::Error| OpenError::Unavailable(one_line(&error.to_string()));

@@ -1,4 +1,4 @@
-//! Connections for work on the whole database, outside of the store: migrations, export, import, backup.
+//! Connections for work on the whole database without a store: migrations, export, import, backup.
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -7,13 +7,14 @@ use super::connection::{AnyConnection, Purpose, connect, connect_or_create};
 use super::failure::{MaintenanceError, absent, is_absence};
 use super::url::DatabaseUrl;
 
-/// Nobody else may have the file open, from the first look at it on until the connection ends.
+/// Locks the file against all others, from its first use until the connection ends.
 const SQLITE_ALONE: &str = "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT;";
-/// Any number of our own: whoever works alone holds it. A command that was killed does so until Postgres notices.
+/// The number is arbitrary; whoever needs the database alone holds this lock. The lock of a killed command lasts until
+/// Postgres notices.
 const POSTGRES_ALONE: &str = "SET lock_timeout = '10s'; SELECT pg_advisory_lock(7263917026);";
 const POSTGRES_SERVERS: &str = "SELECT count(*) AS count FROM pg_stat_activity WHERE datname = current_database() \
      AND pid <> pg_backend_pid() AND application_name IN ('parlance writer', 'parlance reader')";
-/// Long questions are its business, and found by key they need no sorting of whole tables.
+/// These queries run long, and reading by index avoids sorting whole tables.
 const POSTGRES_WHOLE: &str = "SET statement_timeout = 0; SET enable_seqscan = off; SET enable_sort = off; \
      SET application_name = 'parlance maintenance';";
 
@@ -23,7 +24,7 @@ struct Count {
     count: i64,
 }
 
-/// Connects for reading, beside a server that may run. A missing file is not made.
+/// Connects for reading, while a server may be running. A missing file is not created.
 ///
 /// # Errors
 /// [`MaintenanceError::Open`], [`MaintenanceError::Missing`].
@@ -36,16 +37,16 @@ pub fn connect_beside(url: &DatabaseUrl) -> Result<AnyConnection, MaintenanceErr
     Ok(conn)
 }
 
-/// Connects for writing, with nobody else at work: not before, and of SQLite's files not until the connection ends.
+/// Connects for writing, exclusively. An SQLite file stays locked until the connection ends.
 ///
 /// # Errors
-/// [`MaintenanceError::InUse`] where a server runs on the database; else as [`connect_beside`].
+/// [`MaintenanceError::InUse`] if a server is running on the database; otherwise as [`connect_beside`].
 pub fn connect_alone(url: &DatabaseUrl) -> Result<AnyConnection, MaintenanceError> {
     must_exist(url)?;
     alone(url, connect)
 }
 
-/// [`connect_alone`], where a missing file is made.
+/// [`connect_alone`], but creates a missing file.
 ///
 /// # Errors
 /// As [`connect_alone`].
@@ -74,7 +75,7 @@ fn alone(
     Ok(conn)
 }
 
-/// Connects for writing as a server does that starts: the file is made where it is missing.
+/// Connects for writing like a starting server: a missing file is created.
 ///
 /// # Errors
 /// [`MaintenanceError::Open`].

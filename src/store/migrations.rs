@@ -1,4 +1,4 @@
-//! The tables' history: the same versions and names for both databases, compiled in.
+//! Migrations: the same versions and names for both databases, compiled in.
 use diesel::connection::SimpleConnection as _;
 use diesel::migration::{Migration as _, MigrationSource as _};
 use diesel::pg::Pg;
@@ -12,18 +12,18 @@ use super::failure::{MaintenanceError, OpenError};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
-/// Held while tables are made, so that two processes that start at once do not both make them. Any number of our own.
+/// Held while migrating, so that two processes starting at once do not both create the tables. The number is arbitrary.
 const LOCK: &str = "SELECT pg_advisory_lock(7263917025)";
 const UNLOCK: &str = "SELECT pg_advisory_unlock(7263917025)";
 
-/// A step in the tables' history.
+/// State of one migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationState {
-    /// Name of its folder; of one that this version does not know its number.
+    /// Name of its folder; if this version does not know it, its number.
     pub name: String,
-    /// Tells whether the database has it.
+    /// Set if the database has it.
     pub is_applied: bool,
-    /// Tells whether this version has it.
+    /// Set if this version knows it.
     pub is_known: bool,
 }
 
@@ -41,7 +41,7 @@ struct Answer {
 
 type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
-/// Brings the tables up to date.
+/// Applies missing migrations.
 pub(super) fn migrate(conn: &mut AnyConnection) -> Outcome {
     match conn {
         AnyConnection::Postgres(conn) => {
@@ -54,12 +54,12 @@ pub(super) fn migrate(conn: &mut AnyConnection) -> Outcome {
     }
 }
 
-/// The tables' history, oldest step first: those of this version, and those that the database has from a later one.
+/// Lists migrations, the oldest first: those of this version, and those that a later version applied.
 ///
 /// # Errors
 /// [`MaintenanceError::Failed`].
 pub fn list_migrations(conn: &mut AnyConnection) -> Result<Vec<MigrationState>, MaintenanceError> {
-    // What diesel offers makes its table where that is missing: not to be done by who only looks.
+    // Diesel's own functions create the migration table if it is missing, which a read-only inspection must not do.
     let applied: Vec<String> = if has_history(conn)? {
         let rows = diesel::sql_query("SELECT version FROM __diesel_schema_migrations").load::<Applied>(conn)?;
         rows.into_iter().map(|row| row.version).collect()
@@ -83,10 +83,10 @@ pub fn list_migrations(conn: &mut AnyConnection) -> Result<Vec<MigrationState>, 
     Ok(list.into_iter().map(|(_, state)| state).collect())
 }
 
-/// Refuses tables of another version.
+/// Checks that the tables are of this version.
 ///
 /// # Errors
-/// [`MaintenanceError::Outdated`] where a migration of this version is missing.
+/// [`MaintenanceError::Outdated`] if a migration of this version is missing.
 pub(super) fn must_be_up_to_date(conn: &mut AnyConnection) -> Result<(), MaintenanceError> {
     match list_migrations(conn)?.into_iter().find(|migration| !migration.is_applied) {
         Some(missing) => Err(MaintenanceError::Outdated(missing.name)),
@@ -104,7 +104,7 @@ fn has_history(conn: &mut AnyConnection) -> QueryResult<bool> {
     diesel::sql_query(question).get_result::<Answer>(conn).map(|row| row.answer)
 }
 
-/// Version and name of each.
+/// Returns version and name of each migration.
 fn names<DB: diesel::backend::Backend>(source: &EmbeddedMigrations) -> Result<Vec<(String, String)>, MaintenanceError>
 where
     EmbeddedMigrations: diesel::migration::MigrationSource<DB>,
@@ -113,7 +113,7 @@ where
     Ok(migrations.iter().map(|migration| (migration.name().version().to_string(), migration.name().to_string())).collect())
 }
 
-/// Brings the tables up to date. Answers with what was missing.
+/// Applies missing migrations; returns their names.
 ///
 /// # Errors
 /// [`MaintenanceError::Open`], [`MaintenanceError::Failed`].
@@ -123,10 +123,10 @@ pub fn apply_migrations(conn: &mut AnyConnection) -> Result<Vec<String>, Mainten
     Ok(missing)
 }
 
-/// Takes the latest step back.
+/// Reverts the latest migration.
 ///
 /// # Errors
-/// [`MaintenanceError::Failed`], also where this version does not know that step.
+/// [`MaintenanceError::Failed`], also if this version does not know the migration.
 pub fn revert_last_migration(conn: &mut AnyConnection) -> Result<(), MaintenanceError> {
     let outcome = match conn {
         AnyConnection::Postgres(conn) => conn.revert_last_migration(POSTGRES).map(drop),
@@ -135,7 +135,7 @@ pub fn revert_last_migration(conn: &mut AnyConnection) -> Result<(), Maintenance
     outcome.map_err(|error| MaintenanceError::Failed(error.to_string()))
 }
 
-/// Takes all tables away again; for tests of the way back.
+/// Reverts all migrations; for tests of `down.sql`.
 #[doc(hidden)]
 pub fn revert_migrations(conn: &mut AnyConnection) -> Outcome {
     match conn {
@@ -144,7 +144,7 @@ pub fn revert_migrations(conn: &mut AnyConnection) -> Outcome {
     }
 }
 
-/// [`migrate`], for the same tests.
+/// Applies missing migrations; for the same tests.
 #[doc(hidden)]
 pub fn run_migrations(conn: &mut AnyConnection) -> Outcome {
     migrate(conn)

@@ -1,7 +1,7 @@
-//! The database: one writer that commits in groups, and readers.
+//! The database: one writer that commits in groups, and several readers.
 //!
-//! [`Store`] is the handle. A change is a [`Write`], which the persister stores in the order of admission; a question is
-//! a function of a connection, which a reader answers:
+//! [`Store`] is the handle. A change is a [`Write`], which the persister stores in order of admission; a query is a
+//! function of a connection, which a reader runs:
 //!
 //! ```text
 //! try_write ─→ queue ─→ Persister ═ one transaction for all that waited ═→ Committed

@@ -1,4 +1,4 @@
-//! Opening, before the store can be used: waiting for the database, tables, the number of this start.
+//! Opens a database for a store: waits for it, migrates it, and numbers the start.
 use std::time::Duration;
 
 use diesel::dsl::max;
@@ -19,19 +19,19 @@ use crate::model::Timestamp;
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Half of somebody's messages must not look like all of them.
-const HALF_IMPORTED: &str = "an import into it is not finished: `parlance import FILE` with the same file goes on with it";
+/// Refused, because clients must not take a partial history for a complete one.
+const HALF_IMPORTED: &str = "an import into it is not finished: `parlance import FILE` with the same file continues it";
 
-/// An opened database, and what it says.
+/// An opened database, and facts read from it.
 pub(super) struct Opened {
     /// The writer's connection.
     pub conn: AnyConnection,
-    /// Of SQLite.
+    /// Set for SQLite.
     pub file: Option<DatabaseFile>,
     pub noted: Noted,
 }
 
-/// Facts that are known once a start is noted.
+/// Facts read when a start is recorded.
 #[derive(Default)]
 pub(super) struct Noted {
     pub boot: i64,
@@ -39,30 +39,30 @@ pub(super) struct Noted {
     pub starts: Vec<Start>,
 }
 
-/// A start of a server on this database.
+/// One start of a server on this database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Start {
-    /// It rises at every start.
+    /// Number of the start; rises at every start.
     pub number: i64,
-    /// When it was.
+    /// Time of the start.
     pub started_at: Timestamp,
-    /// The highest position that was stored by then.
+    /// The highest position stored by then.
     pub last_position: i64,
 }
 
-/// Names that are brought into the form of this version in one transaction.
+/// Maximum number of names whose keys are updated in one transaction.
 const KEYED_AT_ONCE: i64 = 1_000;
 
-/// Offsets from before so many starts are taken for none.
+/// Number of starts remembered; older offsets are ignored.
 const STARTS_KNOWN: i64 = 10_000;
 
-/// Waits for the database for `retry_for`, brings its tables up to date and notes the start. Blocks.
+/// Waits up to `retry_for` for the database, migrates it and records the start. Blocks.
 pub(super) fn open(url: &DatabaseUrl, retry_for: Duration) -> Result<Opened, OpenError> {
     patiently(retry_for, LONGEST_PAUSE, || attempt(url))
 }
 
-/// Waits for the database for `retry_for`; it stays as it is, and a server may run on it. Where there is none, or one without
-/// tables, it is made if it may. Blocks.
+/// Waits up to `retry_for` for the database and opens it unchanged, as a server may be running on it. If `may_make`, a
+/// missing database or missing tables are created. Blocks.
 pub(super) fn open_beside(url: &DatabaseUrl, retry_for: Duration, may_make: bool) -> Result<Opened, OpenError> {
     patiently(retry_for, LONGEST_PAUSE, || attempt_beside(url, may_make))
 }
@@ -119,7 +119,7 @@ fn pin_beside(file: Option<&DatabaseFile>) -> Result<(), OpenError> {
     file.map_or(Ok(()), DatabaseFile::pin_beside).map_err(|error| OpenError::Unavailable(format!("the database's log: {error}")))
 }
 
-/// Nobody goes on with a database into which an import has come only halfway.
+/// Refuses a database with an unfinished import.
 fn must_be_whole(conn: &mut AnyConnection) -> Result<(), OpenError> {
     let interrupted: i64 = imports::table.count().get_result(conn).map_err(in_words)?;
     if interrupted > 0 { Err(OpenError::Unusable(HALF_IMPORTED.to_owned())) } else { Ok(()) }
@@ -130,7 +130,7 @@ fn in_words(error: diesel::result::Error) -> OpenError {
     if is_absence(&error) { OpenError::Unavailable(text) } else { OpenError::Unusable(text) }
 }
 
-/// Positions go on after the highest that was ever given, whether its message is still there or not.
+/// Records a start. Positions continue after the highest one ever assigned, even if its message was deleted.
 fn note_start(conn: &mut AnyConnection) -> QueryResult<Noted> {
     let known: [Option<i64>; 5] = [
         boots::table.select(max(boots::last_position)).first(conn)?,
@@ -140,7 +140,7 @@ fn note_start(conn: &mut AnyConnection) -> QueryResult<Noted> {
         participants::table.select(max(participants::joined_position)).first(conn)?,
     ];
     let last_position = known.into_iter().flatten().max().unwrap_or_default();
-    // Before the present start has a row of its own.
+    // Must come before the present start has a row.
     changes::presence::settle_those_of_before(conn)?;
     let last_boot: Option<i64> = boots::table.select(max(boots::id)).first(conn)?;
     let (boot, now) = (last_boot.unwrap_or_default() + 1, Timestamp::now().as_millis());
@@ -149,7 +149,7 @@ fn note_start(conn: &mut AnyConnection) -> QueryResult<Noted> {
         .execute(conn)?;
     let owed = list_owed(conn)?;
     changes::notifications::store(conn, &owed)?;
-    // All accounts are read from here on.
+    // This start reads all accounts afresh.
     diesel::delete(account_changes::table).execute(conn)?;
     diesel::delete(revoked_tokens::table.filter(revoked_tokens::revoked_until.le(now))).execute(conn)?;
     let columns = (boots::id, boots::started_at, boots::last_position);

@@ -1,7 +1,7 @@
-//! Sessions that earlier servers have left running in Postgres.
+//! Ends sessions that earlier servers left running in Postgres.
 //!
-//! A server that was killed leaves its session to the database, which carries out what it has begun: that must neither take
-//! a number of the present server's nor come behind what that has stored.
+//! After a server is killed, Postgres still finishes the statement that it was running. That statement must neither
+//! take a number that the present server assigns, nor be committed after the present server's writes.
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,11 +12,11 @@ use log::warn;
 use super::connection::{AnyConnection, one_line};
 use super::failure::OpenError;
 
-/// A session ends at once unless it hangs in the machine's hands.
+/// Time for a session to end; longer means that its machine is stuck.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);
-/// The other sessions that bear the mark of those who write for a server in our schema (see `connection.rs`); numbers of
-/// advisory locks are unsigned where they are listed.
+/// Selects other sessions with the mark of a server's writers in our schema (see `connection.rs`). `pg_locks` lists
+/// numbers of advisory locks as unsigned.
 const OTHERS: &str = "FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2 \
      AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND classid::bigint = 1885957229 \
      AND objid::bigint = (hashtext(current_schema())::bigint & 4294967295) AND pid <> pg_backend_pid()";
@@ -36,10 +36,10 @@ struct Count {
     count: i64,
 }
 
-/// Ends the sessions of other writers, and waits until they are gone; to be called by who has the claim. Blocks.
+/// Ends the sessions of other writers, and waits until they are gone. To be called by the holder of the claim. Blocks.
 ///
 /// # Errors
-/// [`OpenError::Unavailable`] where one stays.
+/// [`OpenError::Unavailable`] if one does not end.
 pub(super) fn end_other_writers(conn: &mut AnyConnection) -> Result<(), OpenError> {
     let AnyConnection::Postgres(conn) = conn else { return Ok(()) };
     let failed = |error: diesel::result::Error| OpenError::Unavailable(one_line(&error.to_string()));
@@ -49,7 +49,7 @@ pub(super) fn end_other_writers(conn: &mut AnyConnection) -> Result<(), OpenErro
         return Ok(());
     }
     let pids: Vec<i32> = ended.into_iter().map(|session| session.pid).collect();
-    warn!(pids:? = pids; "ended what an earlier server had left running in the database");
+    warn!(pids:? = pids; "ended sessions that an earlier server left in the database");
     let begun = Instant::now();
     loop {
         let Count { count } = diesel::sql_query(format!("SELECT count(*) AS count {OTHERS}")).get_result(conn).map_err(failed)?;
@@ -57,7 +57,7 @@ pub(super) fn end_other_writers(conn: &mut AnyConnection) -> Result<(), OpenErro
             return Ok(());
         }
         if begun.elapsed() > ENDS_WITHIN {
-            let cause = format!("what an earlier server has begun is not at its end (sessions {pids:?} of Postgres)");
+            let cause = format!("sessions of an earlier server do not end (Postgres pids {pids:?})");
             return Err(OpenError::Unavailable(cause));
         }
         thread::sleep(PAUSE);

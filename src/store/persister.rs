@@ -1,6 +1,7 @@
-//! The one writer: takes what has gathered in the queue, and commits it as one transaction.
+//! The only writer: takes the writes gathered in the queue, and commits them as one transaction.
 //!
-//! While a batch is being committed the next one gathers, so that commits are shared: a lone write starts at once.
+//! While one batch is being committed, the next one gathers, so commits are shared under load; a lone write starts at
+//! once.
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -24,67 +25,67 @@ use super::stats::Counters;
 use super::url::DatabaseUrl;
 use super::write::Write;
 
-/// More writes than this make more than one transaction.
+/// Maximum number of writes in one transaction.
 const BATCH_MAX: usize = 1_000;
-/// Once writes come in company, batches begin no closer together than this, unless as many wait again already: a commit
-/// costs much the same whether it holds one message or eight, and who waits for an ack comes again once it is there. A lone
-/// write, and a sender who waits for each ack, come after a batch of one and never wait.
+/// Minimum time between the starts of two batches under load, unless as many writes are waiting again already. A commit
+/// costs about the same for one message as for eight, and senders that wait for acks return once they have them. A lone
+/// write, or a sender that waits for each ack, follows a batch of one and is never delayed.
 const PACE: Duration = Duration::from_millis(3);
-/// The same in much company.
+/// The same under heavy load.
 const LONG_PACE: Duration = Duration::from_millis(6);
-/// So many writes in a batch are much company.
+/// Number of writes in a batch that counts as heavy load.
 const MUCH: usize = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// The actor, on a thread of its own: it waits for the database.
+/// The writer, an actor on a thread of its own because it waits for the database.
 pub(super) struct Persister {
     url: DatabaseUrl,
     boot: i64,
     purpose: Purpose,
     queue: Arc<Queue>,
     counters: Arc<Counters>,
-    /// Rises when the connection turns out to be dead: the readers try theirs then.
+    /// Increased when the connection turns out to be dead: readers then test theirs.
     deaths: Arc<AtomicU64>,
     connection: Option<AnyConnection>,
-    /// Of SQLite.
+    /// Set for SQLite.
     file: Option<Arc<DatabaseFile>>,
-    /// To ring when a file may have lost its last name.
+    /// Notified when a file may have lost its last reference.
     unnamed: Arc<Notify>,
 }
 
-/// State that it begins with.
+/// State to start with.
 pub(super) struct Opening {
     pub url: DatabaseUrl,
     pub boot: i64,
     pub purpose: Purpose,
     pub connection: Option<AnyConnection>,
     pub file: Option<Arc<DatabaseFile>>,
-    /// To ring when a file may have lost its last name.
+    /// Notified when a file may have lost its last reference.
     pub unnamed: Arc<Notify>,
 }
 
-/// Something waits in the queue.
+/// Reports that writes are waiting in the queue.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct WritesWait;
 
-/// Runs on the writer's own connection, between two batches.
+/// Asks for a query on the writer's own connection, between two batches.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct OnWriter(pub WriterQuestion);
 
 type WriterQuestion = Box<dyn FnOnce(Result<&mut AnyConnection, String>) + Send>;
 
-/// How a try to store some writes ended.
+/// Outcome of an attempt to store some writes.
 enum Attempt {
     Stored(Vec<Outcome>),
-    /// The database is away.
+    /// The database is unreachable.
     Away(String),
-    /// It took so long that those who waited have been answered.
+    /// It took so long that the writes were answered as given up.
     GivenUp,
-    /// It went into a file that is not the database any more.
+    /// It went into a file that is no longer the database.
     Lost,
-    /// One of them is at fault.
+    /// One of the writes is at fault.
     AtFault(StoreError, String),
 }
 
@@ -94,11 +95,12 @@ impl Persister {
         Self { url, boot, purpose, queue, counters, deaths, connection, file, unnamed }
     }
 
-    /// Stores a batch: whole, or split until those at fault stand alone; again and again while the database is away.
+    /// Stores a batch, retrying while the database is unreachable. If a write is at fault, the batch is split in halves
+    /// until the faulty ones stand alone.
     fn store(&mut self, writes: &[Write]) {
         let mut outcomes = Vec::with_capacity(writes.len());
         let mut pause = FIRST_PAUSE;
-        // The next one to try is the last of the list.
+        // The list is a stack: the last part is tried next.
         let mut parts: Vec<Range<usize>> = std::iter::once(0..writes.len()).collect();
         while let Some(part) = parts.pop() {
             match self.attempt(writes.get(part.clone()).unwrap_or_default()) {
@@ -147,7 +149,7 @@ impl Persister {
             Err(_) if is_lost() => return Attempt::Lost,
             Err(cause) => return Attempt::Away(cause),
         };
-        // What was answered as not stored must not be stored after all, as far as that is still in our hands.
+        // A write that was answered as not stored must not be committed after all, as far as that is still up to us.
         let may_commit = || if !is_lost() && queue.begin_commit() { Ok(()) } else { Err(Error::RollbackTransaction) };
         let apply = |conn: &mut AnyConnection| {
             let outcomes = changes::apply(conn, writes)?;
@@ -163,7 +165,7 @@ impl Persister {
         };
         let stored = catch_unwind(AssertUnwindSafe(|| store(conn)));
         match stored {
-            // Looked at once more: the name may have been taken away while it went to the disk.
+            // Checked again, because the files may have been replaced during the commit.
             Ok(Ok(_) | Err(_)) if is_lost() => Attempt::Lost,
             Ok(Ok(outcomes)) => {
                 self.counters.note_commit(writes.len(), begun.elapsed());
@@ -177,19 +179,19 @@ impl Persister {
                 Attempt::Away(error.to_string())
             }
             Ok(Err(error)) => match self.probe() {
-                // A write that surely is in order fails too.
+                // Even a write that is certainly valid fails, so the database is at fault.
                 Err(_) => Attempt::Away(error.to_string()),
                 Ok(()) => Attempt::AtFault(refusal(&error), error.to_string()),
             },
             Err(panic) => {
-                // Whatever was open is rolled back with the connection.
+                // Closing the connection rolls back whatever is open.
                 self.disconnect();
                 Attempt::AtFault(StoreError::Internal, format!("panic: {}", panic_text(&*panic)))
             }
         }
     }
 
-    /// A write that changes nothing.
+    /// Makes a write that changes nothing.
     fn probe(&mut self) -> Result<(), String> {
         let boot = self.boot;
         let conn = self.connected()?;
@@ -217,7 +219,7 @@ impl Persister {
         }
         let mut connection = connect(&self.url, self.purpose)?;
         if self.purpose == Purpose::Serving {
-            // The one that broke may go on in the database with what it was given.
+            // The broken session may still be executing in the database.
             end_other_writers(&mut connection).map_err(|error| error.to_string())?;
         }
         match &self.file {
@@ -236,7 +238,7 @@ impl Persister {
         }
     }
 
-    /// All that waited was given up: nothing is admitted until the database takes a write again.
+    /// Waits, after everything was given up, until the database accepts a write again; nothing is admitted meanwhile.
     fn wait_until_back(&mut self) {
         let mut pause = FIRST_PAUSE;
         while self.queue.is_away() && !self.queue.is_lost() && !self.queue.pause(pause) {
@@ -256,7 +258,7 @@ impl Persister {
     fn note_failure(&self, cause: &str) {
         self.counters.failed_commits.fetch_add(1, Ordering::Relaxed);
         if self.queue.note_failure() {
-            warn!(cause; "the database is away, trying again");
+            warn!(cause; "the database is unreachable, trying again");
         }
     }
 }
@@ -267,7 +269,7 @@ impl Drop for Persister {
     }
 }
 
-/// Gives the store up for good: its database is not what it has opened.
+/// Shuts the store down for good: the open files are no longer the database.
 pub(super) fn lose(queue: &Queue) {
     if let Some(count) = queue.lose() {
         error!(writes = count; "{REPLACED}: nothing is stored any more until the next start");
@@ -308,7 +310,7 @@ impl Handler<OnWriter> for Persister {
     }
 }
 
-/// Names a write for the log: never its content.
+/// Names a write for the log, without its content.
 fn kind_of(write: Option<&Write>) -> String {
     match write {
         Some(Write::Message(new)) => format!("message id={} user={}", new.message.id, new.message.sender.id),

@@ -1,4 +1,4 @@
-//! The persister's queue: a bounded first-in-first-out queue, and how the database is doing.
+//! The persister's queue: bounded, first in, first out; and the state of the database.
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,25 +12,25 @@ use super::failure::StoreError;
 use super::write::{Write, Written};
 use crate::meter::Counted;
 
-/// A commit that takes longer than this counts as failing: the database hangs.
+/// Duration after which a commit counts as failing, because the database hangs.
 const COMMIT_STALL: Duration = Duration::from_secs(5);
 
-/// Whom to tell what became of a [`Write`].
+/// Receiver of the outcome of a [`Write`].
 #[derive(Debug)]
 pub enum Done {
-    /// Nobody; a failure is in the log.
+    /// None; a failure is logged.
     Nobody,
-    /// The recipient of [`Committed`], under this number.
+    /// The recipient of [`Committed`], under this tag.
     Tagged(u64),
-    /// The one who waits at the other end.
+    /// The caller at the other end.
     Answer(oneshot::Sender<Result<Written, StoreError>>),
 }
 
-/// Outcomes of tagged writes: one message for each batch, after its commit, in the order of admission.
+/// Outcomes of tagged writes: one message for each batch, after its commit, in order of admission.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Committed {
-    /// The tag and the outcome of each.
+    /// Tag and outcome of each write.
     pub outcomes: Vec<(u64, Result<Written, StoreError>)>,
 }
 
@@ -38,49 +38,49 @@ pub struct Committed {
 pub(super) struct Queue {
     limit: usize,
     retry_for: Duration,
-    /// Admitted and not answered.
+    /// Number of writes admitted and not answered.
     depth: AtomicUsize,
-    /// From a failed commit until the next success.
+    /// Set from a failed commit until the next success.
     is_failing: AtomicBool,
-    /// Given up, until a probe succeeds.
+    /// Set when everything was given up, until a probe succeeds.
     is_away: AtomicBool,
-    /// For good: the database is not the one that was opened.
+    /// Set for good once the open files are no longer the database.
     is_lost: AtomicBool,
     state: Mutex<State>,
-    /// Wakes the persister out of a pause.
+    /// Wakes the persister from a pause.
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     waiting: VecDeque<(Write, Done)>,
-    /// Since when the first of them waits.
+    /// Time since which the first write waits.
     waiting_since: Option<Instant>,
-    /// Writes of the batch that is being committed.
+    /// Writes of the batch being committed.
     in_hand: Vec<Done>,
-    /// Tells whether some of it may be stored by now.
+    /// Set while a part of that batch may be stored.
     is_in_doubt: bool,
     committing_since: Option<Instant>,
     failing_since: Option<Instant>,
-    /// Tells whether the persister is at work, or about to look.
+    /// Set while the persister works, or is about to check the queue.
     is_awake: bool,
-    /// The persister wants to be told when so many wait.
+    /// Number of waiting writes at which to wake the persister.
     awaited: Option<usize>,
     is_closed: bool,
     recipient: Option<Counted<Committed>>,
 }
 
-/// Request of admission to its caller.
+/// Outcome of an admission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admitted {
-    /// The persister will come to it.
+    /// The persister will get to it.
     Queued,
-    /// The persister sleeps and must be woken.
+    /// The persister sleeps, and the caller must wake it.
     WakePersister,
 }
 
 impl State {
-    /// Answer to the batch in hand when it is given up.
+    /// Returns the answer for a given-up batch.
     fn given_up(&self) -> StoreError {
         if self.is_in_doubt { StoreError::Unknown } else { StoreError::Unavailable }
     }
@@ -124,15 +124,15 @@ impl Queue {
         self.lock().recipient = Some(recipient);
     }
 
-    /// Admits a write, unless too much waits or the database is known to be away.
+    /// Admits a write, unless the queue is full or the database is known to be unreachable.
     pub fn admit(&self, write: Write, done: Done) -> Result<Admitted, StoreError> {
         if self.has_room() { self.push(write, done) } else { Err(StoreError::Unavailable) }
     }
 
-    /// [`Queue::admit`] whatever waits, for what stands at the end of all.
+    /// Admits a write even if the queue is full; for the final barrier.
     pub fn push(&self, write: Write, done: Done) -> Result<Admitted, StoreError> {
         let mut state = self.lock();
-        // Looked at again under the lock: what is given up at this moment must not leave this one behind.
+        // Checked again under the lock: a write must not slip in behind a give-up.
         if self.is_away() || state.is_closed {
             return Err(StoreError::Unavailable);
         }
@@ -149,7 +149,8 @@ impl Queue {
         Ok(if was_awake { Admitted::Queued } else { Admitted::WakePersister })
     }
 
-    /// The next batch, at most `limit` writes, and how long the first has waited; `None`: the persister may sleep.
+    /// Returns the next batch, at most `limit` writes, and how long the first has waited; `None`: the persister may
+    /// sleep.
     pub fn take(&self, limit: usize) -> Option<(Vec<Write>, Duration)> {
         let mut state = self.lock();
         if state.waiting.is_empty() {
@@ -170,8 +171,8 @@ impl Queue {
         Some((writes, waited))
     }
 
-    /// From here on the database decides what becomes of the batch in hand. `false`: it has been given up, and must not be
-    /// stored any more.
+    /// Records that the database now decides about the batch. `false`: it was given up, and must not be committed any
+    /// more.
     pub fn begin_commit(&self) -> bool {
         let mut state = self.lock();
         let is_given_up = self.is_away() && state.in_hand.is_empty();
@@ -179,8 +180,8 @@ impl Queue {
         !is_given_up
     }
 
-    /// The batch in hand is done with; what has no outcome was given up. Where all was meanwhile, its askers have been
-    /// answered already.
+    /// Answers the writes of the batch; one without an outcome was given up. If the whole batch was given up meanwhile,
+    /// its callers have been answered already.
     pub fn settle(&self, mut outcomes: Vec<Outcome>) {
         let mut state = self.lock();
         state.committing_since = None;
@@ -189,7 +190,7 @@ impl Queue {
         self.answer(done.into_iter().zip(outcomes), &mut state);
     }
 
-    /// A commit, or a probe, succeeded. Answers for how long the database had failed.
+    /// Records a successful commit or probe; returns how long the database had failed.
     pub fn note_success(&self) -> Option<Duration> {
         if !self.is_failing() || self.is_lost() {
             return None;
@@ -201,7 +202,7 @@ impl Queue {
         state.failing_since.take().map(|since| since.elapsed())
     }
 
-    /// A commit failed because the database is away. Answers whether that is news.
+    /// Records a failed commit; returns whether it is the first.
     pub fn note_failure(&self) -> bool {
         let mut state = self.lock();
         let is_news = state.failing_since.is_none();
@@ -210,10 +211,10 @@ impl Queue {
         is_news
     }
 
-    /// Gives up all that waits, and what is in hand, when the database has been away for too long. Answers how much, and for
-    /// how long it has been.
+    /// Gives up everything waiting or being committed, if the database has been unreachable for too long. Returns the
+    /// number of writes, and for how long.
     ///
-    /// Looked at from outside of the persister, who may hang in the database's hands.
+    /// Called from outside the persister, which may be stuck in the database.
     pub fn give_up_if_due(&self) -> Option<(usize, Duration)> {
         let mut state = self.lock();
         let stalled = state.committing_since.filter(|since| since.elapsed() > COMMIT_STALL.min(self.retry_for));
@@ -230,8 +231,8 @@ impl Queue {
         Some((self.give_up(&mut state), away_for))
     }
 
-    /// Gives up all, and admits nothing any more: what the database says is not to be believed. Answers how much, the first
-    /// time.
+    /// Gives up everything and admits nothing any more, because the database cannot be trusted. Returns the number of
+    /// writes, the first time.
     pub fn lose(&self) -> Option<usize> {
         let mut state = self.lock();
         if self.is_lost.swap(true, Ordering::AcqRel) {
@@ -258,12 +259,12 @@ impl Queue {
         count
     }
 
-    /// Tells whether the batch in hand has been given up.
+    /// Returns whether the batch was given up.
     pub fn is_given_up(&self) -> bool {
         self.is_away() && self.lock().in_hand.is_empty()
     }
 
-    /// Waits, unless the store is closed. Answers whether it is.
+    /// Pauses, unless the store is closed; returns whether it is.
     pub fn pause(&self, time: Duration) -> bool {
         let state = self.lock();
         if state.is_closed {
@@ -273,7 +274,7 @@ impl Queue {
         state.is_closed
     }
 
-    /// Waits until so many writes wait, but no longer than this.
+    /// Waits until `count` writes are waiting, or for `time` at most.
     pub fn await_company(&self, count: usize, time: Duration) {
         let mut state = self.lock();
         if state.waiting.len() >= count {
@@ -285,7 +286,7 @@ impl Queue {
         state.awaited = None;
     }
 
-    /// The store is gone: nothing more is admitted, and retries end.
+    /// Ends the queue with the store: nothing more is admitted, and retries end.
     pub fn close(&self) {
         self.lock().is_closed = true;
         self.changed.notify_all();
@@ -295,16 +296,16 @@ impl Queue {
         self.lock().is_closed
     }
 
-    /// Under the lock, so that reports leave in the order of the batches.
+    /// Called under the lock, so that reports are sent in the order of the batches.
     fn answer(&self, answers: impl ExactSizeIterator<Item = (Done, Outcome)>, state: &mut State) {
-        // First, so that who has got an answer finds room.
+        // Done first, so that a caller who has an answer finds room.
         self.depth.fetch_sub(answers.len(), Ordering::Relaxed);
         let mut outcomes = Vec::with_capacity(answers.len());
         for (done, outcome) in answers {
             match done {
                 Done::Nobody => {}
                 Done::Tagged(tag) => outcomes.push((tag, outcome)),
-                // Who does not wait any more needs no answer.
+                // The caller may have stopped waiting.
                 Done::Answer(answer) => drop(answer.send(outcome)),
             }
         }

@@ -1,4 +1,4 @@
-//! Readers: a few threads with a connection each.
+//! Readers: a few threads with one connection each.
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,23 +14,23 @@ use super::failure::{StoreError, is_absence, panic_text};
 use super::stats::Counters;
 use super::url::DatabaseUrl;
 
-/// A connection that was not used for longer is tried before it is trusted.
+/// Idle time after which a connection is tested before use.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 /// One reader, on a thread of its own.
 pub(super) struct Reader {
     url: DatabaseUrl,
-    /// Rises whenever a connection turns out to be dead: the others are tried then, too.
+    /// Increased whenever a connection turns out to be dead: all others are then tested, too.
     deaths: Arc<AtomicU64>,
     counters: Arc<Counters>,
     connection: Option<AnyConnection>,
-    /// Of SQLite.
+    /// Set for SQLite.
     file: Option<Arc<DatabaseFile>>,
     known_deaths: u64,
     used_at: Instant,
 }
 
-/// A question, which answers to its asker by itself.
+/// A query that sends its own answer.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Question(pub Box<dyn FnOnce(&mut Reader) + Send>);
@@ -40,7 +40,7 @@ impl Reader {
         Self { url, deaths, counters, connection: None, file, known_deaths: 0, used_at: Instant::now() }
     }
 
-    /// Asks; a panic of the question is its own.
+    /// Runs a query; a panic in it fails only this call.
     pub fn ask<T>(&mut self, question: impl FnOnce(&mut AnyConnection) -> QueryResult<T>) -> Result<T, StoreError> {
         let conn = match self.connected() {
             Ok(conn) => conn,
@@ -87,7 +87,7 @@ impl Reader {
         Ok(self.connection.insert(connection))
     }
 
-    /// A log is made by who opens a database without one: so nobody does whose names are gone.
+    /// Opening a database without a log would create one, which must not happen once the files were replaced.
     fn connect(&self) -> Result<AnyConnection, String> {
         if self.file.as_ref().is_some_and(|file| file.is_replaced()) {
             return Err(REPLACED.to_owned());

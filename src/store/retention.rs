@@ -1,7 +1,7 @@
-//! Retention: what has grown old goes, messages, notifications, uploads that nothing names any more.
+//! Deletes expired messages, notifications and unreferenced uploads.
 //!
-//! In steps of a few rows, each a write like others in the persister's queue, with pauses between them: a send waits for
-//! one such step at most. What is to go is found by readers.
+//! Works in steps of a few rows, each an ordinary write with pauses in between, so that a send waits for one step at
+//! most. Readers find the rows to delete.
 use std::time::Duration;
 
 use diesel::dsl::exists;
@@ -17,17 +17,17 @@ use super::schema::{conversations, messages, notifications, rooms, users};
 use super::write::{Write, Written};
 use crate::model::{Timestamp, UserId};
 
-/// Rows that one step deletes at most: some milliseconds of the writer's time.
+/// Maximum number of rows deleted in one step: takes some milliseconds of the writer's time.
 const STEP_ROWS: i64 = 200;
-/// Between two steps the writer belongs to others.
+/// Pause between two steps, during which the writer serves others.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Places, users or uploads that one question looks at.
+/// Number of conversations, users or uploads examined by one query.
 const PAGE: i64 = 500;
 
-/// Deletes the messages that were written before that. Answers how many.
+/// Deletes the messages written before a time. Returns their number.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`] where the database is away or busy: the rest waits for the next time.
+/// [`StoreError::Unavailable`] if the database is unreachable or busy: the rest waits for the next round.
 pub async fn prune_messages(store: &Store, before: Timestamp) -> Result<usize, StoreError> {
     let mut deleted = 0;
     for list in [old_conversations, old_rooms] {
@@ -46,10 +46,10 @@ pub async fn prune_messages(store: &Store, before: Timestamp) -> Result<usize, S
     Ok(deleted)
 }
 
-/// Deletes the notifications that were made, or last renewed, before that. Answers how many.
+/// Deletes the notifications last renewed before a time. Returns their number.
 ///
 /// # Errors
-/// As [`prune_messages`].
+/// Same as [`prune_messages`].
 pub async fn prune_notifications(store: &Store, before: Timestamp) -> Result<usize, StoreError> {
     let (mut deleted, mut after) = (0, String::new());
     loop {
@@ -64,11 +64,10 @@ pub async fn prune_notifications(store: &Store, before: Timestamp) -> Result<usi
     }
 }
 
-/// Has the uploads looked at that were made before that and that no message, nobody's picture and no group's names. Answers how
-/// many.
+/// Notes for removal the uploads made before a time that no message, user or group refers to. Returns their number.
 ///
 /// # Errors
-/// As [`prune_messages`].
+/// Same as [`prune_messages`].
 pub async fn release_orphans(store: &Store, before: Timestamp) -> Result<usize, StoreError> {
     let (mut count, mut after) = (0, String::new());
     loop {
@@ -84,7 +83,7 @@ pub async fn release_orphans(store: &Store, before: Timestamp) -> Result<usize, 
     }
 }
 
-/// Repeats a step until there is nothing left for it. Answers how many rows it took away.
+/// Repeats a step until it finds nothing more. Returns the number of rows deleted.
 async fn in_steps(store: &Store, write: impl Fn() -> Write) -> Result<usize, StoreError> {
     let mut deleted = 0;
     loop {
@@ -97,7 +96,7 @@ async fn in_steps(store: &Store, write: impl Fn() -> Write) -> Result<usize, Sto
     }
 }
 
-/// A page: what was found in it, and where the next one begins.
+/// Rows of a page, and the start of the next one.
 type Page<T> = (Vec<T>, Option<String>);
 
 fn old_conversations(conn: &mut AnyConnection, after: &str, before: Timestamp) -> QueryResult<Page<String>> {

@@ -1,4 +1,4 @@
-//! Waiting for a database that is away.
+//! Waiting for an unreachable database.
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use super::failure::OpenError;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-/// Tries again for `retry_for` while the database is unavailable. Blocks.
+/// Retries for `retry_for` while the database is unavailable. Blocks.
 pub(super) fn patiently<T>(
     retry_for: Duration,
     longest_pause: Duration,

@@ -1,4 +1,4 @@
-//! Rows, and the values that they become at the store's border.
+//! Rows, and their conversion to model types.
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::model::{
 const ROOM_PREFIX: &str = "room:";
 const COMMON_CHAT: &str = "common-chat";
 
-/// A place as `messages.place` holds it.
+/// Returns the value of `messages.place`.
 pub(super) fn place_key(place: &Place) -> String {
     match place {
         Place::Conversation(id) => id.to_string(),
@@ -25,7 +25,7 @@ pub(super) fn place_key(place: &Place) -> String {
     }
 }
 
-/// Tells whether a place's key is one of `rooms`.
+/// Returns whether the key belongs in `rooms`.
 pub(super) fn is_room(place: &Place) -> bool {
     !matches!(place, Place::Conversation(_))
 }
@@ -40,7 +40,7 @@ fn place_of(key: &str) -> QueryResult<Place> {
     }
 }
 
-/// A stored text that no text of ours can be.
+/// Returns the error for a stored text that we cannot have written.
 pub(super) fn corrupt(column: &str, text: &str) -> Error {
     let shown: String = text.chars().take(80).collect();
     let cause: Box<dyn std::error::Error + Send + Sync> = format!("{column} holds {shown:?}").into();
@@ -63,12 +63,12 @@ pub(super) fn conversation_kind(text: &str) -> QueryResult<ConversationKind> {
     ConversationKind::parse(text).ok_or_else(|| corrupt("conversations.kind", text))
 }
 
-/// A SHA-256 as stored.
+/// Converts a stored SHA-256.
 pub(super) fn hash_of(bytes: Option<Vec<u8>>) -> Option<[u8; 32]> {
     bytes.and_then(|bytes| bytes.try_into().ok())
 }
 
-/// A user as stored, less the password.
+/// A user as stored, without the password.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = users)]
 pub(super) struct AccountRow {
@@ -122,7 +122,7 @@ impl TryFrom<AccountRow> for Account {
     }
 }
 
-/// Who a user is.
+/// The public part of a user.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = users)]
 pub(super) struct ProfileRow {
@@ -262,7 +262,7 @@ impl MessageRow {
     }
 }
 
-/// A file as `messages` holds it.
+/// A file in the JSON of `messages`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct FileJson {
@@ -284,12 +284,12 @@ fn parse_json<'a, T: Deserialize<'a>>(column: &str, json: &'a str) -> QueryResul
     serde_json::from_str(json).map_err(|_| corrupt(column, json))
 }
 
-/// The JSON that a message's file, or its list of attachments, is stored as.
+/// Serializes a message's file or list of attachments for storage.
 pub(super) fn to_json<T: serde::Serialize>(value: &T) -> QueryResult<String> {
     serde_json::to_string(value).map_err(|error| Error::SerializationError(error.into()))
 }
 
-/// A notification, less where it stands.
+/// A notification without its conversation.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = notifications)]
 pub(super) struct NotificationRow {
@@ -340,7 +340,7 @@ impl TryFrom<UploadRow> for (File, UserId) {
     }
 }
 
-/// An entry of the audit.
+/// An audit entry.
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = audit_log)]
 pub(super) struct AuditRow {

@@ -1,45 +1,45 @@
-//! How the store is doing, in numbers.
+//! Figures of the store.
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::meter::{ActorStats, Distribution, Histogram, Meter};
 
-/// Upper bounds of the histograms of times, in microseconds.
+/// Bucket bounds of durations, in microseconds.
 const TIMES: &[u64] = &[250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 5_000_000];
-/// Upper bounds of the histogram of batch sizes.
+/// Bucket bounds of batch sizes.
 const SIZES: &[u64] = &[1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000];
 
-/// A look at the store.
+/// Figures of the store.
 #[derive(Debug, Clone, Default)]
 pub struct StoreStats {
     /// Writes admitted and not answered.
     pub queued: usize,
-    /// Reads being answered, or waiting for a reader.
+    /// Reads running, or waiting for a reader.
     pub reads_in_flight: usize,
-    /// Reads begun since the start.
+    /// Reads since the start.
     pub reads: u64,
     /// Writes stored.
     pub writes: u64,
-    /// Commits that failed because the database was away.
+    /// Commits that failed because the database was unreachable.
     pub failed_commits: u64,
     /// Writes that the database refused, or that panicked.
     pub refused: u64,
-    /// Seconds that transactions took which were committed.
+    /// Duration of committed transactions, in seconds.
     pub commits: Distribution,
-    /// How many writes they held.
+    /// Number of writes in each of them.
     pub batches: Distribution,
-    /// Seconds that the first write of each batch had waited for its turn.
+    /// Time that the first write of each batch waited, in seconds.
     pub queue_waits: Distribution,
-    /// Seconds that reads took, the wait for a reader included.
+    /// Duration of reads, in seconds, including the wait for a reader.
     pub read_times: Distribution,
-    /// The writer.
+    /// Load of the writer.
     pub persister: ActorStats,
-    /// All readers.
+    /// Load of all readers.
     pub readers: ActorStats,
 }
 
-/// The running numbers behind [`StoreStats`].
+/// The counters behind [`StoreStats`].
 #[derive(Debug)]
 pub(super) struct Counters {
     pub writes: AtomicU64,
@@ -78,7 +78,7 @@ impl Counters {
         self.commits.note_time(time);
     }
 
-    /// The meter of all readers.
+    /// Returns the meter of all readers.
     pub fn readers(&self) -> MutexGuard<'_, Meter> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }

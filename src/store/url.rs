@@ -1,7 +1,7 @@
-//! Which database: chosen by the scheme of `DATABASE_URL`.
+//! Address of the database; the scheme of `DATABASE_URL` selects its kind.
 use std::path::{Path, PathBuf};
 
-/// libpq's settings that keep a connection to a silent host from hanging for ever.
+/// libpq settings that keep a connection to a silent host from hanging for ever.
 const POSTGRES_DEFAULTS: [(&str, &str); 5] = [
     ("connect_timeout", "5"),
     ("keepalives_idle", "10"),
@@ -10,20 +10,20 @@ const POSTGRES_DEFAULTS: [(&str, &str); 5] = [
     ("tcp_user_timeout", "20000"),
 ];
 
-/// A database by its URL.
+/// Address of a database.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
-    /// The embedded one: a file.
+    /// A file of the embedded database.
     Sqlite(PathBuf),
-    /// A Postgres server: the URL as libpq takes it.
+    /// A Postgres server: the URL in libpq's format.
     Postgres(String),
 }
 
 impl DatabaseUrl {
-    /// Reads `sqlite:///absolute/path`, `sqlite://relative-to-data-dir`, `postgres://…` or `postgresql://…`.
+    /// Parses `sqlite:///absolute/path`, `sqlite://relative-to-data-dir`, `postgres://…` or `postgresql://…`.
     ///
     /// # Errors
-    /// A sentence that says why, for every other text.
+    /// A sentence that explains the problem, for any other text.
     pub fn parse(text: &str, data_dir: &Path) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("sqlite://") {
             if path.is_empty() || path.ends_with('/') {
@@ -42,7 +42,7 @@ impl DatabaseUrl {
     }
 }
 
-/// Shows no password.
+/// Hides the password.
 impl std::fmt::Debug for DatabaseUrl {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

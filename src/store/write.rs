@@ -1,4 +1,4 @@
-//! Changes that the persister stores, and its answers.
+//! Changes for the persister, and their results.
 use std::sync::Arc;
 
 use crate::model::{
@@ -6,71 +6,73 @@ use crate::model::{
     Profile, Timestamp, UserId, UserRole,
 };
 
-/// A user to be made.
+/// A user to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewUser {
-    /// The id; provisioned users bring theirs.
+    /// The id; provisioned users bring their own.
     pub id: UserId,
-    /// Wanted username. Where it is taken, `suffix_if_taken` decides.
+    /// Wanted username. If it is taken, `suffix_if_taken` decides.
     pub username: String,
-    /// `true` appends a number to a taken username, `false` answers [`StoreError::Conflict`](super::StoreError::Conflict).
+    /// `true` appends a number to a taken username, `false` fails with
+    /// [`StoreError::Conflict`](super::StoreError::Conflict).
     pub suffix_if_taken: bool,
-    /// E-mail; a taken one is dropped where `suffix_if_taken`, else [`StoreError::Conflict`](super::StoreError::Conflict).
+    /// E-mail address; a taken one is dropped if `suffix_if_taken`, else fails with
+    /// [`StoreError::Conflict`](super::StoreError::Conflict).
     pub email: Option<String>,
-    /// The name to show.
+    /// Display name.
     pub full_name: Option<String>,
-    /// Argon2 in PHC form; provisioned users have none and cannot log in.
+    /// Argon2 hash in PHC format; provisioned users have none and cannot log in.
     pub password_hash: Option<String>,
     /// The stored role.
     pub role: UserRole,
-    /// When that was said of the user, where it is known.
+    /// Time at which this was stated about the user, if known.
     pub described_at: Option<Timestamp>,
-    /// When it is made.
+    /// Time of creation.
     pub created_at: Timestamp,
 }
 
-/// A message to be stored.
+/// A message to store.
 #[derive(Debug, Clone)]
 pub struct NewMessage {
-    /// The message; its `seq` is given when it is stored.
+    /// The message; its `seq` is assigned when it is stored.
     pub message: Arc<Message>,
-    /// SHA-256 of target, content, file and attachment URLs of the request, where it bears a `clientMessageId`.
+    /// SHA-256 of target, content, file and attachment URLs of the request, if it has a `clientMessageId`.
     pub request_hash: Option<[u8; 32]>,
-    /// Hash of the private id of the session that sent it.
+    /// Hash of the private id of the sending session.
     pub sent_by: Option<[u8; 32]>,
 }
 
-/// A notification to be stored.
+/// A notification to store.
 #[derive(Debug, Clone)]
 pub struct NewNotification {
     /// The notification.
     pub notification: Arc<Notification>,
-    /// The event that it goes with.
+    /// Its subject, with which it is withdrawn.
     pub tells_of: TellsOf,
-    /// Tells whether it has been shown.
+    /// Set if it was already shown.
     pub is_seen: bool,
 }
 
-/// The event that a notification tells of, and goes with.
+/// Subject of a notification; when it disappears, so does the notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TellsOf {
-    /// A message. The unseen one of the same user and conversation is renewed, where there is one: it keeps its id and gets
-    /// the rest, unless it has a newer message. Nothing is stored of a message that is deleted or read, or whose author's
-    /// account is deleted, nor for a user who is no member.
+    /// A message. An unseen notification of the same user and conversation is renewed: it keeps its id and gets the new
+    /// content, unless it is about a newer message. Nothing is stored if the message is deleted or read, its author's
+    /// account is deleted, or the user is not a member.
     Message {
         /// Its conversation.
         conversation: ConversationId,
         /// The message.
         message: MessageId,
     },
-    /// Its user's membership of a group.
+    /// The user's membership of a group.
     Membership(ConversationId),
-    /// Nothing that this server knows.
+    /// Nothing known to this server.
     Other,
 }
 
 impl TellsOf {
-    /// Its conversation.
+    /// Returns the conversation.
     pub fn conversation(self) -> Option<ConversationId> {
         match self {
             Self::Message { conversation, .. } | Self::Membership(conversation) => Some(conversation),
@@ -78,31 +80,33 @@ impl TellsOf {
         }
     }
 
-    /// The message, where it is one.
+    /// Returns the message, if it is about one.
     pub fn message(self) -> Option<MessageId> {
         if let Self::Message { message, .. } = self { Some(message) } else { None }
     }
 }
 
-/// One change. Changes are stored in the order in which they were given; each either wholly or not at all.
+/// One change. Changes are stored in the order given, each completely or not at all.
 #[derive(Debug, Clone)]
 pub enum Write {
-    /// Gives the message its `seq` and makes it its place's last one. Answered by [`Written::Message`].
-    /// The same id again is no error and answers with the stored `seq`: a retried batch, or (another position) a repeat.
+    /// Stores a message, assigns its `seq` and makes it the last message of its conversation or room. Result:
+    /// [`Written::Message`]. The same id again is no error and returns the stored `seq`: with the same position the
+    /// batch was retried, with another the client repeated the message.
     Message(Box<NewMessage>),
-    /// New content of a message (`updated_at` comes with it). Unless deleted. `position`: its place in the order of all messages
-    /// and changes, where it has one.
+    /// Sets the content and `updated_at` of a message, unless it is deleted. `position`: its place in the order of all
+    /// messages and changes, if it has one.
     EditMessage { message: MessageId, content: String, updated_at: Timestamp, position: Option<i64> },
-    /// A message's content, file and attachments are emptied and it is marked deleted; `position` as of an edit.
+    /// Empties a message's content, file and attachments, and marks it as deleted; `position` as in an edit.
     DeleteMessage { message: MessageId, deleted_at: Timestamp, position: Option<i64> },
-    /// A receipt; `read_seq` of the reader moves forward to the message's `seq`, never back. A second one changes nothing.
+    /// Stores a receipt, and moves the reader's `read_seq` forward to the message's `seq`, never back. A repeated
+    /// receipt has no effect.
     MarkRead { message: MessageId, conversation: ConversationId, reader: UserId, read_at: Timestamp },
-    /// `delivered_seq` of these members moves forward, never back.
+    /// Moves `delivered_seq` of these members forward, never back.
     Delivered(Vec<DeliveredUpTo>),
-    /// A conversation and its first members, who all joined at its making (`joined_position`: messages up to it are not caught up).
-    /// A direct one has both users' ids as `direct_key` (see [`direct_key`]). Answered by [`Written::Done`].
+    /// Creates a conversation with its first members, who all join at its creation (`joined_position`: messages up to
+    /// it are not caught up). A direct one gets the key of its users (see [`direct_key`]). Result: [`Written::Done`].
     CreateConversation { conversation: Arc<Conversation>, joined_position: i64 },
-    /// Name, picture and administrator become these.
+    /// Sets name, picture and administrator.
     UpdateConversation {
         conversation: ConversationId,
         name: Option<String>,
@@ -110,67 +114,69 @@ pub enum Write {
         admin: Option<UserId>,
         updated_at: Timestamp,
     },
-    /// An owner calls a conversation so from now on; a name that meant another one means this one then.
+    /// Sets the owner's name for a conversation; the name moves to it from any other conversation.
     NameConversation { owner: UserId, name: String, conversation: ConversationId, named_at: Timestamp },
-    /// Members join. One who had left becomes a member again.
+    /// Adds members. One who had left becomes a member again.
     AddParticipants { conversation: ConversationId, users: Vec<UserId>, joined_at: Timestamp, joined_position: i64 },
-    /// A member leaves.
+    /// Removes a member.
     RemoveParticipant { conversation: ConversationId, user: UserId, left_at: Timestamp },
-    /// A group goes, with its messages.
+    /// Deletes a group with its messages.
     DeleteConversation { conversation: ConversationId },
-    /// A user. Answered by [`Written::User`], also where the id is known already.
+    /// Creates a user. Result: [`Written::User`], also if the id exists already.
     CreateUser(Box<NewUser>),
-    /// Name and picture become these, as far as they are given.
+    /// Sets name and picture, as far as they are given.
     UpdateProfile { user: UserId, full_name: Option<Option<String>>, avatar: Option<Option<String>> },
-    /// The chosen presence.
+    /// Sets the chosen presence.
     SetStatus { user: UserId, status: ChosenStatus },
-    /// These users came online and those went, `at` the latest: when the server was alive. At the start after a crash those
-    /// who are noted were last seen then. The row of the present start has the time.
+    /// Notes users who came online or went offline; `at` is a time at which the server was alive. After a crash, the
+    /// next start takes it for the time at which those online were last seen. Stored in the row of the present start.
     Online { came: Vec<UserId>, gone: Vec<UserId>, at: Timestamp },
-    /// The last socket closed.
+    /// Records the time at which the last socket closed.
     SetLastSeen { user: UserId, last_seen: Timestamp },
-    /// A new password; tokens from before `valid_from` are revoked, except those of `kept_login`.
+    /// Sets a password; tokens from before `valid_from` are revoked, except those of `kept_login`.
     SetPassword { user: UserId, password_hash: String, valid_from: Timestamp, kept_login: Option<String> },
-    /// Description of a user by a token made elsewhere, unless something newer is known: a name or an address that is taken is
-    /// not got.
+    /// Updates a user from a foreign token, unless something newer is known; names and addresses that are taken are
+    /// ignored.
     Describe { user: UserId, description: Description },
-    /// A role, by an administrator's word.
+    /// Sets a role on an administrator's order.
     SetRole { user: UserId, role: UserRole, at: Timestamp },
-    /// Disabled or enabled.
+    /// Disables or enables a user.
     SetDisabled { user: UserId, disabled: bool },
-    /// A user goes: leaves the groups, loses all that is personal, and stays as the nameless author of what was said to others.
+    /// Deletes a user, who leaves all groups, loses all personal data, and remains as the nameless author of messages
+    /// to others.
     DeleteUser { user: UserId, deleted_at: Timestamp },
-    /// All tokens of a user from before `valid_from` are refused.
+    /// Revokes all tokens of a user issued before `valid_from`.
     RevokeTokensOf { user: UserId, valid_from: Timestamp },
-    /// A login's tokens, or (`key` = hex of the fingerprint) a single one, are refused; may be forgotten after `until`.
+    /// Revokes the tokens of a login, or a single one if `key` is its fingerprint in hex; may be forgotten after
+    /// `until`.
     RevokeToken { key: String, until: Timestamp },
-    /// Notes what was done with an administrator's rights.
+    /// Stores an audit entry.
     Audit(Box<AuditEntry>),
-    /// These notes of changed accounts are taken away.
+    /// Deletes these notes of changed accounts.
     ForgetAccountChanges { ids: Vec<i64> },
-    /// Notifications, made or renewed. One that is stored already is left as it is.
+    /// Stores or renews notifications. One that is stored already is left as it is.
     Notify(Vec<NewNotification>),
-    /// Notifications with these ids, or all of the user's, have been shown.
+    /// Marks notifications as shown: those with these ids, or all of the user's.
     NotificationsSeen { user: UserId, ids: Option<Vec<NotificationId>>, seen_at: Timestamp },
-    /// Notifications with these ids, or all of the user's, have been read.
+    /// Marks notifications as read: those with these ids, or all of the user's.
     NotificationsRead { user: UserId, ids: Option<Vec<NotificationId>>, read_at: Timestamp },
-    /// A listing is called so from now on.
+    /// Sets the title of a listing.
     SetListingTitle { listing: ListingId, title: String, updated_at: Timestamp },
-    /// The oldest messages of a place go, of those that were written before that, with their receipts: at most so many.
-    /// Answered by [`Written::Pruned`].
+    /// Deletes the oldest messages of a conversation or room written before `before`, with their receipts; at most
+    /// `limit`. Result: [`Written::Pruned`].
     PruneMessages { place: String, before: Timestamp, limit: i64 },
-    /// The oldest notifications of a user go, of those that were made or last renewed before that: at most so many. Answered by
+    /// Deletes the oldest notifications of a user last renewed before `before`; at most `limit`. Result:
     /// [`Written::Pruned`].
     PruneNotifications { user: UserId, before: Timestamp, limit: i64 },
-    /// The uploads with these addresses are to be looked at, as far as nothing names them.
+    /// Notes those of these uploads that have no references for removal.
     ReleaseFiles { urls: Vec<String> },
-    /// Of these files, which are to be looked at, the uploads go that nothing names by now. Answered by [`Written::Unnamed`].
+    /// Deletes the unreferenced uploads among these noted files. Result: [`Written::Unnamed`].
     DropFiles { urls: Vec<String> },
-    /// These files are off the disk: nobody has to look at them any more.
+    /// Deletes the notes of files that were removed from disk.
     FilesRemoved { urls: Vec<String> },
-    /// An uploaded file.
+    /// Stores an upload.
     Upload { file: File, owner: UserId, uploaded_at: Timestamp },
-    /// Nothing: answered when all before it is stored or given up.
+    /// Stores nothing: answered once everything before it is stored or given up.
     Barrier,
     /// Fails or panics on purpose; for tests of the persister.
     #[doc(hidden)]
@@ -178,7 +184,7 @@ pub enum Write {
 }
 
 impl Write {
-    /// Tells whether a file may have lost its last name by it.
+    /// Returns whether it may take the last reference from a file.
     pub(super) fn may_unname_files(&self) -> bool {
         matches!(
             self,
@@ -194,64 +200,64 @@ impl Write {
     }
 }
 
-/// How a [`Write::TestFault`] misbehaves.
+/// Kind of misbehaviour of [`Write::TestFault`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[doc(hidden)]
 pub enum TestFault {
-    /// The database refuses this very row.
+    /// The database refuses this particular row.
     Poison,
     /// The code panics.
     Panic,
 }
 
-/// One member's progress in one conversation.
+/// Progress of one member in one conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveredUpTo {
-    /// Where.
+    /// The conversation.
     pub conversation: ConversationId,
-    /// Who.
+    /// The member.
     pub user: UserId,
-    /// All up to this one.
+    /// Number up to which messages were delivered.
     pub seq: i64,
 }
 
-/// An act, or several alike of one minute.
+/// An action, or several similar ones of one minute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
-    /// A UUID with its time: later ones are greater.
+    /// A UUID that contains the time: later ones are greater.
     pub id: String,
-    /// When; of several the first.
+    /// Time of the action; of several, of the first.
     pub done_at: Timestamp,
     /// `user:ID`, `key:NAME`, `admin-ui:NAME` or `command line`.
     pub actor: String,
-    /// Route or command that was asked for.
+    /// Route or command.
     pub action: String,
-    /// Object that it was done to.
+    /// Object of the action.
     pub object: Option<String>,
-    /// Where the request came from.
+    /// Address of the client.
     pub address: Option<String>,
-    /// How often.
+    /// Number of times.
     pub times: i64,
 }
 
-/// Outcome of a [`Write`] that was stored.
+/// Result of a stored [`Write`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
     /// Stored.
     Done,
-    /// A message has this number in its place; of a repeat nothing was stored but what the first one brought.
+    /// The message has this number; if `is_repeat`, only the first request stored something.
     Message { seq: i64, is_repeat: bool },
-    /// Nothing: the message that was to be edited or deleted was deleted before.
+    /// Nothing was stored: the message to be edited or deleted was already deleted.
     Gone,
-    /// So many rows were deleted.
+    /// Number of rows deleted.
     Pruned { rows: usize },
-    /// The uploads with these addresses are gone: their files are to be removed.
+    /// These uploads were deleted: their files are to be removed.
     Unnamed { urls: Vec<String> },
-    /// The user as stored, with the username that it got.
+    /// The user as stored, with the username that was assigned.
     User(Arc<Profile>),
 }
 
-/// The key that makes the direct conversation of two users unique, whoever begins it.
+/// Returns the key that makes the direct conversation of two users unique, whoever starts it.
 pub fn direct_key(one: &UserId, other: &UserId) -> String {
     let (first, second) = if one <= other { (one, other) } else { (other, one) };
     format!("{first}\n{second}")

@@ -1,4 +1,4 @@
-//! Notes of what was done with an administrator's rights.
+//! Audit entries.
 use diesel::prelude::*;
 
 use crate::store::connection::AnyConnection;
@@ -6,7 +6,7 @@ use crate::store::rows::AuditRow;
 use crate::store::schema::audit_log;
 use crate::store::write::AuditEntry;
 
-/// Stores an entry; a second time nothing happens.
+/// Stores an entry; repeating it has no effect.
 pub(super) fn insert(conn: &mut AnyConnection, entry: &AuditEntry) -> QueryResult<()> {
     let is_known: i64 = audit_log::table.filter(audit_log::id.eq(&entry.id)).count().get_result(conn)?;
     if is_known > 0 {

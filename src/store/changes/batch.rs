@@ -1,4 +1,4 @@
-//! A batch of changes: in which order they are stored, and by which of the files beside this one.
+//! Applies a batch of changes, in an order that lets similar ones share statements.
 use diesel::QueryResult;
 use diesel::prelude::*;
 
@@ -13,10 +13,10 @@ use crate::store::file_names::{has_names, names_of};
 use crate::store::rows::is_room;
 use crate::store::write::{NewMessage, TestFault, Write, Written};
 
-/// Stores `writes`; one outcome for each, in their order.
+/// Applies `writes`; returns one outcome for each, in order.
 ///
 /// # Errors
-/// Nothing is to be kept then: the database is away, or refuses one of them.
+/// The database is unreachable or refuses one of them; the transaction must then be rolled back.
 pub(in crate::store) fn apply(conn: &mut AnyConnection, writes: &[Write]) -> QueryResult<Vec<Outcome>> {
     let mut outcomes: Vec<Outcome> = vec![DONE; writes.len()];
     let mut run = Run::default();
@@ -42,8 +42,8 @@ pub(in crate::store) fn apply(conn: &mut AnyConnection, writes: &[Write]) -> Que
     Ok(outcomes)
 }
 
-/// Tells whether [`apply`] stores `writes` with at most one statement, which needs no transaction around it: nothing but
-/// messages to conversations, or to rooms, that name no file, on Postgres.
+/// Returns whether [`apply`] needs only one statement for `writes`, and so no transaction: on Postgres, only messages
+/// to conversations, or only to rooms, that refer to no files.
 pub(in crate::store) fn is_one_statement(conn: &AnyConnection, writes: &[Write]) -> bool {
     let mut places = writes.iter().filter(|write| !matches!(write, Write::Barrier)).map(|write| match write {
         Write::Message(new) => (!has_names(&new.message)).then(|| is_room(&new.message.place)),
@@ -53,7 +53,7 @@ pub(in crate::store) fn is_one_statement(conn: &AnyConnection, writes: &[Write])
     matches!(conn, AnyConnection::Postgres(_)) && first.is_some() && places.all(|place| place == first)
 }
 
-/// New messages, and changes of stored messages.
+/// A run of new messages, or of changes to stored messages.
 #[derive(Default)]
 struct Run<'a> {
     messages: Vec<(&'a NewMessage, &'a mut Outcome)>,
@@ -76,11 +76,11 @@ impl Run<'_> {
             let named: Vec<_> = new.iter().filter(|new| is_new(new)).flat_map(|new| names_of(&new.message)).collect();
             file_names::insert(conn, &named)?;
             for (message, outcome) in new.into_iter().zip(outcomes) {
-                // A message whose place there is not has got no number.
+                // A message whose conversation does not exist gets no number.
                 let stored = numbers.get(message.message.id.as_uuid()).ok_or(StoreError::Refused);
                 *outcome = stored.map(|stored| Written::Message {
                     seq: stored.seq,
-                    // A batch that is stored once more brings the same position.
+                    // A retried batch has the same position as before; a client's repetition has another.
                     is_repeat: stored.position != message.message.position,
                 });
             }
@@ -139,7 +139,7 @@ fn apply_one(conn: &mut AnyConnection, write: &Write) -> QueryResult<Outcome> {
         Write::DropFiles { urls } => return file_names::drop_unnamed(conn, urls),
         Write::FilesRemoved { urls } => file_names::note_removed(conn, urls)?,
         Write::TestFault(fault) => misbehave(conn, *fault)?,
-        // The others belong to a run.
+        // All other changes are part of a run.
         Write::Message(_)
         | Write::MarkRead { .. }
         | Write::EditMessage { .. }

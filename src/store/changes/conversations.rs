@@ -10,7 +10,7 @@ use crate::store::file_names::picture_of_conversation;
 use crate::store::schema::{boots, conversation_names, conversations, message_reads, messages, participants};
 use crate::store::write::direct_key;
 
-/// A conversation that is there already (a retried batch) is left as it is.
+/// Stores a conversation; an existing one (of a retried batch) is left as it is.
 pub(super) fn create(conn: &mut AnyConnection, conversation: &Conversation, joined_position: i64) -> QueryResult<()> {
     let Conversation { id, kind, name, avatar, admin, participants, created_at, updated_at, .. } = conversation;
     let key = match (kind, participants.first(), participants.last()) {
@@ -72,7 +72,7 @@ pub(super) fn set_name(
     .map(drop)
 }
 
-/// Who joins later has all that was said before as read and received.
+/// Adds members; everything said before counts as received and read by them.
 pub(super) fn add_participants(
     conn: &mut AnyConnection,
     id: ConversationId,
@@ -86,7 +86,7 @@ pub(super) fn add_participants(
     touch(conn, &id, joined_at)
 }
 
-/// Present members stay as they are; those who had left begin anew.
+/// Adds or re-adds members; current ones stay as they are.
 fn join(
     conn: &mut AnyConnection,
     id: &str,
@@ -128,7 +128,8 @@ pub(super) fn remove_participant(
     touch(conn, &id, left_at)
 }
 
-/// Its messages, members and notifications go with it, and the names of files. Their positions are not given again.
+/// Deletes a conversation with its messages, members, notifications and references to files. Its positions are not
+/// reused.
 pub(super) fn delete(conn: &mut AnyConnection, id: ConversationId) -> QueryResult<()> {
     file_names::rename(conn, &picture_of_conversation(id), &[])?;
     let id = id.to_string();
@@ -146,9 +147,9 @@ pub(super) fn delete(conn: &mut AnyConnection, id: ConversationId) -> QueryResul
     Ok(())
 }
 
-/// Keeps positions up to this one from being given again, though nothing that is stored has them any more.
+/// Prevents positions up to this one from being reused, although no stored row has them any more.
 ///
-/// Noted beside what the start says of itself: `last_position` of the starts says how much of the time before was stored.
+/// Stored separately from the starts' `last_position`, which tells how much was stored before each start.
 fn give_up(conn: &mut AnyConnection, position: i64) -> QueryResult<()> {
     let Some(present) = boots::table.select(max(boots::id)).first::<Option<i64>>(conn)? else { return Ok(()) };
     let is_lower = boots::given_up_to.is_null().or(boots::given_up_to.lt(position));

@@ -1,4 +1,4 @@
-//! A user goes: what is personal is deleted, what was said to others stays, by an author without a name.
+//! Deletion of a user: personal data is deleted, messages to others stay, under an author without a name.
 use diesel::prelude::*;
 
 use super::{conversations, file_names, withdrawal};
@@ -11,7 +11,7 @@ use crate::store::schema::{
 };
 use crate::store::write::direct_key;
 
-/// Deletes a user, who leaves all groups. A second time, or of somebody who is not there, nothing happens.
+/// Deletes a user, who leaves all groups. Has no effect on a user who is deleted or unknown.
 pub(super) fn delete_user(conn: &mut AnyConnection, user: &UserId, deleted_at: Timestamp) -> QueryResult<()> {
     let known = users::table.find(user.as_str()).filter(users::deleted_at.is_null()).select(users::id);
     if known.first::<String>(conn).optional()?.is_none() || user.as_str() == MODEL_USER {
@@ -23,12 +23,12 @@ pub(super) fn delete_user(conn: &mut AnyConnection, user: &UserId, deleted_at: T
     diesel::delete(notifications::table.filter(notifications::user_id.eq(user.as_str()))).execute(conn)?;
     file_names::rename(conn, &picture_of_user(user), &[])?;
     file_names::release_own(conn, user.as_str())?;
-    // The files that messages name stay, and are nobody's.
+    // Files used in messages stay, without an owner.
     diesel::update(uploads::table.filter(uploads::owner.eq(user.as_str()))).set(uploads::owner.eq(MODEL_USER)).execute(conn)?;
     let nothing = None::<String>;
     let personal = (
         users::username.eq(DELETED_NAME),
-        // No key of a name has a line end, so nobody else can have this one.
+        // Keys of names contain no line break, so no other user can have this one.
         users::username_key.eq(format!("deleted\n{user}")),
         users::email.eq(&nothing),
         users::email_key.eq(&nothing),
@@ -47,8 +47,8 @@ pub(super) fn delete_user(conn: &mut AnyConnection, user: &UserId, deleted_at: T
     withdrawal::forget_author(conn, user)
 }
 
-/// Of each group another member becomes administrator, the last one out deletes it. Chats with the model, and with oneself,
-/// were nobody else's and go. Direct conversations stay the others'.
+/// Leaves all groups: each gets another administrator, or is deleted if it has no other member. Chats with the model or
+/// with oneself are deleted, since nobody else saw them. Direct conversations stay for the other user.
 fn leave(conn: &mut AnyConnection, user: &UserId, left_at: Timestamp) -> QueryResult<()> {
     type Row = (String, String, Option<String>, Option<String>);
     let own: Vec<Row> = participants::table

@@ -1,4 +1,4 @@
-//! Names of uploaded files: given, taken away, and what follows for a file that has none left.
+//! References to uploaded files: adding and removing them, and noting files that have none left.
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Text};
@@ -9,10 +9,10 @@ use crate::store::file_names::{FileName, uploads_in};
 use crate::store::schema::{file_names, messages, unnamed_files, uploads};
 use crate::store::write::Written;
 
-/// Rows that one statement names.
+/// Maximum number of rows in one statement.
 const ROWS_AT_ONCE: usize = 1_000;
 
-/// Gives names. One that there is already stays.
+/// Adds references. Existing ones stay.
 pub(in crate::store) fn insert(conn: &mut AnyConnection, names: &[FileName]) -> QueryResult<()> {
     if names.is_empty() {
         return Ok(());
@@ -37,7 +37,7 @@ pub(in crate::store) fn insert(conn: &mut AnyConnection, names: &[FileName]) -> 
     Ok(())
 }
 
-/// Somebody names the uploads in these texts from now on, and no others.
+/// Replaces the references of one namer: from now on, only the uploads in these texts.
 pub(super) fn rename(conn: &mut AnyConnection, namer: &str, texts: &[&str]) -> QueryResult<()> {
     let now: Vec<&str> = texts.iter().flat_map(|text| uploads_in(text)).collect();
     let before: Vec<String> = file_names::table.filter(file_names::namer.eq(namer)).select(file_names::url).load(conn)?;
@@ -55,7 +55,7 @@ pub(super) fn rename(conn: &mut AnyConnection, namer: &str, texts: &[&str]) -> Q
     release(conn, &dropped)
 }
 
-/// These name nothing any more.
+/// Removes all references of these namers.
 pub(super) fn forget(conn: &mut AnyConnection, namers: &[String]) -> QueryResult<()> {
     for namers in namers.chunks(ROWS_AT_ONCE) {
         let own = file_names::namer.eq_any(namers);
@@ -69,7 +69,7 @@ pub(super) fn forget(conn: &mut AnyConnection, namers: &[String]) -> QueryResult
     Ok(())
 }
 
-/// A conversation's messages name nothing any more. To be called while they are there.
+/// Removes the references of a conversation's messages. To be called before they are deleted.
 pub(super) fn forget_place(conn: &mut AnyConnection, place: &str) -> QueryResult<()> {
     diesel::sql_query(
         "INSERT INTO unnamed_files (url) SELECT DISTINCT uploads.url FROM messages \
@@ -82,7 +82,7 @@ pub(super) fn forget_place(conn: &mut AnyConnection, place: &str) -> QueryResult
     diesel::delete(file_names::table.filter(file_names::namer.eq_any(of_it))).execute(conn).map(drop)
 }
 
-/// The uploads of a user that nothing names are to be looked at.
+/// Notes the unreferenced uploads of a user for removal.
 pub(super) fn release_own(conn: &mut AnyConnection, user: &str) -> QueryResult<()> {
     diesel::sql_query(
         "INSERT INTO unnamed_files (url) SELECT uploads.url FROM uploads WHERE uploads.owner = $1 \
@@ -93,7 +93,7 @@ pub(super) fn release_own(conn: &mut AnyConnection, user: &str) -> QueryResult<(
     .map(drop)
 }
 
-/// These uploads are to be looked at, as far as there are such and nothing names them by now.
+/// Notes those of these uploads that exist and have no references.
 pub(super) fn release(conn: &mut AnyConnection, urls: &[String]) -> QueryResult<()> {
     for url in urls {
         diesel::sql_query(
@@ -106,8 +106,8 @@ pub(super) fn release(conn: &mut AnyConnection, urls: &[String]) -> QueryResult<
     Ok(())
 }
 
-/// Of these files, which are to be looked at, the uploads go that nothing names; of those that have a name the note goes.
-/// Answers with the files that are to be removed: also those whose upload an earlier process took away before it died.
+/// Deletes the unreferenced uploads among these noted files, and the notes of those that are referenced again. Returns
+/// the files to remove from disk, including those whose upload an earlier process deleted before it died.
 pub(super) fn drop_unnamed(conn: &mut AnyConnection, urls: &[String]) -> QueryResult<Outcome> {
     let noted: Vec<String> =
         unnamed_files::table.filter(unnamed_files::url.eq_any(urls)).select(unnamed_files::url).load(conn)?;
@@ -119,7 +119,7 @@ pub(super) fn drop_unnamed(conn: &mut AnyConnection, urls: &[String]) -> QueryRe
     Ok(Ok(Written::Unnamed { urls: unnamed }))
 }
 
-/// These files are off the disk.
+/// Deletes the notes of files that were removed from disk.
 pub(super) fn note_removed(conn: &mut AnyConnection, urls: &[String]) -> QueryResult<()> {
     diesel::delete(unnamed_files::table.filter(unnamed_files::url.eq_any(urls))).execute(conn).map(drop)
 }

@@ -1,5 +1,5 @@
-//! New messages, all of a batch in one statement: its text is always the same, so that Postgres prepares it once, and
-//! its arrays hold one element for each message.
+//! Inserts all new messages of a batch by one statement. Its text is always the same, so Postgres prepares it once; its
+//! array parameters hold one element for each message.
 use std::collections::HashMap;
 
 use diesel::pg::{Pg, PgConnection};
@@ -12,12 +12,12 @@ use super::outcome::Stored;
 use crate::store::rows::{is_room, message_id, place_key, to_json};
 use crate::store::write::NewMessage;
 
-/// Names of the arrays, in their order.
+/// Names of the arrays, in order.
 const COLUMNS: &str = "id, place, position, sender, created_at, updated_at, role, message_type, listing_id, \
      client_message_id, request_hash, sent_by, file, attachments, content, chat, truncated";
 
-/// Messages that are not stored yet get their numbers: their place's last one goes up by as many as there are for it. A scalar
-/// subquery is looked up by key whatever the planner believes of the table's size.
+/// Numbers the messages that are not stored yet: the last number of their conversation or room rises by their count.
+/// The scalar subqueries are looked up by key, whatever the planner assumes about the table's size.
 const NUMBER: &str = ", known AS MATERIALIZED (\
      SELECT input.*, (SELECT messages.seq FROM messages WHERE messages.id = input.id) AS known_seq, \
      (SELECT messages.position FROM messages WHERE messages.id = input.id) AS known_position FROM input), \
@@ -47,8 +47,8 @@ const INSERT: &str = ", stored AS (\
      SELECT id, seq, position FROM stored UNION ALL \
      SELECT id, known_seq, known_position FROM known WHERE known_seq IS NOT NULL";
 
-/// Stores messages and gives each its number; one that is stored already keeps the numbers it has. Those whose
-/// conversation there is not are left out.
+/// Stores messages and numbers each; a message that is stored already keeps its numbers. Messages of unknown
+/// conversations are left out.
 pub(super) fn insert_messages(conn: &mut PgConnection, new: &[&NewMessage]) -> QueryResult<HashMap<Uuid, Stored>> {
     let (to_rooms, to_conversations): (Vec<_>, Vec<_>) = new.iter().copied().partition(|new| is_room(&new.message.place));
     let mut numbers = HashMap::with_capacity(new.len());
@@ -57,7 +57,7 @@ pub(super) fn insert_messages(conn: &mut PgConnection, new: &[&NewMessage]) -> Q
     Ok(numbers)
 }
 
-/// The messages of a batch, column by column; of rooms, or of conversations.
+/// The messages of a batch as columns, either of rooms or of conversations.
 #[derive(Default)]
 struct Arrays<'a, const ROOMS: bool> {
     id: Vec<String>,
@@ -80,7 +80,7 @@ struct Arrays<'a, const ROOMS: bool> {
 }
 
 impl<'a, const ROOMS: bool> Arrays<'a, ROOMS> {
-    /// A message that comes twice is taken once.
+    /// Makes the columns; of duplicate messages only one is kept.
     fn of(new: &[&'a NewMessage]) -> QueryResult<Self> {
         let mut arrays = Self::default();
         let mut taken = std::collections::HashSet::with_capacity(new.len());

@@ -1,4 +1,4 @@
-//! New messages, one statement each: without a way to a server that is the fastest.
+//! Inserts new messages by one statement each: without a round trip to a server, that is fastest.
 use std::collections::HashMap;
 
 use diesel::SqliteConnection;
@@ -11,7 +11,7 @@ use crate::store::rows::{is_room, place_key, to_json};
 use crate::store::schema::{conversations, messages, rooms};
 use crate::store::write::NewMessage;
 
-/// New state of a place's row.
+/// New state of a conversation's or room's row.
 struct Progress {
     is_room: bool,
     is_new: bool,
@@ -21,8 +21,8 @@ struct Progress {
     has_changed: bool,
 }
 
-/// Stores messages and gives each its number; one that is stored already keeps the numbers it has. Those whose
-/// conversation there is not are left out.
+/// Stores messages and numbers each; a message that is stored already keeps its numbers. Messages of unknown
+/// conversations are left out.
 pub(super) fn insert_messages(conn: &mut SqliteConnection, new: &[&NewMessage]) -> QueryResult<HashMap<Uuid, Stored>> {
     let mut numbers = HashMap::with_capacity(new.len());
     let mut places: HashMap<String, Option<Progress>> = HashMap::new();
@@ -99,7 +99,7 @@ fn save_progress(conn: &mut SqliteConnection, place: &str, progress: &Progress) 
     Ok(())
 }
 
-/// Answers 0 where a message with this id is there already.
+/// Inserts a message; returns 0 if its id exists already.
 fn insert(conn: &mut SqliteConnection, id: &str, place: &str, seq: i64, new: &NewMessage) -> QueryResult<usize> {
     let NewMessage { message, request_hash, sent_by } = new;
     let file = message.file.as_ref().map(to_json).transpose()?;

@@ -27,14 +27,14 @@ pub(super) fn store(conn: &mut AnyConnection, changes: Vec<(&Write, &mut Outcome
     Ok(())
 }
 
-/// When a message was changed, and where that stands in the order.
+/// Time of a change, and its position.
 #[derive(Clone, Copy)]
 struct Moment {
     at: i64,
     position: Option<i64>,
 }
 
-/// Answers whether the message was there.
+/// Returns whether the message existed.
 fn edit(conn: &mut AnyConnection, id: MessageId, content: &str, moment: Moment) -> QueryResult<bool> {
     let id = id.to_string();
     let columns =
@@ -50,7 +50,7 @@ fn edit(conn: &mut AnyConnection, id: MessageId, content: &str, moment: Moment) 
     Ok(edited > 0)
 }
 
-/// Answers whether the message was there.
+/// Returns whether the message existed.
 fn delete(conn: &mut AnyConnection, id: MessageId, moment: Moment) -> QueryResult<bool> {
     let id = id.to_string();
     let columns = (
@@ -61,7 +61,7 @@ fn delete(conn: &mut AnyConnection, id: MessageId, moment: Moment) -> QueryResul
         messages::deleted_at.eq(moment.at),
         messages::changed_position.eq(moment.position),
     );
-    // A batch that is stored once more finds what it has deleted.
+    // A retried batch finds the message already deleted by itself.
     let is_there = messages::deleted_at.is_null().or(messages::deleted_at.eq(moment.at));
     let found = diesel::update(messages::table.find(&id).filter(is_there)).set(columns).execute(conn)?;
     if found > 0 {
@@ -72,14 +72,14 @@ fn delete(conn: &mut AnyConnection, id: MessageId, moment: Moment) -> QueryResul
     Ok(found > 0)
 }
 
-/// A conversation changes with its last message, and knows the highest position that something in it got.
+/// Updates the conversation of a changed message: its time of change, and the highest position in it.
 fn touch_conversation(conn: &mut AnyConnection, message: &str, moment: Moment) -> QueryResult<()> {
     let Moment { at: changed, position } = moment;
     let found: Option<(String, i64)> =
         messages::table.find(message).select((messages::place, messages::seq)).first(conn).optional()?;
     let Some((place, seq)) = found else { return Ok(()) };
     if let Some(position) = position {
-        // It is not given again, whether the message stays or not.
+        // The position must not be reused, whether or not the message stays.
         let behind = conversations::table.find(&place).filter(conversations::last_position.lt(position));
         diesel::update(behind).set(conversations::last_position.eq(position)).execute(conn)?;
     }

@@ -1,7 +1,8 @@
-//! How each change is stored, within the transaction of its batch.
+//! Stores changes, within the transaction of their batch.
 //!
-//! New messages wait until all of a batch can go in at once, and what concerns stored messages (receipts, edits,
-//! progress) until after that. Only changes that look at what a conversation holds by then stand in between.
+//! New messages are delayed until all of a batch can be inserted at once; changes of stored messages (receipts, edits,
+//! progress) until after that. In between, only those changes are applied that depend on a conversation's current
+//! content.
 mod audit;
 mod batch;
 mod conversations;

@@ -1,4 +1,4 @@
-//! Notifications: made, renewed, shown, read.
+//! Notifications: creation, renewal, and marking as seen or read.
 use std::collections::HashMap;
 
 use diesel::pg::{Pg, PgConnection};
@@ -11,7 +11,7 @@ use crate::store::connection::AnyConnection;
 use crate::store::schema::{messages, notifications, participants, users};
 use crate::store::write::{NewNotification, TellsOf};
 
-/// An unseen one of the same user and conversation takes the place of a new row.
+/// Replaces an unseen notification of the same user and conversation instead of adding a row.
 const STORE: &str = ") AS input (id, user_id, kind, message, data, conversation, seen_at, created_at, told) \
      WHERE NOT EXISTS (SELECT 1 FROM notifications AS known WHERE known.id = input.id) \
      AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = input.user_id AND users.deleted_at IS NOT NULL) \
@@ -24,7 +24,7 @@ const STORE: &str = ") AS input (id, user_id, kind, message, data, conversation,
      DO UPDATE SET message = excluded.message, data = excluded.data, created_at = excluded.created_at \
      WHERE notifications.created_at <= excluded.created_at";
 
-/// Stores new ones, and renews those that are unseen. Who was deleted gets none, and nobody one of what is no news any more.
+/// Stores new notifications, renewing unseen ones. Deleted users get none, and outdated ones are left out.
 pub(in crate::store) fn store(conn: &mut AnyConnection, new: &[NewNotification]) -> QueryResult<()> {
     let new = newest_of_each(new);
     if new.is_empty() {
@@ -36,7 +36,7 @@ pub(in crate::store) fn store(conn: &mut AnyConnection, new: &[NewNotification])
     }
 }
 
-/// Of those that renew each other only the last is stored: a statement may touch a row once.
+/// Keeps the last of those that renew each other, because a statement may touch a row only once.
 fn newest_of_each(new: &[NewNotification]) -> Vec<&NewNotification> {
     let mut last = HashMap::with_capacity(new.len());
     for (place, new) in new.iter().enumerate() {
@@ -46,12 +46,12 @@ fn newest_of_each(new: &[NewNotification]) -> Vec<&NewNotification> {
     new.iter().enumerate().filter(|(place, new)| is_last(*place, new)).map(|(_, new)| new).collect()
 }
 
-/// Notifications with the same key renew each other.
+/// Returns the key shared by notifications that renew each other.
 fn renewed_key(new: &NewNotification) -> Option<(&UserId, ConversationId)> {
     if let TellsOf::Message { conversation, .. } = new.tells_of { Some((&new.notification.user, conversation)) } else { None }
 }
 
-/// Tells whether a user is still to be told of a message.
+/// Returns whether a user still has to be notified of a message.
 fn is_news(conn: &mut SqliteConnection, user: &UserId, message: MessageId) -> QueryResult<bool> {
     let told = messages::table
         .inner_join(participants::table.on(participants::conversation.eq(messages::place)))
@@ -110,7 +110,7 @@ fn store_one(conn: &mut SqliteConnection, new: &NewNotification) -> QueryResult<
         .map(drop)
 }
 
-/// Marks those of a user that are not seen yet.
+/// Marks unseen notifications of a user.
 pub(super) fn mark_seen(
     conn: &mut AnyConnection,
     user: &UserId,
@@ -129,7 +129,7 @@ pub(super) fn mark_seen(
     .map(drop)
 }
 
-/// Marks those of a user that are not read yet.
+/// Marks unread notifications of a user.
 pub(super) fn mark_read(
     conn: &mut AnyConnection,
     user: &UserId,
@@ -151,7 +151,7 @@ fn texts(ids: Option<&[NotificationId]>) -> Option<Vec<String>> {
     ids.map(|ids| ids.iter().map(NotificationId::to_string).collect())
 }
 
-/// New ones, column by column.
+/// New notifications as columns.
 #[derive(Default)]
 struct Arrays<'a> {
     id: Vec<String>,
@@ -162,7 +162,7 @@ struct Arrays<'a> {
     conversation: Vec<Option<String>>,
     seen_at: Vec<Option<i64>>,
     created_at: Vec<i64>,
-    /// The message that it tells of.
+    /// The messages that they are about.
     told: Vec<Option<String>>,
 }
 

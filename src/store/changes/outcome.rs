@@ -1,14 +1,14 @@
-//! Outcomes of changes.
+//! Results of changes.
 use crate::store::failure::StoreError;
 use crate::store::write::Written;
 
-/// Outcome of one change.
+/// Result of one change.
 pub(in crate::store) type Outcome = Result<Written, StoreError>;
 
-/// Stored, and nothing more to say.
+/// Stored, without further data.
 pub(super) const DONE: Outcome = Ok(Written::Done);
 
-/// The numbers under which a message stands.
+/// Numbers of a stored message.
 #[derive(Clone, Copy)]
 pub(super) struct Stored {
     pub seq: i64,

@@ -1,21 +1,21 @@
-//! Who is online, for the start after a crash: nobody says then when they were last seen.
+//! Users noted as online, so that a start after a crash can tell when they were last seen.
 use diesel::prelude::*;
 
 use crate::model::{Timestamp, UserId};
 use crate::store::connection::AnyConnection;
 use crate::store::schema::{boots, online_users, users};
 
-/// SQLite binds no more values at once than some thousands.
+/// Maximum number of users in one statement; SQLite binds only some thousands of values.
 const USERS_AT_ONCE: usize = 1_000;
 
-/// These came and those went; the server ran at that time.
+/// Notes users who came online or went offline, and the time, at which the server was alive.
 pub(super) fn store(conn: &mut AnyConnection, came: &[UserId], gone: &[UserId], at: Timestamp) -> QueryResult<()> {
     for some in gone.chunks(USERS_AT_ONCE) {
         let ids = some.iter().map(UserId::as_str);
         diesel::delete(online_users::table.filter(online_users::user_id.eq_any(ids))).execute(conn)?;
     }
     for some in came.chunks(USERS_AT_ONCE) {
-        // Those who are not here any more, or are noted already, are left out.
+        // Deleted users, and those noted already, are left out.
         let ids = some.iter().map(UserId::as_str);
         let known = users::table.filter(users::id.eq_any(ids).and(users::deleted_at.is_null()));
         let noted = online_users::table.filter(online_users::user_id.eq(users::id));
@@ -30,7 +30,8 @@ pub(super) fn store(conn: &mut AnyConnection, came: &[UserId], gone: &[UserId], 
     diesel::update(boots::table.find(present)).set(boots::alive_at.eq(at.as_millis())).execute(conn).map(drop)
 }
 
-/// Who was online when the server of before died was last seen when that was last known to run.
+/// Sets `last_seen` of users who were online when the previous server died to the last time at which it was known to be
+/// alive.
 pub(in crate::store) fn settle_those_of_before(conn: &mut AnyConnection) -> QueryResult<()> {
     let last: Option<Option<i64>> = boots::table.order(boots::id.desc()).select(boots::alive_at).first(conn).optional()?;
     if let Some(at) = last.flatten() {

@@ -1,4 +1,4 @@
-//! Who has received what.
+//! Delivery progress of members.
 use std::collections::HashMap;
 
 use diesel::pg::{Pg, PgConnection};
@@ -11,7 +11,7 @@ use crate::store::connection::AnyConnection;
 use crate::store::schema::participants;
 use crate::store::write::{DeliveredUpTo, Write};
 
-/// Stores the members' progress among `changes`: the furthest of each.
+/// Stores the progress of members among `changes`: the furthest of each.
 pub(super) fn store(conn: &mut AnyConnection, changes: &[&Write]) -> QueryResult<()> {
     let mut furthest: HashMap<(ConversationId, &UserId), i64> = HashMap::new();
     for change in changes {
@@ -46,7 +46,7 @@ pub(super) fn store(conn: &mut AnyConnection, changes: &[&Write]) -> QueryResult
     Ok(())
 }
 
-/// Progress, column by column.
+/// Progress as columns.
 #[derive(Default)]
 struct Arrays<'a> {
     conversation: Vec<String>,

@@ -1,4 +1,4 @@
-//! Who has read what.
+//! Read receipts.
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
@@ -10,8 +10,8 @@ use crate::store::connection::AnyConnection;
 use crate::store::schema::{message_reads, messages, participants};
 use crate::store::write::Write;
 
-/// The first receipt of a reader for a message counts; the message changes with it, and the reader's `read_seq` moves
-/// forward to it. What told the reader of it, or of those before, goes.
+/// Stores receipts: the first one of a reader for a message counts, changes the message, and moves the reader's
+/// `read_seq` forward. The reader's notifications of messages up to it are deleted.
 const STORE: &str = ") WITH ORDINALITY AS input (message, user_id, read_at, nth)), \
      marks AS MATERIALIZED (SELECT DISTINCT ON (input.message, input.user_id) input.message, input.user_id, input.read_at, \
      messages.place, messages.seq, messages.created_at FROM input JOIN messages ON messages.id = input.message \
@@ -72,7 +72,7 @@ fn mark_read(conn: &mut SqliteConnection, id: MessageId, reader: &UserId, read_a
     Ok(())
 }
 
-/// Receipts, column by column.
+/// Receipts as columns.
 #[derive(Default)]
 struct Arrays<'a> {
     message: Vec<String>,

@@ -1,4 +1,4 @@
-//! Deletion of what has grown old, so many rows at a time.
+//! Deletion of expired rows, a limited number at a time.
 use diesel::prelude::*;
 
 use super::outcome::Outcome;
@@ -8,8 +8,8 @@ use crate::store::connection::AnyConnection;
 use crate::store::schema::{message_reads, messages, notifications};
 use crate::store::write::Written;
 
-/// The oldest `limit` messages of a place that were written before that, their receipts and notifications. Their numbers and positions
-/// are not given again: the place knows how far it came.
+/// Deletes the oldest `limit` messages of a conversation or room written before `before`, with their receipts and
+/// notifications. Numbers and positions are not reused, because their counters stay.
 pub(super) fn prune_messages(conn: &mut AnyConnection, place: &str, before: Timestamp, limit: i64) -> QueryResult<Outcome> {
     let old: Vec<(String, i64)> = messages::table
         .filter(messages::place.eq(place).and(messages::created_at.lt(before.as_millis())))
@@ -27,7 +27,7 @@ pub(super) fn prune_messages(conn: &mut AnyConnection, place: &str, before: Time
     Ok(Ok(Written::Pruned { rows }))
 }
 
-/// The oldest `limit` notifications of a user that were made, or last renewed, before that.
+/// Deletes the oldest `limit` notifications of a user last renewed before `before`.
 pub(super) fn prune_notifications(
     conn: &mut AnyConnection,
     user: &UserId,

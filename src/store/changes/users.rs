@@ -16,7 +16,7 @@ use crate::store::rows::ProfileRow;
 use crate::store::schema::{account_changes, unkeyed_users, users};
 use crate::store::write::{NewUser, Written};
 
-/// Makes a user, or answers with the one that has this id already.
+/// Creates a user, or returns the existing one with this id.
 pub(super) fn create(conn: &mut AnyConnection, new: &NewUser) -> QueryResult<Outcome> {
     let NewUser { id, username, suffix_if_taken, email, full_name, password_hash, role, described_at, created_at } = new;
     let known = users::table.find(id.as_str()).select(ProfileRow::as_select()).first(conn).optional()?;
@@ -60,20 +60,20 @@ pub(super) fn create(conn: &mut AnyConnection, new: &NewUser) -> QueryResult<Out
     Ok(Ok(Written::User(Arc::new(profile))))
 }
 
-/// Tells whether another user than this one is called so.
+/// Returns whether another user has this username.
 fn is_username_taken(conn: &mut AnyConnection, username: &str, user: &str) -> QueryResult<bool> {
     let others = users::table.filter(users::username_key.eq(name_key(username)).and(users::id.ne(user)));
     others.select(users::id).first::<String>(conn).optional().map(|id| id.is_some())
 }
 
-/// Tells whether it is the address of another user than this one.
+/// Returns whether another user has this address.
 fn is_email_taken(conn: &mut AnyConnection, email: &str, user: &str) -> QueryResult<bool> {
     let others = users::table.filter(users::email_key.eq(name_key(email)).and(users::id.ne(user)));
     others.select(users::id).first::<String>(conn).optional().map(|id| id.is_some())
 }
 
-/// The username with a free number behind it. Found by halving, for thousands may want the same name: the smallest
-/// one where no number was left out.
+/// Returns the username with the smallest free number appended, provided that the numbers in use have no gaps. Searched
+/// by bisection, since thousands of users may want the same name.
 fn free_username(conn: &mut AnyConnection, username: &str, user: &str) -> QueryResult<String> {
     let (mut taken, mut free) = (1u64, 2u64);
     while is_username_taken(conn, &numbered_name(username, free), user)? {
@@ -170,8 +170,8 @@ pub(super) fn describe(conn: &mut AnyConnection, id: &UserId, description: &Desc
     diesel::update(users::table.find(id.as_str())).set(columns).execute(conn).map(drop)
 }
 
-/// Brings names of users into the form in which they are compared, as far as nobody else has it: at most so many. Returns how
-/// many were left before.
+/// Updates the comparison keys of at most `limit` names, except where another user has the new key. Returns the number
+/// of names that were outdated before.
 pub(in crate::store) fn key_names(conn: &mut AnyConnection, limit: i64) -> QueryResult<usize> {
     let ids: Vec<String> =
         unkeyed_users::table.order(unkeyed_users::user_id).limit(limit).select(unkeyed_users::user_id).load(conn)?;
@@ -182,7 +182,7 @@ pub(in crate::store) fn key_names(conn: &mut AnyConnection, limit: i64) -> Query
         if let Some((username, email, full_name)) = found {
             let user = users::table.find(id);
             if is_username_taken(conn, &username, id)? {
-                warn!(user = id.as_str(); "another user has the same name, as names are compared now: this one is found by its e-mail address");
+                warn!(user = id.as_str(); "another user has the same name under the present rules: this one can only be found by e-mail address");
             } else {
                 diesel::update(user).set(users::username_key.eq(name_key(&username))).execute(conn)?;
             }

@@ -1,4 +1,4 @@
-//! Notifications go with what they tell of.
+//! Withdraws notifications when their subject disappears.
 use std::collections::BTreeMap;
 
 use diesel::prelude::*;
@@ -10,14 +10,14 @@ use crate::store::connection::AnyConnection;
 use crate::store::queries::messages::load_messages;
 use crate::store::schema::{notifications, participants};
 
-/// Rows that one statement names.
+/// Maximum number of rows in one statement.
 const IDS_AT_ONCE: usize = 1_000;
-/// A notification's kind, where it tells of a message.
+/// Kind of a notification about a message.
 const OF_MESSAGE: &str = "message";
-/// A notification's kind, where it tells of its user's membership of a group.
+/// Kind of a notification about the user's membership of a group.
 const OF_MEMBERSHIP: &str = "group";
 
-/// A notification whose message is gone, and the one that it tells of instead.
+/// A notification whose message is gone, and the message to replace it with.
 #[derive(QueryableByName)]
 struct Orphan {
     #[diesel(sql_type = Text)]
@@ -26,8 +26,8 @@ struct Orphan {
     older: Option<String>,
 }
 
-/// The newest message before the one that is gone that its user has not read and that no earlier notification tells of.
-/// Within a conversation `created_at` is a message's own.
+/// Finds for each the newest message before the deleted one that its user has not read, and that no earlier
+/// notification is about. Within a conversation, `created_at` is unique to a message.
 const ORPHANS: &str = "SELECT notifications.id AS id, (SELECT older.id FROM messages AS older \
      WHERE older.place = participants.conversation AND older.seq < told.seq AND older.seq > participants.read_seq \
      AND older.position > participants.joined_position AND older.sender <> participants.user_id AND older.deleted_at IS NULL \
@@ -41,14 +41,15 @@ const ORPHANS: &str = "SELECT notifications.id AS id, (SELECT older.id FROM mess
      AND notifications.conversation = participants.conversation AND notifications.created_at = told.created_at \
      WHERE notifications.kind = 'message' AND ";
 
-/// A message was deleted: its notifications tell of the newest one before it that is unread and not told of yet, or go.
+/// Handles a deleted message: its notifications change to the newest unread message before it without one, or are
+/// deleted.
 pub(super) fn forget_message(conn: &mut AnyConnection, message: &str) -> QueryResult<()> {
     let orphans = diesel::sql_query(format!("{ORPHANS}told.id = $1")).bind::<Text, _>(message).load(conn)?;
     settle(conn, orphans)
 }
 
-/// An account was deleted: what told others of its messages, and whom it had added to groups, goes, as it has a name.
-/// To be called while its row says that it is deleted.
+/// Handles a deleted account: notifications of its messages and of its invitations contain its name, so they are
+/// deleted. To be called once its row is marked as deleted.
 pub(super) fn forget_author(conn: &mut AnyConnection, author: &UserId) -> QueryResult<()> {
     let by_author = format!(
         "{ORPHANS}told.sender = $1 AND told.place IN (SELECT own.conversation FROM participants AS own WHERE own.user_id = $1)"
@@ -74,26 +75,26 @@ fn is_by(data: Option<&str>, author: &UserId) -> bool {
     data.is_some_and(|data| data.get("by").and_then(Value::as_str) == Some(author.as_str()))
 }
 
-/// A user is out of a conversation: of that they are told nothing any more.
+/// Handles a user leaving a conversation: deletes their notifications of it.
 pub(super) fn forget_membership(conn: &mut AnyConnection, conversation: &str, user: &UserId) -> QueryResult<()> {
     let told = notifications::user_id.eq(user.as_str()).and(notifications::conversation.eq(conversation));
     diesel::delete(notifications::table.filter(told)).execute(conn).map(drop)
 }
 
-/// A conversation goes. To be called while its members are there.
+/// Handles the deletion of a conversation. To be called while its members still exist.
 pub(super) fn forget_conversation(conn: &mut AnyConnection, conversation: &str) -> QueryResult<()> {
     let ids: Vec<String> = in_conversation(conversation).select(notifications::id).load(conn)?;
     delete(conn, &ids)
 }
 
-/// A conversation's messages up to this time went: what is old and told of them.
+/// Handles the expiry of a conversation's messages up to this time: deletes the notifications of them.
 pub(super) fn forget_up_to(conn: &mut AnyConnection, conversation: &str, created_at: i64) -> QueryResult<()> {
     let of_messages = notifications::kind.eq(OF_MESSAGE).and(notifications::created_at.le(created_at));
     let ids: Vec<String> = in_conversation(conversation).filter(of_messages).select(notifications::id).load(conn)?;
     delete(conn, &ids)
 }
 
-/// A user has read a conversation's messages up to the one of this time.
+/// Handles a user having read a conversation's messages up to the one of this time.
 pub(super) fn forget_read(conn: &mut SqliteConnection, conversation: &str, user: &UserId, created_at: i64) -> QueryResult<()> {
     let told = notifications::user_id
         .eq(user.as_str())
@@ -103,14 +104,14 @@ pub(super) fn forget_read(conn: &mut SqliteConnection, conversation: &str, user:
     diesel::delete(notifications::table.filter(told)).execute(conn).map(drop)
 }
 
-/// Of those who are, or were, members of a conversation: the index is one of users.
+/// Restricts to present and former members of a conversation, because the index is by user.
 #[diesel::dsl::auto_type]
 fn in_conversation<'a>(conversation: &'a str) -> _ {
     let members = participants::table.filter(participants::conversation.eq(conversation)).select(participants::user_id);
     notifications::table.filter(notifications::conversation.eq(conversation).and(notifications::user_id.eq_any(members)))
 }
 
-/// Has each tell of its older message, or takes it away where there is none.
+/// Changes each to its replacement message, or deletes it if there is none.
 fn settle(conn: &mut AnyConnection, orphans: Vec<Orphan>) -> QueryResult<()> {
     let mut by_older: BTreeMap<Option<String>, Vec<String>> = BTreeMap::new();
     for Orphan { id, older } in orphans {
@@ -125,7 +126,7 @@ fn settle(conn: &mut AnyConnection, orphans: Vec<Orphan>) -> QueryResult<()> {
             delete(conn, &ids)?;
             continue;
         };
-        // Whose it is and what it is called does not matter: its words and its time are the message's.
+        // Recipient and id of this value do not matter; text and time come from the message.
         let id = NotificationId::from_uuid(*message.id.as_uuid());
         let told = Notification::of_message(id, message.sender.id.clone(), message, *conversation);
         let columns = (

@@ -1,4 +1,4 @@
-//! Entries of what was done with an administrator's rights.
+//! Audit entries.
 use diesel::prelude::*;
 
 use crate::store::connection::AnyConnection;
@@ -6,7 +6,7 @@ use crate::store::rows::AuditRow;
 use crate::store::schema::audit_log;
 use crate::store::write::AuditEntry;
 
-/// Returns entries, newest first, before that one.
+/// Returns entries before that one, newest first.
 pub fn list_audit(conn: &mut AnyConnection, before: Option<&str>, limit: i64) -> QueryResult<Vec<AuditEntry>> {
     let mut entries = audit_log::table.order(audit_log::id.desc()).limit(limit).select(AuditRow::as_select()).into_boxed();
     if let Some(before) = before {

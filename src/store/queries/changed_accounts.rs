@@ -1,22 +1,22 @@
-//! Accounts that were changed and tokens that were revoked, by whatever process: triggers note them.
+//! Changed accounts and revoked tokens, noted by triggers whichever process made the change.
 use diesel::prelude::*;
 
 use crate::model::{Timestamp, UserId};
 use crate::store::connection::AnyConnection;
 use crate::store::schema::{account_changes, revoked_tokens};
 
-/// Changes that are not taken away yet.
+/// Notes not yet deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChangedAccounts {
-    /// Of the notes.
+    /// Ids of the notes.
     pub ids: Vec<i64>,
-    /// Whose account.
+    /// Users whose account was changed.
     pub users: Vec<UserId>,
-    /// The keys of revoked tokens, and until when they are kept.
+    /// Keys of revoked tokens, and the times until which they are kept.
     pub revoked: Vec<(String, Timestamp)>,
 }
 
-/// The oldest changes that are noted; at most so many.
+/// Returns the oldest notes, at most `limit`.
 pub fn list_changed_accounts(conn: &mut AnyConnection, limit: i64) -> QueryResult<ChangedAccounts> {
     let rows: Vec<(i64, Option<String>, Option<String>)> = account_changes::table
         .order(account_changes::id)
@@ -27,7 +27,7 @@ pub fn list_changed_accounts(conn: &mut AnyConnection, limit: i64) -> QueryResul
     let mut keys = Vec::new();
     for (id, user, key) in rows {
         changes.ids.push(id);
-        // A user whose id is none of ours, made by hand, is nobody here.
+        // An id that we could not have made, inserted by hand, belongs to no user.
         changes.users.extend(user.and_then(|user| UserId::parse(&user).ok()));
         keys.extend(key);
     }

@@ -1,4 +1,4 @@
-//! Questions about conversations and who is in them.
+//! Queries on conversations and their members.
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -11,31 +11,31 @@ use crate::store::rows::{self, ConversationRow, ProfileRow};
 use crate::store::schema::{conversation_names, conversations, messages, participants, users};
 use crate::store::write::direct_key;
 
-/// Text that is shown of a last message without one.
+/// Text shown for a last message without text.
 const FILE_CONTENT: &str = "File";
 
-/// A user's place in a conversation.
+/// A user's membership of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
-    /// Where.
+    /// The conversation.
     pub conversation: ConversationId,
-    /// Of which kind it is.
+    /// Its kind.
     pub kind: ConversationKind,
-    /// Of a direct conversation: the one the user talks with, which can be the user.
+    /// The other user of a direct conversation, who can be the user itself.
     pub other: Option<UserId>,
-    /// All up to this one was received.
+    /// Number up to which messages were received.
     pub delivered_seq: i64,
-    /// The newest one that was read.
+    /// Number of the newest message read.
     pub read_seq: i64,
-    /// The newest message of the conversation.
+    /// Number of the newest message.
     pub last_seq: i64,
-    /// Messages up to this position are no news for this member.
+    /// Position up to which messages are not news for this member.
     pub joined_position: i64,
     /// Latest name that the user gave it.
     pub name: Option<Arc<str>>,
 }
 
-/// A conversation as one of its members is shown it in a list.
+/// A conversation in a member's list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overview {
     /// The conversation.
@@ -48,7 +48,7 @@ pub struct Overview {
     pub name: Option<Arc<str>>,
 }
 
-/// Returns those of these users who share a conversation with a user.
+/// Returns the users among `others` who share a conversation with `user`.
 pub fn list_contacts(conn: &mut AnyConnection, user: &UserId, others: &[UserId]) -> QueryResult<Vec<UserId>> {
     let (own, shared) = diesel::alias!(participants as own, participants as shared);
     let ids: Vec<&str> = others.iter().map(UserId::as_str).collect();
@@ -62,18 +62,18 @@ pub fn list_contacts(conn: &mut AnyConnection, user: &UserId, others: &[UserId])
     Ok(contacts.iter().filter_map(|id| UserId::parse(id).ok()).collect())
 }
 
-/// How long a list of [`Overview`]s gets.
+/// Limits of a list of [`Overview`]s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OverviewLimits {
-    /// Conversations.
+    /// Maximum number of conversations.
     pub conversations: i64,
-    /// Members that are named of one conversation.
+    /// Maximum number of members listed for each conversation.
     pub members_of_each: i64,
-    /// Members of all together: the list ends with the conversation that reaches so many.
+    /// Maximum number of members in all: the list ends with the conversation that reaches it.
     pub members: usize,
 }
 
-/// Name by which the owner of a `participants` row calls its conversation: a column for queries of that table.
+/// Subquery for the latest name that the owner of a `participants` row gave its conversation.
 macro_rules! latest_name {
     () => {
         conversation_names::table
@@ -86,16 +86,16 @@ macro_rules! latest_name {
     };
 }
 
-/// Where a page of conversations ends.
+/// End of a page of conversations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConversationCursor {
-    /// The last one's time of change.
+    /// Time of change of the last one.
     pub updated_at: Timestamp,
-    /// The last one.
+    /// Id of the last one.
     pub id: ConversationId,
 }
 
-/// The conversations that a user is in.
+/// Returns the memberships of a user.
 pub fn load_memberships(conn: &mut AnyConnection, user: &UserId) -> QueryResult<Vec<Membership>> {
     type Row = (String, String, Option<String>, i64, i64, i64, i64, Option<String>);
     let rows: Vec<Row> = participants::table
@@ -122,19 +122,19 @@ pub fn load_memberships(conn: &mut AnyConnection, user: &UserId) -> QueryResult<
         .collect()
 }
 
-/// The other user that a direct conversation's key names.
+/// Returns the other user in a direct conversation's key.
 fn other_of(direct_key: &str, user: &UserId) -> Option<UserId> {
     let (one, other) = direct_key.split_once('\n')?;
     UserId::parse(if one == user.as_str() { other } else { one }).ok()
 }
 
-/// The conversation with this id.
+/// Finds a conversation by id.
 pub fn find_conversation(conn: &mut AnyConnection, id: ConversationId) -> QueryResult<Option<Conversation>> {
     let row = conversations::table.find(id.to_string()).select(ConversationRow::as_select()).first(conn).optional()?;
     Ok(complete(conn, row.into_iter().collect())?.pop())
 }
 
-/// The direct conversation of two users.
+/// Finds the direct conversation of two users.
 pub fn find_direct(conn: &mut AnyConnection, one: &UserId, other: &UserId) -> QueryResult<Option<Conversation>> {
     let row = conversations::table
         .filter(conversations::direct_key.eq(direct_key(one, other)))
@@ -144,8 +144,7 @@ pub fn find_direct(conn: &mut AnyConnection, one: &UserId, other: &UserId) -> Qu
     Ok(complete(conn, row.into_iter().collect())?.pop())
 }
 
-/// The conversation that a text means to a user: the one that the user calls so, else the one with this id, whoever's
-/// it is.
+/// Finds the conversation that a text denotes for a user: the one that the user named so, else any with this id.
 pub fn find_called(conn: &mut AnyConnection, user: &UserId, text: &str) -> QueryResult<Option<Conversation>> {
     let named = conversation_names::table.find((user.as_str(), text)).select(conversation_names::conversation);
     let named: Option<String> = named.first(conn).optional()?;
@@ -156,7 +155,7 @@ pub fn find_called(conn: &mut AnyConnection, user: &UserId, text: &str) -> Query
     id.map_or(Ok(None), |id| find_conversation(conn, id))
 }
 
-/// A user's conversations, last active first, as far as `limits` go.
+/// Returns a user's conversations within `limits`, the most recently active first.
 pub fn list_overviews(conn: &mut AnyConnection, user: &UserId, limits: OverviewLimits) -> QueryResult<Vec<Overview>> {
     let rows: Vec<(ConversationRow, i64, Option<String>)> = participants::table
         .inner_join(conversations::table.on(conversations::id.eq(participants::conversation)))
@@ -181,7 +180,7 @@ pub fn list_overviews(conn: &mut AnyConnection, user: &UserId, limits: OverviewL
     Ok(overviews)
 }
 
-/// Present members, the longest-standing first.
+/// Returns current members, the longest-standing first.
 fn list_members(conn: &mut AnyConnection, conversation: &str, limit: i64) -> QueryResult<Vec<Arc<Profile>>> {
     let rows: Vec<ProfileRow> = participants::table
         .inner_join(users::table.on(users::id.eq(participants::user_id)))
@@ -193,7 +192,8 @@ fn list_members(conn: &mut AnyConnection, conversation: &str, limit: i64) -> Que
     rows.into_iter().map(Arc::<Profile>::try_from).collect()
 }
 
-/// A user's conversations, last active first, each with the number of messages by others that the user has not read.
+/// Returns a user's conversations, the most recently active first, each with the number of messages by others that the
+/// user has not read.
 pub fn list_conversations(
     conn: &mut AnyConnection,
     user: &UserId,
@@ -223,7 +223,7 @@ pub fn list_conversations(
         .collect()
 }
 
-/// How many messages by others a member has not read.
+/// Returns the number of messages by others that a member has not read.
 pub fn count_unread(conn: &mut AnyConnection, user: &UserId, conversation: ConversationId) -> QueryResult<i64> {
     let place = conversation.to_string();
     let read_seq: Option<i64> =
@@ -231,18 +231,19 @@ pub fn count_unread(conn: &mut AnyConnection, user: &UserId, conversation: Conve
     count_after(conn, user, &place, read_seq.unwrap_or_default())
 }
 
-/// Messages of one conversation that a member is not known to have received.
+/// Messages of one conversation that a member has not been confirmed to have received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undelivered {
-    /// Where.
+    /// The conversation.
     pub conversation: ConversationId,
-    /// How many.
+    /// Number of messages.
     pub messages: i64,
-    /// When the oldest of them was written.
+    /// Time of the oldest of them.
     pub since: Timestamp,
 }
 
-/// Returns what others wrote that a user is not known to have received: at most so many conversations, the longest waiting first.
+/// Returns the conversations with messages by others that a user has not been confirmed to have received: at most
+/// `most`, the longest waiting first.
 pub fn list_undelivered(conn: &mut AnyConnection, user: &UserId, most: i64) -> QueryResult<Vec<Undelivered>> {
     let is_waiting = messages::seq
         .gt(participants::delivered_seq)
@@ -274,7 +275,7 @@ fn count_after(conn: &mut AnyConnection, user: &UserId, place: &str, seq: i64) -
         .get_result(conn)
 }
 
-/// Adds members and last messages, keeping the order.
+/// Adds members and last messages, in the same order.
 fn complete(conn: &mut AnyConnection, rows: Vec<ConversationRow>) -> QueryResult<Vec<Conversation>> {
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     let members: Vec<(String, String)> = participants::table
@@ -297,7 +298,7 @@ fn complete(conn: &mut AnyConnection, rows: Vec<ConversationRow>) -> QueryResult
         .collect()
 }
 
-/// The newest message that was not deleted, as lists show it.
+/// Finds the newest message that is not deleted, as lists show it.
 fn find_last_message(conn: &mut AnyConnection, place: &str) -> QueryResult<Option<LastMessage>> {
     let newest: Option<(String, String, i64, String)> = messages::table
         .filter(messages::place.eq(place).and(messages::deleted_at.is_null()))

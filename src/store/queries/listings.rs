@@ -7,12 +7,12 @@ use crate::model::ListingId;
 use crate::store::connection::AnyConnection;
 use crate::store::schema::listings;
 
-/// The title of a listing; `None` while nobody has given it one.
+/// Finds the title of a listing; `None` if it has none yet.
 pub fn find_title(conn: &mut AnyConnection, listing: &ListingId) -> QueryResult<Option<String>> {
     listings::table.find(listing.as_str()).select(listings::title).first(conn).optional()
 }
 
-/// The titles of these listings, as far as they have some.
+/// Returns the titles of those listings that have one.
 pub(in crate::store) fn find_titles(conn: &mut AnyConnection, mut ids: Vec<&str>) -> QueryResult<HashMap<String, String>> {
     if ids.is_empty() {
         return Ok(HashMap::new());

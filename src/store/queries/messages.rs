@@ -1,4 +1,4 @@
-//! Questions about messages: one, a page of history.
+//! Queries on messages.
 use std::collections::HashMap;
 
 use diesel::dsl::exists;
@@ -10,7 +10,7 @@ use crate::store::connection::{AnyConnection, in_snapshot};
 use crate::store::rows::{self, MessageRow, ProfileRow, hash_of, place_key};
 use crate::store::schema::{message_reads, messages, participants, uploads, users};
 
-/// Which page of a place's history.
+/// A page of a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HistoryRange {
     /// The newest messages.
@@ -21,29 +21,29 @@ pub enum HistoryRange {
     After(i64),
 }
 
-/// A message that its sender named.
+/// A message to which its sender gave an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientIdRow {
-    /// The sender's name for it.
+    /// The sender's id.
     pub client_message_id: String,
-    /// Ours.
+    /// Our id.
     pub message: MessageId,
     /// SHA-256 of the first request.
     pub request_hash: Option<[u8; 32]>,
 }
 
-/// The message with this id, also a deleted one.
+/// Finds a message by id, even a deleted one.
 pub fn find_message(conn: &mut AnyConnection, id: MessageId) -> QueryResult<Option<Message>> {
     Ok(load_messages(conn, vec![id.to_string()])?.pop())
 }
 
-/// The hash of the request that made a message; `None`: there is no such message.
+/// Finds the hash of the request that made a message; `None` if there is no such message.
 pub fn find_request_hash(conn: &mut AnyConnection, id: MessageId) -> QueryResult<Option<Option<[u8; 32]>>> {
     let hash = messages::table.find(id.to_string()).select(messages::request_hash).first(conn).optional()?;
     Ok(hash.map(hash_of))
 }
 
-/// A page of a place's messages, ascending by `seq`, deleted ones left out.
+/// Returns a page of a history, ascending by `seq`, without deleted messages.
 pub fn list_history(conn: &mut AnyConnection, place: &Place, range: HistoryRange, limit: i64) -> QueryResult<Vec<Message>> {
     let mut query = messages::table
         .filter(messages::place.eq(place_key(place)).and(messages::deleted_at.is_null()))
@@ -55,7 +55,7 @@ pub fn list_history(conn: &mut AnyConnection, place: &Place, range: HistoryRange
         HistoryRange::Before(seq) => query.filter(messages::seq.lt(seq)).order(messages::seq.desc()),
         HistoryRange::After(seq) => query.filter(messages::seq.gt(seq)).order(messages::seq.asc()),
     };
-    // What is deleted between the questions must not come without its text.
+    // Otherwise a message deleted between the queries would be returned without its text.
     in_snapshot(conn, |conn| {
         let mut ids: Vec<String> = query.load(conn)?;
         if !matches!(range, HistoryRange::After(_)) {
@@ -65,7 +65,7 @@ pub fn list_history(conn: &mut AnyConnection, place: &Place, range: HistoryRange
     })
 }
 
-/// A sender's names for messages written since then, newest first.
+/// Returns a sender's own ids of messages written since then, newest first.
 pub fn list_client_ids(conn: &mut AnyConnection, user: &UserId, since: Timestamp, limit: i64) -> QueryResult<Vec<ClientIdRow>> {
     let rows: Vec<(Option<String>, String, Option<Vec<u8>>)> = messages::table
         .filter(messages::sender.eq(user.as_str()).and(messages::client_message_id.is_not_null()))
@@ -82,13 +82,13 @@ pub fn list_client_ids(conn: &mut AnyConnection, user: &UserId, since: Timestamp
         .collect()
 }
 
-/// The uploads with these URLs, as far as there are such, and their owners.
+/// Returns the uploads that exist among these URLs, with their owners.
 pub fn find_uploads(conn: &mut AnyConnection, urls: &[String]) -> QueryResult<Vec<(File, UserId)>> {
     let rows = uploads::table.filter(uploads::url.eq_any(urls)).select(rows::UploadRow::as_select()).load(conn)?;
     rows.into_iter().map(TryFrom::try_from).collect()
 }
 
-/// Messages with their senders, receipts and listings' titles, in the order of `ids`.
+/// Loads messages with their senders, receipts and listings' titles, in the order of `ids`.
 pub(in crate::store) fn load_messages(conn: &mut AnyConnection, ids: Vec<String>) -> QueryResult<Vec<Message>> {
     if ids.is_empty() {
         return Ok(Vec::new());

@@ -1,7 +1,7 @@
-//! Lacking parts of a user's conversations: messages, and what became of those that it had.
+//! Finds what a client missed in its user's conversations: messages, and changes of messages that it had.
 //!
-//! Each conversation is asked by an index of its own, from the first row that can be wanted on, and no more than a page of it:
-//! what a page costs follows from what it brings, and not from all that was ever said.
+//! Each conversation is read through an index, from the first possible row on, and for one page at most: so the cost of
+//! a page depends on its size, not on the length of the history.
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
@@ -12,38 +12,38 @@ use crate::model::{Message, UserId};
 use crate::store::connection::{AnyConnection, in_snapshot};
 use crate::store::schema::{conversations, messages, participants};
 
-/// Messages and changes that a client lacks.
+/// The kind of rows that a client lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lacking {
-    /// Others' messages that its user has not received.
+    /// Messages by others that its user has not received.
     Unreceived,
-    /// All messages, the user's own among them, less those that were sent by the session with this hash.
+    /// All messages, the user's own included, except those sent by the session with this hash.
     Messages { sent_by: Option<[u8; 32]> },
     /// The last edit or deletion of each message that it had.
     Changes(Had),
 }
 
-/// Which messages a client had of those of its user.
+/// The messages that a client had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Had {
-    /// All up to this position,
+    /// All messages up to this position,
     pub up_to: i64,
-    /// and up to this one those that the user had received, or wrote, and those that are deleted now.
+    /// and up to this one those that the user had received or written, and those that are deleted now.
     pub received_up_to: i64,
-    /// Also what was sent by the session with this hash.
+    /// Also the messages sent by the session with this hash.
     pub sent_by: Option<[u8; 32]>,
 }
 
-/// How far a user had received each conversation: its id, and `delivered_seq`.
+/// Delivery progress of a user: conversation ids with `delivered_seq`.
 pub type Received = HashMap<String, i64>;
 
-/// How far a user has received each conversation.
+/// Returns the delivery progress of a user.
 pub fn load_received(conn: &mut AnyConnection, user: &UserId) -> QueryResult<Received> {
     let own = participants::table.filter(participants::user_id.eq(user.as_str()).and(participants::left_at.is_null()));
     Ok(own.select((participants::conversation, participants::delivered_seq)).load(conn)?.into_iter().collect())
 }
 
-/// The positions in (`after`, `up_to`]: of messages, or of their last changes.
+/// The positions in (`after`, `up_to`], of messages or of their last changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     pub after: i64,
@@ -51,42 +51,42 @@ pub struct Span {
 }
 
 impl Span {
-    /// Tells whether no position is in it.
+    /// Returns whether it contains no position.
     pub fn is_empty(self) -> bool {
         self.after >= self.up_to
     }
 }
 
-/// The end of a span that is listed first.
+/// The end of a span to list from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Oldest,
     Newest,
 }
 
-/// A conversation of a user.
+/// The part of a user's conversation that can contain wanted rows.
 #[derive(Debug, Queryable)]
 struct Stretch {
     conversation: String,
     delivered_seq: i64,
     joined_position: i64,
-    /// No row that is wanted is before this position,
+    /// Position before which no row is wanted,
     first: Option<i64>,
-    /// or behind this one.
+    /// and position after which none is.
     last: Option<i64>,
 }
 
 impl Stretch {
-    /// The part of a span in which it can have rows.
+    /// Returns the part of a span in which it can have rows.
     fn part_of(&self, span: Span) -> Span {
         let Some((first, last)) = self.first.zip(self.last) else { return Span { up_to: span.after, ..span } };
         Span { after: span.after.max(self.joined_position).max(first - 1), up_to: span.up_to.min(last) }
     }
 }
 
-/// The messages that a client of `user` lacks, or those of which it lacks what became of them, as they are now: with the
-/// positions by which they are in `span`, ascending by them, at most `limit`. New ones that are deleted are left out. What the
-/// user has received is taken as of `received`; `None`: as of now.
+/// Returns the messages that a client of `user` lacks, or the messages whose changes it lacks, in their present form.
+/// Ascending by the position in `span` under which they are found, at most `limit`. New messages that were deleted are
+/// left out. `received` gives the user's delivery progress at some earlier time; `None` means the present one.
 pub fn list_lacking(
     conn: &mut AnyConnection,
     (user, received): (&UserId, Option<&Received>),
@@ -94,16 +94,17 @@ pub fn list_lacking(
     span: Span,
     limit: usize,
 ) -> QueryResult<Vec<(i64, Message)>> {
-    // What is changed between two questions must not come as it will be told later, or without its text.
+    // Otherwise a change between two queries could appear now and be sent again later, or leave a message without its
+    // text.
     in_snapshot(conn, |conn| {
-        // Ids first: sorting must not carry the texts along.
+        // Ids come first, so that sorting need not carry the texts along.
         let rows = list_rows(conn, (user, received), lacking, span, limit, End::Oldest)?;
         let (positions, ids): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
         Ok(positions.into_iter().zip(load_messages(conn, ids)?).collect())
     })
 }
 
-/// The positions of the newest `limit` rows of [`list_lacking`], the newest first.
+/// Returns the positions of the newest `limit` rows of [`list_lacking`], the newest first.
 pub fn list_lacking_positions(
     conn: &mut AnyConnection,
     (user, received): (&UserId, Option<&Received>),
@@ -115,7 +116,7 @@ pub fn list_lacking_positions(
     Ok(rows.into_iter().map(|(position, _)| position).collect())
 }
 
-/// Positions and message ids: `limit` from one end of a span on.
+/// Returns positions and message ids, `limit` from one end of a span.
 fn list_rows(
     conn: &mut AnyConnection,
     (user, received): (&UserId, Option<&Received>),
@@ -135,7 +136,7 @@ fn list_rows(
     }
     for stretch in stretches {
         let mut part = stretch.part_of(span);
-        // Of those that come later only what is nearer than the farthest is of use.
+        // Once there are enough rows, a later conversation matters only up to the farthest of them.
         match (rows.get(limit - 1), end) {
             (Some(&(farthest, _)), End::Oldest) => part.up_to = part.up_to.min(farthest),
             (Some(&(farthest, _)), End::Newest) => part.after = part.after.max(farthest),
@@ -154,14 +155,14 @@ fn list_rows(
     Ok(rows)
 }
 
-/// The messages of the conversation of the outer query.
+/// Selects the messages of the outer query's conversation.
 macro_rules! said_there {
     () => {
         messages::table.filter(messages::place.eq(participants::conversation))
     };
 }
 
-/// The conversations of a user that can have rows after a position.
+/// Returns the conversations of a user that can have rows in the span.
 fn list_stretches(
     conn: &mut AnyConnection,
     (user, received): (&UserId, Option<&Received>),
@@ -174,7 +175,7 @@ fn list_stretches(
     let membership = (participants::conversation, participants::delivered_seq, participants::joined_position);
     let last = conversations::last_position.nullable();
     let mut stretches: Vec<Stretch> = match lacking {
-        // What was not received then may be received by now: it is looked for by its position.
+        // A message not received then may be received by now, so it is found by its position.
         Lacking::Unreceived if received.is_none() => {
             let first = said_there!()
                 .filter(messages::seq.gt(participants::delivered_seq))
@@ -209,7 +210,7 @@ fn list_stretches(
     Ok(stretches)
 }
 
-/// The rows of one conversation.
+/// Returns the rows of one conversation.
 fn list_part(
     conn: &mut AnyConnection,
     user: &UserId,
@@ -232,7 +233,7 @@ fn list_part(
             said = said.filter(messages::sent_by.is_null().or(messages::sent_by.ne(hash.to_vec())));
         }
         Lacking::Changes(had) => {
-            // What is deleted comes no more, and may have been read in the history.
+            // A deleted message is not sent again, and the client may have read it in the history.
             let was_received = messages::seq
                 .le(stretch.delivered_seq)
                 .or(messages::sender.eq(user.as_str()))

@@ -1,7 +1,7 @@
-//! Questions to the database: functions of a connection that only read. Each file has those of one subject.
+//! Queries: functions of a connection that only read, grouped by subject.
 //!
-//! [`Store::read`](super::Store::read) asks them on a reader's connection; a change that has to look first asks them on the
-//! writer's, within its transaction.
+//! [`Store::read`](super::Store::read) runs them on a reader's connection; a change that has to look first runs them on
+//! the writer's, within its transaction.
 pub(super) mod audit;
 pub(super) mod changed_accounts;
 pub(super) mod conversations;

@@ -1,4 +1,4 @@
-//! Questions about notifications.
+//! Queries on notifications.
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -13,25 +13,25 @@ use crate::store::rows::{self, NotificationRow};
 use crate::store::schema::{conversations, notifications};
 use crate::store::write::{NewNotification, TellsOf};
 
-/// How far the notifications of stored messages can have lagged behind when a process died: messages are notified of
-/// about a second after their commit, which itself may wait for a database that is away.
+/// Maximum time by which notifications can lag behind stored messages when a process dies: they are made about a second
+/// after the commit, which itself may wait for the database.
 const LAG_MS: i64 = 60_000;
-/// So many messages are loaded by one question.
+/// Maximum number of messages loaded by one query.
 const IDS_AT_ONCE: usize = 1_000;
 
-/// Where a page of notifications ends.
+/// End of a page of notifications.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotificationCursor {
-    /// The last one's time.
+    /// Time of the last one.
     pub created_at: Timestamp,
-    /// The last one.
+    /// Id of the last one.
     pub id: NotificationId,
 }
 
-/// Which part of a user's notifications is asked for. Bounds are exclusive.
+/// A part of a user's notifications. Bounds are exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotificationRange {
-    /// The newest.
+    /// The newest ones.
     Newest,
     /// Notifications right before this one.
     Before(NotificationCursor),
@@ -39,7 +39,7 @@ pub enum NotificationRange {
     After(NotificationCursor),
 }
 
-/// A part of a user's notifications, newest first.
+/// Returns a part of a user's notifications, newest first.
 pub fn list_notifications(
     conn: &mut AnyConnection,
     user: &UserId,
@@ -72,7 +72,7 @@ pub fn list_notifications(
     rows.into_iter().map(Notification::try_from).collect()
 }
 
-/// The newest of a user's notifications that were neither shown nor read, newest first.
+/// Returns the newest of a user's notifications that were neither shown nor read, newest first.
 pub fn list_unseen(conn: &mut AnyConnection, user: &UserId, limit: i64) -> QueryResult<Vec<Notification>> {
     let rows = notifications::table
         .filter(notifications::user_id.eq(user.as_str()))
@@ -84,7 +84,7 @@ pub fn list_unseen(conn: &mut AnyConnection, user: &UserId, limit: i64) -> Query
     rows.into_iter().map(Notification::try_from).collect()
 }
 
-/// A member who was not notified of the newest message that they have neither received nor read, and that message.
+/// A member without a notification for the newest message that they have neither received nor read; and that message.
 #[derive(QueryableByName)]
 struct Untold {
     #[diesel(sql_type = Text)]
@@ -107,11 +107,11 @@ const WITHOUT_NOTIFICATION: &str = " AND NOT EXISTS (SELECT 1 FROM notifications
      AND notifications.kind = 'message' \
      AND notifications.created_at >= messages.created_at)";
 
-/// The notifications that a process owed when it died: of messages shortly before the newest one that were not
-/// received and that no notification tells of.
+/// Returns the notifications that a process owed when it died: of undelivered messages shortly before the newest one,
+/// if no notification exists.
 ///
-/// Who had such a message on a live socket, and had that not stored yet, is told of it as well: by what is stored they
-/// have it not, and the catch-up brings it again.
+/// A user may get one for a message that a live socket showed, if its delivery was not stored yet: by the stored state
+/// it is undelivered, and the catch-up will bring it again.
 pub(in crate::store) fn list_owed(conn: &mut AnyConnection) -> QueryResult<Vec<NewNotification>> {
     let newest: Option<i64> = conversations::table.select(diesel::dsl::max(conversations::updated_at)).first(conn)?;
     let Some(newest) = newest else { return Ok(Vec::new()) };

@@ -1,7 +1,7 @@
-//! Changes of direct conversations, for those who keep a copy.
+//! Changes of direct conversations, for clients that keep a copy.
 //!
-//! Within a conversation `updated_at` rises strictly from change to change, and changes are stored in that order: whoever
-//! has seen all up to one of them has only later ones to come.
+//! Within a conversation `updated_at` rises strictly from change to change, and changes are stored in that order: a
+//! client that has seen all up to one of them only lacks later ones.
 use diesel::dsl::max;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
@@ -16,16 +16,15 @@ use crate::store::write::direct_key;
 /// Changes of the direct conversation of two users.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DirectChanges {
-    /// Messages that were stored, edited or read, as they are now, oldest change first; deleted ones left out.
+    /// Messages stored, edited or read since, in their present form, the oldest change first; without deleted ones.
     pub messages: Vec<Message>,
-    /// Messages that were deleted since, and when, oldest first; none where all is asked for.
+    /// Messages deleted since, with the time, the oldest first; none if everything was asked for.
     pub deleted: Vec<(MessageId, Timestamp)>,
-    /// Asking for what changed after this misses nothing and repeats nothing.
+    /// Value for the next `since`: misses nothing and repeats nothing.
     pub up_to: Timestamp,
 }
 
-/// Returns what has changed after `since` in the direct conversation of two users; the oldest `limit` changes, deletions among
-/// them.
+/// Returns changes after `since` in the direct conversation of two users: the oldest `limit`, deletions included.
 pub fn list_direct_changes(
     conn: &mut AnyConnection,
     user: &UserId,
@@ -33,14 +32,14 @@ pub fn list_direct_changes(
     since: Option<Timestamp>,
     limit: i64,
 ) -> QueryResult<DirectChanges> {
-    // What is stored between two questions must not be in the answer to the second alone.
+    // Otherwise something stored between two queries could be in the second answer alone.
     in_snapshot(conn, |conn| {
         let Some(conversation) = find_pair(conn, user, other)? else { return Ok(DirectChanges::default()) };
         let changed = list_changed(conn, conversation, since, limit)?;
         let is_whole = i64::try_from(changed.len()).is_ok_and(|found| found < limit);
         let up_to = match changed.last() {
             Some((changed_at, ..)) if !is_whole => Timestamp::from_millis(*changed_at),
-            // No clock is asked: it may go back, and this does not.
+            // Clocks can go back; this cannot.
             _ => last_change(conn, conversation)?.unwrap_or_default(),
         };
         let (deleted, there): (Vec<_>, Vec<_>) = changed.into_iter().partition(|(.., deleted_at)| deleted_at.is_some());
@@ -50,7 +49,7 @@ pub fn list_direct_changes(
     })
 }
 
-/// The direct conversation of two users. With the model that is the chat which the user calls by the model's own name.
+/// Finds the direct conversation of two users. With the model, it is the chat that the user named like the model.
 fn find_pair(conn: &mut AnyConnection, user: &UserId, other: &UserId) -> QueryResult<Option<ConversationId>> {
     let direct = conversations::table.filter(conversations::direct_key.eq(direct_key(user, other)));
     let mut found: Option<String> = direct.select(conversations::id).first(conn).optional()?;
@@ -67,10 +66,11 @@ fn find_pair(conn: &mut AnyConnection, user: &UserId, other: &UserId) -> QueryRe
     found.map(|id| rows::conversation_id(&id)).transpose()
 }
 
-/// When a message last changed, its id, and when it was deleted.
+/// Time of a message's last change, its id, and its time of deletion.
 type Changed = (i64, String, Option<i64>);
 
-/// The messages that last changed after `since`; the oldest changes. Who asks for all has nothing that could be deleted.
+/// Returns the messages last changed after `since`, the oldest changes first. A client that asks for everything has no
+/// copies of deleted messages.
 fn list_changed(
     conn: &mut AnyConnection,
     conversation: ConversationId,
@@ -79,7 +79,7 @@ fn list_changed(
 ) -> QueryResult<Vec<Changed>> {
     let with_deleted = since.is_some();
     let since = since.map_or(i64::MIN, Timestamp::as_millis);
-    // Two questions, one for each index: a new message has no entry among the changed ones.
+    // Two queries, one for each index: a new message is not in the index of changes.
     let of_place = || messages::table.filter(messages::place.eq(conversation.to_string()));
     let columns = (messages::updated_at, messages::id, messages::deleted_at);
     let mut found: Vec<Changed> = of_place()
@@ -103,7 +103,7 @@ fn list_changed(
     Ok(found)
 }
 
-/// When a message of a conversation was last stored, edited, read or deleted.
+/// Returns the time of the last change in a conversation: a message stored, edited, read or deleted.
 pub fn last_change(conn: &mut AnyConnection, conversation: ConversationId) -> QueryResult<Option<Timestamp>> {
     let of_place = || messages::table.filter(messages::place.eq(conversation.to_string()));
     let stored: Option<i64> = of_place().select(max(messages::created_at)).first(conn)?;
@@ -112,7 +112,7 @@ pub fn last_change(conn: &mut AnyConnection, conversation: ConversationId) -> Qu
     Ok(stored.max(changed).map(Timestamp::from_millis))
 }
 
-/// When a message of a user's direct conversations, those with the model among them, last changed.
+/// Returns the time of the last change in any of a user's direct conversations, including chats with the model.
 pub fn last_activity(conn: &mut AnyConnection, user: &UserId) -> QueryResult<Option<Timestamp>> {
     #[derive(QueryableByName)]
     struct Row {

@@ -1,11 +1,11 @@
-//! Questions about tokens.
+//! Queries on tokens.
 use diesel::prelude::*;
 
 use crate::model::Timestamp;
 use crate::store::connection::AnyConnection;
 use crate::store::schema::revoked_tokens;
 
-/// Revoked logins and tokens that are not forgotten yet, and until when they are kept.
+/// Returns the revoked logins and tokens, each with the time until which it is kept.
 pub fn list_revoked(conn: &mut AnyConnection, now: Timestamp) -> QueryResult<Vec<(String, Timestamp)>> {
     let rows: Vec<(String, i64)> = revoked_tokens::table
         .filter(revoked_tokens::revoked_until.gt(now.as_millis()))

@@ -1,4 +1,4 @@
-//! Questions about users.
+//! Queries on users.
 use std::sync::Arc;
 
 use diesel::prelude::*;
@@ -8,19 +8,19 @@ use crate::store::connection::AnyConnection;
 use crate::store::rows::{AccountRow, ProfileRow};
 use crate::store::schema::users;
 
-/// Text that [`search_users`] looks into.
+/// Returns the text that [`search_users`] searches.
 pub(in crate::store) fn search_text(username: &str, full_name: Option<&str>) -> String {
     format!("{}\n{}", name_key(username), name_key(full_name.unwrap_or_default()))
 }
 
-/// The user with this id.
+/// Finds a user by id.
 pub fn find_account(conn: &mut AnyConnection, id: &UserId) -> QueryResult<Option<Account>> {
     let row = users::table.find(id.as_str()).select(AccountRow::as_select()).first(conn).optional()?;
     row.map(Account::try_from).transpose()
 }
 
-/// The user with this e-mail address or username, as names are compared, and the password's hash if there is one. An address
-/// is its owner's, whoever is called so.
+/// Finds a user by e-mail address or username, compared as names are, with the password's hash if there is one. An
+/// address takes precedence over a username.
 pub fn find_credentials(conn: &mut AnyConnection, login: &str) -> QueryResult<Option<(Account, Option<String>)>> {
     let key = name_key(login);
     let columns = (AccountRow::as_select(), users::password_hash);
@@ -32,21 +32,21 @@ pub fn find_credentials(conn: &mut AnyConnection, login: &str) -> QueryResult<Op
     row.map(|(account, hash)| Ok((Account::try_from(account)?, hash))).transpose()
 }
 
-/// The user with this username, as names are compared.
+/// Finds a user by username, compared as names are.
 pub fn find_by_username(conn: &mut AnyConnection, name: &str) -> QueryResult<Option<Account>> {
     let found = users::table.filter(users::username_key.eq(name_key(name)));
     let row = found.select(AccountRow::as_select()).first(conn).optional()?;
     row.map(Account::try_from).transpose()
 }
 
-/// The hash of a user's password, if there is one.
+/// Finds the hash of a user's password.
 pub fn find_password_hash(conn: &mut AnyConnection, id: &UserId) -> QueryResult<Option<String>> {
     let hash = users::table.find(id.as_str()).select(users::password_hash).first::<Option<String>>(conn).optional()?;
     Ok(hash.flatten())
 }
 
-/// Which of a new account's username and address is another's already: `username` or `email`. An address is also taken by who
-/// logs in with it as a name.
+/// Returns which field of a new account is taken: `username` or `email`. An address also counts as taken if it is
+/// somebody's username, since they log in with it.
 pub fn find_taken(conn: &mut AnyConnection, username: &str, email: &str) -> QueryResult<Option<&'static str>> {
     if find_by_username(conn, username)?.is_some() {
         return Ok(Some("username"));
@@ -57,14 +57,14 @@ pub fn find_taken(conn: &mut AnyConnection, username: &str, email: &str) -> Quer
     Ok(taken.map(|_| "email"))
 }
 
-/// Returns what others see of these users, as far as there are such, in no particular order.
+/// Returns the profiles of those of these users that exist, in no particular order.
 pub fn find_profiles(conn: &mut AnyConnection, ids: &[UserId]) -> QueryResult<Vec<Arc<Profile>>> {
     let ids: Vec<&str> = ids.iter().map(UserId::as_str).collect();
     let rows = users::table.filter(users::id.eq_any(ids)).select(ProfileRow::as_select()).load(conn)?;
     rows.into_iter().map(Arc::<Profile>::try_from).collect()
 }
 
-/// Users whose username or full name contains `text`, without regard to case, by username.
+/// Returns users whose username or full name contains `text`, ignoring case, in order of username.
 pub fn search_users(conn: &mut AnyConnection, text: &str, limit: i64) -> QueryResult<Vec<Account>> {
     let rows = users::table
         .filter(users::search_text.like(pattern(text)).escape('\\').and(users::deleted_at.is_null()))
@@ -75,7 +75,7 @@ pub fn search_users(conn: &mut AnyConnection, text: &str, limit: i64) -> QueryRe
     rows.into_iter().map(Account::try_from).collect()
 }
 
-/// All users by id, after that one; deleted ones left out.
+/// Returns users after `after`, in order of id, without deleted ones.
 pub fn list_accounts(conn: &mut AnyConnection, after: Option<&UserId>, limit: i64) -> QueryResult<Vec<Account>> {
     let rows = users::table
         .filter(users::id.gt(after.map_or("", UserId::as_str)).and(users::deleted_at.is_null()))
@@ -86,12 +86,12 @@ pub fn list_accounts(conn: &mut AnyConnection, after: Option<&UserId>, limit: i6
     rows.into_iter().map(Account::try_from).collect()
 }
 
-/// How many users there are, the model among them.
+/// Returns the number of users, the model included.
 pub fn count_users(conn: &mut AnyConnection) -> QueryResult<i64> {
     users::table.count().get_result(conn)
 }
 
-/// `LIKE`'s pattern for all that contains `text`; its own signs stand for themselves.
+/// Returns a `LIKE` pattern for texts containing `text`; wildcards in it are escaped.
 fn pattern(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 2);
     pattern.push('%');

@@ -1,4 +1,4 @@
-//! Out of a database.
+//! Export of a database.
 use std::io::{BufRead, Write};
 
 use diesel::QueryResult;
@@ -14,10 +14,10 @@ use crate::store::maintenance::connect_beside;
 use crate::store::migrations::must_be_up_to_date;
 use crate::store::url::DatabaseUrl;
 
-/// Writes all of the database, as it is at one moment, to `out`. A server may go on with its work.
+/// Writes a snapshot of the whole database to `out`. A server may keep running.
 ///
 /// # Errors
-/// Why `out` is not whole.
+/// The reason for `out` being incomplete.
 pub fn export(url: &DatabaseUrl, out: &mut impl Write, on_step: &mut dyn FnMut(Step)) -> Result<Sums, TransferError> {
     let mut conn = connect_beside(url)?;
     must_be_up_to_date(&mut conn)?;
@@ -42,10 +42,10 @@ pub fn export(url: &DatabaseUrl, out: &mut impl Write, on_step: &mut dyn FnMut(S
     Ok(sums)
 }
 
-/// Compares the database with a file; neither is changed. The starts of servers are left out: every start adds one.
+/// Compares the database with a file; neither is changed. Starts of servers are left out, because every start adds one.
 ///
 /// # Errors
-/// [`TransferError::Differs`] says what is different; anything else why it could not be compared.
+/// [`TransferError::Differs`] with the differences; any other error if they could not be compared.
 pub fn compare(url: &DatabaseUrl, input: impl BufRead, on_step: &mut dyn FnMut(Step)) -> Result<Sums, TransferError> {
     let mut conn = connect_beside(url)?;
     must_be_up_to_date(&mut conn)?;
@@ -64,13 +64,13 @@ pub(super) fn must_equal(what: &str, found: &Sums, expected: &Sums) -> Result<()
     if differences.is_empty() { Ok(()) } else { Err(TransferError::Differs(differences)) }
 }
 
-/// Reads every row of one moment, in the order of a file, and adds them up.
+/// Reads every row of a snapshot, in the order of a file, and adds up sums.
 pub(super) fn read_all(
     conn: &mut AnyConnection,
     on_step: &mut dyn FnMut(Step),
     on_line: OnLine<'_>,
 ) -> Result<Sums, TransferError> {
-    // What is no question's failure goes through the transaction as its answer.
+    // An error outside the queries passes through the transaction as a value.
     in_snapshot(conn, |conn| Ok(read_tables(conn, on_step, on_line)))?
 }
 

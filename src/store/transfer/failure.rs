@@ -1,46 +1,46 @@
-//! Why a transfer ended early.
+//! Errors of transfers.
 use std::io;
 
 use crate::store::failure::MaintenanceError;
 
-/// Why an export or import did not come to its end.
+/// Reason for an incomplete export or import.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Database(#[from] MaintenanceError),
-    /// The file.
+    /// The file could not be read or written.
     #[error("cannot read or write the file: {0}")]
     File(#[from] io::Error),
-    /// The file is none of ours, or of a later version.
+    /// The file is not an export, or of a later version.
     #[error("{0}")]
     Foreign(String),
     /// A line that cannot be read.
     #[error("line {number} of the file: {reason}")]
     Line {
-        /// Counted from 1, the header.
+        /// Number of the line; the header is 1.
         number: u64,
-        /// Says what is wrong with it.
+        /// The cause.
         reason: String,
     },
-    /// The database refuses rows, or is away.
-    #[error("the rows up to line {number} of the file were not taken: {reason}")]
+    /// The database refuses rows, or is unreachable.
+    #[error("the rows up to line {number} of the file were refused: {reason}")]
     Rows {
-        /// The last line of those that were to be stored together.
+        /// Number of the last line of the batch.
         number: u64,
-        /// Says what the database said.
+        /// The database's error.
         reason: String,
     },
-    /// The end is missing.
-    #[error("the file is cut off after line {0}: it has no last line with counts; with the whole file the import goes on")]
+    /// The end line is missing.
+    #[error("the file is cut off after line {0}: it lacks the last line with counts; import the whole file to continue")]
     Cut(u64),
-    /// Counts or checksums are not those of the last line.
+    /// Counts or checksums differ from those in the last line.
     #[error("{}", .0.join("; "))]
     Differs(Vec<String>),
-    /// The database has rows already.
+    /// The database is not empty.
     #[error("the database is not empty ({0}): import into a new one")]
     NotEmpty(String),
-    /// Another import was interrupted.
+    /// An import of another file was interrupted.
     #[error("{0}")]
     OtherImport(String),
 }

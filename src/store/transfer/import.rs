@@ -1,7 +1,7 @@
-//! Into an empty database.
+//! Import into an empty database.
 //!
-//! How far it came is stored in the transaction of the rows themselves, so that an import that was interrupted, in
-//! whatever way, goes on where it stood.
+//! Progress is stored in the transaction of the rows themselves, so an import that was interrupted in any way continues
+//! where it stopped.
 use std::io::BufRead;
 
 use diesel::connection::SimpleConnection as _;
@@ -22,32 +22,32 @@ use crate::store::migrations::apply_migrations;
 use crate::store::schema::{boots, conversations, file_names, imports, messages, participants, rooms, unnamed_files, users};
 use crate::store::url::DatabaseUrl;
 
-/// Rows that are stored in one transaction, unless they are long.
+/// Maximum number of rows in one transaction.
 const BATCH_ROWS: usize = 2_000;
-/// Bytes of a file that are stored in one transaction, unless a row alone has more.
+/// Maximum number of bytes of the file in one transaction, unless a single row is longer.
 const BATCH_BYTES: u64 = 4 * 1024 * 1024;
-/// Rows come in no index's order: pages that are touched often stay in memory, and are written to the file seldom. What a
-/// machine's fall takes with it is imported again, its progress was in the same transaction.
+/// Rows do not come in the order of any index, so a large cache keeps hot pages in memory and writes them rarely. After
+/// a crash of the machine, lost rows are imported again, because their progress was in the same transaction.
 const SQLITE_BULK: &str = "PRAGMA cache_size = -131072; PRAGMA wal_autocheckpoint = 32768; PRAGMA synchronous = NORMAL;";
-/// The end of an import is there to stay.
+/// Makes the end of an import durable.
 const SQLITE_LASTING: &str = "PRAGMA synchronous = FULL;";
-/// The user that every new database has: the AI model speaks as it.
+/// The user that every new database has, as which the AI model writes.
 const MODEL: &str = "model";
 
-/// An import that came to its end.
+/// A completed import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {
-    /// Sums of what the database has now, read back from it: the same as the file says.
+    /// Sums of the rows read back from the database; equal to those in the file.
     pub sums: Sums,
-    /// Lines that an earlier run had stored already.
+    /// Number of lines that an earlier run had stored.
     pub resumed_after: u64,
 }
 
-/// Stores all of a file in an empty database, and reads it back. One that was interrupted goes on; with `is_restart` it
-/// begins anew.
+/// Stores a whole file in an empty database, and reads it back to compare. An interrupted import is continued; with
+/// `is_restart` it starts over.
 ///
 /// # Errors
-/// Why the database is not what the file says. What was stored by then stays, for the import to go on.
+/// The reason for the database not matching the file. Rows stored by then stay, so that the import can be continued.
 pub fn import(
     url: &DatabaseUrl,
     input: impl BufRead,
@@ -80,7 +80,7 @@ pub fn import(
     Ok(Import { sums, resumed_after })
 }
 
-/// Settings of SQLite alone.
+/// Applies settings that only SQLite has.
 fn set(conn: &mut AnyConnection, pragmas: &str) -> QueryResult<()> {
     match conn {
         AnyConnection::Sqlite(conn) => conn.batch_execute(pragmas),
@@ -112,13 +112,13 @@ fn must_be_empty(conn: &mut AnyConnection) -> Result<(), TransferError> {
     Ok(())
 }
 
-/// Takes away what every new database has, and what an interrupted import brought.
+/// Deletes the rows that every new database has, or those of an interrupted import.
 fn begin(conn: &mut AnyConnection, file: &str) -> QueryResult<(i64, String)> {
     in_transaction(conn, |conn| {
         for table in TABLES.iter().rev() {
             (table.clear)(conn)?;
         }
-        // What is gathered of the tables themselves.
+        // Derived from the tables themselves during the import.
         diesel::delete(file_names::table).execute(conn)?;
         diesel::delete(unnamed_files::table).execute(conn)?;
         diesel::delete(imports::table).execute(conn)?;
@@ -128,11 +128,11 @@ fn begin(conn: &mut AnyConnection, file: &str) -> QueryResult<(i64, String)> {
     })
 }
 
-/// A file on its way into the database.
+/// An import in progress.
 struct Run<'a> {
     conn: &'a mut AnyConnection,
     file: &'a str,
-    /// Lines that are stored already, and SHA-256 of them.
+    /// Number of lines stored already, and their SHA-256.
     stored: u64,
     digest: String,
     batch: Batch,
@@ -147,7 +147,7 @@ impl<'a> Run<'a> {
         Self { conn, file, stored, digest, batch, batch_bytes: 0, tally, hash }
     }
 
-    /// Stores what is not stored yet. Answers with what the last line says.
+    /// Stores the lines that are not stored yet. Returns the sums of the last line.
     fn take_in(mut self, mut lines: Lines<impl BufRead>, on_step: &mut dyn FnMut(Step)) -> Result<Sums, TransferError> {
         loop {
             let number = lines.number;
@@ -178,7 +178,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         if number == self.stored {
-            // The same id does not make it the same file.
+            // The same id does not prove that it is the same file.
             let is_same = hexadecimal(self.hash.clone()) == self.digest;
             return if is_same { Ok(()) } else { Err(wrong(number, &"this line, or one before, is not what was imported")) };
         }
@@ -187,7 +187,7 @@ impl<'a> Run<'a> {
         if self.batch.rows >= BATCH_ROWS || self.batch_bytes >= BATCH_BYTES { self.store(number) } else { Ok(()) }
     }
 
-    /// Stores the batch, whose last line is this one.
+    /// Stores the batch that ends with this line.
     fn store(&mut self, number: u64) -> Result<(), TransferError> {
         if self.batch.rows == 0 {
             return Ok(());
@@ -206,7 +206,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Notes a start above every imported one and every imported position, so that offsets of before are told from new ones.
+/// Records a start numbered above every imported start and position, so that old offsets differ from new ones.
 fn finish(conn: &mut AnyConnection) -> QueryResult<()> {
     let positions: [Option<i64>; 6] = [
         boots::table.select(max(boots::last_position)).first(conn)?,

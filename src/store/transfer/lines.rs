@@ -1,4 +1,4 @@
-//! The lines that are no rows, and how lines are read.
+//! Reads a file line by line; the lines that are not rows.
 use std::io::{self, BufRead, Read as _};
 
 use serde::{Deserialize, Serialize};
@@ -6,19 +6,19 @@ use serde::{Deserialize, Serialize};
 use super::failure::TransferError;
 use super::sums::{self, Sums};
 
-/// Files of this format are read. It rises when tables change so that a file of before says something else.
+/// Version of the file format. Raised when a change of tables alters the meaning of older files.
 pub(super) const FORMAT: u32 = 1;
-/// No row of ours is longer: it bounds memory where a file is none of ours.
+/// Maximum length of a line; bounds memory if the file is not ours.
 const LINE_MAX: u64 = 256 * 1024 * 1024;
-/// The last line begins so.
+/// Start of the last line.
 const END: &[u8] = b"{\"end\":";
 
 /// Progress of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// So many rows will be read from the database.
+    /// Number of rows that will be read from the database.
     Rows(u64),
-    /// So many more bytes of the file, or rows of the database, have been read.
+    /// Number of further bytes of the file, or rows of the database, read.
     Done(u64),
 }
 
@@ -27,9 +27,9 @@ pub enum Step {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Header {
     pub format: u32,
-    /// Of this very export.
+    /// Id of this export.
     pub id: String,
-    /// Of the server.
+    /// Version of the server.
     pub version: String,
     /// `sqlite` or `postgres`.
     pub source: String,
@@ -50,7 +50,7 @@ pub(super) struct EndLine {
 pub(super) enum Line<'a> {
     /// A row, and its table's name.
     Row(&'a str, &'a [u8]),
-    /// The last one.
+    /// The last line.
     End(Sums),
 }
 
@@ -58,7 +58,7 @@ pub(super) enum Line<'a> {
 pub(super) struct Lines<R> {
     input: R,
     line: Vec<u8>,
-    /// Of the line that was read last.
+    /// Number of the last line read.
     pub number: u64,
 }
 
@@ -79,7 +79,7 @@ impl<R: BufRead> Lines<R> {
         Ok((header, lines))
     }
 
-    /// The next line; `None` at the end of the file. Answers with how many bytes it took, too.
+    /// Returns the next line and the number of its bytes; `None` at the end of the file.
     pub fn next(&mut self) -> Result<Option<(Line<'_>, u64)>, TransferError> {
         if !self.read()? {
             return Ok(None);
@@ -96,7 +96,7 @@ impl<R: BufRead> Lines<R> {
         Ok(Some((Line::Row(table, line), taken)))
     }
 
-    /// Reads a line without its end. A line that has none was cut off, and is left out.
+    /// Reads a line without its end. An unterminated line was cut off, and is dropped.
     fn read(&mut self) -> Result<bool, TransferError> {
         self.line.clear();
         self.input.by_ref().take(LINE_MAX).read_until(b'\n', &mut self.line)?;
@@ -110,7 +110,7 @@ impl<R: BufRead> Lines<R> {
         Ok(true)
     }
 
-    /// Reads all to the end, adding it up. Answers with what was found and what the last line says.
+    /// Reads to the end and adds up sums. Returns the sums found, and those in the last line.
     pub fn add_up(mut self, on_step: &mut dyn FnMut(Step)) -> Result<(Sums, Sums), TransferError> {
         let mut tally = sums::Tally::default();
         while let Some((line, bytes)) = self.next()? {
@@ -126,7 +126,7 @@ impl<R: BufRead> Lines<R> {
         Err(TransferError::Cut(self.number))
     }
 
-    /// Nothing may stand behind the last line.
+    /// Checks that nothing follows the last line.
     pub fn must_end(&mut self) -> Result<(), TransferError> {
         if self.input.fill_buf()?.is_empty() { Ok(()) } else { Err(wrong(self.number + 1, &"it stands behind the end")) }
     }
@@ -136,7 +136,7 @@ pub(super) fn wrong(number: u64, reason: &impl ToString) -> TransferError {
     TransferError::Line { number, reason: reason.to_string() }
 }
 
-/// `{"name":row}`, without a line end.
+/// Writes `{"name":row}` without a line end.
 pub(super) fn row_line(line: &mut Vec<u8>, table: &str, row: &impl Serialize) -> io::Result<()> {
     line.clear();
     line.extend_from_slice(b"{\"");

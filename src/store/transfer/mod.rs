@@ -1,4 +1,4 @@
-//! A whole database as JSON lines, and back, into a database of either kind.
+//! Export of a whole database as JSON lines, and import into a database of either kind.
 //!
 //! ```text
 //! {"parlance":{"format":1,"id":"019c…","version":"0.1.0","source":"sqlite","exportedAt":"2026-01-01T12:00:00.000Z"}}
@@ -7,8 +7,8 @@
 //! {"end":{"users":{"count":1,"sha256":"…"},"messages":{"count":1,"sha256":"…"},…}}
 //! ```
 //!
-//! One row a line, table after table, each in the order of its key, which is that of bytes in both databases: so a table's
-//! checksum, SHA-256 over its lines, is the same in both.
+//! Each row is a line; tables follow one another, each sorted by its key in byte order, which both databases share. So
+//! the checksum of a table, SHA-256 over its lines, is the same in both.
 mod export;
 mod failure;
 mod import;

@@ -5,31 +5,31 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// A table's rows: how many, and SHA-256 over their lines in the order of the key, each with its line end.
+/// Number of rows of a table, and the SHA-256 of their lines in the order of the key, line ends included.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sum {
-    /// How many.
+    /// Number of rows.
     pub count: u64,
-    /// In hexadecimal digits.
+    /// SHA-256 in hexadecimal.
     pub sha256: String,
 }
 
-/// By table.
+/// Sums by table.
 pub type Sums = BTreeMap<String, Sum>;
 
-/// Sums that still grow.
+/// Sums in progress.
 #[derive(Default)]
 pub(super) struct Tally(BTreeMap<String, (u64, Sha256)>);
 
 impl Tally {
-    /// Names a table, which may stay without rows.
+    /// Adds a table, which may stay empty.
     pub fn begin(&mut self, table: &str) {
         self.0.entry(table.to_owned()).or_default();
     }
 
     /// Counts a row. `line` is without its end.
     pub fn add(&mut self, table: &str, line: &[u8]) {
-        // The name is known but for a table's first row.
+        // The name is new only for a table's first row.
         if !self.0.contains_key(table) {
             self.begin(table);
         }
@@ -54,7 +54,7 @@ pub(super) fn hexadecimal(hash: Sha256) -> String {
     })
 }
 
-/// Differences in words: one for each table.
+/// Describes the differences, one for each table.
 pub(super) fn differences(what: &str, found: &Sums, expected: &Sums) -> Vec<String> {
     let tables: std::collections::BTreeSet<&String> = found.keys().chain(expected.keys()).collect();
     let rows = |sum: Option<&Sum>| sum.map_or(0, |sum| sum.count);

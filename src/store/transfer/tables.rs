@@ -1,4 +1,4 @@
-//! The tables of a file: what a row of each holds, and how it is read and stored.
+//! The tables of a file: the rows of each, and functions that read and store them.
 use diesel::connection::DefaultLoadingMode;
 use diesel::pg::PgRowByRowLoadingMode;
 use diesel::prelude::*;
@@ -13,7 +13,7 @@ use crate::store::schema::{
     revoked_tokens, rooms, uploads, users,
 };
 
-/// The table of the servers' starts: every start adds a row.
+/// Table of the servers' starts; every start adds a row.
 pub(super) const STARTS: &str = "boots";
 
 /// Receives the line of each row.
@@ -23,12 +23,12 @@ pub(super) type OnLine<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), TransferErro
 pub(super) struct Table {
     pub name: &'static str,
     pub count: fn(&mut AnyConnection) -> QueryResult<i64>,
-    /// Row after row in the order of the key: never more than one is in memory.
+    /// Reads all rows in the order of the key; only one is in memory at a time.
     pub read: fn(&mut AnyConnection, OnLine<'_>) -> Result<(), TransferError>,
     pub clear: fn(&mut AnyConnection) -> QueryResult<usize>,
 }
 
-/// Each table: its row's name and key; columns that are never null, those that may be, and bytes, which may be, too.
+/// Defines the tables: row type and key; columns that are never null, columns that may be, and nullable byte columns.
 macro_rules! tables {
     ($($table:ident $row:ident ($($key:ident),+)
         { $($column:ident: $type:ty),* } { $($nullable:ident: $null_type:ty),* } { $($bytes:ident),* })+) => {
@@ -66,7 +66,7 @@ macro_rules! tables {
                 self.rows += 1;
             }
 
-            /// Stores all, those first that others refer to, and is empty then.
+            /// Stores all rows, referenced ones first, and empties the batch.
             pub fn store(&mut self, conn: &mut AnyConnection) -> QueryResult<()> {
                 let Self { $($table,)+ rows: _ } = std::mem::take(self);
                 $(
@@ -86,7 +86,7 @@ macro_rules! tables {
             }
         }
 
-        /// All tables, in the order of a file: those first that others refer to.
+        /// All tables in the order of a file: referenced ones first.
         pub(super) const TABLES: &[Table] = &[$(
             Table {
                 name: stringify!($table),
@@ -188,7 +188,7 @@ tables! {
 }
 
 impl Batch {
-    /// The uploads that its rows name: a file does not say so itself.
+    /// Returns the references to uploads in the rows; the file does not list them separately.
     pub fn file_names(&self) -> Vec<FileName> {
         let of_messages = self.messages.iter().filter(|row| row.deleted_at.is_none()).flat_map(|row| {
             let texts = [row.file.as_deref(), row.attachments.as_deref(), Some(row.content.as_str())];
