@@ -1,10 +1,11 @@
 //! Sockets and HTTP under Engine.IO.
 //!
-//! A worker thread has one `Hub`, which tells its connections what comes from inside and keeps their time, and one
-//! `Connection` actor for each client, which owns the client's socket. A connection's state is a `Link`: the hub writes to
-//! it directly, so that a broadcast costs its receivers' tasks no turn. A session lives on one thread for life.
+//! A worker thread has one `Hub`, which delivers events to its connections and keeps their deadlines, and one
+//! `Connection` actor for each client, which owns the client's socket. The state of a connection is a `Link`: the hub
+//! writes to it directly, so that a broadcast need not run the tasks of its receivers. A session stays on one thread
+//! for life.
 //!
-//! Each folder imports from those before it only:
+//! Each folder imports only from those before it:
 //!
 //! ```text
 //! codec · listen → admission → connection → worker → handshake → serve

@@ -1,4 +1,4 @@
-//! Listening, and stopping in order.
+//! Serving, and stopping in order.
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -27,27 +27,27 @@ use super::worker::{CloseAll, Shared, TakeNoMore, Thread, ViewConnections};
 use crate::engineio::{CloseReason, ConnectionKey, ConnectionView, Delivery, Seat, Service};
 use crate::meter::Counted;
 
-/// Time that a client may take to notice that its HTTP connection is closed.
+/// Time for a client to notice that its HTTP connection is closed.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The time for a head is what actix-http gives the first one, about; that for an answer is nginx's `send_timeout`.
+/// The limit for a head is about what actix-http allows the first one; that for an answer is nginx's `send_timeout`.
 const HTTP_LIMITS: HttpLimits = HttpLimits { head: Duration::from_secs(10), answer: Duration::from_secs(60) };
-/// Answer to a connection of which its address has too many.
+/// Answer to a connection from an address that has too many.
 const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 30\r\nConnection: close\r\nContent-Type: text/plain\r\n\
     Content-Length: 20\r\n\r\nToo many connections";
-/// Time that a connection which was begun when a successor took over may need until it is there: a round trip.
+/// Time for a connection begun before a takeover to arrive: a round trip.
 const ARRIVAL_TIME: Duration = Duration::from_millis(250);
 
-/// A server that runs.
+/// A running server.
 pub struct Running {
-    /// The server itself; it ends when it is stopped.
+    /// The server as a future that ends when it is stopped.
     pub server: Server,
-    /// Addresses that it listens on; all addresses have the same port.
+    /// Addresses that it listens on, all with the same port.
     pub addresses: Vec<SocketAddr>,
     /// Stops it.
     pub stopper: Stopper,
 }
 
-/// Stops a server in order. Each step may be left out.
+/// Stops a server in order. Each step may be skipped.
 #[derive(Clone)]
 pub struct Stopper {
     handle: ServerHandle,
@@ -56,7 +56,7 @@ pub struct Stopper {
     shared: Arc<[TcpListener]>,
 }
 
-/// The connections of all threads, whatever is spoken over them.
+/// The connections of all threads, independent of the protocol.
 trait Connections: Send + Sync {
     fn refuse_new(&self);
     fn take_no_more(&self) -> BoxFuture<()>;
@@ -67,7 +67,7 @@ trait Connections: Send + Sync {
     fn view(&self, worker: u16, seats: Vec<Seat>) -> BoxFuture<Vec<Option<ConnectionView>>>;
 }
 
-/// An answer that is awaited on any thread.
+/// An answer that can be awaited on any thread.
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl<S: Service> Connections for Shared<S> {
@@ -79,7 +79,7 @@ impl<S: Service> Connections for Shared<S> {
         let hubs = self.hubs.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Box::pin(async move {
             for (_, hub) in hubs {
-                // One that is gone has no connections.
+                // A hub that is gone has no connections.
                 let _ = hub.send(TakeNoMore).await;
             }
         })
@@ -116,10 +116,10 @@ impl<S: Service> Connections for Shared<S> {
 }
 
 impl Stopper {
-    /// Accepts no more connections: they wait in the kernel for the next process that has the sockets. Handshakes on those that
-    /// are open are answered by a session that ends at once, which no client takes for a failed attempt.
+    /// Accepts no more connections: they wait in the kernel for the next process with the sockets. Handshakes on open
+    /// connections are answered with a session that ends at once, which no client takes for a failed attempt.
     ///
-    /// Where the port is shared new connections go to the successor; what was begun before is still accepted.
+    /// If the port is shared, new connections go to the successor; those begun before are still accepted.
     pub async fn stop_accepting(&self) {
         self.connections.refuse_new();
         if self.shared.is_empty() {
@@ -133,13 +133,14 @@ impl Stopper {
         sleep(ARRIVAL_TIME).await;
     }
 
-    /// Has all sessions take nothing more, and carry out or refuse what waits; what they say of it has been said then.
+    /// Makes all sessions take nothing more, and carry out or refuse waiting requests; on return, the resulting
+    /// messages have been sent.
     pub async fn take_no_more(&self) {
         self.connections.refuse_new();
         self.connections.take_no_more().await;
     }
 
-    /// Closes all sessions; returns when they are gone, or after `limit`.
+    /// Closes all sessions; returns once they are gone, or after `limit`.
     pub async fn close_sessions(&self, limit: Duration) {
         self.connections.refuse_new();
         self.connections.close_all(CloseReason::Shutdown);
@@ -152,16 +153,16 @@ impl Stopper {
                 emptied.await;
             }
         };
-        // those that are left are cut with their threads
+        // remaining sessions are cut off when their threads end
         let _ = timeout(limit, gone).await;
     }
 
-    /// Ends the server. Requests in flight are finished first if `graceful`.
+    /// Ends the server. If `graceful`, requests in progress are finished first.
     pub async fn stop(&self, graceful: bool) {
         self.handle.stop(graceful).await;
     }
 
-    /// Returns what connections are at this moment, in their order; `None` for those that are gone.
+    /// Returns the present state of connections in the order given; `None` for those that are gone.
     pub async fn view(&self, connections: &[ConnectionKey]) -> Vec<Option<ConnectionView>> {
         let mut views = vec![None; connections.len()];
         let workers: BTreeSet<u16> = connections.iter().map(|key| key.worker).collect();
@@ -177,17 +178,18 @@ impl Stopper {
         views
     }
 
-    /// The figures of each worker thread.
+    /// Returns the figures of each worker thread.
     pub fn stats(&self) -> Vec<Arc<WorkerStats>> {
         self.connections.stats()
     }
 }
 
-/// Serves HTTP and Engine.IO on sockets that listen.
+/// Serves HTTP and Engine.IO on listening sockets.
 ///
-/// `context` makes what a worker's services share. It is called once on each worker thread, before there are connections,
-/// with the worker's number and the recipient of what its connections are to be told. `configure` adds the other routes of
-/// the `App`, on each worker thread. Has to be called within an actix `System`; [`Running::server`] must be awaited.
+/// `context` makes the values shared by a worker's services; it is called once on each worker thread, before there are
+/// connections, with the worker's number and the recipient of deliveries to its connections. `configure` adds the other
+/// routes of the `App`, on each worker thread. Must be called inside an actix `System`; [`Running::server`] must be
+/// awaited.
 ///
 /// # Errors
 /// If the sockets cannot be used.
@@ -204,7 +206,7 @@ where
     let workers = options.workers.max(1);
     let (max_http_connections, keep_alive) = (options.max_http_connections(), options.keep_alive);
     let shared = Arc::new(Shared::<S>::new(options));
-    // Beyond that the kernel keeps them waiting.
+    // Beyond that limit, the kernel keeps connections waiting.
     let mut builder =
         Server::build().disable_signals().workers(workers).max_concurrent_connections(max_http_connections).shutdown_timeout(2);
     for listener in sockets {
@@ -217,7 +219,8 @@ where
                 web::to(move |request, payload| handle(polled.clone(), request, payload))
             };
             let path = &node.options.path;
-            // The path that every client uses stands for itself: what is looked for by a pattern costs a fifth of a request.
+            // The path that every client uses is matched exactly, because matching a pattern costs a fifth of a
+            // request.
             let exact = web::resource(format!("{path}/")).route(polling());
             let bare = web::resource(path.as_str()).route(polling());
             let others = node.options.other_files;
@@ -247,13 +250,12 @@ where
     Ok(Running { server, addresses, stopper })
 }
 
-/// Makes of a connection one that HTTP can be spoken over; shakes hands where that takes TLS. Ends it where its address has too
-/// many.
+/// Prepares a connection for HTTP; performs the TLS handshake if necessary. Closes it if its address has too many.
 async fn receive(node: Arc<Node>, socket: TcpStream) -> Result<(HttpStream, Protocol, Option<SocketAddr>), ()> {
-    // It fails only where the connection has failed, which is seen at once.
+    // It fails only if the connection has failed, which shows at once.
     let _ = socket.set_nodelay(true);
     let peer = socket.peer_addr().ok();
-    // Who is behind a proxy is known by its requests.
+    // Clients behind a trusted proxy are counted by their requests.
     let counted = peer.map(|peer| peer.ip()).filter(|address| !node.options.proxies.trusts(address.to_canonical()));
     let place = match counted.map(|address| node.addresses.try_connect(address)) {
         Some(Err(())) => return turn_away(node.options.tls.is_some(), socket).await,
@@ -267,11 +269,11 @@ async fn receive(node: Arc<Node>, socket: TcpStream) -> Result<(HttpStream, Prot
     Ok((HttpStream::new(socket, place, HTTP_LIMITS), Protocol::Http1, peer))
 }
 
-/// Says why, where that costs no handshake, and ends the connection.
+/// Closes a connection; states the reason if that takes no TLS handshake.
 async fn turn_away<T>(speaks_tls: bool, mut socket: TcpStream) -> Result<T, ()> {
     debug!("too many connections of one address (MAX_SOCKETS_PER_ADDRESS)");
     if !speaks_tls {
-        // What does not fit into an empty buffer goes to somebody who is gone.
+        // If this does not fit into an empty send buffer, the client is gone.
         let _ = timeout(DISCONNECT_TIMEOUT, socket.write_all(TOO_MANY)).await;
     }
     Err(())

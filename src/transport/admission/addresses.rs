@@ -1,4 +1,4 @@
-//! Counts of the connections of each client address: sessions, and connections over which HTTP is spoken.
+//! Counts, for each client address, its sessions and its HTTP connections.
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ use crate::http::counted_address;
 pub(in crate::transport) struct Addresses {
     counts: Mutex<HashMap<IpAddr, Count>>,
     limit: u32,
-    /// Most of them that may speak HTTP: one address leaves room for others.
+    /// Maximum number of HTTP connections of one address, which leaves room for others.
     http_limit: u32,
 }
 
@@ -23,7 +23,7 @@ struct Count {
     http: u32,
 }
 
-/// A connection over which HTTP is spoken, as long as that is so.
+/// The share of an HTTP connection in its address's count, released when dropped.
 #[derive(Debug)]
 pub(in crate::transport) struct HttpPlace {
     addresses: Arc<Addresses>,
@@ -31,13 +31,14 @@ pub(in crate::transport) struct HttpPlace {
 }
 
 impl Addresses {
-    /// `limit` is the most connections of one address, `http_limit` how many of them may speak HTTP; a `limit` of 0 counts
-    /// nothing.
+    /// `limit` is the maximum number of connections of one address, `http_limit` that of its HTTP connections; a
+    /// `limit` of 0 counts nothing.
     pub(in crate::transport) fn new(limit: u32, http_limit: u32) -> Self {
         Self { counts: Mutex::new(HashMap::new()), limit, http_limit: http_limit.max(1) }
     }
 
-    /// Takes a place for a session; `false` if the address has as many connections as it may. One that is taken must be released.
+    /// Counts a session; `false` if the address is at its limit. A counted session must be released by
+    /// [`Addresses::leave`].
     pub(in crate::transport) fn try_enter(&self, address: Option<IpAddr>) -> bool {
         let Some(address) = address.filter(|_| self.limit > 0) else { return true };
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,17 +50,17 @@ impl Addresses {
         has_room
     }
 
-    /// Gives a session's place back.
+    /// Releases a session.
     pub(in crate::transport) fn leave(&self, address: Option<IpAddr>) {
         if let Some(address) = address {
             self.change(address, |count| count.sessions = count.sessions.saturating_sub(1));
         }
     }
 
-    /// Takes a place for a connection; `Ok(None)`: it does not count.
+    /// Counts an HTTP connection; `Ok(None)` if it need not be counted.
     ///
     /// # Errors
-    /// The address has as many as it may.
+    /// If the address is at its limit.
     pub(in crate::transport) fn try_connect(self: &Arc<Self>, address: IpAddr) -> Result<Option<HttpPlace>, ()> {
         if self.limit == 0 {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Settings, limits, and who is let in by them.
+//! Admission: settings, limits, and decisions on requests that open a session.
 mod addresses;
 mod node;
 mod options;

@@ -1,4 +1,4 @@
-//! State that all threads of the server share, whatever is spoken over its connections.
+//! State shared by all threads of the server, independent of the protocol.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use super::addresses::Addresses;
 use super::options::Options;
 
-/// The settings of a server, and the counts that its limits are about.
+/// The settings of a server, and the counts that they limit.
 pub(in crate::transport) struct Node {
     pub(in crate::transport) options: Options,
     pub(in crate::transport) addresses: Arc<Addresses>,
@@ -15,12 +15,12 @@ pub(in crate::transport) struct Node {
     pub(in crate::transport) is_draining: AtomicBool,
     /// Sessions whose resources are not released yet.
     pub(in crate::transport) open: AtomicUsize,
-    /// Told when the last session is gone.
+    /// Notified when the last session is gone.
     pub(in crate::transport) emptied: Notify,
 }
 
 impl Node {
-    /// Returns a server that nobody has come to yet.
+    /// Returns a server without connections.
     pub(in crate::transport) fn new(options: Options) -> Self {
         Self {
             addresses: Arc::new(Addresses::new(options.max_sockets_per_address, options.http_connections_per_address())),

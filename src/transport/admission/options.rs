@@ -1,4 +1,4 @@
-//! Settings of the transport, as the configuration tells them.
+//! Settings of the transport.
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,44 +12,44 @@ use crate::transport::listen::Tls;
 pub struct Options {
     /// Worker threads.
     pub workers: usize,
-    /// Path of the Engine.IO endpoint, without the slash at its end.
+    /// Path of the Engine.IO endpoint, without a trailing slash.
     pub path: String,
-    /// Names under that path that are served by another route.
+    /// File names under that path that another route serves.
     pub other_files: &'static [&'static str],
     /// Origins that may use the server.
     pub origins: Arc<Origins>,
-    /// Proxies whose `X-Forwarded-*` headers count.
+    /// Proxies whose `X-Forwarded-*` headers are believed.
     pub proxies: Arc<TrustedProxies>,
-    /// TLS under HTTP; without it connections are plain.
+    /// TLS for all connections; `None`: plain HTTP.
     pub tls: Option<Tls>,
-    /// Time that an HTTP connection may be idle. Also the time that a client has to fetch the end of an answer.
+    /// Time that an HTTP connection may be idle, and that a client may take to fetch the end of an answer.
     pub keep_alive: Duration,
-    /// From the handshake or the last pong to the next ping.
+    /// Time from the handshake or the last pong to the next ping.
     pub ping_interval: Duration,
-    /// From a ping to its pong.
+    /// Time from a ping to its pong.
     pub ping_timeout: Duration,
     /// Largest message, and largest polling body, in bytes.
     pub max_packet_bytes: usize,
-    /// Packets that may wait for one client.
+    /// Maximum number of packets waiting for one client.
     pub outbox_packets: usize,
-    /// Bytes that may wait for one client.
+    /// Maximum number of bytes waiting for one client.
     pub outbox_bytes: usize,
-    /// Time that a write may make no progress.
+    /// Time for which a write may make no progress.
     pub write_timeout: Duration,
     /// Set if messages over WebSocket are compressed for clients that offer it.
     pub permessage_deflate: bool,
-    /// From the 101 of an upgrade to the client's `5`.
+    /// Time from the 101 of an upgrade to the client's `5`.
     pub upgrade_timeout: Duration,
-    /// Connections of all kinds that may be open: a quarter for HTTP, the others for sessions.
+    /// Maximum number of connections: a quarter for HTTP, the others for sessions.
     pub max_connections: usize,
-    /// Sessions of one client address; 0 sets no limit.
+    /// Maximum number of sessions of one client address; 0: no limit.
     pub max_sockets_per_address: u32,
-    /// Takes note of what is refused.
+    /// Logs refusals.
     pub note_refusal: NoteRefusal,
 }
 
 impl Options {
-    /// All else as a server has it that was told nothing.
+    /// Returns the default settings.
     pub fn new(origins: Arc<Origins>) -> Self {
         Self {
             workers: std::thread::available_parallelism().map_or(1, usize::from),
@@ -73,12 +73,12 @@ impl Options {
         }
     }
 
-    /// HTTP connections of one worker; WebSockets that were taken over are not among them.
+    /// Returns the maximum number of HTTP connections of one worker, excluding WebSockets that were taken over.
     pub(in crate::transport) fn max_http_connections(&self) -> usize {
         (self.max_connections / 4 / self.workers.max(1)).max(1)
     }
 
-    /// Connections of one address over which HTTP is spoken: half of those that all may have.
+    /// Returns the maximum number of HTTP connections of one address: half of all that it may have.
     pub(in crate::transport) fn http_connections_per_address(&self) -> u32 {
         u32::try_from(self.max_connections / 8).unwrap_or(u32::MAX)
     }

@@ -1,4 +1,4 @@
-//! Decides which requests may open a session, and tells what is known of who opens it.
+//! Decides which requests may open a session, and describes their clients.
 use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
@@ -10,22 +10,22 @@ use crate::engineio::{Opening, Peer, Query, Refusal, TransportKind};
 use crate::http::{Client, OriginVerdict, foreign_origin};
 use crate::logging::{ErrorId, RefusalKind, RefusalNote};
 
-/// Why a request opens no session.
+/// Reason for not opening a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::transport) enum Denied {
-    /// It is not as a handshake has to be.
+    /// It is not a valid handshake.
     Refused(Refusal),
-    /// The server stops. A client that hears of a failure may take it for a server that is none of its own, and leave; a session
-    /// that ends at once it takes for a lost one, and comes back.
+    /// The server is stopping. Clients may take an error for a sign that this is no Engine.IO server, and give up; a
+    /// session that ends at once they take for a lost connection, and reconnect.
     Draining,
-    /// There are as many sessions as the process may have open files for.
+    /// The server has as many sessions as its open files allow.
     Full,
-    /// Its address has as many sessions as it may.
+    /// The address has as many sessions as it may.
     TooMany,
 }
 
 impl Denied {
-    /// As the log and the figures name it.
+    /// Returns the name used in logs and metrics.
     fn code(self) -> &'static str {
         match self {
             Self::Refused(refusal) => refusal.name(),
@@ -52,7 +52,7 @@ impl Denied {
         }
     }
 
-    /// Seconds after which another try makes sense.
+    /// Returns the number of seconds after which a retry makes sense.
     pub(in crate::transport) fn retry_after(self) -> Option<&'static str> {
         match self {
             Self::Refused(_) => None,
@@ -68,18 +68,18 @@ impl From<Refusal> for Denied {
     }
 }
 
-/// The parts of a request that the log names.
+/// Parts of a request for the log.
 #[derive(Clone, Copy)]
 pub(in crate::transport) struct Asking<'a> {
     pub(in crate::transport) method: &'a Method,
-    /// Without the query: it may have a token.
+    /// Without the query, which may hold a token.
     pub(in crate::transport) path: &'a str,
     pub(in crate::transport) headers: &'a HeaderMap,
     pub(in crate::transport) peer: Option<std::net::SocketAddr>,
 }
 
 impl Node {
-    /// Judges a request's origin; what the proxies say is looked at only if it has one.
+    /// Judges a request's origin; the proxies' headers are parsed only if it has one.
     pub(in crate::transport) fn judge(&self, headers: &HeaderMap, peer: Option<std::net::SocketAddr>) -> OriginVerdict {
         if !headers.contains_key(header::ORIGIN) {
             return OriginVerdict::NoOrigin;
@@ -88,12 +88,12 @@ impl Node {
         self.options.origins.judge_headers(headers, client.host.as_deref(), client.secure)
     }
 
-    /// Returns who is behind a request.
+    /// Returns the client behind a request.
     pub(in crate::transport) fn client(&self, headers: &HeaderMap, peer: Option<std::net::SocketAddr>) -> Client {
         self.options.proxies.client(peer.map(|peer| peer.ip()), self.options.tls.is_some(), headers)
     }
 
-    /// Takes note that a request is refused. What is answered is fixed, so the id has a header of its own.
+    /// Logs a refusal. The protocol fixes the answer's body, so the id goes into a header of its own.
     pub(in crate::transport) fn note(&self, denied: Denied, request: &Asking<'_>) -> Option<ErrorId> {
         let Asking { method, path, headers, peer } = *request;
         let (event, address) = (format!("{method} {path}"), self.client(headers, peer).address);
@@ -106,7 +106,7 @@ impl Node {
         (self.options.note_refusal)(&note)
     }
 
-    /// Lets a handshake in. With an `Ok` the session counts for its address.
+    /// Admits a handshake. On `Ok`, the session is counted for its address.
     pub(in crate::transport) fn admit(&self, query: &Query<'_>, client: &Client) -> Result<(), Denied> {
         if !query.is_v4 {
             return Err(Refusal::UnsupportedVersion.into());
@@ -124,7 +124,7 @@ impl Node {
     }
 }
 
-/// Returns what the service is told of the request.
+/// Returns the description of the request for the service.
 pub(in crate::transport) fn opening(
     headers: &HeaderMap,
     query: &str,

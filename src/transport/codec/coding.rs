@@ -6,10 +6,10 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 
-/// Bodies of fewer bytes are not compressed.
+/// Minimum size of bodies that are compressed, in bytes.
 const THRESHOLD_BYTES: usize = 1024;
 
-/// A coding that the client takes and we have.
+/// A content coding that both the client and we support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::transport) enum Coding {
     Gzip,
@@ -17,7 +17,7 @@ pub(in crate::transport) enum Coding {
 }
 
 impl Coding {
-    /// Chooses by `Accept-Encoding`: gzip, else deflate.
+    /// Chooses a coding by `Accept-Encoding`: gzip, else deflate.
     pub(in crate::transport) fn accepted(headers: &HeaderMap) -> Option<Self> {
         let accepted = headers.get(header::ACCEPT_ENCODING)?.to_str().ok()?;
         let accepts = |name: &str| {
@@ -36,7 +36,7 @@ impl Coding {
         }
     }
 
-    /// The word for `Content-Encoding`.
+    /// Returns the name for `Content-Encoding`.
     pub(in crate::transport) fn name(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
@@ -44,7 +44,7 @@ impl Coding {
         }
     }
 
-    /// The body in this coding; `None` if it is too short to be worth it.
+    /// Compresses a body; `None` if it is too short to be worth it.
     pub(in crate::transport) fn compress(self, body: &[u8]) -> Option<Bytes> {
         if body.len() < THRESHOLD_BYTES {
             return None;

@@ -1,30 +1,30 @@
-//! Compressed messages (source: RFC 7692, permessage-deflate), when `PERMESSAGE_DEFLATE` is on.
+//! Compressed messages (source: RFC 7692, permessage-deflate), if `PERMESSAGE_DEFLATE` is on.
 //!
-//! No side takes its window over to the next message: a broadcast is compressed once for all who take it like that, and an
-//! idle connection has no window in memory.
+//! Neither side keeps its window for the next message. So a broadcast is compressed once for all clients with the same
+//! parameters, and an idle connection has no window in memory.
 use std::cell::RefCell;
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
 use super::message::FrameError;
 
-/// The end of every flush: it is not sent (RFC 7692 §7.2.1).
+/// End of every flush, which is not sent (RFC 7692 §7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
-/// Shorter messages leave as they are.
+/// Minimum size of messages that are compressed, in bytes.
 const THRESHOLD_BYTES: usize = 1024;
 const MAX_WINDOW_BITS: u8 = 15;
-/// zlib has no raw deflate with a window of 8 bits.
+/// Smallest window of zlib's raw deflate; 8 bits are not supported.
 const MIN_WINDOW_BITS: u8 = 9;
 
-/// Agreement with one client.
+/// Parameters agreed on with one client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deflate {
-    /// Binary logarithm of the window that the client keeps for us.
+    /// Binary logarithm of the window that the client keeps for our messages.
     window_bits: u8,
 }
 
 impl Deflate {
-    /// Takes the first offer that is acceptable; also gives the value of our `Sec-WebSocket-Extensions`.
+    /// Accepts the first acceptable offer; also returns the value of our `Sec-WebSocket-Extensions`.
     pub fn negotiate<'a>(headers: impl IntoIterator<Item = &'a str>) -> Option<(Self, String)> {
         headers.into_iter().flat_map(|header| header.split(',')).find_map(Self::accept)
     }
@@ -64,13 +64,13 @@ fn parse_bits(text: &str, least: u8) -> Option<u8> {
     text.parse().ok().filter(|bits| is_plain && (least..=MAX_WINDOW_BITS).contains(bits))
 }
 
-/// One thread's compressor for the usual window: it takes a quarter of a megabyte. It is kept after a success only: zlib-rs
-/// 0.6 panics when one is reset that has output left.
+/// Compressor of one thread for the usual window: takes a quarter of a megabyte. It is reused only after a success,
+/// because zlib-rs 0.6 panics when a compressor with pending output is reset.
 #[derive(Default)]
 pub struct Compressor(RefCell<Option<Compress>>);
 
 impl Compressor {
-    /// The payload of a compressed message; `None` where that would not be shorter.
+    /// Returns the payload of a compressed message; `None` if it would not be shorter.
     pub fn compress(&self, deflate: Deflate, payload: &[u8]) -> Option<Vec<u8>> {
         if payload.len() < THRESHOLD_BYTES {
             return None;
@@ -88,7 +88,7 @@ impl Compressor {
 }
 
 fn compress(compressor: &mut Compress, payload: &[u8]) -> Option<Vec<u8>> {
-    // More than the longest that deflate makes of it: what cannot be made shorter is stored in blocks.
+    // Greater than any output of deflate, which stores incompressible data in plain blocks.
     let mut compressed = Vec::with_capacity(payload.len() + payload.len() / 8 + 64);
     compressor.compress_vec(payload, &mut compressed, FlushCompress::Sync).ok()?;
     let is_whole = compressor.total_in() == payload.len() as u64 && compressed.len() < compressed.capacity();
@@ -99,10 +99,11 @@ fn compress(compressor: &mut Compress, payload: &[u8]) -> Option<Vec<u8>> {
     Some(compressed)
 }
 
-/// The message of a compressed payload.
+/// Inflates the payload of a compressed message.
 ///
 /// # Errors
-/// [`FrameError::TooLarge`] as soon as it has more than `max_bytes`; [`FrameError::BadDeflate`] for what is no deflate.
+/// [`FrameError::TooLarge`] as soon as the message exceeds `max_bytes`; [`FrameError::BadDeflate`] if the payload is
+/// malformed.
 pub fn inflate(payload: &[u8], max_bytes: usize) -> Result<Vec<u8>, FrameError> {
     let mut inflater = Decompress::new(false);
     let mut message = Vec::new();

@@ -1,6 +1,6 @@
 //! WebSocket frames from clients (source: RFC 6455 §5).
 //!
-//! Frames to clients are made with the packets that they carry: [`Encoded`](crate::engineio::Encoded).
+//! Frames to clients are made together with their packets: [`Encoded`](crate::engineio::Encoded).
 use std::ops::ControlFlow;
 
 use smallvec::SmallVec;
@@ -8,17 +8,17 @@ use smallvec::SmallVec;
 use super::deflate::inflate;
 use super::message::{FrameError, Message};
 
-/// Bytes of the longest header: two, a length of 64 bits, a mask.
+/// Maximum length of a header in bytes: two, a length of 64 bits, a mask.
 const MAX_HEADER_BYTES: usize = 14;
 
-/// Payload bytes of a control frame (RFC 6455 §5.5).
+/// Maximum payload of a control frame in bytes (RFC 6455 §5.5).
 const MAX_CONTROL_BYTES: usize = 125;
 
-/// Splits what is read from a client into messages.
+/// Splits the bytes from a client into messages.
 ///
-/// It keeps the received part of what is incomplete and nothing else: between messages it has nothing on the heap, and
-/// what a header announces takes no memory before it comes. Lengths in a longer form than necessary are taken, as the
-/// `ws` library does.
+/// It keeps only the received part of an incomplete message: between messages it uses no heap, and memory grows with
+/// the bytes received, not with the length announced. Lengths in a longer form than necessary are accepted, as by the
+/// `ws` library.
 #[derive(Debug, Default)]
 pub struct FrameDecoder {
     incomplete: Option<Box<Incomplete>>,
@@ -27,20 +27,20 @@ pub struct FrameDecoder {
     may_inflate: bool,
 }
 
-/// Bytes that wait for more.
+/// The received part of an incomplete message.
 #[derive(Debug, Default)]
 struct Incomplete {
-    /// The start of a header.
+    /// Start of an incomplete header.
     header: SmallVec<[u8; MAX_HEADER_BYTES]>,
-    /// The frame whose payload comes.
+    /// Frame whose payload is being received.
     frame: Option<Frame>,
-    /// The payload of that frame so far, if it is a control frame: those may come between fragments.
+    /// Payload so far of that frame, if it is a control frame: those may come between fragments.
     control: Vec<u8>,
-    /// The fragmented message that goes on after the frame.
+    /// Kind of the fragmented message that continues after the frame.
     kind: Option<Kind>,
-    /// Set if that is compressed.
+    /// Set if that message is compressed.
     is_deflated: bool,
-    /// The payload of the message so far.
+    /// Payload of that message so far.
     message: Vec<u8>,
 }
 
@@ -65,38 +65,38 @@ impl Opcode {
     }
 }
 
-/// A header that was read, and how much of its payload is still to come.
+/// A parsed header, and the number of payload bytes still to come.
 #[derive(Debug, Clone, Copy)]
 struct Frame {
     is_last: bool,
-    /// Of a message's first frame: whether the message is compressed.
+    /// In the first frame of a message: set if the message is compressed.
     is_deflated: bool,
     opcode: Opcode,
-    /// Turned so that it starts with the key of the next byte.
+    /// Rotated so that it starts with the key for the next byte.
     mask: [u8; 4],
     missing: usize,
 }
 
 impl FrameDecoder {
-    /// A decoder at the start of a stream.
+    /// Returns a decoder for a new stream.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// One whose client may send compressed messages.
+    /// Returns a decoder for a client that may send compressed messages.
     pub fn inflating() -> Self {
         Self { may_inflate: true, ..Self::default() }
     }
 
-    /// Takes in what was read, and hands out each message that is complete with it.
+    /// Decodes bytes that were read, and passes each completed message to `on_message`.
     ///
-    /// Payloads are unmasked in place; a message that lies whole in `input` is handed out from there. A message may have
-    /// `max_bytes` over all its fragments, also when inflated. After a close frame, an error, or when `on_message` breaks off,
-    /// everything that follows is ignored.
+    /// Payloads are unmasked in place, and a message entirely within `input` is passed without copying. `max_bytes`
+    /// limits a message over all its fragments, also after inflation. After a close frame, an error, or a break by
+    /// `on_message`, all further input is ignored.
     ///
     /// # Errors
-    /// [`FrameError`] for the first violation, after the messages before it were handed out. What can be known from a
-    /// header is decided without waiting for the payload, the encoding of a text when the message is complete.
+    /// [`FrameError`] for the first violation, once the messages before it were passed on. Headers are checked before
+    /// their payload arrives, the encoding of a text once the message is complete.
     pub fn decode(
         &mut self,
         input: &mut [u8],
@@ -114,7 +114,7 @@ impl FrameDecoder {
         flow.map(|_| ())
     }
 
-    /// Tells whether nothing is held: the last message was complete, or the stream is over.
+    /// Returns whether nothing is pending: the last message was complete, or the stream is over.
     pub fn is_idle(&self) -> bool {
         self.incomplete.is_none()
     }
@@ -148,8 +148,8 @@ impl FrameDecoder {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Reads a header from what was kept of it and `input`; returns it and how many bytes of `input` belong to it.
-    /// An incomplete one is kept.
+    /// Parses a header from the part kept and `input`; returns it with the number of bytes of `input` that it used. An
+    /// incomplete one is kept.
     fn read_header(&mut self, input: &[u8], max_bytes: usize) -> Result<Option<(Frame, usize)>, FrameError> {
         let Some(incomplete) = &mut self.incomplete else {
             let read = parse_header(input, None, max_bytes, self.may_inflate)?;
@@ -177,7 +177,7 @@ impl FrameDecoder {
         if opcode.is_control() { &mut incomplete.control } else { &mut incomplete.message }.extend_from_slice(data);
     }
 
-    /// Takes in the last part of a payload and hands out the message that it completes.
+    /// Adds the last part of a payload, and passes on the message that it completes.
     fn finish(
         &mut self,
         frame: Frame,
@@ -228,7 +228,7 @@ impl Incomplete {
     }
 }
 
-/// Returns the part of a payload that was kept and the rest of it, copied only if something was kept.
+/// The kept part of a payload joined with the rest; copied only if something was kept.
 enum Joined<'a> {
     Read(&'a [u8]),
     Kept(Vec<u8>),
@@ -258,9 +258,9 @@ impl<'a> Joined<'a> {
     }
 }
 
-/// Reads a header; `None` if it is incomplete. What is wrong is said as soon as the bytes that say it are there.
+/// Parses a header; `None` if it is incomplete. Errors are reported as soon as the offending bytes are there.
 ///
-/// `continues` is the fragmented message that is open, `room` what a message may still get.
+/// `continues` is the fragmented message in progress, `room` the number of bytes that a message may still have.
 fn parse_header(
     bytes: &[u8],
     continues: Option<Kind>,
@@ -310,20 +310,20 @@ fn parse_header(
     Ok(Some((Frame { is_last, is_deflated, opcode, mask: *mask, missing }, bytes.len() - rest.len())))
 }
 
-/// Reads the payload of a close frame: nothing, or a code and a reason.
+/// Parses the payload of a close frame: nothing, or a code and a reason.
 fn close_code(payload: &[u8]) -> Result<Option<u16>, FrameError> {
     let Some((code, reason)) = payload.split_first_chunk() else {
         return if payload.is_empty() { Ok(None) } else { Err(FrameError::BadClose) };
     };
     let code = u16::from_be_bytes(*code);
-    // RFC 6455 §7.4 and the registry; 1004 to 1006 and 1015 never stand in a frame.
+    // RFC 6455 §7.4 and the registry; 1004 to 1006 and 1015 must not be sent.
     if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
         return Err(FrameError::BadClose);
     }
     std::str::from_utf8(reason).map(|_| Some(code)).map_err(|_| FrameError::NotUtf8)
 }
 
-/// Applies a mask that starts with the key of the first byte, eight bytes at a time.
+/// Applies a mask, which starts with the key for the first byte, eight bytes at a time.
 fn unmask(data: &mut [u8], mask: [u8; 4]) {
     let wide = (u64::from(u32::from_ne_bytes(mask)) << 32) | u64::from(u32::from_ne_bytes(mask));
     let (words, tail) = data.as_chunks_mut();

@@ -26,7 +26,7 @@ impl From<Message<'_>> for Owned {
 
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// A masked frame; `first` is its first byte.
+/// Returns a masked frame; `first` is its first byte.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut out = vec![first];
     match payload.len() {
@@ -45,7 +45,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Returns what comes out when `input` arrives in reads of the given lengths, over and over.
+/// Decodes `input` in reads of the given lengths, repeated as necessary.
 fn decode_in_reads(input: &[u8], max_bytes: usize, reads: &[usize]) -> (Vec<Owned>, Option<FrameError>) {
     let (mut decoder, mut messages, mut rest) = (FrameDecoder::new(), Vec::new(), input);
     let mut reads = reads.iter().cycle();
@@ -143,7 +143,7 @@ fn violations_are_named() {
     ] {
         assert_eq!(decode(&input), (vec![], Some(error)), "{input:x?}");
         assert_eq!(error.close_code(), code);
-        // What came before is handed out, what follows is not.
+        // Messages before the error are passed on, those after it are not.
         let among_others = [frame(0x81, b"before"), input, frame(0x81, b"after")].concat();
         assert_eq!(decode(&among_others), (vec![text("before")], Some(error)));
     }
@@ -202,7 +202,7 @@ fn unmasking_at_every_alignment() {
     }
 }
 
-/// A message and where it is cut into fragments; control frames have none.
+/// Generates a message and the positions at which it is cut into fragments; control frames have none.
 fn message() -> impl Strategy<Value = (Owned, Vec<usize>)> {
     let whole = prop_oneof![
         any::<String>().prop_map(Owned::Text),
@@ -231,7 +231,7 @@ fn encode((message, cuts): &(Owned, Vec<usize>)) -> Vec<u8> {
     out
 }
 
-/// A change to a stream of bytes.
+/// Changes some bytes of a stream.
 fn mutate(bytes: &mut Vec<u8>, edits: &[(prop::sample::Index, u8, u8)]) {
     for (index, edit, value) in edits {
         if bytes.is_empty() {

@@ -1,4 +1,4 @@
-//! Bytes to values and back: WebSocket frames, their compression and that of polling bodies, the ends of HTTP requests.
+//! Codecs: WebSocket frames, compression of messages and polling bodies, ends of HTTP requests.
 mod coding;
 mod deflate;
 mod frame;

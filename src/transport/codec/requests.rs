@@ -1,34 +1,34 @@
-//! The ends of the HTTP/1 requests of a connection (RFC 9112, sections 2.2, 6 and 7.1). Nothing is judged here: what is no HTTP
-//! is left to actix-http, which refuses it.
+//! Finds the ends of HTTP/1 requests in a connection's bytes (RFC 9112, sections 2.2, 6 and 7.1). It validates nothing:
+//! malformed requests are left to actix-http, which refuses them.
 
-/// Answer of actix-http to `Expect: 100-continue`.
+/// actix-http's answer to `Expect: 100-continue`.
 const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-/// A head is followed so far; actix-http takes no longer ones.
+/// Length up to which a head is followed; actix-http accepts no longer ones.
 const HEAD_MAX: usize = 131_072;
 
-/// The part of a request that comes next on a connection.
+/// The next part of a connection's requests.
 #[derive(Debug)]
 pub enum Requests {
-    /// A head, of which these bytes are here.
+    /// A head; the bytes received so far.
     Head(Vec<u8>),
-    /// A body; whether its request is being answered already.
+    /// A body; set if the answer has already begun.
     Body(Body, bool),
-    /// Nothing until the request is answered.
+    /// Nothing, until the request is answered.
     Answer,
-    /// No HTTP that can be followed.
+    /// Not HTTP, as far as it can be followed.
     Unknown,
 }
 
-/// The part of a body that is missing.
+/// The part of a body that is still missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Body {
     /// This number of bytes.
     Bytes(u64),
-    /// The rest of the line with a chunk's size, of which this is read; whether more digits may come.
+    /// The rest of a chunk-size line; the size read so far, and whether more digits may come.
     ChunkSize(u64, bool),
-    /// This number of bytes of a chunk, and of its line's end.
+    /// This number of bytes of a chunk and its line end.
     Chunk(u64),
-    /// Lines, up to an empty one; whether this one is empty so far.
+    /// Trailer lines up to an empty one; set if the present line is empty so far.
     Trailer(bool),
 }
 
@@ -39,12 +39,12 @@ impl Default for Requests {
 }
 
 impl Requests {
-    /// Follows bytes that have come: how many of them belong to the request that is under way.
+    /// Follows received bytes; returns how many of them belong to the current request.
     pub fn follow(&mut self, bytes: &[u8]) -> usize {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             match self {
-                // Nearly every head comes in one piece: then nothing of it is kept.
+                // Most heads arrive in one piece, and then nothing is kept.
                 Self::Head(head)
                     if head.is_empty()
                         && let Some(length) = head_length(rest) =>
@@ -76,9 +76,9 @@ impl Requests {
         at
     }
 
-    /// Follows bytes that were sent. Returns whether the next request may come now, and might not before.
+    /// Follows sent bytes. Returns whether they allow the next request to be read.
     pub fn follow_answer(&mut self, bytes: &[u8]) -> bool {
-        // An interim answer asks for the body; the answer may stand right behind it.
+        // An interim answer asks for the body; the final one may follow immediately.
         if bytes.strip_prefix(INTERIM).unwrap_or(bytes).is_empty() {
             return false;
         }
@@ -93,12 +93,12 @@ impl Requests {
         false
     }
 
-    /// Tells whether a head has begun and has not ended.
+    /// Returns whether a head has begun and not ended.
     pub fn is_within_head(&self) -> bool {
         matches!(self, Self::Head(head) if !head.is_empty())
     }
 
-    /// Tells whether what comes now is of the next request.
+    /// Returns whether the next bytes belong to the next request.
     pub fn is_whole(&self) -> bool {
         matches!(self, Self::Answer)
     }
@@ -124,7 +124,8 @@ impl Requests {
 }
 
 impl Body {
-    /// Takes what belongs to it of some bytes: how many those are, and what is missing then; `None`: nothing is.
+    /// Takes the bytes that belong to the body; returns their number and the part still missing, `None` if it is
+    /// complete.
     fn take(self, bytes: &[u8]) -> (usize, Option<Self>) {
         match self {
             Self::Bytes(missing) => {
@@ -140,7 +141,7 @@ impl Body {
                 let Some(byte) = bytes.first() else { return (0, Some(self)) };
                 let left = match (char::from(*byte).to_digit(16), byte) {
                     (_, b'\n') if size == 0 => Self::Trailer(true),
-                    // Two more: the line's end behind the chunk.
+                    // Plus two for the line end after the chunk.
                     (_, b'\n') => Self::Chunk(size.saturating_add(2)),
                     (Some(digit), _) if is_digits => Self::ChunkSize(size.saturating_mul(16).saturating_add(digit.into()), true),
                     _ => Self::ChunkSize(size, false),
@@ -158,7 +159,7 @@ impl Body {
     }
 }
 
-/// Returns the length of a head that begins here, where it is whole.
+/// Returns the length of the head that starts here, if it is complete.
 fn head_length(bytes: &[u8]) -> Option<usize> {
     let (mut length, mut has_begun) = (0, false);
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -172,7 +173,8 @@ fn head_length(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// Takes what belongs to a head of some bytes: how many those are, and whether that is all. Empty lines before it are part of it.
+/// Takes the bytes that belong to a head; returns their number, and whether the head is complete. Empty lines before it
+/// belong to it.
 fn take_head(head: &mut Vec<u8>, bytes: &[u8]) -> (usize, bool) {
     let mut taken = 0;
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -187,7 +189,7 @@ fn take_head(head: &mut Vec<u8>, bytes: &[u8]) -> (usize, bool) {
     (taken, false)
 }
 
-/// The value of a field's line, where it has that name.
+/// Returns the value of a field line with this name.
 fn field<'a>(line: &'a [u8], name: &str) -> Option<&'a str> {
     let (found, value) = line.split_at_checked(name.len())?;
     if !found.eq_ignore_ascii_case(name.as_bytes()) {
@@ -200,7 +202,7 @@ fn field<'a>(line: &'a [u8], name: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    /// Each request of a stream, however it is cut into reads, each answered when it is whole.
+    /// Splits a stream into its requests in reads of this length, answering each once it is complete.
     fn split(stream: &str, read: usize) -> Vec<String> {
         let (mut requests, mut found, mut current) = (Requests::default(), Vec::new(), String::new());
         for mut bytes in stream.as_bytes().chunks(read) {

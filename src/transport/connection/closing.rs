@@ -1,4 +1,4 @@
-//! The end of a connection, and of an attempt to change its transport.
+//! Closing connections, and cancelling upgrades.
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -12,13 +12,13 @@ use super::wire::close_frame;
 use super::worker::Worker;
 use crate::engineio::{CloseReason, Service};
 
-/// Time that a closed WebSocket may take to close its side, and a dead one to take what is left.
+/// Time for the peer of a closed WebSocket to close its side, and for the last bytes to a dead session to be fetched.
 pub(super) const CLOSE_LINGER: Duration = Duration::from_secs(2);
-/// Time that a gracefully closed session waits for the GET that tells the client so.
+/// Time for which a gracefully closed session waits for a GET to tell the client.
 const POLLING_LINGER: Duration = Duration::from_secs(30);
 
 impl<S: Service> Link<S> {
-    /// Ends the connection: the service is told at once, the client as its transport allows.
+    /// Closes the connection: notifies the service at once, the client as its transport allows.
     pub(in crate::transport) fn close(&mut self, worker: &Worker<S>, reason: CloseReason, now: Instant) {
         if self.phase != Phase::Open {
             return;
@@ -50,7 +50,7 @@ impl<S: Service> Link<S> {
         }
     }
 
-    /// Tells the client by the request that waits. Where none does, a graceful close lingers for the next ones.
+    /// Notifies the client through its waiting request. If there is none, a graceful close waits for the next one.
     fn close_polling(&mut self, worker: &Worker<S>, reason: CloseReason) {
         self.cancel_upgrade();
         let Transport::Polling(polling) = &mut self.transport else { return };
@@ -72,7 +72,7 @@ impl<S: Service> Link<S> {
         self.finish(worker);
     }
 
-    /// Says goodbye on the WebSocket. A client that is too slow is cut off instead.
+    /// Sends a close frame on the WebSocket. A client that is too slow is cut off instead.
     fn close_websocket(&mut self, worker: &Worker<S>, reason: CloseReason) {
         if reason == CloseReason::SlowConsumer {
             return self.finish(worker);
@@ -81,7 +81,7 @@ impl<S: Service> Link<S> {
         self.wake();
     }
 
-    /// Lets go of the transport and has the task end.
+    /// Drops the transport and ends the task.
     pub(in crate::transport) fn finish(&mut self, worker: &Worker<S>) {
         match std::mem::replace(&mut self.transport, Transport::Gone) {
             Transport::Polling(_) => worker.stats.polling_sessions.subtract(1),
@@ -97,14 +97,14 @@ impl<S: Service> Link<S> {
         }
     }
 
-    /// Queues a close frame, unless one is queued.
+    /// Queues a close frame, unless one is queued already.
     pub(super) fn queue_close(&mut self, code: Option<u16>) {
         if !std::mem::replace(&mut self.has_close_frame, true) {
             self.outbox.push(Rc::new(close_frame(code)));
         }
     }
 
-    /// Gives the upgrade up; the session stays on polling and may try again.
+    /// Cancels the upgrade; the session stays on polling and may try again.
     pub(super) fn cancel_upgrade(&mut self) {
         let Transport::Polling(polling) = &mut self.transport else { return };
         polling.exchange.cancel_upgrade();

@@ -1,24 +1,24 @@
-//! All deadlines of one thread, behind a single timer.
+//! The deadlines of all connections of a thread, behind a single timer.
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
 use crate::engineio::Seat;
 
-/// Moments of a connection that stand in the heap. Two are enough for a far one and a near one to take turns.
+/// Heap entries of one connection. With two, a distant and a near deadline can alternate without new entries.
 pub(in crate::transport) type Armed = [Option<Instant>; 2];
 
-/// A heap of moments at which connections want to be looked at.
+/// A heap of times at which connections need attention.
 ///
-/// A deadline that moves away leaves its entry behind: when that comes up the connection is looked at for nothing, and
-/// enters its present deadline. So a pong costs nothing here.
+/// Postponing a deadline leaves the old entry in the heap: when it comes up, the connection enters its present deadline
+/// instead. So a pong costs nothing here.
 #[derive(Debug, Default)]
 pub(in crate::transport) struct Deadlines {
     heap: BinaryHeap<Reverse<(Instant, Seat)>>,
 }
 
 impl Deadlines {
-    /// Sees to it that the connection is looked at no later than `due`. Returns whether that is now the first of all.
+    /// Ensures that the connection gets attention by `due`. Returns whether that is now the earliest time of all.
     pub(in crate::transport) fn arm(&mut self, seat: Seat, armed: &mut Armed, due: Instant) -> bool {
         if armed.iter().flatten().any(|at| *at <= due) {
             return false;
@@ -29,19 +29,19 @@ impl Deadlines {
         match (&one, &other) {
             (None, _) => *one = Some(due),
             (_, None) => *other = Some(due),
-            // the later one is forgotten: it will be taken for nobody's
+            // the later entry is abandoned: when it comes up, it will match no connection
             (one_at, other_at) if one_at > other_at => *one = Some(due),
             _ => *other = Some(due),
         }
         is_first
     }
 
-    /// The earliest moment.
+    /// Returns the earliest time.
     pub(in crate::transport) fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// Takes a moment that has come.
+    /// Removes an entry whose time has come.
     pub(in crate::transport) fn pop(&mut self, now: Instant) -> Option<(Instant, Seat)> {
         if self.next()? > now {
             return None;
@@ -50,7 +50,7 @@ impl Deadlines {
     }
 }
 
-/// Notes that the entry of this moment has left the heap. Returns whether it was the connection's.
+/// Records that the entry with this time has left the heap. Returns whether it was the connection's.
 pub(super) fn disarm(armed: &mut Armed, at: Instant) -> bool {
     let entry = armed.iter_mut().find(|entry| **entry == Some(at));
     entry.and_then(Option::take).is_some()

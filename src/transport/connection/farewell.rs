@@ -1,4 +1,4 @@
-//! Last words on a WebSocket that is not, or not any more, a session's.
+//! Closing a WebSocket that belongs to no session.
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use super::wire::close_frame;
 use crate::engineio::Encoded;
 use crate::transport::listen::Socket;
 
-/// Time that a socket that is dismissed may take to read what it is told.
+/// Time for a dismissed socket to read its last packets.
 const DISMISS_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Returns the answer to a WebSocket that comes for a session which is not to be upgraded (any more): the 101 and then a close
-/// frame, as Node answers, because clients take a refused handshake for a failed server. `packet` goes between.
+/// Returns the answer to a WebSocket for a session that cannot be upgraded: the 101, perhaps `packet`, then a close
+/// frame. Node does the same, because clients take a refused handshake for a broken server.
 pub(in crate::transport) fn accept_and_close(head: Bytes, packet: Option<&str>) -> Outbox {
     let mut words = Outbox::from(head);
     if let Some(packet) = packet {
@@ -25,7 +25,7 @@ pub(in crate::transport) fn accept_and_close(head: Bytes, packet: Option<&str>) 
     words
 }
 
-/// Writes the last words on a socket and closes it so that they arrive: not before the peer has closed, within limits.
+/// Writes the last packets and closes the socket so that they arrive: waits for the peer to close first, within limits.
 pub(in crate::transport) async fn dismiss(mut socket: Socket, mut words: Outbox) {
     let farewell = async {
         std::future::poll_fn(|context| words.poll_write_to(&mut socket, context)).await?;
@@ -34,6 +34,6 @@ pub(in crate::transport) async fn dismiss(mut socket: Socket, mut words: Outbox)
         while socket.read(&mut rest).await? > 0 {}
         Ok::<_, std::io::Error>(())
     };
-    // whether it worked is of no interest any more
+    // the outcome no longer matters
     let _ = timeout(DISMISS_TIMEOUT, farewell).await;
 }

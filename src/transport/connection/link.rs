@@ -1,4 +1,4 @@
-//! The state of one connection, whatever its transport.
+//! The state of one connection, independent of its transport.
 use std::net::IpAddr;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -13,49 +13,49 @@ use super::worker::Worker;
 use crate::engineio::{ConnectionView, Heartbeat, Opening, Seat, Service, Sid};
 use crate::transport::codec::Deflate;
 
-/// The way that the client is reached.
+/// The transport to the client.
 pub(in crate::transport) enum Transport {
-    /// By answers to its requests.
+    /// Answers to its requests.
     Polling(Box<Polling>),
-    /// By a socket of its own.
+    /// A WebSocket.
     Websocket(Wire),
-    /// No more.
+    /// None any more.
     Gone,
 }
 
 impl Transport {
-    /// Returns how messages to the client are compressed, if they are.
+    /// Returns the compression of messages to the client, if any.
     #[inline]
     pub(super) fn deflate(&self) -> Option<Deflate> {
         if let Self::Websocket(wire) = self { wire.deflate } else { None }
     }
 }
 
-/// Progress of the connection towards its end.
+/// Progress of a connection towards its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// It is served.
+    /// Open.
     Open,
-    /// Its service is gone; what is queued, and the word that it is over, may leave until then.
+    /// The service has ended; queued packets and the close may be sent until this time.
     Closing(Instant),
-    /// All is over; its task ends.
+    /// Finished; the task ends.
     Finished,
 }
 
-/// A connection: its service, its transport and what waits between them.
+/// A connection: its service, its transport, and the queues between them.
 pub(in crate::transport) struct Link<S: Service> {
     pub(super) transport: Transport,
     pub(super) outbox: Outbox,
     pub(super) phase: Phase,
-    /// Until when a write that makes no progress is borne.
+    /// Time until which a write may make no progress.
     pub(super) blocked_until: Option<Instant>,
-    /// Set when the outbox has run empty and the service was not told.
+    /// Set when the outbox has become empty and the service was not notified.
     pub(super) owes_drained: bool,
     /// Set when our side of the WebSocket is closed.
     pub(super) is_shut: bool,
-    /// Set when a close frame is queued, or none is needed any more.
+    /// Set when a close frame is queued, or not needed any more.
     pub(super) has_close_frame: bool,
-    /// Set when the socket takes no more: the connection ends once all that came in on it is taken in.
+    /// Set when the socket accepts no more writes: the connection ends once everything received has been handled.
     pub(super) has_failed: bool,
     pub(super) service: Option<S>,
     pub(super) heartbeat: Heartbeat,
@@ -68,7 +68,7 @@ pub(in crate::transport) struct Link<S: Service> {
     is_dirty: bool,
 }
 
-/// The parts that a new connection is made of.
+/// Parts of a new connection.
 pub(in crate::transport) struct NewLink<'a> {
     pub(in crate::transport) sid: Sid,
     pub(in crate::transport) transport: Transport,
@@ -77,7 +77,7 @@ pub(in crate::transport) struct NewLink<'a> {
 }
 
 impl<S: Service> Link<S> {
-    /// Returns a connection that has no service yet.
+    /// Returns a connection without a service.
     pub(super) fn new(seat: Seat, new: NewLink<'_>, heartbeat: Heartbeat) -> Self {
         let NewLink { sid, transport, opening, wants_base64 } = new;
         Self {
@@ -109,7 +109,7 @@ impl<S: Service> Link<S> {
         &self.sid
     }
 
-    /// Returns what it is at this moment.
+    /// Returns its present state, for administrators.
     pub(in crate::transport) fn view(&self) -> ConnectionView {
         ConnectionView {
             queued_packets: self.outbox.packets(),
@@ -126,12 +126,12 @@ impl<S: Service> Link<S> {
         &mut self.armed
     }
 
-    /// Tells whether all is over.
+    /// Returns whether the connection is finished.
     pub(in crate::transport) fn is_finished(&self) -> bool {
         self.phase == Phase::Finished
     }
 
-    /// Notes how the connection's task is woken.
+    /// Stores the waker of the connection's task.
     pub(in crate::transport) fn keep_waker(&mut self, waker: &Waker) {
         if !self.waker.as_ref().is_some_and(|current| current.will_wake(waker)) {
             self.waker = Some(waker.clone());
@@ -142,35 +142,35 @@ impl<S: Service> Link<S> {
         self.waker.clone()
     }
 
-    /// Has the connection's own task run.
+    /// Wakes the connection's own task.
     pub(super) fn wake(&self) {
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();
         }
     }
 
-    /// Marks the connection as one whose outbox is to be looked at; `false` if it was marked already.
+    /// Marks the outbox as needing a flush; `false` if it was marked already.
     pub(in crate::transport) fn set_dirty(&mut self, is_dirty: bool) -> bool {
         std::mem::replace(&mut self.is_dirty, is_dirty) != is_dirty
     }
 
-    /// A moment of this connection has come. Returns whether it was one that it still had.
+    /// Handles a time that has come up in the heap. Returns whether it was still one of this connection's.
     pub(in crate::transport) fn take_deadline(&mut self, at: Instant) -> bool {
         deadlines::disarm(&mut self.armed, at)
     }
 
-    /// Notes that the client sends something, of which no packet is whole yet.
+    /// Records that bytes came that do not complete a packet.
     pub(in crate::transport) fn on_bytes(&mut self) {
         self.heartbeat.on_bytes();
     }
 
-    /// Takes what waits as the body of a response.
+    /// Takes the queued packets as the body of an answer.
     pub(in crate::transport) fn take_payload(&mut self) -> Bytes {
         self.outbox.take_payload()
     }
 
-    /// Writes what waits, without the service. Returns whether all has left.
-    // Every delivery passes here; `Link::call` says why this matters.
+    /// Writes queued packets without involving the service. Returns whether all were written.
+    // On the path of every delivery; `Link::call` explains why this matters.
     #[inline]
     pub(super) fn write_websocket(&mut self, worker: &Worker<S>, context: &mut Context<'_>, now: Instant) -> bool {
         let Transport::Websocket(wire) = &mut self.transport else { return false };
@@ -178,7 +178,7 @@ impl<S: Service> Link<S> {
             return false;
         }
         let waiting = self.outbox.bytes();
-        // What has left the outbox may still wait under TLS.
+        // TLS may still hold bytes that have left the outbox.
         if waiting == 0 && self.blocked_until.is_none() {
             return true;
         }
@@ -195,7 +195,8 @@ impl<S: Service> Link<S> {
                 false
             }
             Poll::Ready(Err(_)) => {
-                // Nobody reads on: what waits to leave would only fill the outbox, while what came before is still to be heard.
+                // The peer no longer reads, so the outbox would only fill up; but packets received earlier must still
+                // be handled.
                 self.outbox.clear();
                 self.blocked_until = None;
                 self.has_failed = true;

@@ -1,7 +1,8 @@
-//! One connection with a client behind it: its service, its transport and what waits between them.
+//! One connection with a client: its service, its transport, and the queues between them.
 //!
-//! Its state is a `Link`. `link` holds it and writes; `closing` ends it; `service` and `packets` stand between it and its
-//! service; `polling_requests`, `upgrade` and `websocket` are its transports; `upkeep` drives them. Each calls those before it.
+//! Its state is a `Link`. `link` holds it and writes; `closing` ends it; `service` and `packets` connect it with its
+//! service; `polling_requests`, `upgrade` and `websocket` are its transports; `upkeep` drives them. Each calls those
+//! before it.
 mod closing;
 mod deadlines;
 mod farewell;

@@ -1,4 +1,4 @@
-//! The queue of what waits to leave on one connection.
+//! The queue of packets waiting to be sent on one connection.
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -14,15 +14,15 @@ use crate::engineio::{CloseReason, Encoded, Output, join_payloads};
 use crate::transport::codec::{Compressor, Deflate};
 use crate::transport::listen::Socket;
 
-/// Buffers of one vectored write; more wait for the next one.
+/// Maximum number of buffers in one vectored write.
 const MAX_SLICES: usize = 64;
 
-/// Something that leaves in one piece.
+/// An entry of the queue.
 #[derive(Debug)]
 pub(in crate::transport) enum Queued {
     /// Engine.IO packets.
     Packets(Encoded),
-    /// Other bytes of a WebSocket: a response head, a control frame.
+    /// Other bytes on a WebSocket: a response head, a control frame.
     Raw(Bytes),
 }
 
@@ -42,15 +42,15 @@ impl Queued {
     }
 }
 
-/// A queue of what waits. Without anything in it, it has nothing on the heap; with a single entry neither.
+/// A queue of packets. It uses no heap while it holds at most one entry.
 ///
-/// Entries are counted references of one thread, because the bytes' own counter is shared by all threads: with that, the
-/// members of a room would have the workers fight for its cache line.
+/// Entries are reference-counted within one thread. The bytes' own counter is atomic and shared by all threads: with
+/// it, the members of a room would make the workers contend for its cache line.
 #[derive(Debug, Default)]
 pub(in crate::transport) struct Outbox {
     first: Option<Rc<Queued>>,
     rest: VecDeque<Rc<Queued>>,
-    /// Bytes of the first entry that have left.
+    /// Bytes of the first entry that were already written.
     written: usize,
     bytes: usize,
     packets: usize,
@@ -83,7 +83,7 @@ impl Outbox {
         *self = Self::default();
     }
 
-    /// Puts all of another queue, of which nothing has left yet, behind this one.
+    /// Appends another queue, of which nothing was written yet.
     pub(super) fn append(&mut self, other: Self) {
         for queued in other.first.into_iter().chain(other.rest) {
             self.push(queued);
@@ -105,7 +105,8 @@ impl Outbox {
         join_payloads(payloads.iter().copied())
     }
 
-    /// [`Outbox::poll_write`], made once for each kind of socket: a plain one has no choice to make at every write.
+    /// Calls [`Outbox::poll_write`], compiled once for each kind of socket, so that a plain one need not choose at
+    /// every write.
     pub(super) fn poll_write_to(&mut self, socket: &mut Socket, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match socket {
             Socket::Plain(socket) => self.poll_write(socket, context),
@@ -113,7 +114,7 @@ impl Outbox {
         }
     }
 
-    /// Writes until nothing is left or the socket takes no more. All that waits goes out in one call where it can.
+    /// Writes until nothing is left or the socket accepts no more, with as few calls as possible.
     pub(super) fn poll_write(&mut self, mut socket: impl AsyncWrite + Unpin, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(first) = &self.first {
             let head = first.frames().get(self.written..).unwrap_or_default();
@@ -158,31 +159,30 @@ impl From<Bytes> for Outbox {
     }
 }
 
-/// Most that may wait for one client.
+/// Maximum amount that may wait for one client.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) packets: usize,
     pub(super) bytes: usize,
 }
 
-/// The packets that a thread queued last, so that a broadcast's receivers share one reference.
+/// The packets queued last by this thread, so that a broadcast's receivers share one reference.
 #[derive(Default)]
 pub(in crate::transport) struct LastQueued {
     plain: RefCell<Option<Rc<Queued>>>,
-    /// The packets that were compressed last. A broadcast has a packet in each dialect, and clients have agreed on windows of
-    /// their own.
+    /// The latest compressed packets: a broadcast has one packet for each dialect, and clients use different windows.
     deflated: RefCell<VecDeque<Deflated>>,
     compressor: Compressor,
 }
 
-/// Frames that were compressed, for whom, and what became of them.
+/// Compressed frames: the originals, the parameters, and the result.
 struct Deflated {
     source: Bytes,
     agreed: Deflate,
     queued: Rc<Queued>,
 }
 
-/// Number of compressed packets that are kept for those who take them next.
+/// Maximum number of compressed packets kept for reuse.
 const DEFLATED_MAX: usize = 16;
 
 impl LastQueued {
@@ -190,7 +190,7 @@ impl LastQueued {
         let mut last = self.plain.borrow_mut();
         if let Some(queued) = &*last
             && let Queued::Packets(other) = &**queued
-            // the buffer is kept alive here, so its address cannot stand for other bytes
+            // the buffer is kept alive here, so the address identifies it
             && other.frames().as_ptr() == packets.frames().as_ptr()
             && other.frames().len() == packets.frames().len()
         {
@@ -221,14 +221,14 @@ impl LastQueued {
         queued
     }
 
-    /// Lets go of the packets.
+    /// Drops the packets.
     pub(in crate::transport) fn forget(&self) {
         self.plain.borrow_mut().take();
         self.deflated.borrow_mut().clear();
     }
 }
 
-/// The form in which a client takes its packets.
+/// Encoding that a client needs.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Form {
     /// Binary messages as base64.
@@ -237,7 +237,7 @@ pub(super) struct Form {
     pub(super) deflate: Option<Deflate>,
 }
 
-/// Output of a service during one call: the outbox with its limits.
+/// The output of a service during one call: the outbox with its limits.
 pub(super) struct Outlet<'a> {
     outbox: &'a mut Outbox,
     last: &'a LastQueued,
@@ -248,14 +248,14 @@ pub(super) struct Outlet<'a> {
 }
 
 impl<'a> Outlet<'a> {
-    /// Full is judged by what waits now, so that an event with all its packets fits whenever less than the limit waits.
+    /// Fullness is judged once, at the start, so that all packets of an event fit if less than the limit was waiting.
     pub(super) fn new(outbox: &'a mut Outbox, last: &'a LastQueued, limits: Limits, form: Form) -> Self {
         let is_full = outbox.packets >= limits.packets || outbox.bytes >= limits.bytes;
         let is_half_full = outbox.packets >= limits.packets / 2 || outbox.bytes >= limits.bytes / 2;
         Self { outbox, last, is_full, is_half_full, form, close: None }
     }
 
-    /// Why the connection is to be closed, if it is.
+    /// Returns the reason to close the connection, if there is one.
     pub(super) fn close_reason(&self) -> Option<CloseReason> {
         self.close
     }
@@ -302,7 +302,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes so many bytes, then no more.
+    /// Accepts a number of bytes, then blocks.
     struct Pipe {
         taken: Vec<u8>,
         room: usize,

@@ -1,4 +1,4 @@
-//! Packets that come in on a connection, whatever its transport.
+//! Packets received on a connection, independent of its transport.
 use std::time::Instant;
 
 use super::link::{Link, Phase};
@@ -6,14 +6,14 @@ use super::worker::Worker;
 use crate::engineio::{CloseReason, Packet, PacketError, Service, decode_packet};
 
 impl<S: Service> Link<S> {
-    /// Takes in a text frame or an entry of a payload.
+    /// Handles a text frame or an entry of a payload.
     pub(super) fn on_text(&mut self, worker: &Worker<S>, text: &str, now: Instant) -> Result<(), PacketError> {
         let packet = decode_packet(text)?;
         self.on_packet(worker, packet, now);
         Ok(())
     }
 
-    /// Takes in a packet. What comes after the end is dropped.
+    /// Handles a packet. Packets after the end are dropped.
     pub(super) fn on_packet(&mut self, worker: &Worker<S>, packet: Packet<'_>, now: Instant) {
         if self.phase != Phase::Open {
             return;
@@ -36,7 +36,7 @@ impl<S: Service> Link<S> {
                 }
             }
             Packet::Close => self.close(worker, CloseReason::TransportClose, now),
-            // the server pings here, not the client
+            // in this direction only the server pings
             Packet::Ping(_) => self.close(worker, CloseReason::TransportError, now),
             Packet::Open | Packet::Upgrade | Packet::Noop => self.tell_control(worker, now),
         }

@@ -1,4 +1,4 @@
-//! The state of a session on long polling: its requests, and the WebSocket that wants to take their place.
+//! State of a session on long polling: its requests, and a WebSocket that is to replace them.
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -8,12 +8,12 @@ use super::outbox::Outbox;
 use super::wire::Wire;
 use crate::engineio::{Exchange, Refusal};
 
-/// The answer of the HTTP side.
+/// An answer for the HTTP side.
 #[derive(Debug)]
 pub(in crate::transport) enum Answer {
     /// The body of a GET.
     Payload(Bytes),
-    /// A POST was taken in.
+    /// A POST was handled.
     Done,
     /// 400 without a body: requests overlap.
     Overlap,
@@ -21,21 +21,21 @@ pub(in crate::transport) enum Answer {
     Refused(Refusal),
 }
 
-/// The way that an answer goes. Dropped without one, the session is not known any more.
+/// Sends an answer. Dropped without one, the session is reported as unknown.
 pub(in crate::transport) type Answering = oneshot::Sender<Answer>;
 
 pub(super) const CLOSE: Bytes = Bytes::from_static(b"1");
 pub(super) const NOOP: Bytes = Bytes::from_static(b"6");
 pub(super) const NOOP_AND_CLOSE: Bytes = Bytes::from_static(b"6\x1e1");
 
-/// State that a session has only while it is on polling.
+/// State of a session while it is on polling.
 #[derive(Default)]
 pub(in crate::transport) struct Polling {
     pub(super) exchange: Exchange,
     pub(super) probe: Option<Box<Probe>>,
-    /// Answers the GET that waits.
+    /// Answers the waiting GET.
     pub(super) get: Option<Answering>,
-    /// Answers the POST whose body is still being received, should the session end before.
+    /// Answers the POST still being received, should the session end before it is complete.
     pub(super) post: Option<Answering>,
 }
 
@@ -49,21 +49,21 @@ impl Polling {
         self.probe.as_mut().map(|probe| &mut probe.wire)
     }
 
-    /// Answers the GET that waits, if there is one.
+    /// Answers the waiting GET, if there is one.
     pub(super) fn answer_get(&mut self, body: Bytes) {
         self.exchange.end_get();
         if let Some(get) = self.get.take() {
-            // one whose client has gone is reported by the HTTP side
+            // if the client has gone, the HTTP side reports it
             let _ = get.send(Answer::Payload(body));
         }
     }
 }
 
-/// A WebSocket that wants to become the transport.
+/// A WebSocket that is to become the transport.
 pub(super) struct Probe {
     pub(super) wire: Wire,
     /// The 101, answers to probes, control frames.
     pub(super) outbox: Outbox,
-    /// The moment at which its time is up.
+    /// Time at which it is given up.
     pub(super) until: Instant,
 }

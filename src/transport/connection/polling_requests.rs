@@ -1,4 +1,4 @@
-//! A connection whose transport is long polling: what its requests do to it.
+//! Requests to a connection on long polling.
 use std::time::Instant;
 
 use super::link::{Link, Phase, Transport};
@@ -7,7 +7,7 @@ use super::worker::Worker;
 use crate::engineio::{CloseReason, Packet, Refusal, Service, Ticket, decode_payload};
 
 impl<S: Service> Link<S> {
-    /// A GET came.
+    /// Handles a GET.
     pub(in crate::transport) fn on_get(&mut self, worker: &Worker<S>, ticket: Ticket, answering: Answering, now: Instant) {
         let Transport::Polling(polling) = &mut self.transport else { return };
         match self.phase {
@@ -31,7 +31,7 @@ impl<S: Service> Link<S> {
         }
     }
 
-    /// A POST came whose body takes time.
+    /// Handles the start of a POST whose body takes time.
     pub(in crate::transport) fn on_post_begun(&mut self, worker: &Worker<S>, ticket: Ticket, answering: Answering, now: Instant) {
         let Transport::Polling(polling) = &mut self.transport else { return };
         match polling.exchange.begin_post(ticket) {
@@ -43,7 +43,7 @@ impl<S: Service> Link<S> {
         }
     }
 
-    /// The body of a POST is there.
+    /// Handles the body of a POST.
     pub(in crate::transport) fn on_post(
         &mut self,
         worker: &Worker<S>,
@@ -67,7 +67,7 @@ impl<S: Service> Link<S> {
         let _ = answering.send(answer);
     }
 
-    /// A POST was too large: it is forgotten, the session goes on.
+    /// Handles a POST that was too large: it is dropped, the session continues.
     pub(in crate::transport) fn on_post_refused(&mut self, ticket: Ticket) {
         if let Transport::Polling(polling) = &mut self.transport
             && polling.exchange.end_post(ticket)
@@ -76,14 +76,14 @@ impl<S: Service> Link<S> {
         }
     }
 
-    /// The client of a request went away in the middle of it, or sent what ends a session.
+    /// Handles a request that was aborted, or that ends the session.
     pub(in crate::transport) fn on_request_failed(&mut self, worker: &Worker<S>, now: Instant) {
         if let Transport::Polling(_) = self.transport {
             self.close(worker, CloseReason::TransportError, now);
         }
     }
 
-    /// Hands what waits to the GET that waits.
+    /// Answers the waiting GET with the queued packets.
     pub(super) fn flush_polling(&mut self, worker: &Worker<S>, context: &mut std::task::Context<'_>, now: Instant) {
         self.write_probe(context);
         let Transport::Polling(polling) = &mut self.transport else { return };
@@ -100,7 +100,7 @@ impl<S: Service> Link<S> {
         self.call(worker, now, |service, out| service.on_drained(now, out));
     }
 
-    /// A moment of the polling transport may have come.
+    /// Handles the deadlines of the polling transport.
     pub(super) fn on_polling_deadline(&mut self, _worker: &Worker<S>, now: Instant) {
         let Transport::Polling(polling) = &mut self.transport else { return };
         if polling.exchange.take_noop(now) {
@@ -127,7 +127,7 @@ impl<S: Service> Link<S> {
                         return Err(Refusal::BadRequest);
                     }
                 }
-                // the rest after the end is dropped
+                // packets after the end are dropped
                 Ok(_) => break,
             }
         }

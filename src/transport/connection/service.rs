@@ -1,4 +1,4 @@
-//! Calls of a connection's service, and the packets that it queues meanwhile.
+//! Calls to a connection's service, and the packets that it queues during a call.
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::Context;
@@ -12,7 +12,7 @@ use super::worker::Worker;
 use crate::engineio::{CloseReason, ConnectionKey, Encoded, Heartbeat, Output, Service, open_packet};
 
 impl<S: Service> Link<S> {
-    /// Returns a connection whose open packet, and what the service says first, is queued; `before` goes ahead of it.
+    /// Returns a new connection whose open packet and first packets of the service are queued; `before` precedes them.
     pub(in crate::transport) fn open(
         worker: &Worker<S>,
         key: ConnectionKey,
@@ -34,9 +34,9 @@ impl<S: Service> Link<S> {
         link
     }
 
-    /// Has the service react to something, unless the connection is closed.
-    // Told for each receiver of each broadcast, as are those below that say `inline`: with many codegen units only these are
-    // certain to be inlined, and calls cost a delivery a tenth of its instructions.
+    /// Calls the service, unless the connection is closed.
+    // Runs for each receiver of each broadcast, like the others below marked `inline`. With several codegen units only
+    // such functions are certain to be inlined, and calls would cost a delivery a tenth of its instructions.
     #[inline]
     pub(in crate::transport) fn call(&mut self, worker: &Worker<S>, now: Instant, react: impl FnOnce(&mut S, &mut dyn Output)) {
         if self.service.is_none() {
@@ -50,25 +50,26 @@ impl<S: Service> Link<S> {
         });
     }
 
-    /// Returns how many bytes a message of its client may have.
+    /// Returns the maximum size of a message from its client, in bytes.
     pub(in crate::transport) fn max_message_bytes(&self, worker: &Worker<S>) -> usize {
         let max = worker.options().max_packet_bytes;
         self.service.as_ref().and_then(S::stranger_bytes).map_or(max, |stranger| stranger.min(max))
     }
 
-    /// Tells the service of what asks for nothing.
+    /// Notifies the service of a packet that asks for nothing.
     pub(super) fn tell_control(&mut self, worker: &Worker<S>, now: Instant) {
         self.call(worker, now, |service, out| service.on_control(now, out));
     }
 
-    /// Tells the service that the transport is a WebSocket now.
+    /// Notifies the service that the transport is now a WebSocket.
     pub(super) fn tell_upgraded(&mut self) {
         if let Some(service) = &mut self.service {
             service.on_upgraded();
         }
     }
 
-    /// Tells the service that its outbox has run empty, where it was not told and wants to know. Whether it was told.
+    /// Notifies the service that its outbox has become empty, if that is news and the service wants it. Returns whether
+    /// it did.
     pub(super) fn tell_drained(&mut self, worker: &Worker<S>, now: Instant) -> bool {
         let is_due = std::mem::take(&mut self.owes_drained) && self.service.as_ref().is_some_and(S::wants_drained);
         if is_due {
@@ -77,7 +78,7 @@ impl<S: Service> Link<S> {
         is_due
     }
 
-    /// Writes first when much waits, so that only a client that does not read is ever found full.
+    /// Writes first if much is waiting, so that only a client that does not read can be found full.
     #[inline]
     pub(super) fn make_room(&mut self, worker: &Worker<S>, now: Instant) {
         let limits = worker.limits();
@@ -96,7 +97,7 @@ impl<S: Service> Link<S> {
         }
     }
 
-    /// Runs the service's part of something. A panic there ends this connection and nothing else.
+    /// Runs a call of the service. A panic in it ends this connection only.
     #[inline]
     fn guard(&mut self, worker: &Worker<S>, now: Instant, run: impl FnOnce(&mut Self, &mut dyn Output)) {
         let (bytes, packets) = (self.outbox.bytes(), self.outbox.packets());

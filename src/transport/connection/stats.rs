@@ -4,20 +4,20 @@ use std::sync::Arc;
 use crate::engineio::CloseReason;
 use crate::meter::{Gauge, Meter};
 
-/// Counters that one worker thread writes and anybody may read.
+/// Counters written by one worker thread and readable by any.
 ///
-/// Only that thread writes, so a load and a store do for an addition, and no cache line is ever fought for.
+/// With a single writer, adding is a load and a store, and threads never contend for a cache line.
 #[derive(Debug, Default)]
 pub struct WorkerStats {
-    /// Sessions that are on polling now.
+    /// Sessions now on polling.
     pub polling_sessions: Gauge,
-    /// Sessions that are on a WebSocket now.
+    /// Sessions now on a WebSocket.
     pub websocket_sessions: Gauge,
     /// Sessions opened since the start.
     pub opened: Gauge,
     /// Sessions that moved from polling to a WebSocket.
     pub upgraded: Gauge,
-    /// Requests that are no HTTP.
+    /// Requests that are not valid HTTP.
     pub malformed: Gauge,
     /// Engine.IO messages from clients.
     pub messages_in: Gauge,
@@ -27,17 +27,17 @@ pub struct WorkerStats {
     pub packets_out: Gauge,
     /// Bytes queued for clients.
     pub bytes_out: Gauge,
-    /// Load of the thread's hub: it tells connections things and writes for them.
+    /// Load of the thread's hub, which delivers to connections and writes for them.
     pub hub: Arc<Meter>,
-    /// Load of its connections. Of their own turns one in `TIMED` is timed.
+    /// Load of its connections. One in `TIMED` of their own turns is timed.
     pub connections: Meter,
     closed: [Gauge; REASONS.len()],
 }
 
-/// One in so many of the connections' turns is timed: reading the clock costs as much as a small turn.
+/// One of this many turns is timed, because reading the clock costs as much as a small turn.
 pub(super) const TIMED: u64 = 16;
 
-/// The reasons in the order of their counters.
+/// The reasons, in the order of their counters.
 const REASONS: [CloseReason; 11] = [
     CloseReason::TransportClose,
     CloseReason::TransportError,
@@ -53,7 +53,7 @@ const REASONS: [CloseReason; 11] = [
 ];
 
 impl WorkerStats {
-    /// Connections closed so far, by reason.
+    /// Returns the number of connections closed so far, by reason.
     pub fn closed(&self) -> impl Iterator<Item = (CloseReason, u64)> {
         REASONS.into_iter().zip(self.closed.iter().map(Gauge::get))
     }

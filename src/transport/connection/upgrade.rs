@@ -1,7 +1,8 @@
-//! A polling session on its way to a WebSocket (source: engine.io-protocol v4, "Upgrade").
+//! The move of a polling session to a WebSocket (source: engine.io-protocol v4, "Upgrade").
 //!
-//! Until the client's `5` nothing but the answer to its probe is written to the WebSocket, and the session goes on over
-//! polling. With the `5` the socket becomes the transport of the same connection, so that nothing moves and nothing is lost.
+//! Until the client's `5`, only the answer to its probe is written to the WebSocket, and the session continues over
+//! polling. With the `5`, the socket becomes the transport of the same connection, so no state moves and nothing can be
+//! lost.
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -17,11 +18,12 @@ use crate::engineio::{Encoded, Packet, Service, decode_packet};
 use crate::transport::codec::{Deflate, Message};
 use crate::transport::listen::Socket;
 
-/// Control frames that a probing socket may have waiting.
+/// Maximum number of control frames waiting for a probing socket.
 const MAX_WAITING: usize = 64;
 
 impl<S: Service> Link<S> {
-    /// A WebSocket was opened for this session; `head` is the 101. Returns it if it cannot be.
+    /// Starts an upgrade with a WebSocket opened for this session; `head` is the 101. Returns the socket if it cannot
+    /// be used.
     pub(in crate::transport) fn begin_upgrade(
         &mut self,
         worker: &Worker<S>,
@@ -41,7 +43,7 @@ impl<S: Service> Link<S> {
         None
     }
 
-    /// A message came on the WebSocket that is not the transport yet.
+    /// Handles a message on a WebSocket that is not the transport yet.
     pub(super) fn on_probe_message(&mut self, worker: &Worker<S>, message: Message<'_>, now: Instant) {
         let Transport::Polling(polling) = &mut self.transport else { return };
         let Some(probe) = &mut polling.probe else { return };
@@ -63,7 +65,7 @@ impl<S: Service> Link<S> {
         }
     }
 
-    /// Writes what the probing socket is told.
+    /// Writes the queue of the probing socket.
     pub(super) fn write_probe(&mut self, context: &mut Context<'_>) {
         let Transport::Polling(polling) = &mut self.transport else { return };
         let Some(probe) = &mut polling.probe else { return };
@@ -72,7 +74,7 @@ impl<S: Service> Link<S> {
         }
     }
 
-    /// The client has moved: what is queued leaves as frames, behind what the socket was told before.
+    /// Completes the move: queued packets are sent as frames, after everything queued for the probing socket.
     fn complete_upgrade(&mut self, worker: &Worker<S>) {
         let Transport::Polling(polling) = &mut self.transport else { return };
         let Some(probe) = polling.probe.take() else { return };

@@ -1,4 +1,4 @@
-//! Upkeep of a connection: its writes, pings and deadlines.
+//! Writes, pings and deadlines of a connection.
 use std::task::Context;
 use std::time::Instant;
 
@@ -7,10 +7,10 @@ use super::worker::Worker;
 use crate::engineio::{Beat, CloseReason, Service};
 
 impl<S: Service> Link<S> {
-    /// Writes or hands out what waits.
+    /// Sends queued packets.
     pub(in crate::transport) fn flush(&mut self, worker: &Worker<S>, context: &mut Context<'_>, now: Instant) {
         if self.phase == Phase::Open && self.heartbeat.is_ping_due(now, self.ping_wanted(), &worker.options().heartbeat()) {
-            // In one write with what it is to prove.
+            // Sent in one write with the packets that it is to confirm.
             self.beat(worker, now);
         }
         match self.transport {
@@ -20,7 +20,7 @@ impl<S: Service> Link<S> {
         }
     }
 
-    /// The earliest moment at which [`Link::on_deadline`] has something to do.
+    /// Returns the earliest time at which [`Link::on_deadline`] has something to do.
     #[inline]
     pub(in crate::transport) fn deadline(&self, worker: &Worker<S>) -> Option<Instant> {
         let own = match self.phase {
@@ -35,7 +35,7 @@ impl<S: Service> Link<S> {
         [own, self.service.as_ref().and_then(S::deadline), self.blocked_until, polling].into_iter().flatten().min()
     }
 
-    /// Does what is due.
+    /// Handles everything that is due.
     pub(in crate::transport) fn on_deadline(&mut self, worker: &Worker<S>, now: Instant) {
         if self.blocked_until.is_some_and(|until| now >= until) {
             self.close(worker, CloseReason::SlowConsumer, now);

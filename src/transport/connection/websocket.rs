@@ -1,4 +1,4 @@
-//! A connection whose transport is a WebSocket.
+//! A connection on a WebSocket.
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -15,13 +15,15 @@ use super::worker::Worker;
 use crate::engineio::{CloseReason, Packet, Service};
 use crate::transport::codec::Message;
 
-/// Reads, and writes with the service's refills, of one turn: more would keep the thread's other connections waiting.
+/// Maximum number of reads, and of writes with the service's refills, in one turn, so that the thread's other
+/// connections need not wait.
 const ROUNDS_PER_TURN: usize = 4;
-/// Reads of a socket that takes no more: what a kernel keeps of it, a few megabytes.
+/// Maximum number of reads from a socket that accepts no more writes: enough for the few megabytes that a kernel may
+/// hold.
 const READS_AT_THE_END: usize = 128;
 
 impl<S: Service> Link<S> {
-    /// Reads what is there, and leaves word to be woken when there is more.
+    /// Reads available bytes, and registers to be woken when there are more.
     pub(in crate::transport) fn read(&mut self, worker: &Worker<S>, context: &mut Context<'_>, now: Instant) {
         for _ in 0..ROUNDS_PER_TURN {
             let mut scratch = worker.scratch();
@@ -39,13 +41,13 @@ impl<S: Service> Link<S> {
         context.waker().wake_by_ref();
     }
 
-    /// Takes in bytes of the WebSocket, be it the transport or one that wants to become it.
+    /// Handles bytes of the WebSocket, be it the transport or one that is to become it.
     pub(in crate::transport) fn take_in(&mut self, worker: &Worker<S>, bytes: &mut [u8], now: Instant) {
         worker.stats.bytes_in.add(bytes.len() as u64);
         self.heartbeat.on_bytes();
         let max_bytes = self.max_message_bytes(worker);
         let Some(wire) = self.wire_mut() else { return };
-        // out of its place meanwhile, because a message can replace the transport
+        // taken out meanwhile, because a message can replace the transport
         let mut frames = std::mem::take(&mut wire.frames);
         let outcome = frames.decode(bytes, max_bytes, |message| {
             match self.transport {
@@ -68,7 +70,7 @@ impl<S: Service> Link<S> {
         }
     }
 
-    /// Writes what waits, and lets the service fill up what has left.
+    /// Writes queued packets, and lets the service refill the outbox.
     pub(super) fn flush_websocket(&mut self, worker: &Worker<S>, context: &mut Context<'_>, now: Instant) {
         self.fill_websocket(worker, context, now);
         self.end_if_failed(worker, context, now);
@@ -98,7 +100,7 @@ impl<S: Service> Link<S> {
         }
     }
 
-    /// Ends a connection whose socket took no more, once all that had come in on it is taken in.
+    /// Ends a connection whose socket accepts no more writes, once everything received has been handled.
     fn end_if_failed(&mut self, worker: &Worker<S>, context: &mut Context<'_>, now: Instant) {
         if !self.has_failed {
             return;
@@ -115,7 +117,7 @@ impl<S: Service> Link<S> {
         self.on_end(worker, CloseReason::TransportError, now);
     }
 
-    /// The socket that is read: the transport, or one that wants to become it.
+    /// Returns the socket to read from: the transport, or one that is to become it.
     fn wire_mut(&mut self) -> Option<&mut Wire> {
         match &mut self.transport {
             Transport::Websocket(wire) => Some(wire),
@@ -151,7 +153,7 @@ impl<S: Service> Link<S> {
         }
     }
 
-    /// The peer's side has ended, or the socket failed.
+    /// Handles the end of the peer's side, or a failure of the socket.
     fn on_end(&mut self, worker: &Worker<S>, reason: CloseReason, now: Instant) {
         if let Transport::Polling(_) = self.transport {
             return self.cancel_upgrade();

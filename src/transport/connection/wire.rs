@@ -1,15 +1,15 @@
-//! A WebSocket as bytes: the socket, the frames that come in on it, and the control frames that go out.
+//! A WebSocket as bytes: the socket, the frames received, and the control frames sent.
 use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::outbox::Queued;
 use crate::transport::codec::{Deflate, FrameDecoder};
 use crate::transport::listen::Socket;
 
-/// A socket that was taken over and the frames that come in on it.
+/// A socket that was taken over, and the decoder of its frames.
 pub(in crate::transport) struct Wire {
     pub(super) socket: Socket,
     pub(super) frames: FrameDecoder,
-    /// Compression of messages, if it was agreed on.
+    /// Compression of messages, if negotiated.
     pub(super) deflate: Option<Deflate>,
 }
 
@@ -20,7 +20,7 @@ impl Wire {
     }
 }
 
-/// A control frame; `data` has at most 125 bytes.
+/// Returns a control frame; `data` has at most 125 bytes.
 fn control_frame(opcode: u8, data: &[u8]) -> Queued {
     let mut frame = BytesMut::with_capacity(2 + data.len());
     frame.put_u8(0x80 | opcode);
@@ -29,7 +29,7 @@ fn control_frame(opcode: u8, data: &[u8]) -> Queued {
     Queued::Raw(frame.freeze())
 }
 
-/// A close frame, with a status code or, as Engine.IO servers close, without.
+/// Returns a close frame, with a status code or, as Engine.IO servers close, without.
 pub(super) fn close_frame(code: Option<u16>) -> Queued {
     match code {
         None => Queued::Raw(Bytes::from_static(&[0x88, 0])),
@@ -37,7 +37,7 @@ pub(super) fn close_frame(code: Option<u16>) -> Queued {
     }
 }
 
-/// The frame that answers a ping.
+/// Returns the frame that answers a ping.
 pub(super) fn pong_frame(data: &[u8]) -> Queued {
     control_frame(0xa, data)
 }

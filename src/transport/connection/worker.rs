@@ -1,4 +1,4 @@
-//! Settings, figures and buffers that the connections of one worker thread have in common.
+//! Settings, figures and buffers shared by the connections of one worker thread.
 use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use super::stats::{TIMED, WorkerStats};
 use crate::engineio::{Encoded, Service, Sid, open_packet};
 use crate::transport::admission::{Node, Options};
 
-/// Bytes that one read can bring. One buffer serves all connections of a thread.
+/// Maximum number of bytes of one read. One buffer serves all connections of a thread.
 const SCRATCH_BYTES: usize = 64 * 1024;
 
-/// Directory in which requests look for the sessions of all threads.
+/// Index in which requests find the sessions of all threads.
 pub(in crate::transport) trait Directory {
-    /// Notes that a session is on a WebSocket, or has moved there.
+    /// Records that a session is on a WebSocket, from the start or after an upgrade.
     fn insert_websocket(&self, sid: Sid);
-    /// Forgets a session.
+    /// Removes a session.
     fn remove(&self, sid: &Sid);
 }
 
-/// Common state of one thread's connections.
+/// State shared by one thread's connections.
 pub(in crate::transport) struct Worker<S: Service> {
     pub(in crate::transport) node: Arc<Node>,
     pub(in crate::transport) stats: Arc<WorkerStats>,
@@ -33,7 +33,7 @@ pub(in crate::transport) struct Worker<S: Service> {
     scratch: RefCell<Box<[u8]>>,
 }
 
-/// Packets that are always the same.
+/// Packets that never change.
 pub(super) struct CommonPackets {
     pub(super) ping: Rc<Queued>,
 }
@@ -78,7 +78,7 @@ impl<S: Service> Worker<S> {
         open_packet(&self.new_sid(), false, options.ping_interval, options.ping_timeout, options.max_packet_bytes)
     }
 
-    /// Counts a turn of a connection's own.
+    /// Counts a turn of a connection's own task.
     pub(in crate::transport) fn note_turn(&self, begun: Instant) {
         let meter = &self.stats.connections;
         if meter.note_untimed().is_multiple_of(TIMED) {

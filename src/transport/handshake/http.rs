@@ -20,14 +20,15 @@ use crate::transport::codec::Coding;
 use crate::transport::connection::{Answer, Link, NewLink, Polling, Transport};
 use crate::transport::worker::{BeginPost, Connection, Found, Get, Post, PostGoesOn, PostRefused, RequestFailed, Thread};
 
-/// Time that the body of a POST may take.
+/// Time limit for the body of a POST.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// While a body comes its session hears so, no more often: its pong stands behind it.
+/// Minimum time between two notices to a session that its POST's body is still arriving: its pong waits behind that
+/// body.
 const TOLD_EVERY: Duration = Duration::from_millis(100);
-/// Larger bodies are compressed off the worker thread.
+/// Size above which bodies are compressed off the worker thread.
 const INLINE_COMPRESSION_BYTES: usize = 64 * 1024;
 
-/// Serves a request to the Engine.IO path that is no upgrade.
+/// Serves a request to the Engine.IO path that asks for no upgrade.
 pub(in crate::transport) async fn handle<S: Service>(
     thread: Rc<Thread<S>>,
     request: HttpRequest,
@@ -57,13 +58,13 @@ pub(in crate::transport) async fn handle<S: Service>(
         }
     };
     if thread.node().is_draining.load(Ordering::Relaxed) && !is_of_a_session(&thread, &request) {
-        // what the client asks next finds the server that comes after this one
+        // the client's next request then reaches the server that comes after this one
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
     with_headers(response, origins.cors_headers(verdict, text(header::ORIGIN)))
 }
 
-/// Tells whether the client has more to ask of this server.
+/// Returns whether the request belongs to a session of this server.
 fn is_of_a_session<S: Service>(thread: &Thread<S>, request: &HttpRequest) -> bool {
     let sid = Query::parse(request.query_string()).sid;
     sid.is_some_and(|sid| !matches!(thread.registry().find(&sid, |_| ()), Found::Unknown))
@@ -104,12 +105,12 @@ async fn respond<S: Service>(
     match *request.method() {
         Method::GET => requesting().get(request.headers()).await,
         Method::POST => requesting().post(request.headers(), payload).await,
-        // as Node does, for want of anything that depends on it
+        // as Node does; no client depends on it
         _ => Ok(HttpResponse::InternalServerError().finish()),
     }
 }
 
-/// Opens a session on this thread and answers with its open packet.
+/// Opens a session on this thread, and answers with its open packet.
 async fn open<S: Service>(
     thread: &Thread<S>,
     request: &HttpRequest,
@@ -132,7 +133,7 @@ async fn open<S: Service>(
     Ok(payload_response(request.headers(), body).await)
 }
 
-/// A request of a session. Dropped before it is over, its client has gone, and with it the session.
+/// A request of a session. If it is dropped before its end, the client has gone, which ends the session.
 struct Requesting<'a, S: Service> {
     thread: &'a Thread<S>,
     sid: &'a str,
@@ -196,7 +197,7 @@ impl<S: Service> Requesting<'_, S> {
         }
     }
 
-    /// Receives the body. The session is claimed if that takes more than what has come with the head.
+    /// Receives the body. The session is claimed if more has to arrive than came with the head.
     async fn receive(&self, headers: &HeaderMap, mut payload: web::Payload) -> Result<Bytes, NotReceived> {
         let max_bytes = self.thread.node().options.max_packet_bytes;
         let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -204,7 +205,7 @@ impl<S: Service> Requesting<'_, S> {
             return Err(NotReceived::TooLarge);
         }
         let mut body = Body::default();
-        // a body that came with its head is only fed in after this call's first turn
+        // a body that came with its head is only available after this call's first poll
         let mut next = match select(payload.next(), std::pin::pin!(tokio::task::yield_now())).await {
             Either::Left((chunk, _)) => Some(chunk),
             Either::Right(_) => None,
@@ -221,7 +222,7 @@ impl<S: Service> Requesting<'_, S> {
         let begin = BeginPost { ticket: self.ticket, answering, allowed };
         let _ = self.thread.registry().find(self.sid, |session| session.do_send(begin));
         let rest = async {
-            // A session that is gone has ended this already.
+            // A session that is gone was reported already.
             let max_bytes = max_bytes.await.unwrap_or_default();
             let mut told_at = Instant::now();
             while let Some(chunk) = payload.next().await {
@@ -242,17 +243,17 @@ impl<S: Service> Requesting<'_, S> {
     }
 }
 
-/// Why there is no body.
+/// Reason for the lack of a body.
 enum NotReceived {
     TooLarge,
-    /// The client went away, or its chunks are malformed.
+    /// The client aborted, or its chunks are malformed.
     Failed,
     TooSlow,
     /// The session ended meanwhile.
     Ended(Option<Answer>),
 }
 
-/// A body as it comes in; in one piece it is not copied.
+/// A body being received; if it comes in one piece, it is not copied.
 #[derive(Default)]
 struct Body {
     only: Bytes,
@@ -279,7 +280,7 @@ impl Body {
     }
 }
 
-/// 200 with packets, compressed where the client takes that and it is worth it.
+/// Returns 200 with packets, compressed if the client accepts that and it is worth it.
 async fn payload_response(request: &HeaderMap, body: Bytes) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response
@@ -334,7 +335,7 @@ fn deny(denied: Denied) -> HttpResponse {
     response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/plain"))).body(denied.message())
 }
 
-/// An empty answer after which the TCP connection is closed.
+/// Returns an empty answer after which the TCP connection is closed.
 fn closing(mut response: HttpResponseBuilder) -> HttpResponse {
     response.force_close().finish()
 }

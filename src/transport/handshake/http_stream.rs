@@ -1,8 +1,9 @@
-//! A client's connection as actix-http is shown it: one request at a time, and each within its time.
+//! A client's connection as presented to actix-http: one request at a time, and each within its time limit.
 //!
-//! actix-http reads on while it answers, and frames an answer as the last request it has read asks: a `GET` behind a `HEAD` would
-//! bring the other's body, or none. And it has deadlines for a connection's first head only, and for no answer. So what comes
-//! behind a request is kept here until its answer has begun, and heads and answers that stand still end the connection.
+//! This works around two properties of actix-http. It reads further requests while it answers, and frames an answer
+//! according to the last request read: a `GET` sent behind a `HEAD` would give the `HEAD` a body, or the `GET` none.
+//! And it limits the time only of a connection's first head, and of no answer. So bytes behind a request are kept here
+//! until its answer has begun, and a head or answer that makes no progress ends the connection.
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -16,32 +17,32 @@ use crate::transport::admission::HttpPlace;
 use crate::transport::codec::Requests;
 use crate::transport::listen::Socket;
 
-/// Bytes that come behind a request and are kept; the rest waits in the kernel.
+/// Maximum number of bytes kept behind a request; further ones wait in the kernel.
 const KEPT_MAX: usize = 65_536;
-/// A buffer to read them into.
+/// Size of the buffer to read them into.
 const READ_SIZE: usize = 4_096;
 
-/// Times that a connection may stand still.
+/// Time limits for progress on a connection.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::transport) struct HttpLimits {
-    /// From a head's first byte to its last.
+    /// From the first byte of a head to its last.
     pub head: Duration,
-    /// From one part of an answer that the client takes to the next.
+    /// Between two parts of an answer that the client reads.
     pub answer: Duration,
 }
 
-/// A connection over which HTTP is spoken.
+/// A connection that carries HTTP.
 pub(in crate::transport) struct HttpStream<T = Socket> {
     socket: T,
     /// Counts for its client's address until the socket is taken over.
     _place: Option<HttpPlace>,
     requests: Requests,
-    /// Of later requests.
+    /// Bytes of later requests.
     kept: BytesMut,
     limits: HttpLimits,
     /// Runs while a head is incomplete.
     head_due: Option<Pin<Box<Sleep>>>,
-    /// Runs while the client takes nothing.
+    /// Runs while the client reads nothing.
     answer_due: Option<Pin<Box<Sleep>>>,
 }
 
@@ -58,16 +59,16 @@ impl<T> HttpStream<T> {
         }
     }
 
-    /// The socket, and what was read from it too early.
+    /// Returns the socket, and the bytes read ahead.
     pub fn into_parts(self) -> (T, BytesMut) {
         (self.socket, self.kept)
     }
 
-    /// Follows what was read into a buffer; keeps what is not of the request under way.
+    /// Follows newly read bytes in a buffer; keeps those behind the current request.
     fn follow(&mut self, buffer: &mut ReadBuf<'_>, begun: usize) {
         let read = buffer.filled().get(begun..).unwrap_or_default();
         let taken = self.requests.follow(read);
-        // Nothing is kept by now: it would have been handed out first.
+        // Nothing else is kept by now: it would have been returned first.
         if let Some(later) = read.get(taken..).filter(|later| !later.is_empty()) {
             self.kept.extend_from_slice(later);
             buffer.set_filled(begun + taken);
@@ -77,7 +78,7 @@ impl<T> HttpStream<T> {
         }
     }
 
-    /// Hands out of what was kept what is of the request under way.
+    /// Returns those of the kept bytes that belong to the current request.
     fn hand_out(&mut self, buffer: &mut ReadBuf<'_>) {
         let most = self.kept.len().min(buffer.remaining());
         let taken = self.requests.follow(self.kept.get(..most).unwrap_or_default());
@@ -99,14 +100,15 @@ impl<T> HttpStream<T> {
     fn note_written(&mut self, bytes: &[u8], context: &Context<'_>) {
         self.answer_due = None;
         if self.requests.follow_answer(bytes) && !self.kept.is_empty() {
-            // Nothing else says that there is something to read.
+            // No other event would report that there are bytes to read.
             context.waker().wake_by_ref();
         }
     }
 }
 
 impl<T: AsyncRead + Unpin> HttpStream<T> {
-    /// Looks for the connection's end while a request is being answered, and keeps what comes. Ready once it has come.
+    /// Watches for the connection's end while a request is being answered, and keeps the bytes that come. Ready at the
+    /// end.
     fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.kept.len() < KEPT_MAX {
             let mut space = [0; READ_SIZE];
@@ -121,7 +123,7 @@ impl<T: AsyncRead + Unpin> HttpStream<T> {
     }
 }
 
-/// Ready with an error once a time is over that begins with the first call.
+/// Ready with an error once `limit` has passed since the first call.
 fn poll_due(due: &mut Option<Pin<Box<Sleep>>>, limit: Duration, context: &mut Context<'_>) -> Poll<io::Result<()>> {
     let due = due.get_or_insert_with(|| Box::pin(sleep(limit)));
     due.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
@@ -225,7 +227,7 @@ mod tests {
         ours.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
         theirs.write_all(b"GET / HT").await.unwrap();
         assert_eq!(read(&mut ours).await.unwrap(), b"GET / HT");
-        // More of it does not begin the time anew.
+        // Further bytes do not restart the limit.
         theirs.write_all(b"TP").await.unwrap();
         assert_eq!(read(&mut ours).await.unwrap(), b"TP");
         assert_eq!(read(&mut ours).await.unwrap_err().kind(), io::ErrorKind::TimedOut);

@@ -1,4 +1,4 @@
-//! Requests to the Engine.IO path: sessions are opened, polled, and moved to a WebSocket.
+//! Requests to the Engine.IO path: opening sessions, polling, upgrading to a WebSocket.
 mod http;
 mod http_stream;
 mod takeover;

@@ -1,7 +1,7 @@
-//! Taking a WebSocket's stream over from actix-http.
+//! Takes over a WebSocket's stream from actix-http.
 //!
-//! The upgrade service gets every request that asks for an upgrade, whatever its path, past all that the `App` does. What
-//! the `App` checks for other requests is checked here with the same functions.
+//! The upgrade service gets every request that asks for an upgrade, whatever its path, before the `App` sees it. So the
+//! checks that the `App` makes on other requests are made here, with the same functions.
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -22,17 +22,17 @@ use crate::transport::connection::{Directory, Link, NewLink, Outbox, Queued, Tra
 use crate::transport::listen::Socket;
 use crate::transport::worker::{Connection, Found, TakeSocket, Thread};
 
-/// A stream with what was read from it too early and what was not yet written to it.
+/// A stream, with the bytes read ahead and those not yet written.
 struct Taken {
     socket: Socket,
     early: BytesMut,
     unwritten: BytesMut,
 }
 
-/// A stream that was not taken over after all, and why.
+/// A stream that was not taken over, and the reason.
 type Refused = Box<(Taken, NotTaken)>;
 
-/// Serves a request that asks for an upgrade. Nothing of actix-http's is kept beyond this call, unless to say no.
+/// Serves a request that asks for an upgrade. Nothing of actix-http is kept after this call, except to send a refusal.
 pub(in crate::transport) async fn take_over<S: Service>(
     thread: Rc<Thread<S>>,
     request: actix_http::Request,
@@ -72,22 +72,22 @@ fn serve<S: Service>(thread: &Thread<S>, request: &actix_http::Request, taken: T
     }
 }
 
-/// The 101, and what it agrees to.
+/// The 101, and the parameters that it agrees to.
 struct Accepted {
     head: Bytes,
     deflate: Option<Deflate>,
 }
 
-/// Why a stream was not taken.
+/// Reason for not taking over a stream.
 enum NotTaken {
-    /// The path is not ours.
+    /// The path is not the endpoint's.
     NotFound,
-    /// The request is no WebSocket handshake.
+    /// The request is not a WebSocket handshake.
     BadHandshake(BadHandshake),
     Denied(Denied),
-    /// Its session is on a WebSocket already; this is the 101 that it gets all the same.
+    /// Its session is on a WebSocket already; the 101 is sent nevertheless.
     Upgraded(Bytes),
-    /// The server stops: the 101, and the packet of a session that ends at once.
+    /// The server is stopping: the 101, and the packet of a session that ends at once.
     Ended(Bytes, String),
 }
 
@@ -103,7 +103,7 @@ impl From<Denied> for NotTaken {
     }
 }
 
-/// Checks all that needs no session, and makes the 101.
+/// Makes all checks that need no session, and prepares the 101.
 fn check<'a, S: Service>(thread: &Thread<S>, request: &'a actix_http::Request) -> Result<(Query<'a>, Accepted), NotTaken> {
     let path = request.path().strip_prefix(thread.node().options.path.as_str());
     if !path.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
@@ -142,7 +142,7 @@ fn check<'a, S: Service>(thread: &Thread<S>, request: &'a actix_http::Request) -
     Ok((query, Accepted { head: head.freeze(), deflate }))
 }
 
-/// Brings the stream to the session that it wants to become the transport of, on whatever thread that lives.
+/// Passes the stream to the session that it is to become the transport of, on whichever thread that lives.
 fn hand_over<S: Service>(thread: &Thread<S>, sid: &str, taken: Taken, accepted: Accepted) -> Result<(), Refused> {
     let Accepted { head, deflate } = accepted;
     let registry = &thread.registry();
@@ -152,7 +152,7 @@ fn hand_over<S: Service>(thread: &Thread<S>, sid: &str, taken: Taken, accepted: 
         Found::Unknown => return Err(Box::new((taken, Refusal::SessionUnknown.into()))),
     }
     let Taken { socket, early, unwritten } = taken;
-    // the registration with this thread's reactor ends here
+    // ends the registration with this thread's reactor
     let Ok(socket) = socket.depart() else { return Ok(()) };
     let head = join(unwritten, head);
     let take = TakeSocket { socket, head, deflate, early };
@@ -160,7 +160,7 @@ fn hand_over<S: Service>(thread: &Thread<S>, sid: &str, taken: Taken, accepted: 
     Ok(())
 }
 
-/// Opens a session on this thread. The 101, the open packet and what the service says first leave in one write.
+/// Opens a session on this thread. The 101, the open packet and the service's first packets are sent in one write.
 fn open<S: Service>(
     thread: &Thread<S>,
     request: &actix_http::Request,
@@ -190,7 +190,7 @@ fn open<S: Service>(
     Ok(())
 }
 
-/// Puts what was not yet written before the head of the response.
+/// Puts unwritten bytes before the head of the response.
 fn join(unwritten: BytesMut, head: Bytes) -> Bytes {
     if unwritten.is_empty() {
         return head;
@@ -203,7 +203,7 @@ fn join(unwritten: BytesMut, head: Bytes) -> Bytes {
 fn note<S: Service>(thread: &Thread<S>, request: &actix_http::Request, denied: &NotTaken) -> Option<ErrorId> {
     let denied = match denied {
         NotTaken::Denied(denied) => *denied,
-        // Some other path, or something that no client of ours says.
+        // Another path, or a request that our clients never send.
         NotTaken::NotFound | NotTaken::BadHandshake(_) | NotTaken::Upgraded(_) | NotTaken::Ended(..) => {
             Refusal::BadRequest.into()
         }
@@ -212,7 +212,7 @@ fn note<S: Service>(thread: &Thread<S>, request: &actix_http::Request, denied: &
     thread.node().note(denied, &Asking { method, path, headers, peer })
 }
 
-/// A refusal as Engine.IO servers write it on an upgrade: the bare message.
+/// Returns a refusal of an upgrade in the form of Engine.IO servers: the bare message.
 fn denial(denied: NotTaken, error_id: Option<ErrorId>) -> Bytes {
     let (status, message, retry_after) = match denied {
         NotTaken::NotFound => (404, "Not found", None),
@@ -232,7 +232,7 @@ fn denial(denied: NotTaken, error_id: Option<ErrorId>) -> Bytes {
     ))
 }
 
-/// As Node's server has them.
+/// Returns the message used by Node's server.
 fn words_for(bad: BadHandshake) -> &'static str {
     match bad {
         BadHandshake::Method | BadHandshake::Upgrade => "Invalid Upgrade header",

@@ -4,42 +4,42 @@ use actix_http::{Method, RequestHead, ws};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// Why a request is no WebSocket handshake.
+/// Fault of a WebSocket handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BadHandshake {
-    /// Another method than GET.
+    /// The method is not GET.
     Method,
-    /// It asks for no upgrade to a WebSocket.
+    /// It does not ask for an upgrade to a WebSocket.
     Upgrade,
-    /// Another version than [`VERSION`], or none.
+    /// The version is missing or not [`VERSION`].
     Version,
     /// The key is not sixteen bytes in base64.
     Key,
 }
 
-/// The version that we speak.
+/// The supported version.
 pub(super) const VERSION: &str = "13";
 
 /// Content of the 101.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer<'a> {
-    /// For `Sec-WebSocket-Accept`.
+    /// Value of `Sec-WebSocket-Accept`.
     pub accept: [u8; 28],
-    /// Of the subprotocols that the client offers, the first: clients that offer some refuse a 101 without one, and what is
-    /// spoken is Engine.IO in any case.
+    /// The first subprotocol that the client offers. Clients that offer some fail on a 101 without one, and Engine.IO
+    /// is spoken in any case.
     pub protocol: Option<&'a str>,
 }
 
-/// Reads a handshake. Headers that are lists may come several times, each with several items.
+/// Parses a handshake. List headers may occur several times, each with several items.
 ///
 /// # Errors
-/// The reason why it is none.
+/// The fault of the request.
 pub(super) fn answer(head: &RequestHead) -> Result<Answer<'_>, BadHandshake> {
     if head.method != Method::GET {
         return Err(BadHandshake::Method);
     }
     let has = |name, item: &str| items(&head.headers, name).any(|found| found.eq_ignore_ascii_case(item));
-    // A proxy may have put `close` beside it: of this connection that says nothing once it is a WebSocket.
+    // A proxy may have added `close`, which means nothing once the connection is a WebSocket.
     if !has(header::UPGRADE, "websocket") || !has(header::CONNECTION, "upgrade") {
         return Err(BadHandshake::Upgrade);
     }
@@ -60,7 +60,7 @@ fn items(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     values.flat_map(|value| value.split(',')).map(str::trim).filter(|item| !item.is_empty())
 }
 
-/// Tells whether a byte may be in a token (RFC 9110 §5.6.2).
+/// Returns whether a byte may be in a token (RFC 9110 §5.6.2).
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
@@ -79,7 +79,7 @@ mod tests {
         (header::SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ=="),
     ];
 
-    /// A handshake with these headers instead of, or beside, the usual ones.
+    /// Returns a handshake with these headers, which replace or complete the usual ones.
     fn head(changed: &[(HeaderName, &'static str)]) -> RequestHead {
         let mut head = RequestHead::default();
         for (name, value) in WHOLE {

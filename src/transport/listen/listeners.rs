@@ -1,6 +1,6 @@
-//! The sockets that listen: our own, or such as whoever started this process has kept open for it.
+//! Listening sockets: our own, or those that this process's parent passed to it.
 //!
-//! From binding on the kernel keeps those who come, whether anybody accepts them yet or not.
+//! Once a socket is bound, the kernel queues connections, whether or not anybody accepts them yet.
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
 
@@ -10,33 +10,33 @@ use tokio::net::TcpSocket;
 
 use super::succession;
 
-/// Connections that the kernel may hold for us.
+/// Maximum number of connections queued by the kernel.
 pub const BACKLOG: u32 = 4096;
-/// Attempts to find a port that is free on all addresses.
+/// Number of attempts to find a port that is free on all addresses.
 const PORT_ATTEMPTS: usize = 20;
 
-/// Sockets that listen and from which nothing was accepted yet.
+/// Listening sockets from which nothing was accepted yet.
 #[derive(Debug)]
 pub struct Listeners {
     pub(in crate::transport) sockets: Vec<TcpListener>,
     pub(in crate::transport) keeper: Keeper,
 }
 
-/// The one who keeps clients waiting when this process ends.
+/// Holder of the port after this process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::transport) enum Keeper {
-    /// Nobody: they are refused.
+    /// Nobody: connections are refused.
     Nobody,
     /// Another process that listens on the same port.
     Successor,
-    /// The process that passed the sockets to this one.
+    /// The parent process, which passed the sockets to this one.
     Supervisor,
 }
 
-/// The addresses that are listened on for a host; `localhost` is 127.0.0.1 and ::1.
+/// Returns the addresses to listen on for a host; `localhost` is 127.0.0.1 and ::1.
 ///
 /// # Errors
-/// If nobody knows the name.
+/// If the name cannot be resolved.
 pub fn addresses_of(host: &str) -> io::Result<Vec<IpAddr>> {
     if host.eq_ignore_ascii_case("localhost") {
         return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
@@ -51,11 +51,11 @@ pub fn addresses_of(host: &str) -> io::Result<Vec<IpAddr>> {
 impl Listeners {
     /// Listens on every address of a host; `localhost` is 127.0.0.1 and ::1, port 0 any free one.
     ///
-    /// With `reuse_port` another process that says so too may have the port at the same time: who comes goes to the older one
-    /// until that stops. Without it a port that is in use is an error.
+    /// With `reuse_port`, another process with the same setting may share the port: connections go to the older one
+    /// until it stops. Without it, a port in use is an error.
     ///
     /// # Errors
-    /// If no address of the host can be listened on, or one has the port in use.
+    /// If no address of the host can be listened on, or the port is in use on one of them.
     pub fn bind(host: &str, port: u16, reuse_port: bool) -> io::Result<Self> {
         let addresses = addresses_of(host)?;
         let mut attempts = if port == 0 { PORT_ATTEMPTS } else { 1 };
@@ -74,10 +74,10 @@ impl Listeners {
         Ok(Self { sockets, keeper: if reuse_port { Keeper::Successor } else { Keeper::Nobody } })
     }
 
-    /// The sockets that this process was started with (`LISTEN_PID` and `LISTEN_FDS`, as systemd sets them), if there are any.
+    /// Returns the sockets passed to this process (`LISTEN_PID` and `LISTEN_FDS`, as set by systemd), if any.
     ///
     /// # Errors
-    /// If one of them is no TCP socket that listens.
+    /// If one of them is not a listening TCP socket.
     pub fn given() -> io::Result<Option<Self>> {
         let mut given = ListenFd::from_env();
         let mut sockets = Vec::with_capacity(given.len());
@@ -92,15 +92,15 @@ impl Listeners {
         Ok(if sockets.is_empty() { None } else { Some(Self { sockets, keeper: Keeper::Supervisor }) })
     }
 
-    /// Tells whether clients that come while this process ends are served by the next one.
+    /// Returns whether connections made while this process ends will be served by the next one.
     pub fn outlive_us(&self) -> bool {
         self.keeper != Keeper::Nobody
     }
 
-    /// Returns the addresses that they listen on.
+    /// Returns the addresses of the sockets.
     ///
     /// # Errors
-    /// If the kernel does not say.
+    /// If the kernel does not tell.
     pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
         self.sockets.iter().map(TcpListener::local_addr).collect()
     }

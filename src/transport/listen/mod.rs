@@ -1,4 +1,4 @@
-//! Sockets: those that listen, and those of clients, with TLS over them or without.
+//! Sockets: listening ones, and those of clients, with or without TLS.
 mod listeners;
 mod probe;
 mod socket;

@@ -1,4 +1,5 @@
-//! TLS to a server of our own, on the same machine: whoever answers is asked nothing that others may not hear.
+//! TLS to a server of our own on the same machine. The identity of the server is not verified, so only harmless
+//! questions may be sent.
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -8,15 +9,15 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, ring::default_provider, verif
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned};
 
-/// A way that bytes go in both directions.
+/// A bidirectional byte stream.
 pub trait Stream: Read + Write {}
 
 impl<T: Read + Write> Stream for T {}
 
-/// Speaks TLS over a socket, whatever certificate the other side has: it may be one for other names than `localhost`.
+/// Starts TLS over a socket, accepting any certificate: it may be issued for names other than `localhost`.
 ///
 /// # Errors
-/// If TLS cannot be set up; what the other side does shows when something is read or written.
+/// If TLS cannot be set up; failures of the handshake appear at the first read or write.
 pub fn over_any_tls(socket: TcpStream) -> io::Result<impl Stream> {
     let provider = Arc::new(default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
@@ -27,7 +28,7 @@ pub fn over_any_tls(socket: TcpStream) -> io::Result<impl Stream> {
     Ok(StreamOwned::new(session, socket))
 }
 
-/// Takes every certificate, of which the other side has the key.
+/// Accepts any certificate, provided that the other side has its key.
 #[derive(Debug)]
 struct Anybody(Arc<CryptoProvider>);
 

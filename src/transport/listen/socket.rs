@@ -1,4 +1,4 @@
-//! A client's socket, plain or with TLS over it.
+//! A client's socket, plain or with TLS.
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -7,23 +7,23 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-/// A socket on its thread. TLS stands behind a pointer: a plain connection pays nothing for it.
+/// A socket on its thread. TLS is behind a pointer, so that a plain connection does not pay for it.
 pub(in crate::transport) enum Socket {
     Plain(TcpStream),
     Tls(Box<TlsStream<Seat>>),
 }
 
-/// The socket under TLS; it can be lifted out, to be put back on another thread.
+/// The socket under TLS; it can be taken out and put back on another thread.
 pub(in crate::transport) struct Seat(Option<TcpStream>);
 
-/// A socket on its way from one thread to another.
+/// A socket being moved to another thread.
 pub(in crate::transport) enum Travelling {
     Plain(std::net::TcpStream),
     Tls(std::net::TcpStream, Box<TlsStream<Seat>>),
 }
 
 impl Socket {
-    /// Ends the registration with this thread's reactor.
+    /// Deregisters from this thread's reactor.
     pub(in crate::transport) fn depart(self) -> io::Result<Travelling> {
         match self {
             Self::Plain(socket) => socket.into_std().map(Travelling::Plain),
@@ -53,7 +53,7 @@ impl AsyncRead for Socket {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_read(context, buffer),
             Self::Tls(tls) => match ready!(Pin::new(tls.as_mut()).poll_read(context, buffer)) {
-                // Many close without saying so; what is spoken over it has ends of its own.
+                // Many clients close without saying so in TLS; the protocols above mark their own ends.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
                 outcome => Poll::Ready(outcome),
             },
@@ -91,7 +91,7 @@ impl From<TcpStream> for Seat {
 }
 
 impl Seat {
-    /// The socket; TLS is never asked for anything while it is away.
+    /// Returns the socket; while it is taken out, TLS is never used.
     fn socket(self: Pin<&mut Self>) -> io::Result<Pin<&mut TcpStream>> {
         self.get_mut().0.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }

@@ -1,4 +1,4 @@
-//! TLS on the listeners' port: the certificate, which may change while the server runs, and the handshake.
+//! TLS on the listeners' port: the handshake, and the certificate, which may change while the server runs.
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -20,12 +20,12 @@ use tokio_rustls::rustls::{Error, ServerConfig};
 
 use super::socket::{Seat, Socket};
 
-/// Time that a handshake may take: a few round trips on a bad line.
+/// Time limit for a handshake: a few round trips on a bad line.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Handshakes that run at once, some 15 KB each. More wait for their turn, within the same time.
+/// Maximum number of simultaneous handshakes, some 15 KB each. Further ones wait, within the same time limit.
 const MAX_HANDSHAKES: usize = 1_000;
 
-/// Everything that is needed to speak TLS. Clones share one certificate.
+/// Everything needed for TLS. Clones share one certificate.
 #[derive(Clone)]
 pub struct Tls {
     certificate: Arc<Certificate>,
@@ -38,18 +38,18 @@ struct Certificate {
     chain_file: PathBuf,
     key_file: PathBuf,
     current: RwLock<Arc<CertifiedKey>>,
-    /// The files as they were when they were last looked into.
+    /// State of the files when they were last read.
     seen: Mutex<Option<Fingerprint>>,
 }
 
-/// Marks of files that change when those are replaced or written to: of each its place, length and time.
+/// State of both files that changes when one is replaced or written to: device and inode, length, time.
 type Fingerprint = [(u64, u64, u64, i64, i64); 2];
 
 impl Tls {
-    /// Reads a certificate with the chain that leads to it, and its key: PEM files.
+    /// Reads a certificate chain and its key from PEM files.
     ///
     /// # Errors
-    /// A sentence with the file's name if one cannot be read, or if they do not belong together.
+    /// A sentence with the file's name if one cannot be read, or if they do not match.
     pub fn open(chain_file: PathBuf, key_file: PathBuf) -> Result<Self, String> {
         let provider = Arc::new(default_provider());
         let key = read(&chain_file, &key_file)?;
@@ -63,8 +63,8 @@ impl Tls {
         Ok(Self { certificate, acceptor: TlsAcceptor::from(Arc::new(config)), handshakes })
     }
 
-    /// Looks whether the files have changed, and has new connections get what they hold now. Files that cannot be used change
-    /// nothing, and are said once. Blocks for the time of reading.
+    /// Checks whether the files have changed, and uses their contents for new connections. Unusable files change
+    /// nothing, and are reported once. Blocks while reading.
     pub fn reload(&self) {
         let Certificate { chain_file, key_file, current, seen } = &*self.certificate;
         let now = fingerprint(chain_file, key_file).ok();
@@ -82,10 +82,10 @@ impl Tls {
         }
     }
 
-    /// Shakes hands. `None` if that fails, or takes too long.
+    /// Performs the handshake. `None` if it fails, or takes too long.
     pub(in crate::transport) async fn accept(&self, socket: TcpStream) -> Option<Socket> {
         let handshake = async {
-            // Who says nothing takes nobody's turn.
+            // Waits for the first byte, so that a silent client does not take up a handshake.
             socket.peek(&mut [0]).await?;
             let _turn = self.handshakes.acquire().await.map_err(io::Error::other)?;
             self.acceptor.accept(Seat::from(socket)).await
@@ -126,7 +126,7 @@ fn read(chain_file: &PathBuf, key_file: &PathBuf) -> Result<CertifiedKey, String
     let at = |file: &PathBuf, reason: &dyn std::fmt::Display| format!("{}: {reason}", file.display());
     let bytes = fs::read(chain_file).map_err(|error| at(chain_file, &error))?;
     let chain = CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>();
-    let chain = chain.map_err(|_| at(chain_file, &"it is no PEM file"))?;
+    let chain = chain.map_err(|_| at(chain_file, &"it is not a PEM file"))?;
     if chain.is_empty() {
         return Err(at(chain_file, &"it holds no certificate"));
     }

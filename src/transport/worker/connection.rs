@@ -17,13 +17,13 @@ use crate::transport::codec::Deflate;
 use crate::transport::connection::{Answering, Link, Worker, accept_and_close, dismiss};
 use crate::transport::listen::Travelling;
 
-/// A connection with a client behind it.
+/// A connection with a client.
 pub(in crate::transport) struct Connection<S: Service> {
     table: Rc<Table<S>>,
     link: LinkRef<S>,
 }
 
-/// Asks for what is queued, at once or when there is something.
+/// Asks for queued packets, at once or when there are some.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(in crate::transport) struct Get {
@@ -46,54 +46,54 @@ pub(in crate::transport) struct Post {
 pub(in crate::transport) struct BeginPost {
     pub(in crate::transport) ticket: Ticket,
     pub(in crate::transport) answering: Answering,
-    /// Told how many bytes the body may have.
+    /// Receives the maximum size of the body in bytes.
     pub(in crate::transport) allowed: oneshot::Sender<usize>,
 }
 
-/// More of a POST's body has come.
+/// Reports that more of a POST's body has arrived.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(in crate::transport) struct PostGoesOn;
 
-/// Gives the claim of a refused POST back.
+/// Releases the claim of a refused POST.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(in crate::transport) struct PostRefused {
     pub(in crate::transport) ticket: Ticket,
 }
 
-/// A request's client went away, or sent what ends a session.
+/// Reports that a request was aborted, or ends the session.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(in crate::transport) struct RequestFailed;
 
-/// Brings a WebSocket that wants to become the transport.
+/// Brings a WebSocket that is to become the transport.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(in crate::transport) struct TakeSocket {
     pub(in crate::transport) socket: Travelling,
     /// The 101.
     pub(in crate::transport) head: Bytes,
-    /// Compression of its messages, if there is any.
+    /// Compression of its messages, if any.
     pub(in crate::transport) deflate: Option<Deflate>,
     /// Bytes that came with the request.
     pub(in crate::transport) early: BytesMut,
 }
 
 impl<S: Service> Connection<S> {
-    /// Starts the actor of a connection that has its seat.
+    /// Starts the actor of a connection that has its slot.
     pub(in crate::transport) fn run(table: Rc<Table<S>>, link: LinkRef<S>, context: Context<Self>) {
         context.run(Self { table, link });
     }
 
-    /// Has the link react to something that came through the mailbox; what it queues leaves when the mailbox is empty.
+    /// Lets the link handle a message of the mailbox; packets that it queues are sent once the mailbox is empty.
     fn react<M>(&mut self, react: impl FnOnce(&mut Link<S>, &Worker<S>, Instant)) {
         self.turn::<M, _>(|connection| connection.react_now(react));
     }
 
     fn react_now(&self, react: impl FnOnce(&mut Link<S>, &Worker<S>, Instant)) {
         let (worker, mut link, now) = (&self.table.worker, self.link.borrow_mut(), Instant::now());
-        // a timer may be late, a request must not profit from that
+        // the timer may be late; a request must not profit from that
         if link.deadline(worker).is_some_and(|due| now >= due) {
             link.on_deadline(worker, now);
         }
@@ -122,7 +122,8 @@ impl<S: Service> Actor for Connection<S> {
     }
 }
 
-/// The connection's part of its task: the socket in both directions. Polled after the mailbox, until the connection ends.
+/// The connection's share of its task: both directions of the socket. Polled after the mailbox, until the connection
+/// ends.
 struct Drive<S>(PhantomData<fn() -> S>);
 
 impl<S: Service> ActorFuture<Connection<S>> for Drive<S> {
@@ -137,7 +138,7 @@ impl<S: Service> ActorFuture<Connection<S>> for Drive<S> {
         let Connection { table, link } = connection;
         let (worker, mut link, now) = (&table.worker, link.borrow_mut(), Instant::now());
         link.keep_waker(task.waker());
-        // its own limits keep a turn short, and a write that only seemed to block would look like a slow reader
+        // it limits itself, and a write that only seems to block would make the client look slow
         let turn = std::future::poll_fn(|task| {
             link.read(worker, task, now);
             link.flush(worker, task, now);
@@ -176,7 +177,7 @@ impl<S: Service> Handler<BeginPost> for Connection<S> {
 
     fn handle(&mut self, BeginPost { ticket, answering, allowed }: BeginPost, _: &mut Self::Context) {
         self.react::<BeginPost>(|link, worker, now| {
-            // Who asked may be gone.
+            // The request may have been dropped.
             let _ = allowed.send(link.max_message_bytes(worker));
             link.on_post_begun(worker, ticket, answering, now);
         });

@@ -1,4 +1,4 @@
-//! The actor of one worker thread: it tells the thread's connections what comes from inside, and keeps their time.
+//! The actor of one worker thread: delivers events to the thread's connections, and keeps their deadlines.
 use std::future::Future as _;
 use std::marker::PhantomData;
 use std::pin::{Pin, pin};
@@ -14,20 +14,20 @@ use super::table::{LinkRef, Table};
 use crate::engineio::{CloseReason, ConnectionView, Delivery, Output, Seat, Service};
 use crate::meter::{Meter, Metered};
 
-/// Deliveries of one thread. A broadcast is one message here, however many receive it.
+/// Maximum number of deliveries waiting. A broadcast counts once for the thread, however many receive it.
 const MAILBOX: usize = 65_536;
 
-/// Holds the connections of one worker thread together.
+/// The hub of one worker thread's connections.
 pub(in crate::transport) struct Hub<S: Service> {
     table: Rc<Table<S>>,
 }
 
-/// Asks what these connections are at this moment.
+/// Asks for the present state of these connections.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Vec<Option<ConnectionView>>")]
 pub(in crate::transport) struct ViewConnections(pub(in crate::transport) Vec<Seat>);
 
-/// Has all connections take nothing more, and carry out or refuse what waits.
+/// Makes all connections take nothing more, and carry out or refuse waiting requests.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub(in crate::transport) struct TakeNoMore;
@@ -52,7 +52,8 @@ impl<S: Service> Hub<S> {
         }
     }
 
-    /// Tells one connection something; what it queues leaves when the mailbox is empty, with what others said meanwhile.
+    /// Delivers something to one connection; packets that it queues are sent once the mailbox is empty, together with
+    /// those of other deliveries.
     #[inline]
     fn tell(&self, link: &LinkRef<S>, now: Instant, say: impl FnOnce(&mut S, &mut dyn Output)) {
         let mut state = link.borrow_mut();
@@ -138,8 +139,8 @@ impl<S: Service> Handler<ViewConnections> for Hub<S> {
     }
 }
 
-/// Work of the hub each time its mailbox is empty: due deadlines, then the writes of all connections that were told
-/// something, then sleep until the next deadline.
+/// The hub's work each time its mailbox is empty: due deadlines, then the writes of all connections that got a
+/// delivery, then sleep until the next deadline.
 struct Turn<S: Service> {
     sleep: Option<Pin<Box<Sleep>>>,
     dirty: Vec<LinkRef<S>>,
@@ -169,7 +170,7 @@ impl<S: Service> ActorFuture<Hub<S>> for Turn<S> {
 }
 
 impl<S: Service> Turn<S> {
-    /// Writes for the connections themselves, so that none of their tasks has to run.
+    /// Writes for the connections, so that none of their tasks has to run.
     fn write(&mut self, table: &Table<S>, task: &mut task::Context<'_>) {
         table.take_dirty(&mut self.dirty);
         if self.dirty.is_empty() {
@@ -177,12 +178,12 @@ impl<S: Service> Turn<S> {
         }
         let now = Instant::now();
         let dirty = &mut self.dirty;
-        // a thousand writes are one turn here: the budget of a task would turn the rest away as if they blocked
+        // a thousand writes are one poll here: the task's budget would make most of them look blocked
         let writes = std::future::poll_fn(|_| {
             for link in dirty.drain(..) {
                 let mut state = link.borrow_mut();
                 state.set_dirty(false);
-                // before its task has run once it has no waker, and will write by itself
+                // a task that has not run yet has no waker, and will write by itself
                 if let Some(waker) = state.waker() {
                     state.flush(&table.worker, &mut task::Context::from_waker(&waker), now);
                 }
@@ -196,7 +197,7 @@ impl<S: Service> Turn<S> {
     }
 }
 
-/// Looks at the connections whose deadlines have come.
+/// Handles the connections whose deadlines have come.
 fn keep_time<S: Service>(table: &Table<S>) {
     let now = Instant::now();
     while let Some((at, seat)) = table.pop_deadline(now) {

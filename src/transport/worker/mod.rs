@@ -1,8 +1,8 @@
-//! A worker thread: the actors that serve its connections, and the way to those of other threads.
+//! A worker thread: the actors that serve its connections, and the access to other threads.
 //!
-//! A `Table` holds the connections. The `Hub` tells them what comes from inside and keeps their time; each has a `Connection`
-//! that owns its socket. The `Registry` finds the connection of a session on any thread. A `Thread` is all of this as a request
-//! sees it.
+//! A `Table` holds the connections. The `Hub` delivers events to them and keeps their deadlines; each has a
+//! `Connection` that owns its socket. The `Registry` finds the connection of a session on any thread. A `Thread`
+//! combines these for requests.
 mod connection;
 mod hub;
 mod registry;

@@ -1,4 +1,4 @@
-//! Registry of the sessions of all threads, by their ids.
+//! Registry of the sessions of all threads, by id.
 use std::hash::BuildHasher as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,20 +9,20 @@ use super::connection::Connection;
 use crate::engineio::{Service, Sid};
 use crate::transport::connection::Directory;
 
-/// Locks that share the sessions, so that threads seldom meet at one.
+/// Number of locks that share the sessions, so that threads seldom contend.
 const SHARDS: usize = 16;
 
-/// Answer to a look for an id.
+/// Result of a look-up.
 pub(in crate::transport) enum Found<R> {
-    /// A session on polling, and what was done with its address.
+    /// A session on polling, with the result of using its address.
     Polling(R),
-    /// A session that is on a WebSocket.
+    /// A session on a WebSocket.
     Websocket,
-    /// Nothing (any more).
+    /// No such session (any more).
     Unknown,
 }
 
-/// Every session of the node. One on a WebSocket is nothing but its id here.
+/// All sessions of the node. Of one on a WebSocket, only the id is kept.
 pub(in crate::transport) struct Registry<S: Service> {
     shards: [Mutex<Shard<S>>; SHARDS],
     hasher: DefaultHashBuilder,
@@ -63,7 +63,7 @@ impl<S: Service> Registry<S> {
         self.with_shard(&sid, |shard| shard.polling.insert(sid, address));
     }
 
-    /// Looks a session up by the text that a client sent; `use_address` must only send.
+    /// Finds a session by the text that a client sent; `use_address` may only send messages.
     pub(in crate::transport) fn find<R>(&self, sid: &str, use_address: impl FnOnce(&Addr<Connection<S>>) -> R) -> Found<R> {
         let Some(sid) = Sid::parse(sid) else { return Found::Unknown };
         self.with_shard(&sid, |shard| match shard.polling.get(&sid) {
@@ -75,7 +75,7 @@ impl<S: Service> Registry<S> {
 
     fn with_shard<R>(&self, sid: &Sid, use_shard: impl FnOnce(&mut Shard<S>) -> R) -> R {
         let place = self.hasher.hash_one(sid) as usize % SHARDS;
-        // there is a shard for every remainder, so the first one never stands in
+        // there is a shard for every remainder, so the fallback is never used
         let shard = self.shards.get(place).unwrap_or(&self.shards[0]);
         let mut guard: MutexGuard<'_, Shard<S>> = shard.lock().unwrap_or_else(PoisonError::into_inner);
         use_shard(&mut guard)

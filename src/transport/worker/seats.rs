@@ -1,7 +1,7 @@
 //! The table of one thread's connections.
 use crate::engineio::Seat;
 
-/// A table whose places are used again, each time under a new generation.
+/// A table whose slots are reused, each time with a new generation.
 #[derive(Debug)]
 pub(super) struct Seats<T> {
     places: Vec<Place<T>>,
@@ -21,7 +21,7 @@ impl<T> Default for Seats<T> {
 }
 
 impl<T> Seats<T> {
-    /// A seat that nobody else gets until it is freed.
+    /// Reserves a slot until it is freed.
     pub(super) fn reserve(&mut self) -> Seat {
         if let Some(slot) = self.free.pop()
             && let Some(place) = self.places.get(slot as usize)
@@ -33,19 +33,19 @@ impl<T> Seats<T> {
         Seat { slot, generation: 0 }
     }
 
-    /// Puts somebody on a reserved seat.
+    /// Fills a reserved slot.
     pub(super) fn fill(&mut self, seat: Seat, occupant: T) {
         if let Some(place) = self.places.get_mut(seat.slot as usize).filter(|place| place.generation == seat.generation) {
             place.occupant = Some(occupant);
         }
     }
 
-    /// Returns the one who sits there, if it is still the one who was meant.
+    /// Returns the occupant of a slot, if the generation matches.
     pub(super) fn get(&self, seat: Seat) -> Option<&T> {
         self.places.get(seat.slot as usize).filter(|place| place.generation == seat.generation)?.occupant.as_ref()
     }
 
-    /// Frees a seat; what was said to its occupant from now on reaches nobody.
+    /// Frees a slot; messages sent to its occupant from now on reach nobody.
     pub(super) fn free(&mut self, seat: Seat) -> Option<T> {
         let place = self.places.get_mut(seat.slot as usize).filter(|place| place.generation == seat.generation)?;
         let occupant = place.occupant.take()?;
@@ -54,7 +54,7 @@ impl<T> Seats<T> {
         Some(occupant)
     }
 
-    /// All who have a seat.
+    /// Returns all occupants.
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.places.iter().filter_map(|place| place.occupant.as_ref())
     }

@@ -1,4 +1,4 @@
-//! State that all worker threads share: their hubs, and the way to their sessions.
+//! State shared by all worker threads: their hubs, and their sessions.
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +14,7 @@ use crate::transport::connection::WorkerStats;
 pub(in crate::transport) struct Shared<S: Service> {
     pub(in crate::transport) node: Arc<Node>,
     pub(in crate::transport) registry: Arc<Registry<S>>,
-    /// Each with the number of its worker.
+    /// Hubs, each with the number of its worker.
     pub(in crate::transport) hubs: Mutex<Vec<(u16, Addr<Hub<S>>)>>,
     pub(in crate::transport) stats: Mutex<Vec<Arc<WorkerStats>>>,
     next_worker: AtomicU16,
@@ -22,7 +22,7 @@ pub(in crate::transport) struct Shared<S: Service> {
 }
 
 impl<S: Service> Shared<S> {
-    /// Returns a server that has no threads yet.
+    /// Returns a server without threads.
     pub(in crate::transport) fn new(options: Options) -> Self {
         Self {
             node: Arc::new(Node::new(options)),
@@ -39,7 +39,7 @@ impl<S: Service> Shared<S> {
         self.next_worker.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Returns a number for a request that no other has.
+    /// Returns a unique number for a request.
     pub(in crate::transport) fn ticket(&self) -> Ticket {
         self.next_ticket.fetch_add(1, Ordering::Relaxed)
     }

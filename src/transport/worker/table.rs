@@ -1,4 +1,4 @@
-//! The connections of one worker thread: their seats, their deadlines, and what they have to write.
+//! The connections of one worker thread: their slots, their deadlines, and the list of those with packets to write.
 use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -9,10 +9,10 @@ use super::seats::Seats;
 use crate::engineio::{ConnectionKey, Seat, Service};
 use crate::transport::connection::{Deadlines, Link, Worker};
 
-/// A reference to a connection's state; only its own thread has any.
+/// A reference to a connection's state, confined to its thread.
 pub(super) type LinkRef<S> = Rc<RefCell<Link<S>>>;
 
-/// All connections of a thread, and what they use.
+/// All connections of a thread, with their shared state.
 pub(in crate::transport) struct Table<S: Service> {
     pub(in crate::transport) worker: Worker<S>,
     index: u16,
@@ -24,7 +24,7 @@ pub(in crate::transport) struct Table<S: Service> {
 }
 
 impl<S: Service> Table<S> {
-    /// Returns a table without connections; `index` is the number of the thread.
+    /// Returns an empty table; `index` is the number of the thread.
     pub(super) fn new(index: u16, worker: Worker<S>) -> Self {
         Self {
             worker,
@@ -37,7 +37,7 @@ impl<S: Service> Table<S> {
         }
     }
 
-    /// Gives a connection its seat; `make` gets the key.
+    /// Gives a connection a slot; `make` gets the key.
     pub(in crate::transport) fn seat(&self, make: impl FnOnce(ConnectionKey) -> Link<S>) -> LinkRef<S> {
         let seat = self.seats.borrow_mut().reserve();
         let link = Rc::new(RefCell::new(make(ConnectionKey { worker: self.index, seat })));
@@ -46,7 +46,7 @@ impl<S: Service> Table<S> {
         link
     }
 
-    /// Takes back what [`Table::seat`] gave.
+    /// Frees the slot given by [`Table::seat`].
     pub(super) fn unseat(&self, link: &Link<S>) {
         if self.seats.borrow_mut().free(link.seat()).is_some() {
             self.worker.node.addresses.leave(link.address());
@@ -60,17 +60,17 @@ impl<S: Service> Table<S> {
         self.seats.borrow()
     }
 
-    /// Has the hub write what waits on this connection.
+    /// Asks the hub to write the connection's queued packets.
     pub(super) fn mark_dirty(&self, link: &LinkRef<S>) {
         self.dirty.borrow_mut().push(link.clone());
     }
 
-    /// Moves the connections that wait for a write into `into`, which is empty.
+    /// Moves the connections with packets to write into `into`, which is empty.
     pub(super) fn take_dirty(&self, into: &mut Vec<LinkRef<S>>) {
         std::mem::swap(&mut *self.dirty.borrow_mut(), into);
     }
 
-    /// Sees to it that the connection is looked at when its next deadline comes.
+    /// Ensures that the connection gets attention at its next deadline.
     pub(super) fn arm(&self, link: &mut Link<S>) {
         let Some(due) = link.deadline(&self.worker) else { return };
         let seat = link.seat();
@@ -80,7 +80,7 @@ impl<S: Service> Table<S> {
         }
     }
 
-    /// Takes a connection's moment that has come.
+    /// Removes a deadline that has come.
     pub(super) fn pop_deadline(&self, now: Instant) -> Option<(Instant, Seat)> {
         self.deadlines.borrow_mut().pop(now)
     }
@@ -89,7 +89,7 @@ impl<S: Service> Table<S> {
         self.deadlines.borrow().next()
     }
 
-    /// Notes until when the hub sleeps, and how to wake it before.
+    /// Records until when the hub sleeps, and how to wake it earlier.
     pub(super) fn hub_sleeps(&self, until: Option<Instant>, waker: &Waker) {
         self.sleeps_until.set(until);
         let mut current = self.hub_waker.borrow_mut();

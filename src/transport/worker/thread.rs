@@ -1,4 +1,4 @@
-//! A worker thread as the requests on it see it.
+//! A worker thread, as seen by the requests on it.
 use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,19 +15,19 @@ use crate::meter::Counted;
 use crate::transport::admission::Node;
 use crate::transport::connection::{Worker, WorkerStats};
 
-/// The connections of this thread, and the way to those of the others.
+/// The connections of this thread, and the access to those of others.
 pub(in crate::transport) struct Thread<S: Service> {
     pub(in crate::transport) shared: Arc<Shared<S>>,
     pub(in crate::transport) table: Rc<Table<S>>,
 }
 
 thread_local! {
-    /// The worker of this thread. A thread serves one server for life.
+    /// This thread's instance. A thread serves one server for life.
     static CURRENT: RefCell<Option<Rc<dyn Any>>> = const { RefCell::new(None) };
 }
 
 impl<S: Service> Thread<S> {
-    /// Returns this thread, which gets its table and its [`Hub`] when it is asked for first.
+    /// Returns this thread's instance; the first call creates the table and the [`Hub`].
     pub(in crate::transport) fn current(
         shared: &Arc<Shared<S>>,
         context: impl FnOnce(u16, Counted<Delivery<S::Shared, S::Notice>>) -> S::Context,
