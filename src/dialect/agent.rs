@@ -1,4 +1,4 @@
-//! `agent`: a chatbot back end: request and reply events in an envelope, stored messages for who is away.
+//! `agent`: a chatbot back end with request and reply events in an envelope, and stored messages for absent users.
 //!
 //! ```text
 //! → 42["message:send",{"conversationId":"conv_123","targetUserId":"user_456","content":"Hello!"}]
@@ -30,9 +30,9 @@ use crate::schema::{Field, Shape, kinds};
 use crate::socketio::Args;
 use crate::store::Overview;
 
-/// Most notifications of one answer.
+/// Maximum number of notifications in one answer.
 const NOTIFICATIONS_MAX: i64 = 100;
-/// Most sockets of one answer.
+/// Maximum number of sockets in one answer.
 const CONNECTIONS_MAX: usize = 1_000;
 
 /// The vocabulary of this front end.
@@ -97,12 +97,12 @@ const TOLD: &[Told] = &[
     Told::new("message:deleted", SchemaGenerator::subschema_for::<Envelope<Deleted>>, "A message was deleted."),
 ];
 
-/// An envelope, or why there is none.
+/// Schema of an envelope, or of a failure.
 fn enveloped<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({ "anyOf": [generator.subschema_for::<Envelope<T>>(), generator.subschema_for::<Refused>()] })
 }
 
-/// The answer to `connection:get`: the only one with a total.
+/// Schema of the answer to `connection:get`, the only one with a total.
 fn connections(generator: &mut SchemaGenerator) -> Schema {
     let mut envelope = generator.subschema_for::<Envelope<Vec<Connection>>>();
     if let Some(Value::Object(properties)) = envelope.get_mut("properties") {
@@ -114,7 +114,7 @@ fn connections(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({ "anyOf": [envelope, generator.subschema_for::<Refused>()] })
 }
 
-/// The event that answers a request.
+/// Returns the event that answers a request.
 fn answer_to(event: &str) -> &'static str {
     match event {
         "notification:get" => "notification:receive",
@@ -124,7 +124,7 @@ fn answer_to(event: &str) -> &'static str {
     }
 }
 
-/// The requests and what answers each, as the front end's address book lists them.
+/// Returns the requests and their answers, as in the front end's list of events.
 pub fn agent_exchanges() -> Vec<String> {
     EVENTS.iter().map(|entry| format!("{} → {}", entry.name, answer_to(entry.name))).collect()
 }
@@ -153,7 +153,7 @@ impl Vocabulary for Agent {
         }
     }
 
-    /// Who names a target means this front end: the other one that has such an event knows none.
+    /// A named target means this front end: the other front end with such an event has none.
     fn takes_precedence(&self, event: &'static str, args: &Args) -> bool {
         event == "message:send" && Payload::of(args).is_ok_and(|payload| payload.field("targetUserId").json().is_some())
     }
@@ -221,7 +221,7 @@ fn send(payload: &Payload<'_>) -> Result<Command, Fault> {
     if is_empty { Err(content.fault()) } else { Ok(command) }
 }
 
-/// An event for one who calls its conversation `name`, or by its id.
+/// Encodes an event for a client that calls its conversation `name`; `None`: by its id.
 fn shown(event: &Event, name: Option<&str>) -> Option<Packets> {
     let text = match event {
         Event::Message { message, kind: _, recipient: _ } => {
@@ -253,7 +253,7 @@ fn shown(event: &Event, name: Option<&str>) -> Option<Packets> {
     Some(one(text))
 }
 
-/// The envelope that answers a request.
+/// Returns the envelope that answers a request.
 fn answer(asked: &Asked, reply: &Reply) -> String {
     match reply {
         Reply::Notifications(notifications) => {
@@ -323,7 +323,7 @@ impl<'a> Refused<'a> {
     }
 }
 
-/// Returns what somebody who calls a conversation `name` sees as its id.
+/// Returns a conversation's id as shown to a client that calls it `name`.
 fn called(id: ConversationId, name: Option<&str>) -> Cow<'_, str> {
     name.map_or_else(|| Cow::Owned(id.to_string()), Cow::Borrowed)
 }
@@ -344,7 +344,7 @@ struct MessageView<'a> {
     created_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     updated_at: Option<Timestamp>,
-    /// An answer of the model that was cut by length or time.
+    /// Set if an answer of the model was cut off by length or time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("const" = true))]
     truncated: Option<bool>,

@@ -219,7 +219,7 @@ fn there_are_no_words_for_the_rest() {
     }
 }
 
-/// The answer's event, which holds what the ack holds.
+/// Returns the event that answers a request; asserts that it equals the ack.
 fn answered(event: &'static str, reply: &Reply) -> String {
     let (ack, packet) = (Agent.encode_ack(&asked(event), reply), Agent.encode_reply(&asked(event), reply).unwrap());
     assert_eq!(packet, format!(r#"42["{}",{ack}]"#, answer_to(event)));

@@ -1,4 +1,4 @@
-//! Schemas of what [`super::fields`] reads: the fields that several dialects have.
+//! Schemas of the fields that [`super::fields`] reads for several dialects.
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -6,12 +6,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use crate::model::limits::{ATTACHMENTS_MAX, ID_MAX, TYPE_MAX, URL_MAX};
 use crate::schema::{Field, kinds};
 
-/// An id: [`super::fields::Field::id`], and with it `conversation`, `message`, `room` and `listing`.
+/// Schema of an id, as parsed by [`super::fields::Field::id`], and by `conversation`, `message`, `room` and `listing`.
 pub(super) fn id(generator: &mut SchemaGenerator) -> Schema {
     kinds::id_of::<ID_MAX>(generator)
 }
 
-/// The schema of an id that is shown as it came.
+/// Schema of an id that is echoed as it came.
 pub(super) struct GivenId;
 
 impl JsonSchema for GivenId {
@@ -28,23 +28,23 @@ impl JsonSchema for GivenId {
     }
 }
 
-/// A name that is a text, where a number would be something else.
+/// Schema of an id that must be a text, because a number would mean something else.
 pub(super) fn id_text(generator: &mut SchemaGenerator) -> Schema {
     kinds::text_of::<1, ID_MAX>(generator)
 }
 
-/// A kind of message: [`super::fields::Field::message_type`].
+/// Schema of a message type, as parsed by [`super::fields::Field::message_type`].
 fn message_type(generator: &mut SchemaGenerator) -> Schema {
     kinds::text_of::<1, TYPE_MAX>(generator)
 }
 
-/// A file as its upload was answered; only its address is read: [`super::fields::Field::file_url`].
+/// Schema of an uploaded file; only its address is read, by [`super::fields::Field::file_url`].
 fn file(_: &mut SchemaGenerator) -> Schema {
     let url = json_schema!({ "type": "string", "minLength": 1, "maxLength": URL_MAX });
     json_schema!({ "type": "object", "properties": { "url": url }, "required": ["url"], "additionalProperties": true })
 }
 
-/// Several: [`super::fields::Field::file_urls`].
+/// Schema of several files, as parsed by [`super::fields::Field::file_urls`].
 fn files(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "array", "items": file(generator), "maxItems": ATTACHMENTS_MAX })
 }
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
     use crate::schema::Shape;
 
-    /// Values that a schema takes.
+    /// Returns values that a schema allows.
     fn allowed(schema: &Value) -> Vec<Value> {
         if let Some(Value::Array(words)) = schema.get("enum") {
             return words.clone();
@@ -104,7 +104,7 @@ mod tests {
         }
     }
 
-    /// Values that it does not take.
+    /// Returns values that a schema forbids.
     fn forbidden(schema: &Value) -> Vec<Value> {
         let types = schema.get("type").map(ToString::to_string).unwrap_or_default();
         let mut values = Vec::new();
@@ -139,11 +139,11 @@ mod tests {
         values
     }
 
-    /// Tells whether it is as it must be, wherever it leads.
+    /// Returns whether a request is well-formed, whatever the broker would say to it.
     fn is_taken(dialect: &dyn Vocabulary, entry: &Entry, argument: Option<&Value>) -> bool {
         let mut asked = Asked { event: entry.name, ..Asked::default() };
         let args = args(&argument.map(Value::to_string).unwrap_or_default()).unwrap();
-        // What there is not is looked for only where the rest is right.
+        // Existence is checked only once everything else is right.
         match dialect.decode(&mut asked, &args) {
             Ok(_) => true,
             Err(Fault::Chat(error)) => error.code() == "NOT_FOUND",
@@ -155,7 +155,7 @@ mod tests {
         (field.schema)(&mut SchemaGenerator::default()).to_value()
     }
 
-    /// A request with no more than there has to be, but for what stands at `but` in the lists of alternatives.
+    /// Returns a minimal request; `but` is the index of the alternative to leave out.
     fn least(fields: &[Field], choices: &[&[Field]], but: Option<usize>) -> Map<String, Value> {
         let chosen = choices.iter().enumerate().filter(|(place, _)| Some(*place) != but).map(|(_, choice)| &choice[0]);
         let needed = fields.iter().filter(|field| field.is_required).chain(chosen);

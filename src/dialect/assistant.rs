@@ -1,4 +1,4 @@
-//! `assistant`: one person talks with an AI model.
+//! `assistant`: one user talks with an AI model.
 //!
 //! ```text
 //! → 42["ai-message",{"chatId":"c-1","chat":"c-1","content":"Why is the sky blue?"}]
@@ -23,7 +23,7 @@ use crate::model::{ConversationKind, Role, UserId};
 use crate::schema::{Field, Shape, either, kinds};
 use crate::socketio::Args;
 
-/// Longest `chat` that an answer repeats, in bytes: it is kept with the answer.
+/// Longest `chat` echoed in an answer, in bytes: it is stored with the answer.
 const CHAT_MAX_BYTES: usize = 64 * 1024;
 
 /// The vocabulary of this front end.
@@ -128,7 +128,7 @@ impl Vocabulary for Assistant {
         Some(one(text))
     }
 
-    /// Who pinned this dialect knows `ai-error`. The front end does not, and would wait for ever.
+    /// A client that pinned this dialect knows `ai-error`. The original front end does not, and would wait for ever.
     fn shows(&self, event: &Event, _viewer: &UserId, is_pinned: bool) -> bool {
         !(is_pinned && matches!(event, Event::Apology { .. }))
     }
@@ -158,14 +158,15 @@ impl Vocabulary for Assistant {
     }
 }
 
-/// Returns what answers and refusals call the chat of a request, as JSON: its `chat`, else its `chatId`; empty where it has neither.
+/// Returns the chat of a request as answers and refusals echo it, as JSON: its `chat`, else its `chatId`; empty if it
+/// has neither.
 fn shown_as(args: &Args) -> String {
     let payload = Payload::as_it_came(args);
     let chat_id = || Some(to_json(&payload.field("chatId").id().ok()??));
     payload.field("chat").repeatable().map(str::to_owned).or_else(chat_id).unwrap_or_default()
 }
 
-/// Returns what a request called its chat, as it came; `null` where it called it nothing.
+/// Returns the echoed chat as it came; `null` if there was none.
 fn raw(json: &str) -> Option<&RawValue> {
     serde_json::from_str(json).ok()
 }
@@ -184,7 +185,7 @@ fn apology(chat: &str, content: &str, code: &'static str) -> String {
 struct Answer<'a> {
     chat: Option<&'a RawValue>,
     content: &'a str,
-    /// It was cut by length or time.
+    /// Set if the answer was cut off by length or time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("const" = true))]
     truncated: Option<bool>,

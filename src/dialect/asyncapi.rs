@@ -7,7 +7,7 @@ use super::table::{Dialect, DialectSet};
 use super::vocabulary::Vocabulary;
 use crate::schema::{Definitions, Shape, pascal_case};
 
-/// The document: a channel for each dialect that describes itself, with all that is said in it.
+/// Returns the document: one channel for each dialect with a description, and all of its events.
 pub fn asyncapi() -> Value {
     let mut parts = Parts::default();
     described().for_each(|dialect| parts.add(&*dialect));
@@ -37,7 +37,7 @@ pub fn asyncapi() -> Value {
     })
 }
 
-/// The dialects that say what their clients are told.
+/// Returns the dialects that describe the events they send.
 pub(super) fn described() -> impl Iterator<Item = Dialect> {
     DialectSet::all().iter().filter(|dialect| !dialect.told().is_empty())
 }
@@ -99,7 +99,7 @@ fn asked_message(entry: &Entry, definitions: &mut Definitions) -> Value {
     message
 }
 
-/// `action` is the server's.
+/// Returns an operation; `action` is from the server's point of view.
 fn operation(action: &str, channel: &str, summary: &str, message: &str) -> Value {
     json!({
         "action": action,
@@ -117,7 +117,7 @@ fn message_ref(channel: &str, message: &str) -> Value {
     json!({ "$ref": format!("#/channels/{channel}/messages/{message}") })
 }
 
-/// An event of this name can go both ways.
+/// Returns the key of a server event, distinct from that of a client event of the same name.
 fn told_key(event: &str) -> String {
     format!("told.{}", plain(event))
 }
@@ -126,7 +126,7 @@ fn asked_key(event: &str) -> String {
     format!("asked.{}", plain(event))
 }
 
-/// The name without what a key must not have.
+/// Returns the name without characters that keys may not have.
 fn plain(event: &str) -> String {
     event.replace(':', "-")
 }

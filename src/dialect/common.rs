@@ -1,11 +1,11 @@
-//! Events that clients of every dialect are told.
+//! Events that every dialect sends to its clients.
 use schemars::SchemaGenerator;
 
 use super::events::{Offset, Told};
 use super::refusal::ErrorBody;
 use crate::socketio::encode_event;
 
-/// Events that clients of every dialect are told.
+/// Events that every dialect sends to its clients.
 pub(super) const COMMON: [Told; 2] = [
     Told::either(
         "error",
@@ -20,7 +20,7 @@ pub(super) const COMMON: [Told; 2] = [
     },
 ];
 
-/// The packet whose only argument is the offset, which is added as to all events.
+/// Returns the packet that brings a client its first offset; the offset is appended as to any event.
 pub fn seed_packet() -> String {
     encode_event("/", "recovery:seed", "")
 }

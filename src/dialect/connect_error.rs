@@ -1,4 +1,4 @@
-//! Refused CONNECTs as they read.
+//! Content of refused CONNECTs.
 use std::borrow::Cow;
 
 use serde::Serialize;
@@ -9,12 +9,12 @@ use crate::auth::Refusal;
 use crate::chat::RefusedConnect;
 use crate::logging::ErrorId;
 
-/// Why a CONNECT is refused for good.
+/// Final reason for refusing a CONNECT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectRefusal {
-    /// The token proves nobody who may come in.
+    /// The token does not admit its bearer.
     Auth(Refusal),
-    /// The connection pins what is not enabled.
+    /// The connection pins a dialect that is not enabled.
     UnknownDialect,
 }
 
@@ -38,16 +38,16 @@ impl From<RefusedConnect> for ConnectRefusal {
 /// The content of a CONNECT_ERROR.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectError {
-    /// Stable name.
+    /// Stable code.
     pub code: &'static str,
-    /// For people.
+    /// Sentence for people.
     pub message: Cow<'static, str>,
-    /// The HTTP status that would say the same.
+    /// The equivalent HTTP status.
     pub status: u16,
 }
 
 impl ConnectError {
-    /// JSON with code and status.
+    /// Returns JSON with code and status.
     pub fn data(&self, error_id: Option<ErrorId>) -> String {
         to_json(&ConnectErrorData { code: self.code, status: self.status, error_id })
     }
@@ -62,7 +62,7 @@ struct ConnectErrorData {
     error_id: Option<ErrorId>,
 }
 
-/// Words a refused CONNECT, for a connection that can speak `speakable`.
+/// Words the refusal of a CONNECT, for a connection that can speak `speakable`.
 pub fn connect_error(refusal: ConnectRefusal, speakable: DialectSet, enabled: DialectSet) -> ConnectError {
     let (code, message, status) = match refusal {
         ConnectRefusal::UnknownDialect => {

@@ -1,4 +1,4 @@
-//! Values that several dialects show alike.
+//! Values that several dialects encode alike.
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::model::{File, LastMessage, Message, Notification, Timestamp, UserId};
 
-/// The file that is shown, and those that there is no room for.
+/// Returns the file to show in a dialect with room for one, and the remaining ones.
 pub(super) fn one_file(message: &Message) -> (Option<&File>, &[File]) {
     match (&message.file, message.attachments.as_slice()) {
         (None, [first, further @ ..]) => (Some(first), further),
@@ -15,7 +15,7 @@ pub(super) fn one_file(message: &Message) -> (Option<&File>, &[File]) {
     }
 }
 
-/// The content and, a line each, the addresses of files that there is no room for.
+/// Appends the addresses of remaining files to the content, one per line.
 pub(super) fn with_urls<'a>(content: Cow<'a, str>, files: &[File]) -> Cow<'a, str> {
     if files.is_empty() {
         return content;
@@ -24,15 +24,15 @@ pub(super) fn with_urls<'a>(content: Cow<'a, str>, files: &[File]) -> Cow<'a, st
     Cow::Owned(lines.chain(files.iter().map(|file| file.url.as_str())).collect::<Vec<_>>().join("\n"))
 }
 
-/// The types of messages that all front ends know.
+/// The message types that all front ends know.
 const KNOWN_TYPES: [&str; 5] = ["text", "image", "video", "audio", "file"];
 
-/// A type of message for front ends that know these five: any other is a text.
+/// Returns a message type for front ends that know only these five; any other becomes `text`.
 pub fn known_type(message_type: &str) -> &str {
     if KNOWN_TYPES.contains(&message_type) { message_type } else { "text" }
 }
 
-/// The schema of what [`known_type`] gives.
+/// Schema of the result of [`known_type`].
 #[derive(Debug)]
 pub struct KnownType;
 
@@ -50,12 +50,12 @@ impl JsonSchema for KnownType {
     }
 }
 
-/// Returns what comes with a notification, as it was given.
+/// Returns the data of a notification as it was given.
 pub(super) fn data_of(notification: &Notification) -> Option<&RawValue> {
     notification.data.as_deref().and_then(|json| serde_json::from_str(json).ok())
 }
 
-/// The last message of a conversation, as lists of conversations show it.
+/// The last message of a conversation in lists of conversations.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "LastMessage")]
@@ -67,7 +67,7 @@ pub(super) struct LastMessageView<'a> {
 }
 
 impl<'a> LastMessageView<'a> {
-    /// As it is now.
+    /// Makes a view of the present state.
     pub fn of(last: &'a LastMessage) -> Self {
         let LastMessage { content, sender, timestamp, message_type } = last;
         Self { content, sender, timestamp: *timestamp, message_type }

@@ -1,4 +1,4 @@
-//! `conversation`: conversations, typing, presence with status, receipts, notifications, several devices.
+//! `conversation`: conversations, typing, presence with a chosen status, receipts, notifications, several devices.
 //!
 //! ```text
 //! ← 42["connected",{"userId":"ann","socketId":"bTlhZk…"}]
@@ -27,14 +27,14 @@ use crate::model::{
 use crate::schema::{self, Shape, either, kinds};
 use crate::socketio::Args;
 
-/// The event of a notification, by which other servers tell this front end of theirs, too.
+/// Event of a notification; other servers emit it to notify users of this front end.
 pub const NOTIFICATION_EVENT: &str = "notification:new";
 
 /// The vocabulary of this front end.
 #[derive(Debug)]
 pub struct Conversation;
 
-/// An answer that says no more than that it is done.
+/// An answer without any data.
 const DONE: About = About { summary: "", takes: Shape::Nothing, ack: either::<Done, RefusedAck>, is_acked: false, reply: None };
 
 impl Vocabulary for Conversation {
@@ -224,7 +224,7 @@ impl Vocabulary for Conversation {
 
     fn word(&self, event: &'static str, fault: &Fault) -> Wording {
         match (event, fault) {
-            // What is unknown and what is another's look the same.
+            // An unknown conversation and one of others must look the same.
             ("conversation:join", Fault::Chat(ChatError::ConversationNotFound)) => (&Fault::from(ChatError::NotAMember)).into(),
             _ => fault.into(),
         }
@@ -233,7 +233,7 @@ impl Vocabulary for Conversation {
 
 fn authenticate(token: &Field<'_>) -> Result<Decoded, Fault> {
     match token.text() {
-        // As in a CONNECT: what is no text is a token that will not do.
+        // As in a CONNECT, a value that is not a string counts as an invalid token.
         Err(_) => Err(ChatError::InvalidToken.into()),
         Ok(text) => match text.filter(|text| !text.is_empty()) {
             Some(token) => Ok(Decoded::Authenticate { token }),
@@ -288,14 +288,14 @@ struct MessageView<'a> {
     attachments: &'a [File],
     #[serde(skip_serializing_if = "Option::is_none")]
     client_message_id: Option<&'a str>,
-    /// An answer of the model that was cut by length or time.
+    /// Set if an answer of the model was cut off by length or time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("const" = true))]
     truncated: Option<bool>,
 }
 
 impl<'a> MessageView<'a> {
-    /// The message, if it stands in a conversation.
+    /// Makes a view of the message, if it is in a conversation.
     fn of(message: &'a Message) -> Option<Self> {
         let Place::Conversation(conversation_id) = message.place else { return None };
         Some(Self {
@@ -377,7 +377,7 @@ struct Offline<'a> {
     last_seen: Timestamp,
 }
 
-/// A notification as `conversation` shows it, and as HTTP does.
+/// A notification in `conversation`, and over HTTP.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Notification")]
@@ -391,14 +391,14 @@ pub struct NotificationView<'a> {
 }
 
 impl<'a> NotificationView<'a> {
-    /// As it is now.
+    /// Makes a view of the present state.
     pub fn of(notification: &'a Notification) -> Self {
         let Notification { id, user: _, kind, message, data: _, read, created_at } = notification;
         Self { id: *id, r#type: kind, message, data: data_of(notification), created_at: *created_at, read: *read }
     }
 }
 
-/// A conversation as `conversation` shows it, and as HTTP does with more fields beside it.
+/// A conversation in `conversation`, and, with further fields, over HTTP.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Conversation")]
@@ -416,7 +416,7 @@ pub struct ConversationView<'a> {
 }
 
 impl<'a> ConversationView<'a> {
-    /// The conversation as it is.
+    /// Makes a view of the conversation.
     pub fn of(conversation: &'a Model) -> Self {
         let Model { id, kind, name, avatar, admin, participants, last_message, last_seq: _, created_at, updated_at } =
             conversation;
@@ -440,7 +440,7 @@ struct ConversationDeleted {
     conversation_id: ConversationId,
 }
 
-/// The message where one was sent; without it that it is done.
+/// An ack: with the message if one was sent.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Sent")]
 struct Ack<'a> {

@@ -1,34 +1,34 @@
-//! Descriptions of a dialect's events, for rate limits and documents.
+//! Descriptions of a dialect's events, for rate limits and documentation.
 use crate::schema::{Field, SchemaOf, Shape, kinds};
 
-/// The cost of a request, for the rate limits.
+/// Cost class of a request, for the rate limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// Sends, joins, all that asks for work.
+    /// Sends, joins, and all other work.
     Work,
-    /// A read receipt: front ends send one for each message that they show.
+    /// A read receipt: front ends send one for each message shown.
     Receipt,
-    /// Typing: front ends send one for each key. Only the latest counts.
+    /// Typing: front ends send one for each key press. Only the latest counts.
     Typing,
 }
 
-/// The description of an event that clients send, for documents.
+/// Documentation of an event that clients send.
 #[derive(Debug, Clone, Copy)]
 pub struct About {
-    /// Its effect, in a sentence.
+    /// Effect, in one sentence.
     pub summary: &'static str,
     /// Its argument.
     pub takes: Shape,
     /// The argument of its ack, refusals included.
     pub ack: SchemaOf,
-    /// Its front end always asks for the ack.
+    /// Set if the front end always asks for the ack.
     pub is_acked: bool,
-    /// The event that answers a success beside the ack.
+    /// Event that answers a success in addition to the ack.
     pub reply: Option<&'static str>,
 }
 
 impl About {
-    /// The description of an event that nobody has described.
+    /// The description of an undocumented event.
     const UNKNOWN: Self = Self {
         summary: "",
         takes: Shape::Value(Field::optional("payload", kinds::anything)),
@@ -38,42 +38,42 @@ impl About {
     };
 }
 
-/// The events of one name that have their recovery offset as last argument.
+/// Occurrences of a server event that end with a recovery offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offset {
-    /// It has a place in the order of events.
+    /// All of them: it is numbered.
     Always,
-    /// Where it does not answer a request of this socket.
+    /// All but answers to requests of this socket.
     Unasked,
-    /// It may be dropped, or is an answer.
+    /// None: it is volatile, or an answer.
     Never,
 }
 
-/// The description of an event that clients are told, for documents.
+/// Documentation of an event that the server sends.
 #[derive(Debug, Clone, Copy)]
 pub struct Told {
-    /// Its name on the wire.
+    /// Name on the wire.
     pub name: &'static str,
-    /// When it comes, in a sentence.
+    /// Occasion, in one sentence.
     pub summary: &'static str,
-    /// Its argument, where it has one.
+    /// Its argument, if it has one.
     pub payload: Option<SchemaOf>,
-    /// Says when an offset follows.
+    /// Occurrences with an offset.
     pub offset: Offset,
 }
 
 impl Told {
-    /// An event with a place in the order.
+    /// Describes a numbered event.
     pub const fn new(name: &'static str, payload: SchemaOf, summary: &'static str) -> Self {
         Self { name, summary, payload: Some(payload), offset: Offset::Always }
     }
 
-    /// An event that may be dropped, or an answer.
+    /// Describes a volatile event, or an answer.
     pub const fn unplaced(name: &'static str, payload: SchemaOf, summary: &'static str) -> Self {
         Self { offset: Offset::Never, ..Self::new(name, payload, summary) }
     }
 
-    /// An event that comes by itself, and as an answer.
+    /// Describes an event that is sent unasked, and as an answer.
     pub const fn either(name: &'static str, payload: SchemaOf, summary: &'static str) -> Self {
         Self { offset: Offset::Unasked, ..Self::new(name, payload, summary) }
     }
@@ -82,31 +82,31 @@ impl Told {
 /// An event that clients of a dialect send.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// Its name on the wire.
+    /// Name on the wire.
     pub name: &'static str,
-    /// Its cost.
+    /// Cost class.
     pub class: Class,
-    /// Its description, for documents.
+    /// Documentation.
     pub about: &'static About,
 }
 
 impl Entry {
-    /// An event that asks for work.
+    /// Makes an event that asks for work.
     pub const fn work(name: &'static str) -> Self {
         Self { name, class: Class::Work, about: &About::UNKNOWN }
     }
 
-    /// A receipt.
+    /// Makes a receipt.
     pub const fn receipt(name: &'static str) -> Self {
         Self { class: Class::Receipt, ..Self::work(name) }
     }
 
-    /// Typing.
+    /// Makes a typing event.
     pub const fn typing(name: &'static str) -> Self {
         Self { class: Class::Typing, ..Self::work(name) }
     }
 
-    /// The same, described.
+    /// Adds documentation.
     #[must_use]
     pub const fn about(self, about: &'static About) -> Self {
         Self { about, ..self }

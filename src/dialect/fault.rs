@@ -1,19 +1,19 @@
-//! Why requests are refused, and how a dialect words it.
+//! Reasons for refusing requests, and their wording.
 use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::chat::ChatError;
 
-/// Why a request was refused.
+/// Reason for refusing a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// This field, or the payload, is not as it must be.
+    /// This field, or the payload, is invalid.
     Field(Cow<'static, str>),
-    /// This field has to be there.
+    /// This field is required.
     Missing(&'static str),
-    /// No dialect that is spoken here has such an event.
+    /// No dialect of the connection has such an event.
     UnknownEvent,
-    /// The broker said no, or would.
+    /// The broker refused, or would have.
     Chat(ChatError),
 }
 
@@ -24,7 +24,7 @@ impl From<ChatError> for Fault {
 }
 
 impl Fault {
-    /// Stable name for clients.
+    /// Returns the stable code for clients.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Field(_) | Self::Missing(_) => "INVALID_PAYLOAD",
@@ -33,7 +33,7 @@ impl Fault {
         }
     }
 
-    /// A sentence for people.
+    /// Returns a sentence for people.
     pub fn sentence(&self) -> Cow<'static, str> {
         match self {
             Self::Field(field) => format!("Invalid {field}").into(),
@@ -49,24 +49,24 @@ impl Fault {
     }
 }
 
-/// Rounded up: who comes back after it is not too early.
+/// Rounds up, so that a client that waits this long is not too early.
 fn whole_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
-/// A refusal as it reads in a dialect.
+/// A refusal as worded by a dialect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wording {
-    /// Stable name for clients.
+    /// Stable code for clients.
     pub code: &'static str,
     /// A sentence for people.
     pub error: Cow<'static, str>,
-    /// The same at its most general; in most dialects it is `error`.
+    /// A more general sentence; in most dialects it equals `error`.
     pub message: Cow<'static, str>,
 }
 
 impl Wording {
-    /// One sentence for both fields.
+    /// Uses one sentence for both fields.
     pub fn new(code: &'static str, sentence: impl Into<Cow<'static, str>>) -> Self {
         let sentence = sentence.into();
         Self { code, error: sentence.clone(), message: sentence }

@@ -1,4 +1,4 @@
-//! Reading of payloads, by the rules that all dialects share.
+//! Parsing of payloads, by rules that all dialects share.
 use std::borrow::Cow;
 use std::fmt;
 
@@ -13,10 +13,10 @@ use crate::model::limits::{ATTACHMENTS_MAX, ID_MAX, INTEGER_MAX, TYPE_MAX, URL_M
 use crate::model::{ConversationId, ListingId, MessageId, RoomId, UserId};
 use crate::socketio::Args;
 
-/// Longest name of a field that a refusal repeats, in characters.
+/// Longest field name repeated in a refusal, in characters.
 const MAX_NAME_LENGTH: usize = 64;
 
-/// The payload as a whole, where no field can be named.
+/// Names the payload as a whole, if no field can be named.
 const PAYLOAD: &str = "payload";
 
 /// The fields of a payload.
@@ -26,10 +26,10 @@ pub struct Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
-    /// The first argument; an absent one has no fields.
+    /// Parses the first argument; a missing one has no fields.
     ///
     /// # Errors
-    /// [`Fault::Field`] if it is no object, or holds U+0000 or an unpaired surrogate anywhere.
+    /// [`Fault::Field`] if it is not an object, or contains U+0000 or an unpaired surrogate anywhere.
     pub fn of(args: &'a Args) -> Result<Self, Fault> {
         let payload = Self::parse(Field { name: PAYLOAD, json: present(args.get(0)) })?;
         refuse_unusable_rest(args)?;
@@ -41,20 +41,20 @@ impl<'a> Payload<'a> {
         if !has_unusable_text(json) {
             return serde_json::from_str(json).map(|fields| Self { fields }).map_err(|_| field.fault());
         }
-        // Which field it is in is looked for only now: in a text without such escapes nothing can be wrong.
+        // The offending field is searched only now: texts without such escapes cannot be invalid.
         let fields = serde_json::from_str::<Object<'a>>(json).map_err(|_| field.fault())?;
         let culprit = fields.0.iter().find(|(_, value)| has_unusable_text(value.get()));
         let name = culprit.map(|(name, _)| name.as_ref()).filter(|name| name.chars().count() <= MAX_NAME_LENGTH);
         Err(Fault::Field(name.map_or(Cow::Borrowed(field.name), |name| Cow::Owned(name.to_owned()))))
     }
 
-    /// The payload of a request that may be refused for something else in it, for what its refusal repeats.
+    /// Parses the payload of a request that may be refused for other reasons, to echo parts of it in the refusal.
     pub fn as_it_came(args: &'a Args) -> Self {
         let fields = present(args.get(0)).and_then(|json| serde_json::from_str(json).ok());
         Self { fields: fields.unwrap_or_default() }
     }
 
-    /// A field; of one that stands twice the last, as in JavaScript.
+    /// Returns a field; the last of repeated ones counts, as in JavaScript.
     pub fn field(&self, name: &'static str) -> Field<'a> {
         let json = self.fields.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value);
         Field { name, json: present(json) }
@@ -65,15 +65,15 @@ impl<'a> Payload<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Field<'a> {
     name: &'static str,
-    /// `None`: absent or `null`.
+    /// `None` if absent or `null`.
     json: Option<&'a str>,
 }
 
 impl<'a> Field<'a> {
-    /// The first argument, of an event whose payload is one value.
+    /// Takes the first argument of an event whose payload is a single value.
     ///
     /// # Errors
-    /// [`Fault::Field`] if U+0000 or an unpaired surrogate stands anywhere.
+    /// [`Fault::Field`] if U+0000 or an unpaired surrogate occurs anywhere.
     pub fn of(args: &'a Args, name: &'static str) -> Result<Self, Fault> {
         let field = Self { name, json: present(args.get(0)) };
         if field.json.is_some_and(has_unusable_text) {
@@ -83,27 +83,27 @@ impl<'a> Field<'a> {
         Ok(field)
     }
 
-    /// The refusal that names this field: it is missing, or not as it must be.
+    /// Returns the refusal for this field: it is missing or invalid.
     pub fn fault(&self) -> Fault {
         if self.json.is_none() { Fault::Missing(self.name) } else { Fault::Field(Cow::Borrowed(self.name)) }
     }
 
-    /// Its JSON as it came, where it can be repeated: `None` also with U+0000 or an unpaired surrogate.
+    /// Returns its JSON as it came, if it can be echoed: `None` also for U+0000 or an unpaired surrogate.
     pub fn repeatable(&self) -> Option<&'a str> {
         self.json.filter(|json| !has_unusable_text(json))
     }
 
-    /// Its JSON as it came.
+    /// Returns its JSON as it came.
     pub fn json(&self) -> Option<&'a str> {
         self.json
     }
 
-    /// A text of any length.
+    /// Parses a text of any length.
     pub fn text(&self) -> Result<Option<String>, Fault> {
         self.json.map(|json| serde_json::from_str(json).map_err(|_| self.fault())).transpose()
     }
 
-    /// A text of 1 to `max` characters.
+    /// Parses a text of 1 to `max` characters.
     fn short_text(&self, max: usize) -> Result<Option<String>, Fault> {
         let text = self.text()?;
         if text.as_ref().is_some_and(|text| text.is_empty() || text.chars().nth(max).is_some()) {
@@ -112,17 +112,17 @@ impl<'a> Field<'a> {
         Ok(text)
     }
 
-    /// `true` or `false`.
+    /// Parses `true` or `false`.
     pub fn flag(&self) -> Result<Option<bool>, Fault> {
         self.json.map(|json| json.parse().map_err(|_| self.fault())).transpose()
     }
 
-    /// A kind of message: 1–32 characters.
+    /// Parses a message type: 1–32 characters.
     pub fn message_type(&self) -> Result<Option<String>, Fault> {
         self.short_text(TYPE_MAX)
     }
 
-    /// A text of 1–200 characters, or an integer from 0 to 2^53−1 as its decimal text.
+    /// Parses a text of 1–200 characters, or an integer from 0 to 2^53−1 as its decimal text.
     pub fn id(&self) -> Result<Option<String>, Fault> {
         match self.json {
             Some(json) if json.starts_with(|first: char| first.is_ascii_digit() || first == '-') => match json.parse::<u64>() {
@@ -137,32 +137,32 @@ impl<'a> Field<'a> {
         self.id()?.ok_or_else(|| self.fault())
     }
 
-    /// A user's id; required.
+    /// Parses a required user id.
     pub fn user(&self) -> Result<UserId, Fault> {
         UserId::parse(&self.required_id()?).map_err(|_| self.fault())
     }
 
-    /// A public room's id; required.
+    /// Parses a required id of a public room.
     pub fn room(&self) -> Result<RoomId, Fault> {
         RoomId::parse(&self.required_id()?).map_err(|_| self.fault())
     }
 
-    /// A listing's id.
+    /// Parses a listing's id.
     pub fn listing(&self) -> Result<Option<ListingId>, Fault> {
         self.id()?.map(|id| ListingId::parse(&id).map_err(|_| self.fault())).transpose()
     }
 
-    /// A conversation's id; required. A text that we never give out is the id of none.
+    /// Parses a required conversation id. A text that we never issue is an unknown id.
     pub fn conversation(&self) -> Result<ConversationId, Fault> {
         ConversationId::parse(&self.required_id()?).map_err(|_| ChatError::ConversationNotFound.into())
     }
 
-    /// A message's id; required. A text that we never give out is the id of none.
+    /// Parses a required message id. A text that we never issue is an unknown id.
     pub fn message(&self) -> Result<MessageId, Fault> {
         MessageId::parse(&self.required_id()?).map_err(|_| ChatError::MessageNotFound.into())
     }
 
-    /// The `url` of each `file` in a list of at most 20; empty where there is none.
+    /// Parses a list of at most 20 files; returns the `url` of each, or an empty list if there is none.
     pub fn file_urls(&self) -> Result<Vec<String>, Fault> {
         let Some(json) = self.json else { return Ok(Vec::new()) };
         let files: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| self.fault())?;
@@ -173,7 +173,7 @@ impl<'a> Field<'a> {
         files.into_iter().map(|entry| file(entry).file_url()?.ok_or_else(|| self.fault())).collect()
     }
 
-    /// The `url` of a `file`.
+    /// Parses a `file`; returns its `url`.
     pub fn file_url(&self) -> Result<Option<String>, Fault> {
         if self.json.is_none() {
             return Ok(None);
@@ -184,18 +184,18 @@ impl<'a> Field<'a> {
     }
 }
 
-/// `null` is as if absent.
+/// Treats `null` as absent.
 fn present(value: Option<&RawValue>) -> Option<&str> {
     value.map(RawValue::get).filter(|json| *json != "null")
 }
 
-/// Arguments beyond the first are ignored, but what cannot be kept is refused in them, too.
+/// Refuses unstorable text in further arguments, which are otherwise ignored.
 fn refuse_unusable_rest(args: &Args) -> Result<(), Fault> {
     let mut rest = (1..args.len()).filter_map(|index| args.get(index));
     if rest.any(|value| has_unusable_text(value.get())) { Err(Fault::Field(Cow::Borrowed(PAYLOAD))) } else { Ok(()) }
 }
 
-/// Tells whether valid JSON holds U+0000 or an unpaired surrogate. Both can only stand there escaped.
+/// Returns whether valid JSON contains U+0000 or an unpaired surrogate. Both can only be written as escapes.
 fn has_unusable_text(json: &str) -> bool {
     let mut rest = json;
     while let Some(at) = rest.find('\\') {
@@ -217,12 +217,12 @@ fn has_unusable_text(json: &str) -> bool {
     false
 }
 
-/// The number of `u` and four hexadecimal digits.
+/// Parses `u` and four hexadecimal digits.
 fn code_unit(escape: &str) -> Option<u32> {
     u32::from_str_radix(escape.strip_prefix('u')?.get(..4)?, 16).ok()
 }
 
-/// The entries of a JSON object, in their order, values unread.
+/// The entries of a JSON object in order, values unparsed.
 #[derive(Debug, Default)]
 struct Object<'a>(SmallVec<[(Cow<'a, str>, &'a RawValue); 6]>);
 

@@ -60,7 +60,7 @@ pub fn file(name: &str) -> File {
     }
 }
 
-/// A message of `sender` in [`CONVERSATION`].
+/// Returns a message of `sender` in [`CONVERSATION`].
 pub fn message(sender: &str, content: &str) -> Message {
     Message {
         id: message_id(),
@@ -85,7 +85,7 @@ pub fn message(sender: &str, content: &str) -> Message {
     }
 }
 
-/// The refusal of a request for one of its fields: that is missing, or not as it must be.
+/// Returns the refusal of a request because of one field, missing or invalid.
 pub fn fault_of(field: &'static str, json: &str) -> Fault {
     let payload = args(json).and_then(|args| Some(args.get(0)?.get().to_owned())).unwrap_or_else(|| "{}".to_owned());
     let fields: Result<Option<serde_json::Map<String, serde_json::Value>>, _> = serde_json::from_str(&payload);
@@ -93,7 +93,7 @@ pub fn fault_of(field: &'static str, json: &str) -> Fault {
     if is_missing && field != "payload" { Fault::Missing(field) } else { Fault::Field(field.into()) }
 }
 
-/// The arguments of an event, as a client sends them: JSON, comma-separated. `None`: not even JSON.
+/// Returns the arguments of an event, given as comma-separated JSON. `None` if it is not JSON.
 pub fn args(json: &str) -> Option<Args> {
     let mut client = Client::new();
     client.on_text("0").unwrap();

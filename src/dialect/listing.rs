@@ -1,4 +1,4 @@
-//! `listing`: a market place: direct messages about what is offered, one common chat, public rooms.
+//! `listing`: a marketplace with direct messages about listings, one common chat, and public rooms.
 //!
 //! ```text
 //! → 42["sendDirectMessage",{"receiverId":"bob","content":"Still free?","listingId":"flat-7"}]
@@ -25,7 +25,7 @@ use crate::model::{ConversationKind, File, Listing as Offer, ListingId, Message,
 use crate::schema::{self, SchemaOf, Shape, kinds, success};
 use crate::socketio::Args;
 
-/// The text that the front end shows for every send that was refused.
+/// Text that the front end shows for every refused send.
 const SEND_FAILED: &str = "Failed to send message";
 
 /// The vocabulary of this front end.
@@ -196,7 +196,7 @@ impl Vocabulary for Listing {
             }
             Event::RoomMessage { message, shown_as } => packet("roomMessage", &RoomMessageView::new(message, room_id(shown_as)?)),
             Event::AnswerFailed { error, error_id, .. } => failure_packet(error, *error_id),
-            // Groups are not known here.
+            // This front end knows no groups.
             Event::Message { recipient: None, .. }
             | Event::MessageUpdated { recipient: None, .. }
             | Event::MessageDeleted { kind: ConversationKind::Group, .. }
@@ -261,7 +261,7 @@ impl Vocabulary for Listing {
     }
 }
 
-/// A send: the message event at the sending socket is all that its front end waits for.
+/// Makes a send that the message's event at the sending socket confirms, because its front end waits for nothing else.
 fn confirmed_by_event(command: Command) -> Decoded {
     Decoded::Command { command, own_copy: OwnCopy::Held }
 }
@@ -277,12 +277,12 @@ fn draft(payload: &Payload<'_>) -> Result<Draft, Fault> {
     if draft.content.is_empty() { Err(content.fault()) } else { Ok(draft) }
 }
 
-/// The room's id as it came.
+/// Returns the room's id as it came.
 fn room_id(json: &str) -> Option<&RawValue> {
     serde_json::from_str(json).ok()
 }
 
-/// What a copy of direct messages is told of one that was deleted.
+/// A deleted message, for front ends that keep a copy of direct messages.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "DeletedDirectMessage")]
@@ -293,13 +293,13 @@ pub struct DeletedMessageView {
 }
 
 impl DeletedMessageView {
-    /// The message with this id is gone since then.
+    /// Makes a view of a message deleted at this time.
     pub fn new(id: MessageId, deleted_at: Timestamp) -> Self {
         Self { id, deleted_at }
     }
 }
 
-/// A direct message as `listing` shows it.
+/// A direct message in `listing`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "DirectMessage")]
@@ -316,14 +316,14 @@ pub struct DirectMessageView<'a> {
     updated_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<&'a File>,
-    /// An answer of the model that was cut by length or time.
+    /// Set if an answer of the model was cut off by length or time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("const" = true))]
     truncated: Option<bool>,
 }
 
 impl<'a> DirectMessageView<'a> {
-    /// The message as it is, for `receiver`.
+    /// Makes a view of the message for `receiver`.
     pub fn new(message: &'a Message, receiver: &'a Profile) -> Self {
         Self {
             id: message.id,
@@ -349,7 +349,7 @@ struct OfferView<'a> {
     title: Option<&'a str>,
 }
 
-/// A message of a public room or the common chat as `listing` shows it; `R` is how the room's id is written.
+/// A message of a public room or the common chat in `listing`; `R` is the type of the room's id.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "RoomMessage", transform = require_room)]
@@ -368,7 +368,7 @@ pub struct RoomMessageView<'a, R> {
 }
 
 impl<'a, R> RoomMessageView<'a, R> {
-    /// The message, in the room that its reader calls `room_id`.
+    /// Makes a view of the message, in the room that its reader calls `room_id`.
     pub fn new(message: &'a Message, room_id: R) -> Self {
         Self { room_id: Some(room_id), ..Self::without_room(message) }
     }
@@ -387,20 +387,20 @@ impl<'a, R> RoomMessageView<'a, R> {
 }
 
 impl<'a> RoomMessageView<'a, &'a str> {
-    /// The message, in the common chat.
+    /// Makes a view of the message, in the common chat.
     pub fn of_common_chat(message: &'a Message) -> Self {
         Self::without_room(message)
     }
 }
 
-/// Only the common chat's messages have none, and those are a [`CommonChatMessage`].
+/// Only messages of the common chat have no room, and those are [`CommonChatMessage`].
 fn require_room(schema: &mut Schema) {
     if let Some(Value::Array(required)) = schema.get_mut("required") {
         required.push("roomId".into());
     }
 }
 
-/// The schema of a [`RoomMessageView`] in the common chat.
+/// Schema of a [`RoomMessageView`] in the common chat.
 #[derive(Debug)]
 pub struct CommonChatMessage;
 
@@ -422,7 +422,7 @@ impl JsonSchema for CommonChatMessage {
     }
 }
 
-/// The text; for a file without one, what a reader can do with it.
+/// Returns the text; for a file without one, its name and address.
 fn text_of(message: &Message) -> Cow<'_, str> {
     let (file, further) = one_file(message);
     let text = match file {
@@ -450,7 +450,7 @@ impl<'a> Summary<'a> {
     }
 }
 
-/// Success, and what belongs to it.
+/// A success with its data.
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline)]
 struct Success<F> {
@@ -476,7 +476,7 @@ impl<F> Success<F> {
 }
 
 impl<'a> Success<ReplyFields<'a>> {
-    /// Answers what is no send.
+    /// Answers any request but a send.
     fn of(asked: &'a Asked, reply: &'a Reply) -> Self {
         let user_id = match reply {
             Reply::Account(account) => Some(&account.profile.id),

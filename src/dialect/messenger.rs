@@ -1,4 +1,4 @@
-//! `messenger`: direct and group chat, presence, receipts, typing, files; every request has an ack callback.
+//! `messenger`: direct and group chat, presence, receipts, typing, files; every request has an ack.
 //!
 //! ```text
 //! → 421["send_direct_message",{"recipientId":"bob","content":"Hi Bob"}]
@@ -30,10 +30,10 @@ use crate::socketio::Args;
 #[derive(Debug)]
 pub struct Messenger;
 
-/// An answer that says no more than that it is done.
+/// An answer without any data.
 const DONE: About = About { summary: "", takes: Shape::Nothing, ack: either::<Done, RefusedAck>, is_acked: true, reply: None };
 
-/// A message has a text or a file.
+/// A message needs a text or a file.
 const SAYS_SOMETHING: &[&[schema::Field]] = &[&[SOME_CONTENT, SOME_FILE]];
 
 impl Vocabulary for Messenger {
@@ -151,7 +151,7 @@ impl Vocabulary for Messenger {
             Event::MessageDeleted { message, conversation, kind: _, deleted_at: _ } => {
                 packet("message_deleted", &Deleted { message_id: *message, conversation_id: *conversation })
             }
-            // Of those who had it at once the ack told.
+            // The ack reports immediate delivery.
             Event::Delivered { at_once: true, .. } => return None,
             Event::Delivered { message, conversation, users, delivered_at, client_message_id: _, at_once: false } => {
                 let delivered = |user_id| Delivered {
@@ -187,8 +187,8 @@ impl Vocabulary for Messenger {
         Some(one(text))
     }
 
-    /// The front end shows every `new_message` as somebody else's, so one's own is for those who know better. It takes every
-    /// `message_read` for one of a message of its own.
+    /// The front end takes every `new_message` for somebody else's, so only clients that pinned the dialect get their
+    /// own. It takes every `message_read` to be about a message of its own.
     fn shows(&self, event: &Event, viewer: &UserId, is_pinned: bool) -> bool {
         if let Event::Read { user, .. } = event {
             return user != viewer;
@@ -249,13 +249,13 @@ fn draft(payload: &Payload<'_>) -> Result<Draft, Fault> {
     if draft.content.is_empty() && draft.file_url.is_none() { Err(content.fault()) } else { Ok(draft) }
 }
 
-/// One packet for each change that the front end has a word for.
+/// Returns one packet for each change that the front end can show.
 fn presence(changes: &[PresenceChange]) -> Option<Packets> {
     let packets = changes.iter().filter_map(|change| match change {
         PresenceChange::Online { user, came: true, status: _ } => {
             Some(packet("user_online", &Online { user_id: &user.id, username: &user.username }))
         }
-        // Another status of somebody who is online.
+        // A new status of a user who is already online.
         PresenceChange::Online { .. } => None,
         PresenceChange::Offline { user, last_seen } => {
             Some(packet("user_offline", &Offline { user_id: user, last_seen: *last_seen }))
@@ -264,7 +264,7 @@ fn presence(changes: &[PresenceChange]) -> Option<Packets> {
     batch(packets)
 }
 
-/// A message of a conversation. HTTP has its own, with the files as they are and more fields beside.
+/// A message of a conversation. HTTP has its own shape, with all files and more fields.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Message")]
@@ -286,7 +286,7 @@ struct MessageView<'a> {
     updated_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_message_id: Option<&'a str>,
-    /// An answer of the model that was cut by length or time.
+    /// Set if an answer of the model was cut off by length or time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("const" = true))]
     truncated: Option<bool>,

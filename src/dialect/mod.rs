@@ -1,7 +1,7 @@
-//! The front ends' vocabularies: between Socket.IO events and what the broker understands.
+//! The front ends' event vocabularies: they translate between Socket.IO events and the broker's commands.
 //!
-//! One file holds one front end, both directions. A new one is its file and a line in `table`; one that stands outside of
-//! this crate is its file and a call of [`register`].
+//! Each front end has one file for both directions. A new one needs a file and a line in `table`; one outside this
+//! crate needs a call of [`register`].
 mod agent;
 mod argument_schemas;
 mod assistant;

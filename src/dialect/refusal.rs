@@ -1,4 +1,4 @@
-//! Refusals as they look on the wire.
+//! Refusals on the wire.
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -12,7 +12,7 @@ use crate::logging::ErrorId;
 /// Longest name of an unknown event that an answer repeats, in characters.
 const MAX_ECHOED_NAME: usize = 200;
 
-/// All codes of refusals that are told by events and acks (`docs/errors.md`).
+/// All codes of refusals in events and acks (`docs/errors.md`).
 const CODES: [&str; 19] = [
     "ACCOUNT_DISABLED",
     "CONFLICT",
@@ -35,7 +35,7 @@ const CODES: [&str; 19] = [
     "USER_NOT_FOUND",
 ];
 
-/// The schema of a code.
+/// Schema of a code.
 pub(super) struct Code;
 
 impl JsonSchema for Code {
@@ -48,7 +48,7 @@ impl JsonSchema for Code {
     }
 }
 
-/// A refusal of what asked for no ack, and what no request is refused by.
+/// A refusal of a request without an ack, or a failure that concerns no request.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "ErrorEvent")]
@@ -65,7 +65,7 @@ pub(super) struct ErrorBody<'a> {
     error_id: Option<ErrorId>,
 }
 
-/// The ack that refuses a request.
+/// An ack that refuses a request.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Refusal")]
@@ -81,13 +81,14 @@ pub(super) struct RefusedAck<'a> {
     error_id: Option<ErrorId>,
 }
 
-/// The event `error`.
+/// Encodes the event `error`.
 pub(super) fn error_packet(wording: &Wording, event: Option<&str>, fault: &Fault, error_id: Option<ErrorId>) -> String {
     let Wording { code, error, message } = wording;
     packet("error", &ErrorBody { message, error, code, event, retry_after_ms: fault.retry_after_ms(), error_id })
 }
 
-/// The event `error` for what no request is refused by: a message is stored, and what was to follow from it failed.
+/// Encodes the event `error` for a failure that concerns no request: a message is stored, but a consequence of it
+/// failed.
 pub(super) fn failure_packet(error: &ChatError, error_id: Option<ErrorId>) -> String {
     let fault = Fault::Chat(error.clone());
     error_packet(&(&fault).into(), None, &fault, error_id)
@@ -98,18 +99,18 @@ pub(super) fn fault_ack_of(wording: &Wording, fault: &Fault, error_id: Option<Er
     to_json(&RefusedAck { success: false, error, code, retry_after_ms: fault.retry_after_ms(), error_id })
 }
 
-/// The arguments of the ack that refuses a request of no dialect.
+/// Returns the ack that refuses a request of no dialect.
 pub fn fault_ack(fault: &Fault, error_id: Option<ErrorId>) -> String {
     fault_ack_of(&fault.into(), fault, error_id)
 }
 
-/// The event `error` for an event that no spoken dialect has: the same in every dialect.
+/// Encodes the event `error` for an event that no dialect of the connection has: the same in every dialect.
 pub fn unknown_event_packet(name: &str, fault: &Fault, error_id: Option<ErrorId>) -> String {
     let name: String = name.chars().take(MAX_ECHOED_NAME).collect();
     error_packet(&fault.into(), Some(&name), fault, error_id)
 }
 
-/// Why a client is put out, for people.
+/// Explains to people why a client is kicked.
 pub fn kick_sentence(code: &'static str) -> &'static str {
     match code {
         "TOKEN_EXPIRED" => "Your session has expired",
@@ -121,7 +122,7 @@ pub fn kick_sentence(code: &'static str) -> &'static str {
     }
 }
 
-/// The event `error` that precedes a DISCONNECT: the same in every dialect.
+/// Encodes the event `error` that precedes a DISCONNECT: the same in every dialect.
 pub fn kick_packet(code: &'static str, error_id: Option<ErrorId>) -> String {
     let sentence = kick_sentence(code);
     packet("error", &ErrorBody { message: sentence, error: sentence, code, event: None, retry_after_ms: None, error_id })

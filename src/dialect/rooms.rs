@@ -1,9 +1,10 @@
-//! Names that the front ends' own servers gave their rooms: other servers that speak to them go on saying so.
+//! Room names used by the front ends' original servers: other servers can go on using them.
 use crate::chat::EmitTo;
 use crate::model::{ConversationId, RoomId, UserId};
 
-/// Finds who is meant by a name: by `user_<id>` and `user:<id>` a user, by `common_chat` the common chat, by `room_<id>` a public
-/// room, by a conversation's id that conversation. Any other is a public room's own. `None`: nothing can be called so.
+/// Resolves a room name: `user_<id>` and `user:<id>` mean a user, `common_chat` the common chat, `room_<id>` a public
+/// room, and a conversation's id that conversation. Any other name is a public room's own. `None` if nothing can have
+/// this name.
 pub fn room_called(name: &str) -> Option<EmitTo> {
     let user = name.strip_prefix("user_").or_else(|| name.strip_prefix("user:")).map(UserId::parse);
     let room = name.strip_prefix("room_").map(RoomId::parse);

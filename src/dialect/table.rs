@@ -1,4 +1,4 @@
-//! All dialects, and sets of them.
+//! The table of all dialects, and sets of dialects.
 use std::fmt;
 use std::ops::Deref;
 use std::sync::OnceLock;
@@ -15,30 +15,30 @@ use super::vocabulary::Vocabulary;
 use crate::chat::ENCODINGS;
 use crate::config::{ConfigError, DialectNames};
 
-/// The dialects of the five front ends. The place of one is the number of its encoding in a broadcast.
+/// Dialects of the five front ends. The index is also the number of the encoding in a broadcast.
 const OURS: [&dyn Vocabulary; 5] = [&Assistant, &Conversation, &Listing, &Agent, &Messenger];
 
-/// Number of further ones that a broadcast has room for.
+/// Number of further encodings that a broadcast can hold.
 const ROOM: usize = ENCODINGS - OURS.len();
 
-/// Dialects of others, whose places follow.
+/// Registered dialects, with the following indexes.
 static OTHERS: [OnceLock<&'static dyn Vocabulary>; ROOM] = [const { OnceLock::new() }; ROOM];
 
-/// Why a dialect was not registered.
+/// Reason for not registering a dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RegisterError {
-    /// There is one of this name.
+    /// Another dialect has this name.
     #[error("a dialect of this name is known already")]
     NameTaken,
-    /// There are as many as a broadcast can be encoded in.
+    /// The maximum number of encodings is reached.
     #[error("there is no room for another dialect")]
     NoRoom,
 }
 
-/// Makes a dialect known to every server that this process starts from now on.
+/// Makes a dialect available to every server that this process starts from now on.
 ///
 /// # Errors
-/// [`RegisterError`] if its name is taken, or there is no room.
+/// [`RegisterError`] if its name is taken, or the table is full.
 pub fn register(vocabulary: &'static dyn Vocabulary) -> Result<(), RegisterError> {
     if Dialect::find(vocabulary.name()).is_some() {
         return Err(RegisterError::NameTaken);
@@ -47,7 +47,7 @@ pub fn register(vocabulary: &'static dyn Vocabulary) -> Result<(), RegisterError
     if places.any(|place| place.set(vocabulary).is_ok()) { Ok(()) } else { Err(RegisterError::NoRoom) }
 }
 
-/// Returns what stands at a place of the table.
+/// Returns the entry at an index of the table.
 fn vocabulary_at(place: usize) -> Option<&'static dyn Vocabulary> {
     let other = || OTHERS.get(place.checked_sub(OURS.len())?)?.get();
     OURS.get(place).or_else(other).copied()
@@ -58,22 +58,22 @@ fn vocabulary_at(place: usize) -> Option<&'static dyn Vocabulary> {
 pub struct Dialect(u8);
 
 impl Dialect {
-    /// The dialect with this name.
+    /// Finds the dialect with this name.
     pub fn find(name: &str) -> Option<Self> {
         DialectSet::all().iter().find(|dialect| dialect.name() == name)
     }
 
-    /// Its place in the table.
+    /// Returns its index in the table.
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
 
-    /// The same, as a broadcast numbers its encodings.
+    /// Returns its index in the type used for encodings.
     pub(super) fn number(self) -> u8 {
         self.0
     }
 
-    /// Its entry for an event that clients send.
+    /// Returns its entry for an event that clients send.
     pub fn entry(self, event: &str) -> Option<&'static Entry> {
         self.events().iter().find(|entry| entry.name == event)
     }
@@ -83,7 +83,7 @@ impl Deref for Dialect {
     type Target = dyn Vocabulary;
 
     fn deref(&self) -> &Self::Target {
-        // No other number is ever made.
+        // No other index exists.
         vocabulary_at(self.index()).unwrap_or(&Messenger)
     }
 }
@@ -94,42 +94,42 @@ impl fmt::Debug for Dialect {
     }
 }
 
-/// A name that is no enabled dialect's.
+/// A name that no enabled dialect has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown dialect, known are: {known}")]
 pub struct UnknownDialect {
-    /// The names that would have done.
+    /// The valid names.
     pub known: String,
 }
 
-/// Some of the dialects.
+/// A set of dialects.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct DialectSet(u8);
 
 impl DialectSet {
-    /// None.
+    /// The empty set.
     pub const EMPTY: Self = Self(0);
 
-    /// By the places of those that are in it.
+    /// Makes a set from a bit for each index.
     pub fn of_bits(bits: u8) -> Self {
         Self(bits).and(Self::all())
     }
 
-    /// The places of those that are in it.
+    /// Returns a bit for each index in the set.
     pub fn bits(self) -> u8 {
         self.0
     }
 
-    /// Every dialect that there is.
+    /// Returns all dialects.
     pub fn all() -> Self {
         let others = OTHERS.iter().filter(|place| place.get().is_some()).count();
         Self(((1u16 << (OURS.len() + others)) - 1) as u8)
     }
 
-    /// Finds the dialects that `DIALECTS` names.
+    /// Returns the dialects named by `DIALECTS`.
     ///
     /// # Errors
-    /// [`ConfigError`] if it names one that there is not.
+    /// [`ConfigError`] if a name is unknown.
     pub fn enabled(names: &DialectNames) -> Result<Self, ConfigError> {
         match names {
             DialectNames::All => Ok(Self::all()),
@@ -138,15 +138,15 @@ impl DialectSet {
         }
     }
 
-    /// Finds the dialects with these names.
+    /// Returns the dialects with these names.
     ///
     /// # Errors
-    /// [`UnknownDialect`] if a name is none's, or there is no name.
+    /// [`UnknownDialect`] if a name is unknown, or there are no names.
     pub fn parse<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, UnknownDialect> {
         Self::all().pick(names).ok_or_else(|| UnknownDialect { known: Self::all().names() })
     }
 
-    /// Finds the dialects of this set with these names; `None` if a name is none's, or there is no name.
+    /// Returns the members with these names; `None` if a name belongs to none of them, or there are no names.
     fn pick<'a>(self, names: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         let mut picked = Self::EMPTY;
         for name in names {
@@ -155,7 +155,7 @@ impl DialectSet {
         (!picked.is_empty()).then_some(picked)
     }
 
-    /// Finds what `auth.dialect` pins: a text or a list of texts; `None` for anything else.
+    /// Returns the members pinned by `auth.dialect`, a text or a list of texts; `None` for any other value.
     pub fn pick_json(self, pin: &RawValue) -> Option<Self> {
         if let Ok(name) = serde_json::from_str::<String>(pin.get()) {
             return self.pick([name.as_str()]);
@@ -164,22 +164,22 @@ impl DialectSet {
         self.pick(names.iter().map(String::as_str))
     }
 
-    /// Finds what `?dialect=` pins: one name.
+    /// Returns the member pinned by `?dialect=`.
     pub fn pick_name(self, pin: &str) -> Option<Self> {
         self.pick([pin])
     }
 
-    /// Tells whether none is in it.
+    /// Returns whether the set is empty.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Tells whether `dialect` is in it.
+    /// Returns whether `dialect` is a member.
     pub fn has(self, dialect: Dialect) -> bool {
         self.0 & (1 << dialect.0) != 0
     }
 
-    /// This set and `dialect`.
+    /// Returns this set with `dialect` added.
     #[must_use]
     pub fn with(self, dialect: Dialect) -> Self {
         Self(self.0 | (1 << dialect.0))
@@ -203,17 +203,17 @@ impl DialectSet {
         Self(self.0 & !other.0)
     }
 
-    /// Returns their number.
+    /// Returns the number of members.
     pub fn len(self) -> usize {
         self.0.count_ones() as usize
     }
 
-    /// The one that is in it, if it is one.
+    /// Returns the only member; `None` if there are none or several.
     pub fn only(self) -> Option<Dialect> {
         if self.len() == 1 { self.iter().next() } else { None }
     }
 
-    /// In the order of the table.
+    /// Returns the members in the order of the table.
     pub fn iter(self) -> impl Iterator<Item = Dialect> {
         let mut rest = self.0;
         std::iter::from_fn(move || {
@@ -226,25 +226,25 @@ impl DialectSet {
         })
     }
 
-    /// Returns the dialects that have such an event.
+    /// Returns the members that have such an event.
     #[must_use]
     pub fn knowing(self, event: &str) -> Self {
         self.iter().filter(|dialect| dialect.entry(event).is_some()).fold(Self::EMPTY, Self::with)
     }
 
-    /// Returns the dialects whose front ends know no other confirmation of a message that they send than its event.
+    /// Returns the members whose front ends wait for a message's own event as the confirmation of a send.
     #[must_use]
     pub fn confirming_by_event(self) -> Self {
         self.iter().filter(|dialect| dialect.confirms_by_event()).fold(Self::EMPTY, Self::with)
     }
 
-    /// Their names as one word of a figure: with `+` between them, `undetermined` where there are none.
+    /// Returns the names joined by `+`, for use in metrics; `undetermined` if the set is empty.
     pub fn label(self) -> String {
         let names: Vec<_> = self.iter().map(|dialect| dialect.name()).collect();
         if names.is_empty() { "undetermined".to_owned() } else { names.join("+") }
     }
 
-    /// Their names, comma-separated.
+    /// Returns the names, comma-separated.
     pub fn names(self) -> String {
         self.iter().map(|dialect| dialect.name()).collect::<Vec<_>>().join(", ")
     }

@@ -9,7 +9,7 @@ use super::events::{Entry, Offset, Told};
 use super::vocabulary::Vocabulary;
 use crate::schema::{Definitions, Shape, interface, pascal_case, type_of};
 
-/// The file's head, and what all namespaces share.
+/// Head of the file, common to all namespaces.
 const HEAD: &str = "\
 // Types of what Parlance's clients say and are told, a namespace for each dialect:
 //
@@ -27,7 +27,7 @@ export type Acked<Events> = {
 };
 ";
 
-/// The declarations.
+/// Returns the declarations.
 pub fn types() -> String {
     let mut text = format!("// Parlance {}\n{HEAD}", env!("CARGO_PKG_VERSION"));
     for dialect in described() {
@@ -87,7 +87,7 @@ fn asked_member(entry: &Entry, definitions: &mut Definitions, further: &mut Stri
     format!("  /** {} */\n  {}: ({}) => void;\n", about.summary, key(entry.name), arguments.join(", "))
 }
 
-/// The type of a schema; where it is more than a word, it is declared under this name.
+/// Returns the type of a schema; unless it is a single word, it is declared under this name.
 fn named(name: &str, schema: &Value, further: &mut String) -> String {
     if schema.get("properties").is_none() && schema.get("anyOf").is_none() {
         return type_of(schema, "");
@@ -97,7 +97,7 @@ fn named(name: &str, schema: &Value, further: &mut String) -> String {
     name.to_owned()
 }
 
-/// An event's name as a member's.
+/// Returns an event's name as the key of a member.
 fn key(event: &str) -> String {
     if event.chars().all(|character| character.is_ascii_alphanumeric() || character == '_') {
         event.to_owned()

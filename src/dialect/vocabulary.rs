@@ -1,4 +1,4 @@
-//! The parts of a dialect.
+//! The interface of dialects.
 use std::fmt;
 
 use super::events::{Entry, Told};
@@ -11,21 +11,21 @@ use crate::logging::ErrorId;
 use crate::model::{ConversationId, Timestamp, UserId};
 use crate::socketio::Args;
 
-/// The part of a request that a dialect keeps until it is answered.
+/// State of a request that a dialect keeps until the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Asked {
-    /// The event's name.
+    /// Name of the event.
     pub event: &'static str,
-    /// JSON of the request that the answer repeats; empty where there is none.
+    /// JSON from the request that the answer repeats; empty if there is none.
     pub echo: Box<str>,
-    /// When it is answered; before that, when it came.
+    /// Time of the answer; before that, time of arrival.
     pub at: Timestamp,
-    /// Where it is refused: its id in the log, if it has a line there.
+    /// If it was refused: its id in the log, if it has a line there.
     pub error_id: Option<ErrorId>,
 }
 
 impl Asked {
-    /// The same, answered at this time.
+    /// Sets the time of the answer.
     #[must_use]
     pub fn answered(self, at: Timestamp) -> Self {
         Self { at, ..self }
@@ -35,27 +35,27 @@ impl Asked {
 /// The meaning of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decoded {
-    /// The broker is asked.
+    /// A command for the broker.
     Command {
-        /// The request to the broker.
+        /// The command.
         command: Command,
-        /// The part of a send that the sending socket is shown.
+        /// For a send: the copy of the message shown at the sending socket.
         own_copy: OwnCopy,
     },
-    /// The client shows another token, which is not verified yet. Then as [`Command::RenewToken`]; where no ack was asked
-    /// for, [`Event::Connected`] is the answer.
+    /// A new token, not verified yet. Handled as [`Command::RenewToken`]; without an ack, [`Event::Connected`] is the
+    /// answer.
     Authenticate {
-        /// As it came.
+        /// The token as it came.
         token: String,
     },
-    /// There is nothing to do: it is answered at once, as with [`Reply::Done`].
+    /// Nothing to do: answered at once with [`Reply::Done`].
     Done,
-    /// It asks who the client is: answered at once, with [`Reply::Account`].
+    /// A request for the client's own account: answered at once with [`Reply::Account`].
     OwnAccount,
 }
 
 impl Decoded {
-    /// A request to leave a conversation: it always succeeds, also for what does not exist.
+    /// Makes a request to leave a conversation: always succeeds, even for an unknown one.
     pub(super) fn leaving(conversation: Result<ConversationId, Fault>) -> Result<Self, Fault> {
         match conversation {
             Ok(conversation) => Ok(Command::LeaveConversation { conversation }.into()),
@@ -71,58 +71,60 @@ impl From<Command> for Decoded {
     }
 }
 
-/// One front end's vocabulary.
+/// The vocabulary of one front end.
 ///
-/// A file per front end implements this; what most of them have in common stands here.
+/// Each front end implements this in one file; the provided methods cover what most of them share.
 pub trait Vocabulary: fmt::Debug + Sync {
-    /// Its name, as in `DIALECTS` and in a pin.
+    /// Returns its name, as in `DIALECTS` and in pins.
     fn name(&self) -> &'static str;
 
-    /// All events that its clients send.
+    /// Returns all events that its clients send.
     fn events(&self) -> &'static [Entry];
 
-    /// All events that its clients are told, beside those that every dialect has; for documents.
+    /// Returns all events sent to its clients, apart from those of every dialect; for documentation.
     fn told(&self) -> &'static [Told] {
         &[]
     }
 
-    /// Understands a request. `asked.event` is one of [`Vocabulary::events`]; `asked.echo` is for the answer's sake
-    /// and is filled here, for refusals too.
+    /// Decodes a request. `asked.event` is one of [`Vocabulary::events`]; `asked.echo` is to be filled in for the
+    /// answer, even if the request is refused.
     ///
     /// # Errors
-    /// [`Fault`] if it is malformed, or names what cannot exist.
+    /// [`Fault`] if it is malformed, or names something that cannot exist.
     fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, Fault>;
 
-    /// Tells of an event that several spoken dialects share whether this one carries it out. Else the first in the table does.
+    /// Returns whether this dialect is the one to handle an event that several dialects of the connection share.
+    /// Otherwise the first in the table does.
     fn takes_precedence(&self, _event: &'static str, _args: &Args) -> bool {
         false
     }
 
-    /// The packets that show an event; `None` where there is no word for it.
+    /// Encodes an event; `None` if the dialect cannot express it.
     fn encode(&self, event: &Event) -> Option<Packets>;
 
-    /// The packets that show an event to one who calls its conversation `name`; `None`: those that everybody gets.
+    /// Encodes an event for a client that calls its conversation `name`; `None` if it gets the same packets as
+    /// everybody.
     fn encode_named(&self, _event: &Event, _name: &str) -> Option<Packets> {
         None
     }
 
-    /// Tells whether `viewer` is shown an event that [`Vocabulary::encode`] has words for.
+    /// Returns whether `viewer` is shown an event that [`Vocabulary::encode`] can express.
     fn shows(&self, _event: &Event, _viewer: &UserId, _is_pinned: bool) -> bool {
         true
     }
 
-    /// Tells whether the event of a message at the socket that sends it is the only confirmation that its front end knows.
+    /// Returns whether a message's own event is the only confirmation of a send that its front end knows.
     fn confirms_by_event(&self) -> bool {
         false
     }
 
-    /// Returns what its words can show.
+    /// Returns the kinds of events that it can show.
     fn words(&self, is_pinned: bool) -> Words;
 
-    /// The arguments of a success ack.
+    /// Encodes the arguments of a success ack.
     fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String;
 
-    /// The event that answers a success, beside the ack: a whole Engine.IO text.
+    /// Encodes the event that answers a success in addition to the ack: a whole Engine.IO text.
     fn encode_reply(&self, _asked: &Asked, _reply: &Reply) -> Option<String> {
         None
     }
@@ -132,23 +134,23 @@ pub trait Vocabulary: fmt::Debug + Sync {
         fault.into()
     }
 
-    /// The arguments of the ack that refuses a request.
+    /// Encodes the arguments of an ack that refuses a request.
     fn encode_refusal_ack(&self, asked: &Asked, fault: &Fault) -> String {
         fault_ack_of(&self.word(asked.event, fault), fault, asked.error_id)
     }
 
-    /// The packet that refuses a request without an ack id: a whole Engine.IO text.
+    /// Encodes the packet that refuses a request without an ack: a whole Engine.IO text.
     fn encode_refusal(&self, asked: &Asked, fault: &Fault) -> String {
         error_packet(&self.word(asked.event, fault), Some(asked.event), fault, asked.error_id)
     }
 
-    /// Encodes what follows the packet that refuses a request where the dialect is not pinned, for a front end that does not know
-    /// that packet; `text` is what to show instead of an answer.
+    /// Encodes a packet that follows the refusal of a request if the dialect is not pinned, for a front end that does
+    /// not know the refusal; `text` is shown instead of an answer.
     fn encode_apology(&self, _asked: &Asked, _fault: &Fault, _text: &str) -> Option<String> {
         None
     }
 
-    /// Its front end's own sentence for a refused CONNECT.
+    /// Returns the front end's own sentence for a refused CONNECT.
     fn connect_sentence(&self, _refusal: Refusal) -> Option<&'static str> {
         None
     }

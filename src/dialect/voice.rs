@@ -1,37 +1,37 @@
-//! Which dialects a connection speaks: what it pins, else what it is heard to say.
+//! Finds out which dialects a connection speaks: those that it pins, else those that its events belong to.
 use super::table::{Dialect, DialectSet};
 use crate::chat::{Manner, Words};
 
-/// Which dialects one connection speaks, as far as is known.
+/// The dialects of one connection, as far as they are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Voice {
     enabled: DialectSet,
-    /// Empty: it pins none.
+    /// Dialects pinned; empty if none.
     pinned: DialectSet,
     learned: DialectSet,
-    /// The part of the learned ones that one shared event brought. One of them is perhaps not spoken.
+    /// Learned dialects that came from a shared event. All but one of them may be wrong.
     doubtful: DialectSet,
 }
 
 impl Voice {
-    /// Begins for a new session; `pinned` is a part of `enabled`, empty where it pins none.
+    /// Starts a new session; `pinned` is a subset of `enabled`, empty if nothing is pinned.
     pub fn new(enabled: DialectSet, pinned: DialectSet) -> Self {
         Self { enabled, pinned, learned: DialectSet::EMPTY, doubtful: DialectSet::EMPTY }
     }
 
-    /// Returns the dialects that it may come to speak.
+    /// Returns the dialects that the connection may still turn out to speak.
     pub fn speakable(&self) -> DialectSet {
         if self.pinned.is_empty() { self.enabled } else { self.pinned }
     }
 
-    /// Returns the dialects that it speaks for sure; empty while that is undetermined.
+    /// Returns the dialects that it certainly speaks; empty while undetermined.
     pub fn spoken(&self) -> DialectSet {
         let speakable = self.speakable();
         if !self.pinned.is_empty() || speakable.len() == 1 { speakable } else { self.learned }
     }
 
-    /// Says how it is known what it speaks: `pinned` (it said so at CONNECT), `only one` (no other is enabled), `learned` (from its
-    /// events), or `not yet`.
+    /// Returns the source of that knowledge: `pinned` (at CONNECT), `only one` (no other is enabled), `learned` (from
+    /// its events), or `not yet`.
     pub fn origin(&self) -> &'static str {
         if !self.pinned.is_empty() {
             "pinned"
@@ -44,18 +44,18 @@ impl Voice {
         }
     }
 
-    /// Returns the dialects that events are sent in.
+    /// Returns the dialects in which events are sent.
     pub fn heard(&self) -> DialectSet {
         let spoken = self.spoken();
         if spoken.is_empty() { self.enabled } else { spoken }
     }
 
-    /// Tells whether it pinned `dialect`.
+    /// Returns whether it pinned `dialect`.
     pub fn has_pinned(&self, dialect: Dialect) -> bool {
         self.pinned.has(dialect)
     }
 
-    /// Learns from an event of the client, and says in which dialects it is to be understood; empty: in none.
+    /// Learns from an event of the client; returns the dialects in which to understand it, empty if none has it.
     pub fn learn(&mut self, event: &str) -> DialectSet {
         self.learn_from(self.speakable().knowing(event))
     }
@@ -82,20 +82,20 @@ impl Voice {
         known_by
     }
 
-    /// All of this, for the broker to keep.
+    /// Returns the state for the broker to keep.
     pub fn manner(&self) -> Manner {
         let last = self.heard().iter().last().map_or(0, Dialect::number);
         Manner { asked: self.pinned.bits(), learned: [self.learned.bits(), self.doubtful.bits()], last_encoding: last }
     }
 
-    /// The voice of a session that comes back.
+    /// Restores the state for a resumed session.
     pub fn of_manner(enabled: DialectSet, manner: Manner) -> Self {
         let Manner { asked, learned: [learned, doubtful], last_encoding: _ } = manner;
         let [pinned, learned, doubtful] = [asked, learned, doubtful].map(DialectSet::of_bits);
         Self { enabled, pinned, learned, doubtful }
     }
 
-    /// Returns what it has words for.
+    /// Returns the kinds of events that it can show.
     pub fn words(&self) -> Words {
         self.heard().iter().fold(Words::default(), |sum, dialect| {
             let words = dialect.words(self.has_pinned(dialect));
@@ -116,7 +116,7 @@ impl Voice {
 mod tests {
     use super::*;
 
-    /// Three sets of one dialect each, and all three in one.
+    /// Returns three sets of one dialect each, and their union.
     fn three() -> ([DialectSet; 3], DialectSet) {
         ([1, 2, 4].map(DialectSet::of_bits), DialectSet::of_bits(7))
     }

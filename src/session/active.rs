@@ -1,4 +1,4 @@
-//! State that a session needs only while something is going on; an idle one has none of it.
+//! State that a session has only while something is pending.
 use std::time::Instant;
 
 use super::gate::Gate;
@@ -6,29 +6,29 @@ use super::missed::Missed;
 use super::pending::PendingRequests;
 use super::turns::Turns;
 
-/// Dropped as soon as nothing in it is worth remembering.
+/// Dropped as soon as nothing in it needs remembering.
 #[derive(Debug, Default)]
 pub struct Active {
-    /// The rate limits and what waits for them.
+    /// Rate limits, and the requests that they delay.
     pub turns: Turns,
-    /// Requests that the broker has not answered.
+    /// Requests not yet answered by the broker.
     pub pending: PendingRequests,
-    /// Events that wait.
+    /// Events held back.
     pub gate: Gate,
-    /// Moment by which a packet's attachments have to be here, while some are outstanding.
+    /// Time by which a packet's attachments have to arrive, while some are outstanding.
     pub attachments_due: Option<Instant>,
-    /// Presence and typing that was dropped.
+    /// Presence and typing events that were dropped.
     pub missed: Missed,
 }
 
 impl Active {
-    /// Returns what is left of it when its client leaves the chat: what was taken of the rates, where that is anything.
+    /// Returns the part that outlives the client's stay in the chat: the state of its rate limits, if any.
     pub fn left(self) -> Option<Box<Self>> {
         let turns = self.turns.left();
         (!turns.is_idle()).then(|| Box::new(Self { turns, ..Self::default() }))
     }
 
-    /// Tells whether all of it can be forgotten.
+    /// Returns whether nothing in it needs remembering.
     pub fn is_idle(&self) -> bool {
         self.attachments_due.is_none()
             && self.pending.is_empty()

@@ -7,7 +7,7 @@ use crate::socketio::encode_ack;
 use super::namespaces::NAMESPACE;
 use super::rules::Rules;
 
-/// Tells that a request succeeded: first its ack, then the event that answers it.
+/// Sends a success: first its ack, then the event that answers it.
 pub fn answer_success(dialect: Dialect, asked: &Asked, ack_id: Option<u64>, reply: &Reply, wire: &mut dyn Output) {
     if let Some(ack_id) = ack_id {
         wire.send(&Encoded::text(&encode_ack(NAMESPACE, ack_id, &dialect.encode_ack(asked, reply))));
@@ -17,20 +17,20 @@ pub fn answer_success(dialect: Dialect, asked: &Asked, ack_id: Option<u64>, repl
     }
 }
 
-/// A request that is to be refused.
+/// A request to refuse.
 #[derive(Debug)]
 pub struct Refused {
-    /// The dialect that carried it out, or would have.
+    /// The dialect that handled it, or would have.
     pub dialect: Dialect,
     /// The dialects in whose words it is refused.
     pub dialects: DialectSet,
-    /// State that the answer needs.
+    /// State for the answer.
     pub asked: Asked,
-    /// The client waits for this ack.
+    /// Id of the ack that the client waits for.
     pub ack_id: Option<u64>,
 }
 
-/// Refuses a request: in its ack, or else in the words of each dialect that it belongs to; equal packets once.
+/// Refuses a request: in its ack, or else in the words of each of its dialects, without duplicates.
 pub fn answer_refusal(refused: &Refused, fault: &Fault, voice: Voice, rules: &Rules, wire: &mut dyn Output) {
     let Refused { dialect, dialects, asked, ack_id } = refused;
     if let Some(ack_id) = *ack_id {

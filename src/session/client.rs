@@ -18,10 +18,10 @@ use crate::engineio::{CloseReason, ConnectionKey, Opening, Output, Service};
 use crate::meter::Counted;
 use crate::model::Timestamp;
 
-/// Recipients of the sessions' words: in production all of one broker, whose mailbox keeps their order.
+/// Receivers of a session's messages; in production a single broker, whose mailbox keeps their order.
 ///
-/// None of these can be refused. What waits in the mailbox is bounded by [`Limits::unanswered`](super::Limits) requests
-/// and a handful of notices for each connection.
+/// Sending cannot fail. The mailbox is bounded by [`Limits::unanswered`](super::Limits) requests and a handful of
+/// notices for each connection.
 #[derive(Debug, Clone)]
 pub struct Recipients {
     /// See [`Connect`].
@@ -42,7 +42,7 @@ pub struct Recipients {
     pub proven: Counted<Proven>,
     /// See [`Disconnect`].
     pub disconnect: Counted<Disconnect>,
-    /// See [`AtConsole`]; `None`: there is no such namespace.
+    /// See [`AtConsole`]; `None` if there is no such namespace.
     pub console: Option<Recipient<AtConsole>>,
 }
 
@@ -90,15 +90,16 @@ impl Broker for &Recipients {
     }
 }
 
-/// Bytes that a message of a client which is not in may have: a CONNECT with a token that is too long is answered still.
+/// Maximum size of a message before authentication, in bytes. It leaves room for a CONNECT with an overlong token, so
+/// that it still gets an answer.
 const STRANGER_BYTES: usize = 64 * 1_024;
 
-/// State that all sessions of a server share.
+/// State shared by all sessions of a server.
 #[derive(Clone)]
 pub struct Context(Arc<(Rules, Recipients)>);
 
 impl Context {
-    /// Sessions by these rules, speaking to this broker.
+    /// Makes the context of sessions with these rules and this broker.
     pub fn new(rules: Rules, recipients: Recipients) -> Self {
         Self(Arc::new((rules, recipients)))
     }
@@ -118,7 +119,7 @@ impl fmt::Debug for Context {
     }
 }
 
-/// One client's session, as the service of its connection.
+/// A session as the service of its connection.
 #[derive(Debug)]
 pub struct Client {
     context: Context,
@@ -126,7 +127,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Lets the session react, with everything that it needs.
+    /// Calls the session with its context.
     fn with<T>(&mut self, out: &mut dyn Output, act: impl FnOnce(&mut Session, &mut Surroundings<'_>) -> T) -> T {
         let (rules, mut broker) = (self.context.rules(), self.context.recipients());
         if rules.feed.is_watched() {
@@ -135,7 +136,7 @@ impl Client {
         act(&mut self.session, &mut Surroundings { rules, wire: out, broker: &mut broker })
     }
 
-    /// Apart: every delivery would pay for its stack frame.
+    /// A function of its own, because otherwise every delivery would pay for its stack frame.
     #[cold]
     #[inline(never)]
     fn with_watchers<T>(&mut self, out: &mut dyn Output, act: impl FnOnce(&mut Session, &mut Surroundings<'_>) -> T) -> T {

@@ -1,4 +1,4 @@
-//! The CONNECT of a client, and what the broker says to it.
+//! The CONNECT of a client, and the broker's answer.
 use serde_json::value::RawValue;
 
 use super::credentials::{find_pin, find_return};
@@ -15,13 +15,13 @@ use crate::model::{PrivateId, SocketId};
 use crate::socketio;
 
 impl Session {
-    /// The client wants into a namespace.
+    /// Handles a CONNECT.
     pub(super) fn on_connect(&mut self, namespace: &str, auth: Option<&RawValue>, now: Now, around: &mut Surroundings<'_>) {
         if namespace == CONSOLE && around.rules.has_console {
             return self.enter_console(auth, around);
         }
         if namespace != NAMESPACE {
-            // The protocol has no place for an id in this one.
+            // The protocol has no field for an id in this packet.
             let refusal = self.refusal(RefusalKind::Connect, "INVALID_NAMESPACE", "Invalid namespace");
             around.rules.note(RefusalNote { event: Some(namespace), ..refusal });
             let text = socketio::encode_connect_error(namespace, "Invalid namespace", None);
@@ -41,7 +41,7 @@ impl Session {
         let verified = found.and_then(|found| (rules.verify)(&found.text, now.wall).map(|claims| (claims, found.place)));
         let (back_to, offset) = find_return(auth);
         match verified {
-            // It may serve for a session that comes back.
+            // An expired token may still resume a session.
             Ok((claims, _)) if claims.is_expired(now.wall) && back_to.is_none() => {
                 self.refuse(Refusal::TokenExpired.into(), None, around);
             }
@@ -67,7 +67,7 @@ impl Session {
         }
     }
 
-    /// The broker has let the client in.
+    /// Handles the admission of the client.
     pub(super) fn admitted(&mut self, admission: Admission, now: Now, around: &mut Surroundings<'_>) {
         let Stage::Connecting { .. } = self.stage else { return };
         let Admission { account, expires_at, catch_up, socket, pid, seed, serial, back } = admission;
@@ -82,7 +82,7 @@ impl Session {
                 self.voice = Voice::of_manner(around.rules.dialects, manner);
                 let active = self.active();
                 active.gate.push_missed(missed, seed);
-                // Told when the outbox has run empty, where it differs from what was told before.
+                // Sent once the outbox is empty, if it differs from the state sent before.
                 states.iter().for_each(|state| active.missed.add(state.event()));
                 self.feed(now.instant, around);
             }
@@ -96,7 +96,7 @@ impl Session {
         }
     }
 
-    /// Shows the client that it is in.
+    /// Shows the client that it is connected.
     pub(super) fn show_connected(&self, around: &mut Surroundings<'_>) {
         let Stage::In { socket, account } = &self.stage else { return };
         let user = account.profile.id.clone();
@@ -104,7 +104,7 @@ impl Session {
         show(self.voice, &account.profile.id, &Broadcast::new(event), None, around.wire);
     }
 
-    /// The broker has not let the client in.
+    /// Handles the refusal of the client.
     pub(super) fn refused(&mut self, refused: RefusedConnect, around: &mut Surroundings<'_>) {
         let Stage::Connecting { socket } = self.stage else { return };
         self.stage = Stage::Out;

@@ -1,6 +1,6 @@
-//! The administrators' namespace, as one connection has it. Who speaks for it stands above: this only passes on.
+//! The administrators' namespace on one connection: passes messages between the client and the console.
 //!
-//! Whoever is there is no user, has no seat in rooms and does not count as online. A connection may hold both namespaces.
+//! A client there is not a user: it is in no rooms and does not count as online. A connection may join both namespaces.
 use log::debug;
 use serde_json::value::RawValue;
 
@@ -13,30 +13,30 @@ use crate::engineio::{CloseReason, Encoded};
 use crate::socketio::{self, Args};
 
 impl Session {
-    /// The client wants in.
+    /// Handles a CONNECT.
     pub(super) fn enter_console(&mut self, auth: Option<&RawValue>, around: &mut Surroundings<'_>) {
         self.console = Some(Box::default());
         let act = ConsoleAct::Connect { auth: auth.map(ToOwned::to_owned), peer: self.peer };
         around.broker.at_console(AtConsole { connection: self.key, act });
     }
 
-    /// It sends an event there.
+    /// Passes on an event.
     pub(super) fn ask_console(&mut self, name: String, args: Args, now: Now, around: &mut Surroundings<'_>) {
         let Some(side) = &mut self.console else { return };
         if !side.may_ask(now.instant) {
-            return debug!("too many requests of an administrator");
+            return debug!("too many requests from the Admin UI");
         }
         around.broker.at_console(AtConsole { connection: self.key, act: ConsoleAct::Request { name, args } });
     }
 
-    /// It is gone.
+    /// Reports that the client has left.
     pub(super) fn leave_console(&mut self, reason: CloseReason, broker: &mut dyn Broker) {
         if self.console.take().is_some() {
             broker.at_console(AtConsole { connection: self.key, act: ConsoleAct::Gone(reason) });
         }
     }
 
-    /// The console has a word for the client.
+    /// Handles a notice of the console.
     pub(super) fn on_console(&mut self, notice: ConsoleNotice, around: &mut Surroundings<'_>) {
         let Some(side) = &mut self.console else { return };
         match notice {
@@ -52,7 +52,7 @@ impl Session {
                 self.protocol.forget_connecting(CONSOLE);
                 around.wire.send(&Encoded::text(&socketio::encode_connect_error(CONSOLE, &message, None)));
             }
-            // Said to a socket that has left meanwhile.
+            // It was sent before the socket left.
             ConsoleNotice::Packets { .. } | ConsoleNotice::Out { .. } if !self.protocol.has_joined(CONSOLE) => {}
             ConsoleNotice::Packets { packets, is_awaited: true } => {
                 side.is_awaited = true;
@@ -72,7 +72,7 @@ impl Session {
         }
     }
 
-    /// The outbox has run empty.
+    /// Handles the outbox becoming empty.
     pub(super) fn console_drained(&mut self, around: &mut Surroundings<'_>) {
         if let Some(side) = &mut self.console
             && std::mem::take(&mut side.is_awaited)

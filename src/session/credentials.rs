@@ -1,4 +1,4 @@
-//! Credentials of a client: in its handshake, and in its CONNECT.
+//! Credentials of a client in its handshake and its CONNECT.
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -10,21 +10,21 @@ use crate::dialect::DialectSet;
 use crate::engineio::Opening;
 use crate::model::{Offset, PrivateId};
 
-/// A pin that names what is not enabled, or is none.
+/// A pin that is malformed, or names a dialect that is not enabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadPin;
 
-/// The parts of a handshake that count at every CONNECT on its connection.
+/// Parts of a handshake that apply to every CONNECT on its connection.
 #[derive(Debug)]
 pub struct Handshake {
-    /// The token of header, cookie or query.
+    /// Token from header, cookie or query.
     pub token: Option<Box<FoundToken>>,
-    /// Dialects that `?dialect=` pins; empty: none.
+    /// Dialects pinned by `?dialect=`; empty if none.
     pub pin: Result<DialectSet, BadPin>,
 }
 
 impl Handshake {
-    /// Reads what the request said that opened the connection.
+    /// Reads the request that opened the connection.
     pub fn of(opening: &Opening, enabled: DialectSet, allow_query_token: bool) -> Self {
         let cookie = opening.cookie_token.as_deref().filter(|token| !token.is_empty());
         let in_header = RequestTokens { authorization: opening.authorization.as_deref(), cookie: None, query: None };
@@ -37,10 +37,10 @@ impl Handshake {
     }
 }
 
-/// The dialects that a CONNECT pins: `auth` wins over the query; empty: none.
+/// Returns the dialects pinned by a CONNECT: `auth` wins over the query; empty if none.
 ///
 /// # Errors
-/// [`BadPin`] if it names one that is not enabled, or is no name.
+/// [`BadPin`] if the pin is malformed, or names a dialect that is not enabled.
 pub fn find_pin(auth: Option<&RawValue>, handshake: &Handshake, enabled: DialectSet) -> Result<DialectSet, BadPin> {
     let keys = auth.and_then(|auth| serde_json::from_str::<HashMap<Cow<'_, str>, &RawValue>>(auth.get()).ok());
     match keys.as_ref().and_then(|keys| keys.get("dialect")).filter(|pin| pin.get() != "null") {
@@ -49,8 +49,8 @@ pub fn find_pin(auth: Option<&RawValue>, handshake: &Handshake, enabled: Dialect
     }
 }
 
-/// Returns what a CONNECT of a client that was here before says: the private id of its session, and how far it had come. What is
-/// none of ours counts as absent.
+/// Returns the private id of the session to resume and the offset, if a CONNECT has them. Values that we cannot have
+/// issued count as absent.
 pub fn find_return(auth: Option<&RawValue>) -> (Option<PrivateId>, Option<Offset>) {
     let keys = auth.and_then(|auth| serde_json::from_str::<HashMap<Cow<'_, str>, &RawValue>>(auth.get()).ok());
     let text = |key| serde_json::from_str::<Cow<'_, str>>(keys.as_ref()?.get(key)?.get()).ok();

@@ -1,8 +1,8 @@
-//! Events that wait at one socket: behind its catch-up, or behind the sender's copy of a message that is being stored.
+//! Events held back at one socket: behind its catch-up, or behind the sender's copy of a message being stored.
 //!
-//! They are bounded, and a client that reads is not cut for them. Above the bound the messages that come are left out: the
-//! store has them, and once all that waits has left, the catch-up goes on from there. What the store would not bring is
-//! kept ([`Lag`]) and leaves in its place between the messages.
+//! Their number is bounded, but a client that keeps reading is not disconnected for it. Above the bound new messages
+//! are left out: the store has them, and the catch-up continues from there once everything held has left. Events that
+//! the store does not have are kept ([`Lag`]), and leave at their place between the messages.
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -13,50 +13,51 @@ use super::waiting::{Bound, Waiting};
 use crate::chat::{Broadcast, Event, Replay, ReplayKind};
 use crate::model::{ChangesTold, Message, MessageId, Part, SocketId};
 
-/// More waits than may, and no catch-up could bring it.
+/// The bound is exceeded, and no catch-up could bring the event later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Overflow;
 
-/// An event that may leave.
+/// An event to be sent now.
 #[derive(Debug)]
 pub struct Leaving {
     /// The event.
     pub event: Arc<Broadcast>,
-    /// The client had its packets up to this one before.
+    /// Last of its packets that the client already has.
     pub had: Option<Part>,
-    /// The way that it is shown.
+    /// Way of showing it.
     pub kind: LeavingKind,
 }
 
-/// The way that an event is shown.
+/// Way of showing an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeavingKind {
-    /// As to all.
+    /// Like to any other client.
     Shared,
-    /// As the copy of a message at the socket that sent it.
+    /// Like the copy of a message at the socket that sent it.
     Own,
-    /// As the first event of a connection.
+    /// Like the first event of a connection.
     Seed,
 }
 
-/// The queue in front of the outbox. Volatile events, acks, replies and errors pass it by.
+/// The queue in front of the outbox. Volatile events, acks, replies and errors bypass it.
 #[derive(Debug, Default)]
 pub struct Gate {
-    /// Set while the catch-up is under way: nothing leaves here until it is done. With the number of the last event before it.
+    /// Number of the last event before the catch-up, while one is running: nothing leaves until it ends.
     catching_up: Option<u64>,
     /// Set while a page of it is in the outbox.
     page_is_out: bool,
-    /// Number of those that wait which may leave although the catch-up is under way: a page of one that went on, in its order.
+    /// Number of events at the front that may leave even while the catch-up runs: a page of a continued one, in its
+    /// order.
     released: usize,
-    /// Set if the catch-up is one that went on.
+    /// Set if the catch-up is a continued one.
     goes_on: bool,
-    /// A catch-up has ended: once all up to the event with this number has left, that is to be said.
+    /// A catch-up that ended: reported once all events up to its number have left.
     ended: Option<Ended>,
     waiting: VecDeque<Waiting>,
-    /// Of those that wait, the ones that count; those behind a lag are counted there.
+    /// Number of events held that count against the bound; those behind a lag are counted there.
     waiting_events: usize,
     waiting_bytes: usize,
-    /// Own copies among those that wait.
+    /// Number of own copies among the events held.
     held: usize,
     lag: Option<Box<Lag>>,
 }
@@ -66,18 +67,18 @@ pub struct Gate {
 pub struct Ended {
     /// Number of the last event before it.
     pub serial: u64,
-    /// Set if it was one that went on.
+    /// Set if it was a continued one.
     pub went_on: bool,
 }
 
 impl Gate {
-    /// The catch-up begins.
+    /// Starts the catch-up.
     pub fn begin_catch_up(&mut self, serial: u64) {
         self.catching_up = Some(serial);
     }
 
-    /// Takes what was missed while the connection was lost, and the seed behind it. They count against no limit: what the broker
-    /// keeps has its own.
+    /// Adds the events missed while the connection was lost, and the event with the first offset behind them. They do
+    /// not count against the bound, because the broker's own limit applies to them.
     pub fn push_missed(&mut self, missed: Vec<Replay>, seed: Arc<Broadcast>) {
         let replays = missed.into_iter().map(|Replay { event, had, kind }| match kind {
             ReplayKind::Held => Waiting::Held { event, had, stored: None },
@@ -89,7 +90,7 @@ impl Gate {
         self.waiting.push_back(Waiting::Seed(seed));
     }
 
-    /// A further catch-up begins, behind the event with this number.
+    /// Starts a continued catch-up, behind the event with this number.
     pub fn go_on(&mut self, serial: u64) {
         let Some(lag) = self.lag.take() else { return };
         self.waiting_events += lag.events;
@@ -98,12 +99,13 @@ impl Gate {
         self.goes_on = true;
     }
 
-    /// Tells whether the catch-up is one that went on.
+    /// Returns whether the catch-up is a continued one.
     pub fn goes_on(&self) -> bool {
         self.goes_on
     }
 
-    /// Takes a page of a catch-up that went on: each message behind what was handed out before it, and that waits here.
+    /// Adds a page of a continued catch-up: each message goes behind the events that were dispatched before it and are
+    /// held here.
     pub fn push_page(&mut self, page: &[Arc<Broadcast>]) {
         let mut released = VecDeque::with_capacity(page.len() + self.waiting.len());
         for event in page {
@@ -122,8 +124,9 @@ impl Gate {
         self.page_is_out = true;
     }
 
-    /// Brings what waits up to date with a page that leaves before it: edits are dropped of messages which it brings as they
-    /// became by these, or by later ones; messages that it tells to be changed are shown as they are now, deleted ones not.
+    /// Updates the events held to a page that leaves before them. Edits are dropped if the page shows their messages in
+    /// this form or a later one; messages that the page reports as changed are shown in their new form, deleted ones
+    /// not at all.
     pub fn update_behind(&mut self, page: &[Arc<Broadcast>], socket: SocketId) {
         if !self.waiting.iter().any(|waiting| waiting.form().is_some()) {
             return;
@@ -146,7 +149,7 @@ impl Gate {
         }
     }
 
-    /// Takes one out that waits.
+    /// Removes an event.
     fn remove(&mut self, index: usize, socket: SocketId) {
         let Some(waiting) = self.waiting.remove(index) else { return };
         self.held -= usize::from(matches!(waiting, Waiting::Held { .. }));
@@ -171,24 +174,25 @@ impl Gate {
         }
     }
 
-    /// All that was to leave before the messages that were left out has left: the position after which these are. Once.
+    /// Returns the position after which messages were left out, once everything before them has left. Returns it only
+    /// once.
     pub fn take_fell_behind(&mut self) -> Option<(i64, ChangesTold)> {
         let lag = self.lag.as_mut().filter(|lag| lag.before == 0 && !lag.is_asked && self.catching_up.is_none())?;
         lag.is_asked = true;
         Some((lag.after, lag.changes))
     }
 
-    /// A page of the catch-up is on its way.
+    /// Records that a page of the catch-up is on its way.
     pub fn send_page(&mut self) {
         self.page_is_out = true;
     }
 
-    /// The outbox is empty; whether that was a page of the catch-up.
+    /// Records that the outbox is empty; returns whether that was a page of the catch-up.
     pub fn page_left(&mut self) -> bool {
         self.released == 0 && std::mem::take(&mut self.page_is_out)
     }
 
-    /// The catch-up is complete.
+    /// Ends the catch-up.
     pub fn end_catch_up(&mut self) {
         if let Some(serial) = self.catching_up.take() {
             self.released = 0;
@@ -196,7 +200,7 @@ impl Gate {
         }
     }
 
-    /// The catch-up that has ended, when nothing that came before its end waits any more. Once.
+    /// Returns the ended catch-up, once nothing from before its end is held. Returns it only once.
     pub fn take_ended(&mut self) -> Option<Ended> {
         let ended = self.ended?;
         let is_later = |first: &Waiting| match first {
@@ -207,29 +211,29 @@ impl Gate {
         Some(ended)
     }
 
-    /// Tells whether events have to wait.
+    /// Returns whether events have to be held back.
     pub fn is_shut(&self) -> bool {
         self.catching_up.is_some() || !self.waiting.is_empty() || self.lag.is_some()
     }
 
-    /// Returns how many copies of the client's own messages wait.
+    /// Returns the number of own copies held.
     pub fn own_copies(&self) -> usize {
         self.held + self.lag.as_ref().map_or(0, |lag| lag.own)
     }
 
-    /// Tells whether there is nothing to remember.
+    /// Returns whether there is nothing to remember.
     pub fn is_idle(&self) -> bool {
         !self.is_shut() && !self.page_is_out && self.ended.is_none()
     }
 
-    /// Puts an event behind the others, or leaves it out. `is_own`: it is the client's own message, which no catch-up brings.
+    /// Adds an event, or leaves it out. `is_own`: it is the client's own message, which no catch-up brings.
     ///
     /// # Errors
-    /// [`Overflow`] if as much waits already as may, and nothing says from where on a catch-up would have to go on.
+    /// [`Overflow`] if the bound is reached, and no event tells from where a catch-up would have to continue.
     pub fn push(&mut self, event: &Arc<Broadcast>, bytes: usize, is_own: bool, bound: Bound) -> Result<(), Overflow> {
         if self.lag.is_none() && (self.waiting_events >= bound.events || self.waiting_bytes >= bound.bytes) {
             let last = self.waiting.back().and_then(|last| last.event().offset()).ok_or(Overflow)?;
-            // By the time that the catch-up goes on the last one has left whole, be it a change or not.
+            // By the time the catch-up continues, the last event has left completely, whether it is a change or not.
             let changes = ChangesTold::all(last.changes.up_to);
             self.lag = Some(Box::new(Lag::new(last.position, changes, self.waiting.len())));
         }
@@ -245,14 +249,14 @@ impl Gate {
         Ok(())
     }
 
-    /// Keeps the sender's copy of a message. Copies count against no limit: unanswered requests have their own, and these
-    /// count as such.
+    /// Holds the sender's copy of a message. Copies do not count against the bound, because they count as unanswered
+    /// requests, which have their own.
     pub fn hold(&mut self, event: Arc<Broadcast>) {
         self.held += 1;
         self.waiting.push_back(Waiting::Held { event, had: None, stored: None });
     }
 
-    /// A held copy is to be shown, or dropped.
+    /// Decides about a held copy: it is shown or dropped.
     pub fn settle(&mut self, message: MessageId, is_stored: bool) {
         let open = self.waiting.iter_mut().find_map(|waiting| match waiting {
             Waiting::Held { event, stored, .. } if stored.is_none() && message_of(event) == Some(message) => Some(stored),
@@ -263,7 +267,7 @@ impl Gate {
         }
     }
 
-    /// The next event that may leave.
+    /// Returns the next event that may leave.
     pub fn pop(&mut self) -> Option<Leaving> {
         while self.lets_one_go() {
             let next = self.waiting.pop_front()?;
@@ -298,7 +302,7 @@ impl Gate {
     }
 }
 
-/// A message as a page tells that it became.
+/// The form of a message after a page.
 #[derive(Debug, Clone, Copy)]
 enum Form<'a> {
     Message(&'a Arc<Message>),

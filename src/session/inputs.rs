@@ -1,4 +1,4 @@
-//! Inputs of a session: from its client, from the broker, and with time.
+//! Inputs of a session: from its client, from the broker, and from timers.
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ use crate::logging::RefusalKind;
 use crate::socketio::{self, Incoming};
 
 impl Session {
-    /// A text message came.
+    /// Handles a text message.
     pub fn on_text(&mut self, text: &str, now: Now, around: &mut Surroundings<'_>) {
         match self.protocol.on_text(text) {
             Ok(Some(incoming)) => self.on_incoming(incoming, now, around),
@@ -30,9 +30,9 @@ impl Session {
         }
     }
 
-    /// A binary message came.
+    /// Handles a binary message.
     pub fn on_binary(&mut self, data: Bytes, now: Now, around: &mut Surroundings<'_>) {
-        // No event takes any: nothing of them is gathered.
+        // No event uses attachments, so their contents are discarded.
         let outcome = self.protocol.on_binary(data, 0);
         if let Some(active) = self.active.as_mut().filter(|_| !self.protocol.is_assembling()) {
             active.attachments_due = None;
@@ -44,7 +44,7 @@ impl Session {
         }
     }
 
-    /// An event came that is shared by many.
+    /// Handles an event shared by many sessions.
     pub fn on_shared(&mut self, event: &Arc<Broadcast>, now: Instant, around: &mut Surroundings<'_>) {
         let Stage::In { account, .. } = &self.stage else { return };
         let viewer = &account.profile.id;
@@ -64,7 +64,7 @@ impl Session {
         self.proof.tell_event(event, viewer, packets, now, around.rules.proof_interval);
     }
 
-    /// The broker has a word for this client.
+    /// Handles a notice of the broker.
     pub fn on_notice(&mut self, notice: Notice, now: Now, around: &mut Surroundings<'_>) {
         match notice {
             Notice::Admitted(admission) => self.admitted(*admission, now, around),
@@ -97,7 +97,7 @@ impl Session {
         self.tidy(now.instant);
     }
 
-    /// The client has moved to a WebSocket.
+    /// Handles the move to a WebSocket.
     pub fn on_upgraded(&mut self, broker: &mut dyn Broker) {
         self.peer.transport = TransportKind::Websocket;
         if let Stage::Connecting { .. } | Stage::In { .. } = self.stage {
@@ -105,7 +105,7 @@ impl Session {
         }
     }
 
-    /// The deadline has passed.
+    /// Handles the passing of the deadline.
     pub fn on_deadline(&mut self, now: Now, around: &mut Surroundings<'_>) {
         if self.ends_at.is_some_and(|ends_at| ends_at <= now.instant) {
             self.ends_at = None;
@@ -128,7 +128,7 @@ impl Session {
         self.tidy(now.instant);
     }
 
-    /// The outbox has run empty.
+    /// Handles the outbox becoming empty.
     pub fn on_drained(&mut self, now: Instant, around: &mut Surroundings<'_>) {
         self.console_drained(around);
         let (Some(active), Stage::In { account, .. }) = (&mut self.active, &self.stage) else { return };
@@ -142,7 +142,7 @@ impl Session {
         self.tidy(now);
     }
 
-    /// The last ping was answered.
+    /// Handles the answer to the last ping.
     pub fn on_pong(&mut self, broker: &mut dyn Broker) {
         if let Some(mark) = self.proof.on_pong()
             && self.is_in()
@@ -151,12 +151,12 @@ impl Session {
         }
     }
 
-    /// Something came that asks for nothing.
+    /// Handles a packet that asks for nothing.
     pub fn on_control(&mut self, now: Now, around: &mut Surroundings<'_>) {
         self.has_paid(now, around);
     }
 
-    /// The server stops: what waits is carried out at once, and nothing more is taken.
+    /// Handles the start of a server stop: waiting requests run at once, and no more are taken.
     pub fn on_stopping(&mut self, now: Now, around: &mut Surroundings<'_>) {
         self.is_stopping = true;
         while let Some(turn) = self.active.as_mut().and_then(|active| active.turns.pop()) {
@@ -165,7 +165,7 @@ impl Session {
         self.tidy(now.instant);
     }
 
-    /// The server has stopped, and this connection is closed next: what is not answered by now may be stored or not.
+    /// Handles the end of a server stop, before the connection is closed: unanswered requests may be stored or not.
     pub fn on_stopped(&mut self, now: Now, around: &mut Surroundings<'_>) {
         while let Some(pending) = self.active.as_mut().and_then(|active| active.pending.pop()) {
             let Pending { ticket: _, dialect, dialects, asked, ack_id } = pending;
@@ -174,7 +174,7 @@ impl Session {
         }
     }
 
-    /// The connection is gone.
+    /// Handles the end of the connection.
     pub fn on_close(&mut self, reason: CloseReason, now: Instant, rules: &Rules, broker: &mut dyn Broker) {
         if let Stage::Connecting { .. } | Stage::In { .. } = self.stage {
             let left = self.leave_behind(now, rules);
@@ -187,10 +187,10 @@ impl Session {
 
     fn on_incoming(&mut self, incoming: Incoming, now: Now, around: &mut Surroundings<'_>) {
         let is_free = match &incoming {
-            // The first one is what a connection is for.
+            // The first CONNECT is free: every connection needs one.
             Incoming::Connect { .. } => !std::mem::replace(&mut self.has_asked_in, true),
             Incoming::Ack { .. } => false,
-            // A DISCONNECT that says something follows a CONNECT.
+            // A DISCONNECT that has an effect was preceded by a CONNECT.
             Incoming::Disconnect { .. } | Incoming::Event(_) => true,
         };
         if !is_free && !self.has_paid(now, around) {
@@ -202,7 +202,7 @@ impl Session {
                 self.ask_console(event.name, event.args, now, around)
             }
             Incoming::Event(event) => self.on_event(event, now, around),
-            // Nothing that is sent asks for one.
+            // We send no event that asks for an ack.
             Incoming::Ack { .. } => {}
             Incoming::Disconnect { namespace } if namespace.as_ref() == CONSOLE => {
                 self.leave_console(CloseReason::Disconnected, around.broker);
@@ -224,7 +224,8 @@ impl Session {
         self.tidy(now.instant);
     }
 
-    /// Counts what is not an event as a receipt; whether there was one left. Who sends more is closed as flooding.
+    /// Counts a packet other than an event as a receipt; returns whether the limit allows it. A client above it is
+    /// closed as flooding.
     fn has_paid(&mut self, now: Now, around: &mut Surroundings<'_>) -> bool {
         if self.active().turns.pay_control(&around.rules.limits, now.instant) {
             return true;

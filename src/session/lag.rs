@@ -1,38 +1,38 @@
-//! The part of what waits at a socket that came when more waited than may.
+//! Events that came to a socket after its bound was reached.
 use std::collections::VecDeque;
 
 use super::waiting::{Bound, Waiting};
 use crate::chat::Event;
 use crate::model::ChangesTold;
 
-/// Messages that come, their edits and their deletions are left to the catch-up. Of all else so much is kept as may wait, the
-/// newest: first goes what a newer event supersedes, then word of who has received or read a message (its `status` is in the
-/// history), then the oldest.
+/// Messages, edits and deletions are left to the catch-up. Of other events, the newest are kept, up to the bound. The
+/// first to be dropped are those that a newer event supersedes, then receipts (the history has their `status`), then
+/// the oldest.
 #[derive(Debug)]
 pub(super) struct Lag {
-    /// Messages after this position are left out.
+    /// Position after which messages are left out.
     pub after: i64,
-    /// Edits and deletions after these, too.
+    /// Changes after which edits and deletions are left out.
     pub changes: ChangesTold,
-    /// Number of those that wait which came before.
+    /// Number of events held that came before.
     pub before: usize,
-    /// Set once the catch-up was asked to go on.
+    /// Set once the catch-up was asked to continue.
     pub is_asked: bool,
-    /// Of those that came after: events,
+    /// Of the events that came after: their number,
     pub events: usize,
-    /// bytes,
+    /// their bytes,
     pub bytes: usize,
-    /// and copies of the client's own messages: none of them gives way.
+    /// and the number of the client's own messages, which are never dropped.
     pub own: usize,
 }
 
 impl Lag {
-    /// Begins behind these.
+    /// Starts a lag behind these.
     pub fn new(after: i64, changes: ChangesTold, before: usize) -> Self {
         Self { after, changes, before, is_asked: false, events: 0, bytes: 0, own: 0 }
     }
 
-    /// Keeps an event behind those that wait, unless the catch-up brings it.
+    /// Keeps an event, unless the catch-up brings it.
     pub fn keep(&mut self, event: Waiting, is_own: bool, waiting: &mut VecDeque<Waiting>, bound: Bound) {
         let Waiting::Event { event: new, bytes } = &event else { return };
         let is_brought = match new.event() {
@@ -55,13 +55,13 @@ impl Lag {
         waiting.push_back(event);
     }
 
-    /// Finds the one among those that came after which gives way to a new one.
+    /// Finds the event to drop in favour of a new one, among those that came after.
     fn least_wanted(&self, waiting: &VecDeque<Waiting>, new: &Event) -> Option<usize> {
         let (mut receipt, mut oldest) = (None, None);
         for (index, kept) in waiting.iter().enumerate().skip(self.before) {
             let Waiting::Event { event, .. } = kept else { continue };
             match event.event() {
-                // It may be the client's own, and is no more than its own requests allow.
+                // It may be the client's own; their number is bounded by its own requests.
                 Event::Message { .. } => {}
                 kept if is_superseded(kept, new) => return Some(index),
                 Event::Delivered { .. } | Event::Read { .. } => receipt = receipt.or(Some(index)),
@@ -72,7 +72,7 @@ impl Lag {
     }
 }
 
-/// Tells whether a newer event says all that an older one said.
+/// Returns whether a newer event makes an older one pointless.
 fn is_superseded(old: &Event, new: &Event) -> bool {
     match (old, new) {
         (Event::ConversationChanged(old), Event::ConversationChanged(new)) => old.id == new.id,

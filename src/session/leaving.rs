@@ -1,4 +1,4 @@
-//! The end of a client's stay in the chat: it leaves, or is put out.
+//! The end of a client's stay in the chat.
 use std::time::Instant;
 
 use super::namespaces::{CONSOLE, NAMESPACE};
@@ -13,7 +13,7 @@ use crate::logging::RefusalKind;
 use crate::socketio;
 
 impl Session {
-    /// Puts the client out for good.
+    /// Kicks the client for good.
     pub(super) fn put_out(&mut self, code: &'static str, around: &mut Surroundings<'_>) {
         if !self.is_in() {
             return;
@@ -31,23 +31,23 @@ impl Session {
         }
     }
 
-    /// Closes the connection of a client that breaks the protocol.
+    /// Closes the connection of a client that violates the protocol.
     pub(super) fn violated(&mut self, error: &socketio::ProtocolError, around: &mut Surroundings<'_>) {
         let (kind, cause) = (if self.is_in() { RefusalKind::Disconnect } else { RefusalKind::Connect }, error.to_string());
         around.rules.note(self.refusal(kind, "PROTOCOL_VIOLATION", &cause));
         around.wire.close(CloseReason::ForcedClose);
     }
 
-    /// Takes out the requests that wait, which are carried out without this connection.
+    /// Takes the waiting requests, which will be carried out without this connection.
     pub(super) fn leave_behind(&mut self, now: Instant, rules: &Rules) -> LeftBehind {
         let active = self.active.as_mut();
         LeftBehind::Requests(active.map(|active| active.turns.leave_behind(&rules.limits, now)).unwrap_or_default())
     }
 
-    /// Forgets all that only a client which is in has.
+    /// Forgets everything that belongs to the client's stay.
     pub(super) fn leave(&mut self) {
         self.stage = Stage::Out;
-        // Who comes back on the same connection has not paid less.
+        // Reconnecting on the same connection must not reset the rate limits.
         self.active = self.active.take().and_then(|active| active.left());
         self.ends_at = None;
         self.proof = Proof::default();

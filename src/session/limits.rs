@@ -1,25 +1,25 @@
-//! Limits of what one socket may ask for.
+//! Rate limits of one socket.
 use std::time::{Duration, Instant};
 
-/// Seconds whose receipts may come at once: a front end that shows what was missed sends one for each message.
+/// Seconds' worth of receipts allowed in a burst: a front end that shows missed messages sends one for each.
 pub const RECEIPT_BURST_SECONDS: u32 = 10;
 
-/// Limits of one socket; 0 is no limit.
+/// Limits of one socket; 0 means no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// `RATE_LIMIT_EVENTS`: sends, joins and all that asks for work, a second.
+    /// `RATE_LIMIT_EVENTS`: sends, joins and other work per second.
     pub events_per_second: u32,
-    /// `RATE_LIMIT_BURST`: so many of them at once.
+    /// `RATE_LIMIT_BURST`: the same in a burst.
     pub event_burst: u32,
-    /// `RATE_LIMIT_RECEIPTS`: receipts and typing, a second.
+    /// `RATE_LIMIT_RECEIPTS`: receipts and typing per second.
     pub receipts_per_second: u32,
-    /// Number of them at once: those of `RECEIPT_BURST_SECONDS`.
+    /// The same in a burst: those of `RECEIPT_BURST_SECONDS`.
     pub receipt_burst: u32,
-    /// Events that may wait their turn: those that a reconnecting client flushes.
+    /// Maximum number of delayed events: as many as a reconnecting client flushes.
     pub waiting_events: usize,
-    /// Receipts that may wait their turn.
+    /// Maximum number of delayed receipts.
     pub waiting_receipts: usize,
-    /// Requests of one socket that may be unanswered: this bounds the broker's mailbox.
+    /// Maximum number of unanswered requests of one socket; bounds the broker's mailbox.
     pub unanswered: usize,
 }
 
@@ -45,7 +45,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// `None`: no limit. A burst of 0 is none of its own: what comes in one second.
+    /// Makes a rate; `None` means no limit. A `burst` of 0 allows as many as in one second.
     pub fn new(per_second: u32, burst: u32) -> Option<Self> {
         let interval = Duration::from_secs(1).checked_div(per_second)?;
         let burst = if burst == 0 { per_second } else { burst };
@@ -53,25 +53,26 @@ impl Rate {
     }
 }
 
-/// Amount that has been taken of a [`Rate`] (the generic cell rate algorithm): one instant, the past for a full bucket.
+/// Usage of a [`Rate`] (generic cell rate algorithm), stored as one instant; an instant in the past means a full
+/// bucket.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Bucket {
     paid_until: Option<Instant>,
 }
 
 impl Bucket {
-    /// Takes one, if there is one.
+    /// Takes one token.
     ///
     /// # Errors
-    /// The moment at which there will be one.
+    /// The time at which one will be available.
     pub fn take(&mut self, rate: Rate, now: Instant) -> Result<(), Instant> {
         self.take_in_advance(rate, 0, now)
     }
 
-    /// Takes one of those that there are, or of the `advance` next ones.
+    /// Takes an available token, or one of the next `advance` ones.
     ///
     /// # Errors
-    /// The moment at which there will be one.
+    /// The time at which one will be available.
     pub fn take_in_advance(&mut self, rate: Rate, advance: usize, now: Instant) -> Result<(), Instant> {
         let advance = rate.interval.saturating_mul(u32::try_from(advance).unwrap_or(u32::MAX));
         let paid_until = self.paid_until.map_or(now, |paid_until| paid_until.max(now));
@@ -83,27 +84,27 @@ impl Bucket {
         Ok(())
     }
 
-    /// From when on one can be taken; `None`: always.
+    /// Returns the time from which a token can be taken; `None`: at any time.
     pub fn next_at(&self, rate: Rate) -> Option<Instant> {
         self.paid_until?.checked_sub(rate.tolerance)
     }
 
-    /// Returns when it is full again; `None`: it is.
+    /// Returns the time at which the bucket is full again; `None` if it is full.
     pub fn full_at(&self) -> Option<Instant> {
         self.paid_until
     }
 
-    /// It is full again by now, if it is.
+    /// Drops the state if the bucket is full again.
     pub fn forget_past(&mut self, now: Instant) {
         self.paid_until = self.paid_until.filter(|paid_until| *paid_until > now);
     }
 }
 
-/// Ten times over the limit in each of so many seconds in a row is a flood.
+/// Number of consecutive seconds, each with ten times the allowed events, that make a flood.
 const FLOOD_SECONDS: u8 = 10;
 const FLOOD_FACTOR: u32 = 10;
 
-/// Watches for a flood of events.
+/// Detects a flood of events.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Flood {
     second_began_at: Option<Instant>,
@@ -112,7 +113,7 @@ pub struct Flood {
 }
 
 impl Flood {
-    /// Counts an event; whether this is a flood.
+    /// Counts an event; returns whether this is a flood.
     pub fn count(&mut self, per_second: u32, now: Instant) -> bool {
         let threshold = per_second.saturating_mul(FLOOD_FACTOR);
         let second = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Presence and typing that a slow reader was not sent: the latest state is told when its outbox has run empty.
+//! Presence and typing events dropped for a slow reader: the latest state is sent once its outbox is empty.
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -6,12 +6,12 @@ use hashbrown::HashMap;
 use crate::chat::{Event, PresenceChange};
 use crate::model::{ChosenStatus, ConversationId, Profile, UserId};
 
-/// Number of users whose presence, and typing, is remembered for one socket.
+/// Maximum number of users whose presence, and typing, is remembered for one socket.
 const MAX_ENTRIES: usize = 10_000;
 
 #[derive(Debug)]
 struct Presence {
-    /// State that was told before the first of these: online with this status; `None` where that is not known.
+    /// State sent before the first dropped event: online with this status; `None` if unknown.
     told: Option<ChosenStatus>,
     latest: PresenceChange,
 }
@@ -31,12 +31,12 @@ pub struct Missed {
 }
 
 impl Missed {
-    /// Tells whether nothing was.
+    /// Returns whether nothing was dropped.
     pub fn is_empty(&self) -> bool {
         self.presence.is_empty() && self.typing.is_empty()
     }
 
-    /// Remembers what a volatile event said that was dropped, or that would overtake one that was.
+    /// Remembers a volatile event that was dropped, or that would overtake a dropped one.
     pub fn add(&mut self, event: &Event) {
         match event {
             Event::Presence(changes) => changes.iter().for_each(|change| self.add_presence(change)),
@@ -59,13 +59,13 @@ impl Missed {
         if let Some(missed) = self.presence.get_mut(user) {
             missed.latest = change.clone().after(Some(&missed.latest));
         } else if self.presence.len() < MAX_ENTRIES {
-            // Who went was online before. A status other than the usual one is told again to be on the safe side.
+            // A user who goes offline was shown as online. A status other than the default is sent again to be safe.
             let told = if status.is_none() { Some(ChosenStatus::Online) } else { None };
             self.presence.insert(user.clone(), Presence { told, latest: change.clone() });
         }
     }
 
-    /// The latest state, where it differs from what was told before.
+    /// Returns the latest states that differ from those sent before.
     pub fn take(&mut self) -> Vec<Event> {
         let Self { presence, typing } = std::mem::take(self);
         let changes: Vec<_> = presence

@@ -1,7 +1,7 @@
-//! One client: what it may, what it speaks, what it waits for.
+//! One client: its permissions, its dialects, its pending requests.
 //!
-//! [`Session`] is a value: texts, notices, shared events and the time go in; packets and words for the broker come out.
-//! [`Client`] puts it on an Engine.IO connection.
+//! [`Session`] is a value: texts, notices, shared events and the time go in; packets and messages to the broker come
+//! out. [`Client`] puts it on an Engine.IO connection.
 mod active;
 mod answering;
 mod client;

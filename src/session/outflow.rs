@@ -1,4 +1,4 @@
-//! Events that a client is shown as fast as it reads: pages of its catch-up, and those that waited.
+//! Events sent at the pace of the reader: pages of its catch-up, and events held back.
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::chat::{Broadcast, CatchUpDrained, FellBehind, Mark, ProofWanted};
 use crate::engineio::CloseReason;
 
 impl Session {
-    /// Has an event wait behind what waits already.
+    /// Holds an event back behind the others.
     pub(super) fn wait_behind(&mut self, event: &Arc<Broadcast>, around: &mut Surroundings<'_>) {
         let (Stage::In { socket, account }, Some(active)) = (&self.stage, &mut self.active) else { return };
         let bytes = encodings(self.voice, &account.profile.id, event).map(|encoded| encoded.frames().len()).sum();
@@ -21,7 +21,7 @@ impl Session {
         }
     }
 
-    /// Shows a page of the catch-up, and asks for the next one at once where there was nothing to show.
+    /// Shows a page of the catch-up; asks for the next one at once if the page had nothing to show.
     pub(super) fn show_page(&mut self, page: &[Arc<Broadcast>], now: Instant, around: &mut Surroundings<'_>) {
         let Stage::In { socket, account } = &self.stage else { return };
         if let Some(active) = &mut self.active {
@@ -43,7 +43,7 @@ impl Session {
         }
     }
 
-    /// Sends what waited and may leave, no more at a time than a slow reader's outbox takes.
+    /// Sends held events that may leave, but no more at a time than a slow reader's outbox takes.
     pub(super) fn feed(&mut self, now: Instant, around: &mut Surroundings<'_>) {
         let mut packets = 0;
         loop {
@@ -69,7 +69,7 @@ impl Session {
         self.ask_for_more(around);
     }
 
-    /// Asks for what follows what has left.
+    /// Asks the broker for whatever follows the events that have left.
     fn ask_for_more(&mut self, around: &mut Surroundings<'_>) {
         let Some(active) = &mut self.active else { return };
         let connection = self.key;

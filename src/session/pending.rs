@@ -3,47 +3,47 @@ use std::collections::VecDeque;
 
 use crate::dialect::{Asked, Dialect, DialectSet};
 
-/// Everything that is needed to answer a request.
+/// Everything needed to answer a request.
 #[derive(Debug)]
 pub struct Pending {
-    /// The session's number for it.
+    /// The session's number of the request.
     pub ticket: u32,
-    /// The dialect that carried it out.
+    /// The dialect that handled it.
     pub dialect: Dialect,
     /// The dialects in whose words it is refused.
     pub dialects: DialectSet,
-    /// State that the dialect kept.
+    /// State kept by the dialect.
     pub asked: Asked,
-    /// The client waits for this ack.
+    /// Id of the ack that the client waits for.
     pub ack_id: Option<u64>,
 }
 
-/// All of one socket, the oldest first: answers come roughly in that order.
+/// Pending requests of one socket, the oldest first: answers come roughly in that order.
 #[derive(Debug, Default)]
 pub struct PendingRequests(VecDeque<Pending>);
 
 impl PendingRequests {
-    /// Returns how many there are.
+    /// Returns the number of pending requests.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Tells whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Remembers one.
+    /// Adds a request.
     pub fn insert(&mut self, pending: Pending) {
         self.0.push_back(pending);
     }
 
-    /// Takes out the oldest.
+    /// Removes and returns the oldest.
     pub fn pop(&mut self) -> Option<Pending> {
         self.0.pop_front()
     }
 
-    /// Takes out the one with this number.
+    /// Removes and returns the one with this number.
     pub fn take(&mut self, ticket: u32) -> Option<Pending> {
         let place = self.0.iter().position(|pending| pending.ticket == ticket)?;
         self.0.remove(place)

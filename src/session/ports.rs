@@ -1,4 +1,4 @@
-//! Messages that a session sends outward: to the broker, and to the administrators' console.
+//! Messages sent by a session: to the broker, and to the administrators' console.
 use actix::Message;
 use serde_json::value::RawValue;
 
@@ -6,62 +6,62 @@ use crate::chat::{CatchUpDrained, Connect, Disconnect, FellBehind, Limited, Prov
 use crate::engineio::{CloseReason, ConnectionKey, Peer};
 use crate::socketio::Args;
 
-/// The broker, as a session speaks to it.
+/// The broker, as a session sees it.
 pub trait Broker {
-    /// A client with a verified token wants in.
+    /// Asks to admit a client with a verified token.
     fn connect(&mut self, message: Connect);
-    /// It asks for something.
+    /// Passes on a request.
     fn request(&mut self, message: Request);
-    /// Requests of it were refused because there were too many.
+    /// Reports requests that were refused because there were too many.
     fn limited(&mut self, message: Limited);
-    /// It learned what it can show.
+    /// Reports that the client can show other events than before.
     fn words_learned(&mut self, message: WordsLearned);
-    /// It is reached by a WebSocket now.
+    /// Reports the move to a WebSocket.
     fn upgraded(&mut self, message: Upgraded);
-    /// A page of its catch-up has left.
+    /// Reports that a page of the catch-up was sent.
     fn catch_up_drained(&mut self, message: CatchUpDrained);
-    /// Too much waited for it: its catch-up is to go on.
+    /// Reports that events were left out: the catch-up has to continue.
     fn fell_behind(&mut self, message: FellBehind);
-    /// Something has surely arrived.
+    /// Reports what has certainly arrived.
     fn proven(&mut self, message: Proven);
-    /// It is gone.
+    /// Reports the end of the session.
     fn disconnect(&mut self, message: Disconnect);
-    /// It does something in the administrators' namespace.
+    /// Passes on a message to the administrators' namespace.
     fn at_console(&mut self, message: AtConsole);
 }
 
-/// Something that a connection's client does in the administrators' namespace.
+/// An action of a connection's client in the administrators' namespace.
 ///
-/// The console's mailbox is bounded: one CONNECT or so many requests a second for each connection.
+/// The console's mailbox is bounded: one CONNECT, or the allowed requests per second, for each connection.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct AtConsole {
     /// The connection.
     pub connection: ConnectionKey,
-    /// The step that its client takes.
+    /// The action.
     pub act: ConsoleAct,
 }
 
-/// A step of a client there.
+/// An action of a client.
 #[derive(Debug)]
 pub enum ConsoleAct {
-    /// It wants in. Answered by [`Admitted`](crate::chat::ConsoleNotice::Admitted) or
+    /// A CONNECT. Answered by [`Admitted`](crate::chat::ConsoleNotice::Admitted) or
     /// [`Refused`](crate::chat::ConsoleNotice::Refused).
     Connect {
-        /// The proof of who it is.
+        /// Its credentials.
         auth: Option<Box<RawValue>>,
         /// The client's end.
         peer: Peer,
     },
-    /// It is in, and sends an event.
+    /// An event from an admitted client.
     Request {
         /// The event's name.
         name: String,
-        /// The arguments behind the name.
+        /// The arguments after the name.
         args: Args,
     },
-    /// The last [`Packets`](crate::chat::ConsoleNotice::Packets) that was to be awaited has left.
+    /// The last awaited [`Packets`](crate::chat::ConsoleNotice::Packets) were sent.
     Drained,
-    /// It is gone, or was put out.
+    /// The client left, or was kicked.
     Gone(CloseReason),
 }

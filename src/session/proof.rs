@@ -1,12 +1,13 @@
-//! Proof of what has reached the client.
+//! Confirmation of what has reached the client.
 //!
-//! Engine.IO clients answer pings in order: the pong that answers a ping sent after an event proves that it was read.
+//! Engine.IO clients answer pings in order: the pong to a ping sent after an event proves that the client read the
+//! event.
 use std::time::{Duration, Instant};
 
 use crate::chat::{Broadcast, Mark, ProofWanted};
 use crate::model::UserId;
 
-/// A [`Mark`] in eight bytes: every connection has three.
+/// A [`Mark`] in eight bytes: every connection has three of them.
 #[derive(Debug, Clone, Copy, Default)]
 struct PackedMark(u64);
 
@@ -30,23 +31,23 @@ impl From<PackedMark> for Mark {
     }
 }
 
-/// Progress of a client: what it was told, what it had been told when it was pinged, and what is known to have reached it.
+/// Three watermarks of a client: sent, sent before the last ping, and confirmed.
 #[derive(Debug, Default)]
 pub struct Proof {
-    /// All up to this is in the outbox or has left,
+    /// Everything sent, in the outbox or beyond,
     told: PackedMark,
-    /// as it was when the last ping was queued,
+    /// everything sent when the last ping was queued,
     pinged: PackedMark,
-    /// and when the last ping was that was answered.
+    /// and everything confirmed by the last pong.
     proven: PackedMark,
-    /// Moment by which a ping is wanted for what was told since the last one.
+    /// Time by which a ping is wanted for events sent since the last one.
     wanted: Option<Instant>,
-    /// Set while somebody waits for the answer of the last ping.
+    /// Set while somebody waits for the answer to the last ping.
     is_awaited: bool,
 }
 
 impl Proof {
-    /// An event was sent to `viewer`, as so many packets.
+    /// Records that an event was sent to `viewer` as `packets` packets.
     #[inline]
     pub fn tell_event(&mut self, event: &Broadcast, viewer: &UserId, packets: usize, now: Instant, interval: Duration) {
         if let Some(serial) = event.serial() {
@@ -57,18 +58,18 @@ impl Proof {
         }
     }
 
-    /// Something was told.
+    /// Records that something was sent.
     pub fn tell(&mut self, mark: Mark) {
         self.told = mark.into();
     }
 
-    /// A page of the catch-up was told.
+    /// Records that a page of the catch-up was sent.
     pub fn tell_page(&mut self) {
         let number = if let Mark::Page(number) = self.told.into() { number } else { 0 };
         self.tell(Mark::Page(number.saturating_add(1)));
     }
 
-    /// Somebody waits to hear that what was told last has arrived.
+    /// Requests a confirmation of what was sent last.
     pub fn want(&mut self, wanted: ProofWanted, now: Instant, interval: Duration) {
         let by = match wanted {
             ProofWanted::No => return,
@@ -78,24 +79,24 @@ impl Proof {
         self.wanted = [self.wanted, by].into_iter().flatten().min();
     }
 
-    /// Returns the moment by which a ping is wanted.
+    /// Returns the time by which a ping is wanted.
     pub fn wanted(&self) -> Option<Instant> {
         self.wanted
     }
 
-    /// A ping was queued behind all that was told by now.
+    /// Records that a ping was queued behind everything sent so far.
     pub fn on_ping(&mut self) {
         self.pinged = self.told;
         self.is_awaited = self.wanted.take().is_some();
     }
 
-    /// The last ping was answered. What is proven by it, where somebody waits for that.
+    /// Records the answer to the last ping. Returns what it confirms, if somebody waits for that.
     pub fn on_pong(&mut self) -> Option<Mark> {
         self.proven = self.pinged;
         std::mem::take(&mut self.is_awaited).then(|| self.proven())
     }
 
-    /// All up to this has reached the client.
+    /// Returns the watermark up to which everything has reached the client.
     pub fn proven(&self) -> Mark {
         self.proven.into()
     }

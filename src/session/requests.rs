@@ -1,4 +1,4 @@
-//! Requests of a client, from the event to the answer.
+//! Requests of a client, from event to answer.
 use std::time::{Duration, Instant};
 
 use log::debug;
@@ -16,11 +16,11 @@ use crate::engineio::{CloseReason, Encoded};
 use crate::feed::{Args, Happening, What};
 use crate::socketio::{self, IncomingEvent};
 
-/// Longest name of an event in the log, in characters.
+/// Longest event name in the log, in characters.
 const MAX_LOGGED_NAME: usize = 100;
 
 impl Session {
-    /// The client sends an event.
+    /// Handles an event.
     pub(super) fn on_event(&mut self, event: IncomingEvent, now: Now, around: &mut Surroundings<'_>) {
         let IncomingEvent { namespace: _, name, args, ack_id } = event;
         let Stage::In { socket, account } = &self.stage else { return around.wire.close(CloseReason::ForcedClose) };
@@ -41,7 +41,8 @@ impl Session {
         let mut asked = Asked { event: entry.name, at: now.wall, ..Asked::default() };
         let request = dialect.decode(&mut asked, &args);
         if self.is_stopping {
-            // Without an answer the stock client repeats it by itself (`retries`), at the server that comes next.
+            // Without an ack, stock clients repeat the request by themselves (`retries`), at the server that comes
+            // next.
             if ack_id.is_none() || !is_safe_to_repeat(&request) {
                 let fault = ChatError::Stopping.into();
                 self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around);
@@ -71,7 +72,7 @@ impl Session {
         if paid.is_err() {
             self.note_limited(now, around.broker);
         }
-        // Who waits for an answer gets one: stock clients with `retries` send nothing further until then.
+        // An ack that is asked for must come: stock clients with `retries` send nothing more until then.
         if !around.rules.strict_events && ack_id.is_none() {
             return;
         }
@@ -93,7 +94,8 @@ impl Session {
         }
     }
 
-    /// Learns the client's dialect from what it says; where that changes what it can show, the broker is told first.
+    /// Learns the client's dialect from an event; if that changes which events it can show, the broker is notified
+    /// first.
     fn learn(&mut self, event: &str, broker: &mut dyn Broker) -> DialectSet {
         let before = self.voice;
         let dialects = self.voice.learn(event);
@@ -104,7 +106,7 @@ impl Session {
         dialects
     }
 
-    /// Carries out a request whose turn it is.
+    /// Runs a request that the rate limits allow.
     pub(super) fn run(&mut self, turn: Turn, now: Now, around: &mut Surroundings<'_>) {
         let Turn { dialect, dialects, asked, ack_id, class: _, request } = turn;
         let (command, own_copy) = match request {
@@ -128,7 +130,7 @@ impl Session {
             Err(fault) => return self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around),
         };
         let active = self.active();
-        // A copy that waits is the answer that its front end waits for.
+        // A held copy counts, because it is the answer that its front end waits for.
         if active.pending.len() + active.gate.own_copies() >= around.rules.limits.unanswered {
             let fault = ChatError::RateLimited { retry_after: Duration::from_secs(1) }.into();
             return self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around);
@@ -139,16 +141,16 @@ impl Session {
         around.broker.request(Request { connection: self.key, ticket, command, own_copy });
     }
 
-    /// Refuses a request, and takes note of it.
+    /// Refuses a request, and logs it.
     pub(super) fn refuse_request(&self, refused: Refused, fault: &Fault, now: Now, around: &mut Surroundings<'_>) {
         let error_id = self.note_fault(around.rules, refused.asked.event, fault);
         let refused = Refused { asked: Asked { error_id, ..refused.asked.answered(now.wall) }, ..refused };
         answer_refusal(&refused, fault, self.voice, around.rules, around.wire);
     }
 
-    /// The broker has answered a request.
+    /// Handles the broker's answer to a request.
     pub(super) fn replied(&mut self, ticket: u32, reply: Result<Reply, ChatError>, now: Now, around: &mut Surroundings<'_>) {
-        // A client that left and came back has forgotten what it asked before.
+        // A client that left and returned has forgotten its earlier requests.
         let Some(pending) = self.active.as_mut().and_then(|active| active.pending.take(ticket)) else { return };
         let Pending { ticket: _, dialect, dialects, asked, ack_id } = pending;
         let asked = asked.answered(now.wall);
@@ -165,13 +167,13 @@ impl Session {
     }
 }
 
-/// Tells whether a repeat of a request is recognized as one: a send that bears its client's own id.
+/// Returns whether a repetition of a request would be recognised: it is a send with the client's own id.
 fn is_safe_to_repeat(request: &Result<Decoded, Fault>) -> bool {
     let Ok(Decoded::Command { command, .. }) = request else { return false };
     command.draft().is_some_and(|draft| draft.client_message_id.is_some())
 }
 
-/// Finds the one of `dialects` that carries out an event that all of them have.
+/// Returns the one of `dialects` that handles an event that all of them have.
 fn executor(dialects: DialectSet, event: &str, args: &socketio::Args) -> Option<(Dialect, &'static Entry)> {
     let first = dialects.iter().next()?;
     let preferred =
@@ -180,7 +182,7 @@ fn executor(dialects: DialectSet, event: &str, args: &socketio::Args) -> Option<
     dialect.entry(event).map(|entry| (dialect, entry))
 }
 
-/// Returns a name that a client made up, for the log.
+/// Cuts a client-chosen name for the log.
 fn shortened(name: &str) -> &str {
     name.char_indices().nth(MAX_LOGGED_NAME).and_then(|(end, _)| name.get(..end)).unwrap_or(name)
 }

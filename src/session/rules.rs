@@ -1,4 +1,4 @@
-//! Rules that hold for all sessions of a server.
+//! Rules of all sessions of a server.
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use crate::feed::Feed;
 use crate::logging::{ErrorId, NoteRefusal, RefusalNote};
 use crate::model::Timestamp;
 
-/// Checks a token.
+/// Verifies a token.
 pub type Verify = Box<dyn Fn(&str, Timestamp) -> Result<Claims, TokenError> + Send + Sync>;
 
-/// Settings, and what a session takes from outside.
+/// Settings, and the functions that a session needs from outside.
 pub struct Rules {
     /// `DIALECTS`
     pub dialects: DialectSet,
@@ -27,32 +27,32 @@ pub struct Rules {
     pub allow_query_token: bool,
     /// `CONNECT_TIMEOUT`
     pub connect_timeout: Duration,
-    /// `PING_TIMEOUT`: so long a packet's attachments may be outstanding.
+    /// `PING_TIMEOUT`: also the time that a packet's attachments may take.
     pub ping_timeout: Duration,
-    /// `PROOF_INTERVAL`: so long what was sent may go without proof that it arrived.
+    /// `PROOF_INTERVAL`: maximum time that something sent remains unconfirmed.
     pub proof_interval: Duration,
-    /// `OUTBOX_PACKETS`: so many events may wait behind a catch-up or a held copy.
+    /// `OUTBOX_PACKETS`: maximum number of events held behind a catch-up or an own copy.
     pub outbox_packets: usize,
-    /// `OUTBOX_BYTES`: so much may wait there.
+    /// `OUTBOX_BYTES`: maximum number of bytes held there.
     pub outbox_bytes: usize,
     /// `AI_ERROR_TEXT`
     pub ai_error_text: Box<str>,
     /// Rate limits.
     pub limits: Limits,
-    /// Checks tokens, all but whether they are past their time.
+    /// Verifies tokens except for their expiry.
     pub verify: Verify,
-    /// Set if there is a namespace for administrators.
+    /// Set if the administrators' namespace exists.
     pub has_console: bool,
-    /// The feed in which watchers are told what clients send and are sent.
+    /// Stream of events sent and received by clients, for watchers.
     pub feed: Feed,
-    /// Makes unguessable ids: of 20 characters of URL-safe base64.
+    /// Makes unguessable ids of 20 characters of URL-safe base64.
     pub random_ids: Box<dyn Fn() -> String + Send + Sync>,
-    /// Takes note of what is refused.
+    /// Logs refusals.
     pub note_refusal: NoteRefusal,
 }
 
 impl Rules {
-    /// As configured.
+    /// Derives the rules from the configuration.
     pub fn of(config: &Config, dialects: DialectSet, verify: Verify) -> Self {
         let defaults = Self::new(verify);
         Self {
@@ -76,7 +76,7 @@ impl Rules {
         }
     }
 
-    /// The defaults, with this check of tokens.
+    /// Returns default rules with this verification of tokens.
     pub fn new(verify: Verify) -> Self {
         Self {
             dialects: DialectSet::all(),
@@ -97,13 +97,13 @@ impl Rules {
         }
     }
 
-    /// Takes note of what is refused; returns the id under which the log has it.
+    /// Logs a refusal; returns its id in the log.
     pub fn note(&self, note: RefusalNote<'_>) -> Option<ErrorId> {
         (self.note_refusal)(&note)
     }
 }
 
-/// 15 random bytes.
+/// Returns 15 random bytes.
 fn random_id() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 15]>())
 }

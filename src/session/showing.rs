@@ -1,4 +1,4 @@
-//! The showing of events to a client: in each dialect that it hears.
+//! Encodes events for a client in each of its dialects.
 use std::borrow::Cow;
 
 use log::debug;
@@ -11,13 +11,13 @@ use crate::engineio::{Encoded, Output, RECORD_SEPARATOR};
 use crate::model::{Part, UserId};
 use crate::socketio::{encode_event, push_text_argument};
 
-/// An event's packets in each dialect that the client hears and that shows it to `viewer`; equal ones once. What another
-/// server has worded is the same in all.
+/// Returns an event's packets in each dialect that the client receives and that shows the event to `viewer`, without
+/// duplicates. An event worded by another server is the same in all.
 pub fn encodings<'a>(voice: Voice, viewer: &UserId, event: &'a Broadcast) -> impl Iterator<Item = Cow<'a, Encoded>> {
     encodings_in(voice.heard(), voice, viewer, event, None)
 }
 
-/// The same in some dialects, without the packets up to the one that the client has had before.
+/// Does the same for some dialects, skipping the packets up to the last one that the client already has.
 fn encodings_in<'a>(
     dialects: DialectSet,
     voice: Voice,
@@ -63,7 +63,7 @@ fn encode_in(dialect: Dialect, event: &Broadcast, skipped: usize) -> Option<Enco
     encoded(dialect.encode(event.event())?, event, dialect.index(), skipped)
 }
 
-/// Packets with their places in the order, without the first few; `None` where none are left.
+/// Encodes packets with their offsets, skipping the first few; `None` if none are left.
 fn encoded(mut packets: Packets, event: &Broadcast, encoding: usize, skipped: usize) -> Option<Encoded> {
     for (place, packet) in packets.iter_mut().enumerate() {
         let part = Part { encoding: u8::try_from(encoding).unwrap_or(u8::MAX), packet: u16::try_from(place).unwrap_or(u16::MAX) };
@@ -78,7 +78,7 @@ fn encoded(mut packets: Packets, event: &Broadcast, encoding: usize, skipped: us
     }
 }
 
-/// Tells whether two dialects show an event alike, their places in the order aside.
+/// Returns whether two encodings are equal apart from their offsets.
 fn say_the_same(one: &Encoded, other: &Encoded, are_placed: bool) -> bool {
     if !are_placed {
         return one == other;
@@ -96,14 +96,15 @@ fn encode_worded(emitted: &Emitted) -> Packets {
     Packets::from_buf([encode_event(NAMESPACE, name, data.as_deref().unwrap_or_default())])
 }
 
-/// Sends an event, without the packets up to the one that the client `had` before; how many packets that were.
+/// Sends an event, skipping the packets up to `had`, the last one that the client already has; returns the number of
+/// packets sent.
 pub fn show(voice: Voice, viewer: &UserId, event: &Broadcast, had: Option<Part>, wire: &mut dyn Output) -> usize {
     if let Some(dialect) = voice.heard().only()
         && had.max(event.had()).is_none()
         && event.name_for(viewer).is_none()
         && !matches!(event.event(), Event::Emitted(_))
     {
-        // By far the most common: one dialect, in which all are shown the same.
+        // The common case by far: a single dialect, in which all events are shown alike.
         let is_shown = dialect.shows(event.event(), viewer, voice.has_pinned(dialect));
         let encoded = is_shown.then(|| event.encoding(dialect.index(), |event| encode_in(dialect, event, 0))).flatten();
         return send(encoded.map(Cow::Borrowed).into_iter(), viewer, wire);
@@ -111,8 +112,8 @@ pub fn show(voice: Voice, viewer: &UserId, event: &Broadcast, had: Option<Part>,
     send(encodings_in(voice.heard(), voice, viewer, event, had), viewer, wire)
 }
 
-/// Sends a message's event to the socket that sent it, in the dialects whose front ends take that for the confirmation;
-/// how many packets that were.
+/// Sends a message's event to the socket that sent it, in the dialects whose front ends take it for the confirmation;
+/// returns the number of packets sent.
 pub fn show_own(voice: Voice, viewer: &UserId, event: &Broadcast, had: Option<Part>, wire: &mut dyn Output) -> usize {
     send(encodings_in(voice.heard().confirming_by_event(), voice, viewer, event, had), viewer, wire)
 }
@@ -138,7 +139,7 @@ fn send<'a>(encodings: impl Iterator<Item = Cow<'a, Encoded>>, viewer: &UserId, 
     packets
 }
 
-/// Sends an event that may be dropped; whether none of it was.
+/// Sends a volatile event; returns whether none of its packets was dropped.
 pub fn show_volatile(voice: Voice, viewer: &UserId, event: &Broadcast, wire: &mut dyn Output) -> bool {
     let mut is_whole = true;
     for encoded in encodings(voice, viewer, event) {
@@ -148,7 +149,7 @@ pub fn show_volatile(voice: Voice, viewer: &UserId, event: &Broadcast, wire: &mu
     is_whole
 }
 
-/// The name of a packet's event, for the log.
+/// Returns the name of a packet's event, for the log.
 fn event_name(encoded: &Encoded) -> String {
     let name = encoded.payload().split(|byte| *byte == b'"').nth(1).unwrap_or_default();
     String::from_utf8_lossy(name).into_owned()

@@ -1,4 +1,4 @@
-//! One client, as a value.
+//! The state of one client.
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,18 +16,18 @@ use crate::logging::{ErrorId, RefusalKind, RefusalNote};
 use crate::model::{Account, SocketId, Timestamp, UserId};
 use crate::socketio;
 
-/// Progress of a client on its way into the chat.
+/// Progress of a client into the chat.
 #[derive(Debug)]
 pub(super) enum Stage {
-    /// It is not in the chat.
+    /// Not connected.
     Out,
-    /// The broker is asked whether it may come in.
+    /// The broker is deciding.
     Connecting { socket: SocketId },
-    /// It is in.
+    /// Connected.
     In { socket: SocketId, account: Arc<Account> },
 }
 
-/// All that is known of one client. An idle one holds no memory of its own but this and a reference to its account.
+/// State of one client. An idle one uses no other memory but its share of the account.
 #[derive(Debug)]
 pub struct Session {
     pub(super) key: ConnectionKey,
@@ -36,13 +36,13 @@ pub struct Session {
     pub(super) handshake: Handshake,
     pub(super) peer: Peer,
     pub(super) voice: Voice,
-    /// Set if a cookie alone proved who it is.
+    /// Set if the client was authenticated by a cookie alone.
     pub(super) is_by_cookie: bool,
     /// Set once the server stops: nothing more is taken.
     pub(super) is_stopping: bool,
-    /// Set once it has asked for a namespace before.
+    /// Set after the first CONNECT.
     pub(super) has_asked_in: bool,
-    /// Before it was ever in: when it must be. Later: when its token expires.
+    /// Time by which the client must have connected; after that, expiry of its token.
     pub(super) ends_at: Option<Instant>,
     pub(super) next_ticket: u32,
     pub(super) proof: Proof,
@@ -51,7 +51,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Returns the session of a connection that has opened.
+    /// Makes the session of a connection that has opened.
     pub fn open(rules: &Rules, key: ConnectionKey, opening: &Opening, now: Instant) -> Self {
         Self {
             key,
@@ -71,7 +71,7 @@ impl Session {
         }
     }
 
-    /// Returns which socket this is and whose, once it is in.
+    /// Returns the socket and its user, once connected.
     pub fn who(&self) -> Option<(SocketId, UserId)> {
         match &self.stage {
             Stage::In { socket, account } => Some((*socket, account.profile.id.clone())),
@@ -79,17 +79,17 @@ impl Session {
         }
     }
 
-    /// Returns the dialects that it is sent events in.
+    /// Returns the dialects in which events are sent.
     pub fn heard(&self) -> DialectSet {
         self.voice.heard()
     }
 
-    /// Tells whether it is known who the client is.
+    /// Returns whether the client is authenticated.
     pub fn is_known(&self) -> bool {
         self.is_in() || self.protocol.has_joined(CONSOLE)
     }
 
-    /// Tells whether nothing is going on: all that is known stands in this value.
+    /// Returns whether nothing is pending.
     pub fn is_idle(&self) -> bool {
         self.active.is_none() && !self.console.as_ref().is_some_and(|side| side.is_awaited)
     }
@@ -98,7 +98,7 @@ impl Session {
         matches!(self.stage, Stage::In { .. })
     }
 
-    /// Returns when [`Session::on_deadline`] wants to be called.
+    /// Returns the time at which to call [`Session::on_deadline`].
     #[inline]
     pub fn deadline(&self, rules: &Rules) -> Option<Instant> {
         let active = self.active.as_ref();
@@ -107,12 +107,12 @@ impl Session {
         [self.ends_at, turn, attachments].into_iter().flatten().min()
     }
 
-    /// Returns by when a ping is wanted.
+    /// Returns the time by which a ping is wanted.
     pub fn ping_wanted(&self) -> Option<Instant> {
         self.proof.wanted()
     }
 
-    /// A ping was queued behind all that was sent by now.
+    /// Records that a ping was queued behind everything sent so far.
     pub fn on_ping(&mut self) {
         self.proof.on_ping();
     }
@@ -121,7 +121,7 @@ impl Session {
         self.active.get_or_insert_default()
     }
 
-    /// Forgets what time has made good.
+    /// Drops state that time has made irrelevant.
     #[inline]
     pub(super) fn tidy(&mut self, now: Instant) {
         let Some(active) = &mut self.active else { return };
@@ -131,12 +131,12 @@ impl Session {
         }
     }
 
-    /// Returns what it can show, as the broker is told.
+    /// Returns the kinds of events that it can show, for the broker.
     pub(super) fn words(&self) -> Words {
         Words { unproven: self.is_by_cookie && self.voice.spoken().is_empty(), ..self.voice.words() }
     }
 
-    /// The session ends with its token.
+    /// Ends the session when its token expires.
     pub(super) fn end_at(&mut self, expires_at: Option<Timestamp>, now: Now) {
         self.ends_at = expires_at.and_then(|expires_at| {
             let millis = expires_at.as_millis().saturating_sub(now.wall.as_millis());
@@ -144,7 +144,7 @@ impl Session {
         });
     }
 
-    /// Returns what is known of a refusal of this client.
+    /// Returns the log entry for a refusal of this client.
     pub(super) fn refusal<'a>(&'a self, kind: RefusalKind, code: &'static str, cause: &'a str) -> RefusalNote<'a> {
         let (sid, user) = match &self.stage {
             Stage::Out => (None, None),
@@ -154,7 +154,7 @@ impl Session {
         RefusalNote { kind, code, cause, sid, user, event: None, address: self.peer.address }
     }
 
-    /// Takes note that an event is refused.
+    /// Logs the refusal of an event.
     pub(super) fn note_fault(&self, rules: &Rules, event: &str, fault: &Fault) -> Option<ErrorId> {
         let cause = fault.sentence();
         rules.note(RefusalNote { event: Some(event), ..self.refusal(RefusalKind::Event, fault.code(), &cause) })

@@ -1,4 +1,4 @@
-//! Surroundings of a session at each call: the time, the rules, its connection and the broker.
+//! Context of a session during a call: time, rules, connection and broker.
 use std::time::Instant;
 
 use super::ports::Broker;
@@ -6,18 +6,18 @@ use super::rules::Rules;
 use crate::engineio::Output;
 use crate::model::Timestamp;
 
-/// A moment, by both clocks.
+/// A moment on both clocks.
 #[derive(Debug, Clone, Copy)]
 pub struct Now {
-    /// For lengths of time.
+    /// For durations.
     pub instant: Instant,
-    /// For what tokens say.
+    /// For the times in tokens.
     pub wall: Timestamp,
 }
 
-/// All that a session works with during one call.
+/// Everything that a session uses during one call.
 pub struct Surroundings<'a> {
-    /// The rules that hold for all sessions.
+    /// The rules of all sessions.
     pub rules: &'a Rules,
     /// The connection.
     pub wire: &'a mut dyn Output,

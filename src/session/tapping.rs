@@ -1,4 +1,4 @@
-//! The events that clients are sent, as watchers see them.
+//! Reports the events sent to clients to watchers.
 use super::state::Session;
 use crate::engineio::{CloseReason, Encoded, Output, RECORD_SEPARATOR};
 use crate::feed::{Feed, Happening, Packet, What};
@@ -7,19 +7,19 @@ use crate::model::{SocketId, Timestamp, UserId};
 /// The start of an event's packet in the default namespace.
 const EVENT: &[u8] = b"42[";
 
-/// A connection of which it is noted what it is sent.
+/// An output that records the events sent through it.
 pub struct Tap<'a> {
     out: &'a mut dyn Output,
     sent: Vec<Encoded>,
 }
 
 impl<'a> Tap<'a> {
-    /// Notes what is sent on `out` from now on.
+    /// Records everything sent to `out` from now on.
     pub fn new(out: &'a mut dyn Output) -> Self {
         Self { out, sent: Vec::new() }
     }
 
-    /// Tells watchers which events the client was sent: as who it was then, or as who it has become by that.
+    /// Reports the recorded events: under the client's identity before the call, or else the one it has since.
     pub fn tell(self, feed: &Feed, before: Option<(SocketId, UserId)>, session: &Session) {
         let Some((socket, user)) = before.or_else(|| session.who()) else { return };
         let dialects = session.heard().bits();
@@ -30,11 +30,11 @@ impl<'a> Tap<'a> {
     }
 }
 
-/// The packets that are events.
+/// Returns the packets that are events.
 fn events(encoded: &Encoded) -> impl Iterator<Item = Packet> {
     let payload = encoded.payload();
     payload.split(|byte| *byte == RECORD_SEPARATOR).filter(|packet| packet.starts_with(EVENT)).map(|packet| {
-        // One of several is copied: the others are not to be kept for its sake.
+        // A packet among several is copied, so that keeping it does not keep the others in memory.
         if packet.len() == payload.len() { Packet::new(payload.clone()) } else { Packet::new(packet.to_vec().into()) }
     })
 }

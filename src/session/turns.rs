@@ -1,4 +1,4 @@
-//! Requests that wait their turn: the rate limits of one socket, in the order of arrival.
+//! Requests delayed by the rate limits of one socket, in the order of arrival.
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -7,32 +7,32 @@ use crate::chat::{Command, LateRequest, OwnCopy};
 use crate::dialect::{Asked, Class, Decoded, Dialect, DialectSet, Fault};
 use crate::model::ConversationId;
 
-/// A request that was understood, or refused, and is not carried out or answered yet.
+/// A decoded or refused request that has not been carried out or answered yet.
 #[derive(Debug)]
 pub struct Turn {
-    /// The dialect that carries it out.
+    /// The dialect that handles it.
     pub dialect: Dialect,
     /// The dialects in whose words it is refused.
     pub dialects: DialectSet,
-    /// State that the answer needs.
+    /// State for the answer.
     pub asked: Asked,
-    /// The client waits for this ack.
+    /// Id of the ack that the client waits for.
     pub ack_id: Option<u64>,
-    /// The class that says what it costs.
+    /// Cost class.
     pub class: Class,
-    /// Outcome of its decoding.
+    /// Result of decoding it.
     pub request: Result<Decoded, Fault>,
 }
 
 impl Turn {
-    /// Returns the copy that the client is shown of what the broker is asked for: each dialect that the request belongs to is
-    /// confirmed as its front end expects.
+    /// Returns the copy of the message that the client is shown: each dialect of the request is confirmed as its front
+    /// end expects.
     pub fn own_copy(dialects: DialectSet, command: &Command, own_copy: OwnCopy) -> OwnCopy {
         let is_confirmed_by_event = command.draft().is_some() && !dialects.confirming_by_event().is_empty();
         if is_confirmed_by_event { OwnCopy::Held } else { own_copy }
     }
 
-    /// The conversation, if this is typing that nobody waits for an answer of: only the latest counts.
+    /// Returns the conversation if this is typing without an ack: only the latest counts.
     fn typing_in(&self) -> Option<ConversationId> {
         match (&self.request, self.ack_id) {
             (Ok(Decoded::Command { command: Command::Typing { conversation, active: _ }, .. }), None) => Some(*conversation),
@@ -44,20 +44,20 @@ impl Turn {
 /// Outcome for a request that arrived.
 #[derive(Debug)]
 pub enum Offer {
-    /// It is its turn.
+    /// It may run now.
     Run(Turn),
-    /// It waits.
+    /// It is delayed.
     Waits,
-    /// Too many wait already.
+    /// Too many are delayed already.
     Refused {
         /// The request.
         turn: Turn,
-        /// Time after which it may be tried again.
+        /// Time after which the client may retry.
         retry_after: Duration,
     },
 }
 
-/// The limits' state and the requests that wait.
+/// State of the limits, and the delayed requests.
 #[derive(Debug, Default)]
 pub struct Turns {
     waiting: VecDeque<Turn>,
@@ -65,31 +65,31 @@ pub struct Turns {
     events: Bucket,
     receipts: Bucket,
     flood: Flood,
-    /// Refusals that the broker was not told of, and when it was told last.
+    /// Number of refusals not yet reported to the broker, and time of the last report.
     refused: u32,
     refused_told_at: Option<Instant>,
 }
 
-/// The broker is told of refusals no more often.
+/// Minimum time between two reports of refusals.
 const TELL_REFUSED_EVERY: Duration = Duration::from_secs(1);
 
 impl Turns {
-    /// Counts an event that asks for work; whether the client floods the server.
+    /// Counts an event that asks for work; returns whether the client is flooding the server.
     pub fn is_flood(&mut self, limits: &Limits, now: Instant) -> bool {
         limits.events_per_second > 0 && self.flood.count(limits.events_per_second, now)
     }
 
-    /// Pays for what is no event as for a receipt; whether there was one left.
+    /// Counts a packet other than an event as a receipt; returns whether the limit allowed it.
     pub fn pay_control(&mut self, limits: &Limits, now: Instant) -> bool {
         self.take(Class::Receipt, limits, now).is_ok()
     }
 
-    /// Returns what stays of it without what waits.
+    /// Returns the limits without the delayed requests.
     pub fn left(self) -> Self {
         Self { waiting: VecDeque::new(), waiting_events: 0, ..self }
     }
 
-    /// Counts a refusal; answers how many there were where it is time to tell.
+    /// Counts a refusal; returns the number of refusals if a report is due.
     pub fn note_refused(&mut self, now: Instant) -> Option<u32> {
         self.refused = self.refused.saturating_add(1);
         if self.refused_told_at.is_some_and(|at| now.saturating_duration_since(at) < TELL_REFUSED_EVERY) {
@@ -99,7 +99,7 @@ impl Turns {
         Some(std::mem::take(&mut self.refused))
     }
 
-    /// Takes a request. None overtakes one that waits.
+    /// Takes a request. None overtakes a delayed one.
     pub fn offer(&mut self, turn: Turn, limits: &Limits, now: Instant) -> Offer {
         let retry_at = match self.waiting.front() {
             Some(first) => match self.peek(first.class, limits, now) {
@@ -126,16 +126,16 @@ impl Turns {
         Offer::Waits
     }
 
-    /// Pays for an event of no dialect, which never waits but takes the place of one that would.
+    /// Counts an event of no dialect: it is never delayed, but takes the share of one that would be.
     ///
     /// # Errors
-    /// The time after which it may be tried again.
+    /// The time after which the client may retry.
     pub fn pay_unknown(&mut self, limits: &Limits, now: Instant) -> Result<(), Duration> {
         let Some(rate) = rate_of(Class::Work, limits) else { return Ok(()) };
         self.events.take_in_advance(rate, limits.waiting_events, now).map_err(|at| at.saturating_duration_since(now))
     }
 
-    /// The next request whose turn it is.
+    /// Returns the next request that may run.
     pub fn next(&mut self, limits: &Limits, now: Instant) -> Option<Turn> {
         let class = self.waiting.front()?.class;
         self.take(class, limits, now).ok()?;
@@ -143,20 +143,21 @@ impl Turns {
         self.waiting.pop_front()
     }
 
-    /// The next request, whether it is its turn or not.
+    /// Returns the next request, whether or not it may run.
     pub fn pop(&mut self) -> Option<Turn> {
         let turn = self.waiting.pop_front()?;
         self.waiting_events -= usize::from(turn.class == Class::Work);
         Some(turn)
     }
 
-    /// Takes out all that waits and does anything without its connection, each with its time.
+    /// Takes out all delayed requests that have an effect without their connection, each with the time at which it may
+    /// run.
     pub fn leave_behind(&mut self, limits: &Limits, now: Instant) -> Vec<LateRequest> {
         let (mut left, mut at) = (Vec::new(), now);
         while let Some(Turn { dialects, class, request, .. }) = self.pop() {
             if let Err(retry_at) = self.take(class, limits, at) {
                 at = retry_at;
-                // There is one by then.
+                // A token is available by then.
                 let _ = self.take(class, limits, at);
             }
             if let Ok(Decoded::Command { command, own_copy }) = request
@@ -169,7 +170,7 @@ impl Turns {
         left
     }
 
-    /// Returns when [`Turns::next`] has something, or there is less to remember.
+    /// Returns the time at which [`Turns::next`] has something, or state can be dropped.
     pub fn deadline(&self, limits: &Limits) -> Option<Instant> {
         match self.waiting.front() {
             Some(first) => rate_of(first.class, limits).and_then(|rate| self.bucket(first.class).next_at(rate)),
@@ -177,15 +178,15 @@ impl Turns {
         }
     }
 
-    /// Tells whether there is nothing to remember.
+    /// Returns whether there is nothing to remember.
     pub fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.events.full_at().is_none() && self.receipts.full_at().is_none()
     }
 
-    /// Forgets what time has made good.
+    /// Drops state that time has made irrelevant.
     pub fn forget_past(&mut self, now: Instant) {
         if !self.waiting.is_empty() {
-            // What waits has its turn by the bucket's time.
+            // Delayed requests are allowed by this bucket, so its state still matters.
             return;
         }
         self.events.forget_past(now);

@@ -1,40 +1,40 @@
-//! Events that wait at one socket, and how many of them may.
+//! Events held at one socket, and their bound.
 use std::sync::Arc;
 
 use crate::chat::{Broadcast, Event};
 use crate::model::{Message, Part};
 
-/// Most that may wait.
+/// Maximum amount of held events.
 #[derive(Debug, Clone, Copy)]
 pub struct Bound {
-    /// Events.
+    /// Number of events.
     pub events: usize,
     /// Bytes of their packets.
     pub bytes: usize,
 }
 
-/// An event that waits.
+/// A held event.
 #[derive(Debug)]
 pub enum Waiting {
-    /// Of now, with the bytes of its packets.
+    /// A live event, with the bytes of its packets.
     Event { event: Arc<Broadcast>, bytes: usize },
-    /// Of what was missed while the connection was lost, or while too much waited.
+    /// An event missed while the connection was lost, or while too many were held.
     Missed { event: Arc<Broadcast>, had: Option<Part>, is_own: bool },
-    /// Behind that.
+    /// The event with the first offset, behind the missed ones.
     Seed(Arc<Broadcast>),
-    /// `stored`: `None` while that is open.
+    /// An own copy of a message; `stored` is `None` until that is decided.
     Held { event: Arc<Broadcast>, had: Option<Part>, stored: Option<bool> },
 }
 
 impl Waiting {
-    /// The event.
+    /// Returns the event.
     pub fn event(&self) -> &Arc<Broadcast> {
         match self {
             Self::Event { event, .. } | Self::Missed { event, .. } | Self::Seed(event) | Self::Held { event, .. } => event,
         }
     }
 
-    /// The message, as it shows it; `None`: it shows none.
+    /// Returns the message in the form shown; `None` if it shows none.
     pub fn form(&self) -> Option<&Arc<Message>> {
         match self.event().event() {
             Event::Message { message, .. } | Event::MessageUpdated { message, .. } => Some(message),
@@ -42,12 +42,12 @@ impl Waiting {
         }
     }
 
-    /// Tells whether it is an edit.
+    /// Returns whether it is an edit.
     pub fn is_edit(&self) -> bool {
         matches!(self.event().event(), Event::MessageUpdated { .. })
     }
 
-    /// Has it show its message as that has become.
+    /// Changes the message to its newer form.
     pub fn show_as(&mut self, message: &Arc<Message>) {
         let (Self::Event { event, .. } | Self::Missed { event, .. } | Self::Seed(event) | Self::Held { event, .. }) = self;
         if let Some(changed) = event.with_message(message) {
@@ -55,7 +55,7 @@ impl Waiting {
         }
     }
 
-    /// Position of the last message that was handed out by then.
+    /// Returns the position of the last message dispatched by then.
     pub fn position(&self) -> Option<i64> {
         self.event().offset().map(|offset| offset.position)
     }

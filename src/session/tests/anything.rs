@@ -1,4 +1,4 @@
-//! Any input at all.
+//! Arbitrary input.
 use proptest::prelude::*;
 
 use super::*;
@@ -65,15 +65,15 @@ proptest! {
         let is_known = !["leave_group", "conversation:leave"].contains(&event.as_str()) || has_ack;
         let mut sent = case.sent();
         if has_ack {
-            // What is answered at once is answered by an event, too.
+            // Requests answered at once are answered by an event, too.
             sent.retain(|packet| !packet.starts_with("42[\"userSetup\""));
         }
         if case.broker.requests.is_empty() {
             let count = match event.as_str() {
                 _ if has_ack => 1,
-                // What two dialects have in common is refused in the words of each.
+                // An event of two dialects is refused in the words of each.
                 "message:send" => 2,
-                // Its front end knows no error.
+                // Its front end knows no error event.
                 "ai-message" => 2,
                 _ => 1,
             };

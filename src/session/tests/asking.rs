@@ -37,7 +37,7 @@ fn requests_are_answered_by_their_acks_or_by_events() {
     assert_eq!(case.sent(), [expected]);
 }
 
-/// Ann is in and speaks `conversation`; her token is good for a minute.
+/// Ann is connected and speaks `conversation`; her token expires in a minute.
 fn conversing() -> (Case, String) {
     let mut case = Case::open(rules_of_all(), &Opening::default());
     case.text(r#"0{"token":"ann","dialect":"conversation"}"#);
@@ -57,7 +57,7 @@ fn a_fresh_token_extends_the_session() {
         assert!(case.sent().is_empty());
         let renewed = Reply::Renewed { expires_at: Some(Timestamp::from_millis(WALL + 120_000)) };
         case.notice(Notice::Reply { ticket: request.ticket, reply: Ok(renewed) });
-        // An answer has no place in the order.
+        // An answer has no offset.
         let answer =
             if ack_id.is_empty() { connected.replace(",\"e1.0.3.z.5\"", "") } else { r#"435[{"success":true}]"#.to_owned() };
         assert_eq!(case.sent(), [answer]);

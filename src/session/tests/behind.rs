@@ -1,8 +1,8 @@
-//! More comes than may wait at a socket: the catch-up goes on from there, and a client that reads is not cut.
+//! More events come than a socket may hold: the catch-up continues from there, and a client that reads stays connected.
 use super::*;
 use crate::model::{ChangesTold, Conversation, Message, SocketId};
 
-/// A message by bob, or what else happened, as the event with this number: each of them was a message.
+/// Makes a message by bob, or another event, with this number; all earlier ones were messages.
 fn placed(event: Event, position: i64) -> Broadcast {
     let boot = Boot { number: 1, mark: 0 };
     let kind = OffsetKind::Event { serial: position as u64, is_message: matches!(event, Event::Message { .. }) };
@@ -40,7 +40,7 @@ fn read(number: i64, position: i64) -> Broadcast {
     placed(event, position)
 }
 
-/// A message by bob as it became by an edit at that time.
+/// Makes a message by bob, edited at this time.
 fn edited(position: i64, edited_at: i64) -> Message {
     let mut message = message("bob", &format!("{position} as of {edited_at}"));
     message.id = numbered(&position.to_string());
@@ -55,7 +55,7 @@ fn edit(position: i64, edited_at: i64) -> Broadcast {
 }
 
 impl Case {
-    /// Ann, who speaks `conversation` and catches up; eight events may wait.
+    /// Ann speaks `conversation` and is catching up; eight events may be held.
     fn catching_up() -> Self {
         let rules = Rules { outbox_packets: 8, dialects: DialectSet::all(), ..rules() };
         let mut case = Self::open(rules, &Opening::default());
@@ -76,9 +76,9 @@ impl Case {
         self.notice(Notice::CatchUp(page));
     }
 
-    /// What is sent until nothing more comes: texts of messages, names of conversations, names of events else.
+    /// Reads until nothing more comes; returns texts of messages, names of conversations, and names of other events.
     fn read_all(&mut self) -> Vec<String> {
-        // A page and the word that it was the last are two occasions.
+        // A page and the notice that it was the last are two reads.
         let (mut read, mut most) = (Vec::new(), 4);
         loop {
             let sent = self.sent();
@@ -170,7 +170,7 @@ fn an_edit_that_waits_is_not_shown_behind_what_the_catch_up_brings_of_its_messag
         case.ping();
         case.pong();
         assert_eq!(case.broker.proofs.last(), Some(&Mark::Event(25)));
-        // As much may wait as before.
+        // The bound is the same as before.
         assert_eq!(case.broker.fell_behind.len(), usize::from(goes_on));
     }
 }
@@ -192,7 +192,7 @@ fn an_own_message_that_waits_is_shown_as_the_catch_up_tells_that_it_became() {
     };
     let mut case = Case::catching_up();
     (6..=13).for_each(|position| case.hear(said("bob", position)));
-    // Behind these its copies are kept, and what became of them is left to the catch-up.
+    // Behind these, own copies are kept, and their changes are left to the catch-up.
     for position in 14..=18 {
         let own = own(&case, position);
         case.hear(own);
@@ -204,7 +204,7 @@ fn an_own_message_that_waits_is_shown_as_the_catch_up_tells_that_it_became() {
     assert_eq!(case.read_all(), texts(6..=13));
     case.notice(Notice::CatchUpGoesOn { serial: 22 });
     (23..=40).for_each(|position| case.hear(said("bob", position)));
-    // Changes come with the place from which the catch-up goes on.
+    // Changes come with the offset from which the catch-up continues.
     let told_at = said("bob", 13).offset().unwrap();
     let changes = [became(14, 19), deleted(15, 20), became(16, 22)].map(|change| Arc::new(change.placed(told_at)));
     case.notice(Notice::CatchUp(changes.into()));
@@ -271,7 +271,7 @@ fn what_no_catch_up_brings_is_kept_within_bounds_the_newest() {
     case.notice(Notice::CatchUpDone);
     assert_eq!(case.read_all(), texts(6..=13));
     case.notice(Notice::CatchUpGoesOn { serial: 17 });
-    // The one of her other device; what she sent here it leaves out.
+    // The one from her other device; her own send from here is left out.
     let other = Arc::new(said("ann", 15));
     case.notice(Notice::CatchUp(vec![other]));
     case.notice(Notice::CatchUpDone);

@@ -1,4 +1,4 @@
-//! Coming in and going.
+//! Connecting and disconnecting.
 use super::*;
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a client is shown, and when.
+//! Events that a client is shown, and their order.
 use super::*;
 
 #[test]

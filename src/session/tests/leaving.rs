@@ -1,4 +1,4 @@
-//! Requests that wait when their connection ends.
+//! Waiting requests when their connection ends.
 use super::*;
 use crate::model::RoomId;
 
@@ -6,7 +6,7 @@ fn room(number: u32) -> Command {
     Command::JoinRoom { room: RoomId::parse(&number.to_string()).unwrap() }
 }
 
-/// Of the connection that ended last.
+/// Returns the requests left by the last connection.
 fn left(case: &Case) -> Vec<LateRequest> {
     match case.broker.left.last() {
         Some(LeftBehind::Requests(left)) => left.clone(),

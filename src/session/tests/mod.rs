@@ -76,9 +76,9 @@ struct Spy {
     left: Vec<LeftBehind>,
     upgrades: usize,
     console: Vec<ConsoleAct>,
-    /// Asked for, one by one,
+    /// Confirmations that were asked for, in order,
     proofs: Vec<Mark>,
-    /// and in the end.
+    /// and the final one.
     proven: Mark,
 }
 
@@ -151,7 +151,7 @@ fn rules() -> Rules {
         }),
         _ => Err(TokenError::Invalid),
     };
-    // What further dialects have words for is their tests' business.
+    // Other dialects' capabilities are covered by their own tests.
     let dialects = DialectSet::parse(["listing", "messenger"]).unwrap();
     Rules { dialects, ..Rules::new(Box::new(verify)) }
 }
@@ -168,7 +168,7 @@ impl Case {
         Self { rules, session, wire: Wire::default(), broker: Spy::default(), now }
     }
 
-    /// Ann is in, and nothing else has happened.
+    /// Ann is connected, and nothing else has happened.
     fn joined_with(rules: Rules, auth: &str) -> Self {
         let mut case = Self::open(rules, &Opening::default());
         case.text(&format!("0{auth}"));
@@ -200,7 +200,7 @@ impl Case {
         self.notice(Notice::Admitted(Box::new(admission)));
     }
 
-    /// Of the client that asked last.
+    /// Admits the client that asked last.
     fn admission(&self, expires_at: Option<Timestamp>, catch_up: bool) -> Admission {
         let Connect { socket, pid, .. } = *self.broker.connects.last().unwrap();
         let connected = Event::Connected { user: user("ann"), socket };
@@ -208,12 +208,12 @@ impl Case {
         Admission { account: account("ann"), expires_at, catch_up, socket, pid, seed, serial: 5, back: None }
     }
 
-    /// How the client that asked last spoke then.
+    /// Returns the dialect state of the client that asked last.
     fn manner(&self) -> Manner {
         self.broker.connects.last().unwrap().manner
     }
 
-    /// The connection ends.
+    /// Ends the connection.
     fn close(&mut self, reason: CloseReason) {
         self.with(|session, now, around| session.on_close(reason, now.instant, around.rules, around.broker));
     }
@@ -236,7 +236,7 @@ impl Case {
         self.with(|session, _, around| session.on_pong(around.broker));
     }
 
-    /// Lets time pass, and the deadlines in it.
+    /// Lets time pass, and calls the deadlines in it.
     fn wait(&mut self, time: Duration) {
         let end = self.now.instant + time;
         while let Some(at) = self.session.deadline(&self.rules).filter(|at| *at <= end) {
@@ -265,7 +265,7 @@ fn numbered(id: &str) -> MessageId {
     MessageId::of_client_id(&profile("ann").id, id)
 }
 
-/// The offset of an event.
+/// Returns the offset of an event.
 fn offset(serial: u64, part: Part) -> Offset {
     let boot = Boot { number: 1, mark: 0 };
     let kind = OffsetKind::Event { serial, is_message: false };
@@ -285,7 +285,7 @@ fn deleted() -> Event {
     }
 }
 
-/// The names of events, and of room messages their text.
+/// Returns the names of events; for room messages, their text.
 fn names(sent: &[String]) -> Vec<&str> {
     sent.iter()
         .map(|packet| match packet.split_once("\"message\":\"") {

@@ -1,4 +1,4 @@
-//! What is refused is noted, and the answer says under which id.
+//! Refusals are logged, and the answer has the log line's id.
 use std::sync::Mutex;
 
 use super::*;
@@ -6,7 +6,7 @@ use crate::logging::{ErrorId, RefusalKind, RefusalNote};
 
 type Noted = Arc<Mutex<Vec<String>>>;
 
-/// Rules that write every refusal down as a line, and give it the id `r-00000001`.
+/// Makes rules that record every refusal as a line, with the id `r-00000001`.
 fn noting(rules: Rules) -> (Rules, Noted) {
     let noted = Noted::default();
     let lines = noted.clone();

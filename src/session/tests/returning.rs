@@ -1,7 +1,7 @@
-//! Offsets, and coming back to a session whose connection was lost.
+//! Offsets, and resuming a session after its connection was lost.
 use super::*;
 
-/// A room message that is the event with this number.
+/// Makes a room message that is the event with this number.
 fn numbered_event(serial: u64, text: &str) -> Arc<Broadcast> {
     let Event::RoomMessage { message, shown_as } = room_message(text).event().clone() else { panic!() };
     Arc::new(Broadcast::new(Event::RoomMessage { message, shown_as }).placed(offset(serial, Part::FIRST)))
@@ -11,7 +11,7 @@ fn missed(event: Arc<Broadcast>, had: Option<Part>, kind: ReplayKind) -> Replay 
     Replay { event, had, kind }
 }
 
-/// A client that knocked, and is told that it is back.
+/// Makes a client that reconnected, and whose session is resumed.
 fn back(rules: Rules, auth: &str, manner: Manner, missed: Vec<Replay>) -> Case {
     let mut case = Case::open(rules, &Opening::default());
     case.text(&format!("0{auth}"));
@@ -20,7 +20,7 @@ fn back(rules: Rules, auth: &str, manner: Manner, missed: Vec<Replay>) -> Case {
     case
 }
 
-/// The last arguments of events.
+/// Returns the last arguments of events.
 fn offsets(sent: &[String]) -> Vec<&str> {
     sent.iter().map(|packet| packet.rsplit_once(",\"").unwrap().1.trim_end_matches("\"]")).collect()
 }
@@ -191,7 +191,7 @@ fn hear(case: &mut Case, serial: u64) {
     case.with(|session, now, around| session.on_shared(&numbered_event(serial, "x"), now.instant, around));
 }
 
-/// A message of a conversation, by bob or whom else, and who waits for its proof.
+/// Makes a message of a conversation, and the confirmation wanted for it.
 fn wanting(serial: u64, sender: &str, wanted: ProofWanted) -> Arc<Broadcast> {
     let event = Event::Message { message: message(sender, "hello").into(), kind: ConversationKind::Group, recipient: None };
     Arc::new(Broadcast::new(event).placed(offset(serial, Part::FIRST)).wanting(wanted))
