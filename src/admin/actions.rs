@@ -1,4 +1,4 @@
-//! Acts of an administrator.
+//! Actions of administrators.
 use actix_web::web::Data;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
@@ -7,7 +7,8 @@ use crate::chat::{Administer, ChatError};
 use crate::model::SocketId;
 use crate::web::{ActsOn, Admin, Body, Failure, WebState, delete_account, path_text, user_in_path};
 
-/// `PATCH /api/admin/users/{id}` `{disabled}`. Oneself is not disabled: nobody might be left who could undo it.
+/// `PATCH /api/admin/users/{id}` `{disabled}`. Administrators cannot disable themselves: nobody might be left to undo
+/// it.
 pub async fn change_user(state: Data<WebState>, admin: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
     let user = user_in_path(&request, "id")?;
     let Value::Bool(disabled) = body.required("disabled")? else { return Err(Failure::invalid("disabled")) };
@@ -22,7 +23,8 @@ pub async fn change_user(state: Data<WebState>, admin: Admin, request: HttpReque
     Ok(HttpResponse::Ok().json(json!({"success": true, "user": {"id": user, "disabled": disabled}})))
 }
 
-/// `DELETE /api/admin/users/{id}`. Oneself is deleted by `DELETE /api/users/me`, which asks for the password.
+/// `DELETE /api/admin/users/{id}`. Administrators delete themselves by `DELETE /api/users/me`, which asks for the
+/// password.
 pub async fn delete_user(state: Data<WebState>, admin: Admin, request: HttpRequest) -> Result<HttpResponse, Failure> {
     let user = user_in_path(&request, "id")?;
     if admin.claims.is_some_and(|claims| claims.user == user) {

@@ -1,4 +1,4 @@
-//! Lists what administrators, and servers with keys, did.
+//! Lists the actions of administrators, and of servers with keys.
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde_json::{Value, json};

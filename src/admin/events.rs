@@ -1,4 +1,4 @@
-//! The feed as Server-Sent Events (source: HTML standard, 9.2).
+//! The feed as server-sent events (source: HTML standard, 9.2).
 use std::time::Duration;
 
 use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, WrapFuture as _};
@@ -16,12 +16,12 @@ use crate::feed::{Feed, Happening, Seen, Watcher, What};
 use crate::model::{SocketId, UserId};
 use crate::web::{Admin, Failure, Query, WebState};
 
-/// So much is written in one turn; then the client has to take some of it.
+/// Maximum number of bytes written in one turn; the client must take some of them before the next.
 const TURN_BYTES: usize = 64 * 1024;
-/// So often it is looked whether the reader is an administrator still; a line shows it that the server is there.
+/// Interval of the check that the reader is still an administrator. A comment line then shows that the server is alive.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 
-/// Events that a reader wants to see.
+/// Filter of events for one reader.
 #[derive(Debug, Clone, Default)]
 struct Wanted {
     user: Option<UserId>,
@@ -56,7 +56,7 @@ impl Wanted {
         if self.dialect.is_none() && self.event.is_none() {
             return true;
         }
-        // Only what clients say and hear has a name and a dialect.
+        // Only events of clients have a name and a dialect.
         matches!(what, What::Received { .. } | What::Sent { .. })
             && event_of(what).is_some_and(|event| {
                 self.dialect.is_none_or(|dialect| event.dialects.has(dialect))
@@ -64,7 +64,7 @@ impl Wanted {
             })
     }
 
-    /// Adds a line about it to `text`.
+    /// Appends a line for it to `text`.
     fn add(&self, seen: &Seen, text: &mut String) {
         let line = match seen {
             Seen::Happening(happening) if !self.includes(happening) => return,
@@ -77,7 +77,7 @@ impl Wanted {
     }
 }
 
-/// One reader. It is polled only while its client reads; one that does not loses what happens meanwhile.
+/// The stream of one reader. It is polled only while its client reads; a client that stops reading loses events.
 struct EventStream {
     state: Data<WebState>,
     claims: Option<Claims>,
@@ -89,7 +89,7 @@ impl Actor for EventStream {
     type Context = HttpContext<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        // The client knows from it that it watches.
+        // Tells the client that watching has begun.
         ctx.write(Bytes::from_static(b": watching\n\n"));
         self.write_next(ctx);
         ctx.run_interval(CHECK_EVERY, |actor, ctx| actor.check(ctx));
@@ -97,7 +97,7 @@ impl Actor for EventStream {
 }
 
 impl EventStream {
-    /// Writes what is seen next, as soon as there is something.
+    /// Writes the next events as soon as there are any.
     fn write_next(&mut self, ctx: &mut HttpContext<Self>) {
         let Some(watcher) = self.watcher.take() else { return };
         let turn = turn(watcher, self.wanted.clone()).into_actor(self);
@@ -123,9 +123,9 @@ impl EventStream {
     }
 }
 
-/// Waits for something and takes with it what has come together.
+/// Waits for an event, and takes those that came with it.
 async fn turn(mut watcher: Watcher, wanted: Wanted) -> (Watcher, String) {
-    // What the last turn wrote leaves first: the actor is not polled again before the client has room for more.
+    // The last turn's output leaves first: the actor is not polled again until the client has room for more.
     tokio::task::yield_now().await;
     let mut text = String::new();
     let first = watcher.next().await;

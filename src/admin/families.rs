@@ -1,30 +1,31 @@
-//! Families of metrics, as Prometheus reads them.
+//! Metric families for Prometheus.
 //!
-//! Not `prometheus-client`: what it writes is OpenMetrics, whose counters `promtool check metrics` takes for misnamed.
+//! Not made with `prometheus-client`: it writes OpenMetrics, where `promtool check metrics` complains of the counters'
+//! names.
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder as _, TextEncoder};
 
 use super::figures::DistributionFigures;
 
-/// Labels of a value: names and values.
+/// Labels of a value, as names and values.
 pub type Labels<'a> = &'a [(&'static str, &'a str)];
 
-/// Families on their way to a scraper. Names begin with `parlance_`.
+/// Families of one scrape. Names begin with `parlance_`.
 #[derive(Debug, Default)]
 pub struct Families(Vec<MetricFamily>);
 
 impl Families {
-    /// The media type of [`Families::text`].
+    /// Returns the media type of [`Families::text`].
     pub fn content_type() -> String {
         TextEncoder::new().format_type().to_owned()
     }
 
-    /// Adds a counter: it only rises, since the start.
+    /// Adds a counter, which only rises, from the start of the server.
     pub fn counter(&mut self, name: &str, help: &str, value: u64) {
         self.counters(name, help, [(&[][..], value as f64)]);
     }
 
-    /// The same, by labels.
+    /// Adds a counter with labels.
     pub fn counters<'a>(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels<'a>, f64)>) {
         let metric = |(labels, value)| {
             let (mut metric, mut counter) = (labelled(labels), Counter::default());
@@ -35,12 +36,12 @@ impl Families {
         self.add(name, help, MetricType::COUNTER, values.into_iter().map(metric).collect());
     }
 
-    /// Adds a gauge: it rises and falls.
+    /// Adds a gauge, which rises and falls.
     pub fn gauge(&mut self, name: &str, help: &str, value: f64) {
         self.gauges(name, help, [(&[][..], value)]);
     }
 
-    /// The same, by labels.
+    /// Adds a gauge with labels.
     pub fn gauges<'a>(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels<'a>, f64)>) {
         let metric = |(labels, value)| {
             let (mut metric, mut gauge) = (labelled(labels), Gauge::default());
@@ -51,7 +52,7 @@ impl Families {
         self.add(name, help, MetricType::GAUGE, values.into_iter().map(metric).collect());
     }
 
-    /// How many values there were of which size.
+    /// Adds a histogram.
     pub fn histogram(&mut self, name: &str, help: &str, distribution: &DistributionFigures) {
         let DistributionFigures { count, sum, buckets } = distribution;
         let buckets = buckets.iter().map(|bucket| {
@@ -68,15 +69,15 @@ impl Families {
         self.add(name, help, MetricType::HISTOGRAM, vec![metric]);
     }
 
-    /// Families that others have made.
+    /// Adds families made elsewhere.
     pub fn extend(&mut self, families: Vec<MetricFamily>) {
         self.0.extend(families.into_iter().filter(|family| !family.get_metric().is_empty()));
     }
 
-    /// All of them, as a scraper reads them.
+    /// Returns all families in Prometheus' text format.
     ///
     /// # Errors
-    /// Where a family is none: a defect.
+    /// If a family is malformed, which would be a defect here.
     pub fn text(&self) -> Result<String, prometheus::Error> {
         TextEncoder::new().encode_to_string(&self.0)
     }

@@ -1,4 +1,4 @@
-//! The figures that there are. One source for JSON and for Prometheus.
+//! All figures. JSON and Prometheus output are both made from them.
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,10 +16,10 @@ use crate::model::Timestamp;
 use crate::store::StoreStats;
 use crate::web::{Admin, Failure, ServerFigures, Traffic, WebState};
 
-/// A rate is measured over at least so long, in seconds.
+/// Minimum time over which a rate is measured, in seconds.
 const RATE_OVER_SECONDS: f64 = 0.9;
 
-/// Remembers what was counted when, so that totals become rates.
+/// Remembers earlier totals, so that rates can be computed.
 pub struct Sampler {
     started: Instant,
     last: Mutex<Sample>,
@@ -51,23 +51,23 @@ impl Sampler {
     }
 }
 
-/// All figures. What is no gauge counts since the start.
+/// All figures. Except for gauges, they count from the start of the server.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Figures {
-    /// When they were taken.
+    /// Time of the snapshot.
     pub time: Timestamp,
-    /// For how long the server runs.
+    /// Time since the start of the server.
     pub uptime_seconds: u64,
-    /// Messages admitted a second, over the last second or longer.
+    /// Messages admitted per second, measured over the last second or longer.
     pub messages_per_second: f64,
-    /// How busy each kind of actor is.
+    /// Load of each kind of actor.
     pub actors: Vec<ActorFigures>,
     /// Admitted sockets.
     pub sessions: SessionFigures,
-    /// Who is here and what is said.
+    /// Users, rooms and messages.
     pub chat: ChatFigures,
-    /// How the database is doing.
+    /// State of the database.
     pub store: StoreFigures,
     /// Traffic of the Engine.IO endpoint.
     pub connections: Traffic,
@@ -79,11 +79,11 @@ pub struct Figures {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RefusalFigures {
-    /// Kind of what was refused: `event`, `http`, …
+    /// Kind of request: `event`, `http`, …
     pub kind: &'static str,
-    /// Why.
+    /// The error code.
     pub code: &'static str,
-    /// How often.
+    /// Number of refusals.
     pub count: u64,
 }
 
@@ -93,35 +93,35 @@ pub struct RefusalFigures {
 pub struct ActorFigures {
     /// Its name.
     pub actor: &'static str,
-    /// Messages that wait for it; `None` where that is not counted.
+    /// Messages waiting in its mailbox; `None` if that is not counted.
     pub mailbox: Option<u64>,
-    /// Turns: messages handled, and what else it did.
+    /// Turns: messages handled, and its other work.
     pub handled: u64,
-    /// Time spent in them.
+    /// Time spent in turns.
     pub busy_seconds: f64,
     /// The slowest turn of the last ten minutes or so.
     pub slowest: Option<SlowestFigures>,
 }
 
-/// A turn that took long.
+/// A slow turn.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SlowestFigures {
-    /// The message that was handled, or what else was done.
+    /// The message handled, or the other work done.
     pub message: &'static str,
-    /// How long it took.
+    /// Duration of the turn.
     pub seconds: f64,
-    /// When it ended.
+    /// End of the turn.
     pub at: Timestamp,
 }
 
-/// Admitted sockets, by what they have in common.
+/// Admitted sockets, by several properties.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionFigures {
-    /// Connections by transport: `polling`, `websocket`. Also those that are not admitted yet.
+    /// Connections by transport, `polling` or `websocket`, including those not admitted yet.
     pub by_transport: BTreeMap<&'static str, u64>,
-    /// Sockets by what they speak for sure: a dialect's name, several with `+` between them, or `undetermined`.
+    /// Sockets by dialect as far as it is certain: a name, several joined with `+`, or `undetermined`.
     pub by_dialect: BTreeMap<String, u64>,
     /// Sockets by namespace.
     pub by_namespace: BTreeMap<&'static str, u64>,
@@ -131,27 +131,27 @@ pub struct SessionFigures {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChatFigures {
-    /// How long its mailbox took to come to the question for these figures.
+    /// Time that the request for these figures waited in the broker's mailbox.
     pub mailbox_wait_micros: u64,
     /// Admitted sockets.
     pub sockets: usize,
-    /// Users who were announced as online.
+    /// Users who are announced as online.
     pub online_users: usize,
-    /// Users whose account is at hand.
+    /// Users whose account is in memory.
     pub cached_users: usize,
-    /// Rooms with somebody in them.
+    /// Rooms with at least one socket.
     pub rooms: usize,
-    /// Conversations at hand.
+    /// Conversations in memory.
     pub conversations: usize,
-    /// Messages that are being stored.
+    /// Messages being stored.
     pub in_flight: usize,
-    /// Sessions whose connection was lost and that may come back.
+    /// Sessions that lost their connection and can still be resumed.
     pub parked: usize,
-    /// Sessions that came back.
+    /// Sessions resumed.
     pub recovered: u64,
-    /// Clients that wanted to come back and came anew, by why.
+    /// Clients that asked to resume and got a new session instead, by reason.
     pub not_recovered: BTreeMap<&'static str, u64>,
-    /// Memory for what was said lately, for those who come back.
+    /// Memory used by recent events, kept for clients that resume.
     pub recovery_bytes: usize,
     /// Requests.
     pub requests: u64,
@@ -167,49 +167,49 @@ pub struct ChatFigures {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoreFigures {
-    /// Tells whether commits fail.
+    /// Set while commits fail.
     pub failing: bool,
-    /// Writes that wait.
+    /// Writes waiting.
     pub queued: usize,
-    /// Reads being answered, or waiting.
+    /// Reads running or waiting.
     pub reads_in_flight: usize,
     /// Reads.
     pub reads: u64,
     /// Writes stored.
     pub writes: u64,
-    /// Commits that failed because the database was away.
+    /// Commits that failed because the database was unreachable.
     pub failed_commits: u64,
     /// Writes that the database refused.
     pub refused: u64,
-    /// How long commits took.
+    /// Duration of commits.
     pub commit_seconds: DistributionFigures,
-    /// Writes that shared a commit.
+    /// Writes per commit.
     pub batch_writes: DistributionFigures,
-    /// How long the first write of a batch had waited.
+    /// Time that the first write of a batch waited.
     pub queue_wait_seconds: DistributionFigures,
-    /// How long reads took, the wait for a reader included.
+    /// Duration of reads, including the wait for a reader.
     pub read_seconds: DistributionFigures,
 }
 
-/// How many values there were of which size.
+/// A distribution of values by size.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DistributionFigures {
-    /// How many values.
+    /// Number of values.
     pub count: u64,
-    /// Their sum.
+    /// Sum of the values.
     pub sum: f64,
-    /// How many were no larger than each bound; larger ones count in none.
+    /// Number of values up to each bound; values above the last bound are only in `count`.
     pub buckets: Vec<BucketFigures>,
 }
 
-/// One bound of a distribution.
+/// One bucket of a distribution.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BucketFigures {
-    /// The bound.
+    /// Upper bound.
     pub up_to: f64,
-    /// How many values were no larger.
+    /// Number of values up to the bound.
     pub count: u64,
 }
 
@@ -218,10 +218,10 @@ pub async fn stats(state: Data<WebState>, sampler: Data<Sampler>, _: Admin) -> R
     Ok(HttpResponse::Ok().json(json!({"success": true, "stats": collect(&state, &sampler).await?})))
 }
 
-/// All figures as they are now.
+/// Collects the current figures.
 ///
 /// # Errors
-/// 500 or 503 where the broker is gone.
+/// 500 or 503 if the broker is gone.
 pub async fn collect(state: &WebState, sampler: &Sampler) -> Result<Figures, Failure> {
     let asked_at = Instant::now();
     let broker = state.chat.stats().await?;

@@ -1,4 +1,4 @@
-//! The log's filter, switched while the server runs.
+//! The log filter, which can be switched while the server runs.
 use std::time::Duration;
 
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
@@ -12,7 +12,7 @@ use crate::web::{ActsOn, Admin, Body, Failure};
 
 /// Longest filter, in characters.
 const MAX_FILTER_LENGTH: usize = 1_000;
-/// Longest time after which a switched filter returns: 30 days.
+/// Longest time for which a filter can be switched: 30 days.
 pub const MAX_SECONDS: u64 = 30 * 24 * 60 * 60;
 
 /// `GET /api/admin/log`
@@ -28,7 +28,7 @@ pub async fn put(_: Admin, request: HttpRequest, body: Body) -> Result<HttpRespo
     }
     let filter: LogFilter = text.parse().map_err(|reason| Failure::bad_request(format!("Invalid filter: {reason}")))?;
     let time = body.bounded_integer("forSeconds", 1, MAX_SECONDS)?.map(Duration::from_secs);
-    info!(filter:% = filter, seconds = time.map(|time| time.as_secs()); "the log's filter is switched");
+    info!(filter:% = filter, seconds = time.map(|time| time.as_secs()); "switched the log filter");
     request.extensions_mut().insert(ActsOn(filter.to_string()));
     let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
     let change = logging::switch(filter, time.map(|time| Timestamp::now().plus_millis(millis(time))));
@@ -36,7 +36,7 @@ pub async fn put(_: Admin, request: HttpRequest, body: Body) -> Result<HttpRespo
         actix_web::rt::spawn(async move {
             actix_web::rt::time::sleep(time).await;
             if logging::restore(change) {
-                info!("the log's filter is as configured again");
+                info!("the log filter is as configured again");
             }
         });
     }

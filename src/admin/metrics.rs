@@ -1,4 +1,4 @@
-//! The figures for Prometheus: those of `GET /api/admin/stats`, and the process's own.
+//! The figures for Prometheus: those of `GET /api/admin/stats`, and those of the process.
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use actix_web::web::{Data, block};
 use actix_web::{HttpRequest, HttpResponse};
@@ -12,12 +12,12 @@ use crate::web::{Failure, Traffic, WebState};
 pub async fn metrics(state: Data<WebState>, sampler: Data<Sampler>, request: HttpRequest) -> Result<HttpResponse, Failure> {
     check_token(&state, &request)?;
     let figures = collect(&state, &sampler).await?;
-    // The process's figures are read from files: the open ones may be many.
+    // The process's figures come from files in `/proc`, which takes long if many files are open.
     let text = block(move || text(&figures)).await.map_err(Failure::internal)?.map_err(Failure::internal)?;
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, Families::content_type())).body(text))
 }
 
-/// Everybody may scrape where no token is set.
+/// Checks the bearer token; if none is configured, anybody may scrape.
 fn check_token(state: &WebState, request: &HttpRequest) -> Result<(), Refusal> {
     if state.settings.metrics_tokens.is_empty() {
         return Ok(());
@@ -28,15 +28,15 @@ fn check_token(state: &WebState, request: &HttpRequest) -> Result<(), Refusal> {
     if is_right { Ok(()) } else { Err(Refusal::InvalidToken) }
 }
 
-/// All of them, in the format that every Prometheus reads.
+/// Returns all figures in Prometheus' text format.
 fn text(figures: &Figures) -> Result<String, prometheus::Error> {
     let mut families = Families::default();
-    // Every field has a decision: what JSON has, scrapers have as well.
+    // Destructured completely, so that a new field of the JSON cannot be forgotten here.
     let Figures {
         time: _,
-        // Since `process_start_time_seconds`.
+        // Follows from `process_start_time_seconds`.
         uptime_seconds: _,
-        // The rate of the total.
+        // Prometheus computes rates itself.
         messages_per_second: _,
         actors,
         sessions,
@@ -80,7 +80,7 @@ fn add_connections(families: &mut Families, figures: &Traffic) {
 
 fn add_sessions(families: &mut Families, figures: &SessionFigures) {
     let SessionFigures {
-        // As `parlance_connections`.
+        // Exported as `parlance_connections`.
         by_transport: _,
         by_dialect,
         by_namespace,
@@ -96,7 +96,7 @@ fn add_sessions(families: &mut Families, figures: &SessionFigures) {
 fn add_chat(families: &mut Families, figures: &ChatFigures) {
     let ChatFigures {
         mailbox_wait_micros,
-        // As `parlance_sockets`.
+        // Exported as `parlance_sockets`.
         sockets: _,
         online_users,
         cached_users,

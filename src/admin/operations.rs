@@ -1,4 +1,4 @@
-//! Descriptions of what the routes take and answer, for `/api/openapi.json`: a line for each, in the order of `routes.rs`.
+//! Descriptions of the routes for `/api/openapi.json`, one line each, in the order of `routes.rs`.
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::audit::ID_MAX;
@@ -8,7 +8,7 @@ use crate::model::{SocketId, Timestamp, UserId};
 use crate::schema::{Field, Shape, kinds};
 use crate::web::{Answer, Operation, Refused, USER_NAME_MAX, Who};
 
-/// All of them.
+/// Descriptions of all routes.
 pub const OPERATIONS: &[Operation] = &[
     Operation::get(
         "/api/admin/events/stream",
@@ -104,7 +104,7 @@ pub const OPERATIONS: &[Operation] = &[
 const LIMIT: Field = Field::optional("limit", limit);
 const NOT_FOUND: Refused = (404, "NOT_FOUND");
 
-/// More than 200 counts as 200.
+/// A limit; more than 200 counts as 200.
 fn limit(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "integer", "minimum": 1, "default": 50 })
 }
@@ -113,7 +113,7 @@ fn room_order(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": ["members", "rate"] })
 }
 
-/// Facts of the moment, which may be more from release to release.
+/// A snapshot; later releases may add fields.
 fn view(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "properties": { "id": { "type": "string" } }, "required": ["id"], "additionalProperties": true })
 }
@@ -172,7 +172,7 @@ fn members(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "array", "items": member })
 }
 
-/// As `RUST_LOG`.
+/// A log filter, in the syntax of `RUST_LOG`.
 fn log_filter(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
@@ -190,7 +190,7 @@ fn log_seconds(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "integer", "minimum": 1, "maximum": MAX_SECONDS })
 }
 
-/// Figures under their names, which may be more from release to release.
+/// Figures by name; later releases may add some.
 fn figures(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "additionalProperties": true })
 }

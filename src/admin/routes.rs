@@ -1,4 +1,4 @@
-//! Routes of administrators, and what they share.
+//! Routes for administrators, and the state that they share.
 use actix_web::web::{Data, ServiceConfig, delete, get, patch, post, put};
 
 use super::figures::{self, Sampler};
@@ -42,7 +42,7 @@ pub fn routes(state: AdminState) -> impl Fn(&mut ServiceConfig) {
     }
 }
 
-/// State that the routes of one server share among all worker threads.
+/// State shared by the routes of one server on all worker threads.
 #[derive(Clone)]
 pub struct AdminState {
     sampler: Data<Sampler>,
@@ -50,7 +50,7 @@ pub struct AdminState {
 }
 
 impl AdminState {
-    /// For one server, of which `feed` tells what happens.
+    /// Makes the state for one server; `feed` is its event stream.
     pub fn new(feed: Feed) -> Self {
         Self { sampler: Data::default(), feed: Data::new(feed) }
     }

@@ -1,4 +1,4 @@
-//! Sessions and rooms, as administrators see them.
+//! Sessions and rooms for administrators.
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
@@ -10,11 +10,11 @@ use crate::model::{SocketId, UserId};
 use crate::store;
 use crate::web::{Admin, Failure, Query, USER_NAME_MAX, WebState, path_text, user_called};
 
-/// `search` finds so many users.
+/// Maximum number of users found by `search`.
 const FOUND_MAX: i64 = 50;
 
-/// `GET /api/admin/sockets?user=&search=&after=&limit=`: sessions in the order of their sockets' ids, those whose connection was
-/// lost among them; of the user with an id, or of those whom a text finds. `next` is the `after` of the next page.
+/// `GET /api/admin/sockets?user=&search=&after=&limit=`: sessions, detached ones included, in the order of their
+/// sockets' ids; of one user, or of the users found by a text. `next` is the `after` of the next page.
 pub async fn list(state: Data<WebState>, _: Admin, query: Query) -> Result<HttpResponse, Failure> {
     let user = query.get("user").map(|id| UserId::parse(id).map_err(|_| Failure::invalid("user"))).transpose()?;
     let users = match (user, query.get("search").filter(|text| !text.is_empty())) {
@@ -31,7 +31,7 @@ pub async fn list(state: Data<WebState>, _: Admin, query: Query) -> Result<HttpR
     Ok(HttpResponse::Ok().json(json!({"success": true, "sockets": sockets, "next": next})))
 }
 
-/// The users with this id, e-mail address or part of a name.
+/// Returns the users with this id or e-mail address, or with this text in their name.
 async fn search(state: &WebState, text: &str) -> Result<Vec<UserId>, Failure> {
     if text.chars().count() > USER_NAME_MAX {
         return Err(Failure::invalid("search"));
@@ -69,7 +69,7 @@ pub async fn rooms(state: Data<WebState>, _: Admin, query: Query) -> Result<Http
     Ok(HttpResponse::Ok().json(json!({"success": true, "rooms": rooms})))
 }
 
-/// `GET /api/admin/rooms/{room}?limit=`: who is in it.
+/// `GET /api/admin/rooms/{room}?limit=`: a room and its sockets.
 pub async fn show_room(state: Data<WebState>, _: Admin, request: HttpRequest, query: Query) -> Result<HttpResponse, Failure> {
     let no_room = || Failure::not_found("Nobody is in such a room");
     let key = RoomKey::parse(&path_text(&request, "room")).ok_or_else(no_room)?;
@@ -78,7 +78,7 @@ pub async fn show_room(state: Data<WebState>, _: Admin, request: HttpRequest, qu
     Ok(HttpResponse::Ok().json(json!({"success": true, "room": room(&view), "sockets": members})))
 }
 
-/// Sessions, each with what its connection is at this moment.
+/// Adds to each session the present state of its connection.
 pub async fn with_connections(state: &WebState, views: Vec<SessionView>) -> Vec<(SessionView, Option<ConnectionView>)> {
     let keys: Vec<_> = views.iter().filter_map(|view| view.connection).collect();
     let mut found = (state.connections)(keys).await.into_iter();

@@ -1,25 +1,25 @@
-//! Events as administrators see them.
+//! Events as shown to administrators.
 use serde_json::{Map, Value, json};
 
 use crate::dialect::DialectSet;
 use crate::feed::{Args, Happening, SocketView, What};
 
-/// Stands for a value that proves somebody.
+/// Replaces a value that could authenticate somebody.
 const HIDDEN: &str = "(hidden)";
-/// Keys of such values contain one of these words.
+/// Parts of the keys of such values.
 const SECRETS: [&str; 4] = ["token", "password", "secret", "authorization"];
 
 /// An event with its arguments.
 pub struct ShownEvent {
     /// Its name.
     pub name: Box<str>,
-    /// Values that came after the name.
+    /// Arguments after the name.
     pub args: Args,
-    /// The dialects of the one who said it, or hears it.
+    /// Dialects of the client that sent it, or receives it.
     pub dialects: DialectSet,
 }
 
-/// The event that a client sent or was sent.
+/// Returns the event that a client sent or received.
 pub fn event_of(what: &What) -> Option<ShownEvent> {
     let (name, args, dialects) = match what {
         What::Received { event, args, dialects } => (event.clone(), args.clone(), *dialects),
@@ -32,7 +32,7 @@ pub fn event_of(what: &What) -> Option<ShownEvent> {
     Some(ShownEvent { name, args, dialects: DialectSet::of_bits(dialects) })
 }
 
-/// Arguments as values; what proves somebody is left out.
+/// Returns the arguments as values; credentials are hidden.
 pub fn values(args: &Args) -> Vec<Value> {
     let json = match args {
         Args::Json(json) => json,
@@ -44,7 +44,7 @@ pub fn values(args: &Args) -> Vec<Value> {
     values
 }
 
-/// Values nest no deeper than a parser takes, see [`crate::socketio::MAX_DEPTH`].
+/// Recursion is safe: values nest no deeper than the parser allows, see [`crate::socketio::MAX_DEPTH`].
 fn hide_secrets(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(hide_secrets),
@@ -60,7 +60,7 @@ fn hide_secrets(value: &mut Value) {
     }
 }
 
-/// Something that happened as one object, its arguments only where `bodies` are wanted.
+/// Returns an entry of the feed as one object; arguments are included only if `bodies` is set.
 pub fn line(happening: &Happening, bodies: bool) -> Option<Value> {
     let Happening { at, socket, user, what } = happening;
     let (kind, more) = match what {

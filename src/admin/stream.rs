@@ -1,4 +1,4 @@
-//! The figures as Server-Sent Events (source: HTML standard, 9.2).
+//! The figures as server-sent events (source: HTML standard, 9.2).
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt as _, AsyncContext as _, WrapFuture as _};
@@ -14,10 +14,10 @@ use crate::auth::Claims;
 use crate::model::Timestamp;
 use crate::web::{Admin, Failure, WebState};
 
-/// A line is written so often.
+/// Interval of the lines.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// One reader of the stream. It is polled only while its client reads, so a stuck one holds a single line.
+/// The stream of one reader. It is polled only while its client reads, so a stuck client holds a single line in memory.
 struct StatsStream {
     state: Data<WebState>,
     sampler: Data<Sampler>,
@@ -38,7 +38,7 @@ impl StatsStream {
         let line = line(self.state.clone(), self.sampler.clone(), self.claims.clone());
         ctx.spawn(line.into_actor(self).map(|line, _, ctx| match line {
             Ok(figures) => {
-                // Numbers and texts: it cannot fail.
+                // Serializing numbers and texts cannot fail.
                 let text = serde_json::to_string(&figures).unwrap_or_default();
                 ctx.write(Bytes::from(format!("data: {text}\n\n")));
             }
@@ -50,16 +50,16 @@ impl StatsStream {
     }
 }
 
-/// The next line.
+/// Returns the next line.
 async fn line(state: Data<WebState>, sampler: Data<Sampler>, claims: Option<Claims>) -> Result<Figures, Failure> {
     still_admin(state.clone(), claims).await?;
     collect(&state, &sampler).await
 }
 
-/// Tells whether a stream goes on: its reader is an administrator still and the server does not stop.
+/// Checks that a stream may continue: its reader is still an administrator, and the server is not stopping.
 ///
 /// # Errors
-/// Why it does not.
+/// The reason to end the stream.
 pub async fn still_admin(state: Data<WebState>, claims: Option<Claims>) -> Result<(), Failure> {
     if state.is_draining() {
         return Err(Failure::draining());
@@ -76,11 +76,11 @@ pub async fn still_admin(state: Data<WebState>, claims: Option<Claims>) -> Resul
     Ok(())
 }
 
-/// A stream that is handed on line by line.
+/// Streams lines to a client.
 pub fn event_stream(lines: impl Stream<Item = Result<Bytes, actix_web::Error>> + 'static) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/event-stream")
-        // Proxies must hand every line on at once.
+        // Proxies must pass every line on at once.
         .insert_header((CACHE_CONTROL, "no-cache, no-transform"))
         .insert_header(("x-accel-buffering", "no"))
         .streaming(lines)

@@ -1,4 +1,4 @@
-//! Tokens that administrators revoke.
+//! Revocation of tokens by administrators.
 use actix_web::web::Data;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde_json::json;
@@ -8,13 +8,13 @@ use crate::chat::RevokeTokens;
 use crate::model::Timestamp;
 use crate::web::{ActsOn, Admin, Body, Failure, USER_NAME_MAX, WebState, user_called};
 
-/// `POST /api/admin/tokens/revoke` `{token}` or `{user}`: one login's tokens (of a token made elsewhere, that one), or all of a
-/// user. Their sockets are put out at once.
+/// `POST /api/admin/tokens/revoke` `{token}` or `{user}`: revokes the tokens of one login (or one foreign token), or
+/// all tokens of a user. Their sockets are disconnected at once.
 pub async fn revoke(state: Data<WebState>, _: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
     let now = Timestamp::now();
     let (user, revoked) = match (body.bounded_text("token", 1, MAX_TOKEN_BYTES)?, body.get("user")) {
         (Some(token), None) => {
-            // One past its time may still serve for a session that comes back.
+            // An expired token may still be held by a session that resumes.
             let claims = state.tokens.verify_all_but_expiry(token, now).map_err(|_| Failure::invalid("token"))?;
             let until = claims.revoked_until(now, state.tokens.ttl());
             let user = claims.user;

@@ -1,4 +1,4 @@
-//! One's own account.
+//! A user's own account.
 use std::time::Instant;
 
 use actix_web::HttpResponse;
@@ -32,7 +32,7 @@ pub async fn register(
     check_username(&username, Some(&email))?;
     check_password(&password)?;
     full_name.as_deref().map_or(Ok(()), check_full_name)?;
-    // Else anybody could ask for all addresses whether they are somebody's.
+    // Otherwise anybody could find out which addresses have accounts.
     let tried = Tried { account: None, address: origin.client.address };
     limit.attempt(&tried, Instant::now()).map_err(Failure::rate_limited)?;
     refuse_taken(&state, &username, &email).await?;
@@ -54,7 +54,7 @@ pub async fn register(
     begin_session(&state, &origin, &account, StatusCode::CREATED).await
 }
 
-/// Refuses names that are somebody else's already, before work is spent on the password.
+/// Refuses names that are taken, before time is spent on hashing the password.
 async fn refuse_taken(state: &WebState, username: &str, email: &str) -> Result<(), Failure> {
     let (username, email) = (username.to_owned(), email.to_owned());
     let taken = state.store.read(move |conn| store::find_taken(conn, &username, &email)).await?;
@@ -86,7 +86,7 @@ pub async fn change_password(
     Ok(HttpResponse::Ok().json(json!({"success": true})))
 }
 
-/// Refuses who does not know the password that belongs to the token. Each try counts as one to log in.
+/// Refuses a caller who does not know the password of the token's user. Each attempt counts like a login.
 pub async fn must_know_password(
     state: &WebState,
     limit: &LoginLimit,

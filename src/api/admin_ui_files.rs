@@ -9,15 +9,16 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::static_folder::serve_file;
 use crate::web::{Failure, WebState, path_text};
 
-/// Sees to it that a folder is the right one.
+/// Checks that a folder is usable.
 ///
 /// # Errors
-/// It is not there, or has no page in it.
+/// If it is missing, or has no page in it.
 pub fn check_admin_ui(folder: &Path) -> io::Result<()> {
     std::fs::metadata(folder.join("index.html")).map(drop)
 }
 
-/// `GET /admin/ui`: its links are relative to the folder. A relative address stays right behind a proxy that adds to the path.
+/// `GET /admin/ui`: redirects into the folder, because the page's links are relative. The redirect is relative, too, so
+/// it works behind a proxy that adds a prefix.
 pub async fn redirect() -> HttpResponse {
     HttpResponse::PermanentRedirect().insert_header((LOCATION, "ui/")).finish()
 }
@@ -35,21 +36,21 @@ pub async fn serve(state: Data<WebState>, request: HttpRequest) -> Result<HttpRe
     let path = inside(folder, file).ok_or_else(|| Failure::not_found(missing))?;
     let mut response = serve_file(&request, path, None, missing).await?;
     let headers = response.headers_mut();
-    // Another release may come in the place of what bears no digest in its name.
+    // A file without a digest in its name may be replaced by another release.
     let cache = if has_digest(file) { "public, max-age=31536000, immutable" } else { "public, max-age=0" };
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
-    // Its buttons put people out: no other page may show it in a frame.
+    // Its buttons disconnect users: no other page may show it in a frame.
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     Ok(response)
 }
 
-/// The path of a file in the folder; `None` for a name that leads out of it, or is hidden there.
+/// Returns the path of a file in the folder; `None` for a name that leads outside, or is hidden.
 fn inside(folder: &Path, name: &str) -> Option<PathBuf> {
     let is_plain = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains(['\\', '\0', ':']);
     name.split('/').all(is_plain).then(|| folder.join(name))
 }
 
-/// Tells whether a name stands for one content for ever: `js/app.0d7d7845.js`.
+/// Returns whether the name contains a digest, so its content never changes: `js/app.0d7d7845.js`.
 fn has_digest(name: &str) -> bool {
     let is_digest = |part: &str| part.len() >= 8 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
     name.rsplit('/').next().is_some_and(|name| name.split('.').skip(1).any(is_digest))

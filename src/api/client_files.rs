@@ -1,4 +1,4 @@
-//! The browser client's files, beside the endpoint that it talks to (source: socket.io, "serveClient").
+//! The browser client's files, served beside the endpoint (source: socket.io, "serveClient").
 use std::io;
 use std::path::Path;
 
@@ -21,15 +21,15 @@ pub const CLIENT_FILES: &[&str] = &[
     "socket.io.msgpack.min.js.map",
 ];
 
-/// Sees to it that a folder is the right one.
+/// Checks that a folder is usable.
 ///
 /// # Errors
-/// It is not there, or has no client in it.
+/// If it is missing, or has no client in it.
 pub fn check_client_files(folder: &Path) -> io::Result<()> {
     std::fs::metadata(folder.join("socket.io.js")).map(drop)
 }
 
-/// Adds a route for each file, under the path of the endpoint.
+/// Adds a route for each file below the endpoint's path.
 pub(super) fn add(config: &mut ServiceConfig, socket_path: &str) {
     for name in CLIENT_FILES {
         let route = get_or_head().to(move |state: Data<WebState>, request: HttpRequest| serve(state, request, name));
@@ -46,7 +46,7 @@ async fn serve(state: Data<WebState>, request: HttpRequest, name: &'static str) 
     let mimetype = if name.ends_with(".map") { "application/json" } else { "application/javascript" };
     let missing = "The folder of CLIENT_FILES has no such file";
     let mut response = serve_file(&request, folder.join(name), Some(mimetype), missing).await?;
-    // Another release of the client may come in its place.
+    // Another release of the client may replace it.
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=0"));
     Ok(response)
 }

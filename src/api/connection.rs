@@ -1,4 +1,4 @@
-//! Where a client finds the socket.
+//! The address of the socket endpoint.
 use actix_web::http::uri::Authority;
 use actix_web::web::ReqData;
 use actix_web::{HttpRequest, HttpResponse};
@@ -13,7 +13,7 @@ pub async fn find(request: HttpRequest, origin: ReqData<RequestOrigin>) -> HttpR
     let client = &origin.client;
     let (protocol, default_port) = if client.secure { ("wss", "443") } else { ("ws", "80") };
     let asked = client.host.as_deref().and_then(authority_of);
-    // Who asks for no host, as one may in HTTP/1.0, is told where the request arrived.
+    // HTTP/1.0 allows requests without a host: they get the address at which they arrived.
     let host = asked.unwrap_or_else(|| request.app_config().local_addr().to_string());
     let port = host.parse::<Authority>().ok().and_then(|authority| authority.port().map(|port| port.to_string()));
     HttpResponse::Ok().json(json!({
@@ -34,7 +34,7 @@ pub async fn find(request: HttpRequest, origin: ReqData<RequestOrigin>) -> HttpR
     }))
 }
 
-/// A host, with or without a port, and nothing else.
+/// Returns a host, with or without a port; `None` if the text is anything else.
 fn authority_of(host: &str) -> Option<String> {
     let authority: Authority = host.parse().ok()?;
     (!host.contains('@')).then(|| authority.to_string())

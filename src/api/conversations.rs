@@ -1,4 +1,4 @@
-//! Conversations and who is in them.
+//! Conversations and their members.
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
@@ -11,13 +11,13 @@ use crate::model::{Conversation, ConversationId, Timestamp, UserId};
 use crate::store::{self, ConversationCursor};
 use crate::web::{Body, Cursor, Failure, Page, PageRequest, Proven, Query, WebState, path_text, user_in_path};
 
-/// `GET /api/conversations`, last active first.
+/// `GET /api/conversations`, most recently active first.
 pub async fn list(state: Data<WebState>, user: Proven, query: Query) -> Result<HttpResponse, Failure> {
     let request = PageRequest::read(&query, 'c', read_cursor)?;
     let before = match request.page {
         Page::Newest => None,
         Page::Before(cursor) => Some(cursor),
-        // What is more active moves while one reads: this list is read in one direction.
+        // Entries move to the front when they become active, so paging works in one direction only.
         Page::After(_) => return Err(Failure::invalid("after")),
     };
     let (id, rows) = (user.id().clone(), request.limit_and_one());
@@ -71,7 +71,7 @@ pub async fn find(state: Data<WebState>, user: Proven, request: HttpRequest) -> 
     Ok(HttpResponse::Ok().json(json!({"success": true, "conversation": ConversationView::new(&conversation, unread)})))
 }
 
-/// `PATCH /api/conversations/{id}` `{name?,avatar?}`. An empty picture takes it away.
+/// `PATCH /api/conversations/{id}` `{name?,avatar?}`. An empty avatar removes the picture.
 pub async fn update(state: Data<WebState>, user: Proven, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
     let command = Command::UpdateConversation {
         conversation: conversation_in_path(&request)?,
@@ -109,7 +109,7 @@ pub async fn remove_participant(state: Data<WebState>, user: Proven, request: Ht
     Ok(HttpResponse::Ok().json(json!({"success": true})))
 }
 
-/// Carries out a command that changes a conversation and shows it.
+/// Runs a command that changes a conversation, and answers with the conversation.
 async fn answer(state: &WebState, user: &Proven, command: Command) -> Result<HttpResponse, Failure> {
     let ConversationReply { conversation, created } = state.chat.ask_for(user.id(), command).await?;
     let (asker, id) = (user.id().clone(), conversation.id);
@@ -119,16 +119,16 @@ async fn answer(state: &WebState, user: &Proven, command: Command) -> Result<Htt
     Ok(response.json(json!({"success": true, "conversation": ConversationView::new(&conversation, unread)})))
 }
 
-/// The conversation, for a member of it.
+/// Returns the conversation to a member.
 ///
 /// # Errors
-/// 404 where there is none, 403 where it is not the asker's.
+/// 404 if it does not exist, 403 if the user is not a member.
 pub fn members_only(conversation: Option<Conversation>, user: &UserId) -> Result<Conversation, ChatError> {
     let conversation = conversation.ok_or(ChatError::ConversationNotFound)?;
     if conversation.has(user) { Ok(conversation) } else { Err(ChatError::NotAMember) }
 }
 
-/// The conversation named in the path. What is no id belongs to none.
+/// Returns the conversation id in the path. A malformed id is treated as unknown.
 pub fn conversation_in_path(request: &HttpRequest) -> Result<ConversationId, ChatError> {
     ConversationId::parse(&path_text(request, "id")).map_err(|_| ChatError::ConversationNotFound)
 }

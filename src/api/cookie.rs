@@ -4,19 +4,19 @@ use actix_web::cookie::{Cookie, SameSite};
 
 use crate::model::Timestamp;
 
-/// The cookie with a new token; it lives as long as the token.
+/// Returns a cookie with a new token; it expires with the token.
 pub fn token_cookie(token: &str, expires_at: Timestamp, now: Timestamp, secure: bool) -> Cookie<'static> {
     let left = expires_at.as_millis().saturating_sub(now.as_millis()) / 1_000;
     cookie(token.to_owned(), CookieDuration::seconds(left.max(0)), secure)
 }
 
-/// The cookie that takes it away.
+/// Returns the cookie that removes the token.
 pub fn no_token_cookie(secure: bool) -> Cookie<'static> {
     cookie(String::new(), CookieDuration::ZERO, secure)
 }
 
 fn cookie(value: String, max_age: CookieDuration, secure: bool) -> Cookie<'static> {
-    // A browser sends it to this site only, also on links that lead here, and no script sees it.
+    // Browsers send it to this site only, links from elsewhere included, and hide it from scripts.
     Cookie::build("token", value).path("/").http_only(true).same_site(SameSite::Lax).secure(secure).max_age(max_age).finish()
 }
 

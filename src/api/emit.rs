@@ -1,4 +1,4 @@
-//! Events that other servers emit.
+//! Events emitted by other servers.
 use actix_web::web::Data;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
@@ -13,8 +13,8 @@ use crate::web::{ActsOn, Admin, Body, Failure, WebState};
 
 /// `POST /api/emit` `{to:{user|room|conversation|all},event,data}`
 ///
-/// `data` is the event's one argument, whatever JSON it is. The stock client takes a text at an event's end for a recovery
-/// offset where its CONNECT was answered with a `pid`, which none is yet; an offset of ours will stand behind it.
+/// `data` is the event's single argument, any JSON. Stock clients whose CONNECT was answered with a `pid` take a text
+/// at the end of an event for a recovery offset; with those, our own offset stands behind it.
 pub async fn emit(state: Data<WebState>, _: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
     let to = target(&body)?;
     let name = body.bounded_text("event", 1, EVENT_MAX)?.ok_or_else(|| Failure::missing("event"))?;
@@ -32,7 +32,7 @@ pub async fn emit(state: Data<WebState>, _: Admin, request: HttpRequest, body: B
     Ok(HttpResponse::Ok().json(json!({"success": true, "sockets": sockets})))
 }
 
-/// A notification is stored as well; one who is not there is shown it later.
+/// Notifies a user. The notification is also stored, so a user who is offline gets it later.
 async fn notify(state: &WebState, user: &UserId, event: Emitted, data: Option<&Value>) -> Result<usize, Failure> {
     let (kind, message, data) = worded_notification(data)?;
     let command = Command::Notify { kind, message, data, emitted: Some(event) };
@@ -40,7 +40,7 @@ async fn notify(state: &WebState, user: &UserId, event: Emitted, data: Option<&V
     Ok(sockets)
 }
 
-/// Who is meant; `None`: something that cannot exist.
+/// Parses the target; `None` if it names something that cannot exist.
 fn target(body: &Body) -> Result<Option<EmitTo>, Failure> {
     let to = body.object("to")?.ok_or_else(|| Failure::bad_request("to is required"))?;
     let all = match to.get("all") {

@@ -1,21 +1,21 @@
-//! Types of files that may be uploaded: known by its name and by its first bytes, never by what the client says.
+//! Types of files that may be uploaded, recognised by name and first bytes; the client's claim is ignored.
 
-/// So many first bytes tell a type.
+/// Number of bytes from the start of a file that identify its type.
 pub const HEAD_BYTES: usize = 8_192;
 
-/// A type of file that may be uploaded.
+/// An accepted file type.
 #[derive(Debug, Clone, Copy)]
 pub struct FileType {
-    /// How names of such files end, in lower case.
+    /// File name extension, in lower case.
     pub extension: &'static str,
-    /// As browsers are told.
+    /// MIME type sent to browsers.
     pub mimetype: &'static str,
     fits: fn(&[u8]) -> bool,
 }
 
 const JPEG: &str = "image/jpeg";
 
-/// All of them.
+/// All accepted types.
 const TYPES: [FileType; 9] = [
     FileType { extension: "jpeg", mimetype: JPEG, fits: infer::image::is_jpeg },
     FileType { extension: "jpg", mimetype: JPEG, fits: infer::image::is_jpeg },
@@ -33,35 +33,37 @@ const TYPES: [FileType; 9] = [
 ];
 
 impl FileType {
-    /// The type of a file with this name.
+    /// Returns the type of a file with this name.
     pub fn of_name(filename: &str) -> Option<Self> {
         let (_, extension) = filename.rsplit_once('.')?;
         Self::of_extension(&extension.to_ascii_lowercase())
     }
 
-    /// The type with this extension, in lower case.
+    /// Returns the type with this extension, in lower case.
     pub fn of_extension(extension: &str) -> Option<Self> {
         TYPES.into_iter().find(|known| known.extension == extension)
     }
 
-    /// Tells whether a file that begins so is of this type. `head` is its first [`HEAD_BYTES`], or all of it.
+    /// Returns whether a file that starts with `head` can be of this type. `head` is its first [`HEAD_BYTES`], or all
+    /// of it.
     pub fn fits(&self, head: &[u8]) -> bool {
         (self.fits)(head)
     }
 }
 
-/// An OLE compound file, as Word wrote until 2003 (source: [MS-CFB] 2.2).
+/// Returns whether it is an OLE compound file, as Word wrote until 2003 (source: [MS-CFB] 2.2).
 fn is_ole(head: &[u8]) -> bool {
     head.starts_with(&[0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1])
 }
 
-/// A file of ISO 14496-12 begins with the box `ftyp`. Of its brands there is no end (`XAVC` of cameras, …); only QuickTime's
-/// says that it is no MP4.
+/// Returns whether it is an MP4: ISO 14496-12 files begin with the box `ftyp`. There are countless brands (`XAVC` of
+/// cameras, …), of which only QuickTime's is not MP4.
 fn is_mp4(head: &[u8]) -> bool {
     head.get(4..8) == Some(b"ftyp") && head.get(8..12).is_some_and(|brand| brand != b"qt  ")
 }
 
-/// An ID3 tag, or an MPEG frame of layer III (source: ISO 11172-3, 2.4.2.3), whatever its version and protection.
+/// Returns whether it is an MP3: an ID3 tag, or an MPEG frame of layer III (source: ISO 11172-3, 2.4.2.3) of any
+/// version and protection.
 fn is_mp3(head: &[u8]) -> bool {
     infer::audio::is_mp3(head)
         || matches!(head, [0xFF, second, ..] if second & 0xE0 == 0xE0 && second & 0x06 == 0x02 && second & 0x18 != 0x08)

@@ -15,7 +15,7 @@ use crate::model::MessageClass;
 use crate::store;
 use crate::web::{Failure, Proven, WebState, path_text};
 
-/// A stored file, in ranges where asked for.
+/// Serves a stored file, or a range of it.
 pub async fn serve(state: Data<WebState>, request: HttpRequest) -> Result<HttpResponse, Failure> {
     if state.settings.uploads_require_auth {
         Proven::from_request(&request, &mut Payload::None).await?;
@@ -42,13 +42,13 @@ pub async fn serve(state: Data<WebState>, request: HttpRequest) -> Result<HttpRe
     }
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // A name stands for one content for ever; shared caches must not keep what needs a token.
+    // A name's content never changes; but shared caches must not keep a file that requires a token.
     let cache = if state.settings.uploads_require_auth { "private, no-cache" } else { "public, max-age=31536000, immutable" };
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
     Ok(response)
 }
 
-/// Shown in the page where that is harmless, else saved; under its owner's name.
+/// Returns whether browsers show the file, if that is harmless, or save it, under the uploader's file name.
 fn disposition(mimetype: &str, filename: String) -> ContentDisposition {
     let is_shown = mimetype == "application/pdf" || MessageClass::of_mimetype(mimetype) != MessageClass::File;
     let name = ExtendedValue { charset: Charset::Ext("UTF-8".to_owned()), language_tag: None, value: filename.into_bytes() };

@@ -1,4 +1,4 @@
-//! For probes.
+//! Health probes.
 use std::time::Duration;
 
 use actix_web::HttpResponse;
@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::web::{Failure, WebState};
 
-/// The broker answers within this time, or it is not well.
+/// Time within which a healthy broker answers.
 const BROKER_WITHIN: Duration = Duration::from_secs(5);
 
 /// `GET /api/socket/health`
@@ -21,12 +21,12 @@ pub async fn socket(state: Data<WebState>) -> Result<HttpResponse, Failure> {
     })))
 }
 
-/// `GET /healthz`: the process lives.
+/// `GET /healthz`: the process is alive.
 pub async fn alive() -> HttpResponse {
     HttpResponse::Ok().json(json!({"success": true, "status": "ok"}))
 }
 
-/// `GET /readyz`: it can serve.
+/// `GET /readyz`: the server can serve clients.
 pub async fn ready(state: Data<WebState>) -> HttpResponse {
     let broker = async { timeout(BROKER_WITHIN, state.chat.health()).await.is_ok_and(|answer| answer.is_ok()) };
     let (store, has_broker) = futures_util::future::join(state.store.ping(), broker).await;
@@ -36,7 +36,7 @@ pub async fn ready(state: Data<WebState>) -> HttpResponse {
         reasons.push("the broker does not answer");
     }
     if store.is_err() {
-        reasons.push("the store is away");
+        reasons.push("the store is unavailable");
         code = "STORAGE_UNAVAILABLE";
     }
     if state.is_draining() {

@@ -1,4 +1,4 @@
-//! Histories: pages of messages, ascending.
+//! Histories: pages of messages in ascending order.
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
@@ -25,7 +25,7 @@ pub async fn conversation(
     Ok(answer(&messages.iter().map(MessageView::new).collect::<Vec<_>>(), next))
 }
 
-/// `GET /api/rooms/{roomId}/messages`. Public; a room where nobody wrote is empty.
+/// `GET /api/rooms/{roomId}/messages`. Public; a room without messages is empty.
 pub async fn room(state: Data<WebState>, _: Proven, request: HttpRequest, query: Query) -> Result<HttpResponse, Failure> {
     let room = RoomId::parse(&path_text(&request, "room")).map_err(|_| Failure::invalid("roomId"))?;
     public(&state, Place::Room(room), &query).await
@@ -45,7 +45,7 @@ fn page_request(query: &Query) -> Result<PageRequest<i64>, Failure> {
     PageRequest::read(query, 'm', |key| key.parse().ok())
 }
 
-/// A page of a place, and the cursor at which the list goes on.
+/// Returns a page of messages, and the cursor of the next page.
 async fn read(state: &WebState, place: Place, request: &PageRequest<i64>) -> Result<(Vec<Message>, Option<String>), Failure> {
     let range = match request.page {
         Page::Newest => HistoryRange::Newest,
@@ -62,7 +62,7 @@ fn answer<V: Serialize>(messages: &[V], next: Option<String>) -> HttpResponse {
     HttpResponse::Ok().json(json!({"success": true, "messages": messages, "nextCursor": next}))
 }
 
-/// Drops the one row too many, at the end at which the list goes on; answers where that is.
+/// Removes the extra row at the end where the list continues; returns the position there.
 fn cut(mut messages: Vec<Message>, request: &PageRequest<i64>) -> (Vec<Message>, Option<i64>) {
     if messages.len() <= request.limit {
         return (messages, None);

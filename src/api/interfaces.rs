@@ -1,4 +1,4 @@
-//! Descriptions of the interfaces, for programs: made when it is first asked for, from the same types that make the answers.
+//! Machine-readable descriptions of the interfaces, made at the first request from the types that make up the answers.
 use std::fmt::Write as _;
 use std::sync::OnceLock;
 
@@ -41,14 +41,14 @@ impl Document {
             Some(Err(_)) | None => false,
         };
         let mut response = if has_it { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-        // Another release has others.
+        // Another release has other documents.
         response.insert_header((ETAG, self.tag.to_string())).insert_header((CACHE_CONTROL, "no-cache"));
         if has_it { response.finish() } else { response.content_type(content_type).body(self.text.clone()) }
     }
 }
 
 impl Documents {
-    /// Of a server with these routes.
+    /// Makes the documents of a server with these routes.
     pub fn new(operations: Vec<Operation>) -> Self {
         Self { operations, openapi: OnceLock::new(), asyncapi: OnceLock::new(), types: OnceLock::new() }
     }

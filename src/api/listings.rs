@@ -1,4 +1,4 @@
-//! Titles of listings, as their server says.
+//! Titles of listings, set by their server.
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;

@@ -1,6 +1,4 @@
-//! Sending, editing and deleting: the same commands as the sockets'.
-use std::sync::Arc;
-
+//! Sending, editing and deleting messages, by the same commands as over sockets.
 use actix_web::web::Data;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
@@ -51,12 +49,13 @@ fn listing(body: &Body) -> Result<Option<ListingId>, Failure> {
     id.map(|id| ListingId::parse(&id).map_err(|_| Failure::invalid("listingId"))).transpose()
 }
 
-/// Of a file as the upload answered it, only the address counts.
+/// Returns the address in a file as answered by the upload; its other fields are ignored.
 fn file_url(file: &Value) -> Option<String> {
     file.as_object()?.get("url")?.as_str().map(str::to_owned)
 }
 
-/// `POST /api/messages` `{from?,to:{user|conversation|room|commonChat},content,…}`: one's own; a server with a key says `from` whom.
+/// `POST /api/messages` `{from?,to:{user|conversation|room|commonChat},content,…}`: users send as themselves; a server
+/// with a key names the sender in `from`.
 pub async fn post(
     state: Data<WebState>,
     server: Result<Admin, Failure>,
@@ -64,7 +63,7 @@ pub async fn post(
     request: HttpRequest,
     body: Result<Body, Failure>,
 ) -> Result<HttpResponse, Failure> {
-    // Who proves nobody is told so first.
+    // An unauthenticated caller must get 401 before any complaint about the body.
     let body = if server.is_ok() || user.is_ok() { body? } else { Body::default() };
     let by_address = server.is_ok();
     let from = match (server, user) {
@@ -78,7 +77,7 @@ pub async fn post(
             if !is_own {
                 return Err(Failure::forbidden("Only a server with a key speaks for others"));
             }
-            // An administrator speaks as any other user.
+            // Here, an administrator sends as a plain user, so the audit has no entry.
             request.extensions_mut().remove::<Actor>();
             user.id().clone()
         }
@@ -89,7 +88,7 @@ pub async fn post(
     Ok(sent_response(&sent))
 }
 
-/// Whom a server speaks for.
+/// Returns the user on whose behalf a server sends.
 async fn speaker(state: &WebState, body: &Body) -> Result<UserId, Failure> {
     let name = body.bounded_text("from", 1, USER_NAME_MAX)?.ok_or_else(|| Failure::bad_request("from is required"))?;
     let account = user_called(state, name, true).await?;
@@ -99,7 +98,7 @@ async fn speaker(state: &WebState, body: &Body) -> Result<UserId, Failure> {
     Ok(account.profile.id.clone())
 }
 
-/// The message, and where it goes. `by_address`: an e-mail address may say to whom.
+/// Parses the message and its target. `by_address`: the target may be named by e-mail address.
 async fn addressed(state: &WebState, body: &Body, by_address: bool) -> Result<Command, Failure> {
     let draft = draft(body)?;
     let to = body.object("to")?.ok_or_else(|| Failure::bad_request("to is required"))?;

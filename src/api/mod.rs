@@ -1,4 +1,4 @@
-//! The HTTP routes of `contract/http.md`.
+//! The HTTP routes for users and servers.
 mod accounts;
 mod admin_ui_files;
 mod client_files;

@@ -1,4 +1,4 @@
-//! Notifications: one's own, and those that other servers make.
+//! Notifications: a user's own, and those created by other servers.
 use actix_web::web::Data;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::model::{Notification, NotificationId, Timestamp};
 use crate::store::{self, NotificationCursor, NotificationRange, Write};
 use crate::web::{ActsOn, Admin, Body, Cursor, Failure, Page, PageRequest, Proven, Query, WebState};
 
-/// Longest data of a notification, in bytes as JSON: a hundred of them are shown at once to who comes.
+/// Longest `data` of a notification, in bytes of JSON: a connecting client gets up to a hundred at once.
 const DATA_MAX_BYTES: usize = 65_536;
 
 /// `GET /api/notifications`, newest first.
@@ -26,7 +26,7 @@ pub async fn list(state: Data<WebState>, user: Proven, query: Query) -> Result<H
     state.chat.save_notifications(id.clone()).await?;
     let mut found = state.store.read_after_writes(move |conn| store::list_notifications(conn, &id, range, rows)).await?;
     let goes_on = found.len() > request.limit;
-    // The one row too many is at the end at which the list goes on.
+    // The extra row is at the end where the list continues.
     let next = if matches!(range, NotificationRange::After(_)) {
         found.drain(..found.len().saturating_sub(request.limit));
         found.first()
@@ -49,7 +49,7 @@ fn read_cursor(key: &str) -> Option<NotificationCursor> {
     Some(NotificationCursor { created_at, id: NotificationId::parse(id).ok()? })
 }
 
-/// `POST /api/notifications/read` `{ids?}`: some, or all there are. Ids that are not the user's count for nothing.
+/// `POST /api/notifications/read` `{ids?}`: marks some, or all. Ids of other users are ignored.
 pub async fn read(state: Data<WebState>, user: Proven, body: Body) -> Result<HttpResponse, Failure> {
     let ids = match body.get("ids") {
         None => None,
@@ -63,7 +63,7 @@ pub async fn read(state: Data<WebState>, user: Proven, body: Body) -> Result<Htt
     Ok(HttpResponse::Ok().json(json!({"success": true})))
 }
 
-/// Returns those that can be ids of ours; whatever is no id at all is refused.
+/// Returns the well-formed ids among texts that may be ids; refuses any other value.
 fn known_ids(ids: &[Value]) -> Result<Vec<NotificationId>, Failure> {
     if !ids.iter().all(|id| id.is_string() || id.is_u64()) {
         return Err(Failure::invalid("ids"));
@@ -93,7 +93,8 @@ fn data_text(data: Option<&Value>) -> Result<Option<String>, Failure> {
     Ok(data)
 }
 
-/// Returns what is stored of a notification that another server words itself: what it has of our fields, whatever it is.
+/// Returns kind, text and data to store for a notification whose format another server chose: our fields as far as it
+/// has them; a value that is not an object becomes the data.
 pub fn worded_notification(data: Option<&Value>) -> Result<(String, String, Option<String>), Failure> {
     let field = |name| data.and_then(|data| data.get(name)).filter(|value| !value.is_null());
     let text = |name, most| field(name).and_then(Value::as_str).map(|text: &str| text.chars().take(most).collect::<String>());

@@ -1,4 +1,4 @@
-//! Descriptions of what the routes take and answer, for `/api/openapi.json`: a line for each, in the order of `routes.rs`.
+//! Descriptions of the routes for `/api/openapi.json`, one line each, in the order of `routes.rs`.
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::model::{File, ListingId, MessageStatus, SocketId, Timestamp, UserId};
 use crate::schema::{Field, SchemaOf, Shape, kinds};
 use crate::web::{Answer, Operation, Refused, USER_NAME_MAX, Who};
 
-/// All of them.
+/// Descriptions of all routes.
 pub const OPERATIONS: &[Operation] = &[
     // accounts
     Operation::post(
@@ -84,7 +84,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::get("/api/users/{id}/sockets", Who::Admin, "Socket ids of a user.")
         .answers(&[Answer::Success(200, &[("sockets", of::<Vec<SocketId>>)])])
         .refuses(&[NOT_FOUND]),
-    // market place
+    // marketplace
     Operation::post(
         "/api/messages/sync",
         Who::User,
@@ -243,7 +243,7 @@ pub const OPERATIONS: &[Operation] = &[
         .answers(&[Answer::Other(200, "text/plain"), Answer::Empty(304)]),
 ];
 
-/// Of what a message says at least one.
+/// At least one of these must be in a message.
 const SOMETHING_SAID: &[&[Field]] = &[&[
     Field::required("content", kinds::some_text),
     Field::required("file", file_reference),
@@ -271,7 +271,7 @@ const PAGE: &[Field] = &[LIMIT, BEFORE, Field::optional("after", cursor)];
 const NEXT_CURSOR: (&str, SchemaOf) = ("nextCursor", of::<Option<String>>);
 const OWN_USER: &[Answer] = &[Answer::Success(200, &[("user", own_user)])];
 const CONVERSATION: &[Answer] = &[Answer::Success(200, &[("conversation", of::<ConversationView>)])];
-/// A message, once it is stored.
+/// Answer with a message, sent once it is stored.
 const SENT: &[Answer] = &[Answer::Success(201, &[("message", of::<MessageView>), ("status", of::<MessageStatus>)])];
 const LOGIN: &[(&str, SchemaOf)] = &[("user", own_user), ("token", of::<String>), ("expiresAt", of::<Timestamp>)];
 const DOCUMENT: &[Answer] = &[Answer::Json(200, object), Answer::Empty(304)];
@@ -284,7 +284,7 @@ fn object(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object" })
 }
 
-/// A user for their own eyes: what others are not shown is there.
+/// The authenticated user, with fields that others do not see.
 fn own_user(generator: &mut SchemaGenerator) -> Schema {
     let user = generator.subschema_for::<UserView>();
     json_schema!({ "allOf": [user, { "required": ["email", "role"] }] })
@@ -344,9 +344,9 @@ fn socket_health(generator: &mut SchemaGenerator) -> Schema {
     })
 }
 
-// ---- what is sent ----
+// ---- request fields ----
 
-/// As `auth::check_username`.
+/// A username; same rules as `auth::check_username`.
 fn username(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string", "minLength": 1, "maxLength": USERNAME_MAX,
@@ -355,7 +355,7 @@ fn username(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// As `auth::check_email`.
+/// An e-mail address; same rules as `auth::check_email`.
 fn email(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string", "minLength": 3, "maxLength": USER_NAME_MAX,
@@ -363,12 +363,12 @@ fn email(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// As `auth::check_password`.
+/// A new password; same rules as `auth::check_password`.
 fn password(generator: &mut SchemaGenerator) -> Schema {
     kinds::text_of::<8, 1_024>(generator)
 }
 
-/// As `auth::check_full_name`.
+/// A display name; same rules as `auth::check_full_name`.
 fn full_name(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$" })
 }
@@ -377,17 +377,17 @@ fn emptiable_full_name(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "maxLength": 200, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$" })
 }
 
-/// More than 200 counts as 200.
+/// A limit; more than 200 counts as 200.
 fn limit(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "integer", "minimum": 1, "default": 50 })
 }
 
-/// Exclusive and opaque: a `nextCursor` of the same list.
+/// A cursor, exclusive and opaque: a `nextCursor` of the same list.
 fn cursor(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$" })
 }
 
-/// ISO text or epoch milliseconds; an empty text is as if absent.
+/// A time: ISO text or epoch milliseconds; an empty text counts as absent.
 fn time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "anyOf": [{ "type": "string", "format": "date-time" }, { "const": "" }, { "type": "integer" }] })
 }
@@ -415,7 +415,7 @@ fn word_direct(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "const": "direct" })
 }
 
-/// A file as its upload was answered: only the address counts.
+/// A file as its upload was answered; only the address is used.
 fn file_reference(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "properties": { "url": { "type": "string" } }, "required": ["url"] })
 }
@@ -428,12 +428,12 @@ fn some_attachments(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "array", "items": file_reference(generator), "minItems": 1, "maxItems": ATTACHMENTS_MAX })
 }
 
-/// Ids that are nobody's count for nothing.
+/// Ids of notifications; unknown ones are ignored.
 fn notification_ids(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "array", "items": { "type": ["string", "integer"], "minimum": 0 }, "maxItems": IDS_MAX })
 }
 
-/// One of four.
+/// Exactly one of four targets.
 fn emit_target(generator: &mut SchemaGenerator) -> Schema {
     let user = kinds::user(generator).to_value();
     let room = kinds::id_of::<ROOM_MAX>(generator).to_value();
@@ -451,7 +451,7 @@ fn emit_target(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({ "anyOf": alternatives })
 }
 
-/// Not one of those that Socket.IO keeps for itself.
+/// An event name that Socket.IO does not reserve.
 fn event_name(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string", "minLength": 1, "maxLength": EVENT_MAX,

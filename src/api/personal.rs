@@ -1,4 +1,4 @@
-//! A user's own data: all of it, and that it goes.
+//! A user's personal data: export and deletion.
 use std::io;
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use super::cookie::no_token_cookie;
 use crate::store::{self, PersonalError};
 use crate::web::{Body, Failure, LoginLimit, PasswordWork, Proven, RequestOrigin, WebState, delete_account};
 
-/// Pages that wait for the asker's connection.
+/// Maximum number of pages waiting for the caller's connection.
 const PAGES: usize = 2;
 
 /// `DELETE /api/users/me` `{password}`
@@ -33,7 +33,7 @@ pub async fn delete_me(
     Ok(HttpResponse::Ok().cookie(no_token_cookie(origin.client.secure)).json(json!({"success": true})))
 }
 
-/// `GET /api/users/me/export`: a line of JSON for each thing, an `end` last. One without an end was cut off.
+/// `GET /api/users/me/export`: one line of JSON for each item, `end` last. An export without `end` was cut off.
 pub async fn export_me(state: Data<WebState>, user: Proven) -> Result<HttpResponse, Failure> {
     let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(PAGES);
     let (store, id) = (state.store.clone(), user.id().clone());
@@ -42,9 +42,9 @@ pub async fn export_me(state: Data<WebState>, user: Proven) -> Result<HttpRespon
         match store::export_personal(&store, &id, take).await {
             Ok(()) | Err(PersonalError::Unwanted) => {}
             Err(error) => {
-                warn!("a user's data ends early user={id}: {error:?}");
-                // The connection is cut, so that it is not taken for whole.
-                let _ = sender.send(Err(io::Error::other("the store is away"))).await;
+                warn!("an export of a user's data broke off user={id}: {error:?}");
+                // Cuts the connection, so that the client does not take it for complete.
+                let _ = sender.send(Err(io::Error::other("the store is unavailable"))).await;
             }
         }
     });

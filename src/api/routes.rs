@@ -1,4 +1,4 @@
-//! Routes of users and servers, and what they share.
+//! Routes for users and servers, and the state that they share.
 use std::sync::Arc;
 
 use actix_web::web::{Data, ServiceConfig, delete, get, patch, post, put};
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::web::{LoginLimit, Operation, PasswordWork, Settings, endpoint, get_or_head};
 
-/// State that the routes of one server share among all worker threads, beside [`crate::web::WebState`].
+/// State shared by the routes of one server on all worker threads, in addition to [`crate::web::WebState`].
 #[derive(Clone)]
 pub struct ApiState {
     logins: Data<LoginLimit>,
@@ -20,7 +20,7 @@ pub struct ApiState {
 }
 
 impl ApiState {
-    /// For one server, with these routes in all.
+    /// Makes the state for one server; `operations` describes all of its routes.
     pub fn new(settings: &Settings, operations: Vec<Operation>) -> Self {
         let logins = LoginLimit::new(settings.logins_per_minute);
         Self {
@@ -31,7 +31,7 @@ impl ApiState {
         }
     }
 
-    /// Returns the place where passwords are worked on, for others who have some.
+    /// Returns the pool that hashes passwords, for other parts that need it.
     pub fn password_work(&self) -> Arc<PasswordWork> {
         self.passwords.clone().into_inner()
     }
@@ -73,7 +73,8 @@ fn add_accounts(config: &mut ServiceConfig) {
         .service(endpoint("/api/users/{id}/sockets", "GET, HEAD").route(get_or_head().to(users::sockets)));
 }
 
-/// For front ends with a market place. Before the routes of single messages, whose ids could be these words.
+/// Adds the routes for marketplace front ends. They come before the routes of single messages, whose ids could be these
+/// words.
 fn add_market_place(config: &mut ServiceConfig) {
     config
         .service(endpoint("/api/messages/sync", "POST").route(post().to(syncing::sync)))

@@ -1,4 +1,4 @@
-//! Logging in and out.
+//! Login and logout.
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::model::{Account, Timestamp, name_key};
 use crate::store;
 use crate::web::{Body, Failure, LoginLimit, PasswordWork, Proven, RequestOrigin, Tried, USER_NAME_MAX, WebState};
 
-/// `POST /api/auth/login` `{login,password}`; the name may stand in `username` or `email` instead.
+/// `POST /api/auth/login` `{login,password}`; the name may be in `username` or `email` instead.
 pub async fn login(
     state: Data<WebState>,
     limit: Data<LoginLimit>,
@@ -35,9 +35,9 @@ pub async fn login(
     let address = origin.client.address;
     let tried = Tried { account: Some(account), address };
     limit.attempt(&tried, Instant::now()).map_err(Failure::rate_limited)?;
-    // An unknown name goes the same way, so that it takes the same time.
+    // An unknown name takes the same path, and thus the same time.
     let (account, hash) = found.map_or((None, None), |(account, hash)| (Some(account), hash));
-    // Whom nobody has judged was not wrong.
+    // An attempt that was not checked does not count as wrong.
     let is_right = passwords.verify(address, password, hash).await.inspect_err(|_| limit.forgive(&tried))?;
     let account = account.filter(|_| is_right).ok_or_else(Failure::invalid_credentials)?;
     limit.forgive(&tried);
@@ -47,7 +47,7 @@ pub async fn login(
     begin_session(&state, &origin, &account, StatusCode::OK).await
 }
 
-/// Answers with a token of a new login, as text and as cookie.
+/// Answers with a token of a new login, as text and as a cookie.
 pub async fn begin_session(
     state: &WebState,
     origin: &RequestOrigin,
@@ -84,7 +84,7 @@ pub async fn refresh(state: Data<WebState>, origin: ReqData<RequestOrigin>, user
     if state.tokens.end_of(&login).is_some_and(|end| end <= Timestamp::now()) {
         return Err(Failure::from(Refusal::TokenExpired).saying("The login is too old to be refreshed: log in again"));
     }
-    // Who came with the cookie goes on with it.
+    // A client that came with a cookie gets one back.
     let with_cookie = place == TokenPlace::Cookie;
     answer_token(&state, &origin, &account, &login, HttpResponse::Ok(), with_cookie).await
 }
@@ -98,7 +98,7 @@ pub async fn logout(state: Data<WebState>, origin: ReqData<RequestOrigin>, user:
     Ok(HttpResponse::Ok().cookie(cookie).json(json!({"success": true})))
 }
 
-/// The stored account, as others of its owner's requests see it.
+/// Returns the stored account.
 pub async fn find_account(state: &WebState, user: &crate::model::UserId) -> Result<Arc<Account>, Failure> {
     let id = user.clone();
     let found = state.store.read(move |conn| store::find_account(conn, &id)).await?;

@@ -1,4 +1,4 @@
-//! Users, conversations and messages as HTTP shows them.
+//! JSON of users, conversations and messages.
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use crate::model::{
 };
 use crate::web::{Failure, WebState};
 
-/// A user for somebody's eyes.
+/// A user as seen by a particular reader.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "User")]
@@ -36,7 +36,7 @@ struct Private<'a> {
 }
 
 impl<'a> UserView<'a> {
-    /// Without `presence` that is not shown. `private`: for the user's own eyes or an administrator's.
+    /// Makes a view; without `presence` it has none. `private`: for the user or an administrator.
     pub fn new(account: &'a Account, presence: Option<&UserPresence>, private: bool) -> Self {
         let Profile { id, username, full_name, avatar, email, role } = &*account.profile;
         let last_seen_here = presence.and_then(|presence| presence.last_seen);
@@ -53,7 +53,7 @@ impl<'a> UserView<'a> {
     }
 }
 
-/// A user for their own eyes.
+/// Returns the authenticated user's own view.
 pub async fn own_user<'a>(state: &WebState, account: &'a Account) -> Result<UserView<'a>, Failure> {
     let id = &account.profile.id;
     let presence = state.chat.presence_of(id.clone(), vec![id.clone()]).await?;
@@ -61,7 +61,7 @@ pub async fn own_user<'a>(state: &WebState, account: &'a Account) -> Result<User
     Ok(UserView::new(account, Some(presence), true))
 }
 
-/// A conversation as one of its members sees it.
+/// A conversation as seen by one of its members.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Conversation")]
@@ -72,13 +72,13 @@ pub struct ConversationView<'a> {
 }
 
 impl<'a> ConversationView<'a> {
-    /// With the number of messages that the member has not read.
+    /// Makes a view; `unread_count` is the member's number of unread messages.
     pub fn new(conversation: &'a Conversation, unread_count: i64) -> Self {
         Self { conversation: dialect::ConversationView::of(conversation), unread_count }
     }
 }
 
-/// A message of a conversation: as in the front end with acks, and what that one does not know.
+/// A message of a conversation: the fields of the front end with acks, and some that it lacks.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Message")]
@@ -103,7 +103,7 @@ pub struct MessageView<'a> {
     role: &'static str,
     attachments: &'a [File],
     listing_id: Option<&'a ListingId>,
-    /// An answer of the model that was cut by length or time.
+    /// Set if an answer of the model was cut off by length or time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("const" = true))]
     truncated: Option<bool>,
@@ -127,7 +127,7 @@ struct ReadView<'a> {
 }
 
 impl<'a> MessageView<'a> {
-    /// As it is now.
+    /// Makes a view of the message's present state.
     pub fn new(message: &'a Message) -> Self {
         let Message {
             id,
@@ -175,7 +175,7 @@ impl<'a> MessageView<'a> {
     }
 }
 
-/// A message of a public room or the common chat: as its event, and its number.
+/// A message of a public room or the common chat: the fields of its event, and its number.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "RoomMessage")]
 pub struct NumberedRoomMessage<'a> {
@@ -185,7 +185,7 @@ pub struct NumberedRoomMessage<'a> {
 }
 
 impl<'a> NumberedRoomMessage<'a> {
-    /// As it is now.
+    /// Makes a view of the message's present state.
     pub fn new(message: &'a Message) -> Self {
         let view = match &message.place {
             Place::Room(room) => RoomMessageView::new(message, room.as_str()),

@@ -1,4 +1,4 @@
-//! Files of a folder that a setting names.
+//! Files from a configured folder.
 use std::path::PathBuf;
 
 use actix_files::NamedFile;
@@ -8,10 +8,10 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::web::Failure;
 
-/// Answers with a file, or that it has not changed; without a type it has the one of its name.
+/// Answers with a file, or 304 if it has not changed; without a `mimetype` the name decides.
 ///
 /// # Errors
-/// 404 with these words where it is not there.
+/// 404 with this text if it does not exist.
 pub async fn serve_file(
     request: &HttpRequest,
     path: PathBuf,

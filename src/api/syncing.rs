@@ -1,4 +1,4 @@
-//! For front ends that keep a copy of their direct messages.
+//! Synchronisation for front ends that keep a local copy of direct messages.
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde_json::{Value, json};
@@ -8,9 +8,9 @@ use crate::model::{Message, Timestamp, UserId};
 use crate::store::{self, DirectChanges};
 use crate::web::{Body, Failure, Proven, WebState};
 
-/// Most messages of one answer, deleted ones among them.
+/// Maximum number of messages in one answer, deleted ones included.
 const MESSAGES_MAX: i64 = 100;
-/// Text that the front end shows where the fault is ours.
+/// Error text that the front end shows for a fault of ours.
 const SYNC_FAILED: &str = "Failed to sync conversation";
 const STATUS_FAILED: &str = "Failed to get sync status";
 
@@ -30,7 +30,7 @@ async fn changes(state: &WebState, user: Result<Proven, Failure>, body: &Body) -
     });
     let (DirectChanges { messages, deleted, up_to }, other) = read.await?;
     let own = &user.account.profile;
-    // Who is unknown has no messages.
+    // An unknown user has no messages.
     let other = other.as_ref().unwrap_or(own);
     let receiver = |message: &Message| if message.sender.id == own.id { other } else { own };
     let views: Vec<_> = messages.iter().map(|message| DirectMessageView::new(message, receiver(message))).collect();
@@ -48,7 +48,7 @@ fn other_user(body: &Body) -> Result<UserId, Failure> {
     }
 }
 
-/// ISO text or epoch milliseconds. An empty text is as if absent: the front end may have nothing else at first.
+/// Parses ISO text or epoch milliseconds. An empty text counts as absent: the front end may send one on its first sync.
 fn last_sync(body: &Body) -> Result<Option<Timestamp>, Failure> {
     let time = match body.get("lastSyncTimestamp") {
         None => return Ok(None),

@@ -16,14 +16,14 @@ use crate::model::{File, MessageClass, Timestamp};
 use crate::store::Write;
 use crate::web::{Failure, Proven, WebState};
 
-/// Bytes that the parts beside the file, and what stands between parts, may have.
+/// Maximum number of bytes beside the file: other parts, and boundaries.
 const REST_MAX: u64 = 64 * 1024;
-/// A client that sends nothing for so long has given up.
+/// Time without a byte after which the upload is given up.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
-/// Longest name of a file, in characters: what file systems take.
+/// Longest file name, in characters; the limit of common file systems.
 const NAME_MAX: usize = 255;
 
-/// `POST /api/upload` (multipart `file`). Streamed to disk; what fails leaves nothing behind.
+/// `POST /api/upload` (multipart `file`). Streamed to disk; a failed upload leaves nothing behind.
 pub async fn upload(
     state: Data<WebState>,
     user: Proven,
@@ -59,7 +59,7 @@ pub async fn upload(
     Ok(HttpResponse::Ok().json(json!({"success": true, "file": file})))
 }
 
-/// A file that came whole.
+/// A complete file.
 struct Received {
     file: NewFile,
     filename: String,
@@ -67,7 +67,7 @@ struct Received {
     size: u64,
 }
 
-/// Reads all parts, to the end, and keeps the first one that is a file named `file`.
+/// Reads all parts to the end, and keeps the first file named `file`.
 async fn receive(dir: &Path, mut parts: Multipart, limit: u64) -> Result<Received, Failure> {
     let mut received = None;
     let mut rest = 0;
@@ -92,7 +92,7 @@ async fn receive(dir: &Path, mut parts: Multipart, limit: u64) -> Result<Receive
     received.ok_or_else(no_file)
 }
 
-/// Streams one part to disk; answers its size.
+/// Streams one part to disk; returns its size in bytes.
 async fn store(part: &mut Field, file: &mut NewFile, file_type: FileType, limit: u64) -> Result<u64, Failure> {
     let mut head = Vec::new();
     let mut is_checked = false;
@@ -121,17 +121,17 @@ fn check(file_type: FileType, head: &[u8]) -> Result<(), Failure> {
     if file_type.fits(head) { Ok(()) } else { Err(wrong_type()) }
 }
 
-/// The name that the file has at its owner's: without folders and without what cannot be shown.
+/// Returns the client's name for the file, without folders and invisible characters.
 fn file_name(part: &Field) -> Option<String> {
     let disposition = part.content_disposition()?;
     if disposition.get_name() != Some("file") {
         return None;
     }
-    // Browsers write these three so, and no other character (source: the HTML standard, multipart/form-data).
+    // Browsers escape exactly these three characters, in this way (source: HTML standard, multipart/form-data).
     let name = disposition.get_filename()?.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n");
     let base = name.rsplit(['/', '\\']).next().unwrap_or(&name);
     let shown: String = base.chars().filter(|character| !character.is_control()).collect();
-    // Cut at the front: the extension tells the type.
+    // Cut at the front, because the extension at the end gives the type.
     let excess = shown.chars().count().saturating_sub(NAME_MAX);
     let name: String = shown.chars().skip(excess).collect();
     (!name.is_empty()).then_some(name)

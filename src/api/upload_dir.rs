@@ -1,4 +1,4 @@
-//! Files on disk: written under a name of their own, seen under their final one only when whole.
+//! Upload files on disk: written under a temporary name, and renamed once complete.
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,15 +12,15 @@ use tokio::io::AsyncWriteExt as _;
 use super::file_type::FileType;
 use crate::config::make_private_folder;
 
-/// How names of files that are being written end.
+/// Suffix of files being written.
 const UNFINISHED: &str = ".part";
-/// Characters of a name, in hex: 128 random bits.
+/// Length of a name in hex digits: 128 random bits.
 const NAME_CHARACTERS: usize = 32;
 
-/// Makes the folder of the uploads, and removes what a crash left unfinished there. For the start of the server.
+/// Creates the uploads folder, and removes unfinished files that a crash left there. To be called at the start.
 ///
 /// # Errors
-/// Where the folder cannot be made or read.
+/// If the folder can be neither created nor read.
 pub fn prepare_uploads(dir: &Path) -> io::Result<()> {
     make_private_folder(dir)?;
     for entry in fs::read_dir(dir)? {
@@ -32,7 +32,7 @@ pub fn prepare_uploads(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Tells whether a stored file can have this name: 32 characters of hex and a known extension. Nothing else is looked for.
+/// Returns the type of a stored file with this name: 32 hex digits and a known extension. No other names are served.
 pub fn type_of_stored(name: &str) -> Option<FileType> {
     let (stem, extension) = name.split_once('.')?;
     let is_hex = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
@@ -42,15 +42,14 @@ pub fn type_of_stored(name: &str) -> Option<FileType> {
     FileType::of_extension(extension)
 }
 
-/// Removes the files of uploads with these addresses. One that is not there is no failure. Answers with those that the disk
-/// does not let go.
+/// Removes the files of these uploads. A missing file counts as removed. Returns those that could not be removed.
 pub async fn remove_uploads(dir: &Path, urls: Vec<String>) -> Vec<String> {
     let (dir, all) = (dir.to_owned(), urls.clone());
     let removed = block(move || {
         let mut kept = Vec::new();
         for url in urls {
             let name = url.rsplit('/').next().unwrap_or_default();
-            // Nothing else than what was given out is touched, whatever the database says.
+            // Only names that we generate are touched, whatever the database says.
             let outcome = type_of_stored(name).map(|_| fs::remove_file(dir.join(name)));
             if let Some(Err(error)) = outcome
                 && error.kind() != io::ErrorKind::NotFound
@@ -67,7 +66,7 @@ pub async fn remove_uploads(dir: &Path, urls: Vec<String>) -> Vec<String> {
     })
 }
 
-/// A file that is being uploaded. Dropped before [`NewFile::keep`] it leaves nothing behind.
+/// A file being uploaded. Dropped before [`NewFile::keep`], it is deleted.
 pub struct NewFile {
     dir: PathBuf,
     name: String,
@@ -77,10 +76,10 @@ pub struct NewFile {
 }
 
 impl NewFile {
-    /// Begins a file with an unguessable name.
+    /// Creates a file with an unguessable name.
     ///
     /// # Errors
-    /// Where the disk refuses.
+    /// If the disk refuses.
     pub async fn create(dir: &Path, extension: &str) -> io::Result<Self> {
         let random: u128 = rand::rng().random();
         let name = format!("{random:032x}.{extension}");
@@ -89,18 +88,18 @@ impl NewFile {
         Ok(Self { dir: dir.to_owned(), name, path, file, kept: false })
     }
 
-    /// Appends.
+    /// Appends to the file.
     ///
     /// # Errors
-    /// Where the disk refuses.
+    /// If the disk refuses.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes).await
     }
 
-    /// Puts the file under its final name, on the disk for good: a message that bears it may be acked.
+    /// Renames the file to its final name, and syncs it: a message that refers to it may be acked afterwards.
     ///
     /// # Errors
-    /// Where the disk refuses.
+    /// If the disk refuses.
     pub async fn finish(&mut self) -> io::Result<()> {
         self.file.flush().await?;
         self.file.sync_all().await?;
@@ -113,18 +112,18 @@ impl NewFile {
         moved.await.map_err(io::Error::other)?
     }
 
-    /// The final name.
+    /// Returns the final name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The file stays.
+    /// Keeps the file.
     pub fn keep(mut self) {
         self.kept = true;
     }
 }
 
-/// A rename is on the disk when its folder is.
+/// Syncs a folder: a rename is durable only then.
 fn sync_dir(dir: &Path) -> io::Result<()> {
     if cfg!(unix) { fs::File::open(dir)?.sync_all() } else { Ok(()) }
 }
@@ -132,7 +131,7 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
 impl Drop for NewFile {
     fn drop(&mut self) {
         if !self.kept {
-            // Under either name: the move may not have been made.
+            // Removes it under either name, since it may not have been renamed.
             let _ = fs::remove_file(&self.path);
             let _ = fs::remove_file(self.dir.join(format!("{}{UNFINISHED}", self.name)));
         }

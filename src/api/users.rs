@@ -1,5 +1,4 @@
-//! Other users, and what one shows of oneself.
-use std::sync::Arc;
+//! Other users, and a user's own profile.
 use std::time::Duration;
 
 use actix_web::web::Data;
@@ -16,7 +15,7 @@ use crate::model::{Account, UserId};
 use crate::store;
 use crate::web::{Admin, Body, Cursor, Failure, Page, PageRequest, Proven, Query, WebState, user_in_path};
 
-/// When a user whose searches are under way may try again.
+/// Time after which a user with too many running searches may retry.
 const SEARCH_WAIT: Duration = Duration::from_secs(1);
 
 /// `GET /api/users?query=&limit=`
@@ -35,7 +34,7 @@ pub async fn search(state: Data<WebState>, user: Proven, query: Query) -> Result
     Ok(HttpResponse::Ok().json(json!({"success": true, "users": users})))
 }
 
-/// `GET /api/users/online`, by id.
+/// `GET /api/users/online`, in order of id.
 pub async fn online(state: Data<WebState>, user: Proven, query: Query) -> Result<HttpResponse, Failure> {
     let request = PageRequest::read(&query, 'u', |key| UserId::parse(key).ok())?;
     let mut online = state.chat.online_users(user.id().clone()).await?;
@@ -52,7 +51,7 @@ pub async fn online(state: Data<WebState>, user: Proven, query: Query) -> Result
     Ok(HttpResponse::Ok().json(json!({"success": true, "users": users, "nextCursor": next})))
 }
 
-/// Reads how users appear to the asker, in their order: `None` where the asker is not to know.
+/// Returns the presence of users as the requester sees it, in their order; `None` if the requester may not see it.
 async fn presence_of(state: &WebState, asker: &Proven, users: Vec<UserId>) -> Result<Vec<Option<UserPresence>>, Failure> {
     let own = asker.id().clone();
     let contacts = if state.settings.presence_scope == PresenceScope::Contacts && !asker.is_admin() {
@@ -86,7 +85,7 @@ pub async fn sockets(state: Data<WebState>, _: Admin, request: HttpRequest) -> R
     Ok(HttpResponse::Ok().json(json!({"success": true, "sockets": sockets})))
 }
 
-/// `PATCH /api/users/me` `{fullName?,avatar?}`. An empty text takes it away.
+/// `PATCH /api/users/me` `{fullName?,avatar?}`. An empty text clears the field.
 pub async fn update_me(state: Data<WebState>, user: Proven, body: Body) -> Result<HttpResponse, Failure> {
     let full_name = emptiable(body.optional_text("fullName")?);
     if let Some(Some(name)) = &full_name {
@@ -97,7 +96,7 @@ pub async fn update_me(state: Data<WebState>, user: Proven, body: Body) -> Resul
     Ok(HttpResponse::Ok().json(json!({"success": true, "user": own_user(&state, &account).await?})))
 }
 
-/// Absent, taken away (empty) or new.
+/// Returns `None` if absent, `Some(None)` to clear (empty), else the new value.
 pub fn emptiable(text: Option<&str>) -> Option<Option<String>> {
     text.map(|text| (!text.is_empty()).then(|| text.to_owned()))
 }

@@ -1,4 +1,4 @@
-//! Who did what with an administrator's rights: a line of the log and a row of the database each.
+//! Audit of actions with administrator rights: a log line and a database row each.
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,49 +9,49 @@ use uuid::Uuid;
 use crate::model::Timestamp;
 use crate::store::{AuditEntry, Done, Store, Write};
 
-/// Acts that servers do all day: of each kind a server has one entry a minute, with how often.
+/// Routine actions of servers: summed up into one entry a minute for each kind, with the number of times.
 const ALL_DAY: [&str; 4] = ["POST /api/emit", "POST /api/messages", "POST /api/notifications", "PUT /api/listings/{id}"];
-/// So many kinds are summed up at most; beyond, each act has an entry.
+/// Maximum number of kinds that are summed up; beyond it, each action has its own entry.
 const KINDS_MAX: usize = 1_000;
 
-/// Who acts: `user:ID`, `key:NAME`, `admin-ui:NAME`. In the extensions of a request that proves it.
+/// The acting party: `user:ID`, `key:NAME` or `admin-ui:NAME`. Stored in the extensions of a request that proves it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Actor(pub Arc<str>);
 
-/// Object of a request, where its path does not say so. In the request's extensions.
+/// Object of a request, if its path does not name it. Stored in the request's extensions.
 #[derive(Debug, Clone)]
 pub struct ActsOn(pub String);
 
-/// An act.
+/// An action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Act {
-    /// Who.
+    /// The acting party.
     pub actor: Actor,
-    /// Route, or request of the Admin UI.
+    /// The route, or the request of the Admin UI.
     pub action: String,
-    /// To what.
+    /// The object, if it has one.
     pub object: Option<String>,
-    /// From where.
+    /// Address of the client.
     pub address: Option<IpAddr>,
 }
 
-/// Who, what and from where.
+/// Actor, action and address.
 type Kind = (Actor, String, Option<IpAddr>);
 
-/// Takes note of acts. Shared by all threads.
+/// Records actions. Shared by all threads.
 pub struct Audit {
     store: Store,
-    /// Of this minute: those that were noted, and how often they came again.
+    /// Kinds recorded within this minute, and how often each was repeated.
     repeated: Mutex<HashMap<Kind, i64>>,
 }
 
 impl Audit {
-    /// Notes into this store.
+    /// Makes an audit that writes to this store.
     pub fn new(store: Store) -> Self {
         Self { store, repeated: Mutex::default() }
     }
 
-    /// Notes an act that was done.
+    /// Records a completed action.
     pub fn note(&self, act: Act) {
         if ALL_DAY.contains(&act.action.as_str()) {
             let mut repeated = self.repeated.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,7 +67,7 @@ impl Audit {
         self.store_act(act, 1);
     }
 
-    /// Notes what has come again; for a timer, once a minute, and for the end.
+    /// Writes the sums of repeated actions; called by a timer once a minute, and at the end.
     pub fn sum_up(&self) {
         let repeated = std::mem::take(&mut *self.repeated.lock().unwrap_or_else(PoisonError::into_inner));
         for ((actor, action, address), times) in repeated {
@@ -84,12 +84,12 @@ impl Audit {
         info!(actor:% = actor.0, action:%, object = shown(&object), address = shown(&address), times; "acted");
         let entry = audit_entry(&actor.0, action, object, address, times);
         if let Err(error) = self.store.try_write(Write::Audit(Box::new(entry)), Done::Nobody) {
-            warn!(cause:% = error; "an act is in the log only");
+            warn!(cause:% = error; "an audit entry is in the log only");
         }
     }
 }
 
-/// An entry of now.
+/// Returns an entry with the present time.
 pub fn audit_entry(actor: &str, action: String, object: Option<String>, address: Option<String>, times: i64) -> AuditEntry {
     AuditEntry {
         id: Uuid::now_v7().to_string(),

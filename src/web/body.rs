@@ -1,4 +1,4 @@
-//! JSON bodies.
+//! JSON bodies of requests.
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -18,14 +18,14 @@ use super::settings::WebState;
 use crate::model::UserId;
 use crate::model::limits::INTEGER_MAX;
 
-/// A body of somebody whom nobody knows has no more bytes.
+/// Maximum size of a body from an unauthenticated client, in bytes.
 const STRANGER_BYTES: usize = 16 * 1_024;
-/// A body has so long to arrive,
+/// Time within which a body must arrive,
 const RECEIVE_LIMIT: Duration = Duration::from_secs(10);
-/// and a second more for so many bytes that are here.
+/// plus one second for each so many bytes received.
 const BYTES_PER_SECOND: u64 = 1_024;
 
-/// A JSON object that was sent. An absent body is `{}`, `null` is as if absent, unknown fields are ignored.
+/// A JSON object from a request. An absent body is `{}`, `null` counts as absent, unknown fields are ignored.
 #[derive(Debug, Clone, Default)]
 pub struct Body(Map<String, Value>);
 
@@ -34,7 +34,7 @@ impl Body {
         if bytes.trim_ascii().is_empty() {
             return Ok(Self::default());
         }
-        // As a whole, so that an unpaired surrogate is refused wherever it stands.
+        // Parsed as a whole, so that an unpaired surrogate is refused wherever it is.
         let Ok(Value::Object(fields)) = serde_json::from_slice(bytes) else { return Err(Failure::invalid("JSON")) };
         match fields.iter().find(|(name, value)| name.contains('\0') || has_nul(value)) {
             Some((name, _)) => Err(Failure::invalid(name.replace('\0', "\u{fffd}"))),
@@ -42,37 +42,37 @@ impl Body {
         }
     }
 
-    /// A field's value, unless `null`.
+    /// Returns a field's value, unless it is `null`.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
-    /// A field's value that must be there.
+    /// Returns a required field's value.
     ///
     /// # Errors
-    /// 400 that names the field.
+    /// 400 naming the field.
     pub fn required(&self, name: &str) -> Result<&Value, Failure> {
         self.get(name).ok_or_else(|| Failure::missing(name))
     }
 
-    /// An object, if it is there.
+    /// Returns an object, if present.
     ///
     /// # Errors
-    /// 400 that names the field.
+    /// 400 naming the field.
     pub fn object(&self, name: &str) -> Result<Option<Self>, Failure> {
         let fields = |value: &Value| value.as_object().cloned().map(Self).ok_or_else(|| Failure::invalid(name));
         self.get(name).map(fields).transpose()
     }
 
-    /// A text that must be there.
+    /// Returns a required text.
     ///
     /// # Errors
-    /// 400 that names the field.
+    /// 400 naming the field.
     pub fn text(&self, name: &str) -> Result<&str, Failure> {
         self.optional_text(name)?.ok_or_else(|| Failure::missing(name))
     }
 
-    /// A text, if it is there.
+    /// Returns a text, if present.
     ///
     /// # Errors
     /// As [`Body::text`].
@@ -80,7 +80,7 @@ impl Body {
         self.get(name).map(|value| value.as_str().ok_or_else(|| Failure::invalid(name))).transpose()
     }
 
-    /// A text of `least` to `most` characters, if it is there.
+    /// Returns a text of `least` to `most` characters, if present.
     ///
     /// # Errors
     /// As [`Body::text`].
@@ -92,7 +92,7 @@ impl Body {
         }
     }
 
-    /// An id of `least` to `most` characters, if it is there; an integer is taken as its decimal text.
+    /// Returns an id of `least` to `most` characters, if present; an integer counts as its decimal text.
     ///
     /// # Errors
     /// As [`Body::text`].
@@ -102,7 +102,7 @@ impl Body {
         if (least..=most).contains(&text.chars().count()) { Ok(Some(text)) } else { Err(Failure::invalid(name)) }
     }
 
-    /// An integer from `least` to `most`, if it is there.
+    /// Returns an integer from `least` to `most`, if present.
     ///
     /// # Errors
     /// As [`Body::text`].
@@ -112,7 +112,7 @@ impl Body {
         integer.map(Some).ok_or_else(|| Failure::invalid(name))
     }
 
-    /// A user's id that must be there.
+    /// Returns a required user id.
     ///
     /// # Errors
     /// As [`Body::text`].
@@ -120,7 +120,7 @@ impl Body {
         user(self.required(name)?).ok_or_else(|| Failure::invalid(name))
     }
 
-    /// A list of users that must be there, each named once.
+    /// Returns a required list of users without duplicates.
     ///
     /// # Errors
     /// As [`Body::text`].
@@ -145,17 +145,17 @@ fn id_text(value: &Value) -> Option<String> {
     }
 }
 
-/// An integer, however it is written: `7.0` is one, too.
+/// Returns an integer, however it is written: `7.0` counts, too.
 fn whole(number: &Number) -> Option<u64> {
     let integer = number.as_u64().or_else(|| {
         let value = number.as_f64().filter(|value| value.fract() == 0.0)?;
-        // Without a fraction; what does not fit is none.
+        // Without a fraction; out-of-range values fail to parse.
         format!("{value:.0}").parse().ok()
     });
     integer.filter(|integer| *integer <= INTEGER_MAX)
 }
 
-/// Tells whether U+0000 stands in it: Postgres has no such texts. Depth is bounded by the parser.
+/// Returns whether the value contains U+0000, which Postgres texts cannot hold. The parser bounds the depth.
 fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),

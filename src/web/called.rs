@@ -1,18 +1,18 @@
-//! Users as people and other servers call them.
+//! Users by id, name or e-mail address.
 use super::failure::Failure;
 use super::settings::WebState;
 use crate::chat::ChatError;
 use crate::model::{Account, MODEL_USER, UserId};
 use crate::store::{self, AnyConnection};
 
-/// Longest name that is looked up, in characters: no e-mail address is longer.
+/// Longest name that is looked up, in characters: the maximum length of e-mail addresses.
 pub const USER_NAME_MAX: usize = 254;
 
-/// The user with this id, username or, for a server with a key or an administrator (`by_address`), e-mail address: whose that
-/// is is nobody else's business. The model is nobody.
+/// Returns the user with this id, username or, if `by_address`, e-mail address. Only servers with a key and
+/// administrators may look up addresses. The model is never found.
 ///
 /// # Errors
-/// [`ChatError::UserNotFound`]; 503 while the store is away.
+/// [`ChatError::UserNotFound`]; 503 if the store is unavailable.
 pub async fn user_called(state: &WebState, name: &str, by_address: bool) -> Result<Account, Failure> {
     let (id, name) = (UserId::parse(name).ok(), name.to_owned());
     let find = move |conn: &mut AnyConnection| match id.map(|id| store::find_account(conn, &id)).transpose()?.flatten() {

@@ -1,4 +1,4 @@
-//! The broker, as HTTP asks it.
+//! The broker's interface for HTTP.
 use std::sync::Arc;
 
 use actix::Addr;
@@ -15,20 +15,20 @@ use crate::chat::{
 };
 use crate::model::{Account, ListingId, SocketId, UserId};
 
-/// Asks the broker. Cheap to clone.
+/// Client of the broker. Cheap to clone.
 #[derive(Clone)]
 pub struct Chat(Addr<ChatServer>);
 
 impl Chat {
-    /// Asks `broker`.
+    /// Makes a client of `broker`.
     pub fn new(broker: &Addr<ChatServer>) -> Self {
         Self(broker.clone())
     }
 
-    /// Carries out a command of `user`.
+    /// Runs a command of `user`.
     ///
     /// # Errors
-    /// Why the broker refused it; [`ChatError::Internal`] where it gave no answer.
+    /// The reason for the broker's refusal; [`ChatError::Internal`] if it did not answer.
     pub async fn ask(&self, user: &UserId, command: Command) -> Result<Reply, ChatError> {
         let (answer, answered) = oneshot::channel();
         let ask = Ask { user: user.clone(), command, answer };
@@ -36,22 +36,10 @@ impl Chat {
         answered.await.map_err(|_| ChatError::Internal)?
     }
 
-    /// [`Chat::ask`] for a command whose reply is a `T`.
+    /// Returns the user of a verified token.
     ///
     /// # Errors
-    /// As [`Chat::ask`].
-    pub async fn ask_for<T: TryFrom<Reply>>(&self, user: &UserId, command: Command) -> Result<T, ChatError> {
-        let reply = self.ask(user, command).await?;
-        reply.try_into().map_err(|_| {
-            error!("the broker gave another reply than the command has");
-            ChatError::Internal
-        })
-    }
-
-    /// Returns the user whom a verified token proves.
-    ///
-    /// # Errors
-    /// 401 where it proves nobody, 503 while the store is away.
+    /// 401 if the user is not let in, 503 if the store is unavailable.
     pub async fn authenticate(&self, claims: Claims) -> Result<Arc<Account>, Failure> {
         let answer = self.0.send(Authenticate { claims: Box::new(claims) }).await.map_err(Failure::from)?;
         answer.map_err(|error| match error {
@@ -63,15 +51,15 @@ impl Chat {
         })
     }
 
-    /// Who is online, for `asker`'s eyes.
+    /// Returns the online users that `asker` may see.
     ///
     /// # Errors
-    /// 500 or 503 where the broker is gone.
+    /// 500 or 503 if the broker is gone.
     pub async fn online_users(&self, asker: UserId) -> Result<Vec<(Arc<Account>, UserPresence)>, Failure> {
         Ok(self.0.send(OnlineUsers { requester: asker }).await?)
     }
 
-    /// The presence of these users in their order, for `asker`'s eyes.
+    /// Returns the presence of users as `asker` sees it, in their order.
     ///
     /// # Errors
     /// As [`Chat::online_users`].
@@ -79,7 +67,7 @@ impl Chat {
         Ok(self.0.send(PresenceOf { requester: asker, users }).await?)
     }
 
-    /// The public ids of a user's sockets.
+    /// Returns the public ids of a user's sockets.
     ///
     /// # Errors
     /// As [`Chat::online_users`].
@@ -87,7 +75,7 @@ impl Chat {
         Ok(self.0.send(SocketsOf { user }).await?)
     }
 
-    /// Joined sockets, and rooms with somebody in them.
+    /// Returns the number of joined sockets, and of rooms with at least one socket.
     ///
     /// # Errors
     /// As [`Chat::online_users`].
@@ -95,7 +83,7 @@ impl Chat {
         Ok(self.0.send(Health).await?)
     }
 
-    /// The broker's figures.
+    /// Returns the broker's figures.
     ///
     /// # Errors
     /// As [`Chat::online_users`].
@@ -103,7 +91,7 @@ impl Chat {
         Ok(self.0.send(Stats).await?)
     }
 
-    /// Has what a user is to be notified of given to the store: reads and writes behind this find all.
+    /// Writes a user's pending notifications to the store: later reads and writes include them.
     ///
     /// # Errors
     /// As [`Chat::online_users`].
@@ -111,31 +99,31 @@ impl Chat {
         Ok(self.0.send(SaveNotifications { user }).await?)
     }
 
-    /// Emits an event in another server's words; to how many sockets.
+    /// Emits an event from another server; returns the number of sockets that get it.
     ///
     /// # Errors
-    /// 503 where it must be looked up who is meant, and the store is away.
+    /// 503 if the target must be looked up and the store is unavailable.
     pub async fn emit(&self, emit: Emit) -> Result<usize, Failure> {
         Ok(self.0.send(emit).await??)
     }
 
-    /// Revokes tokens, in the store and on open sockets.
+    /// Revokes tokens in the store and for open sockets.
     ///
     /// # Errors
-    /// 503 while the store is away; nothing is revoked then.
+    /// 503 if the store is unavailable; nothing is revoked then.
     pub async fn revoke(&self, tokens: RevokeTokens) -> Result<(), Failure> {
         Ok(self.0.send(tokens).await??)
     }
 
-    /// Does what an administrator asks for; whether there is whom it is about.
+    /// Performs an administrator's action; returns whether its object exists.
     ///
     /// # Errors
-    /// 503 where it has to be stored and the store is away; nothing is done then.
+    /// 503 if it must be stored and the store is unavailable; nothing is done then.
     pub async fn administer(&self, act: Administer) -> Result<bool, Failure> {
         Ok(self.0.send(act).await??)
     }
 
-    /// All sockets, if there are no more than `most`, and what happens to them from then on.
+    /// Returns all sockets, if there are no more than `most`, and the stream of events from then on.
     ///
     /// # Errors
     /// As [`Chat::online_users`].
@@ -143,15 +131,15 @@ impl Chat {
         Ok(self.0.send(WatchSockets { most }).await?)
     }
 
-    /// Says what a listing is called.
+    /// Sets the title of a listing.
     ///
     /// # Errors
-    /// 503 while the store is away; it keeps its title then.
+    /// 503 if the store is unavailable; the old title stays.
     pub async fn title_listing(&self, listing: ListingId, title: String) -> Result<(), Failure> {
         Ok(self.0.send(TitleListing { listing, title }).await??)
     }
 
-    /// Sessions, in the order of their sockets' ids.
+    /// Returns sessions in the order of their sockets' ids.
     ///
     /// # Errors
     /// As [`Chat::online_users`].
@@ -159,7 +147,7 @@ impl Chat {
         Ok(self.0.send(which).await?)
     }
 
-    /// One session, open or parked.
+    /// Returns one session, open or detached.
     ///
     /// # Errors
     /// As [`Chat::online_users`].
@@ -167,7 +155,7 @@ impl Chat {
         Ok(self.0.send(FindSession { socket }).await?)
     }
 
-    /// The largest or busiest rooms.
+    /// Returns the largest or busiest rooms.
     ///
     /// # Errors
     /// As [`Chat::online_users`].
@@ -175,7 +163,7 @@ impl Chat {
         Ok(self.0.send(which).await?)
     }
 
-    /// A room with who is in it.
+    /// Returns a room and its sockets.
     ///
     /// # Errors
     /// As [`Chat::online_users`].
@@ -183,7 +171,7 @@ impl Chat {
         Ok(self.0.send(which).await?)
     }
 
-    /// How a user came and went lately.
+    /// Returns a user's recent connects and disconnects.
     ///
     /// # Errors
     /// As [`Chat::online_users`].
@@ -191,7 +179,7 @@ impl Chat {
         Ok(self.0.send(TraceOf { user }).await?)
     }
 
-    /// Returns what is known of a message in memory.
+    /// Returns everything in memory about a message.
     ///
     /// # Errors
     /// As [`Chat::online_users`].

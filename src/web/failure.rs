@@ -1,4 +1,4 @@
-//! Refusals as clients see them.
+//! Error answers of HTTP.
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::http::ERROR_ID;
 use crate::logging::ErrorId;
 use crate::store::StoreError;
 
-/// Why a request was refused: `{"success":false,"error":S,"message":S,"code":C}`.
+/// A refusal of a request: `{"success":false,"error":S,"message":S,"code":C}`.
 #[derive(Debug, Clone)]
 pub struct Failure(Box<Parts>);
 
@@ -25,7 +25,7 @@ struct Parts {
     status: StatusCode,
     code: &'static str,
     text: Cow<'static, str>,
-    /// For the log; where there is none, the text.
+    /// Cause for the log; `None`: the text.
     cause: Option<String>,
     error_id: Option<ErrorId>,
     retry_after: Option<Duration>,
@@ -35,29 +35,29 @@ struct Parts {
 }
 
 impl Failure {
-    /// A refusal with its sentence for people.
+    /// Makes a refusal with its sentence for people.
     pub fn new(status: StatusCode, code: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
         let (text, fields, headers) = (text.into(), Map::new(), Vec::new());
         let (cause, error_id, retry_after, allow) = (None, None, None, None);
         Self(Box::new(Parts { status, code, text, cause, error_id, retry_after, allow, fields, headers }))
     }
 
-    /// 400: the named field (or part of the request) is not what it should be.
+    /// 400: the named field, or part of the request, is invalid.
     pub fn invalid(field: impl fmt::Display) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "INVALID_PAYLOAD", format!("Invalid {field}"))
     }
 
-    /// 400: the named field has to be there.
+    /// 400: the named field is required.
     pub fn missing(field: impl fmt::Display) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "INVALID_PAYLOAD", format!("Missing {field}"))
     }
 
-    /// 400 with a sentence of its own.
+    /// 400 with a given sentence.
     pub fn bad_request(text: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "INVALID_PAYLOAD", text)
     }
 
-    /// 404: there is nothing at this address.
+    /// 404: nothing exists at this address.
     pub fn not_found(text: &'static str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", text)
     }
@@ -72,7 +72,7 @@ impl Failure {
         Self::new(StatusCode::UNAUTHORIZED, "INVALID_CREDENTIALS", "Invalid credentials")
     }
 
-    /// 405; `allow` lists the methods that there are.
+    /// 405; `allow` lists the supported methods.
     pub fn method_not_allowed(allow: &'static str) -> Self {
         let mut failure = Self::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Method not allowed");
         failure.0.allow = Some(allow);
@@ -99,45 +99,45 @@ impl Failure {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "DRAINING", "The server is stopping, try again")
     }
 
-    /// 503: the database, or the disk, is away.
+    /// 503: the database or the disk is unavailable.
     pub fn store_away() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "STORAGE_UNAVAILABLE", "The storage is away, try again later")
     }
 
-    /// 500. `cause` goes to the log under the id that the client is shown.
+    /// 500. `cause` goes to the log, under the id that the client gets.
     pub fn internal(cause: impl fmt::Display) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Internal error").because(cause)
     }
 
-    /// With what the log says of it, and the client is not told.
+    /// Adds a cause for the log, which the client does not see.
     #[must_use]
     pub fn because(mut self, cause: impl fmt::Display) -> Self {
         self.0.cause = Some(cause.to_string());
         self
     }
 
-    /// Under its id in the log.
+    /// Adds the id of its log line.
     #[must_use]
     pub(super) fn logged(mut self, error_id: ErrorId) -> Self {
         self.0.error_id = Some(error_id);
         self
     }
 
-    /// With a further field in the answer.
+    /// Adds a field to the answer.
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Self {
         self.0.fields.insert(name.to_owned(), value);
         self
     }
 
-    /// With another sentence for people.
+    /// Replaces the sentence for people.
     #[must_use]
     pub fn saying(mut self, text: &'static str) -> Self {
         self.0.text = text.into();
         self
     }
 
-    /// Where the fault is ours, with this sentence: the one that the asker's front end knows.
+    /// Replaces the sentence if the fault is ours, because some front ends know a particular one.
     #[must_use]
     pub fn or_ours(mut self, text: &'static str) -> Self {
         if self.0.status.is_server_error() {
@@ -146,25 +146,25 @@ impl Failure {
         self
     }
 
-    /// With further headers; names are lower case. They go with the failure: a header that is set on its answer is lost when
-    /// that is written again for the id of its line in the log.
+    /// Adds headers; names are in lower case. Headers set on its answer instead would be lost, because the answer is
+    /// written again with the id of the log line.
     #[must_use]
     pub fn with_headers(mut self, headers: Vec<(&'static str, String)>) -> Self {
         self.0.headers.extend(headers);
         self
     }
 
-    /// Stable name for clients.
+    /// Returns the stable code for clients.
     pub fn code(&self) -> &'static str {
         self.0.code
     }
 
-    /// Why, for the log.
+    /// Returns the cause for the log.
     pub(super) fn cause(&self) -> &str {
         self.0.cause.as_deref().unwrap_or(&self.0.text)
     }
 
-    /// The refusal as answer. The gate finds it there, notes it, and has it written again where the log has a line of it.
+    /// Returns the answer. The refusal stays attached to it, so the gate can log it and add the id of the log line.
     pub fn to_response(&self) -> HttpResponse {
         let mut answer = Map::new();
         answer.insert("success".to_owned(), Value::Bool(false));
@@ -179,7 +179,7 @@ impl Failure {
         }
         if let Some(wait) = self.0.retry_after {
             answer.insert("retryAfterMs".to_owned(), json!(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
-            // Whole seconds, rounded up: who comes back then is not refused again.
+            // Whole seconds, rounded up, so that a client that waits as told is not refused again.
             response.insert_header((RETRY_AFTER, wait.as_millis().div_ceil(1_000).max(1).to_string()));
         }
         if let Some(allow) = self.0.allow {
@@ -269,7 +269,7 @@ impl From<InvalidField> for Failure {
 impl From<MailboxError> for Failure {
     fn from(error: MailboxError) -> Self {
         match error {
-            // The broker stops last: whoever asks then asks a server that is stopping.
+            // The broker stops last, so the server is stopping.
             MailboxError::Closed => Self::draining(),
             MailboxError::Timeout => Self::internal(error),
         }

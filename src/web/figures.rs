@@ -1,4 +1,4 @@
-//! Figures of parts that the routes do not know.
+//! Figures of parts that the routes cannot reach.
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,34 +8,34 @@ use serde::Serialize;
 use crate::engineio::{ConnectionKey, ConnectionView};
 use crate::meter::ActorStats;
 
-/// Figures of the threads that serve connections, and of the actors that stand nowhere else.
+/// Figures of the connection threads, and of actors not reported elsewhere.
 #[derive(Debug, Clone, Default)]
 pub struct ServerFigures {
     /// The broker.
     pub broker: ActorStats,
-    /// One hub on each thread: it tells connections things and writes for them.
+    /// The hubs, one on each thread: they deliver to connections and write for them.
     pub hubs: ActorStats,
-    /// The connections; what waits for them is not counted.
+    /// The connections; their waiting messages are not counted.
     pub connections: ActorStats,
-    /// Who asks the AI model.
+    /// The actor that asks the AI model.
     pub model: ActorStats,
-    /// Traffic: what came and went.
+    /// Traffic of the Engine.IO endpoint.
     pub traffic: Traffic,
 }
 
-/// Connections of the Engine.IO endpoint, and what went over them since the start.
+/// Connections of the Engine.IO endpoint, and their traffic since the start.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Traffic {
-    /// Sessions on polling now.
+    /// Sessions now on polling.
     pub polling: u64,
-    /// Sessions on a WebSocket now.
+    /// Sessions now on a WebSocket.
     pub websocket: u64,
     /// Sessions opened.
     pub opened: u64,
     /// Sessions that moved from polling to a WebSocket.
     pub upgraded: u64,
-    /// Requests that are no HTTP.
+    /// Requests that are not valid HTTP.
     pub malformed: u64,
     /// Engine.IO messages from clients.
     pub messages_in: u64,
@@ -45,13 +45,13 @@ pub struct Traffic {
     pub packets_out: u64,
     /// Bytes queued for clients.
     pub bytes_out: u64,
-    /// Sessions that ended, by why.
+    /// Sessions closed, by reason.
     pub closed: BTreeMap<&'static str, u64>,
 }
 
-/// Asks what connections are at this moment, in their order; `None` for those that are gone.
+/// Returns the present state of connections in the order given; `None` for those that are gone.
 pub type AskConnections =
     Arc<dyn Fn(Vec<ConnectionKey>) -> Pin<Box<dyn Future<Output = Vec<Option<ConnectionView>>>>> + Send + Sync>;
 
-/// Asks for [`ServerFigures`].
+/// Returns [`ServerFigures`].
 pub type AskFigures = Arc<dyn Fn() -> ServerFigures + Send + Sync>;

@@ -1,4 +1,4 @@
-//! The gate that every request passes: origins, a stopping server, malformed paths, panics.
+//! The gate in front of all routes: origins, a stopping server, malformed paths, panics.
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 
@@ -20,16 +20,16 @@ use crate::http::{Client, OriginVerdict, foreign_origin};
 use crate::logging::{ErrorId, RefusalKind, RefusalNote};
 use crate::model::UserId;
 
-/// Where a request comes from; in the request's extensions.
+/// Origin of a request; stored in the request's extensions.
 #[derive(Debug, Clone)]
 pub struct RequestOrigin {
-    /// The client's end.
+    /// The client.
     pub client: Client,
-    /// Its page.
+    /// Verdict on the page's origin.
     pub verdict: OriginVerdict,
 }
 
-/// Lets a request pass or answers it; sets the CORS headers of every answer.
+/// Lets a request pass or refuses it; sets the CORS headers of every answer.
 pub(super) async fn pass(state: Data<WebState>, request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
     let peer = request.peer_addr().map(|peer| peer.ip());
     let client = state.proxies.client(peer, state.settings.speaks_tls, request.headers());
@@ -61,14 +61,14 @@ pub(super) async fn pass(state: Data<WebState>, request: ServiceRequest, next: N
     let mut response = note(&state, &asking, outcome?);
     note_act(&state, &asking, &response);
     if state.is_draining() {
-        // What the client asks next finds the server that comes after this one.
+        // The client's next request then reaches the server that comes after this one.
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     add_headers(response.headers_mut(), cors);
     Ok(response)
 }
 
-/// Facts that the log tells of a request that is refused.
+/// Facts for the log about a refused request.
 struct Asking {
     method: Method,
     uri: Uri,
@@ -77,14 +77,14 @@ struct Asking {
 
 impl Asking {
     fn note(&self, state: &WebState, failure: &Failure, user: Option<&UserId>) -> Option<ErrorId> {
-        // Not the query: it may have a token.
+        // Without the query, which may hold a token.
         let event = format!("{} {}", self.method, self.uri.path());
         let (kind, code, cause, user) = (RefusalKind::Http, failure.code(), failure.cause(), user.map(UserId::as_str));
         state.refusals.note(&RefusalNote { kind, code, cause, sid: None, user, event: Some(&event), address: self.address })
     }
 }
 
-/// Takes note of a refusal; where the log has a line of it, the answer says under which id.
+/// Logs a refusal; if the log has a line of it, the answer gets its id.
 fn note(state: &WebState, asking: &Asking, response: ServiceResponse) -> ServiceResponse {
     let Some(failure) = response.response().extensions().get::<Failure>().cloned() else { return response };
     let user = response.request().extensions().get::<UserId>().cloned();
@@ -94,7 +94,7 @@ fn note(state: &WebState, asking: &Asking, response: ServiceResponse) -> Service
     }
 }
 
-/// Takes note of what was done with an administrator's rights.
+/// Records an action with administrator rights.
 fn note_act(state: &WebState, asking: &Asking, response: &ServiceResponse) {
     let reads = matches!(asking.method, Method::GET | Method::HEAD);
     let request = response.request();
@@ -114,7 +114,7 @@ fn refusal(state: &WebState, request: &ServiceRequest, verdict: OriginVerdict) -
         let origin = request.headers().get(ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
         return Some(Failure::forbidden("Origin not allowed").because(foreign_origin(origin)));
     }
-    // Probes are told themselves, and uploads are only read.
+    // Probes report a stop in their own way, and uploads are only read.
     if state.is_draining() && request.path().starts_with("/api/") && request.path() != "/api/socket/health" {
         return Some(Failure::draining());
     }

@@ -1,4 +1,4 @@
-//! Who asks.
+//! Authentication of requests.
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,29 +19,29 @@ use super::settings::WebState;
 use crate::auth::{Claims, FoundToken, Refusal, RequestTokens, TokenPlace};
 use crate::model::{Account, Timestamp, UserId, UserRole};
 
-/// The header with which servers prove themselves.
+/// Header with a server's API key.
 const KEY: &str = "x-api-key";
 
 type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, Failure>>>>;
 
-/// A user whom a token proves.
+/// An authenticated user.
 #[derive(Debug, Clone)]
 pub struct Proven {
-    /// As stored.
+    /// The stored account.
     pub account: Arc<Account>,
     /// Claims of the token.
     pub claims: Claims,
-    /// Where the token stood.
+    /// The part of the request that held the token.
     pub place: TokenPlace,
 }
 
 impl Proven {
-    /// The user's id.
+    /// Returns the user's id.
     pub fn id(&self) -> &UserId {
         &self.account.profile.id
     }
 
-    /// Tells whether the user may use `/api/admin`.
+    /// Returns whether the user may use `/api/admin`.
     pub fn is_admin(&self) -> bool {
         self.account.profile.role == UserRole::Admin
     }
@@ -64,7 +64,7 @@ impl FromRequest for Proven {
             })?;
             let claims = state.tokens.verify(&token.text, Timestamp::now()).map_err(Refusal::from)?;
             let account = state.chat.authenticate(claims.clone()).await?;
-            // For the log, should the request be refused. It counts once, however often it is asked who asks.
+            // For the log, should the request be refused. The request counts once, however often it is authenticated.
             let is_first = request.extensions_mut().insert(account.profile.id.clone()).is_none();
             if is_first {
                 let reads = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -76,7 +76,7 @@ impl FromRequest for Proven {
     }
 }
 
-/// Tells whether somebody whom the server knows sends a request, as far as a token's signature or a key tells.
+/// Returns whether a request comes from somebody known, judging by a token's signature or a key alone.
 pub(super) fn is_known(request: &HttpRequest) -> bool {
     let Some(state) = request.app_data::<Data<WebState>>() else { return false };
     let has_key = text(request.headers(), KEY).is_some_and(|key| state.settings.api_keys.has(key));
@@ -91,10 +91,10 @@ fn find_token(request: &HttpRequest) -> Option<FoundToken> {
     RequestTokens { authorization: header("authorization"), cookie, query: None }.find()
 }
 
-/// Proof that an administrator asks: a user with that role, or a server with a key.
+/// An authenticated administrator: a user with that role, or a server with a key.
 #[derive(Debug, Clone)]
 pub struct Admin {
-    /// The token by which it was proven; `None` for a server.
+    /// Claims of the user's token; `None` for a server.
     pub claims: Option<Claims>,
 }
 
@@ -131,17 +131,17 @@ impl FromRequest for Admin {
     }
 }
 
-/// Counts a wrong key for its address, once for each request.
+/// Counts a wrong key against its address, once per request.
 ///
 /// # Errors
-/// How long to wait, where there were too many.
+/// The time to wait, if there were too many.
 fn note_wrong_key(request: &HttpRequest) -> Result<(), Duration> {
     let address = request.extensions().get::<RequestOrigin>().and_then(|origin| origin.client.address);
     let Some(limit) = request.app_data::<Data<LoginLimit>>() else { return Ok(()) };
     limit.attempt(&Tried { account: None, address }, Instant::now())
 }
 
-/// For the audit, should the request be carried out.
+/// Names the actor for the audit, should the request succeed.
 fn note_actor(request: &HttpRequest, actor: String) {
     request.extensions_mut().insert(Actor(actor.into()));
 }

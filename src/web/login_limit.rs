@@ -1,4 +1,4 @@
-//! How often somebody may be wrong about who they are.
+//! Limit of failed logins.
 use std::collections::VecDeque;
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -9,19 +9,19 @@ use hashbrown::HashMap;
 
 use crate::http::counted_address;
 
-/// The time in which attempts are counted.
+/// Window in which attempts are counted.
 const WINDOW: Duration = Duration::from_secs(60);
-/// An address, behind which many may be, has so many times the attempts of an account.
+/// Attempts allowed to an address, as a multiple of an account's: many users may share an address.
 const ADDRESS_FACTOR: usize = 10;
-/// So many accounts, and so many addresses, are remembered at most; beyond, those with the oldest attempt are forgotten.
+/// Maximum number of accounts, and of addresses, remembered; beyond it, the one with the oldest attempt is forgotten.
 const REMEMBERED_MAX: usize = 100_000;
 
-/// Whose attempts are counted together: those of an account, wherever they come from, and those of an address.
+/// Keys under which an attempt counts: its account, from any address, and its address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Tried {
-    /// The user's id, or the name that nobody has; `None`: the attempt is about no account.
+    /// The user's id, or the unknown name; `None`: the attempt concerns no account.
     pub account: Option<String>,
-    /// Where it was tried from.
+    /// Address of the client.
     pub address: Option<IpAddr>,
 }
 
@@ -38,7 +38,7 @@ struct Attempts {
 }
 
 impl LoginLimit {
-    /// Allows `per_minute` attempts; 0: any number.
+    /// Allows `per_minute` attempts; 0: no limit.
     pub fn new(per_minute: usize) -> Self {
         Self { per_minute, attempts: Mutex::default() }
     }
@@ -46,7 +46,7 @@ impl LoginLimit {
     /// Counts an attempt.
     ///
     /// # Errors
-    /// How long to wait, where there were too many; it is not counted then.
+    /// The time to wait, if there were too many; the attempt is not counted then.
     pub fn attempt(&self, tried: &Tried, now: Instant) -> Result<(), Duration> {
         if self.per_minute == 0 {
             return Ok(());
@@ -66,7 +66,7 @@ impl LoginLimit {
         counted
     }
 
-    /// Takes the last counted attempt back: it was a right one, or nobody looked whether it was.
+    /// Takes back the last counted attempt: it was right, or was never checked.
     pub fn forgive(&self, tried: &Tried) {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(account) = &tried.account {

@@ -1,6 +1,6 @@
-//! Common parts of all routes: who asks, what was sent, how refusals look, and the gate that every request passes.
+//! Parts common to all routes: authentication, parsing of requests, error answers, and the gate in front of them.
 //!
-//! The wire shapes are those of `contract/http.md`: `{success:true, …}`, or `{success:false, error, message, code}`.
+//! Answers are `{success:true, …}`, or `{success:false, error, message, code}`.
 mod audit;
 mod body;
 mod called;

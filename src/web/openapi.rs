@@ -1,4 +1,4 @@
-//! OpenAPI 3.1 of all routes (source: spec.openapis.org, 3.1.0).
+//! OpenAPI 3.1 description of all routes (source: spec.openapis.org, 3.1.0).
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::operation::{Answer, Operation, Refused, Sent, Who};
 use crate::schema::{Definitions, Field, Shape, kinds, pascal_case};
 
-/// Refusals that every route may answer with.
+/// Refusals possible on every route.
 const ANYWHERE: &[Refused] = &[
     (400, "INVALID_PAYLOAD"),
     (403, "FORBIDDEN"),
@@ -15,15 +15,15 @@ const ANYWHERE: &[Refused] = &[
     (503, "STORAGE_UNAVAILABLE"),
     (503, "DRAINING"),
 ];
-/// To who shows no token that will do.
+/// Refusals of requests without a valid token.
 const UNPROVEN: &[Refused] =
     &[(401, "NO_TOKEN"), (401, "INVALID_TOKEN"), (401, "TOKEN_EXPIRED"), (401, "USER_NOT_FOUND"), (401, "ACCOUNT_DISABLED")];
-/// To what changes something.
+/// Refusals of requests that change something.
 const UNSURE: &[Refused] = &[(503, "NOT_STORED")];
-/// Where something is sent.
+/// Refusals of requests with a body.
 const UNREADABLE: &[Refused] = &[(413, "TOO_LARGE"), (415, "UNSUPPORTED_TYPE")];
 
-/// The document of these operations.
+/// Returns the document of these operations.
 pub fn openapi(operations: &[Operation]) -> Value {
     let mut definitions = Definitions::new("");
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
@@ -58,7 +58,7 @@ pub fn openapi(operations: &[Operation]) -> Value {
     })
 }
 
-/// A refusal.
+/// Returns the schema of a refusal.
 fn failure_schema() -> Value {
     json!({
         "description": "A refusal.",
@@ -96,7 +96,7 @@ fn describe(operation: &Operation, definitions: &mut Definitions) -> Value {
         }
     }
     for (status, codes) in codes {
-        // A readiness probe answers with this status, too.
+        // A readiness probe also answers with this status.
         responses.entry(status.to_string()).or_insert_with(|| failure_response(status, &codes));
     }
     let mut described = json!({
@@ -183,7 +183,7 @@ fn failure_response(status: u16, codes: &[&str]) -> Value {
     response
 }
 
-/// The first part of the path that says something.
+/// Returns the first specific part of the path.
 fn tag(path: &str) -> &str {
     path.split('/').find(|part| !part.is_empty() && *part != "api").unwrap_or("api")
 }

@@ -1,21 +1,22 @@
-//! Descriptions of what a route takes and answers, for `/api/openapi.json` (source: OpenAPI 3.1).
+//! Descriptions of routes for `/api/openapi.json` (source: OpenAPI 3.1).
 //!
-//! Every route that is made with [`super::endpoint`] has a line in the list `operations` of its module (`src/api/operations.rs`,
-//! `src/admin/operations.rs`), and a test fails where one is missing. `docs/interfaces.md` says how to write it.
+//! Every route made with [`super::endpoint`] needs a line in the list `operations` of its module
+//! (`src/api/operations.rs`, `src/admin/operations.rs`); a test fails if one is missing. `docs/interfaces.md` says how
+//! to write it.
 use crate::schema::{Field, SchemaOf, Shape};
 
-/// Who may ask.
+/// Callers that a route admits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who {
     /// Anybody.
     Anyone,
-    /// Anybody, or users only, as a setting says.
+    /// Anybody or only users, depending on a setting.
     AnyoneOrUsers,
-    /// Who shows a token.
+    /// Users with a token.
     User,
     /// An administrator, or a server with a key.
     Admin,
-    /// Who shows this setting's text as bearer token, where it is set.
+    /// Anybody with the value of this setting as bearer token; anybody at all if it is unset.
     Bearer,
 }
 
@@ -30,34 +31,34 @@ pub enum Sent {
     File,
 }
 
-/// A success.
+/// A successful answer.
 #[derive(Debug, Clone, Copy)]
 pub enum Answer {
     /// `{success: true}` and these fields, as JSON, with this status.
     Success(u16, &'static [(&'static str, SchemaOf)]),
-    /// JSON of a shape of its own, with this status.
+    /// JSON of another shape, with this status.
     Json(u16, SchemaOf),
-    /// Something else, with this status and of this type.
+    /// Content of this type, with this status.
     Other(u16, &'static str),
-    /// Nothing but this status.
+    /// No content, with this status.
     Empty(u16),
 }
 
-/// A refusal: the status and the code.
+/// A refusal: status and code.
 pub type Refused = (u16, &'static str);
 
 /// One method of one route.
 #[derive(Debug, Clone, Copy)]
 pub struct Operation {
-    /// As in HTTP.
+    /// HTTP method.
     pub method: &'static str,
-    /// As `endpoint` has it.
+    /// Path, as given to `endpoint`.
     pub path: &'static str,
-    /// Purpose, in a sentence.
+    /// Purpose, in one sentence.
     pub summary: &'static str,
-    /// Who may ask.
+    /// Callers admitted.
     pub who: Who,
-    /// Parameters in the path that are not any text.
+    /// Parameters in the path that are not arbitrary text.
     pub path_fields: &'static [Field],
     /// Parameters in the query.
     pub query: &'static [Field],
@@ -65,73 +66,73 @@ pub struct Operation {
     pub sent: Sent,
     /// Answers.
     pub answers: &'static [Answer],
-    /// How it refuses, beside what is refused everywhere, to who may not ask, and for what was sent.
+    /// Refusals of this route, in addition to those that follow from `who` and `sent`, or are possible everywhere.
     pub refusals: &'static [Refused],
 }
 
 impl Operation {
-    /// One that reads.
+    /// Describes a GET.
     pub const fn get(path: &'static str, who: Who, summary: &'static str) -> Self {
         let (sent, refusals) = (Sent::Nothing, &[]);
         Self { method: "GET", path, summary, who, path_fields: &[], query: &[], sent, answers: DONE, refusals }
     }
 
-    /// One that changes something.
+    /// Describes a POST.
     pub const fn post(path: &'static str, who: Who, summary: &'static str) -> Self {
         Self { method: "POST", ..Self::get(path, who, summary) }
     }
 
-    /// As [`Operation::post`].
+    /// Describes a PUT.
     pub const fn put(path: &'static str, who: Who, summary: &'static str) -> Self {
         Self { method: "PUT", ..Self::get(path, who, summary) }
     }
 
-    /// As [`Operation::post`].
+    /// Describes a PATCH.
     pub const fn patch(path: &'static str, who: Who, summary: &'static str) -> Self {
         Self { method: "PATCH", ..Self::get(path, who, summary) }
     }
 
-    /// As [`Operation::post`].
+    /// Describes a DELETE.
     pub const fn delete(path: &'static str, who: Who, summary: &'static str) -> Self {
         Self { method: "DELETE", ..Self::get(path, who, summary) }
     }
 
-    /// With these parameters in the path; those that are not named are any text.
+    /// Sets the parameters in the path; those not listed are arbitrary text.
     #[must_use]
     pub const fn path(self, path_fields: &'static [Field]) -> Self {
         Self { path_fields, ..self }
     }
 
-    /// With these parameters in the query.
+    /// Sets the parameters in the query.
     #[must_use]
     pub const fn query(self, query: &'static [Field]) -> Self {
         Self { query, ..self }
     }
 
-    /// With this body.
+    /// Sets a JSON body.
     #[must_use]
     pub const fn body(self, shape: Shape) -> Self {
         Self { sent: Sent::Json(shape), ..self }
     }
 
-    /// With a file as body.
+    /// Sets a file as body.
     #[must_use]
     pub const fn file(self) -> Self {
         Self { sent: Sent::File, ..self }
     }
 
-    /// With these answers, in place of `{success: true}`.
+    /// Sets the answers, which replace `{success: true}`.
     #[must_use]
     pub const fn answers(self, answers: &'static [Answer]) -> Self {
         Self { answers, ..self }
     }
 
-    /// With these refusals.
+    /// Sets the refusals.
     #[must_use]
     pub const fn refuses(self, refusals: &'static [Refused]) -> Self {
         Self { refusals, ..self }
     }
 }
 
-/// That it is done, and no more.
+/// `{success: true}` and nothing else.
 const DONE: &[Answer] = &[Answer::Success(200, &[])];

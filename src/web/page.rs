@@ -1,26 +1,26 @@
-//! Lists by key: how many, and where a page begins.
+//! Paging of lists by key.
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::failure::Failure;
 use super::query::Query;
 
-/// Entries of a page where the request does not say.
+/// Default number of entries of a page.
 const DEFAULT_PAGE: usize = 50;
-/// Most entries of a page; more counts as so many.
+/// Maximum number of entries of a page; a larger limit counts as this.
 pub const MAX_PAGE: usize = 200;
 
-/// A place in a list, opaque to clients. The kind keeps cursors of other lists out.
+/// A position in a list, opaque to clients. Its kind keeps it from being used with other lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor(String);
 
 impl Cursor {
-    /// The place `key` in a list of this kind.
+    /// Makes the position `key` in a list of this kind.
     pub fn new(kind: char, key: impl std::fmt::Display) -> Self {
         Self(format!("{kind}{key}"))
     }
 
-    /// The text that clients see.
+    /// Returns the text that clients see.
     pub fn encode(&self) -> String {
         URL_SAFE_NO_PAD.encode(&self.0)
     }
@@ -30,7 +30,7 @@ impl Cursor {
         text.starts_with(kind).then_some(Self(text))
     }
 
-    /// The key that it was made of.
+    /// Returns the key it was made of.
     pub fn key(&self) -> &str {
         let mut characters = self.0.chars();
         characters.next();
@@ -38,7 +38,7 @@ impl Cursor {
     }
 }
 
-/// Which part of a list is asked for. Bounds are exclusive.
+/// The part of a list that is requested. Bounds are exclusive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Page<K> {
     /// The newest entries.
@@ -54,15 +54,15 @@ pub enum Page<K> {
 pub struct PageRequest<K> {
     /// 1 to [`MAX_PAGE`].
     pub limit: usize,
-    /// Where.
+    /// Bounds.
     pub page: Page<K>,
 }
 
 impl<K> PageRequest<K> {
-    /// Reads a query; `read` makes a key of a cursor's.
+    /// Parses a query; `read` parses the key of a cursor.
     ///
     /// # Errors
-    /// 400 for an unreadable limit or cursor, and for both directions at once.
+    /// 400 for an invalid limit or cursor, and for both directions at once.
     pub fn read(query: &Query, kind: char, read: impl Fn(&str) -> Option<K>) -> Result<Self, Failure> {
         let limit = limit(query)?;
         let key = |name: &'static str| {
@@ -79,7 +79,7 @@ impl<K> PageRequest<K> {
         Ok(Self { limit, page })
     }
 
-    /// One more than asked for: whether it is there tells whether the list goes on.
+    /// Returns the limit plus one: an extra row shows that the list continues.
     pub fn limit_and_one(&self) -> i64 {
         i64::try_from(self.limit.saturating_add(1)).unwrap_or(i64::MAX)
     }
@@ -97,10 +97,10 @@ fn limit(query: &Query) -> Result<usize, Failure> {
 
 /// The limit of a list without cursors.
 impl Query {
-    /// `?limit=`, 1 to [`MAX_PAGE`].
+    /// Parses `?limit=`, 1 to [`MAX_PAGE`].
     ///
     /// # Errors
-    /// 400 where it is unreadable.
+    /// 400 if it is invalid.
     pub fn limit(&self) -> Result<usize, Failure> {
         limit(self)
     }

@@ -1,4 +1,4 @@
-//! Passwords are hashed and checked on threads that may block, a few at a time, and of each address in turn.
+//! Hashes and checks passwords on threads that may block, a few at a time, serving addresses in turn.
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,47 +12,47 @@ use super::failure::Failure;
 use crate::auth::{hash_password, verify_password};
 use crate::http::counted_address;
 
-/// So many may wait: at some 50 ms each on two cores that is a few seconds.
+/// Maximum number of waiting requests: at some 50 ms each on two cores, that is a few seconds.
 const WAITING_MAX: usize = 256;
 
-/// Bounds how many passwords are worked on at once: each takes 19 MiB and a core for a while.
+/// Limits the number of passwords processed at a time: each takes 19 MiB and a core for a while.
 pub struct PasswordWork(Arc<Places>);
 
 impl PasswordWork {
-    /// As many at once as the machine has cores.
+    /// Allows as many at a time as the machine has cores.
     #[expect(clippy::new_without_default, reason = "one is shared by all")]
     pub fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self(Arc::new(Places(Mutex::new(Queue { free: cores, ..Queue::default() }))))
     }
 
-    /// Hashes a new password, for whom at this address.
+    /// Hashes a new password, on behalf of this address.
     ///
     /// # Errors
-    /// 429 where too many wait, 500 where it cannot be done.
+    /// 429 if too many wait, 500 if hashing fails.
     pub async fn hash(&self, address: Option<IpAddr>, password: String) -> Result<String, Failure> {
         self.run(address, move || hash_password(&password)).await?.map_err(Failure::internal)
     }
 
-    /// Tells whether the password belongs to the hash; takes the same time without one.
+    /// Returns whether the password matches the hash; without one it takes the same time.
     ///
     /// # Errors
-    /// 429 where too many wait.
+    /// 429 if too many wait.
     pub async fn verify(&self, address: Option<IpAddr>, password: String, hash: Option<String>) -> Result<bool, Failure> {
         self.run(address, move || verify_password(&password, hash.as_deref())).await
     }
 
-    /// Does other such work: slow on purpose, and for anybody who asks.
+    /// Runs other slow work that anybody can ask for.
     ///
     /// # Errors
-    /// 429 where too many wait.
+    /// 429 if too many wait.
     pub async fn run<T: Send + 'static>(
         &self,
         address: Option<IpAddr>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Failure> {
         let place = self.place(address).await.ok_or_else(|| Failure::rate_limited(Duration::from_secs(2)))?;
-        // The thread holds its place also when the asker has gone meanwhile.
+        // The thread keeps its permit even if the client has gone meanwhile.
         let worked = block(move || {
             let done = work();
             drop(place);
@@ -61,20 +61,20 @@ impl PasswordWork {
         worked.await.map_err(Failure::internal)
     }
 
-    /// Waits for a place; `None`: too many of this address wait.
+    /// Waits for a permit; `None` if too many wait.
     async fn place(&self, address: Option<IpAddr>) -> Option<Place> {
         let waiting = match self.0.queue().enter(address.map(counted_address)) {
             Entered::Free => return Some(Place(self.0.clone())),
             Entered::Waits(waiting) => waiting,
             Entered::Full => return None,
         };
-        // One that is dropped was put out for somebody of another address.
+        // Fails if this request was dropped from the queue in favour of another address.
         waiting.await.ok()?;
         Some(Place(self.0.clone()))
     }
 }
 
-/// A place to work, until it is dropped.
+/// A permit to work, released when dropped.
 struct Place(Arc<Places>);
 
 impl Drop for Place {
@@ -91,12 +91,12 @@ impl Places {
     }
 }
 
-/// Who waits, by address.
+/// Waiting requests, by address.
 #[derive(Default)]
 struct Queue {
     free: usize,
     waiting: usize,
-    /// Addresses with somebody who waits, in the order of their turns.
+    /// Addresses with waiting requests, in the order in which they will be served.
     turns: VecDeque<Option<IpAddr>>,
     of_addresses: HashMap<Option<IpAddr>, VecDeque<oneshot::Sender<()>>>,
 }
@@ -108,7 +108,7 @@ enum Entered {
 }
 
 impl Queue {
-    /// Takes a place, or waits for one. Where too many wait, the newest of the address with the most of them goes.
+    /// Takes a permit, or waits for one. If too many wait, the newest request of the address with the most is dropped.
     fn enter(&mut self, address: Option<IpAddr>) -> Entered {
         if self.free > 0 {
             self.free -= 1;
@@ -138,7 +138,7 @@ impl Queue {
         Entered::Waits(waiting)
     }
 
-    /// A place is free: it goes to the first of the next address who still waits.
+    /// Passes a released permit to the first request of the next address that still waits.
     fn leave(&mut self) {
         while let Some(address) = self.turns.pop_front() {
             let Some(queue) = self.of_addresses.get_mut(&address) else { continue };
@@ -158,7 +158,7 @@ impl Queue {
         self.free += 1;
     }
 
-    /// Forgets those whose askers have gone.
+    /// Forgets requests whose clients have gone.
     fn forget_gone(&mut self) {
         for queue in self.of_addresses.values_mut() {
             queue.retain(|turn| !turn.is_closed());

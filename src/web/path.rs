@@ -1,18 +1,18 @@
-//! Parts of a request's path.
+//! Parameters in a request's path.
 use actix_web::HttpRequest;
 use percent_encoding::percent_decode_str;
 
 use crate::chat::ChatError;
 use crate::model::UserId;
 
-/// Returns a part of the path, decoded.
+/// Returns a decoded part of the path.
 pub fn path_text(request: &HttpRequest, name: &str) -> String {
-    // The router has decoded all but `%`, `/` and `+`; the gate has seen that it is UTF-8.
+    // The router has decoded all but `%`, `/` and `+`; the gate has checked that it is UTF-8.
     let raw = request.match_info().get(name).unwrap_or_default();
     percent_decode_str(raw).decode_utf8_lossy().into_owned()
 }
 
-/// Returns a user named in the path. What is no id is nobody's.
+/// Returns the user named in the path. A malformed id is treated as unknown.
 ///
 /// # Errors
 /// [`ChatError::UserNotFound`]

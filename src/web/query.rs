@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use super::failure::Failure;
 
-/// The query of a request. Of a name that stands twice the first counts.
+/// The query of a request. The first of repeated names counts.
 #[derive(Debug, Clone, Default)]
 pub struct Query(Vec<(String, String)>);
 
@@ -26,7 +26,7 @@ impl Query {
         pairs.map(read).collect::<Result<_, _>>().map(Self)
     }
 
-    /// A parameter's value.
+    /// Returns a parameter's value.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }

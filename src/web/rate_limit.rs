@@ -1,4 +1,4 @@
-//! How often a user may ask over HTTP.
+//! Rate limit of users over HTTP.
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -7,24 +7,24 @@ use hashbrown::HashMap;
 use crate::model::UserId;
 use crate::session::{Bucket, Rate};
 
-/// A page that loads may ask for so many things for each that it changes.
+/// Reads allowed for each write: a page that loads fetches many things.
 const READS_PER_WRITE: u32 = 10;
-/// Searches of one user that are under way at once.
+/// Maximum number of concurrent searches of one user.
 const SEARCHES_MAX: usize = 2;
-/// So many users are remembered; beyond, those who have not asked for a while are forgotten.
+/// Maximum number of users remembered; beyond it, those idle the longest are forgotten.
 const REMEMBERED_MAX: usize = 100_000;
 
-/// Kind of a request.
+/// Class of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asks {
-    /// It reads.
+    /// It only reads.
     Reads,
     /// It changes something.
     Writes,
 }
 
-/// Two buckets for each user: one for what writes, as large as a socket's, and one for what reads, ten times as large. Shared by
-/// all worker threads.
+/// Two buckets for each user: writes, as many as a socket's events, and reads, ten times as many. Shared by all worker
+/// threads.
 pub struct RateLimit {
     writes: Option<Rate>,
     reads: Option<Rate>,
@@ -39,17 +39,17 @@ struct Buckets {
 }
 
 impl RateLimit {
-    /// Allows so many writes a second, and so many at once; 0 a second: any number.
+    /// Allows `per_second` writes a second in the long run, and `burst` at once; 0 per second: no limit.
     pub fn new(per_second: u32, burst: u32) -> Self {
         let burst = if burst == 0 { per_second } else { burst };
         let reads = Rate::new(per_second.saturating_mul(READS_PER_WRITE), burst.saturating_mul(READS_PER_WRITE));
         Self { writes: Rate::new(per_second, burst), reads, users: Mutex::default(), searches: Arc::default() }
     }
 
-    /// Takes one request of a user.
+    /// Takes one request from a user's bucket.
     ///
     /// # Errors
-    /// How long to wait for the next one.
+    /// The time until the next one is allowed.
     pub fn take(&self, user: &UserId, asks: Asks, now: Instant) -> Result<(), Duration> {
         let (Some(writes), Some(reads)) = (self.writes, self.reads) else { return Ok(()) };
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,7 +68,7 @@ impl RateLimit {
         taken.map_err(|at| at.saturating_duration_since(now))
     }
 
-    /// Begins a search of a user; `None`: there are enough under way.
+    /// Starts a search; `None` if the user has enough running.
     pub fn begin_search(&self, user: &UserId) -> Option<Search> {
         let mut searches = self.searches.lock().unwrap_or_else(PoisonError::into_inner);
         let under_way = searches.entry(user.clone()).or_default();
@@ -80,7 +80,7 @@ impl RateLimit {
     }
 }
 
-/// A search that is under way, until it is dropped.
+/// A running search, ended when dropped.
 pub struct Search {
     user: UserId,
     searches: Arc<Mutex<HashMap<UserId, usize>>>,

@@ -1,4 +1,4 @@
-//! How routes are put together.
+//! Assembly of routes.
 use actix_web::guard::{Any, Get, Head};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
@@ -8,9 +8,9 @@ use super::failure::Failure;
 use super::gate;
 use super::settings::WebState;
 
-/// Puts routes behind the gate, with an answer for every address and method that there is not.
+/// Puts routes behind the gate, and answers for unknown addresses and methods.
 ///
-/// Takes all paths: whatever has its own way in (the Engine.IO endpoint) is registered before.
+/// It takes all paths, so anything with its own entry (the Engine.IO endpoint) must be registered before.
 pub fn configure(state: WebState, routes: impl FnOnce(&mut ServiceConfig)) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
         let scope =
@@ -19,12 +19,12 @@ pub fn configure(state: WebState, routes: impl FnOnce(&mut ServiceConfig)) -> im
     }
 }
 
-/// A resource that answers other methods than `allow` with 405.
+/// Makes a resource that answers methods not in `allow` with 405.
 pub fn endpoint(path: &str, allow: &'static str) -> Resource {
     web::resource(path).default_service(web::to(move || async move { Failure::method_not_allowed(allow).to_response() }))
 }
 
-/// A route for reading.
+/// Makes a route for reading.
 pub fn get_or_head() -> Route {
     web::route().guard(Any(Get()).or(Head()))
 }

@@ -1,4 +1,4 @@
-//! State and settings that the routes are given at start.
+//! State and settings that the routes get at the start.
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,13 +25,13 @@ pub struct Settings {
     pub api_keys: ApiKeys,
     /// `METRICS_TOKEN`, if it is set.
     pub metrics_tokens: ApiKeys,
-    /// Longest JSON body in bytes: `MAX_PACKET_SIZE`, so that HTTP takes the messages that sockets take.
+    /// Longest JSON body in bytes: `MAX_PACKET_SIZE`, so that HTTP accepts the same messages as sockets.
     pub max_body_bytes: usize,
     /// `MAX_UPLOAD_SIZE` in bytes; 0: no limit.
     pub max_upload_bytes: u64,
-    /// `RATE_LIMIT_LOGINS`, per minute, account and address; 0: no limit.
+    /// `RATE_LIMIT_LOGINS`, per minute and account; 0: no limit.
     pub logins_per_minute: usize,
-    /// Where uploads are kept: `DATA_DIR/uploads`.
+    /// Uploads folder, `DATA_DIR/uploads`.
     pub upload_dir: PathBuf,
     /// `DIALECTS`
     pub dialects: DialectSet,
@@ -39,16 +39,16 @@ pub struct Settings {
     pub client_files: Option<PathBuf>,
     /// `ADMIN_UI_DIR`
     pub admin_ui_dir: Option<PathBuf>,
-    /// `SOCKET_PATH`, without the slash at its end.
+    /// `SOCKET_PATH`, without a trailing slash.
     pub socket_path: String,
     /// `PRESENCE_SCOPE`
     pub presence_scope: PresenceScope,
-    /// Tells whether the server itself speaks TLS.
+    /// Set if the server itself speaks TLS.
     pub speaks_tls: bool,
 }
 
 impl Settings {
-    /// Returns what routes are told of the settings.
+    /// Derives the routes' settings from the configuration.
     pub fn new(config: &Config, dialects: DialectSet, upload_dir: PathBuf) -> Self {
         let metrics_token: Vec<ApiKey> =
             config.metrics_token.iter().map(|token| ApiKey { name: None, secret: token.clone() }).collect();
@@ -71,7 +71,7 @@ impl Settings {
     }
 }
 
-/// State of the routes. One for all worker threads.
+/// State of the routes, shared by all worker threads.
 #[derive(Clone)]
 pub struct WebState {
     /// Settings.
@@ -80,28 +80,28 @@ pub struct WebState {
     pub store: Store,
     /// The broker.
     pub chat: Chat,
-    /// Keys of tokens.
+    /// Keys that verify and sign tokens.
     pub tokens: Arc<TokenKeys>,
-    /// Which pages may ask.
+    /// Origins that may use the server.
     pub origins: Arc<Origins>,
-    /// Whose `X-Forwarded-*` count.
+    /// Proxies whose `X-Forwarded-*` headers are believed.
     pub proxies: Arc<TrustedProxies>,
-    /// Tells whether the server is stopping.
+    /// Set once the server is stopping.
     pub draining: Arc<AtomicBool>,
-    /// Counts of what was refused.
+    /// Records refusals.
     pub refusals: Arc<Refusals>,
-    /// How often users may ask.
+    /// Rate limit of users.
     pub rate_limit: Arc<RateLimit>,
-    /// Notes of what administrators and servers with keys did.
+    /// Records actions with administrator rights.
     pub audit: Arc<Audit>,
-    /// Figures of parts that the routes do not know.
+    /// Figures of parts that the routes cannot reach.
     pub figures: AskFigures,
-    /// Views of connections at this moment.
+    /// Present state of connections.
     pub connections: AskConnections,
 }
 
 impl WebState {
-    /// Tells whether the server is stopping.
+    /// Returns whether the server is stopping.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! The actor that speaks for the administrators' namespace.
+//! The actor that serves the administrators' namespace.
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,19 +25,19 @@ use crate::model::{SocketId, Timestamp};
 use crate::session::{AtConsole, CONSOLE, ConsoleAct};
 use crate::web::{self, Act, Audit, Chat, LoginLimit, PasswordWork, Traffic, Tried};
 
-/// Figures are counted by the second, and told every other.
+/// Interval at which figures are counted; they are sent at every other count.
 const SECOND: Duration = Duration::from_secs(1);
-/// With more sockets than this a guest is shown figures only: a page would not bear more.
+/// Maximum number of sockets that a guest can watch; with more, the page could not keep up, and shows figures only.
 const SOCKETS_MAX: usize = 2_000;
-/// So many may be in.
+/// Maximum number of guests.
 const GUESTS_MAX: usize = 50;
-/// A guest who was too slow is told all sockets anew, but not more often than this.
+/// Minimum time between two complete lists of sockets for a guest that was too slow.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
-/// Text by which the UI's form is opened again.
+/// Error text at which the UI shows its login form again.
 const REFUSED: &str = "invalid credentials";
 
-/// Settings of the console.
+/// Options of the console.
 pub struct ConsoleOptions {
     /// `ADMIN_UI_USER`, `ADMIN_UI_PASSWORD`
     pub login: AdminLogin,
@@ -49,27 +49,27 @@ pub struct ConsoleOptions {
     pub logins_per_minute: usize,
     /// `SOCKET_PATH`
     pub path: String,
-    /// Where passwords are worked on.
+    /// Threads that check passwords.
     pub passwords: Arc<PasswordWork>,
-    /// Notes what is asked for.
+    /// Records requests of administrators.
     pub audit: Arc<Audit>,
-    /// Returns what connections have done.
+    /// Returns the traffic of connections since the start.
     pub totals: Box<dyn Fn() -> Traffic + Send>,
 }
 
-/// A worker thread is ready to be told things.
+/// A worker thread can deliver notices to its connections.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct ConsoleReady {
     /// Its number, from 0.
     pub worker: u16,
-    /// Where its connections are told things.
+    /// Address for deliveries to its connections.
     pub deliveries: Counted<ToWorker>,
     /// The broker.
     pub chat: Chat,
 }
 
-/// The namespace for administrators; the module says what it does.
+/// The administrators' namespace; see the module's description.
 pub struct Console {
     options: ConsoleOptions,
     attempts: LoginLimit,
@@ -79,12 +79,12 @@ pub struct Console {
     session_ids: SessionIds,
     seconds: Seconds,
     started: Instant,
-    /// Tells whether the second before this one was told.
+    /// Set if the figures of the second before were sent.
     was_told: bool,
 }
 
 impl Console {
-    /// One that nobody has asked for.
+    /// Returns a console without guests.
     pub fn new(options: ConsoleOptions) -> Self {
         Self {
             attempts: LoginLimit::new(options.logins_per_minute),
@@ -99,7 +99,7 @@ impl Console {
         }
     }
 
-    // ---- telling ----
+    // ---- sending ----
 
     fn tell(&self, connection: ConnectionKey, notice: ConsoleNotice) {
         if let Some(Some(worker)) = self.workers.get(usize::from(connection.worker)) {
@@ -107,18 +107,18 @@ impl Console {
         }
     }
 
-    /// Tells what may be dropped.
+    /// Sends a packet that may be dropped.
     fn mention(&self, connection: ConnectionKey, packet: &str) {
         self.tell(connection, ConsoleNotice::Packets { packets: Encoded::text(packet), is_awaited: false });
     }
 
-    /// Tells what the next waits for.
+    /// Sends packets that the client's next step depends on.
     fn say(&self, connection: ConnectionKey, packets: &[String]) {
         let packets = Encoded::batch(packets.iter().map(String::as_str));
         self.tell(connection, ConsoleNotice::Packets { packets, is_awaited: true });
     }
 
-    /// Tells all who watch, but for one.
+    /// Sends packets to all watching guests but one.
     fn mention_to_watchers(&self, packets: &[String], but: ConnectionKey) {
         for (connection, _, seat) in self.guests.seated() {
             if connection != but && matches!(seat.watching, Watching::Telling(_) | Watching::Waiting) {
@@ -127,7 +127,7 @@ impl Console {
         }
     }
 
-    // ---- coming ----
+    // ---- connecting ----
 
     fn on_connect(&mut self, connection: ConnectionKey, credentials: Credentials, peer: Peer, ctx: &mut Context<Self>) {
         let attempt = self.guests.begin(connection, peer);
@@ -138,7 +138,7 @@ impl Console {
         }
     }
 
-    /// Has the password checked where that holds up nobody.
+    /// Checks the password on a thread that may block.
     fn check_password(
         &mut self,
         connection: ConnectionKey,
@@ -148,7 +148,7 @@ impl Console {
         ctx: &mut Context<Self>,
     ) {
         let Some(peer) = self.guests.of_attempt(connection, attempt).map(|guest| guest.peer) else { return };
-        // Who tries from elsewhere does not lock the one login that there is.
+        // Counted by address, so that attempts from elsewhere cannot lock the only login.
         let tried = Tried { account: Some(shown(peer)), address: peer.address };
         if let Err(wait) = self.attempts.attempt(&tried, Instant::now()) {
             warn!("too many logins to the Admin UI address={}", shown(peer));
@@ -196,7 +196,7 @@ impl Console {
         let peer = guest.peer;
         info!("administrator connected sid={socket} address={}", shown(peer));
         self.tell(connection, ConsoleNotice::Admitted { socket });
-        // Behind the CONNECT: the page listens only from then on.
+        // It follows the CONNECT, because the page does not listen before that.
         if let Some(id) = session_id {
             self.mention(connection, &shapes::packet("session", &[json!(id)]));
         }
@@ -209,9 +209,9 @@ impl Console {
         self.tell_stats(vec![connection], Vec::new(), ctx);
     }
 
-    // ---- what happens ----
+    // ---- events ----
 
-    /// Shows all sockets, and from then on what happens; or only figures, where there are too many.
+    /// Shows all sockets, and from then on all events; only figures if there are too many sockets.
     fn show_all(&mut self, connection: ConnectionKey, ctx: &mut Context<Self>) {
         let (Some(chat), Some(seat)) = (self.chat.clone(), self.guests.seat(connection)) else { return };
         let socket = seat.socket;
@@ -239,7 +239,7 @@ impl Console {
     fn show_figures_only(&mut self, connection: ConnectionKey) {
         let Some(seat) = self.guests.seat(connection) else { return };
         seat.watching = Watching::No;
-        info!("too many sockets for the Admin UI: it is shown figures only sid={}", seat.socket);
+        info!("too many sockets for the Admin UI, showing figures only sid={}", seat.socket);
         self.mention(connection, &shapes::config(AdminUiMode::Production));
         self.mention(connection, &shapes::packet("all_sockets", &[json!([])]));
     }
@@ -259,7 +259,7 @@ impl Console {
             let Some(seat) = console.guests.seat(connection).filter(is_waiting) else { return };
             let Batch { packets, lost } = batch;
             if lost > 0 {
-                debug!("too slow an administrator sid={socket} lost={lost}");
+                debug!("the Admin UI is too slow, events were dropped sid={socket} lost={lost}");
                 seat.watching = Watching::Asking;
                 drop(watcher);
                 ctx.run_later(AGAIN_AFTER, move |console, ctx| {
@@ -289,7 +289,7 @@ impl Console {
         }
     }
 
-    /// Tells the figures; those who watch are shown nothing but them from then on, if there are too many sockets.
+    /// Sends the figures. If there are too many sockets, guests that watch get nothing but figures from then on.
     fn tell_stats(&self, guests: Vec<ConnectionKey>, seconds: Vec<Value>, ctx: &mut Context<Self>) {
         let Some(chat) = self.chat.clone() else { return };
         let asked = async move { chat.stats().await };
@@ -324,7 +324,7 @@ impl Console {
         })
     }
 
-    // ---- asking ----
+    // ---- requests ----
 
     fn on_request(&mut self, connection: ConnectionKey, asked: Asked, ctx: &mut Context<Self>) {
         let guest = self.guests.find(connection).filter(|guest| guest.seat.is_some());
@@ -336,7 +336,7 @@ impl Console {
             Asked::DisconnectHere { room, closes } => self.put_out(room.as_deref(), closes),
             Asked::Disconnect(room) => {
                 let asked = async move { chat.administer(Administer::KickRoom { room }).await };
-                ctx.spawn(asked.into_actor(self).map(|outcome, _, _| debug!("put out: {outcome:?}")));
+                ctx.spawn(asked.into_actor(self).map(|outcome, _, _| debug!("kicked: {outcome:?}")));
             }
             Asked::Emit(emit) => {
                 let asked = async move { chat.emit(emit).await };
@@ -345,7 +345,7 @@ impl Console {
         }
     }
 
-    /// Puts one guest out, or all; a room here is one socket's.
+    /// Kicks one guest, or all; here a room is always a single socket's.
     fn put_out(&mut self, room: Option<&str>, closes: bool) {
         let is_meant = |seat: &Seat| room.is_none_or(|room| room == seat.socket.as_str());
         let out: Vec<ConnectionKey> =
@@ -355,7 +355,7 @@ impl Console {
         }
     }
 
-    // ---- going ----
+    // ---- disconnecting ----
 
     fn on_gone(&mut self, connection: ConnectionKey, reason: CloseReason) {
         let Some(seat) = self.guests.remove(connection).and_then(|guest| guest.seat) else { return };
@@ -406,7 +406,7 @@ impl Handler<AtConsole> for Console {
             ConsoleAct::Connect { auth, peer } => self.on_connect(connection, Credentials::of(auth.as_deref()), peer, ctx),
             ConsoleAct::Request { name, args } => match Asked::of(&name, &args) {
                 Some(asked) => self.on_request(connection, asked, ctx),
-                None => debug!("an administrator asks for what is not understood"),
+                None => debug!("unknown request from the Admin UI"),
             },
             ConsoleAct::Drained => self.on_drained(connection, ctx),
             ConsoleAct::Gone(reason) => self.on_gone(connection, reason),

@@ -1,23 +1,23 @@
-//! Proof of a client of the Admin UI.
+//! Credentials of a client of the Admin UI.
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// Longer texts are nobody's.
+/// Longest credential, in bytes; anything longer cannot be right.
 const TEXT_MAX: usize = 1_024;
 
-/// Proof that its CONNECT brings.
+/// Credentials in a CONNECT.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credentials {
-    /// It was here before.
+    /// The session id of an earlier login.
     SessionId(String),
     /// A name and a password.
     Password(String, String),
-    /// Nothing that could be right.
+    /// None that could be right.
     None,
 }
 
 impl Credentials {
-    /// Reads the `auth` of a CONNECT.
+    /// Reads the credentials from the `auth` of a CONNECT.
     pub fn of(auth: Option<&RawValue>) -> Self {
         let Some(Value::Object(auth)) = auth.and_then(|auth| serde_json::from_str(auth.get()).ok()) else { return Self::None };
         let text = |key| match auth.get(key) {

@@ -1,21 +1,21 @@
-//! Who is in the administrators' namespace.
+//! The clients in the administrators' namespace.
 use hashbrown::HashMap;
 
 use crate::engineio::{ConnectionKey, Peer};
 use crate::feed::Watcher;
 use crate::model::{SocketId, Timestamp};
 
-/// One connection's client.
+/// The client of one connection.
 #[derive(Debug)]
 pub struct Guest {
-    /// Which CONNECT this is: an answer to an earlier one of the same connection is no answer to this.
+    /// Number of its last CONNECT: answers to earlier ones of the same connection are ignored.
     pub attempt: u64,
     pub peer: Peer,
-    /// Once it is in.
+    /// Its admission, once it has joined.
     pub seat: Option<Seat>,
 }
 
-/// Place of a guest who is in.
+/// State of an admitted guest.
 #[derive(Debug)]
 pub struct Seat {
     pub socket: SocketId,
@@ -23,21 +23,22 @@ pub struct Seat {
     pub watching: Watching,
 }
 
-/// How far a guest is with what happens. It is told the next only when the last has left: who is slow misses some.
+/// Progress of a guest in the event stream. The next events are sent only once the last ones have left the outbox, so a
+/// slow guest misses some.
 #[derive(Debug, Default)]
 pub enum Watching {
-    /// It is shown figures only.
+    /// It gets figures only.
     #[default]
     No,
-    /// All sockets are being asked for.
+    /// The list of all sockets is being prepared.
     Asking,
-    /// It was told something that has not left yet.
+    /// Packets for it have not left the outbox yet.
     Telling(Watcher),
-    /// Tells whether the next event is being waited for.
+    /// The next event is awaited.
     Waiting,
 }
 
-/// All of them.
+/// All guests.
 #[derive(Debug, Default)]
 pub struct Guests {
     all: HashMap<ConnectionKey, Guest>,
@@ -45,14 +46,14 @@ pub struct Guests {
 }
 
 impl Guests {
-    /// One asks to be let in; the number of its attempt.
+    /// Records a CONNECT; returns the number of the attempt.
     pub fn begin(&mut self, connection: ConnectionKey, peer: Peer) -> u64 {
         self.attempts += 1;
         self.all.insert(connection, Guest { attempt: self.attempts, peer, seat: None });
         self.attempts
     }
 
-    /// The guest, as long as this is its last attempt.
+    /// Returns the guest, unless it has made another attempt since.
     pub fn of_attempt(&mut self, connection: ConnectionKey, attempt: u64) -> Option<&mut Guest> {
         self.all.get_mut(&connection).filter(|guest| guest.attempt == attempt)
     }
@@ -61,7 +62,7 @@ impl Guests {
         self.all.get_mut(&connection)
     }
 
-    /// Place of a guest who is in.
+    /// Returns the state of an admitted guest.
     pub fn seat(&mut self, connection: ConnectionKey) -> Option<&mut Seat> {
         self.all.get_mut(&connection)?.seat.as_mut()
     }
@@ -70,7 +71,7 @@ impl Guests {
         self.all.remove(&connection)
     }
 
-    /// Guests who are in.
+    /// Returns all admitted guests.
     pub fn seated(&self) -> impl Iterator<Item = (ConnectionKey, &Guest, &Seat)> {
         self.all.iter().filter_map(|(connection, guest)| Some((*connection, guest, guest.seat.as_ref()?)))
     }

@@ -1,7 +1,7 @@
-//! The server's half of the Admin UI of Socket.IO, in the namespace `/admin` (source: `@socket.io/admin-ui` 0.5).
+//! The server side of the Admin UI of Socket.IO, in the namespace `/admin` (source: `@socket.io/admin-ui` 0.5).
 //!
-//! [`Console`] is the actor that speaks for that namespace, as the chat's broker does for `/`. It is told of what happens by
-//! the feed and acts through the broker as other administrators do.
+//! [`Console`] is the actor that serves this namespace, as the broker serves `/`. It learns of events from the feed,
+//! and acts through the broker as other administrators do.
 mod actor;
 mod credentials;
 mod guests;

@@ -1,4 +1,4 @@
-//! Requests of administrators in the UI.
+//! Requests from the Admin UI.
 use serde_json::Value;
 
 use crate::chat::{Emit, EmitTo, Emitted};
@@ -10,24 +10,24 @@ const ROOM_MAX: usize = 250;
 /// Longest name of an event.
 const NAME_MAX: usize = 200;
 
-/// A request that makes sense.
+/// A valid request.
 #[derive(Debug)]
 pub enum Asked {
-    /// An event for sockets of the chat.
+    /// Emit an event to sockets of the chat.
     Emit(Emit),
-    /// Sockets of the chat are put out: those in a room, or all.
+    /// Disconnect sockets of the chat: those in a room, or all.
     Disconnect(Option<Box<str>>),
-    /// Sockets of this namespace are put out: one, or all.
+    /// Disconnect sockets of this namespace: one, or all.
     DisconnectHere {
-        /// A socket's id.
+        /// The id of a socket.
         room: Option<Box<str>>,
-        /// Tells whether their connections are closed.
+        /// Set if their connections are closed, too.
         closes: bool,
     },
 }
 
 impl Asked {
-    /// Reads a request; `None` for what is not understood, which is answered by nothing: the UI asks for no answers.
+    /// Parses a request; `None` for an unknown one, which is ignored, since the UI expects no answers.
     pub fn of(name: &str, args: &Args) -> Option<Self> {
         if !args.attachments().is_empty() {
             return None;
@@ -53,7 +53,7 @@ impl Asked {
         }
     }
 
-    /// The place where it is done: a room, or `all`.
+    /// Returns the target: a room, or `all`.
     pub fn place(&self) -> String {
         match self {
             Self::Emit(emit) => emit.to.to_string(),
@@ -61,7 +61,7 @@ impl Asked {
         }
     }
 
-    /// Names it for the log.
+    /// Returns the name used in the log.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Emit(_) => "emit",
@@ -70,7 +70,7 @@ impl Asked {
     }
 }
 
-/// The room that an argument names; `Some(None)`: all. `None`: it names nothing.
+/// Parses an argument that names a room; `Some(None)` means all. `None` if it names nothing.
 #[expect(clippy::option_option, reason = "no room is another thing than no sense")]
 fn room(args: &Args, place: usize) -> Option<Option<Box<str>>> {
     let raw = match args.get(place) {

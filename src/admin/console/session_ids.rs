@@ -1,18 +1,18 @@
-//! By which a page that is loaded again is known.
+//! Session ids, with which a reloaded page logs in again.
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// So long after the login the password is asked for again.
+/// Time after a login at which the password is asked for again.
 const VALID_FOR: Duration = Duration::from_secs(24 * 3_600);
-/// So many are valid at once; then the oldest are forgotten.
+/// Maximum number of valid ids; the oldest are dropped first.
 const KEPT_MAX: usize = 1_000;
 
-/// The ids that are valid, oldest first.
+/// The valid ids, oldest first.
 #[derive(Debug, Default)]
 pub struct SessionIds(VecDeque<(Instant, String)>);
 
 impl SessionIds {
-    /// Makes one: 128 random bits in hex.
+    /// Makes an id: 128 random bits in hex.
     pub fn make(&mut self, now: Instant) -> String {
         self.forget_old(now);
         if self.0.len() >= KEPT_MAX {
@@ -23,7 +23,7 @@ impl SessionIds {
         id
     }
 
-    /// Tells whether one is valid.
+    /// Returns whether an id is valid.
     pub fn has(&mut self, id: &str, now: Instant) -> bool {
         self.forget_old(now);
         self.0.iter().any(|(_, known)| known == id)

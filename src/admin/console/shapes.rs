@@ -1,4 +1,4 @@
-//! Values that the Admin UI is told, in its words.
+//! Packets for the Admin UI, in its vocabulary.
 use serde_json::{Value, json};
 
 use crate::admin::showing::{event_of, values};
@@ -12,13 +12,13 @@ use crate::socketio::encode_event;
 /// The namespace of the chat.
 const CHAT: &str = "/";
 
-/// An event's packet.
+/// Encodes an event.
 pub fn packet(name: &str, args: &[Value]) -> String {
     let args: Vec<String> = args.iter().map(Value::to_string).collect();
     encode_event(CONSOLE, name, &args.join(","))
 }
 
-/// Features: what can be done from the UI, and what it is shown.
+/// The features of the UI that are enabled.
 pub fn config(mode: AdminUiMode) -> String {
     let mut features = vec!["EMIT", "DISCONNECT", "MDISCONNECT", "AGGREGATED_EVENTS"];
     if mode == AdminUiMode::Development {
@@ -60,7 +60,7 @@ fn socket_object(
         "data": data,
         "handshake": {
             "address": address.map_or_else(String::new, |address| address.to_string()),
-            // Neither is kept: they may prove somebody.
+            // Neither headers nor query are kept: they may hold credentials.
             "headers": {},
             "query": {},
             "issued": since.as_millis(),
@@ -73,18 +73,18 @@ fn socket_object(
     })
 }
 
-/// Groups the sockets of one connection; its own id is a secret.
+/// Returns an id that groups the sockets of one connection; the Engine.IO session id is secret.
 fn client_id(ConnectionKey { worker, seat }: ConnectionKey) -> String {
     format!("{worker}-{}-{}", seat.slot, seat.generation)
 }
 
-/// That a socket has come, in the order that the UI relies on: its own room first.
+/// A socket connected; in the order that the UI relies on, its own room comes first.
 pub fn came(socket: &Value, at: Timestamp) -> [String; 2] {
     let (namespace, id) = (socket["nsp"].clone(), socket["id"].clone());
     [packet("room_joined", &[namespace, id.clone(), id, json!(at)]), packet("socket_connected", &[socket.clone(), json!(at)])]
 }
 
-/// That a socket has gone, and then which rooms it has left.
+/// A socket disconnected, followed by the rooms that it left.
 pub fn went(namespace: &str, id: &SocketId, reason: &str, rooms: &[Box<str>], at: Timestamp) -> Vec<String> {
     let own = id.to_string();
     let rooms = std::iter::once(own.as_str()).chain(rooms.iter().map(|room| &**room));
@@ -92,7 +92,7 @@ pub fn went(namespace: &str, id: &SocketId, reason: &str, rooms: &[Box<str>], at
     std::iter::once(packet("socket_disconnected", &[json!(namespace), json!(id), json!(reason), json!(at)])).chain(left).collect()
 }
 
-/// Something that happened in the chat.
+/// Encodes an event of the feed.
 pub fn happened(happening: &Happening, path: &str) -> Vec<String> {
     let Happening { at, socket, user: _, what } = happening;
     let one = |name: &str, more: Value| vec![packet(name, &[json!(CHAT), more, json!(socket), json!(at)])];

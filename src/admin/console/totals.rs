@@ -1,10 +1,10 @@
-//! Totals of connections, and by them the figures of each second.
+//! Figures of each second, from totals of connections.
 use serde_json::{Value, json};
 
 use crate::model::Timestamp;
 use crate::web::Traffic;
 
-/// The seconds since somebody was told.
+/// The seconds that have not been sent yet.
 #[derive(Debug, Default)]
 pub struct Seconds {
     last: Traffic,
@@ -12,16 +12,17 @@ pub struct Seconds {
     untold: Vec<Value>,
 }
 
-/// A second has a dozen entries at most, and is told soon: so many are there only if telling is stuck.
+/// Maximum number of entries. A second adds a dozen at most and is sent soon, so the limit is reached only if sending
+/// is stuck.
 const UNTOLD_MAX: usize = 1_000;
 
 impl Seconds {
-    /// Begins to count.
+    /// Starts counting.
     pub fn begin(&mut self, totals: Traffic) {
         *self = Self { last: totals, untold: Vec::new() };
     }
 
-    /// A second is over.
+    /// Ends a second.
     pub fn add(&mut self, totals: Traffic, now: Timestamp) {
         let second = now.as_millis() / 1_000 * 1_000;
         let mut more = Vec::new();
@@ -51,7 +52,7 @@ impl Seconds {
         self.last = totals;
     }
 
-    /// Returns what was counted since this was asked last.
+    /// Returns the entries since the last call.
     pub fn take(&mut self) -> Vec<Value> {
         std::mem::take(&mut self.untold)
     }

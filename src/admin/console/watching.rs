@@ -1,25 +1,25 @@
-//! Events, put together for a guest.
+//! Batches of events for a guest.
 use std::time::Duration;
 
 use super::shapes::happened;
 use crate::feed::{Seen, Watcher};
 
-/// Events within this time are told together.
+/// Time for which events are gathered into one batch.
 const GATHERED_FOR: Duration = Duration::from_millis(25);
-/// So many packets, and so many bytes, are told at once.
+/// Maximum number of packets, and of bytes, in a batch.
 const PACKETS_MAX: usize = 200;
 const BYTES_MAX: usize = 128 * 1024;
 
-/// Events that are to be told next.
+/// The next events to send.
 #[derive(Debug)]
 pub struct Batch {
-    /// At least one, unless some was lost.
+    /// Packets; at least one, unless events were lost.
     pub packets: Vec<String>,
-    /// So much happened that can no longer be told: what the guest knows of sockets may be wrong.
+    /// Number of events lost: the guest's list of sockets may be wrong.
     pub lost: u64,
 }
 
-/// Waits for something to happen, and gathers what happens with it.
+/// Waits for an event, then gathers those that follow closely.
 pub async fn gather(mut watcher: Watcher, path: String) -> (Watcher, Batch) {
     let mut batch = Batch { packets: Vec::new(), lost: 0 };
     let mut bytes = 0;

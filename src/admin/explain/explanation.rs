@@ -1,26 +1,26 @@
-//! Answers, and what they follow from.
+//! Explanations, and the facts that support them.
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::Timestamp;
 
-/// An answer: the gist, then what it follows from.
+/// A verdict and the facts behind it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Explanation {
-    /// The gist, in one sentence.
+    /// The verdict, in one sentence.
     pub verdict: String,
-    /// Known facts, the most telling first.
+    /// The facts, most relevant first.
     pub facts: Vec<Fact>,
 }
 
-/// Something that is known.
+/// One fact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Fact {
-    /// A stable name for scripts.
+    /// A stable code for scripts.
     pub code: &'static str,
     /// A sentence.
     pub text: String,
-    /// When it happened, or since when it is so.
+    /// Time of the event, or start of the state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
 }

@@ -1,22 +1,22 @@
-//! Explanation of what became of a message.
+//! Explanation of a message's fate.
 use super::explanation::{Explanation, Fact};
 use crate::chat::{MemberTrace, MessageTrace, SessionState, SessionTrace};
 use crate::model::{Conversation, Message, UserId};
 
-/// Facts that are known of a message.
+/// Everything known about a message.
 #[derive(Debug)]
 pub struct MessageFacts<'a> {
-    /// As stored.
+    /// The stored message.
     pub message: &'a Message,
-    /// Where it stands; `None`: in a public room or the common chat, or its conversation is gone.
+    /// Its conversation; `None` if it was sent to a public room or the common chat, or the conversation was deleted.
     pub conversation: Option<&'a Conversation>,
-    /// The members that are spoken of: the sender is not.
+    /// The members to report on: all but the sender.
     pub members: Vec<UserId>,
-    /// Facts in memory, of those members in this order.
+    /// Facts in memory about those members, in the same order.
     pub trace: MessageTrace,
 }
 
-/// Says it.
+/// Explains the message.
 pub fn explain_message(facts: &MessageFacts<'_>) -> Explanation {
     let MessageFacts { message, conversation, members, trace } = facts;
     let mut told = vec![Fact::at("SENT", message.created_at, format!("{} sent it; it is stored.", message.sender.username))];

@@ -1,4 +1,4 @@
-//! Answers in sentences: why somebody gets messages or does not, and what became of a message.
+//! Explanations in sentences: why a user does or does not get messages, and what happened to a message.
 mod explanation;
 mod message;
 mod routes;

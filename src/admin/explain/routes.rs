@@ -1,4 +1,4 @@
-//! Routes: what is known is gathered here and explained beside.
+//! Routes of the explanations: they gather the facts.
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
@@ -11,11 +11,11 @@ use crate::model::{Account, MessageId, Place, SocketId, UserId};
 use crate::store;
 use crate::web::{Admin, Failure, WebState, path_text};
 
-/// Maximum number of sessions of a user that are looked at.
+/// Maximum number of sessions of a user that are considered.
 const SESSIONS_MAX: usize = 50;
-/// Maximum number of conversations with undelivered messages that are named.
+/// Maximum number of conversations with undelivered messages that are listed.
 const UNDELIVERED_MAX: i64 = 20;
-/// Maximum number of members of a conversation that are spoken of.
+/// Maximum number of members of a conversation that are reported on.
 const MEMBERS_MAX: usize = 50;
 
 /// `GET /api/admin/explain/user/{who}`: a user's id, name or e-mail address, or the id of a socket.
@@ -64,7 +64,7 @@ fn place_name(place: &Place) -> String {
     RoomKey::of(place).to_string()
 }
 
-/// Whoever is meant: by a socket's id, a user's, a name or an e-mail address.
+/// Finds a user by the id of a socket, a user id, a name or an e-mail address.
 async fn find(state: &WebState, who: String) -> Result<Option<Account>, Failure> {
     if let Ok(socket) = SocketId::parse(&who)
         && let Some(session) = state.chat.find_session(socket).await?

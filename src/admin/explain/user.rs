@@ -1,4 +1,4 @@
-//! Why a user gets messages, or does not.
+//! Explanation why a user does or does not get messages.
 use super::explanation::{Explanation, Fact};
 use crate::chat::{Coming, Leaving, NotRecovered, RefusedConnect, SessionView, Trace};
 use crate::dialect::{DialectSet, Voice};
@@ -6,22 +6,22 @@ use crate::engineio::{CloseReason, ConnectionView};
 use crate::model::{Account, ChosenStatus};
 use crate::store::Undelivered;
 
-/// Facts that are known of a user.
+/// Everything known about a user.
 #[derive(Debug)]
 pub struct UserFacts<'a> {
-    /// As stored.
+    /// The stored account.
     pub account: &'a Account,
-    /// Dialects that are enabled.
+    /// The enabled dialects.
     pub dialects: DialectSet,
-    /// The user's sessions, open and parked.
+    /// The user's sessions, open and detached.
     pub sessions: Vec<(SessionView, Option<ConnectionView>)>,
-    /// How the user came and went lately.
+    /// The user's recent connects and disconnects.
     pub trace: Trace,
-    /// Messages that wait.
+    /// Conversations with undelivered messages.
     pub undelivered: Vec<Undelivered>,
 }
 
-/// Says it.
+/// Explains the user's state.
 pub fn explain_user(facts: &UserFacts<'_>) -> Explanation {
     let mut told = Vec::new();
     tell_account(facts.account, &mut told);
@@ -243,7 +243,7 @@ fn why_refused(refused: RefusedConnect) -> &'static str {
     }
 }
 
-/// `1 message`, `7 messages`.
+/// Returns `1 message` or `7 messages`.
 fn messages(number: i64, one: &str, many: &str) -> String {
     count(usize::try_from(number).unwrap_or(0), one, many)
 }

@@ -1,9 +1,9 @@
-//! The administrators' page: three small files in the binary. It knows nothing by itself: all it shows is asked for with its
+//! The administrators' page: three small files in the binary. It holds no data; everything it shows is fetched with the
 //! reader's own login or key.
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 
-/// Scripts, styles and answers come from here, nothing runs that stands in the page itself, and nobody frames it.
+/// Scripts, styles and answers come only from this server, inline scripts do not run, and no page may frame it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -28,7 +28,7 @@ fn file(kind: &'static str, text: &'static str) -> HttpResponse {
         .insert_header((CONTENT_SECURITY_POLICY, POLICY))
         .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((REFERRER_POLICY, "no-referrer"))
-        // Another release may come in its place.
+        // Another release may replace it.
         .insert_header((CACHE_CONTROL, "no-cache"))
         .body(text)
 }
