@@ -1,4 +1,4 @@
-//! Puts the parts together, serves, and stops in order.
+//! Assembles the parts, serves, and stops in order.
 mod certificate;
 mod changed_accounts;
 mod error;
@@ -43,18 +43,18 @@ use crate::web::{self, Audit, Chat, RateLimit, Settings, WebState};
 pub use self::error::AppError;
 pub use self::options::{admin_login, connections_with, tls};
 
-/// The time between two notes of what servers do all day.
+/// Interval of the log lines that sum up routine actions of servers.
 const ACTS_SUMMED_UP_EVERY: Duration = Duration::from_secs(60);
-/// The broker is asked this often whether it still works.
+/// Interval of the broker's health checks.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
-/// Without an answer for so long the process ends, so that whoever watches over it starts it anew.
+/// Time without an answer after which the process ends, so that its supervisor restarts it.
 const PROBE_LIMIT: Duration = Duration::from_secs(30);
 
-/// Work that is not finished when a stop may only last so much longer is refused: clients can still hear it.
+/// Remaining time of a stop at which unfinished work is refused, while clients can still receive the refusal.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// How long clients may take to notice that their sessions are closed: a polling one may never ask again.
+/// Time for clients to notice that their sessions are closed: a polling one may never send another request.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
-/// The same where another server waits to serve them: who has noticed nothing hears it from that.
+/// The same if a successor already serves: it rejects sessions it does not know.
 const HAND_OVER_LIMIT: Duration = Duration::from_millis(500);
 
 /// Serves until SIGTERM or SIGINT.
@@ -62,7 +62,7 @@ const HAND_OVER_LIMIT: Duration = Duration::from_millis(500);
 /// # Errors
 /// [`AppError`] if it cannot start.
 pub async fn run(config: Config) -> Result<(), AppError> {
-    // The soft limit is often 1 024.
+    // The soft limit is often only 1 024.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         warn!(cause:% = error; "the limit of open files stays as it is");
     }
@@ -99,9 +99,9 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     Ok(())
 }
 
-/// A server that serves.
+/// A running server.
 pub struct Running {
-    /// Removes files.
+    /// Task that removes files.
     files: JoinHandle<()>,
     stopper: transport::Stopper,
     addresses: Vec<SocketAddr>,
@@ -112,14 +112,14 @@ pub struct Running {
     shutdown_timeout: Duration,
     close_limit: Duration,
     tls: Option<Tls>,
-    /// The last that goes: no other server may write before all is written.
+    /// Dropped last: no other server may write before everything is written.
     _claim: Claim,
 }
 
-/// Starts everything; must be called in an actix `System`. The task ends with the server.
+/// Starts everything; must be called inside an actix `System`. The returned task ends with the server.
 ///
 /// # Errors
-/// [`AppError`] if the database, the folder or the port cannot be had.
+/// [`AppError`] if the database, the folder or the port is unavailable.
 pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>>), AppError> {
     let dialects = DialectSet::enabled(&config.dialects).map_err(AppError::because)?;
     let secrets = crate::auth::token_secrets(&config).map_err(AppError::because)?;
@@ -131,7 +131,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let admin_login = admin_login(&config)?;
     let url = DatabaseUrl::parse(config.database_url.as_str(), &config.data_dir).map_err(AppError::because)?;
     let tls = tls(&config)?;
-    // From here on clients may come: they wait until there is somebody to accept them.
+    // From here on clients may connect: the kernel holds them until something accepts.
     let listeners = listen(&config)?;
     let close_limit = if listeners.outlive_us() { HAND_OVER_LIMIT } else { CLOSE_LIMIT };
     let claim = Claim::take(&url, config.store_retry_for).await.map_err(AppError::because)?;
@@ -148,14 +148,14 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     actix::spawn(sum_up_acts(audit.clone()));
 
     let broker_meter = Arc::new(Meter::default());
-    // It has the main thread, where little else happens: what it reads and waits for holds up no connection.
+    // It runs on the main thread, which is nearly idle, so its reading and waiting delays no connection.
     let model_meter = Arc::new(Meter::default());
     let model = Model::new(&config, model_meter.clone()).map_err(AppError::because)?.start().recipient();
     let chat = {
         let (options, store, revocations) = (chat_options(&config), store.clone(), Revocations::new(revoked));
         let (address, meter, watched) = (Arc::new(OnceLock::new()), broker_meter.clone(), feed.clone());
         let refusals = refusals.clone();
-        // It lives on the first worker's thread, where most of what it does ends anyway.
+        // The broker runs on the first worker's thread, where most of its work ends anyway.
         let begin = move || {
             let broker = ChatServer::new(options.clone(), Sources::system(), store.clone(), revocations.clone());
             broker
@@ -232,10 +232,10 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     };
     let transport::Running { server, addresses, stopper } =
         transport::serve::<Client, _, _>(transport, listeners, sessions, routes).map_err(AppError::because)?;
-    // Nobody else sets it.
+    // Nothing else sets it.
     let _ = stopper_for_figures.set(stopper.clone());
     let server = actix::spawn(server);
-    // The first worker begins the broker, and only once the server runs.
+    // The first worker starts the broker, and only once the server runs.
     let chat = chat_begun.wait_for(Option::is_some).await.map_err(AppError::because)?.clone();
     let chat = chat.ok_or_else(|| AppError("the broker did not begin".to_owned()))?;
     changed_accounts::begin(store.clone(), chat.clone(), draining.clone());
@@ -259,7 +259,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
 }
 
 impl Running {
-    /// `http://host:port`, `https://host:port` with TLS
+    /// Returns `http://host:port`, or `https://host:port` with TLS.
     pub fn address(&self) -> String {
         let first = self.addresses.first().map_or_else(String::new, |address| match address.ip() {
             IpAddr::V4(Ipv4Addr::LOCALHOST) | IpAddr::V6(Ipv6Addr::LOCALHOST) => format!("localhost:{}", address.port()),
@@ -268,41 +268,41 @@ impl Running {
         format!("{}://{first}", if self.tls.is_some() { "https" } else { "http" })
     }
 
-    /// The port that it listens on.
+    /// Returns the port that the server listens on.
     pub fn port(&self) -> u16 {
         self.addresses.first().map_or(0, SocketAddr::port)
     }
 
-    /// The broker.
+    /// Returns the broker.
     pub fn chat(&self) -> &Addr<ChatServer> {
         &self.chat
     }
 
-    /// Stops accepting, carries out what was taken, finishes storing, then closes the connections, so that clients come back by themselves.
-    /// Takes at most `SHUTDOWN_TIMEOUT`.
+    /// Stops accepting, finishes admitted work and storing, then closes the connections, so that clients reconnect by
+    /// themselves. Takes at most `SHUTDOWN_TIMEOUT`.
     pub async fn stop(&self) {
         self.draining.store(true, Ordering::Relaxed);
-        // What is left is noted, and gone on with at the next start.
+        // The remaining files are noted in the database, and removed after the next start.
         self.files.abort();
         let begun = Instant::now();
         let finished = async {
             self.stopper.stop_accepting().await;
             self.stopper.take_no_more().await;
             let drained = self.chat.send(Drain);
-            // What the model has begun to say is stored, if it comes to an end soon.
+            // Answers that the model has begun are stored if they end soon.
             let answers = self.chat.send(FinishAnswers { within: self.shutdown_timeout / 2 });
             if tokio::join!(drained, answers).0.is_err() {
                 error!("the broker is gone");
             }
             self.audit.sum_up();
             self.store.finish().await;
-            // What the last commits had to say is in the connections' outboxes once the broker answers again.
+            // Once the broker answers again, the effects of the last commits are in the connections' outboxes.
             let _ = self.chat.send(Health).await;
         };
         let last_words = LAST_WORDS.min(self.shutdown_timeout / 4);
         let is_finished = tokio::time::timeout(self.shutdown_timeout.saturating_sub(last_words), finished).await.is_ok();
         if !is_finished {
-            // What was taken and is not answered by now is refused by the sessions, as long as somebody hears it.
+            // The sessions refuse whatever has no answer yet, while clients can still receive it.
             warn!("not everything was finished in time");
         }
         let closed = async {
@@ -315,7 +315,7 @@ impl Running {
         }
     }
 
-    /// Returns when the broker has not answered for too long.
+    /// Returns once the broker has not answered for too long.
     async fn watch_broker(&self) {
         loop {
             match tokio::time::timeout(PROBE_LIMIT, self.chat.send(Health)).await {
@@ -329,17 +329,17 @@ impl Running {
     }
 }
 
-/// Returns what all routes take and answer.
+/// Returns the descriptions of all routes.
 fn operations() -> Vec<web::Operation> {
     [api::OPERATIONS, admin::OPERATIONS].concat()
 }
 
-/// The OpenAPI document of all routes.
+/// Returns the OpenAPI document of all routes.
 pub fn openapi() -> serde_json::Value {
     web::openapi(&operations())
 }
 
-/// Sums up what servers do all day, as long as this one runs.
+/// Logs sums of servers' routine actions until the server stops.
 async fn sum_up_acts(audit: Arc<Audit>) {
     loop {
         tokio::time::sleep(ACTS_SUMMED_UP_EVERY).await;
@@ -347,7 +347,7 @@ async fn sum_up_acts(audit: Arc<Audit>) {
     }
 }
 
-/// Sums up what floods the server, as long as that runs.
+/// Logs sums of repeated refusals until the server stops.
 async fn sum_up_refusals(refusals: Arc<Refusals>) {
     loop {
         tokio::time::sleep(SUMMED_UP_EVERY).await;

@@ -1,5 +1,5 @@
-//! One question, over HTTP: asked again while the provider wants us to wait, or can take less only; read whole or piece by
-//! piece.
+//! One question over HTTP: retried while the provider asks to wait or to send less; the answer is read whole or as a
+//! stream.
 use std::time::Duration;
 
 use log::{info, warn};
@@ -14,32 +14,32 @@ use crate::chat::{ModelError, Turn};
 use crate::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use crate::http::{HttpClient, Response, Route, StatusCode, Trust, cause_of, has_known_end, http_client, next_chunk, read_up_to};
 
-/// A connection that takes longer will not come about.
+/// Time after which a connection attempt is given up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Of a refusal no more is read.
+/// Maximum number of bytes read of a refusal.
 const REFUSAL_MAX_BYTES: usize = 64 * 1024;
-/// Retries of a provider that does not say when.
+/// Maximum number of retries if the provider does not say when to retry.
 const BLIND_RETRIES: u32 = 3;
-/// Pause before the first of them; then twice as long.
+/// Pause before the first of them; doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// Whoever has said that the answer ends is heard for so long, lest there is more of it.
+/// Time for which the stream is still read after the provider marked the end, in case more follows.
 const AFTER_END: Duration = Duration::from_secs(2);
 
-/// Why there is no answer; the cause is for the log.
+/// Reason for the lack of an answer; the cause is for the log.
 #[derive(Debug)]
 struct Failed {
     error: ModelError,
     cause: String,
 }
 
-/// Why one try came to nothing.
+/// Failure of one attempt.
 #[derive(Debug)]
 enum Trouble {
-    /// Ask again later, after this time if it is known.
+    /// Retry later, after this time if known.
     Later(StatusCode, Option<Duration>),
-    /// The line broke before anything was said, or there is nobody at its other end: perhaps once.
+    /// The connection broke before anything was said, or could not be made: may be retried once.
     Lost(String),
-    /// Ask for less.
+    /// Retry with less.
     TooLong(String),
     Failed(Failed),
 }
@@ -50,29 +50,29 @@ impl Trouble {
     }
 }
 
-/// Time that a provider may take.
+/// Time limits for a provider.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// Without a sign of life.
+    /// Between two signs of life.
     pub silence: Duration,
     /// In all.
     pub total: Duration,
 }
 
 impl Patience {
-    /// When a silence that begins now ends.
+    /// Returns the end of a silence that began at `last`.
     fn ends_at(self, last: Instant) -> Instant {
         last.min(Instant::now() + self.silence)
     }
 }
 
-/// Where pieces of an answer go.
+/// Receiver of pieces of an answer.
 pub trait Pieces {
-    /// Passes one on, and waits until there is room for the next.
+    /// Passes a piece on, and waits until there is room for the next.
     async fn piece(&mut self, text: String);
 }
 
-/// Asks a provider.
+/// Client of a provider.
 #[derive(Debug)]
 pub struct Client {
     http: HttpClient,
@@ -81,7 +81,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Asks by `protocol` with this key.
+    /// Makes a client that speaks `protocol` with this key.
     ///
     /// # Errors
     /// One line that says what is wrong.
@@ -102,10 +102,10 @@ impl Client {
         Ok(Self { http, protocol, patience })
     }
 
-    /// Asks and gives the answer. With `pieces` they get it as it comes, before it is known to be whole.
+    /// Asks, and returns the answer. If given, `pieces` receive it as it arrives, before it is known to be complete.
     ///
     /// # Errors
-    /// [`ModelError`] if there is none; the cause is in the log.
+    /// [`ModelError`] if there is no answer; the log has the cause.
     pub async fn ask(&self, turns: &[Turn], pieces: Option<&mut impl Pieces>) -> Result<Said, ModelError> {
         self.ask_patiently(in_turn(turns), pieces).await.map_err(|Failed { error, cause }| {
             warn!(code = error.code(), cause; "the model did not answer");
@@ -173,7 +173,7 @@ impl Client {
     async fn read_refusal(&self, response: Response, ends_at: Instant) -> Trouble {
         let status = response.status();
         let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(retry_after);
-        // Why the rest of it is missing is of no interest.
+        // The text only refines the error, so a failure to read it does not matter.
         let body = timeout_at(self.patience.ends_at(ends_at), read_up_to(response, REFUSAL_MAX_BYTES)).await;
         let body = body.ok().and_then(Result::ok).unwrap_or_default();
         let json = Json::all(&body).and_then(|values| values.into_iter().next()?.first());
@@ -208,7 +208,7 @@ impl Client {
             let chunk = match timeout_at(silent_until, next_chunk(&mut response)).await {
                 Ok(Ok(Some(chunk))) => chunk,
                 Ok(Ok(None)) => break Stop::Ended { is_sure },
-                // All was said by then.
+                // The answer was complete by then.
                 Ok(Err(_)) if reading.has_end() => break Stop::Ended { is_sure: true },
                 Ok(Err(cause)) if reading.is_silent() => return Err(Trouble::Lost(cause)),
                 Ok(Err(cause)) => return Err(Trouble::because(cause)),
@@ -236,19 +236,21 @@ async fn show(pieces: &mut Option<&mut impl Pieces>, piece: String) {
     }
 }
 
-/// Tells what to do about an answer that is none; `is_silent`: it has begun nothing.
+/// Returns the reaction to a broken answer; `is_silent`: it had not begun.
 fn trouble(broken: Broken, is_silent: bool) -> Trouble {
     if broken == Broken::TooLong && is_silent { Trouble::TooLong(broken.to_string()) } else { Trouble::because(broken) }
 }
 
-/// Pause after so many tries. As long as is wanted, and longer from try to try: who wants no pause, or one that
-/// has passed, is not asked without end. `None`: who does not say when is not asked so often.
+/// Returns the pause after so many attempts; `None` to give up. It lasts as long as the provider wants, and longer with
+/// each attempt, so that a provider wanting no pause, or one in the past, is not asked without end. A provider that
+/// names no pause is retried less often.
 fn pause_after(tries: u32, wanted: Option<Duration>) -> Option<Duration> {
     let least = FIRST_PAUSE * 2u32.pow(tries.min(BLIND_RETRIES));
     wanted.map(|wanted| wanted.max(least)).or((tries < BLIND_RETRIES).then_some(least))
 }
 
-/// Tells whether a pause that begins now leaves time to ask. A provider may want a longer one than any clock can tell.
+/// Returns whether a pause that starts now leaves time to ask. A provider may want a longer one than a clock can
+/// represent.
 fn is_over_before(ends_at: Instant, pause: Duration) -> bool {
     Instant::now().checked_add(pause).is_some_and(|end| end < ends_at)
 }

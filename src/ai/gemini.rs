@@ -11,23 +11,24 @@ use crate::chat::Turn;
 
 const DEFAULT_URL: &str = "https://generativelanguage.googleapis.com";
 const DEFAULT_MODEL: &str = "gemini-2.5-flash";
-/// The methods, behind the model's name.
+/// The methods, appended to the model's name.
 const METHODS: [&str; 2] = [":generateContent", ":streamGenerateContent"];
-/// The collections that hold models.
+/// The collections of models.
 const COLLECTIONS: [&str; 2] = ["/models", "/tunedModels"];
-/// The characters that may stand in a model's name as they are.
+/// Characters of a model's name that need no escape.
 const IN_NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'/');
 
 /// One model of Gemini.
 #[derive(Debug)]
 pub struct Gemini {
-    /// Up to the method's name.
+    /// Address up to the method's name.
     model_url: String,
     system_prompt: String,
 }
 
 impl Gemini {
-    /// `base`: the base address, or that of a model or method; empty `model` and `system_prompt`: the usual one, none.
+    /// `base` is the base address, or that of a model or method; an empty `model` means the default one, an empty
+    /// `system_prompt` none.
     pub fn new(base: &crate::config::ModelAddress, model: &str, system_prompt: &str) -> Self {
         let (base, named) = split_model(base.or(DEFAULT_URL));
         let model_url = match named {
@@ -35,7 +36,7 @@ impl Gemini {
             _ => {
                 let base = if named.is_some() { base.to_owned() } else { with_path(base, "/v1beta") };
                 let model = if model.is_empty() { DEFAULT_MODEL } else { model };
-                // Tuned models bring the name of their collection.
+                // Names of tuned models include their collection.
                 let collection = if model.contains('/') { "" } else { "models/" };
                 format!("{base}/{collection}{}", utf8_percent_encode(model, IN_NAME))
             }
@@ -44,7 +45,7 @@ impl Gemini {
     }
 }
 
-/// The base address of one that may go on to a model and a method, and the path of that model below it.
+/// Splits an address that may end with a model and a method into its base and that model's path.
 fn split_model(address: &str) -> (&str, Option<&str>) {
     let address = address.split_once('?').map_or(address, |(place, _)| place);
     let address = METHODS.iter().find_map(|method| address.strip_suffix(method)).unwrap_or(address);
@@ -89,7 +90,7 @@ impl Protocol for Gemini {
         let Some(candidate) = json.get("candidates").and_then(Json::first) else {
             let blocked = json.get("promptFeedback").and_then(|feedback| feedback.get("blockReason")?.word());
             let is_blocked = blocked.is_some_and(|reason| !is_unspecified(&reason));
-            // An event may report figures alone.
+            // An event may hold statistics alone.
             return if is_blocked { Err(Broken::Off("the question was blocked")) } else { Ok(Part::default()) };
         };
         let text = candidate.get("content").and_then(|content| content.get("parts")).map(text_of).unwrap_or_default();
@@ -108,7 +109,7 @@ impl Protocol for Gemini {
     }
 }
 
-/// Tells how an answer ended by its reason's name: all but two name an error or a filter.
+/// Maps the finish reason to an end; all but two of them name an error or a filter.
 fn end_of(reason: &str) -> Result<Option<End>, Broken> {
     match reason {
         reason if is_unspecified(reason) => Ok(None),

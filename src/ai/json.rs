@@ -1,4 +1,4 @@
-//! JSON as servers of all kinds write it: what is missing, `null` or of another kind is just not there.
+//! Lenient JSON: a value that is missing, `null` or of another type counts as absent.
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -6,17 +6,17 @@ use serde::Deserializer as _;
 use serde::de::{Error, Visitor};
 use serde_json::value::RawValue;
 
-/// A value that is read where it is looked at. The rest may be anything.
+/// A value that is parsed only when accessed. Everything else in it is ignored.
 #[derive(Debug, Clone, Copy)]
 pub struct Json<'a>(&'a RawValue);
 
 impl<'a> Json<'a> {
-    /// The values of a text, one after the other; `None` if one of them is no JSON.
+    /// Parses consecutive values of a text; `None` if one of them is not JSON.
     pub fn all(text: &'a str) -> Option<Vec<Self>> {
         serde_json::Deserializer::from_str(text).into_iter().map(|value| value.ok().map(Self)).collect()
     }
 
-    /// The text of it.
+    /// Returns the JSON text.
     pub fn raw(self) -> &'a str {
         self.0.get()
     }
@@ -25,29 +25,30 @@ impl<'a> Json<'a> {
         self.raw() == "null"
     }
 
-    /// A field of an object that is not `null`.
+    /// Returns a field of an object, unless it is `null`.
     pub fn get(self, name: &str) -> Option<Self> {
         let mut fields: BTreeMap<String, &'a RawValue> = serde_json::from_str(self.raw()).ok()?;
         fields.remove(name).map(Self).filter(|field| !field.is_null())
     }
 
-    /// The elements of a list that are not `null`; what is no list is its own only one.
+    /// Returns the elements of a list that are not `null`; any other value counts as a list of one.
     pub fn items(self) -> Vec<Self> {
         let items = serde_json::from_str::<Vec<&'a RawValue>>(self.raw()).unwrap_or_else(|_| vec![self.0]);
         items.into_iter().map(Self).filter(|item| !item.is_null()).collect()
     }
 
-    /// The first of [`Json::items`].
+    /// Returns the first of [`Json::items`].
     pub fn first(self) -> Option<Self> {
         self.items().into_iter().next()
     }
 
-    /// A string. Halves of surrogate pairs are encoded as UTF-8 would, if it could (source: WTF-8, "Encoding").
+    /// Returns a string. Unpaired surrogates are encoded as UTF-8 would encode them if it could (source: WTF-8,
+    /// "Encoding").
     pub fn text(self) -> Option<Vec<u8>> {
         serde_json::Deserializer::from_str(self.raw()).deserialize_bytes(Bytes).ok()
     }
 
-    /// A string that is a name, not something said.
+    /// Returns a string that is a name, not a part of an answer.
     pub fn word(self) -> Option<String> {
         String::from_utf8(self.text()?).ok()
     }
@@ -67,15 +68,16 @@ impl Visitor<'_> for Bytes {
     }
 }
 
-/// Makes text of strings that come one after the other: a pair of surrogates may have been cut in two.
+/// Joins consecutive strings into text: a surrogate pair may have been split between two of them.
 #[derive(Debug, Default)]
 pub struct Pairs {
-    /// The first half of a pair, at the end of what came.
+    /// First half of a pair, at the end of the strings so far.
     half: Option<u16>,
 }
 
 impl Pairs {
-    /// Decodes what is complete by now of what [`Json::text`] gives, without what no message may hold.
+    /// Adds a string as [`Json::text`] returns it; returns the text that is complete by now, without characters that no
+    /// message may hold.
     pub fn push(&mut self, mut bytes: &[u8]) -> String {
         let mut text = String::new();
         while !bytes.is_empty() {
@@ -108,13 +110,13 @@ impl Pairs {
         if unit < 0xDC00 { self.half = Some(unit) } else { text.push(char::REPLACEMENT_CHARACTER) }
     }
 
-    /// Gives what stands for a half whose other half did not come.
+    /// Returns the replacement for a first half whose second half never came.
     pub fn finish(&mut self) -> Option<char> {
         self.half.take().map(|_| char::REPLACEMENT_CHARACTER)
     }
 }
 
-/// The half of a pair that these bytes begin with. In UTF-8 no 0xED is followed by more than 0x9F.
+/// Returns the surrogate that these bytes begin with. In UTF-8, 0xED is never followed by more than 0x9F.
 fn surrogate_at(bytes: &[u8]) -> Option<u16> {
     match bytes {
         [0xED, second @ 0xA0..=0xBF, third, ..] => Some(0xD000 | (u16::from(*second & 0x3F) << 6) | u16::from(*third & 0x3F)),

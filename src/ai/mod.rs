@@ -1,4 +1,4 @@
-//! The AI model: puts what the broker asks to a provider, and reports back what it says.
+//! The AI model: sends the broker's prompts to a provider, and reports its answers.
 //!
 //! ```text
 //! ChatServer ─ Prompt ─→ Model ═ HTTP ═→ provider

@@ -1,4 +1,4 @@
-//! The actor that asks.
+//! The actor that asks the provider.
 use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, Recipient};
@@ -13,15 +13,15 @@ use crate::chat::{ModelError, ModelSaid, ModelWord, Prompt, Turn};
 use crate::config::{AiProvider, Config, ModelAddress, Secret};
 use crate::meter::{Meter, Metered};
 
-/// The answer of a server without a model, before it repeats the question.
+/// Answer of a server without a model, followed by the question.
 const ECHO: &str = "No AI model is configured on this server (AI_PROVIDER=echo). You said: ";
 
-/// The settings of the provider will not do: one line.
+/// A provider setting that cannot be used, explained in one line.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Unusable(String);
 
-/// Asks the configured provider whatever the broker prompts it; how much at once is the broker's to decide.
+/// Sends the broker's prompts to the configured provider. The broker limits how many run at a time.
 #[derive(Debug)]
 pub struct Model {
     provider: Arc<Provider>,
@@ -35,7 +35,7 @@ enum Provider {
 }
 
 impl Model {
-    /// The configured one; `meter` counts its turns.
+    /// Makes the configured model; `meter` counts its turns.
     ///
     /// # Errors
     /// [`Unusable`] if a setting makes no sense.
@@ -49,7 +49,7 @@ impl Model {
         if ai_api_key.is_none() && *ai_url == ModelAddress::default() {
             warn!(provider:% = ai_provider; "AI_PROVIDER needs AI_API_KEY, or the AI_URL of a server that needs none");
         }
-        info!(address:% = protocol.address(false); "questions go to a model");
+        info!(address:% = protocol.address(false); "AI questions go to a model");
         let patience = Patience { silence: *ai_timeout, total: *ai_total_timeout };
         let client = Client::new(protocol, ai_api_key.as_ref().map(Secret::expose), patience).map_err(Unusable)?;
         Ok(Self { provider: Arc::new(Provider::Remote(client)), meter })
@@ -83,7 +83,7 @@ impl Handler<Prompt> for Model {
                 };
                 tokio::select! {
                     () = ask => {}
-                    // The request to the provider ends with it.
+                    // Dropping the future ends the request to the provider.
                     _ = wanted => {}
                 }
             });
@@ -100,7 +100,7 @@ async fn echo(turns: &[Turn], stream: bool, asked: &mut Asked) -> Said {
     Said { text: format!("{ECHO}{question}"), is_truncated: false }
 }
 
-/// A prompt that is being answered. It gets an end whatever happens: the broker waits for it.
+/// A prompt in progress. It always reports an end, because the broker waits for one.
 struct Asked {
     ticket: u64,
     answers: Recipient<ModelSaid>,
@@ -120,7 +120,7 @@ impl Asked {
 
 impl Pieces for Asked {
     async fn piece(&mut self, text: String) {
-        // A broker that is gone wants none.
+        // If the broker is gone, nobody needs the piece.
         let _ = self.answers.send(ModelSaid { ticket: self.ticket, word: ModelWord::Piece(text) }).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Chat completions as OpenAI made them and vLLM, llama.cpp, Ollama and others serve them.
+//! The chat completions API of OpenAI, also served by vLLM, llama.cpp, Ollama and others.
 use serde_json::json;
 
 use super::json::Json;
@@ -9,12 +9,12 @@ use crate::model::Role;
 
 const DEFAULT_URL: &str = "https://api.openai.com";
 const DEFAULT_MODEL: &str = "gpt-4o-mini";
-/// The end of the address that is asked.
+/// The path of the method.
 const METHOD: &str = "/chat/completions";
-/// Names for an end that came because the answer, or the chat with it, became too long.
+/// Finish reasons of an answer that, alone or with its chat, became too long.
 const CUT: [&str; 6] =
     ["length", "max_tokens", "max_length", "max_output_tokens", "model_length", "model_context_window_exceeded"];
-/// Parts of the names for an end that is none: an error, a filter, somebody who stopped it.
+/// Parts of finish reasons that are no regular end: an error, a filter, a stop by somebody.
 const BROKEN_OFF: [&str; 8] =
     ["error", "filter", "safety", "sensitive", "recitation", "abort", "cancel", "insufficient_system_resource"];
 
@@ -27,7 +27,8 @@ pub struct OpenAi {
 }
 
 impl OpenAi {
-    /// `base`: the base address, or the whole one; empty `model` and `system_prompt`: the usual one, none.
+    /// `base` is the base address or the whole one; an empty `model` means the default one, an empty `system_prompt`
+    /// none.
     pub fn new(base: &crate::config::ModelAddress, model: &str, system_prompt: &str) -> Self {
         Self {
             url: endpoint(base.or(DEFAULT_URL)),
@@ -37,7 +38,7 @@ impl OpenAi {
     }
 }
 
-/// The address that is asked; what stands behind a question mark stays there.
+/// Returns the address of the method; a query string stays at the end.
 fn endpoint(base: &str) -> String {
     let at = base.find('?').unwrap_or(base.len());
     let (place, query) = base.split_at_checked(at).unwrap_or((base, ""));
@@ -68,7 +69,7 @@ impl Protocol for OpenAi {
         if let Some(error) = error_in(json).or_else(|| error_in(choice?)) {
             return Err(Broken::by_error(error.raw()));
         }
-        // An event may report figures alone.
+        // An event may hold statistics alone.
         let Some(choice) = choice else { return Ok(Part::default()) };
         let said = |name| choice.get(name)?.get("content").map(text_of).filter(|text| !text.is_empty());
         let text = said("delta").or_else(|| said("message")).unwrap_or_default();
@@ -83,7 +84,7 @@ impl Protocol for OpenAi {
     }
 }
 
-/// Tells how an answer ended by its reason's name. Many write an empty one into every event.
+/// Maps the finish reason to an end. Many servers put an empty one into every event.
 fn end_of(reason: &str) -> Result<Option<End>, Broken> {
     let reason = reason.trim().to_ascii_lowercase().replace('-', "_");
     match &*reason {

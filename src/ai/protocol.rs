@@ -1,4 +1,4 @@
-//! The differences between providers.
+//! The interface that providers differ in.
 use std::fmt;
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use super::json::Json;
 use super::refusal::is_too_long;
 use crate::chat::Turn;
 
-/// There will be no answer, or no more of it; for the log, so nothing of what was said.
+/// There will be no answer, or no more of it. For the log, so it holds nothing of what was said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Broken {
-    /// Why.
+    /// For this reason.
     #[error("{0}")]
     Off(&'static str),
-    /// Less would be answered.
+    /// A shorter chat would be answered.
     #[error("the chat is too long for the model")]
     TooLong,
 }
 
 impl Broken {
-    /// Because of this error of the provider.
+    /// Makes one from an error of the provider.
     pub fn by_error(error: &str) -> Self {
         if is_too_long(error) { Self::TooLong } else { Self::Off("an error came instead of an answer") }
     }
@@ -27,48 +27,48 @@ impl Broken {
 /// End of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// All was said.
+    /// It is complete.
     Whole,
-    /// It became too long.
+    /// It was cut for its length.
     Cut,
 }
 
-/// A part of an answer, or a whole one.
+/// A part of an answer, or all of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Part {
-    /// Text that was said, as [`Json::text`] gives it.
+    /// The text, as returned by [`Json::text`].
     pub text: Vec<u8>,
-    /// The provider says that it is the end; what follows belongs to the answer all the same.
+    /// Set if the provider marks the end; text that follows still belongs to the answer.
     pub end: Option<End>,
 }
 
-/// One way to ask a model over HTTP. Pure: texts in, texts out.
+/// One API of models over HTTP. Pure: texts in, texts out.
 pub trait Protocol: fmt::Debug + Send + Sync {
-    /// Where to ask.
+    /// Returns the address to send the request to.
     fn address(&self, stream: bool) -> String;
 
-    /// The header that carries the key, and what stands before the key in it.
+    /// Returns the header that carries the key, and the prefix of the key in it.
     fn key_header(&self) -> (&'static str, &'static str);
 
-    /// The body that asks.
+    /// Returns the body of a request.
     fn request(&self, turns: &[Turn], stream: bool) -> String;
 
-    /// Reads an answer, or one event of a streamed one.
+    /// Parses an answer, or one event of a streamed one.
     ///
     /// # Errors
     /// [`Broken`] if it says that there will be no answer.
     fn read(&self, json: Json<'_>) -> Result<Part, Broken>;
 
-    /// The provider's own name for a refusal.
+    /// Returns the provider's name for a refusal.
     fn refusal(&self, json: Json<'_>) -> Option<String>;
 
-    /// When to ask again, where the refusal itself says it.
+    /// Returns the pause before a retry, if the refusal's body names one.
     fn retry_after(&self, _json: Json<'_>) -> Option<Duration> {
         None
     }
 }
 
-/// The text of an answer, which may come as a list of parts; what the model said to itself is none of it.
+/// Returns the text of an answer, which may be a list of parts. Parts with the model's thoughts are left out.
 pub fn text_of(content: Json<'_>) -> Vec<u8> {
     if let Some(text) = content.text() {
         return text;
@@ -81,12 +81,12 @@ pub fn text_of(content: Json<'_>) -> Vec<u8> {
     content.items().into_iter().filter_map(said).flatten().collect()
 }
 
-/// A base address with the provider's usual path, where it has none of its own.
+/// Appends the provider's usual path to a base address without a path.
 pub fn with_path(base: &str, usual: &str) -> String {
     if path_of(base).is_empty() { format!("{base}{usual}") } else { base.to_owned() }
 }
 
-/// From the first slash after the host on.
+/// Returns the part of an address from the first slash after the host.
 pub fn path_of(address: &str) -> &str {
     let place = address.split_once("://").map_or(address, |(_, place)| place);
     place.find('/').and_then(|at| place.get(at..)).unwrap_or_default()

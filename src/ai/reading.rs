@@ -1,47 +1,47 @@
-//! An answer while it comes: as one JSON or as events, whatever its headers call it. No I/O.
+//! An answer being read: one JSON document or a stream of events, regardless of its headers. No I/O.
 use super::json::{Json, Pairs};
 use super::protocol::{Broken, End, Protocol};
 use super::spoken::Spoken;
 use crate::http::{Events, SseEvent};
 
-/// Longest answer, as long as the longest message that clients may send. Of a longer one that much is kept.
+/// Longest answer, equal to the longest message that clients may send. The rest of a longer one is cut.
 const ANSWER_MAX_BYTES: usize = 1_000_000;
-/// Longest answer that comes as one JSON: there is more around it.
+/// Longest answer in one JSON document, which has more in it than the text.
 const BODY_MAX_BYTES: usize = 8 * 1024 * 1024;
-/// Longest stream of events: nothing of it is kept, and each token has some hundred bytes around it.
+/// Longest stream of events. None of it is kept, and each token comes with some hundred bytes around it.
 const STREAM_MAX_BYTES: usize = 1024 * 1024 * 1024;
-/// The data of the event after the last one.
+/// Data of the event after the last one.
 const DONE: &str = "[DONE]";
-/// Bytes that may stand before everything: blanks, and a byte order mark.
+/// Bytes that may precede everything: blanks, and a byte order mark.
 const BEFORE: [u8; 7] = *b" \t\r\n\xEF\xBB\xBF";
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
-    /// Not empty, and without what cannot be stored.
+    /// Text of the answer: not empty, and free of characters that cannot be stored.
     pub text: String,
-    /// There was more to say.
+    /// Set if there was more to say.
     pub is_truncated: bool,
 }
 
-/// Why nothing more is read.
+/// Reason to stop reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// The body ended; `is_sure`: its end cannot be a cut line.
+    /// The body ended; `is_sure`: a broken connection cannot look like this end.
     Ended { is_sure: bool },
-    /// It took too long.
+    /// Time ran out.
     Late,
 }
 
 #[derive(Debug)]
 enum Form {
-    /// Nothing but [`BEFORE`] came.
+    /// Only [`BEFORE`] so far.
     Unknown,
     Events(Events),
     Whole(Vec<u8>),
 }
 
-/// Takes the bytes of an answer as they come.
+/// Reads the bytes of an answer as they arrive.
 #[derive(Debug)]
 pub struct Reading<'a> {
     protocol: &'a dyn Protocol,
@@ -54,28 +54,28 @@ pub struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// An answer by `protocol`.
+    /// Starts reading an answer of `protocol`.
     pub fn new(protocol: &'a dyn Protocol) -> Self {
         let (pairs, spoken) = (Pairs::default(), Spoken::default());
         Self { protocol, form: Form::Unknown, pairs, spoken, end: None, bytes: 0, is_over: false }
     }
 
-    /// Tells whether nothing was said yet.
+    /// Returns whether nothing has been said yet.
     pub fn is_silent(&self) -> bool {
         self.spoken.answer().is_empty()
     }
 
-    /// Tells whether the provider has said that the answer ends.
+    /// Returns whether the provider has marked the end of the answer.
     pub fn has_end(&self) -> bool {
         self.end.is_some()
     }
 
-    /// Tells whether nothing that comes now belongs to it.
+    /// Returns whether nothing more can belong to the answer.
     pub fn is_over(&self) -> bool {
         self.is_over
     }
 
-    /// Takes what came and gives what is said by it.
+    /// Adds bytes of the body; returns the text that they add.
     ///
     /// # Errors
     /// [`Broken`] if there will be no answer, or no more of it.
@@ -151,10 +151,10 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    /// The end: what is still to be said, and the whole. `None`: nothing was said in time.
+    /// Ends the reading; returns the remaining text and the whole answer. `None` if nothing was said in time.
     ///
     /// # Errors
-    /// [`Broken`] if it is no answer.
+    /// [`Broken`] if it is not an answer.
     pub fn finish(mut self, stop: Stop) -> Result<Option<(String, Said)>, Broken> {
         let mut piece = String::new();
         let is_late = stop == Stop::Late && !self.has_end();

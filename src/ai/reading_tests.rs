@@ -1,4 +1,4 @@
-//! Answers of all kinds, byte by byte.
+//! Answers of all kinds, read byte by byte.
 use proptest::prelude::*;
 
 use super::super::gemini::Gemini;
@@ -14,7 +14,7 @@ fn protocols() -> [Box<dyn Protocol>; 2] {
     [Box::new(OpenAi::new(&none, "", "")), Box::new(Gemini::new(&none, "", ""))]
 }
 
-/// Text that was shown, and what it came to.
+/// Reads a body in chunks of `size` bytes; returns the text as shown, and the answer.
 fn read_by(protocol: &dyn Protocol, body: &[u8], size: usize, stop: Stop) -> Result<Option<(String, Said)>, Broken> {
     let (mut reading, mut shown) = (Reading::new(protocol), String::new());
     for bytes in body.chunks(size) {
@@ -27,7 +27,7 @@ fn read_by(protocol: &dyn Protocol, body: &[u8], size: usize, stop: Stop) -> Res
     Ok(finished.map(|(piece, said)| (shown + &piece, said)))
 }
 
-/// The answer of chat completions, the same however it comes.
+/// Reads an answer of chat completions; asserts that chunk sizes make no difference.
 fn openai(body: &str, stop: Stop) -> Result<Option<Said>, Broken> {
     let [protocol, _] = protocols();
     let results: Vec<_> = [1, 2, 3, 7, body.len().max(1)].map(|size| read_by(&*protocol, body.as_bytes(), size, stop)).into();

@@ -1,4 +1,4 @@
-//! Reads what a provider says when it does not answer: whether to come back, and when, or to ask for less.
+//! Refusals of providers: whether to retry, when, and whether with less.
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -7,7 +7,7 @@ use super::json::Json;
 
 /// Longest name of a refusal in the log, in characters.
 const NAME_MAX: usize = 64;
-/// Words in which providers say that a chat is longer than their model can take, in lower case.
+/// Phrases, in lower case, in which providers say that a chat is too long for their model.
 const TOO_LONG: [&str; 20] = [
     "context_length",
     "context length",
@@ -31,30 +31,30 @@ const TOO_LONG: [&str; 20] = [
     "request too large",
 ];
 
-/// Tells whether a refusal says that less would be answered.
+/// Returns whether a refusal means that a shorter chat would be answered.
 pub fn is_too_long(text: &str) -> bool {
     let text = text.to_lowercase();
     TOO_LONG.iter().any(|words| text.contains(words))
 }
 
-/// The error that this tells of. Some write `error` into every answer, and leave it empty.
+/// Returns the error in a body. Some providers put an empty `error` into every answer.
 pub fn error_in(json: Json<'_>) -> Option<Json<'_>> {
     let error = json.get("error").filter(|error| !matches!(error.raw(), "false" | "0" | r#""""# | "{}" | "[]"));
     let is_one = |name| json.get(name).and_then(Json::word).is_some_and(|word| word.eq_ignore_ascii_case("error"));
     error.or_else(|| (is_one("type") || is_one("object")).then_some(json))
 }
 
-/// `Retry-After`: seconds, or a date.
+/// Parses `Retry-After`: seconds, or a date.
 pub fn retry_after(text: &str) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse() {
         return Some(Duration::from_secs(seconds));
     }
     let date = DateTime::parse_from_rfc2822(text).ok()?;
-    // A date that has passed: at once.
+    // A date in the past means at once.
     Some((date.to_utc() - Utc::now()).to_std().unwrap_or_default())
 }
 
-/// A provider's name for an error, and not a sentence, which may repeat what was said.
+/// Returns whether a provider's error is a plain name, not a sentence, which might repeat parts of the chat.
 pub fn is_plain_name(name: &str) -> bool {
     name.len() <= NAME_MAX && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
 }

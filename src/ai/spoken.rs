@@ -1,36 +1,36 @@
-//! An answer as it is shown: without what the model said to itself, which some put before it as `<think>…</think>`.
+//! Removes the model's thoughts from an answer: some providers put them before it as `<think>…</think>`.
 
 const OPEN: &str = "<think>";
 const CLOSE: &str = "</think>";
 
-/// Where a thought stands.
+/// Position of a thought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Thought {
     /// Before the answer.
     First,
-    /// In it: perhaps a thought, perhaps an answer that speaks of the tag, which has no end then.
+    /// Inside the answer. It may also be an answer that mentions the tag, which is then never closed.
     Later,
 }
 
-/// Tags that a `<` may begin.
+/// Tags that a `<` may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tag {
     Open,
     Close,
-    /// More must come to tell.
+    /// Undecided until more text comes.
     Begun,
     No,
 }
 
-/// Takes what a model says, piece by piece, and gives what is to be shown.
+/// Filters the text of a model piece by piece.
 #[derive(Debug, Default)]
 pub struct Spoken {
     answer: String,
-    /// Text that is said and not judged yet: blanks before the answer, …
+    /// Undecided text: blanks before the answer, …
     lead: String,
-    /// … and a tag that has begun, or a thought in the answer.
+    /// … and a tag that has begun, or a thought inside the answer.
     held: String,
-    /// So much of `held` is no end of a thought.
+    /// Length of the start of `held` that is known to hold no end of a thought.
     searched: usize,
     thought: Option<Thought>,
     has_thought: bool,
@@ -38,17 +38,17 @@ pub struct Spoken {
 }
 
 impl Spoken {
-    /// The answer up to now.
+    /// Returns the answer so far.
     pub fn answer(&self) -> &str {
         &self.answer
     }
 
-    /// Bytes that are kept.
+    /// Returns the number of bytes kept.
     pub fn size(&self) -> usize {
         self.answer.len() + self.lead.len() + self.held.len()
     }
 
-    /// Takes more and gives what can be shown of it.
+    /// Adds text; returns the part that can be shown now.
     pub fn push(&mut self, text: &str) -> String {
         self.held.push_str(text);
         let mut piece = String::new();
@@ -59,7 +59,7 @@ impl Spoken {
         piece
     }
 
-    /// The end; `is_cut`: more would have come. Gives what was held back.
+    /// Ends the text; `is_cut` if more would have come. Returns the text still held back.
     pub fn finish(&mut self, is_cut: bool) -> String {
         let mut piece = String::new();
         let held = std::mem::take(&mut self.held);
@@ -74,12 +74,12 @@ impl Spoken {
         piece
     }
 
-    /// The whole of the answer.
+    /// Returns the whole answer.
     pub fn into_answer(self) -> String {
         self.answer
     }
 
-    /// Drops a thought if its end has come; whether it has.
+    /// Drops a thought if its end has come; returns whether it has.
     fn skip(&mut self, thought: Thought) -> bool {
         if let Some(end) = find(&self.held, self.searched, CLOSE) {
             self.held.drain(..end + CLOSE.len());
@@ -87,7 +87,7 @@ impl Spoken {
             self.thought = None;
             return true;
         }
-        // The end may have begun.
+        // A closing tag may have begun at the end of the text.
         let judged = self.held.floor_char_boundary(self.held.len().saturating_sub(CLOSE.len() - 1));
         match thought {
             Thought::First => {
@@ -99,7 +99,7 @@ impl Spoken {
         false
     }
 
-    /// Shows what is held up to a tag; whether there is one.
+    /// Shows the text held before a tag; returns whether there is a tag.
     fn say(&mut self, piece: &mut String) -> bool {
         let held = std::mem::take(&mut self.held);
         for (at, character) in held.char_indices() {
@@ -115,7 +115,7 @@ impl Spoken {
                     self.searched = OPEN.len();
                     return true;
                 }
-                // A model whose template opens the thought ends it alone.
+                // If a model's template opens the thought, the model itself only closes it.
                 Tag::Close if !self.has_thought => {
                     for text in [&mut self.answer, &mut self.lead, piece] {
                         text.clear();
@@ -147,7 +147,7 @@ impl Spoken {
         if begin.is_empty() {
             return;
         }
-        // Blanks around a thought are none of the answer.
+        // Blanks around a thought do not belong to the answer.
         let begin = if self.has_thought { begin } else { &self.lead };
         self.answer.push_str(begin);
         piece.push_str(begin);
@@ -155,7 +155,7 @@ impl Spoken {
     }
 }
 
-/// A whole text without thoughts.
+/// Removes the thoughts from a complete text.
 pub fn without_thoughts(text: &str) -> String {
     let mut spoken = Spoken::default();
     spoken.push(text);
@@ -163,7 +163,7 @@ pub fn without_thoughts(text: &str) -> String {
     spoken.into_answer()
 }
 
-/// Where a tag begins, from `from` on; however it is spelt.
+/// Finds a tag from `from` on, ignoring case.
 fn find(text: &str, from: usize, tag: &str) -> Option<usize> {
     let mut windows = text.as_bytes().get(from..)?.windows(tag.len());
     windows.position(|bytes| bytes.eq_ignore_ascii_case(tag.as_bytes())).map(|at| from + at)
@@ -180,17 +180,17 @@ fn tag_at(rest: &str) -> Tag {
     Tag::No
 }
 
-/// Tells whether Markdown's code is open: a tag in it is spoken of.
+/// Tracks whether Markdown code is open: a tag inside code is being mentioned, not used.
 #[derive(Debug, Default)]
 struct Code {
-    /// Backticks just now.
+    /// Length of the current run of backticks.
     run: usize,
-    /// So many opened it.
+    /// Length of the run that opened it.
     opened_by: Option<usize>,
 }
 
 impl Code {
-    /// Of these a block begins, which lines do not end.
+    /// Number of backticks that open a block, which line ends do not close.
     const BLOCK: usize = 3;
 
     fn pass(&mut self, character: char) {
@@ -226,7 +226,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives what is shown of a text that comes by so many characters, and the answer at the end.
+    /// Returns the text shown when an answer arrives in pieces of `by` characters, and the final answer.
     fn spoken(text: &str, by: usize, is_cut: bool) -> (String, String) {
         let (mut spoken, mut shown) = (Spoken::default(), String::new());
         let characters: Vec<char> = text.chars().collect();

@@ -1,10 +1,10 @@
-//! A chat as a model is told it: by turns, the user first and last. Many models refuse anything else.
+//! A chat in the form that models require: alternating turns, the user first and last.
 use super::spoken::without_thoughts;
 use crate::chat::Turn;
 use crate::model::Role;
 
-/// Makes one turn of those of one side that follow each other, and leaves out what comes before the user's first one. The
-/// model is not told its own thoughts.
+/// Merges consecutive turns of the same side, and drops those before the user's first. Thoughts of the model are
+/// removed.
 pub fn in_turn(turns: &[Turn]) -> Vec<Turn> {
     let mut by_turns: Vec<Turn> = Vec::with_capacity(turns.len());
     for Turn { role, text } in turns {
@@ -22,7 +22,7 @@ pub fn in_turn(turns: &[Turn]) -> Vec<Turn> {
     by_turns
 }
 
-/// The newer half of them; `None`: the question alone is left.
+/// Returns the newer half of the turns; `None` if only the question is left.
 pub fn shorter(turns: &[Turn]) -> Option<Vec<Turn>> {
     let kept = turns.len() / 2;
     (kept > 0).then(|| in_turn(turns.get(turns.len() - kept..).unwrap_or_default()))

@@ -1,14 +1,14 @@
-//! A certificate that is replaced while the server runs.
+//! Reloads the certificate while the server runs.
 use std::time::Duration;
 
 use log::error;
 
 use crate::transport::Tls;
 
-/// New certificates are looked for this often; SIGHUP has it done at once.
+/// Interval of the checks for a new certificate; SIGHUP triggers one at once.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(10);
 
-/// Looks for a new certificate now and then.
+/// Checks for a new certificate periodically.
 pub(super) async fn watch(tls: Tls) {
     loop {
         tokio::time::sleep(CERTIFICATE_EVERY).await;
@@ -19,6 +19,6 @@ pub(super) async fn watch(tls: Tls) {
 pub(super) async fn reload(tls: &Tls) {
     let tls = tls.clone();
     if let Err(error) = tokio::task::spawn_blocking(move || tls.reload()).await {
-        error!(cause:% = error; "the certificate could not be looked at");
+        error!(cause:% = error; "could not check the certificate");
     }
 }

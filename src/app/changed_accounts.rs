@@ -1,4 +1,4 @@
-//! Looks for what other processes have written: changed accounts and revoked tokens count here within seconds.
+//! Polls for changes by other processes: changed accounts and revoked tokens take effect here within seconds.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,12 +9,12 @@ use log::warn;
 use crate::chat::{AccountsChanged, ChatServer};
 use crate::store::{self, Store, StoreError, Write};
 
-/// Between two looks.
+/// Polling interval.
 const EVERY: Duration = Duration::from_secs(1);
-/// Changes that are taken in one step.
+/// Maximum number of changes taken in one step.
 const STEP: i64 = 1_000;
 
-/// Begins. It ends when the server stops.
+/// Starts polling; ends when the server stops.
 pub(super) fn begin(store: Store, chat: Addr<ChatServer>, draining: Arc<AtomicBool>) {
     actix::spawn(async move {
         let mut is_failing = false;
@@ -23,7 +23,7 @@ pub(super) fn begin(store: Store, chat: Addr<ChatServer>, draining: Arc<AtomicBo
             if let Err(error) = &outcome
                 && !is_failing
             {
-                warn!(cause:% = error; "what other processes write is not seen for now");
+                warn!(cause:% = error; "cannot see the changes of other processes for now");
             }
             is_failing = outcome.is_err();
             tokio::time::sleep(EVERY).await;
@@ -31,7 +31,8 @@ pub(super) fn begin(store: Store, chat: Addr<ChatServer>, draining: Arc<AtomicBo
     });
 }
 
-/// Takes what is noted. A note goes only when what it tells counts: after a failure it is taken once more.
+/// Applies the noted changes. A note is deleted only once its change is in effect, so after a failure it is applied
+/// again.
 async fn look(store: &Store, chat: &Addr<ChatServer>) -> Result<(), StoreError> {
     loop {
         let changed = store.read(|conn| store::list_changed_accounts(conn, STEP)).await?;

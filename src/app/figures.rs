@@ -1,4 +1,4 @@
-//! Figures of threads and actors, for those who show them.
+//! Figures of threads and actors.
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -6,7 +6,7 @@ use crate::meter::{ActorStats, Meter};
 use crate::transport;
 use crate::web::{self, ServerFigures, Traffic};
 
-/// Returns what connections have done, over all worker threads.
+/// Returns the traffic of connections, summed over all worker threads.
 pub(super) fn traffic(workers: &[Arc<transport::WorkerStats>]) -> Traffic {
     let sum = |figure: fn(&transport::WorkerStats) -> u64| workers.iter().map(|stats| figure(stats)).sum::<u64>();
     let mut closed = BTreeMap::new();
@@ -27,12 +27,12 @@ pub(super) fn traffic(workers: &[Arc<transport::WorkerStats>]) -> Traffic {
     }
 }
 
-/// The figures of each worker thread, once there are any.
+/// Returns the figures of each worker thread; empty until there are any.
 pub(super) fn worker_stats(server: &OnceLock<transport::Stopper>) -> Vec<Arc<transport::WorkerStats>> {
     server.get().map(transport::Stopper::stats).unwrap_or_default()
 }
 
-/// Returns what the routes are told of the threads that serve connections, and of actors.
+/// Returns the source of figures about connection threads and actors, for the routes.
 pub(super) fn server_figures(
     server: Arc<OnceLock<transport::Stopper>>,
     broker: Arc<Meter>,
@@ -53,7 +53,7 @@ pub(super) fn server_figures(
     })
 }
 
-/// Returns what the routes are told of connections.
+/// Returns the source of figures about connections, for the routes.
 pub(super) fn connection_views(server: Arc<OnceLock<transport::Stopper>>) -> web::AskConnections {
     Arc::new(move |connections| {
         let server = server.get().cloned();

@@ -1,7 +1,7 @@
-//! Removes the files that nothing names any more: at the start those that a crash left, then whenever one has lost its last name.
+//! Removes unused uploads: at the start those that a crash left, later each one that loses its last reference.
 //!
-//! First the upload goes from the database, unless something names it by now; then its file; then the note that it is to be
-//! looked at. Whatever a crash leaves is there as a note, and is gone on with.
+//! Removal has three steps: delete the upload's row, unless something refers to it again; delete its file; delete the
+//! note that asked for it. A crash between them leaves the note, so the next start continues.
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::api;
 use crate::chat::{ChatServer, DropFiles};
 use crate::store::{self, Store, StoreError, Write};
 
-/// Files that are looked at in one step: some milliseconds of the writer's time.
+/// Number of files checked in one step: takes some milliseconds of the writer's time.
 const STEP: i64 = 200;
-/// Between two looks: deletions that come close together share one.
+/// Pause between two sweeps, so that deletions close together share one.
 const PAUSE: Duration = Duration::from_millis(200);
-/// The database was away.
+/// Pause after a failure of the database.
 const LONG_PAUSE: Duration = Duration::from_secs(5);
 
-/// Begins. It ends when the handle is aborted.
+/// Starts the sweeps; they end when the handle is aborted.
 pub(super) fn begin(upload_dir: PathBuf, store: Store, chat: Addr<ChatServer>) -> JoinHandle<()> {
     actix_rt::spawn(async move {
         loop {
@@ -30,7 +30,7 @@ pub(super) fn begin(upload_dir: PathBuf, store: Store, chat: Addr<ChatServer>) -
                     PAUSE
                 }
                 Err(error) => {
-                    warn!(cause:% = error; "files that nothing names stay for now");
+                    warn!(cause:% = error; "cannot remove unused files for now");
                     LONG_PAUSE
                 }
             };
@@ -39,7 +39,7 @@ pub(super) fn begin(upload_dir: PathBuf, store: Store, chat: Addr<ChatServer>) -
     })
 }
 
-/// Looks at all that is to be looked at.
+/// Checks all files that are noted.
 async fn sweep(upload_dir: &std::path::Path, store: &Store, chat: &Addr<ChatServer>) -> Result<(), StoreError> {
     loop {
         let urls = store.read_after_writes(|conn| store::list_unnamed_files(conn, STEP)).await?;
@@ -48,12 +48,12 @@ async fn sweep(upload_dir: &std::path::Path, store: &Store, chat: &Addr<ChatServ
         }
         let unnamed = chat.send(DropFiles { urls }).await.map_err(|_| StoreError::Internal)??;
         if unnamed.is_empty() {
-            // All of them are named again.
+            // All of them are in use again.
             continue;
         }
         let kept = api::remove_uploads(upload_dir, unnamed.clone()).await;
         let removed: Vec<String> = unnamed.into_iter().filter(|url| !kept.contains(url)).collect();
-        debug!(files = removed.len(); "removed files that nothing names");
+        debug!(files = removed.len(); "removed unused files");
         store.write(Write::FilesRemoved { urls: removed }).await?;
         if !kept.is_empty() {
             return Err(StoreError::Internal);

@@ -1,4 +1,4 @@
-//! Options of each part, by the settings.
+//! Options of each part, derived from the settings.
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -16,15 +16,15 @@ use crate::http::{Origins, TrustedProxies};
 use crate::transport::{self, Listeners, Tls};
 use crate::web;
 
-/// More connections than this would not fit into memory.
+/// Maximum number of connections; more would not fit into memory.
 const MAX_CONNECTIONS: usize = 4_000_000;
-/// Open files that connections do not get.
+/// Number of open files that connections may not use.
 const FILES_RESERVED: usize = 100;
 
-/// Sees to it that the folders of files that are served are the right ones.
+/// Checks the configured folders of static files.
 ///
 /// # Errors
-/// [`AppError`] with the setting's name.
+/// [`AppError`] naming the setting.
 pub(super) fn check_folders(config: &Config) -> Result<(), AppError> {
     let client = "`dist` of the npm package socket.io-client";
     let ui = "`ui/dist` of the npm package @socket.io/admin-ui";
@@ -43,10 +43,10 @@ fn check_folder(
     check(folder).map_err(|error| AppError(format!("{setting}: no {file} in {} ({error}); it is {right}", folder.display())))
 }
 
-/// Warns of what is open to anybody who reaches the server, and of keys that can be tried out.
+/// Warns of anything open to anybody who reaches the server, and of keys that can be guessed by trying.
 ///
 /// # Errors
-/// [`AppError`] with the keys' names where others than this machine reach the server and a key is too short.
+/// [`AppError`] naming the keys that are too short, if the server is reachable from other machines.
 pub(super) fn check_exposure(config: &Config) -> Result<(), AppError> {
     let short = config.short_keys();
     if !short.is_empty() && !config.host.is_loopback() {
@@ -56,7 +56,7 @@ pub(super) fn check_exposure(config: &Config) -> Result<(), AppError> {
         )));
     }
     for name in short {
-        warn!(key = name.as_str(); "API_KEYS: fewer than {KEY_CHARS_MIN} characters, which is for trying out on this machine only");
+        warn!(key = name.as_str(); "API_KEYS: fewer than {KEY_CHARS_MIN} characters, acceptable only for trials on this machine");
     }
     for exposure in config.exposures() {
         warn!(setting = exposure.setting; "{}: {}", exposure.found, exposure.advice);
@@ -64,7 +64,7 @@ pub(super) fn check_exposure(config: &Config) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Returns what the broker is told of the settings.
+/// Returns the broker's options.
 pub(super) fn chat_options(config: &Config) -> chat::Options {
     chat::Options {
         delivery: config.delivery,
@@ -94,11 +94,11 @@ pub(super) fn chat_options(config: &Config) -> chat::Options {
     }
 }
 
-/// The sockets that were passed to this process, else those of `HOST` and `PORT`.
+/// Returns the sockets passed to this process, else opens those of `HOST` and `PORT`.
 pub(super) fn listen(config: &Config) -> Result<Listeners, AppError> {
     let given = Listeners::given().map_err(|error| AppError(format!("LISTEN_FDS: {error}")))?;
     if let Some(given) = given {
-        info!("listening on the sockets that were passed, not on HOST and PORT");
+        info!("listening on the sockets passed to this process, not on HOST and PORT");
         return Ok(given);
     }
     let host = config.host.to_string();
@@ -106,10 +106,10 @@ pub(super) fn listen(config: &Config) -> Result<Listeners, AppError> {
         .map_err(|error| AppError(format!("cannot listen on {host} port {}: {error}", config.port)))
 }
 
-/// The certificate of `TLS_CERT` and `TLS_KEY`; none where neither is set.
+/// Loads the certificate of `TLS_CERT` and `TLS_KEY`; `None` if neither is set.
 ///
 /// # Errors
-/// [`AppError`] with the settings' names if one is missing, or one of the files is no good.
+/// [`AppError`] naming the settings if one is missing or a file is unusable.
 pub fn tls(config: &Config) -> Result<Option<Tls>, AppError> {
     let missing = |missing: &str, set: &str| Err(AppError(format!("{missing}: must be set where {set} is")));
     match (&config.tls_cert, &config.tls_key) {
@@ -123,7 +123,7 @@ pub fn tls(config: &Config) -> Result<Option<Tls>, AppError> {
     }
 }
 
-/// Returns what the transport is told of the settings.
+/// Returns the transport's options.
 pub(super) fn transport_options(
     config: &Config,
     tls: Option<Tls>,
@@ -150,27 +150,28 @@ pub(super) fn transport_options(
     }
 }
 
-/// Each connection is an open file; some are left to the database and to uploads.
+/// Each connection is an open file; the database and uploads need some, too.
 fn max_connections() -> usize {
     let (files, _) = rlimit::getrlimit(rlimit::Resource::NOFILE).unwrap_or((1_024, 1_024));
     connections_with(files)
 }
 
-/// How many connections so many open files allow.
+/// Returns the number of connections that a limit of open files allows.
 pub fn connections_with(files: u64) -> usize {
     usize::try_from(files).unwrap_or(usize::MAX).min(MAX_CONNECTIONS).saturating_sub(FILES_RESERVED).max(4)
 }
 
-/// One thread for each processor but one, which is left to the writer, the readers and the kernel. With two processors
-/// all connections and the broker share a thread, and a message wakes no other on its way.
+/// Returns the number of worker threads: one for each processor but one, which is left to the writer, the readers and
+/// the kernel. With two processors, all connections and the broker share one thread, so a message wakes no other thread
+/// on its way.
 fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, |processors| processors.get().saturating_sub(1).max(1))
 }
 
-/// Who may use the Admin UI, if anybody.
+/// Returns the login of the Admin UI, if one is configured.
 ///
 /// # Errors
-/// [`AppError`] with the setting's name if `ADMIN_UI_PASSWORD` is no hash of a password.
+/// [`AppError`] naming the setting if `ADMIN_UI_PASSWORD` is not a password hash.
 pub fn admin_login(config: &Config) -> Result<Option<AdminLogin>, AppError> {
     let login = config.admin_ui_password.as_ref().map(|hash| AdminLogin::new(&config.admin_ui_user, hash.expose()));
     login.transpose().map_err(|error| AppError(format!("ADMIN_UI_PASSWORD: {error}")))

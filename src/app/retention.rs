@@ -1,4 +1,4 @@
-//! Lets go what has grown old: at the start, then every hour.
+//! Deletes expired data: at the start, then every hour.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,17 +11,17 @@ use crate::config::Config;
 use crate::model::Timestamp;
 use crate::store::{self, Store, StoreError};
 
-/// Between two rounds.
+/// Interval of the rounds.
 const EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// How long what is kept; nothing: for ever.
+/// Retention times; `None`: for ever.
 struct Retention {
     messages: Option<Duration>,
     notifications: Option<Duration>,
     orphans: Option<Duration>,
 }
 
-/// Begins the rounds, if anything is not kept for ever. They end when the server stops.
+/// Starts the rounds, unless everything is kept for ever. They end when the server stops.
 pub(super) fn begin(config: &Config, store: Store, chat: Addr<ChatServer>, draining: Arc<AtomicBool>) {
     let some = |length: Duration| (!length.is_zero()).then_some(length);
     let retention = Retention {
@@ -35,7 +35,7 @@ pub(super) fn begin(config: &Config, store: Store, chat: Addr<ChatServer>, drain
     actix::spawn(async move {
         while !draining.load(Ordering::Relaxed) {
             if let Err(error) = retention.round(&store, &chat).await {
-                warn!(cause:% = error; "not all that is old was deleted, the rest waits for the next hour");
+                warn!(cause:% = error; "could not delete everything that has expired, continuing in an hour");
             }
             tokio::time::sleep(EVERY).await;
         }
@@ -49,14 +49,14 @@ impl Retention {
         if let Some(length) = self.messages {
             let before = before(length);
             let outcome = store::prune_messages(store, before).await;
-            // Also of a round that was cut short.
+            // Sent even after a round that was cut short.
             chat.do_send(MessagesPruned { before });
             note("messages", outcome?);
         }
         if let Some(length) = self.notifications {
             note("notifications", store::prune_notifications(store, before(length)).await?);
         }
-        // Their files are removed as those of deleted messages are.
+        // Their files are removed like those of deleted messages.
         if let Some(length) = self.orphans {
             note("uploads", store::release_orphans(store, before(length)).await?);
         }
@@ -66,6 +66,6 @@ impl Retention {
 
 fn note(what: &str, count: usize) {
     if count > 0 {
-        info!(what, count; "deleted what is old");
+        info!(what, count; "deleted expired rows");
     }
 }

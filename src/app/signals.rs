@@ -1,14 +1,14 @@
-//! Signals from outside of the process.
+//! Signals of the operating system.
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Request of a signal.
+/// Action that a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
-    /// SIGTERM, SIGINT
+    /// On SIGTERM or SIGINT.
     ToStop,
-    /// SIGHUP
+    /// On SIGHUP.
     ToReload,
 }
 

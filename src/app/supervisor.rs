@@ -1,24 +1,24 @@
-//! Notices to whoever watches over the process (`sd_notify`; nothing, where there is no `NOTIFY_SOCKET`).
+//! Notifications to the process supervisor (`sd_notify`; none if `NOTIFY_SOCKET` is unset).
 use log::warn;
 use sd_notify::NotifyState;
 
-/// Clients are served.
+/// Reports that clients are served.
 pub(super) fn ready() {
     tell(NotifyState::Ready);
 }
 
-/// The broker has answered.
+/// Reports that the broker answered.
 pub(super) fn alive() {
     tell(NotifyState::Watchdog);
 }
 
-/// The end has begun.
+/// Reports that the stop has begun.
 pub(super) fn stopping() {
     tell(NotifyState::Stopping);
 }
 
 fn tell(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
-        warn!(cause:% = error; "the supervisor could not be told");
+        warn!(cause:% = error; "could not notify the supervisor");
     }
 }

@@ -8,6 +8,6 @@ use crate::auth::hash_admin_password;
 pub(super) fn execute() -> Result<(), Failure> {
     let password = read_password("the Admin UI").map_err(|_| Failure("no password: write it to standard input".to_owned()))?;
     let hash = hash_admin_password(&password).map_err(Failure::new)?;
-    // Between single quotes neither a shell nor the file .env takes its $ for names.
+    // Between single quotes, neither a shell nor the file .env expands its $.
     print(&format!("ADMIN_UI_PASSWORD='{hash}'\n"))
 }

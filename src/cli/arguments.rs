@@ -1,4 +1,4 @@
-//! Words of the command line.
+//! The command line's syntax.
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -13,7 +13,7 @@ use super::token::TokenCommand;
 use super::transfer::{Export, ImportFrom};
 use super::user::UserCommand;
 
-/// A real-time chat server that five Socket.IO front ends share, each in its own words.
+/// A real-time chat server shared by five Socket.IO front ends, each with its own event vocabulary.
 ///
 /// Settings come from the environment and the file .env; `parlance config` lists them.
 #[derive(Debug, Parser)]
@@ -25,46 +25,47 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Serve (the default).
+    /// Run the server (the default).
     Serve,
-    /// List the settings: name, value, where it came from, what it is for.
+    /// List the settings: name, value, source, description.
     Config(ConfigOptions),
-    /// See whether the server can run here: settings, secret, database, disk, port, limits. Changes nothing.
+    /// Check whether the server can run here: settings, secret, database, disk, port, limits. Changes nothing.
     Check(CheckOptions),
-    /// Print what the HTTP routes take and answer, as OpenAPI.
+    /// Print the HTTP interface as OpenAPI.
     Openapi,
-    /// Print what Socket.IO clients say and are told, as AsyncAPI.
+    /// Print the Socket.IO interface as AsyncAPI.
     Asyncapi,
-    /// Print the same as TypeScript types.
+    /// Print both interfaces as TypeScript types.
     Types,
-    /// Make, promote and list users in the configured database.
+    /// Create, promote, list and delete users in the configured database.
     #[command(subcommand)]
     User(UserCommand),
-    /// Hash a password for the Admin UI of Socket.IO: reads it from standard input, prints the setting ADMIN_UI_PASSWORD.
+    /// Hash a password for the Admin UI of Socket.IO: reads it from standard input, prints the setting
+    /// ADMIN_UI_PASSWORD.
     AdminPassword,
-    /// Bring the tables up to date, take the latest step back, or tell which there are.
+    /// Migrate the tables, undo the latest migration, or list all of them.
     #[command(subcommand)]
     Migrate(MigrateCommand),
-    /// Write the whole database to a file of JSON lines, also while the server runs; uploaded files are not in it.
+    /// Write the whole database to a file of JSON lines, even while the server runs; uploaded files are not included.
     Export(Export),
-    /// Fill an empty database, of either kind, from such a file; what was interrupted goes on.
+    /// Fill an empty database, of either kind, from such a file; an interrupted import is continued.
     Import(ImportFrom),
-    /// Copy the SQLite database to a file while the server runs; of Postgres it says how.
+    /// Copy the SQLite database to a file while the server runs; for Postgres, it says how to.
     Backup(Backup),
-    /// Ask the server of these settings whether it lives: status 0 if it does.
+    /// Check that the server of this configuration is alive: status 0 if it is.
     Healthz,
-    /// Make, look into and revoke tokens.
+    /// Make, inspect and revoke tokens.
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Send a message, or an event in other words, through a running server.
+    /// Send a message, or any event, through a running server.
     Send(SendOptions),
-    /// Watch a running server's figures, every second.
+    /// Watch a running server's figures, updated every second.
     Stats(StatsOptions),
-    /// Watch what happens on a running server: sockets, rooms and events as they come and go.
+    /// Watch events on a running server: sockets, rooms, and events of clients.
     Tail(TailOptions),
-    /// Print the script that completes this command's words in a shell.
+    /// Print the completion script for a shell.
     Completions {
-        /// Which shell.
+        /// The shell.
         shell: Shell,
     },
 }

@@ -11,7 +11,7 @@ use super::output::print;
 use crate::config::Config;
 use crate::store::{self, BackupError};
 
-/// Where to.
+/// Options of `backup`.
 #[derive(Debug, Args)]
 pub(super) struct Backup {
     /// The file to write.
@@ -19,7 +19,7 @@ pub(super) struct Backup {
     /// Replace the file if it exists.
     #[arg(long)]
     force: bool,
-    /// Say as JSON what was written.
+    /// Report as JSON what was written.
     #[arg(long)]
     json: bool,
 }

@@ -1,4 +1,4 @@
-//! `parlance completions SHELL`: what a shell reads to complete our words.
+//! `parlance completions SHELL`: completion scripts.
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 

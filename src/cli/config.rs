@@ -1,4 +1,4 @@
-//! `parlance config`: the settings in force and where they came from.
+//! `parlance config`: the settings in force, and their sources.
 use std::fmt::Write as _;
 
 use clap::Args;
@@ -9,15 +9,15 @@ use super::output::{print, remark};
 use crate::config::{Config, Found, Listed, Typo, typos};
 use crate::env::Environment;
 
-/// How the settings are shown.
+/// Options of `config`.
 #[derive(Debug, Args)]
 pub(super) struct ConfigOptions {
-    /// As JSON: one list of objects with `name`, `value`, `source`, `group` and `help`.
+    /// Print JSON: one list of objects with `name`, `value`, `source`, `group` and `help`.
     #[arg(long)]
     json: bool,
 }
 
-/// Lists the settings; names that look like a slip are told on standard error.
+/// Lists the settings; misspelt names are reported on standard error.
 pub(super) fn execute(
     options: &ConfigOptions,
     environment: &Environment,
@@ -30,7 +30,7 @@ pub(super) fn execute(
     print(&if options.json { json_list(&listed) } else { table(&listed) })
 }
 
-/// Says of a name that it looks like a slip.
+/// Describes a name that looks misspelt.
 pub(super) fn about_typo(typo: &Typo) -> String {
     let Typo { name, source, meant } = typo;
     let place = if *source == ".env" { "the file .env" } else { "the environment" };
@@ -47,7 +47,7 @@ fn json_list(settings: &[Listed]) -> String {
     format!("{:#}\n", serde_json::Value::Array(list))
 }
 
-/// The settings, aligned, under the names of their groups.
+/// Returns the settings in aligned columns, under the names of their groups.
 fn table(settings: &[Listed]) -> String {
     let width = |of: fn(&Listed) -> usize, most: usize| settings.iter().map(of).max().unwrap_or(0).min(most);
     let name_width = width(|setting| setting.name.len(), 40);

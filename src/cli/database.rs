@@ -1,17 +1,17 @@
-//! Common parts of commands that work on the whole database.
+//! Parts shared by commands on the whole database.
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use super::failure::Failure;
 use crate::config::Config;
 use crate::store::{DatabaseUrl, MaintenanceError, OpenError};
 
-/// The configured database.
+/// Returns the address of the configured database.
 pub(super) fn url(config: &Config) -> Result<DatabaseUrl, Failure> {
     DatabaseUrl::parse(config.database_url.as_str(), &config.data_dir)
         .map_err(|reason| Failure(format!("DATABASE_URL: {reason}")))
 }
 
-/// Adds what to do about it.
+/// Describes an error, with advice.
 pub(super) fn failed(error: &MaintenanceError) -> Failure {
     let hint = match error {
         MaintenanceError::Open(OpenError::Unavailable(_)) => ": is it running, and is DATABASE_URL right?",
@@ -20,7 +20,7 @@ pub(super) fn failed(error: &MaintenanceError) -> Failure {
     Failure(format!("{error}{hint}"))
 }
 
-/// Asks on the terminal; without one the answer is no.
+/// Asks for confirmation on the terminal; without a terminal the answer is no.
 pub(super) fn confirms(question: &str) -> bool {
     let stdin = io::stdin();
     if !stdin.is_terminal() {

@@ -1,14 +1,14 @@
-//! Figures for people: whatever the server counts, group by group, without knowing what there is.
+//! Figures for people: prints any figures of a server group by group, without knowing their names.
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-/// Rows of a list that are shown.
+/// Maximum number of rows shown of a list.
 const ROWS_MAX: usize = 10;
-/// The group of figures that stand in none.
+/// The group of figures outside any group.
 const LOOSE: &str = "server";
 
-/// All figures, under the names of their groups; with `before`, how much each has changed since. Lines are as wide as `width`.
+/// Returns all figures in groups; with `before`, also the change of each. Lines are at most `width` characters wide.
 pub(super) fn shown(figures: &Map<String, Value>, before: Option<&Map<String, Value>>, width: usize) -> String {
     let mut text = String::new();
     let loose: Vec<_> = figures.iter().filter(|(_, value)| is_plain(value)).collect();
@@ -33,7 +33,7 @@ pub(super) fn shown(figures: &Map<String, Value>, before: Option<&Map<String, Va
     text
 }
 
-/// All single figures on one line, by their paths: for a log, or for grep.
+/// Returns all single figures with their paths on one line: for a log, or for grep.
 pub(super) fn flat(figures: &Map<String, Value>) -> String {
     let mut line = String::new();
     push_flat(&mut line, "", figures);
@@ -61,7 +61,7 @@ fn is_plain(value: &Value) -> bool {
     !value.is_object() && !value.is_array()
 }
 
-/// Lines of a group, what stands deeper with its path.
+/// Collects the lines of a group; nested figures are named by their path.
 fn collect(entries: &mut Vec<String>, path: &str, figures: &Map<String, Value>, before: Option<&Map<String, Value>>) {
     for (key, value) in figures {
         let name = if path.is_empty() { words(key) } else { format!("{path} {}", words(key)) };
@@ -88,7 +88,8 @@ fn entry(name: &str, value: &Value, old: Option<&Value>) -> String {
     format!("{} {}{change}", words(name), plain(value))
 }
 
-/// A value without quotes and long fractions. A text comes from outside: what would move the cursor is left out.
+/// Formats a value without quotes and with a short fraction. Texts come from outside, so control characters are
+/// dropped: they could move the cursor.
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.chars().filter(|character| !character.is_control()).collect(),
@@ -101,7 +102,7 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// One line for each of the first rows of a list.
+/// Returns one line for each of the first rows of a list.
 fn list(rows: &[Value]) -> Vec<String> {
     if let Some(text) = percentiles(rows, None) {
         return vec![text];
@@ -120,7 +121,7 @@ fn row(row: &Value) -> String {
     parts.join(", ")
 }
 
-/// Half, most and nearly all of what a histogram has counted: rows of an upper bound (`upTo…`) and a `count` of all up to there.
+/// Returns three percentiles of a histogram, given as rows of an upper bound (`upTo…`) and a cumulative `count`.
 fn percentiles(rows: &[Value], all: Option<u64>) -> Option<String> {
     let buckets: Vec<(f64, &str, u64)> = rows.iter().map(bucket).collect::<Option<_>>()?;
     let (_, unit, _) = *buckets.first()?;
@@ -139,9 +140,9 @@ fn percentiles(rows: &[Value], all: Option<u64>) -> Option<String> {
     Some(format!("{} of {total}", parts.join(", ")))
 }
 
-/// A histogram with its `count`, `sum` and `buckets`.
+/// Summarises a histogram that consists of `count`, `sum` and `buckets`.
 fn distribution(figures: &Map<String, Value>, name: &str) -> Option<String> {
-    // What is beyond the last bound is in the count alone.
+    // Values beyond the last bound are only in the count.
     let text = percentiles(figures.get("buckets")?.as_array()?, figures.get("count")?.as_u64())?;
     Some(format!("{name} {text}"))
 }
@@ -156,11 +157,11 @@ fn bucket(row: &Value) -> Option<(f64, &str, u64)> {
         Some("Bytes") => " bytes",
         _ => "",
     };
-    // The last one may have no bound.
+    // The last row may have no bound.
     Some((bound.as_f64().unwrap_or(f64::INFINITY), unit, row.get("count")?.as_u64()?))
 }
 
-/// `mailboxWaitMicros` as `mailbox wait µs`.
+/// Spells `mailboxWaitMicros` as `mailbox wait µs`.
 fn words(name: &str) -> String {
     let mut text = String::new();
     for character in name.chars().filter(|character| !character.is_control()) {

@@ -1,4 +1,4 @@
-//! A stream of a running server, read until somebody has seen enough of it.
+//! Follows an event stream of a running server.
 use std::io::{self, Write as _};
 use std::time::Duration;
 
@@ -7,32 +7,32 @@ use super::output::remark;
 use super::remote::{AskError, Remote};
 use crate::http::{Events, StatusCode, next_chunk};
 
-/// A server that went away is looked for again so often.
+/// Interval of reconnection attempts.
 const COME_BACK_EVERY: Duration = Duration::from_secs(1);
 
-/// Who reads a stream.
+/// Formats the events of a stream.
 pub(super) trait Reader {
-    /// Makes of an event's data what is shown of it.
+    /// Returns the text to print for an event's data.
     ///
     /// # Errors
-    /// It is none that Parlance says.
+    /// The data does not come from Parlance.
     fn show(&mut self, data: &str) -> Result<String, AskError>;
 
-    /// The server is there, and will say what happens from now on.
+    /// Notes that the stream has begun.
     fn note_start(&mut self) {}
 
-    /// The server went away, and is looked for.
+    /// Notes that the server was lost; reconnecting begins.
     fn note_loss(&mut self) {}
 }
 
-/// Writes what a stream says to standard output, over restarts of the server, until nobody reads that any more.
+/// Prints a stream to standard output, across restarts of the server, until the output is closed.
 ///
 /// # Errors
-/// The server is not there at first, lets us not in, or says what it never does.
+/// The server is unreachable at first, refuses us, or sends something else.
 pub(super) async fn follow(remote: &Remote, path: &str, reader: &mut impl Reader) -> Result<(), Failure> {
     let mut is_wanted = read(remote, path, reader).await.map_err(|error| remote.advise(error))?;
     while is_wanted {
-        // It restarts, or the network was away. It was there once, so it is waited for.
+        // It is restarting, or the network failed. It was there once, so it is worth waiting for.
         reader.note_loss();
         remark(&format!("parlance: the server at {} went away; looking for it", remote.base()));
         is_wanted = loop {
@@ -47,7 +47,7 @@ pub(super) async fn follow(remote: &Remote, path: &str, reader: &mut impl Reader
     Ok(())
 }
 
-/// Tells whether a server that just starts or stops may answer so.
+/// Returns whether a server that is starting or stopping may answer so.
 fn is_passing(error: &AskError) -> bool {
     match error {
         AskError::Away(_) => true,
@@ -56,7 +56,7 @@ fn is_passing(error: &AskError) -> bool {
     }
 }
 
-/// Shows what one stream says, until it ends. Whether more is wanted.
+/// Prints one stream to its end. Returns whether the output is still open.
 async fn read(remote: &Remote, path: &str, reader: &mut impl Reader) -> Result<bool, AskError> {
     let mut response = remote.stream(path).await?;
     reader.note_start();

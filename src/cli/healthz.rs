@@ -1,4 +1,4 @@
-//! `parlance healthz`: asks the server of these settings whether it lives, for health checks of images that have no `curl`.
+//! `parlance healthz`: checks that the server of this configuration is alive, for images without `curl`.
 use std::io::{Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
@@ -7,9 +7,9 @@ use super::failure::Failure;
 use crate::config::Config;
 use crate::transport;
 
-/// How long each step may take.
+/// Time limit of each step.
 const LIMIT: Duration = Duration::from_secs(4);
-/// Longer than the first line of any answer.
+/// Bytes read of the answer: more than any status line has.
 const ANSWER_BYTES: usize = 512;
 
 /// Succeeds if `GET /healthz` on the configured port is answered with 200.
@@ -21,7 +21,7 @@ pub(super) fn execute(config: &Config) -> Result<(), Failure> {
     if status == "200" { Ok(()) } else { Err(failed(&format!("it answers {status:?}"))) }
 }
 
-/// The status of the answer.
+/// Returns the status line of the answer.
 fn ask(host: &str, port: u16, speaks_tls: bool) -> std::io::Result<String> {
     let mut failure = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
     for address in (host, port).to_socket_addrs()? {

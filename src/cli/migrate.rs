@@ -1,4 +1,4 @@
-//! `parlance migrate …`: the history of the tables.
+//! `parlance migrate …`: migrations of the tables.
 use std::fmt::Write as _;
 
 use clap::Subcommand;
@@ -10,26 +10,26 @@ use super::output::print;
 use crate::config::Config;
 use crate::store::{self, DatabaseUrl, MigrationState};
 
-/// What to do with the tables.
+/// Commands on migrations.
 #[derive(Debug, Subcommand)]
 pub(super) enum MigrateCommand {
-    /// Apply what is missing, as the server does at its start. A missing SQLite file is made.
+    /// Apply missing migrations, as the server does at its start. A missing SQLite file is created.
     Up,
-    /// Take the latest migration back, and with it what its tables and columns hold. The server must not run.
+    /// Undo the latest migration, which deletes the contents of its tables and columns. The server must not be running.
     Down {
-        /// Do not ask.
+        /// Do not ask for confirmation.
         #[arg(long)]
         yes: bool,
     },
-    /// Tell which migrations the database has, and which are missing.
+    /// List the migrations that the database has, and those that are missing.
     Status {
-        /// As JSON.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
     },
 }
 
-/// Carries out a command against the database of `config`.
+/// Runs a command against the database of `config`.
 pub(super) fn execute(command: &MigrateCommand, config: &Config) -> Result<(), Failure> {
     let url = database::url(config)?;
     match command {

@@ -1,4 +1,4 @@
-//! The command line: `parlance [serve]`, and what helps those who run it. Each command has a file.
+//! The command line: `parlance [serve]`, and tools for operators. Each command has a file.
 mod admin_password;
 mod arguments;
 mod backup;

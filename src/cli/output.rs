@@ -1,9 +1,9 @@
-//! Output of commands, and remarks beside it.
+//! Output and remarks of commands.
 use std::io::{self, Write as _};
 
 use super::failure::Failure;
 
-/// Writes a command's output. A reader that has seen enough (`parlance config | head`) is no failure.
+/// Writes a command's output. If the reader stops early (`parlance config | head`), that is not a failure.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -12,7 +12,7 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Says something beside a command's output, in one piece: other programs may write to the same terminal.
+/// Prints a remark on standard error, in one piece, since other programs may write to the same terminal.
 pub(super) fn remark(line: &str) {
     let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }

@@ -1,4 +1,4 @@
-//! A running server, asked over HTTP.
+//! Client of a running server.
 use std::time::Duration;
 
 use clap::Args;
@@ -11,25 +11,26 @@ use crate::env::Environment;
 use crate::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use crate::http::{HttpClient, RequestBuilder, Response, Route, StatusCode, Trust, cause_of, http_client, read_up_to};
 
-/// A server that takes longer to be reached is not there.
+/// Time limit for connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest time that an answer takes.
+/// Time limit for an answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Longest answer that is read, in bytes.
+/// Longest answer read, in bytes.
 const ANSWER_MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// Which server, and what lets us in.
+/// The server, and the key for it.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct RemoteOptions {
-    /// Address of the running server; else PARLANCE_URL, else where this configuration listens.
+    /// Address of the running server; default: PARLANCE_URL, else the address of this configuration.
     #[arg(long)]
     url: Option<String>,
-    /// One of its API_KEYS, or the token of an administrator; else PARLANCE_KEY, else the first of this configuration's API_KEYS.
+    /// One of the server's API_KEYS, or an administrator's token; default: PARLANCE_KEY, else the first of this
+    /// configuration's API_KEYS.
     #[arg(long)]
     key: Option<String>,
 }
 
-/// A server that can be asked.
+/// A running server.
 pub(super) struct Remote {
     base: String,
     http: HttpClient,
@@ -37,22 +38,22 @@ pub(super) struct Remote {
     is_named: bool,
 }
 
-/// Why there is no answer that says "done".
+/// Reasons for getting no successful answer.
 #[derive(Debug)]
 pub(super) enum AskError {
-    /// Nobody is there: why.
+    /// The server is unreachable, for this reason.
     Away(String),
     /// The server refused: status, code, sentence.
     Refused(StatusCode, String, String),
-    /// It answered what we do not understand.
+    /// The answer makes no sense.
     Odd(String),
 }
 
 impl Remote {
-    /// The server that was named, or the one that this configuration makes.
+    /// Finds the server: the one named, or the one of this configuration.
     ///
     /// # Errors
-    /// The address or the key is none.
+    /// If the address or the key is malformed.
     pub(super) fn new(options: &RemoteOptions, environment: &Environment, config: &Config) -> Result<Self, Failure> {
         let set = |name: &str| {
             let (value, _) = environment.find(name)?;
@@ -63,52 +64,52 @@ impl Remote {
         let base = named.map_or_else(|| own_address(config), Ok)?;
         let base = base.trim_end_matches('/').to_owned();
         if !base.starts_with("http://") && !base.starts_with("https://") {
-            return Err(Failure(format!("{base:?} is no address of a server: write one such as http://localhost:3000")));
+            return Err(Failure(format!("{base:?} is not the address of a server: write one such as http://localhost:3000")));
         }
-        // A key of this configuration is for its own server, and for no other that is named.
+        // The key of this configuration must not be sent to another server.
         let own_key = config.api_keys.first().map(|key| key.secret.expose()).filter(|_| !is_named).map(str::to_owned);
         let key = options.key.clone().or_else(|| set("PARLANCE_KEY")).or(own_key);
         let headers = headers(key.as_deref())?;
-        // Our own has a certificate for the name that others call it by, and may have made it itself.
+        // Our own certificate is for the public name, and may be self-signed.
         let trust = if is_named { Trust::Certified } else { Trust::Everybody };
         let http = http_client(&base, (trust, Route::Direct), headers, CONNECT_TIMEOUT).map_err(Failure::new)?;
         Ok(Self { base, http, has_key: key.is_some(), is_named })
     }
 
-    /// Its address.
+    /// Returns its address.
     pub(super) fn base(&self) -> &str {
         &self.base
     }
 
-    /// Tells whether somebody said which server is meant.
+    /// Returns whether the server was named explicitly.
     pub(super) fn is_named(&self) -> bool {
         self.is_named
     }
 
-    /// Tells whether there is a key to come in with.
+    /// Returns whether there is a key.
     pub(super) fn has_key(&self) -> bool {
         self.has_key
     }
 
-    /// Reads.
+    /// Sends a GET.
     pub(super) async fn get(&self, path: &str) -> Result<Value, AskError> {
         self.ask(self.http.get(format!("{}{path}", self.base))).await
     }
 
-    /// Has something done.
+    /// Sends a POST.
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, AskError> {
         let request = self.http.post(format!("{}{path}", self.base)).header(CONTENT_TYPE, "application/json");
         self.ask(request.body(body.to_string())).await
     }
 
-    /// Opens a stream of events.
+    /// Opens an event stream.
     pub(super) async fn stream(&self, path: &str) -> Result<Response, AskError> {
         let sent = timeout(ANSWER_TIMEOUT, self.http.get(format!("{}{path}", self.base)).send()).await;
         let response = sent.map_err(|_| too_late())?.map_err(|error| AskError::Away(cause_of(error)))?;
         if response.status().is_success() { Ok(response) } else { Err(refusal(response).await) }
     }
 
-    /// Says what to do about an error.
+    /// Turns an error into one line of advice.
     pub(super) fn advise(&self, error: AskError) -> Failure {
         let Self { base, has_key, .. } = self;
         match error {
@@ -126,7 +127,7 @@ impl Remote {
                 Failure(format!("{base} refuses it ({text}): give one of its API_KEYS with --key or PARLANCE_KEY"))
             }
             AskError::Refused(StatusCode::NOT_FOUND, code, _) if code.is_empty() => {
-                Failure(format!("{base} is no Parlance, or an older one: name the right one with --url or PARLANCE_URL"))
+                Failure(format!("{base} is not a Parlance server, or an older one: name the right one with --url or PARLANCE_URL"))
             }
             AskError::Refused(StatusCode::NOT_FOUND, _, text) if text.starts_with("User") => {
                 Failure(format!("{base} knows no such user: `parlance user list` shows all, on its machine"))
@@ -134,9 +135,9 @@ impl Remote {
             AskError::Refused(StatusCode::NOT_FOUND, _, text) if text.starts_with("Conversation") => {
                 Failure(format!("{base} knows no such conversation: its members read their ids at /api/conversations"))
             }
-            AskError::Refused(status, code, text) => Failure(format!("{base} answers {}: {text} ({code})", status.as_u16())),
+            AskError::Refused(status, code, text) => Failure(format!("{base} answered {}: {text} ({code})", status.as_u16())),
             AskError::Odd(cause) => Failure(format!(
-                "{base} answers what Parlance never does ({cause}): name the right one with --url or PARLANCE_URL"
+                "{base} does not answer like a Parlance server ({cause}): name the right one with --url or PARLANCE_URL"
             )),
         }
     }
@@ -148,7 +149,7 @@ impl Remote {
                 return Err(refusal(response).await);
             }
             let body = read_up_to(response, ANSWER_MAX_BYTES).await.map_err(AskError::Odd)?;
-            serde_json::from_str(&body).map_err(|_| AskError::Odd("its answer is no JSON".to_owned()))
+            serde_json::from_str(&body).map_err(|_| AskError::Odd("its answer is not JSON".to_owned()))
         };
         timeout(ANSWER_TIMEOUT, answer).await.unwrap_or_else(|_| Err(too_late()))
     }
@@ -166,7 +167,8 @@ async fn refusal(response: Response) -> AskError {
     AskError::Refused(status, text("code"), text("message"))
 }
 
-/// A token is told from a key by its form: three parts, the first one an encoded JSON object.
+/// Makes the headers that carry a token or a key. A token is recognised by its form: three parts, the first one an
+/// encoded JSON object.
 fn headers(key: Option<&str>) -> Result<HeaderMap, Failure> {
     let mut headers = HeaderMap::new();
     let Some(key) = key else { return Ok(headers) };
@@ -176,13 +178,13 @@ fn headers(key: Option<&str>) -> Result<HeaderMap, Failure> {
         false => (HeaderName::from_static("x-api-key"), key.to_owned()),
     };
     let value = HeaderValue::from_str(&text);
-    let mut value = value.map_err(|_| Failure("the key has characters that no request can carry: check --key".to_owned()))?;
+    let mut value = value.map_err(|_| Failure("the key has characters that are not allowed in a request: check --key".to_owned()))?;
     value.set_sensitive(true);
     headers.insert(name, value);
     Ok(headers)
 }
 
-/// Where a server of this configuration is reached from here.
+/// Returns the address at which this machine reaches the configured server.
 fn own_address(config: &Config) -> Result<String, Failure> {
     let host = match config.host.seen_from_here() {
         address if address.contains(':') => format!("[{address}]"),
@@ -190,7 +192,7 @@ fn own_address(config: &Config) -> Result<String, Failure> {
     };
     match config.port {
         0 => {
-            Err(Failure("PORT=0 says nothing about where the server is: give its address with --url or PARLANCE_URL".to_owned()))
+            Err(Failure("PORT=0 does not tell where the server is: give its address with --url or PARLANCE_URL".to_owned()))
         }
         port => Ok(format!("{}://{host}:{port}", if config.speaks_tls() { "https" } else { "http" })),
     }

@@ -1,4 +1,4 @@
-//! From the command line to the command.
+//! Parses the command line and runs the command.
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -14,7 +14,7 @@ use crate::dialect::{self, DialectSet};
 use crate::env::Environment;
 use crate::logging;
 
-/// Does what the command line says. Failures are one line on stderr; wrong usage is status 2, all else 1.
+/// Runs the command line. A failure prints one line on stderr; status 2 means wrong usage, 1 any other failure.
 pub fn run() -> ExitCode {
     match execute(Arguments::parse().command.unwrap_or(Command::Serve)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -29,7 +29,7 @@ pub fn run() -> ExitCode {
 }
 
 fn execute(command: Command) -> Result<(), Failure> {
-    // What may be called to mend the settings does without them.
+    // Commands that may be needed to repair the settings run without them.
     match command {
         Command::Completions { shell } => return completions::execute(shell),
         Command::AdminPassword => return admin_password::execute(),
@@ -49,7 +49,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Serve => {
             logging::start(config.log_format, config.rust_log.clone());
             for Typo { name, source, meant } in typos(environment.names()) {
-                warn!(name, source, meant; "this is no setting");
+                warn!(name, source, meant; "unknown setting");
             }
             actix::System::new().block_on(app::run(config)).map_err(Failure::new)
         }
@@ -58,7 +58,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Asyncapi => print(&format!("{:#}\n", dialect::asyncapi())),
         Command::Types => print(&dialect::types()),
         Command::User(command) => {
-            // What a command says is its output; of the log only what went wrong.
+            // A command's results are its output; the log reports only problems.
             logging::start(LogFormat::Text, LogFilter::from(LevelFilter::Warn));
             actix::System::new().block_on(user::execute(command, &config))
         }
@@ -74,7 +74,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Send(options) => actix::System::new().block_on(send::execute(&options, &environment, &config)),
         Command::Stats(options) => actix::System::new().block_on(stats::execute(&options, &environment, &config)),
         Command::Tail(options) => actix::System::new().block_on(tail::execute(&options, &environment, &config)),
-        // Done above: they do without a configuration that is right.
+        // Handled above: they do not need a valid configuration.
         Command::Check(_) | Command::Completions { .. } | Command::AdminPassword => Ok(()),
     }
 }

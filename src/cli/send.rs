@@ -1,4 +1,4 @@
-//! `parlance send`: a message, or an event in other words, through a running server.
+//! `parlance send`: sends a message, or any event, through a running server.
 use clap::{ArgGroup, Args};
 use serde_json::{Map, Value, json};
 
@@ -8,35 +8,35 @@ use super::remote::{Remote, RemoteOptions};
 use crate::config::Config;
 use crate::env::Environment;
 
-/// What is sent, and to whom.
+/// Options of `send`.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("target").required(true).args(["to", "group", "room", "all"]))]
 pub(super) struct SendOptions {
-    /// To a user: id, username or e-mail address (with --event: the id).
+    /// Recipient: a user's id, username or e-mail address (with --event: the id).
     #[arg(long, value_name = "USER")]
     to: Option<String>,
-    /// To a group, or any conversation: its id.
+    /// Target: the id of a group or any conversation.
     #[arg(long, value_name = "ID")]
     group: Option<String>,
-    /// To a public room: its name.
+    /// Target: the name of a public room.
     #[arg(long, value_name = "NAME")]
     room: Option<String>,
-    /// To all sockets; for events only.
+    /// Target: all sockets; for events only.
     #[arg(long)]
     all: bool,
-    /// From whom: id, username or e-mail address. A message needs it.
+    /// Sender: id, username or e-mail address. Required for a message.
     #[arg(long, value_name = "USER", required_unless_present = "event", conflicts_with = "event")]
     from: Option<String>,
-    /// The text of the message.
+    /// Text of the message.
     #[arg(required_unless_present = "event", conflicts_with = "event")]
     text: Option<String>,
-    /// Send this event instead of a message: it goes out as it is, in no dialect's words, and is not stored.
+    /// Send this event instead of a message: it is sent as is to all dialects, and is not stored.
     #[arg(long, value_name = "EVENT")]
     event: Option<String>,
-    /// The event's one argument, as JSON; none without it.
+    /// The event's argument, as JSON; default: none.
     #[arg(long, value_name = "JSON", requires = "event")]
     data: Option<String>,
-    /// A name of one's own for the message: sent again, it is the same message.
+    /// An id of your own for the message: if it is sent again, it stays one message.
     #[arg(long, value_name = "NAME", conflicts_with = "event")]
     id: Option<String>,
     #[command(flatten)]
@@ -46,7 +46,7 @@ pub(super) struct SendOptions {
     json: bool,
 }
 
-/// Sends, and says what happened.
+/// Sends, and reports the result.
 pub(super) async fn execute(options: &SendOptions, environment: &Environment, config: &Config) -> Result<(), Failure> {
     let remote = Remote::new(&options.remote, environment, config)?;
     let (path, body) = request(options)?;
@@ -80,7 +80,7 @@ fn request(options: &SendOptions) -> Result<(&'static str, Value), Failure> {
     Ok((if event.is_some() { "/api/emit" } else { "/api/messages" }, Value::Object(body)))
 }
 
-/// Says in a sentence what happened.
+/// Describes the result in a sentence.
 fn outcome(options: &SendOptions, answer: &Value) -> String {
     if let Some(sockets) = answer.get("sockets").and_then(Value::as_u64) {
         return match sockets {

@@ -1,4 +1,4 @@
-//! `parlance stats`: a running server's figures, as they are and as they change.
+//! `parlance stats`: a running server's figures, once or continuously.
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 
@@ -13,20 +13,20 @@ use super::remote::{AskError, Remote, RemoteOptions};
 use crate::config::Config;
 use crate::env::Environment;
 
-/// How the figures are shown.
+/// Options of `stats`.
 #[derive(Debug, Args)]
 pub(super) struct StatsOptions {
     #[command(flatten)]
     remote: RemoteOptions,
-    /// Show them once and end.
+    /// Print them once and exit.
     #[arg(long)]
     once: bool,
-    /// As JSON, one object a line, as the server gives it.
+    /// Print JSON, one object a line, as sent by the server.
     #[arg(long)]
     json: bool,
 }
 
-/// Shows the figures until it is interrupted.
+/// Shows the figures until interrupted.
 pub(super) async fn execute(options: &StatsOptions, environment: &Environment, config: &Config) -> Result<(), Failure> {
     let remote = Remote::new(&options.remote, environment, config)?;
     if options.once {
@@ -38,7 +38,7 @@ pub(super) async fn execute(options: &StatsOptions, environment: &Environment, c
     follow(&remote, "/api/admin/stats/stream", &mut screen).await
 }
 
-/// Where the figures go.
+/// Output of the figures.
 struct Screen {
     is_json: bool,
     is_terminal: bool,
@@ -52,12 +52,12 @@ impl Screen {
         Self { is_json, is_terminal, place: place.to_owned(), before: None }
     }
 
-    /// A whole page, drawn over the last one.
+    /// Returns a whole page, to be drawn over the last one.
     fn page(&self, figures: &Map<String, Value>) -> String {
         let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
         let (width, height) = size.map_or((80, 24), |size| (usize::from(size.ws_col), usize::from(size.ws_row)));
         let body = shown(figures, self.before.as_ref(), width.max(40));
-        // Home, and from there on each line is cleared before the next.
+        // Cursor home; from there each line is cleared to its end.
         let mut text = format!("\x1b[H{}  –  Ctrl-C ends\x1b[K\r\n", self.place);
         for line in body.lines().take(height.saturating_sub(2)) {
             // Writing to a String cannot fail.

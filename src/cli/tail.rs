@@ -1,4 +1,4 @@
-//! `parlance tail`: what happens on a running server, as it happens.
+//! `parlance tail`: events on a running server as they happen.
 use std::fmt::Write as _;
 
 use clap::Args;
@@ -12,12 +12,12 @@ use super::remote::{AskError, Remote, RemoteOptions};
 use crate::config::Config;
 use crate::env::Environment;
 
-/// What is shown, and how.
+/// Options of `tail`.
 #[derive(Debug, Args)]
 pub(super) struct TailOptions {
     #[command(flatten)]
     remote: RemoteOptions,
-    /// Show what clients say and are told; else only that they do.
+    /// Include the arguments of events, which hold the clients' data.
     #[arg(long)]
     bodies: bool,
     /// Only this user's sockets: an id, a username or an e-mail address.
@@ -32,12 +32,12 @@ pub(super) struct TailOptions {
     /// Only events of this name.
     #[arg(long)]
     event: Option<String>,
-    /// As JSON, one object a line, as the server gives it.
+    /// Print JSON, one object a line, as sent by the server.
     #[arg(long)]
     json: bool,
 }
 
-/// Shows what happens until it is interrupted.
+/// Prints events until interrupted.
 pub(super) async fn execute(options: &TailOptions, environment: &Environment, config: &Config) -> Result<(), Failure> {
     let remote = Remote::new(&options.remote, environment, config)?;
     let user = match &options.user {
@@ -61,7 +61,7 @@ fn path(options: &TailOptions, user: Option<&str>) -> String {
     path
 }
 
-/// The id of a user who is called by whatever one knows of him.
+/// Finds a user by id, username or e-mail address; returns the id.
 async fn find_user(remote: &Remote, who: &str) -> Result<String, AskError> {
     let path = format!("/api/admin/explain/user/{}", utf8_percent_encode(who, NON_ALPHANUMERIC));
     let answer = remote.get(&path).await?;
@@ -69,7 +69,7 @@ async fn find_user(remote: &Remote, who: &str) -> Result<String, AskError> {
     id.map(str::to_owned).ok_or_else(|| AskError::Odd("a user without an id".to_owned()))
 }
 
-/// Who writes a line for everything that happens.
+/// Formats one line per event.
 struct Lines {
     is_json: bool,
     place: String,
@@ -77,7 +77,7 @@ struct Lines {
 
 impl Reader for Lines {
     fn note_start(&mut self) {
-        // Until something happens there is nothing else to see.
+        // Nothing else appears until an event comes.
         remark(&format!("parlance: watching {}; Ctrl-C ends it", self.place));
     }
 
@@ -90,7 +90,7 @@ impl Reader for Lines {
     }
 }
 
-/// A line for people: when, what, and whose socket it was.
+/// Formats a line for people: time, event, and the socket's user.
 fn shown(entry: &Value) -> String {
     let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
     let what = text("what");
@@ -106,12 +106,12 @@ fn shown(entry: &Value) -> String {
         _ => event(entry),
     };
     let line = format!("{time}  {what:<12}  {}  {}  {more}", text("user"), text("socket"));
-    // What clients made up must not command the terminal.
+    // Texts from clients must not control the terminal.
     let plain: String = line.chars().map(|shown| if shown.is_control() { '\u{fffd}' } else { shown }).collect();
     format!("{}\n", plain.trim_end())
 }
 
-/// `name (dialects) arguments`
+/// Formats `name (dialects) arguments`.
 fn event(entry: &Value) -> String {
     let list = |name: &str| entry.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let mut shown = entry.get("event").and_then(Value::as_str).unwrap_or_default().to_owned();

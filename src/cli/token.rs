@@ -1,4 +1,4 @@
-//! `parlance token …`: makes, looks into and revokes tokens.
+//! `parlance token …`: makes, inspects and revokes tokens.
 use std::fmt::Write as _;
 use std::io::{self, Read as _};
 use std::time::Duration;
@@ -17,44 +17,44 @@ use crate::env::Environment;
 use crate::model::{Account, MODEL_USER, Timestamp, UserId, UserRole};
 use crate::store::{self, AnyConnection, QueryResult, Write};
 
-/// What to do with tokens.
+/// Commands on tokens.
 #[derive(Debug, Subcommand)]
 pub(super) enum TokenCommand {
     /// Print a token for a user of the configured database, signed as the server does.
     New(NewToken),
-    /// Say what a token claims, whether it is valid, and why not.
+    /// Show a token's claims, whether it is valid, and why not.
     Inspect {
-        /// The token, or - to read it from standard input (others can see arguments).
+        /// The token, or - to read it from standard input (arguments are visible to others).
         token: String,
-        /// As JSON.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Revoke a token's login, or all tokens of a user. A running server is told where there is a key for it.
+    /// Revoke a token's login, or all tokens of a user. A running server learns of it if there is a key for it.
     Revoke(RevokeToken),
 }
 
-/// Whom a token is for.
+/// Options of `token new`.
 #[derive(Debug, Args)]
 pub(super) struct NewToken {
     /// Id, username or e-mail address.
     user: String,
-    /// How long it is valid, such as 12h or 7d; else TOKEN_TTL.
+    /// Lifetime, such as 12h or 7d; default: TOKEN_TTL.
     #[arg(long, value_parser = parse_length)]
     ttl: Option<Duration>,
-    /// The role of a user whom the server makes from the token (AUTO_PROVISION_USERS).
+    /// Role, used if the server creates the user from the token (AUTO_PROVISION_USERS).
     #[arg(long)]
     role: Option<Role>,
-    /// As JSON, with the user and the time when it expires.
+    /// Print JSON, with the user and the time of expiry.
     #[arg(long)]
     json: bool,
 }
 
-/// What is revoked.
+/// Options of `token revoke`.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").required(true).args(["token", "all_of"]))]
 pub(super) struct RevokeToken {
-    /// The token, or - to read it from standard input: it and all others of the same login.
+    /// The token, or - to read it from standard input: revokes it, and all others of the same login.
     token: Option<String>,
     /// All tokens of this user: id, username or e-mail address.
     #[arg(long, value_name = "USER")]
@@ -63,7 +63,7 @@ pub(super) struct RevokeToken {
     remote: RemoteOptions,
 }
 
-/// Carries out a command.
+/// Runs a command.
 pub(super) async fn execute(command: &TokenCommand, environment: &Environment, config: &Config) -> Result<(), Failure> {
     match command {
         TokenCommand::New(new) => make(new, config),
@@ -72,7 +72,7 @@ pub(super) async fn execute(command: &TokenCommand, environment: &Environment, c
     }
 }
 
-/// A token as it was given, or as it stands on standard input.
+/// Returns a token from the argument or standard input.
 fn given(token: &str) -> Result<String, Failure> {
     if token != "-" {
         return Ok(token.trim().to_owned());
@@ -85,7 +85,7 @@ fn given(token: &str) -> Result<String, Failure> {
     }
 }
 
-/// Asks the database without changing it; `None`: there is none, or it has no tables yet.
+/// Queries the database without changing it; `None` if it does not exist or has no tables.
 fn ask<T>(config: &Config, question: impl FnOnce(&mut AnyConnection) -> QueryResult<T>) -> Result<Option<T>, Failure> {
     let conn = store::connect_to_look(&database::url(config)?).map_err(|error| database::failed(&error))?;
     let Some(mut conn) = conn else { return Ok(None) };
@@ -99,7 +99,7 @@ fn ask<T>(config: &Config, question: impl FnOnce(&mut AnyConnection) -> QueryRes
     question(&mut conn).map(Some).map_err(|error| Failure(format!("the database failed: {error}")))
 }
 
-/// The user with this id, username or e-mail address.
+/// Finds a user by id, username or e-mail address.
 fn find(config: &Config, name: &str) -> Result<Option<Account>, Failure> {
     let id = UserId::parse(name).ok();
     let found = ask(config, |conn| match id.map(|id| store::find_account(conn, &id)).transpose()?.flatten() {
@@ -150,14 +150,14 @@ fn make(new: &NewToken, config: &Config) -> Result<(), Failure> {
         let user = json!({"id": id, "username": name, "role": role.as_str()});
         return print(&format!("{}\n", json!({"token": token, "user": user, "expiresAt": expires_at})));
     }
-    // Beside the token, so that `$(parlance token new ann)` is the token alone.
+    // On standard error, so that `$(parlance token new ann)` is only the token.
     remark(&format!("a token of {name} ({}, id {id}), valid until {expires_at}", role.as_str()));
     print(&format!("{token}\n"))
 }
 
 // ---- inspect ----
 
-/// The secrets that verify, with their names. Makes none.
+/// Returns the secrets that verify tokens, with their names. Creates none.
 fn named_secrets(config: &Config) -> Result<Vec<(String, Secret)>, Failure> {
     let set = config.named_jwt_secrets();
     if !set.is_empty() {
@@ -194,7 +194,7 @@ fn inspect(token: &str, as_json: bool, config: &Config) -> Result<(), Failure> {
     if faults.is_empty() { Ok(()) } else { Err(Failure::told()) }
 }
 
-/// An instant of a claim, which is in seconds.
+/// Returns the time in a claim, which is in seconds.
 fn instant(payload: &Map<String, Value>, name: &str) -> Option<Timestamp> {
     let seconds = payload.get(name)?.as_f64()?;
     #[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
@@ -202,7 +202,7 @@ fn instant(payload: &Map<String, Value>, name: &str) -> Option<Timestamp> {
     Some(Timestamp::from_millis(millis))
 }
 
-/// Why the token itself is not valid.
+/// Lists reasons why the token itself is invalid.
 fn faults_of_form(examined: &Examined, claims: Option<&Claims>, config: &Config, now: Timestamp) -> Vec<String> {
     let Examined { header, payload, signed_by } = examined;
     let mut faults = Vec::new();
@@ -234,7 +234,7 @@ fn faults_of_form(examined: &Examined, claims: Option<&Claims>, config: &Config,
     faults
 }
 
-/// Why its user is not let in, and the user.
+/// Lists reasons why its user is not let in; also returns the user.
 fn faults_of_user(claims: &Claims, config: &Config, now: Timestamp) -> Result<(Option<Account>, Vec<String>), Failure> {
     let id = claims.user.clone();
     let asked = ask(config, |conn| Ok((store::find_account(conn, &id)?, store::list_revoked(conn, now)?)))?;
@@ -249,7 +249,8 @@ fn faults_of_user(claims: &Claims, config: &Config, now: Timestamp) -> Result<(O
         None => faults.push(format!("there is no user {:?}: make one, or set AUTO_PROVISION_USERS=true", id.as_str())),
         Some(account) if account.disabled => faults.push("the account is disabled".to_owned()),
         Some(account) => {
-            // Its time and revocation are told above; what is left is a new password, or that all were revoked.
+            // Expiry and revocation of the token were reported above; this finds a changed password, or the revocation
+            // of all tokens.
             let timeless = Claims { expires_at: None, ..claims.clone() };
             if check(&timeless, account, &Revocations::default(), now).is_err() {
                 faults.push("it is older than the user's last change of password, or all older ones were revoked".to_owned());
@@ -263,7 +264,7 @@ fn told(examined: &Examined, signer: Option<&str>, account: Option<&Account>, fa
     let payload = &examined.payload;
     let mut text = String::new();
     let mut line = |name: &str, value: String| {
-        // A claim comes from outside: nothing in it may look like a line of ours. Writing to a String cannot fail.
+        // A claim comes from outside: no part of it may look like a line of ours. Writing to a String cannot fail.
         let value: String = value.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
         let _ = writeln!(text, "{name:10} {value}");
     };
@@ -316,7 +317,7 @@ fn bare(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// How long ago, or in how long, in the largest unit that fits.
+/// Formats the distance between two times in the largest unit that fits.
 fn ago(at: Timestamp, now: Timestamp) -> String {
     let seconds = now.as_millis().saturating_sub(at.as_millis()) / 1_000;
     let (count, unit) = match seconds.unsigned_abs() {
@@ -338,7 +339,7 @@ async fn revoke(options: &RevokeToken, environment: &Environment, config: &Confi
         (None, Some(name)) => (format!("all tokens of {name} are"), json!({"user": name})),
         (None, None) => return Err(Failure("name a token, or a user with --all-of".to_owned())),
     };
-    // With PORT=0 there is only the database, unless somebody says where the server is.
+    // With PORT=0 only the database is known, unless the server is named.
     let server = match Remote::new(remote, environment, config) {
         Err(error) if config.port != 0 => return Err(error),
         outcome => outcome.ok(),
@@ -348,7 +349,7 @@ async fn revoke(options: &RevokeToken, environment: &Environment, config: &Confi
     {
         match server.post("/api/admin/tokens/revoke", &body).await {
             Ok(_) => return print(&format!("{told} revoked, and their sockets are put out\n")),
-            // Nobody asked for this server in particular: without it the database will do.
+            // The server was not named explicitly, so the database alone will do.
             Err(AskError::Away(_)) if !server.is_named() => {}
             Err(AskError::Refused(_, code, _)) if code == "INVALID_PAYLOAD" && token.is_some() => {
                 return Err(Failure(

@@ -1,4 +1,4 @@
-//! `parlance export` and `parlance import`: the whole database as a file, and back.
+//! `parlance export` and `parlance import`: the whole database to a file, and back.
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, IsTerminal as _, Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -15,32 +15,32 @@ use super::output::print;
 use crate::config::Config;
 use crate::store::{self, DatabaseUrl, Import, Step, Sums, TransferError};
 
-/// Standard input, or standard output.
+/// Stands for standard input, or standard output.
 const PIPE: &str = "-";
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// What to write, and where.
+/// Options of `export`.
 #[derive(Debug, Args)]
 pub(super) struct Export {
-    /// The file to write, which must not exist yet, or `-`: standard output.
+    /// The file to write, which must not exist yet, or `-` for standard output.
     file: PathBuf,
-    /// Write nothing: compare the database with the file instead.
+    /// Write nothing; compare the database with the file instead.
     #[arg(long)]
     verify: bool,
-    /// Say at the end as JSON what was written (on standard error where the rows go to standard output).
+    /// Report at the end as JSON what was written (on standard error if the rows go to standard output).
     #[arg(long)]
     json: bool,
 }
 
-/// What to read.
+/// Options of `import`.
 #[derive(Debug, Args)]
 pub(super) struct ImportFrom {
-    /// A file of `parlance export`, or `-`: standard input.
+    /// A file written by `parlance export`, or `-` for standard input.
     file: PathBuf,
-    /// Throw away what an import that was interrupted has brought, and begin anew.
+    /// Discard the rows of an interrupted import, and start over.
     #[arg(long)]
     restart: bool,
-    /// Say at the end as JSON what was read.
+    /// Report at the end as JSON what was read.
     #[arg(long)]
     json: bool,
 }
@@ -73,7 +73,7 @@ pub(super) fn export(arguments: &Export, config: &Config) -> Result<(), Failure>
     print(&text)
 }
 
-/// It holds hashes of passwords: for nobody else's eyes.
+/// Makes the file readable by this user only, because it holds password hashes.
 fn export_to(url: &DatabaseUrl, path: &Path, bar: &Bar) -> Result<Sums, TransferError> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let mut out = BufWriter::with_capacity(BUFFER_BYTES, &file);
@@ -83,7 +83,7 @@ fn export_to(url: &DatabaseUrl, path: &Path, bar: &Bar) -> Result<Sums, Transfer
         Ok(sums)
     });
     if written.is_err() {
-        // Half a file is of no use, and would be in the way of the next one.
+        // A partial file is useless, and would be in the way of the next attempt.
         let _ = std::fs::remove_file(path);
     }
     written
@@ -142,7 +142,7 @@ fn figures(what: &str, file: &Path, sums: &Sums, resumed_after: u64, begun: Inst
     text + &format!("{what}: {rows} rows in {seconds:.1} s\n")
 }
 
-/// A progress bar where standard error is a terminal, else nothing.
+/// A progress bar, if standard error is a terminal.
 struct Bar(ProgressBar);
 
 impl Bar {
@@ -167,7 +167,7 @@ impl Bar {
 
     fn show(&self, step: Step) {
         match step {
-            // Reading the database begins, after a file or for one.
+            // From here on the database is read, after the file or for it.
             Step::Rows(rows) => {
                 self.0.set_style(style(Self::ROWS));
                 self.0.reset();

@@ -1,4 +1,5 @@
-//! `parlance user …`: makes, promotes and lists users in the configured database, also while the server runs.
+//! `parlance user …`: creates, promotes, lists and deletes users in the configured database, even while the server
+//! runs.
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
@@ -15,10 +16,10 @@ use crate::model::{Account, Timestamp, UserId, UserRole};
 use crate::store::{self, NewUser, PersonalError, Store, StoreError, StoreOptions, Write, Written};
 use crate::web::audit_entry;
 
-/// What to do with users.
+/// Commands on users.
 #[derive(Debug, Subcommand)]
 pub(super) enum UserCommand {
-    /// Make a user who can log in.
+    /// Create a user who can log in.
     Add(AddUser),
     /// Make a user an administrator, or an ordinary user again.
     Role {
@@ -27,48 +28,48 @@ pub(super) enum UserCommand {
         /// The role.
         role: Role,
     },
-    /// Delete a user: what is personal is gone, what was said to others stays. While the server runs, it does that itself:
-    /// DELETE /api/admin/users/ID.
+    /// Delete a user: personal data is deleted, messages to others stay. While the server runs, use DELETE
+    /// /api/admin/users/ID instead.
     Delete {
         /// Username or e-mail address.
         name: String,
-        /// Do not ask.
+        /// Do not ask for confirmation.
         #[arg(long)]
         yes: bool,
     },
-    /// Write all that is a user's to standard output, as JSON lines.
+    /// Write all data of a user to standard output, as JSON lines.
     Export {
         /// Username or e-mail address.
         name: String,
     },
     /// List all users.
     List {
-        /// As JSON, one user a line.
+        /// Print JSON, one user a line.
         #[arg(long)]
         json: bool,
     },
 }
 
-/// The user to be made.
+/// Options of `user add`.
 #[derive(Debug, Args)]
 pub(super) struct AddUser {
     /// Username, 1 to 64 characters.
     name: String,
-    /// E-mail address; one can log in with it, too.
+    /// E-mail address; it also serves for logging in.
     #[arg(long)]
     email: Option<String>,
-    /// Password, 8 to 1024 characters; without it, it is read from standard input (others can see arguments).
+    /// Password, 8 to 1024 characters; default: read from standard input (arguments are visible to others).
     #[arg(long)]
     password: Option<String>,
-    /// The name to show.
+    /// Display name.
     #[arg(long)]
     full_name: Option<String>,
-    /// What the user may do.
+    /// Role of the user.
     #[arg(long, default_value = "user")]
     role: Role,
 }
 
-/// A role as it is written.
+/// A role, as written on the command line.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum Role {
     User,
@@ -84,22 +85,22 @@ impl From<Role> for UserRole {
     }
 }
 
-/// Users that one query of `user list` reads.
+/// Number of users read by one query of `user list`.
 const PAGE: i64 = 500;
 
-/// Carries out a command against the database of `config`.
+/// Runs a command against the database of `config`.
 pub(super) async fn execute(command: UserCommand, config: &Config) -> Result<(), Failure> {
     match command {
         UserCommand::Add(user) => {
-            // Checked before the database is opened: what is wrong here need not wait for it.
+            // Validated before the database is opened, so that an invalid argument fails at once.
             let new = new_user(user)?;
-            // The first one may be made before the first start.
+            // The first user may be created before the server's first start.
             let store = Store::open_or_make_beside(options(config)?).await.map_err(Failure::new)?;
             add(&store, new).await
         }
         UserCommand::Role { name, role } => set_role(&open(config).await?, &name, role.into()).await,
         UserCommand::Delete { name, yes } => {
-            // A server that runs would go on with a user whom it takes for there.
+            // A running server would still take the user for existing.
             drop(store::connect_alone(&database::url(config)?).map_err(|error| database::failed(&error))?);
             delete(&open(config).await?, &name, yes).await
         }
@@ -140,7 +141,7 @@ fn new_user(user: AddUser) -> Result<NewUser, Failure> {
     })
 }
 
-/// The first line of standard input, without its end.
+/// Reads the first line of standard input, without its end.
 pub(super) fn read_password(name: &str) -> Result<String, Failure> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
@@ -156,7 +157,7 @@ pub(super) fn read_password(name: &str) -> Result<String, Failure> {
     Ok(password.to_owned())
 }
 
-/// Notes a command that changed an account.
+/// Records a command that changed an account.
 pub(super) async fn note(store: &Store, action: &str, object: &str) -> Result<(), Failure> {
     let entry = audit_entry("command line", format!("parlance {action}"), Some(object.to_owned()), None, 1);
     store.write(Write::Audit(Box::new(entry))).await.map(drop).map_err(|error| failed(&error))
@@ -246,7 +247,7 @@ fn text_line(account: &Account) -> String {
     if account.disabled {
         line.push_str("  (disabled)");
     }
-    // A name with a line end must not look like two users.
+    // A name with a line break must not look like two users.
     line.chars().map(|character| if character.is_control() { ' ' } else { character }).chain(['\n']).collect()
 }
 

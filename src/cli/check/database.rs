@@ -1,4 +1,4 @@
-//! The database, as the server will find it.
+//! Checks of the database.
 use std::path::Path;
 
 use rustix::fs::{Access, access};
@@ -8,7 +8,7 @@ use super::machine::{existing, may_write};
 use crate::config::Config;
 use crate::store::{self, DatabaseState, DatabaseUrl};
 
-/// Postgres keeps some connections for its administrators.
+/// Connections that Postgres reserves for administrators.
 const CONNECTIONS_KEPT: i64 = 3;
 
 pub(super) fn database(config: &Config) -> Vec<Finding> {
@@ -45,7 +45,7 @@ pub(super) fn database(config: &Config) -> Vec<Finding> {
     if let DatabaseUrl::Sqlite(path) = &url
         && !may_write_file(path)
     {
-        let advice = "have the file and its folder belong to the user that serves";
+        let advice = "give the file and its folder to the user that serves";
         findings.push(Finding::error(what, format!("{place} cannot be written by this user"), advice));
     }
     findings
@@ -65,14 +65,14 @@ fn tables(state: &DatabaseState, place: &str) -> Finding {
     }
 }
 
-/// A file of SQLite needs its folder, too: the log stands there.
+/// SQLite must be able to write to the folder, too, because the write-ahead log is there.
 fn may_write_file(path: &Path) -> bool {
     let folder = path.parent().map_or(Path::new("."), existing);
     may_write(folder) && (!path.exists() || access(path, Access::WRITE_OK).is_ok())
 }
 
 fn pool(config: &Config, max_connections: i64) -> Option<Finding> {
-    // And one that writes.
+    // One more for the writer.
     let wanted = i64::try_from(config.db_pool_size).unwrap_or(i64::MAX).saturating_add(1);
     let found = format!("DB_POOL_SIZE and the writer want {wanted} connections, Postgres has {max_connections}");
     let is_too_much = wanted > max_connections - CONNECTIONS_KEPT;

@@ -1,4 +1,4 @@
-//! Findings, each of one thing that was looked at.
+//! Findings of the checks.
 
 /// Weight of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ impl Status {
     }
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug)]
 pub(super) struct Finding {
     pub status: Status,

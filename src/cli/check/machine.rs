@@ -1,4 +1,4 @@
-//! Resources of the machine: folder, disk, open files, the kernel's queue.
+//! Checks of the machine: folder, disk, open files, the kernel's queue.
 use std::fs;
 use std::path::Path;
 
@@ -8,12 +8,12 @@ use super::finding::Finding;
 use crate::config::Config;
 use crate::{app, transport};
 
-/// With less the server will soon stop storing, in bytes.
+/// Free bytes below which the server will soon be unable to store.
 const DISK_ADVISED: u64 = 1 << 30;
-/// With less it will hardly start, in bytes.
+/// Free bytes below which it may not even start.
 const DISK_LEAST: u64 = 50 << 20;
 
-/// The folder, or what is there of the path to it.
+/// Returns the folder, or its nearest existing parent.
 pub(super) fn existing(path: &Path) -> &Path {
     let nearest = path.ancestors().find(|ancestor| !ancestor.as_os_str().is_empty() && ancestor.exists());
     nearest.unwrap_or(Path::new(if path.is_absolute() { "/" } else { "." }))
@@ -25,9 +25,9 @@ pub(super) fn may_write(path: &Path) -> bool {
 
 pub(super) fn folder(config: &Config) -> Finding {
     let (wanted, there) = (&config.data_dir, existing(&config.data_dir));
-    let mend = "have it belong to the user that serves, or set DATA_DIR to a folder that can be written";
+    let mend = "give it to the user that serves, or set DATA_DIR to a folder that can be written";
     if !there.is_dir() {
-        return Finding::error("data folder", format!("{} is no folder", there.display()), "set DATA_DIR to a folder");
+        return Finding::error("data folder", format!("{} is not a folder", there.display()), "set DATA_DIR to a folder");
     }
     if !may_write(there) {
         return Finding::error("data folder", format!("{} cannot be written by this user", there.display()), mend);
@@ -42,7 +42,7 @@ pub(super) fn disk(config: &Config) -> Finding {
     let there = existing(&config.data_dir);
     let more = "make room: what cannot be stored is refused";
     match statvfs(there) {
-        Err(error) => Finding::warning("disk", format!("{}: {error}", there.display()), "see whether the disk is well"),
+        Err(error) => Finding::warning("disk", format!("{}: {error}", there.display()), "check the disk"),
         Ok(disk) => {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
             let found = format!("{} free where DATA_DIR is", size(free));
@@ -57,7 +57,7 @@ pub(super) fn disk(config: &Config) -> Finding {
     }
 }
 
-/// A number of bytes for people.
+/// Formats a number of bytes for people.
 fn size(bytes: u64) -> String {
     match bytes >> 20 {
         megabytes @ ..1_024 => format!("{megabytes} MB"),
@@ -65,7 +65,7 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// The server raises the soft limit to the hard one.
+/// Checks the limit of open files; the server raises the soft limit to the hard one.
 pub(super) fn files(wanted: usize) -> Finding {
     let what = "open files";
     let Ok((_, hard)) = rlimit::getrlimit(rlimit::Resource::NOFILE) else {
@@ -81,7 +81,7 @@ pub(super) fn files(wanted: usize) -> Finding {
     Finding::warning(what, found, advice)
 }
 
-/// Connections that come at once wait in a queue whose length the kernel cuts.
+/// Checks the kernel's limit on connections waiting to be accepted; it silently cuts a longer queue.
 pub(super) fn backlog() -> Option<Finding> {
     let path = "/proc/sys/net/core/somaxconn";
     let most: u32 = fs::read_to_string(path).ok()?.trim().parse().ok()?;

@@ -1,4 +1,4 @@
-//! `parlance check`: whether the server can run here, and what to do where it cannot. Changes nothing.
+//! `parlance check`: finds out whether the server can run here, and advises if it cannot. Changes nothing.
 mod database;
 mod finding;
 mod machine;

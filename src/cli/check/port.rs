@@ -1,4 +1,4 @@
-//! The port that the server will listen on, and who has it now.
+//! Check of the port, and of the process that has it now.
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::env::Environment;
 use crate::transport::addresses_of;
 
-/// A server that holds the port is asked who it is, no longer than this.
+/// Time in which a server on the port is asked for its identity.
 const WHO_TIMEOUT: Duration = Duration::from_secs(3);
 
 pub(super) async fn port(config: &Config) -> Finding {
@@ -61,13 +61,13 @@ pub(super) async fn port(config: &Config) -> Finding {
     Finding::error(what, format!("{place} cannot be listened on: {cause}"), "set HOST to an address of this machine")
 }
 
-/// Who has the port already.
+/// Holder of the port.
 enum Holder {
-    /// One of ours, with so many sockets connected.
+    /// A Parlance server, with this number of connected sockets.
     Parlance(u64),
-    /// Who listens, and takes nobody in.
+    /// A process that listens without accepting connections.
     Nobody,
-    /// Somebody else.
+    /// Another process.
     Other,
 }
 

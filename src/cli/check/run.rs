@@ -1,4 +1,4 @@
-//! All that is looked at, and how it is told.
+//! Runs all checks, and prints the findings.
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -13,18 +13,18 @@ use crate::cli::output::print;
 use crate::config::{Config, Found, typos};
 use crate::env::Environment;
 
-/// What is looked for, and how it is told.
+/// Options of `check`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct CheckOptions {
-    /// How many connections the server is to hold at once.
+    /// Number of connections the server is to hold at the same time.
     #[arg(long, default_value_t = 1_000)]
     connections: usize,
-    /// As JSON: `ok`, and a list of `checks` with `status`, `what`, `found` and, where there is something to do, `advice`.
+    /// Print JSON: `ok`, and a list of `checks` with `status`, `what`, `found` and, if something can be done, `advice`.
     #[arg(long)]
     json: bool,
 }
 
-/// Looks at everything, and fails where something is an error.
+/// Runs all checks; fails if one finds an error.
 pub(in crate::cli) fn execute(
     options: &CheckOptions,
     environment: &Environment,
@@ -33,9 +33,9 @@ pub(in crate::cli) fn execute(
     let problems = Config::problems(&find);
     let mut findings: Vec<_> = problems
         .iter()
-        .map(|problem| Finding::error("settings", problem.to_string(), "mend it; `parlance config` explains each setting"))
+        .map(|problem| Finding::error("settings", problem.to_string(), "correct it; `parlance config` explains each setting"))
         .collect();
-    // The rest is looked at as if what cannot be read were unset.
+    // Settings that cannot be read count as unset, so that the other checks still run.
     let readable = |name: &str| find(name).filter(|_| !problems.iter().any(|problem| problem.name == name));
     let config = Config::load(readable).map_err(Failure::new)?;
     findings.extend(
@@ -92,7 +92,7 @@ fn verdict(errors: usize, warnings: usize) -> String {
         (0, 0) => "All is well: `parlance serve` can start.".to_owned(),
         (0, _) => format!("{}; `parlance serve` can start.", counted(warnings, "warning")),
         _ => format!(
-            "{}, {}; `parlance serve` cannot start, or not serve well.",
+            "{}, {}; `parlance serve` cannot start, or will not serve well.",
             counted(errors, "error"),
             counted(warnings, "warning")
         ),

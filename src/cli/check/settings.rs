@@ -7,7 +7,7 @@ use crate::{api, app};
 
 pub(super) fn dialects(config: &Config) -> Option<Finding> {
     let error = DialectSet::enabled(&config.dialects).err()?;
-    Some(Finding::error("dialects", error.to_string(), "set DIALECTS to names that there are, or to all"))
+    Some(Finding::error("dialects", error.to_string(), "set DIALECTS to existing names, or to all"))
 }
 
 pub(super) fn secret(config: &Config) -> Finding {
@@ -38,7 +38,7 @@ pub(super) fn secret(config: &Config) -> Finding {
             let bytes = kept.secret.expose().len();
             Finding::ok("secret", format!("{} ({bytes} bytes, mode {:o})", kept.path.display(), kept.mode))
         }
-        Err(error) => Finding::error("secret", error.to_string(), "have the file belong to the user that serves"),
+        Err(error) => Finding::error("secret", error.to_string(), "give the file to the user that serves"),
     }
 }
 

@@ -78,8 +78,8 @@ for (const database of DATABASES) {
 
       server.env = { ...server.env, RETAIN_MESSAGES: '30d', RETAIN_NOTIFICATIONS: '30d', RETAIN_ORPHANS: '1d', RUST_LOG: 'info' };
       await server.launch();
-      await until('the end of the round', () => server.log.includes('deleted what is old what=uploads count=1'));
-      assert.match(server.log, /deleted what is old what=messages count=214\n/);
+      await until('the end of the round', () => server.log.includes('deleted expired rows what=uploads count=1'));
+      assert.match(server.log, /deleted expired rows what=messages count=214\n/);
 
       const left = await conversationHistory(server, bob.token, direct);
       assert.deepEqual(left.map(({ content }) => content.slice(0, 5)), ['new 1', 'new 2']);
