@@ -1,4 +1,4 @@
-//! The way of a message, part by part: decoding what a client sent, encoding what its readers get, and showing that to many.
+//! The stages of a message's way: decoding a client's send, encoding it for its readers, and showing it to many.
 //!
 //! `cargo bench --features internals`, or a part of it: `cargo bench --features internals -- fan_out`.
 use std::hint::black_box;
@@ -21,7 +21,7 @@ use parlance::session::{AtConsole, Broker, Now, Rules, Session, Surroundings};
 use parlance::socketio::Client;
 use parlance::transport::FrameDecoder;
 
-/// A send in the words of `messenger`, as the stock client writes it.
+/// A send in `messenger`, as written by the stock client.
 const SEND: &str = r#"2["send_direct_message",{"recipientId":"bob","content":"Hello, Bob! Are you coming tonight?","clientMessageId":"9f2d1c7e-6a3b-4c55-9d6e-0a4c1b8f7d21"}]"#;
 
 fn main() {
@@ -30,7 +30,7 @@ fn main() {
 
 // ---- decode ----
 
-/// A client's frames, masked, from bytes.
+/// Decodes masked frames of a client.
 #[divan::bench(args = [1, 16])]
 fn decode_frames(bencher: Bencher<'_, '_>, frames: usize) {
     let bytes = masked(SEND).repeat(frames);
@@ -44,7 +44,7 @@ fn decode_frames(bencher: Bencher<'_, '_>, frames: usize) {
     });
 }
 
-/// A polling body of packets.
+/// Decodes a polling body.
 #[divan::bench(args = [1, 16])]
 fn decode_polling_body(bencher: Bencher<'_, '_>, packets: usize) {
     let body = vec![format!("4{SEND}"); packets].join("\u{1e}");
@@ -54,7 +54,7 @@ fn decode_polling_body(bencher: Bencher<'_, '_>, packets: usize) {
     });
 }
 
-/// A Socket.IO packet.
+/// Decodes a Socket.IO packet.
 #[divan::bench]
 fn decode_packet(bencher: Bencher<'_, '_>) {
     let mut client = Client::new();
@@ -63,7 +63,7 @@ fn decode_packet(bencher: Bencher<'_, '_>) {
     bencher.counter(BytesCount::of_str(SEND)).bench_local(|| client.on_text(black_box(SEND)).is_ok());
 }
 
-/// A request through a session, from its packet to the broker.
+/// Handles a request in a session, from its packet to the broker.
 #[divan::bench]
 fn decode_request(bencher: Bencher<'_, '_>) {
     let rules = rules();
@@ -73,7 +73,7 @@ fn decode_request(bencher: Bencher<'_, '_>) {
 
 // ---- encode ----
 
-/// A direct message in one dialect's words, framed.
+/// Encodes a direct message in one dialect, with its frame.
 #[divan::bench(args = ["conversation", "listing", "agent", "messenger"])]
 fn encode(bencher: Bencher<'_, '_>, dialect: &str) {
     let Some(dialect) = Dialect::find(dialect) else { return };
@@ -86,7 +86,7 @@ fn encode(bencher: Bencher<'_, '_>, dialect: &str) {
 
 // ---- fan out ----
 
-/// One message shown to so many sessions: encoded once, handed to each outbox.
+/// Shows one message to `readers` sessions: encoded once, added to each outbox.
 #[divan::bench(args = [10, 100, 1_000])]
 fn fan_out(bencher: Bencher<'_, '_>, readers: usize) {
     let rules = rules();
@@ -101,7 +101,7 @@ fn fan_out(bencher: Bencher<'_, '_>, readers: usize) {
     });
 }
 
-// ---- what they need ----
+// ---- fixtures ----
 
 fn direct_message() -> Event {
     let message = Arc::new(message("ann", "Hello, Bob! Are you coming tonight?"));
@@ -113,7 +113,7 @@ fn offset(serial: u64) -> Offset {
     Offset { boot, position: 3, part: Part::ALL, kind, changes: ChangesTold::all(3) }
 }
 
-/// A WebSocket frame of text, masked.
+/// Returns a masked WebSocket frame of text.
 fn masked(text: &str) -> Vec<u8> {
     let (mask, payload) = ([0x5a, 0x17, 0xc3, 0x88], format!("4{text}"));
     let Ok(length) = u16::try_from(payload.len()) else { return Vec::new() };
@@ -123,7 +123,7 @@ fn masked(text: &str) -> Vec<u8> {
     head.into_iter().chain(mask).chain(body).collect()
 }
 
-/// The defaults without rate limits, where every token is one of bob's.
+/// Returns the default rules without rate limits; every token is one of bob's.
 fn rules() -> Rules {
     let verify = |_: &str, _: Timestamp| -> Result<Claims, TokenError> {
         Ok(Claims {
@@ -144,7 +144,7 @@ fn rules() -> Rules {
     rules
 }
 
-/// A session that is in, with a wire that drops what is sent and a broker that forgets what is asked.
+/// A connected session, with a wire that drops what is sent and a broker that forgets requests.
 struct Reader {
     session: Session,
     wire: Sink,
@@ -182,7 +182,7 @@ impl Reader {
     }
 }
 
-/// Counts what would leave.
+/// Counts packets instead of sending them.
 #[derive(Default)]
 struct Sink(usize);
 

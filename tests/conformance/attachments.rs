@@ -3,7 +3,7 @@ use parlance::socketio::{encode_ack, encode_event};
 
 /// Encodes the text of an event with attachments, `45<attachments>-["name",args]`; they follow as binary messages.
 ///
-/// `args` hold a placeholder for each.
+/// `args` holds a placeholder for each.
 pub fn encode_binary_event(namespace: &str, name: &str, args: &str, attachments: usize) -> String {
     announced(&encode_event(namespace, name, args), "42", "45", attachments)
 }
@@ -13,7 +13,7 @@ pub fn encode_binary_ack(namespace: &str, id: u64, args: &str, attachments: usiz
     announced(&encode_ack(namespace, id, args), "43", "46", attachments)
 }
 
-/// The packet with its type for attachments, and their number behind that.
+/// Returns the packet with the type for attachments and their number.
 fn announced(packet: &str, plain: &str, binary: &str, attachments: usize) -> String {
     format!("{binary}{attachments}-{}", packet.strip_prefix(plain).unwrap_or(packet))
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use parlance::engineio::{CloseReason, ConnectionKey, Encoded, Opening, Output, Service};
 
-/// Sends back what it gets.
+/// Returns every message to its sender.
 pub struct Echo;
 
 impl Service for Echo {

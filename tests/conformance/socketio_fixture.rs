@@ -1,4 +1,4 @@
-//! Fixture of the Socket.IO v5 suite: namespaces `/` and `/custom`, and two events that come back.
+//! Fixture of the Socket.IO v5 suite: namespaces `/` and `/custom`, and two events that are echoed.
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::attachments::{encode_binary_ack, encode_binary_event};
 
-/// How long a connection may be without a namespace, as the suite wants it.
+/// Time within which a namespace must be joined, as the suite expects.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_000);
 
 /// One connection of the suite.
@@ -103,7 +103,7 @@ mod tests {
 
     use super::*;
 
-    /// Keeps what is sent, as a polling payload.
+    /// Keeps sent packets as a polling payload.
     #[derive(Default)]
     struct Sent {
         packets: Vec<String>,
@@ -135,7 +135,7 @@ mod tests {
         (SocketIoFixture::open(&(), key, &Opening::default(), now, &mut sent), sent)
     }
 
-    /// What is answered to texts, one after the other.
+    /// Returns the answers to a sequence of texts.
     fn answers(texts: &[&str]) -> (Vec<String>, Option<CloseReason>) {
         let now = Instant::now();
         let (mut fixture, mut sent) = open(now);

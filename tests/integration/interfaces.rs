@@ -1,4 +1,4 @@
-//! The documents for programs say what there is, and all of it.
+//! The documents for programs describe everything that exists, and nothing else.
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -10,12 +10,12 @@ use syn::visit::{self, Visit};
 
 use crate::layering::rust_files;
 
-/// What the sources say.
+/// Facts found in the sources.
 #[derive(Default)]
 struct Said {
     /// `METHOD /path` of each `endpoint("…", "…")`.
     routes: BTreeSet<String>,
-    /// Texts that are codes of refusals by their looks.
+    /// Texts that look like codes of refusals.
     codes: BTreeSet<String>,
 }
 
@@ -62,7 +62,7 @@ fn source(file: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file)).unwrap()
 }
 
-/// All codes that a document knows: what stands in an `enum`, and what a text names.
+/// Returns all codes in a document: those in an `enum`, and those mentioned in a text.
 fn codes_in(document: &Value) -> BTreeSet<String> {
     document
         .to_string()
@@ -135,7 +135,7 @@ fn every_event_of_a_dialect_is_described() {
     }
 }
 
-/// Sockets there would hide what is served there.
+/// A socket path equal to a documented path would hide it.
 #[test]
 fn no_documented_path_can_be_that_of_the_sockets() {
     let document = serde_json::to_value(app::openapi()).unwrap();

@@ -1,4 +1,4 @@
-//! Everything that is tested from outside, in one binary.
+//! All tests from outside, in one binary.
 #![cfg(test)]
 #![allow(
     clippy::unwrap_used,

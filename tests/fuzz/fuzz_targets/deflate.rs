@@ -1,5 +1,5 @@
-//! Compressed messages: the first byte gives the window, the second one how often the rest is repeated; a thread has one compressor
-//! for all messages, as a server's has.
+//! Compressed messages: the first byte gives the window, the second the number of times that the rest is repeated. As
+//! in a server, one thread uses one compressor for all messages.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
 use parlance::transport::{Compressor, Deflate, inflate};

@@ -1,4 +1,4 @@
-//! WebSocket: the first byte gives the length of the reads, the second one the limit, the rest comes from the client.
+//! WebSocket frames: the first byte gives the length of reads, the second the limit, the rest comes from the client.
 #![no_main]
 use std::ops::ControlFlow;
 
@@ -12,7 +12,7 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(split, decode(stream, stream.len().max(1), max_bytes));
 });
 
-/// The messages and the error that come out, as text.
+/// Returns the decoded messages and the error, as text.
 fn decode(stream: &[u8], read_bytes: usize, max_bytes: usize) -> (Vec<String>, String) {
     let (mut decoder, mut messages) = (FrameDecoder::new(), Vec::new());
     for read in stream.chunks(read_bytes) {

@@ -1,4 +1,4 @@
-//! Socket.IO: lines are packets, those that start with `b` binary messages. `/` is joined from the start.
+//! Socket.IO packets, one a line; lines that start with `b` are binary messages. `/` is joined from the start.
 #![no_main]
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! Requests of an HTTP connection: the first byte gives the length of the reads, the rest comes from the client, who is answered
-//! whenever a request is whole.
+//! Requests of an HTTP connection: the first byte gives the length of reads, the rest comes from the client. Each
+//! request is answered once it is complete.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
 use parlance::transport::Requests;
@@ -9,7 +9,7 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(ends(stream, usize::from(*read_bytes).max(1)), ends(stream, stream.len().max(1)));
 });
 
-/// Where requests end.
+/// Returns the ends of requests.
 fn ends(stream: &[u8], read_bytes: usize) -> Vec<usize> {
     let (mut requests, mut ends, mut at) = (Requests::default(), Vec::new(), 0);
     for mut read in stream.chunks(read_bytes) {

@@ -1,4 +1,4 @@
-//! Registering, logging in and out, passwords.
+//! Registration, login, logout, passwords.
 use serde_json::{Value, json};
 
 use super::server::TestApi;
@@ -184,7 +184,7 @@ async fn a_new_password_ends_all_other_logins() {
     let fresh = login("battery staple").await;
     fresh.expect(200);
     api.with_token(&fresh.text("/token"), "GET", "/api/auth/me", Value::Null).await.expect(200);
-    // With the wrong old password from before these are three; right ones do not count.
+    // With the wrong old password above, these make three; right ones do not count.
     for _ in 0..2 {
         change("wrong", "battery staple").await.refused(401, "INVALID_CREDENTIALS");
     }

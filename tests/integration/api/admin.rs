@@ -1,4 +1,4 @@
-//! The figures for administrators.
+//! Figures for administrators.
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 

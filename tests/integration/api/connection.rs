@@ -1,4 +1,4 @@
-//! Where a client finds the socket.
+//! The address of the socket endpoint.
 use serde_json::json;
 
 use super::server::TestApi;

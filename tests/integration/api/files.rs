@@ -1,4 +1,4 @@
-//! Uploads and how they are shown.
+//! Uploads, and how they are served.
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::Instant;
@@ -122,7 +122,7 @@ async fn a_client_that_goes_in_the_middle_leaves_nothing_behind() {
 #[actix_web::test]
 async fn a_name_is_what_its_owner_sees() {
     let api = TestApi::start().await;
-    // Browsers write quotes and line ends of a name so.
+    // Browsers escape quotes and line ends of a name in this way.
     for (sent, shown) in [("a%22b.png", "a\"b.png"), ("a%0D%0Ab.png", "ab.png"), ("50%25.png", "50%25.png")] {
         let answer = upload(&api, multipart("file", sent, PNG)).await.expect(200);
         assert_eq!(answer["file"]["filename"], shown);

@@ -1,4 +1,4 @@
-//! What every request passes: origins, unknown addresses and methods, malformed requests.
+//! The gate in front of all routes: origins, unknown addresses and methods, malformed requests.
 use serde_json::{Value, json};
 
 use super::server::{Answer, TestApi};

@@ -1,5 +1,5 @@
-//! What a market place's front end and server ask: copies of direct messages, and what listings are called.
-use parlance::chat::{Command, Draft, SendTo, Sent};
+//! Routes for a marketplace's front end and server: copies of direct messages, and titles of listings.
+use parlance::chat::{Command, Draft};
 use parlance::model::{ListingId, UserId};
 use serde_json::{Value, json};
 

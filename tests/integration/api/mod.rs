@@ -1,4 +1,4 @@
-//! The HTTP routes, asked over the network.
+//! The HTTP routes, called over the network.
 mod accounts;
 mod admin;
 mod connection;

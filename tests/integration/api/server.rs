@@ -24,10 +24,10 @@ use tokio::sync::oneshot;
 
 use crate::support::database::TestStore;
 
-/// No wait is longer.
+/// Time limit of every wait.
 pub const LIMIT: Duration = Duration::from_secs(20);
 
-/// What a test may change before the start.
+/// Settings that a test may change before the start.
 pub struct Setup {
     pub settings: Settings,
     pub client_url: Vec<String>,
@@ -49,7 +49,7 @@ pub struct TestApi {
     _folder: tempfile::TempDir,
 }
 
-/// An answer, whole.
+/// A complete answer.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -66,14 +66,14 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// The JSON of an answer with this status.
+    /// Asserts the status, and returns the JSON.
     #[track_caller]
     pub fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.bytes));
         self.json()
     }
 
-    /// That it is a refusal of the agreed shape, with this status and code; returns its sentence.
+    /// Asserts that it is a refusal of the agreed shape, with this status and code; returns its sentence.
     #[track_caller]
     pub fn refused(&self, status: u16, code: &str) -> String {
         let answer = self.expect(status);
@@ -88,7 +88,7 @@ impl Answer {
         answer.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no {pointer} in {answer}")).to_owned()
     }
 
-    /// The value of the cookie `token` that is set, and its attributes.
+    /// Returns the value of the cookie `token` if it is set, and its attributes.
     pub fn cookie(&self) -> Option<(String, String)> {
         let cookie = self.header("set-cookie")?;
         let (value, attributes) = cookie.strip_prefix("token=")?.split_once(';')?;
@@ -101,7 +101,7 @@ impl TestApi {
         Self::with(|_| {}).await
     }
 
-    /// Starts with the users `ann`, `bob`, `cid` and the administrator `root`.
+    /// Starts a server with the users `ann`, `bob`, `cid` and the administrator `root`.
     pub async fn with(change: impl FnOnce(&mut Setup)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let uploads = folder.path().join("uploads");
@@ -175,19 +175,19 @@ impl TestApi {
         Answer { status: response.status().as_u16(), headers: response.headers().clone(), bytes }
     }
 
-    /// Asks with JSON and nobody's token.
+    /// Sends JSON without a token.
     pub async fn anonymous(&self, method: &str, path: &str, body: Value) -> Answer {
         self.send(method, path, &[("content-type", "application/json")], json_bytes(&body)).await
     }
 
-    /// Asks with JSON and this token.
+    /// Sends JSON with this token.
     pub async fn with_token(&self, token: &str, method: &str, path: &str, body: Value) -> Answer {
         let bearer = format!("Bearer {token}");
         let headers = [("content-type", "application/json"), ("authorization", bearer.as_str())];
         self.send(method, path, &headers, json_bytes(&body)).await
     }
 
-    /// Asks with JSON as this user.
+    /// Sends JSON as this user.
     pub async fn call(&self, user: &str, method: &str, path: &str, body: Value) -> Answer {
         self.with_token(&self.token(user), method, path, body).await
     }
@@ -196,7 +196,7 @@ impl TestApi {
         self.call(user, "GET", path, Value::Null).await
     }
 
-    /// Asks the broker past HTTP.
+    /// Runs a command in the broker, bypassing HTTP.
     pub async fn command(&self, user: &str, command: Command) -> Reply {
         let (answer, answered) = oneshot::channel();
         self.broker.send(Ask { user: UserId::parse(user).unwrap(), command, answer }).await.unwrap();
@@ -207,7 +207,7 @@ impl TestApi {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// A user who came through the front door; returns the token.
+    /// Registers a user; returns the token.
     pub async fn register(&self, username: &str) -> String {
         let email = format!("{username}@example.org");
         let body = serde_json::json!({"username": username, "email": email, "password": "correct horse"});

@@ -1,4 +1,4 @@
-//! Other users and one's own profile.
+//! Other users, and a user's own profile.
 use serde_json::{Value, json};
 
 use super::server::TestApi;

@@ -1,4 +1,4 @@
-//! The whole server, in this process, driven by the stock Rust client.
+//! The whole server, in this process, driven by a stock Rust client.
 mod rust_client;
 mod sixth_dialect;
 mod telegraph;
@@ -11,7 +11,7 @@ use parlance::auth::{TokenKeys, new_login_id, token_secrets};
 use parlance::config::Config;
 use parlance::model::{Timestamp, UserId, UserRole};
 
-/// A server on a free port with a folder of its own.
+/// A server on a free port, with a data folder of its own.
 pub struct TestApp {
     pub running: Running,
     tokens: TokenKeys,
@@ -23,7 +23,7 @@ impl TestApp {
         Self::start_with(Config::default()).await
     }
 
-    /// Of these settings, but where they say what no test may choose.
+    /// Starts a server with these settings, except for those that every test needs.
     pub async fn start_with(config: Config) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = Config {
@@ -38,7 +38,7 @@ impl TestApp {
         Self { running, tokens, _folder: folder }
     }
 
-    /// A token of a user, who is made at the first use.
+    /// Returns a token of a user, who is created on first use.
     pub fn token(&self, user: &str) -> String {
         let id = UserId::parse(user).unwrap();
         self.tokens.issue(&id, &new_login_id(), UserRole::User, None, Timestamp::now()).0

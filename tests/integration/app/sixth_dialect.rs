@@ -1,4 +1,4 @@
-//! A dialect from outside the library: known to the whole server by one line, and no other file has heard of it.
+//! A dialect from outside the library, made known to the whole server by one line of code.
 use parlance::config::{Config, DialectNames};
 use parlance::dialect::{RegisterError, register};
 use rust_socketio::TransportType;
@@ -8,7 +8,7 @@ use super::TestApp;
 use super::telegraph::Telegraph;
 use super::user::User;
 
-/// The fields of `value`, whole, with what only the server knows in place of `null`.
+/// Returns the expected value, with `null` replaced by the server's own choices in `value`.
 fn filled(mut expected: Value, value: &Value) -> Value {
     let fields = expected.as_object_mut().unwrap();
     for (name, field) in fields.iter_mut().filter(|(_, field)| field.is_null()) {

@@ -1,4 +1,4 @@
-//! `telegraph`: a dialect that no front end has, and that this crate's library knows nothing of.
+//! `telegraph`: an invented dialect outside the library.
 //!
 //! ```text
 //! → 421["wire",{"to":"bob","text":"ARRIVING MONDAY STOP"}]

@@ -1,4 +1,4 @@
-//! A user with the stock Rust client.
+//! A user with a stock Rust client.
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -9,18 +9,18 @@ use tokio::sync::mpsc;
 
 use super::TestApp;
 
-/// No wait is longer.
+/// Time limit of every wait.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A connected client and what it hears.
+/// A connected client, and the events that it received.
 pub struct User {
     pub client: Client,
     heard: mpsc::UnboundedReceiver<(String, Value)>,
 }
 
 impl User {
-    /// Connects and pins `dialect`. `first` is what it calls one's own presence, the first event after the CONNECT: from then
-    /// on nothing is missed.
+    /// Connects and pins `dialect`. `first` is the dialect's event for the user's own presence, the first one after the
+    /// CONNECT: from then on no event is missed.
     pub async fn connect(app: &TestApp, name: &str, (dialect, first): (&str, &str), transport: TransportType) -> Self {
         let (tell, heard) = mpsc::unbounded_channel::<(String, Value)>();
         let token = app.token(name);
@@ -37,7 +37,7 @@ impl User {
             .transport_type(transport)
             .auth(json!({ "token": token, "dialect": dialect }))
             .on_any(hear)
-            // To this client it is no event like any other.
+            // This client treats it differently from other events.
             .on(Event::Error, move |payload, client| hear_error(Event::Error, payload, client))
             .connect()
             .await
@@ -47,7 +47,7 @@ impl User {
         user
     }
 
-    /// The next event of this name; others before it are passed over.
+    /// Returns the next event of this name, skipping others before it.
     pub async fn next(&mut self, name: &str) -> Value {
         loop {
             let (event, value) = tokio::time::timeout(LIMIT, self.heard.recv()).await.expect(name).unwrap();
@@ -57,7 +57,7 @@ impl User {
         }
     }
 
-    /// Emits and waits for the ack.
+    /// Emits an event and waits for the ack.
     pub async fn ask(&self, event: &str, payload: Value) -> Value {
         let (tell, mut acked) = mpsc::unbounded_channel();
         let on_ack = move |payload: Payload, _: Client| {
@@ -71,7 +71,7 @@ impl User {
         };
         self.client.emit_with_ack(event, payload, LIMIT, on_ack).await.unwrap();
         let ack = tokio::time::timeout(LIMIT, acked.recv()).await.expect("an ack in time").unwrap();
-        // This client hands over the list of an ack's arguments.
+        // This client passes the list of an ack's arguments.
         if let Value::Array(mut arguments) = ack { arguments.remove(0) } else { ack }
     }
 }

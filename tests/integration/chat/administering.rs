@@ -1,8 +1,5 @@
-//! What administrators do is felt at once, by open sockets and by those that could come back.
-use parlance::chat::{
-    Administer, ChatError, Command, ConversationReply, MessagesPruned, Notice, RefusedConnect, Reply, SendTo, Sent, SocketsOf,
-    Stats,
-};
+//! Actions of administrators take effect at once, on open and on detached sessions.
+use parlance::chat::{Administer, ChatError, Command, MessagesPruned, Notice, RefusedConnect, Reply, SocketsOf, Stats};
 use parlance::model::SocketId;
 
 use super::broker::{Broker, Heard, Socket, direct, text, user};
@@ -27,7 +24,7 @@ async fn a_disabled_account_has_no_sockets_and_gets_none() {
     let again = broker.knock("ann").await;
     let refused = broker.notice(again, |notice| if let Notice::Refused(refused) = notice { Some(*refused) } else { None }).await;
     assert_eq!(refused, RefusedConnect::AccountDisabled);
-    // What others write waits for the day.
+    // Messages from others wait until the account is enabled again.
     broker.ask(bob, direct("ann", "hello")).await.unwrap();
     assert!(administer(&broker, Administer::SetDisabled { user: user("ann"), disabled: false }).await);
     let ann = broker.knock("ann").await;
@@ -37,7 +34,7 @@ async fn a_disabled_account_has_no_sockets_and_gets_none() {
 
 #[actix::test]
 async fn to_a_deleted_user_nothing_is_sent_by_id_nor_by_conversation_nor_by_name() {
-    // At hand, and looked up anew.
+    // With the account in memory, and read anew.
     for is_new in [false, true] {
         let mut broker = Broker::new().await;
         let ann = broker.connect("ann").await;
@@ -58,7 +55,7 @@ async fn to_a_deleted_user_nothing_is_sent_by_id_nor_by_conversation_nor_by_name
             assert_eq!(broker.ask(ann, send.clone()).await.unwrap_err(), ChatError::UserNotFound, "{send:?}");
             assert_eq!(broker.ask_as("ann", send.clone()).await.unwrap_err(), ChatError::UserNotFound, "{send:?}");
         }
-        // What one wrote oneself stays one's own.
+        // A user's own messages stay their own.
         broker.ask(ann, Command::DeleteMessage { message: message.id }).await.unwrap();
     }
 }

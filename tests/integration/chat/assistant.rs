@@ -1,4 +1,4 @@
-//! Questions for the model: who is asked what and when, and that an answer exists once.
+//! Questions for the model: which prompts are sent, when, and that each answer exists once.
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use parlance::store::{self, HistoryRange};
 use super::broker::{Broker, Socket, message_of, text, user};
 use crate::support::database::TestStore;
 
-/// A question in the chat that its asker calls `chat`.
+/// Makes a question in the chat that its user calls `chat`.
 fn question(chat: &str, content: &str) -> Command {
     ask(chat, text(content))
 }
@@ -82,7 +82,7 @@ fn piece(event: &Event) -> Option<(String, bool)> {
     }
 }
 
-/// The messages that a socket has been told of by now.
+/// Returns the messages that a socket has received by now.
 async fn messages(broker: &mut Broker, socket: Socket) -> Vec<String> {
     broker.events(socket).await.iter().filter_map(message_of).map(|message| message.content.clone()).collect()
 }
@@ -202,7 +202,7 @@ async fn a_chat_is_answered_one_question_at_a_time_and_ten_wait() {
     assert_eq!(broker.event(ann, apology).await, (r#"{"id":"c"}"#.to_owned(), text, "MODEL_BUSY"));
     for number in 0..11 {
         let prompt = broker.prompt().await;
-        // The question comes last, after the answers to those before it; those that wait come later.
+        // The question comes last, after the answers to earlier ones; waiting questions come later.
         let said = turns(&prompt);
         assert_eq!(said.last().unwrap(), &format!("user: q{number}"));
         assert!(!said.contains(&format!("user: q{}", number + 1)) || number == 10, "{said:?}");
@@ -257,7 +257,7 @@ async fn asking_again_asks_anew_until_there_is_an_answer_and_stores_nothing_twic
     broker.say(&prompt, answer("Because.")).await;
     assert_eq!(broker.message(ann).await.content, "Because.");
     messages(&mut broker, other).await;
-    // Once answered: the stored answer, to the one who asks.
+    // Once answered, the user gets the stored answer.
     sent(
         broker
             .ask(
@@ -312,7 +312,7 @@ async fn a_name_is_its_owners_and_an_id_belongs_to_members() {
     let unknown = "01890a5d-ac96-774b-bcce-b302099a8057";
     let named = conversation_of(&sent(broker.ask(bob, question(unknown, "5")).await));
     assert_ne!(named.to_string(), unknown, "the id of none is a name");
-    // Names outlive the broker that heard them.
+    // Names of chats outlive the broker.
     let mut broker = Broker::on(broker.database, Options::default()).await;
     assert_eq!(conversation_of(&sent(broker.ask_as("ann", question("c", "6")).await)), own);
     assert_eq!(conversation_of(&sent(broker.ask_as("bob", question(unknown, "7")).await)), named);
@@ -383,7 +383,7 @@ async fn an_answer_is_stored_also_when_its_asker_has_left_and_comes_at_the_next_
     sent(broker.ask_as("bob", Command::Send { to: SendTo::User(user("ann")), draft: text("for a person") }).await);
     let prompt = broker.prompt().await;
     broker.disconnect(ann, true).await;
-    // Long enough for all that is not in use to be forgotten.
+    // Long enough for everything unused to be forgotten.
     broker.pass(Duration::from_secs(600)).await;
     broker.say(&prompt, answer("Because.")).await;
     sent(broker.ask_as("bob", Command::Send { to: SendTo::User(user("ann")), draft: text("for another device") }).await);
@@ -391,7 +391,7 @@ async fn an_answer_is_stored_also_when_its_asker_has_left_and_comes_at_the_next_
     let only_answers = Words { answer: true, ..Words::default() };
     for (words, expected) in [
         (only_answers, vec!["Because.", "for another device"]),
-        // What the first one had no words for was not delivered by it.
+        // An event that a socket could not show was not delivered by it.
         (Words { direct_message: true, ..Words::default() }, vec!["for another device"]),
         (Words { direct_message: true, ..Words::default() }, vec![]),
     ] {
@@ -406,7 +406,7 @@ async fn an_answer_is_stored_also_when_its_asker_has_left_and_comes_at_the_next_
     }
 }
 
-/// What a catch-up hands to a socket.
+/// Returns the events that a catch-up sends to a socket.
 async fn missed(broker: &mut Broker, socket: Socket) -> Vec<String> {
     let mut contents = Vec::new();
     loop {
@@ -494,7 +494,7 @@ async fn pieces_for_a_socket_that_left_are_nobodys() {
     assert_eq!(broker.events(ann).await.len(), 0);
 }
 
-/// What the model is told when nobody waits for its answer any more.
+/// Returns whether the model learns that its answer is no longer wanted.
 async fn is_unwanted(prompt: &mut Prompt) -> bool {
     tokio::time::timeout(Duration::from_secs(20), &mut prompt.wanted).await.expect("a word in time").is_err()
 }
@@ -513,7 +513,7 @@ async fn a_question_that_is_deleted_while_the_model_works_gets_no_answer() {
     assert_eq!(broker.event(ann, failure).await, (r#"{"id":"c"}"#.to_owned(), "NOT_FOUND"));
     assert_eq!(broker.event(ann, apology).await.2, "NOT_FOUND");
     assert!(is_unwanted(&mut prompt).await);
-    // Its place is free; who does not listen is not heard.
+    // Its slot is free, and its late words are ignored.
     let next = broker.prompt().await;
     for word in [ModelWord::Piece("cause".to_owned()), answer("Because."), ModelWord::Failed(ModelError::Failed)] {
         broker.say(&prompt, word).await;
@@ -538,7 +538,7 @@ async fn a_question_whose_deletion_is_not_stored_has_an_end_and_can_be_asked_aga
     let outage = broker.database.hold_writes().await;
     let deletion = broker.begin(ann, Command::DeleteMessage { message: asked.id }).await;
     assert_eq!(broker.reply(ann, deletion).await.unwrap_err().code(), "STORAGE_UNAVAILABLE");
-    // It is asked anew, which the database does not let it.
+    // It is asked again, which the database prevents.
     assert_eq!(broker.event(ann, failure).await.1, "STORAGE_UNAVAILABLE");
     drop(outage);
     broker.database.until_available().await;
@@ -569,7 +569,7 @@ async fn an_answer_is_its_users_to_delete_and_nobody_elses() {
     });
     assert_eq!(gone.await, (said.id, ConversationKind::Ai));
     assert_eq!(stored(&broker, &asked.place).await, ["user: Why?"]);
-    // Asked again it has no other one.
+    // Asked again, it gets no other answer.
     sent(broker.ask(ann, retry("c", "Why?", "q1")).await);
     assert_eq!(broker.event(ann, failure).await.1, "NOT_FOUND");
     assert!(!broker.is_prompted().await);
@@ -595,7 +595,7 @@ async fn a_chat_with_the_model_is_its_users_to_delete_and_its_questions_go_with_
     assert_eq!(broker.ask(ann, delete).await.unwrap_err().code(), "NOT_FOUND");
     assert!(!broker.is_prompted().await);
     assert_eq!(stored(&broker, &asked.place).await, Vec::<String>::new());
-    // Its name is free for another one.
+    // Its id is free for another question.
     let anew = sent(broker.ask(ann, question("c", "third")).await);
     assert_ne!(anew.place, asked.place);
     assert_eq!(turns(&broker.prompt().await), ["user: third"]);

@@ -1,5 +1,5 @@
-//! P9: what one socket asks for has a bound.
-use parlance::chat::{Command, Reply, Sent};
+//! P9: the requests of one socket are bounded.
+use parlance::chat::{Command, Reply};
 
 use super::broker::{Broker, direct};
 

@@ -1,5 +1,5 @@
-//! A broker with a store of its own, a clock that tests move, and connections that are only ears: they hear, and answer each
-//! ping at once.
+//! A broker with a store of its own, a clock that tests move, and connections that record events and answer each ping
+//! at once.
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -20,10 +20,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::support::database::TestStore;
 
-/// No wait is longer.
+/// Time limit of every wait.
 pub const LIMIT: Duration = Duration::from_secs(20);
 
-/// What one connection heard.
+/// Something that a connection received.
 #[derive(Debug, Clone)]
 pub enum Heard {
     Event(Arc<Broadcast>),
@@ -33,13 +33,13 @@ pub enum Heard {
 struct Ears {
     heard: mpsc::UnboundedSender<(Seat, Heard)>,
     broker: Addr<ChatServer>,
-    /// Whether pings are answered.
+    /// Set while pings are answered.
     answer: Arc<AtomicBool>,
     hushed: Arc<Mutex<Option<Seat>>>,
     told: HashMap<Seat, Told>,
 }
 
-/// What a connection was told, and what of it was sent.
+/// Everything a connection received, and its watermarks.
 #[derive(Debug, Default)]
 struct Told {
     is_catching_up: bool,
@@ -92,7 +92,7 @@ impl Handler<ToWorker> for Ears {
                 && let Heard::Notice(notice) = &word
                 && let Some(left) = end_of(notice)
             {
-                // As a connection does when it is closed from inside.
+                // As a connection does when the server closes it.
                 let (connection, reason) = (ConnectionKey { worker: 0, seat }, CloseReason::Disconnected);
                 let on_purpose = left == LeftBehind::Dropped;
                 self.broker.do_send(Disconnect { connection, on_purpose, reason, proven: Mark::Nothing, left });
@@ -105,7 +105,7 @@ impl Handler<ToWorker> for Ears {
     }
 }
 
-/// A model that leaves its answers to the test.
+/// A model whose answers are given by the test.
 struct Probe(mpsc::UnboundedSender<Prompt>);
 
 impl Actor for Probe {
@@ -133,7 +133,7 @@ pub struct Broker {
     prompts: mpsc::UnboundedReceiver<Prompt>,
     next_slot: u32,
     next_ticket: u32,
-    /// Whether reads were held up: they are not waited for then.
+    /// Set once reads were held up: they are not waited for from then on.
     has_held_reads: Cell<bool>,
 }
 
@@ -172,7 +172,7 @@ impl Broker {
         Self::on(TestStore::sqlite().await, options).await
     }
 
-    /// A broker on a database, with the users `ann`, `bob`, `cid` and `dan`.
+    /// Starts a broker on a database, with the users `ann`, `bob`, `cid` and `dan`.
     pub async fn on(database: TestStore, options: Options) -> Self {
         let store = database.store.clone();
         for name in ["ann", "bob", "cid", "dan"] {
@@ -211,29 +211,29 @@ impl Broker {
         }
     }
 
-    /// The broker of a server that was killed and starts again.
+    /// Returns the broker of a server that was killed and restarted.
     pub async fn restarted(self) -> Self {
         let Self { database, .. } = self;
-        // Ids are given once.
+        // Ids are not reused.
         Self { next_slot: 1_000, ..Self::on(database.reopened().await, Options::default()).await }
     }
 
-    /// From here on no connection answers a ping, or all do.
+    /// Makes all connections answer pings, or none.
     pub fn answer_pings(&self, answer: bool) {
         self.answer.store(answer, Ordering::SeqCst);
     }
 
-    /// This connection does not say that it has ended when it is closed from inside: the test does.
+    /// Keeps this connection from reporting its end when the server closes it: the test does that.
     pub fn hush(&self, socket: Socket) {
         *self.hushed.lock().unwrap() = Some(socket.0.seat);
     }
 
-    /// A connection's client answers a ping that was sent behind this.
+    /// Answers a ping that was sent after this watermark.
     pub async fn prove(&mut self, socket: Socket, mark: Mark) {
         self.addr.send(Proven { connection: socket.0, mark }).await.unwrap();
     }
 
-    /// Moves the clock and has the broker look at it.
+    /// Moves the clock, and lets the broker act on it.
     pub async fn pass(&mut self, time: Duration) {
         self.clock.fetch_add(time.as_millis() as i64, Ordering::SeqCst);
         self.addr.send(Tick).await.unwrap();
@@ -251,7 +251,7 @@ impl Broker {
         Socket(connection)
     }
 
-    /// Knocks as a client that was here before.
+    /// Connects as a client that was connected before.
     pub async fn return_with(&mut self, name: &str, change: impl FnOnce(Connect) -> Connect) -> Socket {
         self.next_slot += 1;
         let connection = ConnectionKey { worker: 0, seat: Seat { slot: self.next_slot, generation: 0 } };
@@ -259,12 +259,12 @@ impl Broker {
         Socket(connection)
     }
 
-    /// Connects and waits until admitted.
+    /// Connects and waits for admission.
     pub async fn connect(&mut self, name: &str) -> Socket {
         self.connect_with(name, ALL_WORDS).await
     }
 
-    /// Connects, with words for these, and waits until admitted.
+    /// Connects with these capabilities, and waits for admission.
     pub async fn connect_with(&mut self, name: &str, words: Words) -> Socket {
         let socket = self.knock_with(name, words).await;
         self.notice(socket, |notice| matches!(notice, Notice::Admitted(_)).then_some(())).await;
@@ -280,7 +280,7 @@ impl Broker {
         self.addr.send(gone).await.unwrap();
     }
 
-    /// A socket goes while these sends wait for their turn, one each 100 ms.
+    /// Ends a socket while these sends are delayed by its rate limit, one each 100 ms.
     pub async fn leave_behind(&mut self, socket: Socket, on_purpose: bool, commands: Vec<Command>) {
         let after = (1..).map(|number| Duration::from_millis(100 * number));
         let late = |(after, command)| LateRequest { after, command, own_copy: OwnCopy::Held };
@@ -288,8 +288,8 @@ impl Broker {
         self.disconnect_for(socket, on_purpose, CloseReason::TransportClose, left).await;
     }
 
-    /// Sends a request without waiting for its answer; returns its ticket. What is sent to a group is shown to its
-    /// sender, too.
+    /// Sends a request without waiting for its answer; returns its ticket. A group's message is also shown to its
+    /// sender.
     pub async fn begin(&mut self, socket: Socket, command: Command) -> u32 {
         self.begin_with(socket, command, false).await
     }
@@ -306,7 +306,7 @@ impl Broker {
         ticket
     }
 
-    /// Keeps both readers busy until what is returned is dropped.
+    /// Keeps both readers busy until the returned sender is dropped.
     pub async fn hold_reads(&self) -> std::sync::mpsc::Sender<()> {
         let (hold, held) = std::sync::mpsc::channel::<()>();
         let held = Arc::new(Mutex::new(held));
@@ -327,12 +327,12 @@ impl Broker {
         hold
     }
 
-    /// Reads are waited for again.
+    /// Lets reads be waited for again.
     pub fn release_reads(&self) {
         self.has_held_reads.set(false);
     }
 
-    /// The answer to a request.
+    /// Returns the answer to a request.
     pub async fn reply(&mut self, socket: Socket, ticket: u32) -> Result<Reply, ChatError> {
         self.notice(socket, |notice| match notice {
             Notice::Reply { ticket: answered, reply } if *answered == ticket => Some(reply.clone()),
@@ -341,7 +341,7 @@ impl Broker {
         .await
     }
 
-    /// Whether the answer to a request was heard, and not asked for, by the time of the last word that was waited for.
+    /// Returns whether a request was answered, without an explicit wait, by the time of the last wait.
     pub fn is_answered(&self, socket: Socket, ticket: u32) -> bool {
         self.waiting.iter().any(|(seat, heard)| {
             let Heard::Notice(notice) = heard else { return false };
@@ -355,20 +355,20 @@ impl Broker {
         self.reply(socket, ticket).await
     }
 
-    /// Asks as HTTP does.
+    /// Runs a command as HTTP does.
     pub async fn ask_as(&mut self, name: &str, command: Command) -> Result<Reply, ChatError> {
         let answered = self.begin_as(name, command).await;
         tokio::time::timeout(LIMIT, answered).await.expect("an answer in time").expect("an answer")
     }
 
-    /// Asks as HTTP does, without waiting for the answer.
+    /// Runs a command as HTTP does, without waiting for the answer.
     pub async fn begin_as(&mut self, name: &str, command: Command) -> oneshot::Receiver<Result<Reply, ChatError>> {
         let (answer, answered) = oneshot::channel();
         self.addr.send(Ask { user: user(name), command, answer }).await.unwrap();
         answered
     }
 
-    /// A group of these, made by the first.
+    /// Makes a group of these users; the first one creates it.
     pub async fn group(&mut self, names: &[&str]) -> ConversationId {
         let participants = names[1..].iter().map(|name| user(name)).collect();
         let command = Command::CreateGroup { name: "Team".to_owned(), avatar: None, participants };
@@ -378,7 +378,7 @@ impl Broker {
         }
     }
 
-    /// The next event at a socket for which `pick` has something; others are passed over.
+    /// Returns the next event at a socket that `pick` accepts, skipping others.
     pub async fn event<T>(&mut self, socket: Socket, pick: impl Fn(&Event) -> Option<T>) -> T {
         self.next(socket, |heard| match heard {
             Heard::Event(event) => pick(event.event()),
@@ -387,12 +387,12 @@ impl Broker {
         .await
     }
 
-    /// The next message at a socket.
+    /// Returns the next message at a socket.
     pub async fn message(&mut self, socket: Socket) -> Arc<Message> {
         self.event(socket, message_of).await
     }
 
-    /// The next notice at a socket for which `pick` has something; others are passed over.
+    /// Returns the next notice at a socket that `pick` accepts, skipping others.
     pub async fn notice<T>(&mut self, socket: Socket, pick: impl Fn(&Notice) -> Option<T>) -> T {
         self.next(socket, |heard| match heard {
             Heard::Notice(notice) => pick(notice),
@@ -401,7 +401,7 @@ impl Broker {
         .await
     }
 
-    /// The next page of a socket's catch-up; `None`: it has caught up.
+    /// Returns the next page of a socket's catch-up; `None` if it has ended.
     pub async fn page(&mut self, socket: Socket) -> Option<Vec<Arc<Broadcast>>> {
         self.notice(socket, |notice| match notice {
             Notice::CatchUp(page) => Some(Some(page.clone())),
@@ -411,23 +411,23 @@ impl Broker {
         .await
     }
 
-    /// What the model is asked next.
+    /// Returns the next prompt for the model.
     pub async fn prompt(&mut self) -> Prompt {
         tokio::time::timeout(LIMIT, self.prompts.recv()).await.expect("a prompt in time").unwrap()
     }
 
-    /// Whether the model has been asked something that no test has looked at.
+    /// Returns whether there is a prompt that the test has not taken.
     pub async fn is_prompted(&mut self) -> bool {
         self.settle().await;
         !self.prompts.is_empty()
     }
 
-    /// The model says something.
+    /// Answers as the model.
     pub async fn say(&mut self, prompt: &Prompt, word: ModelWord) {
         prompt.answers.send(ModelSaid { ticket: prompt.ticket, word }).await.unwrap();
     }
 
-    /// All that a socket has heard once everything given to the broker by now is done.
+    /// Returns everything a socket received once the broker has handled all messages so far.
     pub async fn all(&mut self, socket: Socket) -> Vec<Heard> {
         self.settle().await;
         let (own, others): (VecDeque<_>, _) =
@@ -436,7 +436,7 @@ impl Broker {
         own.into_iter().map(|(_, heard)| heard).collect()
     }
 
-    /// All events that a socket has heard by now.
+    /// Returns all events that a socket has received by now.
     pub async fn events(&mut self, socket: Socket) -> Vec<Event> {
         let heard = self.all(socket).await;
         heard
@@ -445,7 +445,8 @@ impl Broker {
             .collect()
     }
 
-    /// All events that a socket has heard when the broker has done what it was given, whatever the store does.
+    /// Returns all events that a socket received once the broker has handled all messages, without waiting for the
+    /// store.
     pub async fn events_so_far(&mut self, socket: Socket) -> Vec<Event> {
         self.addr.send(Health).await.unwrap();
         tokio::task::yield_now().await;
@@ -455,7 +456,7 @@ impl Broker {
         self.heard_by_then(socket)
     }
 
-    /// All events that a socket had heard, and nobody asked for, when the last word came that was waited for.
+    /// Returns all events that a socket received, without an explicit wait, by the time of the last wait.
     pub fn heard_by_then(&self, socket: Socket) -> Vec<Event> {
         let at_socket = self.waiting.iter().filter(|(seat, _)| *seat == socket.0.seat);
         at_socket
@@ -463,11 +464,11 @@ impl Broker {
             .collect()
     }
 
-    /// Waits until all that was given to the broker and the store by now is done and heard.
+    /// Waits until broker and store have finished everything so far, and the results were received.
     pub async fn settle(&mut self) {
         for _ in 0..3 {
             let _ = self.store.write(Write::Barrier).await;
-            // What a socket is told waits for what its connect reads.
+            // Events for a socket wait for the reads of its connect.
             while !self.has_held_reads.get() && self.store.stats().reads_in_flight > 0 {
                 tokio::task::yield_now().await;
             }
@@ -479,7 +480,7 @@ impl Broker {
         }
     }
 
-    /// The next word at a socket for which `pick` has something; others are passed over.
+    /// Returns the next item at a socket that `pick` accepts, skipping others.
     pub async fn next<T>(&mut self, socket: Socket, pick: impl Fn(&Heard) -> Option<T>) -> T {
         let mut passed = VecDeque::new();
         loop {
@@ -504,7 +505,7 @@ pub fn nothing_left() -> LeftBehind {
     LeftBehind::Requests(Vec::new())
 }
 
-/// What a connection leaves behind that is told this, if it ends by it.
+/// Returns the requests that a connection leaves behind if this notice ends it.
 fn end_of(notice: &Notice) -> Option<LeftBehind> {
     match notice {
         Notice::Kick { .. } => Some(LeftBehind::Dropped),
@@ -513,7 +514,7 @@ fn end_of(notice: &Notice) -> Option<LeftBehind> {
     }
 }
 
-/// A client that was never here.
+/// Makes a CONNECT of a new client.
 fn first_connect(connection: ConnectionKey, name: &str) -> Connect {
     let id = format!("{:020}", connection.seat.slot);
     Connect {
@@ -529,7 +530,7 @@ fn first_connect(connection: ConnectionKey, name: &str) -> Connect {
     }
 }
 
-/// The private id of a client that was never here: no half of it is another's.
+/// Returns the private id of a new client, both halves of which are unique.
 pub fn private_id(connection: ConnectionKey) -> PrivateId {
     let half = format!("{:010}", connection.seat.slot);
     PrivateId::parse(&format!("{half}{half}")).unwrap()

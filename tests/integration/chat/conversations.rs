@@ -1,4 +1,4 @@
-//! Groups live: made, opened, muted, joined, left, deleted, with effect on open sockets at once.
+//! Groups: creating, joining, muting, leaving and deleting them takes effect on open sockets at once.
 use parlance::auth::Claims;
 use parlance::chat::{
     Authenticate, AuthenticateError, Command, ConversationReply, Event, Notice, RefusedConnect, Reply, RevokeTokens, SendTo, Sent,
@@ -118,7 +118,7 @@ async fn who_is_looked_up_while_others_change_is_found() {
     let mut broker = Broker::new().await;
     let group = broker.group(&["ann", "bob"]).await;
     let outage = broker.database.hold_writes().await;
-    // It takes effect after the question was put and before it is answered.
+    // It takes effect between the request and its answer.
     let rename = Command::UpdateConversation { conversation: group, name: Some("Crew".to_owned()), avatar: None };
     let renamed = broker.begin_as("ann", rename).await;
     let asked = actix::spawn(broker.addr.send(Authenticate { claims: Box::new(claims("cid")) }));
@@ -170,7 +170,7 @@ fn is_kick(heard: &Heard) -> bool {
     matches!(heard, Heard::Notice(notice) if matches!(**notice, Notice::Kick { code: "INVALID_TOKEN" }))
 }
 
-/// What a socket heard of conversations since the last time: their members, or that one is gone.
+/// Returns the changes of conversations that a socket received since the last call: the members, or that one is gone.
 async fn changes(broker: &mut Broker, socket: Socket) -> Vec<String> {
     let events = broker.events(socket).await;
     let of = |event: &Event| match event {
@@ -283,8 +283,8 @@ async fn what_is_said_while_a_member_joins_reaches_the_member() {
     let mut broker = Broker::new().await;
     let group = broker.group(&["ann", "bob"]).await;
     let (ann, cid) = (broker.connect("ann").await, broker.connect("cid").await);
-    let say = |content: &str| Command::Send { to: SendTo::Conversation(group), draft: text(content) };
-    // Nothing has to be read any more when writes stop.
+    let say = |content: &str| Command::SendToConversation { conversation: group, draft: text(content) };
+    // Nothing needs to be read once writes are held up.
     broker.ask(ann, say("before")).await.unwrap();
     let outage = broker.database.hold_writes().await;
     let adding = Command::AddParticipants { conversation: group, participants: vec![user("cid")] };

@@ -1,4 +1,4 @@
-//! Who learns that a message was received, when, and how often.
+//! Delivery receipts: recipients, time, and number.
 use std::time::Duration;
 
 use parlance::chat::{
@@ -11,7 +11,7 @@ use parlance::store;
 use super::broker::{ALL_WORDS, Broker, Heard, LIMIT, Socket, direct, message_of, nothing_left, private_id, text};
 use crate::support::database::TestStore;
 
-/// What a socket was told of receipts since the last time: `bob` for one that was there, `bob later` else.
+/// Returns the receipts that a socket received since the last call: `bob` for an immediate one, `bob later` otherwise.
 async fn received(broker: &mut Broker, socket: Socket) -> Vec<String> {
     let events = broker.events(socket).await;
     events.iter().flat_map(receivers).collect()
@@ -26,7 +26,7 @@ fn receivers(event: &Event) -> Vec<String> {
     }
 }
 
-/// Connects and waits until nothing is missed any more.
+/// Connects, and waits for the end of the catch-up.
 async fn catch_up(broker: &mut Broker, name: &str, words: Words) -> Socket {
     let socket = broker.connect_with(name, words).await;
     caught_up(broker, socket).await;
@@ -37,7 +37,7 @@ async fn caught_up(broker: &mut Broker, socket: Socket) {
     broker.notice(socket, |notice| matches!(notice, Notice::CatchUpDone).then_some(())).await;
 }
 
-/// Connects; whether a catch-up follows.
+/// Connects; returns whether a catch-up follows.
 async fn knock(broker: &mut Broker, name: &str) -> (Socket, bool) {
     let socket = broker.knock(name).await;
     let catches_up = broker
@@ -51,7 +51,7 @@ async fn every_device_of_the_sender_is_told_once_for_each_recipient_and_after_th
     let mut broker = Broker::new().await;
     let (ann, ann_too) = (broker.connect("ann").await, broker.connect("ann").await);
     let (bob, _bob_too) = (broker.connect("bob").await, broker.connect("bob").await);
-    // Nothing has to be read any more for the next one.
+    // The next send has nothing left to read.
     broker.ask(ann, direct("bob", "first")).await.unwrap();
     broker.all(ann).await;
     broker.all(ann_too).await;
@@ -140,7 +140,7 @@ async fn waits_behind_a_catch_up(senders: Words) {
     broker.ask(ann, direct("cid", "later")).await.unwrap();
     broker.ask(ann, direct("bob", "live")).await.unwrap();
     assert!(received(&mut broker, ann).await.is_empty());
-    // Whoever catches up has everybody's progress stored first.
+    // Before a catch-up, everybody's progress is stored.
     catch_up(&mut broker, "cid", ALL_WORDS).await;
     assert_eq!(received(&mut broker, ann).await, ["cid later"]);
     broker.addr.send(CatchUpDrained { connection: bob.0 }).await.unwrap();
@@ -178,7 +178,7 @@ async fn what_was_received_stays_so_when_the_socket_mutes_it_or_learns_another_d
     }
 }
 
-// ---- proof ----
+// ---- confirmation ----
 
 #[actix::test]
 async fn nothing_is_received_before_it_is_proven() {
@@ -200,7 +200,7 @@ async fn nothing_is_received_before_it_is_proven() {
     until_stored_as_received(&broker, message.id).await;
 }
 
-/// A catch-up leaves it out, and so does one that stands for live events: all that is proven afterwards says nothing of it.
+/// The catch-up and the replay of live events leave it out, so later confirmations say nothing about it.
 #[actix::test]
 async fn of_a_deleted_message_no_sender_is_told_that_it_was_received() {
     let mut broker = Broker::new().await;
@@ -349,7 +349,7 @@ async fn of_what_is_proven_in_bulk_the_newest_hundred_of_each_conversation_are_t
     assert_eq!(told(&mut broker).await, newest);
 }
 
-/// Who has read what a socket was told of since the last time.
+/// Returns the read receipts that a socket received since the last call.
 async fn readers(broker: &mut Broker, socket: Socket) -> Vec<String> {
     let events = broker.events(socket).await;
     events.iter().filter_map(|event| if let Event::Read { user, .. } = event { Some(user.to_string()) } else { None }).collect()
@@ -416,7 +416,7 @@ async fn a_page_is_received_when_it_is_proven() {
     assert!(received(&mut broker, ann).await.is_empty());
     broker.prove(bob, Mark::Page(1)).await;
     assert_eq!(received(&mut broker, ann).await, vec!["bob later"; 16]);
-    // It dies in the middle: what was not proven comes again.
+    // It is killed midway: unconfirmed messages come again.
     broker.disconnect(bob, false).await;
     let (bob, _) = knock(&mut broker, "bob").await;
     assert_eq!(broker.page(bob).await.unwrap().len(), 4);
@@ -444,14 +444,14 @@ async fn who_comes_back_by_an_offset_has_proven_all_before_it() {
     }
 }
 
-/// The number of the last event that a socket has heard of.
+/// Returns the number of the last event that a socket received.
 async fn last_serial(broker: &mut Broker, socket: Socket) -> u64 {
     let heard = broker.all(socket).await;
     let serials = heard.iter().filter_map(|heard| if let Heard::Event(event) = heard { event.serial() } else { None });
     serials.max().unwrap()
 }
 
-/// Waits until the store knows that a message was received.
+/// Waits until a message is stored as received.
 async fn until_stored_as_received(broker: &Broker, message: MessageId) {
     let received = async {
         loop {

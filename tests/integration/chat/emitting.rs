@@ -1,5 +1,5 @@
-//! Events of other servers: to whom they go, and that they go unchanged.
-use parlance::chat::{Command, ConversationReply, Emit, EmitTo, Emitted, Event};
+//! Events of other servers: their recipients, and that they are passed on unchanged.
+use parlance::chat::{Command, Emit, EmitTo, Emitted, Event};
 use parlance::model::{ConversationId, RoomId};
 
 use super::broker::{Broker, Socket, direct, user};
@@ -9,7 +9,7 @@ async fn emit(broker: &Broker, to: EmitTo) -> usize {
     broker.addr.send(Emit { to, event }).await.unwrap().unwrap()
 }
 
-/// Which of these sockets heard it.
+/// Returns for each of these sockets whether it received the event.
 async fn heard(broker: &mut Broker, sockets: &[Socket]) -> Vec<bool> {
     let mut heard = Vec::new();
     for socket in sockets {

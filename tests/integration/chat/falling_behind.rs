@@ -1,5 +1,5 @@
-//! The catch-up of a socket at which more waited than may goes on from where messages were left out.
-use parlance::chat::{Broadcast, CatchUpDrained, Command, FellBehind, Notice, SendTo};
+//! The catch-up of a socket that held too much continues where messages were left out.
+use parlance::chat::{Broadcast, CatchUpDrained, Command, FellBehind, Notice};
 use parlance::model::{ChangesTold, ConversationId};
 
 use super::broker::{Broker, Heard, Socket, direct, message_of, text};
@@ -8,7 +8,7 @@ fn to(conversation: ConversationId, content: &str) -> Command {
     Command::Send { to: SendTo::Conversation(conversation), draft: text(content) }
 }
 
-/// A message's text and its place in the order.
+/// Returns a message's text and its offset.
 fn place(event: &Broadcast) -> Option<(String, String)> {
     let message = message_of(event.event())?;
     Some((message.content.clone(), event.offset().map(|offset| offset.to_string()).unwrap_or_default()))
@@ -19,7 +19,7 @@ async fn live(broker: &mut Broker, socket: Socket) -> Vec<(String, String)> {
     heard.iter().filter_map(|heard| if let Heard::Event(event) = heard { place(event) } else { None }).collect()
 }
 
-/// What the catch-up brings, and the number of the event behind which it begins.
+/// Continues the catch-up; returns the number of the event behind which it begins, and its messages.
 async fn go_on(broker: &mut Broker, socket: Socket, after: i64) -> (u64, Vec<(String, String)>) {
     broker.addr.send(FellBehind { connection: socket.0, after, changes: ChangesTold::all(after) }).await.unwrap();
     let begins = |notice: &Notice| if let Notice::CatchUpGoesOn { serial } = notice { Some(*serial) } else { None };

@@ -1,4 +1,5 @@
-//! P1: what was taken from a connection is carried out after its end, at its pace and in order, unless its client was put out.
+//! P1: requests taken from a connection are carried out after its end, at its pace and in order, unless its client was
+//! kicked.
 use std::time::Duration;
 
 use parlance::chat::{Administer, Command, Drain, LateRequest, LeftBehind, Notice, OwnCopy, ReplayKind, SendTo};
@@ -14,7 +15,7 @@ fn sends(count: u32) -> Vec<Command> {
     (0..count).map(|number| direct("bob", &number.to_string())).collect()
 }
 
-/// The texts that a socket was shown since the last time.
+/// Returns the texts that a socket received since the last call.
 async fn texts(broker: &mut Broker, socket: Socket) -> Vec<String> {
     let events = broker.events(socket).await;
     events.iter().filter_map(message_of).map(|message| message.content.clone()).collect()
@@ -147,7 +148,7 @@ async fn a_room_that_waits_is_entered_by_the_session_that_comes_back() {
 async fn who_is_put_out_loses_what_waits() {
     let mut broker = Broker::new().await;
     let bob = broker.connect("bob").await;
-    // While it is here.
+    // While it is connected.
     let ann = broker.connect("ann").await;
     let reads = broker.hold_reads().await;
     for command in sends(3) {
@@ -158,7 +159,7 @@ async fn who_is_put_out_loses_what_waits() {
     drop(reads);
     broker.release_reads();
     assert!(texts(&mut broker, bob).await.is_empty());
-    // And when it has gone.
+    // And after it has gone.
     for act in [None, Some(Administer::SetDisabled { user: user("ann"), disabled: true })] {
         let ann = broker.connect("ann").await;
         broker.leave_behind(ann, true, sends(3)).await;
@@ -245,7 +246,7 @@ async fn what_may_be_left_behind_is_bounded() {
     assert!(broker.ask(ann, direct("bob", "and on")).await.is_ok());
 }
 
-/// The id of the socket that `Broker` gave it.
+/// Returns the id of the socket that `Broker` admitted.
 fn admitted_as(socket: Socket) -> parlance::model::SocketId {
     parlance::model::SocketId::parse(&format!("{:020}", socket.0.seat.slot)).unwrap()
 }

@@ -1,4 +1,4 @@
-//! The broker's actor, driven directly: real store, a clock and ids that the tests give.
+//! The broker's actor, driven directly: with a real store, and with a clock and ids under the tests' control.
 mod administering;
 mod assistant;
 mod bounds;

@@ -1,4 +1,4 @@
-//! What users call their conversations.
+//! Users' own names for conversations.
 use std::sync::Arc;
 
 use parlance::chat::{Broadcast, ChatError, Command, Draft, Event, Notice, Options, Reply, SendTo, Sent};
@@ -10,7 +10,7 @@ fn named(name: &str, recipient: Option<&str>, content: &str) -> Command {
     Command::Send { to: SendTo::Named { name: name.to_owned(), recipient: recipient.map(user) }, draft: text(content) }
 }
 
-/// What was sent, where, and what its sender calls that.
+/// Returns the message sent, its conversation, and its sender's name for that.
 fn sent(reply: Result<Reply, ChatError>) -> (Arc<Message>, ConversationId, Option<String>) {
     let Ok(Reply::Sent(Sent { message, name, .. })) = reply else { panic!("not sent: {reply:?}") };
     let Place::Conversation(id) = message.place else { panic!("{message:?}") };
@@ -22,7 +22,7 @@ fn refusal(reply: Result<Reply, ChatError>) -> (&'static str, String) {
     (error.code(), error.to_string())
 }
 
-/// What `viewer` calls the conversation of the next event at a socket that is about a message.
+/// Returns `viewer`'s name for the conversation of the next event about a message.
 async fn shown_as(broker: &mut Broker, socket: Socket, viewer: &str) -> Option<String> {
     let event = broker.next(socket, about_a_message).await;
     event.name_for(&user(viewer)).map(str::to_owned)
@@ -140,7 +140,7 @@ async fn one_text_that_two_sockets_give_at_once_means_one_conversation() {
         let (text, later) = (format!("x{round}"), format!("y{round}"));
         let [one, between, two] = sockets;
         let first = broker.begin(one, named(&text, Some("bob"), "mine")).await;
-        // The text is no longer the latest name when the other one's turn comes.
+        // When the other request runs, the text is no longer the latest name.
         let next = broker.begin(between, named(&later, Some("bob"), "later")).await;
         let second = broker.begin(two, named(&text, Some("cid"), "no, mine")).await;
         let (first, _, second) =

@@ -1,4 +1,4 @@
-//! Who is notified of what, when it is shown, and what is stored of it.
+//! Notifications: recipients, time of showing, and stored content.
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ fn sent(reply: Result<Reply, ChatError>) -> Arc<Message> {
     }
 }
 
-/// All of a user's, newest first, as stored once what is gathered is.
+/// Returns a user's stored notifications, newest first, once pending ones are stored.
 async fn stored(broker: &Broker, name: &'static str) -> Vec<Notification> {
     broker.addr.send(SaveNotifications { user: user(name) }).await.unwrap();
     let newest =
@@ -44,7 +44,7 @@ async fn unseen(broker: &Broker, name: &'static str) -> Vec<String> {
     found.into_iter().map(|notification| notification.message).collect()
 }
 
-/// What a notification says.
+/// Returns the content of a notification.
 fn shown(notification: &Notification) -> (&str, &str, Value, Timestamp, bool) {
     let Notification { id: _, user: _, kind, message, data, read, created_at } = notification;
     (kind, message, serde_json::from_str(data.as_deref().unwrap_or("null")).unwrap(), *created_at, *read)
@@ -66,7 +66,7 @@ fn notification_of(event: &Event) -> Option<Arc<Notification>> {
     if let Event::Notification(notification) = event { Some(notification.clone()) } else { None }
 }
 
-/// Takes what a coming socket is shown: the messages and notifications of all pages, in order, until it has caught up.
+/// Returns what a connecting socket is shown: the messages and notifications of all pages, in order.
 async fn arrival(broker: &mut Broker, socket: Socket) -> Vec<String> {
     let mut seen = Vec::new();
     let admitted = |notice: &Notice| if let Notice::Admitted(admission) = notice { Some(admission.catch_up) } else { None };
@@ -103,8 +103,8 @@ async fn a_message_notifies_members_without_a_socket() {
         )
         .await
         .unwrap();
-    broker.ask(ann, Command::Send { to: SendTo::CommonChat, draft: text("all") }).await.unwrap();
-    // Without a socket, too; what one writes oneself is no news.
+    broker.ask(ann, Command::SendToCommonChat { draft: text("all") }).await.unwrap();
+    // Also without a socket; a user's own messages are no news.
     let from_cid = sent(broker.ask_as("cid", to(group, "mine")).await);
     let (of_cid, of_dan) = (stored(&broker, "cid").await, stored(&broker, "dan").await);
     assert_eq!(of_cid.len(), 3, "{of_cid:?}");
@@ -153,7 +153,7 @@ async fn of_many_messages_each_member_is_notified_of_the_newest_by_others() {
     let ann = broker.connect("ann").await;
     sent(broker.ask(ann, to(group, "1")).await);
     let by_ann = sent(broker.ask(ann, to(group, "2")).await);
-    // Nobody here has a socket but ann: these are gathered behind each other.
+    // Only ann has a socket: these are gathered behind each other.
     let by_bob = sent(broker.ask_as("bob", to(group, "3")).await);
     let by_cid = sent(broker.ask_as("cid", to(group, "4")).await);
     for (name, expected) in [("bob", &by_cid), ("cid", &by_bob), ("dan", &by_cid)] {
@@ -163,7 +163,7 @@ async fn of_many_messages_each_member_is_notified_of_the_newest_by_others() {
     }
     assert!(stored(&broker, "ann").await.is_empty());
     assert!(by_ann.seq < by_bob.seq);
-    // Their parts are stored; what is still gathered for nobody is not stored once more.
+    // Their parts are stored; those still being gathered are not stored again.
     let seen_at = Timestamp::from_millis(1);
     for name in ["bob", "cid", "dan"] {
         broker.store.write(Write::NotificationsSeen { user: user(name), ids: None, seen_at }).await.unwrap();
@@ -199,7 +199,7 @@ async fn what_is_gathered_is_stored_by_itself_in_one_write_however_many_messages
         assert!(begun.elapsed() < Duration::from_secs(20), "not stored");
         tokio::task::yield_now().await;
     }
-    // Everything else is stored at most once in each second; no message has brought a write of its own.
+    // Everything else is stored at most once a second; no message has a write of its own.
     assert!(with_messages < 40, "{with_messages}");
 }
 
@@ -217,7 +217,7 @@ async fn unseen_ones_are_shown_behind_the_catch_up_and_once() {
     assert_eq!(unseen(&broker, "bob").await, [""; 0]);
     let again = broker.knock("bob").await;
     assert_eq!(arrival(&mut broker, again).await, [""; 0]);
-    // What comes while a socket is there is no notification.
+    // A message that comes while a socket is connected makes no notification.
     sent(broker.ask(ann, to(group, "live")).await);
     broker.disconnect(bob, true).await;
     broker.disconnect(again, true).await;
@@ -231,7 +231,7 @@ async fn unseen_ones_are_shown_behind_the_catch_up_and_once() {
 async fn who_goes_before_they_are_read_is_shown_them_the_next_time() {
     let mut broker = Broker::new().await;
     broker.ask_as("bob", notify("sale", "Sold", None)).await.unwrap();
-    // The read stands behind this write, and so outlasts the hasty one.
+    // The read is queued behind this write, and so outlasts the early one.
     let outage = broker.database.hold_writes().await;
     let until = Timestamp::from_millis(i64::MAX / 2);
     broker.store.try_write(Write::RevokeToken { key: "some".to_owned(), until }, Done::Nobody).unwrap();
@@ -311,7 +311,7 @@ async fn who_is_added_to_a_group_is_told_by_whom() {
     assert!(broker.events(bob).await.iter().all(|event| notification_of(event).is_none()), "bob was in it before");
     assert!(broker.events(ann).await.iter().all(|event| notification_of(event).is_none()), "the maker knows");
     assert!(stored(&broker, "ann").await.is_empty());
-    // A direct conversation is no group.
+    // A direct conversation is not a group.
     broker.ask_as("ann", Command::CreateDirect { participant: user("dan") }).await.unwrap();
     assert_eq!(stored(&broker, "dan").await.len(), 1);
 }
@@ -455,7 +455,7 @@ async fn what_is_gathered_of_a_deleted_message_tells_of_the_one_before() {
     assert_of(&left[0], &first);
     broker.ask(ann, Command::DeleteMessage { message: first.id }).await.unwrap();
     assert_eq!(stored(&broker, "bob").await, []);
-    // Nor does who comes hear of it.
+    // Nor does a connecting client get it.
     let bob = broker.knock("bob").await;
     assert!(arrival(&mut broker, bob).await.iter().all(|shown| !shown.contains("New message")));
 }

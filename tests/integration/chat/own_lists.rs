@@ -1,12 +1,12 @@
-//! What users ask of the broker about themselves: their conversations, the sockets that they may see.
-use parlance::chat::{Command, Options, Reply, SendTo};
+//! Users' own lists: their conversations, and the sockets that they may see.
+use parlance::chat::{Command, Options, Reply};
 use parlance::config::PresenceScope;
 use parlance::model::{ChosenStatus, ConversationKind};
 use parlance::store::Overview;
 
 use super::broker::{Broker, Socket, direct, text, user};
 
-/// Whose sockets are listed, sorted, and how many there are.
+/// Returns the users of the listed sockets, sorted, and the total number.
 async fn connections(broker: &mut Broker, socket: Socket, limit: usize) -> (Vec<String>, usize) {
     match broker.ask(socket, Command::ListConnections { limit }).await {
         Ok(Reply::Connections { connections, total }) => {
@@ -64,7 +64,7 @@ async fn ones_conversations_are_listed_as_they_are_by_then() {
         Command::Send { to: SendTo::Named { name: "conv_1".to_owned(), recipient: Some(user("bob")) }, draft: text("first") };
     broker.ask(ann, named).await.unwrap();
     broker.begin(bob, direct("ann", "second")).await;
-    // Behind what is being stored.
+    // Waits for the write in progress.
     let listed = conversations(&mut broker, bob).await;
     assert_eq!((listed[0].conversation.last_message.as_ref().unwrap().content.as_str(), listed[0].unread), ("second", 1));
     assert_eq!(listed[0].name, None, "it is ann's name");

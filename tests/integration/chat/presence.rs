@@ -1,4 +1,4 @@
-//! Presence and typing, by a clock that the tests move.
+//! Presence and typing, with a clock that the tests move.
 use std::time::Duration;
 
 use diesel::prelude::*;
@@ -42,7 +42,7 @@ async fn the_first_socket_is_announced_and_a_further_one_to_itself_only() {
 async fn devices_that_come_together_are_told_once() {
     let mut broker = Broker::new().await;
     broker.connect("ann").await;
-    // Others have just come, so that this is told a moment later.
+    // Others have just connected, so this is announced a moment later.
     let (bob, bob_too) = (broker.connect("bob").await, broker.connect("bob").await);
     broker.pass(Duration::from_secs(1)).await;
     for device in [bob, bob_too] {

@@ -1,4 +1,4 @@
-//! P7: a session whose connection was lost is gone on with, and what it has missed comes, once.
+//! P7: a session that lost its connection is resumed, and missed events come exactly once.
 use std::time::Duration;
 
 use parlance::chat::{
@@ -13,7 +13,7 @@ use super::broker::{ALL_WORDS, Broker, Heard, Socket, direct, message_of, nothin
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What a client knows of its session.
+/// State that a client keeps of its session.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known {
     pid: PrivateId,
@@ -47,14 +47,14 @@ pub(super) async fn come(broker: &mut Broker, name: &str) -> (Socket, Known) {
     (socket, Known::of(&admission))
 }
 
-/// Waits until a socket has all that it was to be shown at its coming.
+/// Waits until a socket has received everything due at its connect.
 async fn caught_up(broker: &mut Broker, socket: Socket, admission: &Admission) {
     if admission.catch_up {
         pages(broker, socket).await;
     }
 }
 
-/// The texts that a client which comes back has missed; `None`: it comes anew.
+/// Resumes a session; returns the texts that its client missed, `None` if it got a new session.
 pub(super) async fn come_back(broker: &mut Broker, name: &str, known: Known) -> (Socket, Admission, Option<Vec<String>>) {
     let socket = broker.return_with(name, known.back()).await;
     let admission = admission(broker, socket).await;
@@ -66,7 +66,7 @@ pub(super) async fn come_back(broker: &mut Broker, name: &str, known: Known) -> 
     (socket, admission, missed)
 }
 
-/// The offset of the next message at a socket, whose last packet was the messenger's.
+/// Returns the offset of the next message at a socket that reads `messenger` packets.
 async fn read(broker: &mut Broker, socket: Socket) -> Option<Offset> {
     let offset = broker
         .next(socket, |heard| match heard {
@@ -224,7 +224,7 @@ async fn who_has_missed_more_than_is_kept_is_caught_up() {
     }
 }
 
-/// The texts of a catch-up, and the last offset in it.
+/// Returns the texts of a catch-up, and the last offset in it.
 async fn pages(broker: &mut Broker, socket: Socket) -> (Vec<String>, Option<Offset>) {
     let (mut texts, mut offset) = (Vec::new(), None);
     loop {
@@ -463,7 +463,7 @@ async fn the_senders_own_copy_is_held_again_or_shown() {
         }
         socket = ann;
     }
-    // How fast the store is decides about the first.
+    // The first one's kind depends on the speed of the store.
     assert!(matches!(kinds[..], [ReplayKind::Held | ReplayKind::Own, ReplayKind::Own, ReplayKind::Own]), "{kinds:?}");
     assert_eq!(broker.events(bob).await.iter().filter_map(message_of).count(), 2);
     assert!(broker.events(socket).await.iter().all(|event| message_of(event).is_none()), "a sender is no receiver");
@@ -538,7 +538,7 @@ async fn nor_is_what_waited_for_a_read_when_its_session_ended() {
     broker.ask(bob, direct("ann", "before")).await.unwrap();
     broker.message(other).await;
     let hold = broker.hold_reads().await;
-    // That there is no conversation with cid yet has to be read.
+    // That no conversation with cid exists yet has to be read.
     broker.begin(bob, direct("cid", "own")).await;
     lose(&mut broker, bob).await;
     drop(hold);

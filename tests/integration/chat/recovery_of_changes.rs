@@ -1,4 +1,4 @@
-//! Edits and deletions that were made while a client was away for long: told once, when it comes with an offset.
+//! Edits and deletions made while a client was away for long: each comes once, when the client returns with an offset.
 use std::sync::Arc;
 
 use parlance::chat::{Admission, Broadcast, CatchUpDrained, Command, Connect, Event, Notice, Options, Reply, SendTo, Sent};
@@ -8,7 +8,7 @@ use parlance::store::{self, DeliveredUpTo, Write};
 use super::broker::{Broker, Heard, Socket, direct, message_of, text, user};
 use crate::support::database::TestStore;
 
-/// What is said of a message.
+/// Describes a message's event in a word.
 fn word(event: &Event) -> Option<String> {
     match event {
         Event::MessageUpdated { message, .. } => Some(format!("edited: {}", message.content)),
@@ -42,14 +42,14 @@ async fn admission(broker: &mut Broker, socket: Socket) -> Admission {
         .await
 }
 
-/// Comes anew with an offset, or without one; answers with what was caught up, and the socket.
+/// Connects as a new session with or without an offset; returns the events of the catch-up, and the socket.
 async fn come(broker: &mut Broker, offset: Option<Offset>, pid: Option<PrivateId>) -> (Vec<Arc<Broadcast>>, Socket, Admission) {
     let socket = broker.return_with("bob", |connect| Connect { offset, back_to: pid, ..connect }).await;
     let admission = admission(broker, socket).await;
     let mut caught_up = Vec::new();
     if admission.catch_up {
         while let Some(page) = broker.page(socket).await {
-            // Behind it come notifications.
+            // Notifications follow it.
             caught_up.extend(page.into_iter().filter(|event| word(event.event()).is_some()));
             broker.addr.send(CatchUpDrained { connection: socket.0 }).await.unwrap();
         }
@@ -65,7 +65,7 @@ fn offset_of(event: &Broadcast) -> Option<Offset> {
     event.offset().map(|offset| offset.at(Part::ALL))
 }
 
-/// The offset of one who has all by now, and is gone for good.
+/// Ends a session for good; returns the offset of a client that has everything so far.
 async fn leave(broker: &mut Broker) -> (Option<Offset>, PrivateId) {
     let (_, socket, _) = come(broker, None, None).await;
     broker.settle().await;
@@ -118,7 +118,7 @@ async fn what_was_changed_during_a_long_absence_is_told_once(database: TestStore
     assert_eq!(words(&all), expected);
     broker.disconnect(socket, true).await;
 
-    // Cut behind any of them, it goes on with the next one.
+    // Cut behind any of them, it continues with the next one.
     let cuts = std::iter::once(admission.seed.offset()).chain(all.iter().map(|event| offset_of(event)));
     for (number, cut) in cuts.enumerate() {
         let text = cut.unwrap().to_string();
@@ -127,7 +127,7 @@ async fn what_was_changed_during_a_long_absence_is_told_once(database: TestStore
         assert_eq!(words(&rest), expected[number..], "cut at {text}");
         broker.disconnect(socket, true).await;
     }
-    // Who loads all anew has nothing to be told of.
+    // A client that loads everything afresh needs no changes.
     let (nothing, socket, _) = come(&mut broker, None, None).await;
     assert_eq!(words(&nothing), [""; 0]);
     broker.disconnect(socket, true).await;
@@ -179,7 +179,7 @@ async fn an_edit_that_waits_for_its_commit_is_not_behind_the_offsets_of_later_me
     broker.settle().await;
     let outage = broker.database.hold_writes().await;
     let edited = broker.begin(ann, Command::EditMessage { message: old, content: "mended".to_owned() }).await;
-    // What the edit is about is read first.
+    // The message to be edited is read first.
     while broker.store.stats().queued == 0 {
         tokio::task::yield_now().await;
     }
@@ -206,7 +206,7 @@ async fn an_edit_that_waits_for_its_commit_is_not_behind_the_offsets_of_later_me
     };
     assert_eq!(told(&mut broker, later).await, ["edited: mended"]);
     assert_eq!(told(&mut broker, change).await, [""; 0]);
-    // Nor does a crash between the commit and the telling hide it.
+    // A crash between commit and dispatch does not hide it either.
     let mut broker = broker.restarted().await;
     assert_eq!(told(&mut broker, later).await, ["edited: mended"]);
     assert_eq!(told(&mut broker, change).await, [""; 0]);
@@ -224,7 +224,7 @@ async fn a_change_that_a_crash_took_does_not_hide_the_one_that_has_its_position(
     let mut broker = Broker::new().await;
     let old = say(&mut broker, "ann", direct("bob", "old")).await;
     let (known, _) = leave(&mut broker).await;
-    // It was told of a later message, which is lost with the change before it.
+    // The client knew of a later message, which is lost together with the change before it.
     let ahead = known.map(|offset| {
         let position = offset.position + 2;
         Offset { position, changes: ChangesTold::all(position), ..offset }
@@ -256,7 +256,7 @@ async fn a_change_of_what_this_session_sent_is_told() {
     let (_, bob, first) = come(&mut broker, None, None).await;
     let Ok(Reply::Sent(Sent { message, .. })) = broker.ask(bob, direct("ann", "own")).await else { panic!() };
     broker.disconnect(bob, true).await;
-    // Its own message came as no event: its offset is from before it.
+    // Its own message came without an event, so its offset is from before the message.
     edit(&mut broker, "bob", message.id, "own, mended").await;
     let (caught_up, ..) = come(&mut broker, first.seed.offset(), Some(first.pid)).await;
     assert_eq!(words(&caught_up), ["edited: own, mended"]);
@@ -292,13 +292,14 @@ async fn a_change_during_a_catch_up_comes_behind_it_once() {
     }
     let later = [deleted(second), "edited: 1, mended again".to_owned()];
     assert_eq!((pages, &live[..]), (["4", "5", "6"].map(str::to_owned).to_vec(), &later[..]));
-    // Cut behind that page, it gets what it was not shown.
+    // Cut behind that page, it gets the messages that it was not shown.
     broker.disconnect(bob, true).await;
     let (rest, ..) = come(&mut broker, offset_of(page.last().unwrap()), None).await;
     assert_eq!(words(&rest), [&later[0], &later[1], "4", "5", "6"]);
 }
 
-/// Four messages to bob, who came without an offset and was cut behind the second: the broker, the messages, and his offset.
+/// Sends four messages to bob, who connected without an offset and was cut behind the second; returns the broker, the
+/// messages, and his offset.
 async fn cut_behind_the_second_of_four() -> (Broker, Vec<MessageId>, Option<Offset>) {
     let mut broker = Broker::with(Options { catch_up_page_bytes: 1_500, ..Options::default() }).await;
     let mut messages = Vec::new();
@@ -323,21 +324,21 @@ async fn of_what_was_not_received_before_the_cut_deletions_are_told_and_no_edits
     edit(&mut broker, "ann", messages[2], "3, mended").await;
     delete(&mut broker, "ann", messages[3]).await;
     let (rest, ..) = come(&mut broker, cut, None).await;
-    // It may have read what is gone now in the history; the other one comes as it is.
+    // It may have read the deleted one in the history; the other comes in its present form.
     assert_eq!(words(&rest), ["edited: 2, mended", &deleted(messages[3]), "3, mended"]);
 }
 
 #[actix::test]
 async fn what_another_device_receives_between_two_pages_is_told_of_in_one_of_them() {
     let (mut broker, messages, cut) = cut_behind_the_second_of_four().await;
-    // Of the third, which it was not shown, it hears no change; those of the others are later ones.
+    // The third was not shown, so its change is not sent; the others changed later.
     for (number, content) in [(2, "3, mended"), (0, "1, mended"), (1, "2, mended")] {
         edit(&mut broker, "ann", messages[number], content).await;
     }
     let bob = broker.return_with("bob", |connect| Connect { offset: cut, ..connect }).await;
     let changes = broker.page(bob).await.unwrap();
     assert_eq!(words(&changes), ["edited: 1, mended", "edited: 2, mended"]);
-    // The other device receives all; the broker stores that a little later.
+    // The other device receives everything; the broker stores that a little later.
     let find = move |conn: &mut store::AnyConnection| store::find_message(conn, messages[0]);
     let place = broker.store.read_after_writes(find).await.unwrap().unwrap().place;
     let received = DeliveredUpTo { conversation: place.conversation().unwrap(), user: user("bob"), seq: 4 };

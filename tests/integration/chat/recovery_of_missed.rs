@@ -1,10 +1,10 @@
-//! P6: what was missed is delivered in order at connect, and its senders learn of it.
-use parlance::chat::{CatchUpDrained, Command, Event, Notice, Options, SendTo};
+//! P6: missed messages are delivered in order at connect, and their senders get receipts.
+use parlance::chat::{CatchUpDrained, Command, Event, Notice, Options};
 use parlance::model::UserId;
 
 use super::broker::{Broker, Socket, direct, message_of, text, user};
 
-/// Takes all pages of a catch-up, as a socket that drains at once.
+/// Returns all pages of a catch-up, for a socket that reads at once.
 async fn catch_up(broker: &mut Broker, socket: Socket) -> Vec<Vec<String>> {
     let mut pages = Vec::new();
     loop {

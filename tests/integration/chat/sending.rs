@@ -1,4 +1,5 @@
-//! P1–P5: acked is stored, live does not wait, refused is unseen, retry is safe, one order.
+//! P1–P5: an acked message is stored, live delivery does not wait, a refused message is never seen, retries are safe,
+//! and there is one order.
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ async fn stored(broker: &Broker, place: Place) -> Vec<String> {
     page.into_iter().map(|message| message.content).collect()
 }
 
-/// A broker that waits for an absent database no longer than this.
+/// Starts a broker that waits for an unreachable database no longer than this.
 async fn giving_up_after(time: Duration, options: Options) -> Broker {
     Broker::on(TestStore::sqlite_with(|options| options.retry_for = time).await, options).await
 }
@@ -71,7 +72,7 @@ async fn what_is_refused_is_seen_by_nobody_and_stored_nowhere() {
     }
     assert!(broker.events(bob).await.iter().all(|event| message_of(event).is_none()));
     assert!(stored(&broker, Place::Conversation(group)).await.is_empty());
-    // The panic took nobody else down.
+    // The panic affected nothing else.
     assert!(broker.ask(bob, direct("ann", "on")).await.is_ok());
 }
 
@@ -94,7 +95,7 @@ async fn everybody_sees_the_order_in_which_messages_are_stored() {
     for socket in sockets {
         let seen: Vec<_> =
             broker.events(socket).await.iter().filter_map(message_of).map(|message| message.content.clone()).collect();
-        // What came before the socket's own last answer was passed over while waiting for it.
+        // Events before the socket's own last answer were skipped while waiting for it.
         assert_eq!(seen, order[60 - seen.len()..]);
     }
 }
@@ -103,7 +104,7 @@ async fn everybody_sees_the_order_in_which_messages_are_stored() {
 async fn a_repeat_is_answered_like_the_first_and_shown_to_nobody() {
     let mut broker = Broker::new().await;
     let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
-    // The sender's ids are read before writes wait.
+    // The sender's ids are read before writes are held up.
     broker.ask(ann, retry("bob", "before", "c0")).await.unwrap();
     broker.all(bob).await;
     let outage = broker.database.hold_writes().await;
@@ -129,12 +130,12 @@ async fn a_repeat_is_answered_like_the_first_and_shown_to_nobody() {
 async fn a_repeat_waits_for_as_long_as_the_first() {
     let mut broker = Broker::new().await;
     let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
-    // The sender's ids are read before writes wait.
+    // The sender's ids are read before writes are held up.
     broker.ask(ann, retry("bob", "before", "c0")).await.unwrap();
     let outage = broker.database.hold_writes().await;
     let first = broker.begin(ann, retry("bob", "once", "c1")).await;
     let again = broker.begin(ann, retry("bob", "once", "c1")).await;
-    // What only reads is not waited for any more by now.
+    // Reads no longer wait for the database by now.
     let unknown = Command::MarkRead { message: MessageId::of_client_id(&user("ann"), "unknown") };
     assert_eq!(broker.ask(bob, unknown).await.unwrap_err().code(), "STORAGE_UNAVAILABLE");
     drop(outage);
@@ -363,7 +364,7 @@ async fn what_was_given_up_and_stored_all_the_same_goes_out_with_its_repeat() {
     assert_eq!(broker.ask(ann, retry("bob", "late", "name")).await.unwrap_err().code(), "STORAGE_UNAVAILABLE");
     drop(outage);
     broker.database.until_available().await;
-    // The database has taken it, although nobody heard of that.
+    // The database stored it, although nobody was told.
     let late = parlance::model::Message {
         id: MessageId::of_client_id(&user("ann"), "name"),
         content: "late".to_owned(),
@@ -444,7 +445,7 @@ async fn a_message_that_is_deleted_by_two_at_once_is_deleted_once() {
     let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
     for _ in 0..5 {
         let (message, _) = sent(broker.ask(ann, direct("bob", "oh")).await);
-        // Both have read the message before either is stored.
+        // Both have read the message before either change is stored.
         let delete = Command::DeleteMessage { message: message.id };
         let (one, other) = (broker.begin_as("ann", delete.clone()).await, broker.begin_as("ann", delete).await);
         let mut codes = [one.await.unwrap(), other.await.unwrap()].map(|reply| reply.map_or_else(|error| error.code(), |_| "OK"));
@@ -462,7 +463,7 @@ async fn stored_delivery_shows_a_forgotten_repeat_to_nobody() {
     let ann = broker.connect("ann").await;
     let (first, _) = sent(broker.ask(ann, retry("bob", "once", "old")).await);
 
-    // Another start, later than its sender's names are looked back for.
+    // Another start, too late for the sender's ids to be read.
     let mut broker = Broker::on(broker.database, stored_first()).await;
     broker.pass(std::time::Duration::from_secs(25 * 3_600)).await;
     let (ann, bob, cid) = (broker.connect("ann").await, broker.connect("bob").await, broker.connect("cid").await);

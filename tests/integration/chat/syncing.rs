@@ -1,4 +1,4 @@
-//! Copies of direct messages, kept by asking for what has changed: nothing is missed, and it ends.
+//! Copies of direct messages, kept by asking for changes: nothing is missed, and the asking ends.
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -11,12 +11,12 @@ use parlance::store::{self, DirectChanges, HistoryRange, Store};
 use super::broker::{Broker, direct, text, user};
 use crate::support::database::TestStore;
 
-/// As over HTTP.
+/// Same as over HTTP.
 const ANSWER_MAX: i64 = 100;
-/// Several answers' worth, with their edits and receipts all in one millisecond: the clock stands still.
+/// Enough for several answers, with all edits and receipts within one millisecond: the clock stands still.
 const MESSAGES: usize = 400;
 
-/// What a front end keeps.
+/// The copy of a front end.
 struct Copy {
     store: Store,
     user: &'static str,
@@ -33,7 +33,7 @@ impl Copy {
         Self { store: store.clone(), user, other, up_to: None, messages, seen, answers: 0 }
     }
 
-    /// Asks once, without waiting for what is being stored; how many changes came.
+    /// Asks once, without waiting for pending writes; returns the number of changes.
     async fn ask(&mut self) -> usize {
         let (one, other, since) = (user(self.user), user(self.other), self.up_to);
         let read = self.store.read(move |conn| store::list_direct_changes(conn, &one, &other, since, ANSWER_MAX));
@@ -58,7 +58,7 @@ impl Copy {
         count
     }
 
-    /// Asks until there is nothing more.
+    /// Asks until there are no more changes.
     async fn finish(&mut self) {
         let answers = self.answers;
         while self.ask().await > 0 {
@@ -66,7 +66,7 @@ impl Copy {
         }
     }
 
-    /// That it holds what is stored, as it is.
+    /// Asserts that the copy equals the stored messages.
     async fn compare(&self, place: &Place) {
         let place = place.clone();
         let read = self.store.read_after_writes(move |conn| store::list_history(conn, &place, HistoryRange::Newest, 10_000));
@@ -79,13 +79,13 @@ impl Copy {
     }
 }
 
-/// That a message has arrived is no change of it.
+/// Ignores delivery, which is not a change of the message.
 fn without_delivery(message: &Message) -> Message {
     let is_read = message.status == MessageStatus::Read;
     Message { status: if is_read { MessageStatus::Read } else { MessageStatus::Sent }, ..message.clone() }
 }
 
-/// Asks over and over until told to stop.
+/// Asks repeatedly until told to stop.
 async fn keep(mut copy: Copy, is_over: Rc<Cell<bool>>) -> Copy {
     while !is_over.get() {
         copy.ask().await;
@@ -104,7 +104,7 @@ async fn a_copy_is_whole_whatever_is_being_stored(database: TestStore) {
         Ok(Reply::Sent(Sent { message, .. })) => message,
         other => panic!("{other:?}"),
     };
-    // What each has sent of late is read once.
+    // Recent sends of both are read once.
     for (one, other) in [("ann", "bob"), ("bob", "ann")] {
         broker.ask_as(one, named(other, "hello")).await.unwrap();
     }
@@ -112,7 +112,7 @@ async fn a_copy_is_whole_whatever_is_being_stored(database: TestStore) {
     let copies = [("ann", "bob"), ("bob", "ann")]
         .map(|(one, other)| actix::spawn(keep(Copy::new(&broker.store, one, other), is_over.clone())));
 
-    // Nobody waits for anybody, but that readers get their turns.
+    // The tasks do not wait for each other, but yield to the readers.
     let mut answers = Vec::new();
     for number in 0..MESSAGES {
         let (sender, reader) = if number % 3 == 0 { ("bob", "ann") } else { ("ann", "bob") };
@@ -134,7 +134,7 @@ async fn a_copy_is_whole_whatever_is_being_stored(database: TestStore) {
     for answer in answers {
         answer.await.unwrap().unwrap();
     }
-    // A receipt comes last: it is no change of the conversation itself.
+    // A receipt comes last; it does not change the conversation itself.
     broker.ask_as("bob", Command::MarkRead { message: first.id }).await.unwrap();
     is_over.set(true);
     let mut newest = first.updated_at;
@@ -149,7 +149,7 @@ async fn a_copy_is_whole_whatever_is_being_stored(database: TestStore) {
     }
     assert!(newest.as_millis() - first.updated_at.as_millis() > 600, "changes of one millisecond have times of their own");
 
-    // Nor is anything missed after a restart within that millisecond.
+    // Nothing is missed after a restart within that millisecond either.
     let broker = &mut Broker::on(std::mem::replace(&mut broker.database, TestStore::sqlite().await), Options::default()).await;
     let edit = Command::EditMessage { message: first.id, content: "first, mended".to_owned() };
     let edited: Arc<Message> = match broker.ask_as("ann", edit).await {

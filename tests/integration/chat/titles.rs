@@ -1,4 +1,4 @@
-//! What listings are called, wherever a message about one is shown.
+//! Titles of listings, in every event about a message of one.
 use std::sync::Arc;
 
 use parlance::chat::{Command, Draft, Event, Notice, Options, Reply, SendTo, Sent, TitleListing};
@@ -55,7 +55,7 @@ async fn a_title_is_read_where_it_is_not_at_hand() {
     let ann = broker.connect("ann").await;
     let first = sent(broker.ask(ann, about("flat", "1")).await);
 
-    // A new broker knows nothing yet, neither the title nor the recipient of what is edited.
+    // A new broker has neither the title nor the recipient of the edited message in memory.
     let mut broker = Broker::on(broker.database, Options::default()).await;
     let (ann, tablet) = (broker.connect("ann").await, broker.connect("ann").await);
     let edit = Command::EditMessage { message: first.id, content: "1b".to_owned() };

@@ -1,4 +1,4 @@
-//! `parlance check`: what is found, what to do about it, and that nothing is changed.
+//! `parlance check`: findings, advice, and that nothing is changed.
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
@@ -12,12 +12,12 @@ use serde_json::Value;
 use super::{failure, run, stdout};
 use crate::support::postgres::Postgres;
 
-/// A port that was free a moment ago.
+/// Returns a port that was free a moment ago.
 fn free_port() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string()
 }
 
-/// What `check --json` says: whether it ended well, and each finding's status, subject, text and advice.
+/// Runs `check --json`; returns whether it succeeded, and each finding's status, subject, text and advice.
 fn checked(folder: &Path, settings: &[(&str, &str)], more: &[&str]) -> (bool, Vec<[String; 4]>) {
     let output = run(folder, settings, &[&["check", "--json"], more].concat());
     assert!(output.stderr.is_empty(), "{output:?}");
@@ -33,8 +33,8 @@ fn find<'a>(findings: &'a [[String; 4]], what: &str) -> &'a [String; 4] {
     findings.iter().find(|[_, found, ..]| found == what).unwrap()
 }
 
-/// All files below a folder, and when each was written; but for the memory that readers of SQLite share, where they note how
-/// far they are.
+/// Returns all files below a folder with their times of modification, except for the memory that readers of SQLite
+/// share.
 fn files(folder: &Path) -> BTreeMap<String, SystemTime> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -72,7 +72,7 @@ fn what_is_wrong_is_found_at_once_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    // It takes connections, and says nothing that we say.
+    // It accepts connections, and does not answer like Parlance.
     std::thread::spawn(move || taken.incoming().for_each(drop));
     fs::write(folder.path().join(".env"), "JWT_SECERT=hush\n").unwrap();
     let settings = [
@@ -148,7 +148,7 @@ fn settings_that_go_together_are_seen_together() {
 #[test]
 fn a_port_that_is_held_for_us_is_no_error() {
     let folder = tempfile::tempdir().unwrap();
-    // As a supervisor does: connections are made, and wait.
+    // Like a supervisor's socket: connections are queued, and wait.
     let held = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = held.local_addr().unwrap().port().to_string();
     let (ok, findings) = checked(folder.path(), &[("HOST", "127.0.0.1"), ("PORT", &port)], &["--connections", "4"]);
@@ -156,7 +156,7 @@ fn a_port_that_is_held_for_us_is_no_error() {
     assert!(ok && status == "warning" && found.contains("nobody answers") && advice.contains("parlance.socket"), "{findings:?}");
 }
 
-/// What is found of the database before its first start, when it is up to date, and a step behind.
+/// Checks a database before its first start, up to date, and one migration behind.
 fn a_database_is_looked_at(url: Option<&str>) {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();

@@ -1,4 +1,4 @@
-//! The built binary, driven from outside as a newcomer would.
+//! The built binary, run from outside like a newcomer would.
 mod check;
 mod migrate;
 mod token;
@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// The command in an environment of its own, with `DATA_DIR` and `.env` in `folder`.
+/// Returns the command in an environment of its own, with `DATA_DIR` and `.env` in `folder`.
 fn parlance(folder: &Path, settings: &[(&str, &str)], arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_parlance"));
     command.env_clear().current_dir(folder).envs(settings.iter().copied()).args(arguments);
@@ -24,7 +24,7 @@ fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// The one line on stderr of a command that failed.
+/// Returns the single line on stderr of a command that failed.
 fn failure(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let text = String::from_utf8(output.stderr.clone()).unwrap();

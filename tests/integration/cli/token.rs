@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{failure, parlance, run, stdout};
 use crate::support::postgres::Postgres;
 
-/// What `token inspect` says of a token, read from standard input.
+/// Runs `token inspect` with a token on standard input.
 fn inspected(folder: &Path, settings: &[(&str, &str)], token: &str) -> Value {
     let mut command = parlance(folder, settings, &["token", "inspect", "-", "--json"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -27,7 +27,7 @@ fn reason(said: &Value) -> &str {
 fn tokens_are_made_looked_into_and_revoked(more: &[(&str, &str)]) {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    // With port 0 no server can be meant.
+    // With port 0, no server can be meant.
     let settings = &[&[("PORT", "0")], more].concat()[..];
     let token = |arguments: &[&str]| run(folder, settings, &[&["token"], arguments].concat());
     let new = |arguments: &[&str]| stdout(&token(&[&["new"], arguments].concat())).trim().to_owned();

@@ -1,27 +1,27 @@
-//! No circle of files: what a file names is understood without that file.
+//! No circle of files: each file can be understood without the files that import it.
 //!
-//! A file leads to every file that has something which it names; names are followed through the `use` of the modules that hand
-//! them on. `mod.rs`, `lib.rs` and `main.rs` are such modules and stand in no circle themselves, nor does what is compiled for
-//! tests only.
+//! A file leads to every file that defines something it names; names are followed through the `use` declarations of
+//! modules that re-export them. `mod.rs`, `lib.rs` and `main.rs` are such modules and belong to no circle themselves,
+//! nor does code compiled only for tests.
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::paths::{self, Import, Module, Named};
 use super::{assert_none, sources};
 
-/// Folders that still have circles, each with the number of files in them. To be shortened, and never to grow.
+/// Folders that still have circles, each with the number of files in them. May only become shorter.
 const KNOWN: &[(&str, usize)] = &[];
 
-/// Names that lead to names that lead to names end here.
+/// Maximum number of re-exports that are followed.
 const DEPTH_MAX: usize = 8;
 
-/// Where everything stands.
+/// All modules and names.
 #[derive(Default)]
 struct Tree {
     /// The file of each module.
     files: BTreeMap<Module, String>,
-    /// What a name in a module was brought in from.
+    /// Origin of each name imported into a module.
     imports: BTreeMap<(Module, String), Module>,
-    /// Paths in code that runs.
+    /// Paths in code that is not only for tests.
     named: Vec<Named>,
 }
 
@@ -39,7 +39,7 @@ impl Tree {
                 }
                 tree.files.entry(module).or_insert_with(|| file.to_owned());
             }
-            // Its own file says more of a module than the line that declares it.
+            // A module's own file says more about it than the line that declares it.
             tree.files.insert(own, file.to_owned());
             tree.named.extend(read.named);
         }
@@ -53,7 +53,7 @@ impl Tree {
         tree
     }
 
-    /// A path as it would be written from the root; `None` for what is none of ours.
+    /// Returns a path in its form from the root; `None` if it leads outside the crate.
     fn absolute(&self, named: &Named) -> Option<Module> {
         let Named { module, segments, .. } = named;
         let (base, rest) = match (paths::rooted(module, segments), segments.first()?) {
@@ -69,7 +69,7 @@ impl Tree {
         Some(base.into_iter().chain(rest.iter().map(ToString::to_string)).collect())
     }
 
-    /// The file that has what a path from the root leads to.
+    /// Returns the file that defines the target of a path from the root.
     fn home(&self, path: &[String], depth: usize) -> Option<&str> {
         let length = (0..=path.len()).rev().find(|length| self.files.contains_key(&path[..*length]))?;
         let (module, rest) = path.split_at(length);
@@ -80,7 +80,7 @@ impl Tree {
         origin.and_then(|origin| self.home(&origin, depth + 1)).or(Some(file))
     }
 
-    /// The files that each file leads to.
+    /// Returns the files that each file leads to.
     fn arrows(&self) -> BTreeMap<&str, BTreeSet<&str>> {
         let mut arrows: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for named in &self.named {
@@ -98,7 +98,7 @@ impl Tree {
         arrows
     }
 
-    /// The circles, each with its files in order.
+    /// Returns the circles, each with its files in order.
     fn circles(&self) -> Vec<Vec<&str>> {
         let arrows = self.arrows();
         let reached: BTreeMap<&str, BTreeSet<&str>> = arrows.keys().map(|file| (*file, reached_from(file, &arrows))).collect();
@@ -113,13 +113,13 @@ impl Tree {
     }
 }
 
-/// Tells files whose modules are there to hand on names.
+/// Returns whether a file's module exists to re-export names.
 fn hands_on(file: &str) -> bool {
     file.rsplit('/').next().is_some_and(|name| ["mod.rs", "lib.rs", "main.rs"].contains(&name))
 }
 
-/// All files that a file leads to, at once or through others.
-pub fn reached_from<'a>(file: &str, arrows: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> BTreeSet<&'a str> {
+/// Returns all files that a file leads to, directly or through others.
+fn reached_from<'a>(file: &str, arrows: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> BTreeSet<&'a str> {
     let mut reached = BTreeSet::new();
     let mut further: Vec<_> = arrows.get(file).into_iter().flatten().copied().collect();
     while let Some(next) = further.pop() {
@@ -130,7 +130,7 @@ pub fn reached_from<'a>(file: &str, arrows: &BTreeMap<&'a str, BTreeSet<&'a str>
     reached
 }
 
-/// Complains of circles that are not known, and of known ones that are there no longer.
+/// Complains of unknown circles, and of known ones that no longer exist.
 fn complaints(circles: &[Vec<&str>], known: &[(&str, usize)]) -> Vec<String> {
     let folder = |file: &str| file.split('/').next().map(|name| name.trim_end_matches(".rs").to_owned());
     let mut complaints = Vec::new();

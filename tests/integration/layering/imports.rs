@@ -1,4 +1,4 @@
-//! A module imports from lower layers only, and an outside crate is used in its home only.
+//! A module imports from lower layers only, and each outside crate is used only in its home.
 use std::fmt;
 
 use proc_macro2::{Ident, Span};
@@ -6,7 +6,7 @@ use proc_macro2::{Ident, Span};
 use super::paths::{self, Module};
 use super::{assert_none, sources};
 
-/// Top-level modules, lowest first. Modules of one layer do not import each other, but for [`SIDEWAYS`].
+/// Top-level modules, lowest first. Modules of one layer do not import each other, except as in [`SIDEWAYS`].
 const LAYERS: [&[&str]; 10] = [
     &["model", "config", "env", "meter", "schema"],
     &["engineio", "socketio", "store", "auth", "http", "logging"],
@@ -20,10 +20,10 @@ const LAYERS: [&[&str]; 10] = [
     &["main"],
 ];
 
-/// Who may import whom within a layer: what both need of actix-web stands in `web`.
+/// Imports allowed within a layer: `web` has what both need of actix-web.
 const SIDEWAYS: [(&str, &str); 2] = [("api", "web"), ("admin", "web")];
 
-/// Floors within a module, lowest first: its folders and files there import each other downwards only.
+/// Floors within a module, lowest first: its folders and files import each other downwards only.
 const FLOORS: [(&str, &[&str]); 2] = [
     ("chat", &["ports", "state", "query", "outside", "broker", "server"]),
     ("transport", &["codec", "listen", "admission", "connection", "worker", "handshake", "serve"]),
@@ -76,7 +76,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Everything that stands against the walls in one file. `file` is its path below `src`.
+/// Returns all violations in one file. `file` is its path below `src`.
 fn violations(file: &str, source: &str) -> Vec<Violation> {
     let mut judge = Judge { file, found: Vec::new() };
     for named in paths::read(file, source).named {
@@ -99,7 +99,7 @@ impl Judge<'_> {
         self.found.push(Violation { file: self.file.to_owned(), line: span.start().line, reason });
     }
 
-    /// Judges a path by its first segments, which are all that can lead out of the module.
+    /// Judges a path by its first segments; only those can lead out of the module.
     fn judge(&mut self, module: &Module, segments: &[Ident]) {
         let Some(first) = segments.first() else { return };
         match paths::rooted(module, segments) {
@@ -133,7 +133,7 @@ impl Judge<'_> {
     /// Judges the use of an outside crate.
     fn judge_outside(&mut self, place: &Ident, name: &str) {
         let Some((_, home)) = HOMES.iter().find(|(outside, _)| *outside == name) else { return };
-        // A file's tests may stand beside it.
+        // A file's tests may be beside it.
         let own = self.file.trim_end_matches(".rs").trim_end_matches("_tests");
         let inside = own == *home || self.file.starts_with(&format!("{home}/"));
         if !inside {
@@ -144,7 +144,7 @@ impl Judge<'_> {
     /// Judges the use of one of our top-level modules.
     fn judge_inside(&mut self, module: &Module, target: &Ident) {
         let name = target.to_string();
-        // Items that `lib.rs` itself has are no modules.
+        // Items of `lib.rs` itself are not modules.
         let Some(own) = module.first() else { return };
         if name == *own || SIDEWAYS.contains(&(own.as_str(), name.as_str())) {
             return;

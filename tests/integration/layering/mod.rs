@@ -1,4 +1,4 @@
-//! The walls of the source tree: who imports whom, without circles, and how large files and values get.
+//! The structure of the source tree: imports, circles, the size of files and structs, the wording of comments.
 mod circles;
 mod imports;
 mod methods;
@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 /// One file of `src`.
 struct Source {
-    /// Its path below `src`.
+    /// Path below `src`.
     file: String,
     text: String,
 }
 
-/// All files of `src`.
+/// Reads all files of `src`.
 fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let paths = rust_files(&root);
@@ -24,7 +24,7 @@ fn sources() -> Vec<Source> {
     paths.iter().map(|path| Source { file: below(path), text: fs::read_to_string(path).unwrap() }).collect()
 }
 
-/// All Rust files below `folder`.
+/// Returns all Rust files below `folder`.
 pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -39,7 +39,7 @@ pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Fails with the complaints, a line each.
-pub fn assert_none(complaints: &[String]) {
+/// Fails with the complaints, one a line.
+fn assert_none(complaints: &[String]) {
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
 }

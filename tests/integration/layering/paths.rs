@@ -1,4 +1,4 @@
-//! All paths that a file names, and the modules that it has.
+//! The paths that a file names, and its modules.
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, ImplItemFn, Item, ItemMod, ItemUse, Macro, MetaList, UseTree};
@@ -6,39 +6,39 @@ use syn::{Attribute, ImplItemFn, Item, ItemMod, ItemUse, Macro, MetaList, UseTre
 /// A module's path below the crate's root.
 pub type Module = Vec<String>;
 
-/// A path of more than one word, or all of a `use`.
+/// A path of at least two segments, or any path of a `use`.
 pub struct Named {
-    /// The module that it stands in.
+    /// The module that contains it.
     pub module: Module,
-    /// Its words, as they are written.
+    /// Its segments as written.
     pub segments: Vec<Ident>,
-    /// What a `use` makes of it.
+    /// The name that a `use` introduces.
     pub import: Option<Import>,
-    /// It is compiled for tests only.
+    /// Set if it is compiled only for tests.
     pub is_test: bool,
 }
 
-/// How a `use` brings something in.
+/// Way in which a `use` imports.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Import {
     /// Under this name.
     As(String),
-    /// With all of its names.
+    /// All names.
     Glob,
 }
 
-/// One file, read.
+/// A parsed file.
 pub struct Paths {
-    /// In the order of the text.
+    /// Paths in the order of the text.
     pub named: Vec<Named>,
-    /// The modules that stand in the file beside its own, each with whether it is compiled for tests only.
+    /// Further modules declared in the file, each with whether it is compiled only for tests.
     pub modules: Vec<(Module, bool)>,
 }
 
-/// Our own name, as the binary says it.
+/// The library's name in the binary.
 const LIBRARY: &str = "parlance";
 
-/// Returns the module at which a path begins that stands in `module`, and the words below that; `None` where it begins with a name
+/// Returns the module at which a path in `module` begins, and the segments below that; `None` if it begins with a name
 /// or `self`.
 pub fn rooted<'a>(module: &'a Module, segments: &'a [Ident]) -> Option<(&'a [String], &'a [Ident])> {
     let first = segments.first()?;
@@ -50,7 +50,7 @@ pub fn rooted<'a>(module: &'a Module, segments: &'a [Ident]) -> Option<(&'a [Str
     (climbed > 0).then_some((from, segments.get(climbed..)?))
 }
 
-/// Reads a file; `file` is its path below `src`.
+/// Parses a file; `file` is its path below `src`.
 pub fn read(file: &str, source: &str) -> Paths {
     let syntax = syn::parse_file(source).unwrap_or_else(|error| panic!("{file} is no Rust: {error}"));
     let paths = Paths { named: Vec::new(), modules: Vec::new() };
@@ -59,8 +59,8 @@ pub fn read(file: &str, source: &str) -> Paths {
     reader.paths
 }
 
-/// The module that a file is: `chat/mod.rs` is `chat`, `chat/rooms.rs` is `chat::rooms`, `chat/rooms_tests.rs` is
-/// `chat::rooms::tests`, `lib.rs` the root.
+/// Returns the module of a file: `chat/mod.rs` is `chat`, `chat/rooms.rs` is `chat::rooms`, `chat/rooms_tests.rs` is
+/// `chat::rooms::tests`, `lib.rs` is the root.
 pub fn module_path(file: &str) -> Module {
     let path = file.trim_end_matches(".rs");
     let path = path.strip_suffix("/mod").unwrap_or(path);
@@ -82,7 +82,7 @@ impl Reader {
         self.paths.named.push(Named { module: self.module.clone(), segments, import, is_test: self.is_test });
     }
 
-    /// All paths of a `use`.
+    /// Adds all paths of a `use`.
     fn add_tree(&mut self, prefix: &mut Vec<Ident>, tree: &UseTree) {
         match tree {
             UseTree::Path(path) => {
@@ -110,7 +110,7 @@ impl Reader {
         self.add(segments, Some(Import::As(known_as)));
     }
 
-    /// Paths among tokens that nobody has parsed: the arguments of macros and attributes.
+    /// Adds paths among unparsed tokens: the arguments of macros and attributes.
     fn add_tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<Ident> = Vec::new();
         let mut colons = 0;
@@ -135,14 +135,14 @@ impl Reader {
         self.add_if_path(path);
     }
 
-    /// A lone word is a name, no path.
+    /// Adds a path; a single word is only a name.
     fn add_if_path(&mut self, segments: Vec<Ident>) {
         if segments.len() > 1 {
             self.add(segments, None);
         }
     }
 
-    /// Reads on in something with these attributes.
+    /// Visits an item with these attributes.
     fn within(&mut self, attributes: &[Attribute], read: impl FnOnce(&mut Self)) {
         let outside = self.is_test;
         self.is_test |= attributes.iter().any(is_for_tests);
@@ -151,7 +151,7 @@ impl Reader {
     }
 }
 
-/// Tells `#[cfg(test)]`.
+/// Returns whether it is `#[cfg(test)]`.
 fn is_for_tests(attribute: &Attribute) -> bool {
     attribute.path().is_ident("cfg") && attribute.parse_args::<Ident>().is_ok_and(|condition| condition == "test")
 }

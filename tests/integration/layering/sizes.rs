@@ -1,29 +1,29 @@
-//! Files that are read in one go, and values that are understood in one go.
+//! Files and structs are small enough to be understood at once.
 use syn::visit::{self, Visit};
 use syn::{Field, ItemStruct, Visibility};
 
 use super::{assert_none, sources};
 
-/// Maximum number of lines of a file, its tests among them.
+/// Maximum number of lines of a file, including its tests.
 const LINES_MAX: usize = 500;
 
-/// Maximum number of fields of a struct that has rules of its own.
+/// Maximum number of fields of a struct with rules of its own.
 const FIELDS_MAX: usize = 16;
 
-/// Files that are still longer. To be shortened, and never to grow.
+/// Files that are still longer. May only become shorter.
 const LONG_FILES: &[&str] = &[];
 
-/// Structs that have more fields, and why.
+/// Structs that have more fields, with the reason.
 const LARGE_STRUCTS: &[(&str, &str)] = &[
     ("chat/state/sessions.rs Session", "still all that the broker knows of a session"),
     ("store/changes/insert_postgres.rs Arrays", "the columns of one statement, an array each"),
     ("transport/connection/link.rs Link", "still all of a connection's state"),
 ];
 
-/// Folders and files of plain data: there, a struct whose fields are all open has no rules that many fields could hide.
+/// Folders and files of plain data: a struct there whose fields are all public has no rules to hide among them.
 const PLAIN: &[&str] = &["model/", "config/", "chat/ports/", "options.rs", "rules.rs", "figures.rs", "rows.rs", "queries.rs"];
 
-/// A struct with too many fields to have rules.
+/// Collects structs with too many fields.
 #[derive(Default)]
 struct Structs<'a> {
     file: &'a str,
@@ -47,14 +47,14 @@ fn is_for_plain_data(file: &str) -> bool {
     PLAIN.iter().any(|place| if place.ends_with('/') { file.starts_with(place) } else { name == *place })
 }
 
-/// The structs of a file that have too many fields.
+/// Returns the structs of a file that have too many fields.
 fn large_structs(file: &str, source: &str) -> Vec<(String, usize)> {
     let mut structs = Structs { file, large: Vec::new() };
     structs.visit_file(&syn::parse_file(source).unwrap());
     structs.large
 }
 
-/// Complains of what is larger than `max` and not known to be, and of what is known and no longer so large.
+/// Complains of unknown items larger than `max`, and of known ones that no longer are.
 fn complaints(found: &[(String, usize)], max: usize, unit: &str, known: &[&str]) -> Vec<String> {
     let large: Vec<_> = found.iter().filter(|(_, size)| *size > max).collect();
     let grown = large.iter().filter(|(name, _)| !known.contains(&name.as_str()));

@@ -47,7 +47,7 @@ impl Http {
         self.stream.write_all(bytes).unwrap();
     }
 
-    /// Sends a request; `headers` are whole lines.
+    /// Sends a request; `headers` are complete lines.
     pub fn send(&mut self, method: &str, target: &str, headers: &[&str], body: &[u8]) {
         let mut request = format!("{method} {target} HTTP/1.1\r\nHost: chat.example\r\n");
         for header in headers {
@@ -80,7 +80,7 @@ impl Http {
         self.receive()
     }
 
-    /// Whether nothing comes for so long.
+    /// Returns whether nothing comes for this time.
     pub fn is_silent(&mut self, time: Duration) -> bool {
         self.stream.set_read_timeout(Some(time)).unwrap();
         let mut byte = [0];
@@ -95,7 +95,7 @@ impl Http {
         !matches!(self.stream.read_to_end(&mut rest), Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
     }
 
-    /// Reads until `done` finds its place; `None` at the end of the stream.
+    /// Reads until `done` finds a position; `None` at the end of the stream.
     fn fill_until(&mut self, done: impl Fn(&[u8]) -> Option<usize>) -> Option<usize> {
         loop {
             if let Some(place) = done(&self.buffer) {
@@ -124,7 +124,7 @@ impl Poller {
         Self::open_with(address, "")
     }
 
-    /// `query` starts with `&`.
+    /// Opens a session; `query` starts with `&`.
     pub fn open_with(address: SocketAddr, query: &str) -> Self {
         let mut get = Http::connect(address);
         let response = get.request("GET", &format!("{POLLING}{query}"), &[], b"");
@@ -152,14 +152,14 @@ impl Poller {
         self.post.request("POST", &target, &[], body.as_bytes())
     }
 
-    /// What the client of a session that is gone is told.
+    /// Returns whether the server no longer knows the session.
     pub fn is_gone(&mut self) -> bool {
         let target = self.target();
         self.post.request("GET", &target, &[], b"").told() == (400, r#"{"code":1,"message":"Session ID unknown"}"#)
     }
 }
 
-/// The sid in an open packet.
+/// Returns the sid in an open packet.
 pub fn sid_of(open: &str) -> String {
     let start = open.find(r#""sid":""#).expect("no sid") + 7;
     open[start..start + 20].to_owned()
@@ -232,7 +232,7 @@ impl Ws {
         }
     }
 
-    /// The next text frame.
+    /// Returns the next text frame.
     pub fn text(&mut self) -> String {
         match self.next() {
             Frame::Text(text) => text,
@@ -254,7 +254,7 @@ pub const UPGRADE: [&str; 4] = [
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
 ];
 
-/// A masked frame with this first byte.
+/// Returns a masked frame with this first byte.
 pub fn frame(first: u8, data: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     match data.len() {

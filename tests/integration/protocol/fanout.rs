@@ -1,4 +1,4 @@
-//! What is said from inside to many.
+//! Deliveries from the server to many connections.
 use std::sync::Arc;
 
 use parlance::engineio::{Delivery, Encoded, Seat};

@@ -1,4 +1,4 @@
-//! Pings, pongs, and those who do not answer.
+//! Pings, pongs, and clients that do not answer.
 use std::time::{Duration, Instant};
 
 use parlance::engineio::CloseReason;
@@ -9,7 +9,7 @@ use super::server::TestServer;
 
 const INTERVAL: Duration = Duration::from_millis(300);
 const TIMEOUT: Duration = Duration::from_millis(200);
-/// What a busy machine may add.
+/// Delay that a busy machine may add.
 const SLACK: Duration = Duration::from_millis(150);
 
 fn short(options: &mut Options) {
@@ -67,7 +67,7 @@ fn nothing_but_a_pong_keeps_a_client_alive_for_long() {
     loop {
         ws.send("4talking");
         match ws.next() {
-            // Four times its time-out begins anew, since it says something.
+            // Its time-out restarts four times, because it sends something.
             Frame::Text(_) => assert!(start.elapsed() < INTERVAL + 5 * (TIMEOUT + SLACK)),
             Frame::Close(None) => break,
             other => panic!("{other:?}"),

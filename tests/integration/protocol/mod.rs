@@ -1,4 +1,4 @@
-//! Engine.IO on the wire, through a real server.
+//! Engine.IO on the wire, with a real server.
 mod client;
 mod fanout;
 mod heartbeat;

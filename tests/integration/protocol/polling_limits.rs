@@ -1,4 +1,4 @@
-//! Long polling: what is too much, and what breaks.
+//! Long polling: exceeded limits and broken requests.
 use std::time::Duration;
 
 use parlance::engineio::CloseReason;
@@ -33,7 +33,7 @@ fn a_client_that_is_busy_with_an_upload_is_not_cut() {
     });
     let mut poller = Poller::open(server.address);
     assert_eq!(poller.poll().told(), (200, "2"));
-    // Its pong stands behind the upload, which takes longer than the time-out.
+    // Its pong is queued behind the upload, which takes longer than the time-out.
     let head = format!("POST {} HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n4", poller.target());
     poller.post.write(head.as_bytes());
     for digit in b"12345678" {
@@ -60,11 +60,11 @@ fn binary_bodies_are_refused() {
 
 #[test]
 fn an_address_has_its_share_of_sessions() {
-    // Two sessions, and the connections by which they and one more are asked for.
+    // Two sessions, and the connections that they and one more need.
     let server = TestServer::with(|options| options.max_sockets_per_address = 7);
     let mut first = Poller::open(server.address);
     let mut second = Poller::open(server.address);
-    // A connection counts once its worker has it: what is answered on it shows that.
+    // A connection counts once its worker has it, which an answer on it proves.
     assert_eq!((first.push("4a").told(), second.push("4b").told()), ((200, "ok"), (200, "ok")));
     let mut http = Http::connect(server.address);
     let refused = http.request("GET", "/engine.io/?EIO=4&transport=polling", &[], b"");

@@ -1,4 +1,4 @@
-//! A server whose service does what its client says.
+//! A server whose service obeys its clients.
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, mpsc};
@@ -11,7 +11,7 @@ use parlance::http::Origins;
 use parlance::meter::Counted;
 use parlance::transport::{Listeners, Options, Running, Stopper, serve};
 
-/// What the service told the test.
+/// Something that the service reported to the test.
 #[derive(Debug)]
 pub enum Seen {
     Opened(ConnectionKey, Opening),
@@ -20,10 +20,10 @@ pub enum Seen {
     VolatileDropped,
 }
 
-/// Recipients of what is said to connections, by worker.
+/// Addresses for deliveries to connections, by worker.
 pub type Hubs = Arc<Mutex<HashMap<u16, Counted<Delivery<Encoded, Order>>>>>;
 
-/// A word for one connection.
+/// An order to one connection.
 #[derive(Debug)]
 pub enum Order {
     Send(String),
@@ -35,7 +35,7 @@ pub struct Shared {
     seen: mpsc::Sender<Seen>,
 }
 
-/// Echoes, but for a few words: `close`, `panic`, `flood N BYTES`, `trickle N` (volatile packets).
+/// Echoes, except for a few commands: `close`, `panic`, `flood N BYTES`, `trickle N` (volatile packets).
 pub struct Scripted {
     shared: Shared,
     deadline: Option<Instant>,
@@ -116,7 +116,7 @@ impl Service for Scripted {
     }
 }
 
-/// A running server; dropped, it stops.
+/// A running server, stopped when dropped.
 pub struct TestServer {
     pub address: SocketAddr,
     pub stopper: Stopper,
@@ -126,7 +126,7 @@ pub struct TestServer {
 }
 
 impl TestServer {
-    /// Two workers, so that requests of one session arrive on both.
+    /// Starts with two workers, so that requests of one session arrive on both.
     pub fn start() -> Self {
         Self::with(|_| {})
     }
@@ -161,7 +161,7 @@ impl TestServer {
         Self { address, stopper, hubs, seen, thread: Some(thread) }
     }
 
-    /// The next thing that the service told, within a limit.
+    /// Returns the service's next report, within a limit.
     pub fn next_seen(&self) -> Seen {
         self.seen.recv_timeout(Duration::from_secs(10)).expect("the service was not called")
     }
@@ -184,12 +184,12 @@ impl TestServer {
         }
     }
 
-    /// Why a connection closed, if one did.
+    /// Returns the reason for a connection's end, if one has ended.
     pub fn try_closed(&self) -> Option<CloseReason> {
         self.seen.try_iter().find_map(|seen| if let Seen::Closed(reason) = seen { Some(reason) } else { None })
     }
 
-    /// Has packets queued from inside, and waits until they are.
+    /// Queues packets from the server's side, and waits until they are queued.
     pub fn queue(&self, key: ConnectionKey, packets: &[&str]) {
         let queued = || self.stopper.stats().iter().map(|stats| stats.packets_out.get()).sum::<u64>();
         let before = queued();
@@ -203,7 +203,7 @@ impl TestServer {
         }
     }
 
-    /// Says something to a connection from inside.
+    /// Sends a notice to a connection from the server's side.
     pub fn order(&self, key: ConnectionKey, notice: Order) {
         self.hubs.lock().unwrap()[&key.worker].do_send(Delivery::ToOne { to: key.seat, notice });
     }

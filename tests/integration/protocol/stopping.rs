@@ -28,7 +28,7 @@ fn connections_are_told_and_new_ones_end_at_once() {
     assert_eq!((server.closed(), server.closed()), (CloseReason::Shutdown, CloseReason::Shutdown));
     drop(ws);
     closing.join().unwrap();
-    // Clients leave when they are refused; a session that ends they take for a lost one.
+    // Clients give up when they are refused; a session that ends they take for a lost connection.
     let ended = http.request("GET", "/engine.io/?EIO=4&transport=polling", &[], b"");
     let (status, packets) = ended.told();
     assert_eq!(status, 200);

@@ -1,4 +1,4 @@
-//! From polling to a WebSocket, without loss and in order.
+//! The move from polling to a WebSocket, without loss and in order.
 use std::time::{Duration, Instant};
 
 use parlance::engineio::CloseReason;

@@ -127,7 +127,7 @@ fn what_proxies_and_clients_add_to_a_handshake_is_no_reason_to_refuse_it() {
     for line in ["Connection: close, Upgrade", "Connection: Upgrade, close", "connection: upgrade"] {
         assert_eq!(open(TARGET, &connection(line)), None);
     }
-    // Browsers refuse a 101 that names none of the subprotocols which their page has offered.
+    // Browsers refuse a 101 that names none of the subprotocols their page offered.
     let offering = [&UPGRADE[..], &["Sec-WebSocket-Protocol: chat, v2"]].concat();
     assert_eq!(open(TARGET, &offering).as_deref(), Some("chat"));
     assert_eq!(open(&TARGET.replace("/?", "?"), &UPGRADE), None, "the last slash may be missing");

@@ -1,4 +1,4 @@
-//! WebSocket: what is too much, and what breaks.
+//! WebSocket: exceeded limits and broken frames.
 use std::time::{Duration, Instant};
 
 use parlance::engineio::CloseReason;
@@ -53,7 +53,7 @@ fn a_stuck_reader_is_cut_and_others_are_not() {
         server.order(other_key, Order::Send(text.clone()));
         rounds += 1;
         assert_eq!(other.text(), text);
-        // told by the hub before the packet that the other one has just read
+        // notified by the hub before the packet that the other one has just read
         if let Some(reason) = server.try_closed() {
             break reason;
         }

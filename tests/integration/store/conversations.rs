@@ -23,7 +23,7 @@ async fn a_conversation_comes_back_as_it_was(fixture: Fixture) {
     let conversation = Arc::new(fixture.new_conversation(ConversationKind::Group, &["cid", "ann", "bob"]));
     let write = Write::CreateConversation { conversation: conversation.clone(), joined_position: 5 };
     fixture.done(write.clone()).await;
-    // A repeat, as of a retried batch.
+    // Repeated, as in a retried batch.
     fixture.done(write).await;
     let place = Place::Conversation(conversation.id);
     assert_eq!(fixture.find_conversation(&place).await.as_ref(), Some(&*conversation));
@@ -99,7 +99,7 @@ async fn a_deleted_group_is_gone_with_all_that_was_said(fixture: Fixture) {
     let message = fixture.say("ann", &group, "goes").await;
     let id = conversation_of(&group);
     fixture.done(Write::MarkRead { message: message.id, conversation: id, reader: user("bob"), read_at: at(5) }).await;
-    // One more that is in the same batch.
+    // Another one in the same batch.
     let last = fixture.begin(super::fixture::saying(&fixture.message("ann", &group, "goes too")));
     fixture.done(Write::DeleteConversation { conversation: id }).await;
     super::fixture::outcome(last).await.unwrap();
@@ -108,7 +108,7 @@ async fn a_deleted_group_is_gone_with_all_that_was_said(fixture: Fixture) {
     assert_eq!(fixture.find(message.id).await, None);
     assert_eq!(fixture.membership("bob", &group).await, None);
     assert_eq!(fixture.contents(&other).await, ["stays"]);
-    // No position is given twice, though the message that had the last one is gone.
+    // No position is reused, though the message with the last one is gone.
     let again = store::Store::open(fixture.options.clone()).await.unwrap();
     assert_eq!(again.last_position(), fixture.position());
 }
@@ -163,7 +163,7 @@ async fn names_are_their_owners(fixture: Fixture) {
     let (bob, cid) = (fixture.direct(&["ann", "bob"]).await, fixture.direct(&["ann", "cid"]).await);
     for (owner, name, place) in [("ann", "one", &bob), ("ann", "two", &bob), ("bob", "one", &bob), ("cid", "one", &cid)] {
         fixture.done(naming(owner, name, place, 1)).await;
-        // A repeat, as of a retried batch.
+        // Repeated, as in a retried batch.
         fixture.done(naming(owner, name, place, 1)).await;
     }
     assert_eq!(called(&fixture, "ann", "one").await.as_ref(), Some(&bob));

@@ -14,7 +14,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     format!("{}{suffix}", path.display()).into()
 }
 
-/// All that is in its folder, but the claim.
+/// Returns the names of all files in its folder but the claim.
 fn names(path: &Path) -> Vec<String> {
     let entries = fs::read_dir(path.parent().unwrap()).unwrap();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -86,7 +86,7 @@ async fn a_reader_makes_no_database() {
     for suffix in ["", "-wal", "-shm"] {
         fs::remove_file(beside(fixture.path(), suffix)).unwrap();
     }
-    // The readers connect at their first question.
+    // The readers connect at their first query.
     assert_eq!(fixture.store.read(store::count_users).await, Err(StoreError::Unavailable));
     assert_eq!(names(fixture.path()), Vec::<String>::new());
 }

@@ -1,4 +1,4 @@
-//! Who names which file, and which files go.
+//! References to files, and files that are removed.
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use parlance::model::{File, Message, Place};
@@ -40,7 +40,7 @@ async fn say(fixture: &Fixture, place: &Place, content: &str, first: Option<&str
     message
 }
 
-/// Drops all that may be dropped. Answers which files are to be removed.
+/// Removes everything that may be removed. Returns the files.
 async fn dropped(fixture: &Fixture) -> Vec<String> {
     let urls = fixture.ask(|conn| store::list_unnamed_files(conn, 100)).await;
     let Written::Unnamed { urls } = fixture.done(Write::DropFiles { urls }).await else { panic!("another answer") };
@@ -73,7 +73,7 @@ async fn a_file_goes_with_the_last_message_that_names_it(fixture: Fixture) {
     delete(&fixture, &two).await;
     assert_eq!(dropped(&fixture).await, [url("a")]);
     assert!(!is_there(&fixture, "a").await && is_there(&fixture, "b").await);
-    // An edit takes the name out of the text; the file of an edited message stays its own.
+    // An edit removes the reference from the text; the file of an edited message stays its own.
     fixture.done(Write::EditMessage { message: three.id, content: "look".to_owned(), updated_at: at(101), position: None }).await;
     fixture.done(Write::EditMessage { message: four.id, content: "see".to_owned(), updated_at: at(102), position: None }).await;
     assert_eq!(dropped(&fixture).await, [url("b")]);
@@ -120,13 +120,13 @@ async fn a_file_goes_with_its_conversation_its_account_and_its_age(fixture: Fixt
     let other = say(&fixture, &kept, "", Some("c"), &[]).await;
     fixture.done(Write::DeleteConversation { conversation: conversation_of(&group) }).await;
     assert_eq!(dropped(&fixture).await, [url("a"), url("b")]);
-    // Messages that grow old.
+    // Messages that expire.
     let newer = say(&fixture, &kept, "", Some("d"), &[]).await;
     let place = conversation_of(&kept).to_string();
     fixture.done(Write::PruneMessages { place, before: newer.created_at, limit: 200 }).await;
     assert_eq!(dropped(&fixture).await, [url("c")]);
     assert!(fixture.find(other.id).await.is_none());
-    // An account: what it sent to others stays, what nobody was sent goes.
+    // An account: files sent to others stay, files sent to nobody are removed.
     fixture.done(Write::UpdateProfile { user: user("ann"), full_name: None, avatar: Some(Some(url("e"))) }).await;
     upload(&fixture, &["f"]).await;
     fixture.done(Write::DeleteUser { user: user("ann"), deleted_at: at(200) }).await;
@@ -141,7 +141,7 @@ async fn a_message_that_is_stored_before_keeps_its_file(fixture: Fixture) {
     let mut second = fixture.message("ann", &group, "again");
     second.file = Some(file("a"));
     delete(&fixture, &first).await;
-    // What is in front has the message and the look wait for one batch: nothing names the file before it.
+    // The writes in front put the message and the check into one batch: a reference is added before the check.
     let mut outcomes: Vec<_> = (0..50).map(|_| fixture.begin(saying(&fixture.message("ann", &group, "in front")))).collect();
     outcomes.push(fixture.begin(saying(&second)));
     let looked = fixture.begin(Write::DropFiles { urls: vec![url("a")] });
@@ -161,7 +161,7 @@ async fn a_file_whose_upload_is_gone_is_removed_at_last(fixture: Fixture) {
     delete(&fixture, &message).await;
     let first = fixture.done(Write::DropFiles { urls: vec![url("a"), url("b")] }).await;
     assert_eq!(first, Written::Unnamed { urls: vec![url("a")] }, "of what nobody has to look at nothing goes");
-    // The server dies before the file is off the disk, and somebody writes its address meanwhile.
+    // The server dies before the file is removed from disk, and meanwhile somebody writes its address.
     let again = store::Store::open(fixture.options.clone()).await.unwrap();
     say(&fixture, &Place::CommonChat, &url("a"), None, &[]).await;
     assert_eq!(again.read(|conn| store::list_unnamed_files(conn, 100)).await.unwrap(), [url("a")]);
@@ -190,7 +190,7 @@ fn names(conn: &mut AnyConnection) -> QueryResult<Vec<String>> {
     Ok(names)
 }
 
-/// Names of every kind.
+/// Makes references of every kind.
 async fn populate(fixture: &Fixture) -> Vec<String> {
     upload(fixture, &["a", "b", "c", "d"]).await;
     let group = fixture.group(&["ann", "bob"]).await;
@@ -222,7 +222,7 @@ async fn populate(fixture: &Fixture) -> Vec<String> {
     expected
 }
 
-/// What is no upload may be named or not.
+/// Keeps only references to uploads; others may be present or not.
 fn of_uploads(names: Vec<String>) -> Vec<String> {
     names.into_iter().filter(|name| !name.ends_with(&url("e"))).collect()
 }

@@ -1,4 +1,4 @@
-//! A store on a new database, and short words for what tests write.
+//! A store on a new database, with helpers for tests.
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -17,15 +17,15 @@ use uuid::Uuid;
 
 use crate::support::postgres::Postgres;
 
-/// All that a test waits for comes within this time.
+/// Time limit of every wait.
 pub const LIMIT: Duration = Duration::from_secs(30);
-/// When the tests' first message is written.
+/// Time of the tests' first message, in milliseconds.
 pub const START: i64 = 1_767_225_600_000;
 
 pub struct Fixture {
     pub store: Store,
     pub options: StoreOptions,
-    /// Of the last message.
+    /// Position of the last message.
     position: AtomicI64,
     ids: AtomicI64,
     _folder: Option<tempfile::TempDir>,
@@ -73,7 +73,7 @@ impl Fixture {
         }
     }
 
-    /// Stores a change, which succeeds.
+    /// Stores a change, and asserts that it succeeds.
     pub async fn done(&self, write: Write) -> Written {
         self.write(write).await.unwrap()
     }
@@ -82,14 +82,14 @@ impl Fixture {
         tokio::time::timeout(LIMIT, self.store.write(write)).await.expect("an answer in time")
     }
 
-    /// Gives a change without waiting for it.
+    /// Submits a change without waiting for it.
     pub fn begin(&self, write: Write) -> oneshot::Receiver<Result<Written, StoreError>> {
         let (answer, outcome) = oneshot::channel();
         self.store.try_write(write, Done::Answer(answer)).unwrap();
         outcome
     }
 
-    /// Asks behind all writes.
+    /// Runs a query after all writes.
     pub async fn ask<T: Send + 'static>(
         &self,
         query: impl FnOnce(&mut store::AnyConnection) -> store::QueryResult<T> + Send + 'static,
@@ -101,7 +101,7 @@ impl Fixture {
         Uuid::from_u64_pair(0x7000, 0x8000_0000_0000_0000 | self.ids.fetch_add(1, Ordering::SeqCst) as u64)
     }
 
-    /// A message that takes the next position, and a time of its own.
+    /// Makes a message with the next position, and a time of its own.
     pub fn message(&self, sender: &str, place: &Place, content: &str) -> Message {
         let position = self.position.fetch_add(1, Ordering::SeqCst) + 1;
         let at = Timestamp::from_millis(START + position);
@@ -128,7 +128,7 @@ impl Fixture {
         }
     }
 
-    /// Stores a message; answers with it as stored.
+    /// Stores a message; returns it as stored.
     pub async fn say(&self, sender: &str, place: &Place, content: &str) -> Message {
         let mut message = self.message(sender, place, content);
         message.seq = seq(self.done(saying(&message)).await);
@@ -139,7 +139,7 @@ impl Fixture {
         self.position.load(Ordering::SeqCst)
     }
 
-    /// A group of these, made by the first.
+    /// Makes a group of these users; the first one creates it.
     pub async fn group(&self, members: &[&str]) -> Place {
         self.conversation(ConversationKind::Group, members).await
     }
@@ -173,7 +173,7 @@ impl Fixture {
         }
     }
 
-    /// The contents of a place's newest messages.
+    /// Returns the contents of the newest messages.
     pub async fn contents(&self, place: &Place) -> Vec<String> {
         self.history(place, HistoryRange::Newest, 10_000).await.into_iter().map(|message| message.content).collect()
     }
@@ -198,14 +198,14 @@ impl Fixture {
         memberships.into_iter().find(|membership| membership.conversation == id)
     }
 
-    /// Hears what becomes of tagged writes.
+    /// Receives the outcomes of tagged writes.
     pub fn listen(&self) -> mpsc::UnboundedReceiver<Committed> {
         let (tell, heard) = mpsc::unbounded_channel();
         self.store.report_to(Ear(tell).start().recipient().into());
         heard
     }
 
-    /// Waits until something holds.
+    /// Waits until a condition holds.
     pub async fn until(&self, what: &str, holds: impl Fn(&Store) -> bool) {
         let begun = Instant::now();
         while !holds(&self.store) {
@@ -223,7 +223,7 @@ impl Fixture {
         }
     }
 
-    /// Waits until the store takes writes again.
+    /// Waits until the store accepts writes again.
     pub async fn until_available(&self) {
         let begun = Instant::now();
         while self.store.write(Write::Barrier).await.is_err() || self.store.is_failing() {
@@ -247,12 +247,12 @@ impl Handler<Committed> for Ear {
     }
 }
 
-/// The next report, in time.
+/// Returns the next report, within the limit.
 pub async fn heard(reports: &mut mpsc::UnboundedReceiver<Committed>) -> Vec<(u64, Result<Written, StoreError>)> {
     tokio::time::timeout(LIMIT, reports.recv()).await.expect("a report in time").expect("a report").outcomes
 }
 
-/// An outcome, in time.
+/// Returns an outcome, within the limit.
 pub async fn outcome(answer: oneshot::Receiver<Result<Written, StoreError>>) -> Result<Written, StoreError> {
     tokio::time::timeout(LIMIT, answer).await.expect("an outcome in time").expect("an outcome")
 }

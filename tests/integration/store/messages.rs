@@ -138,7 +138,7 @@ async fn edits_and_deletions_show(fixture: Fixture) {
     let shown = fixture.find_conversation(&group).await.unwrap();
     assert_eq!((shown.last_message.unwrap().content, shown.updated_at), ("better".to_owned(), at(500)));
 
-    // The same once more, as when a batch is tried again.
+    // Repeated, as in a retried batch.
     for _ in 0..2 {
         fixture.done(Write::DeleteMessage { message: last.id, deleted_at: at(600), position: None }).await;
     }
@@ -173,7 +173,7 @@ async fn a_receipt_counts_once_and_moves_forward(fixture: Fixture) {
     let second = fixture.find(second.id).await.unwrap();
     let marks = [("bob", 100), ("cid", 400)].map(|(name, millis)| ReadMark { user: user(name), read_at: at(millis) });
     assert_eq!((second.status, second.read_by, second.updated_at), (MessageStatus::Read, marks.to_vec(), at(400)));
-    // Of a message that comes with it in one batch, and of one that there is not.
+    // For a message in the same batch, and for one that does not exist.
     let third = fixture.message("ann", &group, "3");
     let answers =
         [fixture.begin(read(first.id, "cid", 500)), fixture.begin(saying(&third)), fixture.begin(read(third.id, "cid", 600))];

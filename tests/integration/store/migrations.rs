@@ -1,4 +1,4 @@
-//! The way there, back, and there again.
+//! Migrations: forwards, backwards, and forwards again.
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
@@ -14,7 +14,7 @@ struct Line {
     line: String,
 }
 
-/// All columns and indexes of all tables.
+/// Returns all columns and indexes of all tables.
 fn shape(conn: &mut AnyConnection) -> Vec<String> {
     let sql = match conn {
         AnyConnection::Sqlite(_) => {
@@ -36,7 +36,7 @@ async fn up_down_up(fixture: Fixture) {
         store::revert_migrations(conn).unwrap();
         let none = shape(conn);
         store::run_migrations(conn).unwrap();
-        // A second run finds nothing to do.
+        // A second run has nothing to do.
         store::run_migrations(conn).unwrap();
         conn.batch_execute("SELECT 1")?;
         Ok((first, none, shape(conn)))

@@ -1,4 +1,4 @@
-//! What a user has missed.
+//! Messages and changes that a user missed.
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -73,7 +73,7 @@ async fn what_is_received_while_pages_are_read_is_in_one_of_them(fixture: Fixtur
     }
     fixture.receive("bob", &group, 2).await;
     let then = fixture.ask(|conn| store::load_received(conn, &user("bob"))).await;
-    // Bob's other device proves more, behind the back of the one that is caught up.
+    // Another device of bob's confirms more, unknown to the one that is catching up.
     fixture.receive("bob", &group, 4).await;
     fixture.receive("bob", &other, 1).await;
     let list = async |lacking: Lacking, received: Option<store::Received>| {
@@ -111,7 +111,7 @@ async fn pages_of_many_conversations_are_in_one_order(fixture: Fixture) {
     }
     let mut edits = Vec::new();
     for number in 1..=60_i64 {
-        // Some say much in a row, some a little; one is silent.
+        // Some write much in a row, some little; one is silent.
         let message = fixture.say("ann", &places[(number * number / 7 % 4) as usize], &number.to_string()).await;
         edits.push(Write::EditMessage {
             message: message.id,
@@ -161,7 +161,7 @@ async fn a_page_costs_what_it_brings_and_not_what_was_ever_said(fixture: Fixture
     for answer in begun {
         outcome(answer).await.unwrap();
     }
-    // Pages of the same size: in a place 40 times as large they cost about the same.
+    // Pages of the same size cost about the same, even in a conversation 40 times as large.
     let least = async |name: &'static str, lacking: Lacking| {
         let mut least = Duration::MAX;
         for _ in 0..5 {
@@ -231,7 +231,7 @@ async fn changes_of_what_a_client_had_come_in_their_own_order(fixture: Fixture) 
     fixture.done(Write::DeleteMessage { message: said[1].id, deleted_at: at(52), position: Some(12) }).await;
     fixture.done(edit(2, 53, 13)).await;
     fixture.done(edit(4, 54, 14)).await;
-    // Only its last change is known of a message.
+    // Only the last change of a message is known.
     fixture.done(edit(3, 55, 15)).await;
     let had = Had { up_to: 9, received_up_to: -1, sent_by: None };
     let list = async |name: &'static str, had: Had, after: i64, up_to: i64, limit: usize| {
@@ -246,12 +246,12 @@ async fn changes_of_what_a_client_had_come_in_their_own_order(fixture: Fixture) 
     assert_eq!(list("bob", Had { up_to: 2, ..had }, 0, 99, 9).await, all[..2], "the others come as they are now");
     assert_eq!(list("cid", had, 0, 99, 9).await, [all[0].clone(), all[2].clone(), all[3].clone()]);
     assert_eq!(fixture.positions("bob", Lacking::Changes(had), (11, 99), 2).await, [15, 13]);
-    // Of what had not been received only what was is told, what the user wrote, and what is deleted.
+    // Among messages not received, changes are reported only of those received since, the user's own, and deleted ones.
     let unreceived = Had { up_to: 1, received_up_to: 6, sent_by: None };
     assert_eq!(list("bob", unreceived, 0, 99, 9).await, all[..3]);
     fixture.receive("bob", &group, 3).await;
     assert_eq!(list("bob", unreceived, 0, 99, 9).await, all);
-    // Who was out meanwhile hears of none of it.
+    // A user who was not a member meanwhile gets none of it.
     let conversation = conversation_of(&group);
     fixture.done(Write::RemoveParticipant { conversation, user: user("bob"), left_at: at(100) }).await;
     assert_eq!(list("bob", had, 0, 99, 9).await, all[1..2]);

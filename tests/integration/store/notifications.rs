@@ -1,4 +1,4 @@
-//! Notifications: renewed while they are unseen, in pages, shown, read, and owed after a crash.
+//! Notifications: renewed while unseen, paged, shown, read, and owed after a crash.
 use std::sync::Arc;
 
 use parlance::model::{Message, Notification, NotificationId, Place};
@@ -37,7 +37,7 @@ fn plain(fixture: &Fixture, name: &str, text: &str, millis: i64) -> NewNotificat
     NewNotification { notification: Arc::new(notification), tells_of: TellsOf::Other, is_seen: false }
 }
 
-/// In words and at a time of its own, so that it can be told from others.
+/// Makes a notification with a text and time of its own, so that it can be told apart.
 fn of_message(fixture: &Fixture, name: &str, told: &Message, text: &str, millis: i64) -> NewNotification {
     let new = plain(fixture, name, text, millis);
     let notification =
@@ -46,7 +46,7 @@ fn of_message(fixture: &Fixture, name: &str, told: &Message, text: &str, millis:
     NewNotification { notification: Arc::new(notification), tells_of, is_seen: false }
 }
 
-/// As the server makes it.
+/// Makes a notification as the server does.
 fn telling(fixture: &Fixture, name: &str, told: &Message) -> NewNotification {
     let id = NotificationId::from_uuid(fixture.new_id());
     let conversation = conversation_of(&told.place);
@@ -68,7 +68,7 @@ async fn read(fixture: &Fixture, name: &str, message: &Message) {
     fixture.done(Write::MarkRead { message: message.id, conversation, reader: user(name), read_at: at(500) }).await;
 }
 
-/// The content of the message that each of a user's notifications tells of, newest first; of others their text.
+/// Returns for each of a user's notifications, newest first, the content of its message, or else its text.
 async fn told(fixture: &Fixture, name: &str, said: &[&Message]) -> Vec<String> {
     let list = listed(fixture, name).await;
     let told = |notification: &Notification| {
@@ -103,7 +103,7 @@ async fn one_of_a_conversation_is_renewed_while_it_is_unseen(fixture: Fixture) {
     let (one, other) = (&fixture.say("cid", &one, "x").await, &fixture.say("cid", &other, "y").await);
     let first = of_message(&fixture, "bob", one, "1", 1);
     fixture.done(Write::Notify(vec![first.clone(), of_message(&fixture, "bob", other, "other", 2)])).await;
-    // The last of a batch counts.
+    // The last one of a batch counts.
     fixture
         .done(Write::Notify(vec![
             of_message(&fixture, "bob", one, "2", 3),
@@ -172,7 +172,7 @@ async fn what_is_shown_or_read_is_marked_for_its_user_only(fixture: Fixture) {
 }
 
 async fn pages_are_newest_first(fixture: Fixture) {
-    // Three at each moment, so that pages end between equal times.
+    // Three at each time, so that pages end between equal times.
     let batch = (0..9).map(|number| plain(&fixture, "bob", &number.to_string(), number / 3)).collect();
     fixture.done(Write::Notify(batch)).await;
     let page = |range| fixture.ask(move |conn| store::list_notifications(conn, &user("bob"), range, 4));
@@ -224,7 +224,7 @@ async fn what_was_owed_at_a_crash_is_made_up_for(fixture: Fixture) {
     assert!(listed(&fixture, "ann").await.is_empty() && listed(&fixture, "cid").await.is_empty());
     drop(again);
 
-    // What was told and seen is not told once more.
+    // A notification that was made and seen is not made again.
     fixture.done(Write::NotificationsSeen { user: user("bob"), ids: None, seen_at: at(99) }).await;
     let _once_more = Store::open(fixture.options.clone()).await.unwrap();
     assert_eq!(listed(&fixture, "bob").await, list);
@@ -244,7 +244,7 @@ async fn a_notification_goes_with_its_deleted_message_or_tells_of_the_one_before
     let ids = |list: Vec<Notification>| list.iter().map(|notification| notification.id).collect::<Vec<_>>();
     let before = ids(listed(&fixture, "bob").await);
 
-    // Another message's deletion is nothing to it.
+    // Another message's deletion has no effect on it.
     delete(&fixture, &own, 100).await;
     assert_eq!(told(&fixture, "bob", &said).await, ["third", "elsewhere", "a sale"]);
     delete(&fixture, &third, 101).await;
@@ -257,7 +257,7 @@ async fn a_notification_goes_with_its_deleted_message_or_tells_of_the_one_before
     delete(&fixture, &second, 103).await;
     assert_eq!(told(&fixture, "bob", &said).await, ["elsewhere", "a sale"]);
 
-    // One that was told of, and seen, is not told of twice; one that was read not at all.
+    // A message whose notification was seen gets no second one; one that was read gets none.
     let fourth = fixture.say("ann", &group, "fourth").await;
     notify(&fixture, &[&telling(&fixture, "bob", &fourth)]).await;
     fixture.done(Write::NotificationsSeen { user: user("bob"), ids: None, seen_at: at(104) }).await;
@@ -334,7 +334,7 @@ async fn a_notification_goes_with_the_account_that_it_names(fixture: Fixture) {
     fixture.done(Write::DeleteUser { user: user("ann"), deleted_at: at(60) }).await;
     assert_eq!(told(&fixture, "bob", &[&of_cid]).await, ["cid's", "cid added you"]);
     assert!(listed(&fixture, "cid").await.is_empty());
-    // What was gathered comes late.
+    // The gathered notification comes late.
     notify(&fixture, &[&telling(&fixture, "bob", &to_bob)]).await;
     let _again = Store::open(fixture.options.clone()).await.unwrap();
     assert_eq!(told(&fixture, "bob", &[&of_cid]).await, ["cid's", "cid added you"]);
@@ -365,7 +365,7 @@ async fn what_is_no_news_any_more_is_not_stored(fixture: Fixture) {
     notify(&fixture, &[&telling(&fixture, "bob", &two), &telling(&fixture, "cid", &two)]).await;
     assert!(listed(&fixture, "bob").await.is_empty(), "read");
     assert!(listed(&fixture, "cid").await.is_empty(), "out of the group");
-    // Also where it all comes in one batch.
+    // The same if everything comes in one batch.
     let three = fixture.say("ann", &group, "3").await;
     let outcomes = [
         fixture.begin(Write::DeleteMessage { message: three.id, deleted_at: at(52), position: None }),

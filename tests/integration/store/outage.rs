@@ -8,14 +8,14 @@ use parlance::store::{self, Done, Store, StoreError};
 use super::fixture::{Fixture, outcome, saying};
 use crate::support::postgres::Postgres;
 
-/// Ways to take a database away.
+/// Ways to make a database unavailable.
 enum Outage {
     Locked(String),
     Killed(Postgres),
     Frozen(Postgres),
 }
 
-/// What brings it back.
+/// Ends the outage.
 enum Away<'a> {
     Locked(#[expect(dead_code, reason = "its drop ends the lock")] SqliteConnection),
     Killed(&'a Postgres),
@@ -52,7 +52,7 @@ impl Drop for Away<'_> {
     }
 }
 
-/// A queue that is soon full.
+/// Sets a queue that is soon full.
 fn limited(options: &mut store::StoreOptions, retry_for: Duration) {
     options.queue = 1_500;
     options.retry_for = retry_for;
@@ -74,7 +74,7 @@ async fn frozen(retry_for: Duration) -> (Fixture, Outage) {
     (Fixture::on(&server, |options| limited(options, retry_for)).await, Outage::Frozen(server))
 }
 
-/// A short one: all that was admitted meanwhile is stored, once, in order; the queue's bound holds.
+/// Short outage: everything admitted meanwhile is stored, once and in order; the queue's bound holds.
 async fn all_is_stored_after_a_short_outage((fixture, outage): (Fixture, Outage)) {
     let group = fixture.group(&["ann", "bob"]).await;
     fixture.say("ann", &group, "0").await;
@@ -106,7 +106,7 @@ async fn all_is_stored_after_a_short_outage((fixture, outage): (Fixture, Outage)
     assert!(fixture.store.stats().failed_commits > 0 || matches!(outage, Outage::Frozen(_)));
 }
 
-/// A long one: those who wait are answered in time, sends are refused at once, and all goes on when it is over.
+/// Long outage: waiting callers are answered in time, sends are refused at once, and everything works afterwards.
 async fn a_long_outage_is_answered((fixture, outage): (Fixture, Outage)) {
     let group = fixture.group(&["ann", "bob"]).await;
     fixture.say("ann", &group, "before").await;
@@ -122,7 +122,7 @@ async fn a_long_outage_is_answered((fixture, outage): (Fixture, Outage)) {
     for (answer, text) in answers {
         match outcome(answer).await {
             Err(StoreError::Unavailable) => {}
-            // What was at work when the server froze or died may have been stored.
+            // The writes in progress when the server froze or died may have been stored.
             Err(StoreError::Unknown) if !matches!(outage, Outage::Locked(_)) => in_doubt.push(text),
             other => panic!("{other:?}"),
         }
@@ -146,7 +146,8 @@ async fn a_long_outage_is_answered((fixture, outage): (Fixture, Outage)) {
     fixture.say("ann", &group, "after").await;
     let contents = fixture.contents(&group).await;
     assert_eq!((contents.first().map(String::as_str), contents.last().map(String::as_str)), (Some("before"), Some("after")));
-    // What the database was holding when it froze may have been stored after all; what never reached it was not.
+    // Writes that the database held when it froze may have been stored after all; writes that never reached it were
+    // not.
     let lost = contents.iter().filter(|text| text.starts_with("lost"));
     assert!(lost.clone().all(|text| in_doubt.contains(text)), "{contents:?}, in doubt {in_doubt:?}");
     assert_eq!(contents.len() - lost.count(), 2, "{contents:?}");
@@ -187,7 +188,7 @@ async fn an_idle_connection_that_died_is_not_noticed_by_readers() {
     }
     server.kill();
     server.restart();
-    // One reader may find out by its own failure; it warns the others.
+    // One reader may learn by its own failure; it warns the others.
     let mut failures = 0;
     for _ in 0..8 {
         failures += u32::from(fixture.store.read(store::count_users).await.is_err());

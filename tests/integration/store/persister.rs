@@ -1,4 +1,4 @@
-//! The writer: order, shared commits, faults that stay alone, bounds; and the readers beside it.
+//! The writer: order, shared commits, isolation of faults, bounds; and the readers beside it.
 use std::os::unix::fs::PermissionsExt as _;
 
 use diesel::prelude::*;
@@ -22,7 +22,7 @@ on_both_databases!(
     reads_have_a_bound,
 );
 
-/// Holds the writer up until the sender is dropped.
+/// Blocks the writer until the sender is dropped.
 async fn hold_writer(store: &Store) -> std::sync::mpsc::Sender<()> {
     let (hold, held) = std::sync::mpsc::channel::<()>();
     let (tell, told) = tokio::sync::oneshot::channel();
@@ -225,7 +225,7 @@ async fn the_writer_confirms_only_what_is_on_the_disk(fixture: Fixture) {
     let found = fixture.store.ask_writer(settings).await.unwrap();
     match &fixture.options.url {
         store::DatabaseUrl::Sqlite(path) => {
-            // 2 is FULL.
+            // 2 means FULL.
             assert_eq!(found, ["wal", "2", "1"]);
             for file in [path.clone(), path.with_extension("db-wal"), path.with_extension("db-shm")] {
                 assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{}", file.display());
@@ -233,7 +233,7 @@ async fn the_writer_confirms_only_what_is_on_the_disk(fixture: Fixture) {
         }
         store::DatabaseUrl::Postgres(_) => {
             assert_eq!(found, ["on"]);
-            // Also where the database's own default says otherwise.
+            // Even if the database's own default is different.
             let default = fixture.store.ask_writer(|conn| {
                 diesel::sql_query(
                     "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$",
@@ -258,7 +258,7 @@ async fn postgres_counts_one_commit_for_all_that_waited() {
     let fixture = Fixture::postgres().await;
     let group = fixture.group(&["ann", "bob"]).await;
     let commits = async || {
-        // What a session did is counted at the latest when it ends or is asked for it.
+        // A session's work is counted at the latest when it ends or is asked for it.
         let found = fixture.store.ask_writer(|conn| {
             diesel::sql_query("SELECT pg_stat_force_next_flush()").execute(conn)?;
             diesel::sql_query("SELECT xact_commit AS count FROM pg_stat_database WHERE datname = current_database()")

@@ -1,4 +1,4 @@
-//! What a start finds of the one before, and what is none.
+//! State that a start finds from the one before, and opening that is not a start.
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -34,7 +34,7 @@ async fn a_command_beside_the_server_is_no_start(fixture: Fixture) {
     beside.write(Write::CreateUser(Box::new(new_user("dan")))).await.unwrap();
     let found = fixture.ask(|conn| Ok((count(conn, "boots")?, count(conn, "notifications")?, store::count_users(conn)?))).await;
     assert_eq!(found, (1, 0, 5));
-    // It goes on beside it, and so does the server.
+    // It runs beside the server, and both continue.
     fixture.say("ann", &group, "more").await;
     beside.write(Write::CreateUser(Box::new(new_user("eve")))).await.unwrap();
     drop(beside);
@@ -53,7 +53,7 @@ async fn a_command_makes_no_database_unasked(fixture: Fixture) {
     assert_eq!(made.read(|conn| Ok((count(conn, "boots")?, store::count_users(conn)?))).await, Ok((0, 1)));
 }
 
-/// An address of a database without tables.
+/// Returns the address of a database without tables.
 fn empty_beside(url: &store::DatabaseUrl) -> store::DatabaseUrl {
     match url {
         store::DatabaseUrl::Sqlite(path) => store::DatabaseUrl::Sqlite(path.with_extension("other")),
@@ -64,7 +64,7 @@ fn empty_beside(url: &store::DatabaseUrl) -> store::DatabaseUrl {
 async fn a_deleted_group_changes_nothing_of_earlier_starts(fixture: Fixture) {
     let (group, other) = (fixture.group(&["ann", "bob"]).await, fixture.group(&["ann", "bob"]).await);
     fixture.say("ann", &group, "stored").await;
-    // The crash took what had the next position: the start after it gives that again.
+    // The crash lost the message at the next position, so the following start assigns that position again.
     let second = Store::open(fixture.options.clone()).await.unwrap();
     assert_eq!(second.last_position(), 1);
     fixture.say("ann", &group, "has the position of another").await;
@@ -73,7 +73,7 @@ async fn a_deleted_group_changes_nothing_of_earlier_starts(fixture: Fixture) {
     let third = Store::open(fixture.options.clone()).await.unwrap();
     let positions: Vec<_> = third.starts().iter().map(|start| start.last_position).collect();
     assert_eq!(positions, [0, 1, 3], "of the first start's time one message is stored; no position is given twice");
-    // What was given up stays so.
+    // Positions given up stay so.
     let fourth = Store::open(fixture.options.clone()).await.unwrap();
     assert_eq!(fourth.last_position(), 3);
 }
@@ -85,7 +85,7 @@ async fn last_seen(store: &Store, name: &'static str) -> Option<Timestamp> {
 async fn who_was_online_at_a_crash_was_seen_then(fixture: Fixture) {
     fixture.done(Write::SetLastSeen { user: user("bob"), last_seen: at(1) }).await;
     fixture.done(Write::Online { came: vec![user("ann"), user("bob"), user("nobody")], gone: vec![], at: at(2) }).await;
-    // It is noted once, and that the server runs.
+    // Recorded once, together with the time at which the server was alive.
     fixture.done(Write::Online { came: vec![user("ann")], gone: vec![], at: at(30_000) }).await;
     for _ in 0..2 {
         let again = Store::open(fixture.options.clone()).await.unwrap();
@@ -109,7 +109,7 @@ async fn who_was_not_online_at_a_crash_stays_as_they_were(fixture: Fixture) {
     assert_eq!(last_seen(&again, "cid").await, None, "deleted");
 }
 
-/// Keeps messages from being stored in Postgres, but not from being read.
+/// Blocks inserts of messages in Postgres, but not reads.
 fn hold_inserts(options: &StoreOptions) -> PgConnection {
     let store::DatabaseUrl::Postgres(url) = &options.url else { panic!("it is not Postgres") };
     let mut conn = PgConnection::establish(url).unwrap();
@@ -134,7 +134,7 @@ async fn what_a_dead_server_left_running_is_stored_before_the_next_start_or_neve
     let answer = fixture.begin(saying(&late));
     let waiting = "pg_locks WHERE NOT granted AND relation = 'messages'::regclass";
     until(&mut hold, "the insert hangs", waiting).await;
-    // As of a server that was killed: its session goes on, and nobody tries again what that was given.
+    // As with a killed server: its session goes on, and nobody retries its statement.
     let Fixture { store, options, .. } = fixture;
     drop(store);
     let next = Store::open(options).await.unwrap();
@@ -177,6 +177,6 @@ async fn what_the_database_was_given_and_did_not_answer_is_in_doubt() {
     hold.batch_execute("COMMIT").unwrap();
     fixture.until_available().await;
     assert_eq!(fixture.contents(&Place::CommonChat).await, ["given"], "as it may be, and the other must not");
-    // A repeat is the same message.
+    // A repetition is the same message.
     assert!(matches!(fixture.write(saying(&given)).await, Ok(Written::Message { seq: 1, .. })));
 }

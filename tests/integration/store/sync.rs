@@ -1,4 +1,4 @@
-//! What has changed in direct conversations.
+//! Changes in direct conversations.
 use std::sync::Arc;
 
 use diesel::RunQueryDsl as _;
@@ -75,7 +75,7 @@ async fn nothing_has_no_changes(fixture: Fixture) {
 }
 
 async fn the_chat_with_the_model_is_the_one_of_its_name(fixture: Fixture) {
-    // Named by their owner: after the model, after a user, and otherwise.
+    // Named by their owner like the model, like a user, and otherwise.
     for name in ["model", "cid", "plans"] {
         let chat = fixture.new_conversation(ConversationKind::Ai, &["bob", "model"]);
         let id = chat.id;

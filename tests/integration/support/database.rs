@@ -1,4 +1,4 @@
-//! A store on a database of its own, whose writes a test can hold up.
+//! A store on a database of its own, whose writes a test can block.
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -8,14 +8,14 @@ use parlance::store::{DatabaseUrl, Store, StoreOptions, Write};
 
 use super::postgres::Postgres;
 
-/// A store and the folder that its database lives in.
+/// A store, and the folder of its database.
 pub struct TestStore {
     pub store: Store,
-    /// Where it is a file.
+    /// Set for a file.
     file: Option<(PathBuf, tempfile::TempDir)>,
 }
 
-/// While it lives nothing can be written.
+/// While it exists, nothing can be written.
 pub struct Outage(#[expect(dead_code, reason = "its drop ends the lock")] SqliteConnection);
 
 impl TestStore {
@@ -30,7 +30,7 @@ impl TestStore {
         Self { store, file: Some((path, folder)) }
     }
 
-    /// The store of a server that starts again on the same file.
+    /// Returns the store of a server that restarts on the same file.
     pub async fn reopened(self) -> Self {
         let (path, folder) = self.file.expect("a database in a file");
         let store = open(DatabaseUrl::Sqlite(path.clone()), |_| {}).await;
@@ -48,7 +48,7 @@ impl TestStore {
         hold(path)
     }
 
-    /// Changes the database behind the store's back.
+    /// Changes the database without the store.
     pub fn execute(&self, sql: &str) {
         let (path, _) = self.file.as_ref().expect("a database in a file");
         let mut connection = SqliteConnection::establish(&path.to_string_lossy()).unwrap();
@@ -64,7 +64,7 @@ impl TestStore {
         }
     }
 
-    /// Waits until something can be stored again.
+    /// Waits until writes succeed again.
     pub async fn until_available(&self) {
         let until = Instant::now() + Duration::from_secs(20);
         while self.store.write(Write::Barrier).await.is_err() || self.store.is_failing() {

@@ -1,11 +1,11 @@
-//! What tests share.
+//! Parts shared by the tests.
 pub mod database;
 pub mod postgres;
 
 use parlance::auth::Claims;
 use parlance::model::UserId;
 
-/// What a token of `user` says.
+/// Returns the claims of a token of `user`.
 pub fn claims_of(user: UserId, login: Option<String>) -> Claims {
     let revocation_key = login.clone().unwrap_or_else(|| "foreign".to_owned()).into();
     Claims {

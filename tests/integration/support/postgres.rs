@@ -1,4 +1,4 @@
-//! A Postgres of one's own: on a free port, in a temporary folder, gone with the test process.
+//! A Postgres server for tests: on a free port, in a temporary folder, removed when the test process ends.
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
@@ -10,12 +10,13 @@ use std::sync::{Mutex, OnceLock};
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection};
 
-/// Where Debian keeps each version's programs.
+/// Folder in which Debian keeps each version's programs.
 const DEBIAN: &str = "/usr/lib/postgresql";
 const PROGRAMS: [&str; 3] = ["initdb", "pg_ctl", "postgres"];
 
-/// Keeps the server: takes words on its input, answers each with a line, and cleans up at the input's end, which also
-/// comes when the test process is killed. As root it runs the server as user `postgres`, for it refuses to be root.
+/// A script that keeps the server: it reads commands from its input, answers each with a line, and cleans up at the end
+/// of the input, which also comes if the test process is killed. As root, it runs the server as user `postgres`,
+/// because Postgres refuses to run as root.
 const KEEPER: &str = r#"
 trap '' INT TERM HUP
 bin=$1 folder=$2 port=$3
@@ -47,7 +48,7 @@ cd /
 rm -rf "$folder"
 "#;
 
-/// A server.
+/// A Postgres server.
 pub struct Postgres {
     port: u16,
     databases: AtomicU32,
@@ -61,13 +62,13 @@ struct Keeper {
 }
 
 impl Postgres {
-    /// The one that all tests of this process share.
+    /// Returns the server that all tests of this process share.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Postgres> = OnceLock::new();
         SHARED.get_or_init(Self::start)
     }
 
-    /// One for a test that stops it.
+    /// Starts a server for a test that stops it.
     pub fn start() -> Self {
         let programs = programs();
         for _ in 0..3 {
@@ -79,7 +80,7 @@ impl Postgres {
                 .arg(port.to_string())
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
-                // Of its own group: what ends the tests at a keyboard leaves it time to clean up.
+                // In a process group of its own, so that Ctrl-C in a terminal leaves it time to clean up.
                 .process_group(0)
                 .spawn()
                 .expect("sh is there");
@@ -89,7 +90,7 @@ impl Postgres {
             if server.tell("start") {
                 return server;
             }
-            // Somebody else took the port, or this is why:
+            // Another program may have taken the port; otherwise the logs have the reason:
             for log in ["initdb.log", "log"] {
                 eprintln!("{}", std::fs::read_to_string(folder.join(log)).unwrap_or_default());
             }
@@ -97,7 +98,7 @@ impl Postgres {
         panic!("Postgres of {} does not start", programs.display());
     }
 
-    /// The URL of a new, empty database.
+    /// Returns the URL of a new, empty database.
     pub fn database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let mut conn = PgConnection::establish(&self.url("postgres")).unwrap();
@@ -105,22 +106,22 @@ impl Postgres {
         self.url(&name)
     }
 
-    /// Ends the server as a crash does.
+    /// Kills the server, like a crash.
     pub fn kill(&self) {
         assert!(self.tell("kill"), "Postgres cannot be stopped");
     }
 
-    /// Starts it again, on the same port with the same databases.
+    /// Restarts it on the same port with the same databases.
     pub fn restart(&self) {
         assert!(self.tell("start"), "Postgres does not start again");
     }
 
-    /// Stops the server in its tracks: connections stay open, and nothing is answered.
+    /// Freezes the server: connections stay open, and nothing is answered.
     pub fn freeze(&self) {
         assert!(self.tell("freeze"), "Postgres cannot be frozen");
     }
 
-    /// Lets it go on.
+    /// Continues a frozen server.
     pub fn thaw(&self) {
         assert!(self.tell("thaw"), "Postgres cannot be thawed");
     }
@@ -147,7 +148,7 @@ impl Drop for Postgres {
     }
 }
 
-/// The folder of Postgres's programs: the newest of Debian's, or the first in `PATH`.
+/// Returns the folder of Postgres's programs: the newest of Debian's, or the first in `PATH`.
 fn programs() -> PathBuf {
     let mut versions: Vec<(u32, PathBuf)> = std::fs::read_dir(DEBIAN)
         .into_iter()
