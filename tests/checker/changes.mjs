@@ -1,4 +1,4 @@
-// The part of the judge that is about edits and deletions. Pure, as judge.mjs.
+// The judge's rules for edits and deletions. Pure, like judge.mjs.
 
 /** Refusals that say that nothing has changed. */
 const UNCHANGED = new Set(['STORAGE_UNAVAILABLE', 'RATE_LIMITED', 'DRAINING']);
@@ -39,7 +39,7 @@ const called = (version) => (version === DELETED ? 'deletion' : `edit ${version}
 export function judgeChanges(changes, sends, stored, verdict) {
   for (const change of changes.values()) {
     const { name, requests } = change;
-    // One that is lost altogether is told as that.
+    // A change that is lost altogether is reported as that.
     if (!stored.byName.has(name) && !mayBeDeleted(change)) continue;
     const version = storedVersion(change, stored);
     for (const [asked, request] of requests) {
@@ -99,7 +99,7 @@ export class ChangesSeen {
     if (isRefused(request)) verdict.find('refused', `${page.name} was told of the ${called(version)} of ${name}, which was refused (${request.code})`);
     else if (storedVersion(change, this.stored) < version) verdict.find('unstored', `${page.name} was told of the ${called(version)} of ${name}, which is not stored`);
     const known = this.known.get(name);
-    // What happens during a catch-up may come with the message, and then by itself.
+    // A change made during a catch-up may come with the message, and again by itself.
     if (this.told.get(name) === version) verdict.find('change twice', `${page.name} was told of the ${called(version)} of ${name} again`, ...(page.offsets ? [] : ['twice without offset']));
     else if (known > version) verdict.find('outdated', `${page.name} was told of the ${called(version)} of ${name} after its ${called(known)}`);
     this.known.set(name, Math.max(known ?? 0, version));
@@ -109,18 +109,19 @@ export class ChangesSeen {
   /** At the end a page that knows a message knows it as it is. `loaded`: conversation → when it had read the history; `since`: of its first connect. */
   close(loaded, since, members) {
     const { page } = this;
-    // Without an offset nobody knows what such a client has seen; a killed page may have been on its way to learn it.
+    // Without an offset, the server cannot know what such a client has seen; a killed page may have been about to learn
+    // of the change.
     if (page.killed || !page.offsets) return;
     for (const change of this.changes.values()) {
       const { name, requests } = change;
       const send = this.sends.get(name);
-      // Its own device's: the answer was its telling.
+      // On its own device, the answer showed the change.
       if (!send || send.devices.has(page.device) || !members.get(send.conversation)?.includes(page.user)) continue;
       if (!this.stored.byName.has(name) && !mayBeDeleted(change)) continue;
       const version = storedVersion(change, this.stored);
       const known = this.known.get(name);
       if (known !== undefined ? known >= version : !this.hadRead(send, requests.get(version), loaded, since)) continue;
-      // What it saw of it stood at a place that the crash took.
+      // The client saw it at a position that was lost in the crash.
       const excuses = known !== undefined && wasMoved(send, this.crashes) ? ['moved after crash'] : [];
       this.verdict.find('change untold', `${page.name} was not told of the ${called(version)} of ${name} in ${send.conversation}`, ...excuses);
     }

@@ -1,4 +1,4 @@
-// Shows that nothing acked is lost, twice or out of order. README.md says how to use it.
+// Shows that no acked message is lost, repeated or out of order. README.md explains its use.
 import { parseArgs } from 'node:util';
 
 import { ALLOWANCES, RULES } from './judge.mjs';

@@ -1,4 +1,4 @@
-// SQLite's files, and how they get lost while the server has them open.
+// SQLite's files, and ways of losing them while the server has them open.
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,7 +33,7 @@ export async function loseFiles({ process: { pid }, folder }, loss) {
     if (loss === 'log removed') rmSync(`${file}-wal`, { force: true });
     else for (const end of BESIDE) rmSync(file + end, { force: true });
     if (loss === 'replaced') {
-      // As a restore from an older copy does: what is in the log only is missing.
+      // Like a restore from an older copy: changes that are only in the log are missing.
       copyFileSync(join(kept, 'db'), `${file}.part`);
       renameSync(`${file}.part`, file);
     }

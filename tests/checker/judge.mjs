@@ -1,7 +1,9 @@
-// Judges a finished run. Pure: the histories go in, the verdict comes out (judge.test.mjs has a broken history for every rule).
+// Judges a finished run. Pure: histories go in, a verdict comes out (judge.test.mjs has a broken history for every
+// rule).
 //
-// A *page* is one life of a front end: from its loading until it is killed or the run ends, over however many connections.
-// A message is known by its *name*: its text and its `clientMessageId`, made by the page that wrote it, never used again.
+// A *page* is one life of a front end: from loading until it is killed or the run ends, over any number of connections.
+// A message is identified by its *name*: its text and its `clientMessageId`, made by the page that wrote it, and never
+// used again.
 import { ChangesSeen, addChange, judgeChanges, mayBeDeleted, wasMoved } from './changes.mjs';
 import { judgeBursts } from './leftovers.mjs';
 
@@ -107,7 +109,7 @@ class Verdict {
   }
 }
 
-// ---- what was sent ----
+// ---- sent ----
 
 /**
  * What pages asked for and were told:
@@ -195,7 +197,7 @@ function addAnswer(sends, page, { kind, name, at, id, code }, verdict) {
   send.ackedAt = Math.min(send.ackedAt ?? Infinity, at);
 }
 
-// ---- what is stored ----
+// ---- stored ----
 
 /** Id and name → `{id, name, seq, conversation, version}`. */
 function judgeStored(conversations, sends, verdict) {
@@ -250,7 +252,7 @@ function judgeSenderOrder(conversation, history, sends, verdict) {
   }
 }
 
-// ---- what senders were told ----
+// ---- answers to senders ----
 
 const wasRefused = (send) => send.attempts > 0 && send.refusals.length === send.attempts && send.refusals.every((code) => UNSEEN.has(code));
 
@@ -288,7 +290,7 @@ function addProof(proofs, { at, id, user }) {
   else proof.toldAt = Math.min(proof.toldAt, at);
 }
 
-// ---- what pages saw ----
+// ---- seen by pages ----
 
 function judgePage(page, context, verdict) {
   const { sends, stored, changes, crashes, proofs } = context;
@@ -324,7 +326,7 @@ function judgePage(page, context, verdict) {
     if (proof) proof.seenAt = Math.min(proof.seenAt ?? Infinity, at);
 
     const send = sends.get(name);
-    // A conversation that a crash took with its messages has another id when it comes up again.
+    // A conversation that was lost in a crash with its messages is created again with another id.
     const isLost = send?.isFirst && !context.conversations.has(conversation) && !stored.byName.has(name);
     if (!send || send.user !== sender || (send.conversation !== conversation && !isLost)) {
       verdict.find('ghost', `${page.name} saw ${name} of ${sender} in ${conversation}, which was never sent`);
@@ -353,14 +355,14 @@ function judgePage(page, context, verdict) {
       }
       continue;
     }
-    // What was answered NOT_STORED and sent again has the place of its retry (P5).
+    // A message answered with NOT_STORED and sent again has the position of its retry (P5).
     if (send.refusals.includes('NOT_STORED')) continue;
     const highest = reached.get(conversation);
     if (highest && entry.seq < highest.seq) {
       const moved = [entry, highest].some((each) => wasMoved(sends.get(each.name), crashes));
       verdict.find('out of order', `${page.name} saw ${highest.name} (${highest.seq}) before ${name} (${entry.seq}) in ${conversation}`, ...(moved ? ['moved after crash'] : []));
     } else reached.set(conversation, entry);
-    // One that a crash lost has the place of its repeat: it does not tell how far the page had come.
+    // A message lost in a crash has the position of its repetition, which does not tell how far the page had got.
     if (!wasMoved(send, crashes)) arrived.set(conversation, Math.max(arrived.get(conversation) ?? 0, entry.seq));
   }
   judgeView(page, { seen, loaded, arrived }, context, verdict);
@@ -391,7 +393,7 @@ function judgeView(page, { seen, loaded, arrived }, { sends, conversations }, ve
 function hasToSee(page, kind, send) {
   if (!send) return false;
   if (send.user !== page.user) return true;
-  // Its own device's: the ack was its showing. Another device's: where the dialect is pinned, or in a group (contract §4);
-  // a client without offsets is caught up with what others wrote.
+  // Its own device: the ack showed it. Another device: it is shown if the dialect is pinned, or in a group; a client
+  // without offsets is caught up only with messages by others.
   return !send.devices.has(page.device) && page.offsets && (kind === 'group' || page.pinned);
 }

@@ -1,4 +1,4 @@
-// Every rule of the judge catches a history that breaks it, and nothing else is found in that history.
+// For every rule of the judge, a history that breaks it: the judge finds that, and nothing else.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
@@ -392,7 +392,7 @@ const BROKEN = [
   ['a server that makes a new file', 'believed', (all) => lose(all, () => {}, { madeAnew: true })],
   ['what was acked before a command and a kill, again after both', 'twice', (all) => {
     all.tell('bob', 'direct', 'b9');
-    // A command that counted as a start: the next one took the offsets of the one before for too high.
+    // A command that counts as a start makes the next start take the offsets of the one before for too high.
     crash(all);
     all.got('ann', 'direct', 'b9', 'bob');
   }],

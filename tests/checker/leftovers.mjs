@@ -1,4 +1,4 @@
-// The part of the judge that is about requests whose connection ended before they were answered. Pure, as judge.mjs.
+// The judge's rules for requests whose connection ended before the answer. Pure, like judge.mjs.
 
 /** So long the server may take to carry out what waited for its turn: µs. The checker's bursts are worth less than a second of the rate limit. */
 const CARRY = 3_000_000;

@@ -1,4 +1,5 @@
-// Draws faults from a seed and inflicts them. The same seed plans the same faults at the same places; what they hit is up to the machine.
+// Draws faults from a seed and inflicts them. The same seed plans the same faults at the same points; their effect
+// depends on the machine.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -53,7 +54,7 @@ export function* lineFaults(seed, devices, kinds) {
   const random = new Random(`${seed} lines`);
   const weights = Object.fromEntries(Object.entries(LINE_FAULTS).filter(([what]) => !NEEDS[what] || kinds.has(NEEDS[what])));
   for (;;) {
-    // Two in three end before the server's or the client's heartbeat can notice.
+    // Two in three end before the heartbeat of server or client can notice.
     const lastsMs = random.oneIn(3) ? random.between(2_000, 5_000) : random.between(100, 1_500);
     yield { what: random.weighted(weights), device: random.pick(devices), lastsMs, thenReset: random.oneIn(2), burst: drawBurst(random), pauseMs: random.between(0, 2 * LINE_PAUSE) };
   }
@@ -196,7 +197,7 @@ export class Nemesis {
     const between = command.when === 'after' ? () => this.command(command.args) : undefined;
     await {
       'killed server': async () => {
-        // With time for messages between it and the kill.
+        // Leaves time for messages between the command and the kill.
         if (command.when === 'before') await this.command(command.args).then(() => pause(500));
         await this.inFlight({ ...burst, how: 'kill' }, () => this.host.kill(lastsMs, between));
       },

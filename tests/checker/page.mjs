@@ -1,5 +1,5 @@
-// One life of a front end, in a process of its own: a stock client that writes to its user's conversations and logs what it is told.
-// Driven over the process's message channel: `start` (once), `burst`, `finish`, `mark`.
+// One life of a front end, in a process of its own: a stock client that writes to its user's conversations and logs the
+// events that it receives. Controlled over the process's message channel: `start` (once), `burst`, `finish`, `mark`.
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { TRANSPORTS, VERSIONS } from '../js/lib/client.mjs';
@@ -74,7 +74,7 @@ class Page {
     });
     socket.on('disconnect', (reason) => {
       log.add('disconnect', reason);
-      // The stock client does not come back from this by itself.
+      // After this, the stock client does not reconnect by itself.
       if (reason === 'io server disconnect') log.add('turned away', reason);
     });
     socket.on('connect_error', (error) => {
@@ -153,7 +153,7 @@ class Page {
     if (this.plan.edits && this.random.oneIn(15)) await this.changeOne();
     const conversation = (this.random.oneIn(300) && this.pickNew()) || this.random.pick(this.plan.conversations);
     const name = this.newName();
-    // A group that the user is not in has to refuse it; so has every other for a text that is too long.
+    // A group without the user must refuse it; every other conversation must refuse a text that is too long.
     if (conversation.isForeign && !this.random.oneIn(10)) return;
     if (this.random.oneIn(80)) await this.deliver(conversation, name, `${name} ${'-'.repeat(TOO_LONG)}`);
     else if (this.random.oneIn(30)) await Promise.all([this.deliver(conversation, name), this.deliver(conversation, name)]);
@@ -213,7 +213,7 @@ class Page {
       else this.log.add('unchanged', name, next, code);
       if (next && (response.ok || code === 'STORAGE_UNAVAILABLE')) this.noteChangeable({ name, id, version: next });
     } catch {
-      // No answer: who knows.
+      // No answer: the outcome is unknown.
     }
   }
 
@@ -228,7 +228,7 @@ class Page {
     const connection = socket.id;
     const own = this.plan.conversations.filter(({ isForeign }) => !isForeign);
     const drafts = Array.from({ length: news }, () => this.pickNew()).filter(Boolean);
-    // Those to somebody new first, two each: what follows waits behind what they have to read.
+    // Sends to new users come first, two each: further ones wait behind the reads of these.
     const places = [...drafts, ...drafts, ...Array.from({ length: count }, () => this.random.pick(own))];
     const names = places.map((place) => this.sendOnce(place));
     const stays = () => socket.connected && socket.id === connection;
@@ -320,5 +320,5 @@ process.on('message', ({ start, burst, finish, mark }) => {
   if (finish) page.finish();
   if (mark) page.mark(mark);
 });
-// The one who drives it is gone.
+// The controlling process is gone.
 process.on('disconnect', () => process.exit());

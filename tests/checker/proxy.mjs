@@ -1,4 +1,4 @@
-// A TCP proxy that misbehaves on request: each page has one of its own.
+// A TCP proxy that misbehaves on request; each page has its own.
 import { connect, createServer } from 'node:net';
 
 /** Resets a connection. Of one that is being closed Node would never let go: its process would not end. */

@@ -1,10 +1,10 @@
-// Chance that repeats itself: the same seed draws the same numbers.
+// Repeatable random numbers: the same seed draws the same numbers.
 
 /** A source of chance. */
 export class Random {
   /** `seed` is any text or number. */
   constructor(seed) {
-    // FNV-1a spreads seeds that differ little.
+    // FNV-1a spreads similar seeds.
     this.state = 0x811c9dc5;
     for (const character of String(seed)) this.state = Math.imul(this.state ^ character.codePointAt(0), 0x01000193) >>> 0;
   }

@@ -1,4 +1,4 @@
-// What a page remembers of itself: one line per event, on the disk before the page does anything else, so that it outlives a kill.
+// A page's log: one line per event, on disk before the page does anything else, so that it survives a kill.
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 
 /** Fields of each kind of record after `kind` and `at`. */

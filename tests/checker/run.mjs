@@ -44,7 +44,7 @@ const DEVICES = [
   { user: 'bob', transport: 'websocket', pinned: true },
   { user: 'carl', transport: 'websocket', pinned: false },
   { user: 'dora', transport: 'upgrading', pinned: true },
-  // Before 4.6 the stock client knows no offset; its user has no other device, so that he misses nothing either.
+  // Before 4.6, stock clients have no offset; this user has no other device, so nothing is missed either.
   { user: 'emil', transport: 'websocket', pinned: false, version: '4.5' },
   { user: 'fay', transport: 'polling', pinned: false },
 ];
@@ -77,7 +77,7 @@ class Host {
     host.server = await Server.start({ databaseUrl, env: settings, logFile });
     host.folder = host.server.folder;
     host.port = Number(new URL(host.server.url).port);
-    // From here on it has to come back where its clients look for it.
+    // From here on it must restart where its clients look for it.
     host.server.env.PORT = String(host.port);
     host.crashes = [];
     /** As the judge wants them. */
@@ -215,7 +215,7 @@ class Device {
     });
     child.on('error', () => {});
     child.send({ start: { ...this.plan, name, device: this.name, url: this.way.url, log: page.log, outbox: before ? unansweredIn(readLog(before.log)) : [] } });
-    // It was told to finish while it was away.
+    // It got the order to finish while it was away.
     if (this.isFinishing) this.tell({ finish: true });
   }
 
@@ -335,7 +335,7 @@ export async function runOnce({ seed, database, delivery, seconds, messages, kil
 
     const users = Object.fromEntries([...new Set(DEVICES.map(({ user }) => user))].map((name) => [name, newUser(name, { exp: epoch(LASTS) })]));
     const tokens = new Map(Object.values(users).map(({ id, token }) => [id, token]));
-    // A user is known to the server from the first use of the token.
+    // Users exist for the server from the first use of their token.
     for (const token of tokens.values()) await server.api('GET', '/api/auth/me', { token });
     const conversations = await makeConversations(server, users);
 
@@ -347,7 +347,7 @@ export async function runOnce({ seed, database, delivery, seconds, messages, kil
       const name = `${user}${index}`;
       const way = await Way.open(() => host.port);
       const plan = { seed, user: users[user].id, token: users[user].token, server: server.url, version, dialect: 'messenger', lanes, pauseMs, conversations: writtenTo(conversations, users[user]), edits: kinds.has('edits'), strangers: [], ...how };
-      // To each of them each user writes from one device only, so that it is nobody else's first message.
+      // Each user writes to each of these from one device only, so that no other device can send the first message.
       const own = DEVICES.map((other, place) => (other.user === user ? place : -1)).filter((place) => place >= 0);
       plan.strangers = strangers.filter((_, place) => place % own.length === own.indexOf(index)).map(({ id }) => id);
       const device = new Device(name, plan, way, folder);
@@ -361,7 +361,7 @@ export async function runOnce({ seed, database, delivery, seconds, messages, kil
 
     await within(SETTLE_LIMIT, 'all pages to be loaded', each((device) => device.page.loaded));
 
-    // Torment.
+    // Phase of faults.
     const begun = Date.now();
     const nemesis = new Nemesis({ devices, host, postgres, kinds, say });
     const stop = new AbortController();
@@ -377,7 +377,7 @@ export async function runOnce({ seed, database, delivery, seconds, messages, kil
     await lines;
     await nemesis.heal();
 
-    // Calm: all say their last, and wait for each other's.
+    // Quiet phase: all send their last messages, and wait for each other's.
     const late = [];
     const settle = (what, promise) => within(SETTLE_LIMIT, what, promise).catch((error) => late.push(error.message));
     await each((device) => device.finish());

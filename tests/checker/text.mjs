@@ -1,4 +1,4 @@
-// The text of a message: its name, and filler that follows from the name, so that whoever reads it can tell whether it is whole.
+// The text of a message: its name, and filler derived from the name, so that a reader can tell whether it is complete.
 import { Random } from './random.mjs';
 
 /** Every so many messages, one is long: it comes in several TCP segments. */

@@ -1,5 +1,5 @@
-// Runs the suites in processes of their own, three at a time, with one Postgres for all. Arguments narrow it: `npm test -- retry`;
-// a suite's whole name is that suite alone.
+// Runs the suites in processes of their own, two at a time, with one Postgres for all. Arguments select suites: `npm
+// test -- retry`; the full name of a suite selects only that one.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';

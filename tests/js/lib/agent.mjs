@@ -1,4 +1,4 @@
-// What suites do with the `agent` vocabulary.
+// Helpers for the `agent` vocabulary.
 import assert from 'node:assert/strict';
 
 import { assertTime } from './chat.mjs';

@@ -1,4 +1,4 @@
-// What suites do with the `assistant` vocabulary.
+// Helpers for the `assistant` vocabulary.
 import assert from 'node:assert/strict';
 
 import { history } from './chat.mjs';
@@ -26,7 +26,7 @@ export async function device(test, server, user = newUser('asker'), { dialect, .
 export async function assertFailure(client, chat, code, sentence, more = {}) {
   const { errorId, ...failure } = await client.next('ai-error');
   assert.deepEqual(failure, { chat, message: sentence, error: sentence, code, ...more });
-  // Where the log has a line of it.
+  // Present if the log has a line of it.
   if (errorId !== undefined) assertLike({ errorId }, { errorId: ERROR_ID });
   if (!client.isPinned) assert.deepEqual(await client.next('ai-response'), { chat, content: APOLOGY, error: true, code });
 }

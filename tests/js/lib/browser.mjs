@@ -1,4 +1,4 @@
-// A real Chromium without a window, driven by Playwright.
+// A real Chromium without a window, controlled by Playwright.
 import { existsSync } from 'node:fs';
 import { after, before } from 'node:test';
 
@@ -26,7 +26,7 @@ export function useBrowser() {
     const context = await holder.browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
     test.after(() => context.close());
     context.setDefaultTimeout(LIMIT);
-    // What a page wants of other hosts is missing at once, not after a while.
+    // Requests to other hosts fail at once, not after a while.
     await context.route((url) => url.origin !== server.url, (route) => route.abort());
     const page = await context.newPage();
     /** What went wrong in it. */

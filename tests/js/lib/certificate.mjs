@@ -1,4 +1,4 @@
-// Certificates of an authority that only the test knows.
+// Certificates of an authority that only the test trusts.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// What several suites do with the `messenger` vocabulary.
+// Helpers for the `messenger` vocabulary.
 import assert from 'node:assert/strict';
 
 import { connect } from './client.mjs';

@@ -1,4 +1,4 @@
-// Stock clients that remember what they were told.
+// Stock clients that record the events they receive.
 import assert from 'node:assert/strict';
 
 import { io as io40 } from 'sio40';

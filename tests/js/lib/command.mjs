@@ -1,4 +1,4 @@
-// The binary's other commands, on a folder or a database of one's own.
+// Other commands of the binary, with a folder or a database of their own.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,7 +23,7 @@ export function begin(place, args) {
   let [out, errors] = ['', ''];
   child.stdout.on('data', (bytes) => (out += bytes));
   child.stderr.on('data', (bytes) => (errors += bytes));
-  // Who is killed does not read on.
+  // A killed process stops reading.
   child.stdin.on('error', () => {});
   const ended = new Promise((resolve) => child.on('close', (code, signal) => resolve({ code, signal, out, errors })));
   child.done = within(5 * LIMIT, () => `the end of parlance ${args.join(' ')}\n${errors}`, ended);

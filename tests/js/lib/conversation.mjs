@@ -1,4 +1,4 @@
-// What suites do with the `conversation` vocabulary.
+// Helpers for the `conversation` vocabulary.
 import assert from 'node:assert/strict';
 
 import { assertTime } from './chat.mjs';

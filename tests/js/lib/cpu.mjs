@@ -1,4 +1,4 @@
-// What a process has used of the processors so far.
+// Processor time used by a process.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 

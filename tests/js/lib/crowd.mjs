@@ -1,4 +1,5 @@
-// Stock clients in pairs that talk without a break and come back by themselves: what they were told, acked, refused.
+// Pairs of stock clients that talk without pause and reconnect by themselves; records what they received, acked and had
+// refused.
 import assert from 'node:assert/strict';
 
 import { TRANSPORTS, VERSIONS } from './client.mjs';

@@ -30,7 +30,7 @@ function postgresProgram(name) {
     const root = '/usr/lib/postgresql';
     folders.push(...readdirSync(root).sort((one, other) => other - one).map((version) => join(root, version, 'bin')));
   } catch {
-    // Not Debian: the PATH has to do.
+    // Not Debian: rely on the PATH.
   }
   const folder = folders.find((candidate) => {
     try {
@@ -90,7 +90,7 @@ export class Postgres {
 
   /** Starts it on its data, and waits until it is ready. */
   async launch() {
-    // No test pulls the machine's plug, so this instance need not wait for its disk.
+    // Tests never cut the machine's power, so this instance need not sync its disk.
     const settings = ['-c', 'listen_addresses=127.0.0.1', '-c', `unix_socket_directories=${this.folder}`, '-c', 'fsync=off', '-c', 'max_connections=300'];
     this.process = spawn(postgresProgram('postgres'), ['-D', this.data, '-p', String(this.port), ...settings], { ...this.options, stdio: ['ignore', 'ignore', 'pipe'] });
     const ready = new Promise((resolve, reject) => {
@@ -126,7 +126,7 @@ export class Postgres {
 
   /** Stops answering, as a database on a hung machine does. */
   freeze() {
-    // The first one stopped makes no new ones.
+    // Stopped first, the postmaster forks no new ones.
     signal(this.process.pid, 'SIGSTOP');
     for (const id of this.processes()) signal(id, 'SIGSTOP');
   }

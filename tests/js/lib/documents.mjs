@@ -1,4 +1,4 @@
-// What the server says of itself for programs, and whether what it sends is like it.
+// The server's descriptions of its interfaces, and checks of its messages against them.
 import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 
@@ -78,7 +78,7 @@ export const offsetOf = (event) => messages(speakers('told', event)[0])[keyOf('t
 // ---- HTTP ----
 
 const patterns = () => (documents.patterns ??= Object.keys(document('openapi').paths)
-  // What is written out comes before what any text fits.
+  // Literal segments come before placeholders.
   .sort((one, other) => one.split('{').length - other.split('{').length)
   .map((path) => ({ path, pattern: new RegExp(`^${path.replace(/[.]/g, '\\.').replace(/\{[^}]+\}/g, '[^/]+')}$`) })));
 

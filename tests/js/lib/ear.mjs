@@ -1,4 +1,5 @@
-// A WebSocket client that only counts what it hears: light enough that a thousand of them measure the server, not themselves.
+// A WebSocket client that only counts what it receives: light enough for a thousand of them to measure the server, not
+// themselves.
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';

@@ -1,4 +1,4 @@
-// Clients on lines of their own.
+// Clients behind proxies of their own.
 import { Way } from '../../checker/proxy.mjs';
 import { connect } from './client.mjs';
 

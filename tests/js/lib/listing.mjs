@@ -1,4 +1,4 @@
-// What suites do with the `listing` vocabulary.
+// Helpers for the `listing` vocabulary.
 import assert from 'node:assert/strict';
 
 import { assertTime } from './chat.mjs';

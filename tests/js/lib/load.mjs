@@ -1,4 +1,4 @@
-// Several people who send to one silent friend as fast as they are answered, until the server goes.
+// Several users who send to one silent friend as fast as they are answered, until the server goes.
 import assert from 'node:assert/strict';
 
 import { conversationHistory } from './chat.mjs';

@@ -1,4 +1,4 @@
-// Every front end's words for everything that can happen, as docs/dialects has them; independent of the server's code.
+// Every front end's packets for every event, as in docs/dialects/; independent of the server's code.
 import assert from 'node:assert/strict';
 
 import { TIME, assertLike } from './shape.mjs';
@@ -22,7 +22,7 @@ export function assertTold(client, expected, what) {
   assertLike(told, ordered(expected), what);
 }
 
-// ---- what is said ----
+// ---- messages ----
 
 /** The file where there is room for one, and those that there is no room for. */
 const oneFile = ({ file, attachments = [] }) => (file ? [file, attachments] : [attachments[0], attachments.slice(1)]);
@@ -121,7 +121,7 @@ export const WORDS = {
     message: (message) => [message.recipient ? 'new_message' : 'new_group_message', messengerMessage(message)],
     edited: (message) => ['message_updated', messengerMessage(message)],
     deleted: ({ id, conversationId }) => ['message_deleted', { messageId: id, conversationId }],
-    // Of those who were handed it before the ack the ack tells.
+    // The ack reports delivery to those who got the message before it.
     delivered: ({ message: { id, conversationId }, to, atOnce }) => !atOnce && ['message_delivered', {
       messageId: id, conversationId, userId: to.id, deliveredAt: TIME,
     }],
@@ -129,7 +129,7 @@ export const WORDS = {
     typing: ({ user: { id, username }, conversationId, active }) => (active
       ? ['user_typing', { userId: id, username, conversationId }]
       : ['user_stopped_typing', { userId: id, conversationId }]),
-    // What somebody who is here chose is nothing to tell.
+    // A new status of a user who is already online is not shown.
     online: ({ user: { id, username }, came }) => came && ['user_online', { userId: id, username }],
     offline: ({ user }) => ['user_offline', { userId: user.id, lastSeen: TIME }],
     opened: ({ user: { id, username }, conversationId, opened }) => [
@@ -144,7 +144,7 @@ export function said(dialect, what, facts) {
   return words ? [words] : [];
 }
 
-// ---- what is asked ----
+// ---- requests ----
 
 const direct = { listing: 'sendDirectMessage', messenger: 'send_direct_message' };
 

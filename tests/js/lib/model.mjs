@@ -1,4 +1,4 @@
-// A stand-in for an AI provider: a real HTTP server on loopback that says what the test tells it to.
+// A stand-in for an AI provider: a real HTTP server on loopback that answers as the test tells it.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 

@@ -1,4 +1,4 @@
-// A database that is away for a while.
+// A database that is unavailable for a while.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,5 +1,5 @@
-// Years of a server's life in a moment: rows of every kind, with awkward texts, straight into a SQLite file with tables.
-// By hand: `node tests/js/lib/populate.mjs FILE MESSAGES`, after `parlance migrate up`.
+// Fills an SQLite file with years of data in a moment: rows of every kind, with awkward texts. By hand: `node
+// tests/js/lib/populate.mjs FILE MESSAGES`, after `parlance migrate up`.
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 

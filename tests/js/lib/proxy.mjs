@@ -1,4 +1,4 @@
-// nginx and Caddy as the documentation sets them up, on ports of their own.
+// nginx and Caddy, configured as in the documentation, on ports of their own.
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';

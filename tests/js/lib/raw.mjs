@@ -1,4 +1,4 @@
-// A WebSocket by hand, for what a stock client does not do: stop reading.
+// A WebSocket by hand, for something that stock clients do not do: stop reading.
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
@@ -25,7 +25,7 @@ export async function dial(server) {
   const socket = connectTcp({ host: hostname, port: Number(port) });
   const connection = { socket, text: '' };
   connection.ended = new Promise((resolve) => socket.on('close', resolve));
-  // What a test does to it ends some of them badly.
+  // Some tests break the connection.
   socket.on('error', () => {}).on('data', (bytes) => (connection.text += bytes.toString('latin1')));
   await within(LIMIT, 'a connection', once(socket, 'connect'));
   return connection;

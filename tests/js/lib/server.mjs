@@ -1,4 +1,4 @@
-// The built server as a process of its own, on a free port, with a folder of its own.
+// The built server in a process of its own, on a free port, with a folder of its own.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
@@ -44,7 +44,7 @@ export class Server {
 
   spawn() {
     const [program, ...args] = [...this.wrap, this.binary];
-    // Its own folder as working directory: no `.env` of the checkout gets in.
+    // The working directory is its own folder, so no `.env` of the checkout is read.
     this.process = spawn(program, args, { cwd: this.folder, env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.log = '';
     this.process.stderr.on('data', (bytes) => {

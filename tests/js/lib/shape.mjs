@@ -1,4 +1,4 @@
-// Whole payloads compared, where only the server knows some of the values.
+// Compares whole payloads in which only the server knows some of the values.
 import assert from 'node:assert/strict';
 
 /** Stand in expected payloads for such a value. */

@@ -1,4 +1,4 @@
-// A reader of Server-Sent Events whose data is JSON.
+// A reader of server-sent events with JSON data.
 import assert from 'node:assert/strict';
 import { get } from 'node:http';
 

@@ -1,4 +1,4 @@
-// Clients of all dialects on one server: what each of them is to be told next, exactly that and nothing else.
+// Clients of all dialects on one server; asserts which events each of them receives next, exactly these and no others.
 import assert from 'node:assert/strict';
 
 import { closeAfter, connect } from './client.mjs';

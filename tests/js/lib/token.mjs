@@ -1,4 +1,4 @@
-// Tokens as a deployment's own login would make them.
+// Tokens as made by a deployment's own login.
 import { createHmac } from 'node:crypto';
 
 /** The `JWT_SECRET` of every test server. */

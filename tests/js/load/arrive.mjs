@@ -1,5 +1,5 @@
-// What presence costs when many come at once: users who connect evenly over ten seconds under default settings, against the same
-// with presence told to contacts only, which here is nobody.
+// Cost of presence when many users connect: evenly over ten seconds with default settings, compared with presence shown
+// to contacts only, of which there are none here.
 //
 //   PARLANCE_BINARY=../../target/release/parlance node load/arrive.mjs [users] [seconds] [rounds]
 import { setTimeout as pause } from 'node:timers/promises';
@@ -21,7 +21,7 @@ async function measure(env) {
     const coming = [];
     for (let index = 0; index < users; index++) {
       await pause(Math.max(0, start + (index * seconds * 1000) / users - performance.now()));
-      // An address may hold a thousand sockets.
+      // One address may have only a thousand sockets.
       coming.push(Ear.connect(server, { token: newUser().token }, { from: `127.0.0.${2 + (index % 20)}` }));
     }
     const ears = [first, ...(await Promise.all(coming))];

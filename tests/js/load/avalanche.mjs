@@ -1,4 +1,5 @@
-// All lines drop at once: how soon is everyone back, by the stock client's own back-off, and what do others feel of it who talk on?
+// All connections drop at once: how soon is everyone back, by the stock client's own back-off, and how much does it
+// disturb others who go on talking?
 //
 //   PARLANCE_BINARY=../../target/release/parlance node load/avalanche.mjs [clients] [pairs that talk] [messages a second of each]
 //       [--beside node]
@@ -32,7 +33,7 @@ async function answer(child, limit = LIMIT) {
 }
 
 async function measure(side) {
-  // All come from one address here.
+  // Here all come from one address.
   const server = await startSide(side, { MAX_SOCKETS_PER_ADDRESS: '0' });
   const children = [];
   try {

@@ -1,4 +1,4 @@
-// How many commits a direct message costs on Postgres while many talk, as Postgres counts them.
+// Number of commits that a direct message costs on Postgres while many talk, as counted by Postgres.
 //
 //   PARLANCE_BINARY=../../target/release/parlance node load/commits.mjs [pairs] [seconds]
 import { execFileSync } from 'node:child_process';
@@ -17,7 +17,7 @@ const server = await Server.start({ databaseUrl, env: { MAX_SOCKETS_PER_ADDRESS:
 try {
   const clients = await Promise.all(Array.from({ length: 2 * pairs }, () => connect(server, newUser())));
   const commits = async () => {
-    // Postgres tells its figures with a delay.
+    // Postgres publishes its statistics with a delay.
     await pause(2_000);
     const query = 'select xact_commit from pg_stat_database where datname = current_database()';
     return Number(execFileSync('psql', ['-X', '-q', '-A', '-t', '-d', databaseUrl, '-c', query], { encoding: 'utf8' }));

@@ -1,5 +1,6 @@
-// Stock clients in a process of their own, forked by `avalanche.mjs`. Told `cut`, they lose their connections all at once; told `tell`,
-// it answers with how it went: how many are there, how long each took to come back, in ms, and how many were recovered.
+// Stock clients in a process of their own, forked by `avalanche.mjs`. On `cut`, they lose their connections all at
+// once; on `tell`, it reports how many are connected, how long each took to reconnect, in ms, and how many were
+// recovered.
 import { setPriority } from 'node:os';
 
 import { VERSIONS } from '../lib/client.mjs';
@@ -7,7 +8,7 @@ import { newUser } from '../lib/token.mjs';
 import { LIMIT, pipelined, within } from '../lib/wait.mjs';
 
 const [url, count] = [process.argv[2], Number(process.argv[3])];
-// On a machine of their own they would not compete with the server for the processors.
+// On machines of their own they would not compete with the server for processors.
 setPriority(10);
 
 let cutAt;
@@ -27,7 +28,7 @@ const clients = await pipelined(count, 50, async () => {
   socket.on('disconnect', () => drops++);
   return { user, socket };
 });
-// Who has heard nothing has no offset, and Node's server would not recover it.
+// A client that has received nothing has no offset, and Node's server would not recover it.
 await pipelined(count, 50, async (index) => {
   const [{ socket }, { user, socket: other }] = [clients[index], clients[(index + 1) % count]];
   const heard = new Promise((resolve) => other.once('new_message', resolve));
@@ -38,7 +39,7 @@ await pipelined(count, 50, async (index) => {
 process.on('message', (word) => {
   if (word === 'cut') {
     cutAt = Date.now();
-    // As when a proxy dies: both ends get a reset, and nobody says goodbye.
+    // Like a proxy that dies: both ends get a reset, and nobody closes properly.
     for (const { socket } of clients) socket.io.engine.transport.ws._socket.resetAndDestroy();
   } else {
     process.send({ connected: clients.filter(({ socket }) => socket.connected).length, times: [...times.values()], recovered, drops });

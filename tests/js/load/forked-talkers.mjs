@@ -1,4 +1,4 @@
-// The process of `talkers.mjs`, and how it is asked.
+// Controls the process of `talkers.mjs`.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';

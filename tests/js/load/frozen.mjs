@@ -1,6 +1,6 @@
-// A reader that is frozen (SIGSTOP) harms itself only: what the others in its group feel, what it costs the server's memory, and
-// whether it gets exactly what it missed when it goes on (SIGCONT). Some members write, the others listen. More than `CATCH_UP_MAX`
-// messages in the frozen time are not all caught up.
+// A frozen reader (SIGSTOP) harms only itself: measures the effect on others in its group, the server's memory, and
+// whether it gets exactly what it missed when it continues (SIGCONT). Some members write, the others listen. More than
+// `CATCH_UP_MAX` messages in that time are not all caught up.
 //
 //   PARLANCE_BINARY=../../target/release/parlance node load/frozen.mjs [seconds] [members] [messages a second] [letters of each]
 //       [--beside node]

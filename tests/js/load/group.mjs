@@ -1,4 +1,5 @@
-// What a second dialect costs: one group, messages posted over HTTP, all members on one dialect against half on each of two.
+// Cost of a second dialect: one group, messages posted over HTTP, all members in one dialect, compared with half in
+// each of two.
 //
 //   PARLANCE_BINARY=../../target/release/parlance node load/group.mjs [members] [messages a second] [seconds] [rounds]
 import { setTimeout as pause } from 'node:timers/promises';

@@ -1,7 +1,7 @@
-// A group that talks over lines that break again and again: is every message seen by everyone, once and in order?
-// Stock pages as they come, each behind a proxy of its own that is away for 0.5 to 5 seconds at a time. A cut either resets both ends
-// (`reset`) or the page's only, so that the server does not notice (`unnoticed`). A page asks again, with the same `clientMessageId`,
-// until it is answered. One member's line is never cut: the order in which it is told is the order.
+// A group whose connections break again and again: is every message seen by everyone, once and in order? Stock pages,
+// each behind a proxy of its own that goes away for 0.5 to 5 seconds at a time. A cut resets either both ends (`reset`)
+// or only the page's, so that the server does not notice (`unnoticed`). A page repeats a request, with the same
+// `clientMessageId`, until it is answered. One member's connection is never cut: it defines the order.
 //
 //   PARLANCE_BINARY=../../target/release/parlance node load/jitter.mjs [users] [seconds] [messages a second of each]
 //       [--cuts reset,unnoticed] [--seed text] [--beside node]
@@ -39,7 +39,7 @@ class Page {
     this.seen = [];
     this.recovered = 0;
     this.anew = 0;
-    // Its own connection, else all as the client has it.
+    // A connection of its own; everything else as the client has it by default.
     this.socket = VERSIONS['4.8'](url, { auth: { token: user.token }, transports: ['websocket'], forceNew: true });
     this.socket.on('new_group_message', ({ message }) => {
       this.seen.push(message.content);
@@ -133,7 +133,7 @@ async function measure(side) {
     const isComplete = () => pages.every(({ seen }) => seen.length >= acked.length);
     const isSilent = () => pages.every(({ heardAt = 0 }) => performance.now() - heardAt > SILENCE);
     while (!isComplete() && !isSilent() && !isOver()) await pause(100);
-    // What comes too much may come last.
+    // Surplus events may come last.
     await pause(1000);
 
     const sum = (figure) => members.reduce((total, page) => total + figure(page), 0);

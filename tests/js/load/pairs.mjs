@@ -1,5 +1,6 @@
-// Pairs of stock clients that talk, in a process of their own, forked by `avalanche.mjs`. Told `tell`, it answers with all messages
-// so far: when each was sent (ms since 1970) and how long it took to the other one, in ms; one that has not come has taken until now.
+// Pairs of talking stock clients in a process of their own, forked by `avalanche.mjs`. On `tell`, it reports all
+// messages so far: the time of each (ms since 1970), and how long it took to arrive, in ms; one that has not arrived
+// counts until now.
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { VERSIONS } from '../lib/client.mjs';
@@ -22,7 +23,7 @@ async function talk(one, other) {
     const entry = messages[Number(message.content)];
     entry[1] = Date.now() - entry[0];
   });
-  // It does not wait for answers: who is slow is not asked less.
+  // It does not wait for answers, so a slow server gets no fewer requests.
   for (let due = performance.now() + (Math.random() * 1000) / rate; ; due += 1000 / rate) {
     await pause(Math.max(0, due - performance.now()));
     const place = messages.push([Date.now(), undefined]) - 1;

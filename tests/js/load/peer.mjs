@@ -1,5 +1,5 @@
-// What the load scripts measure beside: Socket.IO's own server on Node, its connection state recovery on. It speaks what they need of
-// `messenger`, believes every token, and keeps what it knows in memory only. Started by `sides.mjs`.
+// The server that load scripts compare with: Socket.IO's own on Node, with connection state recovery. It implements
+// what they need of `messenger`, accepts every token, and keeps its state in memory. Started by `sides.mjs`.
 import { createServer } from 'node:http';
 import { Server } from 'socket.io';
 
@@ -23,7 +23,7 @@ const http = createServer(async (request, response) => {
 });
 
 const io = new Server(http, { serveClient: false, connectionStateRecovery: { maxDisconnectionDuration: 120_000, skipMiddlewares: true } });
-// As Socket.IO advises for many connections.
+// Advised by Socket.IO for many connections.
 io.engine.on('connection', (connection) => {
   connection.request = null;
 });

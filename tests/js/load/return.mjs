@@ -1,4 +1,4 @@
-// Many who come back together: users with missed messages reconnect at once while others talk.
+// Many users with missed messages reconnect at once while others talk.
 //
 //   PARLANCE_BINARY=../../target/release/parlance node load/return.mjs [users] [missed each] [pairs that talk]
 import { setPriority } from 'node:os';
@@ -19,7 +19,7 @@ const server = await Server.start({ env: { MAX_SOCKETS_PER_ADDRESS: '0', RATE_LI
 try {
   const sleepers = Array.from({ length: users }, () => newUser());
   const writer = newUser('writer');
-  // They miss what is said in their groups.
+  // They miss messages in their groups.
   for (let at = 0; at < users; at += GROUP) {
     const participants = sleepers.slice(at, at + GROUP).map(({ id }) => id);
     const { body } = await server.api('POST', '/api/conversations', { token: writer.token, body: { type: 'group', name: `Group ${at}`, participants } });
@@ -27,7 +27,7 @@ try {
   }
 
   const talkers = await talkersOf(server, pairs);
-  // On a machine of their own those who return would not compete with the server and the talkers for the processors.
+  // On a machine of their own, the returning clients would not compete with server and talkers for processors.
   setPriority(19);
   await pause(2000);
   const quiet = await talkers.timesOf(() => pause(QUIET_SECONDS * 1000));

@@ -1,4 +1,5 @@
-// What a load script was asked for, and the servers that it measures one after the other: ours, and beside it Node's with `--beside node`.
+// Arguments of load scripts, and the servers that they measure one after the other: ours, and with `--beside node` also
+// Node's.
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 

@@ -1,8 +1,9 @@
-// Half-finished things of every kind, as a stranger, as one user and as many, while others talk: memory, others' acks, the log.
+// Unfinished requests of every kind, by strangers, by one user and by many, while others talk: measures memory, the
+// others' acks, the log.
 //
 //   PARLANCE_BINARY=../../target/release/parlance node load/soak.mjs [minutes] [of each kind] [pairs that talk]
 //
-// Who attacks comes from other loopback addresses than those who talk, as from other networks.
+// Attackers use other loopback addresses than the talkers, as if from other networks.
 import { randomBytes } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';

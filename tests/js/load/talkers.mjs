@@ -1,5 +1,6 @@
-// Pairs that talk, in a process of their own: what they wait for is the server, not whoever measures it.
-// Forked by `forked-talkers.mjs`, with how long each rests behind an ack, in ms; told `start` and `stop`, it answers with the times of the acks in between, in ms.
+// Talking pairs in a process of their own, so that they wait for the server and not for the measuring script. Forked by
+// `forked-talkers.mjs` with the pause of each after an ack, in ms; on `start` and `stop`, it reports the times of the
+// acks in between, in ms.
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { connect } from '../lib/client.mjs';

@@ -1,4 +1,4 @@
-// Who may do what: every route and every event that names something of somebody's, asked by everybody (docs/errors.md).
+// Access rights: every route and every event that names something owned, requested by everybody.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -33,16 +33,17 @@ const form = () => {
 const ROUTES = {
   'POST /api/auth/register': [() => '/api/auth/register', () => ({ username: newUser('new').username, email: `${newUser().username}@x.org`, password: 'correct horse' }), ANYONE(201)],
   'POST /api/auth/login': [() => '/api/auth/login', () => ({ login: 'root', password: 'correct horse' }), ANYONE(200)],
-  // Only the administrator has logged in here: the others' tokens were made elsewhere.
+  // Only the administrator has logged in here: the others' tokens are foreign.
   'POST /api/auth/refresh': [() => '/api/auth/refresh', () => ({}), [401, 403, 403, 403, 200, 401]],
   'POST /api/auth/logout': [() => '/api/auth/logout', () => ({}), USERS(200)],
   'GET /api/auth/me': [() => '/api/auth/me', undefined, USERS(200)],
-  // Whose password is not known here has none to change: `INVALID_CREDENTIALS`, and for the administrator too with this one.
+  // A user without a password here has none to change: `INVALID_CREDENTIALS`; so it is for the administrator with this
+  // one.
   'POST /api/auth/password': [() => '/api/auth/password', () => ({ oldPassword: 'not this one', newPassword: 'another horse' }), ANYONE(401)],
   'GET /api/users': [() => '/api/users?query=a', undefined, USERS(200)],
   'GET /api/users/online': [() => '/api/users/online', undefined, USERS(200)],
   'GET /api/users/me': [() => '/api/users/me', undefined, USERS(200)],
-  // Whoever is in has to say the password, too: `INVALID_CREDENTIALS` with this one.
+  // Even an authenticated user must give the password: `INVALID_CREDENTIALS` with this one.
   'DELETE /api/users/me': [() => '/api/users/me', () => ({ password: 'not the password' }), ANYONE(401)],
   'GET /api/users/me/export': [() => '/api/users/me/export', undefined, USERS(200)],
   'PATCH /api/users/me': [() => '/api/users/me', () => ({ fullName: 'Somebody' }), USERS(200)],
@@ -97,7 +98,7 @@ const ROUTES = {
   'GET /api/admin/rooms': [() => '/api/admin/rooms', undefined, ADMINISTRATORS(200)],
   'GET /api/admin/audit': [() => '/api/admin/audit', undefined, ADMINISTRATORS(200)],
   'POST /api/admin/tokens/revoke': [() => '/api/admin/tokens/revoke', ({ third }) => ({ user: third.id }), ADMINISTRATORS(200)],
-  // Who may is told that nobody is there.
+  // Administrators are told that it does not exist.
   'GET /api/admin/sockets/{id}': [() => `/api/admin/sockets/${'x'.repeat(20)}`, undefined, ADMINISTRATORS(404)],
   'GET /api/admin/rooms/{room}': [() => '/api/admin/rooms/room:nowhere', undefined, ADMINISTRATORS(404)],
   'DELETE /api/admin/users/{id}': [() => '/api/admin/users/nobody-of-ours', undefined, ADMINISTRATORS(404)],

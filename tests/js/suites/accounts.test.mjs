@@ -1,4 +1,4 @@
-// Two people who register, log in and talk, with nothing configured.
+// Two people register, log in and talk, with nothing configured.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 

@@ -1,4 +1,4 @@
-// The administrators' page in a real browser: what it shows moves, what it does is done, and everybody can use it.
+// The administrators' page in a real browser: its figures move, its actions work, and it is accessible.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { describe, it } from 'node:test';

@@ -81,7 +81,7 @@ describe('the Admin UI in a browser', () => {
     await visit(page, 'sockets');
     await page.locator('tr', { hasText: id }).getByRole('button').last().click();
     assert.equal(await bob.disconnected(), 'io server disconnect');
-    // The page shows the details of the one that is gone; among the others it is no more.
+    // The page shows the details of the disconnected one; the list no longer has it.
     await visit(page, 'clients');
     await visit(page, 'sockets');
     await page.waitForFunction(([gone, here]) => {

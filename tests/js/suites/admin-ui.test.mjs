@@ -1,4 +1,4 @@
-// The server's half of the Admin UI: the namespace /admin and the files under /admin/ui/.
+// The server side of the Admin UI: the namespace /admin, and the files under /admin/ui/.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
@@ -86,7 +86,7 @@ describe('the namespace of the Admin UI', () => {
   it('shows who else is there', async (test) => {
     const boss = await Administrator.connect(test, holder.server);
     await boss.find('all_sockets');
-    // It is told all that happens from here on.
+    // It receives all events from here on.
     const other = await Administrator.connect(test, holder.server);
     const { id } = other.socket;
     await boss.find('socket_connected', (socket) => socket.id === id && socket.nsp === '/admin');
@@ -99,7 +99,7 @@ describe('the namespace of the Admin UI', () => {
     await people(test, holder.server, ['ann']);
     const opened = (stats) => stats.aggregatedEvents.filter(({ type }) => type === 'rawConnection').reduce((sum, { count }) => sum + count, 0);
     await boss.find('server_stats', (stats) => opened(stats) > 0);
-    // The next ones do not tell it again.
+    // The next ones do not contain it again.
     const told = boss.told.filter(([name]) => name === 'server_stats').length;
     await boss.find('server_stats', () => boss.told.filter(([name]) => name === 'server_stats').length >= told + 2);
     const all = boss.told.filter(([name]) => name === 'server_stats').map(([, stats]) => stats);

@@ -1,4 +1,4 @@
-// What an administrator sees: figures, sessions, rooms; and that they are true of stock clients.
+// Figures, sessions and rooms as administrators see them, checked against stock clients.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
@@ -92,7 +92,7 @@ describe('administration', () => {
     const { since, address, unprovenEvents, expiresAt, queuedPackets, queuedBytes, ...rest } = socket;
     assert.ok(Date.now() - Date.parse(since) < 60_000);
     assert.match(address, /127\.0\.0\.1|::1/);
-    // What was just said may wait for the client's next poll.
+    // The latest events may wait for the client's next poll.
     for (const count of [unprovenEvents, queuedPackets, queuedBytes]) assert.ok(Number.isInteger(count) && count >= 0);
     assert.ok(Date.parse(expiresAt) > Date.now());
     assert.deepEqual(rest, {
@@ -153,7 +153,7 @@ describe('administration', () => {
     await read('rooms?sort=size', 400);
   });
 
-  // ---- explaining ----
+  // ---- explanations ----
 
   const explain = async (path, expected) => (await read(`explain/${path}`, expected)).explanation;
   const codes = ({ facts }) => facts.map(({ code }) => code);

@@ -1,4 +1,4 @@
-// The `agent` front end: what its document shows, event by event, and what is not shown there.
+// The `agent` front end: everything that its documentation shows, event by event, and cases that it does not show.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
@@ -203,7 +203,7 @@ for (const database of DATABASES) {
       const { conversationId } = dataOf(await alice.next('message:receive'));
       await bob.next('message:receive');
       alice.inbox.length = 0;
-      // Without a target it is carried out as the other front end's: no names there.
+      // Without a target, it is handled as the other front end's event, where such names do not exist.
       alice.tell('message:send', { conversationId, content: 'second' });
       assertReceived(await alice.next('message:receive'), alice.user, { conversationId, content: 'second' });
       alice.tell('message:send', { conversationId: 'unknown', content: 'x' });
@@ -220,7 +220,7 @@ for (const database of DATABASES) {
       bob.tell('message:send', { conversationId, content: 'fourth' });
       await alice.next('message:receive');
       await fetchList(alice, 'conversation');
-      // The clients of the tests before this one are told as gone when their time of grace is over.
+      // Clients of earlier tests are announced as offline when their grace time ends.
       const ours = alice.inbox.filter(({ event }) => !/^user:(online|offline)$/.test(event));
       assert.deepEqual(ours, [], 'one that tells them apart ends the doubt');
     });
@@ -436,7 +436,7 @@ for (const database of DATABASES) {
       dataOf(await bob.next('message:receive'));
       await outage.begin(server);
       send('during');
-      // It is live for the recipient, and not confirmed to the sender.
+      // It is delivered live to the recipient, and not confirmed to the sender.
       assert.equal(dataOf(await bob.next('message:receive')).content, 'during');
       assert.deepEqual(alice.told('message:receive'), []);
       assertRefused(await alice.next('message:receive', undefined, 4 * LIMIT), 'NOT_STORED');
@@ -586,6 +586,6 @@ async function document(test, server, options) {
   closeAfter(test, back);
   assertReceived(await back.next('message:receive'), alice.user, { conversationId, content: 'Are you there?' });
 
-  // It was told nothing else in this dialect.
+  // It received nothing else in this dialect.
   for (const client of [alice, bob, back]) assert.deepEqual(client.inbox.filter(({ event }) => event.endsWith(':receive')), []);
 }

@@ -1,4 +1,4 @@
-// How providers say their answers, and what is made of it: strict nowhere, and nothing that was broken off is taken for whole.
+// Answers in all forms that providers use: parsed leniently, but a broken-off answer is never taken for a complete one.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
@@ -89,7 +89,7 @@ for (const provider of PROVIDER_NAMES) {
       for (const isMarked of [false, true]) {
         const chat = `marked: ${isMarked}`;
         const asked = await ask(chat, { stream: true });
-        // Nothing but the end of the connection ends such a body.
+        // Only the end of the connection ends such a body.
         asked.response.useChunkedEncodingByDefault = false;
         await asked.line('', { connection: 'close' });
         await asked.piece('Hello');
@@ -157,7 +157,7 @@ for (const provider of PROVIDER_NAMES) {
       assert.equal(await pieces(client), 'So `<think>`');
       assert.deepEqual(await client.next('ai-response'), { chat: 'c', content: 'So `<think>`' });
       assert.deepEqual(await stored(server, client.user, 'c'), [['user', 'Why?'], ['model', 'Because.'], ['user', 'And?'], ['model', 'So `<think>`']]);
-      // A thought and nothing else is no answer.
+      // A thought alone is not an answer.
       (await ask('c')).answer('<think>Secret?');
       await assertFailure(client, 'c', 'MODEL_FAILED', FAILED);
     });
@@ -228,7 +228,7 @@ for (const provider of PROVIDER_NAMES) {
       assert.deepEqual(actual, expected);
       asked.answer('a4');
       assert.deepEqual(await client.next('ai-response'), { chat: 'c', content: 'a4' });
-      // Told in a stream that has begun well.
+      // Reported within a stream that had begun well.
       asked = await ask('c', { content: 'q5', stream: true });
       await asked.event({ error: { message: asked.provider.tooLong } });
       asked.end();
@@ -267,7 +267,7 @@ for (const provider of PROVIDER_NAMES) {
           if (stream) await asked.piece('Beca').then(() => asked.piece('use', cut)).then(() => asked.finish());
           else asked.answer('Because', cut);
           assert.deepEqual(await client.next('ai-response'), { chat, content: 'Because', truncated: true });
-          // Asked again it is what is stored.
+          // Asked again, it gets the stored answer.
           await client.succeed('ai-message', { chatId: chat, content: 'Why?', clientMessageId: chat });
           assert.deepEqual(await client.next('ai-response'), { chat, content: 'Because', truncated: true });
         }

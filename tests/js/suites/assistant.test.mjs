@@ -1,5 +1,6 @@
-// The assistant's front end: one person talks with an AI model (docs/dialects/assistant.md). It knows one event, `ai-response`, and shows its `content`.
-// So its user sees, whenever there is no answer, AI_ERROR_TEXT in the chat; of a refused connect nothing but that there is no connection.
+// The `assistant` front end: one user talks with an AI model. It knows one event, `ai-response`, and shows its
+// `content`. So without an answer its user sees AI_ERROR_TEXT in the chat; after a refused connect, only that there is
+// no connection.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
@@ -66,7 +67,7 @@ async function day(test, server, model, options) {
   const laptop = await device(test, server, user, options);
   const stranger = await device(test, server, undefined, options);
   const all = [phone, laptop, stranger];
-  // Every connection speaks, and hears its own words alone from then on.
+  // Every connection sends something, and from then on receives only its own dialect.
   for (const client of all) {
     const question = client.ask('ai-message', { chatId: `hello-${client.socket.id}`, content: 'Hello' });
     (await model.next()).answer('Hi');
@@ -79,7 +80,7 @@ async function day(test, server, model, options) {
   for (const client of all) client.inbox = client.inbox.filter(({ event }) => WORDS.includes(event));
   if (options.transport === 'upgrading') await Promise.all(all.map((client) => client.upgraded()));
 
-  // As the document has it: `{chatId, content, chat}`, no ack.
+  // As in the front end's documentation: `{chatId, content, chat}`, no ack.
   const content = 'Why is the sky blue? \u{1F30D}\n"quoted" \\ </script>';
   phone.tell('ai-message', { chatId: 'c-1', content, chat: 'c-1' });
   let asked = await model.next();
@@ -87,7 +88,7 @@ async function day(test, server, model, options) {
   asked.answer('Because.\n\u{1F308}');
   for (const client of [phone, laptop]) assert.deepEqual(await client.next('ai-response'), { chat: 'c-1', content: 'Because.\n\u{1F308}' });
 
-  // `chat` may be anything, and comes back as it came.
+  // `chat` may be any JSON, and comes back unchanged.
   const turns = [['user', content], ['model', 'Because.\n\u{1F308}']];
   for (const [index, chat] of [{ id: 7, tags: ['a', null, 1.50] }, [], 0, false, '', 'x'].entries()) {
     const ack = laptop.ask('ai-message', { chatId: 'c-1', content: `and ${index}?`, chat });
@@ -100,7 +101,8 @@ async function day(test, server, model, options) {
     for (const client of [phone, laptop]) assert.deepEqual(await client.next('ai-response'), { chat, content: `so ${index}` });
   }
 
-  // No `chat`: its `chatId`; no `chatId`: `chat`, where that is a text. A number is its decimal text.
+  // Without `chat`, `chatId` is echoed; without `chatId`, `chat` is the id if it is a text. A number counts as its
+  // decimal text.
   for (const [request, chat] of [[{ chatId: 'c-2' }, 'c-2'], [{ chat: 'c-2' }, 'c-2'], [{ chatId: 17, chat: null }, '17']]) {
     phone.tell('ai-message', { ...request, content: 'Hm?' });
     (await model.next()).answer('Hm.');
@@ -109,14 +111,14 @@ async function day(test, server, model, options) {
   const twice = [['user', 'Hm?'], ['model', 'Hm.']];
   assert.deepEqual(await stored(server, user, 'c-2'), [...twice, ...twice], 'one chat');
 
-  // The same name is another chat in another's mouth.
+  // The same id sent by another user is another chat.
   stranger.tell('ai-message', { chatId: 'c-1', content: 'Mine?', chat: 'c-1' });
   asked = await model.next();
   assertAsked(asked, [['user', 'Mine?']]);
   asked.answer('Yours.');
   assert.deepEqual(await stranger.next('ai-response'), { chat: 'c-1', content: 'Yours.' });
 
-  // Piece by piece, to the one who asks for pieces.
+  // In pieces, to a client that asks for them.
   phone.tell('ai-message', { chatId: 'c-3', content: 'Slowly.', chat: 'three', stream: true });
   asked = await model.next();
   assertAsked(asked, [['user', 'Slowly.']], true);
@@ -128,7 +130,7 @@ async function day(test, server, model, options) {
   assert.deepEqual(await phone.next('ai-response-chunk'), { chat: 'three', delta: '', done: true });
   for (const client of [phone, laptop]) assert.deepEqual(await client.next('ai-response'), { chat: 'three', content: 'One \u{1F40C} three' });
 
-  // A lost ack: asked again under its own name, it is the same question, and its answer the stored one.
+  // The ack was lost: repeated under its own id, it is the same question, and gets the stored answer.
   const named = { chatId: 'c-4', content: 'Once?', clientMessageId: 'q-1' };
   await phone.succeed('ai-message', named);
   (await model.next()).answer('Once.');
@@ -150,7 +152,7 @@ async function day(test, server, model, options) {
   assert.equal(turns.length, 26);
   assert.deepEqual(await stored(server, user, 'c-1'), turns);
 
-  // Who was away is told the answer when he comes back.
+  // A user who was away gets the answer on return.
   await Promise.all([laptop, phone].map((client) => client.proven()));
   laptop.close();
   phone.close();
@@ -361,7 +363,7 @@ for (const database of DATABASES) {
       assert.deepEqual(await client.next('ai-response'), { chat: 'd', content: 'to d' });
       const last = await model.next();
       assertAsked(last, [['user', 'e']]);
-      // In the order in which they were stored; the question comes last, and those that wait do not come.
+      // In the order of storing; the question comes last, and waiting ones are left out.
       const [questions, answers] = [[], []];
       for (let index = 0, asked = first; index < 11; index++) {
         const question = ['user', `q${index}`];
@@ -408,7 +410,7 @@ for (const database of DATABASES) {
         };
         const said = async ({ id }) => (await server.api('GET', `/api/conversations/${id}/messages`, { token })).body.messages;
 
-        // While it is said piece by piece.
+        // While the answer comes in pieces.
         await client.succeed('ai-message', { chatId: 'c', content: 'Why?', stream: true });
         const asked = await model.next();
         await asked.piece('Be');
@@ -420,7 +422,7 @@ for (const database of DATABASES) {
         await assertFailure(client, 'c', 'NOT_FOUND', 'Message not found');
         await within(LIMIT, 'the provider is not listened to any more', asked.gone);
 
-        // And while all of it is waited for.
+        // And while the whole answer is awaited.
         await client.succeed('ai-message', { chatId: 'c', content: 'Why not?' });
         const again = await model.next();
         assert.equal((await remove(`/api/messages/${(await said(chat))[0]._id}`)).status, 200);
@@ -526,7 +528,7 @@ for (const database of DATABASES) {
       asked.answer('lost');
       const failure = await client.next('ai-error', undefined, 2 * LIMIT);
       const lost = 'The message could not be stored, try again later';
-      // A frozen Postgres had been given it: it may be stored yet. A locked file had not.
+      // A frozen Postgres had received it, and may store it yet. A locked file had not.
       const inDoubt = 'The message was not stored, try again';
       const [why, code] = database === 'postgres' ? [inDoubt, 'NOT_STORED'] : [lost, 'STORAGE_UNAVAILABLE'];
       assert.deepEqual(failure, { chat: 'c', message: why, error: why, code });
@@ -536,7 +538,7 @@ for (const database of DATABASES) {
       await within(3 * LIMIT, 'the first success', (async () => {
         while (!(await client.ask('ai-message', ask('before'))).success) await server.api('GET', '/readyz');
       })());
-      // What a frozen database was given it may store when it thaws: then that is the answer.
+      // A frozen database may store what it had received once it continues: then that is the answer.
       await within(LIMIT, 'an answer or a question', (async () => {
         while (model.asked.length === 0 && client.told('ai-response').length === 0) await server.api('GET', '/readyz');
       })());
@@ -620,11 +622,11 @@ for (const database of DATABASES) {
         const { success, data, timestamp, ...unknown } = await agent.next('message:receive', (told) => told.data.content === `to ${way}`);
         assert.deepEqual([success, unknown, timestamp], [true, {}, createdAt]);
         assert.deepEqual(data, {
-          // What its owner calls it.
+          // Its owner's name for it.
           _id, conversationId: 'model', sender: 'model', senderId: 'model', content: `to ${way}`, attachments: [],
           senderInfo: { userId: 'model', email: null, role: 'user' }, createdAt,
         });
-        // The user's other devices have the question.
+        // The user's other devices get the question.
         if (!way.startsWith('conversation')) assertNew(await conversation.next('message:new'), me, place, `${way}?`);
       }
 

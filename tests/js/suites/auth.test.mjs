@@ -1,4 +1,4 @@
-// Who is admitted, and in exactly which words the others are refused (docs/errors.md, "At the door").
+// Admission of clients, and the exact wording of refusals (docs/dialects/).
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
@@ -191,7 +191,7 @@ for (const database of DATABASES) {
 
 describe('who never shows a token', () => {
   const holder = useServer({ env: { CONNECT_TIMEOUT: '500ms' } });
-  // By hand: the stock client closes by itself when it is refused.
+  // By hand, because the stock client closes by itself when it is refused.
   it('is closed after a while', async () => {
     const endpoint = `${holder.server.url}/socket.io/?EIO=4&transport=polling`;
     const { sid } = JSON.parse((await (await fetch(endpoint)).text()).slice(1));

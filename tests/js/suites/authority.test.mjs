@@ -1,4 +1,4 @@
-// Who somebody is and what they may do: what tokens say of users, names, addresses, and who did what.
+// Identity and rights: statements in tokens, names, addresses, and the audit.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
@@ -52,7 +52,7 @@ for (const database of DATABASES) {
       await admit(test, { ...claims, username: renamed, role: 'user', iat: epoch(-10) });
       assert.equal(await stats(promoted), 403, 'also by the token that said more');
       assert.equal((await me(promoted)).username, renamed);
-      // The command's word is newer than all of them.
+      // The command's statement is newer than all of them.
       await succeed({ folder: holder.server.folder, env: { ...holder.server.env, PARLANCE_URL: '', PORT: '0' } }, 'user', 'role', renamed, 'admin');
       await within(LIMIT, 'the role', (async () => {
         while (await stats(promoted) !== 200);
@@ -134,7 +134,7 @@ for (const database of DATABASES) {
         assertHttpError(await register(other), 409, 'CONFLICT');
       }
       for (const hidden of [`An\u200bdré${mark}`, `An\u202edré${mark}`, 'Deleted user', 'MODEL', '\u3164']) assertHttpError(await register(hidden), 400, 'INVALID_PAYLOAD');
-      // Another's address is no name; one's own is.
+      // Another user's address is not allowed as a name; one's own is.
       assertHttpError(await register(email), 400, 'INVALID_PAYLOAD');
       const own = `${unique('own')}@example.org`;
       assert.equal((await register(own, own)).status, 201);
@@ -158,7 +158,7 @@ for (const database of DATABASES) {
         assert.equal((await disable(false, { headers: { 'x-api-key': `${KEY}-2` } })).status, 200);
         for (let times = 0; times < 3; times += 1) await server.api('POST', '/api/emit', { body: { to: { user: target.id }, event: 'x' }, ...byKey });
         await server.api('POST', '/api/messages', { body: { from: target.id, to: { room: 'square' }, content: 'x' }, ...byKey });
-        // What is refused, or read, or one's own, is no act.
+        // Refused requests, reads, and changes of one's own account are not recorded.
         await server.api('PATCH', '/api/admin/users/nobody', { body: { disabled: true }, ...byKey });
         await server.api('GET', '/api/admin/stats', byKey);
         await server.api('POST', '/api/messages', { token: root.token, body: { to: { room: 'square' }, content: 'x' } });
@@ -181,7 +181,7 @@ for (const database of DATABASES) {
         const { body: page } = await server.api('GET', '/api/admin/audit?limit=2', byKey);
         const { body: next } = await server.api('GET', `/api/admin/audit?limit=2&before=${page.next}`, byKey);
         assert.deepEqual([...page.entries, ...next.entries], body.entries.slice(0, 4));
-        // What came again is summed up, at the end at the latest.
+        // Repetitions are summed up, at the end at the latest.
         await server.end();
         await server.launch();
         const later = await server.api('GET', '/api/admin/audit?limit=1', byKey);
@@ -237,7 +237,7 @@ describe('how often somebody may be wrong', () => {
     assertLimited(await login(name, 'wrong', '192.0.2.9'));
     const other = unique('bob');
     assert.equal((await register(other, '192.0.2.1')).status, 201);
-    // A flood of names that nobody has, from one network.
+    // A flood of unknown names from one network.
     const flood = await Promise.all(Array.from({ length: 60 }, (_, number) => login(unique('nobody'), 'wrong', `2001:db8::${number.toString(16)}`)));
     const statuses = flood.map(({ status }) => status);
     assert.equal(statuses.filter((status) => status === 401).length, 30);

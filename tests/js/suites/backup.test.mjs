@@ -1,4 +1,4 @@
-// A copy of the database while the server is at work, and a server on that copy.
+// A copy of the database while the server is working, and a server on that copy.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
@@ -79,7 +79,7 @@ describe('backup', () => {
     assert.match(readFileSync(target, 'latin1'), /^SQLite format 3/);
     assert.match(await refused(place, 'backup', 'nowhere/copy.db'), /nowhere\/copy\.db: No such file/);
 
-    // A page of the file is not what it was.
+    // Corrupts a page of the file.
     populate(place.file, 2_000);
     const bytes = readFileSync(place.file);
     bytes.fill(0x5a, bytes.length - 30 * 4096, bytes.length - 29 * 4096);

@@ -1,4 +1,4 @@
-// Every wrong request has a named answer, reaches nobody and closes nothing (docs/errors.md).
+// Every invalid request has a documented answer, reaches nobody and closes nothing (docs/errors.md).
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 

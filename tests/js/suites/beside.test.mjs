@@ -1,4 +1,4 @@
-// Beside a server that runs: commands that must not count as a start of it, and files that are taken from under it.
+// Beside a running server: commands that must not count as a start, and files that disappear.
 import assert from 'node:assert/strict';
 import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -38,7 +38,7 @@ for (const database of DATABASES) {
         ['export', join(copies, 'export.jsonl')],
         ...(database === 'sqlite' ? [['backup', join(copies, 'backup.db')]] : []),
       ]) {
-        // The newest message is on its way to its receiver's `delivered`: a start would make up for its notification.
+        // The newest message is about to be stored as received: a start would create its notification.
         await send(`before ${command.join(' ')}`);
         await succeed({ ...place, env: { ...place.env, PARLANCE_URL: '', API_KEYS: '', PORT: new URL(server.url).port } }, ...command);
         assert.equal(ask(server, 'SELECT count(*) FROM boots'), 1, command.join(' '));
@@ -84,7 +84,7 @@ if (DATABASES.includes('sqlite')) {
       return { server, ann, bob, send, conversationId, file };
     };
     const isGivenUp = async ({ server, bob, send }) => {
-      // With `live` the first may be seen before its commit.
+      // With `live`, the first may be seen before its commit.
       const first = await send('gone');
       assert.ok(['NOT_STORED', 'STORAGE_UNAVAILABLE'].includes(first.code), JSON.stringify(first));
       if (first.code === 'NOT_STORED') await bob.next('new_message', ({ message }) => message.content === 'gone');
@@ -130,7 +130,7 @@ if (DATABASES.includes('sqlite')) {
       const copy = join(newPlace(test, 'sqlite').folder, 'backup.db');
       await succeed({ folder: server.folder, env: server.env }, 'backup', copy);
       for (let number = 0; number < 50; number += 1) assert.equal((await send(`after the backup ${number}`)).success, true);
-      // docs/operating/backup.md, but for the stop.
+      // docs/operations/backup.md, except for the stop.
       rmSync(`${file}-wal`);
       rmSync(`${file}-shm`);
       copyFileSync(copy, file);

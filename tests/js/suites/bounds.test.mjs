@@ -1,4 +1,4 @@
-// What is unfinished has a bound, for strangers first; what asks for nothing is counted.
+// Unfinished requests are bounded, those of strangers first; packets that ask for nothing are counted.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -54,7 +54,7 @@ describe('what a stranger sends', () => {
     const { token } = newUser('ann');
     const send = (token) => server.api('POST', '/api/messages', { token, body: { to: { room: 'square' }, content: 'x'.repeat(100_000) } });
     assert.equal((await send(token)).status, 201);
-    // Who proves nobody is told so, whatever comes.
+    // An unauthenticated client is told so, whatever it sends.
     assertHttpError(await send(`${token}x`), 401, 'INVALID_TOKEN');
   });
 
@@ -182,7 +182,7 @@ describe('packets that ask for nothing', () => {
       const flood = async (times) => {
         for (let time = 0; time < times; time += 1) {
           for (const packet of packets) client.send(typeof packet === 'string' ? packet : packet(token));
-          // One after the other: who comes before it is known who left breaks the protocol.
+          // One after the other: clients that reconnect before the server knows they have left violate the protocol.
           if (what === 'coming and going') {
             const count = client.said.filter((text) => text.startsWith('40')).length;
             await Promise.race([client.hear(() => client.said.filter((text) => text.startsWith('40')).length > count), client.closed()]).catch(() => {});

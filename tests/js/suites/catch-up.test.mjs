@@ -1,5 +1,5 @@
-// A long absence: 5 000 messages of 20 000 characters for a client that polls and has not said what it speaks; and a group that
-// comes back all at once.
+// A long absence: 5 000 messages of 20 000 characters for a polling client without a known dialect; and a group that
+// returns all at once.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -27,7 +27,7 @@ for (const database of DATABASES) {
       ));
       const client = open(holder.server, { auth: { token: bob.token }, transport: 'polling' });
       test.after(() => client.close());
-      // 100 MB: they are looked at as they come, and not kept.
+      // 100 MB: checked as they come, and not kept.
       const seen = [];
       await steadily(LIMIT, () => `message ${seen.length + 1} of ${COUNT}`, (step) => new Promise((resolve, reject) => {
         client.socket.on('connect_error', reject).on('disconnect', reject);
@@ -39,10 +39,10 @@ for (const database of DATABASES) {
           if (seen.length === COUNT) resolve();
         });
       }));
-      // Messages that were under way together are in the order of their acks.
+      // Concurrent messages are in the order of their acks.
       assert.equal(new Set(seen).size, COUNT);
       assert.deepEqual([...seen].sort(), [...ids].sort());
-      // The ids of one sender's messages without a name of their own sort by the time of their admission.
+      // Our own ids of one sender's messages sort by time of admission.
       assert.deepEqual(seen, [...seen].sort());
       client.socket.onAny((event, ...args) => client.inbox.push({ event, args }));
       await client.succeed('leave_group', 'nothing');
@@ -62,9 +62,9 @@ UPDATE conversations SET last_seq = ${3 * GROUP.each}, last_position = ${3 * GRO
 
 const GROUP = { each: 3_334, live: 300 };
 
-// What a database has to do with it other suites see on both.
+// Other suites cover both databases.
 describe('a group that comes back at once', () => {
-  // So few may wait that what is said meanwhile is far too much.
+  // The bound is so low that the messages sent meanwhile exceed it by far.
   const env = { RATE_LIMIT_EVENTS: '0', CATCH_UP_MAX: '20000', OUTBOX_PACKETS: '256', PING_INTERVAL: '100ms', AUTO_PROVISION_USERS: 'true' };
   const holder = useServer({ database: 'sqlite', env });
 
@@ -77,7 +77,7 @@ describe('a group that comes back at once', () => {
     });
     const { id: conversationId } = made.body.conversation;
     await server.end('SIGKILL');
-    // In a moment what takes the three of them a day.
+    // Inserts in a moment what takes the three of them a day.
     execFileSync('sqlite3', ['-bail', join(server.folder, 'parlance.db')], { input: said(conversationId, users.map(({ id }) => id)) });
     await server.launch();
 

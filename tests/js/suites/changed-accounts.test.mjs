@@ -1,4 +1,4 @@
-// What other processes write – commands beside the server, SQL by hand – counts within seconds.
+// Changes by other processes – commands beside the server, SQL by hand – take effect within seconds.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
@@ -75,7 +75,7 @@ for (const database of DATABASES) {
       const { server, clients: [ann, bob] } = await setUp(test, 'ann', 'bob');
       runSql(server, `UPDATE users SET full_name = 'Dr. Ann' WHERE id = '${ann.user.id}'`);
       await eventually('the new name', async () => (await server.api('GET', '/api/auth/me', { token: ann.user.token })).body.user.fullName === 'Dr. Ann');
-      // A change of something else does not bring back what was before.
+      // Another change does not bring the old state back.
       await server.api('PATCH', '/api/users/me', { token: ann.user.token, body: { avatar: '/a.png' } });
       const { body: { user } } = await server.api('GET', '/api/auth/me', { token: ann.user.token });
       assert.deepEqual([user.fullName, user.avatar], ['Dr. Ann', '/a.png']);

@@ -1,4 +1,4 @@
-// The command line beside a running server: what it sees of it, and what it has done (docs/command-line.md).
+// The command line beside a running server: what it shows, and what it changes (docs/command-line.md).
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,4 +1,5 @@
-// Every code of docs/errors.md, provoked in every dialect that can give it: whole, with an ack and without.
+// Every error code, provoked in every dialect that can give it: the complete answer, with and without an ack.
+// docs/errors.md has the table.
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 

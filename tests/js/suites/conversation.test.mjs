@@ -1,5 +1,5 @@
-// The full chat: conversations, several devices, presence with status, receipts (docs/dialects/conversation.md).
-// It shows its user `message` of every `error`, and of a refused connect nothing but that it is not connected.
+// The `conversation` front end: conversations, several devices, presence with a chosen status, receipts. It shows its
+// user the `message` of every `error`; after a refused connect, only that it is not connected.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
@@ -48,7 +48,7 @@ async function day(test, server, options) {
   for (const client of [alice, bob]) {
     assert.deepEqual(await client.next('user:online', about(carol)), { userId: carol.user.id, status: 'online' });
   }
-  // Every connection speaks, and hears its own words alone from then on.
+  // Every connection sends something, and from then on receives only its own dialect.
   for (const client of all) {
     await client.succeed('user:status', 'online');
     client.inbox = client.inbox.filter(({ event }) => WORDS.includes(event));
@@ -126,7 +126,7 @@ async function fullSend(server, sender, device, others, conversationId) {
   const { file: second } = await upload(server, sender.user.token, 'another.png', PNG);
   const clientMessageId = `c-${Math.random()}`;
   const request = { conversationId, content: '', type: 'sticker', file, attachments: [file, second], clientMessageId };
-  // Noted where they arrive: promises of unlike depth settle in an order of their own.
+  // Recorded where they arrive, because promises of different depth settle in another order.
   const order = [];
   sender.socket.once('message:delivered', () => order.push('delivered'));
   const { success, ...sent } = await within(LIMIT, 'the ack', new Promise((resolve) => {

@@ -1,4 +1,4 @@
-// What the documents say is so: programs and commands are run as they stand there, lists are compared, links lead somewhere.
+// The documents are true: their commands are run as they stand, their lists are compared.
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';

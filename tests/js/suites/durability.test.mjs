@@ -1,4 +1,4 @@
-// Acked is on the disk: seen from outside, in the system calls of the server (P1).
+// Acked means on disk: observed from outside, in the server's system calls (P1).
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -40,15 +40,16 @@ describe('under strace', () => {
       test.after(() => server.remove());
       const [alice, bob] = await people(test, server, ['alice', 'bob'], { transport });
       const send = (content) => alice.succeed('send_direct_message', { recipientId: bob.user.id, content });
-      // One at a time: each is a batch of its own, and nothing else is being stored between two acks.
+      // One at a time: each is a batch of its own, and nothing else is stored between two acks.
       const names = Array.from({ length: 25 }, (_, index) => `single-${index}-end`);
       for (const name of names) await send(name);
-      // Together: whatever batches they make, the first ack stands after a sync.
+      // Together: whatever batches they form, the first ack follows a sync.
       await Promise.all(Array.from({ length: 40 }, (_, index) => send(`burst-${index}-end`)));
       assert.equal((await server.end('SIGTERM')).code, 0);
 
       const events = read(trace);
-      // An ack packet, which only the asking socket gets. A recipient's live copy says "success" in the words of `agent`, too, and may be out before the commit.
+      // An ack packet, which only the sending socket gets. A recipient's live copy also contains "success" in `agent`,
+      // and may be sent before the commit.
       const isAck = ({ kind, text }, name) => kind === 'sent' && text.includes(name) && /43\d+\[\{\\"success\\":true/.test(text);
       let before = events.findIndex((event) => isAck(event, names[0]));
       assert.ok(before > 0, 'the first ack is in the trace');

@@ -1,4 +1,4 @@
-// Events of other servers go out as they are, to sockets of every dialect (docs/other-servers.md).
+// Events of other servers are passed on unchanged, to sockets of every dialect (docs/other-servers.md).
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
@@ -75,7 +75,7 @@ for (const database of DATABASES) {
       const data = { number: ++count };
       const answer = await server().api('POST', '/api/emit', { headers: { 'x-api-key': KEY }, body: { to: { all: true }, event: 'ping:all', data } });
       assert.ok(answer.body.sockets >= everybody.length);
-      // Whatever went astray stands before this in an inbox.
+      // An event that went astray would be before this one in an inbox.
       for (const client of everybody) assert.deepEqual(await client.next('ping:all'), data);
     });
 

@@ -1,4 +1,4 @@
-// What administrators see as it happens: `/api/admin/events/stream`.
+// Events as administrators see them: `/api/admin/events/stream`.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
@@ -23,7 +23,7 @@ describe('the stream of events', () => {
   it('tells who comes, says, hears and goes', async (test) => {
     const stream = await watch(test);
     const user = newUser('ann');
-    // Once the user is known, the socket is in before its client has moved to a WebSocket.
+    // Once the user is known, the socket connects before its client moves to a WebSocket.
     await holder.server.api('GET', '/api/auth/me', { token: user.token });
     const ann = await connect(holder.server, user, { dialect: 'messenger', transport: 'upgrading' });
     test.after(() => ann.close());

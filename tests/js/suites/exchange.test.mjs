@@ -1,4 +1,4 @@
-// What a front end does on an ordinary day, with three releases of the stock client, over each transport, on both databases.
+// An ordinary day of a front end, with three releases of the stock client, over each transport, on both databases.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 

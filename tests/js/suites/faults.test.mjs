@@ -1,5 +1,5 @@
-// What befalls a database: restarted, cut off, out of connections, a full disk, a migration that fails. Nothing is acked
-// falsely, nothing hangs, and all goes on without a restart of the server.
+// Faults of a database: restarted, cut off, out of connections, a full disk, a failing migration. Nothing is acked
+// falsely, nothing hangs, and everything continues without a restart of the server.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -55,7 +55,7 @@ async function pair(test, server) {
       goesOn = false;
       await Promise.all(lanes);
       await settle(alice, bob);
-      // A read whose connection was cut is refused once; then all the others' are tried before they are trusted.
+      // A read on a cut connection is refused once; then all other connections are tested before use.
       await within(LIMIT, 'a read', (async () => {
         while ((await server.api('GET', '/api/conversations', { token: alice.user.token })).status !== 200);
       })());
@@ -125,7 +125,7 @@ if (DATABASES.includes('sqlite')) {
   describe('faults of SQLite', () => {
     for (const delivery of ['live', 'stored']) {
       it(`a full disk, DELIVERY=${delivery}`, async (test) => {
-        // A file system of its own, that nobody but the server sees.
+        // A file system of its own, visible only to the server.
         const wrap = ['unshare', '--map-root-user', '--mount', 'sh', '-c', 'mount -t tmpfs -o size=8m none "$DATA_DIR" && exec "$0" "$@"'];
         const server = await Server.start({ wrap, env: { RATE_LIMIT_EVENTS: '0', DELIVERY: delivery, STORE_RETRY_FOR: '2s' } });
         test.after(() => server.remove());
@@ -156,7 +156,7 @@ for (const database of DATABASES) {
     const count = databaseUrl
       ? "select count(*) from pg_tables where schemaname = 'public' and tablename not like '\\_\\_%'"
       : "select count(*) from sqlite_schema where type = 'table' and name not like '\\_\\_%' escape '\\'";
-    // It stands in the way of the first migration, whose other tables come before it.
+    // It conflicts with the first migration, whose other tables come before it.
     query('create table messages (foreign_to_us int)');
     const start = () => Server.start({ databaseUrl: databaseUrl ?? `sqlite://${file}` });
     await assert.rejects(start(), /the database cannot be used: .*messages.* already exists/);

@@ -1,4 +1,4 @@
-// A file goes with the last message or picture that names it, and not before.
+// A file is removed with the last message or picture that refers to it, and not before.
 import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -126,7 +126,7 @@ for (const database of DATABASES) {
         for (let round = 0; round < 15; round += 1) {
           const file = await ann.upload();
           await ann.remove(await ann.say(group, '', { file }));
-          // It is looked at some moment within the next third of a second.
+          // It is checked at some time within the next third of a second.
           const moment = performance.now() + (round * 20);
           while (performance.now() < moment) await new Promise(setImmediate);
           const { success, code } = await sender.ask('send_group_message', { conversationId: group, content: `${round}`, file });
@@ -146,18 +146,18 @@ for (const database of DATABASES) {
       const ann = new Person(server, 'ann');
       const [first, second] = [await ann.upload(), await ann.upload()];
       assert.equal((await server.end()).code, 0);
-      // As it is after the message went, and after the upload went as well.
+      // The state after the message was deleted, and then the upload.
       runSql(server, `INSERT INTO unnamed_files (url) VALUES ('${first.url}')`);
       runSql(server, `INSERT INTO unnamed_files (url) VALUES ('${second.url}')`);
       runSql(server, `DELETE FROM uploads WHERE url = '${second.url}'`);
-      // What is not there is no trouble, and what was never given out is not touched.
+      // A missing file is no problem, and a foreign one is not touched.
       writeFileSync(join(server.folder, 'uploads', 'mine.txt'), 'x');
       runSql(server, "INSERT INTO unnamed_files (url) VALUES ('/uploads/00000000000000000000000000000000.png')");
       runSql(server, "INSERT INTO unnamed_files (url) VALUES ('/uploads/mine.txt')");
       await server.launch();
       for (const file of [first, second]) await goes(server, file, 'after a crash');
       await settle(server, ann);
-      // The note of a file goes once the file has.
+      // The note of a file is deleted after the file.
       const noted = () => runSql(server, "SELECT 'count ' || count(*) FROM unnamed_files");
       await within(LIMIT, () => `the notes to go: ${noted()}`, (async () => {
         while (!/count 0/.test(noted())) await new Promise(setImmediate);

@@ -1,4 +1,4 @@
-// What front ends ask over HTTP (docs/front-ends.md).
+// The front ends' requests over HTTP.
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';

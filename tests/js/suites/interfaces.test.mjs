@@ -1,4 +1,4 @@
-// What the server says of itself for programs (docs/interfaces.md): valid, typed, and true of the wire.
+// The server's descriptions of its interfaces (docs/interfaces.md): valid, typed, and true on the wire.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -80,7 +80,7 @@ describe('interfaces', () => {
   it('the AsyncAPI document is valid', async () => {
     const { body } = await get('/api/asyncapi.json');
     const { diagnostics } = await new Parser().parse(JSON.stringify(body));
-    // That there is a newer version of AsyncAPI is no fault: 3.0 is what the tools read.
+    // A newer version of AsyncAPI is no fault: tools read 3.0.
     const faults = diagnostics.filter(({ code }) => code !== 'asyncapi-latest-version');
     assert.deepEqual(faults.map(({ message, path }) => `${path.join('.')}: ${message}`), []);
     assert.deepEqual(Object.keys(body.channels).sort(), ['agent', 'assistant', 'conversation', 'listing', 'messenger']);
@@ -128,7 +128,7 @@ describe('interfaces', () => {
     await conversation.next('conversation:updated');
     const file = (await upload(server, ann.token, 'a.png', PNG)).file;
 
-    // messages in every place, with everything that a message can have
+    // messages to every kind of target, with everything that a message can have
     const { message } = await sender.succeed('send_direct_message', { recipientId: bob.id, content: 'Hi', file, clientMessageId: 'c-1' });
     await sender.succeed('send_group_message', { conversationId: group.id, content: 'Hi all' });
     await conversation.succeed('message:send', { conversationId: group.id, content: 'files', attachments: [], type: 'text', clientMessageId: 'c-2' });
@@ -146,7 +146,7 @@ describe('interfaces', () => {
       await client.next(event);
     }
 
-    // what comes and goes
+    // events that come and go
     for (const [start, stop] of [['typing_start', 'typing_stop']]) {
       await sender.succeed(start, { conversationId: group.id });
       await messenger.next('user_typing');
@@ -203,7 +203,7 @@ describe('interfaces', () => {
     for (const [dialect, events] of seen) {
       const told = Object.values(JSON.parse(printed('asyncapi')).channels[dialect].messages).filter((described) => 'x-offset' in described);
       const unseen = told.map(({ name }) => name).filter((name) => !events.has(name));
-      // These say the same as others that came, to those who were not there, or only where the connection gives no greeting.
+      // Equal to others that came, but for absent users, or sent only if the connection gets no greeting.
       assert.deepEqual(unseen.filter((name) => !['message_delivered', 'recovery:seed'].includes(name)), [], dialect);
     }
   });

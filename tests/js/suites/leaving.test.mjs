@@ -1,4 +1,5 @@
-// What was taken from a connection is carried out after its end (P1), whatever ended it, in every front end's words.
+// Requests taken from a connection are carried out after its end (P1), whatever ended it, in every front end's
+// vocabulary.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
@@ -36,7 +37,7 @@ const ENDS = {
 /** Dialect → how it sends to somebody new, without an ack. */
 const SENDS = {
   assistant: (client, to, content) => client.tell('ai-message', { chatId: 'leaving', chat: 'leaving', content }),
-  // Whether it is a repeat takes a read.
+  // Recognising a repetition takes a read.
   conversation: (client, { conversationId }, content) => client.tell('message:send', { conversationId, content, clientMessageId: content }),
   listing: (client, { id }, content) => client.tell('sendDirectMessage', { receiverId: id, content }),
   agent: (client, { id }, content) => client.tell('message:send', { targetUserId: id, content }),
@@ -165,7 +166,7 @@ for (const database of DATABASES) {
       const kicked = await holder.server.api('POST', `/api/admin/sockets/${sid}/kick`, { token: admin.token, body: {} });
       assert.equal(kicked.status, 200, JSON.stringify(kicked.body));
       await alice.disconnected();
-      // It would come behind all that waits.
+      // It would come behind all waiting requests.
       const again = await connect(holder.server, user, { dialect: 'messenger' });
       closeAfter(test, again);
       await again.succeed('send_direct_message', { recipientId: bob.user.id, content: 'anew' });
@@ -189,7 +190,7 @@ for (const database of DATABASES) {
           });
         }
       });
-      // One of those that waited has had its turn: about as long after the burst.
+      // The rate limit let one waiting request through: as long after the burst as expected.
       await within(LIMIT, 'the first that waited', begun);
       assert.equal((await server.end('SIGTERM')).code, 0, server.log);
       await alice.disconnected();

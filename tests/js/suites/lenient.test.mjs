@@ -1,4 +1,4 @@
-// What clients, their pages and proxies add to what they mean is no reason to refuse it.
+// Harmless additions by clients, their pages and proxies are no reason to refuse a request.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 

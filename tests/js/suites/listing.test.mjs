@@ -1,5 +1,5 @@
-// The market place's front end: what its back end's document promises it, and what it shows its users (docs/dialects/listing.md).
-// Its document has the server's side; a front end calls what is there, without acks, and shows `error.message`.
+// The marketplace's front end: what its original server's documentation promises, and what it shows its users. That
+// documentation describes the server's side; the front end uses what is there, without acks, and shows `error.message`.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
@@ -186,7 +186,7 @@ for (const database of DATABASES) {
       await bob.succeed('send_direct_message', { recipientId: ann.user.id, content: 'the plan', file });
       assertDirectMessage(await ann.next('directMessage'), bob, ann, 'the plan', { messageType: 'image', file });
 
-      // And the other way round.
+      // The same in the other direction.
       const answer = await say(ann, bob, 'thanks', { listingId: 'flat' });
       const { conversationId, message } = await bob.next('new_message');
       assert.deepEqual([conversationId, message._id, message.content], [first.message.conversationId, answer._id, 'thanks']);

@@ -1,4 +1,4 @@
-// The log of the built server: its two formats, and what is logged, switched while it runs.
+// The log of the built server: its two formats, and its filter, switched at run time.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -109,7 +109,7 @@ describe('the filter', () => {
     await ann.ask('leave_group', 'second');
     assert.ok(!server.log.includes('event received'), server.log);
 
-    // Without a time it stays, and an earlier one's end does not end it.
+    // Without a time it stays, and the end of an earlier one does not end it.
     await admin(server, 'PUT', { filter: 'error', forSeconds: 1 });
     const lasting = await admin(server, 'PUT', { filter: 'debug' });
     assert.deepEqual(lasting.body.log, { filter: 'debug', configured: 'warn', until: null });

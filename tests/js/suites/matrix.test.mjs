@@ -1,4 +1,4 @@
-// Everything that happens in any front end, seen by every front end in its own words, or not at all (docs/dialects/README.md).
+// Every event of any front end, as every front end sees it in its own vocabulary, or not at all.
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 
@@ -97,7 +97,7 @@ class Play extends Stage {
     await this.going();
   }
 
-  // ---- what happens ----
+  // ---- events ----
 
   /** The others are there; Ann is known and away. Each writes to her. */
   async raiseCurtain() {
@@ -303,7 +303,7 @@ class Play extends Stage {
     await this.check('going');
   }
 
-  // ---- how ----
+  // ---- steps ----
 
   /** Ann sends; what is known of the message then. Her socket is shown it where its front end expects that. */
   async say(to, draft) {
@@ -340,7 +340,8 @@ class Play extends Stage {
 class Chat extends Stage {
   async perform() {
     const user = newAgent('asker');
-    // First those who hear that their user comes: who is later by less than the moment for which presence is gathered hears it, too.
+    // First the clients that see their user come online: one that connects within the time for which presence is
+    // gathered sees it, too.
     for (const dialect of ['conversation', 'messenger', 'assistant', 'listing', 'agent']) await this.enter(user, dialect);
     const messenger = this.clients.find(({ dialect }) => dialect === 'messenger');
     const { message: { conversationId } } = await messenger.succeed('send_direct_message', { recipientId: MODEL.id, content: 'Hello' });
@@ -354,7 +355,7 @@ class Chat extends Stage {
     const toModel = { ...place, user: MODEL };
     const content = `Why, ${dialect}?`;
     await send(this.server, asker, toModel, { content });
-    // All devices are told in one go.
+    // All devices are notified in one go.
     await asker.holds(1, ({ args: [told] }) => JSON.stringify(told).includes(ECHO));
     const more = { name: CHAT, chat: CHAT, reader: user };
     const question = await this.fact((message) => message.content === content, { ...toModel, reader: user }, user, { content, ...more });

@@ -1,4 +1,4 @@
-// Finer points of `messenger` (docs/dialects/messenger.md): devices, muting, receipts, presence, typing.
+// Finer points of `messenger`: devices, muting, receipts, presence, typing.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
@@ -142,7 +142,7 @@ for (const database of DATABASES) {
 
     it('of a message that is still being stored wait for it', async (test) => {
       const [alice, bob] = await people(test, holder.server, ['alice', 'bob']);
-      // Noted in the callbacks themselves: promises of unlike depth settle in an order of their own.
+      // Recorded in the callbacks, because promises of different depth settle in another order.
       const order = [];
       const sent = new Promise((resolve) => {
         alice.socket.emit('send_direct_message', { recipientId: bob.user.id, content: 'quick' }, (answer) => resolve(order.push('ack') && answer));
@@ -211,7 +211,7 @@ describe('presence among contacts only', () => {
     const [carol] = await people(test, holder.server, ['carol']);
     const back = await connect(holder.server, bob.user);
     closeAfter(test, back);
-    // Each is told of itself when others would be.
+    // Each sees itself when others would see it.
     for (const client of [carol, back]) await client.next('user_online', ({ userId }) => userId === client.user.id);
     await alice.next('user_online', ({ userId }) => userId === bob.user.id);
     await carol.succeed('leave_group', 'nothing');

@@ -1,4 +1,4 @@
-// The figures for Prometheus, and what is built on them: the dashboard, the alerts and their documentation.
+// The figures for Prometheus, and everything based on them: the dashboard, the alerts and their documentation.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -69,7 +69,7 @@ describe('metrics', () => {
     assert.equal((await ann.ask('send_direct_message', { recipientId: bob.user.id })).code, 'INVALID_PAYLOAD');
     bob.close();
     await server.api('GET', `/api/users?query=ann`, { token: ann.user.token });
-    // It wants to come back to a session that nobody has.
+    // It asks to resume a session that does not exist.
     const lost = open(server, { auth: { token: bob.user.token, pid: 'x'.repeat(20), offset: 'nothing' } });
     await lost.connected();
     clients = [ann, lost];
@@ -117,7 +117,7 @@ describe('metrics', () => {
       ['parlance_store_commit_seconds_count', stats.store.commitSeconds.count],
       ['parlance_refusals_total', stats.refusals.reduce((total, { count }) => total + count, 0)],
     ]) {
-      // What is stored behind the scenes counts as well.
+      // Background writes count as well.
       assert.ok(sum(earlier, name) <= value && value <= sum(later, name), `${name}: ${sum(earlier, name)} ≤ ${value} ≤ ${sum(later, name)}`);
     }
   });

@@ -1,4 +1,4 @@
-// Who is notified of what, when it is shown, and what HTTP shows of it (docs/other-servers.md).
+// Notifications: recipients, time of showing, and their form over HTTP.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
@@ -238,7 +238,7 @@ for (const database of DATABASES) {
       assert.equal((await server().api('DELETE', `/api/messages/${one._id}`, { token })).status, 200);
       assert.deepEqual(await told(), [], 'there is none before');
 
-      // Read on another device, in each dialect that can; `agent` lists what is left.
+      // Read on another device, in each dialect that can; `agent` lists the rest.
       const group = await makeGroup(server(), alice, [{ user: bob }, { user: carol.user }], 'Hikers');
       const agent = await connect(server(), bob, { dialect: 'agent' });
       closeAfter(test, agent);
@@ -259,7 +259,7 @@ for (const database of DATABASES) {
         assert.deepEqual(data.map((notification) => notification.data.messageId), [second._id]);
       }
 
-      // Put out of the group, and when that is deleted.
+      // Removed from the group, and then the group is deleted.
       await alice.succeed('send_group_message', { conversationId: group, content: 'to all' });
       assert.deepEqual((await told()).map(([type]) => type), ['message', 'group']);
       assert.equal((await server().api('DELETE', `/api/conversations/${group}/participants/${bob.id}`, { token })).status, 200);

@@ -1,4 +1,4 @@
-// What was missed comes at the next connect, in order, once (P6); one order for all (P5).
+// Missed messages come at the next connect, in order, once (P6); everyone sees the same order (P5).
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 

@@ -1,4 +1,4 @@
-// The database goes away for a while: what was admitted is stored when it is back, what was refused was seen by nobody.
+// The database is unavailable for a while: admitted messages are stored once it is back, refused ones are never seen.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,4 +1,5 @@
-// More than the server takes: half-open connections, no descriptors left, floods. Those who are here are served on.
+// More than the server can take: half-open connections, no descriptors left, floods. Connected clients continue to be
+// served.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
@@ -94,7 +95,7 @@ describe('floods', () => {
   });
 
   it('a client that goes on and on is put out, and its user may come again', async (test) => {
-    // A low limit, so that a client on a busy machine is above it in each second, and reads its refusals.
+    // A low limit, so that a client on a busy machine exceeds it in each second, and reads its refusals.
     const server = await Server.start({ env: { RATE_LIMIT_EVENTS: '1', RATE_LIMIT_BURST: '10' } });
     test.after(() => server.remove());
     const user = newUser('flood');

@@ -1,4 +1,4 @@
-// A user takes all that is theirs along, and goes: what is personal is gone, what was said to others stays.
+// A user exports all personal data and deletes the account: it is gone, messages to others stay.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -109,7 +109,7 @@ for (const database of DATABASES) {
       assert.deepEqual([kind, end.messages, end.uploads, end.conversations], ['end', 2, 1, 3]);
       assert.ok(!text.includes('argon2') && !text.includes('Bob to Ann'));
       const child = begin({ folder: server.folder, env: server.env }, ['user', 'export', ann.username]);
-      // Of messages to who is away, a notification is stored within a second.
+      // For messages to an absent user, a notification is stored within a second.
       const steady = (all) => all.filter(([name]) => !['notification', 'end'].includes(name));
       assert.deepEqual(steady(linesOf((await child.done).out)), steady(lines));
     });
@@ -131,7 +131,7 @@ for (const database of DATABASES) {
       assert.equal(socket.told('error').at(-1).code, 'USER_NOT_FOUND');
       await other.next('conversation:updated', ({ id, participants }) => id === group && participants.length === 2);
       await assertGone(server, all);
-      // And after a start, when nothing is remembered.
+      // And after a restart, with nothing in memory.
       await server.end();
       await server.launch();
       await assertGone(server, all);

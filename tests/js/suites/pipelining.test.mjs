@@ -1,4 +1,4 @@
-// Plain HTTP as clients and proxies speak it that send on before they are answered, or stand still.
+// Plain HTTP of clients and proxies that send further requests before they are answered, or stand still.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect as dial } from 'node:net';

@@ -1,4 +1,5 @@
-// Postgres over TLS, by a binary with the feature `postgres-tls`: `PARLANCE_TLS_BINARY`, which tests/run builds; one without it is `PARLANCE_PLAIN_BINARY`.
+// Postgres over TLS, by a binary with the feature `postgres-tls`: `PARLANCE_TLS_BINARY`, built by tests/run; a binary
+// without it is `PARLANCE_PLAIN_BINARY`.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

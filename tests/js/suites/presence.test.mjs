@@ -1,4 +1,4 @@
-// Who learns what of somebody: every fact, every way to it, everybody who asks.
+// Visibility of presence: every fact, every way of learning it, every kind of reader.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 

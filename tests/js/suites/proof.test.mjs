@@ -1,4 +1,4 @@
-// "Delivered" means that the recipient's client has it: nothing less counts (design §6, Proof of delivery).
+// "Delivered" means that the recipient's client has the message, and nothing less.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
@@ -23,7 +23,7 @@ for (const database of DATABASES) {
     const holder = useServer({ database, env: { PROOF_INTERVAL: '1h', RATE_LIMIT_EVENTS: '0' } });
 
     for (const transport of Object.keys(TRANSPORTS)) {
-      // Over polling nothing comes down where no request goes up.
+      // Over polling, nothing is received while no request can be sent.
       for (const direction of transport === 'polling' ? ['down'] : ['down', 'up']) {
         it(`the sender who waits is told when it is proven, not when it is sent, ${transport}, nothing passes ${direction}`, async (test) => {
           const { server } = holder;
@@ -37,7 +37,7 @@ for (const database of DATABASES) {
           way.hold(direction);
           const message = await alice.succeed('message:send', { conversationId, content: 'held back' });
           if (direction === 'up') await bob.next('message:new', ({ content }) => content === 'held back');
-          // What follows at another of her devices comes behind all that she could have been told by now.
+          // Events at another device of hers come behind all that she could have received by now.
           const phone = await connect(server, alice.user, { dialect: 'conversation' });
           closeAfter(test, phone);
           await alice.succeed('conversation:leave', conversationId);
@@ -80,7 +80,7 @@ describe('proof of delivery', () => {
       await bob.connected();
       const { message: last } = await alice.succeed('send_direct_message', { recipientId: user.id, content: 'last' });
       await bob.next('new_message', ({ message: { _id } }) => _id === last._id);
-      // It is the same message: who knows it by its id shows it once.
+      // It is the same message: a client that compares ids shows it once.
       const again = bob.told('new_message').map(({ message: { _id } }) => _id);
       assert.deepEqual(again, version === '4.8' ? [] : [message._id]);
     });

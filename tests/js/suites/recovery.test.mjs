@@ -1,4 +1,4 @@
-// P7: a short drop loses nothing and repeats nothing, after a long one or a restart a device gets just what it lacks.
+// P7: a short drop loses and repeats nothing; after a long one or a restart, a device gets exactly what it lacks.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
@@ -249,7 +249,7 @@ for (const database of DATABASES) {
         assert.deepEqual(await told('after'), [
           `${updated} edited, mended`, `${deleted} deleted`, `${deleted} both`, `${fresh} new, mended`, `${fresh} after`,
         ]);
-        // It comes again with what it was told last.
+        // It reconnects with the last offset that it received.
         assert.equal(await away(client, () => client.socket.io.engine.close()), false);
         await send('last');
         assert.deepEqual(await told('last'), [`${fresh} last`]);

@@ -1,4 +1,4 @@
-// Who was refused something shows an id, and the log has one line with it that says why.
+// Every refusal shows an id, and the log has one line with it that explains the reason.
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { request } from 'node:http';
@@ -20,7 +20,7 @@ const REQUESTS = {
   conversation: ['message:send', { conversationId: '01900000-0000-7000-8000-000000000000', content: 'x' }, 'NOT_FOUND', 'Conversation not found'],
   listing: ['sendDirectMessage', { receiverId: 'a b', content: 'x' }, 'INVALID_PAYLOAD', 'Invalid receiverId'],
   agent: ['message:send', { targetUserId: 'a b', content: 'x' }, 'INVALID_PAYLOAD', 'Invalid targetUserId'],
-  // Its front end is told `FORBIDDEN` for what is not there.
+  // Its front end gets `FORBIDDEN` for something that does not exist.
   messenger: ['join_group', 'nope', 'FORBIDDEN', 'Conversation not found', 'NOT_FOUND'],
 };
 const ANSWERS = { assistant: 'ai-error', agent: 'message:receive' };

@@ -1,4 +1,4 @@
-// A restart under load: clients come back by themselves, none is refused, nothing that was acked is lost.
+// A restart under load: clients reconnect by themselves, none is refused, no acked message is lost.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -90,7 +90,7 @@ describe('two servers by mistake', () => {
   it('LISTEN_FDS that are no sockets end the start', async (test) => {
     const server = await Server.start({ env: ENV });
     test.after(() => server.remove());
-    // Its standard input, output and error are there, and nothing is passed behind them.
+    // It has standard input, output and error, and no further descriptors are passed.
     server.wrap = ['sh', '-c', 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@" 3</dev/null'];
     const second = server.successor();
     assert.equal((await within(LIMIT, 'its end', second.exited)).code, 1);

@@ -1,4 +1,4 @@
-// What has grown old goes, and what is left behind is whole.
+// Expired data is deleted, and the rest stays consistent.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -63,7 +63,7 @@ for (const database of DATABASES) {
       await until('the notifications', () => count('notifications') >= 3);
       assert.equal((await server.end()).code, 0);
 
-      // 40 days pass for some of it.
+      // Makes some of it 40 days older.
       const early = Date.now() - 40 * DAYS;
       runSql(server, `UPDATE messages SET created_at = ${early} + seq, updated_at = ${early} + seq WHERE content LIKE 'old%'`);
       const oldFiles = ['old', 'new', 'unnamed', 'picture', 'text'].map((name) => `'${files[name].url}'`);
@@ -95,14 +95,14 @@ for (const database of DATABASES) {
       const { body: copies } = await server.api('POST', '/api/messages/sync', { token: bob.token, body: { otherUserId: ann.id } });
       assert.equal(copies.count, 2);
 
-      // What is gone cannot be had, changed or read, and its name is free.
+      // Deleted messages cannot be read or changed, and their ids are free again.
       assertHttpError(await server.api('PATCH', `/api/messages/${firstOld._id}`, { token: ann.token, body: { content: 'x' } }), 404, 'NOT_FOUND');
       assertHttpError(await server.api('DELETE', `/api/messages/${firstOld._id}`, { token: ann.token }), 404, 'NOT_FOUND');
       const again = await say(ann, direct, 'after it all', { clientMessageId: 'a name' });
       assert.equal(again.seq, 215);
       assert.notEqual(again._id, undefined);
 
-      // Who was away gets what is left, in order.
+      // A user who was away gets the rest, in order.
       const client = await connect(server, bob);
       closeAfter(test, client);
       const caught = [];

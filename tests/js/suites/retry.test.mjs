@@ -1,4 +1,4 @@
-// A send that is repeated with its `clientMessageId` is one message (P4).
+// A send repeated with its `clientMessageId` is one message (P4).
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';

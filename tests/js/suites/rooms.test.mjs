@@ -1,4 +1,4 @@
-// `listing`'s public rooms, and how a connection's dialect is learned and pinned (docs/dialects).
+// `listing`'s public rooms, and how a connection's dialect is learned and pinned.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
@@ -99,7 +99,7 @@ describe('learning and pinning', () => {
     await settle(sender, pupil);
     assert.equal(await hearsMessenger(sender, pupil), true, 'still undetermined when it was sent');
     assert.equal(await hearsMessenger(sender, pupil), false, 'speaks listing alone by now');
-    // A refused event teaches as well.
+    // A refused event counts as well.
     await pupil.refused('INVALID_PAYLOAD', 'typing_start', {});
     assert.equal(await hearsMessenger(sender, pupil), true, 'speaks both');
   });

@@ -1,4 +1,4 @@
-// What others' advisories were about, tried on the built server (docs/security.md has the list).
+// Vulnerabilities known from others' advisories, tried on the built server (docs/security.md has the list).
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
@@ -53,7 +53,7 @@ describe('hostile packets', () => {
       const [ann, bob] = await people(test, server, ['ann', 'bob']);
       const hostile = await session(server, newUser('mallory').token);
       await hostile.say(packet);
-      // Who has come may be told first.
+      // A connecting client may get its greeting first.
       const isOver = (told) => told === 400 || /(^|\x1e)1$/.test(told);
       await within(LIMIT, 'the end of the session', (async () => {
         while (!isOver(await hostile.hear()));
@@ -145,7 +145,7 @@ describe('tokens', () => {
       assert.equal((await server.api('POST', '/api/auth/login', { body: { login, password: 'wrong horse' } })).status, 401);
       return performance.now() - start;
     };
-    // In turns, so that what else the machine does meets both; the shortest of each is the least disturbed.
+    // In turns, so that other load on the machine affects both alike; the shortest of each is the least disturbed.
     const times = { known: [], unknown: [] };
     for (let count = 0; count < 10; count++) {
       times.known.push(await time(username));
@@ -160,7 +160,7 @@ it('what is stored is for nobody else on the machine to read', async (test) => {
   const above = mkdtempSync(join(tmpdir(), 'parlance-private-'));
   test.after(() => rmSync(above, { recursive: true }));
   const folder = join(above, 'made', 'data');
-  // Without a secret it makes one, in the folder that it makes.
+  // Without a secret, it creates one in the folder that it creates.
   const server = await Server.start({ env: { DATA_DIR: folder, JWT_SECRET: '' } });
   test.after(() => server.remove());
   const { body } = await server.api('POST', '/api/auth/register', { body: { username: 'ann', email: 'ann@example.org', password: 'correct horse' } });

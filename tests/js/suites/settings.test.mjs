@@ -1,5 +1,5 @@
-// Every setting does something: here are the proofs that no other suite has, and the list of all others.
-// How to see a proof fail: name as PARLANCE_BINARY a script that does `exec env -u THE_SETTING parlance "$@"`.
+// Every setting has an effect: the proofs that no other suite has, and the list of all others. To see a proof fail, set
+// PARLANCE_BINARY to a script that does `exec env -u THE_SETTING parlance "$@"`.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -126,7 +126,7 @@ describe('settings', { concurrency: 4 }, () => {
     const outage = await OUTAGES.sqlite(test);
     const server = await start(test, { SHUTDOWN_TIMEOUT: '300ms' });
     const [ann, bob] = await people(test, server, ['ann', 'bob']);
-    // Their first message is looked up in the database, behind all that is written there, be it by the server itself.
+    // Their first message is looked up in the database, behind all pending writes, the server's own included.
     await say(ann, bob.user, 'before');
     await bob.next('new_message');
     await outage.begin(server);
@@ -190,7 +190,7 @@ describe('settings', { concurrency: 4 }, () => {
     const server = await start(test, { TOKEN_TTL: '90s' });
     const { token, expiresAt } = await register(server);
     const { iat, exp } = JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
-    // Whole seconds: the begun one counts.
+    // Whole seconds: the one that has begun counts.
     assert.ok([90, 91].includes(exp - iat), `${exp - iat}`);
     assert.equal(Date.parse(expiresAt), exp * 1_000);
   });
@@ -241,7 +241,7 @@ describe('settings', { concurrency: 4 }, () => {
     for (const user of [bob, cid]) {
       const client = await connect(server, user);
       closeAfter(test, client);
-      // Each is told of itself when others would be.
+      // Each sees itself when others would see it.
       await client.next('user_online', ({ userId }) => userId === user.id);
     }
     await ann.next('user_online', ({ userId }) => userId === bob.id);
@@ -285,7 +285,7 @@ describe('settings', { concurrency: 4 }, () => {
   });
 
   proves(['PING_INTERVAL', 'PING_TIMEOUT'], 'who does not answer a heartbeat is cut', async (test) => {
-    // Time enough to be admitted before, on a busy machine.
+    // Leaves a busy machine enough time to admit the client first.
     const server = await start(test, { PING_INTERVAL: '3s', PING_TIMEOUT: '2s', RUST_LOG: 'info' });
     const deaf = await stuckReader(server, newUser().token);
     test.after(() => deaf.destroy());
@@ -296,14 +296,14 @@ describe('settings', { concurrency: 4 }, () => {
   });
 
   proves(['WRITE_TIMEOUT'], 'who does not read is cut so soon', async (test) => {
-    // Neither the outbox nor the heartbeat does it.
+    // Neither the outbox nor the heartbeat causes it.
     const env = { OUTBOX_PACKETS: '1000000', OUTBOX_BYTES: '1000MB', PING_INTERVAL: '1h', RUST_LOG: 'info' };
     const server = await start(test, { ...env, WRITE_TIMEOUT: '200ms' });
     const [ann] = await people(test, server, ['ann']);
     const stuck = newUser('stuck');
     const reader = await stuckReader(server, stuck.token);
     test.after(() => reader.destroy());
-    // More than what the machine's socket buffers hold: it gets each in four dialects.
+    // More than the machine's socket buffers hold: it gets each in four dialects.
     for (let count = 0; count < 8; count++) await say(ann, stuck, 'x'.repeat(900_000));
     // The default is 20 seconds.
     await server.logged((line) => line.includes('reason="slow consumer"'), 'the end of who does not read', 15_000);
@@ -371,7 +371,7 @@ describe('settings', { concurrency: 4 }, () => {
     const server = await start(test, { RATE_LIMIT_RECEIPTS: '0' });
     const [ann, bob] = await people(test, server, ['ann', 'bob']);
     const { message: { conversationId } } = await say(ann, bob.user, 'hello');
-    // A thousand at once always pass; by default the others would take longer than the limit.
+    // A thousand at once always pass; with the default, the others would take longer than the limit.
     const count = 1_000 + LIMIT / 1_000 * 110;
     await within(LIMIT, 'all of them', pipelined(count, 100, () => ann.succeed('typing_stop', { conversationId })));
   });

@@ -1,4 +1,4 @@
-// A slow reader harms itself only (P8).
+// A slow reader harms only itself (P8).
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
@@ -10,7 +10,7 @@ import { useServer } from '../lib/server.mjs';
 import { newUser } from '../lib/token.mjs';
 import { LIMIT, pipelined, within } from '../lib/wait.mjs';
 
-// One dialect: a client that is told in all of them has four times as much to read, and may be too slow itself.
+// One dialect: a client that receives all of them has four times as much to read, and may itself be too slow.
 const dialect = 'messenger';
 
 /**
@@ -42,7 +42,7 @@ describe('a stuck reader', () => {
     test.after(() => reader.destroy());
     await alice.next('user_online', ({ userId }) => userId === stuck.user.id);
 
-    // More than what the machine's socket buffers and the outbox hold.
+    // More than the machine's socket buffers and the outbox hold.
     const [count, content] = [1_500, 'x'.repeat(20_000)];
     const speak = speaker(alice, bob, group);
     const sent = await pipelined(count, 20, (index) => speak(`${index} ${content}`));
@@ -76,7 +76,7 @@ describe('a stock client whose process is frozen', () => {
     await say(10, 'while all is well');
     await reader.toldUpTo('10');
     reader.freeze();
-    // Beside the outbox, the machine's socket buffers have to be full.
+    // In addition to the outbox, the machine's socket buffers have to be full.
     const isCut = () => alice.told('user_offline').some(({ userId }) => userId === reader.user.id);
     while (!isCut() && sent < 3_000) await say(20, 'x'.repeat(20_000));
     assert.ok(isCut(), `after ${sent} messages`);

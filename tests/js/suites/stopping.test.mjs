@@ -1,4 +1,4 @@
-// Whatever ends the server: what was acked is stored (P1), and an orderly end is orderly (P10).
+// Whatever ends the server, acked messages are stored (P1), and an orderly end is orderly (P10).
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';

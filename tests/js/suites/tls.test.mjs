@@ -1,4 +1,4 @@
-// HTTPS and wss by the server itself, and what happens to those who do not speak it.
+// HTTPS and wss served directly, and clients that do not speak TLS.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -65,7 +65,7 @@ describe('TLS', () => {
   }
 
   it('who says nothing keeps nobody from shaking hands', async (test) => {
-    // More than shake hands at once.
+    // More than may perform handshakes at once.
     const open = await Server.start({ env: { ...authority.env, MAX_SOCKETS_PER_ADDRESS: '0' } });
     const silent = [];
     test.after(() => {
@@ -82,7 +82,7 @@ describe('TLS', () => {
     const socket = tls.connect({ host: 'localhost', port: own, servername: 'localhost', ...options() });
     await within(LIMIT, 'the handshake', once(socket, 'secureConnect'));
     socket.destroy();
-    // Handshakes that say nothing end after ten seconds.
+    // Silent handshakes end after ten seconds.
     assert.ok(Date.now() - begun < 5_000, `${Date.now() - begun} ms`);
   });
 
@@ -95,7 +95,7 @@ describe('TLS', () => {
       const [ann, bob] = await Promise.all(['ann', 'bob'].map((name) => connect(server, newUser(name), { transport, ...options() })));
       test.after(() => [ann, bob].forEach((client) => client.close()));
       if (transport === 'upgrading') await Promise.all([ann, bob].map((client) => client.upgraded()));
-      // More than what is encrypted, or read, at once.
+      // More than is encrypted, or read, at once.
       const content = 'ä'.repeat(400_000);
       await ann.succeed('send_direct_message', { recipientId: bob.user.id, content });
       assert.equal((await bob.next('new_message')).message.content, content);

@@ -1,4 +1,4 @@
-// A whole database moves from one kind to the other and back, and nothing is lost, doubled or changed on the way.
+// A whole database moves to the other kind and back, and nothing is lost, repeated or changed.
 import assert from 'node:assert/strict';
 import { createReadStream, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -74,7 +74,7 @@ describe('moving a database', () => {
       const next = join(target.folder, 'next.jsonl');
       await succeed(target, 'export', next);
       assert.deepEqual(sumsOf(next), first);
-      // A start above every one of before, and above every position.
+      // A start above all earlier ones, and above every position.
       const boots = readFileSync(next, 'utf8').split('\n').filter((line) => line.startsWith('{"boots"')).map((line) => JSON.parse(line).boots);
       const [last] = boots.sort((one, other) => other.id - one.id);
       assert.ok(boots.every((boot) => boot === last || boot.id < last.id) && last.last_position >= MESSAGES, JSON.stringify(last));

@@ -1,4 +1,4 @@
-// As the front end of `agent` uses its events: requests, and replies in envelopes.
+// Use of events by the `agent` front end: requests, and replies in envelopes.
 import { io, type Socket } from 'socket.io-client';
 import type { Agent } from 'parlance';
 

@@ -1,4 +1,4 @@
-// As the front end of `assistant` uses its events.
+// Use of events by the `assistant` front end.
 import { io, type Socket } from 'socket.io-client';
 import type { Assistant } from 'parlance';
 

@@ -1,4 +1,4 @@
-// As the front end of `conversation` uses its events: no acks.
+// Use of events by the `conversation` front end: no acks.
 import { io, type Socket } from 'socket.io-client';
 import type { Acked, Conversation } from 'parlance';
 
@@ -27,7 +27,7 @@ socket.emit('conversation:join', 'conv-123');
 socket.emit('conversation:leave', 'conv-123');
 socket.emit('user:status', 'busy');
 socket.emit('authenticate', { token: 'd.e.f' }, (answer) => answer.success || console.error(answer.code));
-// Who wants an ack has one.
+// An ack comes if it is asked for.
 socket.emit('message:send', { conversationId: 'conv-123', content: 'Hello!' }, (answer) => answer.success && console.log(answer.id));
 
 const acked: Socket<Conversation.ServerToClientEvents, Acked<Conversation.ClientToServerEvents>> = io();

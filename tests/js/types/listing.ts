@@ -1,4 +1,4 @@
-// As the front end of `listing` uses its events: an event answers each request.
+// Use of events by the `listing` front end: an event answers each request.
 import { io, type Socket } from 'socket.io-client';
 import type { Listing } from 'parlance';
 

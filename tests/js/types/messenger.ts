@@ -1,4 +1,4 @@
-// As the front end of `messenger` uses its events: an ack for every request that changes something.
+// Use of events by the `messenger` front end: an ack for every request that changes something.
 import { io, type Socket } from 'socket.io-client';
 import type { Messenger } from 'parlance';
 
