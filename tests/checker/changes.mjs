@@ -1,12 +1,12 @@
 // The judge's rules for edits and deletions. Pure, like judge.mjs.
 
-/** Refusals that say that nothing has changed. */
+/** Refusals which mean that nothing has changed. */
 const UNCHANGED = new Set(['STORAGE_UNAVAILABLE', 'RATE_LIMITED', 'DRAINING']);
 
-/** Records of events, which bring an offset. */
+/** Records of events, which carry an offset. */
 const SHOWN = new Set(['got', 'told edit', 'told deletion', 'delivered']);
 
-/** Version of a deletion: above every edit's. */
+/** Version of a deletion: above that of every edit. */
 export const DELETED = Infinity;
 
 /** Adds a request to change a message, or its answer, to `changes`: name → `{name, id, requests: Map(version → {askedAt, doneAt?, code?})}`. */
@@ -24,18 +24,18 @@ export function addChange(changes, { kind, at, name, id, version, code }, verdic
 
 const isRefused = ({ code }) => UNCHANGED.has(code);
 
-/** Whether the message may be gone: somebody asked for it, and was not refused. */
+/** Returns whether the message may be gone: its deletion was requested and not refused. */
 export function mayBeDeleted(change) {
   const request = change?.requests.get(DELETED);
   return request !== undefined && !isRefused(request);
 }
 
-/** The version in which a message is stored: `DELETED` where it is not there any more. */
+/** Returns the stored version of a message: `DELETED` if it no longer exists. */
 const storedVersion = ({ name }, stored) => stored.byName.get(name)?.version ?? DELETED;
 
 const called = (version) => (version === DELETED ? 'deletion' : `edit ${version}`);
 
-/** What was answered about changes is true of the histories. */
+/** Checks that the answers about changes agree with the histories. */
 export function judgeChanges(changes, sends, stored, verdict) {
   for (const change of changes.values()) {
     const { name, requests } = change;
@@ -52,23 +52,29 @@ export function judgeChanges(changes, sends, stored, verdict) {
   }
 }
 
-/** Whether it was on its way when the server was killed, so that its place is another than at first. */
+/**
+ * Returns whether a message was in flight when the server was killed, so that its position is not that of its first
+ * attempt.
+ */
 export const wasMoved = (send, crashes) => crashes.some(({ at, until }) => send.firstSentAt <= until && !(send.ackedAt < at));
 
-/** What one page knows of the messages that were changed. */
+/** One page's knowledge of the messages that were changed. */
 export class ChangesSeen {
   constructor(page, { changes, namesById, sends, stored, crashes }, verdict) {
     Object.assign(this, { page, changes, namesById, sends, stored, crashes, verdict });
-    /** Name → the version that it knows. */
+    /** Name → the version that the page has. */
     this.known = new Map();
-    /** Name → the version that it was told of last. */
+    /** Name → the version of the last event about it. */
     this.told = new Map();
-    /** Until then its connections ended before they brought an offset: nobody knows that it had read anything. */
+    /**
+     * Time until which its connections ended without bringing an offset: the server cannot know that it had read
+     * anything.
+     */
     this.unknownUntil = -Infinity;
     this.hasOffset = false;
   }
 
-  /** A record of the page, in the order of its log. */
+  /** Takes a record of the page, in the order of its log. */
   take(record) {
     const { kind, at, id, conversation, version } = record;
     if (SHOWN.has(kind)) this.hasOffset = true;
@@ -106,7 +112,10 @@ export class ChangesSeen {
     this.told.set(name, version);
   }
 
-  /** At the end a page that knows a message knows it as it is. `loaded`: conversation → when it had read the history; `since`: of its first connect. */
+  /**
+   * Checks that at the end the page has the present version of every message that it has. `loaded`: conversation → time
+   * at which it read the history; `since`: time of its first connect.
+   */
   close(loaded, since, members) {
     const { page } = this;
     // Without an offset, the server cannot know what such a client has seen; a killed page may have been about to learn
@@ -127,7 +136,10 @@ export class ChangesSeen {
     }
   }
 
-  /** It read the message when it was loaded, and the change was made after that. Of what its own user wrote, a front end may not be told. */
+  /**
+   * Returns whether the page read the message when it loaded, and the change was made after that. A front end need not
+   * be told of messages by its own user.
+   */
   hadRead(send, request, loaded, since) {
     return request !== undefined && send.user !== this.page.user && send.ackedAt < since && request.askedAt > Math.max(loaded.get(send.conversation), this.unknownUntil);
   }

@@ -48,7 +48,7 @@ if (options.help) {
   process.exit(0);
 }
 
-/** So many violations of one rule are told in full. */
+/** Number of violations of one rule that are printed in full. */
 const SHOWN = 5;
 
 const list = (text) => text.split(',').map((word) => word.trim()).filter(Boolean);

@@ -4,26 +4,26 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** How. */
+/** Ways of losing the files. */
 export const LOSSES = ['removed', 'replaced', 'log removed'];
 
 const BESIDE = ['', '-wal', '-shm'];
 
-/** The server's database file. */
+/** Returns the server's database file. */
 export function databaseFile(folder) {
   const file = readdirSync(folder).find((name) => /\.(db|sqlite3?)$/.test(name));
   if (!file) throw new Error(`no database file in ${readdirSync(folder)}`);
   return join(folder, file);
 }
 
-/** Stops all threads of a process, and waits until they stand. */
+/** Stops all threads of a process, and waits until they are stopped. */
 async function freeze(id) {
   process.kill(id, 'SIGSTOP');
   const isRunning = (thread) => !/^\d+ \(.*\) [TtZX] /.test(readFileSync(`/proc/${id}/task/${thread}/stat`, 'utf8'));
   while (readdirSync(`/proc/${id}/task`).some(isRunning)) await pause(1);
 }
 
-/** Copies the files as they are at one moment, and takes them from the server: where the copies are. */
+/** Copies the files as they are at one moment, and takes them from the server; returns the folder of the copies. */
 export async function loseFiles({ process: { pid }, folder }, loss) {
   const file = databaseFile(folder);
   const kept = mkdtempSync(join(tmpdir(), 'parlance-kept-'));
@@ -43,7 +43,7 @@ export async function loseFiles({ process: { pid }, folder }, loss) {
   return kept;
 }
 
-/** Puts the copies in their places, while no server runs; whether there was a file where there must be none. */
+/** Puts the copies back while no server is running; returns whether there was a file where there must be none. */
 export function restoreFiles({ folder }, loss, kept) {
   const file = join(folder, 'parlance.db');
   const madeAnew = loss === 'removed' && existsSync(file);

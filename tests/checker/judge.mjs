@@ -7,7 +7,7 @@
 import { ChangesSeen, addChange, judgeChanges, mayBeDeleted, wasMoved } from './changes.mjs';
 import { judgeBursts } from './leftovers.mjs';
 
-/** What each rule stands for. */
+/** Meaning of each rule. */
 export const RULES = {
   lost: 'P1: what was acked is stored',
   altered: 'P1: it is stored as it was sent, where it was sent',
@@ -34,7 +34,7 @@ export const RULES = {
   'turned away': 'P9: no passing trouble makes a stock client give up for good',
 };
 
-/** What may be excused, and why. Nothing is, but what the caller names. */
+/** Excuses, with reasons. Only those that the caller names are accepted. */
 export const ALLOWANCES = {
   'unstored after crash': 'DELIVERY=live (P2): recipients do not wait for the commit; what they saw, a crash may lose.',
   'twice after crash': 'DELIVERY=live (P4): the sender sends again what the crash lost; who saw it before sees the same id again.',
@@ -42,16 +42,19 @@ export const ALLOWANCES = {
   'twice without offset': 'Design §6: a client before 4.6 sends no offset; what was written to it and not proven comes again, with the same id.',
 };
 
-/** What the contract itself allows. */
+/** Excuses that follow from the documented behaviour. */
 export const CONTRACT = {
   stored: ['twice without offset'],
   live: ['twice without offset', 'unstored after crash', 'twice after crash', 'moved after crash'],
 };
 
-/** The stock client answers a ping at once, and hands what came before it to the page in a later turn of its loop: µs, of a busy machine. */
+/**
+ * Delay in µs, on a busy machine, between a stock client's pong and the events before it reaching the page in a later
+ * turn of its loop.
+ */
 const PAGE_LAG = 250_000;
 
-/** Refusals that say that nobody has seen it. */
+/** Refusals which mean that nobody has seen the message. */
 const UNSEEN = new Set(['STORAGE_UNAVAILABLE', 'FORBIDDEN', 'NOT_FOUND', 'TOO_LARGE', 'INVALID_PAYLOAD', 'RATE_LIMITED', 'DRAINING']);
 
 /**
@@ -95,7 +98,7 @@ class Verdict {
     this.counts = { sent: 0, attempts: 0, acked: 0, refused: 0, unknown: 0, stored: 0, shown: 0, pages: 0, connects: 0, recovered: 0, told: 0, edits: 0, deletions: 0, changes: 0, bursts: 0 };
   }
 
-  /** Something is wrong; each of `excuses` is an allowance that would cover it. */
+  /** Records a violation; each of `excuses` is an allowance that would cover it. */
   find(rule, text, ...excuses) {
     if (!(rule in RULES)) throw new Error(`unknown rule ${rule}`);
     const excuse = excuses.find((name) => this.allowances.has(name));
@@ -166,7 +169,7 @@ function collect(pages, drafts, verdict) {
   return { sends, changes, bursts, proofs };
 }
 
-/** The record of a send, with the conversation's id where that came up by it. */
+/** Returns the record of a send, with the conversation's id if the send created it. */
 function placed(record, drafts) {
   const id = drafts.get(record.conversation);
   return { ...record, conversation: id ?? record.conversation, isFirst: id !== undefined };
@@ -229,7 +232,7 @@ function judgeStored(conversations, sends, verdict) {
   return { byId, byName };
 }
 
-/** Nothing stands before what had been acked when it was first sent. */
+/** Checks that no message is before one that had been acked when it was first sent. */
 function judgeRealTime(conversation, history, sends, verdict) {
   let earliest = { ackedAt: Infinity };
   for (const { name } of [...history].reverse()) {
@@ -240,7 +243,7 @@ function judgeRealTime(conversation, history, sends, verdict) {
   }
 }
 
-/** What was sent once, by one connection, is in the order of sending. */
+/** Checks that messages sent once, by one connection, are in the order of sending. */
 function judgeSenderOrder(conversation, history, sends, verdict) {
   const latest = new Map();
   for (const { name } of history) {
@@ -273,7 +276,10 @@ function judgeSends(sends, stored, changes, verdict) {
   }
 }
 
-/** Without its files the server confirms nothing. What was first sent before their loss may have been stored by then. */
+/**
+ * Checks that the server confirms nothing without its files. A message first sent before their loss may have been
+ * stored by then.
+ */
 function judgeFiles(files, sends, verdict) {
   for (const { at, until, unreadyAt, madeAnew } of files) {
     if (unreadyAt === undefined) verdict.find('believed', `the database's files were gone at ${at}, and the server was ready until ${until}`);
@@ -294,17 +300,17 @@ function addProof(proofs, { at, id, user }) {
 
 function judgePage(page, context, verdict) {
   const { sends, stored, changes, crashes, proofs } = context;
-  /** Id → `{at, connection}` of its first showing. */
+  /** Id → `{at, connection}` of the first time it was shown. */
   const seen = new Map();
-  /** Conversation → up to where the page knows its history from loading it. */
+  /** Conversation → number up to which the page read its history when loading. */
   const loaded = new Map();
-  /** Conversation → when that was. */
+  /** Conversation → time of that. */
   const loadedAt = new Map();
   let firstConnectAt;
   const changesSeen = new ChangesSeen(page, context, verdict);
-  /** Conversation → the highest number shown. */
+  /** Conversation → highest number shown. */
   const reached = new Map();
-  /** The same, of those whose number is that of their first try. */
+  /** The same, for messages whose number is that of their first attempt. */
   const arrived = new Map();
   let connection = 0;
   for (const record of page.records) {
@@ -374,7 +380,10 @@ function excusesOfRepeat(page, first, again, wasMoved) {
   return [...(wasMoved ? ['twice after crash'] : []), ...(page.offsets ? [] : ['twice without offset'])];
 }
 
-/** All that is stored after the loading was seen. A killed page had to see what stands before the last that it saw. */
+/**
+ * Checks that everything stored after the loading was seen. A killed page must have seen everything before the last
+ * message that it saw.
+ */
 function judgeView(page, { seen, loaded, arrived }, { sends, conversations }, verdict) {
   for (const { id: conversation, draft, kind, members, histories: [history] } of conversations.values()) {
     if (!members.includes(page.user) || draft) continue;
@@ -389,7 +398,7 @@ function judgeView(page, { seen, loaded, arrived }, { sends, conversations }, ve
   }
 }
 
-/** Whether a page is shown this message, by the contract. */
+/** Returns whether a page has to be shown this message. */
 function hasToSee(page, kind, send) {
   if (!send) return false;
   if (send.user !== page.user) return true;

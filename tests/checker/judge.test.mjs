@@ -6,7 +6,7 @@ import { ALLOWANCES, CONTRACT, RULES, judge } from './judge.mjs';
 
 /**
  * A sound run: ann and bob write to each other (`direct`), and with carl in `group`. The ids are the names in capitals.
- * Every record of every page is of its own instant. `change` breaks it.
+ * Each record of each page has a time of its own. `change` breaks the run.
  */
 function run(change = () => {}) {
   let clock = 0;
@@ -25,7 +25,7 @@ function run(change = () => {}) {
     log(who, 'connect', { recovered: false });
     for (const { id, members } of Object.values(conversations)) if (members.includes(who)) log(who, 'loaded', { conversation: id, seq: 0 });
   }
-  /** One message, from sending to seeing. */
+  /** One message, from sending to being seen. */
   const tell = (sender, conversation, name) => {
     log(sender, 'send', { name, conversation });
     store(conversation, name, sender);
@@ -72,7 +72,7 @@ function crash({ crashes, log, now }) {
   for (const who of ['ann', 'bob', 'carl']) log(who, 'connect', { recovered: false });
 }
 
-/** ann's message is edited, from asking to everybody's being told but `ann`'s, who did it. */
+/** An edit of ann's message, from the request to everybody being notified but ann, who made it. */
 function edit({ pages, log, conversations }, conversation, name, version, viewers = conversations[conversation].members) {
   log('ann', 'edit', { name, id: name.toUpperCase(), version });
   for (const history of conversations[conversation].histories) history.find((entry) => entry.name === name).version = version;
@@ -80,7 +80,7 @@ function edit({ pages, log, conversations }, conversation, name, version, viewer
   for (const who of viewers) if (pages[who].user !== 'ann') log(who, 'told edit', { id: name.toUpperCase(), conversation, name, version });
 }
 
-/** The same of a deletion. */
+/** The same for a deletion. */
 function erase(all, conversation, name, viewers = all.conversations[conversation].members) {
   all.log('ann', 'delete', { name, id: name.toUpperCase() });
   for (const history of all.conversations[conversation].histories) history.splice(history.findIndex((entry) => entry.name === name), 1);
@@ -88,7 +88,7 @@ function erase(all, conversation, name, viewers = all.conversations[conversation
   for (const who of viewers) if (all.pages[who].user !== 'ann') all.log(who, 'told deletion', { id: name.toUpperCase(), conversation });
 }
 
-/** A request of ann's that the server has received when her line ends. */
+/** A request of ann's that the server has received when her connection ends. */
 function leave({ log }, how) {
   log('ann', 'send', { name: 'a9', conversation: 'direct', once: true });
   log('ann', 'burst', { how, names: ['a9'] });
@@ -109,7 +109,7 @@ function reconnect({ log }, who) {
   log(who, 'connect', { recovered: true });
 }
 
-/** What breaks each rule: `[what, rules, change, allowance that covers it?, others that do too?]`. */
+/** Histories that break each rule: `[what, rules, change, allowance that covers it?, others that do too?]`. */
 const BROKEN = [
   ['an acked message that is not stored', ['lost', 'unstored'], (all) => unstore(all, 'direct', 'b1')],
   ['an acked message that nobody has', 'lost', ({ log }) => {
@@ -399,7 +399,7 @@ const BROKEN = [
   ['a client that was turned away', 'turned away', ({ log }) => log('ann', 'turned away', { code: 'INVALID_TOKEN' })],
 ];
 
-/** Runs that look odd and break nothing. */
+/** Runs that look odd and break no rule. */
 const SOUND = {
   'edits and a deletion that all are told': (all) => {
     edit(all, 'direct', 'a1', 1);

@@ -1,16 +1,21 @@
 // The judge's rules for requests whose connection ended before the answer. Pure, like judge.mjs.
 
-/** So long the server may take to carry out what waited for its turn: µs. The checker's bursts are worth less than a second of the rate limit. */
+/**
+ * Time in µs that the server may take to carry out delayed requests. The checker's bursts take less than a second of
+ * the rate limit.
+ */
 const CARRY = 3_000_000;
 
-/** Halts that excuse a burst: while the database is away, nobody hears the refusals; before a stop ends, what was received has to be done or refused. */
+/**
+ * Halts that excuse a burst: while the database is unavailable, nobody receives the refusals; before a stop ends,
+ * everything received has to be carried out or refused.
+ */
 const EXCUSES = { left: ['kill', 'stop', 'outage', 'files'], cut: ['kill', 'stop', 'outage', 'files'], stop: ['kill', 'files'] };
 
 /**
- * What the server had received is carried out, or refused to somebody who hears it.
- *
- * A page says so of names (`burst`) once it knows that the server has them: it was answered on that line after it had written them,
- * or it closed a line itself that was in order, after all had been written to it. They were sent once and never again.
+ * Checks that requests received by the server were carried out, or refused to somebody who receives it. A page reports
+ * their names (`burst`) once it knows that the server has them: it got an answer on that connection after writing them,
+ * or it closed a working connection itself after everything was written. They were sent once and never again.
  */
 export function judgeBursts(bursts, halts, sends, stored, verdict) {
   for (const { at, how, names } of bursts) {

@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { LOSSES, databaseFile } from './files.mjs';
 import { Random } from './random.mjs';
 
-/** Faults of one page and its line, and how often each comes. Times in ms. */
+/** Faults of one page and its connection, with weights. Times in ms. */
 const LINE_FAULTS = {
   reset: 6,
   'reset of all lines': 1,
@@ -26,7 +26,7 @@ const LINE_FAULTS = {
   'burst, then cut': 4,
 };
 
-/** Kinds of faults that can be left out, and what of the above goes with them. */
+/** Kinds of faults that can be left out, and the faults above that belong to each. */
 export const KINDS = {
   commands: 'commands beside the server, and between a kill and the next start',
   files: "the loss of SQLite's files while the server runs",
@@ -36,20 +36,20 @@ export const KINDS = {
 
 const NEEDS = { 'burst, then left': 'leftovers', 'burst, then cut': 'leftovers' };
 
-/** Mean time between two of them. */
+/** Mean time between two of them, in ms. */
 const LINE_PAUSE = 500;
 
-/** So long a page has nothing else to suffer after a burst, ms: what waits for its turn is done by then. */
+/** Time in ms after a burst in which a page suffers no other fault: delayed requests are carried out by then. */
 const BURST_PAUSE = 1_000;
 
-/** Commands that may run beside a server, and while none runs, and how often; `FILE` is a new file. */
+/** Commands to run beside a server or while none runs, with weights; `FILE` is a new file. */
 const COMMANDS = {
   both: { 'user list': 4, 'token new --role user somebody': 2, check: 1, 'migrate status': 1, 'export FILE': 2 },
   sqlite: { 'backup FILE': 2 },
   postgres: {},
 };
 
-/** Endless: what happens to which page, how long it lasts and when the next one comes. */
+/** An endless sequence of faults: device, kind, duration, and pause until the next. */
 export function* lineFaults(seed, devices, kinds) {
   const random = new Random(`${seed} lines`);
   const weights = Object.fromEntries(Object.entries(LINE_FAULTS).filter(([what]) => !NEEDS[what] || kinds.has(NEEDS[what])));
@@ -60,12 +60,15 @@ export function* lineFaults(seed, devices, kinds) {
   }
 }
 
-/** Fewer than may wait for their turn (50), so that none is refused; often behind the reading that a first message to somebody needs. */
+/**
+ * Fewer than the rate limit delays (50), so that none is refused; often queued behind the reads that a first message to
+ * somebody needs.
+ */
 const drawBurst = (random) => ({ count: random.between(20, 34), news: random.between(0, 2), backMs: random.oneIn(3) ? random.between(2_500, 4_000) : random.between(0, 500) });
 
 /**
- * What happens to the server and its database: `[{at, what, lastsMs, burst, command, loss}]`, `at` is how much of the run is over, from 0 to 1.
- * `command`: `{args, when}`, `when` before or after the end of the server.
+ * Returns the faults of server and database: `[{at, what, lastsMs, burst, command, loss}]`; `at` is the elapsed
+ * fraction of the run. `command`: `{args, when}`, with `when` before or after the end of the server.
  */
 export function serverFaults(seed, database, kills, kinds) {
   const random = new Random(`${seed} server`);
@@ -100,10 +103,10 @@ export class Nemesis {
     this.host = host;
     this.postgres = postgres;
     this.say = say;
-    /** How often each fault was inflicted. */
+    /** Number of times that each fault was inflicted. */
     this.done = {};
     this.busy = new Set();
-    /** Devices whose lines have to be in order for now. */
+    /** Devices whose connections must be left intact for now. */
     this.spared = new Set();
     this.underway = new Set();
   }
@@ -117,7 +120,7 @@ export class Nemesis {
     }
   }
 
-  /** One fault at a time per device: while one is under way, others that were drawn for it are left out. */
+  /** Begins a fault, one at a time per device: while one is active, others drawn for it are skipped. */
   begin(key, inflict, what) {
     if (this.busy.has(key)) return;
     this.busy.add(key);
@@ -133,7 +136,7 @@ export class Nemesis {
     this.done[what] = (this.done[what] ?? 0) + 1;
   }
 
-  /** Keeps the lines of these devices in order while it lasts. */
+  /** Leaves the connections of these devices intact while `act` runs. */
   async sparing(names, act) {
     for (const name of names) this.spared.add(name);
     await act().finally(() => names.forEach((name) => this.spared.delete(name)));
@@ -225,7 +228,7 @@ export class Nemesis {
     await this.host.command(args);
   }
 
-  /** Has every page that suffers nothing else write more than is answered at once, and does it to the server meanwhile. */
+  /** Makes every unaffected page write more than is answered at once, and disturbs the server meanwhile. */
   async inFlight(burst, act) {
     if (!this.kinds.has('leftovers')) return act();
     const free = [...this.devices.keys()].filter((name) => !this.busy.has(name));
@@ -238,14 +241,14 @@ export class Nemesis {
     return undefined;
   }
 
-  /** Ends all that is under way. */
+  /** Ends all active faults. */
   async heal() {
     await Promise.all(this.underway);
     for (const { way } of this.devices.values()) way.heal();
   }
 }
 
-/** Another process holds the write lock of the server's database file. */
+/** Lets another process hold the write lock of the server's database file. */
 async function lockSqlite(folder, lastsMs) {
   const shell = spawn('sqlite3', [databaseFile(folder)], { stdio: ['pipe', 'pipe', 'inherit'] });
   shell.stdin.write('.timeout 10000\nbegin exclusive;\nselect 1;\n');

@@ -7,16 +7,16 @@ import { Random } from './random.mjs';
 import { LogWriter } from './records.mjs';
 import { TOO_LONG, readText, textOf } from './text.mjs';
 
-/** How long a request may take before the page asks again, ms. */
+/** Time in ms after which the page repeats a request. */
 const ANSWER_LIMIT = 4_000;
-/** A reading of the history that fails is tried again after this, ms. */
+/** Pause in ms after a failed reading of the history. */
 const READ_AGAIN = 200;
-/** So long a page waits for a sign that its line is in order, or that all has been received, ms. */
+/** Time in ms for which a page waits for a sign that its connection works, or that everything was received. */
 const SIGN_LIMIT = 2_000;
-/** Of so many of its latest messages a page edits or deletes one. */
+/** Number of its latest messages from which a page picks one to edit or delete. */
 const CHANGEABLE = 60;
 
-/** How a front end of each dialect says it. */
+/** Each dialect's events. */
 const WORDS = {
   messenger: {
     send: ({ id, kind, other }, name, content) => (kind === 'direct'
@@ -47,9 +47,9 @@ class Page {
     this.acked = 0;
     this.seenMarks = new Set();
     this.strangers = [...plan.strangers];
-    /** Own messages that nothing is happening to: `{name, id, version}`. */
+    /** Own messages without a change in progress: `{name, id, version}`. */
     this.changeable = [];
-    /** Names of all that were acked. */
+    /** Names of all acked messages. */
     this.named = new Set();
     const { url, version, transport, pinned, dialect, token } = plan;
     this.socket = VERSIONS[version](url, {
@@ -99,7 +99,7 @@ class Page {
     if (this.socket.connected && this.random.oneIn(20)) this.socket.emit(...this.words.receipt(id));
   }
 
-  /** What every front end does when it is loaded: it reads the history. Here, up to where it goes. */
+  /** Does what every front end does when it is loaded: reads the history, and notes its end. */
   async load() {
     for (const { id, isForeign } of this.plan.conversations) {
       if (!isForeign) this.log.add('loaded', id, await this.lastSeq(id));
@@ -123,7 +123,7 @@ class Page {
     }
   }
 
-  /** Writes until it is told to stop; first, what the page before this one got no answer to. */
+  /** Writes until told to stop; starts with requests to which the previous page got no answer. */
   async write() {
     const { outbox, lanes, conversations } = this.plan;
     const find = (id) => conversations.find((conversation) => conversation.id === id) ?? draftOf(id);
@@ -139,7 +139,7 @@ class Page {
     process.send({ idle: true });
   }
 
-  /** A conversation that is not there yet: with a stranger, to whom this user's devices have not written. */
+  /** Picks a conversation that does not exist yet: with a stranger to whom this user's devices have not written. */
   pickNew() {
     const other = this.strangers.pop();
     return other && draftOf(`${this.plan.user}|${other}`);
@@ -161,7 +161,7 @@ class Page {
     if (this.socket.connected && this.random.oneIn(20)) this.socket.emit(...this.words.typing(conversation));
   }
 
-  /** Sends a message, again and again until it is answered. */
+  /** Sends a message repeatedly until it is answered. */
   async deliver(conversation, name, text = textOf(name)) {
     for (;;) {
       this.log.add('send', name, conversation.id, false);
@@ -182,7 +182,7 @@ class Page {
     }
   }
 
-  /** What has been sent twice is acked twice: with the second ack it may be changed already. */
+  /** Records an ack. A repeated message is acked twice, and may be changed before the second ack. */
   noteAcked(name, id) {
     if (this.named.has(name)) return;
     this.named.add(name);
@@ -194,7 +194,7 @@ class Page {
     if (this.changeable.length > CHANGEABLE) this.changeable.shift();
   }
 
-  /** Edits or deletes one of its messages, over HTTP. One whose outcome is unknown is left alone from then on. */
+  /** Edits or deletes one of its messages, over HTTP. One whose outcome is unknown is not touched again. */
   async changeOne() {
     if (this.changeable.length === 0) return;
     const [{ name, id, version }] = this.changeable.splice(this.random.between(0, this.changeable.length - 1), 1);
@@ -244,7 +244,7 @@ class Page {
     return done(isReceived);
   }
 
-  /** Sends a message that is not repeated; its name. */
+  /** Sends a message that is not repeated; returns its name. */
   sendOnce(conversation) {
     const name = this.newName();
     this.log.add('send', name, conversation.id, true);
@@ -256,7 +256,10 @@ class Page {
     return name;
   }
 
-  /** Whether the server has all that was written by now: asked for a namespace that it has not, it says so at once. */
+  /**
+   * Returns whether the server has received everything written so far: it answers a CONNECT for an unknown namespace at
+   * once.
+   */
   isHeard() {
     const { socket } = this;
     this.signs = (this.signs ?? 0) + 1;
@@ -272,7 +275,10 @@ class Page {
     });
   }
 
-  /** Closes the connection in one of the ways that front ends have; whether it was us who ended it, after all was written. */
+  /**
+   * Closes the connection in one of the ways that front ends have; returns whether it was closed by us after everything
+   * was written.
+   */
   async leave() {
     const { engine } = this.socket.io;
     const closed = new Promise((resolve) => engine.once('close', resolve));
@@ -282,7 +288,7 @@ class Page {
     return reason === 'forced close';
   }
 
-  /** The answer; `undefined` where none came. */
+  /** Returns the answer; `undefined` if none came. */
   ask(event, payload) {
     return new Promise((resolve) => {
       this.socket.timeout(ANSWER_LIMIT).emit(event, payload, (error, answer) => resolve(error ? undefined : answer));
@@ -293,7 +299,10 @@ class Page {
     this.isFinishing = true;
   }
 
-  /** Writes a last message to each conversation, and waits until it has seen all the others' last ones that it is shown. */
+  /**
+   * Writes a last message to each conversation, and waits until it has seen all of the others' last messages that it is
+   * shown.
+   */
   async mark(pages) {
     const { name, device, user, pinned, version, conversations } = this.plan;
     const own = conversations.filter(({ isForeign }) => !isForeign);
@@ -308,7 +317,7 @@ class Page {
   }
 }
 
-/** A conversation with somebody new, by the name that it has until it is there. */
+/** A conversation with a new user, by the name that it has until it exists. */
 const draftOf = (id) => ({ id, kind: 'direct', other: id.split('|')[1] });
 
 const markOf = (page, conversation) => `${page}.end-${conversation}`;

@@ -1,13 +1,13 @@
 // A TCP proxy that misbehaves on request; each page has its own.
 import { connect, createServer } from 'node:net';
 
-/** Resets a connection. Of one that is being closed Node would never let go: its process would not end. */
+/** Resets a connection. Node would never release one that is being closed, so its process would not end. */
 function cut(socket) {
   if (socket.destroyed || socket.connecting || socket.writableEnded) socket.destroy();
   else socket.resetAndDestroy();
 }
 
-/** Bytes of one direction on their way. */
+/** Bytes of one direction in transit. */
 class Pipe {
   constructor(from, to, valve) {
     this.from = from;
@@ -21,7 +21,7 @@ class Pipe {
     this.turn();
   }
 
-  /** Does it now, or after the delay; what came before goes before. */
+  /** Acts now, or after the delay; the order is kept. */
   pass(act) {
     this.queue.push({ act, due: Date.now() + this.valve.delayMs });
     if (this.queue.length === 1) this.work();
@@ -38,7 +38,7 @@ class Pipe {
     return undefined;
   }
 
-  /** Its reader is slow: the writer has to feel that. */
+  /** Its reader is slow, so the writer must be slowed down. */
   stopFor(to) {
     this.isFull = true;
     this.turn();
@@ -69,7 +69,7 @@ class Pair {
     }
   }
 
-  /** One side is gone; the other learns of it, but not through a line that carries nothing. */
+  /** Handles the end of one side: the other learns of it, unless the connection is held. */
   onClose(other, hadError) {
     if (this.isForgotten) return;
     this.close = () => {
@@ -91,7 +91,7 @@ class Pair {
     cut(this.server);
   }
 
-  /** Cuts one side; the other is not told and hears nothing any more. */
+  /** Cuts one side; the other is not notified, and receives nothing more. */
   forget(side) {
     this.isForgotten = true;
     cut(this[side]);
@@ -100,9 +100,9 @@ class Pair {
   }
 }
 
-/** One page's way to the server. */
+/** One page's path to the server. */
 export class Way {
-  /** `port` tells where the server is at the time of a connection. */
+  /** Opens a path; `port` returns the server's port at the time of a connection. */
   static async open(port) {
     const way = new Way();
     way.up = { isHeld: false, delayMs: 0 };
@@ -123,13 +123,13 @@ export class Way {
     return this.up.isHeld || this.down.isHeld;
   }
 
-  /** Nothing passes any more, `up` (to the server), `down` or both ways; nobody is told. */
+  /** Stops `up` (to the server), `down` or both directions; nobody is notified. */
   hold(...directions) {
     for (const direction of directions) this[direction].isHeld = true;
     for (const pair of this.pairs) pair.turn();
   }
 
-  /** What was held goes on. */
+  /** Releases everything held. */
   release() {
     this.up.isHeld = false;
     this.down.isHeld = false;
@@ -141,7 +141,7 @@ export class Way {
     this.down.delayMs = ms;
   }
 
-  /** There is no way any more, and none can be made. */
+  /** Closes all connections, and accepts no new ones. */
   shut() {
     this.isShut = true;
     this.reset();
@@ -151,22 +151,22 @@ export class Way {
     this.isShut = false;
   }
 
-  /** Both sides get a reset. */
+  /** Resets both sides. */
   reset() {
     for (const pair of [...this.pairs]) pair.reset();
   }
 
-  /** One side (`client`, `server`) gets the end of the stream, and may go on writing. */
+  /** Ends the stream to one side (`client`, `server`), which may go on writing. */
   halfClose(side) {
     for (const pair of this.pairs) pair[side].end();
   }
 
-  /** One side (`client`, `server`) gets a reset, the other is left in the belief that all is well. */
+  /** Resets one side (`client`, `server`); the other is not notified. */
   forget(side) {
     for (const pair of [...this.pairs]) pair.forget(side);
   }
 
-  /** All that was held or forgotten is at an end. */
+  /** Ends everything held or forgotten. */
   heal() {
     this.open();
     this.delay(0);

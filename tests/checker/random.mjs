@@ -1,6 +1,6 @@
 // Repeatable random numbers: the same seed draws the same numbers.
 
-/** A source of chance. */
+/** A source of random numbers. */
 export class Random {
   /** `seed` is any text or number. */
   constructor(seed) {
@@ -9,7 +9,7 @@ export class Random {
     for (const character of String(seed)) this.state = Math.imul(this.state ^ character.codePointAt(0), 0x01000193) >>> 0;
   }
 
-  /** From 0 up to 1 (mulberry32). */
+  /** Returns a number from 0 up to 1 (mulberry32). */
   number() {
     this.state = (this.state + 0x6d2b79f5) >>> 0;
     let mixed = Math.imul(this.state ^ (this.state >>> 15), this.state | 1);
@@ -17,22 +17,22 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x100000000;
   }
 
-  /** A whole number from `low` up to and including `high`. */
+  /** Returns an integer from `low` to `high`, inclusive. */
   between(low, high) {
     return low + Math.floor(this.number() * (high - low + 1));
   }
 
-  /** Whether one in `count` comes up. */
+  /** Returns `true` once in `count` times on average. */
   oneIn(count) {
     return this.number() * count < 1;
   }
 
-  /** One of `list`. */
+  /** Returns an element of `list`. */
   pick(list) {
     return list[Math.floor(this.number() * list.length)];
   }
 
-  /** One key of `weights`, as often as its weight says. */
+  /** Returns a key of `weights`, with a probability by its weight. */
   weighted(weights) {
     let left = this.number() * Object.values(weights).reduce((sum, weight) => sum + weight, 0);
     for (const [key, weight] of Object.entries(weights)) if ((left -= weight) < 0) return key;

@@ -22,10 +22,10 @@ const FIELDS = {
   delivered: ['id', 'user'],
 };
 
-/** Microseconds of the machine's monotonic clock: the same in all processes. */
+/** Microseconds of the machine's monotonic clock, the same in all processes. */
 export const now = () => Number(process.hrtime.bigint() / 1000n);
 
-/** A log that is being written. */
+/** A log being written. */
 export class LogWriter {
   constructor(file) {
     this.descriptor = openSync(file, 'a');
@@ -39,7 +39,7 @@ export class LogWriter {
 
 const CHUNK_BYTES = 1 << 20;
 
-/** The lines of a file, without one that a kill cut off. */
+/** Yields the lines of a file, except one that a kill cut off. */
 function* lines(file) {
   const descriptor = openSync(file, 'r');
   try {
@@ -56,7 +56,7 @@ function* lines(file) {
   }
 }
 
-/** The records of a log, read anew each time they are gone through: a long run's do not fit in memory. */
+/** Yields the records of a log, read anew each time: those of a long run do not fit in memory. */
 export const readLog = (file) => ({
   * [Symbol.iterator]() {
     for (const line of lines(file)) {
@@ -70,7 +70,7 @@ export const readLog = (file) => ({
   },
 });
 
-/** What was sent and got no answer, and is to be sent again: `[{name, conversation}]`. */
+/** Returns the messages sent without an answer, which are to be repeated: `[{name, conversation}]`. */
 export function unansweredIn(records) {
   const open = new Map();
   for (const { kind, name, conversation, once } of records) {
@@ -80,7 +80,7 @@ export function unansweredIn(records) {
   return [...open.values()];
 }
 
-/** Names of conversations that were not there yet when they were written to. */
+/** Returns the names of conversations that did not exist when they were written to. */
 export function draftsIn(records) {
   const drafts = new Set();
   for (const { kind, conversation } of records) if (kind === 'send' && conversation.includes('|')) drafts.add(conversation);

@@ -21,7 +21,10 @@ import { readText } from './text.mjs';
 
 const PAGE = fileURLToPath(new URL('page.mjs', import.meta.url));
 
-/** Fast heartbeats and short memories, so that a short run meets what takes minutes elsewhere; more than pages write, but not at once. */
+/**
+ * Fast heartbeats and short memories, so that a short run meets situations that take minutes elsewhere; limits above
+ * what pages write, but not above bursts.
+ */
 const SETTINGS = {
   RATE_LIMIT_EVENTS: '60',
   RATE_LIMIT_BURST: '10',
@@ -36,7 +39,7 @@ const SETTINGS = {
   MAX_SOCKETS_PER_USER: '1000',
 };
 
-/** Who takes part: the user, and how this device of his talks. */
+/** The devices: user, and way of connecting. */
 const DEVICES = [
   { user: 'ann', transport: 'websocket', pinned: true },
   { user: 'ann', transport: 'upgrading', pinned: false },
@@ -51,26 +54,26 @@ const DEVICES = [
 
 const GROUPS = { everyone: ['ann', 'bob', 'carl', 'dora', 'emil', 'fay'], some: ['ann', 'carl', 'emil'], others: ['bob', 'dora', 'fay'], few: ['bob', 'emil'] };
 
-/** So many users who are only written to, each by a device once: a long run needs more. */
+/** Number of users who only receive messages, one from each device: a long run needs more. */
 const STRANGERS = { least: 40, most: 100, perMessages: 500 };
 
-/** How long tokens are valid, seconds: longer than any run. */
+/** Lifetime of tokens in seconds: longer than any run. */
 const LASTS = 24 * 3_600;
 
-/** How soon a server that has lost its files has to say so, ms. */
+/** Time in ms within which a server that lost its files must report it. */
 const UNREADY_LIMIT = 5_000;
 
-/** A database that was away is tried again some time after it is back, µs. */
+/** Time in µs after which a database that was away is tried again. */
 const OUTAGE_TAIL = 3_000_000;
 
-/** How long the pages may take to say their last and to see each other's, ms. */
+/** Time in ms for the pages to write their last messages and see each other's. */
 const SETTLE_LIMIT = 60_000;
 
-/** How long a page may take to say what became of a burst, and a command to end, ms. */
+/** Time in ms for a page to report the outcome of a burst, and for a command to end. */
 const BURST_LIMIT = 10_000;
 const COMMAND_LIMIT = 60_000;
 
-/** The server, and who kills it. */
+/** The server, and the code that kills it. */
 class Host {
   static async start(databaseUrl, settings, logFile) {
     const host = new Host();
@@ -80,7 +83,7 @@ class Host {
     // From here on it must restart where its clients look for it.
     host.server.env.PORT = String(host.port);
     host.crashes = [];
-    /** As the judge wants them. */
+    /** In the judge's format. */
     host.halts = [];
     host.files = [];
     host.copies = 0;
@@ -96,7 +99,7 @@ class Host {
     });
   }
 
-  /** Notes when it began, and when it was over. */
+  /** Records the start and end of a halt. */
   async during(what, act) {
     const halt = { what, at: now(), until: Infinity };
     this.halts.push(halt);
@@ -124,7 +127,7 @@ class Host {
     halt.until += OUTAGE_TAIL;
   }
 
-  /** Runs `parlance` with the settings of the server, wherever that is; it has to succeed. */
+  /** Runs `parlance` with the settings of the server, wherever that is; it must succeed. */
   async command(args) {
     const { server: { env, folder } } = this;
     const words = args.map((word) => (word === 'FILE' ? join(folder, `copy-${++this.copies}`) : word));
@@ -134,8 +137,8 @@ class Host {
   }
 
   /**
-   * Takes the database's files from the server, and starts it some time later on what they were at that moment. What is under way at that
-   * moment is lost as by a crash.
+   * Takes the database's files from the server, and restarts it some time later on their state at that moment. Work in
+   * progress is lost as in a crash.
    */
   async loseFiles(loss, lastsMs) {
     const lost = { at: now(), until: Infinity };
@@ -158,7 +161,7 @@ class Host {
     crash.until = lost.until;
   }
 
-  /** When it says that it is not ready, if it does. */
+  /** Returns the time at which it reports that it is not ready, if it does. */
   async unready() {
     for (const until = Date.now() + UNREADY_LIMIT; Date.now() < until; await pause(50)) {
       const { status } = await fetch(`${this.server.url}/readyz`, { signal: AbortSignal.timeout(UNREADY_LIMIT) }).catch(() => ({}));
@@ -184,7 +187,7 @@ class Host {
   }
 }
 
-/** One device: its pages, one after the other, and its line. */
+/** One device: its pages, one after the other, and its connection. */
 class Device {
   constructor(name, plan, way, folder) {
     Object.assign(this, { name, plan, way, folder });
@@ -242,7 +245,7 @@ class Device {
     await this.page.exited;
   }
 
-  /** Has the page write more than is answered at once; whether it is as `how` wants it. */
+  /** Makes the page write more than is answered at once; returns whether it is in the state that `how` asks for. */
   async burst(plan) {
     const { child } = this;
     const done = new Promise((resolve) => {
@@ -277,14 +280,14 @@ async function makeConversations(server, users) {
   return conversations;
 }
 
-/** What a device of this user writes to. */
+/** Returns the conversations that a device of this user writes to. */
 function writtenTo(conversations, user) {
   return conversations
     .filter(({ kind, members }) => kind === 'group' || members.includes(user.id))
     .map(({ id, kind, members }) => ({ id, kind, members, other: members.find((member) => member !== user.id), isForeign: !members.includes(user.id) }));
 }
 
-/** Every conversation's history, as its first and its last member read it. */
+/** Reads every conversation's history as its first and its last member. */
 async function readHistories(server, conversations, tokens) {
   const judged = [];
   for (const { id, draft, kind, members } of conversations) {
@@ -298,14 +301,14 @@ async function readHistories(server, conversations, tokens) {
   return judged;
 }
 
-/** Makes the users who are only written to: `[{id, token}]`. */
+/** Makes the users who only receive messages: `[{id, token}]`. */
 async function makeStrangers(server, count) {
   const strangers = Array.from({ length: count }, () => newUser('stranger', { exp: epoch(LASTS) }));
   for (const { token } of strangers) await server.api('GET', '/api/auth/me', { token });
   return strangers;
 }
 
-/** The conversations that came up during the run, as those that were made before it. */
+/** Returns the conversations created during the run, in the form of those made before it. */
 async function findNew(server, drafts, tokens) {
   const found = [];
   for (const draft of drafts) {

@@ -1,15 +1,15 @@
 // The text of a message: its name, and filler derived from the name, so that a reader can tell whether it is complete.
 import { Random } from './random.mjs';
 
-/** Every so many messages, one is long: it comes in several TCP segments. */
+/** One in this many messages is long, and comes in several TCP segments. */
 const LONG_ONE_IN = 100;
 const LONG = 20_000;
 const SHORT = 120;
 
-/** More than `MAX_MESSAGE_LENGTH` of the checker's server allows. */
+/** Exceeds `MAX_MESSAGE_LENGTH` of the checker's server. */
 export const TOO_LONG = 40_000;
 
-/** The text of a message, or of its edit of this number. */
+/** Returns the text of a message, or of its edit with this number. */
 export function textOf(name, version = 0) {
   const title = version === 0 ? name : `${name}~${version}`;
   const random = new Random(title);
@@ -17,7 +17,7 @@ export function textOf(name, version = 0) {
   return `${title} ${'é'.repeat(length)}`;
 }
 
-/** The name in a text, and the number of the edit; another name where the text is not as it was written. */
+/** Returns the name in a text, and the number of the edit; another name if the text is not intact. */
 export function readText(text) {
   const title = text.slice(0, text.indexOf(' '));
   const [name, number] = title.split('~', 2);

@@ -1,21 +1,21 @@
 // The administrators' page. Nothing of what the server says is taken for HTML: texts become text nodes.
 
-/** Figures of so many seconds are drawn. */
+/** Number of seconds of figures that are drawn. */
 const KEPT = 300;
-/** Lists move with the figures, and are read no more often. */
+/** Minimum time between two fetches of the lists, which are fetched with the figures. */
 const LISTED_EVERY_MS = 2_000;
-/** A list is read in pages of so many. */
+/** Number of entries on a page of a list. */
 const PAGE = 50;
-/** What was done to a session stands in its row for so long. */
+/** Time for which the outcome of an action stays in a session's row. */
 const OUTCOME_MS = 8_000;
-/** A stream that is silent for longer is broken. */
+/** Longest silence of a stream before it counts as broken. */
 const SILENCE_MS = 5_000;
 const KEY = 'parlance-key';
 const NOT_LET_IN = 'You are not let in any more: log in again, or use another key.';
 
 const $ = (id) => document.getElementById(id);
 
-/** An element with its properties and children. */
+/** Makes an element with its properties and children. */
 function make(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
   element.append(...children);
@@ -66,7 +66,7 @@ async function ask(path, { method = 'GET', body, signal } = {}) {
 
 const read = async (path, options) => (await ask(path, options)).json();
 
-/** Does something, and says in words what went wrong: at the top, or beside what was done. */
+/** Runs a task, and shows an error at the top, or beside the thing that was done. */
 async function trying(task, place = $('error')) {
   place.textContent = '';
   place.classList.remove('bad');
@@ -94,7 +94,7 @@ function say(text, kind = '') {
   $('state').className = kind;
 }
 
-/** Back to the door. */
+/** Returns to the login. */
 function leave(reason = '') {
   sessionStorage.removeItem(KEY);
   stream?.abort();
@@ -119,7 +119,7 @@ async function enter() {
   showRooms();
 }
 
-/** Comes in, or says why not. */
+/** Logs in, or shows why not. */
 async function knock(reason) {
   try {
     await enter();
@@ -169,7 +169,7 @@ $('logout').addEventListener('click', async () => {
 
 // ---- the stream ----
 
-/** Follows the figures, and comes back when the server does. */
+/** Follows the figures, and reconnects when the server returns. */
 async function follow(signal) {
   let wasLost = false;
   for (let pause = 500; !signal.aborted; pause = Math.min(pause * 1.5, 5_000)) {
@@ -192,7 +192,7 @@ async function follow(signal) {
   }
 }
 
-/** The objects of a stream of Server-Sent Events. EventSource could not send a key. */
+/** Yields the objects of a stream of server-sent events. EventSource could not send a key. */
 async function* lines(signal) {
   const silence = new AbortController();
   const both = AbortSignal.any([signal, silence.signal]);
@@ -244,13 +244,13 @@ function duration(seconds = 0) {
   return hours ? `${hours} h ${minutes} min` : minutes ? `${minutes} min` : `${seconds} s`;
 }
 
-/** Messages that wait in any actor's mailbox. */
+/** Number of messages waiting in the mailboxes of all actors. */
 function waiting(now) {
   const depths = Object.values(now.actors ?? {}).map((actor) => actor?.mailbox).filter(Number.isFinite);
   return depths.length ? depths.reduce((sum, depth) => sum + depth, 0) : get(now, 'store.queued') ?? 0;
 }
 
-/** Mean time of the commits since the last figures, ms. */
+/** Mean duration of the commits since the last figures, in ms. */
 function commitMs(now, old) {
   const read = (figures) => {
     const spent = get(figures, 'store.commitSeconds');
@@ -311,7 +311,7 @@ function show(figures) {
   if ($('figures').parentElement.open) showAll(figures);
 }
 
-/** Whatever the server counts, group by group. */
+/** Shows all figures of the server, group by group. */
 function showAll(figures) {
   const groups = [['server', Object.entries(figures).filter(([, value]) => typeof value !== 'object')]];
   for (const [name, value] of Object.entries(figures)) {
@@ -355,7 +355,7 @@ const button = (text, label, act) => {
   return made;
 };
 
-/** Puts elements in the place of others; who stood on a button stands on the one of its name. */
+/** Replaces elements; the focus moves to the button of the same name. */
 function replace(place, ...children) {
   const held = place.contains(document.activeElement) && document.activeElement.getAttribute('aria-label');
   place.replaceChildren(...children);
@@ -363,13 +363,13 @@ function replace(place, ...children) {
 }
 
 let sessions = [];
-/** So many are shown, if there are so many. */
+/** Number of entries to show, if there are that many. */
 let wanted = PAGE;
-/** What was done to sessions, by their sockets' ids: `{session, text, isBad, until}`. */
+/** Outcomes of actions on sessions, by the sockets' ids: `{session, text, isBad, until}`. */
 const outcomes = new Map();
 let [isListing, listedAt, listing] = [false, 0, 0];
 
-/** Reads the lists again, while somebody looks. */
+/** Fetches the lists again, while somebody is looking. */
 async function refreshLists() {
   if (isListing || document.hidden || Date.now() - listedAt < LISTED_EVERY_MS) return;
   isListing = true;
@@ -486,7 +486,7 @@ onSubmit('sort', () => trying(() => showRooms()));
 
 // ---- explaining, and accounts ----
 
-/** Asks about a user, and where there is none about a message. */
+/** Asks about a user, or, if there is no such user, about a message. */
 async function explanation(who) {
   try {
     return await read(`/api/admin/explain/user/${encodeURIComponent(who)}`);

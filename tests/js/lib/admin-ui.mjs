@@ -9,7 +9,7 @@ import { LIMIT, within } from './wait.mjs';
 export const USER = 'boss';
 export const PASSWORD = 'correct horse battery';
 
-/** Its hash, of the least cost. */
+/** Its hash, at the lowest cost. */
 const HASH = '$2b$04$QjJ9bWkxY2VzX3RoZXJlZeDeuHL/rz7EuVlQDls5yPSypHMF0Ktfm';
 
 /** The UI's files, as npm has them. */
@@ -18,7 +18,7 @@ export const FILES = join(dirname(fileURLToPath(import.meta.url)), '../node_modu
 /** Settings of a server with the Admin UI. */
 export const WITH_ADMIN_UI = { ADMIN_UI_USER: USER, ADMIN_UI_PASSWORD: HASH, ADMIN_UI_DIR: FILES };
 
-/** A client in `/admin` that remembers what it was told. */
+/** A client in `/admin` that records the events it receives. */
 export class Administrator {
   constructor(server, auth = { username: USER, password: PASSWORD }, options = {}) {
     /** `[event, ...args]`, in order. */
@@ -32,7 +32,7 @@ export class Administrator {
     this.gone = new Promise((resolve) => this.socket.on('disconnect', resolve));
   }
 
-  /** One that is in and, in development mode, knows all sockets. */
+  /** Returns an admitted client that, in development mode, has the list of all sockets. */
   static async connect(test, server, auth, options) {
     const administrator = new Administrator(server, auth, options);
     test.after(() => administrator.socket.disconnect());
@@ -46,7 +46,7 @@ export class Administrator {
     }));
   }
 
-  /** Why it is refused. */
+  /** Returns the reason for the refusal. */
   refusal() {
     const refused = new Promise((resolve, reject) => {
       this.socket.once('connect_error', (error) => resolve(error.message)).once('connect', () => reject(new Error('was admitted')));
@@ -54,7 +54,7 @@ export class Administrator {
     return within(LIMIT, 'connect_error', refused).finally(() => this.socket.disconnect());
   }
 
-  /** The first event of this name whose arguments `match`; it stays. */
+  /** Finds the first event of this name whose arguments `match`; it stays in the list. */
   find(name, matches = () => true) {
     const found = new Promise((resolve) => {
       const look = () => {
@@ -68,7 +68,7 @@ export class Administrator {
     return within(LIMIT, () => `${name} ${matches}; so far:\n${soFar()}`, found);
   }
 
-  /** The place of the first event of this name whose arguments `match` among all. */
+  /** Returns the index of the first event of this name whose arguments `match`. */
   place(name, matches = () => true) {
     return this.told.findIndex(([other, ...args]) => other === name && matches(...args));
   }

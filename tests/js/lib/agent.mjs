@@ -5,7 +5,7 @@ import { assertTime } from './chat.mjs';
 import { connect } from './client.mjs';
 import { newUser } from './token.mjs';
 
-/** Admitted clients of new users with an e-mail address, one per name; they are closed when `test` is over. */
+/** Returns admitted clients of new users with an e-mail address, one per name; they are closed when `test` is over. */
 export async function agents(test, server, names, options = {}) {
   const clients = [];
   for (const name of names) {
@@ -22,7 +22,7 @@ export function newAgent(name) {
   return { ...newUser(name, { email }), email };
 }
 
-/** The data of an envelope that tells of success; `more` stands beside it. */
+/** Returns the data of a success envelope; `more` are the further fields beside it. */
 export function dataOf(envelope, more = {}) {
   const { success, data, timestamp, ...rest } = envelope;
   assert.equal(success, true, JSON.stringify(envelope));
@@ -31,7 +31,7 @@ export function dataOf(envelope, more = {}) {
   return data;
 }
 
-/** An envelope that tells of a refusal, whole; gives its sentence. */
+/** Asserts the whole envelope of a refusal; returns its sentence. */
 export function assertRefused(envelope, code) {
   const { success, error, timestamp, ...rest } = envelope;
   assertTime(timestamp);
@@ -45,7 +45,7 @@ export function assertRefused(envelope, code) {
   return error;
 }
 
-/** The data of `message:receive`, whole. What `expected` does not say is as in a plain message. */
+/** Asserts the whole data of `message:receive`. Fields missing in `expected` are as in a plain message. */
 export function assertReceived(envelope, sender, expected) {
   const { _id, createdAt, ...rest } = dataOf(envelope);
   assert.match(_id, /^[0-9a-f-]{36}$/);
@@ -61,16 +61,16 @@ export function assertReceived(envelope, sender, expected) {
   return _id;
 }
 
-/** As `conversation:get` shows a member. */
+/** A member in the form of `conversation:get`. */
 export const participant = ({ id, username, email }) => ({ userId: id, username, email, role: 'user' });
 
-/** Asks for a list without an ack; its data. */
+/** Asks for a list without an ack; returns its data. */
 export async function fetchList(client, resource, more) {
   client.tell(`${resource}:get`, {});
   return dataOf(await client.next(`${resource}:receive`), more);
 }
 
-/** The document's own listeners: what they log, which is all that its front end shows. */
+/** The listeners of the front end's documentation: their log is everything that this front end shows. */
 export function listen(client) {
   const log = [];
   client.socket.on('message:receive', (data) => data.success && log.push(['Message received:', data.data.content]));
@@ -78,5 +78,5 @@ export function listen(client) {
   return log;
 }
 
-/** Whether a conversation is shown by its id. */
+/** Returns whether a conversation is shown by its id. */
 export const isId = (text) => /^[0-9a-f-]{36}$/.test(text);

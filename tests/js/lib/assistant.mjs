@@ -6,13 +6,13 @@ import { closeAfter, open } from './client.mjs';
 import { ERROR_ID, assertLike } from './shape.mjs';
 import { newUser } from './token.mjs';
 
-/** All that an `assistant` connection can be told once it is known to be one. */
+/** All events that an `assistant` connection can receive once its dialect is known. */
 export const WORDS = ['ai-response', 'ai-response-chunk', 'ai-error', 'error', 'recovery:seed'];
 
-/** `AI_ERROR_TEXT` as it is by default: what its user is shown whenever there is no answer. */
+/** Default of `AI_ERROR_TEXT`, shown to the user whenever there is no answer. */
 export const APOLOGY = 'Sorry, I cannot answer right now. Please try again.';
 
-/** A device as that front end has it: the token comes in a cookie. `dialect` pins it. */
+/** A device of that front end: its token comes in a cookie. `dialect` pins it. */
 export async function device(test, server, user = newUser('asker'), { dialect, ...options } = {}) {
   const client = open(server, { extraHeaders: { cookie: `theme=dark; token=${user.token}` }, ...(dialect && { query: { dialect } }), ...options });
   closeAfter(test, client);
@@ -22,7 +22,10 @@ export async function device(test, server, user = newUser('asker'), { dialect, .
   return client;
 }
 
-/** The failure in each of its forms: `ai-error`, and where the connection has not pinned the dialect what its front end shows. */
+/**
+ * Asserts the failure in each of its forms: `ai-error`, and, if the dialect is not pinned, the text that the front end
+ * shows.
+ */
 export async function assertFailure(client, chat, code, sentence, more = {}) {
   const { errorId, ...failure } = await client.next('ai-error');
   assert.deepEqual(failure, { chat, message: sentence, error: sentence, code, ...more });
@@ -31,7 +34,7 @@ export async function assertFailure(client, chat, code, sentence, more = {}) {
   if (!client.isPinned) assert.deepEqual(await client.next('ai-response'), { chat, content: APOLOGY, error: true, code });
 }
 
-/** What is stored of this user's chat of that name: `[role, content]`. */
+/** Returns the stored messages of this user's chat of that name: `[role, content]`. */
 export async function stored(server, user, name) {
   const { status, body } = await server.api('GET', '/api/conversations?limit=100', { token: user.token });
   assert.equal(status, 200, JSON.stringify(body));

@@ -6,10 +6,10 @@ import { chromium } from 'playwright-core';
 
 import { LIMIT } from './wait.mjs';
 
-/** Where Debian puts it; another one by its path. */
+/** Debian's path; another one can be given. */
 const CHROMIUM = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/google-chrome'].find(existsSync) ?? '/usr/bin/chromium';
 
-/** It asks nobody outside for anything. */
+/** It must not contact other hosts. */
 const ARGS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
 ];
@@ -29,7 +29,7 @@ export function useBrowser() {
     // Requests to other hosts fail at once, not after a while.
     await context.route((url) => url.origin !== server.url, (route) => route.abort());
     const page = await context.newPage();
-    /** What went wrong in it. */
+    /** Errors in the page. */
     page.failures = [];
     page.on('pageerror', (error) => page.failures.push(String(error)));
     return page;
@@ -37,7 +37,7 @@ export function useBrowser() {
   return holder;
 }
 
-/** Keeps a picture of the page where `SCREENSHOTS` names a folder, to be looked at. */
+/** Saves a screenshot of the page if `SCREENSHOTS` names a folder. */
 export async function picture(page, name) {
   if (process.env.SCREENSHOTS) await page.screenshot({ path: `${process.env.SCREENSHOTS}/${name}.png`, fullPage: true });
 }

@@ -21,7 +21,7 @@ export class Authority {
     return execFileSync('openssl', args, { cwd: this.folder, stdio: ['ignore', 'pipe', 'pipe'] }).toString();
   }
 
-  /** Puts a new certificate in the place of the one that is there, as renewing programs do. Returns its serial number. */
+  /** Replaces the certificate like renewing programs do. Returns its serial number. */
   issue() {
     this.openssl('req', ...KEY, '-keyout', 'new.key', '-out', 'new.csr', '-subj', '/CN=localhost');
     this.openssl('x509', '-req', '-in', 'new.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', 'names', '-out', 'new.pem');

@@ -6,12 +6,12 @@ import { newUser } from './token.mjs';
 
 const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
-/** Times are what JavaScript's `toISOString` prints. */
+/** Asserts the format of a time: that of JavaScript's `toISOString`. */
 export function assertTime(value) {
   assert.match(value, ISO_TIME);
 }
 
-/** `messenger`'s `message` has exactly the contract's fields. Fields in `expected` have to be equal. */
+/** Asserts that `messenger`'s `message` has exactly the documented fields. Fields in `expected` must be equal. */
 export function assertMessage(message, sender, expected = {}) {
   const { _id, conversationId, sender: from, content, messageType, file, status, readBy, createdAt, updatedAt, clientMessageId, ...unknown } = message;
   assert.deepEqual(unknown, {}, 'fields that the contract does not know');
@@ -29,7 +29,7 @@ export function assertMessage(message, sender, expected = {}) {
   for (const [field, value] of Object.entries(expected)) assert.deepEqual(message[field], value, field);
 }
 
-/** Admitted clients of new users, one per name; they are closed when `test` is over. */
+/** Returns admitted clients of new users, one per name; they are closed when `test` is over. */
 export async function people(test, server, names, options = {}) {
   const clients = [];
   for (const name of names) {
@@ -51,7 +51,7 @@ export async function makeGroup(server, admin, members, name = 'Friends') {
   return answer.body.conversation.id;
 }
 
-/** A conversation's whole history over HTTP, ascending, page by page. */
+/** Returns a conversation's whole history over HTTP, ascending, read page by page. */
 export async function history(server, token, path) {
   const messages = [];
   for (let before; ;) {
@@ -68,8 +68,8 @@ export async function history(server, token, path) {
 export const conversationHistory = (server, token, id) => history(server, token, `/api/conversations/${id}/messages`);
 
 /**
- * Proves that nothing else was under way to `recipient`: sends it one more message and waits for that.
- * What the sender's actions before this caused stands before it in the recipient's inbox.
+ * Proves that nothing else was in flight to `recipient`: sends one more message and waits for it. Effects of the
+ * sender's earlier actions are before it in the recipient's inbox.
  */
 export async function settle(sender, recipient) {
   const content = `marker ${Math.random()}`;
@@ -77,7 +77,7 @@ export async function settle(sender, recipient) {
   await recipient.next('new_message', ({ message }) => message.content === content);
 }
 
-/** `payload` with the values of `made` in place of `$name`. */
+/** Returns `payload` with the values of `made` in place of `$name`. */
 export function filled(payload, made) {
   if (typeof payload === 'string' && payload.startsWith('$')) {
     assert.ok(made[payload.slice(1)], payload);
@@ -88,13 +88,13 @@ export function filled(payload, made) {
   return Object.fromEntries(Object.entries(payload).map(([field, value]) => [field, filled(value, made)]));
 }
 
-/** An answer that there were too many requests, and when to come again. */
+/** Asserts an answer for too many requests, with the time to wait. */
 export function assertLimited({ status, body, headers }) {
   assert.deepEqual([status, body.code], [429, 'RATE_LIMITED'], JSON.stringify(body));
   assert.ok(body.retryAfterMs > 0 && Number(headers.get('retry-after')) > 0);
 }
 
-/** A refusal over HTTP has exactly these fields. */
+/** Asserts that a refusal over HTTP has exactly these fields. */
 export function assertHttpError({ status, body }, expectedStatus, code) {
   assert.equal(status, expectedStatus, JSON.stringify(body));
   const { success, error, message, code: given, ...unknown } = body;

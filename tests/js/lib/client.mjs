@@ -11,19 +11,19 @@ import { LIMIT, steadily, within } from './wait.mjs';
 /** The client's releases. */
 export const VERSIONS = { 4.8: io48, 4.5: io45, '4.0': io40 };
 
-/** How a client may travel. */
+/** Transports of a client. */
 export const TRANSPORTS = { polling: ['polling'], websocket: ['websocket'], upgrading: ['polling', 'websocket'] };
 
-/** Settings of a server whose clients prove soon what they have heard. */
+/** Settings of a server whose clients confirm events soon. */
 export const PROVING = { PING_INTERVAL: '50ms', STRICT_EVENTS: 'true' };
 
-/** Makes a client. `options` go to the stock client as they are; nothing is awaited. */
+/** Makes a client. `options` go to the stock client unchanged; nothing is awaited. */
 export function open(server, { version = '4.8', transport = 'websocket', ...options } = {}) {
   const socket = VERSIONS[version](server.url, { transports: TRANSPORTS[transport], forceNew: true, reconnection: false, ...options });
   return new Client(socket);
 }
 
-/** Makes a client of this user that has been admitted. `dialect` pins it. */
+/** Returns an admitted client of this user. `dialect` pins it. */
 export async function connect(server, user, { dialect, ...options } = {}) {
   const client = open(server, { auth: { token: user.token, ...(dialect && { dialect }) }, ...options });
   client.user = user;
@@ -32,7 +32,7 @@ export async function connect(server, user, { dialect, ...options } = {}) {
   return client;
 }
 
-/** Why a client is refused: the error of `connect_error`. */
+/** Returns the reason for a refusal: the error of `connect_error`. */
 export async function refusal(server, options) {
   const client = open(server, options);
   try {
@@ -46,17 +46,20 @@ export async function refusal(server, options) {
 }
 
 const OFFSET = /^([em][0-9a-z]+(\.[0-9a-z]+){2}\.(z|[0-9a-z]{2,})\.[0-9a-z]+|c[0-9a-z]+(\.[0-9a-z]+){2}\.(z|[0-9a-z]{2,})|u[0-9a-z]+(\.[0-9a-z]+){2}\.(z|[0-9a-z]{2,})\.[0-9a-z]+)(\.[0-9a-z]+(\.[0-9a-z]{2,})?)?$/;
-/** What may be dropped, and answers to requests: they have no place in the order. */
+/** Volatile events and answers to requests: they have no number. */
 const UNPLACED = new Set([
   'user_online', 'user_offline', 'user_typing', 'user_stopped_typing', 'user:online', 'user:offline', 'typing:start', 'typing:stop',
   'userSetup', 'joinedRoom', 'leftRoom', 'joinedCommonChat', 'leftCommonChat',
   'notification:receive', 'connection:receive', 'conversation:receive', 'ai-response-chunk',
 ]);
 
-/** Events that some requests are answered by, too. */
+/** Events that also answer some requests. */
 const EITHER = new Set(['connected', 'error', 'ai-response', 'ai-error']);
 
-/** Takes the offset off an event's arguments. All events have one but the unplaced; those must not even look so. */
+/**
+ * Removes the offset from an event's arguments. All events have one except unnumbered ones, whose last argument must
+ * not even look like one.
+ */
 export function takeOffset(event, args) {
   const last = args.at(-1);
   const isAnswer = UNPLACED.has(event) || (event === 'message:receive' && last?.success === false);
@@ -69,16 +72,16 @@ export function takeOffset(event, args) {
   return args.pop();
 }
 
-/** A stock client and what it was told, in order. */
+/** A stock client and the events that it received, in order. */
 export class Client {
   constructor(socket) {
     this.socket = socket;
-    /** `{event, args}` that no `next` has taken yet. */
+    /** `{event, args}` not yet taken by a `next`. */
     this.inbox = [];
     this.waiting = [];
-    /** The last one that came. */
+    /** The last offset received. */
     this.offset = undefined;
-    /** The dialects that it pinned; what comes and is answered has to be as the AsyncAPI document says. */
+    /** The dialects that it pinned; events and answers are checked against the AsyncAPI document. */
     this.spoken = undefined;
     socket.onAny((event, ...args) => {
       this.offset = takeOffset(event, args) ?? this.offset;
@@ -90,7 +93,7 @@ export class Client {
     this.gone = new Promise((resolve) => socket.on('disconnect', resolve));
   }
 
-  /** A fault ends the test, wherever it is. */
+  /** Runs a check; a failure ends the test, wherever it happens. */
   check(look) {
     try {
       look();
@@ -114,7 +117,7 @@ export class Client {
     await within(LIMIT, 'the upgrade', new Promise((resolve) => engine.once('upgrade', resolve)));
   }
 
-  /** Waits until the server knows that all that came by now has arrived. It has to run with `PROVING`. */
+  /** Waits until the server has confirmation of everything that has come by now. Requires a server with `PROVING`. */
   async proven() {
     await within(LIMIT, 'a ping', new Promise((resolve) => this.socket.io.once('ping', resolve)));
     await this.ask('no such event');
@@ -125,7 +128,7 @@ export class Client {
     return (await this.nextArgs(event, matches, limit))[0];
   }
 
-  /** As `next`, with all arguments. */
+  /** Same as `next`, with all arguments. */
   nextArgs(event, matches = () => true, limit = LIMIT) {
     const found = new Promise((resolve) => {
       const look = () => {
@@ -140,7 +143,7 @@ export class Client {
     return within(limit, () => `${event}; so far:\n${soFar()}`, found);
   }
 
-  /** Waits until so many events that nobody has taken `match`; the limit is the time from one event to the next. */
+  /** Waits until this number of untaken events `match`; the limit is the time from one event to the next. */
   async holds(count, matches = () => true) {
     const found = () => this.inbox.filter(matches).length;
     const soFar = () => this.inbox.slice(-20).map(({ event }) => event).join(', ');
@@ -153,12 +156,12 @@ export class Client {
     }));
   }
 
-  /** First arguments of the events of this name that nobody has taken. */
+  /** Returns first arguments of the untaken events of this name. */
   told(event) {
     return this.inbox.filter((entry) => entry.event === event).map((entry) => entry.args[0]);
   }
 
-  /** Emits a request and gives its ack. */
+  /** Emits a request; returns its ack. */
   ask(event, ...args) {
     return this.askWithin(LIMIT, event, ...args);
   }
@@ -172,14 +175,14 @@ export class Client {
     }));
   }
 
-  /** As `ask`, and the answer has to be a success. */
+  /** Same as `ask`, and asserts a success. */
   async succeed(event, ...args) {
     const answer = await this.ask(event, ...args);
     assert.equal(answer?.success, true, `${event}: ${JSON.stringify(answer)}`);
     return answer;
   }
 
-  /** As `ask`, and the answer has to be a refusal with this code. */
+  /** Same as `ask`, and asserts a refusal with this code. */
   async refused(code, event, ...args) {
     const answer = await this.ask(event, ...args);
     assertRefusal(answer, code);
@@ -192,7 +195,7 @@ export class Client {
     this.socket.emit(event, ...args);
   }
 
-  /** Why it was disconnected, once it is. */
+  /** Waits for the disconnect; returns its reason. */
   disconnected(limit = LIMIT) {
     return within(limit, 'the disconnect', this.gone);
   }
@@ -202,7 +205,7 @@ export class Client {
   }
 }
 
-/** The shape that every refusal has. */
+/** Asserts the shape of a refusal. */
 export function assertRefusal(answer, code) {
   assert.equal(answer?.code, code, JSON.stringify(answer));
   assert.equal(typeof answer.error, 'string');

@@ -9,7 +9,10 @@ import { BINARY } from './server.mjs';
 import { SECRET } from './token.mjs';
 import { LIMIT, within } from './wait.mjs';
 
-/** A new folder that is gone after the test, and a database of this kind: the environment of commands and servers. */
+/**
+ * Makes a folder that is removed after the test, and a database of this kind: returns the environment for commands and
+ * servers.
+ */
 export function newPlace(test, kind) {
   const folder = mkdtempSync(join(tmpdir(), 'parlance-'));
   test.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -17,7 +20,7 @@ export function newPlace(test, kind) {
   return { kind, folder, file: join(folder, 'parlance.db'), env: { DATA_DIR: folder, JWT_SECRET: SECRET, ...(url && { DATABASE_URL: url }) } };
 }
 
-/** Begins a command. `.done` is `{code, signal, out, errors}`. */
+/** Starts a command. `.done` is `{code, signal, out, errors}`. */
 export function begin(place, args) {
   const child = spawn(BINARY, args, { cwd: place.folder, env: { PATH: process.env.PATH, ...place.env } });
   let [out, errors] = ['', ''];
@@ -30,7 +33,7 @@ export function begin(place, args) {
   return child;
 }
 
-/** Carries out a command without input, which succeeds; its output. */
+/** Runs a command without input, which must succeed; returns its output. */
 export async function succeed(place, ...args) {
   const child = begin(place, args);
   child.stdin.end();
@@ -39,7 +42,7 @@ export async function succeed(place, ...args) {
   return out;
 }
 
-/** Carries out a command without input, which fails; its line on stderr. */
+/** Runs a command without input, which must fail; returns its line on stderr. */
 export async function refused(place, ...args) {
   const child = begin(place, args);
   child.stdin.end();

@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 
 import { assertTime } from './chat.mjs';
 
-/** All that a `conversation` front end can be told. */
+/** All events that a `conversation` front end can receive. */
 export const WORDS = [
   'connected', 'message:new', 'message:delivered', 'message:read', 'message:updated', 'message:deleted', 'typing:start', 'typing:stop',
   'user:online', 'user:offline', 'conversation:updated', 'conversation:deleted', 'notification:new', 'error',
 ];
 
-/** `message:new` has exactly the contract's fields; `more` are the optional ones. */
+/** Asserts that `message:new` has exactly the documented fields; `more` are the optional ones. */
 export function assertNew(message, sender, conversationId, content, { type = 'text', ...more } = {}) {
   const { id, timestamp, ...rest } = message;
   assert.match(id, /^[0-9a-f-]{36}$/);
@@ -24,7 +24,7 @@ export function assertReceipt(receipt, message, reader, time = 'deliveredAt', mo
   assert.deepEqual(rest, { messageId: message.id, conversationId: message.conversationId, userId: reader.user.id, ...more });
 }
 
-/** `conversation:updated` has exactly the contract's fields. */
+/** Asserts that `conversation:updated` has exactly the documented fields. */
 export function assertConversation(conversation, expected) {
   const { id, createdAt, updatedAt, ...rest } = conversation;
   assert.match(id, /^[0-9a-f-]{36}$/);
@@ -33,7 +33,7 @@ export function assertConversation(conversation, expected) {
   assert.deepEqual(rest, { avatar: null, lastMessage: null, ...expected });
 }
 
-/** Makes the direct conversation of two users over HTTP and returns its id. */
+/** Makes the direct conversation of two users over HTTP; returns its id. */
 export async function makeDirect(server, one, other) {
   const { status, body } = await server.api('POST', '/api/conversations', {
     token: one.user.token, body: { type: 'direct', participantId: other.user.id },
@@ -42,12 +42,12 @@ export async function makeDirect(server, one, other) {
   return body.conversation.id;
 }
 
-/** Proves that nothing else was under way: sends one more message and waits for it at all `recipients`. */
+/** Proves that nothing else was in flight: sends one more message and waits for it at all `recipients`. */
 export async function flush(sender, conversationId, ...recipients) {
   const content = `marker ${Math.random()}`;
   sender.tell('message:send', { conversationId, content });
   for (const recipient of recipients) await recipient.next('message:new', (message) => message.content === content);
 }
 
-/** `message:new`s that nobody has taken, markers of `flush` left out. */
+/** Returns untaken `message:new` events, except the markers of `flush`. */
 export const unread = (client) => client.told('message:new').filter(({ content }) => !content.startsWith('marker '));

@@ -6,7 +6,7 @@ import { TRANSPORTS, VERSIONS } from './client.mjs';
 import { newUser } from './token.mjs';
 import { LIMIT, within } from './wait.mjs';
 
-/** Front ends as they are: all ways to travel, requests that are repeated until they are answered. */
+/** Ordinary front ends: all transports, and requests repeated until they are answered. */
 const WAYS = Object.values(TRANSPORTS);
 
 /** One client. */
@@ -15,9 +15,9 @@ class Talker {
     this.crowd = crowd;
     this.user = newUser('talker');
     this.sent = 0;
-    /** Ids of messages that were acked. */
+    /** Ids of acked messages. */
     this.acked = new Set();
-    /** How often each message came, by id. */
+    /** Number of times that each message came, by id. */
     this.heard = new Map();
     this.refusals = [];
     this.connects = 0;
@@ -79,18 +79,20 @@ export class Crowd {
     return this.talkers.reduce((sum, { acked }) => sum + acked.size, 0);
   }
 
-  /** Waits until so many messages more are acked. */
+  /** Waits until this number of further messages is acked. */
   more(count) {
     const enough = this.acked + count;
     return this.until(`${count} more acks`, () => this.acked >= enough);
   }
 
-  /** Waits until each client has connected so often. */
+  /** Waits until each client has connected this number of times. */
   connected(times) {
     return this.until(`connect ${times}`, () => this.talkers.every(({ connects, socket }) => connects >= times && socket.connected));
   }
 
-  /** Has everybody finish, and checks that nobody was refused, that what was acked was heard, and that nothing was heard twice. */
+  /**
+   * Lets everybody finish; asserts that nothing was refused, that every acked message came, and that none came twice.
+   */
   async assertWhole() {
     this.isQuiet = true;
     await within(3 * LIMIT, 'the last acks', Promise.all(this.talking));

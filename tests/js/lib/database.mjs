@@ -7,10 +7,10 @@ import { join } from 'node:path';
 
 import { LIMIT, within } from './wait.mjs';
 
-/** What every suite runs on; `PARLANCE_TEST_DATABASES=sqlite` narrows it. */
+/** Databases that every suite runs on; `PARLANCE_TEST_DATABASES=sqlite` restricts them. */
 export const DATABASES = (process.env.PARLANCE_TEST_DATABASES ?? 'sqlite,postgres').split(',');
 
-/** A port that nobody listens on. */
+/** Returns a free port. */
 function freePort() {
   return new Promise((resolve, reject) => {
     const probe = createServer().on('error', reject);
@@ -23,7 +23,7 @@ function freePort() {
 
 const run = (program, args, options) => execFileSync(program, args, { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8', ...options });
 
-/** Where the server programs are: on the PATH, or where Debian puts them. */
+/** Finds a server program: on the PATH, or in Debian's folder. */
 function postgresProgram(name) {
   const folders = (process.env.PATH ?? '').split(':');
   try {
@@ -54,7 +54,7 @@ function signal(id, name) {
 
 /** A Postgres instance of our own. */
 export class Postgres {
-  /** With an `authority` it wants TLS, and shows that one's certificate. */
+  /** Starts an instance. With an `authority` it requires TLS, with that authority's certificate. */
   static async start({ authority } = {}) {
     const instance = new Postgres();
     instance.folder = mkdtempSync(join(tmpdir(), 'parlance-postgres-'));
@@ -75,7 +75,7 @@ export class Postgres {
     return instance;
   }
 
-  /** Has it take TCP connections with TLS alone. */
+  /** Makes it accept only TLS connections over TCP. */
   speakTls(authority, { uid, gid }) {
     for (const [file, name] of [[authority.env.TLS_CERT, 'server.crt'], [authority.env.TLS_KEY, 'server.key']]) {
       const own = join(this.data, name);
@@ -104,14 +104,14 @@ export class Postgres {
     await within(LIMIT, 'Postgres to be ready', ready);
   }
 
-  /** Ends at once, as by a crash: what it was doing is rolled back at the next start. */
+  /** Ends it at once, like a crash: work in progress is rolled back at the next start. */
   async crash() {
     const ended = new Promise((resolve) => this.process.on('exit', resolve));
     this.process.kill('SIGQUIT');
     await ended;
   }
 
-  /** Its processes: each backend is in a session of its own, so that one signal to the group would not do. */
+  /** Returns its processes: each backend has a session of its own, so that one signal to the group is not enough. */
   processes() {
     const parentOf = (id) => {
       try {
@@ -124,14 +124,14 @@ export class Postgres {
     return [this.process.pid, ...children.map(Number)];
   }
 
-  /** Stops answering, as a database on a hung machine does. */
+  /** Stops answering, like a database on a hung machine. */
   freeze() {
     // Stopped first, the postmaster forks no new ones.
     signal(this.process.pid, 'SIGSTOP');
     for (const id of this.processes()) signal(id, 'SIGSTOP');
   }
 
-  /** Goes on as if nothing had been. */
+  /** Continues as if nothing had happened. */
   thaw() {
     for (const id of this.processes().reverse()) signal(id, 'SIGCONT');
   }
@@ -150,7 +150,7 @@ export function createDatabase(url) {
   return `${url}/${name}`;
 }
 
-/** The `DATABASE_URL` of a new empty database; `undefined` is the server's default. */
+/** Returns the `DATABASE_URL` of a new empty database; `undefined` is the server's default. */
 export function newDatabase(kind) {
   if (kind === 'sqlite') return undefined;
   const { PARLANCE_TEST_POSTGRES: url } = process.env;
@@ -158,12 +158,12 @@ export function newDatabase(kind) {
   return createDatabase(url);
 }
 
-/** What SQL gives, a row a line. */
+/** Returns the result of SQL, one row a line. */
 export function query(url, sql) {
   return run('psql', ['-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-d', url, '-c', sql]);
 }
 
-/** Runs SQL on a server's database, behind its back. */
+/** Runs SQL on a server's database, bypassing the server. */
 export function runSql(server, sql) {
   const { DATABASE_URL: url } = server.env;
   if (url) return run('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', url, '-c', sql]);

@@ -7,7 +7,7 @@ import formats from 'ajv-formats';
 
 import { BINARY } from './binary.mjs';
 
-/** What `parlance NAME` prints. */
+/** Returns the output of `parlance NAME`. */
 export const printed = (name) => execFileSync(BINARY, [name], { cwd: tmpdir(), env: { PATH: process.env.PATH }, encoding: 'utf8', maxBuffer: 2 ** 24 });
 
 const documents = {};
@@ -15,7 +15,7 @@ const document = (name) => (documents[name] ??= JSON.parse(printed(name)));
 
 const ajv = formats.default(new Ajv2020({ strict: false, allErrors: true }));
 
-/** The schema, with no field but those that it has. */
+/** Returns the schema without permission for further fields. */
 function closed(schema, isPart = false) {
   if (Array.isArray(schema)) return schema.map((part) => closed(part));
   if (schema === null || typeof schema !== 'object') return schema;
@@ -26,7 +26,7 @@ function closed(schema, isPart = false) {
 
 const validators = new Map();
 
-/** Why `value` is not like the schema that `find` gives; `undefined` if it is. `key` names the schema. */
+/** Returns why `value` violates the schema that `find` returns; `undefined` if it does not. `key` names the schema. */
 function unlike(name, key, find, value) {
   if (!validators.has(key)) {
     const schema = find();
@@ -40,18 +40,18 @@ function unlike(name, key, find, value) {
 
 // ---- Socket.IO ----
 
-/** Per dialect: kind (`told`, `asked`, `ack`) and name → the message in the document. */
+/** Returns a dialect's messages: kind (`told`, `asked`, `ack`) and name → the message in the document. */
 const messages = (dialect) => document('asyncapi').channels[dialect].messages;
 const keyOf = (kind, event) => `${kind}.${event.replaceAll(':', '-')}`;
 export const dialects = () => Object.keys(document('asyncapi').channels);
 
-/** The dialects, of those spoken, that have such a message. */
+/** Returns those of the spoken dialects that have such a message. */
 const speakers = (kind, event, spoken) => (spoken ?? dialects()).filter((dialect) => Object.hasOwn(messages(dialect), keyOf(kind, event)));
 
-/** What another server emits comes in its own words. */
+/** Another server's event has a format of its own. */
 const worded = (payload) => typeof payload?.id !== 'string' || !('createdAt' in payload);
 
-/** Throws where no spoken dialect says such a thing; `spoken` is all where it is not known. Other servers' own events pass. */
+/** Throws if no spoken dialect has such a message; `spoken` defaults to all. Other servers' own events pass. */
 function check(kind, event, value, spoken) {
   const found = speakers(kind, event, spoken);
   if (found.length === 0 || (event === 'notification:new' && worded(value))) return found.length > 0;
@@ -63,16 +63,16 @@ function check(kind, event, value, spoken) {
   return true;
 }
 
-/** An event that a client was told; whether any dialect has it. */
+/** Checks an event that a client received; returns whether any dialect has it. */
 export const checkTold = (event, value, spoken) => check('told', event, value, spoken);
 
-/** Whether such an event is described. */
+/** Returns whether such an event is described. */
 export const isTold = (event, dialect) => speakers('told', event, [dialect]).length > 0;
 
-/** An ack. */
+/** Checks an ack. */
 export const checkAck = (event, value, spoken) => check('ack', event, value, spoken);
 
-/** Whether such an event has a recovery offset: `always`, `unasked` or `never`. */
+/** Returns whether such an event has a recovery offset: `always`, `unasked` or `never`. */
 export const offsetOf = (event) => messages(speakers('told', event)[0])[keyOf('told', event)]['x-offset'];
 
 // ---- HTTP ----
@@ -82,7 +82,7 @@ const patterns = () => (documents.patterns ??= Object.keys(document('openapi').p
   .sort((one, other) => one.split('{').length - other.split('{').length)
   .map((path) => ({ path, pattern: new RegExp(`^${path.replace(/[.]/g, '\\.').replace(/\{[^}]+\}/g, '[^/]+')}$`) })));
 
-/** Throws where the answer to a request is not one that the document has. Paths and methods that there are not pass. */
+/** Throws if the answer to a request is not in the document. Unknown paths and methods pass. */
 export function checkAnswer(method, path, { status, body, headers }) {
   const found = patterns().find(({ pattern }) => pattern.test(path.split('?')[0]));
   const operation = found && document('openapi').paths[found.path][method === 'HEAD' ? 'get' : method.toLowerCase()];

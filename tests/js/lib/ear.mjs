@@ -9,13 +9,16 @@ import { LIMIT, within } from './wait.mjs';
 
 /** One admitted socket. */
 export class Ear {
-  /** Connects with these CONNECT fields (`token`, `dialect`, …); `from` is the local address, whose connections the server counts. */
+  /**
+   * Connects with these CONNECT fields (`token`, `dialect`, …); `from` is the local address, under which the server
+   * counts the connection.
+   */
   static async connect(server, auth, { from } = {}) {
     const ear = new Ear();
     const { hostname, port, host } = new URL(server.url);
-    /** Event name → how often it was heard. */
+    /** Event name → number received. */
     ear.heard = new Map();
-    /** Called with each event's packet, where it is set. */
+    /** Called with each event's packet, if set. */
     ear.onEvent = undefined;
     ear.rest = Buffer.alloc(0);
     ear.socket = connectTcp({ host: hostname, port: Number(port), ...(from && { localAddress: from }) });
@@ -77,7 +80,7 @@ export class Ear {
     }
   }
 
-  /** How many of these events were heard. */
+  /** Returns the number of these events received. */
   count(...names) {
     return names.reduce((sum, name) => sum + (this.heard.get(name) ?? 0), 0);
   }

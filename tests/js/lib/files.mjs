@@ -7,14 +7,14 @@ export const PNG = Buffer.from(
   'base64',
 );
 
-/** What the server answers to this upload: `{status, body}`. */
+/** Uploads a file; returns the server's answer: `{status, body}`. */
 export function tryUpload(server, token, name, bytes, type = 'application/octet-stream') {
   const form = new FormData();
   form.append('file', new Blob([bytes], { type }), name);
   return server.api('POST', '/api/upload', { token, body: form });
 }
 
-/** Uploads a picture; gives `{success, file}`. */
+/** Uploads a picture; returns `{success, file}`. */
 export async function upload(server, token, name, bytes) {
   const { status, body } = await tryUpload(server, token, name, bytes, 'image/png');
   assert.equal(status, 200, JSON.stringify(body));

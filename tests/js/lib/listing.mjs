@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 
 import { assertTime } from './chat.mjs';
 
-/** All that a `listing` front end can be told. */
+/** All events that a `listing` front end can receive. */
 export const WORDS = [
   'userSetup', 'directMessage', 'joinedCommonChat', 'leftCommonChat', 'commonChatMessage', 'joinedRoom', 'leftRoom', 'roomMessage',
   'messageUpdated', 'messageDeleted', 'error',
@@ -12,7 +12,7 @@ export const WORDS = [
 /** A user as messages show them. */
 export const summary = ({ user }) => ({ _id: user.id, fullName: user.username, username: user.username, profilePicture: null });
 
-/** `directMessage` has exactly the contract's fields; `more` are those that differ from a plain text's. */
+/** Asserts that `directMessage` has exactly the documented fields; `more` are those that differ from a plain text's. */
 export function assertDirectMessage(message, sender, receiver, content, more = {}) {
   const { _id, createdAt, updatedAt, ...rest } = message;
   assert.match(_id, /^[0-9a-f-]{36}$/);
@@ -23,7 +23,7 @@ export function assertDirectMessage(message, sender, receiver, content, more = {
   });
 }
 
-/** `commonChatMessage`; with `roomId` among `more`: `roomMessage`. */
+/** Asserts `commonChatMessage`, or, with `roomId` among `more`, `roomMessage`. */
 export function assertPublicMessage(message, sender, content, more = {}) {
   const { _id, timestamp, ...rest } = message;
   assert.match(_id, /^[0-9a-f-]{36}$/);

@@ -31,19 +31,19 @@ export class Load {
     });
   }
 
-  /** Waits until so many messages are acked. */
+  /** Waits until this number of messages is acked. */
   reached(count) {
     return within(3 * LIMIT, `${count} acks`, new Promise((resolve) => {
       this.waiting.push(() => this.acked.size >= count && (resolve(), true));
     }));
   }
 
-  /** Why each sender was disconnected. */
+  /** Returns the reason of each sender's disconnect. */
   disconnected() {
     return Promise.all(this.senders.map((sender) => sender.disconnected()));
   }
 
-  /** Checks that every acked message is stored, once. */
+  /** Asserts that every acked message is stored, once. */
   async assertStored(server) {
     const stored = new Map();
     const conversations = new Map([...this.acked.values()].map(({ conversation, token }) => [conversation, token]));
@@ -55,7 +55,7 @@ export class Load {
     return stored;
   }
 
-  /** Checks that the friend, who was away all the time, is told of every acked message at the next connect, once. */
+  /** Asserts that the friend, who was away all the time, gets every acked message at the next connect, once. */
   async assertDelivered(server, stored) {
     const friend = await connect(server, this.friend);
     const seen = new Set();

@@ -5,10 +5,13 @@ import { TIME, assertLike } from './shape.mjs';
 
 export const DIALECTS = ['assistant', 'conversation', 'listing', 'agent', 'messenger'];
 
-/** Presence is gathered for a moment, so that it may come behind what happened later; receivers come in any order. */
+/**
+ * Events without a fixed order: presence is gathered for a moment, and may come after later events; receivers are
+ * independent.
+ */
 const LOOSE = [['user:online', 'user:offline', 'user_online', 'user_offline'], ['message:delivered', 'message_delivered']];
 
-/** What has an order of its own stands first; the rest in the order in which it came. */
+/** Puts events without a fixed order first, sorted; keeps the others in order of arrival. */
 function ordered(told) {
   const [presence, delivered] = LOOSE.map((events) => told.filter(([event]) => events.includes(event)));
   const key = ([, { messageId, userId }]) => `${messageId} ${userId}`;
@@ -16,7 +19,7 @@ function ordered(told) {
   return [...presence, ...delivered, ...told.filter(([event]) => !LOOSE.flat().includes(event))];
 }
 
-/** A client was told exactly these `[event, payload]`, in this order. */
+/** Asserts that a client received exactly these `[event, payload]`, in this order. */
 export function assertTold(client, expected, what) {
   const told = ordered(client.inbox.splice(0).map(({ event, args }) => [event, args[0]]));
   assertLike(told, ordered(expected), what);
@@ -24,7 +27,7 @@ export function assertTold(client, expected, what) {
 
 // ---- messages ----
 
-/** The file where there is room for one, and those that there is no room for. */
+/** Returns the file that is shown in a dialect with room for one, and the remaining ones. */
 const oneFile = ({ file, attachments = [] }) => (file ? [file, attachments] : [attachments[0], attachments.slice(1)]);
 const lines = (text, files) => [...(text ? [text] : []), ...files.map(({ url }) => url)].join('\n');
 
@@ -79,7 +82,10 @@ function messengerMessage(message) {
   };
 }
 
-/** Dialect → what happened → `[event, payload]`; what is not there, or gives nothing, is a `–` of §10's table. */
+/**
+ * Dialect → event → `[event, payload]`; a missing entry, or one that returns nothing, means that the dialect does not
+ * show it.
+ */
 export const WORDS = {
   assistant: {
     message: ({ role, chat, content }) => role === 'model' && ['ai-response', { chat, content }],
@@ -138,7 +144,7 @@ export const WORDS = {
   },
 };
 
-/** What this dialect says of it: a list of at most one `[event, payload]`. */
+/** Returns this dialect's packets: a list of at most one `[event, payload]`. */
 export function said(dialect, what, facts) {
   const words = WORDS[dialect][what]?.(facts);
   return words ? [words] : [];
@@ -149,8 +155,9 @@ export function said(dialect, what, facts) {
 const direct = { listing: 'sendDirectMessage', messenger: 'send_direct_message' };
 
 /**
- * How each front end sends, with the id of its message from the answer. Where one has no word for it (`assistant`; groups in `listing`)
- * it posts over HTTP. `to` is `{conversationId, user?}`; a `user` where the conversation is a direct one.
+ * Sends like the front end, and returns the id of the message from the answer. If the dialect cannot express it
+ * (`assistant`; groups in `listing`), it posts over HTTP. `to` is `{conversationId, user?}`, with a `user` for a direct
+ * conversation.
  */
 export async function send(server, client, to, { content, type, file, attachments, listingId, clientMessageId }) {
   const { dialect, user: { token } } = client;
@@ -176,10 +183,10 @@ export async function send(server, client, to, { content, type, file, attachment
   return body.message._id;
 }
 
-/** Whether this front end's own words send to such a place. */
+/** Returns whether this dialect can send to such a target. */
 export const hasWordToSend = (dialect, to) => dialect !== 'assistant' && (dialect !== 'listing' || Boolean(to.user));
 
-/** Dialect → what it sends; what has no entry it cannot. */
+/** Dialect → its requests; it has no others. */
 export const REQUESTS = {
   conversation: {
     read: (messageId) => ['message:read', { messageId }],
@@ -198,15 +205,15 @@ export const REQUESTS = {
 
 // ---- the matrix ----
 
-/** Which cells were seen, in how many runs. */
+/** Cells of the matrix that were seen, and in how many runs. */
 export class Matrix {
-  /** `rows` are all that there are, in their order. */
+  /** `rows` lists all rows in order. */
   constructor(rows) {
     /** row → sending dialect → receiving dialect → `{hasWords, runs}` */
     this.rows = new Map(rows.map((row) => [row, new Map()]));
   }
 
-  /** A cell was right: with words (`ok`), or without any (`–`). */
+  /** Records that a cell was right: shown (`ok`), or not shown (`–`). */
   saw(row, from, to, words) {
     const senders = this.rows.get(row);
     assert.ok(senders, row);
@@ -216,7 +223,7 @@ export class Matrix {
     cells.set(to, { hasWords: hasWords || words.length > 0, runs: runs.add(this.run) });
   }
 
-  /** A readable table; a cell that was not right in all of `runs` says in how many it was. */
+  /** Prints a table; a cell that was not right in all of `runs` shows in how many it was. */
   print(runs) {
     const line = (...cells) => cells.map((cell, index) => cell.padEnd([23, 22][index] ?? 18)).join('').trimEnd();
     const out = [line('', 'from', ...DIALECTS.map((name) => `to ${name}`))];

@@ -4,10 +4,10 @@ import { createServer } from 'node:http';
 
 import { LIMIT, within } from './wait.mjs';
 
-/** The key that the server is given; it belongs in one header and nowhere else. */
+/** Key given to the server; it may appear in one header only. */
 export const KEY = 'sk-hush-hush-0123456789';
 
-/** What the providers differ in. */
+/** Differences between the providers. */
 const PROVIDERS = {
   gemini: {
     path: (stream) => `/v1beta/models/stand-in:${stream ? 'streamGenerateContent?alt=sse' : 'generateContent'}`,
@@ -17,7 +17,7 @@ const PROVIDERS = {
     piece: (text, finishReason) => ({ candidates: [{ content: { parts: [{ text }], role: 'model' }, finishReason, index: 0 }] }),
     reasons: { cut: 'MAX_TOKENS', broken: ['SAFETY', 'RECITATION', 'OTHER'] },
     tooLong: 'The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).',
-    /** Addresses of the same method, whole or in part. */
+    /** Addresses of the same method, complete or in part. */
     addresses: ['/v1beta', '/v1beta/', '/v1beta/models', '/v1beta/models/stand-in', '/v1beta/models/stand-in:generateContent', '/v1beta/models/stand-in:streamGenerateContent?alt=sse'],
     last: () => [{ candidates: [{ content: { parts: [{ text: '' }], role: 'model' }, finishReason: 'STOP', index: 0 }] }],
     error: (status, name) => ({ error: { code: status, message: `It failed, and ${KEY} is to blame`, status: name } }),
@@ -42,7 +42,7 @@ const PROVIDERS = {
 
 export const PROVIDER_NAMES = Object.keys(PROVIDERS);
 
-/** What any model takes: the user begins, and who goes on says it in one turn. */
+/** Merges turns as all models require: the user begins, and consecutive turns of one side are one. */
 function byTurns(turns) {
   const told = [];
   for (const [role, text] of turns) {
@@ -52,14 +52,14 @@ function byTurns(turns) {
   return told;
 }
 
-/** One question that the stand-in was asked, open until it is answered. */
+/** A question to the stand-in, open until it is answered. */
 class Asked {
   constructor(provider, request, response, body) {
     Object.assign(this, { provider, response, path: request.url, headers: request.headers, body });
     this.gone = once(response, 'close');
   }
 
-  /** Whether it is asked as the provider's documents say, in pieces or not, with these `[role, text]` turns. */
+  /** Asserts that the request is as the provider documents it, streamed or not, with these `[role, text]` turns. */
   isFor(turns, stream = false) {
     const { path, keyHeader, request } = this.provider;
     return {
@@ -81,7 +81,7 @@ class Asked {
     this.send(status, this.provider.error(status, name), headers);
   }
 
-  /** Half of an answer, and a whole one's length: then the line is cut. */
+  /** Sends half of an answer with the length of a whole one, and cuts the connection. */
   cutAnswer(text) {
     const body = JSON.stringify(this.provider.said(text));
     this.response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length });
@@ -93,7 +93,7 @@ class Asked {
     this.send(200, body.slice(0, body.length / 2));
   }
 
-  /** Begins or goes on with a stream. */
+  /** Starts or continues a stream. */
   line(text, headers = {}) {
     if (!this.response.headersSent) this.response.writeHead(200, { 'content-type': 'text/event-stream', ...headers });
     return new Promise((resolve) => this.response.write(text, resolve));
@@ -107,7 +107,7 @@ class Asked {
     return this.event(this.provider.piece(text, reason));
   }
 
-  /** Says this every so many milliseconds while somebody listens. */
+  /** Sends this at intervals while somebody is listening. */
   drip(milliseconds, say) {
     const timer = setInterval(say, milliseconds);
     this.gone.then(() => clearInterval(timer));
@@ -123,7 +123,7 @@ class Asked {
     this.response.end();
   }
 
-  /** Cuts the line. */
+  /** Cuts the connection. */
   cut() {
     this.response.destroy();
   }
@@ -159,13 +159,13 @@ export class Model {
     return { AI_PROVIDER: this.name, AI_URL: `http://127.0.0.1:${this.port}`, AI_API_KEY: KEY, AI_MODEL: 'stand-in' };
   }
 
-  /** The next question. */
+  /** Returns the next question. */
   async next(limit = LIMIT) {
     if (this.asked.length === 0) await within(limit, 'a question', new Promise((resolve) => this.waiting.push(resolve)));
     return this.asked.shift();
   }
 
-  /** Goes, and cuts all lines. */
+  /** Stops, and cuts all connections. */
   async kill() {
     const closed = once(this.server, 'close');
     this.server.close();
@@ -173,7 +173,7 @@ export class Model {
     await closed;
   }
 
-  /** Comes back at its old address. */
+  /** Restarts at its old address. */
   async revive() {
     await this.open(this.port);
   }

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { Postgres, createDatabase } from './database.mjs';
 import { LIMIT, within } from './wait.mjs';
 
-/** How each database is taken away and given back. */
+/** Ways to make each database unavailable, and available again. */
 export const OUTAGES = {
   async postgres(test) {
     const instance = await Postgres.start();

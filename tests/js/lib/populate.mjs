@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-/** Fills `file`, which has the tables of this version and is empty otherwise. */
+/** Fills `file`, which has the tables of this version and is otherwise empty. */
 export function populate(file, messages) {
   execFileSync('sqlite3', ['-bail', file], { input: sql(messages), stdio: ['pipe', 'ignore', 'inherit'] });
 }

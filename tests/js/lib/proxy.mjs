@@ -9,14 +9,14 @@ import { LIMIT, within } from './wait.mjs';
 
 const DOCUMENT = new URL('../../../docs/operating/proxies.md', import.meta.url);
 
-/** The example of this language, as it stands there. */
+/** Returns the example in this language, unchanged. */
 function example(language) {
   const found = readFileSync(DOCUMENT, 'utf8').split('```' + language + '\n')[1]?.split('```')[0];
   if (!found) throw new Error(`no example of ${language}`);
   return found;
 }
 
-/** Replaces what has to be there. */
+/** Replaces the parts that a test must change. */
 function replaced(text, from, to) {
   if (!text.includes(from)) throw new Error(`no ${from}`);
   return text.replaceAll(from, to);

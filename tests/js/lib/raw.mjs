@@ -19,7 +19,7 @@ export function maskedFrame(first, payload) {
 /** A masked text frame. */
 export const textFrame = (text) => maskedFrame(0x81, Buffer.from(text));
 
-/** A TCP connection: `.text` is what was read, `.ended` comes with its end. */
+/** Opens a TCP connection: `.text` is everything read, `.ended` resolves at its end. */
 export async function dial(server) {
   const { hostname, port } = new URL(server.url);
   const socket = connectTcp({ host: hostname, port: Number(port) });
@@ -94,7 +94,7 @@ export class RawClient {
     })());
   }
 
-  /** Waits for its end: the code of the close frame, if there was one. */
+  /** Waits for its end; returns the code of the close frame, if there was one. */
   async closed() {
     await within(LIMIT, 'the end of the connection', this.ended);
     return this.code;
@@ -105,7 +105,7 @@ export class RawClient {
   }
 }
 
-/** A TCP socket whose client has been admitted over WebSocket and reads nothing from then on. */
+/** Returns a TCP socket whose client was admitted over WebSocket and reads nothing from then on. */
 export async function stuckReader(server, token) {
   const { hostname, port, host } = new URL(server.url);
   const socket = connectTcp({ host: hostname, port: Number(port) });

@@ -7,7 +7,7 @@ import { LIMIT, within } from './wait.mjs';
 
 /** A reader of group messages. */
 export class Reader {
-  /** Connects it, by the stock client's own reconnection also later. */
+  /** Connects it; the stock client reconnects by itself. */
   static async start(server, user, auth = {}) {
     const reader = new Reader();
     reader.user = user;
@@ -29,13 +29,16 @@ export class Reader {
     this.process.kill('SIGCONT');
   }
 
-  /** What it has seen: `{words, returns}`, the first word of each message, in order, and of each return whether it was recovered. */
+  /**
+   * Returns what it has seen: `{words, returns}`, the first word of each message, in order, and for each reconnect
+   * whether it was recovered.
+   */
   async told() {
     this.process.send('tell');
     return this.answer();
   }
 
-  /** As `told`, once `word` has been seen. */
+  /** Same as `told`, once `word` was seen. */
   async toldUpTo(word, limit = 3 * LIMIT) {
     const until = performance.now() + limit;
     for (;;) {

@@ -16,14 +16,17 @@ export { BINARY };
 
 /** Settings of a whole run, `NAME=VALUE` each: `PARLANCE_TEST_SETTINGS='PERMESSAGE_DEFLATE=true' npm test`. */
 const OF_THE_RUN = Object.fromEntries((process.env.PARLANCE_TEST_SETTINGS ?? '').split(' ').filter(Boolean).map((setting) => setting.split('=')));
-/** Settings of every test server; a test overrides what it is about. */
+/** Settings of every test server; a test overrides those that it is about. */
 const SETTINGS = { PORT: '0', JWT_SECRET: SECRET, AUTO_PROVISION_USERS: 'true', RUST_LOG: 'warn', ...OF_THE_RUN };
 
 /** A running server. */
 export class Server {
   binary = BINARY;
 
-  /** Starts one and waits until it listens. `wrap` is a command to run it under, e.g. strace; `logFile` gets all that it logs. */
+  /**
+   * Starts a server and waits until it listens. `wrap` is a command to run it under, e.g. strace; `logFile` gets its
+   * log.
+   */
   static async start({ binary = BINARY, database = 'sqlite', databaseUrl, env = {}, wrap = [], logFile } = {}) {
     const server = new Server();
     server.binary = binary;
@@ -36,7 +39,7 @@ export class Server {
     return server;
   }
 
-  /** Starts it again on the same data. */
+  /** Restarts it on the same data. */
   async launch() {
     this.spawn();
     this.url = await this.listening();
@@ -57,7 +60,7 @@ export class Server {
     });
   }
 
-  /** Waits until it says that it listens: where. */
+  /** Waits until it reports that it listens; returns the address. */
   listening() {
     const said = new Promise((resolve) => {
       let out = '';
@@ -77,21 +80,21 @@ export class Server {
     return within(3 * LIMIT, () => `the server to listen\n${this.log}`, Promise.race([said, died]));
   }
 
-  /** Another server on this one's data, which is not waited for. */
+  /** Starts another server on this one's data, without waiting for it. */
   successor(env = {}) {
     const server = Object.assign(new Server(), { folder: this.folder, wrap: this.wrap, logFile: this.logFile, env: { ...this.env, ...env } });
     server.spawn();
     return server;
   }
 
-  /** Waits until the log says so. */
+  /** Waits until the log has a match. */
   logs(pattern) {
     return within(LIMIT, () => `${pattern} in the log\n${this.log}`, (async () => {
       while (!pattern.test(this.log)) await once(this.process.stderr, 'data');
     })());
   }
 
-  /** The first line of the log that `fits`, waited for if need be. */
+  /** Returns the first line of the log that `fits`, waiting for it if necessary. */
   async logged(fits, what = 'a line of the log', limit = LIMIT) {
     const find = () => this.log.split('\n').slice(0, -1).find(fits);
     return within(limit, () => `${what}\n${this.log}`, (async () => {
@@ -109,14 +112,17 @@ export class Server {
     return within(LIMIT, () => `the end of the server after ${signal}\n${this.log}`, this.exited);
   }
 
-  /** Ends it whatever it does, and removes what it kept. */
+  /** Kills it in any case, and removes its folder. */
   async remove() {
     this.process.kill('SIGKILL');
     await this.exited;
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** One HTTP request: `{status, body, headers}`, the body parsed where it is JSON; it has to be as the OpenAPI document says. */
+  /**
+   * Sends one HTTP request: returns `{status, body, headers}`, with the body parsed if it is JSON. The answer is
+   * checked against the OpenAPI document.
+   */
   async api(method, path, { token, body, headers = {} } = {}) {
     const form = body instanceof FormData;
     const response = await within(LIMIT, `${method} ${path}`, fetch(this.url + path, {

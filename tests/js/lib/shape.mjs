@@ -1,7 +1,7 @@
 // Compares whole payloads in which only the server knows some of the values.
 import assert from 'node:assert/strict';
 
-/** Stand in expected payloads for such a value. */
+/** Placeholders in expected payloads for such a value. */
 export const TIME = 'a time';
 export const ID = 'an id';
 export const MILLIS = 'a number of milliseconds';
@@ -14,7 +14,7 @@ const FITS = {
   [MILLIS]: (value) => Number.isInteger(value) && value > 0,
 };
 
-/** `expected` with the values of `actual` that fit in their places. */
+/** Returns `expected` with the values of `actual` in place of matching placeholders. */
 function filled(expected, actual) {
   if (Object.hasOwn(FITS, expected)) return FITS[expected](actual) ? actual : expected;
   if (expected === null || typeof expected !== 'object') return expected;
@@ -22,7 +22,7 @@ function filled(expected, actual) {
   return Object.fromEntries(Object.entries(expected).map(([field, value]) => [field, filled(value, actual?.[field])]));
 }
 
-/** They are equal: no field more, less or misspelt. */
+/** Asserts equality: no field missing, added or misspelt. */
 export function assertLike(actual, expected, message) {
   assert.deepEqual(actual, filled(expected, actual), message);
 }

@@ -4,7 +4,7 @@ import { get } from 'node:http';
 
 import { within, LIMIT } from './wait.mjs';
 
-/** What an open stream has said so far and says next. */
+/** Entries of an open stream, past and future. */
 export class EventStream {
   /** Opens `path` and waits for its first bytes. */
   static async open(server, path, headers) {
@@ -15,7 +15,7 @@ export class EventStream {
     assert.equal(response.statusCode, 200);
     assert.equal(response.headers['content-type'], 'text/event-stream');
     stream.response = response;
-    /** Entries that no `next` has taken yet. */
+    /** Entries not yet taken by a `next`. */
     stream.inbox = [];
     stream.looks = [];
     stream.ended = new Promise((resolve) => response.on('close', resolve));
@@ -31,7 +31,7 @@ export class EventStream {
     return stream;
   }
 
-  /** Takes the first entry that `matches`, waiting for it if need be. */
+  /** Takes the first entry that `matches`, waiting for it if necessary. */
   next(matches, limit = LIMIT) {
     const found = new Promise((resolve) => {
       const look = () => {

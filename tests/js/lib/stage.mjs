@@ -5,21 +5,21 @@ import { closeAfter, connect } from './client.mjs';
 import { isTold } from './documents.mjs';
 import { assertTold, said } from './matrix.mjs';
 
-/** The server key with which a stage's server is started. */
+/** API key with which a stage's server is started. */
 export const KEY = 'the-key-of-the-stage';
 
-/** What plays share. */
+/** Parts shared by plays. */
 export class Stage {
-  /** What is right is noted in `matrix`; `options` go to the stock clients. */
+  /** Correct cells are recorded in `matrix`; `options` go to the stock clients. */
   constructor(matrix, test, server, options) {
     Object.assign(this, { matrix, test, server, options, clients: [] });
-    /** Client → `[event, payload]`s that are to come. */
+    /** Client → `[event, payload]`s expected. */
     this.expected = new Map();
-    /** Cells of the matrix that are right if these come. */
+    /** Cells of the matrix that are correct if these come. */
     this.cells = [];
   }
 
-  /** A client that pins `dialect`, and has been told of itself. */
+  /** Returns a client that pins `dialect`, and has received its own presence. */
   async enter(user, dialect) {
     const client = await connect(this.server, user, { dialect, ...this.options });
     closeAfter(this.test, client);
@@ -39,7 +39,7 @@ export class Stage {
     this.clients = this.clients.filter((other) => other !== client);
   }
 
-  /** Something happened that these clients are to be told, each as its dialect has it; so that is right in the matrix. */
+  /** Expects an event at these clients, in each one's dialect; it is recorded in the matrix. */
   expect(row, by, clients, what, facts) {
     for (const client of clients) {
       const words = this.expectAt(client, what, facts);
@@ -47,7 +47,7 @@ export class Stage {
     }
   }
 
-  /** The same, of one client, and not noted in the matrix. */
+  /** The same for one client, without recording it in the matrix. */
   expectAt(client, what, facts) {
     const words = said(client.dialect, what, facts);
     for (const [event] of words) assert.ok(isTold(event, client.dialect), `${event} is in no document of ${client.dialect}`);
@@ -55,7 +55,7 @@ export class Stage {
     return words;
   }
 
-  /** Everybody was told what is expected, exactly that and in this order, and nobody anything else. */
+  /** Asserts that everybody received exactly the expected events, in this order, and nobody anything else. */
   async check(what) {
     const due = (client) => this.expected.get(client) ?? [];
     await Promise.all(this.clients.map((client) => client.holds(due(client).length)));
@@ -66,7 +66,7 @@ export class Stage {
     this.expected.clear();
   }
 
-  /** Waits until what is under way has come, and is proven: an event that a server emits itself passes through every dialect. */
+  /** Waits until everything in flight has come and is confirmed: an event emitted by a server reaches every dialect. */
   async settle() {
     await Promise.all(this.clients.map((client) => client.proven()));
     const event = `settled ${Math.random()}`;
@@ -75,7 +75,7 @@ export class Stage {
     await Promise.all(this.clients.map((client) => client.nextArgs(event)));
   }
 
-  /** What came by now is of no concern. */
+  /** Ignores everything that has come by now. */
   async forget() {
     await this.settle();
     for (const client of this.clients) client.inbox.length = 0;
@@ -87,7 +87,9 @@ export class Stage {
     return answer.body;
   }
 
-  /** A message as its sender made it, with what only the server knows; `is` finds it in the history. */
+  /**
+   * Returns a message as its sender made it, with the values that only the server knows; `is` finds it in the history.
+   */
   async fact(is, to, sender, draft) {
     const { messages } = await this.api('GET', `/api/conversations/${to.conversationId}/messages?limit=200`, to.reader ?? sender);
     const { _id: id, createdAt, updatedAt, status, readBy } = messages.findLast(is);

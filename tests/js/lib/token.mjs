@@ -9,7 +9,7 @@ const base64url = (value) => Buffer.from(JSON.stringify(value)).toString('base64
 /** Seconds since 1970, `offset` seconds from now. */
 export const epoch = (offset = 0) => Math.floor(Date.now() / 1000) + offset;
 
-/** A token with these claims; header and key may be wrong on purpose. */
+/** Signs a token with these claims; header and key may be wrong on purpose. */
 export function sign(claims, { header = { alg: 'HS256', typ: 'JWT' }, secret = SECRET, digest = 'sha256' } = {}) {
   const signed = `${base64url(header)}.${base64url(claims)}`;
   return `${signed}.${createHmac(digest, secret).update(signed).digest('base64url')}`;
@@ -17,7 +17,10 @@ export function sign(claims, { header = { alg: 'HS256', typ: 'JWT' }, secret = S
 
 let made = 0;
 
-/** A user that nobody else in this process is: `{id, username, token}`. Known to the server from its first use (`AUTO_PROVISION_USERS`). */
+/**
+ * Returns a user unique in this process: `{id, username, token}`. The server creates it on first use
+ * (`AUTO_PROVISION_USERS`).
+ */
 export function newUser(name = 'user', claims = {}) {
   const username = `${name}-${process.pid}-${++made}`;
   const id = `id-${username}`;

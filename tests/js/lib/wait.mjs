@@ -1,9 +1,12 @@
 // Waiting with a limit: no test sleeps, none waits for ever.
 
-/** How long one step may take, ms. Generous: the machine may be busy with other suites. */
+/** Time limit of one step, ms. Generous, because other suites may keep the machine busy. */
 export const LIMIT = 20_000;
 
-/** What `promise` gives, or an error that names `what` after `limit` ms. `what` may be a function, called when it is too late. */
+/**
+ * Returns the result of `promise`, or throws an error that names `what` after `limit` ms. `what` may be a function,
+ * called on a time-out.
+ */
 export async function within(limit, what, promise) {
   let timer;
   const tooLate = new Promise((_, reject) => {
@@ -18,7 +21,10 @@ export async function within(limit, what, promise) {
   }
 }
 
-/** As `within`, for what comes in many steps: `limit` is the time from one to the next. `act(step)` calls `step` at each. */
+/**
+ * Same as `within`, for something in many steps: `limit` is the time from one to the next. `act(step)` calls `step` at
+ * each.
+ */
 export async function steadily(limit, what, act) {
   let timer;
   let fail;
@@ -37,7 +43,7 @@ export async function steadily(limit, what, act) {
   }
 }
 
-/** Runs `task(0) … task(count - 1)`, at most `window` of them at a time; their results in order. */
+/** Runs `task(0) … task(count - 1)`, at most `window` at a time; returns their results in order. */
 export async function pipelined(count, window, task) {
   const results = new Array(count);
   let next = 0;

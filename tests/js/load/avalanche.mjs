@@ -13,13 +13,13 @@ import { LIMIT, within } from '../lib/wait.mjs';
 import { asked, startSide } from './sides.mjs';
 
 const { numbers: [clients, pairs, rate], sides } = asked([5000, 40, 5]);
-/** So many clients live in one process. */
+/** Number of clients in one process. */
 const CROWD = 2500;
 const QUIET_SECONDS = 5;
-/** How long after the cut the others are listened to, and the last may come back, seconds. */
+/** Seconds after the cut during which the others are measured, and the last may reconnect. */
 const WATCHED_SECONDS = 35;
 const PATIENCE_SECONDS = 120;
-/** Below this all is as it should be, ms. */
+/** Latency in ms below which everything is normal. */
 const CALM = 100;
 
 function forked(file, ...args) {

@@ -3,7 +3,10 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-/** Forks pairs that talk, each resting `rest` ms behind an ack. `timesOf(work)` gives the times of their acks while `work` runs, in ms. */
+/**
+ * Forks talking pairs, each pausing `rest` ms after an ack. `timesOf(work)` returns the times of their acks while
+ * `work` runs, in ms.
+ */
 export async function talkersOf(server, pairs, rest = 50) {
   const talkers = fork(fileURLToPath(new URL('talkers.mjs', import.meta.url)), [server.url, pairs, rest].map(String));
   const heard = async () => (await once(talkers, 'message'))[0];

@@ -18,9 +18,9 @@ import { asked, startSide } from './sides.mjs';
 const { numbers: [seconds, members, rate, letters], sides } = asked([60, 50, 75, 200]);
 const WRITERS = 10;
 const WARM_UP_SECONDS = 10;
-/** So long the writers go on when the reader is back to life: what it missed meets what is new. */
+/** Seconds for which the writers continue when the reader is back: missed messages meet new ones. */
 const AFTER_SECONDS = 5;
-/** The server's default of `OUTBOX_BYTES`, KB. */
+/** Default of `OUTBOX_BYTES`, KB. */
 const OUTBOX_KB = 1024;
 
 /** Resident memory of a process, KB. */
@@ -53,7 +53,7 @@ class Talk {
     this.ears[place % WRITERS].socket.write(textFrame(`42${JSON.stringify(['send_group_message', { conversationId: this.group, content }])}`));
   }
 
-  /** Talks for so long; what each delivery took, in ms, and the most memory that the server had meanwhile. */
+  /** Talks for some time; returns the duration of each delivery in ms, and the server's maximum memory meanwhile. */
   async go(forSeconds, pid) {
     this.times = [];
     let most = 0;

@@ -23,16 +23,18 @@ const CUTS = { reset: (way) => way.reset(), unnoticed: (way) => way.forget('clie
 const kinds = values.cuts.split(',');
 if (!kinds.every((kind) => kind in CUTS)) throw new Error(`--cuts takes ${Object.keys(CUTS)}`);
 
-/** A line is whole for so long, then away for so long, ms. */
+/** Ranges of the times for which a connection is up, then down, ms. */
 const WHOLE = [1_000, 8_000];
 const AWAY = [500, 5_000];
-/** Nobody listens there. */
+/** A port on which nobody listens. */
 const NOWHERE = 1;
-/** How long the end may take, and after how long without a message nothing more will come: longer than the stock back-off, ms. */
+/**
+ * Time limit for the end, and time without a message after which no more will come: longer than the stock back-off, ms.
+ */
 const END_LIMIT = 60_000;
 const SILENCE = 12_000;
 
-/** A stock page and the texts that it has been shown, in order. */
+/** A stock page and the texts that it was shown, in order. */
 class Page {
   constructor(url, user) {
     this.user = user;
@@ -55,7 +57,7 @@ class Page {
     return page;
   }
 
-  /** Says it until it is answered; whether it was. */
+  /** Repeats a message until it is answered; returns whether it was. */
   async say(conversationId, content, isOver) {
     while (!isOver()) {
       const answer = await this.socket.timeout(LIMIT).emitWithAck('send_group_message', { conversationId, content, clientMessageId: content }).catch(() => undefined);
@@ -69,7 +71,7 @@ class Page {
   }
 }
 
-/** How a page's texts differ from those that were told, in that order. */
+/** Describes how a page's texts differ from those of the reference, in order. */
 function judge(seen, order) {
   const places = new Map(order.map((text, place) => [text, place]));
   const once = new Set();

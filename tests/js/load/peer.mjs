@@ -5,7 +5,7 @@ import { Server } from 'socket.io';
 
 /** Group id → its members' user ids. */
 const groups = new Map();
-/** `clientMessageId` → its answer: a request that is made again is the same message. */
+/** `clientMessageId` → its answer: a repeated request is the same message. */
 const answers = new Map();
 let made = 0;
 

@@ -7,7 +7,7 @@ import { Server } from '../lib/server.mjs';
 
 const PEER = fileURLToPath(new URL('peer.mjs', import.meta.url));
 
-/** The numbers and options given, else the presets, and the `sides`. */
+/** Returns the numbers and options given, else the presets, and the `sides`. */
 export function asked(presets, options = {}) {
   const { positionals, values } = parseArgs({ allowPositionals: true, options: { beside: { type: 'string' }, ...options } });
   if (![undefined, 'node'].includes(values.beside)) throw new Error('there is only `--beside node`');
@@ -15,7 +15,7 @@ export function asked(presets, options = {}) {
   return { numbers, values, sides: values.beside ? ['ours', 'node'] : ['ours'] };
 }
 
-/** Starts a side's server. Node's is started in place of the binary, which it takes for an argument. */
+/** Starts a side's server. Node's takes the place of the binary, which it gets as an argument. */
 export function startSide(side, env = {}) {
   return Server.start({ env, wrap: side === 'node' ? [process.execPath, PEER] : [] });
 }

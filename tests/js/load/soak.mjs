@@ -19,7 +19,7 @@ import { talkersOf } from './forked-talkers.mjs';
 
 const [minutes, each, pairs] = [10, 100, 20].map((preset, index) => Number(process.argv[2 + index] ?? preset));
 const QUIET_SECONDS = 20;
-/** Kinds that are whole, and too many. */
+/** Kinds that are complete, but too many. */
 const FLOODS = ['coming and going', 'pongs', 'searches'];
 
 const server = await Server.start({ env: { RUST_LOG: 'info', RATE_LIMIT_LOGINS: '10' } });
@@ -27,7 +27,10 @@ server.logFile = join(server.folder, 'soak.log');
 const { hostname, port } = new URL(server.url);
 const resident = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.process.pid}/status`, 'utf8'))[1]);
 
-/** Keeps one thing half done: when its connection ends it begins again, a little later. `begin` writes, and may go on by the second. */
+/**
+ * Keeps one request unfinished: when its connection ends, it starts again a little later. `begin` writes, and may
+ * continue every second.
+ */
 class Half {
   constructor(address, begin) {
     Object.assign(this, { address, begin, ends: 0 });
@@ -53,9 +56,9 @@ Half.ends = 0;
 
 const head = (text, ...more) => [`${text} HTTP/1.1`, `Host: ${hostname}`, ...more].join('\r\n');
 const upgrade = () => `${head('GET /socket.io/?EIO=4&transport=websocket', 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', `Sec-WebSocket-Key: ${randomBytes(16).toString('base64')}`)}\r\n\r\n`;
-/** A frame of which only a part comes. */
+/** A frame of which only a part is sent. */
 const part = (size, sent) => maskedFrame(0x81, Buffer.alloc(size, 'x')).subarray(0, sent);
-/** Writes a handshake, and what `then` gives once that is answered. */
+/** Writes a handshake, and the result of `then` once that is answered. */
 const websocket = (token, then) => (socket) => {
   socket.write(upgrade());
   socket.once('data', () => {

@@ -14,7 +14,7 @@ import { newUser } from '../lib/token.mjs';
 const KEY = 'the-key-of-a-server';
 const ROLES = ['anonymous', 'stranger', 'member', 'owner', 'administrator', 'server'];
 
-/** What each role is answered, in the order of `ROLES`. */
+/** Answers to each role, in the order of `ROLES`. */
 const ANYONE = (ok) => [ok, ok, ok, ok, ok, ok];
 const USERS = (ok) => [401, ok, ok, ok, ok, 401];
 const MEMBERS = (ok) => [401, 403, ok, ok, 403, 401];
@@ -29,7 +29,7 @@ const form = () => {
   return body;
 };
 
-/** Every route of the server: the path for one request, its body, and who may. */
+/** Every route of the server: path and body of a request, and the roles that are allowed. */
 const ROUTES = {
   'POST /api/auth/register': [() => '/api/auth/register', () => ({ username: newUser('new').username, email: `${newUser().username}@x.org`, password: 'correct horse' }), ANYONE(201)],
   'POST /api/auth/login': [() => '/api/auth/login', () => ({ login: 'root', password: 'correct horse' }), ANYONE(200)],
@@ -105,7 +105,7 @@ const ROUTES = {
   'POST /api/admin/sockets/{id}/kick': [() => `/api/admin/sockets/${'x'.repeat(20)}/kick`, () => ({}), ADMINISTRATORS(404)],
 };
 
-/** Events that name something of a group's or of an author's, per dialect, with their payloads: the members may. */
+/** Events that name something of a group's or an author's, per dialect, with their payloads: members are allowed. */
 const EVENTS = {
   messenger: {
     send_group_message: ({ group }) => ({ conversationId: group, content: 'x' }),
@@ -140,7 +140,7 @@ for (const database of DATABASES) {
   describe(`access on ${database}`, () => {
     const holder = useServer({ database, env: { API_KEYS: KEY, RATE_LIMIT_EVENTS: '0', RATE_LIMIT_LOGINS: '0' } });
 
-    /** Somebody with that role; a new login only where the last one was ended. */
+    /** Returns somebody with that role; logs in again only if the last login was ended. */
     async function administrator() {
       const { server } = holder;
       if (!server.root) {
@@ -216,7 +216,7 @@ for (const database of DATABASES) {
   });
 }
 
-/** The status of a stream, of which nothing more is read. */
+/** Returns the status of a stream, of which nothing more is read. */
 async function statusOf(server, path, { token, headers }) {
   const abort = new AbortController();
   const response = await fetch(server.url + path, { headers: { ...headers, ...(token && { authorization: `Bearer ${token}` }) }, signal: abort.signal });

@@ -17,7 +17,7 @@ describe('the administrators\' page', () => {
   const holder = useServer({ env: { API_KEYS: KEY, RATE_LIMIT_EVENTS: '0', SHUTDOWN_TIMEOUT: '1s' } });
   const server = () => holder.server;
 
-  /** The page, before anybody is let in. */
+  /** Opens the page, not logged in. */
   async function outside(test, options) {
     const page = await browser.page(test, server(), options);
     await page.goto(`${server().url}/admin`);
@@ -25,7 +25,7 @@ describe('the administrators\' page', () => {
     return page;
   }
 
-  /** The page with the key, once figures have come. */
+  /** Opens the page with the key, and waits for figures. */
   async function inside(test, options) {
     const page = await outside(test, options);
     await page.getByLabel('One of API_KEYS').fill(KEY);
@@ -34,10 +34,10 @@ describe('the administrators\' page', () => {
     return page;
   }
 
-  /** The number that a tile shows. */
+  /** Returns the number that a tile shows. */
   const tile = async (page, name) => Number((await page.locator('#tiles div', { has: page.getByText(name, { exact: true }) }).locator('dd').textContent()).replaceAll(',', ''));
 
-  /** Waits until a tile shows what is wanted. */
+  /** Waits until a tile shows the wanted number. */
   async function tileIs(page, name, wanted) {
     await page.waitForFunction(([name, wanted]) => [...document.querySelectorAll('#tiles div')]
       .some((tile) => tile.querySelector('dt').textContent === name && tile.querySelector('dd').textContent === String(wanted)), [name, wanted]);

@@ -18,7 +18,7 @@ describe('the Admin UI in a browser', () => {
     await page.getByRole('button', { name: 'Connect' }).click();
   }
 
-  /** A page that is logged in. */
+  /** Opens a page that is logged in. */
   async function logIn(test) {
     const page = await browser.page(test, holder.server);
     await page.goto(`${holder.server.url}/admin/ui/`);

@@ -20,7 +20,7 @@ describe('administration', () => {
   const stats = async () => (await read('stats')).stats;
   const actor = ({ actors }, name) => actors.find((entry) => entry.actor === name);
 
-  /** Reads until `isThere` holds of it. */
+  /** Reads until `isThere` holds. */
   async function until(what, readOnce, isThere) {
     const looked = async () => {
       for (;;) {

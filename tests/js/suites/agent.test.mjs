@@ -12,7 +12,7 @@ import { Server, useServer } from '../lib/server.mjs';
 import { epoch, newUser, sign } from '../lib/token.mjs';
 import { LIMIT } from '../lib/wait.mjs';
 
-/** How a connection comes to speak `agent`. */
+/** Ways in which a connection comes to speak `agent`. */
 const MODES = {
   alone: { env: { DIALECTS: 'agent' } },
   pinned: { dialect: 'agent' },
@@ -23,7 +23,7 @@ const NOWHERE = '01900000-0000-7000-8000-000000000000';
 const DOCUMENT = '/app/get-connection-id';
 const KEY = 'a-server-key';
 
-/** All that an `agent` front end can be told. */
+/** All events that an `agent` front end can receive. */
 const WORDS = [
   'notification:receive', 'connection:receive', 'conversation:receive', 'message:receive', 'message:updated', 'message:deleted', 'error',
 ];
@@ -503,7 +503,7 @@ describe('agent: who is refused at the door, and who is put out', () => {
   });
 });
 
-/** The rows of `connection:get`, and that their number stands beside them. */
+/** Returns the rows of `connection:get`; asserts their number. */
 async function connectionsOf(client) {
   client.tell('connection:get', {});
   const { totalConnections, ...envelope } = await client.next('connection:receive');
@@ -512,7 +512,7 @@ async function connectionsOf(client) {
   return rows;
 }
 
-/** The steps of the document's usage example, with what its server is said to answer. */
+/** The steps of the documentation's usage example, with the answers of its server. */
 async function document(test, server, options) {
   // 1. Get WebSocket URL
   const { status, body } = await server.api('GET', DOCUMENT);

@@ -12,7 +12,7 @@ import { LIMIT } from '../lib/wait.mjs';
 const FAILED = 'The model could not answer, try again';
 const TIMEOUT = 'The model did not answer in time, try again';
 
-/** A server, the model that it asks, and one who asks it; gone when the test is over. */
+/** Returns a server, the model that it asks, and a client; they end with the test. */
 async function asker(test, provider, { env, ...options } = {}) {
   const model = await Model.start(provider);
   test.after(() => model.kill());
@@ -26,7 +26,7 @@ async function asker(test, provider, { env, ...options } = {}) {
   return { server, model, client, ask };
 }
 
-/** What was shown piece by piece up to the end. */
+/** Returns the pieces shown up to the end. */
 async function pieces(client) {
   for (let text = ''; ;) {
     const { delta, done } = await client.next('ai-response-chunk');
@@ -35,13 +35,13 @@ async function pieces(client) {
   }
 }
 
-/** One event of pieces that other servers write otherwise. */
+/** Returns an event that other servers write differently. */
 const completion = (choice) => `data: ${JSON.stringify({ choices: [choice] })}\n\n`;
 const candidate = (candidate) => `data: ${JSON.stringify({ candidates: [candidate] })}\n\n`;
 const part = (...parts) => ({ content: { parts } });
 const delta = (content) => ({ delta: { content } });
 
-/** `[what, the stream, its headers]`: all of them say `Hello 😀`. */
+/** `[what, the stream, its headers]`: all of them mean `Hello 😀`. */
 const STREAMS = {
   openai: [
     ['a reason that is empty', completion({ ...delta('Hello '), finish_reason: '' }) + completion({ ...delta('😀'), finish_reason: '' }) + 'data: [DONE]\n\n'],

@@ -19,14 +19,14 @@ const FAILED = 'The model could not answer, try again';
 const TIMEOUT = 'The model did not answer in time, try again';
 const BUSY = 'Too many questions wait for the model, try again later';
 
-/** How a connection comes to speak `assistant`. */
+/** Ways in which a connection comes to speak `assistant`. */
 const WAYS = {
   learned: { options: {}, env: {} },
   pinned: { options: { dialect: 'assistant' }, env: {} },
   alone: { options: {}, env: { DIALECTS: 'assistant' } },
 };
 
-/** A server and the model that it asks, both gone when the test is over. */
+/** Returns a server and the model that it asks; both end with the test. */
 async function serverAndModel(test, { provider = 'gemini', env, ...options } = {}) {
   const model = await Model.start(provider);
   test.after(() => model.kill());
@@ -40,7 +40,7 @@ function assertAsked(asked, turns, stream) {
   assert.deepEqual(actual, expected);
 }
 
-/** Nothing but this dialect's words was heard, and nothing of it is left. */
+/** Asserts that only this dialect's events were received, and none is left. */
 function assertNothingElse(...clients) {
   for (const { inbox } of clients) assert.deepEqual(inbox.filter(({ event }) => event !== 'recovery:seed'), []);
 }
@@ -60,7 +60,7 @@ for (const database of DATABASES) {
   }
 }
 
-/** What the front end does on an ordinary day, with two devices. */
+/** An ordinary day of the front end, with two devices. */
 async function day(test, server, model, options) {
   const phone = await device(test, server, undefined, options);
   const { user } = phone;
@@ -173,13 +173,13 @@ async function day(test, server, model, options) {
   assert.deepEqual(back.told('ai-response'), [], 'once');
 }
 
-/** The model is asked once more, and does it again. */
+/** The model is asked again, and fails again. */
 const twice = (fail) => async (asked, model) => {
   fail(asked);
   fail(await model.next());
 };
 
-/** `[what, what the model does, code, sentence, more]`: what the asker is told. */
+/** `[what, what the model does, code, sentence, more]`: the answers to the client. */
 const FAILURES = [
   ['it refuses', (asked) => asked.refuse(500), 'MODEL_FAILED', FAILED],
   ['it does not know the key', (asked) => asked.refuse(401), 'MODEL_FAILED', FAILED],
@@ -199,7 +199,7 @@ const FAILURES = [
   ['it takes too long', () => {}, 'MODEL_TIMEOUT', TIMEOUT],
 ];
 
-/** The same while it says it piece by piece, after the first one. */
+/** The same while it answers in pieces, after the first one. */
 const BROKEN_STREAMS = [
   ['the line is cut', (asked) => asked.cut(), 'MODEL_FAILED', FAILED],
   ['half a line, and the end', (asked) => asked.line('data: {"candidates":[{"content":{"par').then(() => asked.end()), 'MODEL_FAILED', FAILED],
@@ -456,7 +456,7 @@ for (const database of DATABASES) {
   });
 }
 
-/** `[payload, code, sentence, the chat that the refusal names]`; what its user is shown is always AI_ERROR_TEXT. */
+/** `[payload, code, sentence, the chat named in the refusal]`; the user is always shown AI_ERROR_TEXT. */
 const REFUSED = [
   [null, 'INVALID_PAYLOAD', 'Missing chatId', null],
   ['hello', 'INVALID_PAYLOAD', 'Invalid payload', null],

@@ -18,7 +18,7 @@ const UNKNOWN_USER = ['USER_NOT_FOUND', 'Authentication error: User not found'];
 const withToken = (token) => ({ auth: { token } });
 const claims = (more = {}) => ({ id: 'mallory', exp: epoch(3600), ...more });
 
-/** What is refused, and how. */
+/** Refused connects, and their answers. */
 const REFUSED = {
   'nothing at all': [{}, NO_TOKEN],
   'an empty token, though a good one stands in a header': [

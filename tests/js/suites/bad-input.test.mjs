@@ -13,7 +13,7 @@ import { LIMIT, within } from '../lib/wait.mjs';
 const NOWHERE = '01900000-0000-7000-8000-000000000000';
 const LONG = 'x'.repeat(201);
 
-/** `[event, payload, code]`; `$bob`, `$group`, `$message` … stand for what the test makes first. */
+/** `[event, payload, code]`; `$bob`, `$group`, `$message` … stand for things that the test makes first. */
 const REFUSED = [
   ['send_direct_message', null, 'INVALID_PAYLOAD'],
   ['send_direct_message', 'hello', 'INVALID_PAYLOAD'],

@@ -10,7 +10,7 @@ import { DATABASES, query, runSql } from '../lib/database.mjs';
 import { Server } from '../lib/server.mjs';
 import { LIMIT, within } from '../lib/wait.mjs';
 
-/** A number that SQL gives. */
+/** Returns the number that an SQL query gives. */
 const ask = (server, sql) => Number(server.env.DATABASE_URL ? query(server.env.DATABASE_URL, sql) : runSql(server, sql));
 
 for (const database of DATABASES) {

@@ -11,7 +11,7 @@ import { Server, useServer } from '../lib/server.mjs';
 import { newUser } from '../lib/token.mjs';
 import { LIMIT, within } from '../lib/wait.mjs';
 
-/** Kilobytes that a process has in memory. */
+/** Returns the resident memory of a process in KB. */
 const resident = (server) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.process.pid}/status`, 'utf8'))[1]);
 
 const open = (server, token) => RawClient.open(server, token);

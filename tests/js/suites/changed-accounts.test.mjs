@@ -11,10 +11,10 @@ import { EventStream } from '../lib/sse.mjs';
 import { newUser } from '../lib/token.mjs';
 import { LIMIT, within } from '../lib/wait.mjs';
 
-/** "Within seconds": a look a second, and what a loaded machine takes. */
+/** "Within seconds": a check every second, and the delay of a loaded machine. */
 const SOON = LIMIT / 4;
 
-/** Asks until it holds. */
+/** Repeats until it holds. */
 const eventually = (what, holds) => within(SOON, what, (async () => {
   while (!(await holds()));
 })());

@@ -14,13 +14,16 @@ import { LIMIT, within } from '../lib/wait.mjs';
 
 const KEY = 'the-key-of-a-server';
 
-/** Starts a command in the server's folder with its settings; it knows the server by its address, and the key unless told. */
+/**
+ * Starts a command in the server's folder with its settings; it gets the server's address and key, unless `env` says
+ * otherwise.
+ */
 function start(server, args, env = {}) {
   const known = { ...server.env, PARLANCE_URL: server.url, PARLANCE_KEY: KEY, ...env };
   return spawn(BINARY, args, { cwd: server.folder, env: known, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
-/** Runs a command to its end: `{code, out, err}`. */
+/** Runs a command to its end: returns `{code, out, err}`. */
 async function parlance(server, args, env) {
   const child = start(server, args, env);
   const [out, err] = ['', ''].map((text, place) => {
@@ -38,7 +41,7 @@ async function succeed(server, args, env) {
   return out.trim();
 }
 
-/** The one line by which a command failed. */
+/** Runs a command that must fail; returns its one line. */
 async function fail(server, args, env) {
   const { code, out, err } = await parlance(server, args, env);
   assert.deepEqual([code, out, err.trim().split('\n').length], [1, '', 1], out + err);
@@ -50,7 +53,7 @@ for (const database of DATABASES) {
     const holder = useServer({ database, env: { API_KEYS: KEY } });
     const server = () => holder.server;
 
-    /** Begins to watch; `until(isLast)` is the lines up to that one. */
+    /** Starts watching; `until(isLast)` returns the lines up to that one. */
     async function tail(test, ...args) {
       const child = start(server(), ['tail', ...args]);
       test.after(() => child.kill('SIGKILL'));

@@ -15,16 +15,19 @@ import { LIMIT } from '../lib/wait.mjs';
 
 const NOWHERE = '01900000-0000-7000-8000-000000000000';
 const LONG = 'x'.repeat(101);
-/** What a trigger in the database refuses. */
+/** A text that a trigger in the database refuses. */
 const UNSTORABLE = 'cannot be stored';
 
-/** What comes and goes with connections. */
+/** Events that come with connections. */
 const GREETINGS = ['connected', 'recovery:seed', 'user:online', 'user:offline', 'user_online', 'user_offline'];
 
 const NO_USER = 'User not found';
 const NOT_YOURS = 'Not a member';
 
-/** Dialect → how it sends `draft` to Bob, and how else it is refused: `code: [event, payload, sentence]`; `made` is what the test has. */
+/**
+ * Dialect → how it sends `draft` to Bob, and further refusals: `code: [event, payload, sentence]`; `made` holds what
+ * the test made.
+ */
 const DIALECTS = {
   assistant: {
     send: (draft) => ['ai-message', { chatId: 'c', chat: 'c', ...draft }],
@@ -62,7 +65,7 @@ const DIALECTS = {
   },
 };
 
-/** What every dialect's sends are refused for: `code: [draft, sentence]`. */
+/** Refusals of every dialect's sends: `code: [draft, sentence]`. */
 const REFUSED_DRAFTS = {
   INVALID_PAYLOAD: [{ content: '' }, 'Invalid content'],
   CONFLICT: [{ content: 'another', clientMessageId: 'used' }, 'This clientMessageId was used for another message'],
@@ -74,13 +77,13 @@ const ANSWERS = {
   'notification:get': 'notification:receive', 'connection:get': 'connection:receive', 'message:send': 'message:receive',
 };
 
-/** The ack that refuses, whole. */
+/** Returns the complete ack of a refusal. */
 function refusedAck(dialect, { code, sentence, ...more }) {
   const isEnveloped = dialect === 'agent' && code !== 'UNKNOWN_EVENT';
   return { success: false, error: sentence, code, ...more, ...(isEnveloped && { timestamp: TIME }) };
 }
 
-/** The one packet that refuses without an ack, whole. */
+/** Returns the complete packet of a refusal without an ack. */
 function refusedPacket(dialect, event, { code, sentence, ...more }) {
   if (dialect === 'agent' && code !== 'UNKNOWN_EVENT') return [ANSWERS[event], refusedAck(dialect, { code, sentence, ...more })];
   if (dialect === 'assistant' && code !== 'UNKNOWN_EVENT') return ['ai-error', { chat: 'c', message: sentence, error: sentence, code, ...more }];
@@ -88,7 +91,7 @@ function refusedPacket(dialect, event, { code, sentence, ...more }) {
   return ['error', { message: isSend ? 'Failed to send message' : sentence, error: sentence, code, event, ...more }];
 }
 
-/** Asks for it and is refused in the ack; tells it and is refused by one packet. */
+/** Asserts that the request is refused in the ack, and without one by a single packet. */
 async function assertRefused(client, dialect, [event, payload], refusal, limit = LIMIT) {
   const ack = client.askWithin(limit, event, payload);
   client.tell(event, payload);
@@ -169,7 +172,7 @@ describe('codes: too much at once', () => {
   }
 });
 
-/** A user of a server that makes none by itself. */
+/** Registers a user on a server without provisioning. */
 async function register(server, name) {
   const { status, body } = await server.api('POST', '/api/auth/register', {
     body: { username: name, email: `${name}@example.org`, password: 'correct horse' },
@@ -178,7 +181,7 @@ async function register(server, name) {
   return { user: { ...body.user, token: body.token } };
 }
 
-/** How each database is made to refuse a message for no reason that the server could know. */
+/** Ways to make each database refuse a message for a reason that the server cannot know. */
 const REFUSING = {
   sqlite: (server) => runSql(server, `
     create trigger refusing before insert on messages when new.content = '${UNSTORABLE}'

@@ -15,7 +15,7 @@ import { LIMIT, within } from '../lib/wait.mjs';
 
 const NOWHERE = '01900000-0000-7000-8000-000000000000';
 
-/** How a connection comes to speak `conversation`. */
+/** Ways in which a connection comes to speak `conversation`. */
 const WAYS = {
   learned: { options: {}, env: {} },
   pinned: { options: { dialect: 'conversation' }, env: {} },
@@ -35,7 +35,7 @@ for (const database of DATABASES) {
   }
 }
 
-/** What the front end does on an ordinary day, with two devices of Alice's. */
+/** An ordinary day of the front end, with two devices of Alice's. */
 async function day(test, server, options) {
   const [alice, bob, carol] = await people(test, server, ['alice', 'bob', 'carol'], options);
   const phone = await connect(server, alice.user, options);
@@ -102,7 +102,7 @@ async function typing(typist, others, conversationId) {
   for (const other of others) assert.deepEqual(await other.next('typing:start'), told);
 }
 
-/** As the document's example has it: no ack, no name of its own. */
+/** As in the documentation's example: no ack, no id of its own. */
 async function plainSend(sender, device, others, conversationId) {
   const content = 'Hello, world! \u{1F44B}\n"quoted" \\ </script>';
   sender.tell('message:send', { conversationId, content, type: 'text' });
@@ -120,7 +120,7 @@ async function plainSend(sender, device, others, conversationId) {
   return shown[0];
 }
 
-/** With an ack, a name of its own, a kind, a file and attachments. */
+/** With an ack, an id of its own, a type, a file and attachments. */
 async function fullSend(server, sender, device, others, conversationId) {
   const { file } = await upload(server, sender.user.token, 'photo of us.png', PNG);
   const { file: second } = await upload(server, sender.user.token, 'another.png', PNG);
@@ -146,7 +146,7 @@ async function fullSend(server, sender, device, others, conversationId) {
   assert.deepEqual(await conversationHistory(server, device.user.token, conversationId).then((kept) => kept.filter(({ _id }) => _id === sent.id).length), 1);
 }
 
-/** The reader has a further device, which is told. */
+/** The reader has a further device, which is notified. */
 async function reading(server, author, device, reader, message) {
   const other = await connect(server, reader.user, { dialect: 'conversation' });
   reader.tell('message:read', { messageId: message.id });
@@ -191,7 +191,7 @@ async function statuses(alice, phone, bob) {
   await bob.next('user:online', (told) => about(alice)(told) && told.status === 'online');
 }
 
-/** Leaving mutes on that socket alone, joining ends it; a direct conversation is never muted. */
+/** Leaving mutes that socket only, joining ends it; a direct conversation is never muted. */
 async function leaving(alice, bob, carol, group) {
   assert.deepEqual(await bob.ask('conversation:join', group), { success: true });
   assert.deepEqual(await bob.ask('conversation:leave', group), { success: true });
@@ -249,7 +249,9 @@ describe('conversation: who is refused at the door', () => {
   });
 });
 
-/** `[event, payload, code, what its user is shown]`; `$group`, `$message` … stand for what the test makes first. */
+/**
+ * `[event, payload, code, text shown to the user]`; `$group`, `$message` … stand for things that the test makes first.
+ */
 const REFUSED = [
   ['message:send', null, 'INVALID_PAYLOAD', 'Missing content'],
   ['message:send', 'hello', 'INVALID_PAYLOAD', 'Invalid payload'],

@@ -16,7 +16,7 @@ import { LIMIT, within } from '../lib/wait.mjs';
 const LONG = 'It is always the same. '.repeat(2_000);
 const wire = (client) => client.socket.io.engine.transport.ws;
 
-/** Sends the head of a WebSocket handshake and gives the socket, the answer's head and what came behind it. */
+/** Sends the head of a WebSocket handshake; returns the socket, the answer's head and the bytes after it. */
 async function shakeHands(server, extensions) {
   const { hostname, port, host } = new URL(server.url);
   const socket = connectTcp({ host: hostname, port: Number(port) });

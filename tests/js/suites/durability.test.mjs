@@ -11,8 +11,8 @@ import { Server } from '../lib/server.mjs';
 const TRACED = 'trace=fsync,fdatasync,write,writev,sendto,sendmsg';
 
 /**
- * What the trace tells, in the order of completion: `sync` for a finished fsync or fdatasync,
- * `sent` with the text for a write that has begun (its bytes may be out from then on).
+ * Reads a trace in the order of completion: `sync` for a finished fsync or fdatasync, `sent` with the text for a write
+ * that has begun (its bytes may be out from then on).
  */
 function read(file) {
   const events = [];

@@ -15,7 +15,7 @@ import { LIMIT, within } from '../lib/wait.mjs';
 const REFUSALS = ['STORAGE_UNAVAILABLE', 'NOT_STORED'];
 const psql = (url, ...statements) => execFileSync('psql', ['-X', '-q', '-d', url, ...statements.flatMap((statement) => ['-c', statement])], { stdio: ['ignore', 'pipe', 'pipe'] });
 
-/** Two who talk; `talk` sends until it is told to stop, and again, under the same name, what was refused. */
+/** Two users who talk; `talk` sends until told to stop, and repeats refused messages under the same id. */
 async function pair(test, server) {
   const [alice, bob] = await people(test, server, ['alice', 'bob']);
   const send = (content, more = {}) => alice.askWithin(4 * LIMIT, 'send_direct_message', { recipientId: bob.user.id, content, ...more });
@@ -38,7 +38,7 @@ async function pair(test, server) {
   const lanes = Array.from({ length: 8 }, (_, number) => lane(number));
   return {
     refused,
-    /** Waits until so many more are acked. */
+    /** Waits until this number of further messages is acked. */
     async acks(more) {
       const goal = acked.length + more;
       await within(6 * LIMIT, `${more} more acks`, (async () => {
@@ -50,7 +50,7 @@ async function pair(test, server) {
         while (refused.length === 0) await server.api('GET', '/healthz');
       })());
     },
-    /** Ends the talk: each acked message is stored once, and was shown once, in the order in which it is stored. */
+    /** Ends the talk; asserts that each acked message is stored once, and was shown once, in stored order. */
     async judge() {
       goesOn = false;
       await Promise.all(lanes);

@@ -16,7 +16,7 @@ for (const database of DATABASES) {
   describe(`files on ${database}`, () => {
     const holder = useServer({ database, env: { API_KEYS: 'the-server-key-of-tests', RATE_LIMIT_EVENTS: '0' } });
 
-    /** A user with words for what these tests do. */
+    /** A user, with helpers for these tests. */
     class Person {
       constructor(server, name) {
         Object.assign(this, { server, ...newUser(name) });
@@ -53,14 +53,14 @@ for (const database of DATABASES) {
     };
     const pathOf = (server, { url }) => join(server.folder, url);
 
-    /** Waits until a file is gone from the disk and from its address. */
+    /** Waits until a file is gone from disk and from its address. */
     async function goes(server, file, why) {
       await within(LIMIT, `${why}: the file goes`, (async () => {
         while (existsSync(pathOf(server, file)) || await isServed(server, file)) await new Promise(setImmediate);
       })());
     }
 
-    /** A file that goes surely, behind all that was to be looked at before. */
+    /** Waits for the removal of another file, which comes after all checks requested before. */
     async function settle(server, person) {
       const file = await person.upload();
       await person.api('PATCH', '/api/users/me', { avatar: file.url });

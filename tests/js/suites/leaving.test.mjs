@@ -16,7 +16,9 @@ const isMessage = ({ event }) => event === 'new_message';
 const texts = (client) => client.told('new_message').map(({ message }) => message.content);
 const numbers = (count) => Array.from({ length: count }, (_, number) => String(number));
 
-/** Waits until the first of a client's requests are answered: the others are at the server then, too, and wait. */
+/**
+ * Waits until the first of a client's requests are answered: the others have then reached the server, and are delayed.
+ */
 function firstAnswers(client, count, emit) {
   return within(LIMIT, 'the first answers', new Promise((resolve) => {
     let answered = 0;
@@ -34,7 +36,7 @@ const ENDS = {
   'the end of the stream': ({ way }) => way.halfClose('server'),
 };
 
-/** Dialect → how it sends to somebody new, without an ack. */
+/** Dialect → how it sends to a new user, without an ack. */
 const SENDS = {
   assistant: (client, to, content) => client.tell('ai-message', { chatId: 'leaving', chat: 'leaving', content }),
   // Recognising a repetition takes a read.

@@ -17,20 +17,20 @@ const KEY = 'the-market-place-server';
 const SEND_FAILED = 'Failed to send message';
 const LONG = 'x'.repeat(201);
 
-/** The title of a listing, as its server tells it. */
+/** Sets the title of a listing, as its server does. */
 async function setTitle(server, listing, title) {
   const { status, body } = await server.api('PUT', `/api/listings/${listing}`, { headers: { 'x-api-key': KEY }, body: { title } });
   assert.deepEqual([status, body], [200, { success: true, listing: { id: listing, title } }]);
 }
 
-/** Proves that nothing else is under way from `sender` to `receiver`; what came before it stays in the inbox. */
+/** Proves that nothing else is in flight from `sender` to `receiver`; earlier events stay in the inbox. */
 async function settle(sender, receiver) {
   const content = `marker ${Math.random()}`;
   sender.tell('sendDirectMessage', { receiverId: receiver.user.id, content });
   for (const client of [sender, receiver]) await client.next('directMessage', ({ message }) => message === content);
 }
 
-/** Sends as the front end does, and gives what the sender is shown. */
+/** Sends as the front end does; returns the event that the sender is shown. */
 async function say(sender, receiver, content, more = {}) {
   sender.tell('sendDirectMessage', { receiverId: receiver.user.id, content, ...more });
   return sender.next('directMessage', ({ message }) => message === content);
@@ -393,7 +393,7 @@ describe('what a listing front end is refused', () => {
   const env = { RATE_LIMIT_EVENTS: '0', MAX_MESSAGE_LENGTH: '10', MAX_ROOMS_PER_SOCKET: '1', STRICT_EVENTS: 'true', AUTO_PROVISION_USERS: 'false' };
   const holder = useServer({ env });
 
-  /** A user who registered: a recipient whom nobody knows is not made up here. */
+  /** Returns a registered user: here, unknown recipients are not created. */
   async function registered(test, name) {
     const username = `${name}-${Math.random().toString(36).slice(2)}`;
     const { status, body } = await holder.server.api('POST', '/api/auth/register', {

@@ -14,7 +14,7 @@ const KEY = 'the-key-of-a-server';
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const LEVELS = ['error', 'warn', 'info', 'debug', 'trace'];
 
-/** A server of this test alone. */
+/** Starts a server of this test alone. */
 async function start(test, env) {
   const server = await Server.start({ env: { API_KEYS: KEY, ...env } });
   test.after(() => server.remove());

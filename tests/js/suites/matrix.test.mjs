@@ -42,7 +42,7 @@ for (const database of DATABASES) {
 
 after(() => console.log(`\n${matrix.print(runs)}\n`));
 
-/** What can be sent, by what the message carries; `files` are the sender's uploads. */
+/** Drafts, by what the message carries; `files` are the sender's uploads. */
 const DRAFTS = {
   text: () => ({ content: 'Hello \u{1F44B}\n"all" \\ </script>' }),
   'text with a name of its own': () => ({ content: 'named', clientMessageId: `c-${Math.random()}` }),
@@ -65,12 +65,12 @@ const CARRIED = {
 };
 
 const MODEL = { id: 'model', username: 'model' };
-/** What a user's chat with the model is called that a direct message begins. */
+/** Name of the chat with the model that a direct message begins. */
 const CHAT = 'model';
-/** What the model says where none is configured, before what it was asked. */
+/** Answer without a configured model, followed by the question. */
 const ECHO = 'No AI model is configured on this server (AI_PROVIDER=echo). You said: ';
 
-/** Ann, who speaks the dialect in question, and one of each dialect who hears what she does: the others. */
+/** Ann, who speaks the dialect in question, and one user of each dialect who sees her actions: the others. */
 class Play extends Stage {
   constructor(matrix, test, server, dialect, options) {
     super(matrix, test, server, options);
@@ -99,7 +99,7 @@ class Play extends Stage {
 
   // ---- events ----
 
-  /** The others are there; Ann is known and away. Each writes to her. */
+  /** The others are connected; Ann is known and away. Each writes to her. */
   async raiseCurtain() {
     await this.api('GET', '/api/auth/me', this.user);
     for (const dialect of DIALECTS) this.others.push(await this.enter(newAgent(`${dialect}-user`), dialect));
@@ -116,7 +116,7 @@ class Play extends Stage {
     await this.forget();
   }
 
-  /** Ann connects: the others see her, and that she got what they wrote. She is shown it, and what she was notified of. */
+  /** Ann connects: the others see her, and that she got their messages. She is shown these, and her notifications. */
   async coming() {
     this.ann = await this.enter(this.user, this.dialect);
     this.tell('connected', 'nothing');
@@ -159,7 +159,7 @@ class Play extends Stage {
     for (const name of ['one.png', 'two.png', 'three.png']) {
       this.files.push((await upload(this.server, this.user.token, name, PNG)).file);
     }
-    /** Where → what Ann sent last. */
+    /** Target → Ann's last message. */
     this.last = new Map();
     for (const name of CARRIED[this.dialect]) {
       for (const other of this.others) {
@@ -220,7 +220,7 @@ class Play extends Stage {
     }
   }
 
-  /** Edits and deletes over HTTP what she sent last to each, and to the group. */
+  /** Edits and deletes over HTTP her last message to each of them, and to the group. */
   async changing() {
     await this.settle();
     for (const [place, message] of this.last) {
@@ -305,7 +305,7 @@ class Play extends Stage {
 
   // ---- steps ----
 
-  /** Ann sends; what is known of the message then. Her socket is shown it where its front end expects that. */
+  /** Sends as Ann; returns the message. Her socket is shown it if her front end expects that. */
   async say(to, draft) {
     const message = { ...await this.sent(this.ann, to, draft), status: 'delivered' };
     this.last.set(to, message);
@@ -314,29 +314,29 @@ class Play extends Stage {
     return message;
   }
 
-  /** Somebody sends. */
+  /** Sends as one of the others. */
   async sent(client, to, draft) {
     const id = await send(this.server, client, to, draft);
     return this.fact(({ _id }) => _id === id, to, client.user, draft);
   }
 
-  /** Something that Ann did is told to these others. */
+  /** Expects the effect of Ann's action at these others. */
   tell(row, what, facts, { to = this.others, by = this.dialect } = {}) {
     this.expect(row, by, to, what, facts);
   }
 
-  /** And to her own socket. */
+  /** And at her own socket. */
   tellAnn(what, facts) {
     return this.expectAt(this.ann, what, facts);
   }
 
-  /** What her front end sends to such a place by. */
+  /** Returns the event with which her front end sends to such a target. */
   means(to) {
     return hasWordToSend(this.dialect, to) ? this.dialect : `${this.dialect}, by HTTP`;
   }
 }
 
-/** One user who has a device of each dialect, and asks the model from each. */
+/** One user with a device of each dialect, who asks the model from each. */
 class Chat extends Stage {
   async perform() {
     const user = newAgent('asker');

@@ -17,7 +17,7 @@ const read = (name) => readFileSync(join(FOLDER, name), 'utf8');
 const DASHBOARD = JSON.parse(read('grafana-dashboard.json'));
 const ALERTS = read('alerts.yaml');
 
-/** Runs `promtool` (Debian's package `prometheus` has it); it has nothing to complain of. */
+/** Runs `promtool` (in Debian's package `prometheus`), which must not complain. */
 function promtool(args, input) {
   const { status, stdout, stderr, error } = spawnSync('promtool', args, { input, encoding: 'utf8', cwd: FOLDER });
   assert.ifError(error);
@@ -25,7 +25,7 @@ function promtool(args, input) {
   return stdout + stderr;
 }
 
-/** Families by name, as `{type, help}`, and samples as `[name, labels, value]`. */
+/** Parses families by name, as `{type, help}`, and samples as `[name, labels, value]`. */
 function parse(text) {
   const families = new Map();
   const samples = [];
@@ -44,9 +44,9 @@ const sum = ({ samples }, wanted, label = '') => samples
   .filter(([name, labels]) => name === wanted && labels.includes(label))
   .reduce((total, [, , value]) => total + value, 0);
 
-/** Names of metrics in PromQL or prose. */
+/** Returns names of metrics in PromQL or prose. */
 const named = (text) => new Set([...text.matchAll(/\b(parlance|process)_[a-z_]+\b/g)].map(([name]) => name));
-/** A histogram's parts are its own. */
+/** Returns the family of a histogram's part. */
 const familyOf = (name) => name.replace(/_(bucket|sum|count)$/, '');
 
 const expressions = [

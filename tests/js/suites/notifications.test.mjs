@@ -11,7 +11,7 @@ import { newUser } from '../lib/token.mjs';
 const KEY = 'a-server-key';
 const withKey = { 'x-api-key': KEY };
 
-/** A notification has exactly the contract's fields, and these values. */
+/** Asserts that a notification has exactly the documented fields, and these values. */
 function assertNotification(notification, expected) {
   const { id, type, message, data, createdAt, read, ...unknown } = notification;
   assert.deepEqual(unknown, {}, 'fields that the contract does not know');

@@ -11,7 +11,7 @@ import { Server, useServer } from '../lib/server.mjs';
 import { newUser } from '../lib/token.mjs';
 import { LIMIT, within } from '../lib/wait.mjs';
 
-/** TCP connections that have sent `start` and no more; those the server does not take are left out. */
+/** Returns TCP connections that have sent only `start`, leaving out those that the server refused. */
 async function halfOpen(test, server, count, start) {
   const { hostname, port } = new URL(server.url);
   const sockets = Array.from({ length: count }, () => connectTcp({ host: hostname, port: Number(port) }).on('error', () => {}));

@@ -39,7 +39,7 @@ async function say(server, user, conversation, content, rest = {}) {
 const linesOf = (text) => text.trimEnd().split('\n').map((line) => Object.entries(JSON.parse(line))[0]);
 const of = (lines, kind) => lines.filter(([name]) => name === kind).map(([, value]) => value);
 
-/** Ann with all that a user can have, and friends. */
+/** Makes Ann with everything that a user can have, and friends. */
 async function world(server) {
   const [ann, bob, eve] = [await register(server, 'ann'), await register(server, 'bob'), await register(server, 'eve')];
   const { file } = await upload(server, ann.token, 'mine.png', PNG);
@@ -55,7 +55,7 @@ async function world(server) {
   return { ann, bob, eve, file, pair, group, alone };
 }
 
-/** What the others see once Ann is gone. */
+/** Asserts what the others see once Ann is gone. */
 async function assertGone(server, { ann, bob, eve, file, pair, group, alone }) {
   assertHttpError(await server.api('GET', '/api/auth/me', { token: ann.token }), 401, 'USER_NOT_FOUND');
   assert.match((await refusal(server, { auth: { token: ann.token } })).message, /User not found/i);

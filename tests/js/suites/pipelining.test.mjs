@@ -8,7 +8,7 @@ import { useServer } from '../lib/server.mjs';
 
 const holder = useServer();
 
-/** Sends raw bytes; answers with all that comes until the server ends the connection. */
+/** Sends raw bytes; returns everything that comes until the server ends the connection. */
 async function exchange(bytes, { until = 10_000 } = {}) {
   const socket = dial(Number(new URL(holder.server.url).port), '127.0.0.1');
   let answer = '';

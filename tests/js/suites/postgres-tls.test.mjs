@@ -32,7 +32,7 @@ describe('Postgres over TLS', () => {
   const url = (database, options) => `${database}?${new URLSearchParams(options)}`;
   const verified = () => ({ sslmode: 'verify-full', sslrootcert: join(authority.folder, 'ca.pem') });
 
-  /** The one line by which a start of `binary` fails. */
+  /** Returns the one line of a failed start of `binary`. */
   function refused(binary, options) {
     const env = { PATH: process.env.PATH, DATA_DIR: folder, PORT: '0', STORE_RETRY_FOR: '20s', DATABASE_URL: url(`${postgres.url}/postgres`, options) };
     const { status, stderr } = spawnSync(binary, { cwd: folder, env, encoding: 'utf8', timeout: 10_000 });

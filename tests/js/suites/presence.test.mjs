@@ -8,7 +8,7 @@ import { DATABASES } from '../lib/database.mjs';
 import { useServer } from '../lib/server.mjs';
 import { newUser } from '../lib/token.mjs';
 
-/** The ways over HTTP to another user: what each shows of `whom`, `undefined` where nothing. */
+/** HTTP routes to another user: returns what each shows of `whom`, `undefined` if nothing. */
 const WAYS = {
   'GET /api/users/{id}': async (ask, whom) => (await ask(`/api/users/${whom.id}`)).user,
   'GET /api/users?query=': async (ask, whom) => (await ask(`/api/users?query=${whom.username}`)).users.find(({ id }) => id === whom.id),

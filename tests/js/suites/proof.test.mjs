@@ -11,7 +11,7 @@ import { Server, useServer } from '../lib/server.mjs';
 import { newUser } from '../lib/token.mjs';
 import { LIMIT, within } from '../lib/wait.mjs';
 
-/** A message's status in the history, once it is `expected`. */
+/** Waits until a message's status in the history is `expected`. */
 async function statusBecomes(server, { user }, conversation, id, expected) {
   await within(LIMIT, `status ${expected}`, (async () => {
     while ((await conversationHistory(server, user.token, conversation)).find(({ _id }) => _id === id).status !== expected);

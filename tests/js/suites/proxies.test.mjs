@@ -9,7 +9,7 @@ import { Server } from '../lib/server.mjs';
 import { newUser } from '../lib/token.mjs';
 import { LIMIT, within } from '../lib/wait.mjs';
 
-/** Of one address. */
+/** Number of sockets of one address. */
 const SOCKETS = 10;
 const KEY = 'a key of the proxy tests';
 

@@ -12,7 +12,7 @@ import { LIMIT, pipelined, within } from '../lib/wait.mjs';
 
 const AGAIN = { reconnection: true, reconnectionDelay: 20, reconnectionDelayMax: 50, randomizationFactor: 0 };
 
-/** A client that comes back by itself, on a line of its own that can be cut. */
+/** Returns a client that reconnects by itself, behind a proxy that can cut its connection. */
 async function comer(test, server, user, options = {}) {
   const way = await Way.open(() => Number(new URL(server.url).port));
   const client = await connect({ url: way.url }, user, { ...AGAIN, ...options });
@@ -23,7 +23,7 @@ async function comer(test, server, user, options = {}) {
   return { client, way };
 }
 
-/** Cuts, has `meanwhile` happen, and waits until the client is back; whether it was recovered. */
+/** Cuts the connection, runs `meanwhile`, and waits until the client is back; returns whether it was recovered. */
 async function away(client, cut, meanwhile = async () => {}) {
   const { socket } = client;
   const gone = new Promise((resolve) => socket.once('disconnect', resolve));
@@ -38,7 +38,7 @@ async function away(client, cut, meanwhile = async () => {}) {
   return socket.recovered;
 }
 
-/** Cuts a line. A client that polls may have none just then, and would not notice. */
+/** Cuts the connection. A polling client may have none at that moment, and would not notice. */
 function cutLine({ client }, cut) {
   const { engine } = client.socket.io;
   const isPolling = engine.transport.name === 'polling';
@@ -48,7 +48,7 @@ function cutLine({ client }, cut) {
 
 const say = (sender, recipient, content) => sender.succeed('send_direct_message', { recipientId: recipient.id, content });
 
-/** Waits for a message that was sent last, and gives the texts of all that came, in order. */
+/** Waits for the message sent last; returns the texts of all that came, in order. */
 async function textsUpTo(client, last, event = 'new_message') {
   const text = (payload) => payload.message.content;
   await within(LIMIT, () => `${last} after ${client.told(event).map(text)}`, new Promise((resolve) => {
@@ -176,7 +176,10 @@ describe('a short drop', () => {
 
 for (const database of DATABASES) {
   describe(`a long absence on ${database}`, () => {
-    /** Bob's phone reads and goes; meanwhile there are messages, one of them his own from the laptop, who reads them all. */
+    /**
+     * Bob's phone reads and disconnects; meanwhile there are messages, one of them his own from the laptop, which reads
+     * them all.
+     */
     const scene = async (test, server, meanwhile) => {
       const [alice] = await people(test, server, ['alice'], { ...AGAIN });
       const user = newUser('bob');
@@ -217,7 +220,7 @@ for (const database of DATABASES) {
           assert.equal(status, 200);
         };
         const edit = (name) => change('PATCH', name, { content: `${name}, mended` });
-        /** What came since the last time, up to a message: events, and the messages that they are about. */
+        /** Returns the events since the last call, up to a message, with the messages that they are about. */
         const told = async (last) => {
           const entries = [];
           await within(LIMIT, () => `${last} after ${JSON.stringify(entries)}`, (async () => {

@@ -14,7 +14,7 @@ import { LIMIT, within } from '../lib/wait.mjs';
 const KEY = 'the-key-of-a-server';
 const TARGET = 'parlance::refusals';
 const ALL = { LOG_FORMAT: 'json', RUST_LOG: 'warn,parlance::refusals=debug', API_KEYS: KEY, STRICT_EVENTS: 'true' };
-/** Dialect → a request that is refused, with which code, and what the log says: the cause, and the code where it is another. */
+/** Dialect → a refused request, its code, and the log's cause, with its code if that differs. */
 const REQUESTS = {
   assistant: ['ai-message', { chatId: 'c' }, 'INVALID_PAYLOAD', 'Missing content'],
   conversation: ['message:send', { conversationId: '01900000-0000-7000-8000-000000000000', content: 'x' }, 'NOT_FOUND', 'Conversation not found'],
@@ -25,7 +25,7 @@ const REQUESTS = {
 };
 const ANSWERS = { assistant: 'ai-error', agent: 'message:receive' };
 
-/** The one line of the log with this id. */
+/** Returns the one line of the log with this id. */
 async function lineOf(server, errorId) {
   assertLike({ errorId }, { errorId: ERROR_ID });
   const line = await server.logged((text) => text.includes(errorId), `a line with ${errorId}`);
@@ -33,12 +33,12 @@ async function lineOf(server, errorId) {
   return JSON.parse(line);
 }
 
-/** It says just this. */
+/** Asserts the whole line. */
 async function assertNoted(server, errorId, expected, { level = 'info' } = {}) {
   assertLike(await lineOf(server, errorId), { time: TIME, level, target: TARGET, message: 'refused', error_id: errorId, address: '127.0.0.1', ...expected });
 }
 
-/** An answer to a plain request, as it came. */
+/** Returns the raw answer to a plain request. */
 function ask(server, path, headers = {}) {
   return within(LIMIT, path, new Promise((resolve, reject) => {
     const { port } = new URL(server.url);

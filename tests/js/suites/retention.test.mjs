@@ -14,7 +14,7 @@ import { LIMIT, within } from '../lib/wait.mjs';
 
 const DAYS = 86_400_000;
 
-/** Waits until `look` gives something. */
+/** Waits until `look` returns something. */
 async function until(what, look) {
   let gone = false;
   const looking = (async () => {

@@ -86,7 +86,7 @@ for (const database of DATABASES) {
 describe('learning and pinning', () => {
   const holder = useServer();
 
-  /** Whether a direct message reaches this client in `messenger`'s words. */
+  /** Returns whether a direct message reaches this client in `messenger`. */
   async function hearsMessenger(sender, recipient) {
     const before = recipient.told('new_message').length;
     await sender.succeed('send_direct_message', { recipientId: recipient.user.id, content: 'do you read me?' });

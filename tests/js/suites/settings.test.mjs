@@ -21,7 +21,7 @@ import { BINARY, Server } from '../lib/server.mjs';
 import { SECRET, epoch, newUser, sign } from '../lib/token.mjs';
 import { LIMIT, pipelined, within } from '../lib/wait.mjs';
 
-/** The suite in which a test fails when the server does not get the setting. */
+/** The suite in which a test fails if the server ignores the setting. */
 const PROVED_IN = {
   REUSE_PORT: 'restart',
   TLS_CERT: 'tls',
@@ -64,13 +64,13 @@ const PROVED_IN = {
 /** The settings that are proved in this suite. */
 const provedHere = [];
 
-/** A test that fails when the server does not get these settings. */
+/** Defines a test that fails if the server ignores these settings. */
 function proves(names, what, ...test) {
   provedHere.push(...names);
   it(`${names.join(', ')}: ${what}`, ...test);
 }
 
-/** A server of this test alone. */
+/** Starts a server of this test alone. */
 async function start(test, env, options = {}) {
   const server = await Server.start({ env, ...options });
   test.after(() => server.remove());
@@ -440,7 +440,7 @@ describe('settings', { concurrency: 4 }, () => {
   });
 });
 
-/** What the server answers to somebody who registers. */
+/** Returns the server's answer to a registration. */
 async function register(server) {
   const { username } = newUser();
   const { status, body } = await server.api('POST', '/api/auth/register', { body: { username, email: `${username}@example.org`, password: 'a long password' } });
@@ -451,10 +451,10 @@ async function register(server) {
 const POLLING = '/socket.io/?EIO=4&transport=polling';
 const poll = async (server, sid, options) => (await within(LIMIT, 'a poll', fetch(`${server.url}${POLLING}${sid}`, options))).text();
 
-/** What the server says to who opens a connection. */
+/** Returns the server's answer to a new connection. */
 const handshake = async (server) => JSON.parse((await poll(server, '')).slice(1));
 
-/** A client over polling that has been admitted and asks for nothing more. */
+/** Returns an admitted polling client that sends no further request. */
 async function idlePoller(server, token) {
   const sid = `&sid=${(await handshake(server)).sid}`;
   await poll(server, sid, { method: 'POST', body: `40${JSON.stringify({ token })}` });

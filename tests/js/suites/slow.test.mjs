@@ -14,8 +14,8 @@ import { LIMIT, pipelined, within } from '../lib/wait.mjs';
 const dialect = 'messenger';
 
 /**
- * Says something in the group as often as it is called, and comes back when `friend` has heard it: on a busy machine, friends
- * who are not waited for fall behind and are cut, too.
+ * Returns a function that sends to the group and waits until `friend` has received it: on a busy machine, friends who
+ * are not waited for fall behind and are cut, too.
  */
 function speaker(sender, friend, conversationId) {
   const waiting = new Map();

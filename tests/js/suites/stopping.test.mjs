@@ -43,7 +43,7 @@ for (const database of DATABASES) {
       await assertAllThere(server, load);
     });
 
-    /** A stop that waits for the database, which is away: one message is under way. */
+    /** Stops a server that waits for an unavailable database, with one message in progress. */
     async function stopInAnOutage(test, { SHUTDOWN_TIMEOUT = '1h' } = {}) {
       const outage = await OUTAGES[database](test);
       const env = { RUST_LOG: 'info', SHUTDOWN_TIMEOUT, STORE_RETRY_FOR: '1h' };

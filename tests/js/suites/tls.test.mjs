@@ -28,7 +28,7 @@ describe('TLS', () => {
   const port = () => Number(new URL(server.url).port);
   const options = () => ({ ca: authority.ca, rejectUnauthorized: true });
 
-  /** One request: `{status, headers, body}`. */
+  /** Sends one request: returns `{status, headers, body}`. */
   function request(method, path, { body, headers = {} } = {}) {
     return within(LIMIT, `${method} ${path}`, new Promise((resolve, reject) => {
       const sent = https.request(server.url + path, { ...options(), method, agent: false, headers: { 'content-type': 'application/json', ...headers } }, (response) => {
@@ -39,7 +39,7 @@ describe('TLS', () => {
     }));
   }
 
-  /** The serial number of the certificate that a new connection gets. */
+  /** Returns the serial number of the certificate that a new connection gets. */
   async function serial() {
     const socket = tls.connect({ host: 'localhost', port: port(), servername: 'localhost', ...options() });
     await within(LIMIT, 'the handshake', once(socket, 'secureConnect'));
@@ -54,7 +54,7 @@ describe('TLS', () => {
     })());
   }
 
-  /** Sends bytes to the port; resolves when the server has closed: what it said. */
+  /** Sends bytes to the port; resolves with the answer once the server has closed. */
   function closed(bytes) {
     return within(LIMIT, 'the end of the connection', new Promise((resolve) => {
       const socket = net.connect(port(), 'localhost');

@@ -12,7 +12,7 @@ import { sign } from '../lib/token.mjs';
 
 const MESSAGES = 20_000;
 
-/** A SQLite database with rows of every kind. */
+/** Makes an SQLite database with rows of every kind. */
 async function populated(test, messages) {
   const place = newPlace(test, 'sqlite');
   await succeed(place, 'migrate', 'up');
@@ -20,7 +20,7 @@ async function populated(test, messages) {
   return place;
 }
 
-/** Counts and checksums by table, less the starts: an import adds one. */
+/** Returns counts and checksums by table, without the starts: an import adds one. */
 function sumsOf(file) {
   const text = readFileSync(file, 'utf8');
   const { end } = JSON.parse(text.slice(text.lastIndexOf('\n', text.length - 2) + 1));
@@ -29,7 +29,7 @@ function sumsOf(file) {
   return sums;
 }
 
-/** Feeds an import with the first `bytes` of a file, and kills it once it has taken them. */
+/** Feeds an import with the first `bytes` of a file, and kills it once it has read them. */
 async function importUntilKilled(place, file, bytes) {
   const child = begin(place, ['import', '-']);
   const input = createReadStream(file, { end: bytes - 1 });
@@ -43,7 +43,7 @@ async function importUntilKilled(place, file, bytes) {
   assert.equal((await child.done).signal, 'SIGKILL', (await child.done).errors);
 }
 
-/** Changes the file's text in one place. */
+/** Changes one place in the file's text. */
 function changed(place, file, from, to) {
   const text = readFileSync(file, 'utf8');
   assert.ok(text.includes(from), from);
