@@ -49,8 +49,8 @@ export const CONTRACT = {
 };
 
 /**
- * Delay in µs, on a busy machine, between a stock client's pong and the events before it reaching the page in a later
- * turn of its loop.
+ * Time in µs, on a busy machine, from a stock client's pong until the events before it reach the page in a later turn
+ * of its loop.
  */
 const PAGE_LAG = 250_000;
 

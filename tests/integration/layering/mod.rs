@@ -4,6 +4,7 @@ mod imports;
 mod methods;
 mod paths;
 mod sizes;
+mod words;
 
 use std::fs;
 use std::path::{Path, PathBuf};
