@@ -110,6 +110,7 @@ impl Gate {
         let mut released = VecDeque::with_capacity(page.len() + self.waiting.len());
         for event in page {
             let position = event.offset().map(|offset| offset.position);
+            // Held events that were dispatched before a message of the page leave before it.
             while self.waiting.front().is_some_and(|first| first.position() < position) {
                 released.extend(self.waiting.pop_front());
             }
@@ -156,6 +157,7 @@ impl Gate {
         if index < self.released {
             self.released -= 1;
         }
+        // Each event counts in one place: behind a lag, in the lag.
         match (&mut self.lag, waiting) {
             (Some(lag), Waiting::Event { event, bytes }) if index >= lag.before => {
                 lag.events -= 1;
@@ -296,7 +298,9 @@ impl Gate {
     }
 
     fn lets_one_go(&self) -> bool {
+        // An undecided own copy keeps its place in the order, so all events behind it wait.
         let is_held = matches!(self.waiting.front(), None | Some(Waiting::Held { stored: None, .. }));
+        // At the lag messages are missing, which the continued catch-up brings first.
         let is_behind = self.lag.as_ref().is_some_and(|lag| lag.before == 0);
         !is_held && !is_behind && (self.catching_up.is_none() || self.released > 0)
     }

@@ -44,6 +44,7 @@ impl Lag {
             return;
         }
         self.own += usize::from(is_own);
+        // An event larger than the bound is kept if it is the only one: nothing else would bring it.
         while self.events >= bound.events || self.events > 0 && self.bytes + bytes > bound.bytes {
             let Some(index) = self.least_wanted(waiting, new.event()) else { break };
             let Some(Waiting::Event { bytes, .. }) = waiting.remove(index) else { break };

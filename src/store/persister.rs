@@ -114,6 +114,7 @@ impl Persister {
                 }
                 Attempt::Away(cause) => {
                     self.note_failure(&cause);
+                    // Everything may be given up before the pause or during it.
                     if self.queue.is_given_up() || self.queue.pause(pause) || self.queue.is_given_up() {
                         break;
                     }
@@ -131,6 +132,8 @@ impl Persister {
                     outcomes.push(Err(answer));
                 }
                 Attempt::AtFault(..) => {
+                    // The error does not tell which write is at fault. Halving finds it in few transactions, and keeps
+                    // the order.
                     let middle = part.start + part.len() / 2;
                     parts.push(middle..part.end);
                     parts.push(part.start..middle);
@@ -157,6 +160,7 @@ impl Persister {
         };
         let store = |conn: &mut AnyConnection| {
             if changes::is_one_statement(conn, writes) {
+                // A single statement commits itself, so this is the last moment to ask.
                 may_commit()?;
                 changes::apply(conn, writes)
             } else {
@@ -174,12 +178,13 @@ impl Persister {
             Ok(Err(Error::RollbackTransaction)) => Attempt::GivenUp,
             Ok(Err(error)) if is_constraint(&error) => Attempt::AtFault(refusal(&error), error.to_string()),
             Ok(Err(error)) if is_absence(&error) => {
+                // Whatever broke this connection has probably broken those of the readers, too.
                 self.disconnect();
                 self.deaths.fetch_add(1, Ordering::AcqRel);
                 Attempt::Away(error.to_string())
             }
+            // The error may be the row's or the database's: a write that is certainly valid decides.
             Ok(Err(error)) => match self.probe() {
-                // Even a write that is certainly valid fails, so the database is at fault.
                 Err(_) => Attempt::Away(error.to_string()),
                 Ok(()) => Attempt::AtFault(refusal(&error), error.to_string()),
             },

@@ -175,6 +175,7 @@ impl Queue {
     /// more.
     pub fn begin_commit(&self) -> bool {
         let mut state = self.lock();
+        // `give_up` has taken the receivers of a batch that it answered.
         let is_given_up = self.is_away() && state.in_hand.is_empty();
         state.is_in_doubt |= !is_given_up;
         !is_given_up
@@ -196,6 +197,7 @@ impl Queue {
             return None;
         }
         let mut state = self.lock();
+        // A part of the batch is stored, so a stall is measured from now on.
         state.committing_since = state.committing_since.map(|_| Instant::now());
         self.is_failing.store(false, Ordering::Release);
         self.is_away.store(false, Ordering::Release);
@@ -217,6 +219,7 @@ impl Queue {
     /// Called from outside the persister, which may be stuck in the database.
     pub fn give_up_if_due(&self) -> Option<(usize, Duration)> {
         let mut state = self.lock();
+        // A commit that hangs reports no failure.
         let stalled = state.committing_since.filter(|since| since.elapsed() > COMMIT_STALL.min(self.retry_for));
         if let Some(since) = stalled
             && state.failing_since.is_none()

@@ -32,6 +32,7 @@ pub(in crate::store) fn apply(conn: &mut AnyConnection, writes: &[Write]) -> Que
             | Write::DeleteUser { .. }
             | Write::PruneMessages { .. }
             | Write::DropFiles { .. } => {
+                // These depend on the messages that the conversation or the file has by now.
                 std::mem::take(&mut run).store(conn)?;
                 *outcome = apply_one(conn, write)?;
             }
@@ -69,6 +70,7 @@ impl Run<'_> {
                 AnyConnection::Postgres(conn) => insert_postgres::insert_messages(conn, &new)?,
                 AnyConnection::Sqlite(conn) => insert_sqlite::insert_messages(conn, &new)?,
             };
+            // A repetition adds no references: an edit or deletion may have removed them since.
             let is_new = |new: &NewMessage| {
                 let stored = numbers.get(new.message.id.as_uuid());
                 stored.is_some_and(|stored| stored.position == new.message.position)

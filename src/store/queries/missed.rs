@@ -130,6 +130,7 @@ fn list_rows(
         return Ok(rows);
     }
     let mut stretches = list_stretches(conn, (user, received), lacking, span.after)?;
+    // Conversations that can hold the wanted end come first: of those after them, ever shorter parts are read.
     match end {
         End::Oldest => stretches.sort_unstable_by_key(|stretch| stretch.first),
         End::Newest => stretches.sort_unstable_by_key(|stretch| Reverse(stretch.last)),

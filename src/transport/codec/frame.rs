@@ -160,17 +160,20 @@ impl FrameDecoder {
         };
         let kept = incomplete.header.len();
         incomplete.header.extend(input.iter().copied().take(MAX_HEADER_BYTES.saturating_sub(kept)));
+        // The limit is for the whole message, of which earlier fragments have used a part.
         let room = max_bytes.saturating_sub(incomplete.message.len());
         let Some((frame, length)) = parse_header(&incomplete.header, incomplete.kind, room, self.may_inflate)? else {
             return Ok(None);
         };
         incomplete.header.clear();
+        // The kept bytes were used when they came; only the others are used now.
         Ok(Some((frame, length.saturating_sub(kept))))
     }
 
     /// Keeps a part of a payload.
     fn keep(&mut self, frame: Frame, data: &[u8]) {
         let Frame { is_last, is_deflated, opcode, mut mask, missing } = frame;
+        // The next part continues the key where this one ends.
         mask.rotate_left(data.len() % 4);
         let incomplete = self.incomplete.get_or_insert_default();
         incomplete.frame = Some(Frame { is_last, is_deflated, opcode, mask, missing: missing - data.len() });
@@ -186,6 +189,7 @@ impl FrameDecoder {
         on_message: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, FrameError> {
         let mut incomplete = self.incomplete.as_mut();
+        // A control frame may come between fragments, and leaves the message in progress alone.
         let kept = match &mut incomplete {
             Some(incomplete) if frame.opcode.is_control() => std::mem::take(&mut incomplete.control),
             Some(incomplete) => std::mem::take(&mut incomplete.message),
@@ -212,6 +216,7 @@ impl FrameDecoder {
             incomplete.message = whole.into_vec();
             return Ok(ControlFlow::Continue(()));
         }
+        // Compression spans all fragments (RFC 7692 §6.1), so only the complete message can be inflated.
         let inflated = if is_deflated { Some(inflate(data, max_bytes)?) } else { None };
         let data = inflated.as_deref().unwrap_or(data);
         Ok(match kind {

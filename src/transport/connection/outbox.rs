@@ -119,6 +119,7 @@ impl Outbox {
         while let Some(first) = &self.first {
             let head = first.frames().get(self.written..).unwrap_or_default();
             let socket = Pin::new(&mut socket);
+            // A single entry is the usual case, and a plain write is cheaper than a vectored one.
             let written = if self.rest.is_empty() {
                 ready!(socket.poll_write(context, head))?
             } else {
@@ -145,6 +146,7 @@ impl Outbox {
             self.packets = self.packets.saturating_sub(first.packets());
             self.first = self.rest.pop_front();
         }
+        // A connection with an empty queue keeps no buffer.
         if self.rest.is_empty() && self.rest.capacity() > 0 {
             self.rest = VecDeque::new();
         }

@@ -38,6 +38,7 @@ impl<S: Service> Link<S> {
                 Poll::Ready(Err(_)) => return self.on_end(worker, CloseReason::TransportError, now),
             }
         }
+        // The rounds are used up, not the socket, which therefore would not wake the task.
         context.waker().wake_by_ref();
     }
 
@@ -82,13 +83,16 @@ impl<S: Service> Link<S> {
                 break;
             }
         }
+        // A blocked socket wakes the task by itself.
         if self.blocked_until.is_some() || self.has_failed {
             return;
         }
         if !self.outbox.is_empty() {
+            // The rounds are used up, not the socket, which therefore would not wake the task.
             context.waker().wake_by_ref();
             return;
         }
+        // Everything has been written, the close frame last: our side may end, and the peer gets time to end its own.
         if let (Phase::Closing(_), Transport::Websocket(wire)) = (self.phase, &mut self.transport)
             && !self.is_shut
         {
@@ -105,6 +109,7 @@ impl<S: Service> Link<S> {
         if !self.has_failed {
             return;
         }
+        // Writing fails once the peer has closed, although the last packets it sent are still unread.
         for _ in 0..READS_AT_THE_END {
             let mut scratch = worker.scratch();
             let mut buffer = ReadBuf::new(&mut scratch);

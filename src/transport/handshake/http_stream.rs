@@ -110,6 +110,7 @@ impl<T: AsyncRead + Unpin> HttpStream<T> {
     /// Watches for the connection's end while a request is being answered, and keeps the bytes that come. Ready at the
     /// end.
     fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Only reading shows that the client has gone. Beyond the limit the kernel slows the client down instead.
         while self.kept.len() < KEPT_MAX {
             let mut space = [0; READ_SIZE];
             let mut buffer = ReadBuf::new(&mut space);
@@ -132,9 +133,11 @@ fn poll_due(due: &mut Option<Pin<Box<Sleep>>>, limit: Duration, context: &mut Co
 impl<T: AsyncRead + Unpin> AsyncRead for HttpStream<T> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        // Until the request is answered, actix-http gets nothing more but the end of the connection.
         if this.requests.is_whole() {
             return this.poll_end(context);
         }
+        // Bytes read ahead precede those in the socket.
         if !this.kept.is_empty() {
             this.hand_out(buffer);
             return Poll::Ready(Ok(()));
@@ -159,6 +162,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for HttpStream<T> {
                 Poll::Ready(Ok(written))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            // actix-http would wait for ever for a client that reads nothing.
             Poll::Pending => poll_due(&mut this.answer_due, this.limits.answer, context).map(|due| due.map(|()| 0)),
         }
     }
