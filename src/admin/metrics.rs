@@ -46,7 +46,7 @@ fn text(figures: &Figures) -> Result<String, prometheus::Error> {
         refusals,
     } = figures;
     let version = [("version", env!("CARGO_PKG_VERSION"))];
-    families.gauges("build_info", "The version that runs, as a label of 1.", [(&version[..], 1.0)]);
+    families.gauges("build_info", "Version of the server, as a label; the value is 1.", [(&version[..], 1.0)]);
     add_connections(&mut families, connections);
     add_sessions(&mut families, sessions);
     add_chat(&mut families, chat);
@@ -65,13 +65,13 @@ fn add_connections(families: &mut Families, figures: &Traffic) {
     let Traffic { polling, websocket, opened, upgraded, malformed, messages_in, bytes_in, packets_out, bytes_out, closed } =
         figures;
     let by_transport = [(&[("transport", "polling")][..], *polling as f64), (&[("transport", "websocket")], *websocket as f64)];
-    families.gauges("connections", "Engine.IO connections, also those that no user was proven for yet.", by_transport);
+    families.gauges("connections", "Engine.IO connections, including those not authenticated yet.", by_transport);
     families.counter("connections_opened_total", "Engine.IO connections opened.", *opened);
-    families.counter("requests_malformed_total", "Requests that are no HTTP.", *malformed);
+    families.counter("requests_malformed_total", "Requests that are not valid HTTP.", *malformed);
     families.counter("connections_upgraded_total", "Connections that moved from polling to a WebSocket.", *upgraded);
     let closed: Vec<_> = closed.iter().map(|(reason, count)| ([("reason", *reason)], *count as f64)).collect();
     let closed = closed.iter().map(|(labels, count)| (&labels[..], *count));
-    families.counters("connections_closed_total", "Connections that ended, by why.", closed);
+    families.counters("connections_closed_total", "Connections closed, by reason.", closed);
     families.counter("received_messages_total", "Engine.IO messages from clients.", *messages_in);
     families.counter("received_bytes_total", "Bytes from clients.", *bytes_in);
     families.counter("sent_packets_total", "Engine.IO packets queued for clients.", *packets_out);
@@ -90,7 +90,7 @@ fn add_sessions(families: &mut Families, figures: &SessionFigures) {
     families.gauges("sockets", "Admitted sockets, by namespace.", by_namespace);
     let by_dialect: Vec<_> = by_dialect.iter().map(|(name, count)| ([("dialect", name.as_str())], *count as f64)).collect();
     let by_dialect = by_dialect.iter().map(|(labels, count)| (&labels[..], *count));
-    families.gauges("dialect_sockets", "Admitted sockets, by what they speak for sure.", by_dialect);
+    families.gauges("dialect_sockets", "Admitted sockets, by dialect as far as it is certain.", by_dialect);
 }
 
 fn add_chat(families: &mut Families, figures: &ChatFigures) {
@@ -113,26 +113,26 @@ fn add_chat(families: &mut Families, figures: &ChatFigures) {
         panics,
     } = figures;
     let seconds = *mailbox_wait_micros as f64 / 1e6;
-    families.gauge(
-        "broker_wait_seconds",
-        "How long the broker's mailbox took to come to the question for these figures.",
-        seconds,
-    );
-    families.gauge("online_users", "Users who were announced as online.", *online_users as f64);
-    families.gauge("cached_users", "Users whose account is at hand.", *cached_users as f64);
-    families.gauge("rooms", "Rooms with somebody in them.", *rooms as f64);
-    families.gauge("cached_conversations", "Conversations at hand.", *conversations as f64);
-    families.gauge("messages_in_flight", "Messages that are being stored.", *in_flight as f64);
+    families.gauge("broker_wait_seconds", "Time that the request for these figures waited in the broker's mailbox.", seconds);
+    families.gauge("online_users", "Users announced as online.", *online_users as f64);
+    families.gauge("cached_users", "Users whose account is in memory.", *cached_users as f64);
+    families.gauge("rooms", "Rooms with at least one socket.", *rooms as f64);
+    families.gauge("cached_conversations", "Conversations in memory.", *conversations as f64);
+    families.gauge("messages_in_flight", "Messages being stored.", *in_flight as f64);
     families.counter("messages_total", "Messages admitted.", *messages);
     families.counter("requests_total", "Requests of clients that reached the broker.", *requests);
-    families.counter("requests_refused_total", "Those that it refused.", *refused);
+    families.counter("requests_refused_total", "Requests of clients that the broker refused.", *refused);
     families.counter("command_panics_total", "Commands that panicked: defects of the server.", *panics);
-    families.gauge("parked_sessions", "Sessions whose connection was lost and that may come back.", *parked as f64);
-    families.gauge("recovery_bytes", "Memory for what was said lately, for those who come back.", *recovery_bytes as f64);
-    families.counter("sessions_recovered_total", "Sessions that came back.", *recovered);
+    families.gauge("parked_sessions", "Detached sessions: their connection was lost, and they can be resumed.", *parked as f64);
+    families.gauge("recovery_bytes", "Memory used by recent events, kept for clients that resume.", *recovery_bytes as f64);
+    families.counter("sessions_recovered_total", "Sessions resumed.", *recovered);
     let not_recovered: Vec<_> = not_recovered.iter().map(|(why, count)| ([("reason", *why)], *count as f64)).collect();
     let not_recovered = not_recovered.iter().map(|(labels, count)| (&labels[..], *count));
-    families.counters("sessions_not_recovered_total", "Clients that wanted to come back and came anew, by why.", not_recovered);
+    families.counters(
+        "sessions_not_recovered_total",
+        "Clients that asked to resume and got a new session instead, by reason.",
+        not_recovered,
+    );
 }
 
 fn add_store(families: &mut Families, figures: &StoreFigures) {
@@ -149,17 +149,21 @@ fn add_store(families: &mut Families, figures: &StoreFigures) {
         queue_wait_seconds,
         read_seconds,
     } = figures;
-    families.gauge("store_failing", "Whether commits fail: 1 while the database is away.", f64::from(u8::from(*failing)));
-    families.gauge("store_queued_writes", "Writes that wait for their commit.", *queued as f64);
-    families.gauge("store_reads_in_flight", "Reads being answered, or waiting for a reader.", *reads_in_flight as f64);
+    families.gauge(
+        "store_failing",
+        "1 while commits fail because the database is unavailable, else 0.",
+        f64::from(u8::from(*failing)),
+    );
+    families.gauge("store_queued_writes", "Writes waiting for their commit.", *queued as f64);
+    families.gauge("store_reads_in_flight", "Reads running, or waiting for a reader.", *reads_in_flight as f64);
     families.counter("store_reads_total", "Reads.", *reads);
     families.counter("store_writes_total", "Writes stored.", *writes);
-    families.counter("store_failed_commits_total", "Commits that failed because the database was away.", *failed_commits);
+    families.counter("store_failed_commits_total", "Commits that failed because the database was unavailable.", *failed_commits);
     families.counter("store_refused_writes_total", "Writes that the database refused.", *refused);
-    families.histogram("store_commit_seconds", "How long commits took.", commit_seconds);
-    families.histogram("store_batch_writes", "Writes that shared a commit.", batch_writes);
-    families.histogram("store_queue_wait_seconds", "How long the first write of a batch had waited.", queue_wait_seconds);
-    families.histogram("store_read_seconds", "How long reads took, the wait for a reader included.", read_seconds);
+    families.histogram("store_commit_seconds", "Duration of commits.", commit_seconds);
+    families.histogram("store_batch_writes", "Writes per commit.", batch_writes);
+    families.histogram("store_queue_wait_seconds", "Time that the first write of a batch waited.", queue_wait_seconds);
+    families.histogram("store_read_seconds", "Duration of reads, including the wait for a reader.", read_seconds);
 }
 
 fn add_actors(families: &mut Families, figures: &[ActorFigures]) {
@@ -169,13 +173,13 @@ fn add_actors(families: &mut Families, figures: &[ActorFigures]) {
         values.collect::<Vec<_>>()
     };
     let waiting = by(|figures| figures.mailbox.map(|waiting| waiting as f64));
-    families.gauges("actor_waiting_messages", "Messages that wait for an actor.", waiting);
+    families.gauges("actor_waiting_messages", "Messages waiting in an actor's mailbox.", waiting);
     families.counters(
         "actor_turns_total",
-        "Messages handled, and what else an actor did.",
+        "Messages handled by an actor, and its other work.",
         by(|figures| Some(figures.handled as f64)),
     );
-    families.counters("actor_busy_seconds_total", "Time spent in that.", by(|figures| Some(figures.busy_seconds)));
+    families.counters("actor_busy_seconds_total", "Time that an actor spent working.", by(|figures| Some(figures.busy_seconds)));
     let slowest = by(|figures| Some(figures.slowest.as_ref().map_or(0.0, |slowest| slowest.seconds)));
     families.gauges("actor_slowest_turn_seconds", "The slowest turn of the last ten minutes or so.", slowest);
 }
@@ -184,5 +188,5 @@ fn add_refusals(families: &mut Families, figures: &[RefusalFigures]) {
     let values: Vec<_> =
         figures.iter().map(|RefusalFigures { kind, code, count }| ([("kind", *kind), ("code", *code)], *count as f64)).collect();
     let values = values.iter().map(|(labels, count)| (&labels[..], *count));
-    families.counters("refusals_total", "What clients were refused, by what it was and why.", values);
+    families.counters("refusals_total", "Refusals to clients, by kind of request and code.", values);
 }

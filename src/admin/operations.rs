@@ -13,7 +13,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::get(
         "/api/admin/events/stream",
         Who::Admin,
-        "What happens, as Server-Sent Events; without bodies, unless asked for.",
+        "Events as they happen, as server-sent events; with arguments only if bodies is set.",
     )
     .query(&[
         Field::optional("user", kinds::user),
@@ -23,20 +23,19 @@ pub const OPERATIONS: &[Operation] = &[
         Field::optional("bodies", kinds::flag),
     ])
     .answers(&[Answer::Other(200, "text/event-stream")]),
-    Operation::get("/api/admin/stats", Who::Admin, "What the server counts.")
-        .answers(&[Answer::Success(200, &[("stats", figures)])]),
-    Operation::get("/api/admin/stats/stream", Who::Admin, "The same as Server-Sent Events, one line a second.")
+    Operation::get("/api/admin/stats", Who::Admin, "All figures.").answers(&[Answer::Success(200, &[("stats", figures)])]),
+    Operation::get("/api/admin/stats/stream", Who::Admin, "The same as server-sent events, one line a second.")
         .answers(&[Answer::Other(200, "text/event-stream")]),
-    Operation::get("/metrics", Who::Bearer, "The figures for Prometheus; with METRICS_TOKEN, where that is set.")
+    Operation::get("/metrics", Who::Bearer, "The figures for Prometheus; requires METRICS_TOKEN if that is set.")
         .answers(&[Answer::Other(200, "text/plain")]),
-    Operation::get("/api/admin/log", Who::Admin, "What is logged.").answers(&[Answer::Success(200, &[("log", log_filter)])]),
-    Operation::put("/api/admin/log", Who::Admin, "Switches what is logged; for so long, or until the next start.")
+    Operation::get("/api/admin/log", Who::Admin, "The log filter.").answers(&[Answer::Success(200, &[("log", log_filter)])]),
+    Operation::put("/api/admin/log", Who::Admin, "Switches the log filter, for some time or until the next start.")
         .body(Shape::Object(&[Field::required("filter", kinds::some_text), Field::optional("forSeconds", log_seconds)]))
         .answers(&[Answer::Success(200, &[("log", log_filter)])]),
     Operation::patch(
         "/api/admin/users/{id}",
         Who::Admin,
-        "Disables an account (its sockets go, its tokens are refused) or enables it.",
+        "Disables an account (disconnects its sockets, refuses its tokens) or enables it.",
     )
     .body(Shape::Object(&[Field::required("disabled", kinds::flag)]))
     .answers(&[Answer::Success(200, &[("user", disabled_user)])])
@@ -44,20 +43,20 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::delete(
         "/api/admin/users/{id}",
         Who::Admin,
-        "Deletes an account: what is personal is gone, what was said to others stays by a nameless author.",
+        "Deletes an account: personal data is deleted, messages to others stay, under a nameless author.",
     )
     .refuses(&[NOT_FOUND]),
     Operation::get(
         "/api/admin/audit",
         Who::Admin,
-        "What administrators and servers with keys did, newest first; next is the before of the next page.",
+        "Actions of administrators and of servers with keys, newest first; next is the before of the next page.",
     )
     .query(&[Field::optional("before", kinds::text_of::<0, ID_MAX>), LIMIT])
     .answers(&[Answer::Success(200, &[("entries", audit_entries), ("next", next_entry)])]),
     Operation::post(
         "/api/admin/tokens/revoke",
         Who::Admin,
-        "Revokes the tokens of a token's login, or all of a user; their sockets are put out.",
+        "Revokes the tokens of a token's login, or all of a user; their sockets are disconnected.",
     )
     .body(Shape::ObjectWith(
         &[Field::optional("token", kinds::some_text), Field::optional("user", kinds::text_of::<1, USER_NAME_MAX>)],
@@ -84,17 +83,17 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::get(
         "/api/admin/explain/user/{who}",
         Who::Admin,
-        "Why a user does or does not get messages; by id, name, e-mail or socket id.",
+        "Explains why a user does or does not get messages; by id, name, e-mail or socket id.",
     )
     .answers(&[Answer::Success(200, &[("user", view), ("explanation", SchemaGenerator::subschema_for::<Explanation>)])])
     .refuses(&[NOT_FOUND]),
-    Operation::get("/api/admin/explain/message/{id}", Who::Admin, "What became of a message.")
+    Operation::get("/api/admin/explain/message/{id}", Who::Admin, "Explains what happened to a message.")
         .answers(&[Answer::Success(200, &[("message", view), ("explanation", SchemaGenerator::subschema_for::<Explanation>)])])
         .refuses(&[NOT_FOUND]),
-    Operation::get("/api/admin/rooms", Who::Admin, "Rooms with somebody in them, by members or by rate.")
+    Operation::get("/api/admin/rooms", Who::Admin, "Rooms with at least one socket, by members or by rate.")
         .query(&[Field::optional("sort", room_order), LIMIT])
         .answers(&[Answer::Success(200, &[("rooms", rooms)])]),
-    Operation::get("/api/admin/rooms/{room}", Who::Admin, "A room, and who is in it.")
+    Operation::get("/api/admin/rooms/{room}", Who::Admin, "A room and its sockets.")
         .query(&[LIMIT])
         .answers(&[Answer::Success(200, &[("room", room), ("sockets", members)])])
         .refuses(&[NOT_FOUND]),

@@ -18,7 +18,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::post(
         "/api/auth/register",
         Who::Anyone,
-        "Makes an account and logs in; sets the cookie token, too. ALLOW_REGISTRATION.",
+        "Creates an account and logs in; also sets the cookie token. Requires ALLOW_REGISTRATION.",
     )
     .body(Shape::Object(&[
         Field::required("username", username),
@@ -28,7 +28,7 @@ pub const OPERATIONS: &[Operation] = &[
     ]))
     .answers(&[Answer::Success(201, LOGIN)])
     .refuses(&[CONFLICT]),
-    Operation::post("/api/auth/login", Who::Anyone, "Logs in by username or e-mail; sets the cookie token, too.")
+    Operation::post("/api/auth/login", Who::Anyone, "Logs in by username or e-mail; also sets the cookie token.")
         .body(Shape::ObjectWith(
             &[
                 Field::optional("login", kinds::text_of::<1, USER_NAME_MAX>),
@@ -44,25 +44,29 @@ pub const OPERATIONS: &[Operation] = &[
         ))
         .answers(&[Answer::Success(200, LOGIN)])
         .refuses(&[INVALID_CREDENTIALS, (401, "ACCOUNT_DISABLED")]),
-    Operation::post("/api/auth/refresh", Who::User, "A new token of the same login; the old one stays valid until its own exp.")
-        .answers(&[Answer::Success(200, LOGIN)]),
-    Operation::post("/api/auth/logout", Who::User, "Revokes that login's tokens at once, and clears the cookie."),
+    Operation::post(
+        "/api/auth/refresh",
+        Who::User,
+        "Issues a new token of the same login; the old one stays valid until its own exp.",
+    )
+    .answers(&[Answer::Success(200, LOGIN)]),
+    Operation::post("/api/auth/logout", Who::User, "Revokes the login's tokens at once, and clears the cookie."),
     Operation::get("/api/auth/me", Who::User, "The caller.").answers(OWN_USER),
     Operation::post(
         "/api/auth/password",
         Who::User,
-        "Changes the password; revokes all other tokens of the user and their sockets.",
+        "Changes the password; revokes all other tokens of the user, and disconnects their sockets.",
     )
     .body(Shape::Object(&[Field::required("oldPassword", kinds::text), Field::required("newPassword", password)]))
     .refuses(&[INVALID_CREDENTIALS]),
     // users
-    Operation::get("/api/users", Who::User, "Users by part of username or full name, without regard to case.")
+    Operation::get("/api/users", Who::User, "Finds users by part of username or full name, ignoring case.")
         .query(&[Field::required("query", kinds::text_of::<1, SEARCH_MAX>), LIMIT])
         .answers(&[Answer::Success(200, &[("users", of::<Vec<UserView>>)])]),
-    Operation::get("/api/users/online", Who::User, "Who is online, by id.")
+    Operation::get("/api/users/online", Who::User, "Online users, in order of id.")
         .query(PAGE)
         .answers(&[Answer::Success(200, &[("users", of::<Vec<UserView>>), NEXT_CURSOR])]),
-    Operation::patch("/api/users/me", Who::User, "Changes what one shows of oneself; an empty text takes it away.")
+    Operation::patch("/api/users/me", Who::User, "Changes the caller's profile; an empty text clears a field.")
         .body(Shape::Object(&[
             Field::optional("fullName", emptiable_full_name),
             Field::optional("avatar", kinds::text_of::<0, AVATAR_MAX>),
@@ -71,12 +75,12 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::delete(
         "/api/users/me",
         Who::User,
-        "Deletes the account: what is personal is gone, what was said to others stays by a nameless author.",
+        "Deletes the account: personal data is deleted, messages to others stay, under a nameless author.",
     )
     .body(Shape::Object(&[Field::required("password", kinds::text)]))
     .refuses(&[INVALID_CREDENTIALS]),
     Operation::get("/api/users/me", Who::User, "The caller.").answers(OWN_USER),
-    Operation::get("/api/users/me/export", Who::User, "All that is the caller's, a line of JSON each, an end last.")
+    Operation::get("/api/users/me/export", Who::User, "All data of the caller as lines of JSON, an end last.")
         .answers(&[Answer::Other(200, "application/x-ndjson")]),
     Operation::get("/api/users/{id}", Who::User, "A user.")
         .answers(&[Answer::Success(200, &[("user", of::<UserView>)])])
@@ -88,7 +92,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::post(
         "/api/messages/sync",
         Who::User,
-        "Direct messages with that user changed or deleted since, oldest change first, at most 100.",
+        "Direct messages with a user changed or deleted since a time, oldest change first, at most 100.",
     )
     .body(Shape::Object(&[Field::required("otherUserId", kinds::user), Field::optional("lastSyncTimestamp", time)]))
     .answers(&[Answer::Success(
@@ -100,21 +104,21 @@ pub const OPERATIONS: &[Operation] = &[
             ("count", kinds::count),
         ],
     )]),
-    Operation::get("/api/messages/sync-status", Who::User, "When direct messages of the user last changed.").answers(&[
-        Answer::Success(
+    Operation::get("/api/messages/sync-status", Who::User, "Time of the last change in the caller's direct messages.").answers(
+        &[Answer::Success(
             200,
             &[("lastActivity", of::<Option<Timestamp>>), ("serverTime", of::<Timestamp>), ("userId", of::<UserId>)],
-        ),
-    ]),
-    Operation::put("/api/listings/{id}", Who::Admin, "The title that directMessage.listingId shows.")
+        )],
+    ),
+    Operation::put("/api/listings/{id}", Who::Admin, "Sets the title shown in directMessage.listingId.")
         .path(&[Field::required("id", of::<ListingId>)])
         .body(Shape::Object(&[Field::required("title", kinds::text_of::<1, TITLE_MAX>)]))
         .answers(&[Answer::Success(200, &[("listing", listing)])]),
     // conversations
-    Operation::get("/api/conversations", Who::User, "One's conversations, last active first.")
+    Operation::get("/api/conversations", Who::User, "The caller's conversations, most recently active first.")
         .query(&[LIMIT, BEFORE])
         .answers(&[Answer::Success(200, &[("conversations", of::<Vec<ConversationView>>), NEXT_CURSOR])]),
-    Operation::post("/api/conversations", Who::User, "Makes a group, or finds or makes the direct conversation with a user.")
+    Operation::post("/api/conversations", Who::User, "Creates a group, or finds or creates the direct conversation with a user.")
         .body(Shape::Value(Field::required("conversation", new_conversation)))
         .answers(&[
             Answer::Success(200, &[("conversation", of::<ConversationView>)]),
@@ -131,8 +135,12 @@ pub const OPERATIONS: &[Operation] = &[
         ]))
         .answers(CONVERSATION)
         .refuses(&[NOT_FOUND]),
-    Operation::delete("/api/conversations/{id}", Who::User, "Deletes a group, for its admin, or one's own chat with the model.")
-        .refuses(&[NOT_FOUND]),
+    Operation::delete(
+        "/api/conversations/{id}",
+        Who::User,
+        "Deletes a group, for its admin, or the caller's own chat with the model.",
+    )
+    .refuses(&[NOT_FOUND]),
     Operation::post("/api/conversations/{id}/participants", Who::User, "Adds members to a group, for its admin.")
         .body(Shape::Object(&[Field::required("participants", participants)]))
         .answers(CONVERSATION)
@@ -140,10 +148,10 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::delete(
         "/api/conversations/{id}/participants/{user}",
         Who::User,
-        "Removes a member, for the group's admin; self may leave.",
+        "Removes a member, for the group's admin; members can remove themselves.",
     )
     .refuses(&[NOT_FOUND]),
-    Operation::get("/api/conversations/{id}/messages", Who::User, "What was said in a conversation, ascending, for its members.")
+    Operation::get("/api/conversations/{id}/messages", Who::User, "Messages of a conversation, ascending, for its members.")
         .query(PAGE)
         .answers(&[Answer::Success(200, &[("messages", of::<Vec<MessageView>>), NEXT_CURSOR])])
         .refuses(&[NOT_FOUND]),
@@ -161,7 +169,7 @@ pub const OPERATIONS: &[Operation] = &[
         ))
         .answers(SENT)
         .refuses(NOT_SENT),
-    Operation::post("/api/messages", Who::User, "Sends a message, wherever it goes; a server with a key says from whom.")
+    Operation::post("/api/messages", Who::User, "Sends a message to any target; a server with a key names the sender.")
         .body(Shape::ObjectWith(
             &[
                 Field::required("to", addressee),
@@ -177,32 +185,28 @@ pub const OPERATIONS: &[Operation] = &[
         ))
         .answers(SENT)
         .refuses(NOT_SENT),
-    Operation::patch("/api/messages/{id}", Who::User, "Edits a message, for its author; recipients are told.")
+    Operation::patch("/api/messages/{id}", Who::User, "Edits a message, for its author; recipients are notified.")
         .body(Shape::Object(&[Field::required("content", kinds::some_text)]))
         .answers(&[Answer::Success(200, &[("message", of::<MessageView>)])])
         .refuses(&[NOT_FOUND, NOT_STORED]),
     Operation::delete(
         "/api/messages/{id}",
         Who::User,
-        "Deletes a message, for its author, or a model's answer, for who asked; recipients are told.",
+        "Deletes a message, for its author, or a model's answer, for the user who asked; recipients are notified.",
     )
     .refuses(&[NOT_FOUND, NOT_STORED]),
-    Operation::get(
-        "/api/rooms/{room}/messages",
-        Who::User,
-        "What was said in a public room, ascending; nobody wrote there: empty.",
-    )
-    .path(&[Field::required("room", kinds::text_of::<1, 200>)])
-    .query(PAGE)
-    .answers(&[Answer::Success(200, &[("messages", of::<Vec<NumberedRoomMessage>>), NEXT_CURSOR])]),
-    Operation::get("/api/common-chat/messages", Who::User, "What was said in the common chat, ascending.")
+    Operation::get("/api/rooms/{room}/messages", Who::User, "Messages of a public room, ascending; empty if there are none.")
+        .path(&[Field::required("room", kinds::text_of::<1, 200>)])
+        .query(PAGE)
+        .answers(&[Answer::Success(200, &[("messages", of::<Vec<NumberedRoomMessage>>), NEXT_CURSOR])]),
+    Operation::get("/api/common-chat/messages", Who::User, "Messages of the common chat, ascending.")
         .query(PAGE)
         .answers(&[Answer::Success(200, &[("messages", numbered_common_chat), NEXT_CURSOR])]),
     // notifications
-    Operation::get("/api/notifications", Who::User, "One's notifications, newest first.")
+    Operation::get("/api/notifications", Who::User, "The caller's notifications, newest first.")
         .query(PAGE)
         .answers(&[Answer::Success(200, &[("notifications", of::<Vec<NotificationView>>), NEXT_CURSOR])]),
-    Operation::post("/api/notifications", Who::Admin, "Notifies a user: stored, and notification:new.")
+    Operation::post("/api/notifications", Who::Admin, "Notifies a user: stores the notification, and emits notification:new.")
         .body(Shape::Object(&[
             Field::required("userId", kinds::user),
             Field::required("type", kinds::text_of::<1, TYPE_MAX>),
@@ -211,9 +215,9 @@ pub const OPERATIONS: &[Operation] = &[
         ]))
         .answers(&[Answer::Success(201, &[("notification", of::<NotificationView>)])])
         .refuses(&[NOT_FOUND, NOT_STORED]),
-    Operation::post("/api/notifications/read", Who::User, "Marks some or all read.")
+    Operation::post("/api/notifications/read", Who::User, "Marks some or all notifications as read.")
         .body(Shape::Object(&[Field::optional("ids", notification_ids)])),
-    Operation::post("/api/emit", Who::Admin, "An event, as it is, to sockets of every dialect; nobody there: sockets 0.")
+    Operation::post("/api/emit", Who::Admin, "Emits an event unchanged to sockets of every dialect; returns their number.")
         .body(Shape::Object(&[
             Field::required("to", emit_target),
             Field::required("event", event_name),
@@ -222,24 +226,29 @@ pub const OPERATIONS: &[Operation] = &[
         .answers(&[Answer::Success(200, &[("sockets", kinds::count)])])
         .refuses(&[NOT_FOUND, NOT_STORED]),
     // files
-    Operation::post("/api/upload", Who::User, "Stores a file; its type is known by name and content.")
+    Operation::post("/api/upload", Who::User, "Stores a file; name and content determine its type.")
         .file()
         .answers(&[Answer::Success(200, &[("file", of::<File>)])]),
-    Operation::get("/uploads/{name}", Who::AnyoneOrUsers, "A stored file, in ranges where asked for. UPLOADS_REQUIRE_AUTH.")
-        .answers(&[Answer::Other(200, "*/*"), Answer::Other(206, "*/*"), Answer::Empty(304), Answer::Empty(412)])
-        .refuses(&[NOT_FOUND, (416, "INVALID_PAYLOAD")]),
+    Operation::get(
+        "/uploads/{name}",
+        Who::AnyoneOrUsers,
+        "A stored file, or ranges of it. With UPLOADS_REQUIRE_AUTH for users only.",
+    )
+    .answers(&[Answer::Other(200, "*/*"), Answer::Other(206, "*/*"), Answer::Empty(304), Answer::Empty(412)])
+    .refuses(&[NOT_FOUND, (416, "INVALID_PAYLOAD")]),
     // the server
-    Operation::get("/app/get-connection-id", Who::Anyone, "Where a client finds the socket.")
+    Operation::get("/app/get-connection-id", Who::Anyone, "The address of the socket endpoint.")
         .answers(&[Answer::Success(200, &[("data", connection)])]),
-    Operation::get("/api/socket/health", Who::Anyone, "Joined sockets, and rooms with somebody in them.")
+    Operation::get("/api/socket/health", Who::Anyone, "Number of joined sockets, and of rooms with at least one socket.")
         .answers(&[Answer::Json(200, socket_health)]),
-    Operation::get("/healthz", Who::Anyone, "The process lives.").answers(&[Answer::Success(200, &[("status", of::<String>)])]),
-    Operation::get("/readyz", Who::Anyone, "It can serve; 503 with the reasons otherwise.")
+    Operation::get("/healthz", Who::Anyone, "The process is alive.")
+        .answers(&[Answer::Success(200, &[("status", of::<String>)])]),
+    Operation::get("/readyz", Who::Anyone, "The server can serve clients; otherwise 503 with the reasons.")
         .answers(&[Answer::Success(200, &[("status", of::<String>)])]),
     // these documents
     Operation::get("/api/openapi.json", Who::Anyone, "This document.").answers(DOCUMENT),
-    Operation::get("/api/asyncapi.json", Who::Anyone, "What Socket.IO clients say and are told, as AsyncAPI.").answers(DOCUMENT),
-    Operation::get("/api/types.d.ts", Who::Anyone, "The same as TypeScript types.")
+    Operation::get("/api/asyncapi.json", Who::Anyone, "The events of Socket.IO clients, as AsyncAPI.").answers(DOCUMENT),
+    Operation::get("/api/types.d.ts", Who::Anyone, "The same events as TypeScript types.")
         .answers(&[Answer::Other(200, "text/plain"), Answer::Empty(304)]),
 ];
 

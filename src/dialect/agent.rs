@@ -41,21 +41,21 @@ pub struct Agent;
 
 const EVENTS: &[Entry] = &[
     Entry::work("notification:get").about(&About {
-        summary: "Asks for one's own notifications, newest first, at most 100.",
+        summary: "Asks for the caller's notifications, newest first, at most 100.",
         takes: Shape::Object(&[]),
         ack: enveloped::<Vec<NotificationView>>,
         is_acked: false,
         reply: Some("notification:receive"),
     }),
     Entry::work("connection:get").about(&About {
-        summary: "Asks who is connected, a row for each socket, at most 1000.",
+        summary: "Asks for connected users, a row for each socket, at most 1000.",
         takes: Shape::Object(&[]),
         ack: connections,
         is_acked: false,
         reply: Some("connection:receive"),
     }),
     Entry::work("conversation:get").about(&About {
-        summary: "Asks for one's own conversations, last active first.",
+        summary: "Asks for the caller's conversations, most recently active first.",
         takes: Shape::Object(&[]),
         ack: enveloped::<Vec<ConversationView>>,
         is_acked: false,
@@ -86,13 +86,13 @@ const TOLD: &[Told] = &[
         enveloped::<Vec<NotificationView>>,
         "One's own notifications, or why there is no answer.",
     ),
-    Told::unplaced("connection:receive", connections, "Who is connected, or why there is no answer."),
+    Told::unplaced("connection:receive", connections, "Connected users, or a refusal."),
     Told::unplaced(
         "conversation:receive",
         enveloped::<Vec<ConversationView>>,
         "One's own conversations, or why there is no answer.",
     ),
-    Told::either("message:receive", enveloped::<MessageView>, "A message, one's own too; or why a message was not sent."),
+    Told::either("message:receive", enveloped::<MessageView>, "A message, including the user's own; or the refusal of a send."),
     Told::new("message:updated", SchemaGenerator::subschema_for::<Envelope<MessageView>>, "A message was edited."),
     Told::new("message:deleted", SchemaGenerator::subschema_for::<Envelope<Deleted>>, "A message was deleted."),
 ];

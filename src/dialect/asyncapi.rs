@@ -16,7 +16,7 @@ pub fn asyncapi() -> Value {
         "info": {
             "title": "Parlance",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "What Socket.IO clients say and are told, in the default namespace: a channel for each dialect. A payload is \
+            "description": "The events of Socket.IO clients in the default namespace: a channel for each dialect. A payload is \
                 the event's first argument. Where x-offset is always, a recovery offset follows as the last argument; where it is unasked, \
                 it follows unless the event answers a request of this socket. Every request may ask for an ack, which is its reply here; \
                 a refusal comes by the ack, and without one as the event error (assistant: ai-error, agent: the failed envelope).",

@@ -14,7 +14,7 @@ pub(super) const COMMON: [Told; 2] = [
     ),
     Told {
         name: "recovery:seed",
-        summary: "An offset from the start, for a socket that will not be told connected.",
+        summary: "The first offset, for a socket that gets no event connected.",
         payload: None,
         offset: Offset::Always,
     },

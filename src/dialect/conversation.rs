@@ -51,7 +51,7 @@ impl Vocabulary for Conversation {
                 ..DONE
             }),
             Entry::work("message:send").about(&About {
-                summary: "Sends a message to the others in a conversation; to the sender, message:delivered tells of its arrival.",
+                summary: "Sends a message to the others in a conversation; message:delivered tells the sender of its arrival.",
                 takes: Shape::ObjectWith(
                     &[CONVERSATION_ID, CONTENT, TYPE, FILE, ATTACHMENTS, CLIENT_MESSAGE_ID],
                     &[&[SOME_CONTENT, SOME_FILE, SOME_ATTACHMENTS]],
@@ -60,17 +60,17 @@ impl Vocabulary for Conversation {
                 ..DONE
             }),
             Entry::receipt("message:read").about(&About {
-                summary: "Says that a message was read.",
+                summary: "Marks a message as read.",
                 takes: Shape::Object(&[MESSAGE_ID]),
                 ..DONE
             }),
             Entry::typing("typing:start").about(&About {
-                summary: "Says that the user types; it lapses by itself.",
+                summary: "Signals that the user is typing; expires by itself.",
                 takes: Shape::Object(&[CONVERSATION_ID]),
                 ..DONE
             }),
             Entry::typing("typing:stop").about(&About {
-                summary: "Says that the user types no longer.",
+                summary: "Signals that the user stopped typing.",
                 takes: Shape::Object(&[CONVERSATION_ID]),
                 ..DONE
             }),
@@ -85,7 +85,7 @@ impl Vocabulary for Conversation {
                 ..DONE
             }),
             Entry::work("user:status").about(&About {
-                summary: "Chooses how one appears to others; it stays over reconnects.",
+                summary: "Chooses the user's presence; kept over reconnects.",
                 takes: Shape::Value(schema::Field::required("status", SchemaGenerator::subschema_for::<ChosenStatus>)),
                 ..DONE
             }),
@@ -113,10 +113,14 @@ impl Vocabulary for Conversation {
                 SchemaGenerator::subschema_for::<Read>,
                 "Somebody read one's own message; with one's own id: a message was read on another device.",
             ),
-            Told::unplaced("typing:start", SchemaGenerator::subschema_for::<Typing>, "Somebody types."),
-            Told::unplaced("typing:stop", SchemaGenerator::subschema_for::<Typing>, "Somebody types no longer."),
-            Told::unplaced("user:online", SchemaGenerator::subschema_for::<Online>, "A user came, or chose another status."),
-            Told::unplaced("user:offline", SchemaGenerator::subschema_for::<Offline>, "A user went, or appears to have gone."),
+            Told::unplaced("typing:start", SchemaGenerator::subschema_for::<Typing>, "Somebody is typing."),
+            Told::unplaced("typing:stop", SchemaGenerator::subschema_for::<Typing>, "Somebody stopped typing."),
+            Told::unplaced(
+                "user:online",
+                SchemaGenerator::subschema_for::<Online>,
+                "A user came online, or chose another status.",
+            ),
+            Told::unplaced("user:offline", SchemaGenerator::subschema_for::<Offline>, "A user went offline, or appears so."),
             Told::new(
                 NOTIFICATION_EVENT,
                 SchemaGenerator::subschema_for::<NotificationView>,

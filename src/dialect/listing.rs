@@ -66,7 +66,7 @@ impl Vocabulary for Listing {
     fn events(&self) -> &'static [Entry] {
         const EVENTS: &[Entry] = &[
             Entry::work("setupUser").about(&About {
-                summary: "Asks who one is.",
+                summary: "Asks for the user's own account.",
                 takes: Shape::Value(schema::Field::optional("payload", kinds::anything)),
                 ack: |generator| or_refusal(user_setup(generator), generator),
                 reply: Some("userSetup"),
@@ -129,13 +129,17 @@ impl Vocabulary for Listing {
 
     fn told(&self) -> &'static [Told] {
         const TOLD: &[Told] = &[
-            Told::unplaced("userSetup", user_setup, "Who one is."),
-            Told::new("directMessage", SchemaGenerator::subschema_for::<DirectMessageView>, "A direct message, one's own too."),
-            Told::unplaced("joinedCommonChat", done, "One is in the common chat."),
-            Told::unplaced("leftCommonChat", done, "One is no longer in the common chat."),
+            Told::unplaced("userSetup", user_setup, "The user's own account."),
+            Told::new(
+                "directMessage",
+                SchemaGenerator::subschema_for::<DirectMessageView>,
+                "A direct message, including the user's own.",
+            ),
+            Told::unplaced("joinedCommonChat", done, "The user joined the common chat."),
+            Told::unplaced("leftCommonChat", done, "The user left the common chat."),
             Told::new("commonChatMessage", SchemaGenerator::subschema_for::<CommonChatMessage>, "A message in the common chat."),
-            Told::unplaced("joinedRoom", in_room, "One is in the room."),
-            Told::unplaced("leftRoom", in_room, "One is no longer in the room."),
+            Told::unplaced("joinedRoom", in_room, "The user joined the room."),
+            Told::unplaced("leftRoom", in_room, "The user left the room."),
             Told::new("roomMessage", SchemaGenerator::subschema_for::<RoomMessageView<GivenId>>, "A message in a public room."),
             Told::new("messageUpdated", SchemaGenerator::subschema_for::<DirectMessageView>, "A direct message was edited."),
             Told::new("messageDeleted", SchemaGenerator::subschema_for::<Deleted>, "A direct message was deleted."),

@@ -54,25 +54,25 @@ impl Vocabulary for Messenger {
                 ..DONE
             }),
             Entry::work("send_group_message").about(&About {
-                summary: "Sends a message to a group, or to one's own conversation with the model. Members only.",
+                summary: "Sends a message to a group, or to the user's conversation with the model. Members only.",
                 takes: Shape::ObjectWith(&[CONVERSATION_ID, CONTENT, FILE, CLIENT_MESSAGE_ID], SAYS_SOMETHING),
                 ack: either::<GroupAck, RefusedAck>,
                 ..DONE
             }),
             Entry::receipt("mark_as_read").about(&About {
-                summary: "Says that a message was read. Participants only.",
+                summary: "Marks a message as read. Participants only.",
                 takes: Shape::Object(&[MESSAGE_ID]),
                 is_acked: false,
                 ..DONE
             }),
             Entry::typing("typing_start").about(&About {
-                summary: "Says that the user types; it lapses by itself.",
+                summary: "Signals that the user is typing; expires by itself.",
                 takes: Shape::Object(&[CONVERSATION_ID]),
                 is_acked: false,
                 ..DONE
             }),
             Entry::typing("typing_stop").about(&About {
-                summary: "Says that the user types no longer.",
+                summary: "Signals that the user stopped typing.",
                 takes: Shape::Object(&[CONVERSATION_ID]),
                 is_acked: false,
                 ..DONE
@@ -94,11 +94,11 @@ impl Vocabulary for Messenger {
 
     fn told(&self) -> &'static [Told] {
         const TOLD: &[Told] = &[
-            Told::unplaced("user_online", SchemaGenerator::subschema_for::<Online>, "A user came."),
-            Told::unplaced("user_offline", SchemaGenerator::subschema_for::<Offline>, "A user went."),
+            Told::unplaced("user_online", SchemaGenerator::subschema_for::<Online>, "A user came online."),
+            Told::unplaced("user_offline", SchemaGenerator::subschema_for::<Offline>, "A user went offline."),
             Told::new("new_message", SchemaGenerator::subschema_for::<Shown>, "A direct message, or the model's answer."),
             Told::new("new_group_message", SchemaGenerator::subschema_for::<Shown>, "A message in a group."),
-            Told::new("message_read", SchemaGenerator::subschema_for::<Read>, "Somebody read one's own message."),
+            Told::new("message_read", SchemaGenerator::subschema_for::<Read>, "Somebody read the user's message."),
             Told::new(
                 "message_delivered",
                 SchemaGenerator::subschema_for::<Delivered>,
@@ -106,8 +106,8 @@ impl Vocabulary for Messenger {
             ),
             Told::new("message_updated", SchemaGenerator::subschema_for::<Shown>, "A message was edited."),
             Told::new("message_deleted", SchemaGenerator::subschema_for::<Deleted>, "A message was deleted."),
-            Told::unplaced("user_typing", SchemaGenerator::subschema_for::<Member>, "Somebody types."),
-            Told::unplaced("user_stopped_typing", SchemaGenerator::subschema_for::<Stopped>, "Somebody types no longer."),
+            Told::unplaced("user_typing", SchemaGenerator::subschema_for::<Member>, "Somebody is typing."),
+            Told::unplaced("user_stopped_typing", SchemaGenerator::subschema_for::<Stopped>, "Somebody stopped typing."),
             Told::new("user_joined_group", SchemaGenerator::subschema_for::<Member>, "A member opened a group."),
             Told::new("user_left_group", SchemaGenerator::subschema_for::<Member>, "A member closed a group."),
         ];

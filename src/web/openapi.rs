@@ -51,8 +51,8 @@ pub fn openapi(operations: &[Operation]) -> Value {
             "securitySchemes": {
                 "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
                 "cookie": { "type": "apiKey", "in": "cookie", "name": "token" },
-                "key": { "type": "apiKey", "in": "header", "name": "X-API-Key", "description": "Of the setting API_KEYS." },
-                "text": { "type": "http", "scheme": "bearer", "description": "A text that a setting names." },
+                "key": { "type": "apiKey", "in": "header", "name": "X-API-Key", "description": "One of the keys in the setting API_KEYS." },
+                "text": { "type": "http", "scheme": "bearer", "description": "The value of a setting." },
             },
         },
     })
@@ -66,9 +66,9 @@ fn failure_schema() -> Value {
         "properties": {
             "success": { "type": "boolean", "const": false },
             "error": { "type": "string", "description": "A sentence for people." },
-            "message": { "type": "string", "description": "The same." },
-            "code": { "type": "string", "description": "Stable: docs/errors.md." },
-            "errorId": { "type": "string", "description": "Is in the log, too." },
+            "message": { "type": "string", "description": "Usually equal to error." },
+            "code": { "type": "string", "description": "Stable code, see docs/errors.md." },
+            "errorId": { "type": "string", "description": "Id of the refusal in the server's log." },
             "retryAfterMs": { "type": "integer", "minimum": 0 },
         },
         "required": ["success", "error", "message", "code"],
@@ -163,7 +163,7 @@ fn answer_response(answer: &Answer, definitions: &mut Definitions) -> (u16, Valu
         Answer::Other(status, content_type) => (*status, Some(json!({ *content_type: {} }))),
         Answer::Empty(status) => (*status, None),
     };
-    let mut response = json!({ "description": "It is done." });
+    let mut response = json!({ "description": "Success." });
     if let (Some(fields), Some(content)) = (response.as_object_mut(), content) {
         fields.insert("content".to_owned(), content);
     }
