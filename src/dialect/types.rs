@@ -11,7 +11,7 @@ use crate::schema::{Definitions, Shape, interface, pascal_case, type_of};
 
 /// Head of the file, common to all namespaces.
 const HEAD: &str = "\
-// Types of what Parlance's clients say and are told, a namespace for each dialect:
+// Types of the events of Parlance's clients, a namespace for each dialect:
 //
 //   import { io, type Socket } from 'socket.io-client';
 //   import type { Messenger } from './parlance';

@@ -41,8 +41,7 @@ impl Session {
         let mut asked = Asked { event: entry.name, at: now.wall, ..Asked::default() };
         let request = dialect.decode(&mut asked, &args);
         if self.is_stopping {
-            // Without an ack, stock clients repeat the request by themselves (`retries`), at the server that comes
-            // next.
+            // Left unanswered, stock clients repeat the request by themselves (`retries`), at the server that comes next.
             if ack_id.is_none() || !is_safe_to_repeat(&request) {
                 let fault = ChatError::Stopping.into();
                 self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around);

@@ -12,7 +12,7 @@ use super::wire::close_frame;
 use super::worker::Worker;
 use crate::engineio::{CloseReason, Service};
 
-/// Time for the peer of a closed WebSocket to close its side, and for the last bytes to a dead session to be fetched.
+/// Time for the peer of a closed WebSocket to close its side, and for one that timed out to take the remaining bytes.
 pub(super) const CLOSE_LINGER: Duration = Duration::from_secs(2);
 /// Time for which a gracefully closed session waits for a GET to tell the client.
 const POLLING_LINGER: Duration = Duration::from_secs(30);
