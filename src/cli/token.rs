@@ -348,7 +348,7 @@ async fn revoke(options: &RevokeToken, environment: &Environment, config: &Confi
         && (server.is_named() || server.has_key())
     {
         match server.post("/api/admin/tokens/revoke", &body).await {
-            Ok(_) => return print(&format!("{told} revoked, and their sockets are put out\n")),
+            Ok(_) => return print(&format!("{told} revoked, and their sockets are disconnected\n")),
             // The server was not named explicitly, so the database alone will do.
             Err(AskError::Away(_)) if !server.is_named() => {}
             Err(AskError::Refused(_, code, _)) if code == "INVALID_PAYLOAD" && token.is_some() => {

@@ -21,15 +21,15 @@ pub fn explain_message(facts: &MessageFacts<'_>) -> Explanation {
     let MessageFacts { message, conversation, members, trace } = facts;
     let mut told = vec![Fact::at("SENT", message.created_at, format!("{} sent it; it is stored.", message.sender.username))];
     if let Some(at) = message.deleted_at {
-        told.push(Fact::at("DELETED", at, "It was deleted: it is shown to nobody any more."));
+        told.push(Fact::at("DELETED", at, "It was deleted, and is no longer shown to anybody."));
     }
     if let Some(at) = trace.handed_at {
-        told.push(Fact::at("HANDED_OUT", at, "It was handed out to the sockets that were there."));
+        told.push(Fact::at("HANDED_OUT", at, "It was dispatched to the sockets connected at that time."));
     }
     let Some(conversation) = conversation else {
-        let text = "Who is in a public room is sent what is said there, at once; who received it is not noted.";
+        let text = "Messages of a public room go to the sockets in it at once; their receipt is not recorded.";
         told.push(Fact::new("PUBLIC", text));
-        return Explanation { verdict: "Stored, and told to all who were in the room.".to_owned(), facts: told };
+        return Explanation { verdict: "Stored, and sent to everybody in the room.".to_owned(), facts: told };
     };
     let (mut read, mut received) = (0, 0);
     for (member, known) in members.iter().zip(&trace.members) {
@@ -46,7 +46,7 @@ pub fn explain_message(facts: &MessageFacts<'_>) -> Explanation {
     }
     let others = conversation.participants.iter().filter(|member| **member != message.sender.id).count();
     if others > members.len() {
-        told.push(Fact::new("MORE_MEMBERS", format!("{} further members are not spoken of here.", others - members.len())));
+        told.push(Fact::new("MORE_MEMBERS", format!("{} further members are not listed here.", others - members.len())));
     }
     let lacking = members.len() - read - received;
     let verdict = match lacking {
@@ -64,7 +64,7 @@ fn proof(known: &MemberTrace) -> String {
     match proven {
         Some(SessionTrace { socket, .. }) => format!("socket {socket} answered a heartbeat that was sent after it"),
         None => {
-            "a device answered a heartbeat after it, came back with an offset behind it, or a later message was read".to_owned()
+            "a device answered a heartbeat sent after it, reconnected with a later offset, or read a later message".to_owned()
         }
     }
 }
@@ -75,17 +75,17 @@ fn tell_lack(member: &UserId, known: &MemberTrace, told: &mut Vec<Fact>) {
     }
     for SessionTrace { socket, state } in &known.sessions {
         let (code, why) = match state {
-            SessionState::NoWord => ("NO_WORD", "speaks a dialect that has no word for it and is never sent it"),
+            SessionState::NoWord => ("NO_WORD", "speaks a dialect that cannot show it"),
             SessionState::Unproven => {
-                ("SILENT_COOKIE", "is known by a cookie alone and has said nothing: what it is sent does not count")
+                ("SILENT_COOKIE", "was authenticated by a cookie alone and has sent nothing: events sent to it do not count")
             }
-            SessionState::Muted => ("MUTED", "has left the group's live messages; only history shows it"),
-            SessionState::Parked => ("PARKED", "has lost its connection; it is kept for its return"),
-            SessionState::CatchingUp => ("CATCHING_UP", "is being shown what it missed; this comes in its turn"),
-            SessionState::Proven => ("PROVEN", "has it; that is about to be noted"),
-            SessionState::Sent => ("SENT_UNPROVEN", "was sent it; no heartbeat was answered since"),
-            SessionState::CameLater => ("CAME_LATER", "came after it was handed out and is caught up"),
-            SessionState::Unknown => ("UNKNOWN", "is connected; what it was sent then is not remembered"),
+            SessionState::Muted => ("MUTED", "has muted the group; only the history shows it"),
+            SessionState::Parked => ("PARKED", "has lost its connection; its session can be resumed"),
+            SessionState::CatchingUp => ("CATCHING_UP", "is catching up; this message comes in its order"),
+            SessionState::Proven => ("PROVEN", "has it; that is about to be recorded"),
+            SessionState::Sent => ("SENT_UNPROVEN", "was sent it, and has answered no heartbeat since"),
+            SessionState::CameLater => ("CAME_LATER", "connected after it was dispatched, and is caught up"),
+            SessionState::Unknown => ("UNKNOWN", "is connected; events sent to it then are no longer known"),
         };
         told.push(Fact::new(code, format!("{member}: socket {socket} {why}.")));
     }

@@ -51,25 +51,25 @@ fn verdict(facts: &UserFacts<'_>) -> String {
         );
     }
     if open.is_empty() {
-        return format!("Gets nothing now: the connection is lost, its client may come back to the session. {waits}");
+        return format!("Gets nothing now: the connection is lost, its client may resume the session. {waits}");
     }
     if !open.iter().any(|view| view.words.direct_message || view.words.group_message) {
-        return format!("Connected, but the dialects spoken have no word for messages of others. {waits}");
+        return format!("Connected, but its dialects cannot show messages of others. {waits}");
     }
     if facts.sessions.iter().any(|(_, connection)| connection.is_some_and(|connection| connection.is_blocked)) {
-        return format!("Connected, but a client does not read what it is sent. {waits}");
+        return format!("Connected, but a client has stopped reading. {waits}");
     }
     format!("Gets messages: {} connected. {waits}", count(open.len(), "socket is", "sockets are"))
 }
 
 fn tell_account(account: &Account, told: &mut Vec<Fact>) {
     if account.disabled {
-        let text = "The account is disabled: its sockets were put out and its tokens are refused (ACCOUNT_DISABLED). \
+        let text = "The account is disabled: its sockets were disconnected, and its tokens are refused (ACCOUNT_DISABLED). \
                     PATCH /api/admin/users/ID {\"disabled\": false} enables it.";
         told.push(Fact::new("DISABLED", text));
     }
     if let Some(at) = account.tokens_valid_from {
-        let text = "Tokens issued before this time are refused, but for the login that changed the password.";
+        let text = "Tokens issued before this time are refused, except those of the login that changed the password.";
         told.push(Fact::at("OLD_TOKENS_REFUSED", at, text));
     }
     if account.status == ChosenStatus::Offline {
@@ -86,22 +86,21 @@ fn tell_session(view: &SessionView, connection: Option<ConnectionView>, enabled:
             told.push(Fact::at("CONNECTED", *since, text));
         }
         None => {
-            let text =
-                format!("The connection of socket {socket} is lost. Its client may come back to the session (RECOVERY_TTL).");
+            let text = format!("The connection of socket {socket} is lost. Its client may resume the session (RECOVERY_TTL).");
             told.push(Fact::at("PARKED", *since, text));
         }
     }
     tell_dialects(view, enabled, told);
     if words.unproven {
         let text = format!(
-            "Socket {socket} is known by a cookie alone and has said nothing yet: what it is sent does not count as received."
+            "Socket {socket} was authenticated by a cookie alone and has sent nothing yet: events sent to it do not count as received."
         );
         told.push(Fact::new("SILENT_COOKIE", text));
     }
     if !muted.is_empty() {
         let names: Vec<String> = muted.iter().take(10).map(ToString::to_string).collect();
         let text = format!(
-            "Socket {socket} hears nothing of {} that it left with leave_group or conversation:leave: {}{}.",
+            "Socket {socket} gets nothing of {} that it left with leave_group or conversation:leave: {}{}.",
             count(muted.len(), "group", "groups"),
             names.join(", "),
             if muted.len() > names.len() { ", …" } else { "" }
@@ -109,7 +108,7 @@ fn tell_session(view: &SessionView, connection: Option<ConnectionView>, enabled:
         told.push(Fact::new("MUTED", text));
     }
     if *is_catching_up {
-        let text = format!("Socket {socket} is being shown what it missed; newer messages wait behind that.");
+        let text = format!("Socket {socket} is catching up on missed messages; newer ones wait behind them.");
         told.push(Fact::new("CATCHING_UP", text));
     }
     if *waiting_requests > 0 {
@@ -121,11 +120,11 @@ fn tell_session(view: &SessionView, connection: Option<ConnectionView>, enabled:
         && (queued_packets > 0 || is_blocked)
     {
         let waiting = count(queued_packets, "packet waits", "packets wait");
-        let why = if is_blocked { ": the client does not read" } else { "" };
-        told.push(Fact::new("OUTBOX", format!("{waiting} ({queued_bytes} bytes) to leave on socket {socket}{why}.")));
+        let why = if is_blocked { ": the client has stopped reading" } else { "" };
+        told.push(Fact::new("OUTBOX", format!("{waiting} ({queued_bytes} bytes) to be sent on socket {socket}{why}.")));
     }
     if let Some(at) = expires_at {
-        told.push(Fact::at("TOKEN_ENDS", *at, format!("The session of socket {socket} ends then, with its token.")));
+        told.push(Fact::at("TOKEN_ENDS", *at, format!("The token of socket {socket} expires then, which ends its session.")));
     }
 }
 
@@ -137,7 +136,7 @@ fn tell_dialects(view: &SessionView, enabled: DialectSet, told: &mut Vec<Fact>) 
         "pinned" => format!("Socket {socket} speaks {names}: its client said so at CONNECT."),
         "only one" => format!("Socket {socket} speaks {names}: no other dialect is enabled (DIALECTS)."),
         "learned" => format!("Socket {socket} speaks {names}: learned from the events that it sent."),
-        _ => format!("Socket {socket} has sent no event of any dialect yet: it is sent everything in the words of all dialects."),
+        _ => format!("Socket {socket} has sent no event of any dialect yet: it is sent every event in all dialects."),
     };
     told.push(Fact::new("DIALECT", text));
     let lacking: Vec<&str> = [
@@ -149,7 +148,7 @@ fn tell_dialects(view: &SessionView, enabled: DialectSet, told: &mut Vec<Fact>) 
     .filter_map(|(has, what)| (!has).then_some(what))
     .collect();
     if !lacking.is_empty() {
-        let text = format!("Its dialect has no word for {}: socket {socket} is never sent those.", lacking.join(" and "));
+        let text = format!("Its dialect cannot show {}: socket {socket} never gets those.", lacking.join(" and "));
         told.push(Fact::new("NO_WORD", text));
     }
 }
@@ -166,13 +165,13 @@ fn tell_absence(facts: &UserFacts<'_>, told: &mut Vec<Fact>) {
 
 fn tell_undelivered(undelivered: &[Undelivered], told: &mut Vec<Fact>) {
     if undelivered.is_empty() {
-        let text = "All that others wrote in the user's conversations is known to have reached a device (as of the last second).";
+        let text = "Everything that others wrote in the user's conversations is confirmed to have reached a device (as of the last second).";
         told.push(Fact::new("NOTHING_WAITS", text));
     }
     for Undelivered { conversation, messages: number, since } in undelivered {
         let is = if *number == 1 { "is" } else { "are" };
         let what = messages(*number, "message", "messages");
-        let text = format!("{what} of conversation {conversation} {is} stored and not known to have been received.");
+        let text = format!("{what} of conversation {conversation} {is} stored and not confirmed as received.");
         told.push(Fact::at("UNDELIVERED", *since, text));
     }
 }
@@ -180,20 +179,20 @@ fn tell_undelivered(undelivered: &[Undelivered], told: &mut Vec<Fact>) {
 fn tell_trace(trace: &Trace, told: &mut Vec<Fact>) {
     if let Some((at, socket, coming)) = trace.came {
         let text = match coming {
-            Coming::New => format!("The latest socket, {socket}, came anew."),
+            Coming::New => format!("The latest socket, {socket}, started a new session."),
             Coming::Recovered { missed } => {
                 let missed = count(missed, "event", "events");
-                format!("The latest socket, {socket}, came back to its session and was shown {missed} that it had missed.")
+                format!("The latest socket, {socket}, resumed its session and was shown {missed} that it had missed.")
             }
             Coming::NotRecovered(reason) => {
-                format!("The latest socket, {socket}, wanted to come back and came anew: {}.", why(reason))
+                format!("The latest socket, {socket}, asked to resume its session and got a new one: {}.", why(reason))
             }
         };
         told.push(Fact::at("CAME", at, text));
     }
     if let Some(Leaving { at, socket, reason, is_parked }) = trace.incidents().left {
-        let then = if is_parked { "Its session was kept for its return." } else { "Its session ended with it." };
-        let text = format!("The latest socket to go, {socket}, went because {}. {then}", why_closed(reason));
+        let then = if is_parked { "Its session was kept, to be resumed." } else { "Its session ended with it." };
+        let text = format!("The latest socket to disconnect, {socket}, did so because {}. {then}", why_closed(reason));
         told.push(Fact::at("LEFT", at, text));
     }
     if let Some((at, refused)) = trace.incidents().refused {
@@ -201,7 +200,7 @@ fn tell_trace(trace: &Trace, told: &mut Vec<Fact>) {
     }
     if let Some((number, at)) = trace.incidents().limited {
         let number = count(usize::try_from(number).unwrap_or(usize::MAX), "request was", "requests were");
-        let text = format!("At least {number} refused for coming too fast (RATE_LIMITED); the last at about this time.");
+        let text = format!("At least {number} refused because they came too fast (RATE_LIMITED); the last at about this time.");
         told.push(Fact::at("RATE_LIMITED", at, text));
     }
 }
@@ -209,11 +208,11 @@ fn tell_trace(trace: &Trace, told: &mut Vec<Fact>) {
 fn why(reason: NotRecovered) -> &'static str {
     match reason {
         NotRecovered::Unknown => {
-            "its session is not known here: it was gone for longer than RECOVERY_TTL, the session ended, or the server was started since"
+            "its session is unknown here: it was away for longer than RECOVERY_TTL, the session ended, or the server was restarted"
         }
         NotRecovered::AskedOtherwise => "it asked for other dialects than before",
-        NotRecovered::OffsetUnknown => "how far it had come cannot be told",
-        NotRecovered::Forgotten => "some of what it missed is not kept in memory any more (RECOVERY_BYTES)",
+        NotRecovered::OffsetUnknown => "its offset is unknown here",
+        NotRecovered::Forgotten => "some missed events are no longer in memory (RECOVERY_BYTES)",
         NotRecovered::TooMuch => "it had missed more than OUTBOX_PACKETS or OUTBOX_BYTES",
     }
 }
@@ -223,14 +222,14 @@ fn why_closed(reason: CloseReason) -> &'static str {
         CloseReason::TransportClose => "its client closed the connection, or the network did",
         CloseReason::TransportError => "the connection failed",
         CloseReason::PingTimeout => "its client did not answer a heartbeat in time (PING_TIMEOUT)",
-        CloseReason::ParseError => "its client sent what is no Engine.IO packet",
-        CloseReason::ForcedClose => "its client broke the protocol, or came back on another connection",
+        CloseReason::ParseError => "its client sent an invalid Engine.IO packet",
+        CloseReason::ForcedClose => "its client violated the protocol, or reconnected on another connection",
         CloseReason::ConnectTimeout => "its client joined no namespace in time (CONNECT_TIMEOUT)",
-        CloseReason::Disconnected => "its client left, or it was put out",
+        CloseReason::Disconnected => "its client left, or it was kicked",
         CloseReason::SlowConsumer => "its client read too slowly (OUTBOX_PACKETS, OUTBOX_BYTES, WRITE_TIMEOUT)",
-        CloseReason::Unavailable => "the user had too many sockets (MAX_SOCKETS_PER_USER), or the database was away",
+        CloseReason::Unavailable => "the user had too many sockets (MAX_SOCKETS_PER_USER), or the database was unavailable",
         CloseReason::Shutdown => "the server stopped",
-        CloseReason::Internal => "of an error of the server; its log has more",
+        CloseReason::Internal => "of an error in the server, which is in its log",
     }
 }
 

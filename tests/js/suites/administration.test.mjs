@@ -166,7 +166,7 @@ describe('administration', () => {
       const answer = await until(`${who} to have received all`, () => explain(`user/${encodeURIComponent(who)}`), (now) => codes(now).includes('NOTHING_WAITS'));
       assert.match(answer.verdict, /^Gets messages: 1 socket is connected\. Nothing waits\.$/);
       assert.match(fact(answer, 'CONNECTED').text, new RegExp(`^Socket ${mia.socket.id} is connected over websocket from `));
-      assert.match(fact(answer, 'CAME').text, /came anew/);
+      assert.match(fact(answer, 'CAME').text, /started a new session/);
       assert.match(fact(answer, 'DIALECT').text, /has sent no event/);
     }
     await read('explain/user/nobody-of-that-name', 404);
@@ -211,7 +211,7 @@ describe('administration', () => {
     assert.equal(answer.verdict, 'Stored. Of 3 recipients looked at, 1 read it, 0 more received it, 2 lack it.');
     assert.match(fact(answer, 'SENT').text, new RegExp(`^${mia.user.username} sent it`));
     assert.match(fact(answer, 'READ').text, new RegExp(`^${carl.user.id} read it`));
-    assert.match(fact(answer, 'MUTED').text, new RegExp(`^${eve.user.id}: socket ${eve.socket.id} has left the group's live messages`));
+    assert.match(fact(answer, 'MUTED').text, new RegExp(`^${eve.user.id}: socket ${eve.socket.id} has muted the group`));
     assert.match(fact(answer, 'NOT_CONNECTED').text, new RegExp(`^${fay.user.id} lacks it`));
     await read('explain/message/none', 404);
     await read('explain/message/0197a000-0000-7000-8000-000000000001', 404);

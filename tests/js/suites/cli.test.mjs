@@ -113,10 +113,10 @@ for (const database of DATABASES) {
       const token = await succeed(server(), ['token', 'new', ann.user.id]);
       const me = async (token) => (await server().api('GET', '/api/auth/me', { token })).status;
       assert.equal(await me(token), 200);
-      assert.match(await succeed(server(), ['token', 'revoke', token]), /sockets are put out$/);
+      assert.match(await succeed(server(), ['token', 'revoke', token]), /sockets are disconnected$/);
       assert.deepEqual([await me(token), await me(ann.user.token)], [401, 200]);
       const gone = new Promise((resolve) => bob.socket.once('disconnect', resolve));
-      assert.match(await succeed(server(), ['token', 'revoke', '--all-of', bob.user.username]), /sockets are put out$/);
+      assert.match(await succeed(server(), ['token', 'revoke', '--all-of', bob.user.username]), /sockets are disconnected$/);
       await within(LIMIT, 'the socket to be put out', gone);
       assert.equal(await me(bob.user.token), 401);
       assert.match(await fail(server(), ['token', 'revoke', '--all-of', ann.user.id], { PARLANCE_KEY: '', API_KEYS: '' }), /wants a key/);
