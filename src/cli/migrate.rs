@@ -52,17 +52,17 @@ fn down(url: &DatabaseUrl, is_confirmed: bool) -> Result<(), Failure> {
     let mut conn = store::connect_alone(url).map_err(|error| failed(&error))?;
     let list = store::list_migrations(&mut conn).map_err(|error| failed(&error))?;
     let Some(last) = list.iter().rev().find(|step| step.is_applied) else {
-        return Err(Failure("the database has no tables of ours: there is nothing to take back".to_owned()));
+        return Err(Failure("the database has no migrations: there is nothing to undo".to_owned()));
     };
     let MigrationState { name, is_known, .. } = last;
     if !is_known {
-        return Err(Failure(format!("the migration {name} is of a later version: take it back with that one")));
+        return Err(Failure(format!("the migration {name} is of a later version: undo it with that one")));
     }
-    if !is_confirmed && !confirms(&format!("Take back {name}, and lose what its tables and columns hold?")) {
-        return Err(Failure(format!("{name} stays; to take it back without being asked, give --yes")));
+    if !is_confirmed && !confirms(&format!("Undo {name}, and lose the contents of its tables and columns?")) {
+        return Err(Failure(format!("{name} stays; to undo it without confirmation, give --yes")));
     }
     store::revert_last_migration(&mut conn).map_err(|error| failed(&error))?;
-    print(&format!("took back {name}; this version applies it again at its next start\n"))
+    print(&format!("undid {name}; this version applies it again at its next start\n"))
 }
 
 fn status(url: &DatabaseUrl, as_json: bool) -> Result<(), Failure> {

@@ -60,7 +60,7 @@ pub(super) async fn execute(options: &SendOptions, environment: &Environment, co
 fn request(options: &SendOptions) -> Result<(&'static str, Value), Failure> {
     let SendOptions { to, group, room, all, from, text, event, data, id, .. } = options;
     if *all && event.is_none() {
-        return Err(Failure("--all is for events: add --event, or say whom the message is for".to_owned()));
+        return Err(Failure("--all is for events: add --event, or name the recipient of the message".to_owned()));
     }
     let mut target = Map::new();
     for (name, value) in [("user", to), ("conversation", group), ("room", room)] {
@@ -74,7 +74,7 @@ fn request(options: &SendOptions) -> Result<(&'static str, Value), Failure> {
     body.extend(texts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value.as_ref()?)))));
     if let Some(data) = data {
         let wrong =
-            |error| Failure(format!("--data is no JSON ({error}): write a text as '\"text\"', an object as '{{\"a\":1}}'"));
+            |error| Failure(format!("--data is not JSON ({error}): write a text as '\"text\"', an object as '{{\"a\":1}}'"));
         body.insert("data".to_owned(), serde_json::from_str(data).map_err(wrong)?);
     }
     Ok((if event.is_some() { "/api/emit" } else { "/api/messages" }, Value::Object(body)))
@@ -91,10 +91,10 @@ fn outcome(options: &SendOptions, answer: &Value) -> String {
     }
     let id = answer.get("message").and_then(|message| message.get("_id")).and_then(Value::as_str).unwrap_or_default();
     match answer.get("status").and_then(Value::as_str) {
-        Some("delivered" | "read") => format!("stored as {id} and handed to a socket of the recipient"),
+        Some("delivered" | "read") => format!("stored as {id} and dispatched to a socket of the recipient"),
         _ if options.to.is_some() => format!("stored as {id}; the recipient has no socket now and gets it at the next connect"),
-        _ if options.room.is_some() => format!("stored as {id} and shown to who is in the room"),
-        _ => format!("stored as {id}; members with a socket are shown it, the others get it at their next connect"),
+        _ if options.room.is_some() => format!("stored as {id} and shown to everybody in the room"),
+        _ => format!("stored as {id}; connected members get it now, the others at their next connect"),
     }
 }
 

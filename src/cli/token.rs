@@ -138,7 +138,7 @@ fn make(new: &NewToken, config: &Config) -> Result<(), Failure> {
             (profile.id.clone(), profile.username.clone(), profile.role, profile.email.clone())
         }
         None if config.auto_provision_users => {
-            let id = UserId::parse(user).map_err(|_| Failure(format!("{user:?} is no id of a user: 1 to 64 characters")))?;
+            let id = UserId::parse(user).map_err(|_| Failure(format!("{user:?} is not a user id: 1 to 64 characters")))?;
             (id, user.clone(), asked.unwrap_or_default(), None)
         }
         None => return Err(no_user(user)),
@@ -172,7 +172,9 @@ fn inspect(token: &str, as_json: bool, config: &Config) -> Result<(), Failure> {
     let secrets: Vec<_> = named.iter().map(|(_, secret)| secret.clone()).collect();
     let keys = TokenKeys::new(&secrets, config.require_exp, config.token_ttl);
     let examined = keys.examine(token).map_err(|_| {
-        Failure("this is no token: three parts with dots between, each base64url, as `parlance token new` prints".to_owned())
+        Failure(
+            "this is not a token: it needs three base64url parts with dots between, as `parlance token new` prints".to_owned(),
+        )
     })?;
     let now = Timestamp::now();
     let claims = keys.verify_all_but_expiry(token, now).ok();
@@ -208,7 +210,7 @@ fn faults_of_form(examined: &Examined, claims: Option<&Claims>, config: &Config,
     let mut faults = Vec::new();
     let algorithm = header.get("alg").and_then(Value::as_str).unwrap_or("none");
     if algorithm != "HS256" {
-        faults.push(format!("it is signed by {algorithm}, and only HS256 counts: have its maker sign with that"));
+        faults.push(format!("it is signed with {algorithm}, and only HS256 is accepted: have its issuer sign with that"));
     } else if signed_by.is_none() {
         faults.push(
             "no secret of this configuration signed it: JWT_SECRET must be that of its maker (`parlance config` shows where it is set)"
@@ -287,7 +289,7 @@ fn told(examined: &Examined, signer: Option<&str>, account: Option<&Account>, fa
     if let Some(login) = payload.get("login") {
         line("login", bare(login));
     }
-    line("signature", signer.map_or_else(|| "by none of our secrets".to_owned(), |name| format!("right, by {name}")));
+    line("signature", signer.map_or_else(|| "by none of the configured secrets".to_owned(), |name| format!("right, by {name}")));
     line("claims", Value::Object(payload.clone()).to_string());
     match faults {
         [] => line("valid", "yes".to_owned()),

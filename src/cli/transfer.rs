@@ -134,7 +134,7 @@ fn figures(what: &str, file: &Path, sums: &Sums, resumed_after: u64, begun: Inst
     }
     let mut text = String::new();
     if resumed_after > 0 {
-        text = format!("went on after line {resumed_after}\n");
+        text = format!("continued after line {resumed_after}\n");
     }
     for (table, sum) in sums.iter().filter(|(_, sum)| sum.count > 0) {
         text += &format!("{:>10}  {table}\n", sum.count);

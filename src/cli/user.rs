@@ -170,8 +170,8 @@ async fn add(store: &Store, new: NewUser) -> Result<(), Failure> {
         note(store, &format!("user add --role {}", role.as_str()), id.as_str()).await?;
     }
     match made {
-        Ok(Written::User(profile)) => print(&format!("made {} {} (id {})\n", role.as_str(), profile.username, profile.id)),
-        Ok(_) => print(&format!("made {} {name}\n", role.as_str())),
+        Ok(Written::User(profile)) => print(&format!("created {} {} (id {})\n", role.as_str(), profile.username, profile.id)),
+        Ok(_) => print(&format!("created {} {name}\n", role.as_str())),
         Err(StoreError::Conflict(field)) => Err(Failure(format!("the {field} is taken: choose another"))),
         Err(error) => Err(failed(&error)),
     }
@@ -196,7 +196,7 @@ async fn delete(store: &Store, name: &str, is_confirmed: bool) -> Result<(), Fai
     let account = find(store, name).await?;
     let username = &account.profile.username;
     if !is_confirmed && !database::confirms(&format!("Delete {username}, for good?")) {
-        return Err(Failure(format!("{username} stays; to delete without being asked, give --yes")));
+        return Err(Failure(format!("{username} stays; to delete without confirmation, give --yes")));
     }
     let write = Write::DeleteUser { user: account.profile.id.clone(), deleted_at: Timestamp::now() };
     store.write(write).await.map_err(|error| failed(&error))?;

@@ -82,7 +82,7 @@ for (const database of DATABASES) {
     it('a message is stored, and handed to who is there', async (test) => {
       const [ann, bob] = await people(test, server(), ['ann', 'bob']);
       const said = await succeed(server(), ['send', '--from', ann.user.username, '--to', bob.user.id, 'Hello!']);
-      assert.match(said, /^stored as [0-9a-f-]{36} and handed to a socket of the recipient$/);
+      assert.match(said, /^stored as [0-9a-f-]{36} and dispatched to a socket of the recipient$/);
       const { message } = await bob.next('new_message');
       assert.deepEqual([message.content, message.sender._id], ['Hello!', ann.user.id]);
       const away = newUser('away');

@@ -69,7 +69,7 @@ describe('moving a database', () => {
       for (const part of [0.3, 0.55, 0.8]) await importUntilKilled(target, file, Math.round(size * part));
       assert.match(await refused(target, 'serve'), /import into it is not finished/);
       const figures = JSON.parse(await succeed(target, 'import', file, '--json'));
-      assert.ok(figures.resumedAfterLine > MESSAGES / 4, `it went on after line ${figures.resumedAfterLine}`);
+      assert.ok(figures.resumedAfterLine > MESSAGES / 4, `it continued after line ${figures.resumedAfterLine}`);
       assert.match(await succeed(target, 'export', file, '--verify'), /equal/);
       const next = join(target.folder, 'next.jsonl');
       await succeed(target, 'export', next);
@@ -130,7 +130,7 @@ for (const kind of DATABASES) {
       assert.match(await refused(target, 'import', changed(source, file, '"id":"user-1"', '"id":"user-x"')), /is not what was imported/);
       assert.match(await refused(target, 'import', changed(source, file, /"id":"([0-9a-f-]{36})","version"/.exec(text)[0], '"id":"another","version"')), /another file is not finished/);
       assert.match(await refused(target, 'user', 'list'), /import FILE/);
-      assert.match(await succeed(target, 'import', file), /went on after line/);
+      assert.match(await succeed(target, 'import', file), /continued after line/);
       assert.match(await refused(target, 'import', file), /not empty/);
     });
 
