@@ -126,9 +126,9 @@ impl Remote {
             AskError::Refused(StatusCode::FORBIDDEN, _, text) => {
                 Failure(format!("{base} refuses it ({text}): give one of its API_KEYS with --key or PARLANCE_KEY"))
             }
-            AskError::Refused(StatusCode::NOT_FOUND, code, _) if code.is_empty() => {
-                Failure(format!("{base} is not a Parlance server, or an older one: name the right one with --url or PARLANCE_URL"))
-            }
+            AskError::Refused(StatusCode::NOT_FOUND, code, _) if code.is_empty() => Failure(format!(
+                "{base} is not a Parlance server, or an older one: name the right one with --url or PARLANCE_URL"
+            )),
             AskError::Refused(StatusCode::NOT_FOUND, _, text) if text.starts_with("User") => {
                 Failure(format!("{base} knows no such user: `parlance user list` shows all, on its machine"))
             }
@@ -178,7 +178,8 @@ fn headers(key: Option<&str>) -> Result<HeaderMap, Failure> {
         false => (HeaderName::from_static("x-api-key"), key.to_owned()),
     };
     let value = HeaderValue::from_str(&text);
-    let mut value = value.map_err(|_| Failure("the key has characters that are not allowed in a request: check --key".to_owned()))?;
+    let mut value =
+        value.map_err(|_| Failure("the key has characters that are not allowed in a request: check --key".to_owned()))?;
     value.set_sensitive(true);
     headers.insert(name, value);
     Ok(headers)
@@ -191,9 +192,7 @@ fn own_address(config: &Config) -> Result<String, Failure> {
         host => host,
     };
     match config.port {
-        0 => {
-            Err(Failure("PORT=0 does not tell where the server is: give its address with --url or PARLANCE_URL".to_owned()))
-        }
+        0 => Err(Failure("PORT=0 does not tell where the server is: give its address with --url or PARLANCE_URL".to_owned())),
         port => Ok(format!("{}://{host}:{port}", if config.speaks_tls() { "https" } else { "http" })),
     }
 }
