@@ -172,9 +172,7 @@ fn inspect(token: &str, as_json: bool, config: &Config) -> Result<(), Failure> {
     let secrets: Vec<_> = named.iter().map(|(_, secret)| secret.clone()).collect();
     let keys = TokenKeys::new(&secrets, config.require_exp, config.token_ttl);
     let examined = keys.examine(token).map_err(|_| {
-        Failure(
-            "this is not a token: it needs three base64url parts with dots between, as `parlance token new` prints".to_owned(),
-        )
+        Failure("this is not a token: three parts with dots between, each base64url, as `parlance token new` prints".to_owned())
     })?;
     let now = Timestamp::now();
     let claims = keys.verify_all_but_expiry(token, now).ok();

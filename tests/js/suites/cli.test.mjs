@@ -202,7 +202,7 @@ for (const database of DATABASES) {
       assert.match(await fail(server(), ['stats', '--url', 'http://127.0.0.1:1']), /parlance serve/);
       assert.match(await fail(server(), ['stats', '--url', 'localhost:3000']), /http:\/\/localhost:3000/);
       assert.match(await fail(server(), ['send', '--from', 'nobody', '--to', 'nobody', 'x']), /user list/);
-      assert.match(await fail(server(), ['send', '--to', 'nobody', '--event', 'x', '--data', 'word']), /no JSON/);
+      assert.match(await fail(server(), ['send', '--to', 'nobody', '--event', 'x', '--data', 'word']), /not JSON/);
     });
   });
 }
