@@ -145,7 +145,7 @@ mod tests {
         let to_bob = options(&["--from", "ann", "--to", "bob", "x"]);
         let answer = |status| json!({"message": {"_id": "m"}, "status": status});
         assert!(outcome(&to_bob, &json!({"sockets": 0})).starts_with("nobody there"));
-        assert!(outcome(&to_bob, &answer("delivered")).contains("handed"));
+        assert!(outcome(&to_bob, &answer("delivered")).contains("dispatched"));
         assert!(outcome(&to_bob, &answer("sent")).contains("next connect"));
         assert!(outcome(&options(&["--from", "ann", "--room", "r", "x"]), &answer("sent")).contains("in the room"));
     }
