@@ -130,7 +130,7 @@ if (DATABASES.includes('sqlite')) {
       const copy = join(newPlace(test, 'sqlite').folder, 'backup.db');
       await succeed({ folder: server.folder, env: server.env }, 'backup', copy);
       for (let number = 0; number < 50; number += 1) assert.equal((await send(`after the backup ${number}`)).success, true);
-      // docs/operations/backup.md, except for the stop.
+      // docs/operating/backup.md, except for the stop.
       rmSync(`${file}-wal`);
       rmSync(`${file}-shm`);
       copyFileSync(copy, file);

@@ -1,4 +1,4 @@
-// Stock clients through nginx and Caddy, configured exactly as in docs/ops/proxies.md.
+// Stock clients through nginx and Caddy, configured exactly as in docs/operating/proxies.md.
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { after, before, describe, it } from 'node:test';
