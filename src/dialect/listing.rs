@@ -133,7 +133,7 @@ impl Vocabulary for Listing {
             Told::new(
                 "directMessage",
                 SchemaGenerator::subschema_for::<DirectMessageView>,
-                "A direct message, including the user's own.",
+                "A direct message, sent or received.",
             ),
             Told::unplaced("joinedCommonChat", done, "The user joined the common chat."),
             Told::unplaced("leftCommonChat", done, "The user left the common chat."),
