@@ -130,11 +130,7 @@ impl Vocabulary for Listing {
     fn told(&self) -> &'static [Told] {
         const TOLD: &[Told] = &[
             Told::unplaced("userSetup", user_setup, "The user's own account."),
-            Told::new(
-                "directMessage",
-                SchemaGenerator::subschema_for::<DirectMessageView>,
-                "A direct message, sent or received.",
-            ),
+            Told::new("directMessage", SchemaGenerator::subschema_for::<DirectMessageView>, "A message between two users."),
             Told::unplaced("joinedCommonChat", done, "The user joined the common chat."),
             Told::unplaced("leftCommonChat", done, "The user left the common chat."),
             Told::new("commonChatMessage", SchemaGenerator::subschema_for::<CommonChatMessage>, "A message in the common chat."),
