@@ -1,4 +1,6 @@
 //! Sending, editing and deleting messages, by the same commands as over sockets.
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
 //! Other users, and a user's own profile.
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Data;

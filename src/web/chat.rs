@@ -36,6 +36,18 @@ impl Chat {
         answered.await.map_err(|_| ChatError::Internal)?
     }
 
+    /// Runs a command whose reply is a `T`.
+    ///
+    /// # Errors
+    /// As [`Chat::ask`].
+    pub async fn ask_for<T: TryFrom<Reply>>(&self, user: &UserId, command: Command) -> Result<T, ChatError> {
+        let reply = self.ask(user, command).await?;
+        reply.try_into().map_err(|_| {
+            error!("the broker gave another reply than the command has");
+            ChatError::Internal
+        })
+    }
+
     /// Returns the user of a verified token.
     ///
     /// # Errors

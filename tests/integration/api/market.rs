@@ -1,5 +1,5 @@
 //! Routes for a marketplace's front end and server: copies of direct messages, and titles of listings.
-use parlance::chat::{Command, Draft};
+use parlance::chat::{Command, Draft, SendTo, Sent};
 use parlance::model::{ListingId, UserId};
 use serde_json::{Value, json};
 

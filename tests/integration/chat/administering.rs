@@ -1,5 +1,8 @@
 //! Actions of administrators take effect at once, on open and on detached sessions.
-use parlance::chat::{Administer, ChatError, Command, MessagesPruned, Notice, RefusedConnect, Reply, SocketsOf, Stats};
+use parlance::chat::{
+    Administer, ChatError, Command, ConversationReply, MessagesPruned, Notice, RefusedConnect, Reply, SendTo, Sent, SocketsOf,
+    Stats,
+};
 use parlance::model::SocketId;
 
 use super::broker::{Broker, Heard, Socket, direct, text, user};

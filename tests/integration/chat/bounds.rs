@@ -1,5 +1,5 @@
 //! P9: the requests of one socket are bounded.
-use parlance::chat::{Command, Reply};
+use parlance::chat::{Command, Reply, Sent};
 
 use super::broker::{Broker, direct};
 

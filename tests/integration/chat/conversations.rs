@@ -283,7 +283,7 @@ async fn what_is_said_while_a_member_joins_reaches_the_member() {
     let mut broker = Broker::new().await;
     let group = broker.group(&["ann", "bob"]).await;
     let (ann, cid) = (broker.connect("ann").await, broker.connect("cid").await);
-    let say = |content: &str| Command::SendToConversation { conversation: group, draft: text(content) };
+    let say = |content: &str| Command::Send { to: SendTo::Conversation(group), draft: text(content) };
     // Nothing needs to be read once writes are held up.
     broker.ask(ann, say("before")).await.unwrap();
     let outage = broker.database.hold_writes().await;

@@ -1,5 +1,5 @@
 //! Events of other servers: their recipients, and that they are passed on unchanged.
-use parlance::chat::{Command, Emit, EmitTo, Emitted, Event};
+use parlance::chat::{Command, ConversationReply, Emit, EmitTo, Emitted, Event};
 use parlance::model::{ConversationId, RoomId};
 
 use super::broker::{Broker, Socket, direct, user};

@@ -1,5 +1,5 @@
 //! The catch-up of a socket that held too much continues where messages were left out.
-use parlance::chat::{Broadcast, CatchUpDrained, Command, FellBehind, Notice};
+use parlance::chat::{Broadcast, CatchUpDrained, Command, FellBehind, Notice, SendTo};
 use parlance::model::{ChangesTold, ConversationId};
 
 use super::broker::{Broker, Heard, Socket, direct, message_of, text};

@@ -103,7 +103,7 @@ async fn a_message_notifies_members_without_a_socket() {
         )
         .await
         .unwrap();
-    broker.ask(ann, Command::SendToCommonChat { draft: text("all") }).await.unwrap();
+    broker.ask(ann, Command::Send { to: SendTo::CommonChat, draft: text("all") }).await.unwrap();
     // Also without a socket; a user's own messages are no news.
     let from_cid = sent(broker.ask_as("cid", to(group, "mine")).await);
     let (of_cid, of_dan) = (stored(&broker, "cid").await, stored(&broker, "dan").await);

@@ -1,5 +1,5 @@
 //! Users' own lists: their conversations, and the sockets that they may see.
-use parlance::chat::{Command, Options, Reply};
+use parlance::chat::{Command, Options, Reply, SendTo};
 use parlance::config::PresenceScope;
 use parlance::model::{ChosenStatus, ConversationKind};
 use parlance::store::Overview;

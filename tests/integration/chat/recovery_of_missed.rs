@@ -1,5 +1,5 @@
 //! P6: missed messages are delivered in order at connect, and their senders get receipts.
-use parlance::chat::{CatchUpDrained, Command, Event, Notice, Options};
+use parlance::chat::{CatchUpDrained, Command, Event, Notice, Options, SendTo};
 use parlance::model::UserId;
 
 use super::broker::{Broker, Socket, direct, message_of, text, user};

@@ -119,7 +119,7 @@ fn hands_on(file: &str) -> bool {
 }
 
 /// Returns all files that a file leads to, directly or through others.
-fn reached_from<'a>(file: &str, arrows: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> BTreeSet<&'a str> {
+pub fn reached_from<'a>(file: &str, arrows: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> BTreeSet<&'a str> {
     let mut reached = BTreeSet::new();
     let mut further: Vec<_> = arrows.get(file).into_iter().flatten().copied().collect();
     while let Some(next) = further.pop() {

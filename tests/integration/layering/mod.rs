@@ -41,6 +41,6 @@ pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Fails with the complaints, one a line.
-fn assert_none(complaints: &[String]) {
+pub fn assert_none(complaints: &[String]) {
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
 }

@@ -21,6 +21,10 @@ import { newUser } from '../lib/token.mjs';
 const tests = fileURLToPath(new URL('..', import.meta.url));
 const FRONT_ENDS = readdirSync(join(tests, 'types'));
 
+/** The front end of docs/interfaces.md, with the names that it has from elsewhere. */
+const [{ text: SHOWN }] = blocksOf(read('docs/interfaces.md')).filter(({ language }) => language === 'ts');
+const EXAMPLE = `declare const url: string, token: string;\n${SHOWN.replace("'./parlance'", "'parlance'")}`;
+
 /** Returns the compiler's messages about the front ends' scripts with these types. */
 async function compile(declarations) {
   const folder = mkdtempSync(join(tmpdir(), 'parlance-types-'));
