@@ -10,14 +10,14 @@ use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use parlance::auth::{Claims, TokenError};
 use parlance::chat::{
-    Admission, Broadcast, CatchUpDrained, Connect, Disconnect, Event, FellBehind, Limited, Notice, Proven, Request, Upgraded,
-    WordsLearned,
+    Admission, Broadcast, CapabilitiesChanged, CatchUpDrained, Confirmed, Connect, Disconnect, Event, FellBehind, Limited,
+    Notice, Request, Upgraded,
 };
 use parlance::dialect::fixtures::{account, message, profile, user};
 use parlance::dialect::{Dialect, DialectSet};
-use parlance::engineio::{CloseReason, ConnectionKey, Encoded, Opening, Output, Seat, decode_payload};
-use parlance::model::{Boot, ChangesTold, ConversationKind, Offset, OffsetKind, Part, Timestamp};
-use parlance::session::{AtConsole, Broker, Now, Rules, Session, Surroundings};
+use parlance::engineio::{CloseReason, ConnectionKey, Encoded, Opening, Output, Slot, decode_payload};
+use parlance::model::{ChangesNotified, ConversationKind, Epoch, Offset, OffsetKind, Part, Timestamp};
+use parlance::session::{AtConsole, Broker, CallContext, Now, Rules, Session};
 use parlance::socketio::Client;
 use parlance::transport::FrameDecoder;
 
@@ -68,7 +68,7 @@ fn decode_packet(bencher: Bencher<'_, '_>) {
 fn decode_request(bencher: Bencher<'_, '_>) {
     let rules = rules();
     let requests = bencher.counter(ItemsCount::new(1_usize)).with_inputs(|| Reader::joined(&rules, "messenger"));
-    requests.bench_local_refs(|reader| reader.with(&rules, |session, now, around| session.on_text(SEND, now, around)));
+    requests.bench_local_refs(|reader| reader.with(&rules, |session, now, cx| session.on_text(SEND, now, cx)));
 }
 
 // ---- encode ----
@@ -91,12 +91,12 @@ fn encode(bencher: Bencher<'_, '_>, dialect: &str) {
 fn fan_out(bencher: Bencher<'_, '_>, readers: usize) {
     let rules = rules();
     let mut sessions: Vec<Reader> = (0..readers).map(|_| Reader::joined(&rules, "messenger")).collect();
-    let mut serial = 5;
+    let mut event_seq = 5;
     bencher.counter(ItemsCount::new(readers)).bench_local(|| {
-        serial += 1;
-        let event = Arc::new(Broadcast::new(direct_message()).placed(offset(serial)));
+        event_seq += 1;
+        let event = Arc::new(Broadcast::new(direct_message()).placed(offset(event_seq)));
         for reader in &mut sessions {
-            reader.with(&rules, |session, now, around| session.on_shared(&event, now.instant, around));
+            reader.with(&rules, |session, now, cx| session.on_shared(&event, now.instant, cx));
         }
     });
 }
@@ -108,9 +108,9 @@ fn direct_message() -> Event {
     Event::Message { message, kind: ConversationKind::Direct, recipient: Some(profile("bob")) }
 }
 
-fn offset(serial: u64) -> Offset {
-    let (boot, kind) = (Boot { number: 1, mark: 0 }, OffsetKind::Event { serial, is_message: true });
-    Offset { boot, position: 3, part: Part::ALL, kind, changes: ChangesTold::all(3) }
+fn offset(event_seq: u64) -> Offset {
+    let (epoch, kind) = (Epoch { number: 1, mark: 0 }, OffsetKind::Event { event_seq, is_message: true });
+    Offset { epoch, position: 3, part: Part::ALL, kind, changes: ChangesNotified::all(3) }
 }
 
 /// Returns a masked WebSocket frame of text.
@@ -153,32 +153,33 @@ struct Reader {
 
 impl Reader {
     fn joined(rules: &Rules, dialect: &str) -> Self {
-        let key = ConnectionKey { worker: 0, seat: Seat { slot: 1, generation: 1 } };
+        let key = ConnectionKey { worker: 0, slot: Slot { index: 1, generation: 1 } };
         let session = Session::open(rules, key, &Opening::default(), Instant::now());
         let mut reader = Self { session, wire: Sink::default(), broker: Forgetful::default() };
         let connect = format!(r#"0{{"token":"bob","dialect":"{dialect}"}}"#);
-        reader.with(rules, |session, now, around| session.on_text(&connect, now, around));
+        reader.with(rules, |session, now, cx| session.on_text(&connect, now, cx));
         if let Some(Connect { socket, pid, .. }) = reader.broker.connect.take() {
-            let seed = Arc::new(Broadcast::new(Event::Connected { user: user("bob"), socket }).seeding(offset(5)));
+            let initial_offset =
+                Arc::new(Broadcast::new(Event::Connected { user: user("bob"), socket }).with_initial_offset(offset(5)));
             let admission = Admission {
                 account: account("bob"),
                 expires_at: None,
                 catch_up: false,
                 socket,
                 pid,
-                seed,
-                serial: 5,
-                back: None,
+                initial_offset,
+                event_seq: 5,
+                resume_data: None,
             };
             let admitted = Notice::Admitted(Box::new(admission));
-            reader.with(rules, |session, now, around| session.on_notice(admitted, now, around));
+            reader.with(rules, |session, now, cx| session.on_notice(admitted, now, cx));
         }
         reader
     }
 
-    fn with(&mut self, rules: &Rules, act: impl FnOnce(&mut Session, Now, &mut Surroundings<'_>)) {
+    fn with(&mut self, rules: &Rules, act: impl FnOnce(&mut Session, Now, &mut CallContext<'_>)) {
         let now = Now { instant: Instant::now(), wall: Timestamp::from_millis(1_767_225_600_000) };
-        act(&mut self.session, now, &mut Surroundings { rules, wire: &mut self.wire, broker: &mut self.broker });
+        act(&mut self.session, now, &mut CallContext { rules, wire: &mut self.wire, broker: &mut self.broker });
     }
 }
 
@@ -219,11 +220,11 @@ impl Broker for Forgetful {
     }
 
     fn limited(&mut self, _message: Limited) {}
-    fn words_learned(&mut self, _message: WordsLearned) {}
+    fn capabilities_changed(&mut self, _message: CapabilitiesChanged) {}
     fn upgraded(&mut self, _message: Upgraded) {}
     fn catch_up_drained(&mut self, _message: CatchUpDrained) {}
     fn fell_behind(&mut self, _message: FellBehind) {}
-    fn proven(&mut self, _message: Proven) {}
+    fn confirmed(&mut self, _message: Confirmed) {}
     fn disconnect(&mut self, _message: Disconnect) {}
     fn at_console(&mut self, _message: AtConsole) {}
 }

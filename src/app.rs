@@ -360,11 +360,11 @@ fn recipients(broker: &Addr<ChatServer>, meter: &Arc<Meter>, console: Option<&Ad
         connect: Counted::new(broker.clone().recipient(), meter.clone()),
         request: Counted::new(broker.clone().recipient(), meter.clone()),
         limited: Counted::new(broker.clone().recipient(), meter.clone()),
-        words_learned: Counted::new(broker.clone().recipient(), meter.clone()),
+        capabilities_changed: Counted::new(broker.clone().recipient(), meter.clone()),
         upgraded: Counted::new(broker.clone().recipient(), meter.clone()),
         catch_up_drained: Counted::new(broker.clone().recipient(), meter.clone()),
         fell_behind: Counted::new(broker.clone().recipient(), meter.clone()),
-        proven: Counted::new(broker.clone().recipient(), meter.clone()),
+        confirmed: Counted::new(broker.clone().recipient(), meter.clone()),
         disconnect: Counted::new(broker.clone().recipient(), meter.clone()),
         console: console.map(|console| console.clone().recipient()),
     }

@@ -5,15 +5,20 @@ use serde_json::{Value, json};
 
 use crate::chat::{Administer, ChatError};
 use crate::model::SocketId;
-use crate::web::{ActsOn, Admin, Body, Failure, WebState, delete_account, path_text, user_in_path};
+use crate::web::{ActsOn, Admin, Body, HttpError, WebState, delete_account, path_text, user_in_path};
 
 /// `PATCH /api/admin/users/{id}` `{disabled}`. Administrators cannot disable themselves: nobody might be left to undo
 /// it.
-pub async fn change_user(state: Data<WebState>, admin: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
+pub async fn change_user(
+    state: Data<WebState>,
+    admin: Admin,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, HttpError> {
     let user = user_in_path(&request, "id")?;
-    let Value::Bool(disabled) = body.required("disabled")? else { return Err(Failure::invalid("disabled")) };
+    let Value::Bool(disabled) = body.required("disabled")? else { return Err(HttpError::invalid("disabled")) };
     if *disabled && admin.claims.is_some_and(|claims| claims.user == user) {
-        return Err(Failure::forbidden("Another administrator has to do that"));
+        return Err(HttpError::forbidden("Another administrator has to do that"));
     }
     let act = Administer::SetDisabled { user: user.clone(), disabled: *disabled };
     if !state.chat.administer(act).await? {
@@ -25,18 +30,18 @@ pub async fn change_user(state: Data<WebState>, admin: Admin, request: HttpReque
 
 /// `DELETE /api/admin/users/{id}`. Administrators delete themselves by `DELETE /api/users/me`, which asks for the
 /// password.
-pub async fn delete_user(state: Data<WebState>, admin: Admin, request: HttpRequest) -> Result<HttpResponse, Failure> {
+pub async fn delete_user(state: Data<WebState>, admin: Admin, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let user = user_in_path(&request, "id")?;
     if admin.claims.is_some_and(|claims| claims.user == user) {
-        return Err(Failure::forbidden("Use DELETE /api/users/me"));
+        return Err(HttpError::forbidden("Use DELETE /api/users/me"));
     }
     delete_account(&state, &user).await?;
     Ok(HttpResponse::Ok().json(json!({"success": true})))
 }
 
 /// `POST /api/admin/sockets/{id}/kick`
-pub async fn kick(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, Failure> {
-    let no_socket = || Failure::not_found("Socket not found");
+pub async fn kick(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    let no_socket = || HttpError::not_found("Socket not found");
     let socket = SocketId::parse(&path_text(&request, "id")).map_err(|_| no_socket())?;
     match state.chat.administer(Administer::Kick { socket }).await? {
         true => Ok(HttpResponse::Ok().json(json!({"success": true}))),

@@ -4,16 +4,16 @@ use actix_web::web::Data;
 use serde_json::{Value, json};
 
 use crate::store::{self, AuditEntry};
-use crate::web::{Admin, Failure, Query, WebState};
+use crate::web::{Admin, HttpError, Query, WebState};
 
 /// Longest id of an entry.
 pub const ID_MAX: usize = 36;
 
 /// `GET /api/admin/audit?before=&limit=`: newest first. `next` is the `before` of the next page.
-pub async fn list(state: Data<WebState>, _: Admin, query: Query) -> Result<HttpResponse, Failure> {
+pub async fn list(state: Data<WebState>, _: Admin, query: Query) -> Result<HttpResponse, HttpError> {
     let before = query.get("before").map(str::to_owned);
     if before.as_ref().is_some_and(|before| before.len() > ID_MAX) {
-        return Err(Failure::invalid("before"));
+        return Err(HttpError::invalid("before"));
     }
     let limit = query.limit()?;
     let rows = i64::try_from(limit).unwrap_or(i64::MAX);

@@ -12,12 +12,12 @@ use super::showing::{event_of, line};
 use super::stream::{event_stream, still_admin};
 use crate::auth::Claims;
 use crate::dialect::{Dialect, DialectSet};
-use crate::feed::{Feed, Happening, Seen, Watcher, What};
+use crate::feed::{Feed, FeedEvent, FeedEventKind, Seen, Watcher};
 use crate::model::{SocketId, UserId};
-use crate::web::{Admin, Failure, Query, WebState};
+use crate::web::{Admin, HttpError, Query, WebState};
 
 /// Maximum number of bytes written in one turn; the client must take some of them before the next.
-const TURN_BYTES: usize = 64 * 1024;
+const CHUNK_BYTES: usize = 64 * 1024;
 /// Interval of the check that the reader is still an administrator. A comment line then shows that the server is alive.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 
@@ -32,24 +32,24 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn of(query: &Query) -> Result<Self, Failure> {
+    fn of(query: &Query) -> Result<Self, HttpError> {
         let given = |name: &str| query.get(name).filter(|text| !text.is_empty());
-        let user = given("user").map(UserId::parse).transpose().map_err(|_| Failure::invalid("user"))?;
-        let socket = given("socket").map(SocketId::parse).transpose().map_err(|_| Failure::invalid("socket"))?;
+        let user = given("user").map(UserId::parse).transpose().map_err(|_| HttpError::invalid("user"))?;
+        let socket = given("socket").map(SocketId::parse).transpose().map_err(|_| HttpError::invalid("socket"))?;
         let dialect = given("dialect").map(|name| {
-            let known = || Failure::bad_request(format!("Invalid dialect: known are {}", DialectSet::all().names()));
+            let known = || HttpError::bad_request(format!("Invalid dialect: known are {}", DialectSet::all().names()));
             Dialect::find(name).ok_or_else(known)
         });
         let bodies = match given("bodies") {
             None | Some("false") => false,
             Some("true") => true,
-            Some(_) => return Err(Failure::invalid("bodies")),
+            Some(_) => return Err(HttpError::invalid("bodies")),
         };
         Ok(Self { user, socket, dialect: dialect.transpose()?, event: given("event").map(str::to_owned), bodies })
     }
 
-    fn includes(&self, happening: &Happening) -> bool {
-        let Happening { at: _, socket, user, what } = happening;
+    fn includes(&self, feed_event: &FeedEvent) -> bool {
+        let FeedEvent { at: _, socket, user, kind } = feed_event;
         if self.user.as_ref().is_some_and(|wanted| wanted != user) || self.socket.is_some_and(|wanted| wanted != *socket) {
             return false;
         }
@@ -57,8 +57,8 @@ impl Wanted {
             return true;
         }
         // Only events of clients have a name and a dialect.
-        matches!(what, What::Received { .. } | What::Sent { .. })
-            && event_of(what).is_some_and(|event| {
+        matches!(kind, FeedEventKind::Received { .. } | FeedEventKind::Sent { .. })
+            && event_of(kind).is_some_and(|event| {
                 self.dialect.is_none_or(|dialect| event.dialects.has(dialect))
                     && self.event.as_ref().is_none_or(|name| **name == *event.name)
             })
@@ -67,8 +67,8 @@ impl Wanted {
     /// Appends a line for it to `text`.
     fn add(&self, seen: &Seen, text: &mut String) {
         let line = match seen {
-            Seen::Happening(happening) if !self.includes(happening) => return,
-            Seen::Happening(happening) => line(happening, self.bodies),
+            Seen::FeedEvent(feed_event) if !self.includes(feed_event) => return,
+            Seen::FeedEvent(feed_event) => line(feed_event, self.bodies),
             Seen::Lost(lost) => Some(json!({"what": "lost", "count": lost})),
         };
         if let Some(line) = line {
@@ -100,8 +100,8 @@ impl EventStream {
     /// Writes the next events as soon as there are any.
     fn write_next(&mut self, ctx: &mut HttpContext<Self>) {
         let Some(watcher) = self.watcher.take() else { return };
-        let turn = turn(watcher, self.wanted.clone()).into_actor(self);
-        ctx.spawn(turn.map(|(watcher, text), actor, ctx| {
+        let chunk = chunk(watcher, self.wanted.clone()).into_actor(self);
+        ctx.spawn(chunk.map(|(watcher, text), actor, ctx| {
             if !text.is_empty() {
                 ctx.write(text.into());
             }
@@ -114,8 +114,8 @@ impl EventStream {
         let check = still_admin(self.state.clone(), self.claims.clone());
         ctx.spawn(check.into_actor(self).map(|outcome, _, ctx| match outcome {
             Ok(()) => ctx.write(Bytes::from_static(b": still watching\n\n")),
-            Err(failure) => {
-                debug!(cause:% = failure; "a stream of events ends");
+            Err(http_error) => {
+                debug!(cause:% = http_error; "a stream of events ends");
                 ctx.write_eof();
                 ctx.stop();
             }
@@ -124,13 +124,13 @@ impl EventStream {
 }
 
 /// Waits for an event, and takes those that came with it.
-async fn turn(mut watcher: Watcher, wanted: Wanted) -> (Watcher, String) {
+async fn chunk(mut watcher: Watcher, wanted: Wanted) -> (Watcher, String) {
     // The last turn's output leaves first: the actor is not polled again until the client has room for more.
     tokio::task::yield_now().await;
     let mut text = String::new();
     let first = watcher.next().await;
     wanted.add(&first, &mut text);
-    while text.len() < TURN_BYTES
+    while text.len() < CHUNK_BYTES
         && let Some(next) = watcher.try_next()
     {
         wanted.add(&next, &mut text);
@@ -139,9 +139,9 @@ async fn turn(mut watcher: Watcher, wanted: Wanted) -> (Watcher, String) {
 }
 
 /// `GET /api/admin/events/stream?user=&socket=&dialect=&event=&bodies=`
-pub async fn stream(state: Data<WebState>, feed: Data<Feed>, admin: Admin, query: Query) -> Result<HttpResponse, Failure> {
+pub async fn stream(state: Data<WebState>, feed: Data<Feed>, admin: Admin, query: Query) -> Result<HttpResponse, HttpError> {
     let wanted = Wanted::of(&query)?;
-    let watcher = feed.watch().ok_or_else(|| Failure::rate_limited(CHECK_EVERY))?;
+    let watcher = feed.watch().ok_or_else(|| HttpError::rate_limited(CHECK_EVERY))?;
     let actor = EventStream { state, claims: admin.claims, wanted, watcher: Some(watcher) };
     Ok(event_stream(HttpContext::create(actor)))
 }

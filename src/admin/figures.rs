@@ -9,12 +9,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::chat::BrokerStats;
-use crate::dialect::{DialectSet, Voice};
+use crate::dialect::{DialectSet, DialectState};
 use crate::logging::{RefusalKind, Refusals};
 use crate::meter::{ActorStats, Distribution};
 use crate::model::Timestamp;
 use crate::store::StoreStats;
-use crate::web::{Admin, Failure, ServerFigures, Traffic, WebState};
+use crate::web::{Admin, HttpError, ServerFigures, Traffic, WebState};
 
 /// Minimum time over which a rate is measured, in seconds.
 const RATE_OVER_SECONDS: f64 = 0.9;
@@ -214,7 +214,7 @@ pub struct BucketFigures {
 }
 
 /// `GET /api/admin/stats`
-pub async fn stats(state: Data<WebState>, sampler: Data<Sampler>, _: Admin) -> Result<HttpResponse, Failure> {
+pub async fn stats(state: Data<WebState>, sampler: Data<Sampler>, _: Admin) -> Result<HttpResponse, HttpError> {
     Ok(HttpResponse::Ok().json(json!({"success": true, "stats": collect(&state, &sampler).await?})))
 }
 
@@ -222,7 +222,7 @@ pub async fn stats(state: Data<WebState>, sampler: Data<Sampler>, _: Admin) -> R
 ///
 /// # Errors
 /// 500 or 503 if the broker is gone.
-pub async fn collect(state: &WebState, sampler: &Sampler) -> Result<Figures, Failure> {
+pub async fn collect(state: &WebState, sampler: &Sampler) -> Result<Figures, HttpError> {
     let asked_at = Instant::now();
     let broker = state.chat.stats().await?;
     let now = Instant::now();
@@ -269,9 +269,9 @@ fn actor(name: &'static str, stats: &ActorStats, mailbox: Option<u64>) -> ActorF
 
 fn sessions(traffic: &Traffic, broker: &BrokerStats, enabled: DialectSet) -> SessionFigures {
     let mut by_dialect = BTreeMap::new();
-    for (manner, count) in &broker.manners {
-        let spoken = Voice::of_manner(enabled, *manner).spoken();
-        *by_dialect.entry(spoken.label()).or_default() += *count as u64;
+    for (client_dialects, count) in &broker.client_dialect_counts {
+        let speaks = DialectState::of_client_dialects(enabled, *client_dialects).speaks();
+        *by_dialect.entry(speaks.label()).or_default() += *count as u64;
     }
     SessionFigures {
         by_transport: BTreeMap::from([("polling", traffic.polling), ("websocket", traffic.websocket)]),
@@ -288,10 +288,10 @@ fn chat(stats: &BrokerStats, mailbox_wait: Duration) -> ChatFigures {
         rooms,
         conversations,
         in_flight,
-        parked,
+        detached: parked,
         recovered,
         not_recovered,
-        manners: _,
+        client_dialect_counts: _,
         questions: _,
         recovery_bytes,
         requests,

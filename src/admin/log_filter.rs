@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::config::LogFilter;
 use crate::logging::{self, Switched};
 use crate::model::Timestamp;
-use crate::web::{ActsOn, Admin, Body, Failure};
+use crate::web::{ActsOn, Admin, Body, HttpError};
 
 /// Longest filter, in characters.
 const MAX_FILTER_LENGTH: usize = 1_000;
@@ -21,12 +21,12 @@ pub async fn show(_: Admin) -> HttpResponse {
 }
 
 /// `PUT /api/admin/log` `{filter,forSeconds?}`. Without `forSeconds` it holds until the next start.
-pub async fn put(_: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
-    let text = body.bounded_text("filter", 1, MAX_FILTER_LENGTH)?.ok_or_else(|| Failure::missing("filter"))?;
+pub async fn put(_: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, HttpError> {
+    let text = body.bounded_text("filter", 1, MAX_FILTER_LENGTH)?.ok_or_else(|| HttpError::missing("filter"))?;
     if text.trim().is_empty() {
-        return Err(Failure::invalid("filter"));
+        return Err(HttpError::invalid("filter"));
     }
-    let filter: LogFilter = text.parse().map_err(|reason| Failure::bad_request(format!("Invalid filter: {reason}")))?;
+    let filter: LogFilter = text.parse().map_err(|reason| HttpError::bad_request(format!("Invalid filter: {reason}")))?;
     let time = body.bounded_integer("forSeconds", 1, MAX_SECONDS)?.map(Duration::from_secs);
     info!(filter:% = filter, seconds = time.map(|time| time.as_secs()); "switched the log filter");
     request.extensions_mut().insert(ActsOn(filter.to_string()));

@@ -5,27 +5,27 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::families::Families;
 use super::figures::{ActorFigures, ChatFigures, Figures, RefusalFigures, Sampler, SessionFigures, StoreFigures, collect};
-use crate::auth::Refusal;
-use crate::web::{Failure, Traffic, WebState};
+use crate::auth::AuthError;
+use crate::web::{HttpError, Traffic, WebState};
 
 /// `GET /metrics`
-pub async fn metrics(state: Data<WebState>, sampler: Data<Sampler>, request: HttpRequest) -> Result<HttpResponse, Failure> {
+pub async fn metrics(state: Data<WebState>, sampler: Data<Sampler>, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     check_token(&state, &request)?;
     let figures = collect(&state, &sampler).await?;
     // The process's figures come from files in `/proc`, which takes long if many files are open.
-    let text = block(move || text(&figures)).await.map_err(Failure::internal)?.map_err(Failure::internal)?;
+    let text = block(move || text(&figures)).await.map_err(HttpError::internal)?.map_err(HttpError::internal)?;
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, Families::content_type())).body(text))
 }
 
 /// Checks the bearer token; if none is configured, anybody may scrape.
-fn check_token(state: &WebState, request: &HttpRequest) -> Result<(), Refusal> {
+fn check_token(state: &WebState, request: &HttpRequest) -> Result<(), AuthError> {
     if state.settings.metrics_tokens.is_empty() {
         return Ok(());
     }
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let (scheme, token) = header.and_then(|header| header.split_once(' ')).ok_or(Refusal::NoToken)?;
+    let (scheme, token) = header.and_then(|header| header.split_once(' ')).ok_or(AuthError::NoToken)?;
     let is_right = scheme.eq_ignore_ascii_case("bearer") && state.settings.metrics_tokens.has(token.trim());
-    if is_right { Ok(()) } else { Err(Refusal::InvalidToken) }
+    if is_right { Ok(()) } else { Err(AuthError::InvalidToken) }
 }
 
 /// Returns all figures in Prometheus' text format.

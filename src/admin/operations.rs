@@ -6,7 +6,7 @@ use super::explain::Explanation;
 use super::log_filter::MAX_SECONDS;
 use crate::model::{SocketId, Timestamp, UserId};
 use crate::schema::{Field, Shape, kinds};
-use crate::web::{Answer, Operation, Refused, USER_NAME_MAX, Who};
+use crate::web::{Answer, DocumentedError, Operation, USER_NAME_MAX, Who};
 
 /// Descriptions of all routes.
 pub const OPERATIONS: &[Operation] = &[
@@ -101,7 +101,7 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 const LIMIT: Field = Field::optional("limit", limit);
-const NOT_FOUND: Refused = (404, "NOT_FOUND");
+const NOT_FOUND: DocumentedError = (404, "NOT_FOUND");
 
 /// A limit; more than 200 counts as 200.
 fn limit(_: &mut SchemaGenerator) -> Schema {

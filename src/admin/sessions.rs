@@ -4,25 +4,25 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use crate::chat::{ChatError, FindRoom, ListRooms, ListSessions, RoomKey, RoomOrder, RoomView, SessionView};
-use crate::dialect::Voice;
+use crate::dialect::DialectState;
 use crate::engineio::ConnectionView;
 use crate::model::{SocketId, UserId};
 use crate::store;
-use crate::web::{Admin, Failure, Query, USER_NAME_MAX, WebState, path_text, user_called};
+use crate::web::{Admin, HttpError, Query, USER_NAME_MAX, WebState, path_text, user_called};
 
 /// Maximum number of users found by `search`.
 const FOUND_MAX: i64 = 50;
 
 /// `GET /api/admin/sockets?user=&search=&after=&limit=`: sessions, detached ones included, in the order of their
 /// sockets' ids; of one user, or of the users found by a text. `next` is the `after` of the next page.
-pub async fn list(state: Data<WebState>, _: Admin, query: Query) -> Result<HttpResponse, Failure> {
-    let user = query.get("user").map(|id| UserId::parse(id).map_err(|_| Failure::invalid("user"))).transpose()?;
+pub async fn list(state: Data<WebState>, _: Admin, query: Query) -> Result<HttpResponse, HttpError> {
+    let user = query.get("user").map(|id| UserId::parse(id).map_err(|_| HttpError::invalid("user"))).transpose()?;
     let users = match (user, query.get("search").filter(|text| !text.is_empty())) {
         (Some(user), _) => Some(vec![user]),
         (None, Some(text)) => Some(search(&state, text).await?),
         (None, None) => None,
     };
-    let after = query.get("after").map(|id| SocketId::parse(id).map_err(|_| Failure::invalid("after"))).transpose()?;
+    let after = query.get("after").map(|id| SocketId::parse(id).map_err(|_| HttpError::invalid("after"))).transpose()?;
     let limit = query.limit()?;
     let views = state.chat.list_sessions(ListSessions { users, after, limit }).await?;
     let next = (views.len() == limit).then(|| views.last().map(|view| view.socket)).flatten();
@@ -32,14 +32,14 @@ pub async fn list(state: Data<WebState>, _: Admin, query: Query) -> Result<HttpR
 }
 
 /// Returns the users with this id or e-mail address, or with this text in their name.
-async fn search(state: &WebState, text: &str) -> Result<Vec<UserId>, Failure> {
+async fn search(state: &WebState, text: &str) -> Result<Vec<UserId>, HttpError> {
     if text.chars().count() > USER_NAME_MAX {
-        return Err(Failure::invalid("search"));
+        return Err(HttpError::invalid("search"));
     }
     let mut users: Vec<UserId> = match user_called(state, text, true).await {
         Ok(account) => vec![account.profile.id.clone()],
-        Err(failure) if failure.code() == ChatError::UserNotFound.code() => Vec::new(),
-        Err(failure) => return Err(failure),
+        Err(http_error) if http_error.code() == ChatError::UserNotFound.code() => Vec::new(),
+        Err(http_error) => return Err(http_error),
     };
     let text = text.to_owned();
     let found = state.store.read(move |conn| store::search_users(conn, &text, FOUND_MAX)).await?;
@@ -48,8 +48,8 @@ async fn search(state: &WebState, text: &str) -> Result<Vec<UserId>, Failure> {
 }
 
 /// `GET /api/admin/sockets/{id}`
-pub async fn show(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, Failure> {
-    let no_socket = || Failure::not_found("Socket not found");
+pub async fn show(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    let no_socket = || HttpError::not_found("Socket not found");
     let socket = SocketId::parse(&path_text(&request, "id")).map_err(|_| no_socket())?;
     let view = state.chat.find_session(socket).await?.ok_or_else(no_socket)?;
     let shown = with_connections(&state, vec![view]).await;
@@ -58,11 +58,11 @@ pub async fn show(state: Data<WebState>, _: Admin, request: HttpRequest) -> Resu
 }
 
 /// `GET /api/admin/rooms?sort=members|rate&limit=`
-pub async fn rooms(state: Data<WebState>, _: Admin, query: Query) -> Result<HttpResponse, Failure> {
+pub async fn rooms(state: Data<WebState>, _: Admin, query: Query) -> Result<HttpResponse, HttpError> {
     let order = match query.get("sort") {
         None | Some("members") => RoomOrder::Members,
         Some("rate") => RoomOrder::Rate,
-        Some(_) => return Err(Failure::invalid("sort")),
+        Some(_) => return Err(HttpError::invalid("sort")),
     };
     let rooms = state.chat.list_rooms(ListRooms { order, limit: query.limit()? }).await?;
     let rooms: Vec<Value> = rooms.iter().map(room).collect();
@@ -70,8 +70,8 @@ pub async fn rooms(state: Data<WebState>, _: Admin, query: Query) -> Result<Http
 }
 
 /// `GET /api/admin/rooms/{room}?limit=`: a room and its sockets.
-pub async fn show_room(state: Data<WebState>, _: Admin, request: HttpRequest, query: Query) -> Result<HttpResponse, Failure> {
-    let no_room = || Failure::not_found("Nobody is in such a room");
+pub async fn show_room(state: Data<WebState>, _: Admin, request: HttpRequest, query: Query) -> Result<HttpResponse, HttpError> {
+    let no_room = || HttpError::not_found("Nobody is in such a room");
     let key = RoomKey::parse(&path_text(&request, "room")).ok_or_else(no_room)?;
     let (view, members) = state.chat.find_room(FindRoom { room: key, limit: query.limit()? }).await?.ok_or_else(no_room)?;
     let members: Vec<Value> = members.iter().map(|(socket, user)| json!({"socketId": socket, "userId": user})).collect();
@@ -97,16 +97,16 @@ fn session(state: &WebState, view: &SessionView, connection: Option<ConnectionVi
         connection: key,
         peer,
         since,
-        manner,
-        words: _,
+        client_dialects,
+        capabilities: _,
         rooms,
         muted,
         expires_at,
         is_catching_up,
         waiting_requests,
-        unproven_events,
+        unconfirmed_events,
     } = view;
-    let voice = Voice::of_manner(state.settings.dialects, *manner);
+    let dialect_state = DialectState::of_client_dialects(state.settings.dialects, *client_dialects);
     json!({
         "socketId": socket,
         "userId": user,
@@ -114,14 +114,14 @@ fn session(state: &WebState, view: &SessionView, connection: Option<ConnectionVi
         "state": if key.is_some() { "open" } else { "parked" },
         "since": since,
         "namespace": "/",
-        "dialects": voice.spoken().iter().map(|dialect| dialect.name()).collect::<Vec<_>>(),
-        "dialectsFrom": voice.origin(),
+        "dialects": dialect_state.speaks().iter().map(|dialect| dialect.name()).collect::<Vec<_>>(),
+        "dialectsFrom": dialect_state.origin(),
         "rooms": rooms.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "muted": muted,
         "expiresAt": expires_at,
         "catchingUp": is_catching_up,
         "waitingRequests": waiting_requests,
-        "unprovenEvents": unproven_events,
+        "unprovenEvents": unconfirmed_events,
         "transport": peer.map(|peer| peer.transport.as_str()),
         "address": peer.and_then(|peer| peer.address),
         "queuedPackets": connection.map(|connection| connection.queued_packets),
@@ -131,6 +131,6 @@ fn session(state: &WebState, view: &SessionView, connection: Option<ConnectionVi
 }
 
 fn room(view: &RoomView) -> Value {
-    let RoomView { room, members, parked, messages_per_minute } = view;
-    json!({"room": room.to_string(), "members": members, "parked": parked, "messagesPerMinute": messages_per_minute})
+    let RoomView { room, members, detached, messages_per_minute } = view;
+    json!({"room": room.to_string(), "members": members, "parked": detached, "messagesPerMinute": messages_per_minute})
 }

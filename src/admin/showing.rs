@@ -2,7 +2,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::dialect::DialectSet;
-use crate::feed::{Args, Happening, SocketView, What};
+use crate::feed::{Args, FeedEvent, FeedEventKind, SocketView};
 
 /// Replaces a value that could authenticate somebody.
 const HIDDEN: &str = "(hidden)";
@@ -20,10 +20,10 @@ pub struct ShownEvent {
 }
 
 /// Returns the event that a client sent or received.
-pub fn event_of(what: &What) -> Option<ShownEvent> {
-    let (name, args, dialects) = match what {
-        What::Received { event, args, dialects } => (event.clone(), args.clone(), *dialects),
-        What::Sent { packet, dialects } => {
+pub fn event_of(kind: &FeedEventKind) -> Option<ShownEvent> {
+    let (name, args, dialects) = match kind {
+        FeedEventKind::Received { event, args, dialects } => (event.clone(), args.clone(), *dialects),
+        FeedEventKind::Sent { packet, dialects } => {
             let (name, args) = packet.event()?;
             (name, args, *dialects)
         }
@@ -61,20 +61,20 @@ fn hide_secrets(value: &mut Value) {
 }
 
 /// Returns an entry of the feed as one object; arguments are included only if `bodies` is set.
-pub fn line(happening: &Happening, bodies: bool) -> Option<Value> {
-    let Happening { at, socket, user, what } = happening;
-    let (kind, more) = match what {
-        What::Connected(view) => ("connected", connected(view)),
-        What::Upgraded => ("updated", json!({"transport": "websocket"})),
-        What::Disconnected { reason, rooms: _ } => ("disconnected", json!({"reason": reason.as_str()})),
-        What::Joined { room } => ("joined", json!({"room": room})),
-        What::Left { room } => ("left", json!({"room": room})),
-        What::Received { .. } => ("received", event(what, bodies)?),
-        What::Sent { .. } => ("sent", event(what, bodies)?),
+pub fn line(feed_event: &FeedEvent, bodies: bool) -> Option<Value> {
+    let FeedEvent { at, socket, user, kind } = feed_event;
+    let (name, more) = match kind {
+        FeedEventKind::Connected(view) => ("connected", connected(view)),
+        FeedEventKind::Upgraded => ("updated", json!({"transport": "websocket"})),
+        FeedEventKind::Disconnected { reason, rooms: _ } => ("disconnected", json!({"reason": reason.as_str()})),
+        FeedEventKind::Joined { room } => ("joined", json!({"room": room})),
+        FeedEventKind::Left { room } => ("left", json!({"room": room})),
+        FeedEventKind::Received { .. } => ("received", event(kind, bodies)?),
+        FeedEventKind::Sent { .. } => ("sent", event(kind, bodies)?),
     };
     let mut line = Map::new();
     line.insert("time".to_owned(), json!(at));
-    line.insert("what".to_owned(), json!(kind));
+    line.insert("what".to_owned(), json!(name));
     line.insert("socket".to_owned(), json!(socket));
     line.insert("user".to_owned(), json!(user));
     if let Value::Object(more) = more {
@@ -93,8 +93,8 @@ fn connected(view: &SocketView) -> Value {
     })
 }
 
-fn event(what: &What, bodies: bool) -> Option<Value> {
-    let ShownEvent { name, args, dialects } = event_of(what)?;
+fn event(kind: &FeedEventKind, bodies: bool) -> Option<Value> {
+    let ShownEvent { name, args, dialects } = event_of(kind)?;
     let dialects: Vec<_> = dialects.iter().map(|dialect| dialect.name()).collect();
     let mut shown = json!({"event": name, "dialects": dialects});
     if bodies && let Some(shown) = shown.as_object_mut() {

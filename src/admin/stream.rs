@@ -12,7 +12,7 @@ use log::debug;
 use super::figures::{Figures, Sampler, collect};
 use crate::auth::Claims;
 use crate::model::Timestamp;
-use crate::web::{Admin, Failure, WebState};
+use crate::web::{Admin, HttpError, WebState};
 
 /// Interval of the lines.
 const EVERY: Duration = Duration::from_secs(1);
@@ -42,8 +42,8 @@ impl StatsStream {
                 let text = serde_json::to_string(&figures).unwrap_or_default();
                 ctx.write(Bytes::from(format!("data: {text}\n\n")));
             }
-            Err(failure) => {
-                debug!(cause:% = failure; "a stream of figures ends");
+            Err(http_error) => {
+                debug!(cause:% = http_error; "a stream of figures ends");
                 ctx.write_eof();
             }
         }));
@@ -51,7 +51,7 @@ impl StatsStream {
 }
 
 /// Returns the next line.
-async fn line(state: Data<WebState>, sampler: Data<Sampler>, claims: Option<Claims>) -> Result<Figures, Failure> {
+async fn line(state: Data<WebState>, sampler: Data<Sampler>, claims: Option<Claims>) -> Result<Figures, HttpError> {
     still_admin(state.clone(), claims).await?;
     collect(&state, &sampler).await
 }
@@ -60,17 +60,17 @@ async fn line(state: Data<WebState>, sampler: Data<Sampler>, claims: Option<Clai
 ///
 /// # Errors
 /// The reason to end the stream.
-pub async fn still_admin(state: Data<WebState>, claims: Option<Claims>) -> Result<(), Failure> {
+pub async fn still_admin(state: Data<WebState>, claims: Option<Claims>) -> Result<(), HttpError> {
     if state.is_draining() {
-        return Err(Failure::draining());
+        return Err(HttpError::draining());
     }
     if let Some(claims) = claims {
         if claims.is_expired(Timestamp::now()) {
-            return Err(crate::auth::Refusal::TokenExpired.into());
+            return Err(crate::auth::AuthError::TokenExpired.into());
         }
         let account = state.chat.authenticate(claims).await?;
         if account.profile.role != crate::model::UserRole::Admin {
-            return Err(Failure::forbidden("Administrators only"));
+            return Err(HttpError::forbidden("Administrators only"));
         }
     }
     Ok(())

@@ -6,16 +6,16 @@ use serde_json::json;
 use crate::auth::MAX_TOKEN_BYTES;
 use crate::chat::RevokeTokens;
 use crate::model::Timestamp;
-use crate::web::{ActsOn, Admin, Body, Failure, USER_NAME_MAX, WebState, user_called};
+use crate::web::{ActsOn, Admin, Body, HttpError, USER_NAME_MAX, WebState, user_called};
 
 /// `POST /api/admin/tokens/revoke` `{token}` or `{user}`: revokes the tokens of one login (or one foreign token), or
 /// all tokens of a user. Their sockets are disconnected at once.
-pub async fn revoke(state: Data<WebState>, _: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
+pub async fn revoke(state: Data<WebState>, _: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, HttpError> {
     let now = Timestamp::now();
     let (user, revoked) = match (body.bounded_text("token", 1, MAX_TOKEN_BYTES)?, body.get("user")) {
         (Some(token), None) => {
             // An expired token may still be held by a session that resumes.
-            let claims = state.tokens.verify_all_but_expiry(token, now).map_err(|_| Failure::invalid("token"))?;
+            let claims = state.tokens.verify_all_but_expiry(token, now).map_err(|_| HttpError::invalid("token"))?;
             let until = claims.revoked_until(now, state.tokens.ttl());
             let user = claims.user;
             (user.clone(), RevokeTokens::Key { user, key: claims.revocation_key.into(), until })
@@ -25,7 +25,7 @@ pub async fn revoke(state: Data<WebState>, _: Admin, request: HttpRequest, body:
             let user = user_called(&state, name, true).await?.profile.id.clone();
             (user.clone(), RevokeTokens::All { user })
         }
-        _ => return Err(Failure::bad_request("One of token and user is required")),
+        _ => return Err(HttpError::bad_request("One of token and user is required")),
     };
     state.chat.revoke(revoked).await?;
     request.extensions_mut().insert(ActsOn(user.to_string()));

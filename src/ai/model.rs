@@ -70,7 +70,7 @@ impl Handler<Prompt> for Model {
     type Result = ();
 
     fn handle(&mut self, message: Prompt, _: &mut Context<Self>) {
-        self.turn::<Prompt, _>(|model| {
+        self.step::<Prompt, _>(|model| {
             let Prompt { ticket, turns, stream, answers, wanted } = message;
             let (provider, mut asked) = (model.provider.clone(), Asked { ticket, answers, is_answered: false });
             actix::spawn(async move {

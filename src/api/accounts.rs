@@ -13,7 +13,7 @@ use crate::auth::{check_email, check_full_name, check_password, check_username};
 use crate::chat::RevokeTokens;
 use crate::model::{Timestamp, UserId, UserRole};
 use crate::store::{self, NewUser, StoreError, Write};
-use crate::web::{Body, Failure, LoginLimit, PasswordWork, Proven, RequestOrigin, Tried, WebState};
+use crate::web::{AuthenticatedUser, Body, HttpError, LoginLimit, PasswordWork, RequestOrigin, Tried, WebState};
 
 /// `POST /api/auth/register` `{username,email,password,fullName?}`
 pub async fn register(
@@ -22,9 +22,9 @@ pub async fn register(
     passwords: Data<PasswordWork>,
     origin: ReqData<RequestOrigin>,
     body: Body,
-) -> Result<HttpResponse, Failure> {
+) -> Result<HttpResponse, HttpError> {
     if !state.settings.allow_registration {
-        return Err(Failure::forbidden("Registration is closed"));
+        return Err(HttpError::forbidden("Registration is closed"));
     }
     let (username, email) = (body.text("username")?.to_owned(), body.text("email")?.to_owned());
     let (password, full_name) = (body.text("password")?.to_owned(), body.optional_text("fullName")?.map(str::to_owned));
@@ -34,10 +34,10 @@ pub async fn register(
     full_name.as_deref().map_or(Ok(()), check_full_name)?;
     // Otherwise anybody could find out which addresses have accounts.
     let tried = Tried { account: None, address: origin.client.address };
-    limit.attempt(&tried, Instant::now()).map_err(Failure::rate_limited)?;
+    limit.attempt(&tried, Instant::now()).map_err(HttpError::rate_limited)?;
     refuse_taken(&state, &username, &email).await?;
     let password_hash = passwords.hash(origin.client.address, password).await?;
-    let id = UserId::parse(&Uuid::now_v7().to_string()).map_err(Failure::internal)?;
+    let id = UserId::parse(&Uuid::now_v7().to_string()).map_err(HttpError::internal)?;
     let user = NewUser {
         id: id.clone(),
         username: username.trim().to_owned(),
@@ -55,14 +55,14 @@ pub async fn register(
 }
 
 /// Refuses names that are taken, before time is spent on hashing the password.
-async fn refuse_taken(state: &WebState, username: &str, email: &str) -> Result<(), Failure> {
+async fn refuse_taken(state: &WebState, username: &str, email: &str) -> Result<(), HttpError> {
     let (username, email) = (username.to_owned(), email.to_owned());
     let taken = state.store.read(move |conn| store::find_taken(conn, &username, &email)).await?;
     taken.map_or(Ok(()), |field| Err(StoreError::Conflict(field).into()))
 }
 
 /// `GET /api/auth/me`
-pub async fn me(state: Data<WebState>, user: Proven) -> Result<HttpResponse, Failure> {
+pub async fn me(state: Data<WebState>, user: AuthenticatedUser) -> Result<HttpResponse, HttpError> {
     let account = find_account(&state, user.id()).await?;
     Ok(HttpResponse::Ok().json(json!({"success": true, "user": own_user(&state, &account).await?})))
 }
@@ -73,12 +73,12 @@ pub async fn change_password(
     limit: Data<LoginLimit>,
     passwords: Data<PasswordWork>,
     origin: ReqData<RequestOrigin>,
-    user: Proven,
+    user: AuthenticatedUser,
     body: Body,
-) -> Result<HttpResponse, Failure> {
+) -> Result<HttpResponse, HttpError> {
     let old = body.text("oldPassword")?.to_owned();
     let new = body.text("newPassword")?.to_owned();
-    check_password(&new).map_err(|_| Failure::bad_request("Invalid newPassword: must have 8 to 1024 characters"))?;
+    check_password(&new).map_err(|_| HttpError::bad_request("Invalid newPassword: must have 8 to 1024 characters"))?;
     must_know_password(&state, &limit, &passwords, &origin, &user, old, Instant::now()).await?;
     let password_hash = passwords.hash(origin.client.address, new).await?;
     let kept_login = user.claims.login.clone();
@@ -92,17 +92,17 @@ pub async fn must_know_password(
     limit: &LoginLimit,
     passwords: &PasswordWork,
     origin: &RequestOrigin,
-    user: &Proven,
+    user: &AuthenticatedUser,
     password: String,
     now: Instant,
-) -> Result<(), Failure> {
+) -> Result<(), HttpError> {
     let tried = Tried { account: Some(user.id().to_string()), address: origin.client.address };
-    limit.attempt(&tried, now).map_err(Failure::rate_limited)?;
+    limit.attempt(&tried, now).map_err(HttpError::rate_limited)?;
     let id = user.id().clone();
     let hash = state.store.read(move |conn| store::find_password_hash(conn, &id)).await?;
     let verified = passwords.verify(origin.client.address, password, hash).await;
     if !verified.inspect_err(|_| limit.forgive(&tried))? {
-        return Err(Failure::invalid_credentials());
+        return Err(HttpError::invalid_credentials());
     }
     limit.forgive(&tried);
     Ok(())

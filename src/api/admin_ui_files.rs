@@ -7,7 +7,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::static_folder::serve_file;
-use crate::web::{Failure, WebState, path_text};
+use crate::web::{HttpError, WebState, path_text};
 
 /// Checks that a folder is usable.
 ///
@@ -24,16 +24,16 @@ pub async fn redirect() -> HttpResponse {
 }
 
 /// `GET /admin/ui/{file}`
-pub async fn serve(state: Data<WebState>, request: HttpRequest) -> Result<HttpResponse, Failure> {
+pub async fn serve(state: Data<WebState>, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let Some(folder) = &state.settings.admin_ui_dir else {
-        return Err(Failure::not_found(
+        return Err(HttpError::not_found(
             "Set ADMIN_UI_DIR to the folder ui/dist of the npm package @socket.io/admin-ui to have it served",
         ));
     };
     let name = path_text(&request, "file");
     let missing = "The folder of ADMIN_UI_DIR has no such file";
     let file = if name.is_empty() { "index.html" } else { name.as_str() };
-    let path = inside(folder, file).ok_or_else(|| Failure::not_found(missing))?;
+    let path = inside(folder, file).ok_or_else(|| HttpError::not_found(missing))?;
     let mut response = serve_file(&request, path, None, missing).await?;
     let headers = response.headers_mut();
     // A file without a digest in its name may be replaced by another release.

@@ -7,7 +7,7 @@ use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::static_folder::serve_file;
-use crate::web::{Failure, WebState, endpoint, get_or_head};
+use crate::web::{HttpError, WebState, endpoint, get_or_head};
 
 /// Their names, as in the folder `dist` of the npm package `socket.io-client`.
 pub const CLIENT_FILES: &[&str] = &[
@@ -37,9 +37,9 @@ pub(super) fn add(config: &mut ServiceConfig, socket_path: &str) {
     }
 }
 
-async fn serve(state: Data<WebState>, request: HttpRequest, name: &'static str) -> Result<HttpResponse, Failure> {
+async fn serve(state: Data<WebState>, request: HttpRequest, name: &'static str) -> Result<HttpResponse, HttpError> {
     let Some(folder) = &state.settings.client_files else {
-        return Err(Failure::not_found(
+        return Err(HttpError::not_found(
             "Set CLIENT_FILES to the folder dist of the npm package socket.io-client to have it served",
         ));
     };

@@ -9,16 +9,16 @@ use super::users::emptiable;
 use crate::chat::{ChatError, Command, ConversationReply};
 use crate::model::{Conversation, ConversationId, Timestamp, UserId};
 use crate::store::{self, ConversationCursor};
-use crate::web::{Body, Cursor, Failure, Page, PageRequest, Proven, Query, WebState, path_text, user_in_path};
+use crate::web::{AuthenticatedUser, Body, Cursor, HttpError, Page, PageRequest, Query, WebState, path_text, user_in_path};
 
 /// `GET /api/conversations`, most recently active first.
-pub async fn list(state: Data<WebState>, user: Proven, query: Query) -> Result<HttpResponse, Failure> {
+pub async fn list(state: Data<WebState>, user: AuthenticatedUser, query: Query) -> Result<HttpResponse, HttpError> {
     let request = PageRequest::read(&query, 'c', read_cursor)?;
     let before = match request.page {
         Page::Newest => None,
         Page::Before(cursor) => Some(cursor),
         // Entries move to the front when they become active, so paging works in one direction only.
-        Page::After(_) => return Err(Failure::invalid("after")),
+        Page::After(_) => return Err(HttpError::invalid("after")),
     };
     let (id, rows) = (user.id().clone(), request.limit_and_one());
     let mut found = state.store.read_after_writes(move |conn| store::list_conversations(conn, &id, before, rows)).await?;
@@ -40,31 +40,31 @@ fn read_cursor(key: &str) -> Option<ConversationCursor> {
 }
 
 /// `POST /api/conversations` `{type:"group",name,participants}` or `{type:"direct",participantId}`
-pub async fn create(state: Data<WebState>, user: Proven, body: Body) -> Result<HttpResponse, Failure> {
+pub async fn create(state: Data<WebState>, user: AuthenticatedUser, body: Body) -> Result<HttpResponse, HttpError> {
     let command = match body.text("type")? {
         "direct" => Command::CreateDirect { participant: body.user("participantId")? },
         "group" => Command::CreateGroup {
-            name: body.bounded_text("name", 1, GROUP_NAME_MAX)?.ok_or_else(|| Failure::missing("name"))?.to_owned(),
+            name: body.bounded_text("name", 1, GROUP_NAME_MAX)?.ok_or_else(|| HttpError::missing("name"))?.to_owned(),
             avatar: body.bounded_text("avatar", 1, AVATAR_MAX)?.map(str::to_owned),
             participants: participants(&body)?,
         },
-        _ => return Err(Failure::invalid("type")),
+        _ => return Err(HttpError::invalid("type")),
     };
     answer(&state, &user, command).await
 }
 
-fn participants(body: &Body) -> Result<Vec<UserId>, Failure> {
+fn participants(body: &Body) -> Result<Vec<UserId>, HttpError> {
     let participants = body.users("participants")?;
-    if participants.len() > PARTICIPANTS_MAX { Err(Failure::too_large("Too many participants")) } else { Ok(participants) }
+    if participants.len() > PARTICIPANTS_MAX { Err(HttpError::too_large("Too many participants")) } else { Ok(participants) }
 }
 
 /// `GET /api/conversations/{id}`
-pub async fn find(state: Data<WebState>, user: Proven, request: HttpRequest) -> Result<HttpResponse, Failure> {
+pub async fn find(state: Data<WebState>, user: AuthenticatedUser, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let id = conversation_in_path(&request)?;
-    let asker = user.id().clone();
+    let requester = user.id().clone();
     let found = state.store.read_after_writes(move |conn| {
         let conversation = store::find_conversation(conn, id)?;
-        Ok((conversation, store::count_unread(conn, &asker, id)?))
+        Ok((conversation, store::count_unread(conn, &requester, id)?))
     });
     let (conversation, unread) = found.await?;
     let conversation = members_only(conversation, user.id())?;
@@ -72,7 +72,12 @@ pub async fn find(state: Data<WebState>, user: Proven, request: HttpRequest) -> 
 }
 
 /// `PATCH /api/conversations/{id}` `{name?,avatar?}`. An empty avatar removes the picture.
-pub async fn update(state: Data<WebState>, user: Proven, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
+pub async fn update(
+    state: Data<WebState>,
+    user: AuthenticatedUser,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, HttpError> {
     let command = Command::UpdateConversation {
         conversation: conversation_in_path(&request)?,
         name: body.bounded_text("name", 1, GROUP_NAME_MAX)?.map(str::to_owned),
@@ -82,7 +87,7 @@ pub async fn update(state: Data<WebState>, user: Proven, request: HttpRequest, b
 }
 
 /// `DELETE /api/conversations/{id}`
-pub async fn remove(state: Data<WebState>, user: Proven, request: HttpRequest) -> Result<HttpResponse, Failure> {
+pub async fn remove(state: Data<WebState>, user: AuthenticatedUser, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let command = Command::DeleteConversation { conversation: conversation_in_path(&request)? };
     state.chat.ask(user.id(), command).await?;
     Ok(HttpResponse::Ok().json(json!({"success": true})))
@@ -91,16 +96,20 @@ pub async fn remove(state: Data<WebState>, user: Proven, request: HttpRequest) -
 /// `POST /api/conversations/{id}/participants` `{participants:[userId]}`
 pub async fn add_participants(
     state: Data<WebState>,
-    user: Proven,
+    user: AuthenticatedUser,
     request: HttpRequest,
     body: Body,
-) -> Result<HttpResponse, Failure> {
+) -> Result<HttpResponse, HttpError> {
     let command = Command::AddParticipants { conversation: conversation_in_path(&request)?, participants: participants(&body)? };
     answer(&state, &user, command).await
 }
 
 /// `DELETE /api/conversations/{id}/participants/{userId}`
-pub async fn remove_participant(state: Data<WebState>, user: Proven, request: HttpRequest) -> Result<HttpResponse, Failure> {
+pub async fn remove_participant(
+    state: Data<WebState>,
+    user: AuthenticatedUser,
+    request: HttpRequest,
+) -> Result<HttpResponse, HttpError> {
     let command = Command::RemoveParticipant {
         conversation: conversation_in_path(&request)?,
         participant: user_in_path(&request, "user")?,
@@ -110,11 +119,11 @@ pub async fn remove_participant(state: Data<WebState>, user: Proven, request: Ht
 }
 
 /// Runs a command that changes a conversation, and answers with the conversation.
-async fn answer(state: &WebState, user: &Proven, command: Command) -> Result<HttpResponse, Failure> {
+async fn answer(state: &WebState, user: &AuthenticatedUser, command: Command) -> Result<HttpResponse, HttpError> {
     let ConversationReply { conversation, created } = state.chat.ask_for(user.id(), command).await?;
-    let (asker, id) = (user.id().clone(), conversation.id);
+    let (requester, id) = (user.id().clone(), conversation.id);
     let unread =
-        if created { 0 } else { state.store.read_after_writes(move |conn| store::count_unread(conn, &asker, id)).await? };
+        if created { 0 } else { state.store.read_after_writes(move |conn| store::count_unread(conn, &requester, id)).await? };
     let mut response = if created { HttpResponse::Created() } else { HttpResponse::Ok() };
     Ok(response.json(json!({"success": true, "conversation": ConversationView::new(&conversation, unread)})))
 }

@@ -13,12 +13,12 @@ use super::upload_dir::type_of_stored;
 use crate::chat::ChatError;
 use crate::model::MessageClass;
 use crate::store;
-use crate::web::{Failure, Proven, WebState, path_text};
+use crate::web::{AuthenticatedUser, HttpError, WebState, path_text};
 
 /// Serves a stored file, or a range of it.
-pub async fn serve(state: Data<WebState>, request: HttpRequest) -> Result<HttpResponse, Failure> {
+pub async fn serve(state: Data<WebState>, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     if state.settings.uploads_require_auth {
-        Proven::from_request(&request, &mut Payload::None).await?;
+        AuthenticatedUser::from_request(&request, &mut Payload::None).await?;
     }
     let name = path_text(&request, "name");
     let file_type = type_of_stored(&name).ok_or(ChatError::FileNotFound)?;
@@ -26,8 +26,8 @@ pub async fn serve(state: Data<WebState>, request: HttpRequest) -> Result<HttpRe
     let mut found = state.store.read(move |conn| store::find_uploads(conn, &[url])).await?;
     let (file, _) = found.pop().ok_or(ChatError::FileNotFound)?;
     let path = state.settings.upload_dir.join(&name);
-    let opened = block(move || NamedFile::open(path)).await.map_err(Failure::internal)?;
-    let mimetype = file_type.mimetype.parse().map_err(Failure::internal)?;
+    let opened = block(move || NamedFile::open(path)).await.map_err(HttpError::internal)?;
+    let mimetype = file_type.mimetype.parse().map_err(HttpError::internal)?;
     let opened = opened
         .map_err(|_| ChatError::FileNotFound)?
         .set_content_type(mimetype)
@@ -35,10 +35,10 @@ pub async fn serve(state: Data<WebState>, request: HttpRequest) -> Result<HttpRe
         .prefer_utf8(false);
     let mut response = opened.into_response(&request);
     if response.status().as_u16() == 416 {
-        let failure = Failure::new(response.status(), "INVALID_PAYLOAD", "Invalid range").with("size", json!(file.size));
+        let http_error = HttpError::new(response.status(), "INVALID_PAYLOAD", "Invalid range").with("size", json!(file.size));
         let range = response.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
         let headers = range.map(|range| ("content-range", range.to_owned())).into_iter().collect();
-        return Err(failure.with_headers(headers));
+        return Err(http_error.with_headers(headers));
     }
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

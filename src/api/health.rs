@@ -7,13 +7,13 @@ use actix_web::web::Data;
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::web::{Failure, WebState};
+use crate::web::{HttpError, WebState};
 
 /// Time within which a healthy broker answers.
 const BROKER_WITHIN: Duration = Duration::from_secs(5);
 
 /// `GET /api/socket/health`
-pub async fn socket(state: Data<WebState>) -> Result<HttpResponse, Failure> {
+pub async fn socket(state: Data<WebState>) -> Result<HttpResponse, HttpError> {
     let (connected, rooms) = state.chat.health().await?;
     Ok(HttpResponse::Ok().json(json!({
         "status": "ok",
@@ -47,5 +47,5 @@ pub async fn ready(state: Data<WebState>) -> HttpResponse {
         return HttpResponse::Ok().json(json!({"success": true, "status": "ready"}));
     }
     let text = format!("Not ready: {}", reasons.join(", "));
-    Failure::new(StatusCode::SERVICE_UNAVAILABLE, code, text).with("reasons", json!(reasons)).to_response()
+    HttpError::new(StatusCode::SERVICE_UNAVAILABLE, code, text).with("reasons", json!(reasons)).to_response()
 }

@@ -8,15 +8,15 @@ use super::conversations::{conversation_in_path, members_only};
 use super::shapes::{MessageView, NumberedRoomMessage};
 use crate::model::{Message, Place, RoomId};
 use crate::store::{self, HistoryRange};
-use crate::web::{Cursor, Failure, Page, PageRequest, Proven, Query, WebState, path_text};
+use crate::web::{AuthenticatedUser, Cursor, HttpError, Page, PageRequest, Query, WebState, path_text};
 
 /// `GET /api/conversations/{id}/messages`
 pub async fn conversation(
     state: Data<WebState>,
-    user: Proven,
+    user: AuthenticatedUser,
     request: HttpRequest,
     query: Query,
-) -> Result<HttpResponse, Failure> {
+) -> Result<HttpResponse, HttpError> {
     let id = conversation_in_path(&request)?;
     let page = page_request(&query)?;
     let found = state.store.read_after_writes(move |conn| store::find_conversation(conn, id)).await?;
@@ -26,27 +26,32 @@ pub async fn conversation(
 }
 
 /// `GET /api/rooms/{roomId}/messages`. Public; a room without messages is empty.
-pub async fn room(state: Data<WebState>, _: Proven, request: HttpRequest, query: Query) -> Result<HttpResponse, Failure> {
-    let room = RoomId::parse(&path_text(&request, "room")).map_err(|_| Failure::invalid("roomId"))?;
+pub async fn room(
+    state: Data<WebState>,
+    _: AuthenticatedUser,
+    request: HttpRequest,
+    query: Query,
+) -> Result<HttpResponse, HttpError> {
+    let room = RoomId::parse(&path_text(&request, "room")).map_err(|_| HttpError::invalid("roomId"))?;
     public(&state, Place::Room(room), &query).await
 }
 
 /// `GET /api/common-chat/messages`
-pub async fn common_chat(state: Data<WebState>, _: Proven, query: Query) -> Result<HttpResponse, Failure> {
+pub async fn common_chat(state: Data<WebState>, _: AuthenticatedUser, query: Query) -> Result<HttpResponse, HttpError> {
     public(&state, Place::CommonChat, &query).await
 }
 
-async fn public(state: &WebState, place: Place, query: &Query) -> Result<HttpResponse, Failure> {
+async fn public(state: &WebState, place: Place, query: &Query) -> Result<HttpResponse, HttpError> {
     let (messages, next) = read(state, place, &page_request(query)?).await?;
     Ok(answer(&messages.iter().map(NumberedRoomMessage::new).collect::<Vec<_>>(), next))
 }
 
-fn page_request(query: &Query) -> Result<PageRequest<i64>, Failure> {
+fn page_request(query: &Query) -> Result<PageRequest<i64>, HttpError> {
     PageRequest::read(query, 'm', |key| key.parse().ok())
 }
 
 /// Returns a page of messages, and the cursor of the next page.
-async fn read(state: &WebState, place: Place, request: &PageRequest<i64>) -> Result<(Vec<Message>, Option<String>), Failure> {
+async fn read(state: &WebState, place: Place, request: &PageRequest<i64>) -> Result<(Vec<Message>, Option<String>), HttpError> {
     let range = match request.page {
         Page::Newest => HistoryRange::Newest,
         Page::Before(seq) => HistoryRange::Before(seq),

@@ -10,10 +10,15 @@ use super::shapes::MessageView;
 use crate::chat::{ChatError, Command, Draft, SendTo, Sent};
 use crate::model::limits::{ATTACHMENTS_MAX, ID_MAX, TYPE_MAX};
 use crate::model::{ConversationId, ListingId, Message, MessageId, RoomId, UserId};
-use crate::web::{Actor, ActsOn, Admin, Body, Failure, Proven, USER_NAME_MAX, WebState, path_text, user_called};
+use crate::web::{Actor, ActsOn, Admin, AuthenticatedUser, Body, HttpError, USER_NAME_MAX, WebState, path_text, user_called};
 
 /// `POST /api/conversations/{id}/messages` `{content?,type?,file?,attachments?,clientMessageId?}`
-pub async fn send(state: Data<WebState>, user: Proven, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
+pub async fn send(
+    state: Data<WebState>,
+    user: AuthenticatedUser,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, HttpError> {
     let conversation = conversation_in_path(&request)?;
     let command = Command::Send { to: SendTo::Conversation(conversation), draft: draft(&body)? };
     let sent = state.chat.ask_for(user.id(), command).await?;
@@ -24,31 +29,31 @@ fn sent_response(Sent { message, status, .. }: &Sent) -> HttpResponse {
     HttpResponse::Created().json(json!({"success": true, "message": MessageView::new(message), "status": status.as_str()}))
 }
 
-fn draft(body: &Body) -> Result<Draft, Failure> {
+fn draft(body: &Body) -> Result<Draft, HttpError> {
     let attachment_urls = match body.get("attachments") {
         None => Vec::new(),
         Some(Value::Array(files)) if files.len() <= ATTACHMENTS_MAX => {
-            files.iter().map(file_url).collect::<Option<_>>().ok_or_else(|| Failure::invalid("attachments"))?
+            files.iter().map(file_url).collect::<Option<_>>().ok_or_else(|| HttpError::invalid("attachments"))?
         }
-        Some(_) => return Err(Failure::invalid("attachments")),
+        Some(_) => return Err(HttpError::invalid("attachments")),
     };
     let draft = Draft {
         content: body.optional_text("content")?.unwrap_or_default().to_owned(),
         message_type: body.bounded_text("type", 1, TYPE_MAX)?.map(str::to_owned),
-        file_url: body.get("file").map(|file| file_url(file).ok_or_else(|| Failure::invalid("file"))).transpose()?,
+        file_url: body.get("file").map(|file| file_url(file).ok_or_else(|| HttpError::invalid("file"))).transpose()?,
         attachment_urls,
         listing_id: listing(body)?,
         client_message_id: body.id_text("clientMessageId", 1, ID_MAX)?,
     };
     if draft.content.is_empty() && draft.file_url.is_none() && draft.attachment_urls.is_empty() {
-        return Err(if body.get("content").is_none() { Failure::missing("content") } else { Failure::invalid("content") });
+        return Err(if body.get("content").is_none() { HttpError::missing("content") } else { HttpError::invalid("content") });
     }
     Ok(draft)
 }
 
-fn listing(body: &Body) -> Result<Option<ListingId>, Failure> {
+fn listing(body: &Body) -> Result<Option<ListingId>, HttpError> {
     let id = body.id_text("listingId", 1, ID_MAX)?;
-    id.map(|id| ListingId::parse(&id).map_err(|_| Failure::invalid("listingId"))).transpose()
+    id.map(|id| ListingId::parse(&id).map_err(|_| HttpError::invalid("listingId"))).transpose()
 }
 
 /// Returns the address in a file as answered by the upload; its other fields are ignored.
@@ -60,11 +65,11 @@ fn file_url(file: &Value) -> Option<String> {
 /// with a key names the sender in `from`.
 pub async fn post(
     state: Data<WebState>,
-    server: Result<Admin, Failure>,
-    user: Result<Proven, Failure>,
+    server: Result<Admin, HttpError>,
+    user: Result<AuthenticatedUser, HttpError>,
     request: HttpRequest,
-    body: Result<Body, Failure>,
-) -> Result<HttpResponse, Failure> {
+    body: Result<Body, HttpError>,
+) -> Result<HttpResponse, HttpError> {
     // An unauthenticated caller must get 401 before any complaint about the body.
     let body = if server.is_ok() || user.is_ok() { body? } else { Body::default() };
     let by_address = server.is_ok();
@@ -77,13 +82,13 @@ pub async fn post(
         (_, Ok(user)) => {
             let is_own = body.get("from").is_none_or(|from| from.as_str() == Some(user.id().as_str()));
             if !is_own {
-                return Err(Failure::forbidden("Only a server with a key speaks for others"));
+                return Err(HttpError::forbidden("Only a server with a key speaks for others"));
             }
             // Here, an administrator sends as a plain user, so the audit has no entry.
             request.extensions_mut().remove::<Actor>();
             user.id().clone()
         }
-        (Err(failure), _) | (_, Err(failure)) => return Err(failure),
+        (Err(http_error), _) | (_, Err(http_error)) => return Err(http_error),
     };
     let command = addressed(&state, &body, by_address).await?;
     let sent = state.chat.ask_for(&from, command).await?;
@@ -91,19 +96,19 @@ pub async fn post(
 }
 
 /// Returns the user on whose behalf a server sends.
-async fn speaker(state: &WebState, body: &Body) -> Result<UserId, Failure> {
-    let name = body.bounded_text("from", 1, USER_NAME_MAX)?.ok_or_else(|| Failure::bad_request("from is required"))?;
+async fn speaker(state: &WebState, body: &Body) -> Result<UserId, HttpError> {
+    let name = body.bounded_text("from", 1, USER_NAME_MAX)?.ok_or_else(|| HttpError::bad_request("from is required"))?;
     let account = user_called(state, name, true).await?;
     if account.disabled {
-        return Err(Failure::forbidden("The account that it is from is disabled"));
+        return Err(HttpError::forbidden("The account that it is from is disabled"));
     }
     Ok(account.profile.id.clone())
 }
 
 /// Parses the message and its target. `by_address`: the target may be named by e-mail address.
-async fn addressed(state: &WebState, body: &Body, by_address: bool) -> Result<Command, Failure> {
+async fn addressed(state: &WebState, body: &Body, by_address: bool) -> Result<Command, HttpError> {
     let draft = draft(body)?;
-    let to = body.object("to")?.ok_or_else(|| Failure::bad_request("to is required"))?;
+    let to = body.object("to")?.ok_or_else(|| HttpError::bad_request("to is required"))?;
     let names = [
         to.bounded_text("user", 1, USER_NAME_MAX)?,
         to.bounded_text("conversation", 1, USER_NAME_MAX)?,
@@ -120,17 +125,22 @@ async fn addressed(state: &WebState, body: &Body, by_address: bool) -> Result<Co
             Ok(Command::Send { to: SendTo::Conversation(conversation), draft })
         }
         ([None, None, Some(name)], false) => {
-            let room = RoomId::parse(name).map_err(|_| Failure::invalid("to.room"))?;
+            let room = RoomId::parse(name).map_err(|_| HttpError::invalid("to.room"))?;
             Ok(Command::Send { to: SendTo::Room { room, shown_as: json!(name).to_string().into() }, draft })
         }
         ([None, None, None], true) => Ok(Command::Send { to: SendTo::CommonChat, draft }),
-        ([None, None, None], false) => Err(Failure::invalid("to: it names nobody")),
-        _ => Err(Failure::invalid("to: it names more than one")),
+        ([None, None, None], false) => Err(HttpError::invalid("to: it names nobody")),
+        _ => Err(HttpError::invalid("to: it names more than one")),
     }
 }
 
 /// `PATCH /api/messages/{id}` `{content}`
-pub async fn edit(state: Data<WebState>, user: Proven, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
+pub async fn edit(
+    state: Data<WebState>,
+    user: AuthenticatedUser,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, HttpError> {
     let message = message_in_path(&request)?;
     let content = body.text("content")?.to_owned();
     let message: Arc<Message> = state.chat.ask_for(user.id(), Command::EditMessage { message, content }).await?;
@@ -138,7 +148,7 @@ pub async fn edit(state: Data<WebState>, user: Proven, request: HttpRequest, bod
 }
 
 /// `DELETE /api/messages/{id}`
-pub async fn remove(state: Data<WebState>, user: Proven, request: HttpRequest) -> Result<HttpResponse, Failure> {
+pub async fn remove(state: Data<WebState>, user: AuthenticatedUser, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     state.chat.ask(user.id(), Command::DeleteMessage { message: message_in_path(&request)? }).await?;
     Ok(HttpResponse::Ok().json(json!({"success": true})))
 }

@@ -9,13 +9,13 @@ use crate::dialect::NotificationView;
 use crate::model::limits::TYPE_MAX;
 use crate::model::{Notification, NotificationId, Timestamp};
 use crate::store::{self, NotificationCursor, NotificationRange, Write};
-use crate::web::{ActsOn, Admin, Body, Cursor, Failure, Page, PageRequest, Proven, Query, WebState};
+use crate::web::{ActsOn, Admin, AuthenticatedUser, Body, Cursor, HttpError, Page, PageRequest, Query, WebState};
 
 /// Longest `data` of a notification, in bytes of JSON: a connecting client gets up to a hundred at once.
 const DATA_MAX_BYTES: usize = 65_536;
 
 /// `GET /api/notifications`, newest first.
-pub async fn list(state: Data<WebState>, user: Proven, query: Query) -> Result<HttpResponse, Failure> {
+pub async fn list(state: Data<WebState>, user: AuthenticatedUser, query: Query) -> Result<HttpResponse, HttpError> {
     let request = PageRequest::read(&query, 'n', read_cursor)?;
     let range = match request.page {
         Page::Newest => NotificationRange::Newest,
@@ -50,12 +50,12 @@ fn read_cursor(key: &str) -> Option<NotificationCursor> {
 }
 
 /// `POST /api/notifications/read` `{ids?}`: marks some, or all. Ids of other users are ignored.
-pub async fn read(state: Data<WebState>, user: Proven, body: Body) -> Result<HttpResponse, Failure> {
+pub async fn read(state: Data<WebState>, user: AuthenticatedUser, body: Body) -> Result<HttpResponse, HttpError> {
     let ids = match body.get("ids") {
         None => None,
         Some(Value::Array(ids)) if ids.len() <= IDS_MAX => Some(known_ids(ids)?),
-        Some(Value::Array(_)) => return Err(Failure::too_large("Too many ids")),
-        Some(_) => return Err(Failure::invalid("ids")),
+        Some(Value::Array(_)) => return Err(HttpError::too_large("Too many ids")),
+        Some(_) => return Err(HttpError::invalid("ids")),
     };
     let user = user.id().clone();
     state.chat.save_notifications(user.clone()).await?;
@@ -64,20 +64,20 @@ pub async fn read(state: Data<WebState>, user: Proven, body: Body) -> Result<Htt
 }
 
 /// Returns the well-formed ids among texts that may be ids; refuses any other value.
-fn known_ids(ids: &[Value]) -> Result<Vec<NotificationId>, Failure> {
+fn known_ids(ids: &[Value]) -> Result<Vec<NotificationId>, HttpError> {
     if !ids.iter().all(|id| id.is_string() || id.is_u64()) {
-        return Err(Failure::invalid("ids"));
+        return Err(HttpError::invalid("ids"));
     }
     Ok(ids.iter().filter_map(Value::as_str).filter_map(|id| NotificationId::parse(id).ok()).collect())
 }
 
 /// `POST /api/notifications` `{userId,type,message,data?}`
-pub async fn create(state: Data<WebState>, _: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, Failure> {
+pub async fn create(state: Data<WebState>, _: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, HttpError> {
     let user = body.user("userId")?;
     request.extensions_mut().insert(ActsOn(user.to_string()));
     let command = Command::Notify {
-        kind: body.bounded_text("type", 1, TYPE_MAX)?.ok_or_else(|| Failure::missing("type"))?.to_owned(),
-        message: body.bounded_text("message", 1, NOTIFICATION_MAX)?.ok_or_else(|| Failure::missing("message"))?.to_owned(),
+        kind: body.bounded_text("type", 1, TYPE_MAX)?.ok_or_else(|| HttpError::missing("type"))?.to_owned(),
+        message: body.bounded_text("message", 1, NOTIFICATION_MAX)?.ok_or_else(|| HttpError::missing("message"))?.to_owned(),
         data: data_text(body.get("data"))?,
         emitted: None,
     };
@@ -85,17 +85,17 @@ pub async fn create(state: Data<WebState>, _: Admin, request: HttpRequest, body:
     Ok(HttpResponse::Created().json(json!({"success": true, "notification": NotificationView::of(&notification)})))
 }
 
-fn data_text(data: Option<&Value>) -> Result<Option<String>, Failure> {
+fn data_text(data: Option<&Value>) -> Result<Option<String>, HttpError> {
     let data = data.map(Value::to_string);
     if data.as_ref().is_some_and(|data| data.len() > DATA_MAX_BYTES) {
-        return Err(Failure::too_large("The data is too large"));
+        return Err(HttpError::too_large("The data is too large"));
     }
     Ok(data)
 }
 
 /// Returns kind, text and data to store for a notification whose format another server chose: our fields as far as it
 /// has them; a value that is not an object becomes the data.
-pub fn worded_notification(data: Option<&Value>) -> Result<(String, String, Option<String>), Failure> {
+pub fn worded_notification(data: Option<&Value>) -> Result<(String, String, Option<String>), HttpError> {
     let field = |name| data.and_then(|data| data.get(name)).filter(|value| !value.is_null());
     let text = |name, most| field(name).and_then(Value::as_str).map(|text: &str| text.chars().take(most).collect::<String>());
     let kind = text("type", TYPE_MAX).filter(|kind| !kind.is_empty()).unwrap_or_else(|| "notification".to_owned());

@@ -10,7 +10,7 @@ use crate::dialect::{CommonChatMessage, DeletedMessageView, DirectMessageView, N
 use crate::model::limits::{ATTACHMENTS_MAX, ID_MAX, TYPE_MAX, USERNAME_MAX};
 use crate::model::{File, ListingId, MessageStatus, SocketId, Timestamp, UserId};
 use crate::schema::{Field, SchemaOf, Shape, kinds};
-use crate::web::{Answer, Operation, Refused, USER_NAME_MAX, Who};
+use crate::web::{Answer, DocumentedError, Operation, USER_NAME_MAX, Who};
 
 /// Descriptions of all routes.
 pub const OPERATIONS: &[Operation] = &[
@@ -266,12 +266,12 @@ fn addressee(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "oneOf": [named("user", USER_NAME_MAX), named("conversation", USER_NAME_MAX), named("room", 200), common] })
 }
 
-const NOT_FOUND: Refused = (404, "NOT_FOUND");
-const CONFLICT: Refused = (409, "CONFLICT");
-const NOT_STORED: Refused = (503, "NOT_STORED");
-const TOO_LARGE: Refused = (413, "TOO_LARGE");
-const INVALID_CREDENTIALS: Refused = (401, "INVALID_CREDENTIALS");
-const NOT_SENT: &[Refused] =
+const NOT_FOUND: DocumentedError = (404, "NOT_FOUND");
+const CONFLICT: DocumentedError = (409, "CONFLICT");
+const NOT_STORED: DocumentedError = (503, "NOT_STORED");
+const TOO_LARGE: DocumentedError = (413, "TOO_LARGE");
+const INVALID_CREDENTIALS: DocumentedError = (401, "INVALID_CREDENTIALS");
+const NOT_SENT: &[DocumentedError] =
     &[NOT_FOUND, CONFLICT, NOT_STORED, (503, "MODEL_BUSY"), (503, "MODEL_FAILED"), (503, "MODEL_TIMEOUT")];
 
 const LIMIT: Field = Field::optional("limit", limit);

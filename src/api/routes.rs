@@ -5,8 +5,8 @@ use actix_web::web::{Data, ServiceConfig, delete, get, patch, post, put};
 
 use super::interfaces::{self, Documents};
 use super::{
-    accounts, admin_ui_files, client_files, connection, conversations, emit, files, health, history, listings, messages,
-    notifications, personal, sessions, syncing, upload, users,
+    accounts, admin_ui_files, client_files, connection, conversations, data_export, emit, files, health, history, listings,
+    messages, notifications, sessions, syncing, upload, users,
 };
 use crate::web::{LoginLimit, Operation, PasswordWork, Settings, endpoint, get_or_head};
 
@@ -65,10 +65,10 @@ fn add_accounts(config: &mut ServiceConfig) {
         .service(
             endpoint("/api/users/me", "GET, HEAD, PATCH, DELETE")
                 .route(patch().to(users::update_me))
-                .route(delete().to(personal::delete_me))
+                .route(delete().to(data_export::delete_me))
                 .route(get_or_head().to(accounts::me)),
         )
-        .service(endpoint("/api/users/me/export", "GET").route(get().to(personal::export_me)))
+        .service(endpoint("/api/users/me/export", "GET").route(get().to(data_export::export_me)))
         .service(endpoint("/api/users/{id}", "GET, HEAD").route(get_or_head().to(users::find)))
         .service(endpoint("/api/users/{id}/sockets", "GET, HEAD").route(get_or_head().to(users::sockets)));
 }

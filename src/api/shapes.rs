@@ -8,7 +8,7 @@ use crate::model::{
     Account, ChosenStatus, Conversation, File, ListingId, Message, MessageId, MessageStatus, Place, Profile, ReadMark, Role,
     Timestamp, UserId, UserRole,
 };
-use crate::web::{Failure, WebState};
+use crate::web::{HttpError, WebState};
 
 /// A user as seen by a particular reader.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -54,7 +54,7 @@ impl<'a> UserView<'a> {
 }
 
 /// Returns the authenticated user's own view.
-pub async fn own_user<'a>(state: &WebState, account: &'a Account) -> Result<UserView<'a>, Failure> {
+pub async fn own_user<'a>(state: &WebState, account: &'a Account) -> Result<UserView<'a>, HttpError> {
     let id = &account.profile.id;
     let presence = state.chat.presence_of(id.clone(), vec![id.clone()]).await?;
     let presence = presence.first().ok_or(ChatError::Internal)?;

@@ -6,7 +6,7 @@ use actix_web::http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::web::block;
 use actix_web::{HttpRequest, HttpResponse};
 
-use crate::web::Failure;
+use crate::web::HttpError;
 
 /// Answers with a file, or 304 if it has not changed; without a `mimetype` the name decides.
 ///
@@ -17,12 +17,12 @@ pub async fn serve_file(
     path: PathBuf,
     mimetype: Option<&str>,
     missing: &'static str,
-) -> Result<HttpResponse, Failure> {
+) -> Result<HttpResponse, HttpError> {
     let open = move || NamedFile::open(path).ok().filter(|file| file.metadata().is_file());
-    let opened = block(open).await.map_err(Failure::internal)?;
-    let mut opened = opened.ok_or_else(|| Failure::not_found(missing))?.disable_content_disposition();
+    let opened = block(open).await.map_err(HttpError::internal)?;
+    let mut opened = opened.ok_or_else(|| HttpError::not_found(missing))?.disable_content_disposition();
     if let Some(mimetype) = mimetype {
-        opened = opened.set_content_type(mimetype.parse().map_err(Failure::internal)?);
+        opened = opened.set_content_type(mimetype.parse().map_err(HttpError::internal)?);
     }
     let mut response = opened.into_response(request);
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -14,7 +14,7 @@ use super::file_type::{FileType, HEAD_BYTES};
 use super::upload_dir::NewFile;
 use crate::model::{File, MessageClass, Timestamp};
 use crate::store::Write;
-use crate::web::{Failure, Proven, WebState};
+use crate::web::{AuthenticatedUser, HttpError, WebState};
 
 /// Maximum number of bytes beside the file: other parts, and boundaries.
 const REST_MAX: u64 = 64 * 1024;
@@ -26,10 +26,10 @@ const NAME_MAX: usize = 255;
 /// `POST /api/upload` (multipart `file`). Streamed to disk; a failed upload leaves nothing behind.
 pub async fn upload(
     state: Data<WebState>,
-    user: Proven,
+    user: AuthenticatedUser,
     request: HttpRequest,
     payload: Payload,
-) -> Result<HttpResponse, Failure> {
+) -> Result<HttpResponse, HttpError> {
     let limit = match state.settings.max_upload_bytes {
         0 => u64::MAX,
         limit => limit,
@@ -68,7 +68,7 @@ struct Received {
 }
 
 /// Reads all parts to the end, and keeps the first file named `file`.
-async fn receive(dir: &Path, mut parts: Multipart, limit: u64) -> Result<Received, Failure> {
+async fn receive(dir: &Path, mut parts: Multipart, limit: u64) -> Result<Received, HttpError> {
     let mut received = None;
     let mut rest = 0;
     while let Some(mut part) = next(&mut parts).await? {
@@ -93,7 +93,7 @@ async fn receive(dir: &Path, mut parts: Multipart, limit: u64) -> Result<Receive
 }
 
 /// Streams one part to disk; returns its size in bytes.
-async fn store(part: &mut Field, file: &mut NewFile, file_type: FileType, limit: u64) -> Result<u64, Failure> {
+async fn store(part: &mut Field, file: &mut NewFile, file_type: FileType, limit: u64) -> Result<u64, HttpError> {
     let mut head = Vec::new();
     let mut is_checked = false;
     let mut size = 0;
@@ -117,7 +117,7 @@ async fn store(part: &mut Field, file: &mut NewFile, file_type: FileType, limit:
     Ok(size)
 }
 
-fn check(file_type: FileType, head: &[u8]) -> Result<(), Failure> {
+fn check(file_type: FileType, head: &[u8]) -> Result<(), HttpError> {
     if file_type.fits(head) { Ok(()) } else { Err(wrong_type()) }
 }
 
@@ -137,8 +137,8 @@ fn file_name(part: &Field) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-async fn next<T>(stream: &mut (impl Stream<Item = Result<T, MultipartError>> + Unpin)) -> Result<Option<T>, Failure> {
-    let broken = || Failure::bad_request("Invalid multipart body");
+async fn next<T>(stream: &mut (impl Stream<Item = Result<T, MultipartError>> + Unpin)) -> Result<Option<T>, HttpError> {
+    let broken = || HttpError::bad_request("Invalid multipart body");
     let item = timeout(SILENCE_MAX, stream.next()).await.map_err(|_| broken())?;
     item.transpose().map_err(|_| broken())
 }
@@ -147,20 +147,20 @@ fn len(chunk: &[u8]) -> u64 {
     u64::try_from(chunk.len()).unwrap_or(u64::MAX)
 }
 
-fn no_file() -> Failure {
-    Failure::bad_request("No file")
+fn no_file() -> HttpError {
+    HttpError::bad_request("No file")
 }
 
-fn wrong_type() -> Failure {
-    Failure::unsupported_type("Invalid file type")
+fn wrong_type() -> HttpError {
+    HttpError::unsupported_type("Invalid file type")
 }
 
-fn file_too_large() -> Failure {
-    Failure::too_large("File too large")
+fn file_too_large() -> HttpError {
+    HttpError::too_large("File too large")
 }
 
-fn disk(error: &std::io::Error) -> Failure {
-    Failure::store_away().because(format!("cannot store an upload: {error}"))
+fn disk(error: &std::io::Error) -> HttpError {
+    HttpError::store_away().because(format!("cannot store an upload: {error}"))
 }
 
 #[cfg(test)]

@@ -14,20 +14,20 @@ use crate::chat::{Command, UserPresence};
 use crate::config::PresenceScope;
 use crate::model::{Account, UserId};
 use crate::store;
-use crate::web::{Admin, Body, Cursor, Failure, Page, PageRequest, Proven, Query, WebState, user_in_path};
+use crate::web::{Admin, AuthenticatedUser, Body, Cursor, HttpError, Page, PageRequest, Query, WebState, user_in_path};
 
 /// Time after which a user with too many running searches may retry.
 const SEARCH_WAIT: Duration = Duration::from_secs(1);
 
 /// `GET /api/users?query=&limit=`
-pub async fn search(state: Data<WebState>, user: Proven, query: Query) -> Result<HttpResponse, Failure> {
+pub async fn search(state: Data<WebState>, user: AuthenticatedUser, query: Query) -> Result<HttpResponse, HttpError> {
     let limit = i64::try_from(query.limit()?).unwrap_or(i64::MAX);
-    let text = query.get("query").filter(|text| !text.is_empty()).ok_or_else(|| Failure::bad_request("query is required"))?;
+    let text = query.get("query").filter(|text| !text.is_empty()).ok_or_else(|| HttpError::bad_request("query is required"))?;
     if text.chars().count() > SEARCH_MAX {
-        return Err(Failure::invalid("query"));
+        return Err(HttpError::invalid("query"));
     }
     let text = text.to_owned();
-    let _search = state.rate_limit.begin_search(user.id()).ok_or_else(|| Failure::rate_limited(SEARCH_WAIT))?;
+    let _search = state.rate_limit.begin_search(user.id()).ok_or_else(|| HttpError::rate_limited(SEARCH_WAIT))?;
     let found = state.store.read(move |conn| store::search_users(conn, &text, limit)).await?;
     let ids = found.iter().map(|account| account.profile.id.clone()).collect();
     let presence = presence_of(&state, &user, ids).await?;
@@ -36,7 +36,7 @@ pub async fn search(state: Data<WebState>, user: Proven, query: Query) -> Result
 }
 
 /// `GET /api/users/online`, in order of id.
-pub async fn online(state: Data<WebState>, user: Proven, query: Query) -> Result<HttpResponse, Failure> {
+pub async fn online(state: Data<WebState>, user: AuthenticatedUser, query: Query) -> Result<HttpResponse, HttpError> {
     let request = PageRequest::read(&query, 'u', |key| UserId::parse(key).ok())?;
     let mut online = state.chat.online_users(user.id().clone()).await?;
     online.sort_by(|(one, _), (other, _)| one.profile.id.cmp(&other.profile.id));
@@ -53,9 +53,13 @@ pub async fn online(state: Data<WebState>, user: Proven, query: Query) -> Result
 }
 
 /// Returns the presence of users as the requester sees it, in their order; `None` if the requester may not see it.
-async fn presence_of(state: &WebState, asker: &Proven, users: Vec<UserId>) -> Result<Vec<Option<UserPresence>>, Failure> {
-    let own = asker.id().clone();
-    let contacts = if state.settings.presence_scope == PresenceScope::Contacts && !asker.is_admin() {
+async fn presence_of(
+    state: &WebState,
+    requester: &AuthenticatedUser,
+    users: Vec<UserId>,
+) -> Result<Vec<Option<UserPresence>>, HttpError> {
+    let own = requester.id().clone();
+    let contacts = if state.settings.presence_scope == PresenceScope::Contacts && !requester.is_admin() {
         let (user, others) = (own.clone(), users.clone());
         Some(state.store.read_after_writes(move |conn| store::list_contacts(conn, &user, &others)).await?)
     } else {
@@ -66,12 +70,12 @@ async fn presence_of(state: &WebState, asker: &Proven, users: Vec<UserId>) -> Re
     Ok(users.iter().zip(presence).map(|(user, presence)| Some(presence).filter(|_| is_shown(user))).collect())
 }
 
-fn view<'a>(asker: &Proven, account: &'a Account, presence: Option<&UserPresence>) -> UserView<'a> {
-    UserView::new(account, presence, asker.is_admin() || account.profile.id == *asker.id())
+fn view<'a>(requester: &AuthenticatedUser, account: &'a Account, presence: Option<&UserPresence>) -> UserView<'a> {
+    UserView::new(account, presence, requester.is_admin() || account.profile.id == *requester.id())
 }
 
 /// `GET /api/users/{id}`
-pub async fn find(state: Data<WebState>, user: Proven, request: HttpRequest) -> Result<HttpResponse, Failure> {
+pub async fn find(state: Data<WebState>, user: AuthenticatedUser, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let id = user_in_path(&request, "id")?;
     let account = find_account(&state, &id).await?;
     let presence = presence_of(&state, &user, vec![id]).await?.pop().flatten();
@@ -79,7 +83,7 @@ pub async fn find(state: Data<WebState>, user: Proven, request: HttpRequest) -> 
 }
 
 /// `GET /api/users/{id}/sockets`
-pub async fn sockets(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, Failure> {
+pub async fn sockets(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let id = user_in_path(&request, "id")?;
     find_account(&state, &id).await?;
     let sockets = state.chat.sockets_of(id).await?;
@@ -87,7 +91,7 @@ pub async fn sockets(state: Data<WebState>, _: Admin, request: HttpRequest) -> R
 }
 
 /// `PATCH /api/users/me` `{fullName?,avatar?}`. An empty text clears the field.
-pub async fn update_me(state: Data<WebState>, user: Proven, body: Body) -> Result<HttpResponse, Failure> {
+pub async fn update_me(state: Data<WebState>, user: AuthenticatedUser, body: Body) -> Result<HttpResponse, HttpError> {
     let full_name = emptiable(body.optional_text("fullName")?);
     if let Some(Some(name)) = &full_name {
         check_full_name(name)?;

@@ -77,7 +77,7 @@ pub(super) fn chat_options(config: &Config) -> chat::Options {
         catch_up_page_bytes: config.outbox_bytes / 4,
         catch_up_reads: chat::Options::default().catch_up_reads,
         recovery_ttl: config.recovery_ttl,
-        proof_limit: config.proof_interval.saturating_add(config.ping_interval).saturating_add(config.ping_timeout),
+        confirmation_limit: config.proof_interval.saturating_add(config.ping_interval).saturating_add(config.ping_timeout),
         recovery_bytes: config.recovery_bytes,
         parked_max: config.parked_max,
         replay_events: config.outbox_packets,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use percent_encoding::percent_decode_str;
 use serde_json::value::RawValue;
 
-use super::refusal::Refusal;
+use super::error::AuthError;
 use super::revocation::Revocations;
 use super::token::bare_token;
 use super::token::{Claims, TokenError};
@@ -88,20 +88,20 @@ pub fn find_connect_token(auth: Option<&RawValue>, handshake: Option<&FoundToken
 /// Checks whether the user of a verified token may connect, or stay connected.
 ///
 /// # Errors
-/// [`Refusal::TokenExpired`] past `exp`; [`Refusal::InvalidToken`] after its logout or a later change of the password
-/// (a token without `iat` counts as older); [`Refusal::UserNotFound`] if the account was deleted;
-/// [`Refusal::AccountDisabled`].
-pub fn check(claims: &Claims, account: &Account, revoked: &Revocations, now: Timestamp) -> Result<(), Refusal> {
+/// [`AuthError::TokenExpired`] past `exp`; [`AuthError::InvalidToken`] after its logout or a later change of the password
+/// (a token without `iat` counts as older); [`AuthError::UserNotFound`] if the account was deleted;
+/// [`AuthError::AccountDisabled`].
+pub fn check(claims: &Claims, account: &Account, revoked: &Revocations, now: Timestamp) -> Result<(), AuthError> {
     if account.is_deleted {
-        return Err(Refusal::UserNotFound);
+        return Err(AuthError::UserNotFound);
     }
     if claims.is_expired(now) {
-        return Err(Refusal::TokenExpired);
+        return Err(AuthError::TokenExpired);
     }
     if revoked.has(claims) || is_older_than_password(claims, account) {
-        return Err(Refusal::InvalidToken);
+        return Err(AuthError::InvalidToken);
     }
-    if account.disabled { Err(Refusal::AccountDisabled) } else { Ok(()) }
+    if account.disabled { Err(AuthError::AccountDisabled) } else { Ok(()) }
 }
 
 fn is_older_than_password(claims: &Claims, account: &Account) -> bool {
@@ -236,16 +236,16 @@ mod tests {
         let changed = || account(false, Some(5_000), Some("l1"));
         for (name, claims, account, revoked, now, expected) in [
             ("plain", claims(Some("l1"), Some(1)), fresh(), &none, 1, Ok(())),
-            ("expired", claims(Some("l1"), Some(1)), fresh(), &none, 10_000, Err(Refusal::TokenExpired)),
-            ("logged out", claims(Some("l1"), Some(1)), fresh(), &revoked, 1, Err(Refusal::InvalidToken)),
+            ("expired", claims(Some("l1"), Some(1)), fresh(), &none, 10_000, Err(AuthError::TokenExpired)),
+            ("logged out", claims(Some("l1"), Some(1)), fresh(), &revoked, 1, Err(AuthError::InvalidToken)),
             ("another login", claims(Some("l2"), Some(1)), fresh(), &revoked, 1, Ok(())),
-            ("foreign, revoked", claims(None, Some(1)), fresh(), &revoked, 1, Err(Refusal::InvalidToken)),
-            ("disabled", claims(None, None), account(true, None, None), &none, 1, Err(Refusal::AccountDisabled)),
-            ("before the new password", claims(Some("l2"), Some(4_999)), changed(), &none, 1, Err(Refusal::InvalidToken)),
+            ("foreign, revoked", claims(None, Some(1)), fresh(), &revoked, 1, Err(AuthError::InvalidToken)),
+            ("disabled", claims(None, None), account(true, None, None), &none, 1, Err(AuthError::AccountDisabled)),
+            ("before the new password", claims(Some("l2"), Some(4_999)), changed(), &none, 1, Err(AuthError::InvalidToken)),
             ("that changed it", claims(Some("l1"), Some(4_999)), changed(), &none, 1, Ok(())),
             ("after the new password", claims(Some("l2"), Some(5_000)), changed(), &none, 1, Ok(())),
-            ("foreign, undated", claims(None, None), changed(), &none, 1, Err(Refusal::InvalidToken)),
-            ("undated, no kept login", claims(None, None), account(false, Some(1), None), &none, 1, Err(Refusal::InvalidToken)),
+            ("foreign, undated", claims(None, None), changed(), &none, 1, Err(AuthError::InvalidToken)),
+            ("undated, no kept login", claims(None, None), account(false, Some(1), None), &none, 1, Err(AuthError::InvalidToken)),
         ] {
             assert_eq!(check(&claims, &account, revoked, Timestamp::from_millis(now)), expected, "{name}");
         }

@@ -4,9 +4,9 @@
 //! thread that may block.
 mod admin_login;
 mod api_key;
+mod error;
 mod identity;
 mod password;
-mod refusal;
 mod registration;
 mod revocation;
 mod secret_file;
@@ -14,9 +14,9 @@ mod token;
 
 pub use self::admin_login::{AdminLogin, AdminLoginError, hash_admin_password};
 pub use self::api_key::ApiKeys;
+pub use self::error::AuthError;
 pub use self::identity::{FoundToken, RequestTokens, TokenPlace, check, find_connect_token};
 pub use self::password::{PasswordError, hash_password, verify_password};
-pub use self::refusal::Refusal;
 pub use self::registration::{InvalidField, check_email, check_full_name, check_password, check_username, description};
 pub use self::revocation::Revocations;
 pub use self::secret_file::{ADVISED_SECRET_BYTES, KeptSecret, SecretError, find_kept_secret, token_secrets};

@@ -1,8 +1,8 @@
-//! The message broker: who is here, who talks where, who is told what.
+//! The message broker: who is here, who talks where, who is sent what.
 //!
 //! [`ChatServer`] is the one actor that holds users, sockets, rooms and the messages under way, as a value, the `Broker`. A
 //! command comes in ([`Request`], [`Ask`]), is checked, is given to the store, and takes effect; what it needs to know and does
-//! not is read first, in the socket's order. What others are told leaves through [`ToWorker`].
+//! not is read first, in the socket's order. What others are sent leaves through [`ToWorker`].
 //!
 //! ```text
 //! ports ← state ← query ← outside ← broker ← server
@@ -18,14 +18,14 @@ mod server;
 mod state;
 
 pub use self::ports::{
-    AccountsChanged, Administer, Admission, Ask, Authenticate, AuthenticateError, Back, Broadcast, BrokerStats, CatchUpDrained,
-    ChatError, Coming, Command, Connect, ConsoleNotice, ConversationReply, Disconnect, Draft, Drain, DropFiles, ENCODINGS, Emit,
-    EmitTo, Emitted, Event, FellBehind, FindRoom, FindSession, FinishAnswers, Health, LateRequest, Leaving, LeftBehind, Limited,
-    ListRooms, ListSessions, Manner, Mark, MemberTrace, MessageTrace, MessagesPruned, ModelError, ModelSaid, ModelWord, Names,
-    NotRecovered, Notice, Notified, OnlineUsers, Options, OwnCopy, PresenceChange, PresenceOf, Prompt, ProofWanted, Proven,
-    RefusedConnect, RegisterWorker, Replay, ReplayKind, Reply, Request, RevokeTokens, RoomKey, RoomOrder, RoomView,
-    SaveNotifications, SendTo, Sent, SessionState, SessionTrace, SessionView, Sockets, SocketsOf, Sources, Stats, Tick,
-    TitleListing, ToWorker, Trace, TraceMessage, TraceOf, Turn, Upgraded, UserPresence, WORDED, WatchSockets, Words,
-    WordsLearned,
+    AccountsChanged, Administer, Admission, Ask, Authenticate, AuthenticateError, Broadcast, BrokerStats, Capabilities,
+    CapabilitiesChanged, CatchUpDrained, ChatError, ClientDialects, Command, ConfirmationWanted, Confirmed, Connect, ConnectKind,
+    ConsoleNotice, ConversationReply, Disconnect, Draft, Drain, DropFiles, ENCODINGS, Emit, EmitTo, Emitted, Event, FellBehind,
+    FindRoom, FindSession, FinishAnswers, Health, LastDisconnect, LateRequest, LeftBehind, Limited, ListRooms, ListSessions,
+    MemberTrace, MessageTrace, MessagesPruned, ModelError, ModelSaid, ModelWord, Names, NotRecovered, Notice, Notified,
+    OnlineUsers, Options, OwnCopy, PresenceChange, PresenceOf, Prompt, RefusedConnect, RegisterWorker, Replay, ReplayKind, Reply,
+    Request, ResumeData, RevokeTokens, RoomKey, RoomOrder, RoomView, SaveNotifications, SendTo, Sent, SessionState, SessionTrace,
+    SessionView, Sockets, SocketsOf, Sources, Stats, Tick, TitleListing, ToWorker, Trace, TraceMessage, TraceOf, Turn, Upgraded,
+    UserPresence, WORDED, WatchSockets, Watermark,
 };
 pub use self::server::ChatServer;

@@ -43,6 +43,6 @@ pub trait Outside {
 pub enum Callback {
     /// The next page of a catch-up may be read.
     PageRead,
-    /// Senders are to be told who has received their messages: all that came together in one event for each message.
+    /// Senders are to be notified who has received their messages: all that came together in one event for each message.
     Received,
 }

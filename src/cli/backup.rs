@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::database::{self, failed};
-use super::failure::Failure;
+use super::error::CliError;
 use super::output::print;
 use crate::config::Config;
 use crate::store::{self, BackupError};
@@ -25,12 +25,12 @@ pub(super) struct Backup {
 }
 
 /// Copies the database of `config`.
-pub(super) fn execute(arguments: &Backup, config: &Config) -> Result<(), Failure> {
+pub(super) fn execute(arguments: &Backup, config: &Config) -> Result<(), CliError> {
     let Backup { file, force, json } = arguments;
     let begun = Instant::now();
     let bytes = store::back_up(&database::url(config)?, file, *force).map_err(|error| match error {
         BackupError::Database(error) => failed(&error),
-        error => Failure::new(error),
+        error => CliError::new(error),
     })?;
     let seconds = begun.elapsed().as_secs_f64();
     if *json {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use clap::Args;
 use serde_json::json;
 
-use super::failure::Failure;
+use super::error::CliError;
 use super::output::{print, remark};
 use crate::config::{Config, Found, Listed, Typo, typos};
 use crate::env::Environment;
@@ -22,11 +22,11 @@ pub(super) fn execute(
     options: &ConfigOptions,
     environment: &Environment,
     find: impl Fn(&str) -> Option<Found>,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     for typo in typos(environment.names()) {
         remark(&format!("parlance: {}", about_typo(&typo)));
     }
-    let listed = Config::list(find).map_err(Failure::new)?;
+    let listed = Config::list(find).map_err(CliError::new)?;
     print(&if options.json { json_list(&listed) } else { table(&listed) })
 }
 

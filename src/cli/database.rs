@@ -1,23 +1,23 @@
 //! Parts shared by commands on the whole database.
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
-use super::failure::Failure;
+use super::error::CliError;
 use crate::config::Config;
 use crate::store::{DatabaseUrl, MaintenanceError, OpenError};
 
 /// Returns the address of the configured database.
-pub(super) fn url(config: &Config) -> Result<DatabaseUrl, Failure> {
+pub(super) fn url(config: &Config) -> Result<DatabaseUrl, CliError> {
     DatabaseUrl::parse(config.database_url.as_str(), &config.data_dir)
-        .map_err(|reason| Failure(format!("DATABASE_URL: {reason}")))
+        .map_err(|reason| CliError(format!("DATABASE_URL: {reason}")))
 }
 
 /// Describes an error, with advice.
-pub(super) fn failed(error: &MaintenanceError) -> Failure {
+pub(super) fn failed(error: &MaintenanceError) -> CliError {
     let hint = match error {
         MaintenanceError::Open(OpenError::Unavailable(_)) => ": is it running, and is DATABASE_URL right?",
         _ => "",
     };
-    Failure(format!("{error}{hint}"))
+    CliError(format!("{error}{hint}"))
 }
 
 /// Asks for confirmation on the terminal; without a terminal the answer is no.

@@ -2,7 +2,7 @@
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use super::failure::Failure;
+use super::error::CliError;
 use super::output::remark;
 use super::remote::{AskError, Remote};
 use crate::http::{Events, StatusCode, next_chunk};
@@ -29,7 +29,7 @@ pub(super) trait Reader {
 ///
 /// # Errors
 /// The server is unreachable at first, refuses us, or sends something else.
-pub(super) async fn follow(remote: &Remote, path: &str, reader: &mut impl Reader) -> Result<(), Failure> {
+pub(super) async fn follow(remote: &Remote, path: &str, reader: &mut impl Reader) -> Result<(), CliError> {
     let mut is_wanted = read(remote, path, reader).await.map_err(|error| remote.advise(error))?;
     while is_wanted {
         // It is restarting, or the network failed. It was there once, so it is worth waiting for.

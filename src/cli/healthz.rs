@@ -3,7 +3,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
-use super::failure::Failure;
+use super::error::CliError;
 use crate::config::Config;
 use crate::transport;
 
@@ -13,10 +13,10 @@ const LIMIT: Duration = Duration::from_secs(4);
 const ANSWER_BYTES: usize = 512;
 
 /// Succeeds if `GET /healthz` on the configured port is answered with 200.
-pub(super) fn execute(config: &Config) -> Result<(), Failure> {
+pub(super) fn execute(config: &Config) -> Result<(), CliError> {
     let host = config.host.seen_from_here();
     let at = format!("{host} port {}", config.port);
-    let failed = |reason: &dyn std::fmt::Display| Failure(format!("no healthy server at {at}: {reason}"));
+    let failed = |reason: &dyn std::fmt::Display| CliError(format!("no healthy server at {at}: {reason}"));
     let status = ask(&host, config.port, config.speaks_tls()).map_err(|error| failed(&error))?;
     if status == "200" { Ok(()) } else { Err(failed(&format!("it answers {status:?}"))) }
 }

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::database::{self, confirms, failed};
-use super::failure::Failure;
+use super::error::CliError;
 use super::output::print;
 use crate::config::Config;
 use crate::store::{self, DatabaseUrl, MigrationState};
@@ -30,7 +30,7 @@ pub(super) enum MigrateCommand {
 }
 
 /// Runs a command against the database of `config`.
-pub(super) fn execute(command: &MigrateCommand, config: &Config) -> Result<(), Failure> {
+pub(super) fn execute(command: &MigrateCommand, config: &Config) -> Result<(), CliError> {
     let url = database::url(config)?;
     match command {
         MigrateCommand::Up => up(&url),
@@ -39,7 +39,7 @@ pub(super) fn execute(command: &MigrateCommand, config: &Config) -> Result<(), F
     }
 }
 
-fn up(url: &DatabaseUrl) -> Result<(), Failure> {
+fn up(url: &DatabaseUrl) -> Result<(), CliError> {
     let mut conn = store::connect_or_make(url).map_err(|error| failed(&error))?;
     let applied = store::apply_migrations(&mut conn).map_err(|error| failed(&error))?;
     if applied.is_empty() {
@@ -48,24 +48,24 @@ fn up(url: &DatabaseUrl) -> Result<(), Failure> {
     print(&applied.iter().fold(String::new(), |text, name| text + "applied " + name + "\n"))
 }
 
-fn down(url: &DatabaseUrl, is_confirmed: bool) -> Result<(), Failure> {
+fn down(url: &DatabaseUrl, is_confirmed: bool) -> Result<(), CliError> {
     let mut conn = store::connect_alone(url).map_err(|error| failed(&error))?;
     let list = store::list_migrations(&mut conn).map_err(|error| failed(&error))?;
     let Some(last) = list.iter().rev().find(|step| step.is_applied) else {
-        return Err(Failure("the database has no migrations: there is nothing to undo".to_owned()));
+        return Err(CliError("the database has no migrations: there is nothing to undo".to_owned()));
     };
     let MigrationState { name, is_known, .. } = last;
     if !is_known {
-        return Err(Failure(format!("the migration {name} is of a later version: undo it with that one")));
+        return Err(CliError(format!("the migration {name} is of a later version: undo it with that one")));
     }
     if !is_confirmed && !confirms(&format!("Undo {name}, and lose the contents of its tables and columns?")) {
-        return Err(Failure(format!("{name} stays; to undo it without confirmation, give --yes")));
+        return Err(CliError(format!("{name} stays; to undo it without confirmation, give --yes")));
     }
     store::revert_last_migration(&mut conn).map_err(|error| failed(&error))?;
     print(&format!("undid {name}; this version applies it again at its next start\n"))
 }
 
-fn status(url: &DatabaseUrl, as_json: bool) -> Result<(), Failure> {
+fn status(url: &DatabaseUrl, as_json: bool) -> Result<(), CliError> {
     let mut conn = store::connect_beside(url).map_err(|error| failed(&error))?;
     let list = store::list_migrations(&mut conn).map_err(|error| failed(&error))?;
     let pending = list.iter().filter(|step| !step.is_applied).count();

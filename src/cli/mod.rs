@@ -6,7 +6,7 @@ mod check;
 mod completions;
 mod config;
 mod database;
-mod failure;
+mod error;
 mod figures;
 mod following;
 mod healthz;

@@ -1,13 +1,13 @@
 //! Output and remarks of commands.
 use std::io::{self, Write as _};
 
-use super::failure::Failure;
+use super::error::CliError;
 
 /// Writes a command's output. If the reader stops early (`parlance config | head`), that is not a failure.
-pub(super) fn print(text: &str) -> Result<(), Failure> {
+pub(super) fn print(text: &str) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure(format!("cannot write the output: {error}"))),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CliError(format!("cannot write the output: {error}"))),
         _ => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::failure::Failure;
+use super::error::CliError;
 use crate::config::Config;
 use crate::env::Environment;
 use crate::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -54,7 +54,7 @@ impl Remote {
     ///
     /// # Errors
     /// If the address or the key is malformed.
-    pub(super) fn new(options: &RemoteOptions, environment: &Environment, config: &Config) -> Result<Self, Failure> {
+    pub(super) fn new(options: &RemoteOptions, environment: &Environment, config: &Config) -> Result<Self, CliError> {
         let set = |name: &str| {
             let (value, _) = environment.find(name)?;
             value.to_str().map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned)
@@ -64,7 +64,7 @@ impl Remote {
         let base = named.map_or_else(|| own_address(config), Ok)?;
         let base = base.trim_end_matches('/').to_owned();
         if !base.starts_with("http://") && !base.starts_with("https://") {
-            return Err(Failure(format!("{base:?} is not the address of a server: write one such as http://localhost:3000")));
+            return Err(CliError(format!("{base:?} is not the address of a server: write one such as http://localhost:3000")));
         }
         // The key of this configuration must not be sent to another server.
         let own_key = config.api_keys.first().map(|key| key.secret.expose()).filter(|_| !is_named).map(str::to_owned);
@@ -72,7 +72,7 @@ impl Remote {
         let headers = headers(key.as_deref())?;
         // Our own certificate is for the public name, and may be self-signed.
         let trust = if is_named { Trust::Certified } else { Trust::Everybody };
-        let http = http_client(&base, (trust, Route::Direct), headers, CONNECT_TIMEOUT).map_err(Failure::new)?;
+        let http = http_client(&base, (trust, Route::Direct), headers, CONNECT_TIMEOUT).map_err(CliError::new)?;
         Ok(Self { base, http, has_key: key.is_some(), is_named })
     }
 
@@ -110,33 +110,33 @@ impl Remote {
     }
 
     /// Turns an error into one line of advice.
-    pub(super) fn advise(&self, error: AskError) -> Failure {
+    pub(super) fn advise(&self, error: AskError) -> CliError {
         let Self { base, has_key, .. } = self;
         match error {
-            AskError::Away(cause) => Failure(format!(
+            AskError::Away(cause) => CliError(format!(
                 "no server answers at {base} ({cause}): start one with `parlance serve`, or name another with --url or PARLANCE_URL"
             )),
-            AskError::Refused(StatusCode::UNAUTHORIZED, ..) if !has_key => Failure(format!(
+            AskError::Refused(StatusCode::UNAUTHORIZED, ..) if !has_key => CliError(format!(
                 "{base} wants a key: give one of its API_KEYS, or an administrator's token, with --key or PARLANCE_KEY"
             )),
-            AskError::Refused(StatusCode::UNAUTHORIZED, code, _) => Failure(format!(
+            AskError::Refused(StatusCode::UNAUTHORIZED, code, _) => CliError(format!(
                 "{base} refuses the key ({code}): it must be one of the API_KEYS that the server was started with, or the valid \
                  token of an administrator"
             )),
             AskError::Refused(StatusCode::FORBIDDEN, _, text) => {
-                Failure(format!("{base} refuses it ({text}): give one of its API_KEYS with --key or PARLANCE_KEY"))
+                CliError(format!("{base} refuses it ({text}): give one of its API_KEYS with --key or PARLANCE_KEY"))
             }
-            AskError::Refused(StatusCode::NOT_FOUND, code, _) if code.is_empty() => Failure(format!(
+            AskError::Refused(StatusCode::NOT_FOUND, code, _) if code.is_empty() => CliError(format!(
                 "{base} is not a Parlance server, or an older one: name the right one with --url or PARLANCE_URL"
             )),
             AskError::Refused(StatusCode::NOT_FOUND, _, text) if text.starts_with("User") => {
-                Failure(format!("{base} knows no such user: `parlance user list` shows all, on its machine"))
+                CliError(format!("{base} knows no such user: `parlance user list` shows all, on its machine"))
             }
             AskError::Refused(StatusCode::NOT_FOUND, _, text) if text.starts_with("Conversation") => {
-                Failure(format!("{base} knows no such conversation: its members read their ids at /api/conversations"))
+                CliError(format!("{base} knows no such conversation: its members read their ids at /api/conversations"))
             }
-            AskError::Refused(status, code, text) => Failure(format!("{base} answered {}: {text} ({code})", status.as_u16())),
-            AskError::Odd(cause) => Failure(format!(
+            AskError::Refused(status, code, text) => CliError(format!("{base} answered {}: {text} ({code})", status.as_u16())),
+            AskError::Odd(cause) => CliError(format!(
                 "{base} does not answer like a Parlance server ({cause}): name the right one with --url or PARLANCE_URL"
             )),
         }
@@ -169,7 +169,7 @@ async fn refusal(response: Response) -> AskError {
 
 /// Makes the headers that carry a token or a key. A token is recognised by its form: three parts, the first one an
 /// encoded JSON object.
-fn headers(key: Option<&str>) -> Result<HeaderMap, Failure> {
+fn headers(key: Option<&str>) -> Result<HeaderMap, CliError> {
     let mut headers = HeaderMap::new();
     let Some(key) = key else { return Ok(headers) };
     let is_token = key.starts_with("eyJ") && key.split('.').count() == 3;
@@ -179,20 +179,20 @@ fn headers(key: Option<&str>) -> Result<HeaderMap, Failure> {
     };
     let value = HeaderValue::from_str(&text);
     let mut value =
-        value.map_err(|_| Failure("the key has characters that are not allowed in a request: check --key".to_owned()))?;
+        value.map_err(|_| CliError("the key has characters that are not allowed in a request: check --key".to_owned()))?;
     value.set_sensitive(true);
     headers.insert(name, value);
     Ok(headers)
 }
 
 /// Returns the address at which this machine reaches the configured server.
-fn own_address(config: &Config) -> Result<String, Failure> {
+fn own_address(config: &Config) -> Result<String, CliError> {
     let host = match config.host.seen_from_here() {
         address if address.contains(':') => format!("[{address}]"),
         host => host,
     };
     match config.port {
-        0 => Err(Failure("PORT=0 does not tell where the server is: give its address with --url or PARLANCE_URL".to_owned())),
+        0 => Err(CliError("PORT=0 does not tell where the server is: give its address with --url or PARLANCE_URL".to_owned())),
         port => Ok(format!("{}://{host}:{port}", if config.speaks_tls() { "https" } else { "http" })),
     }
 }

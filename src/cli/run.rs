@@ -5,7 +5,7 @@ use clap::Parser as _;
 use log::{LevelFilter, warn};
 
 use super::arguments::{Arguments, Command};
-use super::failure::Failure;
+use super::error::CliError;
 use super::output::print;
 use super::{admin_password, backup, check, completions, config, healthz, migrate, send, stats, tail, token, transfer, user};
 use crate::app;
@@ -28,14 +28,14 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn execute(command: Command) -> Result<(), Failure> {
+fn execute(command: Command) -> Result<(), CliError> {
     // Commands that may be needed to repair the settings run without them.
     match command {
         Command::Completions { shell } => return completions::execute(shell),
         Command::AdminPassword => return admin_password::execute(),
         _ => {}
     }
-    let environment = Environment::load().map_err(Failure::new)?;
+    let environment = Environment::load().map_err(CliError::new)?;
     let find = |name: &str| {
         let (value, source) = environment.find(name)?;
         Some(Found { value: value.clone(), source })
@@ -43,15 +43,15 @@ fn execute(command: Command) -> Result<(), Failure> {
     if let Command::Check(options) = &command {
         return check::execute(options, &environment, find);
     }
-    let config = Config::load(find).map_err(Failure::new)?;
-    DialectSet::enabled(&config.dialects).map_err(Failure::new)?;
+    let config = Config::load(find).map_err(CliError::new)?;
+    DialectSet::enabled(&config.dialects).map_err(CliError::new)?;
     match command {
         Command::Serve => {
             logging::start(config.log_format, config.rust_log.clone());
             for Typo { name, source, meant } in typos(environment.names()) {
                 warn!(name, source, meant; "unknown setting");
             }
-            actix::System::new().block_on(app::run(config)).map_err(Failure::new)
+            actix::System::new().block_on(app::run(config)).map_err(CliError::new)
         }
         Command::Config(options) => config::execute(&options, &environment, find),
         Command::Openapi => print(&format!("{:#}\n", app::openapi())),

@@ -2,7 +2,7 @@
 use clap::{ArgGroup, Args};
 use serde_json::{Map, Value, json};
 
-use super::failure::Failure;
+use super::error::CliError;
 use super::output::print;
 use super::remote::{Remote, RemoteOptions};
 use crate::config::Config;
@@ -47,7 +47,7 @@ pub(super) struct SendOptions {
 }
 
 /// Sends, and reports the result.
-pub(super) async fn execute(options: &SendOptions, environment: &Environment, config: &Config) -> Result<(), Failure> {
+pub(super) async fn execute(options: &SendOptions, environment: &Environment, config: &Config) -> Result<(), CliError> {
     let remote = Remote::new(&options.remote, environment, config)?;
     let (path, body) = request(options)?;
     let answer = remote.post(path, &body).await.map_err(|error| remote.advise(error))?;
@@ -57,10 +57,10 @@ pub(super) async fn execute(options: &SendOptions, environment: &Environment, co
     }
 }
 
-fn request(options: &SendOptions) -> Result<(&'static str, Value), Failure> {
+fn request(options: &SendOptions) -> Result<(&'static str, Value), CliError> {
     let SendOptions { to, group, room, all, from, text, event, data, id, .. } = options;
     if *all && event.is_none() {
-        return Err(Failure("--all is for events: add --event, or name the recipient of the message".to_owned()));
+        return Err(CliError("--all is for events: add --event, or name the recipient of the message".to_owned()));
     }
     let mut target = Map::new();
     for (name, value) in [("user", to), ("conversation", group), ("room", room)] {
@@ -74,7 +74,7 @@ fn request(options: &SendOptions) -> Result<(&'static str, Value), Failure> {
     body.extend(texts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value.as_ref()?)))));
     if let Some(data) = data {
         let wrong =
-            |error| Failure(format!("--data is not JSON ({error}): write a text as '\"text\"', an object as '{{\"a\":1}}'"));
+            |error| CliError(format!("--data is not JSON ({error}): write a text as '\"text\"', an object as '{{\"a\":1}}'"));
         body.insert("data".to_owned(), serde_json::from_str(data).map_err(wrong)?);
     }
     Ok((if event.is_some() { "/api/emit" } else { "/api/messages" }, Value::Object(body)))

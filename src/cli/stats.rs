@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _};
 use clap::Args;
 use serde_json::{Map, Value};
 
-use super::failure::Failure;
+use super::error::CliError;
 use super::figures::{flat, shown};
 use super::following::{Reader, follow};
 use super::output::print;
@@ -27,7 +27,7 @@ pub(super) struct StatsOptions {
 }
 
 /// Shows the figures until interrupted.
-pub(super) async fn execute(options: &StatsOptions, environment: &Environment, config: &Config) -> Result<(), Failure> {
+pub(super) async fn execute(options: &StatsOptions, environment: &Environment, config: &Config) -> Result<(), CliError> {
     let remote = Remote::new(&options.remote, environment, config)?;
     if options.once {
         let answer = remote.get("/api/admin/stats").await.map_err(|error| remote.advise(error))?;

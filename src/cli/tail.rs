@@ -5,7 +5,7 @@ use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use super::failure::Failure;
+use super::error::CliError;
 use super::following::{Reader, follow};
 use super::output::remark;
 use super::remote::{AskError, Remote, RemoteOptions};
@@ -38,7 +38,7 @@ pub(super) struct TailOptions {
 }
 
 /// Prints events until interrupted.
-pub(super) async fn execute(options: &TailOptions, environment: &Environment, config: &Config) -> Result<(), Failure> {
+pub(super) async fn execute(options: &TailOptions, environment: &Environment, config: &Config) -> Result<(), CliError> {
     let remote = Remote::new(&options.remote, environment, config)?;
     let user = match &options.user {
         Some(who) => Some(find_user(&remote, who).await.map_err(|error| remote.advise(error))?),

@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::database;
-use super::failure::Failure;
+use super::error::CliError;
 use super::output::{print, remark};
 use super::remote::{AskError, Remote, RemoteOptions};
 use super::user::{self, Role};
@@ -64,7 +64,7 @@ pub(super) struct RevokeToken {
 }
 
 /// Runs a command.
-pub(super) async fn execute(command: &TokenCommand, environment: &Environment, config: &Config) -> Result<(), Failure> {
+pub(super) async fn execute(command: &TokenCommand, environment: &Environment, config: &Config) -> Result<(), CliError> {
     match command {
         TokenCommand::New(new) => make(new, config),
         TokenCommand::Inspect { token, json } => inspect(&given(token)?, *json, config),
@@ -73,20 +73,20 @@ pub(super) async fn execute(command: &TokenCommand, environment: &Environment, c
 }
 
 /// Returns a token from the argument or standard input.
-fn given(token: &str) -> Result<String, Failure> {
+fn given(token: &str) -> Result<String, CliError> {
     if token != "-" {
         return Ok(token.trim().to_owned());
     }
     let mut text = String::new();
-    io::stdin().read_to_string(&mut text).map_err(|error| Failure(format!("cannot read the token: {error}")))?;
+    io::stdin().read_to_string(&mut text).map_err(|error| CliError(format!("cannot read the token: {error}")))?;
     match text.trim() {
-        "" => Err(Failure("no token on standard input: `parlance token inspect - < FILE`".to_owned())),
+        "" => Err(CliError("no token on standard input: `parlance token inspect - < FILE`".to_owned())),
         token => Ok(token.to_owned()),
     }
 }
 
 /// Queries the database without changing it; `None` if it does not exist or has no tables.
-fn ask<T>(config: &Config, question: impl FnOnce(&mut AnyConnection) -> QueryResult<T>) -> Result<Option<T>, Failure> {
+fn ask<T>(config: &Config, question: impl FnOnce(&mut AnyConnection) -> QueryResult<T>) -> Result<Option<T>, CliError> {
     let conn = store::connect_to_look(&database::url(config)?).map_err(|error| database::failed(&error))?;
     let Some(mut conn) = conn else { return Ok(None) };
     let steps = store::list_migrations(&mut conn).map_err(|error| database::failed(&error))?;
@@ -94,13 +94,13 @@ fn ask<T>(config: &Config, question: impl FnOnce(&mut AnyConnection) -> QueryRes
         if steps.iter().all(|step| !step.is_applied) {
             return Ok(None);
         }
-        return Err(Failure("the database is of an older release: `parlance migrate up` brings it up to date".to_owned()));
+        return Err(CliError("the database is of an older release: `parlance migrate up` brings it up to date".to_owned()));
     }
-    question(&mut conn).map(Some).map_err(|error| Failure(format!("the database failed: {error}")))
+    question(&mut conn).map(Some).map_err(|error| CliError(format!("the database failed: {error}")))
 }
 
 /// Finds a user by id, username or e-mail address.
-fn find(config: &Config, name: &str) -> Result<Option<Account>, Failure> {
+fn find(config: &Config, name: &str) -> Result<Option<Account>, CliError> {
     let id = UserId::parse(name).ok();
     let found = ask(config, |conn| match id.map(|id| store::find_account(conn, &id)).transpose()?.flatten() {
         Some(account) => Ok(Some(account)),
@@ -109,27 +109,27 @@ fn find(config: &Config, name: &str) -> Result<Option<Account>, Failure> {
     Ok(found.flatten().filter(|account| account.profile.id.as_str() != MODEL_USER))
 }
 
-fn no_user(name: &str) -> Failure {
-    Failure(format!("there is no user {name:?}: `parlance user list` shows all, `parlance user add` makes one"))
+fn no_user(name: &str) -> CliError {
+    CliError(format!("there is no user {name:?}: `parlance user list` shows all, `parlance user add` makes one"))
 }
 
 // ---- new ----
 
-fn make(new: &NewToken, config: &Config) -> Result<(), Failure> {
+fn make(new: &NewToken, config: &Config) -> Result<(), CliError> {
     let NewToken { user, ttl, role, json: as_json } = new;
     let asked = role.map(UserRole::from);
     let (id, name, role, email) = match find(config, user)? {
         Some(account) => {
             let profile = &account.profile;
             if account.disabled {
-                return Err(Failure(format!(
+                return Err(CliError(format!(
                     "the account of {} is disabled: enable it first, or its tokens are refused",
                     profile.username
                 )));
             }
             if asked.is_some_and(|asked| asked != profile.role) {
                 let role = asked.unwrap_or_default().as_str();
-                return Err(Failure(format!(
+                return Err(CliError(format!(
                     "{0} is {1}, and a token does not change that: `parlance user role {0} {role}` does",
                     profile.username,
                     profile.role.as_str()
@@ -138,12 +138,12 @@ fn make(new: &NewToken, config: &Config) -> Result<(), Failure> {
             (profile.id.clone(), profile.username.clone(), profile.role, profile.email.clone())
         }
         None if config.auto_provision_users => {
-            let id = UserId::parse(user).map_err(|_| Failure(format!("{user:?} is not a user id: 1 to 64 characters")))?;
+            let id = UserId::parse(user).map_err(|_| CliError(format!("{user:?} is not a user id: 1 to 64 characters")))?;
             (id, user.clone(), asked.unwrap_or_default(), None)
         }
         None => return Err(no_user(user)),
     };
-    let secrets = token_secrets(config).map_err(Failure::new)?;
+    let secrets = token_secrets(config).map_err(CliError::new)?;
     let keys = TokenKeys::new(&secrets, config.require_exp, ttl.unwrap_or(config.token_ttl));
     let (token, expires_at) = keys.issue(&id, &new_login_id(), role, email.as_deref(), Timestamp::now());
     if *as_json {
@@ -158,21 +158,21 @@ fn make(new: &NewToken, config: &Config) -> Result<(), Failure> {
 // ---- inspect ----
 
 /// Returns the secrets that verify tokens, with their names. Creates none.
-fn named_secrets(config: &Config) -> Result<Vec<(String, Secret)>, Failure> {
+fn named_secrets(config: &Config) -> Result<Vec<(String, Secret)>, CliError> {
     let set = config.named_jwt_secrets();
     if !set.is_empty() {
         return Ok(set.into_iter().map(|(name, secret)| (name.to_owned(), secret)).collect());
     }
-    let kept = find_kept_secret(config).map_err(Failure::new)?;
+    let kept = find_kept_secret(config).map_err(CliError::new)?;
     Ok(kept.into_iter().map(|kept| (kept.path.display().to_string(), kept.secret)).collect())
 }
 
-fn inspect(token: &str, as_json: bool, config: &Config) -> Result<(), Failure> {
+fn inspect(token: &str, as_json: bool, config: &Config) -> Result<(), CliError> {
     let named = named_secrets(config)?;
     let secrets: Vec<_> = named.iter().map(|(_, secret)| secret.clone()).collect();
     let keys = TokenKeys::new(&secrets, config.require_exp, config.token_ttl);
     let examined = keys.examine(token).map_err(|_| {
-        Failure("this is not a token: three parts with dots between, each base64url, as `parlance token new` prints".to_owned())
+        CliError("this is not a token: three parts with dots between, each base64url, as `parlance token new` prints".to_owned())
     })?;
     let now = Timestamp::now();
     let claims = keys.verify_all_but_expiry(token, now).ok();
@@ -191,7 +191,7 @@ fn inspect(token: &str, as_json: bool, config: &Config) -> Result<(), Failure> {
         false => told(&examined, signer, account.as_ref(), &faults, now),
     };
     print(&text)?;
-    if faults.is_empty() { Ok(()) } else { Err(Failure::told()) }
+    if faults.is_empty() { Ok(()) } else { Err(CliError::reported()) }
 }
 
 /// Returns the time in a claim, which is in seconds.
@@ -235,7 +235,7 @@ fn faults_of_form(examined: &Examined, claims: Option<&Claims>, config: &Config,
 }
 
 /// Lists reasons why its user is not let in; also returns the user.
-fn faults_of_user(claims: &Claims, config: &Config, now: Timestamp) -> Result<(Option<Account>, Vec<String>), Failure> {
+fn faults_of_user(claims: &Claims, config: &Config, now: Timestamp) -> Result<(Option<Account>, Vec<String>), CliError> {
     let id = claims.user.clone();
     let asked = ask(config, |conn| Ok((store::find_account(conn, &id)?, store::list_revoked(conn, now)?)))?;
     let (account, revoked) = asked.unwrap_or_default();
@@ -331,13 +331,13 @@ fn ago(at: Timestamp, now: Timestamp) -> String {
 
 // ---- revoke ----
 
-async fn revoke(options: &RevokeToken, environment: &Environment, config: &Config) -> Result<(), Failure> {
+async fn revoke(options: &RevokeToken, environment: &Environment, config: &Config) -> Result<(), CliError> {
     let RevokeToken { token, all_of, remote } = options;
     let token = token.as_deref().map(given).transpose()?;
     let (told, body) = match (&token, all_of) {
         (Some(token), _) => ("its login's tokens are".to_owned(), json!({"token": token})),
         (None, Some(name)) => (format!("all tokens of {name} are"), json!({"user": name})),
-        (None, None) => return Err(Failure("name a token, or a user with --all-of".to_owned())),
+        (None, None) => return Err(CliError("name a token, or a user with --all-of".to_owned())),
     };
     // With PORT=0 only the database is known, unless the server is named.
     let server = match Remote::new(remote, environment, config) {
@@ -352,7 +352,7 @@ async fn revoke(options: &RevokeToken, environment: &Environment, config: &Confi
             // The server was not named explicitly, so the database alone will do.
             Err(AskError::Away(_)) if !server.is_named() => {}
             Err(AskError::Refused(_, code, _)) if code == "INVALID_PAYLOAD" && token.is_some() => {
-                return Err(Failure(
+                return Err(CliError(
                     "the server takes this for no token of its own: `parlance token inspect` says why".to_owned(),
                 ));
             }
@@ -366,14 +366,14 @@ async fn revoke(options: &RevokeToken, environment: &Environment, config: &Confi
     print(&format!("{told} revoked in the database: a server that runs refuses them within two seconds\n"))
 }
 
-async fn revoke_in_database(token: Option<&str>, all_of: Option<&str>, config: &Config) -> Result<(), Failure> {
+async fn revoke_in_database(token: Option<&str>, all_of: Option<&str>, config: &Config) -> Result<(), CliError> {
     let now = Timestamp::now();
     let (write, object) = match (token, all_of) {
         (Some(token), _) => {
             let secrets: Vec<_> = named_secrets(config)?.into_iter().map(|(_, secret)| secret).collect();
             let keys = TokenKeys::new(&secrets, config.require_exp, config.token_ttl);
             let claims = keys.verify_all_but_expiry(token, now).map_err(|_| {
-                Failure("the server would refuse this token anyway: `parlance token inspect` says why".to_owned())
+                CliError("the server would refuse this token anyway: `parlance token inspect` says why".to_owned())
             })?;
             let until = claims.revoked_until(now, keys.ttl());
             (Write::RevokeToken { until, key: claims.revocation_key.into() }, format!("a token of {}", claims.user))

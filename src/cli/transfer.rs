@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::database::{self, failed};
-use super::failure::Failure;
+use super::error::CliError;
 use super::output::print;
 use crate::config::Config;
 use crate::store::{self, DatabaseUrl, Import, Step, Sums, TransferError};
@@ -46,7 +46,7 @@ pub(super) struct ImportFrom {
 }
 
 /// Writes the database of `config` to a file.
-pub(super) fn export(arguments: &Export, config: &Config) -> Result<(), Failure> {
+pub(super) fn export(arguments: &Export, config: &Config) -> Result<(), CliError> {
     let Export { file, verify, json } = arguments;
     let (url, begun) = (database::url(config)?, Instant::now());
     if *verify {
@@ -56,7 +56,7 @@ pub(super) fn export(arguments: &Export, config: &Config) -> Result<(), Failure>
         return print(&figures("equal", file, &sums.map_err(|error| told(&error))?, 0, begun, *json));
     }
     if !is_pipe(file) && file.exists() {
-        return Err(Failure(format!("{} exists: name another file", file.display())));
+        return Err(CliError(format!("{} exists: name another file", file.display())));
     }
     let bar = Bar::of_rows();
     let sums = if is_pipe(file) {
@@ -90,7 +90,7 @@ fn export_to(url: &DatabaseUrl, path: &Path, bar: &Bar) -> Result<Sums, Transfer
 }
 
 /// Fills the empty database of `config` from a file.
-pub(super) fn import(arguments: &ImportFrom, config: &Config) -> Result<(), Failure> {
+pub(super) fn import(arguments: &ImportFrom, config: &Config) -> Result<(), CliError> {
     let ImportFrom { file, restart, json } = arguments;
     let (url, begun) = (database::url(config)?, Instant::now());
     let (input, bar) = open(file)?;
@@ -100,11 +100,11 @@ pub(super) fn import(arguments: &ImportFrom, config: &Config) -> Result<(), Fail
     print(&figures("imported and verified", file, &sums, resumed_after, begun, *json))
 }
 
-fn open(path: &Path) -> Result<(BufReader<Box<dyn Read>>, Bar), Failure> {
+fn open(path: &Path) -> Result<(BufReader<Box<dyn Read>>, Bar), CliError> {
     if is_pipe(path) {
         return Ok((BufReader::with_capacity(BUFFER_BYTES, Box::new(io::stdin().lock())), Bar::of_bytes(0)));
     }
-    let unreadable = |error: io::Error| Failure(format!("{}: {error}", path.display()));
+    let unreadable = |error: io::Error| CliError(format!("{}: {error}", path.display()));
     let file = File::open(path).map_err(unreadable)?;
     let bytes = file.metadata().map_err(unreadable)?.len();
     Ok((BufReader::with_capacity(BUFFER_BYTES, Box::new(file)), Bar::of_bytes(bytes)))
@@ -114,10 +114,10 @@ fn is_pipe(path: &Path) -> bool {
     path.as_os_str() == PIPE
 }
 
-fn told(error: &TransferError) -> Failure {
+fn told(error: &TransferError) -> CliError {
     match error {
         TransferError::Database(error) => failed(error),
-        error => Failure::new(error),
+        error => CliError::new(error),
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::database;
-use super::failure::Failure;
+use super::error::CliError;
 use super::output::print;
 use crate::auth::{check_email, check_full_name, check_password, check_username, hash_password};
 use crate::config::Config;
@@ -89,13 +89,13 @@ impl From<Role> for UserRole {
 const PAGE: i64 = 500;
 
 /// Runs a command against the database of `config`.
-pub(super) async fn execute(command: UserCommand, config: &Config) -> Result<(), Failure> {
+pub(super) async fn execute(command: UserCommand, config: &Config) -> Result<(), CliError> {
     match command {
         UserCommand::Add(user) => {
             // Validated before the database is opened, so that an invalid argument fails at once.
             let new = new_user(user)?;
             // The first user may be created before the server's first start.
-            let store = Store::open_or_make_beside(options(config)?).await.map_err(Failure::new)?;
+            let store = Store::open_or_make_beside(options(config)?).await.map_err(CliError::new)?;
             add(&store, new).await
         }
         UserCommand::Role { name, role } => set_role(&open(config).await?, &name, role.into()).await,
@@ -109,32 +109,32 @@ pub(super) async fn execute(command: UserCommand, config: &Config) -> Result<(),
     }
 }
 
-pub(super) async fn open(config: &Config) -> Result<Store, Failure> {
-    Store::open_beside(options(config)?).await.map_err(Failure::new)
+pub(super) async fn open(config: &Config) -> Result<Store, CliError> {
+    Store::open_beside(options(config)?).await.map_err(CliError::new)
 }
 
-fn options(config: &Config) -> Result<StoreOptions, Failure> {
+fn options(config: &Config) -> Result<StoreOptions, CliError> {
     let url = database::url(config)?;
     Ok(StoreOptions { url, pool_size: 1, retry_for: config.store_retry_for, queue: config.store_queue })
 }
 
-fn new_user(user: AddUser) -> Result<NewUser, Failure> {
+fn new_user(user: AddUser) -> Result<NewUser, CliError> {
     let AddUser { name, email, password, full_name, role } = user;
-    email.as_deref().map_or(Ok(()), check_email).map_err(Failure::new)?;
-    check_username(&name, email.as_deref()).map_err(Failure::new)?;
-    full_name.as_deref().map_or(Ok(()), check_full_name).map_err(Failure::new)?;
+    email.as_deref().map_or(Ok(()), check_email).map_err(CliError::new)?;
+    check_username(&name, email.as_deref()).map_err(CliError::new)?;
+    full_name.as_deref().map_or(Ok(()), check_full_name).map_err(CliError::new)?;
     let password = match password {
         Some(password) => password,
         None => read_password(&name)?,
     };
-    check_password(&password).map_err(Failure::new)?;
+    check_password(&password).map_err(CliError::new)?;
     Ok(NewUser {
-        id: UserId::parse(&Uuid::now_v7().to_string()).map_err(Failure::new)?,
+        id: UserId::parse(&Uuid::now_v7().to_string()).map_err(CliError::new)?,
         username: name.trim().to_owned(),
         suffix_if_taken: false,
         email,
         full_name,
-        password_hash: Some(hash_password(&password).map_err(Failure::new)?),
+        password_hash: Some(hash_password(&password).map_err(CliError::new)?),
         role: role.into(),
         described_at: None,
         created_at: Timestamp::now(),
@@ -142,28 +142,28 @@ fn new_user(user: AddUser) -> Result<NewUser, Failure> {
 }
 
 /// Reads the first line of standard input, without its end.
-pub(super) fn read_password(name: &str) -> Result<String, Failure> {
+pub(super) fn read_password(name: &str) -> Result<String, CliError> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
         let _ = write!(io::stderr(), "Password of {name}: ");
     }
     let mut line = String::new();
-    stdin.lock().read_line(&mut line).map_err(|error| Failure(format!("cannot read the password: {error}")))?;
+    stdin.lock().read_line(&mut line).map_err(|error| CliError(format!("cannot read the password: {error}")))?;
     let password = line.strip_suffix('\n').unwrap_or(&line);
     let password = password.strip_suffix('\r').unwrap_or(password);
     if password.is_empty() {
-        return Err(Failure("no password: give --password, or write it to standard input".to_owned()));
+        return Err(CliError("no password: give --password, or write it to standard input".to_owned()));
     }
     Ok(password.to_owned())
 }
 
 /// Records a command that changed an account.
-pub(super) async fn note(store: &Store, action: &str, object: &str) -> Result<(), Failure> {
+pub(super) async fn note(store: &Store, action: &str, object: &str) -> Result<(), CliError> {
     let entry = audit_entry("command line", format!("parlance {action}"), Some(object.to_owned()), None, 1);
     store.write(Write::Audit(Box::new(entry))).await.map(drop).map_err(|error| failed(&error))
 }
 
-async fn add(store: &Store, new: NewUser) -> Result<(), Failure> {
+async fn add(store: &Store, new: NewUser) -> Result<(), CliError> {
     let (name, role, id) = (new.username.clone(), new.role, new.id.clone());
     let made = store.write(Write::CreateUser(Box::new(new))).await;
     if made.is_ok() {
@@ -172,12 +172,12 @@ async fn add(store: &Store, new: NewUser) -> Result<(), Failure> {
     match made {
         Ok(Written::User(profile)) => print(&format!("created {} {} (id {})\n", role.as_str(), profile.username, profile.id)),
         Ok(_) => print(&format!("created {} {name}\n", role.as_str())),
-        Err(StoreError::Conflict(field)) => Err(Failure(format!("the {field} is taken: choose another"))),
+        Err(StoreError::Conflict(field)) => Err(CliError(format!("the {field} is taken: choose another"))),
         Err(error) => Err(failed(&error)),
     }
 }
 
-async fn set_role(store: &Store, name: &str, role: UserRole) -> Result<(), Failure> {
+async fn set_role(store: &Store, name: &str, role: UserRole) -> Result<(), CliError> {
     let account = find(store, name).await?;
     let user = account.profile.id.clone();
     store.write(Write::SetRole { user, role, at: Timestamp::now() }).await.map_err(|error| failed(&error))?;
@@ -185,18 +185,18 @@ async fn set_role(store: &Store, name: &str, role: UserRole) -> Result<(), Failu
     print(&format!("{} is {} now\n", account.profile.username, role.as_str()))
 }
 
-async fn find(store: &Store, name: &str) -> Result<Account, Failure> {
+async fn find(store: &Store, name: &str) -> Result<Account, CliError> {
     let login = name.to_owned();
     let found = store.read(move |connection| store::find_credentials(connection, &login)).await;
     let found = found.map_err(|error| failed(&error))?.map(|(account, _)| account).filter(|account| !account.is_deleted);
-    found.ok_or_else(|| Failure(format!("there is no user {name:?}: `parlance user list` shows all")))
+    found.ok_or_else(|| CliError(format!("there is no user {name:?}: `parlance user list` shows all")))
 }
 
-async fn delete(store: &Store, name: &str, is_confirmed: bool) -> Result<(), Failure> {
+async fn delete(store: &Store, name: &str, is_confirmed: bool) -> Result<(), CliError> {
     let account = find(store, name).await?;
     let username = &account.profile.username;
     if !is_confirmed && !database::confirms(&format!("Delete {username}, for good?")) {
-        return Err(Failure(format!("{username} stays; to delete without confirmation, give --yes")));
+        return Err(CliError(format!("{username} stays; to delete without confirmation, give --yes")));
     }
     let write = Write::DeleteUser { user: account.profile.id.clone(), deleted_at: Timestamp::now() };
     store.write(write).await.map_err(|error| failed(&error))?;
@@ -204,17 +204,17 @@ async fn delete(store: &Store, name: &str, is_confirmed: bool) -> Result<(), Fai
     print(&format!("deleted {username}\n"))
 }
 
-async fn export(store: &Store, name: &str) -> Result<(), Failure> {
+async fn export(store: &Store, name: &str) -> Result<(), CliError> {
     let account = find(store, name).await?;
     let outcome = store::export_personal(store, &account.profile.id, async |text| print(&text).is_ok()).await;
     outcome.map_err(|error| match error {
         PersonalError::Store(error) => failed(&error),
-        PersonalError::NoUser => Failure(format!("{name:?} was deleted meanwhile")),
-        PersonalError::Unwanted => Failure("cannot write the output".to_owned()),
+        PersonalError::NoUser => CliError(format!("{name:?} was deleted meanwhile")),
+        PersonalError::Unwanted => CliError("cannot write the output".to_owned()),
     })
 }
 
-async fn list(store: &Store, as_json: bool) -> Result<(), Failure> {
+async fn list(store: &Store, as_json: bool) -> Result<(), CliError> {
     let show = if as_json { json_line } else { text_line };
     let mut after: Option<UserId> = None;
     loop {
@@ -251,10 +251,10 @@ fn text_line(account: &Account) -> String {
     line.chars().map(|character| if character.is_control() { ' ' } else { character }).chain(['\n']).collect()
 }
 
-pub(super) fn failed(error: &StoreError) -> Failure {
+pub(super) fn failed(error: &StoreError) -> CliError {
     let hint = match error {
         StoreError::Unavailable => ": is it running, and is DATABASE_URL right?",
         _ => "",
     };
-    Failure(format!("{error}{hint}"))
+    CliError(format!("{error}{hint}"))
 }

@@ -14,13 +14,13 @@ use serde_json::value::RawValue;
 
 use super::argument_schemas::{ATTACHMENTS, CLIENT_MESSAGE_ID, CONTENT, CONVERSATION_ID, SOME_ATTACHMENTS, SOME_CONTENT, id};
 use super::content::{LastMessageView, data_of};
-use super::events::{About, Entry, Told};
-use super::fault::{Fault, Wording};
+use super::events::{ClientEvent, EventDoc, ServerEvent};
 use super::fields::Payload;
 use super::packets::{Packets, json_packet, one, packet, to_json};
 use super::refusal::{Code, failure_packet};
+use super::request_error::{RequestError, Wording};
 use super::vocabulary::{Asked, Decoded, Vocabulary};
-use crate::chat::{ChatError, Command, Draft, Event, OwnCopy, Reply, SendTo, Sent, Words};
+use crate::chat::{Capabilities, ChatError, Command, Draft, Event, OwnCopy, Reply, SendTo, Sent};
 use crate::logging::ErrorId;
 use crate::model::{
     ConversationId, ConversationKind, File, Message, MessageId, Notification, NotificationId, Place, Profile, Role, SocketId,
@@ -39,29 +39,29 @@ const CONNECTIONS_MAX: usize = 1_000;
 #[derive(Debug)]
 pub struct Agent;
 
-const EVENTS: &[Entry] = &[
-    Entry::work("notification:get").about(&About {
+const EVENTS: &[ClientEvent] = &[
+    ClientEvent::work("notification:get").doc(&EventDoc {
         summary: "Asks for the caller's notifications, newest first, at most 100.",
         takes: Shape::Object(&[]),
         ack: enveloped::<Vec<NotificationView>>,
         is_acked: false,
         reply: Some("notification:receive"),
     }),
-    Entry::work("connection:get").about(&About {
+    ClientEvent::work("connection:get").doc(&EventDoc {
         summary: "Asks for connected users, a row for each socket, at most 1000.",
         takes: Shape::Object(&[]),
         ack: connections,
         is_acked: false,
         reply: Some("connection:receive"),
     }),
-    Entry::work("conversation:get").about(&About {
+    ClientEvent::work("conversation:get").doc(&EventDoc {
         summary: "Asks for the caller's conversations, most recently active first.",
         takes: Shape::Object(&[]),
         ack: enveloped::<Vec<ConversationView>>,
         is_acked: false,
         reply: Some("conversation:receive"),
     }),
-    Entry::work("message:send").about(&About {
+    ClientEvent::work("message:send").doc(&EventDoc {
         summary: "Sends a message to a conversation, or to a user; conversationId may be one's own name for the conversation with \
                   targetUserId.",
         takes: Shape::ObjectWith(
@@ -80,21 +80,25 @@ const EVENTS: &[Entry] = &[
     }),
 ];
 
-const TOLD: &[Told] = &[
-    Told::unplaced(
+const SERVER_EVENTS: &[ServerEvent] = &[
+    ServerEvent::unplaced(
         "notification:receive",
         enveloped::<Vec<NotificationView>>,
         "One's own notifications, or why there is no answer.",
     ),
-    Told::unplaced("connection:receive", connections, "Connected users, or a refusal."),
-    Told::unplaced(
+    ServerEvent::unplaced("connection:receive", connections, "Connected users, or a refusal."),
+    ServerEvent::unplaced(
         "conversation:receive",
         enveloped::<Vec<ConversationView>>,
         "One's own conversations, or why there is no answer.",
     ),
-    Told::either("message:receive", enveloped::<MessageView>, "A message, including the user's own; or the refusal of a send."),
-    Told::new("message:updated", SchemaGenerator::subschema_for::<Envelope<MessageView>>, "A message was edited."),
-    Told::new("message:deleted", SchemaGenerator::subschema_for::<Envelope<Deleted>>, "A message was deleted."),
+    ServerEvent::either(
+        "message:receive",
+        enveloped::<MessageView>,
+        "A message, including the user's own; or the refusal of a send.",
+    ),
+    ServerEvent::new("message:updated", SchemaGenerator::subschema_for::<Envelope<MessageView>>, "A message was edited."),
+    ServerEvent::new("message:deleted", SchemaGenerator::subschema_for::<Envelope<Deleted>>, "A message was deleted."),
 ];
 
 /// Schema of an envelope, or of a failure.
@@ -134,22 +138,22 @@ impl Vocabulary for Agent {
         "agent"
     }
 
-    fn events(&self) -> &'static [Entry] {
+    fn events(&self) -> &'static [ClientEvent] {
         EVENTS
     }
 
-    fn told(&self) -> &'static [Told] {
-        TOLD
+    fn server_events(&self) -> &'static [ServerEvent] {
+        SERVER_EVENTS
     }
 
-    fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, Fault> {
+    fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, RequestError> {
         let payload = Payload::of(args)?;
         match asked.event {
             "notification:get" => Ok(Command::ListNotifications { limit: NOTIFICATIONS_MAX }.into()),
             "connection:get" => Ok(Command::ListConnections { limit: CONNECTIONS_MAX }.into()),
             "conversation:get" => Ok(Command::ListConversations.into()),
             "message:send" => Ok(Decoded::Command { command: send(&payload)?, own_copy: OwnCopy::Held }),
-            _ => Err(Fault::UnknownEvent),
+            _ => Err(RequestError::UnknownEvent),
         }
     }
 
@@ -170,8 +174,8 @@ impl Vocabulary for Agent {
         shown(event, Some(name))
     }
 
-    fn words(&self, _is_pinned: bool) -> Words {
-        Words { direct_message: true, own_direct_message: true, group_message: true, ..Words::default() }
+    fn capabilities(&self, _is_requested: bool) -> Capabilities {
+        Capabilities { direct_message: true, own_direct_message: true, group_message: true, ..Capabilities::default() }
     }
 
     fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String {
@@ -183,26 +187,28 @@ impl Vocabulary for Agent {
         (asked.event != "message:send").then(|| json_packet(answer_to(asked.event), &answer(asked, reply)))
     }
 
-    fn word(&self, event: &'static str, fault: &Fault) -> Wording {
-        match fault {
-            Fault::Chat(ChatError::InvalidPayload { field: "recipient" }) => (&Fault::Field("targetUserId".into())).into(),
-            Fault::Chat(ChatError::StorageUnavailable) if event != "message:send" => {
-                Wording::new(fault.code(), "Could not be read, try again later")
+    fn word(&self, event: &'static str, request_error: &RequestError) -> Wording {
+        match request_error {
+            RequestError::Chat(ChatError::InvalidPayload { field: "recipient" }) => {
+                (&RequestError::Field("targetUserId".into())).into()
             }
-            _ => fault.into(),
+            RequestError::Chat(ChatError::StorageUnavailable) if event != "message:send" => {
+                Wording::new(request_error.code(), "Could not be read, try again later")
+            }
+            _ => request_error.into(),
         }
     }
 
-    fn encode_refusal_ack(&self, asked: &Asked, fault: &Fault) -> String {
-        to_json(&Refused::new(&self.word(asked.event, fault), fault, asked))
+    fn encode_refusal_ack(&self, asked: &Asked, request_error: &RequestError) -> String {
+        to_json(&Refused::new(&self.word(asked.event, request_error), request_error, asked))
     }
 
-    fn encode_refusal(&self, asked: &Asked, fault: &Fault) -> String {
-        json_packet(answer_to(asked.event), &self.encode_refusal_ack(asked, fault))
+    fn encode_refusal(&self, asked: &Asked, request_error: &RequestError) -> String {
+        json_packet(answer_to(asked.event), &self.encode_refusal_ack(asked, request_error))
     }
 }
 
-fn send(payload: &Payload<'_>) -> Result<Command, Fault> {
+fn send(payload: &Payload<'_>) -> Result<Command, RequestError> {
     let (conversation, target, content) =
         (payload.field("conversationId"), payload.field("targetUserId"), payload.field("content"));
     let recipient = target.json().map(|_| target.user()).transpose()?;
@@ -215,10 +221,10 @@ fn send(payload: &Payload<'_>) -> Result<Command, Fault> {
     let command = match (conversation.id()?, recipient) {
         (Some(name), recipient) => Command::Send { to: SendTo::Named { name, recipient }, draft },
         (None, Some(recipient)) => Command::Send { to: SendTo::User(recipient), draft },
-        (None, None) => return Err(conversation.fault()),
+        (None, None) => return Err(conversation.request_error()),
     };
     let is_empty = command.draft().is_some_and(|draft| draft.content.is_empty() && draft.attachment_urls.is_empty());
-    if is_empty { Err(content.fault()) } else { Ok(command) }
+    if is_empty { Err(content.request_error()) } else { Ok(command) }
 }
 
 /// Encodes an event for a client that calls its conversation `name`; `None`: by its id.
@@ -316,9 +322,9 @@ struct Refused<'a> {
 }
 
 impl<'a> Refused<'a> {
-    fn new(wording: &'a Wording, fault: &Fault, asked: &Asked) -> Self {
+    fn new(wording: &'a Wording, request_error: &RequestError, asked: &Asked) -> Self {
         let Wording { code, error, message: _ } = wording;
-        let (retry_after_ms, error_id, timestamp) = (fault.retry_after_ms(), asked.error_id, asked.at);
+        let (retry_after_ms, error_id, timestamp) = (request_error.retry_after_ms(), asked.error_id, asked.at);
         Self { success: false, error, code, retry_after_ms, error_id, timestamp }
     }
 }

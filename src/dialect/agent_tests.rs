@@ -3,7 +3,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::chat::{SendTo, Sent};
-use crate::dialect::fixtures::{CONVERSATION, MESSAGE, args, conversation, fault_of, file, message, message_id, profile, user};
+use crate::dialect::fixtures::{
+    CONVERSATION, MESSAGE, args, conversation, file, message, message_id, profile, request_error_of, user,
+};
 use crate::model::{Conversation, ConversationKind, LastMessage, Listing, ListingId, MessageStatus, Role};
 
 const AT: Timestamp = Timestamp::from_millis(1_767_225_600_125);
@@ -12,7 +14,7 @@ fn asked(event: &'static str) -> Asked {
     Asked { event, at: AT, ..Asked::default() }
 }
 
-fn decode(event: &'static str, json: &str) -> Result<Decoded, Fault> {
+fn decode(event: &'static str, json: &str) -> Result<Decoded, RequestError> {
     assert!(EVENTS.iter().any(|entry| entry.name == event));
     Agent.decode(&mut asked(event), &args(json).unwrap())
 }
@@ -85,9 +87,9 @@ fn what_is_malformed_is_refused_by_name() {
         format!(r#"{{"conversationId":"c","attachments":[{files}]}}"#)
     };
     assert!(decode("message:send", &files(20)).is_ok());
-    assert_eq!(decode("message:send", &files(21)), Err(Fault::Field("attachments".into())));
+    assert_eq!(decode("message:send", &files(21)), Err(RequestError::Field("attachments".into())));
     let long = format!(r#"{{"conversationId":"{}","content":"hi"}}"#, "x".repeat(201));
-    assert_eq!(decode("message:send", &long), Err(Fault::Field("conversationId".into())));
+    assert_eq!(decode("message:send", &long), Err(RequestError::Field("conversationId".into())));
     for (event, json, field) in [
         ("message:send", "", "conversationId"),
         ("message:send", "[]", "payload"),
@@ -113,7 +115,7 @@ fn what_is_malformed_is_refused_by_name() {
         ("connection:get", "7", "payload"),
         ("notification:get", r#"{"x":"\u0000"}"#, "x"),
     ] {
-        assert_eq!(decode(event, json), Err(fault_of(field, json)), "{event} {json}");
+        assert_eq!(decode(event, json), Err(request_error_of(field, json)), "{event} {json}");
     }
 }
 
@@ -266,7 +268,7 @@ fn connections_are_answered_with_their_number() {
 }
 
 #[test]
-fn conversations_are_answered_by_the_askers_names() {
+fn conversations_are_answered_by_the_requesters_names() {
     let direct = Overview {
         conversation: Conversation {
             id: conversation(),
@@ -333,10 +335,10 @@ fn a_sent_message_is_acked_as_it_is_shown() {
 #[test]
 fn refusals_come_in_the_envelope_of_the_answer() {
     let limited = ChatError::RateLimited { retry_after: Duration::from_micros(99_001) };
-    for (event, fault, name, body) in [
+    for (event, request_error, name, body) in [
         (
             "message:send",
-            Fault::Field("content".into()),
+            RequestError::Field("content".into()),
             "message:receive",
             r#""error":"Invalid content","code":"INVALID_PAYLOAD""#,
         ),
@@ -368,8 +370,8 @@ fn refusals_come_in_the_envelope_of_the_answer() {
         ("conversation:get", ChatError::Internal.into(), "conversation:receive", r#""error":"Internal error","code":"INTERNAL""#),
     ] {
         let envelope = format!(r#"{{"success":false,{body},"timestamp":"2026-01-01T00:00:00.125Z"}}"#);
-        assert_eq!(Agent.encode_refusal(&asked(event), &fault), format!(r#"42["{name}",{envelope}]"#));
-        assert_eq!(Agent.encode_refusal_ack(&asked(event), &fault), envelope);
+        assert_eq!(Agent.encode_refusal(&asked(event), &request_error), format!(r#"42["{name}",{envelope}]"#));
+        assert_eq!(Agent.encode_refusal_ack(&asked(event), &request_error), envelope);
     }
 }
 

@@ -71,9 +71,9 @@ pub(super) const TYPE: Field = Field::optional("type", message_type);
 mod tests {
     use serde_json::{Map, Value, json};
 
-    use super::super::events::Entry;
-    use super::super::fault::Fault;
+    use super::super::events::ClientEvent;
     use super::super::fixtures::args;
+    use super::super::request_error::RequestError;
     use super::super::table::DialectSet;
     use super::super::vocabulary::{Asked, Vocabulary};
     use super::*;
@@ -140,14 +140,14 @@ mod tests {
     }
 
     /// Returns whether a request is well-formed, whatever the broker would say to it.
-    fn is_taken(dialect: &dyn Vocabulary, entry: &Entry, argument: Option<&Value>) -> bool {
+    fn is_taken(dialect: &dyn Vocabulary, entry: &ClientEvent, argument: Option<&Value>) -> bool {
         let mut asked = Asked { event: entry.name, ..Asked::default() };
         let args = args(&argument.map(Value::to_string).unwrap_or_default()).unwrap();
         // Existence is checked only once everything else is right.
         match dialect.decode(&mut asked, &args) {
             Ok(_) => true,
-            Err(Fault::Chat(error)) => error.code() == "NOT_FOUND",
-            Err(Fault::Field(_) | Fault::Missing(_) | Fault::UnknownEvent) => false,
+            Err(RequestError::Chat(error)) => error.code() == "NOT_FOUND",
+            Err(RequestError::Field(_) | RequestError::Missing(_) | RequestError::UnknownEvent) => false,
         }
     }
 
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn requests_are_taken_and_refused_as_they_are_described() {
         let mut seen = 0;
-        for dialect in DialectSet::all().iter().filter(|dialect| !dialect.told().is_empty()) {
+        for dialect in DialectSet::all().iter().filter(|dialect| !dialect.server_events().is_empty()) {
             for entry in dialect.events() {
                 let taken = |argument: Option<&Value>| {
                     seen += 1;
@@ -177,10 +177,10 @@ mod tests {
         assert!(seen > 500, "{seen}");
     }
 
-    fn check(entry: &Entry, mut taken: impl FnMut(Option<&Value>) -> bool) {
+    fn check(entry: &ClientEvent, mut taken: impl FnMut(Option<&Value>) -> bool) {
         let name = entry.name;
-        assert_eq!(taken(None), entry.about.takes.may_be_absent(), "{name} without an argument");
-        let (fields, choices) = match entry.about.takes {
+        assert_eq!(taken(None), entry.doc.takes.may_be_absent(), "{name} without an argument");
+        let (fields, choices) = match entry.doc.takes {
             Shape::Nothing => return,
             Shape::Value(field) => {
                 let schema = schema_of(&field);

@@ -10,14 +10,14 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::argument_schemas::{CLIENT_MESSAGE_ID, SOME_CONTENT, id, id_text};
-use super::events::{About, Entry, Told};
-use super::fault::{Fault, Wording};
+use super::events::{ClientEvent, EventDoc, ServerEvent};
 use super::fields::Payload;
 use super::packets::{Packets, one, packet, to_json};
 use super::refusal::{Code, RefusedAck};
+use super::request_error::{RequestError, Wording};
 use super::vocabulary::{Asked, Decoded, Vocabulary};
-use crate::auth::Refusal;
-use crate::chat::{ChatError, Command, Draft, Event, Reply, SendTo, Words};
+use crate::auth::AuthError;
+use crate::chat::{Capabilities, ChatError, Command, Draft, Event, Reply, SendTo};
 use crate::logging::ErrorId;
 use crate::model::{ConversationKind, Role, UserId};
 use crate::schema::{Field, Shape, either, kinds};
@@ -35,8 +35,8 @@ impl Vocabulary for Assistant {
         "assistant"
     }
 
-    fn events(&self) -> &'static [Entry] {
-        const EVENTS: &[Entry] = &[Entry::work("ai-message").about(&About {
+    fn events(&self) -> &'static [ClientEvent] {
+        const EVENTS: &[ClientEvent] = &[ClientEvent::work("ai-message").doc(&EventDoc {
             summary: "Asks the model; the question is stored, and the answer comes as ai-response. chat comes back with it.",
             takes: Shape::ObjectWith(
                 &[
@@ -55,26 +55,26 @@ impl Vocabulary for Assistant {
         EVENTS
     }
 
-    fn told(&self) -> &'static [Told] {
-        const TOLD: &[Told] = &[
-            Told::either(
+    fn server_events(&self) -> &'static [ServerEvent] {
+        const SERVER_EVENTS: &[ServerEvent] = &[
+            ServerEvent::either(
                 "ai-response",
                 either::<Answer, Apology>,
                 "The model's answer; or, where assistant was not pinned, what to show instead of one.",
             ),
-            Told::unplaced(
+            ServerEvent::unplaced(
                 "ai-response-chunk",
                 SchemaGenerator::subschema_for::<Piece>,
                 "A piece of the answer, where the question had stream: true.",
             ),
-            Told::either("ai-error", SchemaGenerator::subschema_for::<Failure>, "There is no answer; asking again works."),
+            ServerEvent::either("ai-error", SchemaGenerator::subschema_for::<Failure>, "There is no answer; asking again works."),
         ];
-        TOLD
+        SERVER_EVENTS
     }
 
-    fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, Fault> {
+    fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, RequestError> {
         if asked.event != "ai-message" {
-            return Err(Fault::UnknownEvent);
+            return Err(RequestError::UnknownEvent);
         }
         asked.echo = shown_as(args).into();
         let payload = Payload::of(args)?;
@@ -85,12 +85,12 @@ impl Vocabulary for Assistant {
         }
         let name = match chat_id.id()? {
             Some(name) => name,
-            None if asked.echo.starts_with('"') => chat.id()?.ok_or_else(|| chat.fault())?,
-            None => return Err(chat_id.fault()),
+            None if asked.echo.starts_with('"') => chat.id()?.ok_or_else(|| chat.request_error())?,
+            None => return Err(chat_id.request_error()),
         };
         let content = payload.field("content");
         let draft = Draft {
-            content: content.text()?.filter(|content| !content.is_empty()).ok_or_else(|| content.fault())?,
+            content: content.text()?.filter(|content| !content.is_empty()).ok_or_else(|| content.request_error())?,
             client_message_id: payload.field("clientMessageId").id()?,
             ..Draft::default()
         };
@@ -128,32 +128,32 @@ impl Vocabulary for Assistant {
         Some(one(text))
     }
 
-    /// A client that pinned this dialect knows `ai-error`. The original front end does not, and would wait for ever.
-    fn shows(&self, event: &Event, _viewer: &UserId, is_pinned: bool) -> bool {
-        !(is_pinned && matches!(event, Event::Apology { .. }))
+    /// A client that requested this dialect knows `ai-error`. The original front end does not, and would wait for ever.
+    fn shows(&self, event: &Event, _viewer: &UserId, is_requested: bool) -> bool {
+        !(is_requested && matches!(event, Event::Apology { .. }))
     }
 
-    fn words(&self, _is_pinned: bool) -> Words {
-        Words { answer: true, ..Words::default() }
+    fn capabilities(&self, _is_requested: bool) -> Capabilities {
+        Capabilities { answer: true, ..Capabilities::default() }
     }
 
     fn encode_ack(&self, asked: &Asked, _reply: &Reply) -> String {
         to_json(&Stored { success: true, chat: raw(&asked.echo) })
     }
 
-    fn encode_refusal(&self, asked: &Asked, fault: &Fault) -> String {
-        failure(&asked.echo, fault, asked.error_id)
+    fn encode_refusal(&self, asked: &Asked, request_error: &RequestError) -> String {
+        failure(&asked.echo, request_error, asked.error_id)
     }
 
-    fn encode_apology(&self, asked: &Asked, fault: &Fault, text: &str) -> Option<String> {
-        Some(apology(&asked.echo, text, fault.code()))
+    fn encode_apology(&self, asked: &Asked, request_error: &RequestError, text: &str) -> Option<String> {
+        Some(apology(&asked.echo, text, request_error.code()))
     }
 
-    fn connect_sentence(&self, refusal: Refusal) -> Option<&'static str> {
+    fn connect_sentence(&self, refusal: AuthError) -> Option<&'static str> {
         match refusal {
-            Refusal::NoToken => Some("Authentication error : No token provided"),
-            Refusal::InvalidToken | Refusal::TokenExpired => Some("Authentication error : Invalid token"),
-            Refusal::UserNotFound | Refusal::AccountDisabled => None,
+            AuthError::NoToken => Some("Authentication error : No token provided"),
+            AuthError::InvalidToken | AuthError::TokenExpired => Some("Authentication error : Invalid token"),
+            AuthError::UserNotFound | AuthError::AccountDisabled => None,
         }
     }
 }
@@ -171,9 +171,9 @@ fn raw(json: &str) -> Option<&RawValue> {
     serde_json::from_str(json).ok()
 }
 
-fn failure(chat: &str, fault: &Fault, error_id: Option<ErrorId>) -> String {
-    let Wording { code, error, message } = fault.into();
-    let retry_after_ms = fault.retry_after_ms();
+fn failure(chat: &str, request_error: &RequestError, error_id: Option<ErrorId>) -> String {
+    let Wording { code, error, message } = request_error.into();
+    let retry_after_ms = request_error.retry_after_ms();
     packet("ai-error", &Failure { chat: raw(chat), message: &message, error: &error, code, retry_after_ms, error_id })
 }
 

@@ -1,9 +1,9 @@
 use super::*;
 use crate::chat::{ModelError, SendTo, Sent};
-use crate::dialect::fixtures::{args, fault_of, message, message_id, profile, user};
+use crate::dialect::fixtures::{args, message, message_id, profile, request_error_of, user};
 use crate::model::{Message, MessageStatus};
 
-fn decode(json: &str) -> (Asked, Result<Decoded, Fault>) {
+fn decode(json: &str) -> (Asked, Result<Decoded, RequestError>) {
     let mut asked = Asked { event: "ai-message", ..Asked::default() };
     let decoded = Assistant.decode(&mut asked, &args(json).unwrap());
     (asked, decoded)
@@ -60,13 +60,13 @@ fn what_is_malformed_is_refused_with_the_chat_as_far_as_it_is_known() {
         (r#"{"chatId":"c","content":"a\u0000"}"#, "content", r#""c""#),
     ] {
         let (asked, decoded) = decode(json);
-        let fault = decoded.unwrap_err();
-        assert_eq!(fault, fault_of(field, json), "{json}");
-        let sentence = fault.sentence();
+        let request_error = decoded.unwrap_err();
+        assert_eq!(request_error, request_error_of(field, json), "{json}");
+        let sentence = request_error.sentence();
         let words = format!(r#""message":"{sentence}","error":"{sentence}","code":"INVALID_PAYLOAD""#);
-        assert_eq!(Assistant.encode_refusal(&asked, &fault), format!(r#"42["ai-error",{{"chat":{chat},{words}}}]"#));
+        assert_eq!(Assistant.encode_refusal(&asked, &request_error), format!(r#"42["ai-error",{{"chat":{chat},{words}}}]"#));
         assert_eq!(
-            Assistant.encode_apology(&asked, &fault, "Sorry.").unwrap(),
+            Assistant.encode_apology(&asked, &request_error, "Sorry.").unwrap(),
             format!(r#"42["ai-response",{{"chat":{chat},"content":"Sorry.","error":true,"code":"INVALID_PAYLOAD"}}]"#)
         );
     }
@@ -118,10 +118,10 @@ fn a_failure_is_told_and_to_a_front_end_that_does_not_know_it_as_an_answer() {
 #[test]
 fn a_refused_connect_reads_as_the_front_end_knows_it() {
     for (refusal, sentence) in [
-        (Refusal::NoToken, Some("Authentication error : No token provided")),
-        (Refusal::InvalidToken, Some("Authentication error : Invalid token")),
-        (Refusal::TokenExpired, Some("Authentication error : Invalid token")),
-        (Refusal::UserNotFound, None),
+        (AuthError::NoToken, Some("Authentication error : No token provided")),
+        (AuthError::InvalidToken, Some("Authentication error : Invalid token")),
+        (AuthError::TokenExpired, Some("Authentication error : Invalid token")),
+        (AuthError::UserNotFound, None),
     ] {
         assert_eq!(Assistant.connect_sentence(refusal), sentence);
     }

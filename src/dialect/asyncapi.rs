@@ -2,7 +2,7 @@
 use serde_json::{Map, Value, json};
 
 use super::common::COMMON;
-use super::events::{Entry, Offset, Told};
+use super::events::{ClientEvent, Offset, ServerEvent};
 use super::table::{Dialect, DialectSet};
 use super::vocabulary::Vocabulary;
 use crate::schema::{Definitions, Shape, pascal_case};
@@ -39,7 +39,7 @@ pub fn asyncapi() -> Value {
 
 /// Returns the dialects that describe the events they send.
 pub(super) fn described() -> impl Iterator<Item = Dialect> {
-    DialectSet::all().iter().filter(|dialect| !dialect.told().is_empty())
+    DialectSet::all().iter().filter(|dialect| !dialect.server_events().is_empty())
 }
 
 #[derive(Default)]
@@ -54,22 +54,22 @@ impl Parts {
         let channel = dialect.name();
         let mut definitions = Definitions::new(&format!("{}.", pascal_case(channel)));
         let mut messages = Map::new();
-        for told in COMMON.iter().chain(dialect.told()) {
-            let key = told_key(told.name);
-            self.operations.insert(format!("{channel}.{key}"), operation("send", channel, told.summary, &key));
-            messages.insert(key, told_message(told, &mut definitions));
+        for server_event in COMMON.iter().chain(dialect.server_events()) {
+            let key = server_event_key(server_event.name);
+            self.operations.insert(format!("{channel}.{key}"), operation("send", channel, server_event.summary, &key));
+            messages.insert(key, server_event_message(server_event, &mut definitions));
         }
         for entry in dialect.events() {
             let (key, ack) = (asked_key(entry.name), format!("ack.{}", plain(entry.name)));
-            let mut operation = operation("receive", channel, entry.about.summary, &key);
-            let replies: Vec<_> = std::iter::once(ack.clone()).chain(entry.about.reply.map(told_key)).collect();
+            let mut operation = operation("receive", channel, entry.doc.summary, &key);
+            let replies: Vec<_> = std::iter::once(ack.clone()).chain(entry.doc.reply.map(server_event_key)).collect();
             let replies: Vec<_> = replies.iter().map(|key| message_ref(channel, key)).collect();
             if let Some(fields) = operation.as_object_mut() {
                 fields.insert("reply".to_owned(), json!({ "channel": channel_ref(channel), "messages": replies }));
             }
             self.operations.insert(format!("{channel}.{key}"), operation);
             messages.insert(key, asked_message(entry, &mut definitions));
-            let answer = definitions.schema(entry.about.ack);
+            let answer = definitions.schema(entry.doc.ack);
             messages.insert(ack, json!({ "name": entry.name, "title": format!("Ack of {}", entry.name), "payload": answer }));
         }
         let description = format!("The dialect {channel}; a client pins it by auth.dialect, or is understood by what it says.");
@@ -78,23 +78,23 @@ impl Parts {
     }
 }
 
-fn told_message(told: &Told, definitions: &mut Definitions) -> Value {
-    let offset = match told.offset {
+fn server_event_message(server_event: &ServerEvent, definitions: &mut Definitions) -> Value {
+    let offset = match server_event.offset {
         Offset::Always => "always",
         Offset::Unasked => "unasked",
         Offset::Never => "never",
     };
-    let mut message = json!({ "name": told.name, "summary": told.summary, "x-offset": offset });
-    if let (Some(fields), Some(payload)) = (message.as_object_mut(), told.payload) {
+    let mut message = json!({ "name": server_event.name, "summary": server_event.summary, "x-offset": offset });
+    if let (Some(fields), Some(payload)) = (message.as_object_mut(), server_event.payload) {
         fields.insert("payload".to_owned(), definitions.schema(payload));
     }
     message
 }
 
-fn asked_message(entry: &Entry, definitions: &mut Definitions) -> Value {
-    let mut message = json!({ "name": entry.name, "summary": entry.about.summary });
-    if let (Some(fields), false) = (message.as_object_mut(), matches!(entry.about.takes, Shape::Nothing)) {
-        fields.insert("payload".to_owned(), definitions.request(&entry.about.takes));
+fn asked_message(entry: &ClientEvent, definitions: &mut Definitions) -> Value {
+    let mut message = json!({ "name": entry.name, "summary": entry.doc.summary });
+    if let (Some(fields), false) = (message.as_object_mut(), matches!(entry.doc.takes, Shape::Nothing)) {
+        fields.insert("payload".to_owned(), definitions.request(&entry.doc.takes));
     }
     message
 }
@@ -118,7 +118,7 @@ fn message_ref(channel: &str, message: &str) -> Value {
 }
 
 /// Returns the key of a server event, distinct from that of a client event of the same name.
-fn told_key(event: &str) -> String {
+fn server_event_key(event: &str) -> String {
     format!("told.{}", plain(event))
 }
 

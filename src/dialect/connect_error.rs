@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::packets::to_json;
 use super::table::DialectSet;
-use crate::auth::Refusal;
+use crate::auth::AuthError;
 use crate::chat::RefusedConnect;
 use crate::logging::ErrorId;
 
@@ -13,13 +13,13 @@ use crate::logging::ErrorId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectRefusal {
     /// The token does not admit its bearer.
-    Auth(Refusal),
+    Auth(AuthError),
     /// The connection pins a dialect that is not enabled.
     UnknownDialect,
 }
 
-impl From<Refusal> for ConnectRefusal {
-    fn from(refusal: Refusal) -> Self {
+impl From<AuthError> for ConnectRefusal {
+    fn from(refusal: AuthError) -> Self {
         Self::Auth(refusal)
     }
 }
@@ -27,10 +27,10 @@ impl From<Refusal> for ConnectRefusal {
 impl From<RefusedConnect> for ConnectRefusal {
     fn from(refused: RefusedConnect) -> Self {
         Self::Auth(match refused {
-            RefusedConnect::InvalidToken => Refusal::InvalidToken,
-            RefusedConnect::TokenExpired => Refusal::TokenExpired,
-            RefusedConnect::UserNotFound => Refusal::UserNotFound,
-            RefusedConnect::AccountDisabled => Refusal::AccountDisabled,
+            RefusedConnect::InvalidToken => AuthError::InvalidToken,
+            RefusedConnect::TokenExpired => AuthError::TokenExpired,
+            RefusedConnect::UserNotFound => AuthError::UserNotFound,
+            RefusedConnect::AccountDisabled => AuthError::AccountDisabled,
         })
     }
 }
@@ -76,11 +76,11 @@ pub fn connect_error(refusal: ConnectRefusal, speakable: DialectSet, enabled: Di
     ConnectError { code, message, status }
 }
 
-fn common_sentence(refusal: Refusal) -> &'static str {
+fn common_sentence(refusal: AuthError) -> &'static str {
     match refusal {
-        Refusal::NoToken => "Authentication error: No token provided",
-        Refusal::InvalidToken | Refusal::TokenExpired => "Authentication error: Invalid token",
-        Refusal::UserNotFound => "Authentication error: User not found",
-        Refusal::AccountDisabled => "Authentication error: Account disabled",
+        AuthError::NoToken => "Authentication error: No token provided",
+        AuthError::InvalidToken | AuthError::TokenExpired => "Authentication error: Invalid token",
+        AuthError::UserNotFound => "Authentication error: User not found",
+        AuthError::AccountDisabled => "Authentication error: Account disabled",
     }
 }

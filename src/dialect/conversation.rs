@@ -13,13 +13,13 @@ use super::argument_schemas::{
     ATTACHMENTS, CLIENT_MESSAGE_ID, CONTENT, CONVERSATION_ID, FILE, MESSAGE_ID, SOME_ATTACHMENTS, SOME_CONTENT, SOME_FILE, TYPE,
 };
 use super::content::{LastMessageView, data_of};
-use super::events::{About, Entry, Told};
-use super::fault::{Fault, Wording};
+use super::events::{ClientEvent, EventDoc, ServerEvent};
 use super::fields::{Field, Payload};
 use super::packets::{Packets, batch, one, packet, to_json};
 use super::refusal::{RefusedAck, failure_packet};
+use super::request_error::{RequestError, Wording};
 use super::vocabulary::{Asked, Decoded, Vocabulary};
-use crate::chat::{ChatError, Command, Draft, Event, PresenceChange, Reply, SendTo, Sent, Words};
+use crate::chat::{Capabilities, ChatError, Command, Draft, Event, PresenceChange, Reply, SendTo, Sent};
 use crate::model::{
     ChosenStatus, Conversation as Model, ConversationId, ConversationKind, File, Message, MessageId, Notification,
     NotificationId, Place, SocketId, Timestamp, UserId,
@@ -35,22 +35,23 @@ pub const NOTIFICATION_EVENT: &str = "notification:new";
 pub struct Conversation;
 
 /// An answer without any data.
-const DONE: About = About { summary: "", takes: Shape::Nothing, ack: either::<Done, RefusedAck>, is_acked: false, reply: None };
+const DONE: EventDoc =
+    EventDoc { summary: "", takes: Shape::Nothing, ack: either::<Done, RefusedAck>, is_acked: false, reply: None };
 
 impl Vocabulary for Conversation {
     fn name(&self) -> &'static str {
         "conversation"
     }
 
-    fn events(&self) -> &'static [Entry] {
-        const EVENTS: &[Entry] = &[
-            Entry::work("authenticate").about(&About {
+    fn events(&self) -> &'static [ClientEvent] {
+        const EVENTS: &[ClientEvent] = &[
+            ClientEvent::work("authenticate").doc(&EventDoc {
                 summary: "Shows a fresh token of the same user; without an ack, connected is the answer.",
                 takes: Shape::Object(&[schema::Field::required("token", kinds::some_text)]),
                 reply: Some("connected"),
                 ..DONE
             }),
-            Entry::work("message:send").about(&About {
+            ClientEvent::work("message:send").doc(&EventDoc {
                 summary: "Sends a message to the others in a conversation; message:delivered tells the sender of its arrival.",
                 takes: Shape::ObjectWith(
                     &[CONVERSATION_ID, CONTENT, TYPE, FILE, ATTACHMENTS, CLIENT_MESSAGE_ID],
@@ -59,32 +60,32 @@ impl Vocabulary for Conversation {
                 ack: either::<Ack, RefusedAck>,
                 ..DONE
             }),
-            Entry::receipt("message:read").about(&About {
+            ClientEvent::receipt("message:read").doc(&EventDoc {
                 summary: "Marks a message as read.",
                 takes: Shape::Object(&[MESSAGE_ID]),
                 ..DONE
             }),
-            Entry::typing("typing:start").about(&About {
+            ClientEvent::typing("typing:start").doc(&EventDoc {
                 summary: "Signals that the user is typing; expires by itself.",
                 takes: Shape::Object(&[CONVERSATION_ID]),
                 ..DONE
             }),
-            Entry::typing("typing:stop").about(&About {
+            ClientEvent::typing("typing:stop").doc(&EventDoc {
                 summary: "Signals that the user stopped typing.",
                 takes: Shape::Object(&[CONVERSATION_ID]),
                 ..DONE
             }),
-            Entry::work("conversation:join").about(&About {
+            ClientEvent::work("conversation:join").doc(&EventDoc {
                 summary: "Opens a conversation on this socket, and ends its mute. Participants only.",
                 takes: Shape::Value(CONVERSATION_ID),
                 ..DONE
             }),
-            Entry::work("conversation:leave").about(&About {
+            ClientEvent::work("conversation:leave").doc(&EventDoc {
                 summary: "Closes and mutes a group on this socket; always succeeds, and ends no membership.",
                 takes: Shape::Value(CONVERSATION_ID),
                 ..DONE
             }),
-            Entry::work("user:status").about(&About {
+            ClientEvent::work("user:status").doc(&EventDoc {
                 summary: "Chooses the user's presence; kept over reconnects.",
                 takes: Shape::Value(schema::Field::required("status", SchemaGenerator::subschema_for::<ChosenStatus>)),
                 ..DONE
@@ -93,54 +94,58 @@ impl Vocabulary for Conversation {
         EVENTS
     }
 
-    fn told(&self) -> &'static [Told] {
-        const TOLD: &[Told] = &[
-            Told::either(
+    fn server_events(&self) -> &'static [ServerEvent] {
+        const SERVER_EVENTS: &[ServerEvent] = &[
+            ServerEvent::either(
                 "connected",
                 SchemaGenerator::subschema_for::<Connected>,
                 "The first event after the handshake; after a recovery it follows the missed events.",
             ),
-            Told::new("message:new", SchemaGenerator::subschema_for::<MessageView>, "A message in a conversation."),
-            Told::new("message:updated", SchemaGenerator::subschema_for::<Updated>, "A message was edited."),
-            Told::new("message:deleted", SchemaGenerator::subschema_for::<MessageDeleted>, "A message was deleted."),
-            Told::new(
+            ServerEvent::new("message:new", SchemaGenerator::subschema_for::<MessageView>, "A message in a conversation."),
+            ServerEvent::new("message:updated", SchemaGenerator::subschema_for::<Updated>, "A message was edited."),
+            ServerEvent::new("message:deleted", SchemaGenerator::subschema_for::<MessageDeleted>, "A message was deleted."),
+            ServerEvent::new(
                 "message:delivered",
                 SchemaGenerator::subschema_for::<Delivered>,
                 "One's own message has reached a device of a recipient.",
             ),
-            Told::new(
+            ServerEvent::new(
                 "message:read",
                 SchemaGenerator::subschema_for::<Read>,
                 "Somebody read one's own message; with one's own id: a message was read on another device.",
             ),
-            Told::unplaced("typing:start", SchemaGenerator::subschema_for::<Typing>, "Somebody is typing."),
-            Told::unplaced("typing:stop", SchemaGenerator::subschema_for::<Typing>, "Somebody stopped typing."),
-            Told::unplaced(
+            ServerEvent::unplaced("typing:start", SchemaGenerator::subschema_for::<Typing>, "Somebody is typing."),
+            ServerEvent::unplaced("typing:stop", SchemaGenerator::subschema_for::<Typing>, "Somebody stopped typing."),
+            ServerEvent::unplaced(
                 "user:online",
                 SchemaGenerator::subschema_for::<Online>,
                 "A user came online, or chose another status.",
             ),
-            Told::unplaced("user:offline", SchemaGenerator::subschema_for::<Offline>, "A user went offline, or appears so."),
-            Told::new(
+            ServerEvent::unplaced(
+                "user:offline",
+                SchemaGenerator::subschema_for::<Offline>,
+                "A user went offline, or appears so.",
+            ),
+            ServerEvent::new(
                 NOTIFICATION_EVENT,
                 SchemaGenerator::subschema_for::<NotificationView>,
                 "A notification was made or renewed. Other servers that emit it word it themselves.",
             ),
-            Told::new(
+            ServerEvent::new(
                 "conversation:updated",
                 SchemaGenerator::subschema_for::<ConversationView>,
                 "A conversation was made, or its name, picture, admin or members changed.",
             ),
-            Told::new(
+            ServerEvent::new(
                 "conversation:deleted",
                 SchemaGenerator::subschema_for::<ConversationDeleted>,
                 "A conversation is gone, or one is no longer a member.",
             ),
         ];
-        TOLD
+        SERVER_EVENTS
     }
 
-    fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, Fault> {
+    fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, RequestError> {
         let command = match asked.event {
             "authenticate" => return authenticate(&Payload::of(args)?.field("token")),
             "message:send" => {
@@ -160,10 +165,10 @@ impl Vocabulary for Conversation {
             "conversation:leave" => return Decoded::leaving(Field::of(args, "conversationId")?.conversation()),
             "user:status" => {
                 let field = Field::of(args, "status")?;
-                let status = field.text()?.as_deref().and_then(ChosenStatus::parse).ok_or_else(|| field.fault())?;
+                let status = field.text()?.as_deref().and_then(ChosenStatus::parse).ok_or_else(|| field.request_error())?;
                 Command::SetStatus { status }
             }
-            _ => return Err(Fault::UnknownEvent),
+            _ => return Err(RequestError::UnknownEvent),
         };
         Ok(command.into())
     }
@@ -210,14 +215,14 @@ impl Vocabulary for Conversation {
         Some(one(text))
     }
 
-    fn words(&self, _is_pinned: bool) -> Words {
-        Words {
+    fn capabilities(&self, _is_requested: bool) -> Capabilities {
+        Capabilities {
             direct_message: true,
             own_direct_message: true,
             group_message: true,
             received_at_once: true,
             notification: true,
-            ..Words::default()
+            ..Capabilities::default()
         }
     }
 
@@ -226,27 +231,29 @@ impl Vocabulary for Conversation {
         to_json(&Ack { success: true, sent })
     }
 
-    fn word(&self, event: &'static str, fault: &Fault) -> Wording {
-        match (event, fault) {
+    fn word(&self, event: &'static str, request_error: &RequestError) -> Wording {
+        match (event, request_error) {
             // An unknown conversation and one of others must look the same.
-            ("conversation:join", Fault::Chat(ChatError::ConversationNotFound)) => (&Fault::from(ChatError::NotAMember)).into(),
-            _ => fault.into(),
+            ("conversation:join", RequestError::Chat(ChatError::ConversationNotFound)) => {
+                (&RequestError::from(ChatError::NotAMember)).into()
+            }
+            _ => request_error.into(),
         }
     }
 }
 
-fn authenticate(token: &Field<'_>) -> Result<Decoded, Fault> {
+fn authenticate(token: &Field<'_>) -> Result<Decoded, RequestError> {
     match token.text() {
         // As in a CONNECT, a value that is not a string counts as an invalid token.
         Err(_) => Err(ChatError::InvalidToken.into()),
         Ok(text) => match text.filter(|text| !text.is_empty()) {
             Some(token) => Ok(Decoded::Authenticate { token }),
-            None => Err(token.fault()),
+            None => Err(token.request_error()),
         },
     }
 }
 
-fn draft(payload: &Payload<'_>) -> Result<Draft, Fault> {
+fn draft(payload: &Payload<'_>) -> Result<Draft, RequestError> {
     let content = payload.field("content");
     let draft = Draft {
         content: content.text()?.unwrap_or_default(),
@@ -257,7 +264,7 @@ fn draft(payload: &Payload<'_>) -> Result<Draft, Fault> {
         client_message_id: payload.field("clientMessageId").id()?,
     };
     let is_empty = draft.content.is_empty() && draft.file_url.is_none() && draft.attachment_urls.is_empty();
-    if is_empty { Err(content.fault()) } else { Ok(draft) }
+    if is_empty { Err(content.request_error()) } else { Ok(draft) }
 }
 
 fn presence(change: &PresenceChange) -> String {

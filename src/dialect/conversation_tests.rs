@@ -1,11 +1,13 @@
 use super::*;
 use crate::chat::{OwnCopy, SendTo, Sent};
-use crate::dialect::fixtures::{CONVERSATION, MESSAGE, args, conversation, fault_of, file, message, message_id, profile, user};
+use crate::dialect::fixtures::{
+    CONVERSATION, MESSAGE, args, conversation, file, message, message_id, profile, request_error_of, user,
+};
 use crate::model::{ConversationKind, LastMessage, Listing, ListingId, MessageStatus};
 
 const AT: Timestamp = Timestamp::from_millis(1_767_225_600_123);
 
-fn decode(event: &str, json: &str) -> Result<Decoded, Fault> {
+fn decode(event: &str, json: &str) -> Result<Decoded, RequestError> {
     let entry = Conversation.events().iter().find(|entry| entry.name == event).unwrap();
     let mut asked = Asked { event: entry.name, ..Asked::default() };
     Conversation.decode(&mut asked, &args(json).unwrap())
@@ -131,7 +133,7 @@ fn what_is_malformed_is_refused_by_name() {
         ("user:status", "{\"status\":\"away\"}", "status"),
         ("user:status", "1", "status"),
     ] {
-        assert_eq!(decode(event, json), Err(fault_of(field, json)), "{event} {json}");
+        assert_eq!(decode(event, json), Err(request_error_of(field, json)), "{event} {json}");
     }
 }
 
@@ -157,7 +159,8 @@ fn ids_that_we_never_give_out_are_unknown() {
 
 #[test]
 fn refusals_are_worded() {
-    let error = |event, fault: &Fault| Conversation.encode_refusal(&Asked { event, ..Asked::default() }, fault);
+    let error =
+        |event, request_error: &RequestError| Conversation.encode_refusal(&Asked { event, ..Asked::default() }, request_error);
     assert_eq!(
         error("message:send", &ChatError::NotAMember.into()),
         r#"42["error",{"message":"Not a member","error":"Not a member","code":"FORBIDDEN","event":"message:send"}]"#

@@ -14,7 +14,7 @@ pub enum Class {
 
 /// Documentation of an event that clients send.
 #[derive(Debug, Clone, Copy)]
-pub struct About {
+pub struct EventDoc {
     /// Effect, in one sentence.
     pub summary: &'static str,
     /// Its argument.
@@ -27,7 +27,7 @@ pub struct About {
     pub reply: Option<&'static str>,
 }
 
-impl About {
+impl EventDoc {
     /// The description of an undocumented event.
     const UNKNOWN: Self = Self {
         summary: "",
@@ -51,7 +51,7 @@ pub enum Offset {
 
 /// Documentation of an event that the server sends.
 #[derive(Debug, Clone, Copy)]
-pub struct Told {
+pub struct ServerEvent {
     /// Name on the wire.
     pub name: &'static str,
     /// Occasion, in one sentence.
@@ -62,7 +62,7 @@ pub struct Told {
     pub offset: Offset,
 }
 
-impl Told {
+impl ServerEvent {
     /// Describes a numbered event.
     pub const fn new(name: &'static str, payload: SchemaOf, summary: &'static str) -> Self {
         Self { name, summary, payload: Some(payload), offset: Offset::Always }
@@ -81,19 +81,19 @@ impl Told {
 
 /// An event that clients of a dialect send.
 #[derive(Debug, Clone, Copy)]
-pub struct Entry {
+pub struct ClientEvent {
     /// Name on the wire.
     pub name: &'static str,
     /// Cost class.
     pub class: Class,
     /// Documentation.
-    pub about: &'static About,
+    pub doc: &'static EventDoc,
 }
 
-impl Entry {
+impl ClientEvent {
     /// Makes an event that asks for work.
     pub const fn work(name: &'static str) -> Self {
-        Self { name, class: Class::Work, about: &About::UNKNOWN }
+        Self { name, class: Class::Work, doc: &EventDoc::UNKNOWN }
     }
 
     /// Makes a receipt.
@@ -108,7 +108,7 @@ impl Entry {
 
     /// Adds documentation.
     #[must_use]
-    pub const fn about(self, about: &'static About) -> Self {
-        Self { about, ..self }
+    pub const fn doc(self, doc: &'static EventDoc) -> Self {
+        Self { doc, ..self }
     }
 }

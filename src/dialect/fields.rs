@@ -7,7 +7,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-use super::fault::Fault;
+use super::request_error::RequestError;
 use crate::chat::ChatError;
 use crate::model::limits::{ATTACHMENTS_MAX, ID_MAX, INTEGER_MAX, TYPE_MAX, URL_MAX};
 use crate::model::{ConversationId, ListingId, MessageId, RoomId, UserId};
@@ -29,23 +29,23 @@ impl<'a> Payload<'a> {
     /// Parses the first argument; a missing one has no fields.
     ///
     /// # Errors
-    /// [`Fault::Field`] if it is not an object, or contains U+0000 or an unpaired surrogate anywhere.
-    pub fn of(args: &'a Args) -> Result<Self, Fault> {
+    /// [`RequestError::Field`] if it is not an object, or contains U+0000 or an unpaired surrogate anywhere.
+    pub fn of(args: &'a Args) -> Result<Self, RequestError> {
         let payload = Self::parse(Field { name: PAYLOAD, json: present(args.get(0)) })?;
         refuse_unusable_rest(args)?;
         Ok(payload)
     }
 
-    fn parse(field: Field<'a>) -> Result<Self, Fault> {
+    fn parse(field: Field<'a>) -> Result<Self, RequestError> {
         let Some(json) = field.json else { return Ok(Self { fields: Object::default() }) };
         if !has_unusable_text(json) {
-            return serde_json::from_str(json).map(|fields| Self { fields }).map_err(|_| field.fault());
+            return serde_json::from_str(json).map(|fields| Self { fields }).map_err(|_| field.request_error());
         }
         // The offending field is searched only now: texts without such escapes cannot be invalid.
-        let fields = serde_json::from_str::<Object<'a>>(json).map_err(|_| field.fault())?;
+        let fields = serde_json::from_str::<Object<'a>>(json).map_err(|_| field.request_error())?;
         let culprit = fields.0.iter().find(|(_, value)| has_unusable_text(value.get()));
         let name = culprit.map(|(name, _)| name.as_ref()).filter(|name| name.chars().count() <= MAX_NAME_LENGTH);
-        Err(Fault::Field(name.map_or(Cow::Borrowed(field.name), |name| Cow::Owned(name.to_owned()))))
+        Err(RequestError::Field(name.map_or(Cow::Borrowed(field.name), |name| Cow::Owned(name.to_owned()))))
     }
 
     /// Parses the payload of a request that may be refused for other reasons, to echo parts of it in the refusal.
@@ -73,19 +73,19 @@ impl<'a> Field<'a> {
     /// Takes the first argument of an event whose payload is a single value.
     ///
     /// # Errors
-    /// [`Fault::Field`] if U+0000 or an unpaired surrogate occurs anywhere.
-    pub fn of(args: &'a Args, name: &'static str) -> Result<Self, Fault> {
+    /// [`RequestError::Field`] if U+0000 or an unpaired surrogate occurs anywhere.
+    pub fn of(args: &'a Args, name: &'static str) -> Result<Self, RequestError> {
         let field = Self { name, json: present(args.get(0)) };
         if field.json.is_some_and(has_unusable_text) {
-            return Err(field.fault());
+            return Err(field.request_error());
         }
         refuse_unusable_rest(args)?;
         Ok(field)
     }
 
     /// Returns the refusal for this field: it is missing or invalid.
-    pub fn fault(&self) -> Fault {
-        if self.json.is_none() { Fault::Missing(self.name) } else { Fault::Field(Cow::Borrowed(self.name)) }
+    pub fn request_error(&self) -> RequestError {
+        if self.json.is_none() { RequestError::Missing(self.name) } else { RequestError::Field(Cow::Borrowed(self.name)) }
     }
 
     /// Returns its JSON as it came, if it can be echoed: `None` also for U+0000 or an unpaired surrogate.
@@ -99,88 +99,88 @@ impl<'a> Field<'a> {
     }
 
     /// Parses a text of any length.
-    pub fn text(&self) -> Result<Option<String>, Fault> {
-        self.json.map(|json| serde_json::from_str(json).map_err(|_| self.fault())).transpose()
+    pub fn text(&self) -> Result<Option<String>, RequestError> {
+        self.json.map(|json| serde_json::from_str(json).map_err(|_| self.request_error())).transpose()
     }
 
     /// Parses a text of 1 to `max` characters.
-    fn short_text(&self, max: usize) -> Result<Option<String>, Fault> {
+    fn short_text(&self, max: usize) -> Result<Option<String>, RequestError> {
         let text = self.text()?;
         if text.as_ref().is_some_and(|text| text.is_empty() || text.chars().nth(max).is_some()) {
-            return Err(self.fault());
+            return Err(self.request_error());
         }
         Ok(text)
     }
 
     /// Parses `true` or `false`.
-    pub fn flag(&self) -> Result<Option<bool>, Fault> {
-        self.json.map(|json| json.parse().map_err(|_| self.fault())).transpose()
+    pub fn flag(&self) -> Result<Option<bool>, RequestError> {
+        self.json.map(|json| json.parse().map_err(|_| self.request_error())).transpose()
     }
 
     /// Parses a message type: 1–32 characters.
-    pub fn message_type(&self) -> Result<Option<String>, Fault> {
+    pub fn message_type(&self) -> Result<Option<String>, RequestError> {
         self.short_text(TYPE_MAX)
     }
 
     /// Parses a text of 1–200 characters, or an integer from 0 to 2^53−1 as its decimal text.
-    pub fn id(&self) -> Result<Option<String>, Fault> {
+    pub fn id(&self) -> Result<Option<String>, RequestError> {
         match self.json {
             Some(json) if json.starts_with(|first: char| first.is_ascii_digit() || first == '-') => match json.parse::<u64>() {
                 Ok(integer) if integer <= INTEGER_MAX => Ok(Some(json.to_owned())),
-                _ => Err(self.fault()),
+                _ => Err(self.request_error()),
             },
             _ => self.short_text(ID_MAX),
         }
     }
 
-    fn required_id(&self) -> Result<String, Fault> {
-        self.id()?.ok_or_else(|| self.fault())
+    fn required_id(&self) -> Result<String, RequestError> {
+        self.id()?.ok_or_else(|| self.request_error())
     }
 
     /// Parses a required user id.
-    pub fn user(&self) -> Result<UserId, Fault> {
-        UserId::parse(&self.required_id()?).map_err(|_| self.fault())
+    pub fn user(&self) -> Result<UserId, RequestError> {
+        UserId::parse(&self.required_id()?).map_err(|_| self.request_error())
     }
 
     /// Parses a required id of a public room.
-    pub fn room(&self) -> Result<RoomId, Fault> {
-        RoomId::parse(&self.required_id()?).map_err(|_| self.fault())
+    pub fn room(&self) -> Result<RoomId, RequestError> {
+        RoomId::parse(&self.required_id()?).map_err(|_| self.request_error())
     }
 
     /// Parses a listing's id.
-    pub fn listing(&self) -> Result<Option<ListingId>, Fault> {
-        self.id()?.map(|id| ListingId::parse(&id).map_err(|_| self.fault())).transpose()
+    pub fn listing(&self) -> Result<Option<ListingId>, RequestError> {
+        self.id()?.map(|id| ListingId::parse(&id).map_err(|_| self.request_error())).transpose()
     }
 
     /// Parses a required conversation id. A text that we never issue is an unknown id.
-    pub fn conversation(&self) -> Result<ConversationId, Fault> {
+    pub fn conversation(&self) -> Result<ConversationId, RequestError> {
         ConversationId::parse(&self.required_id()?).map_err(|_| ChatError::ConversationNotFound.into())
     }
 
     /// Parses a required message id. A text that we never issue is an unknown id.
-    pub fn message(&self) -> Result<MessageId, Fault> {
+    pub fn message(&self) -> Result<MessageId, RequestError> {
         MessageId::parse(&self.required_id()?).map_err(|_| ChatError::MessageNotFound.into())
     }
 
     /// Parses a list of at most 20 files; returns the `url` of each, or an empty list if there is none.
-    pub fn file_urls(&self) -> Result<Vec<String>, Fault> {
+    pub fn file_urls(&self) -> Result<Vec<String>, RequestError> {
         let Some(json) = self.json else { return Ok(Vec::new()) };
-        let files: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| self.fault())?;
+        let files: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| self.request_error())?;
         if files.len() > ATTACHMENTS_MAX {
-            return Err(self.fault());
+            return Err(self.request_error());
         }
         let file = |file: &'a RawValue| Field { name: self.name, json: present(Some(file)) };
-        files.into_iter().map(|entry| file(entry).file_url()?.ok_or_else(|| self.fault())).collect()
+        files.into_iter().map(|entry| file(entry).file_url()?.ok_or_else(|| self.request_error())).collect()
     }
 
     /// Parses a `file`; returns its `url`.
-    pub fn file_url(&self) -> Result<Option<String>, Fault> {
+    pub fn file_url(&self) -> Result<Option<String>, RequestError> {
         if self.json.is_none() {
             return Ok(None);
         }
         let url = Payload::parse(*self)?.field("url");
-        let url = url.short_text(URL_MAX).map_err(|_| self.fault())?;
-        url.map(Some).ok_or_else(|| self.fault())
+        let url = url.short_text(URL_MAX).map_err(|_| self.request_error())?;
+        url.map(Some).ok_or_else(|| self.request_error())
     }
 }
 
@@ -190,9 +190,9 @@ fn present(value: Option<&RawValue>) -> Option<&str> {
 }
 
 /// Refuses unstorable text in further arguments, which are otherwise ignored.
-fn refuse_unusable_rest(args: &Args) -> Result<(), Fault> {
+fn refuse_unusable_rest(args: &Args) -> Result<(), RequestError> {
     let mut rest = (1..args.len()).filter_map(|index| args.get(index));
-    if rest.any(|value| has_unusable_text(value.get())) { Err(Fault::Field(Cow::Borrowed(PAYLOAD))) } else { Ok(()) }
+    if rest.any(|value| has_unusable_text(value.get())) { Err(RequestError::Field(Cow::Borrowed(PAYLOAD))) } else { Ok(()) }
 }
 
 /// Returns whether valid JSON contains U+0000 or an unpaired surrogate. Both can only be written as escapes.

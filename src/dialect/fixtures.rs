@@ -1,7 +1,7 @@
 //! Values for tests.
 use std::sync::Arc;
 
-use super::fault::Fault;
+use super::request_error::RequestError;
 use crate::model::{
     Account, ChosenStatus, ConversationId, File, Message, MessageId, MessageStatus, Place, Profile, Role, Timestamp, UserId,
     UserRole,
@@ -86,11 +86,11 @@ pub fn message(sender: &str, content: &str) -> Message {
 }
 
 /// Returns the refusal of a request because of one field, missing or invalid.
-pub fn fault_of(field: &'static str, json: &str) -> Fault {
+pub fn request_error_of(field: &'static str, json: &str) -> RequestError {
     let payload = args(json).and_then(|args| Some(args.get(0)?.get().to_owned())).unwrap_or_else(|| "{}".to_owned());
     let fields: Result<Option<serde_json::Map<String, serde_json::Value>>, _> = serde_json::from_str(&payload);
     let is_missing = fields.is_ok_and(|fields| fields.unwrap_or_default().get(field).is_none_or(serde_json::Value::is_null));
-    if is_missing && field != "payload" { Fault::Missing(field) } else { Fault::Field(field.into()) }
+    if is_missing && field != "payload" { RequestError::Missing(field) } else { RequestError::Field(field.into()) }
 }
 
 /// Returns the arguments of an event, given as comma-separated JSON. `None` if it is not JSON.

@@ -7,20 +7,20 @@
 //! ```
 use std::borrow::Cow;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator as Generator, json_schema};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::argument_schemas::{CLIENT_MESSAGE_ID, GivenId, MESSAGE_TYPE, SOME_CONTENT, id};
 use super::content::{one_file, with_urls};
-use super::events::{About, Entry, Told};
-use super::fault::{Fault, Wording};
+use super::events::{ClientEvent, EventDoc, ServerEvent};
 use super::fields::{Field, Payload};
 use super::packets::{Packets, one, packet, to_json};
 use super::refusal::{RefusedAck, failure_packet};
+use super::request_error::{RequestError, Wording};
 use super::vocabulary::{Asked, Decoded, Vocabulary};
-use crate::chat::{Command, Draft, Event, OwnCopy, Reply, SendTo, Sent, Words};
+use crate::chat::{Capabilities, Command, Draft, Event, OwnCopy, Reply, SendTo, Sent};
 use crate::model::{ConversationKind, File, Listing as Offer, ListingId, Message, MessageId, Place, Profile, Timestamp, UserId};
 use crate::schema::{self, SchemaOf, Shape, kinds, success};
 use crate::socketio::Args;
@@ -32,7 +32,7 @@ const SEND_FAILED: &str = "Failed to send message";
 #[derive(Debug)]
 pub struct Listing;
 
-const UNACKED: About = About {
+const UNACKED: EventDoc = EventDoc {
     summary: "",
     takes: Shape::Nothing,
     ack: |generator| or_refusal(done(generator), generator),
@@ -42,20 +42,20 @@ const UNACKED: About = About {
 
 const ROOM_ID: schema::Field = schema::Field::required("roomId", id);
 
-fn or_refusal(answer: Schema, generator: &mut SchemaGenerator) -> Schema {
+fn or_refusal(answer: Schema, generator: &mut Generator) -> Schema {
     json_schema!({ "anyOf": [answer, generator.subschema_for::<RefusedAck>()] })
 }
 
-fn done(generator: &mut SchemaGenerator) -> Schema {
+fn done(generator: &mut Generator) -> Schema {
     success(generator, &[])
 }
 
-fn user_setup(generator: &mut SchemaGenerator) -> Schema {
-    success(generator, &[("userId", SchemaGenerator::subschema_for::<UserId> as SchemaOf)])
+fn user_setup(generator: &mut Generator) -> Schema {
+    success(generator, &[("userId", Generator::subschema_for::<UserId> as SchemaOf)])
 }
 
-fn in_room(generator: &mut SchemaGenerator) -> Schema {
-    success(generator, &[("roomId", SchemaGenerator::subschema_for::<GivenId> as SchemaOf)])
+fn in_room(generator: &mut Generator) -> Schema {
+    success(generator, &[("roomId", Generator::subschema_for::<GivenId> as SchemaOf)])
 }
 
 impl Vocabulary for Listing {
@@ -63,16 +63,16 @@ impl Vocabulary for Listing {
         "listing"
     }
 
-    fn events(&self) -> &'static [Entry] {
-        const EVENTS: &[Entry] = &[
-            Entry::work("setupUser").about(&About {
+    fn events(&self) -> &'static [ClientEvent] {
+        const EVENTS: &[ClientEvent] = &[
+            ClientEvent::work("setupUser").doc(&EventDoc {
                 summary: "Asks for the user's own account.",
                 takes: Shape::Value(schema::Field::optional("payload", kinds::anything)),
                 ack: |generator| or_refusal(user_setup(generator), generator),
                 reply: Some("userSetup"),
                 ..UNACKED
             }),
-            Entry::work("sendDirectMessage").about(&About {
+            ClientEvent::work("sendDirectMessage").doc(&EventDoc {
                 summary: "Sends a message to a user; directMessage comes to the sender too, and is the confirmation.",
                 takes: Shape::Object(&[
                     schema::Field::required("receiverId", kinds::user),
@@ -85,38 +85,38 @@ impl Vocabulary for Listing {
                 reply: Some("directMessage"),
                 ..UNACKED
             }),
-            Entry::work("joinCommonChat").about(&About {
+            ClientEvent::work("joinCommonChat").doc(&EventDoc {
                 summary: "Joins the common chat.",
                 reply: Some("joinedCommonChat"),
                 ..UNACKED
             }),
-            Entry::work("leaveCommonChat").about(&About {
+            ClientEvent::work("leaveCommonChat").doc(&EventDoc {
                 summary: "Leaves the common chat.",
                 reply: Some("leftCommonChat"),
                 ..UNACKED
             }),
-            Entry::work("sendCommonChatMessage").about(&About {
+            ClientEvent::work("sendCommonChatMessage").doc(&EventDoc {
                 summary: "Sends a message to all in the common chat; commonChatMessage comes to the sender too.",
                 takes: Shape::Object(&[SOME_CONTENT, MESSAGE_TYPE, CLIENT_MESSAGE_ID]),
                 ack: |generator| or_refusal(generator.subschema_for::<Success<CommonChatMessage>>(), generator),
                 reply: Some("commonChatMessage"),
                 ..UNACKED
             }),
-            Entry::work("joinRoom").about(&About {
+            ClientEvent::work("joinRoom").doc(&EventDoc {
                 summary: "Joins a public room.",
                 takes: Shape::Value(ROOM_ID),
                 ack: |generator| or_refusal(in_room(generator), generator),
                 reply: Some("joinedRoom"),
                 ..UNACKED
             }),
-            Entry::work("leaveRoom").about(&About {
+            ClientEvent::work("leaveRoom").doc(&EventDoc {
                 summary: "Leaves a public room.",
                 takes: Shape::Value(ROOM_ID),
                 ack: |generator| or_refusal(in_room(generator), generator),
                 reply: Some("leftRoom"),
                 ..UNACKED
             }),
-            Entry::work("sendRoomMessage").about(&About {
+            ClientEvent::work("sendRoomMessage").doc(&EventDoc {
                 summary: "Sends a message to all in a public room; roomMessage comes to the sender too.",
                 takes: Shape::Object(&[ROOM_ID, SOME_CONTENT, MESSAGE_TYPE, CLIENT_MESSAGE_ID]),
                 ack: |generator| or_refusal(generator.subschema_for::<Success<RoomMessageView<GivenId>>>(), generator),
@@ -127,23 +127,23 @@ impl Vocabulary for Listing {
         EVENTS
     }
 
-    fn told(&self) -> &'static [Told] {
-        const TOLD: &[Told] = &[
-            Told::unplaced("userSetup", user_setup, "The user's own account."),
-            Told::new("directMessage", SchemaGenerator::subschema_for::<DirectMessageView>, "A message between two users."),
-            Told::unplaced("joinedCommonChat", done, "The user joined the common chat."),
-            Told::unplaced("leftCommonChat", done, "The user left the common chat."),
-            Told::new("commonChatMessage", SchemaGenerator::subschema_for::<CommonChatMessage>, "A message in the common chat."),
-            Told::unplaced("joinedRoom", in_room, "The user joined the room."),
-            Told::unplaced("leftRoom", in_room, "The user left the room."),
-            Told::new("roomMessage", SchemaGenerator::subschema_for::<RoomMessageView<GivenId>>, "A message in a public room."),
-            Told::new("messageUpdated", SchemaGenerator::subschema_for::<DirectMessageView>, "A direct message was edited."),
-            Told::new("messageDeleted", SchemaGenerator::subschema_for::<Deleted>, "A direct message was deleted."),
+    fn server_events(&self) -> &'static [ServerEvent] {
+        const SERVER_EVENTS: &[ServerEvent] = &[
+            ServerEvent::unplaced("userSetup", user_setup, "The user's own account."),
+            ServerEvent::new("directMessage", Generator::subschema_for::<DirectMessageView>, "A message between two users."),
+            ServerEvent::unplaced("joinedCommonChat", done, "The user joined the common chat."),
+            ServerEvent::unplaced("leftCommonChat", done, "The user left the common chat."),
+            ServerEvent::new("commonChatMessage", Generator::subschema_for::<CommonChatMessage>, "A message in the common chat."),
+            ServerEvent::unplaced("joinedRoom", in_room, "The user joined the room."),
+            ServerEvent::unplaced("leftRoom", in_room, "The user left the room."),
+            ServerEvent::new("roomMessage", Generator::subschema_for::<RoomMessageView<GivenId>>, "A message in a public room."),
+            ServerEvent::new("messageUpdated", Generator::subschema_for::<DirectMessageView>, "A direct message was edited."),
+            ServerEvent::new("messageDeleted", Generator::subschema_for::<Deleted>, "A direct message was deleted."),
         ];
-        TOLD
+        SERVER_EVENTS
     }
 
-    fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, Fault> {
+    fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, RequestError> {
         match asked.event {
             "setupUser" => Field::of(args, "payload").map(|_| Decoded::OwnAccount),
             "joinCommonChat" => Field::of(args, "payload").map(|_| Command::JoinCommonChat.into()),
@@ -176,7 +176,7 @@ impl Vocabulary for Listing {
                 asked.echo = field.json().unwrap_or_default().into();
                 Ok(confirmed_by_event(Command::Send { to: SendTo::Room { room, shown_as: asked.echo.clone() }, draft }))
             }
-            _ => Err(Fault::UnknownEvent),
+            _ => Err(RequestError::UnknownEvent),
         }
     }
 
@@ -220,8 +220,8 @@ impl Vocabulary for Listing {
         true
     }
 
-    fn words(&self, _is_pinned: bool) -> Words {
-        Words { direct_message: true, own_direct_message: true, group_message: false, ..Words::default() }
+    fn capabilities(&self, _is_requested: bool) -> Capabilities {
+        Capabilities { direct_message: true, own_direct_message: true, group_message: false, ..Capabilities::default() }
     }
 
     fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String {
@@ -250,8 +250,8 @@ impl Vocabulary for Listing {
         Some(packet(name, &Success::of(asked, reply)))
     }
 
-    fn word(&self, event: &'static str, fault: &Fault) -> Wording {
-        let wording = Wording::from(fault);
+    fn word(&self, event: &'static str, request_error: &RequestError) -> Wording {
+        let wording = Wording::from(request_error);
         match event {
             "sendDirectMessage" | "sendCommonChatMessage" | "sendRoomMessage" => {
                 Wording { message: Cow::Borrowed(SEND_FAILED), ..wording }
@@ -266,7 +266,7 @@ fn confirmed_by_event(command: Command) -> Decoded {
     Decoded::Command { command, own_copy: OwnCopy::Held }
 }
 
-fn draft(payload: &Payload<'_>) -> Result<Draft, Fault> {
+fn draft(payload: &Payload<'_>) -> Result<Draft, RequestError> {
     let content = payload.field("content");
     let draft = Draft {
         content: content.text()?.unwrap_or_default(),
@@ -274,7 +274,7 @@ fn draft(payload: &Payload<'_>) -> Result<Draft, Fault> {
         client_message_id: payload.field("clientMessageId").id()?,
         ..Draft::default()
     };
-    if draft.content.is_empty() { Err(content.fault()) } else { Ok(draft) }
+    if draft.content.is_empty() { Err(content.request_error()) } else { Ok(draft) }
 }
 
 /// Returns the room's id as it came.
@@ -409,7 +409,7 @@ impl JsonSchema for CommonChatMessage {
         "CommonChatMessage".into()
     }
 
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+    fn json_schema(generator: &mut Generator) -> Schema {
         let mut schema = RoomMessageView::<GivenId>::json_schema(generator);
         if let Some(Value::Object(properties)) = schema.get_mut("properties") {
             properties.remove("roomId");

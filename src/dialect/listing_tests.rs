@@ -2,10 +2,12 @@ use std::sync::Arc;
 
 use super::*;
 use crate::chat::{ChatError, SendTo, Sent};
-use crate::dialect::fixtures::{MESSAGE, account, args, conversation, fault_of, file, message, message_id, profile, user};
+use crate::dialect::fixtures::{
+    MESSAGE, account, args, conversation, file, message, message_id, profile, request_error_of, user,
+};
 use crate::model::{MessageStatus, ReadMark, RoomId};
 
-fn decode(event: &str, json: &str) -> (Asked, Result<Decoded, Fault>) {
+fn decode(event: &str, json: &str) -> (Asked, Result<Decoded, RequestError>) {
     let entry = Listing.events().iter().find(|entry| entry.name == event).unwrap();
     let mut asked = Asked { event: entry.name, ..Asked::default() };
     let decoded = Listing.decode(&mut asked, &args(json).unwrap());
@@ -136,7 +138,7 @@ fn what_is_malformed_is_refused_by_name() {
         ("sendRoomMessage", r#"{"roomId":"r","content":"hi","messageType":"123456789012345678901234567890123"}"#, "messageType"),
         ("sendRoomMessage", r#"{"roomId":"r","content":"hi","clientMessageId":-1}"#, "clientMessageId"),
     ] {
-        assert_eq!(decode(event, json).1, Err(fault_of(field, json)), "{event} {json}");
+        assert_eq!(decode(event, json).1, Err(request_error_of(field, json)), "{event} {json}");
     }
 }
 
@@ -159,7 +161,7 @@ fn a_refused_send_reads_as_the_front_end_knows_it() {
     }
     let asked = Asked { event: "joinRoom", ..Asked::default() };
     assert_eq!(
-        Listing.encode_refusal(&asked, &Fault::Field("roomId".into())),
+        Listing.encode_refusal(&asked, &RequestError::Field("roomId".into())),
         r#"42["error",{"message":"Invalid roomId","error":"Invalid roomId","code":"INVALID_PAYLOAD","event":"joinRoom"}]"#
     );
 }

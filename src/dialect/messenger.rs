@@ -12,14 +12,14 @@ use serde::{Serialize, Serializer};
 
 use super::argument_schemas::{CLIENT_MESSAGE_ID, CONTENT, CONVERSATION_ID, FILE, MESSAGE_ID, SOME_CONTENT, SOME_FILE};
 use super::content::{KnownType, known_type, one_file, with_urls};
-use super::events::{About, Entry, Told};
-use super::fault::{Fault, Wording};
+use super::events::{ClientEvent, EventDoc, ServerEvent};
 use super::fields::{Field, Payload};
 use super::packets::{Packets, batch, one, packet, to_json};
 use super::refusal::{RefusedAck, failure_packet};
+use super::request_error::{RequestError, Wording};
 use super::vocabulary::{Asked, Decoded, Vocabulary};
-use crate::auth::Refusal;
-use crate::chat::{ChatError, Command, Draft, Event, OwnCopy, PresenceChange, Reply, SendTo, Sent, Words};
+use crate::auth::AuthError;
+use crate::chat::{Capabilities, ChatError, Command, Draft, Event, OwnCopy, PresenceChange, Reply, SendTo, Sent};
 use crate::model::{
     ConversationId, ConversationKind, File, Message, MessageId, MessageStatus, Place, Profile, ReadMark, Timestamp, UserId,
 };
@@ -31,7 +31,8 @@ use crate::socketio::Args;
 pub struct Messenger;
 
 /// An answer without any data.
-const DONE: About = About { summary: "", takes: Shape::Nothing, ack: either::<Done, RefusedAck>, is_acked: true, reply: None };
+const DONE: EventDoc =
+    EventDoc { summary: "", takes: Shape::Nothing, ack: either::<Done, RefusedAck>, is_acked: true, reply: None };
 
 /// A message needs a text or a file.
 const SAYS_SOMETHING: &[&[schema::Field]] = &[&[SOME_CONTENT, SOME_FILE]];
@@ -41,9 +42,9 @@ impl Vocabulary for Messenger {
         "messenger"
     }
 
-    fn events(&self) -> &'static [Entry] {
-        const EVENTS: &[Entry] = &[
-            Entry::work("send_direct_message").about(&About {
+    fn events(&self) -> &'static [ClientEvent] {
+        const EVENTS: &[ClientEvent] = &[
+            ClientEvent::work("send_direct_message").doc(&EventDoc {
                 summary: "Sends a message to a user, in the direct conversation with them; its status is delivered where it was \
                           handed to a live socket.",
                 takes: Shape::ObjectWith(
@@ -53,36 +54,36 @@ impl Vocabulary for Messenger {
                 ack: either::<DirectAck, RefusedAck>,
                 ..DONE
             }),
-            Entry::work("send_group_message").about(&About {
+            ClientEvent::work("send_group_message").doc(&EventDoc {
                 summary: "Sends a message to a group, or to the user's conversation with the model. Members only.",
                 takes: Shape::ObjectWith(&[CONVERSATION_ID, CONTENT, FILE, CLIENT_MESSAGE_ID], SAYS_SOMETHING),
                 ack: either::<GroupAck, RefusedAck>,
                 ..DONE
             }),
-            Entry::receipt("mark_as_read").about(&About {
+            ClientEvent::receipt("mark_as_read").doc(&EventDoc {
                 summary: "Marks a message as read. Participants only.",
                 takes: Shape::Object(&[MESSAGE_ID]),
                 is_acked: false,
                 ..DONE
             }),
-            Entry::typing("typing_start").about(&About {
+            ClientEvent::typing("typing_start").doc(&EventDoc {
                 summary: "Signals that the user is typing; expires by itself.",
                 takes: Shape::Object(&[CONVERSATION_ID]),
                 is_acked: false,
                 ..DONE
             }),
-            Entry::typing("typing_stop").about(&About {
+            ClientEvent::typing("typing_stop").doc(&EventDoc {
                 summary: "Signals that the user stopped typing.",
                 takes: Shape::Object(&[CONVERSATION_ID]),
                 is_acked: false,
                 ..DONE
             }),
-            Entry::work("join_group").about(&About {
+            ClientEvent::work("join_group").doc(&EventDoc {
                 summary: "Opens a group on this socket, and ends its mute. Members only.",
                 takes: Shape::Value(CONVERSATION_ID),
                 ..DONE
             }),
-            Entry::work("leave_group").about(&About {
+            ClientEvent::work("leave_group").doc(&EventDoc {
                 summary: "Closes and mutes a group on this socket; always succeeds, and ends no membership.",
                 takes: Shape::Value(CONVERSATION_ID),
                 is_acked: false,
@@ -92,29 +93,29 @@ impl Vocabulary for Messenger {
         EVENTS
     }
 
-    fn told(&self) -> &'static [Told] {
-        const TOLD: &[Told] = &[
-            Told::unplaced("user_online", SchemaGenerator::subschema_for::<Online>, "A user came online."),
-            Told::unplaced("user_offline", SchemaGenerator::subschema_for::<Offline>, "A user went offline."),
-            Told::new("new_message", SchemaGenerator::subschema_for::<Shown>, "A direct message, or the model's answer."),
-            Told::new("new_group_message", SchemaGenerator::subschema_for::<Shown>, "A message in a group."),
-            Told::new("message_read", SchemaGenerator::subschema_for::<Read>, "Somebody read the user's message."),
-            Told::new(
+    fn server_events(&self) -> &'static [ServerEvent] {
+        const SERVER_EVENTS: &[ServerEvent] = &[
+            ServerEvent::unplaced("user_online", SchemaGenerator::subschema_for::<Online>, "A user came online."),
+            ServerEvent::unplaced("user_offline", SchemaGenerator::subschema_for::<Offline>, "A user went offline."),
+            ServerEvent::new("new_message", SchemaGenerator::subschema_for::<Shown>, "A direct message, or the model's answer."),
+            ServerEvent::new("new_group_message", SchemaGenerator::subschema_for::<Shown>, "A message in a group."),
+            ServerEvent::new("message_read", SchemaGenerator::subschema_for::<Read>, "Somebody read the user's message."),
+            ServerEvent::new(
                 "message_delivered",
                 SchemaGenerator::subschema_for::<Delivered>,
                 "One's own message has reached somebody to whom it had not been handed when its ack was made.",
             ),
-            Told::new("message_updated", SchemaGenerator::subschema_for::<Shown>, "A message was edited."),
-            Told::new("message_deleted", SchemaGenerator::subschema_for::<Deleted>, "A message was deleted."),
-            Told::unplaced("user_typing", SchemaGenerator::subschema_for::<Member>, "Somebody is typing."),
-            Told::unplaced("user_stopped_typing", SchemaGenerator::subschema_for::<Stopped>, "Somebody stopped typing."),
-            Told::new("user_joined_group", SchemaGenerator::subschema_for::<Member>, "A member opened a group."),
-            Told::new("user_left_group", SchemaGenerator::subschema_for::<Member>, "A member closed a group."),
+            ServerEvent::new("message_updated", SchemaGenerator::subschema_for::<Shown>, "A message was edited."),
+            ServerEvent::new("message_deleted", SchemaGenerator::subschema_for::<Deleted>, "A message was deleted."),
+            ServerEvent::unplaced("user_typing", SchemaGenerator::subschema_for::<Member>, "Somebody is typing."),
+            ServerEvent::unplaced("user_stopped_typing", SchemaGenerator::subschema_for::<Stopped>, "Somebody stopped typing."),
+            ServerEvent::new("user_joined_group", SchemaGenerator::subschema_for::<Member>, "A member opened a group."),
+            ServerEvent::new("user_left_group", SchemaGenerator::subschema_for::<Member>, "A member closed a group."),
         ];
-        TOLD
+        SERVER_EVENTS
     }
 
-    fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, Fault> {
+    fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, RequestError> {
         let command = match asked.event {
             "send_direct_message" => {
                 let payload = Payload::of(args)?;
@@ -136,7 +137,7 @@ impl Vocabulary for Messenger {
                 Command::OpenConversation { conversation, groups_only: true }
             }
             "leave_group" => return Decoded::leaving(Field::of(args, "conversationId")?.conversation()),
-            _ => return Err(Fault::UnknownEvent),
+            _ => return Err(RequestError::UnknownEvent),
         };
         Ok(command.into())
     }
@@ -187,19 +188,19 @@ impl Vocabulary for Messenger {
         Some(one(text))
     }
 
-    /// The front end takes every `new_message` for somebody else's, so only clients that pinned the dialect get their
+    /// The front end takes every `new_message` for somebody else's, so only clients that requested the dialect get their
     /// own. It takes every `message_read` to be about a message of its own.
-    fn shows(&self, event: &Event, viewer: &UserId, is_pinned: bool) -> bool {
+    fn shows(&self, event: &Event, viewer: &UserId, is_requested: bool) -> bool {
         if let Event::Read { user, .. } = event {
             return user != viewer;
         }
         let Event::Message { message, kind, recipient } = event else { return true };
         let to_oneself = recipient.as_ref().is_some_and(|recipient| recipient.id == *viewer);
-        is_pinned || *kind == ConversationKind::Group || message.sender.id != *viewer || to_oneself
+        is_requested || *kind == ConversationKind::Group || message.sender.id != *viewer || to_oneself
     }
 
-    fn words(&self, is_pinned: bool) -> Words {
-        Words { direct_message: true, own_direct_message: is_pinned, group_message: true, ..Words::default() }
+    fn capabilities(&self, is_requested: bool) -> Capabilities {
+        Capabilities { direct_message: true, own_direct_message: is_requested, group_message: true, ..Capabilities::default() }
     }
 
     fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String {
@@ -216,27 +217,30 @@ impl Vocabulary for Messenger {
         }
     }
 
-    fn word(&self, event: &'static str, fault: &Fault) -> Wording {
-        match (event, fault) {
-            ("join_group", Fault::Chat(ChatError::ConversationNotFound | ChatError::NotAMember | ChatError::Forbidden)) => {
-                Wording::new("FORBIDDEN", "Not a member")
+    fn word(&self, event: &'static str, request_error: &RequestError) -> Wording {
+        match (event, request_error) {
+            (
+                "join_group",
+                RequestError::Chat(ChatError::ConversationNotFound | ChatError::NotAMember | ChatError::Forbidden),
+            ) => Wording::new("FORBIDDEN", "Not a member"),
+            ("send_group_message", RequestError::Chat(ChatError::ConversationNotFound)) => {
+                Wording::new("NOT_FOUND", "Not a member")
             }
-            ("send_group_message", Fault::Chat(ChatError::ConversationNotFound)) => Wording::new("NOT_FOUND", "Not a member"),
-            _ => fault.into(),
+            _ => request_error.into(),
         }
     }
 
-    fn connect_sentence(&self, refusal: Refusal) -> Option<&'static str> {
+    fn connect_sentence(&self, refusal: AuthError) -> Option<&'static str> {
         match refusal {
-            Refusal::NoToken => Some("No token provided"),
-            Refusal::InvalidToken | Refusal::TokenExpired => Some("Authentication failed"),
-            Refusal::UserNotFound => Some("User not found"),
-            Refusal::AccountDisabled => None,
+            AuthError::NoToken => Some("No token provided"),
+            AuthError::InvalidToken | AuthError::TokenExpired => Some("Authentication failed"),
+            AuthError::UserNotFound => Some("User not found"),
+            AuthError::AccountDisabled => None,
         }
     }
 }
 
-fn draft(payload: &Payload<'_>) -> Result<Draft, Fault> {
+fn draft(payload: &Payload<'_>) -> Result<Draft, RequestError> {
     let content = payload.field("content");
     let draft = Draft {
         content: content.text()?.unwrap_or_default(),
@@ -246,7 +250,7 @@ fn draft(payload: &Payload<'_>) -> Result<Draft, Fault> {
         listing_id: None,
         client_message_id: payload.field("clientMessageId").id()?,
     };
-    if draft.content.is_empty() && draft.file_url.is_none() { Err(content.fault()) } else { Ok(draft) }
+    if draft.content.is_empty() && draft.file_url.is_none() { Err(content.request_error()) } else { Ok(draft) }
 }
 
 /// Returns one packet for each change that the front end can show.

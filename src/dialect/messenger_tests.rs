@@ -1,11 +1,13 @@
 use super::*;
 use crate::chat::{SendTo, Sent};
-use crate::dialect::fixtures::{CONVERSATION, MESSAGE, args, conversation, fault_of, file, message, message_id, profile, user};
+use crate::dialect::fixtures::{
+    CONVERSATION, MESSAGE, args, conversation, file, message, message_id, profile, request_error_of, user,
+};
 use crate::model::{ChosenStatus, MessageStatus, SocketId};
 
 const AT: Timestamp = Timestamp::from_millis(1_767_225_600_123);
 
-fn decode(event: &str, json: &str) -> Result<Decoded, Fault> {
+fn decode(event: &str, json: &str) -> Result<Decoded, RequestError> {
     let entry = Messenger.events().iter().find(|entry| entry.name == event).unwrap();
     let mut asked = Asked { event: entry.name, ..Asked::default() };
     Messenger.decode(&mut asked, &args(json).unwrap())
@@ -102,13 +104,16 @@ fn what_is_malformed_is_refused_by_name() {
         ("leave_group", "", "conversationId"),
         ("leave_group", "[]", "conversationId"),
     ] {
-        assert_eq!(decode(event, json), Err(fault_of(field, json)), "{event} {json}");
+        assert_eq!(decode(event, json), Err(request_error_of(field, json)), "{event} {json}");
     }
     let too_long = format!(r#"{{"recipientId":"bob","content":"hi","clientMessageId":"{}"}}"#, long(201));
-    assert_eq!(decode("send_direct_message", &too_long), Err(Fault::Field("clientMessageId".into())));
+    assert_eq!(decode("send_direct_message", &too_long), Err(RequestError::Field("clientMessageId".into())));
     let longest = format!(r#"{{"recipientId":"bob","content":"hi","clientMessageId":"{}"}}"#, "ä".repeat(200));
     assert!(decode("send_direct_message", &longest).is_ok());
-    assert_eq!(decode("mark_as_read", &format!(r#"{{"messageId":"{}"}}"#, long(201))), Err(Fault::Field("messageId".into())));
+    assert_eq!(
+        decode("mark_as_read", &format!(r#"{{"messageId":"{}"}}"#, long(201))),
+        Err(RequestError::Field("messageId".into()))
+    );
 }
 
 #[test]
@@ -144,7 +149,7 @@ fn refusals_read_as_the_front_end_knows_them() {
     }
     let asked = Asked { event: "send_direct_message", ..Asked::default() };
     assert_eq!(
-        Messenger.encode_refusal(&asked, &Fault::Field("content".into())),
+        Messenger.encode_refusal(&asked, &RequestError::Field("content".into())),
         r#"42["error",{"message":"Invalid content","error":"Invalid content","code":"INVALID_PAYLOAD","event":"send_direct_message"}]"#
     );
 }
@@ -310,13 +315,13 @@ fn ones_own_direct_message_is_shown_to_those_who_pinned() {
         kind,
         recipient: Some(profile(recipient)),
     };
-    for (event, is_pinned, expected) in [
+    for (event, is_requested, expected) in [
         (event("ann", ConversationKind::Direct, "bob"), false, false),
         (event("ann", ConversationKind::Direct, "bob"), true, true),
         (event("bob", ConversationKind::Direct, "ann"), false, true),
         (event("ann", ConversationKind::Group, "bob"), false, true),
         (event("ann", ConversationKind::Direct, "ann"), false, true),
     ] {
-        assert_eq!(Messenger.shows(&event, &user("ann"), is_pinned), expected, "{event:?}");
+        assert_eq!(Messenger.shows(&event, &user("ann"), is_requested), expected, "{event:?}");
     }
 }

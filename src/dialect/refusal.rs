@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
-use super::fault::{Fault, Wording};
 use super::packets::{packet, to_json};
+use super::request_error::{RequestError, Wording};
 use crate::chat::ChatError;
 use crate::logging::ErrorId;
 
@@ -82,32 +82,37 @@ pub(super) struct RefusedAck<'a> {
 }
 
 /// Encodes the event `error`.
-pub(super) fn error_packet(wording: &Wording, event: Option<&str>, fault: &Fault, error_id: Option<ErrorId>) -> String {
+pub(super) fn error_packet(
+    wording: &Wording,
+    event: Option<&str>,
+    request_error: &RequestError,
+    error_id: Option<ErrorId>,
+) -> String {
     let Wording { code, error, message } = wording;
-    packet("error", &ErrorBody { message, error, code, event, retry_after_ms: fault.retry_after_ms(), error_id })
+    packet("error", &ErrorBody { message, error, code, event, retry_after_ms: request_error.retry_after_ms(), error_id })
 }
 
 /// Encodes the event `error` for a failure that concerns no request: a message is stored, but a consequence of it
 /// failed.
 pub(super) fn failure_packet(error: &ChatError, error_id: Option<ErrorId>) -> String {
-    let fault = Fault::Chat(error.clone());
-    error_packet(&(&fault).into(), None, &fault, error_id)
+    let request_error = RequestError::Chat(error.clone());
+    error_packet(&(&request_error).into(), None, &request_error, error_id)
 }
 
-pub(super) fn fault_ack_of(wording: &Wording, fault: &Fault, error_id: Option<ErrorId>) -> String {
+pub(super) fn error_ack_of(wording: &Wording, request_error: &RequestError, error_id: Option<ErrorId>) -> String {
     let Wording { code, error, message: _ } = wording;
-    to_json(&RefusedAck { success: false, error, code, retry_after_ms: fault.retry_after_ms(), error_id })
+    to_json(&RefusedAck { success: false, error, code, retry_after_ms: request_error.retry_after_ms(), error_id })
 }
 
 /// Returns the ack that refuses a request of no dialect.
-pub fn fault_ack(fault: &Fault, error_id: Option<ErrorId>) -> String {
-    fault_ack_of(&fault.into(), fault, error_id)
+pub fn error_ack(request_error: &RequestError, error_id: Option<ErrorId>) -> String {
+    error_ack_of(&request_error.into(), request_error, error_id)
 }
 
 /// Encodes the event `error` for an event that no dialect of the connection has: the same in every dialect.
-pub fn unknown_event_packet(name: &str, fault: &Fault, error_id: Option<ErrorId>) -> String {
+pub fn unknown_event_packet(name: &str, request_error: &RequestError, error_id: Option<ErrorId>) -> String {
     let name: String = name.chars().take(MAX_ECHOED_NAME).collect();
-    error_packet(&fault.into(), Some(&name), fault, error_id)
+    error_packet(&request_error.into(), Some(&name), request_error, error_id)
 }
 
 /// Explains to people why a client is kicked.

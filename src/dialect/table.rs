@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::agent::Agent;
 use super::assistant::Assistant;
 use super::conversation::Conversation;
-use super::events::Entry;
+use super::events::ClientEvent;
 use super::listing::Listing;
 use super::messenger::Messenger;
 use super::vocabulary::Vocabulary;
@@ -74,7 +74,7 @@ impl Dialect {
     }
 
     /// Returns its entry for an event that clients send.
-    pub fn entry(self, event: &str) -> Option<&'static Entry> {
+    pub fn entry(self, event: &str) -> Option<&'static ClientEvent> {
         self.events().iter().find(|entry| entry.name == event)
     }
 }
@@ -155,7 +155,7 @@ impl DialectSet {
         (!picked.is_empty()).then_some(picked)
     }
 
-    /// Returns the members pinned by `auth.dialect`, a text or a list of texts; `None` for any other value.
+    /// Returns the members requested by `auth.dialect`, a text or a list of texts; `None` for any other value.
     pub fn pick_json(self, pin: &RawValue) -> Option<Self> {
         if let Ok(name) = serde_json::from_str::<String>(pin.get()) {
             return self.pick([name.as_str()]);
@@ -164,7 +164,7 @@ impl DialectSet {
         self.pick(names.iter().map(String::as_str))
     }
 
-    /// Returns the member pinned by `?dialect=`.
+    /// Returns the member requested by `?dialect=`.
     pub fn pick_name(self, pin: &str) -> Option<Self> {
         self.pick([pin])
     }

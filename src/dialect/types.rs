@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::asyncapi::described;
 use super::common::COMMON;
-use super::events::{Entry, Offset, Told};
+use super::events::{ClientEvent, Offset, ServerEvent};
 use super::vocabulary::Vocabulary;
 use crate::schema::{Definitions, Shape, interface, pascal_case, type_of};
 
@@ -44,47 +44,50 @@ pub fn types() -> String {
 fn namespace(dialect: &dyn Vocabulary) -> String {
     let mut definitions = Definitions::new("");
     let mut further = String::new();
-    let told: String =
-        COMMON.iter().chain(dialect.told()).map(|told| told_member(told, &mut definitions, &mut further)).collect();
+    let server_event: String = COMMON
+        .iter()
+        .chain(dialect.server_events())
+        .map(|server_event| server_event_member(server_event, &mut definitions, &mut further))
+        .collect();
     let asked: String = dialect.events().iter().map(|entry| asked_member(entry, &mut definitions, &mut further)).collect();
     let mut text = String::new();
     for (name, schema) in definitions.take() {
         text.push_str(&interface(&name, &schema));
         text.push('\n');
     }
-    let _ = write!(text, "{further}/** What the server tells. */\ninterface ServerToClientEvents {{\n{told}}}\n\n");
+    let _ = write!(text, "{further}/** What the server tells. */\ninterface ServerToClientEvents {{\n{server_event}}}\n\n");
     let _ = write!(text, "/** What clients say. */\ninterface ClientToServerEvents {{\n{asked}}}\n");
     text
 }
 
-fn told_member(told: &Told, definitions: &mut Definitions, further: &mut String) -> String {
-    let payload = told.payload.map(|payload| {
+fn server_event_member(server_event: &ServerEvent, definitions: &mut Definitions, further: &mut String) -> String {
+    let payload = server_event.payload.map(|payload| {
         let schema = definitions.schema(payload);
-        format!("payload: {}", named(&format!("{}Event", pascal_case(told.name)), &schema, further))
+        format!("payload: {}", named(&format!("{}Event", pascal_case(server_event.name)), &schema, further))
     });
-    let offset = match told.offset {
+    let offset = match server_event.offset {
         Offset::Always => Some("offset: string"),
         Offset::Unasked => Some("offset?: string"),
         Offset::Never => None,
     };
     let arguments: Vec<_> = payload.as_deref().into_iter().chain(offset).collect();
-    format!("  /** {} */\n  {}: ({}) => void;\n", told.summary, key(told.name), arguments.join(", "))
+    format!("  /** {} */\n  {}: ({}) => void;\n", server_event.summary, key(server_event.name), arguments.join(", "))
 }
 
-fn asked_member(entry: &Entry, definitions: &mut Definitions, further: &mut String) -> String {
-    let about = entry.about;
+fn asked_member(entry: &ClientEvent, definitions: &mut Definitions, further: &mut String) -> String {
+    let doc = entry.doc;
     let event = pascal_case(entry.name);
-    let payload = (!matches!(about.takes, Shape::Nothing)).then(|| {
-        let schema = definitions.request(&about.takes);
-        let name = if let Shape::Value(field) = about.takes { field.name } else { "payload" };
-        let mark = if about.takes.may_be_absent() { "?" } else { "" };
+    let payload = (!matches!(doc.takes, Shape::Nothing)).then(|| {
+        let schema = definitions.request(&doc.takes);
+        let name = if let Shape::Value(field) = doc.takes { field.name } else { "payload" };
+        let mark = if doc.takes.may_be_absent() { "?" } else { "" };
         format!("{name}{mark}: {}", named(&format!("{event}Request"), &schema, further))
     });
-    let answer = definitions.schema(about.ack);
+    let answer = definitions.schema(doc.ack);
     let answer = named(&format!("{event}Answer"), &answer, further);
-    let mark = if about.is_acked && !about.takes.may_be_absent() { "" } else { "?" };
+    let mark = if doc.is_acked && !doc.takes.may_be_absent() { "" } else { "?" };
     let arguments: Vec<_> = payload.into_iter().chain([format!("ack{mark}: (answer: {answer}) => void")]).collect();
-    format!("  /** {} */\n  {}: ({}) => void;\n", about.summary, key(entry.name), arguments.join(", "))
+    format!("  /** {} */\n  {}: ({}) => void;\n", doc.summary, key(entry.name), arguments.join(", "))
 }
 
 /// Returns the type of a schema; unless it is a single word, it is declared under this name.

@@ -1,12 +1,12 @@
 //! The interface of dialects.
 use std::fmt;
 
-use super::events::{Entry, Told};
-use super::fault::{Fault, Wording};
+use super::events::{ClientEvent, ServerEvent};
 use super::packets::Packets;
-use super::refusal::{error_packet, fault_ack_of};
-use crate::auth::Refusal;
-use crate::chat::{Command, Event, OwnCopy, Reply, Words};
+use super::refusal::{error_ack_of, error_packet};
+use super::request_error::{RequestError, Wording};
+use crate::auth::AuthError;
+use crate::chat::{Capabilities, Command, Event, OwnCopy, Reply};
 use crate::logging::ErrorId;
 use crate::model::{ConversationId, Timestamp, UserId};
 use crate::socketio::Args;
@@ -56,11 +56,11 @@ pub enum Decoded {
 
 impl Decoded {
     /// Makes a request to leave a conversation: always succeeds, even for an unknown one.
-    pub(super) fn leaving(conversation: Result<ConversationId, Fault>) -> Result<Self, Fault> {
+    pub(super) fn leaving(conversation: Result<ConversationId, RequestError>) -> Result<Self, RequestError> {
         match conversation {
             Ok(conversation) => Ok(Command::LeaveConversation { conversation }.into()),
-            Err(Fault::Chat(_)) => Ok(Self::Done),
-            Err(fault) => Err(fault),
+            Err(RequestError::Chat(_)) => Ok(Self::Done),
+            Err(request_error) => Err(request_error),
         }
     }
 }
@@ -79,10 +79,10 @@ pub trait Vocabulary: fmt::Debug + Sync {
     fn name(&self) -> &'static str;
 
     /// Returns all events that its clients send.
-    fn events(&self) -> &'static [Entry];
+    fn events(&self) -> &'static [ClientEvent];
 
     /// Returns all events sent to its clients, apart from those of every dialect; for documentation.
-    fn told(&self) -> &'static [Told] {
+    fn server_events(&self) -> &'static [ServerEvent] {
         &[]
     }
 
@@ -90,8 +90,8 @@ pub trait Vocabulary: fmt::Debug + Sync {
     /// answer, even if the request is refused.
     ///
     /// # Errors
-    /// [`Fault`] if it is malformed, or names something that cannot exist.
-    fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, Fault>;
+    /// [`RequestError`] if it is malformed, or names something that cannot exist.
+    fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, RequestError>;
 
     /// Returns whether this dialect is the one to handle an event that several dialects of the connection share.
     /// Otherwise the first in the table does.
@@ -109,7 +109,7 @@ pub trait Vocabulary: fmt::Debug + Sync {
     }
 
     /// Returns whether `viewer` is shown an event that [`Vocabulary::encode`] can express.
-    fn shows(&self, _event: &Event, _viewer: &UserId, _is_pinned: bool) -> bool {
+    fn shows(&self, _event: &Event, _viewer: &UserId, _is_requested: bool) -> bool {
         true
     }
 
@@ -119,7 +119,7 @@ pub trait Vocabulary: fmt::Debug + Sync {
     }
 
     /// Returns the kinds of events that it can show.
-    fn words(&self, is_pinned: bool) -> Words;
+    fn capabilities(&self, is_requested: bool) -> Capabilities;
 
     /// Encodes the arguments of a success ack.
     fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String;
@@ -130,28 +130,28 @@ pub trait Vocabulary: fmt::Debug + Sync {
     }
 
     /// Words a refusal.
-    fn word(&self, _event: &'static str, fault: &Fault) -> Wording {
-        fault.into()
+    fn word(&self, _event: &'static str, request_error: &RequestError) -> Wording {
+        request_error.into()
     }
 
     /// Encodes the arguments of an ack that refuses a request.
-    fn encode_refusal_ack(&self, asked: &Asked, fault: &Fault) -> String {
-        fault_ack_of(&self.word(asked.event, fault), fault, asked.error_id)
+    fn encode_refusal_ack(&self, asked: &Asked, request_error: &RequestError) -> String {
+        error_ack_of(&self.word(asked.event, request_error), request_error, asked.error_id)
     }
 
     /// Encodes the packet that refuses a request without an ack: a whole Engine.IO text.
-    fn encode_refusal(&self, asked: &Asked, fault: &Fault) -> String {
-        error_packet(&self.word(asked.event, fault), Some(asked.event), fault, asked.error_id)
+    fn encode_refusal(&self, asked: &Asked, request_error: &RequestError) -> String {
+        error_packet(&self.word(asked.event, request_error), Some(asked.event), request_error, asked.error_id)
     }
 
-    /// Encodes a packet that follows the refusal of a request if the dialect is not pinned, for a front end that does
+    /// Encodes a packet that follows the refusal of a request if the dialect is not requested, for a front end that does
     /// not know the refusal; `text` is shown instead of an answer.
-    fn encode_apology(&self, _asked: &Asked, _fault: &Fault, _text: &str) -> Option<String> {
+    fn encode_apology(&self, _asked: &Asked, _fault: &RequestError, _text: &str) -> Option<String> {
         None
     }
 
     /// Returns the front end's own sentence for a refused CONNECT.
-    fn connect_sentence(&self, _refusal: Refusal) -> Option<&'static str> {
+    fn connect_sentence(&self, _refusal: AuthError) -> Option<&'static str> {
         None
     }
 }

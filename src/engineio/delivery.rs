@@ -6,9 +6,9 @@ use smallvec::SmallVec;
 
 /// A slot in its worker's table. Slots are reused; generations are not.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Seat {
+pub struct Slot {
     /// Index in the table.
-    pub slot: u32,
+    pub index: u32,
     /// Number of earlier uses of the slot.
     pub generation: u32,
 }
@@ -19,7 +19,7 @@ pub struct ConnectionKey {
     /// The worker thread that holds it.
     pub worker: u16,
     /// Its slot there.
-    pub seat: Seat,
+    pub slot: Slot,
 }
 
 /// A message to connections of one worker: `E` is shared by many, `N` is for one.
@@ -33,21 +33,21 @@ pub enum Delivery<E, N> {
         /// The event.
         event: Arc<E>,
         /// The receivers.
-        to: Arc<Vec<Seat>>,
+        to: Arc<Vec<Slot>>,
         /// Connections excluded from `to`.
-        except: SmallVec<[Seat; 2]>,
+        except: SmallVec<[Slot; 2]>,
     },
     /// One event for a few.
     ToFew {
         /// The event.
         event: Arc<E>,
         /// The receivers.
-        to: SmallVec<[Seat; 4]>,
+        to: SmallVec<[Slot; 4]>,
     },
     /// A notice for one connection.
     ToOne {
         /// The receiver.
-        to: Seat,
+        to: Slot,
         /// The notice.
         notice: N,
     },

@@ -66,7 +66,7 @@ impl<'a> Query<'a> {
 
 /// Reason for refusing a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum HandshakeError {
     /// `transport` is missing, unknown or not served.
     TransportUnknown,
     /// No session has that id, or has it any more.
@@ -81,7 +81,7 @@ pub enum Refusal {
     UnsupportedVersion,
 }
 
-impl Refusal {
+impl HandshakeError {
     /// Returns the code in the answer's JSON.
     pub fn code(self) -> u8 {
         match self {
@@ -174,15 +174,15 @@ mod tests {
 
     #[test]
     fn refusals_have_nodes_codes_in_nodes_order() {
-        assert_eq!(Refusal::TransportUnknown.json(), r#"{"code":0,"message":"Transport unknown"}"#);
-        assert_eq!(Refusal::SessionUnknown.json(), r#"{"code":1,"message":"Session ID unknown"}"#);
-        assert_eq!(Refusal::BadHandshakeMethod.json(), r#"{"code":2,"message":"Bad handshake method"}"#);
-        assert_eq!(Refusal::BadRequest.json(), r#"{"code":3,"message":"Bad request"}"#);
+        assert_eq!(HandshakeError::TransportUnknown.json(), r#"{"code":0,"message":"Transport unknown"}"#);
+        assert_eq!(HandshakeError::SessionUnknown.json(), r#"{"code":1,"message":"Session ID unknown"}"#);
+        assert_eq!(HandshakeError::BadHandshakeMethod.json(), r#"{"code":2,"message":"Bad handshake method"}"#);
+        assert_eq!(HandshakeError::BadRequest.json(), r#"{"code":3,"message":"Bad request"}"#);
         assert_eq!(
-            (Refusal::Forbidden.json().as_str(), Refusal::Forbidden.status()),
+            (HandshakeError::Forbidden.json().as_str(), HandshakeError::Forbidden.status()),
             (r#"{"code":4,"message":"Forbidden"}"#, 403)
         );
-        assert_eq!(Refusal::UnsupportedVersion.json(), r#"{"code":5,"message":"Unsupported protocol version"}"#);
+        assert_eq!(HandshakeError::UnsupportedVersion.json(), r#"{"code":5,"message":"Unsupported protocol version"}"#);
     }
 
     #[test]

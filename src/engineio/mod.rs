@@ -11,11 +11,11 @@ mod service;
 mod sid;
 mod view;
 
-pub use self::delivery::{ConnectionKey, Delivery, Seat};
+pub use self::delivery::{ConnectionKey, Delivery, Slot};
 pub use self::encoded::{Encoded, RECORD_SEPARATOR};
 pub use self::error::CloseReason;
 pub use self::exchange::{Exchange, Overlap, Ticket};
-pub use self::handshake::{Query, Refusal, TransportKind, open_packet};
+pub use self::handshake::{HandshakeError, Query, TransportKind, open_packet};
 pub use self::heartbeat::{Beat, Heartbeat, HeartbeatTimes};
 pub use self::packet::{Packet, PacketError, decode_packet};
 pub use self::payload::{decode_payload, join_payloads};

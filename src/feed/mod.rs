@@ -2,8 +2,8 @@
 //!
 //! While nobody watches, emitting an event costs one atomic load. Senders never wait for a watcher: a slow one loses
 //! the oldest events and receives the number lost.
-mod happening;
+mod event;
 mod watching;
 
-pub use self::happening::{Args, Happening, Packet, SocketView, What};
+pub use self::event::{Args, FeedEvent, FeedEventKind, Packet, SocketView};
 pub use self::watching::{Feed, Seen, Watcher};

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::broadcast::{Receiver, Sender};
 
-use super::Happening;
+use super::FeedEvent;
 
 /// Number of events kept for the slowest watcher.
 const KEPT: usize = 4_096;
@@ -20,7 +20,7 @@ pub struct Feed(Arc<Inner>);
 struct Inner {
     watchers: AtomicUsize,
     /// Created for the first watcher.
-    sender: OnceLock<Sender<Arc<Happening>>>,
+    sender: OnceLock<Sender<Arc<FeedEvent>>>,
 }
 
 impl Feed {
@@ -30,18 +30,18 @@ impl Feed {
         self.0.watchers.load(Ordering::Relaxed) > 0
     }
 
-    /// Sends an event to all watchers; `happening` runs only if there are any.
-    pub fn tell(&self, happening: impl FnOnce() -> Happening) {
+    /// Sends an event to all watchers; `feed_event` runs only if there are any.
+    pub fn publish(&self, feed_event: impl FnOnce() -> FeedEvent) {
         if self.is_watched() {
-            self.send(happening());
+            self.send(feed_event());
         }
     }
 
     #[cold]
-    fn send(&self, happening: Happening) {
+    fn send(&self, feed_event: FeedEvent) {
         if let Some(sender) = self.0.sender.get() {
             // The last watcher may have left meanwhile.
-            let _ = sender.send(Arc::new(happening));
+            let _ = sender.send(Arc::new(feed_event));
         }
     }
 
@@ -60,7 +60,7 @@ impl Feed {
 /// One watcher.
 #[derive(Debug)]
 pub struct Watcher {
-    receiver: Receiver<Arc<Happening>>,
+    receiver: Receiver<Arc<FeedEvent>>,
     feed: Feed,
 }
 
@@ -68,7 +68,7 @@ pub struct Watcher {
 #[derive(Debug, Clone)]
 pub enum Seen {
     /// An event.
-    Happening(Arc<Happening>),
+    FeedEvent(Arc<FeedEvent>),
     /// Number of events that the watcher was too slow to receive.
     Lost(u64),
 }
@@ -77,7 +77,7 @@ impl Watcher {
     /// Waits for the next item. Cancelling the wait loses nothing.
     pub async fn next(&mut self) -> Seen {
         match self.receiver.recv().await {
-            Ok(happening) => Seen::Happening(happening),
+            Ok(feed_event) => Seen::FeedEvent(feed_event),
             Err(RecvError::Lagged(lost)) => Seen::Lost(lost),
             // The stream lives as long as its watchers.
             Err(RecvError::Closed) => std::future::pending().await,
@@ -87,7 +87,7 @@ impl Watcher {
     /// Returns the next item, if there is one now.
     pub fn try_next(&mut self) -> Option<Seen> {
         match self.receiver.try_recv() {
-            Ok(happening) => Some(Seen::Happening(happening)),
+            Ok(feed_event) => Some(Seen::FeedEvent(feed_event)),
             Err(TryRecvError::Lagged(lost)) => Some(Seen::Lost(lost)),
             Err(TryRecvError::Empty | TryRecvError::Closed) => None,
         }
@@ -102,18 +102,18 @@ impl Drop for Watcher {
 
 #[cfg(test)]
 mod tests {
-    use super::super::What;
+    use super::super::FeedEventKind;
     use super::*;
     use crate::model::{SocketId, Timestamp, UserId};
 
-    fn happening(at: usize) -> Happening {
+    fn feed_event(at: usize) -> FeedEvent {
         let (socket, user) = (SocketId::parse("abcdefghijklmnopqrst").unwrap(), UserId::parse("ann").unwrap());
-        Happening { at: Timestamp::from_millis(at as i64), socket, user, what: What::Upgraded }
+        FeedEvent { at: Timestamp::from_millis(at as i64), socket, user, kind: FeedEventKind::Upgraded }
     }
 
     fn at(seen: Option<Seen>) -> Option<i64> {
         match seen? {
-            Seen::Happening(happening) => Some(happening.at.as_millis()),
+            Seen::FeedEvent(feed_event) => Some(feed_event.at.as_millis()),
             Seen::Lost(_) => None,
         }
     }
@@ -121,13 +121,13 @@ mod tests {
     #[test]
     fn nothing_is_made_for_nobody() {
         let feed = Feed::default();
-        feed.tell(|| unreachable!("nobody watches"));
+        feed.publish(|| unreachable!("nobody watches"));
         let mut watcher = feed.watch().unwrap();
-        feed.clone().tell(|| happening(1));
+        feed.clone().publish(|| feed_event(1));
         assert_eq!(at(watcher.try_next()), Some(1));
         assert!(watcher.try_next().is_none());
         drop(watcher);
-        feed.tell(|| unreachable!("the last one has gone"));
+        feed.publish(|| unreachable!("the last one has gone"));
         assert!(!feed.is_watched());
     }
 
@@ -136,7 +136,7 @@ mod tests {
         let feed = Feed::default();
         let (mut slow, mut quick) = (feed.watch().unwrap(), feed.watch().unwrap());
         for number in 0..KEPT + 10 {
-            feed.tell(|| happening(number));
+            feed.publish(|| feed_event(number));
             assert_eq!(at(quick.try_next()), Some(number as i64));
         }
         assert!(matches!(slow.try_next(), Some(Seen::Lost(10))));

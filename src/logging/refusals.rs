@@ -197,7 +197,7 @@ impl Window {
 
     /// Starts a new period once the old one is over; returns the number of refusals left out, and the length of the old
     /// period.
-    fn turn(&mut self, now: Instant) -> Option<(u64, Duration)> {
+    fn roll(&mut self, now: Instant) -> Option<(u64, Duration)> {
         let time = now.saturating_duration_since(self.begun_at);
         if time < SUMMED_UP_EVERY {
             return None;
@@ -265,14 +265,14 @@ impl Refusals {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let window = windows.entry((kind, code)).or_insert_with(|| Window::new(refused.level(), now));
         window.total += 1;
-        let left_out = window.turn(now).map(|(count, time)| LeftOut { kind, code, level: window.level, count, time });
+        let left_out = window.roll(now).map(|(count, time)| LeftOut { kind, code, level: window.level, count, time });
         (is_wanted && window.admits(refused.source(&self.hasher)), left_out)
     }
 
     fn left_out(&self, now: Instant) -> Vec<LeftOut> {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let turned = windows.iter_mut().filter_map(|((kind, code), window)| {
-            let (count, time) = window.turn(now)?;
+            let (count, time) = window.roll(now)?;
             Some(LeftOut { kind: *kind, code, level: window.level, count, time })
         });
         turned.collect()

@@ -85,10 +85,10 @@ impl Meter {
     }
 
     /// Records the duration of one turn on behalf of `turns` like it, which [`Meter::note_untimed`] counted.
-    pub fn note_time(&self, message: &'static str, begun: Instant, turns: u64) {
+    pub fn note_time(&self, message: &'static str, begun: Instant, steps: u64) {
         let end = Instant::now();
         let nanos = nanos(end.saturating_duration_since(begun));
-        self.busy_nanos.add(nanos.saturating_mul(turns));
+        self.busy_nanos.add(nanos.saturating_mul(steps));
         let now = nanos_since(self.started, end);
         if nanos > self.slowest_nanos.get() || now > self.slowest_until.get() {
             self.slowest_nanos.set(nanos);
@@ -133,7 +133,7 @@ pub trait Metered {
     fn meter(&self) -> &Meter;
 
     /// Handles a message of type `M` as a counted turn.
-    fn turn<M, T>(&mut self, handle: impl FnOnce(&mut Self) -> T) -> T {
+    fn step<M, T>(&mut self, handle: impl FnOnce(&mut Self) -> T) -> T {
         let begun = Instant::now();
         let outcome = handle(self);
         self.meter().note(short_name::<M>(), begun);
@@ -141,9 +141,9 @@ pub trait Metered {
     }
 
     /// Handles a message of type `M` that was counted when it was sent.
-    fn turn_of_counted<M, T>(&mut self, handle: impl FnOnce(&mut Self) -> T) -> T {
+    fn step_of_counted<M, T>(&mut self, handle: impl FnOnce(&mut Self) -> T) -> T {
         self.meter().taken();
-        self.turn::<M, T>(handle)
+        self.step::<M, T>(handle)
     }
 }
 
@@ -181,7 +181,7 @@ mod tests {
         let mut worker = Worker::default();
         worker.0.sent();
         worker.0.sent();
-        worker.turn_of_counted::<Worked<u8>, _>(|_| std::hint::black_box(()));
+        worker.step_of_counted::<Worked<u8>, _>(|_| std::hint::black_box(()));
         worker.0.note("late", Instant::now().checked_sub(Duration::from_secs(2)).unwrap());
         worker.0.note("quick", Instant::now());
         let stats = worker.0.stats();

@@ -20,6 +20,6 @@ pub use self::listing::Listing;
 pub use self::message::{Message, MessageStatus, Place, ReadMark, Role};
 pub use self::name::{DELETED_NAME, is_plain, name_key};
 pub use self::notification::Notification;
-pub use self::offset::{Boot, ChangesTold, Offset, OffsetKind, Part};
+pub use self::offset::{ChangesNotified, Epoch, Offset, OffsetKind, Part};
 pub use self::timestamp::Timestamp;
 pub use self::user::{Account, ChosenStatus, Description, MODEL_USER, Profile, UserRole, numbered_name};

@@ -6,7 +6,7 @@ use super::timestamp::Timestamp;
 
 /// One start of a server on its database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Boot {
+pub struct Epoch {
     /// Number of the start; rises at every start.
     pub number: i64,
     /// Derived from the time of the start, so that a start of another database with the same number most likely
@@ -14,7 +14,7 @@ pub struct Boot {
     pub mark: u32,
 }
 
-impl Boot {
+impl Epoch {
     /// Returns the start with this number.
     pub fn new(number: i64, started_at: Timestamp) -> Self {
         let mark = started_at.as_millis().rem_euclid(i64::from(MARKS));
@@ -44,9 +44,9 @@ impl Part {
 /// The sequence in which an offset marks a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OffsetKind {
-    /// The live stream: the dispatched event with number `serial` since the start. `position` is that of the message
+    /// The live stream: the dispatched event with number `event_seq` since the start. `position` is that of the message
     /// itself, or of the last message dispatched before another event.
-    Event { serial: u64, is_message: bool },
+    Event { event_seq: u64, is_message: bool },
     /// A catch-up that delivers every message after a position.
     CaughtUp,
     /// A catch-up that delivers the messages up to position `up_to` that no device of the user had received.
@@ -58,21 +58,21 @@ pub enum OffsetKind {
 /// Changes share the position counter of messages, but are sent only once stored: a message with a later position can
 /// go out first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChangesTold {
+pub struct ChangesNotified {
     /// All changes up to this position were sent,
     pub up_to: i64,
     /// and the packets of the last one up to this one. [`Part::ALL`] unless the offset is that of a change's packet.
     pub part: Part,
 }
 
-impl ChangesTold {
+impl ChangesNotified {
     /// All changes up to a position.
     pub fn all(up_to: i64) -> Self {
         Self { up_to, part: Part::ALL }
     }
 
     /// All changes before a position, whose own packets are being sent.
-    pub fn telling(position: i64) -> Self {
+    pub fn notifying(position: i64) -> Self {
         Self { up_to: position, part: Part::FIRST }
     }
 }
@@ -81,7 +81,7 @@ impl ChangesTold {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Offset {
     /// The start during which it was given.
-    pub boot: Boot,
+    pub epoch: Epoch,
     /// Position of the last message dispatched by then.
     pub position: i64,
     /// The packet of the event, or of the message at `position`.
@@ -89,7 +89,7 @@ pub struct Offset {
     /// The sequence in which it is a place.
     pub kind: OffsetKind,
     /// The changes sent by then.
-    pub changes: ChangesTold,
+    pub changes: ChangesNotified,
 }
 
 impl Offset {
@@ -97,7 +97,7 @@ impl Offset {
     #[must_use]
     pub fn at(self, part: Part) -> Self {
         let is_change = self.changes.part != Part::ALL;
-        let changes = if is_change { ChangesTold { part, ..self.changes } } else { self.changes };
+        let changes = if is_change { ChangesNotified { part, ..self.changes } } else { self.changes };
         match self.kind {
             // The part belongs to the message at the position.
             OffsetKind::CaughtUp | OffsetKind::Unreceived { .. } if is_change => Self { changes, ..self },
@@ -106,17 +106,17 @@ impl Offset {
     }
 
     /// Returns the changes implied by an offset that does not mention them: all up to the position of its messages.
-    fn usual_changes(position: i64, kind: OffsetKind) -> ChangesTold {
-        ChangesTold::all(if let OffsetKind::Unreceived { up_to } = kind { up_to } else { position })
+    fn usual_changes(position: i64, kind: OffsetKind) -> ChangesNotified {
+        ChangesNotified::all(if let OffsetKind::Unreceived { up_to } = kind { up_to } else { position })
     }
 
     /// Reads the text that [`Offset`]'s `Display` writes, and no other spelling.
     pub fn parse(text: &str) -> Option<Self> {
         let mut fields = text.get(1..)?.split('.');
-        let (boot, mark, position, part) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        let (epoch, mark, position, part) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
         let kind = match text.get(..1)? {
-            "e" => OffsetKind::Event { serial: number(fields.next()?)?, is_message: false },
-            "m" => OffsetKind::Event { serial: number(fields.next()?)?, is_message: true },
+            "e" => OffsetKind::Event { event_seq: number(fields.next()?)?, is_message: false },
+            "m" => OffsetKind::Event { event_seq: number(fields.next()?)?, is_message: true },
             "c" => OffsetKind::CaughtUp,
             "u" => OffsetKind::Unreceived { up_to: number(fields.next()?)? },
             _ => return None,
@@ -124,10 +124,10 @@ impl Offset {
         let (part, position) = (part_of(part)?, number(position)?);
         let changes = match fields.next() {
             None => Self::usual_changes(position, kind),
-            Some(up_to) => ChangesTold { up_to: number(up_to)?, part: fields.next().map_or(Some(Part::ALL), part_of)? },
+            Some(up_to) => ChangesNotified { up_to: number(up_to)?, part: fields.next().map_or(Some(Part::ALL), part_of)? },
         };
-        let boot = Boot { number: number(boot)?, mark: number(mark)? };
-        let offset = Self { boot, position, part, kind, changes };
+        let epoch = Epoch { number: number(epoch)?, mark: number(mark)? };
+        let offset = Self { epoch, position, part, kind, changes };
         // Each offset has exactly one spelling.
         (offset.to_string() == text).then_some(offset)
     }
@@ -135,18 +135,18 @@ impl Offset {
 
 impl fmt::Display for Offset {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { boot, position, part, kind, changes } = self;
+        let Self { epoch, position, part, kind, changes } = self;
         let (letter, extra) = match kind {
-            OffsetKind::Event { serial, is_message: false } => ('e', Some(*serial)),
-            OffsetKind::Event { serial, is_message: true } => ('m', Some(*serial)),
+            OffsetKind::Event { event_seq, is_message: false } => ('e', Some(*event_seq)),
+            OffsetKind::Event { event_seq, is_message: true } => ('m', Some(*event_seq)),
             OffsetKind::CaughtUp => ('c', None),
             OffsetKind::Unreceived { up_to } => ('u', Some(unsigned(*up_to))),
         };
         write!(
             formatter,
             "{letter}{}.{}.{}.",
-            Base36(unsigned(boot.number)),
-            Base36(boot.mark.into()),
+            Base36(unsigned(epoch.number)),
+            Base36(epoch.mark.into()),
             Base36(unsigned(*position))
         )?;
         write_part(formatter, *part)?;
@@ -219,14 +219,14 @@ mod tests {
         let part =
             || prop_oneof![Just(Part::ALL), (0u8..36, any::<u16>()).prop_map(|(encoding, packet)| Part { encoding, packet })];
         let kind = prop_oneof![
-            (any::<u64>(), any::<bool>()).prop_map(|(serial, is_message)| OffsetKind::Event { serial, is_message }),
+            (any::<u64>(), any::<bool>()).prop_map(|(event_seq, is_message)| OffsetKind::Event { event_seq, is_message }),
             Just(OffsetKind::CaughtUp),
             (0..i64::MAX).prop_map(|up_to| OffsetKind::Unreceived { up_to }),
         ];
-        let changes = proptest::option::of((0..i64::MAX, part()).prop_map(|(up_to, part)| ChangesTold { up_to, part }));
+        let changes = proptest::option::of((0..i64::MAX, part()).prop_map(|(up_to, part)| ChangesNotified { up_to, part }));
         (0..i64::MAX, 0..MARKS, 0..i64::MAX, part(), kind, changes).prop_map(|(number, mark, position, part, kind, changes)| {
             let changes = changes.unwrap_or(Offset::usual_changes(position, kind));
-            Offset { boot: Boot { number, mark }, position, part, kind, changes }
+            Offset { epoch: Epoch { number, mark }, position, part, kind, changes }
         })
     }
 
@@ -248,15 +248,15 @@ mod tests {
 
     #[test]
     fn an_offset_is_short() {
-        let boot = Boot::new(7, Timestamp::from_millis(1_767_225_600_123));
-        let kind = OffsetKind::Event { serial: 123_456_789, is_message: true };
-        let changes = ChangesTold::all(98_765_432);
-        let offset = Offset { boot, position: 98_765_432, part: Part { encoding: 4, packet: 0 }, kind, changes };
+        let epoch = Epoch::new(7, Timestamp::from_millis(1_767_225_600_123));
+        let kind = OffsetKind::Event { event_seq: 123_456_789, is_message: true };
+        let changes = ChangesNotified::all(98_765_432);
+        let offset = Offset { epoch, position: 98_765_432, part: Part { encoding: 4, packet: 0 }, kind, changes };
         assert_eq!(offset.to_string(), "m7.ohs3f.1msvw8.40.21i3v9");
         assert_eq!(offset.at(Part::ALL).to_string(), "m7.ohs3f.1msvw8.z.21i3v9");
-        let waiting = Offset { changes: ChangesTold::all(98_765_430), ..offset };
+        let waiting = Offset { changes: ChangesNotified::all(98_765_430), ..offset };
         assert_eq!(waiting.to_string(), "m7.ohs3f.1msvw8.40.21i3v9.1msvw6");
-        let change = Offset { changes: ChangesTold::telling(98_765_430), ..offset };
+        let change = Offset { changes: ChangesNotified::notifying(98_765_430), ..offset };
         assert_eq!(change.at(Part { encoding: 1, packet: 2 }).to_string(), "m7.ohs3f.1msvw8.12.21i3v9.1msvw6.12");
     }
 
@@ -265,13 +265,13 @@ mod tests {
         for (text, expected) in
             [("m7.ohs3f.1a.40.21i3v9", 46), ("e7.ohs3f.1a.z.1", 46), ("c7.ohs3f.1a.10", 46), ("u7.ohs3f.0.z.1b", 47)]
         {
-            assert_eq!(Offset::parse(text).map(|offset| offset.changes), Some(ChangesTold::all(expected)), "{text}");
+            assert_eq!(Offset::parse(text).map(|offset| offset.changes), Some(ChangesNotified::all(expected)), "{text}");
         }
     }
 
     #[test]
     fn a_packet_of_a_caught_up_change_leaves_the_messages_part_alone() {
-        let offset = Offset::parse("c7.ohs3f.1a.10").map(|offset| Offset { changes: ChangesTold::telling(50), ..offset });
+        let offset = Offset::parse("c7.ohs3f.1a.10").map(|offset| Offset { changes: ChangesNotified::notifying(50), ..offset });
         let part = Part { encoding: 3, packet: 0 };
         assert_eq!(offset.map(|offset| offset.at(part).to_string()).as_deref(), Some("c7.ohs3f.1a.10.1e.30"));
     }

@@ -1,6 +1,6 @@
 //! Answers to requests.
 use crate::chat::Reply;
-use crate::dialect::{Asked, Dialect, DialectSet, Fault, Voice};
+use crate::dialect::{Asked, Dialect, DialectSet, DialectState, RequestError};
 use crate::engineio::{Encoded, Output};
 use crate::socketio::encode_ack;
 
@@ -19,7 +19,7 @@ pub fn answer_success(dialect: Dialect, asked: &Asked, ack_id: Option<u64>, repl
 
 /// A request to refuse.
 #[derive(Debug)]
-pub struct Refused {
+pub struct RefusedRequest {
     /// The dialect that handled it, or would have.
     pub dialect: Dialect,
     /// The dialects in whose words it is refused.
@@ -31,16 +31,26 @@ pub struct Refused {
 }
 
 /// Refuses a request: in its ack, or else in the words of each of its dialects, without duplicates.
-pub fn answer_refusal(refused: &Refused, fault: &Fault, voice: Voice, rules: &Rules, wire: &mut dyn Output) {
-    let Refused { dialect, dialects, asked, ack_id } = refused;
+pub fn answer_refusal(
+    refused: &RefusedRequest,
+    request_error: &RequestError,
+    dialect_state: DialectState,
+    rules: &Rules,
+    wire: &mut dyn Output,
+) {
+    let RefusedRequest { dialect, dialects, asked, ack_id } = refused;
     if let Some(ack_id) = *ack_id {
-        let ack = dialect.encode_refusal_ack(asked, fault);
+        let ack = dialect.encode_refusal_ack(asked, request_error);
         return wire.send(&Encoded::text(&encode_ack(NAMESPACE, ack_id, &ack)));
     }
     let mut sent = Vec::new();
     for dialect in dialects.iter() {
-        let apology = if voice.has_pinned(dialect) { None } else { dialect.encode_apology(asked, fault, &rules.ai_error_text) };
-        for text in std::iter::once(dialect.encode_refusal(asked, fault)).chain(apology) {
+        let apology = if dialect_state.has_requested(dialect) {
+            None
+        } else {
+            dialect.encode_apology(asked, request_error, &rules.ai_error_text)
+        };
+        for text in std::iter::once(dialect.encode_refusal(asked, request_error)).chain(apology) {
             if !sent.contains(&text) {
                 wire.send(&Encoded::text(&text));
                 sent.push(text);

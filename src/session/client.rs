@@ -6,13 +6,14 @@ use std::time::Instant;
 use actix::Recipient;
 use bytes::Bytes;
 
+use super::call_context::{CallContext, Now};
 use super::ports::{AtConsole, Broker};
+use super::publishing::Publisher;
 use super::rules::Rules;
 use super::state::Session;
-use super::surroundings::{Now, Surroundings};
-use super::tapping::Tap;
 use crate::chat::{
-    Broadcast, CatchUpDrained, Connect, Disconnect, FellBehind, Limited, Notice, Proven, Request, Upgraded, WordsLearned,
+    Broadcast, CapabilitiesChanged, CatchUpDrained, Confirmed, Connect, Disconnect, FellBehind, Limited, Notice, Request,
+    Upgraded,
 };
 use crate::engineio::{CloseReason, ConnectionKey, Opening, Output, Service};
 use crate::meter::Counted;
@@ -28,8 +29,8 @@ pub struct Recipients {
     pub connect: Counted<Connect>,
     /// See [`Request`].
     pub request: Counted<Request>,
-    /// See [`WordsLearned`].
-    pub words_learned: Counted<WordsLearned>,
+    /// See [`CapabilitiesChanged`].
+    pub capabilities_changed: Counted<CapabilitiesChanged>,
     /// See [`Upgraded`].
     pub upgraded: Counted<Upgraded>,
     /// See [`Limited`].
@@ -38,8 +39,8 @@ pub struct Recipients {
     pub catch_up_drained: Counted<CatchUpDrained>,
     /// See [`FellBehind`].
     pub fell_behind: Counted<FellBehind>,
-    /// See [`Proven`].
-    pub proven: Counted<Proven>,
+    /// See [`Confirmed`].
+    pub confirmed: Counted<Confirmed>,
     /// See [`Disconnect`].
     pub disconnect: Counted<Disconnect>,
     /// See [`AtConsole`]; `None` if there is no such namespace.
@@ -55,8 +56,8 @@ impl Broker for &Recipients {
         self.request.do_send(message);
     }
 
-    fn words_learned(&mut self, message: WordsLearned) {
-        self.words_learned.do_send(message);
+    fn capabilities_changed(&mut self, message: CapabilitiesChanged) {
+        self.capabilities_changed.do_send(message);
     }
 
     fn upgraded(&mut self, message: Upgraded) {
@@ -75,8 +76,8 @@ impl Broker for &Recipients {
         self.fell_behind.do_send(message);
     }
 
-    fn proven(&mut self, message: Proven) {
-        self.proven.do_send(message);
+    fn confirmed(&mut self, message: Confirmed) {
+        self.confirmed.do_send(message);
     }
 
     fn disconnect(&mut self, message: Disconnect) {
@@ -128,22 +129,22 @@ pub struct Client {
 
 impl Client {
     /// Calls the session with its context.
-    fn with<T>(&mut self, out: &mut dyn Output, act: impl FnOnce(&mut Session, &mut Surroundings<'_>) -> T) -> T {
+    fn with<T>(&mut self, out: &mut dyn Output, act: impl FnOnce(&mut Session, &mut CallContext<'_>) -> T) -> T {
         let (rules, mut broker) = (self.context.rules(), self.context.recipients());
         if rules.feed.is_watched() {
             return self.with_watchers(out, act);
         }
-        act(&mut self.session, &mut Surroundings { rules, wire: out, broker: &mut broker })
+        act(&mut self.session, &mut CallContext { rules, wire: out, broker: &mut broker })
     }
 
     /// A function of its own, because otherwise every delivery would pay for its stack frame.
     #[cold]
     #[inline(never)]
-    fn with_watchers<T>(&mut self, out: &mut dyn Output, act: impl FnOnce(&mut Session, &mut Surroundings<'_>) -> T) -> T {
+    fn with_watchers<T>(&mut self, out: &mut dyn Output, act: impl FnOnce(&mut Session, &mut CallContext<'_>) -> T) -> T {
         let (rules, mut broker) = (self.context.rules(), self.context.recipients());
-        let (before, mut tap) = (self.session.who(), Tap::new(out));
-        let done = act(&mut self.session, &mut Surroundings { rules, wire: &mut tap, broker: &mut broker });
-        tap.tell(&rules.feed, before, &self.session);
+        let (before, mut publisher) = (self.session.who(), Publisher::new(out));
+        let done = act(&mut self.session, &mut CallContext { rules, wire: &mut publisher, broker: &mut broker });
+        publisher.publish(&rules.feed, before, &self.session);
         done
     }
 }
@@ -162,11 +163,11 @@ impl Service for Client {
     }
 
     fn on_text(&mut self, text: &str, now: Instant, out: &mut dyn Output) {
-        self.with(out, |session, around| session.on_text(text, at(now), around));
+        self.with(out, |session, cx| session.on_text(text, at(now), cx));
     }
 
     fn on_binary(&mut self, data: Bytes, now: Instant, out: &mut dyn Output) {
-        self.with(out, |session, around| session.on_binary(data, at(now), around));
+        self.with(out, |session, cx| session.on_binary(data, at(now), cx));
     }
 
     fn stranger_bytes(&self) -> Option<usize> {
@@ -178,11 +179,11 @@ impl Service for Client {
     }
 
     fn on_shared(&mut self, event: &Arc<Broadcast>, now: Instant, out: &mut dyn Output) {
-        self.with(out, |session, around| session.on_shared(event, now, around));
+        self.with(out, |session, cx| session.on_shared(event, now, cx));
     }
 
     fn on_notice(&mut self, notice: Notice, now: Instant, out: &mut dyn Output) {
-        self.with(out, |session, around| session.on_notice(notice, at(now), around));
+        self.with(out, |session, cx| session.on_notice(notice, at(now), cx));
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -190,7 +191,7 @@ impl Service for Client {
     }
 
     fn on_deadline(&mut self, now: Instant, out: &mut dyn Output) {
-        self.with(out, |session, around| session.on_deadline(at(now), around));
+        self.with(out, |session, cx| session.on_deadline(at(now), cx));
     }
 
     fn wants_drained(&self) -> bool {
@@ -198,7 +199,7 @@ impl Service for Client {
     }
 
     fn on_drained(&mut self, now: Instant, out: &mut dyn Output) {
-        self.with(out, |session, around| session.on_drained(now, around));
+        self.with(out, |session, cx| session.on_drained(now, cx));
     }
 
     fn ping_wanted(&self) -> Option<Instant> {
@@ -214,15 +215,15 @@ impl Service for Client {
     }
 
     fn on_control(&mut self, now: Instant, out: &mut dyn Output) {
-        self.with(out, |session, around| session.on_control(at(now), around));
+        self.with(out, |session, cx| session.on_control(at(now), cx));
     }
 
     fn on_stopping(&mut self, now: Instant, out: &mut dyn Output) {
-        self.with(out, |session, around| session.on_stopping(at(now), around));
+        self.with(out, |session, cx| session.on_stopping(at(now), cx));
     }
 
     fn on_stopped(&mut self, now: Instant, out: &mut dyn Output) {
-        self.with(out, |session, around| session.on_stopped(at(now), around));
+        self.with(out, |session, cx| session.on_stopped(at(now), cx));
     }
 
     fn on_close(&mut self, reason: CloseReason, now: Instant) {

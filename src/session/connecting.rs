@@ -1,14 +1,14 @@
 //! The CONNECT of a client, and the broker's answer.
 use serde_json::value::RawValue;
 
+use super::call_context::{CallContext, Now};
 use super::credentials::{find_pin, find_return};
 use super::namespaces::{CONSOLE, NAMESPACE};
-use super::showing::{show, show_seed};
+use super::showing::{show, show_initial_offset};
 use super::state::{Session, Stage};
-use super::surroundings::{Now, Surroundings};
-use crate::auth::{Refusal, TokenPlace, find_connect_token};
-use crate::chat::{Admission, Back, Broadcast, Connect, Event, Mark, RefusedConnect};
-use crate::dialect::{ConnectRefusal, Voice, connect_error};
+use crate::auth::{AuthError, TokenPlace, find_connect_token};
+use crate::chat::{Admission, Broadcast, Connect, Event, RefusedConnect, ResumeData, Watermark};
+use crate::dialect::{ConnectRefusal, DialectState, connect_error};
 use crate::engineio::{CloseReason, Encoded};
 use crate::logging::{RefusalKind, RefusalNote};
 use crate::model::{PrivateId, SocketId};
@@ -16,109 +16,109 @@ use crate::socketio;
 
 impl Session {
     /// Handles a CONNECT.
-    pub(super) fn on_connect(&mut self, namespace: &str, auth: Option<&RawValue>, now: Now, around: &mut Surroundings<'_>) {
-        if namespace == CONSOLE && around.rules.has_console {
-            return self.enter_console(auth, around);
+    pub(super) fn on_connect(&mut self, namespace: &str, auth: Option<&RawValue>, now: Now, cx: &mut CallContext<'_>) {
+        if namespace == CONSOLE && cx.rules.has_console {
+            return self.enter_console(auth, cx);
         }
         if namespace != NAMESPACE {
             // The protocol has no field for an id in this packet.
             let refusal = self.refusal(RefusalKind::Connect, "INVALID_NAMESPACE", "Invalid namespace");
-            around.rules.note(RefusalNote { event: Some(namespace), ..refusal });
+            cx.rules.note(RefusalNote { event: Some(namespace), ..refusal });
             let text = socketio::encode_connect_error(namespace, "Invalid namespace", None);
             self.protocol.forget_connecting(namespace);
-            return around.wire.send(&Encoded::text(&text));
+            return cx.wire.send(&Encoded::text(&text));
         }
         if !matches!(self.stage, Stage::Out) {
-            return around.wire.close(CloseReason::ForcedClose);
+            return cx.wire.close(CloseReason::ForcedClose);
         }
-        let rules = around.rules;
-        let pinned = match find_pin(auth, &self.handshake, rules.dialects) {
-            Ok(pinned) => pinned,
-            Err(_) => return self.refuse(ConnectRefusal::UnknownDialect, None, around),
+        let rules = cx.rules;
+        let requested = match find_pin(auth, &self.handshake, rules.dialects) {
+            Ok(requested) => requested,
+            Err(_) => return self.refuse(ConnectRefusal::UnknownDialect, None, cx),
         };
-        self.voice = Voice::new(rules.dialects, pinned);
+        self.dialect_state = DialectState::new(rules.dialects, requested);
         let found = find_connect_token(auth, self.handshake.token.as_deref());
         let verified = found.and_then(|found| (rules.verify)(&found.text, now.wall).map(|claims| (claims, found.place)));
         let (back_to, offset) = find_return(auth);
         match verified {
             // An expired token may still resume a session.
             Ok((claims, _)) if claims.is_expired(now.wall) && back_to.is_none() => {
-                self.refuse(Refusal::TokenExpired.into(), None, around);
+                self.refuse(AuthError::TokenExpired.into(), None, cx);
             }
             Ok((claims, place)) => {
                 let (socket, pid) = (SocketId::parse(&(rules.random_ids)()), PrivateId::parse(&(rules.random_ids)()));
-                let (Ok(socket), Ok(pid)) = (socket, pid) else { return around.wire.close(CloseReason::Internal) };
+                let (Ok(socket), Ok(pid)) = (socket, pid) else { return cx.wire.close(CloseReason::Internal) };
                 let pid = back_to.map_or(pid, |earlier| pid.of_client(earlier));
                 self.stage = Stage::Connecting { socket };
                 self.is_by_cookie = place == TokenPlace::Cookie;
-                around.broker.connect(Connect {
+                cx.broker.connect(Connect {
                     connection: self.key,
                     socket,
                     pid,
                     claims: Box::new(claims),
-                    words: self.words(),
-                    manner: self.voice.manner(),
+                    capabilities: self.capabilities(),
+                    client_dialects: self.dialect_state.client_dialects(),
                     back_to,
                     offset,
                     peer: self.peer,
                 });
             }
-            Err(error) => self.refuse(Refusal::from(error).into(), None, around),
+            Err(error) => self.refuse(AuthError::from(error).into(), None, cx),
         }
     }
 
     /// Handles the admission of the client.
-    pub(super) fn admitted(&mut self, admission: Admission, now: Now, around: &mut Surroundings<'_>) {
+    pub(super) fn admitted(&mut self, admission: Admission, now: Now, cx: &mut CallContext<'_>) {
         let Stage::Connecting { .. } = self.stage else { return };
-        let Admission { account, expires_at, catch_up, socket, pid, seed, serial, back } = admission;
+        let Admission { account, expires_at, catch_up, socket, pid, initial_offset, event_seq, resume_data } = admission;
         self.protocol.join(NAMESPACE);
         let connected = socketio::encode_connect(NAMESPACE, socket.as_str(), Some(pid.expose()));
-        around.wire.send(&Encoded::text(&connected));
+        cx.wire.send(&Encoded::text(&connected));
         let viewer = account.profile.id.clone();
         self.stage = Stage::In { socket, account };
         self.end_at(expires_at, now);
-        match back {
-            Some(Back { manner, missed, states }) => {
-                self.voice = Voice::of_manner(around.rules.dialects, manner);
+        match resume_data {
+            Some(ResumeData { client_dialects, missed, states }) => {
+                self.dialect_state = DialectState::of_client_dialects(cx.rules.dialects, client_dialects);
                 let active = self.active();
-                active.gate.push_missed(missed, seed);
+                active.hold_queue.push_missed(missed, initial_offset);
                 // Sent once the outbox is empty, if it differs from the state sent before.
                 states.iter().for_each(|state| active.missed.add(state.event()));
-                self.feed(now.instant, around);
+                self.feed(now.instant, cx);
             }
             None => {
-                show_seed(self.voice, &viewer, &seed, around.wire);
+                show_initial_offset(self.dialect_state, &viewer, &initial_offset, cx.wire);
                 match catch_up {
-                    true => self.active().gate.begin_catch_up(serial),
-                    false => self.proof.tell(Mark::Event(serial)),
+                    true => self.active().hold_queue.begin_catch_up(event_seq),
+                    false => self.confirmation.note_sent(Watermark::Event(event_seq)),
                 }
             }
         }
     }
 
     /// Shows the client that it is connected.
-    pub(super) fn show_connected(&self, around: &mut Surroundings<'_>) {
+    pub(super) fn show_connected(&self, cx: &mut CallContext<'_>) {
         let Stage::In { socket, account } = &self.stage else { return };
         let user = account.profile.id.clone();
         let event = Event::Connected { user, socket: *socket };
-        show(self.voice, &account.profile.id, &Broadcast::new(event), None, around.wire);
+        show(self.dialect_state, &account.profile.id, &Broadcast::new(event), None, cx.wire);
     }
 
     /// Handles the refusal of the client.
-    pub(super) fn refused(&mut self, refused: RefusedConnect, around: &mut Surroundings<'_>) {
+    pub(super) fn refused(&mut self, refused: RefusedConnect, cx: &mut CallContext<'_>) {
         let Stage::Connecting { socket } = self.stage else { return };
         self.stage = Stage::Out;
-        self.refuse(refused.into(), Some(socket), around);
+        self.refuse(refused.into(), Some(socket), cx);
     }
 
-    fn refuse(&mut self, refusal: ConnectRefusal, socket: Option<SocketId>, around: &mut Surroundings<'_>) {
-        let enabled = around.rules.dialects;
-        let speakable = if refusal == ConnectRefusal::UnknownDialect { enabled } else { self.voice.speakable() };
+    fn refuse(&mut self, refusal: ConnectRefusal, socket: Option<SocketId>, cx: &mut CallContext<'_>) {
+        let enabled = cx.rules.dialects;
+        let speakable = if refusal == ConnectRefusal::UnknownDialect { enabled } else { self.dialect_state.speakable() };
         let error = connect_error(refusal, speakable, enabled);
         let (code, cause, sid) = (error.code, &*error.message, socket.as_ref().map(SocketId::as_str));
-        let error_id = around.rules.note(RefusalNote { sid, ..self.refusal(RefusalKind::Connect, code, cause) });
+        let error_id = cx.rules.note(RefusalNote { sid, ..self.refusal(RefusalKind::Connect, code, cause) });
         let text = socketio::encode_connect_error(NAMESPACE, &error.message, Some(&error.data(error_id)));
         self.protocol.forget_connecting(NAMESPACE);
-        around.wire.send(&Encoded::text(&text));
+        cx.wire.send(&Encoded::text(&text));
     }
 }

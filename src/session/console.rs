@@ -4,29 +4,29 @@
 use log::debug;
 use serde_json::value::RawValue;
 
+use super::call_context::{CallContext, Now};
 use super::namespaces::CONSOLE;
 use super::ports::{AtConsole, Broker, ConsoleAct};
 use super::state::Session;
-use super::surroundings::{Now, Surroundings};
 use crate::chat::ConsoleNotice;
 use crate::engineio::{CloseReason, Encoded};
 use crate::socketio::{self, Args};
 
 impl Session {
     /// Handles a CONNECT.
-    pub(super) fn enter_console(&mut self, auth: Option<&RawValue>, around: &mut Surroundings<'_>) {
+    pub(super) fn enter_console(&mut self, auth: Option<&RawValue>, cx: &mut CallContext<'_>) {
         self.console = Some(Box::default());
         let act = ConsoleAct::Connect { auth: auth.map(ToOwned::to_owned), peer: self.peer };
-        around.broker.at_console(AtConsole { connection: self.key, act });
+        cx.broker.at_console(AtConsole { connection: self.key, act });
     }
 
     /// Passes on an event.
-    pub(super) fn ask_console(&mut self, name: String, args: Args, now: Now, around: &mut Surroundings<'_>) {
+    pub(super) fn ask_console(&mut self, name: String, args: Args, now: Now, cx: &mut CallContext<'_>) {
         let Some(side) = &mut self.console else { return };
         if !side.may_ask(now.instant) {
             return debug!("too many requests from the Admin UI");
         }
-        around.broker.at_console(AtConsole { connection: self.key, act: ConsoleAct::Request { name, args } });
+        cx.broker.at_console(AtConsole { connection: self.key, act: ConsoleAct::Request { name, args } });
     }
 
     /// Reports that the client has left.
@@ -37,7 +37,7 @@ impl Session {
     }
 
     /// Handles a notice of the console.
-    pub(super) fn on_console(&mut self, notice: ConsoleNotice, around: &mut Surroundings<'_>) {
+    pub(super) fn on_console(&mut self, notice: ConsoleNotice, cx: &mut CallContext<'_>) {
         let Some(side) = &mut self.console else { return };
         match notice {
             ConsoleNotice::Admitted { socket } => {
@@ -45,39 +45,39 @@ impl Session {
                 if !self.is_in() {
                     self.ends_at = None;
                 }
-                around.wire.send(&Encoded::text(&socketio::encode_connect(CONSOLE, socket.as_str(), None)));
+                cx.wire.send(&Encoded::text(&socketio::encode_connect(CONSOLE, socket.as_str(), None)));
             }
             ConsoleNotice::Refused { message } => {
                 self.console = None;
                 self.protocol.forget_connecting(CONSOLE);
-                around.wire.send(&Encoded::text(&socketio::encode_connect_error(CONSOLE, &message, None)));
+                cx.wire.send(&Encoded::text(&socketio::encode_connect_error(CONSOLE, &message, None)));
             }
             // It was sent before the socket left.
             ConsoleNotice::Packets { .. } | ConsoleNotice::Out { .. } if !self.protocol.has_joined(CONSOLE) => {}
             ConsoleNotice::Packets { packets, is_awaited: true } => {
                 side.is_awaited = true;
-                around.wire.send(&packets);
+                cx.wire.send(&packets);
             }
             ConsoleNotice::Packets { packets, is_awaited: false } => {
-                around.wire.send_volatile(&packets);
+                cx.wire.send_volatile(&packets);
             }
             ConsoleNotice::Out { closes } => {
-                around.wire.send(&Encoded::text(&socketio::encode_disconnect(CONSOLE)));
+                cx.wire.send(&Encoded::text(&socketio::encode_disconnect(CONSOLE)));
                 self.protocol.leave(CONSOLE);
-                self.leave_console(CloseReason::Disconnected, around.broker);
+                self.leave_console(CloseReason::Disconnected, cx.broker);
                 if closes || self.protocol.joined().next().is_none() {
-                    around.wire.close(CloseReason::Disconnected);
+                    cx.wire.close(CloseReason::Disconnected);
                 }
             }
         }
     }
 
     /// Handles the outbox becoming empty.
-    pub(super) fn console_drained(&mut self, around: &mut Surroundings<'_>) {
+    pub(super) fn console_drained(&mut self, cx: &mut CallContext<'_>) {
         if let Some(side) = &mut self.console
             && std::mem::take(&mut side.is_awaited)
         {
-            around.broker.at_console(AtConsole { connection: self.key, act: ConsoleAct::Drained });
+            cx.broker.at_console(AtConsole { connection: self.key, act: ConsoleAct::Drained });
         }
     }
 }

@@ -4,95 +4,95 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::answering::Refused;
+use super::answering::RefusedRequest;
+use super::call_context::{CallContext, Now};
 use super::namespaces::CONSOLE;
-use super::pending::Pending;
+use super::pending::PendingRequest;
 use super::ports::Broker;
 use super::rules::Rules;
 use super::showing::{show, show_volatile};
 use super::state::{Session, Stage};
-use super::surroundings::{Now, Surroundings};
-use crate::chat::{Broadcast, CatchUpDrained, ChatError, Disconnect, Notice, Proven, Upgraded};
+use crate::chat::{Broadcast, CatchUpDrained, ChatError, Confirmed, Disconnect, Notice, Upgraded};
 use crate::engineio::{CloseReason, TransportKind};
 use crate::logging::RefusalKind;
 use crate::socketio::{self, Incoming};
 
 impl Session {
     /// Handles a text message.
-    pub fn on_text(&mut self, text: &str, now: Now, around: &mut Surroundings<'_>) {
+    pub fn on_text(&mut self, text: &str, now: Now, cx: &mut CallContext<'_>) {
         match self.protocol.on_text(text) {
-            Ok(Some(incoming)) => self.on_incoming(incoming, now, around),
+            Ok(Some(incoming)) => self.on_incoming(incoming, now, cx),
             Ok(None) if self.protocol.is_assembling() => {
-                self.active().attachments_due = now.instant.checked_add(around.rules.ping_timeout);
+                self.active().attachments_due = now.instant.checked_add(cx.rules.ping_timeout);
             }
             Ok(None) => {}
-            Err(error) => self.violated(&error, around),
+            Err(error) => self.violated(&error, cx),
         }
     }
 
     /// Handles a binary message.
-    pub fn on_binary(&mut self, data: Bytes, now: Now, around: &mut Surroundings<'_>) {
+    pub fn on_binary(&mut self, data: Bytes, now: Now, cx: &mut CallContext<'_>) {
         // No event uses attachments, so their contents are discarded.
         let outcome = self.protocol.on_binary(data, 0);
         if let Some(active) = self.active.as_mut().filter(|_| !self.protocol.is_assembling()) {
             active.attachments_due = None;
         }
         match outcome {
-            Ok(Some(incoming)) => self.on_incoming(incoming, now, around),
+            Ok(Some(incoming)) => self.on_incoming(incoming, now, cx),
             Ok(None) => self.tidy(now.instant),
-            Err(error) => self.violated(&error, around),
+            Err(error) => self.violated(&error, cx),
         }
     }
 
     /// Handles an event shared by many sessions.
-    pub fn on_shared(&mut self, event: &Arc<Broadcast>, now: Instant, around: &mut Surroundings<'_>) {
+    pub fn on_shared(&mut self, event: &Arc<Broadcast>, now: Instant, cx: &mut CallContext<'_>) {
         let Stage::In { account, .. } = &self.stage else { return };
         let viewer = &account.profile.id;
         if event.event().is_volatile() {
             let is_behind = self.active.as_ref().is_some_and(|active| !active.missed.is_empty());
-            if is_behind || !show_volatile(self.voice, viewer, event, around.wire) {
+            if is_behind || !show_volatile(self.dialect_state, viewer, event, cx.wire) {
                 self.active().missed.add(event.event());
             }
             return;
         }
         if let Some(active) = &mut self.active
-            && active.gate.is_shut()
+            && active.hold_queue.is_shut()
         {
-            return self.wait_behind(event, around);
+            return self.wait_behind(event, cx);
         }
-        let packets = show(self.voice, viewer, event, None, around.wire);
-        self.proof.tell_event(event, viewer, packets, now, around.rules.proof_interval);
+        let packets = show(self.dialect_state, viewer, event, None, cx.wire);
+        self.confirmation.note_event(event, viewer, packets, now, cx.rules.proof_interval);
     }
 
     /// Handles a notice of the broker.
-    pub fn on_notice(&mut self, notice: Notice, now: Now, around: &mut Surroundings<'_>) {
+    pub fn on_notice(&mut self, notice: Notice, now: Now, cx: &mut CallContext<'_>) {
         match notice {
-            Notice::Admitted(admission) => self.admitted(*admission, now, around),
-            Notice::Refused(refused) => self.refused(refused, around),
-            Notice::Reply { ticket, reply } => self.replied(ticket, reply, now, around),
-            Notice::Hold(event) if self.is_in() => self.active().gate.hold(event),
+            Notice::Admitted(admission) => self.admitted(*admission, now, cx),
+            Notice::Refused(refused) => self.refused(refused, cx),
+            Notice::Reply { ticket, reply } => self.replied(ticket, reply, now, cx),
+            Notice::Hold(event) if self.is_in() => self.active().hold_queue.hold(event),
             Notice::Hold(_) => {}
             Notice::Settle { message, stored } => {
                 if let Some(active) = &mut self.active {
-                    active.gate.settle(message, stored);
-                    self.feed(now.instant, around);
+                    active.hold_queue.settle(message, stored);
+                    self.feed(now.instant, cx);
                 }
             }
-            Notice::CatchUp(page) => self.show_page(&page, now.instant, around),
+            Notice::CatchUp(page) => self.show_page(&page, now.instant, cx),
             Notice::CatchUpDone => {
                 if let Some(active) = &mut self.active {
-                    active.gate.end_catch_up();
-                    self.feed(now.instant, around);
+                    active.hold_queue.end_catch_up();
+                    self.feed(now.instant, cx);
                 }
             }
-            Notice::CatchUpGoesOn { serial } => {
+            Notice::CatchUpGoesOn { event_seq } => {
                 if let Some(active) = &mut self.active {
-                    active.gate.go_on(serial);
+                    active.hold_queue.go_on(event_seq);
                 }
             }
-            Notice::Kick { code } => self.put_out(code, around),
-            Notice::Close(reason) => around.wire.close(reason),
-            Notice::Console(notice) => self.on_console(notice, around),
+            Notice::Kick { code } => self.kick(code, cx),
+            Notice::Close(reason) => cx.wire.close(reason),
+            Notice::Console(notice) => self.on_console(notice, cx),
         }
         self.tidy(now.instant);
     }
@@ -106,71 +106,72 @@ impl Session {
     }
 
     /// Handles the passing of the deadline.
-    pub fn on_deadline(&mut self, now: Now, around: &mut Surroundings<'_>) {
+    pub fn on_deadline(&mut self, now: Now, cx: &mut CallContext<'_>) {
         if self.ends_at.is_some_and(|ends_at| ends_at <= now.instant) {
             self.ends_at = None;
             match self.stage {
-                Stage::In { .. } => self.put_out("TOKEN_EXPIRED", around),
+                Stage::In { .. } => self.kick("TOKEN_EXPIRED", cx),
                 Stage::Out | Stage::Connecting { .. } => {
                     let cause = "no namespace was joined in time (CONNECT_TIMEOUT)";
-                    around.rules.note(self.refusal(RefusalKind::Connect, "CONNECT_TIMEOUT", cause));
-                    around.wire.close(CloseReason::ConnectTimeout);
+                    cx.rules.note(self.refusal(RefusalKind::Connect, "CONNECT_TIMEOUT", cause));
+                    cx.wire.close(CloseReason::ConnectTimeout);
                 }
             }
         }
         if self.active.as_ref().and_then(|active| active.attachments_due).is_some_and(|due| due <= now.instant) {
             self.active().attachments_due = None;
-            return self.violated(&socketio::ProtocolError::AttachmentsLate, around);
+            return self.violated(&socketio::ProtocolError::AttachmentsLate, cx);
         }
-        while let Some(turn) = self.active.as_mut().and_then(|active| active.turns.next(&around.rules.limits, now.instant)) {
-            self.run(turn, now, around);
+        while let Some(queued) = self.active.as_mut().and_then(|active| active.request_queue.next(&cx.rules.limits, now.instant))
+        {
+            self.run(queued, now, cx);
         }
         self.tidy(now.instant);
     }
 
     /// Handles the outbox becoming empty.
-    pub fn on_drained(&mut self, now: Instant, around: &mut Surroundings<'_>) {
-        self.console_drained(around);
+    pub fn on_drained(&mut self, now: Instant, cx: &mut CallContext<'_>) {
+        self.console_drained(cx);
         let (Some(active), Stage::In { account, .. }) = (&mut self.active, &self.stage) else { return };
-        if active.gate.page_left() {
-            around.broker.catch_up_drained(CatchUpDrained { connection: self.key });
+        if active.hold_queue.page_left() {
+            cx.broker.catch_up_drained(CatchUpDrained { connection: self.key });
         }
         for event in active.missed.take() {
-            show_volatile(self.voice, &account.profile.id, &Broadcast::new(event), around.wire);
+            show_volatile(self.dialect_state, &account.profile.id, &Broadcast::new(event), cx.wire);
         }
-        self.feed(now, around);
+        self.feed(now, cx);
         self.tidy(now);
     }
 
     /// Handles the answer to the last ping.
     pub fn on_pong(&mut self, broker: &mut dyn Broker) {
-        if let Some(mark) = self.proof.on_pong()
+        if let Some(watermark) = self.confirmation.on_pong()
             && self.is_in()
         {
-            broker.proven(Proven { connection: self.key, mark });
+            broker.confirmed(Confirmed { connection: self.key, watermark });
         }
     }
 
     /// Handles a packet that asks for nothing.
-    pub fn on_control(&mut self, now: Now, around: &mut Surroundings<'_>) {
-        self.has_paid(now, around);
+    pub fn on_control(&mut self, now: Now, cx: &mut CallContext<'_>) {
+        self.has_paid(now, cx);
     }
 
     /// Handles the start of a server stop: waiting requests run at once, and no more are taken.
-    pub fn on_stopping(&mut self, now: Now, around: &mut Surroundings<'_>) {
+    pub fn on_stopping(&mut self, now: Now, cx: &mut CallContext<'_>) {
         self.is_stopping = true;
-        while let Some(turn) = self.active.as_mut().and_then(|active| active.turns.pop()) {
-            self.run(turn, now, around);
+        while let Some(queued) = self.active.as_mut().and_then(|active| active.request_queue.pop()) {
+            self.run(queued, now, cx);
         }
         self.tidy(now.instant);
     }
 
     /// Handles the end of a server stop, before the connection is closed: unanswered requests may be stored or not.
-    pub fn on_stopped(&mut self, now: Now, around: &mut Surroundings<'_>) {
+    pub fn on_stopped(&mut self, now: Now, cx: &mut CallContext<'_>) {
         while let Some(pending) = self.active.as_mut().and_then(|active| active.pending.pop()) {
-            let Pending { ticket: _, dialect, dialects, asked, ack_id } = pending;
-            let fault = ChatError::NotStored.into();
-            self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around);
+            let PendingRequest { ticket: _, dialect, dialects, asked, ack_id } = pending;
+            let request_error = ChatError::NotStored.into();
+            self.refuse_request(RefusedRequest { dialect, dialects, asked, ack_id }, &request_error, now, cx);
         }
     }
 
@@ -178,14 +179,14 @@ impl Session {
     pub fn on_close(&mut self, reason: CloseReason, now: Instant, rules: &Rules, broker: &mut dyn Broker) {
         if let Stage::Connecting { .. } | Stage::In { .. } = self.stage {
             let left = self.leave_behind(now, rules);
-            let (connection, proven) = (self.key, self.proof.proven());
-            broker.disconnect(Disconnect { connection, on_purpose: false, reason, proven, left });
+            let (connection, confirmed) = (self.key, self.confirmation.confirmed());
+            broker.disconnect(Disconnect { connection, on_purpose: false, reason, confirmed, left });
         }
         self.leave();
         self.leave_console(reason, broker);
     }
 
-    fn on_incoming(&mut self, incoming: Incoming, now: Now, around: &mut Surroundings<'_>) {
+    fn on_incoming(&mut self, incoming: Incoming, now: Now, cx: &mut CallContext<'_>) {
         let is_free = match &incoming {
             // The first CONNECT is free: every connection needs one.
             Incoming::Connect { .. } => !std::mem::replace(&mut self.has_asked_in, true),
@@ -193,28 +194,26 @@ impl Session {
             // A DISCONNECT that has an effect was preceded by a CONNECT.
             Incoming::Disconnect { .. } | Incoming::Event(_) => true,
         };
-        if !is_free && !self.has_paid(now, around) {
+        if !is_free && !self.has_paid(now, cx) {
             return;
         }
         match incoming {
-            Incoming::Connect { namespace, auth } => self.on_connect(&namespace, auth.as_deref(), now, around),
-            Incoming::Event(event) if event.namespace.as_ref() == CONSOLE => {
-                self.ask_console(event.name, event.args, now, around)
-            }
-            Incoming::Event(event) => self.on_event(event, now, around),
+            Incoming::Connect { namespace, auth } => self.on_connect(&namespace, auth.as_deref(), now, cx),
+            Incoming::Event(event) if event.namespace.as_ref() == CONSOLE => self.ask_console(event.name, event.args, now, cx),
+            Incoming::Event(event) => self.on_event(event, now, cx),
             // We send no event that asks for an ack.
             Incoming::Ack { .. } => {}
             Incoming::Disconnect { namespace } if namespace.as_ref() == CONSOLE => {
-                self.leave_console(CloseReason::Disconnected, around.broker);
+                self.leave_console(CloseReason::Disconnected, cx.broker);
             }
             Incoming::Disconnect { .. } => {
                 if self.is_in() {
-                    let left = self.leave_behind(now.instant, around.rules);
-                    around.broker.disconnect(Disconnect {
+                    let left = self.leave_behind(now.instant, cx.rules);
+                    cx.broker.disconnect(Disconnect {
                         connection: self.key,
                         on_purpose: true,
                         reason: CloseReason::Disconnected,
-                        proven: self.proof.proven(),
+                        confirmed: self.confirmation.confirmed(),
                         left,
                     });
                     self.leave();
@@ -226,16 +225,16 @@ impl Session {
 
     /// Counts a packet other than an event as a receipt; returns whether the limit allows it. A client above it is
     /// closed as flooding.
-    fn has_paid(&mut self, now: Now, around: &mut Surroundings<'_>) -> bool {
-        if self.active().turns.pay_control(&around.rules.limits, now.instant) {
+    fn has_paid(&mut self, now: Now, cx: &mut CallContext<'_>) -> bool {
+        if self.active().request_queue.pay_control(&cx.rules.limits, now.instant) {
             return true;
         }
         if self.is_in() {
-            self.put_out("RATE_LIMITED", around);
+            self.kick("RATE_LIMITED", cx);
         } else {
-            around.rules.note(self.refusal(RefusalKind::Connect, "RATE_LIMITED", "flooding with packets that ask for nothing"));
+            cx.rules.note(self.refusal(RefusalKind::Connect, "RATE_LIMITED", "flooding with packets that ask for nothing"));
         }
-        around.wire.close(CloseReason::ForcedClose);
+        cx.wire.close(CloseReason::ForcedClose);
         false
     }
 }

@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 
 use super::waiting::{Bound, Waiting};
 use crate::chat::Event;
-use crate::model::ChangesTold;
+use crate::model::ChangesNotified;
 
 /// Messages, edits and deletions are left to the catch-up. Of other events, the newest are kept, up to the bound. The
 /// first to be dropped are those that a newer event supersedes, then receipts (the history has their `status`), then
@@ -13,7 +13,7 @@ pub(super) struct Lag {
     /// Position after which messages are left out.
     pub after: i64,
     /// Changes after which edits and deletions are left out.
-    pub changes: ChangesTold,
+    pub changes: ChangesNotified,
     /// Number of events held that came before.
     pub before: usize,
     /// Set once the catch-up was asked to continue.
@@ -28,7 +28,7 @@ pub(super) struct Lag {
 
 impl Lag {
     /// Starts a lag behind these.
-    pub fn new(after: i64, changes: ChangesTold, before: usize) -> Self {
+    pub fn new(after: i64, changes: ChangesNotified, before: usize) -> Self {
         Self { after, changes, before, is_asked: false, events: 0, bytes: 0, own: 0 }
     }
 

@@ -12,14 +12,14 @@ const MAX_ENTRIES: usize = 10_000;
 #[derive(Debug)]
 struct Presence {
     /// State sent before the first dropped event: online with this status; `None` if unknown.
-    told: Option<ChosenStatus>,
+    sent: Option<ChosenStatus>,
     latest: PresenceChange,
 }
 
 #[derive(Debug)]
 struct Typing {
     user: Arc<Profile>,
-    told: bool,
+    sent: bool,
     latest: bool,
 }
 
@@ -43,8 +43,8 @@ impl Missed {
             Event::Typing { user, conversation, active } => {
                 let key = (user.id.clone(), *conversation);
                 if self.typing.len() < MAX_ENTRIES || self.typing.contains_key(&key) {
-                    let told = !active;
-                    self.typing.entry(key).or_insert(Typing { user: Arc::clone(user), told, latest: told }).latest = *active;
+                    let sent = !active;
+                    self.typing.entry(key).or_insert(Typing { user: Arc::clone(user), sent, latest: sent }).latest = *active;
                 }
             }
             _ => {}
@@ -60,8 +60,8 @@ impl Missed {
             missed.latest = change.clone().after(Some(&missed.latest));
         } else if self.presence.len() < MAX_ENTRIES {
             // A user who goes offline was shown as online. A status other than the default is sent again to be safe.
-            let told = if status.is_none() { Some(ChosenStatus::Online) } else { None };
-            self.presence.insert(user.clone(), Presence { told, latest: change.clone() });
+            let sent = if status.is_none() { Some(ChosenStatus::Online) } else { None };
+            self.presence.insert(user.clone(), Presence { sent, latest: change.clone() });
         }
     }
 
@@ -71,14 +71,14 @@ impl Missed {
         let changes: Vec<_> = presence
             .into_values()
             .filter(|missed| match &missed.latest {
-                PresenceChange::Online { status, .. } => missed.told != Some(*status),
+                PresenceChange::Online { status, .. } => missed.sent != Some(*status),
                 PresenceChange::Offline { .. } => true,
             })
             .map(|missed| missed.latest)
             .collect();
         let typing = typing
             .into_iter()
-            .filter(|(_, typing)| typing.told != typing.latest)
+            .filter(|(_, typing)| typing.sent != typing.latest)
             .map(|((_, conversation), typing)| Event::Typing { user: typing.user, conversation, active: typing.latest });
         (!changes.is_empty()).then_some(Event::Presence(changes)).into_iter().chain(typing).collect()
     }

@@ -4,37 +4,37 @@
 //! out. [`Client`] puts it on an Engine.IO connection.
 mod active;
 mod answering;
+mod call_context;
 mod client;
+mod confirmation;
 mod connecting;
 mod console;
 mod console_side;
 mod credentials;
-mod gate;
+mod disconnect;
+mod hold_queue;
 mod inputs;
 mod lag;
-mod leaving;
 mod limits;
 mod missed;
 mod namespaces;
 mod outflow;
 mod pending;
 mod ports;
-mod proof;
+mod publishing;
+mod request_queue;
 mod requests;
 mod rules;
 mod showing;
 mod state;
-mod surroundings;
-mod tapping;
 #[cfg(test)]
 mod tests;
-mod turns;
 mod waiting;
 
+pub use self::call_context::{CallContext, Now};
 pub use self::client::{Client, Context, Recipients};
 pub use self::limits::{Bucket, Limits, Rate};
 pub use self::namespaces::CONSOLE;
 pub use self::ports::{AtConsole, Broker, ConsoleAct};
 pub use self::rules::{Rules, Verify};
 pub use self::state::Session;
-pub use self::surroundings::{Now, Surroundings};

@@ -5,7 +5,7 @@ use crate::dialect::{Asked, Dialect, DialectSet};
 
 /// Everything needed to answer a request.
 #[derive(Debug)]
-pub struct Pending {
+pub struct PendingRequest {
     /// The session's number of the request.
     pub ticket: u32,
     /// The dialect that handled it.
@@ -20,7 +20,7 @@ pub struct Pending {
 
 /// Pending requests of one socket, the oldest first: answers come roughly in that order.
 #[derive(Debug, Default)]
-pub struct PendingRequests(VecDeque<Pending>);
+pub struct PendingRequests(VecDeque<PendingRequest>);
 
 impl PendingRequests {
     /// Returns the number of pending requests.
@@ -34,17 +34,17 @@ impl PendingRequests {
     }
 
     /// Adds a request.
-    pub fn insert(&mut self, pending: Pending) {
+    pub fn insert(&mut self, pending: PendingRequest) {
         self.0.push_back(pending);
     }
 
     /// Removes and returns the oldest.
-    pub fn pop(&mut self) -> Option<Pending> {
+    pub fn pop(&mut self) -> Option<PendingRequest> {
         self.0.pop_front()
     }
 
     /// Removes and returns the one with this number.
-    pub fn take(&mut self, ticket: u32) -> Option<Pending> {
+    pub fn take(&mut self, ticket: u32) -> Option<PendingRequest> {
         let place = self.0.iter().position(|pending| pending.ticket == ticket)?;
         self.0.remove(place)
     }

@@ -2,7 +2,7 @@
 use actix::Message;
 use serde_json::value::RawValue;
 
-use crate::chat::{CatchUpDrained, Connect, Disconnect, FellBehind, Limited, Proven, Request, Upgraded, WordsLearned};
+use crate::chat::{CapabilitiesChanged, CatchUpDrained, Confirmed, Connect, Disconnect, FellBehind, Limited, Request, Upgraded};
 use crate::engineio::{CloseReason, ConnectionKey, Peer};
 use crate::socketio::Args;
 
@@ -15,7 +15,7 @@ pub trait Broker {
     /// Reports requests that were refused because there were too many.
     fn limited(&mut self, message: Limited);
     /// Reports that the client can show other events than before.
-    fn words_learned(&mut self, message: WordsLearned);
+    fn capabilities_changed(&mut self, message: CapabilitiesChanged);
     /// Reports the move to a WebSocket.
     fn upgraded(&mut self, message: Upgraded);
     /// Reports that a page of the catch-up was sent.
@@ -23,7 +23,7 @@ pub trait Broker {
     /// Reports that events were left out: the catch-up has to continue.
     fn fell_behind(&mut self, message: FellBehind);
     /// Reports what has certainly arrived.
-    fn proven(&mut self, message: Proven);
+    fn confirmed(&mut self, message: Confirmed);
     /// Reports the end of the session.
     fn disconnect(&mut self, message: Disconnect);
     /// Passes on a message to the administrators' namespace.

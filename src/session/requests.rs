@@ -3,17 +3,17 @@ use std::time::{Duration, Instant};
 
 use log::debug;
 
-use super::answering::{Refused, answer_refusal, answer_success};
+use super::answering::{RefusedRequest, answer_refusal, answer_success};
+use super::call_context::{CallContext, Now};
 use super::namespaces::NAMESPACE;
-use super::pending::Pending;
+use super::pending::PendingRequest;
 use super::ports::Broker;
+use super::request_queue::{Offered, QueuedRequest};
 use super::state::{Session, Stage};
-use super::surroundings::{Now, Surroundings};
-use super::turns::{Offer, Turn};
-use crate::chat::{ChatError, Command, Limited, OwnCopy, Reply, Request, WordsLearned};
-use crate::dialect::{Asked, Class, Decoded, Dialect, DialectSet, Entry, Fault, fault_ack, unknown_event_packet};
+use crate::chat::{CapabilitiesChanged, ChatError, Command, Limited, OwnCopy, Reply, Request};
+use crate::dialect::{Asked, Class, ClientEvent, Decoded, Dialect, DialectSet, RequestError, error_ack, unknown_event_packet};
 use crate::engineio::{CloseReason, Encoded};
-use crate::feed::{Args, Happening, What};
+use crate::feed::{Args, FeedEvent, FeedEventKind};
 use crate::socketio::{self, IncomingEvent};
 
 /// Longest event name in the log, in characters.
@@ -21,74 +21,74 @@ const MAX_LOGGED_NAME: usize = 100;
 
 impl Session {
     /// Handles an event.
-    pub(super) fn on_event(&mut self, event: IncomingEvent, now: Now, around: &mut Surroundings<'_>) {
+    pub(super) fn on_event(&mut self, event: IncomingEvent, now: Now, cx: &mut CallContext<'_>) {
         let IncomingEvent { namespace: _, name, args, ack_id } = event;
-        let Stage::In { socket, account } = &self.stage else { return around.wire.close(CloseReason::ForcedClose) };
+        let Stage::In { socket, account } = &self.stage else { return cx.wire.close(CloseReason::ForcedClose) };
         debug!(sid:% = socket, user:% = account.profile.id, event = shortened(&name); "event received");
         let (socket, user) = (*socket, account.profile.id.clone());
-        let dialects = self.learn(&name, around.broker);
-        around.rules.feed.tell(|| {
+        let dialects = self.learn(&name, cx.broker);
+        cx.rules.feed.publish(|| {
             let args = Args::new(args.json().into());
-            let what = What::Received { event: name.as_str().into(), args, dialects: dialects.bits() };
-            Happening { at: now.wall, socket, user, what }
+            let kind = FeedEventKind::Received { event: name.as_str().into(), args, dialects: dialects.bits() };
+            FeedEvent { at: now.wall, socket, user, kind }
         });
         let Some((dialect, entry)) = executor(dialects, &name, &args) else {
-            return self.on_unknown(&name, ack_id, now.instant, around);
+            return self.on_unknown(&name, ack_id, now.instant, cx);
         };
-        if entry.class == Class::Work && self.active().turns.is_flood(&around.rules.limits, now.instant) {
-            return self.put_out("RATE_LIMITED", around);
+        if entry.class == Class::Work && self.active().request_queue.is_flood(&cx.rules.limits, now.instant) {
+            return self.kick("RATE_LIMITED", cx);
         }
         let mut asked = Asked { event: entry.name, at: now.wall, ..Asked::default() };
         let request = dialect.decode(&mut asked, &args);
         if self.is_stopping {
             // Left unanswered, stock clients repeat the request by themselves (`retries`), at the server that comes next.
             if ack_id.is_none() || !is_safe_to_repeat(&request) {
-                let fault = ChatError::Stopping.into();
-                self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around);
+                let request_error = ChatError::Stopping.into();
+                self.refuse_request(RefusedRequest { dialect, dialects, asked, ack_id }, &request_error, now, cx);
             }
             return;
         }
-        let turn = Turn { dialect, dialects, asked, ack_id, class: entry.class, request };
-        match self.active().turns.offer(turn, &around.rules.limits, now.instant) {
-            Offer::Run(turn) => self.run(turn, now, around),
-            Offer::Waits => {}
-            Offer::Refused { turn, retry_after } => {
-                self.note_limited(now.instant, around.broker);
-                let Turn { dialect, dialects, asked, ack_id, .. } = turn;
-                let fault = ChatError::RateLimited { retry_after }.into();
-                self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around);
+        let queued = QueuedRequest { dialect, dialects, asked, ack_id, class: entry.class, request };
+        match self.active().request_queue.offer(queued, &cx.rules.limits, now.instant) {
+            Offered::Run(queued) => self.run(queued, now, cx),
+            Offered::Waits => {}
+            Offered::Refused { queued, retry_after } => {
+                self.note_limited(now.instant, cx.broker);
+                let QueuedRequest { dialect, dialects, asked, ack_id, .. } = queued;
+                let request_error = ChatError::RateLimited { retry_after }.into();
+                self.refuse_request(RefusedRequest { dialect, dialects, asked, ack_id }, &request_error, now, cx);
             }
         }
     }
 
-    fn on_unknown(&mut self, name: &str, ack_id: Option<u64>, now: Instant, around: &mut Surroundings<'_>) {
-        let limits = &around.rules.limits;
-        let turns = &mut self.active().turns;
-        if turns.is_flood(limits, now) {
-            return self.put_out("RATE_LIMITED", around);
+    fn on_unknown(&mut self, name: &str, ack_id: Option<u64>, now: Instant, cx: &mut CallContext<'_>) {
+        let limits = &cx.rules.limits;
+        let request_queue = &mut self.active().request_queue;
+        if request_queue.is_flood(limits, now) {
+            return self.kick("RATE_LIMITED", cx);
         }
-        let paid = turns.pay_unknown(limits, now);
+        let paid = request_queue.pay_unknown(limits, now);
         if paid.is_err() {
-            self.note_limited(now, around.broker);
+            self.note_limited(now, cx.broker);
         }
         // An ack that is asked for must come: stock clients with `retries` send nothing more until then.
-        if !around.rules.strict_events && ack_id.is_none() {
+        if !cx.rules.strict_events && ack_id.is_none() {
             return;
         }
-        let fault = match paid {
-            Ok(()) => Fault::UnknownEvent,
+        let request_error = match paid {
+            Ok(()) => RequestError::UnknownEvent,
             Err(retry_after) => ChatError::RateLimited { retry_after }.into(),
         };
-        let error_id = self.note_fault(around.rules, name, &fault);
+        let error_id = self.note_request_error(cx.rules, name, &request_error);
         let text = match ack_id {
-            Some(ack_id) => socketio::encode_ack(NAMESPACE, ack_id, &fault_ack(&fault, error_id)),
-            None => unknown_event_packet(name, &fault, error_id),
+            Some(ack_id) => socketio::encode_ack(NAMESPACE, ack_id, &error_ack(&request_error, error_id)),
+            None => unknown_event_packet(name, &request_error, error_id),
         };
-        around.wire.send(&Encoded::text(&text));
+        cx.wire.send(&Encoded::text(&text));
     }
 
     fn note_limited(&mut self, now: Instant, broker: &mut dyn Broker) {
-        if let Some(refused) = self.active().turns.note_refused(now) {
+        if let Some(refused) = self.active().request_queue.note_refused(now) {
             broker.limited(Limited { connection: self.key, refused });
         }
     }
@@ -96,84 +96,93 @@ impl Session {
     /// Learns the client's dialect from an event; if that changes which events it can show, the broker is notified
     /// first.
     fn learn(&mut self, event: &str, broker: &mut dyn Broker) -> DialectSet {
-        let before = self.voice;
-        let dialects = self.voice.learn(event);
-        if self.voice != before {
-            let (connection, words, manner) = (self.key, self.words(), self.voice.manner());
-            broker.words_learned(WordsLearned { connection, words, manner });
+        let before = self.dialect_state;
+        let dialects = self.dialect_state.learn(event);
+        if self.dialect_state != before {
+            let (connection, capabilities, client_dialects) =
+                (self.key, self.capabilities(), self.dialect_state.client_dialects());
+            broker.capabilities_changed(CapabilitiesChanged { connection, capabilities, client_dialects });
         }
         dialects
     }
 
     /// Runs a request that the rate limits allow.
-    pub(super) fn run(&mut self, turn: Turn, now: Now, around: &mut Surroundings<'_>) {
-        let Turn { dialect, dialects, asked, ack_id, class: _, request } = turn;
+    pub(super) fn run(&mut self, queued: QueuedRequest, now: Now, cx: &mut CallContext<'_>) {
+        let QueuedRequest { dialect, dialects, asked, ack_id, class: _, request } = queued;
         let (command, own_copy) = match request {
-            Ok(Decoded::Done) => return answer_success(dialect, &asked.answered(now.wall), ack_id, &Reply::Done, around.wire),
+            Ok(Decoded::Done) => return answer_success(dialect, &asked.answered(now.wall), ack_id, &Reply::Done, cx.wire),
             Ok(Decoded::OwnAccount) => {
                 let Stage::In { account, .. } = &self.stage else { return };
                 let reply = Reply::Account(account.clone());
-                return answer_success(dialect, &asked.answered(now.wall), ack_id, &reply, around.wire);
+                return answer_success(dialect, &asked.answered(now.wall), ack_id, &reply, cx.wire);
             }
             Ok(Decoded::Command { command, own_copy }) => {
-                let own_copy = Turn::own_copy(dialects, &command, own_copy);
+                let own_copy = QueuedRequest::own_copy(dialects, &command, own_copy);
                 (command, own_copy)
             }
-            Ok(Decoded::Authenticate { token }) => match (around.rules.verify)(&token, now.wall) {
+            Ok(Decoded::Authenticate { token }) => match (cx.rules.verify)(&token, now.wall) {
                 Ok(claims) if !claims.is_expired(now.wall) => (Command::RenewToken { claims: Box::new(claims) }, OwnCopy::None),
                 Ok(_) | Err(_) => {
-                    let fault = ChatError::InvalidToken.into();
-                    return self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around);
+                    let request_error = ChatError::InvalidToken.into();
+                    return self.refuse_request(RefusedRequest { dialect, dialects, asked, ack_id }, &request_error, now, cx);
                 }
             },
-            Err(fault) => return self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around),
+            Err(request_error) => {
+                return self.refuse_request(RefusedRequest { dialect, dialects, asked, ack_id }, &request_error, now, cx);
+            }
         };
         let active = self.active();
         // A held copy counts, because it is the answer that its front end waits for.
-        if active.pending.len() + active.gate.own_copies() >= around.rules.limits.unanswered {
-            let fault = ChatError::RateLimited { retry_after: Duration::from_secs(1) }.into();
-            return self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &fault, now, around);
+        if active.pending.len() + active.hold_queue.own_copies() >= cx.rules.limits.unanswered {
+            let request_error = ChatError::RateLimited { retry_after: Duration::from_secs(1) }.into();
+            return self.refuse_request(RefusedRequest { dialect, dialects, asked, ack_id }, &request_error, now, cx);
         }
         let ticket = self.next_ticket;
         self.next_ticket = ticket.wrapping_add(1);
-        self.active().pending.insert(Pending { ticket, dialect, dialects, asked, ack_id });
-        around.broker.request(Request { connection: self.key, ticket, command, own_copy });
+        self.active().pending.insert(PendingRequest { ticket, dialect, dialects, asked, ack_id });
+        cx.broker.request(Request { connection: self.key, ticket, command, own_copy });
     }
 
     /// Refuses a request, and logs it.
-    pub(super) fn refuse_request(&self, refused: Refused, fault: &Fault, now: Now, around: &mut Surroundings<'_>) {
-        let error_id = self.note_fault(around.rules, refused.asked.event, fault);
-        let refused = Refused { asked: Asked { error_id, ..refused.asked.answered(now.wall) }, ..refused };
-        answer_refusal(&refused, fault, self.voice, around.rules, around.wire);
+    pub(super) fn refuse_request(
+        &self,
+        refused: RefusedRequest,
+        request_error: &RequestError,
+        now: Now,
+        cx: &mut CallContext<'_>,
+    ) {
+        let error_id = self.note_request_error(cx.rules, refused.asked.event, request_error);
+        let refused = RefusedRequest { asked: Asked { error_id, ..refused.asked.answered(now.wall) }, ..refused };
+        answer_refusal(&refused, request_error, self.dialect_state, cx.rules, cx.wire);
     }
 
     /// Handles the broker's answer to a request.
-    pub(super) fn replied(&mut self, ticket: u32, reply: Result<Reply, ChatError>, now: Now, around: &mut Surroundings<'_>) {
+    pub(super) fn replied(&mut self, ticket: u32, reply: Result<Reply, ChatError>, now: Now, cx: &mut CallContext<'_>) {
         // A client that left and returned has forgotten its earlier requests.
         let Some(pending) = self.active.as_mut().and_then(|active| active.pending.take(ticket)) else { return };
-        let Pending { ticket: _, dialect, dialects, asked, ack_id } = pending;
+        let PendingRequest { ticket: _, dialect, dialects, asked, ack_id } = pending;
         let asked = asked.answered(now.wall);
         if let Ok(Reply::Renewed { expires_at }) = reply {
             self.end_at(expires_at, now);
             if ack_id.is_none() {
-                self.show_connected(around);
+                self.show_connected(cx);
             }
         }
         match reply {
-            Ok(reply) => answer_success(dialect, &asked, ack_id, &reply, around.wire),
-            Err(error) => self.refuse_request(Refused { dialect, dialects, asked, ack_id }, &error.into(), now, around),
+            Ok(reply) => answer_success(dialect, &asked, ack_id, &reply, cx.wire),
+            Err(error) => self.refuse_request(RefusedRequest { dialect, dialects, asked, ack_id }, &error.into(), now, cx),
         }
     }
 }
 
 /// Returns whether a repetition of a request would be recognised: it is a send with the client's own id.
-fn is_safe_to_repeat(request: &Result<Decoded, Fault>) -> bool {
+fn is_safe_to_repeat(request: &Result<Decoded, RequestError>) -> bool {
     let Ok(Decoded::Command { command, .. }) = request else { return false };
     command.draft().is_some_and(|draft| draft.client_message_id.is_some())
 }
 
 /// Returns the one of `dialects` that handles an event that all of them have.
-fn executor(dialects: DialectSet, event: &str, args: &socketio::Args) -> Option<(Dialect, &'static Entry)> {
+fn executor(dialects: DialectSet, event: &str, args: &socketio::Args) -> Option<(Dialect, &'static ClientEvent)> {
     let first = dialects.iter().next()?;
     let preferred =
         dialects.iter().find(|dialect| dialect.entry(event).is_some_and(|entry| dialect.takes_precedence(entry.name, args)));

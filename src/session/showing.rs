@@ -6,21 +6,25 @@ use smallvec::SmallVec;
 
 use super::namespaces::NAMESPACE;
 use crate::chat::{Broadcast, Emitted, Event, WORDED};
-use crate::dialect::{Dialect, DialectSet, Packets, Voice, seed_packet};
+use crate::dialect::{Dialect, DialectSet, DialectState, Packets, initial_offset_packet};
 use crate::engineio::{Encoded, Output, RECORD_SEPARATOR};
 use crate::model::{Part, UserId};
 use crate::socketio::{encode_event, push_text_argument};
 
 /// Returns an event's packets in each dialect that the client receives and that shows the event to `viewer`, without
 /// duplicates. An event worded by another server is the same in all.
-pub fn encodings<'a>(voice: Voice, viewer: &UserId, event: &'a Broadcast) -> impl Iterator<Item = Cow<'a, Encoded>> {
-    encodings_in(voice.heard(), voice, viewer, event, None)
+pub fn encodings<'a>(
+    dialect_state: DialectState,
+    viewer: &UserId,
+    event: &'a Broadcast,
+) -> impl Iterator<Item = Cow<'a, Encoded>> {
+    encodings_in(dialect_state.receives_in(), dialect_state, viewer, event, None)
 }
 
 /// Does the same for some dialects, skipping the packets up to the last one that the client already has.
 fn encodings_in<'a>(
     dialects: DialectSet,
-    voice: Voice,
+    dialect_state: DialectState,
     viewer: &UserId,
     event: &'a Broadcast,
     had: Option<Part>,
@@ -35,7 +39,7 @@ fn encodings_in<'a>(
     let name = event.name_for(viewer);
     let mut seen = SmallVec::<[Cow<'a, Encoded>; 4]>::new();
     let in_dialects = dialects.iter().filter_map(move |dialect| {
-        if !dialect.shows(event.event(), viewer, voice.has_pinned(dialect)) {
+        if !dialect.shows(event.event(), viewer, dialect_state.has_requested(dialect)) {
             return None;
         }
         let shown = match name.and_then(|name| dialect.encode_named(event.event(), name)) {
@@ -83,10 +87,10 @@ fn say_the_same(one: &Encoded, other: &Encoded, are_placed: bool) -> bool {
     if !are_placed {
         return one == other;
     }
-    one.payload().len() == other.payload().len() && without_places(one).eq(without_places(other))
+    one.payload().len() == other.payload().len() && without_offsets(one).eq(without_offsets(other))
 }
 
-fn without_places(encoded: &Encoded) -> impl Iterator<Item = &[u8]> {
+fn without_offsets(encoded: &Encoded) -> impl Iterator<Item = &[u8]> {
     let packets = encoded.payload().split(|byte| *byte == RECORD_SEPARATOR);
     packets.map(|packet| packet.iter().rposition(|byte| *byte == b',').and_then(|end| packet.get(..end)).unwrap_or(packet))
 }
@@ -98,31 +102,42 @@ fn encode_worded(emitted: &Emitted) -> Packets {
 
 /// Sends an event, skipping the packets up to `had`, the last one that the client already has; returns the number of
 /// packets sent.
-pub fn show(voice: Voice, viewer: &UserId, event: &Broadcast, had: Option<Part>, wire: &mut dyn Output) -> usize {
-    if let Some(dialect) = voice.heard().only()
+pub fn show(dialect_state: DialectState, viewer: &UserId, event: &Broadcast, had: Option<Part>, wire: &mut dyn Output) -> usize {
+    if let Some(dialect) = dialect_state.receives_in().only()
         && had.max(event.had()).is_none()
         && event.name_for(viewer).is_none()
         && !matches!(event.event(), Event::Emitted(_))
     {
         // The common case by far: a single dialect, in which all events are shown alike.
-        let is_shown = dialect.shows(event.event(), viewer, voice.has_pinned(dialect));
+        let is_shown = dialect.shows(event.event(), viewer, dialect_state.has_requested(dialect));
         let encoded = is_shown.then(|| event.encoding(dialect.index(), |event| encode_in(dialect, event, 0))).flatten();
         return send(encoded.map(Cow::Borrowed).into_iter(), viewer, wire);
     }
-    send(encodings_in(voice.heard(), voice, viewer, event, had), viewer, wire)
+    send(encodings_in(dialect_state.receives_in(), dialect_state, viewer, event, had), viewer, wire)
 }
 
 /// Sends a message's event to the socket that sent it, in the dialects whose front ends take it for the confirmation;
 /// returns the number of packets sent.
-pub fn show_own(voice: Voice, viewer: &UserId, event: &Broadcast, had: Option<Part>, wire: &mut dyn Output) -> usize {
-    send(encodings_in(voice.heard().confirming_by_event(), voice, viewer, event, had), viewer, wire)
+pub fn show_own(
+    dialect_state: DialectState,
+    viewer: &UserId,
+    event: &Broadcast,
+    had: Option<Part>,
+    wire: &mut dyn Output,
+) -> usize {
+    send(encodings_in(dialect_state.receives_in().confirming_by_event(), dialect_state, viewer, event, had), viewer, wire)
 }
 
 /// Sends the event that brings a client its first offset.
-pub fn show_seed(voice: Voice, viewer: &UserId, seed: &Broadcast, wire: &mut dyn Output) -> usize {
-    let packets = show(voice, viewer, seed, None, wire);
+pub fn show_initial_offset(
+    dialect_state: DialectState,
+    viewer: &UserId,
+    initial_offset: &Broadcast,
+    wire: &mut dyn Output,
+) -> usize {
+    let packets = show(dialect_state, viewer, initial_offset, None, wire);
     if packets == 0
-        && let Some(encoded) = encoded(Packets::from_buf([seed_packet()]), seed, 0, 0)
+        && let Some(encoded) = encoded(Packets::from_buf([initial_offset_packet()]), initial_offset, 0, 0)
     {
         wire.send(&encoded);
     }
@@ -140,9 +155,9 @@ fn send<'a>(encodings: impl Iterator<Item = Cow<'a, Encoded>>, viewer: &UserId, 
 }
 
 /// Sends a volatile event; returns whether none of its packets was dropped.
-pub fn show_volatile(voice: Voice, viewer: &UserId, event: &Broadcast, wire: &mut dyn Output) -> bool {
+pub fn show_volatile(dialect_state: DialectState, viewer: &UserId, event: &Broadcast, wire: &mut dyn Output) -> bool {
     let mut is_whole = true;
-    for encoded in encodings(voice, viewer, event) {
+    for encoded in encodings(dialect_state, viewer, event) {
         debug!(user:% = viewer, event:% = event_name(&encoded); "event sent");
         is_whole &= wire.send_volatile(&encoded);
     }

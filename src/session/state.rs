@@ -3,14 +3,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::active::Active;
+use super::call_context::Now;
+use super::confirmation::Confirmation;
 use super::console_side::ConsoleSide;
 use super::credentials::Handshake;
 use super::namespaces::CONSOLE;
-use super::proof::Proof;
 use super::rules::Rules;
-use super::surroundings::Now;
-use crate::chat::Words;
-use crate::dialect::{DialectSet, Fault, Voice};
+use crate::chat::Capabilities;
+use crate::dialect::{DialectSet, DialectState, RequestError};
 use crate::engineio::{ConnectionKey, Opening, Peer};
 use crate::logging::{ErrorId, RefusalKind, RefusalNote};
 use crate::model::{Account, SocketId, Timestamp, UserId};
@@ -35,7 +35,7 @@ pub struct Session {
     pub(super) stage: Stage,
     pub(super) handshake: Handshake,
     pub(super) peer: Peer,
-    pub(super) voice: Voice,
+    pub(super) dialect_state: DialectState,
     /// Set if the client was authenticated by a cookie alone.
     pub(super) is_by_cookie: bool,
     /// Set once the server stops: nothing more is taken.
@@ -45,7 +45,7 @@ pub struct Session {
     /// Time by which the client must have connected; after that, expiry of its token.
     pub(super) ends_at: Option<Instant>,
     pub(super) next_ticket: u32,
-    pub(super) proof: Proof,
+    pub(super) confirmation: Confirmation,
     pub(super) active: Option<Box<Active>>,
     pub(super) console: Option<Box<ConsoleSide>>,
 }
@@ -59,13 +59,13 @@ impl Session {
             stage: Stage::Out,
             handshake: Handshake::of(opening, rules.dialects, rules.allow_query_token),
             peer: opening.peer,
-            voice: Voice::new(rules.dialects, DialectSet::EMPTY),
+            dialect_state: DialectState::new(rules.dialects, DialectSet::EMPTY),
             is_by_cookie: false,
             is_stopping: false,
             has_asked_in: false,
             ends_at: now.checked_add(rules.connect_timeout),
             next_ticket: 0,
-            proof: Proof::default(),
+            confirmation: Confirmation::default(),
             active: None,
             console: None,
         }
@@ -80,8 +80,8 @@ impl Session {
     }
 
     /// Returns the dialects in which events are sent.
-    pub fn heard(&self) -> DialectSet {
-        self.voice.heard()
+    pub fn receives_in(&self) -> DialectSet {
+        self.dialect_state.receives_in()
     }
 
     /// Returns whether the client is authenticated.
@@ -102,19 +102,19 @@ impl Session {
     #[inline]
     pub fn deadline(&self, rules: &Rules) -> Option<Instant> {
         let active = self.active.as_ref();
-        let turn = active.and_then(|active| active.turns.deadline(&rules.limits));
+        let queued = active.and_then(|active| active.request_queue.deadline(&rules.limits));
         let attachments = active.and_then(|active| active.attachments_due);
-        [self.ends_at, turn, attachments].into_iter().flatten().min()
+        [self.ends_at, queued, attachments].into_iter().flatten().min()
     }
 
     /// Returns the time by which a ping is wanted.
     pub fn ping_wanted(&self) -> Option<Instant> {
-        self.proof.wanted()
+        self.confirmation.wanted()
     }
 
     /// Records that a ping was queued behind everything sent so far.
     pub fn on_ping(&mut self) {
-        self.proof.on_ping();
+        self.confirmation.on_ping();
     }
 
     pub(super) fn active(&mut self) -> &mut Active {
@@ -125,15 +125,18 @@ impl Session {
     #[inline]
     pub(super) fn tidy(&mut self, now: Instant) {
         let Some(active) = &mut self.active else { return };
-        active.turns.forget_past(now);
+        active.request_queue.forget_past(now);
         if active.is_idle() {
             self.active = None;
         }
     }
 
     /// Returns the kinds of events that it can show, for the broker.
-    pub(super) fn words(&self) -> Words {
-        Words { unproven: self.is_by_cookie && self.voice.spoken().is_empty(), ..self.voice.words() }
+    pub(super) fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            unconfirmed: self.is_by_cookie && self.dialect_state.speaks().is_empty(),
+            ..self.dialect_state.capabilities()
+        }
     }
 
     /// Ends the session when its token expires.
@@ -155,8 +158,8 @@ impl Session {
     }
 
     /// Logs the refusal of an event.
-    pub(super) fn note_fault(&self, rules: &Rules, event: &str, fault: &Fault) -> Option<ErrorId> {
-        let cause = fault.sentence();
-        rules.note(RefusalNote { event: Some(event), ..self.refusal(RefusalKind::Event, fault.code(), &cause) })
+    pub(super) fn note_request_error(&self, rules: &Rules, event: &str, request_error: &RequestError) -> Option<ErrorId> {
+        let cause = request_error.sentence();
+        rules.note(RefusalNote { event: Some(event), ..self.refusal(RefusalKind::Event, request_error.code(), &cause) })
     }
 }

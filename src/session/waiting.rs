@@ -21,7 +21,7 @@ pub enum Waiting {
     /// An event missed while the connection was lost, or while too many were held.
     Missed { event: Arc<Broadcast>, had: Option<Part>, is_own: bool },
     /// The event with the first offset, behind the missed ones.
-    Seed(Arc<Broadcast>),
+    InitialOffset(Arc<Broadcast>),
     /// An own copy of a message; `stored` is `None` until that is decided.
     Held { event: Arc<Broadcast>, had: Option<Part>, stored: Option<bool> },
 }
@@ -30,7 +30,9 @@ impl Waiting {
     /// Returns the event.
     pub fn event(&self) -> &Arc<Broadcast> {
         match self {
-            Self::Event { event, .. } | Self::Missed { event, .. } | Self::Seed(event) | Self::Held { event, .. } => event,
+            Self::Event { event, .. } | Self::Missed { event, .. } | Self::InitialOffset(event) | Self::Held { event, .. } => {
+                event
+            }
         }
     }
 
@@ -49,7 +51,8 @@ impl Waiting {
 
     /// Changes the message to its newer form.
     pub fn show_as(&mut self, message: &Arc<Message>) {
-        let (Self::Event { event, .. } | Self::Missed { event, .. } | Self::Seed(event) | Self::Held { event, .. }) = self;
+        let (Self::Event { event, .. } | Self::Missed { event, .. } | Self::InitialOffset(event) | Self::Held { event, .. }) =
+            self;
         if let Some(changed) = event.with_message(message) {
             *event = Arc::new(changed);
         }

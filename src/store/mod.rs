@@ -51,7 +51,7 @@ pub use self::opening::Start;
 pub use self::queries::audit::list_audit;
 pub use self::queries::changed_accounts::{ChangedAccounts, list_changed_accounts};
 pub use self::queries::conversations::{
-    ConversationCursor, Membership, Overview, OverviewLimits, Undelivered, count_unread, find_called, find_conversation,
+    ConversationCursor, Membership, Overview, OverviewLimits, Undelivered, count_unread, find_by_alias, find_conversation,
     find_direct, list_contacts, list_conversations, list_overviews, list_undelivered, load_memberships,
 };
 pub use self::queries::files::list_unnamed_files;

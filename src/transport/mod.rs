@@ -1,7 +1,7 @@
 //! Sockets and HTTP under Engine.IO.
 //!
-//! A worker thread has one `Hub`, which delivers events to its connections and keeps their deadlines, and one
-//! `Connection` actor for each client, which owns the client's socket. The state of a connection is a `Link`: the hub
+//! A worker thread has one `WorkerActor`, which delivers events to its connections and keeps their deadlines, and one
+//! `Connection` actor for each client, which owns the client's socket. The state of a connection is a `ConnectionState`: the actor
 //! writes to it directly, so that a broadcast need not run the tasks of its receivers. A session stays on one thread
 //! for life.
 //!

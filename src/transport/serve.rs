@@ -24,7 +24,7 @@ use super::connection::WorkerStats;
 use super::handshake::{HttpLimits, HttpStream, handle, take_over};
 use super::listen::{Keeper, Listeners, Socket, prefer_successor};
 use super::worker::{CloseAll, Shared, TakeNoMore, Thread, ViewConnections};
-use crate::engineio::{CloseReason, ConnectionKey, ConnectionView, Delivery, Seat, Service};
+use crate::engineio::{CloseReason, ConnectionKey, ConnectionView, Delivery, Service, Slot};
 use crate::meter::Counted;
 
 /// Time for a client to notice that its HTTP connection is closed.
@@ -64,7 +64,7 @@ trait Connections: Send + Sync {
     fn is_empty(&self) -> bool;
     fn emptied(&self) -> tokio::sync::futures::Notified<'_>;
     fn stats(&self) -> Vec<Arc<WorkerStats>>;
-    fn view(&self, worker: u16, seats: Vec<Seat>) -> BoxFuture<Vec<Option<ConnectionView>>>;
+    fn view(&self, worker: u16, slots: Vec<Slot>) -> BoxFuture<Vec<Option<ConnectionView>>>;
 }
 
 /// An answer that can be awaited on any thread.
@@ -76,18 +76,18 @@ impl<S: Service> Connections for Shared<S> {
     }
 
     fn take_no_more(&self) -> BoxFuture<()> {
-        let hubs = self.hubs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let actors = self.actors.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Box::pin(async move {
-            for (_, hub) in hubs {
+            for (_, actor) in actors {
                 // A hub that is gone has no connections.
-                let _ = hub.send(TakeNoMore).await;
+                let _ = actor.send(TakeNoMore).await;
             }
         })
     }
 
     fn close_all(&self, reason: CloseReason) {
-        for (_, hub) in &*self.hubs.lock().unwrap_or_else(PoisonError::into_inner) {
-            hub.do_send(CloseAll(reason));
+        for (_, actor) in &*self.actors.lock().unwrap_or_else(PoisonError::into_inner) {
+            actor.do_send(CloseAll(reason));
         }
     }
 
@@ -103,12 +103,12 @@ impl<S: Service> Connections for Shared<S> {
         self.stats.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn view(&self, worker: u16, seats: Vec<Seat>) -> BoxFuture<Vec<Option<ConnectionView>>> {
-        let hubs = self.hubs.lock().unwrap_or_else(PoisonError::into_inner);
-        let hub = hubs.iter().find(|(number, _)| *number == worker).map(|(_, hub)| hub.clone());
+    fn view(&self, worker: u16, slots: Vec<Slot>) -> BoxFuture<Vec<Option<ConnectionView>>> {
+        let actors = self.actors.lock().unwrap_or_else(PoisonError::into_inner);
+        let actor = actors.iter().find(|(number, _)| *number == worker).map(|(_, actor)| actor.clone());
         Box::pin(async move {
-            match hub {
-                Some(hub) => hub.send(ViewConnections(seats)).await.unwrap_or_default(),
+            match actor {
+                Some(actor) => actor.send(ViewConnections(slots)).await.unwrap_or_default(),
                 None => Vec::new(),
             }
         })
@@ -168,7 +168,7 @@ impl Stopper {
         let workers: BTreeSet<u16> = connections.iter().map(|key| key.worker).collect();
         for worker in workers {
             let of_worker = || connections.iter().enumerate().filter(|(_, key)| key.worker == worker);
-            let found = self.connections.view(worker, of_worker().map(|(_, key)| key.seat).collect()).await;
+            let found = self.connections.view(worker, of_worker().map(|(_, key)| key.slot).collect()).await;
             for ((place, _), view) in of_worker().zip(found) {
                 if let Some(slot) = views.get_mut(place) {
                     *slot = view;

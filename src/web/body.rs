@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use serde_json::{Map, Number, Value};
 use tokio::time::{Instant, timeout_at};
 
-use super::failure::Failure;
+use super::http_error::HttpError;
 use super::identity::is_known;
 use super::settings::WebState;
 use crate::model::UserId;
@@ -30,14 +30,14 @@ const BYTES_PER_SECOND: u64 = 1_024;
 pub struct Body(Map<String, Value>);
 
 impl Body {
-    fn parse(bytes: &[u8]) -> Result<Self, Failure> {
+    fn parse(bytes: &[u8]) -> Result<Self, HttpError> {
         if bytes.trim_ascii().is_empty() {
             return Ok(Self::default());
         }
         // Parsed as a whole, so that an unpaired surrogate is refused wherever it is.
-        let Ok(Value::Object(fields)) = serde_json::from_slice(bytes) else { return Err(Failure::invalid("JSON")) };
+        let Ok(Value::Object(fields)) = serde_json::from_slice(bytes) else { return Err(HttpError::invalid("JSON")) };
         match fields.iter().find(|(name, value)| name.contains('\0') || has_nul(value)) {
-            Some((name, _)) => Err(Failure::invalid(name.replace('\0', "\u{fffd}"))),
+            Some((name, _)) => Err(HttpError::invalid(name.replace('\0', "\u{fffd}"))),
             None => Ok(Self(fields)),
         }
     }
@@ -51,16 +51,16 @@ impl Body {
     ///
     /// # Errors
     /// 400 naming the field.
-    pub fn required(&self, name: &str) -> Result<&Value, Failure> {
-        self.get(name).ok_or_else(|| Failure::missing(name))
+    pub fn required(&self, name: &str) -> Result<&Value, HttpError> {
+        self.get(name).ok_or_else(|| HttpError::missing(name))
     }
 
     /// Returns an object, if present.
     ///
     /// # Errors
     /// 400 naming the field.
-    pub fn object(&self, name: &str) -> Result<Option<Self>, Failure> {
-        let fields = |value: &Value| value.as_object().cloned().map(Self).ok_or_else(|| Failure::invalid(name));
+    pub fn object(&self, name: &str) -> Result<Option<Self>, HttpError> {
+        let fields = |value: &Value| value.as_object().cloned().map(Self).ok_or_else(|| HttpError::invalid(name));
         self.get(name).map(fields).transpose()
     }
 
@@ -68,26 +68,26 @@ impl Body {
     ///
     /// # Errors
     /// 400 naming the field.
-    pub fn text(&self, name: &str) -> Result<&str, Failure> {
-        self.optional_text(name)?.ok_or_else(|| Failure::missing(name))
+    pub fn text(&self, name: &str) -> Result<&str, HttpError> {
+        self.optional_text(name)?.ok_or_else(|| HttpError::missing(name))
     }
 
     /// Returns a text, if present.
     ///
     /// # Errors
     /// As [`Body::text`].
-    pub fn optional_text(&self, name: &str) -> Result<Option<&str>, Failure> {
-        self.get(name).map(|value| value.as_str().ok_or_else(|| Failure::invalid(name))).transpose()
+    pub fn optional_text(&self, name: &str) -> Result<Option<&str>, HttpError> {
+        self.get(name).map(|value| value.as_str().ok_or_else(|| HttpError::invalid(name))).transpose()
     }
 
     /// Returns a text of `least` to `most` characters, if present.
     ///
     /// # Errors
     /// As [`Body::text`].
-    pub fn bounded_text(&self, name: &str, least: usize, most: usize) -> Result<Option<&str>, Failure> {
+    pub fn bounded_text(&self, name: &str, least: usize, most: usize) -> Result<Option<&str>, HttpError> {
         let text = self.optional_text(name)?;
         match text.map(|text| text.chars().count()) {
-            Some(length) if length < least || length > most => Err(Failure::invalid(name)),
+            Some(length) if length < least || length > most => Err(HttpError::invalid(name)),
             _ => Ok(text),
         }
     }
@@ -96,37 +96,37 @@ impl Body {
     ///
     /// # Errors
     /// As [`Body::text`].
-    pub fn id_text(&self, name: &str, least: usize, most: usize) -> Result<Option<String>, Failure> {
+    pub fn id_text(&self, name: &str, least: usize, most: usize) -> Result<Option<String>, HttpError> {
         let Some(value) = self.get(name) else { return Ok(None) };
-        let text = id_text(value).ok_or_else(|| Failure::invalid(name))?;
-        if (least..=most).contains(&text.chars().count()) { Ok(Some(text)) } else { Err(Failure::invalid(name)) }
+        let text = id_text(value).ok_or_else(|| HttpError::invalid(name))?;
+        if (least..=most).contains(&text.chars().count()) { Ok(Some(text)) } else { Err(HttpError::invalid(name)) }
     }
 
     /// Returns an integer from `least` to `most`, if present.
     ///
     /// # Errors
     /// As [`Body::text`].
-    pub fn bounded_integer(&self, name: &str, least: u64, most: u64) -> Result<Option<u64>, Failure> {
+    pub fn bounded_integer(&self, name: &str, least: u64, most: u64) -> Result<Option<u64>, HttpError> {
         let Some(value) = self.get(name) else { return Ok(None) };
         let integer = value.as_number().and_then(whole).filter(|integer| (least..=most).contains(integer));
-        integer.map(Some).ok_or_else(|| Failure::invalid(name))
+        integer.map(Some).ok_or_else(|| HttpError::invalid(name))
     }
 
     /// Returns a required user id.
     ///
     /// # Errors
     /// As [`Body::text`].
-    pub fn user(&self, name: &str) -> Result<UserId, Failure> {
-        user(self.required(name)?).ok_or_else(|| Failure::invalid(name))
+    pub fn user(&self, name: &str) -> Result<UserId, HttpError> {
+        user(self.required(name)?).ok_or_else(|| HttpError::invalid(name))
     }
 
     /// Returns a required list of users without duplicates.
     ///
     /// # Errors
     /// As [`Body::text`].
-    pub fn users(&self, name: &str) -> Result<Vec<UserId>, Failure> {
-        let list = self.required(name)?.as_array().ok_or_else(|| Failure::invalid(name))?;
-        let mut users = list.iter().map(user).collect::<Option<Vec<_>>>().ok_or_else(|| Failure::invalid(name))?;
+    pub fn users(&self, name: &str) -> Result<Vec<UserId>, HttpError> {
+        let list = self.required(name)?.as_array().ok_or_else(|| HttpError::invalid(name))?;
+        let mut users = list.iter().map(user).collect::<Option<Vec<_>>>().ok_or_else(|| HttpError::invalid(name))?;
         let mut seen = hashbrown::HashSet::with_capacity(users.len());
         users.retain(|user| seen.insert(user.clone()));
         Ok(users)
@@ -166,8 +166,8 @@ fn has_nul(value: &Value) -> bool {
 }
 
 impl FromRequest for Body {
-    type Error = Failure;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Failure>>>>;
+    type Error = HttpError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, HttpError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let most = request.app_data::<Data<WebState>>().map_or(0, |state| state.settings.max_body_bytes);
@@ -177,30 +177,30 @@ impl FromRequest for Body {
         let stream = PayloadStream::from_request(request, payload);
         Box::pin(async move {
             if announced.is_some_and(|length| length > limit as u64) {
-                return Err(Failure::too_large("The body is too large"));
+                return Err(HttpError::too_large("The body is too large"));
             }
-            let stream = stream.await.map_err(|_| Failure::invalid("body"))?;
+            let stream = stream.await.map_err(|_| HttpError::invalid("body"))?;
             let bytes = receive(stream, limit).await?;
             if !bytes.is_empty() && content_type.is_some_and(|content_type| !is_json(&content_type)) {
-                return Err(Failure::unsupported_type("The body must be application/json"));
+                return Err(HttpError::unsupported_type("The body must be application/json"));
             }
             Self::parse(&bytes)
         })
     }
 }
 
-async fn receive(mut stream: PayloadStream, limit: usize) -> Result<Vec<u8>, Failure> {
+async fn receive(mut stream: PayloadStream, limit: usize) -> Result<Vec<u8>, HttpError> {
     let (mut bytes, begun) = (Vec::new(), Instant::now());
     let due = |received: usize| begun + RECEIVE_LIMIT + Duration::from_secs(received as u64 / BYTES_PER_SECOND);
     while let Some(chunk) =
-        timeout_at(due(bytes.len()), stream.next()).await.map_err(|_| Failure::bad_request("The body came too slowly"))?
+        timeout_at(due(bytes.len()), stream.next()).await.map_err(|_| HttpError::bad_request("The body came too slowly"))?
     {
         let chunk = chunk.map_err(|error| match error {
-            PayloadError::Overflow => Failure::too_large("The body is too large"),
-            _ => Failure::invalid("body"),
+            PayloadError::Overflow => HttpError::too_large("The body is too large"),
+            _ => HttpError::invalid("body"),
         })?;
         if bytes.len() + chunk.len() > limit {
-            return Err(Failure::too_large("The body is too large"));
+            return Err(HttpError::too_large("The body is too large"));
         }
         bytes.extend_from_slice(&chunk);
     }

@@ -5,8 +5,8 @@ use actix::Addr;
 use log::error;
 use tokio::sync::oneshot;
 
-use super::failure::Failure;
-use crate::auth::{Claims, Refusal};
+use super::http_error::HttpError;
+use crate::auth::{AuthError, Claims};
 use crate::chat::{
     Administer, Ask, Authenticate, AuthenticateError, BrokerStats, ChatError, ChatServer, Command, Emit, FindRoom, FindSession,
     Health, ListRooms, ListSessions, MessageTrace, OnlineUsers, PresenceOf, RefusedConnect, Reply, RevokeTokens, RoomView,
@@ -52,38 +52,38 @@ impl Chat {
     ///
     /// # Errors
     /// 401 if the user is not let in, 503 if the store is unavailable.
-    pub async fn authenticate(&self, claims: Claims) -> Result<Arc<Account>, Failure> {
-        let answer = self.0.send(Authenticate { claims: Box::new(claims) }).await.map_err(Failure::from)?;
+    pub async fn authenticate(&self, claims: Claims) -> Result<Arc<Account>, HttpError> {
+        let answer = self.0.send(Authenticate { claims: Box::new(claims) }).await.map_err(HttpError::from)?;
         answer.map_err(|error| match error {
-            AuthenticateError::Refused(RefusedConnect::InvalidToken) => Refusal::InvalidToken.into(),
-            AuthenticateError::Refused(RefusedConnect::TokenExpired) => Refusal::TokenExpired.into(),
-            AuthenticateError::Refused(RefusedConnect::UserNotFound) => Refusal::UserNotFound.into(),
-            AuthenticateError::Refused(RefusedConnect::AccountDisabled) => Refusal::AccountDisabled.into(),
-            AuthenticateError::Unavailable => Failure::store_away(),
+            AuthenticateError::Refused(RefusedConnect::InvalidToken) => AuthError::InvalidToken.into(),
+            AuthenticateError::Refused(RefusedConnect::TokenExpired) => AuthError::TokenExpired.into(),
+            AuthenticateError::Refused(RefusedConnect::UserNotFound) => AuthError::UserNotFound.into(),
+            AuthenticateError::Refused(RefusedConnect::AccountDisabled) => AuthError::AccountDisabled.into(),
+            AuthenticateError::Unavailable => HttpError::store_away(),
         })
     }
 
-    /// Returns the online users that `asker` may see.
+    /// Returns the online users that `requester` may see.
     ///
     /// # Errors
     /// 500 or 503 if the broker is gone.
-    pub async fn online_users(&self, asker: UserId) -> Result<Vec<(Arc<Account>, UserPresence)>, Failure> {
-        Ok(self.0.send(OnlineUsers { requester: asker }).await?)
+    pub async fn online_users(&self, requester: UserId) -> Result<Vec<(Arc<Account>, UserPresence)>, HttpError> {
+        Ok(self.0.send(OnlineUsers { requester }).await?)
     }
 
-    /// Returns the presence of users as `asker` sees it, in their order.
+    /// Returns the presence of users as `requester` sees it, in their order.
     ///
     /// # Errors
     /// As [`Chat::online_users`].
-    pub async fn presence_of(&self, asker: UserId, users: Vec<UserId>) -> Result<Vec<UserPresence>, Failure> {
-        Ok(self.0.send(PresenceOf { requester: asker, users }).await?)
+    pub async fn presence_of(&self, requester: UserId, users: Vec<UserId>) -> Result<Vec<UserPresence>, HttpError> {
+        Ok(self.0.send(PresenceOf { requester, users }).await?)
     }
 
     /// Returns the public ids of a user's sockets.
     ///
     /// # Errors
     /// As [`Chat::online_users`].
-    pub async fn sockets_of(&self, user: UserId) -> Result<Vec<SocketId>, Failure> {
+    pub async fn sockets_of(&self, user: UserId) -> Result<Vec<SocketId>, HttpError> {
         Ok(self.0.send(SocketsOf { user }).await?)
     }
 
@@ -91,7 +91,7 @@ impl Chat {
     ///
     /// # Errors
     /// As [`Chat::online_users`].
-    pub async fn health(&self) -> Result<(usize, usize), Failure> {
+    pub async fn health(&self) -> Result<(usize, usize), HttpError> {
         Ok(self.0.send(Health).await?)
     }
 
@@ -99,7 +99,7 @@ impl Chat {
     ///
     /// # Errors
     /// As [`Chat::online_users`].
-    pub async fn stats(&self) -> Result<BrokerStats, Failure> {
+    pub async fn stats(&self) -> Result<BrokerStats, HttpError> {
         Ok(self.0.send(Stats).await?)
     }
 
@@ -107,7 +107,7 @@ impl Chat {
     ///
     /// # Errors
     /// As [`Chat::online_users`].
-    pub async fn save_notifications(&self, user: UserId) -> Result<(), Failure> {
+    pub async fn save_notifications(&self, user: UserId) -> Result<(), HttpError> {
         Ok(self.0.send(SaveNotifications { user }).await?)
     }
 
@@ -115,7 +115,7 @@ impl Chat {
     ///
     /// # Errors
     /// 503 if the target must be looked up and the store is unavailable.
-    pub async fn emit(&self, emit: Emit) -> Result<usize, Failure> {
+    pub async fn emit(&self, emit: Emit) -> Result<usize, HttpError> {
         Ok(self.0.send(emit).await??)
     }
 
@@ -123,7 +123,7 @@ impl Chat {
     ///
     /// # Errors
     /// 503 if the store is unavailable; nothing is revoked then.
-    pub async fn revoke(&self, tokens: RevokeTokens) -> Result<(), Failure> {
+    pub async fn revoke(&self, tokens: RevokeTokens) -> Result<(), HttpError> {
         Ok(self.0.send(tokens).await??)
     }
 
@@ -131,7 +131,7 @@ impl Chat {
     ///
     /// # Errors
     /// 503 if it must be stored and the store is unavailable; nothing is done then.
-    pub async fn administer(&self, act: Administer) -> Result<bool, Failure> {
+    pub async fn administer(&self, act: Administer) -> Result<bool, HttpError> {
         Ok(self.0.send(act).await??)
     }
 
@@ -139,7 +139,7 @@ impl Chat {
     ///
     /// # Errors
     /// As [`Chat::online_users`].
-    pub async fn watch_sockets(&self, most: usize) -> Result<Sockets, Failure> {
+    pub async fn watch_sockets(&self, most: usize) -> Result<Sockets, HttpError> {
         Ok(self.0.send(WatchSockets { most }).await?)
     }
 
@@ -147,7 +147,7 @@ impl Chat {
     ///
     /// # Errors
     /// 503 if the store is unavailable; the old title stays.
-    pub async fn title_listing(&self, listing: ListingId, title: String) -> Result<(), Failure> {
+    pub async fn title_listing(&self, listing: ListingId, title: String) -> Result<(), HttpError> {
         Ok(self.0.send(TitleListing { listing, title }).await??)
     }
 
@@ -155,7 +155,7 @@ impl Chat {
     ///
     /// # Errors
     /// As [`Chat::online_users`].
-    pub async fn list_sessions(&self, which: ListSessions) -> Result<Vec<SessionView>, Failure> {
+    pub async fn list_sessions(&self, which: ListSessions) -> Result<Vec<SessionView>, HttpError> {
         Ok(self.0.send(which).await?)
     }
 
@@ -163,7 +163,7 @@ impl Chat {
     ///
     /// # Errors
     /// As [`Chat::online_users`].
-    pub async fn find_session(&self, socket: SocketId) -> Result<Option<SessionView>, Failure> {
+    pub async fn find_session(&self, socket: SocketId) -> Result<Option<SessionView>, HttpError> {
         Ok(self.0.send(FindSession { socket }).await?)
     }
 
@@ -171,7 +171,7 @@ impl Chat {
     ///
     /// # Errors
     /// As [`Chat::online_users`].
-    pub async fn list_rooms(&self, which: ListRooms) -> Result<Vec<RoomView>, Failure> {
+    pub async fn list_rooms(&self, which: ListRooms) -> Result<Vec<RoomView>, HttpError> {
         Ok(self.0.send(which).await?)
     }
 
@@ -179,7 +179,7 @@ impl Chat {
     ///
     /// # Errors
     /// As [`Chat::online_users`].
-    pub async fn find_room(&self, which: FindRoom) -> Result<Option<(RoomView, Vec<(SocketId, UserId)>)>, Failure> {
+    pub async fn find_room(&self, which: FindRoom) -> Result<Option<(RoomView, Vec<(SocketId, UserId)>)>, HttpError> {
         Ok(self.0.send(which).await?)
     }
 
@@ -187,7 +187,7 @@ impl Chat {
     ///
     /// # Errors
     /// As [`Chat::online_users`].
-    pub async fn trace_of(&self, user: UserId) -> Result<Trace, Failure> {
+    pub async fn trace_of(&self, user: UserId) -> Result<Trace, HttpError> {
         Ok(self.0.send(TraceOf { user }).await?)
     }
 
@@ -195,7 +195,7 @@ impl Chat {
     ///
     /// # Errors
     /// As [`Chat::online_users`].
-    pub async fn trace_message(&self, which: TraceMessage) -> Result<MessageTrace, Failure> {
+    pub async fn trace_message(&self, which: TraceMessage) -> Result<MessageTrace, HttpError> {
         Ok(self.0.send(which).await?)
     }
 }

@@ -1,5 +1,5 @@
 //! Deletion of accounts.
-use super::failure::Failure;
+use super::http_error::HttpError;
 use super::settings::WebState;
 use crate::chat::{Administer, ChatError, Command};
 use crate::model::{ConversationKind, UserId};
@@ -10,7 +10,7 @@ use crate::store;
 /// # Errors
 /// 404 if there is no such user, 503 if the store is unavailable: groups left by then stay left, and the call can be
 /// repeated.
-pub async fn delete_account(state: &WebState, user: &UserId) -> Result<(), Failure> {
+pub async fn delete_account(state: &WebState, user: &UserId) -> Result<(), HttpError> {
     let asked = user.clone();
     let memberships = state.store.read_after_writes(move |conn| store::load_memberships(conn, &asked)).await?;
     for membership in memberships.into_iter().filter(|membership| membership.kind == ConversationKind::Group) {

@@ -13,7 +13,7 @@ use futures_util::FutureExt as _;
 use percent_encoding::percent_decode_str;
 
 use super::audit::{Act, Actor, ActsOn};
-use super::failure::Failure;
+use super::http_error::HttpError;
 use super::path::path_text;
 use super::settings::WebState;
 use crate::http::{Client, OriginVerdict, foreign_origin};
@@ -48,13 +48,13 @@ pub(super) async fn pass(state: Data<WebState>, request: ServiceRequest, next: N
     let asking = Asking { method: request.method().clone(), uri: request.uri().clone(), address: client.address };
     request.extensions_mut().insert(RequestOrigin { client, verdict });
     let outcome = match refused {
-        Some(failure) => Ok(request.into_response(failure.to_response())),
+        Some(http_error) => Ok(request.into_response(http_error.to_response())),
         None => match AssertUnwindSafe(async { next.call(request).await }).catch_unwind().await {
             Ok(outcome) => outcome.map(ServiceResponse::map_into_boxed_body),
             Err(_) => {
-                let failure = Failure::internal("a handler panicked").with_headers(cors);
-                let noted = asking.note(&state, &failure, None);
-                return Err(noted.map_or_else(|| failure.clone(), |error_id| failure.clone().logged(error_id)).into());
+                let http_error = HttpError::internal("a handler panicked").with_headers(cors);
+                let noted = asking.note(&state, &http_error, None);
+                return Err(noted.map_or_else(|| http_error.clone(), |error_id| http_error.clone().logged(error_id)).into());
             }
         },
     };
@@ -76,20 +76,20 @@ struct Asking {
 }
 
 impl Asking {
-    fn note(&self, state: &WebState, failure: &Failure, user: Option<&UserId>) -> Option<ErrorId> {
+    fn note(&self, state: &WebState, http_error: &HttpError, user: Option<&UserId>) -> Option<ErrorId> {
         // Without the query, which may hold a token.
         let event = format!("{} {}", self.method, self.uri.path());
-        let (kind, code, cause, user) = (RefusalKind::Http, failure.code(), failure.cause(), user.map(UserId::as_str));
+        let (kind, code, cause, user) = (RefusalKind::Http, http_error.code(), http_error.cause(), user.map(UserId::as_str));
         state.refusals.note(&RefusalNote { kind, code, cause, sid: None, user, event: Some(&event), address: self.address })
     }
 }
 
 /// Logs a refusal; if the log has a line of it, the answer gets its id.
 fn note(state: &WebState, asking: &Asking, response: ServiceResponse) -> ServiceResponse {
-    let Some(failure) = response.response().extensions().get::<Failure>().cloned() else { return response };
+    let Some(http_error) = response.response().extensions().get::<HttpError>().cloned() else { return response };
     let user = response.request().extensions().get::<UserId>().cloned();
-    match asking.note(state, &failure, user.as_ref()) {
-        Some(error_id) => response.into_response(failure.logged(error_id).to_response()),
+    match asking.note(state, &http_error, user.as_ref()) {
+        Some(error_id) => response.into_response(http_error.logged(error_id).to_response()),
         None => response,
     }
 }
@@ -108,18 +108,18 @@ fn note_act(state: &WebState, asking: &Asking, response: &ServiceResponse) {
     state.audit.note(Act { actor, action, object: named.or_else(in_path), address: asking.address });
 }
 
-fn refusal(state: &WebState, request: &ServiceRequest, verdict: OriginVerdict) -> Option<Failure> {
+fn refusal(state: &WebState, request: &ServiceRequest, verdict: OriginVerdict) -> Option<HttpError> {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     if !reads && !verdict.is_allowed() {
         let origin = request.headers().get(ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
-        return Some(Failure::forbidden("Origin not allowed").because(foreign_origin(origin)));
+        return Some(HttpError::forbidden("Origin not allowed").because(foreign_origin(origin)));
     }
     // Probes report a stop in their own way, and uploads are only read.
     if state.is_draining() && request.path().starts_with("/api/") && request.path() != "/api/socket/health" {
-        return Some(Failure::draining());
+        return Some(HttpError::draining());
     }
     let is_text = percent_decode_str(request.uri().path()).decode_utf8().is_ok();
-    if is_text { None } else { Some(Failure::invalid("path")) }
+    if is_text { None } else { Some(HttpError::invalid("path")) }
 }
 
 fn add_headers(headers: &mut HeaderMap, added: Vec<(&'static str, String)>) {

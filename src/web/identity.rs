@@ -11,22 +11,22 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 
 use super::audit::Actor;
-use super::failure::Failure;
 use super::gate::RequestOrigin;
+use super::http_error::HttpError;
 use super::login_limit::{LoginLimit, Tried};
 use super::rate_limit::Asks;
 use super::settings::WebState;
-use crate::auth::{Claims, FoundToken, Refusal, RequestTokens, TokenPlace};
+use crate::auth::{AuthError, Claims, FoundToken, RequestTokens, TokenPlace};
 use crate::model::{Account, Timestamp, UserId, UserRole};
 
 /// Header with a server's API key.
 const KEY: &str = "x-api-key";
 
-type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, Failure>>>>;
+type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, HttpError>>>>;
 
 /// An authenticated user.
 #[derive(Debug, Clone)]
-pub struct Proven {
+pub struct AuthenticatedUser {
     /// The stored account.
     pub account: Arc<Account>,
     /// Claims of the token.
@@ -35,7 +35,7 @@ pub struct Proven {
     pub place: TokenPlace,
 }
 
-impl Proven {
+impl AuthenticatedUser {
     /// Returns the user's id.
     pub fn id(&self) -> &UserId {
         &self.account.profile.id
@@ -47,8 +47,8 @@ impl Proven {
     }
 }
 
-impl FromRequest for Proven {
-    type Error = Failure;
+impl FromRequest for AuthenticatedUser {
+    type Error = HttpError;
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
@@ -56,20 +56,24 @@ impl FromRequest for Proven {
         let token = find_token(request);
         let request = request.clone();
         Box::pin(async move {
-            let state = state.ok_or_else(|| Failure::internal("the routes have no state"))?;
+            let state = state.ok_or_else(|| HttpError::internal("the routes have no state"))?;
             let has_key = request.headers().contains_key(KEY);
             let token = token.ok_or_else(|| {
-                let failure = Failure::from(Refusal::NoToken);
-                if has_key { failure.saying("No token: an API key stands for no user, and this is a user's") } else { failure }
+                let http_error = HttpError::from(AuthError::NoToken);
+                if has_key {
+                    http_error.saying("No token: an API key stands for no user, and this is a user's")
+                } else {
+                    http_error
+                }
             })?;
-            let claims = state.tokens.verify(&token.text, Timestamp::now()).map_err(Refusal::from)?;
+            let claims = state.tokens.verify(&token.text, Timestamp::now()).map_err(AuthError::from)?;
             let account = state.chat.authenticate(claims.clone()).await?;
             // For the log, should the request be refused. The request counts once, however often it is authenticated.
             let is_first = request.extensions_mut().insert(account.profile.id.clone()).is_none();
             if is_first {
                 let reads = matches!(*request.method(), Method::GET | Method::HEAD);
                 let asks = if reads { Asks::Reads } else { Asks::Writes };
-                state.rate_limit.take(&account.profile.id, asks, Instant::now()).map_err(Failure::rate_limited)?;
+                state.rate_limit.take(&account.profile.id, asks, Instant::now()).map_err(HttpError::rate_limited)?;
             }
             Ok(Self { account, claims, place: token.place })
         })
@@ -99,7 +103,7 @@ pub struct Admin {
 }
 
 impl FromRequest for Admin {
-    type Error = Failure;
+    type Error = HttpError;
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
@@ -113,9 +117,9 @@ impl FromRequest for Admin {
         }
         let has_wrong_key = key.is_some();
         if has_wrong_key && let Err(wait) = note_wrong_key(request) {
-            return Box::pin(async move { Err(Failure::rate_limited(wait)) });
+            return Box::pin(async move { Err(HttpError::rate_limited(wait)) });
         }
-        let user = Proven::from_request(request, payload);
+        let user = AuthenticatedUser::from_request(request, payload);
         let request = request.clone();
         Box::pin(async move {
             match user.await {
@@ -123,9 +127,11 @@ impl FromRequest for Admin {
                     note_actor(&request, format!("user:{}", user.id()));
                     Ok(Self { claims: Some(user.claims) })
                 }
-                Ok(_) => Err(Failure::forbidden("Administrators only")),
-                Err(failure) if has_wrong_key && failure.code() == Refusal::NoToken.code() => Err(Refusal::InvalidToken.into()),
-                Err(failure) => Err(failure),
+                Ok(_) => Err(HttpError::forbidden("Administrators only")),
+                Err(http_error) if has_wrong_key && http_error.code() == AuthError::NoToken.code() => {
+                    Err(AuthError::InvalidToken.into())
+                }
+                Err(http_error) => Err(http_error),
             }
         })
     }

@@ -3,11 +3,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::operation::{Answer, Operation, Refused, Sent, Who};
+use super::operation::{Answer, DocumentedError, Operation, Sent, Who};
 use crate::schema::{Definitions, Field, Shape, kinds, pascal_case};
 
 /// Refusals possible on every route.
-const ANYWHERE: &[Refused] = &[
+const ANYWHERE: &[DocumentedError] = &[
     (400, "INVALID_PAYLOAD"),
     (403, "FORBIDDEN"),
     (429, "RATE_LIMITED"),
@@ -16,12 +16,12 @@ const ANYWHERE: &[Refused] = &[
     (503, "DRAINING"),
 ];
 /// Refusals of requests without a valid token.
-const UNPROVEN: &[Refused] =
+const UNAUTHENTICATED: &[DocumentedError] =
     &[(401, "NO_TOKEN"), (401, "INVALID_TOKEN"), (401, "TOKEN_EXPIRED"), (401, "USER_NOT_FOUND"), (401, "ACCOUNT_DISABLED")];
 /// Refusals of requests that change something.
-const UNSURE: &[Refused] = &[(503, "NOT_STORED")];
+const UNSURE: &[DocumentedError] = &[(503, "NOT_STORED")];
 /// Refusals of requests with a body.
-const UNREADABLE: &[Refused] = &[(413, "TOO_LARGE"), (415, "UNSUPPORTED_TYPE")];
+const UNREADABLE: &[DocumentedError] = &[(413, "TOO_LARGE"), (415, "UNSUPPORTED_TYPE")];
 
 /// Returns the document of these operations.
 pub fn openapi(operations: &[Operation]) -> Value {
@@ -32,7 +32,7 @@ pub fn openapi(operations: &[Operation]) -> Value {
         paths.entry(operation.path).or_default().insert(operation.method.to_ascii_lowercase(), described);
     }
     let mut schemas = definitions.take();
-    schemas.insert("Failure".to_owned(), failure_schema());
+    schemas.insert("Failure".to_owned(), http_error_schema());
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -59,7 +59,7 @@ pub fn openapi(operations: &[Operation]) -> Value {
 }
 
 /// Returns the schema of a refusal.
-fn failure_schema() -> Value {
+fn http_error_schema() -> Value {
     json!({
         "description": "A refusal.",
         "type": "object",
@@ -86,7 +86,7 @@ fn describe(operation: &Operation, definitions: &mut Definitions) -> Value {
         responses.insert(status.to_string(), response);
     }
     let mut codes: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
-    let unproven = if *who == Who::Anyone { &[] } else { UNPROVEN };
+    let unproven = if *who == Who::Anyone { &[] } else { UNAUTHENTICATED };
     let unsure = if *method == "GET" { &[] } else { UNSURE };
     let unreadable = if matches!(sent, Sent::Nothing) { &[] } else { UNREADABLE };
     for (status, code) in [ANYWHERE, unproven, unreadable, unsure, refusals].into_iter().flatten() {
@@ -97,7 +97,7 @@ fn describe(operation: &Operation, definitions: &mut Definitions) -> Value {
     }
     for (status, codes) in codes {
         // A readiness probe also answers with this status.
-        responses.entry(status.to_string()).or_insert_with(|| failure_response(status, &codes));
+        responses.entry(status.to_string()).or_insert_with(|| http_error_response(status, &codes));
     }
     let mut described = json!({
         "operationId": format!("{}{}", method.to_ascii_lowercase(), pascal_case(path)),
@@ -170,7 +170,7 @@ fn answer_response(answer: &Answer, definitions: &mut Definitions) -> (u16, Valu
     (status, response)
 }
 
-fn failure_response(status: u16, codes: &[&str]) -> Value {
+fn http_error_response(status: u16, codes: &[&str]) -> Value {
     let schema = json!({ "allOf": [
         { "$ref": "#/components/schemas/Failure" },
         { "properties": { "code": { "enum": codes } } },

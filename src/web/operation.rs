@@ -45,7 +45,7 @@ pub enum Answer {
 }
 
 /// A refusal: status and code.
-pub type Refused = (u16, &'static str);
+pub type DocumentedError = (u16, &'static str);
 
 /// One method of one route.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +67,7 @@ pub struct Operation {
     /// Answers.
     pub answers: &'static [Answer],
     /// Refusals of this route, in addition to those that follow from `who` and `sent`, or are possible everywhere.
-    pub refusals: &'static [Refused],
+    pub refusals: &'static [DocumentedError],
 }
 
 impl Operation {
@@ -129,7 +129,7 @@ impl Operation {
 
     /// Sets the refusals.
     #[must_use]
-    pub const fn refuses(self, refusals: &'static [Refused]) -> Self {
+    pub const fn refuses(self, refusals: &'static [DocumentedError]) -> Self {
         Self { refusals, ..self }
     }
 }

@@ -2,7 +2,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::failure::Failure;
+use super::http_error::HttpError;
 use super::query::Query;
 
 /// Default number of entries of a page.
@@ -63,18 +63,18 @@ impl<K> PageRequest<K> {
     ///
     /// # Errors
     /// 400 for an invalid limit or cursor, and for both directions at once.
-    pub fn read(query: &Query, kind: char, read: impl Fn(&str) -> Option<K>) -> Result<Self, Failure> {
+    pub fn read(query: &Query, kind: char, read: impl Fn(&str) -> Option<K>) -> Result<Self, HttpError> {
         let limit = limit(query)?;
         let key = |name: &'static str| {
             let Some(text) = query.get(name) else { return Ok(None) };
             let cursor = Cursor::decode(kind, text);
-            cursor.and_then(|cursor| read(cursor.key())).map(Some).ok_or_else(|| Failure::invalid(name))
+            cursor.and_then(|cursor| read(cursor.key())).map(Some).ok_or_else(|| HttpError::invalid(name))
         };
         let page = match (key("before")?, key("after")?) {
             (None, None) => Page::Newest,
             (Some(key), None) => Page::Before(key),
             (None, Some(key)) => Page::After(key),
-            (Some(_), Some(_)) => return Err(Failure::bad_request("Invalid after: there is a before, too")),
+            (Some(_), Some(_)) => return Err(HttpError::bad_request("Invalid after: there is a before, too")),
         };
         Ok(Self { limit, page })
     }
@@ -85,11 +85,11 @@ impl<K> PageRequest<K> {
     }
 }
 
-fn limit(query: &Query) -> Result<usize, Failure> {
+fn limit(query: &Query) -> Result<usize, HttpError> {
     let Some(text) = query.get("limit") else { return Ok(DEFAULT_PAGE) };
     let digits = text.trim_start_matches('0');
     match digits.parse::<usize>() {
-        _ if !text.bytes().all(|byte| byte.is_ascii_digit()) || digits.is_empty() => Err(Failure::invalid("limit")),
+        _ if !text.bytes().all(|byte| byte.is_ascii_digit()) || digits.is_empty() => Err(HttpError::invalid("limit")),
         Ok(limit) => Ok(limit.min(MAX_PAGE)),
         Err(_) => Ok(MAX_PAGE),
     }
@@ -101,7 +101,7 @@ impl Query {
     ///
     /// # Errors
     /// 400 if it is invalid.
-    pub fn limit(&self) -> Result<usize, Failure> {
+    pub fn limit(&self) -> Result<usize, HttpError> {
         limit(self)
     }
 }
@@ -114,7 +114,7 @@ mod tests {
 
     use super::*;
 
-    fn read(query: &str) -> Result<PageRequest<i64>, Failure> {
+    fn read(query: &str) -> Result<PageRequest<i64>, HttpError> {
         let request = TestRequest::with_uri(&format!("/?{query}")).to_http_request();
         let query = Query::from_request(&request, &mut actix_web::dev::Payload::None).into_inner()?;
         PageRequest::read(&query, 'm', |key| key.parse().ok())

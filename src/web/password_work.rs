@@ -8,7 +8,7 @@ use actix_web::web::block;
 use hashbrown::HashMap;
 use tokio::sync::oneshot;
 
-use super::failure::Failure;
+use super::http_error::HttpError;
 use crate::auth::{hash_password, verify_password};
 use crate::http::counted_address;
 
@@ -16,29 +16,29 @@ use crate::http::counted_address;
 const WAITING_MAX: usize = 256;
 
 /// Limits the number of passwords processed at a time: each takes 19 MiB and a core for a while.
-pub struct PasswordWork(Arc<Places>);
+pub struct PasswordWork(Arc<Permits>);
 
 impl PasswordWork {
     /// Allows as many at a time as the machine has cores.
     #[expect(clippy::new_without_default, reason = "one is shared by all")]
     pub fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        Self(Arc::new(Places(Mutex::new(Queue { free: cores, ..Queue::default() }))))
+        Self(Arc::new(Permits(Mutex::new(Queue { free: cores, ..Queue::default() }))))
     }
 
     /// Hashes a new password, on behalf of this address.
     ///
     /// # Errors
     /// 429 if too many wait, 500 if hashing fails.
-    pub async fn hash(&self, address: Option<IpAddr>, password: String) -> Result<String, Failure> {
-        self.run(address, move || hash_password(&password)).await?.map_err(Failure::internal)
+    pub async fn hash(&self, address: Option<IpAddr>, password: String) -> Result<String, HttpError> {
+        self.run(address, move || hash_password(&password)).await?.map_err(HttpError::internal)
     }
 
     /// Returns whether the password matches the hash; without one it takes the same time.
     ///
     /// # Errors
     /// 429 if too many wait.
-    pub async fn verify(&self, address: Option<IpAddr>, password: String, hash: Option<String>) -> Result<bool, Failure> {
+    pub async fn verify(&self, address: Option<IpAddr>, password: String, hash: Option<String>) -> Result<bool, HttpError> {
         self.run(address, move || verify_password(&password, hash.as_deref())).await
     }
 
@@ -50,15 +50,15 @@ impl PasswordWork {
         &self,
         address: Option<IpAddr>,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Failure> {
-        let place = self.place(address).await.ok_or_else(|| Failure::rate_limited(Duration::from_secs(2)))?;
+    ) -> Result<T, HttpError> {
+        let place = self.place(address).await.ok_or_else(|| HttpError::rate_limited(Duration::from_secs(2)))?;
         // The thread keeps its permit even if the client has gone meanwhile.
         let worked = block(move || {
             let done = work();
             drop(place);
             done
         });
-        worked.await.map_err(Failure::internal)
+        worked.await.map_err(HttpError::internal)
     }
 
     /// Waits for a permit; `None` if too many wait.
@@ -75,7 +75,7 @@ impl PasswordWork {
 }
 
 /// A permit to work, released when dropped.
-struct Place(Arc<Places>);
+struct Place(Arc<Permits>);
 
 impl Drop for Place {
     fn drop(&mut self) {
@@ -83,9 +83,9 @@ impl Drop for Place {
     }
 }
 
-struct Places(Mutex<Queue>);
+struct Permits(Mutex<Queue>);
 
-impl Places {
+impl Permits {
     fn queue(&self) -> std::sync::MutexGuard<'_, Queue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

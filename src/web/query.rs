@@ -5,18 +5,18 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use percent_encoding::percent_decode_str;
 
-use super::failure::Failure;
+use super::http_error::HttpError;
 
 /// The query of a request. The first of repeated names counts.
 #[derive(Debug, Clone, Default)]
 pub struct Query(Vec<(String, String)>);
 
 impl Query {
-    fn parse(text: &str) -> Result<Self, Failure> {
+    fn parse(text: &str) -> Result<Self, HttpError> {
         let decode = |part: &str| {
             let spaced = part.replace('+', " ");
-            let decoded = percent_decode_str(&spaced).decode_utf8().map_err(|_| Failure::invalid("query"))?;
-            if decoded.contains('\0') { Err(Failure::invalid("query")) } else { Ok(decoded.into_owned()) }
+            let decoded = percent_decode_str(&spaced).decode_utf8().map_err(|_| HttpError::invalid("query"))?;
+            if decoded.contains('\0') { Err(HttpError::invalid("query")) } else { Ok(decoded.into_owned()) }
         };
         let pairs = text.split('&').filter(|pair| !pair.is_empty());
         let read = |pair: &str| {
@@ -33,8 +33,8 @@ impl Query {
 }
 
 impl FromRequest for Query {
-    type Error = Failure;
-    type Future = Ready<Result<Self, Failure>>;
+    type Error = HttpError;
+    type Future = Ready<Result<Self, HttpError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(Self::parse(request.query_string()))

@@ -98,12 +98,12 @@ fn every_route_is_in_the_openapi_document_and_nothing_else() {
 fn every_code_is_in_the_documents_of_where_it_is_seen() {
     let (openapi, asyncapi) = (codes_in(&app::openapi()), codes_in(&dialect::asyncapi()));
     for (file, document) in [
-        ("web/failure.rs", &openapi),
-        ("auth/refusal.rs", &openapi),
+        ("web/http_error.rs", &openapi),
+        ("auth/error.rs", &openapi),
         ("api/health.rs", &openapi),
         ("chat/ports/error.rs", &openapi),
         ("chat/ports/error.rs", &asyncapi),
-        ("dialect/fault.rs", &asyncapi),
+        ("dialect/request_error.rs", &asyncapi),
         ("dialect/refusal.rs", &asyncapi),
     ] {
         let mut said = Said::default();
@@ -126,11 +126,11 @@ fn operations_have_names_of_their_own_and_say_what_they_are_for() {
 
 #[test]
 fn every_event_of_a_dialect_is_described() {
-    for dialect in dialect::DialectSet::all().iter().filter(|dialect| !dialect.told().is_empty()) {
+    for dialect in dialect::DialectSet::all().iter().filter(|dialect| !dialect.server_events().is_empty()) {
         for entry in dialect.events() {
-            assert!(entry.about.summary.ends_with('.'), "{}: {}", dialect.name(), entry.name);
-            let told = |reply| dialect.told().iter().any(|told| told.name == reply);
-            assert!(entry.about.reply.is_none_or(told), "{}: {:?} is told nobody", entry.name, entry.about.reply);
+            assert!(entry.doc.summary.ends_with('.'), "{}: {}", dialect.name(), entry.name);
+            let server_event = |reply| dialect.server_events().iter().any(|server_event| server_event.name == reply);
+            assert!(entry.doc.reply.is_none_or(server_event), "{}: {:?} is told nobody", entry.name, entry.doc.reply);
         }
     }
 }

@@ -8,8 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use log::{debug, info, warn};
 use serde_json::{Value, json};
 
+use super::admin_sessions::{AdminSessions, Admitted, Watching};
 use super::credentials::Credentials;
-use super::guests::{Guests, Seat, Watching};
 use super::requests::Asked;
 use super::session_ids::SessionIds;
 use super::shapes;
@@ -27,11 +27,11 @@ use crate::web::{self, Act, Audit, Chat, LoginLimit, PasswordWork, Traffic, Trie
 
 /// Interval at which figures are counted; they are sent at every other count.
 const SECOND: Duration = Duration::from_secs(1);
-/// Maximum number of sockets that a guest can watch; with more, the page could not keep up, and shows figures only.
+/// Maximum number of sockets that an administrator can watch; with more, the page could not keep up, and shows figures only.
 const SOCKETS_MAX: usize = 2_000;
-/// Maximum number of guests.
-const GUESTS_MAX: usize = 50;
-/// Minimum time between two complete lists of sockets for a guest that was too slow.
+/// Maximum number of administrators.
+const ADMIN_SESSIONS_MAX: usize = 50;
+/// Minimum time between two complete lists of sockets for an administrator that was too slow.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// Error text at which the UI shows its login form again.
@@ -75,7 +75,7 @@ pub struct Console {
     attempts: LoginLimit,
     workers: Vec<Option<Counted<ToWorker>>>,
     chat: Option<Chat>,
-    guests: Guests,
+    admin_sessions: AdminSessions,
     session_ids: SessionIds,
     seconds: Seconds,
     started: Instant,
@@ -84,14 +84,14 @@ pub struct Console {
 }
 
 impl Console {
-    /// Returns a console without guests.
+    /// Returns a console without administrators.
     pub fn new(options: ConsoleOptions) -> Self {
         Self {
             attempts: LoginLimit::new(options.logins_per_minute),
             options,
             workers: Vec::new(),
             chat: None,
-            guests: Guests::default(),
+            admin_sessions: AdminSessions::default(),
             session_ids: SessionIds::default(),
             seconds: Seconds::default(),
             started: Instant::now(),
@@ -101,27 +101,27 @@ impl Console {
 
     // ---- sending ----
 
-    fn tell(&self, connection: ConnectionKey, notice: ConsoleNotice) {
+    fn notify(&self, connection: ConnectionKey, notice: ConsoleNotice) {
         if let Some(Some(worker)) = self.workers.get(usize::from(connection.worker)) {
-            worker.do_send(Delivery::ToOne { to: connection.seat, notice: Notice::Console(notice) });
+            worker.do_send(Delivery::ToOne { to: connection.slot, notice: Notice::Console(notice) });
         }
     }
 
     /// Sends a packet that may be dropped.
     fn mention(&self, connection: ConnectionKey, packet: &str) {
-        self.tell(connection, ConsoleNotice::Packets { packets: Encoded::text(packet), is_awaited: false });
+        self.notify(connection, ConsoleNotice::Packets { packets: Encoded::text(packet), is_awaited: false });
     }
 
     /// Sends packets that the client's next step depends on.
     fn say(&self, connection: ConnectionKey, packets: &[String]) {
         let packets = Encoded::batch(packets.iter().map(String::as_str));
-        self.tell(connection, ConsoleNotice::Packets { packets, is_awaited: true });
+        self.notify(connection, ConsoleNotice::Packets { packets, is_awaited: true });
     }
 
-    /// Sends packets to all watching guests but one.
+    /// Sends packets to all watching administrators but one.
     fn mention_to_watchers(&self, packets: &[String], but: ConnectionKey) {
-        for (connection, _, seat) in self.guests.seated() {
-            if connection != but && matches!(seat.watching, Watching::Telling(_) | Watching::Waiting) {
+        for (connection, _, admitted) in self.admin_sessions.all_admitted() {
+            if connection != but && matches!(admitted.watching, Watching::Telling(_) | Watching::Waiting) {
                 packets.iter().for_each(|packet| self.mention(connection, packet));
             }
         }
@@ -130,7 +130,7 @@ impl Console {
     // ---- connecting ----
 
     fn on_connect(&mut self, connection: ConnectionKey, credentials: Credentials, peer: Peer, ctx: &mut Context<Self>) {
-        let attempt = self.guests.begin(connection, peer);
+        let attempt = self.admin_sessions.begin(connection, peer);
         match credentials {
             Credentials::SessionId(id) if self.session_ids.has(&id, Instant::now()) => self.admit(connection, None, ctx),
             Credentials::Password(user, password) => self.check_password(connection, attempt, user, password, ctx),
@@ -147,7 +147,9 @@ impl Console {
         password: String,
         ctx: &mut Context<Self>,
     ) {
-        let Some(peer) = self.guests.of_attempt(connection, attempt).map(|guest| guest.peer) else { return };
+        let Some(peer) = self.admin_sessions.of_attempt(connection, attempt).map(|admin_session| admin_session.peer) else {
+            return;
+        };
         // Counted by address, so that attempts from elsewhere cannot lock the only login.
         let tried = Tried { account: Some(shown(peer)), address: peer.address };
         if let Err(wait) = self.attempts.attempt(&tried, Instant::now()) {
@@ -160,7 +162,7 @@ impl Console {
             if outcome.as_ref().is_ok_and(|is_right| *is_right) {
                 console.attempts.forgive(&tried);
             }
-            if console.guests.of_attempt(connection, attempt).is_none() {
+            if console.admin_sessions.of_attempt(connection, attempt).is_none() {
                 return;
             }
             match outcome {
@@ -178,24 +180,24 @@ impl Console {
     }
 
     fn refuse(&mut self, connection: ConnectionKey, message: String) {
-        self.guests.remove(connection);
-        self.tell(connection, ConsoleNotice::Refused { message });
+        self.admin_sessions.remove(connection);
+        self.notify(connection, ConsoleNotice::Refused { message });
     }
 
     fn admit(&mut self, connection: ConnectionKey, session_id: Option<String>, ctx: &mut Context<Self>) {
-        if self.guests.seated().count() >= GUESTS_MAX {
+        if self.admin_sessions.all_admitted().count() >= ADMIN_SESSIONS_MAX {
             return self.refuse(connection, "too many administrators are here".to_owned());
         }
         let Ok(socket) = SocketId::parse(&URL_SAFE_NO_PAD.encode(rand::random::<[u8; 15]>())) else { return };
-        if self.guests.seated().next().is_none() {
+        if self.admin_sessions.all_admitted().next().is_none() {
             self.seconds.begin((self.options.totals)());
         }
         let since = Timestamp::now();
-        let Some(guest) = self.guests.find(connection) else { return };
-        guest.seat = Some(Seat { socket, since, watching: Watching::No });
-        let peer = guest.peer;
+        let Some(admin_session) = self.admin_sessions.find(connection) else { return };
+        admin_session.admitted = Some(Admitted { socket, since, watching: Watching::No });
+        let peer = admin_session.peer;
         info!("administrator connected sid={socket} address={}", shown(peer));
-        self.tell(connection, ConsoleNotice::Admitted { socket });
+        self.notify(connection, ConsoleNotice::Admitted { socket });
         // It follows the CONNECT, because the page does not listen before that.
         if let Some(id) = session_id {
             self.mention(connection, &shapes::packet("session", &[json!(id)]));
@@ -206,70 +208,73 @@ impl Console {
             AdminUiMode::Production => self.mention(connection, &shapes::config(AdminUiMode::Production)),
             AdminUiMode::Development => self.show_all(connection, ctx),
         }
-        self.tell_stats(vec![connection], Vec::new(), ctx);
+        self.notify_stats(vec![connection], Vec::new(), ctx);
     }
 
     // ---- events ----
 
     /// Shows all sockets, and from then on all events; only figures if there are too many sockets.
     fn show_all(&mut self, connection: ConnectionKey, ctx: &mut Context<Self>) {
-        let (Some(chat), Some(seat)) = (self.chat.clone(), self.guests.seat(connection)) else { return };
-        let socket = seat.socket;
-        seat.watching = Watching::Asking;
+        let (Some(chat), Some(admitted)) = (self.chat.clone(), self.admin_sessions.admitted(connection)) else { return };
+        let socket = admitted.socket;
+        admitted.watching = Watching::Asking;
         let asked = async move { chat.watch_sockets(SOCKETS_MAX).await };
         ctx.spawn(asked.into_actor(self).map(move |sockets, console, _| {
-            let is_asking = |seat: &&mut Seat| seat.socket == socket && matches!(seat.watching, Watching::Asking);
-            if console.guests.seat(connection).filter(is_asking).is_none() {
+            let is_asking = |admitted: &&mut Admitted| admitted.socket == socket && matches!(admitted.watching, Watching::Asking);
+            if console.admin_sessions.admitted(connection).filter(is_asking).is_none() {
                 return;
             }
             let Ok(Sockets::Watched(views, watcher)) = sockets else { return console.show_figures_only(connection) };
             let path = &console.options.path;
             let chat = views.iter().map(|view| shapes::chat_socket(view, path));
-            let own = console.guests.seated();
-            let own = own.map(|(key, guest, seat)| shapes::console_socket(&seat.socket, key, guest.peer, seat.since, path));
+            let own = console.admin_sessions.all_admitted();
+            let own = own.map(|(key, admin_session, admitted)| {
+                shapes::console_socket(&admitted.socket, key, admin_session.peer, admitted.since, path)
+            });
             let all: Vec<Value> = chat.chain(own).collect();
             let packets = [shapes::config(AdminUiMode::Development), shapes::packet("all_sockets", &[json!(all)])];
             console.say(connection, &packets);
-            if let Some(seat) = console.guests.seat(connection) {
-                seat.watching = Watching::Telling(watcher);
+            if let Some(admitted) = console.admin_sessions.admitted(connection) {
+                admitted.watching = Watching::Telling(watcher);
             }
         }));
     }
 
     fn show_figures_only(&mut self, connection: ConnectionKey) {
-        let Some(seat) = self.guests.seat(connection) else { return };
-        seat.watching = Watching::No;
-        info!("too many sockets for the Admin UI, showing figures only sid={}", seat.socket);
+        let Some(admitted) = self.admin_sessions.admitted(connection) else { return };
+        admitted.watching = Watching::No;
+        info!("too many sockets for the Admin UI, showing figures only sid={}", admitted.socket);
         self.mention(connection, &shapes::config(AdminUiMode::Production));
         self.mention(connection, &shapes::packet("all_sockets", &[json!([])]));
     }
 
     fn on_drained(&mut self, connection: ConnectionKey, ctx: &mut Context<Self>) {
-        let Some(seat) = self.guests.seat(connection) else { return };
-        if let Watching::Telling(watcher) = std::mem::replace(&mut seat.watching, Watching::Waiting) {
+        let Some(admitted) = self.admin_sessions.admitted(connection) else { return };
+        if let Watching::Telling(watcher) = std::mem::replace(&mut admitted.watching, Watching::Waiting) {
             self.wait_for_next(connection, watcher, ctx);
         }
     }
 
     fn wait_for_next(&mut self, connection: ConnectionKey, watcher: Watcher, ctx: &mut Context<Self>) {
-        let Some(socket) = self.guests.seat(connection).map(|seat| seat.socket) else { return };
+        let Some(socket) = self.admin_sessions.admitted(connection).map(|admitted| admitted.socket) else { return };
         let next = gather(watcher, self.options.path.clone());
         ctx.spawn(next.into_actor(self).map(move |(watcher, batch), console, ctx| {
-            let is_waiting = |seat: &&mut Seat| seat.socket == socket && matches!(seat.watching, Watching::Waiting);
-            let Some(seat) = console.guests.seat(connection).filter(is_waiting) else { return };
+            let is_waiting =
+                |admitted: &&mut Admitted| admitted.socket == socket && matches!(admitted.watching, Watching::Waiting);
+            let Some(admitted) = console.admin_sessions.admitted(connection).filter(is_waiting) else { return };
             let Batch { packets, lost } = batch;
             if lost > 0 {
                 debug!("the Admin UI is too slow, events were dropped sid={socket} lost={lost}");
-                seat.watching = Watching::Asking;
+                admitted.watching = Watching::Asking;
                 drop(watcher);
                 ctx.run_later(AGAIN_AFTER, move |console, ctx| {
-                    if console.guests.seat(connection).is_some_and(|seat| seat.socket == socket) {
+                    if console.admin_sessions.admitted(connection).is_some_and(|admitted| admitted.socket == socket) {
                         console.show_all(connection, ctx);
                     }
                 });
                 return;
             }
-            seat.watching = Watching::Telling(watcher);
+            admitted.watching = Watching::Telling(watcher);
             console.say(connection, &packets);
         }));
     }
@@ -277,29 +282,30 @@ impl Console {
     // ---- figures ----
 
     fn on_second(&mut self, ctx: &mut Context<Self>) {
-        let guests: Vec<ConnectionKey> = self.guests.seated().map(|(connection, _, _)| connection).collect();
-        if guests.is_empty() {
+        let admin_sessions: Vec<ConnectionKey> =
+            self.admin_sessions.all_admitted().map(|(connection, _, _)| connection).collect();
+        if admin_sessions.is_empty() {
             return;
         }
         self.seconds.add((self.options.totals)(), Timestamp::now());
         self.was_told = !self.was_told;
         if self.was_told {
             let seconds = self.seconds.take();
-            self.tell_stats(guests, seconds, ctx);
+            self.notify_stats(admin_sessions, seconds, ctx);
         }
     }
 
-    /// Sends the figures. If there are too many sockets, guests that watch get nothing but figures from then on.
-    fn tell_stats(&self, guests: Vec<ConnectionKey>, seconds: Vec<Value>, ctx: &mut Context<Self>) {
+    /// Sends the figures. If there are too many sockets, administrators that watch get nothing but figures from then on.
+    fn notify_stats(&self, admin_sessions: Vec<ConnectionKey>, seconds: Vec<Value>, ctx: &mut Context<Self>) {
         let Some(chat) = self.chat.clone() else { return };
         let asked = async move { chat.stats().await };
         ctx.spawn(asked.into_actor(self).map(move |stats, console, _| {
             let Ok(stats) = stats else { return };
             let packet = shapes::packet("server_stats", &[console.stats(&stats, &seconds)]);
-            for connection in guests {
+            for connection in admin_sessions {
                 console.mention(connection, &packet);
-                let watches = |seat: &mut Seat| !matches!(seat.watching, Watching::No);
-                if stats.sockets > SOCKETS_MAX && console.guests.seat(connection).is_some_and(watches) {
+                let watches = |admitted: &mut Admitted| !matches!(admitted.watching, Watching::No);
+                if stats.sockets > SOCKETS_MAX && console.admin_sessions.admitted(connection).is_some_and(watches) {
                     console.show_figures_only(connection);
                 }
             }
@@ -319,7 +325,7 @@ impl Console {
             "aggregatedEvents": seconds,
             "namespaces": [
                 {"name": "/", "socketsCount": stats.sockets},
-                {"name": CONSOLE, "socketsCount": self.guests.seated().count()},
+                {"name": CONSOLE, "socketsCount": self.admin_sessions.all_admitted().count()},
             ],
         })
     }
@@ -327,13 +333,13 @@ impl Console {
     // ---- requests ----
 
     fn on_request(&mut self, connection: ConnectionKey, asked: Asked, ctx: &mut Context<Self>) {
-        let guest = self.guests.find(connection).filter(|guest| guest.seat.is_some());
-        let (Some(chat), Some(peer)) = (self.chat.clone(), guest.map(|guest| guest.peer)) else { return };
+        let admin_session = self.admin_sessions.find(connection).filter(|admin_session| admin_session.admitted.is_some());
+        let (Some(chat), Some(peer)) = (self.chat.clone(), admin_session.map(|admin_session| admin_session.peer)) else { return };
         let (name, place) = (asked.name(), asked.place());
         let actor = web::Actor(format!("admin-ui:{}", self.options.user).into());
         self.options.audit.note(Act { actor, action: format!("admin-ui {name}"), object: Some(place), address: peer.address });
         match asked {
-            Asked::DisconnectHere { room, closes } => self.put_out(room.as_deref(), closes),
+            Asked::DisconnectHere { room, closes } => self.kick(room.as_deref(), closes),
             Asked::Disconnect(room) => {
                 let asked = async move { chat.administer(Administer::KickRoom { room }).await };
                 ctx.spawn(asked.into_actor(self).map(|outcome, _, _| debug!("kicked: {outcome:?}")));
@@ -345,22 +351,28 @@ impl Console {
         }
     }
 
-    /// Kicks one guest, or all; here a room is always a single socket's.
-    fn put_out(&mut self, room: Option<&str>, closes: bool) {
-        let is_meant = |seat: &Seat| room.is_none_or(|room| room == seat.socket.as_str());
-        let out: Vec<ConnectionKey> =
-            self.guests.seated().filter(|(_, _, seat)| is_meant(seat)).map(|(connection, _, _)| connection).collect();
+    /// Kicks one administrator, or all; here a room is always a single socket's.
+    fn kick(&mut self, room: Option<&str>, closes: bool) {
+        let is_meant = |admitted: &Admitted| room.is_none_or(|room| room == admitted.socket.as_str());
+        let out: Vec<ConnectionKey> = self
+            .admin_sessions
+            .all_admitted()
+            .filter(|(_, _, admitted)| is_meant(admitted))
+            .map(|(connection, _, _)| connection)
+            .collect();
         for connection in out {
-            self.tell(connection, ConsoleNotice::Out { closes });
+            self.notify(connection, ConsoleNotice::Out { closes });
         }
     }
 
     // ---- disconnecting ----
 
     fn on_gone(&mut self, connection: ConnectionKey, reason: CloseReason) {
-        let Some(seat) = self.guests.remove(connection).and_then(|guest| guest.seat) else { return };
-        info!("administrator disconnected sid={} reason={:?}", seat.socket, reason.as_str());
-        let packets = shapes::went(CONSOLE, &seat.socket, reason.as_str(), &[], Timestamp::now());
+        let Some(admitted) = self.admin_sessions.remove(connection).and_then(|admin_session| admin_session.admitted) else {
+            return;
+        };
+        info!("administrator disconnected sid={} reason={:?}", admitted.socket, reason.as_str());
+        let packets = shapes::went(CONSOLE, &admitted.socket, reason.as_str(), &[], Timestamp::now());
         self.mention_to_watchers(&packets, connection);
     }
 }

@@ -3,8 +3,8 @@
 //! [`Console`] is the actor that serves this namespace, as the broker serves `/`. It learns of events from the feed,
 //! and acts through the broker as other administrators do.
 mod actor;
+mod admin_sessions;
 mod credentials;
-mod guests;
 mod requests;
 mod session_ids;
 mod shapes;

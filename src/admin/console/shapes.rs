@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use crate::admin::showing::{event_of, values};
 use crate::config::AdminUiMode;
 use crate::engineio::{ConnectionKey, Peer};
-use crate::feed::{Happening, SocketView, What};
+use crate::feed::{FeedEvent, FeedEventKind, SocketView};
 use crate::model::{SocketId, Timestamp};
 use crate::session::CONSOLE;
 use crate::socketio::encode_event;
@@ -74,8 +74,8 @@ fn socket_object(
 }
 
 /// Returns an id that groups the sockets of one connection; the Engine.IO session id is secret.
-fn client_id(ConnectionKey { worker, seat }: ConnectionKey) -> String {
-    format!("{worker}-{}-{}", seat.slot, seat.generation)
+fn client_id(ConnectionKey { worker, slot }: ConnectionKey) -> String {
+    format!("{worker}-{}-{}", slot.index, slot.generation)
 }
 
 /// A socket connected; in the order that the UI relies on, its own room comes first.
@@ -93,22 +93,24 @@ pub fn went(namespace: &str, id: &SocketId, reason: &str, rooms: &[Box<str>], at
 }
 
 /// Encodes an event of the feed.
-pub fn happened(happening: &Happening, path: &str) -> Vec<String> {
-    let Happening { at, socket, user: _, what } = happening;
+pub fn happened(feed_event: &FeedEvent, path: &str) -> Vec<String> {
+    let FeedEvent { at, socket, user: _, kind } = feed_event;
     let one = |name: &str, more: Value| vec![packet(name, &[json!(CHAT), more, json!(socket), json!(at)])];
-    match what {
-        What::Connected(view) => came(&chat_socket(view, path), *at).into(),
-        What::Upgraded => vec![packet("socket_updated", &[json!({"id": socket, "nsp": CHAT, "transport": "websocket"})])],
-        What::Disconnected { reason, rooms } => went(CHAT, socket, reason.as_str(), rooms, *at),
-        What::Joined { room } => one("room_joined", json!(room)),
-        What::Left { room } => one("room_left", json!(room)),
-        What::Received { .. } => event("event_received", happening),
-        What::Sent { .. } => event("event_sent", happening),
+    match kind {
+        FeedEventKind::Connected(view) => came(&chat_socket(view, path), *at).into(),
+        FeedEventKind::Upgraded => {
+            vec![packet("socket_updated", &[json!({"id": socket, "nsp": CHAT, "transport": "websocket"})])]
+        }
+        FeedEventKind::Disconnected { reason, rooms } => went(CHAT, socket, reason.as_str(), rooms, *at),
+        FeedEventKind::Joined { room } => one("room_joined", json!(room)),
+        FeedEventKind::Left { room } => one("room_left", json!(room)),
+        FeedEventKind::Received { .. } => event("event_received", feed_event),
+        FeedEventKind::Sent { .. } => event("event_sent", feed_event),
     }
 }
 
-fn event(name: &str, Happening { at, socket, user: _, what }: &Happening) -> Vec<String> {
-    let Some(event) = event_of(what) else { return Vec::new() };
+fn event(name: &str, FeedEvent { at, socket, user: _, kind }: &FeedEvent) -> Vec<String> {
+    let Some(event) = event_of(kind) else { return Vec::new() };
     let said: Vec<Value> = std::iter::once(json!(event.name)).chain(values(&event.args)).collect();
     vec![packet(name, &[json!(CHAT), json!(socket), json!(said), json!(at)])]
 }
@@ -120,13 +122,13 @@ mod tests {
     use crate::feed::{Args, Packet};
     use crate::model::UserId;
 
-    fn happening(what: What) -> Happening {
+    fn feed_event(kind: FeedEventKind) -> FeedEvent {
         let socket = SocketId::parse("abcdefghijklmnopqrst").unwrap();
-        Happening { at: Timestamp::from_millis(1_767_225_600_123), socket, user: UserId::parse("ann").unwrap(), what }
+        FeedEvent { at: Timestamp::from_millis(1_767_225_600_123), socket, user: UserId::parse("ann").unwrap(), kind }
     }
 
-    fn told(what: What) -> Vec<String> {
-        happened(&happening(what), "/socket.io")
+    fn shown(kind: FeedEventKind) -> Vec<String> {
+        happened(&feed_event(kind), "/socket.io")
     }
 
     #[test]
@@ -134,19 +136,25 @@ mod tests {
         let time = "\"2026-01-01T00:00:00.123Z\"";
         let socket = "\"abcdefghijklmnopqrst\"";
         let sent = Packet::new(r#"42["q",{"token":"t"},"c1.2.3.40"]"#.into());
-        for (what, expected) in [
-            (What::Joined { room: "room:7".into() }, vec![format!(r#"42/admin,["room_joined","/","room:7",{socket},{time}]"#)]),
-            (What::Left { room: "room:7".into() }, vec![format!(r#"42/admin,["room_left","/","room:7",{socket},{time}]"#)]),
+        for (kind, expected) in [
             (
-                What::Received { event: "x".into(), args: Args::Json("1,[2]".into()), dialects: 0 },
+                FeedEventKind::Joined { room: "room:7".into() },
+                vec![format!(r#"42/admin,["room_joined","/","room:7",{socket},{time}]"#)],
+            ),
+            (
+                FeedEventKind::Left { room: "room:7".into() },
+                vec![format!(r#"42/admin,["room_left","/","room:7",{socket},{time}]"#)],
+            ),
+            (
+                FeedEventKind::Received { event: "x".into(), args: Args::Json("1,[2]".into()), dialects: 0 },
                 vec![format!(r#"42/admin,["event_received","/",{socket},["x",1,[2]],{time}]"#)],
             ),
             (
-                What::Sent { packet: sent, dialects: 0 },
+                FeedEventKind::Sent { packet: sent, dialects: 0 },
                 vec![format!(r#"42/admin,["event_sent","/",{socket},["q",{{"token":"(hidden)"}}],{time}]"#)],
             ),
             (
-                What::Disconnected { reason: CloseReason::PingTimeout, rooms: vec!["user:ann".into()] },
+                FeedEventKind::Disconnected { reason: CloseReason::PingTimeout, rooms: vec!["user:ann".into()] },
                 vec![
                     format!(r#"42/admin,["socket_disconnected","/",{socket},"ping timeout",{time}]"#),
                     format!(r#"42/admin,["room_left","/",{socket},{socket},{time}]"#),
@@ -154,9 +162,9 @@ mod tests {
                 ],
             ),
         ] {
-            assert_eq!(told(what), expected);
+            assert_eq!(shown(kind), expected);
         }
-        assert_eq!(told(What::Upgraded).len(), 1);
+        assert_eq!(shown(FeedEventKind::Upgraded).len(), 1);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Batches of events for a guest.
+//! Batches of events for an administrator.
 use std::time::Duration;
 
 use super::shapes::happened;
@@ -15,7 +15,7 @@ const BYTES_MAX: usize = 128 * 1024;
 pub struct Batch {
     /// Packets; at least one, unless events were lost.
     pub packets: Vec<String>,
-    /// Number of events lost: the guest's list of sockets may be wrong.
+    /// Number of events lost: the administrator's list of sockets may be wrong.
     pub lost: u64,
 }
 
@@ -41,8 +41,8 @@ pub async fn gather(mut watcher: Watcher, path: String) -> (Watcher, Batch) {
 impl Batch {
     fn add(&mut self, seen: &Seen, path: &str) -> usize {
         match seen {
-            Seen::Happening(happening) => {
-                let packets = happened(happening, path);
+            Seen::FeedEvent(feed_event) => {
+                let packets = happened(feed_event, path);
                 let bytes = packets.iter().map(String::len).sum();
                 self.packets.extend(packets);
                 bytes

@@ -19,34 +19,35 @@ pub struct MessageFacts<'a> {
 /// Explains the message.
 pub fn explain_message(facts: &MessageFacts<'_>) -> Explanation {
     let MessageFacts { message, conversation, members, trace } = facts;
-    let mut told = vec![Fact::at("SENT", message.created_at, format!("{} sent it; it is stored.", message.sender.username))];
+    let mut facts_found =
+        vec![Fact::at("SENT", message.created_at, format!("{} sent it; it is stored.", message.sender.username))];
     if let Some(at) = message.deleted_at {
-        told.push(Fact::at("DELETED", at, "It was deleted, and is no longer shown to anybody."));
+        facts_found.push(Fact::at("DELETED", at, "It was deleted, and is no longer shown to anybody."));
     }
-    if let Some(at) = trace.handed_at {
-        told.push(Fact::at("HANDED_OUT", at, "It was dispatched to the sockets connected at that time."));
+    if let Some(at) = trace.dispatched_at {
+        facts_found.push(Fact::at("HANDED_OUT", at, "It was dispatched to the sockets connected at that time."));
     }
     let Some(conversation) = conversation else {
         let text = "Messages of a public room go to the sockets in it at once; their receipt is not recorded.";
-        told.push(Fact::new("PUBLIC", text));
-        return Explanation { verdict: "Stored, and sent to everybody in the room.".to_owned(), facts: told };
+        facts_found.push(Fact::new("PUBLIC", text));
+        return Explanation { verdict: "Stored, and sent to everybody in the room.".to_owned(), facts: facts_found };
     };
     let (mut read, mut received) = (0, 0);
     for (member, known) in members.iter().zip(&trace.members) {
         let mark = message.read_by.iter().find(|mark| mark.user == *member);
         if let Some(mark) = mark {
             read += 1;
-            told.push(Fact::at("READ", mark.read_at, format!("{member} read it.")));
+            facts_found.push(Fact::at("READ", mark.read_at, format!("{member} read it.")));
         } else if known.has_received {
             received += 1;
-            told.push(Fact::new("RECEIVED", format!("{member} has received it: {}.", proof(known))));
+            facts_found.push(Fact::new("RECEIVED", format!("{member} has received it: {}.", confirmation(known))));
         } else {
-            tell_lack(member, known, &mut told);
+            explain_lack(member, known, &mut facts_found);
         }
     }
     let others = conversation.participants.iter().filter(|member| **member != message.sender.id).count();
     if others > members.len() {
-        told.push(Fact::new("MORE_MEMBERS", format!("{} further members are not listed here.", others - members.len())));
+        facts_found.push(Fact::new("MORE_MEMBERS", format!("{} further members are not listed here.", others - members.len())));
     }
     let lacking = members.len() - read - received;
     let verdict = match lacking {
@@ -56,12 +57,12 @@ pub fn explain_message(facts: &MessageFacts<'_>) -> Explanation {
             members.len()
         ),
     };
-    Explanation { verdict, facts: told }
+    Explanation { verdict, facts: facts_found }
 }
 
-fn proof(known: &MemberTrace) -> String {
-    let proven = known.sessions.iter().find(|session| session.state == SessionState::Proven);
-    match proven {
+fn confirmation(known: &MemberTrace) -> String {
+    let confirmed = known.sessions.iter().find(|session| session.state == SessionState::Confirmed);
+    match confirmed {
         Some(SessionTrace { socket, .. }) => format!("socket {socket} answered a heartbeat that was sent after it"),
         None => {
             "a device answered a heartbeat sent after it, reconnected with a later offset, or read a later message".to_owned()
@@ -69,25 +70,25 @@ fn proof(known: &MemberTrace) -> String {
     }
 }
 
-fn tell_lack(member: &UserId, known: &MemberTrace, told: &mut Vec<Fact>) {
+fn explain_lack(member: &UserId, known: &MemberTrace, facts_found: &mut Vec<Fact>) {
     if known.sessions.is_empty() {
-        told.push(Fact::new("NOT_CONNECTED", format!("{member} lacks it: not connected. It comes at the next connect.")));
+        facts_found.push(Fact::new("NOT_CONNECTED", format!("{member} lacks it: not connected. It comes at the next connect.")));
     }
     for SessionTrace { socket, state } in &known.sessions {
         let (code, why) = match state {
             SessionState::NoWord => ("NO_WORD", "speaks a dialect that cannot show it"),
-            SessionState::Unproven => {
+            SessionState::Unconfirmed => {
                 ("SILENT_COOKIE", "was authenticated by a cookie alone and has sent nothing: events sent to it do not count")
             }
             SessionState::Muted => ("MUTED", "has muted the group; only the history shows it"),
-            SessionState::Parked => ("PARKED", "has lost its connection; its session can be resumed"),
+            SessionState::Detached => ("PARKED", "has lost its connection; its session can be resumed"),
             SessionState::CatchingUp => ("CATCHING_UP", "is catching up; this message comes in its order"),
-            SessionState::Proven => ("PROVEN", "has it; that is about to be recorded"),
+            SessionState::Confirmed => ("PROVEN", "has it; that is about to be recorded"),
             SessionState::Sent => ("SENT_UNPROVEN", "was sent it, and has answered no heartbeat since"),
             SessionState::CameLater => ("CAME_LATER", "connected after it was dispatched, and is caught up"),
             SessionState::Unknown => ("UNKNOWN", "is connected; events sent to it then are no longer known"),
         };
-        told.push(Fact::new(code, format!("{member}: socket {socket} {why}.")));
+        facts_found.push(Fact::new(code, format!("{member}: socket {socket} {why}.")));
     }
 }
 
@@ -124,17 +125,17 @@ mod tests {
             sessions: state.into_iter().map(|state| SessionTrace { socket, state }).collect(),
         };
         let members = vec![
-            member(true, Some(SessionState::Proven)),
-            member(true, Some(SessionState::Proven)),
+            member(true, Some(SessionState::Confirmed)),
+            member(true, Some(SessionState::Confirmed)),
             member(false, None),
             member(false, Some(SessionState::Muted)),
         ];
         let trace = MessageTrace { members, ..MessageTrace::default() };
         let facts = MessageFacts { message: &message, conversation: Some(&conversation), members: names.to_vec(), trace };
-        let Explanation { verdict, facts: told } = explain_message(&facts);
-        let codes: Vec<_> = told.iter().map(|fact| fact.code).collect();
+        let Explanation { verdict, facts: facts_found } = explain_message(&facts);
+        let codes: Vec<_> = facts_found.iter().map(|fact| fact.code).collect();
         assert_eq!(codes, ["SENT", "READ", "RECEIVED", "NOT_CONNECTED", "MUTED"]);
         assert_eq!(verdict, "Stored. Of 4 recipients looked at, 1 read it, 1 more received it, 2 lack it.");
-        assert!(told[2].text.contains("heartbeat"), "{}", told[2].text);
+        assert!(facts_found[2].text.contains("heartbeat"), "{}", facts_found[2].text);
     }
 }

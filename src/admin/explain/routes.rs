@@ -9,7 +9,7 @@ use crate::admin::sessions::with_connections;
 use crate::chat::{ChatError, ListSessions, MessageTrace, RoomKey, TraceMessage};
 use crate::model::{Account, MessageId, Place, SocketId, UserId};
 use crate::store;
-use crate::web::{Admin, Failure, WebState, path_text};
+use crate::web::{Admin, HttpError, WebState, path_text};
 
 /// Maximum number of sessions of a user that are considered.
 const SESSIONS_MAX: usize = 50;
@@ -19,7 +19,7 @@ const UNDELIVERED_MAX: i64 = 20;
 const MEMBERS_MAX: usize = 50;
 
 /// `GET /api/admin/explain/user/{who}`: a user's id, name or e-mail address, or the id of a socket.
-pub async fn user(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, Failure> {
+pub async fn user(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let account = find(&state, path_text(&request, "who")).await?.ok_or(ChatError::UserNotFound)?;
     let id = account.profile.id.clone();
     let sessions = ListSessions { users: Some(vec![id.clone()]), after: None, limit: SESSIONS_MAX };
@@ -34,8 +34,8 @@ pub async fn user(state: Data<WebState>, _: Admin, request: HttpRequest) -> Resu
 }
 
 /// `GET /api/admin/explain/message/{id}`
-pub async fn message(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, Failure> {
-    let id = MessageId::parse(&path_text(&request, "id")).map_err(|_| Failure::not_found("Message not found"))?;
+pub async fn message(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    let id = MessageId::parse(&path_text(&request, "id")).map_err(|_| HttpError::not_found("Message not found"))?;
     let found = state.store.read_after_writes(move |conn| {
         let Some(message) = store::find_message(conn, id)? else { return Ok(None) };
         let conversation = match message.place.conversation() {
@@ -44,7 +44,7 @@ pub async fn message(state: Data<WebState>, _: Admin, request: HttpRequest) -> R
         };
         Ok(Some((message, conversation)))
     });
-    let (message, conversation) = found.await?.ok_or_else(|| Failure::not_found("Message not found"))?;
+    let (message, conversation) = found.await?.ok_or_else(|| HttpError::not_found("Message not found"))?;
     let members: Vec<UserId> = conversation.iter().flat_map(|conversation| &conversation.participants).cloned().collect();
     let spoken_of = || members.iter().filter(|member| **member != message.sender.id).take(MEMBERS_MAX).cloned();
     let trace = match &conversation {
@@ -65,7 +65,7 @@ fn place_name(place: &Place) -> String {
 }
 
 /// Finds a user by the id of a socket, a user id, a name or an e-mail address.
-async fn find(state: &WebState, who: String) -> Result<Option<Account>, Failure> {
+async fn find(state: &WebState, who: String) -> Result<Option<Account>, HttpError> {
     if let Ok(socket) = SocketId::parse(&who)
         && let Some(session) = state.chat.find_session(socket).await?
     {
@@ -80,6 +80,6 @@ async fn find(state: &WebState, who: String) -> Result<Option<Account>, Failure>
     Ok(found.map(|(account, _)| account))
 }
 
-async fn find_account(state: &WebState, id: UserId) -> Result<Option<Account>, Failure> {
+async fn find_account(state: &WebState, id: UserId) -> Result<Option<Account>, HttpError> {
     Ok(state.store.read_after_writes(move |conn| store::find_account(conn, &id)).await?)
 }

@@ -1,7 +1,7 @@
 //! Explanation why a user does or does not get messages.
 use super::explanation::{Explanation, Fact};
-use crate::chat::{Coming, Leaving, NotRecovered, RefusedConnect, SessionView, Trace};
-use crate::dialect::{DialectSet, Voice};
+use crate::chat::{ConnectKind, LastDisconnect, NotRecovered, RefusedConnect, SessionView, Trace};
+use crate::dialect::{DialectSet, DialectState};
 use crate::engineio::{CloseReason, ConnectionView};
 use crate::model::{Account, ChosenStatus};
 use crate::store::Undelivered;
@@ -23,15 +23,15 @@ pub struct UserFacts<'a> {
 
 /// Explains the user's state.
 pub fn explain_user(facts: &UserFacts<'_>) -> Explanation {
-    let mut told = Vec::new();
-    tell_account(facts.account, &mut told);
+    let mut facts_found = Vec::new();
+    explain_account(facts.account, &mut facts_found);
     for (view, connection) in &facts.sessions {
-        tell_session(view, *connection, facts.dialects, &mut told);
+        explain_session(view, *connection, facts.dialects, &mut facts_found);
     }
-    tell_absence(facts, &mut told);
-    tell_undelivered(&facts.undelivered, &mut told);
-    tell_trace(&facts.trace, &mut told);
-    Explanation { verdict: verdict(facts), facts: told }
+    explain_absence(facts, &mut facts_found);
+    explain_undelivered(&facts.undelivered, &mut facts_found);
+    explain_trace(&facts.trace, &mut facts_found);
+    Explanation { verdict: verdict(facts), facts: facts_found }
 }
 
 fn verdict(facts: &UserFacts<'_>) -> String {
@@ -53,7 +53,7 @@ fn verdict(facts: &UserFacts<'_>) -> String {
     if open.is_empty() {
         return format!("Gets nothing now: the connection is lost, its client may resume the session. {waits}");
     }
-    if !open.iter().any(|view| view.words.direct_message || view.words.group_message) {
+    if !open.iter().any(|view| view.capabilities.direct_message || view.capabilities.group_message) {
         return format!("Connected, but its dialects cannot show messages of others. {waits}");
     }
     if facts.sessions.iter().any(|(_, connection)| connection.is_some_and(|connection| connection.is_blocked)) {
@@ -62,40 +62,40 @@ fn verdict(facts: &UserFacts<'_>) -> String {
     format!("Gets messages: {} connected. {waits}", count(open.len(), "socket is", "sockets are"))
 }
 
-fn tell_account(account: &Account, told: &mut Vec<Fact>) {
+fn explain_account(account: &Account, facts_found: &mut Vec<Fact>) {
     if account.disabled {
         let text = "The account is disabled: its sockets were disconnected, and its tokens are refused (ACCOUNT_DISABLED). \
                     PATCH /api/admin/users/ID {\"disabled\": false} enables it.";
-        told.push(Fact::new("DISABLED", text));
+        facts_found.push(Fact::new("DISABLED", text));
     }
     if let Some(at) = account.tokens_valid_from {
         let text = "Tokens issued before this time are refused, except those of the login that changed the password.";
-        told.push(Fact::at("OLD_TOKENS_REFUSED", at, text));
+        facts_found.push(Fact::at("OLD_TOKENS_REFUSED", at, text));
     }
     if account.status == ChosenStatus::Offline {
-        told.push(Fact::new("APPEARS_OFFLINE", "The user chose to appear offline to others; messages come all the same."));
+        facts_found.push(Fact::new("APPEARS_OFFLINE", "The user chose to appear offline to others; messages come all the same."));
     }
 }
 
-fn tell_session(view: &SessionView, connection: Option<ConnectionView>, enabled: DialectSet, told: &mut Vec<Fact>) {
-    let SessionView { socket, since, peer, words, muted, expires_at, is_catching_up, waiting_requests, .. } = view;
+fn explain_session(view: &SessionView, connection: Option<ConnectionView>, enabled: DialectSet, facts_found: &mut Vec<Fact>) {
+    let SessionView { socket, since, peer, capabilities, muted, expires_at, is_catching_up, waiting_requests, .. } = view;
     match peer {
         Some(peer) => {
             let from = peer.address.map_or_else(String::new, |address| format!(" from {address}"));
             let text = format!("Socket {socket} is connected over {}{from}.", peer.transport.as_str());
-            told.push(Fact::at("CONNECTED", *since, text));
+            facts_found.push(Fact::at("CONNECTED", *since, text));
         }
         None => {
             let text = format!("The connection of socket {socket} is lost. Its client may resume the session (RECOVERY_TTL).");
-            told.push(Fact::at("PARKED", *since, text));
+            facts_found.push(Fact::at("PARKED", *since, text));
         }
     }
-    tell_dialects(view, enabled, told);
-    if words.unproven {
+    explain_dialects(view, enabled, facts_found);
+    if capabilities.unconfirmed {
         let text = format!(
             "Socket {socket} was authenticated by a cookie alone and has sent nothing yet: events sent to it do not count as received."
         );
-        told.push(Fact::new("SILENT_COOKIE", text));
+        facts_found.push(Fact::new("SILENT_COOKIE", text));
     }
     if !muted.is_empty() {
         let names: Vec<String> = muted.iter().take(10).map(ToString::to_string).collect();
@@ -105,103 +105,111 @@ fn tell_session(view: &SessionView, connection: Option<ConnectionView>, enabled:
             names.join(", "),
             if muted.len() > names.len() { ", …" } else { "" }
         );
-        told.push(Fact::new("MUTED", text));
+        facts_found.push(Fact::new("MUTED", text));
     }
     if *is_catching_up {
         let text = format!("Socket {socket} is catching up on missed messages; newer ones wait behind them.");
-        told.push(Fact::new("CATCHING_UP", text));
+        facts_found.push(Fact::new("CATCHING_UP", text));
     }
     if *waiting_requests > 0 {
         let waiting = count(*waiting_requests, "request waits", "requests wait");
         let text = format!("{waiting} for the database on socket {socket}.");
-        told.push(Fact::new("REQUESTS_WAIT", text));
+        facts_found.push(Fact::new("REQUESTS_WAIT", text));
     }
     if let Some(ConnectionView { queued_packets, queued_bytes, is_blocked }) = connection
         && (queued_packets > 0 || is_blocked)
     {
         let waiting = count(queued_packets, "packet waits", "packets wait");
         let why = if is_blocked { ": the client has stopped reading" } else { "" };
-        told.push(Fact::new("OUTBOX", format!("{waiting} ({queued_bytes} bytes) to be sent on socket {socket}{why}.")));
+        facts_found.push(Fact::new("OUTBOX", format!("{waiting} ({queued_bytes} bytes) to be sent on socket {socket}{why}.")));
     }
     if let Some(at) = expires_at {
-        told.push(Fact::at("TOKEN_ENDS", *at, format!("The token of socket {socket} expires then, which ends its session.")));
+        facts_found.push(Fact::at(
+            "TOKEN_ENDS",
+            *at,
+            format!("The token of socket {socket} expires then, which ends its session."),
+        ));
     }
 }
 
-fn tell_dialects(view: &SessionView, enabled: DialectSet, told: &mut Vec<Fact>) {
-    let SessionView { socket, manner, words, .. } = view;
-    let voice = Voice::of_manner(enabled, *manner);
-    let names = voice.spoken().names();
-    let text = match voice.origin() {
+fn explain_dialects(view: &SessionView, enabled: DialectSet, facts_found: &mut Vec<Fact>) {
+    let SessionView { socket, client_dialects, capabilities, .. } = view;
+    let dialect_state = DialectState::of_client_dialects(enabled, *client_dialects);
+    let names = dialect_state.speaks().names();
+    let text = match dialect_state.origin() {
         "pinned" => format!("Socket {socket} speaks {names}: its client said so at CONNECT."),
         "only one" => format!("Socket {socket} speaks {names}: no other dialect is enabled (DIALECTS)."),
         "learned" => format!("Socket {socket} speaks {names}: learned from the events that it sent."),
         _ => format!("Socket {socket} has sent no event of any dialect yet: it is sent every event in all dialects."),
     };
-    told.push(Fact::new("DIALECT", text));
+    facts_found.push(Fact::new("DIALECT", text));
     let lacking: Vec<&str> = [
-        (words.direct_message, "direct messages"),
-        (words.group_message, "messages of groups"),
-        (words.notification, "notifications"),
+        (capabilities.direct_message, "direct messages"),
+        (capabilities.group_message, "messages of groups"),
+        (capabilities.notification, "notifications"),
     ]
     .into_iter()
     .filter_map(|(has, what)| (!has).then_some(what))
     .collect();
     if !lacking.is_empty() {
         let text = format!("Its dialect cannot show {}: socket {socket} never gets those.", lacking.join(" and "));
-        told.push(Fact::new("NO_WORD", text));
+        facts_found.push(Fact::new("NO_WORD", text));
     }
 }
 
-fn tell_absence(facts: &UserFacts<'_>, told: &mut Vec<Fact>) {
+fn explain_absence(facts: &UserFacts<'_>, facts_found: &mut Vec<Fact>) {
     if !facts.sessions.is_empty() {
         return;
     }
-    told.push(match facts.account.last_seen {
+    facts_found.push(match facts.account.last_seen {
         Some(at) => Fact::at("NOT_CONNECTED", at, "No socket is connected. The last one was seen at this time."),
         None => Fact::new("NOT_CONNECTED", "No socket is connected, and none was ever seen to leave."),
     });
 }
 
-fn tell_undelivered(undelivered: &[Undelivered], told: &mut Vec<Fact>) {
+fn explain_undelivered(undelivered: &[Undelivered], facts_found: &mut Vec<Fact>) {
     if undelivered.is_empty() {
         let text = "Everything that others wrote in the user's conversations is confirmed to have reached a device (as of the last second).";
-        told.push(Fact::new("NOTHING_WAITS", text));
+        facts_found.push(Fact::new("NOTHING_WAITS", text));
     }
     for Undelivered { conversation, messages: number, since } in undelivered {
         let is = if *number == 1 { "is" } else { "are" };
         let what = messages(*number, "message", "messages");
         let text = format!("{what} of conversation {conversation} {is} stored and not confirmed as received.");
-        told.push(Fact::at("UNDELIVERED", *since, text));
+        facts_found.push(Fact::at("UNDELIVERED", *since, text));
     }
 }
 
-fn tell_trace(trace: &Trace, told: &mut Vec<Fact>) {
-    if let Some((at, socket, coming)) = trace.came {
-        let text = match coming {
-            Coming::New => format!("The latest socket, {socket}, started a new session."),
-            Coming::Recovered { missed } => {
+fn explain_trace(trace: &Trace, facts_found: &mut Vec<Fact>) {
+    if let Some((at, socket, connect_kind)) = trace.came {
+        let text = match connect_kind {
+            ConnectKind::New => format!("The latest socket, {socket}, started a new session."),
+            ConnectKind::Resumed { missed } => {
                 let missed = count(missed, "event", "events");
                 format!("The latest socket, {socket}, resumed its session and was shown {missed} that it had missed.")
             }
-            Coming::NotRecovered(reason) => {
+            ConnectKind::ResumeFailed(reason) => {
                 format!("The latest socket, {socket}, asked to resume its session and got a new one: {}.", why(reason))
             }
         };
-        told.push(Fact::at("CAME", at, text));
+        facts_found.push(Fact::at("CAME", at, text));
     }
-    if let Some(Leaving { at, socket, reason, is_parked }) = trace.incidents().left {
-        let then = if is_parked { "Its session was kept, to be resumed." } else { "Its session ended with it." };
+    if let Some(LastDisconnect { at, socket, reason, is_detached }) = trace.incidents().left {
+        let then = if is_detached { "Its session was kept, to be resumed." } else { "Its session ended with it." };
         let text = format!("The latest socket to disconnect, {socket}, did so because {}. {then}", why_closed(reason));
-        told.push(Fact::at("LEFT", at, text));
+        facts_found.push(Fact::at("LEFT", at, text));
     }
     if let Some((at, refused)) = trace.incidents().refused {
-        told.push(Fact::at("REFUSED", at, format!("A CONNECT with a token of the user was refused: {}.", why_refused(refused))));
+        facts_found.push(Fact::at(
+            "REFUSED",
+            at,
+            format!("A CONNECT with a token of the user was refused: {}.", why_refused(refused)),
+        ));
     }
     if let Some((number, at)) = trace.incidents().limited {
         let number = count(usize::try_from(number).unwrap_or(usize::MAX), "request was", "requests were");
         let text = format!("At least {number} refused because they came too fast (RATE_LIMITED); the last at about this time.");
-        told.push(Fact::at("RATE_LIMITED", at, text));
+        facts_found.push(Fact::at("RATE_LIMITED", at, text));
     }
 }
 

@@ -47,7 +47,7 @@ impl Broker {
         }
     }
 
-    /// A login's tokens, or one, are refused from now on; who is in by one of them is put out.
+    /// A login's tokens, or one, are refused from now on; who is in by one of them is kicked.
     fn revoke_token(&mut self, key: &str, until: Timestamp) {
         if !self.users.revocations.revoke(key, until) {
             return;
@@ -55,7 +55,7 @@ impl Broker {
         let with_sessions = self.users.iter().filter(|(_, user)| user.has_sessions()).map(|(id, _)| id);
         let users: Vec<UserId> = with_sessions.chain(self.leftovers.users()).cloned().collect();
         for user in users {
-            self.put_out(&user, "INVALID_TOKEN", |token| token == key);
+            self.kick_user(&user, "INVALID_TOKEN", |token| token == key);
         }
     }
 
@@ -87,33 +87,33 @@ impl Broker {
     }
 
     /// Puts out the sessions of a user for which `is_revoked` holds.
-    pub(super) fn put_out(&mut self, user: &UserId, code: &'static str, is_revoked: impl Fn(&str) -> bool) {
-        self.put_out_parked(user, &is_revoked);
+    pub(super) fn kick_user(&mut self, user: &UserId, code: &'static str, is_revoked: impl Fn(&str) -> bool) {
+        self.kick_detached(user, &is_revoked);
         self.drop_revoked_leftovers(user, &is_revoked);
         let sockets: Vec<ConnectionKey> = self.sockets_of(user).to_vec();
         for socket in sockets {
             if self.sessions.get(&socket).is_some_and(|session| session.tokens.keys.iter().any(|key| is_revoked(key))) {
-                self.kick_out(socket, code);
+                self.kick_connection(socket, code);
             }
         }
     }
 
     /// Puts a socket out, with all of its requests that are not carried out yet.
-    pub(super) fn kick_out(&mut self, connection: ConnectionKey, code: &'static str) {
+    pub(super) fn kick_connection(&mut self, connection: ConnectionKey, code: &'static str) {
         if let Some(session) = self.sessions.get_mut(&connection) {
-            session.is_put_out = true;
+            session.is_kicked = true;
             session.queue = None;
             let socket = session.socket;
             self.leftovers.drop_of(&session.user, |origin| origin.socket == socket);
         }
-        self.tell(connection, Notice::Kick { code });
+        self.notify(connection, Notice::Kick { code });
     }
 
     /// Tokens were revoked, which is stored.
     pub(in crate::chat) fn on_revoked(&mut self, message: RevokeTokens, now: Timestamp) {
         match message {
             RevokeTokens::Key { user, key, until } => {
-                self.put_out(&user, "INVALID_TOKEN", |token| token == key);
+                self.kick_user(&user, "INVALID_TOKEN", |token| token == key);
                 // Nobody else is in by it.
                 let _ = self.users.revocations.revoke(&key, until);
             }
@@ -131,7 +131,7 @@ impl Broker {
             account.kept_login.clone_from(&kept_login);
         }
         self.users.changes.note([user], now);
-        self.put_out(user, "INVALID_TOKEN", |token| kept_login.as_deref() != Some(token));
+        self.kick_user(user, "INVALID_TOKEN", |token| kept_login.as_deref() != Some(token));
     }
 
     pub(in crate::chat) fn on_deleted(&mut self, user: &UserId) {
@@ -154,7 +154,7 @@ impl Broker {
         }
         self.drop_questions_of(user);
         self.users.changes.note([user], now);
-        self.put_out(user, "USER_NOT_FOUND", |_| true);
+        self.kick_user(user, "USER_NOT_FOUND", |_| true);
     }
 
     pub(in crate::chat) fn on_disabled(&mut self, user: &UserId, disabled: bool) {
@@ -166,7 +166,7 @@ impl Broker {
         self.users.changes.note([user], now);
         if disabled {
             self.drop_questions_of(user);
-            self.put_out(user, "ACCOUNT_DISABLED", |_| true);
+            self.kick_user(user, "ACCOUNT_DISABLED", |_| true);
         }
     }
 }

@@ -22,18 +22,18 @@ impl Broker {
         let open = self.sessions.iter().find(|(_, session)| session.socket == socket).map(|(connection, _)| *connection);
         if let Some(connection) = open {
             info!(sid:% = socket; "kicked");
-            self.kick_out(connection, "KICKED");
+            self.kick_connection(connection, "KICKED");
             return true;
         }
         let had_waiting = self.drop_leftovers_of(socket);
-        let parked = self.sessions.detached_socket(&socket);
-        parked.inspect(|pid| self.forget_parked(*pid)).is_some() || had_waiting
+        let detached = self.sessions.detached_socket(&socket);
+        detached.inspect(|pid| self.forget_detached(*pid)).is_some() || had_waiting
     }
 
     pub(in crate::chat) fn kick_room(&mut self, room: Option<&str>) -> bool {
         if let Some(Ok(user)) = room.and_then(|room| room.strip_prefix("user:")).map(UserId::parse) {
             let was_there = self.users.get(&user).is_some_and(|user| user.has_sessions());
-            self.put_out(&user, "KICKED", |_| true);
+            self.kick_user(&user, "KICKED", |_| true);
             return was_there;
         }
         let connections: Vec<ConnectionKey> = match room {
@@ -46,7 +46,7 @@ impl Broker {
         };
         info!("kicked room={} sockets={}", room.unwrap_or("-"), connections.len());
         for connection in &connections {
-            self.kick_out(*connection, "KICKED");
+            self.kick_connection(*connection, "KICKED");
         }
         !connections.is_empty()
     }

@@ -1,6 +1,6 @@
 //! Admission: who may come in.
 use super::Broker;
-use crate::auth::{Claims, Refusal, description};
+use crate::auth::{AuthError, Claims, description};
 use crate::chat::ports::{Connect, Notice, RefusedConnect};
 use crate::engineio::{CloseReason, ConnectionKey};
 use crate::logging::{RefusalKind, RefusalNote};
@@ -13,13 +13,13 @@ impl Broker {
         let (kind, user, address) = (RefusalKind::Connect, Some(connect.claims.user.as_str()), connect.peer.address);
         let note = RefusalNote { kind, code, cause, sid: Some(connect.socket.as_str()), user, event: None, address };
         self.observers.refusals.note(&note);
-        self.tell(connect.connection, Notice::Close(reason));
+        self.notify(connect.connection, Notice::Close(reason));
     }
 
     pub(super) fn refuse_socket(&mut self, connection: ConnectionKey, user: &UserId, refusal: RefusedConnect) {
         let now = self.now();
         self.observers.traces.note(user, |trace| trace.incidents_mut().refused = Some((now, refusal)));
-        self.tell(connection, Notice::Refused(refusal));
+        self.notify(connection, Notice::Refused(refusal));
     }
 
     /// Whether the user has as many sockets as one may; then it is turned away.
@@ -43,10 +43,10 @@ impl Broker {
         }
         let account = user.account.clone();
         crate::auth::check(claims, &account, &self.users.revocations, now).map_err(|refusal| match refusal {
-            Refusal::AccountDisabled => RefusedConnect::AccountDisabled,
-            Refusal::UserNotFound => RefusedConnect::UserNotFound,
-            Refusal::TokenExpired => RefusedConnect::TokenExpired,
-            Refusal::NoToken | Refusal::InvalidToken => RefusedConnect::InvalidToken,
+            AuthError::AccountDisabled => RefusedConnect::AccountDisabled,
+            AuthError::UserNotFound => RefusedConnect::UserNotFound,
+            AuthError::TokenExpired => RefusedConnect::TokenExpired,
+            AuthError::NoToken | AuthError::InvalidToken => RefusedConnect::InvalidToken,
         })
     }
 

@@ -3,48 +3,48 @@ use std::sync::Arc;
 
 use super::Broker;
 use crate::chat::ports::ChatError;
-use crate::chat::query::{Load, LoadFor, LoadQuery, Loaded};
-use crate::chat::state::{Called, Running, SentIds};
+use crate::chat::query::{LookedUp, Lookup, LookupFor, LookupQuery};
+use crate::chat::state::{ResolvedAlias, Running, SentIds};
 use crate::model::Listing;
 use crate::store::StoreError;
 
 impl Broker {
     /// A read is there, or failed.
-    pub(super) fn on_load(&mut self, query: LoadQuery, loaded: Result<Loaded, StoreError>) {
-        let LoadQuery { load, waiter, allowance, seen: (seen, seen_titles), now: _ } = query;
+    pub(super) fn on_lookup(&mut self, query: LookupQuery, looked_up: Result<LookedUp, StoreError>) {
+        let LookupQuery { lookup, waiter, allowance, seen: (seen, seen_titles), now: _ } = query;
         self.work.reads = self.work.reads.saturating_sub(1);
-        if let (Some(left), LoadFor::Command(running)) = (allowance, &waiter) {
+        if let (Some(left), LookupFor::Command(running)) = (allowance, &waiter) {
             self.users.made.give_back(&running.user, left);
         }
-        if loaded.is_ok() && seen != self.changes_of(&load) {
+        if looked_up.is_ok() && seen != self.changes_of(&lookup) {
             // What was read may be older than what has taken effect since.
-            return self.start_load(load.again(), waiter);
+            return self.start_lookup(lookup.again(), waiter);
         }
-        if let (Load::Title(listing), Ok(Loaded::Title(title))) = (&load, &loaded)
+        if let (Lookup::Title(listing), Ok(LookedUp::Title(title))) = (&lookup, &looked_up)
             && seen_titles == self.conversations.titles.changes
         {
             self.conversations.titles.keep(listing.clone(), title.clone());
         }
-        self.on_loaded(&load, loaded, waiter);
+        self.on_looked_up(&lookup, looked_up, waiter);
     }
 
-    fn on_loaded(&mut self, load: &Load, loaded: Result<Loaded, StoreError>, waiter: LoadFor) {
+    fn on_looked_up(&mut self, lookup: &Lookup, looked_up: Result<LookedUp, StoreError>, waiter: LookupFor) {
         match waiter {
-            LoadFor::Command(mut running) => {
-                let outcome = match loaded {
-                    Ok(Loaded::TooManyToMake) => {
+            LookupFor::Command(mut running) => {
+                let outcome = match looked_up {
+                    Ok(LookedUp::TooManyToMake) => {
                         let now = self.now();
                         Err(ChatError::RateLimited { retry_after: self.users.made.wait_of(&running.user, now) })
                     }
-                    Ok(loaded) => {
-                        self.keep(load, loaded, Some(&mut running));
+                    Ok(looked_up) => {
+                        self.keep(lookup, looked_up, Some(&mut running));
                         Ok(())
                     }
-                    Err(_) if matches!(load, Load::SentIds(_)) => {
+                    Err(_) if matches!(lookup, Lookup::SentIds(_)) => {
                         running.prefetched.sent_ids_unreadable = true;
                         Ok(())
                     }
-                    Err(_) if let Load::Title(listing) = load => {
+                    Err(_) if let Lookup::Title(listing) = lookup => {
                         running.prefetched.listing = Some(Listing { id: listing.clone(), title: None });
                         Ok(())
                     }
@@ -52,84 +52,84 @@ impl Broker {
                 };
                 self.resume(*running, outcome);
             }
-            LoadFor::Connect(connection) => {
-                let is_known = matches!(load, Load::Described(..));
-                let outcome = match loaded {
+            LookupFor::Connect(connection) => {
+                let is_known = matches!(lookup, Lookup::Described(..));
+                let outcome = match looked_up {
                     // Who is known comes in though the store is away.
                     Err(_) if is_known => Ok(()),
-                    loaded => loaded.map(|loaded| self.keep(load, loaded, None)),
+                    looked_up => looked_up.map(|looked_up| self.keep(lookup, looked_up, None)),
                 };
-                let may_describe = matches!(load, Load::Users(_));
-                self.on_account_loaded(connection, outcome, may_describe);
+                let may_describe = matches!(lookup, Lookup::Users(_));
+                self.on_account_looked_up(connection, outcome, may_describe);
             }
         }
     }
 
     /// Keeps what was read, in the caches or with the command. What a cache holds already is newer than any read.
-    pub(super) fn keep(&mut self, load: &Load, loaded: Loaded, running: Option<&mut Running>) {
+    pub(super) fn keep(&mut self, lookup: &Lookup, looked_up: LookedUp, running: Option<&mut Running>) {
         let now = self.now();
-        match loaded {
-            Loaded::Users(users) => {
+        match looked_up {
+            LookedUp::Users(users) => {
                 self.keep_users(users, now);
-                if let (Some(running), Load::Users(asked)) = (running, load) {
+                if let (Some(running), Lookup::Users(asked)) = (running, lookup) {
                     running.prefetched.users_read.extend(asked.iter().cloned());
                 }
             }
-            Loaded::Described(account) => account.into_iter().for_each(|account| self.follow(account)),
-            Loaded::Conversation(found) => {
+            LookedUp::Described(account) => account.into_iter().for_each(|account| self.follow(account)),
+            LookedUp::Conversation(found) => {
                 found.into_iter().for_each(|(conversation, changed_at)| self.keep_conversation(conversation, changed_at, now));
                 if let Some(running) = running {
                     running.prefetched.conversation_read = true;
                 }
             }
-            Loaded::Direct(found, users) => {
+            LookedUp::Direct(found, users) => {
                 found.into_iter().for_each(|(conversation, changed_at)| self.keep_conversation(conversation, changed_at, now));
                 self.keep_users(users, now);
-                if let (Some(running), Load::Direct(_, other)) = (running, load) {
+                if let (Some(running), Lookup::Direct(_, other)) = (running, lookup) {
                     running.prefetched.conversation_read = true;
                     running.prefetched.users_read.push(other.clone());
                 }
             }
-            Loaded::Called(found) => {
+            LookedUp::Alias(found) => {
                 if let Some(running) = running {
-                    let names_given = self.changes_of(load);
+                    let names_given = self.changes_of(lookup);
                     let conversation = found.as_ref().map(|(conversation, _)| conversation.id);
-                    running.prefetched.called = Some(Called { names_given, conversation });
+                    running.prefetched.alias = Some(ResolvedAlias { names_given, conversation });
                 }
                 found.into_iter().for_each(|(conversation, changed_at)| self.keep_conversation(conversation, changed_at, now));
             }
             // Its waiter is refused.
-            Loaded::TooManyToMake => {}
-            Loaded::Overviews(overviews) => {
+            LookedUp::TooManyToMake => {}
+            LookedUp::Overviews(overviews) => {
                 if let Some(running) = running {
                     running.prefetched.overviews = Some(overviews);
                 }
             }
-            Loaded::Message(message) => {
+            LookedUp::Message(message) => {
                 let message = message.map(Arc::from);
-                match (running, load) {
-                    (Some(running), Load::Answer(_)) => running.prefetched.answer = Some(message),
+                match (running, lookup) {
+                    (Some(running), Lookup::Answer(_)) => running.prefetched.answer = Some(message),
                     (Some(running), _) => running.prefetched.message = Some(message),
                     (None, _) => {}
                 }
             }
-            Loaded::Title(title) => {
-                if let (Some(running), Load::Title(listing)) = (running, load) {
+            LookedUp::Title(title) => {
+                if let (Some(running), Lookup::Title(listing)) = (running, lookup) {
                     running.prefetched.listing = Some(Listing { id: listing.clone(), title });
                 }
             }
-            Loaded::Uploads(uploads) => {
+            LookedUp::Uploads(uploads) => {
                 if let Some(running) = running {
                     running.prefetched.uploads = Some((self.work.files_dropped, uploads));
                 }
             }
-            Loaded::Notifications(notifications) => {
+            LookedUp::Notifications(notifications) => {
                 if let Some(running) = running {
                     running.prefetched.notifications = Some(notifications);
                 }
             }
-            Loaded::SentIds(rows) => {
-                let Load::SentIds(sender) = load else { return };
+            LookedUp::SentIds(rows) => {
+                let Lookup::SentIds(sender) = lookup else { return };
                 let Some(user) = self.users.get_mut(sender) else { return };
                 user.sent.get_or_insert_with(|| Box::new(SentIds::of_rows(rows, now)));
             }

@@ -7,7 +7,7 @@ use crate::model::{self, ConversationKind, MODEL_USER, MessageStatus, Place, Rol
 use crate::store::StoreError;
 
 impl Broker {
-    /// What the model is told is there: it is asked.
+    /// What the model is sent is there: it is asked.
     pub(super) fn prompt(&mut self, ticket: u64, found: Result<FoundTurns, StoreError>) {
         let Some(question) = self.questions.find(ticket).cloned() else { return };
         let failed = match found {
@@ -16,7 +16,7 @@ impl Broker {
                 return self.outside.prompt(Asked { ticket, turns, stream: question.stream, wanted });
             }
             Ok(FoundTurns::Answer(answer)) => {
-                self.tell_answer(&question, *answer);
+                self.notify_answer(&question, *answer);
                 return drop(self.questions.end(question.conversation));
             }
             Ok(FoundTurns::Turns(_)) => ModelError::Failed.into(),
@@ -31,13 +31,13 @@ impl Broker {
         match word {
             ModelWord::Piece(piece) => {
                 if let Some(question) = self.questions.hear(ticket, &piece).filter(|question| question.stream).cloned() {
-                    self.tell_piece(&question, piece, false);
+                    self.notify_piece(&question, piece, false);
                 }
             }
             ModelWord::Answer { text, is_truncated } => {
                 let Some(question) = self.questions.find(ticket).cloned() else { return };
                 if question.stream {
-                    self.tell_piece(&question, String::new(), true);
+                    self.notify_piece(&question, String::new(), true);
                 }
                 self.questions.note_answered(ticket);
                 self.admit_answer(&question, text, is_truncated);

@@ -7,12 +7,12 @@ use log::{debug, warn};
 
 use super::Broker;
 use crate::chat::outside::Callback;
-use crate::chat::ports::{Broadcast, Event, Notice, ProofWanted, change_event};
+use crate::chat::ports::{Broadcast, ConfirmationWanted, Event, Notice, change_event};
 use crate::chat::query::{Destination, Page, PageQuery, Query};
 use crate::chat::state::{CatchUp, sent_by};
 use crate::engineio::{CloseReason, ConnectionKey};
 use crate::model::{
-    ChangesTold, ConversationId, ConversationKind, MODEL_USER, Message, MessageStatus, OffsetKind, Profile, UserId,
+    ChangesNotified, ConversationId, ConversationKind, MODEL_USER, Message, MessageStatus, OffsetKind, Profile, UserId,
 };
 use crate::store::{Membership, StoreError};
 
@@ -24,15 +24,15 @@ const ROWS_MAX: usize = 200;
 const REST: u32 = 3;
 
 impl Broker {
-    /// More waited at a socket than may: what was handed out after a position is read for it.
-    pub(in crate::chat) fn go_on_with_catch_up(&mut self, connection: ConnectionKey, after: i64, changes: ChangesTold) {
-        let (handed, serial) = (self.handed_position(), self.replay.event_seq());
-        let up_to = (handed, self.replay.changes.told_by(handed));
+    /// More waited at a socket than may: what was dispatched after a position is read for it.
+    pub(in crate::chat) fn go_on_with_catch_up(&mut self, connection: ConnectionKey, after: i64, changes: ChangesNotified) {
+        let (dispatched, event_seq) = (self.dispatched_position(), self.replay.event_seq());
+        let up_to = (dispatched, self.replay.changes.notified_by(dispatched));
         let Some(session) = self.sessions.get_mut(&connection).filter(|session| session.catch_up.is_none()) else { return };
-        session.left_out_up_to = serial;
+        session.left_out_up_to = event_seq;
         session.catch_up = Some(Box::new(CatchUp::going_on((after, changes), up_to, sent_by(&session.pid))));
-        debug!(sid:% = session.socket, user:% = session.user, after, up_to = handed; "catch-up goes on");
-        self.tell(connection, Notice::CatchUpGoesOn { serial });
+        debug!(sid:% = session.socket, user:% = session.user, after, up_to = dispatched; "catch-up goes on");
+        self.notify(connection, Notice::CatchUpGoesOn { event_seq });
         self.read_catch_up_page(connection);
     }
 
@@ -89,7 +89,7 @@ impl Broker {
             Ok(page) => page,
             Err(error) => {
                 warn!(sid:% = session.socket, user:% = user, cause:% = error; "catch-up failed");
-                return self.tell(connection, Notice::Close(CloseReason::Unavailable));
+                return self.notify(connection, Notice::Close(CloseReason::Unavailable));
             }
         };
         let (read, goes_on) = (page.len(), catch_up.goes_on);
@@ -108,20 +108,20 @@ impl Broker {
         let Page { changes, messages, recipients, from: _, received: _ } = page;
         if goes_on {
             for ((offset, _), message) in places.iter_mut().skip(changes.len()).zip(&messages) {
-                offset.kind = self.kind_of_handed(message).unwrap_or(offset.kind);
+                offset.kind = self.kind_of_dispatched(message).unwrap_or(offset.kind);
             }
         }
         let changes = changes.into_iter().map(|(_, message)| self.missed_change(&user, Arc::new(message), &recipients));
         let mut events: Vec<Broadcast> = changes.collect();
         let messages: Vec<Arc<Message>> = messages.into_iter().map(Arc::new).collect();
         events.extend(messages.iter().map(|message| self.missed_event(&user, message, &recipients)));
-        let wanted = if goes_on { ProofWanted::AtOnce } else { ProofWanted::No };
+        let wanted = if goes_on { ConfirmationWanted::AtOnce } else { ConfirmationWanted::No };
         let placed = events.into_iter().zip(places);
         let events: Vec<_> =
             placed.map(|(event, (offset, had))| Arc::new(event.placed(offset).behind(had).wanting(wanted))).collect();
         if !events.is_empty() {
-            self.tell(connection, Notice::CatchUp(events));
-            // One that goes on is proven as the live events are for which it stands.
+            self.notify(connection, Notice::CatchUp(events));
+            // One that goes on is confirmed as the live events are for which it stands.
             if !goes_on {
                 self.note_page(connection, &messages);
             }
@@ -131,11 +131,11 @@ impl Broker {
         }
     }
 
-    /// The place in the order that a message had when it was handed out, where that is remembered.
-    fn kind_of_handed(&self, message: &Message) -> Option<OffsetKind> {
+    /// The place in the order that a message had when it was dispatched, where that is remembered.
+    fn kind_of_dispatched(&self, message: &Message) -> Option<OffsetKind> {
         let cached = self.conversations.get(&message.place.conversation()?)?;
-        let handed = cached.handed.find(message.seq).filter(|handed| handed.receipt.message == message.id)?;
-        Some(OffsetKind::Event { serial: handed.serial, is_message: true })
+        let dispatched = cached.dispatched.find(message.seq).filter(|dispatched| dispatched.receipt.message == message.id)?;
+        Some(OffsetKind::Event { event_seq: dispatched.event_seq, is_message: true })
     }
 
     /// With whom a user's direct conversations are, and those with the model, where that is wanted.
@@ -193,8 +193,8 @@ impl Broker {
         (kind, recipient)
     }
 
-    /// Position of the last message that was handed out: later ones reach a socket that joins now by themselves.
-    pub(super) fn handed_position(&self) -> i64 {
+    /// Position of the last message that was dispatched: later ones reach a socket that joins now by themselves.
+    pub(super) fn dispatched_position(&self) -> i64 {
         self.sends.dispatched_position()
     }
 }

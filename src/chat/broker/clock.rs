@@ -6,12 +6,12 @@ use crate::chat::state::User;
 const IDLE_CACHE_MS: i64 = 60_000;
 
 impl Broker {
-    /// At the end of a turn: begins what may begin by now, and says when it is to be woken.
-    pub(in crate::chat) fn end_turn(&mut self) {
+    /// At the end of a step: begins what may begin by now, and says when it is to be woken.
+    pub(in crate::chat) fn end_step(&mut self) {
         self.begin_questions();
-        self.tell_received_soon();
+        self.notify_received_soon();
         self.note_rest();
-        // Most turns leave nothing for which the clock must be asked.
+        // Most steps leave nothing for which the clock must be asked.
         let now = self.presence.is_waiting().then(|| self.outside.now());
         let due = [now.and_then(|now| self.presence.due(now)), self.typing.next_lapse(), self.leftovers.next_due()];
         if let Some(next) = due.into_iter().flatten().min() {
@@ -23,16 +23,16 @@ impl Broker {
     pub(in crate::chat) fn tick(&mut self) {
         let now = self.now();
         for change in self.typing.lapse(now) {
-            self.tell_typing(&change, None);
+            self.fan_out_typing(&change, None);
         }
-        self.forget_old_parked();
+        self.forget_old_detached();
         self.carry_on_with_what_is_due(now);
         while let Some((at, user)) = self.presence.take_lapsed(now) {
             if self.users.get(&user).is_some_and(|entry| entry.offline_at == Some(at)) {
                 self.announce_if_gone(&user, now);
             }
         }
-        self.tell_presence(now);
+        self.fan_out_presence(now);
     }
 
     /// Stores what of members' progress, of last-seen times and of notifications is only known here.
@@ -65,9 +65,9 @@ impl Broker {
             }
             false
         });
-        let unprovable = now.plus_millis(-self.options.proof_memory_ms());
-        self.conversations.values_mut().for_each(|cached| cached.handed.forget_before(unprovable));
-        self.forget_old_parked();
+        let unprovable = now.plus_millis(-self.options.confirmation_memory_ms());
+        self.conversations.values_mut().for_each(|cached| cached.dispatched.forget_before(unprovable));
+        self.forget_old_detached();
         self.replay.expire(now);
         self.sends.forget_failed_before(now.plus_millis(-24 * 3_600_000));
         self.users.changes.forget_before(old);

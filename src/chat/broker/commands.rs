@@ -3,7 +3,7 @@ use super::Broker;
 use super::step::{DONE, Outcome};
 use crate::auth::Claims;
 use crate::chat::ports::{ChatError, Command, Reply};
-use crate::chat::query::Load;
+use crate::chat::query::Lookup;
 use crate::chat::state::{AfterCommit, Running, Tokens};
 use crate::model::{ChosenStatus, ConversationId};
 use crate::store::Write;
@@ -15,7 +15,7 @@ impl Broker {
             return Err(if running.prefetched.users_read.contains(&running.user) {
                 ChatError::UserNotFound.into()
             } else {
-                Load::Users(vec![running.user.clone()]).into()
+                Lookup::Users(vec![running.user.clone()]).into()
             });
         };
         if user.account.is_deleted {
@@ -63,7 +63,7 @@ impl Broker {
             self.typing.stop(id, &running.user, connection)
         };
         if let Some(change) = change {
-            self.tell_typing(&change, Some(connection));
+            self.fan_out_typing(&change, Some(connection));
         }
         DONE
     }
@@ -103,6 +103,6 @@ impl Broker {
 fn list_conversations(running: &mut Running) -> Outcome {
     match running.prefetched.overviews.take() {
         Some(overviews) => Ok(Some(Reply::Conversations(overviews))),
-        None => Err(Load::Overviews(running.user.clone()).into()),
+        None => Err(Lookup::Overviews(running.user.clone()).into()),
     }
 }

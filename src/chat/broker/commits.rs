@@ -7,7 +7,7 @@ use log::warn;
 use super::Broker;
 use crate::chat::ports::{ChatError, Notice, Notified, OwnCopy, Reply, Sent, USED_OTHERWISE};
 use crate::chat::query::{KnownMessage, Query};
-use crate::chat::state::{AfterCommit, Audience, HandedMessage, InFlight, Receipt, ReplyTo, RingKey, SentId};
+use crate::chat::state::{AfterCommit, Audience, DeliveryReceipt, DispatchedMessage, InFlight, ReplyTo, RingKey, SentId};
 use crate::config::Delivery;
 use crate::engineio::ConnectionKey;
 use crate::model::{LastMessage, Message, MessageId, MessageStatus, Place, UserId};
@@ -51,7 +51,7 @@ impl Broker {
                     Ok(_) => {
                         let read_on = self.requester_of(&reader, &reply_to);
                         self.answer(reply_to, Ok(Reply::Done));
-                        self.tell_read(&message, reader, read_at, read_on);
+                        self.notify_read(&message, reader, read_at, read_on);
                     }
                     Err(error) => self.answer(reply_to, Err(error.into())),
                 }
@@ -81,7 +81,7 @@ impl Broker {
                     self.answer(reply_to, Ok(Reply::Done));
                     self.choose_status(&user, status);
                     let now = self.now();
-                    self.tell_presence(now);
+                    self.fan_out_presence(now);
                 }
                 Err(error) => self.answer(reply_to, Err(error.into())),
             },
@@ -122,7 +122,7 @@ impl Broker {
             Ok(written) => {
                 let seq = if let Written::Message { seq, .. } = written { seq } else { 0 };
                 if self.sends.take_first_undispatched(id) {
-                    self.hand_out(id);
+                    self.dispatch(id);
                 }
                 let Some(in_flight) = self.land(id) else { return };
                 self.confirm(in_flight, seq);
@@ -144,9 +144,9 @@ impl Broker {
         Some(in_flight)
     }
 
-    /// The commit is there: the sender is told first, then all that waited.
+    /// The commit is there: the sender is notified first, then all that waited.
     fn confirm(&mut self, in_flight: InFlight, seq: i64) {
-        let InFlight { message, reply_to, is_delivered, absent, spared, waiters, audience, event, question, .. } = in_flight;
+        let InFlight { message, reply_to, is_delivered, absent, excluded, waiters, audience, event, question, .. } = in_flight;
         let mut message = Arc::unwrap_or_clone(message);
         message.seq = seq;
         let message = Arc::new(message);
@@ -160,10 +160,12 @@ impl Broker {
         }
         let name = self.senders_name(&message);
         self.answer(reply_to, Ok(Reply::Sent(Sent { message: message.clone(), recipient: audience.recipient(), status, name })));
-        if let (true, Some(receipt), Some(serial)) = (is_newest, Receipt::of(&message), event.and_then(|event| event.serial())) {
+        if let (true, Some(receipt), Some(event_seq)) =
+            (is_newest, DeliveryReceipt::of(&message), event.and_then(|event| event.event_seq()))
+        {
             let at = self.now();
-            let spared = self.who_has(&receipt, spared);
-            self.note_handed(HandedMessage { receipt, serial, is_delivered, absent, spared, is_deleted: false, at });
+            let excluded = self.who_has(&receipt, excluded);
+            self.note_dispatched(DispatchedMessage { receipt, event_seq, is_delivered, absent, excluded, is_deleted: false, at });
         }
         if let Some(question) = question {
             self.ask_model(*question);
@@ -214,27 +216,27 @@ impl Broker {
     fn confirm_late(&mut self, in_flight: InFlight) {
         let (id, seq) = (in_flight.message.id, in_flight.message.seq);
         self.sends.put_back(in_flight);
-        self.hand_out(id);
+        self.dispatch(id);
         if let Some(in_flight) = self.sends.take(id) {
             self.confirm(in_flight, seq);
         }
     }
 
-    /// It is given up, and most likely not stored: what the sender is told depends on who has seen it.
+    /// It is given up, and most likely not stored: the answer depends on who has seen it.
     fn give_up(&mut self, in_flight: InFlight, error: StoreError) {
         let id = in_flight.message.id;
-        let (sender, handed) = (&in_flight.message.sender.id, in_flight.is_handed);
-        warn!(message_id:% = id, user:% = sender, handed, cause:% = error; "message not stored");
+        let (sender, dispatched) = (&in_flight.message.sender.id, in_flight.is_dispatched);
+        warn!(message_id:% = id, user:% = sender, handed = dispatched, cause:% = error; "message not stored");
         let reply = match error {
             StoreError::Unknown => ChatError::NotStored,
-            StoreError::Unavailable if in_flight.is_handed => ChatError::NotStored,
+            StoreError::Unavailable if in_flight.is_dispatched => ChatError::NotStored,
             StoreError::Unavailable => ChatError::StorageUnavailable,
             _ => ChatError::Internal,
         };
         if in_flight.message.client_message_id.is_some() {
-            let told = self.who_was_told(&in_flight);
+            let notified = self.who_was_notified(&in_flight);
             let now = self.now();
-            self.sends.note_failed(id, told, now);
+            self.sends.note_failed(id, notified, now);
         }
         if let Some(client_id) = &in_flight.message.client_message_id
             && let Some(sent) = self.users.get_mut(&in_flight.message.sender.id).and_then(|user| user.sent.as_mut())
@@ -256,41 +258,45 @@ impl Broker {
             self.replay.forget_message(&RingKey::Socket(requester.pid), message);
         }
         if let Some(connection) = requester.connection {
-            self.tell(connection, Notice::Settle { message, stored });
+            self.notify(connection, Notice::Settle { message, stored });
         }
     }
 
-    /// Those of who were told of an earlier try that surely have it.
-    fn who_has(&self, receipt: &Receipt, told: HashMap<UserId, u64>) -> HashSet<UserId> {
+    /// Of those who were sent an earlier try: who surely has it.
+    fn who_has(&self, receipt: &DeliveryReceipt, notified: HashMap<UserId, u64>) -> HashSet<UserId> {
         let Some(cached) = self.conversations.get(&receipt.conversation) else { return HashSet::new() };
         let (id, kind) = (receipt.conversation, cached.conversation.kind);
-        told.into_iter().filter(|(user, serial)| self.was_told(user, id, kind, *serial)).map(|(user, _)| user).collect()
+        notified
+            .into_iter()
+            .filter(|(user, event_seq)| self.was_notified(user, id, kind, *event_seq))
+            .map(|(user, _)| user)
+            .collect()
     }
 
-    /// Whom it was handed to, and by which event; of those before, by that of its earlier try.
-    fn who_was_told(&self, in_flight: &InFlight) -> HashMap<UserId, u64> {
-        let serial = in_flight.event.as_ref().and_then(|event| event.serial()).unwrap_or_default();
+    /// Whom it was dispatched to, and by which event; of those before, by that of its earlier try.
+    fn who_was_notified(&self, in_flight: &InFlight) -> HashMap<UserId, u64> {
+        let event_seq = in_flight.event.as_ref().and_then(|event| event.event_seq()).unwrap_or_default();
         let lists = in_flight
-            .handed_lists
+            .dispatched_lists
             .iter()
-            .flat_map(|(worker, list)| list.iter().map(move |seat| ConnectionKey { worker: *worker, seat: *seat }));
+            .flat_map(|(worker, list)| list.iter().map(move |slot| ConnectionKey { worker: *worker, slot: *slot }));
         let own = in_flight.reply_to.connection().filter(|_| in_flight.reply_to.own_copy() != OwnCopy::Live);
-        let handed =
-            lists.chain(in_flight.handed_sockets.iter().copied()).filter(|socket| Some(*socket) != own).filter_map(|socket| {
-                match self.sessions.get(&socket) {
-                    Some(session) => Some(session.user.clone()),
-                    None => self.sends.departed(socket).cloned(),
-                }
+        let dispatched = lists
+            .chain(in_flight.dispatched_sockets.iter().copied())
+            .filter(|socket| Some(*socket) != own)
+            .filter_map(|socket| match self.sessions.get(&socket) {
+                Some(session) => Some(session.user.clone()),
+                None => self.sends.departed(socket).cloned(),
             });
-        let before = in_flight.spared.iter().map(|(user, serial)| (user.clone(), *serial));
-        before.chain(handed.map(|user| (user, serial))).collect()
+        let before = in_flight.excluded.iter().map(|(user, event_seq)| (user.clone(), *event_seq));
+        before.chain(dispatched.map(|user| (user, event_seq))).collect()
     }
 
-    /// In `live`, the first success after an outage: all that still waits is handed out, in order.
-    pub(super) fn hand_out_what_waits(&mut self) {
+    /// In `live`, the first success after an outage: all that still waits is dispatched, in order.
+    pub(super) fn dispatch_waiting(&mut self) {
         if self.options.delivery == Delivery::Live && !self.outside.is_failing() {
             while let Some(id) = self.sends.next_undispatched() {
-                self.hand_out(id);
+                self.dispatch(id);
             }
         }
     }

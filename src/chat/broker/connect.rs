@@ -5,51 +5,56 @@ use smallvec::SmallVec;
 use super::Broker;
 use super::admission::provisioned_user;
 use crate::auth::Claims;
-use crate::chat::ports::{Admission, Coming, Connect, Notice, RefusedConnect, RoomKey};
-use crate::chat::query::{Load, LoadFor};
-use crate::chat::state::{CatchUp, Reached, Session, Since, Tokens, Unseen, sent_by};
+use crate::chat::ports::{Admission, Connect, ConnectKind, Notice, RefusedConnect, RoomKey};
+use crate::chat::query::{Lookup, LookupFor};
+use crate::chat::state::{CatchUp, CatchUpFrom, ReplayCursor, Session, Tokens, Unseen, sent_by};
 use crate::engineio::{CloseReason, ConnectionKey};
 use crate::model::{ChosenStatus, ConversationKind, MODEL_USER, Offset, OffsetKind, UserId};
 use crate::store::StoreError;
 
 impl Broker {
     /// The account of a client that wants in is at hand. `may_describe`: its token may say something new of it.
-    pub(super) fn on_account_loaded(&mut self, connection: ConnectionKey, outcome: Result<(), StoreError>, may_describe: bool) {
+    pub(super) fn on_account_looked_up(
+        &mut self,
+        connection: ConnectionKey,
+        outcome: Result<(), StoreError>,
+        may_describe: bool,
+    ) {
         let Some(connect) = self.sessions.end_connect(&connection) else { return };
         if outcome.is_err() {
             return self.turn_away(&connect, "STORAGE_UNAVAILABLE", "the storage is away", CloseReason::Unavailable);
         }
         let claims = connect.claims.clone();
         if !self.users.contains(&claims.user) && claims.is_expired(self.now()) {
-            return self.tell(connection, Notice::Refused(RefusedConnect::TokenExpired));
+            return self.notify(connection, Notice::Refused(RefusedConnect::TokenExpired));
         }
         if !self.users.contains(&claims.user) && self.options.auto_provision_users && claims.user.as_str() != MODEL_USER {
             let user = Box::new(provisioned_user(&claims, self.now()));
             self.sessions.begin_connect(connection, connect);
-            return self.start_load(Load::Provision(user), LoadFor::Connect(connection));
+            return self.start_lookup(Lookup::Provision(user), LookupFor::Connect(connection));
         }
         if may_describe && let Some(description) = self.description_of(&claims) {
             self.sessions.begin_connect(connection, connect);
-            let load = Load::Described(claims.user.clone(), Box::new(description));
-            return self.start_load(load, LoadFor::Connect(connection));
+            let lookup = Lookup::Described(claims.user.clone(), Box::new(description));
+            return self.start_lookup(lookup, LookupFor::Connect(connection));
         }
         // A token past its time may serve for a session that comes back, if it is right in all else.
         let is_late = claims.is_expired(self.now());
         let checked = Claims { expires_at: claims.expires_at.filter(|_| !is_late), ..(*claims).clone() };
         let user = claims.user.clone();
-        match self.check(&checked).map(|()| self.come_back(connect)) {
+        match self.check(&checked).map(|()| self.resume_session(connect)) {
             Ok(None) => {}
             Ok(Some(_)) if is_late => self.refuse_socket(connection, &user, RefusedConnect::TokenExpired),
-            Ok(Some((connect, coming))) => self.admit_socket(connect, coming),
+            Ok(Some((connect, connect_kind))) => self.admit_socket(connect, connect_kind),
             Err(refusal) => self.refuse_socket(connection, &user, refusal),
         }
     }
 
-    fn admit_socket(&mut self, connect: Connect, coming: Coming) {
+    fn admit_socket(&mut self, connect: Connect, connect_kind: ConnectKind) {
         if self.is_full(&connect) {
             return;
         }
-        let Connect { connection, socket, pid, claims, words, manner, back_to, offset, peer } = connect;
+        let Connect { connection, socket, pid, claims, capabilities, client_dialects, back_to, offset, peer } = connect;
         let now = self.now();
         // What the user's other sockets have received is no longer missed.
         self.note_progress_of(&claims.user);
@@ -75,34 +80,34 @@ impl Broker {
             self.forget_absent(&claims.user);
             self.save_notifications_of(&claims.user);
         }
-        let since = offset.and_then(|offset| self.replay.since(offset, self.sends.position(), manner.last_encoding));
-        let had = offset.and_then(|offset| self.replay.reached(offset, manner.last_encoding));
-        let up_to = self.handed_position();
-        let changes = self.replay.changes.told_by(up_to);
+        let since = offset.and_then(|offset| self.replay.since(offset, self.sends.position(), client_dialects.last_encoding));
+        let had = offset.and_then(|offset| self.replay.reached(offset, client_dialects.last_encoding));
+        let up_to = self.dispatched_position();
+        let changes = self.replay.changes.notified_by(up_to);
         let catch_up = (self.options.catch_up && self.is_behind(&claims.user, since, up_to, changes.up_to)).then(|| {
             let sent_by = back_to.filter(|_| since.is_some()).map(|pid| sent_by(&pid));
             Box::new(CatchUp::new(up_to, changes.up_to, since, sent_by))
         });
         let present = self.replay.present();
         let caught_up = Offset { position: up_to, kind: OffsetKind::CaughtUp, changes, ..present };
-        let unseen = self.is_owed_notifications(&claims.user, words).then(|| Box::new(Unseen::Due(caught_up)));
+        let unseen = self.is_owed_notifications(&claims.user, capabilities).then(|| Box::new(Unseen::Due(caught_up)));
         let session = Session {
             user: claims.user.clone(),
             socket,
             pid,
-            words,
-            manner,
+            capabilities,
+            client_dialects,
             tokens: Tokens::of(&claims),
-            reached: catch_up.is_none().then(|| Reached::all_of(self.replay.event_seq())),
-            proven: 0,
-            told_after: self.replay.event_seq(),
+            reached: catch_up.is_none().then(|| ReplayCursor::all_of(self.replay.event_seq())),
+            confirmed: 0,
+            receives_after: self.replay.event_seq(),
             left_out_up_to: 0,
-            unproven: None,
+            unconfirmed: None,
             is_in_common_chat: false,
             queue: None,
             is_blocked: self.leftovers.put_behind(&claims.user, connection),
-            is_put_out: false,
-            places: None,
+            is_kicked: false,
+            subscriptions: None,
             catch_up,
             unseen,
             peer,
@@ -112,11 +117,11 @@ impl Broker {
         let waits = must_catch_up || session.unseen.is_some();
         let offset = session.catch_up.as_ref().map_or(present, |catch_up| catch_up.start(present));
         self.sessions.open(connection, session);
-        self.tell_connected(connection);
+        self.notify_connected(connection);
         let level = self.log_level_of(&claims.user, now);
-        self.observers.traces.note(&claims.user, |trace| trace.came = Some((now, socket, coming)));
+        self.observers.traces.note(&claims.user, |trace| trace.came = Some((now, socket, connect_kind)));
         if let Some(had) = had {
-            self.note_had(&claims.user, had.whole_serial());
+            self.note_had(&claims.user, had.whole_event_seq());
         }
         let admission = Admission {
             account: account.clone(),
@@ -124,16 +129,16 @@ impl Broker {
             catch_up: waits,
             socket,
             pid,
-            seed: self.seed(&claims.user, socket, offset),
-            serial: self.replay.event_seq(),
-            back: None,
+            initial_offset: self.initial_offset(&claims.user, socket, offset),
+            event_seq: self.replay.event_seq(),
+            resume_data: None,
         };
-        self.tell(connection, Notice::Admitted(Box::new(admission)));
+        self.notify(connection, Notice::Admitted(Box::new(admission)));
         let connections = self.sockets_of(&claims.user).len();
         let role = account.profile.role.as_str();
         log!(level, sid:% = socket, user:% = claims.user, role, connections; "connected");
         self.announce(&claims.user, connection);
-        self.tell_presence(now);
+        self.fan_out_presence(now);
         if must_catch_up {
             // The read stands behind this, and so begins where the user is.
             self.save_progress();
@@ -145,7 +150,7 @@ impl Broker {
 
     /// Whether a client may have missed something: since it was here there were messages or changes of some, or, where that is
     /// not known, one of its user's conversations has newer messages, or some that are being stored.
-    fn is_behind(&self, id: &UserId, since: Option<Since>, up_to: i64, changes_up_to: i64) -> bool {
+    fn is_behind(&self, id: &UserId, since: Option<CatchUpFrom>, up_to: i64, changes_up_to: i64) -> bool {
         if let Some(since) = since {
             return since.after() < up_to || since.changes_after() < changes_up_to;
         }

@@ -5,10 +5,10 @@ use hashbrown::HashSet;
 
 use super::Broker;
 use super::assistant::refuse_model;
-use super::dispatch::Spared;
+use super::fan_out::Exclude;
 use super::step::{Outcome, Step, Stop};
 use crate::chat::ports::{Broadcast, ChatError, Command, ConversationReply, Event, Reply};
-use crate::chat::query::Load;
+use crate::chat::query::Lookup;
 use crate::chat::state::{AfterCommit, Change, ReplyTo, Running};
 use crate::model::{Conversation, ConversationId, ConversationKind, Place, Timestamp, UserId};
 use crate::store::Write;
@@ -88,7 +88,7 @@ impl Broker {
         if unknown.iter().any(|user| running.prefetched.users_read.contains(user)) {
             return Err(ChatError::UserNotFound.into());
         }
-        if unknown.is_empty() { Ok(()) } else { Err(Load::Users(unknown).into()) }
+        if unknown.is_empty() { Ok(()) } else { Err(Lookup::Users(unknown).into()) }
     }
 
     fn create_group(&mut self, running: &Running, name: String, avatar: Option<String>, others: &[UserId]) -> Outcome {
@@ -206,10 +206,10 @@ impl Broker {
                     Ok(Reply::Conversation(ConversationReply { conversation: conversation.clone(), created: true })),
                 );
                 if conversation.kind != ConversationKind::Group {
-                    // They were told when it was made.
+                    // They were notified when it was made.
                     return;
                 }
-                self.tell_users(&conversation.participants, Event::ConversationChanged(conversation.clone()));
+                self.fan_out_to_users(&conversation.participants, Event::ConversationChanged(conversation.clone()));
                 if let Some(maker) = &conversation.admin {
                     let added = conversation.participants.iter().filter(|member| *member != maker);
                     self.notify_added(&conversation, added, maker, conversation.created_at);
@@ -239,7 +239,7 @@ impl Broker {
                 if let Some(group) = changed {
                     self.notify_added(&group, &new, &by, at);
                 }
-                self.hand_to_new_members(conversation, &new);
+                self.dispatch_to_new_members(conversation, &new);
             }
             Change::Left { conversation, user, admin, at } => {
                 self.users.changes.note([&user], now);
@@ -250,9 +250,9 @@ impl Broker {
                 });
                 self.part(conversation, &user);
                 self.answer(reply_to, Ok(Reply::Done));
-                self.tell_users([&user], Event::ConversationDeleted { conversation });
+                self.fan_out_to_users([&user], Event::ConversationDeleted { conversation });
                 if let Some(group) = changed {
-                    self.tell_users(&group.participants, Event::ConversationChanged(group.clone()));
+                    self.fan_out_to_users(&group.participants, Event::ConversationChanged(group.clone()));
                 }
             }
             Change::Deleted(conversation) => {
@@ -263,7 +263,7 @@ impl Broker {
                     self.part(conversation, member);
                 }
                 self.answer(reply_to, Ok(Reply::Done));
-                self.tell_users(&members, Event::ConversationDeleted { conversation });
+                self.fan_out_to_users(&members, Event::ConversationDeleted { conversation });
                 // Some may have been stored, and so asked, since the deletion was given to the store.
                 self.questions.withdraw(conversation, None);
                 self.deletion_ended(conversation, None, true);
@@ -271,27 +271,27 @@ impl Broker {
         }
     }
 
-    /// Messages that were handed out while the joining was being stored are theirs too.
-    fn hand_to_new_members(&mut self, conversation: ConversationId, users: &[UserId]) {
+    /// Messages that were dispatched while the joining was being stored are theirs too.
+    fn dispatch_to_new_members(&mut self, conversation: ConversationId, users: &[UserId]) {
         let place = Place::Conversation(conversation);
-        let under_way = self.sends.iter().filter(|in_flight| in_flight.is_handed && in_flight.message.place == place);
+        let under_way = self.sends.iter().filter(|in_flight| in_flight.is_dispatched && in_flight.message.place == place);
         let mut under_way: Vec<_> = under_way.map(|in_flight| (in_flight.message.position, in_flight.message.id)).collect();
         under_way.sort_unstable_by_key(|(position, _)| *position);
         for (position, id) in under_way {
-            let mut spared = Spared::default();
+            let mut excluded = Exclude::default();
             for socket in users.iter().flat_map(|user| self.sockets_of(user)) {
                 // Its catch-up brings it.
                 if let Some(session) = self.sessions.get(socket)
                     && session.catch_up.as_ref().is_some_and(|catch_up| catch_up.brings(position))
                 {
-                    spared.extend([(Some(*socket), session.socket)]);
+                    excluded.extend([(Some(*socket), session.socket)]);
                 }
             }
             let Some(in_flight) = self.sends.get(&id) else { continue };
             let event = Broadcast::new(in_flight.audience.event(in_flight.message.clone()));
-            let (_, told) = self.tell_users_but(users, event, spared);
+            let (_, notified) = self.fan_out_to_users_except(users, event, excluded);
             if let Some(in_flight) = self.sends.get_mut(&id) {
-                in_flight.handed_sockets.extend(told);
+                in_flight.dispatched_sockets.extend(notified);
             }
         }
     }
@@ -299,7 +299,7 @@ impl Broker {
     fn answer_changed(&mut self, changed: Option<Arc<Conversation>>, reply_to: ReplyTo) {
         let Some(conversation) = changed else { return self.answer(reply_to, Err(ChatError::ConversationNotFound)) };
         self.answer(reply_to, Ok(Reply::Conversation(ConversationReply { conversation: conversation.clone(), created: false })));
-        self.tell_users(&conversation.participants, Event::ConversationChanged(conversation.clone()));
+        self.fan_out_to_users(&conversation.participants, Event::ConversationChanged(conversation.clone()));
     }
 }
 

@@ -1,61 +1,67 @@
-//! Who has received what: proven by clients' answers, kept in memory, stored in turns.
+//! Who has received what: confirmed by clients' answers, kept in memory, stored in turns.
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Broker;
 use crate::chat::outside::Callback;
-use crate::chat::ports::{Event, Mark, RoomKey};
-use crate::chat::state::{AfterCommit, HandedMessage, NEWEST_TOLD, Receipt, Received, Session, was_told};
+use crate::chat::ports::{Event, RoomKey, Watermark};
+use crate::chat::state::{AfterCommit, DeliveryReceipt, DispatchedMessage, NEWEST_NOTIFIED, Received, Session, was_notified};
 use crate::engineio::ConnectionKey;
 use crate::model::{Conversation, ConversationId, ConversationKind, Message, MessageStatus, Place, UserId};
 use crate::store::{DeliveredUpTo, Membership, Write};
 
-/// How long the rest waits where there is more to tell a sender than a part of an outbox.
+/// How long the rest waits where a sender is owed more receipts than a part of an outbox.
 const REST_AFTER: Duration = Duration::from_millis(20);
 
 impl Broker {
-    // ---- what is proven ----
+    // ---- what is confirmed ----
 
-    /// What a socket was told up to a mark has surely arrived.
-    pub(in crate::chat) fn on_proven(&mut self, connection: ConnectionKey, mark: Mark) {
+    /// What a socket was sent up to a mark has surely arrived.
+    pub(in crate::chat) fn on_confirmed(&mut self, connection: ConnectionKey, watermark: Watermark) {
         let Some(session) = self.sessions.get_mut(&connection) else { return };
-        let (user, words) = (session.user.clone(), session.words);
-        let pages = session.unproven.as_mut().map_or_else(Vec::new, |pages| pages.prove(mark));
-        if let Some(serial) = mark.serial() {
-            session.unproven = None;
-            session.proven = session.proven.max(serial);
+        let (user, capabilities) = (session.user.clone(), session.capabilities);
+        let pages = session.unconfirmed.as_mut().map_or_else(Vec::new, |pages| pages.confirm(watermark));
+        if let Some(event_seq) = watermark.event_seq() {
+            session.unconfirmed = None;
+            session.confirmed = session.confirmed.max(event_seq);
         }
-        if words.unproven {
+        if capabilities.unconfirmed {
             return;
         }
         for receipt in &pages {
             let Some(membership) = self.users.get_mut(&user).and_then(|user| user.membership(receipt.conversation)) else {
                 continue;
             };
-            if membership.delivered_seq >= receipt.seq || !words.has_word_for(membership.kind) {
+            if membership.delivered_seq >= receipt.seq || !capabilities.can_show(membership.kind) {
                 continue;
             }
             let known = membership.last_seq;
             self.settle_progress(receipt.conversation, &user, receipt.seq);
             let cached = self.conversations.get(&receipt.conversation);
             let last_seq = cached.map_or(known, |cached| cached.conversation.last_seq.max(known));
-            let was_handed =
-                cached.and_then(|cached| cached.handed.find(receipt.seq)).is_some_and(|handed| handed.was_handed_to(&user));
+            let was_dispatched = cached
+                .and_then(|cached| cached.dispatched.find(receipt.seq))
+                .is_some_and(|dispatched| dispatched.was_dispatched_to(&user));
             // All pages of a catch-up are one bulk.
-            let is_new = last_seq.saturating_sub(receipt.seq) < NEWEST_TOLD as i64;
-            if is_new && self.is_news(receipt, &user, was_handed) {
-                self.due.progress.tell(receipt, &user, was_handed);
+            let is_new = last_seq.saturating_sub(receipt.seq) < NEWEST_NOTIFIED as i64;
+            if is_new && self.is_news(receipt, &user, was_dispatched) {
+                self.due.progress.notify(receipt, &user, was_dispatched);
             }
         }
-        if mark.serial().is_some() {
+        if watermark.event_seq().is_some() {
             self.note_progress_of(&user);
         }
     }
 
     /// A client's offset proves that it had all up to an event.
-    pub(super) fn note_had(&mut self, user: &UserId, serial: u64) {
+    pub(super) fn note_had(&mut self, user: &UserId, event_seq: u64) {
         for id in self.conversations_behind(user) {
-            self.note_received(user, id, |handed| handed.serial <= serial, |_, handed| handed.serial <= serial);
+            self.note_received(
+                user,
+                id,
+                |dispatched| dispatched.event_seq <= event_seq,
+                |_, dispatched| dispatched.event_seq <= event_seq,
+            );
         }
     }
 
@@ -71,7 +77,7 @@ impl Broker {
         let memberships = self.users.get(user).map_or(&[][..], |user| &user.memberships);
         let is_behind = |membership: &&Membership| {
             let cached = self.conversations.get(&membership.conversation);
-            cached.is_some_and(|cached| cached.handed.last_seq() > membership.delivered_seq)
+            cached.is_some_and(|cached| cached.dispatched.last_seq() > membership.delivered_seq)
         };
         memberships.iter().filter(is_behind).map(|membership| membership.conversation).collect()
     }
@@ -85,11 +91,11 @@ impl Broker {
     /// Notes what a member is known to have received by now.
     fn note_progress_in(&mut self, user: &UserId, id: ConversationId) {
         let Some(kind) = self.conversations.get(&id).map(|cached| cached.conversation.kind) else { return };
-        let proven = self.proven_to(user, id, kind);
-        let was_told = |broker: &Self, handed: &HandedMessage| {
-            handed.spared.contains(user) || broker.was_told(user, id, kind, handed.serial)
+        let confirmed = self.confirmed_to(user, id, kind);
+        let was_notified = |broker: &Self, dispatched: &DispatchedMessage| {
+            dispatched.excluded.contains(user) || broker.was_notified(user, id, kind, dispatched.event_seq)
         };
-        self.note_received(user, id, |handed| handed.serial <= proven, was_told);
+        self.note_received(user, id, |dispatched| dispatched.event_seq <= confirmed, was_notified);
     }
 
     /// A user has read a message, and so has received it. One who is still catching up may lack others before it.
@@ -97,17 +103,17 @@ impl Broker {
         let Place::Conversation(id) = message.place else { return };
         let mut sessions = self.sockets_of(user).iter().filter_map(|socket| self.sessions.get(socket));
         if !sessions.any(|session| session.catch_up.is_some()) {
-            self.note_received(user, id, |handed| handed.receipt.seq <= message.seq, |_, _| true);
+            self.note_received(user, id, |dispatched| dispatched.receipt.seq <= message.seq, |_, _| true);
         }
     }
 
-    /// Notes that a member has received all that `is_proven`; the senders of what `was_told` learn of it.
+    /// Notes that a member has received all that `is_confirmed`; the senders of what `was_notified` learn of it.
     fn note_received(
         &mut self,
         user: &UserId,
         id: ConversationId,
-        is_proven: impl Fn(&HandedMessage) -> bool,
-        was_told: impl Fn(&Self, &HandedMessage) -> bool,
+        is_confirmed: impl Fn(&DispatchedMessage) -> bool,
+        was_notified: impl Fn(&Self, &DispatchedMessage) -> bool,
     ) {
         let Some(delivered_seq) = self.users.get_mut(user).and_then(|user| user.membership(id)).map(|known| known.delivered_seq)
         else {
@@ -115,12 +121,12 @@ impl Broker {
         };
         let Some(cached) = self.conversations.get(&id) else { return };
         let mut seq = delivered_seq;
-        for handed in cached.handed.received_by(user, delivered_seq, is_proven) {
-            let receipt = &handed.receipt;
+        for dispatched in cached.dispatched.received_by(user, delivered_seq, is_confirmed) {
+            let receipt = &dispatched.receipt;
             seq = receipt.seq;
-            let was_handed = handed.was_handed_to(user);
-            if !handed.is_deleted && self.is_news(receipt, user, was_handed) && was_told(self, handed) {
-                self.due.progress.tell(receipt, user, was_handed);
+            let was_dispatched = dispatched.was_dispatched_to(user);
+            if !dispatched.is_deleted && self.is_news(receipt, user, was_dispatched) && was_notified(self, dispatched) {
+                self.due.progress.notify(receipt, user, was_dispatched);
             }
         }
         if seq > delivered_seq {
@@ -129,23 +135,25 @@ impl Broker {
     }
 
     /// Up to this event all that was said in a conversation has surely reached a live socket of this member, as far as it was
-    /// told that.
-    fn proven_to(&self, user: &UserId, id: ConversationId, kind: ConversationKind) -> u64 {
-        let proven = |session: &Session| session.muted_since(id).map_or(session.proven, |since| session.proven.min(since));
-        self.listening(user, kind).map(proven).max().unwrap_or(0)
+    /// sent that.
+    fn confirmed_to(&self, user: &UserId, id: ConversationId, kind: ConversationKind) -> u64 {
+        let confirmed =
+            |session: &Session| session.muted_since(id).map_or(session.confirmed, |since| session.confirmed.min(since));
+        self.listening(user, kind).map(confirmed).max().unwrap_or(0)
     }
 
-    /// Whether a live socket of this member was told an event of a conversation and has it.
-    pub(super) fn was_told(&self, user: &UserId, id: ConversationId, kind: ConversationKind, serial: u64) -> bool {
+    /// Whether a live socket of this member was sent an event of a conversation and has it.
+    pub(super) fn was_notified(&self, user: &UserId, id: ConversationId, kind: ConversationKind, event_seq: u64) -> bool {
         let room = RoomKey::Group(id);
-        let was_told = |session: &Session| was_told(session.told_after, session.places.as_deref(), &room, serial);
-        self.listening(user, kind).any(|session| session.proven >= serial && was_told(session))
+        let was_notified =
+            |session: &Session| was_notified(session.receives_after, session.subscriptions.as_deref(), &room, event_seq);
+        self.listening(user, kind).any(|session| session.confirmed >= event_seq && was_notified(session))
     }
 
     /// The live sockets of a user that show messages of this kind.
     fn listening(&self, user: &UserId, kind: ConversationKind) -> impl Iterator<Item = &Session> {
         let sessions = self.sockets_of(user).iter().filter_map(|socket| self.sessions.get(socket));
-        sessions.filter(move |session: &&Session| session.words.has_word_for(kind) && !session.words.unproven)
+        sessions.filter(move |session: &&Session| session.capabilities.can_show(kind) && !session.capabilities.unconfirmed)
     }
 
     fn settle_progress(&mut self, id: ConversationId, user: &UserId, seq: i64) {
@@ -155,14 +163,14 @@ impl Broker {
         }
     }
 
-    // ---- what is handed out ----
+    // ---- what is dispatched ----
 
-    /// A message was stored that was handed out. Some may have proven it before; where a sender waits to hear that, they are
+    /// A message was stored that was dispatched. Some may have confirmed it before; where a sender waits to hear that, they are
     /// looked for at once.
-    pub(super) fn note_handed(&mut self, handed: HandedMessage) {
-        let (id, sender) = (handed.receipt.conversation, handed.receipt.sender.clone());
+    pub(super) fn note_dispatched(&mut self, dispatched: DispatchedMessage) {
+        let (id, sender) = (dispatched.receipt.conversation, dispatched.receipt.sender.clone());
         let Some(cached) = self.conversations.get_mut(&id) else { return };
-        cached.handed.push(handed);
+        cached.dispatched.push(dispatched);
         let conversation = cached.conversation.clone();
         if conversation.kind != ConversationKind::Group || self.awaits_receipt(&sender, true) {
             self.note_progress_of_members(&conversation);
@@ -173,11 +181,11 @@ impl Broker {
         }
     }
 
-    /// A socket was told a page of its catch-up.
+    /// A socket was sent a page of its catch-up.
     pub(super) fn note_page(&mut self, connection: ConnectionKey, page: &[Arc<Message>]) {
         if let Some(session) = self.sessions.get_mut(&connection) {
-            let receipts = page.iter().filter_map(|message| Receipt::of(message)).collect();
-            session.unproven.get_or_insert_default().push(receipts);
+            let receipts = page.iter().filter_map(|message| DeliveryReceipt::of(message)).collect();
+            session.unconfirmed.get_or_insert_default().push(receipts);
         }
     }
 
@@ -223,46 +231,46 @@ impl Broker {
     // ---- telling the senders ----
 
     /// Whether a sender has a device with a word for those who have received a message: all of them for those who had not
-    /// been handed it when the send was answered, some also for the others.
-    pub(super) fn awaits_receipt(&self, sender: &UserId, was_handed: bool) -> bool {
+    /// been sent it when the send was answered, some also for the others.
+    pub(super) fn awaits_receipt(&self, sender: &UserId, was_dispatched: bool) -> bool {
         let Some(user) = self.users.get(sender) else { return false };
-        if !was_handed {
+        if !was_dispatched {
             return user.has_sessions();
         }
-        let open = user.sessions.iter().filter_map(|socket| self.sessions.get(socket)).map(|session| session.words);
-        let parked = user.parked.iter().filter_map(|pid| self.sessions.detached(pid)).map(|parked| parked.words);
-        open.chain(parked).any(|words| words.received_at_once)
+        let open = user.sessions.iter().filter_map(|socket| self.sessions.get(socket)).map(|session| session.capabilities);
+        let detached = user.detached.iter().filter_map(|pid| self.sessions.detached(pid)).map(|detached| detached.capabilities);
+        open.chain(detached).any(|capabilities| capabilities.received_at_once)
     }
 
     /// Whether a message's sender is to hear that a user has received it.
-    fn is_news(&self, receipt: &Receipt, user: &UserId, was_handed: bool) -> bool {
-        receipt.sender != *user && self.awaits_receipt(&receipt.sender, was_handed)
+    fn is_news(&self, receipt: &DeliveryReceipt, user: &UserId, was_dispatched: bool) -> bool {
+        receipt.sender != *user && self.awaits_receipt(&receipt.sender, was_dispatched)
     }
 
-    /// Has the senders told, behind all that is in the mailbox by now: proofs come in company.
-    pub(super) fn tell_received_soon(&mut self) {
-        if self.due.progress.begin_telling() {
+    /// Notifies the senders behind all that is in the mailbox by now: confirmations come in company.
+    pub(super) fn notify_received_soon(&mut self) {
+        if self.due.progress.begin_notifying() {
             self.outside.call_back(Callback::Received, Duration::ZERO);
         }
     }
 
-    /// Tells the senders, no more at a time than their outboxes take, and then again, while there are more.
-    pub(in crate::chat) fn tell_received(&mut self) {
-        self.tell_some_received();
-        if self.due.progress.goes_on_telling() {
+    /// Notifies the senders, no more at a time than their outboxes take, and then again, while there are more.
+    pub(in crate::chat) fn notify_received(&mut self) {
+        self.notify_some_received();
+        if self.due.progress.goes_on_notifying() {
             self.outside.call_back(Callback::Received, REST_AFTER);
         }
     }
 
-    fn tell_some_received(&mut self) {
+    fn notify_some_received(&mut self) {
         let most = self.options.replay_events.div_ceil(4).max(1);
-        for Received { receipt, mut users, at_once } in self.due.progress.take_untold(most) {
+        for Received { receipt, mut users, at_once } in self.due.progress.take_unsent(most) {
             users.sort_unstable();
-            let Receipt { conversation, seq: _, message, sender, client_message_id } = receipt;
+            let DeliveryReceipt { conversation, seq: _, message, sender, client_message_id } = receipt;
             let client_message_id = client_message_id.map(String::from);
             let delivered_at = self.now();
             let event = Event::Delivered { message, conversation, users, delivered_at, client_message_id, at_once };
-            self.tell_users([&sender], event);
+            self.fan_out_to_users([&sender], event);
         }
     }
 }

@@ -2,7 +2,7 @@
 use log::{Level, log};
 
 use super::Broker;
-use crate::chat::ports::{Disconnect, Leaving, LeftBehind};
+use crate::chat::ports::{Disconnect, LastDisconnect, LeftBehind};
 use crate::chat::state::{RingKey, Unseen};
 use crate::engineio::{CloseReason, ConnectionKey};
 use crate::model::{ChosenStatus, Timestamp, UserId};
@@ -12,17 +12,17 @@ const RESTLESS_MS: i64 = 2_000;
 
 impl Broker {
     pub(in crate::chat) fn disconnect(&mut self, message: Disconnect) {
-        let Disconnect { connection, on_purpose, reason, proven, left } = message;
+        let Disconnect { connection, on_purpose, reason, confirmed, left } = message;
         self.sessions.end_connect(&connection);
-        self.on_proven(connection, proven);
+        self.on_confirmed(connection, confirmed);
         if !self.sessions.contains(&connection) {
             if let Some(id) = self.hear_last_word(connection, left) {
                 self.carry_on(&id);
             }
             return;
         }
-        let may_come_back = !on_purpose && !self.work.is_draining && reason != CloseReason::ParseError;
-        let Some(id) = self.lose(connection, reason, may_come_back, left) else { return };
+        let may_resume = !on_purpose && !self.work.is_draining && reason != CloseReason::ParseError;
+        let Some(id) = self.drop_connection(connection, reason, may_resume, left) else { return };
         self.note_absent(&id, on_purpose);
         self.carry_on(&id);
     }
@@ -41,7 +41,7 @@ impl Broker {
         }
         if on_purpose || self.work.is_draining {
             self.announce_if_gone(id, now);
-            self.tell_presence(now);
+            self.fan_out_presence(now);
         } else {
             let grace = i64::try_from(self.options.presence_grace.as_millis()).unwrap_or(i64::MAX);
             let offline_at = now.plus_millis(grace);
@@ -50,13 +50,13 @@ impl Broker {
         }
     }
 
-    /// A connection is no more. Its session is parked, unless it cannot come back or is still catching up. Answers whose it
+    /// A connection is no more. Its session is detached, unless it cannot come back or is still catching up. Answers whose it
     /// was.
-    pub(super) fn lose(
+    pub(super) fn drop_connection(
         &mut self,
         connection: ConnectionKey,
         reason: CloseReason,
-        may_come_back: bool,
+        may_resume: bool,
         left: LeftBehind,
     ) -> Option<UserId> {
         let id = self.sessions.get(&connection)?.user.clone();
@@ -66,9 +66,9 @@ impl Broker {
         let now = self.now();
         let level = self.log_level_of(&id, now);
         log!(level, sid:% = session.socket, user:% = id, reason = reason.as_str(); "disconnected");
-        self.tell_disconnected(&session, reason);
+        self.notify_disconnected(&session, reason);
         for change in self.typing.forget(&id, connection) {
-            self.tell_typing(&change, None);
+            self.fan_out_typing(&change, None);
         }
         self.sends.note_departed(connection, &id);
         let now = self.now();
@@ -78,13 +78,13 @@ impl Broker {
         }
         // Notifications that were not read yet stay unseen.
         let is_caught_up = session.catch_up.is_none() && !matches!(session.unseen.as_deref(), Some(Unseen::Waiting(..)));
-        let is_parked = may_come_back && is_caught_up && !self.options.recovery_ttl.is_zero();
-        let leaving = Leaving { at: now, socket: session.socket, reason, is_parked };
-        self.observers.traces.note(&id, |trace| trace.incidents_mut().left = Some(leaving));
-        if is_parked {
-            self.park(connection, session);
+        let is_detached = may_resume && is_caught_up && !self.options.recovery_ttl.is_zero();
+        let last_disconnect = LastDisconnect { at: now, socket: session.socket, reason, is_detached };
+        self.observers.traces.note(&id, |trace| trace.incidents_mut().left = Some(last_disconnect));
+        if is_detached {
+            self.detach(connection, session);
         } else {
-            for room in self.users.rooms_of(&id, session.places.as_deref(), session.is_in_common_chat) {
+            for room in self.users.rooms_of(&id, session.subscriptions.as_deref(), session.is_in_common_chat) {
                 self.leave_one(&room, connection);
             }
             self.replay.forget(&RingKey::Socket(session.pid));

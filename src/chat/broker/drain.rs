@@ -29,7 +29,7 @@ impl Broker {
         rest
     }
 
-    /// Tells those who wait for it that nothing is under way any more, where that is so.
+    /// Notifies those who wait for it that nothing is under way any more, where that is so.
     pub(super) fn note_rest(&mut self) {
         if self.work.awaiting_rest.is_empty() {
             return;

@@ -1,11 +1,11 @@
-//! Edits and deletions: their place in the order, and how they are told.
+//! Edits and deletions: their place in the order, and how others learn of them.
 //!
-//! A change takes the next position when it is admitted, as a message does, and is told once it is stored. Until then
-//! messages with later positions may be handed out; what offsets say of changes stays behind it.
+//! A change takes the next position when it is admitted, as a message does, and is fanned out once it is stored. Until then
+//! messages with later positions may be dispatched; what offsets say of changes stays behind it.
 use std::sync::Arc;
 
 use super::Broker;
-use super::dispatch::Spared;
+use super::fan_out::Exclude;
 use crate::chat::ports::{Broadcast, ChatError, Reply, RoomKey, change_event};
 use crate::chat::query::Query;
 use crate::chat::state::{AfterCommit, Audience, Doubted, ReplyTo};
@@ -13,7 +13,7 @@ use crate::model::{ConversationKind, Message, Place};
 use crate::store::{StoreError, Write, Written};
 
 impl Broker {
-    /// Gives an edited or deleted message to the store; `audience` are those who are told. In public rooms nobody is, and the
+    /// Gives an edited or deleted message to the store; `audience` are those who learn of it. In public rooms nobody is, and the
     /// change has no place in the order.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl Broker {
                 let message = self.changed(message);
                 self.answer(reply_to, Ok(Reply::Message(message.clone())));
                 if let Some((audience, position)) = place {
-                    self.tell_changed(message, audience, position);
+                    self.fan_out_change(message, audience, position);
                 }
             }
             Err(error) => self.answer(reply_to, Err(error.into())),
@@ -80,7 +80,7 @@ impl Broker {
         }
     }
 
-    /// Tells the changes in doubt that the database has stored.
+    /// Notifies the changes in doubt that the database has stored.
     pub(super) fn on_doubted(&mut self, found: Result<Vec<Option<Message>>, StoreError>) {
         let doubted = self.replay.changes.take_looked_up(found.is_err());
         let found = found.unwrap_or_default();
@@ -88,12 +88,12 @@ impl Broker {
             self.replay.changes.remove(doubted.position);
             if let Some(found) = found.filter(|found| doubted.is_stored(found)) {
                 let message = self.changed(Arc::new(found));
-                self.tell_changed(message, doubted.audience, doubted.position);
+                self.fan_out_change(message, doubted.audience, doubted.position);
             }
         }
     }
 
-    /// A message as it is told now that its change is stored; the conversation's last message follows.
+    /// A message as it is sent now that its change is stored; the conversation's last message follows.
     fn changed(&mut self, message: Arc<Message>) -> Arc<Message> {
         let message = self.with_progress(message);
         self.note_changed(&message);
@@ -101,7 +101,7 @@ impl Broker {
     }
 
     /// Tells an edited or deleted message's conversation.
-    fn tell_changed(&mut self, message: Arc<Message>, audience: Audience, position: i64) {
+    fn fan_out_change(&mut self, message: Arc<Message>, audience: Audience, position: i64) {
         let Place::Conversation(conversation) = message.place else { return };
         let (kind, recipient) = match audience {
             Audience::Pair { kind, recipient } => (kind, Some(recipient)),
@@ -116,19 +116,19 @@ impl Broker {
             Some(pair) => pair,
             None => {
                 let event = self.replay.number_change(Broadcast::new(event), position);
-                return drop(self.tell_room(&RoomKey::Group(conversation), event, Spared::default()));
+                return drop(self.fan_out_to_room(&RoomKey::Group(conversation), event, Exclude::default()));
             }
         };
         let event = self.event_for(viewers, conversation, event);
         let event = self.replay.number_change(event, position);
-        self.tell_users_but(viewers, event, Spared::default());
+        self.fan_out_to_users_except(viewers, event, Exclude::default());
     }
 
     /// The conversation's last message is shown as it is now; deleted, none is shown until the next.
     fn note_changed(&mut self, message: &Message) {
         let Some(cached) = self.cached(&message.place) else { return };
         if message.deleted_at.is_some() {
-            cached.handed.delete(message.seq);
+            cached.dispatched.delete(message.seq);
         }
         let last = &mut Arc::make_mut(&mut cached.conversation).last_message;
         let Some(shown) =

@@ -1,6 +1,6 @@
 //! Emitting events of other servers.
 use super::Broker;
-use super::dispatch::Spared;
+use super::fan_out::Exclude;
 use crate::chat::ports::{Broadcast, Emit, EmitFrom, EmitTo, Event, RoomKey};
 use crate::model::{Conversation, ConversationKind, RoomId, SocketId, UserId};
 
@@ -11,7 +11,7 @@ impl Broker {
         let (id, room) = match to {
             EmitTo::User(user) => return EmitFrom::Done(self.emit_to_users(&[user], event)),
             EmitTo::Socket(socket) => return EmitFrom::Done(self.emit_to_socket(socket, event)),
-            EmitTo::Everyone => return EmitFrom::Done(self.tell_everyone(event, Vec::new())),
+            EmitTo::Everyone => return EmitFrom::Done(self.fan_out_to_everyone(event, Vec::new())),
             EmitTo::Room(room) => return EmitFrom::Done(self.emit_to_room(&RoomKey::Public(room), event)),
             EmitTo::CommonChat => return EmitFrom::Done(self.emit_to_room(&RoomKey::CommonChat, event)),
             EmitTo::Conversation(id) => (id, None),
@@ -44,18 +44,18 @@ impl Broker {
         let found = self.sessions.iter().find(|(_, session)| session.socket == socket);
         let Some((connection, pid)) = found.map(|(connection, session)| (*connection, session.pid)) else { return 0 };
         let event = self.replay.number(event);
-        self.tell_few([connection], &event);
+        self.fan_out_to([connection], &event);
         self.keep_own(pid, &event);
         1
     }
 
     fn emit_to_users(&mut self, users: &[UserId], event: Broadcast) -> usize {
-        let (_, told) = self.tell_users_but(users, event, Spared::default());
-        told.len()
+        let (_, notified) = self.fan_out_to_users_except(users, event, Exclude::default());
+        notified.len()
     }
 
     fn emit_to_room(&mut self, room: &RoomKey, event: Broadcast) -> usize {
-        self.tell_room(room, event, Spared::default());
+        self.fan_out_to_room(room, event, Exclude::default());
         self.rooms.find(room).map_or(0, |room| room.connections().count())
     }
 }

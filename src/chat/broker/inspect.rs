@@ -4,9 +4,9 @@ use std::collections::BinaryHeap;
 
 use super::Broker;
 use crate::chat::ports::{
-    BrokerStats, FindRoom, ListRooms, ListSessions, Manner, RoomKey, RoomOrder, RoomView, SessionView, Words,
+    BrokerStats, Capabilities, ClientDialects, FindRoom, ListRooms, ListSessions, RoomKey, RoomOrder, RoomView, SessionView,
 };
-use crate::chat::state::{Places, Room, Session, Tokens};
+use crate::chat::state::{Room, Session, Subscriptions, Tokens};
 use crate::engineio::ConnectionKey;
 use crate::model::{SocketId, Timestamp, UserId};
 
@@ -20,10 +20,10 @@ impl Broker {
             rooms: self.rooms.count(),
             conversations: self.conversations.len(),
             in_flight: self.sends.len(),
-            parked: self.sessions.detached_len(),
+            detached: self.sessions.detached_len(),
             recovered: self.observers.counters.recovered,
             not_recovered: self.observers.counters.not_recovered().collect(),
-            manners: self.sessions.manners(),
+            client_dialect_counts: self.sessions.client_dialect_counts(),
             questions: self.questions.asked(),
             recovery_bytes: self.replay.events().bytes(),
             requests: self.observers.counters.requests,
@@ -35,7 +35,7 @@ impl Broker {
 
     pub(in crate::chat) fn view_session(&self, socket: SocketId) -> Option<SessionView> {
         let open = self.sessions.iter().find(|(_, session)| session.socket == socket);
-        open.map(|(connection, session)| self.session_view(*connection, session)).or_else(|| self.parked_view(socket))
+        open.map(|(connection, session)| self.session_view(*connection, session)).or_else(|| self.detached_view(socket))
     }
 
     pub(in crate::chat) fn list_rooms(&mut self, ListRooms { order, limit }: ListRooms) -> Vec<RoomView> {
@@ -82,9 +82,9 @@ impl Broker {
             .map(|(connection, session)| self.session_view(*connection, session))
             .collect();
         let is_open = |socket: &SocketId| views.iter().any(|view| view.socket == *socket);
-        let parked: Vec<SessionView> =
-            first.iter().filter(|socket| !is_open(socket)).filter_map(|socket| self.parked_view(*socket)).collect();
-        views.extend(parked);
+        let detached: Vec<SessionView> =
+            first.iter().filter(|socket| !is_open(socket)).filter_map(|socket| self.detached_view(*socket)).collect();
+        views.extend(detached);
         views.sort_by_key(|view| view.socket);
         views
     }
@@ -96,36 +96,36 @@ impl Broker {
             since: session.connected_at,
             is_catching_up: session.catch_up.is_some(),
             waiting_requests: session.queue.as_ref().map_or(0, |queue| queue.len()),
-            unproven_events: self.replay.event_seq().saturating_sub(session.proven.max(session.told_after)),
+            unconfirmed_events: self.replay.event_seq().saturating_sub(session.confirmed.max(session.receives_after)),
             ..self.common_view(ViewParts {
                 socket: session.socket,
                 user: &session.user,
-                manner: session.manner,
-                words: session.words,
-                places: session.places.as_deref(),
+                client_dialects: session.client_dialects,
+                capabilities: session.capabilities,
+                subscriptions: session.subscriptions.as_deref(),
                 is_in_common_chat: session.is_in_common_chat,
                 tokens: &session.tokens,
             })
         }
     }
 
-    fn parked_view(&self, socket: SocketId) -> Option<SessionView> {
-        let parked = self.sessions.detached(&self.sessions.detached_socket(&socket)?)?;
+    fn detached_view(&self, socket: SocketId) -> Option<SessionView> {
+        let detached = self.sessions.detached(&self.sessions.detached_socket(&socket)?)?;
         let view = self.common_view(ViewParts {
             socket,
-            user: &parked.user,
-            manner: parked.manner,
-            words: parked.words,
-            places: parked.places.as_deref(),
-            is_in_common_chat: parked.is_in_common_chat,
-            tokens: &parked.tokens,
+            user: &detached.user,
+            client_dialects: detached.client_dialects,
+            capabilities: detached.capabilities,
+            subscriptions: detached.subscriptions.as_deref(),
+            is_in_common_chat: detached.is_in_common_chat,
+            tokens: &detached.tokens,
         });
-        let had = parked.reached.map_or(parked.told_after, |reached| reached.serial);
-        Some(SessionView { since: parked.at, unproven_events: self.replay.event_seq().saturating_sub(had), ..view })
+        let had = detached.reached.map_or(detached.receives_after, |reached| reached.event_seq);
+        Some(SessionView { since: detached.at, unconfirmed_events: self.replay.event_seq().saturating_sub(had), ..view })
     }
 
     fn common_view(&self, parts: ViewParts<'_>) -> SessionView {
-        let ViewParts { socket, user, manner, words, places, is_in_common_chat, tokens } = parts;
+        let ViewParts { socket, user, client_dialects, capabilities, subscriptions, is_in_common_chat, tokens } = parts;
         let account = self.users.get(user).map(|user| &user.account);
         SessionView {
             socket,
@@ -134,14 +134,14 @@ impl Broker {
             connection: None,
             peer: None,
             since: Timestamp::default(),
-            manner,
-            words,
-            rooms: self.users.rooms_of(user, places, is_in_common_chat).into_vec(),
-            muted: places.into_iter().flat_map(|places| places.muted.keys().copied()).collect(),
+            client_dialects,
+            capabilities,
+            rooms: self.users.rooms_of(user, subscriptions, is_in_common_chat).into_vec(),
+            muted: subscriptions.into_iter().flat_map(|subscriptions| subscriptions.muted.keys().copied()).collect(),
             expires_at: tokens.expires_at,
             is_catching_up: false,
             waiting_requests: 0,
-            unproven_events: 0,
+            unconfirmed_events: 0,
         }
     }
 }
@@ -150,18 +150,18 @@ fn room_view(key: &RoomKey, room: &Room, now: Timestamp) -> RoomView {
     RoomView {
         room: key.clone(),
         members: room.members(),
-        parked: room.parked(),
+        detached: room.detached(),
         messages_per_minute: room.messages_per_minute(now),
     }
 }
 
-/// What an open session and a parked one have in common.
+/// What an open session and a detached one have in common.
 struct ViewParts<'a> {
     socket: SocketId,
     user: &'a UserId,
-    manner: Manner,
-    words: Words,
-    places: Option<&'a Places>,
+    client_dialects: ClientDialects,
+    capabilities: Capabilities,
+    subscriptions: Option<&'a Subscriptions>,
     is_in_common_chat: bool,
     tokens: &'a Tokens,
 }

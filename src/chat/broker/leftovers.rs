@@ -12,18 +12,18 @@ use crate::engineio::ConnectionKey;
 use crate::model::{SocketId, UserId};
 
 impl Broker {
-    /// A connection has no session any more: what that asked for and what was not begun is kept, unless it was put out.
+    /// A connection has no session any more: what that asked for and what was not begun is kept, unless it was kicked.
     pub(super) fn keep_leftovers(&mut self, connection: ConnectionKey, session: &mut Session, left: LeftBehind) {
         let queue = session.queue.take();
         let was_behind = self.leftovers.step_out(&session.user, connection);
         let is_reading = session.is_blocked && !was_behind;
-        let is_put_out = session.is_put_out || matches!(left, LeftBehind::Dropped);
-        if is_put_out {
+        let is_kicked = session.is_kicked || matches!(left, LeftBehind::Dropped);
+        if is_kicked {
             let socket = session.socket;
             self.leftovers.drop_of(&session.user, |origin| origin.socket == socket);
         }
         let (queue, left) = match left {
-            LeftBehind::Requests(left) if !is_put_out => (queue.map(|queue| *queue).unwrap_or_default(), left),
+            LeftBehind::Requests(left) if !is_kicked => (queue.map(|queue| *queue).unwrap_or_default(), left),
             LeftBehind::Requests(_) | LeftBehind::Dropped => (VecDeque::new(), Vec::new()),
         };
         if !is_reading && queue.is_empty() && left.is_empty() {
@@ -31,7 +31,7 @@ impl Broker {
         }
         let origin = Origin::of(session);
         if is_reading {
-            self.leftovers.begin_read(origin.clone(), is_put_out);
+            self.leftovers.begin_read(origin.clone(), is_kicked);
         }
         // They have paid for their turn.
         let queue = queue.into_iter().map(|running| (0, running.reply_to.own_copy(), running.command));
@@ -84,7 +84,7 @@ impl Broker {
         Some(origin.user.clone())
     }
 
-    /// A socket that is put out loses what waits. Whether that is anything.
+    /// A socket that is kicked loses what waits. Whether that is anything.
     pub(super) fn drop_leftovers_of(&mut self, socket: SocketId) -> bool {
         let users: Vec<UserId> = self.leftovers.users().cloned().collect();
         let mut had_any = false;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use log::error;
 
 use super::Broker;
-use crate::chat::ports::{ChatError, Command, Connect, Limited, Request, WordsLearned};
-use crate::chat::query::{Answer, Load, LoadFor};
+use crate::chat::ports::{CapabilitiesChanged, ChatError, Command, Connect, Limited, Request};
+use crate::chat::query::{Answer, Lookup, LookupFor};
 use crate::chat::state::{Prefetched, ReplyTo, Running};
 use crate::engineio::{CloseReason, ConnectionKey, TransportKind};
-use crate::feed::What;
+use crate::feed::FeedEventKind;
 use crate::model::UserId;
 use crate::store::{StoreError, Written};
 
@@ -26,9 +26,9 @@ impl Broker {
         let user = message.claims.user.clone();
         self.sessions.begin_connect(connection, message);
         if self.users.contains(&user) {
-            self.on_account_loaded(connection, Ok(()), true);
+            self.on_account_looked_up(connection, Ok(()), true);
         } else {
-            self.start_load(Load::Users(vec![user]), LoadFor::Connect(connection));
+            self.start_lookup(Lookup::Users(vec![user]), LookupFor::Connect(connection));
         }
     }
 
@@ -36,19 +36,19 @@ impl Broker {
     pub(in crate::chat) fn on_upgraded(&mut self, connection: ConnectionKey) {
         let Some(peer) = self.sessions.peer_mut(&connection) else { return };
         peer.transport = TransportKind::Websocket;
-        self.tell_watchers(connection, || What::Upgraded);
+        self.notify_watchers(connection, || FeedEventKind::Upgraded);
     }
 
     /// A connection has learned its dialect.
-    pub(in crate::chat) fn on_words_learned(&mut self, message: WordsLearned) {
-        let WordsLearned { connection, words, manner } = message;
+    pub(in crate::chat) fn on_capabilities_changed(&mut self, message: CapabilitiesChanged) {
+        let CapabilitiesChanged { connection, capabilities, client_dialects } = message;
         let Some(user) = self.sessions.get(&connection).map(|session| session.user.clone()) else { return };
         // What it has received by now stays received although it may have no word for the like from here on.
         self.note_progress_of(&user);
         if let Some(session) = self.sessions.get_mut(&connection) {
-            session.words = words;
+            session.capabilities = capabilities;
         }
-        self.sessions.change_manner(&connection, manner);
+        self.sessions.change_client_dialects(&connection, client_dialects);
     }
 
     /// A connection's requests were refused for their rate.
@@ -70,7 +70,7 @@ impl Broker {
             self.ask_late(connection, command, own_copy);
             return;
         };
-        if session.is_put_out {
+        if session.is_kicked {
             return;
         }
         let reply_to = ReplyTo::Session { connection, socket: session.socket, pid: session.pid, ticket, own_copy };
@@ -119,14 +119,14 @@ impl Broker {
             }
         }
         if stored_some {
-            self.hand_out_what_waits();
+            self.dispatch_waiting();
         }
     }
 
     /// A read is there, or failed.
     pub(in crate::chat) fn on_answer(&mut self, answer: Answer) {
         match answer {
-            Answer::Load(query, loaded) => self.on_load(*query, loaded),
+            Answer::Lookup(query, looked_up) => self.on_lookup(*query, looked_up),
             Answer::Page(to, page, took) => self.on_page(to, page, took),
             Answer::Unseen(to, found, noted) => self.on_unseen(to, found, noted),
             Answer::Turns(ticket, found) => self.prompt(ticket, found),

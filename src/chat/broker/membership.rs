@@ -44,14 +44,14 @@ impl Broker {
         // What a name of theirs was read to mean before may be this one.
         user.names_given += 1;
         let sockets: SmallVec<[ConnectionKey; 4]> = user.sessions.iter().copied().collect();
-        self.part_parked(id, member);
+        self.part_detached(id, member);
         for socket in sockets {
             self.leave_one(&RoomKey::Group(id), socket);
             if let Some(change) = self.typing.stop(id, member, socket) {
-                self.tell_typing(&change, Some(socket));
+                self.fan_out_typing(&change, Some(socket));
             }
-            if let Some(places) = self.sessions.get_mut(&socket).and_then(|session| session.places.as_mut()) {
-                places.forget(id);
+            if let Some(subscriptions) = self.sessions.get_mut(&socket).and_then(|session| session.subscriptions.as_mut()) {
+                subscriptions.forget(id);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The broker: a value that is handed its surroundings, and what each of its turns begins and ends with.
+//! The broker: a value that is handed its context, and what each of its steps begins and ends with.
 mod accounts;
 mod admin_actions;
 mod admission;
@@ -15,10 +15,10 @@ mod conversations;
 mod delivery;
 mod detached;
 mod disconnect;
-mod dispatch;
 mod drain;
 mod edits;
 mod emit;
+mod fan_out;
 mod inspect;
 mod leftovers;
 mod mailbox;

@@ -1,6 +1,6 @@
 //! Notifications: of messages to those without a socket, and of what else concerns a user.
 //!
-//! A message that is stored owes a notification to every member who had no socket when it was handed out. What is owed is
+//! A message that is stored owes a notification to every member who had no socket when it was dispatched. What is owed is
 //! gathered, the newest of each user and conversation, and stored within a second, or at once for a user who comes or
 //! asks. What a crash takes is made up for at the next start, from the messages themselves (see `store`). It goes with its
 //! message: the store takes away what is deleted or read, and stores none of it that comes late.
@@ -13,8 +13,8 @@ use log::warn;
 
 use super::Broker;
 use super::step::Outcome;
-use crate::chat::ports::{Broadcast, ChatError, Command, Event, Notice, Reply, Words};
-use crate::chat::query::{Destination, Load, Query};
+use crate::chat::ports::{Broadcast, Capabilities, ChatError, Command, Event, Notice, Reply};
+use crate::chat::query::{Destination, Lookup, Query};
 use crate::chat::state::{AfterCommit, Owed, Running, Unseen};
 use crate::engineio::ConnectionKey;
 use crate::model::{Conversation, ConversationId, MODEL_USER, Notification, NotificationId, Place, Timestamp, UserId};
@@ -121,22 +121,23 @@ impl Broker {
         }
         for notification in notifications {
             let user = notification.user.clone();
-            self.tell_users([&user], Event::Notification(notification));
+            self.fan_out_to_users([&user], Event::Notification(notification));
         }
     }
 
     /// For the store, with whether it will have been seen once it is shown to the user's sockets.
     fn stamped(&mut self, notification: &Arc<Notification>, tells_of: TellsOf) -> NewNotification {
-        let is_seen = self.words_of(&notification.user).any(|words| words.notification && !words.unproven);
+        let is_seen =
+            self.capabilities_of(&notification.user).any(|capabilities| capabilities.notification && !capabilities.unconfirmed);
         if !is_seen {
             self.note_unseen(&notification.user);
         }
         NewNotification { notification: notification.clone(), tells_of, is_seen }
     }
 
-    /// What the sockets of a user have words for.
-    fn words_of(&self, user: &UserId) -> impl Iterator<Item = Words> {
-        self.sockets_of(user).iter().filter_map(|socket| self.sessions.get(socket)).map(|session| session.words)
+    /// What the sockets of a user can show.
+    fn capabilities_of(&self, user: &UserId) -> impl Iterator<Item = Capabilities> {
+        self.sockets_of(user).iter().filter_map(|socket| self.sessions.get(socket)).map(|session| session.capabilities)
     }
 
     fn note_unseen(&mut self, user: &UserId) {
@@ -155,7 +156,7 @@ impl Broker {
         let created_at = self.now();
         let notification = Arc::new(Notification { id, user, kind, message, data, read: false, created_at });
         let mut new = self.stamped(&notification, TellsOf::Other);
-        let mut sockets = self.words_of(&notification.user).filter(|words| words.notification).count();
+        let mut sockets = self.capabilities_of(&notification.user).filter(|capabilities| capabilities.notification).count();
         if emitted.is_some() {
             // It goes out in no dialect's words: every socket gets it.
             sockets = self.sockets_of(&notification.user).len();
@@ -164,22 +165,22 @@ impl Broker {
         let after = AfterCommit::Notified { notification: notification.clone(), sockets, reply_to };
         self.store(Write::Notify(vec![new]), after)?;
         let user = notification.user.clone();
-        self.tell_users([&user], emitted.map_or(Event::Notification(notification), Event::Emitted));
+        self.fan_out_to_users([&user], emitted.map_or(Event::Notification(notification), Event::Emitted));
         Ok(None)
     }
 
     // ---- shown to who comes ----
 
     /// Whether a socket that comes may have to be shown some.
-    pub(super) fn is_owed_notifications(&self, user: &UserId, words: Words) -> bool {
-        words.notification && self.users.get(user).is_some_and(|user| user.unseen_noted != user.unseen_shown)
+    pub(super) fn is_owed_notifications(&self, user: &UserId, capabilities: Capabilities) -> bool {
+        capabilities.notification && self.users.get(user).is_some_and(|user| user.unseen_noted != user.unseen_shown)
     }
 
     /// A socket has caught up: what its user was not shown follows, and then all that has waited.
     pub(super) fn show_unseen(&mut self, connection: ConnectionKey) {
         let Some(session) = self.sessions.get(&connection) else { return };
         if session.unseen.is_none() {
-            return self.tell(connection, Notice::CatchUpDone);
+            return self.notify(connection, Notice::CatchUpDone);
         }
         let (user, socket) = (session.user.clone(), session.socket);
         let noted = self.users.get(&user).map_or(0, |user| user.unseen_noted);
@@ -192,14 +193,16 @@ impl Broker {
         if self.sessions.get(&connection).is_none_or(|session| session.socket != socket) {
             return;
         }
-        let Some((user, words)) = self.sessions.get(&connection).map(|session| (session.user.clone(), session.words)) else {
+        let Some((user, capabilities)) =
+            self.sessions.get(&connection).map(|session| (session.user.clone(), session.capabilities))
+        else {
             return;
         };
         // Its client may have turned out to have no word for them.
-        let proves = words.notification && !words.unproven;
+        let confirms = capabilities.notification && !capabilities.unconfirmed;
         let are_all_seen = match &found {
             Ok(found) if found.is_empty() => true,
-            Ok(_) if proves => {
+            Ok(_) if confirms => {
                 let seen = Write::NotificationsSeen { user: user.clone(), ids: None, seen_at: self.now() };
                 self.store(seen, AfterCommit::Nothing).is_ok()
             }
@@ -212,7 +215,7 @@ impl Broker {
         if are_all_seen && let Some(user) = self.users.get_mut(&user) {
             user.unseen_shown = noted;
         }
-        let found = if words.notification { found.unwrap_or_default() } else { Vec::new() };
+        let found = if capabilities.notification { found.unwrap_or_default() } else { Vec::new() };
         if let Some(session) = self.sessions.get_mut(&connection)
             && let Some(Unseen::Due(offset) | Unseen::Waiting(_, offset)) = session.unseen.as_deref()
         {
@@ -233,7 +236,7 @@ impl Broker {
             if !page.is_empty() && bytes > budget {
                 break;
             }
-            let shown = waiting.pop_front().map(|next| Broadcast::new(Event::Notification(next)).seeding(*offset));
+            let shown = waiting.pop_front().map(|next| Broadcast::new(Event::Notification(next)).with_initial_offset(*offset));
             page.extend(shown.map(Arc::new));
         }
         let is_last = waiting.is_empty();
@@ -241,10 +244,10 @@ impl Broker {
             session.unseen = None;
         }
         if !page.is_empty() {
-            self.tell(connection, Notice::CatchUp(page));
+            self.notify(connection, Notice::CatchUp(page));
         }
         if is_last {
-            self.tell(connection, Notice::CatchUpDone);
+            self.notify(connection, Notice::CatchUpDone);
         }
     }
 
@@ -254,7 +257,7 @@ impl Broker {
     pub(super) fn list_notifications(&mut self, running: &mut Running, limit: i64) -> Outcome {
         let Some(found) = running.prefetched.notifications.take() else {
             self.save_notifications_of(&running.user);
-            return Err(Load::Notifications(running.user.clone(), limit).into());
+            return Err(Lookup::Notifications(running.user.clone(), limit).into());
         };
         let (user, seen_at) = (running.user.clone(), self.now());
         let ids: Vec<_> = found.iter().map(|notification| notification.id).collect();

@@ -14,7 +14,7 @@ impl Broker {
         self.store(write, AfterCommit::ConversationMade(conversation.id))?;
         self.conversations.keep((**conversation).clone(), None, conversation.created_at);
         self.join_members(conversation, &conversation.participants);
-        self.tell_users(&conversation.participants, Event::ConversationChanged(conversation.clone()));
+        self.fan_out_to_users(&conversation.participants, Event::ConversationChanged(conversation.clone()));
         if conversation.kind == ConversationKind::Ai { self.name_chat(conversation) } else { Ok(()) }
     }
 
@@ -32,6 +32,6 @@ impl Broker {
                 user.memberships.retain(|membership| membership.conversation != id);
             }
         }
-        self.tell_users(participants, Event::ConversationDeleted { conversation: id });
+        self.fan_out_to_users(participants, Event::ConversationDeleted { conversation: id });
     }
 }

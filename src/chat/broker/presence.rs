@@ -1,12 +1,12 @@
-//! Presence: who is online for whom, how that is told, and what of it is stored.
+//! Presence: who is online for whom, how that is fanned out, and what of it is stored.
 use std::sync::Arc;
 
 use log::info;
 
 use super::Broker;
-use super::dispatch::Spared;
+use super::fan_out::Exclude;
 use crate::chat::ports::{Broadcast, Event, PresenceChange, Reply, RoomKey, UserPresence};
-use crate::chat::state::{AfterCommit, Except};
+use crate::chat::state::{AfterCommit, ReplayExclude};
 use crate::config::PresenceScope;
 use crate::engineio::ConnectionKey;
 use crate::model::{Account, ChosenStatus, ConversationKind, SocketId, Timestamp, UserId};
@@ -21,18 +21,18 @@ impl Broker {
         let own = PresenceChange::Online { user: user.account.profile.clone(), status: user.account.status, came: true };
         if user.is_announced {
             if self.presence.is_coming(id) {
-                // It is told with all others.
+                // It is sent with all others.
                 return;
             }
             let event = Arc::new(Broadcast::new(Event::Presence(vec![own])));
-            return self.tell_few([connection], &event);
+            return self.fan_out_to([connection], &event);
         }
         user.is_announced = true;
         self.presence.announced();
         if user.account.status == ChosenStatus::Offline {
             // Appears offline to all but himself.
             let event = Arc::new(Broadcast::new(Event::Presence(vec![own])));
-            return self.tell_few([connection], &event);
+            return self.fan_out_to([connection], &event);
         }
         self.presence.add(id, own);
     }
@@ -79,23 +79,23 @@ impl Broker {
         }
     }
 
-    /// Tells what waits and may be told by now.
-    pub(super) fn tell_presence(&mut self, now: Timestamp) {
+    /// Fans out the changes that wait and may leave by now.
+    pub(super) fn fan_out_presence(&mut self, now: Timestamp) {
         let changes = self.presence.take(now);
         if changes.is_empty() {
             return;
         }
         if self.is_scope_contacts() {
-            return self.tell_contacts(changes);
+            return self.fan_out_to_contacts(changes);
         }
         let (hiding, plain): (Vec<_>, Vec<_>) = changes.into_iter().partition(|(id, change)| self.is_hiding(id, change));
         if !plain.is_empty() {
             let plain = plain.into_iter().map(|(_, change)| change).collect();
-            self.tell_everyone(Broadcast::new(Event::Presence(plain)), Vec::new());
+            self.fan_out_to_everyone(Broadcast::new(Event::Presence(plain)), Vec::new());
         }
         for (id, change) in hiding {
-            self.tell_everyone(Broadcast::new(Event::Presence(vec![change])), vec![id.clone()]);
-            self.tell_hidden(&id);
+            self.fan_out_to_everyone(Broadcast::new(Event::Presence(vec![change])), vec![id.clone()]);
+            self.notify_hidden(&id);
         }
     }
 
@@ -104,26 +104,26 @@ impl Broker {
         matches!(change, PresenceChange::Offline { .. }) && !self.sockets_of(id).is_empty()
     }
 
-    /// Tells the sockets of a user who appears offline that they are not.
-    fn tell_hidden(&mut self, id: &UserId) {
+    /// Notifies the sockets of a user who appears offline that they are not.
+    fn notify_hidden(&mut self, id: &UserId) {
         let Some(user) = self.users.get(id) else { return };
         let own = PresenceChange::Online { user: user.profile().clone(), status: user.account.status, came: false };
-        self.tell_users([id], Event::Presence(vec![own]));
+        self.fan_out_to_users([id], Event::Presence(vec![own]));
     }
 
     /// Tells each change to those who share a conversation that is at hand with its user, and to the user.
-    fn tell_contacts(&mut self, changes: Vec<(UserId, PresenceChange)>) {
+    fn fan_out_to_contacts(&mut self, changes: Vec<(UserId, PresenceChange)>) {
         for (id, change) in changes {
             let mut contacts = self.contacts_of(&id);
             if self.is_hiding(&id, &change) {
                 contacts.retain(|contact| *contact != id);
-                self.tell_hidden(&id);
+                self.notify_hidden(&id);
             }
-            // Who comes needs not be told of it once more when coming back: ten thousand who are idle would each keep that.
+            // Who comes needs not be notified of it once more when coming back: ten thousand who are idle would each keep that.
             let has_come = matches!(change, PresenceChange::Online { came: true, .. });
             let users = if has_come { vec![id] } else { Vec::new() };
-            let spared = Spared { except: Except { users, ..Except::default() }, ..Spared::default() };
-            self.tell_users_but(&contacts, Broadcast::new(Event::Presence(vec![change])), spared);
+            let excluded = Exclude { except: ReplayExclude { users, ..ReplayExclude::default() }, ..Exclude::default() };
+            self.fan_out_to_users_except(&contacts, Broadcast::new(Event::Presence(vec![change])), excluded);
         }
     }
 

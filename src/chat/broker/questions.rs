@@ -1,4 +1,4 @@
-//! Questions to the model, as those who asked are told of them.
+//! Questions to the model, as those who asked are notified of them.
 use std::sync::Arc;
 
 use log::info;
@@ -43,11 +43,11 @@ impl Broker {
     /// A question that is stored already comes again: unless there is an answer, or will be one, the model is asked.
     pub(super) fn ask_again(&mut self, question: Question, answer: Option<&model::Message>) {
         match (self.questions.join(&question).map(str::to_owned), answer) {
-            (Some(said), _) if question.stream && !said.is_empty() => self.tell_piece(&question, said, false),
+            (Some(said), _) if question.stream && !said.is_empty() => self.notify_piece(&question, said, false),
             (Some(_), _) => {}
             // Its answer was deleted, and no other one can have its id.
-            (None, Some(answer)) if answer.deleted_at.is_some() => self.tell_failure(&question, ChatError::MessageNotFound),
-            (None, Some(answer)) => self.tell_answer(&question, answer.clone()),
+            (None, Some(answer)) if answer.deleted_at.is_some() => self.notify_failure(&question, ChatError::MessageNotFound),
+            (None, Some(answer)) => self.notify_answer(&question, answer.clone()),
             (None, None) => self.ask_model(question),
         }
     }
@@ -55,10 +55,10 @@ impl Broker {
     /// Has a stored message answered by the model, when its turn comes.
     pub(super) fn ask_model(&mut self, question: Question) {
         if self.work.is_draining {
-            return self.tell_failure(&question, ModelError::Stopping.into());
+            return self.notify_failure(&question, ModelError::Stopping.into());
         }
         if let Err((question, error)) = self.questions.add(question) {
-            self.tell_failure(&question, error.into());
+            self.notify_failure(&question, error.into());
         }
     }
 
@@ -74,16 +74,16 @@ impl Broker {
         let Some(question) = self.questions.end(conversation) else { return };
         match outcome {
             Ok(()) => info!(message_id:% = question.message, user:% = question.requester.id; "question answered"),
-            Err(error) => self.tell_failure(&question, error),
+            Err(error) => self.notify_failure(&question, error),
         }
     }
 
-    /// A message, or with `None` a whole chat, was deleted, or was not: its questions get no answer, and who asked is told
+    /// A message, or with `None` a whole chat, was deleted, or was not: its questions get no answer, and who asked is notified
     /// that; or they are asked again.
     pub(super) fn deletion_ended(&mut self, conversation: ConversationId, message: Option<MessageId>, was_deleted: bool) {
         for question in self.questions.take_withdrawn(conversation, message) {
             if was_deleted {
-                self.tell_failure(&question, ChatError::MessageNotFound);
+                self.notify_failure(&question, ChatError::MessageNotFound);
             } else {
                 self.ask_model(question);
             }
@@ -103,7 +103,7 @@ impl Broker {
     /// The server stops: questions that wait are given up. What is returned ends when those that are asked are answered.
     pub(in crate::chat) fn drop_waiting_questions(&mut self) -> oneshot::Receiver<()> {
         for question in self.questions.drop_waiting() {
-            self.tell_failure(&question, ModelError::Stopping.into());
+            self.notify_failure(&question, ModelError::Stopping.into());
         }
         self.questions.when_idle()
     }
@@ -115,37 +115,37 @@ impl Broker {
         }
     }
 
-    fn tell_failure(&mut self, question: &Question, error: ChatError) {
+    fn notify_failure(&mut self, question: &Question, error: ChatError) {
         let Question { message, requester, chat, .. } = question;
         let cause = format!("question {message}: {error}");
         let (kind, code, event, sid, address) = (RefusalKind::Event, error.code(), Some("ask the model"), None, None);
         let note = RefusalNote { kind, code, cause: &cause, sid, user: Some(requester.id.as_str()), event, address };
         let error_id = self.observers.refusals.note(&note);
         let (code, text) = (error.code(), self.options.ai_error_text.clone());
-        self.tell_users([&requester.id], Event::AnswerFailed { chat: chat.clone(), error, error_id });
-        self.tell_users([&requester.id], Event::Apology { chat: chat.clone(), text, code });
+        self.fan_out_to_users([&requester.id], Event::AnswerFailed { chat: chat.clone(), error, error_id });
+        self.fan_out_to_users([&requester.id], Event::Apology { chat: chat.clone(), text, code });
     }
 
-    /// Tells the socket that asks for it again an answer that is stored already.
-    pub(super) fn tell_answer(&mut self, question: &Question, mut answer: model::Message) {
+    /// Notifies the socket that asks for it again an answer that is stored already.
+    pub(super) fn notify_answer(&mut self, question: &Question, mut answer: model::Message) {
         answer.chat = Some(question.chat.clone());
         let recipient = Some(question.requester.clone());
         let event = Event::Message { message: Arc::new(answer), kind: ConversationKind::Ai, recipient };
         let event = self.replay.number(Broadcast::new(event));
-        self.tell_asking(question, &event);
+        self.notify_requester(question, &event);
     }
 
-    pub(super) fn tell_piece(&self, question: &Question, delta: String, done: bool) {
+    pub(super) fn notify_piece(&self, question: &Question, delta: String, done: bool) {
         let piece = Event::AnswerPiece { chat: question.chat.clone(), delta, done };
         // The whole answer follows: pieces have no place in the order.
-        self.tell_asking(question, &Arc::new(Broadcast::new(piece)));
+        self.notify_requester(question, &Arc::new(Broadcast::new(piece)));
     }
 
-    fn tell_asking(&self, question: &Question, event: &Arc<Broadcast>) {
+    fn notify_requester(&self, question: &Question, event: &Arc<Broadcast>) {
         let Some(socket) = question.socket else { return };
         // Its place may be another user's by now.
         if self.sessions.get(&socket).is_some_and(|session| session.user == question.requester.id) {
-            self.tell_few([socket], event);
+            self.fan_out_to([socket], event);
         }
     }
 

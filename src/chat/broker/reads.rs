@@ -1,25 +1,25 @@
 //! Reads that commands and coming clients wait for.
 use super::Broker;
-use crate::chat::query::{Load, LoadFor, LoadQuery, Query};
+use crate::chat::query::{Lookup, LookupFor, LookupQuery, Query};
 use crate::chat::state::Allowance;
 use crate::model::Timestamp;
 
 impl Broker {
     /// Starts a read; its waiter goes on when it is there.
-    pub(super) fn start_load(&mut self, load: Load, waiter: LoadFor) {
+    pub(super) fn start_lookup(&mut self, lookup: Lookup, waiter: LookupFor) {
         let now = self.now();
-        let allowance = self.allow_made(&load, &waiter, now);
+        let allowance = self.allow_made(&lookup, &waiter, now);
         self.work.reads += 1;
-        let seen = (self.changes_of(&load), self.conversations.titles.changes);
-        self.outside.read(Query::Load(Box::new(LoadQuery { load, waiter, allowance, seen, now })));
+        let seen = (self.changes_of(&lookup), self.conversations.titles.changes);
+        self.outside.read(Query::Lookup(Box::new(LookupQuery { lookup, waiter, allowance, seen, now })));
     }
 
     /// How many users a read may make; `None`: none are made.
-    fn allow_made(&mut self, load: &Load, waiter: &LoadFor, now: Timestamp) -> Option<Allowance> {
-        let LoadFor::Command(running) = waiter else { return None };
-        let wanted = match load {
-            Load::Users(users) => users.len(),
-            Load::Direct(..) => 1,
+    fn allow_made(&mut self, lookup: &Lookup, waiter: &LookupFor, now: Timestamp) -> Option<Allowance> {
+        let LookupFor::Command(running) = waiter else { return None };
+        let wanted = match lookup {
+            Lookup::Users(users) => users.len(),
+            Lookup::Direct(..) => 1,
             _ => return None,
         };
         let (provision, max) = (self.options.auto_provision_users, self.options.made_users_max);
@@ -27,21 +27,21 @@ impl Broker {
     }
 
     /// Which change was the newest of what a read is about.
-    pub(super) fn changes_of(&self, load: &Load) -> u64 {
-        match load {
-            Load::Users(users) => self.users.changes.newest_of(users),
-            Load::Provision(user) => self.users.changes.newest_of([&user.id]),
-            Load::Described(user, _) => self.users.changes.newest_of([user]),
-            Load::Direct(_, other) => self.users.changes.newest_of([other]),
-            Load::Uploads(_) => self.work.files_dropped,
-            Load::Called(user, _) => self.users.get(user).map_or(0, |user| user.names_given),
-            Load::Conversation(_)
-            | Load::Overviews(_)
-            | Load::Title(_)
-            | Load::Notifications(..)
-            | Load::Message(_)
-            | Load::Answer(_)
-            | Load::SentIds(_) => 0,
+    pub(super) fn changes_of(&self, lookup: &Lookup) -> u64 {
+        match lookup {
+            Lookup::Users(users) => self.users.changes.newest_of(users),
+            Lookup::Provision(user) => self.users.changes.newest_of([&user.id]),
+            Lookup::Described(user, _) => self.users.changes.newest_of([user]),
+            Lookup::Direct(_, other) => self.users.changes.newest_of([other]),
+            Lookup::Uploads(_) => self.work.files_dropped,
+            Lookup::Alias(user, _) => self.users.get(user).map_or(0, |user| user.names_given),
+            Lookup::Conversation(_)
+            | Lookup::Overviews(_)
+            | Lookup::Title(_)
+            | Lookup::Notifications(..)
+            | Lookup::Message(_)
+            | Lookup::Answer(_)
+            | Lookup::SentIds(_) => 0,
         }
     }
 }

@@ -2,10 +2,10 @@
 use std::sync::Arc;
 
 use super::Broker;
-use super::dispatch::Spared;
+use super::fan_out::Exclude;
 use super::step::{DONE, Outcome, Step, Stop};
 use crate::chat::ports::{Broadcast, ChatError, Command, Event};
-use crate::chat::query::Load;
+use crate::chat::query::Lookup;
 use crate::chat::state::{AfterCommit, Audience, Requester, Running};
 use crate::model::{Message, MessageId, Place, Role, Timestamp, UserId};
 use crate::store::Write;
@@ -17,7 +17,7 @@ impl Broker {
             return Err(Stop::Behind(id));
         }
         match &running.prefetched.message {
-            None => Err(Load::Message(id).into()),
+            None => Err(Lookup::Message(id).into()),
             Some(Some(message)) if message.deleted_at.is_none() => Ok(message.clone()),
             Some(_) => Err(ChatError::MessageNotFound.into()),
         }
@@ -44,15 +44,15 @@ impl Broker {
         self.due.reading.remove(&(message.id, reader.clone()));
     }
 
-    /// Tells the author's devices, and the reader's less the socket that it was `read_on`.
-    pub(super) fn tell_read(&mut self, message: &Message, reader: UserId, read_at: Timestamp, read_on: Option<Requester>) {
+    /// Notifies the author's devices, and the reader's less the socket that it was `read_on`.
+    pub(super) fn notify_read(&mut self, message: &Message, reader: UserId, read_at: Timestamp, read_on: Option<Requester>) {
         let Place::Conversation(conversation) = message.place else { return };
         // First that it was received.
         self.note_read(&reader, message);
-        self.tell_received();
+        self.notify_received();
         let event = Event::Read { message: message.id, conversation, user: reader.clone(), read_at };
-        let spared = Spared::one(read_on.and_then(|read_on| read_on.connection), read_on.map(|read_on| read_on.socket));
-        self.tell_users_but([&message.sender.id, &reader], Broadcast::new(event), spared);
+        let excluded = Exclude::one(read_on.and_then(|read_on| read_on.connection), read_on.map(|read_on| read_on.socket));
+        self.fan_out_to_users_except([&message.sender.id, &reader], Broadcast::new(event), excluded);
     }
 
     pub(super) fn change_message(&mut self, running: &Running) -> Outcome {

@@ -10,7 +10,7 @@ impl Broker {
     pub(super) fn answer(&mut self, reply_to: ReplyTo, reply: Result<Reply, ChatError>) {
         self.observers.counters.refused += u64::from(reply.is_err());
         match reply_to {
-            ReplyTo::Session { connection, ticket, .. } => self.tell(connection, Notice::Reply { ticket, reply }),
+            ReplyTo::Session { connection, ticket, .. } => self.notify(connection, Notice::Reply { ticket, reply }),
             ReplyTo::Left { socket, .. } => {
                 if let Err(error) = reply {
                     self.note_left_refused(socket, &error);
@@ -21,7 +21,7 @@ impl Broker {
         }
     }
 
-    /// Tells the log that what a connection left behind was refused: its client cannot be told.
+    /// Notifies the log that what a connection left behind was refused: its client cannot be told.
     fn note_left_refused(&self, socket: SocketId, error: &ChatError) {
         debug!(sid:% = socket, code = error.code(); "refused what a connection left behind");
     }

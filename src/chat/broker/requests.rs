@@ -6,7 +6,7 @@ use log::{error, warn};
 use super::Broker;
 use super::step::Stop;
 use crate::chat::ports::{ChatError, LeftBehind};
-use crate::chat::query::LoadFor;
+use crate::chat::query::LookupFor;
 use crate::chat::state::{Leftover, NextLeftover, Prefetched, ReplyTo, Running};
 use crate::engineio::ConnectionKey;
 use crate::model::{MessageId, SocketId, Timestamp, UserId};
@@ -19,8 +19,8 @@ impl Broker {
             Ok(Ok(Some(reply))) => self.answer(reply_to, Ok(reply)),
             Ok(Ok(None)) => {}
             Ok(Err(Stop::Refused(error))) => self.answer(reply_to, Err(error)),
-            Ok(Err(Stop::Read(load))) => {
-                self.start_load(load, LoadFor::Command(Box::new(running)));
+            Ok(Err(Stop::Read(lookup))) => {
+                self.start_lookup(lookup, LookupFor::Command(Box::new(running)));
                 return true;
             }
             Ok(Err(Stop::Behind(message))) => self.wait_behind(message, running),
@@ -110,12 +110,12 @@ impl Broker {
         }
     }
 
-    /// Tells whether a command whose read is there may go on: not where its socket was put out meanwhile.
+    /// Tells whether a command whose read is there may go on: not where its socket was kicked meanwhile.
     fn may_go_on(&self, running: &Running) -> bool {
         let Some(socket) = running.reply_to.socket() else { return true };
         let of_session = running.reply_to.connection().and_then(|connection| self.sessions.get(&connection));
         if let Some(session) = of_session.filter(|session| session.socket == socket) {
-            return !session.is_put_out;
+            return !session.is_kicked;
         }
         !self.leftovers.is_dropped(&running.user, socket)
     }

@@ -1,14 +1,16 @@
-//! Messages: from the request to their handing out.
+//! Messages: from the request to their dispatching.
 use std::sync::Arc;
 
 use super::Broker;
-use super::dispatch::Spared;
+use super::fan_out::Exclude;
 use super::step::{Outcome, Step, Stop};
 use crate::chat::ports::{
-    Broadcast, ChatError, Command, Draft, Notice, OwnCopy, ProofWanted, Reply, RoomKey, Sent, USED_OTHERWISE,
+    Broadcast, ChatError, Command, ConfirmationWanted, Draft, Notice, OwnCopy, Reply, RoomKey, Sent, USED_OTHERWISE,
 };
-use crate::chat::query::Load;
-use crate::chat::state::{AfterCommit, Audience, HandedLists, InFlight, ReplyTo, Requester, Running, SentId, Target, sent_by};
+use crate::chat::query::Lookup;
+use crate::chat::state::{
+    AfterCommit, Audience, DispatchedLists, InFlight, ReplyTo, Requester, Running, SentId, Target, sent_by,
+};
 use crate::config::Delivery;
 use crate::engineio::ConnectionKey;
 use crate::model::{ConversationKind, File, Listing, Message, MessageId, MessageStatus, Place, Role, UserId, digest};
@@ -44,7 +46,7 @@ impl Broker {
         let uploads = match &running.prefetched.uploads {
             _ if urls.is_empty() => &[][..],
             Some((dropped, uploads)) if *dropped == self.work.files_dropped => uploads,
-            _ => return Err(Load::Uploads(urls).into()),
+            _ => return Err(Lookup::Uploads(urls).into()),
         };
         let mut files = urls.iter().map(|url| own_upload(url, uploads, &running.user));
         let file = if draft.file_url.is_some() { files.next().transpose()? } else { None };
@@ -56,7 +58,7 @@ impl Broker {
             None => None,
             Some(id) => match self.conversations.titles.find(id).or_else(|| running.prefetched.listing.clone()) {
                 Some(listing) => Some(listing),
-                None => return Err(Load::Title(id.clone()).into()),
+                None => return Err(Lookup::Title(id.clone()).into()),
             },
         };
         Ok(Subject { file, attachments, listing })
@@ -72,7 +74,7 @@ impl Broker {
         let user = self.users.get_mut(&running.user).ok_or(ChatError::UserNotFound)?;
         let Some(sent) = &mut user.sent else {
             let is_unreadable = running.prefetched.sent_ids_unreadable;
-            return if is_unreadable { Ok(false) } else { Err(Load::SentIds(running.user.clone()).into()) };
+            return if is_unreadable { Ok(false) } else { Err(Lookup::SentIds(running.user.clone()).into()) };
         };
         sent.used_at = now;
         let Some(first) = sent.find(client_id) else { return Ok(false) };
@@ -80,7 +82,7 @@ impl Broker {
             return Err(USED_OTHERWISE.into());
         }
         let message = match &running.prefetched.message {
-            None => return Err(Load::Message(first.message).into()),
+            None => return Err(Lookup::Message(first.message).into()),
             Some(None) => return Ok(false),
             Some(Some(message)) => message,
         };
@@ -88,7 +90,7 @@ impl Broker {
         message.status = message.status.max(first.status);
         let question = self.question(running, target, message.id).filter(|question| question.is_due(&message));
         let answer = match (&question, &running.prefetched.answer) {
-            (Some(question), None) => return Err(Load::Answer(question.answer_id()).into()),
+            (Some(question), None) => return Err(Lookup::Answer(question.answer_id()).into()),
             (_, answer) => answer.as_ref().and_then(Option::as_deref),
         };
         self.answer_again(running.reply_to, &target.audience, Arc::new(message));
@@ -106,7 +108,7 @@ impl Broker {
             let event = self.replay.number(self.message_event(audience, message.clone()));
             self.hold(requester, event);
             if let Some(connection) = requester.connection {
-                self.tell(connection, Notice::Settle { message: message.id, stored: true });
+                self.notify(connection, Notice::Settle { message: message.id, stored: true });
             }
         }
         let status = message.status.min(MessageStatus::Delivered);
@@ -183,7 +185,7 @@ impl Broker {
         self.remember_sent(&message, request_hash);
         let is_live = self.options.delivery == Delivery::Live && !self.outside.is_failing();
         if self.sends.admit(in_flight, is_live) {
-            self.hand_out(id);
+            self.dispatch(id);
         }
         Ok(())
     }
@@ -192,7 +194,7 @@ impl Broker {
         if let (Place::Conversation(conversation), Some(connection)) = (&message.place, reply_to.connection())
             && let Some(change) = self.typing.stop(*conversation, &message.sender.id, connection)
         {
-            self.tell_typing(&change, Some(connection));
+            self.fan_out_typing(&change, Some(connection));
         }
     }
 
@@ -203,18 +205,18 @@ impl Broker {
     }
 
     /// Hands a message to everybody it is for. The sender's own copy is held where its front end takes it for the ack.
-    pub(super) fn hand_out(&mut self, id: MessageId) {
+    pub(super) fn dispatch(&mut self, id: MessageId) {
         let Some(mut in_flight) = self.sends.take(id) else { return };
         let sender = in_flight.message.sender.id.clone();
         let requester = self.requester_of(&sender, &in_flight.reply_to);
         let own_copy = in_flight.reply_to.own_copy();
-        let mut spared = Spared::default();
+        let mut excluded = Exclude::default();
         if let Some(pid) = in_flight.reply_to.pid().filter(|_| own_copy != OwnCopy::Live) {
             // Beside the session that sent it, where the client came anew since, that one.
-            spared.extend(self.sessions_of_client(&sender, pid));
+            excluded.extend(self.sessions_of_client(&sender, pid));
         }
-        for (user, serial) in &in_flight.spared {
-            spared.extend(self.sessions_told(user, &in_flight.message.place, *serial));
+        for (user, event_seq) in &in_flight.excluded {
+            excluded.extend(self.sessions_notified(user, &in_flight.message.place, *event_seq));
         }
 
         in_flight.absent = self.absent_in(&in_flight.message.place);
@@ -225,48 +227,48 @@ impl Broker {
             in_flight.message = Arc::new(message);
         }
         let wanted = match in_flight.message.place {
-            Place::Conversation(_) if self.awaits_receipt(&sender, true) => ProofWanted::AtOnce,
-            Place::Conversation(_) => ProofWanted::Soon,
-            Place::Room(_) | Place::CommonChat => ProofWanted::No,
+            Place::Conversation(_) if self.awaits_receipt(&sender, true) => ConfirmationWanted::AtOnce,
+            Place::Conversation(_) => ConfirmationWanted::Soon,
+            Place::Room(_) | Place::CommonChat => ConfirmationWanted::No,
         };
         let live_copy = requester.filter(|_| own_copy == OwnCopy::Live).map(|requester| requester.socket);
         let event = self.message_event(&in_flight.audience, in_flight.message.clone()).wanting(wanted).shown_live_to(live_copy);
         let event = match &in_flight.audience {
-            Audience::Group(id) => self.hand_to_room(&RoomKey::Group(*id), event, spared, &mut in_flight.handed_lists),
-            Audience::Room { key, .. } => self.hand_to_room(key, event, spared, &mut in_flight.handed_lists),
+            Audience::Group(id) => self.dispatch_to_room(&RoomKey::Group(*id), event, excluded, &mut in_flight.dispatched_lists),
+            Audience::Room { key, .. } => self.dispatch_to_room(key, event, excluded, &mut in_flight.dispatched_lists),
             Audience::Pair { recipient, .. } => {
                 let other = (recipient.id != sender).then_some(&recipient.id);
-                let (event, told) = self.tell_users_but(other.into_iter().chain([&sender]), event, spared);
-                in_flight.handed_sockets = told;
+                let (event, notified) = self.fan_out_to_users_except(other.into_iter().chain([&sender]), event, excluded);
+                in_flight.dispatched_sockets = notified;
                 event
             }
         };
         if let Some(requester) = requester.filter(|_| own_copy == OwnCopy::Held) {
             self.hold(requester, event.clone());
         }
-        in_flight.is_handed = true;
+        in_flight.is_dispatched = true;
         in_flight.event = Some(event);
         self.sends.put_back(in_flight);
     }
 
-    fn hand_to_room(
+    fn dispatch_to_room(
         &mut self,
         key: &RoomKey,
         event: Broadcast,
-        spared: Spared,
-        handed_lists: &mut HandedLists,
+        excluded: Exclude,
+        dispatched_lists: &mut DispatchedLists,
     ) -> Arc<Broadcast> {
         if let Some(room) = self.rooms.find(key) {
-            *handed_lists = room.lists().map(|(worker, list)| (worker, list.clone())).collect();
+            *dispatched_lists = room.lists().map(|(worker, list)| (worker, list.clone())).collect();
         }
-        self.tell_room(key, event, spared)
+        self.fan_out_to_room(key, event, excluded)
     }
 
     /// Keeps the sender's own copy of a message back until it is stored.
     fn hold(&mut self, requester: Requester, event: Arc<Broadcast>) {
         self.keep_own(requester.pid, &event);
         if let Some(connection) = requester.connection {
-            self.tell(connection, Notice::Hold(event));
+            self.notify(connection, Notice::Hold(event));
         }
     }
 
@@ -286,9 +288,9 @@ impl Broker {
 
     /// Whether a socket is another user's and can show what is sent.
     fn receives(&self, socket: ConnectionKey, kind: ConversationKind, sender: &UserId) -> bool {
-        self.sessions
-            .get(&socket)
-            .is_some_and(|session| session.user != *sender && session.words.has_word_for(kind) && !session.words.unproven)
+        self.sessions.get(&socket).is_some_and(|session| {
+            session.user != *sender && session.capabilities.can_show(kind) && !session.capabilities.unconfirmed
+        })
     }
 }
 

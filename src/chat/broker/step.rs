@@ -1,6 +1,6 @@
 //! Steps of a command: how far one has come.
 use crate::chat::ports::{ChatError, Reply};
-use crate::chat::query::Load;
+use crate::chat::query::Lookup;
 use crate::model::{ConversationId, MessageId};
 
 /// Result of a part of a command.
@@ -17,7 +17,7 @@ pub(super) enum Stop {
     /// It is refused.
     Refused(ChatError),
     /// It needs something that must be read first; then it is carried out anew.
-    Read(Load),
+    Read(Lookup),
     /// It is carried out anew once this message is stored, or given up.
     Behind(MessageId),
     /// It is carried out anew once the change of this group that is being stored has taken effect.
@@ -30,8 +30,8 @@ impl From<ChatError> for Stop {
     }
 }
 
-impl From<Load> for Stop {
-    fn from(load: Load) -> Self {
-        Self::Read(load)
+impl From<Lookup> for Stop {
+    fn from(lookup: Lookup) -> Self {
+        Self::Read(lookup)
     }
 }

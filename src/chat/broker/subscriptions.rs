@@ -2,46 +2,46 @@
 use hashbrown::hash_map::Entry;
 
 use super::Broker;
-use super::dispatch::Spared;
+use super::fan_out::Exclude;
 use super::step::{DONE, Outcome, Stop};
 use crate::chat::ports::{Broadcast, ChatError, Event, RoomKey};
-use crate::chat::state::{Places, Requester, Running};
+use crate::chat::state::{Requester, Running, Subscriptions};
 use crate::model::{ConversationId, ConversationKind, RoomId, UserId};
 
 impl Broker {
-    /// The places of the socket that asks, be its session open or parked.
-    pub(super) fn places(&mut self, requester: &Requester) -> Option<&mut Places> {
-        let places = match requester.connection {
-            Some(connection) => &mut self.sessions.get_mut(&connection)?.places,
-            None => &mut self.sessions.detached_mut(&requester.pid)?.places,
+    /// The subscriptions of the socket that asks, be its session open or detached.
+    pub(super) fn subscriptions(&mut self, requester: &Requester) -> Option<&mut Subscriptions> {
+        let subscriptions = match requester.connection {
+            Some(connection) => &mut self.sessions.get_mut(&connection)?.subscriptions,
+            None => &mut self.sessions.detached_mut(&requester.pid)?.subscriptions,
         };
-        Some(&mut **places.get_or_insert_with(Box::default))
+        Some(&mut **subscriptions.get_or_insert_with(Box::default))
     }
 
-    pub(super) fn note_absence(&mut self, requester: &Requester, room: RoomKey, from: u64, to: u64) {
-        if let Some(places) = self.places(requester) {
-            places.note_absence(room, from, to);
+    pub(super) fn note_gap(&mut self, requester: &Requester, room: RoomKey, from: u64, to: u64) {
+        if let Some(subscriptions) = self.subscriptions(requester) {
+            subscriptions.note_gap(room, from, to);
         }
     }
 
     fn enter_room(&mut self, requester: &Requester, room: RoomKey) {
         match requester.connection {
             Some(connection) => self.join_one(room, connection),
-            None => self.rooms.join_parked(room),
+            None => self.rooms.join_detached(room),
         }
     }
 
     fn quit_room(&mut self, requester: &Requester, room: &RoomKey) {
         match requester.connection {
             Some(connection) => self.leave_one(room, connection),
-            None => self.leave_parked(room),
+            None => self.leave_detached(room),
         }
     }
 
     fn common_chat_flag(&mut self, requester: &Requester) -> Option<&mut bool> {
         match requester.connection {
             Some(connection) => self.sessions.get_mut(&connection).map(|session| &mut session.is_in_common_chat),
-            None => self.sessions.detached_mut(&requester.pid).map(|parked| &mut parked.is_in_common_chat),
+            None => self.sessions.detached_mut(&requester.pid).map(|detached| &mut detached.is_in_common_chat),
         }
     }
 
@@ -56,17 +56,17 @@ impl Broker {
             return Err(ChatError::NotAMember.into());
         }
         let Some(requester) = self.requester_of(&running.user, &running.reply_to) else { return DONE };
-        let Some(places) = self.places(&requester) else { return DONE };
-        let muted_since = places.muted.remove(&id);
-        let is_new = places.opened.insert(id);
+        let Some(subscriptions) = self.subscriptions(&requester) else { return DONE };
+        let muted_since = subscriptions.muted.remove(&id);
+        let is_new = subscriptions.opened.insert(id);
         if conversation.kind == ConversationKind::Group {
             if let Some(since) = muted_since {
-                let serial = self.replay.event_seq();
+                let event_seq = self.replay.event_seq();
                 self.enter_room(&requester, RoomKey::Group(id));
-                self.note_absence(&requester, RoomKey::Group(id), since, serial);
+                self.note_gap(&requester, RoomKey::Group(id), since, event_seq);
             }
             if is_new {
-                self.tell_opened(&running.user, id, &requester, true);
+                self.fan_out_opened(&running.user, id, &requester, true);
             }
         }
         DONE
@@ -82,41 +82,41 @@ impl Broker {
         if let Some(connection) = requester.connection
             && let Some(change) = self.typing.stop(id, &running.user, connection)
         {
-            self.tell_typing(&change, Some(connection));
+            self.fan_out_typing(&change, Some(connection));
         }
         if !is_group {
             return DONE;
         }
-        let serial = self.replay.event_seq();
-        let Some(places) = self.places(&requester) else { return DONE };
-        let was_open = places.opened.remove(&id);
-        if let Entry::Vacant(unmuted) = places.muted.entry(id) {
-            unmuted.insert(serial);
+        let event_seq = self.replay.event_seq();
+        let Some(subscriptions) = self.subscriptions(&requester) else { return DONE };
+        let was_open = subscriptions.opened.remove(&id);
+        if let Entry::Vacant(unmuted) = subscriptions.muted.entry(id) {
+            unmuted.insert(event_seq);
             self.quit_room(&requester, &RoomKey::Group(id));
         }
         if was_open {
-            self.tell_opened(&running.user, id, &requester, false);
+            self.fan_out_opened(&running.user, id, &requester, false);
         }
         DONE
     }
 
-    fn tell_opened(&mut self, user: &UserId, conversation: ConversationId, requester: &Requester, opened: bool) {
+    fn fan_out_opened(&mut self, user: &UserId, conversation: ConversationId, requester: &Requester, opened: bool) {
         let Some(user) = self.users.get(user) else { return };
         let event = Event::GroupOpened { user: user.profile().clone(), conversation, opened };
-        let spared = Spared::one(requester.connection, Some(requester.socket));
-        self.tell_room(&RoomKey::Group(conversation), Broadcast::new(event), spared);
+        let excluded = Exclude::one(requester.connection, Some(requester.socket));
+        self.fan_out_to_room(&RoomKey::Group(conversation), Broadcast::new(event), excluded);
     }
 
     pub(super) fn join_room(&mut self, running: &Running, room: RoomId) -> Outcome {
-        let (limit, serial) = (self.options.max_rooms_per_socket, self.replay.event_seq());
+        let (limit, event_seq) = (self.options.max_rooms_per_socket, self.replay.event_seq());
         let Some(requester) = self.requester_of(&running.user, &running.reply_to) else { return DONE };
-        let Some(places) = self.places(&requester) else { return DONE };
-        if limit > 0 && places.rooms.len() >= limit && !places.rooms.contains(&room) {
+        let Some(subscriptions) = self.subscriptions(&requester) else { return DONE };
+        if limit > 0 && subscriptions.rooms.len() >= limit && !subscriptions.rooms.contains(&room) {
             return Err(ChatError::TooLarge("too many rooms").into());
         }
-        if places.rooms.insert(room.clone()) {
+        if subscriptions.rooms.insert(room.clone()) {
             let key = RoomKey::Public(room);
-            places.note_absence(key.clone(), 0, serial);
+            subscriptions.note_gap(key.clone(), 0, event_seq);
             self.enter_room(&requester, key);
         }
         DONE
@@ -124,17 +124,17 @@ impl Broker {
 
     pub(super) fn leave_room(&mut self, running: &Running, room: &RoomId) -> Outcome {
         let Some(requester) = self.requester_of(&running.user, &running.reply_to) else { return DONE };
-        let places = match requester.connection {
-            Some(connection) => self.sessions.get_mut(&connection).map(|session| &mut session.places),
-            None => self.sessions.detached_mut(&requester.pid).map(|parked| &mut parked.places),
+        let subscriptions = match requester.connection {
+            Some(connection) => self.sessions.get_mut(&connection).map(|session| &mut session.subscriptions),
+            None => self.sessions.detached_mut(&requester.pid).map(|detached| &mut detached.subscriptions),
         };
-        if let Some(kept) = places
-            && let Some(places) = kept
-            && places.rooms.remove(room)
+        if let Some(kept) = subscriptions
+            && let Some(subscriptions) = kept
+            && subscriptions.rooms.remove(room)
         {
             let key = RoomKey::Public(room.clone());
-            places.absences.retain(|absence| absence.room != key);
-            if places.is_empty() {
+            subscriptions.gaps.retain(|gap| gap.room != key);
+            if subscriptions.is_empty() {
                 *kept = None;
             }
             self.quit_room(&requester, &key);
@@ -149,12 +149,12 @@ impl Broker {
         {
             *is_in = joins;
             if joins {
-                let serial = self.replay.event_seq();
+                let event_seq = self.replay.event_seq();
                 self.enter_room(&requester, RoomKey::CommonChat);
-                self.note_absence(&requester, RoomKey::CommonChat, 0, serial);
+                self.note_gap(&requester, RoomKey::CommonChat, 0, event_seq);
             } else {
-                if let Some(places) = self.places(&requester) {
-                    places.absences.retain(|absence| absence.room != RoomKey::CommonChat);
+                if let Some(subscriptions) = self.subscriptions(&requester) {
+                    subscriptions.gaps.retain(|gap| gap.room != RoomKey::CommonChat);
                 }
                 self.quit_room(&requester, &RoomKey::CommonChat);
             }

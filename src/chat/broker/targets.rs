@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::Broker;
 use super::step::{Step, Stop};
 use crate::chat::ports::{ChatError, RoomKey, SendTo};
-use crate::chat::query::Load;
+use crate::chat::query::Lookup;
 use crate::chat::state::{Audience, Running, Target, new_direct, new_pair};
 use crate::model::{Conversation, ConversationId, ConversationKind, MODEL_USER, Place, UserId};
 
@@ -19,7 +19,7 @@ impl Broker {
             }
             Some(_) => Err(ChatError::NotAMember.into()),
             None if running.prefetched.conversation_read => Err(ChatError::ConversationNotFound.into()),
-            None => Err(Load::Conversation(id).into()),
+            None => Err(Lookup::Conversation(id).into()),
         }
     }
 
@@ -54,13 +54,13 @@ impl Broker {
         Ok(Target::new(Place::Conversation(conversation.id), audience))
     }
 
-    /// Returns who is told what a member says in a conversation.
-    pub(super) fn audience_of(&self, running: &Running, conversation: &Conversation) -> Result<Audience, Load> {
+    /// Returns who is sent what a member says in a conversation.
+    pub(super) fn audience_of(&self, running: &Running, conversation: &Conversation) -> Result<Audience, Lookup> {
         if conversation.kind == ConversationKind::Group {
             return Ok(Audience::Group(conversation.id));
         }
         let other = conversation.other_than(&running.user);
-        let Some(recipient) = self.users.get(other) else { return Err(Load::Users(vec![other.clone()])) };
+        let Some(recipient) = self.users.get(other) else { return Err(Lookup::Users(vec![other.clone()])) };
         Ok(Audience::Pair { kind: conversation.kind, recipient: recipient.profile().clone() })
     }
 
@@ -73,7 +73,7 @@ impl Broker {
     }
 
     fn direct_target(&mut self, running: &Running, recipient: &UserId) -> Step<Target> {
-        let read_both = || Err(Load::Direct(running.user.clone(), recipient.clone()).into());
+        let read_both = || Err(Lookup::Direct(running.user.clone(), recipient.clone()).into());
         let Some(other) = self.users.get(recipient) else {
             let is_unknown = running.prefetched.users_read.contains(recipient);
             return if is_unknown { Err(ChatError::UserNotFound.into()) } else { read_both() };
@@ -95,7 +95,7 @@ impl Broker {
 
     /// Returns where a send to what its sender calls a conversation goes.
     fn named_target(&mut self, running: &Running, text: &str, recipient: Option<&UserId>) -> Step<Target> {
-        match (self.called(running, text)?, recipient) {
+        match (self.resolve_alias(running, text)?, recipient) {
             (Some(conversation), Some(recipient)) if !conversation.has(recipient) => {
                 Err(ChatError::InvalidPayload { field: "recipient" }.into())
             }
@@ -106,13 +106,13 @@ impl Broker {
     }
 
     /// Returns the conversation of the requester's that a text means; `None`: it means none yet.
-    pub(super) fn called(&mut self, running: &Running, text: &str) -> Step<Option<Arc<Conversation>>> {
-        let load = || Err(Load::Called(running.user.clone(), text.to_owned()).into());
+    pub(super) fn resolve_alias(&mut self, running: &Running, text: &str) -> Step<Option<Arc<Conversation>>> {
+        let lookup = || Err(Lookup::Alias(running.user.clone(), text.to_owned()).into());
         let Some(user) = self.users.get(&running.user) else { return Err(ChatError::UserNotFound.into()) };
-        let read = running.prefetched.called.filter(|called| called.names_given == user.names_given);
-        let id = match (user.conversation_called(text), read) {
+        let read = running.prefetched.alias.filter(|alias| alias.names_given == user.names_given);
+        let id = match (user.conversation_of_alias(text), read) {
             (Some(id), _) => id,
-            (None, None) => return load(),
+            (None, None) => return lookup(),
             (None, Some(called)) => match called.conversation {
                 Some(id) => id,
                 None => return Ok(None),
@@ -126,16 +126,16 @@ impl Broker {
             }
             Some(_) => Err(ChatError::NotAMember.into()),
             None if read.is_some() => Err(ChatError::ConversationNotFound.into()),
-            None => load(),
+            None => lookup(),
         }
     }
 
     /// One's own chat with the model, by one's own name for it or by its id; one that there is not is to be made.
     fn chat_target(&mut self, running: &Running, name: &str) -> Step<Target> {
         let Some(model) = self.users.get(MODEL_USER).map(|model| model.profile().clone()) else {
-            return Err(load_model(running));
+            return Err(look_up_model(running));
         };
-        let Some(conversation) = self.called(running, name)? else {
+        let Some(conversation) = self.resolve_alias(running, name)? else {
             let id = ConversationId::from_uuid(self.new_id());
             let members = [&running.user, &model.id];
             let conversation = new_pair(id, ConversationKind::Ai, Some(name.to_owned()), members, self.now());
@@ -151,7 +151,11 @@ impl Broker {
     }
 }
 
-fn load_model(running: &Running) -> Stop {
+fn look_up_model(running: &Running) -> Stop {
     let Ok(model) = UserId::parse(MODEL_USER) else { return ChatError::Internal.into() };
-    if running.prefetched.users_read.contains(&model) { ChatError::UserNotFound.into() } else { Load::Users(vec![model]).into() }
+    if running.prefetched.users_read.contains(&model) {
+        ChatError::UserNotFound.into()
+    } else {
+        Lookup::Users(vec![model]).into()
+    }
 }

@@ -1,30 +1,30 @@
 //! Traces of one message: who has it, who lacks it, and what stands in the way.
 use super::Broker;
-use crate::chat::ports::{MemberTrace, MessageTrace, RoomKey, SessionState, SessionTrace, TraceMessage, Words};
-use crate::chat::state::{Places, was_told};
+use crate::chat::ports::{Capabilities, MemberTrace, MessageTrace, RoomKey, SessionState, SessionTrace, TraceMessage};
+use crate::chat::state::{Subscriptions, was_notified};
 use crate::model::{ConversationId, ConversationKind, UserId};
 
 /// What decides about a session's [`SessionState`].
 struct Seen<'a> {
-    words: Words,
-    places: Option<&'a Places>,
-    told_after: u64,
-    proven: Option<u64>,
+    capabilities: Capabilities,
+    subscriptions: Option<&'a Subscriptions>,
+    receives_after: u64,
+    confirmed: Option<u64>,
     is_catching_up: bool,
 }
 
 impl Broker {
     pub(in crate::chat) fn trace_message(&self, asked: &TraceMessage) -> MessageTrace {
         let TraceMessage { message, conversation, kind, seq, members } = asked;
-        let handed = self.conversations.get(conversation).and_then(|cached| cached.handed.find(*seq));
-        let serial = handed.map(|handed| handed.serial);
+        let dispatched = self.conversations.get(conversation).and_then(|cached| cached.dispatched.find(*seq));
+        let event_seq = dispatched.map(|dispatched| dispatched.event_seq);
         let of_member = |user: &UserId| MemberTrace {
             has_received: self.has_received(user, *conversation, *seq),
-            sessions: self.session_traces(user, *conversation, *kind, serial),
+            sessions: self.session_traces(user, *conversation, *kind, event_seq),
         };
         MessageTrace {
             is_in_flight: self.sends.contains(message),
-            handed_at: handed.map(|handed| handed.at),
+            dispatched_at: dispatched.map(|dispatched| dispatched.at),
             members: members.iter().map(of_member).collect(),
         }
     }
@@ -34,52 +34,52 @@ impl Broker {
         user: &UserId,
         conversation: ConversationId,
         kind: ConversationKind,
-        serial: Option<u64>,
+        event_seq: Option<u64>,
     ) -> Vec<SessionTrace> {
         let Some(entry) = self.users.get(user) else { return Vec::new() };
         let open = entry.sessions.iter().filter_map(|connection| self.sessions.get(connection)).map(|session| {
             let seen = Seen {
-                words: session.words,
-                places: session.places.as_deref(),
-                told_after: session.told_after,
-                proven: Some(session.proven),
+                capabilities: session.capabilities,
+                subscriptions: session.subscriptions.as_deref(),
+                receives_after: session.receives_after,
+                confirmed: Some(session.confirmed),
                 is_catching_up: session.catch_up.is_some(),
             };
-            SessionTrace { socket: session.socket, state: seen.state(conversation, kind, serial) }
+            SessionTrace { socket: session.socket, state: seen.state(conversation, kind, event_seq) }
         });
-        let parked = entry.parked.iter().filter_map(|pid| self.sessions.detached(pid)).map(|parked| {
+        let detached = entry.detached.iter().filter_map(|pid| self.sessions.detached(pid)).map(|detached| {
             let seen = Seen {
-                words: parked.words,
-                places: parked.places.as_deref(),
-                told_after: parked.told_after,
-                proven: None,
+                capabilities: detached.capabilities,
+                subscriptions: detached.subscriptions.as_deref(),
+                receives_after: detached.receives_after,
+                confirmed: None,
                 is_catching_up: false,
             };
-            SessionTrace { socket: parked.socket, state: seen.state(conversation, kind, serial) }
+            SessionTrace { socket: detached.socket, state: seen.state(conversation, kind, event_seq) }
         });
-        open.chain(parked).collect()
+        open.chain(detached).collect()
     }
 }
 
 impl Seen<'_> {
-    fn state(&self, conversation: ConversationId, kind: ConversationKind, serial: Option<u64>) -> SessionState {
-        if !self.words.has_word_for(kind) {
+    fn state(&self, conversation: ConversationId, kind: ConversationKind, event_seq: Option<u64>) -> SessionState {
+        if !self.capabilities.can_show(kind) {
             return SessionState::NoWord;
         }
-        if self.words.unproven {
-            return SessionState::Unproven;
+        if self.capabilities.unconfirmed {
+            return SessionState::Unconfirmed;
         }
-        if self.places.is_some_and(|places| places.muted.contains_key(&conversation)) {
+        if self.subscriptions.is_some_and(|subscriptions| subscriptions.muted.contains_key(&conversation)) {
             return SessionState::Muted;
         }
-        let Some(proven) = self.proven else { return SessionState::Parked };
+        let Some(confirmed) = self.confirmed else { return SessionState::Detached };
         if self.is_catching_up {
             return SessionState::CatchingUp;
         }
-        let Some(serial) = serial else { return SessionState::Unknown };
-        if !was_told(self.told_after, self.places, &RoomKey::Group(conversation), serial) {
+        let Some(event_seq) = event_seq else { return SessionState::Unknown };
+        if !was_notified(self.receives_after, self.subscriptions, &RoomKey::Group(conversation), event_seq) {
             return SessionState::CameLater;
         }
-        if proven >= serial { SessionState::Proven } else { SessionState::Sent }
+        if confirmed >= event_seq { SessionState::Confirmed } else { SessionState::Sent }
     }
 }

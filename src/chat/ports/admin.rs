@@ -1,7 +1,7 @@
 //! Questions and orders of administrators, and the answers.
 use actix::Message;
 
-use super::connection::{Manner, Words};
+use super::connection::{Capabilities, ClientDialects};
 use super::room::RoomKey;
 use super::trace::Trace;
 use crate::engineio::{ConnectionKey, Peer};
@@ -13,7 +13,7 @@ use crate::store::StoreError;
 #[derive(Message, Debug, Clone)]
 #[rtype(result = "Result<bool, StoreError>")]
 pub enum Administer {
-    /// Disables an account, or enables it again. A disabled one's sockets are put out, its sessions cannot be come back to, and
+    /// Disables an account, or enables it again. A disabled one's sockets are kicked, its sessions cannot be come back to, and
     /// its tokens prove nobody.
     SetDisabled {
         /// Whose.
@@ -21,7 +21,7 @@ pub enum Administer {
         /// Whether it is to be.
         disabled: bool,
     },
-    /// Deletes an account: its sockets are put out, its tokens prove nobody, what is personal is gone.
+    /// Deletes an account: its sockets are kicked, its tokens prove nobody, what is personal is gone.
     Delete {
         /// Whose.
         user: UserId,
@@ -60,7 +60,7 @@ pub struct ListSessions {
     pub limit: usize,
 }
 
-/// Asks for one session, open or parked.
+/// Asks for one session, open or detached.
 #[derive(Message, Debug, Clone, Copy)]
 #[rtype(result = "Option<SessionView>")]
 pub struct FindSession {
@@ -77,16 +77,16 @@ pub struct SessionView {
     pub user: UserId,
     /// The user's name, where it is at hand.
     pub username: Option<String>,
-    /// Its connection; `None`: it is parked.
+    /// Its connection; `None`: it is detached.
     pub connection: Option<ConnectionKey>,
-    /// How it is reached; `None`: it is parked.
+    /// How it is reached; `None`: it is detached.
     pub peer: Option<Peer>,
-    /// Since when it has that, or is parked.
+    /// Since when it has that, or is detached.
     pub since: Timestamp,
     /// How it speaks.
-    pub manner: Manner,
-    /// What it has words for.
-    pub words: Words,
+    pub client_dialects: ClientDialects,
+    /// Kinds of events that it can show.
+    pub capabilities: Capabilities,
     /// The rooms in which it is.
     pub rooms: Vec<RoomKey>,
     /// Groups of which it wants to hear nothing.
@@ -97,8 +97,8 @@ pub struct SessionView {
     pub is_catching_up: bool,
     /// Requests that wait for the database behind the first of them.
     pub waiting_requests: usize,
-    /// Events that were handed out to somebody since the last one that it is known to have.
-    pub unproven_events: u64,
+    /// Events that were dispatched to somebody since the last one that it is known to have.
+    pub unconfirmed_events: u64,
 }
 
 /// By what rooms are ordered.
@@ -138,7 +138,7 @@ pub struct RoomView {
     /// Connections in it.
     pub members: usize,
     /// Sessions in it whose connection was lost.
-    pub parked: usize,
+    pub detached: usize,
     /// Messages in the last whole minute, or in this one where those are more.
     pub messages_per_minute: u32,
 }
@@ -151,7 +151,7 @@ pub struct TraceOf {
     pub user: UserId,
 }
 
-/// Asks for all sockets, and to be told from that very moment on what happens.
+/// Asks for all sockets, and to be notified from that very moment on of what happens.
 #[derive(Message, Debug, Clone, Copy)]
 #[rtype(result = "Sockets")]
 pub struct WatchSockets {

@@ -23,24 +23,24 @@ pub struct Broadcast {
     /// Whether its packets have one place all together.
     is_one_place: bool,
     had: Option<Part>,
-    proof_wanted: ProofWanted,
+    confirmation_wanted: ConfirmationWanted,
     shown_live_to: Option<SocketId>,
     encodings: [OnceLock<Option<Encoded>>; ENCODINGS + 1],
 }
 
 /// Whether somebody waits to hear that an event has arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ProofWanted {
+pub enum ConfirmationWanted {
     /// Nobody.
     #[default]
     No,
-    /// It is to be known before long: what is not proven comes again.
+    /// It is to be known before long: what is not confirmed comes again.
     Soon,
     /// A sender who is here waits for it.
     AtOnce,
 }
 
-/// What some of those who are told of an event call its conversation.
+/// What some of those who are notified of an event call its conversation.
 pub type Names = Vec<(UserId, Arc<str>)>;
 
 impl Broadcast {
@@ -52,7 +52,7 @@ impl Broadcast {
             offset: None,
             is_one_place: false,
             had: None,
-            proof_wanted: ProofWanted::No,
+            confirmation_wanted: ConfirmationWanted::No,
             shown_live_to: None,
             encodings: Default::default(),
         }
@@ -72,7 +72,7 @@ impl Broadcast {
 
     /// The same with an offset of which it is not the event itself: all its packets bear just that.
     #[must_use]
-    pub fn seeding(self, offset: Offset) -> Self {
+    pub fn with_initial_offset(self, offset: Offset) -> Self {
         Self { offset: Some(offset), is_one_place: true, ..self }
     }
 
@@ -84,8 +84,8 @@ impl Broadcast {
 
     /// The same with somebody who waits to hear that it has arrived.
     #[must_use]
-    pub fn wanting(self, proof_wanted: ProofWanted) -> Self {
-        Self { proof_wanted, ..self }
+    pub fn wanting(self, confirmation_wanted: ConfirmationWanted) -> Self {
+        Self { confirmation_wanted, ..self }
     }
 
     /// The same, of a message that the socket which sent it is shown with all others, where it is one.
@@ -98,9 +98,9 @@ impl Broadcast {
     pub fn with_message(&self, message: &Arc<Message>) -> Option<Self> {
         let Event::Message { kind, recipient, .. } = &self.event else { return None };
         let event = Event::Message { message: Arc::clone(message), kind: *kind, recipient: recipient.clone() };
-        let Self { offset, is_one_place, had, proof_wanted, shown_live_to, .. } = *self;
+        let Self { offset, is_one_place, had, confirmation_wanted, shown_live_to, .. } = *self;
         let names = self.names.clone();
-        Some(Self { offset, is_one_place, had, proof_wanted, shown_live_to, ..Self::new(event).named(names) })
+        Some(Self { offset, is_one_place, had, confirmation_wanted, shown_live_to, ..Self::new(event).named(names) })
     }
 
     /// Whether it is a socket's own message, shown to it with all others.
@@ -132,9 +132,9 @@ impl Broadcast {
     }
 
     /// The how many-th event it is since the start.
-    pub fn serial(&self) -> Option<u64> {
+    pub fn event_seq(&self) -> Option<u64> {
         match self.offset?.kind {
-            OffsetKind::Event { serial, .. } => Some(serial),
+            OffsetKind::Event { event_seq, .. } => Some(event_seq),
             OffsetKind::CaughtUp | OffsetKind::Unreceived { .. } => None,
         }
     }
@@ -145,10 +145,10 @@ impl Broadcast {
     }
 
     /// Whether somebody waits to hear that it has reached `viewer`: not who wrote it.
-    pub fn proof_wanted_of(&self, viewer: &UserId) -> ProofWanted {
-        match self.proof_wanted {
-            ProofWanted::No => ProofWanted::No,
-            _ if self.message().is_some_and(|message| message.sender.id == *viewer) => ProofWanted::No,
+    pub fn confirmation_wanted_of(&self, viewer: &UserId) -> ConfirmationWanted {
+        match self.confirmation_wanted {
+            ConfirmationWanted::No => ConfirmationWanted::No,
+            _ if self.message().is_some_and(|message| message.sender.id == *viewer) => ConfirmationWanted::No,
             wanted => wanted,
         }
     }
@@ -158,7 +158,7 @@ impl Broadcast {
         self.names.iter().find(|(owner, _)| owner == viewer).map(|(_, name)| &**name)
     }
 
-    /// Its encoding number `index`, made by `encode` where nobody did before; `None` where it has no words there.
+    /// Its encoding number `index`, made by `encode` where nobody did before; `None` where that dialect cannot show it.
     pub fn encoding(&self, index: usize, encode: impl FnOnce(&Self) -> Option<Encoded>) -> Option<&Encoded> {
         self.encodings.get(index)?.get_or_init(|| encode(self)).as_ref()
     }

@@ -45,7 +45,7 @@ pub enum SendTo {
     },
 }
 
-/// A request of a proven user. Shapes and lengths are already checked.
+/// A request of a confirmed user. Shapes and lengths are already checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Send a message. Answered by `Reply::Sent`; a question to the model once it is stored.

@@ -6,11 +6,11 @@ use actix::Message;
 use super::command::Command;
 use crate::auth::Claims;
 use crate::engineio::{CloseReason, ConnectionKey, Peer};
-use crate::model::{ChangesTold, ConversationKind, Offset, PrivateId, SocketId};
+use crate::model::{ChangesNotified, ConversationKind, Offset, PrivateId, SocketId};
 
-/// Which kinds of events a connection has words for: what it has none for is not delivered by it.
+/// Kinds of events that a connection can show: what it cannot show is not delivered by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Words {
+pub struct Capabilities {
     /// Messages of direct conversations that others wrote.
     pub direct_message: bool,
     /// Messages of direct conversations that its own user wrote on another device.
@@ -24,12 +24,12 @@ pub struct Words {
     /// Notifications.
     pub notification: bool,
     /// Whether the connection, undetermined and known by a cookie alone, proves nothing yet.
-    pub unproven: bool,
+    pub unconfirmed: bool,
 }
 
-impl Words {
+impl Capabilities {
     /// Whether others' messages in conversations of this kind can be shown.
-    pub fn has_word_for(&self, kind: ConversationKind) -> bool {
+    pub fn can_show(&self, kind: ConversationKind) -> bool {
         match kind {
             ConversationKind::Direct => self.direct_message,
             ConversationKind::Group => self.group_message,
@@ -40,7 +40,7 @@ impl Words {
 
 /// How a client speaks, in the words of the layer above. The broker keeps it for a session that comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Manner {
+pub struct ClientDialects {
     /// What it asked for at its CONNECT: who asks for something else does not come back, but comes anew.
     pub asked: u8,
     /// What was learned of it.
@@ -75,9 +75,9 @@ pub struct Connect {
     /// What the token says. One that is merely past its time serves only for a session that comes back.
     pub claims: Box<Claims>,
     /// What its dialects can show.
-    pub words: Words,
+    pub capabilities: Capabilities,
     /// How it speaks.
-    pub manner: Manner,
+    pub client_dialects: ClientDialects,
     /// The session that it wants to come back to.
     pub back_to: Option<PrivateId>,
     /// How far it had come.
@@ -102,7 +102,7 @@ pub struct LateRequest {
 pub enum LeftBehind {
     /// All are carried out: those that the broker has, then these.
     Requests(Vec<LateRequest>),
-    /// None is: the client was put out.
+    /// None is: the client was kicked.
     Dropped,
 }
 
@@ -116,15 +116,15 @@ pub struct Disconnect {
     pub on_purpose: bool,
     /// For the log.
     pub reason: CloseReason,
-    /// What is proven to have reached the client.
-    pub proven: Mark,
+    /// What is confirmed to have reached the client.
+    pub confirmed: Watermark,
     /// The requests that wait.
     pub left: LeftBehind,
 }
 
-/// How much of what a session was told: pages of the catch-up come before events.
+/// How much of what a session was sent: pages of the catch-up come before events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Mark {
+pub enum Watermark {
     /// Nothing.
     #[default]
     Nothing,
@@ -134,24 +134,24 @@ pub enum Mark {
     Event(u64),
 }
 
-impl Mark {
+impl Watermark {
     /// Number of the last event.
-    pub fn serial(self) -> Option<u64> {
+    pub fn event_seq(self) -> Option<u64> {
         match self {
-            Self::Event(serial) => Some(serial),
+            Self::Event(event_seq) => Some(event_seq),
             Self::Nothing | Self::Page(_) => None,
         }
     }
 }
 
-/// What a connection was told has surely reached its client, and somebody waited to hear it.
+/// What a connection was sent has surely reached its client, and somebody waited to hear it.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
-pub struct Proven {
+pub struct Confirmed {
     /// The connection.
     pub connection: ConnectionKey,
     /// All up to this.
-    pub mark: Mark,
+    pub watermark: Watermark,
 }
 
 /// Requests of a connection were refused because there were too many. Sent once a second at most.
@@ -167,13 +167,13 @@ pub struct Limited {
 /// A connection has learned its dialect: what it can show has changed.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
-pub struct WordsLearned {
+pub struct CapabilitiesChanged {
     /// The connection.
     pub connection: ConnectionKey,
     /// What it can show now.
-    pub words: Words,
+    pub capabilities: Capabilities,
     /// How it speaks now.
-    pub manner: Manner,
+    pub client_dialects: ClientDialects,
 }
 
 /// A connection has moved from polling to a WebSocket.
@@ -216,7 +216,7 @@ pub struct FellBehind {
     /// The position.
     pub after: i64,
     /// Edits and deletions after these were left out, too.
-    pub changes: ChangesTold,
+    pub changes: ChangesNotified,
 }
 
 /// Looks at the clock and does what is due. The broker sends it to itself; tests send it when they have moved the clock.
@@ -227,7 +227,7 @@ pub struct Tick;
 /// Why a client that wanted to come back to its session came anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotRecovered {
-    /// There is no such session of this user: it was parked for too long, or ended, or the server was started since. Or its
+    /// There is no such session of this user: it was detached for too long, or ended, or the server was started since. Or its
     /// token is past its time.
     Unknown,
     /// The client asked for other dialects than before.

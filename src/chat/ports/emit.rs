@@ -41,7 +41,7 @@ impl fmt::Display for EmitTo {
     }
 }
 
-/// Emits an event to sockets of every dialect. Answered by how many sockets were told.
+/// Emits an event to sockets of every dialect. Answered by how many sockets it was sent to.
 #[derive(Message, Debug)]
 #[rtype(result = "Result<usize, StoreError>")]
 pub struct Emit {
@@ -53,7 +53,7 @@ pub struct Emit {
 
 /// Outcome of an [`Emit`].
 pub enum EmitFrom {
-    /// So many sockets were told.
+    /// Sent to so many sockets.
     Done(usize),
     /// The conversation must be read first; where there is none, a public room may be meant.
     Store {

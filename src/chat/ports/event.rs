@@ -1,4 +1,4 @@
-//! What others are told, in no front end's words.
+//! Events that others are notified of, in no front end's words.
 use std::sync::Arc;
 
 use super::error::ChatError;
@@ -17,7 +17,7 @@ pub enum PresenceChange {
         user: Arc<Profile>,
         /// What they chose; never `Offline` for others' eyes.
         status: ChosenStatus,
-        /// Whether they came: those who are told saw them offline before, if at all.
+        /// Whether they came: those who hear of it saw them offline before, if at all.
         came: bool,
     },
     /// Went, or appears to have gone.
@@ -30,7 +30,7 @@ pub enum PresenceChange {
 }
 
 impl PresenceChange {
-    /// This change, for those who were not told of the `earlier` one.
+    /// This change, for those who were not notified of the `earlier` one.
     #[must_use]
     pub fn after(mut self, earlier: Option<&Self>) -> Self {
         if let (Self::Online { came, .. }, Some(Self::Online { came: true, .. })) = (&mut self, earlier) {
@@ -40,7 +40,7 @@ impl PresenceChange {
     }
 }
 
-/// Something that happened and that connections are told of.
+/// Something that happened and that connections are notified of.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// The first event after the handshake; for one socket.
@@ -65,7 +65,7 @@ pub enum Event {
     MessageUpdated { message: Arc<Message>, kind: ConversationKind, recipient: Option<Arc<Profile>> },
     /// A message is gone.
     MessageDeleted { message: MessageId, conversation: ConversationId, kind: ConversationKind, deleted_at: Timestamp },
-    /// A message was proven received; for its sender.
+    /// A message was confirmed received; for its sender.
     Delivered {
         message: MessageId,
         conversation: ConversationId,
@@ -128,7 +128,7 @@ impl Event {
     }
 }
 
-/// What is told of a message that was edited or deleted; `recipient` of a conversation of two.
+/// What is notified of a message that was edited or deleted; `recipient` of a conversation of two.
 pub fn change_event(
     message: Arc<Message>,
     conversation: ConversationId,

@@ -5,7 +5,7 @@ use actix::{Message, Message as ActixMessage};
 use tokio::sync::oneshot;
 
 use super::command::Command;
-use super::connection::{Manner, NotRecovered};
+use super::connection::{ClientDialects, NotRecovered};
 use super::error::ChatError;
 use super::notice::RefusedConnect;
 use super::reply::Reply;
@@ -131,13 +131,13 @@ pub struct BrokerStats {
     /// Messages that are being stored.
     pub in_flight: usize,
     /// Sessions whose connection was lost and that may come back.
-    pub parked: usize,
+    pub detached: usize,
     /// Sessions that came back so far.
     pub recovered: u64,
     /// Clients that wanted to come back and came anew, by why.
     pub not_recovered: Vec<(NotRecovered, u64)>,
     /// Open sessions by how they speak.
-    pub manners: Vec<(Manner, usize)>,
+    pub client_dialect_counts: Vec<(ClientDialects, usize)>,
     /// Questions that the model is answering.
     pub questions: usize,
     /// Bytes of what was said lately, kept for those who come back, about.
@@ -153,7 +153,7 @@ pub struct BrokerStats {
 }
 
 /// Revokes tokens: those of a login or a single one (`key`), or, after a password change, all of a user's but `kept_login`'s.
-/// Open sockets of such tokens are put out.
+/// Open sockets of such tokens are kicked.
 #[derive(Message, Debug)]
 #[rtype(result = "Result<(), StoreError>")]
 pub enum RevokeTokens {
@@ -195,7 +195,7 @@ impl RevokeTokens {
     }
 }
 
-/// Says what a listing is called. Messages that are handed out or read from now on bear the title.
+/// Says what a listing is called. Messages that are dispatched or read from now on bear the title.
 #[derive(Message, Debug)]
 #[rtype(result = "Result<(), StoreError>")]
 pub struct TitleListing {

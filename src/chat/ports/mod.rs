@@ -18,11 +18,11 @@ pub use self::admin::{
     Administer, FindRoom, FindSession, ListRooms, ListSessions, MessagesPruned, RoomOrder, RoomView, SessionView, Sockets,
     TraceOf, WatchSockets,
 };
-pub use self::broadcast::{Broadcast, ENCODINGS, Names, ProofWanted, WORDED};
+pub use self::broadcast::{Broadcast, ConfirmationWanted, ENCODINGS, Names, WORDED};
 pub use self::command::{Command, Draft, SendTo};
 pub use self::connection::{
-    CatchUpDrained, Connect, Disconnect, FellBehind, LateRequest, LeftBehind, Limited, Manner, Mark, NotRecovered, OwnCopy,
-    Proven, Request, Tick, Upgraded, Words, WordsLearned,
+    Capabilities, CapabilitiesChanged, CatchUpDrained, ClientDialects, Confirmed, Connect, Disconnect, FellBehind, LateRequest,
+    LeftBehind, Limited, NotRecovered, OwnCopy, Request, Tick, Upgraded, Watermark,
 };
 pub use self::emit::{Emit, EmitFrom, EmitTo};
 pub use self::error::{ChatError, ModelError, USED_OTHERWISE};
@@ -32,8 +32,10 @@ pub use self::http::{
     PresenceOf, RevokeTokens, SaveNotifications, SocketsOf, Stats, TitleListing, UserPresence,
 };
 pub use self::model::{Asked, FinishAnswers, ModelSaid, ModelWord, Prompt, Turn};
-pub use self::notice::{Admission, Back, ConsoleNotice, Notice, RefusedConnect, RegisterWorker, Replay, ReplayKind, ToWorker};
+pub use self::notice::{
+    Admission, ConsoleNotice, Notice, RefusedConnect, RegisterWorker, Replay, ReplayKind, ResumeData, ToWorker,
+};
 pub use self::options::{Options, RingLimits, Sources};
 pub use self::reply::{ConversationReply, Notified, Reply, Sent};
 pub use self::room::RoomKey;
-pub use self::trace::{Coming, Leaving, MemberTrace, MessageTrace, SessionState, SessionTrace, Trace, TraceMessage};
+pub use self::trace::{ConnectKind, LastDisconnect, MemberTrace, MessageTrace, SessionState, SessionTrace, Trace, TraceMessage};

@@ -4,24 +4,24 @@ use std::sync::Arc;
 use actix::Message;
 
 use super::broadcast::Broadcast;
-use super::connection::Manner;
+use super::connection::ClientDialects;
 use super::error::ChatError;
 use super::reply::Reply;
 use crate::engineio::{CloseReason, Delivery, Encoded};
 use crate::meter::Counted;
 use crate::model::{Account, MessageId, Part, PrivateId, SocketId, Timestamp};
 
-/// A worker thread is ready to be told things.
+/// A worker thread is ready to be sent things.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct RegisterWorker {
     /// Its number, from 0.
     pub worker: u16,
-    /// Where its connections are told things.
+    /// Where its connections are sent things.
     pub deliveries: Counted<ToWorker>,
 }
 
-/// What a worker's connections are told.
+/// What a worker's connections are sent.
 pub type ToWorker = Delivery<Broadcast, Notice>;
 
 /// What an admitted socket needs to know.
@@ -38,18 +38,18 @@ pub struct Admission {
     /// The private id of its session.
     pub pid: PrivateId,
     /// The event that brings the client its offset: behind all that is shown of the session that came back.
-    pub seed: Arc<Broadcast>,
+    pub initial_offset: Arc<Broadcast>,
     /// The number of the last event before.
-    pub serial: u64,
+    pub event_seq: u64,
     /// Of a session that came back: how it speaks, and what it has missed.
-    pub back: Option<Back>,
+    pub resume_data: Option<ResumeData>,
 }
 
-/// What a session that came back is told.
+/// What a session that came back is sent.
 #[derive(Debug, Clone)]
-pub struct Back {
+pub struct ResumeData {
     /// How it spoke.
-    pub manner: Manner,
+    pub client_dialects: ClientDialects,
     /// What it has missed, in order.
     pub missed: Vec<Replay>,
     /// Presence and typing that it may have missed, in order: the latest counts.
@@ -111,7 +111,7 @@ pub enum ConsoleNotice {
         /// Whether it is to be said when they have left; else they may be dropped.
         is_awaited: bool,
     },
-    /// It is put out.
+    /// It is kicked.
     Out {
         /// Whether the connection is closed, whatever else is on it.
         closes: bool,
@@ -149,9 +149,9 @@ pub enum Notice {
     /// what was kept. Events wait behind it as behind the first one.
     CatchUpGoesOn {
         /// The number of the last event before it.
-        serial: u64,
+        event_seq: u64,
     },
-    /// The socket is put out, for good: `error` with this code, then DISCONNECT.
+    /// The socket is kicked, for good: `error` with this code, then DISCONNECT.
     Kick {
         /// `TOKEN_EXPIRED`, `INVALID_TOKEN`, `USER_NOT_FOUND`, `ACCOUNT_DISABLED`, `KICKED`, `RATE_LIMITED`.
         code: &'static str,

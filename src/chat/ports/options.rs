@@ -1,4 +1,4 @@
-//! What the broker is told at its start: settings, and where time and ids come from.
+//! What the broker is given at its start: settings, and where time and ids come from.
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,8 +34,8 @@ pub struct Options {
     pub catch_up_reads: usize,
     /// `RECOVERY_TTL`; zero: no session is recovered.
     pub recovery_ttl: Duration,
-    /// A client that has not proven by then what it was sent has no connection any more.
-    pub proof_limit: Duration,
+    /// A client that has not confirmed by then what it was sent has no connection any more.
+    pub confirmation_limit: Duration,
     /// `RECOVERY_BYTES`: what was said lately takes no more.
     pub recovery_bytes: usize,
     /// `PARKED_MAX`
@@ -77,7 +77,7 @@ impl Default for Options {
             catch_up_page_bytes: 256 * 1024,
             catch_up_reads: std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(4)),
             recovery_ttl: Duration::from_secs(120),
-            proof_limit: Duration::from_secs(50),
+            confirmation_limit: Duration::from_secs(50),
             recovery_bytes: 64 * 1024 * 1024,
             parked_max: 100_000,
             replay_events: 1_024,
@@ -105,9 +105,9 @@ impl Options {
         }
     }
 
-    /// For so long somebody may still prove what was handed out: in its connection, or having come back.
-    pub fn proof_memory_ms(&self) -> i64 {
-        let longest = self.recovery_ttl.saturating_add(self.proof_limit.saturating_mul(2));
+    /// For so long somebody may still prove what was dispatched: in its connection, or having come back.
+    pub fn confirmation_memory_ms(&self) -> i64 {
+        let longest = self.recovery_ttl.saturating_add(self.confirmation_limit.saturating_mul(2));
         i64::try_from(longest.as_millis()).unwrap_or(i64::MAX / 2)
     }
 

@@ -1,4 +1,4 @@
-//! What an requester is told.
+//! What a requester is sent.
 use std::sync::Arc;
 
 use crate::model::{Account, Conversation, Message, MessageStatus, Notification, Profile, SocketId, Timestamp, UserId};

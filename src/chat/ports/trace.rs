@@ -10,7 +10,7 @@ use crate::model::{ConversationId, ConversationKind, MessageId, SocketId, Timest
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trace {
     /// A socket was admitted.
-    pub came: Option<(Timestamp, SocketId, Coming)>,
+    pub came: Option<(Timestamp, SocketId, ConnectKind)>,
     /// What has not happened to most of those who are here.
     incidents: Option<Box<Incidents>>,
 }
@@ -21,7 +21,7 @@ pub struct Incidents {
     /// A token of theirs was refused at CONNECT.
     pub refused: Option<(Timestamp, RefusedConnect)>,
     /// A socket was lost or closed.
-    pub left: Option<Leaving>,
+    pub left: Option<LastDisconnect>,
     /// Requests were refused because there were too many: how many in all, and when last.
     pub limited: Option<(u64, Timestamp)>,
 }
@@ -40,13 +40,13 @@ impl Trace {
 
 /// How a socket came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Coming {
+pub enum ConnectKind {
     /// Anew, without naming a session.
     New,
     /// Anew, although it named a session.
-    NotRecovered(NotRecovered),
+    ResumeFailed(NotRecovered),
     /// Back to its session.
-    Recovered {
+    Resumed {
         /// How many events it had missed and was shown.
         missed: usize,
     },
@@ -54,7 +54,7 @@ pub enum Coming {
 
 /// How a socket went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Leaving {
+pub struct LastDisconnect {
     /// When.
     pub at: Timestamp,
     /// Which.
@@ -62,7 +62,7 @@ pub struct Leaving {
     /// Why.
     pub reason: CloseReason,
     /// Whether its client may come back to the session.
-    pub is_parked: bool,
+    pub is_detached: bool,
 }
 
 /// Asks what is known here of a message of a conversation.
@@ -86,8 +86,8 @@ pub struct TraceMessage {
 pub struct MessageTrace {
     /// Whether it is being stored.
     pub is_in_flight: bool,
-    /// When it was handed out, where that is remembered.
-    pub handed_at: Option<Timestamp>,
+    /// When it was dispatched, where that is remembered.
+    pub dispatched_at: Option<Timestamp>,
     /// Each member that was asked for, in their order.
     pub members: Vec<MemberTrace>,
 }
@@ -97,7 +97,7 @@ pub struct MessageTrace {
 pub struct MemberTrace {
     /// Whether the member is known to have received it.
     pub has_received: bool,
-    /// The member's sessions, open and parked.
+    /// The member's sessions, open and detached.
     pub sessions: Vec<SessionTrace>,
 }
 
@@ -116,18 +116,18 @@ pub enum SessionState {
     /// Its dialects have no word for messages of this kind.
     NoWord,
     /// Known by a cookie alone, it has said nothing yet: what it is sent proves nothing.
-    Unproven,
+    Unconfirmed,
     /// It muted the conversation.
     Muted,
     /// Its connection is lost; the message is kept for its return.
-    Parked,
+    Detached,
     /// It is being shown what it missed; the message comes in its turn.
     CatchingUp,
     /// It was sent, and an answer to a heartbeat proves that it arrived.
-    Proven,
+    Confirmed,
     /// It was sent; the answer to a heartbeat has not come yet.
     Sent,
-    /// It came after the message was handed out, and was caught up by then.
+    /// It came after the message was dispatched, and was caught up by then.
     CameLater,
     /// What was sent when is not remembered.
     Unknown,

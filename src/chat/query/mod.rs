@@ -1,5 +1,5 @@
 //! Reads as values: what the broker asks the store, and what it is answered.
-mod load;
+mod lookup;
 mod page;
 mod turns;
 
@@ -10,7 +10,7 @@ use crate::engineio::ConnectionKey;
 use crate::model::{Message, MessageId, Notification, SocketId, UserId};
 use crate::store::{self, AnyConnection, QueryResult, Store, StoreError};
 
-pub use self::load::{Load, LoadFor, LoadQuery, Loaded, describe, find_users};
+pub use self::lookup::{LookedUp, Lookup, LookupFor, LookupQuery, describe, find_users};
 pub use self::page::{Page, PageQuery};
 pub use self::turns::{FoundTurns, find_turns};
 
@@ -21,7 +21,7 @@ const UNSEEN_MAX: i64 = 100;
 #[derive(Debug)]
 pub enum Query {
     /// What commands and coming clients wait for.
-    Load(Box<LoadQuery>),
+    Lookup(Box<LookupQuery>),
     /// A page of what a socket has missed.
     Page {
         /// Whose.
@@ -40,7 +40,7 @@ pub enum Query {
         /// How often the store had been given some by then.
         noted: u32,
     },
-    /// What the model is told.
+    /// What the model is sent.
     Turns {
         /// The question's number.
         ticket: u64,
@@ -75,8 +75,8 @@ pub type KnownMessage = (Option<(Message, Option<[u8; 32]>)>, Option<Message>);
 /// The answer to a [`Query`].
 #[derive(Debug)]
 pub enum Answer {
-    /// To [`Query::Load`].
-    Load(Box<LoadQuery>, Result<Loaded, StoreError>),
+    /// To [`Query::Lookup`].
+    Lookup(Box<LookupQuery>, Result<LookedUp, StoreError>),
     /// To [`Query::Page`], and how long it took.
     Page(Destination, Result<Page, StoreError>, Duration),
     /// To [`Query::Unseen`].
@@ -93,9 +93,9 @@ impl Query {
     /// Asks the store.
     pub async fn run(self, store: Store) -> Answer {
         match self {
-            Self::Load(mut query) => {
-                let loaded = query.read(store).await;
-                Answer::Load(query, loaded)
+            Self::Lookup(mut query) => {
+                let looked_up = query.read(store).await;
+                Answer::Lookup(query, looked_up)
             }
             Self::Page { to, query, is_first } => {
                 let begun = Instant::now();

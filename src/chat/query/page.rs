@@ -2,7 +2,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use crate::chat::state::{CatchUpProgress, Since};
+use crate::chat::state::{CatchUpFrom, CatchUpProgress};
 use crate::model::{ConversationId, Message, Profile, UserId};
 use crate::store::{self, Had, Lacking, Received, Span};
 
@@ -28,7 +28,7 @@ pub struct Page {
 #[derive(Debug)]
 pub struct PageQuery {
     pub user: UserId,
-    pub since: Option<Since>,
+    pub since: Option<CatchUpFrom>,
     pub sent_by: Option<[u8; 32]>,
     /// How much was handed over; `None`: nothing was.
     pub progress: Option<CatchUpProgress>,

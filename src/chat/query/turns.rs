@@ -1,4 +1,4 @@
-//! Turns of a chat that the model is told.
+//! Turns of a chat that the model is sent.
 use hashbrown::HashSet;
 
 use crate::chat::ports::Turn;
@@ -6,7 +6,7 @@ use crate::chat::state::{Question, answer_id};
 use crate::model::{self, MessageId, Place, Role};
 use crate::store::{self, AnyConnection, HistoryRange, QueryResult};
 
-/// So many messages of a chat the model is told, the question among them.
+/// So many messages of a chat the model is sent, the question among them.
 const TURNS: usize = 20;
 /// So many are looked at: some may wait for an answer themselves.
 const ROWS: i64 = 40;
@@ -14,7 +14,7 @@ const ROWS: i64 = 40;
 /// What was found before the model is asked.
 #[derive(Debug)]
 pub enum FoundTurns {
-    /// What it is to be told.
+    /// What it is to be sent.
     Turns(Vec<Turn>),
     /// It has answered already.
     Answer(Box<model::Message>),
@@ -22,7 +22,7 @@ pub enum FoundTurns {
     Gone,
 }
 
-/// What the model is told: the newest messages of the chat, oldest first, the question at the end. What else its user said
+/// What the model is sent: the newest messages of the chat, oldest first, the question at the end. What else its user said
 /// comes only with its answer: without one it waits for it, or there was none.
 pub fn find_turns(conn: &mut AnyConnection, question: &Question) -> QueryResult<FoundTurns> {
     if let Some(answer) = store::find_message(conn, question.answer_id())? {

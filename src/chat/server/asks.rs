@@ -338,7 +338,7 @@ impl Handler<DropFiles> for ChatServer {
 
     fn handle(&mut self, DropFiles { urls }: DropFiles, ctx: &mut Context<Self>) -> Self::Result {
         let (answer, outcome) = oneshot::channel();
-        // In this very turn: what the broker looks up from here on is read behind it.
+        // In this very step: what the broker looks up from here on is read behind it.
         let admitted = self.store.try_write(Write::DropFiles { urls }, Done::Answer(answer));
         self.work::<DropFiles, _>(ctx, |broker| broker.work.files_dropped += 1);
         Box::pin(async move {

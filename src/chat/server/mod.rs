@@ -12,8 +12,8 @@ use self::outside::{ActorOutside, Job, Shared};
 use super::broker::Broker;
 use super::outside::Callback;
 use super::ports::{
-    Ask, CatchUpDrained, Connect, Disconnect, FellBehind, Limited, ModelSaid, Options, Prompt, Proven, RegisterWorker, Request,
-    Sources, Tick, Upgraded, WordsLearned,
+    Ask, CapabilitiesChanged, CatchUpDrained, Confirmed, Connect, Disconnect, FellBehind, Limited, ModelSaid, Options, Prompt,
+    RegisterWorker, Request, Sources, Tick, Upgraded,
 };
 use super::query::Answer;
 use crate::auth::Revocations;
@@ -56,14 +56,14 @@ impl ChatServer {
         Self { model: Some(model), ..self }
     }
 
-    /// The same with watchers who are told of sockets and rooms.
+    /// The same with watchers who are notified of sockets and rooms.
     #[must_use]
     pub fn with_feed(mut self, feed: Feed) -> Self {
         self.broker.observers.feed = feed;
         self
     }
 
-    /// The same, its turns counted by this meter.
+    /// The same, its steps counted by this meter.
     #[must_use]
     pub fn metered(self, meter: Arc<Meter>) -> Self {
         Self { meter, ..self }
@@ -78,9 +78,9 @@ impl ChatServer {
 
     /// Has the broker work on a message of type `M`, and carries out what it wants of the outside.
     fn work<M, T>(&mut self, ctx: &mut Context<Self>, work: impl FnOnce(&mut Broker) -> T) -> T {
-        let outcome = self.turn::<M, _>(|server| {
+        let outcome = self.step::<M, _>(|server| {
             let outcome = work(&mut server.broker);
-            server.broker.end_turn();
+            server.broker.end_step();
             outcome
         });
         self.carry_out(ctx);
@@ -193,11 +193,11 @@ impl Handler<Upgraded> for ChatServer {
     }
 }
 
-impl Handler<WordsLearned> for ChatServer {
+impl Handler<CapabilitiesChanged> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, message: WordsLearned, ctx: &mut Self::Context) {
-        self.work_on_counted::<WordsLearned, _>(ctx, |broker| broker.on_words_learned(message));
+    fn handle(&mut self, message: CapabilitiesChanged, ctx: &mut Self::Context) {
+        self.work_on_counted::<CapabilitiesChanged, _>(ctx, |broker| broker.on_capabilities_changed(message));
     }
 }
 
@@ -245,11 +245,11 @@ impl Handler<FellBehind> for ChatServer {
     }
 }
 
-impl Handler<Proven> for ChatServer {
+impl Handler<Confirmed> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, Proven { connection, mark }: Proven, ctx: &mut Self::Context) {
-        self.work_on_counted::<Proven, _>(ctx, |broker| broker.on_proven(connection, mark));
+    fn handle(&mut self, Confirmed { connection, watermark }: Confirmed, ctx: &mut Self::Context) {
+        self.work_on_counted::<Confirmed, _>(ctx, |broker| broker.on_confirmed(connection, watermark));
     }
 }
 
@@ -283,7 +283,7 @@ impl Handler<CalledBack> for ChatServer {
     fn handle(&mut self, CalledBack(callback): CalledBack, ctx: &mut Self::Context) {
         self.work::<CalledBack, _>(ctx, |broker| match callback {
             Callback::PageRead => broker.end_page_read(),
-            Callback::Received => broker.tell_received(),
+            Callback::Received => broker.notify_received(),
         });
     }
 }

@@ -15,7 +15,7 @@ use crate::meter::Counted;
 use crate::model::Timestamp;
 use crate::store::{Done, Store, StoreError, Write};
 
-/// Job that the actor does for the broker at the end of a turn.
+/// Job that the actor does for the broker at the end of a step.
 pub(super) enum Job {
     Read(Query),
     Prompt(Asked),

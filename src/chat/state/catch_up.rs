@@ -2,9 +2,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::offsets::Since;
+use super::offsets::CatchUpFrom;
 use crate::engineio::ConnectionKey;
-use crate::model::{ChangesTold, Message, Notification, Offset, OffsetKind, Part};
+use crate::model::{ChangesNotified, Message, Notification, Offset, OffsetKind, Part};
 use crate::store::Received;
 
 /// Rows of the first page; later ones grow as long as they stay small.
@@ -53,7 +53,7 @@ pub struct CatchUp {
     /// And edits and deletions up to this one.
     pub changes_up_to: i64,
     /// From where on its client lacks messages; `None`: it does not know, and gets what its user had not received.
-    pub since: Option<Since>,
+    pub since: Option<CatchUpFrom>,
     /// The client's earlier session: it knows what it sent itself.
     pub sent_by: Option<[u8; 32]>,
     /// How much of it was handed over; `None`: nothing was read yet.
@@ -70,7 +70,7 @@ pub struct CatchUp {
 
 impl CatchUp {
     /// A catch-up on all messages up to a position, and on all changes up to another.
-    pub fn new(up_to: i64, changes_up_to: i64, since: Option<Since>, sent_by: Option<[u8; 32]>) -> Self {
+    pub fn new(up_to: i64, changes_up_to: i64, since: Option<CatchUpFrom>, sent_by: Option<[u8; 32]>) -> Self {
         Self {
             up_to,
             changes_up_to,
@@ -84,10 +84,10 @@ impl CatchUp {
         }
     }
 
-    /// One that goes on behind all that its client was told: on all messages and changes after these, up to those.
-    pub fn going_on(after: (i64, ChangesTold), up_to: (i64, ChangesTold), sent_by: [u8; 32]) -> Self {
+    /// One that goes on behind all that its client was sent: on all messages and changes after these, up to those.
+    pub fn going_on(after: (i64, ChangesNotified), up_to: (i64, ChangesNotified), sent_by: [u8; 32]) -> Self {
         let ((position, changes), (up_to, changes_up_to)) = (after, up_to);
-        let since = Since { position, part: Part::ALL, unreceived_up_to: None, changes };
+        let since = CatchUpFrom { position, part: Part::ALL, unreceived_up_to: None, changes };
         let progress = Some(CatchUpProgress { changes: changes.up_to, messages: position });
         Self { progress, goes_on: true, ..Self::new(up_to, changes_up_to.up_to, Some(since), Some(sent_by)) }
     }
@@ -111,9 +111,9 @@ impl CatchUp {
 
     /// The offset of a client to which nothing of it was sent.
     pub fn start(&self, present: Offset) -> Offset {
-        let changes = ChangesTold::all(self.changes_up_to);
-        let since = self.since.unwrap_or(Since { position: 0, part: Part::ALL, unreceived_up_to: None, changes });
-        let Since { position, part, changes, unreceived_up_to: _ } = since;
+        let changes = ChangesNotified::all(self.changes_up_to);
+        let since = self.since.unwrap_or(CatchUpFrom { position: 0, part: Part::ALL, unreceived_up_to: None, changes });
+        let CatchUpFrom { position, part, changes, unreceived_up_to: _ } = since;
         Offset { position, part, kind: self.kind_at(position), changes, ..present }
     }
 
@@ -121,17 +121,18 @@ impl CatchUp {
     pub fn place_of(&self, message: &Message, present: Offset) -> (Offset, Option<Part>) {
         let position = message.position;
         let had = self.since.filter(|since| since.position == position && since.part != Part::ALL).map(|since| since.part);
-        // One that goes on stands for live events, which say of changes no more than was told before them.
+        // One that goes on stands for live events, which say of changes no more than was sent before them.
         let told_up_to = if self.goes_on { self.changes_up_to.min(position) } else { self.changes_up_to };
-        let changes = ChangesTold::all(told_up_to);
+        let changes = ChangesNotified::all(told_up_to);
         (Offset { position, part: Part::FIRST, kind: self.kind_at(position), changes, ..present }, had)
     }
 
     /// The place of a change, and the packets that its client had of that before.
     pub fn place_of_change(&self, position: i64, present: Offset) -> (Offset, Option<Part>) {
-        let told = self.since.map(|since| since.changes);
-        let had = told.filter(|told| told.up_to == position && told.part != Part::ALL).map(|told| told.part);
-        (Offset { changes: ChangesTold::telling(position), ..self.start(present) }, had)
+        let notified = self.since.map(|since| since.changes);
+        let had =
+            notified.filter(|notified| notified.up_to == position && notified.part != Part::ALL).map(|notified| notified.part);
+        (Offset { changes: ChangesNotified::notifying(position), ..self.start(present) }, had)
     }
 
     fn kind_at(&self, position: i64) -> OffsetKind {
@@ -163,11 +164,11 @@ pub enum Unseen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engineio::Seat;
+    use crate::engineio::Slot;
 
     #[test]
     fn no_more_pages_are_read_at_once_than_may_and_the_first_come_is_the_next() {
-        let connection = |slot| ConnectionKey { worker: 0, seat: Seat { slot, generation: 1 } };
+        let connection = |slot| ConnectionKey { worker: 0, slot: Slot { index: slot, generation: 1 } };
         let mut reads = PageReads::default();
         assert!(reads.begin(connection(1), 2) && reads.begin(connection(2), 2));
         assert!(!reads.begin(connection(3), 2) && !reads.begin(connection(4), 2) && reads.has_waiting());
@@ -185,7 +186,7 @@ mod tests {
     fn it_brings_what_was_dispatched_when_it_began_and_nothing_else() {
         let catch_up = CatchUp::new(7, 7, None, None);
         assert!(catch_up.brings(7) && !catch_up.brings(8), "what comes later reaches the socket live");
-        let going_on = CatchUp::going_on((5, ChangesTold::all(5)), (7, ChangesTold::all(7)), [0; 32]);
+        let going_on = CatchUp::going_on((5, ChangesNotified::all(5)), (7, ChangesNotified::all(7)), [0; 32]);
         assert!(!going_on.brings(5) && going_on.brings(6) && going_on.brings(7), "its client has those up to 5");
     }
 }

@@ -1,29 +1,29 @@
 //! Counts of sessions by the way they speak.
 use hashbrown::HashMap;
 
-use crate::chat::ports::Manner;
+use crate::chat::ports::ClientDialects;
 
 /// Open sessions by the way they speak: few ways, whatever the number of sessions.
 #[derive(Debug, Default)]
-pub struct Census(HashMap<Manner, usize>);
+pub struct Census(HashMap<ClientDialects, usize>);
 
 impl Census {
-    pub fn add(&mut self, manner: Manner) {
-        *self.0.entry(manner).or_default() += 1;
+    pub fn add(&mut self, client_dialects: ClientDialects) {
+        *self.0.entry(client_dialects).or_default() += 1;
     }
 
-    pub fn remove(&mut self, manner: Manner) {
-        if let Some(count) = self.0.get_mut(&manner) {
+    pub fn remove(&mut self, client_dialects: ClientDialects) {
+        if let Some(count) = self.0.get_mut(&client_dialects) {
             *count -= 1;
             if *count == 0 {
-                self.0.remove(&manner);
+                self.0.remove(&client_dialects);
             }
         }
     }
 
     /// Each way with how many sessions speak so.
-    pub fn manners(&self) -> Vec<(Manner, usize)> {
-        self.0.iter().map(|(manner, count)| (*manner, *count)).collect()
+    pub fn client_dialect_counts(&self) -> Vec<(ClientDialects, usize)> {
+        self.0.iter().map(|(client_dialects, count)| (*client_dialects, *count)).collect()
     }
 }
 
@@ -33,11 +33,11 @@ mod tests {
 
     #[test]
     fn who_has_left_is_not_counted() {
-        let (one, other) = (Manner { asked: 1, ..Manner::default() }, Manner::default());
+        let (one, other) = (ClientDialects { asked: 1, ..ClientDialects::default() }, ClientDialects::default());
         let mut census = Census::default();
-        [one, one, other].into_iter().for_each(|manner| census.add(manner));
+        [one, one, other].into_iter().for_each(|client_dialects| census.add(client_dialects));
         census.remove(one);
         census.remove(other);
-        assert_eq!(census.manners(), [(one, 1)]);
+        assert_eq!(census.client_dialect_counts(), [(one, 1)]);
     }
 }

@@ -61,7 +61,7 @@ pub enum AfterCommit {
     Named(GivenName),
     /// A receipt.
     Read { message: Arc<Message>, reader: UserId, read_at: Timestamp, reply_to: ReplyTo },
-    /// An edit or a deletion; `message` as it is then, `position` its place in the order, `audience` those who are told.
+    /// An edit or a deletion; `message` as it is then, `position` its place in the order, `audience` those who are notified.
     Changed { message: Arc<Message>, position: Option<i64>, audience: Option<Audience>, reply_to: ReplyTo },
     /// A change of a conversation.
     Conversation { change: Change, reply_to: ReplyTo },

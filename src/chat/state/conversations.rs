@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::handed::Handed;
+use super::dispatched::DispatchedMessages;
 use super::requests::Running;
 use super::titles::Titles;
 use crate::model::{Conversation, ConversationId, ConversationKind, Timestamp, UserId};
@@ -55,7 +55,7 @@ impl Conversations {
         }
         self.at_hand.entry(conversation.id).or_insert_with(|| CachedConversation {
             updated_at: changed_at.unwrap_or_default().max(conversation.updated_at),
-            handed: Handed::default(),
+            dispatched: DispatchedMessages::default(),
             in_flight: 0,
             is_progress_due: false,
             absent: None,
@@ -159,9 +159,9 @@ pub struct CachedConversation {
     pub updated_at: Timestamp,
     /// Messages that are being stored.
     pub in_flight: usize,
-    /// What was handed out of late and is stored.
-    pub handed: Handed,
-    /// Whether it is to be looked who has proven that before it was stored.
+    /// What was dispatched of late and is stored.
+    pub dispatched: DispatchedMessages,
+    /// Whether it is to be looked who has confirmed that before it was stored.
     pub is_progress_due: bool,
     /// Members without a socket, where that was looked up since it last changed.
     pub absent: Option<Arc<[UserId]>>,

@@ -1,34 +1,34 @@
-//! Receipts that are not stored or told yet.
+//! Receipts that are not stored yet, or of which the senders are not sent yet.
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
-use super::handed::Receipt;
-use crate::chat::ports::Mark;
+use super::dispatched::DeliveryReceipt;
+use crate::chat::ports::Watermark;
 use crate::model::{ConversationId, MessageId, Timestamp, UserId};
 
-/// Of what is proven at once so many messages of a conversation are told to their senders, the newest: front ends know no "up
+/// Of what is confirmed at once so many messages of a conversation are sent to their senders, the newest: front ends know no "up
 /// to". The others' status stands in the history.
-pub const NEWEST_TOLD: usize = 100;
+pub const NEWEST_NOTIFIED: usize = 100;
 
-/// What is not stored, or not told, yet.
+/// What is not stored, or not sent, yet.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Conversations with messages that were stored of late: some may have proven them before that.
+    /// Conversations with messages that were stored of late: some may have confirmed them before that.
     stored: Vec<ConversationId>,
     settled: HashMap<(ConversationId, UserId), i64>,
     last_seen: HashMap<UserId, Timestamp>,
-    untold: Vec<Received>,
-    /// Where in `untold` a message is.
+    unsent: Vec<Received>,
+    /// Where in `unsent` a message is.
     places: HashMap<(MessageId, bool), usize>,
-    is_telling: bool,
+    is_notifying: bool,
 }
 
 /// A message and who has received it.
 #[derive(Debug)]
 pub struct Received {
-    pub receipt: Receipt,
+    pub receipt: DeliveryReceipt,
     pub users: Vec<UserId>,
     /// Whether they had it when the send was answered.
     pub at_once: bool,
@@ -51,7 +51,7 @@ impl Progress {
         self.settled.get(&(conversation, user.clone())).is_some_and(|settled| *settled >= seq)
     }
 
-    /// Messages of a conversation were stored that somebody may have proven before.
+    /// Messages of a conversation were stored that somebody may have confirmed before.
     pub fn note_stored(&mut self, conversation: ConversationId) {
         self.stored.push(conversation);
     }
@@ -72,78 +72,78 @@ impl Progress {
     }
 
     /// Tells whether telling senders is to be begun: there is something to tell, and nobody is about to.
-    pub fn begin_telling(&mut self) -> bool {
-        !self.untold.is_empty() && !std::mem::replace(&mut self.is_telling, true)
+    pub fn begin_notifying(&mut self) -> bool {
+        !self.unsent.is_empty() && !std::mem::replace(&mut self.is_notifying, true)
     }
 
     /// A round of telling has ended. Tells whether another is needed.
-    pub fn goes_on_telling(&mut self) -> bool {
-        self.is_telling = !self.untold.is_empty();
-        self.is_telling
+    pub fn goes_on_notifying(&mut self) -> bool {
+        self.is_notifying = !self.unsent.is_empty();
+        self.is_notifying
     }
 
     /// A message's sender is to learn that a user has received it.
-    pub fn tell(&mut self, receipt: &Receipt, user: &UserId, at_once: bool) {
-        let place = *self.places.entry((receipt.message, at_once)).or_insert(self.untold.len());
-        match self.untold.get_mut(place) {
+    pub fn notify(&mut self, receipt: &DeliveryReceipt, user: &UserId, at_once: bool) {
+        let place = *self.places.entry((receipt.message, at_once)).or_insert(self.unsent.len());
+        match self.unsent.get_mut(place) {
             Some(received) => received.users.push(user.clone()),
-            None => self.untold.push(Received { receipt: receipt.clone(), users: vec![user.clone()], at_once }),
+            None => self.unsent.push(Received { receipt: receipt.clone(), users: vec![user.clone()], at_once }),
         }
     }
 
-    /// What is to be told now, the newest of each conversation first. The rest waits: a sender is told of no more receivers at
+    /// What is to be sent now, the newest of each conversation first. The rest waits: a sender is notified of no more receivers at
     /// once than `most`.
-    pub fn take_untold(&mut self, most: usize) -> Vec<Received> {
+    pub fn take_unsent(&mut self, most: usize) -> Vec<Received> {
         self.places.clear();
-        let mut untold = std::mem::take(&mut self.untold);
-        untold.sort_by_key(|received| Reverse(received.receipt.seq));
-        if untold.len() > NEWEST_TOLD {
+        let mut unsent = std::mem::take(&mut self.unsent);
+        unsent.sort_by_key(|received| Reverse(received.receipt.seq));
+        if unsent.len() > NEWEST_NOTIFIED {
             let mut of_conversation: HashMap<ConversationId, usize> = HashMap::new();
-            untold.retain(|received| {
+            unsent.retain(|received| {
                 let count = of_conversation.entry(received.receipt.conversation).or_default();
                 *count += 1;
-                *count <= NEWEST_TOLD
+                *count <= NEWEST_NOTIFIED
             });
         }
-        let receivers: usize = untold.iter().map(|received| received.users.len()).sum();
+        let receivers: usize = unsent.iter().map(|received| received.users.len()).sum();
         if receivers <= most {
-            return untold;
+            return unsent;
         }
         let mut of_sender: HashMap<UserId, usize> = HashMap::new();
-        let mut told = Vec::new();
-        for mut received in untold {
+        let mut notified = Vec::new();
+        for mut received in unsent {
             let count = of_sender.entry(received.receipt.sender.clone()).or_default();
             let now = most.saturating_sub(*count).min(received.users.len());
             *count += now;
             let rest = received.users.split_off(now);
             if !rest.is_empty() {
-                self.places.insert((received.receipt.message, received.at_once), self.untold.len());
-                self.untold.push(Received { users: rest, receipt: received.receipt.clone(), ..received });
+                self.places.insert((received.receipt.message, received.at_once), self.unsent.len());
+                self.unsent.push(Received { users: rest, receipt: received.receipt.clone(), ..received });
             }
             if now > 0 {
-                told.push(received);
+                notified.push(received);
             }
         }
-        told
+        notified
     }
 }
 
-/// Pages of a catch-up that a socket was told and has not proven yet.
+/// Pages of a catch-up that a socket was sent and has not confirmed yet.
 #[derive(Debug, Default)]
-pub struct UnprovenPages {
-    told: u32,
-    waiting: VecDeque<(u32, Vec<Receipt>)>,
+pub struct UnconfirmedPages {
+    notified: u32,
+    waiting: VecDeque<(u32, Vec<DeliveryReceipt>)>,
 }
 
-impl UnprovenPages {
-    pub fn push(&mut self, page: Vec<Receipt>) {
-        self.told = self.told.saturating_add(1);
-        self.waiting.push_back((self.told, page));
+impl UnconfirmedPages {
+    pub fn push(&mut self, page: Vec<DeliveryReceipt>) {
+        self.notified = self.notified.saturating_add(1);
+        self.waiting.push_back((self.notified, page));
     }
 
-    pub fn prove(&mut self, mark: Mark) -> Vec<Receipt> {
-        let proven = self.waiting.partition_point(|(number, _)| Mark::Page(*number) <= mark);
-        self.waiting.drain(..proven).flat_map(|(_, page)| page).collect()
+    pub fn confirm(&mut self, watermark: Watermark) -> Vec<DeliveryReceipt> {
+        let confirmed = self.waiting.partition_point(|(number, _)| Watermark::Page(*number) <= watermark);
+        self.waiting.drain(..confirmed).flat_map(|(_, page)| page).collect()
     }
 }
 
@@ -151,9 +151,9 @@ impl UnprovenPages {
 mod tests {
     use super::*;
 
-    fn receipt(sender: &str, seq: i64) -> Receipt {
+    fn receipt(sender: &str, seq: i64) -> DeliveryReceipt {
         let sender = UserId::parse(sender).unwrap();
-        Receipt {
+        DeliveryReceipt {
             conversation: ConversationId::from_uuid(uuid::Uuid::nil()),
             seq,
             message: MessageId::of_client_id(&sender, &seq.to_string()),
@@ -163,9 +163,12 @@ mod tests {
     }
 
     /// Of whom and which messages, and how many have received each.
-    fn told(progress: &mut Progress) -> Vec<(String, i64, usize)> {
-        let told = progress.take_untold(8);
-        told.iter().map(|told| (told.receipt.sender.to_string(), told.receipt.seq, told.users.len())).collect()
+    fn notified(progress: &mut Progress) -> Vec<(String, i64, usize)> {
+        let notified = progress.take_unsent(8);
+        notified
+            .iter()
+            .map(|notified| (notified.receipt.sender.to_string(), notified.receipt.seq, notified.users.len()))
+            .collect()
     }
 
     #[test]
@@ -173,35 +176,37 @@ mod tests {
         let mut progress = Progress::default();
         let users: Vec<UserId> = (0..5).map(|number| UserId::parse(&format!("u{number}")).unwrap()).collect();
         for (sender, seq) in [("ann", 1), ("ann", 2), ("ann", 3), ("bob", 4)] {
-            users.iter().for_each(|user| progress.tell(&receipt(sender, seq), user, false));
+            users.iter().for_each(|user| progress.notify(&receipt(sender, seq), user, false));
         }
         let of = |sender: &str, seq, users| (sender.to_owned(), seq, users);
-        assert_eq!(told(&mut progress), [of("bob", 4, 5), of("ann", 3, 5), of("ann", 2, 3)]);
+        assert_eq!(notified(&mut progress), [of("bob", 4, 5), of("ann", 3, 5), of("ann", 2, 3)]);
         // What comes meanwhile comes together with what waits.
-        progress.tell(&receipt("ann", 2), &UserId::parse("late").unwrap(), false);
-        assert_eq!(told(&mut progress), [of("ann", 2, 3), of("ann", 1, 5)]);
-        assert!(told(&mut progress).is_empty());
+        progress.notify(&receipt("ann", 2), &UserId::parse("late").unwrap(), false);
+        assert_eq!(notified(&mut progress), [of("ann", 2, 3), of("ann", 1, 5)]);
+        assert!(notified(&mut progress).is_empty());
     }
 
     #[test]
     fn of_a_conversation_the_newest_are_told() {
         let mut progress = Progress::default();
         let bob = UserId::parse("bob").unwrap();
-        let all = i64::try_from(NEWEST_TOLD).unwrap() + 3;
-        (1..=all).for_each(|seq| progress.tell(&receipt("ann", seq), &bob, false));
-        let told: Vec<_> = progress.take_untold(usize::MAX).iter().map(|told| told.receipt.seq).collect();
-        assert_eq!((told.len(), told.first(), told.last()), (NEWEST_TOLD, Some(&all), Some(&4)));
-        assert!(progress.take_untold(usize::MAX).is_empty());
+        let all = i64::try_from(NEWEST_NOTIFIED).unwrap() + 3;
+        (1..=all).for_each(|seq| progress.notify(&receipt("ann", seq), &bob, false));
+        let notified: Vec<_> = progress.take_unsent(usize::MAX).iter().map(|notified| notified.receipt.seq).collect();
+        assert_eq!((notified.len(), notified.first(), notified.last()), (NEWEST_NOTIFIED, Some(&all), Some(&4)));
+        assert!(progress.take_unsent(usize::MAX).is_empty());
     }
 
     #[test]
     fn a_mark_proves_the_pages_that_were_sent_before_it() {
-        let mut pages = UnprovenPages::default();
+        let mut pages = UnconfirmedPages::default();
         (1..=3).for_each(|seq| pages.push(vec![receipt("ann", seq)]));
-        let proven = |pages: &mut UnprovenPages, mark| pages.prove(mark).iter().map(|receipt| receipt.seq).collect::<Vec<_>>();
-        assert_eq!(proven(&mut pages, Mark::Nothing), Vec::<i64>::new());
-        assert_eq!(proven(&mut pages, Mark::Page(2)), [1, 2]);
-        assert_eq!(proven(&mut pages, Mark::Page(2)), Vec::<i64>::new(), "once");
-        assert_eq!(proven(&mut pages, Mark::Event(1)), [3], "events come behind the catch-up");
+        let confirmed = |pages: &mut UnconfirmedPages, watermark| {
+            pages.confirm(watermark).iter().map(|receipt| receipt.seq).collect::<Vec<_>>()
+        };
+        assert_eq!(confirmed(&mut pages, Watermark::Nothing), Vec::<i64>::new());
+        assert_eq!(confirmed(&mut pages, Watermark::Page(2)), [1, 2]);
+        assert_eq!(confirmed(&mut pages, Watermark::Page(2)), Vec::<i64>::new(), "once");
+        assert_eq!(confirmed(&mut pages, Watermark::Event(1)), [3], "events come behind the catch-up");
     }
 }

@@ -3,11 +3,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::sends::Audience;
-use crate::model::{ChangesTold, Message, MessageId};
+use crate::model::{ChangesNotified, Message, MessageId};
 
 /// The changes that are being stored, and those of which nobody knows whether they are.
 #[derive(Debug, Default)]
-pub struct UntoldChanges {
+pub struct UnsentChanges {
     /// Their positions, in order. The store's queue bounds them.
     positions: VecDeque<i64>,
     /// The database was given these, and did not say what became of them: of each time that it is away no more than one batch.
@@ -33,17 +33,17 @@ impl Doubted {
     }
 }
 
-impl UntoldChanges {
-    /// The changes that one knows who was told all that was handed out up to a position.
-    pub fn told_by(&self, position: i64) -> ChangesTold {
-        ChangesTold::all(self.positions.front().map_or(position, |first| position.min(first - 1)))
+impl UnsentChanges {
+    /// The changes that one knows who was sent all that was dispatched up to a position.
+    pub fn notified_by(&self, position: i64) -> ChangesNotified {
+        ChangesNotified::all(self.positions.front().map_or(position, |first| position.min(first - 1)))
     }
 
-    /// What one knows who is being told the change at a position, which is none of these any more.
-    pub fn while_telling(&self, position: i64) -> ChangesTold {
+    /// What one knows who is being sent the change at a position, which is none of these any more.
+    pub fn while_notifying(&self, position: i64) -> ChangesNotified {
         match self.positions.front() {
-            Some(first) if *first < position => ChangesTold::all(first - 1),
-            _ => ChangesTold::telling(position),
+            Some(first) if *first < position => ChangesNotified::all(first - 1),
+            _ => ChangesNotified::notifying(position),
         }
     }
 
@@ -77,9 +77,9 @@ impl UntoldChanges {
         looked_up
     }
 
-    /// A change is told, or was not stored.
+    /// A change is sent, or was not stored.
     pub fn remove(&mut self, position: i64) {
-        self.positions.retain(|untold| *untold != position);
+        self.positions.retain(|unsent| *unsent != position);
     }
 }
 
@@ -89,12 +89,12 @@ mod tests {
 
     #[test]
     fn what_offsets_say_of_changes_stays_behind_those_that_are_being_stored() {
-        let mut untold = UntoldChanges::default();
-        assert_eq!(untold.told_by(9), ChangesTold::all(9));
-        untold.positions.extend([5, 8]);
-        assert_eq!((untold.told_by(9), untold.told_by(3)), (ChangesTold::all(4), ChangesTold::all(3)));
-        untold.remove(5);
-        assert_eq!((untold.while_telling(5), untold.told_by(9)), (ChangesTold::telling(5), ChangesTold::all(7)));
-        assert_eq!(untold.while_telling(9), ChangesTold::all(7), "an earlier one is still to come");
+        let mut unsent = UnsentChanges::default();
+        assert_eq!(unsent.notified_by(9), ChangesNotified::all(9));
+        unsent.positions.extend([5, 8]);
+        assert_eq!((unsent.notified_by(9), unsent.notified_by(3)), (ChangesNotified::all(4), ChangesNotified::all(3)));
+        unsent.remove(5);
+        assert_eq!((unsent.while_notifying(5), unsent.notified_by(9)), (ChangesNotified::notifying(5), ChangesNotified::all(7)));
+        assert_eq!(unsent.while_notifying(9), ChangesNotified::all(7), "an earlier one is still to come");
     }
 }

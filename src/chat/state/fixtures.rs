@@ -3,12 +3,12 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::detached::Parked;
+use super::detached::DetachedSession;
 use super::requests::{Prefetched, ReplyTo, Running};
 use super::sessions::Session;
 use super::tokens::Tokens;
-use crate::chat::ports::{Command, Manner, Words};
-use crate::engineio::{ConnectionKey, Peer, Seat};
+use crate::chat::ports::{Capabilities, ClientDialects, Command};
+use crate::engineio::{ConnectionKey, Peer, Slot};
 use crate::model::{
     Account, ChosenStatus, ConversationId, Message, MessageId, MessageStatus, Place, PrivateId, Profile, Role, SocketId,
     Timestamp, UserId, UserRole,
@@ -53,7 +53,7 @@ pub fn conversation_id(number: u128) -> ConversationId {
 }
 
 pub fn connection(slot: u32) -> ConnectionKey {
-    ConnectionKey { worker: 0, seat: Seat { slot, generation: 0 } }
+    ConnectionKey { worker: 0, slot: Slot { index: slot, generation: 0 } }
 }
 
 /// A message of ann's at a position, which is also its id.
@@ -99,37 +99,37 @@ pub fn session(name: &str, pid: PrivateId) -> Session {
         user: user(name),
         socket: SocketId::parse(pid.expose()).unwrap(),
         pid,
-        words: Words::default(),
-        manner: Manner::default(),
+        capabilities: Capabilities::default(),
+        client_dialects: ClientDialects::default(),
         tokens: tokens(),
         reached: None,
-        proven: 0,
-        told_after: 0,
+        confirmed: 0,
+        receives_after: 0,
         left_out_up_to: 0,
-        unproven: None,
+        unconfirmed: None,
         is_in_common_chat: false,
         queue: None,
         is_blocked: false,
-        is_put_out: false,
+        is_kicked: false,
         catch_up: None,
         unseen: None,
-        places: None,
+        subscriptions: None,
         peer: Peer::default(),
         connected_at: Timestamp::default(),
     }
 }
 
-pub fn detached(name: &str, at: i64) -> Parked {
-    Parked {
+pub fn detached(name: &str, at: i64) -> DetachedSession {
+    DetachedSession {
         user: user(name),
         socket: SocketId::parse(pid(9_999).expose()).unwrap(),
-        words: Words::default(),
-        manner: Manner::default(),
+        capabilities: Capabilities::default(),
+        client_dialects: ClientDialects::default(),
         tokens: tokens(),
-        places: None,
+        subscriptions: None,
         is_in_common_chat: false,
         reached: None,
-        told_after: 0,
+        receives_after: 0,
         at: Timestamp::from_millis(at),
     }
 }

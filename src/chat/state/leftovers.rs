@@ -56,7 +56,7 @@ pub struct Leftover {
 #[derive(Debug)]
 struct LeftoverRead {
     origin: Arc<Origin>,
-    /// Tells whether the socket was put out meanwhile.
+    /// Tells whether the socket was kicked meanwhile.
     is_dropped: bool,
 }
 
@@ -123,7 +123,7 @@ impl Leftovers {
         true
     }
 
-    /// Tells whether a socket that waits for such a read was put out meanwhile.
+    /// Tells whether a socket that waits for such a read was kicked meanwhile.
     pub fn is_dropped(&self, user: &UserId, socket: SocketId) -> bool {
         let queue = self.queues.get(user);
         queue.is_some_and(|queue| queue.reads.iter().any(|read| read.origin.socket == socket && read.is_dropped))
@@ -175,15 +175,15 @@ impl Leftovers {
         queue.behind.len() < before
     }
 
-    /// Drops those of a user's sockets that were put out. Whether there were any.
-    pub fn drop_of(&mut self, user: &UserId, is_put_out: impl Fn(&Origin) -> bool) -> bool {
+    /// Drops those of a user's sockets that were kicked. Whether there were any.
+    pub fn drop_of(&mut self, user: &UserId, is_kicked: impl Fn(&Origin) -> bool) -> bool {
         let Some(queue) = self.queues.get_mut(user) else { return false };
         let before = queue.waiting.len();
-        queue.waiting.retain(|leftover| !is_put_out(&leftover.origin));
+        queue.waiting.retain(|leftover| !is_kicked(&leftover.origin));
         let dropped = before - queue.waiting.len();
         self.count -= dropped;
         let mut has_any = dropped > 0;
-        for read in queue.reads.iter_mut().filter(|read| is_put_out(&read.origin)) {
+        for read in queue.reads.iter_mut().filter(|read| is_kicked(&read.origin)) {
             read.is_dropped = true;
             has_any = true;
         }
@@ -238,7 +238,7 @@ impl Leftovers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engineio::Seat;
+    use crate::engineio::Slot;
 
     fn origin() -> Arc<Origin> {
         let tokens = Tokens { keys: SmallVec::new(), expires_at: None };
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn what_a_connection_still_brings_that_was_taken_over_comes_first() {
         let (mut leftovers, origin) = (Leftovers::default(), origin());
-        let connection = ConnectionKey { worker: 0, seat: Seat { slot: 1, generation: 1 } };
+        let connection = ConnectionKey { worker: 0, slot: Slot { index: 1, generation: 1 } };
         leftovers.await_last_word(connection, origin.clone(), Timestamp::default());
         leftovers.extend(&origin.user, std::iter::once(leftover(&origin, 0)));
         assert!(!runs(&mut leftovers, 0));
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_put_out_loses_what_waits() {
+    fn who_is_kicked_loses_what_waits() {
         let (mut leftovers, origin) = (Leftovers::default(), origin());
         leftovers.extend(&origin.user, (0..3).map(|due| leftover(&origin, due)));
         leftovers.begin_read(origin.clone(), false);

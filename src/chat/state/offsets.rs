@@ -1,31 +1,31 @@
 //! Which offsets are ours, and what they say.
-use crate::model::{Boot, ChangesTold, Offset, OffsetKind, Part};
+use crate::model::{ChangesNotified, Epoch, Offset, OffsetKind, Part};
 use crate::store::Start;
 
-/// How far a session's client has come in what was handed out since the start.
+/// How far a session's client has come in what was dispatched since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Reached {
+pub struct ReplayCursor {
     /// Number of the last event of which something arrived.
-    pub serial: u64,
+    pub event_seq: u64,
     /// The last packet of it that arrived.
     pub part: Part,
 }
 
-impl Reached {
+impl ReplayCursor {
     /// All up to an event.
-    pub fn all_of(serial: u64) -> Self {
-        Self { serial, part: Part::ALL }
+    pub fn all_of(event_seq: u64) -> Self {
+        Self { event_seq, part: Part::ALL }
     }
 
     /// Number of the last event of which all arrived, with all before.
-    pub fn whole_serial(self) -> u64 {
-        if self.part == Part::ALL { self.serial } else { self.serial.saturating_sub(1) }
+    pub fn whole_event_seq(self) -> u64 {
+        if self.part == Part::ALL { self.event_seq } else { self.event_seq.saturating_sub(1) }
     }
 }
 
 /// From where on a client lacks messages, and what became of those that it had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Since {
+pub struct CatchUpFrom {
     /// It has those up to this position,
     pub position: i64,
     /// and of the last one the packets up to this.
@@ -33,10 +33,10 @@ pub struct Since {
     /// Up to this position only those are lacking that the user had not received; `None`: all are lacking.
     pub unreceived_up_to: Option<i64>,
     /// It knows of these edits and deletions.
-    pub changes: ChangesTold,
+    pub changes: ChangesNotified,
 }
 
-impl Since {
+impl CatchUpFrom {
     /// The position after which it lacks something.
     pub fn after(&self) -> i64 {
         if self.part == Part::ALL { self.position } else { self.position - 1 }
@@ -44,7 +44,7 @@ impl Since {
 
     /// The position after which it lacks changes.
     pub fn changes_after(&self) -> i64 {
-        let ChangesTold { up_to, part } = self.changes;
+        let ChangesNotified { up_to, part } = self.changes;
         if part == Part::ALL { up_to } else { up_to - 1 }
     }
 }
@@ -52,61 +52,61 @@ impl Since {
 /// The starts of which offsets may be.
 #[derive(Debug)]
 pub struct Offsets {
-    current: Boot,
+    current: Epoch,
     /// With the highest position that is stored of that time.
-    earlier: Vec<(Boot, i64)>,
+    earlier: Vec<(Epoch, i64)>,
 }
 
 impl Offsets {
     /// The offsets of a database with these starts, the latest last.
     pub fn new(starts: &[Start]) -> Self {
-        let boot = |start: &Start| Boot::new(start.number, start.started_at);
-        let current = starts.last().map_or(Boot { number: 0, mark: 0 }, boot);
-        // What was handed out and not stored is gone, and its positions were given once more.
-        let earlier = starts.iter().zip(starts.iter().skip(1)).map(|(start, next)| (boot(start), next.last_position)).collect();
+        let epoch = |start: &Start| Epoch::new(start.number, start.started_at);
+        let current = starts.last().map_or(Epoch { number: 0, mark: 0 }, epoch);
+        // What was dispatched and not stored is gone, and its positions were given once more.
+        let earlier = starts.iter().zip(starts.iter().skip(1)).map(|(start, next)| (epoch(start), next.last_position)).collect();
         Self { current, earlier }
     }
 
     /// The present start.
-    pub fn boot(&self) -> Boot {
+    pub fn epoch(&self) -> Epoch {
         self.current
     }
 
     /// From where on a client lacks messages and changes that is shown nothing beyond `last_encoding`. `None`: the offset is
     /// another database's or of the future.
-    pub fn since(&self, offset: Offset, last_position: i64, last_encoding: u8) -> Option<Since> {
-        let Offset { boot, position, part, kind, changes } = offset;
+    pub fn since(&self, offset: Offset, last_position: i64, last_encoding: u8) -> Option<CatchUpFrom> {
+        let Offset { epoch, position, part, kind, changes } = offset;
         // A message is one packet in each encoding, and so is a change.
         let whole = |part: Part| if part.encoding >= last_encoding { Part::ALL } else { part };
-        let (part, changes) = (whole(part), ChangesTold { part: whole(changes.part), ..changes });
+        let (part, changes) = (whole(part), ChangesNotified { part: whole(changes.part), ..changes });
         let (part, unreceived_up_to) = match kind {
             OffsetKind::Event { is_message: false, .. } => (Part::ALL, None),
             OffsetKind::Event { is_message: true, .. } | OffsetKind::CaughtUp => (part, None),
             OffsetKind::Unreceived { up_to } => (part, Some(up_to)),
         };
-        if boot == self.current {
-            let since = Since { position, part, unreceived_up_to, changes };
+        if epoch == self.current {
+            let since = CatchUpFrom { position, part, unreceived_up_to, changes };
             let is_past = position <= last_position && changes.up_to <= last_position;
             return (is_past && unreceived_up_to.is_none_or(|up_to| up_to <= last_position)).then_some(since);
         }
-        let (_, stored) = *self.earlier.iter().find(|(earlier, _)| *earlier == boot)?;
+        let (_, stored) = *self.earlier.iter().find(|(earlier, _)| *earlier == epoch)?;
         let part = if position > stored { Part::ALL } else { part };
-        let changes = if changes.up_to > stored { ChangesTold::all(stored) } else { changes };
+        let changes = if changes.up_to > stored { ChangesNotified::all(stored) } else { changes };
         let unreceived_up_to = unreceived_up_to.map(|up_to| up_to.min(stored));
-        Some(Since { position: position.min(stored), part, unreceived_up_to, changes })
+        Some(CatchUpFrom { position: position.min(stored), part, unreceived_up_to, changes })
     }
 
     /// How far a client has come that is shown nothing beyond `last_encoding`, if the offset is one of an event since the
     /// start.
-    pub fn reached(&self, offset: Offset, last_serial: u64, last_encoding: u8) -> Option<Reached> {
+    pub fn reached(&self, offset: Offset, last_event_seq: u64, last_encoding: u8) -> Option<ReplayCursor> {
         match offset.kind {
-            OffsetKind::Event { serial, is_message: true }
-                if offset.boot == self.current && serial <= last_serial && offset.part.encoding >= last_encoding =>
+            OffsetKind::Event { event_seq, is_message: true }
+                if offset.epoch == self.current && event_seq <= last_event_seq && offset.part.encoding >= last_encoding =>
             {
-                Some(Reached::all_of(serial))
+                Some(ReplayCursor::all_of(event_seq))
             }
-            OffsetKind::Event { serial, .. } if offset.boot == self.current && serial <= last_serial => {
-                Some(Reached { serial, part: offset.part })
+            OffsetKind::Event { event_seq, .. } if offset.epoch == self.current && event_seq <= last_event_seq => {
+                Some(ReplayCursor { event_seq, part: offset.part })
             }
             _ => None,
         }
@@ -124,18 +124,18 @@ mod tests {
 
     fn offset(number: i64, position: i64, kind: OffsetKind) -> Offset {
         let Start { number, started_at, .. } = start(number, 0);
-        let changes = ChangesTold::all(position);
-        Offset { boot: Boot::new(number, started_at), position, part: Part::FIRST, kind, changes }
+        let changes = ChangesNotified::all(position);
+        Offset { epoch: Epoch::new(number, started_at), position, part: Part::FIRST, kind, changes }
     }
 
-    const MESSAGE: OffsetKind = OffsetKind::Event { serial: 3, is_message: true };
-    const OTHER: OffsetKind = OffsetKind::Event { serial: 3, is_message: false };
+    const MESSAGE: OffsetKind = OffsetKind::Event { event_seq: 3, is_message: true };
+    const OTHER: OffsetKind = OffsetKind::Event { event_seq: 3, is_message: false };
 
     #[test]
     fn an_offset_says_which_messages_are_lacking() {
         let offsets = Offsets::new(&[start(1, 0), start(2, 10), start(4, 20)]);
         let since = |position, part, unreceived_up_to| {
-            Some(Since { position, part, unreceived_up_to, changes: ChangesTold::all(position) })
+            Some(CatchUpFrom { position, part, unreceived_up_to, changes: ChangesNotified::all(position) })
         };
         for (given, expected) in [
             (offset(4, 25, MESSAGE), since(25, Part::FIRST, None)),
@@ -149,7 +149,7 @@ mod tests {
             (offset(1, 15, OffsetKind::Unreceived { up_to: 17 }), since(10, Part::ALL, Some(10))),
             (offset(3, 5, MESSAGE), None),
             (offset(5, 5, MESSAGE), None),
-            (Offset { boot: Boot { number: 2, mark: 1 }, ..offset(2, 15, MESSAGE) }, None),
+            (Offset { epoch: Epoch { number: 2, mark: 1 }, ..offset(2, 15, MESSAGE) }, None),
         ] {
             assert_eq!(offsets.since(given, 30, 4), expected, "{given:?}");
         }
@@ -165,21 +165,21 @@ mod tests {
             since.map(|since| (since.changes_after(), since.changes.part))
         };
         let part = |encoding| Part { encoding, packet: 0 };
-        assert_eq!(after(4, ChangesTold::all(12)), Some((12, Part::ALL)), "one waited when later messages were told");
-        assert_eq!(after(4, ChangesTold { up_to: 12, part: part(1) }), Some((11, part(1))), "the rest of its packets");
-        assert_eq!(after(4, ChangesTold { up_to: 12, part: part(4) }), Some((12, Part::ALL)), "there is no packet after it");
-        assert_eq!(after(4, ChangesTold::all(31)), None);
-        assert_eq!(after(2, ChangesTold::all(18)), Some((18, Part::ALL)));
+        assert_eq!(after(4, ChangesNotified::all(12)), Some((12, Part::ALL)), "one waited when later messages were told");
+        assert_eq!(after(4, ChangesNotified { up_to: 12, part: part(1) }), Some((11, part(1))), "the rest of its packets");
+        assert_eq!(after(4, ChangesNotified { up_to: 12, part: part(4) }), Some((12, Part::ALL)), "there is no packet after it");
+        assert_eq!(after(4, ChangesNotified::all(31)), None);
+        assert_eq!(after(2, ChangesNotified::all(18)), Some((18, Part::ALL)));
         // Another change may have got that position since.
-        assert_eq!(after(2, ChangesTold { up_to: 22, part: part(1) }), Some((20, Part::ALL)));
+        assert_eq!(after(2, ChangesNotified { up_to: 22, part: part(1) }), Some((20, Part::ALL)));
     }
 
     #[test]
-    fn only_what_was_handed_out_since_the_start_can_be_recovered() {
+    fn only_what_was_dispatched_since_the_start_can_be_recovered() {
         let offsets = Offsets::new(&[start(1, 0), start(2, 10)]);
-        let reached = Some(Reached { serial: 3, part: Part::FIRST });
+        let reached = Some(ReplayCursor { event_seq: 3, part: Part::FIRST });
         assert_eq!(offsets.reached(offset(2, 5, MESSAGE), 3, 4), reached);
-        assert_eq!(offsets.reached(offset(2, 5, MESSAGE), 3, 0), Some(Reached::all_of(3)));
+        assert_eq!(offsets.reached(offset(2, 5, MESSAGE), 3, 0), Some(ReplayCursor::all_of(3)));
         assert_eq!(offsets.reached(offset(2, 5, OTHER), 3, 0), reached, "it may be more than one packet");
         assert_eq!(offsets.reached(offset(2, 5, MESSAGE), 2, 4), None);
         assert_eq!(offsets.reached(offset(1, 5, MESSAGE), 3, 4), None);

@@ -1,4 +1,4 @@
-//! Users who came and went since the store was told.
+//! Users who came and went since the store was notified.
 use hashbrown::HashSet;
 
 use crate::model::{Timestamp, UserId};
@@ -6,12 +6,12 @@ use crate::model::{Timestamp, UserId};
 /// While somebody is online it is stored this often that the server runs: half of what a last seen may be wrong by.
 const ALIVE_EVERY_MS: i64 = 30_000;
 
-/// Those who came and went since the store was told.
+/// Those who came and went since the store was notified.
 #[derive(Debug, Default)]
 pub struct OnlineChanges {
     came: HashSet<UserId>,
     gone: HashSet<UserId>,
-    told_at: Timestamp,
+    notified_at: Timestamp,
 }
 
 impl OnlineChanges {
@@ -27,20 +27,20 @@ impl OnlineChanges {
         self.gone.insert(user.clone());
     }
 
-    /// Takes those who came and went, where the store is to be told now; `is_anybody_here`: it is told now and then, too, that
+    /// Takes those who came and went, where the store is to be notified now; `is_anybody_here`: it is notified now and then, too, that
     /// the server runs.
     pub fn take(&mut self, is_anybody_here: bool, now: Timestamp) -> Option<(Vec<UserId>, Vec<UserId>)> {
         let is_quiet = self.came.is_empty() && self.gone.is_empty();
-        if is_quiet && (!is_anybody_here || self.told_at.plus_millis(ALIVE_EVERY_MS) > now) {
+        if is_quiet && (!is_anybody_here || self.notified_at.plus_millis(ALIVE_EVERY_MS) > now) {
             return None;
         }
-        self.told_at = now;
+        self.notified_at = now;
         Some((self.came.drain().collect(), self.gone.drain().collect()))
     }
 
-    /// Those of whom the store was told in vain; what is known since then holds.
+    /// Those of whom the store was notified in vain; what is known since then holds.
     pub fn put_back(&mut self, came: Vec<UserId>, gone: Vec<UserId>) {
-        let Self { came: comes, gone: goes, told_at: _ } = self;
+        let Self { came: comes, gone: goes, notified_at: _ } = self;
         comes.extend(came.into_iter().filter(|user| !goes.contains(user)));
         goes.extend(gone.into_iter().filter(|user| !comes.contains(user)));
     }

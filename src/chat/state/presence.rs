@@ -1,4 +1,4 @@
-//! Presence: who is online for others to see, and what of that waits to be told and stored.
+//! Presence: who is online for others to see, and what of that waits to be sent and stored.
 use std::collections::VecDeque;
 
 use hashbrown::HashMap;
@@ -10,24 +10,24 @@ use crate::model::{Timestamp, UserId};
 /// How long changes are gathered while they keep coming.
 const WINDOW_MS: i64 = 100;
 
-/// A user's presence is told no more often: who comes and goes all the time costs the others one packet a second.
+/// A user's presence is sent no more often: who comes and goes all the time costs the others one packet a second.
 const PER_USER_MS: i64 = 1_000;
 
-/// Changes that wait to be told, the latest of each user. The first one after a quiet time does not wait.
+/// Changes that wait to be sent, the latest of each user. The first one after a quiet time does not wait.
 #[derive(Debug, Default)]
 pub struct PresenceWindow {
     order: Vec<UserId>,
     latest: HashMap<UserId, PresenceChange>,
     open_until: Option<Timestamp>,
-    /// Of whom something was told within the last second, oldest first, and when.
-    told: VecDeque<(Timestamp, UserId)>,
-    told_at: HashMap<UserId, Timestamp>,
-    /// When the first of those who wait may be told, by their own last times.
+    /// Of whom something was sent within the last second, oldest first, and when.
+    notified: VecDeque<(Timestamp, UserId)>,
+    notified_at: HashMap<UserId, Timestamp>,
+    /// When the first of those who wait may be sent, by their own last times.
     first_due: Option<Timestamp>,
 }
 
 impl PresenceWindow {
-    /// Adds a change. [`PresenceWindow::due`] says when it may be told.
+    /// Adds a change. [`PresenceWindow::due`] says when it may be sent.
     pub fn add(&mut self, user: &UserId, change: PresenceChange) {
         let change = change.after(self.latest.get(user));
         if self.latest.insert(user.clone(), change).is_none() {
@@ -37,38 +37,38 @@ impl PresenceWindow {
         self.first_due = Some(self.first_due.map_or(due, |first| first.min(due)));
     }
 
-    /// From when on a user's change may be told.
+    /// From when on a user's change may be sent.
     fn due_of(&self, user: &UserId) -> Timestamp {
-        self.told_at.get(user).map_or(Timestamp::default(), |at| at.plus_millis(PER_USER_MS))
+        self.notified_at.get(user).map_or(Timestamp::default(), |at| at.plus_millis(PER_USER_MS))
     }
 
-    /// Whether it waits to be told that a user came.
+    /// Whether it waits to be notified that a user came.
     pub fn is_coming(&self, user: &UserId) -> bool {
         matches!(self.latest.get(user), Some(PresenceChange::Online { came: true, .. }))
     }
 
-    /// When the waiting changes are to be told; `None` where nothing waits.
+    /// When the waiting changes are to be sent; `None` where nothing waits.
     pub fn due(&self, now: Timestamp) -> Option<Timestamp> {
         let first = self.first_due?;
         Some(self.open_until.map_or(now, |until| until.max(now)).max(first))
     }
 
-    /// What is to be told now, in the order of the first change of each user.
+    /// What is to be sent now, in the order of the first change of each user.
     pub fn take(&mut self, now: Timestamp) -> Vec<(UserId, PresenceChange)> {
         if self.open_until.is_some_and(|until| until > now) || self.first_due.is_none_or(|first| first > now) {
             return Vec::new();
         }
-        while let Some((_, user)) = self.told.pop_front_if(|(at, _)| at.plus_millis(PER_USER_MS) <= now) {
-            self.told_at.remove(&user);
+        while let Some((_, user)) = self.notified.pop_front_if(|(at, _)| at.plus_millis(PER_USER_MS) <= now) {
+            self.notified_at.remove(&user);
         }
         self.open_until = Some(now.plus_millis(WINDOW_MS));
         let (waiting, due): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.order).into_iter().partition(|user| self.told_at.contains_key(user));
+            std::mem::take(&mut self.order).into_iter().partition(|user| self.notified_at.contains_key(user));
         self.first_due = waiting.iter().map(|user| self.due_of(user)).min();
         self.order = waiting;
         for user in &due {
-            self.told.push_back((now, user.clone()));
-            self.told_at.insert(user.clone(), now);
+            self.notified.push_back((now, user.clone()));
+            self.notified_at.insert(user.clone(), now);
         }
         due.into_iter().filter_map(|user| self.latest.remove(&user).map(|change| (user, change))).collect()
     }
@@ -80,15 +80,15 @@ pub struct Presence {
     window: PresenceWindow,
     /// Users whose last socket was lost, and when they count as offline.
     grace: VecDeque<(Timestamp, UserId)>,
-    /// Number of users that others were told are online.
+    /// Number of users that others were sent are online.
     online: usize,
     is_narrowed: bool,
-    /// What the store is to be told.
+    /// What the store is to be sent.
     pub unstored: OnlineChanges,
 }
 
 impl Presence {
-    /// Number of users that others were told are online.
+    /// Number of users that others were sent are online.
     pub fn online(&self) -> usize {
         self.online
     }
@@ -103,17 +103,17 @@ impl Presence {
         self.online = self.online.saturating_sub(1);
     }
 
-    /// Has a change told to others.
+    /// Queues a change that others are notified of.
     pub fn add(&mut self, user: &UserId, change: PresenceChange) {
         self.window.add(user, change);
     }
 
-    /// Tells whether it waits to be told that a user came.
+    /// Tells whether it waits to be notified that a user came.
     pub fn is_coming(&self, user: &UserId) -> bool {
         self.window.is_coming(user)
     }
 
-    /// Returns the changes that may be told now.
+    /// Returns the changes that may be sent now.
     pub fn take(&mut self, now: Timestamp) -> Vec<(UserId, PresenceChange)> {
         self.window.take(now)
     }
@@ -134,7 +134,7 @@ impl Presence {
         self.window.first_due.is_some() || !self.grace.is_empty()
     }
 
-    /// Returns when there is something to do: to tell changes, or to look at somebody's grace.
+    /// Returns when there is something to do: to fan changes out, or to look at somebody's grace.
     pub fn due(&self, now: Timestamp) -> Option<Timestamp> {
         let grace = self.grace.front().map(|(until, _)| *until);
         self.window.due(now).into_iter().chain(grace).min()
@@ -173,10 +173,10 @@ mod tests {
         assert_eq!(window.take(at(999)), []);
         assert_eq!(window.take(at(1_000)), [(ann.clone(), gone(&ann, 3))]);
         assert_eq!(window.due(at(1_001)), None);
-        assert_eq!((window.take(at(9_000)), window.told.len(), window.order.len()), (vec![], 2, 0));
+        assert_eq!((window.take(at(9_000)), window.notified.len(), window.order.len()), (vec![], 2, 0));
         window.add(&bob, gone(&bob, 9));
         assert_eq!(window.take(at(9_000)), [(bob.clone(), gone(&bob, 9))]);
-        assert_eq!(window.told.len(), 1);
+        assert_eq!(window.notified.len(), 1);
     }
 
     #[test]

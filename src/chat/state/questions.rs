@@ -38,7 +38,7 @@ pub struct Question {
 }
 
 impl Question {
-    /// Whether it is to be answered when `message` is repeated: who asks for an answer is told that there is none to a
+    /// Whether it is to be answered when `message` is repeated: who asks for an answer is notified that there is none to a
     /// deleted one.
     pub fn is_due(&self, message: &Message) -> bool {
         self.socket.is_some() || message.deleted_at.is_none()
@@ -81,7 +81,7 @@ pub struct Questions {
     next_ticket: u64,
     /// Those whose message, or chat, is being deleted: they are asked again if it stays.
     withdrawn: Vec<Question>,
-    /// Whom to tell when none is left.
+    /// Whom to notify when none is left.
     idle: Option<oneshot::Sender<()>>,
 }
 
@@ -291,7 +291,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::engineio::Seat;
+    use crate::engineio::Slot;
     use crate::model::UserRole;
 
     fn profile(id: &str) -> Arc<Profile> {
@@ -375,7 +375,7 @@ mod tests {
         questions.add(question("ann", 1, 11)).unwrap();
         let (ticket, _) = questions.begin(1, 0).unwrap();
         questions.hear(ticket, "Hel").unwrap();
-        let socket = Some(ConnectionKey { worker: 0, seat: Seat { slot: 1, generation: 0 } });
+        let socket = Some(ConnectionKey { worker: 0, slot: Slot { index: 1, generation: 0 } });
         let again = |message| Question { socket, stream: true, ..question("ann", 1, message) };
         assert_eq!(questions.join(&again(10)), Some("Hel"));
         assert_eq!(questions.join(&again(11)), Some(""));

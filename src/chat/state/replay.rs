@@ -1,11 +1,11 @@
 //! Events in the order in which they are dispatched: their numbers, and what is kept of them for those who come back.
 use std::sync::Arc;
 
-use super::edits::UntoldChanges;
-use super::offsets::{Offsets, Reached, Since};
-use super::rings::{Except, RingKey, Rings};
+use super::edits::UnsentChanges;
+use super::offsets::{CatchUpFrom, Offsets, ReplayCursor};
+use super::rings::{EventRings, ReplayExclude, RingKey};
 use crate::chat::ports::{Broadcast, RingLimits};
-use crate::model::{ChangesTold, MessageId, Offset, OffsetKind, Part, Timestamp};
+use crate::model::{ChangesNotified, MessageId, Offset, OffsetKind, Part, Timestamp};
 use crate::store::Start;
 
 /// The log. Every event but volatile ones has one number, which rises by one from event to event; what an offset says of
@@ -14,14 +14,14 @@ use crate::store::Start;
 pub struct ReplayLog {
     /// Number of the last event.
     event_seq: u64,
-    /// Highest position of a message that was dispatched, or of a change that was told.
+    /// Highest position of a message that was dispatched, or of a change that was sent.
     log_position: i64,
     offsets: Offsets,
-    events: Rings,
+    events: EventRings,
     /// Presence and typing of late.
-    states: Rings,
+    states: EventRings,
     /// Changes that are being stored.
-    pub changes: UntoldChanges,
+    pub changes: UnsentChanges,
 }
 
 impl ReplayLog {
@@ -31,9 +31,9 @@ impl ReplayLog {
             event_seq: 0,
             log_position,
             offsets: Offsets::new(starts),
-            events: Rings::new(events),
-            states: Rings::new(states),
-            changes: UntoldChanges::default(),
+            events: EventRings::new(events),
+            states: EventRings::new(states),
+            changes: UnsentChanges::default(),
         }
     }
 
@@ -43,12 +43,12 @@ impl ReplayLog {
     }
 
     /// Events that are kept.
-    pub fn events(&self) -> &Rings {
+    pub fn events(&self) -> &EventRings {
         &self.events
     }
 
     /// Presence and typing that are kept: the latest counts.
-    pub fn states(&self) -> &Rings {
+    pub fn states(&self) -> &EventRings {
         &self.states
     }
 
@@ -59,44 +59,44 @@ impl ReplayLog {
         }
         let own = event.message().map(|message| message.position).filter(|position| *position > self.log_position);
         self.log_position = own.unwrap_or(self.log_position);
-        let changes = self.changes.told_by(self.log_position);
+        let changes = self.changes.notified_by(self.log_position);
         Arc::new(self.numbered(event, own.is_some(), changes))
     }
 
     /// Gives the event of an edit or a deletion its number.
     pub fn number_change(&mut self, event: Broadcast, position: i64) -> Broadcast {
         self.log_position = self.log_position.max(position);
-        let changes = self.changes.while_telling(position);
+        let changes = self.changes.while_notifying(position);
         self.numbered(event, false, changes)
     }
 
-    fn numbered(&mut self, event: Broadcast, is_message: bool, changes: ChangesTold) -> Broadcast {
+    fn numbered(&mut self, event: Broadcast, is_message: bool, changes: ChangesNotified) -> Broadcast {
         self.event_seq += 1;
-        let kind = OffsetKind::Event { serial: self.event_seq, is_message };
-        event.placed(Offset { boot: self.offsets.boot(), position: self.log_position, part: Part::FIRST, kind, changes })
+        let kind = OffsetKind::Event { event_seq: self.event_seq, is_message };
+        event.placed(Offset { epoch: self.offsets.epoch(), position: self.log_position, part: Part::FIRST, kind, changes })
     }
 
     /// The offset of one who has all that was dispatched by now.
     pub fn present(&self) -> Offset {
-        let kind = OffsetKind::Event { serial: self.event_seq, is_message: false };
-        let changes = self.changes.told_by(self.log_position);
-        Offset { boot: self.offsets.boot(), position: self.log_position, part: Part::ALL, kind, changes }
+        let kind = OffsetKind::Event { event_seq: self.event_seq, is_message: false };
+        let changes = self.changes.notified_by(self.log_position);
+        Offset { epoch: self.offsets.epoch(), position: self.log_position, part: Part::ALL, kind, changes }
     }
 
     /// From where on a client with this offset lacks messages and changes; see [`Offsets::since`].
-    pub fn since(&self, offset: Offset, last_position: i64, last_encoding: u8) -> Option<Since> {
+    pub fn since(&self, offset: Offset, last_position: i64, last_encoding: u8) -> Option<CatchUpFrom> {
         self.offsets.since(offset, last_position, last_encoding)
     }
 
     /// How far a client with this offset has come; see [`Offsets::reached`].
-    pub fn reached(&self, offset: Offset, last_encoding: u8) -> Option<Reached> {
+    pub fn reached(&self, offset: Offset, last_encoding: u8) -> Option<ReplayCursor> {
         self.offsets.reached(offset, self.event_seq, last_encoding)
     }
 
     /// Keeps an event for those of its receivers who are not here, or do not get it. Of presence and typing the latest counts,
-    /// and how much of it was told nobody knows: it stands before the next event.
-    pub fn keep(&mut self, key: RingKey, event: &Arc<Broadcast>, except: Except, now: Timestamp) {
-        match event.serial() {
+    /// and how much of it was sent nobody knows: it stands before the next event.
+    pub fn keep(&mut self, key: RingKey, event: &Arc<Broadcast>, except: ReplayExclude, now: Timestamp) {
+        match event.event_seq() {
             Some(number) => self.events.push(key, number, event, except, now),
             None => self.states.push(key, self.event_seq + 1, event, except, now),
         }
@@ -140,12 +140,12 @@ mod tests {
     fn every_event_has_one_number_and_volatile_ones_none() {
         let mut log = log();
         let first = log.number(emitted());
-        assert_eq!((first.serial(), log.event_seq()), (Some(1), 1));
+        assert_eq!((first.event_seq(), log.event_seq()), (Some(1), 1));
         let again = log.number(Arc::into_inner(first).unwrap());
-        assert_eq!((again.serial(), log.event_seq()), (Some(1), 1));
+        assert_eq!((again.event_seq(), log.event_seq()), (Some(1), 1));
         let volatile = Broadcast::new(Event::Presence(Vec::new()));
-        assert_eq!((log.number(volatile).serial(), log.event_seq()), (None, 1));
-        assert_eq!(log.number(emitted()).serial(), Some(2));
+        assert_eq!((log.number(volatile).event_seq(), log.event_seq()), (None, 1));
+        assert_eq!(log.number(emitted()).event_seq(), Some(2));
     }
 
     #[test]
@@ -163,11 +163,11 @@ mod tests {
         let mut log = log();
         let (socket, user) = (SocketId::parse(&"s".repeat(20)).unwrap(), UserId::parse("ann").unwrap());
         let missed = |log: &ReplayLog, after: u64| {
-            let reached = Reached::all_of(after);
-            log.states().missed(&RingKey::Everyone, reached, &socket, &user).map(|missed| missed.serial).collect::<Vec<_>>()
+            let reached = ReplayCursor::all_of(after);
+            log.states().missed(&RingKey::Everyone, reached, &socket, &user).map(|missed| missed.event_seq).collect::<Vec<_>>()
         };
         let typing = Arc::new(Broadcast::new(Event::Presence(Vec::new())));
-        log.keep(RingKey::Everyone, &typing, Except::default(), Timestamp::default());
+        log.keep(RingKey::Everyone, &typing, ReplayExclude::default(), Timestamp::default());
         assert_eq!((missed(&log, 0), missed(&log, 1)), (vec![1], vec![]));
         log.forget(&RingKey::Everyone);
         assert_eq!(missed(&log, 0), Vec::<u64>::new());

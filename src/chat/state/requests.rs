@@ -9,7 +9,7 @@ use crate::store::Overview;
 /// Where the socket is now that asked for something.
 #[derive(Debug, Clone, Copy)]
 pub struct Requester {
-    /// `None`: it is parked.
+    /// `None`: it is detached.
     pub connection: Option<ConnectionKey>,
     pub socket: SocketId,
     pub pid: PrivateId,
@@ -81,7 +81,7 @@ pub struct Prefetched {
     /// The uploads that the draft names, and how often files had been dropped by then.
     pub uploads: Option<(u64, Vec<(File, UserId)>)>,
     /// What the sender calls a conversation was looked up.
-    pub called: Option<Called>,
+    pub alias: Option<ResolvedAlias>,
     /// The sender's conversations.
     pub overviews: Option<Vec<Overview>>,
     /// The requester's notifications.
@@ -100,7 +100,7 @@ pub struct Prefetched {
 
 /// What a text meant to a user as a conversation.
 #[derive(Debug, Clone, Copy)]
-pub struct Called {
+pub struct ResolvedAlias {
     /// How many names the user had given by then.
     pub names_given: u64,
     /// `None`: nothing.

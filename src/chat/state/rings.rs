@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-use super::offsets::Reached;
+use super::offsets::ReplayCursor;
 use crate::chat::ports::{Broadcast, RingLimits, RoomKey};
 use crate::model::{MessageId, Part, PrivateId, SocketId, Timestamp, UserId};
 
@@ -22,16 +22,16 @@ pub enum RingKey {
     Everyone,
 }
 
-/// Those in a room or of a user who are not told of an event.
+/// Those in a room or of a user who are not notified of an event.
 #[derive(Debug, Clone, Default)]
-pub struct Except {
+pub struct ReplayExclude {
     /// These sockets.
     pub sockets: SmallVec<[SocketId; 1]>,
     /// All sockets of these users.
     pub users: Vec<UserId>,
 }
 
-impl Except {
+impl ReplayExclude {
     fn has(&self, socket: &SocketId, user: &UserId) -> bool {
         self.sockets.contains(socket) || self.users.contains(user)
     }
@@ -39,9 +39,9 @@ impl Except {
 
 #[derive(Debug)]
 struct Entry {
-    serial: u64,
+    event_seq: u64,
     event: Arc<Broadcast>,
-    except: Except,
+    except: ReplayExclude,
     bytes: usize,
     at: Timestamp,
 }
@@ -57,8 +57,8 @@ struct Ring {
 impl Ring {
     /// Lets the oldest go; how many bytes that were.
     fn evict(&mut self) -> usize {
-        let Some(Entry { serial, bytes, .. }) = self.entries.pop_front() else { return 0 };
-        self.evicted = serial;
+        let Some(Entry { event_seq, bytes, .. }) = self.entries.pop_front() else { return 0 };
+        self.evicted = event_seq;
         self.bytes -= bytes;
         if self.entries.is_empty() {
             self.entries = VecDeque::new();
@@ -69,7 +69,7 @@ impl Ring {
 
 /// All rings. One is made at its first entry.
 #[derive(Debug)]
-pub struct Rings {
+pub struct EventRings {
     rings: HashMap<RingKey, Ring>,
     limits: RingLimits,
     bytes: usize,
@@ -78,27 +78,27 @@ pub struct Rings {
 /// An event that a socket has missed.
 #[derive(Debug)]
 pub struct MissedEvent {
-    pub serial: u64,
+    pub event_seq: u64,
     pub event: Arc<Broadcast>,
     /// The packets up to this one had arrived.
     pub had: Option<Part>,
 }
 
-impl Rings {
+impl EventRings {
     /// Without anything in them.
     pub fn new(limits: RingLimits) -> Self {
         Self { rings: HashMap::new(), limits, bytes: 0 }
     }
 
     /// Keeps an event that comes at this place in the order.
-    pub fn push(&mut self, key: RingKey, serial: u64, event: &Arc<Broadcast>, except: Except, now: Timestamp) {
+    pub fn push(&mut self, key: RingKey, event_seq: u64, event: &Arc<Broadcast>, except: ReplayExclude, now: Timestamp) {
         if self.limits.ttl_ms == 0 {
             return;
         }
         let Self { rings, limits, bytes: bytes_of_all } = self;
         let bytes = event.weight();
         let ring = rings.entry(key).or_default();
-        ring.entries.push_back(Entry { serial, event: event.clone(), except, bytes, at: now });
+        ring.entries.push_back(Entry { event_seq, event: event.clone(), except, bytes, at: now });
         ring.bytes += bytes;
         *bytes_of_all += bytes;
         let oldest = now.plus_millis(-limits.ttl_ms);
@@ -142,9 +142,9 @@ impl Rings {
     }
 
     /// Whether nothing is lost that came after what a client has; beyond `last_encoding` no packet is for it.
-    pub fn is_whole_since(&self, key: &RingKey, reached: Reached, last_encoding: u8) -> bool {
+    pub fn is_whole_since(&self, key: &RingKey, reached: ReplayCursor, last_encoding: u8) -> bool {
         self.rings.get(key).is_none_or(|ring| {
-            ring.evicted < reached.serial || (ring.evicted == reached.serial && reached.part.encoding >= last_encoding)
+            ring.evicted < reached.event_seq || (ring.evicted == reached.event_seq && reached.part.encoding >= last_encoding)
         })
     }
 
@@ -152,18 +152,18 @@ impl Rings {
     pub fn missed<'a>(
         &'a self,
         key: &RingKey,
-        reached: Reached,
+        reached: ReplayCursor,
         socket: &'a SocketId,
         user: &'a UserId,
     ) -> impl Iterator<Item = MissedEvent> + use<'a> {
         let entries = self.rings.get(key).map(|ring| {
-            let start = ring.entries.partition_point(|entry| entry.serial < reached.serial);
+            let start = ring.entries.partition_point(|entry| entry.event_seq < reached.event_seq);
             ring.entries.range(start..)
         });
         entries.into_iter().flatten().filter(|entry| !entry.except.has(socket, user)).filter_map(move |entry| {
-            let had = (entry.serial == reached.serial).then_some(reached.part);
+            let had = (entry.event_seq == reached.event_seq).then_some(reached.part);
             let is_missed = had != Some(Part::ALL);
-            is_missed.then(|| MissedEvent { serial: entry.serial, event: entry.event.clone(), had })
+            is_missed.then(|| MissedEvent { event_seq: entry.event_seq, event: entry.event.clone(), had })
         })
     }
 
@@ -184,22 +184,22 @@ mod tests {
         Arc::new(Broadcast::new(Event::Emitted(Emitted { name: "x".into(), data: Some("x".repeat(bytes).into()) })))
     }
 
-    fn push(rings: &mut Rings, serial: u64, at: i64) {
-        rings.push(RingKey::Everyone, serial, &event(0), Except::default(), Timestamp::from_millis(at));
+    fn push(rings: &mut EventRings, event_seq: u64, at: i64) {
+        rings.push(RingKey::Everyone, event_seq, &event(0), ReplayExclude::default(), Timestamp::from_millis(at));
     }
 
-    fn missed(rings: &Rings, key: &RingKey, serial: u64, part: Part) -> Option<Vec<u64>> {
+    fn missed(rings: &EventRings, key: &RingKey, event_seq: u64, part: Part) -> Option<Vec<u64>> {
         let (socket, user) = (SocketId::parse(&"s".repeat(20)).unwrap(), UserId::parse("ann").unwrap());
-        let reached = Reached { serial, part };
-        let found = rings.missed(key, reached, &socket, &user).map(|missed| missed.serial).collect();
+        let reached = ReplayCursor { event_seq, part };
+        let found = rings.missed(key, reached, &socket, &user).map(|missed| missed.event_seq).collect();
         rings.is_whole_since(key, reached, 4).then_some(found)
     }
 
     #[test]
     fn what_came_after_is_missed_as_long_as_nothing_of_it_was_evicted() {
-        let mut rings = Rings::new(LIMITS);
-        for serial in [2, 4, 6] {
-            push(&mut rings, serial, 0);
+        let mut rings = EventRings::new(LIMITS);
+        for event_seq in [2, 4, 6] {
+            push(&mut rings, event_seq, 0);
         }
         let all = &RingKey::Everyone;
         assert_eq!(missed(&rings, all, 0, Part::ALL), Some(vec![2, 4, 6]));
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn rings_are_bounded_in_time_and_bytes() {
-        let mut rings = Rings::new(LIMITS);
+        let mut rings = EventRings::new(LIMITS);
         push(&mut rings, 1, 0);
         push(&mut rings, 2, 1_001);
         assert_eq!(missed(&rings, &RingKey::Everyone, 0, Part::ALL), None);
@@ -226,16 +226,16 @@ mod tests {
 
         let weight = event(1_000).weight();
         for limits in [RingLimits { bytes: 2 * weight, ..LIMITS }, RingLimits { bytes_of_all: 2 * weight, ..LIMITS }] {
-            let mut rings = Rings::new(limits);
-            for serial in 1..=3 {
-                rings.push(RingKey::Everyone, serial, &event(1_000), Except::default(), Timestamp::default());
+            let mut rings = EventRings::new(limits);
+            for event_seq in 1..=3 {
+                rings.push(RingKey::Everyone, event_seq, &event(1_000), ReplayExclude::default(), Timestamp::default());
             }
             assert_eq!(rings.bytes(), 2 * weight);
-            rings.push(RingKey::Everyone, 4, &event(5_000), Except::default(), Timestamp::default());
+            rings.push(RingKey::Everyone, 4, &event(5_000), ReplayExclude::default(), Timestamp::default());
             assert_eq!((rings.bytes(), missed(&rings, &RingKey::Everyone, 4, Part::ALL)), (0, Some(vec![])));
             rings.forget(&RingKey::Everyone);
         }
-        let mut off = Rings::new(RingLimits { ttl_ms: 0, ..LIMITS });
+        let mut off = EventRings::new(RingLimits { ttl_ms: 0, ..LIMITS });
         push(&mut off, 1, 0);
         assert_eq!(off.bytes(), 0);
     }

@@ -5,29 +5,29 @@ use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use crate::chat::ports::RoomKey;
-use crate::engineio::{ConnectionKey, Seat};
+use crate::engineio::{ConnectionKey, Slot};
 use crate::model::Timestamp;
 
 /// One room's connections, a list for each worker. A list is shared with the deliveries that are under way and
 /// copied only when it changes meanwhile.
 #[derive(Debug, Default)]
 pub struct Room {
-    by_worker: SmallVec<[Arc<Vec<Seat>>; 2]>,
+    by_worker: SmallVec<[Arc<Vec<Slot>>; 2]>,
     members: usize,
     /// Sessions without a connection that are in it.
-    parked: usize,
+    detached: usize,
     said: Said,
 }
 
 impl Room {
     /// The lists with the workers that they belong to.
-    pub fn lists(&self) -> impl Iterator<Item = (u16, &Arc<Vec<Seat>>)> {
+    pub fn lists(&self) -> impl Iterator<Item = (u16, &Arc<Vec<Slot>>)> {
         (0u16..).zip(&self.by_worker).filter(|(_, list)| !list.is_empty())
     }
 
     /// All connections.
     pub fn connections(&self) -> impl Iterator<Item = ConnectionKey> + '_ {
-        self.lists().flat_map(|(worker, list)| list.iter().map(move |seat| ConnectionKey { worker, seat: *seat }))
+        self.lists().flat_map(|(worker, list)| list.iter().map(move |slot| ConnectionKey { worker, slot: *slot }))
     }
 
     /// How many connections are in it.
@@ -36,8 +36,8 @@ impl Room {
     }
 
     /// How many sessions without a connection are in it.
-    pub fn parked(&self) -> usize {
-        self.parked
+    pub fn detached(&self) -> usize {
+        self.detached
     }
 
     /// Messages in the last whole minute, or in this one where those are more.
@@ -45,7 +45,7 @@ impl Room {
         self.said.per_minute(minute_of(now))
     }
 
-    fn list(&mut self, worker: u16) -> Option<&mut Vec<Seat>> {
+    fn list(&mut self, worker: u16) -> Option<&mut Vec<Slot>> {
         let worker = usize::from(worker);
         if self.by_worker.len() <= worker {
             self.by_worker.resize_with(worker + 1, Arc::default);
@@ -84,7 +84,7 @@ fn minute_of(at: Timestamp) -> i64 {
     at.as_millis() / 60_000
 }
 
-/// All rooms that have somebody in them, be it a parked session.
+/// All rooms that have somebody in them, be it a detached session.
 #[derive(Debug, Default)]
 pub struct Rooms {
     rooms: HashMap<RoomKey, Room>,
@@ -97,7 +97,7 @@ impl Rooms {
     pub fn join(&mut self, key: RoomKey, connection: ConnectionKey) {
         let room = self.rooms.entry(key).or_default();
         if let Some(list) = room.list(connection.worker) {
-            list.push(connection.seat);
+            list.push(connection.slot);
             self.open += usize::from(room.members == 0);
             room.members += 1;
         }
@@ -107,7 +107,7 @@ impl Rooms {
     pub fn leave(&mut self, key: &RoomKey, connection: ConnectionKey) -> bool {
         let Some(room) = self.rooms.get_mut(key) else { return false };
         let Some(list) = room.list(connection.worker) else { return false };
-        let place = list.iter().rposition(|seat| *seat == connection.seat);
+        let place = list.iter().rposition(|slot| *slot == connection.slot);
         if let Some(place) = place {
             list.swap_remove(place);
             room.members -= 1;
@@ -117,33 +117,33 @@ impl Rooms {
         place.is_some()
     }
 
-    /// A connection's session is parked: it stays in a room without hearing it.
-    pub fn park(&mut self, key: RoomKey, connection: ConnectionKey) {
-        self.join_parked(key.clone());
+    /// A connection's session is detached: it stays in a room without hearing it.
+    pub fn detach(&mut self, key: RoomKey, connection: ConnectionKey) {
+        self.join_detached(key.clone());
         self.leave(&key, connection);
     }
 
-    /// A parked session comes into a room.
-    pub fn join_parked(&mut self, key: RoomKey) {
-        self.rooms.entry(key).or_default().parked += 1;
+    /// A detached session comes into a room.
+    pub fn join_detached(&mut self, key: RoomKey) {
+        self.rooms.entry(key).or_default().detached += 1;
     }
 
-    /// A parked session has come back on this connection.
-    pub fn join_from_parked(&mut self, key: RoomKey, connection: ConnectionKey) {
+    /// A detached session has come back on this connection.
+    pub fn join_from_detached(&mut self, key: RoomKey, connection: ConnectionKey) {
         self.join(key.clone(), connection);
-        self.leave_parked(&key);
+        self.leave_detached(&key);
     }
 
-    /// A parked session is out of a room.
-    pub fn leave_parked(&mut self, key: &RoomKey) {
+    /// A detached session is out of a room.
+    pub fn leave_detached(&mut self, key: &RoomKey) {
         if let Some(room) = self.rooms.get_mut(key) {
-            room.parked = room.parked.saturating_sub(1);
+            room.detached = room.detached.saturating_sub(1);
         }
         self.remove_if_empty(key);
     }
 
     fn remove_if_empty(&mut self, key: &RoomKey) {
-        if self.rooms.get(key).is_some_and(|room| room.members == 0 && room.parked == 0) {
+        if self.rooms.get(key).is_some_and(|room| room.members == 0 && room.detached == 0) {
             self.rooms.remove(key);
         }
     }
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     fn connection(worker: u16, slot: u32) -> ConnectionKey {
-        ConnectionKey { worker, seat: Seat { slot, generation: 1 } }
+        ConnectionKey { worker, slot: Slot { index: slot, generation: 1 } }
     }
 
     #[test]
@@ -187,24 +187,24 @@ mod tests {
         let given = rooms.find(&RoomKey::CommonChat).unwrap().lists().next().unwrap().1.clone();
         rooms.join(RoomKey::CommonChat, connection(0, 2));
         rooms.leave(&RoomKey::CommonChat, connection(0, 1));
-        assert_eq!(given.iter().map(|seat| seat.slot).collect::<Vec<_>>(), [1]);
+        assert_eq!(given.iter().map(|slot| slot.index).collect::<Vec<_>>(), [1]);
         let now: Vec<_> = rooms.find(&RoomKey::CommonChat).unwrap().connections().collect();
         assert_eq!(now, [connection(0, 2), connection(1, 7)]);
     }
 
     #[test]
-    fn a_room_stays_for_a_parked_session() {
+    fn a_room_stays_for_a_detached_session() {
         let mut rooms = Rooms::default();
         let (key, one) = (RoomKey::CommonChat, connection(0, 1));
         rooms.join(key.clone(), one);
-        rooms.park(key.clone(), one);
+        rooms.detach(key.clone(), one);
         assert_eq!(rooms.find(&key).unwrap().connections().count(), 0);
         assert_eq!(rooms.count(), 0);
-        rooms.join_from_parked(key.clone(), connection(1, 2));
+        rooms.join_from_detached(key.clone(), connection(1, 2));
         rooms.leave(&key, connection(1, 2));
         assert!(rooms.find(&key).is_none());
-        rooms.join_parked(key.clone());
-        rooms.leave_parked(&key);
+        rooms.join_detached(key.clone());
+        rooms.leave_detached(&key);
         assert!(rooms.find(&key).is_none());
     }
 

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::questions::Question;
 use super::requests::{ReplyTo, Running};
 use crate::chat::ports::{Broadcast, Event, RoomKey};
-use crate::engineio::{ConnectionKey, Seat};
+use crate::engineio::{ConnectionKey, Slot};
 use crate::model::{Conversation, ConversationId, ConversationKind, Message, MessageId, Place, Profile, Timestamp, UserId};
 
 /// At most so many ids of sends that were given up are remembered.
@@ -21,20 +21,20 @@ pub struct InFlight {
     pub audience: Audience,
     pub reply_to: ReplyTo,
     /// Whether recipients have it already.
-    pub is_handed: bool,
-    /// Whether a live socket of a recipient has been handed it.
+    pub is_dispatched: bool,
+    /// Whether a live socket of a recipient has been sent it.
     pub is_delivered: bool,
-    /// Who was told: the rooms' lists as they were then, and single sockets.
-    pub handed_lists: HandedLists,
-    pub handed_sockets: SmallVec<[ConnectionKey; 4]>,
-    /// Members who had no socket when it was handed out.
+    /// Who was notified: the rooms' lists as they were then, and single sockets.
+    pub dispatched_lists: DispatchedLists,
+    pub dispatched_sockets: SmallVec<[ConnectionKey; 4]>,
+    /// Members who had no socket when it was dispatched.
     pub absent: Arc<[UserId]>,
-    /// Whether it is handed out only once it is stored, whatever `DELIVERY` says.
+    /// Whether it is dispatched only once it is stored, whatever `DELIVERY` says.
     pub waits_for_commit: bool,
     /// An earlier try was given up; the database may have stored it nevertheless.
     pub was_given_up: bool,
-    /// Users who were told of that try, by the event with this number.
-    pub spared: HashMap<UserId, u64>,
+    /// Users who were notified of that try, by the event with this number.
+    pub excluded: HashMap<UserId, u64>,
     /// Of the request, where it bears a `clientMessageId`.
     pub request_hash: Option<[u8; 32]>,
     /// What recipients have.
@@ -46,20 +46,20 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    /// A message that nobody has been told of yet.
+    /// A message that nobody has been notified of yet.
     pub fn new(message: Message, audience: Audience, reply_to: ReplyTo) -> Self {
         Self {
             message: Arc::new(message),
             audience,
             reply_to,
-            is_handed: false,
+            is_dispatched: false,
             is_delivered: false,
-            handed_lists: SmallVec::new(),
-            handed_sockets: SmallVec::new(),
+            dispatched_lists: SmallVec::new(),
+            dispatched_sockets: SmallVec::new(),
             absent: Arc::default(),
             waits_for_commit: false,
             was_given_up: false,
-            spared: HashMap::new(),
+            excluded: HashMap::new(),
             request_hash: None,
             event: None,
             question: None,
@@ -69,7 +69,7 @@ impl InFlight {
 }
 
 /// The connections of a room, by worker.
-pub type HandedLists = SmallVec<[(u16, Arc<Vec<Seat>>); 2]>;
+pub type DispatchedLists = SmallVec<[(u16, Arc<Vec<Slot>>); 2]>;
 
 /// Who a message is for.
 #[derive(Debug, Clone)]
@@ -154,10 +154,10 @@ impl Sends {
     pub fn admit(&mut self, mut in_flight: InFlight, is_live: bool) -> bool {
         let id = in_flight.message.id;
         self.take_position(in_flight.message.position);
-        if let Some(told) = self.failed.take(id) {
+        if let Some(notified) = self.failed.take(id) {
             in_flight.waits_for_commit = true;
             in_flight.was_given_up = true;
-            in_flight.spared = told;
+            in_flight.excluded = notified;
         }
         let is_dispatched = is_live && self.undispatched.is_empty() && !in_flight.waits_for_commit;
         if !is_dispatched {
@@ -252,8 +252,8 @@ impl Sends {
     // ---- who had a message that is given up ----
 
     /// A named send is given up: these have it, each by the event with that number.
-    pub fn note_failed(&mut self, id: MessageId, told: HashMap<UserId, u64>, now: Timestamp) {
-        self.failed.insert(id, told, now);
+    pub fn note_failed(&mut self, id: MessageId, notified: HashMap<UserId, u64>, now: Timestamp) {
+        self.failed.insert(id, notified, now);
     }
 
     /// Forgets who had what was given up before then.
@@ -282,32 +282,32 @@ impl Sends {
     }
 }
 
-/// Named sends that were given up, and who had been told of them by which event: a retry goes to the others.
+/// Named sends that were given up, and who had been notified of them by which event: a retry goes to the others.
 #[derive(Debug, Default)]
 struct FailedSends {
-    told: HashMap<MessageId, HashMap<UserId, u64>>,
+    notified: HashMap<MessageId, HashMap<UserId, u64>>,
     order: VecDeque<(Timestamp, MessageId)>,
 }
 
 impl FailedSends {
-    /// Remembers who was told.
-    pub fn insert(&mut self, message: MessageId, told: HashMap<UserId, u64>, now: Timestamp) {
-        self.told.entry(message).or_default().extend(told);
+    /// Remembers who was notified.
+    pub fn insert(&mut self, message: MessageId, notified: HashMap<UserId, u64>, now: Timestamp) {
+        self.notified.entry(message).or_default().extend(notified);
         self.order.push_back((now, message));
         while self.order.len() > FAILED_MAX {
-            self.order.pop_front().map(|(_, oldest)| self.told.remove(&oldest));
+            self.order.pop_front().map(|(_, oldest)| self.notified.remove(&oldest));
         }
     }
 
-    /// Who was told of an earlier try, if one was given up.
+    /// Who was notified of an earlier try, if one was given up.
     pub fn take(&mut self, message: MessageId) -> Option<HashMap<UserId, u64>> {
-        self.told.remove(&message)
+        self.notified.remove(&message)
     }
 
     /// Forgets what is older.
     pub fn forget_before(&mut self, then: Timestamp) {
         while self.order.front().is_some_and(|(at, _)| *at < then) {
-            self.order.pop_front().map(|(_, oldest)| self.told.remove(&oldest));
+            self.order.pop_front().map(|(_, oldest)| self.notified.remove(&oldest));
         }
     }
 }
@@ -387,7 +387,7 @@ mod tests {
         sends.forget_failed_before(now);
         assert!(!sends.admit(in_flight(1, false), true), "the database may have stored it");
         let again = sends.get(&id(1)).unwrap();
-        assert!(again.was_given_up && again.waits_for_commit && again.spared.get(&user("bob")) == Some(&9));
+        assert!(again.was_given_up && again.waits_for_commit && again.excluded.get(&user("bob")) == Some(&9));
         sends.note_failed(id(2), HashMap::from([(user("bob"), 9)]), now);
         sends.forget_failed_before(Timestamp::from_millis(2));
         sends.admit(in_flight(2, false), true);

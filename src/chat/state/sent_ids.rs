@@ -24,7 +24,7 @@ pub struct SentId {
     pub message: MessageId,
     /// SHA-256 of the first request.
     pub request_hash: Option<[u8; 32]>,
-    /// How far it got as far as its sender was told.
+    /// How far it got as far as its sender was notified.
     pub status: MessageStatus,
 }
 
@@ -57,7 +57,7 @@ impl SentIds {
         }
     }
 
-    /// Its sender was told how far it got.
+    /// Its sender was notified how far it got.
     pub fn note_status(&mut self, client_id: &str, status: MessageStatus) {
         if let Some(sent) = self.by_client_id.get_mut(client_id) {
             sent.status = status;

@@ -5,13 +5,13 @@ use hashbrown::HashMap;
 
 use super::catch_up::{CatchUp, Unseen};
 use super::census::Census;
-use super::delivery::UnprovenPages;
-use super::detached::{DetachedSessions, Parked};
-use super::offsets::Reached;
+use super::delivery::UnconfirmedPages;
+use super::detached::{DetachedSession, DetachedSessions};
+use super::offsets::ReplayCursor;
 use super::requests::Running;
-use super::subscriptions::Places;
+use super::subscriptions::Subscriptions;
 use super::tokens::Tokens;
-use crate::chat::ports::{Connect, Manner, Words};
+use crate::chat::ports::{Capabilities, ClientDialects, Connect};
 use crate::engineio::{ConnectionKey, Peer};
 use crate::model::{ConversationId, PrivateId, SocketId, Timestamp, UserId, digest};
 
@@ -54,16 +54,16 @@ impl Sessions {
     /// A session is open on a connection from here on; it must not be detached.
     pub fn open(&mut self, connection: ConnectionKey, session: Session) {
         debug_assert!(self.detached.find(&session.pid).is_none(), "a session is open or detached, never both");
-        self.census.add(session.manner);
+        self.census.add(session.client_dialects);
         if let Some(before) = self.open.insert(connection, Box::new(session)) {
-            self.census.remove(before.manner);
+            self.census.remove(before.client_dialects);
         }
     }
 
     /// A connection has no session any more.
     pub fn close(&mut self, connection: &ConnectionKey) -> Option<Session> {
         let session = self.open.remove(connection)?;
-        self.census.remove(session.manner);
+        self.census.remove(session.client_dialects);
         Some(*session)
     }
 
@@ -93,37 +93,37 @@ impl Sessions {
     }
 
     /// A session speaks in another way from here on.
-    pub fn change_manner(&mut self, connection: &ConnectionKey, manner: Manner) {
+    pub fn change_client_dialects(&mut self, connection: &ConnectionKey, client_dialects: ClientDialects) {
         if let Some(session) = self.open.get_mut(connection) {
-            self.census.remove(std::mem::replace(&mut session.manner, manner));
-            self.census.add(manner);
+            self.census.remove(std::mem::replace(&mut session.client_dialects, client_dialects));
+            self.census.add(client_dialects);
         }
     }
 
     /// Returns each way of speaking with how many open sessions speak so.
-    pub fn manners(&self) -> Vec<(Manner, usize)> {
-        self.census.manners()
+    pub fn client_dialect_counts(&self) -> Vec<(ClientDialects, usize)> {
+        self.census.client_dialect_counts()
     }
 
     // ---- detached ones ----
 
     /// Keeps a session that has lost its connection, which is closed.
-    pub fn detach(&mut self, pid: PrivateId, session: Parked) {
+    pub fn detach(&mut self, pid: PrivateId, session: DetachedSession) {
         self.detached.insert(pid, session);
     }
 
     /// Takes out a detached session: its client has come back, or it is forgotten.
-    pub fn reattach(&mut self, pid: &PrivateId) -> Option<Parked> {
+    pub fn reattach(&mut self, pid: &PrivateId) -> Option<DetachedSession> {
         self.detached.remove(pid)
     }
 
     /// Returns a detached session.
-    pub fn detached(&self, pid: &PrivateId) -> Option<&Parked> {
+    pub fn detached(&self, pid: &PrivateId) -> Option<&DetachedSession> {
         self.detached.find(pid)
     }
 
     /// [`Sessions::detached`], to change it.
-    pub fn detached_mut(&mut self, pid: &PrivateId) -> Option<&mut Parked> {
+    pub fn detached_mut(&mut self, pid: &PrivateId) -> Option<&mut DetachedSession> {
         self.detached.find_mut(pid)
     }
 
@@ -154,44 +154,44 @@ pub struct Session {
     pub user: UserId,
     pub socket: SocketId,
     pub pid: PrivateId,
-    pub words: Words,
-    pub manner: Manner,
+    pub capabilities: Capabilities,
+    pub client_dialects: ClientDialects,
     pub tokens: Tokens,
     /// How far its client is known to have come; `None`, while a catch-up began it: only the client knows.
-    pub reached: Option<Reached>,
-    /// Number of the last event up to which all that it was told is known to have arrived.
-    pub proven: u64,
-    /// Events after this one it was told live, or replayed.
-    pub told_after: u64,
+    pub reached: Option<ReplayCursor>,
+    /// Number of the last event up to which all that it was sent is known to have arrived.
+    pub confirmed: u64,
+    /// Events after this one it was sent live, or replayed.
+    pub receives_after: u64,
     /// Of the events up to this one messages may have been left out, which the catch-up brings once they are stored; 0: of none.
     pub left_out_up_to: u64,
     /// Pages of the catch-up that may not have arrived yet.
-    pub unproven: Option<Box<UnprovenPages>>,
+    pub unconfirmed: Option<Box<UnconfirmedPages>>,
     pub is_in_common_chat: bool,
     /// Requests that wait for the first of them, in order.
     #[expect(clippy::box_collection, reason = "most sockets have none, and there are many sockets")]
     pub queue: Option<Box<VecDeque<Running>>>,
     /// Whether the first request of the queue's owner is waiting for the store, or for what the user's sockets left behind.
     pub is_blocked: bool,
-    /// Whether its client is being put out: nothing more of it is carried out.
-    pub is_put_out: bool,
+    /// Whether its client is being kicked: nothing more of it is carried out.
+    pub is_kicked: bool,
     pub catch_up: Option<Box<CatchUp>>,
     /// Notifications that are to be shown behind the catch-up.
     pub unseen: Option<Box<Unseen>>,
-    pub places: Option<Box<Places>>,
+    pub subscriptions: Option<Box<Subscriptions>>,
     pub peer: Peer,
     pub connected_at: Timestamp,
 }
 
 impl Session {
-    /// Events after this one it was told, whether they are stored in the end or not.
-    pub fn surely_told_after(&self) -> u64 {
-        self.told_after.max(self.left_out_up_to)
+    /// Events after this one it was sent, whether they are stored in the end or not.
+    pub fn surely_receives_after(&self) -> u64 {
+        self.receives_after.max(self.left_out_up_to)
     }
 
     /// Since which event it hears nothing of a conversation, if it has muted that.
     pub fn muted_since(&self, conversation: ConversationId) -> Option<u64> {
-        self.places.as_ref()?.muted.get(&conversation).copied()
+        self.subscriptions.as_ref()?.muted.get(&conversation).copied()
     }
 }
 
@@ -224,15 +224,15 @@ mod tests {
     #[test]
     fn ways_of_speaking_are_those_of_the_open_ones() {
         let mut sessions = Sessions::default();
-        let other = Manner { asked: 1, ..Manner::default() };
+        let other = ClientDialects { asked: 1, ..ClientDialects::default() };
         for number in 1..=3 {
             sessions.open(connection(number), session("ann", pid(number)));
         }
-        sessions.change_manner(&connection(1), other);
+        sessions.change_client_dialects(&connection(1), other);
         sessions.close(&connection(2));
         sessions.open(connection(3), session("bob", pid(9)));
-        let mut manners = sessions.manners();
-        manners.sort_by_key(|(manner, _)| manner.asked);
-        assert_eq!(manners, [(Manner::default(), 1), (other, 1)]);
+        let mut client_dialect_counts = sessions.client_dialect_counts();
+        client_dialect_counts.sort_by_key(|(client_dialects, _)| client_dialects.asked);
+        assert_eq!(client_dialect_counts, [(ClientDialects::default(), 1), (other, 1)]);
     }
 }

@@ -2,78 +2,81 @@
 use hashbrown::{HashMap, HashSet};
 use smallvec::SmallVec;
 
-use super::offsets::Reached;
+use super::offsets::ReplayCursor;
 use crate::chat::ports::RoomKey;
 use crate::model::{ConversationId, RoomId};
 
-/// Maximum number of absences of one socket that are remembered.
-const ABSENCES_MAX: usize = 1_024;
+/// Maximum number of gaps of one socket that are remembered.
+const GAPS_MAX: usize = 1_024;
 
 /// Places of a socket beyond its user's conversations.
 #[derive(Debug, Default)]
-pub struct Places {
+pub struct Subscriptions {
     pub rooms: HashSet<RoomId>,
     /// Since the event with this number.
     pub muted: HashMap<ConversationId, u64>,
     pub opened: HashSet<ConversationId>,
     /// When it was not in the rooms in which it is.
-    pub absences: Vec<Absence>,
-    /// Absences that ended by then are forgotten.
-    pub forgotten_absences: u64,
+    pub gaps: Vec<Gap>,
+    /// Gaps that ended by then are forgotten.
+    pub forgotten_gaps: u64,
 }
 
-/// A socket was not in a room while events were handed out: those after `from`, up to `to`.
+/// A socket was not in a room while events were dispatched: those after `from`, up to `to`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Absence {
+pub struct Gap {
     pub room: RoomKey,
     pub from: u64,
     pub to: u64,
 }
 
-impl Places {
+impl Subscriptions {
     pub fn is_empty(&self) -> bool {
-        self.rooms.is_empty() && self.muted.is_empty() && self.opened.is_empty() && self.absences.is_empty()
+        self.rooms.is_empty() && self.muted.is_empty() && self.opened.is_empty() && self.gaps.is_empty()
     }
 
     /// A socket is in a room since the event `to`, and was not since `from`; 0: it never was.
-    pub fn note_absence(&mut self, room: RoomKey, from: u64, to: u64) {
-        if self.absences.len() >= ABSENCES_MAX {
-            self.forgotten_absences = self.absences.remove(0).to;
+    pub fn note_gap(&mut self, room: RoomKey, from: u64, to: u64) {
+        if self.gaps.len() >= GAPS_MAX {
+            self.forgotten_gaps = self.gaps.remove(0).to;
         }
-        self.absences.push(Absence { room, from, to });
+        self.gaps.push(Gap { room, from, to });
     }
 
-    /// Tells whether the socket was not in a room when an event was handed out.
-    pub fn was_absent(&self, room: &RoomKey, serial: u64) -> bool {
-        self.absences.iter().any(|absence| absence.room == *room && absence.covers(serial))
+    /// Tells whether the socket was not in a room when an event was dispatched.
+    pub fn was_absent(&self, room: &RoomKey, event_seq: u64) -> bool {
+        self.gaps.iter().any(|gap| gap.room == *room && gap.covers(event_seq))
     }
 
     /// Of a room's events those after this one are needed, for one who has come so far.
-    pub fn needed_since(&self, room: &RoomKey, reached: Reached) -> Reached {
-        let mut absences: SmallVec<[_; 4]> = self.absences.iter().filter(|absence| absence.room == *room).collect();
-        absences.sort_by_key(|absence| absence.from);
-        absences.iter().fold(reached, |needed, absence| {
-            if absence.from <= needed.serial { needed.max(Reached::all_of(absence.to)) } else { needed }
-        })
+    pub fn needed_since(&self, room: &RoomKey, reached: ReplayCursor) -> ReplayCursor {
+        let mut gaps: SmallVec<[_; 4]> = self.gaps.iter().filter(|gap| gap.room == *room).collect();
+        gaps.sort_by_key(|gap| gap.from);
+        gaps.iter().fold(
+            reached,
+            |needed, gap| {
+                if gap.from <= needed.event_seq { needed.max(ReplayCursor::all_of(gap.to)) } else { needed }
+            },
+        )
     }
 
     /// Its user is no member of a conversation any more. Tells whether it was muted.
     pub fn forget(&mut self, conversation: ConversationId) -> bool {
         self.opened.remove(&conversation);
-        self.absences.retain(|absence| absence.room != RoomKey::Group(conversation));
+        self.gaps.retain(|gap| gap.room != RoomKey::Group(conversation));
         self.muted.remove(&conversation).is_some()
     }
 }
 
-impl Absence {
-    fn covers(&self, serial: u64) -> bool {
-        self.from < serial && serial <= self.to
+impl Gap {
+    fn covers(&self, event_seq: u64) -> bool {
+        self.from < event_seq && event_seq <= self.to
     }
 }
 
-/// Tells whether a session was told an event of a room, or has it coming: it was told all after `told_after` where it was.
-pub fn was_told(told_after: u64, places: Option<&Places>, room: &RoomKey, serial: u64) -> bool {
-    told_after < serial && !places.is_some_and(|places| places.was_absent(room, serial))
+/// Tells whether a session was sent an event of a room, or has it coming: it was sent all after `receives_after` where it was.
+pub fn was_notified(receives_after: u64, subscriptions: Option<&Subscriptions>, room: &RoomKey, event_seq: u64) -> bool {
+    receives_after < event_seq && !subscriptions.is_some_and(|subscriptions| subscriptions.was_absent(room, event_seq))
 }
 
 #[cfg(test)]
@@ -83,27 +86,31 @@ mod tests {
 
     #[test]
     fn of_a_room_it_was_not_in_a_session_was_told_nothing() {
-        let mut places = Places::default();
+        let mut subscriptions = Subscriptions::default();
         let (one, other) = (RoomKey::Group(conversation_id(1)), RoomKey::Group(conversation_id(2)));
-        places.note_absence(one.clone(), 3, 5);
-        let told = |serial| was_told(2, Some(&places), &one, serial);
-        assert_eq!([2, 3, 4, 5, 6].map(told), [false, true, false, false, true]);
-        assert!(was_told(2, Some(&places), &other, 4) && was_told(2, None, &one, 4));
-        assert_eq!(places.needed_since(&one, Reached::all_of(3)), Reached::all_of(5), "none of the absence");
-        assert_eq!(places.needed_since(&one, Reached::all_of(2)), Reached::all_of(2), "3 was missed in the room");
-        assert_eq!(places.needed_since(&other, Reached::all_of(4)), Reached::all_of(4));
+        subscriptions.note_gap(one.clone(), 3, 5);
+        let notified = |event_seq| was_notified(2, Some(&subscriptions), &one, event_seq);
+        assert_eq!([2, 3, 4, 5, 6].map(notified), [false, true, false, false, true]);
+        assert!(was_notified(2, Some(&subscriptions), &other, 4) && was_notified(2, None, &one, 4));
+        assert_eq!(subscriptions.needed_since(&one, ReplayCursor::all_of(3)), ReplayCursor::all_of(5), "none of the absence");
+        assert_eq!(
+            subscriptions.needed_since(&one, ReplayCursor::all_of(2)),
+            ReplayCursor::all_of(2),
+            "3 was missed in the room"
+        );
+        assert_eq!(subscriptions.needed_since(&other, ReplayCursor::all_of(4)), ReplayCursor::all_of(4));
     }
 
     #[test]
     fn so_many_absences_are_remembered_and_those_of_a_left_group_are_not() {
-        let mut places = Places::default();
+        let mut subscriptions = Subscriptions::default();
         let key = RoomKey::Group(conversation_id(1));
         for number in 1..=1_025 {
-            places.note_absence(key.clone(), number, number);
+            subscriptions.note_gap(key.clone(), number, number);
         }
-        assert_eq!((places.absences.len(), places.forgotten_absences), (ABSENCES_MAX, 1));
-        places.muted.insert(conversation_id(1), 7);
-        assert!(places.forget(conversation_id(1)) && places.is_empty());
-        assert!(!places.forget(conversation_id(1)));
+        assert_eq!((subscriptions.gaps.len(), subscriptions.forgotten_gaps), (GAPS_MAX, 1));
+        subscriptions.muted.insert(conversation_id(1), 7);
+        assert!(subscriptions.forget(conversation_id(1)) && subscriptions.is_empty());
+        assert!(!subscriptions.forget(conversation_id(1)));
     }
 }

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::engineio::ConnectionKey;
 use crate::model::{ConversationId, Timestamp, UserId};
 
-/// A change that others are told of.
+/// A change that others are notified of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TypingChange {
     /// Where.
@@ -121,13 +121,13 @@ fn forget_place(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engineio::Seat;
+    use crate::engineio::Slot;
 
     #[test]
     fn repeats_are_silent_and_it_lapses_after_the_last_start() {
         let (mut typing, ttl) = (Typing::default(), Duration::from_secs(30));
         let (user, place) = (UserId::parse("ann").unwrap(), ConversationId::from_uuid(uuid::Uuid::nil()));
-        let socket = |slot| ConnectionKey { worker: 0, seat: Seat { slot, generation: 0 } };
+        let socket = |slot| ConnectionKey { worker: 0, slot: Slot { index: slot, generation: 0 } };
         let at = Timestamp::from_millis;
         assert!(typing.start(place, &user, socket(1), at(0), ttl).is_some_and(|change| change.active));
         assert_eq!(typing.start(place, &user, socket(1), at(10_000), ttl), None);

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::account_changes::AccountChanges;
 use super::made_users::MadeUsers;
 use super::sent_ids::SentIds;
-use super::subscriptions::Places;
+use super::subscriptions::Subscriptions;
 use crate::auth::Revocations;
 use crate::chat::ports::RoomKey;
 use crate::engineio::ConnectionKey;
@@ -74,15 +74,21 @@ impl Users {
         });
     }
 
-    /// Returns the rooms in which a session with these places is.
-    pub fn rooms_of(&self, user: &UserId, places: Option<&Places>, is_in_common_chat: bool) -> SmallVec<[RoomKey; 8]> {
+    /// Returns the rooms in which a session with these subscriptions is.
+    pub fn rooms_of(
+        &self,
+        user: &UserId,
+        subscriptions: Option<&Subscriptions>,
+        is_in_common_chat: bool,
+    ) -> SmallVec<[RoomKey; 8]> {
         let memberships = self.get(user).map_or(&[][..], |user| &user.memberships);
-        let is_muted = |id: &ConversationId| places.is_some_and(|places| places.muted.contains_key(id));
+        let is_muted = |id: &ConversationId| subscriptions.is_some_and(|subscriptions| subscriptions.muted.contains_key(id));
         let groups = memberships
             .iter()
             .filter(|membership| membership.kind == ConversationKind::Group && !is_muted(&membership.conversation))
             .map(|membership| RoomKey::Group(membership.conversation));
-        let public = places.into_iter().flat_map(|places| &places.rooms).map(|room| RoomKey::Public(room.clone()));
+        let public =
+            subscriptions.into_iter().flat_map(|subscriptions| &subscriptions.rooms).map(|room| RoomKey::Public(room.clone()));
         groups.chain(public).chain(is_in_common_chat.then_some(RoomKey::CommonChat)).collect()
     }
 }
@@ -98,8 +104,8 @@ pub struct User {
     pub names_given: u64,
     pub sessions: SmallVec<[ConnectionKey; 1]>,
     /// Sessions whose connection was lost, oldest first.
-    pub parked: Vec<PrivateId>,
-    /// Whether others were told that this user is online.
+    pub detached: Vec<PrivateId>,
+    /// Whether others were notified that this user is online.
     pub is_announced: bool,
     /// When the loss of the last socket counts, unless one comes before.
     pub offline_at: Option<Timestamp>,
@@ -119,7 +125,7 @@ impl User {
             names_given: 0,
             memberships,
             sessions: SmallVec::new(),
-            parked: Vec::new(),
+            detached: Vec::new(),
             is_announced: false,
             offline_at: None,
             sent: None,
@@ -130,9 +136,9 @@ impl User {
         }
     }
 
-    /// Whether a session of theirs is open or parked.
+    /// Whether a session of theirs is open or detached.
     pub fn has_sessions(&self) -> bool {
-        !self.sessions.is_empty() || !self.parked.is_empty()
+        !self.sessions.is_empty() || !self.detached.is_empty()
     }
 
     pub fn profile(&self) -> &Arc<Profile> {
@@ -146,7 +152,7 @@ impl User {
     }
 
     /// The conversation that the user calls so, as far as that is at hand: by its id or by the latest name.
-    pub fn conversation_called(&self, text: &str) -> Option<ConversationId> {
+    pub fn conversation_of_alias(&self, text: &str) -> Option<ConversationId> {
         let id = ConversationId::parse(text).ok();
         let means = |membership: &&Membership| {
             Some(membership.conversation) == id || membership.name.as_deref().is_some_and(|name| name == text)
@@ -182,7 +188,7 @@ mod tests {
             users.keep(account(name), Vec::new(), NOW.plus_millis(if name == "asked-for" { 1 } else { 0 }));
         }
         users.get_mut(&user("in")).unwrap().sessions.push(connection(1));
-        users.get_mut(&user("away")).unwrap().parked.push(pid(1));
+        users.get_mut(&user("away")).unwrap().detached.push(pid(1));
         users.get_mut(&user("announced")).unwrap().is_announced = true;
         users.forget_unused(NOW, NOW);
         assert!(!users.contains(&user("idle")));

@@ -8,7 +8,7 @@ use super::machine::{backlog, disk, files, folder};
 use super::port::port;
 use super::settings::{admin_ui, certificate, client_files, dialects, exposures, keys, model, secret};
 use crate::cli::config::about_typo;
-use crate::cli::failure::Failure;
+use crate::cli::error::CliError;
 use crate::cli::output::print;
 use crate::config::{Config, Found, typos};
 use crate::env::Environment;
@@ -29,7 +29,7 @@ pub(in crate::cli) fn execute(
     options: &CheckOptions,
     environment: &Environment,
     find: impl Fn(&str) -> Option<Found>,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let problems = Config::problems(&find);
     let mut findings: Vec<_> = problems
         .iter()
@@ -37,7 +37,7 @@ pub(in crate::cli) fn execute(
         .collect();
     // Settings that cannot be read count as unset, so that the other checks still run.
     let readable = |name: &str| find(name).filter(|_| !problems.iter().any(|problem| problem.name == name));
-    let config = Config::load(readable).map_err(Failure::new)?;
+    let config = Config::load(readable).map_err(CliError::new)?;
     findings.extend(
         typos(environment.names())
             .iter()
@@ -64,7 +64,7 @@ pub(in crate::cli) fn execute(
     tell(&findings, options.json)
 }
 
-fn tell(findings: &[Finding], as_json: bool) -> Result<(), Failure> {
+fn tell(findings: &[Finding], as_json: bool) -> Result<(), CliError> {
     let count = |status| findings.iter().filter(|finding| finding.status == status).count();
     let (errors, warnings) = (count(Status::Error), count(Status::Warning));
     if as_json {
@@ -74,7 +74,7 @@ fn tell(findings: &[Finding], as_json: bool) -> Result<(), Failure> {
         let lines: String = findings.iter().map(Finding::line).collect();
         print(&format!("{lines}\n{}\n", verdict(errors, warnings)))?;
     }
-    if errors == 0 { Ok(()) } else { Err(Failure::told()) }
+    if errors == 0 { Ok(()) } else { Err(CliError::reported()) }
 }
 
 fn shown(finding: &Finding) -> Value {

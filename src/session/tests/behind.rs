@@ -1,12 +1,12 @@
 //! More events come than a socket may hold: the catch-up continues from there, and a client that reads stays connected.
 use super::*;
-use crate::model::{ChangesTold, Conversation, Message, SocketId};
+use crate::model::{ChangesNotified, Conversation, Message, SocketId};
 
 /// Makes a message by bob, or another event, with this number; all earlier ones were messages.
 fn placed(event: Event, position: i64) -> Broadcast {
-    let boot = Boot { number: 1, mark: 0 };
-    let kind = OffsetKind::Event { serial: position as u64, is_message: matches!(event, Event::Message { .. }) };
-    Broadcast::new(event).placed(Offset { boot, position, part: Part::FIRST, kind, changes: ChangesTold::all(position) })
+    let epoch = Epoch { number: 1, mark: 0 };
+    let kind = OffsetKind::Event { event_seq: position as u64, is_message: matches!(event, Event::Message { .. }) };
+    Broadcast::new(event).placed(Offset { epoch, position, part: Part::FIRST, kind, changes: ChangesNotified::all(position) })
 }
 
 fn said(sender: &str, position: i64) -> Broadcast {
@@ -15,7 +15,7 @@ fn said(sender: &str, position: i64) -> Broadcast {
     message.position = position;
     message.updated_at = Timestamp::default();
     let event = Event::Message { message: message.into(), kind: ConversationKind::Group, recipient: None };
-    placed(event, position).wanting(ProofWanted::AtOnce)
+    placed(event, position).wanting(ConfirmationWanted::AtOnce)
 }
 
 fn changed(name: &str, position: i64) -> Broadcast {
@@ -68,7 +68,7 @@ impl Case {
 
     fn hear(&mut self, event: Broadcast) {
         let event = Arc::new(event);
-        self.with(|session, now, around| session.on_shared(&event, now.instant, around));
+        self.with(|session, now, cx| session.on_shared(&event, now.instant, cx));
     }
 
     fn page(&mut self, positions: &[i64]) {
@@ -127,7 +127,7 @@ fn what_is_too_much_to_wait_comes_by_the_catch_up_in_order_and_once() {
     assert_eq!(case.read_all(), texts(6..=13));
     assert_eq!(case.broker.fell_behind, [13]);
     case.hear(said("bob", 21));
-    case.notice(Notice::CatchUpGoesOn { serial: 21 });
+    case.notice(Notice::CatchUpGoesOn { event_seq: 21 });
     case.hear(said("bob", 22));
     case.page(&[14, 15, 16]);
     assert_eq!(case.read_all(), texts(14..=16));
@@ -135,7 +135,7 @@ fn what_is_too_much_to_wait_comes_by_the_catch_up_in_order_and_once() {
     case.page(&[17, 18, 19]);
     case.ping();
     case.pong();
-    assert_eq!(case.broker.proofs, [Mark::Event(17)], "what still waits is not proven");
+    assert_eq!(case.broker.proofs, [Watermark::Event(17)], "what still waits is not proven");
     assert_eq!(case.read_all(), [vec!["Team".to_owned()], texts(17..=19)].concat());
     assert_eq!(case.broker.drained, 2);
     case.page(&[20, 21]);
@@ -143,7 +143,7 @@ fn what_is_too_much_to_wait_comes_by_the_catch_up_in_order_and_once() {
     assert_eq!(case.read_all(), texts(20..=22));
     case.ping();
     case.pong();
-    assert_eq!(case.broker.proofs.last(), Some(&Mark::Event(22)));
+    assert_eq!(case.broker.proofs.last(), Some(&Watermark::Event(22)));
     case.hear(said("bob", 23));
     assert_eq!(case.read_all(), texts([23]));
     assert!(case.session.is_idle() && case.wire.closed.is_none());
@@ -158,7 +158,7 @@ fn an_edit_that_waits_is_not_shown_behind_what_the_catch_up_brings_of_its_messag
             (6..=15).for_each(|position| case.hear(said("bob", position)));
             case.notice(Notice::CatchUpDone);
             case.read_all();
-            case.notice(Notice::CatchUpGoesOn { serial: 15 });
+            case.notice(Notice::CatchUpGoesOn { event_seq: 15 });
         }
         for (position, edited_at) in [(14, 21), (15, 22), (14, 23), (14, 24), (3, 25)] {
             case.hear(edit(position, edited_at));
@@ -169,7 +169,7 @@ fn an_edit_that_waits_is_not_shown_behind_what_the_catch_up_brings_of_its_messag
         assert_eq!(case.read_all(), ["14 as of 23", "15 as of 22", "14 as of 24", "3 as of 25"], "went on: {goes_on}");
         case.ping();
         case.pong();
-        assert_eq!(case.broker.proofs.last(), Some(&Mark::Event(25)));
+        assert_eq!(case.broker.proofs.last(), Some(&Watermark::Event(25)));
         // The bound is the same as before.
         assert_eq!(case.broker.fell_behind.len(), usize::from(goes_on));
     }
@@ -202,7 +202,7 @@ fn an_own_message_that_waits_is_shown_as_the_catch_up_tells_that_it_became() {
     }
     case.notice(Notice::CatchUpDone);
     assert_eq!(case.read_all(), texts(6..=13));
-    case.notice(Notice::CatchUpGoesOn { serial: 22 });
+    case.notice(Notice::CatchUpGoesOn { event_seq: 22 });
     (23..=40).for_each(|position| case.hear(said("bob", position)));
     // Changes come with the offset from which the catch-up continues.
     let told_at = said("bob", 13).offset().unwrap();
@@ -210,11 +210,11 @@ fn an_own_message_that_waits_is_shown_as_the_catch_up_tells_that_it_became() {
     case.notice(Notice::CatchUp(changes.into()));
     case.notice(Notice::CatchUpDone);
     let read = case.read_all();
-    let told = ["14 as of 19", "message:deleted", "16 as of 22"];
+    let sent = ["14 as of 19", "message:deleted", "16 as of 22"];
     let copies = ["14 as of 19", "16 as of 22", "17", "18"];
-    assert_eq!(read[..7], [&told[..], &copies[..]].concat(), "{read:?}");
+    assert_eq!(read[..7], [&sent[..], &copies[..]].concat(), "{read:?}");
     assert_eq!((&read[7..], &case.broker.fell_behind[..]), (&texts(23..=25)[..], &[13, 25][..]));
-    assert!(case.session.active.as_ref().is_none_or(|active| active.gate.own_copies() == 0));
+    assert!(case.session.active.as_ref().is_none_or(|active| active.hold_queue.own_copies() == 0));
 }
 
 #[test]
@@ -223,13 +223,13 @@ fn it_goes_on_as_often_as_it_takes() {
     (6..=15).for_each(|position| case.hear(said("bob", position)));
     case.notice(Notice::CatchUpDone);
     assert_eq!(case.read_all(), texts(6..=13));
-    case.notice(Notice::CatchUpGoesOn { serial: 15 });
+    case.notice(Notice::CatchUpGoesOn { event_seq: 15 });
     (16..=30).for_each(|position| case.hear(said("bob", position)));
     case.page(&[14, 15]);
     case.notice(Notice::CatchUpDone);
     assert_eq!(case.read_all(), texts(14..=23));
     assert_eq!(case.broker.fell_behind, [13, 23]);
-    case.notice(Notice::CatchUpGoesOn { serial: 30 });
+    case.notice(Notice::CatchUpGoesOn { event_seq: 30 });
     case.page(&[24, 25, 26, 27, 28, 29, 30]);
     case.notice(Notice::CatchUpDone);
     assert_eq!(case.read_all(), texts(24..=30));
@@ -245,7 +245,7 @@ fn what_a_slow_commit_holds_up_is_left_to_the_catch_up_too() {
     case.notice(Notice::Settle { message: numbered("6"), stored: true });
     assert_eq!(case.read_all(), texts(7..=14), "its front end shows what it sends by itself");
     assert_eq!(case.broker.fell_behind, [14]);
-    case.notice(Notice::CatchUpGoesOn { serial: 16 });
+    case.notice(Notice::CatchUpGoesOn { event_seq: 16 });
     case.page(&[15, 16]);
     case.notice(Notice::CatchUpDone);
     assert_eq!(case.read_all(), texts([15, 16]));
@@ -270,7 +270,7 @@ fn what_no_catch_up_brings_is_kept_within_bounds_the_newest() {
     assert_eq!(case.wire.closed, None);
     case.notice(Notice::CatchUpDone);
     assert_eq!(case.read_all(), texts(6..=13));
-    case.notice(Notice::CatchUpGoesOn { serial: 17 });
+    case.notice(Notice::CatchUpGoesOn { event_seq: 17 });
     // The one from her other device; her own send from here is left out.
     let other = Arc::new(said("ann", 15));
     case.notice(Notice::CatchUp(vec![other]));

@@ -8,7 +8,7 @@ fn a_client_comes_in() {
     let connect = &case.broker.connects[0];
     let (socket, pid) = (connect.socket, connect.pid);
     assert_eq!(connect.claims.user.as_str(), "ann");
-    assert!(connect.words.direct_message && connect.words.group_message && !connect.words.unproven);
+    assert!(connect.capabilities.direct_message && connect.capabilities.group_message && !connect.capabilities.unconfirmed);
     assert!(case.sent().is_empty());
     case.admit(None, false);
     let connected = format!(r#"40{{"sid":"{}","pid":"{}"}}"#, socket, pid.expose());
@@ -47,8 +47,8 @@ fn refused_connects_say_why() {
         case.text(r#"0{"token":"ann"}"#);
         assert_eq!((case.broker.connects.len(), case.wire.closed), (1, None), "it may try again");
 
-        let pinned = Opening { query: "EIO=4&dialect=messenger".to_owned(), ..Opening::default() };
-        let mut case = Case::open(rules(), &pinned);
+        let requested = Opening { query: "EIO=4&dialect=messenger".to_owned(), ..Opening::default() };
+        let mut case = Case::open(rules(), &requested);
         case.text(&format!("0{auth}"));
         assert_eq!(case.sent(), [error(own)]);
 

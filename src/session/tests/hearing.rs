@@ -6,16 +6,16 @@ fn an_undetermined_client_hears_all_and_then_what_it_speaks() {
     let mut case = Case::joined();
     case.shared(deleted());
     let event = room_message("m");
-    case.with(|session, now, around| session.on_shared(&event, now.instant, around));
+    case.with(|session, now, cx| session.on_shared(&event, now.instant, cx));
     assert_eq!(names(&case.sent()), ["message_deleted", "m"]);
     case.text(r#"2["joinRoom",{}]"#);
-    assert!(!case.broker.words[0].group_message, "a refused event teaches, too");
+    assert!(!case.broker.capabilities[0].group_message, "a refused event teaches, too");
     assert_eq!(names(&case.sent()), ["error"]);
     case.shared(deleted());
-    case.with(|session, now, around| session.on_shared(&event, now.instant, around));
+    case.with(|session, now, cx| session.on_shared(&event, now.instant, cx));
     assert_eq!(names(&case.sent()), ["m"]);
     case.text(r#"2["typing_stop",{}]"#);
-    assert!(case.broker.words[1].group_message);
+    assert!(case.broker.capabilities[1].group_message);
 }
 
 #[test]
@@ -23,15 +23,15 @@ fn a_cookie_alone_proves_nothing_until_something_is_said() {
     let cookie = Opening { cookie_token: Some("ann".to_owned()), ..Opening::default() };
     let mut case = Case::open(rules(), &cookie);
     case.text("0");
-    assert!(case.broker.connects[0].words.unproven);
+    assert!(case.broker.connects[0].capabilities.unconfirmed);
     case.admit(None, false);
     case.text(r#"2["dance"]"#);
-    assert!(case.broker.words.is_empty());
+    assert!(case.broker.capabilities.is_empty());
     case.text(r#"2["typing_stop",{}]"#);
-    assert!(!case.broker.words[0].unproven);
-    let mut pinned = Case::open(rules(), &cookie);
-    pinned.text(r#"0{"dialect":"messenger"}"#);
-    assert!(!pinned.broker.connects[0].words.unproven);
+    assert!(!case.broker.capabilities[0].unconfirmed);
+    let mut requested = Case::open(rules(), &cookie);
+    requested.text(r#"0{"dialect":"messenger"}"#);
+    assert!(!requested.broker.connects[0].capabilities.unconfirmed);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn each_viewer_is_shown_the_own_name_of_a_conversation() {
     let mut case = Case::joined_with(rules_of_all(), r#"{"token":"ann","dialect":["agent","messenger"]}"#);
     let show = |case: &mut Case, owner: &str| {
         let event = Arc::new(Broadcast::new(direct("bob", "ann")).named(vec![(profile(owner).id.clone(), "conv_1".into())]));
-        case.with(|session, now, around| session.on_shared(&event, now.instant, around));
+        case.with(|session, now, cx| session.on_shared(&event, now.instant, cx));
         case.sent()
     };
     let others = show(&mut case, "bob");
@@ -97,10 +97,10 @@ fn events_wait_behind_a_held_copy() {
     let ticket = case.broker.requests[0].ticket;
     case.notice(Notice::Hold(room_message("own 1")));
     let other = room_message("other");
-    case.with(|session, now, around| session.on_shared(&other, now.instant, around));
+    case.with(|session, now, cx| session.on_shared(&other, now.instant, cx));
     case.notice(Notice::Hold(room_message("own 2")));
     case.notice(Notice::Hold(room_message("own 3")));
-    case.with(|session, now, around| session.on_shared(&other, now.instant, around));
+    case.with(|session, now, cx| session.on_shared(&other, now.instant, cx));
     assert!(case.sent().is_empty());
     case.notice(Notice::Reply { ticket, reply: Ok(Reply::Done) });
     assert_eq!(names(&case.sent()), ["joinedRoom"], "replies pass");
@@ -110,7 +110,7 @@ fn events_wait_behind_a_held_copy() {
     assert_eq!(names(&case.sent()), ["own 1", "other"]);
     case.notice(Notice::Settle { message: numbered("own 3"), stored: true });
     assert_eq!(names(&case.sent()), ["own 3", "other"]);
-    case.with(|session, now, around| session.on_shared(&other, now.instant, around));
+    case.with(|session, now, cx| session.on_shared(&other, now.instant, cx));
     assert_eq!(names(&case.sent()), ["other"]);
 }
 

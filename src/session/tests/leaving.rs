@@ -52,13 +52,13 @@ fn receipts_wait_by_their_own_limit_and_held_copies_stay_held() {
 }
 
 #[test]
-fn who_is_put_out_loses_what_waits() {
-    for put_out in [|case: &mut Case| case.notice(Notice::Kick { code: "KICKED" }), |case: &mut Case| case.wait(60 * SECOND)] {
+fn who_is_kicked_loses_what_waits() {
+    for kick in [|case: &mut Case| case.notice(Notice::Kick { code: "KICKED" }), |case: &mut Case| case.wait(60 * SECOND)] {
         let mut case = Case::open(rules(), &Opening::default());
         case.text(r#"0{"token":"ann"}"#);
         case.admit(Some(Timestamp::from_millis(WALL + 1_000)), false);
         (0..40).for_each(|number| case.text(&format!(r#"2["joinRoom",{number}]"#)));
-        put_out(&mut case);
+        kick(&mut case);
         assert_eq!(case.broker.left, [LeftBehind::Dropped]);
     }
 }
@@ -68,7 +68,7 @@ fn at_a_stop_what_waits_is_carried_out_what_comes_is_refused_and_what_is_not_ans
     let mut case = Case::joined();
     (0..40).for_each(|number| case.text(&format!(r#"2{number}["joinRoom",{number}]"#)));
     assert_eq!(case.commands().len(), 20);
-    case.with(|session, now, around| session.on_stopping(now, around));
+    case.with(|session, now, cx| session.on_stopping(now, cx));
     assert_eq!(case.commands(), (20..40).map(room).collect::<Vec<_>>());
     assert!(case.sent().is_empty());
     case.text(r#"240["joinRoom",40]"#);
@@ -78,7 +78,7 @@ fn at_a_stop_what_waits_is_carried_out_what_comes_is_refused_and_what_is_not_ans
     assert_eq!((case.sent(), case.commands()), (Vec::<String>::new(), Vec::new()), "its client repeats it at the next server");
     (0..39).for_each(|ticket| case.notice(Notice::Reply { ticket, reply: Ok(Reply::Done) }));
     case.sent();
-    case.with(|session, now, around| session.on_stopped(now, around));
+    case.with(|session, now, cx| session.on_stopped(now, cx));
     let refused = case.sent();
     assert!(
         refused.len() == 1 && refused[0].starts_with("4339[") && refused[0].contains(r#""code":"NOT_STORED""#),

@@ -13,20 +13,22 @@ mod returning;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::call_context::{CallContext, Now};
 use super::ports::{AtConsole, Broker, ConsoleAct};
 use super::rules::Rules;
 use super::state::Session;
-use super::surroundings::{Now, Surroundings};
 use crate::auth::{Claims, TokenError};
 use crate::chat::{
-    Admission, Back, Broadcast, CatchUpDrained, ChatError, Command, Connect, Disconnect, Event, FellBehind, LateRequest,
-    LeftBehind, Limited, Manner, Mark, Notice, OwnCopy, ProofWanted, Proven, RefusedConnect, Replay, ReplayKind, Reply, Request,
-    Upgraded, Words, WordsLearned,
+    Admission, Broadcast, Capabilities, CapabilitiesChanged, CatchUpDrained, ChatError, ClientDialects, Command,
+    ConfirmationWanted, Confirmed, Connect, Disconnect, Event, FellBehind, LateRequest, LeftBehind, Limited, Notice, OwnCopy,
+    RefusedConnect, Replay, ReplayKind, Reply, Request, ResumeData, Upgraded, Watermark,
 };
 use crate::dialect::DialectSet;
 use crate::dialect::fixtures::{CONVERSATION, MESSAGE, account, conversation, message, message_id, profile, user};
-use crate::engineio::{CloseReason, ConnectionKey, Encoded, Opening, Output, Seat};
-use crate::model::{Boot, ChangesTold, ConversationKind, MessageId, MessageStatus, Offset, OffsetKind, Part, Timestamp, UserId};
+use crate::engineio::{CloseReason, ConnectionKey, Encoded, Opening, Output, Slot};
+use crate::model::{
+    ChangesNotified, ConversationKind, Epoch, MessageId, MessageStatus, Offset, OffsetKind, Part, Timestamp, UserId,
+};
 use crate::session::Limits;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -67,8 +69,8 @@ impl Output for Wire {
 struct Spy {
     connects: Vec<Connect>,
     requests: Vec<Request>,
-    words: Vec<Words>,
-    manners: Vec<Manner>,
+    capabilities: Vec<Capabilities>,
+    client_dialect_counts: Vec<ClientDialects>,
     limited: Vec<u32>,
     drained: usize,
     fell_behind: Vec<i64>,
@@ -77,9 +79,9 @@ struct Spy {
     upgrades: usize,
     console: Vec<ConsoleAct>,
     /// Confirmations that were asked for, in order,
-    proofs: Vec<Mark>,
+    proofs: Vec<Watermark>,
     /// and the final one.
-    proven: Mark,
+    confirmed: Watermark,
 }
 
 impl Broker for Spy {
@@ -91,9 +93,9 @@ impl Broker for Spy {
         self.requests.push(message);
     }
 
-    fn words_learned(&mut self, message: WordsLearned) {
-        self.words.push(message.words);
-        self.manners.push(message.manner);
+    fn capabilities_changed(&mut self, message: CapabilitiesChanged) {
+        self.capabilities.push(message.capabilities);
+        self.client_dialect_counts.push(message.client_dialects);
     }
 
     fn upgraded(&mut self, _message: Upgraded) {
@@ -112,13 +114,13 @@ impl Broker for Spy {
         self.fell_behind.push(message.after);
     }
 
-    fn proven(&mut self, message: Proven) {
-        self.proofs.push(message.mark);
+    fn confirmed(&mut self, message: Confirmed) {
+        self.proofs.push(message.watermark);
     }
 
     fn disconnect(&mut self, message: Disconnect) {
         self.disconnects.push((message.on_purpose, message.reason));
-        self.proven = message.proven;
+        self.confirmed = message.confirmed;
         self.left.push(message.left);
     }
 
@@ -162,7 +164,7 @@ fn rules_of_all() -> Rules {
 
 impl Case {
     fn open(rules: Rules, opening: &Opening) -> Self {
-        let key = ConnectionKey { worker: 0, seat: Seat { slot: 1, generation: 1 } };
+        let key = ConnectionKey { worker: 0, slot: Slot { index: 1, generation: 1 } };
         let now = Now { instant: Instant::now(), wall: Timestamp::from_millis(WALL) };
         let session = Session::open(&rules, key, opening, now.instant);
         Self { rules, session, wire: Wire::default(), broker: Spy::default(), now }
@@ -182,17 +184,17 @@ impl Case {
         Self::joined_with(rules(), r#"{"token":"ann"}"#)
     }
 
-    fn with<T>(&mut self, act: impl FnOnce(&mut Session, Now, &mut Surroundings<'_>) -> T) -> T {
+    fn with<T>(&mut self, act: impl FnOnce(&mut Session, Now, &mut CallContext<'_>) -> T) -> T {
         let Self { rules, session, wire, broker, now } = self;
-        act(session, *now, &mut Surroundings { rules, wire, broker })
+        act(session, *now, &mut CallContext { rules, wire, broker })
     }
 
     fn text(&mut self, text: &str) {
-        self.with(|session, now, around| session.on_text(text, now, around));
+        self.with(|session, now, cx| session.on_text(text, now, cx));
     }
 
     fn notice(&mut self, notice: Notice) {
-        self.with(|session, now, around| session.on_notice(notice, now, around));
+        self.with(|session, now, cx| session.on_notice(notice, now, cx));
     }
 
     fn admit(&mut self, expires_at: Option<Timestamp>, catch_up: bool) {
@@ -204,28 +206,28 @@ impl Case {
     fn admission(&self, expires_at: Option<Timestamp>, catch_up: bool) -> Admission {
         let Connect { socket, pid, .. } = *self.broker.connects.last().unwrap();
         let connected = Event::Connected { user: user("ann"), socket };
-        let seed = Arc::new(Broadcast::new(connected).seeding(offset(5, Part::ALL)));
-        Admission { account: account("ann"), expires_at, catch_up, socket, pid, seed, serial: 5, back: None }
+        let initial_offset = Arc::new(Broadcast::new(connected).with_initial_offset(offset(5, Part::ALL)));
+        Admission { account: account("ann"), expires_at, catch_up, socket, pid, initial_offset, event_seq: 5, resume_data: None }
     }
 
     /// Returns the dialect state of the client that asked last.
-    fn manner(&self) -> Manner {
-        self.broker.connects.last().unwrap().manner
+    fn client_dialects(&self) -> ClientDialects {
+        self.broker.connects.last().unwrap().client_dialects
     }
 
     /// Ends the connection.
     fn close(&mut self, reason: CloseReason) {
-        self.with(|session, now, around| session.on_close(reason, now.instant, around.rules, around.broker));
+        self.with(|session, now, cx| session.on_close(reason, now.instant, cx.rules, cx.broker));
     }
 
     fn shared(&mut self, event: Event) {
         let event = Arc::new(Broadcast::new(event));
-        self.with(|session, now, around| session.on_shared(&event, now.instant, around));
+        self.with(|session, now, cx| session.on_shared(&event, now.instant, cx));
     }
 
     fn drain(&mut self) {
         self.wire.queued_bytes = 0;
-        self.with(|session, now, around| session.on_drained(now.instant, around));
+        self.with(|session, now, cx| session.on_drained(now.instant, cx));
     }
 
     fn ping(&mut self) {
@@ -233,7 +235,7 @@ impl Case {
     }
 
     fn pong(&mut self) {
-        self.with(|session, _, around| session.on_pong(around.broker));
+        self.with(|session, _, cx| session.on_pong(cx.broker));
     }
 
     /// Lets time pass, and calls the deadlines in it.
@@ -241,7 +243,7 @@ impl Case {
         let end = self.now.instant + time;
         while let Some(at) = self.session.deadline(&self.rules).filter(|at| *at <= end) {
             self.now.instant = at.max(self.now.instant);
-            self.with(|session, now, around| session.on_deadline(now, around));
+            self.with(|session, now, cx| session.on_deadline(now, cx));
         }
         self.now.instant = end;
     }
@@ -266,10 +268,10 @@ fn numbered(id: &str) -> MessageId {
 }
 
 /// Returns the offset of an event.
-fn offset(serial: u64, part: Part) -> Offset {
-    let boot = Boot { number: 1, mark: 0 };
-    let kind = OffsetKind::Event { serial, is_message: false };
-    Offset { boot, position: 3, part, kind, changes: ChangesTold::all(3) }
+fn offset(event_seq: u64, part: Part) -> Offset {
+    let epoch = Epoch { number: 1, mark: 0 };
+    let kind = OffsetKind::Event { event_seq, is_message: false };
+    Offset { epoch, position: 3, part, kind, changes: ChangesNotified::all(3) }
 }
 
 fn typing(active: bool) -> Event {

@@ -83,7 +83,7 @@ fn a_refused_request_is_noted_once_and_says_so_in_each_dialects_words() {
 }
 
 #[test]
-fn who_is_put_out_is_noted() {
+fn who_is_kicked_is_noted() {
     let (rules, noted) = noting(rules());
     let mut case = Case::joined_with(rules, r#"{"token":"ann"}"#);
     case.notice(Notice::Kick { code: "KICKED" });

@@ -2,9 +2,9 @@
 use super::*;
 
 /// Makes a room message that is the event with this number.
-fn numbered_event(serial: u64, text: &str) -> Arc<Broadcast> {
+fn numbered_event(event_seq: u64, text: &str) -> Arc<Broadcast> {
     let Event::RoomMessage { message, shown_as } = room_message(text).event().clone() else { panic!() };
-    Arc::new(Broadcast::new(Event::RoomMessage { message, shown_as }).placed(offset(serial, Part::FIRST)))
+    Arc::new(Broadcast::new(Event::RoomMessage { message, shown_as }).placed(offset(event_seq, Part::FIRST)))
 }
 
 fn missed(event: Arc<Broadcast>, had: Option<Part>, kind: ReplayKind) -> Replay {
@@ -12,10 +12,13 @@ fn missed(event: Arc<Broadcast>, had: Option<Part>, kind: ReplayKind) -> Replay 
 }
 
 /// Makes a client that reconnected, and whose session is resumed.
-fn back(rules: Rules, auth: &str, manner: Manner, missed: Vec<Replay>) -> Case {
+fn resumed(rules: Rules, auth: &str, client_dialects: ClientDialects, missed: Vec<Replay>) -> Case {
     let mut case = Case::open(rules, &Opening::default());
     case.text(&format!("0{auth}"));
-    let admission = Admission { back: Some(Back { manner, missed, states: Vec::new() }), ..case.admission(None, false) };
+    let admission = Admission {
+        resume_data: Some(ResumeData { client_dialects, missed, states: Vec::new() }),
+        ..case.admission(None, false)
+    };
     case.notice(Notice::Admitted(Box::new(admission)));
     case
 }
@@ -31,7 +34,7 @@ fn every_packet_of_an_event_bears_its_own_offset() {
     let event =
         Event::Message { message: message("bob", "hi").into(), kind: ConversationKind::Direct, recipient: Some(profile("ann")) };
     let event = Arc::new(Broadcast::new(event).placed(offset(7, Part::FIRST)));
-    case.with(|session, now, around| session.on_shared(&event, now.instant, around));
+    case.with(|session, now, cx| session.on_shared(&event, now.instant, cx));
     assert_eq!(offsets(&case.sent()), ["e1.0.3.20.7", "e1.0.3.40.7"]);
     let users = vec![user("bob"), user("cid")];
     let delivered = Event::Delivered {
@@ -43,7 +46,7 @@ fn every_packet_of_an_event_bears_its_own_offset() {
         at_once: false,
     };
     let event = Arc::new(Broadcast::new(delivered).placed(offset(8, Part::FIRST)));
-    case.with(|session, now, around| session.on_shared(&event, now.instant, around));
+    case.with(|session, now, cx| session.on_shared(&event, now.instant, cx));
     assert_eq!(offsets(&case.sent()), ["e1.0.3.40.8", "e1.0.3.41.8"]);
     case.shared(typing(true));
     assert!(case.sent()[0].ends_with("}]"), "what may be dropped has none");
@@ -80,8 +83,8 @@ fn what_was_missed_comes_after_connect_and_before_the_seed() {
         missed(numbered_event(7, "own"), None, ReplayKind::Own),
         missed(numbered_event(8, "two"), None, ReplayKind::Shared),
     ];
-    let mut case = back(rules(), r#"{"token":"ann"}"#, Manner::default(), replays);
-    case.with(|session, now, around| session.on_shared(&numbered_event(9, "new"), now.instant, around));
+    let mut case = resumed(rules(), r#"{"token":"ann"}"#, ClientDialects::default(), replays);
+    case.with(|session, now, cx| session.on_shared(&numbered_event(9, "new"), now.instant, cx));
     let sent = case.sent();
     assert!(sent[0].starts_with("40"));
     assert_eq!(names(&sent[1..]), ["one", "own", "two", "recovery:seed", "new"]);
@@ -93,11 +96,11 @@ fn who_comes_back_speaks_as_before_whatever_is_said_now() {
     case.text(r#"0{"token":"ann"}"#);
     case.admit(None, false);
     case.text(r#"2["mark_as_read",{}]"#);
-    let manner = case.broker.manners[0];
-    let mut case = back(rules(), r#"{"token":"ann"}"#, manner, Vec::new());
+    let client_dialects = case.broker.client_dialect_counts[0];
+    let mut case = resumed(rules(), r#"{"token":"ann"}"#, client_dialects, Vec::new());
     case.sent();
     let event = numbered_event(9, "for others");
-    case.with(|session, now, around| session.on_shared(&event, now.instant, around));
+    case.with(|session, now, cx| session.on_shared(&event, now.instant, cx));
     assert!(case.sent().is_empty(), "it was learned that it speaks messenger");
 }
 
@@ -107,8 +110,12 @@ fn of_an_event_that_came_in_part_the_rest_comes() {
         Event::Message { message: message("bob", "hi").into(), kind: ConversationKind::Direct, recipient: Some(profile("ann")) };
     let shown = |had: Option<Part>| {
         let event = Arc::new(Broadcast::new(message.clone()).placed(offset(7, Part::FIRST)));
-        let case =
-            &mut back(rules(), r#"{"token":"ann"}"#, Case::joined().manner(), vec![missed(event, had, ReplayKind::Shared)]);
+        let case = &mut resumed(
+            rules(),
+            r#"{"token":"ann"}"#,
+            Case::joined().client_dialects(),
+            vec![missed(event, had, ReplayKind::Shared)],
+        );
         names(&case.sent()[1..]).into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(shown(None), ["directMessage", "new_message", "recovery:seed"]);
@@ -123,17 +130,17 @@ fn a_copy_that_was_held_is_held_again_at_its_place() {
         missed(numbered_event(7, "own"), None, ReplayKind::Held),
         missed(numbered_event(8, "two"), None, ReplayKind::Shared),
     ];
-    let mut case = back(rules(), r#"{"token":"ann"}"#, Manner::default(), replays);
+    let mut case = resumed(rules(), r#"{"token":"ann"}"#, ClientDialects::default(), replays);
     assert_eq!(names(&case.sent()[1..]), ["one"]);
-    case.with(|session, now, around| session.on_shared(&numbered_event(9, "new"), now.instant, around));
+    case.with(|session, now, cx| session.on_shared(&numbered_event(9, "new"), now.instant, cx));
     case.notice(Notice::Settle { message: numbered("own"), stored: true });
     assert_eq!(names(&case.sent()), ["own", "two", "recovery:seed", "new"]);
 }
 
 #[test]
 fn what_was_missed_leaves_no_faster_than_it_is_read() {
-    let replays = (6..16).map(|serial| missed(numbered_event(serial, "missed"), None, ReplayKind::Shared)).collect();
-    let mut case = back(Rules { outbox_packets: 16, ..rules() }, r#"{"token":"ann"}"#, Manner::default(), replays);
+    let replays = (6..16).map(|event_seq| missed(numbered_event(event_seq, "missed"), None, ReplayKind::Shared)).collect();
+    let mut case = resumed(Rules { outbox_packets: 16, ..rules() }, r#"{"token":"ann"}"#, ClientDialects::default(), replays);
     let mut packets = vec![case.sent().len()];
     while !case.session.is_idle() {
         case.drain();
@@ -144,23 +151,23 @@ fn what_was_missed_leaves_no_faster_than_it_is_read() {
 
 #[test]
 fn only_an_answered_ping_proves_that_something_arrived() {
-    let proven = |act: &dyn Fn(&mut Case)| {
+    let confirmed = |act: &dyn Fn(&mut Case)| {
         let mut case = Case::joined();
         act(&mut case);
         case.close(CloseReason::TransportClose);
-        case.broker.proven
+        case.broker.confirmed
     };
-    assert_eq!(proven(&|case| hear(case, 7)), Mark::Nothing);
-    assert_eq!(proven(&|case| (hear(case, 7), case.ping()).1), Mark::Nothing);
-    assert_eq!(proven(&|case| (case.ping(), case.pong()).1), Mark::Event(5), "the seed's");
-    assert_eq!(proven(&|case| (hear(case, 7), case.ping(), hear(case, 8), case.pong()).3), Mark::Event(7));
+    assert_eq!(confirmed(&|case| hear(case, 7)), Watermark::Nothing);
+    assert_eq!(confirmed(&|case| (hear(case, 7), case.ping()).1), Watermark::Nothing);
+    assert_eq!(confirmed(&|case| (case.ping(), case.pong()).1), Watermark::Event(5), "the initial offset's");
+    assert_eq!(confirmed(&|case| (hear(case, 7), case.ping(), hear(case, 8), case.pong()).3), Watermark::Event(7));
     let behind_a_copy = |case: &mut Case| {
         case.notice(Notice::Hold(numbered_event(7, "own")));
         hear(case, 8);
         case.ping();
         case.pong();
     };
-    assert_eq!(proven(&behind_a_copy), Mark::Event(5), "it waits and was not sent");
+    assert_eq!(confirmed(&behind_a_copy), Watermark::Event(5), "it waits and was not sent");
     let anew = |case: &mut Case| {
         hear(case, 7);
         case.ping();
@@ -168,12 +175,12 @@ fn only_an_answered_ping_proves_that_something_arrived() {
         case.text(r#"0{"token":"ann"}"#);
         case.pong();
     };
-    assert_eq!(proven(&anew), Mark::Nothing);
+    assert_eq!(confirmed(&anew), Watermark::Nothing);
 }
 
 #[test]
-fn nothing_is_proven_while_the_catch_up_is_under_way() {
-    for (is_done, expected) in [(false, Mark::Nothing), (true, Mark::Event(5))] {
+fn nothing_is_confirmed_while_the_catch_up_is_under_way() {
+    for (is_done, expected) in [(false, Watermark::Nothing), (true, Watermark::Event(5))] {
         let mut case = Case::open(rules(), &Opening::default());
         case.text(r#"0{"token":"ann"}"#);
         case.admit(None, true);
@@ -183,33 +190,33 @@ fn nothing_is_proven_while_the_catch_up_is_under_way() {
         case.ping();
         case.pong();
         case.close(CloseReason::TransportClose);
-        assert_eq!(case.broker.proven, expected);
+        assert_eq!(case.broker.confirmed, expected);
     }
 }
 
-fn hear(case: &mut Case, serial: u64) {
-    case.with(|session, now, around| session.on_shared(&numbered_event(serial, "x"), now.instant, around));
+fn hear(case: &mut Case, event_seq: u64) {
+    case.with(|session, now, cx| session.on_shared(&numbered_event(event_seq, "x"), now.instant, cx));
 }
 
 /// Makes a message of a conversation, and the confirmation wanted for it.
-fn wanting(serial: u64, sender: &str, wanted: ProofWanted) -> Arc<Broadcast> {
+fn wanting(event_seq: u64, sender: &str, wanted: ConfirmationWanted) -> Arc<Broadcast> {
     let event = Event::Message { message: message(sender, "hello").into(), kind: ConversationKind::Group, recipient: None };
-    Arc::new(Broadcast::new(event).placed(offset(serial, Part::FIRST)).wanting(wanted))
+    Arc::new(Broadcast::new(event).placed(offset(event_seq, Part::FIRST)).wanting(wanted))
 }
 
 #[test]
-fn a_message_is_to_be_proven_before_long_and_at_once_where_its_sender_waits() {
+fn a_message_is_to_be_confirmed_before_long_and_at_once_where_its_sender_waits() {
     let wanted = |event: Arc<Broadcast>| {
         let mut case = Case::joined();
-        case.with(|session, now, around| session.on_shared(&event, now.instant, around));
+        case.with(|session, now, cx| session.on_shared(&event, now.instant, cx));
         case.session.ping_wanted().map(|at| at - case.now.instant)
     };
-    assert_eq!(wanted(wanting(7, "bob", ProofWanted::Soon)), Some(rules().proof_interval));
-    assert_eq!(wanted(wanting(7, "bob", ProofWanted::AtOnce)), Some(Duration::ZERO));
-    assert_eq!(wanted(wanting(7, "bob", ProofWanted::No)), None);
-    assert_eq!(wanted(wanting(7, "ann", ProofWanted::AtOnce)), None, "it is her own");
+    assert_eq!(wanted(wanting(7, "bob", ConfirmationWanted::Soon)), Some(rules().proof_interval));
+    assert_eq!(wanted(wanting(7, "bob", ConfirmationWanted::AtOnce)), Some(Duration::ZERO));
+    assert_eq!(wanted(wanting(7, "bob", ConfirmationWanted::No)), None);
+    assert_eq!(wanted(wanting(7, "ann", ConfirmationWanted::AtOnce)), None, "it is her own");
     let mut listing = Case::joined_with(rules(), r#"{"token":"ann","dialect":"listing"}"#);
-    listing.with(|session, now, around| session.on_shared(&wanting(7, "bob", ProofWanted::Soon), now.instant, around));
+    listing.with(|session, now, cx| session.on_shared(&wanting(7, "bob", ConfirmationWanted::Soon), now.instant, cx));
     assert_eq!(listing.session.ping_wanted(), None, "it has no word for groups");
 }
 
@@ -218,17 +225,17 @@ fn the_broker_hears_of_proofs_that_somebody_waits_for() {
     let mut case = Case::joined();
     case.ping();
     case.pong();
-    case.with(|session, now, around| session.on_shared(&wanting(7, "bob", ProofWanted::Soon), now.instant, around));
+    case.with(|session, now, cx| session.on_shared(&wanting(7, "bob", ConfirmationWanted::Soon), now.instant, cx));
     case.ping();
     assert_eq!(case.session.ping_wanted(), None, "one is on its way");
     hear(&mut case, 8);
     case.pong();
     case.pong();
-    assert_eq!(case.broker.proofs, [Mark::Event(7)]);
+    assert_eq!(case.broker.proofs, [Watermark::Event(7)]);
 }
 
 #[test]
-fn pages_of_the_catch_up_are_proven_one_by_one() {
+fn pages_of_the_catch_up_are_confirmed_one_by_one() {
     let mut case = Case::open(rules(), &Opening::default());
     case.text(r#"0{"token":"ann"}"#);
     case.admit(None, true);
@@ -237,9 +244,9 @@ fn pages_of_the_catch_up_are_proven_one_by_one() {
         assert_eq!(case.session.ping_wanted(), Some(case.now.instant), "its senders wait");
         case.ping();
         case.pong();
-        assert_eq!(case.broker.proofs.last(), Some(&Mark::Page(number)));
+        assert_eq!(case.broker.proofs.last(), Some(&Watermark::Page(number)));
     }
-    case.with(|session, now, around| session.on_shared(&wanting(7, "bob", ProofWanted::Soon), now.instant, around));
+    case.with(|session, now, cx| session.on_shared(&wanting(7, "bob", ConfirmationWanted::Soon), now.instant, cx));
     assert_eq!(case.session.ping_wanted(), None, "it waits behind the catch-up");
     case.notice(Notice::CatchUpDone);
     assert_eq!(case.session.ping_wanted(), Some(case.now.instant + rules().proof_interval));
@@ -250,8 +257,8 @@ fn presence_and_typing_are_told_as_they_are_now() {
     let mut case = Case::open(rules(), &Opening::default());
     case.text(r#"0{"token":"ann"}"#);
     let states = [typing(true), typing(false), typing(true)].map(|event| Arc::new(Broadcast::new(event))).to_vec();
-    let back = Back { manner: case.manner(), missed: Vec::new(), states };
-    let admission = Admission { back: Some(back), ..case.admission(None, false) };
+    let resume_data = ResumeData { client_dialects: case.client_dialects(), missed: Vec::new(), states };
+    let admission = Admission { resume_data: Some(resume_data), ..case.admission(None, false) };
     case.notice(Notice::Admitted(Box::new(admission)));
     case.sent();
     case.drain();

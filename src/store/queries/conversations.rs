@@ -145,7 +145,7 @@ pub fn find_direct(conn: &mut AnyConnection, one: &UserId, other: &UserId) -> Qu
 }
 
 /// Finds the conversation that a text denotes for a user: the one that the user named so, else any with this id.
-pub fn find_called(conn: &mut AnyConnection, user: &UserId, text: &str) -> QueryResult<Option<Conversation>> {
+pub fn find_by_alias(conn: &mut AnyConnection, user: &UserId, text: &str) -> QueryResult<Option<Conversation>> {
     let named = conversation_names::table.find((user.as_str(), text)).select(conversation_names::conversation);
     let named: Option<String> = named.first(conn).optional()?;
     let id = match named {

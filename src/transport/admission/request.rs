@@ -6,15 +6,15 @@ use actix_http::Method;
 use actix_http::header::{self, HeaderMap};
 
 use super::node::Node;
-use crate::engineio::{Opening, Peer, Query, Refusal, TransportKind};
+use crate::engineio::{HandshakeError, Opening, Peer, Query, TransportKind};
 use crate::http::{Client, OriginVerdict, foreign_origin};
 use crate::logging::{ErrorId, RefusalKind, RefusalNote};
 
 /// Reason for not opening a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::transport) enum Denied {
+pub(in crate::transport) enum OpenError {
     /// It is not a valid handshake.
-    Refused(Refusal),
+    Refused(HandshakeError),
     /// The server is stopping. Clients may take an error for a sign that this is no Engine.IO server, and give up; a
     /// session that ends at once they take for a lost connection, and reconnect.
     Draining,
@@ -24,7 +24,7 @@ pub(in crate::transport) enum Denied {
     TooMany,
 }
 
-impl Denied {
+impl OpenError {
     /// Returns the name used in logs and metrics.
     fn code(self) -> &'static str {
         match self {
@@ -62,8 +62,8 @@ impl Denied {
     }
 }
 
-impl From<Refusal> for Denied {
-    fn from(refusal: Refusal) -> Self {
+impl From<HandshakeError> for OpenError {
+    fn from(refusal: HandshakeError) -> Self {
         Self::Refused(refusal)
     }
 }
@@ -94,31 +94,33 @@ impl Node {
     }
 
     /// Logs a refusal. The protocol fixes the answer's body, so the id goes into a header of its own.
-    pub(in crate::transport) fn note(&self, denied: Denied, request: &Asking<'_>) -> Option<ErrorId> {
+    pub(in crate::transport) fn note(&self, open_error: OpenError, request: &Asking<'_>) -> Option<ErrorId> {
         let Asking { method, path, headers, peer } = *request;
         let (event, address) = (format!("{method} {path}"), self.client(headers, peer).address);
-        let (kind, code) = (RefusalKind::Handshake, denied.code());
+        let (kind, code) = (RefusalKind::Handshake, open_error.code());
         let cause = match headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) {
-            Some(origin) if matches!(denied, Denied::Refused(Refusal::Forbidden)) => Cow::Owned(foreign_origin(origin)),
-            _ => Cow::Borrowed(denied.message()),
+            Some(origin) if matches!(open_error, OpenError::Refused(HandshakeError::Forbidden)) => {
+                Cow::Owned(foreign_origin(origin))
+            }
+            _ => Cow::Borrowed(open_error.message()),
         };
         let note = RefusalNote { kind, code, cause: &cause, sid: None, user: None, event: Some(&event), address };
         (self.options.note_refusal)(&note)
     }
 
     /// Admits a handshake. On `Ok`, the session is counted for its address.
-    pub(in crate::transport) fn admit(&self, query: &Query<'_>, client: &Client) -> Result<(), Denied> {
+    pub(in crate::transport) fn admit(&self, query: &Query<'_>, client: &Client) -> Result<(), OpenError> {
         if !query.is_v4 {
-            return Err(Refusal::UnsupportedVersion.into());
+            return Err(HandshakeError::UnsupportedVersion.into());
         }
         if self.is_draining.load(Ordering::Relaxed) {
-            return Err(Denied::Draining);
+            return Err(OpenError::Draining);
         }
         if self.open.load(Ordering::Relaxed) >= self.options.max_sessions() {
-            return Err(Denied::Full);
+            return Err(OpenError::Full);
         }
         if !self.addresses.try_enter(client.address) {
-            return Err(Denied::TooMany);
+            return Err(OpenError::TooMany);
         }
         Ok(())
     }

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use log::{debug, error, warn};
 
 use super::farewell::dismiss;
-use super::link::{Link, Phase, Transport};
 use super::polling::{CLOSE, NOOP, Probe};
-use super::wire::close_frame;
-use super::worker::Worker;
+use super::state::{ConnectionState, Phase, Transport};
+use super::websocket_io::close_frame;
+use super::worker_state::WorkerState;
 use crate::engineio::{CloseReason, Service};
 
 /// Time for the peer of a closed WebSocket to close its side, and for one that timed out to take the remaining bytes.
@@ -17,24 +17,24 @@ pub(super) const CLOSE_LINGER: Duration = Duration::from_secs(2);
 /// Time for which a gracefully closed session waits for a GET to tell the client.
 const POLLING_LINGER: Duration = Duration::from_secs(30);
 
-impl<S: Service> Link<S> {
+impl<S: Service> ConnectionState<S> {
     /// Closes the connection: notifies the service at once, the client as its transport allows.
-    pub(in crate::transport) fn close(&mut self, worker: &Worker<S>, reason: CloseReason, now: Instant) {
+    pub(in crate::transport) fn close(&mut self, worker: &WorkerState<S>, reason: CloseReason, now: Instant) {
         if self.phase != Phase::Open {
             return;
         }
         match reason {
             CloseReason::SlowConsumer => {
-                let (worker_seat, queued_packets, queued_bytes) = (self.seat().slot, self.outbox.packets(), self.outbox.bytes());
+                let (worker_seat, queued_packets, queued_bytes) = (self.slot().index, self.outbox.packets(), self.outbox.bytes());
                 warn!(worker_seat, queued_packets, queued_bytes; "closing slow connection");
             }
-            _ => debug!(worker_seat = self.seat().slot, reason = reason.as_str(); "closing connection"),
+            _ => debug!(worker_seat = self.slot().index, reason = reason.as_str(); "closing connection"),
         }
         worker.stats.count_close(reason);
         if let Some(mut service) = self.service.take()
             && catch_unwind(AssertUnwindSafe(move || service.on_close(reason, now))).is_err()
         {
-            error!(worker_seat = self.seat().slot; "a connection panicked while it closed");
+            error!(worker_seat = self.slot().index; "a connection panicked while it closed");
         }
         match &self.transport {
             Transport::Polling(_) => {
@@ -51,7 +51,7 @@ impl<S: Service> Link<S> {
     }
 
     /// Notifies the client through its waiting request. If there is none, a graceful close waits for the next one.
-    fn close_polling(&mut self, worker: &Worker<S>, reason: CloseReason) {
+    fn close_polling(&mut self, worker: &WorkerState<S>, reason: CloseReason) {
         self.cancel_upgrade();
         let Transport::Polling(polling) = &mut self.transport else { return };
         polling.post = None;
@@ -73,7 +73,7 @@ impl<S: Service> Link<S> {
     }
 
     /// Sends a close frame on the WebSocket. A client that is too slow is cut off instead.
-    fn close_websocket(&mut self, worker: &Worker<S>, reason: CloseReason) {
+    fn close_websocket(&mut self, worker: &WorkerState<S>, reason: CloseReason) {
         if reason == CloseReason::SlowConsumer {
             return self.finish(worker);
         }
@@ -82,7 +82,7 @@ impl<S: Service> Link<S> {
     }
 
     /// Drops the transport and ends the task.
-    pub(in crate::transport) fn finish(&mut self, worker: &Worker<S>) {
+    pub(in crate::transport) fn finish(&mut self, worker: &WorkerState<S>) {
         match std::mem::replace(&mut self.transport, Transport::Gone) {
             Transport::Polling(_) => worker.stats.polling_sessions.subtract(1),
             Transport::Websocket(_) => worker.stats.websocket_sessions.subtract(1),
@@ -109,10 +109,10 @@ impl<S: Service> Link<S> {
         let Transport::Polling(polling) = &mut self.transport else { return };
         polling.exchange.cancel_upgrade();
         if let Some(probe) = polling.probe.take() {
-            debug!(worker_seat = self.seat().slot; "upgrade cancelled");
-            let Probe { wire, mut outbox, until: _ } = *probe;
+            debug!(worker_seat = self.slot().index; "upgrade cancelled");
+            let Probe { ws_io, mut outbox, until: _ } = *probe;
             outbox.push(Rc::new(close_frame(None)));
-            actix::spawn(dismiss(wire.socket, outbox));
+            actix::spawn(dismiss(ws_io.socket, outbox));
         }
     }
 }

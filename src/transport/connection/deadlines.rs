@@ -3,7 +3,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
-use crate::engineio::Seat;
+use crate::engineio::Slot;
 
 /// Heap entries of one connection. With two, a distant and a near deadline can alternate without new entries.
 pub(in crate::transport) type Armed = [Option<Instant>; 2];
@@ -14,17 +14,17 @@ pub(in crate::transport) type Armed = [Option<Instant>; 2];
 /// instead. So a pong costs nothing here.
 #[derive(Debug, Default)]
 pub(in crate::transport) struct Deadlines {
-    heap: BinaryHeap<Reverse<(Instant, Seat)>>,
+    heap: BinaryHeap<Reverse<(Instant, Slot)>>,
 }
 
 impl Deadlines {
     /// Ensures that the connection gets attention by `due`. Returns whether that is now the earliest time of all.
-    pub(in crate::transport) fn arm(&mut self, seat: Seat, armed: &mut Armed, due: Instant) -> bool {
+    pub(in crate::transport) fn arm(&mut self, slot: Slot, armed: &mut Armed, due: Instant) -> bool {
         if armed.iter().flatten().any(|at| *at <= due) {
             return false;
         }
         let is_first = self.next().is_none_or(|next| due < next);
-        self.heap.push(Reverse((due, seat)));
+        self.heap.push(Reverse((due, slot)));
         let [one, other] = armed;
         match (&one, &other) {
             (None, _) => *one = Some(due),
@@ -42,7 +42,7 @@ impl Deadlines {
     }
 
     /// Removes an entry whose time has come.
-    pub(in crate::transport) fn pop(&mut self, now: Instant) -> Option<(Instant, Seat)> {
+    pub(in crate::transport) fn pop(&mut self, now: Instant) -> Option<(Instant, Slot)> {
         if self.next()? > now {
             return None;
         }
@@ -62,21 +62,21 @@ mod tests {
 
     use super::*;
 
-    const SEAT: Seat = Seat { slot: 1, generation: 0 };
+    const SLOT: Slot = Slot { index: 1, generation: 0 };
 
     #[test]
     fn a_near_and_a_far_deadline_take_turns_without_growth() {
         let start = Instant::now();
         let far = start + Duration::from_secs(25);
         let (mut deadlines, mut armed) = (Deadlines::default(), Armed::default());
-        assert!(deadlines.arm(SEAT, &mut armed, far));
+        assert!(deadlines.arm(SLOT, &mut armed, far));
         for step in 1..100 {
             let near = start + Duration::from_millis(step);
-            assert!(deadlines.arm(SEAT, &mut armed, near));
-            assert!(!deadlines.arm(SEAT, &mut armed, near + Duration::from_millis(1)), "an earlier one is there");
-            assert_eq!(deadlines.pop(near), Some((near, SEAT)));
+            assert!(deadlines.arm(SLOT, &mut armed, near));
+            assert!(!deadlines.arm(SLOT, &mut armed, near + Duration::from_millis(1)), "an earlier one is there");
+            assert_eq!(deadlines.pop(near), Some((near, SLOT)));
             assert!(disarm(&mut armed, near));
-            assert!(!deadlines.arm(SEAT, &mut armed, far));
+            assert!(!deadlines.arm(SLOT, &mut armed, far));
         }
         assert_eq!(deadlines.heap.len(), 1);
     }
@@ -85,7 +85,7 @@ mod tests {
     fn nothing_comes_before_its_time() {
         let start = Instant::now();
         let (mut deadlines, mut armed) = (Deadlines::default(), Armed::default());
-        deadlines.arm(SEAT, &mut armed, start + Duration::from_millis(10));
+        deadlines.arm(SLOT, &mut armed, start + Duration::from_millis(10));
         assert_eq!(deadlines.pop(start + Duration::from_millis(9)), None);
         assert_eq!(deadlines.next(), Some(start + Duration::from_millis(10)));
         assert!(!disarm(&mut armed, start), "that one is not ours");

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use super::outbox::{Outbox, Queued};
-use super::wire::close_frame;
+use super::websocket_io::close_frame;
 use crate::engineio::Encoded;
 use crate::transport::listen::Socket;
 

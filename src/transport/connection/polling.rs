@@ -5,8 +5,8 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::outbox::Outbox;
-use super::wire::Wire;
-use crate::engineio::{Exchange, Refusal};
+use super::websocket_io::WebSocketIo;
+use crate::engineio::{Exchange, HandshakeError};
 
 /// An answer for the HTTP side.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(in crate::transport) enum Answer {
     /// 400 without a body: requests overlap.
     Overlap,
     /// An Engine.IO error.
-    Refused(Refusal),
+    Refused(HandshakeError),
 }
 
 /// Sends an answer. Dropped without one, the session is reported as unknown.
@@ -45,8 +45,8 @@ impl Polling {
         [self.exchange.noop_at(), probe].into_iter().flatten().min()
     }
 
-    pub(super) fn probe_wire_mut(&mut self) -> Option<&mut Wire> {
-        self.probe.as_mut().map(|probe| &mut probe.wire)
+    pub(super) fn probe_ws_io_mut(&mut self) -> Option<&mut WebSocketIo> {
+        self.probe.as_mut().map(|probe| &mut probe.ws_io)
     }
 
     /// Answers the waiting GET, if there is one.
@@ -61,7 +61,7 @@ impl Polling {
 
 /// A WebSocket that is to become the transport.
 pub(super) struct Probe {
-    pub(super) wire: Wire,
+    pub(super) ws_io: WebSocketIo,
     /// The 101, answers to probes, control frames.
     pub(super) outbox: Outbox,
     /// Time at which it is given up.

@@ -1,14 +1,14 @@
 //! Requests to a connection on long polling.
 use std::time::Instant;
 
-use super::link::{Link, Phase, Transport};
 use super::polling::{Answer, Answering, NOOP, NOOP_AND_CLOSE};
-use super::worker::Worker;
-use crate::engineio::{CloseReason, Packet, Refusal, Service, Ticket, decode_payload};
+use super::state::{ConnectionState, Phase, Transport};
+use super::worker_state::WorkerState;
+use crate::engineio::{CloseReason, HandshakeError, Packet, Service, Ticket, decode_payload};
 
-impl<S: Service> Link<S> {
+impl<S: Service> ConnectionState<S> {
     /// Handles a GET.
-    pub(in crate::transport) fn on_get(&mut self, worker: &Worker<S>, ticket: Ticket, answering: Answering, now: Instant) {
+    pub(in crate::transport) fn on_get(&mut self, worker: &WorkerState<S>, ticket: Ticket, answering: Answering, now: Instant) {
         let Transport::Polling(polling) = &mut self.transport else { return };
         match self.phase {
             Phase::Open => {}
@@ -32,7 +32,13 @@ impl<S: Service> Link<S> {
     }
 
     /// Handles the start of a POST whose body takes time.
-    pub(in crate::transport) fn on_post_begun(&mut self, worker: &Worker<S>, ticket: Ticket, answering: Answering, now: Instant) {
+    pub(in crate::transport) fn on_post_begun(
+        &mut self,
+        worker: &WorkerState<S>,
+        ticket: Ticket,
+        answering: Answering,
+        now: Instant,
+    ) {
         let Transport::Polling(polling) = &mut self.transport else { return };
         match polling.exchange.begin_post(ticket) {
             Ok(()) => polling.post = Some(answering),
@@ -46,7 +52,7 @@ impl<S: Service> Link<S> {
     /// Handles the body of a POST.
     pub(in crate::transport) fn on_post(
         &mut self,
-        worker: &Worker<S>,
+        worker: &WorkerState<S>,
         ticket: Ticket,
         body: &[u8],
         answering: Answering,
@@ -77,14 +83,14 @@ impl<S: Service> Link<S> {
     }
 
     /// Handles a request that was aborted, or that ends the session.
-    pub(in crate::transport) fn on_request_failed(&mut self, worker: &Worker<S>, now: Instant) {
+    pub(in crate::transport) fn on_request_failed(&mut self, worker: &WorkerState<S>, now: Instant) {
         if let Transport::Polling(_) = self.transport {
             self.close(worker, CloseReason::TransportError, now);
         }
     }
 
     /// Answers the waiting GET with the queued packets.
-    pub(super) fn flush_polling(&mut self, worker: &Worker<S>, context: &mut std::task::Context<'_>, now: Instant) {
+    pub(super) fn flush_polling(&mut self, worker: &WorkerState<S>, context: &mut std::task::Context<'_>, now: Instant) {
         self.write_probe(context);
         let Transport::Polling(polling) = &mut self.transport else { return };
         if !polling.exchange.has_get() {
@@ -101,7 +107,7 @@ impl<S: Service> Link<S> {
     }
 
     /// Handles the deadlines of the polling transport.
-    pub(super) fn on_polling_deadline(&mut self, _worker: &Worker<S>, now: Instant) {
+    pub(super) fn on_polling_deadline(&mut self, _worker: &WorkerState<S>, now: Instant) {
         let Transport::Polling(polling) = &mut self.transport else { return };
         if polling.exchange.take_noop(now) {
             polling.answer_get(NOOP);
@@ -111,10 +117,10 @@ impl<S: Service> Link<S> {
         }
     }
 
-    fn take_in_payload(&mut self, worker: &Worker<S>, body: &[u8], now: Instant) -> Result<(), Refusal> {
-        let malformed = |link: &mut Self| {
-            link.close(worker, CloseReason::ParseError, now);
-            Err(Refusal::BadRequest)
+    fn take_in_payload(&mut self, worker: &WorkerState<S>, body: &[u8], now: Instant) -> Result<(), HandshakeError> {
+        let malformed = |state: &mut Self| {
+            state.close(worker, CloseReason::ParseError, now);
+            Err(HandshakeError::BadRequest)
         };
         let Ok(packets) = decode_payload(body) else { return malformed(self) };
         for packet in packets {
@@ -124,7 +130,7 @@ impl<S: Service> Link<S> {
                     let is_heartbeat = matches!(packet, Packet::Ping(_));
                     self.on_packet(worker, packet, now);
                     if is_heartbeat {
-                        return Err(Refusal::BadRequest);
+                        return Err(HandshakeError::BadRequest);
                     }
                 }
                 // packets after the end are dropped

@@ -6,63 +6,68 @@ use std::time::Instant;
 
 use log::error;
 
-use super::link::{Link, NewLink, Transport};
 use super::outbox::{Form, Outlet, Queued};
-use super::worker::Worker;
+use super::state::{ConnectionState, NewConnection, Transport};
+use super::worker_state::WorkerState;
 use crate::engineio::{CloseReason, ConnectionKey, Encoded, Heartbeat, Output, Service, open_packet};
 
-impl<S: Service> Link<S> {
+impl<S: Service> ConnectionState<S> {
     /// Returns a new connection whose open packet and first packets of the service are queued; `before` precedes them.
     pub(in crate::transport) fn open(
-        worker: &Worker<S>,
+        worker: &WorkerState<S>,
         key: ConnectionKey,
-        new: NewLink<'_>,
+        new: NewConnection<'_>,
         before: Option<Queued>,
         now: Instant,
     ) -> Self {
         let (sid, opening, options) = (new.sid, new.opening, worker.options());
         let can_upgrade = matches!(new.transport, Transport::Polling(_));
-        let mut link = Self::new(key.seat, new, Heartbeat::new(now, &options.heartbeat()));
+        let mut state = Self::new(key.slot, new, Heartbeat::new(now, &options.heartbeat()));
         if let Some(before) = before {
-            link.outbox.push(Rc::new(before));
+            state.outbox.push(Rc::new(before));
         }
         let open = open_packet(&sid, can_upgrade, options.ping_interval, options.ping_timeout, options.max_packet_bytes);
-        link.outbox.push(Rc::new(Queued::Packets(Encoded::text(&open))));
+        state.outbox.push(Rc::new(Queued::Packets(Encoded::text(&open))));
         worker.stats.opened.add(1);
         if can_upgrade { &worker.stats.polling_sessions } else { &worker.stats.websocket_sessions }.add(1);
-        link.guard(worker, now, |link, out| link.service = Some(S::open(&worker.context, key, opening, now, out)));
-        link
+        state.guard(worker, now, |state, out| state.service = Some(S::open(&worker.context, key, opening, now, out)));
+        state
     }
 
     /// Calls the service, unless the connection is closed.
     // Runs for each receiver of each broadcast, like the others below marked `inline`. With several codegen units only
     // such functions are certain to be inlined, and calls would cost a delivery a tenth of its instructions.
     #[inline]
-    pub(in crate::transport) fn call(&mut self, worker: &Worker<S>, now: Instant, react: impl FnOnce(&mut S, &mut dyn Output)) {
+    pub(in crate::transport) fn call(
+        &mut self,
+        worker: &WorkerState<S>,
+        now: Instant,
+        react: impl FnOnce(&mut S, &mut dyn Output),
+    ) {
         if self.service.is_none() {
             return;
         }
         self.make_room(worker, now);
-        self.guard(worker, now, |link, out| {
-            if let Some(service) = &mut link.service {
+        self.guard(worker, now, |state, out| {
+            if let Some(service) = &mut state.service {
                 react(service, out);
             }
         });
     }
 
     /// Returns the maximum size of a message from its client, in bytes.
-    pub(in crate::transport) fn max_message_bytes(&self, worker: &Worker<S>) -> usize {
+    pub(in crate::transport) fn max_message_bytes(&self, worker: &WorkerState<S>) -> usize {
         let max = worker.options().max_packet_bytes;
         self.service.as_ref().and_then(S::stranger_bytes).map_or(max, |stranger| stranger.min(max))
     }
 
     /// Notifies the service of a packet that asks for nothing.
-    pub(super) fn tell_control(&mut self, worker: &Worker<S>, now: Instant) {
+    pub(super) fn notify_control(&mut self, worker: &WorkerState<S>, now: Instant) {
         self.call(worker, now, |service, out| service.on_control(now, out));
     }
 
     /// Notifies the service that the transport is now a WebSocket.
-    pub(super) fn tell_upgraded(&mut self) {
+    pub(super) fn notify_upgraded(&mut self) {
         if let Some(service) = &mut self.service {
             service.on_upgraded();
         }
@@ -70,7 +75,7 @@ impl<S: Service> Link<S> {
 
     /// Notifies the service that its outbox has become empty, if that is news and the service wants it. Returns whether
     /// it did.
-    pub(super) fn tell_drained(&mut self, worker: &Worker<S>, now: Instant) -> bool {
+    pub(super) fn notify_drained(&mut self, worker: &WorkerState<S>, now: Instant) -> bool {
         let is_due = std::mem::take(&mut self.owes_drained) && self.service.as_ref().is_some_and(S::wants_drained);
         if is_due {
             self.call(worker, now, |service, out| service.on_drained(now, out));
@@ -80,7 +85,7 @@ impl<S: Service> Link<S> {
 
     /// Writes first if much is waiting, so that only a client that does not read can be found full.
     #[inline]
-    pub(super) fn make_room(&mut self, worker: &Worker<S>, now: Instant) {
+    pub(super) fn make_room(&mut self, worker: &WorkerState<S>, now: Instant) {
         let limits = worker.limits();
         let is_crowded = self.outbox.packets() >= limits.packets / 2 || self.outbox.bytes() >= limits.bytes / 2;
         if is_crowded || self.has_failed {
@@ -89,7 +94,7 @@ impl<S: Service> Link<S> {
     }
 
     #[cold]
-    fn write_ahead(&mut self, worker: &Worker<S>, now: Instant) {
+    fn write_ahead(&mut self, worker: &WorkerState<S>, now: Instant) {
         if self.has_failed {
             self.outbox.clear();
         } else if let Some(waker) = self.waker() {
@@ -99,7 +104,7 @@ impl<S: Service> Link<S> {
 
     /// Runs a call of the service. A panic in it ends this connection only.
     #[inline]
-    fn guard(&mut self, worker: &Worker<S>, now: Instant, run: impl FnOnce(&mut Self, &mut dyn Output)) {
+    fn guard(&mut self, worker: &WorkerState<S>, now: Instant, run: impl FnOnce(&mut Self, &mut dyn Output)) {
         let (bytes, packets) = (self.outbox.bytes(), self.outbox.packets());
         let mut outbox = std::mem::take(&mut self.outbox);
         let form = Form { base64: self.wants_base64, deflate: self.transport.deflate() };
@@ -110,7 +115,7 @@ impl<S: Service> Link<S> {
         worker.stats.bytes_out.add(self.outbox.bytes().saturating_sub(bytes) as u64);
         worker.stats.packets_out.add(self.outbox.packets().saturating_sub(packets) as u64);
         if outcome.is_err() {
-            error!(worker_seat = self.seat().slot; "a connection panicked");
+            error!(worker_seat = self.slot().index; "a connection panicked");
             self.close(worker, CloseReason::Internal, now);
         } else if let Some(reason) = close_reason {
             self.close(worker, reason, now);

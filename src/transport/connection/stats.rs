@@ -27,14 +27,14 @@ pub struct WorkerStats {
     pub packets_out: Gauge,
     /// Bytes queued for clients.
     pub bytes_out: Gauge,
-    /// Load of the thread's hub, which delivers to connections and writes for them.
+    /// Load of the thread's actor, which delivers to connections and writes for them.
     pub hub: Arc<Meter>,
-    /// Load of its connections. One in `TIMED` of their own turns is timed.
+    /// Load of its connections. One in `TIMED` of their own steps is timed.
     pub connections: Meter,
     closed: [Gauge; REASONS.len()],
 }
 
-/// One of this many turns is timed, because reading the clock costs as much as a small turn.
+/// One of this many steps is timed, because reading the clock costs as much as a small step.
 pub(super) const TIMED: u64 = 16;
 
 /// The reasons, in the order of their counters.

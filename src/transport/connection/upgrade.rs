@@ -9,11 +9,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::link::{Link, Phase, Transport};
 use super::outbox::{Outbox, Queued};
 use super::polling::Probe;
-use super::wire::{Wire, pong_frame};
-use super::worker::Worker;
+use super::state::{ConnectionState, Phase, Transport};
+use super::websocket_io::{WebSocketIo, pong_frame};
+use super::worker_state::WorkerState;
 use crate::engineio::{Encoded, Packet, Service, decode_packet};
 use crate::transport::codec::{Deflate, Message};
 use crate::transport::listen::Socket;
@@ -21,12 +21,12 @@ use crate::transport::listen::Socket;
 /// Maximum number of control frames waiting for a probing socket.
 const MAX_WAITING: usize = 64;
 
-impl<S: Service> Link<S> {
+impl<S: Service> ConnectionState<S> {
     /// Starts an upgrade with a WebSocket opened for this session; `head` is the 101. Returns the socket if it cannot
     /// be used.
     pub(in crate::transport) fn begin_upgrade(
         &mut self,
-        worker: &Worker<S>,
+        worker: &WorkerState<S>,
         socket: Socket,
         head: Bytes,
         deflate: Option<Deflate>,
@@ -39,12 +39,12 @@ impl<S: Service> Link<S> {
         let mut outbox = Outbox::default();
         outbox.push(Rc::new(Queued::Raw(head)));
         let until = now + worker.options().upgrade_timeout;
-        polling.probe = Some(Box::new(Probe { wire: Wire::new(socket, deflate), outbox, until }));
+        polling.probe = Some(Box::new(Probe { ws_io: WebSocketIo::new(socket, deflate), outbox, until }));
         None
     }
 
     /// Handles a message on a WebSocket that is not the transport yet.
-    pub(super) fn on_probe_message(&mut self, worker: &Worker<S>, message: Message<'_>, now: Instant) {
+    pub(super) fn on_probe_message(&mut self, worker: &WorkerState<S>, message: Message<'_>, now: Instant) {
         let Transport::Polling(polling) = &mut self.transport else { return };
         let Some(probe) = &mut polling.probe else { return };
         if probe.outbox.packets() > MAX_WAITING {
@@ -69,24 +69,24 @@ impl<S: Service> Link<S> {
     pub(super) fn write_probe(&mut self, context: &mut Context<'_>) {
         let Transport::Polling(polling) = &mut self.transport else { return };
         let Some(probe) = &mut polling.probe else { return };
-        if let Poll::Ready(Err(_)) = probe.outbox.poll_write_to(&mut probe.wire.socket, context) {
+        if let Poll::Ready(Err(_)) = probe.outbox.poll_write_to(&mut probe.ws_io.socket, context) {
             self.cancel_upgrade();
         }
     }
 
     /// Completes the move: queued packets are sent as frames, after everything queued for the probing socket.
-    fn complete_upgrade(&mut self, worker: &Worker<S>) {
+    fn complete_upgrade(&mut self, worker: &WorkerState<S>) {
         let Transport::Polling(polling) = &mut self.transport else { return };
         let Some(probe) = polling.probe.take() else { return };
-        let Probe { wire, outbox: mut told, until: _ } = *probe;
+        let Probe { ws_io, outbox: mut told, until: _ } = *probe;
         polling.answer_get(Bytes::from_static(b"6"));
-        self.transport = Transport::Websocket(wire);
+        self.transport = Transport::Websocket(ws_io);
         told.append(std::mem::take(&mut self.outbox));
         self.outbox = told;
         worker.directory.insert_websocket(*self.sid());
         worker.stats.polling_sessions.subtract(1);
         worker.stats.websocket_sessions.add(1);
         worker.stats.upgraded.add(1);
-        self.tell_upgraded();
+        self.notify_upgraded();
     }
 }

@@ -2,13 +2,13 @@
 use std::task::Context;
 use std::time::Instant;
 
-use super::link::{Link, Phase, Transport};
-use super::worker::Worker;
+use super::state::{ConnectionState, Phase, Transport};
+use super::worker_state::WorkerState;
 use crate::engineio::{Beat, CloseReason, Service};
 
-impl<S: Service> Link<S> {
+impl<S: Service> ConnectionState<S> {
     /// Sends queued packets.
-    pub(in crate::transport) fn flush(&mut self, worker: &Worker<S>, context: &mut Context<'_>, now: Instant) {
+    pub(in crate::transport) fn flush(&mut self, worker: &WorkerState<S>, context: &mut Context<'_>, now: Instant) {
         if self.phase == Phase::Open && self.heartbeat.is_ping_due(now, self.ping_wanted(), &worker.options().heartbeat()) {
             // Sent in one write with the packets that it is to confirm.
             self.beat(worker, now);
@@ -20,9 +20,9 @@ impl<S: Service> Link<S> {
         }
     }
 
-    /// Returns the earliest time at which [`Link::on_deadline`] has something to do.
+    /// Returns the earliest time at which [`ConnectionState::on_deadline`] has something to do.
     #[inline]
-    pub(in crate::transport) fn deadline(&self, worker: &Worker<S>) -> Option<Instant> {
+    pub(in crate::transport) fn deadline(&self, worker: &WorkerState<S>) -> Option<Instant> {
         let own = match self.phase {
             Phase::Open => Some(self.heartbeat.deadline(self.ping_wanted(), &worker.options().heartbeat())),
             Phase::Closing(until) => Some(until),
@@ -36,7 +36,7 @@ impl<S: Service> Link<S> {
     }
 
     /// Handles everything that is due.
-    pub(in crate::transport) fn on_deadline(&mut self, worker: &Worker<S>, now: Instant) {
+    pub(in crate::transport) fn on_deadline(&mut self, worker: &WorkerState<S>, now: Instant) {
         if self.blocked_until.is_some_and(|until| now >= until) {
             self.close(worker, CloseReason::SlowConsumer, now);
         }
@@ -59,7 +59,7 @@ impl<S: Service> Link<S> {
         self.service.as_ref().and_then(S::ping_wanted)
     }
 
-    fn beat(&mut self, worker: &Worker<S>, now: Instant) {
+    fn beat(&mut self, worker: &WorkerState<S>, now: Instant) {
         match self.heartbeat.on_deadline(now, self.ping_wanted(), &worker.options().heartbeat()) {
             Beat::Wait => {}
             Beat::Ping => {

@@ -9,27 +9,27 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
 use super::closing::CLOSE_LINGER;
-use super::link::{Link, Phase, Transport};
-use super::wire::{Wire, pong_frame};
-use super::worker::Worker;
+use super::state::{ConnectionState, Phase, Transport};
+use super::websocket_io::{WebSocketIo, pong_frame};
+use super::worker_state::WorkerState;
 use crate::engineio::{CloseReason, Packet, Service};
 use crate::transport::codec::Message;
 
-/// Maximum number of reads, and of writes with the service's refills, in one turn, so that the thread's other
+/// Maximum number of reads, and of writes with the service's refills, in one step, so that the thread's other
 /// connections need not wait.
-const ROUNDS_PER_TURN: usize = 4;
+const ROUNDS_PER_STEP: usize = 4;
 /// Maximum number of reads from a socket that accepts no more writes: enough for the few megabytes that a kernel may
 /// hold.
 const READS_AT_THE_END: usize = 128;
 
-impl<S: Service> Link<S> {
+impl<S: Service> ConnectionState<S> {
     /// Reads available bytes, and registers to be woken when there are more.
-    pub(in crate::transport) fn read(&mut self, worker: &Worker<S>, context: &mut Context<'_>, now: Instant) {
-        for _ in 0..ROUNDS_PER_TURN {
+    pub(in crate::transport) fn read(&mut self, worker: &WorkerState<S>, context: &mut Context<'_>, now: Instant) {
+        for _ in 0..ROUNDS_PER_STEP {
             let mut scratch = worker.scratch();
             let mut buffer = ReadBuf::new(&mut scratch);
-            let Some(wire) = self.wire_mut() else { return };
-            match Pin::new(&mut wire.socket).poll_read(context, &mut buffer) {
+            let Some(ws_io) = self.ws_io_mut() else { return };
+            match Pin::new(&mut ws_io.socket).poll_read(context, &mut buffer) {
                 Poll::Pending => return,
                 Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
                     return self.on_end(worker, CloseReason::TransportClose, now);
@@ -43,13 +43,13 @@ impl<S: Service> Link<S> {
     }
 
     /// Handles bytes of the WebSocket, be it the transport or one that is to become it.
-    pub(in crate::transport) fn take_in(&mut self, worker: &Worker<S>, bytes: &mut [u8], now: Instant) {
+    pub(in crate::transport) fn take_in(&mut self, worker: &WorkerState<S>, bytes: &mut [u8], now: Instant) {
         worker.stats.bytes_in.add(bytes.len() as u64);
         self.heartbeat.on_bytes();
         let max_bytes = self.max_message_bytes(worker);
-        let Some(wire) = self.wire_mut() else { return };
+        let Some(ws_io) = self.ws_io_mut() else { return };
         // taken out meanwhile, because a message can replace the transport
-        let mut frames = std::mem::take(&mut wire.frames);
+        let mut frames = std::mem::take(&mut ws_io.frames);
         let outcome = frames.decode(bytes, max_bytes, |message| {
             match self.transport {
                 Transport::Polling(_) => self.on_probe_message(worker, message, now),
@@ -58,8 +58,8 @@ impl<S: Service> Link<S> {
             }
             ControlFlow::Continue(())
         });
-        if let Some(wire) = self.wire_mut() {
-            wire.frames = frames;
+        if let Some(ws_io) = self.ws_io_mut() {
+            ws_io.frames = frames;
         }
         match (outcome, &self.transport) {
             (Ok(()), _) | (_, Transport::Gone) => {}
@@ -72,14 +72,14 @@ impl<S: Service> Link<S> {
     }
 
     /// Writes queued packets, and lets the service refill the outbox.
-    pub(super) fn flush_websocket(&mut self, worker: &Worker<S>, context: &mut Context<'_>, now: Instant) {
+    pub(super) fn flush_websocket(&mut self, worker: &WorkerState<S>, context: &mut Context<'_>, now: Instant) {
         self.fill_websocket(worker, context, now);
         self.end_if_failed(worker, context, now);
     }
 
-    fn fill_websocket(&mut self, worker: &Worker<S>, context: &mut Context<'_>, now: Instant) {
-        for _ in 0..ROUNDS_PER_TURN {
-            if !self.write_websocket(worker, context, now) || !self.tell_drained(worker, now) {
+    fn fill_websocket(&mut self, worker: &WorkerState<S>, context: &mut Context<'_>, now: Instant) {
+        for _ in 0..ROUNDS_PER_STEP {
+            if !self.write_websocket(worker, context, now) || !self.notify_drained(worker, now) {
                 break;
             }
         }
@@ -93,19 +93,19 @@ impl<S: Service> Link<S> {
             return;
         }
         // Everything has been written, the close frame last: our side may end, and the peer gets time to end its own.
-        if let (Phase::Closing(_), Transport::Websocket(wire)) = (self.phase, &mut self.transport)
+        if let (Phase::Closing(_), Transport::Websocket(ws_io)) = (self.phase, &mut self.transport)
             && !self.is_shut
         {
             self.is_shut = true;
             self.phase = Phase::Closing(now + CLOSE_LINGER);
-            if let Poll::Ready(Err(_)) = Pin::new(&mut wire.socket).poll_shutdown(context) {
+            if let Poll::Ready(Err(_)) = Pin::new(&mut ws_io.socket).poll_shutdown(context) {
                 self.finish(worker);
             }
         }
     }
 
     /// Ends a connection whose socket accepts no more writes, once everything received has been handled.
-    fn end_if_failed(&mut self, worker: &Worker<S>, context: &mut Context<'_>, now: Instant) {
+    fn end_if_failed(&mut self, worker: &WorkerState<S>, context: &mut Context<'_>, now: Instant) {
         if !self.has_failed {
             return;
         }
@@ -113,8 +113,8 @@ impl<S: Service> Link<S> {
         for _ in 0..READS_AT_THE_END {
             let mut scratch = worker.scratch();
             let mut buffer = ReadBuf::new(&mut scratch);
-            let Transport::Websocket(wire) = &mut self.transport else { return };
-            match Pin::new(&mut wire.socket).poll_read(context, &mut buffer) {
+            let Transport::Websocket(ws_io) = &mut self.transport else { return };
+            match Pin::new(&mut ws_io.socket).poll_read(context, &mut buffer) {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => self.take_in(worker, buffer.filled_mut(), now),
                 Poll::Ready(_) | Poll::Pending => break,
             }
@@ -123,15 +123,15 @@ impl<S: Service> Link<S> {
     }
 
     /// Returns the socket to read from: the transport, or one that is to become it.
-    fn wire_mut(&mut self) -> Option<&mut Wire> {
+    fn ws_io_mut(&mut self) -> Option<&mut WebSocketIo> {
         match &mut self.transport {
-            Transport::Websocket(wire) => Some(wire),
-            Transport::Polling(polling) => polling.probe_wire_mut(),
+            Transport::Websocket(ws_io) => Some(ws_io),
+            Transport::Polling(polling) => polling.probe_ws_io_mut(),
             Transport::Gone => None,
         }
     }
 
-    fn on_message(&mut self, worker: &Worker<S>, message: Message<'_>, now: Instant) {
+    fn on_message(&mut self, worker: &WorkerState<S>, message: Message<'_>, now: Instant) {
         if self.phase != Phase::Open {
             return;
         }
@@ -148,9 +148,9 @@ impl<S: Service> Link<S> {
                     return self.close(worker, CloseReason::SlowConsumer, now);
                 }
                 self.outbox.push(Rc::new(pong_frame(data)));
-                self.tell_control(worker, now);
+                self.notify_control(worker, now);
             }
-            Message::Pong(_) => self.tell_control(worker, now),
+            Message::Pong(_) => self.notify_control(worker, now),
             Message::Close(code) => {
                 self.queue_close(code);
                 self.close(worker, CloseReason::TransportClose, now);
@@ -159,7 +159,7 @@ impl<S: Service> Link<S> {
     }
 
     /// Handles the end of the peer's side, or a failure of the socket.
-    fn on_end(&mut self, worker: &Worker<S>, reason: CloseReason, now: Instant) {
+    fn on_end(&mut self, worker: &WorkerState<S>, reason: CloseReason, now: Instant) {
         if let Transport::Polling(_) = self.transport {
             return self.cancel_upgrade();
         }

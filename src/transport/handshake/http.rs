@@ -13,11 +13,11 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::engineio::{Query, Refusal, Service, Ticket, TransportKind};
+use crate::engineio::{HandshakeError, Query, Service, Ticket, TransportKind};
 use crate::http::{ERROR_ID, OriginVerdict};
-use crate::transport::admission::{Asking, Denied, opening};
+use crate::transport::admission::{Asking, OpenError, opening};
 use crate::transport::codec::Coding;
-use crate::transport::connection::{Answer, Link, NewLink, Polling, Transport};
+use crate::transport::connection::{Answer, ConnectionState, NewConnection, Polling, Transport};
 use crate::transport::worker::{BeginPost, Connection, Found, Get, Post, PostGoesOn, PostRefused, RequestFailed, Thread};
 
 /// Time limit for the body of a POST.
@@ -42,19 +42,22 @@ pub(in crate::transport) async fn handle<S: Service>(
         let headers = origins.preflight_headers(verdict, text(header::ORIGIN), asked);
         return with_headers(HttpResponse::NoContent().finish(), headers);
     }
-    let answered =
-        if verdict.is_allowed() { respond(&thread, &request, payload, verdict).await } else { Err(Refusal::Forbidden.into()) };
+    let answered = if verdict.is_allowed() {
+        respond(&thread, &request, payload, verdict).await
+    } else {
+        Err(HandshakeError::Forbidden.into())
+    };
     let mut response = match answered {
         Ok(response) => response,
-        Err(Denied::Draining) => {
+        Err(OpenError::Draining) => {
             let ended = format!("{}\u{1e}1", thread.worker().open_packet_of_none());
             payload_response(request.headers(), Bytes::from(ended)).await
         }
-        Err(denied) => {
+        Err(open_error) => {
             let (method, path, headers, peer) = (request.method(), request.path(), request.headers(), request.peer_addr());
-            let error_id = thread.node().note(denied, &Asking { method, path, headers, peer });
+            let error_id = thread.node().note(open_error, &Asking { method, path, headers, peer });
             let error_id = error_id.map(|error_id| (ERROR_ID, error_id.to_string()));
-            with_headers(deny(denied), error_id.into_iter().collect())
+            with_headers(deny(open_error), error_id.into_iter().collect())
         }
     };
     if thread.node().is_draining.load(Ordering::Relaxed) && !is_of_a_session(&thread, &request) {
@@ -84,22 +87,22 @@ async fn respond<S: Service>(
     request: &HttpRequest,
     payload: web::Payload,
     verdict: OriginVerdict,
-) -> Result<HttpResponse, Denied> {
+) -> Result<HttpResponse, OpenError> {
     let query = Query::parse(request.query_string());
-    let transport = query.transport.ok_or(Refusal::TransportUnknown)?;
+    let transport = query.transport.ok_or(HandshakeError::TransportUnknown)?;
     let Some(sid) = &query.sid else {
         if request.method() != Method::GET {
-            return Err(Refusal::BadHandshakeMethod.into());
+            return Err(HandshakeError::BadHandshakeMethod.into());
         }
         if transport != TransportKind::Polling {
-            return Err(Refusal::BadRequest.into());
+            return Err(HandshakeError::BadRequest.into());
         }
         return open(thread, request, &query, verdict).await;
     };
     match thread.registry().find(sid, |_| ()) {
-        Found::Unknown => return Err(Refusal::SessionUnknown.into()),
+        Found::Unknown => return Err(HandshakeError::SessionUnknown.into()),
         Found::Polling(()) if transport == TransportKind::Polling => {}
-        Found::Polling(()) | Found::Websocket => return Err(Refusal::BadRequest.into()),
+        Found::Polling(()) | Found::Websocket => return Err(HandshakeError::BadRequest.into()),
     }
     let requesting = || Requesting { thread, sid, ticket: thread.shared.ticket(), is_over: false };
     match *request.method() {
@@ -116,20 +119,20 @@ async fn open<S: Service>(
     request: &HttpRequest,
     query: &Query<'_>,
     verdict: OriginVerdict,
-) -> Result<HttpResponse, Denied> {
+) -> Result<HttpResponse, OpenError> {
     let client = thread.node().client(request.headers(), request.peer_addr());
     thread.node().admit(query, &client)?;
     let opening = opening(request.headers(), request.query_string(), &client, verdict, TransportKind::Polling);
     let context = Context::<Connection<S>>::new();
     let sid = thread.worker().new_sid();
     thread.registry().insert_polling(sid, context.address());
-    let link = thread.table.seat(|key| {
+    let connection = thread.table.slot(|key| {
         let transport = Transport::Polling(Box::<Polling>::default());
-        let new = NewLink { sid, transport, opening: &opening, wants_base64: query.wants_base64 };
-        Link::open(thread.worker(), key, new, None, Instant::now())
+        let new = NewConnection { sid, transport, opening: &opening, wants_base64: query.wants_base64 };
+        ConnectionState::open(thread.worker(), key, new, None, Instant::now())
     });
-    let body = link.borrow_mut().take_payload();
-    Connection::run(thread.table.clone(), link, context);
+    let body = connection.borrow_mut().take_payload();
+    Connection::run(thread.table.clone(), connection, context);
     Ok(payload_response(request.headers(), body).await)
 }
 
@@ -150,7 +153,7 @@ impl<S: Service> Drop for Requesting<'_, S> {
 }
 
 impl<S: Service> Requesting<'_, S> {
-    async fn get(mut self, headers: &HeaderMap) -> Result<HttpResponse, Denied> {
+    async fn get(mut self, headers: &HeaderMap) -> Result<HttpResponse, OpenError> {
         let (answering, answer) = oneshot::channel();
         let get = Get { ticket: self.ticket, answering };
         let _ = self.thread.registry().find(self.sid, |session| session.do_send(get));
@@ -159,11 +162,11 @@ impl<S: Service> Requesting<'_, S> {
         match answer {
             Ok(Answer::Payload(body)) => Ok(payload_response(headers, body).await),
             Ok(other) => Ok(plain_response(&other)),
-            Err(_) => Err(Refusal::SessionUnknown.into()),
+            Err(_) => Err(HandshakeError::SessionUnknown.into()),
         }
     }
 
-    async fn post(mut self, headers: &HeaderMap, payload: web::Payload) -> Result<HttpResponse, Denied> {
+    async fn post(mut self, headers: &HeaderMap, payload: web::Payload) -> Result<HttpResponse, OpenError> {
         if headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/octet-stream")) {
             // dropping the request ends the session
             return Ok(HttpResponse::BadRequest().finish());
@@ -193,7 +196,7 @@ impl<S: Service> Requesting<'_, S> {
         self.is_over = true;
         match answer {
             Ok(answer) => Ok(plain_response(&answer)),
-            Err(_) => Err(Refusal::SessionUnknown.into()),
+            Err(_) => Err(HandshakeError::SessionUnknown.into()),
         }
     }
 
@@ -316,23 +319,23 @@ fn plain_response(answer: &Answer) -> HttpResponse {
     }
 }
 
-fn refused(refusal: Refusal) -> HttpResponse {
+fn refused(refusal: HandshakeError) -> HttpResponse {
     let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
     HttpResponse::build(status)
         .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")))
         .body(refusal.json())
 }
 
-fn deny(denied: Denied) -> HttpResponse {
-    if let Denied::Refused(refusal) = denied {
+fn deny(open_error: OpenError) -> HttpResponse {
+    if let OpenError::Refused(refusal) = open_error {
         return refused(refusal);
     }
-    let status = StatusCode::from_u16(denied.status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    let status = StatusCode::from_u16(open_error.status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
     let mut response = HttpResponse::build(status);
-    if let Some(seconds) = denied.retry_after() {
+    if let Some(seconds) = open_error.retry_after() {
         response.insert_header((header::RETRY_AFTER, seconds));
     }
-    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/plain"))).body(denied.message())
+    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/plain"))).body(open_error.message())
 }
 
 /// Returns an empty answer after which the TCP connection is closed.

@@ -13,12 +13,14 @@ use bytes::{Bytes, BytesMut};
 
 use super::http_stream::HttpStream;
 use super::websocket::{self, BadHandshake};
-use crate::engineio::{Query, Refusal, Service, TransportKind};
+use crate::engineio::{HandshakeError, Query, Service, TransportKind};
 use crate::http::ERROR_ID;
 use crate::logging::ErrorId;
-use crate::transport::admission::{Asking, Denied, opening};
+use crate::transport::admission::{Asking, OpenError, opening};
 use crate::transport::codec::Deflate;
-use crate::transport::connection::{Directory, Link, NewLink, Outbox, Queued, Transport, Wire, accept_and_close, dismiss};
+use crate::transport::connection::{
+    ConnectionState, Directory, NewConnection, Outbox, Queued, Transport, WebSocketIo, accept_and_close, dismiss,
+};
 use crate::transport::listen::Socket;
 use crate::transport::worker::{Connection, Found, TakeSocket, Thread};
 
@@ -30,7 +32,7 @@ struct Taken {
 }
 
 /// A stream that was not taken over, and the reason.
-type Refused = Box<(Taken, NotTaken)>;
+type NotUpgraded = Box<(Taken, UpgradeError)>;
 
 /// Serves a request that asks for an upgrade. Nothing of actix-http is kept after this call, except to send a refusal.
 pub(in crate::transport) async fn take_over<S: Service>(
@@ -45,13 +47,13 @@ pub(in crate::transport) async fn take_over<S: Service>(
     let taken = Taken { socket, early, unwritten: parts.write_buf };
     let outcome = serve(&thread, &request, taken);
     if let Err(refused) = outcome {
-        let (taken, denied) = *refused;
-        let words = match denied {
-            NotTaken::Upgraded(head) => accept_and_close(join(taken.unwritten, head), None),
-            NotTaken::Ended(head, packet) => accept_and_close(join(taken.unwritten, head), Some(&packet)),
-            denied => {
-                let error_id = note(&thread, &request, &denied);
-                Outbox::from(join(taken.unwritten, denial(denied, error_id)))
+        let (taken, open_error) = *refused;
+        let words = match open_error {
+            UpgradeError::Upgraded(head) => accept_and_close(join(taken.unwritten, head), None),
+            UpgradeError::Ended(head, packet) => accept_and_close(join(taken.unwritten, head), Some(&packet)),
+            open_error => {
+                let error_id = note(&thread, &request, &open_error);
+                Outbox::from(join(taken.unwritten, denial(open_error, error_id)))
             }
         };
         drop(request);
@@ -60,11 +62,11 @@ pub(in crate::transport) async fn take_over<S: Service>(
     Ok(())
 }
 
-fn serve<S: Service>(thread: &Thread<S>, request: &actix_http::Request, taken: Taken) -> Result<(), Refused> {
+fn serve<S: Service>(thread: &Thread<S>, request: &actix_http::Request, taken: Taken) -> Result<(), NotUpgraded> {
     let checked = check(thread, request);
     let (query, accepted) = match checked {
         Ok(checked) => checked,
-        Err(denied) => return Err(Box::new((taken, denied))),
+        Err(open_error) => return Err(Box::new((taken, open_error))),
     };
     match &query.sid {
         Some(sid) => hand_over(thread, sid, taken, accepted),
@@ -79,48 +81,48 @@ struct Accepted {
 }
 
 /// Reason for not taking over a stream.
-enum NotTaken {
+enum UpgradeError {
     /// The path is not the endpoint's.
     NotFound,
     /// The request is not a WebSocket handshake.
     BadHandshake(BadHandshake),
-    Denied(Denied),
+    OpenError(OpenError),
     /// Its session is on a WebSocket already; the 101 is sent nevertheless.
     Upgraded(Bytes),
     /// The server is stopping: the 101, and the packet of a session that ends at once.
     Ended(Bytes, String),
 }
 
-impl From<Refusal> for NotTaken {
-    fn from(refusal: Refusal) -> Self {
-        Denied::from(refusal).into()
+impl From<HandshakeError> for UpgradeError {
+    fn from(refusal: HandshakeError) -> Self {
+        OpenError::from(refusal).into()
     }
 }
 
-impl From<Denied> for NotTaken {
-    fn from(denied: Denied) -> Self {
-        Self::Denied(denied)
+impl From<OpenError> for UpgradeError {
+    fn from(open_error: OpenError) -> Self {
+        Self::OpenError(open_error)
     }
 }
 
 /// Makes all checks that need no session, and prepares the 101.
-fn check<'a, S: Service>(thread: &Thread<S>, request: &'a actix_http::Request) -> Result<(Query<'a>, Accepted), NotTaken> {
+fn check<'a, S: Service>(thread: &Thread<S>, request: &'a actix_http::Request) -> Result<(Query<'a>, Accepted), UpgradeError> {
     let path = request.path().strip_prefix(thread.node().options.path.as_str());
     if !path.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
-        return Err(NotTaken::NotFound);
+        return Err(UpgradeError::NotFound);
     }
     if !thread.node().judge(request.headers(), request.peer_addr()).is_allowed() {
-        return Err(Refusal::Forbidden.into());
+        return Err(HandshakeError::Forbidden.into());
     }
     let query = Query::parse(request.uri().query().unwrap_or_default());
     match query.transport {
-        None => return Err(Refusal::TransportUnknown.into()),
-        Some(TransportKind::Polling) => return Err(Refusal::BadRequest.into()),
+        None => return Err(HandshakeError::TransportUnknown.into()),
+        Some(TransportKind::Polling) => return Err(HandshakeError::BadRequest.into()),
         Some(TransportKind::Websocket) => {}
     }
     let websocket::Answer { accept, protocol } = websocket::answer(request.head()).map_err(|bad| match bad {
-        BadHandshake::Method => NotTaken::from(Refusal::BadHandshakeMethod),
-        bad => NotTaken::BadHandshake(bad),
+        BadHandshake::Method => UpgradeError::from(HandshakeError::BadHandshakeMethod),
+        bad => UpgradeError::BadHandshake(bad),
     })?;
     let mut head = BytesMut::with_capacity(160);
     head.extend_from_slice(
@@ -143,13 +145,13 @@ fn check<'a, S: Service>(thread: &Thread<S>, request: &'a actix_http::Request) -
 }
 
 /// Passes the stream to the session that it is to become the transport of, on whichever thread that lives.
-fn hand_over<S: Service>(thread: &Thread<S>, sid: &str, taken: Taken, accepted: Accepted) -> Result<(), Refused> {
+fn hand_over<S: Service>(thread: &Thread<S>, sid: &str, taken: Taken, accepted: Accepted) -> Result<(), NotUpgraded> {
     let Accepted { head, deflate } = accepted;
     let registry = &thread.registry();
     match registry.find(sid, |_| ()) {
         Found::Polling(()) => {}
-        Found::Websocket => return Err(Box::new((taken, NotTaken::Upgraded(head)))),
-        Found::Unknown => return Err(Box::new((taken, Refusal::SessionUnknown.into()))),
+        Found::Websocket => return Err(Box::new((taken, UpgradeError::Upgraded(head)))),
+        Found::Unknown => return Err(Box::new((taken, HandshakeError::SessionUnknown.into()))),
     }
     let Taken { socket, early, unwritten } = taken;
     // ends the registration with this thread's reactor
@@ -167,12 +169,15 @@ fn open<S: Service>(
     query: &Query<'_>,
     taken: Taken,
     Accepted { head, deflate }: Accepted,
-) -> Result<(), Refused> {
+) -> Result<(), NotUpgraded> {
     let client = thread.node().client(request.headers(), request.peer_addr());
-    if let Err(denied) = thread.node().admit(query, &client) {
-        let denied =
-            if denied == Denied::Draining { NotTaken::Ended(head, thread.worker().open_packet_of_none()) } else { denied.into() };
-        return Err(Box::new((taken, denied)));
+    if let Err(open_error) = thread.node().admit(query, &client) {
+        let open_error = if open_error == OpenError::Draining {
+            UpgradeError::Ended(head, thread.worker().open_packet_of_none())
+        } else {
+            open_error.into()
+        };
+        return Err(Box::new((taken, open_error)));
     }
     let verdict = thread.node().judge(request.headers(), request.peer_addr());
     let query_string = request.uri().query().unwrap_or_default();
@@ -180,13 +185,13 @@ fn open<S: Service>(
     let Taken { socket, mut early, unwritten } = taken;
     let (sid, now) = (thread.worker().new_sid(), Instant::now());
     thread.registry().insert_websocket(sid);
-    let link = thread.table.seat(|key| {
-        let transport = Transport::Websocket(Wire::new(socket, deflate));
-        let new = NewLink { sid, transport, opening: &opening, wants_base64: query.wants_base64 };
-        Link::open(thread.worker(), key, new, Some(Queued::Raw(join(unwritten, head))), now)
+    let connection = thread.table.slot(|key| {
+        let transport = Transport::Websocket(WebSocketIo::new(socket, deflate));
+        let new = NewConnection { sid, transport, opening: &opening, wants_base64: query.wants_base64 };
+        ConnectionState::open(thread.worker(), key, new, Some(Queued::Raw(join(unwritten, head))), now)
     });
-    link.borrow_mut().take_in(thread.worker(), &mut early, now);
-    Connection::run(thread.table.clone(), link, Context::new());
+    connection.borrow_mut().take_in(thread.worker(), &mut early, now);
+    Connection::run(thread.table.clone(), connection, Context::new());
     Ok(())
 }
 
@@ -200,30 +205,30 @@ fn join(unwritten: BytesMut, head: Bytes) -> Bytes {
     joined.freeze()
 }
 
-fn note<S: Service>(thread: &Thread<S>, request: &actix_http::Request, denied: &NotTaken) -> Option<ErrorId> {
-    let denied = match denied {
-        NotTaken::Denied(denied) => *denied,
+fn note<S: Service>(thread: &Thread<S>, request: &actix_http::Request, open_error: &UpgradeError) -> Option<ErrorId> {
+    let open_error = match open_error {
+        UpgradeError::OpenError(open_error) => *open_error,
         // Another path, or a request that our clients never send.
-        NotTaken::NotFound | NotTaken::BadHandshake(_) | NotTaken::Upgraded(_) | NotTaken::Ended(..) => {
-            Refusal::BadRequest.into()
+        UpgradeError::NotFound | UpgradeError::BadHandshake(_) | UpgradeError::Upgraded(_) | UpgradeError::Ended(..) => {
+            HandshakeError::BadRequest.into()
         }
     };
     let (method, path, headers, peer) = (request.method(), request.path(), request.headers(), request.peer_addr());
-    thread.node().note(denied, &Asking { method, path, headers, peer })
+    thread.node().note(open_error, &Asking { method, path, headers, peer })
 }
 
 /// Returns a refusal of an upgrade in the form of Engine.IO servers: the bare message.
-fn denial(denied: NotTaken, error_id: Option<ErrorId>) -> Bytes {
-    let (status, message, retry_after) = match denied {
-        NotTaken::NotFound => (404, "Not found", None),
-        NotTaken::BadHandshake(bad) => (400, words_for(bad), None),
-        NotTaken::Upgraded(_) | NotTaken::Ended(..) => (400, Refusal::BadRequest.message(), None),
-        NotTaken::Denied(denied) => (denied.status(), denied.message(), denied.retry_after()),
+fn denial(open_error: UpgradeError, error_id: Option<ErrorId>) -> Bytes {
+    let (status, message, retry_after) = match open_error {
+        UpgradeError::NotFound => (404, "Not found", None),
+        UpgradeError::BadHandshake(bad) => (400, words_for(bad), None),
+        UpgradeError::Upgraded(_) | UpgradeError::Ended(..) => (400, HandshakeError::BadRequest.message(), None),
+        UpgradeError::OpenError(open_error) => (open_error.status(), open_error.message(), open_error.retry_after()),
     };
     let reason = actix_http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
     let retry_after = retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n")).unwrap_or_default();
     let error_id = error_id.map(|error_id| format!("{ERROR_ID}: {error_id}\r\n")).unwrap_or_default();
-    let is_of_another_version = matches!(denied, NotTaken::BadHandshake(BadHandshake::Version));
+    let is_of_another_version = matches!(open_error, UpgradeError::BadHandshake(BadHandshake::Version));
     let version =
         if is_of_another_version { format!("Sec-WebSocket-Version: {}\r\n", websocket::VERSION) } else { String::new() };
     let length = message.len();

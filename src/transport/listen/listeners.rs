@@ -8,7 +8,7 @@ use listenfd::ListenFd;
 use log::warn;
 use tokio::net::TcpSocket;
 
-use super::succession;
+use super::reuse_port;
 
 /// Maximum number of connections queued by the kernel.
 pub const BACKLOG: u32 = 4096;
@@ -68,7 +68,7 @@ impl Listeners {
         };
         if reuse_port {
             for socket in &sockets {
-                succession::prefer_elder(socket)?;
+                reuse_port::prefer_elder(socket)?;
             }
         }
         Ok(Self { sockets, keeper: if reuse_port { Keeper::Successor } else { Keeper::Nobody } })
@@ -83,7 +83,7 @@ impl Listeners {
         let mut sockets = Vec::with_capacity(given.len());
         for index in 0..given.len() {
             let Some(socket) = given.take_tcp_listener(index)? else { continue };
-            if !succession::listens(&socket)? {
+            if !reuse_port::listens(&socket)? {
                 return Err(io::Error::other(format!("{} does not listen", socket.local_addr()?)));
             }
             socket.set_nonblocking(true)?;

@@ -10,16 +10,16 @@ use tokio_rustls::server::TlsStream;
 /// A socket on its thread. TLS is behind a pointer, so that a plain connection does not pay for it.
 pub(in crate::transport) enum Socket {
     Plain(TcpStream),
-    Tls(Box<TlsStream<Seat>>),
+    Tls(Box<TlsStream<MovableSocket>>),
 }
 
 /// The socket under TLS; it can be taken out and put back on another thread.
-pub(in crate::transport) struct Seat(Option<TcpStream>);
+pub(in crate::transport) struct MovableSocket(Option<TcpStream>);
 
 /// A socket being moved to another thread.
 pub(in crate::transport) enum Travelling {
     Plain(std::net::TcpStream),
-    Tls(std::net::TcpStream, Box<TlsStream<Seat>>),
+    Tls(std::net::TcpStream, Box<TlsStream<MovableSocket>>),
 }
 
 impl Socket {
@@ -84,26 +84,26 @@ impl AsyncWrite for Socket {
     }
 }
 
-impl From<TcpStream> for Seat {
+impl From<TcpStream> for MovableSocket {
     fn from(socket: TcpStream) -> Self {
         Self(Some(socket))
     }
 }
 
-impl Seat {
+impl MovableSocket {
     /// Returns the socket; while it is taken out, TLS is never used.
     fn socket(self: Pin<&mut Self>) -> io::Result<Pin<&mut TcpStream>> {
         self.get_mut().0.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
-impl AsyncRead for Seat {
+impl AsyncRead for MovableSocket {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.socket()?.poll_read(context, buffer)
     }
 }
 
-impl AsyncWrite for Seat {
+impl AsyncWrite for MovableSocket {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.socket()?.poll_write(context, bytes)
     }

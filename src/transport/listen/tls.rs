@@ -18,7 +18,7 @@ use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{Error, ServerConfig};
 
-use super::socket::{Seat, Socket};
+use super::socket::{MovableSocket, Socket};
 
 /// Time limit for a handshake: a few round trips on a bad line.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -88,7 +88,7 @@ impl Tls {
             // Waits for the first byte, so that a silent client does not take up a handshake.
             socket.peek(&mut [0]).await?;
             let _turn = self.handshakes.acquire().await.map_err(io::Error::other)?;
-            self.acceptor.accept(Seat::from(socket)).await
+            self.acceptor.accept(MovableSocket::from(socket)).await
         };
         match timeout(HANDSHAKE_TIMEOUT, handshake).await {
             Ok(Ok(stream)) => Some(Socket::Tls(Box::new(stream))),

@@ -10,17 +10,17 @@ use bytes::{Bytes, BytesMut};
 use log::debug;
 use tokio::sync::oneshot;
 
-use super::table::{LinkRef, Table};
+use super::table::{ConnectionRef, Table};
 use crate::engineio::{CloseReason, Service, Ticket};
 use crate::meter::{Meter, Metered};
 use crate::transport::codec::Deflate;
-use crate::transport::connection::{Answering, Link, Worker, accept_and_close, dismiss};
+use crate::transport::connection::{Answering, ConnectionState, WorkerState, accept_and_close, dismiss};
 use crate::transport::listen::Travelling;
 
 /// A connection with a client.
 pub(in crate::transport) struct Connection<S: Service> {
     table: Rc<Table<S>>,
-    link: LinkRef<S>,
+    state: ConnectionRef<S>,
 }
 
 /// Asks for queued packets, at once or when there are some.
@@ -82,22 +82,22 @@ pub(in crate::transport) struct TakeSocket {
 
 impl<S: Service> Connection<S> {
     /// Starts the actor of a connection that has its slot.
-    pub(in crate::transport) fn run(table: Rc<Table<S>>, link: LinkRef<S>, context: Context<Self>) {
-        context.run(Self { table, link });
+    pub(in crate::transport) fn run(table: Rc<Table<S>>, state: ConnectionRef<S>, context: Context<Self>) {
+        context.run(Self { table, state });
     }
 
-    /// Lets the link handle a message of the mailbox; packets that it queues are sent once the mailbox is empty.
-    fn react<M>(&mut self, react: impl FnOnce(&mut Link<S>, &Worker<S>, Instant)) {
-        self.turn::<M, _>(|connection| connection.react_now(react));
+    /// Lets the connection's state handle a message of the mailbox; packets that it queues are sent once the mailbox is empty.
+    fn react<M>(&mut self, react: impl FnOnce(&mut ConnectionState<S>, &WorkerState<S>, Instant)) {
+        self.step::<M, _>(|connection| connection.react_now(react));
     }
 
-    fn react_now(&self, react: impl FnOnce(&mut Link<S>, &Worker<S>, Instant)) {
-        let (worker, mut link, now) = (&self.table.worker, self.link.borrow_mut(), Instant::now());
+    fn react_now(&self, react: impl FnOnce(&mut ConnectionState<S>, &WorkerState<S>, Instant)) {
+        let (worker, mut state, now) = (&self.table.worker, self.state.borrow_mut(), Instant::now());
         // the timer may be late; a request must not profit from that
-        if link.deadline(worker).is_some_and(|due| now >= due) {
-            link.on_deadline(worker, now);
+        if state.deadline(worker).is_some_and(|due| now >= due) {
+            state.on_deadline(worker, now);
         }
-        react(&mut link, worker, now);
+        react(&mut state, worker, now);
     }
 }
 
@@ -115,10 +115,10 @@ impl<S: Service> Actor for Connection<S> {
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
-        let mut link = self.link.borrow_mut();
-        link.close(&self.table.worker, CloseReason::Shutdown, Instant::now());
-        link.finish(&self.table.worker);
-        self.table.unseat(&link);
+        let mut state = self.state.borrow_mut();
+        state.close(&self.table.worker, CloseReason::Shutdown, Instant::now());
+        state.finish(&self.table.worker);
+        self.table.free_slot(&state);
     }
 }
 
@@ -135,20 +135,20 @@ impl<S: Service> ActorFuture<Connection<S>> for Drive<S> {
         actor: &mut Context<Connection<S>>,
         task: &mut task::Context<'_>,
     ) -> Poll<()> {
-        let Connection { table, link } = connection;
-        let (worker, mut link, now) = (&table.worker, link.borrow_mut(), Instant::now());
-        link.keep_waker(task.waker());
+        let Connection { table, state } = connection;
+        let (worker, mut state, now) = (&table.worker, state.borrow_mut(), Instant::now());
+        state.keep_waker(task.waker());
         // it limits itself, and a write that only seems to block would make the client look slow
-        let turn = std::future::poll_fn(|task| {
-            link.read(worker, task, now);
-            link.flush(worker, task, now);
+        let step = std::future::poll_fn(|task| {
+            state.read(worker, task, now);
+            state.flush(worker, task, now);
             Poll::Ready(())
         });
-        let _ = std::pin::pin!(tokio::task::unconstrained(turn)).poll(task);
+        let _ = std::pin::pin!(tokio::task::unconstrained(step)).poll(task);
         worker.last.forget();
-        table.arm(&mut link);
-        worker.note_turn(now);
-        if link.is_finished() {
+        table.arm(&mut state);
+        worker.note_step(now);
+        if state.is_finished() {
             actor.stop();
             return Poll::Ready(());
         }
@@ -160,7 +160,7 @@ impl<S: Service> Handler<Get> for Connection<S> {
     type Result = ();
 
     fn handle(&mut self, Get { ticket, answering }: Get, _: &mut Self::Context) {
-        self.react::<Get>(|link, worker, now| link.on_get(worker, ticket, answering, now));
+        self.react::<Get>(|state, worker, now| state.on_get(worker, ticket, answering, now));
     }
 }
 
@@ -168,7 +168,7 @@ impl<S: Service> Handler<Post> for Connection<S> {
     type Result = ();
 
     fn handle(&mut self, Post { ticket, body, answering }: Post, _: &mut Self::Context) {
-        self.react::<Post>(|link, worker, now| link.on_post(worker, ticket, &body, answering, now));
+        self.react::<Post>(|state, worker, now| state.on_post(worker, ticket, &body, answering, now));
     }
 }
 
@@ -176,10 +176,10 @@ impl<S: Service> Handler<BeginPost> for Connection<S> {
     type Result = ();
 
     fn handle(&mut self, BeginPost { ticket, answering, allowed }: BeginPost, _: &mut Self::Context) {
-        self.react::<BeginPost>(|link, worker, now| {
+        self.react::<BeginPost>(|state, worker, now| {
             // The request may have been dropped.
-            let _ = allowed.send(link.max_message_bytes(worker));
-            link.on_post_begun(worker, ticket, answering, now);
+            let _ = allowed.send(state.max_message_bytes(worker));
+            state.on_post_begun(worker, ticket, answering, now);
         });
     }
 }
@@ -188,7 +188,7 @@ impl<S: Service> Handler<PostGoesOn> for Connection<S> {
     type Result = ();
 
     fn handle(&mut self, _: PostGoesOn, _: &mut Self::Context) {
-        self.react::<PostGoesOn>(|link, _, _| link.on_bytes());
+        self.react::<PostGoesOn>(|state, _, _| state.on_bytes());
     }
 }
 
@@ -196,7 +196,7 @@ impl<S: Service> Handler<PostRefused> for Connection<S> {
     type Result = ();
 
     fn handle(&mut self, PostRefused { ticket }: PostRefused, _: &mut Self::Context) {
-        self.react::<PostRefused>(|link, _, _| link.on_post_refused(ticket));
+        self.react::<PostRefused>(|state, _, _| state.on_post_refused(ticket));
     }
 }
 
@@ -204,7 +204,7 @@ impl<S: Service> Handler<RequestFailed> for Connection<S> {
     type Result = ();
 
     fn handle(&mut self, _: RequestFailed, _: &mut Self::Context) {
-        self.react::<RequestFailed>(|link, worker, now| link.on_request_failed(worker, now));
+        self.react::<RequestFailed>(|state, worker, now| state.on_request_failed(worker, now));
     }
 }
 
@@ -216,8 +216,8 @@ impl<S: Service> Handler<TakeSocket> for Connection<S> {
             Ok(socket) => socket,
             Err(error) => return debug!(cause:% = error; "a socket could not be taken over"),
         };
-        self.react::<TakeSocket>(|link, worker, now| match link.begin_upgrade(worker, socket, head.clone(), deflate, now) {
-            None => link.take_in(worker, &mut early, now),
+        self.react::<TakeSocket>(|state, worker, now| match state.begin_upgrade(worker, socket, head.clone(), deflate, now) {
+            None => state.take_in(worker, &mut early, now),
             Some(socket) => {
                 actix::spawn(dismiss(socket, accept_and_close(head, None)));
             }

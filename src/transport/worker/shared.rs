@@ -1,10 +1,10 @@
-//! State shared by all worker threads: their hubs, and their sessions.
+//! State shared by all worker threads: their actors, and their sessions.
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use actix::Addr;
 
-use super::hub::Hub;
+use super::actor::WorkerActor;
 use super::registry::Registry;
 use crate::engineio::{Service, Ticket};
 use crate::transport::admission::{Node, Options};
@@ -15,7 +15,7 @@ pub(in crate::transport) struct Shared<S: Service> {
     pub(in crate::transport) node: Arc<Node>,
     pub(in crate::transport) registry: Arc<Registry<S>>,
     /// Hubs, each with the number of its worker.
-    pub(in crate::transport) hubs: Mutex<Vec<(u16, Addr<Hub<S>>)>>,
+    pub(in crate::transport) actors: Mutex<Vec<(u16, Addr<WorkerActor<S>>)>>,
     pub(in crate::transport) stats: Mutex<Vec<Arc<WorkerStats>>>,
     next_worker: AtomicU16,
     next_ticket: AtomicU64,
@@ -27,7 +27,7 @@ impl<S: Service> Shared<S> {
         Self {
             node: Arc::new(Node::new(options)),
             registry: Arc::default(),
-            hubs: Mutex::default(),
+            actors: Mutex::default(),
             stats: Mutex::default(),
             next_worker: AtomicU16::new(0),
             next_ticket: AtomicU64::new(0),

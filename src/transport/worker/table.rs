@@ -5,83 +5,83 @@ use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Instant;
 
-use super::seats::Seats;
-use crate::engineio::{ConnectionKey, Seat, Service};
-use crate::transport::connection::{Deadlines, Link, Worker};
+use super::slots::Slots;
+use crate::engineio::{ConnectionKey, Service, Slot};
+use crate::transport::connection::{ConnectionState, Deadlines, WorkerState};
 
 /// A reference to a connection's state, confined to its thread.
-pub(super) type LinkRef<S> = Rc<RefCell<Link<S>>>;
+pub(super) type ConnectionRef<S> = Rc<RefCell<ConnectionState<S>>>;
 
 /// All connections of a thread, with their shared state.
 pub(in crate::transport) struct Table<S: Service> {
-    pub(in crate::transport) worker: Worker<S>,
+    pub(in crate::transport) worker: WorkerState<S>,
     index: u16,
-    seats: RefCell<Seats<LinkRef<S>>>,
+    slots: RefCell<Slots<ConnectionRef<S>>>,
     deadlines: RefCell<Deadlines>,
-    dirty: RefCell<Vec<LinkRef<S>>>,
-    hub_waker: RefCell<Option<Waker>>,
+    dirty: RefCell<Vec<ConnectionRef<S>>>,
+    actor_waker: RefCell<Option<Waker>>,
     sleeps_until: Cell<Option<Instant>>,
 }
 
 impl<S: Service> Table<S> {
     /// Returns an empty table; `index` is the number of the thread.
-    pub(super) fn new(index: u16, worker: Worker<S>) -> Self {
+    pub(super) fn new(index: u16, worker: WorkerState<S>) -> Self {
         Self {
             worker,
             index,
-            seats: RefCell::default(),
+            slots: RefCell::default(),
             deadlines: RefCell::default(),
             dirty: RefCell::default(),
-            hub_waker: RefCell::new(None),
+            actor_waker: RefCell::new(None),
             sleeps_until: Cell::new(None),
         }
     }
 
     /// Gives a connection a slot; `make` gets the key.
-    pub(in crate::transport) fn seat(&self, make: impl FnOnce(ConnectionKey) -> Link<S>) -> LinkRef<S> {
-        let seat = self.seats.borrow_mut().reserve();
-        let link = Rc::new(RefCell::new(make(ConnectionKey { worker: self.index, seat })));
-        self.seats.borrow_mut().fill(seat, link.clone());
+    pub(in crate::transport) fn slot(&self, make: impl FnOnce(ConnectionKey) -> ConnectionState<S>) -> ConnectionRef<S> {
+        let slot = self.slots.borrow_mut().reserve();
+        let connection = Rc::new(RefCell::new(make(ConnectionKey { worker: self.index, slot })));
+        self.slots.borrow_mut().fill(slot, connection.clone());
         self.worker.node.open.fetch_add(1, Ordering::AcqRel);
-        link
+        connection
     }
 
-    /// Frees the slot given by [`Table::seat`].
-    pub(super) fn unseat(&self, link: &Link<S>) {
-        if self.seats.borrow_mut().free(link.seat()).is_some() {
-            self.worker.node.addresses.leave(link.address());
+    /// Frees the slot given by [`Table::slot`].
+    pub(super) fn free_slot(&self, connection: &ConnectionState<S>) {
+        if self.slots.borrow_mut().free(connection.slot()).is_some() {
+            self.worker.node.addresses.leave(connection.address());
             if self.worker.node.open.fetch_sub(1, Ordering::AcqRel) == 1 {
                 self.worker.node.emptied.notify_waiters();
             }
         }
     }
 
-    pub(super) fn seats(&self) -> Ref<'_, Seats<LinkRef<S>>> {
-        self.seats.borrow()
+    pub(super) fn slots(&self) -> Ref<'_, Slots<ConnectionRef<S>>> {
+        self.slots.borrow()
     }
 
-    /// Asks the hub to write the connection's queued packets.
-    pub(super) fn mark_dirty(&self, link: &LinkRef<S>) {
-        self.dirty.borrow_mut().push(link.clone());
+    /// Asks the actor to write the connection's queued packets.
+    pub(super) fn mark_dirty(&self, connection: &ConnectionRef<S>) {
+        self.dirty.borrow_mut().push(connection.clone());
     }
 
     /// Moves the connections with packets to write into `into`, which is empty.
-    pub(super) fn take_dirty(&self, into: &mut Vec<LinkRef<S>>) {
+    pub(super) fn take_dirty(&self, into: &mut Vec<ConnectionRef<S>>) {
         std::mem::swap(&mut *self.dirty.borrow_mut(), into);
     }
 
     /// Ensures that the connection gets attention at its next deadline.
-    pub(super) fn arm(&self, link: &mut Link<S>) {
-        let Some(due) = link.deadline(&self.worker) else { return };
-        let seat = link.seat();
-        let is_first = self.deadlines.borrow_mut().arm(seat, link.armed_mut(), due);
+    pub(super) fn arm(&self, connection: &mut ConnectionState<S>) {
+        let Some(due) = connection.deadline(&self.worker) else { return };
+        let slot = connection.slot();
+        let is_first = self.deadlines.borrow_mut().arm(slot, connection.armed_mut(), due);
         if is_first && self.sleeps_until.get().is_none_or(|until| due < until) {
-            self.wake_hub();
+            self.wake_actor();
         }
     }
 
     /// Removes a deadline that has come.
-    pub(super) fn pop_deadline(&self, now: Instant) -> Option<(Instant, Seat)> {
+    pub(super) fn pop_deadline(&self, now: Instant) -> Option<(Instant, Slot)> {
         self.deadlines.borrow_mut().pop(now)
     }
 
@@ -89,17 +89,17 @@ impl<S: Service> Table<S> {
         self.deadlines.borrow().next()
     }
 
-    /// Records until when the hub sleeps, and how to wake it earlier.
-    pub(super) fn hub_sleeps(&self, until: Option<Instant>, waker: &Waker) {
+    /// Records until when the actor sleeps, and how to wake it earlier.
+    pub(super) fn actor_sleeps(&self, until: Option<Instant>, waker: &Waker) {
         self.sleeps_until.set(until);
-        let mut current = self.hub_waker.borrow_mut();
+        let mut current = self.actor_waker.borrow_mut();
         if !current.as_ref().is_some_and(|current| current.will_wake(waker)) {
             *current = Some(waker.clone());
         }
     }
 
-    fn wake_hub(&self) {
-        if let Some(waker) = &*self.hub_waker.borrow() {
+    fn wake_actor(&self) {
+        if let Some(waker) = &*self.actor_waker.borrow() {
             waker.wake_by_ref();
         }
     }

@@ -6,14 +6,14 @@ use std::sync::{Arc, PoisonError};
 
 use actix::{AsyncContext as _, Context};
 
-use super::hub::Hub;
+use super::actor::WorkerActor;
 use super::registry::Registry;
 use super::shared::Shared;
 use super::table::Table;
 use crate::engineio::{Delivery, Service};
 use crate::meter::Counted;
 use crate::transport::admission::Node;
-use crate::transport::connection::{Worker, WorkerStats};
+use crate::transport::connection::{WorkerState, WorkerStats};
 
 /// The connections of this thread, and the access to those of others.
 pub(in crate::transport) struct Thread<S: Service> {
@@ -27,7 +27,7 @@ thread_local! {
 }
 
 impl<S: Service> Thread<S> {
-    /// Returns this thread's instance; the first call creates the table and the [`Hub`].
+    /// Returns this thread's instance; the first call creates the table and the [`WorkerActor`].
     pub(in crate::transport) fn current(
         shared: &Arc<Shared<S>>,
         context: impl FnOnce(u16, Counted<Delivery<S::Shared, S::Notice>>) -> S::Context,
@@ -42,19 +42,19 @@ impl<S: Service> Thread<S> {
 
     fn start(shared: Arc<Shared<S>>, context: impl FnOnce(u16, Counted<Delivery<S::Shared, S::Notice>>) -> S::Context) -> Self {
         let index = shared.next_worker();
-        let hub = Context::<Hub<S>>::new();
-        let address = hub.address();
+        let actor = Context::<WorkerActor<S>>::new();
+        let address = actor.address();
         let stats = Arc::new(WorkerStats::default());
-        shared.hubs.lock().unwrap_or_else(PoisonError::into_inner).push((index, address.clone()));
+        shared.actors.lock().unwrap_or_else(PoisonError::into_inner).push((index, address.clone()));
         shared.stats.lock().unwrap_or_else(PoisonError::into_inner).push(stats.clone());
         let context = context(index, Counted::new(address.recipient(), stats.hub.clone()));
-        let worker = Worker::new(shared.node.clone(), context, stats, shared.registry.clone());
+        let worker = WorkerState::new(shared.node.clone(), context, stats, shared.registry.clone());
         let table = Rc::new(Table::new(index, worker));
-        hub.run(Hub::new(table.clone()));
+        actor.run(WorkerActor::new(table.clone()));
         Self { shared, table }
     }
 
-    pub(in crate::transport) fn worker(&self) -> &Worker<S> {
+    pub(in crate::transport) fn worker(&self) -> &WorkerState<S> {
         &self.table.worker
     }
 

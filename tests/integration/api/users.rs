@@ -27,9 +27,9 @@ async fn e_mail_addresses_are_shown_to_oneself_and_administrators() {
     let mut expected = ["id", "username", "fullName", "avatar", "isOnline", "status", "lastSeen"];
     expected.sort_unstable();
     assert_eq!(shown, expected);
-    for (asker, found) in [("ann", "/api/users/ann"), ("root", "/api/users/ann")] {
-        let user = api.get(asker, found).await.expect(200);
-        assert_eq!((&user["user"]["email"], &user["user"]["role"]), (&json!("ann@example.com"), &json!("user")), "{asker}");
+    for (requester, found) in [("ann", "/api/users/ann"), ("root", "/api/users/ann")] {
+        let user = api.get(requester, found).await.expect(200);
+        assert_eq!((&user["user"]["email"], &user["user"]["role"]), (&json!("ann@example.com"), &json!("user")), "{requester}");
     }
     assert!(api.get("bob", "/api/users?query=ann").await.expect(200)["users"][0]["email"].is_null());
     api.get("bob", "/api/users/nobody").await.refused(404, "NOT_FOUND");

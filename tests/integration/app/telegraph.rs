@@ -5,8 +5,8 @@
 //! ← 42["wired",{"no":"0197…","from":"ann","text":"ARRIVING MONDAY STOP","at":"2026-01-02T03:04:05.678Z"}]
 //! ← 42["slip",{"no":"0197…","by":"bob","at":"2026-01-02T03:04:06.789Z"}]
 //! ```
-use parlance::chat::{Command, Draft, Event, PresenceChange, Reply, SendTo, Sent, Words};
-use parlance::dialect::{Asked, Decoded, Entry, Fault, Packets, Payload, Vocabulary, Wording, packet};
+use parlance::chat::{Capabilities, Command, Draft, Event, PresenceChange, Reply, SendTo, Sent};
+use parlance::dialect::{Asked, ClientEvent, Decoded, Packets, Payload, RequestError, Vocabulary, Wording, packet};
 use parlance::model::{Message, UserId};
 use parlance::socketio::Args;
 use serde_json::{Value, json};
@@ -20,18 +20,18 @@ impl Vocabulary for Telegraph {
         "telegraph"
     }
 
-    fn events(&self) -> &'static [Entry] {
-        const EVENTS: &[Entry] = &[Entry::work("wire"), Entry::receipt("sign")];
+    fn events(&self) -> &'static [ClientEvent] {
+        const EVENTS: &[ClientEvent] = &[ClientEvent::work("wire"), ClientEvent::receipt("sign")];
         EVENTS
     }
 
-    fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, Fault> {
+    fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, RequestError> {
         let payload = Payload::of(args)?;
         if asked.event == "sign" {
             return Ok(Command::MarkRead { message: payload.field("no").message()? }.into());
         }
         let text = payload.field("text");
-        let content = text.text()?.filter(|text| !text.is_empty()).ok_or_else(|| text.fault())?;
+        let content = text.text()?.filter(|text| !text.is_empty()).ok_or_else(|| text.request_error())?;
         let draft = Draft { content, ..Draft::default() };
         Ok(Command::Send { to: SendTo::User(payload.field("to").user()?), draft }.into())
     }
@@ -52,8 +52,8 @@ impl Vocabulary for Telegraph {
         !matches!(event, Event::Message { message, .. } if message.sender.id == *viewer)
     }
 
-    fn words(&self, _is_pinned: bool) -> Words {
-        Words { direct_message: true, ..Words::default() }
+    fn capabilities(&self, _is_pinned: bool) -> Capabilities {
+        Capabilities { direct_message: true, ..Capabilities::default() }
     }
 
     fn encode_ack(&self, _asked: &Asked, reply: &Reply) -> String {
@@ -63,8 +63,8 @@ impl Vocabulary for Telegraph {
         }
     }
 
-    fn word(&self, _event: &'static str, fault: &Fault) -> Wording {
-        Wording::new(fault.code(), format!("{} STOP", fault.sentence().to_uppercase()))
+    fn word(&self, _event: &'static str, request_error: &RequestError) -> Wording {
+        Wording::new(request_error.code(), format!("{} STOP", request_error.sentence().to_uppercase()))
     }
 }
 

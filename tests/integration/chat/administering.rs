@@ -18,12 +18,12 @@ async fn administer(broker: &Broker, act: Administer) -> bool {
 #[actix::test]
 async fn a_disabled_account_has_no_sockets_and_gets_none() {
     let mut broker = Broker::new().await;
-    let (ann, bob, parked) = (broker.connect("ann").await, broker.connect("bob").await, broker.connect("ann").await);
-    broker.disconnect(parked, false).await;
+    let (ann, bob, detached) = (broker.connect("ann").await, broker.connect("bob").await, broker.connect("ann").await);
+    broker.disconnect(detached, false).await;
     assert!(administer(&broker, Administer::SetDisabled { user: user("ann"), disabled: true }).await);
     assert_eq!(kicked(&mut broker, ann).await, "ACCOUNT_DISABLED");
     broker.disconnect(ann, true).await;
-    assert_eq!(broker.addr.send(Stats).await.unwrap().parked, 0);
+    assert_eq!(broker.addr.send(Stats).await.unwrap().detached, 0);
     let again = broker.knock("ann").await;
     let refused = broker.notice(again, |notice| if let Notice::Refused(refused) = notice { Some(*refused) } else { None }).await;
     assert_eq!(refused, RefusedConnect::AccountDisabled);
@@ -66,13 +66,13 @@ async fn to_a_deleted_user_nothing_is_sent_by_id_nor_by_conversation_nor_by_name
 #[actix::test]
 async fn one_socket_is_kicked_and_no_other() {
     let mut broker = Broker::new().await;
-    let (one, other, parked) = (broker.connect("ann").await, broker.connect("ann").await, broker.connect("ann").await);
+    let (one, other, detached) = (broker.connect("ann").await, broker.connect("ann").await, broker.connect("ann").await);
     let sockets = broker.addr.send(SocketsOf { user: user("ann") }).await.unwrap();
     assert!(administer(&broker, Administer::Kick { socket: sockets[0] }).await);
     assert_eq!(kicked(&mut broker, one).await, "KICKED");
-    broker.disconnect(parked, false).await;
+    broker.disconnect(detached, false).await;
     assert!(administer(&broker, Administer::Kick { socket: sockets[2] }).await, "gone a short while ago");
-    assert_eq!(broker.addr.send(Stats).await.unwrap().parked, 0);
+    assert_eq!(broker.addr.send(Stats).await.unwrap().detached, 0);
     assert!(!administer(&broker, Administer::Kick { socket: SocketId::parse(&"x".repeat(20)).unwrap() }).await);
     let is_kick = |heard: &Heard| matches!(heard, Heard::Notice(notice) if matches!(**notice, Notice::Kick { .. }));
     assert!(!broker.all(other).await.iter().any(is_kick));

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parlance::chat::{
-    Administer, CatchUpDrained, ChatError, Command, ConversationReply, Draft, Drain, Event, FinishAnswers, ModelError, ModelWord,
-    Notice, Options, Prompt, Reply, SendTo, Sent, Words,
+    Administer, Capabilities, CatchUpDrained, ChatError, Command, ConversationReply, Draft, Drain, Event, FinishAnswers,
+    ModelError, ModelWord, Notice, Options, Prompt, Reply, SendTo, Sent,
 };
 use parlance::model::{Conversation, ConversationId, ConversationKind, Message, MessageStatus, Place, Role};
 use parlance::store::{self, HistoryRange};
@@ -376,7 +376,7 @@ async fn pieces_go_to_the_socket_that_asked_last() {
 }
 
 #[actix::test]
-async fn an_answer_is_stored_also_when_its_asker_has_left_and_comes_at_the_next_connect() {
+async fn an_answer_is_stored_also_when_its_requester_has_left_and_comes_at_the_next_connect() {
     let mut broker = Broker::new().await;
     let ann = broker.connect("ann").await;
     let place = sent(broker.ask(ann, question("c", "Why?")).await).place.clone();
@@ -388,14 +388,14 @@ async fn an_answer_is_stored_also_when_its_asker_has_left_and_comes_at_the_next_
     broker.say(&prompt, answer("Because.")).await;
     sent(broker.ask_as("bob", Command::Send { to: SendTo::User(user("ann")), draft: text("for another device") }).await);
     assert_eq!(stored(&broker, &place).await, ["user: Why?", "model: Because."]);
-    let only_answers = Words { answer: true, ..Words::default() };
-    for (words, expected) in [
+    let only_answers = Capabilities { answer: true, ..Capabilities::default() };
+    for (capabilities, expected) in [
         (only_answers, vec!["Because.", "for another device"]),
         // An event that a socket could not show was not delivered by it.
-        (Words { direct_message: true, ..Words::default() }, vec!["for another device"]),
-        (Words { direct_message: true, ..Words::default() }, vec![]),
+        (Capabilities { direct_message: true, ..Capabilities::default() }, vec!["for another device"]),
+        (Capabilities { direct_message: true, ..Capabilities::default() }, vec![]),
     ] {
-        let socket = broker.knock_with("ann", words).await;
+        let socket = broker.knock_with("ann", capabilities).await;
         let is_behind = broker.notice(socket, |notice| match notice {
             Notice::Admitted(admission) => Some(admission.catch_up),
             _ => None,

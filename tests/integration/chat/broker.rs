@@ -9,11 +9,11 @@ use std::time::Duration;
 use actix::{Actor, Addr, Context, Handler};
 use parlance::auth::{Claims, Revocations};
 use parlance::chat::{
-    Ask, Broadcast, ChatError, ChatServer, Command, Connect, ConversationReply, Disconnect, Draft, Event, Health, LateRequest,
-    LeftBehind, Manner, Mark, ModelSaid, ModelWord, Notice, Options, OwnCopy, Prompt, Proven, RegisterWorker, Reply, Request,
-    SendTo, Sources, Tick, ToWorker, Words,
+    Ask, Broadcast, Capabilities, ChatError, ChatServer, ClientDialects, Command, Confirmed, Connect, ConversationReply,
+    Disconnect, Draft, Event, Health, LateRequest, LeftBehind, ModelSaid, ModelWord, Notice, Options, OwnCopy, Prompt,
+    RegisterWorker, Reply, Request, SendTo, Sources, Tick, ToWorker, Watermark,
 };
-use parlance::engineio::{CloseReason, ConnectionKey, Delivery, Peer, Seat};
+use parlance::engineio::{CloseReason, ConnectionKey, Delivery, Peer, Slot};
 use parlance::model::{ConversationId, Message, PrivateId, SocketId, Timestamp, UserId, UserRole};
 use parlance::store::{NewUser, Store, Write};
 use tokio::sync::{mpsc, oneshot};
@@ -31,40 +31,40 @@ pub enum Heard {
 }
 
 struct Ears {
-    heard: mpsc::UnboundedSender<(Seat, Heard)>,
+    heard: mpsc::UnboundedSender<(Slot, Heard)>,
     broker: Addr<ChatServer>,
     /// Set while pings are answered.
     answer: Arc<AtomicBool>,
-    hushed: Arc<Mutex<Option<Seat>>>,
-    told: HashMap<Seat, Told>,
+    hushed: Arc<Mutex<Option<Slot>>>,
+    told: HashMap<Slot, Told>,
 }
 
 /// Everything a connection received, and its watermarks.
 #[derive(Debug, Default)]
 struct Told {
     is_catching_up: bool,
-    sent: Mark,
+    sent: Watermark,
     last: u64,
 }
 
 impl Told {
     fn hear(&mut self, word: &Heard) {
         match word {
-            Heard::Event(event) => self.last = event.serial().unwrap_or(self.last),
+            Heard::Event(event) => self.last = event.event_seq().unwrap_or(self.last),
             Heard::Notice(notice) => match &**notice {
                 Notice::Admitted(admission) => {
                     self.is_catching_up = admission.catch_up;
-                    self.last = admission.serial;
+                    self.last = admission.event_seq;
                 }
                 Notice::CatchUp(_) => {
-                    self.sent = Mark::Page(if let Mark::Page(number) = self.sent { number + 1 } else { 1 });
+                    self.sent = Watermark::Page(if let Watermark::Page(number) = self.sent { number + 1 } else { 1 });
                 }
                 Notice::CatchUpDone => self.is_catching_up = false,
                 _ => return,
             },
         }
         if !self.is_catching_up {
-            self.sent = Mark::Event(self.last);
+            self.sent = Watermark::Event(self.last);
         }
     }
 }
@@ -77,29 +77,29 @@ impl Handler<ToWorker> for Ears {
     type Result = ();
 
     fn handle(&mut self, delivery: ToWorker, _: &mut Context<Self>) {
-        let told: Vec<(Seat, Heard)> = match delivery {
+        let told: Vec<(Slot, Heard)> = match delivery {
             Delivery::ToMany { event, to, except } => {
-                to.iter().filter(|seat| !except.contains(seat)).map(|seat| (*seat, Heard::Event(event.clone()))).collect()
+                to.iter().filter(|slot| !except.contains(slot)).map(|slot| (*slot, Heard::Event(event.clone()))).collect()
             }
-            Delivery::ToFew { event, to } => to.into_iter().map(|seat| (seat, Heard::Event(event.clone()))).collect(),
+            Delivery::ToFew { event, to } => to.into_iter().map(|slot| (slot, Heard::Event(event.clone()))).collect(),
             Delivery::ToOne { to, notice } => vec![(to, Heard::Notice(Arc::new(notice)))],
         };
-        for (seat, word) in told {
-            let told = self.told.entry(seat).or_default();
+        for (slot, word) in told {
+            let told = self.told.entry(slot).or_default();
             let before = told.sent;
             told.hear(&word);
-            if *self.hushed.lock().unwrap() != Some(seat)
+            if *self.hushed.lock().unwrap() != Some(slot)
                 && let Heard::Notice(notice) = &word
                 && let Some(left) = end_of(notice)
             {
                 // As a connection does when the server closes it.
-                let (connection, reason) = (ConnectionKey { worker: 0, seat }, CloseReason::Disconnected);
+                let (connection, reason) = (ConnectionKey { worker: 0, slot }, CloseReason::Disconnected);
                 let on_purpose = left == LeftBehind::Dropped;
-                self.broker.do_send(Disconnect { connection, on_purpose, reason, proven: Mark::Nothing, left });
+                self.broker.do_send(Disconnect { connection, on_purpose, reason, confirmed: Watermark::Nothing, left });
             }
-            self.heard.send((seat, word)).unwrap();
+            self.heard.send((slot, word)).unwrap();
             if told.sent != before && self.answer.load(Ordering::SeqCst) {
-                self.broker.do_send(Proven { connection: ConnectionKey { worker: 0, seat }, mark: told.sent });
+                self.broker.do_send(Confirmed { connection: ConnectionKey { worker: 0, slot }, watermark: told.sent });
             }
         }
     }
@@ -127,9 +127,9 @@ pub struct Broker {
     pub database: TestStore,
     clock: Arc<AtomicI64>,
     answer: Arc<AtomicBool>,
-    hushed: Arc<Mutex<Option<Seat>>>,
-    heard: mpsc::UnboundedReceiver<(Seat, Heard)>,
-    waiting: VecDeque<(Seat, Heard)>,
+    hushed: Arc<Mutex<Option<Slot>>>,
+    heard: mpsc::UnboundedReceiver<(Slot, Heard)>,
+    waiting: VecDeque<(Slot, Heard)>,
     prompts: mpsc::UnboundedReceiver<Prompt>,
     next_slot: u32,
     next_ticket: u32,
@@ -153,14 +153,14 @@ pub fn direct(recipient: &str, content: &str) -> Command {
     Command::Send { to: SendTo::User(user(recipient)), draft: text(content) }
 }
 
-pub const ALL_WORDS: Words = Words {
+pub const ALL_CAPABILITIES: Capabilities = Capabilities {
     direct_message: true,
     own_direct_message: true,
     group_message: true,
     answer: true,
     received_at_once: true,
     notification: true,
-    unproven: false,
+    unconfirmed: false,
 };
 
 impl Broker {
@@ -225,12 +225,12 @@ impl Broker {
 
     /// Keeps this connection from reporting its end when the server closes it: the test does that.
     pub fn hush(&self, socket: Socket) {
-        *self.hushed.lock().unwrap() = Some(socket.0.seat);
+        *self.hushed.lock().unwrap() = Some(socket.0.slot);
     }
 
     /// Answers a ping that was sent after this watermark.
-    pub async fn prove(&mut self, socket: Socket, mark: Mark) {
-        self.addr.send(Proven { connection: socket.0, mark }).await.unwrap();
+    pub async fn confirm(&mut self, socket: Socket, watermark: Watermark) {
+        self.addr.send(Confirmed { connection: socket.0, watermark }).await.unwrap();
     }
 
     /// Moves the clock, and lets the broker act on it.
@@ -241,32 +241,32 @@ impl Broker {
 
     /// Connects without waiting for admission.
     pub async fn knock(&mut self, name: &str) -> Socket {
-        self.knock_with(name, ALL_WORDS).await
+        self.knock_with(name, ALL_CAPABILITIES).await
     }
 
-    pub async fn knock_with(&mut self, name: &str, words: Words) -> Socket {
+    pub async fn knock_with(&mut self, name: &str, capabilities: Capabilities) -> Socket {
         self.next_slot += 1;
-        let connection = ConnectionKey { worker: 0, seat: Seat { slot: self.next_slot, generation: 0 } };
-        self.addr.send(Connect { words, ..first_connect(connection, name) }).await.unwrap();
+        let connection = ConnectionKey { worker: 0, slot: Slot { index: self.next_slot, generation: 0 } };
+        self.addr.send(Connect { capabilities, ..first_connect(connection, name) }).await.unwrap();
         Socket(connection)
     }
 
     /// Connects as a client that was connected before.
     pub async fn return_with(&mut self, name: &str, change: impl FnOnce(Connect) -> Connect) -> Socket {
         self.next_slot += 1;
-        let connection = ConnectionKey { worker: 0, seat: Seat { slot: self.next_slot, generation: 0 } };
+        let connection = ConnectionKey { worker: 0, slot: Slot { index: self.next_slot, generation: 0 } };
         self.addr.send(change(first_connect(connection, name))).await.unwrap();
         Socket(connection)
     }
 
     /// Connects and waits for admission.
     pub async fn connect(&mut self, name: &str) -> Socket {
-        self.connect_with(name, ALL_WORDS).await
+        self.connect_with(name, ALL_CAPABILITIES).await
     }
 
     /// Connects with these capabilities, and waits for admission.
-    pub async fn connect_with(&mut self, name: &str, words: Words) -> Socket {
-        let socket = self.knock_with(name, words).await;
+    pub async fn connect_with(&mut self, name: &str, capabilities: Capabilities) -> Socket {
+        let socket = self.knock_with(name, capabilities).await;
         self.notice(socket, |notice| matches!(notice, Notice::Admitted(_)).then_some(())).await;
         socket
     }
@@ -276,7 +276,7 @@ impl Broker {
     }
 
     pub async fn disconnect_for(&mut self, socket: Socket, on_purpose: bool, reason: CloseReason, left: LeftBehind) {
-        let gone = Disconnect { connection: socket.0, on_purpose, reason, proven: Mark::Nothing, left };
+        let gone = Disconnect { connection: socket.0, on_purpose, reason, confirmed: Watermark::Nothing, left };
         self.addr.send(gone).await.unwrap();
     }
 
@@ -343,9 +343,9 @@ impl Broker {
 
     /// Returns whether a request was answered, without an explicit wait, by the time of the last wait.
     pub fn is_answered(&self, socket: Socket, ticket: u32) -> bool {
-        self.waiting.iter().any(|(seat, heard)| {
+        self.waiting.iter().any(|(slot, heard)| {
             let Heard::Notice(notice) = heard else { return false };
-            *seat == socket.0.seat && matches!(&**notice, Notice::Reply { ticket: answered, .. } if *answered == ticket)
+            *slot == socket.0.slot && matches!(&**notice, Notice::Reply { ticket: answered, .. } if *answered == ticket)
         })
     }
 
@@ -431,7 +431,7 @@ impl Broker {
     pub async fn all(&mut self, socket: Socket) -> Vec<Heard> {
         self.settle().await;
         let (own, others): (VecDeque<_>, _) =
-            std::mem::take(&mut self.waiting).into_iter().partition(|(seat, _)| *seat == socket.0.seat);
+            std::mem::take(&mut self.waiting).into_iter().partition(|(slot, _)| *slot == socket.0.slot);
         self.waiting = others;
         own.into_iter().map(|(_, heard)| heard).collect()
     }
@@ -458,7 +458,7 @@ impl Broker {
 
     /// Returns all events that a socket received, without an explicit wait, by the time of the last wait.
     pub fn heard_by_then(&self, socket: Socket) -> Vec<Event> {
-        let at_socket = self.waiting.iter().filter(|(seat, _)| *seat == socket.0.seat);
+        let at_socket = self.waiting.iter().filter(|(slot, _)| *slot == socket.0.slot);
         at_socket
             .filter_map(|(_, heard)| if let Heard::Event(event) = heard { Some(event.event().clone()) } else { None })
             .collect()
@@ -484,18 +484,18 @@ impl Broker {
     pub async fn next<T>(&mut self, socket: Socket, pick: impl Fn(&Heard) -> Option<T>) -> T {
         let mut passed = VecDeque::new();
         loop {
-            let (seat, heard) = match self.waiting.pop_front() {
+            let (slot, heard) = match self.waiting.pop_front() {
                 Some(word) => word,
                 None => tokio::time::timeout(LIMIT, self.heard.recv()).await.expect("something heard in time").unwrap(),
             };
-            if seat == socket.0.seat {
+            if slot == socket.0.slot {
                 if let Some(found) = pick(&heard) {
                     passed.extend(std::mem::take(&mut self.waiting));
                     self.waiting = passed;
                     return found;
                 }
             } else {
-                passed.push_back((seat, heard));
+                passed.push_back((slot, heard));
             }
         }
     }
@@ -516,14 +516,14 @@ fn end_of(notice: &Notice) -> Option<LeftBehind> {
 
 /// Makes a CONNECT of a new client.
 fn first_connect(connection: ConnectionKey, name: &str) -> Connect {
-    let id = format!("{:020}", connection.seat.slot);
+    let id = format!("{:020}", connection.slot.index);
     Connect {
         connection,
         socket: SocketId::parse(&id).unwrap(),
         pid: private_id(connection),
         claims: Box::new(claims(name)),
-        words: ALL_WORDS,
-        manner: Manner { last_encoding: 4, ..Manner::default() },
+        capabilities: ALL_CAPABILITIES,
+        client_dialects: ClientDialects { last_encoding: 4, ..ClientDialects::default() },
         back_to: None,
         offset: None,
         peer: Peer::default(),
@@ -532,7 +532,7 @@ fn first_connect(connection: ConnectionKey, name: &str) -> Connect {
 
 /// Returns the private id of a new client, both halves of which are unique.
 pub fn private_id(connection: ConnectionKey) -> PrivateId {
-    let half = format!("{:010}", connection.seat.slot);
+    let half = format!("{:010}", connection.slot.index);
     PrivateId::parse(&format!("{half}{half}")).unwrap()
 }
 

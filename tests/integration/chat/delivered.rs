@@ -2,13 +2,14 @@
 use std::time::Duration;
 
 use parlance::chat::{
-    CatchUpDrained, Command, Connect, Disconnect, Event, Manner, Mark, Notice, Options, Reply, SendTo, Sent, Words, WordsLearned,
+    Capabilities, CapabilitiesChanged, CatchUpDrained, ClientDialects, Command, Connect, Disconnect, Event, Notice, Options,
+    Reply, SendTo, Sent, Watermark,
 };
 use parlance::engineio::CloseReason;
 use parlance::model::{MessageId, MessageStatus, Part};
 use parlance::store;
 
-use super::broker::{ALL_WORDS, Broker, Heard, LIMIT, Socket, direct, message_of, nothing_left, private_id, text};
+use super::broker::{ALL_CAPABILITIES, Broker, Heard, LIMIT, Socket, direct, message_of, nothing_left, private_id, text};
 use crate::support::database::TestStore;
 
 /// Returns the receipts that a socket received since the last call: `bob` for an immediate one, `bob later` otherwise.
@@ -27,8 +28,8 @@ fn receivers(event: &Event) -> Vec<String> {
 }
 
 /// Connects, and waits for the end of the catch-up.
-async fn catch_up(broker: &mut Broker, name: &str, words: Words) -> Socket {
-    let socket = broker.connect_with(name, words).await;
+async fn catch_up(broker: &mut Broker, name: &str, capabilities: Capabilities) -> Socket {
+    let socket = broker.connect_with(name, capabilities).await;
     caught_up(broker, socket).await;
     socket
 }
@@ -80,7 +81,7 @@ async fn only_those_who_were_there_have_received_it_at_once() {
     broker.all(ann).await;
     broker.ask(ann, Command::Send { to: SendTo::Conversation(group), draft: text("all of you") }).await.unwrap();
     assert_eq!(received(&mut broker, ann).await, ["bob"], "dan has muted it, cid is away");
-    catch_up(&mut broker, "cid", ALL_WORDS).await;
+    catch_up(&mut broker, "cid", ALL_CAPABILITIES).await;
     assert_eq!(received(&mut broker, ann).await, ["cid later"]);
     let (_, catches_up) = knock(&mut broker, "cid").await;
     assert!(!catches_up);
@@ -89,14 +90,14 @@ async fn only_those_who_were_there_have_received_it_at_once() {
 #[actix::test]
 async fn a_sender_without_a_word_for_it_learns_of_late_ones_only() {
     let mut broker = Broker::new().await;
-    let ann = broker.connect_with("ann", Words { received_at_once: false, ..ALL_WORDS }).await;
+    let ann = broker.connect_with("ann", Capabilities { received_at_once: false, ..ALL_CAPABILITIES }).await;
     let bob = broker.connect("bob").await;
     broker.ask(ann, direct("bob", "there you are")).await.unwrap();
     assert!(received(&mut broker, ann).await.is_empty());
     broker.disconnect(bob, true).await;
     broker.ask(ann, direct("bob", "are you?")).await.unwrap();
     broker.settle().await;
-    catch_up(&mut broker, "bob", ALL_WORDS).await;
+    catch_up(&mut broker, "bob", ALL_CAPABILITIES).await;
     assert_eq!(received(&mut broker, ann).await, ["bob later"]);
 }
 
@@ -105,7 +106,7 @@ async fn what_a_socket_has_no_word_for_is_not_received_by_it() {
     let mut broker = Broker::new().await;
     let group = broker.group(&["ann", "bob"]).await;
     let ann = broker.connect("ann").await;
-    let direct_only = Words { group_message: false, ..ALL_WORDS };
+    let direct_only = Capabilities { group_message: false, ..ALL_CAPABILITIES };
     let say = |content: &str| Command::Send { to: SendTo::Conversation(group), draft: text(content) };
     let deaf = broker.connect_with("bob", direct_only).await;
     broker.ask(ann, say("one")).await.unwrap();
@@ -116,18 +117,18 @@ async fn what_a_socket_has_no_word_for_is_not_received_by_it() {
     let deaf = catch_up(&mut broker, "bob", direct_only).await;
     assert!(received(&mut broker, ann).await.is_empty(), "nor in its catch-up");
     broker.disconnect(deaf, true).await;
-    catch_up(&mut broker, "bob", ALL_WORDS).await;
+    catch_up(&mut broker, "bob", ALL_CAPABILITIES).await;
     assert_eq!(received(&mut broker, ann).await, ["bob later", "bob later"]);
 }
 
 #[actix::test]
 async fn what_waits_behind_a_catch_up_is_received_at_its_end() {
     for received_at_once in [true, false] {
-        waits_behind_a_catch_up(Words { received_at_once, ..ALL_WORDS }).await;
+        waits_behind_a_catch_up(Capabilities { received_at_once, ..ALL_CAPABILITIES }).await;
     }
 }
 
-async fn waits_behind_a_catch_up(senders: Words) {
+async fn waits_behind_a_catch_up(senders: Capabilities) {
     let mut broker = Broker::new().await;
     let ann = broker.connect_with("ann", senders).await;
     for number in 0..20 {
@@ -141,7 +142,7 @@ async fn waits_behind_a_catch_up(senders: Words) {
     broker.ask(ann, direct("bob", "live")).await.unwrap();
     assert!(received(&mut broker, ann).await.is_empty());
     // Before a catch-up, everybody's progress is stored.
-    catch_up(&mut broker, "cid", ALL_WORDS).await;
+    catch_up(&mut broker, "cid", ALL_CAPABILITIES).await;
     assert_eq!(received(&mut broker, ann).await, ["cid later"]);
     broker.addr.send(CatchUpDrained { connection: bob.0 }).await.unwrap();
     caught_up(&mut broker, bob).await;
@@ -167,8 +168,12 @@ async fn what_was_received_stays_so_when_the_socket_mutes_it_or_learns_another_d
         if mutes {
             broker.ask(bob, Command::LeaveConversation { conversation: group }).await.unwrap();
         } else {
-            let words = Words::default();
-            broker.addr.send(WordsLearned { connection: bob.0, words, manner: Manner::default() }).await.unwrap();
+            let capabilities = Capabilities::default();
+            broker
+                .addr
+                .send(CapabilitiesChanged { connection: bob.0, capabilities, client_dialects: ClientDialects::default() })
+                .await
+                .unwrap();
         }
         broker.disconnect(bob, true).await;
         let (bob, catches_up) = knock(&mut broker, "bob").await;
@@ -181,7 +186,7 @@ async fn what_was_received_stays_so_when_the_socket_mutes_it_or_learns_another_d
 // ---- confirmation ----
 
 #[actix::test]
-async fn nothing_is_received_before_it_is_proven() {
+async fn nothing_is_received_before_it_is_confirmed() {
     let mut broker = Broker::new().await;
     let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
     broker.ask(ann, direct("bob", "first")).await.unwrap();
@@ -190,12 +195,12 @@ async fn nothing_is_received_before_it_is_proven() {
     let sent = broker.ask(ann, direct("bob", "hello")).await.unwrap();
     let Reply::Sent(Sent { message, status, .. }) = sent else { panic!("{sent:?}") };
     assert_eq!(status, MessageStatus::Delivered, "the answer waits for nobody");
-    let at_bob = last_serial(&mut broker, bob).await;
-    broker.prove(bob, Mark::Event(at_bob - 1)).await;
+    let at_bob = last_event_seq(&mut broker, bob).await;
+    broker.confirm(bob, Watermark::Event(at_bob - 1)).await;
     assert!(received(&mut broker, ann).await.is_empty(), "a ping that was sent before says nothing");
-    broker.prove(bob, Mark::Event(at_bob)).await;
+    broker.confirm(bob, Watermark::Event(at_bob)).await;
     assert_eq!(received(&mut broker, ann).await, ["bob"]);
-    broker.prove(bob, Mark::Event(at_bob)).await;
+    broker.confirm(bob, Watermark::Event(at_bob)).await;
     assert!(received(&mut broker, ann).await.is_empty(), "once");
     until_stored_as_received(&broker, message.id).await;
 }
@@ -214,8 +219,8 @@ async fn of_a_deleted_message_no_sender_is_told_that_it_was_received() {
         sent.push(message.id);
     }
     broker.ask(ann, Command::DeleteMessage { message: sent[0] }).await.unwrap();
-    let proven = last_serial(&mut broker, bob).await;
-    broker.prove(bob, Mark::Event(proven)).await;
+    let confirmed = last_event_seq(&mut broker, bob).await;
+    broker.confirm(bob, Watermark::Event(confirmed)).await;
     let told = broker.events(ann).await;
     let told: Vec<_> = told
         .iter()
@@ -225,18 +230,18 @@ async fn of_a_deleted_message_no_sender_is_told_that_it_was_received() {
 }
 
 #[actix::test]
-async fn what_was_not_proven_when_a_socket_died_for_good_comes_again() {
-    for proven in [true, false] {
+async fn what_was_not_confirmed_when_a_socket_died_for_good_comes_again() {
+    for confirmed in [true, false] {
         let mut broker = Broker::with(Options { recovery_ttl: Duration::ZERO, ..Options::default() }).await;
         let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
-        broker.answer_pings(proven);
+        broker.answer_pings(confirmed);
         broker.ask(ann, direct("bob", "hello")).await.unwrap();
         let sent = broker.message(bob).await;
         broker.settle().await;
         broker.disconnect(bob, false).await;
         let (bob, catches_up) = knock(&mut broker, "bob").await;
-        assert_eq!(catches_up, !proven);
-        if !proven {
+        assert_eq!(catches_up, !confirmed);
+        if !confirmed {
             let page = broker.page(bob).await.unwrap();
             let again: Vec<_> = page.iter().filter_map(|event| message_of(event.event())).map(|message| message.id).collect();
             assert_eq!(again, [sent.id]);
@@ -250,16 +255,16 @@ async fn the_last_word_of_a_connection_counts() {
     let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
     broker.answer_pings(false);
     broker.ask(ann, direct("bob", "hello")).await.unwrap();
-    let proven = Mark::Event(last_serial(&mut broker, bob).await);
+    let confirmed = Watermark::Event(last_event_seq(&mut broker, bob).await);
     let reason = CloseReason::PingTimeout;
-    broker.addr.send(Disconnect { connection: bob.0, on_purpose: true, reason, proven, left: nothing_left() }).await.unwrap();
+    broker.addr.send(Disconnect { connection: bob.0, on_purpose: true, reason, confirmed, left: nothing_left() }).await.unwrap();
     assert_eq!(received(&mut broker, ann).await, ["bob"]);
     let (_, catches_up) = knock(&mut broker, "bob").await;
     assert!(!catches_up);
 }
 
 #[actix::test]
-async fn what_is_proven_before_it_is_stored_is_received_once_it_is() {
+async fn what_is_confirmed_before_it_is_stored_is_received_once_it_is() {
     for group in [false, true] {
         let mut broker = Broker::on(TestStore::sqlite().await, Options::default()).await;
         let place = broker.group(&["ann", "bob"]).await;
@@ -305,7 +310,7 @@ async fn who_has_read_a_message_has_received_it() {
 }
 
 #[actix::test]
-async fn of_what_is_proven_in_bulk_the_newest_hundred_of_each_conversation_are_told_newest_first() {
+async fn of_what_is_confirmed_in_bulk_the_newest_hundred_of_each_conversation_are_told_newest_first() {
     let mut broker = Broker::new().await;
     let group = broker.group(&["ann", "bob", "cid"]).await;
     let ann = broker.connect("ann").await;
@@ -342,9 +347,9 @@ async fn of_what_is_proven_in_bulk_the_newest_hundred_of_each_conversation_are_t
     for number in 0..150 {
         let Ok(Reply::Sent(Sent { message, .. })) = broker.ask(ann, say(number)).await else { panic!("not sent") };
         ids.push(message.id);
-        last = last_serial(&mut broker, bob).await;
+        last = last_event_seq(&mut broker, bob).await;
     }
-    broker.prove(bob, Mark::Event(last)).await;
+    broker.confirm(bob, Watermark::Event(last)).await;
     let newest: Vec<_> = ids.iter().rev().take(100).copied().collect();
     assert_eq!(told(&mut broker).await, newest);
 }
@@ -384,7 +389,7 @@ async fn what_is_read_on_one_device_is_read_on_the_others() {
 }
 
 #[actix::test]
-async fn what_was_heard_before_a_mute_is_received_when_it_is_proven_after_it() {
+async fn what_was_heard_before_a_mute_is_received_when_it_is_confirmed_after_it() {
     let mut broker = Broker::new().await;
     let group = broker.group(&["ann", "bob"]).await;
     let say = |what: &str| Command::Send { to: SendTo::Conversation(group), draft: text(what) };
@@ -394,15 +399,15 @@ async fn what_was_heard_before_a_mute_is_received_when_it_is_proven_after_it() {
     broker.ask(bob, Command::LeaveConversation { conversation: group }).await.unwrap();
     broker.ask(ann, say("not heard")).await.unwrap();
     broker.ask(ann, direct("bob", "heard, too")).await.unwrap();
-    let proven = last_serial(&mut broker, bob).await;
-    broker.prove(bob, Mark::Event(proven)).await;
+    let confirmed = last_event_seq(&mut broker, bob).await;
+    broker.confirm(bob, Watermark::Event(confirmed)).await;
     let told = broker.events(ann).await;
     let count = told.iter().filter(|event| matches!(event, Event::Delivered { .. })).count();
     assert_eq!(count, 2);
 }
 
 #[actix::test]
-async fn a_page_is_received_when_it_is_proven() {
+async fn a_page_is_received_when_it_is_confirmed() {
     let mut broker = Broker::new().await;
     let ann = broker.connect("ann").await;
     for number in 0..20 {
@@ -414,7 +419,7 @@ async fn a_page_is_received_when_it_is_proven() {
     broker.addr.send(CatchUpDrained { connection: bob.0 }).await.unwrap();
     broker.page(bob).await.unwrap();
     assert!(received(&mut broker, ann).await.is_empty());
-    broker.prove(bob, Mark::Page(1)).await;
+    broker.confirm(bob, Watermark::Page(1)).await;
     assert_eq!(received(&mut broker, ann).await, vec!["bob later"; 16]);
     // It is killed midway: unconfirmed messages come again.
     broker.disconnect(bob, false).await;
@@ -423,7 +428,7 @@ async fn a_page_is_received_when_it_is_proven() {
 }
 
 #[actix::test]
-async fn who_comes_back_by_an_offset_has_proven_all_before_it() {
+async fn who_comes_back_by_an_offset_has_confirmed_all_before_it() {
     for recovery_ttl in [Duration::from_secs(120), Duration::ZERO] {
         let mut broker = Broker::with(Options { recovery_ttl, ..Options::default() }).await;
         let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
@@ -445,10 +450,10 @@ async fn who_comes_back_by_an_offset_has_proven_all_before_it() {
 }
 
 /// Returns the number of the last event that a socket received.
-async fn last_serial(broker: &mut Broker, socket: Socket) -> u64 {
+async fn last_event_seq(broker: &mut Broker, socket: Socket) -> u64 {
     let heard = broker.all(socket).await;
-    let serials = heard.iter().filter_map(|heard| if let Heard::Event(event) = heard { event.serial() } else { None });
-    serials.max().unwrap()
+    let event_seqs = heard.iter().filter_map(|heard| if let Heard::Event(event) = heard { event.event_seq() } else { None });
+    event_seqs.max().unwrap()
 }
 
 /// Waits until a message is stored as received.

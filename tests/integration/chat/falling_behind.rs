@@ -1,6 +1,6 @@
 //! The catch-up of a socket that held too much continues where messages were left out.
 use parlance::chat::{Broadcast, CatchUpDrained, Command, FellBehind, Notice, SendTo};
-use parlance::model::{ChangesTold, ConversationId};
+use parlance::model::{ChangesNotified, ConversationId};
 
 use super::broker::{Broker, Heard, Socket, direct, message_of, text};
 
@@ -21,19 +21,19 @@ async fn live(broker: &mut Broker, socket: Socket) -> Vec<(String, String)> {
 
 /// Continues the catch-up; returns the number of the event behind which it begins, and its messages.
 async fn go_on(broker: &mut Broker, socket: Socket, after: i64) -> (u64, Vec<(String, String)>) {
-    broker.addr.send(FellBehind { connection: socket.0, after, changes: ChangesTold::all(after) }).await.unwrap();
-    let begins = |notice: &Notice| if let Notice::CatchUpGoesOn { serial } = notice { Some(*serial) } else { None };
-    let serial = broker.notice(socket, begins).await;
+    broker.addr.send(FellBehind { connection: socket.0, after, changes: ChangesNotified::all(after) }).await.unwrap();
+    let begins = |notice: &Notice| if let Notice::CatchUpGoesOn { event_seq } = notice { Some(*event_seq) } else { None };
+    let event_seq = broker.notice(socket, begins).await;
     let mut brought = Vec::new();
     while let Some(page) = broker.page(socket).await {
         brought.extend(page.iter().filter_map(|event| place(event)));
         broker.addr.send(CatchUpDrained { connection: socket.0 }).await.unwrap();
     }
-    (serial, brought)
+    (event_seq, brought)
 }
 
 #[actix::test]
-async fn it_brings_what_was_handed_out_after_a_position_as_it_was_handed_out() {
+async fn it_brings_what_was_dispatched_after_a_position_as_it_was_dispatched() {
     let mut broker = Broker::new().await;
     let group = broker.group(&["ann", "bob", "cid"]).await;
     let (ann, cid) = (broker.connect("ann").await, broker.connect("cid").await);
@@ -48,8 +48,8 @@ async fn it_brings_what_was_handed_out_after_a_position_as_it_was_handed_out() {
     let all = live(&mut broker, bob).await;
     assert_eq!(all.len(), 81);
     broker.ask(bob, direct("ann", "sent here")).await.unwrap();
-    let (serial, brought) = go_on(&mut broker, bob, 10).await;
-    assert!(serial > 81);
+    let (event_seq, brought) = go_on(&mut broker, bob, 10).await;
+    assert!(event_seq > 81);
     assert_eq!(brought, all[10..], "the same events, in their order, and nothing that it sent itself");
     broker.ask(ann, direct("bob", "live again")).await.unwrap();
     assert_eq!(live(&mut broker, bob).await.len(), 1);

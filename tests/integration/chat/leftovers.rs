@@ -7,7 +7,7 @@ use parlance::engineio::CloseReason;
 use parlance::model::RoomId;
 
 use super::broker::{Broker, Socket, direct, message_of, user};
-use super::recovery::{admission, come, come_back};
+use super::recovery::{admission, come, resume_session};
 
 const STEP: Duration = Duration::from_millis(100);
 
@@ -63,7 +63,7 @@ async fn who_comes_waits_behind_what_an_earlier_socket_left() {
         let (ann, known) = come(&mut broker, "ann").await;
         broker.leave_behind(ann, false, sends(2)).await;
         let ann = match is_recovered {
-            true => come_back(&mut broker, "ann", known).await.0,
+            true => resume_session(&mut broker, "ann", known).await.0,
             false => broker.connect("ann").await,
         };
         broker.begin(ann, direct("bob", "later")).await;
@@ -95,7 +95,7 @@ async fn what_a_connection_brings_after_it_was_taken_over_comes_first() {
     let bob = broker.connect("bob").await;
     let (old, known) = come(&mut broker, "ann").await;
     broker.hush(old);
-    let (ann, _, _) = come_back(&mut broker, "ann", known).await;
+    let (ann, _, _) = resume_session(&mut broker, "ann", known).await;
     broker.begin(ann, direct("bob", "later")).await;
     broker.begin(old, direct("bob", "under way")).await;
     let late = LateRequest { after: Duration::ZERO, command: direct("bob", "left"), own_copy: OwnCopy::None };
@@ -111,9 +111,9 @@ async fn own_copies_are_kept_for_a_session_that_may_come_back() {
     broker.leave_behind(ann, false, sends(3)).await;
     broker.pass(2 * STEP).await;
     broker.settle().await;
-    let (ann, admission, missed) = come_back(&mut broker, "ann", known).await;
+    let (ann, admission, missed) = resume_session(&mut broker, "ann", known).await;
     assert_eq!(missed.unwrap(), ["0", "1"]);
-    let missed = admission.back.unwrap().missed;
+    let missed = admission.resume_data.unwrap().missed;
     let copies: Vec<_> = missed.iter().filter(|replay| message_of(replay.event.event()).is_some()).collect();
     assert!(copies.iter().all(|replay| replay.kind == ReplayKind::Own), "{copies:?}");
     broker.pass(STEP).await;
@@ -138,14 +138,14 @@ async fn a_room_that_waits_is_entered_by_the_session_that_comes_back() {
         draft: super::broker::text(content),
     };
     broker.ask(bob, say("missed")).await.unwrap();
-    let (ann, _, missed) = come_back(&mut broker, "ann", known).await;
+    let (ann, _, missed) = resume_session(&mut broker, "ann", known).await;
     assert_eq!(missed.unwrap(), ["missed"]);
     broker.ask(bob, say("new")).await.unwrap();
     assert_eq!(broker.message(ann).await.content, "new");
 }
 
 #[actix::test]
-async fn who_is_put_out_loses_what_waits() {
+async fn who_is_kicked_loses_what_waits() {
     let mut broker = Broker::new().await;
     let bob = broker.connect("bob").await;
     // While it is connected.
@@ -171,12 +171,12 @@ async fn who_is_put_out_loses_what_waits() {
 }
 
 #[actix::test]
-async fn the_end_of_a_session_that_was_put_out_drops_what_an_earlier_connection_of_it_left() {
+async fn the_end_of_a_session_that_was_kicked_drops_what_an_earlier_connection_of_it_left() {
     let mut broker = Broker::new().await;
     let bob = broker.connect("bob").await;
     let (ann, known) = come(&mut broker, "ann").await;
     broker.leave_behind(ann, false, sends(3)).await;
-    let (ann, _, _) = come_back(&mut broker, "ann", known).await;
+    let (ann, _, _) = resume_session(&mut broker, "ann", known).await;
     broker.begin(ann, direct("bob", "later")).await;
     broker.disconnect_for(ann, true, CloseReason::Disconnected, LeftBehind::Dropped).await;
     broker.pass(100 * STEP).await;
@@ -248,5 +248,5 @@ async fn what_may_be_left_behind_is_bounded() {
 
 /// Returns the id of the socket that `Broker` admitted.
 fn admitted_as(socket: Socket) -> parlance::model::SocketId {
-    parlance::model::SocketId::parse(&format!("{:020}", socket.0.seat.slot)).unwrap()
+    parlance::model::SocketId::parse(&format!("{:020}", socket.0.slot.index)).unwrap()
 }

@@ -3,18 +3,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parlance::chat::{
-    Administer, CatchUpDrained, ChatError, Command, Draft, Emitted, Event, Notice, Notified, Options, Reply, SaveNotifications,
-    SendTo, Sent, Words,
+    Administer, Capabilities, CatchUpDrained, ChatError, Command, Draft, Emitted, Event, Notice, Notified, Options, Reply,
+    SaveNotifications, SendTo, Sent,
 };
 use parlance::config::Delivery;
 use parlance::model::{ConversationId, Message, Notification, Place, RoomId, Timestamp};
 use parlance::store::{self, Done, NotificationRange, Write};
 use serde_json::{Value, json};
 
-use super::broker::{ALL_WORDS, Broker, Heard, Socket, direct, message_of, text, user};
+use super::broker::{ALL_CAPABILITIES, Broker, Heard, Socket, direct, message_of, text, user};
 use crate::support::database::TestStore;
 
-const NO_WORD: Words = Words { notification: false, ..ALL_WORDS };
+const NO_WORD: Capabilities = Capabilities { notification: false, ..ALL_CAPABILITIES };
 
 fn to(conversation: ConversationId, content: &str) -> Command {
     Command::Send { to: SendTo::Conversation(conversation), draft: text(content) }
@@ -276,7 +276,7 @@ async fn only_a_socket_with_a_word_for_it_has_seen_it() {
     broker.ask_as("bob", notify("sale", "1", None)).await.unwrap();
     broker.group(&["ann", "bob"]).await;
     assert_eq!(unseen(&broker, "bob").await.len(), 2);
-    let cookie = broker.knock_with("bob", Words { unproven: true, ..ALL_WORDS }).await;
+    let cookie = broker.knock_with("bob", Capabilities { unconfirmed: true, ..ALL_CAPABILITIES }).await;
     assert_eq!(arrival(&mut broker, cookie).await.len(), 3, "shown, and proven is nothing");
     assert_eq!(unseen(&broker, "bob").await.len(), 2);
     let speaking = broker.knock("bob").await;

@@ -120,7 +120,7 @@ async fn who_chooses_to_appear_offline_sees_it_on_every_device_and_is_online_to_
         broker.pass(Duration::from_secs(1)).await;
         assert_eq!(presence(&mut broker, third).await, ["bob offline"]);
         assert!(presence(&mut broker, ann).await.is_empty());
-        let of_bob = |asker: &str| PresenceOf { requester: user(asker), users: vec![user("bob")] };
+        let of_bob = |requester: &str| PresenceOf { requester: user(requester), users: vec![user("bob")] };
         let (seen, own) = (broker.addr.send(of_bob("ann")).await.unwrap(), broker.addr.send(of_bob("bob")).await.unwrap());
         assert_eq!((seen[0].is_online, own[0].is_online), (false, true));
         assert_eq!(seen[0].last_seen, own[0].last_seen);

@@ -2,14 +2,14 @@
 use std::time::Duration;
 
 use parlance::chat::{
-    Admission, CatchUpDrained, Command, Connect, Disconnect, Event, Manner, Mark, Notice, Options, PresenceChange,
-    RefusedConnect, ReplayKind, RevokeTokens, SendTo, Words, WordsLearned,
+    Admission, Capabilities, CapabilitiesChanged, CatchUpDrained, ClientDialects, Command, Connect, Disconnect, Event, Notice,
+    Options, PresenceChange, RefusedConnect, ReplayKind, RevokeTokens, SendTo, Watermark,
 };
 use parlance::config::Delivery;
 use parlance::engineio::CloseReason;
 use parlance::model::{Offset, OffsetKind, Part, PrivateId, RoomId, Timestamp};
 
-use super::broker::{ALL_WORDS, Broker, Heard, Socket, direct, message_of, nothing_left, text, user};
+use super::broker::{ALL_CAPABILITIES, Broker, Heard, Socket, direct, message_of, nothing_left, text, user};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -22,7 +22,7 @@ pub(super) struct Known {
 
 impl Known {
     fn of(admission: &Admission) -> Self {
-        Self { pid: admission.pid, offset: admission.seed.offset() }
+        Self { pid: admission.pid, offset: admission.initial_offset.offset() }
     }
 
     fn back(self) -> impl FnOnce(Connect) -> Connect {
@@ -42,7 +42,7 @@ pub(super) async fn admission(broker: &mut Broker, socket: Socket) -> Admission 
 pub(super) async fn come(broker: &mut Broker, name: &str) -> (Socket, Known) {
     let socket = broker.knock(name).await;
     let admission = admission(broker, socket).await;
-    assert!(admission.back.is_none());
+    assert!(admission.resume_data.is_none());
     caught_up(broker, socket, &admission).await;
     (socket, Known::of(&admission))
 }
@@ -55,10 +55,10 @@ async fn caught_up(broker: &mut Broker, socket: Socket, admission: &Admission) {
 }
 
 /// Resumes a session; returns the texts that its client missed, `None` if it got a new session.
-pub(super) async fn come_back(broker: &mut Broker, name: &str, known: Known) -> (Socket, Admission, Option<Vec<String>>) {
+pub(super) async fn resume_session(broker: &mut Broker, name: &str, known: Known) -> (Socket, Admission, Option<Vec<String>>) {
     let socket = broker.return_with(name, known.back()).await;
     let admission = admission(broker, socket).await;
-    let missed = admission.back.as_ref().map(|back| {
+    let missed = admission.resume_data.as_ref().map(|back| {
         let events = back.missed.iter().map(|replay| replay.event.event());
         events.filter_map(message_of).map(|message| message.content.clone()).collect()
     });
@@ -77,7 +77,7 @@ async fn read(broker: &mut Broker, socket: Socket) -> Option<Offset> {
     Some(offset.at(Part { encoding: 4, packet: 0 }))
 }
 
-async fn lose(broker: &mut Broker, socket: Socket) {
+async fn drop_connection(broker: &mut Broker, socket: Socket) {
     broker.disconnect(socket, false).await;
 }
 
@@ -89,7 +89,7 @@ async fn what_was_missed_comes_in_order_and_once() {
     let (bob, known) = come(&mut broker, "bob").await;
     broker.ask(ann, direct("bob", "seen")).await.unwrap();
     let known = Known { offset: read(&mut broker, bob).await, ..known };
-    lose(&mut broker, bob).await;
+    drop_connection(&mut broker, bob).await;
     for number in 0..6 {
         let command = if number % 2 == 0 {
             direct("bob", &number.to_string())
@@ -98,7 +98,7 @@ async fn what_was_missed_comes_in_order_and_once() {
         };
         broker.ask(ann, command).await.unwrap();
     }
-    let (bob, admission, missed) = come_back(&mut broker, "bob", known).await;
+    let (bob, admission, missed) = resume_session(&mut broker, "bob", known).await;
     assert_eq!(missed.unwrap(), ["0", "1", "2", "3", "4", "5"]);
     assert_eq!(admission.socket.as_str(), format!("{:020}", 2), "it is the same socket");
     let delivered = |event: &Event| if let Event::Delivered { users, .. } = event { Some(users.clone()) } else { None };
@@ -117,13 +117,13 @@ async fn it_comes_back_twice_in_a_row_and_before_it_had_received_anything() {
     broker.answer_pings(false);
     let ann = broker.connect("ann").await;
     let (bob, known) = come(&mut broker, "bob").await;
-    lose(&mut broker, bob).await;
+    drop_connection(&mut broker, bob).await;
     broker.ask(ann, direct("bob", "one")).await.unwrap();
     let without = Known { offset: None, ..known };
     for known in [without, known, without] {
-        let (bob, _, missed) = come_back(&mut broker, "bob", known).await;
+        let (bob, _, missed) = resume_session(&mut broker, "bob", known).await;
         assert_eq!(missed.unwrap(), ["one"], "nothing says that it arrived");
-        lose(&mut broker, bob).await;
+        drop_connection(&mut broker, bob).await;
     }
 }
 
@@ -133,10 +133,10 @@ async fn it_comes_back_before_its_loss_was_noticed() {
     broker.answer_pings(false);
     let (ann, (old, known)) = (broker.connect("ann").await, come(&mut broker, "bob").await);
     broker.ask(ann, direct("bob", "one")).await.unwrap();
-    let (bob, _, missed) = come_back(&mut broker, "bob", known).await;
+    let (bob, _, missed) = resume_session(&mut broker, "bob", known).await;
     assert_eq!(missed.unwrap(), ["one"]);
     broker.notice(old, |notice| matches!(notice, Notice::Close(_)).then_some(())).await;
-    lose(&mut broker, old).await;
+    drop_connection(&mut broker, old).await;
     broker.ask(ann, direct("bob", "two")).await.unwrap();
     assert_eq!(broker.message(bob).await.content, "two");
     let heard = broker.events(old).await;
@@ -150,9 +150,9 @@ async fn of_an_event_that_arrived_in_part_the_rest_is_missed() {
     let (ann, (bob, known)) = (broker.connect("ann").await, come(&mut broker, "bob").await);
     broker.ask(ann, direct("bob", "one")).await.unwrap();
     let offset = read(&mut broker, bob).await.map(|offset| offset.at(Part { encoding: 2, packet: 0 }));
-    lose(&mut broker, bob).await;
+    drop_connection(&mut broker, bob).await;
     let socket = broker.return_with("bob", Known { offset, ..known }.back()).await;
-    let back = admission(&mut broker, socket).await.back.unwrap();
+    let back = admission(&mut broker, socket).await.resume_data.unwrap();
     let had: Vec<_> =
         back.missed.iter().filter(|replay| message_of(replay.event.event()).is_some()).map(|replay| replay.had).collect();
     assert_eq!(had, [Some(Part { encoding: 2, packet: 0 })]);
@@ -168,33 +168,33 @@ async fn an_idle_client_comes_back_however_long_it_was_idle() {
         broker.pass(200 * SECOND).await;
         broker.ask(ann, direct("cid", "not for bob")).await.unwrap();
     }
-    lose(&mut broker, bob).await;
-    assert_eq!(come_back(&mut broker, "bob", known).await.2, Some(vec![]));
+    drop_connection(&mut broker, bob).await;
+    assert_eq!(resume_session(&mut broker, "bob", known).await.2, Some(vec![]));
 }
 
 #[actix::test]
-async fn what_a_ping_has_proven_need_not_be_kept() {
+async fn what_a_ping_has_confirmed_need_not_be_kept() {
     let mut broker = Broker::with(Options { replay_events: 3, ..Options::default() }).await;
     broker.answer_pings(false);
     let (ann, (bob, known)) = (broker.connect("ann").await, come(&mut broker, "bob").await);
     for number in 0..9 {
         broker.ask(ann, direct("bob", &number.to_string())).await.unwrap();
     }
-    let mut serial = 0;
+    let mut event_seq = 0;
     for _ in 0..9 {
-        let Some(Offset { kind: OffsetKind::Event { serial: last, .. }, .. }) = read(&mut broker, bob).await else { panic!() };
-        serial = last;
+        let Some(Offset { kind: OffsetKind::Event { event_seq: last, .. }, .. }) = read(&mut broker, bob).await else { panic!() };
+        event_seq = last;
     }
     let reason = CloseReason::PingTimeout;
-    let gone = |connection, proven| Disconnect { connection, on_purpose: false, reason, proven, left: nothing_left() };
-    broker.addr.send(gone(bob.0, Mark::Event(serial))).await.unwrap();
-    let (bob, _, missed) = come_back(&mut broker, "bob", known).await;
+    let gone = |connection, confirmed| Disconnect { connection, on_purpose: false, reason, confirmed, left: nothing_left() };
+    broker.addr.send(gone(bob.0, Watermark::Event(event_seq))).await.unwrap();
+    let (bob, _, missed) = resume_session(&mut broker, "bob", known).await;
     assert_eq!(missed, Some(vec![]), "its own offset is older than what is kept");
     for number in 0..9 {
         broker.ask(ann, direct("bob", &number.to_string())).await.unwrap();
     }
-    broker.addr.send(gone(bob.0, Mark::Nothing)).await.unwrap();
-    assert_eq!(come_back(&mut broker, "bob", known).await.2, None, "nothing proves the second nine");
+    broker.addr.send(gone(bob.0, Watermark::Nothing)).await.unwrap();
+    assert_eq!(resume_session(&mut broker, "bob", known).await.2, None, "nothing proves the second nine");
 }
 
 #[actix::test]
@@ -212,12 +212,12 @@ async fn who_has_missed_more_than_is_kept_is_caught_up() {
         let (ann, (bob, known)) = (broker.connect("ann").await, come(&mut broker, "bob").await);
         broker.ask(ann, direct("bob", "seen")).await.unwrap();
         let known = Known { offset: read(&mut broker, bob).await, ..known };
-        lose(&mut broker, bob).await;
+        drop_connection(&mut broker, bob).await;
         for number in 0..6 {
             broker.ask(ann, direct("bob", &number.to_string())).await.unwrap();
         }
         broker.pass(wait).await;
-        let (bob, admission, missed) = come_back(&mut broker, "bob", known).await;
+        let (bob, admission, missed) = resume_session(&mut broker, "bob", known).await;
         assert_eq!(missed, None, "{shown}");
         assert!(admission.catch_up);
         assert_eq!(pages(&mut broker, bob).await.0, ["0", "1", "2", "3", "4", "5"], "{shown}");
@@ -238,16 +238,16 @@ async fn pages(broker: &mut Broker, socket: Socket) -> (Vec<String>, Option<Offs
 }
 
 #[actix::test]
-async fn parked_sessions_of_a_user_are_bounded() {
+async fn detached_sessions_of_a_user_are_bounded() {
     let mut broker = Broker::with(Options { max_sockets_per_user: 2, ..Options::default() }).await;
     let mut all = Vec::new();
     for _ in 0..3 {
         let (socket, known) = come(&mut broker, "bob").await;
-        lose(&mut broker, socket).await;
+        drop_connection(&mut broker, socket).await;
         all.push(known);
     }
-    assert!(come_back(&mut broker, "bob", all[0]).await.2.is_none(), "the oldest is gone");
-    assert!(come_back(&mut broker, "bob", all[2]).await.2.is_some());
+    assert!(resume_session(&mut broker, "bob", all[0]).await.2.is_none(), "the oldest is gone");
+    assert!(resume_session(&mut broker, "bob", all[2]).await.2.is_some());
 }
 
 #[actix::test]
@@ -262,7 +262,7 @@ async fn who_left_on_purpose_or_talked_nonsense_comes_anew() {
     ] {
         let (socket, known) = come(&mut broker, "bob").await;
         broker.disconnect_for(socket, on_purpose, reason, nothing_left()).await;
-        let (socket, _, missed) = come_back(&mut broker, "bob", known).await;
+        let (socket, _, missed) = resume_session(&mut broker, "bob", known).await;
         assert_eq!(missed.is_some(), is_kept, "{reason:?}");
         broker.disconnect(socket, true).await;
     }
@@ -272,24 +272,24 @@ async fn who_left_on_purpose_or_talked_nonsense_comes_anew() {
 async fn a_private_id_serves_its_own_user_only() {
     let mut broker = Broker::new().await;
     let (bob, known) = come(&mut broker, "bob").await;
-    assert!(come_back(&mut broker, "cid", known).await.2.is_none());
-    lose(&mut broker, bob).await;
-    assert!(come_back(&mut broker, "cid", known).await.2.is_none());
-    assert!(come_back(&mut broker, "bob", known).await.2.is_some(), "nobody took it");
+    assert!(resume_session(&mut broker, "cid", known).await.2.is_none());
+    drop_connection(&mut broker, bob).await;
+    assert!(resume_session(&mut broker, "cid", known).await.2.is_none());
+    assert!(resume_session(&mut broker, "bob", known).await.2.is_some(), "nobody took it");
 }
 
 #[actix::test]
 async fn who_asks_for_another_dialect_comes_anew() {
     let mut broker = Broker::new().await;
     let (bob, known) = come(&mut broker, "bob").await;
-    lose(&mut broker, bob).await;
+    drop_connection(&mut broker, bob).await;
     let socket = broker
         .return_with("bob", |connect| {
-            let manner = Manner { asked: 1, ..connect.manner };
-            Connect { manner, ..known.back()(connect) }
+            let client_dialects = ClientDialects { asked: 1, ..connect.client_dialects };
+            Connect { client_dialects, ..known.back()(connect) }
         })
         .await;
-    assert!(admission(&mut broker, socket).await.back.is_none());
+    assert!(admission(&mut broker, socket).await.resume_data.is_none());
 }
 
 #[actix::test]
@@ -302,10 +302,10 @@ async fn rooms_mutes_and_what_was_learned_stay() {
     broker.ask(bob, Command::LeaveConversation { conversation: muted }).await.unwrap();
     broker.ask(bob, Command::JoinRoom { room: room.clone() }).await.unwrap();
     broker.ask(bob, Command::JoinCommonChat).await.unwrap();
-    let manner = Manner { learned: [8, 0], last_encoding: 4, ..Default::default() };
-    let words = Words { received_at_once: false, ..ALL_WORDS };
-    broker.addr.send(WordsLearned { connection: bob.0, words, manner }).await.unwrap();
-    lose(&mut broker, bob).await;
+    let client_dialects = ClientDialects { learned: [8, 0], last_encoding: 4, ..Default::default() };
+    let capabilities = Capabilities { received_at_once: false, ..ALL_CAPABILITIES };
+    broker.addr.send(CapabilitiesChanged { connection: bob.0, capabilities, client_dialects }).await.unwrap();
+    drop_connection(&mut broker, bob).await;
     let say = |text: &str| {
         let draft = |what: &str| super::broker::text(&format!("{what} {text}"));
         vec![
@@ -318,9 +318,9 @@ async fn rooms_mutes_and_what_was_learned_stay() {
     for command in say("missed") {
         broker.ask(ann, command).await.unwrap();
     }
-    let (bob, admission, missed) = come_back(&mut broker, "bob", known).await;
+    let (bob, admission, missed) = resume_session(&mut broker, "bob", known).await;
     assert_eq!(missed.unwrap(), ["heard missed", "room missed", "common missed"]);
-    assert_eq!(admission.back.unwrap().manner, manner);
+    assert_eq!(admission.resume_data.unwrap().client_dialects, client_dialects);
     for command in say("live") {
         broker.ask(ann, command).await.unwrap();
     }
@@ -347,8 +347,8 @@ async fn what_was_said_before_one_came_is_not_replayed() {
     broker.ask(bob, Command::JoinRoom { room: room.clone() }).await.unwrap();
     broker.ask(ann, in_room("after")).await.unwrap();
     broker.ask(ann, in_group("after")).await.unwrap();
-    lose(&mut broker, bob).await;
-    assert_eq!(come_back(&mut broker, "bob", known).await.2.unwrap(), ["before the mute", "after", "after"]);
+    drop_connection(&mut broker, bob).await;
+    assert_eq!(resume_session(&mut broker, "bob", known).await.2.unwrap(), ["before the mute", "after", "after"]);
 }
 
 #[actix::test]
@@ -357,7 +357,7 @@ async fn what_happens_to_the_user_meanwhile_holds_for_the_session() {
     let (left, joined) = (broker.group(&["ann", "bob", "cid"]).await, broker.group(&["ann", "cid"]).await);
     let ann = broker.connect("ann").await;
     let (bob, known) = come(&mut broker, "bob").await;
-    lose(&mut broker, bob).await;
+    drop_connection(&mut broker, bob).await;
     let say = |conversation, what: &str| Command::Send { to: SendTo::Conversation(conversation), draft: text(what) };
     broker.ask(ann, say(left, "for members")).await.unwrap();
     broker.ask(ann, say(joined, "too early")).await.unwrap();
@@ -365,9 +365,9 @@ async fn what_happens_to_the_user_meanwhile_holds_for_the_session() {
     broker.ask(ann, Command::AddParticipants { conversation: joined, participants: vec![user("bob")] }).await.unwrap();
     broker.ask(ann, say(left, "without him")).await.unwrap();
     broker.ask(ann, say(joined, "with him")).await.unwrap();
-    let (bob, admission, missed) = come_back(&mut broker, "bob", known).await;
+    let (bob, admission, missed) = resume_session(&mut broker, "bob", known).await;
     assert_eq!(missed.unwrap(), ["with him"]);
-    let events: Vec<_> = admission.back.unwrap().missed.into_iter().map(|replay| replay.event).collect();
+    let events: Vec<_> = admission.resume_data.unwrap().missed.into_iter().map(|replay| replay.event).collect();
     let gone = events
         .iter()
         .position(|event| matches!(event.event(), Event::ConversationDeleted { conversation } if *conversation == left));
@@ -379,10 +379,10 @@ async fn what_happens_to_the_user_meanwhile_holds_for_the_session() {
 }
 
 #[actix::test]
-async fn a_logout_ends_the_parked_session_too() {
+async fn a_logout_ends_the_detached_session_too() {
     let mut broker = Broker::new().await;
     let (bob, known) = come(&mut broker, "bob").await;
-    lose(&mut broker, bob).await;
+    drop_connection(&mut broker, bob).await;
     let until = Timestamp::from_millis(i64::MAX);
     let logout = RevokeTokens::Key { user: user("bob"), key: "login-bob".to_owned(), until };
     broker.addr.send(logout).await.unwrap().unwrap();
@@ -391,7 +391,7 @@ async fn a_logout_ends_the_parked_session_too() {
         Connect { claims: Box::new(claims), ..known.back()(connect) }
     };
     let socket = broker.return_with("bob", again).await;
-    assert!(admission(&mut broker, socket).await.back.is_none());
+    assert!(admission(&mut broker, socket).await.resume_data.is_none());
 }
 
 #[actix::test]
@@ -399,7 +399,7 @@ async fn a_token_past_its_time_serves_for_a_session_that_is_not() {
     let mut broker = Broker::new().await;
     let expired = Some(Timestamp::from_millis(1));
     let (bob, known) = come(&mut broker, "bob").await;
-    lose(&mut broker, bob).await;
+    drop_connection(&mut broker, bob).await;
     let late = |connect: Connect| {
         let claims = parlance::auth::Claims { expires_at: expired, ..(*connect.claims).clone() };
         Connect { claims: Box::new(claims), ..connect }
@@ -411,7 +411,7 @@ async fn a_token_past_its_time_serves_for_a_session_that_is_not() {
     broker.notice(unknown, refused).await;
     let bob = broker.return_with("bob", |connect| late(known.back()(connect))).await;
     let back = admission(&mut broker, bob).await;
-    assert!(back.back.is_some());
+    assert!(back.resume_data.is_some());
     assert_eq!(back.expires_at, None, "the later expiry counts");
 }
 
@@ -432,7 +432,7 @@ async fn a_session_lives_as_long_as_the_later_token() {
     for (hours, expected) in [(1, 2), (3, 3), (2, 3)] {
         let socket = broker.return_with("bob", |connect| with(at(hours))(known.back()(connect))).await;
         let back = admission(&mut broker, socket).await;
-        assert_eq!((back.back.is_some(), back.expires_at), (true, at(expected)));
+        assert_eq!((back.resume_data.is_some(), back.expires_at), (true, at(expected)));
     }
     broker.pass(4 * 3_600 * SECOND).await;
     let socket = broker.return_with("bob", |connect| with(at(3))(known.back()(connect))).await;
@@ -451,12 +451,12 @@ async fn the_senders_own_copy_is_held_again_or_shown() {
     let mut socket = ann;
     for is_stored_before in [false, true] {
         broker.begin_with(socket, say("own"), true).await;
-        lose(&mut broker, socket).await;
+        drop_connection(&mut broker, socket).await;
         if is_stored_before {
             broker.settle().await;
         }
-        let (ann, admission, _) = come_back(&mut broker, "ann", known).await;
-        let replays = admission.back.unwrap().missed;
+        let (ann, admission, _) = resume_session(&mut broker, "ann", known).await;
+        let replays = admission.resume_data.unwrap().missed;
         kinds.extend(replays.iter().filter(|replay| message_of(replay.event.event()).is_some()).map(|replay| replay.kind));
         if !is_stored_before && kinds == [ReplayKind::Held] {
             broker.notice(ann, |notice| matches!(notice, Notice::Settle { stored: true, .. }).then_some(())).await;
@@ -479,23 +479,23 @@ async fn a_client_that_comes_anew_gets_what_this_device_lacks() {
     broker.ask(ann, in_group("seen")).await.unwrap();
     let known = Known { offset: read(&mut broker, bob).await, ..known };
     broker.ask(bob, in_group("own")).await.unwrap();
-    lose(&mut broker, bob).await;
+    drop_connection(&mut broker, bob).await;
     let other = broker.connect("bob").await;
     broker.ask(ann, in_group("one")).await.unwrap();
     broker.ask(ann, direct("bob", "two")).await.unwrap();
     broker.ask(other, in_group("from another device")).await.unwrap();
     broker.ask(ann, direct("cid", "not his")).await.unwrap();
     broker.pass(200 * SECOND).await;
-    let (bob, admission, missed) = come_back(&mut broker, "bob", known).await;
+    let (bob, admission, missed) = resume_session(&mut broker, "bob", known).await;
     assert_eq!(missed, None);
-    assert!(matches!(admission.seed.offset().unwrap().kind, OffsetKind::CaughtUp), "it lacks all after its place");
+    assert!(matches!(admission.initial_offset.offset().unwrap().kind, OffsetKind::CaughtUp), "it lacks all after its place");
     let (texts, last) = pages(&mut broker, bob).await;
     assert_eq!(texts, ["one", "two", "from another device"], "his other device had them");
     let again = Known { pid: admission.pid, offset: last.map(|last| last.at(Part::ALL)) };
     broker.pass(200 * SECOND).await;
     broker.ask(ann, direct("bob", "three")).await.unwrap();
     let (bob, admission, _) =
-        come_back(&mut broker, "bob", Known { pid: PrivateId::parse(&"x".repeat(20)).unwrap(), ..again }).await;
+        resume_session(&mut broker, "bob", Known { pid: PrivateId::parse(&"x".repeat(20)).unwrap(), ..again }).await;
     assert!(admission.catch_up);
     assert_eq!(pages(&mut broker, bob).await.0, ["three"]);
 }
@@ -508,8 +508,8 @@ async fn what_a_client_sent_is_not_shown_to_it_however_often_it_comes_anew() {
     broker.ask(ann, direct("bob", "one")).await.unwrap();
     for _ in 0..3 {
         // It is cut before anything has reached it.
-        lose(&mut broker, bob).await;
-        let (socket, admission, _) = come_back(&mut broker, "bob", known).await;
+        drop_connection(&mut broker, bob).await;
+        let (socket, admission, _) = resume_session(&mut broker, "bob", known).await;
         assert_eq!(pages(&mut broker, socket).await.0, ["one"]);
         (bob, known) = (socket, Known { pid: admission.pid, ..known });
     }
@@ -524,8 +524,8 @@ async fn nor_is_what_was_being_stored_when_it_came_anew() {
     broker.message(other).await;
     let outage = broker.database.hold_writes().await;
     broker.begin(bob, direct("ann", "own")).await;
-    lose(&mut broker, bob).await;
-    let (bob, ..) = come_back(&mut broker, "bob", known).await;
+    drop_connection(&mut broker, bob).await;
+    let (bob, ..) = resume_session(&mut broker, "bob", known).await;
     drop(outage);
     assert_eq!(broker.message(other).await.content, "own");
     assert!(broker.events(bob).await.iter().all(|event| message_of(event).is_none()));
@@ -540,10 +540,10 @@ async fn nor_is_what_waited_for_a_read_when_its_session_ended() {
     let hold = broker.hold_reads().await;
     // That no conversation with cid exists yet has to be read.
     broker.begin(bob, direct("cid", "own")).await;
-    lose(&mut broker, bob).await;
+    drop_connection(&mut broker, bob).await;
     drop(hold);
     assert_eq!(broker.message(other).await.content, "own");
-    let (bob, admission, _) = come_back(&mut broker, "bob", known).await;
+    let (bob, admission, _) = resume_session(&mut broker, "bob", known).await;
     assert!(admission.catch_up);
     assert_eq!(pages(&mut broker, bob).await.0, [""; 0]);
 }
@@ -557,13 +557,13 @@ async fn a_catch_up_that_was_cut_goes_on_by_its_offset() {
     }
     let bob = broker.knock("bob").await;
     let first = admission(&mut broker, bob).await;
-    let offset = first.seed.offset().unwrap();
+    let offset = first.initial_offset.offset().unwrap();
     assert!(matches!(offset.kind, OffsetKind::Unreceived { .. }) && offset.position == 0);
     let page = broker.notice(bob, |notice| if let Notice::CatchUp(page) = notice { Some(page.clone()) } else { None }).await;
     let had = page[1].offset().unwrap().at(Part::ALL);
-    lose(&mut broker, bob).await;
+    drop_connection(&mut broker, bob).await;
     broker.ask(ann, direct("bob", "later")).await.unwrap();
-    let (bob, again, missed) = come_back(&mut broker, "bob", Known { pid: first.pid, offset: Some(had) }).await;
+    let (bob, again, missed) = resume_session(&mut broker, "bob", Known { pid: first.pid, offset: Some(had) }).await;
     assert_eq!((missed, again.catch_up), (None, true), "a session that was cut in a catch-up is caught up");
     let (texts, _) = pages(&mut broker, bob).await;
     let numbers: Vec<_> = texts.iter().map(|text| text.trim_end_matches('x')).collect();
@@ -577,17 +577,17 @@ async fn after_a_restart_an_offset_still_says_what_is_lacking() {
     let (bob, known) = come(&mut broker, "bob").await;
     broker.ask(ann, direct("bob", "seen")).await.unwrap();
     let offset = read(&mut broker, bob).await;
-    lose(&mut broker, bob).await;
+    drop_connection(&mut broker, bob).await;
     broker.ask(ann, direct("bob", "one")).await.unwrap();
     broker.settle().await;
     let mut broker = broker.restarted().await;
     let ann = broker.connect("ann").await;
     broker.ask(ann, direct("bob", "two")).await.unwrap();
-    let (bob, _, missed) = come_back(&mut broker, "bob", Known { offset, ..known }).await;
+    let (bob, _, missed) = resume_session(&mut broker, "bob", Known { offset, ..known }).await;
     assert_eq!(missed, None);
     assert_eq!(pages(&mut broker, bob).await.0, ["one", "two"]);
     let mut foreign = offset.unwrap();
-    foreign.boot.mark += 1;
+    foreign.epoch.mark += 1;
     let socket = broker.return_with("bob", Known { offset: Some(foreign), ..known }.back()).await;
     assert!(!admission(&mut broker, socket).await.catch_up, "another database's offset counts as none");
 }
@@ -600,17 +600,17 @@ async fn a_message_that_a_crash_took_does_not_hide_the_one_that_has_its_position
     let mut broker = broker.restarted().await;
     let ann = broker.connect("ann").await;
     broker.ask(ann, direct("bob", "new")).await.unwrap();
-    let (bob, admission, _) = come_back(&mut broker, "bob", Known { offset, ..known }).await;
+    let (bob, admission, _) = resume_session(&mut broker, "bob", Known { offset, ..known }).await;
     assert!(admission.catch_up);
     assert_eq!(pages(&mut broker, bob).await.0, ["new"]);
 }
 
 #[actix::test]
-async fn parked_counts_as_not_connected_and_replayed_as_seen() {
+async fn detached_counts_as_not_connected_and_replayed_as_seen() {
     let mut broker = Broker::new().await;
     let ann = broker.connect("ann").await;
     let (bob, known) = come(&mut broker, "bob").await;
-    lose(&mut broker, bob).await;
+    drop_connection(&mut broker, bob).await;
     let notify = Command::Notify { kind: "order".to_owned(), message: "sold".to_owned(), data: None, emitted: None };
     broker.ask_as("bob", notify).await.unwrap();
     broker.pass(6 * SECOND).await;
@@ -619,8 +619,9 @@ async fn parked_counts_as_not_connected_and_replayed_as_seen() {
         _ => false,
     };
     assert!(broker.events(ann).await.iter().any(offline), "the user is offline after the time of grace");
-    let (bob, admission, _) = come_back(&mut broker, "bob", known).await;
-    let is_replayed = admission.back.unwrap().missed.iter().any(|replay| matches!(replay.event.event(), Event::Notification(_)));
+    let (bob, admission, _) = resume_session(&mut broker, "bob", known).await;
+    let is_replayed =
+        admission.resume_data.unwrap().missed.iter().any(|replay| matches!(replay.event.event(), Event::Notification(_)));
     assert!(is_replayed);
     broker.disconnect(bob, true).await;
     let (bob, _) = come(&mut broker, "bob").await;
@@ -640,15 +641,15 @@ async fn who_came_went_and_typed_meanwhile_is_told() {
     broker.ask(ann, Command::Typing { conversation: left, active: true }).await.unwrap();
     broker.ask(ann, direct("bob", "seen")).await.unwrap();
     let known = Known { offset: read(&mut broker, bob).await, ..known };
-    lose(&mut broker, bob).await;
+    drop_connection(&mut broker, bob).await;
     broker.ask(ann, Command::Typing { conversation: left, active: false }).await.unwrap();
     broker.ask(ann, Command::Typing { conversation: typed, active: true }).await.unwrap();
     broker.disconnect(cid, true).await;
     broker.pass(SECOND).await;
-    let (_, admission, missed) = come_back(&mut broker, "bob", known).await;
+    let (_, admission, missed) = resume_session(&mut broker, "bob", known).await;
     assert_eq!(missed.unwrap(), Vec::<String>::new());
     let mut told: Vec<_> = admission
-        .back
+        .resume_data
         .unwrap()
         .states
         .iter()

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use parlance::chat::{Admission, Broadcast, CatchUpDrained, Command, Connect, Event, Notice, Options, Reply, SendTo, Sent};
-use parlance::model::{ChangesTold, MessageId, Offset, OffsetKind, Part, PrivateId, RoomId};
+use parlance::model::{ChangesNotified, MessageId, Offset, OffsetKind, Part, PrivateId, RoomId};
 use parlance::store::{self, DeliveredUpTo, Write};
 
 use super::broker::{Broker, Heard, Socket, direct, message_of, text, user};
@@ -73,7 +73,7 @@ async fn leave(broker: &mut Broker) -> (Option<Offset>, PrivateId) {
     let (caught_up, socket, admission) = come(broker, None, None).await;
     assert_eq!(words(&caught_up), [""; 0], "all is proven to be received");
     broker.disconnect(socket, true).await;
-    (admission.seed.offset(), admission.pid)
+    (admission.initial_offset.offset(), admission.pid)
 }
 
 async fn what_was_changed_during_a_long_absence_is_told_once(database: TestStore) {
@@ -119,7 +119,7 @@ async fn what_was_changed_during_a_long_absence_is_told_once(database: TestStore
     broker.disconnect(socket, true).await;
 
     // Cut behind any of them, it continues with the next one.
-    let cuts = std::iter::once(admission.seed.offset()).chain(all.iter().map(|event| offset_of(event)));
+    let cuts = std::iter::once(admission.initial_offset.offset()).chain(all.iter().map(|event| offset_of(event)));
     for (number, cut) in cuts.enumerate() {
         let text = cut.unwrap().to_string();
         assert_eq!(Offset::parse(&text), cut, "{text}");
@@ -192,12 +192,12 @@ async fn an_edit_that_waits_for_its_commit_is_not_behind_the_offsets_of_later_me
         heard.await
     };
     let (word, later) = placed(&mut broker).await;
-    assert_eq!((word.as_str(), later.kind), ("later", OffsetKind::Event { serial: serial(later), is_message: true }));
-    assert_eq!(later.changes, ChangesTold::all(later.position - 2), "the edit's place is before the message's");
+    assert_eq!((word.as_str(), later.kind), ("later", OffsetKind::Event { event_seq: event_seq(later), is_message: true }));
+    assert_eq!(later.changes, ChangesNotified::all(later.position - 2), "the edit's place is before the message's");
     drop(outage);
     broker.reply(ann, edited).await.unwrap();
     let (word, change) = placed(&mut broker).await;
-    assert_eq!((word.as_str(), change.changes), ("edited: mended", ChangesTold::telling(later.position - 1)));
+    assert_eq!((word.as_str(), change.changes), ("edited: mended", ChangesNotified::notifying(later.position - 1)));
     broker.disconnect(bob, true).await;
     let told = async |broker: &mut Broker, offset: Offset| {
         let (caught_up, socket, _) = come(broker, Some(offset.at(Part::ALL)), None).await;
@@ -212,9 +212,9 @@ async fn an_edit_that_waits_for_its_commit_is_not_behind_the_offsets_of_later_me
     assert_eq!(told(&mut broker, change).await, [""; 0]);
 }
 
-fn serial(offset: Offset) -> u64 {
+fn event_seq(offset: Offset) -> u64 {
     match offset.kind {
-        OffsetKind::Event { serial, .. } => serial,
+        OffsetKind::Event { event_seq, .. } => event_seq,
         other => panic!("{other:?}"),
     }
 }
@@ -227,7 +227,7 @@ async fn a_change_that_a_crash_took_does_not_hide_the_one_that_has_its_position(
     // The client knew of a later message, which is lost together with the change before it.
     let ahead = known.map(|offset| {
         let position = offset.position + 2;
-        Offset { position, changes: ChangesTold::all(position), ..offset }
+        Offset { position, changes: ChangesNotified::all(position), ..offset }
     });
     let mut broker = broker.restarted().await;
     edit(&mut broker, "ann", old, "mended").await;
@@ -258,7 +258,7 @@ async fn a_change_of_what_this_session_sent_is_told() {
     broker.disconnect(bob, true).await;
     // Its own message came without an event, so its offset is from before the message.
     edit(&mut broker, "bob", message.id, "own, mended").await;
-    let (caught_up, ..) = come(&mut broker, first.seed.offset(), Some(first.pid)).await;
+    let (caught_up, ..) = come(&mut broker, first.initial_offset.offset(), Some(first.pid)).await;
     assert_eq!(words(&caught_up), ["edited: own, mended"]);
 }
 

@@ -32,7 +32,7 @@ fn updated(event: &Event) -> Option<Arc<Message>> {
 }
 
 #[actix::test]
-async fn a_message_bears_the_title_that_is_known_when_it_is_handed_out() {
+async fn a_message_bears_the_title_that_is_known_when_it_is_dispatched() {
     let mut broker = Broker::new().await;
     let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
     let unknown = sent(broker.ask(ann, about("flat", "1")).await);

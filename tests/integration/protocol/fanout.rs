@@ -1,7 +1,7 @@
 //! Deliveries from the server to many connections.
 use std::sync::Arc;
 
-use parlance::engineio::{Delivery, Encoded, Seat};
+use parlance::engineio::{Delivery, Encoded, Slot};
 use smallvec::smallvec;
 
 use super::client::{Poller, Ws};
@@ -12,15 +12,15 @@ fn an_event_reaches_those_it_is_for_on_either_transport() {
     let server = TestServer::with(|options| options.workers = 1);
     let mut ws: Vec<Ws> = (0..3).map(|_| Ws::open(server.address)).collect();
     let mut poller = Poller::open(server.address);
-    let seats: Vec<Seat> = (0..4).map(|_| server.opened().0.seat).collect();
-    let hub = server.hubs.lock().unwrap()[&0].clone();
-    let say = |text: &str, except: &[Seat]| {
+    let slots: Vec<Slot> = (0..4).map(|_| server.opened().0.slot).collect();
+    let actor = server.actors.lock().unwrap()[&0].clone();
+    let say = |text: &str, except: &[Slot]| {
         let event = Arc::new(Encoded::text(text));
-        hub.do_send(Delivery::ToMany { event, to: Arc::new(seats.clone()), except: except.into() });
+        actor.do_send(Delivery::ToMany { event, to: Arc::new(slots.clone()), except: except.into() });
     };
     say("4all", &[]);
-    say("4but the first", &seats[..1]);
-    hub.do_send(Delivery::ToFew { event: Arc::new(Encoded::text("4few")), to: smallvec![seats[0], seats[3]] });
+    say("4but the first", &slots[..1]);
+    actor.do_send(Delivery::ToFew { event: Arc::new(Encoded::text("4few")), to: smallvec![slots[0], slots[3]] });
     assert_eq!((ws[0].text(), ws[0].text()), ("4all".to_owned(), "4few".to_owned()));
     for other in &mut ws[1..] {
         assert_eq!((other.text(), other.text()), ("4all".to_owned(), "4but the first".to_owned()));
@@ -35,16 +35,16 @@ fn words_for_those_who_left_reach_nobody() {
     let (gone, _) = server.opened();
     drop(first);
     server.closed();
-    let hub = server.hubs.lock().unwrap()[&0].clone();
+    let actor = server.actors.lock().unwrap()[&0].clone();
     let mut second = loop {
         let second = Ws::open(server.address);
         let (key, _) = server.opened();
-        if key.seat.slot == gone.seat.slot {
-            assert_ne!(key.seat.generation, gone.seat.generation);
+        if key.slot.index == gone.slot.index {
+            assert_ne!(key.slot.generation, gone.slot.generation);
             break second;
         }
     };
-    hub.do_send(Delivery::ToFew { event: Arc::new(Encoded::text("4for the first")), to: smallvec![gone.seat] });
+    actor.do_send(Delivery::ToFew { event: Arc::new(Encoded::text("4for the first")), to: smallvec![gone.slot] });
     second.send("4hello");
     assert_eq!(second.text(), "4hello");
 }

@@ -21,7 +21,7 @@ pub enum Seen {
 }
 
 /// Addresses for deliveries to connections, by worker.
-pub type Hubs = Arc<Mutex<HashMap<u16, Counted<Delivery<Encoded, Order>>>>>;
+pub type WorkerActors = Arc<Mutex<HashMap<u16, Counted<Delivery<Encoded, Order>>>>>;
 
 /// An order to one connection.
 #[derive(Debug)]
@@ -120,7 +120,7 @@ impl Service for Scripted {
 pub struct TestServer {
     pub address: SocketAddr,
     pub stopper: Stopper,
-    pub hubs: Hubs,
+    pub actors: WorkerActors,
     seen: mpsc::Receiver<Seen>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -142,12 +142,12 @@ impl TestServer {
         change(&mut options);
         let (send_seen, seen) = mpsc::channel();
         let (send_started, started) = mpsc::channel();
-        let hubs = Hubs::default();
-        let their_hubs = hubs.clone();
+        let actors = WorkerActors::default();
+        let their_actors = actors.clone();
         let thread = std::thread::spawn(move || {
             System::new().block_on(async {
-                let context = move |worker, hub| {
-                    their_hubs.lock().unwrap().insert(worker, hub);
+                let context = move |worker, actor| {
+                    their_actors.lock().unwrap().insert(worker, actor);
                     Shared { seen: send_seen.clone() }
                 };
                 let listeners = Listeners::bind("127.0.0.1", 0, false).unwrap();
@@ -158,7 +158,7 @@ impl TestServer {
             });
         });
         let (address, stopper) = started.recv_timeout(Duration::from_secs(10)).unwrap();
-        Self { address, stopper, hubs, seen, thread: Some(thread) }
+        Self { address, stopper, actors, seen, thread: Some(thread) }
     }
 
     /// Returns the service's next report, within a limit.
@@ -205,7 +205,7 @@ impl TestServer {
 
     /// Sends a notice to a connection from the server's side.
     pub fn order(&self, key: ConnectionKey, notice: Order) {
-        self.hubs.lock().unwrap()[&key.worker].do_send(Delivery::ToOne { to: key.seat, notice });
+        self.actors.lock().unwrap()[&key.worker].do_send(Delivery::ToOne { to: key.slot, notice });
     }
 }
 

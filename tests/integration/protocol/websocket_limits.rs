@@ -133,7 +133,7 @@ fn a_panic_ends_its_own_connection_only() {
         let mut victim = Ws::open(server.address);
         let key = loop {
             let (key, _) = server.opened();
-            if key.seat.slot > 0 {
+            if key.slot.index > 0 {
                 break key;
             }
         };

@@ -155,7 +155,7 @@ fn naming(owner: &str, name: &str, place: &Place, named_at: i64) -> Write {
 
 async fn called(fixture: &Fixture, owner: &'static str, text: &str) -> Option<Place> {
     let text = text.to_owned();
-    let found = fixture.ask(move |conn| store::find_called(conn, &user(owner), &text)).await;
+    let found = fixture.ask(move |conn| store::find_by_alias(conn, &user(owner), &text)).await;
     found.map(|found| Place::Conversation(found.id))
 }
 

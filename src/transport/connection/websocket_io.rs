@@ -6,14 +6,14 @@ use crate::transport::codec::{Deflate, FrameDecoder};
 use crate::transport::listen::Socket;
 
 /// A socket that was taken over, and the decoder of its frames.
-pub(in crate::transport) struct Wire {
+pub(in crate::transport) struct WebSocketIo {
     pub(super) socket: Socket,
     pub(super) frames: FrameDecoder,
     /// Compression of messages, if negotiated.
     pub(super) deflate: Option<Deflate>,
 }
 
-impl Wire {
+impl WebSocketIo {
     pub(in crate::transport) fn new(socket: Socket, deflate: Option<Deflate>) -> Self {
         let frames = if deflate.is_some() { FrameDecoder::inflating() } else { FrameDecoder::new() };
         Self { socket, frames, deflate }

@@ -1,4 +1,4 @@
-//! What was handed out in a conversation of late: by it a proof, which is of all events up to one, becomes one of messages.
+//! What was dispatched in a conversation of late: by it a confirmation, which is of all events up to one, becomes one of messages.
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -6,12 +6,12 @@ use hashbrown::HashSet;
 
 use crate::model::{ConversationId, Message, MessageId, Timestamp, UserId};
 
-/// So many messages of one conversation are remembered: of those before, senders are not told any more who receives them.
+/// So many messages of one conversation are remembered: of those before, senders are not notified any more who receives them.
 const MESSAGES_MAX: usize = 4_096;
 
 /// A message of which its sender may want to know who has received it.
 #[derive(Debug, Clone)]
-pub struct Receipt {
+pub struct DeliveryReceipt {
     pub conversation: ConversationId,
     pub seq: i64,
     pub message: MessageId,
@@ -19,7 +19,7 @@ pub struct Receipt {
     pub client_message_id: Option<Box<str>>,
 }
 
-impl Receipt {
+impl DeliveryReceipt {
     /// Of a message that is stored; `None` in public rooms.
     pub fn of(message: &Message) -> Option<Self> {
         Some(Self {
@@ -32,41 +32,41 @@ impl Receipt {
     }
 }
 
-/// A stored message that was handed out.
+/// A stored message that was dispatched.
 #[derive(Debug)]
-pub struct HandedMessage {
-    pub receipt: Receipt,
+pub struct DispatchedMessage {
+    pub receipt: DeliveryReceipt,
     /// The number of its event.
-    pub serial: u64,
+    pub event_seq: u64,
     /// Whether a live socket of a recipient showed it then.
     pub is_delivered: bool,
     /// Members who had no socket then.
     pub absent: Arc<[UserId]>,
     /// Users who had it before.
-    pub spared: HashSet<UserId>,
+    pub excluded: HashSet<UserId>,
     /// Whether it was deleted since: who had not received it by then never will.
     pub is_deleted: bool,
     pub at: Timestamp,
 }
 
-impl HandedMessage {
+impl DispatchedMessage {
     /// Whether a member is taken to have had it when the send was answered.
-    pub fn was_handed_to(&self, user: &UserId) -> bool {
+    pub fn was_dispatched_to(&self, user: &UserId) -> bool {
         self.is_delivered && !self.absent.contains(user)
     }
 
-    fn needs_no_proof_of(&self, user: &UserId) -> bool {
-        self.receipt.sender == *user || self.spared.contains(user)
+    fn needs_no_confirmation_of(&self, user: &UserId) -> bool {
+        self.receipt.sender == *user || self.excluded.contains(user)
     }
 }
 
 /// The latest messages of a conversation, in order.
 #[derive(Debug, Default)]
-pub struct Handed(VecDeque<HandedMessage>);
+pub struct DispatchedMessages(VecDeque<DispatchedMessage>);
 
-impl Handed {
+impl DispatchedMessages {
     /// The next one.
-    pub fn push(&mut self, message: HandedMessage) {
+    pub fn push(&mut self, message: DispatchedMessage) {
         if self.0.len() >= MESSAGES_MAX {
             self.0.pop_front();
         }
@@ -78,30 +78,30 @@ impl Handed {
         self.0.back().map_or(0, |last| last.receipt.seq)
     }
 
-    /// Those after `seq` that a user has received: all that are proven, and those after them that are the user's own.
+    /// Those after `seq` that a user has received: all that are confirmed, and those after them that are the user's own.
     pub fn received_by(
         &self,
         user: &UserId,
         seq: i64,
-        is_proven: impl Fn(&HandedMessage) -> bool,
-    ) -> impl Iterator<Item = &HandedMessage> {
-        let first = self.0.partition_point(|handed| handed.receipt.seq <= seq);
+        is_confirmed: impl Fn(&DispatchedMessage) -> bool,
+    ) -> impl Iterator<Item = &DispatchedMessage> {
+        let first = self.0.partition_point(|dispatched| dispatched.receipt.seq <= seq);
         let mut last = seq;
-        self.0.range(first..).take_while(move |handed| {
-            let is_next = handed.receipt.seq == last + 1;
-            last = handed.receipt.seq;
-            is_proven(handed) || is_next && handed.needs_no_proof_of(user)
+        self.0.range(first..).take_while(move |dispatched| {
+            let is_next = dispatched.receipt.seq == last + 1;
+            last = dispatched.receipt.seq;
+            is_confirmed(dispatched) || is_next && dispatched.needs_no_confirmation_of(user)
         })
     }
 
     /// A message that is remembered.
-    pub fn find(&self, seq: i64) -> Option<&HandedMessage> {
-        self.0.binary_search_by_key(&seq, |handed| handed.receipt.seq).ok().and_then(|place| self.0.get(place))
+    pub fn find(&self, seq: i64) -> Option<&DispatchedMessage> {
+        self.0.binary_search_by_key(&seq, |dispatched| dispatched.receipt.seq).ok().and_then(|place| self.0.get(place))
     }
 
     /// Notes that one was deleted.
     pub fn delete(&mut self, seq: i64) {
-        let place = self.0.binary_search_by_key(&seq, |handed| handed.receipt.seq).ok();
+        let place = self.0.binary_search_by_key(&seq, |dispatched| dispatched.receipt.seq).ok();
         if let Some(deleted) = place.and_then(|place| self.0.get_mut(place)) {
             deleted.is_deleted = true;
         }
@@ -109,7 +109,7 @@ impl Handed {
 
     /// Forgets those that nobody can prove any more.
     pub fn forget_before(&mut self, at: Timestamp) {
-        let old = self.0.partition_point(|handed| handed.at < at);
+        let old = self.0.partition_point(|dispatched| dispatched.at < at);
         self.0.drain(..old);
         if self.0.is_empty() {
             self.0 = VecDeque::new();
@@ -126,10 +126,10 @@ mod tests {
     }
 
     /// Messages 1, 2, … by these, each the event with ten times its number.
-    fn handed(senders: &[&str]) -> Handed {
-        let mut handed = Handed::default();
+    fn dispatched(senders: &[&str]) -> DispatchedMessages {
+        let mut dispatched = DispatchedMessages::default();
         for (seq, sender) in (1..).zip(senders) {
-            let receipt = Receipt {
+            let receipt = DeliveryReceipt {
                 conversation: ConversationId::from_uuid(uuid::Uuid::nil()),
                 seq,
                 message: MessageId::of_client_id(&user(sender), &seq.to_string()),
@@ -138,26 +138,26 @@ mod tests {
             };
             let at = Timestamp::from_millis(seq);
             let absent = if seq == 2 { [user("cid")].into() } else { Arc::default() };
-            handed.push(HandedMessage {
+            dispatched.push(DispatchedMessage {
                 receipt,
-                serial: 10 * seq as u64,
+                event_seq: 10 * seq as u64,
                 is_delivered: seq != 3,
                 absent,
-                spared: HashSet::new(),
+                excluded: HashSet::new(),
                 is_deleted: false,
                 at,
             });
         }
-        handed
+        dispatched
     }
 
     #[test]
-    fn what_is_proven_is_received_and_own_ones_right_after_it() {
-        let handed = handed(&["ann", "bob", "bob", "ann", "bob", "ann"]);
-        let received = |name: &str, seq, proven| {
+    fn what_is_confirmed_is_received_and_own_ones_right_after_it() {
+        let dispatched = dispatched(&["ann", "bob", "bob", "ann", "bob", "ann"]);
+        let received = |name: &str, seq, confirmed| {
             let user = user(name);
-            let received = handed.received_by(&user, seq, |handed| handed.serial <= proven);
-            received.map(|handed| handed.receipt.seq).collect::<Vec<_>>()
+            let received = dispatched.received_by(&user, seq, |dispatched| dispatched.event_seq <= confirmed);
+            received.map(|dispatched| dispatched.receipt.seq).collect::<Vec<_>>()
         };
         assert_eq!(received("ann", 0, 35), [1, 2, 3, 4]);
         assert_eq!(received("bob", 0, 35), [1, 2, 3]);
@@ -169,17 +169,17 @@ mod tests {
 
     #[test]
     fn a_gap_is_not_jumped_by_own_ones() {
-        let mut handed = handed(&["ann", "bob", "bob"]);
-        handed.forget_before(Timestamp::from_millis(2));
-        assert_eq!(handed.received_by(&user("bob"), 0, |_| false).count(), 0);
-        handed.forget_before(Timestamp::from_millis(9));
-        assert_eq!(handed.last_seq(), 0);
+        let mut dispatched = dispatched(&["ann", "bob", "bob"]);
+        dispatched.forget_before(Timestamp::from_millis(2));
+        assert_eq!(dispatched.received_by(&user("bob"), 0, |_| false).count(), 0);
+        dispatched.forget_before(Timestamp::from_millis(9));
+        assert_eq!(dispatched.last_seq(), 0);
     }
 
     #[test]
-    fn who_was_away_or_deaf_was_not_handed_it() {
-        let handed = handed(&["ann", "ann", "ann"]);
-        let was_handed = |seq| handed.find(seq).map(|handed| handed.was_handed_to(&user("cid")));
-        assert_eq!([1, 2, 3, 4].map(was_handed), [Some(true), Some(false), Some(false), None]);
+    fn who_was_away_or_deaf_was_not_sent_it() {
+        let dispatched = dispatched(&["ann", "ann", "ann"]);
+        let was_dispatched = |seq| dispatched.find(seq).map(|dispatched| dispatched.was_dispatched_to(&user("cid")));
+        assert_eq!([1, 2, 3, 4].map(was_dispatched), [Some(true), Some(false), Some(false), None]);
     }
 }

@@ -3,7 +3,7 @@ use super::token::TokenError;
 
 /// Reason for not accepting a client as a user. Final: retrying with the same token does not help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Refusal {
+pub enum AuthError {
     /// No token was found.
     #[error("no token")]
     NoToken,
@@ -21,7 +21,7 @@ pub enum Refusal {
     AccountDisabled,
 }
 
-impl Refusal {
+impl AuthError {
     /// Returns the stable code for clients.
     pub const fn code(self) -> &'static str {
         match self {
@@ -34,7 +34,7 @@ impl Refusal {
     }
 }
 
-impl From<TokenError> for Refusal {
+impl From<TokenError> for AuthError {
     fn from(error: TokenError) -> Self {
         match error {
             TokenError::Missing => Self::NoToken,

@@ -3,11 +3,11 @@
 /// A failed command: one line that says what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Failure(pub String);
+pub(super) struct CliError(pub String);
 
-impl Failure {
+impl CliError {
     /// A failure that was already reported.
-    pub(super) fn told() -> Self {
+    pub(super) fn reported() -> Self {
         Self(String::new())
     }
 

@@ -10,7 +10,7 @@ use actix_web::http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Map, Value, json};
 
-use crate::auth::{InvalidField, Refusal};
+use crate::auth::{AuthError, InvalidField};
 use crate::chat::ChatError;
 use crate::http::ERROR_ID;
 use crate::logging::ErrorId;
@@ -18,7 +18,7 @@ use crate::store::StoreError;
 
 /// A refusal of a request: `{"success":false,"error":S,"message":S,"code":C}`.
 #[derive(Debug, Clone)]
-pub struct Failure(Box<Parts>);
+pub struct HttpError(Box<Parts>);
 
 #[derive(Debug, Clone)]
 struct Parts {
@@ -34,7 +34,7 @@ struct Parts {
     headers: Vec<(&'static str, String)>,
 }
 
-impl Failure {
+impl HttpError {
     /// Makes a refusal with its sentence for people.
     pub fn new(status: StatusCode, code: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
         let (text, fields, headers) = (text.into(), Map::new(), Vec::new());
@@ -74,9 +74,9 @@ impl Failure {
 
     /// 405; `allow` lists the supported methods.
     pub fn method_not_allowed(allow: &'static str) -> Self {
-        let mut failure = Self::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Method not allowed");
-        failure.0.allow = Some(allow);
-        failure
+        let mut http_error = Self::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Method not allowed");
+        http_error.0.allow = Some(allow);
+        http_error
     }
 
     /// 413
@@ -196,13 +196,13 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for HttpError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {}", self.code(), self.cause())
     }
 }
 
-impl ResponseError for Failure {
+impl ResponseError for HttpError {
     fn status_code(&self) -> StatusCode {
         self.0.status
     }
@@ -212,7 +212,7 @@ impl ResponseError for Failure {
     }
 }
 
-impl From<ChatError> for Failure {
+impl From<ChatError> for HttpError {
     fn from(error: ChatError) -> Self {
         let status = match &error {
             ChatError::InvalidPayload { .. } => StatusCode::BAD_REQUEST,
@@ -229,13 +229,13 @@ impl From<ChatError> for Failure {
             }
             ChatError::Internal => return Self::internal("the broker could not carry out a command"),
         };
-        let mut failure = Self::new(status, error.code(), error.to_string());
-        failure.0.retry_after = error.retry_after();
-        failure
+        let mut http_error = Self::new(status, error.code(), error.to_string());
+        http_error.0.retry_after = error.retry_after();
+        http_error
     }
 }
 
-impl From<StoreError> for Failure {
+impl From<StoreError> for HttpError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable => Self::store_away(),
@@ -247,26 +247,26 @@ impl From<StoreError> for Failure {
     }
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
+impl From<AuthError> for HttpError {
+    fn from(refusal: AuthError) -> Self {
         let text = match refusal {
-            Refusal::NoToken => "No token",
-            Refusal::InvalidToken | Refusal::TokenExpired => "Invalid token",
-            Refusal::UserNotFound => "User not found",
-            Refusal::AccountDisabled => "Account disabled",
+            AuthError::NoToken => "No token",
+            AuthError::InvalidToken | AuthError::TokenExpired => "Invalid token",
+            AuthError::UserNotFound => "User not found",
+            AuthError::AccountDisabled => "Account disabled",
         };
         Self::new(StatusCode::UNAUTHORIZED, refusal.code(), text)
     }
 }
 
-impl From<InvalidField> for Failure {
+impl From<InvalidField> for HttpError {
     fn from(invalid: InvalidField) -> Self {
         let InvalidField { field, reason } = invalid;
         Self::bad_request(format!("Invalid {field}: {reason}"))
     }
 }
 
-impl From<MailboxError> for Failure {
+impl From<MailboxError> for HttpError {
     fn from(error: MailboxError) -> Self {
         match error {
             // The broker stops last, so the server is stopping.

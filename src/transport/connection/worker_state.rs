@@ -23,7 +23,7 @@ pub(in crate::transport) trait Directory {
 }
 
 /// State shared by one thread's connections.
-pub(in crate::transport) struct Worker<S: Service> {
+pub(in crate::transport) struct WorkerState<S: Service> {
     pub(in crate::transport) node: Arc<Node>,
     pub(in crate::transport) stats: Arc<WorkerStats>,
     pub(in crate::transport) last: LastQueued,
@@ -38,7 +38,7 @@ pub(super) struct CommonPackets {
     pub(super) ping: Rc<Queued>,
 }
 
-impl<S: Service> Worker<S> {
+impl<S: Service> WorkerState<S> {
     pub(in crate::transport) fn new(
         node: Arc<Node>,
         context: S::Context,
@@ -78,8 +78,8 @@ impl<S: Service> Worker<S> {
         open_packet(&self.new_sid(), false, options.ping_interval, options.ping_timeout, options.max_packet_bytes)
     }
 
-    /// Counts a turn of a connection's own task.
-    pub(in crate::transport) fn note_turn(&self, begun: Instant) {
+    /// Counts a step of a connection's own task.
+    pub(in crate::transport) fn note_step(&self, begun: Instant) {
         let meter = &self.stats.connections;
         if meter.note_untimed().is_multiple_of(TIMED) {
             meter.note_time("turn", begun, TIMED);

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::limits::{Bucket, Flood, Limits, Rate};
 use crate::chat::{Command, LateRequest, OwnCopy};
-use crate::dialect::{Asked, Class, Decoded, Dialect, DialectSet, Fault};
+use crate::dialect::{Asked, Class, Decoded, Dialect, DialectSet, RequestError};
 use crate::model::ConversationId;
 
 /// A decoded or refused request that has not been carried out or answered yet.
 #[derive(Debug)]
-pub struct Turn {
+pub struct QueuedRequest {
     /// The dialect that handles it.
     pub dialect: Dialect,
     /// The dialects in whose words it is refused.
@@ -21,10 +21,10 @@ pub struct Turn {
     /// Cost class.
     pub class: Class,
     /// Result of decoding it.
-    pub request: Result<Decoded, Fault>,
+    pub request: Result<Decoded, RequestError>,
 }
 
-impl Turn {
+impl QueuedRequest {
     /// Returns the copy of the message that the client is shown: each dialect of the request is confirmed as its front
     /// end expects.
     pub fn own_copy(dialects: DialectSet, command: &Command, own_copy: OwnCopy) -> OwnCopy {
@@ -43,15 +43,15 @@ impl Turn {
 
 /// Outcome for a request that arrived.
 #[derive(Debug)]
-pub enum Offer {
+pub enum Offered {
     /// It may run now.
-    Run(Turn),
+    Run(QueuedRequest),
     /// It is delayed.
     Waits,
     /// Too many are delayed already.
     Refused {
         /// The request.
-        turn: Turn,
+        queued: QueuedRequest,
         /// Time after which the client may retry.
         retry_after: Duration,
     },
@@ -59,8 +59,8 @@ pub enum Offer {
 
 /// State of the limits, and the delayed requests.
 #[derive(Debug, Default)]
-pub struct Turns {
-    waiting: VecDeque<Turn>,
+pub struct RequestQueue {
+    waiting: VecDeque<QueuedRequest>,
     waiting_events: usize,
     events: Bucket,
     receipts: Bucket,
@@ -73,7 +73,7 @@ pub struct Turns {
 /// Minimum time between two reports of refusals.
 const TELL_REFUSED_EVERY: Duration = Duration::from_secs(1);
 
-impl Turns {
+impl RequestQueue {
     /// Counts an event that asks for work; returns whether the client is flooding the server.
     pub fn is_flood(&mut self, limits: &Limits, now: Instant) -> bool {
         limits.events_per_second > 0 && self.flood.count(limits.events_per_second, now)
@@ -100,30 +100,30 @@ impl Turns {
     }
 
     /// Takes a request. None overtakes a delayed one.
-    pub fn offer(&mut self, turn: Turn, limits: &Limits, now: Instant) -> Offer {
+    pub fn offer(&mut self, queued: QueuedRequest, limits: &Limits, now: Instant) -> Offered {
         let retry_at = match self.waiting.front() {
             Some(first) => match self.peek(first.class, limits, now) {
                 Ok(()) => now,
                 Err(retry_at) => retry_at,
             },
-            None => match self.take(turn.class, limits, now) {
-                Ok(()) => return Offer::Run(turn),
+            None => match self.take(queued.class, limits, now) {
+                Ok(()) => return Offered::Run(queued),
                 Err(retry_at) => retry_at,
             },
         };
-        if let Some(conversation) = turn.typing_in() {
+        if let Some(conversation) = queued.typing_in() {
             self.waiting.retain(|other| other.typing_in() != Some(conversation));
         }
-        let has_room = match turn.class {
+        let has_room = match queued.class {
             Class::Work => self.waiting_events < limits.waiting_events,
             Class::Receipt | Class::Typing => self.waiting.len() - self.waiting_events < limits.waiting_receipts,
         };
         if !has_room {
-            return Offer::Refused { turn, retry_after: retry_at.saturating_duration_since(now) };
+            return Offered::Refused { queued, retry_after: retry_at.saturating_duration_since(now) };
         }
-        self.waiting_events += usize::from(turn.class == Class::Work);
-        self.waiting.push_back(turn);
-        Offer::Waits
+        self.waiting_events += usize::from(queued.class == Class::Work);
+        self.waiting.push_back(queued);
+        Offered::Waits
     }
 
     /// Counts an event of no dialect: it is never delayed, but takes the share of one that would be.
@@ -136,7 +136,7 @@ impl Turns {
     }
 
     /// Returns the next request that may run.
-    pub fn next(&mut self, limits: &Limits, now: Instant) -> Option<Turn> {
+    pub fn next(&mut self, limits: &Limits, now: Instant) -> Option<QueuedRequest> {
         let class = self.waiting.front()?.class;
         self.take(class, limits, now).ok()?;
         self.waiting_events -= usize::from(class == Class::Work);
@@ -144,17 +144,17 @@ impl Turns {
     }
 
     /// Returns the next request, whether or not it may run.
-    pub fn pop(&mut self) -> Option<Turn> {
-        let turn = self.waiting.pop_front()?;
-        self.waiting_events -= usize::from(turn.class == Class::Work);
-        Some(turn)
+    pub fn pop(&mut self) -> Option<QueuedRequest> {
+        let queued = self.waiting.pop_front()?;
+        self.waiting_events -= usize::from(queued.class == Class::Work);
+        Some(queued)
     }
 
     /// Takes out all delayed requests that have an effect without their connection, each with the time at which it may
     /// run.
     pub fn leave_behind(&mut self, limits: &Limits, now: Instant) -> Vec<LateRequest> {
         let (mut left, mut at) = (Vec::new(), now);
-        while let Some(Turn { dialects, class, request, .. }) = self.pop() {
+        while let Some(QueuedRequest { dialects, class, request, .. }) = self.pop() {
             if let Err(retry_at) = self.take(class, limits, at) {
                 at = retry_at;
                 // A token is available by then.
@@ -163,14 +163,14 @@ impl Turns {
             if let Ok(Decoded::Command { command, own_copy }) = request
                 && command.outlives_its_connection()
             {
-                let own_copy = Turn::own_copy(dialects, &command, own_copy);
+                let own_copy = QueuedRequest::own_copy(dialects, &command, own_copy);
                 left.push(LateRequest { after: at.saturating_duration_since(now), command, own_copy });
             }
         }
         left
     }
 
-    /// Returns the time at which [`Turns::next`] has something, or state can be dropped.
+    /// Returns the time at which [`RequestQueue::next`] has something, or state can be dropped.
     pub fn deadline(&self, limits: &Limits) -> Option<Instant> {
         match self.waiting.front() {
             Some(first) => rate_of(first.class, limits).and_then(|rate| self.bucket(first.class).next_at(rate)),

@@ -1,31 +1,31 @@
 //! Reports the events sent to clients to watchers.
 use super::state::Session;
 use crate::engineio::{CloseReason, Encoded, Output, RECORD_SEPARATOR};
-use crate::feed::{Feed, Happening, Packet, What};
+use crate::feed::{Feed, FeedEvent, FeedEventKind, Packet};
 use crate::model::{SocketId, Timestamp, UserId};
 
 /// The start of an event's packet in the default namespace.
 const EVENT: &[u8] = b"42[";
 
 /// An output that records the events sent through it.
-pub struct Tap<'a> {
+pub struct Publisher<'a> {
     out: &'a mut dyn Output,
     sent: Vec<Encoded>,
 }
 
-impl<'a> Tap<'a> {
+impl<'a> Publisher<'a> {
     /// Records everything sent to `out` from now on.
     pub fn new(out: &'a mut dyn Output) -> Self {
         Self { out, sent: Vec::new() }
     }
 
     /// Reports the recorded events: under the client's identity before the call, or else the one it has since.
-    pub fn tell(self, feed: &Feed, before: Option<(SocketId, UserId)>, session: &Session) {
+    pub fn publish(self, feed: &Feed, before: Option<(SocketId, UserId)>, session: &Session) {
         let Some((socket, user)) = before.or_else(|| session.who()) else { return };
-        let dialects = session.heard().bits();
+        let dialects = session.receives_in().bits();
         for packet in self.sent.iter().flat_map(events) {
-            let what = What::Sent { packet, dialects };
-            feed.tell(|| Happening { at: Timestamp::now(), socket, user: user.clone(), what });
+            let kind = FeedEventKind::Sent { packet, dialects };
+            feed.publish(|| FeedEvent { at: Timestamp::now(), socket, user: user.clone(), kind });
         }
     }
 }
@@ -39,7 +39,7 @@ fn events(encoded: &Encoded) -> impl Iterator<Item = Packet> {
     })
 }
 
-impl Output for Tap<'_> {
+impl Output for Publisher<'_> {
     fn send(&mut self, packets: &Encoded) {
         self.out.send(packets);
         self.sent.push(packets.clone());

@@ -10,22 +10,22 @@ use std::time::Instant;
 use actix::{Actor, ActorFuture, AsyncContext as _, Context, Handler, Message};
 use tokio::time::Sleep;
 
-use super::table::{LinkRef, Table};
-use crate::engineio::{CloseReason, ConnectionView, Delivery, Output, Seat, Service};
+use super::table::{ConnectionRef, Table};
+use crate::engineio::{CloseReason, ConnectionView, Delivery, Output, Service, Slot};
 use crate::meter::{Meter, Metered};
 
 /// Maximum number of deliveries waiting. A broadcast counts once for the thread, however many receive it.
 const MAILBOX: usize = 65_536;
 
-/// The hub of one worker thread's connections.
-pub(in crate::transport) struct Hub<S: Service> {
+/// The actor of one worker thread's connections.
+pub(in crate::transport) struct WorkerActor<S: Service> {
     table: Rc<Table<S>>,
 }
 
 /// Asks for the present state of these connections.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Vec<Option<ConnectionView>>")]
-pub(in crate::transport) struct ViewConnections(pub(in crate::transport) Vec<Seat>);
+pub(in crate::transport) struct ViewConnections(pub(in crate::transport) Vec<Slot>);
 
 /// Makes all connections take nothing more, and carry out or refuse waiting requests.
 #[derive(Debug, Clone, Copy, Message)]
@@ -37,17 +37,17 @@ pub(in crate::transport) struct TakeNoMore;
 #[rtype(result = "()")]
 pub(in crate::transport) struct CloseAll(pub(in crate::transport) CloseReason);
 
-impl<S: Service> Hub<S> {
+impl<S: Service> WorkerActor<S> {
     pub(super) fn new(table: Rc<Table<S>>) -> Self {
         Self { table }
     }
 
-    fn deliver(&self, seats: impl Iterator<Item = Seat>, event: &Arc<S::Shared>) {
+    fn deliver(&self, slots: impl Iterator<Item = Slot>, event: &Arc<S::Shared>) {
         let now = Instant::now();
-        let connections = self.table.seats();
-        for seat in seats {
-            if let Some(link) = connections.get(seat) {
-                self.tell(link, now, |service, out| service.on_shared(event, now, out));
+        let connections = self.table.slots();
+        for slot in slots {
+            if let Some(connection) = connections.get(slot) {
+                self.notify(connection, now, |service, out| service.on_shared(event, now, out));
             }
         }
     }
@@ -55,110 +55,115 @@ impl<S: Service> Hub<S> {
     /// Delivers something to one connection; packets that it queues are sent once the mailbox is empty, together with
     /// those of other deliveries.
     #[inline]
-    fn tell(&self, link: &LinkRef<S>, now: Instant, say: impl FnOnce(&mut S, &mut dyn Output)) {
-        let mut state = link.borrow_mut();
+    fn notify(&self, connection: &ConnectionRef<S>, now: Instant, say: impl FnOnce(&mut S, &mut dyn Output)) {
+        let mut state = connection.borrow_mut();
         state.call(&self.table.worker, now, say);
         if state.set_dirty(true) {
-            self.table.mark_dirty(link);
+            self.table.mark_dirty(connection);
         }
     }
 }
 
-impl<S: Service> Metered for Hub<S> {
+impl<S: Service> Metered for WorkerActor<S> {
     fn meter(&self) -> &Meter {
         &self.table.worker.stats.hub
     }
 }
 
-impl<S: Service> Actor for Hub<S> {
+impl<S: Service> Actor for WorkerActor<S> {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(MAILBOX);
-        context.spawn(Turn { sleep: None, dirty: Vec::new(), service: PhantomData });
+        context.spawn(Batch { sleep: None, dirty: Vec::new(), service: PhantomData });
     }
 }
 
-impl<S: Service> Handler<Delivery<S::Shared, S::Notice>> for Hub<S> {
+impl<S: Service> Handler<Delivery<S::Shared, S::Notice>> for WorkerActor<S> {
     type Result = ();
 
     #[inline]
     fn handle(&mut self, delivery: Delivery<S::Shared, S::Notice>, _: &mut Self::Context) {
-        self.turn_of_counted::<Delivery<S::Shared, S::Notice>, _>(|hub| match delivery {
+        self.step_of_counted::<Delivery<S::Shared, S::Notice>, _>(|actor| match delivery {
             Delivery::ToMany { event, to, except } => {
-                hub.deliver(to.iter().copied().filter(|seat| !except.contains(seat)), &event);
+                actor.deliver(to.iter().copied().filter(|slot| !except.contains(slot)), &event);
             }
-            Delivery::ToFew { event, to } => hub.deliver(to.into_iter(), &event),
+            Delivery::ToFew { event, to } => actor.deliver(to.into_iter(), &event),
             Delivery::ToOne { to, notice } => {
                 let now = Instant::now();
-                if let Some(link) = hub.table.seats().get(to) {
-                    hub.tell(link, now, |service, out| service.on_notice(notice, now, out));
+                if let Some(connection) = actor.table.slots().get(to) {
+                    actor.notify(connection, now, |service, out| service.on_notice(notice, now, out));
                 }
             }
         });
     }
 }
 
-impl<S: Service> Handler<CloseAll> for Hub<S> {
+impl<S: Service> Handler<CloseAll> for WorkerActor<S> {
     type Result = ();
 
     fn handle(&mut self, CloseAll(reason): CloseAll, _: &mut Self::Context) {
         let now = Instant::now();
-        for link in self.table.seats().iter() {
-            let mut state = link.borrow_mut();
+        for connection in self.table.slots().iter() {
+            let mut state = connection.borrow_mut();
             if reason == CloseReason::Shutdown {
                 state.call(&self.table.worker, now, |service, out| service.on_stopped(now, out));
             }
             state.close(&self.table.worker, reason, now);
             if state.set_dirty(true) {
-                self.table.mark_dirty(link);
+                self.table.mark_dirty(connection);
             }
         }
     }
 }
 
-impl<S: Service> Handler<TakeNoMore> for Hub<S> {
+impl<S: Service> Handler<TakeNoMore> for WorkerActor<S> {
     type Result = ();
 
     fn handle(&mut self, _: TakeNoMore, _: &mut Self::Context) {
         let now = Instant::now();
-        for link in self.table.seats().iter() {
-            self.tell(link, now, |service, out| service.on_stopping(now, out));
+        for connection in self.table.slots().iter() {
+            self.notify(connection, now, |service, out| service.on_stopping(now, out));
         }
     }
 }
 
-impl<S: Service> Handler<ViewConnections> for Hub<S> {
+impl<S: Service> Handler<ViewConnections> for WorkerActor<S> {
     type Result = Vec<Option<ConnectionView>>;
 
-    fn handle(&mut self, ViewConnections(seats): ViewConnections, _: &mut Self::Context) -> Self::Result {
-        self.turn::<ViewConnections, _>(|hub| {
-            let connections = hub.table.seats();
-            seats.into_iter().map(|seat| connections.get(seat).map(|link| link.borrow().view())).collect()
+    fn handle(&mut self, ViewConnections(slots): ViewConnections, _: &mut Self::Context) -> Self::Result {
+        self.step::<ViewConnections, _>(|actor| {
+            let connections = actor.table.slots();
+            slots.into_iter().map(|slot| connections.get(slot).map(|connection| connection.borrow().view())).collect()
         })
     }
 }
 
-/// The hub's work each time its mailbox is empty: due deadlines, then the writes of all connections that got a
+/// The actor's work each time its mailbox is empty: due deadlines, then the writes of all connections that got a
 /// delivery, then sleep until the next deadline.
-struct Turn<S: Service> {
+struct Batch<S: Service> {
     sleep: Option<Pin<Box<Sleep>>>,
-    dirty: Vec<LinkRef<S>>,
+    dirty: Vec<ConnectionRef<S>>,
     service: PhantomData<fn() -> S>,
 }
 
-impl<S: Service> ActorFuture<Hub<S>> for Turn<S> {
+impl<S: Service> ActorFuture<WorkerActor<S>> for Batch<S> {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, hub: &mut Hub<S>, _: &mut Context<Hub<S>>, task: &mut task::Context<'_>) -> Poll<()> {
-        let (turn, table) = (self.get_mut(), &*hub.table);
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut WorkerActor<S>,
+        _: &mut Context<WorkerActor<S>>,
+        task: &mut task::Context<'_>,
+    ) -> Poll<()> {
+        let (batch, table) = (self.get_mut(), &*actor.table);
         loop {
             keep_time(table);
-            turn.write(table, task);
+            batch.write(table, task);
             let next = table.next_deadline();
-            table.hub_sleeps(next, task.waker());
+            table.actor_sleeps(next, task.waker());
             let Some(next) = next else { return Poll::Pending };
-            let sleep = turn.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(next.into())));
+            let sleep = batch.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(next.into())));
             if sleep.deadline() != next.into() {
                 sleep.as_mut().reset(next.into());
             }
@@ -169,7 +174,7 @@ impl<S: Service> ActorFuture<Hub<S>> for Turn<S> {
     }
 }
 
-impl<S: Service> Turn<S> {
+impl<S: Service> Batch<S> {
     /// Writes for the connections, so that none of their tasks has to run.
     fn write(&mut self, table: &Table<S>, task: &mut task::Context<'_>) {
         table.take_dirty(&mut self.dirty);
@@ -180,8 +185,8 @@ impl<S: Service> Turn<S> {
         let dirty = &mut self.dirty;
         // a thousand writes are one poll here: the task's budget would make most of them look blocked
         let writes = std::future::poll_fn(|_| {
-            for link in dirty.drain(..) {
-                let mut state = link.borrow_mut();
+            for connection in dirty.drain(..) {
+                let mut state = connection.borrow_mut();
                 state.set_dirty(false);
                 // a task that has not run yet has no waker, and will write by itself
                 if let Some(waker) = state.waker() {
@@ -200,13 +205,13 @@ impl<S: Service> Turn<S> {
 /// Handles the connections whose deadlines have come.
 fn keep_time<S: Service>(table: &Table<S>) {
     let now = Instant::now();
-    while let Some((at, seat)) = table.pop_deadline(now) {
-        let Some(link) = table.seats().get(seat).cloned() else { continue };
-        let mut state = link.borrow_mut();
+    while let Some((at, slot)) = table.pop_deadline(now) {
+        let Some(connection) = table.slots().get(slot).cloned() else { continue };
+        let mut state = connection.borrow_mut();
         if state.take_deadline(at) {
             state.on_deadline(&table.worker, now);
             if state.set_dirty(true) {
-                table.mark_dirty(&link);
+                table.mark_dirty(&connection);
             }
             table.arm(&mut state);
         }

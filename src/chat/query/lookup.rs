@@ -17,7 +17,7 @@ const OVERVIEW_LIMITS: OverviewLimits = OverviewLimits { conversations: 1_000, m
 
 /// Something that is to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Load {
+pub enum Lookup {
     /// These users' accounts and memberships; unknown ones are made where provisioning is on.
     Users(Vec<UserId>),
     /// This user, made first.
@@ -29,7 +29,7 @@ pub enum Load {
     /// The direct conversation of two users, and the second one's account.
     Direct(UserId, UserId),
     /// The conversation that a text means to a user.
-    Called(UserId, String),
+    Alias(UserId, String),
     /// The conversations of a user.
     Overviews(UserId),
     /// A message.
@@ -46,7 +46,7 @@ pub enum Load {
     Notifications(UserId, i64),
 }
 
-impl Load {
+impl Lookup {
     /// The same question, where it was asked once.
     pub fn again(self) -> Self {
         match self {
@@ -59,12 +59,12 @@ impl Load {
 
 /// What was read.
 #[derive(Debug)]
-pub enum Loaded {
+pub enum LookedUp {
     Users(Vec<(Account, Vec<Membership>)>),
     Described(Option<Account>),
     Conversation(Option<FoundConversation>),
     Direct(Option<FoundConversation>, Vec<(Account, Vec<Membership>)>),
-    Called(Option<FoundConversation>),
+    Alias(Option<FoundConversation>),
     /// More users would have to be made than the sender may have made.
     TooManyToMake,
     Overviews(Vec<Overview>),
@@ -80,7 +80,7 @@ pub type FoundConversation = (Conversation, Option<Timestamp>);
 
 /// Who waits for a read.
 #[derive(Debug)]
-pub enum LoadFor {
+pub enum LookupFor {
     /// A command.
     Command(Box<Running>),
     /// A client that wants to be admitted.
@@ -89,9 +89,9 @@ pub enum LoadFor {
 
 /// A read, and who goes on with it.
 #[derive(Debug)]
-pub struct LoadQuery {
-    pub load: Load,
-    pub waiter: LoadFor,
+pub struct LookupQuery {
+    pub lookup: Lookup,
+    pub waiter: LookupFor,
     /// Number of users that may be made by it; `None`: none are made.
     pub allowance: Option<Allowance>,
     /// The newest change of what it is about, and of titles, when it began.
@@ -99,64 +99,66 @@ pub struct LoadQuery {
     pub now: Timestamp,
 }
 
-impl LoadQuery {
+impl LookupQuery {
     /// Reads behind all writes that were given before. What is left of the allowance stays with the query.
-    pub async fn read(&mut self, store: Store) -> Result<Loaded, StoreError> {
-        run(store, self.load.clone(), self.allowance.as_mut(), self.now).await
+    pub async fn read(&mut self, store: Store) -> Result<LookedUp, StoreError> {
+        run(store, self.lookup.clone(), self.allowance.as_mut(), self.now).await
     }
 }
 
-async fn run(store: Store, load: Load, allowance: Option<&mut Allowance>, now: Timestamp) -> Result<Loaded, StoreError> {
-    match load {
-        Load::Users(ids) => {
+async fn run(store: Store, lookup: Lookup, allowance: Option<&mut Allowance>, now: Timestamp) -> Result<LookedUp, StoreError> {
+    match lookup {
+        Lookup::Users(ids) => {
             let users = read_users(&store, ids, allowance, now).await?;
-            Ok(users.map_or(Loaded::TooManyToMake, Loaded::Users))
+            Ok(users.map_or(LookedUp::TooManyToMake, LookedUp::Users))
         }
-        Load::Provision(user) => {
+        Lookup::Provision(user) => {
             let id = user.id.clone();
             store.write(Write::CreateUser(user)).await?;
             let users = store.read_after_writes(move |conn| find_users(conn, &[id])).await?;
-            Ok(Loaded::Users(users))
+            Ok(LookedUp::Users(users))
         }
-        Load::Described(user, description) => Ok(Loaded::Described(describe(store, user, *description).await?)),
-        Load::Conversation(id) => {
+        Lookup::Described(user, description) => Ok(LookedUp::Described(describe(store, user, *description).await?)),
+        Lookup::Conversation(id) => {
             let find = move |conn: &mut store::AnyConnection| with_last_change(conn, |conn| store::find_conversation(conn, id));
-            Ok(Loaded::Conversation(store.read_after_writes(find).await?))
+            Ok(LookedUp::Conversation(store.read_after_writes(find).await?))
         }
-        Load::Direct(one, other) => {
+        Lookup::Direct(one, other) => {
             let (first, second) = (one, other.clone());
             let find =
                 move |conn: &mut store::AnyConnection| with_last_change(conn, |conn| store::find_direct(conn, &first, &second));
             let found = store.read_after_writes(find).await?;
             let users = read_users(&store, vec![other], allowance, now).await?;
-            Ok(users.map_or(Loaded::TooManyToMake, |users| Loaded::Direct(found, users)))
+            Ok(users.map_or(LookedUp::TooManyToMake, |users| LookedUp::Direct(found, users)))
         }
-        Load::Called(user, text) => {
+        Lookup::Alias(user, text) => {
             let find =
-                move |conn: &mut store::AnyConnection| with_last_change(conn, |conn| store::find_called(conn, &user, &text));
-            Ok(Loaded::Called(store.read_after_writes(find).await?))
+                move |conn: &mut store::AnyConnection| with_last_change(conn, |conn| store::find_by_alias(conn, &user, &text));
+            Ok(LookedUp::Alias(store.read_after_writes(find).await?))
         }
-        Load::Overviews(user) => {
+        Lookup::Overviews(user) => {
             let read = store.read_after_writes(move |conn| store::list_overviews(conn, &user, OVERVIEW_LIMITS));
-            Ok(Loaded::Overviews(read.await?))
+            Ok(LookedUp::Overviews(read.await?))
         }
-        Load::Message(id) | Load::Answer(id) => {
+        Lookup::Message(id) | Lookup::Answer(id) => {
             let message = store.read_after_writes(move |conn| store::find_message(conn, id)).await?;
-            Ok(Loaded::Message(message.map(Box::new)))
+            Ok(LookedUp::Message(message.map(Box::new)))
         }
         // A title that was confirmed is stored, and no send waits for what is not.
-        Load::Title(listing) => Ok(Loaded::Title(store.read(move |conn| store::find_title(conn, &listing)).await?)),
-        Load::Uploads(urls) => Ok(Loaded::Uploads(store.read_after_writes(move |conn| store::find_uploads(conn, &urls)).await?)),
-        Load::Notifications(user, limit) => {
+        Lookup::Title(listing) => Ok(LookedUp::Title(store.read(move |conn| store::find_title(conn, &listing)).await?)),
+        Lookup::Uploads(urls) => {
+            Ok(LookedUp::Uploads(store.read_after_writes(move |conn| store::find_uploads(conn, &urls)).await?))
+        }
+        Lookup::Notifications(user, limit) => {
             let newest =
                 move |conn: &mut store::AnyConnection| store::list_notifications(conn, &user, NotificationRange::Newest, limit);
-            Ok(Loaded::Notifications(store.read_after_writes(newest).await?))
+            Ok(LookedUp::Notifications(store.read_after_writes(newest).await?))
         }
-        Load::SentIds(sender) => {
+        Lookup::SentIds(sender) => {
             let since = now.plus_millis(-SENT_IDS_FOR_MS);
             let limit = i64::try_from(SENT_IDS_MAX).unwrap_or(i64::MAX);
             let rows = store.read_after_writes(move |conn| store::list_client_ids(conn, &sender, since, limit)).await?;
-            Ok(Loaded::SentIds(rows))
+            Ok(LookedUp::SentIds(rows))
         }
     }
 }

@@ -12,7 +12,7 @@ const MAX_BYTES: usize = 8 * 1024;
 
 /// One thing that happened to a socket.
 #[derive(Debug, Clone)]
-pub struct Happening {
+pub struct FeedEvent {
     /// Time of the event.
     pub at: Timestamp,
     /// The socket.
@@ -20,12 +20,12 @@ pub struct Happening {
     /// The socket's user.
     pub user: UserId,
     /// The event itself.
-    pub what: What,
+    pub kind: FeedEventKind,
 }
 
 /// Kind of event.
 #[derive(Debug, Clone)]
-pub enum What {
+pub enum FeedEventKind {
     /// It connected.
     Connected(Box<SocketView>),
     /// It moved from polling to a WebSocket.

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use super::deadlines::{self, Armed};
 use super::outbox::Outbox;
 use super::polling::Polling;
-use super::wire::Wire;
-use super::worker::Worker;
-use crate::engineio::{ConnectionView, Heartbeat, Opening, Seat, Service, Sid};
+use super::websocket_io::WebSocketIo;
+use super::worker_state::WorkerState;
+use crate::engineio::{ConnectionView, Heartbeat, Opening, Service, Sid, Slot};
 use crate::transport::codec::Deflate;
 
 /// The transport to the client.
@@ -18,7 +18,7 @@ pub(in crate::transport) enum Transport {
     /// Answers to its requests.
     Polling(Box<Polling>),
     /// A WebSocket.
-    Websocket(Wire),
+    Websocket(WebSocketIo),
     /// None any more.
     Gone,
 }
@@ -27,7 +27,7 @@ impl Transport {
     /// Returns the compression of messages to the client, if any.
     #[inline]
     pub(super) fn deflate(&self) -> Option<Deflate> {
-        if let Self::Websocket(wire) = self { wire.deflate } else { None }
+        if let Self::Websocket(ws_io) = self { ws_io.deflate } else { None }
     }
 }
 
@@ -43,7 +43,7 @@ pub(super) enum Phase {
 }
 
 /// A connection: its service, its transport, and the queues between them.
-pub(in crate::transport) struct Link<S: Service> {
+pub(in crate::transport) struct ConnectionState<S: Service> {
     pub(super) transport: Transport,
     pub(super) outbox: Outbox,
     pub(super) phase: Phase,
@@ -61,7 +61,7 @@ pub(in crate::transport) struct Link<S: Service> {
     pub(super) heartbeat: Heartbeat,
     armed: Armed,
     waker: Option<Waker>,
-    seat: Seat,
+    slot: Slot,
     address: Option<IpAddr>,
     sid: Sid,
     pub(super) wants_base64: bool,
@@ -69,17 +69,17 @@ pub(in crate::transport) struct Link<S: Service> {
 }
 
 /// Parts of a new connection.
-pub(in crate::transport) struct NewLink<'a> {
+pub(in crate::transport) struct NewConnection<'a> {
     pub(in crate::transport) sid: Sid,
     pub(in crate::transport) transport: Transport,
     pub(in crate::transport) opening: &'a Opening,
     pub(in crate::transport) wants_base64: bool,
 }
 
-impl<S: Service> Link<S> {
+impl<S: Service> ConnectionState<S> {
     /// Returns a connection without a service.
-    pub(super) fn new(seat: Seat, new: NewLink<'_>, heartbeat: Heartbeat) -> Self {
-        let NewLink { sid, transport, opening, wants_base64 } = new;
+    pub(super) fn new(slot: Slot, new: NewConnection<'_>, heartbeat: Heartbeat) -> Self {
+        let NewConnection { sid, transport, opening, wants_base64 } = new;
         Self {
             transport,
             outbox: Outbox::default(),
@@ -93,7 +93,7 @@ impl<S: Service> Link<S> {
             heartbeat,
             armed: Armed::default(),
             waker: None,
-            seat,
+            slot,
             address: opening.peer.address,
             sid,
             wants_base64,
@@ -101,8 +101,8 @@ impl<S: Service> Link<S> {
         }
     }
 
-    pub(in crate::transport) fn seat(&self) -> Seat {
-        self.seat
+    pub(in crate::transport) fn slot(&self) -> Slot {
+        self.slot
     }
 
     pub(super) fn sid(&self) -> &Sid {
@@ -170,10 +170,10 @@ impl<S: Service> Link<S> {
     }
 
     /// Writes queued packets without involving the service. Returns whether all were written.
-    // On the path of every delivery; `Link::call` explains why this matters.
+    // On the path of every delivery; `ConnectionState::call` explains why this matters.
     #[inline]
-    pub(super) fn write_websocket(&mut self, worker: &Worker<S>, context: &mut Context<'_>, now: Instant) -> bool {
-        let Transport::Websocket(wire) = &mut self.transport else { return false };
+    pub(super) fn write_websocket(&mut self, worker: &WorkerState<S>, context: &mut Context<'_>, now: Instant) -> bool {
+        let Transport::Websocket(ws_io) = &mut self.transport else { return false };
         if self.has_failed {
             return false;
         }
@@ -182,7 +182,7 @@ impl<S: Service> Link<S> {
         if waiting == 0 && self.blocked_until.is_none() {
             return true;
         }
-        match self.outbox.poll_write_to(&mut wire.socket, context) {
+        match self.outbox.poll_write_to(&mut ws_io.socket, context) {
             Poll::Ready(Ok(())) => {
                 self.blocked_until = None;
                 self.owes_drained = true;

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::accounts::must_know_password;
 use super::cookie::no_token_cookie;
 use crate::store::{self, PersonalError};
-use crate::web::{Body, Failure, LoginLimit, PasswordWork, Proven, RequestOrigin, WebState, delete_account};
+use crate::web::{AuthenticatedUser, Body, HttpError, LoginLimit, PasswordWork, RequestOrigin, WebState, delete_account};
 
 /// Maximum number of pages waiting for the caller's connection.
 const PAGES: usize = 2;
@@ -24,9 +24,9 @@ pub async fn delete_me(
     limit: Data<LoginLimit>,
     passwords: Data<PasswordWork>,
     origin: ReqData<RequestOrigin>,
-    user: Proven,
+    user: AuthenticatedUser,
     body: Body,
-) -> Result<HttpResponse, Failure> {
+) -> Result<HttpResponse, HttpError> {
     let password = body.text("password")?.to_owned();
     must_know_password(&state, &limit, &passwords, &origin, &user, password, Instant::now()).await?;
     delete_account(&state, user.id()).await?;
@@ -34,7 +34,7 @@ pub async fn delete_me(
 }
 
 /// `GET /api/users/me/export`: one line of JSON for each item, `end` last. An export without `end` was cut off.
-pub async fn export_me(state: Data<WebState>, user: Proven) -> Result<HttpResponse, Failure> {
+pub async fn export_me(state: Data<WebState>, user: AuthenticatedUser) -> Result<HttpResponse, HttpError> {
     let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(PAGES);
     let (store, id) = (state.store.clone(), user.id().clone());
     actix_web::rt::spawn(async move {

@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 use super::lag::Lag;
 use super::waiting::{Bound, Waiting};
 use crate::chat::{Broadcast, Event, Replay, ReplayKind};
-use crate::model::{ChangesTold, Message, MessageId, Part, SocketId};
+use crate::model::{ChangesNotified, Message, MessageId, Part, SocketId};
 
 /// The bound is exceeded, and no catch-up could bring the event later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,29 +19,29 @@ pub struct Overflow;
 
 /// An event to be sent now.
 #[derive(Debug)]
-pub struct Leaving {
+pub struct Released {
     /// The event.
     pub event: Arc<Broadcast>,
     /// Last of its packets that the client already has.
     pub had: Option<Part>,
     /// Way of showing it.
-    pub kind: LeavingKind,
+    pub kind: ReleasedKind,
 }
 
 /// Way of showing an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LeavingKind {
+pub enum ReleasedKind {
     /// Like to any other client.
     Shared,
     /// Like the copy of a message at the socket that sent it.
     Own,
     /// Like the first event of a connection.
-    Seed,
+    InitialOffset,
 }
 
 /// The queue in front of the outbox. Volatile events, acks, replies and errors bypass it.
 #[derive(Debug, Default)]
-pub struct Gate {
+pub struct HoldQueue {
     /// Number of the last event before the catch-up, while one is running: nothing leaves until it ends.
     catching_up: Option<u64>,
     /// Set while a page of it is in the outbox.
@@ -66,20 +66,20 @@ pub struct Gate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ended {
     /// Number of the last event before it.
-    pub serial: u64,
+    pub event_seq: u64,
     /// Set if it was a continued one.
     pub went_on: bool,
 }
 
-impl Gate {
+impl HoldQueue {
     /// Starts the catch-up.
-    pub fn begin_catch_up(&mut self, serial: u64) {
-        self.catching_up = Some(serial);
+    pub fn begin_catch_up(&mut self, event_seq: u64) {
+        self.catching_up = Some(event_seq);
     }
 
     /// Adds the events missed while the connection was lost, and the event with the first offset behind them. They do
     /// not count against the bound, because the broker's own limit applies to them.
-    pub fn push_missed(&mut self, missed: Vec<Replay>, seed: Arc<Broadcast>) {
+    pub fn push_missed(&mut self, missed: Vec<Replay>, initial_offset: Arc<Broadcast>) {
         let replays = missed.into_iter().map(|Replay { event, had, kind }| match kind {
             ReplayKind::Held => Waiting::Held { event, had, stored: None },
             ReplayKind::Own => Waiting::Missed { event, had, is_own: true },
@@ -87,15 +87,15 @@ impl Gate {
         });
         self.waiting.extend(replays);
         self.held = self.waiting.iter().filter(|waiting| matches!(waiting, Waiting::Held { .. })).count();
-        self.waiting.push_back(Waiting::Seed(seed));
+        self.waiting.push_back(Waiting::InitialOffset(initial_offset));
     }
 
     /// Starts a continued catch-up, behind the event with this number.
-    pub fn go_on(&mut self, serial: u64) {
+    pub fn go_on(&mut self, event_seq: u64) {
         let Some(lag) = self.lag.take() else { return };
         self.waiting_events += lag.events;
         self.waiting_bytes += lag.bytes;
-        self.catching_up = Some(serial);
+        self.catching_up = Some(event_seq);
         self.goes_on = true;
     }
 
@@ -132,17 +132,17 @@ impl Gate {
         if !self.waiting.iter().any(|waiting| waiting.form().is_some()) {
             return;
         }
-        let forms: HashMap<_, _> = page.iter().filter_map(|event| form_told_by(event.event())).collect();
+        let forms: HashMap<_, _> = page.iter().filter_map(|event| form_shown_by(event.event())).collect();
         let mut index = 0;
         while let Some(waiting) = self.waiting.get_mut(index) {
-            let told = waiting.form().and_then(|form| Some((form, *forms.get(&form.id)?)));
-            match told {
+            let sent = waiting.form().and_then(|form| Some((form, *forms.get(&form.id)?)));
+            match sent {
                 Some((_, Form::Deleted)) => self.remove(index, socket),
-                Some((form, Form::Message(told))) if form.updated_at <= told.updated_at && waiting.is_edit() => {
+                Some((form, Form::Message(sent))) if form.updated_at <= sent.updated_at && waiting.is_edit() => {
                     self.remove(index, socket);
                 }
-                Some((form, Form::Message(told))) if form.updated_at < told.updated_at => {
-                    waiting.show_as(told);
+                Some((form, Form::Message(sent))) if form.updated_at < sent.updated_at => {
+                    waiting.show_as(sent);
                     index += 1;
                 }
                 _ => index += 1,
@@ -178,7 +178,7 @@ impl Gate {
 
     /// Returns the position after which messages were left out, once everything before them has left. Returns it only
     /// once.
-    pub fn take_fell_behind(&mut self) -> Option<(i64, ChangesTold)> {
+    pub fn take_fell_behind(&mut self) -> Option<(i64, ChangesNotified)> {
         let lag = self.lag.as_mut().filter(|lag| lag.before == 0 && !lag.is_asked && self.catching_up.is_none())?;
         lag.is_asked = true;
         Some((lag.after, lag.changes))
@@ -196,9 +196,9 @@ impl Gate {
 
     /// Ends the catch-up.
     pub fn end_catch_up(&mut self) {
-        if let Some(serial) = self.catching_up.take() {
+        if let Some(event_seq) = self.catching_up.take() {
             self.released = 0;
-            self.ended = Some(Ended { serial, went_on: std::mem::take(&mut self.goes_on) });
+            self.ended = Some(Ended { event_seq, went_on: std::mem::take(&mut self.goes_on) });
         }
     }
 
@@ -207,7 +207,7 @@ impl Gate {
         let ended = self.ended?;
         let is_later = |first: &Waiting| match first {
             Waiting::Missed { .. } => false,
-            first => first.event().serial().is_none_or(|serial| serial > ended.serial),
+            first => first.event().event_seq().is_none_or(|event_seq| event_seq > ended.event_seq),
         };
         self.waiting.front().is_none_or(is_later).then(|| self.ended = None)?;
         Some(ended)
@@ -236,7 +236,7 @@ impl Gate {
         if self.lag.is_none() && (self.waiting_events >= bound.events || self.waiting_bytes >= bound.bytes) {
             let last = self.waiting.back().and_then(|last| last.event().offset()).ok_or(Overflow)?;
             // By the time the catch-up continues, the last event has left completely, whether it is a change or not.
-            let changes = ChangesTold::all(last.changes.up_to);
+            let changes = ChangesNotified::all(last.changes.up_to);
             self.lag = Some(Box::new(Lag::new(last.position, changes, self.waiting.len())));
         }
         let waiting = Waiting::Event { event: Arc::clone(event), bytes };
@@ -270,7 +270,7 @@ impl Gate {
     }
 
     /// Returns the next event that may leave.
-    pub fn pop(&mut self) -> Option<Leaving> {
+    pub fn pop(&mut self) -> Option<Released> {
         while self.lets_one_go() {
             let next = self.waiting.pop_front()?;
             self.released = self.released.saturating_sub(1);
@@ -282,15 +282,15 @@ impl Gate {
                 Waiting::Event { event, bytes } => {
                     self.waiting_events -= 1;
                     self.waiting_bytes -= bytes;
-                    return Some(Leaving { event, had: None, kind: LeavingKind::Shared });
+                    return Some(Released { event, had: None, kind: ReleasedKind::Shared });
                 }
                 Waiting::Held { event, had, stored: Some(true) } | Waiting::Missed { event, had, is_own: true } => {
-                    return Some(Leaving { event, had, kind: LeavingKind::Own });
+                    return Some(Released { event, had, kind: ReleasedKind::Own });
                 }
                 Waiting::Missed { event, had, is_own: false } => {
-                    return Some(Leaving { event, had, kind: LeavingKind::Shared });
+                    return Some(Released { event, had, kind: ReleasedKind::Shared });
                 }
-                Waiting::Seed(event) => return Some(Leaving { event, had: None, kind: LeavingKind::Seed }),
+                Waiting::InitialOffset(event) => return Some(Released { event, had: None, kind: ReleasedKind::InitialOffset }),
                 Waiting::Held { .. } => {}
             }
         }
@@ -313,7 +313,7 @@ enum Form<'a> {
     Deleted,
 }
 
-fn form_told_by(event: &Event) -> Option<(MessageId, Form<'_>)> {
+fn form_shown_by(event: &Event) -> Option<(MessageId, Form<'_>)> {
     match event {
         Event::Message { message, .. } | Event::MessageUpdated { message, .. } => Some((message.id, Form::Message(message))),
         Event::MessageDeleted { message, .. } => Some((*message, Form::Deleted)),

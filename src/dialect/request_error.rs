@@ -6,7 +6,7 @@ use crate::chat::ChatError;
 
 /// Reason for refusing a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
+pub enum RequestError {
     /// This field, or the payload, is invalid.
     Field(Cow<'static, str>),
     /// This field is required.
@@ -17,13 +17,13 @@ pub enum Fault {
     Chat(ChatError),
 }
 
-impl From<ChatError> for Fault {
+impl From<ChatError> for RequestError {
     fn from(error: ChatError) -> Self {
         Self::Chat(error)
     }
 }
 
-impl Fault {
+impl RequestError {
     /// Returns the stable code for clients.
     pub fn code(&self) -> &'static str {
         match self {
@@ -73,8 +73,8 @@ impl Wording {
     }
 }
 
-impl From<&Fault> for Wording {
-    fn from(fault: &Fault) -> Self {
-        Self::new(fault.code(), fault.sentence())
+impl From<&RequestError> for Wording {
+    fn from(request_error: &RequestError) -> Self {
+        Self::new(request_error.code(), request_error.sentence())
     }
 }

@@ -16,7 +16,7 @@ pub struct Now {
 }
 
 /// Everything that a session uses during one call.
-pub struct Surroundings<'a> {
+pub struct CallContext<'a> {
     /// The rules of all sessions.
     pub rules: &'a Rules,
     /// The connection.
