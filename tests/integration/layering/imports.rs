@@ -51,7 +51,7 @@ const HOMES: [(&str, &str); 30] = [
     ("rustls", "http"),
     ("flate2", "transport/codec"),
     ("listenfd", "transport/listen/listeners"),
-    ("nix", "transport/listen/succession"),
+    ("nix", "transport/listen/reuse_port"),
     ("sd_notify", "app/supervisor"),
     ("tokio_rustls", "transport/listen"),
     ("infer", "api"),

@@ -17,7 +17,7 @@ const LONG_FILES: &[&str] = &[];
 const LARGE_STRUCTS: &[(&str, &str)] = &[
     ("chat/state/sessions.rs Session", "still all that the broker knows of a session"),
     ("store/changes/insert_postgres.rs Arrays", "the columns of one statement, an array each"),
-    ("transport/connection/state.rs Link", "still all of a connection's state"),
+    ("transport/connection/state.rs ConnectionState", "still all of a connection's state"),
 ];
 
 /// Folders and files of plain data: a struct there whose fields are all public has no rules to hide among them.
