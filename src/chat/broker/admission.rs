@@ -22,7 +22,7 @@ impl Broker {
         self.notify(connection, Notice::Refused(refusal));
     }
 
-    /// Whether the user has as many sockets as one may; then it is turned away.
+    /// Tells whether the user has as many sockets as one may; a further one is turned away.
     pub(super) fn is_full(&self, connect: &Connect) -> bool {
         let (limit, sockets) = (self.options.max_sockets_per_user, self.sockets_of(&connect.claims.user).len());
         let is_full = limit > 0 && sockets >= limit;
@@ -33,7 +33,7 @@ impl Broker {
         is_full
     }
 
-    /// Whether a verified token proves a user of ours, now.
+    /// Checks that a verified token proves a user of ours, now.
     pub(super) fn check(&mut self, claims: &Claims) -> Result<(), RefusedConnect> {
         let now = self.now();
         let user = self.users.get_mut(&claims.user).ok_or(RefusedConnect::UserNotFound)?;
@@ -50,8 +50,8 @@ impl Broker {
         })
     }
 
-    /// What a token made elsewhere says of its user that is not known, where such tokens make users. Not of one that proves
-    /// nobody.
+    /// Returns the description that a token made elsewhere gives of its user, if it says something new, the token proves a
+    /// user, and such tokens make users.
     pub(in crate::chat) fn description_of(&mut self, claims: &Claims) -> Option<Description> {
         if !self.options.auto_provision_users || claims.login.is_some() {
             return None;

@@ -42,7 +42,7 @@ impl Broker {
         }
     }
 
-    /// What the sender of a message calls its conversation.
+    /// Returns the alias that the sender of a message has for its conversation.
     pub(super) fn senders_name(&self, message: &Message) -> Option<Arc<str>> {
         let Place::Conversation(conversation) = message.place else { return None };
         self.users.get(&message.sender.id)?.name_of(conversation).cloned()

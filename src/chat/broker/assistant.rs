@@ -7,7 +7,7 @@ use crate::model::{self, ConversationKind, MODEL_USER, MessageStatus, Place, Rol
 use crate::store::StoreError;
 
 impl Broker {
-    /// What the model is sent is there: it is asked.
+    /// Asks the model: the turns that it is sent have been read.
     pub(super) fn prompt(&mut self, ticket: u64, found: Result<FoundTurns, StoreError>) {
         let Some(question) = self.questions.find(ticket).cloned() else { return };
         let failed = match found {
@@ -83,7 +83,7 @@ impl Broker {
     }
 }
 
-/// Whether these name the model, who talks with one user at a time.
+/// Refuses a list of users that names the model, who talks with one user at a time.
 pub(super) fn refuse_model(users: &[UserId]) -> Result<(), ChatError> {
     if users.iter().any(|user| user.as_str() == MODEL_USER) { Err(ChatError::Forbidden) } else { Ok(()) }
 }

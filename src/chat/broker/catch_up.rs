@@ -19,7 +19,7 @@ use crate::store::{Membership, StoreError};
 /// A page has at most so many messages.
 const ROWS_MAX: usize = 200;
 
-/// Where others wait, the next page is read after so many times the time that this one took: many who come back
+/// Pause before the next page while others wait, in multiples of the time that the last page took: many who come back
 /// together take a part of a processor, and leave the rest to those who are here.
 const REST: u32 = 3;
 
@@ -199,7 +199,7 @@ impl Broker {
     }
 }
 
-/// Whom a member talks with, where that is one.
+/// Returns the user whom a member talks with, unless it is in a group.
 fn other_in(membership: &Membership) -> Option<UserId> {
     match membership.kind {
         ConversationKind::Group => None,
@@ -208,7 +208,7 @@ fn other_in(membership: &Membership) -> Option<UserId> {
     }
 }
 
-/// How many rows to ask for next: as many as would have filled the budget.
+/// Returns the number of rows to ask for next: as many as would have filled the budget.
 fn next_rows(rows: usize, taken: usize, bytes: usize, budget: usize) -> usize {
     let Some(average) = bytes.checked_div(taken.max(1)).filter(|average| *average > 0) else { return rows };
     (budget / average).clamp(1, ROWS_MAX).min(rows.saturating_mul(4))

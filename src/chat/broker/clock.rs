@@ -2,7 +2,7 @@
 use super::Broker;
 use crate::chat::state::User;
 
-/// What is known of users and conversations without a socket is kept so long after its last use.
+/// Time for which users and conversations without a socket stay in memory after their last use.
 const IDLE_CACHE_MS: i64 = 60_000;
 
 impl Broker {

@@ -173,8 +173,8 @@ impl Broker {
         self.resume_waiters(waiters);
     }
 
-    /// It was stored before. Where nobody remembered, it is no new message, and is answered as the first one was; where it
-    /// was given up and the database has stored it all the same, only now does it go the way of any other.
+    /// Looks up a message that the store had already. If nobody remembered it, it is a repeat, answered as the first one was;
+    /// if it was given up and is stored all the same, it goes the way of a new message only now.
     fn answer_known(&mut self, in_flight: InFlight) {
         let (message, answer) = (in_flight.message.id, in_flight.question.as_ref().map(|question| question.answer_id()));
         self.settle(&in_flight.message.sender.id, &in_flight.reply_to, message, false);
@@ -183,7 +183,7 @@ impl Broker {
         self.outside.read(Query::Known { ticket, message, answer });
     }
 
-    /// What the store has of a message that it had before.
+    /// Answers the sender of a message that the store had already, by the stored one.
     pub(super) fn on_known(&mut self, ticket: u64, found: Result<KnownMessage, StoreError>) {
         let Some(in_flight) = self.sends.take_known(ticket) else { return };
         let ((known, hash), answer) = match found {
@@ -222,7 +222,7 @@ impl Broker {
         }
     }
 
-    /// It is given up, and most likely not stored: the answer depends on who has seen it.
+    /// Gives up a message that most likely is not stored: the answer depends on who has seen it.
     fn give_up(&mut self, in_flight: InFlight, error: StoreError) {
         let id = in_flight.message.id;
         let (sender, dispatched) = (&in_flight.message.sender.id, in_flight.is_dispatched);
@@ -273,7 +273,8 @@ impl Broker {
             .collect()
     }
 
-    /// Whom it was dispatched to, and by which event; of those before, by that of its earlier try.
+    /// Returns the users to whom it was dispatched, each with the number of the event; those notified of its earlier try with
+    /// that of the earlier event.
     fn who_was_notified(&self, in_flight: &InFlight) -> HashMap<UserId, u64> {
         let event_seq = in_flight.event.as_ref().and_then(|event| event.event_seq()).unwrap_or_default();
         let lists = in_flight

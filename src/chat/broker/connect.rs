@@ -148,8 +148,8 @@ impl Broker {
         }
     }
 
-    /// Whether a client may have missed something: since it was here there were messages or changes of some, or, where that is
-    /// not known, one of its user's conversations has newer messages, or some that are being stored.
+    /// Tells whether a client may have missed something: messages or changes since it was here or, if that is not known,
+    /// newer or in-flight messages in one of its user's conversations.
     fn is_behind(&self, id: &UserId, since: Option<CatchUpFrom>, up_to: i64, changes_up_to: i64) -> bool {
         if let Some(since) = since {
             return since.after() < up_to || since.changes_after() < changes_up_to;

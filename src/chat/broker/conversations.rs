@@ -70,7 +70,7 @@ impl Broker {
         }
     }
 
-    /// Whether a group has room for these, beside its members.
+    /// Checks that a group has room for these, beside its members.
     fn check_members(&self, members: &[UserId], joining: &[UserId]) -> Result<(), ChatError> {
         let max = self.options.max_group_members;
         let is_full = max > 0 && members.len() + those_not_in(members, joining).len() > max;
@@ -303,7 +303,7 @@ impl Broker {
     }
 }
 
-/// Those of `users` that are no members yet, each once.
+/// Returns the users of `users` that are no members yet, each once.
 fn those_not_in(members: &[UserId], users: &[UserId]) -> Vec<UserId> {
     let mut known: HashSet<&UserId> = members.iter().collect();
     users.iter().filter(|user| known.insert(user)).cloned().collect()

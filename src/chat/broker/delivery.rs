@@ -1,4 +1,4 @@
-//! Who has received what: confirmed by clients' answers, kept in memory, stored in turns.
+//! Receipts: confirmed by clients' answers, kept in memory, stored in turns.
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::engineio::ConnectionKey;
 use crate::model::{Conversation, ConversationId, ConversationKind, Message, MessageStatus, Place, UserId};
 use crate::store::{DeliveredUpTo, Membership, Write};
 
-/// How long the rest waits where a sender is owed more receipts than a part of an outbox.
+/// Time until the rest is sent if a sender is owed more receipts than a part of an outbox.
 const REST_AFTER: Duration = Duration::from_millis(20);
 
 impl Broker {
     // ---- what is confirmed ----
 
-    /// What a socket was sent up to a mark has surely arrived.
+    /// Notes that all that a socket was sent up to a mark has arrived.
     pub(in crate::chat) fn on_confirmed(&mut self, connection: ConnectionKey, watermark: Watermark) {
         let Some(session) = self.sessions.get_mut(&connection) else { return };
         let (user, capabilities) = (session.user.clone(), session.capabilities);
@@ -72,7 +72,7 @@ impl Broker {
         }
     }
 
-    /// Where there is something that a user is not known to have received.
+    /// Returns the conversations that have something a user is not known to have received.
     fn conversations_behind(&self, user: &UserId) -> Vec<ConversationId> {
         let memberships = self.users.get(user).map_or(&[][..], |user| &user.memberships);
         let is_behind = |membership: &&Membership| {
@@ -142,7 +142,7 @@ impl Broker {
         self.listening(user, kind).map(confirmed).max().unwrap_or(0)
     }
 
-    /// Whether a live socket of this member was sent an event of a conversation and has it.
+    /// Tells whether a live socket of this member was sent an event of a conversation and has it.
     pub(super) fn was_notified(&self, user: &UserId, id: ConversationId, kind: ConversationKind, event_seq: u64) -> bool {
         let room = RoomKey::Group(id);
         let was_notified =
@@ -230,8 +230,8 @@ impl Broker {
 
     // ---- telling the senders ----
 
-    /// Whether a sender has a device with a word for those who have received a message: all of them for those who had not
-    /// been sent it when the send was answered, some also for the others.
+    /// Tells whether a sender has a device that shows who has received a message: all devices show those who had not been
+    /// sent it when the send was answered, some also the others.
     pub(super) fn awaits_receipt(&self, sender: &UserId, was_dispatched: bool) -> bool {
         let Some(user) = self.users.get(sender) else { return false };
         if !was_dispatched {
@@ -242,7 +242,7 @@ impl Broker {
         open.chain(detached).any(|capabilities| capabilities.received_at_once)
     }
 
-    /// Whether a message's sender is to hear that a user has received it.
+    /// Tells whether a message's sender is to hear that a user has received it.
     fn is_news(&self, receipt: &DeliveryReceipt, user: &UserId, was_dispatched: bool) -> bool {
         receipt.sender != *user && self.awaits_receipt(&receipt.sender, was_dispatched)
     }

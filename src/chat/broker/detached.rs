@@ -135,7 +135,7 @@ impl Broker {
         open.chain(detached)
     }
 
-    /// Where the socket is now that asked: it may have come back on another connection, or be detached.
+    /// Returns the present place of the socket that asked: it may have come back on another connection, or be detached.
     pub(super) fn requester_of(&self, user: &UserId, reply_to: &ReplyTo) -> Option<Requester> {
         let (connection, socket) = (reply_to.connection(), &reply_to.socket()?);
         let found = |connection: &ConnectionKey| {

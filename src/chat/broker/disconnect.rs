@@ -7,7 +7,7 @@ use crate::chat::state::{RingKey, Unseen};
 use crate::engineio::{CloseReason, ConnectionKey};
 use crate::model::{ChosenStatus, Timestamp, UserId};
 
-/// Who has gone within this time, and comes or goes again, is in the log at `debug`.
+/// Time within which a user who comes and goes again is logged at `debug` only.
 const RESTLESS_MS: i64 = 2_000;
 
 impl Broker {
@@ -93,7 +93,7 @@ impl Broker {
         Some(id)
     }
 
-    /// How loud the log is about a user who comes or goes: of one who does so all the time not each one is a line.
+    /// Returns the log level for a user who comes or goes: one who does so all the time is not worth a line each time.
     pub(super) fn log_level_of(&self, user: &UserId, now: Timestamp) -> Level {
         let went = self.observers.traces.find(user).and_then(|trace| trace.incidents().left);
         let is_restless = went.is_some_and(|went| went.at.plus_millis(RESTLESS_MS) > now);

@@ -155,7 +155,7 @@ fn room_view(key: &RoomKey, room: &Room, now: Timestamp) -> RoomView {
     }
 }
 
-/// What an open session and a detached one have in common.
+/// Parts that an open session and a detached one have in common.
 struct ViewParts<'a> {
     socket: SocketId,
     user: &'a UserId,

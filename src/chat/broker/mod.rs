@@ -52,8 +52,8 @@ use crate::chat::state::{
 use crate::model::Timestamp;
 use crate::store::{Start, Write};
 
-/// Who is here, who talks where, and what follows from what they ask for. It does no I/O: all that it wants of the world goes
-/// through its [`Outside`].
+/// State of the chat: users, sessions, rooms, and the rules for all that clients ask for. It does no I/O: all that it wants
+/// of the world goes through its [`Outside`].
 pub struct Broker {
     options: Options,
     outside: Box<dyn Outside>,

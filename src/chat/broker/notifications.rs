@@ -20,7 +20,7 @@ use crate::engineio::ConnectionKey;
 use crate::model::{Conversation, ConversationId, MODEL_USER, Notification, NotificationId, Place, Timestamp, UserId};
 use crate::store::{NewNotification, StoreError, TellsOf, Write};
 
-/// What a notification's packet has beside its texts, about.
+/// Bytes of a notification's packet beside its texts, about.
 const ENVELOPE_BYTES: usize = 200;
 
 impl Broker {
@@ -135,7 +135,7 @@ impl Broker {
         NewNotification { notification: notification.clone(), tells_of, is_seen }
     }
 
-    /// What the sockets of a user can show.
+    /// Returns the capabilities of each of a user's sockets.
     fn capabilities_of(&self, user: &UserId) -> impl Iterator<Item = Capabilities> {
         self.sockets_of(user).iter().filter_map(|socket| self.sessions.get(socket)).map(|session| session.capabilities)
     }
@@ -171,7 +171,7 @@ impl Broker {
 
     // ---- shown to who comes ----
 
-    /// Whether a socket that comes may have to be shown some.
+    /// Tells whether a socket that comes may have to be shown some.
     pub(super) fn is_owed_notifications(&self, user: &UserId, capabilities: Capabilities) -> bool {
         capabilities.notification && self.users.get(user).is_some_and(|user| user.unseen_noted != user.unseen_shown)
     }

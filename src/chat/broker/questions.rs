@@ -12,7 +12,7 @@ use crate::logging::{RefusalKind, RefusalNote};
 use crate::model::{self, ConversationId, ConversationKind, MessageId, Place, UserId};
 
 impl Broker {
-    /// What the model is asked by a message to this target; `None`: it is not one that the model answers.
+    /// Returns the question that a message to this target puts to the model; `None`: the model does not answer there.
     pub(super) fn question(&self, running: &Running, target: &Target, message: MessageId) -> Option<Question> {
         let (Audience::Pair { kind: ConversationKind::Ai, recipient }, Place::Conversation(id)) =
             (&target.audience, &target.place)

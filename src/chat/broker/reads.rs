@@ -14,7 +14,7 @@ impl Broker {
         self.outside.read(Query::Lookup(Box::new(LookupQuery { lookup, waiter, allowance, seen, now })));
     }
 
-    /// How many users a read may make; `None`: none are made.
+    /// Returns the number of users that a read may make; `None`: none are made.
     fn allow_made(&mut self, lookup: &Lookup, waiter: &LookupFor, now: Timestamp) -> Option<Allowance> {
         let LookupFor::Command(running) = waiter else { return None };
         let wanted = match lookup {
@@ -26,7 +26,7 @@ impl Broker {
         provision.then(|| self.users.made.reserve(&running.user, wanted, max, now))
     }
 
-    /// Which change was the newest of what a read is about.
+    /// Returns the number of the newest change to the subject of a read.
     pub(super) fn changes_of(&self, lookup: &Lookup) -> u64 {
         match lookup {
             Lookup::Users(users) => self.users.changes.newest_of(users),

@@ -77,7 +77,8 @@ impl Broker {
         self.notify(connection, Notice::Close(CloseReason::ForcedClose));
     }
 
-    /// How far the client of a detached session had come and what it has missed since; or why that cannot be shown.
+    /// Returns how far the client of a detached session had come and the events that it missed since, or the reason why they
+    /// cannot be shown.
     fn missed(&self, connect: &Connect, pid: PrivateId) -> Result<(ReplayCursor, Vec<Replay>), NotRecovered> {
         let detached = self.sessions.detached(&pid).ok_or(NotRecovered::Unknown)?;
         if detached.client_dialects.asked != connect.client_dialects.asked {
@@ -134,7 +135,7 @@ impl Broker {
         Ok((reached, replays.collect()))
     }
 
-    /// What was notified of presence and typing since a session's client was here.
+    /// Returns the presence and typing that were sent since a session's client was here.
     fn states_since(&self, detached: &DetachedSession, reached: ReplayCursor) -> Vec<Arc<Broadcast>> {
         let subscriptions = detached.subscriptions.as_deref();
         let rooms = self.users.rooms_of(&detached.user, subscriptions, detached.is_in_common_chat).into_iter().map(RingKey::Room);
@@ -146,7 +147,7 @@ impl Broker {
         states.into_iter().map(|state| state.event).collect()
     }
 
-    /// Whether a detached session's copy of a message waits for the commit.
+    /// Tells whether a detached session's copy of a message waits for the commit.
     fn is_being_stored(&self, message: &Message, detached: &DetachedSession) -> bool {
         let requester = self.sends.get(&message.id).and_then(|in_flight| self.requester_of(&detached.user, &in_flight.reply_to));
         requester.is_some_and(|requester| requester.socket == detached.socket)
@@ -238,8 +239,8 @@ impl Broker {
         self.fan_out_presence(now);
     }
 
-    /// What was missed is on its way to a socket now: it is among those that messages under way were dispatched to, and its user's
-    /// notifications count as seen.
+    /// Notes that the missed events are on their way to a socket: messages in flight count as dispatched to it, and its
+    /// user's notifications as seen.
     fn note_replayed(&mut self, connection: ConnectionKey, missed: &[Replay]) {
         let Some((user, capabilities)) =
             self.sessions.get(&connection).map(|session| (session.user.clone(), session.capabilities))

@@ -16,7 +16,7 @@ use crate::engineio::ConnectionKey;
 use crate::model::{ConversationKind, File, Listing, Message, MessageId, MessageStatus, Place, Role, UserId, digest};
 use crate::store::{NewMessage, Write};
 
-/// What a draft names, as it was looked up.
+/// Files and listing that a draft names, as they were looked up.
 struct Subject {
     file: Option<File>,
     attachments: Vec<File>,
@@ -272,7 +272,7 @@ impl Broker {
         }
     }
 
-    /// Whether a live socket of another user in the conversation shows what is sent.
+    /// Tells whether a live socket of another user in the conversation shows the message.
     fn reaches_others(&self, audience: &Audience, sender: &UserId) -> bool {
         match audience {
             Audience::Room { .. } => false,
@@ -286,7 +286,7 @@ impl Broker {
         }
     }
 
-    /// Whether a socket is another user's and can show what is sent.
+    /// Tells whether a socket is another user's and can show messages of this kind.
     fn receives(&self, socket: ConnectionKey, kind: ConversationKind, sender: &UserId) -> bool {
         self.sessions.get(&socket).is_some_and(|session| {
             session.user != *sender && session.capabilities.can_show(kind) && !session.capabilities.unconfirmed

@@ -14,13 +14,13 @@ pub(super) const DONE: Outcome = Ok(Some(Reply::Done));
 
 /// Reason for which a command goes no further now. Nothing has changed until then.
 pub(super) enum Stop {
-    /// It is refused.
+    /// Refuses the command.
     Refused(ChatError),
-    /// It needs something that must be read first; then it is carried out anew.
+    /// Waits for a read; then the command is carried out anew.
     Read(Lookup),
-    /// It is carried out anew once this message is stored, or given up.
+    /// Waits until this message is stored or given up; then the command is carried out anew.
     Behind(MessageId),
-    /// It is carried out anew once the change of this group that is being stored has taken effect.
+    /// Waits until the change of this group that is being stored has taken effect; then the command is carried out anew.
     BehindGroup(ConversationId),
 }
 

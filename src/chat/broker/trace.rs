@@ -4,7 +4,7 @@ use crate::chat::ports::{Capabilities, MemberTrace, MessageTrace, RoomKey, Sessi
 use crate::chat::state::{Subscriptions, was_notified};
 use crate::model::{ConversationId, ConversationKind, UserId};
 
-/// What decides about a session's [`SessionState`].
+/// Facts that decide about a session's [`SessionState`].
 struct Seen<'a> {
     capabilities: Capabilities,
     subscriptions: Option<&'a Subscriptions>,
