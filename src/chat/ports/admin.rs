@@ -16,20 +16,20 @@ pub enum Administer {
     /// Disables an account, or enables it again. A disabled one's sockets are kicked, its sessions cannot be come back to, and
     /// its tokens prove nobody.
     SetDisabled {
-        /// Whose.
+        /// User whose account it is.
         user: UserId,
-        /// Whether it is to be.
+        /// State that the account is to have.
         disabled: bool,
     },
     /// Deletes an account: its sockets are kicked, its tokens prove nobody, what is personal is gone.
     Delete {
-        /// Whose.
+        /// User whose account it is.
         user: UserId,
     },
     /// Puts a socket out: its client is told so, and does not come back by itself. One whose connection was lost a short while
     /// ago cannot come back to its session.
     Kick {
-        /// Which.
+        /// Id of the socket to kick.
         socket: SocketId,
     },
     /// Puts all sockets out that are in a room, as administrators call it: `user:ID`, `conversation:ID`, `room:NAME`,
@@ -44,7 +44,7 @@ pub enum Administer {
 #[derive(Message, Debug, Clone, Copy)]
 #[rtype(result = "()")]
 pub struct MessagesPruned {
-    /// Those that were written before that.
+    /// Bound of the deletion: older messages were deleted.
     pub before: Timestamp,
 }
 
@@ -52,9 +52,9 @@ pub struct MessagesPruned {
 #[derive(Message, Debug, Clone)]
 #[rtype(result = "Vec<SessionView>")]
 pub struct ListSessions {
-    /// Whose; `None`: everybody's.
+    /// Users whose sessions are wanted; `None`: everybody's.
     pub users: Option<Vec<UserId>>,
-    /// Those after this one.
+    /// Socket after whose session the list begins; `None`: at the first one.
     pub after: Option<SocketId>,
     /// At most so many.
     pub limit: usize,
@@ -73,17 +73,17 @@ pub struct FindSession {
 pub struct SessionView {
     /// The id of its socket.
     pub socket: SocketId,
-    /// Whose it is.
+    /// User of the session.
     pub user: UserId,
     /// The user's name, where it is at hand.
     pub username: Option<String>,
     /// Its connection; `None`: it is detached.
     pub connection: Option<ConnectionKey>,
-    /// How it is reached; `None`: it is detached.
+    /// The client's end of its connection; `None`: it is detached.
     pub peer: Option<Peer>,
-    /// Since when it has that, or is detached.
+    /// Time since which it has that connection, or is detached.
     pub since: Timestamp,
-    /// How it speaks.
+    /// Dialects that its client requested and speaks.
     pub client_dialects: ClientDialects,
     /// Kinds of events that it can show.
     pub capabilities: Capabilities,
@@ -91,9 +91,9 @@ pub struct SessionView {
     pub rooms: Vec<RoomKey>,
     /// Groups of which it wants to hear nothing.
     pub muted: Vec<ConversationId>,
-    /// When it ends with its token.
+    /// Time at which it ends with its token.
     pub expires_at: Option<Timestamp>,
-    /// Whether it is being shown what it missed.
+    /// Set while it is being shown the events that it missed.
     pub is_catching_up: bool,
     /// Requests that wait for the database behind the first of them.
     pub waiting_requests: usize,
@@ -101,12 +101,12 @@ pub struct SessionView {
     pub unconfirmed_events: u64,
 }
 
-/// By what rooms are ordered.
+/// Order of a list of rooms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RoomOrder {
-    /// Those with the most connections first.
+    /// Rooms with the most connections first.
     Members,
-    /// Those with the most messages a minute first.
+    /// Rooms with the most messages a minute first.
     Rate,
 }
 
@@ -114,7 +114,7 @@ pub enum RoomOrder {
 #[derive(Message, Debug, Clone, Copy)]
 #[rtype(result = "Vec<RoomView>")]
 pub struct ListRooms {
-    /// Which first.
+    /// Order of the list.
     pub order: RoomOrder,
     /// At most so many.
     pub limit: usize,
@@ -124,7 +124,7 @@ pub struct ListRooms {
 #[derive(Message, Debug, Clone)]
 #[rtype(result = "Option<(RoomView, Vec<(SocketId, UserId)>)>")]
 pub struct FindRoom {
-    /// Which.
+    /// Room that is asked about.
     pub room: RoomKey,
     /// At most so many of its connections.
     pub limit: usize,
@@ -133,7 +133,7 @@ pub struct FindRoom {
 /// A room with somebody in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomView {
-    /// Which.
+    /// Key of the room.
     pub room: RoomKey,
     /// Connections in it.
     pub members: usize,
@@ -147,7 +147,7 @@ pub struct RoomView {
 #[derive(Message, Debug, Clone)]
 #[rtype(result = "Trace")]
 pub struct TraceOf {
-    /// Who.
+    /// User that is asked about.
     pub user: UserId,
 }
 

@@ -5,13 +5,13 @@ use super::event::Event;
 use crate::engineio::Encoded;
 use crate::model::{Message, Offset, OffsetKind, Part, SocketId, UserId};
 
-/// How many different encodings of one event there can be: one per dialect.
+/// Number of different encodings that one event can have: one per dialect.
 pub const ENCODINGS: usize = 6;
 
 /// The number of the encoding of an event that is worded already: the same for all.
 pub const WORDED: usize = ENCODINGS;
 
-/// What an event's packets have beside its texts, about.
+/// Bytes of an event's packets beside its texts, about.
 const ENVELOPE_BYTES: usize = 1_500;
 
 /// An event and its encodings, made by the first who needs them. The broker never looks at them.
@@ -20,7 +20,7 @@ pub struct Broadcast {
     event: Event,
     names: Names,
     offset: Option<Offset>,
-    /// Whether its packets have one place all together.
+    /// Set if its packets have one place all together.
     is_one_place: bool,
     had: Option<Part>,
     confirmation_wanted: ConfirmationWanted,
@@ -28,19 +28,19 @@ pub struct Broadcast {
     encodings: [OnceLock<Option<Encoded>>; ENCODINGS + 1],
 }
 
-/// Whether somebody waits to hear that an event has arrived.
+/// Urgency with which somebody waits to hear that an event has arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ConfirmationWanted {
     /// Nobody.
     #[default]
     No,
-    /// It is to be known before long: what is not confirmed comes again.
+    /// Wanted before long: an event that is not confirmed comes again.
     Soon,
     /// A sender who is here waits for it.
     AtOnce,
 }
 
-/// What some of those who are notified of an event call its conversation.
+/// Aliases that some of the users notified of an event have for its conversation.
 pub type Names = Vec<(UserId, Arc<str>)>;
 
 impl Broadcast {
@@ -103,12 +103,12 @@ impl Broadcast {
         Some(Self { offset, is_one_place, had, confirmation_wanted, shown_live_to, ..Self::new(event).named(names) })
     }
 
-    /// Whether it is a socket's own message, shown to it with all others.
+    /// Tells whether it is a socket's own message, shown to it with all others.
     pub fn is_live_copy_of(&self, socket: SocketId) -> bool {
         self.shown_live_to == Some(socket)
     }
 
-    /// What happened.
+    /// Returns the event itself.
     pub fn event(&self) -> &Event {
         &self.event
     }
@@ -131,7 +131,7 @@ impl Broadcast {
         self.offset.map(|offset| if self.is_one_place { offset } else { offset.at(part) })
     }
 
-    /// The how many-th event it is since the start.
+    /// Returns its number among the events since the start; volatile ones have none.
     pub fn event_seq(&self) -> Option<u64> {
         match self.offset?.kind {
             OffsetKind::Event { event_seq, .. } => Some(event_seq),
@@ -144,7 +144,7 @@ impl Broadcast {
         self.had
     }
 
-    /// Whether somebody waits to hear that it has reached `viewer`: not who wrote it.
+    /// Tells whether somebody waits to hear that it has reached `viewer`; nobody does for the message's own sender.
     pub fn confirmation_wanted_of(&self, viewer: &UserId) -> ConfirmationWanted {
         match self.confirmation_wanted {
             ConfirmationWanted::No => ConfirmationWanted::No,
@@ -153,7 +153,7 @@ impl Broadcast {
         }
     }
 
-    /// What `viewer` calls its conversation, where that is not its id.
+    /// Returns the alias that `viewer` has for its conversation, if any.
     pub fn name_for(&self, viewer: &UserId) -> Option<&str> {
         self.names.iter().find(|(owner, _)| owner == viewer).map(|(_, name)| &**name)
     }

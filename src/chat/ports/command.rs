@@ -1,4 +1,4 @@
-//! What clients ask for, in no front end's words.
+//! Commands: the requests of clients, in no front end's words.
 use super::event::Emitted;
 use crate::auth::Claims;
 use crate::model::{ChosenStatus, ConversationId, ListingId, MessageId, RoomId, UserId};
@@ -20,15 +20,15 @@ pub struct Draft {
     pub client_message_id: Option<String>,
 }
 
-/// Where a message is to go.
+/// Place that a message is to go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendTo {
     /// A user; the direct conversation is found or made. To the model: one's own chat of its name.
     User(UserId),
     /// A conversation of one's own.
     Conversation(ConversationId),
-    /// Whatever the sender calls so: a conversation's id, or a name of the sender's own. A text that means nothing yet
-    /// becomes the sender's name for the direct conversation with `recipient`.
+    /// Conversation that the sender calls so: by its id, or by an alias of the sender's own. A text that means nothing yet
+    /// becomes the sender's alias for the direct conversation with `recipient`.
     Named { name: String, recipient: Option<UserId> },
     /// A public room; one need not be in it. `shown_as` is the room's id as it came, as JSON.
     Room { room: RoomId, shown_as: Box<str> },
@@ -38,9 +38,9 @@ pub enum SendTo {
     Model {
         /// The sender's own name for the chat, or its id.
         chat: String,
-        /// What the answer calls the chat, as JSON.
+        /// Name of the chat in the answer, as JSON.
         shown_as: Box<str>,
-        /// Whether the socket that asks wants the answer piece by piece.
+        /// Asks for the answer piece by piece.
         stream: bool,
     },
 }
@@ -108,7 +108,7 @@ impl Command {
         if let Self::Send { draft, .. } = self { Some(draft) } else { None }
     }
 
-    /// Whether it does anything that is there without the connection that asked for it.
+    /// Tells whether it does anything that is there without the connection that asked for it.
     pub fn outlives_its_connection(&self) -> bool {
         !matches!(
             self,

@@ -23,12 +23,12 @@ pub struct Capabilities {
     pub received_at_once: bool,
     /// Notifications.
     pub notification: bool,
-    /// Whether the connection, undetermined and known by a cookie alone, proves nothing yet.
+    /// Set while the connection, undetermined and known by a cookie alone, proves nothing yet.
     pub unconfirmed: bool,
 }
 
 impl Capabilities {
-    /// Whether others' messages in conversations of this kind can be shown.
+    /// Tells whether others' messages in conversations of this kind can be shown.
     pub fn can_show(&self, kind: ConversationKind) -> bool {
         match kind {
             ConversationKind::Direct => self.direct_message,
@@ -38,24 +38,24 @@ impl Capabilities {
     }
 }
 
-/// How a client speaks, in the words of the layer above. The broker keeps it for a session that comes back.
+/// Dialects of a client, in the words of the layer above. The broker keeps them for a session that comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct ClientDialects {
-    /// What it asked for at its CONNECT: who asks for something else does not come back, but comes anew.
+    /// Dialect requested at its CONNECT: a client that requests another does not come back, but comes anew.
     pub asked: u8,
-    /// What was learned of it.
+    /// Dialects learned of it.
     pub learned: [u8; 2],
     /// The last encoding of events that it may be shown.
     pub last_encoding: u8,
 }
 
-/// What the socket that sends a message is shown of it, beside the answer.
+/// Copy of a message that the socket that sends it is shown, beside the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OwnCopy {
     /// Nothing: its front end shows what it sends by itself.
     #[default]
     None,
-    /// What all others in the group or room are shown, at once.
+    /// The same event as all others in the group or room, at once.
     Live,
     /// The event, once the message is stored: it is the only confirmation that its front end knows.
     Held,
@@ -72,17 +72,17 @@ pub struct Connect {
     pub socket: SocketId,
     /// The private id that its session will have.
     pub pid: PrivateId,
-    /// What the token says. One that is merely past its time serves only for a session that comes back.
+    /// Claims of the token. One that is merely past its time serves only for a session that comes back.
     pub claims: Box<Claims>,
-    /// What its dialects can show.
+    /// Kinds of events that its dialects can show.
     pub capabilities: Capabilities,
-    /// How it speaks.
+    /// Dialects that its client requested and speaks.
     pub client_dialects: ClientDialects,
     /// The session that it wants to come back to.
     pub back_to: Option<PrivateId>,
-    /// How far it had come.
+    /// Offset that its client had reached.
     pub offset: Option<Offset>,
-    /// Where it comes from, and how.
+    /// The client's end of it: address and transport.
     pub peer: Peer,
 }
 
@@ -91,13 +91,13 @@ pub struct Connect {
 pub struct LateRequest {
     /// So long after the end it would have been its turn.
     pub after: Duration,
-    /// What it asks for.
+    /// Command to carry out.
     pub command: Command,
     /// Of a send: what the connection would have been shown of it.
     pub own_copy: OwnCopy,
 }
 
-/// What becomes of the requests that wait when a connection ends.
+/// Fate of the requests that wait when a connection ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeftBehind {
     /// All are carried out: those that the broker has, then these.
@@ -112,17 +112,17 @@ pub enum LeftBehind {
 pub struct Disconnect {
     /// The connection.
     pub connection: ConnectionKey,
-    /// Whether the client left on purpose: then its user is offline at once.
+    /// Set if the client left on purpose: then its user is offline at once.
     pub on_purpose: bool,
     /// For the log.
     pub reason: CloseReason,
-    /// What is confirmed to have reached the client.
+    /// Mark up to which the client surely has all that it was sent.
     pub confirmed: Watermark,
     /// The requests that wait.
     pub left: LeftBehind,
 }
 
-/// How much of what a session was sent: pages of the catch-up come before events.
+/// Mark in all that a session was sent: pages of the catch-up come before events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Watermark {
     /// Nothing.
@@ -144,7 +144,7 @@ impl Watermark {
     }
 }
 
-/// What a connection was sent has surely reached its client, and somebody waited to hear it.
+/// Tells the broker that all up to a mark has arrived at a connection's client; sent only if somebody waited to hear it.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct Confirmed {
@@ -160,7 +160,7 @@ pub struct Confirmed {
 pub struct Limited {
     /// The connection.
     pub connection: ConnectionKey,
-    /// How many since the last time.
+    /// Number of refusals since the last time.
     pub refused: u32,
 }
 
@@ -170,9 +170,9 @@ pub struct Limited {
 pub struct CapabilitiesChanged {
     /// The connection.
     pub connection: ConnectionKey,
-    /// What it can show now.
+    /// Kinds of events that it can show now.
     pub capabilities: Capabilities,
-    /// How it speaks now.
+    /// Dialects that it speaks now.
     pub client_dialects: ClientDialects,
 }
 
@@ -192,7 +192,7 @@ pub struct Request {
     pub connection: ConnectionKey,
     /// The connection's own number for this request.
     pub ticket: u32,
-    /// What it asks for.
+    /// Command to carry out.
     pub command: Command,
     /// Of a send: what this connection is shown of it.
     pub own_copy: OwnCopy,
@@ -224,7 +224,7 @@ pub struct FellBehind {
 #[rtype(result = "()")]
 pub struct Tick;
 
-/// Why a client that wanted to come back to its session came anew.
+/// Reason for which a client that wanted to come back to its session came anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotRecovered {
     /// There is no such session of this user: it was detached for too long, or ended, or the server was started since. Or its
@@ -232,11 +232,11 @@ pub enum NotRecovered {
     Unknown,
     /// The client asked for other dialects than before.
     AskedOtherwise,
-    /// How far the client had come cannot be told.
+    /// The client's offset is missing, or says nothing about its session.
     OffsetUnknown,
     /// Some of what it has missed is not kept any more.
     Forgotten,
-    /// It has missed too much.
+    /// More was missed than is shown again.
     TooMuch,
 }
 

@@ -9,18 +9,18 @@ use super::room::RoomKey;
 use crate::model::{ConversationId, RoomId, SocketId, UserId};
 use crate::store::StoreError;
 
-/// Who is meant.
+/// Sockets that an event is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EmitTo {
     /// A user's sockets.
     User(UserId),
     /// The sockets in a public room.
     Room(RoomId),
-    /// Those in the common chat.
+    /// Sockets in the common chat.
     CommonChat,
-    /// Those in a conversation: of a group the unmuted ones.
+    /// Sockets in a conversation: of a group the unmuted ones.
     Conversation(ConversationId),
-    /// Those in the conversation with this id; where there is none, those in the public room that is called so.
+    /// Sockets in the conversation with this id or, if there is none, in the public room of this name.
     ConversationOrRoom(ConversationId, RoomId),
     /// One socket.
     Socket(SocketId),
@@ -41,13 +41,13 @@ impl fmt::Display for EmitTo {
     }
 }
 
-/// Emits an event to sockets of every dialect. Answered by how many sockets it was sent to.
+/// Emits an event to sockets of every dialect. Answered by the number of sockets that it was sent to.
 #[derive(Message, Debug)]
 #[rtype(result = "Result<usize, StoreError>")]
 pub struct Emit {
-    /// To whom.
+    /// Sockets that it is for.
     pub to: EmitTo,
-    /// What.
+    /// Event, in the words of the server that emits it.
     pub event: Emitted,
 }
 
@@ -67,7 +67,8 @@ pub enum EmitFrom {
 }
 
 impl EmitTo {
-    /// Who is in a room, as administrators call it; see [`Administer::KickRoom`](super::admin::Administer::KickRoom).
+    /// Returns the sockets in a room, as administrators call it; see
+    /// [`Administer::KickRoom`](super::admin::Administer::KickRoom).
     pub fn room_of_administrators(name: &str) -> Option<Self> {
         if let Some(Ok(user)) = name.strip_prefix("user:").map(UserId::parse) {
             return Some(Self::User(user));

@@ -1,7 +1,7 @@
-//! Why a command was refused.
+//! Reasons for which a command is refused.
 use std::time::Duration;
 
-/// Why a command was refused. Clients read [`ChatError::code`], each dialect in its own shape.
+/// Reason for which a command was refused. Clients read [`ChatError::code`], each dialect in its own shape.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChatError {
     /// The command is malformed.
@@ -22,7 +22,7 @@ pub enum ChatError {
     /// The conversation exists and is not the requester's.
     #[error("Not a member")]
     NotAMember,
-    /// It exists and is not the requester's.
+    /// The thing that it names exists and is not the requester's.
     #[error("Not allowed")]
     Forbidden,
     /// A token that proves nobody, or no longer.
@@ -40,8 +40,8 @@ pub enum ChatError {
     /// The store is away: nobody has seen it, and it is stored nowhere.
     #[error("The message could not be stored, try again later")]
     StorageUnavailable,
-    /// It was admitted, and given up: perhaps seen, and, where the database had it by then, perhaps stored. A retry is shown to
-    /// nobody twice.
+    /// The message was admitted, and given up: perhaps seen and, if the database had it by then, perhaps stored. A retry is
+    /// shown to nobody twice.
     #[error("The message was not stored, try again")]
     NotStored,
     /// This server stops; nobody has seen it.
@@ -74,7 +74,7 @@ impl ChatError {
         }
     }
 
-    /// How long to wait before the next try, where that is known.
+    /// Returns the time to wait before the next try, if it is known.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after } => Some(*retry_after),
@@ -84,10 +84,10 @@ impl ChatError {
     }
 }
 
-/// Why the model did not answer a question.
+/// Reason for which the model did not answer a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ModelError {
-    /// It cannot be reached, refuses, breaks off or says nothing.
+    /// The model cannot be reached, refuses, breaks off or says nothing.
     #[error("The model could not answer, try again")]
     Failed,
     /// Nothing of an answer came within `AI_TIMEOUT`.
@@ -96,7 +96,7 @@ pub enum ModelError {
     /// Too many questions wait, here or there.
     #[error("Too many questions wait for the model, try again later")]
     Busy {
-        /// When it may be tried again, where that is known.
+        /// Time until it may be tried again, if known.
         retry_after: Option<Duration>,
     },
     /// This server stops before there is an answer.

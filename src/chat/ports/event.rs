@@ -13,18 +13,18 @@ use crate::model::{
 pub enum PresenceChange {
     /// Came, or chose a status.
     Online {
-        /// Who.
+        /// User who is online.
         user: Arc<Profile>,
-        /// What they chose; never `Offline` for others' eyes.
+        /// Status that they chose; never `Offline` for others' eyes.
         status: ChosenStatus,
-        /// Whether they came: those who hear of it saw them offline before, if at all.
+        /// Set if they came: those who hear of it saw them offline before, if at all.
         came: bool,
     },
     /// Went, or appears to have gone.
     Offline {
-        /// Who.
+        /// User who is offline.
         user: UserId,
-        /// Since when.
+        /// Time at which the last socket closed.
         last_seen: Timestamp,
     },
 }
@@ -73,32 +73,32 @@ pub enum Event {
         users: Vec<UserId>,
         delivered_at: Timestamp,
         client_message_id: Option<String>,
-        /// Whether they had it before the send was answered.
+        /// Set if they had it before the send was answered.
         at_once: bool,
     },
     /// A message was read; for its sender, and for the other devices of who read it.
     Read { message: MessageId, conversation: ConversationId, user: UserId, read_at: Timestamp },
     /// A piece of an answer that the model is still giving; for the socket that asked for pieces.
     AnswerPiece {
-        /// What its question called the chat, as JSON.
+        /// Name of the chat in its question, as JSON.
         chat: Arc<str>,
-        /// What was added.
+        /// Text that was added.
         delta: String,
-        /// Whether nothing more is added.
+        /// Set if nothing more is added.
         done: bool,
     },
     /// A question got no answer; it stays stored.
     AnswerFailed {
-        /// What the question called the chat, as JSON.
+        /// Name of the chat in the question, as JSON.
         chat: Arc<str>,
-        /// Why.
+        /// Reason for which there is no answer.
         error: ChatError,
         /// Its id in the log, if it has a line there.
         error_id: Option<ErrorId>,
     },
-    /// What to show instead of an answer, for front ends that know no failure. Comes with every `AnswerFailed`.
+    /// Text to show instead of an answer, for front ends that know no failure. Comes with every `AnswerFailed`.
     Apology {
-        /// What the question called the chat, as JSON.
+        /// Name of the chat in the question, as JSON.
         chat: Arc<str>,
         /// The words.
         text: Arc<str>,
@@ -107,7 +107,7 @@ pub enum Event {
     },
     /// Typing began or ended. Volatile.
     Typing { user: Arc<Profile>, conversation: ConversationId, active: bool },
-    /// Who came and went. Volatile.
+    /// Users who came and went. Volatile.
     Presence(Vec<PresenceChange>),
     /// A notification was made or renewed; for its user.
     Notification(Arc<Notification>),
@@ -115,20 +115,20 @@ pub enum Event {
     ConversationChanged(Arc<Conversation>),
     /// A conversation is gone, or one is no longer a member of it.
     ConversationDeleted { conversation: ConversationId },
-    /// What another server emits, in its own words.
+    /// Event that another server emits, in its own words.
     Emitted(Emitted),
     /// A member opened a group (`true`) or left it on one of its sockets.
     GroupOpened { user: Arc<Profile>, conversation: ConversationId, opened: bool },
 }
 
 impl Event {
-    /// Whether it may be dropped for a slow reader; such events are state, the latest counts.
+    /// Tells whether it may be dropped for a slow reader; such events are state, the latest counts.
     pub fn is_volatile(&self) -> bool {
         matches!(self, Self::Typing { .. } | Self::Presence(_))
     }
 }
 
-/// What is notified of a message that was edited or deleted; `recipient` of a conversation of two.
+/// Returns the event of a message that was edited or deleted; `recipient` of a conversation of two.
 pub fn change_event(
     message: Arc<Message>,
     conversation: ConversationId,

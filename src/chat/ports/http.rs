@@ -17,7 +17,7 @@ use crate::store::{NewUser, StoreError, Write};
 #[derive(Message, Debug, Clone)]
 #[rtype(result = "Result<(), StoreError>")]
 pub struct AccountsChanged {
-    /// Whose account.
+    /// Users whose accounts are wanted.
     pub users: Vec<UserId>,
     /// The keys of the tokens, and until when they are kept.
     pub revoked: Vec<(String, Timestamp)>,
@@ -35,7 +35,7 @@ pub struct DropFiles {
 #[derive(ActixMessage, Debug)]
 #[rtype(result = "()")]
 pub struct SaveNotifications {
-    /// Whose.
+    /// User whose conversations are wanted.
     pub user: UserId,
 }
 
@@ -43,11 +43,11 @@ pub struct SaveNotifications {
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct Ask {
-    /// Who asks.
+    /// User who asks.
     pub user: UserId,
-    /// What for.
+    /// Command to carry out.
     pub command: Command,
-    /// Where the answer goes.
+    /// Receiver of the answer.
     pub answer: oneshot::Sender<Result<Reply, ChatError>>,
 }
 
@@ -55,11 +55,11 @@ pub struct Ask {
 #[derive(Message, Debug)]
 #[rtype(result = "Result<Arc<Account>, AuthenticateError>")]
 pub struct Authenticate {
-    /// What the token says.
+    /// Claims of the token.
     pub claims: Box<Claims>,
 }
 
-/// Why a verified token proves nobody.
+/// Reason for which a verified token proves nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthenticateError {
     /// For good.
@@ -72,7 +72,7 @@ pub enum AuthenticateError {
 #[derive(Message, Debug)]
 #[rtype(result = "Vec<(Arc<Account>, UserPresence)>")]
 pub struct OnlineUsers {
-    /// Who wants to know.
+    /// User who wants to know.
     pub requester: UserId,
 }
 
@@ -80,20 +80,20 @@ pub struct OnlineUsers {
 #[derive(Message, Debug)]
 #[rtype(result = "Vec<UserPresence>")]
 pub struct PresenceOf {
-    /// Who wants to know.
+    /// User who wants to know.
     pub requester: UserId,
-    /// Of whom.
+    /// Users whose presence is wanted.
     pub users: Vec<UserId>,
 }
 
 /// One user's presence, for somebody's eyes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserPresence {
-    /// Whether a socket is there, and the user does not appear offline.
+    /// Set if a socket is there, and the user does not appear offline.
     pub is_online: bool,
-    /// What to show: `Offline` for all who are not online.
+    /// Status to show: `Offline` for all who are not online.
     pub status: ChosenStatus,
-    /// When the last socket closed, where that is known here and newer than what is stored.
+    /// Time at which the last socket closed, if it is known here and newer than the stored one.
     pub last_seen: Option<Timestamp>,
 }
 
@@ -101,7 +101,7 @@ pub struct UserPresence {
 #[derive(Message, Debug)]
 #[rtype(result = "Vec<SocketId>")]
 pub struct SocketsOf {
-    /// Whose.
+    /// User whose sockets are wanted.
     pub user: UserId,
 }
 

@@ -22,11 +22,11 @@ pub struct FinishAnswers {
 pub struct Prompt {
     /// The broker's number for it.
     pub ticket: u64,
-    /// What was said last, the question at the end.
+    /// Latest turns of the chat, the question at the end.
     pub turns: Vec<Turn>,
-    /// Whether the answer is wanted piece by piece.
+    /// Asks for the answer piece by piece.
     pub stream: bool,
-    /// Where the answer goes.
+    /// Receiver of the answer.
     pub answers: Recipient<ModelSaid>,
     /// Ends when nobody waits for the answer any more: the model need not say more.
     pub wanted: oneshot::Receiver<()>,
@@ -37,9 +37,9 @@ pub struct Prompt {
 pub struct Asked {
     /// The broker's number for it.
     pub ticket: u64,
-    /// What was said last, the question at the end.
+    /// Latest turns of the chat, the question at the end.
     pub turns: Vec<Turn>,
-    /// Whether the answer is wanted piece by piece.
+    /// Asks for the answer piece by piece.
     pub stream: bool,
     /// Ends when nobody waits for the answer any more.
     pub wanted: oneshot::Receiver<()>,
@@ -56,9 +56,9 @@ impl Asked {
 /// Something that was said in a chat with the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
-    /// By whom.
+    /// Role of the speaker.
     pub role: Role,
-    /// What; never empty.
+    /// Text that was said; never empty.
     pub text: String,
 }
 
@@ -68,11 +68,11 @@ pub struct Turn {
 pub struct ModelSaid {
     /// The prompt's.
     pub ticket: u64,
-    /// What.
+    /// Piece, answer or failure.
     pub word: ModelWord,
 }
 
-/// What came of a [`Prompt`].
+/// Word of the model about a [`Prompt`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelWord {
     /// More of the answer; the whole one follows.
@@ -81,7 +81,7 @@ pub enum ModelWord {
     Answer {
         /// Not empty, and without what cannot be stored.
         text: String,
-        /// Whether it was cut by length or time.
+        /// Set if it was cut by length or time.
         is_truncated: bool,
     },
     /// There is none.

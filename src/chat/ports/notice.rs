@@ -17,21 +17,21 @@ use crate::model::{Account, MessageId, Part, PrivateId, SocketId, Timestamp};
 pub struct RegisterWorker {
     /// Its number, from 0.
     pub worker: u16,
-    /// Where its connections are sent things.
+    /// Receiver of all that its connections are sent.
     pub deliveries: Counted<ToWorker>,
 }
 
-/// What a worker's connections are sent.
+/// Delivery to a worker's connections.
 pub type ToWorker = Delivery<Broadcast, Notice>;
 
-/// What an admitted socket needs to know.
+/// Facts that an admitted socket needs to know.
 #[derive(Debug, Clone)]
 pub struct Admission {
-    /// Who it is.
+    /// Account of its user.
     pub account: Arc<Account>,
-    /// When its token expires.
+    /// Time at which its token expires.
     pub expires_at: Option<Timestamp>,
-    /// Whether a catch-up follows, of messages or of notifications: until [`Notice::CatchUpDone`] events wait behind it.
+    /// Set if a catch-up follows, of messages or of notifications: until [`Notice::CatchUpDone`] events wait behind it.
     pub catch_up: bool,
     /// The id of its socket.
     pub socket: SocketId,
@@ -45,12 +45,12 @@ pub struct Admission {
     pub resume_data: Option<ResumeData>,
 }
 
-/// What a session that came back is sent.
+/// Data that a session needs to come back.
 #[derive(Debug, Clone)]
 pub struct ResumeData {
-    /// How it spoke.
+    /// Dialects that its client requested and spoke.
     pub client_dialects: ClientDialects,
-    /// What it has missed, in order.
+    /// Events that it missed, in order.
     pub missed: Vec<Replay>,
     /// Presence and typing that it may have missed, in order: the latest counts.
     pub states: Vec<Arc<Broadcast>>,
@@ -59,26 +59,26 @@ pub struct ResumeData {
 /// An event that was missed.
 #[derive(Debug, Clone)]
 pub struct Replay {
-    /// Which.
+    /// Event that was missed.
     pub event: Arc<Broadcast>,
     /// The packets up to this one had arrived.
     pub had: Option<Part>,
-    /// How it is shown.
+    /// Way in which it is shown.
     pub kind: ReplayKind,
 }
 
-/// How an event that was missed is shown.
+/// Way in which a missed event is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplayKind {
     /// As to all.
     Shared,
-    /// It is the sender's own copy of a stored message.
+    /// As the sender's own copy of a stored message.
     Own,
-    /// It is the sender's own copy of a message that is being stored, as [`Notice::Hold`].
+    /// As the sender's own copy of a message that is being stored, as [`Notice::Hold`].
     Held,
 }
 
-/// Why a client was not admitted, for good.
+/// Reason for which a client was not admitted, for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusedConnect {
     /// The token is revoked.
@@ -94,26 +94,26 @@ pub enum RefusedConnect {
 /// A word for a connection's client in the administrators' namespace, in which the chat has no part.
 #[derive(Debug)]
 pub enum ConsoleNotice {
-    /// It is in.
+    /// Admits it.
     Admitted {
         /// The id of its socket.
         socket: SocketId,
     },
-    /// It is not in.
+    /// Turns it away.
     Refused {
-        /// Why, in words that its front end knows.
+        /// Reason, in words that its front end knows.
         message: String,
     },
-    /// It is sent these.
+    /// Sends it packets.
     Packets {
         /// Whole Engine.IO packets.
         packets: Encoded,
-        /// Whether it is to be said when they have left; else they may be dropped.
+        /// Set if the sender waits to hear that they have left; else they may be dropped.
         is_awaited: bool,
     },
-    /// It is kicked.
+    /// Kicks it.
     Out {
-        /// Whether the connection is closed, whatever else is on it.
+        /// Closes the connection too, whatever else is on it.
         closes: bool,
     },
 }
@@ -129,16 +129,16 @@ pub enum Notice {
     Reply {
         /// The request's.
         ticket: u32,
-        /// What became of it.
+        /// Outcome of the request.
         reply: Result<Reply, ChatError>,
     },
     /// The sender's own copy of a message: keep it, and all events behind it, until [`Notice::Settle`].
     Hold(Arc<Broadcast>),
     /// A held copy may be shown (`stored`) or is dropped.
     Settle {
-        /// Which.
+        /// Message that was held.
         message: MessageId,
-        /// Whether it is shown.
+        /// Set if it is stored, and so shown; else it is dropped.
         stored: bool,
     },
     /// A page of the catch-up, oldest first. `CatchUpDrained` asks for the next one.

@@ -1,4 +1,4 @@
-//! What the broker is given at its start: settings, and where time and ids come from.
+//! Options of the broker at its start: settings, and its sources of time and ids.
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,7 +121,7 @@ impl Options {
 /// So many changes of presence, or of who is typing, are kept in one place.
 const STATES_MAX: usize = 256;
 
-/// Where time and ids come from; tests give their own, so that they are exact.
+/// Sources of time and ids; tests give their own, so that they are exact.
 pub struct Sources {
     /// The wall clock.
     pub clock: Box<dyn FnMut() -> Timestamp + Send>,
@@ -142,7 +142,7 @@ impl fmt::Debug for Sources {
     }
 }
 
-/// How much is kept.
+/// Limits of the events that are kept.
 #[derive(Debug, Clone, Copy)]
 pub struct RingLimits {
     /// Events of one ring.

@@ -1,4 +1,4 @@
-//! What a requester is sent.
+//! Replies to requesters.
 use std::sync::Arc;
 
 use crate::model::{Account, Conversation, Message, MessageStatus, Notification, Profile, SocketId, Timestamp, UserId};
@@ -21,7 +21,7 @@ pub enum Reply {
     Connections {
         /// As many as were asked for.
         connections: Vec<(UserId, SocketId)>,
-        /// How many there are.
+        /// Number of all that there are.
         total: usize,
     },
     /// Notifications, newest first.
@@ -30,7 +30,7 @@ pub enum Reply {
     Notified(Notified),
     /// The socket is in by its new token.
     Renewed {
-        /// When that one expires.
+        /// Time at which that one expires.
         expires_at: Option<Timestamp>,
     },
     /// One's own account as it is now.
@@ -46,7 +46,7 @@ pub struct Sent {
     pub recipient: Option<Arc<Profile>>,
     /// `Delivered` where a live socket of the recipient has been sent it.
     pub status: MessageStatus,
-    /// What the sender calls the conversation.
+    /// Alias that the sender has for the conversation.
     pub name: Option<Arc<str>>,
 }
 
@@ -55,7 +55,7 @@ pub struct Sent {
 pub struct ConversationReply {
     /// With its members.
     pub conversation: Arc<Conversation>,
-    /// Whether it was made by this command.
+    /// Set if it was made by this command.
     pub created: bool,
 }
 

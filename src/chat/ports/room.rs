@@ -3,7 +3,7 @@ use std::fmt;
 
 use crate::model::{ConversationId, Place, RoomId};
 
-/// What a room stands for.
+/// Room by its kind: a group, a public room or the common chat.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum RoomKey {
     /// The unmuted sockets of a group's members.

@@ -11,11 +11,11 @@ use crate::model::{ConversationId, ConversationKind, MessageId, SocketId, Timest
 pub struct Trace {
     /// A socket was admitted.
     pub came: Option<(Timestamp, SocketId, ConnectKind)>,
-    /// What has not happened to most of those who are here.
+    /// Incidents; most users that are here have none.
     incidents: Option<Box<Incidents>>,
 }
 
-/// What went otherwise than by a socket that comes.
+/// Latest incidents of a user: refusals and losses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Incidents {
     /// A token of theirs was refused at CONNECT.
@@ -27,7 +27,7 @@ pub struct Incidents {
 }
 
 impl Trace {
-    /// What went otherwise.
+    /// Returns the incidents; empty if there were none.
     pub fn incidents(&self) -> Incidents {
         self.incidents.as_deref().copied().unwrap_or_default()
     }
@@ -38,7 +38,7 @@ impl Trace {
     }
 }
 
-/// How a socket came.
+/// Way in which a socket came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectKind {
     /// Anew, without naming a session.
@@ -47,21 +47,21 @@ pub enum ConnectKind {
     ResumeFailed(NotRecovered),
     /// Back to its session.
     Resumed {
-        /// How many events it had missed and was shown.
+        /// Number of events that it had missed and was shown.
         missed: usize,
     },
 }
 
-/// How a socket went.
+/// Latest loss of a user's socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LastDisconnect {
-    /// When.
+    /// Time of the loss.
     pub at: Timestamp,
-    /// Which.
+    /// Socket that was lost.
     pub socket: SocketId,
-    /// Why.
+    /// Reason for which it closed.
     pub reason: CloseReason,
-    /// Whether its client may come back to the session.
+    /// Set if its client may come back to the session.
     pub is_detached: bool,
 }
 
@@ -69,66 +69,66 @@ pub struct LastDisconnect {
 #[derive(Message, Debug, Clone)]
 #[rtype(result = "MessageTrace")]
 pub struct TraceMessage {
-    /// Which.
+    /// Message that is asked about.
     pub message: MessageId,
-    /// Where it stands.
+    /// Conversation in which it stands.
     pub conversation: ConversationId,
     /// Of which kind that is.
     pub kind: ConversationKind,
     /// Its number there.
     pub seq: i64,
-    /// Of whom it is asked.
+    /// Members that are asked about.
     pub members: Vec<UserId>,
 }
 
-/// What is known of a message in memory: of those of the last minutes more than of others.
+/// Facts known of a message in memory: more of the last minutes' messages than of others.
 #[derive(Debug, Clone, Default)]
 pub struct MessageTrace {
-    /// Whether it is being stored.
+    /// Set while it is being stored.
     pub is_in_flight: bool,
-    /// When it was dispatched, where that is remembered.
+    /// Time at which it was dispatched, if that is remembered.
     pub dispatched_at: Option<Timestamp>,
     /// Each member that was asked for, in their order.
     pub members: Vec<MemberTrace>,
 }
 
-/// Where a member is with a message.
+/// State of a member with a message.
 #[derive(Debug, Clone, Default)]
 pub struct MemberTrace {
-    /// Whether the member is known to have received it.
+    /// Set if the member is known to have received it.
     pub has_received: bool,
     /// The member's sessions, open and detached.
     pub sessions: Vec<SessionTrace>,
 }
 
-/// Where a session is with a message.
+/// State of a session with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionTrace {
     /// Its socket.
     pub socket: SocketId,
-    /// What stands in the way.
+    /// Stage that it has reached, or the obstacle.
     pub state: SessionState,
 }
 
-/// What a session has of a message, or what stands in the way; the first that is true.
+/// Stage of a message in a session, or the obstacle in its way; the first that is true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionState {
     /// Its dialects have no word for messages of this kind.
     NoWord,
     /// Known by a cookie alone, it has said nothing yet: what it is sent proves nothing.
     Unconfirmed,
-    /// It muted the conversation.
+    /// The session muted the conversation.
     Muted,
     /// Its connection is lost; the message is kept for its return.
     Detached,
-    /// It is being shown what it missed; the message comes in its turn.
+    /// The session is being shown the events that it missed; the message comes in its turn.
     CatchingUp,
-    /// It was sent, and an answer to a heartbeat proves that it arrived.
+    /// The message was sent, and an answer to a heartbeat proves that it arrived.
     Confirmed,
-    /// It was sent; the answer to a heartbeat has not come yet.
+    /// The message was sent; the answer to a heartbeat has not come yet.
     Sent,
-    /// It came after the message was dispatched, and was caught up by then.
+    /// The session came after the message was dispatched, and was caught up by then.
     CameLater,
-    /// What was sent when is not remembered.
+    /// Nobody remembers what was sent when.
     Unknown,
 }
