@@ -17,9 +17,9 @@ use crate::store::{NewUser, StoreError, Write};
 #[derive(Message, Debug, Clone)]
 #[rtype(result = "Result<(), StoreError>")]
 pub struct AccountsChanged {
-    /// Users whose accounts are wanted.
+    /// Users whose accounts changed.
     pub users: Vec<UserId>,
-    /// The keys of the tokens, and until when they are kept.
+    /// Keys of the revoked tokens, each with the time until which it is kept.
     pub revoked: Vec<(String, Timestamp)>,
 }
 
@@ -35,7 +35,7 @@ pub struct DropFiles {
 #[derive(ActixMessage, Debug)]
 #[rtype(result = "()")]
 pub struct SaveNotifications {
-    /// User whose conversations are wanted.
+    /// User whose notifications are to be stored.
     pub user: UserId,
 }
 

@@ -57,7 +57,7 @@ impl Lookup {
     }
 }
 
-/// What was read.
+/// Result of a read.
 #[derive(Debug)]
 pub enum LookedUp {
     Users(Vec<(Account, Vec<Membership>)>),
@@ -78,7 +78,7 @@ pub enum LookedUp {
 /// A conversation, and when a message of it last changed.
 pub type FoundConversation = (Conversation, Option<Timestamp>);
 
-/// Who waits for a read.
+/// Waiter for a read.
 #[derive(Debug)]
 pub enum LookupFor {
     /// A command.

@@ -20,13 +20,13 @@ const UNSEEN_MAX: i64 = 100;
 /// A read that the broker has begun. It runs outside; the broker goes on with the [`Answer`].
 #[derive(Debug)]
 pub enum Query {
-    /// What commands and coming clients wait for.
+    /// Read that commands and coming clients wait for.
     Lookup(Box<LookupQuery>),
     /// A page of what a socket has missed.
     Page {
-        /// Whose.
+        /// Socket that is shown it.
         to: Destination,
-        /// What it asks for.
+        /// Bounds of the page.
         query: Box<PageQuery>,
         /// Tells whether it stands behind all that was admitted before; later pages find that stored.
         is_first: bool,
@@ -37,10 +37,10 @@ pub enum Query {
         to: Destination,
         /// The user.
         user: UserId,
-        /// How often the store had been given some by then.
+        /// Number of times that the store had been given some by then.
         noted: u32,
     },
-    /// What the model is sent.
+    /// Turns that the model is sent.
     Turns {
         /// The question's number.
         ticket: u64,

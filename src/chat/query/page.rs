@@ -6,13 +6,13 @@ use crate::chat::state::{CatchUpFrom, CatchUpProgress};
 use crate::model::{ConversationId, Message, Profile, UserId};
 use crate::store::{self, Had, Lacking, Received, Span};
 
-/// What a message's packet has beside its content, about.
+/// Bytes of a message's packet beside its content, about.
 const ENVELOPE_BYTES: usize = 700;
 
-/// What a page is read from the store as.
+/// Page as it is read from the store.
 #[derive(Debug)]
 pub struct Page {
-    /// Where it begins.
+    /// Progress at which it begins.
     pub from: CatchUpProgress,
     /// The user's receipts when the catch-up began, where they matter.
     pub received: Option<Arc<Received>>,
@@ -20,17 +20,17 @@ pub struct Page {
     pub changes: Vec<(i64, Message)>,
     /// Once all changes are in.
     pub messages: Vec<Message>,
-    /// Whom the user's own messages in it were for.
+    /// Recipients of the user's own messages in it.
     pub recipients: Vec<Arc<Profile>>,
 }
 
-/// What a page asks the store for.
+/// Bounds of a page, as the store is asked for it.
 #[derive(Debug)]
 pub struct PageQuery {
     pub user: UserId,
     pub since: Option<CatchUpFrom>,
     pub sent_by: Option<[u8; 32]>,
-    /// How much was handed over; `None`: nothing was.
+    /// Part that was handed over before; `None`: nothing was.
     pub progress: Option<CatchUpProgress>,
     /// As of its beginning.
     pub received: Option<Arc<Received>>,
@@ -89,7 +89,7 @@ impl PageQuery {
         changes.into_iter().chain(messages)
     }
 
-    /// Where the first page begins.
+    /// Returns the progress at which the first page begins.
     pub fn start(&self, conn: &mut store::AnyConnection, received: Option<&Received>) -> store::QueryResult<CatchUpProgress> {
         let user = (&self.user, received);
         let mut first = CatchUpProgress {
@@ -132,7 +132,7 @@ impl Page {
         bytes
     }
 
-    /// How much was handed over with it.
+    /// Returns the part of the catch-up that is handed over with it.
     pub fn progress(&self, changes_up_to: i64) -> CatchUpProgress {
         let CatchUpProgress { changes, messages } = self.from;
         match (self.messages.last(), self.changes.last()) {

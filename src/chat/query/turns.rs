@@ -11,19 +11,19 @@ const TURNS: usize = 20;
 /// So many are looked at: some may wait for an answer themselves.
 const ROWS: i64 = 40;
 
-/// What was found before the model is asked.
+/// Result of the read before the model is asked.
 #[derive(Debug)]
 pub enum FoundTurns {
-    /// What it is to be sent.
+    /// Turns to send it.
     Turns(Vec<Turn>),
-    /// It has answered already.
+    /// Answer that it has given already.
     Answer(Box<model::Message>),
     /// The question was deleted, or its answer.
     Gone,
 }
 
-/// What the model is sent: the newest messages of the chat, oldest first, the question at the end. What else its user said
-/// comes only with its answer: without one it waits for it, or there was none.
+/// Finds the turns that the model is sent: the newest messages of the chat, oldest first, the question at the end. Anything
+/// else that its user said comes only with its answer: without one it waits for it, or there was none.
 pub fn find_turns(conn: &mut AnyConnection, question: &Question) -> QueryResult<FoundTurns> {
     if let Some(answer) = store::find_message(conn, question.answer_id())? {
         return Ok(if answer.deleted_at.is_some() { FoundTurns::Gone } else { FoundTurns::Answer(Box::new(answer)) });

@@ -23,10 +23,10 @@ use crate::meter::{Counted, Meter, Metered};
 use crate::model::Timestamp;
 use crate::store::{Committed, Store};
 
-/// How often members' progress, last-seen times and notifications of messages are stored: a crash repeats at most so much
-/// of a catch-up. What it takes of the notifications is made up for at the next start.
+/// Interval at which members' progress, last-seen times and notifications of messages are stored: a crash repeats at most so
+/// much of a catch-up. The notifications that it takes are made up for at the next start.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
-/// How often caches are looked through.
+/// Interval at which caches are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// The central actor: it holds the `Broker`, hands it what comes in, and carries out what it wants of the outside. It never
@@ -139,7 +139,7 @@ impl ChatServer {
 #[rtype(result = "()")]
 struct CalledBack(Callback);
 
-/// What of members' progress and of notifications is only known here is to be stored.
+/// Tells the server to store members' progress and notifications that are only known here.
 struct SaveDue;
 
 /// The caches are to be looked through.

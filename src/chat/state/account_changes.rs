@@ -3,7 +3,7 @@ use hashbrown::HashMap;
 
 use crate::model::{Timestamp, UserId};
 
-/// Whose account or memberships changed of late: what was read of them before is too old to be kept.
+/// Users whose account or memberships changed of late: a read of them that began before is too old to be kept.
 #[derive(Debug, Default)]
 pub struct AccountChanges {
     count: u64,
@@ -11,7 +11,7 @@ pub struct AccountChanges {
 }
 
 impl AccountChanges {
-    /// Those of these users changed.
+    /// Notes that accounts or memberships of these users changed.
     pub fn note<'a>(&mut self, users: impl IntoIterator<Item = &'a UserId>, now: Timestamp) {
         self.count += 1;
         self.newest.extend(users.into_iter().map(|user| (user.clone(), (self.count, now))));

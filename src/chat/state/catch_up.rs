@@ -10,7 +10,7 @@ use crate::store::Received;
 /// Rows of the first page; later ones grow as long as they stay small.
 const FIRST_ROWS: usize = 16;
 
-/// Who waits for a page, first come first served.
+/// Connections that wait for a page, first come first served.
 #[derive(Debug, Default)]
 pub struct PageReads {
     under_way: usize,
@@ -45,7 +45,7 @@ impl PageReads {
     }
 }
 
-/// How far a socket's catch-up is.
+/// Progress of a socket's catch-up.
 #[derive(Debug)]
 pub struct CatchUp {
     /// Messages up to this position belong to the catch-up, those after it are live.
@@ -56,15 +56,15 @@ pub struct CatchUp {
     pub since: Option<CatchUpFrom>,
     /// The client's earlier session: it knows what it sent itself.
     pub sent_by: Option<[u8; 32]>,
-    /// How much of it was handed over; `None`: nothing was read yet.
+    /// Part of it that was handed over; `None`: nothing was read yet.
     pub progress: Option<CatchUpProgress>,
     /// The user's receipts when it began, where they matter.
     pub received: Option<Arc<Received>>,
-    /// How many rows the next page asks for.
+    /// Number of rows that the next page asks for.
     pub rows: usize,
-    /// Whether a page is being read or the next one waits for the socket.
+    /// Set while a page is being read or the next one waits for the socket.
     pub is_reading: bool,
-    /// Whether it stands for live events that were left out where too much waited.
+    /// Set if it stands for live events that were left out because too much waited.
     pub goes_on: bool,
 }
 
@@ -92,12 +92,12 @@ impl CatchUp {
         Self { progress, goes_on: true, ..Self::new(up_to, changes_up_to.up_to, Some(since), Some(sent_by)) }
     }
 
-    /// Whether it will bring a message, if that is stored.
+    /// Tells whether it will bring a message, if that is stored.
     pub fn brings(&self, position: i64) -> bool {
         position <= self.up_to && !(self.goes_on && self.progress.is_some_and(|progress| position <= progress.messages))
     }
 
-    /// Whether nothing of it was read yet.
+    /// Tells whether nothing of it was read yet.
     pub fn is_at_its_start(&self) -> bool {
         let Some(progress) = self.progress else { return true };
         let start = self.since.map(|since| CatchUpProgress { changes: since.changes.up_to, messages: since.position });
@@ -143,7 +143,7 @@ impl CatchUp {
     }
 }
 
-/// How much of a catch-up was handed over. First come the changes of messages that its client had, then the messages.
+/// Part of a catch-up that was handed over. Changes of messages that its client had come first, then the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CatchUpProgress {
     /// Changes up to this position,

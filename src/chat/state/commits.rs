@@ -20,12 +20,12 @@ pub enum Change {
     Joined { conversation: ConversationId, users: Vec<UserId>, by: UserId, at: Timestamp },
     /// This one left, and perhaps another one is administrator now.
     Left { conversation: ConversationId, user: UserId, admin: Option<UserId>, at: Timestamp },
-    /// It is gone.
+    /// The conversation is gone.
     Deleted(ConversationId),
 }
 
 impl Change {
-    /// Which conversation changes.
+    /// Returns the conversation that changes.
     pub fn conversation(&self) -> ConversationId {
         match self {
             Self::Made(conversation) => conversation.id,
@@ -46,12 +46,12 @@ pub struct GivenName {
     pub before: Option<Arc<str>>,
 }
 
-/// What waits for a commit.
+/// Consequences of a commit, by the change that was stored.
 #[derive(Debug)]
 pub enum AfterCommit {
     /// Nothing: a failure is in the store's log.
     Nothing,
-    /// Who is online.
+    /// Users who came online or went.
     Online { came: Vec<UserId>, gone: Vec<UserId> },
     /// A message.
     Message(MessageId),

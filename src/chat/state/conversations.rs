@@ -159,9 +159,9 @@ pub struct CachedConversation {
     pub updated_at: Timestamp,
     /// Messages that are being stored.
     pub in_flight: usize,
-    /// What was dispatched of late and is stored.
+    /// Messages that were dispatched of late and are stored.
     pub dispatched: DispatchedMessages,
-    /// Whether it is to be looked who has confirmed that before it was stored.
+    /// Set while it is still to be found out who confirmed them before they were stored.
     pub is_progress_due: bool,
     /// Members without a socket, where that was looked up since it last changed.
     pub absent: Option<Arc<[UserId]>>,

@@ -12,7 +12,7 @@ use crate::model::{ConversationId, MessageId, Timestamp, UserId};
 /// to". The others' status stands in the history.
 pub const NEWEST_NOTIFIED: usize = 100;
 
-/// What is not stored, or not sent, yet.
+/// Receipts that are not stored, or not sent, yet.
 #[derive(Debug, Default)]
 pub struct Progress {
     /// Conversations with messages that were stored of late: some may have confirmed them before that.
@@ -20,7 +20,7 @@ pub struct Progress {
     settled: HashMap<(ConversationId, UserId), i64>,
     last_seen: HashMap<UserId, Timestamp>,
     unsent: Vec<Received>,
-    /// Where in `unsent` a message is.
+    /// Index of each message in `unsent`.
     places: HashMap<(MessageId, bool), usize>,
     is_notifying: bool,
 }
@@ -30,7 +30,7 @@ pub struct Progress {
 pub struct Received {
     pub receipt: DeliveryReceipt,
     pub users: Vec<UserId>,
-    /// Whether they had it when the send was answered.
+    /// Set if they had it when the send was answered.
     pub at_once: bool,
 }
 
@@ -91,8 +91,8 @@ impl Progress {
         }
     }
 
-    /// What is to be sent now, the newest of each conversation first. The rest waits: a sender is notified of no more receivers at
-    /// once than `most`.
+    /// Takes the receipts to send now, the newest of each conversation first. The rest waits: a sender is notified of no more
+    /// receivers at once than `most`.
     pub fn take_unsent(&mut self, most: usize) -> Vec<Received> {
         self.places.clear();
         let mut unsent = std::mem::take(&mut self.unsent);

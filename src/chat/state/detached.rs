@@ -19,7 +19,7 @@ pub struct DetachedSession {
     pub tokens: Tokens,
     pub subscriptions: Option<Box<Subscriptions>>,
     pub is_in_common_chat: bool,
-    /// How far its client is known to have come; `None`: only the client knows.
+    /// Position of its client in the events, as far as that is known; `None`: only the client knows.
     pub reached: Option<ReplayCursor>,
     pub receives_after: u64,
     pub at: Timestamp,

@@ -1,4 +1,5 @@
-//! What was dispatched in a conversation of late: by it a confirmation, which is of all events up to one, becomes one of messages.
+//! Messages of a conversation that were dispatched of late: by them a confirmation, which is of all events up to one, becomes
+//! one of messages.
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -38,19 +39,19 @@ pub struct DispatchedMessage {
     pub receipt: DeliveryReceipt,
     /// The number of its event.
     pub event_seq: u64,
-    /// Whether a live socket of a recipient showed it then.
+    /// Set if a live socket of a recipient showed it then.
     pub is_delivered: bool,
     /// Members who had no socket then.
     pub absent: Arc<[UserId]>,
     /// Users who had it before.
     pub excluded: HashSet<UserId>,
-    /// Whether it was deleted since: who had not received it by then never will.
+    /// Set if it was deleted since: a member who had not received it by then never will.
     pub is_deleted: bool,
     pub at: Timestamp,
 }
 
 impl DispatchedMessage {
-    /// Whether a member is taken to have had it when the send was answered.
+    /// Tells whether a member is taken to have had it when the send was answered.
     pub fn was_dispatched_to(&self, user: &UserId) -> bool {
         self.is_delivered && !self.absent.contains(user)
     }
@@ -78,7 +79,8 @@ impl DispatchedMessages {
         self.0.back().map_or(0, |last| last.receipt.seq)
     }
 
-    /// Those after `seq` that a user has received: all that are confirmed, and those after them that are the user's own.
+    /// Returns the messages after `seq` that a user has received: all that are confirmed, and those after them that are the
+    /// user's own.
     pub fn received_by(
         &self,
         user: &UserId,

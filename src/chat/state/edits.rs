@@ -12,7 +12,7 @@ pub struct UnsentChanges {
     positions: VecDeque<i64>,
     /// The database was given these, and did not say what became of them: of each time that it is away no more than one batch.
     doubted: Vec<Doubted>,
-    /// Those of them that are being read.
+    /// Changes in doubt that are being looked up.
     looked_up: Vec<Doubted>,
 }
 
@@ -26,7 +26,7 @@ pub struct Doubted {
 }
 
 impl Doubted {
-    /// Whether the message is what it is by this change.
+    /// Tells whether the message is as this change leaves it.
     pub fn is_stored(&self, found: &Message) -> bool {
         let Message { content, deleted_at, .. } = &*self.message;
         found.deleted_at == *deleted_at && (deleted_at.is_some() || found.content == *content)
@@ -39,7 +39,7 @@ impl UnsentChanges {
         ChangesNotified::all(self.positions.front().map_or(position, |first| position.min(first - 1)))
     }
 
-    /// What one knows who is being sent the change at a position, which is none of these any more.
+    /// Returns the changes that a client knows while it is sent the change at a position, which is no longer being stored.
     pub fn while_notifying(&self, position: i64) -> ChangesNotified {
         match self.positions.front() {
             Some(first) if *first < position => ChangesNotified::all(first - 1),

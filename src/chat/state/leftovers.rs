@@ -69,18 +69,18 @@ struct LeftoverQueue {
     taken_over: usize,
     /// Sockets that came since: what they ask for comes behind all this.
     behind: Vec<ConnectionKey>,
-    /// When it is looked at next, where that is noted.
+    /// Time at which it is looked at next, if that is noted.
     due: Option<Timestamp>,
 }
 
-/// What a queue comes to now.
+/// Next step of a queue.
 pub enum NextLeftover {
     /// Something else comes first.
     Later,
     Run(Leftover),
     /// The next one cannot be carried out any more.
     Drop(Leftover, &'static str),
-    /// It is empty and gone; these waited behind it.
+    /// The queue is empty and gone; these waited behind it.
     Over(Vec<ConnectionKey>),
 }
 
@@ -99,12 +99,12 @@ impl Leftovers {
         self.queues.is_empty()
     }
 
-    /// When the next one is due.
+    /// Returns the time at which the next one is due.
     pub fn next_due(&self) -> Option<Timestamp> {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// Those who have some.
+    /// Returns the users who have some.
     pub fn users(&self) -> impl Iterator<Item = &UserId> {
         self.queues.keys()
     }

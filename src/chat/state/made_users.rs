@@ -8,7 +8,7 @@ use crate::model::{Timestamp, UserId};
 /// They are counted for so long: one hour.
 const WINDOW_MS: i64 = 3_600_000;
 
-/// How many each user has had made of late.
+/// Number of users that each sender has had made of late.
 #[derive(Debug, Default)]
 pub struct MadeUsers {
     /// Since when, and how many.
@@ -43,7 +43,7 @@ impl MadeUsers {
         }
     }
 
-    /// How long a sender has to wait for the next ones.
+    /// Returns the time that a sender has to wait for the next ones.
     pub fn wait_of(&self, sender: &UserId, now: Timestamp) -> Duration {
         let since = self.by_sender.get(sender).map_or(now, |(since, _)| *since);
         let wait = since.plus_millis(WINDOW_MS).as_millis().saturating_sub(now.as_millis());

@@ -15,13 +15,13 @@ pub struct Owed {
 }
 
 impl Owed {
-    /// Whom it is owed to.
+    /// Returns the users to whom it is owed.
     pub fn users(&self) -> impl Iterator<Item = &UserId> {
         self.absent.iter().filter(|user| **user != self.message.sender.id)
     }
 }
 
-/// What is owed and not given to the store yet.
+/// Notifications that are owed and not given to the store yet.
 #[derive(Debug, Default)]
 pub struct Gathered {
     by_conversation: HashMap<ConversationId, Unwritten>,
@@ -32,7 +32,7 @@ pub struct Gathered {
 struct Unwritten {
     /// In order.
     owed: Vec<Owed>,
-    /// Whose part of how many of these is written.
+    /// Number of these whose part for a user is written.
     written: HashMap<UserId, usize>,
 }
 
@@ -57,7 +57,7 @@ impl Gathered {
         }
     }
 
-    /// It could not be stored: it is owed as before.
+    /// Puts back notifications that could not be stored: they are owed as before.
     pub fn put_back(&mut self, owed: Vec<Owed>) {
         for owed in owed {
             let unwritten = self.by_conversation.entry(owed.conversation).or_default();
@@ -123,7 +123,7 @@ mod tests {
         names.iter().map(|name| user(name)).collect()
     }
 
-    /// Whom which message is owed to, by name.
+    /// Lists users by name, each with the message that is owed.
     fn owed(owed: &[Owed]) -> Vec<(String, i64)> {
         let mut list: Vec<_> =
             owed.iter().flat_map(|owed| owed.users().map(|user| (user.to_string(), owed.message.position))).collect();

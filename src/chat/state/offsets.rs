@@ -1,8 +1,8 @@
-//! Which offsets are ours, and what they say.
+//! Offsets of this database: which are ours, and what they say.
 use crate::model::{ChangesNotified, Epoch, Offset, OffsetKind, Part};
 use crate::store::Start;
 
-/// How far a session's client has come in what was dispatched since the start.
+/// Position of a session's client in the events dispatched since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReplayCursor {
     /// Number of the last event of which something arrived.
@@ -26,13 +26,13 @@ impl ReplayCursor {
 /// From where on a client lacks messages, and what became of those that it had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CatchUpFrom {
-    /// It has those up to this position,
+    /// Position up to which it has the messages,
     pub position: i64,
     /// and of the last one the packets up to this.
     pub part: Part,
     /// Up to this position only those are lacking that the user had not received; `None`: all are lacking.
     pub unreceived_up_to: Option<i64>,
-    /// It knows of these edits and deletions.
+    /// Edits and deletions that it knows of.
     pub changes: ChangesNotified,
 }
 
@@ -96,8 +96,8 @@ impl Offsets {
         Some(CatchUpFrom { position: position.min(stored), part, unreceived_up_to, changes })
     }
 
-    /// How far a client has come that is shown nothing beyond `last_encoding`, if the offset is one of an event since the
-    /// start.
+    /// Returns the position in the events of a client that is shown nothing beyond `last_encoding`, if the offset is one of
+    /// an event since the start.
     pub fn reached(&self, offset: Offset, last_event_seq: u64, last_encoding: u8) -> Option<ReplayCursor> {
         match offset.kind {
             OffsetKind::Event { event_seq, is_message: true }

@@ -6,7 +6,7 @@ use crate::model::{Timestamp, UserId};
 /// While somebody is online it is stored this often that the server runs: half of what a last seen may be wrong by.
 const ALIVE_EVERY_MS: i64 = 30_000;
 
-/// Those who came and went since the store was notified.
+/// Users who came and went since the store was notified.
 #[derive(Debug, Default)]
 pub struct OnlineChanges {
     came: HashSet<UserId>,
@@ -38,7 +38,7 @@ impl OnlineChanges {
         Some((self.came.drain().collect(), self.gone.drain().collect()))
     }
 
-    /// Those of whom the store was notified in vain; what is known since then holds.
+    /// Puts back users of whom the store was notified in vain; anything known since then holds.
     pub fn put_back(&mut self, came: Vec<UserId>, gone: Vec<UserId>) {
         let Self { came: comes, gone: goes, notified_at: _ } = self;
         comes.extend(came.into_iter().filter(|user| !goes.contains(user)));

@@ -59,10 +59,10 @@ pub struct Work {
     /// Number of reads that somebody waits for.
     pub reads: usize,
     pub pages: PageReads,
-    /// How often files were dropped that nothing named: what was looked up before is too old.
+    /// Number of times that files named by nothing were dropped: a lookup from before is too old.
     pub files_dropped: u64,
     pub is_draining: bool,
-    /// Who waits until nothing is under way any more.
+    /// Callers that wait until nothing is under way any more.
     pub awaiting_rest: Vec<oneshot::Sender<()>>,
 }
 

@@ -7,7 +7,7 @@ use super::online::OnlineChanges;
 use crate::chat::ports::PresenceChange;
 use crate::model::{Timestamp, UserId};
 
-/// How long changes are gathered while they keep coming.
+/// Time for which changes are gathered while they keep coming, in milliseconds.
 const WINDOW_MS: i64 = 100;
 
 /// A user's presence is sent no more often: who comes and goes all the time costs the others one packet a second.
@@ -22,7 +22,7 @@ pub struct PresenceWindow {
     /// Of whom something was sent within the last second, oldest first, and when.
     notified: VecDeque<(Timestamp, UserId)>,
     notified_at: HashMap<UserId, Timestamp>,
-    /// When the first of those who wait may be sent, by their own last times.
+    /// Earliest time at which one of those who wait may be sent, by their own last times.
     first_due: Option<Timestamp>,
 }
 
@@ -42,18 +42,18 @@ impl PresenceWindow {
         self.notified_at.get(user).map_or(Timestamp::default(), |at| at.plus_millis(PER_USER_MS))
     }
 
-    /// Whether it waits to be notified that a user came.
+    /// Tells whether others are still to be notified that a user came.
     pub fn is_coming(&self, user: &UserId) -> bool {
         matches!(self.latest.get(user), Some(PresenceChange::Online { came: true, .. }))
     }
 
-    /// When the waiting changes are to be sent; `None` where nothing waits.
+    /// Returns the time at which the waiting changes are to be sent; `None` if nothing waits.
     pub fn due(&self, now: Timestamp) -> Option<Timestamp> {
         let first = self.first_due?;
         Some(self.open_until.map_or(now, |until| until.max(now)).max(first))
     }
 
-    /// What is to be sent now, in the order of the first change of each user.
+    /// Takes the changes to send now, in the order of the first change of each user.
     pub fn take(&mut self, now: Timestamp) -> Vec<(UserId, PresenceChange)> {
         if self.open_until.is_some_and(|until| until > now) || self.first_due.is_none_or(|first| first > now) {
             return Vec::new();
@@ -83,7 +83,7 @@ pub struct Presence {
     /// Number of users that others were sent are online.
     online: usize,
     is_narrowed: bool,
-    /// What the store is to be sent.
+    /// Changes that the store is to be sent.
     pub unstored: OnlineChanges,
 }
 

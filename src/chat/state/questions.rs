@@ -25,21 +25,21 @@ pub struct Question {
     pub message: MessageId,
     /// The chat.
     pub conversation: ConversationId,
-    /// Who asks.
+    /// User who asks.
     pub requester: Arc<Profile>,
-    /// Who answers.
+    /// Model that answers.
     pub model: Arc<Profile>,
-    /// What the requester calls the chat, as JSON.
+    /// Alias that the requester has for the chat, as JSON.
     pub chat: Arc<str>,
     /// The socket that asked last, where it asked for an answer and did not just send a message.
     pub socket: Option<ConnectionKey>,
-    /// Whether that socket wants the answer piece by piece.
+    /// Set if that socket wants the answer piece by piece.
     pub stream: bool,
 }
 
 impl Question {
-    /// Whether it is to be answered when `message` is repeated: who asks for an answer is notified that there is none to a
-    /// deleted one.
+    /// Tells whether it is to be answered when `message` is repeated: a requester who asks for an answer hears that a deleted
+    /// message has none.
     pub fn is_due(&self, message: &Message) -> bool {
         self.socket.is_some() || message.deleted_at.is_none()
     }
@@ -61,11 +61,11 @@ struct Chat {
     questions: VecDeque<Question>,
     /// The number under which the first one is being asked.
     ticket: Option<u64>,
-    /// Who asks stops when this end is gone.
+    /// Sender that makes the asker stop once it is gone.
     asking: Option<oneshot::Sender<()>>,
-    /// Whether the first one's answer is being stored.
+    /// Set while the first one's answer is being stored.
     is_answered: bool,
-    /// What the model has said to it so far, where it is streamed.
+    /// Text that the model has said to it so far, if it is streamed.
     said: String,
 }
 
@@ -79,14 +79,14 @@ pub struct Questions {
     due: VecDeque<ConversationId>,
     asked: HashMap<u64, ConversationId>,
     next_ticket: u64,
-    /// Those whose message, or chat, is being deleted: they are asked again if it stays.
+    /// Questions whose message, or chat, is being deleted: they are asked again if it stays.
     withdrawn: Vec<Question>,
-    /// Whom to notify when none is left.
+    /// Receiver to notify when none is left.
     idle: Option<oneshot::Sender<()>>,
 }
 
 impl Questions {
-    /// How many the model is answering.
+    /// Returns the number of questions that the model is answering.
     pub fn asked(&self) -> usize {
         self.asked.len()
     }
@@ -193,7 +193,7 @@ impl Questions {
         }
     }
 
-    /// It is known what became of the deletion: these were withdrawn for it.
+    /// Takes the questions that were withdrawn for a deletion, once its outcome is known.
     pub fn take_withdrawn(&mut self, conversation: ConversationId, message: Option<MessageId>) -> Vec<Question> {
         let is_meant = |question: &Question| {
             question.conversation == conversation && message.is_none_or(|message| message == question.message)
@@ -209,8 +209,8 @@ impl Questions {
         own.map(|(id, _)| id).collect()
     }
 
-    /// Where this message is asked already, or waits: the socket that repeats it takes the place of the one that asked
-    /// first. Returns what the model has said so far.
+    /// Joins a question to the same message that is asked already, or waits: the socket that repeats it takes the place of
+    /// the one that asked first. Returns what the model has said so far.
     pub fn join(&mut self, question: &Question) -> Option<&str> {
         let chat = self.chats.get_mut(&question.conversation)?;
         let known = chat.questions.iter_mut().find(|known| known.message == question.message)?;

@@ -88,7 +88,7 @@ impl ReplayLog {
         self.offsets.since(offset, last_position, last_encoding)
     }
 
-    /// How far a client with this offset has come; see [`Offsets::reached`].
+    /// Returns the position in the events of a client with this offset; see [`Offsets::reached`].
     pub fn reached(&self, offset: Offset, last_encoding: u8) -> Option<ReplayCursor> {
         self.offsets.reached(offset, self.event_seq, last_encoding)
     }

@@ -6,7 +6,7 @@ use crate::engineio::ConnectionKey;
 use crate::model::{ConversationId, File, Listing, Message, Notification, PrivateId, SocketId, UserId};
 use crate::store::Overview;
 
-/// Where the socket is now that asked for something.
+/// Present place of the socket that asked for something.
 #[derive(Debug, Clone, Copy)]
 pub struct Requester {
     /// `None`: it is detached.
@@ -71,7 +71,7 @@ pub struct Running {
     pub prefetched: Prefetched,
 }
 
-/// What was read for one command and is kept nowhere else.
+/// Data that was read for one command and is kept nowhere else.
 #[derive(Debug, Default)]
 pub struct Prefetched {
     /// `Some(None)`: there is no such message.
@@ -80,7 +80,7 @@ pub struct Prefetched {
     pub answer: Option<Option<Arc<Message>>>,
     /// The uploads that the draft names, and how often files had been dropped by then.
     pub uploads: Option<(u64, Vec<(File, UserId)>)>,
-    /// What the sender calls a conversation was looked up.
+    /// Outcome of the lookup of the sender's alias for a conversation.
     pub alias: Option<ResolvedAlias>,
     /// The sender's conversations.
     pub overviews: Option<Vec<Overview>>,
@@ -94,14 +94,14 @@ pub struct Prefetched {
     pub users_read: Vec<UserId>,
     /// The sender's ids could not be read: the index decides.
     pub sent_ids_unreadable: bool,
-    /// Whether the socket's further requests wait for this one.
+    /// Set if the socket's further requests wait for this one.
     pub holds_queue: bool,
 }
 
-/// What a text meant to a user as a conversation.
+/// Conversation that a text meant to a user.
 #[derive(Debug, Clone, Copy)]
 pub struct ResolvedAlias {
-    /// How many names the user had given by then.
+    /// Number of aliases that the user had given by then.
     pub names_given: u64,
     /// `None`: nothing.
     pub conversation: Option<ConversationId>,

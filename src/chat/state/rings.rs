@@ -1,4 +1,4 @@
-//! What was said lately, for sessions that come back: a bounded ring for each room, user and socket.
+//! Events of late, for sessions that come back: a bounded ring for each room, user and socket.
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::offsets::ReplayCursor;
 use crate::chat::ports::{Broadcast, RingLimits, RoomKey};
 use crate::model::{MessageId, Part, PrivateId, SocketId, Timestamp, UserId};
 
-/// Whose ring it is.
+/// Owner of a ring.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum RingKey {
     /// Of those in a room.
@@ -22,7 +22,7 @@ pub enum RingKey {
     Everyone,
 }
 
-/// Those in a room or of a user who are not notified of an event.
+/// Sockets and users of a room, or of a user, that are not notified of an event.
 #[derive(Debug, Clone, Default)]
 pub struct ReplayExclude {
     /// These sockets.
@@ -141,14 +141,14 @@ impl EventRings {
         self.bytes -= before - ring.bytes;
     }
 
-    /// Whether nothing is lost that came after what a client has; beyond `last_encoding` no packet is for it.
+    /// Tells whether nothing is lost that came after what a client has; beyond `last_encoding` no packet is for it.
     pub fn is_whole_since(&self, key: &RingKey, reached: ReplayCursor, last_encoding: u8) -> bool {
         self.rings.get(key).is_none_or(|ring| {
             ring.evicted < reached.event_seq || (ring.evicted == reached.event_seq && reached.part.encoding >= last_encoding)
         })
     }
 
-    /// What a socket of a user has missed since then.
+    /// Returns the events that a socket of a user has missed since then.
     pub fn missed<'a>(
         &'a self,
         key: &RingKey,
@@ -167,7 +167,7 @@ impl EventRings {
         })
     }
 
-    /// How many bytes all of them hold, about.
+    /// Returns the number of bytes that all of them hold, about.
     pub fn bytes(&self) -> usize {
         self.bytes
     }

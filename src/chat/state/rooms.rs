@@ -30,12 +30,12 @@ impl Room {
         self.lists().flat_map(|(worker, list)| list.iter().map(move |slot| ConnectionKey { worker, slot: *slot }))
     }
 
-    /// How many connections are in it.
+    /// Returns the number of connections in it.
     pub fn members(&self) -> usize {
         self.members
     }
 
-    /// How many sessions without a connection are in it.
+    /// Returns the number of sessions without a connection in it.
     pub fn detached(&self) -> usize {
         self.detached
     }
@@ -54,7 +54,7 @@ impl Room {
     }
 }
 
-/// How much is said in a room.
+/// Number of messages in a room, by the minute.
 #[derive(Debug, Default, Clone, Copy)]
 struct Said {
     minute: i64,
@@ -88,7 +88,7 @@ fn minute_of(at: Timestamp) -> i64 {
 #[derive(Debug, Default)]
 pub struct Rooms {
     rooms: HashMap<RoomKey, Room>,
-    /// Those with a connection in them.
+    /// Number of rooms with a connection in them.
     open: usize,
 }
 
@@ -165,7 +165,7 @@ impl Rooms {
         self.rooms.iter()
     }
 
-    /// How many rooms have a connection in them.
+    /// Returns the number of rooms with a connection in them.
     pub fn count(&self) -> usize {
         self.open
     }

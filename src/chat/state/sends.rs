@@ -20,16 +20,16 @@ pub struct InFlight {
     pub message: Arc<Message>,
     pub audience: Audience,
     pub reply_to: ReplyTo,
-    /// Whether recipients have it already.
+    /// Set if recipients have it already.
     pub is_dispatched: bool,
-    /// Whether a live socket of a recipient has been sent it.
+    /// Set if a live socket of a recipient has been sent it.
     pub is_delivered: bool,
-    /// Who was notified: the rooms' lists as they were then, and single sockets.
+    /// Sockets that were notified: the rooms' lists as they were then, and single ones.
     pub dispatched_lists: DispatchedLists,
     pub dispatched_sockets: SmallVec<[ConnectionKey; 4]>,
     /// Members who had no socket when it was dispatched.
     pub absent: Arc<[UserId]>,
-    /// Whether it is dispatched only once it is stored, whatever `DELIVERY` says.
+    /// Set if it is dispatched only once it is stored, whatever `DELIVERY` says.
     pub waits_for_commit: bool,
     /// An earlier try was given up; the database may have stored it nevertheless.
     pub was_given_up: bool,
@@ -37,9 +37,9 @@ pub struct InFlight {
     pub excluded: HashMap<UserId, u64>,
     /// Of the request, where it bears a `clientMessageId`.
     pub request_hash: Option<[u8; 32]>,
-    /// What recipients have.
+    /// Event that recipients have.
     pub event: Option<Arc<Broadcast>>,
-    /// What the model is asked once it is stored.
+    /// Question to the model, asked once the message is stored.
     pub question: Option<Box<Question>>,
     /// Commands about it, and repeats of it, that wait until it is stored.
     pub waiters: Vec<Running>,
@@ -71,7 +71,7 @@ impl InFlight {
 /// The connections of a room, by worker.
 pub type DispatchedLists = SmallVec<[(u16, Arc<Vec<Slot>>); 2]>;
 
-/// Who a message is for.
+/// Recipients of a message.
 #[derive(Debug, Clone)]
 pub enum Audience {
     /// The users of a direct conversation or one with the model.
@@ -110,7 +110,7 @@ pub struct Sends {
     /// Admitted messages that are not dispatched yet, in order.
     undispatched: VecDeque<MessageId>,
     failed: FailedSends,
-    /// Who had which socket, of those that left while messages up to a position were under way.
+    /// Users of the sockets that left while messages up to a position were under way.
     departed: VecDeque<(i64, ConnectionKey, UserId)>,
     /// Position of the last message that is in flight no more.
     landed: i64,
@@ -299,7 +299,7 @@ impl FailedSends {
         }
     }
 
-    /// Who was notified of an earlier try, if one was given up.
+    /// Takes the users who were notified of an earlier try, if one was given up.
     pub fn take(&mut self, message: MessageId) -> Option<HashMap<UserId, u64>> {
         self.notified.remove(&message)
     }
@@ -312,13 +312,13 @@ impl FailedSends {
     }
 }
 
-/// What is known of a target once it may be sent to.
+/// Target of a send, complete once it may be sent to.
 pub struct Target {
     pub place: Place,
     pub audience: Audience,
     /// A conversation that has to be made first: a direct one, or a chat with the model.
     pub new_conversation: Option<Arc<Conversation>>,
-    /// What the sender calls the conversation from now on.
+    /// Alias that the sender has for the conversation from now on.
     pub new_name: Option<String>,
 }
 

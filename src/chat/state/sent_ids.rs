@@ -18,18 +18,18 @@ pub struct SentIds {
     pub used_at: Timestamp,
 }
 
-/// What a `clientMessageId` stands for.
+/// Message that a `clientMessageId` stands for.
 #[derive(Debug, Clone, Copy)]
 pub struct SentId {
     pub message: MessageId,
     /// SHA-256 of the first request.
     pub request_hash: Option<[u8; 32]>,
-    /// How far it got as far as its sender was notified.
+    /// Status of which its sender was notified last.
     pub status: MessageStatus,
 }
 
 impl SentIds {
-    /// Those that were read, newest first.
+    /// Builds them from the rows that were read, newest first.
     pub fn of_rows(rows: Vec<ClientIdRow>, used_at: Timestamp) -> Self {
         let mut sent = Self { by_client_id: HashMap::with_capacity(rows.len()), order: VecDeque::new(), used_at };
         for ClientIdRow { client_message_id, message, request_hash } in rows.into_iter().rev() {
@@ -38,7 +38,7 @@ impl SentIds {
         sent
     }
 
-    /// What a name stands for.
+    /// Returns what a `clientMessageId` stands for.
     pub fn find(&self, client_id: &str) -> Option<&SentId> {
         self.by_client_id.get(client_id)
     }
@@ -64,7 +64,7 @@ impl SentIds {
         }
     }
 
-    /// It was given up: the name is free.
+    /// Frees the name of a message that was given up.
     pub fn remove(&mut self, client_id: &str) {
         // It is one of the newest.
         if self.by_client_id.remove(client_id).is_some()

@@ -15,7 +15,7 @@ use crate::chat::ports::{Capabilities, ClientDialects, Connect};
 use crate::engineio::{ConnectionKey, Peer};
 use crate::model::{ConversationId, PrivateId, SocketId, Timestamp, UserId, digest};
 
-/// Who a session's client is, as it is stored with what it sends.
+/// Identifies a session's client as it is stored with what it sends.
 pub fn sent_by(pid: &PrivateId) -> [u8; 32] {
     digest([pid.client()])
 }
@@ -157,7 +157,8 @@ pub struct Session {
     pub capabilities: Capabilities,
     pub client_dialects: ClientDialects,
     pub tokens: Tokens,
-    /// How far its client is known to have come; `None`, while a catch-up began it: only the client knows.
+    /// Position of its client in the events, as far as that is known; `None`, while a catch-up began it: only the client
+    /// knows.
     pub reached: Option<ReplayCursor>,
     /// Number of the last event up to which all that it was sent is known to have arrived.
     pub confirmed: u64,
@@ -171,9 +172,9 @@ pub struct Session {
     /// Requests that wait for the first of them, in order.
     #[expect(clippy::box_collection, reason = "most sockets have none, and there are many sockets")]
     pub queue: Option<Box<VecDeque<Running>>>,
-    /// Whether the first request of the queue's owner is waiting for the store, or for what the user's sockets left behind.
+    /// Set while the first request of the queue's owner waits for the store, or for what the user's sockets left behind.
     pub is_blocked: bool,
-    /// Whether its client is being kicked: nothing more of it is carried out.
+    /// Set once its client is being kicked: nothing more of it is carried out.
     pub is_kicked: bool,
     pub catch_up: Option<Box<CatchUp>>,
     /// Notifications that are to be shown behind the catch-up.

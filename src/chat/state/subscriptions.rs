@@ -16,7 +16,7 @@ pub struct Subscriptions {
     /// Since the event with this number.
     pub muted: HashMap<ConversationId, u64>,
     pub opened: HashSet<ConversationId>,
-    /// When it was not in the rooms in which it is.
+    /// Times without a room among those in which it is.
     pub gaps: Vec<Gap>,
     /// Gaps that ended by then are forgotten.
     pub forgotten_gaps: u64,

@@ -1,9 +1,9 @@
-//! What listings are called: the titles that were used of late.
+//! Titles of listings that were used of late.
 use hashbrown::HashMap;
 
 use crate::model::{Listing, ListingId};
 
-/// When so many were used, those that were not used since as many before are forgotten.
+/// Number of titles in a generation: after so many uses those that were not used since as many before are forgotten.
 const GENERATION: usize = 5_000;
 
 /// Titles in two generations: the young one becomes the old one when it is full.
@@ -11,7 +11,7 @@ const GENERATION: usize = 5_000;
 pub struct Titles {
     young: HashMap<ListingId, Option<String>>,
     old: HashMap<ListingId, Option<String>>,
-    /// How often a title changed: a read that began before is too old to be kept.
+    /// Number of changes of titles: a read that began before one is too old to be kept.
     pub changes: u64,
 }
 

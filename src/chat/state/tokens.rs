@@ -4,7 +4,7 @@ use smallvec::{SmallVec, smallvec};
 use crate::auth::Claims;
 use crate::model::Timestamp;
 
-/// What a session is in by.
+/// Tokens by which a session is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tokens {
     /// The logins that its tokens belong to, else their fingerprints in hex: the one that expires last, and the newest.

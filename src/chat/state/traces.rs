@@ -1,4 +1,4 @@
-//! What is remembered of how users came and went lately: to be able to say why somebody gets nothing.
+//! Traces of how users came and went lately: they tell why somebody gets nothing.
 use hashbrown::HashMap;
 
 use crate::chat::ports::Trace;
@@ -15,7 +15,7 @@ pub struct Traces {
 }
 
 impl Traces {
-    /// What is remembered of a user; nothing of one who was not here lately.
+    /// Returns the trace of a user; empty for one who was not here lately.
     pub fn of(&self, user: &UserId) -> Trace {
         self.find(user).cloned().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Who is typing where.
+//! Typing: users and the conversations in which they type.
 use std::time::Duration;
 
 use hashbrown::HashMap;
@@ -11,11 +11,11 @@ use crate::model::{ConversationId, Timestamp, UserId};
 /// A change that others are notified of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TypingChange {
-    /// Where.
+    /// Conversation in which the user types.
     pub conversation: ConversationId,
-    /// Who.
+    /// User who began or stopped.
     pub user: UserId,
-    /// Whether it began.
+    /// Set if the user began.
     pub active: bool,
 }
 
@@ -26,7 +26,7 @@ type Typists = SmallVec<[(ConnectionKey, Timestamp); 1]>;
 #[derive(Debug, Default)]
 pub struct Typing {
     typists: HashMap<(ConversationId, UserId), Typists>,
-    /// Where each socket types.
+    /// Conversations in which each socket types.
     places: HashMap<ConnectionKey, SmallVec<[ConversationId; 1]>>,
     /// Nothing lapses before.
     earliest: Option<Timestamp>,
@@ -75,7 +75,7 @@ impl Typing {
         places.into_iter().filter_map(|place| self.stop(place, user, connection)).collect()
     }
 
-    /// What lapsed by `now`.
+    /// Ends and returns what lapsed by `now`.
     pub fn lapse(&mut self, now: Timestamp) -> Vec<TypingChange> {
         let mut changes = Vec::new();
         if self.earliest.is_none_or(|earliest| earliest > now) {
@@ -99,7 +99,7 @@ impl Typing {
         changes
     }
 
-    /// When something may lapse next: not before.
+    /// Returns the earliest time at which something may lapse.
     pub fn next_lapse(&self) -> Option<Timestamp> {
         self.earliest
     }

@@ -98,19 +98,19 @@ impl Users {
 pub struct User {
     pub account: Arc<Account>,
     pub memberships: Vec<Membership>,
-    /// Whether a membership may have a name.
+    /// Set if a membership may have an alias.
     pub has_names: bool,
-    /// How many names were given since the user is at hand: what was read before is too old to be kept.
+    /// Number of aliases that were given since the user is at hand: a read from before one is too old to be kept.
     pub names_given: u64,
     pub sessions: SmallVec<[ConnectionKey; 1]>,
     /// Sessions whose connection was lost, oldest first.
     pub detached: Vec<PrivateId>,
-    /// Whether others were notified that this user is online.
+    /// Set while others believe this user online: they were notified so.
     pub is_announced: bool,
-    /// When the loss of the last socket counts, unless one comes before.
+    /// Time at which the loss of the last socket counts, unless one comes before.
     pub offline_at: Option<Timestamp>,
     pub sent: Option<Box<SentIds>>,
-    /// How often the store was given notifications that were not shown, and how many of those times are made up for.
+    /// Number of times that the store was given notifications that were not shown, and how many of those are made up for.
     pub unseen_noted: u32,
     pub unseen_shown: u32,
     pub used_at: Timestamp,
@@ -136,7 +136,7 @@ impl User {
         }
     }
 
-    /// Whether a session of theirs is open or detached.
+    /// Tells whether a session of theirs is open or detached.
     pub fn has_sessions(&self) -> bool {
         !self.sessions.is_empty() || !self.detached.is_empty()
     }
@@ -145,7 +145,7 @@ impl User {
         &self.account.profile
     }
 
-    /// What the user calls a conversation.
+    /// Returns the user's alias for a conversation.
     pub fn name_of(&self, conversation: ConversationId) -> Option<&Arc<str>> {
         let memberships = if self.has_names { &*self.memberships } else { &[] };
         memberships.iter().find(|membership| membership.conversation == conversation)?.name.as_ref()
