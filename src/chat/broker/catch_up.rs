@@ -138,7 +138,7 @@ impl Broker {
         Some(OffsetKind::Event { event_seq: dispatched.event_seq, is_message: true })
     }
 
-    /// With whom a user's direct conversations are, and those with the model, where that is wanted.
+    /// Lists a user's conversations of two, the model's among them, each with its other user; none if they are not wanted.
     fn others_of(&self, user: &UserId, is_wanted: bool) -> Vec<(ConversationId, UserId)> {
         let user = self.users.get(user).filter(|_| is_wanted);
         let memberships = user.map_or(&[][..], |user| &user.memberships);

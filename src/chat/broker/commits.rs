@@ -262,7 +262,7 @@ impl Broker {
         }
     }
 
-    /// Of those who were sent an earlier try: who surely has it.
+    /// Returns the users that surely have a message, of those who were sent an earlier try.
     fn who_has(&self, receipt: &DeliveryReceipt, notified: HashMap<UserId, u64>) -> HashSet<UserId> {
         let Some(cached) = self.conversations.get(&receipt.conversation) else { return HashSet::new() };
         let (id, kind) = (receipt.conversation, cached.conversation.kind);
@@ -302,7 +302,8 @@ impl Broker {
         }
     }
 
-    /// A stored message is its conversation's last one, unless it is an old one that was confirmed late. Whether it is.
+    /// Makes a stored message its conversation's last one, unless it is an old one that was confirmed late. Returns whether it
+    /// is the last one now.
     fn note_stored(&mut self, message: &Arc<Message>, audience: &Audience, absent: Arc<[UserId]>) -> bool {
         let Place::Conversation(id) = message.place else { return false };
         let Some(cached) = self.conversations.get_mut(&id) else { return false };

@@ -64,7 +64,7 @@ impl Broker {
         self.leftovers.await_last_word(connection, origin, now);
     }
 
-    /// A connection that was taken over asks for something. Whether it is one.
+    /// Takes a request of a connection that was taken over. Returns whether it is one.
     pub(super) fn ask_late(&mut self, connection: ConnectionKey, command: Command, own_copy: OwnCopy) -> bool {
         let Some(origin) = self.leftovers.origin_of(connection) else { return false };
         self.put_leftovers(&origin, std::iter::once((0, own_copy, command)));
@@ -84,7 +84,7 @@ impl Broker {
         Some(origin.user.clone())
     }
 
-    /// A socket that is kicked loses what waits. Whether that is anything.
+    /// Drops all that waits of a socket that is kicked. Returns whether there was anything.
     pub(super) fn drop_leftovers_of(&mut self, socket: SocketId) -> bool {
         let users: Vec<UserId> = self.leftovers.users().cloned().collect();
         let mut had_any = false;

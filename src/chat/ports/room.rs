@@ -24,7 +24,7 @@ impl RoomKey {
         }
     }
 
-    /// Of those who are sent what is said at a place; a conversation of two has none.
+    /// Returns the key of the room that is sent what is said at a place; a conversation of two has none.
     pub fn of(place: &Place) -> Self {
         match place {
             Place::Conversation(id) => Self::Group(*id),

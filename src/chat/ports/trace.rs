@@ -73,7 +73,7 @@ pub struct TraceMessage {
     pub message: MessageId,
     /// Conversation in which it stands.
     pub conversation: ConversationId,
-    /// Of which kind that is.
+    /// Kind of that conversation.
     pub kind: ConversationKind,
     /// Its number there.
     pub seq: i64,

@@ -14,7 +14,7 @@ pub use self::lookup::{LookedUp, Lookup, LookupFor, LookupQuery, describe, find_
 pub use self::page::{Page, PageQuery};
 pub use self::turns::{FoundTurns, find_turns};
 
-/// At a connect so many of the newest unseen ones are shown; the rest counts as seen.
+/// Maximum number of unseen notifications that are shown at a connect, the newest; the rest counts as seen.
 const UNSEEN_MAX: i64 = 100;
 
 /// A read that the broker has begun. It runs outside; the broker goes on with the [`Answer`].

@@ -38,9 +38,9 @@ pub struct PageQuery {
     pub up_to: i64,
     pub changes_up_to: i64,
     pub rows: usize,
-    /// So many messages and changes, the newest, are caught up.
+    /// Maximum number of messages and changes that are caught up, the newest.
     pub newest: usize,
-    /// With whom the user's direct conversations are.
+    /// Other users of the user's direct conversations.
     pub others: Vec<(ConversationId, UserId)>,
 }
 
@@ -116,7 +116,7 @@ impl Page {
         self.changes.len() + self.messages.len()
     }
 
-    /// Keeps the first ones that fit into `budget` bytes as encoded, at least one; how many bytes those are.
+    /// Keeps the first ones that fit into `budget` bytes as encoded, at least one. Returns their bytes.
     pub fn cut(&mut self, budget: usize) -> usize {
         let (mut bytes, mut count) = (0, 0);
         for message in self.changes.iter().map(|(_, message)| message).chain(&self.messages) {

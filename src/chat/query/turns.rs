@@ -6,9 +6,9 @@ use crate::chat::state::{Question, answer_id};
 use crate::model::{self, MessageId, Place, Role};
 use crate::store::{self, AnyConnection, HistoryRange, QueryResult};
 
-/// So many messages of a chat the model is sent, the question among them.
+/// Maximum number of messages of a chat that the model is sent, the question among them.
 const TURNS: usize = 20;
-/// So many are looked at: some may wait for an answer themselves.
+/// Maximum number of messages that are looked at: some may wait for an answer themselves.
 const ROWS: i64 = 40;
 
 /// Result of the read before the model is asked.

@@ -48,11 +48,11 @@ impl PageReads {
 /// Progress of a socket's catch-up.
 #[derive(Debug)]
 pub struct CatchUp {
-    /// Messages up to this position belong to the catch-up, those after it are live.
+    /// Last position of the messages that belong to the catch-up; those after it are live.
     pub up_to: i64,
-    /// And edits and deletions up to this one.
+    /// Last position of the edits and deletions that belong to it.
     pub changes_up_to: i64,
-    /// From where on its client lacks messages; `None`: it does not know, and gets what its user had not received.
+    /// Point from which on its client lacks messages; `None`: it does not know, and gets what its user had not received.
     pub since: Option<CatchUpFrom>,
     /// The client's earlier session: it knows what it sent itself.
     pub sent_by: Option<[u8; 32]>,
@@ -84,7 +84,7 @@ impl CatchUp {
         }
     }
 
-    /// One that goes on behind all that its client was sent: on all messages and changes after these, up to those.
+    /// A catch-up that goes on behind all that its client was sent: on all messages and changes after these, up to those.
     pub fn going_on(after: (i64, ChangesNotified), up_to: (i64, ChangesNotified), sent_by: [u8; 32]) -> Self {
         let ((position, changes), (up_to, changes_up_to)) = (after, up_to);
         let since = CatchUpFrom { position, part: Part::ALL, unreceived_up_to: None, changes };

@@ -1,4 +1,4 @@
-//! Receipts that are not stored yet, or of which the senders are not sent yet.
+//! Receipts that are not stored yet, or not sent to the senders yet.
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 
@@ -8,8 +8,8 @@ use super::dispatched::DeliveryReceipt;
 use crate::chat::ports::Watermark;
 use crate::model::{ConversationId, MessageId, Timestamp, UserId};
 
-/// Of what is confirmed at once so many messages of a conversation are sent to their senders, the newest: front ends know no "up
-/// to". The others' status stands in the history.
+/// Maximum number of messages of a conversation whose senders hear of a confirmation at once, the newest: front ends know no
+/// "up to". The others' status stands in the history.
 pub const NEWEST_NOTIFIED: usize = 100;
 
 /// Receipts that are not stored, or not sent, yet.
@@ -162,7 +162,7 @@ mod tests {
         }
     }
 
-    /// Of whom and which messages, and how many have received each.
+    /// Lists senders with their messages, and how many have received each.
     fn notified(progress: &mut Progress) -> Vec<(String, i64, usize)> {
         let notified = progress.take_unsent(8);
         notified

@@ -7,7 +7,7 @@ use hashbrown::HashSet;
 
 use crate::model::{ConversationId, Message, MessageId, Timestamp, UserId};
 
-/// So many messages of one conversation are remembered: of those before, senders are not notified any more who receives them.
+/// Maximum number of messages of one conversation that are remembered: the senders of older ones hear of no more receivers.
 const MESSAGES_MAX: usize = 4_096;
 
 /// A message of which its sender may want to know who has received it.

@@ -11,19 +11,19 @@ use crate::chat::ports::{Command, OwnCopy};
 use crate::engineio::ConnectionKey;
 use crate::model::{PrivateId, SocketId, Timestamp, UserId};
 
-/// At most so many of one user wait: what two sockets may leave behind with the default limits.
+/// Maximum number that wait of one user: as many as two sockets may leave behind with the default limits.
 const MAX_PER_USER: usize = 2_100;
 
-/// At most so many of all users wait.
+/// Maximum number that wait of all users.
 const LEFTOVERS_MAX: usize = 200_000;
 
-/// They wait no longer, whatever keeps them: ten minutes.
+/// Maximum time that one waits, whatever keeps it: ten minutes.
 const WAIT_MS: i64 = 600_000;
 
-/// While the store takes nothing it is asked this often whether it does.
+/// Interval of looking whether the store takes something again, while it takes nothing: one second.
 const STORE_RETRY_MS: i64 = 1_000;
 
-/// A connection that was taken over has said its last word by then: one minute.
+/// Time by which a connection that was taken over has said its last word: one minute.
 const LAST_WORD_MS: i64 = 60_000;
 
 /// The socket that asked.
@@ -160,14 +160,14 @@ impl Leftovers {
         self.due.first().filter(|(at, _)| *at <= now).map(|(_, user)| user.clone())
     }
 
-    /// Has a socket that comes wait behind its user's leftovers. Whether there are any.
+    /// Has a socket that comes wait behind its user's leftovers. Returns whether there are any.
     pub fn put_behind(&mut self, user: &UserId, connection: ConnectionKey) -> bool {
         let Some(queue) = self.queues.get_mut(user) else { return false };
         queue.behind.push(connection);
         true
     }
 
-    /// A socket goes. Whether it waited behind its user's leftovers.
+    /// Takes a socket that goes out of the queue. Returns whether it waited behind its user's leftovers.
     pub fn step_out(&mut self, user: &UserId, connection: ConnectionKey) -> bool {
         let Some(queue) = self.queues.get_mut(user) else { return false };
         let before = queue.behind.len();
@@ -175,7 +175,7 @@ impl Leftovers {
         queue.behind.len() < before
     }
 
-    /// Drops those of a user's sockets that were kicked. Whether there were any.
+    /// Drops the leftovers of a user's sockets that were kicked. Returns whether there were any.
     pub fn drop_of(&mut self, user: &UserId, is_kicked: impl Fn(&Origin) -> bool) -> bool {
         let Some(queue) = self.queues.get_mut(user) else { return false };
         let before = queue.waiting.len();
@@ -190,7 +190,7 @@ impl Leftovers {
         has_any
     }
 
-    /// Puts requests behind the others. Answers how many there was no room for.
+    /// Puts requests behind the others. Returns the number for which there was no room.
     pub fn extend(&mut self, user: &UserId, leftovers: impl Iterator<Item = Leftover>) -> usize {
         let queue = self.queues.entry_ref(user).or_default();
         let mut refused = 0;
@@ -205,7 +205,7 @@ impl Leftovers {
         refused
     }
 
-    /// The next one of a user; `is_hurried`: before its time, too.
+    /// Takes a user's next leftover, if its turn has come; `is_hurried`: before its time, too.
     pub fn next(&mut self, user: &UserId, now: Timestamp, is_hurried: bool, is_store_away: bool) -> NextLeftover {
         let Some(queue) = self.queues.get_mut(user) else { return NextLeftover::Later };
         if let Some(due) = queue.due.take() {

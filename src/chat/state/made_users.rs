@@ -5,13 +5,13 @@ use hashbrown::HashMap;
 
 use crate::model::{Timestamp, UserId};
 
-/// They are counted for so long: one hour.
+/// Time for which they are counted: one hour.
 const WINDOW_MS: i64 = 3_600_000;
 
 /// Number of users that each sender has had made of late.
 #[derive(Debug, Default)]
 pub struct MadeUsers {
-    /// Since when, and how many.
+    /// Start of the count and number, by sender.
     by_sender: HashMap<UserId, (Timestamp, usize)>,
 }
 

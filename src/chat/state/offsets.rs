@@ -23,14 +23,14 @@ impl ReplayCursor {
     }
 }
 
-/// From where on a client lacks messages, and what became of those that it had.
+/// Point from which on a client lacks messages, and the changes of those that it had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CatchUpFrom {
     /// Position up to which it has the messages,
     pub position: i64,
     /// and of the last one the packets up to this.
     pub part: Part,
-    /// Up to this position only those are lacking that the user had not received; `None`: all are lacking.
+    /// Position up to which only messages are lacking that the user had not received; `None`: all are lacking.
     pub unreceived_up_to: Option<i64>,
     /// Edits and deletions that it knows of.
     pub changes: ChangesNotified,
@@ -53,7 +53,7 @@ impl CatchUpFrom {
 #[derive(Debug)]
 pub struct Offsets {
     current: Epoch,
-    /// With the highest position that is stored of that time.
+    /// Earlier starts, each with the highest position that is stored of its time.
     earlier: Vec<(Epoch, i64)>,
 }
 
@@ -72,8 +72,8 @@ impl Offsets {
         self.current
     }
 
-    /// From where on a client lacks messages and changes that is shown nothing beyond `last_encoding`. `None`: the offset is
-    /// another database's or of the future.
+    /// Returns the point from which on a client lacks messages and changes that is shown nothing beyond `last_encoding`.
+    /// `None`: the offset is another database's or of the future.
     pub fn since(&self, offset: Offset, last_position: i64, last_encoding: u8) -> Option<CatchUpFrom> {
         let Offset { epoch, position, part, kind, changes } = offset;
         // A message is one packet in each encoding, and so is a change.

@@ -3,7 +3,8 @@ use hashbrown::HashSet;
 
 use crate::model::{Timestamp, UserId};
 
-/// While somebody is online it is stored this often that the server runs: half of what a last seen may be wrong by.
+/// Interval at which it is stored that the server runs, while somebody is online: half of the error that a last-seen time may
+/// have.
 const ALIVE_EVERY_MS: i64 = 30_000;
 
 /// Users who came and went since the store was notified.

@@ -10,7 +10,8 @@ use crate::model::{Timestamp, UserId};
 /// Time for which changes are gathered while they keep coming, in milliseconds.
 const WINDOW_MS: i64 = 100;
 
-/// A user's presence is sent no more often: who comes and goes all the time costs the others one packet a second.
+/// Minimum time between two changes of one user, in milliseconds: a user who comes and goes all the time costs the others one
+/// packet a second.
 const PER_USER_MS: i64 = 1_000;
 
 /// Changes that wait to be sent, the latest of each user. The first one after a quiet time does not wait.
@@ -19,7 +20,7 @@ pub struct PresenceWindow {
     order: Vec<UserId>,
     latest: HashMap<UserId, PresenceChange>,
     open_until: Option<Timestamp>,
-    /// Of whom something was sent within the last second, oldest first, and when.
+    /// Users of whom something was sent within the last second, with the time, oldest first.
     notified: VecDeque<(Timestamp, UserId)>,
     notified_at: HashMap<UserId, Timestamp>,
     /// Earliest time at which one of those who wait may be sent, by their own last times.
@@ -37,7 +38,7 @@ impl PresenceWindow {
         self.first_due = Some(self.first_due.map_or(due, |first| first.min(due)));
     }
 
-    /// From when on a user's change may be sent.
+    /// Returns the time from which on a user's change may be sent.
     fn due_of(&self, user: &UserId) -> Timestamp {
         self.notified_at.get(user).map_or(Timestamp::default(), |at| at.plus_millis(PER_USER_MS))
     }

@@ -83,7 +83,7 @@ impl ReplayLog {
         Offset { epoch: self.offsets.epoch(), position: self.log_position, part: Part::ALL, kind, changes }
     }
 
-    /// From where on a client with this offset lacks messages and changes; see [`Offsets::since`].
+    /// Returns the point from which on a client with this offset lacks messages and changes; see [`Offsets::since`].
     pub fn since(&self, offset: Offset, last_position: i64, last_encoding: u8) -> Option<CatchUpFrom> {
         self.offsets.since(offset, last_position, last_encoding)
     }

@@ -12,13 +12,13 @@ use crate::model::{MessageId, Part, PrivateId, SocketId, Timestamp, UserId};
 /// Owner of a ring.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum RingKey {
-    /// Of those in a room.
+    /// Events of a room.
     Room(RoomKey),
-    /// Of a user's sockets.
+    /// Events of a user's sockets.
     User(UserId),
-    /// Of one socket, by its session: copies of what it sends.
+    /// Events of one socket, by its session: copies of what it sends.
     Socket(PrivateId),
-    /// Of all.
+    /// Events of all.
     Everyone,
 }
 
@@ -55,7 +55,7 @@ struct Ring {
 }
 
 impl Ring {
-    /// Lets the oldest go; how many bytes that were.
+    /// Lets the oldest go. Returns its bytes.
     fn evict(&mut self) -> usize {
         let Some(Entry { event_seq, bytes, .. }) = self.entries.pop_front() else { return 0 };
         self.evicted = event_seq;

@@ -11,7 +11,7 @@ use crate::chat::ports::{Broadcast, Event, RoomKey};
 use crate::engineio::{ConnectionKey, Slot};
 use crate::model::{Conversation, ConversationId, ConversationKind, Message, MessageId, Place, Profile, Timestamp, UserId};
 
-/// At most so many ids of sends that were given up are remembered.
+/// Maximum number of sends that were given up whose ids are remembered.
 const FAILED_MAX: usize = 10_000;
 
 /// An admitted message that is being stored.

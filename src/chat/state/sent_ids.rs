@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use crate::model::{MessageId, MessageStatus, Timestamp};
 use crate::store::ClientIdRow;
 
-/// At most so many of a sender's own ids are remembered.
+/// Maximum number of a sender's own ids that are remembered.
 pub const SENT_IDS_MAX: usize = 10_000;
 
 /// A sender's `clientMessageId`s of the last 24 h, the latest.

@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 use crate::chat::ports::Trace;
 use crate::model::UserId;
 
-/// Traces of at least the last so many users are remembered, and of at most twice as many.
+/// Number of users whose traces are remembered at least; at most there are twice as many.
 const USERS: usize = 5_000;
 
 /// The traces of users, the latest first to be kept.
