@@ -46,6 +46,7 @@ impl Broker {
             return;
         }
         catch_up.is_reading = true;
+        // Messages admitted before may still be on their way to the store; the first page is read behind them.
         let is_first = catch_up.is_at_its_start();
         let CatchUp { since, sent_by, progress, up_to, changes_up_to, rows, .. } = **catch_up;
         let (unreceived_up_to, received) = (catch_up.unreceived_up_to(), catch_up.received.clone());
@@ -89,6 +90,7 @@ impl Broker {
             Ok(page) => page,
             Err(error) => {
                 warn!(sid:% = session.socket, user:% = user, cause:% = error; "catch-up failed");
+                // To go on without the page would leave a hole; the client comes back with its offset and begins anew.
                 return self.notify(connection, Notice::Close(CloseReason::Unavailable));
             }
         };
@@ -100,12 +102,14 @@ impl Broker {
         let of_changes = page.changes.iter().map(|(position, _)| catch_up.place_of_change(*position, present));
         let of_messages = page.messages.iter().map(|message| catch_up.place_of(message, present));
         let mut places: Vec<_> = of_changes.chain(of_messages).collect();
+        // Fewer rows than were asked for, and none cut off: there are no more.
         let is_whole = taken == read && read < catch_up.rows;
         catch_up.rows = next_rows(catch_up.rows, taken, bytes, budget);
         if is_whole {
             session.catch_up = None;
         }
         let Page { changes, messages, recipients, from: _, received: _ } = page;
+        // These stand for live events, and a client that leaves among them comes back by their numbers.
         if goes_on {
             for ((offset, _), message) in places.iter_mut().skip(changes.len()).zip(&messages) {
                 offset.kind = self.kind_of_dispatched(message).unwrap_or(offset.kind);

@@ -148,11 +148,13 @@ impl Broker {
     fn confirm(&mut self, in_flight: InFlight, seq: i64) {
         let InFlight { message, reply_to, is_delivered, absent, excluded, waiters, audience, event, question, .. } = in_flight;
         let mut message = Arc::unwrap_or_clone(message);
+        // The store numbers a conversation's messages, so the number is known only now.
         message.seq = seq;
         let message = Arc::new(message);
         let is_newest = self.note_stored(&message, &audience, absent.clone());
         self.settle(&message.sender.id, &reply_to, message.id, true);
         let status = if is_delivered { MessageStatus::Delivered } else { MessageStatus::Sent };
+        // A repeat that comes from now on is answered with the same status.
         if let Some(client_id) = &message.client_message_id
             && let Some(sent) = self.users.get_mut(&message.sender.id).and_then(|user| user.sent.as_mut())
         {
@@ -160,6 +162,7 @@ impl Broker {
         }
         let name = self.senders_name(&message);
         self.answer(reply_to, Ok(Reply::Sent(Sent { message: message.clone(), recipient: audience.recipient(), status, name })));
+        // An old one that was confirmed late stays out: dispatched messages are searched by their `seq`, which has to rise.
         if let (true, Some(receipt), Some(event_seq)) =
             (is_newest, DeliveryReceipt::of(&message), event.and_then(|event| event.event_seq()))
         {
@@ -167,6 +170,7 @@ impl Broker {
             let excluded = self.who_has(&receipt, excluded);
             self.note_dispatched(DispatchedMessage { receipt, event_seq, is_delivered, absent, excluded, is_deleted: false, at });
         }
+        // Only a stored question is asked: the answer to one that is given up would stand alone.
         if let Some(question) = question {
             self.ask_model(*question);
         }
@@ -227,17 +231,21 @@ impl Broker {
         let id = in_flight.message.id;
         let (sender, dispatched) = (&in_flight.message.sender.id, in_flight.is_dispatched);
         warn!(message_id:% = id, user:% = sender, handed = dispatched, cause:% = error; "message not stored");
+        // STORAGE_UNAVAILABLE promises that nobody has seen it and that it is stored nowhere. Neither is certain once it was
+        // dispatched, or if the connection broke during the commit.
         let reply = match error {
             StoreError::Unknown => ChatError::NotStored,
             StoreError::Unavailable if in_flight.is_dispatched => ChatError::NotStored,
             StoreError::Unavailable => ChatError::StorageUnavailable,
             _ => ChatError::Internal,
         };
+        // A retry has the same `clientMessageId` and so the same id: by that it is kept from those who have seen this try.
         if in_flight.message.client_message_id.is_some() {
             let notified = self.who_was_notified(&in_flight);
             let now = self.now();
             self.sends.note_failed(id, notified, now);
         }
+        // Else the retry would count as a repeat of a message that is not there.
         if let Some(client_id) = &in_flight.message.client_message_id
             && let Some(sent) = self.users.get_mut(&in_flight.message.sender.id).and_then(|user| user.sent.as_mut())
         {

@@ -120,11 +120,13 @@ impl Broker {
             return;
         };
         let Some(cached) = self.conversations.get(&id) else { return };
+        // One confirmation is of many messages: each sender hears of it, and the progress is stored once.
         let mut seq = delivered_seq;
         for dispatched in cached.dispatched.received_by(user, delivered_seq, is_confirmed) {
             let receipt = &dispatched.receipt;
             seq = receipt.seq;
             let was_dispatched = dispatched.was_dispatched_to(user);
+            // A deleted message counts for the progress, but nobody waits for its receipt.
             if !dispatched.is_deleted && self.is_news(receipt, user, was_dispatched) && was_notified(self, dispatched) {
                 self.due.progress.notify(receipt, user, was_dispatched);
             }

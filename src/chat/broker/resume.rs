@@ -84,8 +84,11 @@ impl Broker {
         if detached.client_dialects.asked != connect.client_dialects.asked {
             return Err(NotRecovered::AskedOtherwise);
         }
+        // Answers to heartbeats prove how far the client came, and so does its offset; the later one holds, else something is
+        // shown twice.
         let notified = connect.offset.and_then(|offset| self.replay.reached(offset, detached.client_dialects.last_encoding));
         let reached = detached.reached.max(notified).ok_or(NotRecovered::OffsetUnknown)?;
+        // Without its gaps nobody can tell which events of a room came while the socket was not in it.
         let forgotten = detached.subscriptions.as_ref().map_or(0, |subscriptions| subscriptions.forgotten_gaps);
         if forgotten > reached.event_seq {
             return Err(NotRecovered::Forgotten);
@@ -93,6 +96,7 @@ impl Broker {
         let mut missed: Vec<MissedEvent> = Vec::new();
         let last_encoding = detached.client_dialects.last_encoding;
         let own = [RingKey::Everyone, RingKey::User(detached.user.clone()), RingKey::Socket(pid)];
+        // A ring that has let go of a later event has a hole that the client could not see: it comes anew instead.
         for key in own {
             if !self.replay.events().is_whole_since(&key, reached, last_encoding) {
                 return Err(NotRecovered::Forgotten);
@@ -102,6 +106,7 @@ impl Broker {
         for room in self.users.rooms_of(&detached.user, detached.subscriptions.as_deref(), detached.is_in_common_chat) {
             let subscriptions = detached.subscriptions.as_deref();
             let key = RingKey::Room(room.clone());
+            // Events from before it was in the room are not missed, so their loss does no harm.
             let needed = subscriptions.map_or(reached, |subscriptions| subscriptions.needed_since(&room, reached));
             if !self.replay.events().is_whole_since(&key, needed, last_encoding) {
                 return Err(NotRecovered::Forgotten);
@@ -112,12 +117,15 @@ impl Broker {
                     .filter(|event| subscriptions.is_none_or(|subscriptions| !subscriptions.was_absent(&room, event.event_seq))),
             );
         }
+        // Several rings may hold the same event, and the client needs the order in which all were dispatched.
         missed.sort_by_key(|event| event.event_seq);
         missed.dedup_by_key(|event| event.event_seq);
+        // All of this leaves at once; a catch-up leaves in pages, each as the socket has taken the last one.
         let bytes: usize = missed.iter().map(|event| event.event.weight()).sum();
         if missed.len() > self.options.replay_events || bytes > self.options.replay_bytes {
             return Err(NotRecovered::TooMuch);
         }
+        // Copies in the socket's own ring are what its front end takes for an ack: they are shown no sooner than the commit.
         let own_copies: Vec<u64> = self
             .replay
             .events()

@@ -208,6 +208,7 @@ impl Broker {
     pub(super) fn dispatch(&mut self, id: MessageId) {
         let Some(mut in_flight) = self.sends.take(id) else { return };
         let sender = in_flight.message.sender.id.clone();
+        // Looked up now, not at the admission: since then the client may have come back on another connection.
         let requester = self.requester_of(&sender, &in_flight.reply_to);
         let own_copy = in_flight.reply_to.own_copy();
         let mut excluded = Exclude::default();
@@ -215,17 +216,21 @@ impl Broker {
             // Beside the session that sent it, where the client came anew since, that one.
             excluded.extend(self.sessions_of_client(&sender, pid));
         }
+        // An earlier try was given up after they had been sent it: a retry is shown to nobody twice.
         for (user, event_seq) in &in_flight.excluded {
             excluded.extend(self.sessions_notified(user, &in_flight.message.place, *event_seq));
         }
 
+        // As of now: a member without a socket is owed a notification, one who comes later has the message from the catch-up.
         in_flight.absent = self.absent_in(&in_flight.message.place);
         in_flight.is_delivered = self.reaches_others(&in_flight.audience, &sender);
+        // Who is shown the event has received the message, so the event says so.
         if in_flight.is_delivered {
             let mut message = (*in_flight.message).clone();
             message.status = MessageStatus::Delivered;
             in_flight.message = Arc::new(message);
         }
+        // Haste costs a packet of each recipient: it is asked for only if a device of the sender shows receipts.
         let wanted = match in_flight.message.place {
             Place::Conversation(_) if self.awaits_receipt(&sender, true) => ConfirmationWanted::AtOnce,
             Place::Conversation(_) => ConfirmationWanted::Soon,
@@ -237,12 +242,14 @@ impl Broker {
             Audience::Group(id) => self.dispatch_to_room(&RoomKey::Group(*id), event, excluded, &mut in_flight.dispatched_lists),
             Audience::Room { key, .. } => self.dispatch_to_room(key, event, excluded, &mut in_flight.dispatched_lists),
             Audience::Pair { recipient, .. } => {
+                // In a conversation with oneself both are one user, who is sent it once.
                 let other = (recipient.id != sender).then_some(&recipient.id);
                 let (event, notified) = self.fan_out_to_users_except(other.into_iter().chain([&sender]), event, excluded);
                 in_flight.dispatched_sockets = notified;
                 event
             }
         };
+        // Only now: the copy bears the number that the event was given as it was fanned out.
         if let Some(requester) = requester.filter(|_| own_copy == OwnCopy::Held) {
             self.hold(requester, event.clone());
         }

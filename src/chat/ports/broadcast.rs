@@ -31,7 +31,7 @@ pub struct Broadcast {
 /// Urgency with which somebody waits to hear that an event has arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ConfirmationWanted {
-    /// Nobody.
+    /// Nobody waits.
     #[default]
     No,
     /// Wanted before long: an event that is not confirmed comes again.

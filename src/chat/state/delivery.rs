@@ -96,6 +96,7 @@ impl Progress {
     pub fn take_unsent(&mut self, most: usize) -> Vec<Received> {
         self.places.clear();
         let mut unsent = std::mem::take(&mut self.unsent);
+        // Newest first, so that the limits below hold back the oldest: of these the history shows the status.
         unsent.sort_by_key(|received| Reverse(received.receipt.seq));
         if unsent.len() > NEWEST_NOTIFIED {
             let mut of_conversation: HashMap<ConversationId, usize> = HashMap::new();
@@ -105,6 +106,7 @@ impl Progress {
                 *count <= NEWEST_NOTIFIED
             });
         }
+        // No sender can be owed more than all together, so that the count by sender is seldom needed.
         let receivers: usize = unsent.iter().map(|received| received.users.len()).sum();
         if receivers <= most {
             return unsent;
@@ -117,6 +119,7 @@ impl Progress {
             *count += now;
             let rest = received.users.split_off(now);
             if !rest.is_empty() {
+                // Who receives the message meanwhile joins these, and the sender is sent one event.
                 self.places.insert((received.receipt.message, received.at_once), self.unsent.len());
                 self.unsent.push(Received { users: rest, receipt: received.receipt.clone(), ..received });
             }

@@ -109,8 +109,8 @@ impl Leftovers {
         self.queues.keys()
     }
 
-    /// A request of a socket that is gone waits for a read, and all others of its user behind it; `is_dropped`: the socket was put
-    /// out.
+    /// Notes that a request of a socket that is gone waits for a read, and all others of its user behind it; `is_dropped`: the
+    /// socket was kicked.
     pub fn begin_read(&mut self, origin: Arc<Origin>, is_dropped: bool) {
         self.queues.entry_ref(&origin.user).or_default().reads.push(LeftoverRead { origin: origin.clone(), is_dropped });
     }
@@ -208,9 +208,12 @@ impl Leftovers {
     /// Takes a user's next leftover, if its turn has come; `is_hurried`: before its time, too.
     pub fn next(&mut self, user: &UserId, now: Timestamp, is_hurried: bool, is_store_away: bool) -> NextLeftover {
         let Some(queue) = self.queues.get_mut(user) else { return NextLeftover::Later };
+        // The note is of the request that was first before; if one still waits, it is made anew below.
         if let Some(due) = queue.due.take() {
             self.due.remove(&(due, user.clone()));
         }
+        // Order comes first: a read decides about the request before this one, and a connection that was taken over may still
+        // bring earlier ones.
         if !queue.reads.is_empty() || queue.taken_over > 0 {
             return NextLeftover::Later;
         }
@@ -218,6 +221,7 @@ impl Leftovers {
             return NextLeftover::Over(self.queues.remove(user).map(|queue| queue.behind).unwrap_or_default());
         };
         let is_late = first.left_at.plus_millis(WAIT_MS) <= now;
+        // Carried out now it would be refused, with nobody there to repeat it.
         let must_wait = is_store_away && !is_late && !is_hurried;
         let due = if must_wait { first.due.max(now.plus_millis(STORE_RETRY_MS)) } else { first.due };
         if due > now && !is_hurried {
@@ -227,6 +231,7 @@ impl Leftovers {
         }
         let Some(first) = queue.waiting.pop_front() else { return NextLeftover::Later };
         self.count -= 1;
+        // The token allows what is done while it is valid, whenever that was asked for.
         match first.origin.tokens.expires_at {
             Some(at) if at <= now => NextLeftover::Drop(first, "TOKEN_EXPIRED"),
             _ if is_late => NextLeftover::Drop(first, "it waited for too long"),

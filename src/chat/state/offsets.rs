@@ -79,6 +79,7 @@ impl Offsets {
         // A message is one packet in each encoding, and so is a change.
         let whole = |part: Part| if part.encoding >= last_encoding { Part::ALL } else { part };
         let (part, changes) = (whole(part), ChangesNotified { part: whole(changes.part), ..changes });
+        // Any other event was sent behind the whole of the message before it.
         let (part, unreceived_up_to) = match kind {
             OffsetKind::Event { is_message: false, .. } => (Part::ALL, None),
             OffsetKind::Event { is_message: true, .. } | OffsetKind::CaughtUp => (part, None),
@@ -86,10 +87,12 @@ impl Offsets {
         };
         if epoch == self.current {
             let since = CatchUpFrom { position, part, unreceived_up_to, changes };
+            // A position that was not given yet is another history's, as of a database that was restored from a copy.
             let is_past = position <= last_position && changes.up_to <= last_position;
             return (is_past && unreceived_up_to.is_none_or(|up_to| up_to <= last_position)).then_some(since);
         }
         let (_, stored) = *self.earlier.iter().find(|(earlier, _)| *earlier == epoch)?;
+        // Beyond the last stored one positions were given once more: the client has nothing of the messages that are there now.
         let part = if position > stored { Part::ALL } else { part };
         let changes = if changes.up_to > stored { ChangesNotified::all(stored) } else { changes };
         let unreceived_up_to = unreceived_up_to.map(|up_to| up_to.min(stored));

@@ -30,6 +30,7 @@ pub struct PresenceWindow {
 impl PresenceWindow {
     /// Adds a change. [`PresenceWindow::due`] says when it may be sent.
     pub fn add(&mut self, user: &UserId, change: PresenceChange) {
+        // The change that it replaces was sent to nobody: that the user came must not be lost with it.
         let change = change.after(self.latest.get(user));
         if self.latest.insert(user.clone(), change).is_none() {
             self.order.push(user.clone());
@@ -59,12 +60,15 @@ impl PresenceWindow {
         if self.open_until.is_some_and(|until| until > now) || self.first_due.is_none_or(|first| first > now) {
             return Vec::new();
         }
+        // Forgotten after their second, so that there are no more of them than one second brings.
         while let Some((_, user)) = self.notified.pop_front_if(|(at, _)| at.plus_millis(PER_USER_MS) <= now) {
             self.notified_at.remove(&user);
         }
+        // From here on changes are gathered again: many who come together cost the others one packet.
         self.open_until = Some(now.plus_millis(WINDOW_MS));
         let (waiting, due): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.order).into_iter().partition(|user| self.notified_at.contains_key(user));
+        // Only their own times hold these back, which end at different moments: the earliest wakes the window.
         self.first_due = waiting.iter().map(|user| self.due_of(user)).min();
         self.order = waiting;
         for user in &due {

@@ -57,8 +57,11 @@ impl ReplayLog {
         if event.event().is_volatile() || event.offset().is_some() {
             return Arc::new(event);
         }
+        // A message that was confirmed late has an old position. If the log followed it back, clients would be brought again
+        // what they have.
         let own = event.message().map(|message| message.position).filter(|position| *position > self.log_position);
         self.log_position = own.unwrap_or(self.log_position);
+        // A change that is being stored has its position already and is sent later: the offset must not claim it.
         let changes = self.changes.notified_by(self.log_position);
         Arc::new(self.numbered(event, own.is_some(), changes))
     }

@@ -154,11 +154,13 @@ impl Sends {
     pub fn admit(&mut self, mut in_flight: InFlight, is_live: bool) -> bool {
         let id = in_flight.message.id;
         self.take_position(in_flight.message.position);
+        // The database may have stored the earlier try: only the commit tells whether this one is new and to be dispatched.
         if let Some(notified) = self.failed.take(id) {
             in_flight.waits_for_commit = true;
             in_flight.was_given_up = true;
             in_flight.excluded = notified;
         }
+        // Behind one that waits all wait, for an offset claims every position below its own.
         let is_dispatched = is_live && self.undispatched.is_empty() && !in_flight.waits_for_commit;
         if !is_dispatched {
             self.undispatched.push_back(id);
