@@ -16,7 +16,7 @@ use crate::model::{
 };
 use crate::store::{Membership, StoreError};
 
-/// A page has at most so many messages.
+/// Maximum number of messages of a page.
 const ROWS_MAX: usize = 200;
 
 /// Pause before the next page while others wait, in multiples of the time that the last page took: many who come back

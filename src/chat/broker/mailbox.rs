@@ -13,7 +13,7 @@ use crate::feed::FeedEventKind;
 use crate::model::UserId;
 use crate::store::{StoreError, Written};
 
-/// At most so many requests of one socket wait behind a read.
+/// Maximum number of requests of one socket that wait behind a read.
 const QUEUE_PER_SOCKET: usize = 1_000;
 
 impl Broker {

@@ -190,8 +190,8 @@ impl Broker {
         online
     }
 
-    /// The sockets that `requester` may see, the own ones first: those of users who are online for the requester's eyes. In the scope
-    /// of everyone these are few, else they are the contacts'.
+    /// Lists the sockets that `requester` may see, the own ones first: those of users who are online for the requester's eyes.
+    /// In the scope of everyone these are few, else they are the contacts'.
     pub(super) fn list_connections(&mut self, requester: &UserId, limit: usize) -> Reply {
         let own = self.sockets_of(requester).to_vec();
         let others: Vec<ConnectionKey> = if self.is_scope_contacts() {

@@ -6,7 +6,7 @@ use crate::engineio::{CloseReason, ConnectionKey};
 use crate::feed::{FeedEvent, FeedEventKind, SocketView};
 use crate::model::Timestamp;
 
-/// So many rooms of one socket are named.
+/// Maximum number of rooms of one socket that are named.
 const ROOMS_MAX: usize = 200;
 
 impl Broker {

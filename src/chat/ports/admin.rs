@@ -56,7 +56,7 @@ pub struct ListSessions {
     pub users: Option<Vec<UserId>>,
     /// Socket after whose session the list begins; `None`: at the first one.
     pub after: Option<SocketId>,
-    /// At most so many.
+    /// Maximum number of sessions.
     pub limit: usize,
 }
 
@@ -116,7 +116,7 @@ pub enum RoomOrder {
 pub struct ListRooms {
     /// Order of the list.
     pub order: RoomOrder,
-    /// At most so many.
+    /// Maximum number of rooms.
     pub limit: usize,
 }
 
@@ -126,7 +126,7 @@ pub struct ListRooms {
 pub struct FindRoom {
     /// Room that is asked about.
     pub room: RoomKey,
-    /// At most so many of its connections.
+    /// Maximum number of its connections that are listed.
     pub limit: usize,
 }
 
@@ -155,7 +155,7 @@ pub struct TraceOf {
 #[derive(Message, Debug, Clone, Copy)]
 #[rtype(result = "Sockets")]
 pub struct WatchSockets {
-    /// Only if there are no more than so many.
+    /// Maximum number of sockets; if there are more, none is answered.
     pub most: usize,
 }
 

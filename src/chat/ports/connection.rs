@@ -128,7 +128,7 @@ pub enum Watermark {
     /// Nothing.
     #[default]
     Nothing,
-    /// So many `Notice::CatchUp`.
+    /// Number of `Notice::CatchUp` that have arrived; no event has.
     Page(u32),
     /// All up to the event with this number.
     Event(u64),

@@ -23,7 +23,7 @@ pub struct AccountsChanged {
     pub revoked: Vec<(String, Timestamp)>,
 }
 
-/// Takes away the uploads among these files, which are to be looked at, that nothing names. Answers which files are to be removed.
+/// Takes away the uploads among these files that nothing names. Answers with the files to remove.
 #[derive(Message, Debug)]
 #[rtype(result = "Result<Vec<String>, StoreError>")]
 pub struct DropFiles {

@@ -28,9 +28,9 @@ pub struct Options {
     pub catch_up: bool,
     /// `CATCH_UP_MAX`, messages.
     pub catch_up_max: usize,
-    /// A page of catch-up holds at most so many bytes, as encoded.
+    /// Maximum bytes of a page of catch-up, as encoded.
     pub catch_up_page_bytes: usize,
-    /// So many catch-up pages are read at once: more would take the processors from those who are here.
+    /// Maximum number of catch-up pages read at once: more would take the processors from those who are here.
     pub catch_up_reads: usize,
     /// `RECOVERY_TTL`; zero: no session is recovered.
     pub recovery_ttl: Duration,
@@ -54,11 +54,11 @@ pub struct Options {
     pub max_message_length: usize,
     /// `AUTO_PROVISION_USERS`
     pub auto_provision_users: bool,
-    /// So many users a sender has made in an hour by writing to who has never come; 0: no limit.
+    /// Maximum number of users that a sender has made in an hour, by writing to some who never came; 0: no limit.
     pub made_users_max: usize,
-    /// `AI_CONCURRENCY`: so many questions are asked at once.
+    /// `AI_CONCURRENCY`: maximum number of questions that are asked at once.
     pub ai_concurrency: usize,
-    /// `AI_PER_USER`: so many of one user; 0: no limit.
+    /// `AI_PER_USER`: maximum number of one user's; 0: no limit.
     pub ai_per_user: usize,
     /// `AI_ERROR_TEXT`
     pub ai_error_text: Arc<str>,
@@ -118,7 +118,7 @@ impl Options {
     }
 }
 
-/// So many changes of presence, or of who is typing, are kept in one place.
+/// Maximum number of changes of presence, or of typing, that are kept in one place.
 const STATES_MAX: usize = 256;
 
 /// Sources of time and ids; tests give their own, so that they are exact.

@@ -42,7 +42,7 @@ pub enum Lookup {
     Uploads(Vec<String>),
     /// The `clientMessageId`s of a sender.
     SentIds(UserId),
-    /// So many of a user's newest notifications.
+    /// Newest notifications of a user, at most so many.
     Notifications(UserId, i64),
 }
 

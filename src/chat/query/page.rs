@@ -49,8 +49,8 @@ impl PageQuery {
         let (from, received) = match self.progress {
             Some(progress) => (progress, self.received.clone()),
             None => {
-                // Of what was not received a client that was cut in its catch-up hears no changes, and gets it as it is now. Other
-                // devices receive of it meanwhile: what counts is what was so before the first page of changes.
+                // A client that was cut in its catch-up hears no changes of what it had not received, and gets that as it is now.
+                // Other devices receive some of it meanwhile: the state before the first page of changes counts.
                 let is_cut = self.since.is_some_and(|since| since.position < self.unreceived_up_to);
                 let received = is_cut.then(|| store::load_received(conn, &self.user)).transpose()?.map(Arc::new);
                 (self.start(conn, received.as_deref())?, received)

@@ -15,7 +15,7 @@ pub struct MadeUsers {
     by_sender: HashMap<UserId, (Timestamp, usize)>,
 }
 
-/// So many a sender may have made by a read; what of it is not used is given back.
+/// Number of users that a sender may have made by a read; what of it is not used is given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
     pub users: usize,

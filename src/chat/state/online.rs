@@ -28,8 +28,8 @@ impl OnlineChanges {
         self.gone.insert(user.clone());
     }
 
-    /// Takes those who came and went, where the store is to be notified now; `is_anybody_here`: it is notified now and then, too, that
-    /// the server runs.
+    /// Takes those who came and went, if the store is to be notified now; `is_anybody_here`: it is also notified now and then
+    /// that the server runs.
     pub fn take(&mut self, is_anybody_here: bool, now: Timestamp) -> Option<(Vec<UserId>, Vec<UserId>)> {
         let is_quiet = self.came.is_empty() && self.gone.is_empty();
         if is_quiet && (!is_anybody_here || self.notified_at.plus_millis(ALIVE_EVERY_MS) > now) {

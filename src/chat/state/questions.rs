@@ -9,13 +9,13 @@ use crate::chat::ports::ModelError;
 use crate::engineio::ConnectionKey;
 use crate::model::{ConversationId, Message, MessageId, Profile, UserId};
 
-/// So many questions of a chat wait behind the one that is asked.
+/// Maximum number of questions of a chat that wait behind the one that is asked.
 const WAITING_PER_CHAT: usize = 10;
 
-/// So many of one user, in all chats together, so that one user does not fill the queue of all.
+/// Maximum number of one user, in all chats together, so that one user does not fill the queue of all.
 const WAITING_PER_USER: usize = 100;
 
-/// So many in all.
+/// Maximum number of all users together.
 const WAITING_MAX: usize = 1_000;
 
 /// A stored message that the model is to answer.
