@@ -7,7 +7,7 @@ use actix::{Message, Recipient};
 use super::Meter;
 
 /// Address for messages of one type, each counted until the actor handles it in
-/// [`Metered::step_of_counted`](super::Metered::turn_of_counted).
+/// [`Metered::step_of_counted`](super::Metered::step_of_counted).
 pub struct Counted<M>
 where
     M: Message + Send,
