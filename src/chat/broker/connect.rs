@@ -121,7 +121,7 @@ impl Broker {
         let level = self.log_level_of(&claims.user, now);
         self.observers.traces.note(&claims.user, |trace| trace.came = Some((now, socket, connect_kind)));
         if let Some(had) = had {
-            self.note_had(&claims.user, had.whole_event_seq());
+            self.note_had(&claims.user, capabilities, had.whole_event_seq());
         }
         let admission = Admission {
             account: account.clone(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Broker;
 use crate::chat::outside::Callback;
-use crate::chat::ports::{Event, RoomKey, Watermark};
+use crate::chat::ports::{Capabilities, Event, RoomKey, Watermark};
 use crate::chat::state::{AfterCommit, DeliveryReceipt, DispatchedMessage, NEWEST_NOTIFIED, Received, Session, was_notified};
 use crate::engineio::ConnectionKey;
 use crate::model::{Conversation, ConversationId, ConversationKind, Message, MessageStatus, Place, UserId};
@@ -53,9 +53,13 @@ impl Broker {
         }
     }
 
-    /// A client's offset proves that it had all up to an event.
-    pub(super) fn note_had(&mut self, user: &UserId, event_seq: u64) {
+    /// A client's offset proves that it had all up to an event, of the kinds of conversations that it can show.
+    pub(super) fn note_had(&mut self, user: &UserId, capabilities: Capabilities, event_seq: u64) {
         for id in self.conversations_behind(user) {
+            let kind = self.conversations.get(&id).map(|cached| cached.conversation.kind);
+            if !kind.is_some_and(|kind| capabilities.can_show(kind)) {
+                continue;
+            }
             self.note_received(
                 user,
                 id,

@@ -449,6 +449,32 @@ async fn who_comes_back_by_an_offset_has_confirmed_all_before_it() {
     }
 }
 
+#[actix::test]
+async fn an_offset_proves_nothing_that_its_client_cannot_show() {
+    let direct_only = Capabilities { group_message: false, ..ALL_CAPABILITIES };
+    for recovery_ttl in [Duration::from_secs(120), Duration::ZERO] {
+        let mut broker = Broker::with(Options { recovery_ttl, ..Options::default() }).await;
+        let group = broker.group(&["ann", "bob"]).await;
+        let (ann, bob) = (broker.connect("ann").await, broker.connect_with("bob", direct_only).await);
+        broker.answer_pings(false);
+        broker.ask(ann, Command::Send { to: SendTo::Conversation(group), draft: text("not for this device") }).await.unwrap();
+        broker.ask(ann, direct("bob", "hello")).await.unwrap();
+        let offset = broker
+            .next(bob, |heard| match heard {
+                Heard::Event(event) => message_of(event.event())
+                    .filter(|message| message.content == "hello")
+                    .and(event.offset_of(Part { encoding: 4, packet: 0 })),
+                Heard::Notice(_) => None,
+            })
+            .await;
+        broker.disconnect(bob, false).await;
+        let pid = private_id(bob.0);
+        let back = |connect| Connect { back_to: Some(pid), offset: Some(offset), capabilities: direct_only, ..connect };
+        broker.return_with("bob", back).await;
+        assert_eq!(received(&mut broker, ann).await, ["bob"], "the direct message alone");
+    }
+}
+
 /// Returns the number of the last event that a socket received.
 async fn last_event_seq(broker: &mut Broker, socket: Socket) -> u64 {
     let heard = broker.all(socket).await;
