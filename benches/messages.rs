@@ -179,7 +179,7 @@ impl Reader {
 
     fn with(&mut self, rules: &Rules, act: impl FnOnce(&mut Session, Now, &mut CallContext<'_>)) {
         let now = Now { instant: Instant::now(), wall: Timestamp::from_millis(1_767_225_600_000) };
-        act(&mut self.session, now, &mut CallContext { rules, wire: &mut self.wire, broker: &mut self.broker });
+        act(&mut self.session, now, &mut CallContext { rules, output: &mut self.wire, broker: &mut self.broker });
     }
 }
 

@@ -16,7 +16,7 @@ use crate::feed::{Feed, FeedEvent, FeedEventKind, Seen, Watcher};
 use crate::model::{SocketId, UserId};
 use crate::web::{Admin, HttpError, Query, WebState};
 
-/// Maximum number of bytes written in one turn; the client must take some of them before the next.
+/// Maximum number of bytes written in one step; the client must take some of them before the next.
 const CHUNK_BYTES: usize = 64 * 1024;
 /// Interval of the check that the reader is still an administrator. A comment line then shows that the server is alive.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
@@ -125,7 +125,7 @@ impl EventStream {
 
 /// Waits for an event, and takes those that came with it.
 async fn chunk(mut watcher: Watcher, wanted: Wanted) -> (Watcher, String) {
-    // The last turn's output leaves first: the actor is not polled again until the client has room for more.
+    // The last step's output leaves first: the actor is not polled again until the client has room for more.
     tokio::task::yield_now().await;
     let mut text = String::new();
     let first = watcher.next().await;

@@ -97,21 +97,21 @@ pub struct ActorFigures {
     pub mailbox: Option<u64>,
     /// Turns: messages handled, and its other work.
     pub handled: u64,
-    /// Time spent in turns.
+    /// Time spent in steps.
     pub busy_seconds: f64,
-    /// The slowest turn of the last ten minutes or so.
+    /// The slowest step of the last ten minutes or so.
     pub slowest: Option<SlowestFigures>,
 }
 
-/// A slow turn.
+/// A slow step.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SlowestFigures {
     /// The message handled, or the other work done.
     pub message: &'static str,
-    /// Duration of the turn.
+    /// Duration of the step.
     pub seconds: f64,
-    /// End of the turn.
+    /// End of the step.
     pub at: Timestamp,
 }
 
@@ -244,7 +244,7 @@ fn actors(server: &ServerFigures, broker: &BrokerStats, store: &StoreStats) -> V
     let number = |count: usize| Some(count as u64);
     vec![
         actor("ChatServer", &server.broker, Some(server.broker.waiting)),
-        actor("Hub", &server.hubs, Some(server.hubs.waiting)),
+        actor("Hub", &server.worker_actors, Some(server.worker_actors.waiting)),
         actor("Connection", &server.connections, None),
         actor("Persister", &store.persister, number(store.queued)),
         actor("Reader", &store.readers, number(store.reads_in_flight)),

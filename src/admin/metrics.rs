@@ -181,7 +181,7 @@ fn add_actors(families: &mut Families, figures: &[ActorFigures]) {
     );
     families.counters("actor_busy_seconds_total", "Time that an actor spent working.", by(|figures| Some(figures.busy_seconds)));
     let slowest = by(|figures| Some(figures.slowest.as_ref().map_or(0.0, |slowest| slowest.seconds)));
-    families.gauges("actor_slowest_turn_seconds", "The slowest turn of the last ten minutes or so.", slowest);
+    families.gauges("actor_slowest_turn_seconds", "The slowest step of the last ten minutes or so.", slowest);
 }
 
 fn add_refusals(families: &mut Families, figures: &[RefusalFigures]) {

@@ -8,7 +8,7 @@ use crate::dialect::DialectState;
 use crate::engineio::ConnectionView;
 use crate::model::{SocketId, UserId};
 use crate::store;
-use crate::web::{Admin, HttpError, Query, USER_NAME_MAX, WebState, path_text, user_called};
+use crate::web::{Admin, HttpError, Query, USER_NAME_MAX, WebState, find_user, path_text};
 
 /// Maximum number of users found by `search`.
 const FOUND_MAX: i64 = 50;
@@ -36,7 +36,7 @@ async fn search(state: &WebState, text: &str) -> Result<Vec<UserId>, HttpError> 
     if text.chars().count() > USER_NAME_MAX {
         return Err(HttpError::invalid("search"));
     }
-    let mut users: Vec<UserId> = match user_called(state, text, true).await {
+    let mut users: Vec<UserId> = match find_user(state, text, true).await {
         Ok(account) => vec![account.profile.id.clone()],
         Err(http_error) if http_error.code() == ChatError::UserNotFound.code() => Vec::new(),
         Err(http_error) => return Err(http_error),

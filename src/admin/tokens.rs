@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::auth::MAX_TOKEN_BYTES;
 use crate::chat::RevokeTokens;
 use crate::model::Timestamp;
-use crate::web::{ActsOn, Admin, Body, HttpError, USER_NAME_MAX, WebState, user_called};
+use crate::web::{ActsOn, Admin, Body, HttpError, USER_NAME_MAX, WebState, find_user};
 
 /// `POST /api/admin/tokens/revoke` `{token}` or `{user}`: revokes the tokens of one login (or one foreign token), or
 /// all tokens of a user. Their sockets are disconnected at once.
@@ -22,7 +22,7 @@ pub async fn revoke(state: Data<WebState>, _: Admin, request: HttpRequest, body:
         }
         (None, Some(_)) => {
             let name = body.bounded_text("user", 1, USER_NAME_MAX)?.unwrap_or_default();
-            let user = user_called(&state, name, true).await?.profile.id.clone();
+            let user = find_user(&state, name, true).await?.profile.id.clone();
             (user.clone(), RevokeTokens::All { user })
         }
         _ => return Err(HttpError::bad_request("One of token and user is required")),

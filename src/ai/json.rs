@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn what_is_not_as_expected_is_not_there() {
         let json = Json::all(r#" {"a":[null,{"b":"x"}],"n":null,"c":7,"\ud83d":1} "#).unwrap()[0];
-        assert!(json.get("a").is_none(), "an object with a broken name has no fields that can be told");
+        assert!(json.get("a").is_none(), "an object with a broken name has no fields that can be read");
         let json = Json::all(r#"{"a":[null,{"b":"x"}],"n":null,"c":7}"#).unwrap()[0];
         assert_eq!(json.get("a").and_then(Json::first).and_then(|b| b.get("b")?.word()).as_deref(), Some("x"));
         assert!(json.get("n").is_none() && json.get("x").is_none() && json.get("c").unwrap().get("d").is_none());

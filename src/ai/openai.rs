@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_told_what_was_said() {
+    fn it_gets_what_was_said() {
         let turns = [(Role::User, "Hi"), (Role::Model, "Hello")];
         let turns = turns.map(|(role, text)| Turn { role, text: text.to_owned() });
         let said = r#"{"content":"Hi","role":"user"},{"content":"Hello","role":"assistant"}"#;

@@ -110,7 +110,7 @@ fn what_was_cut_by_length_or_time_is_kept_and_known_as_such() {
     assert_eq!(openai(&(hel.clone() + &length + &delta("null", "\"stop\"")), SURE), cut("Hello"));
     assert_eq!(openai(r#"{"choices":[{"message":{"content":"Hello"},"finish_reason":"length"}]}"#, SURE), cut("Hello"));
     assert_eq!(openai(&(hel.clone() + "data: {\"cho"), Stop::Late), cut("Hel"));
-    assert_eq!(openai(&delta(r#""Hello""#, "\"stop\""), Stop::Late), whole("Hello"), "the end had been told");
+    assert_eq!(openai(&delta(r#""Hello""#, "\"stop\""), Stop::Late), whole("Hello"), "the end had been announced");
     assert_eq!(openai(": ping\n\n", Stop::Late), Ok(None));
     assert_eq!(openai(r#"{"choices":[{"mess"#, Stop::Late), Ok(None));
     assert_eq!(openai(&delta(r#""<think>hm""#, "null"), Stop::Late), Ok(None));

@@ -69,7 +69,7 @@ impl Spoken {
             None => false,
         };
         if !is_thought {
-            self.tell(&held, &mut piece);
+            self.release(&held, &mut piece);
         }
         piece
     }
@@ -107,7 +107,7 @@ impl Spoken {
             let tag = if character == '<' && !self.code.is_open() { tag_at(rest) } else { Tag::No };
             match tag {
                 Tag::Open => {
-                    self.tell(before, piece);
+                    self.release(before, piece);
                     self.has_thought = true;
                     let is_first = self.answer.is_empty();
                     self.thought = Some(if is_first { Thought::First } else { Thought::Later });
@@ -125,18 +125,18 @@ impl Spoken {
                     return true;
                 }
                 Tag::Begun => {
-                    self.tell(before, piece);
+                    self.release(before, piece);
                     rest.clone_into(&mut self.held);
                     return false;
                 }
                 Tag::Close | Tag::No => self.code.pass(character),
             }
         }
-        self.tell(&held, piece);
+        self.release(&held, piece);
         false
     }
 
-    fn tell(&mut self, text: &str, piece: &mut String) {
+    fn release(&mut self, text: &str, piece: &mut String) {
         if !self.answer.is_empty() {
             self.answer.push_str(text);
             piece.push_str(text);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::limits::{EVENT_MAX, ROOM_MAX};
 use super::notifications::worded_notification;
 use crate::chat::{Command, Emit, EmitTo, Emitted, Notified};
-use crate::dialect::{NOTIFICATION_EVENT, room_called};
+use crate::dialect::{NOTIFICATION_EVENT, parse_room};
 use crate::model::{ConversationId, UserId};
 use crate::socketio::is_reserved;
 use crate::web::{ActsOn, Admin, Body, HttpError, WebState};
@@ -51,7 +51,7 @@ fn target(body: &Body) -> Result<Option<EmitTo>, HttpError> {
     let user = to.get("user").map(|_| to.user("user").map_err(|_| HttpError::invalid("to.user"))).transpose()?;
     let room = to.id_text("room", 1, ROOM_MAX).map_err(|_| HttpError::invalid("to.room"))?;
     let conversation = to.id_text("conversation", 1, ROOM_MAX).map_err(|_| HttpError::invalid("to.conversation"))?;
-    let room = room.map(|room| room_called(&room));
+    let room = room.map(|room| parse_room(&room));
     let conversation = conversation.map(|id| ConversationId::parse(&id).ok().map(EmitTo::Conversation));
     let mut named = [all.map(Some), user.map(EmitTo::User).map(Some), room, conversation].into_iter().flatten();
     match (named.next(), named.next()) {

@@ -10,7 +10,7 @@ use super::shapes::MessageView;
 use crate::chat::{ChatError, Command, Draft, SendTo, Sent};
 use crate::model::limits::{ATTACHMENTS_MAX, ID_MAX, TYPE_MAX};
 use crate::model::{ConversationId, ListingId, Message, MessageId, RoomId, UserId};
-use crate::web::{Actor, ActsOn, Admin, AuthenticatedUser, Body, HttpError, USER_NAME_MAX, WebState, path_text, user_called};
+use crate::web::{Actor, ActsOn, Admin, AuthenticatedUser, Body, HttpError, USER_NAME_MAX, WebState, find_user, path_text};
 
 /// `POST /api/conversations/{id}/messages` `{content?,type?,file?,attachments?,clientMessageId?}`
 pub async fn send(
@@ -98,7 +98,7 @@ pub async fn post(
 /// Returns the user on whose behalf a server sends.
 async fn speaker(state: &WebState, body: &Body) -> Result<UserId, HttpError> {
     let name = body.bounded_text("from", 1, USER_NAME_MAX)?.ok_or_else(|| HttpError::bad_request("from is required"))?;
-    let account = user_called(state, name, true).await?;
+    let account = find_user(state, name, true).await?;
     if account.disabled {
         return Err(HttpError::forbidden("The account that it is from is disabled"));
     }
@@ -117,7 +117,7 @@ async fn addressed(state: &WebState, body: &Body, by_address: bool) -> Result<Co
     let is_common = to.get("commonChat").is_some_and(|value| *value == Value::Bool(true));
     match (names, is_common) {
         ([Some(user), None, None], false) => {
-            let recipient = user_called(state, user, by_address).await?.profile.id.clone();
+            let recipient = find_user(state, user, by_address).await?.profile.id.clone();
             Ok(Command::Send { to: SendTo::User(recipient), draft })
         }
         ([None, Some(id), None], false) => {

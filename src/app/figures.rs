@@ -45,7 +45,7 @@ pub(super) fn server_figures(
         };
         ServerFigures {
             broker: broker.stats(),
-            hubs: all(|stats| stats.hub.stats()),
+            worker_actors: all(|stats| stats.actor_meter.stats()),
             connections: all(|stats| stats.connections.stats()),
             model: model.stats(),
             traffic: traffic(&workers),

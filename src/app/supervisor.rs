@@ -4,20 +4,20 @@ use sd_notify::NotifyState;
 
 /// Reports that clients are served.
 pub(super) fn ready() {
-    tell(NotifyState::Ready);
+    notify(NotifyState::Ready);
 }
 
 /// Reports that the broker answered.
 pub(super) fn alive() {
-    tell(NotifyState::Watchdog);
+    notify(NotifyState::Watchdog);
 }
 
 /// Reports that the stop has begun.
 pub(super) fn stopping() {
-    tell(NotifyState::Stopping);
+    notify(NotifyState::Stopping);
 }
 
-fn tell(state: NotifyState<'_>) {
+fn notify(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         warn!(cause:% = error; "could not notify the supervisor");
     }

@@ -17,9 +17,9 @@ pub trait Outside {
     fn new_id(&mut self) -> Uuid;
     /// Sends connections of a worker what is for them. One that is not there gets nothing.
     fn deliver(&self, worker: u16, delivery: ToWorker);
-    /// Tells whether the store would take a change now.
+    /// Returns whether the store would take a change now.
     fn has_room(&self) -> bool;
-    /// Tells whether commits fail: from the first that did until the next success.
+    /// Returns whether commits fail: from the first that did until the next success.
     fn is_failing(&self) -> bool;
     /// Gives the store a change. Its outcome comes to [`Broker::on_committed`](super::broker::Broker) with this tag.
     ///
@@ -32,7 +32,7 @@ pub trait Outside {
     fn read(&mut self, query: Query);
     /// Asks the model.
     fn prompt(&mut self, asked: Asked);
-    /// Has the broker called back after this time, behind all messages that wait by then.
+    /// Calls the broker back after this time, behind all messages that wait by then.
     fn call_back(&mut self, callback: Callback, after: Duration);
     /// Has [`Broker::tick`](super::broker::Broker) called at this time at the latest.
     fn wake_at(&mut self, at: Timestamp);

@@ -187,8 +187,8 @@ fn inspect(token: &str, as_json: bool, config: &Config) -> Result<(), CliError> 
         None => None,
     };
     let text = match as_json {
-        true => format!("{:#}\n", told_as_json(&examined, signer, account.as_ref(), &faults)),
-        false => told(&examined, signer, account.as_ref(), &faults, now),
+        true => format!("{:#}\n", as_json_text(&examined, signer, account.as_ref(), &faults)),
+        false => as_text(&examined, signer, account.as_ref(), &faults, now),
     };
     print(&text)?;
     if faults.is_empty() { Ok(()) } else { Err(CliError::reported()) }
@@ -260,7 +260,7 @@ fn faults_of_user(claims: &Claims, config: &Config, now: Timestamp) -> Result<(O
     Ok((account, faults))
 }
 
-fn told(examined: &Examined, signer: Option<&str>, account: Option<&Account>, faults: &[String], now: Timestamp) -> String {
+fn as_text(examined: &Examined, signer: Option<&str>, account: Option<&Account>, faults: &[String], now: Timestamp) -> String {
     let payload = &examined.payload;
     let mut text = String::new();
     let mut line = |name: &str, value: String| {
@@ -299,7 +299,7 @@ fn told(examined: &Examined, signer: Option<&str>, account: Option<&Account>, fa
     text
 }
 
-fn told_as_json(examined: &Examined, signer: Option<&str>, account: Option<&Account>, faults: &[String]) -> Value {
+fn as_json_text(examined: &Examined, signer: Option<&str>, account: Option<&Account>, faults: &[String]) -> Value {
     let user = account.map(|Account { profile, disabled, .. }| {
         json!({"id": profile.id, "username": profile.username, "role": profile.role.as_str(), "disabled": disabled})
     });
@@ -334,7 +334,7 @@ fn ago(at: Timestamp, now: Timestamp) -> String {
 async fn revoke(options: &RevokeToken, environment: &Environment, config: &Config) -> Result<(), CliError> {
     let RevokeToken { token, all_of, remote } = options;
     let token = token.as_deref().map(given).transpose()?;
-    let (told, body) = match (&token, all_of) {
+    let (subject, body) = match (&token, all_of) {
         (Some(token), _) => ("its login's tokens are".to_owned(), json!({"token": token})),
         (None, Some(name)) => (format!("all tokens of {name} are"), json!({"user": name})),
         (None, None) => return Err(CliError("name a token, or a user with --all-of".to_owned())),
@@ -348,7 +348,7 @@ async fn revoke(options: &RevokeToken, environment: &Environment, config: &Confi
         && (server.is_named() || server.has_key())
     {
         match server.post("/api/admin/tokens/revoke", &body).await {
-            Ok(_) => return print(&format!("{told} revoked, and their sockets are disconnected\n")),
+            Ok(_) => return print(&format!("{subject} revoked, and their sockets are disconnected\n")),
             // The server was not named explicitly, so the database alone will do.
             Err(AskError::Away(_)) if !server.is_named() => {}
             Err(AskError::Refused(_, code, _)) if code == "INVALID_PAYLOAD" && token.is_some() => {
@@ -363,7 +363,7 @@ async fn revoke(options: &RevokeToken, environment: &Environment, config: &Confi
         }
     }
     revoke_in_database(token.as_deref(), all_of.as_deref(), config).await?;
-    print(&format!("{told} revoked in the database: a server that runs refuses them within two seconds\n"))
+    print(&format!("{subject} revoked in the database: a server that runs refuses them within two seconds\n"))
 }
 
 async fn revoke_in_database(token: Option<&str>, all_of: Option<&str>, config: &Config) -> Result<(), CliError> {
@@ -395,7 +395,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_told_from_now() {
+    fn times_are_given_from_now() {
         let now = Timestamp::from_millis(1_000_000_000_000);
         for (seconds, expected) in [
             (0, "0 seconds ago"),

@@ -53,7 +53,7 @@ pub(super) fn export(arguments: &Export, config: &Config) -> Result<(), CliError
         let (input, bar) = open(file)?;
         let sums = store::compare(&url, input, &mut |step| bar.show(step));
         bar.end();
-        return print(&figures("equal", file, &sums.map_err(|error| told(&error))?, 0, begun, *json));
+        return print(&figures("equal", file, &sums.map_err(|error| cli_error(&error))?, 0, begun, *json));
     }
     if !is_pipe(file) && file.exists() {
         return Err(CliError(format!("{} exists: name another file", file.display())));
@@ -65,7 +65,7 @@ pub(super) fn export(arguments: &Export, config: &Config) -> Result<(), CliError
         export_to(&url, file, &bar)
     };
     bar.end();
-    let text = figures("exported", file, &sums.map_err(|error| told(&error))?, 0, begun, *json);
+    let text = figures("exported", file, &sums.map_err(|error| cli_error(&error))?, 0, begun, *json);
     if is_pipe(file) {
         let _ = io::stderr().write_all(text.as_bytes());
         return Ok(());
@@ -96,7 +96,7 @@ pub(super) fn import(arguments: &ImportFrom, config: &Config) -> Result<(), CliE
     let (input, bar) = open(file)?;
     let imported = store::import(&url, input, *restart, &mut |step| bar.show(step));
     bar.end();
-    let Import { sums, resumed_after } = imported.map_err(|error| told(&error))?;
+    let Import { sums, resumed_after } = imported.map_err(|error| cli_error(&error))?;
     print(&figures("imported and verified", file, &sums, resumed_after, begun, *json))
 }
 
@@ -114,7 +114,7 @@ fn is_pipe(path: &Path) -> bool {
     path.as_os_str() == PIPE
 }
 
-fn told(error: &TransferError) -> CliError {
+fn cli_error(error: &TransferError) -> CliError {
     match error {
         TransferError::Database(error) => failed(error),
         error => CliError::new(error),

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_is_told_and_what_is_anybodys_is_not() {
+    fn a_slip_is_reported_and_what_is_anybodys_is_not() {
         for (name, meant) in [
             ("DATABSE_URL", Some("DATABASE_URL")),
             ("JWT_SECERT", Some("JWT_SECRET")),

@@ -238,7 +238,7 @@ fn shown(event: &Event, name: Option<&str>) -> Option<Packets> {
             packet("message:updated", &Envelope::new(view, message.updated_at))
         }
         Event::MessageDeleted { message, conversation, kind: _, deleted_at } => {
-            let deleted = Deleted { id: *message, conversation_id: called(*conversation, name) };
+            let deleted = Deleted { id: *message, conversation_id: shown_id(*conversation, name) };
             packet("message:deleted", &Envelope::new(deleted, *deleted_at))
         }
         Event::AnswerFailed { error, error_id, .. } => failure_packet(error, *error_id),
@@ -330,7 +330,7 @@ impl<'a> Refused<'a> {
 }
 
 /// Returns a conversation's id as shown to a client that calls it `name`.
-fn called(id: ConversationId, name: Option<&str>) -> Cow<'_, str> {
+fn shown_id(id: ConversationId, name: Option<&str>) -> Cow<'_, str> {
     name.map_or_else(|| Cow::Owned(id.to_string()), Cow::Borrowed)
 }
 
@@ -371,7 +371,7 @@ impl<'a> MessageView<'a> {
         let Profile { id, username: _, full_name: _, avatar: _, email, role } = &*message.sender;
         Some(Self {
             id: message.id,
-            conversation_id: called(conversation, name),
+            conversation_id: shown_id(conversation, name),
             sender: message.role.as_str(),
             sender_id: id,
             content: &message.content,
@@ -440,7 +440,7 @@ impl<'a> ConversationView<'a> {
     fn new(overview: &'a Overview) -> Self {
         let Overview { conversation, members, unread, name } = overview;
         Self {
-            id: called(conversation.id, name.as_deref()),
+            id: shown_id(conversation.id, name.as_deref()),
             r#type: conversation.kind.as_str(),
             name: conversation.name.as_deref(),
             avatar: conversation.avatar.as_deref(),

@@ -95,7 +95,7 @@ fn answers_are_shown_and_nothing_else() {
 }
 
 #[test]
-fn a_failure_is_told_and_to_a_front_end_that_does_not_know_it_as_an_answer() {
+fn a_failure_is_shown_and_to_a_front_end_that_does_not_know_it_as_an_answer() {
     let retry_after = Some(std::time::Duration::from_millis(1_500));
     for (error, words) in [
         (

@@ -53,7 +53,7 @@ fn the_common_chat_is_joined_and_left() {
 }
 
 #[test]
-fn who_sets_up_is_told_who_it_is() {
+fn who_sets_up_learns_who_it_is() {
     for json in ["", "null", r#"{"userId":"somebody else"}"#, "7"] {
         let (asked, decoded) = decode("setupUser", json);
         assert_eq!(decoded, Ok(Decoded::OwnAccount));

@@ -46,7 +46,7 @@ impl Vocabulary for Messenger {
         const EVENTS: &[ClientEvent] = &[
             ClientEvent::work("send_direct_message").doc(&EventDoc {
                 summary: "Sends a message to a user, in the direct conversation with them; its status is delivered where it was \
-                          handed to a live socket.",
+                          sent to a live socket.",
                 takes: Shape::ObjectWith(
                     &[schema::Field::required("recipientId", kinds::user), CONTENT, FILE, CLIENT_MESSAGE_ID],
                     SAYS_SOMETHING,
@@ -103,7 +103,7 @@ impl Vocabulary for Messenger {
             ServerEvent::new(
                 "message_delivered",
                 SchemaGenerator::subschema_for::<Delivered>,
-                "One's own message has reached somebody to whom it had not been handed when its ack was made.",
+                "One's own message has reached somebody to whom it had not been sent when its ack was made.",
             ),
             ServerEvent::new("message_updated", SchemaGenerator::subschema_for::<Shown>, "A message was edited."),
             ServerEvent::new("message_deleted", SchemaGenerator::subschema_for::<Deleted>, "A message was deleted."),

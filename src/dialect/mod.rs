@@ -39,7 +39,7 @@ pub use self::listing::{CommonChatMessage, DeletedMessageView, DirectMessageView
 pub use self::packets::{Packets, packet};
 pub use self::refusal::{error_ack, kick_packet, kick_sentence, unknown_event_packet};
 pub use self::request_error::{RequestError, Wording};
-pub use self::rooms::room_called;
+pub use self::rooms::parse_room;
 pub use self::table::{Dialect, DialectSet, RegisterError, UnknownDialect, register};
 pub use self::types::types;
 pub use self::vocabulary::{Asked, Decoded, Vocabulary};

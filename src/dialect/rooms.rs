@@ -5,7 +5,7 @@ use crate::model::{ConversationId, RoomId, UserId};
 /// Resolves a room name: `user_<id>` and `user:<id>` mean a user, `common_chat` the common chat, `room_<id>` a public
 /// room, and a conversation's id that conversation. Any other name is a public room's own. `None` if nothing can have
 /// this name.
-pub fn room_called(name: &str) -> Option<EmitTo> {
+pub fn parse_room(name: &str) -> Option<EmitTo> {
     let user = name.strip_prefix("user_").or_else(|| name.strip_prefix("user:")).map(UserId::parse);
     let room = name.strip_prefix("room_").map(RoomId::parse);
     Some(match (user, room) {
@@ -44,10 +44,10 @@ mod tests {
             ("room_", EmitTo::Room(room("room_"))),
             (id, EmitTo::ConversationOrRoom(ConversationId::parse(id).unwrap(), room(id))),
         ] {
-            assert_eq!(room_called(name), Some(expected), "{name}");
+            assert_eq!(parse_room(name), Some(expected), "{name}");
         }
         let longest = "x".repeat(200);
-        assert_eq!(room_called(&format!("room_{longest}")), Some(EmitTo::Room(room(&longest))));
-        assert_eq!(room_called(&format!("{longest}x")), None);
+        assert_eq!(parse_room(&format!("room_{longest}")), Some(EmitTo::Room(room(&longest))));
+        assert_eq!(parse_room(&format!("{longest}x")), None);
     }
 }

@@ -55,7 +55,7 @@ fn namespace(dialect: &dyn Vocabulary) -> String {
         text.push_str(&interface(&name, &schema));
         text.push('\n');
     }
-    let _ = write!(text, "{further}/** What the server tells. */\ninterface ServerToClientEvents {{\n{server_event}}}\n\n");
+    let _ = write!(text, "{further}/** Events from the server. */\ninterface ServerToClientEvents {{\n{server_event}}}\n\n");
     let _ = write!(text, "/** What clients say. */\ninterface ClientToServerEvents {{\n{asked}}}\n");
     text
 }

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_slow_loses_the_oldest_and_is_told_how_many() {
+    fn who_is_slow_loses_the_oldest_and_learns_how_many() {
         let feed = Feed::default();
         let (mut slow, mut quick) = (feed.watch().unwrap(), feed.watch().unwrap());
         for number in 0..KEPT + 10 {

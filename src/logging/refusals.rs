@@ -171,7 +171,7 @@ struct LeftOut {
 }
 
 impl LeftOut {
-    fn tell(self) {
+    fn log(self) {
         let Self { kind, code, level, count, time } = self;
         log!(target: TARGET, level, kind = kind.as_str(), code, count, seconds = time.as_secs(); "refused as well");
     }
@@ -226,11 +226,11 @@ impl Refusals {
     fn note_at(&self, refused: &RefusalNote<'_>, is_wanted: bool, now: Instant) -> Option<ErrorId> {
         let (is_admitted, left_out) = self.count(refused, is_wanted, now);
         if let Some(left_out) = left_out {
-            left_out.tell();
+            left_out.log();
         }
         is_admitted.then(|| {
             let id = (self.ids)();
-            tell(refused, id);
+            write(refused, id);
             id
         })
     }
@@ -243,7 +243,7 @@ impl Refusals {
     /// Writes the sums of periods that are over.
     pub fn sum_up(&self, now: Instant) {
         for left_out in self.left_out(now) {
-            left_out.tell();
+            left_out.log();
         }
     }
 
@@ -291,7 +291,7 @@ impl fmt::Debug for Refusals {
     }
 }
 
-fn tell(refused: &RefusalNote<'_>, id: ErrorId) {
+fn write(refused: &RefusalNote<'_>, id: ErrorId) {
     let RefusalNote { kind, code, cause, sid, user, event, address } = *refused;
     let (cause, event) = (shortened(cause), event.map(shortened));
     let address = address.map(|address| address.to_string());
@@ -340,7 +340,7 @@ mod tests {
         assert_eq!(lines("FORBIDDEN", "ann", 1_000, start), LINES_OF_ONE);
         assert_eq!(lines("FORBIDDEN", "bob", 3, start), 3, "others are heard beside a flood");
         assert_eq!(lines("CONFLICT", "ann", 1, start), 1, "and so are other codes");
-        assert_eq!(lines("INTERNAL", "ann", 1_000, start), LINES, "what is our fault is told whoever hears of it");
+        assert_eq!(lines("INTERNAL", "ann", 1_000, start), LINES, "what is our fault is logged whoever hears of it");
         let names = ["c", "d", "e", "f"];
         assert_eq!(names.map(|name| lines("FORBIDDEN", name, 10, start)), [5, 5, 2, 0], "{LINES} in all");
         assert_eq!(refusals.left_out(start + SUMMED_UP_EVERY / 2), []);
@@ -351,7 +351,7 @@ mod tests {
         let mut left_out = refusals.left_out(later);
         left_out.sort_unstable_by_key(|left_out| left_out.code);
         assert_eq!(left_out, [forbidden, internal]);
-        assert_eq!(refusals.left_out(later + SUMMED_UP_EVERY), [], "told once");
+        assert_eq!(refusals.left_out(later + SUMMED_UP_EVERY), [], "reported once");
         assert_eq!(lines("FORBIDDEN", "ann", 7, later + SUMMED_UP_EVERY), LINES_OF_ONE, "a new time, new lines");
         let http = (RefusalKind::Http, "INTERNAL", 0);
         assert_eq!(refusals.totals(), [(kind, "CONFLICT", 1), (kind, "FORBIDDEN", 1_050), (kind, "INTERNAL", 1_000), http]);

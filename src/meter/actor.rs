@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 
 use super::Gauge;
 
-/// Time after which the slowest turn is forgotten, so that a slow start does not hide later ones.
+/// Time after which the slowest step is forgotten, so that a slow start does not hide later ones.
 const SLOWEST_FOR: Duration = Duration::from_secs(600);
 
-/// Counts the turns of one actor, or of all actors of a kind on one thread. Only that thread may record turns.
+/// Counts the steps of one actor, or of all actors of a kind on one thread. Only that thread may record steps.
 #[derive(Debug)]
 pub struct Meter {
     started: Instant,
     waiting: AtomicI64,
     handled: Gauge,
     busy_nanos: Gauge,
-    /// Duration, in nanoseconds, that a turn must exceed to be the slowest, and the end of that rule in nanoseconds
+    /// Duration, in nanoseconds, that a step must exceed to be the slowest, and the end of that rule in nanoseconds
     /// since the start.
     slowest_nanos: Gauge,
     slowest_until: Gauge,
@@ -30,20 +30,20 @@ pub struct ActorStats {
     pub waiting: u64,
     /// Turns so far: messages handled, and the actor's other work.
     pub handled: u64,
-    /// Time spent in turns.
+    /// Time spent in steps.
     pub busy: Duration,
-    /// The slowest turn of the last ten minutes or so.
+    /// The slowest step of the last ten minutes or so.
     pub slowest: Option<Slowest>,
 }
 
-/// A slow turn.
+/// A slow step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slowest {
     /// Type of the message.
     pub message: &'static str,
-    /// Duration of the turn.
+    /// Duration of the step.
     pub took: Duration,
-    /// Time since the turn.
+    /// Time since the step.
     pub ago: Duration,
 }
 
@@ -72,19 +72,19 @@ impl Meter {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Records the end of a turn that began at `begun`.
+    /// Records the end of a step that began at `begun`.
     pub fn note(&self, message: &'static str, begun: Instant) {
         self.handled.add(1);
         self.note_time(message, begun, 1);
     }
 
-    /// Records a turn without timing it; returns the number of such turns so far.
+    /// Records a step without timing it; returns the number of such steps so far.
     pub fn note_untimed(&self) -> u64 {
         self.handled.add(1);
         self.handled.get()
     }
 
-    /// Records the duration of one turn on behalf of `turns` like it, which [`Meter::note_untimed`] counted.
+    /// Records the duration of one step on behalf of `steps` like it, which [`Meter::note_untimed`] counted.
     pub fn note_time(&self, message: &'static str, begun: Instant, steps: u64) {
         let end = Instant::now();
         let nanos = nanos(end.saturating_duration_since(begun));
@@ -127,12 +127,12 @@ impl ActorStats {
     }
 }
 
-/// An actor whose turns are counted.
+/// An actor whose steps are counted.
 pub trait Metered {
     /// Returns the actor's meter.
     fn meter(&self) -> &Meter;
 
-    /// Handles a message of type `M` as a counted turn.
+    /// Handles a message of type `M` as a counted step.
     fn step<M, T>(&mut self, handle: impl FnOnce(&mut Self) -> T) -> T {
         let begun = Instant::now();
         let outcome = handle(self);

@@ -34,7 +34,7 @@ where
     }
 }
 
-/// An address of an actor whose turns are not counted.
+/// An address of an actor whose steps are not counted.
 impl<M> From<Recipient<M>> for Counted<M>
 where
     M: Message + Send,

@@ -8,12 +8,12 @@ use super::namespaces::NAMESPACE;
 use super::rules::Rules;
 
 /// Sends a success: first its ack, then the event that answers it.
-pub fn answer_success(dialect: Dialect, asked: &Asked, ack_id: Option<u64>, reply: &Reply, wire: &mut dyn Output) {
+pub fn answer_success(dialect: Dialect, asked: &Asked, ack_id: Option<u64>, reply: &Reply, output: &mut dyn Output) {
     if let Some(ack_id) = ack_id {
-        wire.send(&Encoded::text(&encode_ack(NAMESPACE, ack_id, &dialect.encode_ack(asked, reply))));
+        output.send(&Encoded::text(&encode_ack(NAMESPACE, ack_id, &dialect.encode_ack(asked, reply))));
     }
     if let Some(text) = dialect.encode_reply(asked, reply) {
-        wire.send(&Encoded::text(&text));
+        output.send(&Encoded::text(&text));
     }
 }
 
@@ -36,12 +36,12 @@ pub fn answer_refusal(
     request_error: &RequestError,
     dialect_state: DialectState,
     rules: &Rules,
-    wire: &mut dyn Output,
+    output: &mut dyn Output,
 ) {
     let RefusedRequest { dialect, dialects, asked, ack_id } = refused;
     if let Some(ack_id) = *ack_id {
         let ack = dialect.encode_refusal_ack(asked, request_error);
-        return wire.send(&Encoded::text(&encode_ack(NAMESPACE, ack_id, &ack)));
+        return output.send(&Encoded::text(&encode_ack(NAMESPACE, ack_id, &ack)));
     }
     let mut sent = Vec::new();
     for dialect in dialects.iter() {
@@ -52,7 +52,7 @@ pub fn answer_refusal(
         };
         for text in std::iter::once(dialect.encode_refusal(asked, request_error)).chain(apology) {
             if !sent.contains(&text) {
-                wire.send(&Encoded::text(&text));
+                output.send(&Encoded::text(&text));
                 sent.push(text);
             }
         }

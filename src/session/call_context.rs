@@ -20,7 +20,7 @@ pub struct CallContext<'a> {
     /// The rules of all sessions.
     pub rules: &'a Rules,
     /// The connection.
-    pub wire: &'a mut dyn Output,
+    pub output: &'a mut dyn Output,
     /// The broker.
     pub broker: &'a mut dyn Broker,
 }

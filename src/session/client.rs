@@ -134,7 +134,7 @@ impl Client {
         if rules.feed.is_watched() {
             return self.with_watchers(out, act);
         }
-        act(&mut self.session, &mut CallContext { rules, wire: out, broker: &mut broker })
+        act(&mut self.session, &mut CallContext { rules, output: out, broker: &mut broker })
     }
 
     /// A function of its own, because otherwise every delivery would pay for its stack frame.
@@ -143,7 +143,7 @@ impl Client {
     fn with_watchers<T>(&mut self, out: &mut dyn Output, act: impl FnOnce(&mut Session, &mut CallContext<'_>) -> T) -> T {
         let (rules, mut broker) = (self.context.rules(), self.context.recipients());
         let (before, mut publisher) = (self.session.who(), Publisher::new(out));
-        let done = act(&mut self.session, &mut CallContext { rules, wire: &mut publisher, broker: &mut broker });
+        let done = act(&mut self.session, &mut CallContext { rules, output: &mut publisher, broker: &mut broker });
         publisher.publish(&rules.feed, before, &self.session);
         done
     }

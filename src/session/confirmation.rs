@@ -124,7 +124,7 @@ mod tests {
         confirmation.on_ping();
         assert_eq!(confirmation.wanted(), None);
         confirmation.note_sent(Watermark::Event(8));
-        assert_eq!(confirmation.on_pong(), Some(Watermark::Event(7)), "what was told later is not proven");
+        assert_eq!(confirmation.on_pong(), Some(Watermark::Event(7)), "what was sent later is not proven");
         confirmation.on_ping();
         assert_eq!(confirmation.on_pong(), None, "nobody waits");
         assert_eq!(confirmation.confirmed(), Watermark::Event(8));

@@ -26,10 +26,10 @@ impl Session {
             cx.rules.note(RefusalNote { event: Some(namespace), ..refusal });
             let text = socketio::encode_connect_error(namespace, "Invalid namespace", None);
             self.protocol.forget_connecting(namespace);
-            return cx.wire.send(&Encoded::text(&text));
+            return cx.output.send(&Encoded::text(&text));
         }
         if !matches!(self.stage, Stage::Out) {
-            return cx.wire.close(CloseReason::ForcedClose);
+            return cx.output.close(CloseReason::ForcedClose);
         }
         let rules = cx.rules;
         let requested = match find_pin(auth, &self.handshake, rules.dialects) {
@@ -47,7 +47,7 @@ impl Session {
             }
             Ok((claims, place)) => {
                 let (socket, pid) = (SocketId::parse(&(rules.random_ids)()), PrivateId::parse(&(rules.random_ids)()));
-                let (Ok(socket), Ok(pid)) = (socket, pid) else { return cx.wire.close(CloseReason::Internal) };
+                let (Ok(socket), Ok(pid)) = (socket, pid) else { return cx.output.close(CloseReason::Internal) };
                 let pid = back_to.map_or(pid, |earlier| pid.of_client(earlier));
                 self.stage = Stage::Connecting { socket };
                 self.is_by_cookie = place == TokenPlace::Cookie;
@@ -73,7 +73,7 @@ impl Session {
         let Admission { account, expires_at, catch_up, socket, pid, initial_offset, event_seq, resume_data } = admission;
         self.protocol.join(NAMESPACE);
         let connected = socketio::encode_connect(NAMESPACE, socket.as_str(), Some(pid.expose()));
-        cx.wire.send(&Encoded::text(&connected));
+        cx.output.send(&Encoded::text(&connected));
         let viewer = account.profile.id.clone();
         self.stage = Stage::In { socket, account };
         self.end_at(expires_at, now);
@@ -87,7 +87,7 @@ impl Session {
                 self.feed(now.instant, cx);
             }
             None => {
-                show_initial_offset(self.dialect_state, &viewer, &initial_offset, cx.wire);
+                show_initial_offset(self.dialect_state, &viewer, &initial_offset, cx.output);
                 match catch_up {
                     true => self.active().hold_queue.begin_catch_up(event_seq),
                     false => self.confirmation.note_sent(Watermark::Event(event_seq)),
@@ -101,7 +101,7 @@ impl Session {
         let Stage::In { socket, account } = &self.stage else { return };
         let user = account.profile.id.clone();
         let event = Event::Connected { user, socket: *socket };
-        show(self.dialect_state, &account.profile.id, &Broadcast::new(event), None, cx.wire);
+        show(self.dialect_state, &account.profile.id, &Broadcast::new(event), None, cx.output);
     }
 
     /// Handles the refusal of the client.
@@ -119,6 +119,6 @@ impl Session {
         let error_id = cx.rules.note(RefusalNote { sid, ..self.refusal(RefusalKind::Connect, code, cause) });
         let text = socketio::encode_connect_error(NAMESPACE, &error.message, Some(&error.data(error_id)));
         self.protocol.forget_connecting(NAMESPACE);
-        cx.wire.send(&Encoded::text(&text));
+        cx.output.send(&Encoded::text(&text));
     }
 }

@@ -45,28 +45,28 @@ impl Session {
                 if !self.is_in() {
                     self.ends_at = None;
                 }
-                cx.wire.send(&Encoded::text(&socketio::encode_connect(CONSOLE, socket.as_str(), None)));
+                cx.output.send(&Encoded::text(&socketio::encode_connect(CONSOLE, socket.as_str(), None)));
             }
             ConsoleNotice::Refused { message } => {
                 self.console = None;
                 self.protocol.forget_connecting(CONSOLE);
-                cx.wire.send(&Encoded::text(&socketio::encode_connect_error(CONSOLE, &message, None)));
+                cx.output.send(&Encoded::text(&socketio::encode_connect_error(CONSOLE, &message, None)));
             }
             // It was sent before the socket left.
             ConsoleNotice::Packets { .. } | ConsoleNotice::Out { .. } if !self.protocol.has_joined(CONSOLE) => {}
             ConsoleNotice::Packets { packets, is_awaited: true } => {
                 side.is_awaited = true;
-                cx.wire.send(&packets);
+                cx.output.send(&packets);
             }
             ConsoleNotice::Packets { packets, is_awaited: false } => {
-                cx.wire.send_volatile(&packets);
+                cx.output.send_volatile(&packets);
             }
             ConsoleNotice::Out { closes } => {
-                cx.wire.send(&Encoded::text(&socketio::encode_disconnect(CONSOLE)));
+                cx.output.send(&Encoded::text(&socketio::encode_disconnect(CONSOLE)));
                 self.protocol.leave(CONSOLE);
                 self.leave_console(CloseReason::Disconnected, cx.broker);
                 if closes || self.protocol.joined().next().is_none() {
-                    cx.wire.close(CloseReason::Disconnected);
+                    cx.output.close(CloseReason::Disconnected);
                 }
             }
         }

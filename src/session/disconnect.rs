@@ -19,15 +19,15 @@ impl Session {
             return;
         }
         let error_id = cx.rules.note(self.refusal(RefusalKind::Disconnect, code, kick_sentence(code)));
-        cx.wire.send(&Encoded::text(&kick_packet(code, error_id)));
-        cx.wire.send(&Encoded::text(&socketio::encode_disconnect(NAMESPACE)));
+        cx.output.send(&Encoded::text(&kick_packet(code, error_id)));
+        cx.output.send(&Encoded::text(&socketio::encode_disconnect(NAMESPACE)));
         self.protocol.leave(NAMESPACE);
         let (connection, confirmed) = (self.key, self.confirmation.confirmed());
         let (reason, left) = (CloseReason::Disconnected, LeftBehind::Dropped);
         cx.broker.disconnect(Disconnect { connection, on_purpose: true, reason, confirmed, left });
         self.leave();
         if !self.protocol.has_joined(CONSOLE) {
-            cx.wire.close(CloseReason::Disconnected);
+            cx.output.close(CloseReason::Disconnected);
         }
     }
 
@@ -35,7 +35,7 @@ impl Session {
     pub(super) fn violated(&mut self, error: &socketio::ProtocolError, cx: &mut CallContext<'_>) {
         let (kind, cause) = (if self.is_in() { RefusalKind::Disconnect } else { RefusalKind::Connect }, error.to_string());
         cx.rules.note(self.refusal(kind, "PROTOCOL_VIOLATION", &cause));
-        cx.wire.close(CloseReason::ForcedClose);
+        cx.output.close(CloseReason::ForcedClose);
     }
 
     /// Takes the waiting requests, which will be carried out without this connection.

@@ -50,7 +50,7 @@ impl Session {
         let viewer = &account.profile.id;
         if event.event().is_volatile() {
             let is_behind = self.active.as_ref().is_some_and(|active| !active.missed.is_empty());
-            if is_behind || !show_volatile(self.dialect_state, viewer, event, cx.wire) {
+            if is_behind || !show_volatile(self.dialect_state, viewer, event, cx.output) {
                 self.active().missed.add(event.event());
             }
             return;
@@ -60,7 +60,7 @@ impl Session {
         {
             return self.wait_behind(event, cx);
         }
-        let packets = show(self.dialect_state, viewer, event, None, cx.wire);
+        let packets = show(self.dialect_state, viewer, event, None, cx.output);
         self.confirmation.note_event(event, viewer, packets, now, cx.rules.proof_interval);
     }
 
@@ -91,7 +91,7 @@ impl Session {
                 }
             }
             Notice::Kick { code } => self.kick(code, cx),
-            Notice::Close(reason) => cx.wire.close(reason),
+            Notice::Close(reason) => cx.output.close(reason),
             Notice::Console(notice) => self.on_console(notice, cx),
         }
         self.tidy(now.instant);
@@ -114,7 +114,7 @@ impl Session {
                 Stage::Out | Stage::Connecting { .. } => {
                     let cause = "no namespace was joined in time (CONNECT_TIMEOUT)";
                     cx.rules.note(self.refusal(RefusalKind::Connect, "CONNECT_TIMEOUT", cause));
-                    cx.wire.close(CloseReason::ConnectTimeout);
+                    cx.output.close(CloseReason::ConnectTimeout);
                 }
             }
         }
@@ -137,7 +137,7 @@ impl Session {
             cx.broker.catch_up_drained(CatchUpDrained { connection: self.key });
         }
         for event in active.missed.take() {
-            show_volatile(self.dialect_state, &account.profile.id, &Broadcast::new(event), cx.wire);
+            show_volatile(self.dialect_state, &account.profile.id, &Broadcast::new(event), cx.output);
         }
         self.feed(now, cx);
         self.tidy(now);
@@ -234,7 +234,7 @@ impl Session {
         } else {
             cx.rules.note(self.refusal(RefusalKind::Connect, "RATE_LIMITED", "flooding with packets that ask for nothing"));
         }
-        cx.wire.close(CloseReason::ForcedClose);
+        cx.output.close(CloseReason::ForcedClose);
         false
     }
 }

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_state_is_told_where_it_differs() {
+    fn the_latest_state_is_shown_where_it_differs() {
         use ChosenStatus::{Away, Busy, Online};
         for (dropped, expected) in [
             (vec![offline("ann")], vec![offline("ann")]),

@@ -17,7 +17,7 @@ impl Session {
         let bytes = encodings(self.dialect_state, &account.profile.id, event).map(|encoded| encoded.frames().len()).sum();
         let bound = Bound { events: cx.rules.outbox_packets, bytes: cx.rules.outbox_bytes };
         if active.hold_queue.push(event, bytes, event.is_live_copy_of(*socket), bound) == Err(Overflow) {
-            cx.wire.close(CloseReason::SlowConsumer);
+            cx.output.close(CloseReason::SlowConsumer);
         }
     }
 
@@ -32,11 +32,11 @@ impl Session {
             }
         }
         for event in page {
-            show(self.dialect_state, &account.profile.id, event, None, cx.wire);
+            show(self.dialect_state, &account.profile.id, event, None, cx.output);
         }
         self.confirmation.note_page();
         self.confirmation.want(ConfirmationWanted::AtOnce, now, cx.rules.proof_interval);
-        if cx.wire.queued_bytes() == 0 {
+        if cx.output.queued_bytes() == 0 {
             cx.broker.catch_up_drained(CatchUpDrained { connection: self.key });
         } else {
             self.active().hold_queue.send_page();
@@ -54,13 +54,13 @@ impl Session {
                     self.confirmation.want(ConfirmationWanted::AtOnce, now, cx.rules.proof_interval);
                 }
             }
-            let has_room = cx.wire.queued_bytes() < cx.rules.outbox_bytes / 4 && packets < cx.rules.outbox_packets.div_ceil(4);
+            let has_room = cx.output.queued_bytes() < cx.rules.outbox_bytes / 4 && packets < cx.rules.outbox_packets.div_ceil(4);
             let Some(Released { event, had, kind }) = has_room.then(|| active.hold_queue.pop()).flatten() else { break };
             let viewer = &account.profile.id;
             let shown = match kind {
-                ReleasedKind::Shared => show(self.dialect_state, viewer, &event, had, cx.wire),
-                ReleasedKind::Own => show_own(self.dialect_state, viewer, &event, had, cx.wire),
-                ReleasedKind::InitialOffset => show_initial_offset(self.dialect_state, viewer, &event, cx.wire),
+                ReleasedKind::Shared => show(self.dialect_state, viewer, &event, had, cx.output),
+                ReleasedKind::Own => show_own(self.dialect_state, viewer, &event, had, cx.output),
+                ReleasedKind::InitialOffset => show_initial_offset(self.dialect_state, viewer, &event, cx.output),
             };
             packets += shown;
             self.confirmation.note_event(&event, viewer, shown, now, cx.rules.proof_interval);
@@ -72,7 +72,7 @@ impl Session {
     fn ask_for_more(&mut self, cx: &mut CallContext<'_>) {
         let Some(active) = &mut self.active else { return };
         let connection = self.key;
-        if cx.wire.queued_bytes() == 0 && active.hold_queue.page_left() {
+        if cx.output.queued_bytes() == 0 && active.hold_queue.page_left() {
             cx.broker.catch_up_drained(CatchUpDrained { connection });
         }
         if let Some((after, changes)) = active.hold_queue.take_fell_behind() {

@@ -67,11 +67,11 @@ pub struct RequestQueue {
     flood: Flood,
     /// Number of refusals not yet reported to the broker, and time of the last report.
     refused: u32,
-    refused_told_at: Option<Instant>,
+    refusal_noted_at: Option<Instant>,
 }
 
 /// Minimum time between two reports of refusals.
-const TELL_REFUSED_EVERY: Duration = Duration::from_secs(1);
+const NOTE_REFUSALS_EVERY: Duration = Duration::from_secs(1);
 
 impl RequestQueue {
     /// Counts an event that asks for work; returns whether the client is flooding the server.
@@ -92,10 +92,10 @@ impl RequestQueue {
     /// Counts a refusal; returns the number of refusals if a report is due.
     pub fn note_refused(&mut self, now: Instant) -> Option<u32> {
         self.refused = self.refused.saturating_add(1);
-        if self.refused_told_at.is_some_and(|at| now.saturating_duration_since(at) < TELL_REFUSED_EVERY) {
+        if self.refusal_noted_at.is_some_and(|at| now.saturating_duration_since(at) < NOTE_REFUSALS_EVERY) {
             return None;
         }
-        self.refused_told_at = Some(now);
+        self.refusal_noted_at = Some(now);
         Some(std::mem::take(&mut self.refused))
     }
 

@@ -23,7 +23,7 @@ impl Session {
     /// Handles an event.
     pub(super) fn on_event(&mut self, event: IncomingEvent, now: Now, cx: &mut CallContext<'_>) {
         let IncomingEvent { namespace: _, name, args, ack_id } = event;
-        let Stage::In { socket, account } = &self.stage else { return cx.wire.close(CloseReason::ForcedClose) };
+        let Stage::In { socket, account } = &self.stage else { return cx.output.close(CloseReason::ForcedClose) };
         debug!(sid:% = socket, user:% = account.profile.id, event = shortened(&name); "event received");
         let (socket, user) = (*socket, account.profile.id.clone());
         let dialects = self.learn(&name, cx.broker);
@@ -84,7 +84,7 @@ impl Session {
             Some(ack_id) => socketio::encode_ack(NAMESPACE, ack_id, &error_ack(&request_error, error_id)),
             None => unknown_event_packet(name, &request_error, error_id),
         };
-        cx.wire.send(&Encoded::text(&text));
+        cx.output.send(&Encoded::text(&text));
     }
 
     fn note_limited(&mut self, now: Instant, broker: &mut dyn Broker) {
@@ -110,11 +110,11 @@ impl Session {
     pub(super) fn run(&mut self, queued: QueuedRequest, now: Now, cx: &mut CallContext<'_>) {
         let QueuedRequest { dialect, dialects, asked, ack_id, class: _, request } = queued;
         let (command, own_copy) = match request {
-            Ok(Decoded::Done) => return answer_success(dialect, &asked.answered(now.wall), ack_id, &Reply::Done, cx.wire),
+            Ok(Decoded::Done) => return answer_success(dialect, &asked.answered(now.wall), ack_id, &Reply::Done, cx.output),
             Ok(Decoded::OwnAccount) => {
                 let Stage::In { account, .. } = &self.stage else { return };
                 let reply = Reply::Account(account.clone());
-                return answer_success(dialect, &asked.answered(now.wall), ack_id, &reply, cx.wire);
+                return answer_success(dialect, &asked.answered(now.wall), ack_id, &reply, cx.output);
             }
             Ok(Decoded::Command { command, own_copy }) => {
                 let own_copy = QueuedRequest::own_copy(dialects, &command, own_copy);
@@ -153,7 +153,7 @@ impl Session {
     ) {
         let error_id = self.note_request_error(cx.rules, refused.asked.event, request_error);
         let refused = RefusedRequest { asked: Asked { error_id, ..refused.asked.answered(now.wall) }, ..refused };
-        answer_refusal(&refused, request_error, self.dialect_state, cx.rules, cx.wire);
+        answer_refusal(&refused, request_error, self.dialect_state, cx.rules, cx.output);
     }
 
     /// Handles the broker's answer to a request.
@@ -169,7 +169,7 @@ impl Session {
             }
         }
         match reply {
-            Ok(reply) => answer_success(dialect, &asked, ack_id, &reply, cx.wire),
+            Ok(reply) => answer_success(dialect, &asked, ack_id, &reply, cx.output),
             Err(error) => self.refuse_request(RefusedRequest { dialect, dialects, asked, ack_id }, &error.into(), now, cx),
         }
     }

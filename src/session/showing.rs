@@ -102,7 +102,13 @@ fn encode_worded(emitted: &Emitted) -> Packets {
 
 /// Sends an event, skipping the packets up to `had`, the last one that the client already has; returns the number of
 /// packets sent.
-pub fn show(dialect_state: DialectState, viewer: &UserId, event: &Broadcast, had: Option<Part>, wire: &mut dyn Output) -> usize {
+pub fn show(
+    dialect_state: DialectState,
+    viewer: &UserId,
+    event: &Broadcast,
+    had: Option<Part>,
+    output: &mut dyn Output,
+) -> usize {
     if let Some(dialect) = dialect_state.receives_in().only()
         && had.max(event.had()).is_none()
         && event.name_for(viewer).is_none()
@@ -111,9 +117,9 @@ pub fn show(dialect_state: DialectState, viewer: &UserId, event: &Broadcast, had
         // The common case by far: a single dialect, in which all events are shown alike.
         let is_shown = dialect.shows(event.event(), viewer, dialect_state.has_requested(dialect));
         let encoded = is_shown.then(|| event.encoding(dialect.index(), |event| encode_in(dialect, event, 0))).flatten();
-        return send(encoded.map(Cow::Borrowed).into_iter(), viewer, wire);
+        return send(encoded.map(Cow::Borrowed).into_iter(), viewer, output);
     }
-    send(encodings_in(dialect_state.receives_in(), dialect_state, viewer, event, had), viewer, wire)
+    send(encodings_in(dialect_state.receives_in(), dialect_state, viewer, event, had), viewer, output)
 }
 
 /// Sends a message's event to the socket that sent it, in the dialects whose front ends take it for the confirmation;
@@ -123,9 +129,9 @@ pub fn show_own(
     viewer: &UserId,
     event: &Broadcast,
     had: Option<Part>,
-    wire: &mut dyn Output,
+    output: &mut dyn Output,
 ) -> usize {
-    send(encodings_in(dialect_state.receives_in().confirming_by_event(), dialect_state, viewer, event, had), viewer, wire)
+    send(encodings_in(dialect_state.receives_in().confirming_by_event(), dialect_state, viewer, event, had), viewer, output)
 }
 
 /// Sends the event that brings a client its first offset.
@@ -133,33 +139,33 @@ pub fn show_initial_offset(
     dialect_state: DialectState,
     viewer: &UserId,
     initial_offset: &Broadcast,
-    wire: &mut dyn Output,
+    output: &mut dyn Output,
 ) -> usize {
-    let packets = show(dialect_state, viewer, initial_offset, None, wire);
+    let packets = show(dialect_state, viewer, initial_offset, None, output);
     if packets == 0
         && let Some(encoded) = encoded(Packets::from_buf([initial_offset_packet()]), initial_offset, 0, 0)
     {
-        wire.send(&encoded);
+        output.send(&encoded);
     }
     packets.max(1)
 }
 
-fn send<'a>(encodings: impl Iterator<Item = Cow<'a, Encoded>>, viewer: &UserId, wire: &mut dyn Output) -> usize {
+fn send<'a>(encodings: impl Iterator<Item = Cow<'a, Encoded>>, viewer: &UserId, output: &mut dyn Output) -> usize {
     let mut packets = 0;
     for encoded in encodings {
         debug!(user:% = viewer, event:% = event_name(&encoded); "event sent");
-        wire.send(&encoded);
+        output.send(&encoded);
         packets += encoded.packets();
     }
     packets
 }
 
 /// Sends a volatile event; returns whether none of its packets was dropped.
-pub fn show_volatile(dialect_state: DialectState, viewer: &UserId, event: &Broadcast, wire: &mut dyn Output) -> bool {
+pub fn show_volatile(dialect_state: DialectState, viewer: &UserId, event: &Broadcast, output: &mut dyn Output) -> bool {
     let mut is_whole = true;
     for encoded in encodings(dialect_state, viewer, event) {
         debug!(user:% = viewer, event:% = event_name(&encoded); "event sent");
-        is_whole &= wire.send_volatile(&encoded);
+        is_whole &= output.send_volatile(&encoded);
     }
     is_whole
 }

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_database_is_told_from_a_bad_row() {
+    fn an_absent_database_is_distinguished_from_a_bad_row() {
         for (kind, message, expected) in [
             (Kind::ClosedConnection, "", true),
             (Kind::Unknown, "database is locked", true),

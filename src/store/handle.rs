@@ -52,7 +52,7 @@ pub struct StoreOptions {
 pub struct Store(Arc<Inner>);
 
 struct Inner {
-    boot: i64,
+    epoch: i64,
     last_position: i64,
     starts: Vec<Start>,
     queue: Arc<Queue>,
@@ -83,7 +83,7 @@ impl Store {
         let opened = actix_rt::task::spawn_blocking(move || opening::open(&url, retry_for)).await;
         let opened = opened.map_err(|error| OpenError::Unusable(error.to_string()))??;
         let store = Self::begin(options, Purpose::Serving, opened);
-        info!(boot = store.boot(), position:% = store.last_position(); "store opened");
+        info!(boot = store.epoch(), position:% = store.last_position(); "store opened");
         Ok(store)
     }
 
@@ -113,7 +113,7 @@ impl Store {
     }
 
     fn begin(options: StoreOptions, purpose: Purpose, opened: Opened) -> Self {
-        let Opened { conn, file, noted: Noted { boot, last_position, starts } } = opened;
+        let Opened { conn, file, noted: Noted { epoch, last_position, starts } } = opened;
         let StoreOptions { url, pool_size, retry_for, queue } = options;
         let file = file.map(Arc::new);
         let pool_size = pool_size.max(1);
@@ -127,7 +127,7 @@ impl Store {
         let persister = SyncArbiter::start(1, move || {
             let (url, file, queue, counters, deaths, unnamed) = writer.clone();
             let connection = conn.lock().unwrap_or_else(PoisonError::into_inner).take();
-            Persister::new(Opening { url, boot, purpose, connection, file, unnamed }, queue, counters, deaths)
+            Persister::new(Opening { url, epoch, purpose, connection, file, unnamed }, queue, counters, deaths)
         });
         let reader = (url, deaths, counters.clone(), file.clone());
         let readers = SyncArbiter::start(pool_size, move || {
@@ -140,7 +140,7 @@ impl Store {
             actix_rt::spawn(watch_rests(persister.downgrade(), counters.clone()));
         }
         Self(Arc::new(Inner {
-            boot,
+            epoch,
             last_position,
             starts,
             queue,
@@ -154,8 +154,8 @@ impl Store {
     }
 
     /// Returns the number of this start, higher than all before.
-    pub fn boot(&self) -> i64 {
-        self.0.boot
+    pub fn epoch(&self) -> i64 {
+        self.0.epoch
     }
 
     /// Returns the highest position that any message had before this start.
@@ -352,7 +352,7 @@ async fn watch_file(queue: Arc<Queue>, file: Arc<DatabaseFile>) {
         let looked = file.clone();
         // A slow disk may block.
         if actix_rt::task::spawn_blocking(move || looked.is_replaced()).await.unwrap_or(false) {
-            persister::lose(&queue);
+            persister::close_for_good(&queue);
         }
     }
 }

@@ -73,5 +73,5 @@ pub use self::stats::StoreStats;
 pub use self::transfer::{Import, Step, Sum, Sums, TransferError, compare, export, import};
 pub use self::url::DatabaseUrl;
 pub use self::write::{
-    AuditEntry, DeliveredUpTo, NewMessage, NewNotification, NewUser, TellsOf, TestFault, Write, Written, direct_key,
+    AuditEntry, DeliveredUpTo, NewMessage, NewNotification, NewUser, NotificationSubject, TestFault, Write, Written, direct_key,
 };

@@ -34,7 +34,7 @@ pub(super) struct Opened {
 /// Facts read when a start is recorded.
 #[derive(Default)]
 pub(super) struct Noted {
-    pub boot: i64,
+    pub epoch: i64,
     pub last_position: i64,
     pub starts: Vec<Start>,
 }
@@ -143,9 +143,9 @@ fn note_start(conn: &mut AnyConnection) -> QueryResult<Noted> {
     // Must come before the present start has a row.
     changes::presence::settle_those_of_before(conn)?;
     let last_boot: Option<i64> = boots::table.select(max(boots::id)).first(conn)?;
-    let (boot, now) = (last_boot.unwrap_or_default() + 1, Timestamp::now().as_millis());
+    let (epoch, now) = (last_boot.unwrap_or_default() + 1, Timestamp::now().as_millis());
     diesel::insert_into(boots::table)
-        .values((boots::id.eq(boot), boots::started_at.eq(now), boots::last_position.eq(last_position)))
+        .values((boots::id.eq(epoch), boots::started_at.eq(now), boots::last_position.eq(last_position)))
         .execute(conn)?;
     let owed = list_owed(conn)?;
     changes::notifications::store(conn, &owed)?;
@@ -159,5 +159,5 @@ fn note_start(conn: &mut AnyConnection) -> QueryResult<Noted> {
         started_at: Timestamp::from_millis(started_at),
         last_position,
     });
-    Ok(Noted { boot, last_position, starts: starts.collect() })
+    Ok(Noted { epoch, last_position, starts: starts.collect() })
 }

@@ -40,7 +40,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// The writer, an actor on a thread of its own because it waits for the database.
 pub(super) struct Persister {
     url: DatabaseUrl,
-    boot: i64,
+    epoch: i64,
     purpose: Purpose,
     queue: Arc<Queue>,
     counters: Arc<Counters>,
@@ -56,7 +56,7 @@ pub(super) struct Persister {
 /// State to start with.
 pub(super) struct Opening {
     pub url: DatabaseUrl,
-    pub boot: i64,
+    pub epoch: i64,
     pub purpose: Purpose,
     pub connection: Option<AnyConnection>,
     pub file: Option<Arc<DatabaseFile>>,
@@ -91,8 +91,8 @@ enum Attempt {
 
 impl Persister {
     pub fn new(opening: Opening, queue: Arc<Queue>, counters: Arc<Counters>, deaths: Arc<AtomicU64>) -> Self {
-        let Opening { url, boot, purpose, connection, file, unnamed } = opening;
-        Self { url, boot, purpose, queue, counters, deaths, connection, file, unnamed }
+        let Opening { url, epoch, purpose, connection, file, unnamed } = opening;
+        Self { url, epoch, purpose, queue, counters, deaths, connection, file, unnamed }
     }
 
     /// Stores a batch, retrying while the database is unreachable. If a write is at fault, the batch is split in halves
@@ -123,7 +123,7 @@ impl Persister {
                 }
                 Attempt::GivenUp => break,
                 Attempt::Lost => {
-                    lose(&self.queue);
+                    close_for_good(&self.queue);
                     break;
                 }
                 Attempt::AtFault(answer, cause) if part.len() <= 1 => {
@@ -198,9 +198,9 @@ impl Persister {
 
     /// Makes a write that changes nothing.
     fn probe(&mut self) -> Result<(), String> {
-        let boot = self.boot;
+        let epoch = self.epoch;
         let conn = self.connected()?;
-        let probe = diesel::update(boots::table.find(boot)).set(boots::last_position.eq(boots::last_position));
+        let probe = diesel::update(boots::table.find(epoch)).set(boots::last_position.eq(boots::last_position));
         let outcome = in_transaction(conn, |conn| probe.execute(conn)).map(drop).map_err(|error| error.to_string());
         if outcome.is_err() {
             self.disconnect();
@@ -275,8 +275,8 @@ impl Drop for Persister {
 }
 
 /// Shuts the store down for good: the open files are no longer the database.
-pub(super) fn lose(queue: &Queue) {
-    if let Some(count) = queue.lose() {
+pub(super) fn close_for_good(queue: &Queue) {
+    if let Some(count) = queue.close_for_good() {
         error!(writes = count; "{REPLACED}: nothing is stored any more until the next start");
     }
 }

@@ -236,7 +236,7 @@ impl Queue {
 
     /// Gives up everything and admits nothing any more, because the database cannot be trusted. Returns the number of
     /// writes, the first time.
-    pub fn lose(&self) -> Option<usize> {
+    pub fn close_for_good(&self) -> Option<usize> {
         let mut state = self.lock();
         if self.is_lost.swap(true, Ordering::AcqRel) {
             return None;

@@ -48,14 +48,14 @@ pub struct NewNotification {
     /// The notification.
     pub notification: Arc<Notification>,
     /// Its subject, with which it is withdrawn.
-    pub tells_of: TellsOf,
+    pub subject: NotificationSubject,
     /// Set if it was already shown.
     pub is_seen: bool,
 }
 
 /// Subject of a notification; when it disappears, so does the notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TellsOf {
+pub enum NotificationSubject {
     /// A message. An unseen notification of the same user and conversation is renewed: it keeps its id and gets the new
     /// content, unless it is about a newer message. Nothing is stored if the message is deleted or read, its author's
     /// account is deleted, or the user is not a member.
@@ -71,7 +71,7 @@ pub enum TellsOf {
     Other,
 }
 
-impl TellsOf {
+impl NotificationSubject {
     /// Returns the conversation.
     pub fn conversation(self) -> Option<ConversationId> {
         match self {

@@ -79,7 +79,7 @@ impl<S: Service> Connections for Shared<S> {
         let actors = self.actors.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Box::pin(async move {
             for (_, actor) in actors {
-                // A hub that is gone has no connections.
+                // A worker that is gone has no connections.
                 let _ = actor.send(TakeNoMore).await;
             }
         })

@@ -13,8 +13,8 @@ use crate::meter::ActorStats;
 pub struct ServerFigures {
     /// The broker.
     pub broker: ActorStats,
-    /// The hubs, one on each thread: they deliver to connections and write for them.
-    pub hubs: ActorStats,
+    /// The actors of the workers, one on each thread: they deliver to connections and write for them.
+    pub worker_actors: ActorStats,
     /// The connections; their waiting messages are not counted.
     pub connections: ActorStats,
     /// The actor that asks the AI model.

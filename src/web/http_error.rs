@@ -164,7 +164,7 @@ impl HttpError {
         self.0.cause.as_deref().unwrap_or(&self.0.text)
     }
 
-    /// Returns the answer. The refusal stays attached to it, so the gate can log it and add the id of the log line.
+    /// Returns the answer. The refusal stays attached to it, so the middleware can log it and add the id of the log line.
     pub fn to_response(&self) -> HttpResponse {
         let mut answer = Map::new();
         answer.insert("success".to_owned(), Value::Bool(false));
@@ -179,7 +179,7 @@ impl HttpError {
         }
         if let Some(wait) = self.0.retry_after {
             answer.insert("retryAfterMs".to_owned(), json!(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
-            // Whole seconds, rounded up, so that a client that waits as told is not refused again.
+            // Whole seconds, rounded up, so that a client that waits as long as it should is not refused again.
             response.insert_header((RETRY_AFTER, wait.as_millis().div_ceil(1_000).max(1).to_string()));
         }
         if let Some(allow) = self.0.allow {

@@ -11,9 +11,9 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 
 use super::audit::Actor;
-use super::gate::RequestOrigin;
 use super::http_error::HttpError;
 use super::login_limit::{LoginLimit, Tried};
+use super::middleware::RequestOrigin;
 use super::rate_limit::Asks;
 use super::settings::WebState;
 use crate::auth::{AuthError, Claims, FoundToken, RequestTokens, TokenPlace};

@@ -1,16 +1,15 @@
-//! Parts common to all routes: authentication, parsing of requests, error answers, and the gate in front of them.
+//! Parts common to all routes: authentication, parsing of requests, error answers, and the middleware in front of them.
 //!
 //! Answers are `{success:true, …}`, or `{success:false, error, message, code}`.
 mod audit;
 mod body;
-mod called;
 mod chat;
 mod deleting;
 mod figures;
-mod gate;
 mod http_error;
 mod identity;
 mod login_limit;
+mod middleware;
 mod openapi;
 mod operation;
 mod page;
@@ -20,17 +19,17 @@ mod query;
 mod rate_limit;
 mod routing;
 mod settings;
+mod user_lookup;
 
 pub use self::audit::{Act, Actor, ActsOn, Audit, audit_entry};
 pub use self::body::Body;
-pub use self::called::{USER_NAME_MAX, user_called};
 pub use self::chat::Chat;
 pub use self::deleting::delete_account;
 pub use self::figures::{AskConnections, AskFigures, ServerFigures, Traffic};
-pub use self::gate::RequestOrigin;
 pub use self::http_error::HttpError;
 pub use self::identity::{Admin, AuthenticatedUser};
 pub use self::login_limit::{LoginLimit, Tried};
+pub use self::middleware::RequestOrigin;
 pub use self::openapi::openapi;
 pub use self::operation::{Answer, DocumentedError, Operation, Sent, Who};
 pub use self::page::{Cursor, MAX_PAGE, Page, PageRequest};
@@ -40,3 +39,4 @@ pub use self::query::Query;
 pub use self::rate_limit::{Asks, RateLimit, Search};
 pub use self::routing::{configure, endpoint, get_or_head};
 pub use self::settings::{Settings, WebState};
+pub use self::user_lookup::{USER_NAME_MAX, find_user};

@@ -128,12 +128,12 @@ impl Queue {
             longest.pop_back();
             self.waiting -= 1;
         }
-        let (turn, waiting) = oneshot::channel();
+        let (permit, waiting) = oneshot::channel();
         let queue = self.of_addresses.entry(address).or_default();
         if queue.is_empty() {
             self.turns.push_back(address);
         }
-        queue.push_back(turn);
+        queue.push_back(permit);
         self.waiting += 1;
         Entered::Waits(waiting)
     }
@@ -148,9 +148,9 @@ impl Queue {
             } else {
                 self.turns.push_back(address);
             }
-            if let Some(turn) = next {
+            if let Some(permit) = next {
                 self.waiting -= 1;
-                if turn.send(()).is_ok() {
+                if permit.send(()).is_ok() {
                     return;
                 }
             }
@@ -161,7 +161,7 @@ impl Queue {
     /// Forgets requests whose clients have gone.
     fn forget_gone(&mut self) {
         for queue in self.of_addresses.values_mut() {
-            queue.retain(|turn| !turn.is_closed());
+            queue.retain(|permit| !permit.is_closed());
         }
         self.of_addresses.retain(|_, queue| !queue.is_empty());
         self.turns.retain(|address| self.of_addresses.contains_key(address));
@@ -196,7 +196,7 @@ mod tests {
         assert!(other.try_recv().is_ok(), "not behind all of the flood");
         drop(flood.remove(1));
         queue.leave();
-        assert!(flood[1].try_recv().is_ok(), "who has gone has no turn");
+        assert!(flood[1].try_recv().is_ok(), "who has gone has no permit");
         (0..20).for_each(|_| queue.leave());
         assert_eq!((queue.waiting, queue.turns.len(), queue.of_addresses.len()), (0, 0, 0));
         assert!(matches!(queue.enter(address(1)), Entered::Free));

@@ -7,7 +7,7 @@ use crate::model::UserId;
 
 /// Returns a decoded part of the path.
 pub fn path_text(request: &HttpRequest, name: &str) -> String {
-    // The router has decoded all but `%`, `/` and `+`; the gate has checked that it is UTF-8.
+    // The router has decoded all but `%`, `/` and `+`; the middleware has checked that it is UTF-8.
     let raw = request.match_info().get(name).unwrap_or_default();
     percent_decode_str(raw).decode_utf8_lossy().into_owned()
 }

@@ -4,11 +4,11 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{Resource, Route};
 
-use super::gate;
 use super::http_error::HttpError;
+use super::middleware;
 use super::settings::WebState;
 
-/// Puts routes behind the gate, and answers for unknown addresses and methods.
+/// Puts routes behind the middleware, and answers for unknown addresses and methods.
 ///
 /// It takes all paths, so anything with its own entry (the Engine.IO endpoint) must be registered before.
 pub fn configure(state: WebState, routes: impl FnOnce(&mut ServiceConfig)) -> impl FnOnce(&mut ServiceConfig) {
@@ -16,7 +16,7 @@ pub fn configure(state: WebState, routes: impl FnOnce(&mut ServiceConfig)) -> im
         let scope = web::scope("")
             .configure(routes)
             .default_service(web::to(|| async { HttpError::not_found("Not found").to_response() }));
-        config.app_data(Data::new(state)).service(scope.wrap(from_fn(gate::pass)));
+        config.app_data(Data::new(state)).service(scope.wrap(from_fn(middleware::handle)));
     }
 }
 

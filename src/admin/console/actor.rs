@@ -80,7 +80,7 @@ pub struct Console {
     seconds: Seconds,
     started: Instant,
     /// Set if the figures of the second before were sent.
-    was_told: bool,
+    is_second_sent: bool,
 }
 
 impl Console {
@@ -95,7 +95,7 @@ impl Console {
             session_ids: SessionIds::default(),
             seconds: Seconds::default(),
             started: Instant::now(),
-            was_told: false,
+            is_second_sent: false,
         }
     }
 
@@ -288,8 +288,8 @@ impl Console {
             return;
         }
         self.seconds.add((self.options.totals)(), Timestamp::now());
-        self.was_told = !self.was_told;
-        if self.was_told {
+        self.is_second_sent = !self.is_second_sent;
+        if self.is_second_sent {
             let seconds = self.seconds.take();
             self.notify_stats(admin_sessions, seconds, ctx);
         }

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_told_as_the_ui_reads_them() {
+    fn events_are_encoded_as_the_ui_reads_them() {
         let time = "\"2026-01-01T00:00:00.123Z\"";
         let socket = "\"abcdefghijklmnopqrst\"";
         let sent = Packet::new(r#"42["q",{"token":"t"},"c1.2.3.40"]"#.into());

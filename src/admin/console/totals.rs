@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_second_is_told_once_by_what_it_added() {
+    fn each_second_is_reported_once_by_what_it_added() {
         let mut seconds = Seconds::default();
         let before = Traffic { opened: 5, closed: [("ping timeout", 1)].into(), bytes_in: 100, ..Traffic::default() };
         seconds.begin(before.clone());

@@ -86,7 +86,7 @@ impl Broker {
         user.map(|user| user.account.clone()).ok_or(AuthenticateError::Refused(RefusedConnect::UserNotFound))
     }
 
-    /// Puts out the sessions of a user for which `is_revoked` holds.
+    /// Kicks the sessions of a user for which `is_revoked` holds.
     pub(super) fn kick_user(&mut self, user: &UserId, code: &'static str, is_revoked: impl Fn(&str) -> bool) {
         self.kick_detached(user, &is_revoked);
         self.drop_revoked_leftovers(user, &is_revoked);

@@ -38,7 +38,7 @@ impl Broker {
         }
         let connections: Vec<ConnectionKey> = match room {
             None => self.sessions.iter().map(|(connection, _)| *connection).collect(),
-            Some(room) => match (SocketId::parse(room), RoomKey::called(room)) {
+            Some(room) => match (SocketId::parse(room), RoomKey::parse(room)) {
                 (Ok(socket), _) => return self.kick(socket),
                 (_, Some(key)) => self.rooms.find(&key).map(|room| room.connections().collect()).unwrap_or_default(),
                 (_, None) => Vec::new(),

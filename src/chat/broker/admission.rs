@@ -22,7 +22,7 @@ impl Broker {
         self.notify(connection, Notice::Refused(refusal));
     }
 
-    /// Tells whether the user has as many sockets as one may; a further one is turned away.
+    /// Returns whether the user has as many sockets as one may; a further one is turned away.
     pub(super) fn is_full(&self, connect: &Connect) -> bool {
         let (limit, sockets) = (self.options.max_sockets_per_user, self.sockets_of(&connect.claims.user).len());
         let is_full = limit > 0 && sockets >= limit;

@@ -148,7 +148,7 @@ impl Broker {
         }
     }
 
-    /// Tells whether a client may have missed something: messages or changes since it was here or, if that is not known,
+    /// Returns whether a client may have missed something: messages or changes since it was here or, if that is not known,
     /// newer or in-flight messages in one of its user's conversations.
     fn is_behind(&self, id: &UserId, since: Option<CatchUpFrom>, up_to: i64, changes_up_to: i64) -> bool {
         if let Some(since) = since {

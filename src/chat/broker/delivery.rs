@@ -148,7 +148,7 @@ impl Broker {
         self.listening(user, kind).map(confirmed).max().unwrap_or(0)
     }
 
-    /// Tells whether a live socket of this member was sent an event of a conversation and has it.
+    /// Returns whether a live socket of this member was sent an event of a conversation and has it.
     pub(super) fn was_notified(&self, user: &UserId, id: ConversationId, kind: ConversationKind, event_seq: u64) -> bool {
         let room = RoomKey::Group(id);
         let was_notified =
@@ -236,7 +236,7 @@ impl Broker {
 
     // ---- telling the senders ----
 
-    /// Tells whether a sender has a device that shows who has received a message: all devices show those who had not been
+    /// Returns whether a sender has a device that shows who has received a message: all devices show those who had not been
     /// sent it when the send was answered, some also the others.
     pub(super) fn awaits_receipt(&self, sender: &UserId, was_dispatched: bool) -> bool {
         let Some(user) = self.users.get(sender) else { return false };
@@ -248,7 +248,7 @@ impl Broker {
         open.chain(detached).any(|capabilities| capabilities.received_at_once)
     }
 
-    /// Tells whether a message's sender is to hear that a user has received it.
+    /// Returns whether a message's sender is to hear that a user has received it.
     fn is_news(&self, receipt: &DeliveryReceipt, user: &UserId, was_dispatched: bool) -> bool {
         receipt.sender != *user && self.awaits_receipt(&receipt.sender, was_dispatched)
     }

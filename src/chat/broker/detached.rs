@@ -1,4 +1,4 @@
-//! Sessions that lose their connection, and rooms with and without them.
+//! Sessions without a connection, and rooms with and without them.
 use log::debug;
 
 use super::Broker;

@@ -1,4 +1,4 @@
-//! The broker: a value that is handed its context, and what each of its steps begins and ends with.
+//! The broker: a value that is given its context, and what each of its steps begins and ends with.
 mod accounts;
 mod admin_actions;
 mod admission;

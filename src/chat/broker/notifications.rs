@@ -18,7 +18,7 @@ use crate::chat::query::{Destination, Lookup, Query};
 use crate::chat::state::{AfterCommit, Owed, Running, Unseen};
 use crate::engineio::ConnectionKey;
 use crate::model::{Conversation, ConversationId, MODEL_USER, Notification, NotificationId, Place, Timestamp, UserId};
-use crate::store::{NewNotification, StoreError, TellsOf, Write};
+use crate::store::{NewNotification, NotificationSubject, StoreError, Write};
 
 /// Bytes of a notification's packet beside its texts, about.
 const ENVELOPE_BYTES: usize = 200;
@@ -81,8 +81,8 @@ impl Broker {
                 }
                 let id = NotificationId::from_uuid(self.new_id());
                 let notification = Arc::new(Notification::of_message(id, user.clone(), &one.message, one.conversation));
-                let tells_of = TellsOf::Message { conversation: one.conversation, message: one.message.id };
-                new.push(NewNotification { notification, tells_of, is_seen: false });
+                let subject = NotificationSubject::Message { conversation: one.conversation, message: one.message.id };
+                new.push(NewNotification { notification, subject, is_seen: false });
                 self.note_unseen(user);
             }
         }
@@ -115,7 +115,10 @@ impl Broker {
         if notifications.is_empty() {
             return;
         }
-        let new = notifications.iter().map(|notification| self.stamped(notification, TellsOf::Membership(group.id))).collect();
+        let new = notifications
+            .iter()
+            .map(|notification| self.stamped(notification, NotificationSubject::Membership(group.id)))
+            .collect();
         if self.store(Write::Notify(new), AfterCommit::Nothing).is_err() {
             return warn!(conversation:% = group.id, users = notifications.len(); "notifications not stored");
         }
@@ -126,13 +129,13 @@ impl Broker {
     }
 
     /// For the store, with whether it will have been seen once it is shown to the user's sockets.
-    fn stamped(&mut self, notification: &Arc<Notification>, tells_of: TellsOf) -> NewNotification {
+    fn stamped(&mut self, notification: &Arc<Notification>, subject: NotificationSubject) -> NewNotification {
         let is_seen =
             self.capabilities_of(&notification.user).any(|capabilities| capabilities.notification && !capabilities.unconfirmed);
         if !is_seen {
             self.note_unseen(&notification.user);
         }
-        NewNotification { notification: notification.clone(), tells_of, is_seen }
+        NewNotification { notification: notification.clone(), subject, is_seen }
     }
 
     /// Returns the capabilities of each of a user's sockets.
@@ -155,7 +158,7 @@ impl Broker {
         let id = NotificationId::from_uuid(self.new_id());
         let created_at = self.now();
         let notification = Arc::new(Notification { id, user, kind, message, data, read: false, created_at });
-        let mut new = self.stamped(&notification, TellsOf::Other);
+        let mut new = self.stamped(&notification, NotificationSubject::Other);
         let mut sockets = self.capabilities_of(&notification.user).filter(|capabilities| capabilities.notification).count();
         if emitted.is_some() {
             // It goes out in no dialect's words: every socket gets it.
@@ -171,7 +174,7 @@ impl Broker {
 
     // ---- shown to who comes ----
 
-    /// Tells whether a socket that comes may have to be shown some.
+    /// Returns whether a socket that comes may have to be shown some.
     pub(super) fn is_owed_notifications(&self, user: &UserId, capabilities: Capabilities) -> bool {
         capabilities.notification && self.users.get(user).is_some_and(|user| user.unseen_noted != user.unseen_shown)
     }

@@ -99,7 +99,7 @@ impl Broker {
         }
     }
 
-    /// Tells whether a change says that somebody is offline who has sockets and only appears so.
+    /// Returns whether a change says that somebody is offline who has sockets and only appears so.
     fn is_hiding(&self, id: &UserId, change: &PresenceChange) -> bool {
         matches!(change, PresenceChange::Offline { .. }) && !self.sockets_of(id).is_empty()
     }
@@ -147,7 +147,7 @@ impl Broker {
         contacts
     }
 
-    /// Tells whether presence goes only to users who share a conversation.
+    /// Returns whether presence goes only to users who share a conversation.
     fn is_scope_contacts(&mut self) -> bool {
         if self.options.presence_scope == PresenceScope::Contacts {
             return true;

@@ -21,7 +21,7 @@ impl Broker {
         }
     }
 
-    /// Notifies the log that what a connection left behind was refused: its client cannot be told.
+    /// Logs that what a connection left behind was refused: its client hears nothing any more.
     fn note_left_refused(&self, socket: SocketId, error: &ChatError) {
         debug!(sid:% = socket, code = error.code(); "refused what a connection left behind");
     }

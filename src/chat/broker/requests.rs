@@ -110,7 +110,7 @@ impl Broker {
         }
     }
 
-    /// Tells whether a command whose read is there may go on: not where its socket was kicked meanwhile.
+    /// Returns whether a command whose read is there may go on: not where its socket was kicked meanwhile.
     fn may_go_on(&self, running: &Running) -> bool {
         let Some(socket) = running.reply_to.socket() else { return true };
         let of_session = running.reply_to.connection().and_then(|connection| self.sessions.get(&connection));

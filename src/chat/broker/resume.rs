@@ -88,7 +88,7 @@ impl Broker {
         // shown twice.
         let notified = connect.offset.and_then(|offset| self.replay.reached(offset, detached.client_dialects.last_encoding));
         let reached = detached.reached.max(notified).ok_or(NotRecovered::OffsetUnknown)?;
-        // Without its gaps nobody can tell which events of a room came while the socket was not in it.
+        // Without its gaps nobody knows which events of a room came while the socket was not in it.
         let forgotten = detached.subscriptions.as_ref().map_or(0, |subscriptions| subscriptions.forgotten_gaps);
         if forgotten > reached.event_seq {
             return Err(NotRecovered::Forgotten);
@@ -155,7 +155,7 @@ impl Broker {
         states.into_iter().map(|state| state.event).collect()
     }
 
-    /// Tells whether a detached session's copy of a message waits for the commit.
+    /// Returns whether a detached session's copy of a message waits for the commit.
     fn is_being_stored(&self, message: &Message, detached: &DetachedSession) -> bool {
         let requester = self.sends.get(&message.id).and_then(|in_flight| self.requester_of(&detached.user, &in_flight.reply_to));
         requester.is_some_and(|requester| requester.socket == detached.socket)

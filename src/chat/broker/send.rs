@@ -279,7 +279,7 @@ impl Broker {
         }
     }
 
-    /// Tells whether a live socket of another user in the conversation shows the message.
+    /// Returns whether a live socket of another user in the conversation shows the message.
     fn reaches_others(&self, audience: &Audience, sender: &UserId) -> bool {
         match audience {
             Audience::Room { .. } => false,
@@ -293,7 +293,7 @@ impl Broker {
         }
     }
 
-    /// Tells whether a socket is another user's and can show messages of this kind.
+    /// Returns whether a socket is another user's and can show messages of this kind.
     fn receives(&self, socket: ConnectionKey, kind: ConversationKind, sender: &UserId) -> bool {
         self.sessions.get(&socket).is_some_and(|session| {
             session.user != *sender && session.capabilities.can_show(kind) && !session.capabilities.unconfirmed

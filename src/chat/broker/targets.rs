@@ -113,7 +113,7 @@ impl Broker {
         let id = match (user.conversation_of_alias(text), read) {
             (Some(id), _) => id,
             (None, None) => return lookup(),
-            (None, Some(called)) => match called.conversation {
+            (None, Some(aliased)) => match aliased.conversation {
                 Some(id) => id,
                 None => return Ok(None),
             },

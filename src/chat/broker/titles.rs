@@ -7,7 +7,7 @@ use crate::chat::state::AfterCommit;
 use crate::store::{StoreError, Write};
 
 impl Broker {
-    /// Stores what a listing is called.
+    /// Stores a listing's title.
     pub(in crate::chat) fn title_listing(&mut self, TitleListing { listing, title }: TitleListing) -> Answered {
         let (answer, answered) = oneshot::channel();
         let updated_at = self.now();

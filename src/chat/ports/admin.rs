@@ -26,7 +26,7 @@ pub enum Administer {
         /// User whose account it is.
         user: UserId,
     },
-    /// Puts a socket out: its client is told so, and does not come back by itself. One whose connection was lost a short while
+    /// Puts a socket out: its client learns so, and does not come back by itself. One whose connection was lost a short while
     /// ago cannot come back to its session.
     Kick {
         /// Id of the socket to kick.

@@ -103,7 +103,7 @@ impl Broadcast {
         Some(Self { offset, is_one_place, had, confirmation_wanted, shown_live_to, ..Self::new(event).named(names) })
     }
 
-    /// Tells whether it is a socket's own message, shown to it with all others.
+    /// Returns whether it is a socket's own message, shown to it with all others.
     pub fn is_live_copy_of(&self, socket: SocketId) -> bool {
         self.shown_live_to == Some(socket)
     }
@@ -144,7 +144,7 @@ impl Broadcast {
         self.had
     }
 
-    /// Tells whether somebody waits to hear that it has reached `viewer`; nobody does for the message's own sender.
+    /// Returns whether somebody waits to hear that it has reached `viewer`; nobody does for the message's own sender.
     pub fn confirmation_wanted_of(&self, viewer: &UserId) -> ConfirmationWanted {
         match self.confirmation_wanted {
             ConfirmationWanted::No => ConfirmationWanted::No,

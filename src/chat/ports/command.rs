@@ -108,7 +108,7 @@ impl Command {
         if let Self::Send { draft, .. } = self { Some(draft) } else { None }
     }
 
-    /// Tells whether it does anything that is there without the connection that asked for it.
+    /// Returns whether it does anything that is there without the connection that asked for it.
     pub fn outlives_its_connection(&self) -> bool {
         !matches!(
             self,

@@ -28,7 +28,7 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// Tells whether others' messages in conversations of this kind can be shown.
+    /// Returns whether others' messages in conversations of this kind can be shown.
     pub fn can_show(&self, kind: ConversationKind) -> bool {
         match kind {
             ConversationKind::Direct => self.direct_message,

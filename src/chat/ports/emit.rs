@@ -76,7 +76,7 @@ impl EmitTo {
         if let Ok(socket) = SocketId::parse(name) {
             return Some(Self::Socket(socket));
         }
-        RoomKey::called(name).map(|key| match key {
+        RoomKey::parse(name).map(|key| match key {
             RoomKey::Group(id) => Self::Conversation(id),
             RoomKey::Public(room) => Self::Room(room),
             RoomKey::CommonChat => Self::CommonChat,

@@ -122,7 +122,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// Tells whether it may be dropped for a slow reader; such events are state, the latest counts.
+    /// Returns whether it may be dropped for a slow reader; such events are state, the latest counts.
     pub fn is_volatile(&self) -> bool {
         matches!(self, Self::Typing { .. } | Self::Presence(_))
     }

@@ -195,7 +195,7 @@ impl RevokeTokens {
     }
 }
 
-/// Says what a listing is called. Messages that are dispatched or read from now on bear the title.
+/// Gives a listing its title. Messages that are dispatched or read from now on bear the title.
 #[derive(Message, Debug)]
 #[rtype(result = "Result<(), StoreError>")]
 pub struct TitleListing {

@@ -15,7 +15,7 @@ pub enum RoomKey {
 }
 
 impl RoomKey {
-    /// Reads what [`RoomKey`] is shown as.
+    /// Parses its name for administrators; whether somebody is in the room is another question.
     pub fn parse(text: &str) -> Option<Self> {
         match text.split_once(':') {
             Some(("conversation", id)) => ConversationId::parse(id).ok().map(Self::Group),
@@ -41,17 +41,6 @@ impl fmt::Display for RoomKey {
             Self::Group(id) => write!(formatter, "conversation:{id}"),
             Self::Public(room) => write!(formatter, "room:{room}"),
             Self::CommonChat => formatter.write_str("common_chat"),
-        }
-    }
-}
-
-impl RoomKey {
-    /// The room that administrators call so; whether somebody is in it is another question.
-    pub fn called(name: &str) -> Option<Self> {
-        match name.split_once(':') {
-            Some(("conversation", id)) => ConversationId::parse(id).ok().map(Self::Group),
-            Some(("room", room)) => RoomId::parse(room).ok().map(Self::Public),
-            _ => (name == "common_chat").then_some(Self::CommonChat),
         }
     }
 }

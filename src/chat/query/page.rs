@@ -30,7 +30,7 @@ pub struct PageQuery {
     pub user: UserId,
     pub since: Option<CatchUpFrom>,
     pub sent_by: Option<[u8; 32]>,
-    /// Part that was handed over before; `None`: nothing was.
+    /// Part that was given out before; `None`: nothing was.
     pub progress: Option<CatchUpProgress>,
     /// As of its beginning.
     pub received: Option<Arc<Received>>,
@@ -74,7 +74,7 @@ impl PageQuery {
         Ok(Page { from, received, changes, messages, recipients })
     }
 
-    /// Lists what the client lacks behind that, in the order in which it is handed over.
+    /// Lists what the client lacks behind that, in the order in which it is given out.
     pub fn lacking_after(&self, from: CatchUpProgress) -> impl Iterator<Item = (Lacking, Span)> {
         let Self { sent_by, unreceived_up_to, up_to, changes_up_to, .. } = *self;
         // Who has not said what it had hears of no changes.
@@ -132,7 +132,7 @@ impl Page {
         bytes
     }
 
-    /// Returns the part of the catch-up that is handed over with it.
+    /// Returns the part of the catch-up that is given out with it.
     pub fn progress(&self, changes_up_to: i64) -> CatchUpProgress {
         let CatchUpProgress { changes, messages } = self.from;
         match (self.messages.last(), self.changes.last()) {

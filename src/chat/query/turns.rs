@@ -42,7 +42,7 @@ pub fn find_turns(conn: &mut AnyConnection, question: &Question) -> QueryResult<
     Ok(FoundTurns::Turns(messages.into_iter().skip(skipped).map(turn).collect()))
 }
 
-/// The text; of a file without one what it is called, for the model cannot look at it.
+/// The text; of a file without one its name, for the model cannot look at it.
 fn turn(message: model::Message) -> Turn {
     let model::Message { role, content, file, attachments, .. } = message;
     let text = if content.is_empty() {

@@ -247,7 +247,7 @@ impl Handler<Administer> for ChatServer {
             }
             Administer::Delete { user } => {
                 let deleted_at = self.work::<Administer, _>(ctx, |broker| {
-                    // The store knows what they tell of where this user's messages do not count.
+                    // The store knows their subjects where this user's messages do not count.
                     broker.save_notifications();
                     broker.now()
                 });

@@ -34,7 +34,7 @@ impl PageReads {
         self.under_way = self.under_way.saturating_sub(1);
     }
 
-    /// Tells whether somebody waits.
+    /// Returns whether somebody waits.
     pub fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
@@ -56,7 +56,7 @@ pub struct CatchUp {
     pub since: Option<CatchUpFrom>,
     /// The client's earlier session: it knows what it sent itself.
     pub sent_by: Option<[u8; 32]>,
-    /// Part of it that was handed over; `None`: nothing was read yet.
+    /// Part of it that was given out; `None`: nothing was read yet.
     pub progress: Option<CatchUpProgress>,
     /// The user's receipts when it began, where they matter.
     pub received: Option<Arc<Received>>,
@@ -92,12 +92,12 @@ impl CatchUp {
         Self { progress, goes_on: true, ..Self::new(up_to, changes_up_to.up_to, Some(since), Some(sent_by)) }
     }
 
-    /// Tells whether it will bring a message, if that is stored.
+    /// Returns whether it will bring a message, if that is stored.
     pub fn brings(&self, position: i64) -> bool {
         position <= self.up_to && !(self.goes_on && self.progress.is_some_and(|progress| position <= progress.messages))
     }
 
-    /// Tells whether nothing of it was read yet.
+    /// Returns whether nothing of it was read yet.
     pub fn is_at_its_start(&self) -> bool {
         let Some(progress) = self.progress else { return true };
         let start = self.since.map(|since| CatchUpProgress { changes: since.changes.up_to, messages: since.position });
@@ -122,8 +122,8 @@ impl CatchUp {
         let position = message.position;
         let had = self.since.filter(|since| since.position == position && since.part != Part::ALL).map(|since| since.part);
         // One that goes on stands for live events, which say of changes no more than was sent before them.
-        let told_up_to = if self.goes_on { self.changes_up_to.min(position) } else { self.changes_up_to };
-        let changes = ChangesNotified::all(told_up_to);
+        let changes_notified_to = if self.goes_on { self.changes_up_to.min(position) } else { self.changes_up_to };
+        let changes = ChangesNotified::all(changes_notified_to);
         (Offset { position, part: Part::FIRST, kind: self.kind_at(position), changes, ..present }, had)
     }
 
@@ -143,7 +143,7 @@ impl CatchUp {
     }
 }
 
-/// Part of a catch-up that was handed over. Changes of messages that its client had come first, then the messages.
+/// Part of a catch-up that was given out. Changes of messages that its client had come first, then the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CatchUpProgress {
     /// Changes up to this position,

@@ -87,12 +87,12 @@ impl Conversations {
 
     // ---- one change of a group at a time ----
 
-    /// Tells whether a change of a group is being stored.
+    /// Returns whether a change of a group is being stored.
     pub fn is_changing(&self, group: ConversationId) -> bool {
         self.changing.contains_key(&group)
     }
 
-    /// Tells whether a change of any group is being stored.
+    /// Returns whether a change of any group is being stored.
     pub fn is_any_changing(&self) -> bool {
         !self.changing.is_empty()
     }

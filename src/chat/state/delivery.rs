@@ -46,7 +46,7 @@ impl Progress {
         *known = seq.max(*known);
     }
 
-    /// Tells whether a member has received all up to `seq`, as far as that is not stored yet.
+    /// Returns whether a member has received all up to `seq`, as far as that is not stored yet.
     pub fn has_settled(&self, conversation: ConversationId, user: &UserId, seq: i64) -> bool {
         self.settled.get(&(conversation, user.clone())).is_some_and(|settled| *settled >= seq)
     }
@@ -71,7 +71,7 @@ impl Progress {
         std::mem::take(&mut self.last_seen).into_iter().collect()
     }
 
-    /// Tells whether telling senders is to be begun: there is something to tell, and nobody is about to.
+    /// Returns whether telling senders is to be begun: there is something to tell, and nobody is about to.
     pub fn begin_notifying(&mut self) -> bool {
         !self.unsent.is_empty() && !std::mem::replace(&mut self.is_notifying, true)
     }
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_is_told_of_no_more_receivers_at_once_than_a_part_of_an_outbox() {
+    fn a_sender_hears_of_no_more_receivers_at_once_than_a_part_of_an_outbox() {
         let mut progress = Progress::default();
         let users: Vec<UserId> = (0..5).map(|number| UserId::parse(&format!("u{number}")).unwrap()).collect();
         for (sender, seq) in [("ann", 1), ("ann", 2), ("ann", 3), ("bob", 4)] {
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_conversation_the_newest_are_told() {
+    fn of_a_conversation_the_newest_are_sent() {
         let mut progress = Progress::default();
         let bob = UserId::parse("bob").unwrap();
         let all = i64::try_from(NEWEST_NOTIFIED).unwrap() + 3;

@@ -51,7 +51,7 @@ pub struct DispatchedMessage {
 }
 
 impl DispatchedMessage {
-    /// Tells whether a member is taken to have had it when the send was answered.
+    /// Returns whether a member is taken to have had it when the send was answered.
     pub fn was_dispatched_to(&self, user: &UserId) -> bool {
         self.is_delivered && !self.absent.contains(user)
     }

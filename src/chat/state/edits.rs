@@ -26,7 +26,7 @@ pub struct Doubted {
 }
 
 impl Doubted {
-    /// Tells whether the message is as this change leaves it.
+    /// Returns whether the message is as this change leaves it.
     pub fn is_stored(&self, found: &Message) -> bool {
         let Message { content, deleted_at, .. } = &*self.message;
         found.deleted_at == *deleted_at && (deleted_at.is_some() || found.content == *content)

@@ -94,7 +94,7 @@ pub struct Leftovers {
 }
 
 impl Leftovers {
-    /// Tells whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.queues.is_empty()
     }
@@ -123,7 +123,7 @@ impl Leftovers {
         true
     }
 
-    /// Tells whether a socket that waits for such a read was kicked meanwhile.
+    /// Returns whether a socket that waits for such a read was kicked meanwhile.
     pub fn is_dropped(&self, user: &UserId, socket: SocketId) -> bool {
         let queue = self.queues.get(user);
         queue.is_some_and(|queue| queue.reads.iter().any(|read| read.origin.socket == socket && read.is_dropped))

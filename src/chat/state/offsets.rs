@@ -147,7 +147,7 @@ mod tests {
             (offset(4, 25, OffsetKind::Unreceived { up_to: 28 }), since(25, Part::FIRST, Some(28))),
             (offset(4, 25, OffsetKind::Unreceived { up_to: 31 }), None),
             (offset(2, 15, OffsetKind::CaughtUp), since(15, Part::FIRST, None)),
-            // Handed out, and never stored: the position has another message now.
+            // Dispatched, and never stored: the position has another message now.
             (offset(2, 22, MESSAGE), since(20, Part::ALL, None)),
             (offset(1, 15, OffsetKind::Unreceived { up_to: 17 }), since(10, Part::ALL, Some(10))),
             (offset(3, 5, MESSAGE), None),
@@ -168,7 +168,7 @@ mod tests {
             since.map(|since| (since.changes_after(), since.changes.part))
         };
         let part = |encoding| Part { encoding, packet: 0 };
-        assert_eq!(after(4, ChangesNotified::all(12)), Some((12, Part::ALL)), "one waited when later messages were told");
+        assert_eq!(after(4, ChangesNotified::all(12)), Some((12, Part::ALL)), "one waited when later messages were sent");
         assert_eq!(after(4, ChangesNotified { up_to: 12, part: part(1) }), Some((11, part(1))), "the rest of its packets");
         assert_eq!(after(4, ChangesNotified { up_to: 12, part: part(4) }), Some((12, Part::ALL)), "there is no packet after it");
         assert_eq!(after(4, ChangesNotified::all(31)), None);

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_latest_counts_and_what_was_told_in_vain_is_told_again() {
+    fn the_latest_counts_and_what_was_given_in_vain_is_given_again() {
         let (ann, bob) = (UserId::parse("ann").unwrap(), UserId::parse("bob").unwrap());
         let at = Timestamp::from_millis;
         let mut changes = OnlineChanges::default();

@@ -38,7 +38,7 @@ impl Commits {
         self.awaiting.remove(&tag)
     }
 
-    /// Tells whether nothing is being stored.
+    /// Returns whether nothing is being stored.
     pub fn is_empty(&self) -> bool {
         self.awaiting.is_empty()
     }

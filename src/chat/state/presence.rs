@@ -44,7 +44,7 @@ impl PresenceWindow {
         self.notified_at.get(user).map_or(Timestamp::default(), |at| at.plus_millis(PER_USER_MS))
     }
 
-    /// Tells whether others are still to be notified that a user came.
+    /// Returns whether others are still to be notified that a user came.
     pub fn is_coming(&self, user: &UserId) -> bool {
         matches!(self.latest.get(user), Some(PresenceChange::Online { came: true, .. }))
     }
@@ -113,7 +113,7 @@ impl Presence {
         self.window.add(user, change);
     }
 
-    /// Tells whether it waits to be notified that a user came.
+    /// Returns whether it waits to be notified that a user came.
     pub fn is_coming(&self, user: &UserId) -> bool {
         self.window.is_coming(user)
     }
@@ -134,7 +134,7 @@ impl Presence {
         self.grace.pop_front_if(|(until, _)| *until <= now)
     }
 
-    /// Tells whether there will be something to do.
+    /// Returns whether there will be something to do.
     pub fn is_waiting(&self) -> bool {
         self.window.first_due.is_some() || !self.grace.is_empty()
     }
@@ -145,7 +145,7 @@ impl Presence {
         self.window.due(now).into_iter().chain(grace).min()
     }
 
-    /// Tells whether more users are online than `max`, and whether that is news.
+    /// Returns whether more users are online than `max`, and whether that is news.
     pub fn narrow(&mut self, max: usize) -> (bool, bool) {
         let was_narrowed = self.is_narrowed;
         self.is_narrowed = self.online > max;

@@ -38,7 +38,7 @@ pub struct Question {
 }
 
 impl Question {
-    /// Tells whether it is to be answered when `message` is repeated: a requester who asks for an answer hears that a deleted
+    /// Returns whether it is to be answered when `message` is repeated: a requester who asks for an answer hears that a deleted
     /// message has none.
     pub fn is_due(&self, message: &Message) -> bool {
         self.socket.is_some() || message.deleted_at.is_none()
@@ -61,7 +61,7 @@ struct Chat {
     questions: VecDeque<Question>,
     /// The number under which the first one is being asked.
     ticket: Option<u64>,
-    /// Sender that makes the asker stop once it is gone.
+    /// Sender that makes the question stop once it is gone.
     asking: Option<oneshot::Sender<()>>,
     /// Set while the first one's answer is being stored.
     is_answered: bool,
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_can_be_given_up_and_the_end_of_the_last_is_told() {
+    fn what_waits_can_be_given_up_and_the_end_of_the_last_is_known() {
         let mut questions = Questions::default();
         assert!(questions.when_idle().try_recv().is_ok());
         for (conversation, message) in [(1, 10), (1, 11), (2, 20)] {

@@ -157,7 +157,7 @@ mod tests {
         let position = |event: &Broadcast| event.offset().map(|offset| offset.position);
         assert_eq!(position(&log.number(emitted())), Some(7));
         assert_eq!(position(&log.number_change(emitted(), 9)), Some(9));
-        assert_eq!(position(&log.number_change(emitted(), 8)), Some(9), "a later change was told before");
+        assert_eq!(position(&log.number_change(emitted(), 8)), Some(9), "a later change was sent before");
         assert_eq!((log.present().position, log.event_seq()), (9, 3));
     }
 

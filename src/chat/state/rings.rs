@@ -141,7 +141,7 @@ impl EventRings {
         self.bytes -= before - ring.bytes;
     }
 
-    /// Tells whether nothing is lost that came after what a client has; beyond `last_encoding` no packet is for it.
+    /// Returns whether nothing is lost that came after what a client has; beyond `last_encoding` no packet is for it.
     pub fn is_whole_since(&self, key: &RingKey, reached: ReplayCursor, last_encoding: u8) -> bool {
         self.rings.get(key).is_none_or(|ring| {
             ring.evicted < reached.event_seq || (ring.evicted == reached.event_seq && reached.part.encoding >= last_encoding)

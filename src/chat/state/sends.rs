@@ -231,7 +231,7 @@ impl Sends {
         self.in_flight.get_mut(id)
     }
 
-    /// Tells whether a message is being stored.
+    /// Returns whether a message is being stored.
     pub fn contains(&self, id: &MessageId) -> bool {
         self.in_flight.contains_key(id)
     }
@@ -246,7 +246,7 @@ impl Sends {
         self.in_flight.len()
     }
 
-    /// Tells whether nothing is under way.
+    /// Returns whether nothing is under way.
     pub fn is_empty(&self) -> bool {
         self.in_flight.is_empty() && self.known.is_empty()
     }

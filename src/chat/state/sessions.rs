@@ -77,7 +77,7 @@ impl Sessions {
         self.open.get_mut(connection).map(|session| &mut **session)
     }
 
-    /// Tells whether a connection has a session.
+    /// Returns whether a connection has a session.
     pub fn contains(&self, connection: &ConnectionKey) -> bool {
         self.open.contains_key(connection)
     }

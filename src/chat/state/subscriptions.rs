@@ -43,7 +43,7 @@ impl Subscriptions {
         self.gaps.push(Gap { room, from, to });
     }
 
-    /// Tells whether the socket was not in a room when an event was dispatched.
+    /// Returns whether the socket was not in a room when an event was dispatched.
     pub fn was_absent(&self, room: &RoomKey, event_seq: u64) -> bool {
         self.gaps.iter().any(|gap| gap.room == *room && gap.covers(event_seq))
     }
@@ -74,7 +74,7 @@ impl Gap {
     }
 }
 
-/// Tells whether a session was sent an event of a room, or has it coming: it was sent all after `receives_after` where it was.
+/// Returns whether a session was sent an event of a room, or has it coming: it was sent all after `receives_after` where it was.
 pub fn was_notified(receives_after: u64, subscriptions: Option<&Subscriptions>, room: &RoomKey, event_seq: u64) -> bool {
     receives_after < event_seq && !subscriptions.is_some_and(|subscriptions| subscriptions.was_absent(room, event_seq))
 }
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_room_it_was_not_in_a_session_was_told_nothing() {
+    fn of_a_room_it_was_not_in_a_session_was_sent_nothing() {
         let mut subscriptions = Subscriptions::default();
         let (one, other) = (RoomKey::Group(conversation_id(1)), RoomKey::Group(conversation_id(2)));
         subscriptions.note_gap(one.clone(), 3, 5);

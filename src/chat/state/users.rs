@@ -44,7 +44,7 @@ impl Users {
         self.at_hand.get_mut(id).map(|user| &mut **user)
     }
 
-    /// Tells whether a user is at hand.
+    /// Returns whether a user is at hand.
     pub fn contains(&self, id: &UserId) -> bool {
         self.at_hand.contains_key(id)
     }
@@ -136,7 +136,7 @@ impl User {
         }
     }
 
-    /// Tells whether a session of theirs is open or detached.
+    /// Returns whether a session of theirs is open or detached.
     pub fn has_sessions(&self) -> bool {
         !self.sessions.is_empty() || !self.detached.is_empty()
     }

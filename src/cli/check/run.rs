@@ -61,10 +61,10 @@ pub(in crate::cli) fn execute(
     findings.extend(client_files(&config));
     findings.extend(admin_ui(&config));
     findings.extend(model(&config));
-    tell(&findings, options.json)
+    print_findings(&findings, options.json)
 }
 
-fn tell(findings: &[Finding], as_json: bool) -> Result<(), CliError> {
+fn print_findings(findings: &[Finding], as_json: bool) -> Result<(), CliError> {
     let count = |status| findings.iter().filter(|finding| finding.status == status).count();
     let (errors, warnings) = (count(Status::Error), count(Status::Warning));
     if as_json {

@@ -61,7 +61,7 @@ proptest! {
         let args: String = args.iter().map(|arg| format!(",{arg}")).collect();
         let ack_id = if has_ack { "7" } else { "" };
         case.text(&format!("2{ack_id}[\"{event}\"{args}]"));
-        prop_assert_eq!(case.wire.closed, None);
+        prop_assert_eq!(case.output.closed, None);
         let is_known = !["leave_group", "conversation:leave"].contains(&event.as_str()) || has_ack;
         let mut sent = case.sent();
         if has_ack {

@@ -121,7 +121,7 @@ fn what_is_too_much_to_wait_comes_by_the_catch_up_in_order_and_once() {
     }
     case.hear(changed("Team", 16));
     (17..=20).for_each(|position| case.hear(said("bob", position)));
-    assert_eq!(case.wire.closed, None, "it reads all that it is sent");
+    assert_eq!(case.output.closed, None, "it reads all that it is sent");
     assert!(case.broker.fell_behind.is_empty(), "the catch-up comes first, and what waits");
     case.notice(Notice::CatchUpDone);
     assert_eq!(case.read_all(), texts(6..=13));
@@ -146,7 +146,7 @@ fn what_is_too_much_to_wait_comes_by_the_catch_up_in_order_and_once() {
     assert_eq!(case.broker.proofs.last(), Some(&Watermark::Event(22)));
     case.hear(said("bob", 23));
     assert_eq!(case.read_all(), texts([23]));
-    assert!(case.session.is_idle() && case.wire.closed.is_none());
+    assert!(case.session.is_idle() && case.output.closed.is_none());
     assert_eq!(case.broker.fell_behind, [13]);
 }
 
@@ -205,8 +205,8 @@ fn an_own_message_that_waits_is_shown_as_the_catch_up_tells_that_it_became() {
     case.notice(Notice::CatchUpGoesOn { event_seq: 22 });
     (23..=40).for_each(|position| case.hear(said("bob", position)));
     // Changes come with the offset from which the catch-up continues.
-    let told_at = said("bob", 13).offset().unwrap();
-    let changes = [became(14, 19), deleted(15, 20), became(16, 22)].map(|change| Arc::new(change.placed(told_at)));
+    let offset = said("bob", 13).offset().unwrap();
+    let changes = [became(14, 19), deleted(15, 20), became(16, 22)].map(|change| Arc::new(change.placed(offset)));
     case.notice(Notice::CatchUp(changes.into()));
     case.notice(Notice::CatchUpDone);
     let read = case.read_all();
@@ -249,7 +249,7 @@ fn what_a_slow_commit_holds_up_is_left_to_the_catch_up_too() {
     case.page(&[15, 16]);
     case.notice(Notice::CatchUpDone);
     assert_eq!(case.read_all(), texts([15, 16]));
-    assert!(case.session.is_idle() && case.wire.closed.is_none());
+    assert!(case.session.is_idle() && case.output.closed.is_none());
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn what_no_catch_up_brings_is_kept_within_bounds_the_newest() {
     for number in 0..3 {
         case.hear(placed(Event::ConversationDeleted { conversation: conversation() }, 15 + number));
     }
-    assert_eq!(case.wire.closed, None);
+    assert_eq!(case.output.closed, None);
     case.notice(Notice::CatchUpDone);
     assert_eq!(case.read_all(), texts(6..=13));
     case.notice(Notice::CatchUpGoesOn { event_seq: 17 });
@@ -289,9 +289,9 @@ fn too_much_that_waits_closes_the_connection_where_nothing_says_what_is_lacking(
     case.admit(None, true);
     (0..100).for_each(|index| case.notice(Notice::Hold(room_message(&index.to_string()))));
     (0..8).for_each(|_| case.shared(deleted()));
-    assert_eq!(case.wire.closed, None, "held copies do not count");
+    assert_eq!(case.output.closed, None, "held copies do not count");
     case.shared(deleted());
-    assert_eq!(case.wire.closed, Some(CloseReason::SlowConsumer));
+    assert_eq!(case.output.closed, Some(CloseReason::SlowConsumer));
 }
 
 #[test]

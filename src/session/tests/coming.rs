@@ -14,11 +14,11 @@ fn a_client_comes_in() {
     let connected = format!(r#"40{{"sid":"{}","pid":"{}"}}"#, socket, pid.expose());
     assert_eq!(case.sent(), [connected, r#"42["recovery:seed","e1.0.3.z.5"]"#.to_owned()]);
     case.wait(1_000 * SECOND);
-    assert_eq!(case.wire.closed, None, "who is in has no time limit");
+    assert_eq!(case.output.closed, None, "who is in has no time limit");
 }
 
 #[test]
-fn a_client_that_may_speak_conversation_is_told_who_it_is_before_all_else() {
+fn a_client_that_may_speak_conversation_learns_who_it_is_before_all_else() {
     for auth in [r#"{"token":"ann"}"#, r#"{"token":"ann","dialect":"conversation"}"#] {
         let mut case = Case::open(rules_of_all(), &Opening::default());
         case.text(&format!("0{auth}"));
@@ -45,7 +45,7 @@ fn refused_connects_say_why() {
         case.text(&format!("0{auth}"));
         assert_eq!(case.sent(), [error(sentence)]);
         case.text(r#"0{"token":"ann"}"#);
-        assert_eq!((case.broker.connects.len(), case.wire.closed), (1, None), "it may try again");
+        assert_eq!((case.broker.connects.len(), case.output.closed), (1, None), "it may try again");
 
         let requested = Opening { query: "EIO=4&dialect=messenger".to_owned(), ..Opening::default() };
         let mut case = Case::open(rules(), &requested);
@@ -106,20 +106,20 @@ fn violations_close_the_connection() {
     ] {
         let mut case = Case::open(rules(), &Opening::default());
         texts.iter().for_each(|text| case.text(text));
-        assert_eq!(case.wire.closed, Some(CloseReason::ForcedClose), "{texts:?}");
+        assert_eq!(case.output.closed, Some(CloseReason::ForcedClose), "{texts:?}");
     }
     let mut case = Case::joined();
     case.text(r#"0{"token":"ann"}"#);
-    assert_eq!(case.wire.closed, Some(CloseReason::ForcedClose));
+    assert_eq!(case.output.closed, Some(CloseReason::ForcedClose));
 }
 
 #[test]
 fn who_does_not_come_in_in_time_is_closed() {
     let mut case = Case::open(rules(), &Opening::default());
     case.wait(44 * SECOND);
-    assert_eq!(case.wire.closed, None);
+    assert_eq!(case.output.closed, None);
     case.wait(SECOND);
-    assert_eq!(case.wire.closed, Some(CloseReason::ConnectTimeout));
+    assert_eq!(case.output.closed, Some(CloseReason::ConnectTimeout));
 }
 
 #[test]
@@ -130,20 +130,20 @@ fn a_client_may_leave_and_come_back() {
     case.text("1");
     assert_eq!(case.broker.disconnects, [(true, CloseReason::Disconnected)]);
     case.wait(100 * SECOND);
-    assert_eq!(case.wire.closed, None);
+    assert_eq!(case.output.closed, None);
     case.shared(deleted());
     case.text(r#"0{"token":"ann"}"#);
     case.admit(None, false);
     case.sent();
     case.notice(Notice::Reply { ticket, reply: Ok(Reply::Done) });
-    assert!(case.sent().is_empty(), "the answer to what was asked before is not told");
+    assert!(case.sent().is_empty(), "the answer to what was asked before is not sent");
     assert_ne!(case.broker.connects[0].socket, case.broker.connects[1].socket);
     case.close(CloseReason::TransportClose);
     assert_eq!(case.broker.disconnects.len(), 2);
 }
 
 #[test]
-fn the_broker_is_told_once_of_every_going() {
+fn the_broker_is_notified_once_of_every_disconnect() {
     let close = |mut case: Case| {
         case.close(CloseReason::PingTimeout);
         case.broker.disconnects
@@ -170,7 +170,7 @@ fn an_expired_token_ends_the_session() {
     let error = r#"{"message":"Your session has expired","error":"Your session has expired","code":"TOKEN_EXPIRED"}"#;
     assert_eq!(case.sent(), [format!(r#"42["error",{error}]"#), "41".to_owned()]);
     assert_eq!(case.broker.disconnects, [(true, CloseReason::Disconnected)]);
-    assert_eq!(case.wire.closed, Some(CloseReason::Disconnected));
+    assert_eq!(case.output.closed, Some(CloseReason::Disconnected));
     case.text(r#"2["mark_as_read",{}]"#);
     assert!(case.sent().is_empty(), "what was on its way is ignored");
 }

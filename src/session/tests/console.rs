@@ -36,7 +36,7 @@ fn without_a_password_there_is_no_such_namespace() {
 fn who_is_in_it_is_in_time_and_no_user() {
     let mut case = in_console();
     case.wait(60 * SECOND);
-    assert_eq!(case.wire.closed, None);
+    assert_eq!(case.output.closed, None);
     assert!(case.broker.connects.is_empty());
     case.close(CloseReason::TransportClose);
     assert!(case.broker.disconnects.is_empty());
@@ -52,7 +52,7 @@ fn who_is_refused_has_to_be_in_time_and_may_try_again() {
     case.text("0/admin,");
     assert_eq!(case.broker.console.len(), 2);
     case.wait(45 * SECOND);
-    assert_eq!(case.wire.closed, Some(CloseReason::ConnectTimeout));
+    assert_eq!(case.output.closed, Some(CloseReason::ConnectTimeout));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn before_that_it_can_say_nothing() {
         let mut case = Case::open(rules_with_console(), &Opening::default());
         case.text("0/admin,");
         case.text(text);
-        assert_eq!(case.wire.closed, Some(CloseReason::ForcedClose), "{text}");
+        assert_eq!(case.output.closed, Some(CloseReason::ForcedClose), "{text}");
         assert_eq!(case.broker.console.len(), 1, "{text}");
     }
 }
@@ -79,7 +79,7 @@ fn a_flood_of_requests_is_dropped() {
         case.text(r#"2/admin,["_disconnect","/",false]"#);
     }
     assert_eq!(requests(&case), 30);
-    assert_eq!(case.wire.closed, None);
+    assert_eq!(case.output.closed, None);
 }
 
 #[test]
@@ -89,11 +89,11 @@ fn one_connection_holds_both_and_loses_one() {
     case.admit(None, false);
     case.sent();
     case.notice(Notice::Kick { code: "KICKED" });
-    assert_eq!(case.wire.closed, None, "the other one stays");
+    assert_eq!(case.output.closed, None, "the other one stays");
     assert!(case.session.protocol.has_joined(CONSOLE));
     case.notice(Notice::Console(ConsoleNotice::Out { closes: false }));
     assert_eq!(case.sent().last().unwrap(), "41/admin,");
-    assert_eq!(case.wire.closed, Some(CloseReason::Disconnected), "nothing is left");
+    assert_eq!(case.output.closed, Some(CloseReason::Disconnected), "nothing is left");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn what_is_awaited_is_reported_once_when_it_has_left() {
     case.drain();
     case.drain();
     assert_eq!(drained(&case), 1);
-    case.wire.drops_volatile = true;
+    case.output.drops_volatile = true;
     case.sent();
     case.notice(packets("42/admin,[\"b\"]", false));
     assert_eq!(case.sent(), [""; 0]);
@@ -123,5 +123,5 @@ fn who_has_left_hears_no_more() {
     case.notice(admitted());
     case.notice(Notice::Console(ConsoleNotice::Out { closes: true }));
     assert_eq!(case.sent(), [""; 0]);
-    assert_eq!(case.wire.closed, None);
+    assert_eq!(case.output.closed, None);
 }

@@ -162,15 +162,15 @@ fn what_waits_leaves_no_faster_than_it_is_read() {
     assert_eq!(case.sent().len(), 2);
     case.drain();
     assert_eq!(case.sent().len(), 2);
-    assert!(case.session.is_idle() && case.wire.closed.is_none());
+    assert!(case.session.is_idle() && case.output.closed.is_none());
 }
 
 #[test]
-fn dropped_state_is_told_when_there_is_room() {
+fn dropped_state_is_sent_when_there_is_room() {
     let mut case = Case::joined();
-    case.wire.drops_volatile = true;
+    case.output.drops_volatile = true;
     case.shared(typing(true));
-    case.wire.drops_volatile = false;
+    case.output.drops_volatile = false;
     case.shared(typing(false));
     case.shared(typing(true));
     assert!(case.sent().is_empty(), "nothing overtakes it");

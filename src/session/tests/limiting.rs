@@ -18,7 +18,7 @@ fn events_beyond_the_burst_wait_and_those_beyond_that_are_refused() {
     assert_eq!(rooms(case.commands()), expected(0..20));
     let refused = case.sent();
     assert_eq!(refused.len(), 5);
-    assert_eq!(case.broker.limited, [1], "the others are told of with the next one");
+    assert_eq!(case.broker.limited, [1], "the others are counted with the next one");
     let limited =
         r#"4370[{"success":false,"error":"Too many requests, try again later","code":"RATE_LIMITED","retryAfterMs":100}]"#;
     assert_eq!(refused[0], limited);
@@ -73,7 +73,7 @@ fn typing_is_coalesced_and_receipts_wait() {
     case.wait(5 * SECOND);
     let receipt = Command::MarkRead { message: message_id() };
     assert_eq!(case.commands(), [Command::Typing { conversation, active: false }, receipt.clone(), receipt]);
-    assert_eq!(case.wire.closed, None);
+    assert_eq!(case.output.closed, None);
 }
 
 #[test]
@@ -81,14 +81,14 @@ fn a_flood_ends_the_session() {
     let mut case = Case::joined();
     for _ in 0..10 {
         (0..101).for_each(|_| case.text(r#"2["dance"]"#));
-        if case.wire.closed.is_none() {
+        if case.output.closed.is_none() {
             case.now.instant += SECOND;
         }
     }
     let sent = case.sent();
     assert_eq!(names(&sent), ["error", "41"]);
     assert!(sent[0].contains("RATE_LIMITED"));
-    assert_eq!(case.wire.closed, Some(CloseReason::Disconnected));
+    assert_eq!(case.output.closed, Some(CloseReason::Disconnected));
 }
 
 #[test]

@@ -35,14 +35,14 @@ const SECOND: Duration = Duration::from_secs(1);
 const WALL: i64 = 1_767_225_600_000;
 
 #[derive(Default)]
-struct Wire {
+struct TestOutput {
     sent: Vec<String>,
     closed: Option<CloseReason>,
     queued_bytes: usize,
     drops_volatile: bool,
 }
 
-impl Output for Wire {
+impl Output for TestOutput {
     fn send(&mut self, packets: &Encoded) {
         let payload = String::from_utf8(packets.payload().to_vec()).unwrap();
         self.sent.extend(payload.split('\x1e').map(str::to_owned));
@@ -132,7 +132,7 @@ impl Broker for Spy {
 struct Case {
     rules: Rules,
     session: Session,
-    wire: Wire,
+    output: TestOutput,
     broker: Spy,
     now: Now,
 }
@@ -167,7 +167,7 @@ impl Case {
         let key = ConnectionKey { worker: 0, slot: Slot { index: 1, generation: 1 } };
         let now = Now { instant: Instant::now(), wall: Timestamp::from_millis(WALL) };
         let session = Session::open(&rules, key, opening, now.instant);
-        Self { rules, session, wire: Wire::default(), broker: Spy::default(), now }
+        Self { rules, session, output: TestOutput::default(), broker: Spy::default(), now }
     }
 
     /// Ann is connected, and nothing else has happened.
@@ -175,7 +175,7 @@ impl Case {
         let mut case = Self::open(rules, &Opening::default());
         case.text(&format!("0{auth}"));
         case.admit(None, false);
-        case.wire.sent.clear();
+        case.output.sent.clear();
         case.drain();
         case
     }
@@ -185,8 +185,8 @@ impl Case {
     }
 
     fn with<T>(&mut self, act: impl FnOnce(&mut Session, Now, &mut CallContext<'_>) -> T) -> T {
-        let Self { rules, session, wire, broker, now } = self;
-        act(session, *now, &mut CallContext { rules, wire, broker })
+        let Self { rules, session, output, broker, now } = self;
+        act(session, *now, &mut CallContext { rules, output, broker })
     }
 
     fn text(&mut self, text: &str) {
@@ -226,7 +226,7 @@ impl Case {
     }
 
     fn drain(&mut self) {
-        self.wire.queued_bytes = 0;
+        self.output.queued_bytes = 0;
         self.with(|session, now, cx| session.on_drained(now.instant, cx));
     }
 
@@ -249,7 +249,7 @@ impl Case {
     }
 
     fn sent(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.wire.sent)
+        std::mem::take(&mut self.output.sent)
     }
 
     fn commands(&mut self) -> Vec<Command> {

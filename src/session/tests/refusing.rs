@@ -42,7 +42,7 @@ fn a_refused_connect_is_noted() {
     assert_eq!(taken(&noted), [r#"connect INVALID_NAMESPACE - None Some("/admin") Invalid namespace"#]);
 
     case.wait(60 * SECOND);
-    assert_eq!(case.wire.closed, Some(CloseReason::ConnectTimeout));
+    assert_eq!(case.output.closed, Some(CloseReason::ConnectTimeout));
     assert_eq!(taken(&noted), ["connect CONNECT_TIMEOUT - None None no namespace was joined in time (CONNECT_TIMEOUT)"]);
 }
 
@@ -61,7 +61,7 @@ fn a_refused_request_is_noted_once_and_says_so_in_each_dialects_words() {
     let ack = r#"431[{"success":false,"error":"Not a member","code":"FORBIDDEN","errorId":"r-00000001"}]"#;
     assert_eq!(case.sent(), [ack]);
     let note = r#"event NOT_FOUND sid Some("ann") Some("join_group") Conversation not found"#;
-    assert_eq!(taken(&noted), [note], "what the client is not told");
+    assert_eq!(taken(&noted), [note], "what the client does not hear");
 
     case.text(r#"2["ai-message",{"chatId":"c"}]"#);
     let sent = case.sent();

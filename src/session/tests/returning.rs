@@ -253,7 +253,7 @@ fn pages_of_the_catch_up_are_confirmed_one_by_one() {
 }
 
 #[test]
-fn presence_and_typing_are_told_as_they_are_now() {
+fn presence_and_typing_are_shown_as_they_are_now() {
     let mut case = Case::open(rules(), &Opening::default());
     case.text(r#"0{"token":"ann"}"#);
     let states = [typing(true), typing(false), typing(true)].map(|event| Arc::new(Broadcast::new(event))).to_vec();

@@ -9,15 +9,15 @@ use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use crate::model::{ConversationId, MessageId, NotificationId, Timestamp, UserId};
 use crate::store::connection::AnyConnection;
 use crate::store::schema::{messages, notifications, participants, users};
-use crate::store::write::{NewNotification, TellsOf};
+use crate::store::write::{NewNotification, NotificationSubject};
 
 /// Replaces an unseen notification of the same user and conversation instead of adding a row.
-const STORE: &str = ") AS input (id, user_id, kind, message, data, conversation, seen_at, created_at, told) \
+const STORE: &str = ") AS input (id, user_id, kind, message, data, conversation, seen_at, created_at, subject) \
      WHERE NOT EXISTS (SELECT 1 FROM notifications AS known WHERE known.id = input.id) \
      AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = input.user_id AND users.deleted_at IS NOT NULL) \
-     AND (input.told IS NULL OR EXISTS (SELECT 1 FROM messages \
+     AND (input.subject IS NULL OR EXISTS (SELECT 1 FROM messages \
      JOIN participants ON participants.conversation = messages.place AND participants.user_id = input.user_id \
-     JOIN users ON users.id = messages.sender WHERE messages.id = input.told AND messages.deleted_at IS NULL \
+     JOIN users ON users.id = messages.sender WHERE messages.id = input.subject AND messages.deleted_at IS NULL \
      AND messages.seq > participants.read_seq AND participants.left_at IS NULL AND users.deleted_at IS NULL)) \
      ON CONFLICT (user_id, conversation) \
      WHERE kind = 'message' AND conversation IS NOT NULL AND seen_at IS NULL AND read_at IS NULL \
@@ -48,34 +48,38 @@ fn newest_of_each(new: &[NewNotification]) -> Vec<&NewNotification> {
 
 /// Returns the key shared by notifications that renew each other.
 fn renewed_key(new: &NewNotification) -> Option<(&UserId, ConversationId)> {
-    if let TellsOf::Message { conversation, .. } = new.tells_of { Some((&new.notification.user, conversation)) } else { None }
+    if let NotificationSubject::Message { conversation, .. } = new.subject {
+        Some((&new.notification.user, conversation))
+    } else {
+        None
+    }
 }
 
 /// Returns whether a user still has to be notified of a message.
 fn is_news(conn: &mut SqliteConnection, user: &UserId, message: MessageId) -> QueryResult<bool> {
-    let told = messages::table
+    let unread = messages::table
         .inner_join(participants::table.on(participants::conversation.eq(messages::place)))
         .inner_join(users::table.on(users::id.eq(messages::sender)))
         .filter(messages::id.eq(message.to_string()).and(messages::deleted_at.is_null()))
         .filter(participants::user_id.eq(user.as_str()).and(participants::left_at.is_null()))
         .filter(messages::seq.gt(participants::read_seq).and(users::deleted_at.is_null()));
-    diesel::select(diesel::dsl::exists(told)).get_result(conn)
+    diesel::select(diesel::dsl::exists(unread)).get_result(conn)
 }
 
 fn store_one(conn: &mut SqliteConnection, new: &NewNotification) -> QueryResult<()> {
-    let NewNotification { notification, tells_of, is_seen } = new;
-    let conversation = tells_of.conversation().map(|id| id.to_string());
+    let NewNotification { notification, subject, is_seen } = new;
+    let conversation = subject.conversation().map(|id| id.to_string());
     let created = notification.created_at.as_millis();
     let deleted = users::table.find(notification.user.as_str()).filter(users::deleted_at.is_not_null());
     if diesel::select(diesel::dsl::exists(deleted)).get_result(conn)? {
         return Ok(());
     }
-    if let Some(message) = tells_of.message()
+    if let Some(message) = subject.message()
         && !is_news(conn, &notification.user, message)?
     {
         return Ok(());
     }
-    if let (Some(conversation), Some(_), false) = (&conversation, tells_of.message(), is_seen) {
+    if let (Some(conversation), Some(_), false) = (&conversation, subject.message(), is_seen) {
         let unseen = notifications::user_id
             .eq(notification.user.as_str())
             .and(notifications::conversation.eq(conversation))
@@ -163,21 +167,21 @@ struct Arrays<'a> {
     seen_at: Vec<Option<i64>>,
     created_at: Vec<i64>,
     /// The messages that they are about.
-    told: Vec<Option<String>>,
+    subject_message: Vec<Option<String>>,
 }
 
 impl<'a> Arrays<'a> {
     fn of(new: &[&'a NewNotification]) -> Self {
         let mut arrays = Self::default();
-        for NewNotification { notification, tells_of, is_seen } in new {
+        for NewNotification { notification, subject, is_seen } in new {
             let created = notification.created_at.as_millis();
             arrays.id.push(notification.id.to_string());
             arrays.user.push(notification.user.as_str());
             arrays.kind.push(&notification.kind);
             arrays.message.push(&notification.message);
             arrays.data.push(notification.data.as_deref());
-            arrays.conversation.push(tells_of.conversation().map(|id| id.to_string()));
-            arrays.told.push(tells_of.message().map(|id| id.to_string()));
+            arrays.conversation.push(subject.conversation().map(|id| id.to_string()));
+            arrays.subject_message.push(subject.message().map(|id| id.to_string()));
             arrays.seen_at.push(is_seen.then_some(created));
             arrays.created_at.push(created);
         }
@@ -205,7 +209,7 @@ impl QueryFragment<Pg> for Arrays<'_> {
         pass.push_sql(", ");
         pass.push_bind_param::<Array<BigInt>, _>(&self.created_at)?;
         pass.push_sql(", ");
-        pass.push_bind_param::<Array<Nullable<Text>>, _>(&self.told)?;
+        pass.push_bind_param::<Array<Nullable<Text>>, _>(&self.subject_message)?;
         pass.push_sql(STORE);
         Ok(())
     }

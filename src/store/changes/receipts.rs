@@ -21,7 +21,7 @@ const STORE: &str = ") WITH ORDINALITY AS input (message, user_id, read_at, nth)
      touched AS (UPDATE messages SET updated_at = news.read_at \
      FROM (SELECT message, max(read_at) AS read_at FROM stored GROUP BY message) AS news \
      WHERE messages.id = news.message AND messages.updated_at < news.read_at), \
-     told AS (DELETE FROM notifications \
+     outdated AS (DELETE FROM notifications \
      USING (SELECT place, user_id, max(created_at) AS created_at FROM marks GROUP BY place, user_id) AS furthest \
      WHERE notifications.user_id = furthest.user_id AND notifications.conversation = furthest.place \
      AND notifications.kind = 'message' AND notifications.created_at <= furthest.created_at) \

@@ -29,22 +29,22 @@ struct Orphan {
 /// Finds for each the newest message before the deleted one that its user has not read, and that no earlier
 /// notification is about. Within a conversation, `created_at` is unique to a message.
 const ORPHANS: &str = "SELECT notifications.id AS id, (SELECT older.id FROM messages AS older \
-     WHERE older.place = participants.conversation AND older.seq < told.seq AND older.seq > participants.read_seq \
+     WHERE older.place = participants.conversation AND older.seq < subject.seq AND older.seq > participants.read_seq \
      AND older.position > participants.joined_position AND older.sender <> participants.user_id AND older.deleted_at IS NULL \
      AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = older.sender AND users.deleted_at IS NOT NULL) \
      AND older.created_at > coalesce((SELECT max(earlier.created_at) FROM notifications AS earlier \
      WHERE earlier.user_id = participants.user_id AND earlier.conversation = participants.conversation \
      AND earlier.kind = 'message' AND earlier.created_at < notifications.created_at), 0) \
      ORDER BY older.seq DESC LIMIT 1) AS older \
-     FROM messages AS told JOIN participants ON participants.conversation = told.place \
+     FROM messages AS subject JOIN participants ON participants.conversation = subject.place \
      JOIN notifications ON notifications.user_id = participants.user_id \
-     AND notifications.conversation = participants.conversation AND notifications.created_at = told.created_at \
+     AND notifications.conversation = participants.conversation AND notifications.created_at = subject.created_at \
      WHERE notifications.kind = 'message' AND ";
 
 /// Handles a deleted message: its notifications change to the newest unread message before it without one, or are
 /// deleted.
 pub(super) fn forget_message(conn: &mut AnyConnection, message: &str) -> QueryResult<()> {
-    let orphans = diesel::sql_query(format!("{ORPHANS}told.id = $1")).bind::<Text, _>(message).load(conn)?;
+    let orphans = diesel::sql_query(format!("{ORPHANS}subject.id = $1")).bind::<Text, _>(message).load(conn)?;
     settle(conn, orphans)
 }
 
@@ -52,7 +52,7 @@ pub(super) fn forget_message(conn: &mut AnyConnection, message: &str) -> QueryRe
 /// deleted. To be called once its row is marked as deleted.
 pub(super) fn forget_author(conn: &mut AnyConnection, author: &UserId) -> QueryResult<()> {
     let by_author = format!(
-        "{ORPHANS}told.sender = $1 AND told.place IN (SELECT own.conversation FROM participants AS own WHERE own.user_id = $1)"
+        "{ORPHANS}subject.sender = $1 AND subject.place IN (SELECT own.conversation FROM participants AS own WHERE own.user_id = $1)"
     );
     let orphans = diesel::sql_query(by_author).bind::<Text, _>(author.as_str()).load(conn)?;
     settle(conn, orphans)?;
@@ -61,11 +61,11 @@ pub(super) fn forget_author(conn: &mut AnyConnection, author: &UserId) -> QueryR
     let conversations: Vec<String> = own.load(conn)?;
     let mut added_by_author = Vec::new();
     for conversation in &conversations {
-        let told: Vec<(String, Option<String>)> = in_conversation(conversation)
+        let invitations: Vec<(String, Option<String>)> = in_conversation(conversation)
             .filter(notifications::kind.eq(OF_MEMBERSHIP))
             .select((notifications::id, notifications::data))
             .load(conn)?;
-        added_by_author.extend(told.into_iter().filter(|(_, data)| is_by(data.as_deref(), author)).map(|(id, _)| id));
+        added_by_author.extend(invitations.into_iter().filter(|(_, data)| is_by(data.as_deref(), author)).map(|(id, _)| id));
     }
     delete(conn, &added_by_author)
 }
@@ -77,8 +77,8 @@ fn is_by(data: Option<&str>, author: &UserId) -> bool {
 
 /// Handles a user leaving a conversation: deletes their notifications of it.
 pub(super) fn forget_membership(conn: &mut AnyConnection, conversation: &str, user: &UserId) -> QueryResult<()> {
-    let told = notifications::user_id.eq(user.as_str()).and(notifications::conversation.eq(conversation));
-    diesel::delete(notifications::table.filter(told)).execute(conn).map(drop)
+    let outdated = notifications::user_id.eq(user.as_str()).and(notifications::conversation.eq(conversation));
+    diesel::delete(notifications::table.filter(outdated)).execute(conn).map(drop)
 }
 
 /// Handles the deletion of a conversation. To be called while its members still exist.
@@ -96,12 +96,12 @@ pub(super) fn forget_up_to(conn: &mut AnyConnection, conversation: &str, created
 
 /// Handles a user having read a conversation's messages up to the one of this time.
 pub(super) fn forget_read(conn: &mut SqliteConnection, conversation: &str, user: &UserId, created_at: i64) -> QueryResult<()> {
-    let told = notifications::user_id
+    let outdated = notifications::user_id
         .eq(user.as_str())
         .and(notifications::conversation.eq(conversation))
         .and(notifications::kind.eq(OF_MESSAGE))
         .and(notifications::created_at.le(created_at));
-    diesel::delete(notifications::table.filter(told)).execute(conn).map(drop)
+    diesel::delete(notifications::table.filter(outdated)).execute(conn).map(drop)
 }
 
 /// Restricts to present and former members of a conversation, because the index is by user.
@@ -128,11 +128,11 @@ fn settle(conn: &mut AnyConnection, orphans: Vec<Orphan>) -> QueryResult<()> {
         };
         // Recipient and id of this value do not matter; text and time come from the message.
         let id = NotificationId::from_uuid(*message.id.as_uuid());
-        let told = Notification::of_message(id, message.sender.id.clone(), message, *conversation);
+        let replacement = Notification::of_message(id, message.sender.id.clone(), message, *conversation);
         let columns = (
-            notifications::message.eq(&told.message),
-            notifications::data.eq(&told.data),
-            notifications::created_at.eq(told.created_at.as_millis()),
+            notifications::message.eq(&replacement.message),
+            notifications::data.eq(&replacement.data),
+            notifications::created_at.eq(replacement.created_at.as_millis()),
         );
         for ids in ids.chunks(IDS_AT_ONCE) {
             diesel::update(notifications::table.filter(notifications::id.eq_any(ids))).set(columns).execute(conn)?;

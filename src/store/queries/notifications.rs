@@ -11,7 +11,7 @@ use crate::model::{MODEL_USER, Notification, NotificationId, Place, Timestamp, U
 use crate::store::connection::AnyConnection;
 use crate::store::rows::{self, NotificationRow};
 use crate::store::schema::{conversations, notifications};
-use crate::store::write::{NewNotification, TellsOf};
+use crate::store::write::{NewNotification, NotificationSubject};
 
 /// Maximum time by which notifications can lag behind stored messages when a process dies: they are made about a second
 /// after the commit, which itself may wait for the database.
@@ -140,7 +140,7 @@ pub(in crate::store) fn list_owed(conn: &mut AnyConnection) -> QueryResult<Vec<N
             let id = NotificationId::from_uuid(Uuid::now_v7());
             NewNotification {
                 notification: Arc::new(Notification::of_message(id, user, message, conversation)),
-                tells_of: TellsOf::Message { conversation, message: message.id },
+                subject: NotificationSubject::Message { conversation, message: message.id },
                 is_seen: false,
             }
         }))

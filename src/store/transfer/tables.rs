@@ -94,7 +94,7 @@ macro_rules! tables {
                 clear: |conn| diesel::delete($table::table).execute(conn),
                 read: |conn, on_line| {
                     let mut line = Vec::new();
-                    let mut tell = |row: $row| {
+                    let mut visit = |row: $row| {
                         row_line(&mut line, stringify!($table), &row)?;
                         on_line(&line)
                     };
@@ -102,11 +102,11 @@ macro_rules! tables {
                     match conn {
                         AnyConnection::Sqlite(conn) => {
                             let rows = rows.select($row::as_select()).load_iter::<$row, DefaultLoadingMode>(conn)?;
-                            rows.into_iter().try_for_each(|row| tell(row?))
+                            rows.into_iter().try_for_each(|row| visit(row?))
                         }
                         AnyConnection::Postgres(conn) => {
                             let rows = rows.select($row::as_select()).load_iter::<$row, PgRowByRowLoadingMode>(conn)?;
-                            rows.into_iter().try_for_each(|row| tell(row?))
+                            rows.into_iter().try_for_each(|row| visit(row?))
                         }
                     }
                 },

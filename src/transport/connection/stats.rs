@@ -28,7 +28,7 @@ pub struct WorkerStats {
     /// Bytes queued for clients.
     pub bytes_out: Gauge,
     /// Load of the thread's actor, which delivers to connections and writes for them.
-    pub hub: Arc<Meter>,
+    pub actor_meter: Arc<Meter>,
     /// Load of its connections. One in `TIMED` of their own steps is timed.
     pub connections: Meter,
     closed: [Gauge; REASONS.len()],

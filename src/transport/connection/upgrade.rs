@@ -78,11 +78,11 @@ impl<S: Service> ConnectionState<S> {
     fn complete_upgrade(&mut self, worker: &WorkerState<S>) {
         let Transport::Polling(polling) = &mut self.transport else { return };
         let Some(probe) = polling.probe.take() else { return };
-        let Probe { ws_io, outbox: mut told, until: _ } = *probe;
+        let Probe { ws_io, outbox: mut probed, until: _ } = *probe;
         polling.answer_get(Bytes::from_static(b"6"));
         self.transport = Transport::Websocket(ws_io);
-        told.append(std::mem::take(&mut self.outbox));
-        self.outbox = told;
+        probed.append(std::mem::take(&mut self.outbox));
+        self.outbox = probed;
         worker.directory.insert_websocket(*self.sid());
         worker.stats.polling_sessions.subtract(1);
         worker.stats.websocket_sessions.add(1);

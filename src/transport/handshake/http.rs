@@ -24,7 +24,7 @@ use crate::transport::worker::{BeginPost, Connection, Found, Get, Post, PostGoes
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Minimum time between two notices to a session that its POST's body is still arriving: its pong waits behind that
 /// body.
-const TOLD_EVERY: Duration = Duration::from_millis(100);
+const LOGGED_EVERY: Duration = Duration::from_millis(100);
 /// Size above which bodies are compressed off the worker thread.
 const INLINE_COMPRESSION_BYTES: usize = 64 * 1024;
 
@@ -227,11 +227,11 @@ impl<S: Service> Requesting<'_, S> {
         let rest = async {
             // A session that is gone was reported already.
             let max_bytes = max_bytes.await.unwrap_or_default();
-            let mut told_at = Instant::now();
+            let mut logged_at = Instant::now();
             while let Some(chunk) = payload.next().await {
                 body.add(chunk.map_err(|_| NotReceived::Failed)?, max_bytes)?;
-                if told_at.elapsed() >= TOLD_EVERY {
-                    told_at = Instant::now();
+                if logged_at.elapsed() >= LOGGED_EVERY {
+                    logged_at = Instant::now();
                     let _ = self.thread.registry().find(self.sid, |session| session.do_send(PostGoesOn));
                 }
             }

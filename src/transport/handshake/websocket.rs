@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_handshake_is_told_why() {
+    fn what_is_no_handshake_is_refused_with_the_reason() {
         for (name, value, why) in [
             (header::UPGRADE, "h2c", BadHandshake::Upgrade),
             (header::UPGRADE, "websockets", BadHandshake::Upgrade),

@@ -66,7 +66,7 @@ impl<S: Service> WorkerActor<S> {
 
 impl<S: Service> Metered for WorkerActor<S> {
     fn meter(&self) -> &Meter {
-        &self.table.worker.stats.hub
+        &self.table.worker.stats.actor_meter
     }
 }
 
@@ -198,7 +198,7 @@ impl<S: Service> Batch<S> {
         });
         let _ = pin!(tokio::task::unconstrained(writes)).poll(task);
         table.worker.last.forget();
-        table.worker.stats.hub.note("write", now);
+        table.worker.stats.actor_meter.note("write", now);
     }
 }
 

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seat_is_used_again_under_a_new_generation() {
+    fn a_slot_is_used_again_under_a_new_generation() {
         let mut slots = Slots::default();
         let first = slots.reserve();
         let second = slots.reserve();

@@ -47,7 +47,7 @@ impl<S: Service> Thread<S> {
         let stats = Arc::new(WorkerStats::default());
         shared.actors.lock().unwrap_or_else(PoisonError::into_inner).push((index, address.clone()));
         shared.stats.lock().unwrap_or_else(PoisonError::into_inner).push(stats.clone());
-        let context = context(index, Counted::new(address.recipient(), stats.hub.clone()));
+        let context = context(index, Counted::new(address.recipient(), stats.actor_meter.clone()));
         let worker = WorkerState::new(shared.node.clone(), context, stats, shared.registry.clone());
         let table = Rc::new(Table::new(index, worker));
         actor.run(WorkerActor::new(table.clone()));

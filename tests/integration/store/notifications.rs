@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use parlance::model::{Message, Notification, NotificationId, Place};
 use parlance::store::{
-    self, DeliveredUpTo, NewNotification, NotificationCursor, NotificationRange, Store, TellsOf, Write, Written,
+    self, DeliveredUpTo, NewNotification, NotificationCursor, NotificationRange, NotificationSubject, Store, Write, Written,
 };
 
 use super::fixture::{Fixture, at, conversation_of, user};
@@ -34,7 +34,7 @@ fn plain(fixture: &Fixture, name: &str, text: &str, millis: i64) -> NewNotificat
         read: false,
         created_at: at(millis),
     };
-    NewNotification { notification: Arc::new(notification), tells_of: TellsOf::Other, is_seen: false }
+    NewNotification { notification: Arc::new(notification), subject: NotificationSubject::Other, is_seen: false }
 }
 
 /// Makes a notification with a text and time of its own, so that it can be told apart.
@@ -42,8 +42,8 @@ fn of_message(fixture: &Fixture, name: &str, told: &Message, text: &str, millis:
     let new = plain(fixture, name, text, millis);
     let notification =
         Notification { kind: "message".to_owned(), data: Some(format!("\"{text}\"")), ..(*new.notification).clone() };
-    let tells_of = TellsOf::Message { conversation: conversation_of(&told.place), message: told.id };
-    NewNotification { notification: Arc::new(notification), tells_of, is_seen: false }
+    let subject = NotificationSubject::Message { conversation: conversation_of(&told.place), message: told.id };
+    NewNotification { notification: Arc::new(notification), subject, is_seen: false }
 }
 
 /// Makes a notification as the server does.
@@ -51,8 +51,8 @@ fn telling(fixture: &Fixture, name: &str, told: &Message) -> NewNotification {
     let id = NotificationId::from_uuid(fixture.new_id());
     let conversation = conversation_of(&told.place);
     let notification = Notification::of_message(id, user(name), told, conversation);
-    let tells_of = TellsOf::Message { conversation, message: told.id };
-    NewNotification { notification: Arc::new(notification), tells_of, is_seen: false }
+    let subject = NotificationSubject::Message { conversation, message: told.id };
+    NewNotification { notification: Arc::new(notification), subject, is_seen: false }
 }
 
 async fn notify(fixture: &Fixture, new: &[&NewNotification]) {
@@ -302,8 +302,8 @@ async fn a_notification_goes_when_its_user_is_out_of_the_group_or_the_group_is_g
     let joining = |name: &str, place: &Place| {
         let new = plain(&fixture, name, "added you", 3);
         let notification = Notification { kind: "group".to_owned(), ..(*new.notification).clone() };
-        let tells_of = TellsOf::Membership(conversation_of(place));
-        NewNotification { notification: Arc::new(notification), tells_of, is_seen: false }
+        let subject = NotificationSubject::Membership(conversation_of(place));
+        NewNotification { notification: Arc::new(notification), subject, is_seen: false }
     };
     for name in ["bob", "cid"] {
         notify(&fixture, &[&telling(&fixture, name, &said), &joining(name, &group), &joining(name, &other)]).await;
@@ -326,8 +326,8 @@ async fn a_notification_goes_with_the_account_that_it_names(fixture: Fixture) {
         let new = plain(&fixture, "bob", &format!("{name} added you"), 0);
         let notification =
             Notification { kind: "group".to_owned(), data: Some(format!(r#"{{"by":"{name}"}}"#)), ..(*new.notification).clone() };
-        let tells_of = TellsOf::Membership(conversation_of(&group));
-        NewNotification { notification: Arc::new(notification), tells_of, is_seen: false }
+        let subject = NotificationSubject::Membership(conversation_of(&group));
+        NewNotification { notification: Arc::new(notification), subject, is_seen: false }
     };
     let of_bob = [telling(&fixture, "bob", &of_ann), telling(&fixture, "bob", &to_bob), added_by("ann"), added_by("cid")];
     notify(&fixture, &[&of_bob[0], &of_bob[1], &of_bob[2], &of_bob[3], &telling(&fixture, "cid", &of_ann)]).await;

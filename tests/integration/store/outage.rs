@@ -204,5 +204,5 @@ async fn the_database_is_waited_for_at_the_start() {
     server.kill();
     let opening = actix_rt::spawn(Store::open(fixture.options.clone()));
     server.restart();
-    assert_eq!(opening.await.unwrap().unwrap().boot(), 2);
+    assert_eq!(opening.await.unwrap().unwrap().epoch(), 2);
 }

@@ -184,10 +184,10 @@ async fn a_panicking_or_failing_question_is_its_own(fixture: Fixture) {
 }
 
 async fn each_start_has_a_higher_number(fixture: Fixture) {
-    assert_eq!((fixture.store.boot(), fixture.store.last_position()), (1, 0));
+    assert_eq!((fixture.store.epoch(), fixture.store.last_position()), (1, 0));
     fixture.say("ann", &Place::CommonChat, "hello").await;
     let again = Store::open(fixture.options.clone()).await.unwrap();
-    assert_eq!((again.boot(), again.last_position()), (2, 1));
+    assert_eq!((again.epoch(), again.last_position()), (2, 1));
     assert_eq!(again.ping().await, Ok(()));
 }
 

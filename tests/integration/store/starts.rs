@@ -39,7 +39,7 @@ async fn a_command_beside_the_server_is_no_start(fixture: Fixture) {
     beside.write(Write::CreateUser(Box::new(new_user("eve")))).await.unwrap();
     drop(beside);
     let again = Store::open(fixture.options.clone()).await.unwrap();
-    assert_eq!((again.boot(), again.starts().len()), (2, 2));
+    assert_eq!((again.epoch(), again.starts().len()), (2, 2));
 }
 
 async fn a_command_makes_no_database_unasked(fixture: Fixture) {
@@ -156,7 +156,7 @@ async fn a_start_leaves_the_writers_of_other_schemas_and_commands_alone() {
     let command = Store::open_beside(fixture.options.clone()).await.unwrap();
     let of_command = command.ask_writer(pid).await.unwrap().count;
     let neighbour = Store::open(StoreOptions { url, ..fixture.options.clone() }).await.unwrap();
-    assert_eq!(neighbour.boot(), 1);
+    assert_eq!(neighbour.epoch(), 1);
     assert_eq!(fixture.store.ask_writer(pid).await.unwrap().count, before);
     let _next = Store::open(fixture.options.clone()).await.unwrap();
     assert_eq!(command.ask_writer(pid).await.unwrap().count, of_command);

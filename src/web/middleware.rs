@@ -1,4 +1,4 @@
-//! The gate in front of all routes: origins, a stopping server, malformed paths, panics.
+//! Middleware in front of all routes: origins, a stopping server, malformed paths, panics.
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 
@@ -30,7 +30,11 @@ pub struct RequestOrigin {
 }
 
 /// Lets a request pass or refuses it; sets the CORS headers of every answer.
-pub(super) async fn pass(state: Data<WebState>, request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
+pub(super) async fn handle(
+    state: Data<WebState>,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse, Error> {
     let peer = request.peer_addr().map(|peer| peer.ip());
     let client = state.proxies.client(peer, state.settings.speaks_tls, request.headers());
     let verdict = state.origins.judge_headers(request.headers(), client.host.as_deref(), client.secure);

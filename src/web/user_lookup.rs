@@ -13,7 +13,7 @@ pub const USER_NAME_MAX: usize = 254;
 ///
 /// # Errors
 /// [`ChatError::UserNotFound`]; 503 if the store is unavailable.
-pub async fn user_called(state: &WebState, name: &str, by_address: bool) -> Result<Account, HttpError> {
+pub async fn find_user(state: &WebState, name: &str, by_address: bool) -> Result<Account, HttpError> {
     let (id, name) = (UserId::parse(name).ok(), name.to_owned());
     let find = move |conn: &mut AnyConnection| match id.map(|id| store::find_account(conn, &id)).transpose()?.flatten() {
         Some(account) => Ok(Some(account)),
