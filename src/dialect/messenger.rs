@@ -5,24 +5,23 @@
 //! ← 42["user_online",{"userId":"bob","username":"Bob"}]
 //! ← 42["message_read",{"messageId":"0197…","conversationId":"0197…","readBy":"bob","readAt":"2026-01-02T03:04:05.678Z"}]
 //! ```
-use std::borrow::Cow;
+use schemars::SchemaGenerator;
 
-use schemars::{JsonSchema, SchemaGenerator};
-use serde::{Serialize, Serializer};
-
-use super::argument_schemas::{CLIENT_MESSAGE_ID, CONTENT, CONVERSATION_ID, FILE, MESSAGE_ID, SOME_CONTENT, SOME_FILE};
-use super::content::{KnownType, known_type, one_file, with_urls};
+use super::argument_schemas::{CLIENT_MESSAGE_ID, CONTENT, CONVERSATION_ID, FILE, MESSAGE_ID, SOME_CONTENT, SOME_FILE, id};
+use super::conversation::ConversationView;
 use super::events::{ClientEvent, EventDoc, ServerEvent};
 use super::fields::{Field, Payload};
+use super::messenger_shapes::{
+    Changed, Deleted, Delivered, DirectAck, Done, Gone, GroupAck, InRoom, Member, MessageView, Offline, Online, Piece, Read,
+    RoomAck, Shown, Stopped,
+};
 use super::packets::{Packets, batch, one, packet, to_json};
 use super::refusal::{RefusedAck, failure_packet};
 use super::request_error::{RequestError, Wording};
 use super::vocabulary::{Asked, Decoded, Vocabulary};
 use crate::auth::AuthError;
 use crate::chat::{Capabilities, ChatError, Command, Draft, Event, OwnCopy, PresenceChange, Reply, SendTo, Sent};
-use crate::model::{
-    ConversationId, ConversationKind, File, Message, MessageId, MessageStatus, Place, Profile, ReadMark, Timestamp, UserId,
-};
+use crate::model::{ConversationKind, MODEL_USER, UserId};
 use crate::schema::{self, Shape, either, kinds};
 use crate::socketio::Args;
 
@@ -37,6 +36,11 @@ const DONE: EventDoc =
 /// A message needs a text or a file.
 const SAYS_SOMETHING: &[&[schema::Field]] = &[&[SOME_CONTENT, SOME_FILE]];
 
+/// Asks for the model's answer piece by piece.
+const STREAM: schema::Field = schema::Field::optional("stream", kinds::flag);
+
+const ROOM_ID: schema::Field = schema::Field::required("roomId", id);
+
 impl Vocabulary for Messenger {
     fn name(&self) -> &'static str {
         "messenger"
@@ -48,7 +52,7 @@ impl Vocabulary for Messenger {
                 summary: "Sends a message to a user, in the direct conversation with them; its status is delivered where it was \
                           sent to a live socket.",
                 takes: Shape::ObjectWith(
-                    &[schema::Field::required("recipientId", kinds::user), CONTENT, FILE, CLIENT_MESSAGE_ID],
+                    &[schema::Field::required("recipientId", kinds::user), CONTENT, FILE, CLIENT_MESSAGE_ID, STREAM],
                     SAYS_SOMETHING,
                 ),
                 ack: either::<DirectAck, RefusedAck>,
@@ -56,8 +60,14 @@ impl Vocabulary for Messenger {
             }),
             ClientEvent::work("send_group_message").doc(&EventDoc {
                 summary: "Sends a message to a group, or to the user's conversation with the model. Members only.",
-                takes: Shape::ObjectWith(&[CONVERSATION_ID, CONTENT, FILE, CLIENT_MESSAGE_ID], SAYS_SOMETHING),
+                takes: Shape::ObjectWith(&[CONVERSATION_ID, CONTENT, FILE, CLIENT_MESSAGE_ID, STREAM], SAYS_SOMETHING),
                 ack: either::<GroupAck, RefusedAck>,
+                ..DONE
+            }),
+            ClientEvent::work("send_room_message").doc(&EventDoc {
+                summary: "Sends a message to all in a public room; one need not be in it.",
+                takes: Shape::ObjectWith(&[ROOM_ID, CONTENT, FILE, CLIENT_MESSAGE_ID], SAYS_SOMETHING),
+                ack: either::<RoomAck, RefusedAck>,
                 ..DONE
             }),
             ClientEvent::receipt("mark_as_read").doc(&EventDoc {
@@ -89,6 +99,16 @@ impl Vocabulary for Messenger {
                 is_acked: false,
                 ..DONE
             }),
+            ClientEvent::work("join_room").doc(&EventDoc {
+                summary: "Joins a public room.",
+                takes: Shape::Value(ROOM_ID),
+                ..DONE
+            }),
+            ClientEvent::work("leave_room").doc(&EventDoc {
+                summary: "Leaves a public room.",
+                takes: Shape::Value(ROOM_ID),
+                ..DONE
+            }),
         ];
         EVENTS
     }
@@ -111,6 +131,22 @@ impl Vocabulary for Messenger {
             ServerEvent::unplaced("user_stopped_typing", SchemaGenerator::subschema_for::<Stopped>, "Somebody stopped typing."),
             ServerEvent::new("user_joined_group", SchemaGenerator::subschema_for::<Member>, "A member opened a group."),
             ServerEvent::new("user_left_group", SchemaGenerator::subschema_for::<Member>, "A member closed a group."),
+            ServerEvent::new("new_room_message", SchemaGenerator::subschema_for::<InRoom>, "A message in a public room."),
+            ServerEvent::unplaced(
+                "answer_piece",
+                SchemaGenerator::subschema_for::<Piece>,
+                "A piece of the model's answer, if the question had stream: true.",
+            ),
+            ServerEvent::new(
+                "conversation_updated",
+                SchemaGenerator::subschema_for::<Changed>,
+                "A conversation was made or changed; only where the dialect was requested.",
+            ),
+            ServerEvent::new(
+                "conversation_deleted",
+                SchemaGenerator::subschema_for::<Gone>,
+                "A conversation was deleted, or the user removed; only where the dialect was requested.",
+            ),
         ];
         SERVER_EVENTS
     }
@@ -119,14 +155,31 @@ impl Vocabulary for Messenger {
         let command = match asked.event {
             "send_direct_message" => {
                 let payload = Payload::of(args)?;
-                Command::Send { to: SendTo::User(payload.field("recipientId").user()?), draft: draft(&payload)? }
+                let (recipient, draft) = (payload.field("recipientId").user()?, draft(&payload)?);
+                match payload.field("stream").flag()? {
+                    Some(true) if recipient.as_str() == MODEL_USER => question(MODEL_USER.to_owned(), draft),
+                    _ => Command::Send { to: SendTo::User(recipient), draft },
+                }
             }
             "send_group_message" => {
                 let payload = Payload::of(args)?;
                 let draft = draft(&payload)?;
-                let command = Command::Send { to: SendTo::Conversation(payload.field("conversationId").conversation()?), draft };
+                let is_streamed = payload.field("stream").flag()? == Some(true);
+                let conversation = payload.field("conversationId").conversation()?;
+                if is_streamed {
+                    return Ok(question(conversation.to_string(), draft).into());
+                }
+                let command = Command::Send { to: SendTo::Conversation(conversation), draft };
                 return Ok(Decoded::Command { command, own_copy: OwnCopy::Live });
             }
+            "send_room_message" => {
+                let payload = Payload::of(args)?;
+                let field = payload.field("roomId");
+                let shown_as = field.json().unwrap_or_default().into();
+                Command::Send { to: SendTo::Room { room: field.room()?, shown_as }, draft: draft(&payload)? }
+            }
+            "join_room" => Command::JoinRoom { room: Field::of(args, "roomId")?.room()? },
+            "leave_room" => Command::LeaveRoom { room: Field::of(args, "roomId")?.room()? },
             "mark_as_read" => Command::MarkRead { message: Payload::of(args)?.field("messageId").message()? },
             event @ ("typing_start" | "typing_stop") => {
                 let conversation = Payload::of(args)?.field("conversationId").conversation()?;
@@ -176,25 +229,31 @@ impl Vocabulary for Messenger {
             }
             Event::Presence(changes) => return presence(changes),
             Event::AnswerFailed { error, error_id, .. } => failure_packet(error, *error_id),
-            Event::Connected { .. }
-            | Event::AnswerPiece { .. }
-            | Event::Apology { .. }
-            | Event::RoomMessage { .. }
-            | Event::Notification(_)
-            | Event::ConversationChanged(_)
-            | Event::ConversationDeleted { .. }
-            | Event::Emitted(_) => return None,
+            Event::AnswerPiece { chat, delta, done } => {
+                packet("answer_piece", &Piece { chat: serde_json::from_str(chat).ok(), delta, done: *done })
+            }
+            Event::RoomMessage { message, shown_as: _ } => packet("new_room_message", &InRoom::of(message)?),
+            Event::ConversationChanged(conversation) => {
+                packet("conversation_updated", &Changed { conversation: ConversationView::of(conversation) })
+            }
+            Event::ConversationDeleted { conversation } => {
+                packet("conversation_deleted", &Gone { conversation_id: *conversation })
+            }
+            Event::Connected { .. } | Event::Apology { .. } | Event::Notification(_) | Event::Emitted(_) => return None,
         };
         Some(one(text))
     }
 
     /// The front end takes every `new_message` for somebody else's, so only clients that requested the dialect get their
-    /// own. It takes every `message_read` to be about a message of its own.
+    /// own. It takes every `message_read` to be about a message of its own. It reads changes of conversations over HTTP, so
+    /// they, too, go only to clients that requested the dialect.
     fn shows(&self, event: &Event, viewer: &UserId, is_requested: bool) -> bool {
-        if let Event::Read { user, .. } = event {
-            return user != viewer;
-        }
-        let Event::Message { message, kind, recipient } = event else { return true };
+        let (message, kind, recipient) = match event {
+            Event::Message { message, kind, recipient } => (message, kind, recipient),
+            Event::Read { user, .. } => return user != viewer,
+            Event::ConversationChanged(_) | Event::ConversationDeleted { .. } => return is_requested,
+            _ => return true,
+        };
         let to_oneself = recipient.as_ref().is_some_and(|recipient| recipient.id == *viewer);
         is_requested || *kind == ConversationKind::Group || message.sender.id != *viewer || to_oneself
     }
@@ -205,6 +264,9 @@ impl Vocabulary for Messenger {
 
     fn encode_ack(&self, asked: &Asked, reply: &Reply) -> String {
         match reply {
+            Reply::Sent(Sent { message, .. }) if asked.event == "send_room_message" => {
+                RoomAck::of(message).map_or_else(|| to_json(&Done { success: true }), |ack| to_json(&ack))
+            }
             Reply::Sent(Sent { message, status, .. }) => {
                 let furthest = message.status.max(*status);
                 let message = MessageView { status: furthest.as_str(), ..MessageView::of(message) };
@@ -240,6 +302,11 @@ impl Vocabulary for Messenger {
     }
 }
 
+/// Returns a question whose answer comes piece by piece; each piece names what the question was sent to.
+fn question(chat: String, draft: Draft) -> Command {
+    Command::Send { to: SendTo::Model { shown_as: to_json(&chat).into(), chat, stream: true }, draft }
+}
+
 fn draft(payload: &Payload<'_>) -> Result<Draft, RequestError> {
     let content = payload.field("content");
     let draft = Draft {
@@ -266,187 +333,6 @@ fn presence(changes: &[PresenceChange]) -> Option<Packets> {
         }
     });
     batch(packets)
-}
-
-/// A message of a conversation. HTTP has its own shape, with all files and more fields.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(rename = "Message")]
-struct MessageView<'a> {
-    #[serde(rename = "_id")]
-    id: MessageId,
-    #[schemars(with = "ConversationId")]
-    conversation_id: Option<ConversationId>,
-    sender: Summary<'a>,
-    content: Cow<'a, str>,
-    #[schemars(with = "KnownType")]
-    message_type: &'a str,
-    file: Option<&'a File>,
-    #[schemars(with = "MessageStatus")]
-    status: &'static str,
-    #[schemars(with = "Vec<Mark>")]
-    read_by: ReadBy<'a>,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_message_id: Option<&'a str>,
-    /// Set if an answer of the model was cut off by length or time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("const" = true))]
-    truncated: Option<bool>,
-}
-
-impl<'a> MessageView<'a> {
-    fn of(message: &'a Message) -> Self {
-        let (file, further) = one_file(message);
-        Self {
-            id: message.id,
-            conversation_id: conversation_of(message),
-            sender: Summary {
-                id: &message.sender.id,
-                username: &message.sender.username,
-                avatar: message.sender.avatar.as_deref(),
-            },
-            content: with_urls(Cow::Borrowed(&message.content), further),
-            message_type: known_type(&message.message_type),
-            file,
-            status: message.status.as_str(),
-            read_by: ReadBy(&message.read_by),
-            created_at: message.created_at,
-            updated_at: message.updated_at,
-            client_message_id: message.client_message_id.as_deref(),
-            truncated: message.is_truncated.then_some(true),
-        }
-    }
-}
-
-fn conversation_of(message: &Message) -> Option<ConversationId> {
-    match message.place {
-        Place::Conversation(conversation) => Some(conversation),
-        Place::Room(_) | Place::CommonChat => None,
-    }
-}
-
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "User")]
-struct Summary<'a> {
-    #[serde(rename = "_id")]
-    id: &'a UserId,
-    username: &'a str,
-    avatar: Option<&'a str>,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(rename = "ReadMark")]
-struct Mark<'a> {
-    user: &'a UserId,
-    read_at: Timestamp,
-}
-
-struct ReadBy<'a>(&'a [ReadMark]);
-
-impl Serialize for ReadBy<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|ReadMark { user, read_at }| Mark { user, read_at: *read_at }))
-    }
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Shown<'a> {
-    conversation_id: ConversationId,
-    message: MessageView<'a>,
-}
-
-impl<'a> Shown<'a> {
-    fn of(message: &'a Message) -> Option<Self> {
-        Some(Self { conversation_id: conversation_of(message)?, message: MessageView::of(message) })
-    }
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Deleted {
-    message_id: MessageId,
-    conversation_id: ConversationId,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Delivered<'a> {
-    message_id: MessageId,
-    conversation_id: ConversationId,
-    user_id: &'a UserId,
-    delivered_at: Timestamp,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Read<'a> {
-    message_id: MessageId,
-    conversation_id: ConversationId,
-    read_by: &'a UserId,
-    read_at: Timestamp,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Member<'a> {
-    user_id: &'a UserId,
-    username: &'a str,
-    conversation_id: ConversationId,
-}
-
-impl<'a> Member<'a> {
-    fn new(user: &'a Profile, conversation_id: ConversationId) -> Self {
-        Self { user_id: &user.id, username: &user.username, conversation_id }
-    }
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Stopped<'a> {
-    user_id: &'a UserId,
-    conversation_id: ConversationId,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Online<'a> {
-    user_id: &'a UserId,
-    username: &'a str,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Offline<'a> {
-    user_id: &'a UserId,
-    last_seen: Timestamp,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "SentDirect")]
-struct DirectAck<'a> {
-    #[schemars(extend("const" = true))]
-    success: bool,
-    message: MessageView<'a>,
-    #[schemars(with = "MessageStatus")]
-    status: &'static str,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "SentGroup")]
-struct GroupAck<'a> {
-    #[schemars(extend("const" = true))]
-    success: bool,
-    message: MessageView<'a>,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct Done {
-    #[schemars(extend("const" = true))]
-    success: bool,
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use crate::chat::{SendTo, Sent};
 use crate::dialect::fixtures::{
     CONVERSATION, MESSAGE, args, conversation, file, message, message_id, profile, request_error_of, user,
 };
-use crate::model::{ChosenStatus, MessageStatus, SocketId};
+use crate::model::{ChosenStatus, Message, MessageStatus, Place, ReadMark, RoomId, SocketId, Timestamp};
 
 const AT: Timestamp = Timestamp::from_millis(1_767_225_600_123);
 
@@ -59,6 +59,44 @@ fn the_other_requests_are_understood() {
 }
 
 #[test]
+fn public_rooms_are_understood() {
+    let room = RoomId::parse("flat-7").unwrap();
+    assert_eq!(command("join_room", "\"flat-7\""), Command::JoinRoom { room: room.clone() });
+    assert_eq!(command("leave_room", "\"flat-7\""), Command::LeaveRoom { room: room.clone() });
+    let draft = Draft { content: "hi".to_owned(), ..Draft::default() };
+    let shown_as = "\"flat-7\"".into();
+    assert_eq!(
+        command("send_room_message", r#"{"roomId":"flat-7","content":"hi"}"#),
+        Command::Send { to: SendTo::Room { room, shown_as }, draft }
+    );
+}
+
+#[test]
+fn a_question_is_answered_piece_by_piece_where_that_is_asked_for() {
+    let asked = |event, json: &str| match decode(event, json) {
+        Ok(Decoded::Command {
+            command: Command::Send { to: SendTo::Model { chat, shown_as, stream: true }, draft },
+            own_copy: OwnCopy::None,
+        }) => {
+            assert_eq!(draft.content, "why?");
+            (chat, shown_as.into_string())
+        }
+        other => panic!("{event} {json}: {other:?}"),
+    };
+    let to_model = r#"{"recipientId":"model","content":"why?","stream":true}"#;
+    assert_eq!(asked("send_direct_message", to_model), ("model".to_owned(), "\"model\"".to_owned()));
+    let in_chat = format!(r#"{{"conversationId":"{CONVERSATION}","content":"why?","stream":true}}"#);
+    assert_eq!(asked("send_group_message", &in_chat), (CONVERSATION.to_owned(), format!("\"{CONVERSATION}\"")));
+    for (event, json) in [
+        ("send_direct_message", r#"{"recipientId":"model","content":"why?","stream":false}"#.to_owned()),
+        ("send_direct_message", r#"{"recipientId":"bob","content":"why?","stream":true}"#.to_owned()),
+        ("send_group_message", format!(r#"{{"conversationId":"{CONVERSATION}","content":"why?"}}"#)),
+    ] {
+        assert!(!matches!(command(event, &json), Command::Send { to: SendTo::Model { .. }, .. }), "{event} {json}");
+    }
+}
+
+#[test]
 fn what_is_malformed_is_refused_by_name() {
     let long = |length: usize| "x".repeat(length);
     for (event, json, field) in [
@@ -103,6 +141,12 @@ fn what_is_malformed_is_refused_by_name() {
         ("join_group", "\"\\u0000\"", "conversationId"),
         ("leave_group", "", "conversationId"),
         ("leave_group", "[]", "conversationId"),
+        ("join_room", "", "roomId"),
+        ("join_room", "[]", "roomId"),
+        ("leave_room", "\"\"", "roomId"),
+        ("send_room_message", r#"{"content":"hi"}"#, "roomId"),
+        ("send_room_message", r#"{"roomId":"flat-7"}"#, "content"),
+        ("send_direct_message", r#"{"recipientId":"model","content":"hi","stream":1}"#, "stream"),
     ] {
         assert_eq!(decode(event, json), Err(request_error_of(field, json)), "{event} {json}");
     }
@@ -160,6 +204,11 @@ const PLAIN: &str = concat!(
     r#""createdAt":"2026-01-01T00:00:00.123Z","updatedAt":"2026-01-01T00:00:00.124Z"}"#
 );
 
+const IN_ROOM: &str = concat!(
+    r#"{"_id":"M","roomId":"flat-7","sender":{"_id":"ann","username":"ANN","avatar":"/ann.png"},"content":"hi","#,
+    r#""messageType":"text","file":null,"createdAt":"2026-01-01T00:00:00.123Z","updatedAt":"2026-01-01T00:00:00.124Z"}"#
+);
+
 #[test]
 fn messages_are_shown_whole() {
     let message: std::sync::Arc<_> = message("ann", "hi").into();
@@ -171,6 +220,9 @@ fn messages_are_shown_whole() {
         let event = Event::Message { message: message.clone(), kind, recipient: None };
         assert_eq!(shown(&event), format!(r#"42["{name}",{{"conversationId":"C","message":{PLAIN}}}]"#));
     }
+    let in_room = Message { place: Place::Room(RoomId::parse("flat-7").unwrap()), ..Message::clone(&message) };
+    let event = Event::RoomMessage { message: in_room.into(), shown_as: "\"flat-7\"".into() };
+    assert_eq!(shown(&event), format!(r#"42["new_room_message",{{"roomId":"flat-7","message":{IN_ROOM}}}]"#));
     let event = Event::MessageUpdated { message, kind: ConversationKind::Direct, recipient: None };
     assert_eq!(shown(&event), format!(r#"42["message_updated",{{"conversationId":"C","message":{PLAIN}}}]"#));
 }
@@ -253,6 +305,11 @@ fn the_other_events_are_shown_whole() {
             r#"42["user_left_group",{"userId":"bob","username":"BOB","conversationId":"C"}]"#,
         ),
         (
+            Event::AnswerPiece { chat: "\"model\"".into(), delta: "Be".to_owned(), done: false },
+            r#"42["answer_piece",{"chat":"model","delta":"Be","done":false}]"#,
+        ),
+        (Event::ConversationDeleted { conversation }, r#"42["conversation_deleted",{"conversationId":"C"}]"#),
+        (
             Event::Presence(vec![
                 PresenceChange::Online { user: profile("bob"), status: ChosenStatus::Online, came: true },
                 PresenceChange::Online { user: profile("eve"), status: ChosenStatus::Away, came: false },
@@ -273,9 +330,10 @@ fn the_other_events_are_shown_whole() {
 #[test]
 fn there_are_no_words_for_the_rest() {
     let message: std::sync::Arc<_> = message("ann", "hi").into();
+    let common = Message { place: Place::CommonChat, ..Message::clone(&message) };
     for event in [
-        Event::RoomMessage { message, shown_as: "1".into() },
-        Event::ConversationDeleted { conversation: conversation() },
+        Event::RoomMessage { message: common.into(), shown_as: "".into() },
+        Event::Apology { chat: "1".into(), text: "Sorry".into(), code: "MODEL_FAILED" },
         Event::Presence(vec![
             PresenceChange::Online { user: profile("bob"), status: ChosenStatus::Busy, came: false },
             PresenceChange::Online { user: profile("bob"), status: ChosenStatus::Online, came: false },
@@ -306,6 +364,10 @@ fn acks_say_what_became_of_it() {
     assert_eq!(ack("send_direct_message", &reply), format!(r#"{{"success":true,"message":{delivered},"status":"delivered"}}"#));
     assert_eq!(ack("send_group_message", &reply), format!(r#"{{"success":true,"message":{delivered}}}"#));
     assert_eq!(ack("mark_as_read", &Reply::Done), r#"{"success":true}"#);
+    let in_room =
+        Message { place: Place::Room(RoomId::parse("flat-7").unwrap()), ..crate::dialect::fixtures::message("ann", "hi") };
+    let reply = Reply::Sent(Sent { message: in_room.into(), recipient: None, status: MessageStatus::Sent, name: None });
+    assert_eq!(ack("send_room_message", &reply), format!(r#"{{"success":true,"message":{IN_ROOM}}}"#));
 }
 
 #[test]
@@ -324,4 +386,6 @@ fn ones_own_direct_message_is_shown_to_those_who_pinned() {
     ] {
         assert_eq!(Messenger.shows(&event, &user("ann"), is_requested), expected, "{event:?}");
     }
+    let gone = Event::ConversationDeleted { conversation: conversation() };
+    assert_eq!([true, false].map(|is_requested| Messenger.shows(&gone, &user("ann"), is_requested)), [true, false]);
 }

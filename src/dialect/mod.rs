@@ -18,6 +18,7 @@ mod fields;
 pub mod fixtures;
 mod listing;
 mod messenger;
+mod messenger_shapes;
 mod packets;
 mod refusal;
 mod request_error;

@@ -138,6 +138,14 @@ export const WORDS = {
     // A new status of a user who is already online is not shown.
     online: ({ user: { id, username }, came }) => came && ['user_online', { userId: id, username }],
     offline: ({ user }) => ['user_offline', { userId: user.id, lastSeen: TIME }],
+    room: ({ id, sender, roomId, content, createdAt }) => ['new_room_message', {
+      roomId,
+      message: {
+        _id: id, roomId, sender: { _id: sender.id, username: sender.username, avatar: null }, content, messageType: 'text', file: null, createdAt, updatedAt: createdAt,
+      },
+    }],
+    changed: (conversation) => ['conversation_updated', { conversation }],
+    gone: (conversationId) => ['conversation_deleted', { conversationId }],
     opened: ({ user: { id, username }, conversationId, opened }) => [
       opened ? 'user_joined_group' : 'user_left_group', { userId: id, username, conversationId },
     ],

@@ -172,6 +172,10 @@ describe('interfaces', () => {
       ['joinRoom', 7], ['sendRoomMessage', { roomId: 7, content: 'Hello' }], ['leaveRoom', 7],
     ]) await listing.succeed(event, ...args);
     await listing.next('leftRoom');
+    await messenger.succeed('join_room', 'square');
+    await sender.succeed('send_room_message', { roomId: 'square', content: 'Hello' });
+    await messenger.next('new_room_message');
+    await messenger.succeed('leave_room', 'square');
 
     // lists
     for (const event of ['notification:get', 'connection:get', 'conversation:get']) await agent.succeed(event, {});
@@ -182,6 +186,8 @@ describe('interfaces', () => {
     // the model
     await assistant.succeed('ai-message', { chatId: 'c-1', chat: { any: 'thing' }, content: 'Why?', stream: true });
     await assistant.next('ai-response');
+    await messenger.succeed('send_direct_message', { recipientId: 'model', content: 'Why?', stream: true });
+    await messenger.next('answer_piece', ({ done }) => done);
 
     // refusals, by acks and by events
     for (const [client, event, payload] of [
@@ -199,6 +205,7 @@ describe('interfaces', () => {
     await conversation.next('conversation:deleted');
     for (const client of [sender, writer]) client.close();
     await messenger.next('user_offline');
+    await conversation.next('user:offline');
 
     for (const [dialect, events] of seen) {
       const told = Object.values(JSON.parse(printed('asyncapi')).channels[dialect].messages).filter((described) => 'x-offset' in described);

@@ -282,6 +282,7 @@ class Play extends Stage {
     const reader = this.others.find(({ dialect }) => dialect === 'listing');
     const roomId = `flat-${Math.random()}`;
     await reader.succeed('joinRoom', roomId);
+    await this.others.find(({ dialect }) => dialect === 'messenger').succeed('join_room', roomId);
     await reader.succeed('joinCommonChat');
     await this.forget();
     const content = 'hello all';

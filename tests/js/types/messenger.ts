@@ -27,6 +27,10 @@ socket.on('user_typing', ({ userId, username, conversationId }) => console.log(u
 socket.on('user_stopped_typing', ({ userId, conversationId }) => console.log(userId, conversationId));
 socket.on('user_joined_group', ({ userId, username, conversationId }) => console.log(userId, username, conversationId));
 socket.on('user_left_group', ({ userId, username, conversationId }) => console.log(userId, username, conversationId));
+socket.on('new_room_message', ({ roomId, message }) => console.log(roomId, message.sender.username, message.content));
+socket.on('answer_piece', ({ delta, done }) => console.log(delta, done));
+socket.on('conversation_updated', ({ conversation }) => console.log(conversation.id, conversation.participants.length));
+socket.on('conversation_deleted', ({ conversationId }) => shown.delete(conversationId));
 socket.on('error', ({ message, code }) => console.error(message, code === 'RATE_LIMITED'));
 
 socket.emit('send_direct_message', { recipientId: 'bob', content: 'Hi Bob', clientMessageId: 'c-1' }, (answer) => {
@@ -44,6 +48,9 @@ socket.emit('mark_as_read', { messageId: 'm-1' }, ({ success }) => console.log(s
 socket.emit('typing_start', { conversationId: 'group-1' });
 socket.emit('typing_stop', { conversationId: 'group-1' });
 socket.emit('leave_group', 'group-1');
+socket.emit('join_room', 'square', ({ success }) => console.log(success));
+socket.emit('send_room_message', { roomId: 'square', content: 'Hi all' }, (answer) => answer.success && console.log(answer.message.roomId));
+socket.emit('send_direct_message', { recipientId: 'model', content: 'Why?', stream: true }, ({ success }) => console.log(success));
 
 /** The same by promises. */
 async function send(content: string): Promise<string> {
