@@ -21,7 +21,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::figures::{connection_views, server_figures};
-use self::options::{chat_options, check_exposure, check_folders, console_options, listen, origins, transport_options};
+use self::options::{
+    chat_options, check_demo, check_exposure, check_folders, console_options, listen, origins, transport_options,
+};
 use self::signals::{Asked, Signals};
 use crate::admin::{self, AdminState, Console, ConsoleReady};
 use crate::ai::Model;
@@ -39,6 +41,7 @@ use crate::session::{self, Client, Recipients, Rules};
 use crate::store::{self, Claim, DatabaseUrl, Store, StoreOptions};
 use crate::transport::{self, Tls};
 use crate::web::{self, Audit, Chat, RateLimit, Settings, WebState};
+use crate::webchat;
 
 pub use self::error::AppError;
 pub use self::options::{admin_login, connections_with, tls};
@@ -128,6 +131,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     api::prepare_uploads(&upload_dir).map_err(|error| AppError(format!("{}: {error}", upload_dir.display())))?;
     check_folders(&config)?;
     check_exposure(&config)?;
+    check_demo(&config)?;
     let admin_login = admin_login(&config)?;
     let url = DatabaseUrl::parse(config.database_url.as_str(), &config.data_dir).map_err(AppError::because)?;
     let tls = tls(&config)?;
@@ -226,7 +230,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
             };
             let (api, admin) = (api.clone(), admin.clone());
             service.configure(web::configure(state, |scope| {
-                scope.configure(api::routes(api)).configure(admin::routes(admin));
+                scope.configure(api::routes(api)).configure(admin::routes(admin)).configure(webchat::routes);
             }));
         }
     };
@@ -240,6 +244,8 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let chat = chat.ok_or_else(|| AppError("the broker did not begin".to_owned()))?;
     changed_accounts::begin(store.clone(), chat.clone(), draining.clone());
     retention::begin(&config, store.clone(), chat.clone(), draining.clone());
+    let (demo_store, demo_chat, offers_demo, web_chat) = (store.clone(), Chat::new(&chat), config.offers_demo(), config.web_chat);
+    actix::spawn(async move { web::end_old_demo(&demo_store, &demo_chat, offers_demo, web_chat).await });
     let files = files::begin(config.data_dir.join("uploads"), store.clone(), chat.clone());
     let shutdown_timeout = config.shutdown_timeout;
     let running = Running {
@@ -331,7 +337,7 @@ impl Running {
 
 /// Returns the descriptions of all routes.
 fn operations() -> Vec<web::Operation> {
-    [api::OPERATIONS, admin::OPERATIONS].concat()
+    [api::OPERATIONS, admin::OPERATIONS, webchat::OPERATIONS].concat()
 }
 
 /// Returns the OpenAPI document of all routes.

@@ -28,3 +28,4 @@ pub mod socketio;
 pub mod store;
 pub mod transport;
 pub mod web;
+mod webchat;

@@ -11,9 +11,10 @@ use super::sessions::{begin_session, find_account};
 use super::shapes::own_user;
 use crate::auth::{check_email, check_full_name, check_password, check_username};
 use crate::chat::RevokeTokens;
+use crate::config::WebChat;
 use crate::model::{Timestamp, UserId, UserRole};
 use crate::store::{self, NewUser, StoreError, Write};
-use crate::web::{AuthenticatedUser, Body, HttpError, LoginLimit, PasswordWork, RequestOrigin, Tried, WebState};
+use crate::web::{AuthenticatedUser, Body, HttpError, LoginLimit, PasswordWork, RequestOrigin, Tried, WebState, end_demo};
 
 /// `POST /api/auth/register` `{username,email,password,fullName?}`
 pub async fn register(
@@ -50,6 +51,9 @@ pub async fn register(
         created_at: Timestamp::now(),
     };
     state.store.write(Write::CreateUser(Box::new(user))).await?;
+    if state.settings.offers_demo && state.settings.web_chat == WebChat::On {
+        end_demo(&state.store, &state.chat).await;
+    }
     let account = find_account(&state, &id).await?;
     begin_session(&state, &origin, &account, StatusCode::CREATED).await
 }

@@ -11,7 +11,7 @@ use crate::admin::ConsoleOptions;
 use crate::api;
 use crate::auth::AdminLogin;
 use crate::chat;
-use crate::config::{CatchUp, Config, KEY_CHARS_MIN, Origins as ClientUrl};
+use crate::config::{CatchUp, Config, KEY_CHARS_MIN, Origins as ClientUrl, WebChat};
 use crate::http::{Origins, TrustedProxies};
 use crate::transport::{self, Listeners, Tls};
 use crate::web;
@@ -60,6 +60,17 @@ pub(super) fn check_exposure(config: &Config) -> Result<(), AppError> {
     }
     for exposure in config.exposures() {
         warn!(setting = exposure.setting; "{}: {}", exposure.found, exposure.advice);
+    }
+    Ok(())
+}
+
+/// Checks that the demo is on for this machine only.
+///
+/// # Errors
+/// [`AppError`] if other machines can reach the server: the demo's users have no password.
+pub(super) fn check_demo(config: &Config) -> Result<(), AppError> {
+    if config.web_chat == WebChat::Demo && !config.host.is_loopback() {
+        return Err(AppError("WEB_CHAT: demo needs a loopback HOST".to_owned()));
     }
     Ok(())
 }

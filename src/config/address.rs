@@ -117,7 +117,7 @@ fn origin_of(url: &str) -> Result<String, String> {
 }
 
 /// Paths that the server's own routes occupy, with everything below them.
-const TAKEN_PATHS: [&str; 7] = ["/admin", "/api", "/app", "/healthz", "/metrics", "/readyz", "/uploads"];
+const TAKEN_PATHS: [&str; 8] = ["/admin", "/api", "/app", "/healthz", "/metrics", "/readyz", "/uploads", "/web-chat"];
 
 /// The path of the Engine.IO endpoint, without a trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq)]

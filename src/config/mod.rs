@@ -4,6 +4,7 @@
 //! unset, and unknown names are ignored. `parlance config` prints every value in force and its source.
 mod address;
 mod data_dir;
+mod demo;
 mod dialects;
 mod error;
 mod exposure;
@@ -23,4 +24,4 @@ pub use self::log_filter::LogFilter;
 pub use self::secret::{ApiKey, Secret};
 pub use self::settings::{Config, Found, Listed, parse_length};
 pub use self::typo::{Typo, typos};
-pub use self::word::{AdminUiMode, AiProvider, CatchUp, Delivery, LogFormat, PresenceScope};
+pub use self::word::{AdminUiMode, AiProvider, CatchUp, Delivery, LogFormat, PresenceScope, WebChat};

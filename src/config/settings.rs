@@ -11,7 +11,7 @@ use super::error::ConfigError;
 use super::kind::{Count, Flag, Folder, Hidden, HiddenKeys, Kept, Kind, Length, Optional, Parsed, Proxies, Size, Text};
 use super::log_filter::LogFilter;
 use super::secret::{ApiKey, Secret};
-use super::word::{AdminUiMode, AiProvider, CatchUp, Delivery, LogFormat, PresenceScope};
+use super::word::{AdminUiMode, AiProvider, CatchUp, Delivery, LogFormat, PresenceScope, WebChat};
 
 /// A raw value from outside, and its source.
 #[derive(Debug, Clone)]
@@ -121,6 +121,9 @@ settings! {
         tls_key: Option<PathBuf> = None, "TLS_KEY", Optional;
         /// Path of the Engine.IO endpoint.
         socket_path: SocketPath = SocketPath::default(), "SOCKET_PATH", Parsed::new();
+        /// The chat at `/`: `on`, `off`, or `demo`, which shows two people side by side on this machine even if it has
+        /// accounts.
+        web_chat: WebChat = WebChat::On, "WEB_CHAT", Parsed::new();
         /// Folder of the browser client's files, `dist` of the npm package `socket.io-client`, served under
         /// SOCKET_PATH.
         client_files: Option<PathBuf> = None, "CLIENT_FILES", Optional;

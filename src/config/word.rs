@@ -65,6 +65,18 @@ words! {
 }
 
 words! {
+    /// The chat served at `/`.
+    WebChat {
+        /// The chat; before the first account, and with default settings, the demo.
+        On = "on" | "true",
+        /// The demo, whatever is set.
+        Demo = "demo",
+        /// No page: 404.
+        Off = "off" | "false",
+    }
+}
+
+words! {
     /// The data shown in the Admin UI.
     AdminUiMode {
         /// Sockets, rooms, and events with their contents.

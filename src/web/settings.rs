@@ -8,7 +8,7 @@ use super::chat::Chat;
 use super::figures::{AskConnections, AskFigures};
 use super::rate_limit::RateLimit;
 use crate::auth::{ApiKeys, TokenKeys};
-use crate::config::{ApiKey, Config, PresenceScope};
+use crate::config::{ApiKey, Config, PresenceScope, WebChat};
 use crate::dialect::DialectSet;
 use crate::http::{Origins, TrustedProxies};
 use crate::logging::Refusals;
@@ -45,6 +45,10 @@ pub struct Settings {
     pub presence_scope: PresenceScope,
     /// Set if the server itself speaks TLS.
     pub speaks_tls: bool,
+    /// `WEB_CHAT`
+    pub web_chat: WebChat,
+    /// Tells whether the demo may be seen, as far as the settings say.
+    pub offers_demo: bool,
 }
 
 impl Settings {
@@ -67,6 +71,8 @@ impl Settings {
             socket_path: config.socket_path.as_str().to_owned(),
             presence_scope: config.presence_scope,
             speaks_tls: config.speaks_tls(),
+            web_chat: config.web_chat,
+            offers_demo: config.offers_demo(),
         }
     }
 }

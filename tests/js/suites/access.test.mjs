@@ -81,6 +81,10 @@ const ROUTES = {
   'GET /admin/ui/{file:.*}': [() => '/admin/ui/', undefined, ANYONE(404)],
   'GET /healthz': [() => '/healthz', undefined, ANYONE(200)],
   'GET /readyz': [() => '/readyz', undefined, ANYONE(200)],
+  'GET /': [() => '/', undefined, ANYONE(200)],
+  'POST /api/demo': [() => '/api/demo', () => ({}), ANYONE(404)],
+  'GET /widget.js': [() => '/widget.js', undefined, ANYONE(200)],
+  'GET /web-chat/{digest}/{file:.*}': [() => '/web-chat/another-release/app.js', undefined, ANYONE(404)],
   'GET /admin': [() => '/admin', undefined, ANYONE(200)],
   'GET /admin/': [() => '/admin/', undefined, ANYONE(200)],
   'GET /admin/page.css': [() => '/admin/page.css', undefined, ANYONE(200)],
@@ -154,7 +158,7 @@ for (const database of DATABASES) {
     }
 
     it('every route is in the table', () => {
-      const source = ['api', 'admin'].map((module) => readFileSync(new URL(`../../../src/${module}/routes.rs`, import.meta.url), 'utf8')).join('\n');
+      const source = ['api', 'admin', 'webchat'].map((module) => readFileSync(new URL(`../../../src/${module}/routes.rs`, import.meta.url), 'utf8')).join('\n');
       const built = [...source.matchAll(/endpoint\(\s*"([^"]+)",\s*"([^"]+)"/g)]
         .flatMap(([, path, methods]) => methods.split(', ').filter((method) => method !== 'HEAD').map((method) => `${method} ${path}`));
       assert.ok(built.length > 30, `${built.length} routes found`);

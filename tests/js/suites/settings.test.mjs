@@ -59,6 +59,7 @@ const PROVED_IN = {
   ADMIN_UI_PASSWORD: 'admin-ui',
   ADMIN_UI_MODE: 'admin-ui',
   ADMIN_UI_DIR: 'admin-ui',
+  WEB_CHAT: 'web-chat-page',
 };
 
 /** The settings that are proved in this suite. */
