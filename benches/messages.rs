@@ -17,7 +17,7 @@ use parlance::dialect::fixtures::{account, message, profile, user};
 use parlance::dialect::{Dialect, DialectSet};
 use parlance::engineio::{CloseReason, ConnectionKey, Encoded, Opening, Output, Slot, decode_payload};
 use parlance::model::{ChangesNotified, ConversationKind, Epoch, Offset, OffsetKind, Part, Timestamp};
-use parlance::session::{AtConsole, Broker, CallContext, Now, Rules, Session};
+use parlance::session::{AtConsole, Broker, CallContext, KeysWanted, Now, Rules, Session};
 use parlance::socketio::Client;
 use parlance::transport::FrameDecoder;
 
@@ -226,5 +226,6 @@ impl Broker for Forgetful {
     fn fell_behind(&mut self, _message: FellBehind) {}
     fn confirmed(&mut self, _message: Confirmed) {}
     fn disconnect(&mut self, _message: Disconnect) {}
+    fn keys_wanted(&mut self, _message: KeysWanted) {}
     fn at_console(&mut self, _message: AtConsole) {}
 }

@@ -4,6 +4,7 @@ mod changed_accounts;
 mod error;
 mod figures;
 mod files;
+mod issuer_keys;
 mod options;
 mod retention;
 mod signals;
@@ -17,10 +18,11 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor as _, Addr};
 use log::{error, info, warn};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use self::figures::{connection_views, server_figures};
+use self::issuer_keys::{AwaitKeys, IssuerKeys, WorkerReady};
 use self::options::{
     chat_options, check_demo, check_exposure, check_folders, console_options, listen, origins, transport_options,
 };
@@ -28,7 +30,7 @@ use self::signals::{Asked, Signals};
 use crate::admin::{self, AdminState, Console, ConsoleReady};
 use crate::ai::Model;
 use crate::api::{self, ApiState};
-use crate::auth::{Revocations, TokenKeys};
+use crate::auth::{Revocations, TokenKeys, Trust};
 use crate::chat::{self, ChatServer, Drain, FinishAnswers, Health, RegisterWorker, Sources};
 use crate::config::Config;
 use crate::dialect::DialectSet;
@@ -36,7 +38,7 @@ use crate::feed::Feed;
 use crate::http::TrustedProxies;
 use crate::logging::{Refusals, SUMMED_UP_EVERY};
 use crate::meter::{Counted, Meter};
-use crate::model::Timestamp;
+use crate::model::{Timestamp, show_files_below};
 use crate::session::{self, Client, Recipients, Rules};
 use crate::store::{self, Claim, DatabaseUrl, Store, StoreOptions};
 use crate::transport::{self, Tls};
@@ -44,6 +46,7 @@ use crate::web::{self, Audit, Chat, RateLimit, Settings, WebState};
 use crate::webchat;
 
 pub use self::error::AppError;
+pub use self::issuer_keys::read_issuer_keys;
 pub use self::options::{admin_login, connections_with, tls};
 
 /// Interval of the log lines that sum up routine actions of servers.
@@ -126,9 +129,12 @@ pub struct Running {
 pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>>), AppError> {
     let dialects = DialectSet::enabled(&config.dialects).map_err(AppError::because)?;
     let secrets = crate::auth::token_secrets(&config).map_err(AppError::because)?;
-    let tokens = Arc::new(TokenKeys::new(&secrets, config.require_exp, config.token_ttl).with_max_age(config.token_max_age));
+    let tokens = TokenKeys::new(&secrets, config.require_exp, config.token_ttl).with_max_age(config.token_max_age);
+    let trust = Trust::of(&config).map_err(AppError::because)?;
+    let tokens = Arc::new(tokens.trusting(&trust).map_err(AppError::because)?);
     let upload_dir = config.data_dir.join("uploads");
     api::prepare_uploads(&upload_dir).map_err(|error| AppError(format!("{}: {error}", upload_dir.display())))?;
+    show_files_below(config.public_url.as_str());
     check_folders(&config)?;
     check_exposure(&config)?;
     check_demo(&config)?;
@@ -186,6 +192,8 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
         let (passwords, connections) = (api.password_work(), stopper_for_figures.clone());
         Console::new(console_options(&config, login, passwords, connections, audit.clone())).start()
     });
+    let issuer_keys = tokens.asks_issuers().then(|| IssuerKeys::new(tokens.clone()).start());
+    let await_keys = await_keys(issuer_keys.clone());
     let (begun, mut chat_begun) = watch::channel(None);
     let begun = Arc::new(begun);
     let sessions = {
@@ -198,12 +206,15 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
             if let Some(console) = &console {
                 console.do_send(ConsoleReady { worker, deliveries: deliveries.clone(), chat: Chat::new(&broker) });
             }
+            if let Some(keys) = &issuer_keys {
+                keys.do_send(WorkerReady { worker, deliveries: deliveries.clone() });
+            }
             broker.do_send(RegisterWorker { worker, deliveries });
             let keys = tokens.clone();
             let rules = Rules::of(&config, dialects, Box::new(move |token, now| keys.verify_all_but_expiry(token, now)));
             let rules =
                 Rules { feed: feed.clone(), has_console: console.is_some(), note_refusal: refusals.clone().noting(), ..rules };
-            session::Context::new(rules, recipients(&broker, &meter, console.as_ref()))
+            session::Context::new(rules, recipients(&broker, &meter, issuer_keys.as_ref(), console.as_ref()))
         }
     };
     let stopper_of_routes = stopper_for_figures.clone();
@@ -227,6 +238,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
                 audit: audit.clone(),
                 figures: figures.clone(),
                 connections: connections.clone(),
+                await_keys: await_keys.clone(),
             };
             let (api, admin) = (api.clone(), admin.clone());
             service.configure(web::configure(state, |scope| {
@@ -361,7 +373,25 @@ async fn sum_up_refusals(refusals: Arc<Refusals>) {
     }
 }
 
-fn recipients(broker: &Addr<ChatServer>, meter: &Arc<Meter>, console: Option<&Addr<Console>>) -> Recipients {
+/// Returns the function with which routes wait for an unknown key.
+fn await_keys(keys: Option<Addr<IssuerKeys>>) -> web::AwaitKeys {
+    Arc::new(move || {
+        let keys = keys.clone();
+        Box::pin(async move {
+            let Some(keys) = keys else { return false };
+            let (waiter, read) = oneshot::channel();
+            keys.do_send(AwaitKeys(waiter));
+            read.await.is_ok()
+        })
+    })
+}
+
+fn recipients(
+    broker: &Addr<ChatServer>,
+    meter: &Arc<Meter>,
+    keys: Option<&Addr<IssuerKeys>>,
+    console: Option<&Addr<Console>>,
+) -> Recipients {
     Recipients {
         connect: Counted::new(broker.clone().recipient(), meter.clone()),
         request: Counted::new(broker.clone().recipient(), meter.clone()),
@@ -372,6 +402,7 @@ fn recipients(broker: &Addr<ChatServer>, meter: &Arc<Meter>, console: Option<&Ad
         fell_behind: Counted::new(broker.clone().recipient(), meter.clone()),
         confirmed: Counted::new(broker.clone().recipient(), meter.clone()),
         disconnect: Counted::new(broker.clone().recipient(), meter.clone()),
+        keys_wanted: keys.map(|keys| keys.clone().recipient()),
         console: console.map(|console| console.clone().recipient()),
     }
 }

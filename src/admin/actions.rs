@@ -1,32 +1,11 @@
 //! Actions of administrators.
 use actix_web::web::Data;
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
-use serde_json::{Value, json};
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
 
-use crate::chat::{Administer, ChatError};
+use crate::chat::Administer;
 use crate::model::SocketId;
-use crate::web::{ActsOn, Admin, Body, HttpError, WebState, delete_account, path_text, user_in_path};
-
-/// `PATCH /api/admin/users/{id}` `{disabled}`. Administrators cannot disable themselves: nobody might be left to undo
-/// it.
-pub async fn change_user(
-    state: Data<WebState>,
-    admin: Admin,
-    request: HttpRequest,
-    body: Body,
-) -> Result<HttpResponse, HttpError> {
-    let user = user_in_path(&request, "id")?;
-    let Value::Bool(disabled) = body.required("disabled")? else { return Err(HttpError::invalid("disabled")) };
-    if *disabled && admin.claims.is_some_and(|claims| claims.user == user) {
-        return Err(HttpError::forbidden("Another administrator has to do that"));
-    }
-    let act = Administer::SetDisabled { user: user.clone(), disabled: *disabled };
-    if !state.chat.administer(act).await? {
-        return Err(ChatError::UserNotFound.into());
-    }
-    request.extensions_mut().insert(ActsOn(format!("{user} (disabled: {disabled})")));
-    Ok(HttpResponse::Ok().json(json!({"success": true, "user": {"id": user, "disabled": disabled}})))
-}
+use crate::web::{Admin, HttpError, WebState, delete_account, path_text, user_in_path};
 
 /// `DELETE /api/admin/users/{id}`. Administrators delete themselves by `DELETE /api/users/me`, which asks for the
 /// password.

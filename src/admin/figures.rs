@@ -8,6 +8,7 @@ use actix_web::web::Data;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::auth::IssuerFigures;
 use crate::chat::BrokerStats;
 use crate::dialect::{DialectSet, DialectState};
 use crate::logging::{RefusalKind, Refusals};
@@ -73,6 +74,24 @@ pub struct Figures {
     pub connections: Traffic,
     /// Refusals to clients.
     pub refusals: Vec<RefusalFigures>,
+    /// Token issuers that publish keys.
+    pub issuers: Vec<KeyFigures>,
+}
+
+/// A token issuer that publishes keys.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyFigures {
+    /// Its address, as configured.
+    pub issuer: String,
+    /// Number of valid keys.
+    pub keys: usize,
+    /// Seconds since they were read; `None`: never.
+    pub age_seconds: Option<u64>,
+    /// Number of attempts to read them.
+    pub reads: u64,
+    /// Number of failed ones.
+    pub failures: u64,
 }
 
 /// Refusals to clients for one reason.
@@ -237,6 +256,7 @@ pub async fn collect(state: &WebState, sampler: &Sampler) -> Result<Figures, Htt
         store: stored(&store, state.store.is_failing()),
         connections: server.traffic,
         refusals: refusals(&state.refusals),
+        issuers: state.tokens.issuer_figures(Timestamp::now()).into_iter().map(issuer).collect(),
     })
 }
 
@@ -352,6 +372,11 @@ fn distribution(counted: &Distribution) -> DistributionFigures {
     let Distribution { buckets, count, sum } = counted;
     let buckets = buckets.iter().map(|(up_to, count)| BucketFigures { up_to: *up_to, count: *count }).collect();
     DistributionFigures { count: *count, sum: *sum, buckets }
+}
+
+fn issuer(figures: IssuerFigures) -> KeyFigures {
+    let IssuerFigures { name, keys, age_seconds, reads, failures } = figures;
+    KeyFigures { issuer: name, keys, age_seconds, reads, failures }
 }
 
 fn refusals(refusals: &Refusals) -> Vec<RefusalFigures> {

@@ -4,7 +4,9 @@ use actix_web::web::{Data, block};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::families::Families;
-use super::figures::{ActorFigures, ChatFigures, Figures, RefusalFigures, Sampler, SessionFigures, StoreFigures, collect};
+use super::figures::{
+    ActorFigures, ChatFigures, Figures, KeyFigures, RefusalFigures, Sampler, SessionFigures, StoreFigures, collect,
+};
 use crate::auth::AuthError;
 use crate::web::{HttpError, Traffic, WebState};
 
@@ -44,6 +46,7 @@ fn text(figures: &Figures) -> Result<String, prometheus::Error> {
         store,
         connections,
         refusals,
+        issuers,
     } = figures;
     let version = [("version", env!("CARGO_PKG_VERSION"))];
     families.gauges("build_info", "Version of the server, as a label; the value is 1.", [(&version[..], 1.0)]);
@@ -53,6 +56,7 @@ fn text(figures: &Figures) -> Result<String, prometheus::Error> {
     add_store(&mut families, store);
     add_actors(&mut families, actors);
     add_refusals(&mut families, refusals);
+    add_issuers(&mut families, issuers);
     #[cfg(target_os = "linux")]
     {
         use prometheus::core::Collector as _;
@@ -76,6 +80,18 @@ fn add_connections(families: &mut Families, figures: &Traffic) {
     families.counter("received_bytes_total", "Bytes from clients.", *bytes_in);
     families.counter("sent_packets_total", "Engine.IO packets queued for clients.", *packets_out);
     families.counter("sent_bytes_total", "Bytes queued for clients.", *bytes_out);
+}
+
+fn add_issuers(families: &mut Families, figures: &[KeyFigures]) {
+    let labels: Vec<_> = figures.iter().map(|figures| [("issuer", figures.issuer.as_str())]).collect();
+    let values = |value: fn(&KeyFigures) -> f64| labels.iter().map(|labels| &labels[..]).zip(figures.iter().map(value));
+    families.gauges("issuer_keys", "Keys of an issuer of tokens that verify.", values(|figures| figures.keys as f64));
+    // No age before the first successful read.
+    let known = labels.iter().zip(figures).filter_map(|(labels, figures)| Some((&labels[..], figures.age_seconds? as f64)));
+    families.gauges("issuer_keys_age_seconds", "Time since the keys of an issuer were read.", known);
+    families.counters("issuer_reads_total", "Readings of an issuer's keys.", values(|figures| figures.reads as f64));
+    let failures = values(|figures| figures.failures as f64);
+    families.counters("issuer_read_failures_total", "Readings of an issuer's keys that came to nothing.", failures);
 }
 
 fn add_sessions(families: &mut Families, figures: &SessionFigures) {

@@ -1,4 +1,5 @@
 //! Routes and pages of administrators.
+mod accounts;
 mod actions;
 mod audit;
 mod console;

@@ -4,7 +4,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use super::audit::ID_MAX;
 use super::explain::Explanation;
 use super::log_filter::MAX_SECONDS;
-use crate::model::{SocketId, Timestamp, UserId};
+use crate::model::{SocketId, Timestamp, UserId, UserRole};
 use crate::schema::{Field, Shape, kinds};
 use crate::web::{Answer, DocumentedError, Operation, USER_NAME_MAX, Who};
 
@@ -32,14 +32,34 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::put("/api/admin/log", Who::Admin, "Switches the log filter, for some time or until the next start.")
         .body(Shape::Object(&[Field::required("filter", kinds::some_text), Field::optional("forSeconds", log_seconds)]))
         .answers(&[Answer::Success(200, &[("log", log_filter)])]),
+    Operation::post("/api/admin/users", Who::Admin, "Makes an account; its id is ours where none is given.")
+        .body(Shape::Object(&[
+            Field::required("username", kinds::text),
+            Field::optional("id", kinds::user),
+            Field::optional("email", kinds::text),
+            Field::optional("fullName", kinds::text),
+            Field::optional("password", kinds::text),
+            Field::optional("passwordHash", kinds::text),
+            Field::optional("role", SchemaGenerator::subschema_for::<UserRole>),
+        ]))
+        .answers(&[Answer::Success(201, &[("user", account)])])
+        .refuses(&[CONFLICT]),
     Operation::patch(
         "/api/admin/users/{id}",
         Who::Admin,
-        "Disables an account (disconnects its sockets, refuses its tokens) or enables it.",
+        "Changes an account. Disabling disconnects its sockets and refuses its tokens; a new password ends all logins.",
     )
-    .body(Shape::Object(&[Field::required("disabled", kinds::flag)]))
-    .answers(&[Answer::Success(200, &[("user", disabled_user)])])
-    .refuses(&[NOT_FOUND]),
+    .body(Shape::Object(&[
+        Field::optional("disabled", kinds::flag),
+        Field::optional("role", SchemaGenerator::subschema_for::<UserRole>),
+        Field::optional("password", kinds::text),
+        Field::optional("passwordHash", kinds::text),
+        Field::optional("username", kinds::text),
+        Field::optional("email", kinds::text),
+        Field::optional("fullName", kinds::text),
+    ]))
+    .answers(&[Answer::Success(200, &[("user", account)])])
+    .refuses(&[NOT_FOUND, CONFLICT]),
     Operation::delete(
         "/api/admin/users/{id}",
         Who::Admin,
@@ -102,6 +122,7 @@ pub const OPERATIONS: &[Operation] = &[
 
 const LIMIT: Field = Field::optional("limit", limit);
 const NOT_FOUND: DocumentedError = (404, "NOT_FOUND");
+const CONFLICT: DocumentedError = (409, "CONFLICT");
 
 /// A limit; more than 200 counts as 200.
 fn limit(_: &mut SchemaGenerator) -> Schema {
@@ -194,11 +215,16 @@ fn figures(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "additionalProperties": true })
 }
 
-fn disabled_user(generator: &mut SchemaGenerator) -> Schema {
-    let id = generator.subschema_for::<UserId>();
+/// An account in answers to administrators.
+fn account(generator: &mut SchemaGenerator) -> Schema {
+    let (id, role) = (generator.subschema_for::<UserId>(), generator.subschema_for::<UserRole>());
+    let text = || json_schema!({ "type": ["string", "null"] });
     json_schema!({
         "type": "object",
-        "properties": { "id": id, "disabled": { "type": "boolean" } },
-        "required": ["id", "disabled"],
+        "properties": {
+            "id": id, "username": { "type": "string" }, "fullName": text(), "avatar": text(), "email": text(), "role": role,
+            "disabled": { "type": "boolean" },
+        },
+        "required": ["id", "username", "fullName", "avatar", "email", "role", "disabled"],
     })
 }

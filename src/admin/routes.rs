@@ -2,7 +2,7 @@
 use actix_web::web::{Data, ServiceConfig, delete, get, patch, post, put};
 
 use super::figures::{self, Sampler};
-use super::{actions, audit, events, explain, log_filter, metrics, page, sessions, stream, tokens};
+use super::{accounts, actions, audit, events, explain, log_filter, metrics, page, sessions, stream, tokens};
 use crate::feed::Feed;
 use crate::web::{endpoint, get_or_head};
 
@@ -27,9 +27,10 @@ pub fn routes(state: AdminState) -> impl Fn(&mut ServiceConfig) {
             )
             .service(endpoint("/api/admin/audit", "GET, HEAD").route(get_or_head().to(audit::list)))
             .service(endpoint("/api/admin/tokens/revoke", "POST").route(post().to(tokens::revoke)))
+            .service(endpoint("/api/admin/users", "POST").route(post().to(accounts::create_user)))
             .service(
                 endpoint("/api/admin/users/{id}", "PATCH, DELETE")
-                    .route(patch().to(actions::change_user))
+                    .route(patch().to(accounts::change_user))
                     .route(delete().to(actions::delete_user)),
             )
             .service(endpoint("/api/admin/sockets", "GET, HEAD").route(get_or_head().to(sessions::list)))

@@ -1,9 +1,9 @@
 //! A user's own account.
 use std::time::Instant;
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, ReqData};
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -22,6 +22,7 @@ pub async fn register(
     limit: Data<LoginLimit>,
     passwords: Data<PasswordWork>,
     origin: ReqData<RequestOrigin>,
+    request: HttpRequest,
     body: Body,
 ) -> Result<HttpResponse, HttpError> {
     if !state.settings.allow_registration {
@@ -55,7 +56,7 @@ pub async fn register(
         end_demo(&state.store, &state.chat).await;
     }
     let account = find_account(&state, &id).await?;
-    begin_session(&state, &origin, &account, StatusCode::CREATED).await
+    begin_session(&state, &origin, &request, &account, StatusCode::CREATED).await
 }
 
 /// Refuses names that are taken, before time is spent on hashing the password.

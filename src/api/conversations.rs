@@ -1,15 +1,17 @@
 //! Conversations and their members.
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde_json::json;
 
 use super::limits::{AVATAR_MAX, GROUP_NAME_MAX, PARTICIPANTS_MAX};
 use super::shapes::ConversationView;
-use super::users::emptiable;
 use crate::chat::{ChatError, Command, ConversationReply};
 use crate::model::{Conversation, ConversationId, Timestamp, UserId};
 use crate::store::{self, ConversationCursor};
-use crate::web::{AuthenticatedUser, Body, Cursor, HttpError, Page, PageRequest, Query, WebState, path_text, user_in_path};
+use crate::web::{
+    ActsOn, AuthenticatedUser, Body, Cursor, HttpError, Page, PageRequest, Query, Requester, USER_NAME_MAX, WebState, changed,
+    emptiable, find_user, path_text, user_in_path,
+};
 
 /// `GET /api/conversations`, most recently active first.
 pub async fn list(state: Data<WebState>, user: AuthenticatedUser, query: Query) -> Result<HttpResponse, HttpError> {
@@ -39,8 +41,39 @@ fn read_cursor(key: &str) -> Option<ConversationCursor> {
     Some(ConversationCursor { updated_at, id: ConversationId::parse(id).ok()? })
 }
 
-/// `POST /api/conversations` `{type:"group",name,participants}` or `{type:"direct",participantId}`
-pub async fn create(state: Data<WebState>, user: AuthenticatedUser, body: Body) -> Result<HttpResponse, HttpError> {
+/// Returns the user who creates a conversation: the requester; for a server, the named owner, who becomes the group's
+/// administrator.
+async fn owner(state: &WebState, requester: &Requester, request: &HttpRequest, body: &Body) -> Result<UserId, HttpError> {
+    match requester {
+        Requester::User(user) => Ok(user.id().clone()),
+        Requester::Server => {
+            let name = body.bounded_text("owner", 1, USER_NAME_MAX)?.ok_or_else(|| HttpError::missing("owner"))?;
+            let owner = find_user(state, name, true).await?.profile.id.clone();
+            request.extensions_mut().insert(ActsOn(format!("of {owner}")));
+            Ok(owner)
+        }
+    }
+}
+
+/// Returns the user in whose name a conversation is changed: the requester; for a server, the group's administrator.
+async fn changer(state: &WebState, requester: &Requester, conversation: ConversationId) -> Result<UserId, HttpError> {
+    if let Requester::User(user) = requester {
+        return Ok(user.id().clone());
+    }
+    let found = state.store.read_after_writes(move |conn| store::find_conversation(conn, conversation)).await?;
+    let found = found.ok_or(ChatError::ConversationNotFound)?;
+    found.admin.ok_or_else(|| HttpError::forbidden("Only a group has somebody who may change it"))
+}
+
+/// `POST /api/conversations` `{type:"group",name,participants}` or `{type:"direct",participantId}`; servers add
+/// `owner`.
+pub async fn create(
+    state: Data<WebState>,
+    requester: Requester,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, HttpError> {
+    let user = owner(&state, &requester, &request, &body).await?;
     let command = match body.text("type")? {
         "direct" => Command::CreateDirect { participant: body.user("participantId")? },
         "group" => Command::CreateGroup {
@@ -74,58 +107,70 @@ pub async fn find(state: Data<WebState>, user: AuthenticatedUser, request: HttpR
 /// `PATCH /api/conversations/{id}` `{name?,avatar?}`. An empty avatar removes the picture.
 pub async fn update(
     state: Data<WebState>,
-    user: AuthenticatedUser,
+    requester: Requester,
     request: HttpRequest,
     body: Body,
 ) -> Result<HttpResponse, HttpError> {
+    let ignored = body.ignored(&["name", "avatar"]);
+    let conversation = conversation_in_path(&request)?;
     let command = Command::UpdateConversation {
-        conversation: conversation_in_path(&request)?,
+        conversation,
         name: body.bounded_text("name", 1, GROUP_NAME_MAX)?.map(str::to_owned),
         avatar: emptiable(body.bounded_text("avatar", 0, AVATAR_MAX)?),
     };
-    answer(&state, &user, command).await
+    let user = changer(&state, &requester, conversation).await?;
+    answer_with(&state, &user, command, ignored).await
 }
 
 /// `DELETE /api/conversations/{id}`
-pub async fn remove(state: Data<WebState>, user: AuthenticatedUser, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-    let command = Command::DeleteConversation { conversation: conversation_in_path(&request)? };
-    state.chat.ask(user.id(), command).await?;
+pub async fn remove(state: Data<WebState>, requester: Requester, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    let conversation = conversation_in_path(&request)?;
+    let user = changer(&state, &requester, conversation).await?;
+    state.chat.ask(&user, Command::DeleteConversation { conversation }).await?;
     Ok(HttpResponse::Ok().json(json!({"success": true})))
 }
 
 /// `POST /api/conversations/{id}/participants` `{participants:[userId]}`
 pub async fn add_participants(
     state: Data<WebState>,
-    user: AuthenticatedUser,
+    requester: Requester,
     request: HttpRequest,
     body: Body,
 ) -> Result<HttpResponse, HttpError> {
-    let command = Command::AddParticipants { conversation: conversation_in_path(&request)?, participants: participants(&body)? };
+    let conversation = conversation_in_path(&request)?;
+    let command = Command::AddParticipants { conversation, participants: participants(&body)? };
+    let user = changer(&state, &requester, conversation).await?;
     answer(&state, &user, command).await
 }
 
 /// `DELETE /api/conversations/{id}/participants/{userId}`
 pub async fn remove_participant(
     state: Data<WebState>,
-    user: AuthenticatedUser,
+    requester: Requester,
     request: HttpRequest,
 ) -> Result<HttpResponse, HttpError> {
-    let command = Command::RemoveParticipant {
-        conversation: conversation_in_path(&request)?,
-        participant: user_in_path(&request, "user")?,
-    };
-    state.chat.ask(user.id(), command).await?;
+    let (conversation, participant) = (conversation_in_path(&request)?, user_in_path(&request, "user")?);
+    let user = changer(&state, &requester, conversation).await?;
+    state.chat.ask(&user, Command::RemoveParticipant { conversation, participant }).await?;
     Ok(HttpResponse::Ok().json(json!({"success": true})))
 }
 
 /// Runs a command that changes a conversation, and answers with the conversation.
-async fn answer(state: &WebState, user: &AuthenticatedUser, command: Command) -> Result<HttpResponse, HttpError> {
-    let ConversationReply { conversation, created } = state.chat.ask_for(user.id(), command).await?;
-    let (requester, id) = (user.id().clone(), conversation.id);
+async fn answer(state: &WebState, user: &UserId, command: Command) -> Result<HttpResponse, HttpError> {
+    answer_with(state, user, command, Vec::new()).await
+}
+
+/// Runs a command like [`answer`], and also lists the ignored fields.
+async fn answer_with(state: &WebState, user: &UserId, command: Command, ignored: Vec<String>) -> Result<HttpResponse, HttpError> {
+    let ConversationReply { conversation, created } = state.chat.ask_for(user, command).await?;
+    let (requester, id) = (user.clone(), conversation.id);
     let unread =
         if created { 0 } else { state.store.read_after_writes(move |conn| store::count_unread(conn, &requester, id)).await? };
-    let mut response = if created { HttpResponse::Created() } else { HttpResponse::Ok() };
-    Ok(response.json(json!({"success": true, "conversation": ConversationView::new(&conversation, unread)})))
+    let view = ConversationView::new(&conversation, unread);
+    Ok(match created {
+        true => HttpResponse::Created().json(json!({"success": true, "conversation": view})),
+        false => changed(json!({"conversation": view}), ignored),
+    })
 }
 
 /// Returns the conversation to a member.

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::accounts::must_know_password;
-use super::cookie::no_token_cookie;
+use super::cookie::{CookieReach, no_token_cookie};
 use crate::store::{self, PersonalError};
 use crate::web::{AuthenticatedUser, Body, HttpError, LoginLimit, PasswordWork, RequestOrigin, WebState, delete_account};
 
@@ -30,7 +30,9 @@ pub async fn delete_me(
     let password = body.text("password")?.to_owned();
     must_know_password(&state, &limit, &passwords, &origin, &user, password, Instant::now()).await?;
     delete_account(&state, user.id()).await?;
-    Ok(HttpResponse::Ok().cookie(no_token_cookie(origin.client.secure)).json(json!({"success": true})))
+    Ok(HttpResponse::Ok()
+        .cookie(no_token_cookie(CookieReach::new(state.settings.cookie_samesite, origin.client.secure)))
+        .json(json!({"success": true})))
 }
 
 /// `GET /api/users/me/export`: one line of JSON for each item, `end` last. An export without `end` was cut off.

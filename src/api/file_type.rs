@@ -15,8 +15,8 @@ pub struct FileType {
 
 const JPEG: &str = "image/jpeg";
 
-/// All accepted types.
-const TYPES: [FileType; 9] = [
+/// All known types, those of [`ALL_UPLOAD_TYPES`](crate::config::ALL_UPLOAD_TYPES). A setting selects the accepted ones.
+const TYPES: [FileType; 17] = [
     FileType { extension: "jpeg", mimetype: JPEG, fits: infer::image::is_jpeg },
     FileType { extension: "jpg", mimetype: JPEG, fits: infer::image::is_jpeg },
     FileType { extension: "png", mimetype: "image/png", fits: infer::image::is_png },
@@ -30,6 +30,14 @@ const TYPES: [FileType; 9] = [
     },
     FileType { extension: "mp4", mimetype: "video/mp4", fits: is_mp4 },
     FileType { extension: "mp3", mimetype: "audio/mpeg", fits: is_mp3 },
+    FileType { extension: "webm", mimetype: "video/webm", fits: is_webm },
+    FileType { extension: "ogg", mimetype: "audio/ogg", fits: infer::audio::is_ogg },
+    FileType { extension: "m4a", mimetype: "audio/mp4", fits: is_mp4 },
+    FileType { extension: "webp", mimetype: "image/webp", fits: infer::image::is_webp },
+    FileType { extension: "heic", mimetype: "image/heic", fits: infer::image::is_heif },
+    FileType { extension: "mov", mimetype: "video/quicktime", fits: is_mov },
+    FileType { extension: "txt", mimetype: "text/plain; charset=utf-8", fits: is_text },
+    FileType { extension: "zip", mimetype: "application/zip", fits: infer::archive::is_zip },
 ];
 
 impl FileType {
@@ -60,6 +68,30 @@ fn is_ole(head: &[u8]) -> bool {
 /// cameras, …), of which only QuickTime's is not MP4.
 fn is_mp4(head: &[u8]) -> bool {
     head.get(4..8) == Some(b"ftyp") && head.get(8..12).is_some_and(|brand| brand != b"qt  ")
+}
+
+/// Returns whether it is EBML with the document type `webm` (source: RFC 8794, 11.2.4), within the first bytes.
+fn is_webm(head: &[u8]) -> bool {
+    let begins = head.get(..64).unwrap_or(head);
+    begins.starts_with(b"\x1A\x45\xDF\xA3") && begins.windows(7).any(|bytes| bytes == b"\x42\x82\x84webm")
+}
+
+/// Returns whether it is QuickTime: by its brand, or, in older files, by its first box (source: QuickTime File Format,
+/// "Overview").
+fn is_mov(head: &[u8]) -> bool {
+    head.get(4..12) == Some(b"ftypqt  ") || matches!(head.get(4..8), Some(b"moov" | b"mdat" | b"wide" | b"free" | b"skip"))
+}
+
+/// Returns whether it is UTF-8 without control characters that steer a terminal; the head's end may cut a character.
+fn is_text(head: &[u8]) -> bool {
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        Err(error) if error.error_len().is_none() && head.len() >= HEAD_BYTES => {
+            head.get(..error.valid_up_to()).and_then(|head| std::str::from_utf8(head).ok()).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    !text.is_empty() && !text.chars().any(|letter| letter.is_control() && !matches!(letter, '\t' | '\n' | '\r' | '\u{c}'))
 }
 
 /// Returns whether it is an MP3: an ID3 tag, or an MPEG frame of layer III (source: ISO 11172-3, 2.4.2.3) of any
@@ -99,6 +131,24 @@ mod tests {
             ("a.mp3", b"ID3\x04\0", Some("audio/mpeg")),
             ("a.mp3", b"\xFF\xFA\x90", Some("audio/mpeg")),
             ("a.mp3", b"\xFF\xF1\x50", None),
+            ("a.webm", b"\x1A\x45\xDF\xA3\x01\0\0\0\0\0\0\x1F\x42\x82\x84webm", Some("video/webm")),
+            ("a.ogg", b"OggS\0\x02", Some("audio/ogg")),
+            ("a.m4a", b"\0\0\0\x20ftypM4A ", Some("audio/mp4")),
+            ("a.webp", b"RIFF\x10\0\0\0WEBPVP8 ", Some("image/webp")),
+            ("a.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", Some("image/heic")),
+            ("a.mov", b"\0\0\0\x14ftypqt  ", Some("video/quicktime")),
+            ("a.mov", b"\0\0\0\x08wide\0\0\0\0", Some("video/quicktime")),
+            ("a.mov", b"\0\0\0\x20ftypisom", None),
+            ("a.txt", "Grüße\r\n\tan alle".as_bytes(), Some("text/plain; charset=utf-8")),
+            ("a.txt", b"\xff\xfe\0a", None),
+            ("a.txt", b"a\x1b[2Jb", None),
+            ("a.txt", b"cut \xc3", None),
+            ("a.txt", b"", None),
+            ("a.zip", zip, Some("application/zip")),
+            ("a.zip", b"MZ\x90\0", None),
+            ("a.webm", png, None),
+            ("a.webp", png, None),
+            ("a.heic", png, None),
             ("a.png", b"", None),
             ("a.html", b"<html>", None),
             ("a.png.html", png, None),
@@ -109,6 +159,18 @@ mod tests {
             let found = FileType::of_name(name).filter(|known| known.fits(head)).map(|known| known.mimetype);
             assert_eq!(found, mimetype, "{name}");
         }
+    }
+
+    #[test]
+    fn a_text_may_be_cut_within_a_character() {
+        let cut = ["a".repeat(HEAD_BYTES - 1).as_bytes(), &"ä".as_bytes()[..1]].concat();
+        assert!(is_text(&cut) && !is_text(&cut[1..]));
+    }
+
+    #[test]
+    fn every_type_of_the_setting_is_known() {
+        let known: Vec<_> = TYPES.iter().map(|known| known.extension).collect();
+        assert_eq!(known, crate::config::ALL_UPLOAD_TYPES);
     }
 
     proptest! {

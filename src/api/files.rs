@@ -17,7 +17,7 @@ use crate::web::{AuthenticatedUser, HttpError, WebState, path_text};
 
 /// Serves a stored file, or a range of it.
 pub async fn serve(state: Data<WebState>, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-    if state.settings.uploads_require_auth {
+    if state.settings.uploads.require_auth {
         AuthenticatedUser::from_request(&request, &mut Payload::None).await?;
     }
     let name = path_text(&request, "name");
@@ -25,7 +25,7 @@ pub async fn serve(state: Data<WebState>, request: HttpRequest) -> Result<HttpRe
     let url = format!("/uploads/{name}");
     let mut found = state.store.read(move |conn| store::find_uploads(conn, &[url])).await?;
     let (file, _) = found.pop().ok_or(ChatError::FileNotFound)?;
-    let path = state.settings.upload_dir.join(&name);
+    let path = state.settings.uploads.dir.join(&name);
     let opened = block(move || NamedFile::open(path)).await.map_err(HttpError::internal)?;
     let mimetype = file_type.mimetype.parse().map_err(HttpError::internal)?;
     let opened = opened
@@ -43,7 +43,7 @@ pub async fn serve(state: Data<WebState>, request: HttpRequest) -> Result<HttpRe
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // A name's content never changes; but shared caches must not keep a file that requires a token.
-    let cache = if state.settings.uploads_require_auth { "private, no-cache" } else { "public, max-age=31536000, immutable" };
+    let cache = if state.settings.uploads.require_auth { "private, no-cache" } else { "public, max-age=31536000, immutable" };
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
     Ok(response)
 }

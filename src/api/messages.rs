@@ -9,8 +9,10 @@ use super::conversations::conversation_in_path;
 use super::shapes::MessageView;
 use crate::chat::{ChatError, Command, Draft, SendTo, Sent};
 use crate::model::limits::{ATTACHMENTS_MAX, ID_MAX, TYPE_MAX};
-use crate::model::{ConversationId, ListingId, Message, MessageId, RoomId, UserId};
-use crate::web::{Actor, ActsOn, Admin, AuthenticatedUser, Body, HttpError, USER_NAME_MAX, WebState, find_user, path_text};
+use crate::model::{ConversationId, ListingId, Message, MessageId, RoomId, UserId, upload_path};
+use crate::web::{
+    Actor, ActsOn, Admin, AuthenticatedUser, Body, HttpError, USER_NAME_MAX, WebState, changed, find_user, path_text,
+};
 
 /// `POST /api/conversations/{id}/messages` `{content?,type?,file?,attachments?,clientMessageId?}`
 pub async fn send(
@@ -58,7 +60,7 @@ fn listing(body: &Body) -> Result<Option<ListingId>, HttpError> {
 
 /// Returns the address in a file as answered by the upload; its other fields are ignored.
 fn file_url(file: &Value) -> Option<String> {
-    file.as_object()?.get("url")?.as_str().map(str::to_owned)
+    file.as_object()?.get("url")?.as_str().map(|url| upload_path(url).to_owned())
 }
 
 /// `POST /api/messages` `{from?,to:{user|conversation|room|commonChat},content,…}`: users send as themselves; a server
@@ -144,7 +146,7 @@ pub async fn edit(
     let message = message_in_path(&request)?;
     let content = body.text("content")?.to_owned();
     let message: Arc<Message> = state.chat.ask_for(user.id(), Command::EditMessage { message, content }).await?;
-    Ok(HttpResponse::Ok().json(json!({"success": true, "message": MessageView::new(&message)})))
+    Ok(changed(json!({"message": MessageView::new(&message)}), body.ignored(&["content"])))
 }
 
 /// `DELETE /api/messages/{id}`

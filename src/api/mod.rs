@@ -17,6 +17,7 @@ mod listings;
 mod messages;
 mod notifications;
 mod operations;
+mod own_sessions;
 mod routes;
 mod sessions;
 mod shapes;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::limits::{
     AVATAR_MAX, EVENT_MAX, GROUP_NAME_MAX, IDS_MAX, NOTIFICATION_MAX, PARTICIPANTS_MAX, ROOM_MAX, SEARCH_MAX, TITLE_MAX,
 };
+use super::own_sessions::SessionView;
 use super::shapes::{ConversationView, MessageView, NumberedRoomMessage, UserView};
 use crate::dialect::{CommonChatMessage, DeletedMessageView, DirectMessageView, NotificationView};
 use crate::model::limits::{ATTACHMENTS_MAX, ID_MAX, TYPE_MAX, USERNAME_MAX};
@@ -66,12 +67,21 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::get("/api/users/online", Who::User, "Online users, in order of id.")
         .query(PAGE)
         .answers(&[Answer::Success(200, &[("users", of::<Vec<UserView>>), NEXT_CURSOR])]),
-    Operation::patch("/api/users/me", Who::User, "Changes the caller's profile; an empty text clears a field.")
-        .body(Shape::Object(&[
-            Field::optional("fullName", emptiable_full_name),
-            Field::optional("avatar", kinds::text_of::<0, AVATAR_MAX>),
-        ]))
-        .answers(OWN_USER),
+    Operation::patch(
+        "/api/users/me",
+        Who::User,
+        "Changes the caller's account; an empty text clears a field. Username, e-mail and password need oldPassword.",
+    )
+    .body(Shape::Object(&[
+        Field::optional("fullName", emptiable_full_name),
+        Field::optional("avatar", kinds::text_of::<0, AVATAR_MAX>),
+        Field::optional("username", kinds::text),
+        Field::optional("email", kinds::text),
+        Field::optional("password", kinds::text),
+        Field::optional("oldPassword", kinds::text),
+    ]))
+    .answers(OWN_USER)
+    .refuses(&[INVALID_CREDENTIALS, CONFLICT]),
     Operation::delete(
         "/api/users/me",
         Who::User,
@@ -80,6 +90,14 @@ pub const OPERATIONS: &[Operation] = &[
     .body(Shape::Object(&[Field::required("password", kinds::text)]))
     .refuses(&[INVALID_CREDENTIALS]),
     Operation::get("/api/users/me", Who::User, "The caller.").answers(OWN_USER),
+    Operation::get("/api/users/me/sessions", Who::User, "The caller's valid logins, the last used first.")
+        .answers(&[Answer::Success(200, &[("sessions", of::<Vec<SessionView>>)])]),
+    Operation::delete(
+        "/api/users/me/sessions/{id}",
+        Who::User,
+        "Ends a login of the caller: refuses its tokens, disconnects its sockets.",
+    )
+    .refuses(&[NOT_FOUND]),
     Operation::get("/api/users/me/export", Who::User, "All data of the caller as lines of JSON, an end last.")
         .answers(&[Answer::Other(200, "application/x-ndjson")]),
     Operation::get("/api/users/{id}", Who::User, "A user.")
@@ -118,17 +136,21 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::get("/api/conversations", Who::User, "The caller's conversations, most recently active first.")
         .query(&[LIMIT, BEFORE])
         .answers(&[Answer::Success(200, &[("conversations", of::<Vec<ConversationView>>), NEXT_CURSOR])]),
-    Operation::post("/api/conversations", Who::User, "Creates a group, or finds or creates the direct conversation with a user.")
-        .body(Shape::Value(Field::required("conversation", new_conversation)))
-        .answers(&[
-            Answer::Success(200, &[("conversation", of::<ConversationView>)]),
-            Answer::Success(201, &[("conversation", of::<ConversationView>)]),
-        ])
-        .refuses(&[NOT_FOUND, TOO_LARGE]),
+    Operation::post(
+        "/api/conversations",
+        Who::UserOrServer,
+        "Creates a group, or finds or creates the direct conversation with a user.",
+    )
+    .body(Shape::Value(Field::required("conversation", new_conversation)))
+    .answers(&[
+        Answer::Success(200, &[("conversation", of::<ConversationView>)]),
+        Answer::Success(201, &[("conversation", of::<ConversationView>)]),
+    ])
+    .refuses(&[NOT_FOUND, TOO_LARGE]),
     Operation::get("/api/conversations/{id}", Who::User, "A conversation, for its members.")
         .answers(CONVERSATION)
         .refuses(&[NOT_FOUND]),
-    Operation::patch("/api/conversations/{id}", Who::User, "Renames a group or changes its picture, for its admin.")
+    Operation::patch("/api/conversations/{id}", Who::UserOrServer, "Renames a group or changes its picture, for its admin.")
         .body(Shape::Object(&[
             Field::optional("name", kinds::text_of::<1, GROUP_NAME_MAX>),
             Field::optional("avatar", kinds::text_of::<0, AVATAR_MAX>),
@@ -137,17 +159,17 @@ pub const OPERATIONS: &[Operation] = &[
         .refuses(&[NOT_FOUND]),
     Operation::delete(
         "/api/conversations/{id}",
-        Who::User,
+        Who::UserOrServer,
         "Deletes a group, for its admin, or the caller's own chat with the model.",
     )
     .refuses(&[NOT_FOUND]),
-    Operation::post("/api/conversations/{id}/participants", Who::User, "Adds members to a group, for its admin.")
+    Operation::post("/api/conversations/{id}/participants", Who::UserOrServer, "Adds members to a group, for its admin.")
         .body(Shape::Object(&[Field::required("participants", participants)]))
         .answers(CONVERSATION)
         .refuses(&[NOT_FOUND]),
     Operation::delete(
         "/api/conversations/{id}/participants/{user}",
-        Who::User,
+        Who::UserOrServer,
         "Removes a member, for the group's admin; members can remove themselves.",
     )
     .refuses(&[NOT_FOUND]),
@@ -169,7 +191,7 @@ pub const OPERATIONS: &[Operation] = &[
         ))
         .answers(SENT)
         .refuses(NOT_SENT),
-    Operation::post("/api/messages", Who::User, "Sends a message to any target; a server with a key names the sender.")
+    Operation::post("/api/messages", Who::UserOrServer, "Sends a message to any target; a server with a key names the sender.")
         .body(Shape::ObjectWith(
             &[
                 Field::required("to", addressee),

@@ -6,7 +6,7 @@ use actix_web::web::{Data, ServiceConfig, delete, get, patch, post, put};
 use super::interfaces::{self, Documents};
 use super::{
     accounts, admin_ui_files, client_files, connection, conversations, data_export, emit, files, health, history, listings,
-    messages, notifications, sessions, syncing, upload, users,
+    messages, notifications, own_sessions, sessions, syncing, upload, users,
 };
 use crate::web::{LoginLimit, Operation, PasswordWork, Settings, endpoint, get_or_head};
 
@@ -68,6 +68,8 @@ fn add_accounts(config: &mut ServiceConfig) {
                 .route(delete().to(data_export::delete_me))
                 .route(get_or_head().to(accounts::me)),
         )
+        .service(endpoint("/api/users/me/sessions", "GET, HEAD").route(get_or_head().to(own_sessions::list)))
+        .service(endpoint("/api/users/me/sessions/{id}", "DELETE").route(delete().to(own_sessions::end)))
         .service(endpoint("/api/users/me/export", "GET").route(get().to(data_export::export_me)))
         .service(endpoint("/api/users/{id}", "GET, HEAD").route(get_or_head().to(users::find)))
         .service(endpoint("/api/users/{id}/sockets", "GET, HEAD").route(get_or_head().to(users::sockets)));

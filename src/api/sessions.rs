@@ -3,16 +3,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::USER_AGENT;
 use actix_web::web::{Data, ReqData};
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use log::warn;
 use serde_json::json;
 
-use super::cookie::{no_token_cookie, token_cookie};
+use super::cookie::{CookieReach, no_token_cookie, token_cookie};
 use super::shapes::own_user;
-use crate::auth::{AuthError, TokenPlace, new_login_id};
+use crate::auth::{AuthError, TokenPlace, is_foreign_hash, new_login_id};
 use crate::chat::RevokeTokens;
 use crate::model::{Account, Timestamp, name_key};
-use crate::store;
+use crate::store::{self, Login, Write};
 use crate::web::{AuthenticatedUser, Body, HttpError, LoginLimit, PasswordWork, RequestOrigin, Tried, USER_NAME_MAX, WebState};
 
 /// `POST /api/auth/login` `{login,password}`; the name may be in `username` or `email` instead.
@@ -21,6 +23,7 @@ pub async fn login(
     limit: Data<LoginLimit>,
     passwords: Data<PasswordWork>,
     origin: ReqData<RequestOrigin>,
+    request: HttpRequest,
     body: Body,
 ) -> Result<HttpResponse, HttpError> {
     let mut login = None;
@@ -37,6 +40,8 @@ pub async fn login(
     limit.attempt(&tried, Instant::now()).map_err(HttpError::rate_limited)?;
     // An unknown name takes the same path, and thus the same time.
     let (account, hash) = found.map_or((None, None), |(account, hash)| (Some(account), hash));
+    let foreign = hash.clone().filter(|hash| is_foreign_hash(hash));
+    let typed = foreign.as_ref().map(|_| password.clone());
     // An attempt that was not checked does not count as wrong.
     let is_right = passwords.verify(address, password, hash).await.inspect_err(|_| limit.forgive(&tried))?;
     let account = account.filter(|_| is_right).ok_or_else(HttpError::invalid_credentials)?;
@@ -44,22 +49,58 @@ pub async fn login(
     if account.disabled {
         return Err(AuthError::AccountDisabled.into());
     }
-    begin_session(&state, &origin, &account, StatusCode::OK).await
+    if let (Some(known), Some(password)) = (foreign, typed) {
+        renew_hash(&state, &passwords, &origin, &account, known, password).await;
+    }
+    begin_session(&state, &origin, &request, &account, StatusCode::OK).await
+}
+
+/// Replaces another system's hash by one of ours. On failure the next login tries again.
+async fn renew_hash(
+    state: &WebState,
+    passwords: &PasswordWork,
+    origin: &RequestOrigin,
+    account: &Account,
+    known: String,
+    password: String,
+) {
+    let user = account.profile.id.clone();
+    let Ok(renewed) = passwords.hash(origin.client.address, password).await else { return };
+    if let Err(error) = state.store.write(Write::RenewPasswordHash { user, known, renewed }).await {
+        warn!(user:% = account.profile.id, cause:% = error; "a password keeps the hash of another system for now");
+    }
 }
 
 /// Answers with a token of a new login, as text and as a cookie.
 pub async fn begin_session(
     state: &WebState,
     origin: &RequestOrigin,
+    request: &HttpRequest,
     account: &Account,
     status: StatusCode,
 ) -> Result<HttpResponse, HttpError> {
-    answer_token(state, origin, account, &new_login_id(), HttpResponse::build(status), true).await
+    let client = Client { origin, agent: agent_of(request) };
+    answer_token(state, client, account, &new_login_id(), HttpResponse::build(status), true).await
+}
+
+/// Maximum number of stored characters of a `User-Agent`.
+const AGENT_MAX: usize = 300;
+
+/// The client that gets a token.
+struct Client<'a> {
+    origin: &'a RequestOrigin,
+    agent: Option<String>,
+}
+
+/// Returns the printable part of the `User-Agent`.
+fn agent_of(request: &HttpRequest) -> Option<String> {
+    let agent = request.headers().get(USER_AGENT)?.to_str().ok()?;
+    Some(agent.chars().take(AGENT_MAX).collect())
 }
 
 async fn answer_token(
     state: &WebState,
-    origin: &RequestOrigin,
+    Client { origin, agent }: Client<'_>,
     account: &Account,
     login: &str,
     mut response: HttpResponseBuilder,
@@ -68,8 +109,23 @@ async fn answer_token(
     let now = Timestamp::now();
     let (token, expires_at) =
         state.tokens.issue(&account.profile.id, login, account.profile.role, account.profile.email.as_deref(), now);
+    let login = Login {
+        id: login.to_owned(),
+        user: account.profile.id.clone(),
+        begun_at: now,
+        used_at: now,
+        expires_at,
+        address: origin.client.address.map(|address| address.to_string()),
+        agent,
+    };
+    state.store.write(Write::NoteLogin(Box::new(login))).await?;
     if with_cookie {
-        response.cookie(token_cookie(&token, expires_at, now, origin.client.secure));
+        response.cookie(token_cookie(
+            &token,
+            expires_at,
+            now,
+            CookieReach::new(state.settings.cookie_samesite, origin.client.secure),
+        ));
     }
     let user = own_user(state, account).await?;
     Ok(response.json(json!({"success": true, "user": user, "token": token, "expiresAt": expires_at})))
@@ -79,6 +135,7 @@ async fn answer_token(
 pub async fn refresh(
     state: Data<WebState>,
     origin: ReqData<RequestOrigin>,
+    request: HttpRequest,
     user: AuthenticatedUser,
 ) -> Result<HttpResponse, HttpError> {
     let AuthenticatedUser { account, claims, place } = user;
@@ -90,7 +147,8 @@ pub async fn refresh(
     }
     // A client that came with a cookie gets one back.
     let with_cookie = place == TokenPlace::Cookie;
-    answer_token(&state, &origin, &account, &login, HttpResponse::Ok(), with_cookie).await
+    let client = Client { origin: &origin, agent: agent_of(&request) };
+    answer_token(&state, client, &account, &login, HttpResponse::Ok(), with_cookie).await
 }
 
 /// `POST /api/auth/logout`
@@ -102,7 +160,7 @@ pub async fn logout(
     let until = user.claims.revoked_until(Timestamp::now(), state.tokens.ttl());
     let tokens = RevokeTokens::Key { user: user.id().clone(), key: user.claims.revocation_key.to_string(), until };
     state.chat.revoke(tokens).await?;
-    let cookie = no_token_cookie(origin.client.secure);
+    let cookie = no_token_cookie(CookieReach::new(state.settings.cookie_samesite, origin.client.secure));
     Ok(HttpResponse::Ok().cookie(cookie).json(json!({"success": true})))
 }
 

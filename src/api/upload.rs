@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::file_type::{FileType, HEAD_BYTES};
 use super::upload_dir::NewFile;
+use crate::config::UploadTypes;
 use crate::model::{File, MessageClass, Timestamp};
 use crate::store::Write;
 use crate::web::{AuthenticatedUser, HttpError, WebState};
@@ -30,7 +31,7 @@ pub async fn upload(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, HttpError> {
-    let limit = match state.settings.max_upload_bytes {
+    let limit = match state.settings.uploads.max_bytes {
         0 => u64::MAX,
         limit => limit,
     };
@@ -44,7 +45,8 @@ pub async fn upload(
         return Err(no_file());
     }
     let parts = Multipart::new(request.headers(), payload);
-    let Received { file: mut new_file, filename, file_type, size } = receive(&state.settings.upload_dir, parts, limit).await?;
+    let (dir, types) = (&state.settings.uploads.dir, &state.settings.uploads.types);
+    let Received { file: mut new_file, filename, file_type, size } = receive(dir, parts, types, limit).await?;
     new_file.finish().await.map_err(|error| disk(&error))?;
     let file = File {
         url: format!("/uploads/{}", new_file.name()),
@@ -68,13 +70,13 @@ struct Received {
 }
 
 /// Reads all parts to the end, and keeps the first file named `file`.
-async fn receive(dir: &Path, mut parts: Multipart, limit: u64) -> Result<Received, HttpError> {
+async fn receive(dir: &Path, mut parts: Multipart, types: &UploadTypes, limit: u64) -> Result<Received, HttpError> {
     let mut received = None;
     let mut rest = 0;
     while let Some(mut part) = next(&mut parts).await? {
         match file_name(&part) {
             Some(filename) if received.is_none() => {
-                let file_type = FileType::of_name(&filename).ok_or_else(wrong_type)?;
+                let file_type = FileType::of_name(&filename).filter(|known| types.has(known.extension)).ok_or_else(wrong_type)?;
                 let mut file = NewFile::create(dir, file_type.extension).await.map_err(|error| disk(&error))?;
                 let size = store(&mut part, &mut file, file_type, limit).await?;
                 received = Some(Received { file, filename, file_type, size });
@@ -187,7 +189,7 @@ mod tests {
     async fn a_body_is_read_in_chunks_of_any_size() {
         let dir = tempfile::tempdir().unwrap();
         for chunk in 1..BODY.len() {
-            let received = receive(dir.path(), parts(BODY, chunk), 100).await.unwrap();
+            let received = receive(dir.path(), parts(BODY, chunk), &UploadTypes::default(), 100).await.unwrap();
             assert_eq!((received.filename.as_str(), received.size), ("a.gif", 16), "chunks of {chunk}");
         }
     }
@@ -208,7 +210,7 @@ mod tests {
                 }
             }
             let chunk = random.random_range(1..=body.len());
-            drop(receive(dir.path(), parts(&body, chunk), 100).await);
+            drop(receive(dir.path(), parts(&body, chunk), &UploadTypes::default(), 100).await);
         }
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }

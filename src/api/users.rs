@@ -1,20 +1,23 @@
 //! Other users, and a user's own profile.
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use actix_web::web::Data;
+use actix_web::web::{Data, ReqData};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
+use super::accounts::must_know_password;
 use super::limits::{AVATAR_MAX, SEARCH_MAX};
 use super::sessions::find_account;
 use super::shapes::{UserView, own_user};
-use crate::auth::check_full_name;
 use crate::chat::{Command, UserPresence};
 use crate::config::PresenceScope;
-use crate::model::{Account, UserId};
-use crate::store;
-use crate::web::{Admin, AuthenticatedUser, Body, Cursor, HttpError, Page, PageRequest, Query, WebState, user_in_path};
+use crate::model::{Account, Timestamp, UserId};
+use crate::store::{self, AccountChange};
+use crate::web::{
+    AccountFields, Admin, AuthenticatedUser, Body, Cursor, HttpError, LoginLimit, Page, PageRequest, PasswordWork, Query,
+    RequestOrigin, WebState, change_account, changed, emptiable, user_in_path,
+};
 
 /// Time after which a user with too many running searches may retry.
 const SEARCH_WAIT: Duration = Duration::from_secs(1);
@@ -90,18 +93,37 @@ pub async fn sockets(state: Data<WebState>, _: Admin, request: HttpRequest) -> R
     Ok(HttpResponse::Ok().json(json!({"success": true, "sockets": sockets})))
 }
 
-/// `PATCH /api/users/me` `{fullName?,avatar?}`. An empty text clears the field.
-pub async fn update_me(state: Data<WebState>, user: AuthenticatedUser, body: Body) -> Result<HttpResponse, HttpError> {
-    let full_name = emptiable(body.optional_text("fullName")?);
-    if let Some(Some(name)) = &full_name {
-        check_full_name(name)?;
-    }
-    let avatar = emptiable(body.bounded_text("avatar", 0, AVATAR_MAX)?);
-    let account: Arc<Account> = state.chat.ask_for(user.id(), Command::UpdateProfile { full_name, avatar }).await?;
-    Ok(HttpResponse::Ok().json(json!({"success": true, "user": own_user(&state, &account).await?})))
-}
+/// Fields of `PATCH /api/users/me`.
+const OWN_FIELDS: [&str; 6] = ["username", "email", "fullName", "avatar", "password", "oldPassword"];
 
-/// Returns `None` if absent, `Some(None)` to clear (empty), else the new value.
-pub fn emptiable(text: Option<&str>) -> Option<Option<String>> {
-    text.map(|text| (!text.is_empty()).then(|| text.to_owned()))
+/// `PATCH /api/users/me` `{username?,email?,fullName?,avatar?,password?,oldPassword?}`. An empty text clears the field.
+/// Changing a credential needs the present password.
+pub async fn update_me(
+    state: Data<WebState>,
+    limit: Data<LoginLimit>,
+    passwords: Data<PasswordWork>,
+    origin: ReqData<RequestOrigin>,
+    user: AuthenticatedUser,
+    body: Body,
+) -> Result<HttpResponse, HttpError> {
+    let fields = AccountFields::read(&body)?;
+    fields.check_for(user.account.profile.email.as_deref())?;
+    let avatar = emptiable(body.bounded_text("avatar", 0, AVATAR_MAX)?);
+    let ignored = body.ignored(&OWN_FIELDS);
+    let AccountFields { username, email, full_name, password } = fields;
+    if username.is_none() && email.is_none() && password.is_none() {
+        let account: Arc<Account> = state.chat.ask_for(user.id(), Command::UpdateProfile { full_name, avatar }).await?;
+        return Ok(changed(json!({"user": own_user(&state, &account).await?}), ignored));
+    }
+    let old = body.text("oldPassword")?.to_owned();
+    must_know_password(&state, &limit, &passwords, &origin, &user, old, Instant::now()).await?;
+    let password_hash = match password {
+        Some(password) => Some(passwords.hash(origin.client.address, password).await?),
+        None => None,
+    };
+    let kept_login = user.claims.login.clone();
+    let nothing = AccountChange::of(user.id().clone(), Timestamp::now());
+    let change = AccountChange { username, email, full_name, avatar, password_hash, kept_login, ..nothing };
+    let account = change_account(&state, change).await?;
+    Ok(changed(json!({"user": own_user(&state, &account).await?}), ignored))
 }

@@ -48,6 +48,11 @@ fn check_folder(
 /// # Errors
 /// [`AppError`] naming the keys that are too short, if the server is reachable from other machines.
 pub(super) fn check_exposure(config: &Config) -> Result<(), AppError> {
+    if let Some(name) = config.unknown_key() {
+        return Err(AppError(format!(
+            "API_KEY_SCOPES: no key of API_KEYS is called {name}: write {name}:KEY there, or remove it here"
+        )));
+    }
     let short = config.short_keys();
     if !short.is_empty() && !config.host.is_loopback() {
         let names = short.join(", ");

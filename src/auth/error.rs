@@ -38,7 +38,7 @@ impl From<TokenError> for AuthError {
     fn from(error: TokenError) -> Self {
         match error {
             TokenError::Missing => Self::NoToken,
-            TokenError::Invalid => Self::InvalidToken,
+            TokenError::Invalid | TokenError::KeyUnknown => Self::InvalidToken,
             TokenError::Expired => Self::TokenExpired,
         }
     }

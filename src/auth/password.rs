@@ -1,6 +1,18 @@
-//! Passwords: argon2id, stored in PHC format.
+//! Passwords: argon2id, stored in PHC format; bcrypt hashes of other systems are accepted until the next login.
+use std::str::FromStr as _;
+
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use bcrypt::HashParts;
+
+use super::registration::InvalidField;
+
+/// Prefixes of bcrypt hashes.
+const BCRYPT: [&str; 3] = ["$2a$", "$2b$", "$2y$"];
+/// Minimum cost of bcrypt.
+const BCRYPT_COST_MIN: u32 = 4;
+/// Maximum accepted cost; a higher one would delay a login by many seconds.
+const BCRYPT_COST_MAX: u32 = 15;
 
 /// Hashing failed: no randomness, or not enough memory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,8 +33,33 @@ pub fn hash_password(password: &str) -> Result<String, PasswordError> {
 
 /// Returns whether the password matches the hash. Without a hash it takes the same time and returns `false`.
 pub fn verify_password(password: &str, hash: Option<&str>) -> bool {
+    if let Some(hash) = hash.filter(|hash| is_foreign_hash(hash)) {
+        // As in the system of origin: bcrypt ignores all bytes after the 72nd.
+        return bcrypt::verify(password, hash).unwrap_or(false);
+    }
     let matches = Argon2::default().verify_password(password.as_bytes(), hash.unwrap_or(NOBODYS_HASH)).is_ok();
     matches && hash.is_some()
+}
+
+/// Returns whether a hash is another system's, to be replaced at the next login.
+pub fn is_foreign_hash(hash: &str) -> bool {
+    BCRYPT.iter().any(|prefix| hash.starts_with(prefix))
+}
+
+/// Checks a hash from another system.
+///
+/// # Errors
+/// The fault, in words for an administrator.
+pub fn check_password_hash(hash: &str) -> Result<(), InvalidField> {
+    let refuse = |reason| Err(InvalidField { field: "passwordHash", reason });
+    if !is_foreign_hash(hash) {
+        return refuse("is no bcrypt hash ($2a$, $2b$ or $2y$)");
+    }
+    match HashParts::from_str(hash).map(|parts| parts.get_cost()) {
+        Ok(BCRYPT_COST_MIN..=BCRYPT_COST_MAX) => Ok(()),
+        Ok(_) => refuse("is a bcrypt hash of a cost outside 4 to 15"),
+        Err(_) => refuse("is a damaged bcrypt hash"),
+    }
 }
 
 #[cfg(test)]
@@ -50,5 +87,21 @@ mod tests {
         assert_eq!(real.params.to_string(), nobodys.params.to_string());
         assert_eq!(real.salt.unwrap().len(), nobodys.salt.unwrap().len());
         assert_eq!(real.hash.unwrap().len(), nobodys.hash.unwrap().len());
+    }
+
+    #[test]
+    fn hashes_of_bcrypt_are_taken_along() {
+        let ours = bcrypt::hash("correct horse", 4).unwrap();
+        for prefix in BCRYPT {
+            let hash = ours.replacen("$2b$", prefix, 1);
+            assert_eq!(check_password_hash(&hash), Ok(()));
+            assert!(is_foreign_hash(&hash) && verify_password("correct horse", Some(&hash)));
+            assert!(!verify_password("Correct horse", Some(&hash)) && !verify_password("", Some(&hash)));
+        }
+        let too_dear = ours.replacen("$04$", "$16$", 1);
+        for wrong in [too_dear.as_str(), "$2b$04$short", "$2x$04$", "", "correct horse", NOBODYS_HASH] {
+            assert!(check_password_hash(wrong).is_err(), "{wrong}");
+        }
+        assert!(!is_foreign_hash(&hash_password("whatever").unwrap()));
     }
 }

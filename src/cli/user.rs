@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use clap::{Args, Subcommand, ValueEnum};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -21,6 +22,11 @@ use crate::web::audit_entry;
 pub(super) enum UserCommand {
     /// Create a user who can log in.
     Add(AddUser),
+    /// Set a user's password, from the terminal or the first line of standard input; all of the user's logins end.
+    Password {
+        /// Username or e-mail address.
+        name: String,
+    },
     /// Make a user an administrator, or an ordinary user again.
     Role {
         /// Username or e-mail address.
@@ -98,6 +104,11 @@ pub(super) async fn execute(command: UserCommand, config: &Config) -> Result<(),
             let store = Store::open_or_make_beside(options(config)?).await.map_err(CliError::new)?;
             add(&store, new).await
         }
+        UserCommand::Password { name } => {
+            let password = read_password(&name)?;
+            check_password(&password).map_err(CliError::new)?;
+            set_password(&open(config).await?, &name, &password).await
+        }
         UserCommand::Role { name, role } => set_role(&open(config).await?, &name, role.into()).await,
         UserCommand::Delete { name, yes } => {
             // A running server would still take the user for existing.
@@ -144,17 +155,44 @@ fn new_user(user: AddUser) -> Result<NewUser, CliError> {
 /// Reads the first line of standard input, without its end.
 pub(super) fn read_password(name: &str) -> Result<String, CliError> {
     let stdin = io::stdin();
-    if stdin.is_terminal() {
+    let unseen = stdin.is_terminal().then(|| {
         let _ = write!(io::stderr(), "Password of {name}: ");
-    }
+        HiddenInput::begin()
+    });
     let mut line = String::new();
-    stdin.lock().read_line(&mut line).map_err(|error| CliError(format!("cannot read the password: {error}")))?;
+    let read = stdin.lock().read_line(&mut line);
+    drop(unseen);
+    read.map_err(|error| CliError(format!("cannot read the password: {error}")))?;
     let password = line.strip_suffix('\n').unwrap_or(&line);
     let password = password.strip_suffix('\r').unwrap_or(password);
     if password.is_empty() {
         return Err(CliError("no password: give --password, or write it to standard input".to_owned()));
     }
     Ok(password.to_owned())
+}
+
+/// Hides what is typed into the terminal, until it is dropped.
+struct HiddenInput(Option<Termios>);
+
+impl HiddenInput {
+    fn begin() -> Self {
+        let before = tcgetattr(io::stdin()).ok();
+        if let Some(mut quiet) = before.clone() {
+            quiet.local_modes.remove(LocalModes::ECHO);
+            // On failure the password stays visible.
+            let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &quiet);
+        }
+        Self(before)
+    }
+}
+
+impl Drop for HiddenInput {
+    fn drop(&mut self) {
+        if let Some(before) = &self.0 {
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
+            let _ = writeln!(io::stderr());
+        }
+    }
 }
 
 /// Records a command that changed an account.
@@ -175,6 +213,16 @@ async fn add(store: &Store, new: NewUser) -> Result<(), CliError> {
         Err(StoreError::Conflict(field)) => Err(CliError(format!("the {field} is taken: choose another"))),
         Err(error) => Err(failed(&error)),
     }
+}
+
+async fn set_password(store: &Store, name: &str, password: &str) -> Result<(), CliError> {
+    let account = find(store, name).await?;
+    let user = account.profile.id.clone();
+    let password_hash = hash_password(password).map_err(CliError::new)?;
+    let write = Write::SetPassword { user, password_hash, valid_from: Timestamp::now(), kept_login: None };
+    store.write(write).await.map_err(|error| failed(&error))?;
+    note(store, "user password", account.profile.id.as_str()).await?;
+    print(&format!("{} has a new password; all logins end\n", account.profile.username))
 }
 
 async fn set_role(store: &Store, name: &str, role: UserRole) -> Result<(), CliError> {

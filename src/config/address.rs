@@ -65,7 +65,8 @@ impl fmt::Display for Host {
 /// Origins of pages that may connect, in addition to the server's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origins {
-    /// These, as browsers write them: `https://example.org`, lower case, without the scheme's own port.
+    /// These, as browsers write them: `https://example.org`, lower case, without the scheme's own port;
+    /// `https://*.example.org` matches all hosts below that name, `null` and `file://` pages without a site.
     Listed(Vec<String>),
     /// All (`*`).
     Any,
@@ -84,7 +85,7 @@ impl FromStr for Origins {
         if text == "*" {
             return Ok(Self::Any);
         }
-        items(text).map(origin_of).collect::<Result<_, _>>().map(Self::Listed)
+        items(text).map(listed_origin).collect::<Result<_, _>>().map(Self::Listed)
     }
 }
 
@@ -94,6 +95,23 @@ impl fmt::Display for Origins {
             Self::Listed(origins) => formatter.write_str(&join(origins)),
             Self::Any => formatter.write_str("*"),
         }
+    }
+}
+
+/// Parses an origin, a pattern for all hosts below a name, or an origin without a site (`null`, `file://`).
+fn listed_origin(text: &str) -> Result<String, String> {
+    if text == "null" || text == "file://" {
+        return Ok(text.to_owned());
+    }
+    let Some((scheme, host)) = text.split_once("://*.") else { return origin_of(text) };
+    let below = origin_of(&format!("{scheme}://{host}"))?;
+    let (scheme, host) = below.split_once("://").unwrap_or_default();
+    // Anybody can have a name below `.com`.
+    let name = host.split(':').next().unwrap_or_default();
+    if name.contains('.') && name.split('.').all(|label| !label.is_empty()) {
+        Ok(format!("{scheme}://*.{host}"))
+    } else {
+        Err(format!("{text:?} would allow anybody: at least two names stand behind the star, as in https://*.example.app"))
     }
 }
 
@@ -114,6 +132,37 @@ fn origin_of(url: &str) -> Result<String, String> {
         return Err(wrong());
     }
     Ok(format!("{scheme}://{host}"))
+}
+
+/// The address by which browsers reach the server, without a slash at its end; empty: not configured.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PublicUrl(String);
+
+impl PublicUrl {
+    /// Returns the address.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for PublicUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not an address such as https://chat.example.org");
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or_else(wrong)?;
+        let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'@' | b'"' | b'<' | b'>' | b'\\');
+        if rest.is_empty() || rest.starts_with('/') || !rest.bytes().all(is_plain) {
+            return Err(wrong());
+        }
+        Ok(Self(text.trim_end_matches('/').to_owned()))
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
 }
 
 /// Paths that the server's own routes occupy, with everything below them.
@@ -291,7 +340,18 @@ mod tests {
         let expected = ["https://example.org", "http://localhost:5173", "http://a"];
         assert_eq!(parsed, Origins::Listed(expected.map(str::to_owned).to_vec()));
         assert_eq!("*".parse(), Ok(Origins::Any));
-        for wrong in ["example.org", "://a", "http://", "http://u:p@a", "http://*.example.org"] {
+        let wide: Origins = "https://*.Example.app:443/,null,file://".parse().unwrap();
+        assert_eq!(wide.to_string(), "https://*.example.app,null,file://");
+        for wrong in [
+            "example.org",
+            "://a",
+            "http://",
+            "http://u:p@a",
+            "http://*.org",
+            "http://a.*.example.org",
+            "https://*",
+            "*.a.example",
+        ] {
             assert!(wrong.parse::<Origins>().is_err(), "{wrong}");
         }
     }

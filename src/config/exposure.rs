@@ -51,6 +51,12 @@ impl Config {
         known.into_iter().filter(|(is_open, _)| *is_open).map(|(_, exposure)| exposure).collect()
     }
 
+    /// Returns a name in `API_KEY_SCOPES` that no key of `API_KEYS` has.
+    pub fn unknown_key(&self) -> Option<String> {
+        let has_key = |name: &&str| self.api_keys.iter().any(|key| key.name.as_deref() == Some(*name));
+        self.api_key_scopes.names().find(|name| !has_key(name)).map(str::to_owned)
+    }
+
     /// Returns the names of API keys that are too short for a server reachable from other machines.
     pub fn short_keys(&self) -> Vec<String> {
         let short = self.api_keys.iter().filter(|key| key.secret.expose().chars().count() < KEY_CHARS_MIN);

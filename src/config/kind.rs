@@ -274,6 +274,36 @@ impl Kind for Optional {
     }
 }
 
+/// A list of files.
+pub(super) struct Files;
+
+impl Kind for Files {
+    type Value = Vec<PathBuf>;
+
+    fn parse(&self, text: &str) -> Result<Vec<PathBuf>, String> {
+        items(text).map(|item| Folder.parse(item)).collect()
+    }
+
+    fn print(&self, value: &Vec<PathBuf>) -> String {
+        join(&value.iter().map(|path| path.display()).collect::<Vec<_>>())
+    }
+}
+
+/// A list of texts.
+pub(super) struct Texts;
+
+impl Kind for Texts {
+    type Value = Vec<String>;
+
+    fn parse(&self, text: &str) -> Result<Vec<String>, String> {
+        Ok(items(text).map(str::to_owned).collect())
+    }
+
+    fn print(&self, value: &Vec<String>) -> String {
+        join(value)
+    }
+}
+
 /// A secret, taken verbatim, white space included.
 pub(super) struct Hidden;
 

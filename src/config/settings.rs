@@ -5,13 +5,18 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::address::{DatabaseAddress, Host, ModelAddress, Origins, SocketPath};
+use super::address::{DatabaseAddress, Host, ModelAddress, Origins, PublicUrl, SocketPath};
 use super::dialects::DialectNames;
 use super::error::ConfigError;
-use super::kind::{Count, Flag, Folder, Hidden, HiddenKeys, Kept, Kind, Length, Optional, Parsed, Proxies, Size, Text};
+use super::kind::{
+    Count, Files, Flag, Folder, Hidden, HiddenKeys, Kept, Kind, Length, Optional, Parsed, Proxies, Size, Text, Texts,
+};
 use super::log_filter::LogFilter;
+use super::scopes::KeyScopes;
 use super::secret::{ApiKey, Secret};
-use super::word::{AdminUiMode, AiProvider, CatchUp, Delivery, LogFormat, PresenceScope, WebChat};
+use super::tokens::{Audience, KeyAddresses, USER_CLAIMS};
+use super::upload_types::UploadTypes;
+use super::word::{AdminUiMode, AiProvider, CatchUp, Delivery, LogFormat, PresenceScope, SameSite, WebChat};
 
 /// A raw value from outside, and its source.
 #[derive(Debug, Clone)]
@@ -130,8 +135,12 @@ settings! {
         /// Folder for the database, the secret and the uploads; created if missing.
         data_dir: PathBuf = PathBuf::from("./data"), "DATA_DIR", Folder;
         /// Origins of browser pages that may connect, in addition to the server's own, or `*` for all; if `HOST` is
-        /// loopback, pages of this machine may connect, too.
+        /// loopback, pages of this machine may connect, too. `https://*.example.app` names all hosts below that name;
+        /// `null` and `file://` connect without cookies.
         client_url: Origins = Origins::default(), "CLIENT_URL", Parsed::new();
+        /// Address by which browsers reach this server; put before addresses of files, for front ends on another
+        /// origin.
+        public_url: PublicUrl = PublicUrl::default(), "PUBLIC_URL", Parsed::new();
         /// Addresses or CIDR ranges of proxies whose `X-Forwarded-*` headers count.
         trusted_proxies: Vec<IpNet> = Vec::new(), "TRUSTED_PROXIES", Proxies;
         /// Maximum time that a stop may take.
@@ -168,6 +177,21 @@ settings! {
         jwt_access_secret_key: Option<Secret> = None, "JWT_ACCESS_SECRET_KEY", Hidden;
         /// Another secret of tokens.
         jwt_secrete: Option<Secret> = None, "JWT_SECRETE", Hidden;
+        /// Public keys of other token issuers, as PEM files: RSA, P-256, P-384 or Ed25519.
+        jwt_public_key: Vec<PathBuf> = Vec::new(), "JWT_PUBLIC_KEY", Files;
+        /// Addresses of sets of public keys (JWKS), read hourly; `http://` for this machine only. Requires JWT_AUDIENCE.
+        jwks_url: KeyAddresses = KeyAddresses::default(), "JWKS_URL", Parsed::new();
+        /// Issuers of OpenID Connect, which publish where their keys are. Requires JWT_AUDIENCE.
+        oidc_issuer: KeyAddresses = KeyAddresses::default(), "OIDC_ISSUER", Parsed::new();
+        /// Audiences (`aud`): foreign tokens must name one of them; `*` accepts tokens for any audience.
+        jwt_audience: Audience = Audience::Unset, "JWT_AUDIENCE", Parsed::new();
+        /// Issuers (`iss`) of tokens that JWT_SECRET, JWT_PUBLIC_KEY or JWKS_URL verify: one for all, or one for each file
+        /// and address in their order.
+        jwt_issuer: Vec<String> = Vec::new(), "JWT_ISSUER", Texts;
+        /// Tolerated clock difference to other token issuers.
+        jwt_leeway: Duration = Duration::from_secs(10), "JWT_LEEWAY", Length::any();
+        /// Claims that contain the user's id, the first present one counts; a dot leads into an object.
+        jwt_user_claim: Vec<String> = USER_CLAIMS.iter().map(|name| (*name).to_owned()).collect(), "JWT_USER_CLAIM", Texts;
         /// Lifetime of tokens issued by this server.
         token_ttl: Duration = Duration::from_secs(7 * 24 * 60 * 60), "TOKEN_TTL", Length::at_least(SECOND);
         /// Maximum age of a login: its tokens are valid and can be refreshed until then; 0s: for ever.
@@ -184,6 +208,12 @@ settings! {
         /// Keys that give servers administrator rights (`X-API-Key`), comma-separated; `NAME:KEY` names one for the
         /// log.
         api_keys: Vec<ApiKey> = Vec::new(), "API_KEYS", HiddenKeys;
+        /// Scopes of keys by name, `NAME:SCOPE+SCOPE`, comma-separated, of send, read, users, conversations, emit and
+        /// admin; a key that is not named has all.
+        api_key_scopes: KeyScopes = KeyScopes::default(), "API_KEY_SCOPES", Parsed::new();
+        /// Sites whose pages send the login cookie: `lax` or `strict` (this site), or `none` (all; HTTPS only, and changes
+        /// need an allowed origin).
+        cookie_samesite: SameSite = SameSite::Lax, "COOKIE_SAMESITE", Parsed::new();
         /// Requires a token for downloading uploads.
         uploads_require_auth: bool = false, "UPLOADS_REQUIRE_AUTH", Flag;
     }
@@ -256,6 +286,9 @@ settings! {
         max_group_members: usize = 1_000, "MAX_GROUP_MEMBERS", Count::at_least(0);
         /// Characters of a message; 0: as many as its packet can hold.
         max_message_length: usize = 0, "MAX_MESSAGE_LENGTH", Count::at_least(0);
+        /// Types of files that may be uploaded, of jpeg, jpg, png, gif, pdf, doc, docx, mp4, mp3, webm, ogg, m4a, webp,
+        /// heic, mov, txt and zip.
+        upload_types: UploadTypes = UploadTypes::default(), "UPLOAD_TYPES", Parsed::new();
         /// Size of the largest upload; 0: no limit.
         max_upload_size: usize = 50 * 1024 * 1024, "MAX_UPLOAD_SIZE", Size::at_least(0);
     }

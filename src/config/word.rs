@@ -99,6 +99,36 @@ words! {
 }
 
 words! {
+    /// Scope of a server's key.
+    Scope {
+        /// Messages and notifications to users.
+        Send = "send",
+        /// Sockets, rooms, and explanations of missing messages.
+        Read = "read",
+        /// Accounts and tokens.
+        Users = "users",
+        /// Groups, their members, and titles of listings.
+        Conversations = "conversations",
+        /// Custom events.
+        Emit = "emit",
+        /// Figures, the log, the feed, the audit, and kicks.
+        Admin = "admin",
+    }
+}
+
+words! {
+    /// Sites whose pages send the login cookie.
+    SameSite {
+        /// This site, and links to it.
+        Lax = "lax",
+        /// This site.
+        Strict = "strict",
+        /// All sites, for front ends on another one.
+        None = "none",
+    }
+}
+
+words! {
     /// The form of the log's lines.
     LogFormat {
         /// For people.

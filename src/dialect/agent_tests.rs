@@ -99,7 +99,7 @@ fn what_is_malformed_is_refused_by_name() {
         ("message:send", r#"{"conversationId":{},"content":"hi"}"#, "conversationId"),
         ("message:send", r#"{"conversationId":-1,"content":"hi"}"#, "conversationId"),
         ("message:send", r#"{"targetUserId":"","content":"hi"}"#, "targetUserId"),
-        ("message:send", r#"{"targetUserId":"a b","content":"hi"}"#, "targetUserId"),
+        ("message:send", r#"{"targetUserId":"a\u200bb","content":"hi"}"#, "targetUserId"),
         ("message:send", r#"{"conversationId":"c","targetUserId":["bob"],"content":"hi"}"#, "targetUserId"),
         ("message:send", r#"{"conversationId":"c"}"#, "content"),
         ("message:send", r#"{"conversationId":"c","content":"","attachments":[]}"#, "content"),

@@ -21,7 +21,7 @@ pub(super) fn with_urls<'a>(content: Cow<'a, str>, files: &[File]) -> Cow<'a, st
         return content;
     }
     let lines = Some(&*content).filter(|content| !content.is_empty()).into_iter();
-    Cow::Owned(lines.chain(files.iter().map(|file| file.url.as_str())).collect::<Vec<_>>().join("\n"))
+    Cow::Owned(lines.map(Cow::Borrowed).chain(files.iter().map(File::shown_url)).collect::<Vec<_>>().join("\n"))
 }
 
 /// The message types that all front ends know.

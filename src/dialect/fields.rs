@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::request_error::RequestError;
 use crate::chat::ChatError;
 use crate::model::limits::{ATTACHMENTS_MAX, ID_MAX, INTEGER_MAX, TYPE_MAX, URL_MAX};
-use crate::model::{ConversationId, ListingId, MessageId, RoomId, UserId};
+use crate::model::{ConversationId, ListingId, MessageId, RoomId, UserId, upload_path};
 use crate::socketio::Args;
 
 /// Longest field name repeated in a refusal, in characters.
@@ -180,7 +180,7 @@ impl<'a> Field<'a> {
         }
         let url = Payload::parse(*self)?.field("url");
         let url = url.short_text(URL_MAX).map_err(|_| self.request_error())?;
-        url.map(Some).ok_or_else(|| self.request_error())
+        url.map(|url| Some(upload_path(&url).to_owned())).ok_or_else(|| self.request_error())
     }
 }
 

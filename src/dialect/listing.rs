@@ -426,7 +426,7 @@ impl JsonSchema for CommonChatMessage {
 fn text_of(message: &Message) -> Cow<'_, str> {
     let (file, further) = one_file(message);
     let text = match file {
-        Some(file) if message.content.is_empty() => Cow::Owned(format!("{} {}", file.filename, file.url)),
+        Some(file) if message.content.is_empty() => Cow::Owned(format!("{} {}", file.filename, file.shown_url())),
         _ => Cow::Borrowed(message.content.as_str()),
     };
     with_urls(text, further)

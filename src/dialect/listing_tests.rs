@@ -118,7 +118,7 @@ fn what_is_malformed_is_refused_by_name() {
         ("sendDirectMessage", "", "receiverId"),
         ("sendDirectMessage", "[]", "payload"),
         ("sendDirectMessage", r#"{"content":"hi"}"#, "receiverId"),
-        ("sendDirectMessage", r#"{"receiverId":"a b","content":"hi"}"#, "receiverId"),
+        ("sendDirectMessage", r#"{"receiverId":"a\u200bb","content":"hi"}"#, "receiverId"),
         ("sendDirectMessage", r#"{"receiverId":{},"content":"hi"}"#, "receiverId"),
         ("sendDirectMessage", r#"{"receiverId":"bob"}"#, "content"),
         ("sendDirectMessage", r#"{"receiverId":"bob","content":""}"#, "content"),

@@ -107,7 +107,7 @@ fn what_is_malformed_is_refused_by_name() {
         ("send_direct_message", "7", "payload"),
         ("send_direct_message", r#"{"content":"hi"}"#, "recipientId"),
         ("send_direct_message", r#"{"recipientId":"","content":"hi"}"#, "recipientId"),
-        ("send_direct_message", r#"{"recipientId":"a b","content":"hi"}"#, "recipientId"),
+        ("send_direct_message", r#"{"recipientId":"a\u200bb","content":"hi"}"#, "recipientId"),
         ("send_direct_message", r#"{"recipientId":1.5,"content":"hi"}"#, "recipientId"),
         ("send_direct_message", r#"{"recipientId":-1,"content":"hi"}"#, "recipientId"),
         ("send_direct_message", r#"{"recipientId":9007199254740992,"content":"hi"}"#, "recipientId"),

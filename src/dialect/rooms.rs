@@ -40,7 +40,8 @@ mod tests {
             ("room_room_7", EmitTo::Room(room("room_7"))),
             ("flat-7", EmitTo::Room(room("flat-7"))),
             ("user_", EmitTo::Room(room("user_"))),
-            ("user_a b", EmitTo::Room(room("user_a b"))),
+            ("user_a b", user("a b")),
+            ("user_ b", EmitTo::Room(room("user_ b"))),
             ("room_", EmitTo::Room(room("room_"))),
             (id, EmitTo::ConversationOrRoom(ConversationId::parse(id).unwrap(), room(id))),
         ] {

@@ -9,6 +9,10 @@ const METHODS: &str = "GET, POST, PUT, DELETE, PATCH, OPTIONS";
 const HEADERS: [&str; 3] = ["Content-Type", "Authorization", "X-Requested-With"];
 /// Seconds for which a browser may keep the answer to a preflight.
 const MAX_AGE: &str = "600";
+/// Response headers that pages may read, in addition to those always allowed.
+const EXPOSED: &str = "Content-Disposition, Content-Range, ETag, Retry-After, X-Error-Id";
+/// Origins of pages without a site.
+const NO_SITE: [&str; 2] = ["null", "file://"];
 
 /// A text that is not an origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +28,8 @@ pub enum OriginVerdict {
     Own,
     /// Listed in the configuration, or a loopback origin while the server listens on loopback only.
     Allowed,
+    /// Listed, and of no site: `null` or `file://`. Cookies are ignored, because pages of anybody can have this origin.
+    NoSite,
     /// Not listed, but every origin is allowed; cookies are ignored.
     AnyOrigin,
     /// Not allowed: it may only read, and browsers hide the answer from its page.
@@ -33,7 +39,12 @@ pub enum OriginVerdict {
 impl OriginVerdict {
     /// Returns whether a cookie may authenticate the request.
     pub fn may_use_cookie(self) -> bool {
-        !matches!(self, Self::AnyOrigin | Self::Foreign)
+        !matches!(self, Self::NoSite | Self::AnyOrigin | Self::Foreign)
+    }
+
+    /// Returns whether a cookie certainly comes from a page that may use it.
+    pub fn is_of_a_known_page(self) -> bool {
+        matches!(self, Self::Own | Self::Allowed)
     }
 
     /// Returns whether the request may do more than read.
@@ -55,6 +66,8 @@ pub fn foreign_origin(origin: &str) -> String {
 #[derive(Debug, Clone)]
 pub struct Origins {
     listed: Vec<String>,
+    /// Scheme and suffix of hosts.
+    patterns: Vec<(String, String)>,
     any: bool,
     loopback: bool,
 }
@@ -66,10 +79,16 @@ impl Origins {
     /// # Errors
     /// [`InvalidOrigin`] for the first text that is not an origin.
     pub fn new(client_url: &[String], host_is_loopback: bool) -> Result<Self, InvalidOrigin> {
-        let mut origins = Self { listed: Vec::new(), any: false, loopback: host_is_loopback };
+        let mut origins = Self { listed: Vec::new(), patterns: Vec::new(), any: false, loopback: host_is_loopback };
         for text in client_url {
             if text == "*" {
                 origins.any = true;
+            } else if NO_SITE.contains(&text.as_str()) {
+                origins.listed.push(text.clone());
+            } else if let Some((scheme, host)) = text.split_once("://*.") {
+                let below = origin_of(&format!("{scheme}://{host}")).ok_or_else(|| InvalidOrigin(text.clone()))?;
+                let (scheme, host) = below.split_once("://").unwrap_or_default();
+                origins.patterns.push((scheme.to_owned(), format!(".{host}")));
             } else {
                 origins.listed.push(origin_of(text).ok_or_else(|| InvalidOrigin(text.clone()))?);
             }
@@ -81,16 +100,31 @@ impl Origins {
     pub fn judge(&self, origin: Option<&str>, host: Option<&str>, secure: bool) -> OriginVerdict {
         let Some(origin) = origin else { return OriginVerdict::NoOrigin };
         let otherwise = if self.any { OriginVerdict::AnyOrigin } else { OriginVerdict::Foreign };
-        // Sandboxed pages send the text `null`; other texts that are not origins are treated alike.
+        // Sandboxed pages and files send the text `null`, some shells `file://`.
+        if NO_SITE.contains(&origin) && self.listed.iter().any(|listed| listed == origin) {
+            return OriginVerdict::NoSite;
+        }
+        // Other texts that are not origins are treated as foreign.
         let Some(origin) = origin_of(origin) else { return otherwise };
         let scheme = if secure { "https" } else { "http" };
         if host.and_then(|host| origin_of(&format!("{scheme}://{host}"))).is_some_and(|own| own == origin) {
             return OriginVerdict::Own;
         }
-        if self.listed.contains(&origin) || (self.loopback && !self.any && is_loopback(&origin)) {
+        if self.listed.contains(&origin)
+            || self.is_below_a_pattern(&origin)
+            || (self.loopback && !self.any && is_loopback(&origin))
+        {
             return OriginVerdict::Allowed;
         }
         otherwise
+    }
+
+    fn is_below_a_pattern(&self, origin: &str) -> bool {
+        let Some((scheme, host)) = origin.split_once("://") else { return false };
+        let fits = |(known, end): &(String, String)| {
+            known == scheme && host.strip_suffix(end.as_str()).is_some_and(|below| !below.is_empty() && !below.contains(':'))
+        };
+        self.patterns.iter().any(fits)
     }
 
     /// Judges a request by its headers, as [`Origins::judge`] does. Several `Origin` headers count as foreign.
@@ -107,13 +141,18 @@ impl Origins {
     /// Returns the CORS headers of an answer, success or error.
     pub fn cors_headers(&self, verdict: OriginVerdict, origin: Option<&str>) -> Vec<(&'static str, String)> {
         if self.any {
-            return vec![("access-control-allow-origin", "*".to_owned())];
+            return vec![("access-control-allow-origin", "*".to_owned()), exposed()];
         }
         // Answers without CORS headers vary, too: a cache must not serve them to an allowed page.
         let mut headers = vec![("vary", "Origin".to_owned())];
         if let (OriginVerdict::Own | OriginVerdict::Allowed, Some(origin)) = (verdict, origin) {
             headers.push(("access-control-allow-origin", origin.to_owned()));
             headers.push(("access-control-allow-credentials", "true".to_owned()));
+            headers.push(exposed());
+        }
+        if let (OriginVerdict::NoSite, Some(origin)) = (verdict, origin) {
+            headers.push(("access-control-allow-origin", origin.to_owned()));
+            headers.push(exposed());
         }
         headers
     }
@@ -134,6 +173,10 @@ impl Origins {
         }
         headers
     }
+}
+
+fn exposed() -> (&'static str, String) {
+    ("access-control-expose-headers", EXPOSED.to_owned())
 }
 
 /// Returns the requested headers together with those that are always allowed.
@@ -180,7 +223,7 @@ fn is_loopback(origin: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::OriginVerdict::{Allowed, AnyOrigin, Foreign, NoOrigin, Own};
+    use super::OriginVerdict::{Allowed, AnyOrigin, Foreign, NoOrigin, NoSite, Own};
     use super::*;
 
     fn origins(list: &[&str], loopback: bool) -> Origins {
@@ -192,6 +235,7 @@ mod tests {
         let listed = origins(&["https://app.example.com/", "HTTPS://Other.example:443"], false);
         let local = origins(&[], true);
         let any = origins(&["*"], true);
+        let below = origins(&["https://*.example.app", "null"], false);
         for (rule, origin, host, secure, verdict) in [
             (&listed, None, "chat.example", true, NoOrigin),
             (&listed, Some("https://chat.example"), "chat.example", true, Own),
@@ -216,6 +260,18 @@ mod tests {
             (&any, Some("http://localhost:5173"), "localhost:3000", false, AnyOrigin),
             (&any, Some("http://localhost:3000"), "localhost:3000", false, Own),
             (&any, Some("null"), "localhost:3000", false, AnyOrigin),
+            (&below, Some("https://a.example.app"), "chat.example", true, Allowed),
+            (&below, Some("https://a.b.example.app"), "chat.example", true, Allowed),
+            (&below, Some("https://A.Example.App:443"), "chat.example", true, Allowed),
+            (&below, Some("https://example.app"), "chat.example", true, Foreign),
+            (&below, Some("https://.example.app"), "chat.example", true, Foreign),
+            (&below, Some("https://evilexample.app"), "chat.example", true, Foreign),
+            (&below, Some("https://a.example.app.evil.example"), "chat.example", true, Foreign),
+            (&below, Some("https://a.example.app:8443"), "chat.example", true, Foreign),
+            (&below, Some("https://evil.example:1.example.app"), "chat.example", true, Foreign),
+            (&below, Some("http://a.example.app"), "chat.example", true, Foreign),
+            (&below, Some("null"), "chat.example", true, NoSite),
+            (&below, Some("file://"), "chat.example", true, Foreign),
         ] {
             assert_eq!(rule.judge(origin, Some(host), secure), verdict, "{origin:?} at {host}");
         }
@@ -228,14 +284,16 @@ mod tests {
         let names = |headers: Vec<(&'static str, String)>| headers.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
         assert_eq!(
             names(origins.cors_headers(Allowed, Some("http://a.example"))),
-            ["vary", "access-control-allow-origin", "access-control-allow-credentials"]
+            ["vary", "access-control-allow-origin", "access-control-allow-credentials", "access-control-expose-headers"]
         );
     }
 
     #[test]
     fn any_origin_is_a_star_without_credentials() {
         let origins = origins(&["*"], false);
-        assert_eq!(origins.cors_headers(AnyOrigin, Some("http://b.example")), [("access-control-allow-origin", "*".to_owned())]);
+        let headers = origins.cors_headers(AnyOrigin, Some("http://b.example"));
+        assert_eq!(headers, [("access-control-allow-origin", "*".to_owned()), exposed()]);
+        assert!(!NoSite.may_use_cookie() && NoSite.is_allowed());
         assert!(!AnyOrigin.may_use_cookie() && Own.may_use_cookie() && NoOrigin.may_use_cookie());
     }
 

@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use super::limits::{ID_MAX, USER_ID_MAX};
+use super::name::is_plain;
 
 /// A text that is not an id of the expected kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -84,7 +85,7 @@ macro_rules! uuid_id {
 }
 
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $max:expr, $pattern:literal, $allowed:expr) => {
+    ($(#[$doc:meta])* $name:ident, $max:expr, $pattern:literal, $is_one:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
@@ -95,12 +96,8 @@ macro_rules! text_id {
             /// # Errors
             /// [`InvalidId`] if its length or one of its characters is not allowed.
             pub fn parse(text: &str) -> Result<Self, InvalidId> {
-                let length = text.chars().count();
-                let allowed: fn(char) -> bool = $allowed;
-                if length == 0 || length > $max || !text.chars().all(allowed) {
-                    return Err(InvalidId);
-                }
-                Ok(Self(Arc::from(text)))
+                let is_one: fn(&str) -> bool = $is_one;
+                if text.is_empty() || !is_one(text) { Err(InvalidId) } else { Ok(Self(Arc::from(text))) }
             }
 
             /// Returns the id as text.
@@ -162,16 +159,26 @@ impl MessageId {
 }
 
 text_id! {
-    /// A user: 1–64 characters of `[A-Za-z0-9._:@-]`.
-    UserId, USER_ID_MAX, "^[A-Za-z0-9._:@-]+$", |character| character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | ':' | '@' | '-')
+    /// A user, by the id that its issuer gave it: 1–200 printable bytes, without blanks at the ends.
+    UserId, USER_ID_MAX, r"^[^\u0000-\u001f\u007f-\u009f]+$", is_printable
 }
 text_id! {
     /// A public room, by its client-chosen name: 1–200 characters.
-    RoomId, ID_MAX, r"^[^\u0000]+$", |character| character != '\0'
+    RoomId, ID_MAX, r"^[^\u0000]+$", is_any_text
 }
 text_id! {
     /// A listing of the marketplace, by the name that its server gave it: 1–200 characters.
-    ListingId, ID_MAX, r"^[^\u0000]+$", |character| character != '\0'
+    ListingId, ID_MAX, r"^[^\u0000]+$", is_any_text
+}
+
+fn is_any_text(text: &str) -> bool {
+    text.chars().count() <= ID_MAX && !text.contains('\0')
+}
+
+/// Returns whether a text is readable as it is: it goes into the log, into addresses and into names of rooms.
+fn is_printable(text: &str) -> bool {
+    let is_seen = text.bytes().all(|byte| byte.is_ascii_graphic()) || (text.trim().len() == text.len() && is_plain(text));
+    text.len() <= USER_ID_MAX && is_seen
 }
 
 /// The public id of one Socket.IO socket: 20 characters of URL-safe base64 (15 random bytes).
@@ -275,11 +282,35 @@ mod tests {
     }
 
     #[test]
-    fn user_ids_are_short_and_plain() {
-        for good in ["a", "user:1", "A.b_c-d@e", &"x".repeat(64)] {
+    fn user_ids_are_what_issuers_have() {
+        for good in [
+            "a",
+            "auth0|5f7c8ec7c33c6c004bbafe82",
+            "a+b@x.org",
+            "DOMAIN\\user",
+            "https://id.example/users/7?a=b#c",
+            "00u1/%2F",
+            "Jürgen Groß",
+            "用户",
+            "a'b\"c",
+            &"x".repeat(200),
+        ] {
             assert_eq!(UserId::parse(good).unwrap().as_str(), good);
         }
-        for bad in ["", "a b", "ä", "a/b", &"x".repeat(65)] {
+        for bad in [
+            "",
+            " ",
+            " a",
+            "a\u{a0}",
+            "a\nb",
+            "a\tb",
+            "a\0",
+            "a\u{202e}b",
+            "a\u{200b}",
+            "\u{2028}",
+            &"x".repeat(201),
+            &"ä".repeat(101),
+        ] {
             assert_eq!(UserId::parse(bad), Err(InvalidId), "{bad:?}");
         }
     }

@@ -1,7 +1,7 @@
 //! Limits on input, each defined once. Texts are counted in characters.
 
-/// Longest id of a user.
-pub const USER_ID_MAX: usize = 64;
+/// Longest id of a user, in bytes.
+pub const USER_ID_MAX: usize = 200;
 /// Longest id that clients or their servers choose themselves (a room, a listing, a `clientMessageId`), and longest
 /// text that is looked up as one of our ids.
 pub const ID_MAX: usize = 200;

@@ -14,7 +14,7 @@ mod user;
 
 pub use self::conversation::{Conversation, ConversationKind, LastMessage};
 pub use self::digest::digest;
-pub use self::file::{File, MessageClass};
+pub use self::file::{File, MessageClass, show_files_below, upload_path};
 pub use self::id::{ConversationId, InvalidId, ListingId, MessageId, NotificationId, PrivateId, RoomId, SocketId, UserId};
 pub use self::listing::Listing;
 pub use self::message::{Message, MessageStatus, Place, ReadMark, Role};
@@ -22,4 +22,4 @@ pub use self::name::{DELETED_NAME, is_plain, name_key};
 pub use self::notification::Notification;
 pub use self::offset::{ChangesNotified, Epoch, Offset, OffsetKind, Part};
 pub use self::timestamp::Timestamp;
-pub use self::user::{Account, ChosenStatus, Description, MODEL_USER, Profile, UserRole, numbered_name};
+pub use self::user::{Account, ChosenStatus, Description, MODEL_USER, Profile, UserRole, name_of_id, numbered_name};

@@ -118,6 +118,11 @@ pub struct Account {
     pub created_at: Timestamp,
 }
 
+/// Returns a username for a user of whom only the id is known.
+pub fn name_of_id(id: &UserId) -> String {
+    id.as_str().chars().take(USERNAME_MAX).collect()
+}
+
 /// Returns a username with a number appended, for when the name itself is taken.
 pub fn numbered_name(username: &str, number: u64) -> String {
     let number = number.to_string();

@@ -148,7 +148,7 @@ pub mod kinds {
     pub fn user(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": ["string", "integer"],
-            "maxLength": 64, "pattern": "^[A-Za-z0-9._:@-]+$", "minimum": 0, "maximum": MAX_SAFE_INTEGER,
+            "maxLength": 200, "pattern": r"^[^\u0000-\u001f\u007f-\u009f]+$", "minimum": 0, "maximum": MAX_SAFE_INTEGER,
         })
     }
 }

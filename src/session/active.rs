@@ -4,7 +4,7 @@ use std::time::Instant;
 use super::hold_queue::HoldQueue;
 use super::missed::Missed;
 use super::pending::PendingRequests;
-use super::request_queue::RequestQueue;
+use super::request_queue::{QueuedRequest, RequestQueue};
 
 /// Dropped as soon as nothing in it needs remembering.
 #[derive(Debug, Default)]
@@ -19,6 +19,8 @@ pub struct Active {
     pub attachments_due: Option<Instant>,
     /// Presence and typing events that were dropped.
     pub missed: Missed,
+    /// A request with a token whose issuer is being asked for the key.
+    pub awaits_keys: Option<Box<QueuedRequest>>,
 }
 
 impl Active {
@@ -34,6 +36,7 @@ impl Active {
             && self.pending.is_empty()
             && self.hold_queue.is_idle()
             && self.missed.is_empty()
+            && self.awaits_keys.is_none()
             && self.request_queue.is_idle()
     }
 }

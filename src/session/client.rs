@@ -7,7 +7,7 @@ use actix::Recipient;
 use bytes::Bytes;
 
 use super::call_context::{CallContext, Now};
-use super::ports::{AtConsole, Broker};
+use super::ports::{AtConsole, Broker, KeysWanted};
 use super::publishing::Publisher;
 use super::rules::Rules;
 use super::state::Session;
@@ -43,6 +43,8 @@ pub struct Recipients {
     pub confirmed: Counted<Confirmed>,
     /// See [`Disconnect`].
     pub disconnect: Counted<Disconnect>,
+    /// See [`KeysWanted`]; `None` if no issuer publishes keys.
+    pub keys_wanted: Option<Recipient<KeysWanted>>,
     /// See [`AtConsole`]; `None` if there is no such namespace.
     pub console: Option<Recipient<AtConsole>>,
 }
@@ -82,6 +84,12 @@ impl Broker for &Recipients {
 
     fn disconnect(&mut self, message: Disconnect) {
         self.disconnect.do_send(message);
+    }
+
+    fn keys_wanted(&mut self, message: KeysWanted) {
+        if let Some(keys) = &self.keys_wanted {
+            keys.do_send(message);
+        }
     }
 
     fn at_console(&mut self, message: AtConsole) {

@@ -4,9 +4,10 @@ use serde_json::value::RawValue;
 use super::call_context::{CallContext, Now};
 use super::credentials::{find_pin, find_return};
 use super::namespaces::{CONSOLE, NAMESPACE};
+use super::ports::KeysWanted;
 use super::showing::{show, show_initial_offset};
 use super::state::{Session, Stage};
-use crate::auth::{AuthError, TokenPlace, find_connect_token};
+use crate::auth::{AuthError, TokenError, TokenPlace, find_connect_token};
 use crate::chat::{Admission, Broadcast, Connect, Event, RefusedConnect, ResumeData, Watermark};
 use crate::dialect::{ConnectRefusal, DialectState, connect_error};
 use crate::engineio::{CloseReason, Encoded};
@@ -62,6 +63,11 @@ impl Session {
                     offset,
                     peer: self.peer,
                 });
+            }
+            // New keys of an issuer must not cause refusals. `CONNECT_TIMEOUT` limits the wait.
+            Err(TokenError::KeyUnknown) => {
+                self.stage = Stage::Verifying { auth: auth.map(ToOwned::to_owned) };
+                cx.broker.keys_wanted(KeysWanted { connection: self.key });
             }
             Err(error) => self.refuse(AuthError::from(error).into(), None, cx),
         }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::answering::RefusedRequest;
 use super::call_context::{CallContext, Now};
-use super::namespaces::CONSOLE;
+use super::namespaces::{CONSOLE, NAMESPACE};
 use super::pending::PendingRequest;
 use super::ports::Broker;
 use super::rules::Rules;
@@ -93,8 +93,21 @@ impl Session {
             Notice::Kick { code } => self.kick(code, cx),
             Notice::Close(reason) => cx.output.close(reason),
             Notice::Console(notice) => self.on_console(notice, cx),
+            Notice::KeysRead => self.on_keys_read(now, cx),
         }
         self.tidy(now.instant);
+    }
+
+    /// Verifies the waiting tokens again, after issuers were asked for their keys.
+    pub(super) fn on_keys_read(&mut self, now: Now, cx: &mut CallContext<'_>) {
+        if let Some(queued) = self.active.as_mut().and_then(|active| active.awaits_keys.take()) {
+            self.run(*queued, now, cx);
+        }
+        if let Stage::Verifying { .. } = self.stage
+            && let Stage::Verifying { auth } = std::mem::replace(&mut self.stage, Stage::Out)
+        {
+            self.on_connect(NAMESPACE, auth.as_deref(), now, cx);
+        }
     }
 
     /// Handles the move to a WebSocket.
@@ -111,7 +124,7 @@ impl Session {
             self.ends_at = None;
             match self.stage {
                 Stage::In { .. } => self.kick("TOKEN_EXPIRED", cx),
-                Stage::Out | Stage::Connecting { .. } => {
+                Stage::Out | Stage::Verifying { .. } | Stage::Connecting { .. } => {
                     let cause = "no namespace was joined in time (CONNECT_TIMEOUT)";
                     cx.rules.note(self.refusal(RefusalKind::Connect, "CONNECT_TIMEOUT", cause));
                     cx.output.close(CloseReason::ConnectTimeout);

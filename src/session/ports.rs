@@ -26,8 +26,21 @@ pub trait Broker {
     fn confirmed(&mut self, message: Confirmed);
     /// Reports the end of the session.
     fn disconnect(&mut self, message: Disconnect);
+    /// Asks for a key that a token names and that is not known.
+    fn keys_wanted(&mut self, message: KeysWanted);
     /// Passes on a message to the administrators' namespace.
     fn at_console(&mut self, message: AtConsole);
+}
+
+/// Asks for keys that tokens name and that are not known. Answered by [`KeysRead`](crate::chat::Notice::KeysRead) once
+/// their issuers were asked.
+///
+/// At most two per connection are open: one of a CONNECT, and one of a renewed token.
+#[derive(Message, Debug, Clone, Copy)]
+#[rtype(result = "()")]
+pub struct KeysWanted {
+    /// The connection that waits.
+    pub connection: ConnectionKey,
 }
 
 /// An action of a connection's client in the administrators' namespace.

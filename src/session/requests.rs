@@ -7,9 +7,10 @@ use super::answering::{RefusedRequest, answer_refusal, answer_success};
 use super::call_context::{CallContext, Now};
 use super::namespaces::NAMESPACE;
 use super::pending::PendingRequest;
-use super::ports::Broker;
+use super::ports::{Broker, KeysWanted};
 use super::request_queue::{Offered, QueuedRequest};
 use super::state::{Session, Stage};
+use crate::auth::TokenError;
 use crate::chat::{CapabilitiesChanged, ChatError, Command, Limited, OwnCopy, Reply, Request};
 use crate::dialect::{Asked, Class, ClientEvent, Decoded, Dialect, DialectSet, RequestError, error_ack, unknown_event_packet};
 use crate::engineio::{CloseReason, Encoded};
@@ -108,7 +109,7 @@ impl Session {
 
     /// Runs a request that the rate limits allow.
     pub(super) fn run(&mut self, queued: QueuedRequest, now: Now, cx: &mut CallContext<'_>) {
-        let QueuedRequest { dialect, dialects, asked, ack_id, class: _, request } = queued;
+        let QueuedRequest { dialect, dialects, asked, ack_id, class, request } = queued;
         let (command, own_copy) = match request {
             Ok(Decoded::Done) => return answer_success(dialect, &asked.answered(now.wall), ack_id, &Reply::Done, cx.output),
             Ok(Decoded::OwnAccount) => {
@@ -122,6 +123,12 @@ impl Session {
             }
             Ok(Decoded::Authenticate { token }) => match (cx.rules.verify)(&token, now.wall) {
                 Ok(claims) if !claims.is_expired(now.wall) => (Command::RenewToken { claims: Box::new(claims) }, OwnCopy::None),
+                Err(TokenError::KeyUnknown) if self.active().awaits_keys.is_none() => {
+                    let request = Ok(Decoded::Authenticate { token });
+                    self.active().awaits_keys =
+                        Some(Box::new(QueuedRequest { dialect, dialects, asked, ack_id, class, request }));
+                    return cx.broker.keys_wanted(KeysWanted { connection: self.key });
+                }
                 Ok(_) | Err(_) => {
                     let request_error = ChatError::InvalidToken.into();
                     return self.refuse_request(RefusedRequest { dialect, dialects, asked, ack_id }, &request_error, now, cx);

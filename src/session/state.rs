@@ -2,6 +2,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde_json::value::RawValue;
+
 use super::active::Active;
 use super::call_context::Now;
 use super::confirmation::Confirmation;
@@ -21,6 +23,8 @@ use crate::socketio;
 pub(super) enum Stage {
     /// Not connected.
     Out,
+    /// Its token names an unknown key, and the issuer is being asked.
+    Verifying { auth: Option<Box<RawValue>> },
     /// The broker is deciding.
     Connecting { socket: SocketId },
     /// Connected.
@@ -75,7 +79,7 @@ impl Session {
     pub fn who(&self) -> Option<(SocketId, UserId)> {
         match &self.stage {
             Stage::In { socket, account } => Some((*socket, account.profile.id.clone())),
-            Stage::Out | Stage::Connecting { .. } => None,
+            Stage::Out | Stage::Verifying { .. } | Stage::Connecting { .. } => None,
         }
     }
 
@@ -150,7 +154,7 @@ impl Session {
     /// Returns the log entry for a refusal of this client.
     pub(super) fn refusal<'a>(&'a self, kind: RefusalKind, code: &'static str, cause: &'a str) -> RefusalNote<'a> {
         let (sid, user) = match &self.stage {
-            Stage::Out => (None, None),
+            Stage::Out | Stage::Verifying { .. } => (None, None),
             Stage::Connecting { socket } => (Some(socket.as_str()), None),
             Stage::In { socket, account } => (Some(socket.as_str()), Some(account.profile.id.as_str())),
         };

@@ -56,6 +56,7 @@ pub use self::queries::conversations::{
 };
 pub use self::queries::files::list_unnamed_files;
 pub use self::queries::listings::find_title;
+pub use self::queries::logins::{find_login, list_logins};
 pub use self::queries::messages::{
     ClientIdRow, HistoryRange, find_message, find_request_hash, find_uploads, list_client_ids, list_history,
 };
@@ -73,5 +74,6 @@ pub use self::stats::StoreStats;
 pub use self::transfer::{Import, Step, Sum, Sums, TransferError, compare, export, import};
 pub use self::url::DatabaseUrl;
 pub use self::write::{
-    AuditEntry, DeliveredUpTo, NewMessage, NewNotification, NewUser, NotificationSubject, TestFault, Write, Written, direct_key,
+    AccountChange, AuditEntry, DeliveredUpTo, Login, NewMessage, NewNotification, NewUser, NotificationSubject, TestFault, Write,
+    Written, direct_key,
 };

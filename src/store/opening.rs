@@ -13,7 +13,7 @@ use super::migrations::{list_migrations, migrate, must_be_up_to_date};
 use super::other_writers::end_other_writers;
 use super::queries::notifications::list_owed;
 use super::retry::patiently;
-use super::schema::{account_changes, boots, conversations, imports, participants, revoked_tokens, rooms};
+use super::schema::{account_changes, boots, conversations, imports, logins, participants, revoked_tokens, rooms};
 use super::url::DatabaseUrl;
 use crate::model::Timestamp;
 
@@ -152,6 +152,7 @@ fn note_start(conn: &mut AnyConnection) -> QueryResult<Noted> {
     // This start reads all accounts afresh.
     diesel::delete(account_changes::table).execute(conn)?;
     diesel::delete(revoked_tokens::table.filter(revoked_tokens::revoked_until.le(now))).execute(conn)?;
+    diesel::delete(logins::table.filter(logins::expires_at.le(now))).execute(conn)?;
     let columns = (boots::id, boots::started_at, boots::last_position);
     let rows: Vec<(i64, i64, i64)> = boots::table.order(boots::id.desc()).limit(STARTS_KNOWN).select(columns).load(conn)?;
     let starts = rows.into_iter().rev().map(|(number, started_at, last_position)| Start {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use diesel::result::Error;
 use diesel::{Insertable, QueryResult, Queryable, Selectable};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::schema::{audit_log, conversations, messages, notifications, uploads, users};
-use super::write::AuditEntry;
+use super::schema::{audit_log, conversations, logins, messages, notifications, uploads, users};
+use super::write::{AuditEntry, Login};
 use crate::model::{
     Account, ChosenStatus, Conversation, ConversationId, ConversationKind, File, Listing, ListingId, Message, MessageId,
     MessageStatus, Notification, NotificationId, Place, Profile, ReadMark, Role, RoomId, Timestamp, UserId, UserRole,
@@ -284,8 +284,35 @@ fn parse_json<'a, T: Deserialize<'a>>(column: &str, json: &'a str) -> QueryResul
     serde_json::from_str(json).map_err(|_| corrupt(column, json))
 }
 
-/// Serializes a message's file or list of attachments for storage.
-pub(super) fn to_json<T: serde::Serialize>(value: &T) -> QueryResult<String> {
+/// A file as stored in `messages`: with its address on this server, without `PUBLIC_URL`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StoredFile<'a> {
+    url: &'a str,
+    filename: &'a str,
+    size: i64,
+    mimetype: &'a str,
+    message_type: &'a str,
+}
+
+impl<'a> From<&'a File> for StoredFile<'a> {
+    fn from(file: &'a File) -> Self {
+        let File { url, filename, size, mimetype, message_type } = file;
+        Self { url, filename, size: *size, mimetype, message_type }
+    }
+}
+
+/// Serializes a message's file for storage.
+pub(super) fn file_json(file: &File) -> QueryResult<String> {
+    to_json(&StoredFile::from(file))
+}
+
+/// Serializes a message's list of attachments for storage.
+pub(super) fn files_json(files: &[File]) -> QueryResult<String> {
+    to_json(&files.iter().map(StoredFile::from).collect::<Vec<_>>())
+}
+
+fn to_json<T: Serialize>(value: &T) -> QueryResult<String> {
     serde_json::to_string(value).map_err(|error| Error::SerializationError(error.into()))
 }
 
@@ -364,5 +391,28 @@ impl From<AuditEntry> for AuditRow {
     fn from(entry: AuditEntry) -> Self {
         let AuditEntry { id, done_at, actor, action, object, address, times } = entry;
         Self { id, done_at: done_at.as_millis(), actor, action, object, address, times }
+    }
+}
+
+/// A login that has tokens.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = logins)]
+pub(super) struct LoginRow {
+    id: String,
+    user_id: String,
+    begun_at: i64,
+    used_at: i64,
+    expires_at: i64,
+    address: Option<String>,
+    agent: Option<String>,
+}
+
+impl TryFrom<LoginRow> for Login {
+    type Error = Error;
+
+    fn try_from(row: LoginRow) -> QueryResult<Self> {
+        let LoginRow { id, user_id: user, begun_at, used_at, expires_at, address, agent } = row;
+        let [begun_at, used_at, expires_at] = [begun_at, used_at, expires_at].map(Timestamp::from_millis);
+        Ok(Self { id, user: user_id(&user)?, begun_at, used_at, expires_at, address, agent })
     }
 }

@@ -174,6 +174,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    logins (id) {
+        id -> Text,
+        user_id -> Text,
+        begun_at -> BigInt,
+        used_at -> BigInt,
+        expires_at -> BigInt,
+        address -> Nullable<Text>,
+        agent -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     account_changes (id) {
         id -> BigInt,
         user_id -> Nullable<Text>,
@@ -216,6 +228,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     file_names,
     imports,
     listings,
+    logins,
     message_reads,
     messages,
     notifications,

@@ -31,6 +31,49 @@ pub struct NewUser {
     pub created_at: Timestamp,
 }
 
+/// Changes of an account; absent fields stay. All of them take effect, or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountChange {
+    /// The account's user.
+    pub user: UserId,
+    /// A username; a taken one answers [`StoreError::Conflict`](super::StoreError::Conflict), as a taken address does.
+    pub username: Option<String>,
+    /// The e-mail address, or none.
+    pub email: Option<Option<String>>,
+    /// The full name, or none.
+    pub full_name: Option<Option<String>>,
+    /// The picture, or none.
+    pub avatar: Option<Option<String>>,
+    /// The role.
+    pub role: Option<UserRole>,
+    /// Disabled or enabled.
+    pub disabled: Option<bool>,
+    /// A hash of a new password: older tokens are revoked, except those of `kept_login`.
+    pub password_hash: Option<String>,
+    /// The login that changes it.
+    pub kept_login: Option<String>,
+    /// Time of the change.
+    pub changed_at: Timestamp,
+}
+
+impl AccountChange {
+    /// A change of nothing, to be filled.
+    pub fn of(user: UserId, changed_at: Timestamp) -> Self {
+        Self {
+            user,
+            username: None,
+            email: None,
+            full_name: None,
+            avatar: None,
+            role: None,
+            disabled: None,
+            password_hash: None,
+            kept_login: None,
+            changed_at,
+        }
+    }
+}
+
 /// A message to store.
 #[derive(Debug, Clone)]
 pub struct NewMessage {
@@ -135,6 +178,10 @@ pub enum Write {
     SetLastSeen { user: UserId, last_seen: Timestamp },
     /// Sets a password; tokens from before `valid_from` are revoked, except those of `kept_login`.
     SetPassword { user: UserId, password_hash: String, valid_from: Timestamp, kept_login: Option<String> },
+    /// Changes an account, for its user or an administrator. Unknown and deleted users stay as they are.
+    ChangeAccount(Box<AccountChange>),
+    /// Replaces the hash of an unchanged password, if it is still `known`. Tokens stay valid.
+    RenewPasswordHash { user: UserId, known: String, renewed: String },
     /// Updates a user from a foreign token, unless something newer is known; names and addresses that are taken are
     /// ignored.
     Describe { user: UserId, description: Description },
@@ -150,6 +197,8 @@ pub enum Write {
     /// Revokes the tokens of a login, or a single one if `key` is its fingerprint in hex; may be forgotten after
     /// `until`.
     RevokeToken { key: String, until: Timestamp },
+    /// Stores that a login got a token.
+    NoteLogin(Box<Login>),
     /// Stores an audit entry.
     Audit(Box<AuditEntry>),
     /// Deletes these notes of changed accounts.
@@ -193,6 +242,7 @@ impl Write {
                 | Self::UpdateConversation { .. }
                 | Self::DeleteConversation { .. }
                 | Self::UpdateProfile { .. }
+                | Self::ChangeAccount(_)
                 | Self::DeleteUser { .. }
                 | Self::PruneMessages { .. }
                 | Self::ReleaseFiles { .. }
@@ -219,6 +269,25 @@ pub struct DeliveredUpTo {
     pub user: UserId,
     /// Number up to which messages were delivered.
     pub seq: i64,
+}
+
+/// A login that has tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// Its id: a UUID that contains its time.
+    pub id: String,
+    /// Its user.
+    pub user: UserId,
+    /// Time of the login.
+    pub begun_at: Timestamp,
+    /// Time of its last token.
+    pub used_at: Timestamp,
+    /// Expiry of its last token.
+    pub expires_at: Timestamp,
+    /// Address of the client that last asked for a token.
+    pub address: Option<String>,
+    /// That client's `User-Agent`.
+    pub agent: Option<String>,
 }
 
 /// An action, or several similar ones of one minute.

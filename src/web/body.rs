@@ -55,6 +55,19 @@ impl Body {
         self.get(name).ok_or_else(|| HttpError::missing(name))
     }
 
+    /// Returns the names of fields other than `known`, which a change ignores: its answer lists them.
+    pub fn ignored(&self, known: &[&str]) -> Vec<String> {
+        self.0.keys().filter(|name| !known.contains(&name.as_str())).cloned().collect()
+    }
+
+    /// Returns a flag, if present.
+    ///
+    /// # Errors
+    /// 400 that names the field.
+    pub fn flag(&self, name: &str) -> Result<Option<bool>, HttpError> {
+        self.get(name).map(|value| value.as_bool().ok_or_else(|| HttpError::invalid(name))).transpose()
+    }
+
     /// Returns an object, if present.
     ///
     /// # Errors
@@ -242,7 +255,7 @@ mod tests {
     #[test]
     fn fields_are_checked_by_name() {
         let body =
-            Body::parse(br#"{"t":"x","n":null,"i":7,"f":1.5,"neg":-1,"big":9007199254740992,"u":["a",7,"a"],"bad":["a b"]}"#)
+            Body::parse(br#"{"t":"x","n":null,"i":7,"f":1.5,"neg":-1,"big":9007199254740992,"u":["a",7,"a"],"bad":["a\tb"]}"#)
                 .unwrap();
         assert_eq!(body.text("t").unwrap(), "x");
         assert!(body.text("n").is_err() && body.text("i").is_err());

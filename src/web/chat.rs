@@ -8,10 +8,10 @@ use tokio::sync::oneshot;
 use super::http_error::HttpError;
 use crate::auth::{AuthError, Claims};
 use crate::chat::{
-    Administer, Ask, Authenticate, AuthenticateError, BrokerStats, ChatError, ChatServer, Command, Emit, FindRoom, FindSession,
-    Health, ListRooms, ListSessions, MessageTrace, OnlineUsers, PresenceOf, RefusedConnect, Reply, RevokeTokens, RoomView,
-    SaveNotifications, SessionView, Sockets, SocketsOf, Stats, TitleListing, Trace, TraceMessage, TraceOf, UserPresence,
-    WatchSockets,
+    AccountsChanged, Administer, Ask, Authenticate, AuthenticateError, BrokerStats, ChatError, ChatServer, Command, Emit,
+    FindRoom, FindSession, Health, ListRooms, ListSessions, MessageTrace, OnlineUsers, PresenceOf, RefusedConnect, Reply,
+    RevokeTokens, RoomView, SaveNotifications, SessionView, Sockets, SocketsOf, Stats, TitleListing, Trace, TraceMessage,
+    TraceOf, UserPresence, WatchSockets,
 };
 use crate::model::{Account, ListingId, SocketId, UserId};
 
@@ -125,6 +125,14 @@ impl Chat {
     /// 503 if the store is unavailable; nothing is revoked then.
     pub async fn revoke(&self, tokens: RevokeTokens) -> Result<(), HttpError> {
         Ok(self.0.send(tokens).await??)
+    }
+
+    /// Has the broker read an account anew, after its stored state changed.
+    ///
+    /// # Errors
+    /// 503 while the store is away: the change takes effect within seconds after it is back.
+    pub async fn follow_account(&self, user: UserId) -> Result<(), HttpError> {
+        Ok(self.0.send(AccountsChanged { users: vec![user], revoked: Vec::new() }).await??)
     }
 
     /// Performs an administrator's action; returns whether its object exists.

@@ -53,5 +53,8 @@ pub struct Traffic {
 pub type AskConnections =
     Arc<dyn Fn(Vec<ConnectionKey>) -> Pin<Box<dyn Future<Output = Vec<Option<ConnectionView>>>>> + Send + Sync>;
 
+/// Waits until the wanted keys were asked for; `false` if no issuer publishes any.
+pub type AwaitKeys = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = bool>>> + Send + Sync>;
+
 /// Returns [`ServerFigures`].
 pub type AskFigures = Arc<dyn Fn() -> ServerFigures + Send + Sync>;

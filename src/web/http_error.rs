@@ -67,6 +67,11 @@ impl HttpError {
         Self::new(StatusCode::FORBIDDEN, "FORBIDDEN", text)
     }
 
+    /// 409.
+    pub fn conflict(text: &'static str) -> Self {
+        Self::new(StatusCode::CONFLICT, "CONFLICT", text)
+    }
+
     /// 401: wrong name or wrong password.
     pub fn invalid_credentials() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "INVALID_CREDENTIALS", "Invalid credentials")

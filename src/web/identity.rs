@@ -11,12 +11,14 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 
 use super::audit::Actor;
+use super::authority::scope_of;
 use super::http_error::HttpError;
 use super::login_limit::{LoginLimit, Tried};
 use super::middleware::RequestOrigin;
 use super::rate_limit::Asks;
 use super::settings::WebState;
 use crate::auth::{AuthError, Claims, FoundToken, RequestTokens, TokenPlace};
+use crate::config::SameSite;
 use crate::model::{Account, Timestamp, UserId, UserRole};
 
 /// Header with a server's API key.
@@ -66,7 +68,11 @@ impl FromRequest for AuthenticatedUser {
                     http_error
                 }
             })?;
-            let claims = state.tokens.verify(&token.text, Timestamp::now()).map_err(AuthError::from)?;
+            if token.place == TokenPlace::Cookie && state.settings.cookie_samesite == SameSite::None && !is_from_a_page(&request)
+            {
+                return Err(HttpError::forbidden("A change by the cookie needs the Origin of a page that may ask"));
+            }
+            let claims = state.verify(&token.text).await.map_err(AuthError::from)?;
             let account = state.chat.authenticate(claims.clone()).await?;
             // For the log, should the request be refused. The request counts once, however often it is authenticated.
             let is_first = request.extensions_mut().insert(account.profile.id.clone()).is_none();
@@ -88,6 +94,13 @@ pub(super) fn is_known(request: &HttpRequest) -> bool {
     has_key || token().is_some_and(|token| state.tokens.verify(&token.text, Timestamp::now()).is_ok())
 }
 
+/// Returns whether a request only reads, or certainly comes from a page that may use the cookie. If pages of any site
+/// send the cookie, only the origin tells them apart.
+fn is_from_a_page(request: &HttpRequest) -> bool {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    reads || request.extensions().get::<RequestOrigin>().is_some_and(|origin| origin.verdict.is_of_a_known_page())
+}
+
 fn find_token(request: &HttpRequest) -> Option<FoundToken> {
     let header = |name| text(request.headers(), name);
     let cookie_counts = request.extensions().get::<RequestOrigin>().is_none_or(|origin| origin.verdict.may_use_cookie());
@@ -107,18 +120,12 @@ impl FromRequest for Admin {
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let key = text(request.headers(), KEY);
-        let keys = request.app_data::<Data<WebState>>().map(|state| &state.settings.api_keys);
-        if let (Some(key), Some(keys)) = (key, keys)
-            && let Some(name) = keys.find(key)
-        {
-            note_actor(request, format!("key:{name}"));
-            return Box::pin(async { Ok(Self { claims: None }) });
-        }
-        let has_wrong_key = key.is_some();
-        if has_wrong_key && let Err(wait) = note_wrong_key(request) {
-            return Box::pin(async move { Err(HttpError::rate_limited(wait)) });
-        }
+        let has_wrong_key = match by_key(request) {
+            ByKey::Authenticated => return Box::pin(async { Ok(Self { claims: None }) }),
+            ByKey::Refused(http_error) => return Box::pin(async { Err(http_error) }),
+            ByKey::Wrong => true,
+            ByKey::None => false,
+        };
         let user = AuthenticatedUser::from_request(request, payload);
         let request = request.clone();
         Box::pin(async move {
@@ -135,6 +142,69 @@ impl FromRequest for Admin {
             }
         })
     }
+}
+
+/// A requester that acts on conversations: a user, or a server with a key, which acts for the users that it names.
+#[derive(Debug, Clone)]
+pub enum Requester {
+    /// A user.
+    User(Box<AuthenticatedUser>),
+    /// A server.
+    Server,
+}
+
+impl FromRequest for Requester {
+    type Error = HttpError;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let has_wrong_key = match by_key(request) {
+            ByKey::Authenticated => return Box::pin(async { Ok(Self::Server) }),
+            ByKey::Refused(http_error) => return Box::pin(async { Err(http_error) }),
+            ByKey::Wrong => true,
+            ByKey::None => false,
+        };
+        let user = AuthenticatedUser::from_request(request, payload);
+        Box::pin(async move {
+            match user.await {
+                Ok(user) => Ok(Self::User(Box::new(user))),
+                Err(http_error) if has_wrong_key && http_error.code() == AuthError::NoToken.code() => {
+                    Err(AuthError::InvalidToken.into())
+                }
+                Err(http_error) => Err(http_error),
+            }
+        })
+    }
+}
+
+/// Outcome of looking at a request's key.
+enum ByKey {
+    /// There is none.
+    None,
+    /// Unknown; a token may still authenticate the request.
+    Wrong,
+    /// Without the right for this route, or after too many wrong keys.
+    Refused(HttpError),
+    /// Known, with the right for this route; noted for the audit.
+    Authenticated,
+}
+
+fn by_key(request: &HttpRequest) -> ByKey {
+    let Some(key) = text(request.headers(), KEY) else { return ByKey::None };
+    let known = request.app_data::<Data<WebState>>().and_then(|state| state.settings.api_keys.find(key));
+    let Some(known) = known else {
+        return match note_wrong_key(request) {
+            Ok(()) => ByKey::Wrong,
+            Err(wait) => ByKey::Refused(HttpError::rate_limited(wait)),
+        };
+    };
+    let scope = scope_of(request.method().as_str(), &request.match_pattern().unwrap_or_default());
+    if !known.may(scope) {
+        let http_error = HttpError::forbidden("This key does not have the scope for that");
+        return ByKey::Refused(http_error.because(format!("the key {} has not the scope {scope} (API_KEY_SCOPES)", known.name)));
+    }
+    note_actor(request, format!("key:{}", known.name));
+    ByKey::Authenticated
 }
 
 /// Counts a wrong key against its address, once per request.

@@ -1,7 +1,9 @@
 //! Parts common to all routes: authentication, parsing of requests, error answers, and the middleware in front of them.
 //!
 //! Answers are `{success:true, …}`, or `{success:false, error, message, code}`.
+mod account_fields;
 mod audit;
+mod authority;
 mod body;
 mod chat;
 mod deleting;
@@ -22,14 +24,15 @@ mod routing;
 mod settings;
 mod user_lookup;
 
+pub use self::account_fields::{AccountFields, change_account, changed, emptiable, stored_account};
 pub use self::audit::{Act, Actor, ActsOn, Audit, audit_entry};
 pub use self::body::Body;
 pub use self::chat::Chat;
 pub use self::deleting::delete_account;
 pub use self::demo::{demo_people, end_demo, end_old_demo, may_see_demo};
-pub use self::figures::{AskConnections, AskFigures, ServerFigures, Traffic};
+pub use self::figures::{AskConnections, AskFigures, AwaitKeys, ServerFigures, Traffic};
 pub use self::http_error::HttpError;
-pub use self::identity::{Admin, AuthenticatedUser};
+pub use self::identity::{Admin, AuthenticatedUser, Requester};
 pub use self::login_limit::{LoginLimit, Tried};
 pub use self::middleware::RequestOrigin;
 pub use self::openapi::openapi;

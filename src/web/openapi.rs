@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::authority::scope_of;
 use super::operation::{Answer, DocumentedError, Operation, Sent, Who};
 use crate::schema::{Definitions, Field, Shape, kinds, pascal_case};
 
@@ -82,7 +83,7 @@ fn describe(operation: &Operation, definitions: &mut Definitions) -> Value {
     parameters.extend(query.iter().map(|field| parameter("query", field, definitions)));
     let mut responses: BTreeMap<String, Value> = BTreeMap::new();
     for answer in *answers {
-        let (status, response) = answer_response(answer, definitions);
+        let (status, response) = answer_response(method, answer, definitions);
         responses.insert(status.to_string(), response);
     }
     let mut codes: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
@@ -107,6 +108,9 @@ fn describe(operation: &Operation, definitions: &mut Definitions) -> Value {
         "responses": responses,
     });
     if let Some(fields) = described.as_object_mut() {
+        if matches!(who, Who::Admin | Who::UserOrServer) {
+            fields.insert("x-key-scope".to_owned(), scope_of(method, path).as_str().into());
+        }
         if !parameters.is_empty() {
             fields.insert("parameters".to_owned(), parameters.into());
         }
@@ -150,13 +154,18 @@ fn request_body(sent: &Sent, definitions: &mut Definitions) -> Option<Value> {
     }
 }
 
-fn answer_response(answer: &Answer, definitions: &mut Definitions) -> (u16, Value) {
+fn answer_response(method: &str, answer: &Answer, definitions: &mut Definitions) -> (u16, Value) {
     let json_of = |schema: Value| json!({ "application/json": { "schema": schema } });
     let (status, content) = match answer {
         Answer::Success(status, fields) => {
             let mut properties = Map::from_iter([("success".to_owned(), json!({ "type": "boolean", "const": true }))]);
             properties.extend(fields.iter().map(|(name, schema)| ((*name).to_owned(), definitions.schema(*schema))));
             let required: Vec<_> = properties.keys().cloned().collect();
+            if method == "PATCH" {
+                let names =
+                    json!({ "type": "array", "items": { "type": "string" }, "description": "Fields that were passed over." });
+                properties.insert("ignored".to_owned(), names);
+            }
             (*status, Some(json_of(json!({ "type": "object", "properties": properties, "required": required }))))
         }
         Answer::Json(status, schema) => (*status, Some(json_of(definitions.schema(*schema)))),
@@ -193,7 +202,7 @@ fn security(who: Who) -> Value {
         Who::Anyone => json!([]),
         Who::AnyoneOrUsers => json!([{}, { "token": [] }, { "cookie": [] }]),
         Who::User => json!([{ "token": [] }, { "cookie": [] }]),
-        Who::Admin => json!([{ "token": [] }, { "cookie": [] }, { "key": [] }]),
+        Who::Admin | Who::UserOrServer => json!([{ "token": [] }, { "cookie": [] }, { "key": [] }]),
         Who::Bearer => json!([{}, { "text": [] }]),
     }
 }

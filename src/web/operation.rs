@@ -14,6 +14,8 @@ pub enum Who {
     AnyoneOrUsers,
     /// Users with a token.
     User,
+    /// A user with a token, or a server with a key, which acts for users.
+    UserOrServer,
     /// An administrator, or a server with a key.
     Admin,
     /// Anybody with the value of this setting as bearer token; anybody at all if it is unset.

@@ -5,34 +5,49 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::audit::Audit;
 use super::chat::Chat;
-use super::figures::{AskConnections, AskFigures};
+use super::figures::{AskConnections, AskFigures, AwaitKeys};
 use super::rate_limit::RateLimit;
-use crate::auth::{ApiKeys, TokenKeys};
-use crate::config::{ApiKey, Config, PresenceScope, WebChat};
+use crate::auth::{ApiKeys, Claims, TokenError, TokenKeys};
+use crate::config::{ApiKey, Config, KeyScopes, PresenceScope, SameSite, UploadTypes, WebChat};
 use crate::dialect::DialectSet;
 use crate::http::{Origins, TrustedProxies};
 use crate::logging::Refusals;
+use crate::model::Timestamp;
 use crate::store::Store;
+
+/// Maximum number of waits for a token's key; a wait may end with other keys.
+const KEYS_AWAITED_MAX: usize = 4;
+
+/// Settings of uploads.
+#[derive(Debug, Clone)]
+pub struct UploadSettings {
+    /// Folder, `DATA_DIR/uploads`.
+    pub dir: PathBuf,
+    /// `UPLOAD_TYPES`
+    pub types: UploadTypes,
+    /// `MAX_UPLOAD_SIZE` in bytes; 0: no limit.
+    pub max_bytes: u64,
+    /// `UPLOADS_REQUIRE_AUTH`
+    pub require_auth: bool,
+}
 
 /// Settings of the routes.
 #[derive(Clone)]
 pub struct Settings {
     /// `ALLOW_REGISTRATION`
     pub allow_registration: bool,
-    /// `UPLOADS_REQUIRE_AUTH`
-    pub uploads_require_auth: bool,
+    /// `COOKIE_SAMESITE`
+    pub cookie_samesite: SameSite,
     /// `API_KEYS`
     pub api_keys: ApiKeys,
     /// `METRICS_TOKEN`, if it is set.
     pub metrics_tokens: ApiKeys,
     /// Longest JSON body in bytes: `MAX_PACKET_SIZE`, so that HTTP accepts the same messages as sockets.
     pub max_body_bytes: usize,
-    /// `MAX_UPLOAD_SIZE` in bytes; 0: no limit.
-    pub max_upload_bytes: u64,
     /// `RATE_LIMIT_LOGINS`, per minute and account; 0: no limit.
     pub logins_per_minute: usize,
-    /// Uploads folder, `DATA_DIR/uploads`.
-    pub upload_dir: PathBuf,
+    /// Settings of uploads.
+    pub uploads: UploadSettings,
     /// `DIALECTS`
     pub dialects: DialectSet,
     /// `CLIENT_FILES`
@@ -59,13 +74,17 @@ impl Settings {
         Self {
             dialects,
             allow_registration: config.allow_registration,
-            uploads_require_auth: config.uploads_require_auth,
-            api_keys: ApiKeys::new(&config.api_keys),
-            metrics_tokens: ApiKeys::new(&metrics_token),
+            cookie_samesite: config.cookie_samesite,
+            api_keys: ApiKeys::new(&config.api_keys, &config.api_key_scopes),
+            metrics_tokens: ApiKeys::new(&metrics_token, &KeyScopes::default()),
             max_body_bytes: config.max_packet_size,
-            max_upload_bytes: config.max_upload_size as u64,
             logins_per_minute: config.rate_limit_logins as usize,
-            upload_dir,
+            uploads: UploadSettings {
+                dir: upload_dir,
+                types: config.upload_types.clone(),
+                max_bytes: config.max_upload_size as u64,
+                require_auth: config.uploads_require_auth,
+            },
             client_files: config.client_files.clone(),
             admin_ui_dir: config.admin_ui_dir.clone(),
             socket_path: config.socket_path.as_str().to_owned(),
@@ -104,9 +123,25 @@ pub struct WebState {
     pub figures: AskFigures,
     /// Present state of connections.
     pub connections: AskConnections,
+    /// Waits for unknown keys of tokens.
+    pub await_keys: AwaitKeys,
 }
 
 impl WebState {
+    /// Verifies a token; if its key is unknown, its issuer is asked first.
+    ///
+    /// # Errors
+    /// The reason for not accepting the token.
+    pub async fn verify(&self, token: &str) -> Result<Claims, TokenError> {
+        for _ in 0..KEYS_AWAITED_MAX {
+            match self.tokens.verify(token, Timestamp::now()) {
+                Err(TokenError::KeyUnknown) if (self.await_keys)().await => {}
+                outcome => return outcome,
+            }
+        }
+        Err(TokenError::Invalid)
+    }
+
     /// Returns whether the server is stopping.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)

@@ -4,7 +4,7 @@ use crate::auth::{AuthError, Claims, description};
 use crate::chat::ports::{Connect, Notice, RefusedConnect};
 use crate::engineio::{CloseReason, ConnectionKey};
 use crate::logging::{RefusalKind, RefusalNote};
-use crate::model::{Description, MODEL_USER, Timestamp, UserId};
+use crate::model::{Description, MODEL_USER, Timestamp, UserId, name_of_id};
 use crate::store::NewUser;
 
 impl Broker {
@@ -67,7 +67,7 @@ pub(super) fn provisioned_user(claims: &Claims, now: Timestamp) -> NewUser {
     let Description { username, email, full_name, role, said_at } = description(claims);
     NewUser {
         id: claims.user.clone(),
-        username: username.unwrap_or_else(|| claims.user.as_str().to_owned()),
+        username: username.unwrap_or_else(|| name_of_id(&claims.user)),
         suffix_if_taken: true,
         email,
         full_name,

@@ -158,6 +158,8 @@ pub enum Notice {
     },
     /// The transport is closed; the client comes back by itself.
     Close(CloseReason),
+    /// The issuers of unknown keys were asked; not sent by the chat's broker.
+    KeysRead,
     /// Of another namespace, and not from the chat's broker.
     Console(ConsoleNotice),
 }

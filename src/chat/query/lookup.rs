@@ -3,7 +3,7 @@ use crate::chat::state::{Allowance, Running, SENT_IDS_MAX};
 use crate::engineio::ConnectionKey;
 use crate::model::{
     Account, Conversation, ConversationId, Description, File, ListingId, MODEL_USER, Message, MessageId, Notification, Timestamp,
-    UserId, UserRole,
+    UserId, UserRole, name_of_id,
 };
 use crate::store::{
     self, ClientIdRow, Membership, NewUser, NotificationRange, Overview, OverviewLimits, Store, StoreError, Write,
@@ -217,7 +217,7 @@ pub fn find_users(conn: &mut store::AnyConnection, ids: &[UserId]) -> store::Que
 /// A user who is known by nothing but an id: accounts live elsewhere.
 fn bare_user(id: UserId, now: Timestamp) -> NewUser {
     NewUser {
-        username: id.as_str().to_owned(),
+        username: name_of_id(&id),
         id,
         suffix_if_taken: true,
         email: None,

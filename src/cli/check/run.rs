@@ -6,7 +6,7 @@ use super::database::database;
 use super::finding::{Finding, Status};
 use super::machine::{backlog, disk, files, folder};
 use super::port::port;
-use super::settings::{admin_ui, certificate, client_files, dialects, exposures, keys, model, secret};
+use super::settings::{admin_ui, certificate, client_files, dialects, exposures, keys, model, secret, tokens};
 use crate::cli::config::about_typo;
 use crate::cli::error::CliError;
 use crate::cli::output::print;
@@ -49,6 +49,7 @@ pub(in crate::cli) fn execute(
     }
     findings.extend(dialects(&config));
     findings.push(secret(&config));
+    findings.extend(tokens(&config));
     findings.extend(keys(&config));
     findings.extend(exposures(&config));
     findings.push(folder(&config));

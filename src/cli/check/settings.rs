@@ -1,6 +1,6 @@
 //! Settings that name or need something: dialects, secrets, certificates, folders of files, a model.
 use super::finding::Finding;
-use crate::auth::{ADVISED_SECRET_BYTES, find_kept_secret};
+use crate::auth::{ADVISED_SECRET_BYTES, TokenKeys, Trust, find_kept_secret};
 use crate::config::{AiProvider, Config, KEY_CHARS_MIN, ModelAddress};
 use crate::dialect::DialectSet;
 use crate::{api, app};
@@ -42,7 +42,27 @@ pub(super) fn secret(config: &Config) -> Finding {
     }
 }
 
+pub(super) fn tokens(config: &Config) -> Option<Finding> {
+    let found = |error: &dyn std::fmt::Display| {
+        Finding::error("tokens", error.to_string(), "set what it says, or remove the setting; docs/tokens.md has each provider's")
+    };
+    let trust = match Trust::of(config) {
+        Ok(trust) => trust,
+        Err(error) => return Some(found(&error)),
+    };
+    if let Err(error) = TokenKeys::new::<&str>(&[], false, config.token_ttl).trusting(&trust) {
+        return Some(found(&error));
+    }
+    let (files, addresses, issuers) = (trust.files.len(), trust.key_addresses.len(), trust.oidc_issuers.len());
+    let text = format!("keys come from {files} files, {addresses} addresses and {issuers} issuers; those are not asked here");
+    (files + addresses + issuers > 0).then(|| Finding::ok("tokens", text))
+}
+
 pub(super) fn keys(config: &Config) -> Option<Finding> {
+    if let Some(name) = config.unknown_key() {
+        let found = format!("API_KEY_SCOPES: no key of API_KEYS is called {name}");
+        return Some(Finding::error("keys", found, "name the key in API_KEYS, as NAME:KEY, or remove its scopes"));
+    }
     let short = config.short_keys();
     let first = short.first()?;
     let found = format!("API_KEYS: {first} has fewer than {KEY_CHARS_MIN} characters and can be tried out");

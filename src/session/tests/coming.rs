@@ -174,3 +174,53 @@ fn an_expired_token_ends_the_session() {
     case.text(r#"2["mark_as_read",{}]"#);
     assert!(case.sent().is_empty(), "what was on its way is ignored");
 }
+
+#[test]
+fn a_token_whose_key_is_not_known_waits_until_it_is_read() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use crate::auth::TokenError;
+    use crate::session::Rules;
+
+    let is_known = Arc::new(AtomicBool::new(false));
+    let (inner, known) = (rules(), is_known.clone());
+    let verify = Box::new(move |token: &str, now: Timestamp| match token {
+        "rotated" if known.load(Ordering::Relaxed) => (inner.verify)("ann", now),
+        "rotated" => Err(TokenError::KeyUnknown),
+        other => (inner.verify)(other, now),
+    });
+    let mut case = Case::open(Rules { dialects: DialectSet::all(), ..Rules::new(verify) }, &Opening::default());
+    case.text(r#"0{"token":"rotated"}"#);
+    assert_eq!((case.broker.keys_wanted, case.broker.connects.len(), case.output.sent.len()), (1, 0, 0), "nobody is refused");
+    // Only other keys were read.
+    case.notice(Notice::KeysRead);
+    assert_eq!((case.broker.keys_wanted, case.broker.connects.len()), (2, 0));
+    is_known.store(true, Ordering::Relaxed);
+    case.notice(Notice::KeysRead);
+    assert_eq!((case.broker.keys_wanted, case.broker.connects.len()), (2, 1));
+    assert_eq!(case.broker.connects[0].claims.user.as_str(), "ann");
+    case.notice(Notice::KeysRead);
+    assert_eq!(case.broker.connects.len(), 1, "once");
+
+    // A renewed token waits as well, and is answered.
+    case.admit(None, false);
+    is_known.store(false, Ordering::Relaxed);
+    case.text(r#"21["authenticate",{"token":"rotated"}]"#);
+    assert_eq!((case.broker.keys_wanted, case.broker.requests.len()), (3, 0));
+    is_known.store(true, Ordering::Relaxed);
+    case.notice(Notice::KeysRead);
+    assert_eq!(case.broker.requests.len(), 1);
+}
+
+#[test]
+fn who_waits_for_keys_ends_with_the_time_to_come_in() {
+    let mut case = Case::open(rules(), &Opening::default());
+    case.text(r#"0{"token":"rotated"}"#);
+    case.now.instant += case.rules.connect_timeout;
+    case.with(|session, now, cx| session.on_deadline(now, cx));
+    assert_eq!(case.output.closed, Some(CloseReason::ConnectTimeout));
+    case.notice(Notice::KeysRead);
+    case.with(|session, now, cx| session.on_close(CloseReason::ConnectTimeout, now.instant, cx.rules, cx.broker));
+    assert!(case.broker.disconnects.is_empty(), "the broker has never heard of it");
+}

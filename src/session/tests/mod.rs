@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::call_context::{CallContext, Now};
-use super::ports::{AtConsole, Broker, ConsoleAct};
+use super::ports::{AtConsole, Broker, ConsoleAct, KeysWanted};
 use super::rules::Rules;
 use super::state::Session;
 use crate::auth::{Claims, TokenError};
@@ -78,6 +78,7 @@ struct Spy {
     left: Vec<LeftBehind>,
     upgrades: usize,
     console: Vec<ConsoleAct>,
+    keys_wanted: usize,
     /// Confirmations that were asked for, in order,
     proofs: Vec<Watermark>,
     /// and the final one.
@@ -124,6 +125,10 @@ impl Broker for Spy {
         self.left.push(message.left);
     }
 
+    fn keys_wanted(&mut self, _message: KeysWanted) {
+        self.keys_wanted += 1;
+    }
+
     fn at_console(&mut self, message: AtConsole) {
         self.console.push(message.act);
     }
@@ -151,6 +156,7 @@ fn rules() -> Rules {
             email: None,
             role: None,
         }),
+        "rotated" => Err(TokenError::KeyUnknown),
         _ => Err(TokenError::Invalid),
     };
     // Other dialects' capabilities are covered by their own tests.

@@ -4,8 +4,8 @@ use diesel::prelude::*;
 
 use super::outcome::{DONE, Outcome};
 use super::{
-    audit, conversations, deletion, file_names, insert_postgres, insert_sqlite, listings, messages, notifications, presence,
-    progress, receipts, retention, users,
+    audit, conversations, deletion, file_names, insert_postgres, insert_sqlite, listings, logins, messages, notifications,
+    presence, progress, receipts, retention, users,
 };
 use crate::store::connection::AnyConnection;
 use crate::store::failure::StoreError;
@@ -122,12 +122,15 @@ fn apply_one(conn: &mut AnyConnection, write: &Write) -> QueryResult<Outcome> {
         Write::SetPassword { user, password_hash, valid_from, kept_login } => {
             users::set_password(conn, user, password_hash, *valid_from, kept_login.as_deref())?;
         }
+        Write::ChangeAccount(change) => return users::change(conn, change),
+        Write::RenewPasswordHash { user, known, renewed } => users::renew_password_hash(conn, user, known, renewed)?,
         Write::Describe { user, description } => users::describe(conn, user, description)?,
         Write::SetRole { user, role, at } => users::set_role(conn, user, *role, *at)?,
         Write::SetDisabled { user, disabled } => users::set_disabled(conn, user, *disabled)?,
         Write::DeleteUser { user, deleted_at } => deletion::delete_user(conn, user, *deleted_at)?,
         Write::RevokeTokensOf { user, valid_from } => users::revoke_tokens_of(conn, user, *valid_from)?,
         Write::RevokeToken { key, until } => users::revoke_token(conn, key, *until)?,
+        Write::NoteLogin(login) => logins::note(conn, login)?,
         Write::Audit(entry) => audit::insert(conn, entry)?,
         Write::ForgetAccountChanges { ids } => users::forget_account_changes(conn, ids)?,
         Write::Notify(new) => notifications::store(conn, new)?,

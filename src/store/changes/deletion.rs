@@ -1,7 +1,7 @@
 //! Deletion of a user: personal data is deleted, messages to others stay, under an author without a name.
 use diesel::prelude::*;
 
-use super::{conversations, file_names, withdrawal};
+use super::{conversations, file_names, logins, withdrawal};
 use crate::model::{ChosenStatus, ConversationId, ConversationKind, DELETED_NAME, MODEL_USER, Timestamp, UserId, UserRole};
 use crate::store::connection::AnyConnection;
 use crate::store::file_names::picture_of_user;
@@ -21,6 +21,7 @@ pub(super) fn delete_user(conn: &mut AnyConnection, user: &UserId, deleted_at: T
     diesel::delete(conversation_names::table.filter(conversation_names::owner.eq(user.as_str()))).execute(conn)?;
     diesel::delete(online_users::table.find(user.as_str())).execute(conn)?;
     diesel::delete(notifications::table.filter(notifications::user_id.eq(user.as_str()))).execute(conn)?;
+    logins::forget_of(conn, user.as_str())?;
     file_names::rename(conn, &picture_of_user(user), &[])?;
     file_names::release_own(conn, user.as_str())?;
     // Files used in messages stay, without an owner.

@@ -9,7 +9,7 @@ use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text};
 use uuid::Uuid;
 
 use super::outcome::Stored;
-use crate::store::rows::{is_room, message_id, place_key, to_json};
+use crate::store::rows::{file_json, files_json, is_room, message_id, place_key};
 use crate::store::write::NewMessage;
 
 /// Names of the arrays, in order.
@@ -100,8 +100,8 @@ impl<'a, const ROOMS: bool> Arrays<'a, ROOMS> {
             arrays.client_message_id.push(message.client_message_id.as_deref());
             arrays.request_hash.push(request_hash.as_ref().map(|hash| &hash[..]));
             arrays.sent_by.push(sent_by.as_ref().map(|hash| &hash[..]));
-            arrays.file.push(message.file.as_ref().map(to_json).transpose()?);
-            let attachments = (!message.attachments.is_empty()).then(|| to_json(&message.attachments));
+            arrays.file.push(message.file.as_ref().map(file_json).transpose()?);
+            let attachments = (!message.attachments.is_empty()).then(|| files_json(&message.attachments));
             arrays.attachments.push(attachments.transpose()?);
             arrays.content.push(&message.content);
             arrays.chat.push(message.chat.as_deref());

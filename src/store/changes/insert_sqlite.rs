@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::outcome::Stored;
 use crate::model::Message;
-use crate::store::rows::{is_room, place_key, to_json};
+use crate::store::rows::{file_json, files_json, is_room, place_key};
 use crate::store::schema::{conversations, messages, rooms};
 use crate::store::write::NewMessage;
 
@@ -102,8 +102,8 @@ fn save_progress(conn: &mut SqliteConnection, place: &str, progress: &Progress) 
 /// Inserts a message; returns 0 if its id exists already.
 fn insert(conn: &mut SqliteConnection, id: &str, place: &str, seq: i64, new: &NewMessage) -> QueryResult<usize> {
     let NewMessage { message, request_hash, sent_by } = new;
-    let file = message.file.as_ref().map(to_json).transpose()?;
-    let attachments = (!message.attachments.is_empty()).then(|| to_json(&message.attachments)).transpose()?;
+    let file = message.file.as_ref().map(file_json).transpose()?;
+    let attachments = (!message.attachments.is_empty()).then(|| files_json(&message.attachments)).transpose()?;
     diesel::insert_into(messages::table)
         .values((
             messages::id.eq(id),

@@ -11,6 +11,7 @@ pub(super) mod file_names;
 mod insert_postgres;
 mod insert_sqlite;
 mod listings;
+mod logins;
 mod messages;
 pub(super) mod notifications;
 mod outcome;

@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Text};
 use log::warn;
 
 use super::file_names;
-use super::outcome::Outcome;
+use super::outcome::{DONE, Outcome};
 use crate::model::{ChosenStatus, Description, File, Profile, Timestamp, UserId, UserRole, name_key, numbered_name};
 use crate::store::connection::AnyConnection;
 use crate::store::failure::StoreError;
@@ -14,7 +14,7 @@ use crate::store::file_names::picture_of_user;
 use crate::store::queries::users::{find_account, search_text};
 use crate::store::rows::ProfileRow;
 use crate::store::schema::{account_changes, unkeyed_users, users};
-use crate::store::write::{NewUser, Written};
+use crate::store::write::{AccountChange, NewUser, Written};
 
 /// Creates a user, or returns the existing one with this id.
 pub(super) fn create(conn: &mut AnyConnection, new: &NewUser) -> QueryResult<Outcome> {
@@ -133,6 +133,61 @@ pub(super) fn set_password(
         users::kept_login.eq(kept_login),
     );
     diesel::update(users::table.find(id.as_str())).set(columns).execute(conn).map(drop)
+}
+
+pub(super) fn change(conn: &mut AnyConnection, change: &AccountChange) -> QueryResult<Outcome> {
+    let AccountChange { user: id, username, email, full_name, avatar, role, disabled, password_hash, kept_login, changed_at } =
+        change;
+    let Some(account) = find_account(conn, id)?.filter(|account| !account.is_deleted) else { return Ok(DONE) };
+    if let Some(name) = username
+        && is_username_taken(conn, name, id.as_str())?
+    {
+        return Ok(Err(StoreError::Conflict("username")));
+    }
+    if let Some(Some(address)) = email
+        && (is_email_taken(conn, address, id.as_str())? || is_login_of_another(conn, address, id.as_str())?)
+    {
+        return Ok(Err(StoreError::Conflict("email")));
+    }
+    let user = users::table.find(id.as_str());
+    let profile = &account.profile;
+    let (username, email) = (username.as_ref().unwrap_or(&profile.username), email.as_ref().unwrap_or(&profile.email));
+    let (full_name, role) = (full_name.as_ref().unwrap_or(&profile.full_name), role.unwrap_or(profile.role));
+    let is_described_anew =
+        (username, email, full_name, role) != (&profile.username, &profile.email, &profile.full_name, profile.role);
+    let described_at = if is_described_anew { Some(*changed_at) } else { account.described_at };
+    let columns = (
+        users::username.eq(username),
+        users::username_key.eq(name_key(username)),
+        users::email.eq(email),
+        users::email_key.eq(email.as_deref().map(name_key)),
+        users::full_name.eq(full_name),
+        users::search_text.eq(search_text(username, full_name.as_deref())),
+        users::role.eq(role.as_str()),
+        users::disabled.eq(disabled.unwrap_or(account.disabled)),
+        users::described_at.eq(described_at.map(Timestamp::as_millis)),
+    );
+    diesel::update(user).set(columns).execute(conn)?;
+    if let Some(avatar) = avatar {
+        diesel::update(user).set(users::avatar.eq(avatar)).execute(conn)?;
+        file_names::rename(conn, &picture_of_user(id), &[avatar.as_deref().unwrap_or_default()])?;
+    }
+    if let Some(password_hash) = password_hash {
+        set_password(conn, id, password_hash, *changed_at, kept_login.as_deref())?;
+    }
+    Ok(DONE)
+}
+
+/// Returns whether another user logs in with this text as a name.
+fn is_login_of_another(conn: &mut AnyConnection, text: &str, user: &str) -> QueryResult<bool> {
+    let others = users::table.filter(users::username_key.eq(name_key(text)).and(users::id.ne(user)));
+    let others = others.filter(users::password_hash.is_not_null());
+    others.select(users::id).first::<String>(conn).optional().map(|id| id.is_some())
+}
+
+pub(super) fn renew_password_hash(conn: &mut AnyConnection, id: &UserId, known: &str, renewed: &str) -> QueryResult<()> {
+    let unchanged = users::table.find(id.as_str()).filter(users::password_hash.eq(known));
+    diesel::update(unchanged).set(users::password_hash.eq(renewed)).execute(conn).map(drop)
 }
 
 pub(super) fn set_role(conn: &mut AnyConnection, id: &UserId, role: UserRole, at: Timestamp) -> QueryResult<()> {

@@ -7,6 +7,7 @@ pub(super) mod changed_accounts;
 pub(super) mod conversations;
 pub(super) mod files;
 pub(super) mod listings;
+pub(super) mod logins;
 pub(super) mod messages;
 pub(super) mod missed;
 pub(super) mod notifications;

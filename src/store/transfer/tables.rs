@@ -9,7 +9,7 @@ use super::lines::row_line;
 use crate::store::connection::AnyConnection;
 use crate::store::file_names::{FileName, uploads_in};
 use crate::store::schema::{
-    audit_log, boots, conversation_names, conversations, listings, message_reads, messages, notifications, participants,
+    audit_log, boots, conversation_names, conversations, listings, logins, message_reads, messages, notifications, participants,
     revoked_tokens, rooms, uploads, users,
 };
 
@@ -174,6 +174,11 @@ tables! {
     audit_log AuditLog (id)
     { id: String, done_at: i64, actor: String, action: String, times: i64 }
     { object: String, address: String }
+    {}
+
+    logins Logins (id)
+    { id: String, user_id: String, begun_at: i64, used_at: i64, expires_at: i64 }
+    { address: String, agent: String }
     {}
 
     revoked_tokens RevokedTokens (token_key)

@@ -68,7 +68,7 @@ async fn a_direct_conversation_is_made_once() {
     let again = make("bob", json!("ann")).await;
     assert_eq!(again.expect(200)["conversation"]["id"], first.json()["conversation"]["id"]);
     assert_eq!(make("ann", json!("nobody")).await.refused(404, "NOT_FOUND"), "User not found");
-    make("ann", json!("a b")).await.refused(400, "INVALID_PAYLOAD");
+    make("ann", json!("a\tb")).await.refused(400, "INVALID_PAYLOAD");
     make("ann", Value::Null).await.refused(400, "INVALID_PAYLOAD");
     let id = first.text("/conversation/id");
     api.call("ann", "DELETE", &format!("/api/conversations/{id}"), Value::Null).await.refused(403, "FORBIDDEN");

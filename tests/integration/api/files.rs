@@ -71,7 +71,7 @@ async fn a_file_is_uploaded_shown_and_sent() {
 
 #[actix_web::test]
 async fn what_is_not_allowed_leaves_nothing_behind() {
-    let api = TestApi::with(|setup| setup.settings.max_upload_bytes = 20_000).await;
+    let api = TestApi::with(|setup| setup.settings.uploads.max_bytes = 20_000).await;
     let large = [PNG, &vec![0; 20_000]].concat();
     for (body, status, code, sentence) in [
         (multipart("file", "a.exe", PNG), 415, "UNSUPPORTED_TYPE", "Invalid file type"),
@@ -151,7 +151,7 @@ async fn only_what_was_uploaded_is_served() {
 
 #[actix_web::test]
 async fn files_can_be_kept_for_users() {
-    let api = TestApi::with(|setup| setup.settings.uploads_require_auth = true).await;
+    let api = TestApi::with(|setup| setup.settings.uploads.require_auth = true).await;
     let url = upload(&api, multipart("file", "a.png", PNG)).await.text("/file/url");
     api.send("GET", &url, &[], "").await.refused(401, "NO_TOKEN");
     let cookie = format!("token={}", api.token("bob"));

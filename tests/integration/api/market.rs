@@ -81,7 +81,7 @@ async fn what_is_malformed_is_refused_in_the_front_ends_words() {
     }
     for (field, body) in [
         ("otherUserId", json!({"otherUserId": {}})),
-        ("otherUserId", json!({"otherUserId": "a b"})),
+        ("otherUserId", json!({"otherUserId": "a\tb"})),
         ("lastSyncTimestamp", json!({"otherUserId": "bob", "lastSyncTimestamp": "yesterday"})),
         ("lastSyncTimestamp", json!({"otherUserId": "bob", "lastSyncTimestamp": 1.5})),
         ("lastSyncTimestamp", json!({"otherUserId": "bob", "lastSyncTimestamp": true})),

@@ -12,7 +12,7 @@ use parlance::admin::{self, AdminState};
 use parlance::api::{self, ApiState};
 use parlance::auth::{ApiKeys, Revocations, TokenKeys, new_login_id};
 use parlance::chat::{Ask, ChatServer, Command, Options, Reply, Sources};
-use parlance::config::{ApiKey, Config};
+use parlance::config::{ApiKey, Config, KeyScopes};
 use parlance::dialect::DialectSet;
 use parlance::feed::Feed;
 use parlance::http::{Origins, TrustedProxies};
@@ -115,7 +115,7 @@ impl TestApi {
             options: Options::default(),
             requests_per_second: 0,
         };
-        setup.settings.api_keys = ApiKeys::new(&[ApiKey::parse("server:server-key")]);
+        setup.settings.api_keys = ApiKeys::new(&[ApiKey::parse("server:server-key")], &KeyScopes::default());
         change(&mut setup);
         api::prepare_uploads(&uploads).unwrap();
         let database = TestStore::sqlite().await;
@@ -139,6 +139,7 @@ impl TestApi {
             audit: Arc::new(Audit::new(database.store.clone())),
             figures: Arc::new(parlance::web::ServerFigures::default),
             connections: Arc::new(|keys| Box::pin(std::future::ready(vec![None; keys.len()]))),
+            await_keys: Arc::new(|| Box::pin(std::future::ready(false))),
         };
         let operations = [api::OPERATIONS, admin::OPERATIONS].concat();
         let (api, admin) = (ApiState::new(&setup.settings, operations), AdminState::new(Feed::default()));

@@ -30,15 +30,16 @@ const FLOORS: [(&str, &[&str]); 2] = [
 ];
 
 /// Outside crates and the one file or folder of `src` that may name each; of a crate that stands twice, either.
-const HOMES: [(&str, &str); 31] = [
+const HOMES: [(&str, &str); 32] = [
     ("unicode_normalization", "model/name"),
     ("unicode_properties", "model/name"),
-    ("bcrypt", "auth/admin_login"),
+    ("bcrypt", "auth"),
     ("diesel", "store"),
     ("diesel_migrations", "store"),
     ("libsqlite3_sys", "store"),
     ("pq_sys", "store"),
     ("jsonwebtoken", "auth/token"),
+    ("ring", "auth/token"),
     ("argon2", "auth/password"),
     ("actix_web_actors", "admin"),
     ("clap", "cli"),

@@ -30,6 +30,10 @@ FROM ${numbers(users)};
 
 UPDATE users SET described_at = created_at WHERE tokens_valid_from IS NOT NULL;
 
+INSERT INTO logins (id, user_id, begun_at, used_at, expires_at, address, agent)
+SELECT ${uuid('i', 5)}, ${user('i')}, ${START} + i, ${START} + 2 * i, ${START} + 3 * i, iif(i % 2 = 0, '2001:db8::1', NULL), iif(i % 3 = 0, NULL, 'Browser/1 "é"')
+FROM ${numbers(20)};
+
 INSERT INTO audit_log (id, done_at, actor, action, object, address, times)
 SELECT ${uuid('i', 4)}, ${START} + i, iif(i % 2 = 0, 'key:shop', 'command line'), 'PATCH /api/admin/users/{id}', iif(i % 3 = 0, NULL, ${user('i')} || ' (disabled: true)'), iif(i % 2 = 0, '2001:db8::1', NULL), i
 FROM ${numbers(20)};

@@ -17,7 +17,9 @@ export { BINARY };
 /** Settings of a whole run, `NAME=VALUE` each: `PARLANCE_TEST_SETTINGS='PERMESSAGE_DEFLATE=true' npm test`. */
 const OF_THE_RUN = Object.fromEntries((process.env.PARLANCE_TEST_SETTINGS ?? '').split(' ').filter(Boolean).map((setting) => setting.split('=')));
 /** Settings of every test server; a test overrides those that it is about. */
-const SETTINGS = { PORT: '0', JWT_SECRET: SECRET, AUTO_PROVISION_USERS: 'true', RUST_LOG: 'warn', ...OF_THE_RUN };
+const SETTINGS = {
+  PORT: '0', JWT_SECRET: SECRET, JWT_LEEWAY: '0s', AUTO_PROVISION_USERS: 'true', RUST_LOG: 'warn', ...OF_THE_RUN,
+};
 
 /** A running server. */
 export class Server {

@@ -12,6 +12,8 @@ import { BINARY, useServer } from '../lib/server.mjs';
 import { newUser } from '../lib/token.mjs';
 
 const KEY = 'the-key-of-a-server';
+/** Rights of keys. */
+const SCOPES = ['send', 'read', 'users', 'conversations', 'emit', 'admin'];
 const ROLES = ['anonymous', 'stranger', 'member', 'owner', 'administrator', 'server'];
 
 /** Answers to each role, in the order of `ROLES`. */
@@ -19,6 +21,7 @@ const ANYONE = (ok) => [ok, ok, ok, ok, ok, ok];
 const USERS = (ok) => [401, ok, ok, ok, ok, 401];
 const MEMBERS = (ok) => [401, 403, ok, ok, 403, 401];
 const OWNER = (ok) => [401, 403, 403, ok, 403, 401];
+const OWNER_OR_SERVER = (ok) => [401, 403, 403, ok, 403, ok];
 const ADMINISTRATORS = (ok) => [401, 403, 403, 403, ok, ok];
 
 const group = ({ group }) => `/api/conversations/${group}`;
@@ -46,6 +49,9 @@ const ROUTES = {
   // Even an authenticated user must give the password: `INVALID_CREDENTIALS` with this one.
   'DELETE /api/users/me': [() => '/api/users/me', () => ({ password: 'not the password' }), ANYONE(401)],
   'GET /api/users/me/export': [() => '/api/users/me/export', undefined, USERS(200)],
+  'GET /api/users/me/sessions': [() => '/api/users/me/sessions', undefined, USERS(200)],
+  // Who may is told that there is none.
+  'DELETE /api/users/me/sessions/{id}': [() => '/api/users/me/sessions/nowhere', undefined, USERS(404)],
   'PATCH /api/users/me': [() => '/api/users/me', () => ({ fullName: 'Somebody' }), USERS(200)],
   'GET /api/users/{id}': [({ owner }) => `/api/users/${owner.id}`, undefined, USERS(200)],
   'GET /api/users/{id}/sockets': [({ owner }) => `/api/users/${owner.id}/sockets`, undefined, ADMINISTRATORS(200)],
@@ -53,12 +59,12 @@ const ROUTES = {
   'GET /api/messages/sync-status': [() => '/api/messages/sync-status', undefined, USERS(200)],
   'PUT /api/listings/{id}': [() => '/api/listings/flat', () => ({ title: 'A flat' }), ADMINISTRATORS(200)],
   'GET /api/conversations': [() => '/api/conversations', undefined, USERS(200)],
-  'POST /api/conversations': [() => '/api/conversations', () => ({ type: 'group', name: 'New', participants: [] }), USERS(201)],
+  'POST /api/conversations': [() => '/api/conversations', ({ owner }) => ({ type: 'group', name: 'New', participants: [], owner: owner.id }), [401, 201, 201, 201, 201, 201]],
   'GET /api/conversations/{id}': [group, undefined, MEMBERS(200)],
-  'PATCH /api/conversations/{id}': [group, () => ({ name: 'Renamed' }), OWNER(200)],
-  'DELETE /api/conversations/{id}': [group, undefined, OWNER(200)],
-  'POST /api/conversations/{id}/participants': [(made) => `${group(made)}/participants`, ({ other }) => ({ participants: [other.id] }), OWNER(200)],
-  'DELETE /api/conversations/{id}/participants/{user}': [(made) => `${group(made)}/participants/${made.third.id}`, undefined, OWNER(200)],
+  'PATCH /api/conversations/{id}': [group, () => ({ name: 'Renamed' }), OWNER_OR_SERVER(200)],
+  'DELETE /api/conversations/{id}': [group, undefined, OWNER_OR_SERVER(200)],
+  'POST /api/conversations/{id}/participants': [(made) => `${group(made)}/participants`, ({ other }) => ({ participants: [other.id] }), OWNER_OR_SERVER(200)],
+  'DELETE /api/conversations/{id}/participants/{user}': [(made) => `${group(made)}/participants/${made.third.id}`, undefined, OWNER_OR_SERVER(200)],
   'GET /api/conversations/{id}/messages': [(made) => `${group(made)}/messages`, undefined, MEMBERS(200)],
   'POST /api/conversations/{id}/messages': [(made) => `${group(made)}/messages`, () => ({ content: 'posted' }), MEMBERS(201)],
   'PATCH /api/messages/{id}': [message, () => ({ content: 'edited' }), OWNER(200)],
@@ -95,6 +101,7 @@ const ROUTES = {
   'GET /metrics': [() => '/metrics', undefined, ANYONE(200)],
   'GET /api/admin/log': [() => '/api/admin/log', undefined, ADMINISTRATORS(200)],
   'PUT /api/admin/log': [() => '/api/admin/log', () => ({ filter: 'warn' }), ADMINISTRATORS(200)],
+  'POST /api/admin/users': [() => '/api/admin/users', () => ({ username: newUser('made').username }), ADMINISTRATORS(201)],
   'PATCH /api/admin/users/{id}': [({ third }) => `/api/admin/users/${third.id}`, () => ({ disabled: true }), ADMINISTRATORS(200)],
   'GET /api/admin/sockets': [() => '/api/admin/sockets', undefined, ADMINISTRATORS(200)],
   'GET /api/admin/explain/user/{who}': [({ owner }) => `/api/admin/explain/user/${owner.id}`, undefined, ADMINISTRATORS(200)],
@@ -142,7 +149,11 @@ async function makeWorld(server, administrator) {
 
 for (const database of DATABASES) {
   describe(`access on ${database}`, () => {
-    const holder = useServer({ database, env: { API_KEYS: KEY, RATE_LIMIT_EVENTS: '0', RATE_LIMIT_LOGINS: '0' } });
+    const keys = {
+      API_KEYS: [KEY, ...SCOPES.map((scope) => `only-${scope}:${KEY}-${scope}`)].join(','),
+      API_KEY_SCOPES: SCOPES.map((scope) => `only-${scope}:${scope}`).join(','),
+    };
+    const holder = useServer({ database, env: { ...keys, RATE_LIMIT_EVENTS: '0', RATE_LIMIT_LOGINS: '0' } });
 
     /** Returns somebody with that role; logs in again only if the last login was ended. */
     async function administrator() {
@@ -184,6 +195,27 @@ for (const database of DATABASES) {
         }
       });
     }
+
+    it('a key does what its scope lets it, and nothing else', async () => {
+      const { server } = holder;
+      const { paths } = (await server.api('GET', '/api/openapi.json')).body;
+      const scopes = Object.fromEntries(Object.entries(paths).flatMap(([path, methods]) => Object.entries(methods)
+        .map(([method, operation]) => [`${method.toUpperCase()} ${path}`, operation['x-key-scope']])));
+      assert.deepEqual(new Set(Object.values(scopes).filter(Boolean)), new Set(SCOPES));
+      for (const [route, [path, body, expected]] of Object.entries(ROUTES)) {
+        const openToServers = expected[5] !== expected[0];
+        assert.equal(Boolean(scopes[route]), openToServers, `${route} has a scope if a key may use it`);
+        if (!openToServers || route.endsWith('/stream')) continue;
+        const [method] = route.split(' ');
+        for (const scope of SCOPES) {
+          const world = await makeWorld(server, await administrator());
+          const headers = { 'x-api-key': `${KEY}-${scope}` };
+          const { status, body: answer } = await server.api(method, path(world), { headers, body: body?.(world) });
+          if (scope === scopes[route]) assert.equal(status, expected[5], `${route} with ${scope}: ${JSON.stringify(answer)}`);
+          else assert.deepEqual([status, answer.code], [403, 'FORBIDDEN'], `${route} with ${scope}`);
+        }
+      }
+    });
 
     for (const [dialect, events] of Object.entries(EVENTS)) {
       for (const [event, payload] of Object.entries(events)) {

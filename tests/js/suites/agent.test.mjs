@@ -362,7 +362,7 @@ for (const database of DATABASES) {
         [{ conversationId: '', content: 'x' }, 'INVALID_PAYLOAD', 'Invalid conversationId'],
         [{ conversationId: long, content: 'x' }, 'INVALID_PAYLOAD', 'Invalid conversationId'],
         [{ conversationId: 1.5, content: 'x' }, 'INVALID_PAYLOAD', 'Invalid conversationId'],
-        [{ targetUserId: 'with space', content: 'x' }, 'INVALID_PAYLOAD', 'Invalid targetUserId'],
+        [{ targetUserId: 'with\nbreak', content: 'x' }, 'INVALID_PAYLOAD', 'Invalid targetUserId'],
         [{ ...to, targetUserId: carol.user.id, content: 'x' }, 'INVALID_PAYLOAD', 'Invalid targetUserId'],
         [to, 'INVALID_PAYLOAD', 'Missing content'],
         [{ ...to, content: '' }, 'INVALID_PAYLOAD', 'Invalid content'],

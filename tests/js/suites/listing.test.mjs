@@ -420,7 +420,7 @@ describe('what a listing front end is refused', () => {
       ['leaveRoom', 1.5, 'INVALID_PAYLOAD', 'Invalid roomId'],
       ['sendDirectMessage', null, 'INVALID_PAYLOAD', 'Missing receiverId'],
       ['sendDirectMessage', 'hi', 'INVALID_PAYLOAD', 'Invalid payload'],
-      ['sendDirectMessage', to({ receiverId: 'with space' }), 'INVALID_PAYLOAD', 'Invalid receiverId'],
+      ['sendDirectMessage', to({ receiverId: 'with\nbreak' }), 'INVALID_PAYLOAD', 'Invalid receiverId'],
       ['sendDirectMessage', to({ receiverId: 'nobody' }), 'NOT_FOUND', 'User not found'],
       ['sendDirectMessage', to({ content: undefined }), 'INVALID_PAYLOAD', 'Missing content'],
       ['sendDirectMessage', to({ content: '' }), 'INVALID_PAYLOAD', 'Invalid content'],

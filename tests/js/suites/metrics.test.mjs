@@ -8,10 +8,14 @@ import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import { connect, open } from '../lib/client.mjs';
+import { Issuer } from '../lib/issuer.mjs';
 import { Server, useServer } from '../lib/server.mjs';
 import { newUser } from '../lib/token.mjs';
+import { LIMIT, within } from '../lib/wait.mjs';
 
 const KEY = 'the-key-of-a-server';
+/** Without an issuer there are no figures of issuers. */
+const issuer = await Issuer.start({ after });
 const FOLDER = fileURLToPath(new URL('../../../docs/operating', import.meta.url));
 const read = (name) => readFileSync(join(FOLDER, name), 'utf8');
 const DASHBOARD = JSON.parse(read('grafana-dashboard.json'));
@@ -56,7 +60,7 @@ const expressions = [
 ];
 
 describe('metrics', () => {
-  const holder = useServer({ env: { API_KEYS: KEY, RATE_LIMIT_EVENTS: '0' } });
+  const holder = useServer({ env: { API_KEYS: KEY, RATE_LIMIT_EVENTS: '0', OIDC_ISSUER: issuer.url, JWT_AUDIENCE: '*' } });
   let text;
   let metrics;
   let clients = [];
@@ -73,6 +77,10 @@ describe('metrics', () => {
     const lost = open(server, { auth: { token: bob.user.token, pid: 'x'.repeat(20), offset: 'nothing' } });
     await lost.connected();
     clients = [ann, lost];
+    const issuerIsKnown = async () => (await server.api('GET', '/metrics')).body.includes('parlance_issuer_keys_age_seconds');
+    await within(LIMIT, 'the keys of the issuer', (async () => {
+      while (!(await issuerIsKnown()));
+    })());
     const response = await server.api('GET', '/metrics');
     assert.equal(response.status, 200);
     assert.match(response.headers.get('content-type'), /^text\/plain; version=0\.0\.4/);
@@ -124,7 +132,7 @@ describe('metrics', () => {
 
   it('have no label that grows with users, rooms or messages', () => {
     const labels = new Set(metrics.samples.flatMap(([, labels]) => [...labels.matchAll(/([a-z_]+)="/g)].map(([, name]) => name)));
-    const bounded = ['actor', 'code', 'dialect', 'kind', 'le', 'namespace', 'reason', 'transport', 'version'];
+    const bounded = ['actor', 'code', 'dialect', 'issuer', 'kind', 'le', 'namespace', 'reason', 'transport', 'version'];
     assert.deepEqual([...labels].sort(), bounded);
   });
 
