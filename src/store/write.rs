@@ -187,8 +187,6 @@ pub enum Write {
     Describe { user: UserId, description: Description },
     /// Sets a role on an administrator's order.
     SetRole { user: UserId, role: UserRole, at: Timestamp },
-    /// Disables or enables a user.
-    SetDisabled { user: UserId, disabled: bool },
     /// Deletes a user, who leaves all groups, loses all personal data, and remains as the nameless author of messages
     /// to others.
     DeleteUser { user: UserId, deleted_at: Timestamp },

@@ -7,7 +7,7 @@ use super::http_error::HttpError;
 use super::settings::WebState;
 use crate::auth::{check_email, check_full_name, check_password, check_username};
 use crate::chat::ChatError;
-use crate::model::{Account, UserId};
+use crate::model::{Account, MODEL_USER, UserId};
 use crate::store::{self, AccountChange, Write};
 
 /// Fields that users and administrators may set.
@@ -66,14 +66,15 @@ pub async fn change_account(state: &WebState, change: AccountChange) -> Result<A
     stored_account(state, &user).await
 }
 
-/// Returns the account of a user who is not deleted, after all pending writes.
+/// Returns the account of a person who is not deleted, after all pending writes.
 ///
 /// # Errors
 /// 404 if there is none, 503 while the store is away.
 pub async fn stored_account(state: &WebState, user: &UserId) -> Result<Account, HttpError> {
     let id = user.clone();
     let found = state.store.read_after_writes(move |conn| store::find_account(conn, &id)).await?;
-    found.filter(|account| !account.is_deleted).ok_or_else(|| ChatError::UserNotFound.into())
+    let is_person = |account: &Account| !account.is_deleted && account.profile.id.as_str() != MODEL_USER;
+    found.filter(is_person).ok_or_else(|| ChatError::UserNotFound.into())
 }
 
 /// Answers a change with `{success: true}`, these fields, and the ignored ones, if any.

@@ -13,14 +13,6 @@ use crate::store::StoreError;
 #[derive(Message, Debug, Clone)]
 #[rtype(result = "Result<bool, StoreError>")]
 pub enum Administer {
-    /// Disables an account, or enables it again. A disabled one's sockets are kicked, its sessions cannot be come back to, and
-    /// its tokens prove nobody.
-    SetDisabled {
-        /// User whose account it is.
-        user: UserId,
-        /// State that the account is to have.
-        disabled: bool,
-    },
     /// Deletes an account: its sockets are kicked, its tokens prove nobody, what is personal is gone.
     Delete {
         /// User whose account it is.

@@ -6,14 +6,13 @@ use tokio::sync::oneshot;
 
 use super::ChatServer;
 use crate::auth::Claims;
-use crate::chat::broker::Broker;
 use crate::chat::ports::{
     AccountRead, AccountsChanged, Administer, Authenticate, AuthenticateError, Drain, DropFiles, Emit, EmitFrom, FindRoom,
     FindSession, FinishAnswers, Health, ListRooms, ListSessions, MessagesPruned, OnlineUsers, PresenceOf, RevokeTokens, RoomView,
     SaveNotifications, SessionView, SocketsOf, Stats, TitleListing, TraceMessage, TraceOf, UserPresence, WatchSockets,
 };
 use crate::chat::query::{describe, find_users};
-use crate::model::{Account, Conversation, MODEL_USER, SocketId, UserId};
+use crate::model::{Account, Conversation, MODEL_USER, SocketId, Timestamp, UserId};
 use crate::store::{self, AnyConnection, Done, Membership, NewUser, Store, StoreError, Write, Written};
 
 type Later<T> = ResponseActFuture<ChatServer, T>;
@@ -245,48 +244,37 @@ impl Handler<Administer> for ChatServer {
             Administer::KickRoom { room } => {
                 ready(Ok(self.work::<Administer, _>(ctx, |broker| broker.kick_room(room.as_deref()))))
             }
-            Administer::Delete { user } => {
-                let deleted_at = self.work::<Administer, _>(ctx, |broker| {
-                    // The store knows their subjects where this user's messages do not count.
-                    broker.save_notifications();
-                    broker.now()
-                });
-                let write = Write::DeleteUser { user: user.clone(), deleted_at };
-                self.change_account(user, write, Broker::on_deleted)
-            }
-            Administer::SetDisabled { user, disabled } => {
-                let write = Write::SetDisabled { user: user.clone(), disabled };
-                self.change_account(user, write, move |broker, user| broker.on_disabled(user, disabled))
-            }
+            Administer::Delete { user } => self.delete_account(user, ctx),
         }
     }
 }
 
 impl ChatServer {
-    /// Stores a change of an account, if that is there, which then takes effect. Answers whether it is.
-    fn change_account(
-        &mut self,
-        user: UserId,
-        write: Write,
-        apply: impl FnOnce(&mut Broker, &UserId) + 'static,
-    ) -> Later<Result<bool, StoreError>> {
-        let stored = write_of_account(self.store.clone(), user.clone(), write);
+    /// Deletes an account in the store, then here. Answers whether it exists.
+    fn delete_account(&mut self, user: UserId, ctx: &mut Context<Self>) -> Later<Result<bool, StoreError>> {
+        let deleted_at = self.work::<Administer, _>(ctx, |broker| {
+            // The store knows their subjects where this user's messages do not count.
+            broker.save_notifications();
+            broker.now()
+        });
+        let stored = delete_in_store(self.store.clone(), user.clone(), deleted_at);
         Box::pin(stored.into_actor(self).map(move |outcome, server, ctx| {
             if outcome == Ok(true) {
-                server.work::<Administer, _>(ctx, |broker| apply(broker, &user));
+                server.work::<Administer, _>(ctx, |broker| broker.on_deleted(&user));
             }
             outcome
         }))
     }
 }
 
-/// Stores a change of an account, if it is there. Tells whether it is.
-async fn write_of_account(store: Store, user: UserId, write: Write) -> Result<bool, StoreError> {
-    let found = store.read_after_writes(move |conn| store::find_account(conn, &user)).await?;
+/// Deletes an account, if it exists. Returns whether it does.
+async fn delete_in_store(store: Store, user: UserId, deleted_at: Timestamp) -> Result<bool, StoreError> {
+    let id = user.clone();
+    let found = store.read_after_writes(move |conn| store::find_account(conn, &id)).await?;
     if !found.is_some_and(|account| !account.is_deleted && account.profile.id.as_str() != MODEL_USER) {
         return Ok(false);
     }
-    store.write(write).await.map(|_| true)
+    store.write(Write::DeleteUser { user, deleted_at }).await.map(|_| true)
 }
 
 impl Handler<Emit> for ChatServer {

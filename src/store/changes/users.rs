@@ -7,7 +7,7 @@ use log::warn;
 
 use super::file_names;
 use super::outcome::{DONE, Outcome};
-use crate::model::{ChosenStatus, Description, File, Profile, Timestamp, UserId, UserRole, name_key, numbered_name};
+use crate::model::{ChosenStatus, Description, File, MODEL_USER, Profile, Timestamp, UserId, UserRole, name_key, numbered_name};
 use crate::store::connection::AnyConnection;
 use crate::store::failure::StoreError;
 use crate::store::file_names::picture_of_user;
@@ -139,6 +139,9 @@ pub(super) fn change(conn: &mut AnyConnection, change: &AccountChange) -> QueryR
     let AccountChange { user: id, username, email, full_name, avatar, role, disabled, password_hash, kept_login, changed_at } =
         change;
     let Some(account) = find_account(conn, id)?.filter(|account| !account.is_deleted) else { return Ok(DONE) };
+    if id.as_str() == MODEL_USER {
+        return Ok(DONE);
+    }
     if let Some(name) = username
         && is_username_taken(conn, name, id.as_str())?
     {
@@ -251,10 +254,6 @@ pub(in crate::store) fn key_names(conn: &mut AnyConnection, limit: i64) -> Query
         diesel::delete(unkeyed_users::table.find(id)).execute(conn)?;
     }
     Ok(ids.len())
-}
-
-pub(super) fn set_disabled(conn: &mut AnyConnection, id: &UserId, disabled: bool) -> QueryResult<()> {
-    diesel::update(users::table.find(id.as_str())).set(users::disabled.eq(disabled)).execute(conn).map(drop)
 }
 
 pub(super) fn revoke_tokens_of(conn: &mut AnyConnection, id: &UserId, valid_from: Timestamp) -> QueryResult<()> {

@@ -1,8 +1,54 @@
-//! Figures for administrators.
+//! Figures for administrators, and their actions.
+use actix::{Actor, Context, Handler};
 use futures_util::StreamExt as _;
+use parlance::chat::{Notice, RegisterWorker, ToWorker};
+use parlance::engineio::{ConnectionKey, Delivery, Slot};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use super::server::{LIMIT, TestApi};
+use crate::chat::broker::first_connect;
+
+/// A worker thread with one connection.
+struct Worker(mpsc::UnboundedSender<Notice>);
+
+impl Actor for Worker {
+    type Context = Context<Self>;
+}
+
+impl Handler<ToWorker> for Worker {
+    type Result = ();
+
+    fn handle(&mut self, delivery: ToWorker, _: &mut Context<Self>) {
+        if let Delivery::ToOne { notice, .. } = delivery {
+            self.0.send(notice).unwrap();
+        }
+    }
+}
+
+/// Connects a socket; returns the notices to it.
+async fn connect(api: &TestApi, name: &str) -> mpsc::UnboundedReceiver<Notice> {
+    let (sender, mut notices) = mpsc::unbounded_channel();
+    let deliveries = Worker(sender).start().recipient().into();
+    api.broker.send(RegisterWorker { worker: 0, deliveries }).await.unwrap();
+    let connection = ConnectionKey { worker: 0, slot: Slot { index: 1, generation: 0 } };
+    api.broker.send(first_connect(connection, name)).await.unwrap();
+    let admitted = async { while !matches!(notices.recv().await.unwrap(), Notice::Admitted(_)) {} };
+    tokio::time::timeout(LIMIT, admitted).await.unwrap();
+    notices
+}
+
+#[actix_web::test]
+async fn a_disabled_account_has_no_sockets_once_that_is_answered() {
+    let api = TestApi::start().await;
+    let mut notices = connect(&api, "ann").await;
+    api.call("root", "PATCH", "/api/admin/users/ann", json!({ "disabled": true })).await.expect(200);
+    let kicked = std::iter::from_fn(|| notices.try_recv().ok()).find_map(|notice| match notice {
+        Notice::Kick { code } => Some(code),
+        _ => None,
+    });
+    assert_eq!(kicked, Some("ACCOUNT_DISABLED"), "nothing here looks for changes: the request itself kicks");
+}
 
 #[actix_web::test]
 async fn figures_are_for_administrators() {
@@ -53,6 +99,7 @@ async fn an_account_is_disabled_and_enabled_again() {
     api.get("ann", "/api/auth/me").await.expect(200);
     for (path, body, status, code) in [
         ("/api/admin/users/nobody", change(true), 404, "NOT_FOUND"),
+        ("/api/admin/users/model", json!({ "password": "a long password" }), 404, "NOT_FOUND"),
         ("/api/admin/users/n%20o", change(true), 404, "NOT_FOUND"),
         ("/api/admin/users/ann", json!({}), 400, "INVALID_PAYLOAD"),
         ("/api/admin/users/ann", json!({ "disabled": "yes" }), 400, "INVALID_PAYLOAD"),

@@ -20,7 +20,7 @@ async fn a_disabled_account_has_no_sockets_and_gets_none() {
     let mut broker = Broker::new().await;
     let (ann, bob, detached) = (broker.connect("ann").await, broker.connect("bob").await, broker.connect("ann").await);
     broker.disconnect(detached, false).await;
-    assert!(administer(&broker, Administer::SetDisabled { user: user("ann"), disabled: true }).await);
+    broker.set_disabled("ann", true).await;
     assert_eq!(kicked(&mut broker, ann).await, "ACCOUNT_DISABLED");
     broker.disconnect(ann, true).await;
     assert_eq!(broker.addr.send(Stats).await.unwrap().detached, 0);
@@ -29,10 +29,10 @@ async fn a_disabled_account_has_no_sockets_and_gets_none() {
     assert_eq!(refused, RefusedConnect::AccountDisabled);
     // Messages from others wait until the account is enabled again.
     broker.ask(bob, direct("ann", "hello")).await.unwrap();
-    assert!(administer(&broker, Administer::SetDisabled { user: user("ann"), disabled: false }).await);
+    broker.set_disabled("ann", false).await;
     let ann = broker.knock("ann").await;
     assert!(broker.page(ann).await.is_some());
-    assert!(!administer(&broker, Administer::SetDisabled { user: user("nobody"), disabled: true }).await);
+    broker.set_disabled("nobody", true).await;
 }
 
 #[actix::test]

@@ -9,13 +9,13 @@ use std::time::Duration;
 use actix::{Actor, Addr, Context, Handler};
 use parlance::auth::{Claims, Revocations};
 use parlance::chat::{
-    Ask, Broadcast, Capabilities, ChatError, ChatServer, ClientDialects, Command, Confirmed, Connect, ConversationReply,
-    Disconnect, Draft, Event, Health, LateRequest, LeftBehind, ModelSaid, ModelWord, Notice, Options, OwnCopy, Prompt,
-    RegisterWorker, Reply, Request, SendTo, Sources, Tick, ToWorker, Watermark,
+    AccountsChanged, Ask, Broadcast, Capabilities, ChatError, ChatServer, ClientDialects, Command, Confirmed, Connect,
+    ConversationReply, Disconnect, Draft, Event, Health, LateRequest, LeftBehind, ModelSaid, ModelWord, Notice, Options, OwnCopy,
+    Prompt, RegisterWorker, Reply, Request, SendTo, Sources, Tick, ToWorker, Watermark,
 };
 use parlance::engineio::{CloseReason, ConnectionKey, Delivery, Peer, Slot};
 use parlance::model::{ConversationId, Message, PrivateId, SocketId, Timestamp, UserId, UserRole};
-use parlance::store::{NewUser, Store, Write};
+use parlance::store::{AccountChange, NewUser, Store, Write};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::support::database::TestStore;
@@ -464,6 +464,14 @@ impl Broker {
             .collect()
     }
 
+    /// Disables an account or enables it again, as administrators do: in the store first.
+    pub async fn set_disabled(&self, name: &str, disabled: bool) {
+        let change = AccountChange { disabled: Some(disabled), ..AccountChange::of(user(name), Timestamp::now()) };
+        self.store.write(Write::ChangeAccount(Box::new(change))).await.unwrap();
+        let changed = AccountsChanged { users: vec![user(name)], revoked: Vec::new() };
+        self.addr.send(changed).await.unwrap().unwrap();
+    }
+
     /// Waits until broker and store have finished everything so far, and the results were received.
     pub async fn settle(&mut self) {
         for _ in 0..3 {
@@ -515,7 +523,7 @@ fn end_of(notice: &Notice) -> Option<LeftBehind> {
 }
 
 /// Makes a CONNECT of a new client.
-fn first_connect(connection: ConnectionKey, name: &str) -> Connect {
+pub fn first_connect(connection: ConnectionKey, name: &str) -> Connect {
     let id = format!("{:020}", connection.slot.index);
     Connect {
         connection,

@@ -6,7 +6,7 @@ use parlance::chat::{Administer, Command, Drain, LateRequest, LeftBehind, Notice
 use parlance::engineio::CloseReason;
 use parlance::model::RoomId;
 
-use super::broker::{Broker, Socket, direct, message_of, user};
+use super::broker::{Broker, Socket, direct, message_of};
 use super::recovery::{admission, come, resume_session};
 
 const STEP: Duration = Duration::from_millis(100);
@@ -160,11 +160,15 @@ async fn who_is_kicked_loses_what_waits() {
     broker.release_reads();
     assert!(texts(&mut broker, bob).await.is_empty());
     // And after it has gone.
-    for act in [None, Some(Administer::SetDisabled { user: user("ann"), disabled: true })] {
+    for is_disabled in [false, true] {
         let ann = broker.connect("ann").await;
         broker.leave_behind(ann, true, sends(3)).await;
-        let act = act.unwrap_or(Administer::Kick { socket: admitted_as(ann) });
-        assert!(broker.addr.send(act).await.unwrap().unwrap());
+        if is_disabled {
+            broker.set_disabled("ann", true).await;
+        } else {
+            let kick = Administer::Kick { socket: admitted_as(ann) };
+            assert!(broker.addr.send(kick).await.unwrap().unwrap());
+        }
         broker.pass(100 * STEP).await;
         assert!(texts(&mut broker, bob).await.is_empty());
     }

@@ -2,7 +2,7 @@
 mod administering;
 mod assistant;
 mod bounds;
-mod broker;
+pub mod broker;
 mod conversations;
 mod delivered;
 mod emitting;

@@ -1,11 +1,12 @@
 //! Users, tokens, uploads.
-use parlance::model::{Account, ChosenStatus, File, UserRole};
-use parlance::store::{self, NewUser, StoreError, Write, Written};
+use parlance::model::{Account, ChosenStatus, File, MODEL_USER, UserRole};
+use parlance::store::{self, AccountChange, NewUser, StoreError, Write, Written};
 
 use super::fixture::{Fixture, at, new_user, user};
 
 on_both_databases!(
     a_user_comes_back_as_made,
+    an_account_changes_as_a_whole_or_not_at_all,
     names_are_unique_without_regard_to_case,
     a_provisioned_user_gets_a_free_name,
     users_change,
@@ -104,7 +105,7 @@ async fn users_change(fixture: Fixture) {
             kept_login: Some("l1".to_owned()),
         },
         Write::SetRole { user: ann.clone(), role: UserRole::Admin, at: at(7) },
-        Write::SetDisabled { user: ann.clone(), disabled: true },
+        Write::ChangeAccount(Box::new(AccountChange { disabled: Some(true), ..AccountChange::of(ann.clone(), at(7)) })),
         Write::SetRole { user: user("nobody"), role: UserRole::Admin, at: at(7) },
     ] {
         assert_eq!(fixture.done(write).await, Written::Done);
@@ -119,6 +120,20 @@ async fn users_change(fixture: Fixture) {
     let (_, hash) = fixture.ask(|conn| store::find_credentials(conn, "ann")).await.unwrap();
     assert_eq!(hash.as_deref(), Some("new"));
     assert_eq!(fixture.ask(|conn| store::search_users(conn, "NN B", 9)).await, [found]);
+}
+
+async fn an_account_changes_as_a_whole_or_not_at_all(fixture: Fixture) {
+    let before = account(&fixture, "ann").await;
+    let disabled = |id: &str| AccountChange { disabled: Some(true), ..AccountChange::of(user(id), at(7)) };
+    let named = AccountChange { username: Some("BOB".to_owned()), ..disabled("ann") };
+    let conflict = fixture.write(Write::ChangeAccount(Box::new(named))).await;
+    assert_eq!(conflict, Err(StoreError::Conflict("username")));
+    assert_eq!(account(&fixture, "ann").await, before);
+    for id in [MODEL_USER, "nobody"] {
+        let known = fixture.ask(move |conn| store::find_account(conn, &user(id))).await;
+        assert_eq!(fixture.done(Write::ChangeAccount(Box::new(disabled(id)))).await, Written::Done);
+        assert_eq!(fixture.ask(move |conn| store::find_account(conn, &user(id))).await, known, "{id}");
+    }
 }
 
 async fn users_are_found_by_part_of_a_name(fixture: Fixture) {
