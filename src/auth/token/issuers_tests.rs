@@ -91,6 +91,65 @@ fn a_header_can_neither_choose_nor_bring_a_key() {
     }
 }
 
+/// Changes of a header, each with whether a token with it may still be accepted.
+fn tricks(evil: &Signer, own_id: &str) -> Vec<(Value, bool)> {
+    vec![
+        (json!({"kid": own_id}), true),
+        (json!({}), true),
+        (json!({"kid": own_id, "typ": "at+jwt", "cty": "JWT", "x5t": "AAAA"}), true),
+        (json!({"kid": "another"}), false),
+        (json!({"kid": "../../dev/null"}), false),
+        (json!({"kid": own_id, "jku": "https://evil.example/keys"}), false),
+        (json!({"kid": own_id, "x5u": "https://evil.example/certificate"}), false),
+        (json!({"kid": own_id, "jwk": evil.jwk()}), false),
+        (json!({"kid": own_id, "crit": ["exp"]}), false),
+        (json!({"kid": own_id, "crit": ["b64"], "b64": false}), false),
+    ]
+}
+
+#[test]
+fn every_algorithm_with_every_key_and_every_trick_proves_only_the_owner_of_the_key() {
+    let (trusted, evil) = (signers(), Signer::rsa_b("evil"));
+    let keys = keys(&trusted.iter().collect::<Vec<_>>());
+    let text = payload().to_string();
+    let token = |header: &Value, signature: &dyn Fn(&[u8]) -> Vec<u8>| {
+        let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(&text));
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature(message.as_bytes())))
+    };
+    let mut accepted = 0;
+    for signer in trusted.iter().chain([&evil]) {
+        let own_id = signer.id.as_deref().unwrap();
+        for made_by in ALGORITHMS.into_iter().filter(|algorithm| signer.sign(algorithm, b"").is_some()) {
+            for (trick, is_harmless) in tricks(&evil, own_id) {
+                for said in ALGORITHMS.into_iter().chain(["HS256", "HS384", "HS512", "none", "rs256", "ES512", ""]) {
+                    let mut header = trick.clone();
+                    header["alg"] = json!(said);
+                    let is_right = is_harmless && said == made_by && own_id != "evil";
+                    let found = user(&keys, &token(&header, &|message| signer.sign(made_by, message).unwrap()));
+                    assert_eq!(found.is_ok(), is_right, "{own_id} signs by {made_by}, and says {header}");
+                    accepted += usize::from(found.is_ok());
+                }
+            }
+        }
+        // As a secret, in each of the spellings in which others have it.
+        for secret in [signer.pem(), signer.jwk().to_string(), set_of(&[signer.jwk()])] {
+            let key = jsonwebtoken::EncodingKey::from_secret(secret.as_bytes());
+            for (trick, _) in tricks(&evil, own_id) {
+                for said in ALGORITHMS.into_iter().chain(["HS256", "HS384", "HS512", "none"]) {
+                    let mut header = trick.clone();
+                    header["alg"] = json!(said);
+                    let sign = |message: &[u8]| {
+                        let algorithm = said.parse().ok().filter(|_| said.starts_with("HS")).unwrap_or_default();
+                        URL_SAFE_NO_PAD.decode(jsonwebtoken::crypto::sign(message, &key, algorithm).unwrap()).unwrap()
+                    };
+                    assert!(user(&keys, &token(&header, &sign)).is_err(), "{own_id}'s key as a secret, and says {header}");
+                }
+            }
+        }
+    }
+    assert_eq!(accepted, 9 * 3, "each algorithm with its own key, and no trick");
+}
+
 #[test]
 fn a_public_key_is_no_secret() {
     let signer = Signer::rsa_a("k");

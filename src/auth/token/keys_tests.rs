@@ -1,9 +1,13 @@
+use std::time::Instant;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::super::claims::FOR_EVER;
+use super::super::fixtures;
+use super::super::signers::Signer;
 use super::*;
 
 const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_500);
@@ -255,4 +259,29 @@ proptest! {
         let _ = verify(&signed(SECRET, header, &payload));
         let _ = verify(&signed(SECRET, header, &json!({"id": "a", "exp": number, "nbf": -number, "iat": number}).to_string()));
     }
+}
+
+#[test]
+fn a_token_that_was_verified_costs_no_second_signature() {
+    let signer = Signer::rsa_a("k");
+    let keys = fixtures::keys(&[&signer]);
+    let token = signer.token("RS256", &fixtures::payload());
+    let claims = keys.verify(&token, NOW).unwrap();
+    // Only the cache knows this name.
+    let marked = Claims { username: Some("remembered".to_owned()), ..claims };
+    keys.verified().keep(fingerprint_of(&token), 0, marked.clone());
+    assert_eq!(keys.verify(&token, NOW), Ok(marked));
+}
+
+#[test]
+#[ignore = "a measurement: cargo test --release --lib first_verifications -- --ignored --nocapture"]
+fn first_verifications_are_five_thousand_a_second() {
+    let signer = Signer::rsa_a("k");
+    let keys = fixtures::keys(&[&signer]);
+    let tokens: Vec<_> = (0..4_000).map(|id| signer.token("RS256", &fixtures::payload_with("jti", json!(id)))).collect();
+    let begun = Instant::now();
+    let verified = tokens.iter().filter(|token| keys.verify(token, NOW).is_ok()).count();
+    let per_second = (verified as f64 / begun.elapsed().as_secs_f64()).round();
+    println!("{per_second} first verifications of RS256 in a second, on one core");
+    assert!(verified == tokens.len() && per_second >= 5_000.0, "{verified} tokens, {per_second} in a second");
 }
