@@ -18,6 +18,9 @@ impl Config {
     fn is_untouched(&self) -> bool {
         self.database_url.as_str() == DatabaseAddress::default().as_str()
             && self.named_jwt_secrets().is_empty()
+            && self.jwt_public_key.is_empty()
+            && self.jwks_url.addresses().is_empty()
+            && self.oidc_issuer.addresses().is_empty()
             && self.api_keys.is_empty()
             && self.allow_registration
             && !self.auto_provision_users
@@ -48,6 +51,9 @@ mod tests {
             ("WEB_CHAT", "off"),
             ("DATABASE_URL", "postgres://db/chat"),
             ("JWT_SECRETE", "s"),
+            ("JWT_PUBLIC_KEY", "key.pem"),
+            ("JWKS_URL", "https://id.example.org/keys"),
+            ("OIDC_ISSUER", "https://id.example.org"),
             ("AUTO_PROVISION_USERS", "true"),
             ("ALLOW_REGISTRATION", "false"),
             ("API_KEYS", "shop:0123456789abcdef"),
