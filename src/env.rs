@@ -8,14 +8,14 @@ use hashbrown::HashMap;
 /// A `.env` file that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {}: {reason}", path.display())]
-pub struct EnvError {
+pub(crate) struct EnvError {
     path: PathBuf,
     reason: String,
 }
 
 /// Names and values, with the source of each.
 #[derive(Clone, Default)]
-pub struct Environment {
+pub(crate) struct Environment {
     values: HashMap<String, (OsString, &'static str)>,
 }
 
@@ -24,7 +24,7 @@ impl Environment {
     ///
     /// # Errors
     /// [`EnvError`] if there is a `.env` file that is malformed or cannot be read.
-    pub fn load() -> Result<Self, EnvError> {
+    pub(crate) fn load() -> Result<Self, EnvError> {
         Self::with_file(env::vars_os(), Path::new(".env"))
     }
 
@@ -54,12 +54,12 @@ impl Environment {
     }
 
     /// Returns all names that have a value, and the source of each.
-    pub fn names(&self) -> impl Iterator<Item = (&str, &'static str)> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&str, &'static str)> {
         self.values.iter().filter(|(_, (value, _))| !value.is_empty()).map(|(name, (_, source))| (name.as_str(), *source))
     }
 
     /// Returns the value of a name and its source: `environment` or `.env`.
-    pub fn find(&self, name: &str) -> Option<(&OsString, &'static str)> {
+    pub(crate) fn find(&self, name: &str) -> Option<(&OsString, &'static str)> {
         self.values.get(name).map(|(value, source)| (value, *source))
     }
 }

@@ -45,7 +45,7 @@ async fn password_hash(
 }
 
 /// `POST /api/admin/users` `{username,id?,email?,fullName?,password?|passwordHash?,role?}`
-pub async fn create_user(
+pub(super) async fn create_user(
     state: Data<WebState>,
     passwords: Data<PasswordWork>,
     origin: ReqData<RequestOrigin>,
@@ -95,7 +95,7 @@ const FIELDS: [&str; 7] = ["disabled", "role", "password", "passwordHash", "user
 
 /// `PATCH /api/admin/users/{id}` `{disabled?,role?,password?|passwordHash?,username?,email?,fullName?}`. Administrators
 /// cannot disable themselves or give up their role: nobody might be left to undo it.
-pub async fn change_user(
+pub(super) async fn change_user(
     state: Data<WebState>,
     passwords: Data<PasswordWork>,
     origin: ReqData<RequestOrigin>,

@@ -9,7 +9,7 @@ use crate::web::{Admin, HttpError, WebState, delete_account, path_text, user_in_
 
 /// `DELETE /api/admin/users/{id}`. Administrators delete themselves by `DELETE /api/users/me`, which asks for the
 /// password.
-pub async fn delete_user(state: Data<WebState>, admin: Admin, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+pub(super) async fn delete_user(state: Data<WebState>, admin: Admin, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let user = user_in_path(&request, "id")?;
     if admin.claims.is_some_and(|claims| claims.user == user) {
         return Err(HttpError::forbidden("Use DELETE /api/users/me"));
@@ -19,7 +19,7 @@ pub async fn delete_user(state: Data<WebState>, admin: Admin, request: HttpReque
 }
 
 /// `POST /api/admin/sockets/{id}/kick`
-pub async fn kick(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+pub(super) async fn kick(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let no_socket = || HttpError::not_found("Socket not found");
     let socket = SocketId::parse(&path_text(&request, "id")).map_err(|_| no_socket())?;
     match state.chat.administer(Administer::Kick { socket }).await? {

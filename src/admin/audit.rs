@@ -7,10 +7,10 @@ use crate::store::{self, AuditEntry};
 use crate::web::{Admin, HttpError, Query, WebState};
 
 /// Longest id of an entry.
-pub const ID_MAX: usize = 36;
+pub(super) const ID_MAX: usize = 36;
 
 /// `GET /api/admin/audit?before=&limit=`: newest first. `next` is the `before` of the next page.
-pub async fn list(state: Data<WebState>, _: Admin, query: Query) -> Result<HttpResponse, HttpError> {
+pub(super) async fn list(state: Data<WebState>, _: Admin, query: Query) -> Result<HttpResponse, HttpError> {
     let before = query.get("before").map(str::to_owned);
     if before.as_ref().is_some_and(|before| before.len() > ID_MAX) {
         return Err(HttpError::invalid("before"));

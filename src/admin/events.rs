@@ -139,7 +139,12 @@ async fn chunk(mut watcher: Watcher, wanted: Wanted) -> (Watcher, String) {
 }
 
 /// `GET /api/admin/events/stream?user=&socket=&dialect=&event=&bodies=`
-pub async fn stream(state: Data<WebState>, feed: Data<Feed>, admin: Admin, query: Query) -> Result<HttpResponse, HttpError> {
+pub(super) async fn stream(
+    state: Data<WebState>,
+    feed: Data<Feed>,
+    admin: Admin,
+    query: Query,
+) -> Result<HttpResponse, HttpError> {
     let wanted = Wanted::of(&query)?;
     let watcher = feed.watch().ok_or_else(|| HttpError::rate_limited(CHECK_EVERY))?;
     let actor = EventStream { state, claims: admin.claims, wanted, watcher: Some(watcher) };

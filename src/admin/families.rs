@@ -8,25 +8,25 @@ use prometheus::{Encoder as _, TextEncoder};
 use super::figures::DistributionFigures;
 
 /// Labels of a value, as names and values.
-pub type Labels<'a> = &'a [(&'static str, &'a str)];
+pub(super) type Labels<'a> = &'a [(&'static str, &'a str)];
 
 /// Families of one scrape. Names begin with `parlance_`.
 #[derive(Debug, Default)]
-pub struct Families(Vec<MetricFamily>);
+pub(super) struct Families(Vec<MetricFamily>);
 
 impl Families {
     /// Returns the media type of [`Families::text`].
-    pub fn content_type() -> String {
+    pub(super) fn content_type() -> String {
         TextEncoder::new().format_type().to_owned()
     }
 
     /// Adds a counter, which only rises, from the start of the server.
-    pub fn counter(&mut self, name: &str, help: &str, value: u64) {
+    pub(super) fn counter(&mut self, name: &str, help: &str, value: u64) {
         self.counters(name, help, [(&[][..], value as f64)]);
     }
 
     /// Adds a counter with labels.
-    pub fn counters<'a>(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels<'a>, f64)>) {
+    pub(super) fn counters<'a>(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels<'a>, f64)>) {
         let metric = |(labels, value)| {
             let (mut metric, mut counter) = (labelled(labels), Counter::default());
             counter.set_value(value);
@@ -37,12 +37,12 @@ impl Families {
     }
 
     /// Adds a gauge, which rises and falls.
-    pub fn gauge(&mut self, name: &str, help: &str, value: f64) {
+    pub(super) fn gauge(&mut self, name: &str, help: &str, value: f64) {
         self.gauges(name, help, [(&[][..], value)]);
     }
 
     /// Adds a gauge with labels.
-    pub fn gauges<'a>(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels<'a>, f64)>) {
+    pub(super) fn gauges<'a>(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels<'a>, f64)>) {
         let metric = |(labels, value)| {
             let (mut metric, mut gauge) = (labelled(labels), Gauge::default());
             gauge.set_value(value);
@@ -53,7 +53,7 @@ impl Families {
     }
 
     /// Adds a histogram.
-    pub fn histogram(&mut self, name: &str, help: &str, distribution: &DistributionFigures) {
+    pub(super) fn histogram(&mut self, name: &str, help: &str, distribution: &DistributionFigures) {
         let DistributionFigures { count, sum, buckets } = distribution;
         let buckets = buckets.iter().map(|bucket| {
             let mut shown = Bucket::default();
@@ -70,7 +70,7 @@ impl Families {
     }
 
     /// Adds families made elsewhere.
-    pub fn extend(&mut self, families: Vec<MetricFamily>) {
+    pub(super) fn extend(&mut self, families: Vec<MetricFamily>) {
         self.0.extend(families.into_iter().filter(|family| !family.get_metric().is_empty()));
     }
 
@@ -78,7 +78,7 @@ impl Families {
     ///
     /// # Errors
     /// If a family is malformed, which would be a defect here.
-    pub fn text(&self) -> Result<String, prometheus::Error> {
+    pub(super) fn text(&self) -> Result<String, prometheus::Error> {
         TextEncoder::new().encode_to_string(&self.0)
     }
 

@@ -21,7 +21,7 @@ use crate::web::{Admin, HttpError, ServerFigures, Traffic, WebState};
 const RATE_OVER_SECONDS: f64 = 0.9;
 
 /// Remembers earlier totals, so that rates can be computed.
-pub struct Sampler {
+pub(super) struct Sampler {
     started: Instant,
     last: Mutex<Sample>,
 }
@@ -55,7 +55,7 @@ impl Sampler {
 /// All figures. Except for gauges, they count from the start of the server.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Figures {
+pub(super) struct Figures {
     /// Time of the snapshot.
     pub time: Timestamp,
     /// Time since the start of the server.
@@ -81,7 +81,7 @@ pub struct Figures {
 /// A token issuer that publishes keys.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct KeyFigures {
+pub(super) struct KeyFigures {
     /// Its address, as configured.
     pub issuer: String,
     /// Number of valid keys.
@@ -97,7 +97,7 @@ pub struct KeyFigures {
 /// Refusals to clients for one reason.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RefusalFigures {
+pub(super) struct RefusalFigures {
     /// Kind of request: `event`, `http`, …
     pub kind: &'static str,
     /// The error code.
@@ -109,7 +109,7 @@ pub struct RefusalFigures {
 /// One kind of actor.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ActorFigures {
+pub(super) struct ActorFigures {
     /// Its name.
     pub actor: &'static str,
     /// Messages waiting in its mailbox; `None` if that is not counted.
@@ -125,7 +125,7 @@ pub struct ActorFigures {
 /// A slow step.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SlowestFigures {
+pub(super) struct SlowestFigures {
     /// The message handled, or the other work done.
     pub message: &'static str,
     /// Duration of the step.
@@ -137,7 +137,7 @@ pub struct SlowestFigures {
 /// Admitted sockets, by several properties.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SessionFigures {
+pub(super) struct SessionFigures {
     /// Connections by transport, `polling` or `websocket`, including those not admitted yet.
     pub by_transport: BTreeMap<&'static str, u64>,
     /// Sockets by dialect as far as it is certain: a name, several joined with `+`, or `undetermined`.
@@ -149,7 +149,7 @@ pub struct SessionFigures {
 /// The broker's figures.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ChatFigures {
+pub(super) struct ChatFigures {
     /// Time that the request for these figures waited in the broker's mailbox.
     pub mailbox_wait_micros: u64,
     /// Admitted sockets.
@@ -185,7 +185,7 @@ pub struct ChatFigures {
 /// The store's figures.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct StoreFigures {
+pub(super) struct StoreFigures {
     /// Set while commits fail.
     pub failing: bool,
     /// Writes waiting.
@@ -213,7 +213,7 @@ pub struct StoreFigures {
 /// A distribution of values by size.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct DistributionFigures {
+pub(super) struct DistributionFigures {
     /// Number of values.
     pub count: u64,
     /// Sum of the values.
@@ -225,7 +225,7 @@ pub struct DistributionFigures {
 /// One bucket of a distribution.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct BucketFigures {
+pub(super) struct BucketFigures {
     /// Upper bound.
     pub up_to: f64,
     /// Number of values up to the bound.
@@ -233,7 +233,7 @@ pub struct BucketFigures {
 }
 
 /// `GET /api/admin/stats`
-pub async fn stats(state: Data<WebState>, sampler: Data<Sampler>, _: Admin) -> Result<HttpResponse, HttpError> {
+pub(super) async fn stats(state: Data<WebState>, sampler: Data<Sampler>, _: Admin) -> Result<HttpResponse, HttpError> {
     Ok(HttpResponse::Ok().json(json!({"success": true, "stats": collect(&state, &sampler).await?})))
 }
 
@@ -241,7 +241,7 @@ pub async fn stats(state: Data<WebState>, sampler: Data<Sampler>, _: Admin) -> R
 ///
 /// # Errors
 /// 500 or 503 if the broker is gone.
-pub async fn collect(state: &WebState, sampler: &Sampler) -> Result<Figures, HttpError> {
+pub(super) async fn collect(state: &WebState, sampler: &Sampler) -> Result<Figures, HttpError> {
     let asked_at = Instant::now();
     let broker = state.chat.stats().await?;
     let now = Instant::now();

@@ -13,15 +13,15 @@ use crate::web::{ActsOn, Admin, Body, HttpError};
 /// Longest filter, in characters.
 const MAX_FILTER_LENGTH: usize = 1_000;
 /// Longest time for which a filter can be switched: 30 days.
-pub const MAX_SECONDS: u64 = 30 * 24 * 60 * 60;
+pub(super) const MAX_SECONDS: u64 = 30 * 24 * 60 * 60;
 
 /// `GET /api/admin/log`
-pub async fn show(_: Admin) -> HttpResponse {
+pub(super) async fn show(_: Admin) -> HttpResponse {
     answer()
 }
 
 /// `PUT /api/admin/log` `{filter,forSeconds?}`. Without `forSeconds` it holds until the next start.
-pub async fn put(_: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, HttpError> {
+pub(super) async fn put(_: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, HttpError> {
     let text = body.bounded_text("filter", 1, MAX_FILTER_LENGTH)?.ok_or_else(|| HttpError::missing("filter"))?;
     if text.trim().is_empty() {
         return Err(HttpError::invalid("filter"));

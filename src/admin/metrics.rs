@@ -11,7 +11,11 @@ use crate::auth::AuthError;
 use crate::web::{HttpError, Traffic, WebState};
 
 /// `GET /metrics`
-pub async fn metrics(state: Data<WebState>, sampler: Data<Sampler>, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+pub(super) async fn metrics(
+    state: Data<WebState>,
+    sampler: Data<Sampler>,
+    request: HttpRequest,
+) -> Result<HttpResponse, HttpError> {
     check_token(&state, &request)?;
     let figures = collect(&state, &sampler).await?;
     // The process's figures come from files in `/proc`, which takes long if many files are open.

@@ -15,7 +15,7 @@ const FOUND_MAX: i64 = 50;
 
 /// `GET /api/admin/sockets?user=&search=&after=&limit=`: sessions, detached ones included, in the order of their
 /// sockets' ids; of one user, or of the users found by a text. `next` is the `after` of the next page.
-pub async fn list(state: Data<WebState>, _: Admin, query: Query) -> Result<HttpResponse, HttpError> {
+pub(super) async fn list(state: Data<WebState>, _: Admin, query: Query) -> Result<HttpResponse, HttpError> {
     let user = query.get("user").map(|id| UserId::parse(id).map_err(|_| HttpError::invalid("user"))).transpose()?;
     let users = match (user, query.get("search").filter(|text| !text.is_empty())) {
         (Some(user), _) => Some(vec![user]),
@@ -48,7 +48,7 @@ async fn search(state: &WebState, text: &str) -> Result<Vec<UserId>, HttpError> 
 }
 
 /// `GET /api/admin/sockets/{id}`
-pub async fn show(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+pub(super) async fn show(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let no_socket = || HttpError::not_found("Socket not found");
     let socket = SocketId::parse(&path_text(&request, "id")).map_err(|_| no_socket())?;
     let view = state.chat.find_session(socket).await?.ok_or_else(no_socket)?;
@@ -58,7 +58,7 @@ pub async fn show(state: Data<WebState>, _: Admin, request: HttpRequest) -> Resu
 }
 
 /// `GET /api/admin/rooms?sort=members|rate&limit=`
-pub async fn rooms(state: Data<WebState>, _: Admin, query: Query) -> Result<HttpResponse, HttpError> {
+pub(super) async fn rooms(state: Data<WebState>, _: Admin, query: Query) -> Result<HttpResponse, HttpError> {
     let order = match query.get("sort") {
         None | Some("members") => RoomOrder::Members,
         Some("rate") => RoomOrder::Rate,
@@ -70,7 +70,12 @@ pub async fn rooms(state: Data<WebState>, _: Admin, query: Query) -> Result<Http
 }
 
 /// `GET /api/admin/rooms/{room}?limit=`: a room and its sockets.
-pub async fn show_room(state: Data<WebState>, _: Admin, request: HttpRequest, query: Query) -> Result<HttpResponse, HttpError> {
+pub(super) async fn show_room(
+    state: Data<WebState>,
+    _: Admin,
+    request: HttpRequest,
+    query: Query,
+) -> Result<HttpResponse, HttpError> {
     let no_room = || HttpError::not_found("Nobody is in such a room");
     let key = RoomKey::parse(&path_text(&request, "room")).ok_or_else(no_room)?;
     let (view, members) = state.chat.find_room(FindRoom { room: key, limit: query.limit()? }).await?.ok_or_else(no_room)?;
@@ -79,7 +84,7 @@ pub async fn show_room(state: Data<WebState>, _: Admin, request: HttpRequest, qu
 }
 
 /// Adds to each session the present state of its connection.
-pub async fn with_connections(state: &WebState, views: Vec<SessionView>) -> Vec<(SessionView, Option<ConnectionView>)> {
+pub(super) async fn with_connections(state: &WebState, views: Vec<SessionView>) -> Vec<(SessionView, Option<ConnectionView>)> {
     let keys: Vec<_> = views.iter().filter_map(|view| view.connection).collect();
     let mut found = (state.connections)(keys).await.into_iter();
     views

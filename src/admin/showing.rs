@@ -10,7 +10,7 @@ const HIDDEN: &str = "(hidden)";
 const SECRETS: [&str; 4] = ["token", "password", "secret", "authorization"];
 
 /// An event with its arguments.
-pub struct ShownEvent {
+pub(super) struct ShownEvent {
     /// Its name.
     pub name: Box<str>,
     /// Arguments after the name.
@@ -20,7 +20,7 @@ pub struct ShownEvent {
 }
 
 /// Returns the event that a client sent or received.
-pub fn event_of(kind: &FeedEventKind) -> Option<ShownEvent> {
+pub(super) fn event_of(kind: &FeedEventKind) -> Option<ShownEvent> {
     let (name, args, dialects) = match kind {
         FeedEventKind::Received { event, args, dialects } => (event.clone(), args.clone(), *dialects),
         FeedEventKind::Sent { packet, dialects } => {
@@ -33,7 +33,7 @@ pub fn event_of(kind: &FeedEventKind) -> Option<ShownEvent> {
 }
 
 /// Returns the arguments as values; credentials are hidden.
-pub fn values(args: &Args) -> Vec<Value> {
+pub(super) fn values(args: &Args) -> Vec<Value> {
     let json = match args {
         Args::Json(json) => json,
         Args::TooLong(bytes) => return vec![json!(format!("({bytes} bytes, not shown)"))],
@@ -61,7 +61,7 @@ fn hide_secrets(value: &mut Value) {
 }
 
 /// Returns an entry of the feed as one object; arguments are included only if `bodies` is set.
-pub fn line(feed_event: &FeedEvent, bodies: bool) -> Option<Value> {
+pub(super) fn line(feed_event: &FeedEvent, bodies: bool) -> Option<Value> {
     let FeedEvent { at, socket, user, kind } = feed_event;
     let (name, more) = match kind {
         FeedEventKind::Connected(view) => ("connected", connected(view)),

@@ -60,7 +60,7 @@ async fn line(state: Data<WebState>, sampler: Data<Sampler>, claims: Option<Clai
 ///
 /// # Errors
 /// The reason to end the stream.
-pub async fn still_admin(state: Data<WebState>, claims: Option<Claims>) -> Result<(), HttpError> {
+pub(super) async fn still_admin(state: Data<WebState>, claims: Option<Claims>) -> Result<(), HttpError> {
     if state.is_draining() {
         return Err(HttpError::draining());
     }
@@ -77,7 +77,7 @@ pub async fn still_admin(state: Data<WebState>, claims: Option<Claims>) -> Resul
 }
 
 /// Streams lines to a client.
-pub fn event_stream(lines: impl Stream<Item = Result<Bytes, actix_web::Error>> + 'static) -> HttpResponse {
+pub(super) fn event_stream(lines: impl Stream<Item = Result<Bytes, actix_web::Error>> + 'static) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/event-stream")
         // Proxies must pass every line on at once.
@@ -87,6 +87,6 @@ pub fn event_stream(lines: impl Stream<Item = Result<Bytes, actix_web::Error>> +
 }
 
 /// `GET /api/admin/stats/stream`
-pub async fn stream(state: Data<WebState>, sampler: Data<Sampler>, admin: Admin) -> HttpResponse {
+pub(super) async fn stream(state: Data<WebState>, sampler: Data<Sampler>, admin: Admin) -> HttpResponse {
     event_stream(HttpContext::create(StatsStream { state, sampler, claims: admin.claims }))
 }

@@ -10,7 +10,7 @@ use crate::web::{ActsOn, Admin, Body, HttpError, USER_NAME_MAX, WebState, find_u
 
 /// `POST /api/admin/tokens/revoke` `{token}` or `{user}`: revokes the tokens of one login (or one foreign token), or
 /// all tokens of a user. Their sockets are disconnected at once.
-pub async fn revoke(state: Data<WebState>, _: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, HttpError> {
+pub(super) async fn revoke(state: Data<WebState>, _: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, HttpError> {
     let now = Timestamp::now();
     let (user, revoked) = match (body.bounded_text("token", 1, MAX_TOKEN_BYTES)?, body.get("user")) {
         (Some(token), None) => {

@@ -52,7 +52,7 @@ impl Trouble {
 
 /// Time limits for a provider.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub(super) struct Patience {
     /// Between two signs of life.
     pub silence: Duration,
     /// In all.
@@ -67,14 +67,14 @@ impl Patience {
 }
 
 /// Receiver of pieces of an answer.
-pub trait Pieces {
+pub(super) trait Pieces {
     /// Passes a piece on, and waits until there is room for the next.
     async fn piece(&mut self, text: String);
 }
 
 /// Client of a provider.
 #[derive(Debug)]
-pub struct Client {
+pub(super) struct Client {
     http: HttpClient,
     protocol: Box<dyn Protocol>,
     patience: Patience,
@@ -85,7 +85,7 @@ impl Client {
     ///
     /// # Errors
     /// One line that says what is wrong.
-    pub fn new(protocol: Box<dyn Protocol>, key: Option<&str>, patience: Patience) -> Result<Self, String> {
+    pub(super) fn new(protocol: Box<dyn Protocol>, key: Option<&str>, patience: Patience) -> Result<Self, String> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -106,7 +106,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ModelError`] if there is no answer; the log has the cause.
-    pub async fn ask(&self, turns: &[Turn], pieces: Option<&mut impl Pieces>) -> Result<Said, ModelError> {
+    pub(super) async fn ask(&self, turns: &[Turn], pieces: Option<&mut impl Pieces>) -> Result<Said, ModelError> {
         self.ask_patiently(in_turn(turns), pieces).await.map_err(|Failed { error, cause }| {
             warn!(code = error.code(), cause; "the model did not answer");
             error

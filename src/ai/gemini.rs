@@ -20,7 +20,7 @@ const IN_NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// One model of Gemini.
 #[derive(Debug)]
-pub struct Gemini {
+pub(super) struct Gemini {
     /// Address up to the method's name.
     model_url: String,
     system_prompt: String,
@@ -29,7 +29,7 @@ pub struct Gemini {
 impl Gemini {
     /// `base` is the base address, or that of a model or method; an empty `model` means the default one, an empty
     /// `system_prompt` none.
-    pub fn new(base: &crate::config::ModelAddress, model: &str, system_prompt: &str) -> Self {
+    pub(super) fn new(base: &crate::config::ModelAddress, model: &str, system_prompt: &str) -> Self {
         let (base, named) = split_model(base.or(DEFAULT_URL));
         let model_url = match named {
             Some(named) if model.is_empty() => format!("{base}{named}"),

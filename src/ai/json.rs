@@ -8,16 +8,16 @@ use serde_json::value::RawValue;
 
 /// A value that is parsed only when accessed. Everything else in it is ignored.
 #[derive(Debug, Clone, Copy)]
-pub struct Json<'a>(&'a RawValue);
+pub(super) struct Json<'a>(&'a RawValue);
 
 impl<'a> Json<'a> {
     /// Parses consecutive values of a text; `None` if one of them is not JSON.
-    pub fn all(text: &'a str) -> Option<Vec<Self>> {
+    pub(super) fn all(text: &'a str) -> Option<Vec<Self>> {
         serde_json::Deserializer::from_str(text).into_iter().map(|value| value.ok().map(Self)).collect()
     }
 
     /// Returns the JSON text.
-    pub fn raw(self) -> &'a str {
+    pub(super) fn raw(self) -> &'a str {
         self.0.get()
     }
 
@@ -26,30 +26,30 @@ impl<'a> Json<'a> {
     }
 
     /// Returns a field of an object, unless it is `null`.
-    pub fn get(self, name: &str) -> Option<Self> {
+    pub(super) fn get(self, name: &str) -> Option<Self> {
         let mut fields: BTreeMap<String, &'a RawValue> = serde_json::from_str(self.raw()).ok()?;
         fields.remove(name).map(Self).filter(|field| !field.is_null())
     }
 
     /// Returns the elements of a list that are not `null`; any other value counts as a list of one.
-    pub fn items(self) -> Vec<Self> {
+    pub(super) fn items(self) -> Vec<Self> {
         let items = serde_json::from_str::<Vec<&'a RawValue>>(self.raw()).unwrap_or_else(|_| vec![self.0]);
         items.into_iter().map(Self).filter(|item| !item.is_null()).collect()
     }
 
     /// Returns the first of [`Json::items`].
-    pub fn first(self) -> Option<Self> {
+    pub(super) fn first(self) -> Option<Self> {
         self.items().into_iter().next()
     }
 
     /// Returns a string. Unpaired surrogates are encoded as UTF-8 would encode them if it could (source: WTF-8,
     /// "Encoding").
-    pub fn text(self) -> Option<Vec<u8>> {
+    pub(super) fn text(self) -> Option<Vec<u8>> {
         serde_json::Deserializer::from_str(self.raw()).deserialize_bytes(Bytes).ok()
     }
 
     /// Returns a string that is a name, not a part of an answer.
-    pub fn word(self) -> Option<String> {
+    pub(super) fn word(self) -> Option<String> {
         String::from_utf8(self.text()?).ok()
     }
 }
@@ -70,7 +70,7 @@ impl Visitor<'_> for Bytes {
 
 /// Joins consecutive strings into text: a surrogate pair may have been split between two of them.
 #[derive(Debug, Default)]
-pub struct Pairs {
+pub(super) struct Pairs {
     /// First half of a pair, at the end of the strings so far.
     half: Option<u16>,
 }
@@ -78,7 +78,7 @@ pub struct Pairs {
 impl Pairs {
     /// Adds a string as [`Json::text`] returns it; returns the text that is complete by now, without characters that no
     /// message may hold.
-    pub fn push(&mut self, mut bytes: &[u8]) -> String {
+    pub(super) fn push(&mut self, mut bytes: &[u8]) -> String {
         let mut text = String::new();
         while !bytes.is_empty() {
             match surrogate_at(bytes) {
@@ -111,7 +111,7 @@ impl Pairs {
     }
 
     /// Returns the replacement for a first half whose second half never came.
-    pub fn finish(&mut self) -> Option<char> {
+    pub(super) fn finish(&mut self) -> Option<char> {
         self.half.take().map(|_| char::REPLACEMENT_CHARACTER)
     }
 }

@@ -15,4 +15,4 @@ mod refusal;
 mod spoken;
 mod turns;
 
-pub use self::model::Model;
+pub(crate) use self::model::Model;

@@ -19,11 +19,11 @@ const ECHO: &str = "No AI model is configured on this server (AI_PROVIDER=echo).
 /// A provider setting that cannot be used, explained in one line.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Unusable(String);
+pub(crate) struct Unusable(String);
 
 /// Sends the broker's prompts to the configured provider. The broker limits how many run at a time.
 #[derive(Debug)]
-pub struct Model {
+pub(crate) struct Model {
     provider: Arc<Provider>,
     meter: Arc<Meter>,
 }
@@ -39,7 +39,7 @@ impl Model {
     ///
     /// # Errors
     /// [`Unusable`] if a setting makes no sense.
-    pub fn new(config: &Config, meter: Arc<Meter>) -> Result<Self, Unusable> {
+    pub(crate) fn new(config: &Config, meter: Arc<Meter>) -> Result<Self, Unusable> {
         let Config { ai_provider, ai_url, ai_api_key, ai_model, ai_system_prompt, ai_timeout, ai_total_timeout, .. } = config;
         let protocol: Box<dyn Protocol> = match ai_provider {
             AiProvider::Echo => return Ok(Self { provider: Arc::new(Provider::Echo), meter }),

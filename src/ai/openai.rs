@@ -20,7 +20,7 @@ const BROKEN_OFF: [&str; 8] =
 
 /// One model of a server that speaks chat completions.
 #[derive(Debug)]
-pub struct OpenAi {
+pub(super) struct OpenAi {
     url: String,
     model: String,
     system_prompt: String,
@@ -29,7 +29,7 @@ pub struct OpenAi {
 impl OpenAi {
     /// `base` is the base address or the whole one; an empty `model` means the default one, an empty `system_prompt`
     /// none.
-    pub fn new(base: &crate::config::ModelAddress, model: &str, system_prompt: &str) -> Self {
+    pub(super) fn new(base: &crate::config::ModelAddress, model: &str, system_prompt: &str) -> Self {
         Self {
             url: endpoint(base.or(DEFAULT_URL)),
             model: if model.is_empty() { DEFAULT_MODEL } else { model }.to_owned(),

@@ -8,7 +8,7 @@ use crate::chat::Turn;
 
 /// There will be no answer, or no more of it. For the log, so it holds nothing of what was said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Broken {
+pub(super) enum Broken {
     /// For this reason.
     #[error("{0}")]
     Off(&'static str),
@@ -19,14 +19,14 @@ pub enum Broken {
 
 impl Broken {
     /// Makes one from an error of the provider.
-    pub fn by_error(error: &str) -> Self {
+    pub(super) fn by_error(error: &str) -> Self {
         if is_too_long(error) { Self::TooLong } else { Self::Off("an error came instead of an answer") }
     }
 }
 
 /// End of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub(super) enum End {
     /// It is complete.
     Whole,
     /// It was cut for its length.
@@ -35,7 +35,7 @@ pub enum End {
 
 /// A part of an answer, or all of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Part {
+pub(super) struct Part {
     /// The text, as returned by [`Json::text`].
     pub text: Vec<u8>,
     /// Set if the provider marks the end; text that follows still belongs to the answer.
@@ -43,7 +43,7 @@ pub struct Part {
 }
 
 /// One API of models over HTTP. Pure: texts in, texts out.
-pub trait Protocol: fmt::Debug + Send + Sync {
+pub(super) trait Protocol: fmt::Debug + Send + Sync {
     /// Returns the address to send the request to.
     fn address(&self, stream: bool) -> String;
 
@@ -69,7 +69,7 @@ pub trait Protocol: fmt::Debug + Send + Sync {
 }
 
 /// Returns the text of an answer, which may be a list of parts. Parts with the model's thoughts are left out.
-pub fn text_of(content: Json<'_>) -> Vec<u8> {
+pub(super) fn text_of(content: Json<'_>) -> Vec<u8> {
     if let Some(text) = content.text() {
         return text;
     }
@@ -82,12 +82,12 @@ pub fn text_of(content: Json<'_>) -> Vec<u8> {
 }
 
 /// Appends the provider's usual path to a base address without a path.
-pub fn with_path(base: &str, usual: &str) -> String {
+pub(super) fn with_path(base: &str, usual: &str) -> String {
     if path_of(base).is_empty() { format!("{base}{usual}") } else { base.to_owned() }
 }
 
 /// Returns the part of an address from the first slash after the host.
-pub fn path_of(address: &str) -> &str {
+pub(super) fn path_of(address: &str) -> &str {
     let place = address.split_once("://").map_or(address, |(_, place)| place);
     place.find('/').and_then(|at| place.get(at..)).unwrap_or_default()
 }

@@ -17,7 +17,7 @@ const BEFORE: [u8; 7] = *b" \t\r\n\xEF\xBB\xBF";
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+pub(super) struct Said {
     /// Text of the answer: not empty, and free of characters that cannot be stored.
     pub text: String,
     /// Set if there was more to say.
@@ -26,7 +26,7 @@ pub struct Said {
 
 /// Reason to stop reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
+pub(super) enum Stop {
     /// The body ended; `is_sure`: a broken connection cannot look like this end.
     Ended { is_sure: bool },
     /// Time ran out.
@@ -43,7 +43,7 @@ enum Form {
 
 /// Reads the bytes of an answer as they arrive.
 #[derive(Debug)]
-pub struct Reading<'a> {
+pub(super) struct Reading<'a> {
     protocol: &'a dyn Protocol,
     form: Form,
     pairs: Pairs,
@@ -55,23 +55,23 @@ pub struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     /// Starts reading an answer of `protocol`.
-    pub fn new(protocol: &'a dyn Protocol) -> Self {
+    pub(super) fn new(protocol: &'a dyn Protocol) -> Self {
         let (pairs, spoken) = (Pairs::default(), Spoken::default());
         Self { protocol, form: Form::Unknown, pairs, spoken, end: None, bytes: 0, is_over: false }
     }
 
     /// Returns whether nothing has been said yet.
-    pub fn is_silent(&self) -> bool {
+    pub(super) fn is_silent(&self) -> bool {
         self.spoken.answer().is_empty()
     }
 
     /// Returns whether the provider has marked the end of the answer.
-    pub fn has_end(&self) -> bool {
+    pub(super) fn has_end(&self) -> bool {
         self.end.is_some()
     }
 
     /// Returns whether nothing more can belong to the answer.
-    pub fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.is_over
     }
 
@@ -79,7 +79,7 @@ impl<'a> Reading<'a> {
     ///
     /// # Errors
     /// [`Broken`] if there will be no answer, or no more of it.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<String, Broken> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<String, Broken> {
         self.bytes = self.bytes.saturating_add(bytes.len());
         if matches!(self.form, Form::Unknown) {
             let begin = bytes.iter().position(|byte| !BEFORE.contains(byte));
@@ -155,7 +155,7 @@ impl<'a> Reading<'a> {
     ///
     /// # Errors
     /// [`Broken`] if it is not an answer.
-    pub fn finish(mut self, stop: Stop) -> Result<Option<(String, Said)>, Broken> {
+    pub(super) fn finish(mut self, stop: Stop) -> Result<Option<(String, Said)>, Broken> {
         let mut piece = String::new();
         let is_late = stop == Stop::Late && !self.has_end();
         let mut is_sure = stop == Stop::Ended { is_sure: true };

@@ -32,20 +32,20 @@ const TOO_LONG: [&str; 20] = [
 ];
 
 /// Returns whether a refusal means that a shorter chat would be answered.
-pub fn is_too_long(text: &str) -> bool {
+pub(super) fn is_too_long(text: &str) -> bool {
     let text = text.to_lowercase();
     TOO_LONG.iter().any(|words| text.contains(words))
 }
 
 /// Returns the error in a body. Some providers put an empty `error` into every answer.
-pub fn error_in(json: Json<'_>) -> Option<Json<'_>> {
+pub(super) fn error_in(json: Json<'_>) -> Option<Json<'_>> {
     let error = json.get("error").filter(|error| !matches!(error.raw(), "false" | "0" | r#""""# | "{}" | "[]"));
     let is_one = |name| json.get(name).and_then(Json::word).is_some_and(|word| word.eq_ignore_ascii_case("error"));
     error.or_else(|| (is_one("type") || is_one("object")).then_some(json))
 }
 
 /// Parses `Retry-After`: seconds, or a date.
-pub fn retry_after(text: &str) -> Option<Duration> {
+pub(super) fn retry_after(text: &str) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse() {
         return Some(Duration::from_secs(seconds));
     }
@@ -55,7 +55,7 @@ pub fn retry_after(text: &str) -> Option<Duration> {
 }
 
 /// Returns whether a provider's error is a plain name, not a sentence, which might repeat parts of the chat.
-pub fn is_plain_name(name: &str) -> bool {
+pub(super) fn is_plain_name(name: &str) -> bool {
     name.len() <= NAME_MAX && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
 }
 

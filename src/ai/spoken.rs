@@ -24,7 +24,7 @@ enum Tag {
 
 /// Filters the text of a model piece by piece.
 #[derive(Debug, Default)]
-pub struct Spoken {
+pub(super) struct Spoken {
     answer: String,
     /// Undecided text: blanks before the answer, …
     lead: String,
@@ -39,17 +39,17 @@ pub struct Spoken {
 
 impl Spoken {
     /// Returns the answer so far.
-    pub fn answer(&self) -> &str {
+    pub(super) fn answer(&self) -> &str {
         &self.answer
     }
 
     /// Returns the number of bytes kept.
-    pub fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         self.answer.len() + self.lead.len() + self.held.len()
     }
 
     /// Adds text; returns the part that can be shown now.
-    pub fn push(&mut self, text: &str) -> String {
+    pub(super) fn push(&mut self, text: &str) -> String {
         self.held.push_str(text);
         let mut piece = String::new();
         while match self.thought {
@@ -60,7 +60,7 @@ impl Spoken {
     }
 
     /// Ends the text; `is_cut` if more would have come. Returns the text still held back.
-    pub fn finish(&mut self, is_cut: bool) -> String {
+    pub(super) fn finish(&mut self, is_cut: bool) -> String {
         let mut piece = String::new();
         let held = std::mem::take(&mut self.held);
         let is_thought = match self.thought.take() {
@@ -75,7 +75,7 @@ impl Spoken {
     }
 
     /// Returns the whole answer.
-    pub fn into_answer(self) -> String {
+    pub(super) fn into_answer(self) -> String {
         self.answer
     }
 
@@ -156,7 +156,7 @@ impl Spoken {
 }
 
 /// Removes the thoughts from a complete text.
-pub fn without_thoughts(text: &str) -> String {
+pub(super) fn without_thoughts(text: &str) -> String {
     let mut spoken = Spoken::default();
     spoken.push(text);
     spoken.finish(false);

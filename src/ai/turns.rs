@@ -5,7 +5,7 @@ use crate::model::Role;
 
 /// Merges consecutive turns of the same side, and drops those before the user's first. Thoughts of the model are
 /// removed.
-pub fn in_turn(turns: &[Turn]) -> Vec<Turn> {
+pub(super) fn in_turn(turns: &[Turn]) -> Vec<Turn> {
     let mut by_turns: Vec<Turn> = Vec::with_capacity(turns.len());
     for Turn { role, text } in turns {
         let text = if *role == Role::Model { without_thoughts(text) } else { text.clone() };
@@ -23,7 +23,7 @@ pub fn in_turn(turns: &[Turn]) -> Vec<Turn> {
 }
 
 /// Returns the newer half of the turns; `None` if only the question is left.
-pub fn shorter(turns: &[Turn]) -> Option<Vec<Turn>> {
+pub(super) fn shorter(turns: &[Turn]) -> Option<Vec<Turn>> {
     let kept = turns.len() / 2;
     (kept > 0).then(|| in_turn(turns.get(turns.len() - kept..).unwrap_or_default()))
 }

@@ -17,7 +17,7 @@ use crate::store::{self, NewUser, StoreError, Write};
 use crate::web::{AuthenticatedUser, Body, HttpError, LoginLimit, PasswordWork, RequestOrigin, Tried, WebState, end_demo};
 
 /// `POST /api/auth/register` `{username,email,password,fullName?}`
-pub async fn register(
+pub(super) async fn register(
     state: Data<WebState>,
     limit: Data<LoginLimit>,
     passwords: Data<PasswordWork>,
@@ -67,13 +67,13 @@ async fn refuse_taken(state: &WebState, username: &str, email: &str) -> Result<(
 }
 
 /// `GET /api/auth/me`
-pub async fn me(state: Data<WebState>, user: AuthenticatedUser) -> Result<HttpResponse, HttpError> {
+pub(super) async fn me(state: Data<WebState>, user: AuthenticatedUser) -> Result<HttpResponse, HttpError> {
     let account = find_account(&state, user.id()).await?;
     Ok(HttpResponse::Ok().json(json!({"success": true, "user": own_user(&state, &account).await?})))
 }
 
 /// `POST /api/auth/password` `{oldPassword,newPassword}`
-pub async fn change_password(
+pub(super) async fn change_password(
     state: Data<WebState>,
     limit: Data<LoginLimit>,
     passwords: Data<PasswordWork>,
@@ -92,7 +92,7 @@ pub async fn change_password(
 }
 
 /// Refuses a caller who does not know the password of the token's user. Each attempt counts like a login.
-pub async fn must_know_password(
+pub(super) async fn must_know_password(
     state: &WebState,
     limit: &LoginLimit,
     passwords: &PasswordWork,

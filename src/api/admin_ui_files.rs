@@ -19,12 +19,12 @@ pub fn check_admin_ui(folder: &Path) -> io::Result<()> {
 
 /// `GET /admin/ui`: redirects into the folder, because the page's links are relative. The redirect is relative, too, so
 /// it works behind a proxy that adds a prefix.
-pub async fn redirect() -> HttpResponse {
+pub(super) async fn redirect() -> HttpResponse {
     HttpResponse::PermanentRedirect().insert_header((LOCATION, "ui/")).finish()
 }
 
 /// `GET /admin/ui/{file}`
-pub async fn serve(state: Data<WebState>, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+pub(super) async fn serve(state: Data<WebState>, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let Some(folder) = &state.settings.admin_ui_dir else {
         return Err(HttpError::not_found(
             "Set ADMIN_UI_DIR to the folder ui/dist of the npm package @socket.io/admin-ui to have it served",

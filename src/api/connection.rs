@@ -9,7 +9,7 @@ use crate::model::Timestamp;
 use crate::web::RequestOrigin;
 
 /// `GET /app/get-connection-id`
-pub async fn find(request: HttpRequest, origin: ReqData<RequestOrigin>) -> HttpResponse {
+pub(super) async fn find(request: HttpRequest, origin: ReqData<RequestOrigin>) -> HttpResponse {
     let client = &origin.client;
     let (protocol, default_port) = if client.secure { ("wss", "443") } else { ("ws", "80") };
     let asked = client.host.as_deref().and_then(authority_of);

@@ -14,7 +14,7 @@ use crate::web::{
 };
 
 /// `GET /api/conversations`, most recently active first.
-pub async fn list(state: Data<WebState>, user: AuthenticatedUser, query: Query) -> Result<HttpResponse, HttpError> {
+pub(super) async fn list(state: Data<WebState>, user: AuthenticatedUser, query: Query) -> Result<HttpResponse, HttpError> {
     let request = PageRequest::read(&query, 'c', read_cursor)?;
     let before = match request.page {
         Page::Newest => None,
@@ -67,7 +67,7 @@ async fn changer(state: &WebState, requester: &Requester, conversation: Conversa
 
 /// `POST /api/conversations` `{type:"group",name,participants}` or `{type:"direct",participantId}`; servers add
 /// `owner`.
-pub async fn create(
+pub(super) async fn create(
     state: Data<WebState>,
     requester: Requester,
     request: HttpRequest,
@@ -92,7 +92,11 @@ fn participants(body: &Body) -> Result<Vec<UserId>, HttpError> {
 }
 
 /// `GET /api/conversations/{id}`
-pub async fn find(state: Data<WebState>, user: AuthenticatedUser, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+pub(super) async fn find(
+    state: Data<WebState>,
+    user: AuthenticatedUser,
+    request: HttpRequest,
+) -> Result<HttpResponse, HttpError> {
     let id = conversation_in_path(&request)?;
     let requester = user.id().clone();
     let found = state.store.read_after_writes(move |conn| {
@@ -105,7 +109,7 @@ pub async fn find(state: Data<WebState>, user: AuthenticatedUser, request: HttpR
 }
 
 /// `PATCH /api/conversations/{id}` `{name?,avatar?}`. An empty avatar removes the picture.
-pub async fn update(
+pub(super) async fn update(
     state: Data<WebState>,
     requester: Requester,
     request: HttpRequest,
@@ -123,7 +127,7 @@ pub async fn update(
 }
 
 /// `DELETE /api/conversations/{id}`
-pub async fn remove(state: Data<WebState>, requester: Requester, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+pub(super) async fn remove(state: Data<WebState>, requester: Requester, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let conversation = conversation_in_path(&request)?;
     let user = changer(&state, &requester, conversation).await?;
     state.chat.ask(&user, Command::DeleteConversation { conversation }).await?;
@@ -131,7 +135,7 @@ pub async fn remove(state: Data<WebState>, requester: Requester, request: HttpRe
 }
 
 /// `POST /api/conversations/{id}/participants` `{participants:[userId]}`
-pub async fn add_participants(
+pub(super) async fn add_participants(
     state: Data<WebState>,
     requester: Requester,
     request: HttpRequest,
@@ -144,7 +148,7 @@ pub async fn add_participants(
 }
 
 /// `DELETE /api/conversations/{id}/participants/{userId}`
-pub async fn remove_participant(
+pub(super) async fn remove_participant(
     state: Data<WebState>,
     requester: Requester,
     request: HttpRequest,
@@ -177,13 +181,13 @@ async fn answer_with(state: &WebState, user: &UserId, command: Command, ignored:
 ///
 /// # Errors
 /// 404 if it does not exist, 403 if the user is not a member.
-pub fn members_only(conversation: Option<Conversation>, user: &UserId) -> Result<Conversation, ChatError> {
+pub(super) fn members_only(conversation: Option<Conversation>, user: &UserId) -> Result<Conversation, ChatError> {
     let conversation = conversation.ok_or(ChatError::ConversationNotFound)?;
     if conversation.has(user) { Ok(conversation) } else { Err(ChatError::NotAMember) }
 }
 
 /// Returns the conversation id in the path. A malformed id is treated as unknown.
-pub fn conversation_in_path(request: &HttpRequest) -> Result<ConversationId, ChatError> {
+pub(super) fn conversation_in_path(request: &HttpRequest) -> Result<ConversationId, ChatError> {
     ConversationId::parse(&path_text(request, "id")).map_err(|_| ChatError::ConversationNotFound)
 }
 

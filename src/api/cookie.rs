@@ -7,7 +7,7 @@ use crate::model::Timestamp;
 
 /// The pages from which browsers send the cookie.
 #[derive(Debug, Clone, Copy)]
-pub struct CookieReach {
+pub(super) struct CookieReach {
     same_site: SameSite,
     secure: bool,
 }
@@ -15,7 +15,7 @@ pub struct CookieReach {
 impl CookieReach {
     /// Follows `COOKIE_SAMESITE`; `secure`: this request came over TLS. A cookie for all sites is always `Secure`, because
     /// browsers drop it otherwise.
-    pub fn new(same_site: config::SameSite, secure: bool) -> Self {
+    pub(super) fn new(same_site: config::SameSite, secure: bool) -> Self {
         match same_site {
             config::SameSite::Lax => Self { same_site: SameSite::Lax, secure },
             config::SameSite::Strict => Self { same_site: SameSite::Strict, secure },
@@ -25,13 +25,13 @@ impl CookieReach {
 }
 
 /// Returns a cookie with a new token; it expires with the token.
-pub fn token_cookie(token: &str, expires_at: Timestamp, now: Timestamp, reach: CookieReach) -> Cookie<'static> {
+pub(super) fn token_cookie(token: &str, expires_at: Timestamp, now: Timestamp, reach: CookieReach) -> Cookie<'static> {
     let left = expires_at.as_millis().saturating_sub(now.as_millis()) / 1_000;
     cookie(token.to_owned(), CookieDuration::seconds(left.max(0)), reach)
 }
 
 /// Returns the cookie that removes the token.
-pub fn no_token_cookie(reach: CookieReach) -> Cookie<'static> {
+pub(super) fn no_token_cookie(reach: CookieReach) -> Cookie<'static> {
     cookie(String::new(), CookieDuration::ZERO, reach)
 }
 

@@ -19,7 +19,7 @@ use crate::web::{AuthenticatedUser, Body, HttpError, LoginLimit, PasswordWork, R
 const PAGES: usize = 2;
 
 /// `DELETE /api/users/me` `{password}`
-pub async fn delete_me(
+pub(super) async fn delete_me(
     state: Data<WebState>,
     limit: Data<LoginLimit>,
     passwords: Data<PasswordWork>,
@@ -36,7 +36,7 @@ pub async fn delete_me(
 }
 
 /// `GET /api/users/me/export`: one line of JSON for each item, `end` last. An export without `end` was cut off.
-pub async fn export_me(state: Data<WebState>, user: AuthenticatedUser) -> Result<HttpResponse, HttpError> {
+pub(super) async fn export_me(state: Data<WebState>, user: AuthenticatedUser) -> Result<HttpResponse, HttpError> {
     let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(PAGES);
     let (store, id) = (state.store.clone(), user.id().clone());
     actix_web::rt::spawn(async move {

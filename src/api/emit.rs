@@ -15,7 +15,7 @@ use crate::web::{ActsOn, Admin, Body, HttpError, WebState};
 ///
 /// `data` is the event's single argument, any JSON. Stock clients whose CONNECT was answered with a `pid` take a text
 /// at the end of an event for a recovery offset; with those, our own offset stands behind it.
-pub async fn emit(state: Data<WebState>, _: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, HttpError> {
+pub(super) async fn emit(state: Data<WebState>, _: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, HttpError> {
     let to = target(&body)?;
     let name = body.bounded_text("event", 1, EVENT_MAX)?.ok_or_else(|| HttpError::missing("event"))?;
     if is_reserved(name) {

@@ -1,11 +1,11 @@
 //! Types of files that may be uploaded, recognised by name and first bytes; the client's claim is ignored.
 
 /// Number of bytes from the start of a file that identify its type.
-pub const HEAD_BYTES: usize = 8_192;
+pub(super) const HEAD_BYTES: usize = 8_192;
 
 /// An accepted file type.
 #[derive(Debug, Clone, Copy)]
-pub struct FileType {
+pub(super) struct FileType {
     /// File name extension, in lower case.
     pub extension: &'static str,
     /// MIME type sent to browsers.
@@ -42,19 +42,19 @@ const TYPES: [FileType; 17] = [
 
 impl FileType {
     /// Returns the type of a file with this name.
-    pub fn of_name(filename: &str) -> Option<Self> {
+    pub(super) fn of_name(filename: &str) -> Option<Self> {
         let (_, extension) = filename.rsplit_once('.')?;
         Self::of_extension(&extension.to_ascii_lowercase())
     }
 
     /// Returns the type with this extension, in lower case.
-    pub fn of_extension(extension: &str) -> Option<Self> {
+    pub(super) fn of_extension(extension: &str) -> Option<Self> {
         TYPES.into_iter().find(|known| known.extension == extension)
     }
 
     /// Returns whether a file that starts with `head` can be of this type. `head` is its first [`HEAD_BYTES`], or all
     /// of it.
-    pub fn fits(&self, head: &[u8]) -> bool {
+    pub(super) fn fits(&self, head: &[u8]) -> bool {
         (self.fits)(head)
     }
 }

@@ -16,7 +16,7 @@ use crate::store;
 use crate::web::{AuthenticatedUser, HttpError, WebState, path_text};
 
 /// Serves a stored file, or a range of it.
-pub async fn serve(state: Data<WebState>, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+pub(super) async fn serve(state: Data<WebState>, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     if state.settings.uploads.require_auth {
         AuthenticatedUser::from_request(&request, &mut Payload::None).await?;
     }

@@ -13,7 +13,7 @@ use crate::web::{HttpError, WebState};
 const BROKER_WITHIN: Duration = Duration::from_secs(5);
 
 /// `GET /api/socket/health`
-pub async fn socket(state: Data<WebState>) -> Result<HttpResponse, HttpError> {
+pub(super) async fn socket(state: Data<WebState>) -> Result<HttpResponse, HttpError> {
     let (connected, rooms) = state.chat.health().await?;
     Ok(HttpResponse::Ok().json(json!({
         "status": "ok",
@@ -22,12 +22,12 @@ pub async fn socket(state: Data<WebState>) -> Result<HttpResponse, HttpError> {
 }
 
 /// `GET /healthz`: the process is alive.
-pub async fn alive() -> HttpResponse {
+pub(super) async fn alive() -> HttpResponse {
     HttpResponse::Ok().json(json!({"success": true, "status": "ok"}))
 }
 
 /// `GET /readyz`: the server can serve clients.
-pub async fn ready(state: Data<WebState>) -> HttpResponse {
+pub(super) async fn ready(state: Data<WebState>) -> HttpResponse {
     let broker = async { timeout(BROKER_WITHIN, state.chat.health()).await.is_ok_and(|answer| answer.is_ok()) };
     let (store, has_broker) = futures_util::future::join(state.store.ping(), broker).await;
     let mut reasons = Vec::new();

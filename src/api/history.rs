@@ -11,7 +11,7 @@ use crate::store::{self, HistoryRange};
 use crate::web::{AuthenticatedUser, Cursor, HttpError, Page, PageRequest, Query, WebState, path_text};
 
 /// `GET /api/conversations/{id}/messages`
-pub async fn conversation(
+pub(super) async fn conversation(
     state: Data<WebState>,
     user: AuthenticatedUser,
     request: HttpRequest,
@@ -26,7 +26,7 @@ pub async fn conversation(
 }
 
 /// `GET /api/rooms/{roomId}/messages`. Public; a room without messages is empty.
-pub async fn room(
+pub(super) async fn room(
     state: Data<WebState>,
     _: AuthenticatedUser,
     request: HttpRequest,
@@ -37,7 +37,7 @@ pub async fn room(
 }
 
 /// `GET /api/common-chat/messages`
-pub async fn common_chat(state: Data<WebState>, _: AuthenticatedUser, query: Query) -> Result<HttpResponse, HttpError> {
+pub(super) async fn common_chat(state: Data<WebState>, _: AuthenticatedUser, query: Query) -> Result<HttpResponse, HttpError> {
     public(&state, Place::CommonChat, &query).await
 }
 

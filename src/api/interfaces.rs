@@ -11,7 +11,7 @@ use crate::dialect;
 use crate::web::{Operation, openapi};
 
 /// The documents of one server.
-pub struct Documents {
+pub(super) struct Documents {
     operations: Vec<Operation>,
     openapi: OnceLock<Document>,
     asyncapi: OnceLock<Document>,
@@ -49,24 +49,24 @@ impl Document {
 
 impl Documents {
     /// Makes the documents of a server with these routes.
-    pub fn new(operations: Vec<Operation>) -> Self {
+    pub(super) fn new(operations: Vec<Operation>) -> Self {
         Self { operations, openapi: OnceLock::new(), asyncapi: OnceLock::new(), types: OnceLock::new() }
     }
 }
 
 /// `GET /api/openapi.json`
-pub async fn openapi_document(documents: Data<Documents>, request: HttpRequest) -> HttpResponse {
+pub(super) async fn openapi_document(documents: Data<Documents>, request: HttpRequest) -> HttpResponse {
     let document = documents.openapi.get_or_init(|| Document::new(openapi(&documents.operations).to_string()));
     document.answer(&request, ContentType::json())
 }
 
 /// `GET /api/asyncapi.json`
-pub async fn asyncapi_document(documents: Data<Documents>, request: HttpRequest) -> HttpResponse {
+pub(super) async fn asyncapi_document(documents: Data<Documents>, request: HttpRequest) -> HttpResponse {
     let document = documents.asyncapi.get_or_init(|| Document::new(dialect::asyncapi().to_string()));
     document.answer(&request, ContentType::json())
 }
 
 /// `GET /api/types.d.ts`
-pub async fn types(documents: Data<Documents>, request: HttpRequest) -> HttpResponse {
+pub(super) async fn types(documents: Data<Documents>, request: HttpRequest) -> HttpResponse {
     documents.types.get_or_init(|| Document::new(dialect::types())).answer(&request, ContentType::plaintext())
 }

@@ -1,24 +1,24 @@
 //! Limits of request fields: enforced where a field is read, and stated in the OpenAPI document.
 
 /// Longest address of a picture, in characters.
-pub const AVATAR_MAX: usize = 2_048;
+pub(super) const AVATAR_MAX: usize = 2_048;
 /// Longest search text, in characters: the longest name.
-pub const SEARCH_MAX: usize = 200;
+pub(super) const SEARCH_MAX: usize = 200;
 
 /// Longest title of a listing, in characters.
-pub const TITLE_MAX: usize = 500;
+pub(super) const TITLE_MAX: usize = 500;
 
 /// Longest name of a group, in characters.
-pub const GROUP_NAME_MAX: usize = 200;
+pub(super) const GROUP_NAME_MAX: usize = 200;
 /// Maximum number of users that one request can add to a group.
-pub const PARTICIPANTS_MAX: usize = 10_000;
+pub(super) const PARTICIPANTS_MAX: usize = 10_000;
 
 /// Longest text of a notification, in characters.
-pub const NOTIFICATION_MAX: usize = 4_000;
+pub(super) const NOTIFICATION_MAX: usize = 4_000;
 /// Maximum number of notifications that one request can mark by id.
-pub const IDS_MAX: usize = 10_000;
+pub(super) const IDS_MAX: usize = 10_000;
 
 /// Longest name of an event, in characters.
-pub const EVENT_MAX: usize = 200;
+pub(super) const EVENT_MAX: usize = 200;
 /// Longest name of a room, in characters: a public room's name after `room_`.
-pub const ROOM_MAX: usize = 205;
+pub(super) const ROOM_MAX: usize = 205;

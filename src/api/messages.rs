@@ -15,7 +15,7 @@ use crate::web::{
 };
 
 /// `POST /api/conversations/{id}/messages` `{content?,type?,file?,attachments?,clientMessageId?}`
-pub async fn send(
+pub(super) async fn send(
     state: Data<WebState>,
     user: AuthenticatedUser,
     request: HttpRequest,
@@ -65,7 +65,7 @@ fn file_url(file: &Value) -> Option<String> {
 
 /// `POST /api/messages` `{from?,to:{user|conversation|room|commonChat},content,…}`: users send as themselves; a server
 /// with a key names the sender in `from`.
-pub async fn post(
+pub(super) async fn post(
     state: Data<WebState>,
     server: Result<Admin, HttpError>,
     user: Result<AuthenticatedUser, HttpError>,
@@ -137,7 +137,7 @@ async fn addressed(state: &WebState, body: &Body, by_address: bool) -> Result<Co
 }
 
 /// `PATCH /api/messages/{id}` `{content}`
-pub async fn edit(
+pub(super) async fn edit(
     state: Data<WebState>,
     user: AuthenticatedUser,
     request: HttpRequest,
@@ -150,7 +150,11 @@ pub async fn edit(
 }
 
 /// `DELETE /api/messages/{id}`
-pub async fn remove(state: Data<WebState>, user: AuthenticatedUser, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+pub(super) async fn remove(
+    state: Data<WebState>,
+    user: AuthenticatedUser,
+    request: HttpRequest,
+) -> Result<HttpResponse, HttpError> {
     state.chat.ask(user.id(), Command::DeleteMessage { message: message_in_path(&request)? }).await?;
     Ok(HttpResponse::Ok().json(json!({"success": true})))
 }

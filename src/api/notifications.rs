@@ -15,7 +15,7 @@ use crate::web::{ActsOn, Admin, AuthenticatedUser, Body, Cursor, HttpError, Page
 const DATA_MAX_BYTES: usize = 65_536;
 
 /// `GET /api/notifications`, newest first.
-pub async fn list(state: Data<WebState>, user: AuthenticatedUser, query: Query) -> Result<HttpResponse, HttpError> {
+pub(super) async fn list(state: Data<WebState>, user: AuthenticatedUser, query: Query) -> Result<HttpResponse, HttpError> {
     let request = PageRequest::read(&query, 'n', read_cursor)?;
     let range = match request.page {
         Page::Newest => NotificationRange::Newest,
@@ -50,7 +50,7 @@ fn read_cursor(key: &str) -> Option<NotificationCursor> {
 }
 
 /// `POST /api/notifications/read` `{ids?}`: marks some, or all. Ids of other users are ignored.
-pub async fn read(state: Data<WebState>, user: AuthenticatedUser, body: Body) -> Result<HttpResponse, HttpError> {
+pub(super) async fn read(state: Data<WebState>, user: AuthenticatedUser, body: Body) -> Result<HttpResponse, HttpError> {
     let ids = match body.get("ids") {
         None => None,
         Some(Value::Array(ids)) if ids.len() <= IDS_MAX => Some(known_ids(ids)?),
@@ -72,7 +72,7 @@ fn known_ids(ids: &[Value]) -> Result<Vec<NotificationId>, HttpError> {
 }
 
 /// `POST /api/notifications` `{userId,type,message,data?}`
-pub async fn create(state: Data<WebState>, _: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, HttpError> {
+pub(super) async fn create(state: Data<WebState>, _: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, HttpError> {
     let user = body.user("userId")?;
     request.extensions_mut().insert(ActsOn(user.to_string()));
     let command = Command::Notify {
@@ -95,7 +95,7 @@ fn data_text(data: Option<&Value>) -> Result<Option<String>, HttpError> {
 
 /// Returns kind, text and data to store for a notification whose format another server chose: our fields as far as it
 /// has them; a value that is not an object becomes the data.
-pub fn worded_notification(data: Option<&Value>) -> Result<(String, String, Option<String>), HttpError> {
+pub(super) fn worded_notification(data: Option<&Value>) -> Result<(String, String, Option<String>), HttpError> {
     let field = |name| data.and_then(|data| data.get(name)).filter(|value| !value.is_null());
     let text = |name, most| field(name).and_then(Value::as_str).map(|text: &str| text.chars().take(most).collect::<String>());
     let kind = text("type", TYPE_MAX).filter(|kind| !kind.is_empty()).unwrap_or_else(|| "notification".to_owned());

@@ -14,7 +14,7 @@ use crate::web::{AuthenticatedUser, HttpError, WebState, path_text};
 const LISTED_MAX: i64 = 200;
 
 /// `GET /api/users/me/sessions`: the caller's valid logins, the last used first.
-pub async fn list(state: Data<WebState>, user: AuthenticatedUser) -> Result<HttpResponse, HttpError> {
+pub(super) async fn list(state: Data<WebState>, user: AuthenticatedUser) -> Result<HttpResponse, HttpError> {
     let (account, now) = (user.account.clone(), Timestamp::now());
     let found = state.store.read_after_writes(move |conn| store::list_logins(conn, &account, now, LISTED_MAX)).await?;
     let shown: Vec<_> = found.into_iter().map(|login| SessionView::new(login, user.claims.login.as_deref())).collect();
@@ -22,7 +22,7 @@ pub async fn list(state: Data<WebState>, user: AuthenticatedUser) -> Result<Http
 }
 
 /// `DELETE /api/users/me/sessions/{id}`: revokes the login's tokens and disconnects its sockets.
-pub async fn end(state: Data<WebState>, user: AuthenticatedUser, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+pub(super) async fn end(state: Data<WebState>, user: AuthenticatedUser, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let (id, owner) = (path_text(&request, "id"), user.id().clone());
     let found = state.store.read_after_writes(move |conn| store::find_login(conn, &owner, &id)).await?;
     let login = found.ok_or_else(|| HttpError::not_found("Session not found"))?;
@@ -37,7 +37,7 @@ pub async fn end(state: Data<WebState>, user: AuthenticatedUser, request: HttpRe
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Session")]
-pub struct SessionView {
+pub(super) struct SessionView {
     id: String,
     started_at: Timestamp,
     last_used_at: Timestamp,

@@ -18,7 +18,7 @@ use crate::store::{self, Login, Write};
 use crate::web::{AuthenticatedUser, Body, HttpError, LoginLimit, PasswordWork, RequestOrigin, Tried, USER_NAME_MAX, WebState};
 
 /// `POST /api/auth/login` `{login,password}`; the name may be in `username` or `email` instead.
-pub async fn login(
+pub(super) async fn login(
     state: Data<WebState>,
     limit: Data<LoginLimit>,
     passwords: Data<PasswordWork>,
@@ -72,7 +72,7 @@ async fn renew_hash(
 }
 
 /// Answers with a token of a new login, as text and as a cookie.
-pub async fn begin_session(
+pub(super) async fn begin_session(
     state: &WebState,
     origin: &RequestOrigin,
     request: &HttpRequest,
@@ -132,7 +132,7 @@ async fn answer_token(
 }
 
 /// `POST /api/auth/refresh`
-pub async fn refresh(
+pub(super) async fn refresh(
     state: Data<WebState>,
     origin: ReqData<RequestOrigin>,
     request: HttpRequest,
@@ -152,7 +152,7 @@ pub async fn refresh(
 }
 
 /// `POST /api/auth/logout`
-pub async fn logout(
+pub(super) async fn logout(
     state: Data<WebState>,
     origin: ReqData<RequestOrigin>,
     user: AuthenticatedUser,
@@ -165,7 +165,7 @@ pub async fn logout(
 }
 
 /// Returns the stored account.
-pub async fn find_account(state: &WebState, user: &crate::model::UserId) -> Result<Arc<Account>, HttpError> {
+pub(super) async fn find_account(state: &WebState, user: &crate::model::UserId) -> Result<Arc<Account>, HttpError> {
     let id = user.clone();
     let found = state.store.read(move |conn| store::find_account(conn, &id)).await?;
     found.map(Arc::new).ok_or_else(|| crate::chat::ChatError::UserNotFound.into())

@@ -14,7 +14,7 @@ use crate::web::{HttpError, WebState};
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "User")]
-pub struct UserView<'a> {
+pub(super) struct UserView<'a> {
     id: &'a UserId,
     username: &'a str,
     full_name: Option<&'a str>,
@@ -37,7 +37,7 @@ struct Private<'a> {
 
 impl<'a> UserView<'a> {
     /// Makes a view; without `presence` it has none. `private`: for the user or an administrator.
-    pub fn new(account: &'a Account, presence: Option<&UserPresence>, private: bool) -> Self {
+    pub(super) fn new(account: &'a Account, presence: Option<&UserPresence>, private: bool) -> Self {
         let Profile { id, username, full_name, avatar, email, role } = &*account.profile;
         let last_seen_here = presence.and_then(|presence| presence.last_seen);
         Self {
@@ -54,7 +54,7 @@ impl<'a> UserView<'a> {
 }
 
 /// Returns the authenticated user's own view.
-pub async fn own_user<'a>(state: &WebState, account: &'a Account) -> Result<UserView<'a>, HttpError> {
+pub(super) async fn own_user<'a>(state: &WebState, account: &'a Account) -> Result<UserView<'a>, HttpError> {
     let id = &account.profile.id;
     let presence = state.chat.presence_of(id.clone(), vec![id.clone()]).await?;
     let presence = presence.first().ok_or(ChatError::Internal)?;
@@ -65,7 +65,7 @@ pub async fn own_user<'a>(state: &WebState, account: &'a Account) -> Result<User
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Conversation")]
-pub struct ConversationView<'a> {
+pub(super) struct ConversationView<'a> {
     #[serde(flatten)]
     conversation: dialect::ConversationView<'a>,
     unread_count: i64,
@@ -73,7 +73,7 @@ pub struct ConversationView<'a> {
 
 impl<'a> ConversationView<'a> {
     /// Makes a view; `unread_count` is the member's number of unread messages.
-    pub fn new(conversation: &'a Conversation, unread_count: i64) -> Self {
+    pub(super) fn new(conversation: &'a Conversation, unread_count: i64) -> Self {
         Self { conversation: dialect::ConversationView::of(conversation), unread_count }
     }
 }
@@ -82,7 +82,7 @@ impl<'a> ConversationView<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Message")]
-pub struct MessageView<'a> {
+pub(super) struct MessageView<'a> {
     #[serde(rename = "_id")]
     id: MessageId,
     conversation_id: Option<String>,
@@ -128,7 +128,7 @@ struct ReadView<'a> {
 
 impl<'a> MessageView<'a> {
     /// Makes a view of the message's present state.
-    pub fn new(message: &'a Message) -> Self {
+    pub(super) fn new(message: &'a Message) -> Self {
         let Message {
             id,
             place,
@@ -178,7 +178,7 @@ impl<'a> MessageView<'a> {
 /// A message of a public room or the common chat: the fields of its event, and its number.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "RoomMessage")]
-pub struct NumberedRoomMessage<'a> {
+pub(super) struct NumberedRoomMessage<'a> {
     #[serde(flatten)]
     message: RoomMessageView<'a, &'a str>,
     seq: i64,
@@ -186,7 +186,7 @@ pub struct NumberedRoomMessage<'a> {
 
 impl<'a> NumberedRoomMessage<'a> {
     /// Makes a view of the message's present state.
-    pub fn new(message: &'a Message) -> Self {
+    pub(super) fn new(message: &'a Message) -> Self {
         let view = match &message.place {
             Place::Room(room) => RoomMessageView::new(message, room.as_str()),
             Place::Conversation(_) | Place::CommonChat => RoomMessageView::of_common_chat(message),

@@ -12,7 +12,7 @@ use crate::web::HttpError;
 ///
 /// # Errors
 /// 404 with this text if it does not exist.
-pub async fn serve_file(
+pub(super) async fn serve_file(
     request: &HttpRequest,
     path: PathBuf,
     mimetype: Option<&str>,

@@ -15,7 +15,7 @@ const SYNC_FAILED: &str = "Failed to sync conversation";
 const STATUS_FAILED: &str = "Failed to get sync status";
 
 /// `POST /api/messages/sync` `{otherUserId,lastSyncTimestamp?}`
-pub async fn sync(
+pub(super) async fn sync(
     state: Data<WebState>,
     user: Result<AuthenticatedUser, HttpError>,
     body: Body,
@@ -65,7 +65,7 @@ fn last_sync(body: &Body) -> Result<Option<Timestamp>, HttpError> {
 }
 
 /// `GET /api/messages/sync-status`
-pub async fn status(state: Data<WebState>, user: Result<AuthenticatedUser, HttpError>) -> Result<HttpResponse, HttpError> {
+pub(super) async fn status(state: Data<WebState>, user: Result<AuthenticatedUser, HttpError>) -> Result<HttpResponse, HttpError> {
     last_activity(&state, user).await.map_err(|http_error| http_error.or_ours(STATUS_FAILED))
 }
 

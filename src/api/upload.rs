@@ -25,7 +25,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 const NAME_MAX: usize = 255;
 
 /// `POST /api/upload` (multipart `file`). Streamed to disk; a failed upload leaves nothing behind.
-pub async fn upload(
+pub(super) async fn upload(
     state: Data<WebState>,
     user: AuthenticatedUser,
     request: HttpRequest,

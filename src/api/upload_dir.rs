@@ -33,7 +33,7 @@ pub fn prepare_uploads(dir: &Path) -> io::Result<()> {
 }
 
 /// Returns the type of a stored file with this name: 32 hex digits and a known extension. No other names are served.
-pub fn type_of_stored(name: &str) -> Option<FileType> {
+pub(super) fn type_of_stored(name: &str) -> Option<FileType> {
     let (stem, extension) = name.split_once('.')?;
     let is_hex = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
     if stem.len() != NAME_CHARACTERS || !stem.bytes().all(is_hex) {
@@ -67,7 +67,7 @@ pub async fn remove_uploads(dir: &Path, urls: Vec<String>) -> Vec<String> {
 }
 
 /// A file being uploaded. Dropped before [`NewFile::keep`], it is deleted.
-pub struct NewFile {
+pub(super) struct NewFile {
     dir: PathBuf,
     name: String,
     path: PathBuf,
@@ -80,7 +80,7 @@ impl NewFile {
     ///
     /// # Errors
     /// If the disk refuses.
-    pub async fn create(dir: &Path, extension: &str) -> io::Result<Self> {
+    pub(super) async fn create(dir: &Path, extension: &str) -> io::Result<Self> {
         let random: u128 = rand::rng().random();
         let name = format!("{random:032x}.{extension}");
         let path = dir.join(format!("{name}{UNFINISHED}"));
@@ -92,7 +92,7 @@ impl NewFile {
     ///
     /// # Errors
     /// If the disk refuses.
-    pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes).await
     }
 
@@ -100,7 +100,7 @@ impl NewFile {
     ///
     /// # Errors
     /// If the disk refuses.
-    pub async fn finish(&mut self) -> io::Result<()> {
+    pub(super) async fn finish(&mut self) -> io::Result<()> {
         self.file.flush().await?;
         self.file.sync_all().await?;
         let (from, to, dir) = (self.path.clone(), self.dir.join(&self.name), self.dir.clone());
@@ -113,12 +113,12 @@ impl NewFile {
     }
 
     /// Returns the final name.
-    pub fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         &self.name
     }
 
     /// Keeps the file.
-    pub fn keep(mut self) {
+    pub(super) fn keep(mut self) {
         self.kept = true;
     }
 }

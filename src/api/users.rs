@@ -23,7 +23,7 @@ use crate::web::{
 const SEARCH_WAIT: Duration = Duration::from_secs(1);
 
 /// `GET /api/users?query=&limit=`
-pub async fn search(state: Data<WebState>, user: AuthenticatedUser, query: Query) -> Result<HttpResponse, HttpError> {
+pub(super) async fn search(state: Data<WebState>, user: AuthenticatedUser, query: Query) -> Result<HttpResponse, HttpError> {
     let limit = i64::try_from(query.limit()?).unwrap_or(i64::MAX);
     let text = query.get("query").filter(|text| !text.is_empty()).ok_or_else(|| HttpError::bad_request("query is required"))?;
     if text.chars().count() > SEARCH_MAX {
@@ -39,7 +39,7 @@ pub async fn search(state: Data<WebState>, user: AuthenticatedUser, query: Query
 }
 
 /// `GET /api/users/online`, in order of id.
-pub async fn online(state: Data<WebState>, user: AuthenticatedUser, query: Query) -> Result<HttpResponse, HttpError> {
+pub(super) async fn online(state: Data<WebState>, user: AuthenticatedUser, query: Query) -> Result<HttpResponse, HttpError> {
     let request = PageRequest::read(&query, 'u', |key| UserId::parse(key).ok())?;
     let mut online = state.chat.online_users(user.id().clone()).await?;
     online.sort_by(|(one, _), (other, _)| one.profile.id.cmp(&other.profile.id));
@@ -78,7 +78,11 @@ fn view<'a>(requester: &AuthenticatedUser, account: &'a Account, presence: Optio
 }
 
 /// `GET /api/users/{id}`
-pub async fn find(state: Data<WebState>, user: AuthenticatedUser, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+pub(super) async fn find(
+    state: Data<WebState>,
+    user: AuthenticatedUser,
+    request: HttpRequest,
+) -> Result<HttpResponse, HttpError> {
     let id = user_in_path(&request, "id")?;
     let account = find_account(&state, &id).await?;
     let presence = presence_of(&state, &user, vec![id]).await?.pop().flatten();
@@ -86,7 +90,7 @@ pub async fn find(state: Data<WebState>, user: AuthenticatedUser, request: HttpR
 }
 
 /// `GET /api/users/{id}/sockets`
-pub async fn sockets(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+pub(super) async fn sockets(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let id = user_in_path(&request, "id")?;
     find_account(&state, &id).await?;
     let sockets = state.chat.sockets_of(id).await?;
@@ -98,7 +102,7 @@ const OWN_FIELDS: [&str; 6] = ["username", "email", "fullName", "avatar", "passw
 
 /// `PATCH /api/users/me` `{username?,email?,fullName?,avatar?,password?,oldPassword?}`. An empty text clears the field.
 /// Changing a credential needs the present password.
-pub async fn update_me(
+pub(super) async fn update_me(
     state: Data<WebState>,
     limit: Data<LoginLimit>,
     passwords: Data<PasswordWork>,

@@ -10,7 +10,7 @@ use crate::store::{StoreError, Write};
 
 /// Needs of the broker: time, ids, the connections, the store and the model. Nothing here waits; what takes time
 /// comes back as a message to the broker.
-pub trait Outside {
+pub(super) trait Outside {
     /// Returns the wall clock's time.
     fn now(&mut self) -> Timestamp;
     /// Returns a new, unguessable UUID; they sort by the time of their making.
@@ -40,7 +40,7 @@ pub trait Outside {
 
 /// Reason for which the broker wants to be called back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Callback {
+pub(super) enum Callback {
     /// The next page of a catch-up may be read.
     PageRead,
     /// Senders are to be notified who has received their messages: all that came together in one event for each message.

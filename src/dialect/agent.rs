@@ -37,7 +37,7 @@ const CONNECTIONS_MAX: usize = 1_000;
 
 /// The vocabulary of this front end.
 #[derive(Debug)]
-pub struct Agent;
+pub(super) struct Agent;
 
 const EVENTS: &[ClientEvent] = &[
     ClientEvent::work("notification:get").doc(&EventDoc {

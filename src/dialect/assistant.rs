@@ -28,7 +28,7 @@ const CHAT_MAX_BYTES: usize = 64 * 1024;
 
 /// The vocabulary of this front end.
 #[derive(Debug)]
-pub struct Assistant;
+pub(super) struct Assistant;
 
 impl Vocabulary for Assistant {
     fn name(&self) -> &'static str {

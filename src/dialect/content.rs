@@ -68,7 +68,7 @@ pub(super) struct LastMessageView<'a> {
 
 impl<'a> LastMessageView<'a> {
     /// Makes a view of the present state.
-    pub fn of(last: &'a LastMessage) -> Self {
+    pub(super) fn of(last: &'a LastMessage) -> Self {
         let LastMessage { content, sender, timestamp, message_type } = last;
         Self { content, sender, timestamp: *timestamp, message_type }
     }

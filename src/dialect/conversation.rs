@@ -32,7 +32,7 @@ pub const NOTIFICATION_EVENT: &str = "notification:new";
 
 /// The vocabulary of this front end.
 #[derive(Debug)]
-pub struct Conversation;
+pub(super) struct Conversation;
 
 /// An answer without any data.
 const DONE: EventDoc =

@@ -13,10 +13,12 @@ pub const CONVERSATION: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 /// A message's id.
 pub const MESSAGE: &str = "01890a5d-ac96-774b-bcce-b302099a8058";
 
+/// Returns a user's id.
 pub fn user(id: &str) -> UserId {
     UserId::parse(id).unwrap()
 }
 
+/// Returns the profile of a user with a picture and an e-mail address.
 pub fn profile(id: &str) -> Arc<Profile> {
     Arc::new(Profile {
         id: user(id),
@@ -28,6 +30,7 @@ pub fn profile(id: &str) -> Arc<Profile> {
     })
 }
 
+/// Returns an account that may log in.
 pub fn account(id: &str) -> Arc<Account> {
     Arc::new(Account {
         profile: profile(id),
@@ -42,14 +45,17 @@ pub fn account(id: &str) -> Arc<Account> {
     })
 }
 
+/// Returns the id [`CONVERSATION`].
 pub fn conversation() -> ConversationId {
     ConversationId::parse(CONVERSATION).unwrap()
 }
 
+/// Returns the id [`MESSAGE`].
 pub fn message_id() -> MessageId {
     MessageId::parse(MESSAGE).unwrap()
 }
 
+/// Returns a picture that was uploaded under this name.
 pub fn file(name: &str) -> File {
     File {
         url: format!("/uploads/{name}.png"),

@@ -30,7 +30,7 @@ const SEND_FAILED: &str = "Failed to send message";
 
 /// The vocabulary of this front end.
 #[derive(Debug)]
-pub struct Listing;
+pub(super) struct Listing;
 
 const UNACKED: EventDoc = EventDoc {
     summary: "",

@@ -27,7 +27,7 @@ use crate::socketio::Args;
 
 /// The vocabulary of this front end.
 #[derive(Debug)]
-pub struct Messenger;
+pub(super) struct Messenger;
 
 /// An answer without any data.
 const DONE: EventDoc =

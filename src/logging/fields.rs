@@ -4,10 +4,10 @@ use std::fmt;
 use log::kv::{Error, Key, Source, Value, VisitSource, VisitValue};
 
 /// A field's value as JSON; text is what would be printed.
-pub type Field = serde_json::Value;
+pub(super) type Field = serde_json::Value;
 
 /// Returns the fields of a line in order, leaving out those without a value.
-pub fn fields_of(source: &dyn Source) -> Vec<(String, Field)> {
+pub(super) fn fields_of(source: &dyn Source) -> Vec<(String, Field)> {
     let mut collected = Collected(Vec::new());
     // It stops at a value that cannot be printed; the fields before it are better than none.
     let _ = source.visit(&mut collected);
@@ -66,7 +66,7 @@ impl<'v> VisitValue<'v> for Read {
 }
 
 /// Writes ` name=value` for each field; a value that is not a single plain word is quoted.
-pub fn write_as_text(target: &mut dyn std::io::Write, fields: &[(String, Field)]) -> std::io::Result<()> {
+pub(super) fn write_as_text(target: &mut dyn std::io::Write, fields: &[(String, Field)]) -> std::io::Result<()> {
     fields.iter().try_for_each(|(name, value)| write!(target, " {name}={}", AsText(value)))
 }
 

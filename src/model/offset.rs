@@ -42,6 +42,7 @@ impl Part {
 }
 
 /// The sequence in which an offset marks a place.
+#[expect(missing_docs, reason = "a variant's comment explains its fields")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OffsetKind {
     /// The live stream: the dispatched event with number `event_seq` since the start. `position` is that of the message

@@ -8,7 +8,7 @@ use super::request_queue::{QueuedRequest, RequestQueue};
 
 /// Dropped as soon as nothing in it needs remembering.
 #[derive(Debug, Default)]
-pub struct Active {
+pub(super) struct Active {
     /// Rate limits, and the requests that they delay.
     pub request_queue: RequestQueue,
     /// Requests not yet answered by the broker.
@@ -25,13 +25,13 @@ pub struct Active {
 
 impl Active {
     /// Returns the part that outlives the client's stay in the chat: the state of its rate limits, if any.
-    pub fn left(self) -> Option<Box<Self>> {
+    pub(super) fn left(self) -> Option<Box<Self>> {
         let request_queue = self.request_queue.left();
         (!request_queue.is_idle()).then(|| Box::new(Self { request_queue, ..Self::default() }))
     }
 
     /// Returns whether nothing in it needs remembering.
-    pub fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.attachments_due.is_none()
             && self.pending.is_empty()
             && self.hold_queue.is_idle()

@@ -8,7 +8,7 @@ use super::namespaces::NAMESPACE;
 use super::rules::Rules;
 
 /// Sends a success: first its ack, then the event that answers it.
-pub fn answer_success(dialect: Dialect, asked: &Asked, ack_id: Option<u64>, reply: &Reply, output: &mut dyn Output) {
+pub(super) fn answer_success(dialect: Dialect, asked: &Asked, ack_id: Option<u64>, reply: &Reply, output: &mut dyn Output) {
     if let Some(ack_id) = ack_id {
         output.send(&Encoded::text(&encode_ack(NAMESPACE, ack_id, &dialect.encode_ack(asked, reply))));
     }
@@ -19,7 +19,7 @@ pub fn answer_success(dialect: Dialect, asked: &Asked, ack_id: Option<u64>, repl
 
 /// A request to refuse.
 #[derive(Debug)]
-pub struct RefusedRequest {
+pub(super) struct RefusedRequest {
     /// The dialect that handled it, or would have.
     pub dialect: Dialect,
     /// The dialects in whose words it is refused.
@@ -31,7 +31,7 @@ pub struct RefusedRequest {
 }
 
 /// Refuses a request: in its ack, or else in the words of each of its dialects, without duplicates.
-pub fn answer_refusal(
+pub(super) fn answer_refusal(
     refused: &RefusedRequest,
     request_error: &RequestError,
     dialect_state: DialectState,

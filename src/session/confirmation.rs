@@ -33,7 +33,7 @@ impl From<PackedWatermark> for Watermark {
 
 /// Three watermarks of a client: sent, sent before the last ping, and confirmed.
 #[derive(Debug, Default)]
-pub struct Confirmation {
+pub(super) struct Confirmation {
     /// Everything sent, in the outbox or beyond,
     sent: PackedWatermark,
     /// everything sent when the last ping was queued,
@@ -49,7 +49,7 @@ pub struct Confirmation {
 impl Confirmation {
     /// Records that an event was sent to `viewer` as `packets` packets.
     #[inline]
-    pub fn note_event(&mut self, event: &Broadcast, viewer: &UserId, packets: usize, now: Instant, interval: Duration) {
+    pub(super) fn note_event(&mut self, event: &Broadcast, viewer: &UserId, packets: usize, now: Instant, interval: Duration) {
         if let Some(event_seq) = event.event_seq() {
             self.note_sent(Watermark::Event(event_seq));
         }
@@ -59,18 +59,18 @@ impl Confirmation {
     }
 
     /// Records that something was sent.
-    pub fn note_sent(&mut self, watermark: Watermark) {
+    pub(super) fn note_sent(&mut self, watermark: Watermark) {
         self.sent = watermark.into();
     }
 
     /// Records that a page of the catch-up was sent.
-    pub fn note_page(&mut self) {
+    pub(super) fn note_page(&mut self) {
         let number = if let Watermark::Page(number) = self.sent.into() { number } else { 0 };
         self.note_sent(Watermark::Page(number.saturating_add(1)));
     }
 
     /// Requests a confirmation of what was sent last.
-    pub fn want(&mut self, wanted: ConfirmationWanted, now: Instant, interval: Duration) {
+    pub(super) fn want(&mut self, wanted: ConfirmationWanted, now: Instant, interval: Duration) {
         let by = match wanted {
             ConfirmationWanted::No => return,
             ConfirmationWanted::Soon => now.checked_add(interval),
@@ -80,24 +80,24 @@ impl Confirmation {
     }
 
     /// Returns the time by which a ping is wanted.
-    pub fn wanted(&self) -> Option<Instant> {
+    pub(super) fn wanted(&self) -> Option<Instant> {
         self.wanted
     }
 
     /// Records that a ping was queued behind everything sent so far.
-    pub fn on_ping(&mut self) {
+    pub(super) fn on_ping(&mut self) {
         self.pinged = self.sent;
         self.is_awaited = self.wanted.take().is_some();
     }
 
     /// Records the answer to the last ping. Returns what it confirms, if somebody waits for that.
-    pub fn on_pong(&mut self) -> Option<Watermark> {
+    pub(super) fn on_pong(&mut self) -> Option<Watermark> {
         self.confirmed = self.pinged;
         std::mem::take(&mut self.is_awaited).then(|| self.confirmed())
     }
 
     /// Returns the watermark up to which everything has reached the client.
-    pub fn confirmed(&self) -> Watermark {
+    pub(super) fn confirmed(&self) -> Watermark {
         self.confirmed.into()
     }
 }

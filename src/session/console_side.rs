@@ -10,7 +10,7 @@ const REQUESTS_AT_ONCE: u32 = 20;
 
 /// State of a connection there, from its CONNECT on.
 #[derive(Debug, Default)]
-pub struct ConsoleSide {
+pub(super) struct ConsoleSide {
     requests: Bucket,
     /// Set while the console waits for the outbox to become empty.
     pub(super) is_awaited: bool,

@@ -12,11 +12,11 @@ use crate::model::{Offset, PrivateId};
 
 /// A pin that is malformed, or names a dialect that is not enabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BadPin;
+pub(super) struct BadPin;
 
 /// Parts of a handshake that apply to every CONNECT on its connection.
 #[derive(Debug)]
-pub struct Handshake {
+pub(super) struct Handshake {
     /// Token from header, cookie or query.
     pub token: Option<Box<FoundToken>>,
     /// Dialects pinned by `?dialect=`; empty if none.
@@ -25,7 +25,7 @@ pub struct Handshake {
 
 impl Handshake {
     /// Reads the request that opened the connection.
-    pub fn of(opening: &Opening, enabled: DialectSet, allow_query_token: bool) -> Self {
+    pub(super) fn of(opening: &Opening, enabled: DialectSet, allow_query_token: bool) -> Self {
         let cookie = opening.cookie_token.as_deref().filter(|token| !token.is_empty());
         let in_header = RequestTokens { authorization: opening.authorization.as_deref(), cookie: None, query: None };
         let in_query = RequestTokens { query: allow_query_token.then_some(opening.query.as_str()), ..RequestTokens::default() };
@@ -41,7 +41,7 @@ impl Handshake {
 ///
 /// # Errors
 /// [`BadPin`] if the pin is malformed, or names a dialect that is not enabled.
-pub fn find_pin(auth: Option<&RawValue>, handshake: &Handshake, enabled: DialectSet) -> Result<DialectSet, BadPin> {
+pub(super) fn find_pin(auth: Option<&RawValue>, handshake: &Handshake, enabled: DialectSet) -> Result<DialectSet, BadPin> {
     let keys = auth.and_then(|auth| serde_json::from_str::<HashMap<Cow<'_, str>, &RawValue>>(auth.get()).ok());
     match keys.as_ref().and_then(|keys| keys.get("dialect")).filter(|pin| pin.get() != "null") {
         Some(pin) => enabled.pick_json(pin).ok_or(BadPin),
@@ -51,7 +51,7 @@ pub fn find_pin(auth: Option<&RawValue>, handshake: &Handshake, enabled: Dialect
 
 /// Returns the private id of the session to resume and the offset, if a CONNECT has them. Values that we cannot have
 /// issued count as absent.
-pub fn find_return(auth: Option<&RawValue>) -> (Option<PrivateId>, Option<Offset>) {
+pub(super) fn find_return(auth: Option<&RawValue>) -> (Option<PrivateId>, Option<Offset>) {
     let keys = auth.and_then(|auth| serde_json::from_str::<HashMap<Cow<'_, str>, &RawValue>>(auth.get()).ok());
     let text = |key| serde_json::from_str::<Cow<'_, str>>(keys.as_ref()?.get(key)?.get()).ok();
     let back_to = text("pid").and_then(|pid| PrivateId::parse(&pid).ok());

@@ -15,11 +15,11 @@ use crate::model::{ChangesNotified, Message, MessageId, Part, SocketId};
 
 /// The bound is exceeded, and no catch-up could bring the event later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Overflow;
+pub(super) struct Overflow;
 
 /// An event to be sent now.
 #[derive(Debug)]
-pub struct Released {
+pub(super) struct Released {
     /// The event.
     pub event: Arc<Broadcast>,
     /// Last of its packets that the client already has.
@@ -30,7 +30,7 @@ pub struct Released {
 
 /// Way of showing an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReleasedKind {
+pub(super) enum ReleasedKind {
     /// Like to any other client.
     Shared,
     /// Like the copy of a message at the socket that sent it.
@@ -41,7 +41,7 @@ pub enum ReleasedKind {
 
 /// The queue in front of the outbox. Volatile events, acks, replies and errors bypass it.
 #[derive(Debug, Default)]
-pub struct HoldQueue {
+pub(super) struct HoldQueue {
     /// Number of the last event before the catch-up, while one is running: nothing leaves until it ends.
     catching_up: Option<u64>,
     /// Set while a page of it is in the outbox.
@@ -64,7 +64,7 @@ pub struct HoldQueue {
 
 /// The end of a catch-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ended {
+pub(super) struct Ended {
     /// Number of the last event before it.
     pub event_seq: u64,
     /// Set if it was a continued one.
@@ -73,13 +73,13 @@ pub struct Ended {
 
 impl HoldQueue {
     /// Starts the catch-up.
-    pub fn begin_catch_up(&mut self, event_seq: u64) {
+    pub(super) fn begin_catch_up(&mut self, event_seq: u64) {
         self.catching_up = Some(event_seq);
     }
 
     /// Adds the events missed while the connection was lost, and the event with the first offset behind them. They do
     /// not count against the bound, because the broker's own limit applies to them.
-    pub fn push_missed(&mut self, missed: Vec<Replay>, initial_offset: Arc<Broadcast>) {
+    pub(super) fn push_missed(&mut self, missed: Vec<Replay>, initial_offset: Arc<Broadcast>) {
         let replays = missed.into_iter().map(|Replay { event, had, kind }| match kind {
             ReplayKind::Held => Waiting::Held { event, had, stored: None },
             ReplayKind::Own => Waiting::Missed { event, had, is_own: true },
@@ -91,7 +91,7 @@ impl HoldQueue {
     }
 
     /// Starts a continued catch-up, behind the event with this number.
-    pub fn go_on(&mut self, event_seq: u64) {
+    pub(super) fn go_on(&mut self, event_seq: u64) {
         let Some(lag) = self.lag.take() else { return };
         self.waiting_events += lag.events;
         self.waiting_bytes += lag.bytes;
@@ -100,13 +100,13 @@ impl HoldQueue {
     }
 
     /// Returns whether the catch-up is a continued one.
-    pub fn goes_on(&self) -> bool {
+    pub(super) fn goes_on(&self) -> bool {
         self.goes_on
     }
 
     /// Adds a page of a continued catch-up: each message goes behind the events that were dispatched before it and are
     /// held here.
-    pub fn push_page(&mut self, page: &[Arc<Broadcast>]) {
+    pub(super) fn push_page(&mut self, page: &[Arc<Broadcast>]) {
         let mut released = VecDeque::with_capacity(page.len() + self.waiting.len());
         for event in page {
             let position = event.offset().map(|offset| offset.position);
@@ -128,7 +128,7 @@ impl HoldQueue {
     /// Updates the events held to a page that leaves before them. Edits are dropped if the page shows their messages in
     /// this form or a later one; messages that the page reports as changed are shown in their new form, deleted ones
     /// not at all.
-    pub fn update_behind(&mut self, page: &[Arc<Broadcast>], socket: SocketId) {
+    pub(super) fn update_behind(&mut self, page: &[Arc<Broadcast>], socket: SocketId) {
         if !self.waiting.iter().any(|waiting| waiting.form().is_some()) {
             return;
         }
@@ -178,24 +178,24 @@ impl HoldQueue {
 
     /// Returns the position after which messages were left out, once everything before them has left. Returns it only
     /// once.
-    pub fn take_fell_behind(&mut self) -> Option<(i64, ChangesNotified)> {
+    pub(super) fn take_fell_behind(&mut self) -> Option<(i64, ChangesNotified)> {
         let lag = self.lag.as_mut().filter(|lag| lag.before == 0 && !lag.is_asked && self.catching_up.is_none())?;
         lag.is_asked = true;
         Some((lag.after, lag.changes))
     }
 
     /// Records that a page of the catch-up is on its way.
-    pub fn send_page(&mut self) {
+    pub(super) fn send_page(&mut self) {
         self.page_is_out = true;
     }
 
     /// Records that the outbox is empty; returns whether that was a page of the catch-up.
-    pub fn page_left(&mut self) -> bool {
+    pub(super) fn page_left(&mut self) -> bool {
         self.released == 0 && std::mem::take(&mut self.page_is_out)
     }
 
     /// Ends the catch-up.
-    pub fn end_catch_up(&mut self) {
+    pub(super) fn end_catch_up(&mut self) {
         if let Some(event_seq) = self.catching_up.take() {
             self.released = 0;
             self.ended = Some(Ended { event_seq, went_on: std::mem::take(&mut self.goes_on) });
@@ -203,7 +203,7 @@ impl HoldQueue {
     }
 
     /// Returns the ended catch-up, once nothing from before its end is held. Returns it only once.
-    pub fn take_ended(&mut self) -> Option<Ended> {
+    pub(super) fn take_ended(&mut self) -> Option<Ended> {
         let ended = self.ended?;
         let is_later = |first: &Waiting| match first {
             Waiting::Missed { .. } => false,
@@ -214,17 +214,17 @@ impl HoldQueue {
     }
 
     /// Returns whether events have to be held back.
-    pub fn is_shut(&self) -> bool {
+    pub(super) fn is_shut(&self) -> bool {
         self.catching_up.is_some() || !self.waiting.is_empty() || self.lag.is_some()
     }
 
     /// Returns the number of own copies held.
-    pub fn own_copies(&self) -> usize {
+    pub(super) fn own_copies(&self) -> usize {
         self.held + self.lag.as_ref().map_or(0, |lag| lag.own)
     }
 
     /// Returns whether there is nothing to remember.
-    pub fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         !self.is_shut() && !self.page_is_out && self.ended.is_none()
     }
 
@@ -232,7 +232,7 @@ impl HoldQueue {
     ///
     /// # Errors
     /// [`Overflow`] if the bound is reached, and no event tells from where a catch-up would have to continue.
-    pub fn push(&mut self, event: &Arc<Broadcast>, bytes: usize, is_own: bool, bound: Bound) -> Result<(), Overflow> {
+    pub(super) fn push(&mut self, event: &Arc<Broadcast>, bytes: usize, is_own: bool, bound: Bound) -> Result<(), Overflow> {
         if self.lag.is_none() && (self.waiting_events >= bound.events || self.waiting_bytes >= bound.bytes) {
             let last = self.waiting.back().and_then(|last| last.event().offset()).ok_or(Overflow)?;
             // By the time the catch-up continues, the last event has left completely, whether it is a change or not.
@@ -253,13 +253,13 @@ impl HoldQueue {
 
     /// Holds the sender's copy of a message. Copies do not count against the bound, because they count as unanswered
     /// requests, which have their own.
-    pub fn hold(&mut self, event: Arc<Broadcast>) {
+    pub(super) fn hold(&mut self, event: Arc<Broadcast>) {
         self.held += 1;
         self.waiting.push_back(Waiting::Held { event, had: None, stored: None });
     }
 
     /// Decides about a held copy: it is shown or dropped.
-    pub fn settle(&mut self, message: MessageId, is_stored: bool) {
+    pub(super) fn settle(&mut self, message: MessageId, is_stored: bool) {
         let open = self.waiting.iter_mut().find_map(|waiting| match waiting {
             Waiting::Held { event, stored, .. } if stored.is_none() && message_of(event) == Some(message) => Some(stored),
             _ => None,
@@ -270,7 +270,7 @@ impl HoldQueue {
     }
 
     /// Returns the next event that may leave.
-    pub fn pop(&mut self) -> Option<Released> {
+    pub(super) fn pop(&mut self) -> Option<Released> {
         while self.lets_one_go() {
             let next = self.waiting.pop_front()?;
             self.released = self.released.saturating_sub(1);

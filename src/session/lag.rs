@@ -28,12 +28,12 @@ pub(super) struct Lag {
 
 impl Lag {
     /// Starts a lag behind these.
-    pub fn new(after: i64, changes: ChangesNotified, before: usize) -> Self {
+    pub(super) fn new(after: i64, changes: ChangesNotified, before: usize) -> Self {
         Self { after, changes, before, is_asked: false, events: 0, bytes: 0, own: 0 }
     }
 
     /// Keeps an event, unless the catch-up brings it.
-    pub fn keep(&mut self, event: Waiting, is_own: bool, waiting: &mut VecDeque<Waiting>, bound: Bound) {
+    pub(super) fn keep(&mut self, event: Waiting, is_own: bool, waiting: &mut VecDeque<Waiting>, bound: Bound) {
         let Waiting::Event { event: new, bytes } = &event else { return };
         let is_brought = match new.event() {
             Event::Message { message, .. } => !is_own && message.position > self.after,

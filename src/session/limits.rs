@@ -2,7 +2,7 @@
 use std::time::{Duration, Instant};
 
 /// Seconds' worth of receipts allowed in a burst: a front end that shows missed messages sends one for each.
-pub const RECEIPT_BURST_SECONDS: u32 = 10;
+pub(super) const RECEIPT_BURST_SECONDS: u32 = 10;
 
 /// Limits of one socket; 0 means no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +106,7 @@ const FLOOD_FACTOR: u32 = 10;
 
 /// Detects a flood of events.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Flood {
+pub(super) struct Flood {
     second_began_at: Option<Instant>,
     events: u32,
     seconds_over: u8,
@@ -114,7 +114,7 @@ pub struct Flood {
 
 impl Flood {
     /// Counts an event; returns whether this is a flood.
-    pub fn count(&mut self, per_second: u32, now: Instant) -> bool {
+    pub(super) fn count(&mut self, per_second: u32, now: Instant) -> bool {
         let threshold = per_second.saturating_mul(FLOOD_FACTOR);
         let second = Duration::from_secs(1);
         let began_at = *self.second_began_at.get_or_insert(now);

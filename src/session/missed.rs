@@ -25,19 +25,19 @@ struct Typing {
 
 /// State that was dropped.
 #[derive(Debug, Default)]
-pub struct Missed {
+pub(super) struct Missed {
     presence: HashMap<UserId, Presence>,
     typing: HashMap<(UserId, ConversationId), Typing>,
 }
 
 impl Missed {
     /// Returns whether nothing was dropped.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.presence.is_empty() && self.typing.is_empty()
     }
 
     /// Remembers a volatile event that was dropped, or that would overtake a dropped one.
-    pub fn add(&mut self, event: &Event) {
+    pub(super) fn add(&mut self, event: &Event) {
         match event {
             Event::Presence(changes) => changes.iter().for_each(|change| self.add_presence(change)),
             Event::Typing { user, conversation, active } => {
@@ -66,7 +66,7 @@ impl Missed {
     }
 
     /// Returns the latest states that differ from those sent before.
-    pub fn take(&mut self) -> Vec<Event> {
+    pub(super) fn take(&mut self) -> Vec<Event> {
         let Self { presence, typing } = std::mem::take(self);
         let changes: Vec<_> = presence
             .into_values()

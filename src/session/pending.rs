@@ -5,7 +5,7 @@ use crate::dialect::{Asked, Dialect, DialectSet};
 
 /// Everything needed to answer a request.
 #[derive(Debug)]
-pub struct PendingRequest {
+pub(super) struct PendingRequest {
     /// The session's number of the request.
     pub ticket: u32,
     /// The dialect that handled it.
@@ -20,31 +20,31 @@ pub struct PendingRequest {
 
 /// Pending requests of one socket, the oldest first: answers come roughly in that order.
 #[derive(Debug, Default)]
-pub struct PendingRequests(VecDeque<PendingRequest>);
+pub(super) struct PendingRequests(VecDeque<PendingRequest>);
 
 impl PendingRequests {
     /// Returns the number of pending requests.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Returns whether there are none.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Adds a request.
-    pub fn insert(&mut self, pending: PendingRequest) {
+    pub(super) fn insert(&mut self, pending: PendingRequest) {
         self.0.push_back(pending);
     }
 
     /// Removes and returns the oldest.
-    pub fn pop(&mut self) -> Option<PendingRequest> {
+    pub(super) fn pop(&mut self) -> Option<PendingRequest> {
         self.0.pop_front()
     }
 
     /// Removes and returns the one with this number.
-    pub fn take(&mut self, ticket: u32) -> Option<PendingRequest> {
+    pub(super) fn take(&mut self, ticket: u32) -> Option<PendingRequest> {
         let place = self.0.iter().position(|pending| pending.ticket == ticket)?;
         self.0.remove(place)
     }

@@ -8,19 +8,19 @@ use crate::model::{SocketId, Timestamp, UserId};
 const EVENT: &[u8] = b"42[";
 
 /// An output that records the events sent through it.
-pub struct Publisher<'a> {
+pub(super) struct Publisher<'a> {
     out: &'a mut dyn Output,
     sent: Vec<Encoded>,
 }
 
 impl<'a> Publisher<'a> {
     /// Records everything sent to `out` from now on.
-    pub fn new(out: &'a mut dyn Output) -> Self {
+    pub(super) fn new(out: &'a mut dyn Output) -> Self {
         Self { out, sent: Vec::new() }
     }
 
     /// Reports the recorded events: under the client's identity before the call, or else the one it has since.
-    pub fn publish(self, feed: &Feed, before: Option<(SocketId, UserId)>, session: &Session) {
+    pub(super) fn publish(self, feed: &Feed, before: Option<(SocketId, UserId)>, session: &Session) {
         let Some((socket, user)) = before.or_else(|| session.who()) else { return };
         let dialects = session.receives_in().bits();
         for packet in self.sent.iter().flat_map(events) {

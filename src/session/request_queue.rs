@@ -9,7 +9,7 @@ use crate::model::ConversationId;
 
 /// A decoded or refused request that has not been carried out or answered yet.
 #[derive(Debug)]
-pub struct QueuedRequest {
+pub(super) struct QueuedRequest {
     /// The dialect that handles it.
     pub dialect: Dialect,
     /// The dialects in whose words it is refused.
@@ -27,7 +27,7 @@ pub struct QueuedRequest {
 impl QueuedRequest {
     /// Returns the copy of the message that the client is shown: each dialect of the request is confirmed as its front
     /// end expects.
-    pub fn own_copy(dialects: DialectSet, command: &Command, own_copy: OwnCopy) -> OwnCopy {
+    pub(super) fn own_copy(dialects: DialectSet, command: &Command, own_copy: OwnCopy) -> OwnCopy {
         let is_confirmed_by_event = command.draft().is_some() && !dialects.confirming_by_event().is_empty();
         if is_confirmed_by_event { OwnCopy::Held } else { own_copy }
     }
@@ -43,7 +43,7 @@ impl QueuedRequest {
 
 /// Outcome for a request that arrived.
 #[derive(Debug)]
-pub enum Offered {
+pub(super) enum Offered {
     /// It may run now.
     Run(QueuedRequest),
     /// It is delayed.
@@ -59,7 +59,7 @@ pub enum Offered {
 
 /// State of the limits, and the delayed requests.
 #[derive(Debug, Default)]
-pub struct RequestQueue {
+pub(super) struct RequestQueue {
     waiting: VecDeque<QueuedRequest>,
     waiting_events: usize,
     events: Bucket,
@@ -75,22 +75,22 @@ const NOTE_REFUSALS_EVERY: Duration = Duration::from_secs(1);
 
 impl RequestQueue {
     /// Counts an event that asks for work; returns whether the client is flooding the server.
-    pub fn is_flood(&mut self, limits: &Limits, now: Instant) -> bool {
+    pub(super) fn is_flood(&mut self, limits: &Limits, now: Instant) -> bool {
         limits.events_per_second > 0 && self.flood.count(limits.events_per_second, now)
     }
 
     /// Counts a packet other than an event as a receipt; returns whether the limit allowed it.
-    pub fn pay_control(&mut self, limits: &Limits, now: Instant) -> bool {
+    pub(super) fn pay_control(&mut self, limits: &Limits, now: Instant) -> bool {
         self.take(Class::Receipt, limits, now).is_ok()
     }
 
     /// Returns the limits without the delayed requests.
-    pub fn left(self) -> Self {
+    pub(super) fn left(self) -> Self {
         Self { waiting: VecDeque::new(), waiting_events: 0, ..self }
     }
 
     /// Counts a refusal; returns the number of refusals if a report is due.
-    pub fn note_refused(&mut self, now: Instant) -> Option<u32> {
+    pub(super) fn note_refused(&mut self, now: Instant) -> Option<u32> {
         self.refused = self.refused.saturating_add(1);
         if self.refusal_noted_at.is_some_and(|at| now.saturating_duration_since(at) < NOTE_REFUSALS_EVERY) {
             return None;
@@ -100,7 +100,7 @@ impl RequestQueue {
     }
 
     /// Takes a request. None overtakes a delayed one.
-    pub fn offer(&mut self, queued: QueuedRequest, limits: &Limits, now: Instant) -> Offered {
+    pub(super) fn offer(&mut self, queued: QueuedRequest, limits: &Limits, now: Instant) -> Offered {
         let retry_at = match self.waiting.front() {
             Some(first) => match self.peek(first.class, limits, now) {
                 Ok(()) => now,
@@ -130,13 +130,13 @@ impl RequestQueue {
     ///
     /// # Errors
     /// The time after which the client may retry.
-    pub fn pay_unknown(&mut self, limits: &Limits, now: Instant) -> Result<(), Duration> {
+    pub(super) fn pay_unknown(&mut self, limits: &Limits, now: Instant) -> Result<(), Duration> {
         let Some(rate) = rate_of(Class::Work, limits) else { return Ok(()) };
         self.events.take_in_advance(rate, limits.waiting_events, now).map_err(|at| at.saturating_duration_since(now))
     }
 
     /// Returns the next request that may run.
-    pub fn next(&mut self, limits: &Limits, now: Instant) -> Option<QueuedRequest> {
+    pub(super) fn next(&mut self, limits: &Limits, now: Instant) -> Option<QueuedRequest> {
         let class = self.waiting.front()?.class;
         self.take(class, limits, now).ok()?;
         self.waiting_events -= usize::from(class == Class::Work);
@@ -144,7 +144,7 @@ impl RequestQueue {
     }
 
     /// Returns the next request, whether or not it may run.
-    pub fn pop(&mut self) -> Option<QueuedRequest> {
+    pub(super) fn pop(&mut self) -> Option<QueuedRequest> {
         let queued = self.waiting.pop_front()?;
         self.waiting_events -= usize::from(queued.class == Class::Work);
         Some(queued)
@@ -152,7 +152,7 @@ impl RequestQueue {
 
     /// Takes out all delayed requests that have an effect without their connection, each with the time at which it may
     /// run.
-    pub fn leave_behind(&mut self, limits: &Limits, now: Instant) -> Vec<LateRequest> {
+    pub(super) fn leave_behind(&mut self, limits: &Limits, now: Instant) -> Vec<LateRequest> {
         let (mut left, mut at) = (Vec::new(), now);
         while let Some(QueuedRequest { dialects, class, request, .. }) = self.pop() {
             if let Err(retry_at) = self.take(class, limits, at) {
@@ -171,7 +171,7 @@ impl RequestQueue {
     }
 
     /// Returns the time at which [`RequestQueue::next`] has something, or state can be dropped.
-    pub fn deadline(&self, limits: &Limits) -> Option<Instant> {
+    pub(super) fn deadline(&self, limits: &Limits) -> Option<Instant> {
         match self.waiting.front() {
             Some(first) => rate_of(first.class, limits).and_then(|rate| self.bucket(first.class).next_at(rate)),
             None => self.events.full_at().max(self.receipts.full_at()),
@@ -179,12 +179,12 @@ impl RequestQueue {
     }
 
     /// Returns whether there is nothing to remember.
-    pub fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.events.full_at().is_none() && self.receipts.full_at().is_none()
     }
 
     /// Drops state that time has made irrelevant.
-    pub fn forget_past(&mut self, now: Instant) {
+    pub(super) fn forget_past(&mut self, now: Instant) {
         if !self.waiting.is_empty() {
             // Delayed requests are allowed by this bucket, so its state still matters.
             return;

@@ -13,7 +13,7 @@ use crate::socketio::{encode_event, push_text_argument};
 
 /// Returns an event's packets in each dialect that the client receives and that shows the event to `viewer`, without
 /// duplicates. An event worded by another server is the same in all.
-pub fn encodings<'a>(
+pub(super) fn encodings<'a>(
     dialect_state: DialectState,
     viewer: &UserId,
     event: &'a Broadcast,
@@ -102,7 +102,7 @@ fn encode_worded(emitted: &Emitted) -> Packets {
 
 /// Sends an event, skipping the packets up to `had`, the last one that the client already has; returns the number of
 /// packets sent.
-pub fn show(
+pub(super) fn show(
     dialect_state: DialectState,
     viewer: &UserId,
     event: &Broadcast,
@@ -124,7 +124,7 @@ pub fn show(
 
 /// Sends a message's event to the socket that sent it, in the dialects whose front ends take it for the confirmation;
 /// returns the number of packets sent.
-pub fn show_own(
+pub(super) fn show_own(
     dialect_state: DialectState,
     viewer: &UserId,
     event: &Broadcast,
@@ -135,7 +135,7 @@ pub fn show_own(
 }
 
 /// Sends the event that brings a client its first offset.
-pub fn show_initial_offset(
+pub(super) fn show_initial_offset(
     dialect_state: DialectState,
     viewer: &UserId,
     initial_offset: &Broadcast,
@@ -161,7 +161,7 @@ fn send<'a>(encodings: impl Iterator<Item = Cow<'a, Encoded>>, viewer: &UserId, 
 }
 
 /// Sends a volatile event; returns whether none of its packets was dropped.
-pub fn show_volatile(dialect_state: DialectState, viewer: &UserId, event: &Broadcast, output: &mut dyn Output) -> bool {
+pub(super) fn show_volatile(dialect_state: DialectState, viewer: &UserId, event: &Broadcast, output: &mut dyn Output) -> bool {
     let mut is_whole = true;
     for encoded in encodings(dialect_state, viewer, event) {
         debug!(user:% = viewer, event:% = event_name(&encoded); "event sent");

@@ -6,7 +6,7 @@ use crate::model::{Message, Part};
 
 /// Maximum amount of held events.
 #[derive(Debug, Clone, Copy)]
-pub struct Bound {
+pub(super) struct Bound {
     /// Number of events.
     pub events: usize,
     /// Bytes of their packets.
@@ -15,7 +15,7 @@ pub struct Bound {
 
 /// A held event.
 #[derive(Debug)]
-pub enum Waiting {
+pub(super) enum Waiting {
     /// A live event, with the bytes of its packets.
     Event { event: Arc<Broadcast>, bytes: usize },
     /// An event missed while the connection was lost, or while too many were held.
@@ -28,7 +28,7 @@ pub enum Waiting {
 
 impl Waiting {
     /// Returns the event.
-    pub fn event(&self) -> &Arc<Broadcast> {
+    pub(super) fn event(&self) -> &Arc<Broadcast> {
         match self {
             Self::Event { event, .. } | Self::Missed { event, .. } | Self::InitialOffset(event) | Self::Held { event, .. } => {
                 event
@@ -37,7 +37,7 @@ impl Waiting {
     }
 
     /// Returns the message in the form shown; `None` if it shows none.
-    pub fn form(&self) -> Option<&Arc<Message>> {
+    pub(super) fn form(&self) -> Option<&Arc<Message>> {
         match self.event().event() {
             Event::Message { message, .. } | Event::MessageUpdated { message, .. } => Some(message),
             _ => None,
@@ -45,12 +45,12 @@ impl Waiting {
     }
 
     /// Returns whether it is an edit.
-    pub fn is_edit(&self) -> bool {
+    pub(super) fn is_edit(&self) -> bool {
         matches!(self.event().event(), Event::MessageUpdated { .. })
     }
 
     /// Changes the message to its newer form.
-    pub fn show_as(&mut self, message: &Arc<Message>) {
+    pub(super) fn show_as(&mut self, message: &Arc<Message>) {
         let (Self::Event { event, .. } | Self::Missed { event, .. } | Self::InitialOffset(event) | Self::Held { event, .. }) =
             self;
         if let Some(changed) = event.with_message(message) {
@@ -59,7 +59,7 @@ impl Waiting {
     }
 
     /// Returns the position of the last message dispatched by then.
-    pub fn position(&self) -> Option<i64> {
+    pub(super) fn position(&self) -> Option<i64> {
         self.event().offset().map(|offset| offset.position)
     }
 }

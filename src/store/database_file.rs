@@ -47,7 +47,7 @@ impl DatabaseFile {
     ///
     /// # Errors
     /// If the file cannot be examined.
-    pub fn pin(path: &Path) -> std::io::Result<Self> {
+    pub(super) fn pin(path: &Path) -> std::io::Result<Self> {
         Ok(Self { database: Pinned::new(path.to_owned())?, beside: Mutex::default(), is_replaced: AtomicBool::new(false) })
     }
 
@@ -55,7 +55,7 @@ impl DatabaseFile {
     ///
     /// # Errors
     /// If they cannot be examined.
-    pub fn pin_beside(&self) -> std::io::Result<()> {
+    pub(super) fn pin_beside(&self) -> std::io::Result<()> {
         let pinned: std::io::Result<Vec<_>> = BESIDE.iter().map(|suffix| Pinned::new(self.name(suffix))).collect();
         *self.beside.lock().unwrap_or_else(PoisonError::into_inner) = pinned?;
         Ok(())
@@ -63,7 +63,7 @@ impl DatabaseFile {
 
     /// Returns whether one of the files was removed or replaced. Once true, it stays true: writes made meanwhile are in
     /// no file, or in an unknown one. Costs one `stat` for each file.
-    pub fn is_replaced(&self) -> bool {
+    pub(super) fn is_replaced(&self) -> bool {
         if self.is_replaced.load(Ordering::Acquire) {
             return true;
         }
@@ -76,7 +76,7 @@ impl DatabaseFile {
     }
 
     /// Closes the writer's connection.
-    pub fn close_writer(&self, conn: AnyConnection) {
+    pub(super) fn close_writer(&self, conn: AnyConnection) {
         if self.is_replaced() {
             return forget(conn);
         }
@@ -86,7 +86,7 @@ impl DatabaseFile {
     }
 
     /// Closes a reader's connection.
-    pub fn close_reader(&self, conn: AnyConnection) {
+    pub(super) fn close_reader(&self, conn: AnyConnection) {
         // When the last connection closes, SQLite writes the log into the database. If the files were replaced, it
         // would write into the new ones; so the connection is leaked instead.
         if self.is_replaced() { forget(conn) } else { drop(conn) }

@@ -50,7 +50,7 @@ pub fn connect_alone(url: &DatabaseUrl) -> Result<AnyConnection, MaintenanceErro
 ///
 /// # Errors
 /// As [`connect_alone`].
-pub fn connect_or_make_alone(url: &DatabaseUrl) -> Result<AnyConnection, MaintenanceError> {
+pub(super) fn connect_or_make_alone(url: &DatabaseUrl) -> Result<AnyConnection, MaintenanceError> {
     alone(url, connect_or_create)
 }
 

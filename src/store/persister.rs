@@ -90,7 +90,7 @@ enum Attempt {
 }
 
 impl Persister {
-    pub fn new(opening: Opening, queue: Arc<Queue>, counters: Arc<Counters>, deaths: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(opening: Opening, queue: Arc<Queue>, counters: Arc<Counters>, deaths: Arc<AtomicU64>) -> Self {
         let Opening { url, epoch, purpose, connection, file, unnamed } = opening;
         Self { url, epoch, purpose, queue, counters, deaths, connection, file, unnamed }
     }

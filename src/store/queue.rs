@@ -87,7 +87,7 @@ impl State {
 }
 
 impl Queue {
-    pub fn new(limit: usize, retry_for: Duration) -> Self {
+    pub(super) fn new(limit: usize, retry_for: Duration) -> Self {
         Self {
             limit,
             retry_for,
@@ -100,37 +100,37 @@ impl Queue {
         }
     }
 
-    pub fn depth(&self) -> usize {
+    pub(super) fn depth(&self) -> usize {
         self.depth.load(Ordering::Relaxed)
     }
 
-    pub fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.depth() < self.limit && !self.is_away()
     }
 
-    pub fn is_failing(&self) -> bool {
+    pub(super) fn is_failing(&self) -> bool {
         self.is_failing.load(Ordering::Acquire)
     }
 
-    pub fn is_away(&self) -> bool {
+    pub(super) fn is_away(&self) -> bool {
         self.is_away.load(Ordering::Acquire)
     }
 
-    pub fn is_lost(&self) -> bool {
+    pub(super) fn is_lost(&self) -> bool {
         self.is_lost.load(Ordering::Acquire)
     }
 
-    pub fn report_to(&self, recipient: Counted<Committed>) {
+    pub(super) fn report_to(&self, recipient: Counted<Committed>) {
         self.lock().recipient = Some(recipient);
     }
 
     /// Admits a write, unless the queue is full or the database is known to be unreachable.
-    pub fn admit(&self, write: Write, done: Done) -> Result<Admitted, StoreError> {
+    pub(super) fn admit(&self, write: Write, done: Done) -> Result<Admitted, StoreError> {
         if self.has_room() { self.push(write, done) } else { Err(StoreError::Unavailable) }
     }
 
     /// Admits a write even if the queue is full; for the final barrier.
-    pub fn push(&self, write: Write, done: Done) -> Result<Admitted, StoreError> {
+    pub(super) fn push(&self, write: Write, done: Done) -> Result<Admitted, StoreError> {
         let mut state = self.lock();
         // Checked again under the lock: a write must not slip in behind a give-up.
         if self.is_away() || state.is_closed {
@@ -151,7 +151,7 @@ impl Queue {
 
     /// Returns the next batch, at most `limit` writes, and how long the first has waited; `None`: the persister may
     /// sleep.
-    pub fn take(&self, limit: usize) -> Option<(Vec<Write>, Duration)> {
+    pub(super) fn take(&self, limit: usize) -> Option<(Vec<Write>, Duration)> {
         let mut state = self.lock();
         if state.waiting.is_empty() {
             state.is_awake = false;
@@ -173,7 +173,7 @@ impl Queue {
 
     /// Records that the database now decides about the batch. `false`: it was given up, and must not be committed any
     /// more.
-    pub fn begin_commit(&self) -> bool {
+    pub(super) fn begin_commit(&self) -> bool {
         let mut state = self.lock();
         // `give_up` has taken the receivers of a batch that it answered.
         let is_given_up = self.is_away() && state.in_hand.is_empty();
@@ -183,7 +183,7 @@ impl Queue {
 
     /// Answers the writes of the batch; one without an outcome was given up. If the whole batch was given up meanwhile,
     /// its callers have been answered already.
-    pub fn settle(&self, mut outcomes: Vec<Outcome>) {
+    pub(super) fn settle(&self, mut outcomes: Vec<Outcome>) {
         let mut state = self.lock();
         state.committing_since = None;
         let done = std::mem::take(&mut state.in_hand);
@@ -192,7 +192,7 @@ impl Queue {
     }
 
     /// Records a successful commit or probe; returns how long the database had failed.
-    pub fn note_success(&self) -> Option<Duration> {
+    pub(super) fn note_success(&self) -> Option<Duration> {
         if !self.is_failing() || self.is_lost() {
             return None;
         }
@@ -205,7 +205,7 @@ impl Queue {
     }
 
     /// Records a failed commit; returns whether it is the first.
-    pub fn note_failure(&self) -> bool {
+    pub(super) fn note_failure(&self) -> bool {
         let mut state = self.lock();
         let is_news = state.failing_since.is_none();
         state.failing_since.get_or_insert_with(Instant::now);
@@ -217,7 +217,7 @@ impl Queue {
     /// number of writes, and for how long.
     ///
     /// Called from outside the persister, which may be stuck in the database.
-    pub fn give_up_if_due(&self) -> Option<(usize, Duration)> {
+    pub(super) fn give_up_if_due(&self) -> Option<(usize, Duration)> {
         let mut state = self.lock();
         // A commit that hangs reports no failure.
         let stalled = state.committing_since.filter(|since| since.elapsed() > COMMIT_STALL.min(self.retry_for));
@@ -236,7 +236,7 @@ impl Queue {
 
     /// Gives up everything and admits nothing any more, because the database cannot be trusted. Returns the number of
     /// writes, the first time.
-    pub fn close_for_good(&self) -> Option<usize> {
+    pub(super) fn close_for_good(&self) -> Option<usize> {
         let mut state = self.lock();
         if self.is_lost.swap(true, Ordering::AcqRel) {
             return None;
@@ -263,12 +263,12 @@ impl Queue {
     }
 
     /// Returns whether the batch was given up.
-    pub fn is_given_up(&self) -> bool {
+    pub(super) fn is_given_up(&self) -> bool {
         self.is_away() && self.lock().in_hand.is_empty()
     }
 
     /// Pauses, unless the store is closed; returns whether it is.
-    pub fn pause(&self, time: Duration) -> bool {
+    pub(super) fn pause(&self, time: Duration) -> bool {
         let state = self.lock();
         if state.is_closed {
             return true;
@@ -278,7 +278,7 @@ impl Queue {
     }
 
     /// Waits until `count` writes are waiting, or for `time` at most.
-    pub fn await_company(&self, count: usize, time: Duration) {
+    pub(super) fn await_company(&self, count: usize, time: Duration) {
         let mut state = self.lock();
         if state.waiting.len() >= count {
             return;
@@ -290,12 +290,12 @@ impl Queue {
     }
 
     /// Ends the queue with the store: nothing more is admitted, and retries end.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.lock().is_closed = true;
         self.changed.notify_all();
     }
 
-    pub fn is_closed(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         self.lock().is_closed
     }
 

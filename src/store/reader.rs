@@ -36,12 +36,17 @@ pub(super) struct Reader {
 pub(super) struct Question(pub Box<dyn FnOnce(&mut Reader) + Send>);
 
 impl Reader {
-    pub fn new(url: DatabaseUrl, deaths: Arc<AtomicU64>, counters: Arc<Counters>, file: Option<Arc<DatabaseFile>>) -> Self {
+    pub(super) fn new(
+        url: DatabaseUrl,
+        deaths: Arc<AtomicU64>,
+        counters: Arc<Counters>,
+        file: Option<Arc<DatabaseFile>>,
+    ) -> Self {
         Self { url, deaths, counters, connection: None, file, known_deaths: 0, used_at: Instant::now() }
     }
 
     /// Runs a query; a panic in it fails only this call.
-    pub fn ask<T>(&mut self, question: impl FnOnce(&mut AnyConnection) -> QueryResult<T>) -> Result<T, StoreError> {
+    pub(super) fn ask<T>(&mut self, question: impl FnOnce(&mut AnyConnection) -> QueryResult<T>) -> Result<T, StoreError> {
         let conn = match self.connected() {
             Ok(conn) => conn,
             Err(cause) => {

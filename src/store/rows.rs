@@ -159,7 +159,7 @@ pub(super) struct ConversationRow {
 }
 
 impl ConversationRow {
-    pub fn into_conversation(self, participants: Vec<UserId>) -> QueryResult<Conversation> {
+    pub(super) fn into_conversation(self, participants: Vec<UserId>) -> QueryResult<Conversation> {
         let Self { id, kind, name, avatar, admin, last_seq, created_at, updated_at } = self;
         Ok(Conversation {
             id: conversation_id(&id)?,
@@ -199,7 +199,7 @@ pub(super) struct MessageRow {
 }
 
 impl MessageRow {
-    pub fn into_message(
+    pub(super) fn into_message(
         self,
         sender: Arc<Profile>,
         is_delivered: bool,

@@ -72,18 +72,18 @@ impl Default for Counters {
 }
 
 impl Counters {
-    pub fn note_commit(&self, writes: usize, time: Duration) {
+    pub(super) fn note_commit(&self, writes: usize, time: Duration) {
         self.writes.fetch_add(writes as u64, Ordering::Relaxed);
         self.batches.note(writes as u64);
         self.commits.note_time(time);
     }
 
     /// Returns the meter of all readers.
-    pub fn readers(&self) -> MutexGuard<'_, Meter> {
+    pub(super) fn readers(&self) -> MutexGuard<'_, Meter> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn stats(&self) -> StoreStats {
+    pub(super) fn stats(&self) -> StoreStats {
         StoreStats {
             writes: self.writes.load(Ordering::Relaxed),
             failed_commits: self.failed_commits.load(Ordering::Relaxed),

@@ -130,6 +130,7 @@ impl NotificationSubject {
 }
 
 /// One change. Changes are stored in the order given, each completely or not at all.
+#[expect(missing_docs, reason = "a variant's comment explains its fields")]
 #[derive(Debug, Clone)]
 pub enum Write {
     /// Stores a message, assigns its `seq` and makes it the last message of its conversation or room. Result:
@@ -308,6 +309,7 @@ pub struct AuditEntry {
 }
 
 /// Result of a stored [`Write`].
+#[expect(missing_docs, reason = "a variant's comment explains its fields")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
     /// Stored.

@@ -40,7 +40,7 @@ const TABLE: &[(Scope, &[(&str, &str)])] = &[
 ];
 
 /// Returns the scope that a key needs for a route, by the route's pattern.
-pub fn scope_of(method: &str, pattern: &str) -> Scope {
+pub(super) fn scope_of(method: &str, pattern: &str) -> Scope {
     let method = if method == "HEAD" { "GET" } else { method };
     let has = |routes: &[(&str, &str)]| routes.contains(&(method, pattern));
     TABLE.iter().find(|(_, routes)| has(routes)).map_or(Scope::Admin, |(scope, _)| *scope)

@@ -10,7 +10,7 @@ use crate::store;
 use crate::web::{HttpError, RequestOrigin, WebState, demo_people, may_see_demo};
 
 /// `POST /api/demo`: a token for each of the two; 404 where the demo is not offered.
-pub async fn begin(
+pub(super) async fn begin(
     state: Data<WebState>,
     origin: ReqData<RequestOrigin>,
     request: HttpRequest,

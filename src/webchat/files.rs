@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use crate::model::digest;
 
 /// A file of the pages.
-pub struct File {
+pub(super) struct File {
     name: &'static str,
     kind: &'static str,
     text: &'static str,
@@ -36,7 +36,7 @@ files! {
 
 /// Digest of all files, a part of the address of each: browsers keep a file for ever, and another release has other
 /// addresses.
-pub static DIGEST: LazyLock<String> = LazyLock::new(|| {
+pub(super) static DIGEST: LazyLock<String> = LazyLock::new(|| {
     let mut text = String::new();
     for byte in digest(FILES.iter().flat_map(|file| [file.name, file.text])).iter().take(8) {
         // Writing to a String cannot fail.
@@ -46,28 +46,28 @@ pub static DIGEST: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Returns the file of that name.
-pub fn find(name: &str) -> Option<&'static File> {
+pub(super) fn find(name: &str) -> Option<&'static File> {
     FILES.iter().find(|file| file.name == name)
 }
 
 impl File {
     /// Value of `Content-Type`.
-    pub fn kind(&self) -> &'static str {
+    pub(super) fn kind(&self) -> &'static str {
         self.kind
     }
 
     /// Text of the file, uncompressed.
-    pub fn text(&self) -> &'static str {
+    pub(super) fn text(&self) -> &'static str {
         self.text
     }
 
     /// Returns the gzip form if it exists already.
-    pub fn compressed(&self) -> Option<&[u8]> {
+    pub(super) fn compressed(&self) -> Option<&[u8]> {
         self.compressed.get().map(Vec::as_slice)
     }
 
     /// Returns the gzip form; making it takes a few milliseconds, once.
-    pub fn compress(&self) -> io::Result<&[u8]> {
+    pub(super) fn compress(&self) -> io::Result<&[u8]> {
         if self.compressed.get().is_none() {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
             encoder.write_all(self.text.as_bytes())?;

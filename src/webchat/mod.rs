@@ -6,5 +6,5 @@ mod operations;
 mod pages;
 mod routes;
 
-pub use self::operations::OPERATIONS;
-pub use self::routes::routes;
+pub(crate) use self::operations::OPERATIONS;
+pub(crate) use self::routes::routes;

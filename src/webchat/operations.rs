@@ -5,7 +5,7 @@ use crate::model::{Timestamp, UserId};
 use crate::web::{Answer, Operation, Who};
 
 /// All operations of this module.
-pub const OPERATIONS: &[Operation] = &[Operation::post(
+pub(crate) const OPERATIONS: &[Operation] = &[Operation::post(
     "/api/demo",
     Who::Anyone,
     "Tokens of the two people of the demo at /, for this machine only, and only while nobody has an account.",

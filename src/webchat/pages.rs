@@ -21,7 +21,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 /// `GET /`: the demo where it is offered, else the chat; `?chat` asks for the chat in any case.
-pub async fn index(
+pub(super) async fn index(
     state: Data<WebState>,
     origin: ReqData<RequestOrigin>,
     request: HttpRequest,
@@ -39,7 +39,7 @@ pub async fn index(
 }
 
 /// `GET /widget.js`: a loader at a fixed address, since other pages name it; it imports the files of this release.
-pub async fn widget(state: Data<WebState>, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+pub(super) async fn widget(state: Data<WebState>, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     must_be_on(&state)?;
     let settings = json!({"socketPath": state.settings.socket_path}).to_string();
     let text = include_str!("page/widget.js").replace("{digest}", &DIGEST).replace("{settings}", &settings);
@@ -47,7 +47,7 @@ pub async fn widget(state: Data<WebState>, request: HttpRequest) -> Result<HttpR
 }
 
 /// `GET /web-chat/{digest}/{file}`
-pub async fn file(state: Data<WebState>, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+pub(super) async fn file(state: Data<WebState>, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     must_be_on(&state)?;
     let file = files::find(&path_text(&request, "file")).filter(|_| path_text(&request, "digest") == *DIGEST);
     let file = file.ok_or_else(|| HttpError::not_found("Not found"))?;

@@ -5,7 +5,7 @@ use super::{demo, pages};
 use crate::web::{endpoint, get_or_head};
 
 /// Adds the routes.
-pub fn routes(config: &mut ServiceConfig) {
+pub(crate) fn routes(config: &mut ServiceConfig) {
     config
         .service(endpoint("/", "GET, HEAD").route(get_or_head().to(pages::index)))
         .service(endpoint("/api/demo", "POST").route(post().to(demo::begin)))

@@ -4,12 +4,12 @@ use parlance::socketio::{encode_ack, encode_event};
 /// Encodes the text of an event with attachments, `45<attachments>-["name",args]`; they follow as binary messages.
 ///
 /// `args` holds a placeholder for each.
-pub fn encode_binary_event(namespace: &str, name: &str, args: &str, attachments: usize) -> String {
+pub(crate) fn encode_binary_event(namespace: &str, name: &str, args: &str, attachments: usize) -> String {
     announced(&encode_event(namespace, name, args), "42", "45", attachments)
 }
 
 /// Encodes the text of an ack with attachments, `46<attachments>-<id>[args]`; they follow as binary messages.
-pub fn encode_binary_ack(namespace: &str, id: u64, args: &str, attachments: usize) -> String {
+pub(crate) fn encode_binary_ack(namespace: &str, id: u64, args: &str, attachments: usize) -> String {
     announced(&encode_ack(namespace, id, args), "43", "46", attachments)
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use parlance::engineio::{CloseReason, ConnectionKey, Encoded, Opening, Output, Service};
 
 /// Returns every message to its sender.
-pub struct Echo;
+pub(crate) struct Echo;
 
 impl Service for Echo {
     type Context = ();

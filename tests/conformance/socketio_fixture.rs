@@ -17,7 +17,7 @@ use crate::attachments::{encode_binary_ack, encode_binary_event};
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_000);
 
 /// One connection of the suite.
-pub struct SocketIoFixture {
+pub(crate) struct SocketIoFixture {
     client: Client,
     opened_at: Instant,
 }

@@ -1,12 +1,6 @@
 //! All tests from outside, in one binary.
 #![cfg(test)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "clippy takes only functions marked `#[test]` for tests, not what they call"
-)]
+#![expect(unreachable_pub, reason = "a binary of tests exports nothing")]
 mod api;
 mod app;
 mod chat;

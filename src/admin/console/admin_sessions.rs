@@ -7,7 +7,7 @@ use crate::model::{SocketId, Timestamp};
 
 /// The client of one connection.
 #[derive(Debug)]
-pub struct AdminSession {
+pub(super) struct AdminSession {
     /// Number of its last CONNECT: answers to earlier ones of the same connection are ignored.
     pub attempt: u64,
     pub peer: Peer,
@@ -17,7 +17,7 @@ pub struct AdminSession {
 
 /// State of an admitted guest.
 #[derive(Debug)]
-pub struct Admitted {
+pub(super) struct Admitted {
     pub socket: SocketId,
     pub since: Timestamp,
     pub watching: Watching,
@@ -26,7 +26,7 @@ pub struct Admitted {
 /// Progress of an administrator in the event stream. The next events are sent only once the last ones have left the outbox, so a
 /// slow guest misses some.
 #[derive(Debug, Default)]
-pub enum Watching {
+pub(super) enum Watching {
     /// It gets figures only.
     #[default]
     No,
@@ -40,39 +40,39 @@ pub enum Watching {
 
 /// All administrators.
 #[derive(Debug, Default)]
-pub struct AdminSessions {
+pub(super) struct AdminSessions {
     all: HashMap<ConnectionKey, AdminSession>,
     attempts: u64,
 }
 
 impl AdminSessions {
     /// Records a CONNECT; returns the number of the attempt.
-    pub fn begin(&mut self, connection: ConnectionKey, peer: Peer) -> u64 {
+    pub(super) fn begin(&mut self, connection: ConnectionKey, peer: Peer) -> u64 {
         self.attempts += 1;
         self.all.insert(connection, AdminSession { attempt: self.attempts, peer, admitted: None });
         self.attempts
     }
 
     /// Returns the administrator, unless it has made another attempt since.
-    pub fn of_attempt(&mut self, connection: ConnectionKey, attempt: u64) -> Option<&mut AdminSession> {
+    pub(super) fn of_attempt(&mut self, connection: ConnectionKey, attempt: u64) -> Option<&mut AdminSession> {
         self.all.get_mut(&connection).filter(|admin_session| admin_session.attempt == attempt)
     }
 
-    pub fn find(&mut self, connection: ConnectionKey) -> Option<&mut AdminSession> {
+    pub(super) fn find(&mut self, connection: ConnectionKey) -> Option<&mut AdminSession> {
         self.all.get_mut(&connection)
     }
 
     /// Returns the state of an admitted guest.
-    pub fn admitted(&mut self, connection: ConnectionKey) -> Option<&mut Admitted> {
+    pub(super) fn admitted(&mut self, connection: ConnectionKey) -> Option<&mut Admitted> {
         self.all.get_mut(&connection)?.admitted.as_mut()
     }
 
-    pub fn remove(&mut self, connection: ConnectionKey) -> Option<AdminSession> {
+    pub(super) fn remove(&mut self, connection: ConnectionKey) -> Option<AdminSession> {
         self.all.remove(&connection)
     }
 
     /// Returns all admitted administrators.
-    pub fn all_admitted(&self) -> impl Iterator<Item = (ConnectionKey, &AdminSession, &Admitted)> {
+    pub(super) fn all_admitted(&self) -> impl Iterator<Item = (ConnectionKey, &AdminSession, &Admitted)> {
         self.all
             .iter()
             .filter_map(|(connection, admin_session)| Some((*connection, admin_session, admin_session.admitted.as_ref()?)))

@@ -7,7 +7,7 @@ const TEXT_MAX: usize = 1_024;
 
 /// Credentials in a CONNECT.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Credentials {
+pub(super) enum Credentials {
     /// The session id of an earlier login.
     SessionId(String),
     /// A name and a password.
@@ -18,7 +18,7 @@ pub enum Credentials {
 
 impl Credentials {
     /// Reads the credentials from the `auth` of a CONNECT.
-    pub fn of(auth: Option<&RawValue>) -> Self {
+    pub(super) fn of(auth: Option<&RawValue>) -> Self {
         let Some(Value::Object(auth)) = auth.and_then(|auth| serde_json::from_str(auth.get()).ok()) else { return Self::None };
         let text = |key| match auth.get(key) {
             Some(Value::String(text)) if (1..=TEXT_MAX).contains(&text.len()) => Some(text.clone()),

@@ -12,7 +12,7 @@ const NAME_MAX: usize = 200;
 
 /// A valid request.
 #[derive(Debug)]
-pub enum Asked {
+pub(super) enum Asked {
     /// Emit an event to sockets of the chat.
     Emit(Emit),
     /// Disconnect sockets of the chat: those in a room, or all.
@@ -28,7 +28,7 @@ pub enum Asked {
 
 impl Asked {
     /// Parses a request; `None` for an unknown one, which is ignored, since the UI expects no answers.
-    pub fn of(name: &str, args: &Args) -> Option<Self> {
+    pub(super) fn of(name: &str, args: &Args) -> Option<Self> {
         if !args.attachments().is_empty() {
             return None;
         }
@@ -54,7 +54,7 @@ impl Asked {
     }
 
     /// Returns the target: a room, or `all`.
-    pub fn place(&self) -> String {
+    pub(super) fn place(&self) -> String {
         match self {
             Self::Emit(emit) => emit.to.to_string(),
             Self::Disconnect(room) | Self::DisconnectHere { room, .. } => room.as_deref().unwrap_or("all").to_owned(),
@@ -62,7 +62,7 @@ impl Asked {
     }
 
     /// Returns the name used in the log.
-    pub fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Emit(_) => "emit",
             Self::Disconnect(_) | Self::DisconnectHere { .. } => "disconnect",

@@ -9,11 +9,11 @@ const KEPT_MAX: usize = 1_000;
 
 /// The valid ids, oldest first.
 #[derive(Debug, Default)]
-pub struct SessionIds(VecDeque<(Instant, String)>);
+pub(super) struct SessionIds(VecDeque<(Instant, String)>);
 
 impl SessionIds {
     /// Makes an id: 128 random bits in hex.
-    pub fn make(&mut self, now: Instant) -> String {
+    pub(super) fn make(&mut self, now: Instant) -> String {
         self.forget_old(now);
         if self.0.len() >= KEPT_MAX {
             self.0.pop_front();
@@ -24,7 +24,7 @@ impl SessionIds {
     }
 
     /// Returns whether an id is valid.
-    pub fn has(&mut self, id: &str, now: Instant) -> bool {
+    pub(super) fn has(&mut self, id: &str, now: Instant) -> bool {
         self.forget_old(now);
         self.0.iter().any(|(_, known)| known == id)
     }

@@ -13,13 +13,13 @@ use crate::socketio::encode_event;
 const CHAT: &str = "/";
 
 /// Encodes an event.
-pub fn packet(name: &str, args: &[Value]) -> String {
+pub(super) fn packet(name: &str, args: &[Value]) -> String {
     let args: Vec<String> = args.iter().map(Value::to_string).collect();
     encode_event(CONSOLE, name, &args.join(","))
 }
 
 /// The features of the UI that are enabled.
-pub fn config(mode: AdminUiMode) -> String {
+pub(super) fn config(mode: AdminUiMode) -> String {
     let mut features = vec!["EMIT", "DISCONNECT", "MDISCONNECT", "AGGREGATED_EVENTS"];
     if mode == AdminUiMode::Development {
         features.push("ALL_EVENTS");
@@ -28,7 +28,7 @@ pub fn config(mode: AdminUiMode) -> String {
 }
 
 /// A socket of the chat.
-pub fn chat_socket(view: &SocketView, path: &str) -> Value {
+pub(super) fn chat_socket(view: &SocketView, path: &str) -> Value {
     let SocketView { socket, user, connection, peer, connected_at, rooms } = view;
     let data = json!({"user": user.id, "username": user.username});
     let rooms = std::iter::once(json!(socket)).chain(rooms.iter().map(|room| json!(room))).collect();
@@ -36,7 +36,7 @@ pub fn chat_socket(view: &SocketView, path: &str) -> Value {
 }
 
 /// A socket of this namespace.
-pub fn console_socket(socket: &SocketId, connection: ConnectionKey, peer: Peer, since: Timestamp, path: &str) -> Value {
+pub(super) fn console_socket(socket: &SocketId, connection: ConnectionKey, peer: Peer, since: Timestamp, path: &str) -> Value {
     socket_object(CONSOLE, socket, connection, peer, since, path, json!({}), vec![json!(socket)])
 }
 
@@ -79,13 +79,13 @@ fn client_id(ConnectionKey { worker, slot }: ConnectionKey) -> String {
 }
 
 /// A socket connected; in the order that the UI relies on, its own room comes first.
-pub fn came(socket: &Value, at: Timestamp) -> [String; 2] {
+pub(super) fn came(socket: &Value, at: Timestamp) -> [String; 2] {
     let (namespace, id) = (socket["nsp"].clone(), socket["id"].clone());
     [packet("room_joined", &[namespace, id.clone(), id, json!(at)]), packet("socket_connected", &[socket.clone(), json!(at)])]
 }
 
 /// A socket disconnected, followed by the rooms that it left.
-pub fn went(namespace: &str, id: &SocketId, reason: &str, rooms: &[Box<str>], at: Timestamp) -> Vec<String> {
+pub(super) fn went(namespace: &str, id: &SocketId, reason: &str, rooms: &[Box<str>], at: Timestamp) -> Vec<String> {
     let own = id.to_string();
     let rooms = std::iter::once(own.as_str()).chain(rooms.iter().map(|room| &**room));
     let left = rooms.map(|room| packet("room_left", &[json!(namespace), json!(room), json!(id), json!(at)]));
@@ -93,7 +93,7 @@ pub fn went(namespace: &str, id: &SocketId, reason: &str, rooms: &[Box<str>], at
 }
 
 /// Encodes an event of the feed.
-pub fn happened(feed_event: &FeedEvent, path: &str) -> Vec<String> {
+pub(super) fn happened(feed_event: &FeedEvent, path: &str) -> Vec<String> {
     let FeedEvent { at, socket, user: _, kind } = feed_event;
     let one = |name: &str, more: Value| vec![packet(name, &[json!(CHAT), more, json!(socket), json!(at)])];
     match kind {

@@ -6,7 +6,7 @@ use crate::web::Traffic;
 
 /// The seconds that have not been sent yet.
 #[derive(Debug, Default)]
-pub struct Seconds {
+pub(super) struct Seconds {
     last: Traffic,
     /// Entries of `aggregatedEvents`.
     untold: Vec<Value>,
@@ -18,12 +18,12 @@ const UNTOLD_MAX: usize = 1_000;
 
 impl Seconds {
     /// Starts counting.
-    pub fn begin(&mut self, totals: Traffic) {
+    pub(super) fn begin(&mut self, totals: Traffic) {
         *self = Self { last: totals, untold: Vec::new() };
     }
 
     /// Ends a second.
-    pub fn add(&mut self, totals: Traffic, now: Timestamp) {
+    pub(super) fn add(&mut self, totals: Traffic, now: Timestamp) {
         let second = now.as_millis() / 1_000 * 1_000;
         let mut more = Vec::new();
         let mut note = |kind: &str, reason: Option<&str>, before: u64, after: u64| {
@@ -53,7 +53,7 @@ impl Seconds {
     }
 
     /// Returns the entries since the last call.
-    pub fn take(&mut self) -> Vec<Value> {
+    pub(super) fn take(&mut self) -> Vec<Value> {
         std::mem::take(&mut self.untold)
     }
 }

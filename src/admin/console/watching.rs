@@ -12,7 +12,7 @@ const BYTES_MAX: usize = 128 * 1024;
 
 /// The next events to send.
 #[derive(Debug)]
-pub struct Batch {
+pub(super) struct Batch {
     /// Packets; at least one, unless events were lost.
     pub packets: Vec<String>,
     /// Number of events lost: the administrator's list of sockets may be wrong.
@@ -20,7 +20,7 @@ pub struct Batch {
 }
 
 /// Waits for an event, then gathers those that follow closely.
-pub async fn gather(mut watcher: Watcher, path: String) -> (Watcher, Batch) {
+pub(super) async fn gather(mut watcher: Watcher, path: String) -> (Watcher, Batch) {
     let mut batch = Batch { packets: Vec::new(), lost: 0 };
     let mut bytes = 0;
     while batch.packets.is_empty() && batch.lost == 0 {

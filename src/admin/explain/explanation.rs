@@ -6,7 +6,7 @@ use crate::model::Timestamp;
 
 /// A verdict and the facts behind it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Explanation {
+pub(crate) struct Explanation {
     /// The verdict, in one sentence.
     pub verdict: String,
     /// The facts, most relevant first.
@@ -15,7 +15,7 @@ pub struct Explanation {
 
 /// One fact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Fact {
+pub(crate) struct Fact {
     /// A stable code for scripts.
     pub code: &'static str,
     /// A sentence.

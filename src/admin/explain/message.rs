@@ -5,7 +5,7 @@ use crate::model::{Conversation, Message, UserId};
 
 /// Everything known about a message.
 #[derive(Debug)]
-pub struct MessageFacts<'a> {
+pub(super) struct MessageFacts<'a> {
     /// The stored message.
     pub message: &'a Message,
     /// Its conversation; `None` if it was sent to a public room or the common chat, or the conversation was deleted.
@@ -17,7 +17,7 @@ pub struct MessageFacts<'a> {
 }
 
 /// Explains the message.
-pub fn explain_message(facts: &MessageFacts<'_>) -> Explanation {
+pub(super) fn explain_message(facts: &MessageFacts<'_>) -> Explanation {
     let MessageFacts { message, conversation, members, trace } = facts;
     let mut facts_found =
         vec![Fact::at("SENT", message.created_at, format!("{} sent it; it is stored.", message.sender.username))];

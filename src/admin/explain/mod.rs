@@ -4,5 +4,5 @@ mod message;
 mod routes;
 mod user;
 
-pub use self::explanation::Explanation;
-pub use self::routes::{message, user};
+pub(crate) use self::explanation::Explanation;
+pub(crate) use self::routes::{message, user};

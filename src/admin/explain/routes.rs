@@ -19,7 +19,7 @@ const UNDELIVERED_MAX: i64 = 20;
 const MEMBERS_MAX: usize = 50;
 
 /// `GET /api/admin/explain/user/{who}`: a user's id, name or e-mail address, or the id of a socket.
-pub async fn user(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+pub(crate) async fn user(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let account = find(&state, path_text(&request, "who")).await?.ok_or(ChatError::UserNotFound)?;
     let id = account.profile.id.clone();
     let sessions = ListSessions { users: Some(vec![id.clone()]), after: None, limit: SESSIONS_MAX };
@@ -34,7 +34,7 @@ pub async fn user(state: Data<WebState>, _: Admin, request: HttpRequest) -> Resu
 }
 
 /// `GET /api/admin/explain/message/{id}`
-pub async fn message(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+pub(crate) async fn message(state: Data<WebState>, _: Admin, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let id = MessageId::parse(&path_text(&request, "id")).map_err(|_| HttpError::not_found("Message not found"))?;
     let found = state.store.read_after_writes(move |conn| {
         let Some(message) = store::find_message(conn, id)? else { return Ok(None) };

@@ -8,7 +8,7 @@ use crate::store::Undelivered;
 
 /// Everything known about a user.
 #[derive(Debug)]
-pub struct UserFacts<'a> {
+pub(super) struct UserFacts<'a> {
     /// The stored account.
     pub account: &'a Account,
     /// The enabled dialects.
@@ -22,7 +22,7 @@ pub struct UserFacts<'a> {
 }
 
 /// Explains the user's state.
-pub fn explain_user(facts: &UserFacts<'_>) -> Explanation {
+pub(super) fn explain_user(facts: &UserFacts<'_>) -> Explanation {
     let mut facts_found = Vec::new();
     explain_account(facts.account, &mut facts_found);
     for (view, connection) in &facts.sessions {

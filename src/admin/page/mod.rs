@@ -8,17 +8,17 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// `GET /admin`
-pub async fn index() -> HttpResponse {
+pub(super) async fn index() -> HttpResponse {
     file("text/html; charset=utf-8", include_str!("index.html"))
 }
 
 /// `GET /admin/page.css`
-pub async fn style() -> HttpResponse {
+pub(super) async fn style() -> HttpResponse {
     file("text/css; charset=utf-8", include_str!("page.css"))
 }
 
 /// `GET /admin/page.js`
-pub async fn script() -> HttpResponse {
+pub(super) async fn script() -> HttpResponse {
     file("text/javascript; charset=utf-8", include_str!("page.js"))
 }
 

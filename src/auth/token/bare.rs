@@ -4,7 +4,7 @@
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// Strips what front ends put around a token: blanks, quotes, the scheme `Bearer`.
-pub fn bare_token(text: &str) -> &str {
+pub(crate) fn bare_token(text: &str) -> &str {
     let mut bare = text.trim();
     loop {
         let unquoted = bare.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));

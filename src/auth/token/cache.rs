@@ -7,7 +7,7 @@ use super::claims::Claims;
 
 /// The SHA-256 of a whole token. A token has only one spelling: stray bits in base64 are refused, and header and
 /// payload are signed as text.
-pub type Fingerprint = [u8; 32];
+pub(super) type Fingerprint = [u8; 32];
 
 /// Maximum number of tokens of a generation: some ten megabytes at most. There are two generations.
 const GENERATION: usize = 16_384;
@@ -17,14 +17,14 @@ const GENERATION: usize = 16_384;
 /// When the young generation is full it becomes the old one, and the old one is dropped, except for tokens used
 /// meanwhile.
 #[derive(Debug, Default)]
-pub struct Verified {
+pub(super) struct Verified {
     young: HashMap<Fingerprint, (usize, Claims)>,
     old: HashMap<Fingerprint, (usize, Claims)>,
 }
 
 impl Verified {
     /// Finds the claims of a token that was verified before, and the source of its key.
-    pub fn find(&mut self, fingerprint: &Fingerprint) -> Option<(usize, Claims)> {
+    pub(super) fn find(&mut self, fingerprint: &Fingerprint) -> Option<(usize, Claims)> {
         if let Some(found) = self.young.get(fingerprint) {
             return Some(found.clone());
         }
@@ -34,7 +34,7 @@ impl Verified {
     }
 
     /// Stores a verified token.
-    pub fn keep(&mut self, fingerprint: Fingerprint, source: usize, claims: Claims) {
+    pub(super) fn keep(&mut self, fingerprint: Fingerprint, source: usize, claims: Claims) {
         if self.young.len() >= GENERATION {
             self.old = mem::take(&mut self.young);
         }
@@ -42,7 +42,7 @@ impl Verified {
     }
 
     /// Removes all tokens signed by keys of this source, after these have changed.
-    pub fn forget(&mut self, source: usize) {
+    pub(super) fn forget(&mut self, source: usize) {
         self.young.retain(|_, (signed_by, _)| *signed_by != source);
         self.old.retain(|_, (signed_by, _)| *signed_by != source);
     }

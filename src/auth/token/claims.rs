@@ -49,7 +49,7 @@ impl Claims {
 }
 
 /// 9999-12-31T23:59:59.999Z: later than any token.
-pub const FOR_EVER: Timestamp = Timestamp::from_millis(253_402_300_799_999);
+pub(super) const FOR_EVER: Timestamp = Timestamp::from_millis(253_402_300_799_999);
 
 /// Reason for not accepting a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -70,7 +70,7 @@ pub enum TokenError {
 
 /// The signer of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Maker {
+pub(super) enum Maker {
     /// A holder of one of our secrets: this server, or another one that has it, too.
     Secret,
     /// A holder of the private key to one of our public keys.
@@ -79,7 +79,7 @@ pub enum Maker {
 
 /// Settings for judging claims.
 #[derive(Debug, Clone)]
-pub struct ClaimRules {
+pub(super) struct ClaimRules {
     /// `REQUIRE_EXP`
     pub require_exp: bool,
     /// `JWT_AUDIENCE`; `None`: any.
@@ -94,20 +94,20 @@ pub struct ClaimRules {
 
 impl ClaimRules {
     /// Rules that accept any audience and any issuer, without leeway.
-    pub fn new(require_exp: bool) -> Self {
+    pub(super) fn new(require_exp: bool) -> Self {
         let user_claims = crate::config::USER_CLAIMS.iter().map(|name| (*name).to_owned()).collect();
         Self { require_exp, audience: None, issuers: Vec::new(), leeway: Duration::ZERO, user_claims }
     }
 }
 
 /// Returns whether two names mean the same issuer; providers and settings differ in a final slash.
-pub fn is_same_issuer(one: &str, other: &str) -> bool {
+pub(super) fn is_same_issuer(one: &str, other: &str) -> bool {
     one.strip_suffix('/').unwrap_or(one) == other.strip_suffix('/').unwrap_or(other)
 }
 
 /// The claims of any token. Duplicate claims are refused, because readers differ in which one they take.
 #[derive(Debug, Clone, Default)]
-pub struct Payload(pub Map<String, Value>);
+pub(super) struct Payload(pub Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -137,7 +137,7 @@ impl<'de> Deserialize<'de> for Payload {
 
 impl Payload {
     /// Returns the issuer, as spelt in the token.
-    pub fn issuer(&self) -> Option<&str> {
+    pub(super) fn issuer(&self) -> Option<&str> {
         self.text("iss")
     }
 
@@ -145,7 +145,7 @@ impl Payload {
     ///
     /// # Errors
     /// [`TokenError::Invalid`]
-    pub fn judge(
+    pub(super) fn judge(
         &self,
         rules: &ClaimRules,
         maker: Maker,
@@ -182,7 +182,7 @@ impl Payload {
     }
 
     /// Returns whether it names an accepted audience.
-    pub fn is_for(&self, rules: &ClaimRules) -> bool {
+    pub(super) fn is_for(&self, rules: &ClaimRules) -> bool {
         let Some(wanted) = &rules.audience else { return true };
         let is_wanted =
             |audience: &Value| audience.as_str().is_some_and(|audience| wanted.iter().any(|wanted| wanted == audience));
@@ -194,18 +194,18 @@ impl Payload {
     }
 
     /// Returns whether it names one of these issuers; an empty list accepts any.
-    pub fn is_by_one_of(&self, issuers: &[String]) -> bool {
+    pub(super) fn is_by_one_of(&self, issuers: &[String]) -> bool {
         issuers.is_empty() || self.issuer().is_some_and(|issuer| issuers.iter().any(|known| is_same_issuer(known, issuer)))
     }
 
     /// Returns the login of a token that we issued. In foreign tokens `login` may be a user's name; ours is a UUID with
     /// its time, in tokens signed by a secret.
-    pub fn login(&self, maker: Maker) -> Option<&str> {
+    pub(super) fn login(&self, maker: Maker) -> Option<&str> {
         self.text("login").filter(|login| maker == Maker::Secret && login_time(login).is_some())
     }
 
     /// Finds the first present claim of these names, with its name.
-    pub fn user_claim<'a>(&self, names: &'a [String]) -> Option<(&'a str, &Value)> {
+    pub(super) fn user_claim<'a>(&self, names: &'a [String]) -> Option<(&'a str, &Value)> {
         names.iter().find_map(|name| Some((name.as_str(), self.find(name).filter(|value| !value.is_null())?)))
     }
 
@@ -235,14 +235,14 @@ impl Payload {
 }
 
 /// Returns the time of a login, which its id contains.
-pub fn login_time(login: &str) -> Option<Timestamp> {
+pub(super) fn login_time(login: &str) -> Option<Timestamp> {
     let (seconds, nanos) = Uuid::try_parse(login).ok().filter(|id| id.get_version_num() == 7)?.get_timestamp()?.to_unix();
     let millis = i64::try_from(seconds).ok()?.checked_mul(1_000)?.checked_add(i64::from(nanos / 1_000_000))?;
     Some(Timestamp::from_millis(millis))
 }
 
 /// Rounds to milliseconds; out-of-range values become the nearest one in range.
-pub fn timestamp_of(seconds: f64) -> Timestamp {
+pub(super) fn timestamp_of(seconds: f64) -> Timestamp {
     #[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
     let millis = (seconds * 1000.0).round() as i64;
     Timestamp::from_millis(millis)
@@ -260,6 +260,6 @@ fn user_of(value: &Value) -> Option<UserId> {
     }
 }
 
-pub fn millis_of(duration: Duration) -> i64 {
+pub(super) fn millis_of(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

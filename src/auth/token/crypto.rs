@@ -12,7 +12,7 @@ static PROVIDER: CryptoProvider =
     CryptoProvider { signer_factory: signer, verifier_factory: verifier, key_utils: KeyUtils::new_unimplemented() };
 
 /// Makes this the provider of the process; needed before any token is signed or verified.
-pub fn install() {
+pub(super) fn install() {
     // An error means that it was installed before.
     let _ = PROVIDER.install_default();
 }

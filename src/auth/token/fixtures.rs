@@ -11,52 +11,52 @@ use super::trust::{PublicKeyFile, Trust};
 use crate::config::Audience;
 use crate::model::Timestamp;
 
-pub const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_500);
-pub const ISSUER: &str = "https://login.example";
-pub const SECRET: &str = "a secret of thirty-two bytes ...";
+pub(super) const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_500);
+pub(super) const ISSUER: &str = "https://login.example";
+pub(super) const SECRET: &str = "a secret of thirty-two bytes ...";
 
-pub fn signers() -> Vec<Signer> {
+pub(super) fn signers() -> Vec<Signer> {
     vec![Signer::rsa_a("rsa"), Signer::ec("P-256", "p256"), Signer::ec("P-384", "p384"), Signer::ed("ed")]
 }
 
-pub fn set_of(keys: &[Value]) -> String {
+pub(super) fn set_of(keys: &[Value]) -> String {
     json!({"keys": keys}).to_string()
 }
 
-pub fn published(signers: &[&Signer]) -> Result<Answer, String> {
+pub(super) fn published(signers: &[&Signer]) -> Result<Answer, String> {
     Answer::read(&set_of(&signers.iter().map(|signer| signer.jwk()).collect::<Vec<_>>()))
 }
 
-pub fn payload() -> Value {
+pub(super) fn payload() -> Value {
     json!({"sub": "ann", "iss": ISSUER, "aud": "chat", "exp": NOW.as_millis() / 1000 + 600})
 }
 
-pub fn payload_with(name: &str, value: Value) -> Value {
+pub(super) fn payload_with(name: &str, value: Value) -> Value {
     let mut payload = payload();
     payload[name] = value;
     payload
 }
 
-pub fn trust() -> Trust {
+pub(super) fn trust() -> Trust {
     Trust { oidc_issuers: vec![ISSUER.to_owned()], audience: Audience::OneOf(vec!["chat".to_owned()]), ..Trust::default() }
 }
 
-pub fn unread(trust: &Trust) -> TokenKeys {
+pub(super) fn unread(trust: &Trust) -> TokenKeys {
     TokenKeys::new(&[SECRET], false, Duration::from_secs(3_600)).trusting(trust).unwrap()
 }
 
 /// Keys that trust this issuer and know its keys.
-pub fn keys(signers: &[&Signer]) -> TokenKeys {
+pub(super) fn keys(signers: &[&Signer]) -> TokenKeys {
     let keys = unread(&trust());
     assert_eq!(keys.issuers_due(NOW).len(), 1);
     keys.issuer_answered(0, published(signers), NOW);
     keys
 }
 
-pub fn user(keys: &TokenKeys, token: &str) -> Result<String, TokenError> {
+pub(super) fn user(keys: &TokenKeys, token: &str) -> Result<String, TokenError> {
     keys.verify(token, NOW).map(|claims| claims.user.to_string())
 }
 
-pub fn with_file(text: String) -> TokenKeys {
+pub(super) fn with_file(text: String) -> TokenKeys {
     unread(&Trust { files: vec![PublicKeyFile { name: "a.pem".to_owned(), text }], ..Trust::default() })
 }

@@ -23,7 +23,7 @@ const TRIES_MAX: usize = 8;
 
 /// The kind of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub(super) enum Place {
     /// A file, read at the start.
     File,
     /// The address of a set of keys.
@@ -34,7 +34,7 @@ pub enum Place {
 
 /// A source of keys.
 #[derive(Debug)]
-pub struct Source {
+pub(super) struct Source {
     /// Its name, as configured.
     pub name: String,
     place: Place,
@@ -157,27 +157,27 @@ impl Source {
     }
 
     /// A file with these keys.
-    pub fn file(name: String, issuers: Vec<String>, keys: Vec<VerifyingKey>) -> Self {
+    pub(super) fn file(name: String, issuers: Vec<String>, keys: Vec<VerifyingKey>) -> Self {
         Self { keys, ..Self::new(name, Place::File, issuers) }
     }
 
     /// A set of keys at an address.
-    pub fn keys(address: String, issuers: Vec<String>) -> Self {
+    pub(super) fn keys(address: String, issuers: Vec<String>) -> Self {
         Self::new(address.clone(), Place::Keys(address), issuers)
     }
 
     /// An issuer with a discovery document.
-    pub fn issuer(issuer: String) -> Self {
+    pub(super) fn issuer(issuer: String) -> Self {
         Self::new(issuer.clone(), Place::Issuer(issuer.clone()), vec![issuer])
     }
 
     /// Returns whether its keys may change.
-    pub fn is_asked_for_keys(&self) -> bool {
+    pub(super) fn is_asked_for_keys(&self) -> bool {
         self.place != Place::File
     }
 
     /// Returns whether its keys are those of this issuer.
-    pub fn is_of(&self, issuer: Option<&str>) -> bool {
+    pub(super) fn is_of(&self, issuer: Option<&str>) -> bool {
         issuer.is_some_and(|issuer| self.issuers.iter().any(|own| is_same_issuer(own, issuer)))
     }
 
@@ -186,7 +186,7 @@ impl Source {
     }
 
     /// Returns its keys, unless they are too old.
-    pub fn good_keys(&self, now: Timestamp) -> &[VerifyingKey] {
+    pub(super) fn good_keys(&self, now: Timestamp) -> &[VerifyingKey] {
         if self.is_good(now) { &self.keys } else { &[] }
     }
 
@@ -213,34 +213,34 @@ fn has_passed(since: Option<Timestamp>, millis: i64, now: Timestamp) -> bool {
 
 /// All sources of keys.
 #[derive(Debug, Default)]
-pub struct Issuers(Vec<Source>);
+pub(super) struct Issuers(Vec<Source>);
 
 impl Issuers {
     /// Starts with these sources; only those of files have keys.
-    pub fn new(sources: Vec<Source>) -> Self {
+    pub(super) fn new(sources: Vec<Source>) -> Self {
         Self(sources)
     }
 
     /// Returns whether there is no source.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Lists sources of keys for this issuer. Sources without issuers are only used if no other source names the
     /// issuer.
-    pub fn of(&self, issuer: Option<&str>) -> impl Iterator<Item = (usize, &Source)> {
+    pub(super) fn of(&self, issuer: Option<&str>) -> impl Iterator<Item = (usize, &Source)> {
         let is_owned = self.0.iter().any(|source| source.is_of(issuer));
         let counts = move |source: &Source| source.is_of(issuer) || (source.issuers.is_empty() && !is_owned);
         self.0.iter().enumerate().filter(move |(_, source)| counts(source))
     }
 
     /// Lists all sources.
-    pub fn all(&self) -> impl Iterator<Item = &Source> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &Source> {
         self.0.iter()
     }
 
     /// Returns whether the keys of a source are still valid.
-    pub fn is_good(&self, source: usize, now: Timestamp) -> bool {
+    pub(super) fn is_good(&self, source: usize, now: Timestamp) -> bool {
         self.0.get(source).is_some_and(|source| source.is_good(now))
     }
 
@@ -248,7 +248,7 @@ impl Issuers {
     ///
     /// # Errors
     /// [`TokenError::KeyUnknown`] if a source may have the unknown key; it is asked next.
-    pub fn verify(
+    pub(super) fn verify(
         &self,
         header: &Header,
         issuer: Option<&str>,
@@ -272,7 +272,7 @@ impl Issuers {
     }
 
     /// Lists the sources that must be asked now; the caller reports each answer.
-    pub fn due(&mut self, now: Timestamp) -> Vec<Asking> {
+    pub(super) fn due(&mut self, now: Timestamp) -> Vec<Asking> {
         let mut due = Vec::new();
         for (place, source) in self.0.iter_mut().enumerate() {
             if !source.is_due(now) {
@@ -297,12 +297,12 @@ impl Issuers {
     }
 
     /// Returns whether any source is being asked.
-    pub fn is_asking(&self) -> bool {
+    pub(super) fn is_asking(&self) -> bool {
         self.0.iter().any(|source| source.is_asked)
     }
 
     /// Takes the answer of a source that was asked.
-    pub fn answered(&mut self, source: usize, answer: Result<Answer, String>, now: Timestamp) -> News {
+    pub(super) fn answered(&mut self, source: usize, answer: Result<Answer, String>, now: Timestamp) -> News {
         let Some(source) = self.0.get_mut(source) else { return News::Nothing };
         source.is_asked = false;
         source.is_wanted.store(false, Ordering::Relaxed);
@@ -328,7 +328,7 @@ impl Issuers {
     }
 
     /// Returns figures of all sources that are asked.
-    pub fn figures(&self, now: Timestamp) -> Vec<IssuerFigures> {
+    pub(super) fn figures(&self, now: Timestamp) -> Vec<IssuerFigures> {
         let asked = self.0.iter().filter(|source| source.is_asked_for_keys());
         let figures = |source: &Source| IssuerFigures {
             name: source.name.clone(),

@@ -4,7 +4,7 @@ use base64::engine::general_purpose::STANDARD;
 
 /// The content of one public key.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Content {
+pub(super) enum Content {
     /// Modulus and exponent.
     Rsa { n: Vec<u8>, e: Vec<u8> },
     /// A point on P-256, uncompressed.
@@ -32,7 +32,7 @@ const SEQUENCE: u8 = 0x30;
 ///
 /// # Errors
 /// The reason in one line; also for a file without keys.
-pub fn read(text: &str) -> Result<Vec<Content>, String> {
+pub(super) fn read(text: &str) -> Result<Vec<Content>, String> {
     let mut keys = Vec::new();
     let mut rest = text;
     while let Some((_, begun)) = rest.split_once("-----BEGIN ") {

@@ -13,13 +13,13 @@ use super::pem::{self, Content};
 /// Minimum size of an RSA key, in bits (RFC 7518 §3.3).
 const RSA_BITS_MIN: usize = 2_048;
 /// Maximum number of keys read from a set. Issuers publish a handful.
-pub const KEYS_MAX: usize = 100;
+pub(super) const KEYS_MAX: usize = 100;
 /// Maximum number of characters of a key's name in the log.
 const SHOWN_MAX: usize = 60;
 
 /// A key that verifies, and everything that follows from the key: a token cannot choose its algorithm.
 #[derive(Debug, Clone)]
-pub struct VerifyingKey {
+pub(super) struct VerifyingKey {
     /// The key's id in tokens; `None`: tokens need not name it.
     pub id: Option<String>,
     /// The algorithms of the key. Claims are judged elsewhere.
@@ -30,7 +30,7 @@ pub struct VerifyingKey {
 
 impl VerifyingKey {
     /// A secret, for any HMAC.
-    pub fn secret(secret: &[u8]) -> Self {
+    pub(super) fn secret(secret: &[u8]) -> Self {
         Self::new(None, AlgorithmFamily::Hmac.algorithms(), DecodingKey::from_secret(secret))
     }
 
@@ -38,7 +38,7 @@ impl VerifyingKey {
     ///
     /// # Errors
     /// The reason in one line.
-    pub fn of_pem(text: &str) -> Result<Vec<Self>, String> {
+    pub(super) fn of_pem(text: &str) -> Result<Vec<Self>, String> {
         pem::read(text)?.into_iter().map(|content| Self::of_content(None, content)).collect()
     }
 
@@ -79,12 +79,12 @@ impl VerifyingKey {
     }
 
     /// Returns whether it verifies tokens of this algorithm.
-    pub fn takes(&self, algorithm: Algorithm) -> bool {
+    pub(super) fn takes(&self, algorithm: Algorithm) -> bool {
         self.validation.algorithms.contains(&algorithm)
     }
 
     /// Returns whether both are the same key with the same id and algorithms.
-    pub fn is(&self, other: &Self) -> bool {
+    pub(super) fn is(&self, other: &Self) -> bool {
         let is_same = match (self.key.kind(), other.key.kind()) {
             (DecodingKeyKind::SecretOrDer(one), DecodingKeyKind::SecretOrDer(other)) => one == other,
             (DecodingKeyKind::RsaModulusExponent { n, e }, DecodingKeyKind::RsaModulusExponent { n: other_n, e: other_e }) => {
@@ -140,7 +140,7 @@ fn without_zeros(number: &[u8]) -> &[u8] {
 
 /// The keys that an issuer has published.
 #[derive(Debug, Default)]
-pub struct KeySet {
+pub(super) struct KeySet {
     /// The valid ones.
     pub keys: Vec<VerifyingKey>,
     /// Faults of the others, a line each.
@@ -152,7 +152,7 @@ impl KeySet {
     ///
     /// # Errors
     /// Not a set, or a set without a valid key.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Set {
             keys: Vec<Value>,

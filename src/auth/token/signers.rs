@@ -42,7 +42,7 @@ const RSA_B: &str = concat!(
 );
 
 /// The modulus of a key of 1 024 bits.
-pub const SHORT_RSA_N: &str = concat!(
+pub(super) const SHORT_RSA_N: &str = concat!(
     "r7wW7Yjmh0uVDM_Dw3T72pj3w1oEiHGrDmHDaC_BO1vq82yX0oL32e3awXS3KcOz-",
     "pS9ZnFQAKOB4roQU6pBOMrNOrUSkwBf9Qf6tdTXIlb2DJiRbP6CZ3wcG7XKAj9wuVg0BvQ_hpKyLEUAeGY2bYHT2O7Af7iXycYa1r6I3kk",
 );
@@ -55,7 +55,7 @@ enum Private {
 }
 
 /// A signer of tokens.
-pub struct Signer {
+pub(super) struct Signer {
     private: Private,
     pub id: Option<String>,
 }
@@ -67,17 +67,17 @@ impl Signer {
     }
 
     /// An RSA key.
-    pub fn rsa_a(id: &str) -> Self {
+    pub(super) fn rsa_a(id: &str) -> Self {
         Self::rsa(RSA_A, id)
     }
 
     /// Another RSA key.
-    pub fn rsa_b(id: &str) -> Self {
+    pub(super) fn rsa_b(id: &str) -> Self {
         Self::rsa(RSA_B, id)
     }
 
     /// A new key on P-256 or P-384.
-    pub fn ec(curve: &'static str, id: &str) -> Self {
+    pub(super) fn ec(curve: &'static str, id: &str) -> Self {
         let random = SystemRandom::new();
         let scheme = match curve {
             "P-256" => &signature::ECDSA_P256_SHA256_FIXED_SIGNING,
@@ -89,13 +89,13 @@ impl Signer {
     }
 
     /// A new key on Ed25519.
-    pub fn ed(id: &str) -> Self {
+    pub(super) fn ed(id: &str) -> Self {
         let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
         Self { private: Private::Ed(Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap()), id: Some(id.to_owned()) }
     }
 
     /// Signs bytes with an algorithm; `None` if the key is of another kind.
-    pub fn sign(&self, algorithm: &str, message: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn sign(&self, algorithm: &str, message: &[u8]) -> Option<Vec<u8>> {
         let random = SystemRandom::new();
         let rsa = |pair: &RsaKeyPair, padding: &'static dyn signature::RsaEncoding| {
             let mut signed = vec![0; pair.public().modulus_len()];
@@ -118,12 +118,12 @@ impl Signer {
     }
 
     /// Signs a token with this payload.
-    pub fn token(&self, algorithm: &str, payload: &Value) -> String {
+    pub(super) fn token(&self, algorithm: &str, payload: &Value) -> String {
         self.token_with(&json!({"alg": algorithm, "typ": "JWT", "kid": self.id}), payload)
     }
 
     /// Signs a token with this header, by the header's algorithm.
-    pub fn token_with(&self, header: &Value, payload: &Value) -> String {
+    pub(super) fn token_with(&self, header: &Value, payload: &Value) -> String {
         let mut header = header.clone();
         if header["kid"].is_null() {
             header.as_object_mut().unwrap().remove("kid");
@@ -134,7 +134,7 @@ impl Signer {
     }
 
     /// Returns the public key as published by an issuer.
-    pub fn jwk(&self) -> Value {
+    pub(super) fn jwk(&self) -> Value {
         let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let mut jwk = match &self.private {
             Private::Rsa(pair) => {
@@ -155,7 +155,7 @@ impl Signer {
     }
 
     /// Returns the public key as a PEM file: its bytes follow the prefix of its kind (RFC 5280 §4.1.2.7).
-    pub fn pem(&self) -> String {
+    pub(super) fn pem(&self) -> String {
         let der = match &self.private {
             Private::Rsa(pair) => {
                 let key = pair.public().as_ref();
@@ -176,7 +176,7 @@ impl Signer {
 }
 
 /// Returns a PEM file with these bytes.
-pub fn pem(label: &str, der: &[u8]) -> String {
+pub(super) fn pem(label: &str, der: &[u8]) -> String {
     let text = STANDARD.encode(der);
     let lines: Vec<_> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))

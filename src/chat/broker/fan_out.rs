@@ -11,14 +11,14 @@ use crate::model::{PrivateId, SocketId, UserId};
 
 /// The sockets that an event is not for: a socket by its connection, where it has one now, and by its id.
 #[derive(Debug, Default)]
-pub struct Exclude {
+pub(super) struct Exclude {
     pub connections: SmallVec<[ConnectionKey; 4]>,
     pub except: ReplayExclude,
 }
 
 impl Exclude {
     /// One socket.
-    pub fn one(connection: Option<ConnectionKey>, socket: Option<SocketId>) -> Self {
+    pub(super) fn one(connection: Option<ConnectionKey>, socket: Option<SocketId>) -> Self {
         let except = ReplayExclude { sockets: socket.into_iter().collect(), users: Vec::new() };
         Self { connections: connection.into_iter().collect(), except }
     }

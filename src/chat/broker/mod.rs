@@ -54,7 +54,7 @@ use crate::store::{Start, Write};
 
 /// State of the chat: users, sessions, rooms, and the rules for all that clients ask for. It does no I/O: all that it wants
 /// of the world goes through its [`Outside`].
-pub struct Broker {
+pub(super) struct Broker {
     options: Options,
     outside: Box<dyn Outside>,
     pub(super) users: Users,
@@ -76,7 +76,7 @@ pub struct Broker {
 
 impl Broker {
     /// A broker that nobody has connected to. `revocations` are those that were stored.
-    pub fn new(
+    pub(super) fn new(
         options: Options,
         outside: Box<dyn Outside>,
         last_position: i64,

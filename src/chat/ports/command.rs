@@ -21,6 +21,7 @@ pub struct Draft {
 }
 
 /// Place that a message is to go to.
+#[expect(missing_docs, reason = "a variant's comment explains its fields")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendTo {
     /// A user; the direct conversation is found or made. To the model: one's own chat of its name.
@@ -46,6 +47,7 @@ pub enum SendTo {
 }
 
 /// A request of a confirmed user. Shapes and lengths are already checked.
+#[expect(missing_docs, reason = "a variant's comment explains its fields")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Send a message. Answered by `Reply::Sent`; a question to the model once it is stored.

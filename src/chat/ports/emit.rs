@@ -52,7 +52,7 @@ pub struct Emit {
 }
 
 /// Outcome of an [`Emit`].
-pub enum EmitFrom {
+pub(crate) enum EmitFrom {
     /// Sent to so many sockets.
     Done(usize),
     /// The conversation must be read first; where there is none, a public room may be meant.

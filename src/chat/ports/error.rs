@@ -2,6 +2,7 @@
 use std::time::Duration;
 
 /// Reason for which a command was refused. Clients read [`ChatError::code`], each dialect in its own shape.
+#[expect(missing_docs, reason = "a variant's comment explains its fields")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChatError {
     /// The command is malformed.
@@ -129,4 +130,4 @@ impl From<crate::store::StoreError> for ChatError {
 }
 
 /// The same name for two different messages.
-pub const USED_OTHERWISE: ChatError = ChatError::Conflict("This clientMessageId was used for another message");
+pub(crate) const USED_OTHERWISE: ChatError = ChatError::Conflict("This clientMessageId was used for another message");

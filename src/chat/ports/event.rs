@@ -41,6 +41,7 @@ impl PresenceChange {
 }
 
 /// Something that happened and that connections are notified of.
+#[expect(missing_docs, reason = "a variant's comment explains its fields")]
 #[derive(Debug, Clone)]
 pub enum Event {
     /// The first event after the handshake; for one socket.
@@ -129,7 +130,7 @@ impl Event {
 }
 
 /// Returns the event of a message that was edited or deleted; `recipient` of a conversation of two.
-pub fn change_event(
+pub(crate) fn change_event(
     message: Arc<Message>,
     conversation: ConversationId,
     kind: ConversationKind,

@@ -154,6 +154,7 @@ pub struct BrokerStats {
 
 /// Revokes tokens: those of a login or a single one (`key`), or, after a password change, all of a user's but `kept_login`'s.
 /// Open sockets of such tokens are kicked.
+#[expect(missing_docs, reason = "a variant's comment explains its fields")]
 #[derive(Message, Debug)]
 #[rtype(result = "Result<(), StoreError>")]
 pub enum RevokeTokens {
@@ -172,7 +173,7 @@ pub enum RevokeTokens {
 pub struct Drain;
 
 /// Account that has to be read before a token can be judged.
-pub struct AccountRead {
+pub(crate) struct AccountRead {
     /// The newest change of the account when the read began.
     pub seen: u64,
     /// The user as one is made where there is none and provisioning is on.

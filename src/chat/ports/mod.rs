@@ -24,18 +24,24 @@ pub use self::connection::{
     Capabilities, CapabilitiesChanged, CatchUpDrained, ClientDialects, Confirmed, Connect, Disconnect, FellBehind, LateRequest,
     LeftBehind, Limited, NotRecovered, OwnCopy, Request, Tick, Upgraded, Watermark,
 };
-pub use self::emit::{Emit, EmitFrom, EmitTo};
-pub use self::error::{ChatError, ModelError, USED_OTHERWISE};
-pub use self::event::{Emitted, Event, PresenceChange, change_event};
+pub(crate) use self::emit::EmitFrom;
+pub use self::emit::{Emit, EmitTo};
+pub(crate) use self::error::USED_OTHERWISE;
+pub use self::error::{ChatError, ModelError};
+pub(crate) use self::event::change_event;
+pub use self::event::{Emitted, Event, PresenceChange};
+pub(crate) use self::http::AccountRead;
 pub use self::http::{
-    AccountRead, AccountsChanged, Ask, Authenticate, AuthenticateError, BrokerStats, Drain, DropFiles, Health, OnlineUsers,
-    PresenceOf, RevokeTokens, SaveNotifications, SocketsOf, Stats, TitleListing, UserPresence,
+    AccountsChanged, Ask, Authenticate, AuthenticateError, BrokerStats, Drain, DropFiles, Health, OnlineUsers, PresenceOf,
+    RevokeTokens, SaveNotifications, SocketsOf, Stats, TitleListing, UserPresence,
 };
-pub use self::model::{Asked, FinishAnswers, ModelSaid, ModelWord, Prompt, Turn};
+pub(crate) use self::model::Asked;
+pub use self::model::{FinishAnswers, ModelSaid, ModelWord, Prompt, Turn};
 pub use self::notice::{
     Admission, ConsoleNotice, Notice, RefusedConnect, RegisterWorker, Replay, ReplayKind, ResumeData, ToWorker,
 };
-pub use self::options::{Options, RingLimits, Sources};
+pub(crate) use self::options::RingLimits;
+pub use self::options::{Options, Sources};
 pub use self::reply::{ConversationReply, Notified, Reply, Sent};
 pub use self::room::RoomKey;
 pub use self::trace::{ConnectKind, LastDisconnect, MemberTrace, MessageTrace, SessionState, SessionTrace, Trace, TraceMessage};

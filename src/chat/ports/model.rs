@@ -34,7 +34,7 @@ pub struct Prompt {
 
 /// A [`Prompt`] without the place where its answer goes.
 #[derive(Debug)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// The broker's number for it.
     pub ticket: u64,
     /// Latest turns of the chat, the question at the end.
@@ -47,7 +47,7 @@ pub struct Asked {
 
 impl Asked {
     /// The same with a place for the answer.
-    pub fn answered_to(self, answers: Recipient<ModelSaid>) -> Prompt {
+    pub(crate) fn answered_to(self, answers: Recipient<ModelSaid>) -> Prompt {
         let Self { ticket, turns, stream, wanted } = self;
         Prompt { ticket, turns, stream, answers, wanted }
     }

@@ -96,6 +96,7 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Returns the bounds of the event rings.
     pub fn ring_limits(&self) -> RingLimits {
         RingLimits {
             events: self.replay_events,

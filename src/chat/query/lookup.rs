@@ -17,7 +17,7 @@ const OVERVIEW_LIMITS: OverviewLimits = OverviewLimits { conversations: 1_000, m
 
 /// Something that is to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lookup {
+pub(crate) enum Lookup {
     /// These users' accounts and memberships; unknown ones are made where provisioning is on.
     Users(Vec<UserId>),
     /// This user, made first.
@@ -48,7 +48,7 @@ pub enum Lookup {
 
 impl Lookup {
     /// The same question, where it was asked once.
-    pub fn again(self) -> Self {
+    pub(crate) fn again(self) -> Self {
         match self {
             Self::Provision(user) => Self::Users(vec![user.id]),
             Self::Described(user, _) => Self::Described(user, Box::default()),
@@ -59,7 +59,7 @@ impl Lookup {
 
 /// Result of a read.
 #[derive(Debug)]
-pub enum LookedUp {
+pub(crate) enum LookedUp {
     Users(Vec<(Account, Vec<Membership>)>),
     Described(Option<Account>),
     Conversation(Option<FoundConversation>),
@@ -76,11 +76,11 @@ pub enum LookedUp {
 }
 
 /// A conversation, and when a message of it last changed.
-pub type FoundConversation = (Conversation, Option<Timestamp>);
+pub(super) type FoundConversation = (Conversation, Option<Timestamp>);
 
 /// Waiter for a read.
 #[derive(Debug)]
-pub enum LookupFor {
+pub(crate) enum LookupFor {
     /// A command.
     Command(Box<Running>),
     /// A client that wants to be admitted.
@@ -89,7 +89,7 @@ pub enum LookupFor {
 
 /// A read, and who goes on with it.
 #[derive(Debug)]
-pub struct LookupQuery {
+pub(crate) struct LookupQuery {
     pub lookup: Lookup,
     pub waiter: LookupFor,
     /// Number of users that may be made by it; `None`: none are made.
@@ -101,7 +101,7 @@ pub struct LookupQuery {
 
 impl LookupQuery {
     /// Reads behind all writes that were given before. What is left of the allowance stays with the query.
-    pub async fn read(&mut self, store: Store) -> Result<LookedUp, StoreError> {
+    pub(crate) async fn read(&mut self, store: Store) -> Result<LookedUp, StoreError> {
         run(store, self.lookup.clone(), self.allowance.as_mut(), self.now).await
     }
 }
@@ -164,7 +164,7 @@ async fn run(store: Store, lookup: Lookup, allowance: Option<&mut Allowance>, no
 }
 
 /// Has it stored what is said of a user. Returns the account as it is then.
-pub async fn describe(store: Store, user: UserId, description: Description) -> Result<Option<Account>, StoreError> {
+pub(crate) async fn describe(store: Store, user: UserId, description: Description) -> Result<Option<Account>, StoreError> {
     if description != Description::default() {
         store.write(Write::Describe { user: user.clone(), description }).await?;
     }
@@ -202,7 +202,7 @@ async fn read_users(
     Ok(Some(found))
 }
 
-pub fn find_users(conn: &mut store::AnyConnection, ids: &[UserId]) -> store::QueryResult<Vec<(Account, Vec<Membership>)>> {
+pub(crate) fn find_users(conn: &mut store::AnyConnection, ids: &[UserId]) -> store::QueryResult<Vec<(Account, Vec<Membership>)>> {
     let mut users = Vec::with_capacity(ids.len());
     for id in ids {
         if let Some(account) = store::find_account(conn, id)? {

@@ -10,16 +10,16 @@ use crate::engineio::ConnectionKey;
 use crate::model::{Message, MessageId, Notification, SocketId, UserId};
 use crate::store::{self, AnyConnection, QueryResult, Store, StoreError};
 
-pub use self::lookup::{LookedUp, Lookup, LookupFor, LookupQuery, describe, find_users};
-pub use self::page::{Page, PageQuery};
-pub use self::turns::{FoundTurns, find_turns};
+pub(crate) use self::lookup::{LookedUp, Lookup, LookupFor, LookupQuery, describe, find_users};
+pub(crate) use self::page::{Page, PageQuery};
+pub(crate) use self::turns::{FoundTurns, find_turns};
 
 /// Maximum number of unseen notifications that are shown at a connect, the newest; the rest counts as seen.
 const UNSEEN_MAX: i64 = 100;
 
 /// A read that the broker has begun. It runs outside; the broker goes on with the [`Answer`].
 #[derive(Debug)]
-pub enum Query {
+pub(super) enum Query {
     /// Read that commands and coming clients wait for.
     Lookup(Box<LookupQuery>),
     /// A page of what a socket has missed.
@@ -62,7 +62,7 @@ pub enum Query {
 
 /// The socket for which something is read. Its connection's place may be another's by then.
 #[derive(Debug, Clone, Copy)]
-pub struct Destination {
+pub(super) struct Destination {
     /// Its connection.
     pub connection: ConnectionKey,
     /// Its id.
@@ -70,11 +70,11 @@ pub struct Destination {
 }
 
 /// A message as it is stored with the hash of its request, and the answer to it.
-pub type KnownMessage = (Option<(Message, Option<[u8; 32]>)>, Option<Message>);
+pub(super) type KnownMessage = (Option<(Message, Option<[u8; 32]>)>, Option<Message>);
 
 /// The answer to a [`Query`].
 #[derive(Debug)]
-pub enum Answer {
+pub(super) enum Answer {
     /// To [`Query::Lookup`].
     Lookup(Box<LookupQuery>, Result<LookedUp, StoreError>),
     /// To [`Query::Page`], and how long it took.
@@ -91,7 +91,7 @@ pub enum Answer {
 
 impl Query {
     /// Asks the store.
-    pub async fn run(self, store: Store) -> Answer {
+    pub(super) async fn run(self, store: Store) -> Answer {
         match self {
             Self::Lookup(mut query) => {
                 let looked_up = query.read(store).await;

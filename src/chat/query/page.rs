@@ -11,7 +11,7 @@ const ENVELOPE_BYTES: usize = 700;
 
 /// Page as it is read from the store.
 #[derive(Debug)]
-pub struct Page {
+pub(crate) struct Page {
     /// Progress at which it begins.
     pub from: CatchUpProgress,
     /// The user's receipts when the catch-up began, where they matter.
@@ -26,7 +26,7 @@ pub struct Page {
 
 /// Bounds of a page, as the store is asked for it.
 #[derive(Debug)]
-pub struct PageQuery {
+pub(crate) struct PageQuery {
     pub user: UserId,
     pub since: Option<CatchUpFrom>,
     pub sent_by: Option<[u8; 32]>,
@@ -45,7 +45,7 @@ pub struct PageQuery {
 }
 
 impl PageQuery {
-    pub fn read(&self, conn: &mut store::AnyConnection) -> store::QueryResult<Page> {
+    pub(crate) fn read(&self, conn: &mut store::AnyConnection) -> store::QueryResult<Page> {
         let (from, received) = match self.progress {
             Some(progress) => (progress, self.received.clone()),
             None => {
@@ -75,7 +75,7 @@ impl PageQuery {
     }
 
     /// Lists what the client lacks behind that, in the order in which it is given out.
-    pub fn lacking_after(&self, from: CatchUpProgress) -> impl Iterator<Item = (Lacking, Span)> {
+    pub(crate) fn lacking_after(&self, from: CatchUpProgress) -> impl Iterator<Item = (Lacking, Span)> {
         let Self { sent_by, unreceived_up_to, up_to, changes_up_to, .. } = *self;
         // Who has not said what it had hears of no changes.
         let changes = self.since.map(|since| {
@@ -90,7 +90,11 @@ impl PageQuery {
     }
 
     /// Returns the progress at which the first page begins.
-    pub fn start(&self, conn: &mut store::AnyConnection, received: Option<&Received>) -> store::QueryResult<CatchUpProgress> {
+    pub(crate) fn start(
+        &self,
+        conn: &mut store::AnyConnection,
+        received: Option<&Received>,
+    ) -> store::QueryResult<CatchUpProgress> {
         let user = (&self.user, received);
         let mut first = CatchUpProgress {
             changes: self.since.map_or(self.changes_up_to, |since| since.changes_after()),
@@ -112,12 +116,12 @@ impl PageQuery {
 }
 
 impl Page {
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.changes.len() + self.messages.len()
     }
 
     /// Keeps the first ones that fit into `budget` bytes as encoded, at least one. Returns their bytes.
-    pub fn cut(&mut self, budget: usize) -> usize {
+    pub(crate) fn cut(&mut self, budget: usize) -> usize {
         let (mut bytes, mut count) = (0, 0);
         for message in self.changes.iter().map(|(_, message)| message).chain(&self.messages) {
             let size = message.content.len() + ENVELOPE_BYTES;
@@ -133,7 +137,7 @@ impl Page {
     }
 
     /// Returns the part of the catch-up that is given out with it.
-    pub fn progress(&self, changes_up_to: i64) -> CatchUpProgress {
+    pub(crate) fn progress(&self, changes_up_to: i64) -> CatchUpProgress {
         let CatchUpProgress { changes, messages } = self.from;
         match (self.messages.last(), self.changes.last()) {
             (Some(last), _) => CatchUpProgress { changes: changes_up_to, messages: last.position },

@@ -13,7 +13,7 @@ const ROWS: i64 = 40;
 
 /// Result of the read before the model is asked.
 #[derive(Debug)]
-pub enum FoundTurns {
+pub(crate) enum FoundTurns {
     /// Turns to send it.
     Turns(Vec<Turn>),
     /// Answer that it has given already.
@@ -24,7 +24,7 @@ pub enum FoundTurns {
 
 /// Finds the turns that the model is sent: the newest messages of the chat, oldest first, the question at the end. Anything
 /// else that its user said comes only with its answer: without one it waits for it, or there was none.
-pub fn find_turns(conn: &mut AnyConnection, question: &Question) -> QueryResult<FoundTurns> {
+pub(crate) fn find_turns(conn: &mut AnyConnection, question: &Question) -> QueryResult<FoundTurns> {
     if let Some(answer) = store::find_message(conn, question.answer_id())? {
         return Ok(if answer.deleted_at.is_some() { FoundTurns::Gone } else { FoundTurns::Answer(Box::new(answer)) });
     }

@@ -41,7 +41,7 @@ struct HttpReplies {
 
 impl Shared {
     /// A worker takes deliveries from here on.
-    pub fn register(&self, worker: u16, deliveries: Counted<ToWorker>) {
+    pub(super) fn register(&self, worker: u16, deliveries: Counted<ToWorker>) {
         let mut workers = self.workers.borrow_mut();
         let number = usize::from(worker);
         if workers.len() <= number {
@@ -53,7 +53,7 @@ impl Shared {
     }
 
     /// Keeps a request over HTTP until its reply is there. Returns its ticket.
-    pub fn await_reply(&self, answer: oneshot::Sender<Result<Reply, ChatError>>) -> u64 {
+    pub(super) fn await_reply(&self, answer: oneshot::Sender<Result<Reply, ChatError>>) -> u64 {
         let mut replies = self.replies.borrow_mut();
         replies.next += 1;
         let ticket = replies.next;
@@ -61,12 +61,12 @@ impl Shared {
         ticket
     }
 
-    pub fn next_job(&self) -> Option<Job> {
+    pub(super) fn next_job(&self) -> Option<Job> {
         self.jobs.borrow_mut().pop_front()
     }
 
     /// The time at which the broker wants to be woken, where it said so since the last time.
-    pub fn take_wake(&self) -> Option<Timestamp> {
+    pub(super) fn take_wake(&self) -> Option<Timestamp> {
         self.wake_at.take()
     }
 }
@@ -79,7 +79,7 @@ pub(super) struct ActorOutside {
 }
 
 impl ActorOutside {
-    pub fn new(sources: Sources, store: Store, shared: Rc<Shared>) -> Self {
+    pub(super) fn new(sources: Sources, store: Store, shared: Rc<Shared>) -> Self {
         Self { sources, store, shared }
     }
 

@@ -5,25 +5,25 @@ use crate::model::{Timestamp, UserId};
 
 /// Users whose account or memberships changed of late: a read of them that began before is too old to be kept.
 #[derive(Debug, Default)]
-pub struct AccountChanges {
+pub(crate) struct AccountChanges {
     count: u64,
     newest: HashMap<UserId, (u64, Timestamp)>,
 }
 
 impl AccountChanges {
     /// Notes that accounts or memberships of these users changed.
-    pub fn note<'a>(&mut self, users: impl IntoIterator<Item = &'a UserId>, now: Timestamp) {
+    pub(crate) fn note<'a>(&mut self, users: impl IntoIterator<Item = &'a UserId>, now: Timestamp) {
         self.count += 1;
         self.newest.extend(users.into_iter().map(|user| (user.clone(), (self.count, now))));
     }
 
     /// The number of the newest change that concerns one of these users.
-    pub fn newest_of<'a>(&self, users: impl IntoIterator<Item = &'a UserId>) -> u64 {
+    pub(crate) fn newest_of<'a>(&self, users: impl IntoIterator<Item = &'a UserId>) -> u64 {
         users.into_iter().filter_map(|user| self.newest.get(user)).map(|(number, _)| *number).max().unwrap_or_default()
     }
 
     /// Forgets what no read can have begun before.
-    pub fn forget_before(&mut self, then: Timestamp) {
+    pub(crate) fn forget_before(&mut self, then: Timestamp) {
         self.newest.retain(|_, (_, at)| *at >= then);
     }
 }

@@ -12,14 +12,14 @@ const FIRST_ROWS: usize = 16;
 
 /// Connections that wait for a page, first come first served.
 #[derive(Debug, Default)]
-pub struct PageReads {
+pub(crate) struct PageReads {
     under_way: usize,
     waiting: VecDeque<ConnectionKey>,
 }
 
 impl PageReads {
     /// Begins a read for a connection, or has it wait while as many as `max` are under way. Tells whether it begins.
-    pub fn begin(&mut self, connection: ConnectionKey, max: usize) -> bool {
+    pub(crate) fn begin(&mut self, connection: ConnectionKey, max: usize) -> bool {
         let begins = self.under_way < max;
         if begins {
             self.under_way += 1;
@@ -30,24 +30,24 @@ impl PageReads {
     }
 
     /// A read has ended.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.under_way = self.under_way.saturating_sub(1);
     }
 
     /// Returns whether somebody waits.
-    pub fn has_waiting(&self) -> bool {
+    pub(crate) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
 
     /// Takes the next one that may read now, which is to begin its read.
-    pub fn next(&mut self, max: usize) -> Option<ConnectionKey> {
+    pub(crate) fn next(&mut self, max: usize) -> Option<ConnectionKey> {
         self.waiting.pop_front_if(|_| self.under_way < max)
     }
 }
 
 /// Progress of a socket's catch-up.
 #[derive(Debug)]
-pub struct CatchUp {
+pub(crate) struct CatchUp {
     /// Last position of the messages that belong to the catch-up; those after it are live.
     pub up_to: i64,
     /// Last position of the edits and deletions that belong to it.
@@ -70,7 +70,7 @@ pub struct CatchUp {
 
 impl CatchUp {
     /// A catch-up on all messages up to a position, and on all changes up to another.
-    pub fn new(up_to: i64, changes_up_to: i64, since: Option<CatchUpFrom>, sent_by: Option<[u8; 32]>) -> Self {
+    pub(crate) fn new(up_to: i64, changes_up_to: i64, since: Option<CatchUpFrom>, sent_by: Option<[u8; 32]>) -> Self {
         Self {
             up_to,
             changes_up_to,
@@ -85,7 +85,7 @@ impl CatchUp {
     }
 
     /// A catch-up that goes on behind all that its client was sent: on all messages and changes after these, up to those.
-    pub fn going_on(after: (i64, ChangesNotified), up_to: (i64, ChangesNotified), sent_by: [u8; 32]) -> Self {
+    pub(crate) fn going_on(after: (i64, ChangesNotified), up_to: (i64, ChangesNotified), sent_by: [u8; 32]) -> Self {
         let ((position, changes), (up_to, changes_up_to)) = (after, up_to);
         let since = CatchUpFrom { position, part: Part::ALL, unreceived_up_to: None, changes };
         let progress = Some(CatchUpProgress { changes: changes.up_to, messages: position });
@@ -93,24 +93,24 @@ impl CatchUp {
     }
 
     /// Returns whether it will bring a message, if that is stored.
-    pub fn brings(&self, position: i64) -> bool {
+    pub(crate) fn brings(&self, position: i64) -> bool {
         position <= self.up_to && !(self.goes_on && self.progress.is_some_and(|progress| position <= progress.messages))
     }
 
     /// Returns whether nothing of it was read yet.
-    pub fn is_at_its_start(&self) -> bool {
+    pub(crate) fn is_at_its_start(&self) -> bool {
         let Some(progress) = self.progress else { return true };
         let start = self.since.map(|since| CatchUpProgress { changes: since.changes.up_to, messages: since.position });
         self.goes_on && start == Some(progress)
     }
 
     /// Up to this position it brings what the user had not received on any device, after it all.
-    pub fn unreceived_up_to(&self) -> i64 {
+    pub(crate) fn unreceived_up_to(&self) -> i64 {
         self.since.map_or(self.up_to, |since| since.unreceived_up_to.unwrap_or(-1).min(self.up_to))
     }
 
     /// The offset of a client to which nothing of it was sent.
-    pub fn start(&self, present: Offset) -> Offset {
+    pub(crate) fn start(&self, present: Offset) -> Offset {
         let changes = ChangesNotified::all(self.changes_up_to);
         let since = self.since.unwrap_or(CatchUpFrom { position: 0, part: Part::ALL, unreceived_up_to: None, changes });
         let CatchUpFrom { position, part, changes, unreceived_up_to: _ } = since;
@@ -118,7 +118,7 @@ impl CatchUp {
     }
 
     /// The place of a message of it, and the packets that its client had of that before.
-    pub fn place_of(&self, message: &Message, present: Offset) -> (Offset, Option<Part>) {
+    pub(crate) fn place_of(&self, message: &Message, present: Offset) -> (Offset, Option<Part>) {
         let position = message.position;
         let had = self.since.filter(|since| since.position == position && since.part != Part::ALL).map(|since| since.part);
         // One that goes on stands for live events, which say of changes no more than was sent before them.
@@ -128,7 +128,7 @@ impl CatchUp {
     }
 
     /// The place of a change, and the packets that its client had of that before.
-    pub fn place_of_change(&self, position: i64, present: Offset) -> (Offset, Option<Part>) {
+    pub(crate) fn place_of_change(&self, position: i64, present: Offset) -> (Offset, Option<Part>) {
         let notified = self.since.map(|since| since.changes);
         let had =
             notified.filter(|notified| notified.up_to == position && notified.part != Part::ALL).map(|notified| notified.part);
@@ -145,7 +145,7 @@ impl CatchUp {
 
 /// Part of a catch-up that was given out. Changes of messages that its client had come first, then the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CatchUpProgress {
+pub(crate) struct CatchUpProgress {
     /// Changes up to this position,
     pub changes: i64,
     /// and messages up to this one.
@@ -154,7 +154,7 @@ pub struct CatchUpProgress {
 
 /// The notifications that a socket is shown when it comes.
 #[derive(Debug)]
-pub enum Unseen {
+pub(crate) enum Unseen {
     /// They will be read behind the catch-up, or are being read. With the offset of a client that has caught up.
     Due(Offset),
     /// These wait until the socket has taken those before, oldest first.

@@ -5,14 +5,14 @@ use crate::chat::ports::ClientDialects;
 
 /// Open sessions by the way they speak: few ways, whatever the number of sessions.
 #[derive(Debug, Default)]
-pub struct Census(HashMap<ClientDialects, usize>);
+pub(super) struct Census(HashMap<ClientDialects, usize>);
 
 impl Census {
-    pub fn add(&mut self, client_dialects: ClientDialects) {
+    pub(super) fn add(&mut self, client_dialects: ClientDialects) {
         *self.0.entry(client_dialects).or_default() += 1;
     }
 
-    pub fn remove(&mut self, client_dialects: ClientDialects) {
+    pub(super) fn remove(&mut self, client_dialects: ClientDialects) {
         if let Some(count) = self.0.get_mut(&client_dialects) {
             *count -= 1;
             if *count == 0 {
@@ -22,7 +22,7 @@ impl Census {
     }
 
     /// Each way with how many sessions speak so.
-    pub fn client_dialect_counts(&self) -> Vec<(ClientDialects, usize)> {
+    pub(super) fn client_dialect_counts(&self) -> Vec<(ClientDialects, usize)> {
         self.0.iter().map(|(client_dialects, count)| (*client_dialects, *count)).collect()
     }
 }

@@ -11,7 +11,7 @@ use crate::store::StoreError;
 
 /// A change that takes effect once it is stored.
 #[derive(Debug)]
-pub enum Change {
+pub(crate) enum Change {
     /// A conversation was made.
     Made(Arc<Conversation>),
     /// Name, picture or administrator are these now.
@@ -26,7 +26,7 @@ pub enum Change {
 
 impl Change {
     /// Returns the conversation that changes.
-    pub fn conversation(&self) -> ConversationId {
+    pub(crate) fn conversation(&self) -> ConversationId {
         match self {
             Self::Made(conversation) => conversation.id,
             Self::Updated { conversation, .. } | Self::Joined { conversation, .. } | Self::Left { conversation, .. } => {
@@ -39,7 +39,7 @@ impl Change {
 
 /// A name that was given and is being stored.
 #[derive(Debug)]
-pub struct GivenName {
+pub(crate) struct GivenName {
     pub owner: UserId,
     pub conversation: ConversationId,
     pub name: Arc<str>,
@@ -48,7 +48,7 @@ pub struct GivenName {
 
 /// Consequences of a commit, by the change that was stored.
 #[derive(Debug)]
-pub enum AfterCommit {
+pub(crate) enum AfterCommit {
     /// Nothing: a failure is in the store's log.
     Nothing,
     /// Users who came online or went.
@@ -79,7 +79,7 @@ pub enum AfterCommit {
 
 impl AfterCommit {
     /// Returns who is answered, where the plan itself says so.
-    pub fn reply_to(&self) -> Option<ReplyTo> {
+    pub(crate) fn reply_to(&self) -> Option<ReplyTo> {
         match self {
             Self::Nothing
             | Self::Online { .. }

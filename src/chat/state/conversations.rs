@@ -12,7 +12,7 @@ use crate::store::direct_key;
 /// Conversations that are at hand, each direct one under its two users, too. Of a group one change is stored at a time: each is
 /// computed from the last.
 #[derive(Debug, Default)]
-pub struct Conversations {
+pub(crate) struct Conversations {
     at_hand: HashMap<ConversationId, CachedConversation>,
     directs: HashMap<String, ConversationId>,
     /// Groups of which a change is being stored, and the changes that wait for that.
@@ -23,33 +23,33 @@ pub struct Conversations {
 
 impl Conversations {
     /// Returns a conversation that is at hand.
-    pub fn get(&self, id: &ConversationId) -> Option<&CachedConversation> {
+    pub(crate) fn get(&self, id: &ConversationId) -> Option<&CachedConversation> {
         self.at_hand.get(id)
     }
 
     /// [`Conversations::get`], to change it.
-    pub fn get_mut(&mut self, id: &ConversationId) -> Option<&mut CachedConversation> {
+    pub(crate) fn get_mut(&mut self, id: &ConversationId) -> Option<&mut CachedConversation> {
         self.at_hand.get_mut(id)
     }
 
     /// Returns all that are at hand, in no order, to change them.
-    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut CachedConversation> {
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut CachedConversation> {
         self.at_hand.values_mut()
     }
 
     /// Number of conversations at hand.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.at_hand.len()
     }
 
     /// Returns the direct conversation of two users, where it is at hand.
-    pub fn direct_between(&self, one: &UserId, other: &UserId) -> Option<ConversationId> {
+    pub(crate) fn direct_between(&self, one: &UserId, other: &UserId) -> Option<ConversationId> {
         self.directs.get(&direct_key(one, other)).copied()
     }
 
     /// Keeps a conversation as it was read or made, unless it is at hand. `changed_at`: when a message of it last changed, where
     /// that is not when it changed itself. Later changes come after both.
-    pub fn keep(&mut self, conversation: Conversation, changed_at: Option<Timestamp>, now: Timestamp) {
+    pub(crate) fn keep(&mut self, conversation: Conversation, changed_at: Option<Timestamp>, now: Timestamp) {
         if let Some(key) = pair_key(&conversation) {
             self.directs.insert(key, conversation.id);
         }
@@ -65,7 +65,7 @@ impl Conversations {
     }
 
     /// Takes a conversation out.
-    pub fn remove(&mut self, id: &ConversationId) -> Option<CachedConversation> {
+    pub(crate) fn remove(&mut self, id: &ConversationId) -> Option<CachedConversation> {
         let cached = self.at_hand.remove(id)?;
         if let Some(key) = pair_key(&cached.conversation) {
             self.directs.remove(&key);
@@ -74,7 +74,7 @@ impl Conversations {
     }
 
     /// Forgets those that `is_used` does not hold.
-    pub fn forget_unused(&mut self, mut is_used: impl FnMut(ConversationId, &CachedConversation) -> bool) {
+    pub(crate) fn forget_unused(&mut self, mut is_used: impl FnMut(ConversationId, &CachedConversation) -> bool) {
         let directs = &mut self.directs;
         self.at_hand.retain(|id, cached| {
             let stays = is_used(*id, cached);
@@ -88,38 +88,38 @@ impl Conversations {
     // ---- one change of a group at a time ----
 
     /// Returns whether a change of a group is being stored.
-    pub fn is_changing(&self, group: ConversationId) -> bool {
+    pub(crate) fn is_changing(&self, group: ConversationId) -> bool {
         self.changing.contains_key(&group)
     }
 
     /// Returns whether a change of any group is being stored.
-    pub fn is_any_changing(&self) -> bool {
+    pub(crate) fn is_any_changing(&self) -> bool {
         !self.changing.is_empty()
     }
 
     /// A change of a group is being stored from here on.
-    pub fn begin_change(&mut self, group: ConversationId) {
+    pub(crate) fn begin_change(&mut self, group: ConversationId) {
         self.changing.entry(group).or_default();
     }
 
     /// Has another change wait for the one that is being stored.
-    pub fn wait_for_change(&mut self, group: ConversationId, running: Running) {
+    pub(crate) fn wait_for_change(&mut self, group: ConversationId, running: Running) {
         self.changing.entry(group).or_default().push(running);
     }
 
     /// The change is stored, or is not. Returns those that waited for that, in their order.
-    pub fn end_change(&mut self, group: ConversationId) -> Vec<Running> {
+    pub(crate) fn end_change(&mut self, group: ConversationId) -> Vec<Running> {
         self.changing.remove(&group).unwrap_or_default()
     }
 }
 
 /// A direct conversation that has no message yet.
-pub fn new_direct(id: ConversationId, one: &UserId, other: &UserId, now: Timestamp) -> Conversation {
+pub(crate) fn new_direct(id: ConversationId, one: &UserId, other: &UserId, now: Timestamp) -> Conversation {
     new_pair(id, ConversationKind::Direct, None, [one, other], now)
 }
 
 /// A conversation of two, or of one with itself, that has no message yet.
-pub fn new_pair(
+pub(crate) fn new_pair(
     id: ConversationId,
     kind: ConversationKind,
     name: Option<String>,
@@ -145,7 +145,7 @@ pub fn new_pair(
 }
 
 /// The key by which a direct conversation is found; `None` for other kinds.
-pub fn pair_key(conversation: &Conversation) -> Option<String> {
+pub(super) fn pair_key(conversation: &Conversation) -> Option<String> {
     let members = &conversation.participants;
     let pair = members.first().zip(members.last()).filter(|_| conversation.kind == ConversationKind::Direct);
     pair.map(|(one, other)| direct_key(one, other))
@@ -153,7 +153,7 @@ pub fn pair_key(conversation: &Conversation) -> Option<String> {
 
 /// A conversation that is at hand.
 #[derive(Debug)]
-pub struct CachedConversation {
+pub(crate) struct CachedConversation {
     pub conversation: Arc<Conversation>,
     /// Time of the newest change here: it rises strictly.
     pub updated_at: Timestamp,
@@ -170,7 +170,7 @@ pub struct CachedConversation {
 
 impl CachedConversation {
     /// Returns the time of the next change here: later than that of each change before, whatever the clock says.
-    pub fn next_time(&mut self, now: Timestamp) -> Timestamp {
+    pub(crate) fn next_time(&mut self, now: Timestamp) -> Timestamp {
         self.updated_at = now.max(self.updated_at.plus_millis(1));
         self.used_at = now;
         self.updated_at

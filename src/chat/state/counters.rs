@@ -3,7 +3,7 @@ use crate::chat::ports::NotRecovered;
 
 /// Figures since the start.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Counters {
+pub(crate) struct Counters {
     pub requests: u64,
     pub messages: u64,
     pub refused: u64,
@@ -14,12 +14,12 @@ pub struct Counters {
 }
 
 impl Counters {
-    pub fn note_not_recovered(&mut self, reason: NotRecovered) {
+    pub(crate) fn note_not_recovered(&mut self, reason: NotRecovered) {
         let counters = NotRecovered::ALL.iter().zip(&mut self.not_recovered);
         counters.filter(|(other, _)| **other == reason).for_each(|(_, count)| *count += 1);
     }
 
-    pub fn not_recovered(&self) -> impl Iterator<Item = (NotRecovered, u64)> {
+    pub(crate) fn not_recovered(&self) -> impl Iterator<Item = (NotRecovered, u64)> {
         NotRecovered::ALL.into_iter().zip(self.not_recovered)
     }
 }

@@ -10,11 +10,11 @@ use crate::model::{ConversationId, MessageId, Timestamp, UserId};
 
 /// Maximum number of messages of a conversation whose senders hear of a confirmation at once, the newest: front ends know no
 /// "up to". The others' status stands in the history.
-pub const NEWEST_NOTIFIED: usize = 100;
+pub(crate) const NEWEST_NOTIFIED: usize = 100;
 
 /// Receipts that are not stored, or not sent, yet.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub(crate) struct Progress {
     /// Conversations with messages that were stored of late: some may have confirmed them before that.
     stored: Vec<ConversationId>,
     settled: HashMap<(ConversationId, UserId), i64>,
@@ -27,7 +27,7 @@ pub struct Progress {
 
 /// A message and who has received it.
 #[derive(Debug)]
-pub struct Received {
+pub(crate) struct Received {
     pub receipt: DeliveryReceipt,
     pub users: Vec<UserId>,
     /// Set if they had it when the send was answered.
@@ -36,54 +36,54 @@ pub struct Received {
 
 impl Progress {
     /// A user's last socket closed.
-    pub fn saw_last(&mut self, user: &UserId, at: Timestamp) {
+    pub(crate) fn saw_last(&mut self, user: &UserId, at: Timestamp) {
         self.last_seen.insert(user.clone(), at);
     }
 
     /// A member has received all up to `seq`.
-    pub fn settle(&mut self, conversation: ConversationId, user: &UserId, seq: i64) {
+    pub(crate) fn settle(&mut self, conversation: ConversationId, user: &UserId, seq: i64) {
         let known = self.settled.entry((conversation, user.clone())).or_default();
         *known = seq.max(*known);
     }
 
     /// Returns whether a member has received all up to `seq`, as far as that is not stored yet.
-    pub fn has_settled(&self, conversation: ConversationId, user: &UserId, seq: i64) -> bool {
+    pub(crate) fn has_settled(&self, conversation: ConversationId, user: &UserId, seq: i64) -> bool {
         self.settled.get(&(conversation, user.clone())).is_some_and(|settled| *settled >= seq)
     }
 
     /// Messages of a conversation were stored that somebody may have confirmed before.
-    pub fn note_stored(&mut self, conversation: ConversationId) {
+    pub(crate) fn note_stored(&mut self, conversation: ConversationId) {
         self.stored.push(conversation);
     }
 
     /// Takes the conversations of which messages were stored since the last time.
-    pub fn take_stored(&mut self) -> Vec<ConversationId> {
+    pub(crate) fn take_stored(&mut self) -> Vec<ConversationId> {
         std::mem::take(&mut self.stored)
     }
 
     /// Takes what members have received since the last time.
-    pub fn take_settled(&mut self) -> HashMap<(ConversationId, UserId), i64> {
+    pub(crate) fn take_settled(&mut self) -> HashMap<(ConversationId, UserId), i64> {
         std::mem::take(&mut self.settled)
     }
 
     /// Takes those whose last socket closed since the last time.
-    pub fn take_last_seen(&mut self) -> Vec<(UserId, Timestamp)> {
+    pub(crate) fn take_last_seen(&mut self) -> Vec<(UserId, Timestamp)> {
         std::mem::take(&mut self.last_seen).into_iter().collect()
     }
 
     /// Returns whether telling senders is to be begun: there is something to tell, and nobody is about to.
-    pub fn begin_notifying(&mut self) -> bool {
+    pub(crate) fn begin_notifying(&mut self) -> bool {
         !self.unsent.is_empty() && !std::mem::replace(&mut self.is_notifying, true)
     }
 
     /// A round of telling has ended. Tells whether another is needed.
-    pub fn goes_on_notifying(&mut self) -> bool {
+    pub(crate) fn goes_on_notifying(&mut self) -> bool {
         self.is_notifying = !self.unsent.is_empty();
         self.is_notifying
     }
 
     /// A message's sender is to learn that a user has received it.
-    pub fn notify(&mut self, receipt: &DeliveryReceipt, user: &UserId, at_once: bool) {
+    pub(crate) fn notify(&mut self, receipt: &DeliveryReceipt, user: &UserId, at_once: bool) {
         let place = *self.places.entry((receipt.message, at_once)).or_insert(self.unsent.len());
         match self.unsent.get_mut(place) {
             Some(received) => received.users.push(user.clone()),
@@ -93,7 +93,7 @@ impl Progress {
 
     /// Takes the receipts to send now, the newest of each conversation first. The rest waits: a sender is notified of no more
     /// receivers at once than `most`.
-    pub fn take_unsent(&mut self, most: usize) -> Vec<Received> {
+    pub(crate) fn take_unsent(&mut self, most: usize) -> Vec<Received> {
         self.places.clear();
         let mut unsent = std::mem::take(&mut self.unsent);
         // Newest first, so that the limits below hold back the oldest: of these the history shows the status.
@@ -133,18 +133,18 @@ impl Progress {
 
 /// Pages of a catch-up that a socket was sent and has not confirmed yet.
 #[derive(Debug, Default)]
-pub struct UnconfirmedPages {
+pub(crate) struct UnconfirmedPages {
     notified: u32,
     waiting: VecDeque<(u32, Vec<DeliveryReceipt>)>,
 }
 
 impl UnconfirmedPages {
-    pub fn push(&mut self, page: Vec<DeliveryReceipt>) {
+    pub(crate) fn push(&mut self, page: Vec<DeliveryReceipt>) {
         self.notified = self.notified.saturating_add(1);
         self.waiting.push_back((self.notified, page));
     }
 
-    pub fn confirm(&mut self, watermark: Watermark) -> Vec<DeliveryReceipt> {
+    pub(crate) fn confirm(&mut self, watermark: Watermark) -> Vec<DeliveryReceipt> {
         let confirmed = self.waiting.partition_point(|(number, _)| Watermark::Page(*number) <= watermark);
         self.waiting.drain(..confirmed).flat_map(|(_, page)| page).collect()
     }

@@ -11,7 +11,7 @@ use crate::model::{PrivateId, SocketId, Timestamp, UserId};
 
 /// A session without a connection. What happens to its user meanwhile happens to it.
 #[derive(Debug)]
-pub struct DetachedSession {
+pub(crate) struct DetachedSession {
     pub user: UserId,
     pub socket: SocketId,
     pub capabilities: Capabilities,
@@ -27,41 +27,41 @@ pub struct DetachedSession {
 
 /// All detached sessions.
 #[derive(Debug, Default)]
-pub struct DetachedSessions {
+pub(super) struct DetachedSessions {
     by_pid: HashMap<PrivateId, DetachedSession>,
     /// Oldest first; of those that came back meanwhile, too.
     order: VecDeque<(Timestamp, PrivateId)>,
 }
 
 impl DetachedSessions {
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.by_pid.len()
     }
 
-    pub fn find(&self, pid: &PrivateId) -> Option<&DetachedSession> {
+    pub(super) fn find(&self, pid: &PrivateId) -> Option<&DetachedSession> {
         self.by_pid.get(pid)
     }
 
-    pub fn find_mut(&mut self, pid: &PrivateId) -> Option<&mut DetachedSession> {
+    pub(super) fn find_mut(&mut self, pid: &PrivateId) -> Option<&mut DetachedSession> {
         self.by_pid.get_mut(pid)
     }
 
     /// The private id of the session with this public one.
-    pub fn find_socket(&self, socket: &SocketId) -> Option<PrivateId> {
+    pub(super) fn find_socket(&self, socket: &SocketId) -> Option<PrivateId> {
         self.by_pid.iter().find(|(_, detached)| detached.socket == *socket).map(|(pid, _)| *pid)
     }
 
     /// All of them: their sockets, and whose they are.
-    pub fn sockets(&self) -> impl Iterator<Item = (SocketId, &UserId)> {
+    pub(super) fn sockets(&self) -> impl Iterator<Item = (SocketId, &UserId)> {
         self.by_pid.values().map(|detached| (detached.socket, &detached.user))
     }
 
-    pub fn insert(&mut self, pid: PrivateId, detached: DetachedSession) {
+    pub(super) fn insert(&mut self, pid: PrivateId, detached: DetachedSession) {
         self.order.push_back((detached.at, pid));
         self.by_pid.insert(pid, detached);
     }
 
-    pub fn remove(&mut self, pid: &PrivateId) -> Option<DetachedSession> {
+    pub(super) fn remove(&mut self, pid: &PrivateId) -> Option<DetachedSession> {
         let detached = self.by_pid.remove(pid);
         if self.order.len() > 64 && self.order.len() > 2 * self.by_pid.len() {
             let by_pid = &self.by_pid;
@@ -71,7 +71,7 @@ impl DetachedSessions {
     }
 
     /// The oldest, where it was detached before then, or where there are more than `max`.
-    pub fn oldest(&mut self, before: Timestamp, max: usize) -> Option<PrivateId> {
+    pub(super) fn oldest(&mut self, before: Timestamp, max: usize) -> Option<PrivateId> {
         while let Some((at, pid)) = self.order.front().copied() {
             if self.by_pid.get(&pid).is_some_and(|detached| detached.at == at) {
                 return (at <= before || self.by_pid.len() > max).then_some(pid);

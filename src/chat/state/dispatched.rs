@@ -12,7 +12,7 @@ const MESSAGES_MAX: usize = 4_096;
 
 /// A message of which its sender may want to know who has received it.
 #[derive(Debug, Clone)]
-pub struct DeliveryReceipt {
+pub(crate) struct DeliveryReceipt {
     pub conversation: ConversationId,
     pub seq: i64,
     pub message: MessageId,
@@ -22,7 +22,7 @@ pub struct DeliveryReceipt {
 
 impl DeliveryReceipt {
     /// Of a message that is stored; `None` in public rooms.
-    pub fn of(message: &Message) -> Option<Self> {
+    pub(crate) fn of(message: &Message) -> Option<Self> {
         Some(Self {
             conversation: message.place.conversation()?,
             seq: message.seq,
@@ -35,7 +35,7 @@ impl DeliveryReceipt {
 
 /// A stored message that was dispatched.
 #[derive(Debug)]
-pub struct DispatchedMessage {
+pub(crate) struct DispatchedMessage {
     pub receipt: DeliveryReceipt,
     /// The number of its event.
     pub event_seq: u64,
@@ -52,7 +52,7 @@ pub struct DispatchedMessage {
 
 impl DispatchedMessage {
     /// Returns whether a member is taken to have had it when the send was answered.
-    pub fn was_dispatched_to(&self, user: &UserId) -> bool {
+    pub(crate) fn was_dispatched_to(&self, user: &UserId) -> bool {
         self.is_delivered && !self.absent.contains(user)
     }
 
@@ -63,11 +63,11 @@ impl DispatchedMessage {
 
 /// The latest messages of a conversation, in order.
 #[derive(Debug, Default)]
-pub struct DispatchedMessages(VecDeque<DispatchedMessage>);
+pub(crate) struct DispatchedMessages(VecDeque<DispatchedMessage>);
 
 impl DispatchedMessages {
     /// The next one.
-    pub fn push(&mut self, message: DispatchedMessage) {
+    pub(crate) fn push(&mut self, message: DispatchedMessage) {
         if self.0.len() >= MESSAGES_MAX {
             self.0.pop_front();
         }
@@ -75,13 +75,13 @@ impl DispatchedMessages {
     }
 
     /// Number of the newest one in the conversation; 0: none is remembered.
-    pub fn last_seq(&self) -> i64 {
+    pub(crate) fn last_seq(&self) -> i64 {
         self.0.back().map_or(0, |last| last.receipt.seq)
     }
 
     /// Returns the messages after `seq` that a user has received: all that are confirmed, and those after them that are the
     /// user's own.
-    pub fn received_by(
+    pub(crate) fn received_by(
         &self,
         user: &UserId,
         seq: i64,
@@ -97,12 +97,12 @@ impl DispatchedMessages {
     }
 
     /// A message that is remembered.
-    pub fn find(&self, seq: i64) -> Option<&DispatchedMessage> {
+    pub(crate) fn find(&self, seq: i64) -> Option<&DispatchedMessage> {
         self.0.binary_search_by_key(&seq, |dispatched| dispatched.receipt.seq).ok().and_then(|place| self.0.get(place))
     }
 
     /// Notes that one was deleted.
-    pub fn delete(&mut self, seq: i64) {
+    pub(crate) fn delete(&mut self, seq: i64) {
         let place = self.0.binary_search_by_key(&seq, |dispatched| dispatched.receipt.seq).ok();
         if let Some(deleted) = place.and_then(|place| self.0.get_mut(place)) {
             deleted.is_deleted = true;
@@ -110,7 +110,7 @@ impl DispatchedMessages {
     }
 
     /// Forgets those that nobody can prove any more.
-    pub fn forget_before(&mut self, at: Timestamp) {
+    pub(crate) fn forget_before(&mut self, at: Timestamp) {
         let old = self.0.partition_point(|dispatched| dispatched.at < at);
         self.0.drain(..old);
         if self.0.is_empty() {

@@ -7,7 +7,7 @@ use crate::model::{ChangesNotified, Message, MessageId};
 
 /// The changes that are being stored, and those of which nobody knows whether they are.
 #[derive(Debug, Default)]
-pub struct UnsentChanges {
+pub(crate) struct UnsentChanges {
     /// Their positions, in order. The store's queue bounds them.
     positions: VecDeque<i64>,
     /// The database was given these, and did not say what became of them: of each time that it is away no more than one batch.
@@ -18,7 +18,7 @@ pub struct UnsentChanges {
 
 /// A change that is perhaps stored.
 #[derive(Debug)]
-pub struct Doubted {
+pub(crate) struct Doubted {
     /// As it would be then.
     pub message: Arc<Message>,
     pub position: i64,
@@ -27,7 +27,7 @@ pub struct Doubted {
 
 impl Doubted {
     /// Returns whether the message is as this change leaves it.
-    pub fn is_stored(&self, found: &Message) -> bool {
+    pub(crate) fn is_stored(&self, found: &Message) -> bool {
         let Message { content, deleted_at, .. } = &*self.message;
         found.deleted_at == *deleted_at && (deleted_at.is_some() || found.content == *content)
     }
@@ -35,12 +35,12 @@ impl Doubted {
 
 impl UnsentChanges {
     /// The changes that one knows who was sent all that was dispatched up to a position.
-    pub fn notified_by(&self, position: i64) -> ChangesNotified {
+    pub(crate) fn notified_by(&self, position: i64) -> ChangesNotified {
         ChangesNotified::all(self.positions.front().map_or(position, |first| position.min(first - 1)))
     }
 
     /// Returns the changes that a client knows while it is sent the change at a position, which is no longer being stored.
-    pub fn while_notifying(&self, position: i64) -> ChangesNotified {
+    pub(crate) fn while_notifying(&self, position: i64) -> ChangesNotified {
         match self.positions.front() {
             Some(first) if *first < position => ChangesNotified::all(first - 1),
             _ => ChangesNotified::notifying(position),
@@ -48,17 +48,17 @@ impl UnsentChanges {
     }
 
     /// A change was given to the store; it has the highest position by now.
-    pub fn note(&mut self, position: i64) {
+    pub(crate) fn note(&mut self, position: i64) {
         self.positions.push_back(position);
     }
 
     /// Nobody knows whether a change is stored.
-    pub fn doubt(&mut self, doubted: Doubted) {
+    pub(crate) fn doubt(&mut self, doubted: Doubted) {
         self.doubted.push(doubted);
     }
 
     /// Lists the messages of the changes in doubt, which are looked up now; empty also while some are being looked up.
-    pub fn look_up(&mut self) -> Vec<MessageId> {
+    pub(crate) fn look_up(&mut self) -> Vec<MessageId> {
         if self.looked_up.is_empty() {
             self.looked_up = std::mem::take(&mut self.doubted);
             self.looked_up.iter().map(|doubted| doubted.message.id).collect()
@@ -68,7 +68,7 @@ impl UnsentChanges {
     }
 
     /// Returns the changes that were looked up, in their order; `failed`: they stay in doubt.
-    pub fn take_looked_up(&mut self, failed: bool) -> Vec<Doubted> {
+    pub(crate) fn take_looked_up(&mut self, failed: bool) -> Vec<Doubted> {
         let looked_up = std::mem::take(&mut self.looked_up);
         if failed {
             self.doubted.extend(looked_up);
@@ -78,7 +78,7 @@ impl UnsentChanges {
     }
 
     /// A change is sent, or was not stored.
-    pub fn remove(&mut self, position: i64) {
+    pub(crate) fn remove(&mut self, position: i64) {
         self.positions.retain(|unsent| *unsent != position);
     }
 }

@@ -14,11 +14,11 @@ use crate::model::{
     Timestamp, UserId, UserRole,
 };
 
-pub fn user(name: &str) -> UserId {
+pub(super) fn user(name: &str) -> UserId {
     UserId::parse(name).unwrap()
 }
 
-pub fn profile(name: &str) -> Arc<Profile> {
+pub(super) fn profile(name: &str) -> Arc<Profile> {
     Arc::new(Profile {
         id: user(name),
         username: name.to_owned(),
@@ -29,7 +29,7 @@ pub fn profile(name: &str) -> Arc<Profile> {
     })
 }
 
-pub fn account(name: &str) -> Account {
+pub(super) fn account(name: &str) -> Account {
     Account {
         profile: profile(name),
         status: ChosenStatus::Online,
@@ -44,20 +44,20 @@ pub fn account(name: &str) -> Account {
 }
 
 /// A private id; no two numbers have the same.
-pub fn pid(number: u32) -> PrivateId {
+pub(super) fn pid(number: u32) -> PrivateId {
     PrivateId::parse(&format!("{number:020}")).unwrap()
 }
 
-pub fn conversation_id(number: u128) -> ConversationId {
+pub(super) fn conversation_id(number: u128) -> ConversationId {
     ConversationId::from_uuid(Uuid::from_u128(number))
 }
 
-pub fn connection(slot: u32) -> ConnectionKey {
+pub(super) fn connection(slot: u32) -> ConnectionKey {
     ConnectionKey { worker: 0, slot: Slot { index: slot, generation: 0 } }
 }
 
 /// A message of ann's at a position, which is also its id.
-pub fn message_at(position: i64) -> Message {
+pub(super) fn message_at(position: i64) -> Message {
     Message {
         id: MessageId::from_uuid(Uuid::from_u128(position as u128)),
         place: Place::Conversation(conversation_id(1)),
@@ -81,7 +81,7 @@ pub fn message_at(position: i64) -> Message {
     }
 }
 
-pub fn running(name: &str) -> Running {
+pub(super) fn running(name: &str) -> Running {
     Running {
         user: user(name),
         reply_to: ReplyTo::Http(0),
@@ -94,7 +94,7 @@ fn tokens() -> Tokens {
     Tokens { keys: Default::default(), expires_at: None }
 }
 
-pub fn session(name: &str, pid: PrivateId) -> Session {
+pub(super) fn session(name: &str, pid: PrivateId) -> Session {
     Session {
         user: user(name),
         socket: SocketId::parse(pid.expose()).unwrap(),
@@ -119,7 +119,7 @@ pub fn session(name: &str, pid: PrivateId) -> Session {
     }
 }
 
-pub fn detached(name: &str, at: i64) -> DetachedSession {
+pub(super) fn detached(name: &str, at: i64) -> DetachedSession {
     DetachedSession {
         user: user(name),
         socket: SocketId::parse(pid(9_999).expose()).unwrap(),

@@ -28,7 +28,7 @@ const LAST_WORD_MS: i64 = 60_000;
 
 /// The socket that asked.
 #[derive(Debug)]
-pub struct Origin {
+pub(crate) struct Origin {
     pub user: UserId,
     pub socket: SocketId,
     pub pid: PrivateId,
@@ -36,7 +36,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    pub fn of(session: &Session) -> Arc<Self> {
+    pub(crate) fn of(session: &Session) -> Arc<Self> {
         let Session { user, socket, pid, tokens, .. } = session;
         Arc::new(Self { user: user.clone(), socket: *socket, pid: *pid, tokens: tokens.clone() })
     }
@@ -44,7 +44,7 @@ impl Origin {
 
 /// A request that waits.
 #[derive(Debug)]
-pub struct Leftover {
+pub(crate) struct Leftover {
     pub origin: Arc<Origin>,
     pub due: Timestamp,
     pub left_at: Timestamp,
@@ -74,7 +74,7 @@ struct LeftoverQueue {
 }
 
 /// Next step of a queue.
-pub enum NextLeftover {
+pub(crate) enum NextLeftover {
     /// Something else comes first.
     Later,
     Run(Leftover),
@@ -86,7 +86,7 @@ pub enum NextLeftover {
 
 /// The queues of all users.
 #[derive(Debug, Default)]
-pub struct Leftovers {
+pub(crate) struct Leftovers {
     queues: HashMap<UserId, LeftoverQueue>,
     due: BTreeSet<(Timestamp, UserId)>,
     count: usize,
@@ -95,28 +95,28 @@ pub struct Leftovers {
 
 impl Leftovers {
     /// Returns whether there are none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.queues.is_empty()
     }
 
     /// Returns the time at which the next one is due.
-    pub fn next_due(&self) -> Option<Timestamp> {
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
         self.due.first().map(|(at, _)| *at)
     }
 
     /// Returns the users who have some.
-    pub fn users(&self) -> impl Iterator<Item = &UserId> {
+    pub(crate) fn users(&self) -> impl Iterator<Item = &UserId> {
         self.queues.keys()
     }
 
     /// Notes that a request of a socket that is gone waits for a read, and all others of its user behind it; `is_dropped`: the
     /// socket was kicked.
-    pub fn begin_read(&mut self, origin: Arc<Origin>, is_dropped: bool) {
+    pub(crate) fn begin_read(&mut self, origin: Arc<Origin>, is_dropped: bool) {
         self.queues.entry_ref(&origin.user).or_default().reads.push(LeftoverRead { origin: origin.clone(), is_dropped });
     }
 
     /// Such a read is over. Tells whether there was one.
-    pub fn end_read(&mut self, user: &UserId, socket: SocketId) -> bool {
+    pub(crate) fn end_read(&mut self, user: &UserId, socket: SocketId) -> bool {
         let Some(queue) = self.queues.get_mut(user) else { return false };
         let Some(place) = queue.reads.iter().position(|read| read.origin.socket == socket) else { return false };
         queue.reads.remove(place);
@@ -124,24 +124,24 @@ impl Leftovers {
     }
 
     /// Returns whether a socket that waits for such a read was kicked meanwhile.
-    pub fn is_dropped(&self, user: &UserId, socket: SocketId) -> bool {
+    pub(crate) fn is_dropped(&self, user: &UserId, socket: SocketId) -> bool {
         let queue = self.queues.get(user);
         queue.is_some_and(|queue| queue.reads.iter().any(|read| read.origin.socket == socket && read.is_dropped))
     }
 
     /// A connection was taken over and has not ended yet: what it still brings comes before all others' of its user.
-    pub fn await_last_word(&mut self, connection: ConnectionKey, origin: Arc<Origin>, now: Timestamp) {
+    pub(crate) fn await_last_word(&mut self, connection: ConnectionKey, origin: Arc<Origin>, now: Timestamp) {
         self.queues.entry_ref(&origin.user).or_default().taken_over += 1;
         self.taken_over.insert(connection, (now, origin));
     }
 
     /// Returns the origin of a connection that was taken over.
-    pub fn origin_of(&self, connection: ConnectionKey) -> Option<Arc<Origin>> {
+    pub(crate) fn origin_of(&self, connection: ConnectionKey) -> Option<Arc<Origin>> {
         self.taken_over.get(&connection).map(|(_, origin)| origin.clone())
     }
 
     /// A connection that was taken over has ended. Returns whose it was, if it is one.
-    pub fn end_taken_over(&mut self, connection: ConnectionKey) -> Option<Arc<Origin>> {
+    pub(crate) fn end_taken_over(&mut self, connection: ConnectionKey) -> Option<Arc<Origin>> {
         let (_, origin) = self.taken_over.remove(&connection)?;
         if let Some(queue) = self.queues.get_mut(&origin.user) {
             queue.taken_over = queue.taken_over.saturating_sub(1);
@@ -150,25 +150,25 @@ impl Leftovers {
     }
 
     /// Lists the connections that were taken over and never said their last word: their thread is gone.
-    pub fn unheard(&self, now: Timestamp) -> Vec<ConnectionKey> {
+    pub(crate) fn unheard(&self, now: Timestamp) -> Vec<ConnectionKey> {
         let is_late = |at: Timestamp| at.plus_millis(LAST_WORD_MS) <= now;
         self.taken_over.iter().filter(|(_, (at, _))| is_late(*at)).map(|(connection, _)| *connection).collect()
     }
 
     /// Returns a user of whose leftovers one is due.
-    pub fn user_due(&self, now: Timestamp) -> Option<UserId> {
+    pub(crate) fn user_due(&self, now: Timestamp) -> Option<UserId> {
         self.due.first().filter(|(at, _)| *at <= now).map(|(_, user)| user.clone())
     }
 
     /// Has a socket that comes wait behind its user's leftovers. Returns whether there are any.
-    pub fn put_behind(&mut self, user: &UserId, connection: ConnectionKey) -> bool {
+    pub(crate) fn put_behind(&mut self, user: &UserId, connection: ConnectionKey) -> bool {
         let Some(queue) = self.queues.get_mut(user) else { return false };
         queue.behind.push(connection);
         true
     }
 
     /// Takes a socket that goes out of the queue. Returns whether it waited behind its user's leftovers.
-    pub fn step_out(&mut self, user: &UserId, connection: ConnectionKey) -> bool {
+    pub(crate) fn step_out(&mut self, user: &UserId, connection: ConnectionKey) -> bool {
         let Some(queue) = self.queues.get_mut(user) else { return false };
         let before = queue.behind.len();
         queue.behind.retain(|other| *other != connection);
@@ -176,7 +176,7 @@ impl Leftovers {
     }
 
     /// Drops the leftovers of a user's sockets that were kicked. Returns whether there were any.
-    pub fn drop_of(&mut self, user: &UserId, is_kicked: impl Fn(&Origin) -> bool) -> bool {
+    pub(crate) fn drop_of(&mut self, user: &UserId, is_kicked: impl Fn(&Origin) -> bool) -> bool {
         let Some(queue) = self.queues.get_mut(user) else { return false };
         let before = queue.waiting.len();
         queue.waiting.retain(|leftover| !is_kicked(&leftover.origin));
@@ -191,7 +191,7 @@ impl Leftovers {
     }
 
     /// Puts requests behind the others. Returns the number for which there was no room.
-    pub fn extend(&mut self, user: &UserId, leftovers: impl Iterator<Item = Leftover>) -> usize {
+    pub(crate) fn extend(&mut self, user: &UserId, leftovers: impl Iterator<Item = Leftover>) -> usize {
         let queue = self.queues.entry_ref(user).or_default();
         let mut refused = 0;
         for leftover in leftovers {
@@ -206,7 +206,7 @@ impl Leftovers {
     }
 
     /// Takes a user's next leftover, if its turn has come; `is_hurried`: before its time, too.
-    pub fn next(&mut self, user: &UserId, now: Timestamp, is_hurried: bool, is_store_away: bool) -> NextLeftover {
+    pub(crate) fn next(&mut self, user: &UserId, now: Timestamp, is_hurried: bool, is_store_away: bool) -> NextLeftover {
         let Some(queue) = self.queues.get_mut(user) else { return NextLeftover::Later };
         // The note is of the request that was first before; if one still waits, it is made anew below.
         if let Some(due) = queue.due.take() {

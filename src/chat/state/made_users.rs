@@ -10,20 +10,20 @@ const WINDOW_MS: i64 = 3_600_000;
 
 /// Number of users that each sender has had made of late.
 #[derive(Debug, Default)]
-pub struct MadeUsers {
+pub(crate) struct MadeUsers {
     /// Start of the count and number, by sender.
     by_sender: HashMap<UserId, (Timestamp, usize)>,
 }
 
 /// Number of users that a sender may have made by a read; what of it is not used is given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Allowance {
+pub(crate) struct Allowance {
     pub users: usize,
 }
 
 impl MadeUsers {
     /// Allows a sender to have users made: as many as wanted, or what is left of `max`. 0: there is no limit.
-    pub fn reserve(&mut self, sender: &UserId, wanted: usize, max: usize, now: Timestamp) -> Allowance {
+    pub(crate) fn reserve(&mut self, sender: &UserId, wanted: usize, max: usize, now: Timestamp) -> Allowance {
         if max == 0 {
             return Allowance { users: wanted };
         }
@@ -37,21 +37,21 @@ impl MadeUsers {
     }
 
     /// Takes back what was not used.
-    pub fn give_back(&mut self, sender: &UserId, left: Allowance) {
+    pub(crate) fn give_back(&mut self, sender: &UserId, left: Allowance) {
         if let Some((_, made)) = self.by_sender.get_mut(sender) {
             *made = made.saturating_sub(left.users);
         }
     }
 
     /// Returns the time that a sender has to wait for the next ones.
-    pub fn wait_of(&self, sender: &UserId, now: Timestamp) -> Duration {
+    pub(crate) fn wait_of(&self, sender: &UserId, now: Timestamp) -> Duration {
         let since = self.by_sender.get(sender).map_or(now, |(since, _)| *since);
         let wait = since.plus_millis(WINDOW_MS).as_millis().saturating_sub(now.as_millis());
         Duration::from_millis(u64::try_from(wait).unwrap_or_default())
     }
 
     /// Forgets what does not count any more.
-    pub fn forget_old(&mut self, now: Timestamp) {
+    pub(crate) fn forget_old(&mut self, now: Timestamp) {
         self.by_sender.retain(|_, (since, made)| *made > 0 && now < since.plus_millis(WINDOW_MS));
     }
 }

@@ -7,7 +7,7 @@ use crate::model::{ConversationId, Message, UserId};
 
 /// A message of which members are to be notified.
 #[derive(Debug, Clone)]
-pub struct Owed {
+pub(crate) struct Owed {
     pub conversation: ConversationId,
     pub message: Arc<Message>,
     /// Members without a socket, perhaps its sender among them.
@@ -16,14 +16,14 @@ pub struct Owed {
 
 impl Owed {
     /// Returns the users to whom it is owed.
-    pub fn users(&self) -> impl Iterator<Item = &UserId> {
+    pub(crate) fn users(&self) -> impl Iterator<Item = &UserId> {
         self.absent.iter().filter(|user| **user != self.message.sender.id)
     }
 }
 
 /// Notifications that are owed and not given to the store yet.
 #[derive(Debug, Default)]
-pub struct Gathered {
+pub(crate) struct Gathered {
     by_conversation: HashMap<ConversationId, Unwritten>,
 }
 
@@ -38,7 +38,7 @@ struct Unwritten {
 
 impl Gathered {
     /// A message was stored.
-    pub fn add(&mut self, conversation: ConversationId, message: &Arc<Message>, absent: Arc<[UserId]>) {
+    pub(crate) fn add(&mut self, conversation: ConversationId, message: &Arc<Message>, absent: Arc<[UserId]>) {
         if absent.is_empty() {
             return;
         }
@@ -58,7 +58,7 @@ impl Gathered {
     }
 
     /// Puts back notifications that could not be stored: they are owed as before.
-    pub fn put_back(&mut self, owed: Vec<Owed>) {
+    pub(crate) fn put_back(&mut self, owed: Vec<Owed>) {
         for owed in owed {
             let unwritten = self.by_conversation.entry(owed.conversation).or_default();
             unwritten.written.values_mut().for_each(|count| *count += 1);
@@ -70,17 +70,17 @@ impl Gathered {
     }
 
     /// The newest of each user and conversation; nothing is left.
-    pub fn take_all(&mut self) -> Vec<Owed> {
+    pub(crate) fn take_all(&mut self) -> Vec<Owed> {
         std::mem::take(&mut self.by_conversation).into_values().flat_map(Unwritten::into_newest).collect()
     }
 
     /// The newest of each user in a conversation; nothing of it is left.
-    pub fn take_in(&mut self, conversation: ConversationId) -> Vec<Owed> {
+    pub(crate) fn take_in(&mut self, conversation: ConversationId) -> Vec<Owed> {
         self.by_conversation.remove(&conversation).map_or_else(Vec::new, Unwritten::into_newest)
     }
 
     /// The newest of each of these conversations that is owed to `user`.
-    pub fn take_of(&mut self, user: &UserId, conversations: impl Iterator<Item = ConversationId>) -> Vec<Owed> {
+    pub(crate) fn take_of(&mut self, user: &UserId, conversations: impl Iterator<Item = ConversationId>) -> Vec<Owed> {
         let newest = conversations.filter_map(|id| self.by_conversation.get_mut(&id)?.take_of(user));
         newest.collect()
     }

@@ -4,7 +4,7 @@ use crate::store::Start;
 
 /// Position of a session's client in the events dispatched since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ReplayCursor {
+pub(crate) struct ReplayCursor {
     /// Number of the last event of which something arrived.
     pub event_seq: u64,
     /// The last packet of it that arrived.
@@ -13,19 +13,19 @@ pub struct ReplayCursor {
 
 impl ReplayCursor {
     /// All up to an event.
-    pub fn all_of(event_seq: u64) -> Self {
+    pub(crate) fn all_of(event_seq: u64) -> Self {
         Self { event_seq, part: Part::ALL }
     }
 
     /// Number of the last event of which all arrived, with all before.
-    pub fn whole_event_seq(self) -> u64 {
+    pub(crate) fn whole_event_seq(self) -> u64 {
         if self.part == Part::ALL { self.event_seq } else { self.event_seq.saturating_sub(1) }
     }
 }
 
 /// Point from which on a client lacks messages, and the changes of those that it had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CatchUpFrom {
+pub(crate) struct CatchUpFrom {
     /// Position up to which it has the messages,
     pub position: i64,
     /// and of the last one the packets up to this.
@@ -38,12 +38,12 @@ pub struct CatchUpFrom {
 
 impl CatchUpFrom {
     /// The position after which it lacks something.
-    pub fn after(&self) -> i64 {
+    pub(crate) fn after(&self) -> i64 {
         if self.part == Part::ALL { self.position } else { self.position - 1 }
     }
 
     /// The position after which it lacks changes.
-    pub fn changes_after(&self) -> i64 {
+    pub(crate) fn changes_after(&self) -> i64 {
         let ChangesNotified { up_to, part } = self.changes;
         if part == Part::ALL { up_to } else { up_to - 1 }
     }
@@ -51,7 +51,7 @@ impl CatchUpFrom {
 
 /// The starts of which offsets may be.
 #[derive(Debug)]
-pub struct Offsets {
+pub(super) struct Offsets {
     current: Epoch,
     /// Earlier starts, each with the highest position that is stored of its time.
     earlier: Vec<(Epoch, i64)>,
@@ -59,7 +59,7 @@ pub struct Offsets {
 
 impl Offsets {
     /// The offsets of a database with these starts, the latest last.
-    pub fn new(starts: &[Start]) -> Self {
+    pub(super) fn new(starts: &[Start]) -> Self {
         let epoch = |start: &Start| Epoch::new(start.number, start.started_at);
         let current = starts.last().map_or(Epoch { number: 0, mark: 0 }, epoch);
         // What was dispatched and not stored is gone, and its positions were given once more.
@@ -68,13 +68,13 @@ impl Offsets {
     }
 
     /// The present start.
-    pub fn epoch(&self) -> Epoch {
+    pub(super) fn epoch(&self) -> Epoch {
         self.current
     }
 
     /// Returns the point from which on a client lacks messages and changes that is shown nothing beyond `last_encoding`.
     /// `None`: the offset is another database's or of the future.
-    pub fn since(&self, offset: Offset, last_position: i64, last_encoding: u8) -> Option<CatchUpFrom> {
+    pub(super) fn since(&self, offset: Offset, last_position: i64, last_encoding: u8) -> Option<CatchUpFrom> {
         let Offset { epoch, position, part, kind, changes } = offset;
         // A message is one packet in each encoding, and so is a change.
         let whole = |part: Part| if part.encoding >= last_encoding { Part::ALL } else { part };
@@ -101,7 +101,7 @@ impl Offsets {
 
     /// Returns the position in the events of a client that is shown nothing beyond `last_encoding`, if the offset is one of
     /// an event since the start.
-    pub fn reached(&self, offset: Offset, last_event_seq: u64, last_encoding: u8) -> Option<ReplayCursor> {
+    pub(super) fn reached(&self, offset: Offset, last_event_seq: u64, last_encoding: u8) -> Option<ReplayCursor> {
         match offset.kind {
             OffsetKind::Event { event_seq, is_message: true }
                 if offset.epoch == self.current && event_seq <= last_event_seq && offset.part.encoding >= last_encoding =>

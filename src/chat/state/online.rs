@@ -9,7 +9,7 @@ const ALIVE_EVERY_MS: i64 = 30_000;
 
 /// Users who came and went since the store was notified.
 #[derive(Debug, Default)]
-pub struct OnlineChanges {
+pub(crate) struct OnlineChanges {
     came: HashSet<UserId>,
     gone: HashSet<UserId>,
     notified_at: Timestamp,
@@ -17,20 +17,20 @@ pub struct OnlineChanges {
 
 impl OnlineChanges {
     /// A user is here for others to see.
-    pub fn came(&mut self, user: &UserId) {
+    pub(crate) fn came(&mut self, user: &UserId) {
         self.gone.remove(user);
         self.came.insert(user.clone());
     }
 
     /// A user is not any more.
-    pub fn went(&mut self, user: &UserId) {
+    pub(crate) fn went(&mut self, user: &UserId) {
         self.came.remove(user);
         self.gone.insert(user.clone());
     }
 
     /// Takes those who came and went, if the store is to be notified now; `is_anybody_here`: it is also notified now and then
     /// that the server runs.
-    pub fn take(&mut self, is_anybody_here: bool, now: Timestamp) -> Option<(Vec<UserId>, Vec<UserId>)> {
+    pub(crate) fn take(&mut self, is_anybody_here: bool, now: Timestamp) -> Option<(Vec<UserId>, Vec<UserId>)> {
         let is_quiet = self.came.is_empty() && self.gone.is_empty();
         if is_quiet && (!is_anybody_here || self.notified_at.plus_millis(ALIVE_EVERY_MS) > now) {
             return None;
@@ -40,7 +40,7 @@ impl OnlineChanges {
     }
 
     /// Puts back users of whom the store was notified in vain; anything known since then holds.
-    pub fn put_back(&mut self, came: Vec<UserId>, gone: Vec<UserId>) {
+    pub(crate) fn put_back(&mut self, came: Vec<UserId>, gone: Vec<UserId>) {
         let Self { came: comes, gone: goes, notified_at: _ } = self;
         comes.extend(came.into_iter().filter(|user| !goes.contains(user)));
         goes.extend(gone.into_iter().filter(|user| !comes.contains(user)));

@@ -16,37 +16,37 @@ use crate::model::{MessageId, UserId};
 
 /// Changes that were given to the store, and what follows from each.
 #[derive(Debug, Default)]
-pub struct Commits {
+pub(crate) struct Commits {
     awaiting: HashMap<u64, AfterCommit>,
     next_tag: u64,
 }
 
 impl Commits {
     /// Returns a number that none had before.
-    pub fn new_tag(&mut self) -> u64 {
+    pub(crate) fn new_tag(&mut self) -> u64 {
         self.next_tag += 1;
         self.next_tag
     }
 
     /// A change was given to the store under this number.
-    pub fn expect(&mut self, tag: u64, awaiting: AfterCommit) {
+    pub(crate) fn expect(&mut self, tag: u64, awaiting: AfterCommit) {
         self.awaiting.insert(tag, awaiting);
     }
 
     /// Takes what follows from a change, once.
-    pub fn take(&mut self, tag: u64) -> Option<AfterCommit> {
+    pub(crate) fn take(&mut self, tag: u64) -> Option<AfterCommit> {
         self.awaiting.remove(&tag)
     }
 
     /// Returns whether nothing is being stored.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.awaiting.is_empty()
     }
 }
 
 /// Prefetched that are only known here until they are stored.
 #[derive(Debug, Default)]
-pub struct Due {
+pub(crate) struct Due {
     pub progress: Progress,
     pub gathered: Gathered,
     /// Receipts that are being stored.
@@ -55,7 +55,7 @@ pub struct Due {
 
 /// Work under way beside sends and changes.
 #[derive(Debug, Default)]
-pub struct Work {
+pub(crate) struct Work {
     /// Number of reads that somebody waits for.
     pub reads: usize,
     pub pages: PageReads,
@@ -68,7 +68,7 @@ pub struct Work {
 
 /// Observers: nothing depends on them.
 #[derive(Debug, Default)]
-pub struct Observers {
+pub(crate) struct Observers {
     pub feed: Feed,
     pub traces: Traces,
     pub counters: Counters,

@@ -16,7 +16,7 @@ const PER_USER_MS: i64 = 1_000;
 
 /// Changes that wait to be sent, the latest of each user. The first one after a quiet time does not wait.
 #[derive(Debug, Default)]
-pub struct PresenceWindow {
+pub(super) struct PresenceWindow {
     order: Vec<UserId>,
     latest: HashMap<UserId, PresenceChange>,
     open_until: Option<Timestamp>,
@@ -29,7 +29,7 @@ pub struct PresenceWindow {
 
 impl PresenceWindow {
     /// Adds a change. [`PresenceWindow::due`] says when it may be sent.
-    pub fn add(&mut self, user: &UserId, change: PresenceChange) {
+    pub(super) fn add(&mut self, user: &UserId, change: PresenceChange) {
         // The change that it replaces was sent to nobody: that the user came must not be lost with it.
         let change = change.after(self.latest.get(user));
         if self.latest.insert(user.clone(), change).is_none() {
@@ -45,18 +45,18 @@ impl PresenceWindow {
     }
 
     /// Returns whether others are still to be notified that a user came.
-    pub fn is_coming(&self, user: &UserId) -> bool {
+    pub(super) fn is_coming(&self, user: &UserId) -> bool {
         matches!(self.latest.get(user), Some(PresenceChange::Online { came: true, .. }))
     }
 
     /// Returns the time at which the waiting changes are to be sent; `None` if nothing waits.
-    pub fn due(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn due(&self, now: Timestamp) -> Option<Timestamp> {
         let first = self.first_due?;
         Some(self.open_until.map_or(now, |until| until.max(now)).max(first))
     }
 
     /// Takes the changes to send now, in the order of the first change of each user.
-    pub fn take(&mut self, now: Timestamp) -> Vec<(UserId, PresenceChange)> {
+    pub(super) fn take(&mut self, now: Timestamp) -> Vec<(UserId, PresenceChange)> {
         if self.open_until.is_some_and(|until| until > now) || self.first_due.is_none_or(|first| first > now) {
             return Vec::new();
         }
@@ -81,7 +81,7 @@ impl PresenceWindow {
 
 /// Presence: each user is announced as online once and as gone once.
 #[derive(Debug, Default)]
-pub struct Presence {
+pub(crate) struct Presence {
     window: PresenceWindow,
     /// Users whose last socket was lost, and when they count as offline.
     grace: VecDeque<(Timestamp, UserId)>,
@@ -94,59 +94,59 @@ pub struct Presence {
 
 impl Presence {
     /// Number of users that others were sent are online.
-    pub fn online(&self) -> usize {
+    pub(crate) fn online(&self) -> usize {
         self.online
     }
 
     /// A user is announced as online.
-    pub fn announced(&mut self) {
+    pub(crate) fn announced(&mut self) {
         self.online += 1;
     }
 
     /// A user who was announced is gone.
-    pub fn gone(&mut self) {
+    pub(crate) fn gone(&mut self) {
         self.online = self.online.saturating_sub(1);
     }
 
     /// Queues a change that others are notified of.
-    pub fn add(&mut self, user: &UserId, change: PresenceChange) {
+    pub(crate) fn add(&mut self, user: &UserId, change: PresenceChange) {
         self.window.add(user, change);
     }
 
     /// Returns whether it waits to be notified that a user came.
-    pub fn is_coming(&self, user: &UserId) -> bool {
+    pub(crate) fn is_coming(&self, user: &UserId) -> bool {
         self.window.is_coming(user)
     }
 
     /// Returns the changes that may be sent now.
-    pub fn take(&mut self, now: Timestamp) -> Vec<(UserId, PresenceChange)> {
+    pub(crate) fn take(&mut self, now: Timestamp) -> Vec<(UserId, PresenceChange)> {
         self.window.take(now)
     }
 
     /// A user's last socket was lost: the user counts as offline at that time, unless a socket comes before. All users have the
     /// same time of grace.
-    pub fn begin_grace(&mut self, user: &UserId, until: Timestamp) {
+    pub(crate) fn begin_grace(&mut self, user: &UserId, until: Timestamp) {
         self.grace.push_back((until, user.clone()));
     }
 
     /// Takes the next user whose time of grace is over, and when it ended.
-    pub fn take_lapsed(&mut self, now: Timestamp) -> Option<(Timestamp, UserId)> {
+    pub(crate) fn take_lapsed(&mut self, now: Timestamp) -> Option<(Timestamp, UserId)> {
         self.grace.pop_front_if(|(until, _)| *until <= now)
     }
 
     /// Returns whether there will be something to do.
-    pub fn is_waiting(&self) -> bool {
+    pub(crate) fn is_waiting(&self) -> bool {
         self.window.first_due.is_some() || !self.grace.is_empty()
     }
 
     /// Returns when there is something to do: to fan changes out, or to look at somebody's grace.
-    pub fn due(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn due(&self, now: Timestamp) -> Option<Timestamp> {
         let grace = self.grace.front().map(|(until, _)| *until);
         self.window.due(now).into_iter().chain(grace).min()
     }
 
     /// Returns whether more users are online than `max`, and whether that is news.
-    pub fn narrow(&mut self, max: usize) -> (bool, bool) {
+    pub(crate) fn narrow(&mut self, max: usize) -> (bool, bool) {
         let was_narrowed = self.is_narrowed;
         self.is_narrowed = self.online > max;
         (self.is_narrowed, self.is_narrowed && !was_narrowed)

@@ -20,7 +20,7 @@ const WAITING_MAX: usize = 1_000;
 
 /// A stored message that the model is to answer.
 #[derive(Debug, Clone)]
-pub struct Question {
+pub(crate) struct Question {
     /// The message.
     pub message: MessageId,
     /// The chat.
@@ -40,18 +40,18 @@ pub struct Question {
 impl Question {
     /// Returns whether it is to be answered when `message` is repeated: a requester who asks for an answer hears that a deleted
     /// message has none.
-    pub fn is_due(&self, message: &Message) -> bool {
+    pub(crate) fn is_due(&self, message: &Message) -> bool {
         self.socket.is_some() || message.deleted_at.is_none()
     }
 
     /// The answer's id.
-    pub fn answer_id(&self) -> MessageId {
+    pub(crate) fn answer_id(&self) -> MessageId {
         answer_id(&self.model.id, self.message)
     }
 }
 
 /// A question has one answer, however often it is asked.
-pub fn answer_id(model: &UserId, question: MessageId) -> MessageId {
+pub(crate) fn answer_id(model: &UserId, question: MessageId) -> MessageId {
     MessageId::of_client_id(model, &question.to_string())
 }
 
@@ -71,7 +71,7 @@ struct Chat {
 
 /// All questions that are not answered yet.
 #[derive(Debug, Default)]
-pub struct Questions {
+pub(crate) struct Questions {
     /// Tells whether there is a model that answers.
     pub has_model: bool,
     chats: HashMap<ConversationId, Chat>,
@@ -87,7 +87,7 @@ pub struct Questions {
 
 impl Questions {
     /// Returns the number of questions that the model is answering.
-    pub fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.asked.len()
     }
 
@@ -95,7 +95,7 @@ impl Questions {
     ///
     /// # Errors
     /// [`ModelError::Busy`], with the question, where too many wait already.
-    pub fn add(&mut self, question: Question) -> Result<(), (Question, ModelError)> {
+    pub(crate) fn add(&mut self, question: Question) -> Result<(), (Question, ModelError)> {
         if !self.has_room_for(&question) {
             return Err((question, ModelError::Busy { retry_after: None }));
         }
@@ -117,7 +117,7 @@ impl Questions {
 
     /// The next question whose turn it is while at most `concurrency` are asked at once, `per_user` of one user (0: any number),
     /// and its number.
-    pub fn begin(&mut self, concurrency: usize, per_user: usize) -> Option<(u64, Question)> {
+    pub(crate) fn begin(&mut self, concurrency: usize, per_user: usize) -> Option<(u64, Question)> {
         while self.asked.len() < concurrency {
             let id = self.due.remove(self.next_due(per_user)?)?;
             let Some(chat) = self.chats.get_mut(&id) else { continue };
@@ -143,19 +143,19 @@ impl Questions {
     }
 
     /// The question that is being asked under this number.
-    pub fn find(&self, ticket: u64) -> Option<&Question> {
+    pub(crate) fn find(&self, ticket: u64) -> Option<&Question> {
         self.chats.get(self.asked.get(&ticket)?)?.questions.front()
     }
 
     /// The model said more to a question; returns the question.
-    pub fn hear(&mut self, ticket: u64, piece: &str) -> Option<&Question> {
+    pub(crate) fn hear(&mut self, ticket: u64, piece: &str) -> Option<&Question> {
         let chat = self.chats.get_mut(self.asked.get(&ticket)?)?;
         chat.said.push_str(piece);
         chat.questions.front()
     }
 
     /// The first question of a chat is about to be asked. Returns what ends when nobody waits for the answer any more.
-    pub fn note_asked(&mut self, ticket: u64) -> Option<oneshot::Receiver<()>> {
+    pub(crate) fn note_asked(&mut self, ticket: u64) -> Option<oneshot::Receiver<()>> {
         let chat = self.chats.get_mut(self.asked.get(&ticket)?)?;
         let (asking, wanted) = oneshot::channel();
         chat.asking = Some(asking);
@@ -163,7 +163,7 @@ impl Questions {
     }
 
     /// The answer to the question that is being asked under this number is given to the store.
-    pub fn note_answered(&mut self, ticket: u64) {
+    pub(crate) fn note_answered(&mut self, ticket: u64) {
         if let Some(chat) = self.asked.get(&ticket).and_then(|id| self.chats.get_mut(id)) {
             chat.is_answered = true;
         }
@@ -171,7 +171,7 @@ impl Questions {
 
     /// A message, or with `None` a whole chat, is being deleted: its questions wait for what becomes of that, and what the
     /// model says to them is not heard. One whose answer is being stored is answered.
-    pub fn withdraw(&mut self, conversation: ConversationId, message: Option<MessageId>) {
+    pub(crate) fn withdraw(&mut self, conversation: ConversationId, message: Option<MessageId>) {
         let Some(chat) = self.chats.get_mut(&conversation) else { return };
         let first = chat.questions.front().map(|first| first.message);
         let answered = first.filter(|_| chat.is_answered);
@@ -194,7 +194,7 @@ impl Questions {
     }
 
     /// Takes the questions that were withdrawn for a deletion, once its outcome is known.
-    pub fn take_withdrawn(&mut self, conversation: ConversationId, message: Option<MessageId>) -> Vec<Question> {
+    pub(crate) fn take_withdrawn(&mut self, conversation: ConversationId, message: Option<MessageId>) -> Vec<Question> {
         let is_meant = |question: &Question| {
             question.conversation == conversation && message.is_none_or(|message| message == question.message)
         };
@@ -204,14 +204,14 @@ impl Questions {
     }
 
     /// The chats in which a user has questions.
-    pub fn chats_of(&self, user: &UserId) -> Vec<ConversationId> {
+    pub(crate) fn chats_of(&self, user: &UserId) -> Vec<ConversationId> {
         let own = self.busy().filter(|(_, requester)| requester.id == *user);
         own.map(|(id, _)| id).collect()
     }
 
     /// Joins a question to the same message that is asked already, or waits: the socket that repeats it takes the place of
     /// the one that asked first. Returns what the model has said so far.
-    pub fn join(&mut self, question: &Question) -> Option<&str> {
+    pub(crate) fn join(&mut self, question: &Question) -> Option<&str> {
         let chat = self.chats.get_mut(&question.conversation)?;
         let known = chat.questions.iter_mut().find(|known| known.message == question.message)?;
         if question.socket.is_some() {
@@ -222,7 +222,7 @@ impl Questions {
     }
 
     /// The first question of a chat is done with; the next one is due.
-    pub fn end(&mut self, conversation: ConversationId) -> Option<Question> {
+    pub(crate) fn end(&mut self, conversation: ConversationId) -> Option<Question> {
         let chat = self.chats.get_mut(&conversation)?;
         if let Some(ticket) = chat.ticket.take() {
             self.asked.remove(&ticket);
@@ -252,7 +252,7 @@ impl Questions {
     }
 
     /// Gives up all questions that are not being asked yet.
-    pub fn drop_waiting(&mut self) -> Vec<Question> {
+    pub(crate) fn drop_waiting(&mut self) -> Vec<Question> {
         self.due.clear();
         let mut dropped = Vec::new();
         self.chats.retain(|_, chat| {
@@ -264,17 +264,17 @@ impl Questions {
     }
 
     /// The chats in which a question is being asked.
-    pub fn asked_in(&self) -> Vec<ConversationId> {
+    pub(crate) fn asked_in(&self) -> Vec<ConversationId> {
         self.asked.values().copied().collect()
     }
 
     /// Chats with questions, and who asks there.
-    pub fn busy(&self) -> impl Iterator<Item = (ConversationId, &Profile)> {
+    pub(crate) fn busy(&self) -> impl Iterator<Item = (ConversationId, &Profile)> {
         self.chats.iter().filter_map(|(id, chat)| Some((*id, &*chat.questions.front()?.requester)))
     }
 
     /// Resolves when no question is left.
-    pub fn when_idle(&mut self) -> oneshot::Receiver<()> {
+    pub(crate) fn when_idle(&mut self) -> oneshot::Receiver<()> {
         let (idle, waiter) = oneshot::channel();
         if self.chats.is_empty() {
             // The other end is here.

@@ -11,7 +11,7 @@ use crate::store::Start;
 /// The log. Every event but volatile ones has one number, which rises by one from event to event; what an offset says of
 /// messages and of changes never goes back.
 #[derive(Debug)]
-pub struct ReplayLog {
+pub(crate) struct ReplayLog {
     /// Number of the last event.
     event_seq: u64,
     /// Highest position of a message that was dispatched, or of a change that was sent.
@@ -26,7 +26,7 @@ pub struct ReplayLog {
 
 impl ReplayLog {
     /// A log without events, behind all that earlier starts have stored.
-    pub fn new(events: RingLimits, states: RingLimits, starts: &[Start], log_position: i64) -> Self {
+    pub(crate) fn new(events: RingLimits, states: RingLimits, starts: &[Start], log_position: i64) -> Self {
         Self {
             event_seq: 0,
             log_position,
@@ -38,22 +38,22 @@ impl ReplayLog {
     }
 
     /// Number of the last event.
-    pub fn event_seq(&self) -> u64 {
+    pub(crate) fn event_seq(&self) -> u64 {
         self.event_seq
     }
 
     /// Events that are kept.
-    pub fn events(&self) -> &EventRings {
+    pub(crate) fn events(&self) -> &EventRings {
         &self.events
     }
 
     /// Presence and typing that are kept: the latest counts.
-    pub fn states(&self) -> &EventRings {
+    pub(crate) fn states(&self) -> &EventRings {
         &self.states
     }
 
     /// Gives an event that is about to be dispatched its number, unless it has one. Volatile events have none.
-    pub fn number(&mut self, event: Broadcast) -> Arc<Broadcast> {
+    pub(crate) fn number(&mut self, event: Broadcast) -> Arc<Broadcast> {
         if event.event().is_volatile() || event.offset().is_some() {
             return Arc::new(event);
         }
@@ -67,7 +67,7 @@ impl ReplayLog {
     }
 
     /// Gives the event of an edit or a deletion its number.
-    pub fn number_change(&mut self, event: Broadcast, position: i64) -> Broadcast {
+    pub(crate) fn number_change(&mut self, event: Broadcast, position: i64) -> Broadcast {
         self.log_position = self.log_position.max(position);
         let changes = self.changes.while_notifying(position);
         self.numbered(event, false, changes)
@@ -80,25 +80,25 @@ impl ReplayLog {
     }
 
     /// The offset of one who has all that was dispatched by now.
-    pub fn present(&self) -> Offset {
+    pub(crate) fn present(&self) -> Offset {
         let kind = OffsetKind::Event { event_seq: self.event_seq, is_message: false };
         let changes = self.changes.notified_by(self.log_position);
         Offset { epoch: self.offsets.epoch(), position: self.log_position, part: Part::ALL, kind, changes }
     }
 
     /// Returns the point from which on a client with this offset lacks messages and changes; see [`Offsets::since`].
-    pub fn since(&self, offset: Offset, last_position: i64, last_encoding: u8) -> Option<CatchUpFrom> {
+    pub(crate) fn since(&self, offset: Offset, last_position: i64, last_encoding: u8) -> Option<CatchUpFrom> {
         self.offsets.since(offset, last_position, last_encoding)
     }
 
     /// Returns the position in the events of a client with this offset; see [`Offsets::reached`].
-    pub fn reached(&self, offset: Offset, last_encoding: u8) -> Option<ReplayCursor> {
+    pub(crate) fn reached(&self, offset: Offset, last_encoding: u8) -> Option<ReplayCursor> {
         self.offsets.reached(offset, self.event_seq, last_encoding)
     }
 
     /// Keeps an event for those of its receivers who are not here, or do not get it. Of presence and typing the latest counts,
     /// and how much of it was sent nobody knows: it stands before the next event.
-    pub fn keep(&mut self, key: RingKey, event: &Arc<Broadcast>, except: ReplayExclude, now: Timestamp) {
+    pub(crate) fn keep(&mut self, key: RingKey, event: &Arc<Broadcast>, except: ReplayExclude, now: Timestamp) {
         match event.event_seq() {
             Some(number) => self.events.push(key, number, event, except, now),
             None => self.states.push(key, self.event_seq + 1, event, except, now),
@@ -106,18 +106,18 @@ impl ReplayLog {
     }
 
     /// Forgets what nobody is left to miss.
-    pub fn forget(&mut self, key: &RingKey) {
+    pub(crate) fn forget(&mut self, key: &RingKey) {
         self.events.forget(key);
         self.states.forget(key);
     }
 
     /// Forgets a message that was given up.
-    pub fn forget_message(&mut self, key: &RingKey, message: MessageId) {
+    pub(crate) fn forget_message(&mut self, key: &RingKey, message: MessageId) {
         self.events.drop_message(key, message);
     }
 
     /// Forgets what is too old.
-    pub fn expire(&mut self, now: Timestamp) {
+    pub(crate) fn expire(&mut self, now: Timestamp) {
         self.events.expire(now);
         self.states.expire(now);
     }

@@ -8,7 +8,7 @@ use crate::store::Overview;
 
 /// Present place of the socket that asked for something.
 #[derive(Debug, Clone, Copy)]
-pub struct Requester {
+pub(crate) struct Requester {
     /// `None`: it is detached.
     pub connection: Option<ConnectionKey>,
     pub socket: SocketId,
@@ -17,7 +17,7 @@ pub struct Requester {
 
 /// Address of a command's reply.
 #[derive(Debug, Clone, Copy)]
-pub enum ReplyTo {
+pub(crate) enum ReplyTo {
     /// A socket's request.
     Session { connection: ConnectionKey, socket: SocketId, pid: PrivateId, ticket: u32, own_copy: OwnCopy },
     /// A request of a socket that is gone; its client may have come back to its session.
@@ -30,7 +30,7 @@ pub enum ReplyTo {
 
 impl ReplyTo {
     /// Returns the connection that asked, if it was one.
-    pub fn connection(&self) -> Option<ConnectionKey> {
+    pub(crate) fn connection(&self) -> Option<ConnectionKey> {
         match self {
             Self::Session { connection, .. } => Some(*connection),
             Self::Left { .. } | Self::Http(_) | Self::Model { .. } => None,
@@ -38,7 +38,7 @@ impl ReplyTo {
     }
 
     /// Returns the public id of the socket that asked, which may be gone by now.
-    pub fn socket(&self) -> Option<SocketId> {
+    pub(crate) fn socket(&self) -> Option<SocketId> {
         match self {
             Self::Session { socket, .. } | Self::Left { socket, .. } => Some(*socket),
             Self::Http(_) | Self::Model { .. } => None,
@@ -46,7 +46,7 @@ impl ReplyTo {
     }
 
     /// Returns the session of the socket that asked, which may be gone by now.
-    pub fn pid(&self) -> Option<PrivateId> {
+    pub(crate) fn pid(&self) -> Option<PrivateId> {
         match self {
             Self::Session { pid, .. } | Self::Left { pid, .. } => Some(*pid),
             Self::Http(_) | Self::Model { .. } => None,
@@ -54,7 +54,7 @@ impl ReplyTo {
     }
 
     /// Returns what the socket that asked is shown of what it sends.
-    pub fn own_copy(&self) -> OwnCopy {
+    pub(crate) fn own_copy(&self) -> OwnCopy {
         match self {
             Self::Session { own_copy, .. } | Self::Left { own_copy, .. } => *own_copy,
             Self::Http(_) | Self::Model { .. } => OwnCopy::None,
@@ -64,7 +64,7 @@ impl ReplyTo {
 
 /// A command on its way, with what was read for it so far.
 #[derive(Debug)]
-pub struct Running {
+pub(crate) struct Running {
     pub user: UserId,
     pub reply_to: ReplyTo,
     pub command: Command,
@@ -73,7 +73,7 @@ pub struct Running {
 
 /// Data that was read for one command and is kept nowhere else.
 #[derive(Debug, Default)]
-pub struct Prefetched {
+pub(crate) struct Prefetched {
     /// `Some(None)`: there is no such message.
     pub message: Option<Option<Arc<Message>>>,
     /// `Some(None)`: the question has no answer yet.
@@ -100,7 +100,7 @@ pub struct Prefetched {
 
 /// Conversation that a text meant to a user.
 #[derive(Debug, Clone, Copy)]
-pub struct ResolvedAlias {
+pub(crate) struct ResolvedAlias {
     /// Number of aliases that the user had given by then.
     pub names_given: u64,
     /// `None`: nothing.

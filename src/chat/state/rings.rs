@@ -11,7 +11,7 @@ use crate::model::{MessageId, Part, PrivateId, SocketId, Timestamp, UserId};
 
 /// Owner of a ring.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum RingKey {
+pub(crate) enum RingKey {
     /// Events of a room.
     Room(RoomKey),
     /// Events of a user's sockets.
@@ -24,7 +24,7 @@ pub enum RingKey {
 
 /// Sockets and users of a room, or of a user, that are not notified of an event.
 #[derive(Debug, Clone, Default)]
-pub struct ReplayExclude {
+pub(crate) struct ReplayExclude {
     /// These sockets.
     pub sockets: SmallVec<[SocketId; 1]>,
     /// All sockets of these users.
@@ -69,7 +69,7 @@ impl Ring {
 
 /// All rings. One is made at its first entry.
 #[derive(Debug)]
-pub struct EventRings {
+pub(crate) struct EventRings {
     rings: HashMap<RingKey, Ring>,
     limits: RingLimits,
     bytes: usize,
@@ -77,7 +77,7 @@ pub struct EventRings {
 
 /// An event that a socket has missed.
 #[derive(Debug)]
-pub struct MissedEvent {
+pub(crate) struct MissedEvent {
     pub event_seq: u64,
     pub event: Arc<Broadcast>,
     /// The packets up to this one had arrived.
@@ -86,12 +86,12 @@ pub struct MissedEvent {
 
 impl EventRings {
     /// Without anything in them.
-    pub fn new(limits: RingLimits) -> Self {
+    pub(crate) fn new(limits: RingLimits) -> Self {
         Self { rings: HashMap::new(), limits, bytes: 0 }
     }
 
     /// Keeps an event that comes at this place in the order.
-    pub fn push(&mut self, key: RingKey, event_seq: u64, event: &Arc<Broadcast>, except: ReplayExclude, now: Timestamp) {
+    pub(crate) fn push(&mut self, key: RingKey, event_seq: u64, event: &Arc<Broadcast>, except: ReplayExclude, now: Timestamp) {
         if self.limits.ttl_ms == 0 {
             return;
         }
@@ -116,7 +116,7 @@ impl EventRings {
     }
 
     /// Lets go what is too old.
-    pub fn expire(&mut self, now: Timestamp) {
+    pub(crate) fn expire(&mut self, now: Timestamp) {
         let oldest = now.plus_millis(-self.limits.ttl_ms);
         for ring in self.rings.values_mut() {
             while ring.entries.front().is_some_and(|first| first.at < oldest) {
@@ -126,14 +126,14 @@ impl EventRings {
     }
 
     /// Nobody is left who could miss what is in a ring.
-    pub fn forget(&mut self, key: &RingKey) {
+    pub(crate) fn forget(&mut self, key: &RingKey) {
         if let Some(ring) = self.rings.remove(key) {
             self.bytes -= ring.bytes;
         }
     }
 
     /// A message was given up: its sender's copy is dropped.
-    pub fn drop_message(&mut self, key: &RingKey, message: MessageId) {
+    pub(crate) fn drop_message(&mut self, key: &RingKey, message: MessageId) {
         let Some(ring) = self.rings.get_mut(key) else { return };
         let before = ring.bytes;
         ring.entries.retain(|entry| entry.event.message().is_none_or(|kept| kept.id != message));
@@ -142,14 +142,14 @@ impl EventRings {
     }
 
     /// Returns whether nothing is lost that came after what a client has; beyond `last_encoding` no packet is for it.
-    pub fn is_whole_since(&self, key: &RingKey, reached: ReplayCursor, last_encoding: u8) -> bool {
+    pub(crate) fn is_whole_since(&self, key: &RingKey, reached: ReplayCursor, last_encoding: u8) -> bool {
         self.rings.get(key).is_none_or(|ring| {
             ring.evicted < reached.event_seq || (ring.evicted == reached.event_seq && reached.part.encoding >= last_encoding)
         })
     }
 
     /// Returns the events that a socket of a user has missed since then.
-    pub fn missed<'a>(
+    pub(crate) fn missed<'a>(
         &'a self,
         key: &RingKey,
         reached: ReplayCursor,
@@ -168,7 +168,7 @@ impl EventRings {
     }
 
     /// Returns the number of bytes that all of them hold, about.
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 }

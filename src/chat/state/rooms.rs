@@ -11,7 +11,7 @@ use crate::model::Timestamp;
 /// One room's connections, a list for each worker. A list is shared with the deliveries that are under way and
 /// copied only when it changes meanwhile.
 #[derive(Debug, Default)]
-pub struct Room {
+pub(crate) struct Room {
     by_worker: SmallVec<[Arc<Vec<Slot>>; 2]>,
     members: usize,
     /// Sessions without a connection that are in it.
@@ -21,27 +21,27 @@ pub struct Room {
 
 impl Room {
     /// The lists with the workers that they belong to.
-    pub fn lists(&self) -> impl Iterator<Item = (u16, &Arc<Vec<Slot>>)> {
+    pub(crate) fn lists(&self) -> impl Iterator<Item = (u16, &Arc<Vec<Slot>>)> {
         (0u16..).zip(&self.by_worker).filter(|(_, list)| !list.is_empty())
     }
 
     /// All connections.
-    pub fn connections(&self) -> impl Iterator<Item = ConnectionKey> + '_ {
+    pub(crate) fn connections(&self) -> impl Iterator<Item = ConnectionKey> + '_ {
         self.lists().flat_map(|(worker, list)| list.iter().map(move |slot| ConnectionKey { worker, slot: *slot }))
     }
 
     /// Returns the number of connections in it.
-    pub fn members(&self) -> usize {
+    pub(crate) fn members(&self) -> usize {
         self.members
     }
 
     /// Returns the number of sessions without a connection in it.
-    pub fn detached(&self) -> usize {
+    pub(crate) fn detached(&self) -> usize {
         self.detached
     }
 
     /// Messages in the last whole minute, or in this one where those are more.
-    pub fn messages_per_minute(&self, now: Timestamp) -> u32 {
+    pub(crate) fn messages_per_minute(&self, now: Timestamp) -> u32 {
         self.said.per_minute(minute_of(now))
     }
 
@@ -86,7 +86,7 @@ fn minute_of(at: Timestamp) -> i64 {
 
 /// All rooms that have somebody in them, be it a detached session.
 #[derive(Debug, Default)]
-pub struct Rooms {
+pub(crate) struct Rooms {
     rooms: HashMap<RoomKey, Room>,
     /// Number of rooms with a connection in them.
     open: usize,
@@ -94,7 +94,7 @@ pub struct Rooms {
 
 impl Rooms {
     /// Puts a connection in a room. It must not be there yet.
-    pub fn join(&mut self, key: RoomKey, connection: ConnectionKey) {
+    pub(crate) fn join(&mut self, key: RoomKey, connection: ConnectionKey) {
         let room = self.rooms.entry(key).or_default();
         if let Some(list) = room.list(connection.worker) {
             list.push(connection.slot);
@@ -104,7 +104,7 @@ impl Rooms {
     }
 
     /// Takes a connection out of a room; whether it was there.
-    pub fn leave(&mut self, key: &RoomKey, connection: ConnectionKey) -> bool {
+    pub(crate) fn leave(&mut self, key: &RoomKey, connection: ConnectionKey) -> bool {
         let Some(room) = self.rooms.get_mut(key) else { return false };
         let Some(list) = room.list(connection.worker) else { return false };
         let place = list.iter().rposition(|slot| *slot == connection.slot);
@@ -118,24 +118,24 @@ impl Rooms {
     }
 
     /// A connection's session is detached: it stays in a room without hearing it.
-    pub fn detach(&mut self, key: RoomKey, connection: ConnectionKey) {
+    pub(crate) fn detach(&mut self, key: RoomKey, connection: ConnectionKey) {
         self.join_detached(key.clone());
         self.leave(&key, connection);
     }
 
     /// A detached session comes into a room.
-    pub fn join_detached(&mut self, key: RoomKey) {
+    pub(crate) fn join_detached(&mut self, key: RoomKey) {
         self.rooms.entry(key).or_default().detached += 1;
     }
 
     /// A detached session has come back on this connection.
-    pub fn join_from_detached(&mut self, key: RoomKey, connection: ConnectionKey) {
+    pub(crate) fn join_from_detached(&mut self, key: RoomKey, connection: ConnectionKey) {
         self.join(key.clone(), connection);
         self.leave_detached(&key);
     }
 
     /// A detached session is out of a room.
-    pub fn leave_detached(&mut self, key: &RoomKey) {
+    pub(crate) fn leave_detached(&mut self, key: &RoomKey) {
         if let Some(room) = self.rooms.get_mut(key) {
             room.detached = room.detached.saturating_sub(1);
         }
@@ -149,24 +149,24 @@ impl Rooms {
     }
 
     /// The room, if somebody is in it.
-    pub fn find(&self, key: &RoomKey) -> Option<&Room> {
+    pub(crate) fn find(&self, key: &RoomKey) -> Option<&Room> {
         self.rooms.get(key)
     }
 
     /// A message was said in a room.
-    pub fn note_said(&mut self, key: &RoomKey, now: Timestamp) {
+    pub(crate) fn note_said(&mut self, key: &RoomKey, now: Timestamp) {
         if let Some(room) = self.rooms.get_mut(key) {
             room.said.count(minute_of(now));
         }
     }
 
     /// All rooms.
-    pub fn iter(&self) -> impl Iterator<Item = (&RoomKey, &Room)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&RoomKey, &Room)> {
         self.rooms.iter()
     }
 
     /// Returns the number of rooms with a connection in them.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.open
     }
 }

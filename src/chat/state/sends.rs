@@ -16,7 +16,7 @@ const FAILED_MAX: usize = 10_000;
 
 /// An admitted message that is being stored.
 #[derive(Debug)]
-pub struct InFlight {
+pub(crate) struct InFlight {
     pub message: Arc<Message>,
     pub audience: Audience,
     pub reply_to: ReplyTo,
@@ -47,7 +47,7 @@ pub struct InFlight {
 
 impl InFlight {
     /// A message that nobody has been notified of yet.
-    pub fn new(message: Message, audience: Audience, reply_to: ReplyTo) -> Self {
+    pub(crate) fn new(message: Message, audience: Audience, reply_to: ReplyTo) -> Self {
         Self {
             message: Arc::new(message),
             audience,
@@ -69,11 +69,11 @@ impl InFlight {
 }
 
 /// The connections of a room, by worker.
-pub type DispatchedLists = SmallVec<[(u16, Arc<Vec<Slot>>); 2]>;
+pub(crate) type DispatchedLists = SmallVec<[(u16, Arc<Vec<Slot>>); 2]>;
 
 /// Recipients of a message.
 #[derive(Debug, Clone)]
-pub enum Audience {
+pub(crate) enum Audience {
     /// The users of a direct conversation or one with the model.
     Pair { kind: ConversationKind, recipient: Arc<Profile> },
     /// A group's unmuted sockets.
@@ -83,7 +83,7 @@ pub enum Audience {
 }
 
 impl Audience {
-    pub fn event(&self, message: Arc<Message>) -> Event {
+    pub(crate) fn event(&self, message: Arc<Message>) -> Event {
         match self {
             Self::Pair { kind, recipient, .. } => Event::Message { message, kind: *kind, recipient: Some(recipient.clone()) },
             Self::Group(_) => Event::Message { message, kind: ConversationKind::Group, recipient: None },
@@ -92,7 +92,7 @@ impl Audience {
     }
 
     /// Of a direct conversation: the other one.
-    pub fn recipient(&self) -> Option<Arc<Profile>> {
+    pub(crate) fn recipient(&self) -> Option<Arc<Profile>> {
         match self {
             Self::Pair { recipient, .. } => Some(recipient.clone()),
             Self::Group(_) | Self::Room { .. } => None,
@@ -103,7 +103,7 @@ impl Audience {
 /// Messages on their way to the store. Their positions rise in the order of their admission, and so they are dispatched: nobody
 /// overtakes one that waits for its commit.
 #[derive(Debug, Default)]
-pub struct Sends {
+pub(crate) struct Sends {
     in_flight: HashMap<MessageId, InFlight>,
     /// Messages that the store had already, while what it has is read.
     known: HashMap<u64, InFlight>,
@@ -120,29 +120,29 @@ pub struct Sends {
 
 impl Sends {
     /// None yet; the store's last position is this.
-    pub fn new(position: i64) -> Self {
+    pub(crate) fn new(position: i64) -> Self {
         Self { position, ..Self::default() }
     }
 
     // ---- positions ----
 
     /// Returns the last position that was given.
-    pub fn position(&self) -> i64 {
+    pub(crate) fn position(&self) -> i64 {
         self.position
     }
 
     /// Returns the position that whatever is admitted next has.
-    pub fn next_position(&self) -> i64 {
+    pub(crate) fn next_position(&self) -> i64 {
         self.position + 1
     }
 
     /// A change of a message has this position. Positions do not fall.
-    pub fn take_position(&mut self, position: i64) {
+    pub(crate) fn take_position(&mut self, position: i64) {
         self.position = self.position.max(position);
     }
 
     /// Returns the position up to which all is dispatched: later messages reach a socket that joins now by themselves.
-    pub fn dispatched_position(&self) -> i64 {
+    pub(crate) fn dispatched_position(&self) -> i64 {
         let first = self.undispatched.front().and_then(|id| self.in_flight.get(id));
         first.map_or(self.position, |in_flight| in_flight.message.position - 1)
     }
@@ -151,7 +151,7 @@ impl Sends {
 
     /// Admits a message at its position. Returns whether it is dispatched now: not behind another one, nor where an earlier try
     /// of it was given up, which the database may have stored.
-    pub fn admit(&mut self, mut in_flight: InFlight, is_live: bool) -> bool {
+    pub(crate) fn admit(&mut self, mut in_flight: InFlight, is_live: bool) -> bool {
         let id = in_flight.message.id;
         self.take_position(in_flight.message.position);
         // The database may have stored the earlier try: only the commit tells whether this one is new and to be dispatched.
@@ -170,7 +170,7 @@ impl Sends {
     }
 
     /// A message is stored. Returns whether it is dispatched now: where it is the first of those that wait for that.
-    pub fn take_first_undispatched(&mut self, id: MessageId) -> bool {
+    pub(crate) fn take_first_undispatched(&mut self, id: MessageId) -> bool {
         let is_first = self.undispatched.front() == Some(&id);
         if is_first {
             self.undispatched.pop_front();
@@ -179,7 +179,7 @@ impl Sends {
     }
 
     /// Returns the next message that may be dispatched before it is stored.
-    pub fn next_undispatched(&mut self) -> Option<MessageId> {
+    pub(crate) fn next_undispatched(&mut self) -> Option<MessageId> {
         let next = self.undispatched.front().copied()?;
         if self.in_flight.get(&next).is_some_and(|in_flight| in_flight.waits_for_commit) {
             return None;
@@ -188,95 +188,95 @@ impl Sends {
     }
 
     /// A message will not be dispatched any more.
-    pub fn drop_undispatched(&mut self, id: MessageId) {
+    pub(crate) fn drop_undispatched(&mut self, id: MessageId) {
         self.undispatched.retain(|waiting| *waiting != id);
     }
 
     /// Takes a message out whose commit is there, or failed.
-    pub fn land(&mut self, id: MessageId) -> Option<InFlight> {
+    pub(crate) fn land(&mut self, id: MessageId) -> Option<InFlight> {
         let in_flight = self.in_flight.remove(&id)?;
         self.landed = in_flight.message.position;
         Some(in_flight)
     }
 
     /// Takes a message out for a moment, or for good.
-    pub fn take(&mut self, id: MessageId) -> Option<InFlight> {
+    pub(crate) fn take(&mut self, id: MessageId) -> Option<InFlight> {
         self.in_flight.remove(&id)
     }
 
     /// Puts back what was taken out.
-    pub fn put_back(&mut self, in_flight: InFlight) {
+    pub(crate) fn put_back(&mut self, in_flight: InFlight) {
         self.in_flight.insert(in_flight.message.id, in_flight);
     }
 
     /// Keeps a message that the store had already, while what it has is read under this ticket.
-    pub fn keep_known(&mut self, ticket: u64, in_flight: InFlight) {
+    pub(crate) fn keep_known(&mut self, ticket: u64, in_flight: InFlight) {
         self.known.insert(ticket, in_flight);
     }
 
     /// Takes out what is kept under a ticket.
-    pub fn take_known(&mut self, ticket: u64) -> Option<InFlight> {
+    pub(crate) fn take_known(&mut self, ticket: u64) -> Option<InFlight> {
         self.known.remove(&ticket)
     }
 
     // ---- what is under way ----
 
     /// Returns a message that is being stored.
-    pub fn get(&self, id: &MessageId) -> Option<&InFlight> {
+    pub(crate) fn get(&self, id: &MessageId) -> Option<&InFlight> {
         self.in_flight.get(id)
     }
 
     /// [`Sends::get`], to change it.
-    pub fn get_mut(&mut self, id: &MessageId) -> Option<&mut InFlight> {
+    pub(crate) fn get_mut(&mut self, id: &MessageId) -> Option<&mut InFlight> {
         self.in_flight.get_mut(id)
     }
 
     /// Returns whether a message is being stored.
-    pub fn contains(&self, id: &MessageId) -> bool {
+    pub(crate) fn contains(&self, id: &MessageId) -> bool {
         self.in_flight.contains_key(id)
     }
 
     /// Returns all messages that are being stored, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &InFlight> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &InFlight> {
         self.in_flight.values()
     }
 
     /// Number of messages that are being stored.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.in_flight.len()
     }
 
     /// Returns whether nothing is under way.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.in_flight.is_empty() && self.known.is_empty()
     }
 
     // ---- who had a message that is given up ----
 
     /// A named send is given up: these have it, each by the event with that number.
-    pub fn note_failed(&mut self, id: MessageId, notified: HashMap<UserId, u64>, now: Timestamp) {
+    pub(crate) fn note_failed(&mut self, id: MessageId, notified: HashMap<UserId, u64>, now: Timestamp) {
         self.failed.insert(id, notified, now);
     }
 
     /// Forgets who had what was given up before then.
-    pub fn forget_failed_before(&mut self, then: Timestamp) {
+    pub(crate) fn forget_failed_before(&mut self, then: Timestamp) {
         self.failed.forget_before(then);
     }
 
     /// A socket goes. Whose it was is remembered while something is being stored that it may have been sent.
-    pub fn note_departed(&mut self, connection: ConnectionKey, user: &UserId) {
+    pub(crate) fn note_departed(&mut self, connection: ConnectionKey, user: &UserId) {
         if !self.in_flight.is_empty() {
             self.departed.push_back((self.position, connection, user.clone()));
         }
     }
 
     /// Returns the user of a socket that went while something was being stored.
-    pub fn departed(&self, connection: ConnectionKey) -> Option<&UserId> {
+    pub(crate) fn departed(&self, connection: ConnectionKey) -> Option<&UserId> {
         self.departed.iter().find(|(_, gone, _)| *gone == connection).map(|(_, _, user)| user)
     }
 
     /// Forgets those who went before all that is being stored now was admitted.
-    pub fn forget_departed(&mut self) {
+    pub(crate) fn forget_departed(&mut self) {
         let is_idle = self.in_flight.is_empty();
         while self.departed.front().is_some_and(|(position, ..)| is_idle || *position <= self.landed) {
             self.departed.pop_front();
@@ -293,7 +293,7 @@ struct FailedSends {
 
 impl FailedSends {
     /// Remembers who was notified.
-    pub fn insert(&mut self, message: MessageId, notified: HashMap<UserId, u64>, now: Timestamp) {
+    pub(crate) fn insert(&mut self, message: MessageId, notified: HashMap<UserId, u64>, now: Timestamp) {
         self.notified.entry(message).or_default().extend(notified);
         self.order.push_back((now, message));
         while self.order.len() > FAILED_MAX {
@@ -302,12 +302,12 @@ impl FailedSends {
     }
 
     /// Takes the users who were notified of an earlier try, if one was given up.
-    pub fn take(&mut self, message: MessageId) -> Option<HashMap<UserId, u64>> {
+    pub(crate) fn take(&mut self, message: MessageId) -> Option<HashMap<UserId, u64>> {
         self.notified.remove(&message)
     }
 
     /// Forgets what is older.
-    pub fn forget_before(&mut self, then: Timestamp) {
+    pub(crate) fn forget_before(&mut self, then: Timestamp) {
         while self.order.front().is_some_and(|(at, _)| *at < then) {
             self.order.pop_front().map(|(_, oldest)| self.notified.remove(&oldest));
         }
@@ -315,7 +315,7 @@ impl FailedSends {
 }
 
 /// Target of a send, complete once it may be sent to.
-pub struct Target {
+pub(crate) struct Target {
     pub place: Place,
     pub audience: Audience,
     /// A conversation that has to be made first: a direct one, or a chat with the model.
@@ -325,7 +325,7 @@ pub struct Target {
 }
 
 impl Target {
-    pub fn new(place: Place, audience: Audience) -> Self {
+    pub(crate) fn new(place: Place, audience: Audience) -> Self {
         Self { place, audience, new_conversation: None, new_name: None }
     }
 }

@@ -7,11 +7,11 @@ use crate::model::{MessageId, MessageStatus, Timestamp};
 use crate::store::ClientIdRow;
 
 /// Maximum number of a sender's own ids that are remembered.
-pub const SENT_IDS_MAX: usize = 10_000;
+pub(crate) const SENT_IDS_MAX: usize = 10_000;
 
 /// A sender's `clientMessageId`s of the last 24 h, the latest.
 #[derive(Debug)]
-pub struct SentIds {
+pub(crate) struct SentIds {
     by_client_id: HashMap<String, SentId>,
     /// Their names, oldest first.
     order: VecDeque<String>,
@@ -20,7 +20,7 @@ pub struct SentIds {
 
 /// Message that a `clientMessageId` stands for.
 #[derive(Debug, Clone, Copy)]
-pub struct SentId {
+pub(crate) struct SentId {
     pub message: MessageId,
     /// SHA-256 of the first request.
     pub request_hash: Option<[u8; 32]>,
@@ -30,7 +30,7 @@ pub struct SentId {
 
 impl SentIds {
     /// Builds them from the rows that were read, newest first.
-    pub fn of_rows(rows: Vec<ClientIdRow>, used_at: Timestamp) -> Self {
+    pub(crate) fn of_rows(rows: Vec<ClientIdRow>, used_at: Timestamp) -> Self {
         let mut sent = Self { by_client_id: HashMap::with_capacity(rows.len()), order: VecDeque::new(), used_at };
         for ClientIdRow { client_message_id, message, request_hash } in rows.into_iter().rev() {
             sent.insert(&client_message_id, SentId { message, request_hash, status: MessageStatus::Sent });
@@ -39,13 +39,13 @@ impl SentIds {
     }
 
     /// Returns what a `clientMessageId` stands for.
-    pub fn find(&self, client_id: &str) -> Option<&SentId> {
+    pub(crate) fn find(&self, client_id: &str) -> Option<&SentId> {
         self.by_client_id.get(client_id)
     }
 
     /// Remembers the newest, or changes what one stands for. Where there are too many, the oldest is forgotten: the
     /// database's index knows that one.
-    pub fn insert(&mut self, client_id: &str, sent: SentId) {
+    pub(crate) fn insert(&mut self, client_id: &str, sent: SentId) {
         if self.by_client_id.insert(client_id.to_owned(), sent).is_some() {
             return;
         }
@@ -58,14 +58,14 @@ impl SentIds {
     }
 
     /// Its sender was notified how far it got.
-    pub fn note_status(&mut self, client_id: &str, status: MessageStatus) {
+    pub(crate) fn note_status(&mut self, client_id: &str, status: MessageStatus) {
         if let Some(sent) = self.by_client_id.get_mut(client_id) {
             sent.status = status;
         }
     }
 
     /// Frees the name of a message that was given up.
-    pub fn remove(&mut self, client_id: &str) {
+    pub(crate) fn remove(&mut self, client_id: &str) {
         // It is one of the newest.
         if self.by_client_id.remove(client_id).is_some()
             && let Some(place) = self.order.iter().rposition(|name| name == client_id)

@@ -16,13 +16,13 @@ use crate::engineio::{ConnectionKey, Peer};
 use crate::model::{ConversationId, PrivateId, SocketId, Timestamp, UserId, digest};
 
 /// Identifies a session's client as it is stored with what it sends.
-pub fn sent_by(pid: &PrivateId) -> [u8; 32] {
+pub(crate) fn sent_by(pid: &PrivateId) -> [u8; 32] {
     digest([pid.client()])
 }
 
 /// Sockets that are in, that want in, and that were lost a short while ago. A session is open or detached, never both.
 #[derive(Debug, Default)]
-pub struct Sessions {
+pub(crate) struct Sessions {
     open: HashMap<ConnectionKey, Box<Session>>,
     connecting: HashMap<ConnectionKey, Connect>,
     detached: DetachedSessions,
@@ -34,17 +34,17 @@ impl Sessions {
     // ---- those that want in ----
 
     /// A client waits to be admitted.
-    pub fn begin_connect(&mut self, connection: ConnectionKey, connect: Connect) {
+    pub(crate) fn begin_connect(&mut self, connection: ConnectionKey, connect: Connect) {
         self.connecting.insert(connection, connect);
     }
 
     /// Takes out a client that waited to be admitted.
-    pub fn end_connect(&mut self, connection: &ConnectionKey) -> Option<Connect> {
+    pub(crate) fn end_connect(&mut self, connection: &ConnectionKey) -> Option<Connect> {
         self.connecting.remove(connection)
     }
 
     /// Returns how a client is connected that is in, or wants in.
-    pub fn peer_mut(&mut self, connection: &ConnectionKey) -> Option<&mut Peer> {
+    pub(crate) fn peer_mut(&mut self, connection: &ConnectionKey) -> Option<&mut Peer> {
         let open = self.open.get_mut(connection).map(|session| &mut session.peer);
         open.or_else(|| self.connecting.get_mut(connection).map(|connect| &mut connect.peer))
     }
@@ -52,7 +52,7 @@ impl Sessions {
     // ---- open ones ----
 
     /// A session is open on a connection from here on; it must not be detached.
-    pub fn open(&mut self, connection: ConnectionKey, session: Session) {
+    pub(crate) fn open(&mut self, connection: ConnectionKey, session: Session) {
         debug_assert!(self.detached.find(&session.pid).is_none(), "a session is open or detached, never both");
         self.census.add(session.client_dialects);
         if let Some(before) = self.open.insert(connection, Box::new(session)) {
@@ -61,39 +61,39 @@ impl Sessions {
     }
 
     /// A connection has no session any more.
-    pub fn close(&mut self, connection: &ConnectionKey) -> Option<Session> {
+    pub(crate) fn close(&mut self, connection: &ConnectionKey) -> Option<Session> {
         let session = self.open.remove(connection)?;
         self.census.remove(session.client_dialects);
         Some(*session)
     }
 
     /// Returns the session of a connection.
-    pub fn get(&self, connection: &ConnectionKey) -> Option<&Session> {
+    pub(crate) fn get(&self, connection: &ConnectionKey) -> Option<&Session> {
         self.open.get(connection).map(|session| &**session)
     }
 
     /// [`Sessions::get`], to change it; but for the way in which it speaks.
-    pub fn get_mut(&mut self, connection: &ConnectionKey) -> Option<&mut Session> {
+    pub(crate) fn get_mut(&mut self, connection: &ConnectionKey) -> Option<&mut Session> {
         self.open.get_mut(connection).map(|session| &mut **session)
     }
 
     /// Returns whether a connection has a session.
-    pub fn contains(&self, connection: &ConnectionKey) -> bool {
+    pub(crate) fn contains(&self, connection: &ConnectionKey) -> bool {
         self.open.contains_key(connection)
     }
 
     /// Returns all open sessions, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (&ConnectionKey, &Session)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&ConnectionKey, &Session)> {
         self.open.iter().map(|(connection, session)| (connection, &**session))
     }
 
     /// Number of open sessions.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.open.len()
     }
 
     /// A session speaks in another way from here on.
-    pub fn change_client_dialects(&mut self, connection: &ConnectionKey, client_dialects: ClientDialects) {
+    pub(crate) fn change_client_dialects(&mut self, connection: &ConnectionKey, client_dialects: ClientDialects) {
         if let Some(session) = self.open.get_mut(connection) {
             self.census.remove(std::mem::replace(&mut session.client_dialects, client_dialects));
             self.census.add(client_dialects);
@@ -101,56 +101,56 @@ impl Sessions {
     }
 
     /// Returns each way of speaking with how many open sessions speak so.
-    pub fn client_dialect_counts(&self) -> Vec<(ClientDialects, usize)> {
+    pub(crate) fn client_dialect_counts(&self) -> Vec<(ClientDialects, usize)> {
         self.census.client_dialect_counts()
     }
 
     // ---- detached ones ----
 
     /// Keeps a session that has lost its connection, which is closed.
-    pub fn detach(&mut self, pid: PrivateId, session: DetachedSession) {
+    pub(crate) fn detach(&mut self, pid: PrivateId, session: DetachedSession) {
         self.detached.insert(pid, session);
     }
 
     /// Takes out a detached session: its client has come back, or it is forgotten.
-    pub fn reattach(&mut self, pid: &PrivateId) -> Option<DetachedSession> {
+    pub(crate) fn reattach(&mut self, pid: &PrivateId) -> Option<DetachedSession> {
         self.detached.remove(pid)
     }
 
     /// Returns a detached session.
-    pub fn detached(&self, pid: &PrivateId) -> Option<&DetachedSession> {
+    pub(crate) fn detached(&self, pid: &PrivateId) -> Option<&DetachedSession> {
         self.detached.find(pid)
     }
 
     /// [`Sessions::detached`], to change it.
-    pub fn detached_mut(&mut self, pid: &PrivateId) -> Option<&mut DetachedSession> {
+    pub(crate) fn detached_mut(&mut self, pid: &PrivateId) -> Option<&mut DetachedSession> {
         self.detached.find_mut(pid)
     }
 
     /// Returns the private id of the detached session with this public one.
-    pub fn detached_socket(&self, socket: &SocketId) -> Option<PrivateId> {
+    pub(crate) fn detached_socket(&self, socket: &SocketId) -> Option<PrivateId> {
         self.detached.find_socket(socket)
     }
 
     /// Returns the sockets of all detached sessions, and whose they are.
-    pub fn detached_sockets(&self) -> impl Iterator<Item = (SocketId, &UserId)> {
+    pub(crate) fn detached_sockets(&self) -> impl Iterator<Item = (SocketId, &UserId)> {
         self.detached.sockets()
     }
 
     /// Number of detached sessions.
-    pub fn detached_len(&self) -> usize {
+    pub(crate) fn detached_len(&self) -> usize {
         self.detached.len()
     }
 
     /// Returns the session that was detached first, where that was before then, or where there are more than `max`.
-    pub fn oldest_detached(&mut self, before: Timestamp, max: usize) -> Option<PrivateId> {
+    pub(crate) fn oldest_detached(&mut self, before: Timestamp, max: usize) -> Option<PrivateId> {
         self.detached.oldest(before, max)
     }
 }
 
 /// An admitted socket.
 #[derive(Debug)]
-pub struct Session {
+pub(crate) struct Session {
     pub user: UserId,
     pub socket: SocketId,
     pub pid: PrivateId,
@@ -186,12 +186,12 @@ pub struct Session {
 
 impl Session {
     /// Events after this one it was sent, whether they are stored in the end or not.
-    pub fn surely_receives_after(&self) -> u64 {
+    pub(crate) fn surely_receives_after(&self) -> u64 {
         self.receives_after.max(self.left_out_up_to)
     }
 
     /// Since which event it hears nothing of a conversation, if it has muted that.
-    pub fn muted_since(&self, conversation: ConversationId) -> Option<u64> {
+    pub(crate) fn muted_since(&self, conversation: ConversationId) -> Option<u64> {
         self.subscriptions.as_ref()?.muted.get(&conversation).copied()
     }
 }

@@ -11,7 +11,7 @@ const GAPS_MAX: usize = 1_024;
 
 /// Places of a socket beyond its user's conversations.
 #[derive(Debug, Default)]
-pub struct Subscriptions {
+pub(crate) struct Subscriptions {
     pub rooms: HashSet<RoomId>,
     /// Since the event with this number.
     pub muted: HashMap<ConversationId, u64>,
@@ -24,19 +24,19 @@ pub struct Subscriptions {
 
 /// A socket was not in a room while events were dispatched: those after `from`, up to `to`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gap {
+pub(crate) struct Gap {
     pub room: RoomKey,
     pub from: u64,
     pub to: u64,
 }
 
 impl Subscriptions {
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rooms.is_empty() && self.muted.is_empty() && self.opened.is_empty() && self.gaps.is_empty()
     }
 
     /// A socket is in a room since the event `to`, and was not since `from`; 0: it never was.
-    pub fn note_gap(&mut self, room: RoomKey, from: u64, to: u64) {
+    pub(crate) fn note_gap(&mut self, room: RoomKey, from: u64, to: u64) {
         if self.gaps.len() >= GAPS_MAX {
             self.forgotten_gaps = self.gaps.remove(0).to;
         }
@@ -44,12 +44,12 @@ impl Subscriptions {
     }
 
     /// Returns whether the socket was not in a room when an event was dispatched.
-    pub fn was_absent(&self, room: &RoomKey, event_seq: u64) -> bool {
+    pub(crate) fn was_absent(&self, room: &RoomKey, event_seq: u64) -> bool {
         self.gaps.iter().any(|gap| gap.room == *room && gap.covers(event_seq))
     }
 
     /// Of a room's events those after this one are needed, for one who has come so far.
-    pub fn needed_since(&self, room: &RoomKey, reached: ReplayCursor) -> ReplayCursor {
+    pub(crate) fn needed_since(&self, room: &RoomKey, reached: ReplayCursor) -> ReplayCursor {
         let mut gaps: SmallVec<[_; 4]> = self.gaps.iter().filter(|gap| gap.room == *room).collect();
         gaps.sort_by_key(|gap| gap.from);
         gaps.iter().fold(
@@ -61,7 +61,7 @@ impl Subscriptions {
     }
 
     /// Its user is no member of a conversation any more. Tells whether it was muted.
-    pub fn forget(&mut self, conversation: ConversationId) -> bool {
+    pub(crate) fn forget(&mut self, conversation: ConversationId) -> bool {
         self.opened.remove(&conversation);
         self.gaps.retain(|gap| gap.room != RoomKey::Group(conversation));
         self.muted.remove(&conversation).is_some()
@@ -75,7 +75,7 @@ impl Gap {
 }
 
 /// Returns whether a session was sent an event of a room, or has it coming: it was sent all after `receives_after` where it was.
-pub fn was_notified(receives_after: u64, subscriptions: Option<&Subscriptions>, room: &RoomKey, event_seq: u64) -> bool {
+pub(crate) fn was_notified(receives_after: u64, subscriptions: Option<&Subscriptions>, room: &RoomKey, event_seq: u64) -> bool {
     receives_after < event_seq && !subscriptions.is_some_and(|subscriptions| subscriptions.was_absent(room, event_seq))
 }
 

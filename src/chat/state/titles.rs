@@ -8,7 +8,7 @@ const GENERATION: usize = 5_000;
 
 /// Titles in two generations: the young one becomes the old one when it is full.
 #[derive(Debug, Default)]
-pub struct Titles {
+pub(crate) struct Titles {
     young: HashMap<ListingId, Option<String>>,
     old: HashMap<ListingId, Option<String>>,
     /// Number of changes of titles: a read that began before one is too old to be kept.
@@ -17,7 +17,7 @@ pub struct Titles {
 
 impl Titles {
     /// The listing with its title, which may be known to be none; `None`: it must be read.
-    pub fn find(&mut self, listing: &ListingId) -> Option<Listing> {
+    pub(crate) fn find(&mut self, listing: &ListingId) -> Option<Listing> {
         let title = match self.young.get(listing) {
             Some(title) => title.clone(),
             None => {
@@ -30,7 +30,7 @@ impl Titles {
     }
 
     /// Remembers a title, or that there is none.
-    pub fn keep(&mut self, listing: ListingId, title: Option<String>) {
+    pub(crate) fn keep(&mut self, listing: ListingId, title: Option<String>) {
         if self.young.len() >= GENERATION {
             self.old = std::mem::take(&mut self.young);
         }
@@ -38,7 +38,7 @@ impl Titles {
     }
 
     /// A listing has a new title.
-    pub fn change(&mut self, listing: ListingId, title: String) {
+    pub(crate) fn change(&mut self, listing: ListingId, title: String) {
         self.changes += 1;
         self.keep(listing, Some(title));
     }

@@ -6,7 +6,7 @@ use crate::model::Timestamp;
 
 /// Tokens by which a session is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tokens {
+pub(crate) struct Tokens {
     /// The logins that its tokens belong to, else their fingerprints in hex: the one that expires last, and the newest.
     pub keys: SmallVec<[Box<str>; 1]>,
     pub expires_at: Option<Timestamp>,
@@ -14,12 +14,12 @@ pub struct Tokens {
 
 impl Tokens {
     /// One token.
-    pub fn of(claims: &Claims) -> Self {
+    pub(crate) fn of(claims: &Claims) -> Self {
         Self { keys: smallvec![claims.revocation_key.clone()], expires_at: claims.expires_at }
     }
 
     /// These and a newer one: the later expiry counts.
-    pub fn and(self, newer: Self, now: Timestamp) -> Self {
+    pub(crate) fn and(self, newer: Self, now: Timestamp) -> Self {
         let has_expired = newer.expires_at.is_some_and(|at| at <= now);
         let lasts = |tokens: &Self| tokens.expires_at.unwrap_or(Timestamp::from_millis(i64::MAX));
         match lasts(&newer) >= lasts(&self) {

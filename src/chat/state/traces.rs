@@ -9,24 +9,24 @@ const USERS: usize = 5_000;
 
 /// The traces of users, the latest first to be kept.
 #[derive(Debug, Default)]
-pub struct Traces {
+pub(crate) struct Traces {
     young: HashMap<UserId, Trace>,
     old: HashMap<UserId, Trace>,
 }
 
 impl Traces {
     /// Returns the trace of a user; empty for one who was not here lately.
-    pub fn of(&self, user: &UserId) -> Trace {
+    pub(crate) fn of(&self, user: &UserId) -> Trace {
         self.find(user).cloned().unwrap_or_default()
     }
 
     /// The same, where anything is.
-    pub fn find(&self, user: &UserId) -> Option<&Trace> {
+    pub(crate) fn find(&self, user: &UserId) -> Option<&Trace> {
         self.young.get(user).or_else(|| self.old.get(user))
     }
 
     /// Something happened to a user.
-    pub fn note(&mut self, user: &UserId, change: impl FnOnce(&mut Trace)) {
+    pub(crate) fn note(&mut self, user: &UserId, change: impl FnOnce(&mut Trace)) {
         if let Some(trace) = self.young.get_mut(user) {
             return change(trace);
         }

@@ -10,7 +10,7 @@ use crate::model::{ConversationId, Timestamp, UserId};
 
 /// A change that others are notified of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TypingChange {
+pub(crate) struct TypingChange {
     /// Conversation in which the user types.
     pub conversation: ConversationId,
     /// User who began or stopped.
@@ -24,7 +24,7 @@ type Typists = SmallVec<[(ConnectionKey, Timestamp); 1]>;
 
 /// Typing states; a user types in a conversation while at least one of their sockets does.
 #[derive(Debug, Default)]
-pub struct Typing {
+pub(crate) struct Typing {
     typists: HashMap<(ConversationId, UserId), Typists>,
     /// Conversations in which each socket types.
     places: HashMap<ConnectionKey, SmallVec<[ConversationId; 1]>>,
@@ -34,7 +34,7 @@ pub struct Typing {
 
 impl Typing {
     /// A socket typed. Silent (`None`) while its user is typing there already.
-    pub fn start(
+    pub(crate) fn start(
         &mut self,
         conversation: ConversationId,
         user: &UserId,
@@ -57,7 +57,12 @@ impl Typing {
     }
 
     /// A socket stopped, sent or left. Silent where it was not typing or another socket of its user still is.
-    pub fn stop(&mut self, conversation: ConversationId, user: &UserId, connection: ConnectionKey) -> Option<TypingChange> {
+    pub(crate) fn stop(
+        &mut self,
+        conversation: ConversationId,
+        user: &UserId,
+        connection: ConnectionKey,
+    ) -> Option<TypingChange> {
         let key = (conversation, user.clone());
         let sockets = self.typists.get_mut(&key)?;
         sockets.retain(|(socket, _)| *socket != connection);
@@ -70,13 +75,13 @@ impl Typing {
     }
 
     /// A socket is gone: it types nowhere any more.
-    pub fn forget(&mut self, user: &UserId, connection: ConnectionKey) -> Vec<TypingChange> {
+    pub(crate) fn forget(&mut self, user: &UserId, connection: ConnectionKey) -> Vec<TypingChange> {
         let places = self.places.remove(&connection).unwrap_or_default();
         places.into_iter().filter_map(|place| self.stop(place, user, connection)).collect()
     }
 
     /// Ends and returns what lapsed by `now`.
-    pub fn lapse(&mut self, now: Timestamp) -> Vec<TypingChange> {
+    pub(crate) fn lapse(&mut self, now: Timestamp) -> Vec<TypingChange> {
         let mut changes = Vec::new();
         if self.earliest.is_none_or(|earliest| earliest > now) {
             return changes;
@@ -100,7 +105,7 @@ impl Typing {
     }
 
     /// Returns the earliest time at which something may lapse.
-    pub fn next_lapse(&self) -> Option<Timestamp> {
+    pub(crate) fn next_lapse(&self) -> Option<Timestamp> {
         self.earliest
     }
 }

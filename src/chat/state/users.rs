@@ -20,7 +20,7 @@ const SENT_IDS_IDLE_MS: i64 = 600_000;
 
 /// Users, and what changed of them. Who is at hand is as new as all that took effect: a read never replaces an entry.
 #[derive(Debug, Default)]
-pub struct Users {
+pub(crate) struct Users {
     at_hand: HashMap<UserId, Box<User>>,
     pub changes: AccountChanges,
     /// Users who are made because somebody writes to them.
@@ -30,42 +30,42 @@ pub struct Users {
 
 impl Users {
     /// Nobody yet; these tokens are revoked.
-    pub fn new(revocations: Revocations) -> Self {
+    pub(crate) fn new(revocations: Revocations) -> Self {
         Self { revocations, ..Self::default() }
     }
 
     /// Returns a user who is at hand.
-    pub fn get(&self, id: &(impl Hash + Equivalent<UserId> + ?Sized)) -> Option<&User> {
+    pub(crate) fn get(&self, id: &(impl Hash + Equivalent<UserId> + ?Sized)) -> Option<&User> {
         self.at_hand.get(id).map(|user| &**user)
     }
 
     /// [`Users::get`], to change it.
-    pub fn get_mut(&mut self, id: &(impl Hash + Equivalent<UserId> + ?Sized)) -> Option<&mut User> {
+    pub(crate) fn get_mut(&mut self, id: &(impl Hash + Equivalent<UserId> + ?Sized)) -> Option<&mut User> {
         self.at_hand.get_mut(id).map(|user| &mut **user)
     }
 
     /// Returns whether a user is at hand.
-    pub fn contains(&self, id: &UserId) -> bool {
+    pub(crate) fn contains(&self, id: &UserId) -> bool {
         self.at_hand.contains_key(id)
     }
 
     /// Number of users at hand.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.at_hand.len()
     }
 
     /// Returns all who are at hand, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (&UserId, &User)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&UserId, &User)> {
         self.at_hand.iter().map(|(id, user)| (id, &**user))
     }
 
     /// Keeps a user as it was read, unless it is at hand.
-    pub fn keep(&mut self, account: Account, memberships: Vec<Membership>, now: Timestamp) {
+    pub(crate) fn keep(&mut self, account: Account, memberships: Vec<Membership>, now: Timestamp) {
         self.at_hand.entry(account.profile.id.clone()).or_insert_with(|| Box::new(User::new(account, memberships, now)));
     }
 
     /// Forgets those without a socket whom nobody has asked for since `old`, and ids of what others sent ten minutes ago.
-    pub fn forget_unused(&mut self, now: Timestamp, old: Timestamp) {
+    pub(crate) fn forget_unused(&mut self, now: Timestamp, old: Timestamp) {
         self.at_hand.retain(|_, user| {
             if user.sent.as_ref().is_some_and(|sent| sent.used_at < now.plus_millis(-SENT_IDS_IDLE_MS)) {
                 user.sent = None;
@@ -75,7 +75,7 @@ impl Users {
     }
 
     /// Returns the rooms in which a session with these subscriptions is.
-    pub fn rooms_of(
+    pub(crate) fn rooms_of(
         &self,
         user: &UserId,
         subscriptions: Option<&Subscriptions>,
@@ -95,7 +95,7 @@ impl Users {
 
 /// A user whose account is at hand: online, or used a short while ago.
 #[derive(Debug)]
-pub struct User {
+pub(crate) struct User {
     pub account: Arc<Account>,
     pub memberships: Vec<Membership>,
     /// Set if a membership may have an alias.
@@ -137,22 +137,22 @@ impl User {
     }
 
     /// Returns whether a session of theirs is open or detached.
-    pub fn has_sessions(&self) -> bool {
+    pub(crate) fn has_sessions(&self) -> bool {
         !self.sessions.is_empty() || !self.detached.is_empty()
     }
 
-    pub fn profile(&self) -> &Arc<Profile> {
+    pub(crate) fn profile(&self) -> &Arc<Profile> {
         &self.account.profile
     }
 
     /// Returns the user's alias for a conversation.
-    pub fn name_of(&self, conversation: ConversationId) -> Option<&Arc<str>> {
+    pub(crate) fn name_of(&self, conversation: ConversationId) -> Option<&Arc<str>> {
         let memberships = if self.has_names { &*self.memberships } else { &[] };
         memberships.iter().find(|membership| membership.conversation == conversation)?.name.as_ref()
     }
 
     /// The conversation that the user calls so, as far as that is at hand: by its id or by the latest name.
-    pub fn conversation_of_alias(&self, text: &str) -> Option<ConversationId> {
+    pub(crate) fn conversation_of_alias(&self, text: &str) -> Option<ConversationId> {
         let id = ConversationId::parse(text).ok();
         let means = |membership: &&Membership| {
             Some(membership.conversation) == id || membership.name.as_deref().is_some_and(|name| name == text)
@@ -160,7 +160,7 @@ impl User {
         self.memberships.iter().find(means).map(|membership| membership.conversation)
     }
 
-    pub fn membership(&mut self, conversation: ConversationId) -> Option<&mut Membership> {
+    pub(crate) fn membership(&mut self, conversation: ConversationId) -> Option<&mut Membership> {
         self.memberships.iter_mut().find(|membership| membership.conversation == conversation)
     }
 }

@@ -13,6 +13,7 @@ use crate::store::connection::{AnyConnection, in_snapshot};
 use crate::store::schema::{conversations, messages, participants};
 
 /// The kind of rows that a client lacks.
+#[expect(missing_docs, reason = "a variant's comment explains its fields")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lacking {
     /// Messages by others that its user has not received.
@@ -46,7 +47,9 @@ pub fn load_received(conn: &mut AnyConnection, user: &UserId) -> QueryResult<Rec
 /// The positions in (`after`, `up_to`], of messages or of their last changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
+    /// Position before the first.
     pub after: i64,
+    /// Last position.
     pub up_to: i64,
 }
 

@@ -64,7 +64,7 @@ pub(super) struct Lines<R> {
 
 impl<R: BufRead> Lines<R> {
     /// Reads the header.
-    pub fn begin(input: R) -> Result<(Header, Self), TransferError> {
+    pub(super) fn begin(input: R) -> Result<(Header, Self), TransferError> {
         let mut lines = Self { input, line: Vec::new(), number: 0 };
         let is_there = lines.read()?;
         let header = serde_json::from_slice::<HeaderLine>(&lines.line).ok().filter(|_| is_there);
@@ -80,7 +80,7 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// Returns the next line and the number of its bytes; `None` at the end of the file.
-    pub fn next(&mut self) -> Result<Option<(Line<'_>, u64)>, TransferError> {
+    pub(super) fn next(&mut self) -> Result<Option<(Line<'_>, u64)>, TransferError> {
         if !self.read()? {
             return Ok(None);
         }
@@ -111,7 +111,7 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// Reads to the end and adds up sums. Returns the sums found, and those in the last line.
-    pub fn add_up(mut self, on_step: &mut dyn FnMut(Step)) -> Result<(Sums, Sums), TransferError> {
+    pub(super) fn add_up(mut self, on_step: &mut dyn FnMut(Step)) -> Result<(Sums, Sums), TransferError> {
         let mut tally = sums::Tally::default();
         while let Some((line, bytes)) = self.next()? {
             on_step(Step::Done(bytes));
@@ -127,7 +127,7 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// Checks that nothing follows the last line.
-    pub fn must_end(&mut self) -> Result<(), TransferError> {
+    pub(super) fn must_end(&mut self) -> Result<(), TransferError> {
         if self.input.fill_buf()?.is_empty() { Ok(()) } else { Err(wrong(self.number + 1, &"it stands behind the end")) }
     }
 }

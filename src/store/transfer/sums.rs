@@ -23,12 +23,12 @@ pub(super) struct Tally(BTreeMap<String, (u64, Sha256)>);
 
 impl Tally {
     /// Adds a table, which may stay empty.
-    pub fn begin(&mut self, table: &str) {
+    pub(super) fn begin(&mut self, table: &str) {
         self.0.entry(table.to_owned()).or_default();
     }
 
     /// Counts a row. `line` is without its end.
-    pub fn add(&mut self, table: &str, line: &[u8]) {
+    pub(super) fn add(&mut self, table: &str, line: &[u8]) {
         // The name is new only for a table's first row.
         if !self.0.contains_key(table) {
             self.begin(table);
@@ -40,7 +40,7 @@ impl Tally {
         }
     }
 
-    pub fn finish(self) -> Sums {
+    pub(super) fn finish(self) -> Sums {
         let sum = |(count, hash): (u64, Sha256)| Sum { count, sha256: hexadecimal(hash) };
         self.0.into_iter().map(|(table, grown)| (table, sum(grown))).collect()
     }

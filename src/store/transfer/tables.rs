@@ -59,7 +59,7 @@ macro_rules! tables {
         }
 
         impl Batch {
-            pub fn push(&mut self, record: Record) {
+            pub(super) fn push(&mut self, record: Record) {
                 match record {
                     $(Record::$row(row) => self.$table.push(row),)+
                 }
@@ -67,7 +67,7 @@ macro_rules! tables {
             }
 
             /// Stores all rows, referenced ones first, and empties the batch.
-            pub fn store(&mut self, conn: &mut AnyConnection) -> QueryResult<()> {
+            pub(super) fn store(&mut self, conn: &mut AnyConnection) -> QueryResult<()> {
                 let Self { $($table,)+ rows: _ } = std::mem::take(self);
                 $(
                     match conn {
@@ -194,7 +194,7 @@ tables! {
 
 impl Batch {
     /// Returns the references to uploads in the rows; the file does not list them separately.
-    pub fn file_names(&self) -> Vec<FileName> {
+    pub(super) fn file_names(&self) -> Vec<FileName> {
         let of_messages = self.messages.iter().filter(|row| row.deleted_at.is_none()).flat_map(|row| {
             let texts = [row.file.as_deref(), row.attachments.as_deref(), Some(row.content.as_str())];
             texts.into_iter().flatten().flat_map(uploads_in).map(|url| (row.id.clone(), url.to_owned()))
@@ -216,14 +216,14 @@ mod base64_text {
     use base64::engine::general_purpose::STANDARD;
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
-    pub fn serialize<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
         match bytes {
             Some(bytes) => serializer.serialize_some(&STANDARD.encode(bytes)),
             None => serializer.serialize_none(),
         }
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<u8>>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<u8>>, D::Error> {
         let text = Option::<String>::deserialize(deserializer)?;
         text.map(|text| STANDARD.decode(text).map_err(D::Error::custom)).transpose()
     }

@@ -1,4 +1,5 @@
 //! Codecs: WebSocket frames, compression of messages and polling bodies, ends of HTTP requests.
+#![cfg_attr(not(feature = "internals"), expect(unreachable_pub, reason = "public for benches and fuzzers"))]
 mod coding;
 mod deflate;
 mod frame;

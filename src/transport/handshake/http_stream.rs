@@ -47,7 +47,7 @@ pub(in crate::transport) struct HttpStream<T = Socket> {
 }
 
 impl<T> HttpStream<T> {
-    pub fn new(socket: T, place: Option<HttpPlace>, limits: HttpLimits) -> Self {
+    pub(crate) fn new(socket: T, place: Option<HttpPlace>, limits: HttpLimits) -> Self {
         Self {
             socket,
             _place: place,
@@ -60,7 +60,7 @@ impl<T> HttpStream<T> {
     }
 
     /// Returns the socket, and the bytes read ahead.
-    pub fn into_parts(self) -> (T, BytesMut) {
+    pub(crate) fn into_parts(self) -> (T, BytesMut) {
         (self.socket, self.kept)
     }
 
