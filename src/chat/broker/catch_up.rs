@@ -29,7 +29,7 @@ impl Broker {
         let (dispatched, event_seq) = (self.dispatched_position(), self.replay.event_seq());
         let up_to = (dispatched, self.replay.changes.notified_by(dispatched));
         let Some(session) = self.sessions.get_mut(&connection).filter(|session| session.catch_up.is_none()) else { return };
-        session.left_out_up_to = event_seq;
+        session.progress.left_out_up_to = event_seq;
         session.catch_up = Some(Box::new(CatchUp::going_on((after, changes), up_to, sent_by(&session.pid))));
         debug!(sid:% = session.socket, user:% = session.user, after, up_to = dispatched; "catch-up goes on");
         self.notify(connection, Notice::CatchUpGoesOn { event_seq });

@@ -7,7 +7,7 @@ use super::admission::provisioned_user;
 use crate::auth::Claims;
 use crate::chat::ports::{Admission, Connect, ConnectKind, Notice, RefusedConnect, RoomKey};
 use crate::chat::query::{Lookup, LookupFor};
-use crate::chat::state::{CatchUp, CatchUpFrom, ReplayCursor, Session, Tokens, Unseen, sent_by};
+use crate::chat::state::{CatchUp, CatchUpFrom, EventProgress, PendingRequests, ReplayCursor, Session, Tokens, Unseen, sent_by};
 use crate::engineio::{CloseReason, ConnectionKey};
 use crate::model::{ChosenStatus, ConversationKind, MODEL_USER, Offset, OffsetKind, UserId};
 use crate::store::StoreError;
@@ -98,14 +98,13 @@ impl Broker {
             capabilities,
             client_dialects,
             tokens: Tokens::of(&claims),
-            reached: catch_up.is_none().then(|| ReplayCursor::all_of(self.replay.event_seq())),
-            confirmed: 0,
-            receives_after: self.replay.event_seq(),
-            left_out_up_to: 0,
-            unconfirmed: None,
+            progress: EventProgress {
+                reached: catch_up.is_none().then(|| ReplayCursor::all_of(self.replay.event_seq())),
+                receives_after: self.replay.event_seq(),
+                ..EventProgress::default()
+            },
             is_in_common_chat: false,
-            queue: None,
-            is_blocked: self.leftovers.put_behind(&claims.user, connection),
+            requests: PendingRequests { queue: None, is_blocked: self.leftovers.put_behind(&claims.user, connection) },
             is_kicked: false,
             subscriptions: None,
             catch_up,

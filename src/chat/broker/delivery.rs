@@ -20,10 +20,10 @@ impl Broker {
     pub(in crate::chat) fn on_confirmed(&mut self, connection: ConnectionKey, watermark: Watermark) {
         let Some(session) = self.sessions.get_mut(&connection) else { return };
         let (user, capabilities) = (session.user.clone(), session.capabilities);
-        let pages = session.unconfirmed.as_mut().map_or_else(Vec::new, |pages| pages.confirm(watermark));
+        let pages = session.progress.unconfirmed.as_mut().map_or_else(Vec::new, |pages| pages.confirm(watermark));
         if let Some(event_seq) = watermark.event_seq() {
-            session.unconfirmed = None;
-            session.confirmed = session.confirmed.max(event_seq);
+            session.progress.unconfirmed = None;
+            session.progress.confirmed = session.progress.confirmed.max(event_seq);
         }
         if capabilities.unconfirmed {
             return;
@@ -143,8 +143,9 @@ impl Broker {
     /// Up to this event all that was said in a conversation has surely reached a live socket of this member, as far as it was
     /// sent that.
     fn confirmed_to(&self, user: &UserId, id: ConversationId, kind: ConversationKind) -> u64 {
-        let confirmed =
-            |session: &Session| session.muted_since(id).map_or(session.confirmed, |since| session.confirmed.min(since));
+        let confirmed = |session: &Session| {
+            session.muted_since(id).map_or(session.progress.confirmed, |since| session.progress.confirmed.min(since))
+        };
         self.listening(user, kind).map(confirmed).max().unwrap_or(0)
     }
 
@@ -152,8 +153,8 @@ impl Broker {
     pub(super) fn was_notified(&self, user: &UserId, id: ConversationId, kind: ConversationKind, event_seq: u64) -> bool {
         let room = RoomKey::Group(id);
         let was_notified =
-            |session: &Session| was_notified(session.receives_after, session.subscriptions.as_deref(), &room, event_seq);
-        self.listening(user, kind).any(|session| session.confirmed >= event_seq && was_notified(session))
+            |session: &Session| was_notified(session.progress.receives_after, session.subscriptions.as_deref(), &room, event_seq);
+        self.listening(user, kind).any(|session| session.progress.confirmed >= event_seq && was_notified(session))
     }
 
     /// The live sockets of a user that show messages of this kind.
@@ -191,7 +192,7 @@ impl Broker {
     pub(super) fn note_page(&mut self, connection: ConnectionKey, page: &[Arc<Message>]) {
         if let Some(session) = self.sessions.get_mut(&connection) {
             let receipts = page.iter().filter_map(|message| DeliveryReceipt::of(message)).collect();
-            session.unconfirmed.get_or_insert_default().push(receipts);
+            session.progress.unconfirmed.get_or_insert_default().push(receipts);
         }
     }
 

@@ -3,7 +3,9 @@ use log::debug;
 
 use super::Broker;
 use crate::chat::ports::RoomKey;
-use crate::chat::state::{DetachedSession, ReplayCursor, ReplyTo, Requester, RingKey, Session, Subscriptions, was_notified};
+use crate::chat::state::{
+    DetachedSession, EventProgress, ReplayCursor, ReplyTo, Requester, RingKey, Session, Subscriptions, was_notified,
+};
 use crate::engineio::ConnectionKey;
 use crate::model::{Place, PrivateId, SocketId, Timestamp, UserId};
 
@@ -20,8 +22,7 @@ impl Broker {
             tokens,
             subscriptions,
             is_in_common_chat,
-            reached,
-            confirmed,
+            progress: EventProgress { reached, confirmed, .. },
             ..
         } = session;
         let detached = DetachedSession {

@@ -95,8 +95,11 @@ impl Broker {
             peer: Some(session.peer),
             since: session.connected_at,
             is_catching_up: session.catch_up.is_some(),
-            waiting_requests: session.queue.as_ref().map_or(0, |queue| queue.len()),
-            unconfirmed_events: self.replay.event_seq().saturating_sub(session.confirmed.max(session.receives_after)),
+            waiting_requests: session.requests.queue.as_ref().map_or(0, |queue| queue.len()),
+            unconfirmed_events: self
+                .replay
+                .event_seq()
+                .saturating_sub(session.progress.confirmed.max(session.progress.receives_after)),
             ..self.common_view(ViewParts {
                 socket: session.socket,
                 user: &session.user,

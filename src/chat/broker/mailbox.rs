@@ -79,8 +79,8 @@ impl Broker {
         if self.work.is_draining {
             return self.answer(running.reply_to, Err(ChatError::Stopping));
         }
-        if session.is_blocked {
-            let queue = session.queue.get_or_insert_default();
+        if session.requests.is_blocked {
+            let queue = session.requests.queue.get_or_insert_default();
             if queue.len() < QUEUE_PER_SOCKET {
                 queue.push_back(running);
             } else {
@@ -92,7 +92,7 @@ impl Broker {
         if self.run(running)
             && let Some(session) = self.sessions.get_mut(&connection)
         {
-            session.is_blocked = true;
+            session.requests.is_blocked = true;
         }
     }
 

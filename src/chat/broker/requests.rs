@@ -58,14 +58,14 @@ impl Broker {
     /// Goes on with a socket's requests that waited behind a read.
     fn unblock(&mut self, connection: ConnectionKey) {
         while let Some(session) = self.sessions.get_mut(&connection) {
-            session.is_blocked = false;
-            let Some(next) = session.queue.as_mut().and_then(|queue| queue.pop_front()) else {
-                session.queue = None;
+            session.requests.is_blocked = false;
+            let Some(next) = session.requests.queue.as_mut().and_then(|queue| queue.pop_front()) else {
+                session.requests.queue = None;
                 return;
             };
             if self.run(next) {
                 if let Some(session) = self.sessions.get_mut(&connection) {
-                    session.is_blocked = true;
+                    session.requests.is_blocked = true;
                 }
                 return;
             }

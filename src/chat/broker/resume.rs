@@ -7,7 +7,9 @@ use super::Broker;
 use crate::chat::ports::{
     Admission, Broadcast, Connect, ConnectKind, Event, LeftBehind, NotRecovered, Notice, Replay, ReplayKind, ResumeData,
 };
-use crate::chat::state::{AfterCommit, DetachedSession, MissedEvent, ReplayCursor, RingKey, Session, Tokens};
+use crate::chat::state::{
+    AfterCommit, DetachedSession, EventProgress, MissedEvent, PendingRequests, ReplayCursor, RingKey, Session, Tokens,
+};
 use crate::engineio::{CloseReason, ConnectionKey};
 use crate::model::{ChosenStatus, Message, NotificationId, Offset, PrivateId, SocketId, UserId};
 use crate::store::Write;
@@ -217,14 +219,14 @@ impl Broker {
             capabilities,
             client_dialects,
             tokens,
-            reached: Some(reached),
-            confirmed: reached.whole_event_seq(),
-            receives_after,
-            left_out_up_to: 0,
-            unconfirmed: None,
+            progress: EventProgress {
+                reached: Some(reached),
+                confirmed: reached.whole_event_seq(),
+                receives_after,
+                ..EventProgress::default()
+            },
             is_in_common_chat,
-            queue: None,
-            is_blocked: self.leftovers.put_behind(&id, connection),
+            requests: PendingRequests { queue: None, is_blocked: self.leftovers.put_behind(&id, connection) },
             is_kicked: false,
             subscriptions,
             catch_up: None,

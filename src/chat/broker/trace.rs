@@ -41,8 +41,8 @@ impl Broker {
             let seen = Seen {
                 capabilities: session.capabilities,
                 subscriptions: session.subscriptions.as_deref(),
-                receives_after: session.receives_after,
-                confirmed: Some(session.confirmed),
+                receives_after: session.progress.receives_after,
+                confirmed: Some(session.progress.confirmed),
                 is_catching_up: session.catch_up.is_some(),
             };
             SessionTrace { socket: session.socket, state: seen.state(conversation, kind, event_seq) }

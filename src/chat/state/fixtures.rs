@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::detached::DetachedSession;
 use super::requests::{Prefetched, ReplyTo, Running};
-use super::sessions::Session;
+use super::sessions::{EventProgress, PendingRequests, Session};
 use super::tokens::Tokens;
 use crate::chat::ports::{Capabilities, ClientDialects, Command};
 use crate::engineio::{ConnectionKey, Peer, Slot};
@@ -102,14 +102,9 @@ pub(super) fn session(name: &str, pid: PrivateId) -> Session {
         capabilities: Capabilities::default(),
         client_dialects: ClientDialects::default(),
         tokens: tokens(),
-        reached: None,
-        confirmed: 0,
-        receives_after: 0,
-        left_out_up_to: 0,
-        unconfirmed: None,
+        progress: EventProgress::default(),
         is_in_common_chat: false,
-        queue: None,
-        is_blocked: false,
+        requests: PendingRequests::default(),
         is_kicked: false,
         catch_up: None,
         unseen: None,

@@ -157,6 +157,22 @@ pub(crate) struct Session {
     pub capabilities: Capabilities,
     pub client_dialects: ClientDialects,
     pub tokens: Tokens,
+    pub progress: EventProgress,
+    pub is_in_common_chat: bool,
+    pub requests: PendingRequests,
+    /// Set once its client is being kicked: nothing more of it is carried out.
+    pub is_kicked: bool,
+    pub catch_up: Option<Box<CatchUp>>,
+    /// Notifications that are to be shown behind the catch-up.
+    pub unseen: Option<Box<Unseen>>,
+    pub subscriptions: Option<Box<Subscriptions>>,
+    pub peer: Peer,
+    pub connected_at: Timestamp,
+}
+
+/// Events that a socket was sent, and those that have arrived.
+#[derive(Debug, Default)]
+pub(crate) struct EventProgress {
     /// Position of its client in the events, as far as that is known; `None`, while a catch-up began it: only the client
     /// knows.
     pub reached: Option<ReplayCursor>,
@@ -168,26 +184,22 @@ pub(crate) struct Session {
     pub left_out_up_to: u64,
     /// Pages of the catch-up that may not have arrived yet.
     pub unconfirmed: Option<Box<UnconfirmedPages>>,
-    pub is_in_common_chat: bool,
+}
+
+/// Requests of a socket that are carried out one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct PendingRequests {
     /// Requests that wait for the first of them, in order.
     #[expect(clippy::box_collection, reason = "most sockets have none, and there are many sockets")]
     pub queue: Option<Box<VecDeque<Running>>>,
     /// Set while the first request of the queue's owner waits for the store, or for what the user's sockets left behind.
     pub is_blocked: bool,
-    /// Set once its client is being kicked: nothing more of it is carried out.
-    pub is_kicked: bool,
-    pub catch_up: Option<Box<CatchUp>>,
-    /// Notifications that are to be shown behind the catch-up.
-    pub unseen: Option<Box<Unseen>>,
-    pub subscriptions: Option<Box<Subscriptions>>,
-    pub peer: Peer,
-    pub connected_at: Timestamp,
 }
 
 impl Session {
     /// Events after this one it was sent, whether they are stored in the end or not.
     pub(crate) fn surely_receives_after(&self) -> u64 {
-        self.receives_after.max(self.left_out_up_to)
+        self.progress.receives_after.max(self.progress.left_out_up_to)
     }
 
     /// Since which event it hears nothing of a conversation, if it has muted that.

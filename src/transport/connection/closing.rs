@@ -99,7 +99,7 @@ impl<S: Service> ConnectionState<S> {
 
     /// Queues a close frame, unless one is queued already.
     pub(super) fn queue_close(&mut self, code: Option<u16>) {
-        if !std::mem::replace(&mut self.has_close_frame, true) {
+        if !std::mem::replace(&mut self.ending.has_close_frame, true) {
             self.outbox.push(Rc::new(close_frame(code)));
         }
     }

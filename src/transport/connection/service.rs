@@ -88,14 +88,14 @@ impl<S: Service> ConnectionState<S> {
     pub(super) fn make_room(&mut self, worker: &WorkerState<S>, now: Instant) {
         let limits = worker.limits();
         let is_crowded = self.outbox.packets() >= limits.packets / 2 || self.outbox.bytes() >= limits.bytes / 2;
-        if is_crowded || self.has_failed {
+        if is_crowded || self.ending.has_failed {
             self.write_ahead(worker, now);
         }
     }
 
     #[cold]
     fn write_ahead(&mut self, worker: &WorkerState<S>, now: Instant) {
-        if self.has_failed {
+        if self.ending.has_failed {
             self.outbox.clear();
         } else if let Some(waker) = self.waker() {
             self.write_websocket(worker, &mut Context::from_waker(&waker), now);

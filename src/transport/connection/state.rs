@@ -51,12 +51,7 @@ pub(in crate::transport) struct ConnectionState<S: Service> {
     pub(super) blocked_until: Option<Instant>,
     /// Set when the outbox has become empty and the service was not notified.
     pub(super) owes_drained: bool,
-    /// Set when our side of the WebSocket is closed.
-    pub(super) is_shut: bool,
-    /// Set when a close frame is queued, or not needed any more.
-    pub(super) has_close_frame: bool,
-    /// Set when the socket accepts no more writes: the connection ends once everything received has been handled.
-    pub(super) has_failed: bool,
+    pub(super) ending: Ending,
     pub(super) service: Option<S>,
     pub(super) heartbeat: Heartbeat,
     armed: Armed,
@@ -66,6 +61,17 @@ pub(in crate::transport) struct ConnectionState<S: Service> {
     sid: Sid,
     pub(super) wants_base64: bool,
     is_dirty: bool,
+}
+
+/// Progress of a connection's end.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    /// Set when our side of the WebSocket is closed.
+    pub(super) is_shut: bool,
+    /// Set when a close frame is queued, or not needed any more.
+    pub(super) has_close_frame: bool,
+    /// Set when the socket accepts no more writes: the connection ends once everything received has been handled.
+    pub(super) has_failed: bool,
 }
 
 /// Parts of a new connection.
@@ -86,9 +92,7 @@ impl<S: Service> ConnectionState<S> {
             phase: Phase::Open,
             blocked_until: None,
             owes_drained: false,
-            is_shut: false,
-            has_close_frame: false,
-            has_failed: false,
+            ending: Ending::default(),
             service: None,
             heartbeat,
             armed: Armed::default(),
@@ -174,7 +178,7 @@ impl<S: Service> ConnectionState<S> {
     #[inline]
     pub(super) fn write_websocket(&mut self, worker: &WorkerState<S>, context: &mut Context<'_>, now: Instant) -> bool {
         let Transport::Websocket(ws_io) = &mut self.transport else { return false };
-        if self.has_failed {
+        if self.ending.has_failed {
             return false;
         }
         let waiting = self.outbox.bytes();
@@ -199,7 +203,7 @@ impl<S: Service> ConnectionState<S> {
                 // be handled.
                 self.outbox.clear();
                 self.blocked_until = None;
-                self.has_failed = true;
+                self.ending.has_failed = true;
                 self.wake();
                 false
             }

@@ -84,7 +84,7 @@ impl<S: Service> ConnectionState<S> {
             }
         }
         // A blocked socket wakes the task by itself.
-        if self.blocked_until.is_some() || self.has_failed {
+        if self.blocked_until.is_some() || self.ending.has_failed {
             return;
         }
         if !self.outbox.is_empty() {
@@ -94,9 +94,9 @@ impl<S: Service> ConnectionState<S> {
         }
         // Everything has been written, the close frame last: our side may end, and the peer gets time to end its own.
         if let (Phase::Closing(_), Transport::Websocket(ws_io)) = (self.phase, &mut self.transport)
-            && !self.is_shut
+            && !self.ending.is_shut
         {
-            self.is_shut = true;
+            self.ending.is_shut = true;
             self.phase = Phase::Closing(now + CLOSE_LINGER);
             if let Poll::Ready(Err(_)) = Pin::new(&mut ws_io.socket).poll_shutdown(context) {
                 self.finish(worker);
@@ -106,7 +106,7 @@ impl<S: Service> ConnectionState<S> {
 
     /// Ends a connection whose socket accepts no more writes, once everything received has been handled.
     fn end_if_failed(&mut self, worker: &WorkerState<S>, context: &mut Context<'_>, now: Instant) {
-        if !self.has_failed {
+        if !self.ending.has_failed {
             return;
         }
         // Writing fails once the peer has closed, although the last packets it sent are still unread.
@@ -163,7 +163,7 @@ impl<S: Service> ConnectionState<S> {
         if let Transport::Polling(_) = self.transport {
             return self.cancel_upgrade();
         }
-        self.has_close_frame = true;
+        self.ending.has_close_frame = true;
         self.close(worker, reason, now);
         self.finish(worker);
     }
