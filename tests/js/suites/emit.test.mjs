@@ -118,7 +118,7 @@ describe('emitting, refused', () => {
   it('what is malformed', async () => {
     for (const bad of [
       { to: undefined }, { to: null }, { to: 'bob' }, { to: [] }, { to: {} }, { to: { all: false } }, { to: { all: 'x' } }, { to: { user: {} } },
-      { to: { user: 'a b' } }, { to: { room: '' } }, { to: { room: true } }, { to: { conversation: [] } }, { to: { user: 'bob', all: true } },
+      { to: { user: 'a\nb' } }, { to: { room: '' } }, { to: { room: true } }, { to: { conversation: [] } }, { to: { user: 'bob', all: true } },
       { to: { socket: 'x' } }, { event: undefined }, { event: '' }, { event: 7 }, { event: 'a\0b' }, { data: '\0' }, { data: { '\0': 1 } },
     ]) assertHttpError(await ask({ ...good, ...bad }), 400, 'INVALID_PAYLOAD');
     assertHttpError(await ask('{"to":{"all":true},"event":"x","data":"\\ud800"}'), 400, 'INVALID_PAYLOAD');

@@ -278,7 +278,7 @@ for (const database of DATABASES) {
       assertHttpError(await notify(server(), good, { 'x-api-key': `${KEY}x` }), 401, 'INVALID_TOKEN');
       assertHttpError(await server().api('POST', '/api/notifications', { token: alice.user.token, body: good }), 403, 'FORBIDDEN');
       for (const bad of [
-        { userId: undefined }, { userId: 'a b' }, { userId: {} }, { type: undefined }, { type: '' }, { type: 'x'.repeat(33) }, { type: 1 },
+        { userId: undefined }, { userId: 'a\nb' }, { userId: {} }, { type: undefined }, { type: '' }, { type: 'x'.repeat(33) }, { type: 1 },
         { message: undefined }, { message: '' }, { message: null }, { message: [] }, { message: 'a\0b' }, { data: { a: '\0' } },
       ]) {
         assertHttpError(await notify(server(), { ...good, ...bad }), 400, 'INVALID_PAYLOAD');

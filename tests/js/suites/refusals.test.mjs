@@ -18,8 +18,8 @@ const ALL = { LOG_FORMAT: 'json', RUST_LOG: 'warn,parlance::refusals=debug', API
 const REQUESTS = {
   assistant: ['ai-message', { chatId: 'c' }, 'INVALID_PAYLOAD', 'Missing content'],
   conversation: ['message:send', { conversationId: '01900000-0000-7000-8000-000000000000', content: 'x' }, 'NOT_FOUND', 'Conversation not found'],
-  listing: ['sendDirectMessage', { receiverId: 'a b', content: 'x' }, 'INVALID_PAYLOAD', 'Invalid receiverId'],
-  agent: ['message:send', { targetUserId: 'a b', content: 'x' }, 'INVALID_PAYLOAD', 'Invalid targetUserId'],
+  listing: ['sendDirectMessage', { receiverId: 'a\nb', content: 'x' }, 'INVALID_PAYLOAD', 'Invalid receiverId'],
+  agent: ['message:send', { targetUserId: 'a\nb', content: 'x' }, 'INVALID_PAYLOAD', 'Invalid targetUserId'],
   // Its front end gets `FORBIDDEN` for something that does not exist.
   messenger: ['join_group', 'nope', 'FORBIDDEN', 'Conversation not found', 'NOT_FOUND'],
 };
