@@ -225,7 +225,8 @@ describe('the page of the chat', () => {
         const scroller = document.querySelector('.scroll');
         const seen = new Set();
         let rows = 0;
-        for (let turns = 0; turns < 6_000 && !seen.has('0'); turns++) {
+        // By time: on a busy machine it waits at the top for many a page.
+        for (const until = performance.now() + 180_000; performance.now() < until && !seen.has('0');) {
           for (const { textContent } of document.querySelectorAll('.row .text')) seen.add(/^message (\d+):/.exec(textContent)?.[1]);
           rows = Math.max(rows, document.querySelectorAll('.row').length);
           scroller.scrollTop -= 600;
