@@ -38,7 +38,7 @@ pub const OPERATIONS: &[Operation] = &[
             Field::optional("id", kinds::user),
             Field::optional("email", kinds::text),
             Field::optional("fullName", kinds::text),
-            Field::optional("password", kinds::text),
+            Field::optional("password", kinds::text_of::<8, 1_024>),
             Field::optional("passwordHash", kinds::text),
             Field::optional("role", SchemaGenerator::subschema_for::<UserRole>),
         ]))
@@ -52,7 +52,7 @@ pub const OPERATIONS: &[Operation] = &[
     .body(Shape::Object(&[
         Field::optional("disabled", kinds::flag),
         Field::optional("role", SchemaGenerator::subschema_for::<UserRole>),
-        Field::optional("password", kinds::text),
+        Field::optional("password", kinds::text_of::<8, 1_024>),
         Field::optional("passwordHash", kinds::text),
         Field::optional("username", kinds::text),
         Field::optional("email", kinds::text),

@@ -77,7 +77,7 @@ pub const OPERATIONS: &[Operation] = &[
         Field::optional("avatar", kinds::text_of::<0, AVATAR_MAX>),
         Field::optional("username", kinds::text),
         Field::optional("email", kinds::text),
-        Field::optional("password", kinds::text),
+        Field::optional("password", password),
         Field::optional("oldPassword", kinds::text),
     ]))
     .answers(OWN_USER)

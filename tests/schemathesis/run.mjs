@@ -16,6 +16,7 @@ try {
   execFileSync(BINARY, ['user', 'add', 'root', '--password', 'correct horse', '--role', 'admin'], { env: server.env, cwd: server.folder });
   const { body: { token, user } } = await server.api('POST', '/api/auth/login', { body: { login: 'root', password: 'correct horse' } });
   // Something is there to be found.
+  const { body: { user: other } } = await server.api('POST', '/api/admin/users', { token, body: { username: 'other', password: 'correct horse' } });
   const group = { type: 'group', name: 'Friends', participants: [] };
   const { body: { conversation } } = await server.api('POST', '/api/conversations', { token, body: group });
   const path = `/api/conversations/${conversation.id}/messages`;
@@ -33,6 +34,7 @@ try {
       PARLANCE_TOKEN: token,
       PARLANCE_CONVERSATION: conversation.id,
       PARLANCE_MEMBER: 'nobody',
+      PARLANCE_USER: other.id,
       PARLANCE_MESSAGE: message._id,
       PARLANCE_UPLOAD: file.url.split('/').at(-1),
     },
