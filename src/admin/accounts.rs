@@ -8,7 +8,7 @@ use crate::auth::check_password_hash;
 use crate::model::{Account, Profile, Timestamp, UserId, UserRole};
 use crate::store::{self, AccountChange, NewUser, Write};
 use crate::web::{
-    AccountFields, ActsOn, Admin, Body, HttpError, PasswordWork, RequestOrigin, WebState, change_account, changed,
+    AccountFields, ActsOn, Admin, Body, HttpError, PasswordWork, RequestOrigin, WebState, change_account, changed, find_stored,
     stored_account, user_in_path,
 };
 
@@ -61,8 +61,7 @@ pub(super) async fn create_user(
         None => UserId::parse(&Uuid::now_v7().to_string()).map_err(HttpError::internal)?,
     };
     let role = role(&body)?.unwrap_or_default();
-    let asked = id.clone();
-    if state.store.read_after_writes(move |conn| store::find_account(conn, &asked)).await?.is_some() {
+    if find_stored(&state.store, &id).await?.is_some() {
         return Err(HttpError::conflict("This id is taken"));
     }
     let (username, email) = (fields.username.clone().unwrap_or_default(), fields.email.clone().flatten());

@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::own_password::OwnPassword;
 use super::sessions::{begin_session, find_account};
 use super::shapes::own_user;
 use crate::auth::{check_email, check_full_name, check_password, check_username};
@@ -75,40 +76,16 @@ pub(super) async fn me(state: Data<WebState>, user: AuthenticatedUser) -> Result
 /// `POST /api/auth/password` `{oldPassword,newPassword}`
 pub(super) async fn change_password(
     state: Data<WebState>,
-    limit: Data<LoginLimit>,
-    passwords: Data<PasswordWork>,
-    origin: ReqData<RequestOrigin>,
+    own_password: OwnPassword,
     user: AuthenticatedUser,
     body: Body,
 ) -> Result<HttpResponse, HttpError> {
     let old = body.text("oldPassword")?.to_owned();
     let new = body.text("newPassword")?.to_owned();
     check_password(&new).map_err(|_| HttpError::bad_request("Invalid newPassword: must have 8 to 1024 characters"))?;
-    must_know_password(&state, &limit, &passwords, &origin, &user, old, Instant::now()).await?;
-    let password_hash = passwords.hash(origin.client.address, new).await?;
+    own_password.must_be(&user, old).await?;
+    let password_hash = own_password.hash(new).await?;
     let kept_login = user.claims.login.clone();
     state.chat.revoke(RevokeTokens::Password { user: user.id().clone(), password_hash, kept_login }).await?;
     Ok(HttpResponse::Ok().json(json!({"success": true})))
-}
-
-/// Refuses a caller who does not know the password of the token's user. Each attempt counts like a login.
-pub(super) async fn must_know_password(
-    state: &WebState,
-    limit: &LoginLimit,
-    passwords: &PasswordWork,
-    origin: &RequestOrigin,
-    user: &AuthenticatedUser,
-    password: String,
-    now: Instant,
-) -> Result<(), HttpError> {
-    let tried = Tried { account: Some(user.id().to_string()), address: origin.client.address };
-    limit.attempt(&tried, now).map_err(HttpError::rate_limited)?;
-    let id = user.id().clone();
-    let hash = state.store.read(move |conn| store::find_password_hash(conn, &id)).await?;
-    let verified = passwords.verify(origin.client.address, password, hash).await;
-    if !verified.inspect_err(|_| limit.forgive(&tried))? {
-        return Err(HttpError::invalid_credentials());
-    }
-    limit.forgive(&tried);
-    Ok(())
 }

@@ -1,6 +1,5 @@
 //! A user's personal data: export and deletion.
 use std::io;
-use std::time::Instant;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
@@ -10,10 +9,10 @@ use log::warn;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::accounts::must_know_password;
 use super::cookie::{CookieReach, no_token_cookie};
+use super::own_password::OwnPassword;
 use crate::store::{self, PersonalError};
-use crate::web::{AuthenticatedUser, Body, HttpError, LoginLimit, PasswordWork, RequestOrigin, WebState, delete_account};
+use crate::web::{AuthenticatedUser, Body, HttpError, RequestOrigin, WebState, delete_account};
 
 /// Maximum number of pages waiting for the caller's connection.
 const PAGES: usize = 2;
@@ -21,14 +20,13 @@ const PAGES: usize = 2;
 /// `DELETE /api/users/me` `{password}`
 pub(super) async fn delete_me(
     state: Data<WebState>,
-    limit: Data<LoginLimit>,
-    passwords: Data<PasswordWork>,
+    own_password: OwnPassword,
     origin: ReqData<RequestOrigin>,
     user: AuthenticatedUser,
     body: Body,
 ) -> Result<HttpResponse, HttpError> {
     let password = body.text("password")?.to_owned();
-    must_know_password(&state, &limit, &passwords, &origin, &user, password, Instant::now()).await?;
+    own_password.must_be(&user, password).await?;
     delete_account(&state, user.id()).await?;
     Ok(HttpResponse::Ok()
         .cookie(no_token_cookie(CookieReach::new(state.settings.cookie_samesite, origin.client.secure)))

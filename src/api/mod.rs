@@ -17,6 +17,7 @@ mod listings;
 mod messages;
 mod notifications;
 mod operations;
+mod own_password;
 mod own_sessions;
 mod routes;
 mod sessions;

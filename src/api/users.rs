@@ -1,13 +1,13 @@
 //! Other users, and a user's own profile.
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use actix_web::web::{Data, ReqData};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
-use super::accounts::must_know_password;
 use super::limits::{AVATAR_MAX, SEARCH_MAX};
+use super::own_password::OwnPassword;
 use super::sessions::find_account;
 use super::shapes::{UserView, own_user};
 use crate::chat::{Command, UserPresence};
@@ -15,8 +15,8 @@ use crate::config::PresenceScope;
 use crate::model::{Account, Timestamp, UserId};
 use crate::store::{self, AccountChange};
 use crate::web::{
-    AccountFields, Admin, AuthenticatedUser, Body, Cursor, HttpError, LoginLimit, Page, PageRequest, PasswordWork, Query,
-    RequestOrigin, WebState, change_account, changed, emptiable, user_in_path,
+    AccountFields, Admin, AuthenticatedUser, Body, Cursor, HttpError, Page, PageRequest, Query, WebState, change_account,
+    changed, emptiable, user_in_path,
 };
 
 /// Time after which a user with too many running searches may retry.
@@ -104,9 +104,7 @@ const OWN_FIELDS: [&str; 6] = ["username", "email", "fullName", "avatar", "passw
 /// Changing a credential needs the present password.
 pub(super) async fn update_me(
     state: Data<WebState>,
-    limit: Data<LoginLimit>,
-    passwords: Data<PasswordWork>,
-    origin: ReqData<RequestOrigin>,
+    own_password: OwnPassword,
     user: AuthenticatedUser,
     body: Body,
 ) -> Result<HttpResponse, HttpError> {
@@ -120,9 +118,9 @@ pub(super) async fn update_me(
         return Ok(changed(json!({"user": own_user(&state, &account).await?}), ignored));
     }
     let old = body.text("oldPassword")?.to_owned();
-    must_know_password(&state, &limit, &passwords, &origin, &user, old, Instant::now()).await?;
+    own_password.must_be(&user, old).await?;
     let password_hash = match password {
-        Some(password) => Some(passwords.hash(origin.client.address, password).await?),
+        Some(password) => Some(own_password.hash(password).await?),
         None => None,
     };
     let kept_login = user.claims.login.clone();

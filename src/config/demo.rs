@@ -4,7 +4,7 @@ use super::settings::Config;
 use super::word::WebChat;
 
 impl Config {
-    /// Tells whether the demo may stand at `/`: only if `HOST` is loopback; and unless `WEB_CHAT` asks for it, only if
+    /// Returns whether the demo may stand at `/`: only if `HOST` is loopback; and unless `WEB_CHAT` asks for it, only if
     /// the settings of store, accounts and origins have their defaults.
     pub fn offers_demo(&self) -> bool {
         self.host.is_loopback()

@@ -8,7 +8,7 @@ use super::settings::WebState;
 use crate::auth::{check_email, check_full_name, check_password, check_username};
 use crate::chat::ChatError;
 use crate::model::{Account, MODEL_USER, UserId};
-use crate::store::{self, AccountChange, Write};
+use crate::store::{self, AccountChange, Store, StoreError, Write};
 
 /// Fields that users and administrators may set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,13 +66,21 @@ pub async fn change_account(state: &WebState, change: AccountChange) -> Result<A
     stored_account(state, &user).await
 }
 
+/// Finds an account, whether it is deleted or not, after all pending writes.
+///
+/// # Errors
+/// The store is away.
+pub async fn find_stored(store: &Store, user: &UserId) -> Result<Option<Account>, StoreError> {
+    let id = user.clone();
+    store.read_after_writes(move |conn| store::find_account(conn, &id)).await
+}
+
 /// Returns the account of a person who is not deleted, after all pending writes.
 ///
 /// # Errors
 /// 404 if there is none, 503 while the store is away.
 pub async fn stored_account(state: &WebState, user: &UserId) -> Result<Account, HttpError> {
-    let id = user.clone();
-    let found = state.store.read_after_writes(move |conn| store::find_account(conn, &id)).await?;
+    let found = find_stored(&state.store, user).await?;
     let is_person = |account: &Account| !account.is_deleted && account.profile.id.as_str() != MODEL_USER;
     found.filter(is_person).ok_or_else(|| ChatError::UserNotFound.into())
 }

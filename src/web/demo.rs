@@ -4,13 +4,14 @@ use std::net::{IpAddr, Ipv6Addr};
 use actix_web::http::header::HeaderMap;
 use log::{info, warn};
 
+use super::account_fields::find_stored;
 use super::chat::Chat;
 use super::http_error::HttpError;
 use super::middleware::RequestOrigin;
 use super::settings::WebState;
-use crate::chat::Administer;
+use crate::chat::{Administer, ChatError};
 use crate::config::WebChat;
-use crate::model::{MODEL_USER, Timestamp, UserId, UserRole};
+use crate::model::{Account, MODEL_USER, Timestamp, UserId, UserRole};
 use crate::store::{self, NewUser, Store, StoreError, Write};
 
 /// Prefix of their ids.
@@ -21,7 +22,7 @@ const PEOPLE: [(&str, &str); 2] = [("ada", "Ada"), ("ben", "Ben")];
 /// Headers that only a proxy sends.
 const FORWARDED: [&str; 5] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
 
-/// Tells whether this request may see the demo: it comes from this machine, and nobody has an account.
+/// Returns whether this request may see the demo: it comes from this machine, and nobody has an account.
 ///
 /// # Errors
 /// 503 while the store is away.
@@ -37,7 +38,7 @@ pub async fn may_see_demo(state: &WebState, origin: &RequestOrigin, headers: &He
     Ok(!are_gone.await? && (state.settings.web_chat == WebChat::Demo || !has_accounts(&state.store).await?))
 }
 
-/// Tells whether anybody has an account, beside the demo's people and the model.
+/// Returns whether anybody has an account, beside the demo's people and the model.
 async fn has_accounts(store: &Store) -> Result<bool, StoreError> {
     // One more than those who do not count.
     let most = i64::try_from(PEOPLE.len()).unwrap_or_default() + 2;
@@ -56,7 +57,7 @@ pub async fn end_old_demo(store: &Store, chat: &Chat, offers_demo: bool, web_cha
     }
 }
 
-/// Tells whether a request comes from this machine, through no proxy, and to one of its own names: a foreign host name that
+/// Returns whether a request comes from this machine, through no proxy, and to one of its own names: a foreign host name that
 /// resolves to loopback (DNS rebinding) does not count.
 fn comes_from_here(origin: &RequestOrigin, headers: &HeaderMap) -> bool {
     let is_near = origin.client.address.is_some_and(|address| address.to_canonical().is_loopback());
@@ -64,7 +65,7 @@ fn comes_from_here(origin: &RequestOrigin, headers: &HeaderMap) -> bool {
     is_near && is_direct && origin.client.host.as_deref().is_some_and(is_this_machine)
 }
 
-/// Tells whether a `Host` can only mean this machine.
+/// Returns whether a `Host` can only mean this machine.
 fn is_this_machine(host: &str) -> bool {
     let name =
         host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit())).map_or(host, |(name, _)| name);
@@ -76,16 +77,16 @@ fn is_this_machine(host: &str) -> bool {
     is_loopback || name.eq_ignore_ascii_case("localhost")
 }
 
-/// Returns the ids of the demo's people, and creates the missing ones.
+/// Returns the accounts of the demo's people, and creates the missing ones.
 ///
 /// # Errors
 /// 503 while the store is away.
-pub async fn demo_people(state: &WebState) -> Result<Vec<UserId>, HttpError> {
+pub async fn demo_people(state: &WebState) -> Result<Vec<Account>, HttpError> {
     let mut people = Vec::new();
     for (name, full_name) in PEOPLE {
         let id = id(name)?;
-        let asked = id.clone();
-        if state.store.read_after_writes(move |conn| store::find_account(conn, &asked)).await?.is_none() {
+        let mut account = find_stored(&state.store, &id).await?;
+        if account.is_none() {
             let user = NewUser {
                 id: id.clone(),
                 username: format!("{name}-demo"),
@@ -102,8 +103,9 @@ pub async fn demo_people(state: &WebState) -> Result<Vec<UserId>, HttpError> {
                 Ok(_) | Err(StoreError::Conflict(_)) => {}
                 Err(error) => return Err(error.into()),
             }
+            account = find_stored(&state.store, &id).await?;
         }
-        people.push(id);
+        people.push(account.ok_or(ChatError::UserNotFound)?);
     }
     Ok(people)
 }
@@ -111,9 +113,7 @@ pub async fn demo_people(state: &WebState) -> Result<Vec<UserId>, HttpError> {
 /// Deletes the demo's people: from then on their tokens are refused. Failures are logged.
 pub async fn end_demo(store: &Store, chat: &Chat) {
     for id in PEOPLE.iter().filter_map(|(name, _)| id(name).ok()) {
-        let asked = id.clone();
-        let found = store.read_after_writes(move |conn| store::find_account(conn, &asked)).await;
-        if !matches!(found, Ok(Some(account)) if !account.is_deleted) {
+        if !matches!(find_stored(store, &id).await, Ok(Some(account)) if !account.is_deleted) {
             continue;
         }
         match chat.administer(Administer::Delete { user: id.clone() }).await {

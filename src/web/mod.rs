@@ -24,7 +24,7 @@ mod routing;
 mod settings;
 mod user_lookup;
 
-pub use self::account_fields::{AccountFields, change_account, changed, emptiable, stored_account};
+pub use self::account_fields::{AccountFields, change_account, changed, emptiable, find_stored, stored_account};
 pub use self::audit::{Act, Actor, ActsOn, Audit, audit_entry};
 pub use self::body::Body;
 pub use self::chat::Chat;

@@ -4,9 +4,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
 use crate::auth::new_login_id;
-use crate::chat::ChatError;
-use crate::model::Timestamp;
-use crate::store;
+use crate::model::{Profile, Timestamp};
 use crate::web::{HttpError, RequestOrigin, WebState, demo_people, may_see_demo};
 
 /// `POST /api/demo`: a token for each of the two; 404 where the demo is not offered.
@@ -19,12 +17,10 @@ pub(super) async fn begin(
         return Err(HttpError::not_found("There is no demo here"));
     }
     let mut people = Vec::new();
-    for id in demo_people(&state).await? {
-        let asked = id.clone();
-        let account = state.store.read_after_writes(move |conn| store::find_account(conn, &asked)).await?;
-        let profile = account.ok_or(ChatError::UserNotFound)?.profile;
-        let (token, expires_at) = state.tokens.issue(&id, &new_login_id(), profile.role, None, Timestamp::now());
-        let user = json!({"id": id, "username": profile.username, "fullName": profile.full_name});
+    for account in demo_people(&state).await? {
+        let Profile { id, username, full_name, role, .. } = &*account.profile;
+        let (token, expires_at) = state.tokens.issue(id, &new_login_id(), *role, None, Timestamp::now());
+        let user = json!({"id": id, "username": username, "fullName": full_name});
         people.push(json!({"user": user, "token": token, "expiresAt": expires_at}));
     }
     Ok(HttpResponse::Ok().json(json!({"success": true, "people": people})))

@@ -83,7 +83,7 @@ async fn compressed(request: &HttpRequest, file: &'static File) -> Result<Option
     compressed.map(Some).map_err(HttpError::internal)
 }
 
-/// Tells whether an `Accept-Encoding` takes gzip; `gzip;q=0` refuses it.
+/// Returns whether an `Accept-Encoding` takes gzip; `gzip;q=0` refuses it.
 fn takes_gzip(accepted: &str) -> bool {
     accepted.split(',').any(|coding| {
         let mut parts = coding.split(';').map(str::trim);
@@ -118,7 +118,7 @@ fn begin(request: &HttpRequest, tag: &EntityTag, cache: &'static str) -> HttpRes
     response
 }
 
-/// Tells whether the browser already has this version.
+/// Returns whether the browser already has this version.
 fn has(request: &HttpRequest, tag: &EntityTag) -> bool {
     if !request.headers().contains_key(IF_NONE_MATCH) {
         return false;

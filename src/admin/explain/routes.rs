@@ -9,7 +9,7 @@ use crate::admin::sessions::with_connections;
 use crate::chat::{ChatError, ListSessions, MessageTrace, RoomKey, TraceMessage};
 use crate::model::{Account, MessageId, Place, SocketId, UserId};
 use crate::store;
-use crate::web::{Admin, HttpError, WebState, path_text};
+use crate::web::{Admin, HttpError, WebState, find_stored, path_text};
 
 /// Maximum number of sessions of a user that are considered.
 const SESSIONS_MAX: usize = 50;
@@ -69,17 +69,13 @@ async fn find(state: &WebState, who: String) -> Result<Option<Account>, HttpErro
     if let Ok(socket) = SocketId::parse(&who)
         && let Some(session) = state.chat.find_session(socket).await?
     {
-        return find_account(state, session.user).await;
+        return Ok(find_stored(&state.store, &session.user).await?);
     }
     if let Ok(id) = UserId::parse(&who)
-        && let Some(account) = find_account(state, id).await?
+        && let Some(account) = find_stored(&state.store, &id).await?
     {
         return Ok(Some(account));
     }
     let found = state.store.read(move |conn| store::find_credentials(conn, &who)).await?;
     Ok(found.map(|(account, _)| account))
-}
-
-async fn find_account(state: &WebState, id: UserId) -> Result<Option<Account>, HttpError> {
-    Ok(state.store.read_after_writes(move |conn| store::find_account(conn, &id)).await?)
 }
