@@ -228,12 +228,18 @@ id_schema!(SocketId, { "type": "string", "pattern": "^[A-Za-z0-9_-]{20}$" });
 ///
 /// The first half is new for each session, because a stock client takes an unchanged id for a recovery. The second half
 /// is the same in all sessions of one client, so the server recognises the client's own messages after any number of
-/// reconnects.
+/// reconnects. It ends with a mark of the user, so that what a client sends of another user's session is known for that.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PrivateId([u8; 20]);
 
 /// Index at which the second half of a [`PrivateId`] begins.
 const CLIENT_AT: usize = 10;
+
+/// Index at which the mark of the user begins, of four digits.
+const USER_AT: usize = 16;
+
+/// The digits of URL-safe base64.
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 impl PrivateId {
     /// Reads an id.
@@ -249,6 +255,25 @@ impl PrivateId {
     pub fn of_client(self, earlier: Self) -> Self {
         let (Self(new), Self(old)) = (self, earlier);
         Self(std::array::from_fn(|place| *if place < CLIENT_AT { &new } else { &old }.get(place).unwrap_or(&b'_')))
+    }
+
+    /// Returns this id with the mark of its user.
+    #[must_use]
+    pub fn of_user(self, user: &UserId) -> Self {
+        let Self(mut bytes) = self;
+        if let (Some(client), Some(mark)) = (self.0.get(CLIENT_AT..USER_AT), bytes.get_mut(USER_AT..)) {
+            let name = [client, user.as_str().as_bytes()].concat();
+            let digest = Uuid::new_v5(&namespace_uuid(), &name);
+            for (digit, byte) in mark.iter_mut().zip(digest.as_bytes()) {
+                *digit = *DIGITS.get(usize::from(byte % 64)).unwrap_or(&b'_');
+            }
+        }
+        Self(bytes)
+    }
+
+    /// Returns whether it was made for this user.
+    pub fn is_of(&self, user: &UserId) -> bool {
+        self.of_user(user) == *self
     }
 
     /// Returns the half that all ids of one client share.
@@ -320,6 +345,16 @@ mod tests {
         let [one, other] = ["aaaaaaaaaaAAAAAAAAAA", "bbbbbbbbbbBBBBBBBBBB"].map(|text| PrivateId::parse(text).unwrap());
         let next = other.of_client(one);
         assert_eq!((next.expose(), next.client()), ("bbbbbbbbbbAAAAAAAAAA", one.client()));
+    }
+
+    #[test]
+    fn a_private_id_knows_its_user() {
+        let [ann, bob] = ["ann", "bob"].map(|name| UserId::parse(name).unwrap());
+        let [one, other] = ["aaaaaaaaaaAAAAAAAAAA", "bbbbbbbbbbBBBBBBBBBB"].map(|text| PrivateId::parse(text).unwrap());
+        let of_ann = one.of_user(&ann);
+        assert_eq!(of_ann.expose().get(..USER_AT), one.expose().get(..USER_AT));
+        assert!(of_ann.is_of(&ann) && other.of_client(of_ann).is_of(&ann), "the mark stays over all sessions of a client");
+        assert!(!of_ann.is_of(&bob) && !one.is_of(&ann));
     }
 
     #[test]

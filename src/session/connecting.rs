@@ -40,16 +40,16 @@ impl Session {
         self.dialect_state = DialectState::new(rules.dialects, requested);
         let found = find_connect_token(auth, self.handshake.token.as_deref());
         let verified = found.and_then(|found| (rules.verify)(&found.text, now.wall).map(|claims| (claims, found.place)));
-        let (back_to, offset) = find_return(auth);
         match verified {
-            // An expired token may still resume a session.
-            Ok((claims, _)) if claims.is_expired(now.wall) && back_to.is_none() => {
-                self.refuse(AuthError::TokenExpired.into(), None, cx);
-            }
             Ok((claims, place)) => {
+                let (back_to, offset) = find_return(auth, &claims.user);
+                // An expired token may still resume a session.
+                if claims.is_expired(now.wall) && back_to.is_none() {
+                    return self.refuse(AuthError::TokenExpired.into(), None, cx);
+                }
                 let (socket, pid) = (SocketId::parse(&(rules.random_ids)()), PrivateId::parse(&(rules.random_ids)()));
                 let (Ok(socket), Ok(pid)) = (socket, pid) else { return cx.output.close(CloseReason::Internal) };
-                let pid = back_to.map_or(pid, |earlier| pid.of_client(earlier));
+                let pid = back_to.map_or_else(|| pid.of_user(&claims.user), |earlier| pid.of_client(earlier));
                 self.stage = Stage::Connecting { socket };
                 self.is_by_cookie = place == TokenPlace::Cookie;
                 cx.broker.connect(Connect {

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::auth::{FoundToken, RequestTokens, TokenPlace};
 use crate::dialect::DialectSet;
 use crate::engineio::Opening;
-use crate::model::{Offset, PrivateId};
+use crate::model::{Offset, PrivateId, UserId};
 
 /// A pin that is malformed, or names a dialect that is not enabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,12 +49,16 @@ pub(super) fn find_pin(auth: Option<&RawValue>, handshake: &Handshake, enabled: 
     }
 }
 
-/// Returns the private id of the session to resume and the offset, if a CONNECT has them. Values that we cannot have
-/// issued count as absent.
-pub(super) fn find_return(auth: Option<&RawValue>) -> (Option<PrivateId>, Option<Offset>) {
+/// Returns the private id of the session to resume and the offset, if a CONNECT of `user` has them. Values that we
+/// cannot have issued count as absent, and so does an offset that came to another user: a page that logs in anew on the
+/// same socket object sends the one that it has, and would be taken for a device that has all that `user` was sent.
+pub(super) fn find_return(auth: Option<&RawValue>, user: &UserId) -> (Option<PrivateId>, Option<Offset>) {
     let keys = auth.and_then(|auth| serde_json::from_str::<HashMap<Cow<'_, str>, &RawValue>>(auth.get()).ok());
     let text = |key| serde_json::from_str::<Cow<'_, str>>(keys.as_ref()?.get(key)?.get()).ok();
     let back_to = text("pid").and_then(|pid| PrivateId::parse(&pid).ok());
+    if back_to.is_some_and(|pid| !pid.is_of(user)) {
+        return (None, None);
+    }
     (back_to, text("offset").and_then(|offset| Offset::parse(&offset)))
 }
 
@@ -96,7 +100,9 @@ mod tests {
 
     #[test]
     fn who_was_here_before_says_so() {
-        let (pid, offset) = ("p".repeat(20), "c1.2.3.40");
+        let [ann, bob] = ["ann", "bob"].map(|name| UserId::parse(name).unwrap());
+        let pid = PrivateId::parse(&"p".repeat(20)).unwrap().of_user(&ann);
+        let (pid, offset) = (pid.expose(), "c1.2.3.40");
         for (auth, has_pid, has_offset) in [
             (format!(r#"{{"pid":"{pid}","offset":"{offset}"}}"#), true, true),
             (format!(r#"{{"pid":"{pid}"}}"#), true, false),
@@ -106,10 +112,13 @@ mod tests {
             ("[]".to_owned(), false, false),
         ] {
             let raw = RawValue::from_string(auth.clone()).unwrap();
-            let (found, place) = find_return(Some(&raw));
+            let (found, place) = find_return(Some(&raw), &ann);
             assert_eq!((found.is_some(), place.is_some()), (has_pid, has_offset), "{auth}");
+            if has_pid {
+                assert_eq!(find_return(Some(&raw), &bob), (None, None), "another user's: {auth}");
+            }
         }
-        assert_eq!(find_return(None), (None, None));
+        assert_eq!(find_return(None, &ann), (None, None));
     }
 
     #[test]

@@ -53,11 +53,12 @@ impl Broker {
         }
     }
 
-    /// A client's offset proves that it had all up to an event, of the kinds of conversations that it can show.
+    /// The offset of a client whose session is gone proves that it had all up to an event, of the kinds of conversations that
+    /// it can show. It proves nothing in groups: the session may have muted some, and what it had muted went with it.
     pub(super) fn note_had(&mut self, user: &UserId, capabilities: Capabilities, event_seq: u64) {
         for id in self.conversations_behind(user) {
             let kind = self.conversations.get(&id).map(|cached| cached.conversation.kind);
-            if !kind.is_some_and(|kind| capabilities.can_show(kind)) {
+            if !kind.is_some_and(|kind| kind != ConversationKind::Group && capabilities.can_show(kind)) {
                 continue;
             }
             self.note_received(

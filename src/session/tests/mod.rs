@@ -27,7 +27,7 @@ use crate::dialect::DialectSet;
 use crate::dialect::fixtures::{CONVERSATION, MESSAGE, account, conversation, message, message_id, profile, user};
 use crate::engineio::{CloseReason, ConnectionKey, Encoded, Opening, Output, Slot};
 use crate::model::{
-    ChangesNotified, ConversationKind, Epoch, MessageId, MessageStatus, Offset, OffsetKind, Part, Timestamp, UserId,
+    ChangesNotified, ConversationKind, Epoch, MessageId, MessageStatus, Offset, OffsetKind, Part, PrivateId, Timestamp, UserId,
 };
 use crate::session::Limits;
 

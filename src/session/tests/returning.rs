@@ -23,6 +23,11 @@ fn resumed(rules: Rules, auth: &str, client_dialects: ClientDialects, missed: Ve
     case
 }
 
+/// Returns a private id as a session of this user has it.
+fn private_id(name: &str) -> String {
+    PrivateId::parse(&"p".repeat(20)).unwrap().of_user(&user(name)).expose().to_owned()
+}
+
 /// Returns the last arguments of events.
 fn offsets(sent: &[String]) -> Vec<&str> {
     sent.iter().map(|packet| packet.rsplit_once(",\"").unwrap().1.trim_end_matches("\"]")).collect()
@@ -55,7 +60,7 @@ fn every_packet_of_an_event_bears_its_own_offset() {
 #[test]
 fn who_was_here_before_says_where() {
     let mut case = Case::open(rules(), &Opening::default());
-    let pid = "p".repeat(20);
+    let pid = private_id("ann");
     case.text(&format!(r#"0{{"token":"ann","pid":"{pid}","offset":"e1.0.3.20.7"}}"#));
     let connect = case.broker.connects.pop().unwrap();
     assert_eq!(connect.back_to.unwrap().expose(), pid);
@@ -70,7 +75,7 @@ fn a_token_past_its_time_serves_who_comes_back_at_most() {
     let mut case = Case::open(rules(), &Opening::default());
     case.text(r#"0{"token":"expired"}"#);
     assert!(case.broker.connects.is_empty() && case.sent()[0].contains("TOKEN_EXPIRED"));
-    case.text(&format!(r#"0{{"token":"expired","pid":"{}"}}"#, "p".repeat(20)));
+    case.text(&format!(r#"0{{"token":"expired","pid":"{}"}}"#, private_id("expired")));
     assert!(case.broker.connects[0].claims.is_expired(case.now.wall));
     case.notice(Notice::Refused(RefusedConnect::TokenExpired));
     assert!(case.sent()[0].contains("TOKEN_EXPIRED"));

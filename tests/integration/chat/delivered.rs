@@ -475,6 +475,27 @@ async fn an_offset_proves_nothing_that_its_client_cannot_show() {
     }
 }
 
+#[actix::test]
+async fn an_offset_proves_nothing_of_a_group_that_its_session_had_muted() {
+    let mut broker = Broker::with(Options { recovery_ttl: Duration::ZERO, ..Options::default() }).await;
+    let group = broker.group(&["ann", "bob"]).await;
+    let (ann, bob) = (broker.connect("ann").await, broker.connect("bob").await);
+    broker.answer_pings(false);
+    broker.ask(bob, Command::LeaveConversation { conversation: group }).await.unwrap();
+    broker.ask(ann, Command::Send { to: SendTo::Conversation(group), draft: text("muted") }).await.unwrap();
+    broker.ask(ann, direct("bob", "hello")).await.unwrap();
+    let offset = broker
+        .next(bob, |heard| match heard {
+            Heard::Event(event) => message_of(event.event()).and(event.offset_of(Part { encoding: 4, packet: 0 })),
+            Heard::Notice(_) => None,
+        })
+        .await;
+    broker.disconnect(bob, false).await;
+    let pid = private_id(bob.0);
+    broker.return_with("bob", |connect| Connect { back_to: Some(pid), offset: Some(offset), ..connect }).await;
+    assert_eq!(received(&mut broker, ann).await, ["bob"], "the direct message alone");
+}
+
 /// Returns the number of the last event that a socket received.
 async fn last_event_seq(broker: &mut Broker, socket: Socket) -> u64 {
     let heard = broker.all(socket).await;

@@ -106,6 +106,22 @@ describe('a short drop', () => {
     assert.deepEqual(await textsUpTo(client, 'one'), ['one']);
   });
 
+  it('of another user who logged in on the same socket object shows nothing of theirs, and hides nothing of one\'s own', async (test) => {
+    const { server } = holder;
+    const [alice] = await people(test, server, ['alice']);
+    const bob = newUser('bob');
+    await say(alice, bob, 'while bob was away');
+    const { client } = await comer(test, server, newUser('carol'));
+    await say(alice, client.user, 'for carol');
+    await textsUpTo(client, 'for carol');
+    // What a page does when somebody logs out and another one in.
+    client.socket.disconnect();
+    client.socket.auth = { ...client.socket.auth, token: bob.token };
+    client.socket.connect();
+    assert.deepEqual(await textsUpTo(client, 'while bob was away'), ['for carol', 'while bob was away']);
+    assert.equal(client.socket.recovered, false);
+  });
+
   it('is made good in every dialect, each event once', async (test) => {
     const { server } = holder;
     const [alice] = await people(test, server, ['alice']);
