@@ -35,6 +35,9 @@ const PACE: Duration = Duration::from_millis(3);
 const LONG_PACE: Duration = Duration::from_millis(6);
 /// Number of writes in a batch that counts as heavy load.
 const MUCH: usize = 5;
+/// Number of waiting writes that is company enough: with as many as last time, all senders would get into one commit, and
+/// the database and they would wait for each other by turns.
+const COMPANY_MAX: usize = 16;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// The writer, an actor on a thread of its own because it waits for the database.
@@ -299,7 +302,7 @@ impl Handler<WritesWait> for Persister {
                 self.wait_until_back();
             } else if writes.len() > 1 {
                 let pace = if writes.len() < MUCH { PACE } else { LONG_PACE };
-                self.queue.await_company(writes.len(), pace.saturating_sub(begun.elapsed()));
+                self.queue.await_company(writes.len().min(COMPANY_MAX), pace.saturating_sub(begun.elapsed()));
             }
         }
     }

@@ -1,4 +1,5 @@
 //! The actor of one worker thread: delivers events to the thread's connections, and keeps their deadlines.
+use std::collections::VecDeque;
 use std::future::Future as _;
 use std::marker::PhantomData;
 use std::pin::{Pin, pin};
@@ -75,7 +76,7 @@ impl<S: Service> Actor for WorkerActor<S> {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(MAILBOX);
-        context.spawn(Batch { sleep: None, dirty: Vec::new(), service: PhantomData });
+        context.spawn(Batch { sleep: None, dirty: VecDeque::new(), service: PhantomData });
     }
 }
 
@@ -139,11 +140,15 @@ impl<S: Service> Handler<ViewConnections> for WorkerActor<S> {
     }
 }
 
-/// The actor's work each time its mailbox is empty: due deadlines, then the writes of all connections that got a
-/// delivery, then sleep until the next deadline.
+/// Maximum number of connections that are written to before the thread's sockets are read: who talks in a room of
+/// thousands would else miss the round that is being written, and each round would carry less.
+const WRITES_AT_ONCE: usize = 32;
+
+/// The actor's work each time its mailbox is empty: due deadlines, then the writes of the connections that got a
+/// delivery, some at a time, then sleep until the next deadline.
 struct Batch<S: Service> {
     sleep: Option<Pin<Box<Sleep>>>,
-    dirty: Vec<ConnectionRef<S>>,
+    dirty: VecDeque<ConnectionRef<S>>,
     service: PhantomData<fn() -> S>,
 }
 
@@ -160,6 +165,12 @@ impl<S: Service> ActorFuture<WorkerActor<S>> for Batch<S> {
         loop {
             keep_time(table);
             batch.write(table, task);
+            if !batch.dirty.is_empty() {
+                // Polled once and dropped, it wakes this task behind the sockets that are ready. A plain wake would not: the
+                // runtime takes dozens of woken tasks before it looks at sockets.
+                let _ = pin!(tokio::task::yield_now()).poll(task);
+                return Poll::Pending;
+            }
             let next = table.next_deadline();
             table.actor_sleeps(next, task.waker());
             let Some(next) = next else { return Poll::Pending };
@@ -175,17 +186,18 @@ impl<S: Service> ActorFuture<WorkerActor<S>> for Batch<S> {
 }
 
 impl<S: Service> Batch<S> {
-    /// Writes for the connections, so that none of their tasks has to run.
+    /// Writes for the first of the connections, so that none of their tasks has to run.
     fn write(&mut self, table: &Table<S>, task: &mut task::Context<'_>) {
         table.take_dirty(&mut self.dirty);
         if self.dirty.is_empty() {
             return;
         }
         let now = Instant::now();
-        let dirty = &mut self.dirty;
-        // a thousand writes are one poll here: the task's budget would make most of them look blocked
+        let first = self.dirty.len().min(WRITES_AT_ONCE);
+        let mut first = self.dirty.drain(..first);
+        // many writes are one poll here: the task's budget would make most of them look blocked
         let writes = std::future::poll_fn(|_| {
-            for connection in dirty.drain(..) {
+            for connection in first.by_ref() {
                 let mut state = connection.borrow_mut();
                 state.set_dirty(false);
                 // a task that has not run yet has no waker, and will write by itself

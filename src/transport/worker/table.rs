@@ -1,5 +1,6 @@
 //! The connections of one worker thread: their slots, their deadlines, and the list of those with packets to write.
 use std::cell::{Cell, Ref, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
@@ -65,9 +66,9 @@ impl<S: Service> Table<S> {
         self.dirty.borrow_mut().push(connection.clone());
     }
 
-    /// Moves the connections with packets to write into `into`, which is empty.
-    pub(super) fn take_dirty(&self, into: &mut Vec<ConnectionRef<S>>) {
-        std::mem::swap(&mut *self.dirty.borrow_mut(), into);
+    /// Moves the connections with packets to write behind those in `into`.
+    pub(super) fn take_dirty(&self, into: &mut VecDeque<ConnectionRef<S>>) {
+        into.extend(self.dirty.borrow_mut().drain(..));
     }
 
     /// Ensures that the connection gets attention at its next deadline.
