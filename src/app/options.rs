@@ -148,7 +148,7 @@ pub(super) fn transport_options(
 ) -> transport::Options {
     transport::Options {
         tls,
-        workers: workers(),
+        workers: if config.workers == 0 { workers() } else { config.workers },
         path: config.socket_path.as_str().to_owned(),
         other_files: api::CLIENT_FILES,
         proxies,
@@ -177,7 +177,7 @@ pub fn connections_with(files: u64) -> usize {
     usize::try_from(files).unwrap_or(usize::MAX).min(MAX_CONNECTIONS).saturating_sub(FILES_RESERVED).max(4)
 }
 
-/// Returns the number of worker threads: one for each processor but one, which is left to the writer, the readers and
+/// Returns the number of worker threads where `WORKERS` names none: one for each processor but one, which is left to the writer, the readers and
 /// the kernel. With two processors, all connections and the broker share one thread, so a message wakes no other thread
 /// on its way.
 fn workers() -> usize {

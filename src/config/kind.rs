@@ -22,8 +22,8 @@ pub(super) trait Kind {
     fn print(&self, value: &Self::Value) -> String;
 }
 
-/// A whole number, up to the maximum of its type.
-pub(super) struct Count<T>(T);
+/// A whole number from the first to the second of these.
+pub(super) struct Count<T>(T, T);
 
 /// A type of whole numbers.
 pub(super) trait Whole: FromStr + Display + PartialOrd + Copy {
@@ -43,9 +43,13 @@ impl Whole for usize {
     const MAX: Self = Self::MAX;
 }
 
-impl<T> Count<T> {
+impl<T: Whole> Count<T> {
     pub(super) const fn at_least(least: T) -> Self {
-        Self(least)
+        Self(least, T::MAX)
+    }
+
+    pub(super) const fn within(least: T, most: T) -> Self {
+        Self(least, most)
     }
 }
 
@@ -57,8 +61,11 @@ impl<T: Whole> Kind for Count<T> {
         // `FromStr` alone would accept a sign.
         let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
         let Some(number) = number else {
-            return Err(format!("{digits:?} is not a whole number from {} to {}", self.0, T::MAX));
+            return Err(format!("{digits:?} is not a whole number from {} to {}", self.0, self.1));
         };
+        if number > self.1 {
+            return Err(format!("must be at most {}", self.1));
+        }
         at_least(number, self.0, self)
     }
 

@@ -236,6 +236,9 @@ settings! {
         catch_up_max: usize = 5_000, "CATCH_UP_MAX", Count::at_least(0);
     }
     "connections" {
+        /// Number of threads that serve connections, at most 64; 0: one for each processor but one, which is left to the
+        /// writer, the readers and the kernel.
+        workers: usize = 0, "WORKERS", Count::within(0, 64);
         /// Time an HTTP connection may be idle. Set it longer than the proxy in front does, or clients see an
         /// occasional 502.
         keep_alive: Duration = Duration::from_secs(75), "KEEP_ALIVE", Length::at_least(SECOND);

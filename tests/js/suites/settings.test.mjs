@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { connect as connectTo } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -283,6 +283,17 @@ describe('settings', { concurrency: 4 }, () => {
   }
 
   // ---- connections ----
+
+  proves(['WORKERS'], 'so many threads serve connections, whose clients hear each other', async (test) => {
+    const server = await start(test, { WORKERS: '3' });
+    const tasks = `/proc/${server.process.pid}/task`;
+    const names = readdirSync(tasks).map((task) => readFileSync(`${tasks}/${task}/comm`, 'utf8').trim());
+    assert.equal(names.filter((name) => name.startsWith('actix-rt')).length, 3, names.join(', '));
+    const clients = await people(test, server, ['ann', 'bob', 'cid', 'dan', 'eve', 'fay']);
+    for (const client of clients.slice(1)) await say(clients[0], client.user, `to ${client.user.username}`);
+    await settle(...clients);
+    clients.slice(1).forEach((client) => assert.deepEqual(texts(client), [`to ${client.user.username}`]));
+  });
 
   proves(['KEEP_ALIVE'], 'an idle HTTP connection ends after that, and not before', async (test) => {
     const server = await start(test, { KEEP_ALIVE: '2s' });
