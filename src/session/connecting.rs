@@ -49,7 +49,8 @@ impl Session {
                 }
                 let (socket, pid) = (SocketId::parse(&(rules.random_ids)()), PrivateId::parse(&(rules.random_ids)()));
                 let (Ok(socket), Ok(pid)) = (socket, pid) else { return cx.output.close(CloseReason::Internal) };
-                let pid = back_to.map_or_else(|| pid.of_user(&claims.user), |earlier| pid.of_client(earlier));
+                let earlier = back_to.filter(|earlier| earlier.is_of(&claims.user));
+                let pid = earlier.map_or_else(|| pid.of_user(&claims.user), |earlier| pid.of_client(earlier));
                 self.stage = Stage::Connecting { socket };
                 self.is_by_cookie = place == TokenPlace::Cookie;
                 cx.broker.connect(Connect {

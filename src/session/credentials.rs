@@ -50,16 +50,14 @@ pub(super) fn find_pin(auth: Option<&RawValue>, handshake: &Handshake, enabled: 
 }
 
 /// Returns the private id of the session to resume and the offset, if a CONNECT of `user` has them. Values that we
-/// cannot have issued count as absent, and so does an offset that came to another user: a page that logs in anew on the
-/// same socket object sends the one that it has, and would be taken for a device that has all that `user` was sent.
+/// cannot have issued count as absent, and so does the offset beside an id of another user: a page that logs in anew on
+/// the same socket object sends the one that it has, and would be taken for a device that has all that `user` was sent.
 pub(super) fn find_return(auth: Option<&RawValue>, user: &UserId) -> (Option<PrivateId>, Option<Offset>) {
     let keys = auth.and_then(|auth| serde_json::from_str::<HashMap<Cow<'_, str>, &RawValue>>(auth.get()).ok());
     let text = |key| serde_json::from_str::<Cow<'_, str>>(keys.as_ref()?.get(key)?.get()).ok();
     let back_to = text("pid").and_then(|pid| PrivateId::parse(&pid).ok());
-    if back_to.is_some_and(|pid| !pid.is_of(user)) {
-        return (None, None);
-    }
-    (back_to, text("offset").and_then(|offset| Offset::parse(&offset)))
+    let is_own = back_to.is_none_or(|pid| pid.is_of(user));
+    (back_to, text("offset").filter(|_| is_own).and_then(|offset| Offset::parse(&offset)))
 }
 
 fn query_pin(query: &str, enabled: DialectSet) -> Result<DialectSet, BadPin> {
@@ -115,7 +113,7 @@ mod tests {
             let (found, place) = find_return(Some(&raw), &ann);
             assert_eq!((found.is_some(), place.is_some()), (has_pid, has_offset), "{auth}");
             if has_pid {
-                assert_eq!(find_return(Some(&raw), &bob), (None, None), "another user's: {auth}");
+                assert_eq!(find_return(Some(&raw), &bob), (found, None), "another user's: {auth}");
             }
         }
         assert_eq!(find_return(None, &ann), (None, None));

@@ -105,7 +105,9 @@ describe('programs and commands of the documents', () => {
     const stage = await Stage.open(test);
     const script = /cat > talk\.mjs <<'END'\n(.*?)\nEND/s.exec(blockOf('README.md', 'npm install'))[1];
     const printed = (await stage.program(`// talk.mjs\n${script}`)).trim().split('\n');
-    assert.deepEqual(printed, ['Carl reads: Hello, Carl!', 'stored and delivered', 'Mia reads: Hello, Mia!']);
+    // The message and its ack go to two sockets: a busy reader may see either first.
+    assert.deepEqual(printed.slice(0, 2).toSorted(), ['Carl reads: Hello, Carl!', 'stored and delivered']);
+    assert.deepEqual(printed.slice(2), ['Mia reads: Hello, Mia!']);
     printed.forEach((line) => assert.ok(read('README.md').includes(`\`${line}\``), line));
   });
 
