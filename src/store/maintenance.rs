@@ -1,4 +1,7 @@
 //! Connections for work on the whole database without a store: migrations, export, import, backup.
+use std::thread;
+use std::time::{Duration, Instant};
+
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -17,6 +20,10 @@ const POSTGRES_SERVERS: &str = "SELECT count(*) AS count FROM pg_stat_activity W
 /// These queries run long, and reading by index avoids sorting whole tables.
 const POSTGRES_WHOLE: &str = "SET statement_timeout = 0; SET enable_seqscan = off; SET enable_sort = off; \
      SET application_name = 'parlance maintenance';";
+
+/// Time within which Postgres ends the sessions of a server that has just stopped.
+const GONE_WITHIN: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(QueryableByName)]
 struct Count {
@@ -66,13 +73,23 @@ fn alone(
             .map_err(|error| if is_absence(&error) { MaintenanceError::InUse } else { error.into() })?,
         AnyConnection::Postgres(conn) => {
             conn.batch_execute(POSTGRES_WHOLE)?;
-            let Count { count } = diesel::sql_query(POSTGRES_SERVERS).get_result(conn)?;
-            if count > 0 || conn.batch_execute(POSTGRES_ALONE).is_err() {
+            let begun = Instant::now();
+            while has_servers(conn)? {
+                if begun.elapsed() > GONE_WITHIN {
+                    return Err(MaintenanceError::InUse);
+                }
+                thread::sleep(PAUSE);
+            }
+            if conn.batch_execute(POSTGRES_ALONE).is_err() {
                 return Err(MaintenanceError::InUse);
             }
         }
     }
     Ok(conn)
+}
+
+fn has_servers(conn: &mut PgConnection) -> QueryResult<bool> {
+    diesel::sql_query(POSTGRES_SERVERS).get_result(conn).map(|Count { count }| count > 0)
 }
 
 /// Connects for writing like a starting server: a missing file is created.
