@@ -53,7 +53,14 @@ export function useBrowser() {
     const session = await holder.browser.newBrowserCDPSession();
     const { processInfo } = await session.send('SystemInfo.getProcessInfo');
     const pages = processInfo.filter(({ type }) => type === 'renderer').map(({ id }) => id);
-    const all = (signal) => pages.forEach((id) => process.kill(id, signal));
+    const all = (signal) => pages.forEach((id) => {
+      try {
+        process.kill(id, signal);
+      } catch (error) {
+        // Chromium ends those that it keeps in reserve when it likes.
+        if (error.code !== 'ESRCH') throw error;
+      }
+    });
     all('SIGSTOP');
     return () => all('SIGCONT');
   };
