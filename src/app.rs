@@ -1,6 +1,7 @@
 //! Assembles the parts, serves, and stops in order.
 mod certificate;
 mod changed_accounts;
+mod dialect_files;
 mod error;
 mod figures;
 mod files;
@@ -45,6 +46,7 @@ use crate::transport::{self, Tls};
 use crate::web::{self, Audit, Chat, RateLimit, Settings, WebState};
 use crate::webchat;
 
+pub use self::dialect_files::load_dialects;
 pub use self::error::AppError;
 pub use self::issuer_keys::read_issuer_keys;
 pub use self::options::{admin_login, connections_with, tls};
@@ -90,8 +92,11 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         tokio::select! {
             signal = signals.next() => match signal {
                 Asked::ToStop => break info!("stopping"),
-                Asked::ToReload => if let Some(tls) = &running.tls {
-                    certificate::reload(tls).await;
+                Asked::ToReload => {
+                    dialect_files::reload().await;
+                    if let Some(tls) = &running.tls {
+                        certificate::reload(tls).await;
+                    }
                 }
             },
             failure = &mut watched => return failure,
@@ -127,6 +132,7 @@ pub struct Running {
 /// # Errors
 /// [`AppError`] if the database, the folder or the port is unavailable.
 pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>>), AppError> {
+    load_dialects(&config)?;
     let dialects = DialectSet::enabled(&config.dialects).map_err(AppError::because)?;
     let secrets = crate::auth::token_secrets(&config).map_err(AppError::because)?;
     let tokens = TokenKeys::new(&secrets, config.require_exp, config.token_ttl).with_max_age(config.token_max_age);

@@ -44,6 +44,7 @@ fn execute(command: Command) -> Result<(), CliError> {
         return check::execute(options, &environment, find);
     }
     let config = Config::load(find).map_err(CliError::new)?;
+    app::load_dialects(&config).map_err(CliError::new)?;
     DialectSet::enabled(&config.dialects).map_err(CliError::new)?;
     match command {
         Command::Serve => {

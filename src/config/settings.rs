@@ -220,6 +220,8 @@ settings! {
     "dialects" {
         /// Event vocabularies that clients may speak, comma-separated, or `all`.
         dialects: DialectNames = DialectNames::All, "DIALECTS", Parsed::new();
+        /// Files of further vocabularies, comma-separated; at most 59. Read anew at SIGHUP.
+        dialect_files: Vec<PathBuf> = Vec::new(), "DIALECT_FILES", Files;
         /// Answers unknown events with an error even if the sender expects no ack.
         strict_events: bool = false, "STRICT_EVENTS", Flag;
         /// Users who see that somebody is online: `everyone`, or `contacts` (those who share a conversation).

@@ -279,6 +279,7 @@ fn answer(asked: &Asked, reply: &Reply) -> String {
         }
         Reply::Done
         | Reply::Message(_)
+        | Reply::Messages(_)
         | Reply::Conversation(_)
         | Reply::Notified(_)
         | Reply::Renewed { .. }

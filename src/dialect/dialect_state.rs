@@ -91,8 +91,8 @@ impl DialectState {
     /// Restores the state for a resumed session.
     pub fn of_client_dialects(enabled: DialectSet, client_dialects: ClientDialects) -> Self {
         let ClientDialects { asked, learned: [learned, doubtful], last_encoding: _ } = client_dialects;
-        let [requested, learned, doubtful] = [asked, learned, doubtful].map(DialectSet::of_bits);
-        Self { enabled, requested, learned, doubtful }
+        let [requested, learned, doubtful] = [asked, learned, doubtful].map(|bits| DialectSet::of_bits(bits).current());
+        Self { enabled: enabled.current(), requested, learned, doubtful }
     }
 
     /// Returns the kinds of events that it can show.

@@ -48,6 +48,14 @@ impl<'a> Payload<'a> {
         Err(RequestError::Field(name.map_or(Cow::Borrowed(field.name), |name| Cow::Owned(name.to_owned()))))
     }
 
+    /// Parses fields that a filter made.
+    ///
+    /// # Errors
+    /// As [`Payload::of`].
+    pub(super) fn of_json(json: &'a str) -> Result<Self, RequestError> {
+        Self::parse(Field { name: PAYLOAD, json: Some(json) })
+    }
+
     /// Parses the payload of a request that may be refused for other reasons, to echo parts of it in the refusal.
     pub fn as_it_came(args: &'a Args) -> Self {
         let fields = present(args.get(0)).and_then(|json| serde_json::from_str(json).ok());
@@ -58,6 +66,11 @@ impl<'a> Payload<'a> {
     pub fn field(&self, name: &'static str) -> Field<'a> {
         let json = self.fields.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value);
         Field { name, json: present(json) }
+    }
+
+    /// Returns whether a field is there, `null` included.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.fields.0.iter().any(|(key, _)| key == name)
     }
 }
 
@@ -81,6 +94,11 @@ impl<'a> Field<'a> {
         }
         refuse_unusable_rest(args)?;
         Ok(field)
+    }
+
+    /// Returns the field by the name that its front end knows.
+    pub(super) fn named(self, name: &'static str) -> Self {
+        Self { name, ..self }
     }
 
     /// Returns the refusal for this field: it is missing or invalid.
@@ -193,6 +211,15 @@ fn present(value: Option<&RawValue>) -> Option<&str> {
 fn refuse_unusable_rest(args: &Args) -> Result<(), RequestError> {
     let mut rest = (1..args.len()).filter_map(|index| args.get(index));
     if rest.any(|value| has_unusable_text(value.get())) { Err(RequestError::Field(Cow::Borrowed(PAYLOAD))) } else { Ok(()) }
+}
+
+/// Refuses unstorable text anywhere in what a filter is to work on; a text that is the first argument is left to the field
+/// that it becomes.
+pub(super) fn refuse_unusable(args: &Args) -> Result<(), RequestError> {
+    match args.get(0) {
+        Some(first) if first.get().starts_with('{') && has_unusable_text(first.get()) => Payload::of(args).map(|_| ()),
+        _ => refuse_unusable_rest(args),
+    }
 }
 
 /// Returns whether valid JSON contains U+0000 or an unpaired surrogate. Both can only be written as escapes.

@@ -13,6 +13,7 @@ mod conversation;
 mod dialect_state;
 mod events;
 mod fields;
+mod file;
 #[cfg(any(test, feature = "internals"))]
 #[expect(clippy::unwrap_used, reason = "values for tests and benches, which fail with them")]
 pub mod fixtures;
@@ -36,11 +37,12 @@ pub use self::conversation::{ConversationView, NOTIFICATION_EVENT, NotificationV
 pub use self::dialect_state::DialectState;
 pub use self::events::{Class, ClientEvent, EventDoc, Offset, ServerEvent};
 pub use self::fields::{Field, Payload};
+pub use self::file::{FileDialect, Problem};
 pub use self::listing::{CommonChatMessage, DeletedMessageView, DirectMessageView, RoomMessageView};
 pub use self::packets::{Packets, packet};
 pub use self::refusal::{error_ack, kick_packet, kick_sentence, unknown_event_packet};
 pub use self::request_error::{RequestError, Wording};
 pub use self::rooms::parse_room;
-pub use self::table::{Dialect, DialectSet, RegisterError, UnknownDialect, register};
+pub use self::table::{Dialect, DialectSet, RegisterError, UnknownDialect, register, replace};
 pub use self::types::types;
 pub use self::vocabulary::{Asked, Decoded, Vocabulary};

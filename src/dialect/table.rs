@@ -2,6 +2,7 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::value::RawValue;
 
@@ -14,12 +15,16 @@ use super::messenger::Messenger;
 use super::vocabulary::Vocabulary;
 use crate::chat::ENCODINGS;
 use crate::config::{ConfigError, DialectNames};
+use crate::model::{FIXED_ENCODINGS, name_encoding};
 
 /// Dialects of the five front ends. The index is also the number of the encoding in a broadcast.
-const OURS: [&dyn Vocabulary; 5] = [&Assistant, &Conversation, &Listing, &Agent, &Messenger];
+const OURS: [&dyn Vocabulary; FIXED_ENCODINGS] = [&Assistant, &Conversation, &Listing, &Agent, &Messenger];
 
 /// Number of further encodings that a broadcast can hold.
 const ROOM: usize = ENCODINGS - OURS.len();
+
+/// A bit for each registered dialect that another one has replaced.
+static REPLACED: AtomicU64 = AtomicU64::new(0);
 
 /// Registered dialects, with the following indexes.
 static OTHERS: [OnceLock<&'static dyn Vocabulary>; ROOM] = [const { OnceLock::new() }; ROOM];
@@ -43,8 +48,31 @@ pub fn register(vocabulary: &'static dyn Vocabulary) -> Result<(), RegisterError
     if Dialect::find(vocabulary.name()).is_some() {
         return Err(RegisterError::NameTaken);
     }
-    let mut places = OTHERS.iter();
-    if places.any(|place| place.set(vocabulary).is_ok()) { Ok(()) } else { Err(RegisterError::NoRoom) }
+    place(vocabulary).map(|_| ())
+}
+
+/// Makes a dialect available in the place of the one that has its name now, if any. Connections that speak that one go on
+/// with it, so it keeps its place among the encodings until the process ends.
+///
+/// # Errors
+/// [`RegisterError`] if the table is full, or the name is one of the five.
+pub fn replace(vocabulary: &'static dyn Vocabulary) -> Result<(), RegisterError> {
+    let before = Dialect::find(vocabulary.name());
+    if before.is_some_and(|dialect| dialect.index() < OURS.len()) {
+        return Err(RegisterError::NameTaken);
+    }
+    place(vocabulary)?;
+    if let Some(before) = before {
+        REPLACED.fetch_or(1 << before.0, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+fn place(vocabulary: &'static dyn Vocabulary) -> Result<usize, RegisterError> {
+    let place = OTHERS.iter().position(|place| place.set(vocabulary).is_ok()).ok_or(RegisterError::NoRoom)?;
+    let encoding = u8::try_from(place + OURS.len()).map_err(|_| RegisterError::NoRoom)?;
+    name_encoding(encoding, vocabulary.name());
+    Ok(place)
 }
 
 /// Returns the entry at an index of the table.
@@ -104,26 +132,40 @@ pub struct UnknownDialect {
 
 /// A set of dialects.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub struct DialectSet(u8);
+pub struct DialectSet(u64);
 
 impl DialectSet {
     /// The empty set.
     pub const EMPTY: Self = Self(0);
 
     /// Makes a set from a bit for each index.
-    pub fn of_bits(bits: u8) -> Self {
-        Self(bits).and(Self::all())
+    pub fn of_bits(bits: u64) -> Self {
+        Self(bits).and(Self::registered())
     }
 
     /// Returns a bit for each index in the set.
-    pub fn bits(self) -> u8 {
+    pub fn bits(self) -> u64 {
         self.0
     }
 
-    /// Returns all dialects.
+    /// Returns all dialects but those that were replaced.
     pub fn all() -> Self {
+        Self(Self::registered().0 & !REPLACED.load(Ordering::Relaxed))
+    }
+
+    /// Returns all dialects, those that were replaced included.
+    fn registered() -> Self {
         let others = OTHERS.iter().filter(|place| place.get().is_some()).count();
-        Self(((1u16 << (OURS.len() + others)) - 1) as u8)
+        Self(u64::MAX >> (u64::BITS as usize - OURS.len() - others))
+    }
+
+    /// Returns the set with those in the place of members that were replaced.
+    #[must_use]
+    pub fn current(self) -> Self {
+        if self.0 & REPLACED.load(Ordering::Relaxed) == 0 {
+            return self;
+        }
+        self.iter().filter_map(|dialect| Dialect::find(dialect.name())).fold(Self::EMPTY, Self::with)
     }
 
     /// Returns the dialects named by `DIALECTS`.

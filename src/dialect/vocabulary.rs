@@ -22,6 +22,8 @@ pub struct Asked {
     pub at: Timestamp,
     /// If it was refused: its id in the log, if it has a line there.
     pub error_id: Option<ErrorId>,
+    /// Number among the requests that one event makes; 0 but in dialects of files.
+    pub part: u8,
 }
 
 impl Asked {
@@ -92,6 +94,12 @@ pub trait Vocabulary: fmt::Debug + Sync {
     /// # Errors
     /// [`RequestError`] if it is malformed, or names something that cannot exist.
     fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, RequestError>;
+
+    /// Returns the requests that follow from an event, beside the one that [`Vocabulary::decode`] makes of it; without an
+    /// event, those that follow from a CONNECT. Nothing but an event answers them.
+    fn further(&self, _asked: Option<&Asked>, _args: &Args) -> Vec<(Asked, Result<Decoded, RequestError>)> {
+        Vec::new()
+    }
 
     /// Returns whether this dialect is the one to handle an event that several dialects of the connection share.
     /// Otherwise the first in the table does.

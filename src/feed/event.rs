@@ -54,14 +54,14 @@ pub enum FeedEventKind {
         /// Arguments after the name.
         args: Args,
         /// Dialects in which the event was understood, as a bit set of their numbers.
-        dialects: u8,
+        dialects: u64,
     },
     /// An event was sent to its client.
     Sent {
         /// The packet sent.
         packet: Packet,
         /// Dialects in which the client receives, as a bit set of their numbers.
-        dialects: u8,
+        dialects: u64,
     },
 }
 

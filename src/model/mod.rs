@@ -1,4 +1,5 @@
 //! Plain values that every layer shares: ids, users, conversations, messages, times.
+mod base36;
 mod conversation;
 mod digest;
 mod file;
@@ -9,6 +10,7 @@ mod message;
 mod name;
 mod notification;
 mod offset;
+mod part;
 mod timestamp;
 mod user;
 
@@ -20,6 +22,7 @@ pub use self::listing::Listing;
 pub use self::message::{Message, MessageStatus, Place, ReadMark, Role};
 pub use self::name::{DELETED_NAME, is_plain, name_key};
 pub use self::notification::Notification;
-pub use self::offset::{ChangesNotified, Epoch, Offset, OffsetKind, Part};
+pub use self::offset::{ChangesNotified, Epoch, Offset, OffsetKind};
+pub use self::part::{FIXED_ENCODINGS, Part, name_encoding};
 pub use self::timestamp::Timestamp;
 pub use self::user::{Account, ChosenStatus, Description, MODEL_USER, Profile, UserRole, name_of_id, numbered_name};

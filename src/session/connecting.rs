@@ -33,11 +33,12 @@ impl Session {
             return cx.output.close(CloseReason::ForcedClose);
         }
         let rules = cx.rules;
-        let requested = match find_pin(auth, &self.handshake, rules.dialects) {
-            Ok(requested) => requested,
+        let enabled = rules.dialects.current();
+        let requested = match find_pin(auth, &self.handshake, enabled) {
+            Ok(requested) => requested.current(),
             Err(_) => return self.refuse(ConnectRefusal::UnknownDialect, None, cx),
         };
-        self.dialect_state = DialectState::new(rules.dialects, requested);
+        self.dialect_state = DialectState::new(enabled, requested);
         let found = find_connect_token(auth, self.handshake.token.as_deref());
         let verified = found.and_then(|found| (rules.verify)(&found.text, now.wall).map(|claims| (claims, found.place)));
         match verified {
@@ -99,6 +100,7 @@ impl Session {
                     true => self.active().hold_queue.begin_catch_up(event_seq),
                     false => self.confirmation.note_sent(Watermark::Event(event_seq)),
                 }
+                self.ask_at_connect(self.dialect_state.speaks(), now, cx);
             }
         }
     }
@@ -119,7 +121,7 @@ impl Session {
     }
 
     fn refuse(&mut self, refusal: ConnectRefusal, socket: Option<SocketId>, cx: &mut CallContext<'_>) {
-        let enabled = cx.rules.dialects;
+        let enabled = cx.rules.dialects.current();
         let speakable = if refusal == ConnectRefusal::UnknownDialect { enabled } else { self.dialect_state.speakable() };
         let error = connect_error(refusal, speakable, enabled);
         let (code, cause, sid) = (error.code, &*error.message, socket.as_ref().map(SocketId::as_str));

@@ -27,7 +27,9 @@ impl Session {
         let Stage::In { socket, account } = &self.stage else { return cx.output.close(CloseReason::ForcedClose) };
         debug!(sid:% = socket, user:% = account.profile.id, event = shortened(&name); "event received");
         let (socket, user) = (*socket, account.profile.id.clone());
+        let spoken = self.dialect_state.speaks();
         let dialects = self.learn(&name, cx.broker);
+        self.ask_at_connect(self.dialect_state.speaks().without(spoken), now, cx);
         cx.rules.feed.publish(|| {
             let args = Args::new(args.json().into());
             let kind = FeedEventKind::Received { event: name.as_str().into(), args, dialects: dialects.bits() };
@@ -40,6 +42,7 @@ impl Session {
             return self.kick("RATE_LIMITED", cx);
         }
         let mut asked = Asked { event: entry.name, at: now.wall, ..Asked::default() };
+        let further = dialect.further(Some(&asked), &args);
         let request = dialect.decode(&mut asked, &args);
         if self.is_stopping {
             // Left unanswered, stock clients repeat the request by themselves (`retries`), at the server that comes next.
@@ -49,7 +52,32 @@ impl Session {
             }
             return;
         }
-        let queued = QueuedRequest { dialect, dialects, asked, ack_id, class: entry.class, request };
+        self.offer(QueuedRequest { dialect, dialects, asked, ack_id, class: entry.class, request }, now, cx);
+        self.ask_further(dialect, further, now, cx);
+    }
+
+    /// Makes the requests that follow from a CONNECT in some dialects.
+    pub(super) fn ask_at_connect(&mut self, dialects: DialectSet, now: Now, cx: &mut CallContext<'_>) {
+        for dialect in dialects.iter() {
+            self.ask_further(dialect, dialect.further(None, &socketio::Args::default()), now, cx);
+        }
+    }
+
+    fn ask_further(
+        &mut self,
+        dialect: Dialect,
+        further: Vec<(Asked, Result<Decoded, RequestError>)>,
+        now: Now,
+        cx: &mut CallContext<'_>,
+    ) {
+        let dialects = DialectSet::EMPTY.with(dialect);
+        for (asked, request) in further {
+            self.offer(QueuedRequest { dialect, dialects, asked, ack_id: None, class: Class::Work, request }, now, cx);
+        }
+    }
+
+    /// Runs a request as soon as the rate limits allow it, or refuses it.
+    fn offer(&mut self, queued: QueuedRequest, now: Now, cx: &mut CallContext<'_>) {
         match self.active().request_queue.offer(queued, &cx.rules.limits, now.instant) {
             Offered::Run(queued) => self.run(queued, now, cx),
             Offered::Waits => {}

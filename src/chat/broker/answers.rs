@@ -123,6 +123,11 @@ impl Broker {
                     running.prefetched.uploads = Some((self.work.files_dropped, uploads));
                 }
             }
+            LookedUp::History(messages) => {
+                if let Some(running) = running {
+                    running.prefetched.history = Some(messages);
+                }
+            }
             LookedUp::Notifications(notifications) => {
                 if let Some(running) = running {
                     running.prefetched.notifications = Some(notifications);

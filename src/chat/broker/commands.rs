@@ -5,7 +5,7 @@ use crate::auth::Claims;
 use crate::chat::ports::{ChatError, Command, Reply};
 use crate::chat::query::Lookup;
 use crate::chat::state::{AfterCommit, Running, Tokens};
-use crate::model::{ChosenStatus, ConversationId};
+use crate::model::{ChosenStatus, ConversationId, Place};
 use crate::store::Write;
 
 impl Broker {
@@ -43,6 +43,10 @@ impl Broker {
             Command::UpdateProfile { full_name, avatar } => self.update_profile(running, full_name.clone(), avatar.clone()),
             Command::ListConversations => list_conversations(running),
             Command::ListConnections { limit } => Ok(Some(self.list_connections(&running.user, *limit))),
+            Command::ListMessages { place, limit } => {
+                let (place, limit) = (place.clone(), *limit);
+                self.list_messages(running, place, limit)
+            }
             Command::ListNotifications { limit } => {
                 let limit = *limit;
                 self.list_notifications(running, limit)
@@ -66,6 +70,16 @@ impl Broker {
             self.fan_out_typing(&change, Some(connection));
         }
         DONE
+    }
+
+    fn list_messages(&mut self, running: &mut Running, place: Place, limit: i64) -> Outcome {
+        if let Place::Conversation(id) = place {
+            self.own_conversation(running, id)?;
+        }
+        match running.prefetched.history.take() {
+            Some(messages) => Ok(Some(Reply::Messages(messages))),
+            None => Err(Lookup::History(place, limit).into()),
+        }
     }
 
     fn set_status(&mut self, running: &Running, status: ChosenStatus) -> Outcome {

@@ -40,6 +40,7 @@ impl Broker {
             | Lookup::Title(_)
             | Lookup::Notifications(..)
             | Lookup::Message(_)
+            | Lookup::History(..)
             | Lookup::Answer(_)
             | Lookup::SentIds(_) => 0,
         }

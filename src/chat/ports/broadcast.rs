@@ -3,13 +3,16 @@ use std::sync::{Arc, OnceLock};
 
 use super::event::Event;
 use crate::engineio::Encoded;
-use crate::model::{Message, Offset, OffsetKind, Part, SocketId, UserId};
+use crate::model::{FIXED_ENCODINGS, Message, Offset, OffsetKind, Part, SocketId, UserId};
 
 /// Number of different encodings that one event can have: one per dialect.
-pub const ENCODINGS: usize = 6;
+pub const ENCODINGS: usize = 64;
 
 /// The number of the encoding of an event that is worded already: the same for all.
 pub const WORDED: usize = ENCODINGS;
+
+/// Room for a dialect's encoding, made by the first who needs it.
+type Room = OnceLock<Option<Encoded>>;
 
 /// Bytes of an event's packets beside its texts, about.
 const ENVELOPE_BYTES: usize = 1_500;
@@ -25,7 +28,12 @@ pub struct Broadcast {
     had: Option<Part>,
     confirmation_wanted: ConfirmationWanted,
     shown_live_to: Option<SocketId>,
-    encodings: [OnceLock<Option<Encoded>>; ENCODINGS + 1],
+    /// Those of the compiled dialects.
+    encodings: [Room; FIXED_ENCODINGS],
+    /// That of an event which is worded already.
+    worded: Room,
+    /// Those of all other dialects, if any is needed.
+    further: OnceLock<Box<[Room]>>,
 }
 
 /// Urgency with which somebody waits to hear that an event has arrived.
@@ -55,6 +63,8 @@ impl Broadcast {
             confirmation_wanted: ConfirmationWanted::No,
             shown_live_to: None,
             encodings: Default::default(),
+            worded: Room::new(),
+            further: OnceLock::new(),
         }
     }
 
@@ -160,7 +170,15 @@ impl Broadcast {
 
     /// Its encoding number `index`, made by `encode` where nobody did before; `None` where that dialect cannot show it.
     pub fn encoding(&self, index: usize, encode: impl FnOnce(&Self) -> Option<Encoded>) -> Option<&Encoded> {
-        self.encodings.get(index)?.get_or_init(|| encode(self)).as_ref()
+        let room = match self.encodings.get(index) {
+            Some(room) => room,
+            None if index == WORDED => &self.worded,
+            None => {
+                let further = self.further.get_or_init(|| (FIXED_ENCODINGS..ENCODINGS).map(|_| Room::new()).collect());
+                further.get(index - FIXED_ENCODINGS)?
+            }
+        };
+        room.get_or_init(|| encode(self)).as_ref()
     }
 
     /// The memory that it takes as long as it is kept, about.

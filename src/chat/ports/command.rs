@@ -1,7 +1,7 @@
 //! Commands: the requests of clients, in no front end's words.
 use super::event::Emitted;
 use crate::auth::Claims;
-use crate::model::{ChosenStatus, ConversationId, ListingId, MessageId, RoomId, UserId};
+use crate::model::{ChosenStatus, ConversationId, ListingId, MessageId, Place, RoomId, UserId};
 
 /// A message that somebody wants to send.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -94,6 +94,8 @@ pub enum Command {
     ListConversations,
     /// The sockets that one may see. Answered by `Reply::Connections`.
     ListConnections { limit: usize },
+    /// The newest messages of a place that one may read, oldest first. Answered by `Reply::Messages`.
+    ListMessages { place: Place, limit: i64 },
     /// One's own notifications, newest first; they count as seen then. Answered by `Reply::Notifications`.
     ListNotifications { limit: i64 },
     /// Notify the user: stored, and shown to their sockets at once; as `emitted`, where another server words it itself.
@@ -118,6 +120,7 @@ impl Command {
                 | Self::RenewToken { .. }
                 | Self::ListConversations
                 | Self::ListConnections { .. }
+                | Self::ListMessages { .. }
                 | Self::ListNotifications { .. }
         )
     }

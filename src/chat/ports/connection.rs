@@ -42,9 +42,9 @@ impl Capabilities {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct ClientDialects {
     /// Dialect requested at its CONNECT: a client that requests another does not come back, but comes anew.
-    pub asked: u8,
+    pub asked: u64,
     /// Dialects learned of it.
-    pub learned: [u8; 2],
+    pub learned: [u64; 2],
     /// The last encoding of events that it may be shown.
     pub last_encoding: u8,
 }

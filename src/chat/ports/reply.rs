@@ -13,6 +13,8 @@ pub enum Reply {
     Sent(Sent),
     /// A message as it is now.
     Message(Arc<Message>),
+    /// Messages, oldest first.
+    Messages(Vec<Message>),
     /// A conversation as it is now.
     Conversation(ConversationReply),
     /// Conversations, last active first.

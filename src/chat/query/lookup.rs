@@ -2,11 +2,11 @@
 use crate::chat::state::{Allowance, Running, SENT_IDS_MAX};
 use crate::engineio::ConnectionKey;
 use crate::model::{
-    Account, Conversation, ConversationId, Description, File, ListingId, MODEL_USER, Message, MessageId, Notification, Timestamp,
-    UserId, UserRole, name_of_id,
+    Account, Conversation, ConversationId, Description, File, ListingId, MODEL_USER, Message, MessageId, Notification, Place,
+    Timestamp, UserId, UserRole, name_of_id,
 };
 use crate::store::{
-    self, ClientIdRow, Membership, NewUser, NotificationRange, Overview, OverviewLimits, Store, StoreError, Write,
+    self, ClientIdRow, HistoryRange, Membership, NewUser, NotificationRange, Overview, OverviewLimits, Store, StoreError, Write,
 };
 
 /// A sender's own ids are remembered for so long.
@@ -44,6 +44,8 @@ pub(crate) enum Lookup {
     SentIds(UserId),
     /// Newest notifications of a user, at most so many.
     Notifications(UserId, i64),
+    /// Newest messages of a place, at most so many.
+    History(Place, i64),
 }
 
 impl Lookup {
@@ -73,6 +75,7 @@ pub(crate) enum LookedUp {
     Uploads(Vec<(File, UserId)>),
     SentIds(Vec<ClientIdRow>),
     Notifications(Vec<Notification>),
+    History(Vec<Message>),
 }
 
 /// A conversation, and when a message of it last changed.
@@ -153,6 +156,10 @@ async fn run(store: Store, lookup: Lookup, allowance: Option<&mut Allowance>, no
             let newest =
                 move |conn: &mut store::AnyConnection| store::list_notifications(conn, &user, NotificationRange::Newest, limit);
             Ok(LookedUp::Notifications(store.read_after_writes(newest).await?))
+        }
+        Lookup::History(place, limit) => {
+            let newest = move |conn: &mut store::AnyConnection| store::list_history(conn, &place, HistoryRange::Newest, limit);
+            Ok(LookedUp::History(store.read_after_writes(newest).await?))
         }
         Lookup::SentIds(sender) => {
             let since = now.plus_millis(-SENT_IDS_FOR_MS);

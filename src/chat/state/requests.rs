@@ -84,6 +84,8 @@ pub(crate) struct Prefetched {
     pub alias: Option<ResolvedAlias>,
     /// The sender's conversations.
     pub overviews: Option<Vec<Overview>>,
+    /// Messages of the place that was asked for.
+    pub history: Option<Vec<Message>>,
     /// The requester's notifications.
     pub notifications: Option<Vec<Notification>>,
     /// The listing that the draft is about; without a title also where that could not be read.

@@ -1,0 +1,21 @@
+//! Dialects that files describe: TOML with filters in the language of jq.
+mod builtins;
+mod command;
+mod dialect;
+mod filter;
+mod filter_check;
+mod format;
+mod load;
+mod number;
+mod occasion;
+mod problem;
+mod told;
+mod value;
+mod value_json;
+mod value_ops;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::dialect::FileDialect;
+pub use self::problem::Problem;
