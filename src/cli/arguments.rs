@@ -5,6 +5,7 @@ use clap_complete::Shell;
 use super::backup::Backup;
 use super::check::CheckOptions;
 use super::config::ConfigOptions;
+use super::dialect::DialectCommand;
 use super::migrate::MigrateCommand;
 use super::send::SendOptions;
 use super::stats::StatsOptions;
@@ -31,6 +32,9 @@ pub(super) enum Command {
     Config(ConfigOptions),
     /// Check whether the server can run here: settings, secret, database, disk, port, limits. Changes nothing.
     Check(CheckOptions),
+    /// Check and try dialects that files describe, or begin one.
+    #[command(subcommand)]
+    Dialect(DialectCommand),
     /// Print the HTTP interface as OpenAPI.
     Openapi,
     /// Print the Socket.IO interface as AsyncAPI.

@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod config;
 mod database;
+mod dialect;
 mod error;
 mod figures;
 mod following;

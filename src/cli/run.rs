@@ -5,6 +5,7 @@ use clap::Parser as _;
 use log::{LevelFilter, warn};
 
 use super::arguments::{Arguments, Command};
+use super::dialect as own_dialect;
 use super::error::CliError;
 use super::output::print;
 use super::{admin_password, backup, check, completions, config, healthz, migrate, send, stats, tail, token, transfer, user};
@@ -30,9 +31,10 @@ pub fn run() -> ExitCode {
 
 fn execute(command: Command) -> Result<(), CliError> {
     // Commands that may be needed to repair the settings run without them.
-    match command {
-        Command::Completions { shell } => return completions::execute(shell),
+    match &command {
+        Command::Completions { shell } => return completions::execute(*shell),
         Command::AdminPassword => return admin_password::execute(),
+        Command::Dialect(command) => return own_dialect::execute(command),
         _ => {}
     }
     let environment = Environment::load().map_err(CliError::new)?;
@@ -76,7 +78,7 @@ fn execute(command: Command) -> Result<(), CliError> {
         Command::Stats(options) => actix::System::new().block_on(stats::execute(&options, &environment, &config)),
         Command::Tail(options) => actix::System::new().block_on(tail::execute(&options, &environment, &config)),
         // Handled above: they do not need a valid configuration.
-        Command::Check(_) | Command::Completions { .. } | Command::AdminPassword => Ok(()),
+        Command::Check(_) | Command::Completions { .. } | Command::AdminPassword | Command::Dialect(_) => Ok(()),
     }
 }
 

@@ -213,13 +213,9 @@ fn refuse_unusable_rest(args: &Args) -> Result<(), RequestError> {
     if rest.any(|value| has_unusable_text(value.get())) { Err(RequestError::Field(Cow::Borrowed(PAYLOAD))) } else { Ok(()) }
 }
 
-/// Refuses unstorable text anywhere in what a filter is to work on; a text that is the first argument is left to the field
-/// that it becomes.
+/// Refuses unstorable text anywhere in the arguments.
 pub(super) fn refuse_unusable(args: &Args) -> Result<(), RequestError> {
-    match args.get(0) {
-        Some(first) if first.get().starts_with('{') && has_unusable_text(first.get()) => Payload::of(args).map(|_| ()),
-        _ => refuse_unusable_rest(args),
-    }
+    Field::of(args, PAYLOAD).map(|_| ())
 }
 
 /// Returns whether valid JSON contains U+0000 or an unpaired surrogate. Both can only be written as escapes.

@@ -37,7 +37,7 @@ pub use self::conversation::{ConversationView, NOTIFICATION_EVENT, NotificationV
 pub use self::dialect_state::DialectState;
 pub use self::events::{Class, ClientEvent, EventDoc, Offset, ServerEvent};
 pub use self::fields::{Field, Payload};
-pub use self::file::{FileDialect, Problem};
+pub use self::file::{FileDialect, Problem, START};
 pub use self::listing::{CommonChatMessage, DeletedMessageView, DirectMessageView, RoomMessageView};
 pub use self::packets::{Packets, packet};
 pub use self::refusal::{error_ack, kick_packet, kick_sentence, unknown_event_packet};

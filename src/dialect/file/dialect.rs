@@ -141,12 +141,12 @@ pub struct FileDialect {
 }
 
 impl FileDialect {
-    fn ask(&self, asked: &Asked) -> Option<&Ask> {
+    pub(super) fn ask(&self, asked: &Asked) -> Option<&Ask> {
         let asks = if asked.event == CONNECT { &self.requests } else { &self.asks };
         asks.iter().find(|ask| ask.event == asked.event && ask.part == asked.part)
     }
 
-    fn tells(&self, occasion: Occasion) -> impl Iterator<Item = &Tell> {
+    pub(super) fn tells(&self, occasion: Occasion) -> impl Iterator<Item = &Tell> {
         self.tells.iter().filter(move |tell| tell.occasions.contains(&occasion))
     }
 
@@ -177,6 +177,15 @@ pub(super) const CONNECT: &str = "connect";
 
 impl Ask {
     fn decode(&self, asked: &mut Asked, args: &Args) -> Result<Decoded, RequestError> {
+        let fields = self.fields_of(asked, args)?;
+        let fields = Fields::parse(&fields, &self.names)?;
+        // What became a field was named by it.
+        refuse_unusable(args)?;
+        self.command.decode(&fields, self.copy)
+    }
+
+    /// Returns the command's fields as JSON.
+    pub(super) fn fields_of(&self, asked: &mut Asked, args: &Args) -> Result<String, RequestError> {
         let json = format!("[{}]", args.json());
         let values = || Value::parse(&json);
         if let Some(echo) = &self.echo
@@ -187,15 +196,13 @@ impl Ask {
                 asked.echo = echo.into();
             }
         }
-        refuse_unusable(args)?;
-        let fields = match &self.fields {
-            None => "{}".to_owned(),
+        match &self.fields {
+            None => Ok("{}".to_owned()),
             Some(filter) => {
                 let fields = filter.run(json.len(), values).map_err(refusal_of)?.to_json();
-                if super::value::was_enough() { fields } else { return Err(refusal_of(Failure::TooMuchWork)) }
+                if super::value::was_enough() { Ok(fields) } else { Err(refusal_of(Failure::TooMuchWork)) }
             }
-        };
-        self.command.decode(&Fields::parse(&fields, &self.names)?, self.copy)
+        }
     }
 }
 

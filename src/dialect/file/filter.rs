@@ -191,3 +191,7 @@ fn parse_faults(text: &str, errors: Vec<jaq_core::load::parse::TError<'_, &str>>
     };
     errors.into_iter().map(fault).collect()
 }
+
+#[cfg(test)]
+#[path = "filter_tests.rs"]
+mod tests;

@@ -362,3 +362,7 @@ fn server_events(document: &Document, tells: &[Tell]) -> Vec<ServerEvent> {
     }
     events
 }
+
+#[cfg(test)]
+#[path = "load_tests.rs"]
+mod tests;

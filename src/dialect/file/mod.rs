@@ -6,10 +6,13 @@ mod filter;
 mod filter_check;
 mod format;
 mod load;
+mod made_up;
 mod number;
 mod occasion;
 mod problem;
+mod review;
 mod told;
+mod trial;
 mod value;
 mod value_json;
 mod value_ops;
@@ -19,3 +22,6 @@ mod tests;
 
 pub use self::dialect::FileDialect;
 pub use self::problem::Problem;
+
+/// A file to begin with.
+pub const START: &str = include_str!("start.toml");

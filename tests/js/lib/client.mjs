@@ -5,6 +5,7 @@ import { io as io40 } from 'sio40';
 import { io as io45 } from 'sio45';
 import { io as io48 } from 'sio48';
 
+import { spokenAs } from './dialects.mjs';
 import { checkAck, checkTold } from './documents.mjs';
 import { LIMIT, steadily, within } from './wait.mjs';
 
@@ -25,7 +26,7 @@ export function open(server, { version = '4.8', transport = 'websocket', ...opti
 
 /** Returns an admitted client of this user. `dialect` pins it. */
 export async function connect(server, user, { dialect, ...options } = {}) {
-  const client = open(server, { auth: { token: user.token, ...(dialect && { dialect }) }, ...options });
+  const client = open(server, { auth: { token: user.token, ...(dialect && { dialect: spokenAs(dialect) }) }, ...options });
   client.user = user;
   if (dialect) client.spoken = [dialect].flat();
   await client.connected();

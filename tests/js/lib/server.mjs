@@ -8,6 +8,7 @@ import { after, before } from 'node:test';
 
 import { BINARY } from './binary.mjs';
 import { newDatabase } from './database.mjs';
+import { settingOf } from './dialects.mjs';
 import { checkAnswer } from './documents.mjs';
 import { SECRET } from './token.mjs';
 import { LIMIT, within } from './wait.mjs';
@@ -36,6 +37,7 @@ export class Server {
     server.folder = mkdtempSync(join(tmpdir(), 'parlance-'));
     const url = databaseUrl ?? newDatabase(database);
     server.env = { PATH: process.env.PATH, ...SETTINGS, DATA_DIR: server.folder, ...(url && { DATABASE_URL: url }), ...env };
+    if (server.env.DIALECTS) server.env.DIALECTS = settingOf(server.env.DIALECTS);
     server.wrap = wrap;
     await server.launch();
     return server;

@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import { assertTime, history, makeGroup, people } from '../lib/chat.mjs';
 import { assertRefusal, closeAfter, connect, refusal, TRANSPORTS } from '../lib/client.mjs';
 import { DATABASES } from '../lib/database.mjs';
+import { settingOf } from '../lib/dialects.mjs';
 import { PNG, upload } from '../lib/files.mjs';
 import { WORDS, assertDirectMessage, assertPublicMessage } from '../lib/listing.mjs';
 import { OUTAGES } from '../lib/outage.mjs';
@@ -484,7 +485,7 @@ describe('a server for listing alone', () => {
       [{ auth: { token: '' } }, 'Authentication error: No token provided', 'NO_TOKEN'],
       [{ auth: { token: 'nonsense' } }, 'Authentication error: Invalid token', 'INVALID_TOKEN'],
       [{ auth: { token: sign({ id: 'ann', exp: epoch(-60) }) } }, 'Authentication error: Invalid token', 'TOKEN_EXPIRED'],
-      [{ auth: { token: newUser().token, dialect: 'messenger' } }, 'Unknown dialect, known are: listing', 'UNKNOWN_DIALECT'],
+      [{ auth: { token: newUser().token, dialect: 'messenger' } }, `Unknown dialect, known are: ${settingOf('listing')}`, 'UNKNOWN_DIALECT'],
     ];
     for (const [options, message, code] of cases) {
       const error = await refusal(server, options);
