@@ -3,6 +3,7 @@
 //! `cargo bench --features internals`, or a part of it: `cargo bench --features internals -- fan_out`.
 use std::hint::black_box;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,7 +15,7 @@ use parlance::chat::{
     Notice, Request, Upgraded,
 };
 use parlance::dialect::fixtures::{account, message, profile, user};
-use parlance::dialect::{Dialect, DialectSet};
+use parlance::dialect::{Dialect, DialectSet, FileDialect, register};
 use parlance::engineio::{CloseReason, ConnectionKey, Encoded, Opening, Output, Slot, decode_payload};
 use parlance::model::{ChangesNotified, ConversationKind, Epoch, Offset, OffsetKind, Part, Timestamp};
 use parlance::session::{AtConsole, Broker, CallContext, KeysWanted, Now, Rules, Session};
@@ -24,7 +25,17 @@ use parlance::transport::FrameDecoder;
 /// A send in `messenger`, as written by the stock client.
 const SEND: &str = r#"2["send_direct_message",{"recipientId":"bob","content":"Hello, Bob! Are you coming tonight?","clientMessageId":"9f2d1c7e-6a3b-4c55-9d6e-0a4c1b8f7d21"}]"#;
 
+/// The dialects that files describe, beside the compiled ones that say the same.
+const FILES: [(&str, &str); 2] = [
+    ("messenger-file.toml", include_str!("../tests/js/dialects/messenger-file.toml")),
+    ("listing-file.toml", include_str!("../tests/js/dialects/listing-file.toml")),
+];
+
 fn main() {
+    for (path, text) in FILES {
+        let dialect = FileDialect::parse(Path::new(path), text, 1_000_000);
+        assert!(dialect.is_ok_and(|dialect| register(dialect).is_ok()), "{path}");
+    }
     divan::main();
 }
 
@@ -64,17 +75,17 @@ fn decode_packet(bencher: Bencher<'_, '_>) {
 }
 
 /// Handles a request in a session, from its packet to the broker.
-#[divan::bench]
-fn decode_request(bencher: Bencher<'_, '_>) {
+#[divan::bench(args = ["messenger", "messenger-file"])]
+fn decode_request(bencher: Bencher<'_, '_>, dialect: &str) {
     let rules = rules();
-    let requests = bencher.counter(ItemsCount::new(1_usize)).with_inputs(|| Reader::joined(&rules, "messenger"));
+    let requests = bencher.counter(ItemsCount::new(1_usize)).with_inputs(|| Reader::joined(&rules, dialect));
     requests.bench_local_refs(|reader| reader.with(&rules, |session, now, cx| session.on_text(SEND, now, cx)));
 }
 
 // ---- encode ----
 
 /// Encodes a direct message in one dialect, with its frame.
-#[divan::bench(args = ["conversation", "listing", "agent", "messenger"])]
+#[divan::bench(args = ["conversation", "listing", "listing-file", "agent", "messenger", "messenger-file"])]
 fn encode(bencher: Bencher<'_, '_>, dialect: &str) {
     let Some(dialect) = Dialect::find(dialect) else { return };
     let event = direct_message();
@@ -84,13 +95,21 @@ fn encode(bencher: Bencher<'_, '_>, dialect: &str) {
     });
 }
 
+/// Reads a dialect's file and compiles its filters, as at the start.
+#[divan::bench]
+fn read_dialect_file(bencher: Bencher<'_, '_>) {
+    let [(path, text), _] = FILES;
+    bencher.bench(|| FileDialect::parse(Path::new(path), black_box(text), 1_000_000).is_ok());
+}
+
 // ---- fan out ----
 
 /// Shows one message to `readers` sessions: encoded once, added to each outbox.
-#[divan::bench(args = [10, 100, 1_000])]
-fn fan_out(bencher: Bencher<'_, '_>, readers: usize) {
+#[divan::bench(args = [10, 100, 1_000], consts = [false, true])]
+fn fan_out<const FILE: bool>(bencher: Bencher<'_, '_>, readers: usize) {
     let rules = rules();
-    let mut sessions: Vec<Reader> = (0..readers).map(|_| Reader::joined(&rules, "messenger")).collect();
+    let dialect = if FILE { "messenger-file" } else { "messenger" };
+    let mut sessions: Vec<Reader> = (0..readers).map(|_| Reader::joined(&rules, dialect)).collect();
     let mut event_seq = 5;
     bencher.counter(ItemsCount::new(readers)).bench_local(|| {
         event_seq += 1;

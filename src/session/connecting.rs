@@ -100,7 +100,6 @@ impl Session {
                     true => self.active().hold_queue.begin_catch_up(event_seq),
                     false => self.confirmation.note_sent(Watermark::Event(event_seq)),
                 }
-                self.ask_at_connect(self.dialect_state.speaks(), now, cx);
             }
         }
     }

@@ -67,7 +67,13 @@ impl Session {
     /// Handles a notice of the broker.
     pub fn on_notice(&mut self, notice: Notice, now: Now, cx: &mut CallContext<'_>) {
         match notice {
-            Notice::Admitted(admission) => self.admitted(*admission, now, cx),
+            Notice::Admitted(admission) => {
+                let is_new = admission.resume_data.is_none();
+                self.admitted(*admission, now, cx);
+                if is_new && self.is_in() {
+                    self.ask_at_connect(self.dialect_state.speaks(), now, cx);
+                }
+            }
             Notice::Refused(refused) => self.refused(refused, cx),
             Notice::Reply { ticket, reply } => self.replied(ticket, reply, now, cx),
             Notice::Hold(event) if self.is_in() => self.active().hold_queue.hold(event),

@@ -6,8 +6,14 @@ use crate::dialect::DialectSet;
 use crate::{api, app};
 
 pub(super) fn dialects(config: &Config) -> Option<Finding> {
-    let error = DialectSet::enabled(&config.dialects).err()?;
-    Some(Finding::error("dialects", error.to_string(), "set DIALECTS to existing names, or to all"))
+    if let Err(error) = app::load_dialects(config) {
+        let advice = "correct the file; `parlance dialect check` finds all that is wrong with it";
+        return Some(Finding::error("dialects", error.to_string(), advice));
+    }
+    match DialectSet::enabled(&config.dialects) {
+        Err(error) => Some(Finding::error("dialects", error.to_string(), "set DIALECTS to existing names, or to all")),
+        Ok(enabled) => (!config.dialect_files.is_empty()).then(|| Finding::ok("dialects", enabled.names())),
+    }
 }
 
 pub(super) fn secret(config: &Config) -> Finding {

@@ -7,6 +7,7 @@ use jaq_core::load::{Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, Vars};
 
 use super::builtins::{Data, definitions, functions};
+use super::fault::Fault;
 use super::filter_check::{Checked, check, check_definitions};
 use super::value::{Value, grant, was_enough};
 
@@ -20,15 +21,6 @@ const DEPTH_MAX: usize = 200;
 const WORK: usize = 50_000;
 /// Work for each byte of its input.
 const WORK_A_BYTE: usize = 4;
-
-/// A fault in the text of a filter.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fault {
-    /// Number of bytes before the place.
-    pub at: usize,
-    /// Description.
-    pub text: String,
-}
 
 /// Reason for which a filter has no result.
 #[derive(Debug, Clone, PartialEq, Eq)]

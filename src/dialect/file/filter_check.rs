@@ -5,7 +5,7 @@ use jaq_core::load::span;
 use jaq_core::path::{Part, Path};
 
 use super::builtins::{allowed_names, is_allowed};
-use super::filter::Fault;
+use super::fault::Fault;
 
 /// Maximum number of values that the commas of a filter may make of one.
 const OUTPUTS_MAX: u64 = 64;

@@ -173,5 +173,5 @@ fn work_is_bounded_by_the_input() {
     let nested = "[., .] | ".repeat(60);
     assert_eq!(run(&format!("{nested}tojson"), "1"), Err(Failure::TooMuchWork));
     assert_eq!(run(&format!("{nested}. == ."), "1"), Err(Failure::TooMuchWork));
-    assert_eq!(run(&"[.] | ".repeat(130).trim_end_matches("| ").to_owned(), "1"), Err(Failure::TooMuchWork), "too deep");
+    assert_eq!(run("[.] | ".repeat(130).trim_end_matches("| "), "1"), Err(Failure::TooMuchWork), "too deep");
 }

@@ -65,14 +65,14 @@ fn every_fault_has_its_place() {
         (format!("{server}on = \"read\"\n[refusal]\nargs = '[.]'"), "f.toml:7:8: args without an event"),
         (format!("{server}on = \"read\"\n[connect.sentences]\nNOBODY = \"x\""), "f.toml:7:1: unknown code"),
         (
-            format!("version = 1\nname = \"shop\"\ndefine = 'def f: f;'\n[[server]]\non=\"read\"\nevent=\"x\""),
+            "version = 1\nname = \"shop\"\ndefine = 'def f: f;'\n[[server]]\non=\"read\"\nevent=\"x\"".to_owned(),
             "f.toml:3:18: f is not a function",
         ),
         (
-            format!("version = 1\nname = \"shop\"\ndefine = 'def f: $y;'\n[[server]]\non=\"read\"\nevent=\"x\""),
+            "version = 1\nname = \"shop\"\ndefine = 'def f: $y;'\n[[server]]\non=\"read\"\nevent=\"x\"".to_owned(),
             "f.toml:3:18: unknown variable $y",
         ),
-        (format!("version = 1\nname = \"shop\"\ndefine = '.a'\n[[server]]\non=\"read\"\nevent=\"x\""), "f.toml:3:11: "),
+        ("version = 1\nname = \"shop\"\ndefine = '.a'\n[[server]]\non=\"read\"\nevent=\"x\"".to_owned(), "f.toml:3:11: "),
         (format!("{HEAD}# {}", "x".repeat(300_000)), "f.toml:1:1: is larger than"),
     ] {
         let found = problems(&text);

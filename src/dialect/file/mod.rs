@@ -2,6 +2,7 @@
 mod builtins;
 mod command;
 mod dialect;
+mod fault;
 mod filter;
 mod filter_check;
 mod format;

@@ -270,7 +270,7 @@ pub(super) fn of_reply(asked: &Asked, reply: &Reply) -> Value {
         }
         Reply::Message(it) => fields.push(("message", message(it))),
         Reply::Messages(messages) => {
-            fields.push(("messages", Value::list(messages.iter().map(|it| message(it)).collect())));
+            fields.push(("messages", Value::list(messages.iter().map(message).collect())));
         }
         Reply::Conversation(reply) => {
             fields.push(("conversation", conversation(&reply.conversation)));

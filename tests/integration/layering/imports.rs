@@ -30,7 +30,9 @@ const FLOORS: [(&str, &[&str]); 2] = [
 ];
 
 /// Outside crates and the one file or folder of `src` that may name each; of a crate that stands twice, either.
-const HOMES: [(&str, &str); 32] = [
+const HOMES: [(&str, &str); 34] = [
+    ("jaq_core", "dialect/file"),
+    ("toml", "dialect/file"),
     ("unicode_normalization", "model/name"),
     ("unicode_properties", "model/name"),
     ("bcrypt", "auth"),

@@ -52,6 +52,7 @@ const PROVED_IN = {
   COOKIE_SAMESITE: 'browsers',
   UPLOAD_TYPES: 'browsers',
   DIALECTS: 'auth',
+  DIALECT_FILES: 'dialect-files',
   STRICT_EVENTS: 'rooms',
   PRESENCE_SCOPE: 'messenger',
   TYPING_TTL: 'messenger',
