@@ -11,6 +11,7 @@ mod ai;
 pub mod api;
 pub mod app;
 pub mod auth;
+mod backend;
 pub mod chat;
 pub mod cli;
 pub mod config;

@@ -288,18 +288,51 @@ impl FromStr for ModelAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let rest = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
-        let rest = rest.ok_or("must begin with http:// or https://")?;
-        let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
-        let host = place.split('/').next().unwrap_or_default();
-        let is_plain = rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"#\\".contains(&byte));
-        // The value is not repeated in the error: it may hold a key, which belongs in a setting of its own.
-        if host.is_empty() || host.contains('@') || !is_plain || query.is_some_and(may_hold_a_key) {
-            return Err("is not an address such as http://localhost:8000/v1; a key belongs in AI_API_KEY".to_owned());
-        }
-        let place = text.split_once('?').map_or(text, |(place, _)| place).trim_end_matches('/');
-        Ok(Self(query.map_or_else(|| place.to_owned(), |query| format!("{place}?{query}"))))
+        http_address(text, "is not an address such as http://localhost:8000/v1; a key belongs in AI_API_KEY").map(Self)
     }
+}
+
+/// Address of the operator's own server, which is sent signed requests. Empty: none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BackendAddress(String);
+
+impl BackendAddress {
+    /// Returns the address, if one is set.
+    pub fn as_url(&self) -> Option<&str> {
+        (!self.0.is_empty()).then_some(self.0.as_str())
+    }
+}
+
+impl FromStr for BackendAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        http_address(text, "is not an address such as http://localhost:4000/chat; requests are signed, so it needs no key")
+            .map(Self)
+    }
+}
+
+impl fmt::Display for BackendAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// Reads an address of `http://` or `https://` without credentials; drops slashes at the end of its path.
+///
+/// # Errors
+/// `wrong`, if it is none. The value is not repeated: it may hold a key.
+fn http_address(text: &str, wrong: &str) -> Result<String, String> {
+    let rest = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    let rest = rest.ok_or("must begin with http:// or https://")?;
+    let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
+    let host = place.split('/').next().unwrap_or_default();
+    let is_plain = rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"#\\".contains(&byte));
+    if host.is_empty() || host.contains('@') || !is_plain || query.is_some_and(may_hold_a_key) {
+        return Err(wrong.to_owned());
+    }
+    let place = text.split_once('?').map_or(text, |(place, _)| place).trim_end_matches('/');
+    Ok(query.map_or_else(|| place.to_owned(), |query| format!("{place}?{query}")))
 }
 
 /// Returns whether a query parameter has a name that suggests a secret.

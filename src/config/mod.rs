@@ -18,7 +18,7 @@ mod typo;
 mod upload_types;
 mod word;
 
-pub use self::address::{DatabaseAddress, Host, ModelAddress, Origins, PublicUrl, SocketPath};
+pub use self::address::{BackendAddress, DatabaseAddress, Host, ModelAddress, Origins, PublicUrl, SocketPath};
 pub use self::data_dir::make_private_folder;
 pub use self::dialects::DialectNames;
 pub use self::error::ConfigError;
